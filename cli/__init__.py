@@ -1,0 +1,1 @@
+"""Commands: each a thin translation of arguments into one library call."""

@@ -1,0 +1,1 @@
+"""Fusion: attention over the tokens of both towers, cross-validation, prediction, report."""

@@ -1,0 +1,152 @@
+"""Dataset: RNAs, their sequences, associations and compartments, joined by id; saved to and loaded from a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from mirnagraph.errors import InputError, raise_problems
+from mirnagraph.files import write_folder
+from mirnagraph.nodes import NodeIndex
+from mirnagraph.tables import check_letters, write_tsv
+
+FORMAT_VERSION = 1
+LEFT_OUT_COLUMNS = ["item", "id", "reason", "source"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Everything the towers read about a set of RNAs.
+
+    Row order is that of `rnas` everywhere. All tables are joined by id when the Dataset is made; a name that does not
+    fit raises InputError.
+
+    Attributes:
+        name: short name, e.g. ``"mirna1041"``.
+        rnas: index ``rna_id`` (unique). Column ``sequence`` (upper-case ACGUN, or None where unknown); optional columns
+            ``matures`` (``;``-separated mature sequences), ``family`` (group id for grouped folds), and any others.
+        associations: association kind (``"mRNA"``, ``"drug"``, ``"disease"``) -> columns ``rna_id``, ``partner_id``
+            (pairs unique), and optional evidence columns.
+        partners: association kind -> table with index ``partner_id`` (fixes the column order of the association matrix)
+            and optional columns; for diseases ``descriptor_ids`` (``;``-separated ids into `ontology`).
+        labels: index as `rnas`, one column per compartment, int8 0/1. An RNA without any annotation has only zeros.
+        ontology: tree of disease terms, columns ``tree_number``, ``descriptor_id``, ``term``; may be empty.
+        left_out: what the sources held and this Dataset does not: ``item``, ``id``, ``reason``, ``source``.
+        description: one paragraph for people.
+        synthetic: made-up data, and every report says so.
+    """
+
+    name: str
+    rnas: pd.DataFrame
+    associations: Mapping[str, pd.DataFrame]
+    partners: Mapping[str, pd.DataFrame]
+    labels: pd.DataFrame
+    ontology: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["tree_number", "descriptor_id", "term"]))
+    left_out: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=LEFT_OUT_COLUMNS))
+    description: str = ""
+    synthetic: bool = False
+    _index: NodeIndex = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        where = f"dataset {self.name!r}"
+        object.__setattr__(self, "_index", NodeIndex.of(self.rnas.index, "miRNA"))
+        if "sequence" not in self.rnas.columns:
+            raise InputError("missing column", file=where, column="sequence", found=list(self.rnas.columns))
+        for name, sequence in self.rnas["sequence"].dropna().items():
+            check_letters(str(sequence), rna_id=str(name), file=where)
+        if list(self.labels.index) != list(self.rnas.index):
+            unknown = [name for name in self.labels.index if name not in self._index]
+            if unknown:
+                raise InputError("a label for an unknown RNA", file=where, found=unknown[0], expected="an id of the RNA table")
+            self.index.require_same(NodeIndex.of(self.labels.index, "miRNA"), f"{where}: label rows")
+        if not np.isin(self.labels.to_numpy(), (0, 1)).all():
+            raise InputError("labels must be 0 or 1", file=where)
+        if set(self.associations) != set(self.partners):
+            raise InputError("each association kind needs a partner table", file=where, found=sorted(self.partners), expected=sorted(self.associations))
+        raise_problems(self._association_problems(where))
+
+    def _association_problems(self, where: str) -> list[InputError]:
+        problems = []
+        for kind, table in self.associations.items():
+            for column, known, whose in (("rna_id", self._index, "RNA"), ("partner_id", NodeIndex.of(self.partners[kind].index, kind), kind)):
+                if column not in table.columns:
+                    problems.append(InputError(f"{kind} associations lack a column", file=where, column=column, found=list(table.columns)))
+                    continue
+                for name in pd.unique(table[column]):
+                    if name not in known:
+                        problems.append(InputError(f"a {kind} association names an unknown {whose}", file=where, column=column, found=str(name)))
+            if not problems and table.duplicated(["rna_id", "partner_id"]).any():
+                pair = table.loc[table.duplicated(["rna_id", "partner_id"]), ["rna_id", "partner_id"]].iloc[0]
+                problems.append(InputError(f"a {kind} association stands twice", file=where, found=" - ".join(map(str, pair))))
+        return problems
+
+    @property
+    def index(self) -> NodeIndex:
+        """The RNAs, in row order."""
+        return self._index
+
+    @property
+    def compartments(self) -> list[str]:
+        """Names of the compartments, in column order."""
+        return [str(c) for c in self.labels.columns]
+
+    @property
+    def located(self) -> np.ndarray:
+        """Which RNAs have at least one compartment: bool, shape (n_rnas,)."""
+        return np.asarray(self.labels.to_numpy().any(axis=1))
+
+    def partner_index(self, kind: str) -> NodeIndex:
+        """Partners of one association kind, in column order of `association_matrix`."""
+        return NodeIndex.of(self.partners[kind].index, kind)
+
+    def association_matrix(self, kind: str) -> sparse.csr_array:
+        """Binary matrix of one association kind: shape (n_rnas, n_partners), float64, sorted indices."""
+        table, columns = self.associations[kind], self.partner_index(kind)
+        rows = self.index.positions(table["rna_id"])
+        cols = columns.positions(table["partner_id"])
+        matrix = sparse.csr_array((np.ones(len(table)), (rows, cols)), shape=(len(self.index), len(columns)))
+        matrix.sort_indices()
+        return matrix
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the dataset as TSV files and a ``dataset.toml``; all or nothing (see `load`).
+
+        Raises:
+            InputError: the folder exists and is not empty, and `overwrite` is not set.
+        """
+        import tomli_w
+
+        about = {
+            "format_version": FORMAT_VERSION,
+            "name": self.name,
+            "description": self.description,
+            "synthetic": self.synthetic,
+            "compartments": self.compartments,
+            "associations": list(self.associations),
+        }
+        with write_folder(folder, overwrite=overwrite) as out:
+            (out / "dataset.toml").write_text(tomli_w.dumps(about), encoding="utf-8")
+            write_tsv(self.rnas.rename_axis("rna_id").reset_index(), out / "rnas.tsv")
+            write_tsv(self.labels.rename_axis("rna_id").reset_index(), out / "labels.tsv")
+            write_tsv(self.ontology, out / "ontology.tsv")
+            write_tsv(self.left_out, out / "left_out.tsv")
+            for kind, table in self.associations.items():
+                write_tsv(table, out / f"associations.{kind}.tsv")
+                write_tsv(self.partners[kind].rename_axis("partner_id").reset_index(), out / f"partners.{kind}.tsv")
+        return Path(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Dataset:
+        """Read a dataset folder written by `save` or by hand.
+
+        Raises:
+            InputError: the folder is not a dataset, or a file in it is wrong: names file, line and column.
+        """
+        from mirnagraph.dataset_files import load_dataset
+
+        return load_dataset(Path(folder))

@@ -1,0 +1,1 @@
+"""Embeddings of networks: node2vec, k-hop proximity with SVD, graph transformer."""

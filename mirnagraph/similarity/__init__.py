@@ -1,0 +1,1 @@
+"""Similarity measures: one pure function per measure, each returning a square array."""

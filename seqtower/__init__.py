@@ -1,0 +1,1 @@
+"""The sequence tower: RNAs of any length to embeddings and probabilities."""
