@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,3 +45,16 @@ def torch_generator(seed: int, *names: object) -> torch.Generator:
     import torch
 
     return torch.Generator().manual_seed(child_seed(seed, *names))
+
+
+@contextlib.contextmanager
+def torch_scope(seed: int, *names: object) -> Iterator[None]:
+    """Inside the block torch's own CPU generator is that of the named step; afterwards it is as it was before.
+
+    For what takes no generator argument: the initial weights of layers, and dropout.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(child_seed(seed, *names))
+        yield

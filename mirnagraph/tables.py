@@ -28,7 +28,7 @@ def read_rows(path: str | Path, *, delimiter: str = "\t", quoted: bool = False) 
         lines.pop()
     if not quoted:
         return [line.split(delimiter) for line in lines]
-    rows = []
+    rows: list[list[str]] = []
     for number, line in enumerate(lines, 1):
         try:
             rows.extend(csv.reader([line], delimiter=delimiter, strict=True) if line else [[]])
@@ -86,7 +86,7 @@ def write_tsv(table: pd.DataFrame, path: str | Path) -> None:
             if bad.any():
                 raise InputError("a cell holds a tab or line end", file=path, column=str(name), found=repr(table.loc[bad, name].iloc[0]))
     with write_file(path) as part:
-        table.to_csv(part, sep="\t", index=False, lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
+        table.to_csv(part, sep="\t", index=False, lineterminator="\n", quoting=csv.QUOTE_NONE)
 
 
 def check_letters(

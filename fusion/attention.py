@@ -1,0 +1,161 @@
+"""Attention over modality tokens: projections, transformer blocks, a read-out per compartment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mirnagraph.config import require
+
+READOUTS = ("concat", "mean", "queries")
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    """Settings of `TokenFusion`.
+
+    Attributes:
+        dim: width of every token after projection.
+        n_heads: heads of each attention; divides `dim`.
+        n_layers: transformer blocks over the tokens (GTMALoc: 1).
+        hidden_factor: feed-forward width as a multiple of `dim`.
+        dropout: rate after attention and feed-forward, in [0, 1).
+        token_dropout: rate at which a whole token is hidden from an RNA in training (modality dropout), in [0, 1).
+        readout: ``"concat"`` joins all tokens (GTMALoc), ``"mean"`` averages the present ones, ``"queries"`` lets one
+            learned query per compartment attend over them.
+    """
+
+    dim: int = 128
+    n_heads: int = 4
+    n_layers: int = 1
+    hidden_factor: float = 2.0
+    dropout: float = 0.3
+    token_dropout: float = 0.0
+    readout: str = "queries"
+
+    def __post_init__(self) -> None:
+        require(self.dim >= 1, "dim", self.dim, "1 or more")
+        require(self.n_heads >= 1 and self.dim % self.n_heads == 0, "n_heads", self.n_heads, f"a divisor of dim = {self.dim}")
+        require(self.n_layers >= 0, "n_layers", self.n_layers, "0 or more")
+        require(self.hidden_factor > 0, "hidden_factor", self.hidden_factor, "above 0")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+        require(0 <= self.token_dropout < 1, "token_dropout", self.token_dropout, "in [0, 1)")
+        require(self.readout in READOUTS, "readout", self.readout, " or ".join(READOUTS))
+
+
+class AttentionBlock(nn.Module):
+    """Multi-head attention, then feed-forward, each with residual, dropout and LayerNorm after it (GTMALoc Eq. 12-17)."""
+
+    def __init__(self, config: AttentionConfig) -> None:
+        super().__init__()
+        hidden = max(1, int(config.dim * config.hidden_factor))
+        self.attention = nn.MultiheadAttention(config.dim, config.n_heads, dropout=config.dropout, batch_first=True)
+        self.feed_forward = nn.Sequential(nn.Linear(config.dim, hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(hidden, config.dim))
+        self.norm_attention, self.norm_feed_forward = nn.LayerNorm(config.dim), nn.LayerNorm(config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, query: Tensor, tokens: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
+        """Update `query` from `tokens`.
+
+        Args:
+            query: shape (B, Q, dim).
+            tokens: shape (B, T, dim).
+            absent: bool, shape (B, T); True hides a token. At least one token of each row must be there.
+
+        Returns:
+            The updated query (B, Q, dim) and the weights (B, heads, Q, T): 0 at absent tokens, summing to 1 over the rest.
+        """
+        mixed, weights = self.attention(query, tokens, tokens, key_padding_mask=absent, need_weights=True, average_attn_weights=False)
+        query = self.norm_attention(query + self.dropout(mixed))
+        return self.norm_feed_forward(query + self.dropout(self.feed_forward(query))), weights
+
+
+class TokenFusion(nn.Module):
+    """Probabilities of compartments from tokens, one token per modality of an RNA.
+
+    Every token is standardised (with statistics of the training rows, see `set_scaling`), projected to `dim`, and told
+    apart by a learned vector. Absent tokens are hidden from attention; an RNA with none at all is read from one learned
+    "nothing known" token, so every RNA gets a finite answer.
+
+    Args:
+        token_dims: name -> width of each token, in token order.
+        n_labels: number of compartments.
+    """
+
+    def __init__(self, token_dims: Mapping[str, int], n_labels: int, config: AttentionConfig) -> None:
+        super().__init__()
+        require(len(token_dims) > 0, "tokens", list(token_dims), "at least one token")
+        self.names, self.config, self.n_labels = tuple(token_dims), config, n_labels
+        self.project = nn.ModuleList(nn.Linear(width, config.dim) for width in token_dims.values())
+        for row, width in enumerate(token_dims.values()):
+            self.register_buffer(f"shift_{row}", torch.zeros(width))
+            self.register_buffer(f"scale_{row}", torch.ones(width))
+        self.kind = nn.Parameter(torch.randn(len(self.names), config.dim) * 0.02)
+        self.nothing = nn.Parameter(torch.randn(config.dim) * 0.02)
+        self.norm_in = nn.LayerNorm(config.dim)
+        self.blocks = nn.ModuleList(AttentionBlock(config) for _ in range(config.n_layers))
+        if config.readout == "queries":
+            self.queries = nn.Parameter(torch.randn(n_labels, config.dim) * 0.02)
+            self.read = AttentionBlock(config)
+            self.label_weight = nn.Parameter(torch.randn(n_labels, config.dim) * config.dim**-0.5)
+            self.label_bias = nn.Parameter(torch.zeros(n_labels))
+        else:
+            width = config.dim * (len(self.names) if config.readout == "concat" else 1)
+            self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, n_labels))
+
+    @property
+    def output_dim(self) -> int:
+        """Width of the fused representation that `encode` returns."""
+        return self.config.dim
+
+    def set_scaling(self, tokens: list[Tensor], present: Tensor) -> None:
+        """Take mean and standard deviation of each token from the given (training) rows that have it."""
+        for row, values in enumerate(tokens):
+            known = values[present[:, row]]
+            if len(known) > 1:
+                scale = known.std(dim=0)
+                self.get_buffer(f"shift_{row}").copy_(known.mean(dim=0))
+                self.get_buffer(f"scale_{row}").copy_(torch.where(scale > 1e-6, scale, torch.ones_like(scale)))
+
+    def _embed(self, tokens: list[Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
+        """Projected tokens (B, T + 1, dim), the last one being "nothing known", and which are absent (B, T + 1)."""
+        parts = []
+        for row, values in enumerate(tokens):
+            scaled = ((values - self.get_buffer(f"shift_{row}")) / self.get_buffer(f"scale_{row}")).clamp(-8, 8)
+            parts.append(self.project[row](scaled))
+        known = self.norm_in(torch.stack(parts, dim=1) + self.kind) * present.unsqueeze(-1)
+        if self.training and self.config.token_dropout > 0:
+            present = present & (torch.rand(present.shape) >= self.config.token_dropout)
+        everything = torch.cat([known, self.nothing.expand(len(present), 1, -1)], dim=1)
+        return everything, torch.cat([~present, present.any(dim=1, keepdim=True)], dim=1)
+
+    def forward(self, tokens: list[Tensor], present: Tensor) -> Tensor:
+        """Logits, shape (B, n_labels); see `encode` for the arguments."""
+        return self.encode(tokens, present)[0]
+
+    def encode(self, tokens: list[Tensor], present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, fused representation and attention.
+
+        Args:
+            tokens: one tensor (B, width) per token, in the order of `names`; rows of absent tokens may hold anything finite.
+            present: bool, shape (B, T).
+
+        Returns:
+            logits (B, n_labels); representation (B, dim), the mean over what was read; attention (B, n_queries, T + 1) of
+            the last attention, averaged over heads: n_queries is n_labels for read-out ``"queries"``, else T + 1. The last
+            column is the "nothing known" token, which has weight 0 unless every other token is absent.
+        """
+        hidden, absent = self._embed(tokens, present)
+        weights = torch.zeros(())
+        for block in self.blocks:
+            hidden, weights = block(hidden, hidden, absent)
+        there = (~absent).unsqueeze(-1).to(hidden.dtype)
+        if self.config.readout == "queries":
+            read, weights = self.read(self.queries.expand(len(hidden), -1, -1), hidden, absent)
+            return (read * self.label_weight).sum(-1) + self.label_bias, read.mean(dim=1), weights.mean(dim=1)
+        pooled = (hidden * there).sum(dim=1) / there.sum(dim=1)
+        flat = (hidden * there)[:, :-1].flatten(1) if self.config.readout == "concat" else pooled
+        return self.head(flat), pooled, weights.mean(dim=1) if weights.dim() == 4 else weights

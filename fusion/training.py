@@ -1,0 +1,142 @@
+"""Training one attention model on the training rows of a fold, stopped on an inner part of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fusion.attention import AttentionConfig, TokenFusion
+from fusion.tokens import TokenTable
+from mirnagraph.config import require
+from mirnagraph.seeds import child_seed, torch_generator, torch_scope
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How `TokenFusion` is trained.
+
+    Attributes:
+        epochs: most passes over the training rows.
+        batch_size: RNAs per step.
+        learning_rate: of AdamW; falls to 0 along a cosine over `epochs`.
+        weight_decay: of AdamW (the paper's L2 regularization).
+        patience: epochs without a lower inner loss before training stops.
+        inner_fraction: part of the training rows held out for stopping, in (0, 0.5].
+        n_members: models of other seeds and inner parts whose logits are averaged.
+    """
+
+    epochs: int = 120
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    patience: int = 15
+    inner_fraction: float = 0.1
+    n_members: int = 1
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        require(self.patience >= 1, "patience", self.patience, "1 or more")
+        require(0 < self.inner_fraction <= 0.5, "inner_fraction", self.inner_fraction, "in (0, 0.5]")
+        require(self.n_members >= 1, "n_members", self.n_members, "1 or more")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedAttention:
+    """Trained members and what happened on the way.
+
+    Attributes:
+        members: models in evaluation mode.
+        history: per member, one ``(epoch, training loss, inner loss)`` per epoch.
+    """
+
+    members: Sequence[TokenFusion]
+    history: Sequence[Sequence[tuple[int, float, float]]] = field(default_factory=list)
+
+    def logits(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
+        """Logits averaged over members: float64, shape (len(rows), n_labels)."""
+        values, present = as_tensors(tokens, rows)
+        with torch.no_grad():
+            return np.mean([member(values, present).numpy().astype(np.float64) for member in self.members], axis=0)
+
+    def attention(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
+        """Attention weights averaged over members and heads: shape (len(rows), n_queries, n_tokens + 1)."""
+        values, present = as_tensors(tokens, rows)
+        with torch.no_grad():
+            return np.mean([member.encode(values, present)[2].numpy() for member in self.members], axis=0)
+
+
+def as_tensors(tokens: TokenTable, rows: np.ndarray) -> tuple[list[Tensor], Tensor]:
+    """Chosen rows of every token as float32 tensors, and which tokens are present: bool, shape (n, T)."""
+    values = [torch.from_numpy(np.ascontiguousarray(token.values[rows], dtype=np.float32)) for token in tokens]
+    return values, torch.from_numpy(np.stack([token.present[rows] for token in tokens], axis=1))
+
+
+def fit_attention(
+    tokens: TokenTable,
+    labels: np.ndarray,
+    inner_parts: Sequence[tuple[np.ndarray, np.ndarray]],
+    attention: AttentionConfig,
+    training: TrainConfig,
+    seed: int,
+) -> TrainedAttention:
+    """Train one model per inner part.
+
+    Args:
+        tokens: all RNAs; only the rows of the inner parts are read.
+        labels: shape (n_rnas, n_labels), 0/1 on the training rows; other rows are never read and may be NaN.
+        inner_parts: per member the rows to learn from and the rows to stop on, disjoint, both of the training part.
+        seed: of this fold; member `m` draws from its own child.
+    """
+    members, history = [], []
+    for number, (learn, stop) in enumerate(inner_parts):
+        model, losses = _fit_one(tokens, labels, learn, stop, attention, training, child_seed(seed, "member", number))
+        members.append(model)
+        history.append(losses)
+    return TrainedAttention(members, history)
+
+
+def _fit_one(
+    tokens: TokenTable, labels: np.ndarray, learn: np.ndarray, stop: np.ndarray, attention: AttentionConfig, training: TrainConfig, seed: int
+) -> tuple[TokenFusion, list[tuple[int, float, float]]]:
+    values, present = as_tensors(tokens, learn)
+    stop_values, stop_present = as_tensors(tokens, stop)
+    target = torch.from_numpy(labels[learn].astype(np.float32))
+    stop_target = torch.from_numpy(labels[stop].astype(np.float32))
+    with torch_scope(seed, "weights and dropout"):
+        model = TokenFusion({t.name: t.values.shape[1] for t in tokens}, labels.shape[1], attention)
+        model.set_scaling(values, present)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.epochs)
+        order, loss_of = torch_generator(seed, "batches"), nn.BCEWithLogitsLoss()
+        best, best_state, history = float("inf"), copy.deepcopy(model.state_dict()), []
+        waited = 0
+        for epoch in range(training.epochs):
+            model.train()
+            total = 0.0
+            for batch in torch.randperm(len(learn), generator=order).split(training.batch_size):
+                optimizer.zero_grad()
+                loss = loss_of(model([v[batch] for v in values], present[batch]), target[batch])
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                total += float(loss.detach()) * len(batch)
+            schedule.step()
+            model.eval()
+            with torch.no_grad():
+                inner = float(loss_of(model(stop_values, stop_present), stop_target))
+            history.append((epoch, total / len(learn), inner))
+            waited += 1
+            if inner < best - 1e-5:
+                best, best_state, waited = inner, copy.deepcopy(model.state_dict()), 0
+            if waited >= training.patience:
+                break
+        model.load_state_dict(best_state)
+    return model.eval(), history
