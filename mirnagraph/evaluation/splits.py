@@ -1,0 +1,276 @@
+"""Folds: which RNAs are tested together; random, by group, or from a file, always stratified over all compartments."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mirnagraph.dataset import Dataset
+from mirnagraph.errors import ConfigError, InputError, raise_problems
+from mirnagraph.evaluation.balance import balanced_parts
+from mirnagraph.nodes import NodeIndex
+from mirnagraph.seeds import child_seed, generator
+from mirnagraph.tables import read_table, write_tsv
+
+TRAIN_ONLY = -1
+NOT_USED = -2
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """A partition of RNAs into test parts.
+
+    Attributes:
+        assigned: index ``rna_id`` (unique), int64 values: 0 … n_folds - 1 is the fold an RNA is tested in, -1 is trained
+            on in every fold and never tested. An RNA that is not listed is neither trained on nor tested: the protocols on
+            located RNAs list those alone.
+        name: how the folds came about, e.g. ``"random"``, ``"family"`` or the name of a protocol.
+
+    Raises:
+        InputError: an RNA stands twice, a number is below -1, a fold between 0 and the highest is empty, no RNA is tested, or
+            a fold leaves nothing to train on.
+    """
+
+    assigned: pd.Series
+    name: str = "folds"
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.assigned.to_numpy())
+        if not np.issubdtype(values.dtype, np.integer):
+            raise InputError("fold numbers must be whole", found=str(values.dtype), expected="integers")
+        NodeIndex.of(self.assigned.index, "miRNA")
+        series = pd.Series(values.astype(np.int64), index=pd.Index([str(i) for i in self.assigned.index], dtype=object, name="rna_id"), name="fold")
+        object.__setattr__(self, "assigned", series)
+        if (values < TRAIN_ONLY).any():
+            raise InputError("a fold number is below -1", found=int(values.min()), expected="-1 (trained on, never tested), 0, 1, …")
+        present = np.unique(values[values >= 0])
+        if not len(present):
+            raise InputError("no RNA is in a test part", found=f"{len(values)} RNAs, all with fold -1", expected="folds 0, 1, …")
+        if len(present) != present[-1] + 1:
+            empty = next(f for f in range(len(values) + 1) if f not in present)
+            raise InputError("a fold has no RNA", found=f"no RNA in fold {empty}", expected=f"one or more in each of 0 … {present[-1]}")
+        if len(present) == 1 and (values >= 0).all():
+            raise InputError("a single fold leaves nothing to train on", found="every RNA in fold 0", expected="a second fold, or RNAs with fold -1")
+
+    @property
+    def n_folds(self) -> int:
+        """Number of test parts."""
+        return int(self.assigned.max()) + 1
+
+    def of_rows(self, index: NodeIndex) -> np.ndarray:
+        """Fold of each row of `index`: int64, shape (n_rnas,); -1 trained on only, -2 not used.
+
+        Raises:
+            InputError: the folds list an RNA that `index` does not hold.
+        """
+        fold = np.full(len(index), NOT_USED, dtype=np.int64)
+        fold[index.positions(self.assigned.index)] = self.assigned.to_numpy()
+        return fold
+
+    def rows(self, index: NodeIndex, fold: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows to train on and rows to test in one fold: two sorted int64 arrays that share no row."""
+        if not 0 <= fold < self.n_folds:
+            raise ConfigError(f"no fold {fold}: there are folds 0 to {self.n_folds - 1}")
+        of_row = self.of_rows(index)
+        return np.flatnonzero((of_row != fold) & (of_row != NOT_USED)), np.flatnonzero(of_row == fold)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Columns ``rna_id``, ``fold``, as in a fold file."""
+        return self.assigned.reset_index()
+
+
+def used_rnas(labels: pd.DataFrame, rnas: str = "all") -> np.ndarray:
+    """Which RNAs take part: ``"all"``, or ``"located"`` for those with at least one compartment. Bool, shape (n_rnas,)."""
+    if rnas == "all":
+        return np.ones(len(labels), dtype=bool)
+    if rnas == "located":
+        return np.asarray(labels.to_numpy().any(axis=1))
+    raise ConfigError(f"unknown choice of RNAs {rnas!r}, expected 'all' or 'located'")
+
+
+def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
+    """Random folds with every compartment, and the RNAs without any, spread evenly (iterative stratification).
+
+    The result depends on ids, labels and seed, not on the order of the rows. A compartment with fewer RNAs than folds puts at
+    most one into each fold; the others then have none, and the metrics say so. Sizes of folds may differ by a few RNAs.
+
+    Args:
+        labels: 0/1, index rna_id, one column per compartment, shape (n, n_labels).
+        n_folds: 2 … n.
+        seed: the run's seed.
+
+    Raises:
+        ConfigError: `n_folds` is out of range.
+
+    Source: Sechidis, Tsoumakas, Vlahavas 2011, doi:10.1007/978-3-642-23808-6_10, as the package iterative-stratification does it.
+    """
+    from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
+    _check_n_folds(n_folds, len(labels), "RNAs")
+    ordered = _by_id(labels)
+    state = child_seed(seed, "folds", "random", n_folds) % 2**32
+    splitter = MultilabelStratifiedKFold(n_splits=n_folds, shuffle=True, random_state=state)
+    # The added column keeps RNAs without annotation evenly spread, and lets the package take a single compartment.
+    values = _with_unlabelled(ordered.to_numpy())
+    fold = np.full(len(ordered), NOT_USED, dtype=np.int64)
+    for number, (_, test) in enumerate(splitter.split(values, values)):
+        fold[test] = number
+    if len(np.unique(fold)) < n_folds:  # stratifying may starve a fold when there are about as many folds as RNAs
+        fold = balanced_parts(values, np.arange(len(values)), np.full(n_folds, 1 / n_folds), generator(seed, "folds", "random", n_folds))
+    return Folds(pd.Series(fold, index=ordered.index).loc[labels.index], name="random")
+
+
+def grouped_folds(labels: pd.DataFrame, groups: pd.Series, n_folds: int, seed: int) -> Folds:
+    """Folds that never part a group, with RNAs and compartments spread as evenly as whole groups allow.
+
+    Args:
+        labels: 0/1, index rna_id, one column per compartment.
+        groups: group of each RNA by rna_id (a family, a sequence cluster); an RNA whose group is missing or ``""`` stands alone.
+        n_folds: 2 … number of groups.
+        seed: the run's seed.
+
+    Raises:
+        ConfigError: `n_folds` is below 2 or there are fewer groups than folds.
+        InputError: an RNA is not in `groups`.
+    """
+    ordered = _by_id(labels)
+    absent = ordered.index.difference(groups.index)
+    if len(absent):
+        raise InputError("RNAs without a group", found=f"{len(absent)}, the first {absent[0]}", expected="one group per RNA")
+    codes = group_codes(groups.loc[ordered.index])
+    _check_n_folds(n_folds, int(codes.max()) + 1 if len(codes) else 0, "groups")
+    fold = balanced_parts(_with_unlabelled(ordered.to_numpy()), codes, np.full(n_folds, 1 / n_folds), generator(seed, "folds", "grouped", n_folds))
+    return Folds(pd.Series(fold, index=ordered.index).loc[labels.index], name="grouped")
+
+
+def group_codes(groups: pd.Series) -> np.ndarray:
+    """Groups as numbers 0, 1, … in order of first appearance, int64, shape (n,); missing or empty ones get a number each."""
+    known: dict[Hashable, int] = {}
+    codes = []
+    for row, group in enumerate(groups):
+        key: Hashable = ("alone", row) if group is None or group == "" or group != group else ("group", group)
+        codes.append(known.setdefault(key, len(known)))
+    return np.asarray(codes, dtype=np.int64)
+
+
+def inner_split(train_rows: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Part the training rows of one fold into rows to fit and rows to stop early by.
+
+    Args:
+        train_rows: unique row numbers, shape (n_train,); their order does not matter.
+        labels: 0/1 of all RNAs, shape (n_rnas, n_labels); only training rows are read.
+        groups: group number of all RNAs, shape (n_rnas,), kept whole; None lets every RNA go its own way.
+        fraction: share of rows to stop by, in (0, 1).
+        seed: seed of this fold's step.
+
+    Returns:
+        (fit, stop): sorted, disjoint, none empty, together the training rows; labels about evenly spread.
+
+    Raises:
+        ConfigError: `fraction` is out of range.
+        InputError: fewer than two rows or groups to part.
+    """
+    if not 0 < fraction < 1:
+        raise ConfigError(f"the fraction for early stopping is {fraction!r}, expected a number between 0 and 1")
+    rows = np.unique(np.asarray(train_rows, dtype=np.int64))
+    codes = np.arange(len(rows)) if groups is None else np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
+    if len(np.unique(codes)) < 2:
+        what = "rows" if groups is None else "groups"
+        raise InputError(f"too few training {what} to set some aside for early stopping", found=len(np.unique(codes)), expected="2 or more")
+    part = balanced_parts(_with_unlabelled(np.asarray(labels)[rows]), codes, np.array([1 - fraction, fraction]), generator(seed, "inner split"))
+    return rows[part == 0], rows[part == 1]
+
+
+def read_folds(path: str | Path, index: NodeIndex, protocol: str | None = None) -> Folds:
+    """Read a fold file: TSV with the columns ``rna_id``, ``fold`` and, where it holds several protocols, ``protocol``.
+
+    Args:
+        path: the file.
+        index: the RNAs of the dataset; every id of the protocol must be among them.
+        protocol: which of the file's protocols; may be left out where there is only one.
+
+    Raises:
+        InputError: unknown or repeated id, or a fold that is not an integer of -1 or more: names file, line and column.
+        ConfigError: the file holds several protocols and none is named, or not the one that is named.
+    """
+    table = read_table(path, ["rna_id", "fold"])
+    names = list(dict.fromkeys(table["protocol"])) if "protocol" in table.columns else []
+    if protocol is not None and protocol not in names:
+        raise ConfigError(f"{path} has no protocol {protocol!r}; it holds {', '.join(names) or 'no column protocol'}")
+    if protocol is None and len(names) > 1:
+        raise ConfigError(f"{path} holds several protocols, name one of them: {', '.join(names)}")
+    if names:
+        table = table[table["protocol"] == (protocol or names[0])]
+    raise_problems(_fold_problems(table, index, path))
+    try:
+        return Folds(
+            pd.Series(table["fold"].astype(np.int64).to_numpy(), index=list(table["rna_id"])), name=protocol or (names[0] if names else Path(path).stem)
+        )
+    except InputError as error:
+        raise InputError(error.what, file=path, column="fold", found=error.found, expected=error.expected) from None
+
+
+def _fold_problems(table: pd.DataFrame, index: NodeIndex, path: str | Path) -> list[InputError]:
+    problems: list[InputError] = []
+    first: dict[str, int] = {}
+    for line, name, cell in zip(table.index, table["rna_id"], table["fold"], strict=True):
+        number = int(line)
+        if name in first:
+            expected = f"each RNA once (first on line {first[name]})"
+            problems.append(InputError("an RNA stands in more than one fold", file=path, line=number, column="rna_id", found=name, expected=expected))
+        elif name not in index:
+            problems.append(InputError("unknown RNA", file=path, line=number, column="rna_id", found=name, expected="an id of the dataset"))
+        first.setdefault(name, number)
+        digits = cell.strip()
+        if digits != "-1" and not (digits.isascii() and digits.isdigit()):
+            problems.append(InputError("not a fold number", file=path, line=number, column="fold", found=cell, expected="-1, 0, 1, 2, …"))
+    return problems
+
+
+def write_folds(folds: Folds, path: str | Path) -> None:
+    """Write a fold file that `read_folds` reads back equal: TSV with ``rna_id`` and ``fold``, all or nothing."""
+    write_tsv(folds.to_frame(), path)
+
+
+def make_folds(dataset: Dataset, split: str = "random", *, n_folds: int = 10, seed: int = 0, rnas: str = "all", protocol: str | None = None) -> Folds:
+    """Folds as the command line names them.
+
+    Args:
+        split: ``"random"``, ``"family"`` (column ``family`` of the RNA table), or the path of a fold file, which then says itself how
+            many folds there are.
+        rnas: ``"all"`` or ``"located"``; with a file, ``"located"`` leaves its RNAs without compartment out.
+        protocol: name of a protocol in the file.
+
+    Raises:
+        ConfigError: wrong choice, or ``"family"`` for a dataset without that column. InputError: see `read_folds`.
+    """
+    used = used_rnas(dataset.labels, rnas)
+    if split not in {"random", "family"}:
+        read = read_folds(split, dataset.index, protocol)
+        return Folds(read.assigned[used[dataset.index.positions(read.assigned.index)]], name=read.name)
+    if protocol is not None:
+        raise ConfigError(f"a protocol ({protocol!r}) can be named only together with a fold file, not with the split {split!r}")
+    labels = dataset.labels[used]
+    if split == "random":
+        return random_folds(labels, n_folds, seed)
+    if "family" not in dataset.rnas.columns:
+        raise ConfigError(f"dataset {dataset.name!r} has no column 'family', which the split 'family' needs; use 'random' or a fold file")
+    return Folds(grouped_folds(labels, dataset.rnas["family"], n_folds, seed).assigned, name="family")
+
+
+def _by_id(labels: pd.DataFrame) -> pd.DataFrame:
+    NodeIndex.of(labels.index, "miRNA")
+    return labels.sort_index()
+
+
+def _with_unlabelled(values: np.ndarray) -> np.ndarray:
+    return np.column_stack([values != 0, ~(values != 0).any(axis=1)]).astype(np.int64)
+
+
+def _check_n_folds(n_folds: int, most: int, what: str) -> None:
+    if not 2 <= n_folds <= most:
+        raise ConfigError(f"{n_folds} folds cannot be made from {most} {what}, expected 2 to {most} folds")
