@@ -1,0 +1,54 @@
+"""`mirnagraph train`: networks in, a cross-validated run folder out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = "Example: `mirnagraph train --fold 10`, or on the benchmark `mirnagraph train --networks networks --split family --rnas located`"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command("train", epilog=EPILOG)(train)
+
+
+def train(
+    networks: Annotated[Path | None, typer.Option(help="Folder of `build-networks` (default: ./networks where it exists, else the demo).")] = None,
+    fold: Annotated[int, typer.Option(min=2, help="Number of folds; a fold file brings its own.")] = 10,
+    split: Annotated[str, typer.Option(help="random, family (relatives stay together), or a TSV file with rna_id and fold (-1: trained on only).")] = "random",
+    protocol: Annotated[str, typer.Option(help="Which protocol of a fold file that holds several.")] = "",
+    rnas: Annotated[str, typer.Option(help="all (RNAs without annotation count as negatives) or located.")] = "all",
+    preset: Annotated[str, typer.Option(help="Named settings: default, gtmaloc …; --help of the file they come from is its source line.")] = "default",
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings that override the preset (see config.toml of any run).")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random step.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME made of dataset, preset, folds and seed).")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Folds side by side; changes no number.")] = 2,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep a finished run as it is (an unfinished one is always gone on with).")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")] = False,
+) -> None:
+    """Cross-validate a model on networks: every RNA is predicted by the model that did not train on it."""
+    from cli.console import progress_bars, say, show_table
+    from fusion.report import SHOWN, finite_or_dash, summary_table
+    from fusion.run import networks_or_demo, run_experiment, run_name
+    from fusion.settings import experiment_config
+
+    settings = experiment_config(preset, config, n_folds=fold, split=split, protocol=protocol, rnas=rnas, seed=seed)
+    loaded, folder = networks_or_demo(networks)
+    dataset = loaded.dataset
+    made_up = " (made-up data that shows the way, not biology)" if dataset.synthetic else ""
+    say(f"Networks of {dataset.name}{made_up}: {len(dataset.index)} RNAs, {int(dataset.located.sum())} with a compartment", quiet=quiet)
+    target = out or Path("runs") / run_name(dataset.name, settings)
+    cache = folder / "embeddings" if folder is not None else None
+    with progress_bars(quiet=quiet) as progress:
+        result, run = run_experiment(loaded, settings, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, progress=progress)
+    if result is None:
+        say(f"The run in {run.path} is finished and was kept.", quiet=quiet)
+        return
+    table = summary_table(result.metrics, result.compartments)
+    rows = [[row["compartment"], *(finite_or_dash(row[f"{m} {c}"]) for m in SHOWN for c in ("mean", "sd"))] for row in table.to_dict("records")]
+    show_table(["compartment", *(f"{m}{c}" for m in SHOWN for c in ("", " SD"))], rows, f"{result.folds.n_folds} folds, preset {settings.preset}")
+    say(f"Written to {run.path}: predictions.tsv, metrics.tsv, report.md, model/", quiet=quiet)

@@ -1,0 +1,139 @@
+"""Cross-validation: every RNA predicted by the model that did not train on it; folds side by side, resumable."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fusion.learner import fit_learner
+from fusion.problem import Problem
+from fusion.results import CrossValidationResult, FoldResult
+from fusion.settings import ExperimentConfig
+from mirnagraph.errors import InputError
+from mirnagraph.evaluation.metrics import evaluate
+from mirnagraph.evaluation.splits import Folds
+from mirnagraph.files import write_folder
+from mirnagraph.progress import Progress, report
+from mirnagraph.seeds import child_seed
+
+# What a worker process works on; set once when it starts, so that the tables travel once and not with every fold.
+_WORK: tuple[Problem, Folds, ExperimentConfig] | None = None
+
+
+def run_fold(problem: Problem, folds: Folds, config: ExperimentConfig, fold: int) -> FoldResult:
+    """Train on the training part of one fold and predict its test part.
+
+    The labels of all other rows are replaced by NaN before anything else sees them, so a model that read one would
+    predict NaN.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    started = time.perf_counter()
+    train, test = folds.rows(problem.index, fold)
+    hidden = replace(problem, labels=problem.hide(train))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in another order give other bits: one thread, whatever the number of workers
+    try:
+        with threadpool_limits(1):
+            learner = fit_learner(hidden, train, config, child_seed(config.seed, "fold", fold))
+            parts = learner.parts(test)
+            probabilities = learner.predict(test)
+    finally:
+        torch.set_num_threads(threads)
+    choices = {**learner.choices, "thresholds": [float(t) for t in learner.thresholds]}
+    return FoldResult(fold, test, probabilities, parts, choices, time.perf_counter() - started)
+
+
+def cross_validate(
+    problem: Problem, folds: Folds, config: ExperimentConfig, *, folder: Path | None = None, workers: int = 2, progress: Progress | None = None
+) -> CrossValidationResult:
+    """Run every fold and score the out-of-fold predictions.
+
+    Args:
+        folder: where finished folds are kept as they end; those already there are not trained again.
+        workers: folds side by side, each in a process of one thread; changes no number.
+    """
+    done = {fold: _load_fold(folder, fold) for fold in range(folds.n_folds) if folder is not None and _fold_path(folder, fold).is_dir()}
+    report(progress, "folds", len(done), folds.n_folds)
+    for result in _run_folds(problem, folds, config, [f for f in range(folds.n_folds) if f not in done], workers):
+        done[result.fold] = result
+        if folder is not None:
+            _save_fold(folder, result)
+        report(progress, "folds", len(done), folds.n_folds)
+    return collect(problem, folds, tuple(done[f] for f in range(folds.n_folds)))
+
+
+def collect(problem: Problem, folds: Folds, results: tuple[FoldResult, ...]) -> CrossValidationResult:
+    """Put the folds' test parts together and score them."""
+    probabilities = np.full(problem.labels.shape, np.nan)
+    thresholds = np.full(problem.labels.shape, np.nan)
+    for result in results:
+        probabilities[result.rows] = result.probabilities
+        thresholds[result.rows] = result.choices["thresholds"]
+    of_row = folds.of_rows(problem.index)
+    tested = of_row >= 0
+    if not np.isfinite(probabilities[tested]).all():
+        raise InputError("a prediction is not finite: a label that may not be read was read, or training diverged")
+    labels = problem.labels.astype(np.int8)
+    metrics = evaluate(labels[tested], probabilities[tested], of_row[tested], thresholds[tested], problem.compartments)
+    return CrossValidationResult(problem.index, problem.compartments, folds, labels, probabilities, thresholds, results, metrics)
+
+
+def _start_worker(problem: Problem, folds: Folds, config: ExperimentConfig) -> None:
+    global _WORK
+    _WORK = (problem, folds, config)
+
+
+def _fold_in_worker(fold: int) -> FoldResult:
+    assert _WORK is not None
+    return run_fold(*_WORK, fold)
+
+
+def _run_folds(problem: Problem, folds: Folds, config: ExperimentConfig, wanted: list[int], workers: int) -> Iterator[FoldResult]:
+    if workers <= 1 or len(wanted) <= 1:
+        for fold in wanted:
+            yield run_fold(problem, folds, config, fold)
+        return
+    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(before, "1"))
+    pool = ProcessPoolExecutor(min(workers, len(wanted)), mp_context=get_context("spawn"), initializer=_start_worker, initargs=(problem, folds, config))
+    try:
+        for future in as_completed([pool.submit(_fold_in_worker, fold) for fold in wanted]):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _fold_path(folder: Path, fold: int) -> Path:
+    return folder / "folds" / f"fold_{fold:02d}"
+
+
+def _save_fold(folder: Path, result: FoldResult) -> None:
+    with write_folder(_fold_path(folder, result.fold)) as out:
+        about = {"fold": result.fold, "rows": result.rows.tolist(), "choices": result.choices, "seconds": result.seconds, "parts": list(result.parts)}
+        (out / "fold.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+        table = {"model": result.probabilities, **result.parts}
+        for name, values in table.items():
+            pd.DataFrame(values).rename(columns=str).to_parquet(out / f"{name}.parquet")
+
+
+def _load_fold(folder: Path, fold: int) -> FoldResult:
+    path = _fold_path(folder, fold)
+    try:
+        about = json.loads((path / "fold.json").read_text(encoding="utf-8"))
+        tables = {name: pd.read_parquet(path / f"{name}.parquet").to_numpy() for name in ("model", *about["parts"])}
+        return FoldResult(fold, np.asarray(about["rows"], dtype=np.int64), tables.pop("model"), tables, about["choices"], about["seconds"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError("a finished fold is damaged", file=path, found=str(error), hint="delete its folder and run the command again") from None

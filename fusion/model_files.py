@@ -1,0 +1,143 @@
+"""A fitted model on disk: safetensors for numbers, JSON for everything a person may want to read; loading runs no code of theirs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from fusion.attention import TokenFusion
+from fusion.learner import Learner
+from fusion.settings import ExperimentConfig
+from fusion.tokens import TokenTable
+from fusion.training import TrainedAttention
+from fusion.trees import TreeArrays
+from mirnagraph.config import from_dict, to_dict
+from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.files import sha256_of, write_folder
+from mirnagraph.nodes import NodeIndex
+from mirnagraph.runs import package_versions
+
+FORMAT_VERSION = 1
+
+
+def save_model(learner: Learner, index: NodeIndex, compartments: tuple[str, ...], train: np.ndarray, folder: str | Path, *, about: Mapping[str, Any]) -> None:
+    """Write ``model.safetensors`` and ``model.json``; replaces what is there.
+
+    Args:
+        index: all RNAs, in row order; training rows are named by it.
+        train: rows the learner was fitted on.
+        about: more to keep in ``model.json``: data, protocol, figures.
+    """
+    arrays: dict[str, np.ndarray] = {"thresholds": np.asarray(learner.thresholds, dtype=np.float64)}
+    if learner.attention is not None:
+        for number, member in enumerate(learner.attention.members):
+            arrays.update({f"attention.{number}.{name}": value.numpy() for name, value in member.state_dict().items()})
+    for name, trees in learner.trees.items():
+        arrays.update(trees.to_arrays(f"trees.{name}"))
+    with write_folder(folder, overwrite=True) as out:
+        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, out / "model.safetensors")
+        text = {
+            "format_version": FORMAT_VERSION,
+            "compartments": list(compartments),
+            "config": to_dict(learner.config),
+            "tokens": {token.name: token.width for token in learner.tokens},
+            "members": len(learner.attention.members) if learner.attention is not None else 0,
+            "trees": list(learner.trees),
+            "weights": dict(learner.weights),
+            "nodes": list(index.ids),
+            "nodes_checksum": index.checksum,
+            "trained_on": [index.ids[row] for row in train],
+            "weights_sha256": sha256_of(out / "model.safetensors"),
+            "versions": package_versions(),
+            **about,
+        }
+        (out / "model.json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True, eq=False)
+class SavedModel:
+    """A model read back.
+
+    Attributes:
+        compartments: names, in the order of the probabilities' columns.
+        widths: token name -> width, as it was trained.
+        about: everything in ``model.json``.
+    """
+
+    config: ExperimentConfig
+    compartments: tuple[str, ...]
+    widths: dict[str, int]
+    attention: TrainedAttention | None
+    trees: dict[str, TreeArrays]
+    weights: dict[str, float]
+    thresholds: np.ndarray
+    about: dict[str, Any]
+
+    def learner(self, tokens: TokenTable) -> Learner:
+        """The model on the tokens of any RNAs; raises CheckpointError where a token is missing or has another width."""
+        for name, width in self.widths.items():
+            if name not in tokens.sources or tokens.sources[name] != width:
+                raise CheckpointError("the model does not fit these tokens", column=name, found=tokens.sources.get(name, "nothing"), expected=f"width {width}")
+        return Learner(self.config, tokens, self.attention, self.trees, self.weights, self.thresholds)
+
+
+def load_model(folder: str | Path) -> SavedModel:
+    """Read a model folder.
+
+    Raises:
+        CheckpointError: not a model, unknown format, damaged, or numbers that do not fit the description.
+    """
+    folder = Path(folder)
+    about = _read_about(folder)
+    weights_file = folder / "model.safetensors"
+    try:
+        arrays = load_file(weights_file)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError("damaged or missing weights", file=weights_file, found=str(error)) from None
+    found = sha256_of(weights_file)
+    if found != about["weights_sha256"]:
+        raise CheckpointError("the weights are not those that model.json describes", file=weights_file, found=found, expected=about["weights_sha256"])
+    try:
+        config = from_dict(ExperimentConfig, about["config"], where=str(folder / "model.json"))
+        compartments = tuple(str(name) for name in about["compartments"])
+        trees = {name: TreeArrays.from_arrays(arrays, f"trees.{name}") for name in about["trees"]}
+        widths = {str(name): int(width) for name, width in about["tokens"].items()}
+        attention = _read_attention(arrays, config, widths, len(compartments), int(about["members"]))
+        weights = {str(name): float(value) for name, value in about["weights"].items()}
+        return SavedModel(config, compartments, widths, attention, trees, weights, arrays["thresholds"], about)
+    except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+        raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
+
+
+def _read_about(folder: Path) -> dict[str, Any]:
+    path = folder / "model.json"
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError("not a model folder (no model.json)", file=folder) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError("damaged model.json", file=path, found=str(error)) from None
+    found = about.get("format_version") if isinstance(about, dict) else None
+    if found != FORMAT_VERSION or "weights_sha256" not in about:
+        raise CheckpointError("unknown model format", file=path, column="format_version", found=found, expected=FORMAT_VERSION)
+    return dict(about)
+
+
+def _read_attention(arrays: dict[str, np.ndarray], config: ExperimentConfig, widths: dict[str, int], n_labels: int, members: int) -> TrainedAttention | None:
+    if members == 0:
+        return None
+    models = []
+    for number in range(members):
+        model = TokenFusion({name: widths[name] for name in config.tokens.attention}, n_labels, config.attention)
+        prefix = f"attention.{number}."
+        model.load_state_dict({name.removeprefix(prefix): torch.from_numpy(value) for name, value in arrays.items() if name.startswith(prefix)})
+        models.append(model.eval())
+    return TrainedAttention(models)

@@ -1,0 +1,80 @@
+"""Problem: what every fold of an experiment reads, made once and free of labels but for the label table itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fusion.embeddings import learned_embeddings
+from fusion.modalities import build_tokens
+from fusion.neighbours import neighbour_similarities
+from fusion.settings import ExperimentConfig
+from fusion.tokens import TokenTable
+from mirnagraph.errors import ConfigError
+from mirnagraph.evaluation.splits import group_codes
+from mirnagraph.networks.types import NetworkSet
+from mirnagraph.nodes import NodeIndex
+from mirnagraph.progress import Progress
+
+NEIGHBOURS = "neighbours:"
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """RNAs with their label-free tokens, their labels, and the similarities in which label neighbours are looked for.
+
+    Attributes:
+        labels: float64, shape (n_rnas, n_labels). Inside a fold every row that may not be read is NaN (see `hide`).
+        groups: family number of every RNA, shape (n_rnas,); an RNA without a family has a number of its own.
+        tokens: all label-free tokens that the settings name.
+        similarities: only those that a ``neighbours:`` token names.
+    """
+
+    index: NodeIndex
+    compartments: tuple[str, ...]
+    labels: np.ndarray
+    groups: np.ndarray
+    tokens: TokenTable
+    similarities: Mapping[str, np.ndarray]
+
+    def hide(self, train: np.ndarray) -> np.ndarray:
+        """Labels with NaN in every row outside `train`: what a fold gets, so that reading a test label cannot go unseen."""
+        known = np.full_like(self.labels, np.nan)
+        known[train] = self.labels[train]
+        return known
+
+
+def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None = None, workers: int = 2, progress: Progress | None = None) -> Problem:
+    """Embed the networks and build every token that the settings name.
+
+    Args:
+        cache: folder where embeddings are kept by content, so that another run need not compute them again.
+        workers: processes for embeddings; changes no number.
+
+    Raises:
+        ConfigError: a token or similarity that the networks do not have.
+    """
+    wanted = list(dict.fromkeys((*config.tokens.attention, *config.tokens.trees)))
+    free = [name for name in wanted if not name.startswith(NEIGHBOURS)]
+    embeddings = learned_embeddings(networks, free, config.embedding, config.seed, cache=cache, workers=workers, progress=progress)
+    dataset = networks.dataset
+    similarities = {}
+    if len(free) < len(wanted):
+        known = neighbour_similarities(networks)
+        for name in wanted:
+            if name.startswith(NEIGHBOURS):
+                of = name.removeprefix(NEIGHBOURS)
+                if of not in known:
+                    raise ConfigError(f"token {name!r}: no similarity {of!r}; there are {', '.join(known)}")
+                similarities[of] = known[of]
+    families = dataset.rnas["family"] if "family" in dataset.rnas.columns else dataset.rnas["sequence"]
+    return Problem(
+        index=dataset.index,
+        compartments=tuple(dataset.compartments),
+        labels=dataset.labels.to_numpy(dtype=np.float64),
+        groups=group_codes(families),
+        tokens=build_tokens(networks, free, embeddings, svd_dim=config.tokens.svd_dim),
+        similarities=similarities,
+    )

@@ -1,0 +1,122 @@
+"""One call from networks to a finished run folder: what `mirnagraph train` does."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from fusion.experiment import cross_validate
+from fusion.learner import fit_learner
+from fusion.model_files import save_model
+from fusion.problem import Problem, prepare
+from fusion.report import write_report
+from fusion.results import CrossValidationResult, write_predictions
+from fusion.settings import ExperimentConfig
+from mirnagraph.config import dump_toml
+from mirnagraph.evaluation.splits import Folds, make_folds, write_folds
+from mirnagraph.networks.types import NetworkSet
+from mirnagraph.progress import Progress, report
+from mirnagraph.runs import RunFolder, open_run
+from mirnagraph.seeds import child_seed
+from mirnagraph.tables import write_tsv
+
+
+def networks_sha256(networks: NetworkSet) -> str:
+    """sha256 over everything a run reads from its networks: row order, sequences, evidence, labels, matrices, similarities."""
+    total, dataset = hashlib.sha256(), networks.dataset
+    tables = [dataset.rnas, dataset.labels, *(t for kind in sorted(dataset.associations) for t in (dataset.associations[kind], dataset.partners[kind]))]
+    for table in tables:
+        total.update(table.to_csv().encode())
+    for name, network in sorted(networks.networks.items()):
+        total.update(f"{name}\0{network.nodes.checksum}".encode())
+        for part in (network.matrix.indptr.astype(np.int64), network.matrix.indices.astype(np.int64), network.matrix.data):
+            total.update(np.ascontiguousarray(part).tobytes())
+    for name, similarity in sorted(networks.similarities.items()):
+        total.update(name.encode() + np.ascontiguousarray(similarity).tobytes())
+    return total.hexdigest()
+
+
+def run_experiment(
+    networks: NetworkSet,
+    config: ExperimentConfig,
+    out: str | Path,
+    *,
+    cache: str | Path | None = None,
+    workers: int = 2,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> tuple[CrossValidationResult | None, RunFolder]:
+    """Cross-validate, fit the final model on all RNAs of the protocol, and write the run folder.
+
+    Args:
+        out: run folder; an unfinished run of the same settings and data in it is gone on with.
+        cache: folder for embeddings, shared between runs; None keeps them in the run folder.
+        workers: processes; changes no number.
+
+    Returns:
+        The result (None where a finished run was kept by `resume`), and the run folder.
+
+    Raises:
+        InputError: see `mirnagraph.runs.open_run`. ConfigError: folds or tokens that the data do not allow.
+    """
+    dataset = networks.dataset
+    protocol = config.folds
+    folds = make_folds(dataset, protocol.split, n_folds=protocol.n_folds, seed=config.seed, rnas=protocol.rnas, protocol=protocol.protocol or None)
+    inputs = {"networks": networks_sha256(networks), "folds": hashlib.sha256(folds.to_frame().to_csv().encode()).hexdigest()}
+    about = {"dataset": dataset.name, "synthetic": dataset.synthetic, "n_rnas": len(dataset.index), "n_tested": int((folds.assigned >= 0).sum())}
+    run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume, about=about)
+    if run.finished:
+        return None, run
+    write_folds(folds, run.path / "folds.tsv")
+    problem = prepare(networks, config, cache=str(cache or run.path / "embeddings"), workers=workers, progress=progress)
+    result = cross_validate(problem, folds, config, folder=run.path, workers=workers, progress=progress)
+    write_predictions(result.to_frame(), run.path / "predictions.tsv")
+    write_tsv(result.metrics, run.path / "metrics.tsv")
+    fit_final(problem, folds, config, run.path / "model", result, dataset_name=dataset.name, progress=progress)
+    write_report(run.path, result, dataset, config)
+    run.finish()
+    return result, run
+
+
+def fit_final(
+    problem: Problem, folds: Folds, config: ExperimentConfig, folder: Path, result: CrossValidationResult, *, dataset_name: str, progress: Progress | None
+) -> None:
+    """Fit on every RNA of the protocol and save the model that predicts RNAs without a label."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    report(progress, "final model", 0, 1)
+    train = np.flatnonzero(folds.of_rows(problem.index) >= -1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            learner = fit_learner(problem, train, config, child_seed(config.seed, "final"))
+    finally:
+        torch.set_num_threads(threads)
+    figures = result.metrics[result.metrics["compartment"] == "average"]
+    scores = {str(row.metric): {"mean": float(row.mean), "pooled": float(row.pooled)} for row in figures.itertuples() if np.isfinite(float(row.pooled))}
+    about = {"dataset": dataset_name, "protocol": folds.name, "out_of_fold": scores}
+    save_model(learner, problem.index, problem.compartments, train, folder, about=about)
+    report(progress, "final model", 1, 1)
+
+
+def networks_or_demo(folder: str | Path | None) -> tuple[NetworkSet, Path | None]:
+    """Networks of a folder; without one those in ``./networks``, and where there are none those of the demo dataset."""
+    from mirnagraph.synthetic import demo_dataset
+
+    from mirnagraph.networks.build import build_networks
+
+    chosen = Path(folder) if folder is not None else Path("networks")
+    if folder is None and not (chosen / "networks.json").exists():
+        return build_networks(demo_dataset()), None
+    return NetworkSet.load(chosen), chosen
+
+
+def run_name(dataset: str, config: ExperimentConfig) -> str:
+    """Name of a run's default folder, the same for the same command, so that a killed run is found again."""
+    split = config.folds.protocol or Path(config.folds.split).stem
+    return f"{dataset}-{config.preset}-{split}-{config.folds.n_folds}fold-{config.folds.rnas}-seed{config.seed}"

@@ -1,0 +1,147 @@
+"""Settings of an experiment, and the named presets they come from."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
+from mirnagraph.embedding.node2vec import Node2VecConfig
+
+from fusion.attention import AttentionConfig
+from fusion.training import TrainConfig
+from fusion.trees import TreesConfig
+from mirnagraph.config import from_dict, load_toml, require
+from mirnagraph.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class FoldSettings:
+    """Which RNAs, which folds: the protocol.
+
+    Attributes:
+        split: ``"random"``, ``"family"``, or the path of a fold file.
+        n_folds: number of folds; a file brings its own.
+        rnas: ``"all"`` (RNAs without annotation count as negatives) or ``"located"``.
+        protocol: name of a protocol in a fold file that holds several; empty for none.
+    """
+
+    split: str = "random"
+    n_folds: int = 10
+    rnas: str = "all"
+    protocol: str = ""
+
+    def __post_init__(self) -> None:
+        require(self.n_folds >= 2, "n_folds", self.n_folds, "2 or more")
+        require(self.rnas in ("all", "located"), "rnas", self.rnas, "'all' or 'located'")
+
+
+@dataclass(frozen=True)
+class EmbeddingSettings:
+    """How networks are embedded before any label is read.
+
+    Attributes:
+        similarity_dim: node2vec width on similarity networks (GTMALoc: 64).
+        association_dim: node2vec width on association networks (GTMALoc: 128).
+        node2vec: everything else about the walks and the skip-gram; its own ``dim`` is not used.
+        graph_transformer: the PyG graph transformer on each association network.
+    """
+
+    similarity_dim: int = 64
+    association_dim: int = 128
+    node2vec: Node2VecConfig = field(default_factory=Node2VecConfig)
+    graph_transformer: GraphTransformerConfig = field(default_factory=GraphTransformerConfig)
+
+    def __post_init__(self) -> None:
+        require(self.similarity_dim >= 1, "similarity_dim", self.similarity_dim, "1 or more")
+        require(self.association_dim >= 1, "association_dim", self.association_dim, "1 or more")
+
+
+@dataclass(frozen=True)
+class TokenSettings:
+    """Which tokens there are.
+
+    Attributes:
+        attention: tokens that attention reads (see `fusion.modalities.build_tokens`); ``neighbours:S`` are label averages
+            over training neighbours.
+        trees: tokens that the trees read; empty for no trees.
+        svd_dim: components of each truncated SVD.
+        neighbours: training neighbours averaged in a ``neighbours:`` token.
+    """
+
+    attention: tuple[str, ...] = ()
+    trees: tuple[str, ...] = ()
+    svd_dim: int = 32
+    neighbours: int = 20
+
+    def __post_init__(self) -> None:
+        require(len(self.attention) + len(self.trees) > 0, "tokens", self.attention, "at least one token")
+        require(self.svd_dim >= 1, "svd_dim", self.svd_dim, "1 or more")
+        require(self.neighbours >= 1, "neighbours", self.neighbours, "1 or more")
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """Everything that decides the numbers of a run, beside the data.
+
+    Attributes:
+        preset: name the settings started from.
+        source: where the settings come from, in words.
+        seed: of the whole run.
+    """
+
+    tokens: TokenSettings
+    preset: str = "default"
+    source: str = ""
+    seed: int = 0
+    folds: FoldSettings = field(default_factory=FoldSettings)
+    embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
+    attention: AttentionConfig = field(default_factory=AttentionConfig)
+    training: TrainConfig = field(default_factory=TrainConfig)
+    trees: TreesConfig = field(default_factory=TreesConfig)
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that come with the package."""
+    return sorted(entry.name.removesuffix(".toml") for entry in files("fusion").joinpath("presets").iterdir() if entry.name.endswith(".toml"))
+
+
+def preset_values(name: str) -> dict[str, Any]:
+    """A preset as nested plain values; raises ConfigError with the nearest name for an unknown one."""
+    known = preset_names()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise ConfigError(f"unknown preset {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"))
+    return tomllib.loads(files("fusion").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def experiment_config(preset: str = "default", file: str | Path | None = None, **folds_and_seed: Any) -> ExperimentConfig:
+    """Settings in the order default < preset < file < arguments.
+
+    Args:
+        file: TOML with any of the settings; may name another preset by ``preset = "…"``.
+        folds_and_seed: ``seed`` and any field of `FoldSettings`; None leaves the setting as it is.
+    """
+    over = load_toml(file) if file is not None else {}
+    name = str(over.get("preset", preset))
+    values = _merge(preset_values(name), over)
+    values["preset"] = name
+    config = from_dict(ExperimentConfig, values, where=str(file) if file is not None else f"preset {name}")
+    given = {key: value for key, value in folds_and_seed.items() if value is not None}
+    seed = given.pop("seed", config.seed)
+    return replace(config, seed=seed, folds=replace(config.folds, **given))
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+    return merged
