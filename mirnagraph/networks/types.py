@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from scipy import sparse
@@ -68,15 +69,38 @@ class NetworkSet:
         similarities: name -> dense float32 array in [0, 1]; ``"sequence"``, ``"functional"`` (the blend), ``"gip"``,
             ``"semantic"`` of shape (n_rnas, n_rnas). RNAs without a sequence or disease have zeros off the diagonal.
         settings: the NetworkConfig as plain values.
+        left_out: networks that the dataset has nothing to build from -> why.
     """
 
     dataset: Dataset
     networks: Mapping[str, Network]
     similarities: Mapping[str, np.ndarray]
     settings: Mapping[str, object] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Network:
         try:
             return self.networks[name]
         except KeyError:
             raise InputError("no such network", found=name, expected=", ".join(self.networks)) from None
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write everything to a folder, all or nothing: dataset, settings, edge lists, similarities, statistics.
+
+        Raises:
+            InputError: the folder exists and is not empty, and `overwrite` is not set; or the disk is full.
+        """
+        from mirnagraph.networks.files import save_networks
+
+        return save_networks(self, Path(folder), overwrite=overwrite)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> NetworkSet:
+        """Read a folder written by `save`; equal to what was saved.
+
+        Raises:
+            InputError: the folder is not a networks folder, or a file in it is damaged or does not fit the others.
+        """
+        from mirnagraph.networks.files import load_networks
+
+        return load_networks(Path(folder))

@@ -1,0 +1,82 @@
+"""From a dense similarity to a sparse network: everything above a cut-off, or the k most similar of each node."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from mirnagraph.config import require
+from mirnagraph.errors import InputError
+
+
+def cut_off(similarity: np.ndarray, threshold: float, *, weighted: bool = True) -> sparse.csr_array:
+    """Join the pairs whose similarity is above a threshold (GTMALoc Eq. 6: strictly above).
+
+    Args:
+        similarity: shape (n, n), symmetric, in [0, 1].
+        threshold: T, in [0, 1); compared in the precision of `similarity`.
+        weighted: edges weigh the similarity; otherwise 1, as Eq. 6 prints it.
+
+    Returns:
+        Symmetric CSR array of shape (n, n), float64, sorted indices, empty diagonal, weights in (0, 1].
+
+    Raises:
+        InputError: `similarity` is not a symmetric square array of numbers in [0, 1].
+
+    >>> cut_off(np.array([[1, 0.7, 0.6], [0.7, 1, 0], [0.6, 0, 1]]), 0.6).toarray().tolist()
+    [[0.0, 0.7, 0.0], [0.7, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    require(0 <= threshold < 1, "threshold", threshold, "at least 0, below 1")
+    similarity = _checked(similarity)
+    return _network(similarity, similarity > similarity.dtype.type(threshold), weighted)
+
+
+def top_k(similarity: np.ndarray, k: int, *, weighted: bool = True) -> sparse.csr_array:
+    """Join each node with the k nodes most similar to it; an edge stands where either end chose the other.
+
+    Of equally similar nodes the one in the earlier row is chosen. Similarity 0 is never chosen, so a node may have fewer
+    than k edges; since others may choose it, it may have more.
+
+    Args:
+        similarity: shape (n, n), symmetric, in [0, 1].
+        k: neighbours each node chooses, 1 or more.
+        weighted: edges weigh the similarity; otherwise 1.
+
+    Returns, Raises:
+        As `cut_off`.
+    """
+    require(k >= 1, "k", k, "1 or more")
+    similarity = _checked(similarity)
+    others = similarity.copy()
+    np.fill_diagonal(others, -1.0)
+    chosen = np.zeros(similarity.shape, dtype=bool)
+    nearest = np.argsort(-others, axis=1, kind="stable")[:, :k]
+    np.put_along_axis(chosen, nearest, True, axis=1)
+    return _network(similarity, (chosen | chosen.T) & (similarity > 0), weighted)
+
+
+def _network(similarity: np.ndarray, keep: np.ndarray, weighted: bool) -> sparse.csr_array:
+    np.fill_diagonal(keep, False)
+    rows, columns = np.nonzero(keep)
+    weights = similarity[rows, columns].astype(np.float64) if weighted else np.ones(len(rows))
+    result = sparse.csr_array((weights, (rows, columns)), shape=similarity.shape)
+    result.sort_indices()
+    return result
+
+
+def _checked(similarity: np.ndarray) -> np.ndarray:
+    array = np.asarray(similarity)
+    if not np.issubdtype(array.dtype, np.floating):
+        array = array.astype(np.float64)
+    if array.ndim != 2 or array.shape[0] != array.shape[1]:
+        raise InputError("a similarity must be a square array", found=array.shape, expected="(n, n)")
+    outside = ~((array >= 0) & (array <= 1))  # also where it is not a number
+    if outside.any():
+        row, column = np.argwhere(outside)[0].tolist()
+        raise InputError(f"similarity out of range at row {row}, column {column}", found=float(array[row, column]), expected="a number in [0, 1]")
+    unequal = array != array.T
+    if unequal.any():
+        row, column = np.argwhere(unequal)[0].tolist()
+        found = f"{array[row, column]} and {array[column, row]}"
+        raise InputError(f"the similarity is not symmetric at row {row}, column {column}", found=found, expected="equal values")
+    return array
