@@ -1,0 +1,89 @@
+"""Scores of one compartment: pure functions of true labels, probabilities and 0/1 choices; NaN where there is no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score, matthews_corrcoef, roc_auc_score
+
+from mirnagraph.dataset import Dataset
+
+NAN = float("nan")
+
+
+def auc(true: np.ndarray, probabilities: np.ndarray) -> float:
+    """Area under the ROC curve in [0, 1], ties counted half; NaN where all RNAs are of one class. Arguments of shape (n,)."""
+    return float(roc_auc_score(true, probabilities)) if 0 < true.sum() < len(true) else NAN
+
+
+def aupr(true: np.ndarray, probabilities: np.ndarray) -> float:
+    """Average precision, sum over thresholds of (recall_k - recall_k-1) x precision_k, in (0, 1]; NaN without an annotated RNA."""
+    return float(average_precision_score(true, probabilities)) if true.sum() > 0 else NAN
+
+
+def brier(true: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean squared distance of probability and label, in [0, 1], 0 is best; NaN for no RNAs."""
+    return float(np.mean((probabilities - true) ** 2)) if len(true) else NAN
+
+
+def precision(true: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of predicted RNAs that are annotated; 0 where none is predicted, NaN where none is annotated."""
+    return float((true * predicted).sum() / max(predicted.sum(), 1)) if true.sum() > 0 else NAN
+
+
+def recall(true: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of annotated RNAs that are predicted; NaN where none is annotated."""
+    return float((true * predicted).sum() / true.sum()) if true.sum() > 0 else NAN
+
+
+def f1(true: np.ndarray, predicted: np.ndarray) -> float:
+    """2 TP / (2 TP + FP + FN) in [0, 1]; NaN where none is annotated."""
+    return float(2 * (true * predicted).sum() / (true.sum() + predicted.sum())) if true.sum() > 0 else NAN
+
+
+def mcc(true: np.ndarray, predicted: np.ndarray) -> float:
+    """Matthews correlation in [-1, 1]; 0 where one class alone is predicted, NaN where all RNAs are of one class."""
+    return float(matthews_corrcoef(true, predicted)) if 0 < true.sum() < len(true) else NAN
+
+
+FROM_PROBABILITIES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"AUC": auc, "AUPR": aupr, "Brier": brier}
+FROM_CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"F1": f1, "MCC": mcc, "precision": precision, "recall": recall}
+
+
+def popularity_deciles(dataset: Dataset) -> np.ndarray:
+    """How well studied each RNA is, in ten classes of equal size over the whole dataset.
+
+    Popularity is the sum over association kinds of the rank of the RNA's number of associations (ties share their mean rank);
+    RNAs of equal popularity are ranked in row order.
+
+    Returns:
+        0 (least) … 9 (most): int64, shape (n_rnas,).
+    """
+    n = len(dataset.index)
+    popularity = np.zeros(n)
+    for kind in dataset.associations:
+        popularity += pd.Series(np.asarray(dataset.association_matrix(kind).sum(axis=1))).rank().to_numpy()
+    order: np.ndarray = pd.Series(popularity).rank(method="first").to_numpy().astype(np.int64) - 1
+    return order * 10 // max(n, 1)
+
+
+def within_auc(true: np.ndarray, probabilities: np.ndarray, decile: np.ndarray) -> float:
+    """AUC over the pairs (annotated, not annotated) of equally well studied RNAs: what is known beyond popularity.
+
+    Args:
+        true, probabilities: shape (n,).
+        decile: see `popularity_deciles`, shape (n,).
+
+    Returns:
+        Mean of the AUC of each decile, weighted by its number of pairs; NaN where no decile has both classes.
+    """
+    won = pairs = 0.0
+    for one in np.unique(decile):
+        here = decile == one
+        n = float(true[here].sum() * (here.sum() - true[here].sum()))
+        if n:
+            won += n * auc(true[here], probabilities[here])
+            pairs += n
+    return won / pairs if pairs else NAN
