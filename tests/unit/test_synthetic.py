@@ -1,0 +1,180 @@
+"""The made-up dataset: repeatable, plainly made up, with what was promised planted in it; the demo is what the generator makes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import parasail
+import pytest
+
+from mirnagraph.dataset import Dataset
+from mirnagraph.errors import ConfigError
+from mirnagraph.files import sha256_of_folder
+from mirnagraph.synthetic import KINDS, MODALITIES, SyntheticConfig, demo_dataset, make_dataset, make_demo, make_synthetic
+
+
+def equal(one, other):
+    assert (one.name, one.description, one.synthetic, one.compartments) == (other.name, other.description, other.synthetic, other.compartments)
+    for attribute in ("rnas", "labels", "ontology", "left_out"):
+        pd.testing.assert_frame_equal(getattr(one, attribute), getattr(other, attribute))
+    assert list(one.associations) == list(other.associations)
+    for kind in one.associations:
+        pd.testing.assert_frame_equal(one.associations[kind], other.associations[kind])
+        pd.testing.assert_frame_equal(one.partners[kind], other.partners[kind], check_column_type=False)
+
+
+def test_the_demo_folder_is_byte_for_byte_what_the_generator_makes(project, tmp_path):
+    command = [sys.executable, "-m", "mirnagraph.synthetic", str(tmp_path / "demo")]
+    subprocess.run(command, check=True, cwd=project)
+    files = sorted(p.name for p in (project / "data" / "demo").iterdir())
+    assert files == sorted(p.name for p in (tmp_path / "demo").iterdir())
+    for name in files:
+        assert (project / "data" / "demo" / name).read_bytes() == (tmp_path / "demo" / name).read_bytes(), name
+
+
+def test_the_readme_of_the_data_names_the_checksum_of_the_demo(project):
+    assert sha256_of_folder(project / "data" / "demo") in (project / "data" / "README.md").read_text()
+
+
+def test_the_demo_read_equals_the_demo_made():
+    equal(demo_dataset(), make_demo())
+
+
+def test_the_demo_is_plainly_synthetic():
+    demo = make_demo()
+    assert demo.synthetic
+    assert demo.description.startswith("Synthetic")
+    assert (len(demo.rnas), len(demo.compartments)) == (200, 5)
+    assert all(name.startswith("syn-mir-") for name in demo.rnas.index)
+    for kind in KINDS:
+        assert demo.partners[kind].index.str.upper().str.startswith("SYN").all()
+    assert demo.ontology["descriptor_id"].str.startswith("SYN").all()
+
+
+def test_equal_seeds_give_equal_data_and_other_seeds_other_data(tmp_path):
+    equal(make_dataset(40, 3, seed=5), make_dataset(40, 3, seed=5))
+    one, other = make_dataset(40, 3, seed=5), make_dataset(40, 3, seed=6)
+    assert not one.labels.equals(other.labels)
+    assert one.rnas["sequence"].tolist() != other.rnas["sequence"].tolist()
+    one.save(tmp_path / "d")
+    equal(Dataset.load(tmp_path / "d"), one)
+
+
+def test_some_rnas_lack_labels_sequence_or_associations():
+    config = SyntheticConfig(n_rnas=100, without_sequence=0.1, without_associations=0.2, unlocated=0.3, seed=3)
+    dataset, _ = make_synthetic(config)
+    assert dataset.rnas["sequence"].isna().sum() == 10
+    degree = sum(np.asarray(dataset.association_matrix(kind).sum(axis=1)) for kind in KINDS)
+    assert (degree == 0).sum() == 20
+    assert (~dataset.located).sum() >= 30
+
+
+def test_sequences_of_a_family_are_more_alike_than_any_others(synthetic):
+    dataset, truth = synthetic
+    known = dataset.rnas["sequence"].dropna()
+    family = truth.family[known.index].to_numpy()
+    matrix = parasail.matrix_create("ACGU", 2, -1)
+    n = len(known)
+    score = np.array([[parasail.sw_striped_16(a, b, 3, 1, matrix).score for b in known] for a in known])
+    alike = score / np.sqrt(np.outer(score.diagonal(), score.diagonal()))
+    same = family[:, None] == family[None, :]
+    off = ~np.eye(n, dtype=bool)
+    assert alike[same & off].min() > alike[~same].max()
+
+
+def test_matures_are_parts_of_their_precursor(small_dataset):
+    known = small_dataset.rnas.dropna(subset="sequence")
+    assert len(known) > 50
+    for sequence, matures in zip(known["sequence"], known["matures"], strict=True):
+        five, three = matures.split(";")
+        assert len(five) == len(three) == 22
+        assert sequence.find(five) < sequence.find(three)
+        assert five in sequence
+
+
+def test_links_keep_to_their_community(synthetic):
+    dataset, truth = synthetic
+    for kind in KINDS:
+        of_partner = np.arange(len(dataset.partners[kind])) % 3
+        table = dataset.associations[kind]
+        own = truth.communities.loc[table["rna_id"], kind].to_numpy()
+        theirs = of_partner[dataset.partner_index(kind).positions(table["partner_id"])]
+        assert 0.55 < (own == theirs).mean() < 0.95
+
+
+def test_the_ontology_is_a_dag_that_holds_every_term_and_parent(small_dataset):
+    ontology = make_demo().ontology
+    numbers = set(ontology["tree_number"])
+    assert len(numbers) == len(ontology)
+    assert all(number.rsplit(".", 1)[0] in numbers for number in numbers)
+    assert ontology["descriptor_id"].duplicated().any()  # a term under two parents
+    named = [one for cell in make_demo().partners["disease"]["descriptor_ids"] for one in cell.split(";") if one]
+    assert set(named) <= set(ontology["descriptor_id"])
+    assert (make_demo().partners["disease"]["descriptor_ids"] == "").sum() == 4
+
+
+def test_labels_follow_the_planted_drivers_and_nothing_else():
+    _, truth = make_synthetic(SyntheticConfig(n_rnas=600, popularity=0.0, noise=0.0, unlocated=0.0, seed=11))
+    levels = pd.concat([truth.family, truth.communities], axis=1)
+    for compartment, drivers in truth.drivers.items():
+        assert len(set(drivers)) == 2
+        assert set(drivers) <= set(MODALITIES)
+        chance = truth.probabilities[compartment]
+        assert chance.groupby([levels[m] for m in drivers]).nunique().max() == 1
+        for modality in drivers:
+            assert chance.groupby(levels[modality]).mean().std() > 0.1
+
+
+def test_popularity_can_be_switched_off_and_on():
+    def link(popularity):
+        dataset, truth = make_synthetic(SyntheticConfig(n_rnas=300, popularity=popularity, without_associations=0, seed=2))
+        degree = sum(np.asarray(dataset.association_matrix(kind).sum(axis=1)) for kind in KINDS)
+        return np.corrcoef(truth.popularity, degree)[0, 1], np.corrcoef(truth.popularity, dataset.labels.sum(axis=1))[0, 1]
+
+    assert max(map(abs, link(0.0))) < 0.15
+    assert link(0.8)[0] > 0.7
+    assert link(0.8)[1] > 0.25
+
+
+def test_a_model_on_the_planted_features_beats_popularity_and_label_frequencies():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import OneHotEncoder
+
+    from mirnagraph.evaluation.scores import auc
+    from mirnagraph.evaluation.splits import random_folds
+
+    dataset, truth = make_synthetic(SyntheticConfig(seed=2025))
+    planted = OneHotEncoder(sparse_output=False).fit_transform(np.column_stack([truth.family, truth.communities]))
+    degree = np.column_stack([np.log1p(np.asarray(dataset.association_matrix(kind).sum(axis=1))) for kind in KINDS])
+    fold = random_folds(dataset.labels, 5, seed=0).assigned.to_numpy()
+
+    def reached(features):
+        scores = []
+        for name in dataset.compartments:
+            label = dataset.labels[name].to_numpy()
+            for number in range(5):
+                test = fold == number
+                model = LogisticRegression(max_iter=1000).fit(features[~test], label[~test])
+                scores.append(auc(label[test], model.predict_proba(features[test])[:, 1]))
+        return np.mean(scores)
+
+    assert 0.55 < reached(degree) < 0.7
+    assert 0.8 < reached(np.column_stack([planted, degree])) < 0.95
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"n_rnas": 5}, "'n_rnas' is 5, expected 20 or more"),
+        ({"n_compartments": 8}, "'n_compartments' is 8, expected 1 to 7"),
+        ({"mutation": 0.9}, "'mutation' is 0.9"),
+        ({"n_partners": (2, 9, 9)}, "n_partners"),
+        ({"signal": -1.0}, "'signal' is -1.0, expected 0 or more"),
+    ],
+)
+def test_settings_out_of_range_are_wrong_use(settings, match):
+    with pytest.raises(ConfigError, match=match):
+        SyntheticConfig(**settings)
