@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -43,9 +42,9 @@ class SequenceNetworkConfig:
         scores: scores of the alignment.
     """
 
-    which: Literal["hairpin", "mature"] = "hairpin"
-    engine: Literal["pyopal", "parasail"] = "pyopal"
-    rule: Literal["cutoff", "top_k"] = "cutoff"
+    which: str = "hairpin"
+    engine: str = "pyopal"
+    rule: str = "cutoff"
     cutoff: float = 0.25
     top_k: int = 10
     weighted: bool = True
@@ -73,12 +72,12 @@ class FunctionalNetworkConfig:
         weighted: edges weigh the similarity; otherwise 1, as in Eq. 6.
     """
 
-    semantic_method: Literal["wang", "gtmaloc"] = "wang"
+    semantic_method: str = "wang"
     decay: float = 0.5
-    method: Literal["best_match", "gtmaloc"] = "best_match"
+    method: str = "best_match"
     gamma: float = 1.0
     lambda_: float = 0.5
-    rule: Literal["cutoff", "top_k"] = "cutoff"
+    rule: str = "cutoff"
     cutoff: float = 0.6
     top_k: int = 10
     weighted: bool = False
