@@ -113,9 +113,8 @@ def _read_associations(path: Path, rnas: pd.Index, partners: pd.Index) -> pd.Dat
             )
     twice = table.duplicated(["rna_id", "partner_id"])
     for line in table.index[twice]:
-        problems.append(
-            InputError("an association stands twice", file=path, line=int(line), found=f"{table.at[line, 'rna_id']} - {table.at[line, 'partner_id']}")
-        )
+        pair = f"{table.at[line, 'rna_id']!s} - {table.at[line, 'partner_id']!s}"
+        problems.append(InputError("an association stands twice", file=path, line=int(line), found=pair))
     raise_problems(sorted(problems, key=lambda p: p.line or 0))
     return table.reset_index(drop=True).apply(lambda c: c if c.name in {"rna_id", "partner_id"} else _numbers(c))
 

@@ -15,8 +15,11 @@ from pathlib import Path
 from mirnagraph.errors import InputError
 
 
-def read_text(path: str | Path) -> str:
+def read_text(path: str | Path, *, fallback: str | None = None) -> str:
     """Whole text of a UTF-8 file, plain or gzip (by its first bytes), line ends as ``\\n``, byte order mark removed.
+
+    Args:
+        fallback: encoding of files that are not UTF-8, for databases known to use one (``"latin-1"``); None refuses them.
 
     Raises:
         InputError: missing, a folder, empty, not UTF-8 (names line and column), or a truncated or damaged gzip.
@@ -42,6 +45,8 @@ def read_text(path: str | Path) -> str:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if fallback is not None:
+            return raw.decode(fallback).replace("\r\n", "\n").replace("\r", "\n")
         before = raw[: error.start]
         column = error.start - (before.rfind(b"\n") + 1) + 1
         byte = f"byte 0x{raw[error.start]:02x}"

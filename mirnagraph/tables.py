@@ -14,16 +14,17 @@ from mirnagraph.files import read_text, write_file
 RNA_LETTERS = frozenset("ACGUN")
 
 
-def read_rows(path: str | Path, *, delimiter: str = "\t", quoted: bool = False) -> list[list[str]]:
+def read_rows(path: str | Path, *, delimiter: str = "\t", quoted: bool = False, fallback: str | None = None) -> list[list[str]]:
     """Cells of every line, blank lines at the end left out; row `i` is line `i + 1` of the file.
 
     Args:
         quoted: double quotes protect delimiters (CSV); otherwise they are letters like any other.
+        fallback: encoding of files that are not UTF-8 (see `mirnagraph.files.read_text`).
 
     Raises:
         InputError: see `mirnagraph.files.read_text`; or a quoted cell that spans lines.
     """
-    lines = read_text(path).split("\n")
+    lines = read_text(path, fallback=fallback).split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
     if not quoted:
@@ -43,6 +44,7 @@ def read_table(
     *,
     delimiter: str = "\t",
     quoted: bool = False,
+    fallback: str | None = None,
 ) -> pd.DataFrame:
     """A table with a header line as text columns; an empty cell is the empty string.
 
@@ -56,7 +58,7 @@ def read_table(
     Raises:
         InputError: a missing or repeated column, or a line with another number of cells than the header.
     """
-    rows = read_rows(path, delimiter=delimiter, quoted=quoted)
+    rows = read_rows(path, delimiter=delimiter, quoted=quoted, fallback=fallback)
     header = [cell.strip() for cell in rows[0]]
     missing = [name for name in required if name not in header]
     if missing:

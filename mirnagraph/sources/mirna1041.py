@@ -1,0 +1,142 @@
+"""The published benchmark of 1,041 human miRNAs and seven compartments, joined with the databases it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from mirnagraph.dataset import LEFT_OUT_COLUMNS, Dataset
+from mirnagraph.errors import InputError
+from mirnagraph.sources import hmdd, mesh, mirbase, mirtarbase, ncdr, rebuild
+from mirnagraph.sources.evidence import disease_evidence, drug_evidence, mrna_evidence
+from mirnagraph.sources.matrix import read_binary
+from mirnagraph.sources.rnas import rna_table
+from mirnagraph.tables import read_rows, read_table
+
+COMPARTMENTS = ("Cytoplasm", "Exosome", "Nucleolus", "Nucleus", "Extracellular vesicle", "Microvesicle", "Mitochondrion")
+NEEDED = {
+    "ids": "mirna1041/miRNA_ID_1041.txt",
+    "labels": "mirna1041/miRNA_localization.csv",
+    "disease": "mirna1041/miRNA_disease.csv",
+    "disease names": "mirna1041/disease_names_640.tsv",
+    "drug": "mirna1041/miRNA_drug.csv",
+    "drug names": "mirna1041/drug_names_130.tsv",
+    "mRNA": "mirna1041/miRNA_mRNA_matrix.txt.gz",
+    "mRNA names": "mirna1041/mRNA_names_2836.tsv",
+    "mRNA compartments": "mirna1041/mRNA_localization.txt",
+    "families": "mirbase/miFam_v21.dat",
+    "MeSH": "mesh/mesh2017_tree_C_F03.tsv",
+    "HMDD": "hmdd/hmdd_v3.2_mir_disease_records.tsv",
+    "HMDD types": "hmdd/hmdd_v3.2_typed_TDRC_processed.tsv",
+    "miRTarBase": "mirtarbase/mirtarbase_8.0_SE_WR_human.tsv",
+    "ncDR": "ncdr/ncdr_curated_miRNA.tsv",
+}
+DESCRIPTION = (
+    "1,041 human miRNA ids with seven compartments (RNALocate, as released by PMiSLocMF and used by MiRLoc, DAmiRLocGNet and GTMALoc), "
+    "2,836 target genes (miRTarBase 8.0), 130 drugs (ncDR) and 640 diseases (HMDD 3.2, MeSH 2017); sequences and families from miRBase 22.1 and 21."
+)
+
+
+def load(folder: str | Path) -> Dataset:
+    """Read the benchmark from a data folder that holds mirna1041/, mirbase/, mesh/, hmdd/, mirtarbase/ and ncdr/.
+
+    Columns of ``rnas``: see `sources.rnas.rna_table`. Evidence columns of the associations: see `sources.evidence`. Partners:
+    ``disease`` has ``descriptor_ids``, ``match`` (`sources.mesh.match_terms`) and ``merged_names``; ``mRNA`` has ``entrez_id`` and
+    ``loc_1`` … ``loc_4`` (compartments of the mRNA, published without names); all have ``n``, the number of miRNAs.
+
+    Raises:
+        InputError: a file is missing, or does not fit the others: names file, line and column.
+    """
+    root = Path(folder)
+    paths = {name: root / part for name, part in NEEDED.items()}
+    missing = [str(path.relative_to(root)) for path in paths.values() if not path.is_file()]
+    if missing:
+        raise InputError("not a folder of the 1041-miRNA benchmark", file=root, found=f"no {', '.join(missing)}", expected="the files of the data set")
+    ids = [row[0].strip() for row in read_rows(paths["ids"])]
+    rnas, left_out = rna_table(ids, mirbase.read_names(root / "mirbase"), mirbase.read_families(paths["families"]))
+    labels = read_binary(paths["labels"], len(ids), len(COMPARTMENTS), rows_are="ids", columns_are="compartments")
+    ontology = mesh.read_mesh(paths["MeSH"])
+    parts = {
+        "mRNA": _mrna(paths, ids),
+        "drug": _drug(paths, ids),
+        "disease": _disease(paths, ids, ontology),
+    }
+    return Dataset(
+        name="mirna1041",
+        rnas=rnas,
+        associations={kind: part[0] for kind, part in parts.items()},
+        partners={kind: part[1] for kind, part in parts.items()},
+        labels=pd.DataFrame(labels, index=rnas.index, columns=list(COMPARTMENTS)),
+        ontology=ontology,
+        left_out=pd.concat([left_out, *(part[2] for part in parts.values())], ignore_index=True)[LEFT_OUT_COLUMNS],
+        description=DESCRIPTION,
+    )
+
+
+def _pairs(path: Path, ids: list[str], names: list[str], delimiter: str, what: str) -> pd.DataFrame:
+    rows, columns = read_binary(path, len(ids), len(names), delimiter=delimiter, columns_are=what).nonzero()
+    return pd.DataFrame({"rna_id": pd.Index(ids, dtype=object)[rows], "partner_id": pd.Index(names, dtype=object)[columns]}, dtype=object)
+
+
+def _counted(partners: pd.DataFrame, associations: pd.DataFrame) -> pd.DataFrame:
+    partners["n"] = associations["partner_id"].value_counts().reindex(partners.index, fill_value=0).astype(int)
+    return partners
+
+
+Part = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+def _mrna(paths: dict[str, Path], ids: list[str]) -> Part:
+    names = read_table(paths["mRNA names"], ["gene_symbol", "entrez_id"])
+    flags = read_binary(paths["mRNA compartments"], len(names), 4, delimiter="\t", rows_are="mRNAs", columns_are="compartments of mRNAs")
+    associations = _pairs(paths["mRNA"], ids, list(names["gene_symbol"]), "\t", "mRNAs")
+    used = rebuild.use_mirtarbase(mirtarbase.read_mirtarbase(paths["miRTarBase"]), ids)
+    partners = names.set_index("gene_symbol")[["entrez_id"]].rename_axis("partner_id")
+    for column in range(4):
+        partners[f"loc_{column + 1}"] = flags[:, column]
+    return mrna_evidence(associations, used), _counted(partners, associations), rebuild.unused(used, "mRNA", paths["miRTarBase"].name)
+
+
+def _drug(paths: dict[str, Path], ids: list[str]) -> Part:
+    names = list(read_table(paths["drug names"], ["drug"])["drug"])
+    associations = _pairs(paths["drug"], ids, names, ",", "drugs")
+    used = rebuild.use_ncdr(ncdr.read_ncdr(paths["ncDR"]), ids)
+    partners = pd.DataFrame(index=pd.Index(names, name="partner_id", dtype=object))
+    return drug_evidence(associations, used), _counted(partners, associations), rebuild.unused(used, "drug", paths["ncDR"].name)
+
+
+def disease_columns(path: str | Path) -> dict[str, str]:
+    """Disease as HMDD writes it -> column of the benchmark's disease matrix, from the table of its 640 column names.
+
+    Raises:
+        InputError: a missing column, or a disease that is part of two columns.
+    """
+    table = read_table(path, ["anchor_hmdd_disease", "other_merged_hmdd_names"])
+    column_of: dict[str, str] = {}
+    for line, anchor, others in zip(table.index, table["anchor_hmdd_disease"], table["other_merged_hmdd_names"], strict=True):
+        for name in (anchor, *others.split("|")):
+            if name in column_of:
+                raise InputError("a disease is part of two columns", file=path, line=int(line), column="anchor_hmdd_disease", found=name)
+            if name:
+                column_of[name] = anchor
+    return column_of
+
+
+def _disease(paths: dict[str, Path], ids: list[str], ontology: pd.DataFrame) -> Part:
+    column_of = disease_columns(paths["disease names"])
+    names = list(dict.fromkeys(column_of.values()))
+    associations = _pairs(paths["disease"], ids, names, ",", "diseases")
+    used = rebuild.use_hmdd(hmdd.read_records(paths["HMDD"]), ids, column_of)
+    matched = mesh.match_terms(names, ontology)
+    merged: dict[str, list[str]] = {name: [] for name in names}
+    for name, column in column_of.items():
+        if name != column:
+            merged[column].append(name)
+    partners = matched.rename(columns={"how": "match"}).rename_axis("partner_id")
+    partners["merged_names"] = [";".join(merged[name]) for name in names]
+    why = "no MeSH descriptor of that name in branches C and F03"
+    unmatched = [("disease term", name, why, paths["MeSH"].name) for name in names if not matched.at[name, "how"]]
+    left_out = pd.concat([rebuild.unused(used, "disease", paths["HMDD"].name), pd.DataFrame(unmatched, columns=LEFT_OUT_COLUMNS)], ignore_index=True)
+    typed = hmdd.read_typed(paths["HMDD types"])
+    return disease_evidence(associations, used, typed, column_of), _counted(partners, associations), left_out

@@ -1,0 +1,44 @@
+"""miRTarBase: validated miRNA targets, releases 6 to 10 (2025), tab- or comma-separated."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from mirnagraph.errors import InputError, raise_problems
+from mirnagraph.sources.columns import read_columns
+
+_NAMES = {
+    "mirtarbase_id": ("miRTarBase ID",),
+    "mirna": ("miRNA",),
+    "mirna_species": ("Species (miRNA)",),
+    "gene": ("Target Gene", "Target Gene Symbol"),
+    "entrez_id": ("Target Gene (Entrez ID)", "Target Gene (Entrez Gene ID)"),
+    "gene_species": ("Species (Target Gene)",),
+    "experiments": ("Experiments",),
+    "support": ("Support Type",),
+    "pmid": ("References (PMID)", "PMID"),
+}
+_SPECIES = {"hsa": "Homo sapiens", "mmu": "Mus musculus", "rno": "Rattus norvegicus"}
+_STRONG = (re.compile("reporter assay", re.IGNORECASE), re.compile("western blot|immunoblot", re.IGNORECASE))
+
+
+def read_mirtarbase(path: str | Path) -> pd.DataFrame:
+    """Records in file order as text.
+
+    Returns:
+        Columns ``mirtarbase_id``, ``mirna``, ``mirna_species``, ``gene``, ``entrez_id``, ``gene_species`` (Latin names; hsa,
+        mmu and rno are written out), ``experiments`` (``//``-separated), ``support``, ``pmid``, and ``n_strong``: how many of
+        reporter assay and western blot the record names (0, 1 or 2).
+
+    Raises:
+        InputError: a missing column, an empty miRNA or gene.
+    """
+    table = read_columns(path, _NAMES, ("mirtarbase_id", "mirna", "gene", "mirna_species", "gene_species", "experiments", "support"))
+    raise_problems(InputError("empty cell", file=path, line=int(line), column=_NAMES[c][0]) for c in ("mirna", "gene") for line in table.index[table[c] == ""])
+    for column in ("mirna_species", "gene_species"):
+        table[column] = table[column].replace(_SPECIES)
+    table["n_strong"] = sum(table["experiments"].str.contains(pattern).astype(int) for pattern in _STRONG)
+    return table.reset_index(drop=True)
