@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, matthews_corrcoef, roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mirnagraph.dataset import Dataset
 
@@ -45,7 +46,11 @@ def f1(true: np.ndarray, predicted: np.ndarray) -> float:
 
 def mcc(true: np.ndarray, predicted: np.ndarray) -> float:
     """Matthews correlation in [-1, 1]; 0 where one class alone is predicted, NaN where all RNAs are of one class."""
-    return float(matthews_corrcoef(true, predicted)) if 0 < true.sum() < len(true) else NAN
+    n, yes, chosen, both = len(true), int(true.sum()), int(predicted.sum()), int((true * predicted).sum())
+    if not 0 < yes < n:
+        return NAN
+    spread = math.sqrt(yes * (n - yes)) * math.sqrt(chosen * (n - chosen))
+    return (n * both - yes * chosen) / spread if spread else 0.0
 
 
 FROM_PROBABILITIES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"AUC": auc, "AUPR": aupr, "Brier": brier}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import re
+import resource
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -105,14 +106,14 @@ def test_every_package_is_listed_for_the_wheel():
 
 
 def project_texts():
-    skipped = {".git", ".venv", ".venv-ci", "build", "dist", "networks", "runs", "__pycache__"}
-    for path in sorted(ROOT.rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        if not path.is_file() or parts[0] in skipped or any(p.startswith(".") and p != ".ci" for p in parts[:-1]) or "__pycache__" in parts:
-            continue
-        if any(p.endswith(".egg-info") for p in parts) or path.suffix in {".pyc", ".png", ".gz", ".parquet", ".safetensors"}:
-            continue
-        yield path, path.read_bytes().decode("utf-8", errors="replace")
+    skipped = {"build", "dist", "__pycache__"}
+    for folder, inner, files in os.walk(ROOT):
+        here = Path(folder)
+        skipped_here = skipped | ({"networks", "runs"} if here == ROOT else set())
+        inner[:] = sorted(n for n in inner if n not in skipped_here and not n.endswith(".egg-info") and (not n.startswith(".") or n == ".ci"))
+        for name in sorted(files):
+            if Path(name).suffix not in {".pyc", ".png", ".gz", ".parquet", ".safetensors"}:
+                yield here / name, (here / name).read_bytes().decode("utf-8", errors="replace")
 
 
 MACHINE = re.compile(r"(?<![\w.\-/])/(?:work|root|home|Users|mnt|scratch)/[A-Za-z_]|[A-Z]:\\\\?Users")
@@ -158,9 +159,11 @@ def test_help_is_quick_and_loads_neither_torch_nor_pandas():
     assert not loaded & {"torch", "pandas", "sklearn", "gensim", "numba"}
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-c", "from cli.main import main; main()", "--help"], capture_output=True, cwd=ROOT, check=True)
-        seconds.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Processor time, not the clock: tests run side by side on busy machines.
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         if seconds[-1] < 0.5:
             break
     assert min(seconds) < 1.0, seconds

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ def table(true, prob, fold, threshold=0.5, decile=None):
 
 
 @given(predictions())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_every_number_is_in_its_range(made):
     true, prob, fold, rng = made
     got = table(true, prob, fold, decile=rng.integers(0, 3, len(true)))
@@ -44,7 +45,7 @@ def test_every_number_is_in_its_range(made):
 
 
 @given(predictions())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_order_of_rows_and_compartments_changes_nothing(made):
     true, prob, fold, rng = made
     rows, columns = rng.permutation(len(true)), rng.permutation(true.shape[1])
@@ -61,7 +62,7 @@ def test_order_of_rows_and_compartments_changes_nothing(made):
 
 
 @given(predictions())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_rank_metrics_do_not_see_a_monotone_map(made):
     true, prob, fold, _ = made
     one, other = table(true, prob, fold), table(true, prob**3 * 0.9 + 0.05, fold)
@@ -84,6 +85,19 @@ def test_auc_and_aupr_equal_their_plain_definitions(made):
         recall = [0.0, *((p >= s) @ t / t.sum() for s in steps)]
         precise = [(p >= s) @ t / (p >= s).sum() for s in steps]
         assert scores.aupr(t, p) == pytest.approx(np.diff(recall) @ precise)
+
+
+@given(predictions())
+@settings(max_examples=30, deadline=None)
+def test_choices_are_scored_as_scikit_learn_scores_them(made):
+    true, prob, _, _ = made
+    t, chosen = true[:, 0], (prob[:, 0] >= 0.5).astype(int)
+    if 0 < t.sum() < len(t):
+        assert scores.mcc(t, chosen) == pytest.approx(sk.matthews_corrcoef(t, chosen))
+        assert scores.f1(t, chosen) == pytest.approx(sk.f1_score(t, chosen, zero_division=0))
+        assert scores.precision(t, chosen) == pytest.approx(sk.precision_score(t, chosen, zero_division=0))
+        assert scores.recall(t, chosen) == pytest.approx(sk.recall_score(t, chosen))
+        assert scores.brier(t, prob[:, 0]) == pytest.approx(sk.brier_score_loss(t, prob[:, 0]))
 
 
 @given(predictions())
