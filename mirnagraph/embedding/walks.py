@@ -1,0 +1,281 @@
+"""Random walks on a sparse network: first-order or node2vec (second-order), one random stream per walk, in numba.
+
+The bias of the second-order step is drawn by rejection, so nothing is precomputed per edge pair: memory is that of the network, and a
+step costs a few draws whatever the degrees are. Every walk has its own counter-based generator seeded from (seed, walk number), so the
+number of threads and the size of the blocks change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numba import njit
+from scipy import sparse
+
+from mirnagraph.errors import InputError
+from mirnagraph.seeds import child_seed, generator
+
+# After this many refused proposals the step is drawn from the exact distribution, which leaves the law of the walk as it is and bounds
+# the time of a step under extreme p and q.
+MAX_PROPOSALS = 32
+
+
+@dataclass(frozen=True, eq=False)
+class WalkGraph:
+    """A checked network in the form the walker reads.
+
+    Attributes:
+        indptr: int64, shape (n_nodes + 1,).
+        indices: int32, shape (n_edges,), sorted inside each row.
+        weights: float64, shape (n_edges,), above 0; empty where all weights of each row are equal.
+        accept: float64, alias table: probability of keeping the drawn slot; empty where `weights` is.
+        alias: int32, alias table: neighbour slot taken otherwise, counted from the start of the row; empty where `weights` is.
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    weights: np.ndarray
+    accept: np.ndarray
+    alias: np.ndarray
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes, isolated ones included."""
+        return len(self.indptr) - 1
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether some node prefers one neighbour over another."""
+        return len(self.weights) > 0
+
+
+def walk_graph(adjacency: Any) -> WalkGraph:
+    """Check a network and prepare it for walking.
+
+    Args:
+        adjacency: scipy sparse, shape (n_nodes, n_nodes); entry (i, j) is the weight of the step from i to j. Stored zeros are no edges,
+            duplicate entries are added up. An asymmetric matrix is a directed network: a walk ends at a node without a way out.
+
+    Raises:
+        InputError: not square, or a weight is negative, NaN or infinite.
+    """
+    if not sparse.issparse(adjacency):
+        raise InputError("a network must be a scipy sparse matrix", found=type(adjacency).__name__, expected="csr_array")
+    matrix = sparse.csr_array(adjacency, dtype=np.float64, copy=True)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise InputError("the matrix of a network must be square", found=f"shape {matrix.shape}", expected="(n_nodes, n_nodes)")
+    bad = ~(np.isfinite(matrix.data) & (matrix.data >= 0))
+    if bad.any():
+        entry = int(np.flatnonzero(bad)[0])
+        row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
+        place = f"{matrix.data[entry]} in row {row}, column {int(matrix.indices[entry])}"
+        raise InputError("a weight of the network is no finite number of 0 or more", found=place, expected="0 or greater")
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
+    if _rows_are_even(indptr, matrix.data):
+        empty = np.empty(0, np.float64)
+        return WalkGraph(indptr, indices, empty, empty, np.empty(0, np.int32))
+    accept, alias = _alias_tables(indptr, matrix.data)
+    return WalkGraph(indptr, indices, matrix.data, accept, alias)
+
+
+def walk_rounds(graph: WalkGraph, *, n_walks: int, walk_length: int, p: float, q: float, seed: int, n_threads: int = 1) -> Iterator[np.ndarray]:
+    """Walks in rounds of one walk from every node, so that all of them are never held at once.
+
+    Args:
+        graph: see `walk_graph`.
+        n_walks: number of rounds.
+        walk_length: nodes per walk, the start included; 1 or more.
+        p: return parameter, above 0: weight 1/p of going back to the node before (Grover and Leskovec 2016, section 3.2).
+        q: in-out parameter, above 0: weight 1/q of going to a node that the one before has no edge to.
+        seed: of all walks.
+        n_threads: changes the time only.
+
+    Yields:
+        One round: int32, shape (n_nodes, walk_length), the starts in a random order of their own. A walk that ends early (isolated
+        node, or no way out of a directed network) is filled up with -1.
+    """
+    stream = np.uint64(child_seed(seed, "walks"))
+    with ThreadPoolExecutor(max_workers=n_threads) as pool:
+        for number in range(n_walks):
+            starts = generator(seed, "walk order", number).permutation(graph.n_nodes).astype(np.int32)
+            walks = np.empty((graph.n_nodes, walk_length), np.int32)
+            bounds = np.linspace(0, graph.n_nodes, n_threads + 1).astype(np.int64)
+            first = number * graph.n_nodes
+            jobs = [
+                pool.submit(_walk, *_arrays(graph), starts[lo:hi], walks[lo:hi], np.uint64(first + lo), stream, float(p), float(q))
+                for lo, hi in pairwise(bounds)
+            ]
+            for job in jobs:
+                job.result()
+            yield walks
+
+
+def random_walks(adjacency: Any, *, n_walks: int, walk_length: int, p: float = 1.0, q: float = 1.0, seed: int = 0, n_threads: int = 1) -> np.ndarray:
+    """All walks of a network at once (see `walk_rounds`): int32, shape (n_walks * n_nodes, walk_length)."""
+    graph = walk_graph(adjacency)
+    rounds = walk_rounds(graph, n_walks=n_walks, walk_length=walk_length, p=p, q=q, seed=seed, n_threads=n_threads)
+    return np.concatenate([np.empty((0, walk_length), np.int32), *rounds])
+
+
+def _arrays(graph: WalkGraph) -> tuple[np.ndarray, ...]:
+    return graph.indptr, graph.indices, graph.weights, graph.accept, graph.alias
+
+
+def _rows_are_even(indptr: np.ndarray, weights: np.ndarray) -> bool:
+    filled = indptr[:-1] < indptr[1:]
+    first = np.repeat(weights[indptr[:-1][filled]], np.diff(indptr)[filled])
+    return bool(np.array_equal(first, weights))
+
+
+@njit(cache=True)
+def _alias_tables(indptr: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Walker's alias method by Vose: one table per row."""
+    accept, alias = np.ones(len(weights), np.float64), np.zeros(len(weights), np.int32)
+    for node in range(len(indptr) - 1):
+        lo, hi = indptr[node], indptr[node + 1]
+        degree = hi - lo
+        if degree == 0:
+            continue
+        scaled = weights[lo:hi] / weights[lo:hi].max()
+        scaled = scaled * (degree / scaled.sum())
+        small, large = np.empty(degree, np.int32), np.empty(degree, np.int32)
+        n_small, n_large = 0, 0
+        for slot in range(degree):
+            alias[lo + slot] = slot
+            if scaled[slot] < 1.0:
+                small[n_small] = slot
+                n_small += 1
+            else:
+                large[n_large] = slot
+                n_large += 1
+        while n_small > 0 and n_large > 0:
+            less, more = small[n_small - 1], large[n_large - 1]
+            n_small -= 1
+            accept[lo + less] = scaled[less]
+            alias[lo + less] = more
+            scaled[more] -= 1.0 - scaled[less]
+            if scaled[more] < 1.0:
+                n_large -= 1
+                small[n_small] = more
+                n_small += 1
+    return accept, alias
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _mix(state: np.uint64) -> np.uint64:
+    """Output of splitmix64 (Steele, Lea and Flood 2014) at a state."""
+    z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _unit(bits: np.uint64) -> float:
+    return np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _below(bits: np.uint64, n: int) -> int:
+    """A number in [0, n) from the upper 32 bits; never n itself."""
+    return np.int64(((bits >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
+
+
+@njit(cache=True, nogil=True)
+def _has_edge(indptr: np.ndarray, indices: np.ndarray, source: int, target: int) -> bool:
+    lo, end = indptr[source], indptr[source + 1]
+    hi = end
+    while lo < hi:
+        middle = (lo + hi) // 2
+        if indices[middle] < target:
+            lo = middle + 1
+        else:
+            hi = middle
+    # The place found may be one past the row, which belongs to the next row or to nobody.
+    return lo < end and indices[lo] == target
+
+
+@njit(cache=True, nogil=True)
+def _exact_step(indptr: np.ndarray, indices: np.ndarray, weights: np.ndarray, before: int, here: int, p: float, q: float, unit: float) -> int:
+    """One draw from the exact second-order distribution by cumulative search; costs the degree."""
+    lo, hi = indptr[here], indptr[here + 1]
+    cumulative = np.empty(hi - lo, np.float64)
+    total = 0.0
+    for edge in range(lo, hi):
+        weight = weights[edge] if len(weights) > 0 else 1.0
+        if indices[edge] == before:
+            weight /= p
+        elif not _has_edge(indptr, indices, before, indices[edge]):
+            weight /= q
+        total += weight
+        cumulative[edge - lo] = total
+    slot = np.searchsorted(cumulative, unit * total, side="right")
+    return indices[lo + min(slot, hi - lo - 1)]
+
+
+@njit(cache=True, nogil=True)
+def _walk(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    weights: np.ndarray,
+    accept: np.ndarray,
+    alias: np.ndarray,
+    starts: np.ndarray,
+    walks: np.ndarray,
+    first: np.uint64,
+    stream: np.uint64,
+    p: float,
+    q: float,
+) -> None:
+    """Fill `walks`, one row per start; row r is walk number first + r."""
+    weighted = len(weights) > 0
+    first_order = p == 1.0 and q == 1.0
+    most = max(1.0 / p, 1.0, 1.0 / q)
+    step = np.uint64(0x9E3779B97F4A7C15)
+    for row in range(len(starts)):
+        walks[row, :] = -1
+        state = _mix(stream + _mix((first + np.uint64(row) + np.uint64(1)) * step))
+        before, here = -1, np.int64(starts[row])
+        walks[row, 0] = here
+        for position in range(1, walks.shape[1]):
+            lo = indptr[here]
+            degree = indptr[here + 1] - lo
+            if degree == 0:
+                break
+            n_proposals = 0
+            while True:
+                state += step
+                slot = _below(_mix(state), degree)
+                if weighted:
+                    state += step
+                    if _unit(_mix(state)) >= accept[lo + slot]:
+                        slot = np.int64(alias[lo + slot])
+                there = np.int64(indices[lo + slot])
+                if first_order or before < 0:
+                    break
+                state += step
+                height = _unit(_mix(state)) * most
+                if there == before:
+                    kept = height < 1.0 / p
+                elif height < min(1.0, 1.0 / q):
+                    kept = True
+                elif height >= max(1.0, 1.0 / q):
+                    kept = False
+                else:
+                    kept = _has_edge(indptr, indices, before, there) == (q > 1.0)
+                if kept:
+                    break
+                n_proposals += 1
+                if n_proposals == MAX_PROPOSALS:
+                    state += step
+                    there = np.int64(_exact_step(indptr, indices, weights, before, here, p, q, _unit(_mix(state))))
+                    break
+            before, here = here, there
+            walks[row, position] = here
