@@ -30,7 +30,10 @@ def drug_evidence(associations: pd.DataFrame, used: pd.DataFrame) -> pd.DataFram
 def disease_evidence(
     associations: pd.DataFrame, used: pd.DataFrame, typed: pd.DataFrame | None = None, column_of: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """Pairs with ``n_records``, ``first_record`` (0-based, -1 where none), ``n_circulation`` … (one per evidence group), ``pmids``.
+    """Pairs with ``n_records``, ``first_record`` (0-based, -1 where none), ``n_circulation`` … (one per evidence group), ``pmids``, ``reports``.
+
+    HMDD 3.2 as it is passed on has no PMIDs. Its records stand in the order in which papers were read, so a run of records
+    of one disease is taken for one report; ``reports`` holds the numbers of those runs (the PMIDs where there are any).
 
     Args:
         used: from `sources.rebuild.use_hmdd`.
@@ -43,6 +46,9 @@ def disease_evidence(
     first = kept.groupby(_KEY, sort=False)["record"].min().rename("first_record").reset_index()
     merged = result.merge(first, on=_KEY, how="left")
     result.insert(3, "first_record", merged["first_record"].fillna(-1).astype(int))
+    run = (used["disease"] != used["disease"].shift()).cumsum().astype(str)
+    reports = used["pmid"] if (used["pmid"] != "").any() else run
+    result["reports"] = _distinct(result, kept.assign(report=reports.loc[kept.index]), "report")
     if typed is not None:
         partner = typed["disease"] if column_of is None else typed["disease"].map(column_of)
         table = pd.DataFrame({"rna_id": typed["mir"], "partner_id": partner, "type": typed["type"]}).dropna()
@@ -58,12 +64,17 @@ def _joined(associations: pd.DataFrame, kept: pd.DataFrame, counts: Mapping[str,
     """`associations` with the number of records of each pair, the sums of `counts`, and the distinct PMIDs in file order."""
     table = kept[_KEY].assign(n_records=1, **{name: values.astype(int) for name, values in counts.items()})
     sums = table.groupby(_KEY, sort=False).sum().reset_index()
-    cited: dict[tuple[str, str], dict[str, None]] = {}
-    for rna, partner, source in kept.loc[kept[pmid] != "", [*_KEY, pmid]].itertuples(index=False):
-        cited.setdefault((rna, partner), {})[source] = None
     result = associations[_KEY].merge(sums, on=_KEY, how="left")
     numbers = ["n_records", *counts]
     result[numbers] = result[numbers].fillna(0).astype(int)
-    pmids = [";".join(cited.get(pair, ())) for pair in zip(result["rna_id"], result["partner_id"], strict=True)]
-    result["pmids"] = pd.Series(pmids, index=result.index, dtype=object)
+    result["pmids"] = _distinct(result, kept, pmid)
     return result
+
+
+def _distinct(associations: pd.DataFrame, kept: pd.DataFrame, column: str) -> pd.Series:
+    """Distinct texts of a column of the records per pair, in file order, ``;``-separated; empty where there is none."""
+    cited: dict[tuple[str, str], dict[str, None]] = {}
+    for rna, partner, source in kept.loc[kept[column] != "", [*_KEY, column]].itertuples(index=False):
+        cited.setdefault((rna, partner), {})[source] = None
+    cells = [";".join(cited.get(pair, ())) for pair in zip(associations["rna_id"], associations["partner_id"], strict=True)]
+    return pd.Series(cells, index=associations.index, dtype=object)

@@ -1,0 +1,240 @@
+"""Fetching against a local HTTP server that serves good, truncated, altered and missing files."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mirnagraph import catalog
+from mirnagraph.catalog import CatalogEntry, CatalogFile
+from mirnagraph.download import CHUNK, git_blob_id
+from mirnagraph.errors import ConfigError, FetchError
+
+BODY = b"".join(b"line %d of a made-up table\n" % n for n in range(20000))
+CUT = 100_000
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Keeps the ranges it was asked for; how it behaves is said by the first part of the address."""
+
+    asked: list[str | None]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, Server)
+        wanted = self.headers.get("Range")
+        self.server.asked.append(wanted)
+        kind = self.path.split("/")[1]
+        if kind == "missing":
+            self.send_error(404)
+            return
+        if kind == "broken":
+            self.send_error(503)
+            return
+        body = BODY[::-1] if kind == "altered" else BODY
+        start = int(wanted.split("=")[1].rstrip("-")) if wanted and kind != "norange" else 0
+        if start >= len(body):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        if start:
+            shown = 0 if kind == "otherrange" else start
+            self.send_header("Content-Range", f"bytes {shown}-{len(body) - 1}/{len(body)}")
+        if kind != "nolength":
+            self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        end = CUT if kind in ("cut", "nolength") and not wanted else len(body)
+        self.wfile.write(body[start:end])
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    made = Server(("127.0.0.1", 0), Handler)
+    made.asked = []
+    thread = threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def base(server: Server) -> str:
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+def one(kind: str, **changes: object) -> CatalogEntry:
+    values: dict[str, object] = {"path": "sub/table.tsv", "url": f"{kind}/table.tsv", "sha256": hashlib.sha256(BODY).hexdigest(), "bytes": len(BODY)}
+    return CatalogEntry("made-up", (CatalogFile(**(values | changes)),), "none", "made up")  # type: ignore[arg-type]
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_good_file_arrives_whole_with_progress(server: Server, tmp_path: Path) -> None:
+    steps: list[tuple[str, int, int]] = []
+    folder = catalog.fetch(one("good"), tmp_path, lambda *step: steps.append(step), base(server))
+    assert folder == tmp_path / "made-up"
+    assert (folder / "sub/table.tsv").read_bytes() == BODY
+    assert files_in(tmp_path) == ["table.tsv"]
+    assert steps[-1] == ("table.tsv", len(BODY), len(BODY))
+    assert [done for _, done, _ in steps] == sorted(done for _, done, _ in steps)
+
+
+def test_a_whole_file_is_not_fetched_again_and_a_damaged_one_is(server: Server, tmp_path: Path) -> None:
+    folder = catalog.fetch(one("good"), tmp_path, base_url=base(server))
+    catalog.fetch(one("good"), tmp_path, base_url=base(server))
+    assert len(server.asked) == 1
+    (folder / "sub/table.tsv").write_bytes(BODY[:50])
+    catalog.fetch(one("good"), tmp_path, base_url=base(server))
+    assert len(server.asked) == 2
+    assert (folder / "sub/table.tsv").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("kind", ["cut", "nolength"])
+def test_truncated_download_is_an_error_and_goes_on_from_there(server: Server, tmp_path: Path, kind: str) -> None:
+    with pytest.raises(FetchError, match=rf"broke off \(truncated\); found \d+ bytes, expected {len(BODY)} bytes"):
+        catalog.fetch(one(kind), tmp_path, base_url=base(server))
+    assert files_in(tmp_path) == [".table.tsv.part"]
+    kept = (tmp_path / "made-up/sub/.table.tsv.part").read_bytes()
+    assert CUT - CHUNK < len(kept) <= CUT
+    assert BODY.startswith(kept)
+    folder = catalog.fetch(one(kind), tmp_path, base_url=base(server))
+    assert server.asked == [None, f"bytes={len(kept)}-"]
+    assert (folder / "sub/table.tsv").read_bytes() == BODY
+    assert files_in(tmp_path) == ["table.tsv"]
+
+
+def part_of(tmp_path: Path, content: bytes) -> Path:
+    path = tmp_path / "made-up/sub/.table.tsv.part"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_server_that_ignores_ranges_sends_all_of_it_again(server: Server, tmp_path: Path) -> None:
+    part_of(tmp_path, BODY[:CUT])
+    folder = catalog.fetch(one("norange"), tmp_path, base_url=base(server))
+    assert server.asked == [f"bytes={CUT}-"]
+    assert (folder / "sub/table.tsv").read_bytes() == BODY
+
+
+def test_a_wrong_part_is_thrown_away_and_fetched_from_the_start(server: Server, tmp_path: Path) -> None:
+    part_of(tmp_path, b"x" * CUT)
+    folder = catalog.fetch(one("good"), tmp_path, base_url=base(server))
+    assert server.asked == [f"bytes={CUT}-", None]
+    assert (folder / "sub/table.tsv").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("extra", [b"", b"more"])
+def test_a_part_as_long_as_the_file_or_longer(server: Server, tmp_path: Path, extra: bytes) -> None:
+    part_of(tmp_path, BODY + extra)
+    folder = catalog.fetch(one("good"), tmp_path, base_url=base(server))
+    assert (folder / "sub/table.tsv").read_bytes() == BODY
+    assert len(server.asked) == (2 if extra else 1)
+
+
+def test_another_part_than_asked_for_is_refused(server: Server, tmp_path: Path) -> None:
+    part_of(tmp_path, BODY[:CUT])
+    with pytest.raises(FetchError, match="another part than asked for"):
+        catalog.fetch(one("otherrange"), tmp_path, base_url=base(server))
+
+
+@pytest.mark.parametrize("pin", [{}, {"sha256": "", "git_blob": "0" * 40}])
+def test_altered_file_is_refused_and_nothing_is_left(server: Server, tmp_path: Path, pin: dict[str, str]) -> None:
+    with pytest.raises(FetchError, match=r"not the one that was pinned \(altered\); found .*, expected (sha256|git object) [0-9a-f]{40,64}") as caught:
+        catalog.fetch(one("altered", **pin), tmp_path, base_url=base(server))
+    assert caught.value.exit_code == 3
+    assert len(server.asked) == 1
+    assert files_in(tmp_path) == []
+
+
+def test_git_object_id_pins_a_file(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "hello").write_bytes(b"hello\n")
+    assert git_blob_id(tmp_path / "hello") == "ce013625030ba8dba906f756967f9e9ca394464a"  # echo hello | git hash-object --stdin
+    blob = hashlib.sha1(b"blob %d\0" % len(BODY) + BODY).hexdigest()
+    folder = catalog.fetch(one("good", sha256="", git_blob=blob), tmp_path / "cache", base_url=base(server))
+    assert (folder / "sub/table.tsv").read_bytes() == BODY
+    catalog.fetch(one("good", sha256="", git_blob=blob), tmp_path / "cache", base_url=base(server))
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(("kind", "status", "text"), [("missing", "404", "was not found"), ("broken", "503", "could not be fetched")])
+def test_missing_file_and_failing_server(server: Server, tmp_path: Path, kind: str, status: str, text: str) -> None:
+    with pytest.raises(FetchError, match=rf"{kind}/table.tsv {text}; found HTTP status {status}"):
+        catalog.fetch(one(kind), tmp_path, base_url=base(server))
+    assert files_in(tmp_path) == []
+
+
+def test_no_server_at_all(server: Server, tmp_path: Path) -> None:
+    address = base(server)
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(FetchError, match=r"could not reach http://127.0.0.1:.*no network"):
+        catalog.fetch(one("good"), tmp_path, base_url=address, timeout=2)
+    part_of(tmp_path / "second", BODY[:CUT])
+    with pytest.raises(FetchError, match=f"{CUT} bytes are kept"):
+        catalog.fetch(one("good"), tmp_path / "second", base_url=address, timeout=2)
+
+
+def test_full_disk_is_one_sentence(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(FetchError, match="table.tsv: could not be written: No space left on device"):
+        catalog.fetch(one("good"), tmp_path, base_url=base(server))
+    assert not (tmp_path / "made-up/sub/table.tsv").exists()
+
+
+def test_a_converted_file_is_checked_after_the_conversion(server: Server, tmp_path: Path) -> None:
+    text = catalog.numbered_records(BODY.decode().replace(" of a", ";of a"))
+    assert text.splitlines()[:2] == ["record0\tmir\tdisease", "0\tline 0\tof a made-up table"]
+    expected = catalog.human_lines(BODY.decode())
+    assert expected == ""
+    folder = catalog.fetch(one("good", convert="human_lines", sha256=hashlib.sha256(b"").hexdigest()), tmp_path, base_url=base(server))
+    assert (folder / "sub/table.tsv").read_bytes() == b""
+    with pytest.raises(FetchError, match="altered"):
+        catalog.fetch(one("good", convert="disease_branches"), tmp_path / "second", base_url=base(server))
+
+
+def test_conversions_by_hand() -> None:
+    assert catalog.human_lines("MI1\thsa-mir-1\nMI2\tmmu-mir-2\r\nMI3\tx;hsa-let-7\r\n") == "MI1\thsa-mir-1\nMI3\tx;hsa-let-7\n"
+    mesh = "Tree Number\tDesc Ui\tTerm\nA01\tD1\tBody\nC01\tD2\tInfections\nF03.1\tD3\tMood\nF02\tD4\tOther\n"
+    assert catalog.disease_branches(mesh) == "tree_number\tdescriptor_ui\tterm\nC01\tD2\tInfections\nF03.1\tD3\tMood\n"
+
+
+def test_catalog_is_sound() -> None:
+    names = [entry.name for entry in catalog.entries()]
+    assert len(names) == len(set(names))
+    assert catalog.entry("mirna1041").loadable
+    for entry in catalog.entries():
+        assert entry.licence
+        assert entry.note
+        paths = [file.path for file in entry.files]
+        assert len(paths) == len(set(paths))
+        for file in entry.files:
+            assert not file.path.startswith("/")
+            assert ".." not in file.path
+            assert len(file.sha256) == 64
+            assert len(file.url.split("/")[2]) in (12, 40)  # owner, repository, commit
+
+
+def test_unknown_names_and_unpinned_files() -> None:
+    with pytest.raises(ConfigError, match="no public dataset is called 'mirna1042'; known: mirna1041"):
+        catalog.fetch("mirna1042")
+    with pytest.raises(ConfigError, match="pinned by nothing"):
+        CatalogFile("a", "b")
+    with pytest.raises(ConfigError, match="unknown conversion 'zip'"):
+        CatalogFile("a", "b", sha256="0", convert="zip")
