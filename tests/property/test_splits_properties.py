@@ -7,6 +7,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mirnagraph.evaluation.balance import balanced_parts
 from mirnagraph.evaluation.splits import grouped_folds, inner_split, random_folds
 from mirnagraph.nodes import NodeIndex
 
@@ -91,6 +92,25 @@ def test_labels_are_spread_better_than_by_chance(seed):
     assert spread(labels, by_group) < 0.5 * group_chance
     sizes = by_group.value_counts()
     assert sizes.max() - sizes.min() <= 6
+
+
+@given(labelled(), st.integers(2, 5), seeds)
+@settings(max_examples=25, deadline=None)
+def test_no_single_move_of_a_group_would_balance_parts_better(made, n_parts, seed):
+    labels, groups = made
+    codes = np.unique(groups, return_inverse=True)[1]
+    shares = np.full(n_parts, 1 / n_parts)
+    part = balanced_parts(labels.to_numpy(), codes, shares, np.random.default_rng(seed))
+    counted = np.column_stack([labels, np.ones(len(labels))])
+    share = counted / np.maximum(counted.sum(axis=0), 1)
+
+    def cost(of_row):
+        return sum((share[of_row == k].sum(axis=0) ** 2).sum() for k in range(n_parts))
+
+    least = cost(part)
+    for group in range(codes.max() + 1):
+        for other in range(n_parts):
+            assert cost(np.where(codes == group, other, part)) > least - 1e-9
 
 
 def test_another_seed_gives_other_folds():

@@ -130,6 +130,15 @@ def test_bootstrap_and_delong_agree_on_the_width_of_an_interval():
     assert np.mean(draws) == pytest.approx((high + low) / 2, abs=0.003)
 
 
+def test_bootstrap_interval_and_p_by_hand():
+    from mirnagraph.evaluation.compare import _interval
+
+    draws = np.r_[-np.ones(10), np.ones(189), math.nan]  # 10 of 199 at or below zero: p = 2 x (10 + 1) / (199 + 1)
+    assert _interval(draws) == pytest.approx((-1, 1, 0.11))
+    assert _interval(np.zeros(99))[2] == 1
+    assert _interval(np.ones(99))[2] == pytest.approx(2 / 100)
+
+
 def test_p_values_are_uniform_where_nothing_differs():
     rng = np.random.default_rng(5)
     p = []

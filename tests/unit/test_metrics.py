@@ -140,6 +140,15 @@ def test_means_leave_out_undefined_folds_and_say_how_many_are_left():
     assert list(dict.fromkeys(got["compartment"])) == ["Nucleus", "Exosome", "average", "micro", "all compartments"]
 
 
+def test_the_average_is_over_compartments_first_as_in_the_published_results():
+    labels = np.array([[1, 1], [0, 0], [1, 0], [0, 0]])
+    probs = np.array([[0.9, 0.9], [0.1, 0.1], [0.1, 0.2], [0.9, 0.3]])
+    with pytest.warns(UndefinedMetricWarning, match="1 in fold 1"):
+        got = evaluate(labels, probs, np.array([0, 0, 1, 1]), np.array([0.5, 0.5]))
+    # compartment 0: folds 1 and 0, mean .5; compartment 1: fold 0 alone, 1. Over folds first it would be (1 + 0) / 2.
+    assert cell(got, "average", "AUC", "mean") == pytest.approx(0.75)
+
+
 def test_a_compartment_nobody_has_is_nan_and_not_counted():
     labels = LABELS.copy()
     labels[:, 1] = 0
