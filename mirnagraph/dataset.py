@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,12 @@ from mirnagraph.tables import check_letters, write_tsv
 
 FORMAT_VERSION = 1
 LEFT_OUT_COLUMNS = ["item", "id", "reason", "source"]
+
+
+def check_kind(kind: str, where: str | Path) -> None:
+    """Raise InputError unless an association kind can be part of a file name."""
+    if not re.fullmatch(r"\w[\w -]*", kind):
+        raise InputError("not a name for a kind of association", file=where, column="associations", found=kind, expected="letters, digits, _, - and blanks")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +75,8 @@ class Dataset:
             raise InputError("labels must be 0 or 1", file=where)
         if set(self.associations) != set(self.partners):
             raise InputError("each association kind needs a partner table", file=where, found=sorted(self.partners), expected=sorted(self.associations))
+        for kind in self.associations:
+            check_kind(kind, where)
         raise_problems(self._association_problems(where))
 
     def _association_problems(self, where: str) -> list[InputError]:
@@ -128,6 +137,7 @@ class Dataset:
             "synthetic": self.synthetic,
             "compartments": self.compartments,
             "associations": list(self.associations),
+            "text_columns": self._text_columns(),
         }
         with write_folder(folder, overwrite=overwrite) as out:
             (out / "dataset.toml").write_text(tomli_w.dumps(about), encoding="utf-8")
@@ -139,6 +149,16 @@ class Dataset:
                 write_tsv(table, out / f"associations.{kind}.tsv")
                 write_tsv(self.partners[kind].rename_axis("partner_id").reset_index(), out / f"partners.{kind}.tsv")
         return Path(folder)
+
+    def _text_columns(self) -> dict[str, list[str]]:
+        """Per table the columns that hold text, so that a text of digits is not read back as a number."""
+        tables = {"rnas": self.rnas}
+        for kind in self.associations:
+            tables |= {f"associations.{kind}": self.associations[kind], f"partners.{kind}": self.partners[kind]}
+        types = pd.api.types
+        return {
+            name: [str(c) for c in table.columns if not types.is_numeric_dtype(table[c]) or types.is_bool_dtype(table[c])] for name, table in tables.items()
+        }
 
     @classmethod
     def load(cls, folder: str | Path) -> Dataset:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.config import load_toml
-from mirnagraph.dataset import FORMAT_VERSION, LEFT_OUT_COLUMNS, Dataset
+from mirnagraph.dataset import FORMAT_VERSION, LEFT_OUT_COLUMNS, Dataset, check_kind
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.tables import check_letters, read_table, to_rna
 
@@ -30,11 +30,21 @@ def load_dataset(folder: Path) -> Dataset:
     for key, kind in {"name": str, "compartments": list, "associations": list}.items():
         if not isinstance(about.get(key), kind):
             raise InputError("missing or wrong setting", file=folder / "dataset.toml", column=key, found=about.get(key), expected=kind.__name__)
-    rnas = _read_rnas(folder / "rnas.tsv")
+    for key in ("compartments", "associations"):
+        if not all(isinstance(name, str) and name for name in about[key]):
+            raise InputError("missing or wrong setting", file=folder / "dataset.toml", column=key, found=about[key], expected="a list of names")
+    for kind in about["associations"]:
+        check_kind(kind, folder / "dataset.toml")
+    text = about.get("text_columns", {})
+    if not isinstance(text, dict) or not all(isinstance(names, list) for names in text.values()):
+        raise InputError("wrong setting", file=folder / "dataset.toml", column="text_columns", found=text, expected="lists of column names, one per table")
+    rnas = _read_rnas(folder / "rnas.tsv", text.get("rnas"))
     partners, associations = {}, {}
     for kind in about["associations"]:
-        partners[kind] = _read_partners(folder / f"partners.{kind}.tsv")
-        associations[kind] = _read_associations(folder / f"associations.{kind}.tsv", rnas.index, partners[kind].index)
+        name = f"partners.{kind}"
+        partners[kind] = _read_partners(folder / f"{name}.tsv", text.get(name))
+        name = f"associations.{kind}"
+        associations[kind] = _read_associations(folder / f"{name}.tsv", rnas.index, partners[kind].index, text.get(name))
     extra = {}
     if (folder / "ontology.tsv").is_file():
         extra["ontology"] = read_table(folder / "ontology.tsv", ["tree_number", "descriptor_id", "term"]).reset_index(drop=True)
@@ -67,7 +77,7 @@ def unique_ids(table: pd.DataFrame, column: str, path: Path) -> None:
     raise_problems(problems)
 
 
-def _read_rnas(path: Path) -> pd.DataFrame:
+def _read_rnas(path: Path, text: list[str] | None) -> pd.DataFrame:
     table = read_table(path, ["rna_id", "sequence"])
     unique_ids(table, "rna_id", path)
     problems = []
@@ -82,25 +92,33 @@ def _read_rnas(path: Path) -> pd.DataFrame:
                 problems.append(error)
     raise_problems(problems)
     table["sequence"] = pd.Series(sequences, index=table.index, dtype=object)
-    return table.set_index("rna_id").apply(_numbers)
+    return _typed(table, text, path).set_index("rna_id")
 
 
-def _numbers(column: pd.Series) -> pd.Series:
-    """Numbers where every filled cell is one and the column is not text by its meaning; text with None for empty otherwise."""
-    if column.name in {"sequence", "matures", "family"} or str(column.name).endswith("_ids"):
-        return column
-    filled = column[column.astype(str) != ""]
-    numbers = pd.to_numeric(filled, errors="coerce")
-    return pd.to_numeric(column, errors="coerce") if len(filled) and not numbers.isna().any() else column
+def _typed(table: pd.DataFrame, text: list[str] | None, path: Path) -> pd.DataFrame:
+    """Numbers in the columns that are not among the text columns of dataset.toml; where that says nothing, where every filled cell is one."""
+    for name in table.columns:
+        if name in {"rna_id", "partner_id", "sequence"} or name in (text or ()):
+            continue
+        if text is None and (name in {"matures", "family", "pmids"} or str(name).endswith("_ids")):
+            continue
+        filled = table.loc[table[name].astype(str) != "", name]
+        bad = pd.to_numeric(filled, errors="coerce").isna() & (filled.str.lower() != "nan")
+        if text is not None and bad.any():
+            line = int(filled.index[bad][0])
+            raise InputError("not a number", file=path, line=line, column=str(name), found=filled[line], expected="a number, or nothing")
+        if text is not None or (len(filled) and not bad.any()):
+            table[name] = pd.to_numeric(table[name])
+    return table
 
 
-def _read_partners(path: Path) -> pd.DataFrame:
+def _read_partners(path: Path, text: list[str] | None) -> pd.DataFrame:
     table = read_table(path, ["partner_id"])
     unique_ids(table, "partner_id", path)
-    return table.set_index("partner_id").apply(_numbers)
+    return _typed(table, text, path).set_index("partner_id")
 
 
-def _read_associations(path: Path, rnas: pd.Index, partners: pd.Index) -> pd.DataFrame:
+def _read_associations(path: Path, rnas: pd.Index, partners: pd.Index, text: list[str] | None) -> pd.DataFrame:
     table = read_table(path, ["rna_id", "partner_id"])
     problems = []
     for column, known, what in (("rna_id", rnas, "rnas.tsv"), ("partner_id", partners, path.name.replace("associations.", "partners."))):
@@ -116,7 +134,7 @@ def _read_associations(path: Path, rnas: pd.Index, partners: pd.Index) -> pd.Dat
         pair = f"{table.at[line, 'rna_id']!s} - {table.at[line, 'partner_id']!s}"
         problems.append(InputError("an association stands twice", file=path, line=int(line), found=pair))
     raise_problems(sorted(problems, key=lambda p: p.line or 0))
-    return table.reset_index(drop=True).apply(lambda c: c if c.name in {"rna_id", "partner_id"} else _numbers(c))
+    return _typed(table, text, path).reset_index(drop=True)
 
 
 def _read_labels(path: Path, rnas: pd.Index, compartments: list[str]) -> pd.DataFrame:

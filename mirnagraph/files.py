@@ -72,9 +72,10 @@ def sha256_of_folder(folder: str | Path) -> str:
 def write_file(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends well, and vanishes when it does not."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
+    with _explain_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
     part = Path(name)
     try:
         with _explain_disk(path):
@@ -125,8 +126,13 @@ def write_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Pat
             if folder.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
                 os.replace(folder, old / "was")
-                os.replace(part, folder)
-                shutil.rmtree(old, ignore_errors=True)
+                try:
+                    os.replace(part, folder)
+                except BaseException:
+                    os.replace(old / "was", folder)
+                    raise
+                finally:
+                    shutil.rmtree(old, ignore_errors=True)
             else:
                 os.replace(part, folder)
     finally:

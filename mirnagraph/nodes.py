@@ -35,8 +35,9 @@ class NodeIndex:
         if len(position) != len(self.ids):
             twice = next(name for name, n in Counter(self.ids).items() if n > 1)
             raise InputError("an id stands more than once", found=twice, expected="unique ids")
-        if "" in position:
-            raise InputError("an id is empty", found=f"row {position['']}", expected="a name")
+        blank = next((name for name in self.ids if not name.strip()), None)
+        if blank is not None:
+            raise InputError("an id is empty", found=f"row {position[blank]}", expected="a name")
         object.__setattr__(self, "_position", position)
 
     @classmethod

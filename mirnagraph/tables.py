@@ -80,8 +80,11 @@ def write_tsv(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table as TSV, all or nothing; floats with every digit they need to read back equal.
 
     Raises:
-        InputError: a cell holds a tab or a line end, which TSV cannot carry.
+        InputError: a cell or a column name holds a tab or a line end, which TSV cannot carry.
     """
+    strange = [str(name) for name in table.columns if set(str(name)) & set("\t\r\n")]
+    if strange:
+        raise InputError("a column name holds a tab or line end", file=path, line=1, found=strange[0])
     for name in table.columns:
         if table[name].dtype == object or isinstance(table[name].dtype, pd.StringDtype):
             bad = table[name].astype("string").str.contains(r"[\t\r\n]", regex=True).fillna(False)
@@ -103,6 +106,8 @@ def check_letters(
     """Raise InputError where a sequence is empty or holds a letter outside `letters` (default ACGUN, upper case)."""
     if not sequence:
         raise InputError(f"empty sequence of {rna_id}", file=file, line=line, column=column, expected="one or more of ACGUN")
+    if letters.issuperset(sequence):
+        return
     for position, letter in enumerate(sequence):
         if letter not in letters:
             raise InputError(

@@ -193,7 +193,7 @@ def test_full_disk_is_one_sentence(server: Server, tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(FetchError, match="table.tsv: could not be written: No space left on device"):
+    with pytest.raises(FetchError, match=r"table.tsv: could not be written: No space left on device"):
         catalog.fetch(one("good"), tmp_path, base_url=base(server))
     assert not (tmp_path / "made-up/sub/table.tsv").exists()
 
