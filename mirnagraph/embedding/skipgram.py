@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -121,7 +122,7 @@ FAST = {"reassoc", "contract", "nsz"}
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _logits(vector, t0, t1, t2, t3, t4, t5, out):  # type: ignore[no-untyped-def]
+def _logits(vector: Any, t0: Any, t1: Any, t2: Any, t3: Any, t4: Any, t5: Any, out: Any) -> Any:
     """Products of one vector with six targets in one pass."""
     zero = np.float32(0)
     s0, s1, s2, s3, s4, s5 = zero, zero, zero, zero, zero, zero
@@ -137,7 +138,7 @@ def _logits(vector, t0, t1, t2, t3, t4, t5, out):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _pull(change, t0, t1, t2, t3, t4, t5, g):  # type: ignore[no-untyped-def]
+def _pull(change: Any, t0: Any, t1: Any, t2: Any, t3: Any, t4: Any, t5: Any, g: Any) -> Any:
     """The step of the vector: the sum of the targets, each by its `g`, which is the rate times its error."""
     g0, g1, g2, g3, g4, g5 = g[0], g[1], g[2], g[3], g[4], g[5]
     for d in range(change.shape[0]):
@@ -145,7 +146,7 @@ def _pull(change, t0, t1, t2, t3, t4, t5, g):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _push(vector, t0, t1, t2, g0, g1, g2):  # type: ignore[no-untyped-def]
+def _push(vector: Any, t0: Any, t1: Any, t2: Any, g0: Any, g1: Any, g2: Any) -> Any:
     """The step of three targets; more in one loop would not be vectorised, since the compiler must check each pair for overlap."""
     for d in range(vector.shape[0]):
         x = vector[d]
@@ -155,13 +156,13 @@ def _push(vector, t0, t1, t2, g0, g1, g2):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _add(vector, change):  # type: ignore[no-untyped-def]
+def _add(vector: Any, change: Any) -> Any:
     for d in range(vector.shape[0]):
         vector[d] += change[d]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _train_walks(walks, vectors, outputs, noise, sigmoid, window, negative, rates, state):  # type: ignore[no-untyped-def]
+def _train_walks(walks: Any, vectors: Any, outputs: Any, noise: Any, sigmoid: Any, window: Any, negative: Any, rates: Any, state: Any) -> Any:
     """Train on the walks in order; returns the number of positions read and leaves the generator's state in `state`."""
     dim = vectors.shape[1]
     highest, lowest, progress, per_position = rates
@@ -223,6 +224,6 @@ def _train_walks(walks, vectors, outputs, noise, sigmoid, window, negative, rate
 
 
 @njit(cache=True, nogil=True)
-def _copy(source, target):  # type: ignore[no-untyped-def]
+def _copy(source: Any, target: Any) -> Any:
     for d in range(source.shape[0]):
         target[d] = source[d]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -103,16 +104,15 @@ def walk_rounds(graph: WalkGraph, *, n_walks: int, walk_length: int, p: float, q
         node, or no way out of a directed network) is filled up with -1.
     """
     stream = np.uint64(child_seed(seed, "walks"))
+    kernel: Any = _walk
     with ThreadPoolExecutor(max_workers=n_threads) as pool:
         for number in range(n_walks):
             starts = generator(seed, "walk order", number).permutation(graph.n_nodes).astype(np.int32)
             walks = np.empty((graph.n_nodes, walk_length), np.int32)
             bounds = np.linspace(0, graph.n_nodes, n_threads + 1).astype(np.int64)
             first = number * graph.n_nodes
-            jobs = [
-                pool.submit(_walk, *_arrays(graph), starts[lo:hi], walks[lo:hi], np.uint64(first + lo), stream, float(p), float(q))
-                for lo, hi in pairwise(bounds)
-            ]
+            steps = partial(kernel, *_arrays(graph), stream=stream, p=float(p), q=float(q))
+            jobs = [pool.submit(steps, starts=starts[lo:hi], walks=walks[lo:hi], first=np.uint64(first + lo)) for lo, hi in pairwise(bounds)]
             for job in jobs:
                 job.result()
             yield walks
@@ -136,7 +136,7 @@ def _rows_are_even(indptr: np.ndarray, weights: np.ndarray) -> bool:
 
 
 @njit(cache=True)
-def _alias_tables(indptr: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _alias_tables(indptr: Any, weights: Any) -> Any:
     """Walker's alias method by Vose: one table per row."""
     accept, alias = np.ones(len(weights), np.float64), np.zeros(len(weights), np.int32)
     for node in range(len(indptr) - 1):
@@ -170,7 +170,7 @@ def _alias_tables(indptr: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, 
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _mix(state: np.uint64) -> np.uint64:
+def _mix(state: Any) -> Any:
     """Output of splitmix64 (Steele, Lea and Flood 2014) at a state."""
     z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -178,18 +178,18 @@ def _mix(state: np.uint64) -> np.uint64:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _unit(bits: np.uint64) -> float:
+def _unit(bits: Any) -> Any:
     return np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _below(bits: np.uint64, n: int) -> int:
+def _below(bits: Any, n: Any) -> Any:
     """A number in [0, n) from the upper 32 bits; never n itself."""
     return np.int64(((bits >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
 
 @njit(cache=True, nogil=True)
-def _has_edge(indptr: np.ndarray, indices: np.ndarray, source: int, target: int) -> bool:
+def _has_edge(indptr: Any, indices: Any, source: Any, target: Any) -> Any:
     lo, end = indptr[source], indptr[source + 1]
     hi = end
     while lo < hi:
@@ -203,7 +203,7 @@ def _has_edge(indptr: np.ndarray, indices: np.ndarray, source: int, target: int)
 
 
 @njit(cache=True, nogil=True)
-def _exact_step(indptr: np.ndarray, indices: np.ndarray, weights: np.ndarray, before: int, here: int, p: float, q: float, unit: float) -> int:
+def _exact_step(indptr: Any, indices: Any, weights: Any, before: Any, here: Any, p: Any, q: Any, unit: Any) -> Any:
     """One draw from the exact second-order distribution by cumulative search; costs the degree."""
     lo, hi = indptr[here], indptr[here + 1]
     cumulative = np.empty(hi - lo, np.float64)
@@ -222,18 +222,18 @@ def _exact_step(indptr: np.ndarray, indices: np.ndarray, weights: np.ndarray, be
 
 @njit(cache=True, nogil=True)
 def _walk(
-    indptr: np.ndarray,
-    indices: np.ndarray,
-    weights: np.ndarray,
-    accept: np.ndarray,
-    alias: np.ndarray,
-    starts: np.ndarray,
-    walks: np.ndarray,
-    first: np.uint64,
-    stream: np.uint64,
-    p: float,
-    q: float,
-) -> None:
+    indptr: Any,
+    indices: Any,
+    weights: Any,
+    accept: Any,
+    alias: Any,
+    starts: Any,
+    walks: Any,
+    first: Any,
+    stream: Any,
+    p: Any,
+    q: Any,
+) -> Any:
     """Fill `walks`, one row per start; row r is walk number first + r."""
     weighted = len(weights) > 0
     first_order = p == 1.0 and q == 1.0
@@ -242,7 +242,7 @@ def _walk(
     for row in range(len(starts)):
         walks[row, :] = -1
         state = _mix(stream + _mix((first + np.uint64(row) + np.uint64(1)) * step))
-        before, here = -1, np.int64(starts[row])
+        before, here = np.int64(-1), np.int64(starts[row])
         walks[row, 0] = here
         for position in range(1, walks.shape[1]):
             lo = indptr[here]

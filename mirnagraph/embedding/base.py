@@ -1,0 +1,157 @@
+"""Embedding several networks at once: side by side in processes, with finished ones kept in a folder by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from scipy import sparse
+
+from mirnagraph.config import require, to_dict
+from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
+from mirnagraph.embedding.proximity import ProximityConfig, proximity_embedding
+from mirnagraph.errors import ConfigError
+from mirnagraph.files import write_file
+from mirnagraph.progress import Progress, report
+from mirnagraph.seeds import child_seed
+
+EmbeddingConfig = Node2VecConfig | ProximityConfig
+
+# Raised when an embedding comes out differently for the same input, so that older files are not taken for it.
+CACHE_FORMAT = 1
+
+
+class Embedder(Protocol):
+    """Anything that gives one vector per node: row i of the result belongs to row i of the matrix."""
+
+    def __call__(self, adjacency: sparse.csr_array, seed: int) -> np.ndarray:
+        """Float32, shape (n_nodes, dim), finite; zeros for nodes about which the network says nothing."""
+        ...
+
+
+def embedder(config: EmbeddingConfig) -> Embedder:
+    """The function that a settings object stands for."""
+    if isinstance(config, Node2VecConfig):
+        return lambda adjacency, seed: node2vec(adjacency, config, seed)
+    if isinstance(config, ProximityConfig):
+        return lambda adjacency, seed: proximity_embedding(adjacency, config)
+    raise ConfigError(f"no embedding has settings of type {type(config).__name__}; known: Node2VecConfig, ProximityConfig")
+
+
+def embed_networks(
+    networks: Mapping[str, Any],
+    configs: Mapping[str, EmbeddingConfig],
+    seed: int,
+    *,
+    workers: int = 1,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, np.ndarray]:
+    """Embed each network on its own, some side by side.
+
+    Args:
+        networks: name -> Network (its `adjacency` is read) or square scipy sparse matrix.
+        configs: settings of each name that is to be embedded; other networks are left alone.
+        seed: each network gets a child seed by its name, so adding or leaving out one changes no other.
+        workers: processes; each uses one thread. The result does not depend on it.
+        cache: folder in which vectors are kept as safetensors under a hash of matrix, settings, seed and versions; None keeps nothing.
+            A file there that is damaged is made anew.
+        progress: called as ``progress("embeddings", done, total)`` as networks are finished.
+
+    Returns:
+        name -> float32, shape (n_nodes, columns), in the order of `configs`; rows in the order of the network's nodes.
+
+    Raises:
+        ConfigError: settings for a network that does not exist.
+        InputError: see `node2vec` and `proximity_embedding`.
+    """
+    require(workers >= 1, "workers", workers, "1 or more")
+    missing = [name for name in configs if name not in networks]
+    if missing:
+        raise ConfigError(f"settings for a network that does not exist: {missing[0]!r}; known: {', '.join(networks) or 'none'}")
+    matrices = {name: _matrix(networks[name]) for name in configs}
+    seeds = {name: child_seed(seed, "embedding", name) for name in configs}
+    files = {name: _cache_file(cache, matrices[name], configs[name], seeds[name]) for name in configs}
+    found = {name: vectors for name in configs if (vectors := _load(files[name], matrices[name].shape[0])) is not None}
+    done = len(found)
+    report(progress, "embeddings", done, len(configs))
+    # The longest first, so that the last to start is short.
+    waiting = sorted((name for name in configs if name not in found), key=lambda name: -matrices[name].shape[0])
+
+    def finish(name: str, vectors: np.ndarray) -> None:
+        nonlocal done
+        found[name] = vectors
+        _save(files[name], vectors)
+        done += 1
+        report(progress, "embeddings", done, len(configs))
+
+    if workers == 1 or len(waiting) < 2:
+        for name in waiting:
+            finish(name, _embed(matrices[name], configs[name], seeds[name]))
+    else:
+        # Fresh interpreters: forking a process in which torch or numba already run threads can hang.
+        with ProcessPoolExecutor(min(workers, len(waiting)), mp_context=multiprocessing.get_context("spawn")) as pool:
+            jobs = {pool.submit(_embed, matrices[name], configs[name], seeds[name]): name for name in waiting}
+            for job in as_completed(jobs):
+                finish(jobs[job], job.result())
+    return {name: found[name] for name in configs}
+
+
+def _embed(matrix: sparse.csr_array, config: EmbeddingConfig, seed: int) -> np.ndarray:
+    """In this process or another; one thread, since sums in another order would differ in the last bits."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        return embedder(config)(matrix, seed)
+
+
+def _matrix(network: Any) -> sparse.csr_array:
+    return sparse.csr_array(getattr(network, "adjacency", network))
+
+
+def _cache_file(folder: str | Path | None, matrix: sparse.csr_array, config: EmbeddingConfig, seed: int) -> Path | None:
+    if folder is None:
+        return None
+    total = hashlib.sha256()
+    for part in (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.float64)):
+        total.update(f"{part.size}\n".encode() + part.tobytes())
+    packages = {name: _version(name) for name in ("mirnagraph", "numpy", "scipy", "numba", "gensim", "node2vec")}
+    about = {"format": CACHE_FORMAT, "kind": type(config).__name__, "settings": to_dict(config), "seed": seed, "versions": packages}
+    total.update(json.dumps(about, sort_keys=True).encode())
+    return Path(folder) / f"{total.hexdigest()}.safetensors"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _load(file: Path | None, n_nodes: int) -> np.ndarray | None:
+    if file is None or not file.is_file():
+        return None
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        vectors: np.ndarray = load_file(file)["vectors"]
+    except (SafetensorError, KeyError, OSError):
+        return None
+    return vectors if vectors.ndim == 2 and len(vectors) == n_nodes else None
+
+
+def _save(file: Path | None, vectors: np.ndarray) -> None:
+    if file is None:
+        return
+    from safetensors.numpy import save_file
+
+    with write_file(file) as part:
+        save_file({"vectors": np.ascontiguousarray(vectors)}, part)

@@ -1,0 +1,181 @@
+"""node2vec: repeatable, rows in order, isolated nodes, planted communities, and the package's slips handled."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+
+from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
+from mirnagraph.embedding.skipgram import SkipGram, train_gensim, train_numba
+from mirnagraph.errors import ConfigError, MissingExtraError
+
+SMALL = Node2VecConfig(dim=8, n_walks=2, walk_length=10, epochs=1, window=2)
+
+
+def communities(n_nodes: int = 120, n_groups: int = 4) -> tuple[sparse.csr_array, np.ndarray]:
+    rng = np.random.default_rng(0)
+    group = np.arange(n_nodes) % n_groups
+    chance = np.where(group[:, None] == group[None, :], 0.25, 0.02)
+    half = np.triu(rng.random((n_nodes, n_nodes)) < chance, 1)
+    return sparse.csr_array((half | half.T).astype(float)), group
+
+
+@pytest.mark.parametrize("skipgram", ["gensim", "numba"])
+def test_planted_communities_are_found_and_random_vectors_find_none(skipgram: str) -> None:
+    network, group = communities()
+    vectors = node2vec(network, Node2VecConfig(dim=16, n_walks=10, walk_length=20, epochs=3, skipgram=skipgram), seed=1)
+    probe = LogisticRegression(max_iter=500)
+    noise = np.random.default_rng(2).normal(size=vectors.shape)
+    assert cross_val_score(probe, vectors / vectors.std(), group, cv=4).mean() > 0.9
+    assert cross_val_score(probe, noise, group, cv=4).mean() < 0.5
+
+
+@pytest.mark.parametrize("skipgram", ["gensim", "numba"])
+def test_seed_decides_and_threads_do_not(skipgram: str) -> None:
+    network, _ = communities(30)
+    config = Node2VecConfig(dim=8, n_walks=2, walk_length=10, epochs=2, p=0.5, q=2.0, skipgram=skipgram)
+    vectors = node2vec(network, config, seed=7)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (30, 8)
+    np.testing.assert_array_equal(vectors, node2vec(network, config, seed=7, n_threads=3))
+    assert not np.array_equal(vectors, node2vec(network, config, seed=8))
+
+
+@pytest.mark.parametrize("skipgram", ["gensim", "numba"])
+def test_equal_in_processes_with_different_hash_seeds(skipgram: str) -> None:
+    code = (
+        "import sys, hashlib, numpy as np; from scipy import sparse; from mirnagraph.embedding.node2vec import *;"
+        "ring = sparse.csr_array(np.roll(np.eye(9), 1, 1) + np.roll(np.eye(9), -1, 1));"
+        f"v = node2vec(ring, Node2VecConfig(dim=4, n_walks=2, walk_length=6, skipgram={skipgram!r}), 3);"
+        "print(hashlib.sha256(v.tobytes()).hexdigest())"
+    )
+    told = [
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True).stdout
+        for hash_seed in ("1", "2")
+    ]
+    assert len(told[0].strip()) == 64
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("skipgram", ["gensim", "numba"])
+def test_isolated_nodes_get_zeros_and_rows_keep_their_order(skipgram: str) -> None:
+    ring = np.roll(np.eye(30), 1, axis=1)
+    network = sparse.csr_array(ring + ring.T)
+    padded = sparse.csr_array(sparse.block_diag([sparse.csr_array((2, 2)), network, sparse.csr_array((1, 1))], format="csr"))
+    vectors = node2vec(padded, Node2VecConfig(dim=8, n_walks=2, walk_length=10, skipgram=skipgram), seed=0)
+    assert np.isfinite(vectors).all()
+    assert not vectors[[0, 1, 32]].any()
+    assert (np.linalg.norm(vectors[2:32], axis=1) > 0).all()
+    assert not node2vec(sparse.csr_array((3, 3)), SMALL, 0).any()
+
+
+def test_progress_counts_rounds_of_all_epochs() -> None:
+    network, _ = communities(30)
+    told: list[tuple[str, int, int]] = []
+    node2vec(network, Node2VecConfig(dim=4, n_walks=3, walk_length=5, epochs=2), 0, progress=lambda *x: told.append(x))
+    assert told == [("node2vec", done, 6) for done in range(1, 7)]
+
+
+def test_settings_of_the_paper_and_ranges() -> None:
+    paper = Node2VecConfig.paper(dim=64)
+    assert (paper.dim, paper.n_walks, paper.walk_length, paper.p, paper.q) == (64, 200, 150, 1.0, 1.0)
+    bad: dict[str, Any]
+    for bad, told in [
+        ({"dim": 0}, "'dim' is 0, expected 1 or more"),
+        ({"p": 0.0}, "'p' is 0.0"),
+        ({"q": float("nan")}, "'q' is nan"),
+        ({"skipgram": "torch"}, "one of gensim, numba"),
+        ({"engine": "pecanpy"}, "one of numba, reference"),
+        ({"walk_length": 1}, "2 or more"),
+    ]:
+        with pytest.raises(ConfigError, match=told):
+            Node2VecConfig(**bad)
+
+
+def test_our_skip_gram_descends_the_loss_it_claims() -> None:
+    """One walk of two nodes, no noise drawn but themselves: vectors and outputs move by rate * (1 - sigmoid) * the other."""
+    visits = np.array([4, 4, 0])
+    walks = np.array([[0, 1, 0, 1], [1, 0, 1, 0]], np.int32)
+    settings = SkipGram(dim=3, window=1, epochs=200, negative=1, learning_rate=0.1)
+    vectors = train_numba(lambda: iter([walks]), visits, settings, seed=0)
+    assert not vectors[2].any()
+    # Each node is the other's only context and its own only noise: the two must end far apart in direction.
+    assert vectors[0] @ vectors[1] < 0
+
+
+@pytest.mark.parametrize("negative", [1, 5, 6, 13])
+def test_any_number_of_noise_nodes_works(negative: int) -> None:
+    network, group = communities(60)
+    config = Node2VecConfig(dim=13, n_walks=10, walk_length=20, epochs=2, negative=negative, learning_rate=0.1, skipgram="numba")
+    vectors = node2vec(network, config, seed=2)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    same = group[:, None] == group[None, :]
+    alike = unit @ unit.T
+    assert alike[same & ~np.eye(60, dtype=bool)].mean() > alike[~same].mean() + 0.1
+
+
+def test_gensim_reads_walks_only_as_far_as_they_go() -> None:
+    walks = np.array([[0, 1, -1], [1, -1, -1], [2, 0, 1]], np.int32)
+    vectors = train_gensim(lambda: iter([walks]), np.array([2, 3, 1, 0]), 3, SkipGram(4, 2, 2, 5, 0.025), seed=0)
+    assert vectors.shape == (4, 4)
+    assert not vectors[3].any()
+    assert vectors[:3].any(axis=1).all()
+
+
+class FakeNode2Vec:
+    """Records what it is given, seeds the global generators as the package does, and answers with names as text."""
+
+    calls: list[dict[str, Any]] = []  # noqa: RUF012
+
+    def __init__(self, graph: Any, **settings: Any) -> None:
+        self.graph = graph
+        random.seed(settings["seed"])
+        np.random.seed(settings["seed"])  # noqa: NPY002
+        self.calls.append({"edges": sorted(graph.edges()), "nodes": list(graph.nodes()), "directed": graph.is_directed(), **settings})
+
+    def fit(self, **settings: Any) -> Any:
+        self.calls.append(settings)
+        dim = self.calls[-2]["dimensions"]
+        return types.SimpleNamespace(wv={str(node): np.full(dim, node + 1.0) for node in reversed(list(self.graph.nodes()))})
+
+
+def test_reference_engine_handles_the_slips_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "node2vec", types.SimpleNamespace(Node2Vec=FakeNode2Vec))
+    monkeypatch.setattr(FakeNode2Vec, "calls", [])
+    network = sparse.csr_array(([1.0, 1.0, 0.0, 0.0], ([0, 2, 1, 2], [2, 0, 2, 1])), shape=(4, 4))
+    python, numpy = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+    vectors = node2vec(network, Node2VecConfig(dim=3, engine="reference"), seed=5)
+    walks, fit = FakeNode2Vec.calls
+    assert walks["edges"] == [(0, 2)], "edges of weight 0 are dropped"
+    assert walks["nodes"] == [0, 1, 2, 3]
+    assert not walks["directed"]
+    assert walks["workers"] == fit["workers"] == fit["min_count"] == 1
+    assert walks["seed"] != fit["seed"], "fit gets a seed of its own"
+    np.testing.assert_array_equal(vectors, [[1] * 3, [0] * 3, [3] * 3, [0] * 3])
+    assert random.getstate() == python
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy)  # noqa: NPY002
+
+
+def test_reference_engine_names_the_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "node2vec", None)
+    with pytest.raises(MissingExtraError, match=r"mirnagraph\[node2vec\]"):
+        node2vec(communities(12)[0], Node2VecConfig(engine="reference"), 0)
+
+
+def test_reference_engine_for_real() -> None:
+    pytest.importorskip("node2vec", reason="the node2vec package is not installed (it pins numpy below 2)")
+    network, group = communities(60)
+    config = Node2VecConfig(dim=16, n_walks=10, walk_length=20, epochs=3, engine="reference")
+    vectors = node2vec(network, config, seed=1)
+    np.testing.assert_array_equal(vectors, node2vec(network, config, seed=1))
+    assert cross_val_score(LogisticRegression(max_iter=500), vectors / vectors.std(), group, cv=4).mean() > 0.7
