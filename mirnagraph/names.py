@@ -22,17 +22,7 @@ MATCH_KINDS = {
     "retired_no_sequence": "a name of a withdrawn entry of which no sequence is at hand",
     "unknown": "no entry of that name",
 }
-RESOLVED_COLUMNS = [
-    "match_kind",
-    "hairpin_ids",
-    "hairpin_accs",
-    "family_ids",
-    "mature_ids",
-    "mature_accs",
-    "mature_sequences",
-    "sequence",
-    "sequence_source",
-]
+RESOLVED_COLUMNS = ["match_kind", "hairpin_ids", "hairpin_accs", "family_ids", "mature_ids", "mature_accs", "mature_sequences", "sequence", "sequence_source"]
 _TIDY = re.compile(r"[a-z]{3,4}-(?:mir|let|lin)-[a-z0-9*]+(?:-[a-z0-9*]+)*")
 _PREFIX = re.compile(r"^(?:([a-z]{3,4})-)?(?:mirna|microrna|mir|let|lin)(?=[-_ \d])", re.IGNORECASE)
 
