@@ -26,6 +26,8 @@ class AttentionConfig:
         token_dropout: rate at which a whole token is hidden from an RNA in training (modality dropout), in [0, 1).
         readout: ``"concat"`` joins all tokens (GTMALoc), ``"mean"`` averages the present ones, ``"queries"`` lets one
             learned query per compartment attend over them.
+        residual: the answer is added to the logits of the trees (each compartment with a learned factor that starts at 1), so
+            that attention learns what they miss.
     """
 
     dim: int = 128
@@ -35,6 +37,7 @@ class AttentionConfig:
     dropout: float = 0.3
     token_dropout: float = 0.0
     readout: str = "queries"
+    residual: bool = False
 
     def __post_init__(self) -> None:
         require(self.dim >= 1, "dim", self.dim, "1 or more")
@@ -105,6 +108,8 @@ class TokenFusion(nn.Module):
         else:
             width = config.dim * (len(self.names) if config.readout == "concat" else 1)
             self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, n_labels))
+        if config.residual:
+            self.prior_scale = nn.Parameter(torch.ones(n_labels))
 
     @property
     def output_dim(self) -> int:
@@ -132,16 +137,17 @@ class TokenFusion(nn.Module):
         everything = torch.cat([known, self.nothing.expand(len(present), 1, -1)], dim=1)
         return everything, torch.cat([~present, present.any(dim=1, keepdim=True)], dim=1)
 
-    def forward(self, tokens: list[Tensor], present: Tensor) -> Tensor:
+    def forward(self, tokens: list[Tensor], present: Tensor, prior: Tensor | None = None) -> Tensor:
         """Logits, shape (B, n_labels); see `encode` for the arguments."""
-        return self.encode(tokens, present)[0]
+        return self.encode(tokens, present, prior)[0]
 
-    def encode(self, tokens: list[Tensor], present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def encode(self, tokens: list[Tensor], present: Tensor, prior: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, fused representation and attention.
 
         Args:
             tokens: one tensor (B, width) per token, in the order of `names`; rows of absent tokens may hold anything finite.
             present: bool, shape (B, T).
+            prior: logits of the trees, shape (B, n_labels); read where the settings say `residual`.
 
         Returns:
             logits (B, n_labels); representation (B, dim), the mean over what was read; attention (B, n_queries, T + 1) of
@@ -149,13 +155,16 @@ class TokenFusion(nn.Module):
             column is the "nothing known" token, which has weight 0 unless every other token is absent.
         """
         hidden, absent = self._embed(tokens, present)
-        weights = torch.zeros(())
+        weights = torch.zeros(len(hidden), 1, hidden.shape[1], hidden.shape[1])
         for block in self.blocks:
             hidden, weights = block(hidden, hidden, absent)
         there = (~absent).unsqueeze(-1).to(hidden.dtype)
         if self.config.readout == "queries":
             read, weights = self.read(self.queries.expand(len(hidden), -1, -1), hidden, absent)
-            return (read * self.label_weight).sum(-1) + self.label_bias, read.mean(dim=1), weights.mean(dim=1)
-        pooled = (hidden * there).sum(dim=1) / there.sum(dim=1)
-        flat = (hidden * there)[:, :-1].flatten(1) if self.config.readout == "concat" else pooled
-        return self.head(flat), pooled, weights.mean(dim=1) if weights.dim() == 4 else weights
+            logits, pooled = (read * self.label_weight).sum(-1) + self.label_bias, read.mean(dim=1)
+        else:
+            pooled = (hidden * there).sum(dim=1) / there.sum(dim=1)
+            logits = self.head((hidden * there)[:, :-1].flatten(1) if self.config.readout == "concat" else pooled)
+        if self.config.residual and prior is not None:
+            logits = logits + self.prior_scale * prior
+        return logits, pooled, weights.mean(dim=1)

@@ -1,4 +1,4 @@
-"""The model of one fold: attention over tokens and trees on the same, joined by weights chosen inside the training part."""
+"""The model of one fold: trees on tokens, attention over tokens and over what the trees say, joined in one mean of logits."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
+from sklearn.metrics import matthews_corrcoef
 
 from fusion.neighbours import neighbour_tokens
-from fusion.problem import NEIGHBOURS, Problem
+from fusion.problem import NEIGHBOURS, TREES, Problem
 from fusion.settings import ExperimentConfig
-from fusion.tokens import TokenTable
+from fusion.tokens import TokenTable, make_token
 from fusion.training import TrainedAttention, fit_attention
 from fusion.trees import TreeArrays, fit_boosting, fit_extra_trees
+from mirnagraph.evaluation.balance import balanced_parts
 from mirnagraph.evaluation.splits import inner_split
-from mirnagraph.seeds import child_seed
+from mirnagraph.seeds import child_seed, generator
 
-EPSILON = 1e-4
+EPSILON = 5e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,7 @@ class Learner:
     """Everything fitted on one set of training rows.
 
     Attributes:
-        tokens: label-free tokens and label averages over the training rows, of all RNAs.
+        tokens: label-free tokens, label averages over the training rows, and the trees' logits, of all RNAs.
         attention: None where the settings have no attention tokens.
         trees: name of each tree model -> its arrays.
         weights: name of each part -> its weight in the mean of logits; they sum to 1.
@@ -46,11 +48,12 @@ class Learner:
         """Probabilities of each part by itself: name -> float64, shape (len(rows), n_labels)."""
         found = {}
         if self.attention is not None:
-            found["attention"] = expit(self.attention.logits(self.tokens.select(self.config.tokens.attention), rows))
+            tokens = self.tokens.select(self.config.tokens.attention)
+            found["attention"] = expit(self.attention.logits(tokens, rows, _trees_logits(self.tokens)))
         if self.trees:
             flat = self.tokens.flat(self.config.tokens.trees)[rows]
             for name, model in self.trees.items():
-                found[name] = model(flat) if name == "extra_trees" else expit(model(flat))
+                found[name] = np.clip(model(flat), 0, 1) if name == "extra_trees" else expit(model(flat))
         return found
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
@@ -59,8 +62,14 @@ class Learner:
 
 
 def join(parts: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
-    """Weighted mean of the parts' logits, as a probability."""
-    return np.asarray(expit(sum(weights[name] * logit(np.clip(p, EPSILON, 1 - EPSILON)) for name, p in parts.items())))
+    """Weighted mean of the parts' logits, as a probability; weights are scaled to sum to 1 over the parts at hand."""
+    total = sum(weights[name] for name in parts)
+    return np.asarray(expit(sum(weights[name] / total * safe_logit(p) for name, p in parts.items())))
+
+
+def safe_logit(probability: np.ndarray) -> np.ndarray:
+    """Logit of a probability pulled a little away from 0 and 1, so that one sure part cannot outvote all others."""
+    return np.asarray(logit((probability + EPSILON) / (1 + 2 * EPSILON)))
 
 
 def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, seed: int) -> Learner:
@@ -71,27 +80,72 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         train: rows to learn from.
         seed: of this fold.
     """
-    tokens = _with_neighbours(problem, train, config)
-    labels = problem.labels
+    labels, tokens = problem.labels, _with_neighbours(problem, train, config)
+    inside: dict[str, np.ndarray] = {}  # what each part says of training rows it did not learn from
+    trees: dict[str, TreeArrays] = {}
+    if config.tokens.trees:
+        flat = tokens.flat(config.tokens.trees)
+        forest = fit_extra_trees(flat[train], labels[train], config.trees, seed)
+        trees["extra_trees"], inside["extra_trees"] = forest.trees, forest.out_of_bag
+        if config.trees.rounds:
+            trees["boosting"] = fit_boosting(flat[train], labels[train], config.trees, seed, forest.importance)
+        said = np.clip(forest.trees(flat), 0, 1)
+        said[train] = forest.out_of_bag
+        tokens = tokens + TokenTable(problem.index, (make_token(TREES, safe_logit(said), np.ones(len(said), dtype=bool)),))
     attention = None
     if config.tokens.attention:
-        parts = [
-            inner_split(train, labels, problem.groups, config.training.inner_fraction, child_seed(seed, "inner part", member))
-            for member in range(config.training.n_members)
-        ]
-        attention = fit_attention(tokens.select(config.tokens.attention), labels, parts, config.attention, config.training, child_seed(seed, "attention"))
-    trees = {}
-    if config.tokens.trees:
-        flat = tokens.flat(config.tokens.trees)[train]
-        if config.trees.n_trees:
-            trees["extra_trees"] = fit_extra_trees(flat, labels[train], config.trees, seed)
-        if config.trees.rounds:
-            trees["boosting"] = fit_boosting(flat, labels[train], config.trees, seed)
-    names = (["attention"] if attention is not None else []) + list(trees)
-    weights = {name: 1 / len(names) for name in names}
-    thresholds = np.full(labels.shape[1], 0.5)
+        parts = inner_parts(problem, train, config, seed)
+        chosen, prior = tokens.select(config.tokens.attention), _trees_logits(tokens)
+        attention = fit_attention(chosen, labels, parts, config.attention, config.training, child_seed(seed, "attention"), prior)
+        if len(parts) > 1:
+            stopped = np.zeros_like(labels)
+            for member, (_, stop) in enumerate(parts):
+                stopped[stop] = expit(attention.logits(chosen, stop, prior, member))
+            inside["attention"] = stopped[train]
+    weights = {name: getattr(config.mix, name) for name in (["attention"] if attention is not None else []) + list(trees)}
+    thresholds = best_thresholds(labels[train], join(inside, weights)) if inside and config.mix.thresholds == "mcc" else np.full(labels.shape[1], 0.5)
     epochs = [len(h) for h in attention.history] if attention is not None else []
     return Learner(config, tokens, attention, trees, weights, thresholds, {"weights": weights, "epochs": epochs})
+
+
+def _trees_logits(tokens: TokenTable) -> np.ndarray | None:
+    return tokens[TREES].values if TREES in tokens.sources else None
+
+
+def inner_parts(problem: Problem, train: np.ndarray, config: ExperimentConfig, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Per member the rows to learn from and the rows to stop on, families kept whole.
+
+    One member stops on `inner_fraction` of the training rows; several share them out, so that every training row is
+    stopped on once, which gives out-of-sample predictions of all of them.
+    """
+    n_members = config.training.n_members
+    if n_members == 1:
+        return [inner_split(train, problem.labels, problem.groups, config.training.inner_fraction, child_seed(seed, "inner part"))]
+    codes = np.unique(problem.groups[train], return_inverse=True)[1]
+    values = problem.labels[train].astype(np.int64)
+    part = balanced_parts(values, codes, np.full(n_members, 1 / n_members), generator(seed, "inner parts"))
+    return [(train[part != member], train[part == member]) for member in range(n_members)]
+
+
+def best_thresholds(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Per compartment the threshold of highest Matthews correlation, shape (n_labels,); 0.5 where there is one class only.
+
+    Candidates lie halfway between neighbouring probabilities, at most 200 of them; the middle one of equals is taken.
+    """
+    found = np.full(true.shape[1], 0.5)
+    for column in range(true.shape[1]):
+        if true[:, column].min() == true[:, column].max():
+            continue
+        levels = np.unique(probabilities[:, column])
+        between = (levels[1:] + levels[:-1]) / 2
+        if len(between) > 200:
+            between = np.quantile(between, np.linspace(0, 1, 200))
+        if len(between) == 0:
+            continue
+        scores = np.array([matthews_corrcoef(true[:, column], probabilities[:, column] >= cut) for cut in between])
+        best = np.flatnonzero(scores >= scores.max() - 1e-12)
+        found[column] = between[best[len(best) // 2]]
+    return found
 
 
 def _with_neighbours(problem: Problem, train: np.ndarray, config: ExperimentConfig) -> TokenTable:

@@ -12,11 +12,12 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
 
+from fusion.evidence import numeric_evidence, report_times, shared_reports, weighted_matrix
+from fusion.svd import svd_scores
 from fusion.tokens import Token, TokenTable, make_token
 from mirnagraph.errors import ConfigError
-from mirnagraph.networks.types import NetworkSet
+from mirnagraph.networks.types import Network, NetworkSet
 
 Embeddings = Mapping[str, np.ndarray]
 
@@ -26,7 +27,8 @@ def build_tokens(networks: NetworkSet, names: Sequence[str], embeddings: Embeddi
 
     Args:
         names: tokens as text: ``node2vec:N``, ``graph_transformer:N``, ``svd:N``, ``rows:N`` for a network N,
-            ``svd_similarity:S`` for a dense similarity S, ``kmer``, ``degree``, ``evidence:KIND``, ``partners:KIND``, ``attributes``.
+            ``svd_similarity:S`` for a dense similarity S, ``evidence:KIND``, ``reports:KIND``, ``weighted:KIND``,
+            ``partners:KIND`` for a kind of association, ``kmer``, ``degree``, ``attributes``, ``relatives``.
         embeddings: token name -> (n_rnas, dim) array, for the learned ones.
         svd_dim: components of each truncated SVD.
 
@@ -47,30 +49,23 @@ def build_tokens(networks: NetworkSet, names: Sequence[str], embeddings: Embeddi
     return TokenTable(networks.dataset.index, tuple(tokens))
 
 
+def _network(networks: NetworkSet, token: str, of: str) -> Network:
+    if of not in networks.networks:
+        raise ConfigError(f"token {token!r}: no network {of!r}; there are {', '.join(networks.networks)}")
+    return networks.networks[of]
+
+
 def _has_edges(networks: NetworkSet, name: str) -> np.ndarray:
     return np.asarray(np.diff(networks[name].matrix.indptr) > 0)
 
 
 def _learned(networks: NetworkSet, name: str, of: str, values: np.ndarray) -> Token:
+    _network(networks, name, of)
     return make_token(name, values[: len(networks.dataset.index)], _has_edges(networks, of))
 
 
-def _fixed_signs(values: np.ndarray) -> np.ndarray:
-    """Components of an SVD are defined up to sign: the largest entry of each column is made positive."""
-    signs = np.sign(values[np.abs(values).argmax(axis=0), np.arange(values.shape[1])])
-    return values * np.where(signs == 0, 1, signs)
-
-
-def svd_scores(matrix: sparse.csr_array | np.ndarray, dim: int) -> np.ndarray:
-    """Left singular vectors times singular values: shape (n_rows, min(dim, rank bound)), signs fixed."""
-    dim = min(dim, min(matrix.shape) - 1)
-    if dim < 1:
-        return np.zeros((matrix.shape[0], 1))
-    return _fixed_signs(TruncatedSVD(dim, algorithm="arpack", random_state=0).fit_transform(sparse.csr_matrix(matrix)))
-
-
 def _svd(networks: NetworkSet, name: str, of: str, dim: int) -> Token:
-    return make_token(name, svd_scores(networks[of].matrix, dim), _has_edges(networks, of))
+    return make_token(name, svd_scores(_network(networks, name, of).matrix, dim), _has_edges(networks, of))
 
 
 def _svd_similarity(networks: NetworkSet, name: str, of: str, dim: int) -> Token:
@@ -82,7 +77,7 @@ def _svd_similarity(networks: NetworkSet, name: str, of: str, dim: int) -> Token
 
 
 def _rows(networks: NetworkSet, name: str, of: str, _dim: int) -> Token:
-    return make_token(name, networks[of].matrix.toarray(), _has_edges(networks, of))
+    return make_token(name, _network(networks, name, of).matrix.toarray(), _has_edges(networks, of))
 
 
 def kmer_frequencies(sequences: Sequence[str | None], largest: int = 3) -> np.ndarray:
@@ -119,43 +114,43 @@ def _degree(networks: NetworkSet, name: str, _of: str, _dim: int) -> Token:
     return make_token(name, np.column_stack(values), np.ones(len(networks.dataset.index), dtype=bool))
 
 
-def evidence_table(networks: NetworkSet, kind: str) -> pd.DataFrame:
-    """Numeric evidence columns of one association kind, per RNA: log(1 + sum), mean, smallest and largest.
+def _kind(networks: NetworkSet, name: str, of: str) -> str:
+    if of not in networks.dataset.associations:
+        raise ConfigError(f"token {name!r}: no associations of kind {of!r}; there are {', '.join(networks.dataset.associations)}")
+    return of
 
-    RNAs without an association have zeros and are marked absent by the token.
-    """
-    dataset = networks.dataset
-    table = dataset.associations[kind]
-    numeric = [c for c in table.columns if c not in ("rna_id", "partner_id") and pd.api.types.is_numeric_dtype(table[c])]
-    grouped = table.groupby("rna_id", sort=False)[numeric]
-    parts = [
-        np.log1p(grouped.sum().clip(lower=0)).add_prefix("sum_"),
-        grouped.mean().add_prefix("mean_"),
-        grouped.min().add_prefix("min_"),
-        grouped.max().add_prefix("max_"),
-    ]
-    return pd.concat(parts, axis=1).reindex(dataset.rnas.index).fillna(0.0)
+
+def _has_partners(networks: NetworkSet, kind: str) -> np.ndarray:
+    return np.asarray(networks.dataset.rnas.index.isin(networks.dataset.associations[kind]["rna_id"]))
 
 
 def _evidence(networks: NetworkSet, name: str, of: str, _dim: int) -> Token:
-    if of not in networks.dataset.associations:
-        raise ConfigError(f"token {name!r}: no associations of kind {of!r}")
-    table = evidence_table(networks, of)
-    values = table.to_numpy() if table.shape[1] else np.zeros((len(table), 1))
-    return make_token(name, values, _has_edges(networks, of))
+    """Numeric evidence columns and, where reports are named, their times and sizes (see `fusion.evidence`)."""
+    dataset = networks.dataset
+    numbers = numeric_evidence(dataset, _kind(networks, name, of)).to_numpy()
+    return make_token(name, np.hstack([numbers, report_times(dataset, of)]), _has_partners(networks, of))
+
+
+def _reports(networks: NetworkSet, name: str, of: str, dim: int) -> Token:
+    """SVD of RNAs x reports: RNAs that were reported together are near each other."""
+    matrix = shared_reports(networks.dataset, _kind(networks, name, of))
+    return make_token(name, svd_scores(matrix, dim), np.diff(matrix.indptr) > 0)
+
+
+def _weighted(networks: NetworkSet, name: str, of: str, dim: int) -> Token:
+    """SVD of the associations weighed by their number of records."""
+    return make_token(name, svd_scores(weighted_matrix(networks.dataset, _kind(networks, name, of)), dim), _has_partners(networks, of))
 
 
 def _partners(networks: NetworkSet, name: str, of: str, _dim: int) -> Token:
     """Mean of the partners' 0/1 columns, e.g. the localization of target mRNAs (co-localization feature of PMiSLocMF)."""
-    table = networks.dataset.partners.get(of)
-    if table is None:
-        raise ConfigError(f"token {name!r}: no associations of kind {of!r}")
+    table = networks.dataset.partners[_kind(networks, name, of)]
     binary = [c for c in table.columns if pd.api.types.is_numeric_dtype(table[c]) and table[c].isin([0, 1]).all()]
     if not binary:
         return make_token(name, np.zeros((len(networks.dataset.index), 1)))
     matrix = networks.dataset.association_matrix(of)
     share = (matrix @ table[binary].to_numpy(dtype=float)) / np.maximum(1, np.diff(matrix.indptr))[:, None]
-    return make_token(name, share, np.diff(matrix.indptr) > 0)
+    return make_token(name, share, np.asarray(np.diff(matrix.indptr) > 0))
 
 
 def _attributes(networks: NetworkSet, name: str, _of: str, _dim: int) -> Token:
@@ -166,11 +161,46 @@ def _attributes(networks: NetworkSet, name: str, _of: str, _dim: int) -> Token:
         return make_token(name, np.zeros((len(rnas), 1)))
     unknown = numeric.isna().to_numpy(dtype=float)
     values = np.hstack([numeric.fillna(0.0).to_numpy(), unknown[:, unknown.any(axis=0)]])
-    return make_token(name, values, ~numeric.isna().to_numpy().all(axis=1))
+    return make_token(name, values, np.asarray(~numeric.isna().to_numpy().all(axis=1)))
+
+
+def shared_sequence(sequences: Sequence[str | None]) -> sparse.csr_array:
+    """Which RNAs share a sequence, among ``;``-separated ones: binary, shape (n, n), zero diagonal."""
+    rows, columns, known = [], [], dict[str, int]()
+    for row, cell in enumerate(sequences):
+        for sequence in {part for part in (cell or "").split(";") if part}:
+            rows.append(row)
+            columns.append(known.setdefault(sequence, len(known)))
+    holds = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(sequences), max(1, len(known))))
+    together = (holds @ holds.T).tolil()
+    together.setdiag(0)
+    return sparse.csr_array(together.tocsr() > 0).astype(float)
+
+
+def _relatives(networks: NetworkSet, name: str, _of: str, _dim: int) -> Token:
+    """How an RNA's associations compare with those of RNAs of the same hairpin, and of the same mature sequence.
+
+    Per relation: number of relatives; per association kind their largest number of partners, and the log ratio of its own
+    to it. Databases spread the findings on one molecule over several of its ids, which these numbers show.
+    """
+    dataset = networks.dataset
+    cells = [_sequences(networks)]
+    if "matures" in dataset.rnas.columns:
+        cells.append([m if isinstance(m, str) else None for m in dataset.rnas["matures"]])
+    degrees = [np.diff(dataset.association_matrix(kind).indptr).astype(float) for kind in dataset.associations]
+    columns = []
+    for together in map(shared_sequence, cells):
+        count = np.asarray(together.sum(axis=1)).ravel()
+        columns.append(np.log1p(count))
+        for degree in degrees:
+            largest = np.asarray((together @ sparse.diags_array(degree)).max(axis=1).toarray()).ravel()
+            columns += [np.log1p(largest), np.where(count > 0, np.log((degree + 1) / (largest + 1)), 0.0)]
+    return make_token(name, np.column_stack(columns), np.ones(len(dataset.index), dtype=bool))
 
 
 LEARNED = ("node2vec", "graph_transformer")
 BUILDERS: dict[str, Callable[[NetworkSet, str, str, int], Token]] = {
     "svd": _svd, "svd_similarity": _svd_similarity, "rows": _rows, "kmer": _kmer, "degree": _degree,
-    "evidence": _evidence, "partners": _partners, "attributes": _attributes,
+    "evidence": _evidence, "reports": _reports, "weighted": _weighted, "partners": _partners, "attributes": _attributes,
+    "relatives": _relatives,
 }  # fmt: skip

@@ -5,26 +5,51 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from scipy import sparse
 
+from fusion.evidence import shared_reports, tf_idf, weighted_matrix
 from fusion.tokens import TokenTable, make_token
+from mirnagraph.errors import ConfigError
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.similarity.gip import gip_similarity
 
 
-def neighbour_similarities(networks: NetworkSet) -> dict[str, np.ndarray]:
-    """Dense similarities in which neighbours are looked for: float32, shape (n_rnas, n_rnas), zero diagonal.
+def neighbour_similarity(networks: NetworkSet, name: str) -> np.ndarray:
+    """A dense similarity in which neighbours are looked for: float32, shape (n_rnas, n_rnas), zero diagonal, in [0, 1].
 
-    The stored similarities (sequence, functional, GIP …) and the cosine of the rows of each association network.
+    Args:
+        name: a stored similarity (``sequence``, ``functional``, ``gip`` …); or for a kind of association ``gip_KIND`` (profile
+            kernel), ``cosine_KIND`` (rows weighed by rarity), ``weighted_KIND`` (rows weighed by number of records) or
+            ``reports_KIND`` (reports that name both).
+
+    Raises:
+        ConfigError: no such similarity, or no such kind.
     """
-    found = {name: np.array(values, dtype=np.float32) for name, values in networks.similarities.items()}
-    for name, network in networks.networks.items():
-        if not network.is_similarity:
-            norm = np.sqrt(np.asarray(network.matrix.multiply(network.matrix).sum(axis=1)).ravel())
-            rows = network.matrix.multiply(1 / np.where(norm > 0, norm, 1)[:, None]).tocsr()
-            found[f"cosine_{name}"] = (rows @ rows.T).toarray().astype(np.float32)
-    for values in found.values():
-        np.fill_diagonal(values, 0.0)
-    return found
+    dataset = networks.dataset
+    measure, _, kind = name.partition("_")
+    if name in networks.similarities:
+        values = np.array(networks.similarities[name], dtype=np.float32)
+    elif measure not in ("gip", "cosine", "weighted", "reports") or kind not in dataset.associations:
+        made = ", ".join(f"{m}_{k}" for m in ("gip", "cosine", "weighted", "reports") for k in dataset.associations)
+        raise ConfigError(f"no similarity {name!r}; there are {', '.join(networks.similarities)}, {made}")
+    elif measure == "gip":
+        values = gip_similarity(dataset.association_matrix(kind)).astype(np.float32)
+    elif measure == "cosine":
+        values = cosine(tf_idf(dataset.association_matrix(kind)))
+    elif measure == "weighted":
+        values = cosine(weighted_matrix(dataset, kind))
+    else:
+        values = cosine(shared_reports(dataset, kind))
+    np.fill_diagonal(values, 0.0)
+    return values
+
+
+def cosine(matrix: sparse.csr_array) -> np.ndarray:
+    """Cosine of every two rows: float32, shape (n, n); a row of zeros is similar to none."""
+    length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    rows = sparse.csr_array(sparse.diags_array(1 / np.where(length > 0, length, 1)) @ matrix)
+    return np.asarray((rows @ rows.T).toarray(), dtype=np.float32)
 
 
 def neighbour_labels(similarity: np.ndarray, labels: np.ndarray, train: np.ndarray, k: int, allowed: np.ndarray | None = None) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fusion.embeddings import learned_embeddings
 from fusion.modalities import build_tokens
-from fusion.neighbours import neighbour_similarities
+from fusion.neighbours import neighbour_similarity
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable
 from mirnagraph.errors import ConfigError
@@ -19,6 +19,7 @@ from mirnagraph.nodes import NodeIndex
 from mirnagraph.progress import Progress
 
 NEIGHBOURS = "neighbours:"
+TREES = "trees"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,18 +58,13 @@ def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None
         ConfigError: a token or similarity that the networks do not have.
     """
     wanted = list(dict.fromkeys((*config.tokens.attention, *config.tokens.trees)))
-    free = [name for name in wanted if not name.startswith(NEIGHBOURS)]
+    if TREES in config.tokens.trees or (TREES in wanted and not config.tokens.trees):
+        raise ConfigError(f"the token {TREES!r} is what the trees say: it needs tokens for the trees, and is none of them")
+    free = [name for name in wanted if not name.startswith(NEIGHBOURS) and name != TREES]
     embeddings = learned_embeddings(networks, free, config.embedding, config.seed, cache=cache, workers=workers, progress=progress)
     dataset = networks.dataset
-    similarities = {}
-    if len(free) < len(wanted):
-        known = neighbour_similarities(networks)
-        for name in wanted:
-            if name.startswith(NEIGHBOURS):
-                of = name.removeprefix(NEIGHBOURS)
-                if of not in known:
-                    raise ConfigError(f"token {name!r}: no similarity {of!r}; there are {', '.join(known)}")
-                similarities[of] = known[of]
+    of = [name.removeprefix(NEIGHBOURS) for name in wanted if name.startswith(NEIGHBOURS)]
+    similarities = {name: neighbour_similarity(networks, name) for name in of}
     families = dataset.rnas["family"] if "family" in dataset.rnas.columns else dataset.rnas["sequence"]
     return Problem(
         index=dataset.index,

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
-from mirnagraph.embedding.node2vec import Node2VecConfig
 
 from fusion.attention import AttentionConfig
 from fusion.training import TrainConfig
 from fusion.trees import TreesConfig
 from mirnagraph.config import from_dict, load_toml, require
+from mirnagraph.embedding.node2vec import Node2VecConfig
 from mirnagraph.errors import ConfigError
 
 
@@ -67,7 +67,7 @@ class TokenSettings:
 
     Attributes:
         attention: tokens that attention reads (see `fusion.modalities.build_tokens`); ``neighbours:S`` are label averages
-            over training neighbours.
+            over training neighbours, ``trees`` is what the trees say (out-of-bag for training rows).
         trees: tokens that the trees read; empty for no trees.
         svd_dim: components of each truncated SVD.
         neighbours: training neighbours averaged in a ``neighbours:`` token.
@@ -82,6 +82,25 @@ class TokenSettings:
         require(len(self.attention) + len(self.trees) > 0, "tokens", self.attention, "at least one token")
         require(self.svd_dim >= 1, "svd_dim", self.svd_dim, "1 or more")
         require(self.neighbours >= 1, "neighbours", self.neighbours, "1 or more")
+
+
+@dataclass(frozen=True)
+class MixSettings:
+    """How the parts of a model are joined: weights in the mean of logits, scaled to sum to 1 over the parts there are.
+
+    Attributes:
+        thresholds: ``"half"``, or ``"mcc"`` for the best Matthews correlation on training rows that a part did not learn from.
+    """
+
+    attention: float = 1.0
+    extra_trees: float = 1.0
+    boosting: float = 1.0
+    thresholds: str = "mcc"
+
+    def __post_init__(self) -> None:
+        for name in ("attention", "extra_trees", "boosting"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+        require(self.thresholds in ("half", "mcc"), "thresholds", self.thresholds, "'half' or 'mcc'")
 
 
 @dataclass(frozen=True)
@@ -103,6 +122,7 @@ class ExperimentConfig:
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     training: TrainConfig = field(default_factory=TrainConfig)
     trees: TreesConfig = field(default_factory=TreesConfig)
+    mix: MixSettings = field(default_factory=MixSettings)
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", self.seed, "0 or more")

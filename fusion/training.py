@@ -26,8 +26,8 @@ class TrainConfig:
         learning_rate: of AdamW; falls to 0 along a cosine over `epochs`.
         weight_decay: of AdamW (the paper's L2 regularization).
         patience: epochs without a lower inner loss before training stops.
-        inner_fraction: part of the training rows held out for stopping, in (0, 0.5].
-        n_members: models of other seeds and inner parts whose logits are averaged.
+        inner_fraction: part of the training rows held out for stopping where there is one member, in (0, 0.5].
+        n_members: models whose logits are averaged; with several, each stops on another of as many inner parts.
     """
 
     epochs: int = 120
@@ -60,17 +60,27 @@ class TrainedAttention:
     members: Sequence[TokenFusion]
     history: Sequence[Sequence[tuple[int, float, float]]] = field(default_factory=list)
 
-    def logits(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
-        """Logits averaged over members: float64, shape (len(rows), n_labels)."""
+    def logits(self, tokens: TokenTable, rows: np.ndarray, prior: np.ndarray | None = None, member: int | None = None) -> np.ndarray:
+        """Logits averaged over members, or those of one: float64, shape (len(rows), n_labels).
+
+        Args:
+            prior: logits of the trees for all RNAs, shape (n_rnas, n_labels).
+        """
         values, present = as_tensors(tokens, rows)
+        before = _prior(prior, rows)
+        chosen = self.members if member is None else [self.members[member]]
         with torch.no_grad():
-            return np.mean([member(values, present).numpy().astype(np.float64) for member in self.members], axis=0)
+            return np.mean([model(values, present, before).numpy().astype(np.float64) for model in chosen], axis=0)
 
     def attention(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
         """Attention weights averaged over members and heads: shape (len(rows), n_queries, n_tokens + 1)."""
         values, present = as_tensors(tokens, rows)
         with torch.no_grad():
             return np.mean([member.encode(values, present)[2].numpy() for member in self.members], axis=0)
+
+
+def _prior(prior: np.ndarray | None, rows: np.ndarray) -> Tensor | None:
+    return None if prior is None else torch.from_numpy(np.ascontiguousarray(prior[rows], dtype=np.float32))
 
 
 def as_tensors(tokens: TokenTable, rows: np.ndarray) -> tuple[list[Tensor], Tensor]:
@@ -86,6 +96,7 @@ def fit_attention(
     attention: AttentionConfig,
     training: TrainConfig,
     seed: int,
+    prior: np.ndarray | None = None,
 ) -> TrainedAttention:
     """Train one model per inner part.
 
@@ -94,26 +105,35 @@ def fit_attention(
         labels: shape (n_rnas, n_labels), 0/1 on the training rows; other rows are never read and may be NaN.
         inner_parts: per member the rows to learn from and the rows to stop on, disjoint, both of the training part.
         seed: of this fold; member `m` draws from its own child.
+        prior: logits of the trees, shape (n_rnas, n_labels), out-of-bag on training rows; for `AttentionConfig.residual`.
     """
     members, history = [], []
     for number, (learn, stop) in enumerate(inner_parts):
-        model, losses = _fit_one(tokens, labels, learn, stop, attention, training, child_seed(seed, "member", number))
+        model, losses = _fit_one(tokens, labels, learn, stop, attention, training, child_seed(seed, "member", number), prior)
         members.append(model)
         history.append(losses)
     return TrainedAttention(members, history)
 
 
 def _fit_one(
-    tokens: TokenTable, labels: np.ndarray, learn: np.ndarray, stop: np.ndarray, attention: AttentionConfig, training: TrainConfig, seed: int
+    tokens: TokenTable,
+    labels: np.ndarray,
+    learn: np.ndarray,
+    stop: np.ndarray,
+    attention: AttentionConfig,
+    training: TrainConfig,
+    seed: int,
+    prior: np.ndarray | None,
 ) -> tuple[TokenFusion, list[tuple[int, float, float]]]:
     values, present = as_tensors(tokens, learn)
     stop_values, stop_present = as_tensors(tokens, stop)
+    before, stop_before = _prior(prior, learn), _prior(prior, stop)
     target = torch.from_numpy(labels[learn].astype(np.float32))
     stop_target = torch.from_numpy(labels[stop].astype(np.float32))
     with torch_scope(seed, "weights and dropout"):
         model = TokenFusion({t.name: t.values.shape[1] for t in tokens}, labels.shape[1], attention)
         model.set_scaling(values, present)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.epochs)
         order, loss_of = torch_generator(seed, "batches"), nn.BCEWithLogitsLoss()
         best, best_state, history = float("inf"), copy.deepcopy(model.state_dict()), []
@@ -123,7 +143,7 @@ def _fit_one(
             total = 0.0
             for batch in torch.randperm(len(learn), generator=order).split(training.batch_size):
                 optimizer.zero_grad()
-                loss = loss_of(model([v[batch] for v in values], present[batch]), target[batch])
+                loss = loss_of(model([v[batch] for v in values], present[batch], None if before is None else before[batch]), target[batch])
                 loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
@@ -131,7 +151,7 @@ def _fit_one(
             schedule.step()
             model.eval()
             with torch.no_grad():
-                inner = float(loss_of(model(stop_values, stop_present), stop_target))
+                inner = float(loss_of(model(stop_values, stop_present, stop_before), stop_target))
             history.append((epoch, total / len(learn), inner))
             waited += 1
             if inner < best - 1e-5:

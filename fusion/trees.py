@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingClassifier
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier
 
 from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError
@@ -24,26 +24,33 @@ class TreesConfig:
         max_features: share of features looked at per split of an extra tree, in (0, 1].
         rounds: boosting rounds per compartment; 0 for none.
         learning_rate: of boosting.
-        depth: of each boosted tree.
-        subsample: share of RNAs each boosted tree sees, in (0, 1].
+        leaves: most leaves of a boosted tree.
+        boosting_leaf: fewest training RNAs in a leaf of a boosted tree.
+        l2: penalty on the leaves of boosted trees.
         boosting_features: share of features looked at per split of a boosted tree, in (0, 1].
+        boosting_width: boosting reads only so many features, those that the extra trees found most useful; 0 for all.
     """
 
-    n_trees: int = 500
-    min_samples_leaf: int = 2
-    max_features: float = 0.2
-    rounds: int = 250
-    learning_rate: float = 0.05
-    depth: int = 4
-    subsample: float = 0.7
-    boosting_features: float = 0.1
+    n_trees: int = 300
+    min_samples_leaf: int = 1
+    max_features: float = 0.1
+    rounds: int = 120
+    learning_rate: float = 0.06
+    leaves: int = 8
+    boosting_leaf: int = 10
+    l2: float = 5.0
+    boosting_features: float = 0.2
+    boosting_width: int = 120
 
     def __post_init__(self) -> None:
         require(self.n_trees >= 0 and self.rounds >= 0, "n_trees, rounds", (self.n_trees, self.rounds), "0 or more")
         require(self.min_samples_leaf >= 1, "min_samples_leaf", self.min_samples_leaf, "1 or more")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
-        require(self.depth >= 1, "depth", self.depth, "1 or more")
-        for name in ("max_features", "subsample", "boosting_features"):
+        require(self.leaves >= 2, "leaves", self.leaves, "2 or more")
+        require(self.boosting_leaf >= 1, "boosting_leaf", self.boosting_leaf, "1 or more")
+        require(self.l2 >= 0, "l2", self.l2, "0 or more")
+        require(self.boosting_width >= 0, "boosting_width", self.boosting_width, "0 or more")
+        for name in ("max_features", "boosting_features"):
             require(0 < getattr(self, name) <= 1, name, getattr(self, name), "in (0, 1]")
 
 
@@ -109,30 +116,53 @@ def _add_leaves(rows, feature, threshold, left, right, value, roots):  # type: i
     return total
 
 
-def _pack(trees: Sequence[object], outputs: Sequence[int], n_outputs: int, scale: float, offset: np.ndarray) -> TreeArrays:
-    """Join scikit-learn ``tree_`` objects; tree `i` fills all outputs (-1) or the one `outputs[i]`."""
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("feature", "threshold", "left", "right", "value")}
-    roots, start = [], 0
-    for tree, output in zip(trees, outputs, strict=True):
-        leaf = tree.children_left < 0  # type: ignore[attr-defined]
-        value = tree.value[:, :, 0] * scale  # type: ignore[attr-defined]
-        if output >= 0:
-            wide = np.zeros((len(value), n_outputs))
-            wide[:, output] = value[:, 0]
-            value = wide
-        parts["feature"].append(np.where(leaf, -1, tree.feature).astype(np.int32))  # type: ignore[attr-defined]
-        parts["threshold"].append(np.where(leaf, 0.0, tree.threshold))  # type: ignore[attr-defined]
-        parts["left"].append(np.where(leaf, 0, tree.children_left + start).astype(np.int32))  # type: ignore[attr-defined]
-        parts["right"].append(np.where(leaf, 0, tree.children_right + start).astype(np.int32))  # type: ignore[attr-defined]
-        parts["value"].append(np.where(leaf[:, None], value, 0.0).astype(np.float32))
-        roots.append(start)
-        start += len(leaf)
-    joined = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-    return TreeArrays(**joined, roots=np.asarray(roots, dtype=np.int32), offset=np.asarray(offset, dtype=np.float64))
+@dataclass(frozen=True, eq=False)
+class _Tree:
+    """One tree: node arrays whose children are numbered within the tree, leaves marked by feature -1."""
+
+    feature: np.ndarray
+    threshold: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    value: np.ndarray
 
 
-def fit_extra_trees(features: np.ndarray, labels: np.ndarray, config: TreesConfig, seed: int) -> TreeArrays:
-    """Extra trees over all compartments at once; the sum of trees is the probability.
+def _pack(trees: Sequence[_Tree], n_outputs: int, offset: np.ndarray) -> TreeArrays:
+    """Join trees whose values have `n_outputs` columns."""
+    starts = np.cumsum([0, *(len(tree.feature) for tree in trees)])
+    joined = {
+        "feature": [tree.feature for tree in trees],
+        "threshold": [np.where(tree.feature < 0, 0.0, tree.threshold) for tree in trees],
+        "left": [np.where(tree.feature < 0, 0, tree.left + start) for tree, start in zip(trees, starts, strict=False)],
+        "right": [np.where(tree.feature < 0, 0, tree.right + start) for tree, start in zip(trees, starts, strict=False)],
+        "value": [np.where(tree.feature[:, None] < 0, tree.value, 0.0) for tree in trees],
+    }
+    kinds = {"feature": np.int32, "threshold": np.float64, "left": np.int32, "right": np.int32, "value": np.float32}
+    arrays = {
+        name: np.concatenate(parts).astype(kinds[name]) if parts else np.zeros((0, n_outputs) if name == "value" else 0, kinds[name])
+        for name, parts in joined.items()
+    }
+    return TreeArrays(**arrays, roots=starts[:-1].astype(np.int32), offset=np.asarray(offset, dtype=np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedForest:
+    """Extra trees and what they say of their own training rows.
+
+    Attributes:
+        trees: the sum of trees is the probability.
+        out_of_bag: shape (n_train, n_labels), each training row predicted by the trees that did not draw it (by the
+            training frequency where every tree drew it).
+        importance: shape (width,), summing to 1.
+    """
+
+    trees: TreeArrays
+    out_of_bag: np.ndarray
+    importance: np.ndarray
+
+
+def fit_extra_trees(features: np.ndarray, labels: np.ndarray, config: TreesConfig, seed: int) -> FittedForest:
+    """Extra trees over all compartments at once, each grown on a bootstrap sample.
 
     For 0/1 labels the squared error and the Gini index choose the same splits, and a regressor takes compartments that
     have a single value here.
@@ -141,41 +171,69 @@ def fit_extra_trees(features: np.ndarray, labels: np.ndarray, config: TreesConfi
         features: float32, shape (n, width).
         labels: 0/1, shape (n, n_labels).
     """
+    n_labels = labels.shape[1]
     forest = ExtraTreesRegressor(
         config.n_trees,
         min_samples_leaf=config.min_samples_leaf,
         max_features=config.max_features,
+        bootstrap=True,
         random_state=child_seed(seed, "extra trees") % 2**32,
-    ).fit(features, labels if labels.shape[1] > 1 else labels[:, 0])
-    n_labels = labels.shape[1]
-    return _pack([t.tree_ for t in forest.estimators_], [-1] * config.n_trees, n_labels, 1 / config.n_trees, np.zeros(n_labels))
+    ).fit(features, labels if n_labels > 1 else labels[:, 0])
+    grown = [tree.tree_ for tree in forest.estimators_]
+    parts = [_Tree(np.where(t.children_left < 0, -1, t.feature), t.threshold, t.children_left, t.children_right, t.value[:, :, 0] / len(grown)) for t in grown]
+    packed = _pack(parts, n_labels, np.zeros(n_labels))
+    total, seen = np.zeros(labels.shape), np.zeros(len(labels))
+    for tree, drawn in zip(forest.estimators_, forest.estimators_samples_, strict=True):
+        out = np.ones(len(labels), dtype=bool)
+        out[drawn] = False
+        total[out] += tree.tree_.predict(np.asarray(features[out], dtype=np.float32)).reshape(-1, n_labels)
+        seen += out
+    known = seen > 0
+    out_of_bag = np.where(known[:, None], total / np.maximum(seen, 1)[:, None], labels.mean(axis=0))
+    return FittedForest(packed, out_of_bag, np.asarray(forest.feature_importances_))
 
 
-def fit_boosting(features: np.ndarray, labels: np.ndarray, config: TreesConfig, seed: int) -> TreeArrays:
+def fit_boosting(features: np.ndarray, labels: np.ndarray, config: TreesConfig, seed: int, importance: np.ndarray | None = None) -> TreeArrays:
     """Gradient boosting, one per compartment; the sum of trees is the logit.
 
     A compartment with a single value in the training rows gets the logit of a smoothed frequency and no tree.
+
+    Args:
+        features: float32, shape (n, width).
+        labels: 0/1, shape (n, n_labels).
+        importance: shape (width,); with it only the `boosting_width` most important features are read.
     """
-    trees, outputs = [], []
+    width = features.shape[1]
+    chosen = np.arange(width)
+    if importance is not None and 0 < config.boosting_width < width:
+        chosen = np.sort(np.argsort(-importance, kind="stable")[: config.boosting_width])
+    trees: list[_Tree] = []
     frequency = (labels.sum(axis=0) + 0.5) / (len(labels) + 1)
     offset = np.log(frequency / (1 - frequency))
     for column in range(labels.shape[1]):
         target = labels[:, column]
         if target.min() == target.max():
             continue
-        boosted = GradientBoostingClassifier(
-            n_estimators=config.rounds,
+        boosted = HistGradientBoostingClassifier(
+            max_iter=config.rounds,
             learning_rate=config.learning_rate,
-            max_depth=config.depth,
-            subsample=config.subsample,
+            max_leaf_nodes=config.leaves,
+            min_samples_leaf=config.boosting_leaf,
+            l2_regularization=config.l2,
             max_features=config.boosting_features,
+            max_bins=32,
+            early_stopping=False,
             random_state=child_seed(seed, "boosting", column) % 2**32,
-        ).fit(features, target)
-        mean = target.mean()
-        offset[column] = np.log(mean / (1 - mean))
-        trees.extend(t.tree_ for t in boosted.estimators_[:, 0])
-        outputs.extend([column] * config.rounds)
-    if not trees:
-        empty = np.zeros(0, dtype=np.int32)
-        return TreeArrays(empty, np.zeros(0), empty, empty, np.zeros((0, labels.shape[1]), dtype=np.float32), empty, offset)
-    return _pack(trees, outputs, labels.shape[1], config.learning_rate, offset)
+        ).fit(features[:, chosen], target)
+        offset[column] = float(np.ravel(boosted._baseline_prediction)[0])
+        trees.extend(_boosted_tree(predictor[0].nodes, chosen, column, labels.shape[1]) for predictor in boosted._predictors)
+    return _pack(trees, labels.shape[1], offset)
+
+
+def _boosted_tree(nodes: np.ndarray, chosen: np.ndarray, column: int, n_outputs: int) -> _Tree:
+    """One tree of scikit-learn's histogram boosting, whose nodes have no public name; a test holds that the sums are equal."""
+    leaf = nodes["is_leaf"].astype(bool)
+    value = np.zeros((len(nodes), n_outputs))
+    value[:, column] = nodes["value"]
+    feature = np.where(leaf, -1, chosen[np.where(leaf, 0, nodes["feature_idx"])])
+    return _Tree(feature, nodes["num_threshold"], nodes["left"].astype(np.int64), nodes["right"].astype(np.int64), value)

@@ -41,6 +41,7 @@ def from_dict(kind: type[Settings], values: dict[str, Any], where: str = "settin
         ConfigError: an unknown key (with the nearest known one), a value of the wrong type or out of range.
     """
     import cattrs
+    import cattrs.errors
 
     _check_keys(kind, values, where)
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
@@ -50,7 +51,7 @@ def from_dict(kind: type[Settings], values: dict[str, Any], where: str = "settin
         return converter.structure(values, kind)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, cattrs.errors.CattrsError) as error:
         raise ConfigError(f"{where}: {error}") from None
 
 

@@ -1,0 +1,149 @@
+"""Learned, label-free embeddings that tokens ask for: node2vec of each network, and graph transformers on top of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+
+from fusion.settings import EmbeddingSettings
+from fusion.svd import svd_scores
+from mirnagraph.config import to_dict
+from mirnagraph.embedding.base import embed_networks
+from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
+from mirnagraph.errors import ConfigError
+from mirnagraph.files import write_file
+from mirnagraph.networks.types import Network, NetworkSet
+from mirnagraph.progress import Progress, report
+from mirnagraph.runs import package_versions
+from mirnagraph.seeds import child_seed
+
+NODE2VEC, GRAPH = "node2vec", "graph_transformer"
+
+
+def learned_embeddings(
+    networks: NetworkSet,
+    names: Sequence[str],
+    settings: EmbeddingSettings,
+    seed: int,
+    *,
+    cache: str | None = None,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> dict[str, np.ndarray]:
+    """Embeddings of all tokens ``node2vec:N`` and ``graph_transformer:N`` among `names`.
+
+    The graph transformer of a network reads, per node, its node2vec vector and (for RNAs; zeros for partners) the leading
+    components of the functional similarity: the paper fuses "the input miRNA functional similarity matrix and association
+    matrix" without saying how, and this is what we read into it.
+
+    Returns:
+        Token name -> float32, shape (n_nodes, dim), RNAs first.
+
+    Raises:
+        ConfigError: a network that does not exist.
+    """
+    wanted = {kind: [name.partition(":")[2] for name in names if name.startswith(f"{kind}:")] for kind in (NODE2VEC, GRAPH)}
+    chosen = list(dict.fromkeys(wanted[NODE2VEC] + wanted[GRAPH]))
+    for name in chosen:
+        if name not in networks.networks:
+            raise ConfigError(f"no network {name!r} to embed; there are {', '.join(networks.networks)}")
+    if not chosen:
+        return {}
+    widths = {name: settings.similarity_dim if networks[name].is_similarity else settings.association_dim for name in chosen}
+    configs = {name: replace(settings.node2vec, dim=widths[name]) for name in chosen}
+    vectors = embed_networks({name: networks[name] for name in chosen}, configs, seed, workers=workers, cache=cache, progress=progress)
+    found = {f"{NODE2VEC}:{name}": vectors[name] for name in wanted[NODE2VEC]}
+    work = {name: (networks[name], _node_features(networks, networks[name], vectors[name])) for name in wanted[GRAPH]}
+    for name, embedding in _graph_transformers(work, settings.graph_transformer, seed, cache, workers, progress).items():
+        found[f"{GRAPH}:{name}"] = embedding
+    return found
+
+
+def _node_features(networks: NetworkSet, network: Network, vectors: np.ndarray) -> np.ndarray:
+    functional = networks.similarities.get("functional")
+    if functional is None:
+        return vectors
+    shared = svd_scores(np.asarray(functional, dtype=np.float64), 64)
+    wide = np.zeros((len(vectors), shared.shape[1]), dtype=np.float32)
+    wide[: len(shared)] = shared
+    return np.hstack([vectors, wide])
+
+
+def _graph_transformers(
+    work: dict[str, tuple[Network, np.ndarray]], config: GraphTransformerConfig, seed: int, cache: str | None, workers: int, progress: Progress | None
+) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    seeds = {name: child_seed(seed, "graph transformer", name) for name in work}
+    files = {name: _cache_file(cache, network, features, config, seeds[name]) for name, (network, features) in work.items()}
+    for name, file in files.items():
+        kept = _load(file, len(work[name][1]))
+        if kept is not None:
+            found[name] = kept
+    waiting = [name for name in work if name not in found]
+    jobs = {name: (work[name][0].adjacency, work[name][1], work[name][0].nodes.kinds, config, seeds[name]) for name in waiting}
+
+    def finish(name: str, embedding: np.ndarray) -> None:
+        found[name] = embedding
+        file = files[name]
+        if file is not None:
+            with write_file(file) as part:
+                save_file({"vectors": np.ascontiguousarray(embedding)}, part)
+        report(progress, "graph transformers", len(found), len(work))
+
+    if workers <= 1 or len(waiting) < 2:
+        for name in waiting:
+            finish(name, _fit(*jobs[name]))
+    else:
+        with ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn")) as pool:
+            running = {pool.submit(_fit, *jobs[name]): name for name in waiting}
+            for future in as_completed(running):
+                finish(running[future], future.result())
+    return {name: found[name] for name in work}
+
+
+def _fit(matrix: sparse.csr_array, features: np.ndarray, kinds: Sequence[str], config: GraphTransformerConfig, seed: int) -> np.ndarray:
+    """One thread, in this process or another, so that the bits do not depend on where it runs."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    from mirnagraph.embedding.graph_transformer import fit_graph_transformer
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            return fit_graph_transformer(features, matrix, config, seed, kinds=kinds).embedding
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _cache_file(cache: str | None, network: Network, features: np.ndarray, config: GraphTransformerConfig, seed: int) -> Path | None:
+    if cache is None:
+        return None
+    total, matrix = hashlib.sha256(), network.adjacency
+    for part in (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data, np.ascontiguousarray(features)):
+        total.update(f"{part.shape}\n".encode() + part.tobytes())
+    about = {"settings": to_dict(config), "seed": seed, "versions": package_versions(), "kinds": network.nodes.checksum}
+    total.update(json.dumps(about, sort_keys=True).encode())
+    return Path(cache) / f"graph-{total.hexdigest()}.safetensors"
+
+
+def _load(file: Path | None, n_nodes: int) -> np.ndarray | None:
+    """What is kept, or None where there is nothing that fits; a damaged file is made anew."""
+    if file is None or not file.is_file():
+        return None
+    try:
+        vectors: np.ndarray = load_file(file)["vectors"]
+    except (SafetensorError, KeyError, OSError):
+        return None
+    return vectors if vectors.ndim == 2 and len(vectors) == n_nodes else None

@@ -1,0 +1,202 @@
+"""Cross-validation end to end on made-up data: no leakage, repeatable whatever the workers, resumable, and it learns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fusion.attention import AttentionConfig
+from fusion.experiment import cross_validate, run_fold
+from fusion.model_files import load_model
+from fusion.problem import Problem, prepare
+from fusion.run import run_experiment
+from fusion.settings import ExperimentConfig, FoldSettings, TokenSettings
+from fusion.training import TrainConfig
+from fusion.trees import TreesConfig
+from mirnagraph.errors import CheckpointError, ConfigError, InputError
+from mirnagraph.evaluation.splits import make_folds
+from mirnagraph.networks.build import build_networks
+from mirnagraph.networks.types import NetworkSet
+
+TOKENS = TokenSettings(
+    attention=("svd:disease", "neighbours:sequence", "trees"),
+    trees=("svd:disease", "svd:drug", "svd:mRNA", "degree", "kmer", "neighbours:sequence", "neighbours:functional", "evidence:mRNA", "relatives", "attributes"),
+    svd_dim=6,
+    neighbours=5,
+)
+CONFIG = ExperimentConfig(
+    tokens=TOKENS,
+    preset="test",
+    folds=FoldSettings(n_folds=3),
+    attention=AttentionConfig(dim=16, n_heads=2, residual=True),
+    training=TrainConfig(epochs=6, n_members=2, patience=3),
+    trees=TreesConfig(n_trees=20, rounds=8, min_samples_leaf=1),
+)
+
+
+@pytest.fixture(scope="module")
+def networks(small_dataset) -> NetworkSet:
+    return build_networks(small_dataset)
+
+
+@pytest.fixture(scope="module")
+def problem(networks: NetworkSet) -> Problem:
+    return prepare(networks, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def folds(networks: NetworkSet):
+    return make_folds(networks.dataset, n_folds=3)
+
+
+@pytest.fixture(scope="module")
+def result(problem: Problem, folds):
+    return cross_validate(problem, folds, CONFIG, workers=1)
+
+
+def test_labels_of_test_rnas_change_no_prediction(problem: Problem, folds, result) -> None:
+    random = np.random.default_rng(0)
+    for fold in range(folds.n_folds):
+        _, test = folds.rows(problem.index, fold)
+        shuffled = problem.labels.copy()
+        shuffled[test] = random.permutation(1 - shuffled[test])
+        assert not np.array_equal(shuffled, problem.labels)
+        again = run_fold(replace(problem, labels=shuffled), folds, CONFIG, fold)
+        np.testing.assert_array_equal(again.probabilities, result.probabilities[test])
+        assert again.choices["thresholds"] == result.results[fold].choices["thresholds"]
+
+
+def test_labels_of_training_rnas_do_change_predictions(problem: Problem, folds, result) -> None:
+    train, test = folds.rows(problem.index, 0)
+    flipped = problem.labels.copy()
+    flipped[train] = 1 - flipped[train]
+    assert not np.allclose(run_fold(replace(problem, labels=flipped), folds, CONFIG, 0).probabilities, result.probabilities[test], atol=0.05)
+
+
+def test_inside_a_fold_the_labels_of_other_rnas_are_not_there(problem: Problem, folds) -> None:
+    train, test = folds.rows(problem.index, 0)
+    hidden = problem.hide(train)
+    assert np.isnan(hidden[test]).all()
+    np.testing.assert_array_equal(hidden[train], problem.labels[train])
+
+
+def test_tokens_are_free_of_labels(networks: NetworkSet, problem: Problem) -> None:
+    dataset = networks.dataset
+    other = replace(dataset, labels=1 - dataset.labels)
+    again = prepare(build_networks(other), CONFIG)
+    for mine, theirs in zip(problem.tokens, again.tokens, strict=True):
+        np.testing.assert_array_equal(mine.values, theirs.values, err_msg=mine.name)
+    for name, similarity in problem.similarities.items():
+        np.testing.assert_array_equal(similarity, again.similarities[name])
+
+
+def test_one_worker_and_two_give_the_same_bits(problem: Problem, folds, result) -> None:
+    side_by_side = cross_validate(problem, folds, CONFIG, workers=2)
+    np.testing.assert_array_equal(side_by_side.probabilities, result.probabilities)
+    pd.testing.assert_frame_equal(side_by_side.metrics, result.metrics)
+
+
+def test_another_seed_gives_other_numbers(problem: Problem, folds, result) -> None:
+    again = run_fold(problem, folds, replace(CONFIG, seed=1), 0)
+    assert not np.array_equal(again.probabilities, result.results[0].probabilities)
+
+
+def test_it_learns_what_is_planted_and_beats_popularity() -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import cross_val_predict
+
+    from mirnagraph.synthetic import make_dataset
+
+    dataset = make_dataset(200, 2, seed=11, n_families=10, popularity=0.0, noise=0.1)
+    config = replace(CONFIG, trees=TreesConfig(n_trees=60, rounds=0))
+    problem = prepare(build_networks(dataset), config)
+    result = cross_validate(problem, make_folds(dataset, n_folds=3), config, workers=1)
+    ours = float(result.metrics.set_index(["compartment", "metric"])["pooled"][("average", "AUC")])
+    degree = problem.tokens["degree"].values
+    counted = [
+        roc_auc_score(problem.labels[:, k], cross_val_predict(LogisticRegression(), degree, problem.labels[:, k], cv=3, method="predict_proba")[:, 1])
+        for k in range(problem.labels.shape[1])
+    ]
+    assert ours > np.mean(counted) + 0.1, (ours, counted)
+    assert ours > 0.7
+
+
+def test_run_folder_is_complete_and_says_what_it_was_made_from(networks: NetworkSet, run_dir) -> None:
+    result, run = run_experiment(networks, CONFIG, run_dir, workers=1)
+    assert result is not None
+    about = run.read()
+    assert about["status"] == "done"
+    assert about["seed"] == 0
+    assert set(about["inputs"]) == {"networks", "folds"}
+    for name in ("config.toml", "folds.tsv", "predictions.tsv", "metrics.tsv", "summary.tsv", "report.md", "roc.png", "model/model.json"):
+        assert (run_dir / name).stat().st_size > 0, name
+    table = pd.read_csv(run_dir / "predictions.tsv", sep="\t")
+    assert list(table.columns) == ["rna_id", "fold", *networks.dataset.compartments]
+    np.testing.assert_array_equal(table[networks.dataset.compartments].to_numpy(), result.probabilities)
+    with pytest.raises(InputError, match="finished"):
+        run_experiment(networks, CONFIG, run_dir, workers=1)
+    with pytest.raises(InputError, match="other settings"):
+        run_experiment(networks, replace(CONFIG, seed=3), run_dir, workers=1)
+    kept, _ = run_experiment(networks, CONFIG, run_dir, workers=1, resume=True)
+    assert kept is None
+
+
+def test_a_killed_run_goes_on_where_it_was(networks: NetworkSet, run_dir, result, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fusion import experiment
+
+    trained: list[int] = []
+    honest = experiment.run_fold
+
+    def dies_in_the_last(problem: Problem, folds, config: ExperimentConfig, fold: int):
+        if fold == 2 and len(trained) == 2:
+            trained.append(-1)
+            raise KeyboardInterrupt
+        trained.append(fold)
+        return honest(problem, folds, config, fold)
+
+    monkeypatch.setattr(experiment, "run_fold", dies_in_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(networks, CONFIG, run_dir, workers=1)
+    assert json.loads((run_dir / "run.json").read_text())["status"] == "running"
+    assert not (run_dir / "predictions.tsv").exists()
+    finished, _ = run_experiment(networks, CONFIG, run_dir, workers=1)
+    assert trained == [0, 1, -1, 2]
+    assert finished is not None
+    np.testing.assert_array_equal(finished.probabilities, result.probabilities)
+
+
+def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(networks: NetworkSet, problem: Problem, run_dir) -> None:
+    from fusion.learner import fit_learner
+    from fusion.model_files import save_model
+
+    train = np.arange(len(problem.index))
+    learner = fit_learner(problem, train, CONFIG, 0)
+    save_model(learner, problem.index, problem.compartments, train, run_dir, about={"dataset": "made up"})
+    back = load_model(run_dir)
+    assert back.compartments == problem.compartments
+    rows = np.arange(10)
+    np.testing.assert_array_equal(back.learner(learner.tokens).predict(rows), learner.predict(rows))
+    with pytest.raises(CheckpointError, match="does not fit these tokens"):
+        back.learner(learner.tokens.select(["degree"]))
+    weights = run_dir / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_model(run_dir)
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match=r"not those that model\.json describes"):
+        load_model(run_dir)
+    (run_dir / "model.json").write_text('{"format_version": 99}')
+    with pytest.raises(CheckpointError, match="unknown model format"):
+        load_model(run_dir)
+
+
+@pytest.mark.parametrize("token", ["svd:nothing", "unknown", "neighbours:nothing", "evidence:nothing", "trees"])
+def test_tokens_that_cannot_be_made_are_refused(networks: NetworkSet, token: str) -> None:
+    with pytest.raises(ConfigError):
+        prepare(networks, replace(CONFIG, tokens=TokenSettings(attention=(token,))))

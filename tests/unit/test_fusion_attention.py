@@ -1,0 +1,113 @@
+"""Attention fusion: masks, missing tokens, batch independence, and settings that do not fit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fusion.attention import READOUTS, AttentionConfig, TokenFusion
+from mirnagraph.errors import ConfigError
+from mirnagraph.seeds import torch_scope
+
+DIMS = {"a": 3, "b": 5, "c": 1}
+
+
+def make(readout: str, n_layers: int = 1) -> TokenFusion:
+    with torch_scope(0, "test"):
+        return TokenFusion(DIMS, 4, AttentionConfig(dim=8, n_heads=2, n_layers=n_layers, readout=readout)).eval()
+
+
+def batch(n: int = 6) -> tuple[list[torch.Tensor], torch.Tensor]:
+    source = torch.Generator().manual_seed(1)
+    tokens = [torch.randn(n, width, generator=source) for width in DIMS.values()]
+    present = torch.rand(n, len(DIMS), generator=source) > 0.4
+    present[0], present[1] = False, True
+    return tokens, present
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_attention_weights_sum_to_one_over_present_tokens_and_are_zero_for_absent_ones(readout: str) -> None:
+    tokens, present = batch()
+    _, _, weights = make(readout).encode(tokens, present)
+    assert torch.allclose(weights.sum(-1), torch.ones(()), atol=1e-6)
+    hidden = torch.cat([~present, present.any(1, keepdim=True)], dim=1)
+    assert weights.transpose(1, 2)[hidden].abs().max() == 0
+    # the RNA without any token reads the learned "nothing known" token alone
+    assert torch.allclose(weights[0, :, -1], torch.ones(()))
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_values_of_absent_tokens_change_nothing(readout: str) -> None:
+    model, (tokens, present) = make(readout, n_layers=2), batch()
+    before = model(tokens, present)
+    changed = [torch.where(present[:, row : row + 1], values, values + 100.0) for row, values in enumerate(tokens)]
+    assert torch.equal(before, model(changed, present))
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_values_of_present_tokens_matter(readout: str) -> None:
+    model, (tokens, present) = make(readout), batch()
+    changed = [values + 1.0 for values in tokens]
+    differs = (model(tokens, present) - model(changed, present)).abs().amax(dim=1) > 1e-4
+    assert torch.equal(differs, present.any(dim=1))
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_a_prediction_does_not_depend_on_its_batch(readout: str) -> None:
+    model, (tokens, present) = make(readout), batch()
+    together = model(tokens, present)
+    for row in range(len(present)):
+        alone = model([values[row : row + 1] for values in tokens], present[row : row + 1])
+        assert torch.allclose(together[row], alone[0], atol=1e-5)
+    order = torch.tensor([5, 3, 1, 0, 2, 4])
+    assert torch.allclose(together[order], model([values[order] for values in tokens], present[order]), atol=1e-5)
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_an_rna_of_which_nothing_is_known_gets_a_finite_answer(readout: str) -> None:
+    tokens, present = batch()
+    logits = make(readout)(tokens, torch.zeros_like(present))
+    assert torch.isfinite(logits).all()
+    assert torch.equal(logits, logits[:1].expand_as(logits))
+
+
+def test_hiding_tokens_in_training_leaves_evaluation_alone() -> None:
+    tokens, present = batch()
+    with torch_scope(0, "test"):
+        model = TokenFusion(DIMS, 4, AttentionConfig(dim=8, n_heads=2, dropout=0.0, token_dropout=0.9))
+    quiet = model.eval()(tokens, present)
+    assert torch.equal(quiet, model(tokens, present))
+    with torch_scope(1, "dropout"):
+        noisy = model.train()(tokens, present)
+    assert not torch.equal(quiet, noisy)
+
+
+def test_scaling_uses_only_rows_that_have_the_token() -> None:
+    model, (tokens, present) = make("mean"), batch(40)
+    model.set_scaling(tokens, present)
+    known = tokens[1][present[:, 1]]
+    assert torch.allclose(model.get_buffer("shift_1"), known.mean(0))
+    assert torch.allclose(model.get_buffer("scale_1"), known.std(0))
+
+
+def test_a_constant_column_is_not_divided_by_zero() -> None:
+    model, (tokens, present) = make("mean"), batch()
+    tokens[2] = torch.full_like(tokens[2], 7.0)
+    model.set_scaling(tokens, torch.ones_like(present))
+    assert torch.isfinite(model(tokens, present)).all()
+
+
+def test_large_scores_stay_finite() -> None:
+    model, (tokens, present) = make("queries"), batch()
+    assert torch.isfinite(model([values * 1e6 for values in tokens], present)).all()
+
+
+@pytest.mark.parametrize("wrong", [{"dim": 10, "n_heads": 4}, {"dropout": 1.0}, {"token_dropout": -0.1}, {"readout": "sum"}, {"n_layers": -1}])
+def test_settings_that_cannot_work_are_refused_when_made(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(reversed(wrong))):
+        AttentionConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_model_without_tokens_is_refused() -> None:
+    with pytest.raises(ConfigError, match="tokens"):
+        TokenFusion({}, 2, AttentionConfig())
