@@ -31,6 +31,8 @@ class Node2VecConfig:
         epochs: passes of skip-gram over the walks, 1 or more.
         negative: noise nodes, 1 or more.
         learning_rate: of skip-gram at the start, above 0.
+        subsample: share of all visits above which a node is passed over by chance in skip-gram, in [0, 1]; 0 keeps every visit.
+            gensim's own default, which the node2vec package takes too, is 0.001.
         engine: ``"numba"`` walks on our own; ``"reference"`` has the node2vec package do everything.
         skipgram: ``"gensim"``, or ``"numba"`` for our own trainer, about four times as fast; used by engine ``"numba"``.
     """
@@ -44,6 +46,7 @@ class Node2VecConfig:
     epochs: int = 2
     negative: int = 5
     learning_rate: float = 0.025
+    subsample: float = 0.0
     engine: str = "numba"
     skipgram: str = "gensim"
 
@@ -53,6 +56,7 @@ class Node2VecConfig:
         for name in ("p", "q", "learning_rate"):
             value = getattr(self, name)
             require(0 < value < float("inf"), name, value, "a finite number above 0")
+        require(0 <= self.subsample <= 1, "subsample", self.subsample, "a number in [0, 1]")
         require(self.engine in ENGINES, "engine", self.engine, f"one of {', '.join(ENGINES)}")
         require(self.skipgram in SKIP_GRAMS, "skipgram", self.skipgram, f"one of {', '.join(SKIP_GRAMS)}")
 
@@ -60,9 +64,9 @@ class Node2VecConfig:
     def paper(cls, dim: int = 128, skipgram: str = "numba") -> Node2VecConfig:
         """Settings of GTMALoc (2025): 200 walks of 150 nodes from every node, p = q = 1.
 
-        Window and epochs are not printed there; 5 and 5 are what gensim takes when nothing is said.
+        Window, epochs and subsampling are not printed there; 5, 5 and 0.001 are what gensim takes when nothing is said.
         """
-        return cls(dim=dim, n_walks=200, walk_length=150, window=5, epochs=5, skipgram=skipgram)
+        return cls(dim=dim, n_walks=200, walk_length=150, window=5, epochs=5, subsample=0.001, skipgram=skipgram)
 
 
 def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, progress: Progress | None = None, n_threads: int = 1) -> np.ndarray:
@@ -98,7 +102,7 @@ def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, progress: Pro
 
 
 def _train(graph: WalkGraph, config: Node2VecConfig, seed: int, progress: Progress | None, n_threads: int) -> np.ndarray:
-    settings = SkipGram(config.dim, config.window, config.epochs, config.negative, config.learning_rate)
+    settings = SkipGram(config.dim, config.window, config.epochs, config.negative, config.learning_rate, config.subsample)
     total, done = config.n_walks * config.epochs, 0
 
     def walks() -> Iterator[np.ndarray]:

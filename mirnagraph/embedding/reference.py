@@ -64,6 +64,7 @@ def reference_node2vec(adjacency: Any, config: Node2VecConfig, seed: int) -> np.
             epochs=config.epochs,
             negative=config.negative,
             alpha=config.learning_rate,
+            sample=config.subsample,
             min_count=1,
             workers=1,
             seed=child_seed(seed, "skip-gram") % 2**32,

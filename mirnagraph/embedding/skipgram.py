@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from mirnagraph.embedding.walks import _below, _mix
+from mirnagraph.embedding.walks import _below, _mix, _unit
 from mirnagraph.seeds import child_seed, generator
 
 Rounds = Callable[[], Iterator[np.ndarray]]
@@ -35,6 +35,8 @@ class SkipGram:
         epochs: passes over the walks.
         negative: noise nodes per window (numba) or pair (gensim), drawn by visits to the power 0.75.
         learning_rate: at the start; falls linearly to 0.0001.
+        subsample: share of all visits above which a node is passed over by chance (word2vec's threshold t: a node with share f is
+            kept with chance sqrt(t/f) + t/f); 0 keeps every visit.
     """
 
     dim: int
@@ -42,6 +44,7 @@ class SkipGram:
     epochs: int
     negative: int
     learning_rate: float
+    subsample: float = 0.0
 
 
 def count_visits(rounds: Rounds, n_nodes: int) -> np.ndarray:
@@ -82,7 +85,7 @@ def train_gensim(rounds: Rounds, visits: np.ndarray, n_walks: int, settings: Ski
         negative=settings.negative,
         ns_exponent=NOISE_EXPONENT,
         sg=1,
-        sample=0,
+        sample=settings.subsample,
         min_count=1,
         workers=1,
         seed=child_seed(seed, "skip-gram") % 2**32,
@@ -102,11 +105,15 @@ def train_numba(rounds: Rounds, visits: np.ndarray, settings: SkipGram, seed: in
     outputs = np.zeros((n_nodes, settings.dim), np.float32)
     noise = np.searchsorted(np.cumsum(visits**NOISE_EXPONENT) / (visits**NOISE_EXPONENT).sum(), (np.arange(NOISE_SLOTS) + 0.5) / NOISE_SLOTS)
     noise = np.minimum(noise, n_nodes - 1).astype(np.int32)
+    keep = np.ones(n_nodes)
+    if settings.subsample > 0:
+        share = np.maximum(visits / max(visits.sum(), 1), 1e-300)
+        keep = np.minimum(1.0, np.sqrt(settings.subsample / share) + settings.subsample / share)
     state, done = np.array([child_seed(seed, "skip-gram")], np.uint64), 0
     for _ in range(settings.epochs):
         for walks in rounds():
             rates = (settings.learning_rate, LOWEST_RATE, done / total, 1.0 / total)
-            done += _train_walks(walks, vectors, outputs, noise, SIGMOID, settings.window, settings.negative, rates, state)
+            done += _train_walks(walks, vectors, outputs, noise, keep, SIGMOID, settings.window, settings.negative, rates, state)
     vectors[visits == 0] = 0
     return vectors
 
@@ -162,7 +169,7 @@ def _add(vector: Any, change: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _train_walks(walks: Any, vectors: Any, outputs: Any, noise: Any, sigmoid: Any, window: Any, negative: Any, rates: Any, state: Any) -> Any:
+def _train_walks(walks: Any, vectors: Any, outputs: Any, noise: Any, keep: Any, sigmoid: Any, window: Any, negative: Any, rates: Any, state: Any) -> Any:
     """Train on the walks in order; returns the number of positions read and leaves the generator's state in `state`."""
     dim = vectors.shape[1]
     highest, lowest, progress, per_position = rates
@@ -174,17 +181,26 @@ def _train_walks(walks: Any, vectors: Any, outputs: Any, noise: Any, sigmoid: An
     g, change = np.empty(GROUP, np.float32), np.empty(dim, np.float32)
     ids = np.empty(negative + 1, np.int64)
     scale, limit = np.float32(len(sigmoid) / (2 * LOGIT_LIMIT)), np.float32(LOGIT_LIMIT)
+    walk = np.empty(walks.shape[1], np.int64)
     done = 0
     for row in range(walks.shape[0]):
-        length = walks.shape[1]
-        while length > 0 and walks[row, length - 1] < 0:
-            length -= 1
         rate = np.float32(highest - (highest - lowest) * (progress + done * per_position))
-        done += length
+        length = 0
+        for position in range(walks.shape[1]):
+            node = np.int64(walks[row, position])
+            if node < 0:
+                break
+            done += 1
+            if keep[node] < 1.0:
+                now += step
+                if _unit(_mix(now)) >= keep[node]:
+                    continue
+            walk[length] = node
+            length += 1
         for i in range(length):
             now += step
             reach = 1 + _below(_mix(now), window)
-            centre = np.int64(walks[row, i])
+            centre = walk[i]
             ids[0] = centre
             n_targets = 1
             for _ in range(negative):
@@ -204,7 +220,7 @@ def _train_walks(walks: Any, vectors: Any, outputs: Any, noise: Any, sigmoid: An
                 for j in range(max(0, i - reach), min(length, i + reach + 1)):
                     if j == i:
                         continue
-                    vector = vectors[walks[row, j]]
+                    vector = vectors[walk[j]]
                     _logits(vector, t0, t1, t2, t3, t4, t5, g)
                     for t in range(GROUP):
                         logit = g[t]

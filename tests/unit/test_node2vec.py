@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,7 @@ def test_settings_of_the_paper_and_ranges() -> None:
         ({"skipgram": "torch"}, "one of gensim, numba"),
         ({"engine": "pecanpy"}, "one of numba, reference"),
         ({"walk_length": 1}, "2 or more"),
+        ({"subsample": 1.5}, "a number in"),
     ]:
         with pytest.raises(ConfigError, match=told):
             Node2VecConfig(**bad)
@@ -122,6 +124,26 @@ def test_any_number_of_noise_nodes_works(negative: int) -> None:
     same = group[:, None] == group[None, :]
     alike = unit @ unit.T
     assert alike[same & ~np.eye(60, dtype=bool)].mean() > alike[~same].mean() + 0.1
+
+
+def test_subsampling_passes_over_the_nodes_that_stand_everywhere() -> None:
+    """Node 0 has half of all visits: at a threshold that keeps about a hundredth of them its vector moves far less."""
+    star = np.zeros((41, 41))
+    star[0, 1:] = star[1:, 0] = 1
+    config = Node2VecConfig(dim=8, n_walks=5, walk_length=40, epochs=1, learning_rate=0.1, skipgram="numba")
+    sparse_star = sparse.csr_array(star)
+    start = np.linalg.norm(node2vec(sparse_star, replace(config, learning_rate=1e-9), seed=0)[0])
+    full, thinned = (np.linalg.norm(node2vec(sparse_star, replace(config, subsample=t), seed=0)[0]) for t in (0.0, 5e-5))
+    assert full > 3 * start
+    assert thinned - start < (full - start) / 3
+
+
+@pytest.mark.parametrize("skipgram", ["gensim", "numba"])
+def test_subsampling_keeps_communities(skipgram: str) -> None:
+    network, group = communities()
+    config = Node2VecConfig(dim=16, n_walks=20, walk_length=20, epochs=5, subsample=0.005, skipgram=skipgram)
+    vectors = node2vec(network, config, seed=1)
+    assert cross_val_score(LogisticRegression(max_iter=500), vectors / vectors.std(), group, cv=4).mean() > 0.9
 
 
 def test_gensim_reads_walks_only_as_far_as_they_go() -> None:
