@@ -40,11 +40,12 @@ def _common(
 
 
 def _register() -> None:
-    from cli import data, networks, train
+    from cli.data import register as data
+    from cli.networks import register as networks
+    from cli.train import register as train
 
-    networks.register(app)
-    train.register(app)
-    data.register(app)
+    for add in (networks, train, data):
+        add(app)
 
 
 _register()

@@ -17,13 +17,15 @@ def register(app: typer.Typer) -> None:
 
 def train(
     networks: Annotated[Path | None, typer.Option(help="Folder of `build-networks` (default: ./networks where it exists, else the demo).")] = None,
-    fold: Annotated[int, typer.Option(min=2, help="Number of folds; a fold file brings its own.")] = 10,
-    split: Annotated[str, typer.Option(help="random, family (relatives stay together), or a TSV file with rna_id and fold (-1: trained on only).")] = "random",
-    protocol: Annotated[str, typer.Option(help="Which protocol of a fold file that holds several.")] = "",
-    rnas: Annotated[str, typer.Option(help="all (RNAs without annotation count as negatives) or located.")] = "all",
-    preset: Annotated[str, typer.Option(help="Named settings: default, gtmaloc …; --help of the file they come from is its source line.")] = "default",
+    fold: Annotated[int | None, typer.Option(min=2, help="Number of folds; a fold file brings its own.", show_default="10")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="random, family (relatives stay together), or a TSV file: rna_id, fold (-1: only trained on).", show_default="random")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help="Which protocol of a fold file that holds several.")] = None,
+    rnas: Annotated[str | None, typer.Option(help="all (RNAs without annotation count as negatives) or located.", show_default="all")] = None,
+    preset: Annotated[str, typer.Option(help="Named settings: default (best so far) or gtmaloc (as the paper describes it).")] = "default",
     config: Annotated[Path | None, typer.Option(help="TOML file with settings that override the preset (see config.toml of any run).")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random step.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random step.", show_default="0")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME made of dataset, preset, folds and seed).")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Folds side by side; changes no number.")] = 2,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,

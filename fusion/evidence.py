@@ -89,5 +89,5 @@ def numeric_evidence(dataset: Dataset, kind: str) -> pd.DataFrame:
     if not numeric:
         return pd.DataFrame(index=dataset.rnas.index)
     grouped = table.groupby("rna_id", sort=False)[numeric]
-    total = np.log1p(grouped.sum().clip(lower=0)).add_prefix("sum_")
+    total = grouped.sum().clip(lower=0).transform(np.log1p).add_prefix("sum_")
     return pd.concat([total, grouped.mean().add_prefix("mean_")], axis=1).reindex(dataset.rnas.index).fillna(0.0)

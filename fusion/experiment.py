@@ -85,7 +85,8 @@ def collect(problem: Problem, folds: Folds, results: tuple[FoldResult, ...]) -> 
     if not np.isfinite(probabilities[tested]).all():
         raise InputError("a prediction is not finite: a label that may not be read was read, or training diverged")
     labels = problem.labels.astype(np.int8)
-    metrics = evaluate(labels[tested], probabilities[tested], of_row[tested], thresholds[tested], problem.compartments)
+    decile = problem.popularity[tested]
+    metrics = evaluate(labels[tested], probabilities[tested], of_row[tested], thresholds[tested], problem.compartments, decile)
     return CrossValidationResult(problem.index, problem.compartments, folds, labels, probabilities, thresholds, results, metrics)
 
 
@@ -95,7 +96,8 @@ def _start_worker(problem: Problem, folds: Folds, config: ExperimentConfig) -> N
 
 
 def _fold_in_worker(fold: int) -> FoldResult:
-    assert _WORK is not None
+    if _WORK is None:
+        raise RuntimeError("the worker was not started with its problem")
     return run_fold(*_WORK, fold)
 
 

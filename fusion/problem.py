@@ -13,6 +13,7 @@ from fusion.neighbours import neighbour_similarity
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable
 from mirnagraph.errors import ConfigError
+from mirnagraph.evaluation.scores import popularity_deciles
 from mirnagraph.evaluation.splits import group_codes
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.nodes import NodeIndex
@@ -31,6 +32,7 @@ class Problem:
         groups: family number of every RNA, shape (n_rnas,); an RNA without a family has a number of its own.
         tokens: all label-free tokens that the settings name.
         similarities: only those that a ``neighbours:`` token names.
+        popularity: decile of every RNA by its number of associations, for the metric ``within``.
     """
 
     index: NodeIndex
@@ -39,6 +41,7 @@ class Problem:
     groups: np.ndarray
     tokens: TokenTable
     similarities: Mapping[str, np.ndarray]
+    popularity: np.ndarray
 
     def hide(self, train: np.ndarray) -> np.ndarray:
         """Labels with NaN in every row outside `train`: what a fold gets, so that reading a test label cannot go unseen."""
@@ -73,4 +76,5 @@ def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None
         groups=group_codes(families),
         tokens=build_tokens(networks, free, embeddings, svd_dim=config.tokens.svd_dim),
         similarities=similarities,
+        popularity=popularity_deciles(dataset),
     )

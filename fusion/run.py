@@ -97,8 +97,8 @@ def fit_final(
             learner = fit_learner(problem, train, config, child_seed(config.seed, "final"))
     finally:
         torch.set_num_threads(threads)
-    figures = result.metrics[result.metrics["compartment"] == "average"]
-    scores = {str(row.metric): {"mean": float(row.mean), "pooled": float(row.pooled)} for row in figures.itertuples() if np.isfinite(float(row.pooled))}
+    figures = result.metrics[result.metrics["compartment"] == "average"].set_index("metric")[["mean", "pooled"]].dropna()
+    scores = {str(metric): {"mean": float(row["mean"]), "pooled": float(row["pooled"])} for metric, row in figures.to_dict("index").items()}
     about = {"dataset": dataset_name, "protocol": folds.name, "out_of_fold": scores}
     save_model(learner, problem.index, problem.compartments, train, folder, about=about)
     report(progress, "final model", 1, 1)
@@ -106,9 +106,8 @@ def fit_final(
 
 def networks_or_demo(folder: str | Path | None) -> tuple[NetworkSet, Path | None]:
     """Networks of a folder; without one those in ``./networks``, and where there are none those of the demo dataset."""
-    from mirnagraph.synthetic import demo_dataset
-
     from mirnagraph.networks.build import build_networks
+    from mirnagraph.synthetic import demo_dataset
 
     chosen = Path(folder) if folder is not None else Path("networks")
     if folder is None and not (chosen / "networks.json").exists():

@@ -82,4 +82,5 @@ class TokenTable:
 def make_token(name: str, values: np.ndarray, present: np.ndarray | None = None) -> Token:
     """A Token from any numeric array; present where a row is not all zero unless said otherwise."""
     array = np.ascontiguousarray(values, dtype=np.float32)
-    return Token(name, array, array.any(axis=1) if present is None else np.asarray(present, dtype=bool))
+    there = np.asarray(array.any(axis=1) if present is None else present, dtype=bool)
+    return Token(name, array, there)

@@ -1,10 +1,11 @@
-"""The commands as a person types them: in a new process, in an empty folder, with right and wrong words."""
+"""The commands as a person types them: in an empty folder, with right and wrong words."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -26,11 +27,35 @@ rounds = 2
 """
 
 
-def run(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if name != "MIRNAGRAPH_DATA"}
-    return subprocess.run(
-        [sys.executable, "-m", "cli.main", *words], cwd=cwd, env={**clean, "COLUMNS": "200", **env}, capture_output=True, text=True, timeout=300, check=False
-    )
+@dataclass(frozen=True)
+class Ended:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run the command in this process, which spares the imports; `test_a_new_process` does without that."""
+    from cli.main import main
+
+    monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+    def call(*words: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["mirnagraph", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), said.out, said.err)
+
+    return call
 
 
 @pytest.fixture
@@ -40,32 +65,32 @@ def quick(tmp_path: Path) -> Path:
     return path
 
 
-def test_build_then_train_then_again(tmp_path: Path, quick: Path) -> None:
-    built = run("build-networks", "--graphml", cwd=tmp_path)
+def test_build_then_train_then_again(run, tmp_path: Path, quick: Path) -> None:
+    built = run("build-networks", "--graphml")
     assert built.returncode == 0, built.stderr
     assert "made-up" in built.stderr
     assert [line.split("\t")[0] for line in built.stdout.splitlines()] == ["network", "sequence", "functional", "mRNA", "drug", "disease"]
-    assert (tmp_path / "networks" / "disease.graphml").is_file()
-    again = run("build-networks", cwd=tmp_path)
+    assert (tmp_path / "work" / "networks" / "disease.graphml").is_file()
+    again = run("build-networks")
     assert again.returncode == 3
     assert "--overwrite" in again.stderr
     assert len(again.stderr.strip().splitlines()) == 1
-    assert run("build-networks", "--overwrite", "-q", cwd=tmp_path).returncode == 0
+    assert run("build-networks", "--overwrite", "-q").returncode == 0
 
-    trained = run("train", "--fold", "3", "--config", str(quick), "--out", "run", cwd=tmp_path)
+    trained = run("train", "--fold", "3", "--config", str(quick), "--out", "run", "--workers", "1")
     assert trained.returncode == 0, trained.stderr
     assert "AUC" in trained.stdout
-    predictions = pd.read_csv(tmp_path / "run" / "predictions.tsv", sep="\t")
+    predictions = pd.read_csv(tmp_path / "work" / "run" / "predictions.tsv", sep="\t")
     assert len(predictions) == 200
     assert sorted(predictions["fold"].unique()) == [0, 1, 2]
     # the folder's own config.toml is a config: the same numbers come out again
-    copied = run("train", "--config", "run/config.toml", "--out", "copy", "-q", cwd=tmp_path)
+    copied = run("train", "--config", "run/config.toml", "--out", "copy", "-q", "--workers", "1")
     assert copied.returncode == 0, copied.stderr
-    assert (tmp_path / "copy" / "predictions.tsv").read_bytes() == (tmp_path / "run" / "predictions.tsv").read_bytes()
-    finished = run("train", "--fold", "3", "--config", str(quick), "--out", "run", cwd=tmp_path)
+    assert (tmp_path / "work" / "copy" / "predictions.tsv").read_bytes() == (tmp_path / "work" / "run" / "predictions.tsv").read_bytes()
+    finished = run("train", "--fold", "3", "--config", str(quick), "--out", "run")
     assert finished.returncode == 3
     assert "finished" in finished.stderr
-    assert run("train", "--fold", "3", "--config", str(quick), "--out", "run", "--resume", cwd=tmp_path).returncode == 0
+    assert run("train", "--fold", "3", "--config", str(quick), "--out", "run", "--resume").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -85,29 +110,47 @@ def test_build_then_train_then_again(tmp_path: Path, quick: Path) -> None:
         (["fetch", "nothing"], 2, "nothing"),
     ],
 )
-def test_wrong_use_ends_in_a_sentence_and_its_exit_code(tmp_path: Path, words: list[str], code: int, says: str) -> None:
-    ended = run(*words, cwd=tmp_path)
+def test_wrong_use_ends_in_a_sentence_and_its_exit_code(run, tmp_path: Path, words: list[str], code: int, says: str) -> None:
+    ended = run(*words)
     assert ended.returncode == code, ended.stderr
     assert says in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert not list(tmp_path.iterdir())
+    assert not list((tmp_path / "work").iterdir())
 
 
-def test_a_wrong_setting_in_a_file_is_named(tmp_path: Path, quick: Path) -> None:
+def test_a_wrong_setting_in_a_file_is_named(run, quick: Path) -> None:
     quick.write_text(QUICK.replace("dim = 8", "dimm = 8"))
-    ended = run("train", "--config", str(quick), cwd=tmp_path)
+    ended = run("train", "--config", str(quick))
     assert ended.returncode == 2
     assert "'dimm'; did you mean 'dim'?" in ended.stderr
     quick.write_text(QUICK.replace("dim = 8", "dim = 'eight'"))
-    assert run("train", "--config", str(quick), cwd=tmp_path).returncode == 2
+    assert run("train", "--config", str(quick)).returncode == 2
     quick.write_text(QUICK.replace("[tokens]", "[tokens"))
-    assert run("train", "--config", str(quick), cwd=tmp_path).returncode == 3
+    assert run("train", "--config", str(quick)).returncode == 3
 
 
-def test_help_teaches(tmp_path: Path) -> None:
+def test_help_teaches(run) -> None:
     for words in (["--help"], ["build-networks", "--help"], ["train", "--help"], ["fetch", "--help"]):
-        shown = run(*words, cwd=tmp_path)
+        shown = run(*words)
         assert shown.returncode == 0
         assert "Usage" in shown.stdout
-    assert "Example" in run("train", "--help", cwd=tmp_path).stdout
-    assert run("--version", cwd=tmp_path).stdout.startswith("mirnagraph ")
+    assert "Example" in run("train", "--help").stdout
+    assert run("--version").stdout.startswith("mirnagraph ")
+
+
+@pytest.mark.slow
+def test_a_new_process(tmp_path: Path, quick: Path) -> None:
+    """Installed command, two worker processes, exit codes as a shell sees them."""
+    command = [str(Path(sys.executable).with_name("mirnagraph"))]
+    clean = {name: value for name, value in os.environ.items() if name != "MIRNAGRAPH_DATA"}
+
+    def shell(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *words], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=600, check=False)
+
+    assert shell("build-networks").returncode == 0
+    two = shell("train", "--fold", "3", "--config", str(quick), "--out", "two", "--workers", "2")
+    assert two.returncode == 0, two.stderr
+    assert shell("train", "--fold", "3", "--config", str(quick), "--out", "one", "--workers", "1").returncode == 0
+    assert (tmp_path / "one" / "predictions.tsv").read_bytes() == (tmp_path / "two" / "predictions.tsv").read_bytes()
+    assert shell("train", "--networks", "nowhere").returncode == 3
+    assert shell("train", "--nowhere").returncode == 2
