@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mirnagraph.config import require
 
 READOUTS = ("concat", "mean", "queries")
+LIMIT = 4.0  # standard deviations beyond which a value says no more
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class AttentionConfig:
         n_layers: transformer blocks over the tokens (GTMALoc: 1).
         hidden_factor: feed-forward width as a multiple of `dim`.
         dropout: rate after attention and feed-forward, in [0, 1).
+        input_dropout: rate at which single columns of a token are hidden in training, in [0, 1).
         token_dropout: rate at which a whole token is hidden from an RNA in training (modality dropout), in [0, 1).
         readout: ``"concat"`` joins all tokens (GTMALoc), ``"mean"`` averages the present ones, ``"queries"`` lets one
             learned query per compartment attend over them.
@@ -35,6 +37,7 @@ class AttentionConfig:
     n_layers: int = 1
     hidden_factor: float = 2.0
     dropout: float = 0.3
+    input_dropout: float = 0.0
     token_dropout: float = 0.0
     readout: str = "queries"
     residual: bool = False
@@ -45,6 +48,7 @@ class AttentionConfig:
         require(self.n_layers >= 0, "n_layers", self.n_layers, "0 or more")
         require(self.hidden_factor > 0, "hidden_factor", self.hidden_factor, "above 0")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+        require(0 <= self.input_dropout < 1, "input_dropout", self.input_dropout, "in [0, 1)")
         require(0 <= self.token_dropout < 1, "token_dropout", self.token_dropout, "in [0, 1)")
         require(self.readout in READOUTS, "readout", self.readout, " or ".join(READOUTS))
 
@@ -129,8 +133,8 @@ class TokenFusion(nn.Module):
         """Projected tokens (B, T + 1, dim), the last one being "nothing known", and which are absent (B, T + 1)."""
         parts = []
         for row, values in enumerate(tokens):
-            scaled = ((values - self.get_buffer(f"shift_{row}")) / self.get_buffer(f"scale_{row}")).clamp(-8, 8)
-            parts.append(self.project[row](scaled))
+            scaled = ((values - self.get_buffer(f"shift_{row}")) / self.get_buffer(f"scale_{row}")).clamp(-LIMIT, LIMIT)
+            parts.append(self.project[row](nn.functional.dropout(scaled, self.config.input_dropout, self.training)))
         known = self.norm_in(torch.stack(parts, dim=1) + self.kind) * present.unsqueeze(-1)
         if self.training and self.config.token_dropout > 0:
             present = present & (torch.rand(present.shape) >= self.config.token_dropout)

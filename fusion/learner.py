@@ -97,7 +97,7 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         parts = inner_parts(problem, train, config, seed)
         chosen, prior = tokens.select(config.tokens.attention), _trees_logits(tokens)
         attention = fit_attention(chosen, labels, parts, config.attention, config.training, child_seed(seed, "attention"), prior)
-        if len(parts) > 1:
+        if len(parts) > 1 and len(parts[0][1]):
             stopped = np.zeros_like(labels)
             for member, (_, stop) in enumerate(parts):
                 stopped[stop] = expit(attention.logits(chosen, stop, prior, member))
@@ -116,9 +116,11 @@ def inner_parts(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
     """Per member the rows to learn from and the rows to stop on, families kept whole.
 
     One member stops on `inner_fraction` of the training rows; several share them out, so that every training row is
-    stopped on once, which gives out-of-sample predictions of all of them.
+    stopped on once, which gives out-of-sample predictions of all of them. Without stopping all learn from all rows.
     """
     n_members = config.training.n_members
+    if config.training.inner_fraction == 0:
+        return [(train, train[:0])] * n_members
     if n_members == 1:
         return [inner_split(train, problem.labels, problem.groups, config.training.inner_fraction, child_seed(seed, "inner part"))]
     codes = np.unique(problem.groups[train], return_inverse=True)[1]

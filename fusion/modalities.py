@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from fusion.evidence import numeric_evidence, report_times, shared_reports, weighted_matrix
+from fusion.evidence import REPORTS, numeric_evidence, report_times, shared_reports, weighted_matrix
 from fusion.svd import svd_scores
 from fusion.tokens import Token, TokenTable, make_token
 from mirnagraph.errors import ConfigError
@@ -142,10 +142,15 @@ def _weighted(networks: NetworkSet, name: str, of: str, dim: int) -> Token:
     return make_token(name, svd_scores(weighted_matrix(networks.dataset, _kind(networks, name, of)), dim), _has_partners(networks, of))
 
 
+def binary_columns(table: pd.DataFrame) -> list[str]:
+    """Names of the columns that hold nothing but 0 and 1."""
+    return [str(c) for c in table.columns if pd.api.types.is_numeric_dtype(table[c]) and table[c].isin([0, 1]).all()]
+
+
 def _partners(networks: NetworkSet, name: str, of: str, _dim: int) -> Token:
     """Mean of the partners' 0/1 columns, e.g. the localization of target mRNAs (co-localization feature of PMiSLocMF)."""
     table = networks.dataset.partners[_kind(networks, name, of)]
-    binary = [c for c in table.columns if pd.api.types.is_numeric_dtype(table[c]) and table[c].isin([0, 1]).all()]
+    binary = binary_columns(table)
     if not binary:
         return make_token(name, np.zeros((len(networks.dataset.index), 1)))
     matrix = networks.dataset.association_matrix(of)
@@ -196,6 +201,31 @@ def _relatives(networks: NetworkSet, name: str, _of: str, _dim: int) -> Token:
             largest = np.asarray((together @ sparse.diags_array(degree)).max(axis=1).toarray()).ravel()
             columns += [np.log1p(largest), np.where(count > 0, np.log((degree + 1) / (largest + 1)), 0.0)]
     return make_token(name, np.column_stack(columns), np.ones(len(dataset.index), dtype=bool))
+
+
+def expand_tokens(networks: NetworkSet, names: Sequence[str]) -> tuple[str, ...]:
+    """Replace ``*`` at the end of a token by every kind of association it can be made for, in the dataset's order.
+
+    ``svd:*``, ``rows:*`` and the learned embeddings stand for the association networks; ``reports…*`` for kinds that name
+    their reports; ``partners:*`` for kinds whose partners have 0/1 columns; all others for every kind, supporting ones too.
+    """
+    dataset = networks.dataset
+    found: list[str] = []
+    for name in names:
+        if not name.endswith("*"):
+            found.append(name)
+            continue
+        start = name[:-1]
+        if start in ("svd:", "rows:", *(f"{kind}:" for kind in LEARNED)):
+            kinds = [n for n, network in networks.networks.items() if not network.is_similarity]
+        elif start in ("reports:", "neighbours:reports_"):
+            kinds = [k for k, table in dataset.associations.items() if any(c in table.columns for c in REPORTS)]
+        elif start == "partners:":
+            kinds = [k for k, table in dataset.partners.items() if binary_columns(table)]
+        else:
+            kinds = list(dataset.associations)
+        found += [start + kind for kind in kinds]
+    return tuple(dict.fromkeys(found))
 
 
 LEARNED = ("node2vec", "graph_transformer")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fusion.embeddings import learned_embeddings
-from fusion.modalities import build_tokens
+from fusion.modalities import build_tokens, expand_tokens
 from fusion.neighbours import neighbour_similarity
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable
@@ -50,10 +50,18 @@ class Problem:
         return known
 
 
+def resolve_tokens(networks: NetworkSet, config: ExperimentConfig) -> ExperimentConfig:
+    """Settings whose tokens name this dataset's own kinds of association (see `fusion.modalities.expand_tokens`)."""
+    tokens = config.tokens
+    chosen = replace(tokens, attention=expand_tokens(networks, tokens.attention), trees=expand_tokens(networks, tokens.trees))
+    return replace(config, tokens=chosen)
+
+
 def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None = None, workers: int = 2, progress: Progress | None = None) -> Problem:
     """Embed the networks and build every token that the settings name.
 
     Args:
+        config: its tokens name kinds that the dataset has (see `resolve_tokens`).
         cache: folder where embeddings are kept by content, so that another run need not compute them again.
         workers: processes for embeddings; changes no number.
 

@@ -10,7 +10,7 @@ import numpy as np
 from fusion.experiment import cross_validate
 from fusion.learner import fit_learner
 from fusion.model_files import save_model
-from fusion.problem import Problem, prepare
+from fusion.problem import Problem, prepare, resolve_tokens
 from fusion.report import write_report
 from fusion.results import CrossValidationResult, write_predictions
 from fusion.settings import ExperimentConfig
@@ -62,7 +62,7 @@ def run_experiment(
     Raises:
         InputError: see `mirnagraph.runs.open_run`. ConfigError: folds or tokens that the data do not allow.
     """
-    dataset = networks.dataset
+    dataset, config = networks.dataset, resolve_tokens(networks, config)
     protocol = config.folds
     folds = make_folds(dataset, protocol.split, n_folds=protocol.n_folds, seed=config.seed, rnas=protocol.rnas, protocol=protocol.protocol or None)
     inputs = {"networks": networks_sha256(networks), "folds": hashlib.sha256(folds.to_frame().to_csv().encode()).hexdigest()}

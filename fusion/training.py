@@ -23,10 +23,11 @@ class TrainConfig:
     Attributes:
         epochs: most passes over the training rows.
         batch_size: RNAs per step.
-        learning_rate: of AdamW; falls to 0 along a cosine over `epochs`.
+        learning_rate: highest of AdamW; rises over the first 15 % of the steps and falls to about 0 along a cosine.
         weight_decay: of AdamW (the paper's L2 regularization).
         patience: epochs without a lower inner loss before training stops.
-        inner_fraction: part of the training rows held out for stopping where there is one member, in (0, 0.5].
+        inner_fraction: part of the training rows held out for stopping where there is one member, in [0, 0.5]. With 0 every
+            member learns from all training rows for all `epochs`, and nothing is stopped early.
         n_members: models whose logits are averaged; with several, each stops on another of as many inner parts.
     """
 
@@ -44,7 +45,7 @@ class TrainConfig:
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         require(self.patience >= 1, "patience", self.patience, "1 or more")
-        require(0 < self.inner_fraction <= 0.5, "inner_fraction", self.inner_fraction, "in (0, 0.5]")
+        require(0 <= self.inner_fraction <= 0.5, "inner_fraction", self.inner_fraction, "in [0, 0.5]")
         require(self.n_members >= 1, "n_members", self.n_members, "1 or more")
 
 
@@ -134,7 +135,8 @@ def _fit_one(
         model = TokenFusion({t.name: t.values.shape[1] for t in tokens}, labels.shape[1], attention)
         model.set_scaling(values, present)
         optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.epochs)
+        steps = training.epochs * -(-len(learn) // training.batch_size)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=steps, pct_start=0.15)
         order, loss_of = torch_generator(seed, "batches"), nn.BCEWithLogitsLoss()
         best, best_state, history = float("inf"), copy.deepcopy(model.state_dict()), []
         waited = 0
@@ -147,8 +149,11 @@ def _fit_one(
                 loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
+                schedule.step()
                 total += float(loss.detach()) * len(batch)
-            schedule.step()
+            if len(stop) == 0:
+                history.append((epoch, total / len(learn), float("nan")))
+                continue
             model.eval()
             with torch.no_grad():
                 inner = float(loss_of(model(stop_values, stop_present, stop_before), stop_target))
@@ -158,5 +163,6 @@ def _fit_one(
                 best, best_state, waited = inner, copy.deepcopy(model.state_dict()), 0
             if waited >= training.patience:
                 break
-        model.load_state_dict(best_state)
+        if len(stop):
+            model.load_state_dict(best_state)
     return model.eval(), history

@@ -46,6 +46,8 @@ class Dataset:
         left_out: what the sources held and this Dataset does not: ``item``, ``id``, ``reason``, ``source``.
         description: one paragraph for people.
         synthetic: made-up data, and every report says so.
+        supporting: kinds of association that are evidence beside the others: no network is made of them unless asked for by
+            name, and they do not count as popularity.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Dataset:
     left_out: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=LEFT_OUT_COLUMNS))
     description: str = ""
     synthetic: bool = False
+    supporting: tuple[str, ...] = ()
     _index: NodeIndex = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +76,9 @@ class Dataset:
             self.index.require_same(NodeIndex.of(self.labels.index, "miRNA"), f"{where}: label rows")
         if not np.isin(self.labels.to_numpy(), (0, 1)).all():
             raise InputError("labels must be 0 or 1", file=where)
+        for kind in self.supporting:
+            if kind not in self.associations:
+                raise InputError("no such kind of association", file=where, column="supporting", found=kind, expected=", ".join(self.associations))
         if set(self.associations) != set(self.partners):
             raise InputError("each association kind needs a partner table", file=where, found=sorted(self.partners), expected=sorted(self.associations))
         for kind in self.associations:
@@ -137,6 +143,7 @@ class Dataset:
             "synthetic": self.synthetic,
             "compartments": self.compartments,
             "associations": list(self.associations),
+            "supporting": list(self.supporting),
             "text_columns": self._text_columns(),
         }
         with write_folder(folder, overwrite=overwrite) as out:

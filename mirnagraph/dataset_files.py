@@ -58,6 +58,7 @@ def load_dataset(folder: Path) -> Dataset:
         labels=_read_labels(folder / "labels.tsv", rnas.index, about["compartments"]),
         description=str(about.get("description", "")),
         synthetic=bool(about.get("synthetic", False)),
+        supporting=tuple(str(kind) for kind in about.get("supporting", [])),
         **extra,
     )
 

@@ -60,7 +60,7 @@ FROM_CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"F1": f1, 
 def popularity_deciles(dataset: Dataset) -> np.ndarray:
     """How well studied each RNA is, in ten classes of equal size over the whole dataset.
 
-    Popularity is the sum over association kinds of the rank of the RNA's number of associations (ties share their mean rank);
+    Popularity is the sum over association kinds (supporting ones left aside) of the rank of the RNA's number of associations (ties share their mean rank);
     RNAs of equal popularity are ranked in row order.
 
     Returns:
@@ -68,7 +68,7 @@ def popularity_deciles(dataset: Dataset) -> np.ndarray:
     """
     n = len(dataset.index)
     popularity = np.zeros(n)
-    for kind in dataset.associations:
+    for kind in (k for k in dataset.associations if k not in dataset.supporting):
         popularity += pd.Series(np.asarray(dataset.association_matrix(kind).sum(axis=1))).rank().to_numpy()
     order: np.ndarray = pd.Series(popularity).rank(method="first").to_numpy().astype(np.int64) - 1
     return order * 10 // max(n, 1)

@@ -96,7 +96,7 @@ class NetworkConfig:
     """Settings of `build_networks`.
 
     Attributes:
-        networks: which to build: ``"sequence"``, ``"functional"`` and association kinds; empty: all the dataset allows.
+        networks: which to build: ``"sequence"``, ``"functional"`` and association kinds; empty: all the dataset allows, but for its supporting kinds.
         sequence: how RNAs are joined by their sequences.
         functional: how RNAs are joined by their diseases.
     """
@@ -196,7 +196,8 @@ def _choose(dataset: Dataset, config: NetworkConfig) -> tuple[list[str], dict[st
         require(name in known, "networks", name, f"names among {', '.join(known)}")
         if name in reasons:
             raise ConfigError(f"network {name!r} cannot be built: {reasons[name]}")
-    wanted = [name for name in known if name not in reasons and (not config.networks or name in config.networks)]
+    usual = config.networks or [name for name in known if name not in dataset.supporting]
+    wanted = [name for name in known if name not in reasons and name in usual]
     return wanted, {} if config.networks else reasons
 
 

@@ -19,6 +19,12 @@ def mrna_evidence(associations: pd.DataFrame, used: pd.DataFrame) -> pd.DataFram
     return _joined(associations, kept, {"n_strong": kept["n_strong"]}, pmid="pmid")
 
 
+def target_evidence(associations: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
+    """As `mrna_evidence`, and how many records name the 5' and the 3' arm: ``n_5p``, ``n_3p``."""
+    counts = {"n_strong": used["n_strong"], "n_5p": used["mirna"].str.endswith("-5p"), "n_3p": used["mirna"].str.endswith("-3p")}
+    return _joined(associations, used, counts, pmid="pmid")
+
+
 def drug_evidence(associations: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
     """Pairs with ``n_records``, ``n_resistant``, ``n_sensitive``, ``n_associated``, ``n_up``, ``n_down`` (expression) and ``pmids``."""
     kept = pairs(used)

@@ -9,7 +9,7 @@ import pandas as pd
 from mirnagraph.dataset import LEFT_OUT_COLUMNS, Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.sources import hmdd, mesh, mirbase, mirtarbase, ncdr, rebuild
-from mirnagraph.sources.evidence import disease_evidence, drug_evidence, mrna_evidence
+from mirnagraph.sources.evidence import disease_evidence, drug_evidence, mrna_evidence, target_evidence
 from mirnagraph.sources.matrix import read_binary
 from mirnagraph.sources.rnas import rna_table
 from mirnagraph.tables import read_rows, read_table
@@ -32,6 +32,8 @@ NEEDED = {
     "miRTarBase": "mirtarbase/mirtarbase_8.0_SE_WR_human.tsv",
     "ncDR": "ncdr/ncdr_curated_miRNA.tsv",
 }
+TARGET = "target"
+NEWER = "mirtarbase/mirtarbase_2025_SE_WR_hsa.tsv"
 DESCRIPTION = (
     "1,041 human miRNA ids with seven compartments (RNALocate, as released by PMiSLocMF and used by MiRLoc, DAmiRLocGNet and GTMALoc), "
     "2,836 target genes (miRTarBase 8.0), 130 drugs (ncDR) and 640 diseases (HMDD 3.2, MeSH 2017); sequences and families from miRBase 22.1 and 21."
@@ -43,7 +45,8 @@ def load(folder: str | Path) -> Dataset:
 
     Columns of ``rnas``: see `sources.rnas.rna_table`. Evidence columns of the associations: see `sources.evidence`. Partners:
     ``disease`` has ``descriptor_ids``, ``match`` (`sources.mesh.match_terms`) and ``merged_names``; ``mRNA`` has ``entrez_id`` and
-    ``loc_1`` … ``loc_4`` (compartments of the mRNA, published without names); all have ``n``, the number of miRNAs.
+    ``loc_1`` … ``loc_4`` (compartments of the mRNA, published without names); all have ``n``, the number of miRNAs. ``target`` is a
+    supporting kind: genes of the mature miRNAs of an id.
 
     Raises:
         InputError: a file is missing, or does not fit the others: names file, line and column.
@@ -62,6 +65,7 @@ def load(folder: str | Path) -> Dataset:
         "drug": _drug(paths, ids),
         "disease": _disease(paths, ids, ontology),
     }
+    parts[TARGET] = _targets(root, paths, rnas)
     return Dataset(
         name="mirna1041",
         rnas=rnas,
@@ -71,6 +75,7 @@ def load(folder: str | Path) -> Dataset:
         ontology=ontology,
         left_out=pd.concat([left_out, *(part[2] for part in parts.values())], ignore_index=True)[LEFT_OUT_COLUMNS],
         description=DESCRIPTION,
+        supporting=(TARGET,),
     )
 
 
@@ -104,6 +109,21 @@ def _drug(paths: dict[str, Path], ids: list[str]) -> Part:
     used = rebuild.use_ncdr(ncdr.read_ncdr(paths["ncDR"]), ids)
     partners = pd.DataFrame(index=pd.Index(names, name="partner_id", dtype=object))
     return drug_evidence(associations, used), _counted(partners, associations), rebuild.unused(used, "drug", paths["ncDR"].name)
+
+
+def _targets(root: Path, paths: dict[str, Path], rnas: pd.DataFrame) -> Part:
+    """Targets of the mature miRNAs of each id (the benchmark joins by name alone, which leaves half of the ids without any).
+
+    Both releases of miRTarBase are read where the newer one is there. A supporting kind: no part of the published networks.
+    """
+    files = [path for path in (paths["miRTarBase"], root / NEWER) if path.is_file()]
+    records = pd.concat([mirtarbase.read_mirtarbase(path) for path in files], ignore_index=True)
+    records = records[(records["gene_species"] == rebuild.HUMAN) & ~records["support"].str.contains("(Weak)", regex=False)]
+    mature = pd.DataFrame({"rna_id": rnas.index, "mirna": [str(cell).split(";") for cell in rnas["mature_ids"]]}).explode("mirna")
+    used = records.merge(mature[mature["mirna"] != ""], on="mirna").rename(columns={"gene": "partner_id"}).assign(reason="")
+    associations = used[["rna_id", "partner_id"]].drop_duplicates().reset_index(drop=True).astype(object)
+    partners = pd.DataFrame(index=pd.Index(associations["partner_id"].unique(), name="partner_id", dtype=object))
+    return target_evidence(associations, used), _counted(partners, associations), pd.DataFrame(columns=LEFT_OUT_COLUMNS)
 
 
 def disease_columns(path: str | Path) -> dict[str, str]:

@@ -200,3 +200,28 @@ def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(networks: 
 def test_tokens_that_cannot_be_made_are_refused(networks: NetworkSet, token: str) -> None:
     with pytest.raises(ConfigError):
         prepare(networks, replace(CONFIG, tokens=TokenSettings(attention=(token,))))
+
+
+def test_a_star_stands_for_the_kinds_of_the_dataset(networks: NetworkSet) -> None:
+    from fusion.modalities import expand_tokens
+
+    assert expand_tokens(networks, ("svd:*", "kmer", "svd:drug", "neighbours:cosine_*")) == (
+        "svd:mRNA", "svd:drug", "svd:disease", "kmer", "neighbours:cosine_mRNA", "neighbours:cosine_drug", "neighbours:cosine_disease",
+    )  # fmt: skip
+    supporting = replace(networks.dataset, supporting=("drug",))
+    fewer = build_networks(supporting)
+    assert expand_tokens(fewer, ("svd:*", "evidence:*")) == ("svd:mRNA", "svd:disease", "evidence:mRNA", "evidence:drug", "evidence:disease")
+    assert expand_tokens(networks, ("reports:*",)) == tuple(f"reports:{k}" for k, t in networks.dataset.associations.items() if "pmids" in t.columns)
+
+
+@pytest.mark.parametrize("preset", ["default", "gtmaloc"])
+def test_every_preset_fits_any_dataset(networks: NetworkSet, preset: str) -> None:
+    from fusion.problem import resolve_tokens
+    from fusion.settings import experiment_config, preset_names
+
+    assert preset in preset_names()
+    config = resolve_tokens(networks, experiment_config(preset))
+    assert not any(name.endswith("*") for name in (*config.tokens.attention, *config.tokens.trees))
+    plain = tuple(n for n in (*config.tokens.attention, *config.tokens.trees) if not n.startswith(("node2vec", "graph_transformer", "trees")))
+    if plain:
+        prepare(networks, replace(config, tokens=replace(config.tokens, attention=plain, trees=())))

@@ -6,33 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXAMPLE = """
-import pandas as pd
-from scipy import sparse
-
-from mirnagraph.networks.sparsify import cut_off, top_k
-from mirnagraph.nodes import NodeIndex
-from mirnagraph.similarity.functional import blend, functional_similarity
-from mirnagraph.similarity.disease_semantic import disease_semantic_similarity
-from mirnagraph.similarity.gip import gip_similarity
-from mirnagraph.similarity.smith_waterman import smith_waterman
-
-rnas = pd.DataFrame(
-    {"rna": ["a-1", "a-2", "b-1", "b-2"], "sequence": ["UGAGGUAGUAGGUUGU", "UGAGGUAGUAGGUUGC", "CAAAGUGCUUACAGUG", "CAAAGUGCUCAUAGUG"]}
-)
-found_in = pd.DataFrame({"rna": ["a-1", "a-2", "a-2", "b-1", "b-2"], "disease": ["flu", "flu", "cold", "gout", "gout"]})
-
-index = NodeIndex.of(rnas["rna"], "miRNA")
-diseases = NodeIndex.of(found_in["disease"].unique(), "disease")
-pairs = (index.positions(found_in["rna"]), diseases.positions(found_in["disease"]))
-associations = sparse.csr_array(([1.0] * len(found_in), pairs), shape=(len(index), len(diseases)))
-
-by_sequence = cut_off(smith_waterman(rnas["sequence"].tolist()), 0.5)
-
-tree = pd.DataFrame({"tree_number": ["1", "1.1", "1.2", "2"], "descriptor_id": ["infection", "flu", "cold", "gout"]})
-semantic = disease_semantic_similarity(tree, pd.Series(list(diseases)))
-by_disease = top_k(blend(functional_similarity(associations, semantic), gip_similarity(associations)), 1)
-"""
+README = Path(__file__).resolve().parents[2] / "README.md"
+EXAMPLE = next(part for part in README.read_text(encoding="utf-8").split("```python\n")[1:] if "smith_waterman" in part).split("```")[0]
 
 
 def test_the_example_runs_and_joins_each_family() -> None:
@@ -42,6 +17,7 @@ def test_the_example_runs_and_joins_each_family() -> None:
     for matrix in (names["by_sequence"], names["by_disease"]):
         assert set(zip(*(part.tolist() for part in matrix.nonzero()), strict=True)) == joined
     assert names["by_disease"].toarray()[2, 3] == 1.0
+    assert names["vectors"].shape == (4, 16)
     assert 0.5 < names["by_disease"].toarray()[0, 1] < 1
 
 
