@@ -50,7 +50,7 @@ def benchmark_networks() -> dict[str, sparse.csr_array]:
     from mirnagraph.networks.build import build_networks
     from mirnagraph.sources import mirna1041
 
-    networks = build_networks(mirna1041.load(Path(os.environ["MIRNAGRAPH_DATA"]) / "mirna1041")).networks
+    networks = build_networks(mirna1041.load(os.environ["MIRNAGRAPH_DATA"])).networks
     return {name: network.adjacency for name, network in networks.items() if name != "functional"}
 
 
