@@ -97,9 +97,9 @@ class TokenFusion(nn.Module):
         require(len(token_dims) > 0, "tokens", list(token_dims), "at least one token")
         self.names, self.config, self.n_labels = tuple(token_dims), config, n_labels
         self.project = nn.ModuleList(nn.Linear(width, config.dim) for width in token_dims.values())
-        for row, width in enumerate(token_dims.values()):
-            self.register_buffer(f"shift_{row}", torch.zeros(width))
-            self.register_buffer(f"scale_{row}", torch.ones(width))
+        self.widths = list(token_dims.values())
+        self.register_buffer("shift", torch.zeros(sum(self.widths)))
+        self.register_buffer("scale", torch.ones(sum(self.widths)))
         self.kind = nn.Parameter(torch.randn(len(self.names), config.dim) * 0.02)
         self.nothing = nn.Parameter(torch.randn(config.dim) * 0.02)
         self.norm_in = nn.LayerNorm(config.dim)
@@ -122,19 +122,20 @@ class TokenFusion(nn.Module):
 
     def set_scaling(self, tokens: list[Tensor], present: Tensor) -> None:
         """Take mean and standard deviation of each token from the given (training) rows that have it."""
+        shifts, scales = self.get_buffer("shift").split(self.widths), self.get_buffer("scale").split(self.widths)
         for row, values in enumerate(tokens):
             known = values[present[:, row]]
             if len(known) > 1:
                 scale = known.std(dim=0)
-                self.get_buffer(f"shift_{row}").copy_(known.mean(dim=0))
-                self.get_buffer(f"scale_{row}").copy_(torch.where(scale > 1e-6, scale, torch.ones_like(scale)))
+                shifts[row].copy_(known.mean(dim=0))
+                scales[row].copy_(torch.where(scale > 1e-6, scale, torch.ones_like(scale)))
 
     def _embed(self, tokens: list[Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
         """Projected tokens (B, T + 1, dim), the last one being "nothing known", and which are absent (B, T + 1)."""
-        parts = []
-        for row, values in enumerate(tokens):
-            scaled = ((values - self.get_buffer(f"shift_{row}")) / self.get_buffer(f"scale_{row}")).clamp(-LIMIT, LIMIT)
-            parts.append(self.project[row](nn.functional.dropout(scaled, self.config.input_dropout, self.training)))
+        # all tokens at once: one call over thirty narrow tables costs a tenth of thirty calls
+        scaled = ((torch.cat(tokens, dim=1) - self.get_buffer("shift")) / self.get_buffer("scale")).clamp(-LIMIT, LIMIT)
+        scaled = nn.functional.dropout(scaled, self.config.input_dropout, self.training)
+        parts = [project(values) for project, values in zip(self.project, scaled.split(self.widths, dim=1), strict=True)]
         known = self.norm_in(torch.stack(parts, dim=1) + self.kind) * present.unsqueeze(-1)
         if self.training and self.config.token_dropout > 0:
             present = present & (torch.rand(present.shape) >= self.config.token_dropout)

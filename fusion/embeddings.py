@@ -37,7 +37,7 @@ def learned_embeddings(
     seed: int,
     *,
     cache: str | None = None,
-    workers: int = 2,
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
     """Embeddings of all tokens ``node2vec:N`` and ``graph_transformer:N`` among `names`.

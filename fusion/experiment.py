@@ -55,7 +55,7 @@ def run_fold(problem: Problem, folds: Folds, config: ExperimentConfig, fold: int
 
 
 def cross_validate(
-    problem: Problem, folds: Folds, config: ExperimentConfig, *, folder: Path | None = None, workers: int = 2, progress: Progress | None = None
+    problem: Problem, folds: Folds, config: ExperimentConfig, *, folder: Path | None = None, workers: int = 1, progress: Progress | None = None
 ) -> CrossValidationResult:
     """Run every fold and score the out-of-fold predictions.
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
-from sklearn.metrics import matthews_corrcoef
 
 from fusion.neighbours import neighbour_tokens
 from fusion.problem import NEIGHBOURS, TREES, Problem
@@ -144,10 +143,18 @@ def best_thresholds(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
             between = np.quantile(between, np.linspace(0, 1, 200))
         if len(between) == 0:
             continue
-        scores = np.array([matthews_corrcoef(true[:, column], probabilities[:, column] >= cut) for cut in between])
+        scores = _mcc(true[:, column] > 0.5, probabilities[:, column, None] >= between)
         best = np.flatnonzero(scores >= scores.max() - 1e-12)
         found[column] = between[best[len(best) // 2]]
     return found
+
+
+def _mcc(true: np.ndarray, called: np.ndarray) -> np.ndarray:
+    """Matthews correlation of every column of 0/1 calls, shape (n, n_cuts), with the truth (n,); 0 where it is undefined."""
+    n, positives = len(true), true.sum()
+    calls, hits = called.sum(axis=0).astype(float), called[true].sum(axis=0).astype(float)
+    spread = np.sqrt(calls * (n - calls) * positives * (n - positives))
+    return np.asarray(np.where(spread > 0, (n * hits - calls * positives) / np.where(spread > 0, spread, 1), 0.0))
 
 
 def _with_neighbours(problem: Problem, train: np.ndarray, config: ExperimentConfig) -> TokenTable:

@@ -57,7 +57,7 @@ def resolve_tokens(networks: NetworkSet, config: ExperimentConfig) -> Experiment
     return replace(config, tokens=chosen)
 
 
-def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None = None, workers: int = 2, progress: Progress | None = None) -> Problem:
+def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None = None, workers: int = 1, progress: Progress | None = None) -> Problem:
     """Embed the networks and build every token that the settings name.
 
     Args:

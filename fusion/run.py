@@ -44,7 +44,7 @@ def run_experiment(
     out: str | Path,
     *,
     cache: str | Path | None = None,
-    workers: int = 2,
+    workers: int = 1,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
