@@ -57,8 +57,8 @@ def write_report(folder: Path, result: CrossValidationResult, dataset: Dataset, 
         lines.append(f"| {row['compartment']} | {annotated.get(str(row['compartment']), '')} | " + " | ".join(cells) + " |")
     lines += ["", "Mean and SD are over folds. F1 and MCC use the thresholds that were chosen inside each training part.", "", "![ROC](roc.png)", ""]
     if len(dataset.left_out):
-        counts = dataset.left_out["reason"].value_counts()
-        lines += ["## Left out of the dataset", "", *(f"- {reason}: {count}" for reason, count in counts.items()), ""]
+        counts = dataset.left_out["reason"].str.replace(r": \d+ of \d+ records$", "", regex=True).value_counts()
+        lines += ["## Left out of the dataset", "", *(f"- {reason}: {count} (listed in left_out.tsv of the dataset)" for reason, count in counts.items()), ""]
     write_text(folder / "report.md", "\n".join(lines))
     with write_file(folder / "roc.png") as part:
         draw_curves(result).savefig(part, format="png", dpi=110, metadata={"Software": None})
