@@ -40,11 +40,12 @@ def _common(
 
 
 def _register() -> None:
+    from cli.compare import register as compare
     from cli.data import register as data
     from cli.networks import register as networks
     from cli.train import register as train
 
-    for add in (networks, train, data):
+    for add in (networks, train, compare, data):
         add(app)
 
 

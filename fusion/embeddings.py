@@ -11,17 +11,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from fusion.settings import EmbeddingSettings
 from fusion.svd import svd_scores
 from mirnagraph.config import to_dict
-from mirnagraph.embedding.base import embed_networks
+from mirnagraph.embedding.base import embed_networks, load_vectors, save_vectors
 from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
 from mirnagraph.errors import ConfigError
-from mirnagraph.files import write_file
 from mirnagraph.networks.types import Network, NetworkSet
 from mirnagraph.progress import Progress, report
 from mirnagraph.runs import package_versions
@@ -86,7 +83,7 @@ def _graph_transformers(
     seeds = {name: child_seed(seed, "graph transformer", name) for name in work}
     files = {name: _cache_file(cache, network, features, config, seeds[name]) for name, (network, features) in work.items()}
     for name, file in files.items():
-        kept = _load(file, len(work[name][1]))
+        kept = load_vectors(file, len(work[name][1]))
         if kept is not None:
             found[name] = kept
     waiting = [name for name in work if name not in found]
@@ -94,10 +91,7 @@ def _graph_transformers(
 
     def finish(name: str, embedding: np.ndarray) -> None:
         found[name] = embedding
-        file = files[name]
-        if file is not None:
-            with write_file(file) as part:
-                save_file({"vectors": np.ascontiguousarray(embedding)}, part)
+        save_vectors(files[name], embedding)
         report(progress, "graph transformers", len(found), len(work))
 
     if workers <= 1 or len(waiting) < 2:
@@ -136,14 +130,3 @@ def _cache_file(cache: str | None, network: Network, features: np.ndarray, confi
     about = {"settings": to_dict(config), "seed": seed, "versions": package_versions(), "kinds": network.nodes.checksum}
     total.update(json.dumps(about, sort_keys=True).encode())
     return Path(cache) / f"graph-{total.hexdigest()}.safetensors"
-
-
-def _load(file: Path | None, n_nodes: int) -> np.ndarray | None:
-    """What is kept, or None where there is nothing that fits; a damaged file is made anew."""
-    if file is None or not file.is_file():
-        return None
-    try:
-        vectors: np.ndarray = load_file(file)["vectors"]
-    except (SafetensorError, KeyError, OSError):
-        return None
-    return vectors if vectors.ndim == 2 and len(vectors) == n_nodes else None

@@ -14,6 +14,8 @@ from mirnagraph.evaluation.splits import Folds
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.tables import read_table, write_tsv
 
+LABELS = "labels.tsv"
+
 
 @dataclass(frozen=True, eq=False)
 class FoldResult:
@@ -68,6 +70,13 @@ class CrossValidationResult:
         table = pd.DataFrame(self.probabilities[rows], columns=list(self.compartments))
         table.insert(0, "rna_id", [self.index.ids[row] for row in rows])
         table.insert(1, "fold", of_row[rows])
+        return table
+
+    def labels_frame(self) -> pd.DataFrame:
+        """True labels of the tested RNAs, rows as in `to_frame`: ``rna_id`` and one 0/1 column per compartment."""
+        rows = np.flatnonzero(self.folds.of_rows(self.index) >= 0)
+        table = pd.DataFrame(self.labels[rows], columns=list(self.compartments))
+        table.insert(0, "rna_id", [self.index.ids[row] for row in rows])
         return table
 
 

@@ -79,7 +79,7 @@ def embed_networks(
     matrices = {name: _matrix(networks[name]) for name in configs}
     seeds = {name: child_seed(seed, "embedding", name) for name in configs}
     files = {name: _cache_file(cache, matrices[name], configs[name], seeds[name]) for name in configs}
-    found = {name: vectors for name in configs if (vectors := _load(files[name], matrices[name].shape[0])) is not None}
+    found = {name: vectors for name in configs if (vectors := load_vectors(files[name], matrices[name].shape[0])) is not None}
     done = len(found)
     report(progress, "embeddings", done, len(configs))
     # The longest first, so that the last to start is short.
@@ -88,7 +88,7 @@ def embed_networks(
     def finish(name: str, vectors: np.ndarray) -> None:
         nonlocal done
         found[name] = vectors
-        _save(files[name], vectors)
+        save_vectors(files[name], vectors)
         done += 1
         report(progress, "embeddings", done, len(configs))
 
@@ -135,7 +135,8 @@ def _version(package: str) -> str:
         return "absent"
 
 
-def _load(file: Path | None, n_nodes: int) -> np.ndarray | None:
+def load_vectors(file: Path | None, n_nodes: int) -> np.ndarray | None:
+    """Vectors kept in a file, or None where there is no file or it does not fit; a damaged file is made anew."""
     if file is None or not file.is_file():
         return None
     from safetensors import SafetensorError
@@ -148,7 +149,8 @@ def _load(file: Path | None, n_nodes: int) -> np.ndarray | None:
     return vectors if vectors.ndim == 2 and len(vectors) == n_nodes else None
 
 
-def _save(file: Path | None, vectors: np.ndarray) -> None:
+def save_vectors(file: Path | None, vectors: np.ndarray) -> None:
+    """Keep vectors in a file, all or nothing; None keeps nothing."""
     if file is None:
         return
     from safetensors.numpy import save_file

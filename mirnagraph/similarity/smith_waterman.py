@@ -236,6 +236,7 @@ def _pyopal_rows(targets: list[str], scores: AlignmentScores) -> Callable[[str, 
 
 
 def parasail_matrix(scores: AlignmentScores) -> Any:
+    """Substitution matrix of parasail over ACGU and N; N scores 0 against everything."""
     import parasail
 
     matrix = parasail.matrix_create(LETTERS, scores.match, scores.mismatch)

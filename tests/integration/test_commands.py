@@ -87,6 +87,10 @@ def test_build_then_train_then_again(run, tmp_path: Path, quick: Path) -> None:
     copied = run("train", "--config", "run/config.toml", "--out", "copy", "-q", "--workers", "1")
     assert copied.returncode == 0, copied.stderr
     assert (tmp_path / "work" / "copy" / "predictions.tsv").read_bytes() == (tmp_path / "work" / "run" / "predictions.tsv").read_bytes()
+    compared = run("compare", "run", "copy", "--resamples", "100", "--out", "difference.tsv", "--plot", "difference.png")
+    assert compared.returncode == 0, compared.stderr
+    assert (pd.read_csv("difference.tsv", sep="\t")["difference"] == 0).all()
+    assert run("compare", "run").returncode == 2
     finished = run("train", "--fold", "3", "--config", str(quick), "--out", "run")
     assert finished.returncode == 3
     assert "finished" in finished.stderr
@@ -130,7 +134,7 @@ def test_a_wrong_setting_in_a_file_is_named(run, quick: Path) -> None:
 
 
 def test_help_teaches(run) -> None:
-    for words in (["--help"], ["build-networks", "--help"], ["train", "--help"], ["fetch", "--help"]):
+    for words in (["--help"], ["build-networks", "--help"], ["train", "--help"], ["compare", "--help"], ["fetch", "--help"]):
         shown = run(*words)
         assert shown.returncode == 0
         assert "Usage" in shown.stdout

@@ -133,7 +133,7 @@ def test_run_folder_is_complete_and_says_what_it_was_made_from(networks: Network
     assert about["status"] == "done"
     assert about["seed"] == 0
     assert set(about["inputs"]) == {"networks", "folds"}
-    for name in ("config.toml", "folds.tsv", "predictions.tsv", "metrics.tsv", "summary.tsv", "report.md", "roc.png", "model/model.json"):
+    for name in ("config.toml", "folds.tsv", "predictions.tsv", "labels.tsv", "metrics.tsv", "summary.tsv", "report.md", "roc.png", "model/model.json"):
         assert (run_dir / name).stat().st_size > 0, name
     table = pd.read_csv(run_dir / "predictions.tsv", sep="\t")
     assert list(table.columns) == ["rna_id", "fold", *networks.dataset.compartments]

@@ -1,0 +1,87 @@
+"""Runs side by side: the same RNAs in the same folds, their differences with intervals, as a table and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from fusion.results import LABELS, read_predictions
+from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.evaluation.compare import compare
+from mirnagraph.nodes import NodeIndex
+from mirnagraph.runs import read_run_json
+from mirnagraph.tables import read_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def read_labels(folder: str | Path) -> pd.DataFrame:
+    """True labels of a run's tested RNAs: index ``rna_id``, int8, one column per compartment.
+
+    Raises:
+        InputError: not a finished run, or a cell other than 0 and 1.
+    """
+    about = read_run_json(folder)
+    if about["status"] != "done":
+        raise InputError("the run is not finished", file=folder, found=about["status"], expected="done", hint="run its command again")
+    path = Path(folder) / LABELS
+    table = read_table(path, ["rna_id"]).set_index("rna_id")
+    wrong = ~table.isin(["0", "1"])
+    if wrong.to_numpy().any():
+        row, column = (int(i[0]) for i in np.nonzero(wrong.to_numpy()))
+        raise InputError("not a label", file=path, line=row + 2, column=str(table.columns[column]), found=table.iloc[row, column], expected="0 or 1")
+    return table.astype(np.int8)
+
+
+def compare_runs(folders: Sequence[str | Path], *, n_resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Compare every run with the first one.
+
+    Returns:
+        The table of `mirnagraph.evaluation.compare.compare` with the columns ``reference`` and ``run`` (folder names) in front;
+        ``first`` is the value of the reference, differences are run - reference.
+
+    Raises:
+        ConfigError: fewer than two runs. InputError: runs on other RNAs, folds, compartments or labels.
+    """
+    if len(folders) < 2:
+        raise ConfigError(f"a comparison needs two runs or more, found {len(folders)}")
+    labels = read_labels(folders[0])
+    compartments = tuple(str(c) for c in labels.columns)
+    tables, index = [], NodeIndex.of(labels.index, "miRNA")
+    for folder in folders:
+        theirs = read_labels(folder)
+        if list(theirs.columns) != list(compartments) or not theirs.sort_index().equals(labels.sort_index()):
+            raise InputError("the runs were made on other RNAs or labels", file=folder, expected=f"those of {folders[0]}")
+        tables.append(read_predictions(Path(folder) / "predictions.tsv", index, compartments))
+    found = []
+    for folder, table in zip(folders[1:], tables[1:], strict=True):
+        part = compare(tables[0], table, labels, n_resamples=n_resamples, seed=seed)
+        part.insert(0, "run", Path(folder).name)
+        part.insert(0, "reference", Path(folders[0]).name)
+        found.append(part)
+    return pd.concat(found, ignore_index=True)
+
+
+def draw_differences(table: pd.DataFrame) -> Figure:
+    """Differences to the first run with their 95 % intervals, one panel per metric."""
+    from matplotlib.figure import Figure
+
+    metrics, seconds = list(table["metric"].unique()), list(table["run"].unique())
+    rows = list(table["compartment"].unique())
+    figure = Figure(figsize=(5.2 * len(metrics), 1.2 + 0.42 * len(rows)), layout="constrained")
+    for axis, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics), sharey=True)), metrics, strict=True):
+        for number, name in enumerate(seconds):
+            part = table[(table["metric"] == metric) & (table["run"] == name)].set_index("compartment").reindex(rows)
+            place = np.arange(len(rows)) + (number - (len(seconds) - 1) / 2) * 0.18
+            spread = np.abs(part[["low", "high"]].to_numpy().T - part["difference"].to_numpy())
+            axis.errorbar(part["difference"], place, xerr=spread, fmt="o", capsize=3, label=name)
+        axis.axvline(0, color="0.6", linestyle=":")
+        axis.set(title=metric, xlabel=f"difference to {table['reference'].iloc[0]}", yticks=range(len(rows)), yticklabels=rows)
+        axis.invert_yaxis()
+    axis.legend(fontsize="small")
+    return figure
