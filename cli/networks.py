@@ -30,13 +30,12 @@ def build_networks(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")] = False,
 ) -> None:
     """Build the networks of a dataset: sequence similarity, functional similarity, and one per kind of association."""
+    from cli.console import progress_bars, say, show_table
+    from mirnagraph.files import check_output_folder
     from mirnagraph.networks.build import build_networks as build
     from mirnagraph.networks.build import network_config
     from mirnagraph.networks.describe import describe
     from mirnagraph.networks.export import write_graphml
-
-    from cli.console import progress_bars, say, show_table
-    from mirnagraph.files import check_output_folder
     from mirnagraph.sources import load_dataset
 
     settings = network_config(config, functional_cutoff=cutoff, lambda_=lambda_)

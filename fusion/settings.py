@@ -9,12 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
-
 from fusion.attention import AttentionConfig
 from fusion.training import TrainConfig
 from fusion.trees import TreesConfig
 from mirnagraph.config import from_dict, load_toml, require
+from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
 from mirnagraph.embedding.node2vec import Node2VecConfig
 from mirnagraph.errors import ConfigError
 
