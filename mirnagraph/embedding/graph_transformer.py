@@ -14,7 +14,7 @@ from torch_geometric.utils import scatter, softmax
 
 from mirnagraph.config import require
 from mirnagraph.embedding.edges import draw_non_edges, edges_of, groups_of
-from mirnagraph.errors import InputError
+from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import generator, torch_scope
 
@@ -220,6 +220,7 @@ def fit_graph_transformer(
 
     Raises:
         InputError: features do not fit the network or are not finite, a weight is negative or not finite, kinds do not fit.
+        ConfigError: training diverged (the loss is no number any more).
     """
     config = GraphTransformerConfig() if config is None else config
     edge_index, edge_weight = edges_of(adjacency)
@@ -242,6 +243,8 @@ def fit_graph_transformer(
             loss.backward()
             optimizer.step()
             losses[epoch] = loss.item()
+            if not np.isfinite(losses[epoch]):
+                raise ConfigError(f"the graph transformer diverged in epoch {epoch + 1}; a smaller learning_rate than {config.learning_rate} may help")
             report(progress, "graph transformer", epoch + 1, config.epochs)
     module.eval()
     return GraphEmbedding(module.encode(x, edge_index, edge_weight).numpy(), losses, module)
