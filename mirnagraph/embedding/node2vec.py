@@ -11,10 +11,14 @@ import numpy as np
 from mirnagraph.config import require
 from mirnagraph.embedding.skipgram import SkipGram, count_visits, train_gensim, train_numba
 from mirnagraph.embedding.walks import WalkGraph, walk_graph, walk_rounds
+from mirnagraph.errors import ConfigError
 from mirnagraph.progress import Progress, report
 
 ENGINES = ("numba", "reference")
 SKIP_GRAMS = ("gensim", "numba")
+
+
+DIVERGED = 1e3  # entries of trained vectors are a few units at most
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, progress: Pro
 
     Raises:
         InputError: see `walk_graph`.
+        ConfigError: the skip-gram diverged.
         MissingExtraError: engine ``"reference"`` without the node2vec package.
     """
     graph = walk_graph(adjacency)
@@ -100,6 +105,8 @@ def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, progress: Pro
     else:
         vectors = _train(graph, config, seed, progress, n_threads)
     vectors[~linked] = 0
+    if not np.isfinite(vectors).all() or np.abs(vectors).max() > DIVERGED:
+        raise ConfigError(f"skip-gram {config.skipgram!r} diverged; a smaller learning_rate than {config.learning_rate}, or skipgram = 'gensim', may help")
     return vectors
 
 
