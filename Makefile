@@ -14,8 +14,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(BIN)/mirnagraph build-networks --out networks/demo --overwrite
-	$(BIN)/mirnagraph train --networks networks/demo --fold 10 --out runs/demo --overwrite
+	$(BIN)/mirnagraph build-networks --out runs/demo-networks --overwrite
+	$(BIN)/mirnagraph train --networks runs/demo-networks --fold 10 --out runs/demo --overwrite
 
 test: setup
 	$(BIN)/python -m pytest -n 2
