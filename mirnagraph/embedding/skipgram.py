@@ -128,6 +128,12 @@ GROUP = 6
 FAST = {"reassoc", "contract", "nsz"}
 
 
+@njit(cache=True, nogil=True)
+def _slot(logit: Any, limit: Any, scale: Any) -> Any:
+    """Where the sigmoid of a logit in (-limit, limit) stands; a logit just below the limit rounds up to one slot too many."""
+    return min(int((logit + limit) * scale), SIGMOID_SLOTS - 1)
+
+
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _logits(vector: Any, t0: Any, t1: Any, t2: Any, t3: Any, t4: Any, t5: Any, out: Any) -> Any:
     """Products of one vector with six targets in one pass."""
@@ -226,7 +232,7 @@ def _train_walks(walks: Any, vectors: Any, outputs: Any, noise: Any, keep: Any, 
                         logit = g[t]
                         if t < size and -limit < logit < limit:
                             label = np.float32(1) if begin + t == 0 else np.float32(0)
-                            g[t] = (label - sigmoid[int((logit + limit) * scale)]) * rate
+                            g[t] = (label - sigmoid[_slot(logit, limit, scale)]) * rate
                         else:
                             g[t] = np.float32(0)
                     _pull(change, t0, t1, t2, t3, t4, t5, g)

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
-from mirnagraph.embedding.skipgram import SkipGram, train_gensim, train_numba
+from mirnagraph.embedding.skipgram import LOGIT_LIMIT, SIGMOID, SIGMOID_SLOTS, SkipGram, _slot, train_gensim, train_numba
 from mirnagraph.errors import ConfigError, MissingExtraError
 
 SMALL = Node2VecConfig(dim=8, n_walks=2, walk_length=10, epochs=1, window=2)
@@ -113,6 +113,16 @@ def test_our_skip_gram_descends_the_loss_it_claims() -> None:
     assert not vectors[2].any()
     # Each node is the other's only context and its own only noise: the two must end far apart in direction.
     assert vectors[0] @ vectors[1] < 0
+
+
+def test_every_logit_within_the_limit_has_its_place_in_the_table() -> None:
+    # The largest number below 6 plus 6 is 12 in single precision: one slot too many, read from whatever memory follows.
+    limit, scale = np.float32(LOGIT_LIMIT), np.float32(SIGMOID_SLOTS / (2 * LOGIT_LIMIT))
+    assert int((np.nextafter(limit, np.float32(0)) + limit) * scale) == SIGMOID_SLOTS
+    assert _slot(np.nextafter(limit, np.float32(0)), limit, scale) == SIGMOID_SLOTS - 1
+    assert _slot(np.nextafter(-limit, np.float32(0)), limit, scale) == 0
+    for logit in np.linspace(-5.99, 5.99, 101, dtype=np.float32):
+        assert SIGMOID[_slot(logit, limit, scale)] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-3)
 
 
 @pytest.mark.parametrize("negative", [1, 5, 6, 13])
