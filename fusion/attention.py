@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mirnagraph.config import require
 
-READOUTS = ("concat", "mean", "queries")
+READOUTS = ("concat", "mean", "queries", "light_queries")
+NEVER_HIDDEN = "trees"
 LIMIT = 4.0  # standard deviations beyond which a value says no more
 
 
@@ -25,9 +26,13 @@ class AttentionConfig:
         hidden_factor: feed-forward width as a multiple of `dim`.
         dropout: rate after attention and feed-forward, in [0, 1).
         input_dropout: rate at which single columns of a token are hidden in training, in [0, 1).
-        token_dropout: rate at which a whole token is hidden from an RNA in training (modality dropout), in [0, 1).
+        token_dropout: rate at which a whole token is hidden from an RNA in training (modality dropout), in [0, 1). What the trees
+            say is never hidden.
+        block_dropout: rate inside the transformer blocks, in [0, 1); below 0: as `dropout`.
+        norm_first: LayerNorm before attention and feed-forward in the transformer blocks (Xiong et al. 2020,
+            doi:10.48550/arXiv.2002.04745), which trains with fewer steps, in place of after them as GTMALoc has it.
         readout: ``"concat"`` joins all tokens (GTMALoc), ``"mean"`` averages the present ones, ``"queries"`` lets one
-            learned query per compartment attend over them.
+            learned query per compartment attend over them by an `AttentionBlock`, ``"light_queries"`` by a `QueryReader`.
         residual: the answer is added to the logits of the trees (each compartment with a learned factor that starts at 1), so
             that attention learns what they miss.
     """
@@ -41,6 +46,8 @@ class AttentionConfig:
     token_dropout: float = 0.0
     readout: str = "queries"
     residual: bool = False
+    block_dropout: float = -1.0
+    norm_first: bool = False
 
     def __post_init__(self) -> None:
         require(self.dim >= 1, "dim", self.dim, "1 or more")
@@ -50,19 +57,21 @@ class AttentionConfig:
         require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
         require(0 <= self.input_dropout < 1, "input_dropout", self.input_dropout, "in [0, 1)")
         require(0 <= self.token_dropout < 1, "token_dropout", self.token_dropout, "in [0, 1)")
+        require(self.block_dropout < 1, "block_dropout", self.block_dropout, "below 1")
         require(self.readout in READOUTS, "readout", self.readout, " or ".join(READOUTS))
 
 
 class AttentionBlock(nn.Module):
-    """Multi-head attention, then feed-forward, each with residual, dropout and LayerNorm after it (GTMALoc Eq. 12-17)."""
+    """Multi-head attention, then feed-forward, each with residual, dropout and LayerNorm after it (GTMALoc Eq. 12-17) or before it."""
 
-    def __init__(self, config: AttentionConfig) -> None:
+    def __init__(self, config: AttentionConfig, dropout: float, norm_first: bool = False) -> None:
         super().__init__()
+        self.norm_first = norm_first
         hidden = max(1, int(config.dim * config.hidden_factor))
-        self.attention = nn.MultiheadAttention(config.dim, config.n_heads, dropout=config.dropout, batch_first=True)
-        self.feed_forward = nn.Sequential(nn.Linear(config.dim, hidden), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(hidden, config.dim))
+        self.attention = nn.MultiheadAttention(config.dim, config.n_heads, dropout=dropout, batch_first=True)
+        self.feed_forward = nn.Sequential(nn.Linear(config.dim, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, config.dim))
         self.norm_attention, self.norm_feed_forward = nn.LayerNorm(config.dim), nn.LayerNorm(config.dim)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, query: Tensor, tokens: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
         """Update `query` from `tokens`.
@@ -75,9 +84,37 @@ class AttentionBlock(nn.Module):
         Returns:
             The updated query (B, Q, dim) and the weights (B, heads, Q, T): 0 at absent tokens, summing to 1 over the rest.
         """
+        if self.norm_first:
+            # only for self-attention: query and tokens are the same
+            known = self.norm_attention(tokens)
+            mixed, weights = self.attention(known, known, known, key_padding_mask=absent, need_weights=True, average_attn_weights=False)
+            query = query + self.dropout(mixed)
+            return query + self.dropout(self.feed_forward(self.norm_feed_forward(query))), weights
         mixed, weights = self.attention(query, tokens, tokens, key_padding_mask=absent, need_weights=True, average_attn_weights=False)
         query = self.norm_attention(query + self.dropout(mixed))
         return self.norm_feed_forward(query + self.dropout(self.feed_forward(query))), weights
+
+
+class QueryReader(nn.Module):
+    """One learned query per compartment attends over the tokens, then a small feed-forward with a residual.
+
+    Dropout stands in the feed-forward alone: one token may carry most of the answer (what the trees say), and hiding it from
+    some heads at random taught the reader to ignore it.
+    """
+
+    def __init__(self, config: AttentionConfig, n_labels: int) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(n_labels, config.dim) * 0.1)
+        self.attention = nn.MultiheadAttention(config.dim, config.n_heads, batch_first=True)
+        self.norm = nn.LayerNorm(config.dim)
+        self.feed_forward = nn.Sequential(nn.Linear(config.dim, config.dim), nn.GELU(), nn.Dropout(config.dropout))
+
+    def forward(self, tokens: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
+        """What each query read, (B, n_labels, dim), and the weights (B, heads, n_labels, T); arguments as in `AttentionBlock`."""
+        query = self.queries.expand(len(tokens), -1, -1)
+        mixed, weights = self.attention(query, tokens, tokens, key_padding_mask=absent, need_weights=True, average_attn_weights=False)
+        read = self.norm(query + mixed)
+        return read + self.feed_forward(read), weights
 
 
 class TokenFusion(nn.Module):
@@ -103,11 +140,16 @@ class TokenFusion(nn.Module):
         self.kind = nn.Parameter(torch.randn(len(self.names), config.dim) * 0.02)
         self.nothing = nn.Parameter(torch.randn(config.dim) * 0.02)
         self.norm_in = nn.LayerNorm(config.dim)
-        self.blocks = nn.ModuleList(AttentionBlock(config) for _ in range(config.n_layers))
+        block_dropout = config.dropout if config.block_dropout < 0 else config.block_dropout
+        self.blocks = nn.ModuleList(AttentionBlock(config, block_dropout, config.norm_first) for _ in range(config.n_layers))
         if config.readout == "queries":
             self.queries = nn.Parameter(torch.randn(n_labels, config.dim) * 0.02)
-            self.read = AttentionBlock(config)
+            self.read = AttentionBlock(config, config.dropout)
             self.label_weight = nn.Parameter(torch.randn(n_labels, config.dim) * config.dim**-0.5)
+            self.label_bias = nn.Parameter(torch.zeros(n_labels))
+        elif config.readout == "light_queries":
+            self.light_read = QueryReader(config, n_labels)
+            self.label_weight = nn.Parameter(torch.randn(n_labels, config.dim) * 0.05)
             self.label_bias = nn.Parameter(torch.zeros(n_labels))
         else:
             width = config.dim * (len(self.names) if config.readout == "concat" else 1)
@@ -130,6 +172,12 @@ class TokenFusion(nn.Module):
                 shifts[row].copy_(known.mean(dim=0))
                 scales[row].copy_(torch.where(scale > 1e-6, scale, torch.ones_like(scale)))
 
+    def start_from(self, share: Tensor) -> None:
+        """Let the answers of the read-out by queries start from these probabilities, shape (n_labels,), as a model without tokens would give."""
+        if "queries" in self.config.readout:
+            with torch.no_grad():
+                self.label_bias.copy_(torch.logit(share.clamp(0.01, 0.99)))
+
     def _embed(self, tokens: list[Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
         """Projected tokens (B, T + 1, dim), the last one being "nothing known", and which are absent (B, T + 1)."""
         # all tokens at once: one call over thirty narrow tables costs a tenth of thirty calls
@@ -138,7 +186,8 @@ class TokenFusion(nn.Module):
         parts = [project(values) for project, values in zip(self.project, scaled.split(self.widths, dim=1), strict=True)]
         known = self.norm_in(torch.stack(parts, dim=1) + self.kind) * present.unsqueeze(-1)
         if self.training and self.config.token_dropout > 0:
-            present = present & (torch.rand(present.shape) >= self.config.token_dropout)
+            kept = torch.rand(present.shape) >= self.config.token_dropout
+            present = present & (kept | torch.tensor([name == NEVER_HIDDEN for name in self.names]))
         everything = torch.cat([known, self.nothing.expand(len(present), 1, -1)], dim=1)
         return everything, torch.cat([~present, present.any(dim=1, keepdim=True)], dim=1)
 
@@ -166,6 +215,9 @@ class TokenFusion(nn.Module):
         there = (~absent).unsqueeze(-1).to(hidden.dtype)
         if self.config.readout == "queries":
             read, weights = self.read(self.queries.expand(len(hidden), -1, -1), hidden, absent)
+            logits, pooled = (read * self.label_weight).sum(-1) + self.label_bias, read.mean(dim=1)
+        elif self.config.readout == "light_queries":
+            read, weights = self.light_read(hidden, absent)
             logits, pooled = (read * self.label_weight).sum(-1) + self.label_bias, read.mean(dim=1)
         else:
             pooled = (hidden * there).sum(dim=1) / there.sum(dim=1)

@@ -13,7 +13,7 @@ from scipy import sparse
 from mirnagraph.dataset import Dataset
 
 REPORTS = ("reports", "pmids")
-TIME_BINS = 24
+TIME_BINS = 8
 
 
 def report_matrix(dataset: Dataset, kind: str) -> tuple[sparse.csr_array, np.ndarray]:
@@ -61,8 +61,8 @@ def report_times(dataset: Dataset, kind: str) -> np.ndarray:
     """When and in what company an RNA was reported: quantiles of its report numbers, sizes of its reports, counts over time.
 
     Returns:
-        shape (n_rnas, 5 + 3 + 1 + 24): smallest, quartiles and largest report number as a rank in [0, 1] (1 for an RNA never reported);
-        log sizes (RNAs named) of its smallest, median and largest report; log number of reports; log counts in 24 bins of
+        shape (n_rnas, 5 + 3 + 1 + 8): smallest, quartiles and largest report number as a rank in [0, 1] (1 for an RNA never reported);
+        log sizes (RNAs named) of its smallest, median and largest report; log number of reports; log counts in 8 bins of
         equally many reports.
     """
     matrix, _ = report_matrix(dataset, kind)

@@ -12,12 +12,11 @@ from scipy.special import expit, logit
 from fusion.neighbours import neighbour_tokens
 from fusion.problem import NEIGHBOURS, TREES, Problem
 from fusion.settings import ExperimentConfig
-from fusion.tokens import TokenTable, make_token
-from fusion.training import TrainedAttention, fit_attention
+from fusion.tokens import TokenTable, make_token, single_tokens
+from fusion.training import Lesson, TrainedAttention, fit_attention
 from fusion.trees import TreeArrays, fit_boosting, fit_extra_trees
-from mirnagraph.evaluation.balance import balanced_parts
 from mirnagraph.evaluation.splits import inner_split
-from mirnagraph.seeds import child_seed, generator
+from mirnagraph.seeds import child_seed
 
 EPSILON = 5e-3
 
@@ -48,7 +47,7 @@ class Learner:
         found = {}
         if self.attention is not None:
             tokens = self.tokens.select(self.config.tokens.attention)
-            found["attention"] = expit(self.attention.logits(tokens, rows, _trees_logits(self.tokens)))
+            found["attention"] = self.attention.probabilities(tokens, rows, _trees_logits(self.tokens)).mean(axis=0)
         if self.trees:
             flat = self.tokens.flat(self.config.tokens.trees)[rows]
             for name, model in self.trees.items():
@@ -80,7 +79,7 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         seed: of this fold.
     """
     labels, tokens = problem.labels, _with_neighbours(problem, train, config)
-    inside: dict[str, np.ndarray] = {}  # what each part says of training rows it did not learn from
+    inside: dict[str, np.ndarray] = {}  # what each part of the model says of training rows it did not learn from
     trees: dict[str, TreeArrays] = {}
     if config.tokens.trees:
         flat = tokens.flat(config.tokens.trees)
@@ -93,14 +92,10 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         tokens = tokens + TokenTable(problem.index, (make_token(TREES, safe_logit(said), np.ones(len(said), dtype=bool)),))
     attention = None
     if config.tokens.attention:
-        parts = inner_parts(problem, train, config, seed)
+        learn, held = _learn_and_held(problem, train, config, seed)
+        lessons = [Lesson(learn, held, student) for student in _kinds(config)]
         chosen, prior = tokens.select(config.tokens.attention), _trees_logits(tokens)
-        attention = fit_attention(chosen, labels, parts, config.attention, config.training, child_seed(seed, "attention"), prior)
-        if len(parts) > 1 and len(parts[0][1]):
-            stopped = np.zeros_like(labels)
-            for member, (_, stop) in enumerate(parts):
-                stopped[stop] = expit(attention.logits(chosen, stop, prior, member))
-            inside["attention"] = stopped[train]
+        attention = fit_attention(chosen, labels, lessons, config.attention, config.training, child_seed(seed, "attention"), prior)
     weights = {name: getattr(config.mix, name) for name in (["attention"] if attention is not None else []) + list(trees)}
     thresholds = best_thresholds(labels[train], join(inside, weights)) if inside and config.mix.thresholds == "mcc" else np.full(labels.shape[1], 0.5)
     epochs = [len(h) for h in attention.history] if attention is not None else []
@@ -111,21 +106,17 @@ def _trees_logits(tokens: TokenTable) -> np.ndarray | None:
     return tokens[TREES].values if TREES in tokens.sources else None
 
 
-def inner_parts(problem: Problem, train: np.ndarray, config: ExperimentConfig, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Per member the rows to learn from and the rows to stop on, families kept whole.
+def _kinds(config: ExperimentConfig) -> list[bool]:
+    """Whether each member of attention is a student."""
+    return [False] * config.training.n_members + [True] * config.training.n_students
 
-    One member stops on `inner_fraction` of the training rows; several share them out, so that every training row is
-    stopped on once, which gives out-of-sample predictions of all of them. Without stopping all learn from all rows.
-    """
-    n_members = config.training.n_members
-    if config.training.inner_fraction == 0:
-        return [(train, train[:0])] * n_members
-    if n_members == 1:
-        return [inner_split(train, problem.labels, problem.groups, config.training.inner_fraction, child_seed(seed, "inner part"))]
-    codes = np.unique(problem.groups[train], return_inverse=True)[1]
-    values = problem.labels[train].astype(np.int64)
-    part = balanced_parts(values, codes, np.full(n_members, 1 / n_members), generator(seed, "inner parts"))
-    return [(train[part != member], train[part == member]) for member in range(n_members)]
+
+def _learn_and_held(problem: Problem, train: np.ndarray, config: ExperimentConfig, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that attention learns from, and the training rows it stops on, families kept whole; none where nothing is stopped early."""
+    fraction = config.training.inner_fraction
+    if fraction == 0:
+        return train, train[:0]
+    return inner_split(train, problem.labels, problem.groups, fraction, child_seed(seed, "inner part"))
 
 
 def best_thresholds(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -159,7 +150,7 @@ def _mcc(true: np.ndarray, called: np.ndarray) -> np.ndarray:
 
 
 def _with_neighbours(problem: Problem, train: np.ndarray, config: ExperimentConfig) -> TokenTable:
-    wanted = [n.removeprefix(NEIGHBOURS) for n in dict.fromkeys((*config.tokens.attention, *config.tokens.trees)) if n.startswith(NEIGHBOURS)]
+    wanted = [n.removeprefix(NEIGHBOURS) for n in single_tokens((*config.tokens.attention, *config.tokens.trees)) if n.startswith(NEIGHBOURS)]
     if not wanted:
         return problem.tokens
     chosen = {name: problem.similarities[name] for name in wanted}

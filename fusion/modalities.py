@@ -15,7 +15,7 @@ from scipy import sparse
 
 from fusion.evidence import REPORTS, numeric_evidence, report_times, shared_reports, weighted_matrix
 from fusion.svd import svd_scores
-from fusion.tokens import Token, TokenTable, make_token
+from fusion.tokens import JOIN, Token, TokenTable, make_token
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.types import Network, NetworkSet
 
@@ -159,13 +159,14 @@ def _partners(networks: NetworkSet, name: str, of: str, _dim: int) -> Token:
 
 
 def _attributes(networks: NetworkSet, name: str, _of: str, _dim: int) -> Token:
-    """Numeric columns of the RNA table, e.g. members of the family; unknown as 0, with a column that says so."""
+    """Numeric columns of the RNA table on a log scale, e.g. members of the family; unknown as 0, with a column that says so."""
     rnas = networks.dataset.rnas
     numeric = rnas[[c for c in rnas.columns if pd.api.types.is_numeric_dtype(rnas[c])]].astype(float)
     if numeric.shape[1] == 0:
         return make_token(name, np.zeros((len(rnas), 1)))
     unknown = numeric.isna().to_numpy(dtype=float)
-    values = np.hstack([numeric.fillna(0.0).to_numpy(), unknown[:, unknown.any(axis=0)]])
+    known = numeric.fillna(0.0).to_numpy()
+    values = np.hstack([np.sign(known) * np.log1p(np.abs(known)), unknown[:, unknown.any(axis=0)]])
     return make_token(name, values, np.asarray(~numeric.isna().to_numpy().all(axis=1)))
 
 
@@ -208,24 +209,43 @@ def expand_tokens(networks: NetworkSet, names: Sequence[str]) -> tuple[str, ...]
 
     ``svd:*``, ``rows:*`` and the learned embeddings stand for the association networks; ``reports…*`` for kinds that name
     their reports; ``partners:*`` for kinds whose partners have 0/1 columns; all others for every kind, supporting ones too.
+    ``gip_*`` is for association networks. A token that ends in ``?`` is left out where the dataset has no such kind of association.
+    In a joined token the ``*`` of all parts is one kind: ``svd:*+evidence:*`` gives one token per kind, of the parts it has.
     """
-    dataset = networks.dataset
     found: list[str] = []
     for name in names:
-        if not name.endswith("*"):
+        parts = name.split(JOIN)
+        if name.endswith("?"):
+            start, of = _start_and_kind(name[:-1])
+            found += [name[:-1]] if of in _kinds_of(networks, start) else []
+            continue
+        if "*" not in name:
             found.append(name)
             continue
-        start = name[:-1]
-        if start in ("svd:", "rows:", *(f"{kind}:" for kind in LEARNED)):
-            kinds = [n for n, network in networks.networks.items() if not network.is_similarity]
-        elif start in ("reports:", "neighbours:reports_"):
-            kinds = [k for k, table in dataset.associations.items() if any(c in table.columns for c in REPORTS)]
-        elif start == "partners:":
-            kinds = [k for k, table in dataset.partners.items() if binary_columns(table)]
-        else:
-            kinds = list(dataset.associations)
-        found += [start + kind for kind in kinds]
+        kinds = {part: _kinds_of(networks, part[:-1]) for part in parts if part.endswith("*")}
+        if len(kinds) < len(parts):
+            raise ConfigError(f"token {name!r}: either all joined parts end in '*' or none")
+        for kind in networks.dataset.associations:
+            joined = [part[:-1] + kind for part in parts if kind in kinds[part]]
+            found += [JOIN.join(joined)] if joined else []
     return tuple(dict.fromkeys(found))
+
+
+def _start_and_kind(token: str) -> tuple[str, str]:
+    """``"neighbours:cosine_drug"`` -> ``("neighbours:cosine_", "drug")``; ``"svd:drug"`` -> ``("svd:", "drug")``."""
+    start, mark, kind = token.partition("_" if token.startswith("neighbours:") else ":")
+    return start + mark, kind
+
+
+def _kinds_of(networks: NetworkSet, start: str) -> list[str]:
+    dataset = networks.dataset
+    if start in ("svd:", "rows:", "neighbours:gip_", *(f"{kind}:" for kind in LEARNED)):
+        return [n for n, network in networks.networks.items() if not network.is_similarity]
+    if start in ("reports:", "neighbours:reports_"):
+        return [k for k, table in dataset.associations.items() if any(c in table.columns for c in REPORTS)]
+    if start == "partners:":
+        return [k for k, table in dataset.partners.items() if binary_columns(table)]
+    return list(dataset.associations)
 
 
 LEARNED = ("node2vec", "graph_transformer")

@@ -16,8 +16,8 @@ from safetensors.numpy import load_file, save_file
 from fusion.attention import TokenFusion
 from fusion.learner import Learner
 from fusion.settings import ExperimentConfig
-from fusion.tokens import TokenTable
-from fusion.training import TrainedAttention
+from fusion.tokens import TokenTable, single_tokens
+from fusion.training import TrainedAttention, member_settings
 from fusion.trees import TreeArrays
 from mirnagraph.config import from_dict, to_dict
 from mirnagraph.errors import CheckpointError, ConfigError
@@ -136,7 +136,9 @@ def _read_attention(arrays: dict[str, np.ndarray], config: ExperimentConfig, wid
         return None
     models = []
     for number in range(members):
-        model = TokenFusion({name: widths[name] for name in config.tokens.attention}, n_labels, config.attention)
+        settings = member_settings(config.attention, config.training, student=number >= config.training.n_members)
+        token_widths = {name: sum(widths[part] for part in single_tokens([name])) for name in config.tokens.attention}
+        model = TokenFusion(token_widths, n_labels, settings)
         prefix = f"attention.{number}."
         model.load_state_dict({name.removeprefix(prefix): torch.from_numpy(value) for name, value in arrays.items() if name.startswith(prefix)})
         models.append(model.eval())

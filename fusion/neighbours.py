@@ -14,6 +14,8 @@ from mirnagraph.networks.types import NetworkSet
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.similarity.gip import gip_similarity
 
+SMOOTHING = 0.01  # keeps the log odds of an average of 0 or 1 finite
+
 
 def neighbour_similarity(networks: NetworkSet, name: str) -> np.ndarray:
     """A dense similarity in which neighbours are looked for: float32, shape (n_rnas, n_rnas), zero diagonal, in [0, 1].
@@ -86,9 +88,19 @@ def neighbour_labels(similarity: np.ndarray, labels: np.ndarray, train: np.ndarr
 def neighbour_tokens(
     index: NodeIndex, similarities: Mapping[str, np.ndarray], labels: np.ndarray, train: np.ndarray, k: int, allowed: np.ndarray | None = None
 ) -> TokenTable:
-    """One token ``neighbours:NAME`` per similarity (see `neighbour_labels`), present where a neighbour has weight."""
+    """One token ``neighbours:NAME`` per similarity, present where a neighbour has weight.
+
+    Its columns are the log odds of each label average (see `neighbour_labels`) against those of the training rows, halved and
+    cut at 3, and log(1 + weight) of all neighbours and of the nearest.
+    """
     tokens = []
+    expected = _log_odds(labels[train].mean(axis=0))
     for name, similarity in similarities.items():
-        values = neighbour_labels(similarity, labels, train, k, allowed)
-        tokens.append(make_token(f"neighbours:{name}", values, values[:, -1] > 0))
+        found = neighbour_labels(similarity, labels, train, k, allowed)
+        odds = np.clip((_log_odds(found[:, :-2]) - expected) / 2, -3, 3)
+        tokens.append(make_token(f"neighbours:{name}", np.hstack([odds, np.log1p(found[:, -2:])]), found[:, -1] > 0))
     return TokenTable(index, tuple(tokens))
+
+
+def _log_odds(share: np.ndarray) -> np.ndarray:
+    return np.asarray(np.log((share + SMOOTHING) / (1 + SMOOTHING - share)))

@@ -11,7 +11,7 @@ from fusion.embeddings import learned_embeddings
 from fusion.modalities import build_tokens, expand_tokens
 from fusion.neighbours import neighbour_similarity
 from fusion.settings import ExperimentConfig
-from fusion.tokens import TokenTable
+from fusion.tokens import TokenTable, single_tokens
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
 from mirnagraph.evaluation.splits import group_codes
@@ -68,7 +68,7 @@ def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None
     Raises:
         ConfigError: a token or similarity that the networks do not have.
     """
-    wanted = list(dict.fromkeys((*config.tokens.attention, *config.tokens.trees)))
+    wanted = single_tokens((*config.tokens.attention, *config.tokens.trees))
     if TREES in config.tokens.trees or (TREES in wanted and not config.tokens.trees):
         raise ConfigError(f"the token {TREES!r} is what the trees say: it needs tokens for the trees, and is none of them")
     free = [name for name in wanted if not name.startswith(NEIGHBOURS) and name != TREES]

@@ -67,6 +67,7 @@ class TokenSettings:
     Attributes:
         attention: tokens that attention reads (see `fusion.modalities.build_tokens`); ``neighbours:S`` are label averages
             over training neighbours, ``trees`` is what the trees say (out-of-bag for training rows).
+            ``a+b`` is one token made of several; ``*`` stands for every kind of association.
         trees: tokens that the trees read; empty for no trees.
         svd_dim: components of each truncated SVD.
         neighbours: training neighbours averaged in a ``neighbours:`` token.

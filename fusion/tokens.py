@@ -10,6 +10,13 @@ import numpy as np
 from mirnagraph.errors import ConfigError
 from mirnagraph.nodes import NodeIndex
 
+JOIN = "+"
+
+
+def single_tokens(names: Sequence[str]) -> list[str]:
+    """The tokens that joined ones (``"a+b"``) are made of, each once, in order."""
+    return list(dict.fromkeys(part for name in names for part in name.split(JOIN)))
+
 
 @dataclass(frozen=True, eq=False)
 class Token:
@@ -65,12 +72,19 @@ class TokenTable:
         return TokenTable(self.index, self.tokens + other.tokens)
 
     def select(self, names: Sequence[str]) -> TokenTable:
-        """Only the named tokens, in the order asked for."""
-        return TokenTable(self.index, tuple(self[name] for name in names))
+        """Only the named tokens, in the order asked for; ``"a+b"`` is one token made of `a` and `b`, present where either is."""
+        return TokenTable(self.index, tuple(self._joined(name) for name in names))
+
+    def _joined(self, name: str) -> Token:
+        parts = [self[part] for part in name.split(JOIN)]
+        if len(parts) == 1:
+            return parts[0]
+        values = np.concatenate([np.where(part.present[:, None], part.values, 0) for part in parts], axis=1)
+        return make_token(name, values, np.any([part.present for part in parts], axis=0))
 
     def flat(self, names: Sequence[str] | None = None) -> np.ndarray:
         """All (or the named) tokens side by side, absent ones as zeros: float32, shape (n_rnas, sum of widths)."""
-        chosen = self.tokens if names is None else tuple(self[name] for name in names)
+        chosen = self.tokens if names is None else tuple(self[name] for name in single_tokens(names))
         return np.concatenate([np.where(t.present[:, None], t.values, 0).astype(np.float32) for t in chosen], axis=1)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -26,9 +26,14 @@ class TrainConfig:
         learning_rate: highest of AdamW; rises over the first 15 % of the steps and falls to about 0 along a cosine.
         weight_decay: of AdamW (the paper's L2 regularization).
         patience: epochs without a lower inner loss before training stops.
-        inner_fraction: part of the training rows held out for stopping where there is one member, in [0, 0.5]. With 0 every
-            member learns from all training rows for all `epochs`, and nothing is stopped early.
-        n_members: models whose logits are averaged; with several, each stops on another of as many inner parts.
+        inner_fraction: part of the training rows held out for stopping, in [0, 0.5]. With 0 every member learns for all
+            `epochs`, and nothing is stopped early.
+        n_members: models whose probabilities are averaged; where the mix has inner parts, models per part.
+        n_students: further models, as many per part, that learn from labels mixed with what the trees say of rows they did not
+            learn from (knowledge distillation, Hinton et al. 2015, doi:10.48550/arXiv.1503.02531), and do not start from the
+            trees' logits. They need trees.
+        student_layers: transformer blocks of a student.
+        distillation: share of the trees' probability in a student's target, in [0, 1].
     """
 
     epochs: int = 120
@@ -38,6 +43,9 @@ class TrainConfig:
     patience: int = 15
     inner_fraction: float = 0.1
     n_members: int = 1
+    n_students: int = 0
+    student_layers: int = 1
+    distillation: float = 0.6
 
     def __post_init__(self) -> None:
         require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
@@ -46,7 +54,10 @@ class TrainConfig:
         require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         require(self.patience >= 1, "patience", self.patience, "1 or more")
         require(0 <= self.inner_fraction <= 0.5, "inner_fraction", self.inner_fraction, "in [0, 0.5]")
-        require(self.n_members >= 1, "n_members", self.n_members, "1 or more")
+        require(self.n_members >= 0 and self.n_students >= 0, "n_members, n_students", (self.n_members, self.n_students), "0 or more")
+        require(self.n_members + self.n_students >= 1, "n_members + n_students", 0, "1 or more")
+        require(self.student_layers >= 0, "student_layers", self.student_layers, "0 or more")
+        require(0 <= self.distillation <= 1, "distillation", self.distillation, "in [0, 1]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,17 +72,17 @@ class TrainedAttention:
     members: Sequence[TokenFusion]
     history: Sequence[Sequence[tuple[int, float, float]]] = field(default_factory=list)
 
-    def logits(self, tokens: TokenTable, rows: np.ndarray, prior: np.ndarray | None = None, member: int | None = None) -> np.ndarray:
-        """Logits averaged over members, or those of one: float64, shape (len(rows), n_labels).
+    def probabilities(self, tokens: TokenTable, rows: np.ndarray, prior: np.ndarray | None = None, members: Sequence[int] | None = None) -> np.ndarray:
+        """What each member, or each of those named, says: float64, shape (n_members, len(rows), n_labels).
 
         Args:
             prior: logits of the trees for all RNAs, shape (n_rnas, n_labels).
         """
         values, present = as_tensors(tokens, rows)
         before = _prior(prior, rows)
-        chosen = self.members if member is None else [self.members[member]]
+        chosen = self.members if members is None else [self.members[member] for member in members]
         with torch.no_grad():
-            return np.mean([model(values, present, before).numpy().astype(np.float64) for model in chosen], axis=0)
+            return np.stack([torch.sigmoid(model(values, present, before).double()).numpy() for model in chosen])
 
     def attention(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
         """Attention weights averaged over members and heads: shape (len(rows), n_queries, n_tokens + 1)."""
@@ -90,27 +101,53 @@ def as_tensors(tokens: TokenTable, rows: np.ndarray) -> tuple[list[Tensor], Tens
     return values, torch.from_numpy(np.stack([token.present[rows] for token in tokens], axis=1))
 
 
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What one member learns from.
+
+    Attributes:
+        learn: rows to learn from.
+        held: training rows that it does not learn from, possibly none; it stops on them where the settings say so.
+        student: learns from mixed targets, with the settings of a student.
+    """
+
+    learn: np.ndarray
+    held: np.ndarray
+    student: bool = False
+
+
+def member_settings(attention: AttentionConfig, training: TrainConfig, student: bool) -> AttentionConfig:
+    """Settings of a member's model.
+
+    A student does not start from the trees' logits and must learn to pass on what their token says, which dropout on attention and
+    LayerNorm after the blocks keep it from; a member that corrects the trees overfits without them.
+    """
+    if not student:
+        return attention
+    readout = "light_queries" if attention.readout == "queries" else attention.readout
+    return replace(attention, n_layers=training.student_layers, residual=False, readout=readout, norm_first=True, block_dropout=0.0)
+
+
 def fit_attention(
     tokens: TokenTable,
     labels: np.ndarray,
-    inner_parts: Sequence[tuple[np.ndarray, np.ndarray]],
+    lessons: Sequence[Lesson],
     attention: AttentionConfig,
     training: TrainConfig,
     seed: int,
     prior: np.ndarray | None = None,
 ) -> TrainedAttention:
-    """Train one model per inner part.
+    """Train one model per lesson.
 
     Args:
-        tokens: all RNAs; only the rows of the inner parts are read.
+        tokens: all RNAs; only the rows of the lessons are read.
         labels: shape (n_rnas, n_labels), 0/1 on the training rows; other rows are never read and may be NaN.
-        inner_parts: per member the rows to learn from and the rows to stop on, disjoint, both of the training part.
         seed: of this fold; member `m` draws from its own child.
-        prior: logits of the trees, shape (n_rnas, n_labels), out-of-bag on training rows; for `AttentionConfig.residual`.
+        prior: logits of the trees, shape (n_rnas, n_labels), out-of-bag on training rows; for `AttentionConfig.residual` and students.
     """
     members, history = [], []
-    for number, (learn, stop) in enumerate(inner_parts):
-        model, losses = _fit_one(tokens, labels, learn, stop, attention, training, child_seed(seed, "member", number), prior)
+    for number, lesson in enumerate(lessons):
+        model, losses = _fit_one(tokens, labels, lesson, attention, training, child_seed(seed, "member", number), prior)
         members.append(model)
         history.append(losses)
     return TrainedAttention(members, history)
@@ -119,21 +156,26 @@ def fit_attention(
 def _fit_one(
     tokens: TokenTable,
     labels: np.ndarray,
-    learn: np.ndarray,
-    stop: np.ndarray,
+    lesson: Lesson,
     attention: AttentionConfig,
     training: TrainConfig,
     seed: int,
     prior: np.ndarray | None,
 ) -> tuple[TokenFusion, list[tuple[int, float, float]]]:
+    learn, stop = lesson.learn, lesson.held if training.inner_fraction > 0 else lesson.held[:0]
+    attention = member_settings(attention, training, lesson.student)
     values, present = as_tensors(tokens, learn)
     stop_values, stop_present = as_tensors(tokens, stop)
     before, stop_before = _prior(prior, learn), _prior(prior, stop)
     target = torch.from_numpy(labels[learn].astype(np.float32))
+    if lesson.student and before is not None:
+        target = (1 - training.distillation) * target + training.distillation * torch.sigmoid(before)
     stop_target = torch.from_numpy(labels[stop].astype(np.float32))
     with torch_scope(seed, "weights and dropout"):
         model = TokenFusion({t.name: t.values.shape[1] for t in tokens}, labels.shape[1], attention)
         model.set_scaling(values, present)
+        if not attention.residual:
+            model.start_from(target.mean(dim=0))
         optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
         steps = training.epochs * -(-len(learn) // training.batch_size)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=steps, pct_start=0.15)

@@ -39,8 +39,8 @@ class TreesConfig:
     leaves: int = 8
     boosting_leaf: int = 10
     l2: float = 5.0
-    boosting_features: float = 0.2
-    boosting_width: int = 120
+    boosting_features: float = 0.1
+    boosting_width: int = 0
 
     def __post_init__(self) -> None:
         require(self.n_trees >= 0 and self.rounds >= 0, "n_trees, rounds", (self.n_trees, self.rounds), "0 or more")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from mirnagraph.sources.hmdd import EVIDENCE_GROUPS
+from mirnagraph.sources.mirtarbase import ASSAYS
 from mirnagraph.sources.ncdr import EFFECTS
 from mirnagraph.sources.rebuild import pairs
 
@@ -14,15 +15,19 @@ _KEY = ["rna_id", "partner_id"]
 
 
 def mrna_evidence(associations: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
-    """Pairs with ``n_records``, ``n_strong`` (reporter assays and western blots, over all records) and ``pmids``."""
+    """Pairs with ``n_records``, ``n_strong`` (reporter assays and western blots, over all records), the assays, and ``pmids``."""
     kept = pairs(used)
-    return _joined(associations, kept, {"n_strong": kept["n_strong"]}, pmid="pmid")
+    return _joined(associations, kept, _assays(kept), pmid="pmid")
 
 
 def target_evidence(associations: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
     """As `mrna_evidence`, and how many records name the 5' and the 3' arm: ``n_5p``, ``n_3p``."""
-    counts = {"n_strong": used["n_strong"], "n_5p": used["mirna"].str.endswith("-5p"), "n_3p": used["mirna"].str.endswith("-3p")}
+    counts = _assays(used) | {"n_5p": used["mirna"].str.endswith("-5p"), "n_3p": used["mirna"].str.endswith("-3p")}
     return _joined(associations, used, counts, pmid="pmid")
+
+
+def _assays(used: pd.DataFrame) -> dict[str, pd.Series]:
+    return {name: used[name] for name in ("n_strong", *(f"n_{assay}" for assay in ASSAYS)) if name in used.columns}
 
 
 def drug_evidence(associations: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:

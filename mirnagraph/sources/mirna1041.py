@@ -33,6 +33,7 @@ NEEDED = {
     "ncDR": "ncdr/ncdr_curated_miRNA.tsv",
 }
 TARGET = "target"
+NEWER_TARGET = "target_2025"
 NEWER = "mirtarbase/mirtarbase_2025_SE_WR_hsa.tsv"
 DESCRIPTION = (
     "1,041 human miRNA ids with seven compartments (RNALocate, as released by PMiSLocMF and used by MiRLoc, DAmiRLocGNet and GTMALoc), "
@@ -45,8 +46,8 @@ def load(folder: str | Path) -> Dataset:
 
     Columns of ``rnas``: see `sources.rnas.rna_table`. Evidence columns of the associations: see `sources.evidence`. Partners:
     ``disease`` has ``descriptor_ids``, ``match`` (`sources.mesh.match_terms`) and ``merged_names``; ``mRNA`` has ``entrez_id`` and
-    ``loc_1`` … ``loc_4`` (compartments of the mRNA, published without names); all have ``n``, the number of miRNAs. ``target`` is a
-    supporting kind: genes of the mature miRNAs of an id.
+    ``loc_1`` … ``loc_4`` (compartments of the mRNA, published without names); all have ``n``, the number of miRNAs. ``target`` and, where
+    the newer release is there, ``target_2025`` are supporting kinds: genes of the mature miRNAs of an id.
 
     Raises:
         InputError: a file is missing, or does not fit the others: names file, line and column.
@@ -65,7 +66,9 @@ def load(folder: str | Path) -> Dataset:
         "drug": _drug(paths, ids),
         "disease": _disease(paths, ids, ontology),
     }
-    parts[TARGET] = _targets(root, paths, rnas)
+    parts[TARGET] = _targets(paths["miRTarBase"], rnas)
+    if (root / NEWER).is_file():
+        parts[NEWER_TARGET] = _targets(root / NEWER, rnas)
     return Dataset(
         name="mirna1041",
         rnas=rnas,
@@ -75,7 +78,7 @@ def load(folder: str | Path) -> Dataset:
         ontology=ontology,
         left_out=pd.concat([left_out, *(part[2] for part in parts.values())], ignore_index=True)[LEFT_OUT_COLUMNS],
         description=DESCRIPTION,
-        supporting=(TARGET,),
+        supporting=tuple(kind for kind in (TARGET, NEWER_TARGET) if kind in parts),
     )
 
 
@@ -111,13 +114,12 @@ def _drug(paths: dict[str, Path], ids: list[str]) -> Part:
     return drug_evidence(associations, used), _counted(partners, associations), rebuild.unused(used, "drug", paths["ncDR"].name)
 
 
-def _targets(root: Path, paths: dict[str, Path], rnas: pd.DataFrame) -> Part:
+def _targets(path: Path, rnas: pd.DataFrame) -> Part:
     """Targets of the mature miRNAs of each id (the benchmark joins by name alone, which leaves half of the ids without any).
 
-    Both releases of miRTarBase are read where the newer one is there. A supporting kind: no part of the published networks.
+    A supporting kind: no part of the published networks.
     """
-    files = [path for path in (paths["miRTarBase"], root / NEWER) if path.is_file()]
-    records = pd.concat([mirtarbase.read_mirtarbase(path) for path in files], ignore_index=True)
+    records = mirtarbase.read_mirtarbase(path)
     records = records[(records["gene_species"] == rebuild.HUMAN) & ~records["support"].str.contains("(Weak)", regex=False)]
     mature = pd.DataFrame({"rna_id": rnas.index, "mirna": [str(cell).split(";") for cell in rnas["mature_ids"]]}).explode("mirna")
     used = records.merge(mature[mature["mirna"] != ""], on="mirna").rename(columns={"gene": "partner_id"}).assign(reason="")

@@ -22,7 +22,15 @@ _NAMES = {
     "pmid": ("References (PMID)", "PMID"),
 }
 _SPECIES = {"hsa": "Homo sapiens", "mmu": "Mus musculus", "rno": "Rattus norvegicus"}
-_STRONG = (re.compile("reporter assay", re.IGNORECASE), re.compile("western blot|immunoblot", re.IGNORECASE))
+ASSAYS = {
+    "reporter": re.compile("reporter assay|luciferase", re.IGNORECASE),
+    "western": re.compile("western blot|immunoblot", re.IGNORECASE),
+    "pcr": re.compile("pcr", re.IGNORECASE),
+    "northern": re.compile("northern", re.IGNORECASE),
+    "microarray": re.compile("microarray", re.IGNORECASE),
+    "sequencing": re.compile("clip|sequencing|-seq", re.IGNORECASE),
+}
+STRONG = ("reporter", "western")
 
 
 def read_mirtarbase(path: str | Path) -> pd.DataFrame:
@@ -30,8 +38,8 @@ def read_mirtarbase(path: str | Path) -> pd.DataFrame:
 
     Returns:
         Columns ``mirtarbase_id``, ``mirna``, ``mirna_species``, ``gene``, ``entrez_id``, ``gene_species`` (Latin names; hsa,
-        mmu and rno are written out), ``experiments`` (``//``-separated), ``support``, ``pmid``, and ``n_strong``: how many of
-        reporter assay and western blot the record names (0, 1 or 2).
+        mmu and rno are written out), ``experiments`` (``//``-separated), ``support``, ``pmid``; one column ``n_ASSAY`` per
+        assay of `ASSAYS`, 1 where the record names it, and ``n_strong``: how many of reporter assay and western blot it names.
 
     Raises:
         InputError: a missing column, an empty miRNA or gene.
@@ -40,5 +48,7 @@ def read_mirtarbase(path: str | Path) -> pd.DataFrame:
     raise_problems(InputError("empty cell", file=path, line=int(line), column=_NAMES[c][0]) for c in ("mirna", "gene") for line in table.index[table[c] == ""])
     for column in ("mirna_species", "gene_species"):
         table[column] = table[column].replace(_SPECIES)
-    table["n_strong"] = sum(table["experiments"].str.contains(pattern).astype(int) for pattern in _STRONG)
+    for assay, pattern in ASSAYS.items():
+        table[f"n_{assay}"] = table["experiments"].str.contains(pattern).astype(int)
+    table["n_strong"] = table[[f"n_{assay}" for assay in STRONG]].sum(axis=1)
     return table.reset_index(drop=True)

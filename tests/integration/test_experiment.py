@@ -113,7 +113,7 @@ def test_it_learns_what_is_planted_and_beats_popularity() -> None:
     from mirnagraph.synthetic import make_dataset
 
     dataset = make_dataset(200, 2, seed=11, n_families=10, popularity=0.0, noise=0.1)
-    config = replace(CONFIG, trees=TreesConfig(n_trees=60, rounds=0))
+    config = replace(CONFIG, trees=TreesConfig(n_trees=60, rounds=0), training=replace(CONFIG.training, epochs=15, inner_fraction=0.0))
     problem = prepare(build_networks(dataset), config)
     result = cross_validate(problem, make_folds(dataset, n_folds=3), config, workers=1)
     ours = float(result.metrics.set_index(["compartment", "metric"])["pooled"][("average", "AUC")])
