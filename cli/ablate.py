@@ -27,6 +27,7 @@ def ablate(
     rnas: Annotated[str | None, typer.Option(help="all (RNAs without annotation count as negatives) or located.", show_default="all")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Seeds; more can be added later to the same folder.")] = 3,
     only: Annotated[list[str] | None, typer.Option(help="Only this variant beside the full model, e.g. without-disease; may be given several times.")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of the RNAs.")] = 2000,
     seed: Annotated[int | None, typer.Option(min=0, help="First seed.", show_default="0")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder (default: runs/NAME-ablation, NAME as for train).")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Runs side by side; changes no number.")] = 2,
@@ -58,7 +59,7 @@ def ablate(
         variants, run = run_ablation(
             loaded, settings, target, repeats=repeats, only=only or (), cache=cache, workers=workers, overwrite=overwrite, progress=progress
         )
-        table = ablation_table(run.path, variants, seeds, seed=settings.seed, progress=progress)
+        table = ablation_table(run.path, variants, seeds, n_resamples=resamples, seed=settings.seed, progress=progress)
     write_ablation(run.path, table, variants, dataset, settings, seeds)
     if not run.finished:
         run.finish()

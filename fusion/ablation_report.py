@@ -142,7 +142,7 @@ def _how_to_read(n: int) -> list[str]:
         "## How to read the intervals",
         "",
         "Differences are variant - full. **[RNAs]**: probabilities are averaged over the seeds, all folds are scored together, and RNAs are drawn",
-        "with replacement, the same ones for both models (2,000 times): would other RNAs say the same? **[seeds]**: the figures as `train` gives them,",
+        "with replacement, the same ones for both models (paired bootstrap): would other RNAs say the same? **[seeds]**: the figures as `train` gives them,",
         "paired by seed, Student's t: would another seed say the same, on these RNAs? Both are 95 % intervals, and neither covers what the other does.",
         f"With {n} variants some interval may leave 0 out by chance; `p_holm` in `ablation.tsv` is corrected for their number. Leaving a part out shows",
         "what it adds to the others: two parts that know the same may each look useless. The sequence network is the similarity of sequences;",

@@ -12,8 +12,9 @@ Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-# What a worker process works on; set once when it starts.
+# What a worker process works on, and whether it shall go on; set once when it starts.
 _SHARED: Any = None
+_STOP: Any = None
 
 
 def side_by_side(function: Callable[[Any, Job], Answer], shared: Any, jobs: Sequence[Job], workers: int) -> Iterator[Answer]:
@@ -30,20 +31,25 @@ def side_by_side(function: Callable[[Any, Job], Answer], shared: Any, jobs: Sequ
         return
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_start, initargs=(shared,))
+    context = get_context("spawn")
+    stop = context.Event()
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_start, initargs=(shared, stop))
     try:
         for future in as_completed([pool.submit(_call, function, job) for job in jobs]):
             yield future.result()
     finally:
+        stop.set()  # jobs that already wait in a worker's queue cannot be cancelled, but need not be begun
         pool.shutdown(wait=True, cancel_futures=True)
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _start(shared: Any) -> None:
-    global _SHARED
-    _SHARED = shared
+def _start(shared: Any, stop: Any) -> None:
+    global _SHARED, _STOP
+    _SHARED, _STOP = shared, stop
 
 
 def _call(function: Callable[[Any, Job], Answer], job: Job) -> Answer:
+    if _STOP.is_set():
+        raise RuntimeError("stopped before it began")
     return function(_SHARED, job)
