@@ -26,6 +26,7 @@ def train(
     preset: Annotated[str, typer.Option(help="Named settings: default (best so far) or gtmaloc (as the paper describes it).")] = "default",
     config: Annotated[Path | None, typer.Option(help="TOML file with settings that override the preset (see config.toml of any run).")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random step.", show_default="0")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Seeds: the run's own and the next N - 1; mean and SD over them. Models of the first only.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME made of dataset, preset, folds and seed).")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Folds side by side; changes no number.")] = 2,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
@@ -34,6 +35,7 @@ def train(
 ) -> None:
     """Cross-validate a model on networks: every RNA is predicted by the model that did not train on it."""
     from cli.console import progress_bars, say, show_table
+    from fusion.repeats import repeat_run, repeats_done, shown_rows
     from fusion.report import SHOWN, finite_or_dash, summary_table
     from fusion.run import networks_or_demo, run_experiment, run_name
     from fusion.settings import experiment_config
@@ -45,12 +47,19 @@ def train(
     say(f"Networks of {dataset.name}{made_up}: {len(dataset.index)} RNAs, {int(dataset.located.sum())} with a compartment", quiet=quiet)
     target = out or Path("runs") / run_name(dataset.name, settings)
     cache = folder / "embeddings" if folder is not None else None
+    # a finished run whose repeats are not there yet is gone on with, as any unfinished run is
+    resume = resume or (repeats > 1 and not overwrite and not repeats_done(target, settings.seed, repeats))
     with progress_bars(quiet=quiet) as progress:
         result, run = run_experiment(loaded, settings, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, progress=progress)
+        repeated = repeat_run(loaded, settings, run.path, repeats, cache=cache, workers=workers, progress=progress) if repeats > 1 else None
     if result is None:
         say(f"The run in {run.path} is finished and was kept.", quiet=quiet)
-        return
-    table = summary_table(result.metrics, result.compartments)
-    rows = [[row["compartment"], *(finite_or_dash(row[f"{m} {c}"]) for m in SHOWN for c in ("mean", "sd"))] for row in table.to_dict("records")]
-    show_table(["compartment", *(f"{m}{c}" for m in SHOWN for c in ("", " SD"))], rows, f"{result.folds.n_folds} folds, preset {settings.preset}")
-    say(f"Written to {run.path}: predictions.tsv, metrics.tsv, report.md, model/", quiet=quiet)
+    elif repeated is None:
+        table = summary_table(result.metrics, result.compartments)
+        rows = [[row["compartment"], *(finite_or_dash(row[f"{m} {c}"]) for m in SHOWN for c in ("mean", "sd"))] for row in table.to_dict("records")]
+        show_table(["compartment", *(f"{m}{c}" for m in SHOWN for c in ("", " SD"))], rows, f"{result.folds.n_folds} folds, preset {settings.preset}")
+    if repeated is not None:
+        show_table(["compartment", *SHOWN], shown_rows(repeated), f"Mean ± SD over {repeats} seeds, preset {settings.preset}")
+    more = ", repeats.tsv, repeats/" if repeated is not None else ""
+    if result is not None or repeated is not None:
+        say(f"Written to {run.path}: predictions.tsv, metrics.tsv, report.md, model/{more}", quiet=quiet)

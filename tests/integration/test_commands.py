@@ -134,7 +134,7 @@ def test_a_wrong_setting_in_a_file_is_named(run, quick: Path) -> None:
 
 
 def test_help_teaches(run) -> None:
-    for words in (["--help"], ["build-networks", "--help"], ["train", "--help"], ["compare", "--help"], ["fetch", "--help"]):
+    for words in (["--help"], ["build-networks", "--help"], ["train", "--help"], ["compare", "--help"], ["ablate", "--help"], ["fetch", "--help"]):
         shown = run(*words)
         assert shown.returncode == 0
         assert "Usage" in shown.stdout

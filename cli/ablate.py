@@ -1,0 +1,67 @@
+"""`mirnagraph ablate`: which part of a model carries how much?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = "Example: `mirnagraph ablate`, or on the benchmark `mirnagraph ablate --networks networks --preset default --only without-disease --only trees-alone`"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command("ablate", epilog=EPILOG)(ablate)
+
+
+def ablate(
+    networks: Annotated[Path | None, typer.Option(help="Folder of `build-networks` (default: ./networks where it exists, else the demo).")] = None,
+    preset: Annotated[str, typer.Option(help="Model to take apart; gtmaloc, since it is that paper's Fig. 4 and 5 that are done again.")] = "gtmaloc",
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings that override the preset.")] = None,
+    fold: Annotated[int | None, typer.Option(min=2, help="Number of folds; a fold file brings its own.", show_default="10")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="random, family (relatives stay together), or a TSV file: rna_id, fold (-1: only trained on).", show_default="random")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help="Which protocol of a fold file that holds several.")] = None,
+    rnas: Annotated[str | None, typer.Option(help="all (RNAs without annotation count as negatives) or located.", show_default="all")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Seeds; more can be added later to the same folder.")] = 3,
+    only: Annotated[list[str] | None, typer.Option(help="Only this variant beside the full model, e.g. without-disease; may be given several times.")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of the RNAs.")] = 2000,
+    seed: Annotated[int | None, typer.Option(min=0, help="First seed.", show_default="0")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder (default: runs/NAME-ablation, NAME as for train).")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Runs side by side; changes no number.")] = 2,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the ablation that is in the folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")] = False,
+) -> None:
+    """Leave out one part of a model at a time, over several seeds on the same folds: what does each part carry?
+
+    Variants: without each network or kind of association (whatever reads it goes with it), without the graph transformer (node2vec alone),
+    without attention, trees alone, attention alone, and 2, 4 and 8 heads. Those that do not apply to the model are named with the reason.
+    Differences to the full model come with two intervals: over RNAs and over seeds. What is trained already is not trained again.
+    """
+    from cli.console import progress_bars, say, show_table
+    from fusion.ablation_report import SHOWN, shown_rows, write_ablation
+    from fusion.ablation_runs import run_ablation
+    from fusion.ablation_table import ablation_table
+    from fusion.run import networks_or_demo, run_name
+    from fusion.settings import experiment_config
+
+    settings = experiment_config(preset, config, n_folds=fold, split=split, protocol=protocol, rnas=rnas, seed=seed)
+    loaded, folder = networks_or_demo(networks)
+    dataset = loaded.dataset
+    made_up = " (made-up data that shows the way, not biology)" if dataset.synthetic else ""
+    say(f"Networks of {dataset.name}{made_up}: {len(dataset.index)} RNAs; preset {settings.preset}, {repeats} seeds", quiet=quiet)
+    target = out or Path("runs") / f"{run_name(dataset.name, settings)}-ablation"
+    cache = folder / "embeddings" if folder is not None else None
+    seeds = [settings.seed + number for number in range(repeats)]
+    with progress_bars(quiet=quiet) as progress:
+        variants, run = run_ablation(
+            loaded, settings, target, repeats=repeats, only=only or (), cache=cache, workers=workers, overwrite=overwrite, progress=progress
+        )
+        table = ablation_table(run.path, variants, seeds, n_resamples=resamples, seed=settings.seed, progress=progress)
+    write_ablation(run.path, table, variants, dataset, settings, seeds)
+    if not run.finished:
+        run.finish()
+    show_table(SHOWN, shown_rows(table, variants), f"Ablation of preset {settings.preset}, mean ± SD over {repeats} seeds, differences with 95 % intervals")
+    say(f"Written to {run.path}: ablation.md, ablation.tsv, variants.tsv, ablation.png, variants/", quiet=quiet)
