@@ -72,7 +72,8 @@ def tune_page(config: ExperimentConfig, space: Space, trials: list[Trial], setti
     lines += [
         f"{len(trials)} trials on {n_rnas} RNAs ({config.folds.rnas}), each scored by mean {settings.metric} over compartments",
         f"in {settings.inner_folds} inner folds that keep families whole: {states[DONE]} finished, {states[PRUNED]} stopped early",
-        f"(below the median of earlier trials), {states[REFUSED]} refused (values that do not go together, or training that diverged: column `note` of trials.tsv).",
+        f"(below the median of earlier trials), {states[REFUSED]} refused (values that do not go together, or training that diverged:",
+        "column `note` of trials.tsv).",
         "",
         "| setting | searched | first trial | best trial |",
         "|---|---|---|---|",
