@@ -67,14 +67,11 @@ def test_the_best_trial_is_the_first_of_equals_and_never_a_stopped_one() -> None
         best_of([Trial(0, {}, float("nan"), state=REFUSED, note="no heads")])
 
 
-def finish(path: Path, n: int, *, stop_after: int | None = None) -> list[Trial]:
-    """Trials of a made-up score until there are `n`; every draw in its own process's shoes: the study is opened anew each time."""
-    found: list[Trial] = []
-    while len(found) < n:
-        with open_study(path, "x") as study:
-            found = read_trials(study, SPACE, path)
-            if len(found) == n or (stop_after is not None and len(found) == stop_after):
-                return found
+def finish(path: Path, n: int) -> list[Trial]:
+    """Trials of a made-up score until there are `n`, those that the file holds included."""
+    with open_study(path, "x") as study:
+        found = read_trials(study, SPACE, path)
+        while len(found) < n:
             draw = next_draw(study, {}, 100 + len(found))
             values = suggest(draw, SPACE)
             score = 1 - abs(math.log10(values["training.learning_rate"]) + 2.5) / 4
@@ -87,7 +84,7 @@ def finish(path: Path, n: int, *, stop_after: int | None = None) -> list[Trial]:
 
 def test_trials_are_kept_and_the_next_draw_depends_on_them_alone(tmp_path: Path) -> None:
     whole = finish(tmp_path / "a.sqlite", 14)
-    finish(tmp_path / "b.sqlite", 14, stop_after=12)
+    finish(tmp_path / "b.sqlite", 12)
     assert finish(tmp_path / "b.sqlite", 14) == whole
     with open_study(tmp_path / "a.sqlite", "x") as study:
         assert read_trials(study, SPACE, tmp_path) == whole
