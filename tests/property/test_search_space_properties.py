@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import optuna
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusion.search import Range, apply, as_params, default_space, space_from, space_to_dict, start_values, suggest
@@ -21,6 +21,7 @@ def draw(space, seed):
 
 
 @pytest.mark.parametrize("preset", preset_names())
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_what_is_drawn_is_read_back_from_the_settings(preset: str, seed: int) -> None:
     config = experiment_config(preset)
@@ -30,6 +31,7 @@ def test_what_is_drawn_is_read_back_from_the_settings(preset: str, seed: int) ->
     assert as_params(space, values) == pytest.approx(params)
 
 
+@settings(max_examples=25)
 @given(low=st.integers(1, 50), steps=st.integers(1, 20), step=st.integers(1, 5), seed=st.integers(0, 1000))
 def test_steps_are_kept(low: int, steps: int, step: int, seed: int) -> None:
     space = space_from({"training.epochs": {"low": low, "high": low + steps * step, "step": step}})
@@ -39,6 +41,7 @@ def test_steps_are_kept(low: int, steps: int, step: int, seed: int) -> None:
     assert (value - low) % step == 0
 
 
+@settings(max_examples=25)
 @given(low=st.floats(1e-6, 1e-2), factor=st.floats(1.5, 1e4), log=st.booleans(), seed=st.integers(0, 1000))
 def test_numbers_lie_between_the_ends_and_a_space_is_read_back(low: float, factor: float, log: bool, seed: int) -> None:
     space = space_from({"training.learning_rate": {"low": low, "high": low * factor, "log": log}})
