@@ -45,8 +45,9 @@ def _register() -> None:
     from cli.data import register as data
     from cli.networks import register as networks
     from cli.train import register as train
+    from cli.tune import register as tune
 
-    for add in (networks, train, compare, ablate, data):
+    for add in (networks, train, tune, compare, ablate, data):
         add(app)
 
 

@@ -24,7 +24,10 @@ def train(
     protocol: Annotated[str | None, typer.Option(help="Which protocol of a fold file that holds several.")] = None,
     rnas: Annotated[str | None, typer.Option(help="all (RNAs without annotation count as negatives) or located.", show_default="all")] = None,
     preset: Annotated[str, typer.Option(help="Named settings: default (best so far) or gtmaloc (as the paper describes it).")] = "default",
-    config: Annotated[Path | None, typer.Option(help="TOML file with settings that override the preset (see config.toml of any run).")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with settings that override the preset (see config.toml of a run); a table [nested] lists what each fold chooses."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random step.", show_default="0")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Seeds: the run's own and the next N - 1; mean and SD over them. Models of the first only.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME made of dataset, preset, folds and seed).")] = None,
@@ -38,15 +41,27 @@ def train(
     from fusion.repeats import repeat_run, repeats_done, shown_rows
     from fusion.report import SHOWN, finite_or_dash, summary_table
     from fusion.run import networks_or_demo, run_experiment, run_name
+    from fusion.search import nested_space
     from fusion.settings import experiment_config
 
+    space = nested_space(config)
     settings = experiment_config(preset, config, n_folds=fold, split=split, protocol=protocol, rnas=rnas, seed=seed)
     loaded, folder = networks_or_demo(networks)
     dataset = loaded.dataset
     made_up = " (made-up data that shows the way, not biology)" if dataset.synthetic else ""
     say(f"Networks of {dataset.name}{made_up}: {len(dataset.index)} RNAs, {int(dataset.located.sum())} with a compartment", quiet=quiet)
-    target = out or Path("runs") / run_name(dataset.name, settings)
+    target = out or Path("runs") / (run_name(dataset.name, settings) + ("" if space is None else "-nested"))
     cache = folder / "embeddings" if folder is not None else None
+    if space is not None:
+        from cli.tune import show_nested
+        from fusion.nested import run_nested
+        from fusion.tuning import TuneSettings
+
+        grid = TuneSettings(grid=True)
+        with progress_bars(quiet=quiet) as progress:
+            nested = run_nested(loaded, settings, space, grid, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, progress=progress)
+        show_nested(*nested, quiet=quiet)
+        return
     # a finished run whose repeats are not there yet is gone on with, as any unfinished run is
     resume = resume or (repeats > 1 and not overwrite and not repeats_done(target, settings.seed, repeats))
     with progress_bars(quiet=quiet) as progress:

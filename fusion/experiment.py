@@ -63,12 +63,12 @@ def cross_validate(
         folder: where finished folds are kept as they end; those already there are not trained again.
         workers: folds side by side, each in a process of one thread; changes no number.
     """
-    done = {fold: _load_fold(folder, fold) for fold in range(folds.n_folds) if folder is not None and _fold_path(folder, fold).is_dir()}
+    done = {} if folder is None else {fold: load_fold(folder, fold) for fold in saved_folds(folder, folds.n_folds)}
     report(progress, "folds", len(done), folds.n_folds)
     for result in _run_folds(problem, folds, config, [f for f in range(folds.n_folds) if f not in done], workers):
         done[result.fold] = result
         if folder is not None:
-            _save_fold(folder, result)
+            save_fold(folder, result)
         report(progress, "folds", len(done), folds.n_folds)
     return collect(problem, folds, tuple(done[f] for f in range(folds.n_folds)))
 
@@ -122,7 +122,13 @@ def _fold_path(folder: Path, fold: int) -> Path:
     return folder / "folds" / f"fold_{fold:02d}"
 
 
-def _save_fold(folder: Path, result: FoldResult) -> None:
+def saved_folds(folder: Path, n_folds: int) -> list[int]:
+    """Numbers of the finished folds in a run folder."""
+    return [fold for fold in range(n_folds) if _fold_path(folder, fold).is_dir()]
+
+
+def save_fold(folder: Path, result: FoldResult) -> None:
+    """Keep a finished fold in a run folder, all or nothing."""
     with write_folder(_fold_path(folder, result.fold)) as out:
         about = {"fold": result.fold, "rows": result.rows.tolist(), "choices": result.choices, "seconds": result.seconds, "parts": list(result.parts)}
         (out / "fold.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
@@ -131,7 +137,8 @@ def _save_fold(folder: Path, result: FoldResult) -> None:
             pd.DataFrame(values).rename(columns=str).to_parquet(out / f"{name}.parquet")
 
 
-def _load_fold(folder: Path, fold: int) -> FoldResult:
+def load_fold(folder: Path, fold: int) -> FoldResult:
+    """Read a fold that `save_fold` kept; raises InputError where it is damaged."""
     path = _fold_path(folder, fold)
     try:
         about = json.loads((path / "fold.json").read_text(encoding="utf-8"))

@@ -150,6 +150,7 @@ def experiment_config(preset: str = "default", file: str | Path | None = None, *
         folds_and_seed: ``seed`` and any field of `FoldSettings`; None leaves the setting as it is.
     """
     over = load_toml(file) if file is not None else {}
+    over.pop("nested", None)  # what is to be chosen inside each fold (see `fusion.search.nested_space`)
     name = str(over.get("preset", preset))
     values = _merge(preset_values(name), over)
     values["preset"] = name

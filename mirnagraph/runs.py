@@ -51,6 +51,11 @@ class RunFolder:
         """Contents of ``run.json``."""
         return read_run_json(self.path)
 
+    def reopen(self) -> RunFolder:
+        """The same finished run as one that goes on: to add to it, and then `finish` it again."""
+        _write(self.path, {**self.read(), "status": "running", "_resumed_at": time.time()})
+        return RunFolder(self.path, resumed=True)
+
     def finish(self, **more: Any) -> None:
         """Mark the run as complete, with the seconds it took and whatever else is to be kept."""
         about = self.read()

@@ -1,0 +1,205 @@
+"""Nested cross-validation: each fold's settings are chosen inside its training part, and compared with settings that were not chosen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fusion.experiment import collect, load_fold, run_fold, save_fold, saved_folds
+from fusion.nested_report import choices_table, compare_folds, nested_section
+from fusion.pools import one_thread_pool
+from fusion.problem import resolve_tokens
+from fusion.report import write_report
+from fusion.results import LABELS, CrossValidationResult, FoldResult, read_predictions, write_predictions
+from fusion.run import fit_final, networks_sha256, run_experiment
+from fusion.search import Space, apply, combinations, space_to_dict
+from fusion.settings import ExperimentConfig
+from fusion.tuning import Bench, TuneSettings, best_of, tune
+from fusion.tuning_report import trials_table
+from fusion.tuning_run import protocol_folds, search_sha256, write_choice, write_search
+from mirnagraph.config import dump_toml, to_dict
+from mirnagraph.evaluation.compare import compare
+from mirnagraph.evaluation.metrics import AVERAGE
+from mirnagraph.evaluation.splits import TRAIN_ONLY, Folds, write_folds
+from mirnagraph.files import write_text
+from mirnagraph.networks.types import NetworkSet
+from mirnagraph.progress import Progress, report
+from mirnagraph.runs import RunFolder, open_run
+from mirnagraph.tables import write_tsv
+
+UNTUNED = "untuned"
+CHOICES = "choices.tsv"
+VERSUS = "versus_untuned.tsv"
+
+
+@dataclass(frozen=True, eq=False)
+class NestedJob:
+    """What every fold of a nested run needs.
+
+    Attributes:
+        folder: the run folder; searches are kept in ``searches/`` below it.
+    """
+
+    bench: Bench
+    folds: Folds
+    config: ExperimentConfig
+    space: Space
+    settings: TuneSettings
+    folder: Path
+
+
+# What a worker process works on; set once when it starts, so that the networks travel once and not with every fold.
+_JOB: NestedJob | None = None
+
+
+def choose_and_fit(job: NestedJob, fold: int, progress: Progress | None = None) -> FoldResult:
+    """Search in the training part of one fold, fit with what was found, and predict the test part.
+
+    The labels of the test part are NaN in the search and in the fit. `FoldResult.choices` gets ``"search"``: the values,
+    their inner score, the metric, and how many trials there were.
+    """
+
+    def trials_done(_: str, done: int, total: int) -> None:
+        report(progress, f"trials of fold {fold}", done, total)
+
+    train, _ = job.folds.rows(job.bench.networks.dataset.index, fold)
+    name = f"fold_{fold:02d}"
+    trials = tune(job.bench, job.config, job.space, train, job.settings, job.folder / "searches" / f"{name}.sqlite", name=name, progress=trials_done)
+    write_tsv(trials_table(trials, job.space), job.folder / "searches" / f"{name}.tsv")
+    best = best_of(trials)
+    problem, resolved = job.bench.problem(*apply(job.config, job.bench.network_config, best.values))
+    result = run_fold(problem, job.folds, resolved, fold)
+    about = {"values": best.values, "score": best.score, "metric": job.settings.metric, "trial": best.number, "n_trials": len(trials)}
+    return replace(result, choices={**result.choices, "search": about})
+
+
+def _start_worker(job: NestedJob) -> None:
+    global _JOB
+    _JOB = job
+
+
+def _fold_in_worker(fold: int) -> FoldResult:
+    if _JOB is None:
+        raise RuntimeError("the worker was not started with its job")
+    return choose_and_fit(_JOB, fold)
+
+
+def _run_folds(job: NestedJob, wanted: list[int], workers: int, progress: Progress | None) -> Iterator[FoldResult]:
+    with one_thread_pool(min(workers, len(wanted)), _start_worker, (job,)) as pool:
+        if pool is None:
+            for fold in wanted:
+                yield choose_and_fit(job, fold, progress)
+        else:
+            for future in as_completed([pool.submit(_fold_in_worker, fold) for fold in wanted]):
+                yield future.result()
+
+
+def run_nested(
+    networks: NetworkSet,
+    config: ExperimentConfig,
+    space: Space,
+    settings: TuneSettings,
+    out: str | Path,
+    *,
+    cache: str | Path | None = None,
+    workers: int = 1,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> tuple[CrossValidationResult | None, pd.DataFrame | None, RunFolder]:
+    """Nested cross-validation into a run folder like that of `run_experiment`, and the same folds untuned beside it (``untuned/``).
+
+    Further files: ``choices.tsv`` (fold, setting, value, inner score), ``versus_untuned.tsv``, ``searches/`` (all trials of each
+    fold), ``search.toml`` (the space), ``best.toml`` (what a last search on all RNAs chose: the saved model's settings).
+
+    Args:
+        out: run folder; finished folds and finished trials of an unfinished run of the same settings and data are kept.
+        workers: folds side by side; changes no number.
+
+    Returns:
+        The result and its table against the untuned run (see `compare_folds`), both None where a finished run was kept by
+        `resume`; and the run folder.
+
+    Raises:
+        InputError: see `mirnagraph.runs.open_run` and `tune`. ConfigError: settings that the data do not allow.
+    """
+    dataset = networks.dataset
+    if settings.grid:
+        combinations(space)  # too many end here, before anything is written
+    folds, plain = protocol_folds(networks, config), resolve_tokens(networks, config)
+    inputs = {
+        "networks": networks_sha256(networks),
+        "folds": hashlib.sha256(folds.to_frame().to_csv().encode()).hexdigest(),
+        "search": search_sha256(space, to_dict(settings)),
+    }
+    about = {"kind": "nested", "dataset": dataset.name, "synthetic": dataset.synthetic, "n_rnas": len(dataset.index)}
+    run = open_run(out, _settings_text(plain, space, settings), inputs, seed=config.seed, overwrite=overwrite, resume=resume, about=about)
+    if run.finished:
+        return None, None, run
+    write_folds(folds, run.path / "folds.tsv")
+    write_search(space, settings, run.path / "search.toml")
+    shared = str(cache or run.path / "embeddings")
+    run_experiment(networks, config, run.path / UNTUNED, cache=shared, workers=workers, resume=True, progress=progress)
+    job = NestedJob(Bench(networks, shared), folds, config, space, settings, run.path)
+    result = _cross_validate(job, workers, progress)
+    _write_result(job, result)
+    versus = _compare(job, result)
+    _finish(job, result, versus, workers, progress)
+    run.finish()
+    return result, versus, run
+
+
+def _settings_text(config: ExperimentConfig, space: Space, settings: TuneSettings) -> str:
+    """``config.toml`` of the run: with the table ``[nested]`` where that alone says how it was made."""
+    import tomli_w
+
+    return dump_toml(config) + ("\n" + tomli_w.dumps({"nested": space_to_dict(space)}) if settings.grid else "")
+
+
+def _cross_validate(job: NestedJob, workers: int, progress: Progress | None) -> CrossValidationResult:
+    total = job.folds.n_folds
+    done = {fold: load_fold(job.folder, fold) for fold in saved_folds(job.folder, total)}
+    report(progress, "nested folds", len(done), total)
+    for result in _run_folds(job, [fold for fold in range(total) if fold not in done], workers, progress):
+        done[result.fold] = result
+        save_fold(job.folder, result)
+        report(progress, "nested folds", len(done), total)
+    problem, _ = job.bench.problem(job.config, job.bench.network_config)
+    return collect(problem, job.folds, tuple(done[fold] for fold in range(total)))
+
+
+def _write_result(job: NestedJob, result: CrossValidationResult) -> None:
+    write_predictions(result.to_frame(), job.folder / "predictions.tsv")
+    write_tsv(result.labels_frame(), job.folder / LABELS)
+    write_tsv(result.metrics, job.folder / "metrics.tsv")
+    write_tsv(choices_table(result), job.folder / CHOICES)
+
+
+def _compare(job: NestedJob, result: CrossValidationResult) -> pd.DataFrame:
+    untuned = read_predictions(job.folder / UNTUNED / "predictions.tsv", result.index, result.compartments)
+    pooled = compare(untuned, result.to_frame(), result.labels_frame().set_index("rna_id"), seed=job.config.seed)
+    versus = compare_folds(untuned, result, pooled[pooled["compartment"] == AVERAGE])
+    write_tsv(versus, job.folder / VERSUS)
+    return versus
+
+
+def _finish(job: NestedJob, result: CrossValidationResult, versus: pd.DataFrame, workers: int, progress: Progress | None) -> None:
+    """The model for RNAs outside: the same procedure, search and fit, on all RNAs of the protocol; and the report."""
+    networks = job.bench.networks
+    rows = np.flatnonzero(job.folds.of_rows(networks.dataset.index) >= TRAIN_ONLY)
+    store = job.folder / "searches" / "final.sqlite"
+    trials = tune(job.bench, job.config, job.space, rows, job.settings, store, name="final", workers=workers, progress=progress)
+    write_tsv(trials_table(trials, job.space), job.folder / "searches" / "final.tsv")
+    chosen, below = apply(job.config, job.bench.network_config, best_of(trials).values)
+    write_choice(job.folder, chosen, below, trials, job.settings, networks, len(rows), job.space)
+    problem, resolved = job.bench.problem(chosen, below)
+    fit_final(problem, job.folds, resolved, job.folder / "model", result, dataset_name=networks.dataset.name, progress=progress)
+    write_report(job.folder, result, networks.dataset, job.config)
+    page = (job.folder / "report.md").read_text(encoding="utf-8")
+    write_text(job.folder / "report.md", page + nested_section(result, versus, job.settings, best_of(trials)))
