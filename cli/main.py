@@ -43,9 +43,10 @@ def _register() -> None:
     from cli.compare import register as compare
     from cli.data import register as data
     from cli.networks import register as networks
+    from cli.rank import register as rank
     from cli.train import register as train
 
-    for add in (networks, train, compare, data):
+    for add in (networks, train, compare, rank, data):
         add(app)
 
 
