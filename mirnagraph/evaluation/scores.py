@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mirnagraph.dataset import Dataset
+from mirnagraph.evaluation.calibration import expected_calibration_error
 
 NAN = float("nan")
 
@@ -53,7 +54,7 @@ def mcc(true: np.ndarray, predicted: np.ndarray) -> float:
     return (n * both - yes * chosen) / spread if spread else 0.0
 
 
-FROM_PROBABILITIES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"AUC": auc, "AUPR": aupr, "Brier": brier}
+FROM_PROBABILITIES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"AUC": auc, "AUPR": aupr, "Brier": brier, "ECE": expected_calibration_error}
 FROM_CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"F1": f1, "MCC": mcc, "precision": precision, "recall": recall}
 
 
