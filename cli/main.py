@@ -44,10 +44,11 @@ def _register() -> None:
     from cli.compare import register as compare
     from cli.data import register as data
     from cli.networks import register as networks
+    from cli.rank import register as rank
     from cli.train import register as train
     from cli.tune import register as tune
 
-    for add in (networks, train, tune, compare, ablate, data):
+    for add in (networks, train, tune, compare, ablate, rank, data):
         add(app)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from fusion.report_calibration import write_calibration
 from fusion.results import CrossValidationResult
 from fusion.settings import ExperimentConfig
 from mirnagraph.dataset import Dataset
@@ -56,6 +57,7 @@ def write_report(folder: Path, result: CrossValidationResult, dataset: Dataset, 
         cells = [f"{row[f'{m} mean']:.3f} ({row[f'{m} sd']:.3f}) {row[f'{m} pooled']:.3f}" for m in SHOWN]
         lines.append(f"| {row['compartment']} | {annotated.get(str(row['compartment']), '')} | " + " | ".join(cells) + " |")
     lines += ["", "Mean and SD are over folds. F1 and MCC use the thresholds that were chosen inside each training part.", "", "![ROC](roc.png)", ""]
+    lines += write_calibration(folder, result, config.seed)
     if len(dataset.left_out):
         counts = dataset.left_out["reason"].str.replace(r": \d+ of \d+ records$", "", regex=True).value_counts()
         lines += ["## Left out of the dataset", "", *(f"- {reason}: {count} (listed in left_out.tsv of the dataset)" for reason, count in counts.items()), ""]

@@ -34,6 +34,7 @@ METRICS: dict[str, Metric] = {
     "AUC": Metric(0, 1, True),
     "AUPR": Metric(0, 1, True),
     "Brier": Metric(0, 1, False),
+    "ECE": Metric(0, 1, False),
     "F1": Metric(0, 1, True),
     "MCC": Metric(-1, 1, True),
     "precision": Metric(0, 1, True),

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mirnagraph.dataset import Dataset
+from mirnagraph.evaluation.calibration import expected_calibration_error
 
 NAN = float("nan")
 
@@ -53,25 +54,32 @@ def mcc(true: np.ndarray, predicted: np.ndarray) -> float:
     return (n * both - yes * chosen) / spread if spread else 0.0
 
 
-FROM_PROBABILITIES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"AUC": auc, "AUPR": aupr, "Brier": brier}
+FROM_PROBABILITIES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"AUC": auc, "AUPR": aupr, "Brier": brier, "ECE": expected_calibration_error}
 FROM_CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"F1": f1, "MCC": mcc, "precision": precision, "recall": recall}
 
 
-def popularity_deciles(dataset: Dataset) -> np.ndarray:
-    """How well studied each RNA is, in ten classes of equal size over the whole dataset.
+def popularity(dataset: Dataset) -> np.ndarray:
+    """How well studied each RNA is: the sum over association kinds (supporting ones left aside) of the rank of its number of associations.
 
-    Popularity is the sum over association kinds (supporting ones left aside) of the rank of the RNA's number of associations (ties share their mean rank);
+    Returns:
+        float64, shape (n_rnas,); ties within a kind share their mean rank.
+    """
+    total = np.zeros(len(dataset.index))
+    for kind in (k for k in dataset.associations if k not in dataset.supporting):
+        total += pd.Series(np.asarray(dataset.association_matrix(kind).sum(axis=1))).rank().to_numpy()
+    return total
+
+
+def popularity_deciles(dataset: Dataset) -> np.ndarray:
+    """How well studied each RNA is (see `popularity`), in ten classes of equal size over the whole dataset.
+
     RNAs of equal popularity are ranked in row order.
 
     Returns:
         0 (least) … 9 (most): int64, shape (n_rnas,).
     """
-    n = len(dataset.index)
-    popularity = np.zeros(n)
-    for kind in (k for k in dataset.associations if k not in dataset.supporting):
-        popularity += pd.Series(np.asarray(dataset.association_matrix(kind).sum(axis=1))).rank().to_numpy()
-    order: np.ndarray = pd.Series(popularity).rank(method="first").to_numpy().astype(np.int64) - 1
-    return order * 10 // max(n, 1)
+    order: np.ndarray = pd.Series(popularity(dataset)).rank(method="first").to_numpy().astype(np.int64) - 1
+    return order * 10 // max(len(order), 1)
 
 
 def within_auc(true: np.ndarray, probabilities: np.ndarray, decile: np.ndarray) -> float:

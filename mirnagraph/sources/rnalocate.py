@@ -12,16 +12,17 @@ from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.sources.columns import read_columns
 
 _NAMES = {
-    "rna": ("RNA Symbol", "Gene_Symbol", "Gene Symbol", "Symbol", "mirna", "name"),
+    "rna": ("RNA Symbol", "Gene_Symbol", "Gene Symbol", "Symbol", "mirna", "name", "rna_id"),
     "species": ("Species", "Organism"),
     "category": ("RNA Category", "RNA_Type"),
     "compartment": ("Subcellular Localization", "Localization", "Location", "Compartment"),
     "pmid": ("PMID", "PubMed_ID"),
+    "source": ("Source", "Database"),
 }
 
 
 def read_rnalocate(path: str | Path) -> pd.DataFrame:
-    """Records in file order as text: ``rna``, ``species``, ``category``, ``compartment``, ``pmid`` (empty where not given).
+    """Records in file order as text: ``rna``, ``species``, ``category``, ``compartment``, ``pmid``, ``source`` (empty where not given).
 
     Raises:
         InputError: no column for the RNA or the compartment, or an empty cell in one of them.

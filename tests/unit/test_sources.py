@@ -275,7 +275,7 @@ def test_rnalocate_and_labels(write: Write) -> None:
         write("RNALocate ID\tRNA Symbol\tSpecies\tSubcellular Localization\tPubMed_ID\nR1\tm1\tHomo sapiens\tNucleus\t5\nR2\tm2\tHomo sapiens\tcytoplasm\t6\n")
     )
     assert table["pmid"].tolist() == ["5", "6"]
-    assert rnalocate.read_rnalocate(write("location\tmirna\nNucleus\tx\n")).iloc[0].tolist() == ["x", "", "", "Nucleus", ""]
+    assert rnalocate.read_rnalocate(write("location\tmirna\nNucleus\tx\n")).iloc[0].tolist() == ["x", "", "", "Nucleus", "", ""]
     records = pd.concat([table, table.assign(rna=["m9", "m1"], compartment=["Nucleus", "Ribosome"])], ignore_index=True)
     labels, unused = rnalocate.labels(records, {"m1": ["a", "b"], "m2": ["b"]}, ["b", "a", "c"], ["Cytoplasm", "Nucleus"])
     assert labels.to_numpy().tolist() == [[1, 1], [0, 1], [0, 0]]
