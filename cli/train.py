@@ -30,6 +30,9 @@ def train(
     workers: Annotated[int, typer.Option(min=1, help="Folds side by side; changes no number.")] = 2,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Keep a finished run as it is (an unfinished one is always gone on with).")] = False,
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Also fit simple models on the same folds (counts, names, trees …) and report them beside.")
+    ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")] = False,
 ) -> None:
     """Cross-validate a model on networks: every RNA is predicted by the model that did not train on it."""
@@ -46,11 +49,22 @@ def train(
     target = out or Path("runs") / run_name(dataset.name, settings)
     cache = folder / "embeddings" if folder is not None else None
     with progress_bars(quiet=quiet) as progress:
-        result, run = run_experiment(loaded, settings, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, progress=progress)
+        result, run = run_experiment(
+            loaded, settings, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, baselines=baselines, progress=progress
+        )
     if result is None:
         say(f"The run in {run.path} is finished and was kept.", quiet=quiet)
         return
     table = summary_table(result.metrics, result.compartments)
     rows = [[row["compartment"], *(finite_or_dash(row[f"{m} {c}"]) for m in SHOWN for c in ("mean", "sd"))] for row in table.to_dict("records")]
     show_table(["compartment", *(f"{m}{c}" for m in SHOWN for c in ("", " SD"))], rows, f"{result.folds.n_folds} folds, preset {settings.preset}")
+    if baselines:
+        import pandas as pd
+
+        from fusion.baseline_report import baseline_rows, verdict
+
+        beside = pd.read_csv(run.path / "baselines.tsv", sep="\t")
+        show_table(*baseline_rows(beside), "Beside baselines")
+        for line in verdict(beside):
+            say(line, quiet=quiet)
     say(f"Written to {run.path}: predictions.tsv, metrics.tsv, report.md, model/", quiet=quiet)
