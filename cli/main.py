@@ -40,12 +40,13 @@ def _common(
 
 
 def _register() -> None:
+    from cli.audit import register as audit
     from cli.compare import register as compare
     from cli.data import register as data
     from cli.networks import register as networks
     from cli.train import register as train
 
-    for add in (networks, train, compare, data):
+    for add in (networks, train, compare, audit, data):
         add(app)
 
 
