@@ -34,6 +34,7 @@ def duplicate_figures(together: sparse.csr_array, labels: np.ndarray, fold: np.n
         ``rnas`` (ids with a duplicate), ``pairs``, ``pairs apart`` (tested in different folds, so that one helps predict the other),
         ``same labels`` (share of the pairs with exactly the same compartments) and ``same labels, any two RNAs``; NaN without pairs.
     """
+    together = sparse.csr_array(together != 0)
     upper = sparse.triu(together, k=1).tocoo()
     one, other = upper.row, upper.col
     tested = (fold[one] >= 0) & (fold[other] >= 0)

@@ -48,6 +48,7 @@ def test_every_figure_is_there_and_in_range(found: Audit, small_dataset) -> None
     assert len(source_rows(found)[1]) == 7
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures(found: Audit, small_dataset) -> None:
     pd.testing.assert_frame_equal(audit(build_networks(small_dataset), n_folds=3, settings=SMALL).figures, found.figures)
 
