@@ -37,7 +37,7 @@ SOURCES = {
     "trees": "a full model (trees on everything the networks hold)",
 }
 FEWER = ("popularity", "popularity_and_name", "trees")
-SETTINGS = BaselineSettings(trees=TreesConfig(n_trees=200, rounds=80), thresholds=False)
+SETTINGS = BaselineSettings(trees=TreesConfig(n_trees=150, rounds=60), thresholds=False)
 PERMUTED = "permuted"
 PERMUTED_FOLDS = 5
 COLUMNS = ["section", "subject", "split", "rnas", "compartment", "measure", "value"]

@@ -189,7 +189,7 @@ def draw(audit: Audit) -> Figure:
     axis.axvline(0.5, color="0.6", linestyle=":")
     axis.set(xlabel="AUC, mean over folds and compartments", yticks=place, yticklabels=[SHORT[name] for name in names], xlim=(0.4, 1.0))
     axis.invert_yaxis()
-    axis.legend(fontsize="small", loc="lower left")
+    figure.legend(fontsize="small", loc="outside upper center", ncols=3)
     return figure
 
 

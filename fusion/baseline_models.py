@@ -21,7 +21,7 @@ NEIGHBOURS_K = 20
 HELD_OUT = 0.25
 WIDE_C, NARROW_C = 0.005, 1.0
 TREES = ("extra_trees", "boosting", "trees")
-SMALL_FOREST = TreesConfig(n_trees=200, min_samples_leaf=3, max_features=0.3)
+SMALL_FOREST = TreesConfig(n_trees=100, min_samples_leaf=3, max_features=0.3)
 
 BASELINES = {
     "frequency": "label frequency of the training rows, the same for every RNA",
