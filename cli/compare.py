@@ -7,14 +7,19 @@ from typing import Annotated
 
 import typer
 
+EPILOG = "Example: `mirnagraph compare runs/mine runs/other --plot difference.png`, or `mirnagraph compare runs/mine --baseline trees`"
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    app.command("compare", epilog="Example: `mirnagraph compare runs/mine runs/other --out difference.tsv --plot difference.png`")(compare)
+    app.command("compare", epilog=EPILOG)(compare)
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two run folders or more, made on the same RNAs and folds; all are compared with the first.")],
+    baseline: Annotated[
+        list[str] | None, typer.Option(help="Compare each run with this baseline of its own (see RUN/baselines.tsv), e.g. trees; may be given several times.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the table here, as TSV with every digit.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw the differences here, as PNG.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of the RNAs.")] = 2000,
@@ -22,11 +27,14 @@ def compare(
 ) -> None:
     """Differences of AUC and AUPR, pooled over folds, with 95 % intervals: DeLong and paired bootstrap, Holm over compartments."""
     from cli.console import show_table
-    from fusion.comparison import compare_runs, draw_differences
+    from fusion.comparison import compare_runs, compare_with_baselines, draw_differences
     from mirnagraph.files import write_file
     from mirnagraph.tables import write_tsv
 
-    table = compare_runs(runs, n_resamples=resamples, seed=seed)
+    if baseline:
+        table = compare_with_baselines(runs, baseline, n_resamples=resamples, seed=seed)
+    else:
+        table = compare_runs(runs, n_resamples=resamples, seed=seed)
     if out is not None:
         write_tsv(table, out)
     if plot is not None:

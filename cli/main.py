@@ -41,6 +41,7 @@ def _common(
 
 def _register() -> None:
     from cli.ablate import register as ablate
+    from cli.audit import register as audit
     from cli.compare import register as compare
     from cli.data import register as data
     from cli.networks import register as networks
@@ -48,7 +49,7 @@ def _register() -> None:
     from cli.train import register as train
     from cli.tune import register as tune
 
-    for add in (networks, train, tune, compare, ablate, rank, data):
+    for add in (networks, train, tune, compare, ablate, audit, rank, data):
         add(app)
 
 

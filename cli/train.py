@@ -34,6 +34,9 @@ def train(
     workers: Annotated[int, typer.Option(min=1, help="Folds side by side; changes no number.")] = 2,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Keep a finished run as it is (an unfinished one is always gone on with).")] = False,
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Also fit simple models on the same folds (counts, names, trees …) and report them beside.")
+    ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")] = False,
 ) -> None:
     """Cross-validate a model on networks: every RNA is predicted by the model that did not train on it."""
@@ -65,7 +68,9 @@ def train(
     # a finished run whose repeats are not there yet is gone on with, as any unfinished run is
     resume = resume or (repeats > 1 and not overwrite and not repeats_done(target, settings.seed, repeats))
     with progress_bars(quiet=quiet) as progress:
-        result, run = run_experiment(loaded, settings, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, progress=progress)
+        result, run = run_experiment(
+            loaded, settings, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, baselines=baselines, progress=progress
+        )
         repeated = repeat_run(loaded, settings, run.path, repeats, cache=cache, workers=workers, progress=progress) if repeats > 1 else None
     if result is None:
         say(f"The run in {run.path} is finished and was kept.", quiet=quiet)
@@ -75,6 +80,20 @@ def train(
         show_table(["compartment", *(f"{m}{c}" for m in SHOWN for c in ("", " SD"))], rows, f"{result.folds.n_folds} folds, preset {settings.preset}")
     if repeated is not None:
         show_table(["compartment", *SHOWN], shown_rows(repeated), f"Mean ± SD over {repeats} seeds, preset {settings.preset}")
-    more = ", repeats.tsv, repeats/" if repeated is not None else ""
+    if result is not None and baselines:
+        _show_baselines(run.path, quiet)
     if result is not None or repeated is not None:
+        more = ", repeats.tsv, repeats/" if repeated is not None else ""
         say(f"Written to {run.path}: predictions.tsv, metrics.tsv, report.md, model/{more}", quiet=quiet)
+
+
+def _show_baselines(folder: Path, quiet: bool) -> None:
+    import pandas as pd
+
+    from cli.console import say, show_table
+    from fusion.baseline_report import baseline_rows, verdict
+
+    beside = pd.read_csv(folder / "baselines.tsv", sep="\t")
+    show_table(*baseline_rows(beside), "Beside baselines")
+    for line in verdict(beside):
+        say(line, quiet=quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,21 +68,58 @@ def compare_runs(folders: Sequence[str | Path], *, n_resamples: int = 2000, seed
     return pd.concat(found, ignore_index=True)
 
 
+def compare_with_baselines(folders: Sequence[str | Path], names: Sequence[str], *, n_resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Compare every run with baselines of its own: those that `mirnagraph train` fitted on its folds.
+
+    Returns:
+        As `compare_runs`; ``reference`` is the baseline's name, so a positive difference is what the run adds to it.
+
+    Raises:
+        InputError: a run without baselines. ConfigError: no run, no name, or a name that is no baseline of the run.
+    """
+    if not folders or not names:
+        raise ConfigError("a comparison with baselines needs a run and the name of a baseline")
+    found = []
+    for folder in map(Path, folders):
+        labels = read_labels(folder)
+        compartments, index = tuple(str(c) for c in labels.columns), NodeIndex.of(labels.index, "miRNA")
+        own = read_predictions(folder / "predictions.tsv", index, compartments)
+        for name in names:
+            baseline = read_predictions(_baseline_file(folder, name), index, compartments)
+            part = compare(baseline, own, labels, n_resamples=n_resamples, seed=seed)
+            part.insert(0, "run", folder.resolve().name)
+            part.insert(0, "reference", name)
+            found.append(part)
+    return pd.concat(found, ignore_index=True)
+
+
+def _baseline_file(folder: Path, name: str) -> Path:
+    known = sorted(path.stem for path in (folder / "baselines").glob("*.tsv"))
+    if not known:
+        raise InputError("the run has no baselines", file=folder, hint="train it again without --no-baselines")
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise ConfigError(f"{folder} has no baseline {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"))
+    return folder / "baselines" / f"{name}.tsv"
+
+
 def draw_differences(table: pd.DataFrame) -> Figure:
-    """Differences to the first run with their 95 % intervals, one panel per metric."""
+    """Differences (run - reference) with their 95 % intervals, one panel per metric."""
     from matplotlib.figure import Figure
 
-    metrics, seconds = list(table["metric"].unique()), list(table["run"].unique())
+    metrics, pairs = list(table["metric"].unique()), list(dict.fromkeys(zip(table["reference"], table["run"], strict=True)))
+    one = len({reference for reference, _ in pairs}) == 1
     rows = list(table["compartment"].unique())
     figure = Figure(figsize=(5.2 * len(metrics), 1.2 + 0.42 * len(rows)), layout="constrained")
     for axis, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics), sharey=True)), metrics, strict=True):
-        for number, name in enumerate(seconds):
-            part = table[(table["metric"] == metric) & (table["run"] == name)].set_index("compartment").reindex(rows)
-            place = np.arange(len(rows)) + (number - (len(seconds) - 1) / 2) * 0.18
+        for number, (reference, name) in enumerate(pairs):
+            chosen = (table["metric"] == metric) & (table["run"] == name) & (table["reference"] == reference)
+            part = table[chosen].set_index("compartment").reindex(rows)
+            place = np.arange(len(rows)) + (number - (len(pairs) - 1) / 2) * 0.18
             spread = np.abs(part[["low", "high"]].to_numpy().T - part["difference"].to_numpy())
-            axis.errorbar(part["difference"], place, xerr=spread, fmt="o", capsize=3, label=name)
+            axis.errorbar(part["difference"], place, xerr=spread, fmt="o", capsize=3, label=name if one else f"{name} - {reference}")
         axis.axvline(0, color="0.6", linestyle=":")
-        axis.set(title=metric, xlabel=f"difference to {table['reference'].iloc[0]}", yticks=range(len(rows)), yticklabels=rows)
+        axis.set(title=metric, xlabel=f"difference to {table['reference'].iloc[0] if one else 'the baseline'}", yticks=range(len(rows)), yticklabels=rows)
         axis.invert_yaxis()
     axis.legend(fontsize="small")
     return figure

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from fusion.baseline_report import baseline_section
 from fusion.report_calibration import write_calibration
 from fusion.results import CrossValidationResult
 from fusion.settings import ExperimentConfig
@@ -33,8 +34,12 @@ def summary_table(metrics: pd.DataFrame, compartments: tuple[str, ...]) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def write_report(folder: Path, result: CrossValidationResult, dataset: Dataset, config: ExperimentConfig) -> None:
-    """Write ``report.md``, ``summary.tsv`` and the plots into a run folder."""
+def write_report(folder: Path, result: CrossValidationResult, dataset: Dataset, config: ExperimentConfig, baselines: pd.DataFrame | None = None) -> None:
+    """Write ``report.md``, ``summary.tsv`` and the plots into a run folder.
+
+    Args:
+        baselines: table of `fusion.baselines.baseline_table`; None where they were left out.
+    """
     table = summary_table(result.metrics, result.compartments)
     with write_file(folder / "summary.tsv") as part:
         table.to_csv(part, sep="\t", index=False)
@@ -57,6 +62,7 @@ def write_report(folder: Path, result: CrossValidationResult, dataset: Dataset, 
         cells = [f"{row[f'{m} mean']:.3f} ({row[f'{m} sd']:.3f}) {row[f'{m} pooled']:.3f}" for m in SHOWN]
         lines.append(f"| {row['compartment']} | {annotated.get(str(row['compartment']), '')} | " + " | ".join(cells) + " |")
     lines += ["", "Mean and SD are over folds. F1 and MCC use the thresholds that were chosen inside each training part.", "", "![ROC](roc.png)", ""]
+    lines += baseline_section(baselines)
     lines += write_calibration(folder, result, config.seed)
     if len(dataset.left_out):
         counts = dataset.left_out["reason"].str.replace(r": \d+ of \d+ records$", "", regex=True).value_counts()

@@ -65,12 +65,7 @@ class CrossValidationResult:
 
     def to_frame(self) -> pd.DataFrame:
         """Predictions as in ``predictions.tsv``: ``rna_id``, ``fold``, one probability per compartment, tested RNAs only."""
-        of_row = self.folds.of_rows(self.index)
-        rows = np.flatnonzero(of_row >= 0)
-        table = pd.DataFrame(self.probabilities[rows], columns=list(self.compartments))
-        table.insert(0, "rna_id", [self.index.ids[row] for row in rows])
-        table.insert(1, "fold", of_row[rows])
-        return table
+        return prediction_frame(self.index, self.compartments, self.folds, self.probabilities)
 
     def labels_frame(self) -> pd.DataFrame:
         """True labels of the tested RNAs, rows as in `to_frame`: ``rna_id`` and one 0/1 column per compartment."""
@@ -78,6 +73,16 @@ class CrossValidationResult:
         table = pd.DataFrame(self.labels[rows], columns=list(self.compartments))
         table.insert(0, "rna_id", [self.index.ids[row] for row in rows])
         return table
+
+
+def prediction_frame(index: NodeIndex, compartments: tuple[str, ...], folds: Folds, probabilities: np.ndarray) -> pd.DataFrame:
+    """Out-of-fold probabilities of shape (n_rnas, n_labels) as in ``predictions.tsv``: tested RNAs only, in row order."""
+    of_row = folds.of_rows(index)
+    rows = np.flatnonzero(of_row >= 0)
+    table = pd.DataFrame(probabilities[rows], columns=list(compartments))
+    table.insert(0, "rna_id", [index.ids[row] for row in rows])
+    table.insert(1, "fold", of_row[rows])
+    return table
 
 
 def write_predictions(table: pd.DataFrame, path: str | Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fusion.baselines import TABLE, baseline_table, run_baselines
 from fusion.experiment import cross_validate
 from fusion.learner import fit_learner
 from fusion.model_files import save_model
@@ -47,6 +48,7 @@ def run_experiment(
     workers: int = 1,
     overwrite: bool = False,
     resume: bool = False,
+    baselines: bool = False,
     progress: Progress | None = None,
 ) -> tuple[CrossValidationResult | None, RunFolder]:
     """Cross-validate, fit the final model on all RNAs of the protocol, and write the run folder.
@@ -55,6 +57,7 @@ def run_experiment(
         out: run folder; an unfinished run of the same settings and data in it is gone on with.
         cache: folder for embeddings, shared between runs; None keeps them in the run folder.
         workers: processes; changes no number.
+        baselines: also fit the baselines on the same folds, for ``baselines.tsv``, ``baselines/`` and the report.
 
     Returns:
         The result (None where a finished run was kept by `resume`), and the run folder.
@@ -77,7 +80,12 @@ def run_experiment(
     write_tsv(result.labels_frame(), run.path / LABELS)
     write_tsv(result.metrics, run.path / "metrics.tsv")
     fit_final(problem, folds, config, run.path / "model", result, dataset_name=dataset.name, progress=progress)
-    write_report(run.path, result, dataset, config)
+    beside = None
+    if baselines:
+        found = run_baselines(networks, problem, folds, config.seed, folder=run.path, workers=workers, progress=progress)
+        beside = baseline_table(problem, found, result.metrics)
+        write_tsv(beside, run.path / TABLE)
+    write_report(run.path, result, dataset, config, beside)
     run.finish()
     return result, run
 

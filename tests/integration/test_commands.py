@@ -11,6 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fusion.baseline_models import BaselineSettings
+from fusion.trees import TreesConfig
+
 QUICK = """
 [tokens]
 attention = ["svd:disease", "degree"]
@@ -65,7 +68,9 @@ def quick(tmp_path: Path) -> Path:
     return path
 
 
-def test_build_then_train_then_again(run, tmp_path: Path, quick: Path) -> None:
+def test_build_then_train_then_again(run, tmp_path: Path, quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = BaselineSettings(trees=TreesConfig(n_trees=5, rounds=2))
+    monkeypatch.setattr("fusion.baselines.BaselineSettings", lambda: small)
     built = run("build-networks", "--graphml")
     assert built.returncode == 0, built.stderr
     assert "made-up" in built.stderr
@@ -80,17 +85,24 @@ def test_build_then_train_then_again(run, tmp_path: Path, quick: Path) -> None:
     trained = run("train", "--fold", "3", "--config", str(quick), "--out", "run", "--workers", "1")
     assert trained.returncode == 0, trained.stderr
     assert "AUC" in trained.stdout
+    assert "popularity_and_name" in trained.stdout
+    assert "Nearest in AUC comes" in trained.stderr
     predictions = pd.read_csv(tmp_path / "work" / "run" / "predictions.tsv", sep="\t")
     assert len(predictions) == 200
     assert sorted(predictions["fold"].unique()) == [0, 1, 2]
     # the folder's own config.toml is a config: the same numbers come out again
-    copied = run("train", "--config", "run/config.toml", "--out", "copy", "-q", "--workers", "1")
+    copied = run("train", "--config", "run/config.toml", "--out", "copy", "-q", "--workers", "1", "--no-baselines")
     assert copied.returncode == 0, copied.stderr
     assert (tmp_path / "work" / "copy" / "predictions.tsv").read_bytes() == (tmp_path / "work" / "run" / "predictions.tsv").read_bytes()
     compared = run("compare", "run", "copy", "--resamples", "100", "--out", "difference.tsv", "--plot", "difference.png")
     assert compared.returncode == 0, compared.stderr
     assert (pd.read_csv("difference.tsv", sep="\t")["difference"] == 0).all()
     assert run("compare", "run").returncode == 2
+    beside = run("compare", "run", "--baseline", "popularity", "--resamples", "100")
+    assert beside.returncode == 0, beside.stderr
+    assert beside.stdout.splitlines()[1].startswith("popularity\trun\t")
+    assert run("compare", "copy", "--baseline", "popularity").returncode == 3
+    assert run("compare", "run", "--baseline", "luck").returncode == 2
     finished = run("train", "--fold", "3", "--config", str(quick), "--out", "run")
     assert finished.returncode == 3
     assert "finished" in finished.stderr
@@ -154,7 +166,7 @@ def test_a_new_process(tmp_path: Path, quick: Path) -> None:
     assert shell("build-networks").returncode == 0
     two = shell("train", "--fold", "3", "--config", str(quick), "--out", "two", "--workers", "2")
     assert two.returncode == 0, two.stderr
-    assert shell("train", "--fold", "3", "--config", str(quick), "--out", "one", "--workers", "1").returncode == 0
+    assert shell("train", "--fold", "3", "--config", str(quick), "--out", "one", "--workers", "1", "--no-baselines").returncode == 0
     assert (tmp_path / "one" / "predictions.tsv").read_bytes() == (tmp_path / "two" / "predictions.tsv").read_bytes()
     assert shell("train", "--networks", "nowhere").returncode == 3
     assert shell("train", "--nowhere").returncode == 2

@@ -1,0 +1,188 @@
+"""Audit of a dataset: what counts, names and sequences alone reach, what families, duplicates and unannotated RNAs do to a figure."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fusion import audit_facts as facts
+from fusion.baseline_inputs import BaselineInputs, baseline_inputs
+from fusion.baseline_models import BaselineSettings
+from fusion.baselines import Job, collect, fold_jobs, run_jobs, score_baseline
+from fusion.modalities import build_tokens
+from fusion.problem import Problem
+from fusion.tokens import TokenTable
+from fusion.trees import TreesConfig
+from mirnagraph.dataset import Dataset
+from mirnagraph.errors import InputError
+from mirnagraph.evaluation.metrics import UndefinedMetricWarning
+from mirnagraph.evaluation.scores import popularity_deciles
+from mirnagraph.evaluation.splits import Folds, group_codes, grouped_folds, random_folds, used_rnas
+from mirnagraph.networks.types import NetworkSet
+from mirnagraph.progress import Progress, report
+from mirnagraph.seeds import child_seed, generator
+
+SOURCES = {
+    "popularity": "counts alone (how many partners of each kind)",
+    "names": "names alone (number and prefix in the id)",
+    "popularity_and_name": "counts and names",
+    "sequence": "sequence alone (k-mers, labels of the nearest sequences)",
+    "relatives": "how an id's counts compare with those of ids of the same molecule",
+    "matching": "how the id was matched to its sequence",
+    "trees": "a full model (trees on everything the networks hold)",
+}
+FEWER = ("popularity", "popularity_and_name", "trees")
+SETTINGS = BaselineSettings(trees=TreesConfig(n_trees=150, rounds=60), thresholds=False)
+PERMUTED = "permuted"
+PERMUTED_FOLDS = 5
+COLUMNS = ["section", "subject", "split", "rnas", "compartment", "measure", "value"]
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        dataset: name of the dataset.
+        synthetic: made-up data.
+        n_rnas, n_located: how many RNAs there are, and how many have a compartment.
+        figures: every figure, one row each: ``section``, ``subject``, ``split`` (``random``, ``family``, ``permuted`` or empty),
+            ``rnas`` (``all``, ``located`` or empty), ``compartment`` (``average`` or empty where it is of all), ``measure``, ``value``.
+        notes: what could not be looked at, and why.
+    """
+
+    dataset: str
+    synthetic: bool
+    n_rnas: int
+    n_located: int
+    figures: pd.DataFrame
+    notes: tuple[str, ...]
+
+    def value(self, section: str, subject: str, measure: str, *, split: str = "", rnas: str = "", compartment: str = "") -> float:
+        """One figure; NaN where it was not made."""
+        wanted = {"section": section, "subject": subject, "split": split, "rnas": rnas, "compartment": compartment, "measure": measure}
+        found = self.figures
+        for column, what in wanted.items():
+            found = found[found[column] == what]
+        return float(found["value"].iloc[0]) if len(found) else float("nan")
+
+    def auc(self, source: str, split: str = "random", rnas: str = "all", measure: str = "AUC") -> float:
+        """Average over compartments of what one source reaches: mean over folds (``within`` is pooled)."""
+        return self.value("sources", source, measure, split=split, rnas=rnas, compartment="average")
+
+
+def audit(
+    networks: NetworkSet, *, seed: int = 0, n_folds: int = 10, workers: int = 1, settings: BaselineSettings = SETTINGS, progress: Progress | None = None
+) -> Audit:
+    """Audit the dataset behind some networks.
+
+    Args:
+        seed: of folds, models and the permutation.
+        n_folds: folds of each split; fewer where there are fewer RNAs or families.
+        workers: processes; changes no number.
+        settings: size of the full model.
+
+    Raises:
+        InputError: no compartment has both annotated and unannotated RNAs, so that there is nothing to predict.
+    """
+    dataset = networks.dataset
+    labels = dataset.labels.to_numpy(dtype=np.float64)
+    if not ((labels.sum(axis=0) > 0) & (labels.sum(axis=0) < len(labels))).any():
+        raise InputError(f"dataset {dataset.name!r} has no compartment with both annotated and unannotated RNAs", expected="one or more to audit")
+    notes: list[str] = []
+    families = dataset.rnas["family"] if "family" in dataset.rnas.columns else None
+    groups = group_codes(families if families is not None else pd.Series([None] * len(labels), dtype=object))
+    problem = Problem(dataset.index, tuple(dataset.compartments), labels, groups, TokenTable(dataset.index, ()), {}, popularity_deciles(dataset))
+    inputs = baseline_inputs(networks, groups)
+    extra = {"relatives": build_tokens(networks, ["relatives"]).flat(), "matching": facts.match_features(dataset)}
+    inputs = replace(inputs, extra=extra)
+    protocols = list(_protocols(dataset, families, n_folds, seed, notes))
+    shuffled = replace(problem, labels=labels[generator(seed, "audit", "permutation").permutation(len(labels))])
+    rows = [*_source_rows(inputs, problem, shuffled, protocols, settings, seed, workers, progress)]
+    rows += _fact_rows(dataset, next(folds for split, rnas, folds in protocols if (split, rnas) == ("random", "all")))
+    rows.append(("permutation", "chance", "", "", "", "standard error of an AUC", facts.chance_spread(labels)))
+    n_located = int(dataset.located.sum())
+    return Audit(dataset.name, dataset.synthetic, len(labels), n_located, pd.DataFrame(rows, columns=COLUMNS), tuple(notes))
+
+
+def _protocols(dataset: Dataset, families: pd.Series | None, n_folds: int, seed: int, notes: list[str]) -> Iterator[tuple[str, str, Folds]]:
+    """(split, which RNAs, folds) of every combination that the dataset allows."""
+    if families is None:
+        notes.append("The RNA table has no column 'family', so nothing was tested with families kept apart.")
+    if dataset.located.all():
+        notes.append("Every RNA has a compartment, so leaving out those without changes nothing.")
+    for rnas in ("all", "located") if not dataset.located.all() else ("all",):
+        labels = dataset.labels[used_rnas(dataset.labels, rnas)]
+        if len(labels) < 2 * n_folds and rnas == "located":
+            notes.append(f"Only {len(labels)} RNAs have a compartment: too few to test them by themselves.")
+            continue
+        yield "random", rnas, random_folds(labels, min(n_folds, len(labels)), child_seed(seed, "audit", "random", rnas))
+        if families is not None:
+            n_groups = len(np.unique(group_codes(families.loc[labels.index])))
+            if n_groups < 2:
+                notes.append("All RNAs are of one family, so nothing was tested with families kept apart.")
+            else:
+                yield "family", rnas, grouped_folds(labels, families, min(n_folds, n_groups), child_seed(seed, "audit", "family", rnas))
+
+
+def _source_rows(
+    inputs: BaselineInputs,
+    problem: Problem,
+    shuffled: Problem,
+    protocols: list[tuple[str, str, Folds]],
+    settings: BaselineSettings,
+    seed: int,
+    workers: int,
+    progress: Progress | None,
+) -> Iterator[tuple[Any, ...]]:
+    """Figures of every source on every protocol, and of the permuted labels."""
+    table = pd.DataFrame(shuffled.labels, index=pd.Index(problem.index.ids, dtype=object))
+    permuted = random_folds(table.astype(np.int8), min(PERMUTED_FOLDS, len(table)), child_seed(seed, "audit", PERMUTED))
+    work: dict[str, tuple[str, str, Problem, Folds, tuple[str, ...]]] = {
+        f"{split} {rnas}": (split, rnas, problem, folds, tuple(SOURCES) if rnas == "all" else FEWER) for split, rnas, folds in protocols
+    }
+    work[PERMUTED] = (PERMUTED, "all", shuffled, permuted, ("popularity", "sequence", "trees"))
+    jobs: list[Job] = []
+    for key, (_, _, of, folds, names) in work.items():
+        jobs += fold_jobs(of, folds, range(folds.n_folds), names, child_seed(seed, "audit", key), settings, key)
+    done: dict[str, dict[int, Any]] = {key: {} for key in work}
+    report(progress, "audit", 0, len(jobs))
+    for number, ((key, fold), result) in enumerate(run_jobs(inputs, jobs, workers), 1):
+        done[key][fold] = result
+        report(progress, "audit", number, len(jobs))
+    for key, (split, rnas, of, folds, names) in work.items():
+        found = collect(of, folds, done[key], names)
+        for name in names:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UndefinedMetricWarning)
+                metrics = score_baseline(of, found.predictions[name])
+            section = "permutation" if split == PERMUTED else "sources"
+            for row in metrics[metrics["metric"].isin(["AUC", "AUPR", "within"]) & (metrics["compartment"] != "micro")].to_dict("records"):
+                value = row["pooled"] if row["metric"] == "within" else row["mean"]
+                yield section, name, split, rnas, row["compartment"], row["metric"], float(value)
+
+
+def _fact_rows(dataset: Dataset, folds: Folds) -> Iterator[tuple[Any, ...]]:
+    """Figures that need no model."""
+    labels, of_row = dataset.labels.to_numpy(), folds.of_rows(dataset.index)
+    for name, together in facts.duplicates(dataset).items():
+        for measure, value in facts.duplicate_figures(together, labels, of_row).items():
+            yield "duplicates", name, "random", "all", "", measure, value
+    for pair in facts.compartment_pairs(dataset.labels).to_dict("records"):
+        for measure in ("jaccard", "phi"):
+            yield "compartments", f"{pair['first']} and {pair['second']}", "", "", "", measure, float(pair[measure])
+    for kind, match in facts.match_table(dataset).iterrows():
+        for measure in ("n", "compartments", "unannotated"):
+            yield "matching", str(kind), "", "", "", measure, float(match[measure])
+    for kind, value in facts.count_correlations(dataset).items():
+        yield "counts", kind, "", "", "", "Spearman with number of compartments", value
+    yield "unannotated", "RNAs", "", "", "", "n", float((~dataset.located).sum())
+    for column, name in enumerate(dataset.compartments):
+        negative = labels[:, column] == 0
+        share = float((negative & ~dataset.located).sum() / negative.sum()) if negative.any() else float("nan")
+        yield "unannotated", "share of the negatives", "", "", name, "share", share

@@ -1,0 +1,240 @@
+"""Baselines on the folds of a run: fitted beside the model on the same training rows, kept per fold, scored by the same evaluator."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fusion.baseline_inputs import BaselineInputs, baseline_inputs
+from fusion.baseline_models import BASELINES, BaselineSettings, Prediction, predict_fold
+from fusion.problem import Problem
+from fusion.results import prediction_frame, write_predictions
+from mirnagraph.errors import InputError
+from mirnagraph.evaluation.metrics import AVERAGE, UndefinedMetricWarning, evaluate
+from mirnagraph.evaluation.splits import Folds
+from mirnagraph.files import write_text
+from mirnagraph.networks.types import NetworkSet
+from mirnagraph.progress import Progress, report
+from mirnagraph.seeds import child_seed
+
+FOLDER, TABLE, THIS_RUN = "baselines", "baselines.tsv", "this run"
+MEASURES = ("AUC", "AUPR", "within", "F1", "MCC")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One fold of baselines to fit.
+
+    Attributes:
+        key: what the result is found under.
+        labels: shape (n_rnas, n_labels), NaN in every row that may not be read.
+        train, test: row numbers. names: which baselines. seed: of this fold.
+    """
+
+    key: tuple[str, int]
+    labels: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    names: tuple[str, ...]
+    seed: int
+    settings: BaselineSettings
+
+
+@dataclass(frozen=True, eq=False)
+class BaselineResult:
+    """Out-of-fold answers of all baselines.
+
+    Attributes:
+        predictions: name -> table as in ``predictions.tsv``: ``rna_id``, ``fold``, one probability per compartment.
+        thresholds: name -> shape (n_folds, n_labels), chosen inside the training rows of each fold.
+    """
+
+    predictions: Mapping[str, pd.DataFrame]
+    thresholds: Mapping[str, np.ndarray]
+
+
+# What a worker process reads; set once when it starts, so that the tables travel once and not with every fold.
+_INPUTS: BaselineInputs | None = None
+
+
+def run_baselines(
+    networks: NetworkSet,
+    problem: Problem,
+    folds: Folds,
+    seed: int,
+    *,
+    folder: Path | None = None,
+    workers: int = 1,
+    settings: BaselineSettings | None = None,
+    progress: Progress | None = None,
+) -> BaselineResult:
+    """Fit every baseline in every fold on the training rows and predict the test rows.
+
+    The labels of all other rows are NaN before a baseline sees them.
+
+    Args:
+        problem: gives labels, families and row order; its tokens are not used: baselines read the same whatever the model reads.
+        seed: the run's seed.
+        folder: run folder; finished folds are kept in ``baselines/folds`` and not fitted again, and when all are there
+            ``baselines/NAME.tsv`` is written for each baseline.
+        workers: folds side by side, each in a process of one thread; changes no number.
+
+    Raises:
+        InputError: a kept fold is damaged, or is one of other folds.
+    """
+    chosen, names = settings or BaselineSettings(), tuple(BASELINES)
+    done = {fold: _load_fold(folder, fold, problem, folds, names) for fold in range(folds.n_folds) if folder is not None and _path(folder, fold).exists()}
+    report(progress, "baselines", len(done), folds.n_folds)
+    wanted = [fold for fold in range(folds.n_folds) if fold not in done]
+    if wanted:
+        inputs = baseline_inputs(networks, problem.groups)
+        for (_, fold), result in run_jobs(inputs, fold_jobs(problem, folds, wanted, names, seed, chosen), workers):
+            done[fold] = result
+            if folder is not None:
+                _save_fold(folder, fold, result)
+            report(progress, "baselines", len(done), folds.n_folds)
+    found = collect(problem, folds, done, names)
+    if folder is not None:
+        for name, table in found.predictions.items():
+            write_predictions(table, folder / FOLDER / f"{name}.tsv")
+    return found
+
+
+def fold_jobs(problem: Problem, folds: Folds, wanted: Sequence[int], names: Sequence[str], seed: int, settings: BaselineSettings, key: str = "") -> list[Job]:
+    """One Job per wanted fold, with the labels of all but its training rows hidden."""
+    jobs = []
+    for fold in wanted:
+        train, test = folds.rows(problem.index, fold)
+        jobs.append(Job((key, fold), problem.hide(train), train, test, tuple(names), child_seed(seed, "baselines", "fold", fold), settings))
+    return jobs
+
+
+def run_jobs(inputs: BaselineInputs, jobs: Sequence[Job], workers: int) -> Iterator[tuple[tuple[str, int], dict[str, Prediction]]]:
+    """Fit jobs, in any order: yields (key, predictions by name) as each ends."""
+    if workers <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            yield job.key, _fit(inputs, job)
+        return
+    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(before, "1"))
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_start_worker, initargs=(inputs,))
+    try:
+        futures = {pool.submit(_fit_in_worker, job): job.key for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _fit(inputs: BaselineInputs, job: Job) -> dict[str, Prediction]:
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # sums in another order give other bits
+        return predict_fold(inputs, job.labels, job.train, job.test, job.names, job.seed, job.settings)
+
+
+def _start_worker(inputs: BaselineInputs) -> None:
+    global _INPUTS
+    _INPUTS = inputs
+
+
+def _fit_in_worker(job: Job) -> dict[str, Prediction]:
+    if _INPUTS is None:
+        raise RuntimeError("the worker was not started with its inputs")
+    return _fit(_INPUTS, job)
+
+
+def collect(problem: Problem, folds: Folds, done: Mapping[int, Mapping[str, Prediction]], names: Sequence[str]) -> BaselineResult:
+    """Put the folds' test parts together.
+
+    Raises:
+        InputError: a prediction is not finite, which means that a hidden label was read.
+    """
+    predictions, thresholds = {}, {}
+    for name in names:
+        probabilities = np.full(problem.labels.shape, np.nan)
+        for fold in range(folds.n_folds):
+            probabilities[folds.rows(problem.index, fold)[1]] = done[fold][name].probabilities
+        table = prediction_frame(problem.index, problem.compartments, folds, probabilities)
+        if not np.isfinite(table[list(problem.compartments)].to_numpy()).all():
+            raise InputError(f"a prediction of the baseline {name!r} is not finite: a label that may not be read was read")
+        predictions[name] = table
+        thresholds[name] = np.array([done[fold][name].thresholds for fold in range(folds.n_folds)])
+    return BaselineResult(predictions, thresholds)
+
+
+def score_baseline(problem: Problem, table: pd.DataFrame, thresholds: np.ndarray | None = None) -> pd.DataFrame:
+    """The evaluator's table for one baseline (see `mirnagraph.evaluation.metrics.evaluate`).
+
+    Undefined metrics are NaN without a warning: the run itself, on the same RNAs and folds, has said so.
+
+    Args:
+        table: as in ``predictions.tsv``. thresholds: shape (n_folds, n_labels); 0.5 everywhere when left out.
+    """
+    rows, fold = problem.index.positions(table["rna_id"]), table["fold"].to_numpy()
+    cuts = np.full(len(problem.compartments), 0.5) if thresholds is None else thresholds[fold]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        probabilities = table[list(problem.compartments)].to_numpy()
+        return evaluate(problem.labels[rows].astype(np.int8), probabilities, fold, cuts, problem.compartments, problem.popularity[rows])
+
+
+def baseline_table(problem: Problem, result: BaselineResult, model: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Average figures of every baseline, one row each; the run's own first where its metrics are given.
+
+    Args:
+        model: table of `mirnagraph.evaluation.metrics.evaluate`, made on the same RNAs and folds.
+
+    Returns:
+        Columns ``model``, ``AUC``, ``AUC_sd``, ``AUPR`` … : mean over folds and its SD; ``within`` (AUC among equally well studied RNAs)
+        is pooled and has none; ``what`` says what each is.
+    """
+    tables = {THIS_RUN: model} if model is not None else {}
+    tables |= {name: score_baseline(problem, table, result.thresholds[name]) for name, table in result.predictions.items()}
+    rows = []
+    for name, metrics in tables.items():
+        average: dict[Any, dict[str, Any]] = metrics[metrics["compartment"] == AVERAGE].set_index("metric").to_dict("index")  # type: ignore[assignment]
+        row: dict[str, object] = {"model": name}
+        for measure in MEASURES:
+            if measure == "within":
+                row[measure] = float(average[measure]["pooled"]) if measure in average else np.nan
+            else:
+                row |= {measure: float(average[measure]["mean"]), f"{measure}_sd": float(average[measure]["sd"])}
+        rows.append({**row, "what": BASELINES.get(name, "the model of this run")})
+    return pd.DataFrame(rows)
+
+
+def _path(folder: Path, fold: int) -> Path:
+    return folder / FOLDER / "folds" / f"fold_{fold:02d}.json"
+
+
+def _save_fold(folder: Path, fold: int, result: Mapping[str, Prediction]) -> None:
+    plain = {name: {"probabilities": p.probabilities.tolist(), "thresholds": p.thresholds.tolist()} for name, p in result.items()}
+    write_text(_path(folder, fold), json.dumps(plain) + "\n")
+
+
+def _load_fold(folder: Path, fold: int, problem: Problem, folds: Folds, names: Sequence[str]) -> dict[str, Prediction]:
+    path, n_test = _path(folder, fold), len(folds.rows(problem.index, fold)[1])
+    found = {}
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        for name in names:
+            found[name] = Prediction(*(np.array(plain[name][part], dtype=np.float64) for part in ("probabilities", "thresholds")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError("a kept fold of the baselines is damaged", file=path, found=repr(error), hint="delete it: it is made again") from None
+    n_labels = len(problem.compartments)
+    if any(p.probabilities.shape != (n_test, n_labels) or p.thresholds.shape != (n_labels,) for p in found.values()):
+        raise InputError("a kept fold of the baselines does not fit these folds", file=path, expected=f"{n_test} RNAs", hint="delete it: it is made again")
+    return found

@@ -1,0 +1,111 @@
+"""The audit end to end: on the demo, on data with planted artefacts, and on datasets that lack what it looks for."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fusion.audit import Audit, audit
+from fusion.audit_report import conclusions, draw, page, source_rows
+from fusion.baseline_models import BaselineSettings
+from fusion.trees import TreesConfig
+from mirnagraph.errors import InputError
+from mirnagraph.networks.build import build_networks
+
+SMALL = BaselineSettings(trees=TreesConfig(n_trees=10, rounds=2), thresholds=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_forests():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fusion.baseline_models.SMALL_FOREST", TreesConfig(n_trees=15, min_samples_leaf=3))
+        yield
+
+
+@pytest.fixture(scope="module")
+def found(small_dataset) -> Audit:
+    return audit(build_networks(small_dataset), n_folds=3, settings=SMALL)
+
+
+def test_every_figure_is_there_and_in_range(found: Audit, small_dataset) -> None:
+    figures = found.figures
+    assert set(figures["section"]) == {"sources", "permutation", "duplicates", "compartments", "matching", "counts", "unannotated"}
+    aucs = figures[figures["measure"].isin(["AUC", "AUPR"])]["value"].dropna()
+    assert ((aucs >= 0) & (aucs <= 1)).all()
+    assert set(figures.loc[figures["section"] == "sources", "split"]) == {"random", "family"}
+    assert set(figures.loc[figures["section"] == "sources", "rnas"]) == {"all", "located"}
+    assert found.value("unannotated", "RNAs", "n") == (~small_dataset.located).sum()
+    text = page(found)
+    assert "**Made-up data**" in text
+    assert "## In plain words" in text
+    assert all(f"- {line}" in text for line in conclusions(found))
+    assert len(draw(found).axes) == 1
+    assert len(source_rows(found)[1]) == 7
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_figures(found: Audit, small_dataset) -> None:
+    pd.testing.assert_frame_equal(audit(build_networks(small_dataset), n_folds=3, settings=SMALL).figures, found.figures)
+
+
+def test_planted_artefacts_are_found(small_dataset) -> None:
+    """Labels that follow the number in the name and the kind of match, an id twice, a compartment twice."""
+    n = len(small_dataset.index)
+    follows = (np.arange(n) < n // 2).astype(np.int8)
+    labels = pd.DataFrame({"One": follows, "Two": follows, "Three": np.roll(follows, 3)}, index=small_dataset.labels.index)
+    sequences = small_dataset.rnas["sequence"].to_numpy(dtype=object).copy()
+    sequences[: n // 2 : 2] = sequences[1 : n // 2 : 2]
+    rnas = small_dataset.rnas.assign(match_kind=np.where(follows, "exact", "retired"), sequence=sequences).drop(columns="family")
+    found = audit(build_networks(replace(small_dataset, labels=labels, rnas=rnas)), n_folds=3, settings=SMALL)
+    assert found.auc("names") > 0.9
+    assert found.auc("matching") > 0.9
+    assert found.value("duplicates", "sequence", "pairs", split="random", rnas="all") >= 10
+    assert np.isnan(found.auc("trees", "family"))
+    words = "\n".join(conclusions(found))
+    assert "an artefact" in words
+    assert "One and Two (jaccard 1.000, phi 1.000)" in words
+    assert "no column 'family'" in words
+    assert abs(found.value("permutation", "popularity", "AUC", split="permuted", rnas="all", compartment="average") - 0.5) < 0.2
+
+
+def test_datasets_that_lack_something_are_audited_too(small_dataset) -> None:
+    everywhere = small_dataset.labels.copy()
+    everywhere.iloc[:, 0] = 1
+    bare = replace(small_dataset, labels=everywhere, associations={}, partners={}, rnas=small_dataset.rnas.assign(family="one"))
+    found = audit(build_networks(bare), n_folds=3, settings=SMALL)
+    assert "All RNAs are of one family" in "\n".join(found.notes)
+    assert "Every RNA has a compartment" in "\n".join(found.notes)
+    assert page(found)
+    with pytest.raises(InputError, match="no compartment with both"):
+        audit(build_networks(replace(bare, labels=everywhere.iloc[:, :1])), settings=SMALL)
+
+
+def test_the_command_works_on_the_demo_without_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from cli.main import main
+
+    honest = audit
+    monkeypatch.setattr("fusion.audit.audit", lambda networks, **given: honest(networks, **{**given, "settings": SMALL, "workers": 1}))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mirnagraph", "audit", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    code, out, err = run("--fold", "3")
+    assert code == 0, err
+    assert out.splitlines()[0] == "source\trandom, all\tfamily, all\trandom, located\tfamily, located"
+    assert "shuffled" in err
+    assert sorted(path.name for path in (tmp_path / "audit").iterdir()) == ["audit.md", "audit.png", "audit.tsv"]
+    code, _, err = run()
+    assert code == 3
+    assert "--overwrite" in err
+    assert run("--networks", "nowhere", "--out", "other")[0] == 3
+    assert not (tmp_path / "other").exists()
