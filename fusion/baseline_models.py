@@ -44,7 +44,7 @@ class BaselineSettings:
         thresholds: whether a threshold per compartment is chosen inside the training rows; 0.5 otherwise, in half the time.
     """
 
-    trees: TreesConfig = field(default_factory=TreesConfig)
+    trees: TreesConfig = field(default_factory=lambda: TreesConfig(n_trees=200, boosting_width=120, boosting_features=0.2))
     thresholds: bool = True
 
 

@@ -47,11 +47,11 @@ def run_fold(problem: Problem, folds: Folds, config: ExperimentConfig, fold: int
         with threadpool_limits(1):
             learner = fit_learner(hidden, train, config, child_seed(config.seed, "fold", fold))
             parts = learner.parts(test)
-            probabilities = learner.predict(test)
+            probabilities, uncertainty = learner.predict(test), learner.spread(test)
     finally:
         torch.set_num_threads(threads)
     choices = {**learner.choices, "thresholds": [float(t) for t in learner.thresholds]}
-    return FoldResult(fold, test, probabilities, parts, choices, time.perf_counter() - started)
+    return FoldResult(fold, test, probabilities, parts, uncertainty, choices, time.perf_counter() - started)
 
 
 def cross_validate(
@@ -133,6 +133,8 @@ def save_fold(folder: Path, result: FoldResult) -> None:
         about = {"fold": result.fold, "rows": result.rows.tolist(), "choices": result.choices, "seconds": result.seconds, "parts": list(result.parts)}
         (out / "fold.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
         table = {"model": result.probabilities, **result.parts}
+        if result.uncertainty is not None:
+            table["uncertainty"] = result.uncertainty
         for name, values in table.items():
             pd.DataFrame(values).rename(columns=str).to_parquet(out / f"{name}.parquet")
 
@@ -143,6 +145,7 @@ def load_fold(folder: Path, fold: int) -> FoldResult:
     try:
         about = json.loads((path / "fold.json").read_text(encoding="utf-8"))
         tables = {name: pd.read_parquet(path / f"{name}.parquet").to_numpy() for name in ("model", *about["parts"])}
-        return FoldResult(fold, np.asarray(about["rows"], dtype=np.int64), tables.pop("model"), tables, about["choices"], about["seconds"])
+        spread = pd.read_parquet(path / "uncertainty.parquet").to_numpy() if (path / "uncertainty.parquet").is_file() else None
+        return FoldResult(fold, np.asarray(about["rows"], dtype=np.int64), tables.pop("model"), tables, spread, about["choices"], about["seconds"])
     except (OSError, ValueError, KeyError) as error:
         raise InputError("a finished fold is damaged", file=path, found=str(error), hint="delete its folder and run the command again") from None

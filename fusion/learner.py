@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, make_token, single_tokens
 from fusion.training import Lesson, TrainedAttention, fit_attention
 from fusion.trees import TreeArrays, fit_boosting, fit_extra_trees
+from mirnagraph.evaluation.calibration import apply_temperature, fit_temperature
 from mirnagraph.evaluation.splits import inner_split
 from mirnagraph.seeds import child_seed
 
@@ -31,6 +32,7 @@ class Learner:
         trees: name of each tree model -> its arrays.
         weights: name of each part -> its weight in the mean of logits; they sum to 1.
         thresholds: shape (n_labels,), probability above which a compartment is called.
+        temperature: logits of the joined probabilities are divided by it.
         choices: what was chosen on the way, as plain values.
     """
 
@@ -40,6 +42,7 @@ class Learner:
     trees: Mapping[str, TreeArrays]
     weights: Mapping[str, float]
     thresholds: np.ndarray
+    temperature: float = 1.0
     choices: dict[str, Any] = field(default_factory=dict)
 
     def parts(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -56,7 +59,16 @@ class Learner:
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Probabilities: float64, shape (len(rows), n_labels)."""
-        return join(self.parts(rows), self.weights)
+        return apply_temperature(join(self.parts(rows), self.weights), self.temperature)
+
+    def spread(self, rows: np.ndarray) -> np.ndarray:
+        """How far the ensemble disagrees: SD of the probabilities over all members of attention and the tree models, shape (len(rows), n_labels)."""
+        parts = self.parts(rows)
+        found = [parts[name][None] for name in self.trees]
+        if self.attention is not None:
+            tokens = self.tokens.select(self.config.tokens.attention)
+            found.append(self.attention.probabilities(tokens, rows, _trees_logits(self.tokens)))
+        return np.asarray(np.concatenate(found).std(axis=0))
 
 
 def join(parts: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
@@ -97,9 +109,26 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         chosen, prior = tokens.select(config.tokens.attention), _trees_logits(tokens)
         attention = fit_attention(chosen, labels, lessons, config.attention, config.training, child_seed(seed, "attention"), prior)
     weights = {name: getattr(config.mix, name) for name in (["attention"] if attention is not None else []) + list(trees)}
-    thresholds = best_thresholds(labels[train], join(inside, weights)) if inside and config.mix.thresholds == "mcc" else np.full(labels.shape[1], 0.5)
+    temperature = _temperature(problem, train, config, seed)
+    thresholds = np.full(labels.shape[1], 0.5)
+    if inside and config.mix.thresholds == "mcc":
+        thresholds = best_thresholds(labels[train], apply_temperature(join(inside, weights), temperature))
     epochs = [len(h) for h in attention.history] if attention is not None else []
-    return Learner(config, tokens, attention, trees, weights, thresholds, {"weights": weights, "epochs": epochs})
+    choices = {"weights": weights, "epochs": epochs, "temperature": temperature}
+    return Learner(config, tokens, attention, trees, weights, thresholds, temperature, choices)
+
+
+def _temperature(problem: Problem, train: np.ndarray, config: ExperimentConfig, seed: int) -> float:
+    """Temperature at which a second model, fitted without a part of the training rows, is best calibrated on that part.
+
+    It has one member of each kind: more would take as long as the model itself for a temperature that hardly differs.
+    """
+    if config.mix.calibration_part == 0:
+        return 1.0
+    learn, held = inner_split(train, problem.labels, problem.groups, config.mix.calibration_part, child_seed(seed, "calibration part"))
+    few = replace(config.training, n_members=min(1, config.training.n_members), n_students=min(1, config.training.n_students))
+    second = fit_learner(problem, learn, replace(config, training=few, mix=replace(config.mix, calibration_part=0.0)), child_seed(seed, "calibration"))
+    return fit_temperature(problem.labels[held], second.predict(held))
 
 
 def _trees_logits(tokens: TokenTable) -> np.ndarray | None:

@@ -25,7 +25,7 @@ from mirnagraph.files import sha256_of, write_folder
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs import package_versions
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def save_model(learner: Learner, index: NodeIndex, compartments: tuple[str, ...], train: np.ndarray, folder: str | Path, *, about: Mapping[str, Any]) -> None:
@@ -52,6 +52,7 @@ def save_model(learner: Learner, index: NodeIndex, compartments: tuple[str, ...]
             "members": len(learner.attention.members) if learner.attention is not None else 0,
             "trees": list(learner.trees),
             "weights": dict(learner.weights),
+            "temperature": learner.temperature,
             "nodes": list(index.ids),
             "nodes_checksum": index.checksum,
             "trained_on": [index.ids[row] for row in train],
@@ -79,6 +80,7 @@ class SavedModel:
     trees: dict[str, TreeArrays]
     weights: dict[str, float]
     thresholds: np.ndarray
+    temperature: float
     about: dict[str, Any]
 
     def learner(self, tokens: TokenTable) -> Learner:
@@ -86,7 +88,7 @@ class SavedModel:
         for name, width in self.widths.items():
             if name not in tokens.sources or tokens.sources[name] != width:
                 raise CheckpointError("the model does not fit these tokens", column=name, found=tokens.sources.get(name, "nothing"), expected=f"width {width}")
-        return Learner(self.config, tokens, self.attention, self.trees, self.weights, self.thresholds)
+        return Learner(self.config, tokens, self.attention, self.trees, self.weights, self.thresholds, self.temperature)
 
 
 def load_model(folder: str | Path) -> SavedModel:
@@ -112,7 +114,7 @@ def load_model(folder: str | Path) -> SavedModel:
         widths = {str(name): int(width) for name, width in about["tokens"].items()}
         attention = _read_attention(arrays, config, widths, len(compartments), int(about["members"]))
         weights = {str(name): float(value) for name, value in about["weights"].items()}
-        return SavedModel(config, compartments, widths, attention, trees, weights, arrays["thresholds"], about)
+        return SavedModel(config, compartments, widths, attention, trees, weights, arrays["thresholds"], float(about["temperature"]), about)
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
 

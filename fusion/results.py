@@ -15,6 +15,7 @@ from mirnagraph.nodes import NodeIndex
 from mirnagraph.tables import read_table, write_tsv
 
 LABELS = "labels.tsv"
+UNCERTAINTY = "uncertainty.tsv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,7 @@ class FoldResult:
         rows: rows that were tested: int64, shape (n_test,).
         probabilities: shape (n_test, n_labels), in [0, 1].
         parts: name of each part of the model (``"attention"``, ``"extra_trees"`` …) -> its own probabilities, same shape.
+        uncertainty: SD of the probabilities over the ensemble, same shape; None where it was not asked for.
         choices: what was chosen inside the training part (weights, epochs, thresholds), as plain values.
         seconds: wall-clock time.
     """
@@ -34,6 +36,7 @@ class FoldResult:
     rows: np.ndarray
     probabilities: np.ndarray
     parts: dict[str, np.ndarray] = field(default_factory=dict)
+    uncertainty: np.ndarray | None = None
     choices: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -66,6 +69,14 @@ class CrossValidationResult:
     def to_frame(self) -> pd.DataFrame:
         """Predictions as in ``predictions.tsv``: ``rna_id``, ``fold``, one probability per compartment, tested RNAs only."""
         return prediction_frame(self.index, self.compartments, self.folds, self.probabilities)
+
+    def uncertainty_frame(self) -> pd.DataFrame:
+        """SD of the probabilities over the ensemble of the fold that tested the RNA; columns as in `to_frame`."""
+        spread = np.full(self.probabilities.shape, np.nan)
+        for result in self.results:
+            if result.uncertainty is not None:
+                spread[result.rows] = result.uncertainty
+        return prediction_frame(self.index, self.compartments, self.folds, spread)
 
     def labels_frame(self) -> pd.DataFrame:
         """True labels of the tested RNAs, rows as in `to_frame`: ``rna_id`` and one 0/1 column per compartment."""

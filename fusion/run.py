@@ -13,7 +13,7 @@ from fusion.learner import fit_learner
 from fusion.model_files import save_model
 from fusion.problem import Problem, prepare, resolve_tokens
 from fusion.report import write_report
-from fusion.results import LABELS, CrossValidationResult, write_predictions
+from fusion.results import LABELS, UNCERTAINTY, CrossValidationResult, write_predictions
 from fusion.settings import ExperimentConfig
 from mirnagraph.config import dump_toml
 from mirnagraph.evaluation.splits import Folds, make_folds, write_folds
@@ -77,6 +77,7 @@ def run_experiment(
     problem = prepare(networks, config, cache=str(cache or run.path / "embeddings"), workers=workers, progress=progress)
     result = cross_validate(problem, folds, config, folder=run.path, workers=workers, progress=progress)
     write_predictions(result.to_frame(), run.path / "predictions.tsv")
+    write_tsv(result.uncertainty_frame(), run.path / UNCERTAINTY)
     write_tsv(result.labels_frame(), run.path / LABELS)
     write_tsv(result.metrics, run.path / "metrics.tsv")
     fit_final(problem, folds, config, run.path / "model", result, dataset_name=dataset.name, progress=progress)

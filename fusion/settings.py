@@ -89,6 +89,8 @@ class MixSettings:
     """How the parts of a model are joined: weights in the mean of logits, scaled to sum to 1 over the parts there are.
 
     Attributes:
+        calibration_part: part of the training rows, families whole, that a second model (same settings, one member of a kind) does not learn from; on what
+            it says of them a temperature is chosen (Guo et al. 2017). 0: probabilities are left as they are. In [0, 0.5].
         thresholds: ``"half"``, or ``"mcc"`` for the best Matthews correlation on training rows that a part did not learn from.
     """
 
@@ -96,10 +98,12 @@ class MixSettings:
     extra_trees: float = 1.0
     boosting: float = 1.0
     thresholds: str = "mcc"
+    calibration_part: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("attention", "extra_trees", "boosting"):
             require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+        require(0 <= self.calibration_part <= 0.5, "calibration_part", self.calibration_part, "in [0, 0.5]")
         require(self.thresholds in ("half", "mcc"), "thresholds", self.thresholds, "'half' or 'mcc'")
 
 

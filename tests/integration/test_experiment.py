@@ -14,7 +14,7 @@ from fusion.experiment import cross_validate, run_fold
 from fusion.model_files import load_model
 from fusion.problem import Problem, prepare
 from fusion.run import run_experiment
-from fusion.settings import ExperimentConfig, FoldSettings, TokenSettings
+from fusion.settings import ExperimentConfig, FoldSettings, MixSettings, TokenSettings
 from fusion.training import TrainConfig
 from fusion.trees import TreesConfig
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
@@ -23,7 +23,7 @@ from mirnagraph.networks.build import build_networks
 from mirnagraph.networks.types import NetworkSet
 
 TOKENS = TokenSettings(
-    attention=("svd:disease", "neighbours:sequence", "trees"),
+    attention=("svd:disease+evidence:disease", "neighbours:sequence", "trees"),
     trees=("svd:disease", "svd:drug", "svd:mRNA", "degree", "kmer", "neighbours:sequence", "neighbours:functional", "evidence:mRNA", "relatives", "attributes"),
     svd_dim=6,
     neighbours=5,
@@ -33,8 +33,9 @@ CONFIG = ExperimentConfig(
     preset="test",
     folds=FoldSettings(n_folds=3),
     attention=AttentionConfig(dim=16, n_heads=2, residual=True),
-    training=TrainConfig(epochs=6, n_members=2, patience=3),
+    training=TrainConfig(epochs=6, n_members=1, n_students=1, patience=3),
     trees=TreesConfig(n_trees=20, rounds=8, min_samples_leaf=1),
+    mix=MixSettings(calibration_part=0.25),
 )
 
 
@@ -113,7 +114,8 @@ def test_it_learns_what_is_planted_and_beats_popularity() -> None:
     from mirnagraph.synthetic import make_dataset
 
     dataset = make_dataset(200, 2, seed=11, n_families=10, popularity=0.0, noise=0.1)
-    config = replace(CONFIG, trees=TreesConfig(n_trees=60, rounds=0), training=replace(CONFIG.training, epochs=15, inner_fraction=0.0))
+    training = TrainConfig(epochs=20, learning_rate=3e-3, n_members=2, inner_fraction=0.0)
+    config = replace(CONFIG, trees=TreesConfig(n_trees=150, rounds=40), training=training)
     problem = prepare(build_networks(dataset), config)
     result = cross_validate(problem, make_folds(dataset, n_folds=3), config, workers=1)
     ours = float(result.metrics.set_index(["compartment", "metric"])["pooled"][("average", "AUC")])
@@ -212,6 +214,60 @@ def test_a_star_stands_for_the_kinds_of_the_dataset(networks: NetworkSet) -> Non
     fewer = build_networks(supporting)
     assert expand_tokens(fewer, ("svd:*", "evidence:*")) == ("svd:mRNA", "svd:disease", "evidence:mRNA", "evidence:drug", "evidence:disease")
     assert expand_tokens(networks, ("reports:*",)) == tuple(f"reports:{k}" for k, t in networks.dataset.associations.items() if "pmids" in t.columns)
+
+
+def test_joined_tokens_take_the_parts_each_kind_has_and_question_marks_leave_out_what_is_not_there(networks: NetworkSet) -> None:
+    from fusion.modalities import expand_tokens
+
+    tables = {kind: table.drop(columns=["pmids", "reports"], errors="ignore") for kind, table in networks.dataset.associations.items()}
+    tables["disease"] = tables["disease"].assign(pmids="7")
+    fewer = build_networks(replace(networks.dataset, associations=tables))
+    assert expand_tokens(fewer, ("svd:*+reports:*",)) == ("svd:mRNA", "svd:drug", "svd:disease+reports:disease")
+    assert expand_tokens(fewer, ("reports:drug?", "neighbours:reports_drug?", "weighted:drug?", "weighted:lncRNA?", "neighbours:cosine_drug?")) == (
+        "weighted:drug", "neighbours:cosine_drug",
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match=r"either all joined parts end in '\*' or none"):
+        expand_tokens(fewer, ("svd:*+kmer",))
+
+
+def test_a_joined_token_is_there_where_a_part_is() -> None:
+    from fusion.tokens import TokenTable, make_token
+    from mirnagraph.nodes import NodeIndex
+
+    one = make_token("one", np.array([[1.0, 2.0], [3.0, 4.0], [0.0, 0.0]]))
+    other = make_token("other", np.array([[5.0], [6.0], [7.0]]), np.array([True, False, False]))
+    table = TokenTable(NodeIndex.of(["x", "y", "z"], "RNA"), (one, other))
+    both = table.select(["one+other"])["one+other"]
+    assert both.present.tolist() == [True, True, False]
+    assert both.values.tolist() == [[1, 2, 5], [3, 4, 0], [0, 0, 0]]
+    np.testing.assert_array_equal(table.flat(["one+other"]), table.flat(["one", "other"]))
+
+
+def test_the_temperature_is_chosen_in_the_training_part_and_keeps_ranks(problem: Problem, folds, result) -> None:
+    from fusion.learner import join
+    from mirnagraph.evaluation.calibration import apply_temperature
+
+    plain = run_fold(problem, folds, replace(CONFIG, mix=MixSettings()), 0)
+    first = result.results[0]
+    assert plain.choices["temperature"] == 1.0
+    assert first.choices["temperature"] != 1.0
+    np.testing.assert_allclose(first.probabilities, apply_temperature(plain.probabilities, first.choices["temperature"]), atol=1e-12)
+    np.testing.assert_array_equal(plain.probabilities, join(plain.parts, plain.choices["weights"]))
+
+
+def test_uncertainty_is_the_spread_of_the_ensemble(problem: Problem, folds, result) -> None:
+    spread = result.results[0].uncertainty
+    assert spread is not None
+    assert spread.shape == result.results[0].probabilities.shape
+    assert (spread >= 0).all()
+    assert spread.max() <= 0.5
+    assert spread.std() > 0
+    alone = replace(CONFIG, tokens=replace(TOKENS, attention=()), trees=replace(CONFIG.trees, rounds=0), mix=MixSettings())
+    single = run_fold(problem, folds, alone, 0).uncertainty
+    assert single is not None
+    assert (single == 0).all()  # one model cannot disagree with itself
+    table = result.uncertainty_frame()
+    np.testing.assert_array_equal(table["rna_id"], result.to_frame()["rna_id"])
 
 
 @pytest.mark.parametrize("preset", ["default", "gtmaloc"])

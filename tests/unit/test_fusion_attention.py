@@ -111,3 +111,33 @@ def test_settings_that_cannot_work_are_refused_when_made(wrong: dict[str, object
 def test_a_model_without_tokens_is_refused() -> None:
     with pytest.raises(ConfigError, match="tokens"):
         TokenFusion({}, 2, AttentionConfig())
+
+
+def test_what_the_trees_say_is_never_hidden_in_training() -> None:
+    source = torch.Generator().manual_seed(2)
+    values = [torch.randn(40, 2, generator=source), torch.randn(40, 2, generator=source)]
+    with torch_scope(0, "test"):
+        model = TokenFusion({"trees": 2, "b": 2}, 3, AttentionConfig(dim=8, n_heads=2, n_layers=1, dropout=0.0, token_dropout=0.9)).train()
+        _, _, weights = model.encode(values, torch.ones(40, 2, dtype=torch.bool))
+    assert (weights[:, :, 0] > 0).all()
+    assert (weights[:, :, 1] == 0).any()
+
+
+def test_a_block_with_norm_first_keeps_masks_and_differs_from_norm_last() -> None:
+    tokens, present = batch()
+    found = []
+    for norm_first in (False, True):
+        with torch_scope(0, "test"):
+            model = TokenFusion(DIMS, 4, AttentionConfig(dim=8, n_heads=2, n_layers=2, norm_first=norm_first)).eval()
+        before = model(tokens, present)
+        changed = [torch.where(present[:, row : row + 1], values, values + 50.0) for row, values in enumerate(tokens)]
+        assert torch.allclose(model(changed, present), before, atol=1e-5)
+        found.append(before)
+    assert not torch.allclose(*found)
+
+
+@pytest.mark.parametrize("readout", ["queries", "light_queries"])
+def test_reading_by_queries_starts_from_the_given_probabilities(readout: str) -> None:
+    model = make(readout)
+    model.start_from(torch.tensor([0.2, 0.5, 0.9, 0.0]))
+    assert torch.allclose(torch.sigmoid(model.label_bias), torch.tensor([0.2, 0.5, 0.9, 0.01]), atol=1e-6)
