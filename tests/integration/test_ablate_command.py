@@ -62,6 +62,7 @@ def table(path: str) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t")
 
 
+@pytest.mark.slow
 def test_two_seeds_then_a_kill_then_more_variants(run, trained: list[tuple[int, int, int]]) -> None:
     words = ("--resamples", "100", "--repeats", "2", "--out", "out", "--only", "without-drug")
     assert run("ablate", *words)[0] == 130

@@ -53,6 +53,7 @@ def test_the_same_seed_gives_the_same_figures(found: Audit, small_dataset) -> No
     pd.testing.assert_frame_equal(audit(build_networks(small_dataset), n_folds=3, settings=SMALL).figures, found.figures)
 
 
+@pytest.mark.slow
 def test_planted_artefacts_are_found(small_dataset) -> None:
     """Labels that follow the number in the name and the kind of match, an id twice, a compartment twice."""
     n = len(small_dataset.index)
@@ -85,6 +86,7 @@ def test_datasets_that_lack_something_are_audited_too(small_dataset) -> None:
         audit(build_networks(replace(bare, labels=everywhere.iloc[:, :1])), settings=SMALL)
 
 
+@pytest.mark.slow
 def test_the_command_works_on_the_demo_without_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from cli.main import main
 

@@ -175,6 +175,7 @@ def test_runs_that_do_not_fit_are_refused(tmp_path: Path, networks: NetworkSet) 
         read_run(run, networks)
 
 
+@pytest.mark.slow
 def test_the_command_on_a_run_of_the_demo(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from cli.main import main
     from mirnagraph.synthetic import demo_dataset

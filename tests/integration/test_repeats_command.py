@@ -48,6 +48,7 @@ def table(path: str) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t")
 
 
+@pytest.mark.slow
 def test_seeds_are_runs_of_their_own(train) -> None:
     code, out, err = train("--fold", "3", "--repeats", "3", "--seed", "5", "--out", "run")
     assert code == 0, err
@@ -76,6 +77,7 @@ def test_seeds_are_runs_of_their_own(train) -> None:
     assert Path("run/report.md").read_text().count("## Over seeds") == 1
 
 
+@pytest.mark.slow
 def test_a_fold_file_keeps_its_folds_and_the_model_is_drawn_anew(train) -> None:
     assert train("--fold", "3", "--out", "first")[0] == 0
     assert train("--split", "first/folds.tsv", "--repeats", "2", "--out", "run")[0] == 0
@@ -84,6 +86,7 @@ def test_a_fold_file_keeps_its_folds_and_the_model_is_drawn_anew(train) -> None:
     assert "only the model's randomness changes" in Path("run/report.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_killed_command_goes_on(train, monkeypatch: pytest.MonkeyPatch) -> None:
     honest, trained = experiment.run_fold, []
 

@@ -181,6 +181,7 @@ def test_values_that_do_not_go_together_are_drawn_anew_or_refused(networks: Netw
         tune(Bench(networks), CONFIG, space_from({"attention.n_heads": [3]}), rows, replace(FEW, grid=True), tmp_path / "c.sqlite")
 
 
+@pytest.mark.slow
 def test_hopeless_trials_are_stopped_early_and_never_chosen(networks: NetworkSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def made_up(problem, inner, config, fold):
         """Right answers with noise that grows with dropout."""
@@ -202,6 +203,7 @@ def test_hopeless_trials_are_stopped_early_and_never_chosen(networks: NetworkSet
     assert {trial.state for trial in everything} == {"done"}
 
 
+@pytest.mark.slow
 def test_nested_choices_of_a_grid_stop_resume_and_are_reported(networks: NetworkSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space, settings = space_from({"networks.lambda": [0.2, 0.8], "training.epochs": [1, 2]}), TuneSettings(inner_folds=2, grid=True)
     result, versus, whole = run_nested(networks, CONFIG, space, settings, tmp_path / "whole")

@@ -76,7 +76,7 @@ def test_variants_of_the_default_preset(networks: NetworkSet) -> None:
     assert "trees" not in alone.tokens.attention
     assert not alone.attention.residual
     disease = found["without-disease"]
-    gone = {"svd:disease", "svd_similarity:functional", "svd_similarity:gip", "neighbours:functional", "neighbours:gip", "neighbours:gip_disease"}
+    gone = {"svd:disease", "svd_similarity:functional", "svd_similarity:gip", "neighbours:functional", "neighbours:gip_disease"}
     assert gone <= set(disease.left_out)
     assert set(disease.rebuilt) == {"degree", "relatives"}
     assert not [t for t in (*config_of(disease).tokens.attention, *config_of(disease).tokens.trees) if "disease" in t or "functional" in t]
