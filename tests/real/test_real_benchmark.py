@@ -137,10 +137,11 @@ def test_dataset(dataset: Dataset) -> None:
     }
     flags = (DATA / "mirna1041/miRNA_have_loc_information_index.txt").read_text(encoding="utf-8").split()
     assert [int(flag) for flag in flags] == dataset.located.astype(int).tolist()
-    assert dataset.supporting == ("target",)
+    assert dataset.supporting == ("target", "target_2025")
     sizes = {kind: len(table) for kind, table in dataset.associations.items()}
     # genes of the matures: at least those that the benchmark's own join by name finds
     assert sizes.pop("target") > 8254
+    assert sizes.pop("target_2025") > sizes["mRNA"]
     assert sizes == {"mRNA": 8254, "drug": 3305, "disease": 15547}
     for table in dataset.associations.values():
         assert int(table["n_records"].min()) >= 1  # every pair of the benchmark has its records
