@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from fusion.ablation import FULL, Variant, reduced_networks, variants_of
-from fusion.bare_run import bare_run, config_folds, folds_sha256
+from fusion.bare_run import bare_run
 from fusion.embeddings import learned_embeddings
-from fusion.problem import resolve_tokens
+from fusion.problem import config_folds, folds_sha256, resolve_tokens
 from fusion.run import networks_sha256
 from fusion.settings import ExperimentConfig
 from fusion.side_by_side import side_by_side

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,28 +11,16 @@ import numpy as np
 import pandas as pd
 
 from fusion.experiment import cross_validate
-from fusion.problem import prepare
+from fusion.problem import folds_sha256, prepare
 from fusion.results import LABELS, write_predictions
 from fusion.settings import ExperimentConfig
 from mirnagraph.config import dump_toml
-from mirnagraph.dataset import Dataset
 from mirnagraph.evaluation.metrics import COLUMNS
-from mirnagraph.evaluation.splits import Folds, make_folds, write_folds
+from mirnagraph.evaluation.splits import Folds, write_folds
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.progress import Progress
 from mirnagraph.runs import RunFolder, open_run
 from mirnagraph.tables import read_table, write_tsv
-
-
-def config_folds(dataset: Dataset, config: ExperimentConfig) -> Folds:
-    """Folds of the settings' protocol: drawn with the settings' seed, or those of a fold file, which no seed changes."""
-    protocol = config.folds
-    return make_folds(dataset, protocol.split, n_folds=protocol.n_folds, seed=config.seed, rnas=protocol.rnas, protocol=protocol.protocol or None)
-
-
-def folds_sha256(folds: Folds) -> str:
-    """sha256 of which RNA is in which fold, as runs keep it."""
-    return hashlib.sha256(folds.to_frame().to_csv().encode()).hexdigest()
 
 
 def bare_run(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from fusion.baseline_inputs import BaselineInputs, baseline_inputs
 from fusion.baseline_models import BASELINES, BaselineSettings, Prediction, predict_fold
 from fusion.problem import Problem
 from fusion.results import prediction_frame, write_predictions
+from fusion.side_by_side import one_thread, side_by_side
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import AVERAGE, UndefinedMetricWarning, evaluate
 from mirnagraph.evaluation.splits import Folds
@@ -61,10 +59,6 @@ class BaselineResult:
 
     predictions: Mapping[str, pd.DataFrame]
     thresholds: Mapping[str, np.ndarray]
-
-
-# What a worker process reads; set once when it starts, so that the tables travel once and not with every fold.
-_INPUTS: BaselineInputs | None = None
 
 
 def run_baselines(
@@ -121,39 +115,12 @@ def fold_jobs(problem: Problem, folds: Folds, wanted: Sequence[int], names: Sequ
 
 def run_jobs(inputs: BaselineInputs, jobs: Sequence[Job], workers: int) -> Iterator[tuple[tuple[str, int], dict[str, Prediction]]]:
     """Fit jobs, in any order: yields (key, predictions by name) as each ends."""
-    if workers <= 1 or len(jobs) <= 1:
-        for job in jobs:
-            yield job.key, _fit(inputs, job)
-        return
-    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    os.environ.update(dict.fromkeys(before, "1"))
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_start_worker, initargs=(inputs,))
-    try:
-        futures = {pool.submit(_fit_in_worker, job): job.key for job in jobs}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    yield from side_by_side(_fit, inputs, jobs, workers)
 
 
-def _fit(inputs: BaselineInputs, job: Job) -> dict[str, Prediction]:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):  # sums in another order give other bits
-        return predict_fold(inputs, job.labels, job.train, job.test, job.names, job.seed, job.settings)
-
-
-def _start_worker(inputs: BaselineInputs) -> None:
-    global _INPUTS
-    _INPUTS = inputs
-
-
-def _fit_in_worker(job: Job) -> dict[str, Prediction]:
-    if _INPUTS is None:
-        raise RuntimeError("the worker was not started with its inputs")
-    return _fit(_INPUTS, job)
+def _fit(inputs: BaselineInputs, job: Job) -> tuple[tuple[str, int], dict[str, Prediction]]:
+    with one_thread():
+        return job.key, predict_fold(inputs, job.labels, job.train, job.test, job.names, job.seed, job.settings)
 
 
 def collect(problem: Problem, folds: Folds, done: Mapping[int, Mapping[str, Prediction]], names: Sequence[str]) -> BaselineResult:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from fusion.settings import EmbeddingSettings
+from fusion.side_by_side import one_thread
 from fusion.svd import svd_scores
 from mirnagraph.config import to_dict
 from mirnagraph.embedding.base import embed_networks, load_vectors, save_vectors
@@ -107,18 +108,10 @@ def _graph_transformers(
 
 def _fit(matrix: sparse.csr_array, features: np.ndarray, kinds: Sequence[str], config: GraphTransformerConfig, seed: int) -> np.ndarray:
     """One thread, in this process or another, so that the bits do not depend on where it runs."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
     from mirnagraph.embedding.graph_transformer import fit_graph_transformer
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            return fit_graph_transformer(features, matrix, config, seed, kinds=kinds).embedding
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread():
+        return fit_graph_transformer(features, matrix, config, seed, kinds=kinds).embedding
 
 
 def _cache_file(cache: str | None, network: Network, features: np.ndarray, config: GraphTransformerConfig, seed: int) -> Path | None:

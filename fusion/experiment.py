@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +14,13 @@ from fusion.learner import fit_learner
 from fusion.problem import Problem
 from fusion.results import CrossValidationResult, FoldResult
 from fusion.settings import ExperimentConfig
+from fusion.side_by_side import one_thread, side_by_side
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import evaluate
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.files import write_folder
 from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import child_seed
-
-# What a worker process works on; set once when it starts, so that the tables travel once and not with every fold.
-_WORK: tuple[Problem, Folds, ExperimentConfig] | None = None
 
 
 def run_fold(problem: Problem, folds: Folds, config: ExperimentConfig, fold: int) -> FoldResult:
@@ -35,21 +29,13 @@ def run_fold(problem: Problem, folds: Folds, config: ExperimentConfig, fold: int
     The labels of all other rows are replaced by NaN before anything else sees them, so a model that read one would
     predict NaN.
     """
-    import torch
-    from threadpoolctl import threadpool_limits
-
     started = time.perf_counter()
     train, test = folds.rows(problem.index, fold)
     hidden = replace(problem, labels=problem.hide(train))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in another order give other bits: one thread, whatever the number of workers
-    try:
-        with threadpool_limits(1):
-            learner = fit_learner(hidden, train, config, child_seed(config.seed, "fold", fold))
-            parts = learner.parts(test)
-            probabilities, uncertainty = learner.predict(test), learner.spread(test)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread():
+        learner = fit_learner(hidden, train, config, child_seed(config.seed, "fold", fold))
+        parts = learner.parts(test)
+        probabilities, uncertainty = learner.predict(test), learner.spread(test)
     choices = {**learner.choices, "thresholds": [float(t) for t in learner.thresholds]}
     return FoldResult(fold, test, probabilities, parts, uncertainty, choices, time.perf_counter() - started)
 
@@ -65,7 +51,7 @@ def cross_validate(
     """
     done = {} if folder is None else {fold: load_fold(folder, fold) for fold in saved_folds(folder, folds.n_folds)}
     report(progress, "folds", len(done), folds.n_folds)
-    for result in _run_folds(problem, folds, config, [f for f in range(folds.n_folds) if f not in done], workers):
+    for result in side_by_side(_run_fold, (problem, folds, config), [f for f in range(folds.n_folds) if f not in done], workers):
         done[result.fold] = result
         if folder is not None:
             save_fold(folder, result)
@@ -90,32 +76,8 @@ def collect(problem: Problem, folds: Folds, results: tuple[FoldResult, ...]) -> 
     return CrossValidationResult(problem.index, problem.compartments, folds, labels, probabilities, thresholds, results, metrics)
 
 
-def _start_worker(problem: Problem, folds: Folds, config: ExperimentConfig) -> None:
-    global _WORK
-    _WORK = (problem, folds, config)
-
-
-def _fold_in_worker(fold: int) -> FoldResult:
-    if _WORK is None:
-        raise RuntimeError("the worker was not started with its problem")
-    return run_fold(*_WORK, fold)
-
-
-def _run_folds(problem: Problem, folds: Folds, config: ExperimentConfig, wanted: list[int], workers: int) -> Iterator[FoldResult]:
-    if workers <= 1 or len(wanted) <= 1:
-        for fold in wanted:
-            yield run_fold(problem, folds, config, fold)
-        return
-    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    os.environ.update(dict.fromkeys(before, "1"))
-    pool = ProcessPoolExecutor(min(workers, len(wanted)), mp_context=get_context("spawn"), initializer=_start_worker, initargs=(problem, folds, config))
-    try:
-        for future in as_completed([pool.submit(_fold_in_worker, fold) for fold in wanted]):
-            yield future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+def _run_fold(work: tuple[Problem, Folds, ExperimentConfig], fold: int) -> FoldResult:
+    return run_fold(*work, fold)
 
 
 def _fold_path(folder: Path, fold: int) -> Path:

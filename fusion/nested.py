@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +11,16 @@ import pandas as pd
 
 from fusion.experiment import collect, load_fold, run_fold, save_fold, saved_folds
 from fusion.nested_report import choices_table, compare_folds, nested_section
-from fusion.pools import one_thread_pool
-from fusion.problem import resolve_tokens
+from fusion.problem import config_folds, folds_sha256, resolve_tokens
 from fusion.report import write_report
 from fusion.results import LABELS, CrossValidationResult, FoldResult, read_predictions, write_predictions
 from fusion.run import fit_final, networks_sha256, run_experiment
 from fusion.search import Space, apply, combinations, space_to_dict
 from fusion.settings import ExperimentConfig
+from fusion.side_by_side import side_by_side
 from fusion.tuning import Bench, TuneSettings, best_of, tune
 from fusion.tuning_report import trials_table
-from fusion.tuning_run import protocol_folds, search_sha256, write_choice, write_search
+from fusion.tuning_run import search_sha256, write_choice, write_search
 from mirnagraph.config import dump_toml, to_dict
 from mirnagraph.evaluation.compare import compare
 from mirnagraph.evaluation.metrics import AVERAGE
@@ -54,10 +52,6 @@ class NestedJob:
     folder: Path
 
 
-# What a worker process works on; set once when it starts, so that the networks travel once and not with every fold.
-_JOB: NestedJob | None = None
-
-
 def choose_and_fit(job: NestedJob, fold: int, progress: Progress | None = None) -> FoldResult:
     """Search in the training part of one fold, fit with what was found, and predict the test part.
 
@@ -77,27 +71,6 @@ def choose_and_fit(job: NestedJob, fold: int, progress: Progress | None = None) 
     result = run_fold(problem, job.folds, resolved, fold)
     about = {"values": best.values, "score": best.score, "metric": job.settings.metric, "trial": best.number, "n_trials": len(trials)}
     return replace(result, choices={**result.choices, "search": about})
-
-
-def _start_worker(job: NestedJob) -> None:
-    global _JOB
-    _JOB = job
-
-
-def _fold_in_worker(fold: int) -> FoldResult:
-    if _JOB is None:
-        raise RuntimeError("the worker was not started with its job")
-    return choose_and_fit(_JOB, fold)
-
-
-def _run_folds(job: NestedJob, wanted: list[int], workers: int, progress: Progress | None) -> Iterator[FoldResult]:
-    with one_thread_pool(min(workers, len(wanted)), _start_worker, (job,)) as pool:
-        if pool is None:
-            for fold in wanted:
-                yield choose_and_fit(job, fold, progress)
-        else:
-            for future in as_completed([pool.submit(_fold_in_worker, fold) for fold in wanted]):
-                yield future.result()
 
 
 def run_nested(
@@ -132,10 +105,10 @@ def run_nested(
     dataset = networks.dataset
     if settings.grid:
         combinations(space)  # too many end here, before anything is written
-    folds, plain = protocol_folds(networks, config), resolve_tokens(networks, config)
+    folds, plain = config_folds(networks.dataset, config), resolve_tokens(networks, config)
     inputs = {
         "networks": networks_sha256(networks),
-        "folds": hashlib.sha256(folds.to_frame().to_csv().encode()).hexdigest(),
+        "folds": folds_sha256(folds),
         "search": search_sha256(space, to_dict(settings)),
     }
     about = {"kind": "nested", "dataset": dataset.name, "synthetic": dataset.synthetic, "n_rnas": len(dataset.index)}
@@ -166,7 +139,8 @@ def _cross_validate(job: NestedJob, workers: int, progress: Progress | None) -> 
     total = job.folds.n_folds
     done = {fold: load_fold(job.folder, fold) for fold in saved_folds(job.folder, total)}
     report(progress, "nested folds", len(done), total)
-    for result in _run_folds(job, [fold for fold in range(total) if fold not in done], workers, progress):
+    fit = partial(choose_and_fit, progress=progress) if workers <= 1 else choose_and_fit  # bars cannot be drawn from another process
+    for result in side_by_side(fit, job, [fold for fold in range(total) if fold not in done], workers):
         done[result.fold] = result
         save_fold(job.folder, result)
         report(progress, "nested folds", len(done), total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -12,9 +13,10 @@ from fusion.modalities import build_tokens, expand_tokens
 from fusion.neighbours import neighbour_similarity
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, single_tokens
+from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
-from mirnagraph.evaluation.splits import group_codes
+from mirnagraph.evaluation.splits import Folds, group_codes, make_folds
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.progress import Progress
@@ -86,3 +88,14 @@ def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None
         similarities=similarities,
         popularity=popularity_deciles(dataset),
     )
+
+
+def config_folds(dataset: Dataset, config: ExperimentConfig) -> Folds:
+    """Folds of the settings' protocol: drawn with the settings' seed, or those of a fold file, which no seed changes."""
+    protocol = config.folds
+    return make_folds(dataset, protocol.split, n_folds=protocol.n_folds, seed=config.seed, rnas=protocol.rnas, protocol=protocol.protocol or None)
+
+
+def folds_sha256(folds: Folds) -> str:
+    """sha256 of which RNA is in which fold, as runs keep it."""
+    return hashlib.sha256(folds.to_frame().to_csv().encode()).hexdigest()

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fusion.bare_run import bare_run, config_folds, read_metrics
-from fusion.problem import resolve_tokens
+from fusion.bare_run import bare_run, read_metrics
+from fusion.problem import config_folds, resolve_tokens
 from fusion.report import SHOWN, finite_or_dash
 from fusion.run import networks_sha256
 from fusion.settings import ExperimentConfig

@@ -11,12 +11,13 @@ from fusion.baselines import TABLE, baseline_table, run_baselines
 from fusion.experiment import cross_validate
 from fusion.learner import fit_learner
 from fusion.model_files import save_model
-from fusion.problem import Problem, prepare, resolve_tokens
+from fusion.problem import Problem, config_folds, folds_sha256, prepare, resolve_tokens
 from fusion.report import write_report
 from fusion.results import LABELS, UNCERTAINTY, CrossValidationResult, write_predictions
 from fusion.settings import ExperimentConfig
+from fusion.side_by_side import one_thread
 from mirnagraph.config import dump_toml
-from mirnagraph.evaluation.splits import Folds, make_folds, write_folds
+from mirnagraph.evaluation.splits import Folds, write_folds
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.progress import Progress, report
 from mirnagraph.runs import RunFolder, open_run
@@ -66,9 +67,8 @@ def run_experiment(
         InputError: see `mirnagraph.runs.open_run`. ConfigError: folds or tokens that the data do not allow.
     """
     dataset, config = networks.dataset, resolve_tokens(networks, config)
-    protocol = config.folds
-    folds = make_folds(dataset, protocol.split, n_folds=protocol.n_folds, seed=config.seed, rnas=protocol.rnas, protocol=protocol.protocol or None)
-    inputs = {"networks": networks_sha256(networks), "folds": hashlib.sha256(folds.to_frame().to_csv().encode()).hexdigest()}
+    folds = config_folds(dataset, config)
+    inputs = {"networks": networks_sha256(networks), "folds": folds_sha256(folds)}
     about = {"dataset": dataset.name, "synthetic": dataset.synthetic, "n_rnas": len(dataset.index), "n_tested": int((folds.assigned >= 0).sum())}
     run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume, about=about)
     if run.finished:
@@ -95,18 +95,10 @@ def fit_final(
     problem: Problem, folds: Folds, config: ExperimentConfig, folder: Path, result: CrossValidationResult, *, dataset_name: str, progress: Progress | None
 ) -> None:
     """Fit on every RNA of the protocol and save the model that predicts RNAs without a label."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
     report(progress, "final model", 0, 1)
     train = np.flatnonzero(folds.of_rows(problem.index) >= -1)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            learner = fit_learner(problem, train, config, child_seed(config.seed, "final"))
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread():
+        learner = fit_learner(problem, train, config, child_seed(config.seed, "final"))
     figures = result.metrics[result.metrics["compartment"] == "average"].set_index("metric")[["mean", "pooled"]].dropna()
     scores = {str(metric): {"mean": float(row["mean"]), "pooled": float(row["pooled"])} for metric, row in figures.to_dict("index").items()}
     about = {"dataset": dataset_name, "protocol": folds.name, "out_of_fold": scores}

@@ -1,10 +1,11 @@
-"""Jobs side by side in processes of one thread each, which get what they share once."""
+"""Work of one thread at a time, in this process or side by side in others: the same sums in the same order wherever it runs."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
@@ -17,6 +18,38 @@ _SHARED: Any = None
 _STOP: Any = None
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch and the linear algebra libraries: sums in another order give other bits."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def one_thread_pool(workers: int, initializer: Any = None, initargs: tuple[Any, ...] = ()) -> Iterator[ProcessPoolExecutor | None]:
+    """A pool of fresh processes that each use one thread; None for a single worker, which needs no other process."""
+    if workers <= 1:
+        yield None
+        return
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # read by a child when it loads numpy
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=initializer, initargs=initargs)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
 def side_by_side(function: Callable[[Any, Job], Answer], shared: Any, jobs: Sequence[Job], workers: int) -> Iterator[Answer]:
     """``function(shared, job)`` of every job, as they end; in this process where one worker or one job makes another pointless.
 
@@ -25,23 +58,17 @@ def side_by_side(function: Callable[[Any, Job], Answer], shared: Any, jobs: Sequ
         shared: sent to every process once.
         workers: processes.
     """
-    if workers <= 1 or len(jobs) <= 1:
-        for job in jobs:
-            yield function(shared, job)
-        return
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    context = get_context("spawn")
-    stop = context.Event()
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_start, initargs=(shared, stop))
-    try:
-        for future in as_completed([pool.submit(_call, function, job) for job in jobs]):
-            yield future.result()
-    finally:
-        stop.set()  # jobs that already wait in a worker's queue cannot be cancelled, but need not be begun
-        pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    stop = get_context("spawn").Event()
+    with one_thread_pool(min(workers, len(jobs)), _start, (shared, stop)) as pool:
+        if pool is None:
+            for job in jobs:
+                yield function(shared, job)
+            return
+        try:
+            for future in as_completed([pool.submit(_call, function, job) for job in jobs]):
+                yield future.result()
+        finally:
+            stop.set()  # jobs that already wait in a worker's queue cannot be cancelled, but need not be begun
 
 
 def _start(shared: Any, stop: Any) -> None:

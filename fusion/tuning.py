@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from fusion.experiment import run_fold
-from fusion.pools import one_thread_pool
 from fusion.problem import Problem, prepare, resolve_tokens
 from fusion.search import Space, apply, as_params, combinations, start_values, suggest
 from fusion.settings import ExperimentConfig
+from fusion.side_by_side import one_thread_pool
 from fusion.tuning_store import DONE, PRUNED, REFUSED, Trial, best_of, keep_trial, next_draw, open_study, read_trials
 from mirnagraph.config import dump_toml, from_dict, require, to_dict
 from mirnagraph.errors import ConfigError, InputError

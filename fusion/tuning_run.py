@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fusion.problem import config_folds
 from fusion.run import networks_sha256
 from fusion.search import NETWORKS, Space, apply, space_to_dict
 from fusion.settings import ExperimentConfig
@@ -18,7 +19,7 @@ from fusion.tuning import Bench, TuneSettings, best_of, tune
 from fusion.tuning_report import best_toml, draw_trials, trials_table, tune_page
 from fusion.tuning_store import Trial
 from mirnagraph.config import dump_toml, to_dict
-from mirnagraph.evaluation.splits import TRAIN_ONLY, Folds, make_folds
+from mirnagraph.evaluation.splits import TRAIN_ONLY
 from mirnagraph.files import write_file, write_text
 from mirnagraph.networks.build import NetworkConfig
 from mirnagraph.networks.types import NetworkSet
@@ -27,12 +28,6 @@ from mirnagraph.runs import RunFolder, open_run
 from mirnagraph.tables import write_tsv
 
 STORE = "search.sqlite"
-
-
-def protocol_folds(networks: NetworkSet, config: ExperimentConfig) -> Folds:
-    """Folds of the protocol that the settings name."""
-    protocol = config.folds
-    return make_folds(networks.dataset, protocol.split, n_folds=protocol.n_folds, seed=config.seed, rnas=protocol.rnas, protocol=protocol.protocol or None)
 
 
 def search_sha256(space: Space, settings: Mapping[str, Any]) -> str:
@@ -78,7 +73,7 @@ def run_search(
         InputError: see `mirnagraph.runs.open_run` and `tune`. ConfigError: settings that the data do not allow.
     """
     dataset = networks.dataset
-    rows = np.flatnonzero(protocol_folds(networks, config).of_rows(dataset.index) >= TRAIN_ONLY)
+    rows = np.flatnonzero(config_folds(networks.dataset, config).of_rows(dataset.index) >= TRAIN_ONLY)
     ids = hashlib.sha256("\n".join(dataset.index.ids[row] for row in rows).encode()).hexdigest()
     how = {key: value for key, value in to_dict(settings).items() if key != "trials"}
     inputs = {"networks": networks_sha256(networks), "rnas": ids, "search": search_sha256(space, how)}
