@@ -7,6 +7,19 @@ from typing import Annotated
 
 import typer
 
+from cli.options import (
+    ConfigOption,
+    FoldOption,
+    NetworksOption,
+    OverwriteOption,
+    ProtocolOption,
+    QuietOption,
+    RnasOption,
+    SeedOption,
+    SplitOption,
+    WorkersOption,
+)
+
 EPILOG = "Example: `mirnagraph ablate`, or on the benchmark `mirnagraph ablate --networks networks --preset default --only without-disease --only trees-alone`"
 
 
@@ -16,23 +29,21 @@ def register(app: typer.Typer) -> None:
 
 
 def ablate(
-    networks: Annotated[Path | None, typer.Option(help="Folder of `build-networks` (default: ./networks where it exists, else the demo).")] = None,
+    networks: NetworksOption = None,
     preset: Annotated[str, typer.Option(help="Model to take apart; gtmaloc, since it is that paper's Fig. 4 and 5 that are done again.")] = "gtmaloc",
-    config: Annotated[Path | None, typer.Option(help="TOML file with settings that override the preset.")] = None,
-    fold: Annotated[int | None, typer.Option(min=2, help="Number of folds; a fold file brings its own.", show_default="10")] = None,
-    split: Annotated[
-        str | None, typer.Option(help="random, family (relatives stay together), or a TSV file: rna_id, fold (-1: only trained on).", show_default="random")
-    ] = None,
-    protocol: Annotated[str | None, typer.Option(help="Which protocol of a fold file that holds several.")] = None,
-    rnas: Annotated[str | None, typer.Option(help="all (RNAs without annotation count as negatives) or located.", show_default="all")] = None,
+    config: ConfigOption = None,
+    fold: FoldOption = None,
+    split: SplitOption = None,
+    protocol: ProtocolOption = None,
+    rnas: RnasOption = None,
     repeats: Annotated[int, typer.Option(min=1, help="Seeds; more can be added later to the same folder.")] = 3,
     only: Annotated[list[str] | None, typer.Option(help="Only this variant beside the full model, e.g. without-disease; may be given several times.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of the RNAs.")] = 2000,
-    seed: Annotated[int | None, typer.Option(min=0, help="First seed.", show_default="0")] = None,
+    seed: SeedOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder (default: runs/NAME-ablation, NAME as for train).")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Runs side by side; changes no number.")] = 2,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the ablation that is in the folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")] = False,
+    workers: WorkersOption = 2,
+    overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Leave out one part of a model at a time, over several seeds on the same folds: what does each part carry?
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cli.options import NetworksOption, OverwriteOption, QuietOption, WorkersOption
+
 EPILOG = "Example: `mirnagraph audit --networks networks --out audit`, then read audit/audit.md"
 
 
@@ -16,13 +18,13 @@ def register(app: typer.Typer) -> None:
 
 
 def audit(
-    networks: Annotated[Path | None, typer.Option(help="Folder of `build-networks` (default: ./networks where it exists, else the demo).")] = None,
+    networks: NetworksOption = None,
     out: Annotated[Path, typer.Option(help="Folder to write audit.md, audit.tsv and audit.png to; refused when it holds something.")] = Path("audit"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of folds, models and the label permutation.")] = 0,
     fold: Annotated[int, typer.Option(min=2, help="Number of folds of each split.")] = 10,
-    workers: Annotated[int, typer.Option(min=1, help="Folds side by side; changes no number.")] = 2,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")] = False,
+    workers: WorkersOption = 2,
+    overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """One page on what a score on these data is made of: counts, names, relatives, duplicates, unannotated RNAs; and whether it falls to chance."""
     from cli.console import progress_bars, say, show_table

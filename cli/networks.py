@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cli.options import ConfigOption, OverwriteOption, QuietOption, WorkersOption
+
 EPILOG = "Example: `mirnagraph build-networks --out networks` and then `mirnagraph train --fold 10`"
 
 
@@ -21,13 +23,13 @@ def build_networks(
         typer.Option(help="demo (made up, embedded), mirna1041 (public benchmark, from $MIRNAGRAPH_DATA or the cache), or a dataset folder."),
     ] = "demo",
     out: Annotated[Path, typer.Option(help="Folder to write; refused when it holds something, unless --overwrite.")] = Path("networks"),
-    config: Annotated[Path | None, typer.Option(help="TOML file with settings of the networks (see networks.json of any networks folder).")] = None,
+    config: ConfigOption = None,
     cutoff: Annotated[float | None, typer.Option(help="Similarity T above which two RNAs are joined in the functional network, 0 to 1 (paper: 0.6).")] = None,
     lambda_: Annotated[float | None, typer.Option("--lambda", help="Weight of disease-based similarity against the GIP kernel, 0 to 1 (paper: 0.5).")] = None,
     graphml: Annotated[bool, typer.Option("--graphml", help="Also write one GraphML file per network, for Cytoscape.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Threads; changes no number.")] = 2,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")] = False,
+    workers: WorkersOption = 2,
+    overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Build the networks of a dataset: sequence similarity, functional similarity, and one per kind of association."""
     from cli.console import progress_bars, say, show_table

@@ -7,6 +7,19 @@ from typing import Annotated
 
 import typer
 
+from cli.options import (
+    FoldOption,
+    NetworksOption,
+    OverwriteOption,
+    ProtocolOption,
+    QuietOption,
+    ResumeOption,
+    RnasOption,
+    SeedOption,
+    SplitOption,
+    WorkersOption,
+)
+
 EPILOG = "Example: `mirnagraph train --fold 10`, or on the benchmark `mirnagraph train --networks networks --split family --rnas located`"
 
 
@@ -16,28 +29,26 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    networks: Annotated[Path | None, typer.Option(help="Folder of `build-networks` (default: ./networks where it exists, else the demo).")] = None,
-    fold: Annotated[int | None, typer.Option(min=2, help="Number of folds; a fold file brings its own.", show_default="10")] = None,
-    split: Annotated[
-        str | None, typer.Option(help="random, family (relatives stay together), or a TSV file: rna_id, fold (-1: only trained on).", show_default="random")
-    ] = None,
-    protocol: Annotated[str | None, typer.Option(help="Which protocol of a fold file that holds several.")] = None,
-    rnas: Annotated[str | None, typer.Option(help="all (RNAs without annotation count as negatives) or located.", show_default="all")] = None,
+    networks: NetworksOption = None,
+    fold: FoldOption = None,
+    split: SplitOption = None,
+    protocol: ProtocolOption = None,
+    rnas: RnasOption = None,
     preset: Annotated[str, typer.Option(help="Named settings: default (best so far) or gtmaloc (as the paper describes it).")] = "default",
     config: Annotated[
         Path | None,
         typer.Option(help="TOML file with settings that override the preset (see config.toml of a run); a table [nested] lists what each fold chooses."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random step.", show_default="0")] = None,
+    seed: SeedOption = None,
     repeats: Annotated[int, typer.Option(min=1, help="Seeds: the run's own and the next N - 1; mean and SD over them. Models of the first only.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME made of dataset, preset, folds and seed).")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Folds side by side; changes no number.")] = 2,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep a finished run as it is (an unfinished one is always gone on with).")] = False,
+    workers: WorkersOption = 2,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="Also fit simple models on the same folds (counts, names, trees …) and report them beside.")
     ] = True,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Cross-validate a model on networks: every RNA is predicted by the model that did not train on it."""
     from cli.console import progress_bars, say, show_table

@@ -7,6 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.options import (
+    ConfigOption,
+    FoldOption,
+    NetworksOption,
+    OverwriteOption,
+    ProtocolOption,
+    QuietOption,
+    ResumeOption,
+    RnasOption,
+    SeedOption,
+    SplitOption,
+    WorkersOption,
+)
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -26,10 +40,10 @@ def register(app: typer.Typer) -> None:
 
 
 def tune(
-    networks: Annotated[Path | None, typer.Option(help="Folder of `build-networks` (default: ./networks where it exists, else the demo).")] = None,
+    networks: NetworksOption = None,
     data: Annotated[str | None, typer.Option(help="Instead of networks: demo, mirna1041, or a dataset folder, whose networks are built first.")] = None,
     preset: Annotated[str, typer.Option(help="Named settings to start from: default or gtmaloc.")] = "default",
-    config: Annotated[Path | None, typer.Option(help="TOML file with settings that override the preset.")] = None,
+    config: ConfigOption = None,
     space: Annotated[
         Path | None,
         typer.Option(
@@ -42,16 +56,16 @@ def tune(
     metric: Annotated[str, typer.Option(help="What is to be high: AUC, AUPR, or AUC+AUPR (their mean).")] = "AUC",
     no_pruning: Annotated[bool, typer.Option("--no-pruning", help="Run every inner fold of every trial, hopeless or not.")] = False,
     nested: Annotated[bool, typer.Option("--nested", help="Search inside the training part of every fold: an honest figure for settings and search.")] = False,
-    fold: Annotated[int | None, typer.Option(min=2, help="Number of (outer) folds; a fold file brings its own.", show_default="10")] = None,
-    split: Annotated[str | None, typer.Option(help="random, family, or a TSV file (see train).", show_default="random")] = None,
-    protocol: Annotated[str | None, typer.Option(help="Which protocol of a fold file that holds several.")] = None,
-    rnas: Annotated[str | None, typer.Option(help="all (RNAs without annotation count as negatives) or located.", show_default="all")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every random step, the draws of the search included.", show_default="0")] = None,
+    fold: FoldOption = None,
+    split: SplitOption = None,
+    protocol: ProtocolOption = None,
+    rnas: RnasOption = None,
+    seed: SeedOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write (default: tune/NAME made of dataset, preset, folds and seed).")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Inner folds (with --nested: outer folds) side by side; changes no number.")] = 2,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep a finished search as it is (an unfinished one is always gone on with).")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")] = False,
+    workers: WorkersOption = 2,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Choose settings by inner cross-validation. A killed search goes on with the same command and has the same trials."""
     from cli.console import progress_bars, say, show_table
