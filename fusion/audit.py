@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 
 from fusion import audit_facts as facts
 from fusion.baseline_inputs import BaselineInputs, baseline_inputs
-from fusion.baseline_models import BaselineSettings
+from fusion.baseline_models import COUNTS, BaselineSettings
 from fusion.baselines import Job, collect, fold_jobs, run_jobs, score_baseline
 from fusion.modalities import build_tokens
 from fusion.problem import Problem
@@ -36,6 +37,8 @@ SOURCES = {
     "matching": "how the id was matched to its sequence",
     "trees": "a full model (trees on everything the networks hold)",
 }
+# beyond so many kinds of association their pairs are too many to read
+PAIRS_UP_TO = 4
 FEWER = ("popularity", "popularity_and_name", "trees")
 SETTINGS = BaselineSettings(trees=TreesConfig(n_trees=150, rounds=60), thresholds=False)
 PERMUTED = "permuted"
@@ -143,8 +146,9 @@ def _source_rows(
     """Figures of every source on every protocol, and of the permuted labels."""
     table = pd.DataFrame(shuffled.labels, index=pd.Index(problem.index.ids, dtype=object))
     permuted = random_folds(table.astype(np.int8), min(PERMUTED_FOLDS, len(table)), child_seed(seed, "audit", PERMUTED))
+    few = few_counts_names(inputs.kinds)
     work: dict[str, tuple[str, str, Problem, Folds, tuple[str, ...]]] = {
-        f"{split} {rnas}": (split, rnas, problem, folds, tuple(SOURCES) if rnas == "all" else FEWER) for split, rnas, folds in protocols
+        f"{split} {rnas}": (split, rnas, problem, folds, (*(SOURCES if rnas == "all" else FEWER), *few)) for split, rnas, folds in protocols
     }
     work[PERMUTED] = (PERMUTED, "all", shuffled, permuted, ("popularity", "sequence", "trees"))
     jobs: list[Job] = []
@@ -161,10 +165,16 @@ def _source_rows(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UndefinedMetricWarning)
                 metrics = score_baseline(of, found.predictions[name])
-            section = "permutation" if split == PERMUTED else "sources"
+            section = "permutation" if split == PERMUTED else "few counts" if name in few else "sources"
             for row in metrics[metrics["metric"].isin(["AUC", "AUPR", "within"]) & (metrics["compartment"] != "micro")].to_dict("records"):
                 value = row["pooled"] if row["metric"] == "within" else row["mean"]
                 yield section, name, split, rnas, row["compartment"], row["metric"], float(value)
+
+
+def few_counts_names(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Names of the models that read the counts of one kind of association, or of two."""
+    pairs = combinations(kinds, 2) if 2 < len(kinds) <= PAIRS_UP_TO else ()
+    return tuple(COUNTS + "+".join(some) for some in (*((kind,) for kind in kinds), *pairs))
 
 
 def _fact_rows(dataset: Dataset, folds: Folds) -> Iterator[tuple[Any, ...]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fusion.audit import PERMUTED, SOURCES, Audit
+from fusion.baseline_models import COUNTS
 from mirnagraph.files import write_folder, write_text
 from mirnagraph.tables import write_tsv
 
@@ -24,7 +26,16 @@ SHORT = {
 
 def conclusions(audit: Audit) -> list[str]:
     """What the figures say, one sentence or two each; every number and every judgement is computed."""
-    lines = [_permutation(audit), _counts(audit), _names(audit), _sequence(audit), _families(audit), *_duplicates(audit), _matching(audit)]
+    lines = [
+        _permutation(audit),
+        _counts(audit),
+        _fewer_counts(audit),
+        _names(audit),
+        _sequence(audit),
+        _families(audit),
+        *_duplicates(audit),
+        _matching(audit),
+    ]
     lines += [_compartments(audit), *_unannotated(audit), _correlations(audit), *audit.notes]
     return [line for line in lines if line]
 
@@ -53,6 +64,17 @@ def _counts(audit: Audit) -> str:
         return f"{known} The full model is not above chance."
     much = "Most" if share > 0.75 else "A good part" if share > 0.4 else "Little"
     return f"{known} {much} of what the model knows above chance ({share:.0%}) is how well studied an RNA is.{inside}"
+
+
+def _fewer_counts(audit: Audit) -> str:
+    made = audit.figures[(audit.figures["section"] == "few counts") & (audit.figures["compartment"] == "average") & (audit.figures["measure"] == "AUC")]
+    made = made[(made["split"] == "random") & (made["rnas"] == "all")]
+    said = [f"{_kinds(name)} {_f(value)}" for name, value in zip(made["subject"], made["value"], strict=True)]
+    return f"Logistic regression on a few counts, AUC: {'; '.join(said)}." if said else ""
+
+
+def _kinds(name: str) -> str:
+    return name.removeprefix(COUNTS).replace("+", " and ")
 
 
 def _names(audit: Audit) -> str:
@@ -156,11 +178,27 @@ def page(audit: Audit) -> str:
     lines += ["AUC / AUPR as means over folds and compartments · AUC among equally well studied RNAs (pooled). `all`: RNAs without any annotation"]
     lines += ["count as negatives; `located`: they are left out; `family`: relatives are never on both sides of a split.", ""]
     lines += [f"- {SHORT[name]}: {what}" for name, what in SOURCES.items()]
+    lines += ["", *_few_counts(audit)]
     kinds = audit.figures[audit.figures["section"] == "matching"].pivot_table(index="subject", columns="measure", values="value", sort=False)
     lines += ["", "## How ids were matched to sequences", "", "| kind | RNAs | compartments per RNA | without any |", "|---|---|---|---|"]
     lines += [f"| {kind} | {row['n']:.0f} | {row['compartments']:.2f} | {row['unannotated']:.0%} |" for kind, row in kinds.iterrows()]
     lines += ["", "Every figure stands in audit.tsv.", ""]
     return "\n".join(lines)
+
+
+def _few_counts(audit: Audit) -> list[str]:
+    """Table: how far logistic regression gets on the counts of one or two kinds of association."""
+    made = audit.figures[(audit.figures["section"] == "few counts") & (audit.figures["compartment"] == "average")]
+    if made.empty:
+        return []
+    protocols = list(dict.fromkeys(zip(made["split"], made["rnas"], strict=True)))
+    lines = ["## How far a few counts go", "", "Logistic regression on how many partners an RNA has, AUC / AUPR.", ""]
+    lines += ["| counts of | " + " | ".join(f"{split}, {rnas}" for split, rnas in protocols) + " |", "|---|" + "---|" * len(protocols)]
+    for name in made["subject"].unique():
+        value = partial(audit.value, "few counts", name, compartment="average")
+        cells = [f"{_f(value('AUC', split=split, rnas=rnas))} / {_f(value('AUPR', split=split, rnas=rnas))}" for split, rnas in protocols]
+        lines.append(f"| {_kinds(name)} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def _measured(audit: Audit) -> tuple[list[str], list[list[str]]]:

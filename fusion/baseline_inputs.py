@@ -24,6 +24,7 @@ class BaselineInputs:
 
     Attributes:
         counts: log(1 + number of partners), one column per kind of association that is not supporting: shape (n_rnas, n_kinds).
+        kinds: names of the columns of `counts`.
         names: number and prefix in the RNA's id (see `name_features`): shape (n_rnas, width).
         tokens: label-free tokens.
         logistic: names of the tokens that logistic regression reads.
@@ -34,6 +35,7 @@ class BaselineInputs:
     """
 
     counts: np.ndarray
+    kinds: tuple[str, ...]
     names: np.ndarray
     tokens: TokenTable
     logistic: tuple[str, ...]
@@ -95,10 +97,12 @@ def baseline_inputs(networks: NetworkSet, groups: np.ndarray, *, svd_dim: int = 
     """
     dataset = networks.dataset
     logistic, trees = flat_tokens(networks)
-    kinds = [kind for kind in dataset.associations if kind not in dataset.supporting]
+    partners = partner_counts(dataset)
+    kinds = tuple(partners.columns)
     similar = [name for name in ("sequence", "functional", "gip") if name in networks.similarities] + [f"cosine_{kind}" for kind in kinds]
     return BaselineInputs(
-        counts=np.log1p(partner_counts(dataset).to_numpy(dtype=np.float64)),
+        counts=np.log1p(partners.to_numpy(dtype=np.float64)),
+        kinds=kinds,
         names=name_features(dataset.index.ids),
         tokens=build_tokens(networks, trees, svd_dim=svd_dim),
         logistic=logistic,

@@ -21,6 +21,7 @@ NEIGHBOURS_K = 20
 HELD_OUT = 0.25
 WIDE_C, NARROW_C = 0.005, 1.0
 TREES = ("extra_trees", "boosting", "trees")
+COUNTS = "counts:"
 SMALL_FOREST = TreesConfig(n_trees=100, min_samples_leaf=3, max_features=0.3)
 
 BASELINES = {
@@ -121,6 +122,12 @@ def _of_counts(inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, ro
     return logistic_regression(inputs.counts, labels, train, rows, NARROW_C)
 
 
+def few_counts(inputs: BaselineInputs, kinds: Sequence[str]) -> Model:
+    """Logistic regression on how many partners an RNA has, of these kinds of association only."""
+    columns = [inputs.kinds.index(kind) for kind in kinds]
+    return lambda _inputs, labels, train, rows, _seed: logistic_regression(inputs.counts[:, columns], labels, train, rows, NARROW_C)
+
+
 def _of_names(inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, _seed: int) -> np.ndarray:
     return logistic_regression(inputs.names, labels, train, rows, NARROW_C)
 
@@ -154,21 +161,22 @@ def predict_fold(
 
     Args:
         labels: shape (n_rnas, n_labels), NaN outside `train` (see `fusion.problem.Problem.hide`).
-        names: keys of `MODELS`, and any of ``extra_trees``, ``boosting``, ``trees``.
+        names: keys of `MODELS`, any of ``extra_trees``, ``boosting``, ``trees``, and ``counts:KIND+KIND…``, see `few_counts`.
 
     Raises:
         ConfigError: an unknown name.
     """
-    unknown = [name for name in names if name not in MODELS and name not in TREES]
+    models = MODELS | {name: few_counts(inputs, name.removeprefix(COUNTS).split("+")) for name in names if name.startswith(COUNTS)}
+    unknown = [name for name in names if name not in models and name not in TREES]
     if unknown:
         raise ConfigError(f"unknown baseline {unknown[0]!r}; known: {', '.join([*MODELS, *TREES])}")
     fit, stop = _held_out(inputs, labels, train, seed) if settings.thresholds else (train[:0], train[:0])
     found = {}
-    for name in (n for n in names if n in MODELS):
+    for name in (n for n in names if n in models):
         cuts = np.full(labels.shape[1], 0.5)
         if len(stop):
-            cuts = best_thresholds(labels[stop], MODELS[name](inputs, labels, fit, stop, child_seed(seed, name, "inner")))
-        found[name] = Prediction(MODELS[name](inputs, labels, train, test, child_seed(seed, name)), cuts)
+            cuts = best_thresholds(labels[stop], models[name](inputs, labels, fit, stop, child_seed(seed, name, "inner")))
+        found[name] = Prediction(models[name](inputs, labels, train, test, child_seed(seed, name)), cuts)
     if any(name in TREES for name in names):
         found |= _trees(inputs, labels, train, test, (fit, stop), child_seed(seed, "trees"), settings.trees)
     return {name: found[name] for name in names}

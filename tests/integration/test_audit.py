@@ -34,7 +34,7 @@ def found(small_dataset) -> Audit:
 
 def test_every_figure_is_there_and_in_range(found: Audit, small_dataset) -> None:
     figures = found.figures
-    assert set(figures["section"]) == {"sources", "permutation", "duplicates", "compartments", "matching", "counts", "unannotated"}
+    assert set(figures["section"]) == {"sources", "few counts", "permutation", "duplicates", "compartments", "matching", "counts", "unannotated"}
     aucs = figures[figures["measure"].isin(["AUC", "AUPR"])]["value"].dropna()
     assert ((aucs >= 0) & (aucs <= 1)).all()
     assert set(figures.loc[figures["section"] == "sources", "split"]) == {"random", "family"}

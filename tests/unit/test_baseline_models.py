@@ -22,7 +22,15 @@ IDS = ("a-let-7", "a-let-7a-2", "a-mir-21", "a-mir-1000", "nothing")
 
 def inputs_of(**given: object) -> BaselineInputs:
     index = NodeIndex.of(IDS, "miRNA")
-    plain = {"counts": np.zeros((5, 0)), "names": np.zeros((5, 0)), "tokens": TokenTable(index, ()), "logistic": (), "trees": (), "similarities": {}}
+    plain = {
+        "counts": np.zeros((5, 0)),
+        "kinds": (),
+        "names": np.zeros((5, 0)),
+        "tokens": TokenTable(index, ()),
+        "logistic": (),
+        "trees": (),
+        "similarities": {},
+    }
     return BaselineInputs(**{**plain, "groups": np.arange(5), **given})  # type: ignore[arg-type]
 
 
@@ -32,6 +40,18 @@ def test_names_give_the_first_number_and_the_common_prefixes() -> None:
     np.testing.assert_array_equal(features[:, 1], [1, 1, 1, 1, 0])
     np.testing.assert_array_equal(features[:, 2:], [[1, 0], [1, 0], [0, 1], [0, 1], [0, 0]])
     assert name_features(["ENSG00000000001", "ENSG00000000002"]).shape == (2, 2)
+
+
+def test_few_counts_read_the_named_kinds_alone() -> None:
+    counts = np.column_stack([[0.0, 1, 2, 3, 9], [5.0, 5, 5, 5, 5], [3.0, 0, 2, 1, 9]])
+    labels = np.array([[0.0], [0], [1], [1], [np.nan]])
+    train, rows = np.arange(4), np.array([4])
+    names = ["counts:disease", "counts:drug", "counts:disease+mRNA"]
+    found = predict_fold(inputs_of(counts=counts, kinds=("disease", "drug", "mRNA")), labels, train, rows, names, 0, BaselineSettings(thresholds=False))
+    one, two = (logistic_regression(counts[:, columns], labels, train, rows, 1.0) for columns in ([0], [0, 2]))
+    np.testing.assert_allclose(found["counts:disease"].probabilities, one)
+    np.testing.assert_allclose(found["counts:disease+mRNA"].probabilities, two)
+    np.testing.assert_allclose(found["counts:drug"].probabilities, [[0.5]])  # a count that never varies says nothing
 
 
 def test_frequency_is_the_share_among_training_rows_alone() -> None:
