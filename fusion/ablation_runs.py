@@ -16,7 +16,6 @@ from fusion.embeddings import learned_embeddings
 from fusion.problem import config_folds, folds_sha256, resolve_tokens
 from fusion.run import networks_sha256
 from fusion.settings import ExperimentConfig
-from fusion.side_by_side import side_by_side
 from mirnagraph.config import dump_toml, require
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
@@ -24,6 +23,7 @@ from mirnagraph.evaluation.splits import Folds
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.progress import Progress, report
 from mirnagraph.runs import RunFolder, open_run, read_run_json
+from mirnagraph.side_by_side import side_by_side
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,10 @@ from fusion.ablation import FULL, Variant
 from fusion.ablation_runs import run_folder
 from fusion.bare_run import read_metrics
 from fusion.comparison import read_labels
-from fusion.results import read_predictions
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.compare import compare, holm
 from mirnagraph.evaluation.metrics import AVERAGE
+from mirnagraph.evaluation.predictions import read_predictions
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.progress import Progress, report
 

@@ -12,10 +12,10 @@ import pandas as pd
 
 from fusion.experiment import cross_validate
 from fusion.problem import folds_sha256, prepare
-from fusion.results import LABELS, write_predictions
 from fusion.settings import ExperimentConfig
 from mirnagraph.config import dump_toml
 from mirnagraph.evaluation.metrics import COLUMNS
+from mirnagraph.evaluation.predictions import LABELS, write_predictions
 from mirnagraph.evaluation.splits import Folds, write_folds
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.progress import Progress

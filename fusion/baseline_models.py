@@ -10,11 +10,11 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from fusion.baseline_inputs import BaselineInputs
-from fusion.learner import best_thresholds
 from fusion.neighbours import neighbour_labels, neighbour_tokens
 from fusion.trees import TreesConfig, fit_boosting, fit_extra_trees
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.splits import inner_split
+from mirnagraph.evaluation.thresholds import best_thresholds
 from mirnagraph.seeds import child_seed
 
 NEIGHBOURS_K = 20

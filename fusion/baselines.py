@@ -15,15 +15,15 @@ import pandas as pd
 from fusion.baseline_inputs import BaselineInputs, baseline_inputs
 from fusion.baseline_models import BASELINES, BaselineSettings, Prediction, predict_fold
 from fusion.problem import Problem
-from fusion.results import prediction_frame, write_predictions
-from fusion.side_by_side import one_thread, side_by_side
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import AVERAGE, UndefinedMetricWarning, evaluate
+from mirnagraph.evaluation.predictions import prediction_frame, write_predictions
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.files import write_text
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import child_seed
+from mirnagraph.side_by_side import one_thread, side_by_side
 
 FOLDER, TABLE, THIS_RUN = "baselines", "baselines.tsv", "this run"
 MEASURES = ("AUC", "AUPR", "within", "F1", "MCC")

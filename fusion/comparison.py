@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from fusion.results import LABELS, read_predictions
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.compare import compare
+from mirnagraph.evaluation.predictions import LABELS, read_predictions
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs import read_run_json
 from mirnagraph.tables import read_table

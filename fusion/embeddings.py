@@ -14,7 +14,6 @@ import numpy as np
 from scipy import sparse
 
 from fusion.settings import EmbeddingSettings
-from fusion.side_by_side import one_thread
 from fusion.svd import svd_scores
 from mirnagraph.config import to_dict
 from mirnagraph.embedding.base import embed_networks, load_vectors, save_vectors
@@ -24,6 +23,7 @@ from mirnagraph.networks.types import Network, NetworkSet
 from mirnagraph.progress import Progress, report
 from mirnagraph.runs import package_versions
 from mirnagraph.seeds import child_seed
+from mirnagraph.side_by_side import one_thread
 
 NODE2VEC, GRAPH = "node2vec", "graph_transformer"
 

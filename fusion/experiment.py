@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from fusion.learner import fit_learner
 from fusion.problem import Problem
-from fusion.results import CrossValidationResult, FoldResult
+from fusion.results import CrossValidationResult
 from fusion.settings import ExperimentConfig
-from fusion.side_by_side import one_thread, side_by_side
 from mirnagraph.errors import InputError
+from mirnagraph.evaluation.fold_files import FoldResult, load_fold, save_fold, saved_folds
 from mirnagraph.evaluation.metrics import evaluate
 from mirnagraph.evaluation.splits import Folds
-from mirnagraph.files import write_folder
 from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import child_seed
+from mirnagraph.side_by_side import one_thread, side_by_side
 
 
 def run_fold(problem: Problem, folds: Folds, config: ExperimentConfig, fold: int) -> FoldResult:
@@ -78,36 +76,3 @@ def collect(problem: Problem, folds: Folds, results: tuple[FoldResult, ...]) -> 
 
 def _run_fold(work: tuple[Problem, Folds, ExperimentConfig], fold: int) -> FoldResult:
     return run_fold(*work, fold)
-
-
-def _fold_path(folder: Path, fold: int) -> Path:
-    return folder / "folds" / f"fold_{fold:02d}"
-
-
-def saved_folds(folder: Path, n_folds: int) -> list[int]:
-    """Numbers of the finished folds in a run folder."""
-    return [fold for fold in range(n_folds) if _fold_path(folder, fold).is_dir()]
-
-
-def save_fold(folder: Path, result: FoldResult) -> None:
-    """Keep a finished fold in a run folder, all or nothing."""
-    with write_folder(_fold_path(folder, result.fold)) as out:
-        about = {"fold": result.fold, "rows": result.rows.tolist(), "choices": result.choices, "seconds": result.seconds, "parts": list(result.parts)}
-        (out / "fold.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
-        table = {"model": result.probabilities, **result.parts}
-        if result.uncertainty is not None:
-            table["uncertainty"] = result.uncertainty
-        for name, values in table.items():
-            pd.DataFrame(values).rename(columns=str).to_parquet(out / f"{name}.parquet")
-
-
-def load_fold(folder: Path, fold: int) -> FoldResult:
-    """Read a fold that `save_fold` kept; raises InputError where it is damaged."""
-    path = _fold_path(folder, fold)
-    try:
-        about = json.loads((path / "fold.json").read_text(encoding="utf-8"))
-        tables = {name: pd.read_parquet(path / f"{name}.parquet").to_numpy() for name in ("model", *about["parts"])}
-        spread = pd.read_parquet(path / "uncertainty.parquet").to_numpy() if (path / "uncertainty.parquet").is_file() else None
-        return FoldResult(fold, np.asarray(about["rows"], dtype=np.int64), tables.pop("model"), tables, spread, about["choices"], about["seconds"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError("a finished fold is damaged", file=path, found=str(error), hint="delete its folder and run the command again") from None

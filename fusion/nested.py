@@ -9,26 +9,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fusion.experiment import collect, load_fold, run_fold, save_fold, saved_folds
+from fusion.experiment import collect, run_fold
 from fusion.nested_report import choices_table, compare_folds, nested_section
 from fusion.problem import config_folds, folds_sha256, resolve_tokens
 from fusion.report import write_report
-from fusion.results import LABELS, CrossValidationResult, FoldResult, read_predictions, write_predictions
+from fusion.results import CrossValidationResult
 from fusion.run import fit_final, networks_sha256, run_experiment
 from fusion.search import Space, apply, combinations, space_to_dict
 from fusion.settings import ExperimentConfig
-from fusion.side_by_side import side_by_side
 from fusion.tuning import Bench, TuneSettings, best_of, tune
 from fusion.tuning_report import trials_table
 from fusion.tuning_run import search_sha256, write_choice, write_search
 from mirnagraph.config import dump_toml, to_dict
 from mirnagraph.evaluation.compare import compare
+from mirnagraph.evaluation.fold_files import FoldResult, load_fold, save_fold, saved_folds
 from mirnagraph.evaluation.metrics import AVERAGE
+from mirnagraph.evaluation.predictions import LABELS, read_predictions, write_predictions
 from mirnagraph.evaluation.splits import TRAIN_ONLY, Folds, write_folds
 from mirnagraph.files import write_text
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.progress import Progress, report
 from mirnagraph.runs import RunFolder, open_run
+from mirnagraph.side_by_side import side_by_side
 from mirnagraph.tables import write_tsv
 
 UNTUNED = "untuned"

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fusion.results import read_predictions
 from fusion.run import networks_or_demo, networks_sha256
 from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
+from mirnagraph.evaluation.predictions import read_predictions
 from mirnagraph.evaluation.splits import read_folds
 from mirnagraph.networks.types import SIMILARITY_NETWORKS, NetworkSet
 from mirnagraph.runs import read_run_json

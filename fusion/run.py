@@ -13,15 +13,16 @@ from fusion.learner import fit_learner
 from fusion.model_files import save_model
 from fusion.problem import Problem, config_folds, folds_sha256, prepare, resolve_tokens
 from fusion.report import write_report
-from fusion.results import LABELS, UNCERTAINTY, CrossValidationResult, write_predictions
+from fusion.results import UNCERTAINTY, CrossValidationResult
 from fusion.settings import ExperimentConfig
-from fusion.side_by_side import one_thread
 from mirnagraph.config import dump_toml
+from mirnagraph.evaluation.predictions import LABELS, write_predictions
 from mirnagraph.evaluation.splits import Folds, write_folds
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.progress import Progress, report
 from mirnagraph.runs import RunFolder, open_run
 from mirnagraph.seeds import child_seed
+from mirnagraph.side_by_side import one_thread
 from mirnagraph.tables import write_tsv
 
 

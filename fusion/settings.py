@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from fusion.attention import AttentionConfig
 from fusion.training import TrainConfig
 from fusion.trees import TreesConfig
-from mirnagraph.config import from_dict, load_toml, require
+from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
 from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
 from mirnagraph.embedding.node2vec import Node2VecConfig
-from mirnagraph.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -132,20 +128,6 @@ class ExperimentConfig:
         require(self.seed >= 0, "seed", self.seed, "0 or more")
 
 
-def preset_names() -> list[str]:
-    """Names of the presets that come with the package."""
-    return sorted(entry.name.removesuffix(".toml") for entry in files("fusion").joinpath("presets").iterdir() if entry.name.endswith(".toml"))
-
-
-def preset_values(name: str) -> dict[str, Any]:
-    """A preset as nested plain values; raises ConfigError with the nearest name for an unknown one."""
-    known = preset_names()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        raise ConfigError(f"unknown preset {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"))
-    return tomllib.loads(files("fusion").joinpath("presets", f"{name}.toml").read_text(encoding="utf-8"))
-
-
 def experiment_config(preset: str = "default", file: str | Path | None = None, **folds_and_seed: Any) -> ExperimentConfig:
     """Settings in the order default < preset < file < arguments.
 
@@ -156,17 +138,9 @@ def experiment_config(preset: str = "default", file: str | Path | None = None, *
     over = load_toml(file) if file is not None else {}
     over.pop("nested", None)  # what is to be chosen inside each fold (see `fusion.search.nested_space`)
     name = str(over.get("preset", preset))
-    values = _merge(preset_values(name), over)
+    values = merge(preset_values("fusion", name), over)
     values["preset"] = name
     config = from_dict(ExperimentConfig, values, where=str(file) if file is not None else f"preset {name}")
     given = {key: value for key, value in folds_and_seed.items() if value is not None}
     seed = given.pop("seed", config.seed)
     return replace(config, seed=seed, folds=replace(config.folds, **given))
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
-    return merged

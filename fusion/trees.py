@@ -28,7 +28,6 @@ class TreesConfig:
         boosting_leaf: fewest training RNAs in a leaf of a boosted tree.
         l2: penalty on the leaves of boosted trees.
         boosting_features: share of features looked at per split of a boosted tree, in (0, 1].
-        boosters: boosting models, each with its own draws of features, whose logits are averaged.
         boosting_width: boosting reads only so many features, those that the extra trees found most useful; 0 for all.
     """
 
@@ -41,13 +40,11 @@ class TreesConfig:
     boosting_leaf: int = 10
     l2: float = 5.0
     boosting_features: float = 0.1
-    boosters: int = 1
     boosting_width: int = 0
 
     def __post_init__(self) -> None:
         require(self.n_trees >= 0 and self.rounds >= 0, "n_trees, rounds", (self.n_trees, self.rounds), "0 or more")
         require(self.min_samples_leaf >= 1, "min_samples_leaf", self.min_samples_leaf, "1 or more")
-        require(self.boosters >= 1, "boosters", self.boosters, "1 or more")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         require(self.leaves >= 2, "leaves", self.leaves, "2 or more")
         require(self.boosting_leaf >= 1, "boosting_leaf", self.boosting_leaf, "1 or more")
@@ -217,28 +214,26 @@ def fit_boosting(features: np.ndarray, labels: np.ndarray, config: TreesConfig, 
         target = labels[:, column]
         if target.min() == target.max():
             continue
-        for number in range(config.boosters):
-            boosted = HistGradientBoostingClassifier(
-                max_iter=config.rounds,
-                learning_rate=config.learning_rate,
-                max_leaf_nodes=config.leaves,
-                min_samples_leaf=config.boosting_leaf,
-                l2_regularization=config.l2,
-                max_features=config.boosting_features,
-                max_bins=32,
-                early_stopping=False,
-                random_state=child_seed(seed, "boosting", column, *([number] if number else [])) % 2**32,
-            ).fit(features[:, chosen], target)
-            offset[column] = float(np.ravel(boosted._baseline_prediction)[0])
-            grown = (predictor[0].nodes for predictor in boosted._predictors)
-            trees.extend(_boosted_tree(nodes, chosen, column, labels.shape[1], 1 / config.boosters) for nodes in grown)
+        boosted = HistGradientBoostingClassifier(
+            max_iter=config.rounds,
+            learning_rate=config.learning_rate,
+            max_leaf_nodes=config.leaves,
+            min_samples_leaf=config.boosting_leaf,
+            l2_regularization=config.l2,
+            max_features=config.boosting_features,
+            max_bins=32,
+            early_stopping=False,
+            random_state=child_seed(seed, "boosting", column) % 2**32,
+        ).fit(features[:, chosen], target)
+        offset[column] = float(np.ravel(boosted._baseline_prediction)[0])
+        trees.extend(_boosted_tree(predictor[0].nodes, chosen, column, labels.shape[1]) for predictor in boosted._predictors)
     return _pack(trees, labels.shape[1], offset)
 
 
-def _boosted_tree(nodes: np.ndarray, chosen: np.ndarray, column: int, n_outputs: int, share: float = 1.0) -> _Tree:
-    """One tree of scikit-learn's histogram boosting, its values times `share`; its nodes have no public name; a test holds that the sums are equal."""
+def _boosted_tree(nodes: np.ndarray, chosen: np.ndarray, column: int, n_outputs: int) -> _Tree:
+    """One tree of scikit-learn's histogram boosting, whose nodes have no public name; a test holds that the sums are equal."""
     leaf = nodes["is_leaf"].astype(bool)
     value = np.zeros((len(nodes), n_outputs))
-    value[:, column] = nodes["value"] * share
+    value[:, column] = nodes["value"]
     feature = np.where(leaf, -1, chosen[np.where(leaf, 0, nodes["feature_idx"])])
     return _Tree(feature, nodes["num_threshold"], nodes["left"].astype(np.int64), nodes["right"].astype(np.int64), value)

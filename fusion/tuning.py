@@ -16,7 +16,6 @@ from fusion.experiment import run_fold
 from fusion.problem import Problem, prepare, resolve_tokens
 from fusion.search import Space, apply, as_params, combinations, start_values, suggest
 from fusion.settings import ExperimentConfig
-from fusion.side_by_side import one_thread_pool
 from fusion.tuning_store import DONE, PRUNED, REFUSED, Trial, best_of, keep_trial, next_draw, open_study, read_trials
 from mirnagraph.config import dump_toml, from_dict, require, to_dict
 from mirnagraph.errors import ConfigError, InputError
@@ -26,6 +25,7 @@ from mirnagraph.networks.build import NetworkConfig, build_networks
 from mirnagraph.networks.types import SIMILARITY_NETWORKS, NetworkSet
 from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import child_seed
+from mirnagraph.side_by_side import one_thread_pool
 
 if TYPE_CHECKING:
     import optuna

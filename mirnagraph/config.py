@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from dataclasses import fields, is_dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,3 +100,26 @@ def load_toml(path: str | Path) -> dict[str, Any]:
 def read_settings(kind: type[Settings], path: str | Path) -> Settings:
     """Read a settings dataclass from a TOML file (see `from_dict`)."""
     return from_dict(kind, load_toml(path), where=str(path))
+
+
+def preset_names(package: str) -> list[str]:
+    """Names of the presets that come with a package, in its folder ``presets``."""
+    return sorted(entry.name.removesuffix(".toml") for entry in files(package).joinpath("presets").iterdir() if entry.name.endswith(".toml"))
+
+
+def preset_values(package: str, name: str) -> dict[str, Any]:
+    """A preset as nested plain values; raises ConfigError with the nearest name for an unknown one."""
+    known = preset_names(package)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise ConfigError(f"unknown preset {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"))
+    return tomllib.loads(files(package).joinpath("presets", f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Nested values with those of `over` laid over them."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+    return merged

@@ -38,6 +38,14 @@ def small_dataset(synthetic):
 
 
 @pytest.fixture(scope="session")
+def networks(small_dataset):
+    """The networks of `small_dataset`. Shared by all tests of a session: do not change them."""
+    from mirnagraph.networks.build import build_networks
+
+    return build_networks(small_dataset)
+
+
+@pytest.fixture(scope="session")
 def real_data():
     """Folder of the public benchmark data; the test is skipped, with the reason, where there is none."""
     name = os.environ.get("MIRNAGRAPH_DATA")

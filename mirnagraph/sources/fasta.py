@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from mirnagraph.config import require
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.files import read_text
 
+_SEVERAL = re.compile(r"[RYSWKMBDHV]", re.IGNORECASE)
 _OUTSIDE = re.compile(r"[^ACGTUN\s]", re.IGNORECASE)
 
 
-def read_fasta(path: str | Path) -> pd.DataFrame:
+def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
     """Read sequences as RNA.
 
     The id is the header up to the first blank; letters become upper case, T becomes U. Blank lines and blanks at the end
@@ -21,6 +23,7 @@ def read_fasta(path: str | Path) -> pd.DataFrame:
 
     Args:
         path: plain or gzip UTF-8 file.
+        iupac: letters of several bases (R, Y, S, W, K, M, B, D, H, V): ``"error"``, or ``"n"`` to read them as N.
 
     Returns:
         One row per record in file order: ``id``, ``description`` (rest of the header), ``sequence`` (of A, C, G, U, N;
@@ -30,6 +33,7 @@ def read_fasta(path: str | Path) -> pd.DataFrame:
         InputError: the first 20 of: text before the first header, header without an id, duplicate id, same id with two
             sequences, empty sequence, letter outside ACGTUN; each with its line and column.
     """
+    require(iupac in ("error", "n"), "iupac", iupac, "'error' or 'n'")
     path = Path(path)
     records: list[tuple[int, str, list[str]]] = []
     problems: list[InputError] = []
@@ -41,11 +45,14 @@ def read_fasta(path: str | Path) -> pd.DataFrame:
         elif line.strip():
             if not records:
                 raise InputError("not a FASTA file", file=path, line=number, column=1, found=line.strip()[:40], expected="a header that starts with >")
+            if iupac == "n":
+                line = _SEVERAL.sub("N", line)
             bad = _OUTSIDE.search(line) or re.search(r"\S(\s)\S", line)
             if bad:
                 at = bad.start(bad.lastindex or 0)
                 what = f"letter outside ACGTUN in the sequence of {_id(records[-1][1])}"
-                problems.append(InputError(what, file=path, line=number, column=at + 1, found=line[at], expected="A, C, G, T, U or N"))
+                hint = "--iupac n reads letters of several bases as N" if _SEVERAL.fullmatch(line[at]) else None
+                problems.append(InputError(what, file=path, line=number, column=at + 1, found=line[at], expected="A, C, G, T, U or N", hint=hint))
             records[-1][2].append(line.strip())
     rows = [(_id(header), header[len(_id(header)) :].strip(), "".join(parts).upper().replace("T", "U"), line) for line, header, parts in records]
     raise_problems(sorted(problems + _record_problems(rows, path), key=lambda problem: problem.line or 0))

@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from fusion import experiment
-from mirnagraph.networks.build import build_networks
-
-QUICK = """
-[tokens]
-attention = ["svd:disease", "svd:drug", "degree"]
-trees = []
-[attention]
-dim = 8
-n_heads = 2
-[training]
-epochs = 2
-inner_fraction = 0.2
-"""
+from mirnagraph.networks.types import NetworkSet
 
 
 @pytest.fixture
-def run(in_empty_folder: Path, small_dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run a command in this process on a small dataset: exit code, stdout, stderr."""
-    from cli.main import main
-
-    build_networks(small_dataset).save(in_empty_folder / "networks")
-    (in_empty_folder / "quick.toml").write_text(QUICK)
-
-    def call(command: str, *words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mirnagraph", command, "--preset", "gtmaloc", "--config", "quick.toml", "--fold", "3", "--workers", "1", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return call
+def run(run: Callable[..., Any], networks: NetworkSet, quick: Callable[..., Path]):
+    """Run a command with quick settings on a small dataset."""
+    networks.save("networks")
+    words = ("--preset", "gtmaloc", "--config", quick().name, "--fold", "3", "--workers", "1")
+    return lambda command, *more: run(command, *words, *more)
 
 
 @pytest.fixture

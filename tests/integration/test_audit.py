@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from fusion.baseline_models import BaselineSettings
 from fusion.trees import TreesConfig
 from mirnagraph.errors import InputError
 from mirnagraph.networks.build import build_networks
+from mirnagraph.networks.types import NetworkSet
 
 SMALL = BaselineSettings(trees=TreesConfig(n_trees=10, rounds=2), thresholds=False)
 
@@ -28,8 +28,8 @@ def small_forests():
 
 
 @pytest.fixture(scope="module")
-def found(small_dataset) -> Audit:
-    return audit(build_networks(small_dataset), n_folds=3, settings=SMALL)
+def found(networks: NetworkSet) -> Audit:
+    return audit(networks, n_folds=3, settings=SMALL)
 
 
 def test_every_figure_is_there_and_in_range(found: Audit, small_dataset) -> None:
@@ -87,27 +87,16 @@ def test_datasets_that_lack_something_are_audited_too(small_dataset) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_works_on_the_demo_without_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from cli.main import main
-
+def test_the_command_works_on_the_demo_without_arguments(run, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = audit
     monkeypatch.setattr("fusion.audit.audit", lambda networks, **given: honest(networks, **{**given, "settings": SMALL, "workers": 1}))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mirnagraph", "audit", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    code, out, err = run("--fold", "3")
+    code, out, err = run("audit", "--fold", "3")
     assert code == 0, err
     assert out.splitlines()[0] == "source\trandom, all\tfamily, all\trandom, located\tfamily, located"
     assert "shuffled" in err
-    assert sorted(path.name for path in (tmp_path / "audit").iterdir()) == ["audit.md", "audit.png", "audit.tsv"]
-    code, _, err = run()
+    assert sorted(path.name for path in Path("audit").iterdir()) == ["audit.md", "audit.png", "audit.tsv"]
+    code, _, err = run("audit")
     assert code == 3
     assert "--overwrite" in err
-    assert run("--networks", "nowhere", "--out", "other")[0] == 3
-    assert not (tmp_path / "other").exists()
+    assert run("audit", "--networks", "nowhere", "--out", "other")[0] == 3
+    assert not Path("other").exists()

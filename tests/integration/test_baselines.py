@@ -15,34 +15,17 @@ from fusion.baseline_inputs import baseline_inputs
 from fusion.baseline_models import BASELINES, BaselineSettings
 from fusion.baselines import THIS_RUN, baseline_table, fold_jobs, run_baselines, run_jobs, score_baseline
 from fusion.comparison import compare_with_baselines, draw_differences
-from fusion.problem import Problem, prepare
+from fusion.problem import Problem
 from fusion.run import run_experiment
 from fusion.settings import ExperimentConfig, FoldSettings, TokenSettings
 from fusion.trees import TreesConfig
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.evaluation.splits import make_folds
-from mirnagraph.networks.build import build_networks
 from mirnagraph.networks.types import NetworkSet
 
 CONFIG = ExperimentConfig(
     tokens=TokenSettings(trees=("degree",)), preset="test", folds=FoldSettings(n_folds=3), trees=TreesConfig(n_trees=5, rounds=0)
 )  # fmt: skip
 SMALL = BaselineSettings(trees=TreesConfig(n_trees=10, rounds=3))
-
-
-@pytest.fixture(scope="module")
-def networks(small_dataset) -> NetworkSet:
-    return build_networks(small_dataset)
-
-
-@pytest.fixture(scope="module")
-def problem(networks: NetworkSet) -> Problem:
-    return prepare(networks, CONFIG)
-
-
-@pytest.fixture(scope="module")
-def folds(networks: NetworkSet):
-    return make_folds(networks.dataset, n_folds=3)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -14,86 +14,40 @@ import pytest
 from fusion.baseline_models import BaselineSettings
 from fusion.trees import TreesConfig
 
-QUICK = """
-[tokens]
-attention = ["svd:disease", "degree"]
-trees = ["svd:disease", "degree", "kmer"]
-[attention]
-dim = 8
-n_heads = 2
-[training]
-epochs = 2
-n_members = 1
-[trees]
-n_trees = 5
-rounds = 2
-"""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What a command left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run the command in this process, which spares the imports; `test_a_new_process` does without that."""
-    from cli.main import main
-
-    monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-
-    def call(*words: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["mirnagraph", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), said.out, said.err)
-
-    return call
+def config(quick: Callable[..., Path]) -> str:
+    """Path of quick settings of a model that mixes attention with trees."""
+    tokens = {"attention": ["svd:disease", "degree"], "trees": ["svd:disease", "degree", "kmer"]}
+    return str(quick(tokens=tokens, training={"inner_fraction": 0.0}))
 
 
-@pytest.fixture
-def quick(tmp_path: Path) -> Path:
-    path = tmp_path / "quick.toml"
-    path.write_text(QUICK)
-    return path
-
-
-def test_build_then_train_then_again(run, tmp_path: Path, quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_then_train_then_again(run, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
     small = BaselineSettings(trees=TreesConfig(n_trees=5, rounds=2))
     monkeypatch.setattr("fusion.baselines.BaselineSettings", lambda: small)
     built = run("build-networks", "--graphml")
     assert built.returncode == 0, built.stderr
     assert "made-up" in built.stderr
     assert [line.split("\t")[0] for line in built.stdout.splitlines()] == ["network", "sequence", "functional", "mRNA", "drug", "disease"]
-    assert (tmp_path / "work" / "networks" / "disease.graphml").is_file()
+    assert Path("networks/disease.graphml").is_file()
     again = run("build-networks")
     assert again.returncode == 3
     assert "--overwrite" in again.stderr
     assert len(again.stderr.strip().splitlines()) == 1
     assert run("build-networks", "--overwrite", "-q").returncode == 0
 
-    trained = run("train", "--fold", "3", "--config", str(quick), "--out", "run", "--workers", "1")
+    trained = run("train", "--fold", "3", "--config", config, "--out", "run", "--workers", "1")
     assert trained.returncode == 0, trained.stderr
     assert "AUC" in trained.stdout
     assert "popularity_and_name" in trained.stdout
     assert "Nearest in AUC comes" in trained.stderr
-    predictions = pd.read_csv(tmp_path / "work" / "run" / "predictions.tsv", sep="\t")
+    predictions = pd.read_csv("run/predictions.tsv", sep="\t")
     assert len(predictions) == 200
     assert sorted(predictions["fold"].unique()) == [0, 1, 2]
     # the folder's own config.toml is a config: the same numbers come out again
     copied = run("train", "--config", "run/config.toml", "--out", "copy", "-q", "--workers", "1", "--no-baselines")
     assert copied.returncode == 0, copied.stderr
-    assert (tmp_path / "work" / "copy" / "predictions.tsv").read_bytes() == (tmp_path / "work" / "run" / "predictions.tsv").read_bytes()
+    assert Path("copy/predictions.tsv").read_bytes() == Path("run/predictions.tsv").read_bytes()
     compared = run("compare", "run", "copy", "--resamples", "100", "--out", "difference.tsv", "--plot", "difference.png")
     assert compared.returncode == 0, compared.stderr
     assert (pd.read_csv("difference.tsv", sep="\t")["difference"] == 0).all()
@@ -103,10 +57,10 @@ def test_build_then_train_then_again(run, tmp_path: Path, quick: Path, monkeypat
     assert beside.stdout.splitlines()[1].startswith("popularity\trun\t")
     assert run("compare", "copy", "--baseline", "popularity").returncode == 3
     assert run("compare", "run", "--baseline", "luck").returncode == 2
-    finished = run("train", "--fold", "3", "--config", str(quick), "--out", "run")
+    finished = run("train", "--fold", "3", "--config", config, "--out", "run")
     assert finished.returncode == 3
     assert "finished" in finished.stderr
-    assert run("train", "--fold", "3", "--config", str(quick), "--out", "run", "--resume").returncode == 0
+    assert run("train", "--fold", "3", "--config", config, "--out", "run", "--resume").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -126,23 +80,24 @@ def test_build_then_train_then_again(run, tmp_path: Path, quick: Path, monkeypat
         (["fetch", "nothing"], 2, "nothing"),
     ],
 )
-def test_wrong_use_ends_in_a_sentence_and_its_exit_code(run, tmp_path: Path, words: list[str], code: int, says: str) -> None:
+def test_wrong_use_ends_in_a_sentence_and_its_exit_code(run, in_empty_folder: Path, words: list[str], code: int, says: str) -> None:
     ended = run(*words)
     assert ended.returncode == code, ended.stderr
     assert says in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert not list((tmp_path / "work").iterdir())
+    assert not list(in_empty_folder.iterdir())
 
 
-def test_a_wrong_setting_in_a_file_is_named(run, quick: Path) -> None:
-    quick.write_text(QUICK.replace("dim = 8", "dimm = 8"))
-    ended = run("train", "--config", str(quick))
+def test_a_wrong_setting_in_a_file_is_named(run, config: str) -> None:
+    path, text = Path(config), Path(config).read_text()
+    path.write_text(text.replace("dim = 8", "dimm = 8"))
+    ended = run("train", "--config", config)
     assert ended.returncode == 2
     assert "'dimm'; did you mean 'dim'?" in ended.stderr
-    quick.write_text(QUICK.replace("dim = 8", "dim = 'eight'"))
-    assert run("train", "--config", str(quick)).returncode == 2
-    quick.write_text(QUICK.replace("[tokens]", "[tokens"))
-    assert run("train", "--config", str(quick)).returncode == 3
+    path.write_text(text.replace("dim = 8", "dim = 'eight'"))
+    assert run("train", "--config", config).returncode == 2
+    path.write_text(text.replace("[tokens]", "[tokens"))
+    assert run("train", "--config", config).returncode == 3
 
 
 def test_help_teaches(run) -> None:
@@ -155,7 +110,7 @@ def test_help_teaches(run) -> None:
 
 
 @pytest.mark.slow
-def test_a_new_process(tmp_path: Path, quick: Path) -> None:
+def test_a_new_process(tmp_path: Path, config: str) -> None:
     """Installed command, two worker processes, exit codes as a shell sees them."""
     command = [str(Path(sys.executable).with_name("mirnagraph"))]
     clean = {name: value for name, value in os.environ.items() if name != "MIRNAGRAPH_DATA"}
@@ -164,9 +119,9 @@ def test_a_new_process(tmp_path: Path, quick: Path) -> None:
         return subprocess.run([*command, *words], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=600, check=False)
 
     assert shell("build-networks").returncode == 0
-    two = shell("train", "--fold", "3", "--config", str(quick), "--out", "two", "--workers", "2")
+    two = shell("train", "--fold", "3", "--config", config, "--out", "two", "--workers", "2")
     assert two.returncode == 0, two.stderr
-    assert shell("train", "--fold", "3", "--config", str(quick), "--out", "one", "--workers", "1", "--no-baselines").returncode == 0
+    assert shell("train", "--fold", "3", "--config", config, "--out", "one", "--workers", "1", "--no-baselines").returncode == 0
     assert (tmp_path / "one" / "predictions.tsv").read_bytes() == (tmp_path / "two" / "predictions.tsv").read_bytes()
     assert shell("train", "--networks", "nowhere").returncode == 3
     assert shell("train", "--nowhere").returncode == 2

@@ -40,21 +40,6 @@ CONFIG = ExperimentConfig(
 
 
 @pytest.fixture(scope="module")
-def networks(small_dataset) -> NetworkSet:
-    return build_networks(small_dataset)
-
-
-@pytest.fixture(scope="module")
-def problem(networks: NetworkSet) -> Problem:
-    return prepare(networks, CONFIG)
-
-
-@pytest.fixture(scope="module")
-def folds(networks: NetworkSet):
-    return make_folds(networks.dataset, n_folds=3)
-
-
-@pytest.fixture(scope="module")
 def result(problem: Problem, folds):
     return cross_validate(problem, folds, CONFIG, workers=1)
 
@@ -273,9 +258,10 @@ def test_uncertainty_is_the_spread_of_the_ensemble(problem: Problem, folds, resu
 @pytest.mark.parametrize("preset", ["default", "gtmaloc"])
 def test_every_preset_fits_any_dataset(networks: NetworkSet, preset: str) -> None:
     from fusion.problem import resolve_tokens
-    from fusion.settings import experiment_config, preset_names
+    from fusion.settings import experiment_config
+    from mirnagraph.config import preset_names
 
-    assert preset in preset_names()
+    assert preset in preset_names("fusion")
     config = resolve_tokens(networks, experiment_config(preset))
     assert not any(name.endswith("*") for name in (*config.tokens.attention, *config.tokens.trees))
     plain = tuple(n for n in (*config.tokens.attention, *config.tokens.trees) if not n.startswith(("node2vec", "graph_transformer", "trees")))

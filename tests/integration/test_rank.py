@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -176,30 +175,19 @@ def test_runs_that_do_not_fit_are_refused(tmp_path: Path, networks: NetworkSet) 
 
 
 @pytest.mark.slow
-def test_the_command_on_a_run_of_the_demo(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from cli.main import main
+def test_the_command_on_a_run_of_the_demo(run, quick) -> None:
     from mirnagraph.synthetic import demo_dataset
 
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mirnagraph", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    assert "Example" in call("rank", "--help")[1]
-    code, _, err = call("rank")
+    assert "Example" in run("rank", "--help")[1]
+    code, _, err = run("rank")
     assert (code, len(err.strip().splitlines())) == (3, 1)
     assert "mirnagraph train" in err
-    Path("quick.toml").write_text(
-        '[tokens]\nattention = []\ntrees = ["svd:disease", "degree", "neighbours:sequence"]\n[training]\nn_members = 1\n[trees]\nn_trees = 5\nrounds = 0\n'
-    )
-    code, _, err = call("train", "--fold", "2", "--config", "quick.toml", "--workers", "1", "-q")
+    config = quick(tokens={"attention": [], "trees": ["svd:disease", "degree", "neighbours:sequence"]}, trees={"rounds": 0})
+    code, _, err = run("train", "--fold", "2", "--config", config.name, "--workers", "1", "-q")
     assert code == 0, err
     # a ./networks of something else does not hide that the run was made on the demo
     build_networks(demo_dataset(), replace(DEFAULT_CONFIG, networks=("drug",))).save("networks")
-    code, out, err = call("rank", "--top", "2", "--out", "novel.tsv")
+    code, out, err = run("rank", "--top", "2", "--out", "novel.tsv")
     assert code == 0, err
     assert "made-up" in err
     lines = out.splitlines()
@@ -209,14 +197,14 @@ def test_the_command_on_a_run_of_the_demo(in_empty_folder: Path, monkeypatch: py
     assert (table["known"] == 0).all()
     assert table.groupby("compartment", sort=False)["probability"].apply(lambda p: p.is_monotonic_decreasing).all()
     Path("evidence.tsv").write_text("rna_id\tcompartment\n" + "".join(f"{r}\t{c}\n" for r, c in table[["rna_id", "compartment"]].to_numpy()))
-    code, out, err = call("rank", "--top", "2", "--evidence", "evidence.tsv", "-q")
+    code, out, err = run("rank", "--top", "2", "--evidence", "evidence.tsv", "-q")
     assert code == 0, err
     assert out.splitlines()[-1].split("\t")[4:6] == ["10", "1.000"]
     assert out.count("\tconfirmed\t") == 10
-    code, out, _ = call("rank", "--known", "--novel", "--top", "3", "--compartment", "nucleus", "-q")
+    code, out, _ = run("rank", "--known", "--novel", "--top", "3", "--compartment", "nucleus", "-q")
     assert [line.split("\t")[0] for line in out.splitlines()] == ["compartment", *["Nucleus"] * 3, "compartment", "Nucleus", "all"]
-    assert call("rank", "--networks", "networks")[0] == 3
-    assert call("rank", "--compartment", "Golgi")[0] == 2
-    assert call("rank", "--species", "x")[0] == 2
+    assert run("rank", "--networks", "networks")[0] == 3
+    assert run("rank", "--compartment", "Golgi")[0] == 2
+    assert run("rank", "--species", "x")[0] == 2
     with pytest.raises(CheckpointError, match="other networks"):
         networks_of_run(newest_run(), "networks")

@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from fusion import experiment
-from mirnagraph.networks.build import build_networks
-
-QUICK = """
-[tokens]
-attention = ["svd:disease", "degree"]
-trees = []
-[attention]
-dim = 8
-n_heads = 2
-[training]
-epochs = 2
-n_members = 1
-inner_fraction = 0.2
-"""
+from mirnagraph.networks.types import NetworkSet
 
 
 @pytest.fixture
-def train(in_empty_folder: Path, small_dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run ``mirnagraph train`` in this process on a small dataset: exit code, stdout, stderr."""
-    from cli.main import main
-
-    build_networks(small_dataset).save(in_empty_folder / "networks")
-    (in_empty_folder / "quick.toml").write_text(QUICK)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mirnagraph", "train", "--config", "quick.toml", "--workers", "1", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return call
+def train(run: Callable[..., Any], networks: NetworkSet, quick: Callable[..., Path]):
+    """Run ``mirnagraph train`` with quick settings on a small dataset."""
+    networks.save("networks")
+    return partial(run, "train", "--config", quick().name, "--workers", "1")
 
 
 def table(path: str) -> pd.DataFrame:

@@ -11,10 +11,11 @@ import pytest
 
 from fusion.report import write_report
 from fusion.report_calibration import calibration_table, draw_reliability, error_by_uncertainty, read_uncertainty, write_calibration
-from fusion.results import CrossValidationResult, FoldResult
+from fusion.results import CrossValidationResult
 from fusion.settings import ExperimentConfig, TokenSettings
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
+from mirnagraph.evaluation.fold_files import FoldResult
 from mirnagraph.evaluation.metrics import evaluate
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.nodes import NodeIndex

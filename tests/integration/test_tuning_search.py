@@ -22,8 +22,6 @@ from fusion.trees import TreesConfig
 from fusion.tuning import Bench, TuneSettings, best_of, tune
 from fusion.tuning_run import run_search
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.evaluation.splits import make_folds
-from mirnagraph.networks.build import build_networks
 from mirnagraph.networks.types import NetworkSet
 
 CONFIG = ExperimentConfig(
@@ -40,16 +38,6 @@ SPACE = space_from(
     }
 )  # fmt: skip
 FEW = TuneSettings(trials=4, inner_folds=2)
-
-
-@pytest.fixture(scope="module")
-def networks(small_dataset) -> NetworkSet:
-    return build_networks(small_dataset)
-
-
-@pytest.fixture(scope="module")
-def folds(networks: NetworkSet):
-    return make_folds(networks.dataset, n_folds=3)
 
 
 def without_time(trials) -> list[Any]:

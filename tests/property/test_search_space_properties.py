@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusion.search import Range, apply, as_params, default_space, space_from, space_to_dict, start_values, suggest
-from fusion.settings import experiment_config, preset_names
+from fusion.settings import experiment_config
+from mirnagraph.config import preset_names
 from mirnagraph.networks.build import NetworkConfig
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -20,7 +21,7 @@ def draw(space, seed):
     return suggest(trial, space), trial.params
 
 
-@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize("preset", preset_names("fusion"))
 @settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_what_is_drawn_is_read_back_from_the_settings(preset: str, seed: int) -> None:

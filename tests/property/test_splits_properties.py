@@ -24,14 +24,13 @@ def labelled(draw, n_min=20, n_max=80):
     return labels, groups
 
 
-def check_partition(folds, labels, n_folds):
+def is_partition(folds, labels, n_folds):
+    """Whether every row is tested once, no fold is empty, and in each fold every row is either tested or trained on."""
     index = NodeIndex.of(labels.index, "miRNA")
-    tested = np.concatenate([folds.rows(index, f)[1] for f in range(n_folds)])
-    assert sorted(tested) == list(range(len(labels)))
-    for fold in range(n_folds):
-        train, test = folds.rows(index, fold)
-        assert len(test)
-        assert sorted(np.concatenate([train, test])) == list(range(len(labels)))
+    rows = list(range(len(labels)))
+    parts = [folds.rows(index, fold) for fold in range(n_folds)]
+    once = sorted(np.concatenate([test for _, test in parts])) == rows
+    return once and all(len(test) and sorted(np.concatenate([train, test])) == rows for train, test in parts)
 
 
 @given(labelled(), st.integers(2, 10), seeds)
@@ -40,7 +39,7 @@ def test_random_folds_are_a_partition_that_ignores_row_order(made, n_folds, seed
     labels, _ = made
     folds = random_folds(labels, n_folds, seed)
     assert folds.n_folds == n_folds
-    check_partition(folds, labels, n_folds)
+    assert is_partition(folds, labels, n_folds)
     again = random_folds(labels.iloc[::-1], n_folds, seed).assigned
     pd.testing.assert_series_equal(again.loc[labels.index], folds.assigned)
 
@@ -50,7 +49,7 @@ def test_random_folds_are_a_partition_that_ignores_row_order(made, n_folds, seed
 def test_grouped_folds_keep_groups_whole_and_ignore_row_order_and_group_names(made, n_folds, seed):
     labels, groups = made
     folds = grouped_folds(labels, groups, n_folds, seed)
-    check_partition(folds, labels, n_folds)
+    assert is_partition(folds, labels, n_folds)
     assert folds.assigned.groupby(groups).nunique().max() == 1
     again = grouped_folds(labels.iloc[::-1], "x" + groups, n_folds, seed).assigned
     pd.testing.assert_series_equal(again.loc[labels.index], folds.assigned)

@@ -24,11 +24,6 @@ from mirnagraph.networks.build import build_networks
 from mirnagraph.networks.types import NetworkSet
 
 
-@pytest.fixture(scope="module")
-def networks(small_dataset: Dataset) -> NetworkSet:
-    return build_networks(small_dataset)
-
-
 def by_name(networks: NetworkSet, config: ExperimentConfig) -> dict[str, Variant]:
     return {variant.name: variant for variant in variants_of(networks, config)}
 

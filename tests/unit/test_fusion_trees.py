@@ -58,21 +58,6 @@ def test_boosting_equals_scikit_learn_and_learns(table: tuple[np.ndarray, np.nda
     assert right.mean() > always + 0.1
 
 
-def test_several_boosters_are_the_mean_of_their_logits(table: tuple[np.ndarray, np.ndarray]) -> None:
-    features, labels = table
-    three = fit_boosting(features[:80], labels[:80], replace(CONFIG, boosters=3), seed=5)
-    seeds = [child_seed(5, "boosting", 0, *more) % 2**32 for more in ((), (1,), (2,))]
-    logits = [
-        HistGradientBoostingClassifier(
-            max_iter=15, learning_rate=CONFIG.learning_rate, max_leaf_nodes=8, min_samples_leaf=10, l2_regularization=5.0, max_features=0.5, max_bins=32,
-            early_stopping=False, random_state=seed,
-        ).fit(features[:80], labels[:80, 0]).decision_function(features[80:])
-        for seed in seeds
-    ]  # fmt: skip
-    np.testing.assert_allclose(three(features[80:])[:, 0], np.mean(logits, axis=0), atol=1e-5)
-    assert np.ptp(logits, axis=0).max() > 0.01  # they differ
-
-
 def test_a_compartment_with_one_value_gets_its_frequency(table: tuple[np.ndarray, np.ndarray]) -> None:
     features, labels = table
     flat = labels.copy()
@@ -107,6 +92,6 @@ def test_damaged_trees_are_refused_and_never_walked(table: tuple[np.ndarray, np.
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    for wrong in ({"n_trees": -1}, {"max_features": 0.0}, {"boosting_features": 1.5}, {"leaves": 1}, {"boosters": 0}, {"learning_rate": 0.0}):
+    for wrong in ({"n_trees": -1}, {"max_features": 0.0}, {"boosting_features": 1.5}, {"leaves": 1}, {"learning_rate": 0.0}):
         with pytest.raises(ConfigError):
             TreesConfig(**wrong)  # type: ignore[arg-type]

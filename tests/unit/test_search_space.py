@@ -8,7 +8,8 @@ import pytest
 from optuna.trial import FixedTrial
 
 from fusion.search import Choices, Range, apply, combinations, default_space, known_settings, nested_space, read_space, space_from, start_values, suggest
-from fusion.settings import ExperimentConfig, TokenSettings, experiment_config, preset_names
+from fusion.settings import ExperimentConfig, TokenSettings, experiment_config
+from mirnagraph.config import preset_names
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.build import NetworkConfig
 
@@ -149,7 +150,7 @@ def test_choices_of_a_run_stand_in_its_configuration(tmp_path: Path) -> None:
         nested_space(path)
 
 
-@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize("preset", preset_names("fusion"))
 def test_every_preset_has_a_space_of_known_settings_that_have_an_effect(preset: str) -> None:
     config = experiment_config(preset)
     space = default_space(config)

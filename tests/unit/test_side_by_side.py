@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fusion.side_by_side import THREADS, side_by_side
+from mirnagraph.side_by_side import THREADS, side_by_side
 
 
 def _times(shared: int, job: int) -> int:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import matthews_corrcoef
 
-from fusion.learner import best_thresholds, join
+from fusion.learner import join
+from mirnagraph.evaluation.thresholds import best_thresholds
 
 
 def test_worked_by_hand() -> None:

@@ -1,0 +1,118 @@
+"""`mirnagraph seq …`: train a sequence tower on labelled RNAs, and predict with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import ConfigOption, OverwriteOption, QuietOption, ResumeOption, SeedOption, WorkersOption
+
+EPILOG = "Example: `mirnagraph seq train --fasta lncrna.fa --labels lncrna.tsv --label class --out runs/lncrna`"
+IupacOption = Annotated[str, typer.Option(help="Letters of several bases (R, Y …): error, or n to read them as N.")]
+
+app = typer.Typer(help="Sequence towers: RNAs of any length to compartments, trained, compared and explained.", no_args_is_help=True)
+
+
+def register(main: typer.Typer) -> None:
+    """Add the commands to the app."""
+    main.add_typer(app, name="seq")
+
+
+@app.command("train", epilog=EPILOG)
+def train(
+    fasta: Annotated[Path | None, typer.Option(help="Sequences, plain or gzip; T or U. Without it: the RNAs of --data.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="TSV, ids in the first column: 0/1 per compartment, a column of classes, or fractions that sum to 1.")
+    ] = None,
+    data: Annotated[
+        str, typer.Option(help="Without --fasta: demo (made up, a word of its own leads to each compartment), mirna1041, or a dataset folder.")
+    ] = "demo",
+    label: Annotated[list[str] | None, typer.Option(help="Label column; may be given several times.", show_default="all but the first")] = None,
+    tower: Annotated[str, typer.Option(help="Preset: rnatracker, deeplocrna, el-rmlocnet or rnaloc-lm.")] = "rnatracker",
+    fold: Annotated[int | None, typer.Option(min=2, help="Number of folds.", show_default="5")] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="What stays together in folds: cluster (near-copies by sequence), none, or a column of the labels (family with --data).",
+            show_default="cluster",
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    iupac: IupacOption = "error",
+    seed: SeedOption = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME made of data, tower and seed).")] = None,
+    workers: WorkersOption = 2,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Cross-validate a tower beside k-mer baselines, near-copies kept together, and fit a final model."""
+    from cli.console import progress_bars, say, show_table
+    from mirnagraph.errors import ConfigError
+    from mirnagraph.sources import load_dataset
+    from seqtower.sequences import join, of_dataset, read_labels
+    from seqtower.settings import seq_config
+    from seqtower.synthetic import planted_sequences
+
+    settings = seq_config(tower, config, seed=seed, n_folds=fold, group=group)
+    if (fasta is None) != (labels is None):
+        raise ConfigError("--fasta and --labels go together; without both the RNAs of --data are taken")
+    if fasta is not None and labels is not None:
+        table = read_labels(labels, label or (), settings.group if settings.group not in ("cluster", "none") else None)
+        known, name, made_up = join(fasta, table, iupac=iupac), fasta.name.split(".")[0], False
+    elif data == "demo":
+        known, name, made_up = planted_sequences().data, "seq-demo", True
+    else:
+        dataset = load_dataset(data)
+        known, name, made_up = of_dataset(dataset), dataset.name, dataset.synthetic
+    lengths = known.lengths
+    what = f"{len(known)} RNAs of {lengths.min()} to {lengths.max()} nt, {len(known.compartments)} compartments ({known.kind})"
+    say(f"{name}{' (made-up data that shows the way, not biology)' if made_up else ''}: {what}; {len(known.left_out)} ids left out", quiet=quiet)
+    from seqtower.report import beside_rows, result_rows, verdict
+    from seqtower.run import run_seq
+
+    target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
+    with progress_bars(quiet=quiet) as progress:
+        result, run = run_seq(known, settings, target, name=name, workers=workers, overwrite=overwrite, resume=resume, progress=progress)
+    if result is None:
+        say(f"The run in {run.path} is finished and was kept.", quiet=quiet)
+        return
+    show_table(*result_rows(result), f"{result.folds.n_folds} folds, tower {settings.tower}")
+    show_table(*beside_rows(result), "Beside k-mer baselines")
+    say(verdict(result), quiet=quiet)
+    say(f"Written to {run.path}: predictions.tsv, metrics.tsv, report.md, model/", quiet=quiet)
+
+
+@app.command("predict", epilog="Example: `mirnagraph seq predict --run runs/lncrna --fasta mine.fa --out mine.tsv`")
+def predict(
+    run: Annotated[Path, typer.Option(help="Run folder of `mirnagraph seq train`.")],
+    fasta: Annotated[Path, typer.Option(help="Sequences, plain or gzip; T or U.")],
+    out: Annotated[Path | None, typer.Option(help="TSV to write: id, one column per compartment, calls (default: the terminal).")] = None,
+    iupac: IupacOption = "error",
+    quiet: QuietOption = False,
+) -> None:
+    """Predict compartments of sequences with the final model of a run."""
+    import pandas as pd
+
+    from cli.console import say, show_table
+    from mirnagraph.sources.fasta import read_fasta
+    from mirnagraph.tables import write_tsv
+    from seqtower.model_files import load_tower
+    from seqtower.sequences import FRACTIONS
+
+    model = load_tower(run / "model")
+    records = read_fasta(fasta, iupac=iupac)
+    said = model.predict(list(records["sequence"]))
+    table = pd.DataFrame(said, columns=list(model.compartments))
+    table.insert(0, "id", list(records["id"]))
+    if model.kind != FRACTIONS:
+        table["called"] = [";".join(c for c, yes in zip(model.compartments, row, strict=True) if yes) for row in said >= model.thresholds]
+    if out is not None:
+        write_tsv(table, out)
+        say(f"Written to {out}: {len(table)} RNAs", quiet=quiet)
+        return
+    show_table(
+        [str(c) for c in table.columns], [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in row] for row in table.to_numpy(dtype=object).tolist()]
+    )

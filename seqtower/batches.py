@@ -1,0 +1,84 @@
+"""Batches of RNAs of about equal length, padded to the longest of each, with a mask that tells letters from padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mirnagraph.config import require
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Encoded RNAs side by side.
+
+    Attributes:
+        inputs: float32, shape (n, width, channels); 0 where there is padding.
+        mask: bool, shape (n, width); True where there is a position.
+        rows: which RNAs: int64, shape (n,).
+    """
+
+    inputs: torch.Tensor
+    mask: torch.Tensor
+    rows: np.ndarray
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """Positions per RNA: int64, shape (n,)."""
+        return self.mask.sum(dim=1)
+
+
+def collate(encoded: Sequence[np.ndarray], rows: Sequence[int] | np.ndarray, *, at_least: int = 1) -> Batch:
+    """Pad encoded RNAs, each of shape (positions, channels), on the right to the longest (and `at_least` so many positions)."""
+    width = max(at_least, *(len(one) for one in encoded))
+    inputs = torch.zeros(len(encoded), width, encoded[0].shape[1])
+    mask = torch.zeros(len(encoded), width, dtype=torch.bool)
+    for row, one in enumerate(encoded):
+        inputs[row, : len(one)] = torch.from_numpy(np.ascontiguousarray(one, dtype=np.float32))
+        mask[row, : len(one)] = True
+    return Batch(inputs, mask, np.asarray(rows, dtype=np.int64))
+
+
+def plan(lengths: np.ndarray, tokens: int, most: int, rng: np.random.Generator | None = None) -> list[np.ndarray]:
+    """Part RNAs into batches such that no batch, padding included, holds more than `tokens` positions.
+
+    RNAs are sorted by length, so that padding is little. With `rng`, lengths are jittered before sorting and the batches come in
+    random order, so that an epoch is never the same twice.
+
+    Args:
+        lengths: positions per RNA, shape (n,). An RNA longer than `tokens` makes a batch of its own.
+        tokens: token budget of a batch, which bounds the memory of a training step.
+        most: most RNAs of a batch.
+
+    Returns:
+        Row numbers of each batch; every row is in one batch.
+    """
+    require(tokens >= 1 and most >= 1, "tokens, most", (tokens, most), "1 or more")
+    jitter = 1.0 if rng is None else rng.uniform(0.9, 1.1, len(lengths))
+    order = np.argsort(np.asarray(lengths) * jitter, kind="stable")
+    batches: list[list[int]] = []
+    longest = 0
+    for row in order.tolist():
+        longest_now = max(longest, int(lengths[row]))
+        if batches and len(batches[-1]) < most and longest_now * (len(batches[-1]) + 1) <= tokens:
+            batches[-1].append(row)
+            longest = longest_now
+        else:
+            batches.append([row])
+            longest = int(lengths[row])
+    found = [np.array(batch, dtype=np.int64) for batch in batches]
+    return found if rng is None else [found[k] for k in rng.permutation(len(found))]
+
+
+def windows(length: int, width: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Start and end of windows that cover `length` positions, each `width` long at most, neighbours sharing `overlap` or more."""
+    require(0 <= overlap < width, "overlap", overlap, "0 to width - 1")
+    if length <= width:
+        yield 0, length
+        return
+    n = -(-(length - overlap) // (width - overlap))
+    for start in np.linspace(0, length - width, n).round().astype(int).tolist():
+        yield start, start + width

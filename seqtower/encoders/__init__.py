@@ -1,0 +1,1 @@
+"""Encoders: what each position of an RNA is, as numbers."""

@@ -1,0 +1,79 @@
+"""Layers that never see padding: convolution, pooling, recurrence and attention over masked positions."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+
+def silence(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Set padding to 0: `values` of shape (n, width, channels), `mask` of shape (n, width)."""
+    return values * mask.unsqueeze(-1).to(values.dtype)
+
+
+class MaskedConv(nn.Module):
+    """Convolution along positions; padding is 0 before and after, so an RNA gives the same values alone and in any batch.
+
+    Takes and gives (n, width, channels); the width stays.
+    """
+
+    def __init__(self, channels: int, filters: int, kernel: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.before = dilation * (kernel - 1) // 2
+        self.after = dilation * (kernel - 1) - self.before
+        self.conv = nn.Conv1d(channels, filters, kernel, dilation=dilation)
+
+    def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Values after the convolution, 0 at padding."""
+        wide = nn.functional.pad(silence(values, mask).transpose(1, 2), (self.before, self.after))
+        return silence(self.conv(wide).transpose(1, 2), mask)
+
+
+def pool(values: torch.Tensor, mask: torch.Tensor, window: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Maximum over windows that do not overlap; an incomplete last window counts, padding never does.
+
+    Returns:
+        Values of shape (n, ceil(width / window), channels) and their mask.
+    """
+    n, width, channels = values.shape
+    short = -width % window
+    low = torch.finfo(values.dtype).min
+    filled = values.masked_fill(~mask.unsqueeze(-1), low)
+    filled = nn.functional.pad(filled, (0, 0, 0, short), value=low)
+    wide = nn.functional.pad(mask, (0, short))
+    kept = wide.view(n, -1, window).any(dim=2)
+    best = filled.view(n, -1, window, channels).amax(dim=2)
+    return best.masked_fill(~kept.unsqueeze(-1), 0.0), kept
+
+
+class MaskedLSTM(nn.Module):
+    """LSTM that ends where each RNA ends; in both directions it starts there too. Takes (n, width, channels), gives (n, width, directions * units)."""
+
+    def __init__(self, channels: int, units: int, *, bidirectional: bool = True, layers: int = 1) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(channels, units, num_layers=layers, batch_first=True, bidirectional=bidirectional)
+
+    def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Hidden states, 0 at padding."""
+        packed = pack_padded_sequence(values, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False)
+        found, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=values.shape[1])
+        return found
+
+
+class AdditiveAttention(nn.Module):
+    """Attention by one trainable context vector per head (Bahdanau; RNATracker section 2.5, Yang et al. 2016).
+
+    score = v tanh(W h + b); weights are the softmax of the scores over the positions of an RNA.
+    """
+
+    def __init__(self, channels: int, units: int, heads: int = 1) -> None:
+        super().__init__()
+        self.project = nn.Linear(channels, units)
+        self.context = nn.Linear(units, heads, bias=False)
+
+    def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weighted means, shape (n, heads, channels), and the weights, shape (n, heads, width): 0 at padding, 1 in sum."""
+        scores = self.context(torch.tanh(self.project(values))).transpose(1, 2)
+        weights = torch.softmax(scores.masked_fill(~mask.unsqueeze(1), float("-inf")), dim=-1)
+        return weights @ values, weights

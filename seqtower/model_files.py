@@ -1,0 +1,122 @@
+"""A fitted tower on disk: safetensors for numbers, JSON for everything a person may want to read; loading runs no code of theirs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from mirnagraph.config import from_dict, to_dict
+from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.files import sha256_of, write_folder
+from mirnagraph.runs import package_versions
+from seqtower.encoders.one_hot import LETTERS
+from seqtower.encoding import FittedEncoding
+from seqtower.lengths import LengthPolicy
+from seqtower.sequences import KINDS
+from seqtower.settings import SeqConfig
+from seqtower.towers.base import Tower
+from seqtower.towers.make import make_tower
+from seqtower.training import predict
+
+FORMAT_VERSION = 1
+KIND = "seqtower"
+TOWER, VECTORS = "tower.", "encoding.vectors"
+
+
+@dataclass(frozen=True, eq=False)
+class SavedTower:
+    """A fitted tower with everything a prediction needs.
+
+    Attributes:
+        kind: of the labels, see `seqtower.sequences.KINDS`.
+        thresholds: probability above which a compartment is called: shape (n_labels,).
+        about: everything in ``model.json``; empty for one that was not read from disk.
+    """
+
+    config: SeqConfig
+    compartments: tuple[str, ...]
+    kind: str
+    tower: Tower
+    encoding: FittedEncoding
+    thresholds: np.ndarray
+    about: dict[str, Any]
+
+    def predict(self, sequences: Sequence[str]) -> np.ndarray:
+        """Probabilities or fractions: float64, shape (n, n_labels)."""
+        return predict(self.tower, self.encoding(sequences), self.kind, self.config.training)
+
+
+def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
+    """Write ``model.safetensors`` and ``model.json``; replaces what is there."""
+    with write_folder(folder, overwrite=True) as out:
+        tensors = {f"{TOWER}{name}": value.contiguous() for name, value in model.tower.state_dict().items()}
+        save_file(tensors | {VECTORS: torch.from_numpy(model.encoding.vectors)}, out / "model.safetensors")
+        text = {
+            "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "compartments": list(model.compartments), "kind": model.kind,
+            "config": to_dict(model.config), "lengths": to_dict(model.encoding.lengths), "channels": model.encoding.channels,
+            "thresholds": [float(t) for t in model.thresholds], "weights_sha256": sha256_of(out / "model.safetensors"), "versions": package_versions(),
+            **about,
+        }  # fmt: skip
+        (out / "model.json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+
+
+def load_tower(folder: str | Path, compartments: Sequence[str] | None = None) -> SavedTower:
+    """Read a model folder.
+
+    Args:
+        compartments: where given, the model's must be the same, in the same order.
+
+    Raises:
+        CheckpointError: not a model of this kind, unknown format, damaged, another alphabet or other compartments.
+    """
+    folder = Path(folder)
+    about = _read_about(folder)
+    weights_file = folder / "model.safetensors"
+    if about.get("alphabet") != LETTERS:
+        raise CheckpointError("the model reads another alphabet", file=folder / "model.json", column="alphabet", found=about.get("alphabet"), expected=LETTERS)
+    if compartments is not None and list(compartments) != about.get("compartments"):
+        found = ", ".join(map(str, about.get("compartments", [])))
+        raise CheckpointError("the model has other compartments", file=folder / "model.json", found=found, expected=", ".join(compartments))
+    try:
+        tensors = load_file(weights_file)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError("damaged or missing weights", file=weights_file, found=str(error).splitlines()[0]) from None
+    if sha256_of(weights_file) != about["weights_sha256"]:
+        raise CheckpointError("the weights are not those that model.json describes", file=weights_file)
+    try:
+        config = from_dict(SeqConfig, about["config"], where=str(folder / "model.json"))
+        names = tuple(str(name) for name in about["compartments"])
+        encoding = FittedEncoding(config.encoder, from_dict(LengthPolicy, about["lengths"]), tensors[VECTORS].numpy())
+        if encoding.channels != int(about["channels"]):
+            raise ValueError(f"{encoding.channels} channels instead of {about['channels']}")
+        with torch.random.fork_rng():
+            tower = make_tower(config, encoding.channels, len(names))
+        tower.load_state_dict({name.removeprefix(TOWER): value for name, value in tensors.items() if name.startswith(TOWER)})
+        thresholds = np.array(about["thresholds"], dtype=np.float64)
+        if thresholds.shape != (len(names),) or about["kind"] not in KINDS:
+            raise ValueError("thresholds or kind of labels that do not fit")
+        return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about)
+    except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+        raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
+
+
+def _read_about(folder: Path) -> dict[str, Any]:
+    path = folder / "model.json"
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError("not a model folder (no model.json)", file=folder) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError("damaged model.json", file=path, found=str(error)) from None
+    found = {key: about.get(key) for key in ("format", "format_version")} if isinstance(about, Mapping) else about
+    if found != {"format": KIND, "format_version": FORMAT_VERSION} or "weights_sha256" not in about:
+        raise CheckpointError("not a model of the sequence tower, or of another version", file=path, found=found, expected=f"{KIND}, version {FORMAT_VERSION}")
+    return dict(about)

@@ -1,0 +1,71 @@
+"""The report of a run of the sequence tower: what was measured, beside what, in words and tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mirnagraph.evaluation.metrics import AVERAGE
+from mirnagraph.files import write_text
+from seqtower.experiment import TOWER, SeqResult
+from seqtower.kmer_baselines import BASELINES
+from seqtower.sequences import FRACTIONS
+from seqtower.settings import SeqConfig
+
+
+def shown_metrics(kind: str) -> tuple[str, ...]:
+    """The measures that tables show first."""
+    return ("Pearson", "Spearman") if kind == FRACTIONS else ("AUC", "AUPR", "F1", "MCC")
+
+
+def result_rows(result: SeqResult, name: str = TOWER) -> tuple[list[str], list[list[str]]]:
+    """Header and cells: mean over folds and SD per compartment and on average, of the tower or a baseline."""
+    metrics = shown_metrics(result.data.kind)
+    rows = [[where, *(_cell(result.metrics[name], where, metric) for metric in metrics)] for where in (*result.data.compartments, AVERAGE)]
+    return ["compartment", *metrics], rows
+
+
+def beside_rows(result: SeqResult) -> tuple[list[str], list[list[str]]]:
+    """Header and cells: averages of the tower and of the baselines."""
+    metrics = shown_metrics(result.data.kind)
+    return ["model", *metrics], [[name, *(_cell(result.metrics[name], AVERAGE, metric) for metric in metrics)] for name in (TOWER, *BASELINES)]
+
+
+def verdict(result: SeqResult) -> str:
+    """One sentence: does the tower beat the best baseline in the first measure?"""
+    metric = shown_metrics(result.data.kind)[0]
+    value = {name: _value(result.metrics[name], AVERAGE, metric, "mean") for name in (TOWER, *BASELINES)}
+    best = max(BASELINES, key=lambda name: value[name])
+    if value[TOWER] > value[best]:
+        return f"The tower is ahead of the best k-mer baseline ({best}): {metric} {value[TOWER]:.3f} against {value[best]:.3f}."
+    return f"**The baseline {best} is not beaten**: {metric} {value[best]:.3f} against the tower's {value[TOWER]:.3f}."
+
+
+def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: str, groups: np.ndarray) -> None:
+    """Write ``report.md``."""
+    data = result.data
+    lengths, sizes = data.lengths, np.bincount(groups)
+    together = f"{len(sizes)} groups, of which {int((sizes > 1).sum())} have two RNAs or more (largest {sizes.max()})"
+    lines = [f"# Run on {name}: tower {config.tower}, seed {config.seed}", ""]
+    lines += [f"{len(data)} RNAs of {lengths.min()} to {lengths.max()} nt (median {int(np.median(lengths))}), {result.folds.n_folds} folds.", ""]
+    lines += [f"Kept together in folds (`{config.group}`): {together}. {len(data.left_out)} ids were left out (left_out.tsv).", "", verdict(result), ""]
+    for header, rows in (beside_rows(result), result_rows(result)):
+        lines += ["| " + " | ".join(header) + " |", "|---|" + "---|" * (len(header) - 1), *("| " + " | ".join(row) + " |" for row in rows), ""]
+    lines += ["Means over folds ± SD. Thresholds of the tower were chosen inside the training rows; the baselines call at .5.", ""]
+    lines += [f"- `{key}`: {what}" for key, what in BASELINES.items()]
+    lines += ["", "| fold | best epoch | epochs | seconds |", "|---|---|---|---|"]
+    lines += [f"| {r.fold} | {r.choices['best_epoch']} | {r.choices['epochs']} | {r.seconds:.0f} |" for r in result.results]
+    write_text(folder / "report.md", "\n".join([*lines, ""]))
+
+
+def _value(metrics: pd.DataFrame, compartment: str, metric: str, column: str) -> float:
+    return float(metrics.loc[(metrics["compartment"] == compartment) & (metrics["metric"] == metric), column].iloc[0])
+
+
+def _cell(metrics: pd.DataFrame, compartment: str, metric: str) -> str:
+    mean, sd = (_value(metrics, compartment, metric, column) for column in ("mean", "sd"))
+    if not np.isfinite(mean):
+        return "-"
+    return f"{mean:.3f} ± {sd:.3f}" if np.isfinite(sd) else f"{mean:.3f}"

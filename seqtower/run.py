@@ -1,0 +1,96 @@
+"""One call from labelled sequences to a finished run folder: what `mirnagraph seq train` does."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mirnagraph.config import dump_toml
+from mirnagraph.evaluation.predictions import LABELS, PREDICTIONS, prediction_frame, write_predictions
+from mirnagraph.evaluation.splits import write_folds
+from mirnagraph.progress import Progress, report
+from mirnagraph.runs import RunFolder, open_run
+from mirnagraph.seeds import child_seed
+from mirnagraph.side_by_side import one_thread
+from mirnagraph.tables import write_tsv
+from seqtower.experiment import TOWER, SeqResult, Work, cross_validate, fit_rows, groups_of, prepare_work
+from seqtower.model_files import SavedTower, save_tower
+from seqtower.report import write_seq_report
+from seqtower.sequences import SequenceSet
+from seqtower.settings import SeqConfig
+
+GROUPS, LEFT_OUT, METRICS = "groups.tsv", "left_out.tsv", "metrics.tsv"
+
+
+def sequences_sha256(data: SequenceSet) -> str:
+    """sha256 over everything a run reads from its data: ids, sequences, labels, groups, in row order."""
+    total = hashlib.sha256("\n".join(f"{name}\t{sequence}" for name, sequence in zip(data.index.ids, data.sequences, strict=True)).encode())
+    total.update("\t".join([data.kind, *data.compartments, *(data.groups or ())]).encode())
+    total.update(np.ascontiguousarray(data.labels).tobytes())
+    return total.hexdigest()
+
+
+def run_seq(
+    data: SequenceSet,
+    config: SeqConfig,
+    out: str | Path,
+    *,
+    name: str = "sequences",
+    workers: int = 1,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> tuple[SeqResult | None, RunFolder]:
+    """Cross-validate a tower beside its k-mer baselines, fit the final model on all RNAs, and write the run folder.
+
+    Args:
+        out: run folder; an unfinished run of the same settings and data in it is gone on with, epoch by epoch.
+        name: of the data, for the report.
+        workers: folds side by side; changes no number.
+
+    Returns:
+        The result, None where a finished run was kept; and the folder.
+
+    Raises:
+        InputError: see `mirnagraph.runs.open_run`. ConfigError: settings that the data do not allow.
+    """
+    run = open_run(out, dump_toml(config), {"sequences": sequences_sha256(data)}, seed=config.seed, overwrite=overwrite, resume=resume,
+                   about={"kind": "seqtower", "dataset": name, "n_rnas": len(data)})  # fmt: skip
+    if run.finished:
+        return None, run
+    groups = groups_of(data, config, progress)
+    work = prepare_work(data, config, run.path, groups)
+    write_folds(work.folds, run.path / "folds.tsv")
+    write_tsv(pd.DataFrame({"rna_id": list(data.index.ids), "group": groups}), run.path / GROUPS)
+    write_tsv(data.left_out, run.path / LEFT_OUT)
+    result = cross_validate(work, workers, progress)
+    write_result(run.path, result)
+    write_seq_report(run.path, result, config, name, groups)
+    _final(work, run.path, name, progress)
+    run.finish()
+    return result, run
+
+
+def write_result(folder: Path, result: SeqResult) -> None:
+    """Write predictions, labels and metrics of the tower, and those of the baselines below ``baselines/``."""
+    data = result.data
+    for name, said in result.predictions.items():
+        target = folder if name == TOWER else folder / "baselines" / name
+        target.mkdir(parents=True, exist_ok=True)
+        write_predictions(prediction_frame(data.index, data.compartments, result.folds, said), target / PREDICTIONS)
+        write_tsv(result.metrics[name], target / METRICS)
+    write_tsv(prediction_frame(data.index, data.compartments, result.folds, data.labels).drop(columns="fold"), folder / LABELS)
+
+
+def _final(work: Work, folder: Path, name: str, progress: Progress | None) -> None:
+    report(progress, "final model", 0, 1)
+    checkpoints = folder / "checkpoints" / "final"
+    data = work.data
+    with one_thread():
+        trained, encoding, thresholds = fit_rows(work, np.arange(len(data)), child_seed(work.config.seed, "final"), checkpoints)
+    model = SavedTower(work.config, data.compartments, data.kind, trained.tower, encoding, thresholds, {})
+    save_tower(model, folder / "model", dataset=name, n_rnas=len(data), data_sha256=sequences_sha256(data), best_epoch=trained.best_epoch)
+    report(progress, "final model", 1, 1)

@@ -1,0 +1,223 @@
+"""Labelled sequences: a FASTA file joined by id with a table of compartments, classes or fractions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mirnagraph.dataset import Dataset
+from mirnagraph.errors import ConfigError, InputError, raise_problems
+from mirnagraph.evaluation.splits import used_rnas
+from mirnagraph.nodes import NodeIndex
+from mirnagraph.sources.fasta import read_fasta
+from mirnagraph.tables import read_table
+
+MULTI_LABEL, CLASS, FRACTIONS = "multi-label", "class", "fractions"
+KINDS = (MULTI_LABEL, CLASS, FRACTIONS)
+SUM_TOLERANCE = 0.01
+LEFT_OUT_COLUMNS = ["id", "reason"]
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceSet:
+    """Sequences with what is known of them, in one row order.
+
+    Attributes:
+        index: ids, in the order of the FASTA file.
+        sequences: RNA of A, C, G, U, N, 5' to 3'; one per id.
+        labels: float64, shape (n, n_labels); NaN where a compartment is not known. 0/1 for `kind` ``"multi-label"``, one 1 per row for
+            ``"class"``, numbers that sum to 1 for ``"fractions"``.
+        compartments: names of the columns of `labels`.
+        kind: one of `KINDS`.
+        groups: what has to stay together in folds (a gene, a cluster), by row; None for nothing.
+        left_out: sequences and label rows that are not used: ``id``, ``reason``.
+    """
+
+    index: NodeIndex
+    sequences: tuple[str, ...]
+    labels: np.ndarray
+    compartments: tuple[str, ...]
+    kind: str
+    groups: tuple[str, ...] | None
+    left_out: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Nucleotides per sequence: int64, shape (n,)."""
+        return np.array([len(sequence) for sequence in self.sequences], dtype=np.int64)
+
+    def binary(self) -> pd.DataFrame:
+        """Labels as 0/1 by id, which folds are balanced over: a fraction counts where it is the largest of its row."""
+        values = self.labels
+        if self.kind == FRACTIONS:
+            values = (values == np.nanmax(values, axis=1, keepdims=True)).astype(float)
+        return pd.DataFrame(np.nan_to_num(values).astype(np.int8), index=pd.Index(self.index.ids, dtype=object, name="rna_id"), columns=list(self.compartments))
+
+
+@dataclass(frozen=True, eq=False)
+class LabelTable:
+    """A table of labels by id, before it meets sequences.
+
+    Attributes:
+        values: index id, one float64 column per compartment, NaN where a cell is empty.
+        kind: one of `KINDS`.
+        groups: index id, text; None where no column of groups was asked for.
+    """
+
+    values: pd.DataFrame
+    kind: str
+    groups: pd.Series | None
+
+
+def read_labels(path: str | Path, columns: Sequence[str] = (), group: str | None = None) -> LabelTable:
+    """Read labels: 0/1 per compartment, one column of class names, or fractions that sum to 1.
+
+    Args:
+        path: TSV with a header line; ids in the first column, whatever it is called.
+        columns: label columns; without them all columns but the first (and `group`) are labels.
+        group: column that says what stays together in folds.
+
+    Raises:
+        InputError: the first 20 of: an id twice, a cell that is no number, negative or not 0/1 where the others are, fractions that do not
+            sum to 1, a compartment or class that all RNAs share or none has.
+        ConfigError: a column that is not there, or columns that are neither numbers nor a single column of classes.
+    """
+    path = Path(path)
+    table = read_table(path, [])
+    names = [str(c) for c in table.columns]
+    if len(names) < 2:
+        raise InputError("a label table needs an id and one label column or more", file=path, line=1, found=", ".join(names))
+    for name in [*columns, *([group] if group else [])]:
+        if name not in names[1:]:
+            raise ConfigError(f"{path}: no column {name!r} beside the id; found {', '.join(names[1:])}")
+    chosen = list(columns) or [name for name in names[1:] if name != group]
+    raise_problems(_id_problems(table, names[0], path))
+    lines = {name: int(line) for line, name in zip(table.index, table[names[0]], strict=True)}
+    table = table.set_index(names[0])
+    groups = table[group] if group else None
+    text = [(line, name, cell) for name in chosen for line, cell in zip(lines.values(), table[name], strict=True) if cell and not _NUMBER.fullmatch(cell)]
+    if text and len(chosen) == 1:
+        return LabelTable(_classes(table[chosen[0]], path), CLASS, groups)
+    if text:
+        line, name, cell = text[0]
+        hint = "name the label columns with --label; a single text column is read as classes"
+        raise InputError("a label is not a number", file=path, line=line, column=name, found=cell, expected="0, 1 or a fraction", hint=hint)
+    values = pd.DataFrame({name: [np.nan if not cell else float(cell) for cell in table[name]] for name in chosen}, index=table.index)
+    return LabelTable(values, _numeric_kind(values, lines, path), groups)
+
+
+def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> SequenceSet:
+    """Sequences that have a label, in the order of the FASTA file; what lacks either is listed in `left_out`.
+
+    Args:
+        iupac: what to do with letters of several bases (R, Y, …): ``"error"``, or ``"n"`` to read them as N.
+
+    Raises:
+        InputError: see `mirnagraph.sources.fasta.read_fasta`; no id stands in both.
+    """
+    records = read_fasta(fasta, iupac=iupac)
+    ids = list(records["id"])
+    known = set(labels.values.index)
+    unlabelled = labels.values.index[labels.values.isna().all(axis=1)]
+    usable = known - set(unlabelled)
+    keep = records[records["id"].isin(usable)]
+    if keep.empty:
+        found = f"{ids[0]!r} in the sequences, {labels.values.index[0]!r} in the labels" if ids and len(known) else "no record"
+        raise InputError("no id stands both in the sequences and in the labels", file=fasta, found=found)
+    left = [(name, "no label") for name in ids if name not in known]
+    left += [(str(name), "every label cell is empty") for name in unlabelled]
+    left += [(str(name), "no sequence") for name in labels.values.index if name not in set(ids)]
+    values = labels.values.loc[keep["id"]]
+    groups = None if labels.groups is None else tuple(labels.groups.loc[keep["id"]])
+    return SequenceSet(
+        NodeIndex.of(keep["id"], "RNA"), tuple(keep["sequence"]), values.to_numpy(dtype=np.float64), tuple(map(str, values.columns)), labels.kind, groups,
+        pd.DataFrame(left, columns=LEFT_OUT_COLUMNS),
+    )  # fmt: skip
+
+
+def of_dataset(dataset: Dataset, *, rnas: str = "all") -> SequenceSet:
+    """The RNAs of a `Dataset` that have a sequence, with its compartments as labels and its families as groups.
+
+    Args:
+        rnas: ``"all"`` (RNAs without annotation count as negatives) or ``"located"``.
+    """
+    table = dataset.rnas
+    has = table["sequence"].notna().to_numpy()
+    used = used_rnas(dataset.labels, rnas)
+    rows = np.flatnonzero(has & used)
+    if not len(rows):
+        raise InputError(f"no RNA of dataset {dataset.name!r} has a sequence")
+    left = [(name, "no sequence" if known else "no compartment") for name, known, row in zip(table.index, used, has & used, strict=True) if not row]
+    groups = tuple(table["family"].iloc[rows].fillna("")) if "family" in table.columns else None
+    labels = dataset.labels.to_numpy(dtype=np.float64)[rows]
+    names = tuple(str(name) for name in dataset.compartments)
+    index = NodeIndex.of([dataset.index.ids[row] for row in rows], "RNA")
+    sequences = tuple(table["sequence"].iloc[rows])
+    return SequenceSet(index, sequences, labels, names, MULTI_LABEL, groups, pd.DataFrame(left, columns=LEFT_OUT_COLUMNS))
+
+
+def _id_problems(table: pd.DataFrame, column: str, path: Path) -> list[InputError]:
+    problems, first = [], dict[str, int]()
+    for line, name in zip(table.index, table[column], strict=True):
+        if not name:
+            problems.append(InputError("an empty id", file=path, line=int(line), column=column))
+        elif name in first:
+            expected = f"each id once (first on line {first[name]})"
+            problems.append(InputError("an id stands twice", file=path, line=int(line), column=column, found=name, expected=expected))
+        first.setdefault(name, int(line))
+    return problems
+
+
+def _classes(cells: pd.Series, path: Path) -> pd.DataFrame:
+    names = [name for name in dict.fromkeys(cells) if name]
+    if len(names) < 2:
+        raise InputError(
+            "every RNA has the same class", file=path, column=str(cells.name), found=names[0] if names else "no class", expected="two classes or more"
+        )
+    values = pd.DataFrame({name: (cells == name).astype(float) for name in sorted(names)}, index=cells.index)
+    values[cells == ""] = np.nan
+    return values
+
+
+def _numeric_kind(values: pd.DataFrame, lines: dict[str, int], path: Path) -> str:
+    known = values.to_numpy()
+    known = known[~np.isnan(known)]
+    if np.isin(known, (0, 1)).all():
+        problems = [
+            InputError("an empty cell beside others that are not", file=path, line=lines[str(name)], column=str(column), expected="0 or 1")
+            for column in values.columns
+            for name in values.index[values[column].isna() & ~values.isna().all(axis=1)]
+        ]
+        for column in values.columns:
+            found = values[column].dropna().unique()
+            if len(found) < 2:
+                expected = "RNAs with and RNAs without it (leave the column out with --label)"
+                same = f"only {found[0]:g}" if len(found) else "no label"
+                problems.append(InputError("a compartment with one kind of label", file=path, column=str(column), found=same, expected=expected))
+        raise_problems(problems)
+        return MULTI_LABEL
+    sums = values.sum(axis=1, skipna=False)
+    problems = [
+        InputError("negative fraction", file=path, line=lines[name], column=str(column), found=values.at[name, column], expected="0 or more")
+        for column in values.columns
+        for name in values.index[values[column] < 0]
+    ]
+    expected = "0 and 1 in all columns, or fractions that sum to 1"
+    problems += [
+        InputError("labels do not sum to 1", file=path, line=lines[str(name)], found=f"a sum of {total:.4g}", expected=expected)
+        for name, total in sums.dropna().items()
+        if abs(total - 1) > SUM_TOLERANCE
+    ]
+    raise_problems(problems)
+    values[sums.isna()] = np.nan  # part of a distribution is none
+    values.update(values.div(values.sum(axis=1).where(sums.notna()), axis=0))
+    return FRACTIONS

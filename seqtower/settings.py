@@ -1,0 +1,121 @@
+"""Settings of the sequence tower, and the named presets they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
+from seqtower.encoders.geneticseq2vec import GeneticSeq2VecConfig
+from seqtower.lengths import LengthPolicy
+from seqtower.towers.deeplocrna import DeepLocRNAConfig
+from seqtower.towers.el_rmlocnet import ELRMLocNetConfig
+from seqtower.towers.rnaloc_lm import RNALocLMConfig
+from seqtower.towers.rnatracker import RNATrackerConfig
+
+TOWERS = ("rnatracker", "deeplocrna", "el-rmlocnet", "rnaloc-lm")
+ONE_HOT, WORDS = "one-hot", "geneticseq2vec"
+OPTIMIZERS = ("adam", "nadam", "adamw")
+LOSSES = ("auto", "bce", "kl", "focal")
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """What a tower reads.
+
+    Attributes:
+        kind: ``"one-hot"`` for letters, ``"geneticseq2vec"`` for vectors of words.
+        words: settings of the latter.
+    """
+
+    kind: str = ONE_HOT
+    words: GeneticSeq2VecConfig = field(default_factory=GeneticSeq2VecConfig)
+
+    def __post_init__(self) -> None:
+        require(self.kind in (ONE_HOT, WORDS), "kind", self.kind, f"{ONE_HOT!r} or {WORDS!r}")
+
+
+@dataclass(frozen=True)
+class SeqTrainConfig:
+    """How a tower is trained.
+
+    Attributes:
+        epochs: most passes over the training RNAs.
+        patience: epochs without a lower loss of the inner part before training stops.
+        inner_fraction: part of the training RNAs held out for stopping, groups kept whole: in (0, 0.5].
+        optimizer: one of ``"adam"``, ``"nadam"``, ``"adamw"``.
+        learning_rate: of the optimizer.
+        weight_decay: of the optimizer.
+        clip: largest norm of a gradient; 0 for no limit.
+        batch_tokens: positions of a batch, padding included: what bounds the memory of a step.
+        batch_rnas: most RNAs of a batch.
+        loss: ``"bce"``, ``"kl"``, ``"focal"``; ``"auto"`` is kl for fractions, cross-entropy for classes, bce for 0/1.
+        focal_gamma: how much less a well predicted label counts (Lin et al. 2017); with ``"focal"`` only.
+        class_weights: weigh a compartment's positives by how rare they are.
+    """
+
+    epochs: int = 100
+    patience: int = 10
+    inner_fraction: float = 0.1
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    clip: float = 0.0
+    batch_tokens: int = 200_000
+    batch_rnas: int = 64
+    loss: str = "auto"
+    focal_gamma: float = 2.0
+    class_weights: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "patience", "batch_tokens", "batch_rnas"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        require(0 < self.inner_fraction <= 0.5, "inner_fraction", self.inner_fraction, "in (0, 0.5]")
+        require(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        require(self.weight_decay >= 0 and self.clip >= 0 and self.focal_gamma >= 0, "weight_decay, clip, focal_gamma", "a negative number", "0 or more")
+        require(self.loss in LOSSES, "loss", self.loss, f"one of {', '.join(LOSSES)}")
+
+
+@dataclass(frozen=True)
+class SeqConfig:
+    """Everything that decides the numbers of a run, beside the data.
+
+    Attributes:
+        preset: name the settings started from.
+        source: where the settings come from, in words.
+        tower: one of `TOWERS`; its settings stand in the table of the same name, with ``_`` for ``-``.
+        seed: of the whole run.
+        n_folds: number of folds.
+        group: what stays together in folds: ``"cluster"`` for near-copies by sequence, ``"none"``, or a column of the label table.
+    """
+
+    preset: str = "rnatracker"
+    source: str = ""
+    tower: str = "rnatracker"
+    seed: int = 0
+    n_folds: int = 5
+    group: str = "cluster"
+    lengths: LengthPolicy = field(default_factory=LengthPolicy)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    rnatracker: RNATrackerConfig = field(default_factory=RNATrackerConfig)
+    deeplocrna: DeepLocRNAConfig = field(default_factory=DeepLocRNAConfig)
+    el_rmlocnet: ELRMLocNetConfig = field(default_factory=ELRMLocNetConfig)
+    rnaloc_lm: RNALocLMConfig = field(default_factory=RNALocLMConfig)
+    training: SeqTrainConfig = field(default_factory=SeqTrainConfig)
+
+    def __post_init__(self) -> None:
+        require(self.tower in TOWERS, "tower", self.tower, f"one of {', '.join(TOWERS)}")
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+        require(self.n_folds >= 2, "n_folds", self.n_folds, "2 or more")
+
+
+def seq_config(preset: str = "rnatracker", file: str | Path | None = None, **given: Any) -> SeqConfig:
+    """Settings in the order default < preset < file < arguments; None leaves a setting as it is."""
+    over = load_toml(file) if file is not None else {}
+    name = str(over.get("preset", preset))
+    values = merge(preset_values("seqtower", name), over)
+    values["preset"] = name
+    config = from_dict(SeqConfig, values, where=str(file) if file is not None else f"preset {name}")
+    return replace(config, **{key: value for key, value in given.items() if value is not None})

@@ -1,0 +1,75 @@
+"""DeepLocRNA (Wang et al. 2024): dilated residual convolutions, as in the RBP-binding encoder it starts from, and multi-head attention pooling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from mirnagraph.config import require
+from seqtower.layers import AdditiveAttention, MaskedConv, pool
+from seqtower.towers.base import Tower
+
+
+@dataclass(frozen=True)
+class DeepLocRNAConfig:
+    """Settings. The paper prints the layout (ten rounds of features, pooling by 8, attention, a fully connected head) and leaves the sizes to
+    its supplement, which is not at hand: they follow RBPnet (Horlacher et al. 2023), narrower so that a CPU can train them.
+
+    Attributes:
+        filters: of every convolution (RBPnet: 128).
+        first_kernel: positions the first convolution sees (RBPnet: 12).
+        kernel: positions of the dilated convolutions (RBPnet: 6).
+        blocks: dilated residual blocks (paper: ten rounds of feature extraction, the first convolution being one).
+        growth: dilation of each block over that of the one before (RBPnet: 1.75).
+        window: positions joined by maximum before attention (paper: 8000 nt to 1000).
+        heads: attention heads.
+        attention_units: width of the attention's hidden layer.
+        dropout: in the residual blocks and before the head.
+    """
+
+    filters: int = 32
+    first_kernel: int = 12
+    kernel: int = 6
+    blocks: int = 9
+    growth: float = 1.75
+    window: int = 8
+    heads: int = 4
+    attention_units: int = 32
+    dropout: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("filters", "first_kernel", "kernel", "blocks", "window", "heads", "attention_units"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        require(self.growth >= 1, "growth", self.growth, "1 or more")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+
+
+class DeepLocRNA(Tower):
+    """The network: takes one-hot letters, (n, width, channels)."""
+
+    def __init__(self, config: DeepLocRNAConfig, channels: int, n_labels: int) -> None:
+        super().__init__()
+        self.window = config.window
+        self.first = MaskedConv(channels, config.filters, config.first_kernel)
+        dilations = [max(1, round(config.growth**number)) for number in range(config.blocks)]
+        self.blocks = nn.ModuleList([MaskedConv(config.filters, config.filters, config.kernel, dilation) for dilation in dilations])
+        self.norms = nn.ModuleList([nn.LayerNorm(config.filters) for _ in dilations])
+        self.dropout = nn.Dropout(config.dropout)
+        self.attend = AdditiveAttention(config.filters, config.attention_units, config.heads)
+        self.output_dim = config.filters * config.heads
+        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(self.output_dim, n_labels))
+
+    def features(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Features per nucleotide, which RBP tracks can be predicted from: shape (n, width, filters)."""
+        values = torch.relu(self.first(inputs, mask))
+        for layer, norm in zip(self.blocks, self.norms, strict=True):
+            values = values + self.dropout(torch.relu(layer(norm(values), mask)))
+        return values
+
+    def read(self, inputs: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Tower.read`."""
+        values, mask = pool(self.features(inputs, mask), mask, self.window)
+        context, weights = self.attend(values, mask)
+        return context.flatten(1), weights

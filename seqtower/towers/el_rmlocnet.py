@@ -1,0 +1,95 @@
+"""EL-RMLocNet (Asim et al. 2022): k-mer vectors with two kinds of dropout, an LSTM with dropped weights, and attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from mirnagraph.config import require
+from seqtower.layers import AdditiveAttention, MaskedLSTM
+from seqtower.towers.base import Tower
+
+
+@dataclass(frozen=True)
+class ELRMLocNetConfig:
+    """Settings; the defaults are those of human lncRNA in the paper's Table 2, but for the units.
+
+    Attributes:
+        units: of the LSTM (paper, lncRNA: 200; 64 here, which a CPU can train).
+        layers: of the LSTM (paper: 1).
+        attention_units: width of the attention's hidden layer (paper: 50).
+        kmer_dropout: share of words, in all their places at once, that a training step does not see (paper, lncRNA: 0.005).
+        embedding_dropout: share of embedding columns that a training step does not see (paper: 0.005).
+        weight_dropout: share of the LSTM's weights, recurrent and not, that a training step does not see (paper, lncRNA: 0.1).
+        dropout: before the head (paper, lncRNA: 0.1).
+    """
+
+    units: int = 64
+    layers: int = 1
+    attention_units: int = 50
+    kmer_dropout: float = 0.005
+    embedding_dropout: float = 0.005
+    weight_dropout: float = 0.1
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("units", "layers", "attention_units"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        for name in ("kmer_dropout", "embedding_dropout", "weight_dropout", "dropout"):
+            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+
+
+class DroppedLSTM(nn.Module):
+    """An LSTM in one direction that loses a share of its weights, input and recurrent, in every training step (DropConnect)."""
+
+    def __init__(self, channels: int, units: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.inner = MaskedLSTM(channels, units, bidirectional=False, layers=layers)
+        self.dropout = dropout
+
+    def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Hidden states: shape (n, width, units), 0 at padding."""
+        if not self.training or self.dropout == 0:
+            found: torch.Tensor = self.inner(values, mask)
+            return found
+        weights = {name: nn.functional.dropout(value, self.dropout) if "weight" in name else value for name, value in self.inner.named_parameters()}
+        dropped: torch.Tensor = torch.func.functional_call(self.inner, weights, (values, mask))
+        return dropped
+
+
+class ELRMLocNet(Tower):
+    """The network: takes vectors of words (see `seqtower.encoders.geneticseq2vec`), (n, words, width).
+
+    The paper averages the word vectors of an RNA into one before its LSTM (section 2.2.1), which leaves the LSTM a sequence of length
+    one, and draws an LSTM over words (Fig. 3); this follows the figure. Its attention (Eq. 12) weighs input features by the LSTM's
+    state; here the states themselves are weighed over words, which Fig. 3 shows and which says where an RNA matters.
+    """
+
+    def __init__(self, config: ELRMLocNetConfig, channels: int, n_labels: int) -> None:
+        super().__init__()
+        self.config = config
+        self.lstm = DroppedLSTM(channels, config.units, config.layers, config.weight_dropout)
+        self.attend = AdditiveAttention(config.units, config.attention_units)
+        self.output_dim = config.units
+        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.units, n_labels))
+
+    def read(self, inputs: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Tower.read`."""
+        context, weights = self.attend(self.lstm(self._drop(inputs), mask), mask)
+        return context.flatten(1), weights
+
+    def _drop(self, inputs: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return inputs
+        if self.config.embedding_dropout:
+            columns = inputs.new_ones(inputs.shape[-1])
+            inputs = inputs * nn.functional.dropout(columns, self.config.embedding_dropout)
+        if self.config.kmer_dropout:
+            # words are told apart by what they look like in a random direction, since a tower sees vectors and not words
+            direction = torch.randn(inputs.shape[-1], device=inputs.device)
+            _, word = torch.unique(torch.round(inputs.detach() @ direction, decimals=4), return_inverse=True)
+            kept = nn.functional.dropout(inputs.new_ones(int(word.max()) + 1), self.config.kmer_dropout)
+            inputs = inputs * kept[word].unsqueeze(-1)
+        return inputs

@@ -1,0 +1,66 @@
+"""RNALoc-LM (2025): tokens of a language model or learned ones, a TextCNN of several widths, a BiLSTM, and multi-head attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from mirnagraph.config import require
+from seqtower.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
+from seqtower.towers.base import Tower
+
+
+@dataclass(frozen=True)
+class RNALocLMConfig:
+    """Settings. Only the paper's abstract is at hand, which names the parts and their order; all sizes are our choice.
+
+    Attributes:
+        token_dim: width that inputs are brought to (a linear map; with one-hot letters it is a learned token of each letter).
+        filters: per width of the TextCNN.
+        widths: positions that the filters see.
+        window: positions joined by maximum after the TextCNN, so that the LSTM reads long RNAs in fewer steps.
+        units: of the LSTM in each direction.
+        heads: of the attention.
+        attention_units: width of the attention's hidden layer.
+        dropout: after the tokens, the TextCNN and before the head.
+    """
+
+    token_dim: int = 32
+    filters: int = 32
+    widths: tuple[int, ...] = (3, 5, 7, 9)
+    window: int = 4
+    units: int = 32
+    heads: int = 4
+    attention_units: int = 32
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("token_dim", "filters", "window", "units", "heads", "attention_units"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        require(len(self.widths) > 0 and min(self.widths) >= 1, "widths", self.widths, "one or more numbers, each 1 or more")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+
+
+class RNALocLM(Tower):
+    """The network: takes one-hot letters or embeddings of a language model, (n, width, channels)."""
+
+    def __init__(self, config: RNALocLMConfig, channels: int, n_labels: int) -> None:
+        super().__init__()
+        self.window = config.window
+        self.tokens = nn.Linear(channels, config.token_dim)
+        self.convolutions = nn.ModuleList([MaskedConv(config.token_dim, config.filters, width) for width in config.widths])
+        self.lstm = MaskedLSTM(config.filters * len(config.widths), config.units)
+        self.attend = AdditiveAttention(2 * config.units, config.attention_units, config.heads)
+        self.dropout = nn.Dropout(config.dropout)
+        self.output_dim = 2 * config.units * config.heads
+        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(self.output_dim, n_labels))
+
+    def read(self, inputs: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Tower.read`."""
+        tokens = self.dropout(self.tokens(inputs))
+        values = torch.cat([torch.relu(layer(tokens, mask)) for layer in self.convolutions], dim=-1)
+        values, mask = pool(values, mask, self.window)
+        context, weights = self.attend(self.lstm(self.dropout(values), mask), mask)
+        return context.flatten(1), weights

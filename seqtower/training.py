@@ -1,0 +1,206 @@
+"""Training one tower on the training RNAs of a fold with Lightning, stopped on an inner part of them, resumable after a kill."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from torch.utils.data import DataLoader, Dataset
+
+from mirnagraph.progress import Progress, report
+from mirnagraph.seeds import child_seed, generator, torch_scope
+from seqtower.batches import Batch, collate, plan
+from seqtower.checkpoints import SafeCheckpointIO
+from seqtower.losses import Loss, make_loss, probabilities
+from seqtower.settings import SeqConfig, SeqTrainConfig
+from seqtower.towers.base import Tower
+from seqtower.towers.make import make_tower
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedTower:
+    """A tower in evaluation mode and what happened on the way.
+
+    Attributes:
+        history: one ``(epoch, training loss, inner loss)`` per epoch, as far as it was trained in this process.
+        best_epoch: whose weights these are.
+    """
+
+    tower: Tower
+    history: tuple[tuple[int, float, float], ...]
+    best_epoch: int
+
+
+class _Encoded(Dataset[Batch]):
+    """Encoded RNAs of which a list of rows is one item, padded as a batch."""
+
+    def __init__(self, encoded: Sequence[np.ndarray]) -> None:
+        self.encoded = encoded
+
+    def __getitem__(self, rows: np.ndarray) -> Batch:
+        return collate([self.encoded[row] for row in rows], rows)
+
+
+class _Plan:
+    """Batches of one epoch after the other: other ones in every epoch where there is a seed, the same for ever where there is none."""
+
+    def __init__(self, rows: np.ndarray, lengths: np.ndarray, config: SeqTrainConfig, seed: int | None) -> None:
+        self.rows, self.lengths, self.config, self.seed, self.epoch = rows, lengths[rows], config, seed, 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
+        yield from (self.rows[part] for part in plan(self.lengths, self.config.batch_tokens, self.config.batch_rnas, rng))
+
+    def __len__(self) -> int:
+        rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
+        return len(plan(self.lengths, self.config.batch_tokens, self.config.batch_rnas, rng))
+
+
+class _Module(lightning.LightningModule):
+    """What Lightning trains: a tower, its loss and its optimizer."""
+
+    def __init__(self, tower: Tower, loss: Loss, labels: np.ndarray, config: SeqTrainConfig, seed: int, train: _Plan) -> None:
+        super().__init__()
+        self.tower, self.loss, self.config, self.seed, self.train_plan = tower, loss, config, seed, train
+        self.labels = torch.from_numpy(labels).float()
+        self.past: list[tuple[int, float, float]] = []
+        self._sums = {"train": [0.0, 0], "inner": [0.0, 0]}
+
+    def on_train_epoch_start(self) -> None:
+        self._sums = {"train": [0.0, 0], "inner": [0.0, 0]}
+
+    def on_train_batch_start(self, _batch: Batch, number: int) -> None:
+        # dropout's draws depend on epoch and step alone, so that a resumed run goes on as if it had never stopped
+        torch.manual_seed(child_seed(self.seed, "step", self.current_epoch, number))
+
+    def _step(self, batch: Batch, part: str) -> torch.Tensor:
+        loss = self.loss(self.tower(batch.inputs, batch.mask), self.labels[batch.rows].to(batch.inputs.device))
+        self._sums[part][0] += float(loss.detach()) * len(batch.rows)
+        self._sums[part][1] += len(batch.rows)
+        return loss
+
+    def training_step(self, batch: Batch, _number: int) -> torch.Tensor:
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: Batch, _number: int) -> None:
+        self._step(batch, "inner")
+
+    def on_validation_epoch_end(self) -> None:
+        train, inner = (total / max(n, 1) for total, n in self._sums.values())
+        self.log("inner_loss", inner)
+        if not self.trainer.sanity_checking:
+            self.past.append((self.current_epoch, train, inner))
+
+    def on_train_epoch_end(self) -> None:
+        self.train_plan.epoch = self.current_epoch + 1
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.train_plan.epoch = int(checkpoint["epoch"]) + 1
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, _number: int) -> Batch:
+        return Batch(batch.inputs.to(device), batch.mask.to(device), batch.rows)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        kinds = {"adam": torch.optim.Adam, "nadam": torch.optim.NAdam, "adamw": torch.optim.AdamW}
+        return kinds[self.config.optimizer](self.tower.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
+
+
+class _Bar(Callback):
+    """Tells whoever watches how many epochs are done."""
+
+    def __init__(self, progress: Progress | None, step: str, epochs: int) -> None:
+        self.progress, self.step, self.epochs = progress, step, epochs
+
+    def on_train_epoch_end(self, trainer: Any, _module: Any) -> None:
+        report(self.progress, self.step, trainer.current_epoch + 1, self.epochs)
+
+    def on_train_end(self, _trainer: Any, _module: Any) -> None:
+        report(self.progress, self.step, self.epochs, self.epochs)
+
+
+def train_tower(
+    encoded: Sequence[np.ndarray],
+    labels: np.ndarray,
+    kind: str,
+    fit: np.ndarray,
+    stop: np.ndarray,
+    config: SeqConfig,
+    seed: int,
+    *,
+    folder: Path,
+    progress: Progress | None = None,
+    step: str = "epochs",
+) -> TrainedTower:
+    """Train until the loss of the inner part no longer falls; the weights are those of its lowest loss.
+
+    Args:
+        encoded: every RNA, each float32 of shape (positions, channels).
+        labels: shape (n, n_labels), NaN where unknown; only rows of `fit` and `stop` are read.
+        kind: of the labels (see `seqtower.sequences.KINDS`).
+        fit: rows to learn from. stop: rows that say when to stop.
+        folder: where checkpoints go after every epoch; a training that was killed goes on from the last.
+    """
+    settings = config.training
+    lengths = np.array([len(one) for one in encoded], dtype=np.int64)
+    loss = make_loss(settings.loss, kind, labels[fit], weighted=settings.class_weights, gamma=settings.focal_gamma)
+    with torch_scope(seed, "weights"):
+        tower = make_tower(config, encoded[0].shape[1], labels.shape[1])
+    train_plan, stop_plan = _Plan(fit, lengths, settings, seed), _Plan(stop, lengths, settings, None)
+    hidden = np.full(labels.shape, np.nan)  # a test label that was read would make the loss no number
+    known = np.concatenate([fit, stop])
+    hidden[known] = labels[known]
+    module = _Module(tower, loss, hidden, settings, seed, train_plan)
+    keeper = ModelCheckpoint(folder, filename="best", monitor="inner_loss", save_last=True, enable_version_counter=False)
+    stopper = EarlyStopping("inner_loss", patience=settings.patience, check_finite=True)
+    data = _Encoded(encoded)
+    with _quietly(), torch_scope(seed, "training"):
+        trainer = lightning.Trainer(
+            max_epochs=settings.epochs, accelerator="auto", devices="auto", logger=False, enable_progress_bar=False, enable_model_summary=False,
+            num_sanity_val_steps=0, gradient_clip_val=settings.clip or None, callbacks=[keeper, stopper, _Bar(progress, step, settings.epochs)],
+            plugins=[SafeCheckpointIO()], reload_dataloaders_every_n_epochs=1, use_distributed_sampler=False,
+        )  # fmt: skip
+        last = folder / "last.ckpt"
+        learn, hold = (DataLoader(data, batch_size=None, sampler=part) for part in (train_plan, stop_plan))  # type: ignore[arg-type]
+        trainer.fit(module, learn, hold, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        best = SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")
+    weights = {name.removeprefix("tower."): value for name, value in best["state_dict"].items() if name.startswith("tower.")}
+    tower.load_state_dict(weights)
+    return TrainedTower(tower.eval().cpu(), tuple(module.past), int(best["epoch"]))
+
+
+def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqTrainConfig) -> np.ndarray:
+    """Probabilities (or fractions) of encoded RNAs: float64, shape (n, n_labels)."""
+    lengths = np.array([len(one) for one in encoded], dtype=np.int64)
+    found: np.ndarray | None = None
+    with torch.inference_mode():
+        for rows in plan(lengths, config.batch_tokens, config.batch_rnas):
+            batch = collate([encoded[row] for row in rows], rows)
+            said = probabilities(tower(batch.inputs, batch.mask), kind).double().numpy()
+            found = np.zeros((len(encoded), said.shape[1])) if found is None else found
+            found[rows] = said
+    return found if found is not None else np.zeros((0, 0))
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Lightning's advice on loaders and hardware is for those who call it, not for those who call us."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,78 @@
+"""What the end-to-end tests share: folds and a problem of the small dataset, and commands run in this process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import tomli_w
+
+# Settings with which training takes seconds: attention alone.
+QUICK: dict[str, dict[str, Any]] = {
+    "tokens": {"attention": ["svd:disease", "svd:drug", "degree"], "trees": []},
+    "attention": {"dim": 8, "n_heads": 2},
+    "training": {"epochs": 2, "n_members": 1, "inner_fraction": 0.2},
+    "trees": {"n_trees": 5, "rounds": 2},
+}
+
+
+class Ended(NamedTuple):
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="session")
+def folds(networks):
+    """Three folds of `networks`."""
+    from mirnagraph.evaluation.splits import make_folds
+
+    return make_folds(networks.dataset, n_folds=3)
+
+
+@pytest.fixture(scope="module")
+def problem(networks, request: pytest.FixtureRequest):
+    """The problem that the CONFIG of the test's module makes of `networks`."""
+    from fusion.problem import prepare
+
+    return prepare(networks, request.module.CONFIG)
+
+
+@pytest.fixture
+def run(
+    in_empty_folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Run ``mirnagraph`` with these words in this process, which spares the imports, in an empty folder: exit code, stdout, stderr."""
+    from cli.main import main
+
+    monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+    def call(*words: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["mirnagraph", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def quick(in_empty_folder: Path) -> Callable[..., Path]:
+    """Write ``quick.toml`` into the folder the test works in, with changes to sections of `QUICK`: its path."""
+
+    def write(**changes: dict[str, Any]) -> Path:
+        assert set(changes) <= set(QUICK), changes
+        path = in_empty_folder / "quick.toml"
+        path.write_text(tomli_w.dumps({section: {**values, **changes.get(section, {})} for section, values in QUICK.items()}))
+        return path
+
+    return write

@@ -1,0 +1,223 @@
+"""The sequence tower end to end: it learns what k-mers cannot say, resumes to the same bits, and its model comes back from disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mirnagraph.errors import CheckpointError, ConfigError, InputError
+from mirnagraph.nodes import NodeIndex
+from mirnagraph.seeds import generator
+from seqtower import experiment, run
+from seqtower.checkpoints import SafeCheckpointIO
+from seqtower.encoders.one_hot import one_hot
+from seqtower.kmer_baselines import BOOSTING, LOGISTIC
+from seqtower.losses import make_loss
+from seqtower.model_files import load_tower
+from seqtower.run import run_seq
+from seqtower.sequences import LEFT_OUT_COLUMNS, SequenceSet, read_labels
+from seqtower.settings import SeqConfig, seq_config
+from seqtower.towers.rnatracker import RNATrackerConfig
+from seqtower.training import predict, train_tower
+
+MOTIF = "UGUAUAUA"
+
+
+def planted(n: int, seed: int = 0, low: int = 40, high: int = 70) -> SequenceSet:
+    """The same word near the 5' end (class Five) or near the 3' end (class Three) of random RNAs: k-mers cannot tell which."""
+    rng = generator(seed, "planted")
+    sequences, labels = [], []
+    for number in range(n):
+        letters = "".join(rng.choice(list("ACGU"), rng.integers(low, high)))
+        at = rng.integers(0, 8)
+        three = number % 2
+        cut = len(letters) - at if three else at
+        sequences.append(letters[:cut] + MOTIF + letters[cut:])
+        labels.append([1.0 - three, float(three)])
+    index = NodeIndex.of([f"r{i}" for i in range(n)], "RNA")
+    nothing = pd.DataFrame(columns=LEFT_OUT_COLUMNS)
+    return SequenceSet(index, tuple(sequences), np.array(labels), ("Five", "Three"), "class", None, nothing)
+
+
+@pytest.fixture(autouse=True)
+def short_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Baselines on words of up to three letters: their trees would take longer than the towers of these tests."""
+    monkeypatch.setattr(experiment, "K", 3)
+
+
+def small(**training: object) -> SeqConfig:
+    config = seq_config("rnatracker", n_folds=2, group="none")
+    settings = {"epochs": 30, "patience": 8, "batch_rnas": 16, "learning_rate": 0.01, "inner_fraction": 0.2, **training}
+    return replace(
+        config, rnatracker=RNATrackerConfig(filters=8, kernel=6, units=8, attention_units=8, dropout=0.0), training=replace(config.training, **settings)
+    )
+
+
+@pytest.mark.slow
+def test_a_tower_learns_where_a_word_stands_and_kmers_do_not(tmp_path: Path) -> None:
+    data = planted(200)
+    result, _ = run_seq(data, small(), tmp_path / "run")
+    assert result is not None
+
+    def auc(name: str) -> float:
+        table = result.metrics[name]
+        return float(table.loc[(table["compartment"] == "average") & (table["metric"] == "AUC"), "mean"].iloc[0])
+
+    assert auc("tower") > 0.85
+    assert max(auc(LOGISTIC), auc(BOOSTING)) < 0.65
+
+
+def test_a_run_folder_holds_everything_and_the_model_comes_back(tmp_path: Path) -> None:
+    data = planted(40)
+    result, folder = run_seq(data, small(epochs=3), tmp_path / "run", name="planted")
+    assert result is not None
+    for name in ("config.toml", "run.json", "folds.tsv", "groups.tsv", "left_out.tsv", "predictions.tsv", "labels.tsv", "metrics.tsv", "report.md"):
+        assert (folder.path / name).is_file(), name
+    assert (folder.path / "baselines" / BOOSTING / "predictions.tsv").is_file()
+    assert not (folder.path / "checkpoints" / "fold_00").exists()
+    model = load_tower(folder.path / "model", ["Five", "Three"])
+    said = model.predict(["ACGUACGUUUGA", data.sequences[0], "A"])
+    assert said.shape == (3, 2)
+    np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(model.predict([data.sequences[0]])[0], said[1], atol=1e-6)
+    with pytest.raises(CheckpointError, match="other compartments; found Five, Three, expected Three, Five"):
+        load_tower(folder.path / "model", ["Three", "Five"])
+    assert run_seq(data, small(epochs=3), tmp_path / "run", resume=True)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda about: about | {"alphabet": "ACGT"}, "reads another alphabet; found ACGT, expected ACGU"),
+        (lambda about: about | {"format_version": 99}, "not a model of the sequence tower, or of another version"),
+        (lambda about: about | {"thresholds": [0.5]}, "do not fit each other"),
+        (lambda about: about | {"channels": 7}, "do not fit each other"),
+        (lambda about: about | {"weights_sha256": "0"}, "the weights are not those that model.json describes"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused(tmp_path_factory, change, words: str) -> None:
+    folder = _model(tmp_path_factory)
+    about = json.loads((folder / "model.json").read_text())
+    broken = tmp_path_factory.mktemp("broken")
+    (broken / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    (broken / "model.json").write_text(json.dumps(change(about)))
+    with pytest.raises(CheckpointError, match=words):
+        load_tower(broken)
+
+
+def test_a_cut_off_file_of_weights_is_refused(tmp_path_factory) -> None:
+    folder = _model(tmp_path_factory)
+    broken = tmp_path_factory.mktemp("cut")
+    (broken / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:100])
+    (broken / "model.json").write_bytes((folder / "model.json").read_bytes())
+    with pytest.raises(CheckpointError, match="damaged or missing weights"):
+        load_tower(broken)
+
+
+_MADE: list[Path] = []
+
+
+def _model(factory: pytest.TempPathFactory) -> Path:
+    if not _MADE:
+        _MADE.append(run_seq(planted(24), small(epochs=1), factory.mktemp("model") / "run")[1].path / "model")
+    return _MADE[0]
+
+
+def test_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    data = planted(40)
+    encoded = [one_hot(sequence) for sequence in data.sequences]
+    fit, stop = np.arange(30), np.arange(30, 40)
+
+    def trained(folder: Path, *epochs: int) -> np.ndarray:
+        for n in epochs:
+            config = small(epochs=n, patience=50)
+            config = replace(config, rnatracker=replace(config.rnatracker, dropout=0.3))
+            tower = train_tower(encoded, data.labels, data.kind, fit, stop, config, 3, folder=folder).tower
+        return predict(tower, encoded, data.kind, config.training)
+
+    whole = trained(tmp_path / "whole", 6)
+    np.testing.assert_array_equal(trained(tmp_path / "parts", 2, 4, 6), whole)
+    last = tmp_path / "parts" / "last.ckpt"
+    (last / "tensors.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(CheckpointError, match="damaged checkpoint"):
+        SafeCheckpointIO().load_checkpoint(last)
+
+
+def test_a_killed_run_keeps_its_folds_and_has_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = planted(40)
+    whole, _ = run_seq(data, small(epochs=2), tmp_path / "whole")
+    save = experiment.save_fold
+    saved: list[int] = []
+
+    def stop_after_one(folder: Path, result: object) -> None:
+        if saved:
+            raise KeyboardInterrupt
+        save(folder, result)
+        saved.append(1)
+
+    monkeypatch.setattr(experiment, "save_fold", stop_after_one)
+    with pytest.raises(KeyboardInterrupt):
+        run_seq(data, small(epochs=2), tmp_path / "killed")
+    monkeypatch.undo()
+    trained: list[int] = []
+    once = experiment.train_tower
+    monkeypatch.setattr(experiment, "train_tower", lambda *a, **k: (trained.append(1), once(*a, **k))[1])
+    again, _ = run_seq(data, small(epochs=2), tmp_path / "killed")
+    assert len(trained) == 2  # the second fold and the final model
+    assert whole is not None
+    assert again is not None
+    np.testing.assert_array_equal(again.predictions["tower"], whole.predictions["tower"])
+    assert (tmp_path / "killed" / "predictions.tsv").read_bytes() == (tmp_path / "whole" / "predictions.tsv").read_bytes()
+
+
+def test_labels_of_a_test_part_change_none_of_its_predictions(tmp_path: Path) -> None:
+    data = planted(40)
+    config = small(epochs=2)
+    before, _ = run_seq(data, config, tmp_path / "one")
+    assert before is not None
+    test = before.results[0].rows
+    labels = data.labels.copy()
+    labels[test] = labels[test][::-1]
+    work = run.prepare_work(replace(data, labels=labels), config, tmp_path / "two", np.arange(40))
+    after = experiment.run_fold(replace(work, folds=before.folds), 0)
+    for name, said in before.results[0].parts.items():
+        np.testing.assert_array_equal(after.parts[name], said)
+    assert after.choices["thresholds"] == before.results[0].choices["thresholds"]
+
+
+def test_near_copies_are_never_on_both_sides(tmp_path: Path) -> None:
+    data = planted(20, low=150, high=200)
+    twice = replace(data, index=NodeIndex.of([f"r{i}" for i in range(40)], "RNA"), sequences=data.sequences * 2, labels=np.vstack([data.labels] * 2))
+    config = replace(small(epochs=1), group="cluster")
+    groups = experiment.groups_of(twice, config)
+    folds = experiment.make_seq_folds(twice, config, groups).of_rows(twice.index)
+    np.testing.assert_array_equal(folds[:20], folds[20:])
+    assert len(np.unique(groups)) == 20
+    gene = replace(twice, groups=tuple("ab" * 20))
+    assert len(np.unique(experiment.groups_of(gene, replace(config, group="gene")))) == 2
+    with pytest.raises(InputError, match="read without their column 'gene'"):
+        experiment.groups_of(twice, replace(config, group="gene"))
+
+
+def test_losses_by_hand_and_what_does_not_fit(tmp_path: Path) -> None:
+    logits, true = torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0, float("nan")]])
+    assert float(make_loss("auto", "multi-label", np.eye(2), weighted=False)(logits, true)) == pytest.approx(np.log(2))
+    focal = make_loss("focal", "multi-label", np.eye(2), weighted=False, gamma=2.0)
+    assert float(focal(logits, true)) == pytest.approx(0.25 * np.log(2))
+    weighted = make_loss("bce", "multi-label", np.array([[1.0, 0], [0, 1], [0, 1], [0, 1]]), weighted=True)
+    assert float(weighted(logits, true)) == pytest.approx(3 * np.log(2))
+    fractions = torch.tensor([[0.25, 0.75]])
+    kl = make_loss("kl", "fractions", np.array([[0.25, 0.75]]), weighted=False)
+    assert float(kl(torch.log(fractions), fractions)) == pytest.approx(0, abs=1e-6)
+    assert float(kl(torch.zeros(1, 2), fractions)) == pytest.approx(0.25 * np.log(0.5) + 0.75 * np.log(1.5))
+    for name, kind in (("kl", "multi-label"), ("bce", "fractions"), ("focal", "fractions")):
+        with pytest.raises(ConfigError, match=f"the loss '{name}' needs"):
+            make_loss(name, kind, np.eye(2), weighted=False)
+    (tmp_path / "l.tsv").write_text("id\tN\na\t1\nb\t0\n")
+    assert read_labels(tmp_path / "l.tsv").kind == "multi-label"
