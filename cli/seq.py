@@ -116,3 +116,48 @@ def predict(
     show_table(
         [str(c) for c in table.columns], [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in row] for row in table.to_numpy(dtype=object).tolist()]
     )
+
+
+@app.command("explain", epilog="Example: `mirnagraph seq explain --run runs/lncrna --fasta mine.fa --rna MALAT1 --out why`")
+def explain(
+    run: Annotated[Path, typer.Option(help="Run folder of `mirnagraph seq train`.")],
+    fasta: Annotated[Path, typer.Option(help="Sequences, plain or gzip; T or U.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; refused when it holds something, unless --overwrite.")],
+    rna: Annotated[list[str] | None, typer.Option(help="Only this RNA; may be given several times.", show_default="all of the file")] = None,
+    window: Annotated[int, typer.Option(min=1, help="Nucleotides that are hidden at a time.")] = 100,
+    stride: Annotated[int, typer.Option(min=1, help="Nucleotides from one hidden window to the next.")] = 10,
+    motifs: Annotated[Path | None, typer.Option(help="Known motifs in MEME format, to compare the tower's filters with.")] = None,
+    iupac: IupacOption = "error",
+    seed: SeedOption = None,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="One picture per RNA.")] = True,
+    overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Say why: zipcodes by masking, attributions by integrated gradients, and the motifs that the tower looks for."""
+    from cli.console import progress_bars, say
+    from mirnagraph.errors import ConfigError
+    from mirnagraph.files import check_output_folder
+    from mirnagraph.names import suggest
+    from mirnagraph.sources.fasta import read_fasta
+    from seqtower.interpret.explain import ExplainConfig, explain_to_folder
+    from seqtower.interpret.masking import MaskingConfig
+    from seqtower.interpret.motifs import read_meme
+    from seqtower.model_files import load_tower
+
+    check_output_folder(out, overwrite=overwrite)
+    model = load_tower(run / "model")
+    records = read_fasta(fasta, iupac=iupac)
+    wanted = records if not rna else records[records["id"].isin(rna)]
+    for name in rna or ():
+        if name not in set(records["id"]):
+            near = suggest(name, list(records["id"]))
+            raise ConfigError(f"no RNA {name!r} in {fasta}" + (f"; did you mean {', '.join(near)}?" if near else ""))
+    known = read_meme(motifs) if motifs is not None else []
+    config = ExplainConfig(MaskingConfig(window=window, stride=stride), plots=plots)
+    with progress_bars(quiet=quiet) as progress:
+        found = explain_to_folder(
+            model, wanted, out, config=config, known=known, background=list(records["sequence"]), seed=seed or 0, overwrite=overwrite, progress=progress
+        )
+    matched = f", {found['matches']} pairs with known ones at q < .05" if known else ""
+    say(f"{len(wanted)} RNAs: {found['zipcodes']} zipcodes, {found['motifs']} motifs{matched}", quiet=quiet)
+    say(f"Written to {out}: zipcodes.bed, masking.tsv, attribution.tsv, attribution.bedgraph, words.tsv, motifs.meme, motif_matches.tsv", quiet=quiet)
