@@ -1,0 +1,87 @@
+"""`mirnagraph seq …` as a person types it: train, predict, explain, and the sentences on bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from seqtower import experiment
+from seqtower.synthetic import planted_sequences
+
+TOML = """
+[rnatracker]
+filters = 6
+units = 6
+attention_units = 6
+[training]
+epochs = 2
+batch_rnas = 8
+"""
+
+
+@pytest.fixture
+def files(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A FASTA file, a label table and quick settings in the empty folder that the command runs in."""
+    monkeypatch.setattr(experiment, "K", 2)
+    data = planted_sequences(24, longest=120).data
+    (in_empty_folder / "rna.fa").write_text("".join(f">{name} made up\n{s}\n" for name, s in zip(data.index.ids, data.sequences, strict=True)))
+    table = pd.DataFrame(data.labels.astype(int), columns=list(data.compartments))
+    table.insert(0, "id", list(data.index.ids))
+    table.to_csv(in_empty_folder / "rna.tsv", sep="\t", index=False)
+    (in_empty_folder / "quick.toml").write_text(TOML)
+    return in_empty_folder
+
+
+TRAIN = ("seq", "train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--fold", "2", "--config", "quick.toml", "--workers", "1", "--out", "mine")
+
+
+def test_train_predict_and_explain(run, files: Path) -> None:
+    trained = run(*TRAIN)
+    assert trained.returncode == 0, trained.stderr
+    assert "24 RNAs of" in trained.stderr
+    assert "kmer_boosting" in trained.stdout
+    predictions = pd.read_csv(files / "mine" / "predictions.tsv", sep="\t")
+    assert list(predictions.columns) == ["rna_id", "fold", "Nucleus", "Cytoplasm", "Exosome"]
+    assert sorted(predictions["fold"].unique()) == [0, 1]
+
+    said = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa", "--out", "said.tsv")
+    assert said.returncode == 0, said.stderr
+    table = pd.read_csv(files / "said.tsv", sep="\t")
+    assert list(table.columns) == ["id", "Nucleus", "Cytoplasm", "Exosome", "called"]
+    assert table["id"].tolist() == predictions["rna_id"].tolist()
+    shown = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa")
+    assert shown.stdout.splitlines()[1].split("\t")[:2] == ["made-up-1", f"{table['Nucleus'][0]:.3f}"]
+
+    why = run("seq", "explain", "--run", "mine", "--fasta", "rna.fa", "--rna", "made-up-3", "--out", "why", "--window", "30", "--no-plots")
+    assert why.returncode == 0, why.stderr
+    assert "1 RNAs:" in why.stderr
+    assert set(pd.read_csv(files / "why" / "masking.tsv", sep="\t")["rna_id"]) == {"made-up-3"}
+    again = run(*TRAIN)
+    assert again.returncode == 3
+    assert "holds this very run, finished" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("train", "--fasta", "rna.fa"), 2, "--fasta and --labels go together"),
+        (("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--label", "Nucleolus"), 2, "no column 'Nucleolus' beside the id"),
+        (("train", "--tower", "rnatraker"), 2, "did you mean 'rnatracker'?"),
+        (("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--group", "gene"), 2, "no column 'gene' beside the id"),
+        (("predict", "--run", "nowhere", "--fasta", "rna.fa"), 3, "not a model folder"),
+    ],
+)
+def test_wrong_use_ends_in_one_sentence(run, files: Path, words: tuple[str, ...], code: int, sentence: str) -> None:
+    ended = run("seq", *words)
+    assert (ended.returncode, sentence in ended.stderr) == (code, True), ended.stderr
+    assert not (files / "runs").exists()
+
+
+def test_an_unknown_rna_gets_the_nearest_name(run, files: Path) -> None:
+    assert run(*TRAIN, "--quiet").returncode == 0
+    ended = run("seq", "explain", "--run", "mine", "--fasta", "rna.fa", "--rna", "made-up-33", "--out", "why")
+    assert ended.returncode == 2
+    assert "no RNA 'made-up-33' in rna.fa; did you mean" in ended.stderr
+    assert not (files / "why").exists()
