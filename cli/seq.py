@@ -161,3 +161,25 @@ def explain(
     matched = f", {found['matches']} pairs with known ones at q < .05" if known else ""
     say(f"{len(wanted)} RNAs: {found['zipcodes']} zipcodes, {found['motifs']} motifs{matched}", quiet=quiet)
     say(f"Written to {out}: zipcodes.bed, masking.tsv, attribution.tsv, attribution.bedgraph, words.tsv, motifs.meme, motif_matches.tsv", quiet=quiet)
+
+
+@app.command(
+    "compare", epilog="Example: `mirnagraph seq compare runs/rnatracker runs/deeplocrna`, or `mirnagraph seq compare runs/mine --baseline kmer_boosting`"
+)
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of `seq train` on the same RNAs and folds; all are compared with the first.")],
+    baseline: Annotated[list[str] | None, typer.Option(help="Compare each run with this baseline of its own: kmer_logistic, kmer_boosting.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the table here, as TSV with every digit.")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of the RNAs.")] = 2000,
+    seed: SeedOption = None,
+) -> None:
+    """Differences of AUC and AUPR (Pearson for fractions), pooled over folds, with 95 % intervals."""
+    from cli.console import show_table
+    from mirnagraph.tables import write_tsv
+    from seqtower.comparison import compare_seq_runs
+
+    table = compare_seq_runs(runs, baseline or (), n_resamples=resamples, seed=seed or 0)
+    if out is not None:
+        write_tsv(table, out)
+    rows = [[f"{v:.4f}" if isinstance(v, float) else str(v) for v in row] for row in table.to_numpy(dtype=object).tolist()]
+    show_table([str(c) for c in table.columns], rows, "Run - reference")

@@ -19,7 +19,7 @@ from mirnagraph.tables import write_tsv
 from seqtower.experiment import TOWER, SeqResult, Work, cross_validate, fit_rows, groups_of, prepare_work
 from seqtower.model_files import SavedTower, save_tower
 from seqtower.report import write_seq_report
-from seqtower.sequences import SequenceSet
+from seqtower.sequences import FRACTIONS, SequenceSet
 from seqtower.settings import SeqConfig
 
 GROUPS, LEFT_OUT, METRICS = "groups.tsv", "left_out.tsv", "metrics.tsv"
@@ -58,7 +58,7 @@ def run_seq(
         InputError: see `mirnagraph.runs.open_run`. ConfigError: settings that the data do not allow.
     """
     run = open_run(out, dump_toml(config), {"sequences": sequences_sha256(data)}, seed=config.seed, overwrite=overwrite, resume=resume,
-                   about={"kind": "seqtower", "dataset": name, "n_rnas": len(data)})  # fmt: skip
+                   about={"kind": "seqtower", "labels": data.kind, "tower": config.tower, "dataset": name, "n_rnas": len(data)})  # fmt: skip
     if run.finished:
         return None, run
     groups = groups_of(data, config, progress)
@@ -82,7 +82,8 @@ def write_result(folder: Path, result: SeqResult) -> None:
         target.mkdir(parents=True, exist_ok=True)
         write_predictions(prediction_frame(data.index, data.compartments, result.folds, said), target / PREDICTIONS)
         write_tsv(result.metrics[name], target / METRICS)
-    write_tsv(prediction_frame(data.index, data.compartments, result.folds, data.labels).drop(columns="fold"), folder / LABELS)
+    truth = prediction_frame(data.index, data.compartments, result.folds, data.labels).drop(columns="fold")
+    write_tsv(truth if data.kind == FRACTIONS else truth.astype(dict.fromkeys(data.compartments, int)), folder / LABELS)
 
 
 def _final(work: Work, folder: Path, name: str, progress: Progress | None) -> None:

@@ -42,7 +42,7 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, labels: pd.DataFrame, *, 
     """
     require(n_resamples >= 100, "n_resamples", n_resamples, "100 or more")
     names = [str(name) for name in labels.columns]
-    one, other = _joined(first, second, names)
+    one, other = joined(first, second, names)
     absent = one.index.difference(labels.index)
     if len(absent):
         raise InputError("a predicted RNA has no label", column="rna_id", found=str(absent[0]), expected="an RNA of the label table")
@@ -63,13 +63,13 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, labels: pd.DataFrame, *, 
                 _, _, low, high, chance = delong(true[:, k], p[:, k], q[:, k])
                 part.append([name, metric, *at[:, k], at[1, k] - at[0, k], low, high, chance, np.nan, "DeLong", 0])
             else:
-                part.append([name, metric, *at[:, k], at[1, k] - at[0, k], *_interval(draws[:, k]), np.nan, "bootstrap", _n(draws[:, k])])
+                part.append([name, metric, *at[:, k], at[1, k] - at[0, k], *interval(draws[:, k]), np.nan, "bootstrap", _n(draws[:, k])])
         for row, corrected in zip(part, holm([float(str(row[7])) for row in part]), strict=True):
             row[8] = corrected
         answered = [k for k, name in enumerate(names) if name not in lacking]
         mean = at[:, answered].mean(axis=1) if answered else np.full(2, np.nan)
         spread = draws[:, answered].mean(axis=1) if answered else np.full(n_resamples, np.nan)
-        part.append([AVERAGE, metric, *mean, mean[1] - mean[0], *_interval(spread), np.nan, "bootstrap", _n(spread)])
+        part.append([AVERAGE, metric, *mean, mean[1] - mean[0], *interval(spread), np.nan, "bootstrap", _n(spread)])
         rows += part
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -162,7 +162,7 @@ def _resampled(true: np.ndarray, first: np.ndarray, second: np.ndarray, n_resamp
     return out
 
 
-def _interval(draws: np.ndarray) -> tuple[float, float, float]:
+def interval(draws: np.ndarray) -> tuple[float, float, float]:
     """95% percentile interval and two-sided p of a resampled difference."""
     known = draws[~np.isnan(draws)]
     if not len(known):
@@ -177,7 +177,8 @@ def _n(draws: np.ndarray) -> int:
     return int((~np.isnan(draws)).sum())
 
 
-def _joined(first: pd.DataFrame, second: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def joined(first: pd.DataFrame, second: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both prediction tables by RNA, rows of the second in the order of the first; raises InputError where they do not belong together."""
     tables = []
     for which, table in (("first", first), ("second", second)):
         missing = [name for name in ["rna_id", "fold", *names] if name not in table.columns]

@@ -58,6 +58,10 @@ def test_train_predict_and_explain(run, files: Path) -> None:
     assert why.returncode == 0, why.stderr
     assert "1 RNAs:" in why.stderr
     assert set(pd.read_csv(files / "why" / "masking.tsv", sep="\t")["rna_id"]) == {"made-up-3"}
+    beside = run("seq", "compare", "mine", "--baseline", "kmer_boosting", "--resamples", "100")
+    assert beside.returncode == 0, beside.stderr
+    assert beside.stdout.splitlines()[1].split("\t")[:4] == ["kmer_boosting", "mine", "Nucleus", "AUC"]
+    assert run("seq", "compare", "mine").returncode == 2
     again = run(*TRAIN)
     assert again.returncode == 3
     assert "holds this very run, finished" in again.stderr

@@ -118,7 +118,7 @@ def test_swapping_the_models_turns_the_sign():
     assert one["p"].to_numpy() == pytest.approx(other["p"].to_numpy())
 
 
-def test_bootstrap_and_delong_agree_on_the_width_of_an_interval():
+def test_bootstrap_and_delong_agree_on_the_width_of_aninterval():
     from mirnagraph.evaluation.compare import _resampled
 
     first, second, labels = made(n=300, n_labels=1, gain=0.05)
@@ -131,12 +131,12 @@ def test_bootstrap_and_delong_agree_on_the_width_of_an_interval():
 
 
 def test_bootstrap_interval_and_p_by_hand():
-    from mirnagraph.evaluation.compare import _interval
+    from mirnagraph.evaluation.compare import interval
 
     draws = np.r_[-np.ones(10), np.ones(189), math.nan]  # 10 of 199 at or below zero: p = 2 x (10 + 1) / (199 + 1)
-    assert _interval(draws) == pytest.approx((-1, 1, 0.11))
-    assert _interval(np.zeros(99))[2] == 1
-    assert _interval(np.ones(99))[2] == pytest.approx(2 / 100)
+    assert interval(draws) == pytest.approx((-1, 1, 0.11))
+    assert interval(np.zeros(99))[2] == 1
+    assert interval(np.ones(99))[2] == pytest.approx(2 / 100)
 
 
 def test_p_values_are_uniform_where_nothing_differs():
