@@ -73,6 +73,20 @@ def plan(lengths: np.ndarray, tokens: int, most: int, rng: np.random.Generator |
     return found if rng is None else [found[k] for k in rng.permutation(len(found))]
 
 
+def split_long(encoded: Sequence[np.ndarray], limit: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Cut RNAs of more than `limit` positions into windows of that many, which share a tenth with their neighbours.
+
+    Returns:
+        The pieces, and the number of the RNA that each is of: int64, shape (n_pieces,). Without long RNAs these are the RNAs themselves.
+    """
+    pieces, owner = [], []
+    for row, one in enumerate(encoded):
+        for start, end in windows(len(one), limit, limit // 10):
+            pieces.append(one[start:end])
+            owner.append(row)
+    return pieces, np.array(owner, dtype=np.int64)
+
+
 def windows(length: int, width: int, overlap: int) -> Iterator[tuple[int, int]]:
     """Start and end of windows that cover `length` positions, each `width` long at most, neighbours sharing `overlap` or more."""
     require(0 <= overlap < width, "overlap", overlap, "0 to width - 1")

@@ -50,6 +50,10 @@ def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: s
     together = f"{len(sizes)} groups, of which {int((sizes > 1).sum())} have two RNAs or more (largest {sizes.max()})"
     lines = [f"# Run on {name}: tower {config.tower}, seed {config.seed}", ""]
     lines += [f"{len(data)} RNAs of {lengths.min()} to {lengths.max()} nt (median {int(np.median(lengths))}), {result.folds.n_folds} folds.", ""]
+    limit = config.training.batch_tokens
+    long = int((lengths > limit).sum()) if config.lengths.keep == "full" else 0
+    if long:
+        lines += [f"{long} RNAs are longer than the {limit} positions of a batch (`training.batch_tokens`): they were read in windows.", ""]
     lines += [f"Kept together in folds (`{config.group}`): {together}. {len(data.left_out)} ids were left out (left_out.tsv).", "", verdict(result), ""]
     for header, rows in (beside_rows(result), result_rows(result)):
         lines += ["| " + " | ".join(header) + " |", "|---|" + "---|" * (len(header) - 1), *("| " + " | ".join(row) + " |" for row in rows), ""]

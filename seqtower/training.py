@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import child_seed, generator, torch_scope
-from seqtower.batches import Batch, collate, plan
+from seqtower.batches import Batch, collate, plan, split_long
 from seqtower.checkpoints import SafeCheckpointIO
 from seqtower.losses import Loss, make_loss, probabilities
 from seqtower.settings import SeqConfig, SeqTrainConfig
@@ -146,22 +146,24 @@ def train_tower(
         encoded: every RNA, each float32 of shape (positions, channels).
         labels: shape (n, n_labels), NaN where unknown; only rows of `fit` and `stop` are read.
         kind: of the labels (see `seqtower.sequences.KINDS`).
+        config: an RNA of more positions than ``training.batch_tokens`` is learned from in windows, each with the labels of the whole.
         fit: rows to learn from. stop: rows that say when to stop.
         folder: where checkpoints go after every epoch; a training that was killed goes on from the last.
     """
     settings = config.training
-    lengths = np.array([len(one) for one in encoded], dtype=np.int64)
+    pieces, owner = split_long(encoded, settings.batch_tokens)
     loss = make_loss(settings.loss, kind, labels[fit], weighted=settings.class_weights, gamma=settings.focal_gamma)
     with torch_scope(seed, "weights"):
         tower = make_tower(config, encoded[0].shape[1], labels.shape[1])
-    train_plan, stop_plan = _Plan(fit, lengths, settings, seed), _Plan(stop, lengths, settings, None)
+    lengths = np.array([len(one) for one in pieces], dtype=np.int64)
+    train_plan, stop_plan = (_Plan(np.flatnonzero(np.isin(owner, part)), lengths, settings, draws) for part, draws in ((fit, seed), (stop, None)))
     hidden = np.full(labels.shape, np.nan)  # a test label that was read would make the loss no number
     known = np.concatenate([fit, stop])
     hidden[known] = labels[known]
-    module = _Module(tower, loss, hidden, settings, seed, train_plan)
+    module = _Module(tower, loss, hidden[owner], settings, seed, train_plan)
     keeper = ModelCheckpoint(folder, filename="best", monitor="inner_loss", save_last=True, enable_version_counter=False)
     stopper = EarlyStopping("inner_loss", patience=settings.patience, check_finite=True)
-    data = _Encoded(encoded)
+    data = _Encoded(pieces)
     with _quietly(), torch_scope(seed, "training"):
         trainer = lightning.Trainer(
             max_epochs=settings.epochs, accelerator="auto", devices="auto", logger=False, enable_progress_bar=False, enable_model_summary=False,
@@ -178,16 +180,23 @@ def train_tower(
 
 
 def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqTrainConfig) -> np.ndarray:
-    """Probabilities (or fractions) of encoded RNAs: float64, shape (n, n_labels)."""
-    lengths = np.array([len(one) for one in encoded], dtype=np.int64)
-    found: np.ndarray | None = None
+    """Probabilities (or fractions) of encoded RNAs: float64, shape (n, n_labels).
+
+    Of an RNA of more positions than ``batch_tokens`` it is the mean over its windows, weighed by their lengths.
+    """
+    if not len(encoded):
+        return np.zeros((0, 0))
+    pieces, owner = split_long(encoded, config.batch_tokens)
+    lengths = np.array([len(one) for one in pieces], dtype=np.int64)
+    total: np.ndarray | None = None
     with torch.inference_mode():
         for rows in plan(lengths, config.batch_tokens, config.batch_rnas):
-            batch = collate([encoded[row] for row in rows], rows)
+            batch = collate([pieces[row] for row in rows], rows)
             said = probabilities(tower(batch.inputs, batch.mask), kind).double().numpy()
-            found = np.zeros((len(encoded), said.shape[1])) if found is None else found
-            found[rows] = said
-    return found if found is not None else np.zeros((0, 0))
+            total = np.zeros((len(encoded), said.shape[1])) if total is None else total
+            np.add.at(total, owner[rows], said * lengths[rows, None])
+    assert total is not None
+    return np.asarray(total / np.bincount(owner, weights=lengths, minlength=len(encoded))[:, None])
 
 
 @contextlib.contextmanager

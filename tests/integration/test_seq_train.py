@@ -15,6 +15,7 @@ from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import generator
 from seqtower import experiment, run
+from seqtower.batches import windows
 from seqtower.checkpoints import SafeCheckpointIO
 from seqtower.encoders.one_hot import one_hot
 from seqtower.kmer_baselines import BOOSTING, LOGISTIC
@@ -221,3 +222,17 @@ def test_losses_by_hand_and_what_does_not_fit(tmp_path: Path) -> None:
             make_loss(name, kind, np.eye(2), weighted=False)
     (tmp_path / "l.tsv").write_text("id\tN\na\t1\nb\t0\n")
     assert read_labels(tmp_path / "l.tsv").kind == "multi-label"
+
+
+def test_an_rna_beyond_the_budget_is_read_in_windows(tmp_path: Path) -> None:
+    data = planted(24)
+    config = small(epochs=1, batch_tokens=45)
+    result, folder = run_seq(data, config, tmp_path / "run")
+    assert result is not None
+    assert "RNAs are longer than the 45 positions of a batch (`training.batch_tokens`): they were read in windows." in (folder.path / "report.md").read_text()
+    model = load_tower(folder.path / "model")
+    long = "ACGUUGCAAC" * 9
+    starts = [start for start, _ in windows(len(long), 45, 4)]
+    assert len(starts) == 3
+    expected = np.mean([model.predict([long[s : s + 45]])[0] for s in starts], axis=0)
+    np.testing.assert_allclose(model.predict([long])[0], expected, atol=1e-6)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirnagraph.errors import ConfigError
-from seqtower.batches import collate, plan, windows
+from seqtower.batches import collate, plan, split_long, windows
 from seqtower.lengths import LengthPolicy
 
 LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=60)
@@ -67,3 +67,11 @@ def test_windows_cover_everything_with_the_overlap(length: int, width: int, over
     assert found[-1][1] == length
     assert all(end - start <= width for start, end in found)
     assert all(right[0] > left[0] and left[1] - right[0] >= overlap for left, right in pairwise(found))
+
+
+def test_long_rnas_are_cut_and_short_ones_are_not() -> None:
+    short, long = np.ones((5, 4)), np.arange(92, dtype=float).reshape(23, 4)
+    pieces, owner = split_long([short, long], 10)
+    assert owner.tolist() == [0, 1, 1, 1]
+    assert [len(piece) for piece in pieces] == [5, 10, 10, 10]
+    np.testing.assert_array_equal(np.unique(np.concatenate(pieces[1:]), axis=0), long)
