@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 def silence(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -48,17 +47,36 @@ def pool(values: torch.Tensor, mask: torch.Tensor, window: int) -> tuple[torch.T
 
 
 class MaskedLSTM(nn.Module):
-    """LSTM that ends where each RNA ends; in both directions it starts there too. Takes (n, width, channels), gives (n, width, directions * units)."""
+    """LSTM that ends where each RNA ends; in both directions it starts there too. Takes (n, width, channels), gives (n, width, directions * units).
+
+    Padding stands behind the RNA, so a pass from the 5' end never meets it; for the other direction each RNA is turned round within
+    its own length. Packed sequences would say the same, but their gradient takes time that grows with the square of the length.
+    """
 
     def __init__(self, channels: int, units: int, *, bidirectional: bool = True, layers: int = 1) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(channels, units, num_layers=layers, batch_first=True, bidirectional=bidirectional)
+        self.bidirectional = bidirectional
+        widths = [channels] + [units * (2 if bidirectional else 1)] * (layers - 1)
+        self.forwards = nn.ModuleList([nn.LSTM(width, units, batch_first=True) for width in widths])
+        self.backwards = nn.ModuleList([nn.LSTM(width, units, batch_first=True) for width in widths] if bidirectional else [])
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Hidden states, 0 at padding."""
-        packed = pack_padded_sequence(values, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False)
-        found, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=values.shape[1])
-        return found
+        place = torch.arange(values.shape[1], device=values.device)
+        turned = mask.sum(dim=1, keepdim=True) - 1 - place
+        turned = torch.where(turned >= 0, turned, place)  # padding stays where it is
+        for number, layer in enumerate(self.forwards):
+            found = layer(values)[0]
+            if self.bidirectional:
+                back = self.backwards[number](_rearranged(values, turned))[0]
+                found = torch.cat([found, _rearranged(back, turned)], dim=-1)
+            values = silence(found, mask)
+        return values
+
+
+def _rearranged(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Positions of (n, width, channels) in another order, (n, width)."""
+    return values.gather(1, order.unsqueeze(-1).expand(-1, -1, values.shape[2]))
 
 
 class AdditiveAttention(nn.Module):

@@ -62,7 +62,7 @@ class SeqTrainConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     clip: float = 0.0
-    batch_tokens: int = 200_000
+    batch_tokens: int = 65_536
     batch_rnas: int = 64
     loss: str = "auto"
     focal_gamma: float = 2.0

@@ -52,8 +52,15 @@ def test_pooling_takes_the_highest_real_position() -> None:
 
 def test_lstm_starts_and_ends_with_the_rna(both, alone) -> None:
     torch.manual_seed(0)
-    layer = MaskedLSTM(4, 3)
-    torch.testing.assert_close(layer(both.inputs, both.mask)[1, : len(SHORT)], layer.lstm(alone.inputs)[0][0])
+    ours = MaskedLSTM(4, 3, layers=2)
+    theirs = torch.nn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True)
+    for name, value in theirs.named_parameters():
+        which, layer = (ours.backwards, name.removesuffix("_reverse")) if name.endswith("_reverse") else (ours.forwards, name)
+        value.data.copy_(getattr(which[int(layer[-1])], layer[:-1] + "0").data)
+    torch.testing.assert_close(ours(alone.inputs, alone.mask), theirs(alone.inputs)[0])
+    together = ours(both.inputs, both.mask)
+    torch.testing.assert_close(together[1, : len(SHORT)], theirs(alone.inputs)[0][0])
+    assert (together[1, len(SHORT) :] == 0).all()
 
 
 def test_attention_sums_to_one_over_real_positions(both) -> None:

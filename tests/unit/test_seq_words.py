@@ -53,7 +53,7 @@ def test_dropped_weights_are_dropped_in_training_only() -> None:
     first.sum().backward()
     assert all(parameter.grad is not None for parameter in layer.parameters())
     layer.eval()
-    torch.testing.assert_close(layer(values, mask), layer.inner.lstm(values)[0])
+    torch.testing.assert_close(layer(values, mask), layer.inner.forwards[0](values)[0])
 
 
 @pytest.mark.parametrize("wrong", [{"k": 0}, {"k": 7}, {"stride": 0}, {"dim": 0}, {"hops": 0}])
