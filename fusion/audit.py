@@ -18,7 +18,7 @@ from fusion.baselines import Job, collect, fold_jobs, run_jobs, score_baseline
 from fusion.modalities import build_tokens
 from fusion.problem import Problem
 from fusion.tokens import TokenTable
-from fusion.trees import TreesConfig
+from mirnagraph.trees import TreesConfig
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import UndefinedMetricWarning

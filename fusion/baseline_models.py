@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from fusion.baseline_inputs import BaselineInputs
 from fusion.neighbours import neighbour_labels, neighbour_tokens
-from fusion.trees import TreesConfig, fit_boosting, fit_extra_trees
+from mirnagraph.trees import TreesConfig, fit_boosting, fit_extra_trees
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.splits import inner_split
 from mirnagraph.evaluation.thresholds import best_thresholds

@@ -12,7 +12,7 @@ import pytest
 from fusion.audit import Audit, audit
 from fusion.audit_report import conclusions, draw, page, source_rows
 from fusion.baseline_models import BaselineSettings
-from fusion.trees import TreesConfig
+from mirnagraph.trees import TreesConfig
 from mirnagraph.errors import InputError
 from mirnagraph.networks.build import build_networks
 from mirnagraph.networks.types import NetworkSet

@@ -18,7 +18,7 @@ from fusion.comparison import compare_with_baselines, draw_differences
 from fusion.problem import Problem
 from fusion.run import run_experiment
 from fusion.settings import ExperimentConfig, FoldSettings, TokenSettings
-from fusion.trees import TreesConfig
+from mirnagraph.trees import TreesConfig
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.types import NetworkSet
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from fusion.baseline_models import BaselineSettings
-from fusion.trees import TreesConfig
+from mirnagraph.trees import TreesConfig
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from fusion.problem import Problem, prepare
 from fusion.run import run_experiment
 from fusion.settings import ExperimentConfig, FoldSettings, MixSettings, TokenSettings
 from fusion.training import TrainConfig
-from fusion.trees import TreesConfig
+from mirnagraph.trees import TreesConfig
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.evaluation.splits import make_folds
 from mirnagraph.networks.build import build_networks

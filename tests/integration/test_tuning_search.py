@@ -18,7 +18,7 @@ from fusion.nested import NestedJob, choose_and_fit, run_nested
 from fusion.search import apply, combinations, nested_space, read_space, space_from
 from fusion.settings import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
 from fusion.training import TrainConfig
-from fusion.trees import TreesConfig
+from mirnagraph.trees import TreesConfig
 from fusion.tuning import Bench, TuneSettings, best_of, tune
 from fusion.tuning_run import run_search
 from mirnagraph.errors import ConfigError, InputError

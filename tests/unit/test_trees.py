@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier
 
-from fusion.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees
+from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.seeds import child_seed
 
