@@ -30,7 +30,9 @@ def train(
         str, typer.Option(help="Without --fasta: demo (made up, a word of its own leads to each compartment), mirna1041, or a dataset folder.")
     ] = "demo",
     label: Annotated[list[str] | None, typer.Option(help="Label column; may be given several times.", show_default="all but the first")] = None,
-    tower: Annotated[str, typer.Option(help="Preset: rnatracker, deeplocrna, el-rmlocnet or rnaloc-lm.")] = "rnatracker",
+    tower: Annotated[
+        str, typer.Option(help="Preset: rnatracker, rnatracker-structure, deeplocrna, el-rmlocnet, rnaloc-lm or rnaloc-lm-pretrained.")
+    ] = "rnatracker",
     fold: Annotated[int | None, typer.Option(min=2, help="Number of folds.", show_default="5")] = None,
     group: Annotated[
         str | None,

@@ -21,7 +21,7 @@ from seqtower.encoders.one_hot import LETTERS
 from seqtower.encoding import FittedEncoding
 from seqtower.lengths import LengthPolicy
 from seqtower.sequences import KINDS
-from seqtower.settings import SeqConfig
+from seqtower.settings import LANGUAGE_MODEL, SeqConfig
 from seqtower.towers.base import Tower
 from seqtower.towers.make import make_tower
 from seqtower.training import predict
@@ -29,6 +29,7 @@ from seqtower.training import predict
 FORMAT_VERSION = 1
 KIND = "seqtower"
 TOWER, VECTORS = "tower.", "encoding.vectors"
+NUMBERS_AT_A_TIME = 2**26
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +51,20 @@ class SavedTower:
     about: dict[str, Any]
 
     def predict(self, sequences: Sequence[str]) -> np.ndarray:
-        """Probabilities or fractions: float64, shape (n, n_labels)."""
-        return predict(self.tower, self.encoding(sequences), self.kind, self.config.training)
+        """Probabilities or fractions: float64, shape (n, n_labels).
+
+        So many RNAs are encoded at a time that their numbers fit in memory: with wide embeddings not all of them.
+        """
+        parts: list[list[str]] = [[]]
+        held = 0
+        for sequence in sequences:
+            size = len(sequence) * self.encoding.channels
+            if parts[-1] and held + size > NUMBERS_AT_A_TIME:
+                parts.append([])
+                held = 0
+            parts[-1].append(sequence)
+            held += size
+        return np.concatenate([predict(self.tower, self.encoding(part), self.kind, self.config.training) for part in parts])
 
 
 def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
@@ -62,6 +75,7 @@ def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
         text = {
             "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "compartments": list(model.compartments), "kind": model.kind,
             "config": to_dict(model.config), "lengths": to_dict(model.encoding.lengths), "channels": model.encoding.channels,
+            "encoder_fingerprint": model.encoding.fingerprint,
             "thresholds": [float(t) for t in model.thresholds], "weights_sha256": sha256_of(out / "model.safetensors"), "versions": package_versions(),
             **about,
         }  # fmt: skip
@@ -94,7 +108,10 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None) ->
     try:
         config = from_dict(SeqConfig, about["config"], where=str(folder / "model.json"))
         names = tuple(str(name) for name in about["compartments"])
-        encoding = FittedEncoding(config.encoder, from_dict(LengthPolicy, about["lengths"]), tensors[VECTORS].numpy())
+        # the language model itself is loaded, and compared with its fingerprint, when something is encoded
+        width = int(about["channels"]) if config.encoder.kind == LANGUAGE_MODEL else 0
+        fingerprint = str(about.get("encoder_fingerprint", ""))
+        encoding = FittedEncoding(config.encoder, from_dict(LengthPolicy, about["lengths"]), tensors[VECTORS].numpy(), width, fingerprint)
         if encoding.channels != int(about["channels"]):
             raise ValueError(f"{encoding.channels} channels instead of {about['channels']}")
         with torch.random.fork_rng():
