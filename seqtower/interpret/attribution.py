@@ -51,7 +51,7 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64, batch_tokens
             return_convergence_delta=True,
         )  # fmt: skip
         found.append(values.sum(dim=-1)[0].double().numpy())
-        span = float((model.tower(batch.inputs, batch.mask) - model.tower(baseline, batch.mask))[0, column])
+        span = float((model.tower(batch.inputs, batch.mask) - model.tower(baseline, batch.mask)).detach()[0, column])
         errors.append(float(delta[0]) / max(abs(span), 1e-9))
     per_step = np.stack(found, axis=1)
     kept = model.encoding.lengths.positions(len(sequence))
