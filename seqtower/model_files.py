@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +82,17 @@ def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
         (out / "model.json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
 
-def load_tower(folder: str | Path, compartments: Sequence[str] | None = None) -> SavedTower:
+def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *, language_model: str | None = None) -> SavedTower:
     """Read a model folder.
 
     Args:
         compartments: where given, the model's must be the same, in the same order.
+        language_model: where the tower's language model is on this machine (see `LanguageModelConfig.at`); None for where training found it.
+            It must be the very model of training, which is checked when something is encoded.
 
     Raises:
         CheckpointError: not a model of this kind, unknown format, damaged, another alphabet or other compartments.
+        ConfigError: `language_model` for a tower that reads none.
     """
     folder = Path(folder)
     about = _read_about(folder)
@@ -99,6 +102,8 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None) ->
     if compartments is not None and list(compartments) != about.get("compartments"):
         found = ", ".join(map(str, about.get("compartments", [])))
         raise CheckpointError("the model has other compartments", file=folder / "model.json", found=found, expected=", ".join(compartments))
+    if language_model is not None and about.get("config", {}).get("encoder", {}).get("kind") != LANGUAGE_MODEL:
+        raise ConfigError(f"the model in {folder} reads no language model, so none can be given")
     try:
         tensors = load_file(weights_file)
     except (OSError, SafetensorError) as error:
@@ -106,7 +111,7 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None) ->
     if sha256_of(weights_file) != about["weights_sha256"]:
         raise CheckpointError("the weights are not those that model.json describes", file=weights_file)
     try:
-        config = from_dict(SeqConfig, about["config"], where=str(folder / "model.json"))
+        config = _moved(from_dict(SeqConfig, about["config"], where=str(folder / "model.json")), language_model)
         names = tuple(str(name) for name in about["compartments"])
         # the language model itself is loaded, and compared with its fingerprint, when something is encoded
         width = int(about["channels"]) if config.encoder.kind == LANGUAGE_MODEL else 0
@@ -123,6 +128,12 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None) ->
         return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about)
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
+
+
+def _moved(config: SeqConfig, language_model: str | None) -> SeqConfig:
+    if language_model is None:
+        return config
+    return replace(config, encoder=replace(config.encoder, language_model=config.encoder.language_model.at(language_model)))
 
 
 def _read_about(folder: Path) -> dict[str, Any]:

@@ -53,7 +53,12 @@ def cached(folder: Path, key: str, make: Callable[[], np.ndarray], length: int) 
             with write_file(path) as part, open(part, "wb") as stream:
                 np.savez(stream, values=made)
         except InputError as error:
-            raise InputError("the cache of encodings cannot be written", file=path, found=str(error), hint="set MIRNAGRAPH_CACHE to another folder") from None
+            raise InputError(
+                "the cache of encodings cannot be written",
+                file=path,
+                found=str(error),
+                hint="set MIRNAGRAPH_CACHE, or the encoder's setting 'cache', to another folder",
+            ) from None
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +13,8 @@ from mirnagraph.config import require
 from seqtower.batches import windows
 from seqtower.encoders.cache import cached, content_key, encodings_folder
 from seqtower.encoders.one_hot import letter_codes
+
+RNA_FM = "rna-fm"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class LanguageModelConfig:
         require(self.window == 0 or self.window >= 2, "window", self.window, "2 or more, or 0 for as many as the model can")
         require(0 <= self.overlap <= 0.5, "overlap", self.overlap, "in [0, 0.5]")
         require(self.batch >= 1, "batch", self.batch, "1 or more")
+
+    def at(self, place: str) -> LanguageModelConfig:
+        """The same settings with the model in another place: a folder or name, or for RNA-FM its file of weights."""
+        return replace(self, weights=place) if self.model == RNA_FM else replace(self, model=place)
 
 
 @dataclass(frozen=True, eq=False)

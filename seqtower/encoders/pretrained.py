@@ -14,9 +14,8 @@ import torch
 
 from mirnagraph.errors import ConfigError, InputError, MissingExtraError
 from mirnagraph.files import sha256_of
-from seqtower.encoders.language_model import LanguageModel, LanguageModelConfig
+from seqtower.encoders.language_model import RNA_FM, LanguageModel, LanguageModelConfig
 
-RNA_FM = "rna-fm"
 RNA_FM_FILE = "RNA-FM_pretrained.pth"
 RNA_FM_URL = f"https://proj.cse.cuhk.edu.hk/rnafm/api/download?filename={RNA_FM_FILE}"
 RNA_FM_LIMIT = 1022

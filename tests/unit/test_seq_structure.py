@@ -211,6 +211,8 @@ def test_a_tower_that_reads_structure_is_saved_and_explained(encoding: str, tmp_
     again = load_tower(tmp_path / "model")
     assert again.encoding.fingerprint.startswith("ViennaRNA ")
     np.testing.assert_array_equal(again.predict([HAIRPIN, "ACGU"]), said)
+    with pytest.raises(ConfigError, match="reads no language model"):
+        load_tower(tmp_path / "model", language_model="a/b")
     before = sorted(cache.rglob("*.npz"))
     scan = mask_scan(again, HAIRPIN, MaskingConfig(window=6, stride=3, shuffles=1))
     assert scan["kl"].max() > 0
