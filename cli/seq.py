@@ -12,6 +12,11 @@ from cli.options import ConfigOption, OverwriteOption, QuietOption, ResumeOption
 EPILOG = "Example: `mirnagraph seq train --fasta lncrna.fa --labels lncrna.tsv --label class --out runs/lncrna`"
 IupacOption = Annotated[str, typer.Option(help="Letters of several bases (R, Y …): error, or n to read them as N.")]
 
+LanguageModelOption = Annotated[
+    str | None,
+    typer.Option(help="Where the language model of the tower is on this machine: a folder, a name, or RNA-FM's file.", show_default="as in training"),
+]
+
 app = typer.Typer(help="Sequence towers: RNAs of any length to compartments, trained, compared and explained.", no_args_is_help=True)
 
 
@@ -30,7 +35,9 @@ def train(
         str, typer.Option(help="Without --fasta: demo (made up, a word of its own leads to each compartment), mirna1041, or a dataset folder.")
     ] = "demo",
     label: Annotated[list[str] | None, typer.Option(help="Label column; may be given several times.", show_default="all but the first")] = None,
-    tower: Annotated[str, typer.Option(help="Preset: rnatracker, deeplocrna, el-rmlocnet or rnaloc-lm.")] = "rnatracker",
+    tower: Annotated[
+        str, typer.Option(help="Preset: rnatracker, rnatracker-structure, deeplocrna, el-rmlocnet, rnaloc-lm or rnaloc-lm-pretrained.")
+    ] = "rnatracker",
     fold: Annotated[int | None, typer.Option(min=2, help="Number of folds.", show_default="5")] = None,
     group: Annotated[
         str | None,
@@ -91,6 +98,7 @@ def predict(
     fasta: Annotated[Path, typer.Option(help="Sequences, plain or gzip; T or U.")],
     out: Annotated[Path | None, typer.Option(help="TSV to write: id, one column per compartment, calls (default: the terminal).")] = None,
     iupac: IupacOption = "error",
+    language_model: LanguageModelOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Predict compartments of sequences with the final model of a run."""
@@ -102,7 +110,7 @@ def predict(
     from seqtower.model_files import load_tower
     from seqtower.sequences import FRACTIONS
 
-    model = load_tower(run / "model")
+    model = load_tower(run / "model", language_model=language_model)
     records = read_fasta(fasta, iupac=iupac)
     said = model.predict(list(records["sequence"]))
     table = pd.DataFrame(said, columns=list(model.compartments))
@@ -128,6 +136,7 @@ def explain(
     stride: Annotated[int, typer.Option(min=1, help="Nucleotides from one hidden window to the next.")] = 10,
     motifs: Annotated[Path | None, typer.Option(help="Known motifs in MEME format, to compare the tower's filters with.")] = None,
     iupac: IupacOption = "error",
+    language_model: LanguageModelOption = None,
     seed: SeedOption = None,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="One picture per RNA.")] = True,
     overwrite: OverwriteOption = False,
@@ -145,7 +154,7 @@ def explain(
     from seqtower.model_files import load_tower
 
     check_output_folder(out, overwrite=overwrite)
-    model = load_tower(run / "model")
+    model = load_tower(run / "model", language_model=language_model)
     records = read_fasta(fasta, iupac=iupac)
     wanted = records if not rna else records[records["id"].isin(rna)]
     for name in rna or ():

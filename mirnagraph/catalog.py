@@ -102,10 +102,10 @@ def entry(name: str) -> CatalogEntry:
 
 
 def cache_folder() -> Path:
-    """The user's cache of fetched datasets; each lies in a folder of its name."""
+    """The user's cache: fetched datasets, each in a folder of its name, and what else takes long; ``MIRNAGRAPH_CACHE`` names another folder."""
     import pooch
 
-    return Path(pooch.os_cache("mirnagraph"))
+    return Path(os.environ.get("MIRNAGRAPH_CACHE") or pooch.os_cache("mirnagraph"))
 
 
 def fetch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from seqtower.encoders.one_hot import LETTERS
 from seqtower.encoding import FittedEncoding
 from seqtower.lengths import LengthPolicy
 from seqtower.sequences import KINDS
-from seqtower.settings import SeqConfig
+from seqtower.settings import LANGUAGE_MODEL, SeqConfig
 from seqtower.towers.base import Tower
 from seqtower.towers.make import make_tower
 from seqtower.training import predict
@@ -29,6 +29,7 @@ from seqtower.training import predict
 FORMAT_VERSION = 1
 KIND = "seqtower"
 TOWER, VECTORS = "tower.", "encoding.vectors"
+NUMBERS_AT_A_TIME = 2**26
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +51,20 @@ class SavedTower:
     about: dict[str, Any]
 
     def predict(self, sequences: Sequence[str]) -> np.ndarray:
-        """Probabilities or fractions: float64, shape (n, n_labels)."""
-        return predict(self.tower, self.encoding(sequences), self.kind, self.config.training)
+        """Probabilities or fractions: float64, shape (n, n_labels).
+
+        So many RNAs are encoded at a time that their numbers fit in memory: with wide embeddings not all of them.
+        """
+        parts: list[list[str]] = [[]]
+        held = 0
+        for sequence in sequences:
+            size = len(sequence) * self.encoding.channels
+            if parts[-1] and held + size > NUMBERS_AT_A_TIME:
+                parts.append([])
+                held = 0
+            parts[-1].append(sequence)
+            held += size
+        return np.concatenate([predict(self.tower, self.encoding(part), self.kind, self.config.training) for part in parts])
 
 
 def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
@@ -62,20 +75,24 @@ def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
         text = {
             "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "compartments": list(model.compartments), "kind": model.kind,
             "config": to_dict(model.config), "lengths": to_dict(model.encoding.lengths), "channels": model.encoding.channels,
+            "encoder_fingerprint": model.encoding.fingerprint,
             "thresholds": [float(t) for t in model.thresholds], "weights_sha256": sha256_of(out / "model.safetensors"), "versions": package_versions(),
             **about,
         }  # fmt: skip
         (out / "model.json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
 
-def load_tower(folder: str | Path, compartments: Sequence[str] | None = None) -> SavedTower:
+def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *, language_model: str | None = None) -> SavedTower:
     """Read a model folder.
 
     Args:
         compartments: where given, the model's must be the same, in the same order.
+        language_model: where the tower's language model is on this machine (see `LanguageModelConfig.at`); None for where training found it.
+            It must be the very model of training, which is checked when something is encoded.
 
     Raises:
         CheckpointError: not a model of this kind, unknown format, damaged, another alphabet or other compartments.
+        ConfigError: `language_model` for a tower that reads none.
     """
     folder = Path(folder)
     about = _read_about(folder)
@@ -85,6 +102,8 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None) ->
     if compartments is not None and list(compartments) != about.get("compartments"):
         found = ", ".join(map(str, about.get("compartments", [])))
         raise CheckpointError("the model has other compartments", file=folder / "model.json", found=found, expected=", ".join(compartments))
+    if language_model is not None and about.get("config", {}).get("encoder", {}).get("kind") != LANGUAGE_MODEL:
+        raise ConfigError(f"the model in {folder} reads no language model, so none can be given")
     try:
         tensors = load_file(weights_file)
     except (OSError, SafetensorError) as error:
@@ -92,9 +111,12 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None) ->
     if sha256_of(weights_file) != about["weights_sha256"]:
         raise CheckpointError("the weights are not those that model.json describes", file=weights_file)
     try:
-        config = from_dict(SeqConfig, about["config"], where=str(folder / "model.json"))
+        config = _moved(from_dict(SeqConfig, about["config"], where=str(folder / "model.json")), language_model)
         names = tuple(str(name) for name in about["compartments"])
-        encoding = FittedEncoding(config.encoder, from_dict(LengthPolicy, about["lengths"]), tensors[VECTORS].numpy())
+        # the language model itself is loaded, and compared with its fingerprint, when something is encoded
+        width = int(about["channels"]) if config.encoder.kind == LANGUAGE_MODEL else 0
+        fingerprint = str(about.get("encoder_fingerprint", ""))
+        encoding = FittedEncoding(config.encoder, from_dict(LengthPolicy, about["lengths"]), tensors[VECTORS].numpy(), width, fingerprint)
         if encoding.channels != int(about["channels"]):
             raise ValueError(f"{encoding.channels} channels instead of {about['channels']}")
         with torch.random.fork_rng():
@@ -106,6 +128,12 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None) ->
         return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about)
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
+
+
+def _moved(config: SeqConfig, language_model: str | None) -> SeqConfig:
+    if language_model is None:
+        return config
+    return replace(config, encoder=replace(config.encoder, language_model=config.encoder.language_model.at(language_model)))
 
 
 def _read_about(folder: Path) -> dict[str, Any]:

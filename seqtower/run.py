@@ -16,11 +16,12 @@ from mirnagraph.runs import RunFolder, open_run
 from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import one_thread
 from mirnagraph.tables import write_tsv
+from seqtower.encoding import fit_encoding, warm_up
 from seqtower.experiment import TOWER, SeqResult, Work, cross_validate, fit_rows, groups_of, prepare_work
 from seqtower.model_files import SavedTower, save_tower
 from seqtower.report import write_seq_report
 from seqtower.sequences import FRACTIONS, SequenceSet
-from seqtower.settings import SeqConfig
+from seqtower.settings import LANGUAGE_MODEL, STRUCTURE, SeqConfig
 
 GROUPS, LEFT_OUT, METRICS = "groups.tsv", "left_out.tsv", "metrics.tsv"
 
@@ -57,11 +58,15 @@ def run_seq(
     Raises:
         InputError: see `mirnagraph.runs.open_run`. ConfigError: settings that the data do not allow.
     """
-    run = open_run(out, dump_toml(config), {"sequences": sequences_sha256(data)}, seed=config.seed, overwrite=overwrite, resume=resume,
+    inputs = {"sequences": sequences_sha256(data)}
+    if config.encoder.kind in (STRUCTURE, LANGUAGE_MODEL):
+        inputs["encoder"] = fit_encoding(config, data.sequences).fingerprint  # also says at once what the encoder lacks
+    run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume,
                    about={"kind": "seqtower", "labels": data.kind, "tower": config.tower, "dataset": name, "n_rnas": len(data)})  # fmt: skip
     if run.finished:
         return None, run
     groups = groups_of(data, config, progress)
+    warm_up(config, data.sequences, progress)
     work = prepare_work(data, config, run.path, groups)
     write_folds(work.folds, run.path / "folds.tsv")
     write_tsv(pd.DataFrame({"rna_id": list(data.index.ids), "group": groups}), run.path / GROUPS)

@@ -8,6 +8,8 @@ from typing import Any
 
 from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
 from seqtower.encoders.geneticseq2vec import GeneticSeq2VecConfig
+from seqtower.encoders.language_model import LanguageModelConfig
+from seqtower.encoders.structure import StructureConfig
 from seqtower.lengths import LengthPolicy
 from seqtower.towers.deeplocrna import DeepLocRNAConfig
 from seqtower.towers.el_rmlocnet import ELRMLocNetConfig
@@ -15,7 +17,8 @@ from seqtower.towers.rnaloc_lm import RNALocLMConfig
 from seqtower.towers.rnatracker import RNATrackerConfig
 
 TOWERS = ("rnatracker", "deeplocrna", "el-rmlocnet", "rnaloc-lm")
-ONE_HOT, WORDS = "one-hot", "geneticseq2vec"
+ONE_HOT, WORDS, STRUCTURE, LANGUAGE_MODEL = "one-hot", "geneticseq2vec", "structure", "language-model"
+ENCODERS = (ONE_HOT, WORDS, STRUCTURE, LANGUAGE_MODEL)
 OPTIMIZERS = ("adam", "nadam", "adamw")
 LOSSES = ("auto", "bce", "kl", "focal")
 
@@ -25,15 +28,20 @@ class EncoderConfig:
     """What a tower reads.
 
     Attributes:
-        kind: ``"one-hot"`` for letters, ``"geneticseq2vec"`` for vectors of words.
-        words: settings of the latter.
+        kind: ``"one-hot"`` for letters, ``"geneticseq2vec"`` for vectors of words, ``"structure"`` for letters and secondary structure (needs the
+            extra ``structure``), ``"language-model"`` for embeddings of a pretrained model (needs the extra ``lm``).
+        words: settings of vectors of words.
+        structure: settings of secondary structure.
+        language_model: settings of the pretrained model.
     """
 
     kind: str = ONE_HOT
     words: GeneticSeq2VecConfig = field(default_factory=GeneticSeq2VecConfig)
+    structure: StructureConfig = field(default_factory=StructureConfig)
+    language_model: LanguageModelConfig = field(default_factory=LanguageModelConfig)
 
     def __post_init__(self) -> None:
-        require(self.kind in (ONE_HOT, WORDS), "kind", self.kind, f"{ONE_HOT!r} or {WORDS!r}")
+        require(self.kind in ENCODERS, "kind", self.kind, f"one of {', '.join(ENCODERS)}")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ class Attribution:
 
     Attributes:
         positions: 0-based nucleotides that the tower read, ascending: int64, shape (n,).
-        values: what each adds to the logit of each compartment, compared with an RNA of nothing but N: float64, shape (n, n_labels).
+        values: what each adds to the logit of each compartment, compared with inputs of 0, which is an RNA of
+            nothing but N: float64, shape (n, n_labels).
         error: completeness error per compartment: sum of the values minus the difference of the logits, as a share of that difference's size.
     """
 
@@ -30,7 +31,9 @@ class Attribution:
 def attribute(model: SavedTower, sequence: str, *, steps: int = 64, batch_tokens: int | None = None) -> Attribution:
     """Attribute every compartment's logit to nucleotides.
 
-    A position that stands for a word of several letters (see `seqtower.encoders.geneticseq2vec`) shares its value among them.
+    A nucleotide's value is the sum over its channels. With structure or a language model it is what is foretold or embedded at that nucleotide
+    that adds to the logit; that the letters around it made it so is not followed further. A position that stands for a word of several letters
+    (see `seqtower.encoders.geneticseq2vec`) shares its value among them.
 
     Args:
         steps: points on the path from nothing to the RNA; more bring the completeness error down.
@@ -48,7 +51,7 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64, batch_tokens
             return_convergence_delta=True,
         )  # fmt: skip
         found.append(values.sum(dim=-1)[0].double().numpy())
-        span = float((model.tower(batch.inputs, batch.mask) - model.tower(baseline, batch.mask))[0, column])
+        span = float((model.tower(batch.inputs, batch.mask) - model.tower(baseline, batch.mask)).detach()[0, column])
         errors.append(float(delta[0]) / max(abs(span), 1e-9))
     per_step = np.stack(found, axis=1)
     kept = model.encoding.lengths.positions(len(sequence))

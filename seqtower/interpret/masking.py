@@ -11,6 +11,7 @@ from scipy.stats import false_discovery_control
 from mirnagraph.config import require
 from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import generator
+from seqtower.encoders.cache import nothing_new
 from seqtower.model_files import SavedTower
 from seqtower.sequences import MULTI_LABEL
 
@@ -42,7 +43,8 @@ class MaskingConfig:
 def mask_scan(model: SavedTower, sequence: str, config: MaskingConfig | None = None, *, seed: int = 0, progress: Progress | None = None) -> pd.DataFrame:
     """Hide one stretch after the other and see what the model then says.
 
-    Hidden letters become N, which a tower sees as nothing. A window is significant where the Kullback-Leibler divergence between what
+    Hidden letters become N, which a tower sees as nothing; encoders that look at neighbours encode each masked RNA anew, so that a hidden stretch
+    pairs with nothing and tells a language model nothing. A window is significant where the Kullback-Leibler divergence between what
     the model says with and without it is higher than that of windows of the shuffled RNA (empirical p-values, Benjamini-Hochberg).
 
     Returns:
@@ -109,7 +111,8 @@ def _scan(model: SavedTower, sequence: str, config: MaskingConfig) -> tuple[np.n
     last = max(len(sequence) - config.window, 0)
     starts = np.unique(np.append(np.arange(0, last + 1, config.stride), last))
     masked = [sequence[:s] + "N" * (min(s + config.window, len(sequence)) - s) + sequence[s + config.window :] for s in starts]
-    said = model.predict([sequence, *masked])
+    with nothing_new():
+        said = model.predict([sequence, *masked])
     return starts, said[0], said[1:]
 
 

@@ -42,7 +42,7 @@ def first_convolutions(model: SavedTower) -> list[MaskedConv]:
     """The layers that read letters; raises ConfigError for a tower that reads no letters by filters."""
     channels = model.encoding.channels
     if model.config.encoder.kind != ONE_HOT:
-        raise ConfigError(f"the tower {model.config.tower!r} reads vectors of words, and has no filters over letters")
+        raise ConfigError(f"the tower {model.config.tower!r} reads the encoding {model.config.encoder.kind!r}, and has no filters over letters alone")
     return [m for m in model.tower.modules() if isinstance(m, MaskedConv) and m.conv.in_channels == channels]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from mirnagraph.config import require
 from mirnagraph.errors import InputError
+from seqtower.encoders.cache import nothing_new
 from seqtower.encoders.one_hot import LETTERS
 from seqtower.model_files import SavedTower
 
@@ -28,7 +29,8 @@ def mutate(model: SavedTower, sequence: str, start: int = 0, end: int | None = N
     stop = len(sequence) if end is None else end
     require(0 <= start < stop <= len(sequence), "start, end", (start, end), f"a stretch within 0 to {len(sequence)}")
     places = [(at, letter) for at in range(start, stop) for letter in LETTERS if letter != sequence[at]]
-    said = model.predict([sequence, *(sequence[:at] + letter + sequence[at + 1 :] for at, letter in places)])
+    with nothing_new():
+        said = model.predict([sequence, *(sequence[:at] + letter + sequence[at + 1 :] for at, letter in places)])
     table = pd.DataFrame({"position": [at for at, _ in places], "reference": [sequence[at] for at, _ in places], "letter": [letter for _, letter in places]})
     for column, name in enumerate(model.compartments):
         table[name] = said[1:, column] - said[0, column]
@@ -55,7 +57,8 @@ def expand_repeat(model: SavedTower, sequence: str, unit: str, at: int, copies: 
     require(0 <= at <= len(sequence), "at", at, f"0 to {len(sequence)}")
     require(len(copies) > 0 and min(copies) >= 0, "copies", list(copies), "one or more numbers, each 0 or more")
     grown = [sequence[:at] + unit * number + sequence[at:] for number in copies]
-    table = pd.DataFrame(np.asarray(model.predict(grown)), columns=list(model.compartments))
+    with nothing_new():
+        table = pd.DataFrame(np.asarray(model.predict(grown)), columns=list(model.compartments))
     table.insert(0, "copies", list(copies))
     table.insert(1, "length", [len(one) for one in grown])
     return table

@@ -142,6 +142,13 @@ def test_importing_the_library_loads_nothing_heavy():
     assert not loaded & {"torch", "pandas", "scipy", "sklearn", "numba", "gensim", "matplotlib", "lightning"}
 
 
+def test_optional_packages_are_loaded_by_those_who_use_them_only():
+    # Lightning is left out: its metrics load transformers themselves, wherever it is installed.
+    loaded, _ = loaded_after("import seqtower.settings, seqtower.encoding, seqtower.towers.make")
+    assert "torch" in loaded
+    assert not loaded & {"RNA", "fm", "transformers", "huggingface_hub"}
+
+
 def test_help_is_quick_and_loads_neither_torch_nor_pandas():
     code = (
         "import sys\n"
@@ -156,7 +163,7 @@ def test_help_is_quick_and_loads_neither_torch_nor_pandas():
     loaded, shown = loaded_after(code)
     assert "build-networks" in shown
     assert "train" in shown
-    assert not loaded & {"torch", "pandas", "sklearn", "gensim", "numba"}
+    assert not loaded & {"torch", "pandas", "sklearn", "gensim", "numba", "RNA", "transformers"}
     seconds = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
