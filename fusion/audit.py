@@ -18,7 +18,6 @@ from fusion.baselines import Job, collect, fold_jobs, run_jobs, score_baseline
 from fusion.modalities import build_tokens
 from fusion.problem import Problem
 from fusion.tokens import TokenTable
-from mirnagraph.trees import TreesConfig
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import UndefinedMetricWarning
@@ -27,6 +26,7 @@ from mirnagraph.evaluation.splits import Folds, group_codes, grouped_folds, rand
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import child_seed, generator
+from mirnagraph.trees import TreesConfig
 
 SOURCES = {
     "popularity": "counts alone (how many partners of each kind)",

@@ -11,11 +11,11 @@ from sklearn.linear_model import LogisticRegression
 
 from fusion.baseline_inputs import BaselineInputs
 from fusion.neighbours import neighbour_labels, neighbour_tokens
-from mirnagraph.trees import TreesConfig, fit_boosting, fit_extra_trees
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.splits import inner_split
 from mirnagraph.evaluation.thresholds import best_thresholds
 from mirnagraph.seeds import child_seed
+from mirnagraph.trees import TreesConfig, fit_boosting, fit_extra_trees
 
 NEIGHBOURS_K = 20
 HELD_OUT = 0.25

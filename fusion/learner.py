@@ -14,11 +14,11 @@ from fusion.problem import NEIGHBOURS, TREES, Problem
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, make_token, single_tokens
 from fusion.training import Lesson, TrainedAttention, fit_attention
-from mirnagraph.trees import TreeArrays, fit_boosting, fit_extra_trees
 from mirnagraph.evaluation.calibration import apply_temperature, fit_temperature
 from mirnagraph.evaluation.splits import inner_split
 from mirnagraph.evaluation.thresholds import best_thresholds
 from mirnagraph.seeds import child_seed
+from mirnagraph.trees import TreeArrays, fit_boosting, fit_extra_trees
 
 EPSILON = 5e-3
 

@@ -18,12 +18,12 @@ from fusion.learner import Learner
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, single_tokens
 from fusion.training import TrainedAttention, member_settings
-from mirnagraph.trees import TreeArrays
 from mirnagraph.config import from_dict, to_dict
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.files import sha256_of, write_folder
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs import package_versions
+from mirnagraph.trees import TreeArrays
 
 FORMAT_VERSION = 2
 

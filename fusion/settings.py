@@ -8,10 +8,10 @@ from typing import Any
 
 from fusion.attention import AttentionConfig
 from fusion.training import TrainConfig
-from mirnagraph.trees import TreesConfig
 from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
 from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
 from mirnagraph.embedding.node2vec import Node2VecConfig
+from mirnagraph.trees import TreesConfig
 
 
 @dataclass(frozen=True)

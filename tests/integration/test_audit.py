@@ -12,10 +12,10 @@ import pytest
 from fusion.audit import Audit, audit
 from fusion.audit_report import conclusions, draw, page, source_rows
 from fusion.baseline_models import BaselineSettings
-from mirnagraph.trees import TreesConfig
 from mirnagraph.errors import InputError
 from mirnagraph.networks.build import build_networks
 from mirnagraph.networks.types import NetworkSet
+from mirnagraph.trees import TreesConfig
 
 SMALL = BaselineSettings(trees=TreesConfig(n_trees=10, rounds=2), thresholds=False)
 

@@ -18,9 +18,9 @@ from fusion.comparison import compare_with_baselines, draw_differences
 from fusion.problem import Problem
 from fusion.run import run_experiment
 from fusion.settings import ExperimentConfig, FoldSettings, TokenSettings
-from mirnagraph.trees import TreesConfig
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.types import NetworkSet
+from mirnagraph.trees import TreesConfig
 
 CONFIG = ExperimentConfig(
     tokens=TokenSettings(trees=("degree",)), preset="test", folds=FoldSettings(n_folds=3), trees=TreesConfig(n_trees=5, rounds=0)

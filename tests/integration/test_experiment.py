@@ -16,11 +16,11 @@ from fusion.problem import Problem, prepare
 from fusion.run import run_experiment
 from fusion.settings import ExperimentConfig, FoldSettings, MixSettings, TokenSettings
 from fusion.training import TrainConfig
-from mirnagraph.trees import TreesConfig
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.evaluation.splits import make_folds
 from mirnagraph.networks.build import build_networks
 from mirnagraph.networks.types import NetworkSet
+from mirnagraph.trees import TreesConfig
 
 TOKENS = TokenSettings(
     attention=("svd:disease+evidence:disease", "neighbours:sequence", "trees"),

@@ -18,11 +18,11 @@ from fusion.nested import NestedJob, choose_and_fit, run_nested
 from fusion.search import apply, combinations, nested_space, read_space, space_from
 from fusion.settings import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
 from fusion.training import TrainConfig
-from mirnagraph.trees import TreesConfig
 from fusion.tuning import Bench, TuneSettings, best_of, tune
 from fusion.tuning_run import run_search
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.types import NetworkSet
+from mirnagraph.trees import TreesConfig
 
 CONFIG = ExperimentConfig(
     tokens=TokenSettings(attention=("svd:disease", "neighbours:functional", "trees"), trees=("degree", "neighbours:sequence"), svd_dim=4, neighbours=5),

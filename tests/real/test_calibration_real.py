@@ -14,10 +14,10 @@ from fusion.confirmation import mark, precision_at_k, read_confirmations
 from fusion.ranking import FinishedRun, rank, read_run
 from fusion.run import run_experiment
 from fusion.settings import ExperimentConfig, FoldSettings, TokenSettings
-from mirnagraph.trees import TreesConfig
 from mirnagraph.evaluation.calibration import apply_temperature, fit_temperature, log_loss
 from mirnagraph.networks.build import build_networks
 from mirnagraph.sources import load_dataset
+from mirnagraph.trees import TreesConfig
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 CONFIG = ExperimentConfig(

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier
 
-from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.seeds import child_seed
+from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees
 
 CONFIG = TreesConfig(n_trees=12, rounds=15, min_samples_leaf=2, max_features=0.5, boosting_features=0.5)
 
