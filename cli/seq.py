@@ -26,6 +26,10 @@ def train(
     labels: Annotated[
         Path | None, typer.Option(help="TSV, ids in the first column: 0/1 per compartment, a column of classes, or fractions that sum to 1.")
     ] = None,
+    labels_in_header: Annotated[
+        str | None,
+        typer.Option(help="Instead of --labels: compartments of the 0/1 digits that headers start with, as in >1101000,Gene_ID:…,Gene_Name:…; with commas."),
+    ] = None,
     data: Annotated[
         str, typer.Option(help="Without --fasta: demo (made up, a word of its own leads to each compartment), mirna1041, or a dataset folder.")
     ] = "demo",
@@ -35,7 +39,7 @@ def train(
     group: Annotated[
         str | None,
         typer.Option(
-            help="What stays together in folds: cluster (near-copies by sequence), none, or a column of the labels (family with --data).",
+            help="What stays together in folds: cluster (near-copies by sequence), none, or a column of the labels (family with --data or --labels-in-header).",
             show_default="cluster",
         ),
     ] = None,
@@ -50,23 +54,11 @@ def train(
 ) -> None:
     """Cross-validate a tower beside k-mer baselines, near-copies kept together, and fit a final model."""
     from cli.console import progress_bars, say, show_table
-    from mirnagraph.errors import ConfigError
-    from mirnagraph.sources import load_dataset
-    from seqtower.sequences import join, of_dataset, read_labels
+    from cli.seq_data import Source, training_data
     from seqtower.settings import seq_config
-    from seqtower.synthetic import planted_sequences
 
     settings = seq_config(tower, config, seed=seed, n_folds=fold, group=group)
-    if (fasta is None) != (labels is None):
-        raise ConfigError("--fasta and --labels go together; without both the RNAs of --data are taken")
-    if fasta is not None and labels is not None:
-        table = read_labels(labels, label or (), settings.group if settings.group not in ("cluster", "none") else None)
-        known, name, made_up = join(fasta, table, iupac=iupac), fasta.name.split(".")[0], False
-    elif data == "demo":
-        known, name, made_up = planted_sequences().data, "seq-demo", True
-    else:
-        dataset = load_dataset(data)
-        known, name, made_up = of_dataset(dataset), dataset.name, dataset.synthetic
+    known, name, made_up = training_data(Source(fasta, labels, labels_in_header, data, tuple(label or ()), settings.group, iupac))
     lengths = known.lengths
     what = f"{len(known)} RNAs of {lengths.min()} to {lengths.max()} nt, {len(known.compartments)} compartments ({known.kind})"
     say(f"{name}{' (made-up data that shows the way, not biology)' if made_up else ''}: {what}; {len(known.left_out)} ids left out", quiet=quiet)

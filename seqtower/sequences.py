@@ -165,6 +165,18 @@ def of_dataset(dataset: Dataset, *, rnas: str = "all") -> SequenceSet:
     return SequenceSet(index, sequences, labels, names, MULTI_LABEL, groups, pd.DataFrame(left, columns=LEFT_OUT_COLUMNS))
 
 
+def one_kind_problems(values: pd.DataFrame, path: str | Path) -> list[InputError]:
+    """One error per compartment (column of 0, 1 and NaN) that all RNAs share or none has: it can be neither learned nor scored."""
+    problems = []
+    for column in values.columns:
+        found = values[column].dropna().unique()
+        if len(found) < 2:
+            expected = "RNAs with and RNAs without it (leave the column out with --label)"
+            same = f"only {found[0]:g}" if len(found) else "no label"
+            problems.append(InputError("a compartment with one kind of label", file=path, column=str(column), found=same, expected=expected))
+    return problems
+
+
 def _id_problems(table: pd.DataFrame, column: str, path: Path) -> list[InputError]:
     problems, first = [], dict[str, int]()
     for line, name in zip(table.index, table[column], strict=True):
@@ -197,13 +209,7 @@ def _numeric_kind(values: pd.DataFrame, lines: dict[str, int], path: Path) -> st
             for column in values.columns
             for name in values.index[values[column].isna() & ~values.isna().all(axis=1)]
         ]
-        for column in values.columns:
-            found = values[column].dropna().unique()
-            if len(found) < 2:
-                expected = "RNAs with and RNAs without it (leave the column out with --label)"
-                same = f"only {found[0]:g}" if len(found) else "no label"
-                problems.append(InputError("a compartment with one kind of label", file=path, column=str(column), found=same, expected=expected))
-        raise_problems(problems)
+        raise_problems(problems + one_kind_problems(values, path))
         return MULTI_LABEL
     sums = values.sum(axis=1, skipna=False)
     problems = [

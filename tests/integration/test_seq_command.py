@@ -74,6 +74,9 @@ def test_train_predict_and_explain(run, files: Path) -> None:
         (("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--label", "Nucleolus"), 2, "no column 'Nucleolus' beside the id"),
         (("train", "--tower", "rnatraker"), 2, "did you mean 'rnatracker'?"),
         (("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--group", "gene"), 2, "no column 'gene' beside the id"),
+        (("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--labels-in-header", "A,B"), 2, "either in a table (--labels) or in the headers"),
+        (("train", "--fasta", "rna.fa", "--labels-in-header", "A,B", "--group", "gene"), 2, "no groups 'gene' with labels in headers"),
+        (("train", "--fasta", "rna.fa", "--labels-in-header", "A,B"), 3, "line 1, column 2: the labels in a header do not fit the compartments"),
         (("predict", "--run", "nowhere", "--fasta", "rna.fa"), 3, "not a model folder"),
     ],
 )
