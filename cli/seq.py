@@ -11,6 +11,9 @@ from cli.options import ConfigOption, OverwriteOption, QuietOption, ResumeOption
 
 EPILOG = "Example: `mirnagraph seq train --fasta lncrna.fa --labels lncrna.tsv --label class --out runs/lncrna`"
 IupacOption = Annotated[str, typer.Option(help="Letters of several bases (R, Y …): error, or n to read them as N.")]
+RnaTypeOption = Annotated[
+    str | None, typer.Option(help="Type of all RNAs: miRNA, precursor, lncRNA, mRNA, snoRNA, circRNA or other.", show_default="the tower is not told")
+]
 
 app = typer.Typer(help="Sequence towers: RNAs of any length to compartments, trained, compared and explained.", no_args_is_help=True)
 
@@ -34,6 +37,8 @@ def train(
         str, typer.Option(help="Without --fasta: demo (made up, a word of its own leads to each compartment), mirna1041, or a dataset folder.")
     ] = "demo",
     label: Annotated[list[str] | None, typer.Option(help="Label column; may be given several times.", show_default="all but the first")] = None,
+    type_column: Annotated[str | None, typer.Option("--type", help="Column of --labels with the type of each RNA, which the tower is then told.")] = None,
+    rna_type: RnaTypeOption = None,
     tower: Annotated[str, typer.Option(help="Preset: rnatracker, deeplocrna, el-rmlocnet or rnaloc-lm.")] = "rnatracker",
     fold: Annotated[int | None, typer.Option(min=2, help="Number of folds.", show_default="5")] = None,
     group: Annotated[
@@ -58,7 +63,7 @@ def train(
     from seqtower.settings import seq_config
 
     settings = seq_config(tower, config, seed=seed, n_folds=fold, group=group)
-    known, name, made_up = training_data(Source(fasta, labels, labels_in_header, data, tuple(label or ()), settings.group, iupac))
+    known, name, made_up = training_data(Source(fasta, labels, labels_in_header, data, tuple(label or ()), settings.group, iupac, type_column, rna_type))
     lengths = known.lengths
     what = f"{len(known)} RNAs of {lengths.min()} to {lengths.max()} nt, {len(known.compartments)} compartments ({known.kind})"
     say(f"{name}{' (made-up data that shows the way, not biology)' if made_up else ''}: {what}; {len(known.left_out)} ids left out", quiet=quiet)
@@ -82,6 +87,7 @@ def predict(
     run: Annotated[Path, typer.Option(help="Run folder of `mirnagraph seq train`.")],
     fasta: Annotated[Path, typer.Option(help="Sequences, plain or gzip; T or U.")],
     out: Annotated[Path | None, typer.Option(help="TSV to write: id, one column per compartment, calls (default: the terminal).")] = None,
+    rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
     quiet: QuietOption = False,
 ) -> None:
@@ -95,6 +101,7 @@ def predict(
     from seqtower.sequences import FRACTIONS
 
     model = load_tower(run / "model")
+    model = model if rna_type is None else model.of_type(rna_type)
     records = read_fasta(fasta, iupac=iupac)
     said = model.predict(list(records["sequence"]))
     table = pd.DataFrame(said, columns=list(model.compartments))
@@ -119,6 +126,7 @@ def explain(
     window: Annotated[int, typer.Option(min=1, help="Nucleotides that are hidden at a time.")] = 100,
     stride: Annotated[int, typer.Option(min=1, help="Nucleotides from one hidden window to the next.")] = 10,
     motifs: Annotated[Path | None, typer.Option(help="Known motifs in MEME format, to compare the tower's filters with.")] = None,
+    rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
     seed: SeedOption = None,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="One picture per RNA.")] = True,
@@ -138,6 +146,7 @@ def explain(
 
     check_output_folder(out, overwrite=overwrite)
     model = load_tower(run / "model")
+    model = model if rna_type is None else model.of_type(rna_type)
     records = read_fasta(fasta, iupac=iupac)
     wanted = records if not rna else records[records["id"].isin(rna)]
     for name in rna or ():

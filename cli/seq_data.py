@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +21,24 @@ class Source:
     columns: tuple[str, ...]
     group: str
     iupac: str
+    type_column: str | None = None
+    rna_type: str | None = None
 
 
 def training_data(source: Source) -> tuple[SequenceSet, str, bool]:
     """The RNAs, their name, and whether they are made up; raises ConfigError for options that do not go together."""
+    from mirnagraph.errors import ConfigError
+    from seqtower.rna_types import the_type
+
+    if source.type_column is not None and (source.rna_type is not None or source.labels is None):
+        raise ConfigError("--type names a column of --labels; without it, or for one type throughout, there is --rna-type")
+    data, name, made_up = _read(source)
+    if source.rna_type is not None:
+        data = replace(data, types=(the_type(source.rna_type),) * len(data))
+    return data, name, made_up
+
+
+def _read(source: Source) -> tuple[SequenceSet, str, bool]:
     from mirnagraph.errors import ConfigError
     from mirnagraph.sources import load_dataset
     from seqtower.headers import FAMILY, join_headers
@@ -39,7 +53,7 @@ def training_data(source: Source) -> tuple[SequenceSet, str, bool]:
     if source.fasta is not None:
         name = source.fasta.name.split(".")[0]
         if source.labels is not None:
-            return join(source.fasta, read_labels(source.labels, source.columns, column), iupac=source.iupac), name, False
+            return join(source.fasta, read_labels(source.labels, source.columns, column, source.type_column), iupac=source.iupac), name, False
         if column not in (None, FAMILY):
             raise ConfigError(f"no groups {column!r} with labels in headers, which name no more than the gene; use cluster, {FAMILY} or none")
         return join_headers(source.fasta, (source.in_header or "").split(","), columns=source.columns, iupac=source.iupac), name, False

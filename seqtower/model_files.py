@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from mirnagraph.runs import package_versions
 from seqtower.encoders.one_hot import LETTERS
 from seqtower.encoding import FittedEncoding
 from seqtower.lengths import LengthPolicy
+from seqtower.rna_types import the_type, type_numbers
 from seqtower.sequences import KINDS
 from seqtower.settings import SeqConfig
 from seqtower.towers.base import Tower
@@ -39,6 +40,8 @@ class SavedTower:
         kind: of the labels, see `seqtower.sequences.KINDS`.
         thresholds: probability above which a compartment is called: shape (n_labels,).
         about: everything in ``model.json``; empty for one that was not read from disk.
+        types: types of RNAs that the tower was trained on; empty for one that is told none.
+        rna_type: what every RNA is taken to be (see `of_type`); empty for not said.
     """
 
     config: SeqConfig
@@ -48,10 +51,43 @@ class SavedTower:
     encoding: FittedEncoding
     thresholds: np.ndarray
     about: dict[str, Any]
+    types: tuple[str, ...] = ()
+    rna_type: str = ""
 
-    def predict(self, sequences: Sequence[str]) -> np.ndarray:
-        """Probabilities or fractions: float64, shape (n, n_labels)."""
-        return predict(self.tower, self.encoding(sequences), self.kind, self.config.training)
+    def of_type(self, name: str) -> Self:
+        """The same model that takes every RNA to be of one type: predictions and explanations alike.
+
+        Raises:
+            ConfigError: an unknown type, one the model was not trained on, or a model that is told none.
+        """
+        self.type_numbers([the_type(name)])
+        return replace(self, rna_type=the_type(name))
+
+    def type_numbers(self, types: Sequence[str] | None = None, n: int = 1) -> np.ndarray | None:
+        """What the tower takes as types: int64, shape (n,); None for a model that is told none.
+
+        Args:
+            types: one of `seqtower.rna_types.RNA_TYPES` per RNA; None for the one type of `of_type`, for `n` RNAs.
+
+        Raises:
+            ConfigError: types for a model that is told none, no type for one that is, or a type it was not trained on.
+        """
+        if not self.types:
+            if types is not None:
+                raise ConfigError("the model was trained without types of RNAs and takes none (leave --rna-type out)")
+            return None
+        if types is None and not self.rna_type:
+            raise ConfigError(f"the model was trained with types of RNAs and needs to be told one (--rna-type); it knows {', '.join(self.types)}")
+        return type_numbers([self.rna_type] * n if types is None else types, self.types)
+
+    def predict(self, sequences: Sequence[str], types: Sequence[str] | None = None) -> np.ndarray:
+        """Probabilities or fractions: float64, shape (n, n_labels).
+
+        Args:
+            types: type of each RNA, for a model that was trained with types; see `type_numbers`.
+        """
+        numbers = self.type_numbers(types, len(sequences))
+        return predict(self.tower, self.encoding(sequences), self.kind, self.config.training, numbers)
 
 
 def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
@@ -62,6 +98,7 @@ def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
         text = {
             "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "compartments": list(model.compartments), "kind": model.kind,
             "config": to_dict(model.config), "lengths": to_dict(model.encoding.lengths), "channels": model.encoding.channels,
+            "types": list(model.types),
             "thresholds": [float(t) for t in model.thresholds], "weights_sha256": sha256_of(out / "model.safetensors"), "versions": package_versions(),
             **about,
         }  # fmt: skip
@@ -94,16 +131,17 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None) ->
     try:
         config = from_dict(SeqConfig, about["config"], where=str(folder / "model.json"))
         names = tuple(str(name) for name in about["compartments"])
+        types = tuple(the_type(str(name)) for name in about.get("types", ()))
         encoding = FittedEncoding(config.encoder, from_dict(LengthPolicy, about["lengths"]), tensors[VECTORS].numpy())
         if encoding.channels != int(about["channels"]):
             raise ValueError(f"{encoding.channels} channels instead of {about['channels']}")
         with torch.random.fork_rng():
-            tower = make_tower(config, encoding.channels, len(names))
+            tower = make_tower(config, encoding.channels, len(names), len(types))
         tower.load_state_dict({name.removeprefix(TOWER): value for name, value in tensors.items() if name.startswith(TOWER)})
         thresholds = np.array(about["thresholds"], dtype=np.float64)
         if thresholds.shape != (len(names),) or about["kind"] not in KINDS:
             raise ValueError("thresholds or kind of labels that do not fit")
-        return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about)
+        return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about, types)
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
 

@@ -43,11 +43,11 @@ class TrainedTower:
 class _Encoded(Dataset[Batch]):
     """Encoded RNAs of which a list of rows is one item, padded as a batch."""
 
-    def __init__(self, encoded: Sequence[np.ndarray]) -> None:
-        self.encoded = encoded
+    def __init__(self, encoded: Sequence[np.ndarray], types: np.ndarray | None) -> None:
+        self.encoded, self.types = encoded, types
 
     def __getitem__(self, rows: np.ndarray) -> Batch:
-        return collate([self.encoded[row] for row in rows], rows)
+        return collate([self.encoded[row] for row in rows], rows, types=None if self.types is None else self.types[rows])
 
 
 class _Plan:
@@ -83,7 +83,7 @@ class _Module(lightning.LightningModule):
         torch.manual_seed(child_seed(self.seed, "step", self.current_epoch, number))
 
     def _step(self, batch: Batch, part: str) -> torch.Tensor:
-        loss = self.loss(self.tower(batch.inputs, batch.mask), self.labels[batch.rows].to(batch.inputs.device))
+        loss = self.loss(self.tower(batch.inputs, batch.mask, batch.types), self.labels[batch.rows].to(batch.inputs.device))
         self._sums[part][0] += float(loss.detach()) * len(batch.rows)
         self._sums[part][1] += len(batch.rows)
         return loss
@@ -107,7 +107,7 @@ class _Module(lightning.LightningModule):
         self.train_plan.epoch = int(checkpoint["epoch"]) + 1
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _number: int) -> Batch:
-        return Batch(batch.inputs.to(device), batch.mask.to(device), batch.rows)
+        return batch.to(device)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         kinds = {"adam": torch.optim.Adam, "nadam": torch.optim.NAdam, "adamw": torch.optim.AdamW}
@@ -137,6 +137,8 @@ def train_tower(
     seed: int,
     *,
     folder: Path,
+    types: np.ndarray | None = None,
+    n_types: int = 0,
     progress: Progress | None = None,
     step: str = "epochs",
 ) -> TrainedTower:
@@ -149,12 +151,13 @@ def train_tower(
         config: an RNA of more positions than ``training.batch_tokens`` is learned from in windows, each with the labels of the whole.
         fit: rows to learn from. stop: rows that say when to stop.
         folder: where checkpoints go after every epoch; a training that was killed goes on from the last.
+        types: number of the type of each RNA, shape (n,), below `n_types`; None for a tower that is told none.
     """
     settings = config.training
     pieces, owner = split_long(encoded, settings.batch_tokens)
     loss = make_loss(settings.loss, kind, labels[fit], weighted=settings.class_weights, gamma=settings.focal_gamma)
     with torch_scope(seed, "weights"):
-        tower = make_tower(config, encoded[0].shape[1], labels.shape[1])
+        tower = make_tower(config, encoded[0].shape[1], labels.shape[1], n_types)
     lengths = np.array([len(one) for one in pieces], dtype=np.int64)
     train_plan, stop_plan = (_Plan(np.flatnonzero(np.isin(owner, part)), lengths, settings, draws) for part, draws in ((fit, seed), (stop, None)))
     hidden = np.full(labels.shape, np.nan)  # a test label that was read would make the loss no number
@@ -163,7 +166,7 @@ def train_tower(
     module = _Module(tower, loss, hidden[owner], settings, seed, train_plan)
     keeper = ModelCheckpoint(folder, filename="best", monitor="inner_loss", save_last=True, enable_version_counter=False)
     stopper = EarlyStopping("inner_loss", patience=settings.patience, check_finite=True)
-    data = _Encoded(pieces)
+    data = _Encoded(pieces, None if types is None else types[owner])
     with _quietly(), torch_scope(seed, "training"):
         trainer = lightning.Trainer(
             max_epochs=settings.epochs, accelerator="auto", devices="auto", logger=False, enable_progress_bar=False, enable_model_summary=False,
@@ -179,10 +182,13 @@ def train_tower(
     return TrainedTower(tower.eval().cpu(), tuple(module.past), int(best["epoch"]))
 
 
-def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqTrainConfig) -> np.ndarray:
+def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqTrainConfig, types: np.ndarray | None = None) -> np.ndarray:
     """Probabilities (or fractions) of encoded RNAs: float64, shape (n, n_labels).
 
     Of an RNA of more positions than ``batch_tokens`` it is the mean over its windows, weighed by their lengths.
+
+    Args:
+        types: number of the type of each RNA, shape (n,), for a tower that is told types.
     """
     if not len(encoded):
         return np.zeros((0, 0))
@@ -191,8 +197,8 @@ def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqT
     total: np.ndarray | None = None
     with torch.inference_mode():
         for rows in plan(lengths, config.batch_tokens, config.batch_rnas):
-            batch = collate([pieces[row] for row in rows], rows)
-            said = probabilities(tower(batch.inputs, batch.mask), kind).double().numpy()
+            batch = collate([pieces[row] for row in rows], rows, types=None if types is None else types[owner[rows]])
+            said = probabilities(tower(batch.inputs, batch.mask, batch.types), kind).double().numpy()
             total = np.zeros((len(encoded), said.shape[1])) if total is None else total
             np.add.at(total, owner[rows], said * lengths[rows, None])
     assert total is not None

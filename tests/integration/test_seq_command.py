@@ -86,6 +86,24 @@ def test_wrong_use_ends_in_one_sentence(run, files: Path, words: tuple[str, ...]
     assert not (files / "runs").exists()
 
 
+def test_labels_in_headers_and_a_type_which_the_model_then_asks_for(run, files: Path) -> None:
+    data = planted_sequences(24, longest=120).data
+    digits = ["".join(str(int(value)) for value in row) for row in data.labels]
+    records = zip(digits, data.index.ids, data.sequences, strict=True)
+    (files / "head.fa").write_text("".join(f">{bits},Gene_ID:{name},Gene_Name:hsa-mir-{name[8:]}\n{s}\n" for bits, name, s in records))
+    words = ("--labels-in-header", "Nucleus,Cytosol,Exosome", "--label", "Nucleus", "--group", "family", "--rna-type", "precursor")
+    trained = run("seq", "train", "--fasta", "head.fa", *words, "--fold", "2", "--config", "quick.toml", "--workers", "1", "--out", "mine")
+    assert trained.returncode == 0, trained.stderr
+    assert "types of RNAs: 24 precursor" in (files / "mine" / "report.md").read_text()
+    predict = ("seq", "predict", "--run", "mine", "--fasta", "rna.fa", "--out", "said.tsv")
+    assert run(*predict, "--rna-type", "precursor").returncode == 0
+    for more, sentence in (((), "needs to be told one (--rna-type)"), (("--rna-type", "mRNA"), "trained on no RNA of type 'mRNA'; it knows precursor")):
+        ended = run(*predict, *more)
+        assert (ended.returncode, sentence in ended.stderr) == (2, True), ended.stderr
+    ended = run(*TRAIN, "--type", "kind", "--rna-type", "mRNA")
+    assert "--type names a column of --labels" in ended.stderr
+
+
 def test_an_unknown_rna_gets_the_nearest_name(run, files: Path) -> None:
     assert run(*TRAIN, "--quiet").returncode == 0
     ended = run("seq", "explain", "--run", "mine", "--fasta", "rna.fa", "--rna", "made-up-33", "--out", "why")
