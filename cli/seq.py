@@ -7,15 +7,18 @@ from typing import Annotated
 
 import typer
 
-from cli.options import ConfigOption, OverwriteOption, QuietOption, ResumeOption, SeedOption, WorkersOption
+from cli import seq_pretrain
+from cli.options import ConfigOption, IupacOption, OverwriteOption, QuietOption, ResumeOption, SeedOption, WorkersOption
 
 EPILOG = "Example: `mirnagraph seq train --fasta lncrna.fa --labels lncrna.tsv --label class --out runs/lncrna`"
-IupacOption = Annotated[str, typer.Option(help="Letters of several bases (R, Y …): error, or n to read them as N.")]
 RnaTypeOption = Annotated[
     str | None, typer.Option(help="Type of all RNAs: miRNA, precursor, lncRNA, mRNA, snoRNA, circRNA or other.", show_default="the tower is not told")
 ]
 
 app = typer.Typer(help="Sequence towers: RNAs of any length to compartments, trained, compared and explained.", no_args_is_help=True)
+
+
+app.command("pretrain", epilog=seq_pretrain.EPILOG)(seq_pretrain.pretrain)
 
 
 def register(main: typer.Typer) -> None:
@@ -40,6 +43,9 @@ def train(
     type_column: Annotated[str | None, typer.Option("--type", help="Column of --labels with the type of each RNA, which the tower is then told.")] = None,
     rna_type: RnaTypeOption = None,
     tower: Annotated[str, typer.Option(help="Preset: rnatracker, deeplocrna, el-rmlocnet or rnaloc-lm.")] = "rnatracker",
+    pretrained: Annotated[
+        Path | None, typer.Option(help="Folder of `mirnagraph seq pretrain`, whose encoder every fold starts from.", show_default="a random start")
+    ] = None,
     fold: Annotated[int | None, typer.Option(min=2, help="Number of folds.", show_default="5")] = None,
     group: Annotated[
         str | None,
@@ -62,7 +68,7 @@ def train(
     from cli.seq_data import Source, training_data
     from seqtower.settings import seq_config
 
-    settings = seq_config(tower, config, seed=seed, n_folds=fold, group=group)
+    settings = seq_config(tower, config, seed=seed, n_folds=fold, group=group, pretrained=None if pretrained is None else str(pretrained))
     known, name, made_up = training_data(Source(fasta, labels, labels_in_header, data, tuple(label or ()), settings.group, iupac, type_column, rna_type))
     lengths = known.lengths
     what = f"{len(known)} RNAs of {lengths.min()} to {lengths.max()} nt, {len(known.compartments)} compartments ({known.kind})"

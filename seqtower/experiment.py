@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.fold_files import FoldResult, load_fold, save_fold, saved_folds
@@ -23,6 +25,7 @@ from seqtower.correlations import correlations
 from seqtower.encoders.kmer import kmer_counts
 from seqtower.encoding import FittedEncoding, fit_encoding
 from seqtower.kmer_baselines import BASELINES, K, kmer_models
+from seqtower.pretrained import load_pretrained
 from seqtower.rna_types import type_numbers, vocabulary
 from seqtower.sequences import FRACTIONS, SequenceSet
 from seqtower.settings import SeqConfig
@@ -39,6 +42,7 @@ class Work:
         groups: group number per RNA, which inner parts keep whole too: shape (n,).
         kmers: features of the baselines, types of RNAs among them where towers are told them: shape (n, width).
         folder: the run folder.
+        start: weights of a pre-trained encoder, from which every fold starts.
     """
 
     data: SequenceSet
@@ -47,6 +51,7 @@ class Work:
     groups: np.ndarray
     kmers: np.ndarray
     folder: Path
+    start: Mapping[str, torch.Tensor] | None = None
 
     def types_of(self, rows: np.ndarray) -> np.ndarray | None:
         """Number of the type of some RNAs in `vocabulary`: int64, shape (len(rows),); None where there are no types."""
@@ -82,7 +87,8 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path, progress: P
     encoding = fit_encoding(config, [data.sequences[row] for row in fit])
     encoded = encoding(data.sequences)
     types, n_types = work.types_of(np.arange(len(data))), len(vocabulary(data.types))
-    trained = train_tower(encoded, data.labels, data.kind, fit, stop, config, seed, folder=folder, types=types, n_types=n_types, progress=progress)
+    trained = train_tower(encoded, data.labels, data.kind, fit, stop, config, seed, folder=folder, types=types, n_types=n_types, start=work.start,
+                          progress=progress)  # fmt: skip
     thresholds = np.full(data.labels.shape[1], 0.5)
     if data.kind != FRACTIONS:
         said = predict(trained.tower, [encoded[row] for row in stop], data.kind, config.training, work.types_of(stop))
@@ -166,4 +172,4 @@ def prepare_work(data: SequenceSet, config: SeqConfig, folder: Path, groups: np.
     kmers = kmer_counts(data.sequences, K)
     if data.types is not None:  # baselines are told what the tower is told
         kmers = np.hstack([kmers, np.array(data.types)[:, None] == np.array(vocabulary(data.types))])
-    return Work(data, config, make_seq_folds(data, config, groups), groups, kmers, folder)
+    return Work(data, config, make_seq_folds(data, config, groups), groups, kmers, folder, load_pretrained(config).tensors if config.pretrained else None)

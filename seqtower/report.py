@@ -54,6 +54,9 @@ def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: s
     if data.types is not None:
         told = ", ".join(f"{data.types.count(name)} {name}" for name in vocabulary(data.types))
         lines += [f"Tower and baselines are told the types of RNAs: {told}.", ""]
+    if config.pretrained:
+        why = "It saw no labels; RNAs of test parts that were among its sequences make this run transductive for sequences"
+        lines += [f"Every fold started from the pre-trained encoder in `{config.pretrained}`. {why}.", ""]
     limit = config.training.batch_tokens
     long = int((lengths > limit).sum()) if config.lengths.keep == "full" else 0
     if long:

@@ -18,6 +18,7 @@ from mirnagraph.side_by_side import one_thread
 from mirnagraph.tables import write_tsv
 from seqtower.experiment import TOWER, SeqResult, Work, cross_validate, fit_rows, groups_of, prepare_work
 from seqtower.model_files import SavedTower, save_tower
+from seqtower.pretrained import load_pretrained
 from seqtower.report import write_seq_report
 from seqtower.rna_types import vocabulary
 from seqtower.sequences import FRACTIONS, SequenceSet
@@ -58,8 +59,12 @@ def run_seq(
 
     Raises:
         InputError: see `mirnagraph.runs.open_run`. ConfigError: settings that the data do not allow.
+        CheckpointError: a pre-trained encoder that does not fit the settings.
     """
-    run = open_run(out, dump_toml(config), {"sequences": sequences_sha256(data)}, seed=config.seed, overwrite=overwrite, resume=resume,
+    inputs = {"sequences": sequences_sha256(data)}
+    if config.pretrained:
+        inputs["pretrained"] = load_pretrained(config).sha256
+    run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume,
                    about={"kind": "seqtower", "labels": data.kind, "tower": config.tower, "dataset": name, "n_rnas": len(data)})  # fmt: skip
     if run.finished:
         return None, run

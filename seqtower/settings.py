@@ -90,6 +90,7 @@ class SeqConfig:
         n_folds: number of folds.
         group: what stays together in folds: ``"cluster"`` for near-copies by sequence, ``"none"``, or a column of the label table.
         type_width: numbers of the tag of an RNA's type (DeepLocRNA: four dimensions), where types are given.
+        pretrained: folder of `mirnagraph seq pretrain` whose encoder every fold starts from; empty for a random start.
     """
 
     preset: str = "rnatracker"
@@ -99,6 +100,7 @@ class SeqConfig:
     n_folds: int = 5
     group: str = "cluster"
     type_width: int = 4
+    pretrained: str = ""
     lengths: LengthPolicy = field(default_factory=LengthPolicy)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     rnatracker: RNATrackerConfig = field(default_factory=RNATrackerConfig)

@@ -16,10 +16,16 @@ class Tower(nn.Module):
     Attributes:
         output_dim: width of the embedding.
         head: the last layer, from the embedding to one logit per compartment.
+        feature_dim: width of `features`; 0 where there are none.
+        feature_parts: names of the layers that `features` reads, which pre-training fits.
+        feature_settings: names of the settings that decide their shapes.
         tags: a learned vector per type of RNA and the part of the last layer that reads it; None for a tower that is not told types.
     """
 
     output_dim: int
+    feature_dim: int = 0
+    feature_parts: tuple[str, ...] = ()
+    feature_settings: tuple[str, ...] = ()
     head: nn.Module
     tags: nn.Module | None
 
@@ -42,6 +48,14 @@ class Tower(nn.Module):
     @abstractmethod
     def read(self, inputs: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embedding, shape (n, output_dim), and attention weights, shape (n, heads, steps), of inputs (n, width, channels)."""
+
+    def features(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Values per nucleotide, before any pooling, from which signals or hidden letters can be predicted: shape (n, width, feature_dim).
+
+        Raises:
+            ConfigError: a tower that has none.
+        """
+        raise ConfigError(f"the tower {type(self).__name__} has no values per nucleotide to pre-train: it pools too early, or reads words; use deeplocrna")
 
     def encode(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Embedding: shape (n, output_dim)."""
