@@ -19,4 +19,5 @@ SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of every rando
 WorkersOption = Annotated[int, typer.Option(min=1, help="Processes side by side; changes no number.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the output folder.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Keep a finished one as it is (an unfinished one is always gone on with).")]
+IupacOption = Annotated[str, typer.Option(help="Letters of several bases (R, Y …): error, or n to read them as N.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]

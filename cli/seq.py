@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
-from cli.options import ConfigOption, OverwriteOption, QuietOption, ResumeOption, SeedOption, WorkersOption
+from cli import seq_pretrain
+from cli.options import ConfigOption, IupacOption, OverwriteOption, QuietOption, ResumeOption, SeedOption, WorkersOption
 
 EPILOG = "Example: `mirnagraph seq train --fasta lncrna.fa --labels lncrna.tsv --label class --out runs/lncrna`"
-IupacOption = Annotated[str, typer.Option(help="Letters of several bases (R, Y …): error, or n to read them as N.")]
+RnaTypeOption = Annotated[
+    str | None, typer.Option(help="Type of all RNAs: miRNA, precursor, lncRNA, mRNA, snoRNA, circRNA or other.", show_default="the tower is not told")
+]
 
 LanguageModelOption = Annotated[
     str | None,
@@ -18,6 +21,9 @@ LanguageModelOption = Annotated[
 ]
 
 app = typer.Typer(help="Sequence towers: RNAs of any length to compartments, trained, compared and explained.", no_args_is_help=True)
+
+
+app.command("pretrain", epilog=seq_pretrain.EPILOG)(seq_pretrain.pretrain)
 
 
 def register(main: typer.Typer) -> None:
@@ -31,18 +37,27 @@ def train(
     labels: Annotated[
         Path | None, typer.Option(help="TSV, ids in the first column: 0/1 per compartment, a column of classes, or fractions that sum to 1.")
     ] = None,
+    labels_in_header: Annotated[
+        str | None,
+        typer.Option(help="Instead of --labels: compartments of the 0/1 digits that headers start with, as in >1101000,Gene_ID:…,Gene_Name:…; with commas."),
+    ] = None,
     data: Annotated[
         str, typer.Option(help="Without --fasta: demo (made up, a word of its own leads to each compartment), mirna1041, or a dataset folder.")
     ] = "demo",
     label: Annotated[list[str] | None, typer.Option(help="Label column; may be given several times.", show_default="all but the first")] = None,
+    type_column: Annotated[str | None, typer.Option("--type", help="Column of --labels with the type of each RNA, which the tower is then told.")] = None,
+    rna_type: RnaTypeOption = None,
     tower: Annotated[
         str, typer.Option(help="Preset: rnatracker, rnatracker-structure, deeplocrna, el-rmlocnet, rnaloc-lm or rnaloc-lm-pretrained.")
     ] = "rnatracker",
+    pretrained: Annotated[
+        Path | None, typer.Option(help="Folder of `mirnagraph seq pretrain`, whose encoder every fold starts from.", show_default="a random start")
+    ] = None,
     fold: Annotated[int | None, typer.Option(min=2, help="Number of folds.", show_default="5")] = None,
     group: Annotated[
         str | None,
         typer.Option(
-            help="What stays together in folds: cluster (near-copies by sequence), none, or a column of the labels (family with --data).",
+            help="What stays together in folds: cluster (near-copies by sequence), none, or a column of the labels (family with --data or --labels-in-header).",
             show_default="cluster",
         ),
     ] = None,
@@ -57,23 +72,11 @@ def train(
 ) -> None:
     """Cross-validate a tower beside k-mer baselines, near-copies kept together, and fit a final model."""
     from cli.console import progress_bars, say, show_table
-    from mirnagraph.errors import ConfigError
-    from mirnagraph.sources import load_dataset
-    from seqtower.sequences import join, of_dataset, read_labels
+    from cli.seq_data import Source, training_data
     from seqtower.settings import seq_config
-    from seqtower.synthetic import planted_sequences
 
-    settings = seq_config(tower, config, seed=seed, n_folds=fold, group=group)
-    if (fasta is None) != (labels is None):
-        raise ConfigError("--fasta and --labels go together; without both the RNAs of --data are taken")
-    if fasta is not None and labels is not None:
-        table = read_labels(labels, label or (), settings.group if settings.group not in ("cluster", "none") else None)
-        known, name, made_up = join(fasta, table, iupac=iupac), fasta.name.split(".")[0], False
-    elif data == "demo":
-        known, name, made_up = planted_sequences().data, "seq-demo", True
-    else:
-        dataset = load_dataset(data)
-        known, name, made_up = of_dataset(dataset), dataset.name, dataset.synthetic
+    settings = seq_config(tower, config, seed=seed, n_folds=fold, group=group, pretrained=None if pretrained is None else str(pretrained))
+    known, name, made_up = training_data(Source(fasta, labels, labels_in_header, data, tuple(label or ()), settings.group, iupac, type_column, rna_type))
     lengths = known.lengths
     what = f"{len(known)} RNAs of {lengths.min()} to {lengths.max()} nt, {len(known.compartments)} compartments ({known.kind})"
     say(f"{name}{' (made-up data that shows the way, not biology)' if made_up else ''}: {what}; {len(known.left_out)} ids left out", quiet=quiet)
@@ -97,6 +100,7 @@ def predict(
     run: Annotated[Path, typer.Option(help="Run folder of `mirnagraph seq train`.")],
     fasta: Annotated[Path, typer.Option(help="Sequences, plain or gzip; T or U.")],
     out: Annotated[Path | None, typer.Option(help="TSV to write: id, one column per compartment, calls (default: the terminal).")] = None,
+    rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
     language_model: LanguageModelOption = None,
     quiet: QuietOption = False,
@@ -111,6 +115,7 @@ def predict(
     from seqtower.sequences import FRACTIONS
 
     model = load_tower(run / "model", language_model=language_model)
+    model = model if rna_type is None else model.of_type(rna_type)
     records = read_fasta(fasta, iupac=iupac)
     said = model.predict(list(records["sequence"]))
     table = pd.DataFrame(said, columns=list(model.compartments))
@@ -135,6 +140,7 @@ def explain(
     window: Annotated[int, typer.Option(min=1, help="Nucleotides that are hidden at a time.")] = 100,
     stride: Annotated[int, typer.Option(min=1, help="Nucleotides from one hidden window to the next.")] = 10,
     motifs: Annotated[Path | None, typer.Option(help="Known motifs in MEME format, to compare the tower's filters with.")] = None,
+    rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
     language_model: LanguageModelOption = None,
     seed: SeedOption = None,
@@ -155,6 +161,7 @@ def explain(
 
     check_output_folder(out, overwrite=overwrite)
     model = load_tower(run / "model", language_model=language_model)
+    model = model if rna_type is None else model.of_type(rna_type)
     records = read_fasta(fasta, iupac=iupac)
     wanted = records if not rna else records[records["id"].isin(rna)]
     for name in rna or ():

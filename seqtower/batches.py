@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,27 +20,39 @@ class Batch:
         inputs: float32, shape (n, width, channels); 0 where there is padding.
         mask: bool, shape (n, width); True where there is a position.
         rows: which RNAs: int64, shape (n,).
+        types: number of the type of each RNA in a model's vocabulary: int64, shape (n,); None where a tower is not told.
     """
 
     inputs: torch.Tensor
     mask: torch.Tensor
     rows: np.ndarray
+    types: torch.Tensor | None = None
 
     @property
     def lengths(self) -> torch.Tensor:
         """Positions per RNA: int64, shape (n,)."""
         return self.mask.sum(dim=1)
 
+    def to(self, device: torch.device) -> Self:
+        """The same batch with its tensors on another device."""
+        held: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in held.items() if isinstance(value, torch.Tensor)}
+        return replace(self, **moved)
 
-def collate(encoded: Sequence[np.ndarray], rows: Sequence[int] | np.ndarray, *, at_least: int = 1) -> Batch:
-    """Pad encoded RNAs, each of shape (positions, channels), on the right to the longest (and `at_least` so many positions)."""
+
+def collate(encoded: Sequence[np.ndarray], rows: Sequence[int] | np.ndarray, *, at_least: int = 1, types: np.ndarray | None = None) -> Batch:
+    """Pad encoded RNAs, each of shape (positions, channels), on the right to the longest (and `at_least` so many positions).
+
+    Args:
+        types: number of each RNA's type, shape (n,); None where there is none.
+    """
     width = max(at_least, *(len(one) for one in encoded))
     inputs = torch.zeros(len(encoded), width, encoded[0].shape[1])
     mask = torch.zeros(len(encoded), width, dtype=torch.bool)
     for row, one in enumerate(encoded):
         inputs[row, : len(one)] = torch.from_numpy(np.ascontiguousarray(one, dtype=np.float32))
         mask[row, : len(one)] = True
-    return Batch(inputs, mask, np.asarray(rows, dtype=np.int64))
+    return Batch(inputs, mask, np.asarray(rows, dtype=np.int64), None if types is None else torch.from_numpy(np.asarray(types, dtype=np.int64)))
 
 
 def plan(lengths: np.ndarray, tokens: int, most: int, rng: np.random.Generator | None = None) -> list[np.ndarray]:

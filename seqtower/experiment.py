@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.fold_files import FoldResult, load_fold, save_fold, saved_folds
@@ -23,6 +25,8 @@ from seqtower.correlations import correlations
 from seqtower.encoders.kmer import kmer_counts
 from seqtower.encoding import FittedEncoding, fit_encoding
 from seqtower.kmer_baselines import BASELINES, K, kmer_models
+from seqtower.pretrained import load_pretrained
+from seqtower.rna_types import type_numbers, vocabulary
 from seqtower.sequences import FRACTIONS, SequenceSet
 from seqtower.settings import SeqConfig
 from seqtower.training import TrainedTower, predict, train_tower
@@ -36,8 +40,9 @@ class Work:
 
     Attributes:
         groups: group number per RNA, which inner parts keep whole too: shape (n,).
-        kmers: features of the baselines: shape (n, width).
+        kmers: features of the baselines, types of RNAs among them where towers are told them: shape (n, width).
         folder: the run folder.
+        start: weights of a pre-trained encoder, from which every fold starts.
     """
 
     data: SequenceSet
@@ -46,6 +51,12 @@ class Work:
     groups: np.ndarray
     kmers: np.ndarray
     folder: Path
+    start: Mapping[str, torch.Tensor] | None = None
+
+    def types_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """Number of the type of some RNAs in `vocabulary`: int64, shape (len(rows),); None where there are no types."""
+        types = self.data.types
+        return None if types is None else type_numbers([types[row] for row in rows], vocabulary(types))
 
 
 def groups_of(data: SequenceSet, config: SeqConfig, progress: Progress | None = None) -> np.ndarray:
@@ -75,10 +86,12 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path, progress: P
     fit, stop = inner_split(train, labels, work.groups, config.training.inner_fraction, child_seed(seed, "inner"))
     encoding = fit_encoding(config, [data.sequences[row] for row in fit])
     encoded = encoding(data.sequences)
-    trained = train_tower(encoded, data.labels, data.kind, fit, stop, config, seed, folder=folder, progress=progress)
+    types, n_types = work.types_of(np.arange(len(data))), len(vocabulary(data.types))
+    trained = train_tower(encoded, data.labels, data.kind, fit, stop, config, seed, folder=folder, types=types, n_types=n_types, start=work.start,
+                          progress=progress)  # fmt: skip
     thresholds = np.full(data.labels.shape[1], 0.5)
     if data.kind != FRACTIONS:
-        said = predict(trained.tower, [encoded[row] for row in stop], data.kind, config.training)
+        said = predict(trained.tower, [encoded[row] for row in stop], data.kind, config.training, work.types_of(stop))
         thresholds = best_thresholds(labels[stop], said)
     return trained, encoding, thresholds
 
@@ -92,7 +105,7 @@ def run_fold(work: Work, fold: int) -> FoldResult:
     checkpoints = work.folder / "checkpoints" / f"fold_{fold:02d}"
     with one_thread():
         trained, encoding, thresholds = fit_rows(work, train, seed, checkpoints)
-        said = predict(trained.tower, encoding([data.sequences[row] for row in test]), data.kind, config.training)
+        said = predict(trained.tower, encoding([data.sequences[row] for row in test]), data.kind, config.training, work.types_of(test))
         beside = kmer_models(work.kmers, data.labels, data.kind, train, test, child_seed(seed, "baselines"))
     choices = {
         "thresholds": thresholds.tolist(),
@@ -156,4 +169,7 @@ def collect(data: SequenceSet, folds: Folds, results: tuple[FoldResult, ...]) ->
 
 def prepare_work(data: SequenceSet, config: SeqConfig, folder: Path, groups: np.ndarray) -> Work:
     """What the folds of a run read."""
-    return Work(data, config, make_seq_folds(data, config, groups), groups, kmer_counts(data.sequences, K), folder)
+    kmers = kmer_counts(data.sequences, K)
+    if data.types is not None:  # baselines are told what the tower is told
+        kmers = np.hstack([kmers, np.array(data.types)[:, None] == np.array(vocabulary(data.types))])
+    return Work(data, config, make_seq_folds(data, config, groups), groups, kmers, folder, load_pretrained(config).tensors if config.pretrained else None)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from mirnagraph.runs import package_versions
 from seqtower.encoders.one_hot import LETTERS
 from seqtower.encoding import FittedEncoding
 from seqtower.lengths import LengthPolicy
+from seqtower.rna_types import the_type, type_numbers
 from seqtower.sequences import KINDS
 from seqtower.settings import LANGUAGE_MODEL, SeqConfig
 from seqtower.towers.base import Tower
@@ -40,6 +41,8 @@ class SavedTower:
         kind: of the labels, see `seqtower.sequences.KINDS`.
         thresholds: probability above which a compartment is called: shape (n_labels,).
         about: everything in ``model.json``; empty for one that was not read from disk.
+        types: types of RNAs that the tower was trained on; empty for one that is told none.
+        rna_type: what every RNA is taken to be (see `of_type`); empty for not said.
     """
 
     config: SeqConfig
@@ -49,22 +52,60 @@ class SavedTower:
     encoding: FittedEncoding
     thresholds: np.ndarray
     about: dict[str, Any]
+    types: tuple[str, ...] = ()
+    rna_type: str = ""
 
-    def predict(self, sequences: Sequence[str]) -> np.ndarray:
+    def of_type(self, name: str) -> Self:
+        """The same model that takes every RNA to be of one type: predictions and explanations alike.
+
+        Raises:
+            ConfigError: an unknown type, one the model was not trained on, or a model that is told none.
+        """
+        self.type_numbers([the_type(name)])
+        return replace(self, rna_type=the_type(name))
+
+    def type_numbers(self, types: Sequence[str] | None = None, n: int = 1) -> np.ndarray | None:
+        """What the tower takes as types: int64, shape (n,); None for a model that is told none.
+
+        Args:
+            types: one of `seqtower.rna_types.RNA_TYPES` per RNA; None for the one type of `of_type`, for `n` RNAs.
+
+        Raises:
+            ConfigError: types for a model that is told none, no type for one that is, or a type it was not trained on.
+        """
+        if not self.types:
+            if types is not None:
+                raise ConfigError("the model was trained without types of RNAs and takes none (leave --rna-type out)")
+            return None
+        if types is None and not self.rna_type:
+            raise ConfigError(f"the model was trained with types of RNAs and needs to be told one (--rna-type); it knows {', '.join(self.types)}")
+        return type_numbers([self.rna_type] * n if types is None else types, self.types)
+
+    def predict(self, sequences: Sequence[str], types: Sequence[str] | None = None) -> np.ndarray:
         """Probabilities or fractions: float64, shape (n, n_labels).
 
-        So many RNAs are encoded at a time that their numbers fit in memory: with wide embeddings not all of them.
+        Args:
+            types: type of each RNA, for a model that was trained with types; see `type_numbers`.
         """
-        parts: list[list[str]] = [[]]
+        numbers = self.type_numbers(types, len(sequences))
+        return np.concatenate([self._predict(sequences, rows, numbers) for rows in self._parts(sequences)])
+
+    def _parts(self, sequences: Sequence[str]) -> list[list[int]]:
+        """Rows that are encoded at a time, so that their numbers fit in memory: with wide embeddings not all of them."""
+        parts: list[list[int]] = [[]]
         held = 0
-        for sequence in sequences:
+        for row, sequence in enumerate(sequences):
             size = len(sequence) * self.encoding.channels
             if parts[-1] and held + size > NUMBERS_AT_A_TIME:
                 parts.append([])
                 held = 0
-            parts[-1].append(sequence)
+            parts[-1].append(row)
             held += size
-        return np.concatenate([predict(self.tower, self.encoding(part), self.kind, self.config.training) for part in parts])
+        return parts
+
+    def _predict(self, sequences: Sequence[str], rows: Sequence[int], numbers: np.ndarray | None) -> np.ndarray:
+        encoded = self.encoding([sequences[row] for row in rows])
+        return predict(self.tower, encoded, self.kind, self.config.training, None if numbers is None else numbers[list(rows)])
 
 
 def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
@@ -76,6 +117,7 @@ def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
             "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "compartments": list(model.compartments), "kind": model.kind,
             "config": to_dict(model.config), "lengths": to_dict(model.encoding.lengths), "channels": model.encoding.channels,
             "encoder_fingerprint": model.encoding.fingerprint,
+            "types": list(model.types),
             "thresholds": [float(t) for t in model.thresholds], "weights_sha256": sha256_of(out / "model.safetensors"), "versions": package_versions(),
             **about,
         }  # fmt: skip
@@ -113,6 +155,7 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *,
     try:
         config = _moved(from_dict(SeqConfig, about["config"], where=str(folder / "model.json")), language_model)
         names = tuple(str(name) for name in about["compartments"])
+        types = tuple(the_type(str(name)) for name in about.get("types", ()))
         # the language model itself is loaded, and compared with its fingerprint, when something is encoded
         width = int(about["channels"]) if config.encoder.kind == LANGUAGE_MODEL else 0
         fingerprint = str(about.get("encoder_fingerprint", ""))
@@ -120,12 +163,12 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *,
         if encoding.channels != int(about["channels"]):
             raise ValueError(f"{encoding.channels} channels instead of {about['channels']}")
         with torch.random.fork_rng():
-            tower = make_tower(config, encoding.channels, len(names))
+            tower = make_tower(config, encoding.channels, len(names), len(types))
         tower.load_state_dict({name.removeprefix(TOWER): value for name, value in tensors.items() if name.startswith(TOWER)})
         thresholds = np.array(about["thresholds"], dtype=np.float64)
         if thresholds.shape != (len(names),) or about["kind"] not in KINDS:
             raise ValueError("thresholds or kind of labels that do not fit")
-        return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about)
+        return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about, types)
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
 

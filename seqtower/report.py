@@ -11,6 +11,7 @@ from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.files import write_text
 from seqtower.experiment import TOWER, SeqResult
 from seqtower.kmer_baselines import BASELINES
+from seqtower.rna_types import vocabulary
 from seqtower.sequences import FRACTIONS
 from seqtower.settings import SeqConfig
 
@@ -50,6 +51,12 @@ def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: s
     together = f"{len(sizes)} groups, of which {int((sizes > 1).sum())} have two RNAs or more (largest {sizes.max()})"
     lines = [f"# Run on {name}: tower {config.tower}, seed {config.seed}", ""]
     lines += [f"{len(data)} RNAs of {lengths.min()} to {lengths.max()} nt (median {int(np.median(lengths))}), {result.folds.n_folds} folds.", ""]
+    if data.types is not None:
+        told = ", ".join(f"{data.types.count(name)} {name}" for name in vocabulary(data.types))
+        lines += [f"Tower and baselines are told the types of RNAs: {told}.", ""]
+    if config.pretrained:
+        why = "It saw no labels; RNAs of test parts that were among its sequences make this run transductive for sequences"
+        lines += [f"Every fold started from the pre-trained encoder in `{config.pretrained}`. {why}.", ""]
     limit = config.training.batch_tokens
     long = int((lengths > limit).sum()) if config.lengths.keep == "full" else 0
     if long:

@@ -19,7 +19,9 @@ from mirnagraph.tables import write_tsv
 from seqtower.encoding import fit_encoding, warm_up
 from seqtower.experiment import TOWER, SeqResult, Work, cross_validate, fit_rows, groups_of, prepare_work
 from seqtower.model_files import SavedTower, save_tower
+from seqtower.pretrained import load_pretrained
 from seqtower.report import write_seq_report
+from seqtower.rna_types import vocabulary
 from seqtower.sequences import FRACTIONS, SequenceSet
 from seqtower.settings import LANGUAGE_MODEL, STRUCTURE, SeqConfig
 
@@ -27,10 +29,11 @@ GROUPS, LEFT_OUT, METRICS = "groups.tsv", "left_out.tsv", "metrics.tsv"
 
 
 def sequences_sha256(data: SequenceSet) -> str:
-    """sha256 over everything a run reads from its data: ids, sequences, labels, groups, in row order."""
+    """sha256 over everything a run reads from its data: ids, sequences, labels, groups and types where there are any, in row order."""
     total = hashlib.sha256("\n".join(f"{name}\t{sequence}" for name, sequence in zip(data.index.ids, data.sequences, strict=True)).encode())
     total.update("\t".join([data.kind, *data.compartments, *(data.groups or ())]).encode())
     total.update(np.ascontiguousarray(data.labels).tobytes())
+    total.update("\t".join(data.types or ()).encode())
     return total.hexdigest()
 
 
@@ -57,10 +60,13 @@ def run_seq(
 
     Raises:
         InputError: see `mirnagraph.runs.open_run`. ConfigError: settings that the data do not allow.
+        CheckpointError: a pre-trained encoder that does not fit the settings.
     """
     inputs = {"sequences": sequences_sha256(data)}
     if config.encoder.kind in (STRUCTURE, LANGUAGE_MODEL):
         inputs["encoder"] = fit_encoding(config, data.sequences).fingerprint  # also says at once what the encoder lacks
+    if config.pretrained:
+        inputs["pretrained"] = load_pretrained(config).sha256
     run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume,
                    about={"kind": "seqtower", "labels": data.kind, "tower": config.tower, "dataset": name, "n_rnas": len(data)})  # fmt: skip
     if run.finished:
@@ -97,6 +103,6 @@ def _final(work: Work, folder: Path, name: str, progress: Progress | None) -> No
     data = work.data
     with one_thread():
         trained, encoding, thresholds = fit_rows(work, np.arange(len(data)), child_seed(work.config.seed, "final"), checkpoints)
-    model = SavedTower(work.config, data.compartments, data.kind, trained.tower, encoding, thresholds, {})
+    model = SavedTower(work.config, data.compartments, data.kind, trained.tower, encoding, thresholds, {}, vocabulary(data.types))
     save_tower(model, folder / "model", dataset=name, n_rnas=len(data), data_sha256=sequences_sha256(data), best_epoch=trained.best_epoch)
     report(progress, "final model", 1, 1)

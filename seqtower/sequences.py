@@ -16,6 +16,7 @@ from mirnagraph.evaluation.splits import used_rnas
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.sources.fasta import read_fasta
 from mirnagraph.tables import read_table
+from seqtower.rna_types import RNA_TYPES, rna_type
 
 MULTI_LABEL, CLASS, FRACTIONS = "multi-label", "class", "fractions"
 KINDS = (MULTI_LABEL, CLASS, FRACTIONS)
@@ -37,6 +38,7 @@ class SequenceSet:
         kind: one of `KINDS`.
         groups: what has to stay together in folds (a gene, a cluster), by row; None for nothing.
         left_out: sequences and label rows that are not used: ``id``, ``reason``.
+        types: one of `seqtower.rna_types.RNA_TYPES` per row, which towers are told; None for not told.
     """
 
     index: NodeIndex
@@ -46,6 +48,7 @@ class SequenceSet:
     kind: str
     groups: tuple[str, ...] | None
     left_out: pd.DataFrame
+    types: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -71,24 +74,27 @@ class LabelTable:
         values: index id, one float64 column per compartment, NaN where a cell is empty.
         kind: one of `KINDS`.
         groups: index id, text; None where no column of groups was asked for.
+        types: index id, one of `seqtower.rna_types.RNA_TYPES`; None where no column of types was asked for.
     """
 
     values: pd.DataFrame
     kind: str
     groups: pd.Series | None
+    types: pd.Series | None = None
 
 
-def read_labels(path: str | Path, columns: Sequence[str] = (), group: str | None = None) -> LabelTable:
+def read_labels(path: str | Path, columns: Sequence[str] = (), group: str | None = None, rna_types: str | None = None) -> LabelTable:
     """Read labels: 0/1 per compartment, one column of class names, or fractions that sum to 1.
 
     Args:
         path: TSV with a header line; ids in the first column, whatever it is called.
-        columns: label columns; without them all columns but the first (and `group`) are labels.
+        columns: label columns; without them all columns but the first (and `group` and `rna_types`) are labels.
         group: column that says what stays together in folds.
+        rna_types: column with the type of each RNA, one of `seqtower.rna_types.RNA_TYPES` in any capitals.
 
     Raises:
         InputError: the first 20 of: an id twice, a cell that is no number, negative or not 0/1 where the others are, fractions that do not
-            sum to 1, a compartment or class that all RNAs share or none has.
+            sum to 1, an unknown type, a compartment or class that all RNAs share or none has.
         ConfigError: a column that is not there, or columns that are neither numbers nor a single column of classes.
     """
     path = Path(path)
@@ -96,23 +102,24 @@ def read_labels(path: str | Path, columns: Sequence[str] = (), group: str | None
     names = [str(c) for c in table.columns]
     if len(names) < 2:
         raise InputError("a label table needs an id and one label column or more", file=path, line=1, found=", ".join(names))
-    for name in [*columns, *([group] if group else [])]:
+    for name in [*columns, *filter(None, (group, rna_types))]:
         if name not in names[1:]:
             raise ConfigError(f"{path}: no column {name!r} beside the id; found {', '.join(names[1:])}")
-    chosen = list(columns) or [name for name in names[1:] if name != group]
+    chosen = list(columns) or [name for name in names[1:] if name not in (group, rna_types)]
     raise_problems(_id_problems(table, names[0], path))
     lines = {name: int(line) for line, name in zip(table.index, table[names[0]], strict=True)}
     table = table.set_index(names[0])
     groups = table[group] if group else None
+    types = _types(table[rna_types], lines, path) if rna_types else None
     text = [(line, name, cell) for name in chosen for line, cell in zip(lines.values(), table[name], strict=True) if cell and not _NUMBER.fullmatch(cell)]
     if text and len(chosen) == 1:
-        return LabelTable(_classes(table[chosen[0]], path), CLASS, groups)
+        return LabelTable(_classes(table[chosen[0]], path), CLASS, groups, types)
     if text:
         line, name, cell = text[0]
         hint = "name the label columns with --label; a single text column is read as classes"
         raise InputError("a label is not a number", file=path, line=line, column=name, found=cell, expected="0, 1 or a fraction", hint=hint)
     values = pd.DataFrame({name: [np.nan if not cell else float(cell) for cell in table[name]] for name in chosen}, index=table.index)
-    return LabelTable(values, _numeric_kind(values, lines, path), groups)
+    return LabelTable(values, _numeric_kind(values, lines, path), groups, types)
 
 
 def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> SequenceSet:
@@ -137,10 +144,10 @@ def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> Sequ
     left += [(str(name), "every label cell is empty") for name in unlabelled]
     left += [(str(name), "no sequence") for name in labels.values.index if name not in set(ids)]
     values = labels.values.loc[keep["id"]]
-    groups = None if labels.groups is None else tuple(labels.groups.loc[keep["id"]])
+    groups, types = (None if column is None else tuple(column.loc[keep["id"]]) for column in (labels.groups, labels.types))
     return SequenceSet(
         NodeIndex.of(keep["id"], "RNA"), tuple(keep["sequence"]), values.to_numpy(dtype=np.float64), tuple(map(str, values.columns)), labels.kind, groups,
-        pd.DataFrame(left, columns=LEFT_OUT_COLUMNS),
+        pd.DataFrame(left, columns=LEFT_OUT_COLUMNS), types,
     )  # fmt: skip
 
 
@@ -165,6 +172,18 @@ def of_dataset(dataset: Dataset, *, rnas: str = "all") -> SequenceSet:
     return SequenceSet(index, sequences, labels, names, MULTI_LABEL, groups, pd.DataFrame(left, columns=LEFT_OUT_COLUMNS))
 
 
+def one_kind_problems(values: pd.DataFrame, path: str | Path) -> list[InputError]:
+    """One error per compartment (column of 0, 1 and NaN) that all RNAs share or none has: it can be neither learned nor scored."""
+    problems = []
+    for column in values.columns:
+        found = values[column].dropna().unique()
+        if len(found) < 2:
+            expected = "RNAs with and RNAs without it (leave the column out with --label)"
+            same = f"only {found[0]:g}" if len(found) else "no label"
+            problems.append(InputError("a compartment with one kind of label", file=path, column=str(column), found=same, expected=expected))
+    return problems
+
+
 def _id_problems(table: pd.DataFrame, column: str, path: Path) -> list[InputError]:
     problems, first = [], dict[str, int]()
     for line, name in zip(table.index, table[column], strict=True):
@@ -175,6 +194,17 @@ def _id_problems(table: pd.DataFrame, column: str, path: Path) -> list[InputErro
             problems.append(InputError("an id stands twice", file=path, line=int(line), column=column, found=name, expected=expected))
         first.setdefault(name, int(line))
     return problems
+
+
+def _types(cells: pd.Series, lines: dict[str, int], path: Path) -> pd.Series:
+    known = [rna_type(cell) for cell in cells]
+    expected = f"one of {', '.join(RNA_TYPES)}"
+    raise_problems(
+        InputError("an unknown type of RNA", file=path, line=lines[str(name)], column=str(cells.name), found=cell, expected=expected)
+        for name, cell, found in zip(cells.index, cells, known, strict=True)
+        if found is None
+    )
+    return pd.Series(known, index=cells.index)
 
 
 def _classes(cells: pd.Series, path: Path) -> pd.DataFrame:
@@ -197,13 +227,7 @@ def _numeric_kind(values: pd.DataFrame, lines: dict[str, int], path: Path) -> st
             for column in values.columns
             for name in values.index[values[column].isna() & ~values.isna().all(axis=1)]
         ]
-        for column in values.columns:
-            found = values[column].dropna().unique()
-            if len(found) < 2:
-                expected = "RNAs with and RNAs without it (leave the column out with --label)"
-                same = f"only {found[0]:g}" if len(found) else "no label"
-                problems.append(InputError("a compartment with one kind of label", file=path, column=str(column), found=same, expected=expected))
-        raise_problems(problems)
+        raise_problems(problems + one_kind_problems(values, path))
         return MULTI_LABEL
     sums = values.sum(axis=1, skipna=False)
     problems = [

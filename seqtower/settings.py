@@ -97,6 +97,8 @@ class SeqConfig:
         seed: of the whole run.
         n_folds: number of folds.
         group: what stays together in folds: ``"cluster"`` for near-copies by sequence, ``"none"``, or a column of the label table.
+        type_width: numbers of the tag of an RNA's type (DeepLocRNA: four dimensions), where types are given.
+        pretrained: folder of `mirnagraph seq pretrain` whose encoder every fold starts from; empty for a random start.
     """
 
     preset: str = "rnatracker"
@@ -105,6 +107,8 @@ class SeqConfig:
     seed: int = 0
     n_folds: int = 5
     group: str = "cluster"
+    type_width: int = 4
+    pretrained: str = ""
     lengths: LengthPolicy = field(default_factory=LengthPolicy)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     rnatracker: RNATrackerConfig = field(default_factory=RNATrackerConfig)
@@ -117,6 +121,7 @@ class SeqConfig:
         require(self.tower in TOWERS, "tower", self.tower, f"one of {', '.join(TOWERS)}")
         require(self.seed >= 0, "seed", self.seed, "0 or more")
         require(self.n_folds >= 2, "n_folds", self.n_folds, "2 or more")
+        require(self.type_width >= 1, "type_width", self.type_width, "1 or more")
 
 
 def seq_config(preset: str = "rnatracker", file: str | Path | None = None, **given: Any) -> SeqConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,11 @@ import pandas as pd
 from mirnagraph.config import require
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import generator
+from seqtower.encoders.one_hot import LETTERS
 from seqtower.sequences import LEFT_OUT_COLUMNS, MULTI_LABEL, SequenceSet
+
+if TYPE_CHECKING:
+    from seqtower.interpret.motifs import Motif
 
 WORDS = {"Nucleus": "CUUCCUCUCC", "Cytoplasm": "UGUAUAUAUG", "Exosome": "GGAGGACGGA"}
 
@@ -26,6 +31,14 @@ class PlantedSequences:
 
     data: SequenceSet
     places: pd.DataFrame
+
+
+def planted_motifs() -> list[Motif]:
+    """The planted words as motifs: each letter of a word with a frequency of .88."""
+    from seqtower.interpret.motifs import Motif  # which loads Tomtom: seconds that a demo of training need not wait
+
+    eye = np.eye(len(LETTERS))
+    return [Motif(name, 0.04 + 0.84 * eye[[LETTERS.index(letter) for letter in word]], 20) for name, word in WORDS.items()]
 
 
 def planted_sequences(n: int = 300, *, seed: int = 0, shortest: int = 80, longest: int = 600, noise: float = 0.05) -> PlantedSequences:

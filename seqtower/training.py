@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,14 +43,14 @@ class TrainedTower:
 class _Encoded(Dataset[Batch]):
     """Encoded RNAs of which a list of rows is one item, padded as a batch."""
 
-    def __init__(self, encoded: Sequence[np.ndarray]) -> None:
-        self.encoded = encoded
+    def __init__(self, encoded: Sequence[np.ndarray], types: np.ndarray | None) -> None:
+        self.encoded, self.types = encoded, types
 
     def __getitem__(self, rows: np.ndarray) -> Batch:
-        return collate([self.encoded[row] for row in rows], rows)
+        return collate([self.encoded[row] for row in rows], rows, types=None if self.types is None else self.types[rows])
 
 
-class _Plan:
+class Plan:
     """Batches of one epoch after the other: other ones in every epoch where there is a seed, the same for ever where there is none."""
 
     def __init__(self, rows: np.ndarray, lengths: np.ndarray, config: SeqTrainConfig, seed: int | None) -> None:
@@ -65,15 +65,18 @@ class _Plan:
         return len(plan(self.lengths, self.config.batch_tokens, self.config.batch_rnas, rng))
 
 
-class _Module(lightning.LightningModule):
-    """What Lightning trains: a tower, its loss and its optimizer."""
+class StepModule(lightning.LightningModule):
+    """What Lightning trains: layers with a loss per batch, an optimizer, and what each epoch came to."""
 
-    def __init__(self, tower: Tower, loss: Loss, labels: np.ndarray, config: SeqTrainConfig, seed: int, train: _Plan) -> None:
+    def __init__(self, config: SeqTrainConfig, seed: int, train: Plan) -> None:
         super().__init__()
-        self.tower, self.loss, self.config, self.seed, self.train_plan = tower, loss, config, seed, train
-        self.labels = torch.from_numpy(labels).float()
+        self.config, self.seed, self.train_plan = config, seed, train
         self.past: list[tuple[int, float, float]] = []
         self._sums = {"train": [0.0, 0], "inner": [0.0, 0]}
+
+    def loss_of(self, batch: Any, part: str) -> torch.Tensor:
+        """Mean loss of a batch of ``"train"`` or ``"inner"``: a scalar."""
+        raise NotImplementedError
 
     def on_train_epoch_start(self) -> None:
         self._sums = {"train": [0.0, 0], "inner": [0.0, 0]}
@@ -83,7 +86,7 @@ class _Module(lightning.LightningModule):
         torch.manual_seed(child_seed(self.seed, "step", self.current_epoch, number))
 
     def _step(self, batch: Batch, part: str) -> torch.Tensor:
-        loss = self.loss(self.tower(batch.inputs, batch.mask), self.labels[batch.rows].to(batch.inputs.device))
+        loss = self.loss_of(batch, part)
         self._sums[part][0] += float(loss.detach()) * len(batch.rows)
         self._sums[part][1] += len(batch.rows)
         return loss
@@ -107,11 +110,23 @@ class _Module(lightning.LightningModule):
         self.train_plan.epoch = int(checkpoint["epoch"]) + 1
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _number: int) -> Batch:
-        return Batch(batch.inputs.to(device), batch.mask.to(device), batch.rows)
+        return batch.to(device)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         kinds = {"adam": torch.optim.Adam, "nadam": torch.optim.NAdam, "adamw": torch.optim.AdamW}
-        return kinds[self.config.optimizer](self.tower.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
+        return kinds[self.config.optimizer](self.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
+
+
+class _Module(StepModule):
+    """A tower and its loss over compartments."""
+
+    def __init__(self, tower: Tower, loss: Loss, labels: np.ndarray, config: SeqTrainConfig, seed: int, train: Plan) -> None:
+        super().__init__(config, seed, train)
+        self.tower, self.loss = tower, loss
+        self.labels = torch.from_numpy(labels).float()
+
+    def loss_of(self, batch: Batch, part: str) -> torch.Tensor:
+        return self.loss(self.tower(batch.inputs, batch.mask, batch.types), self.labels[batch.rows].to(batch.inputs.device))
 
 
 class _Bar(Callback):
@@ -137,6 +152,9 @@ def train_tower(
     seed: int,
     *,
     folder: Path,
+    types: np.ndarray | None = None,
+    n_types: int = 0,
+    start: Mapping[str, torch.Tensor] | None = None,
     progress: Progress | None = None,
     step: str = "epochs",
 ) -> TrainedTower:
@@ -149,40 +167,58 @@ def train_tower(
         config: an RNA of more positions than ``training.batch_tokens`` is learned from in windows, each with the labels of the whole.
         fit: rows to learn from. stop: rows that say when to stop.
         folder: where checkpoints go after every epoch; a training that was killed goes on from the last.
+        types: number of the type of each RNA, shape (n,), below `n_types`; None for a tower that is told none.
+        start: weights by name that replace some of the random ones before training (see `seqtower.pretrained`).
     """
     settings = config.training
     pieces, owner = split_long(encoded, settings.batch_tokens)
     loss = make_loss(settings.loss, kind, labels[fit], weighted=settings.class_weights, gamma=settings.focal_gamma)
     with torch_scope(seed, "weights"):
-        tower = make_tower(config, encoded[0].shape[1], labels.shape[1])
+        tower = make_tower(config, encoded[0].shape[1], labels.shape[1], n_types)
+    tower.load_state_dict(dict(start or {}), strict=False)
     lengths = np.array([len(one) for one in pieces], dtype=np.int64)
-    train_plan, stop_plan = (_Plan(np.flatnonzero(np.isin(owner, part)), lengths, settings, draws) for part, draws in ((fit, seed), (stop, None)))
+    train_plan, stop_plan = (Plan(np.flatnonzero(np.isin(owner, part)), lengths, settings, draws) for part, draws in ((fit, seed), (stop, None)))
     hidden = np.full(labels.shape, np.nan)  # a test label that was read would make the loss no number
     known = np.concatenate([fit, stop])
     hidden[known] = labels[known]
     module = _Module(tower, loss, hidden[owner], settings, seed, train_plan)
+    data = _Encoded(pieces, None if types is None else types[owner])
+    best = fit_module(module, data, stop_plan, folder=folder, progress=progress, step=step)
+    weights = {name.removeprefix("tower."): value for name, value in best["state_dict"].items() if name.startswith("tower.")}
+    tower.load_state_dict(weights)
+    return TrainedTower(tower.eval().cpu(), tuple(module.past), int(best["epoch"]))
+
+
+def fit_module(module: StepModule, data: Dataset[Any], stop_plan: Plan, *, folder: Path, progress: Progress | None, step: str) -> dict[str, Any]:
+    """Train until the loss of the inner part no longer falls: the checkpoint of its lowest loss (``state_dict``, ``epoch``).
+
+    Args:
+        data: rows of a batch -> batch.
+        stop_plan: batches of the inner part.
+        folder: where checkpoints go after every epoch; a training that was killed goes on from the last.
+    """
+    settings = module.config
     keeper = ModelCheckpoint(folder, filename="best", monitor="inner_loss", save_last=True, enable_version_counter=False)
     stopper = EarlyStopping("inner_loss", patience=settings.patience, check_finite=True)
-    data = _Encoded(pieces)
-    with _quietly(), torch_scope(seed, "training"):
+    with _quietly(), torch_scope(module.seed, "training"):
         trainer = lightning.Trainer(
             max_epochs=settings.epochs, accelerator="auto", devices="auto", logger=False, enable_progress_bar=False, enable_model_summary=False,
             num_sanity_val_steps=0, gradient_clip_val=settings.clip or None, callbacks=[keeper, stopper, _Bar(progress, step, settings.epochs)],
             plugins=[SafeCheckpointIO()], reload_dataloaders_every_n_epochs=1, use_distributed_sampler=False,
         )  # fmt: skip
         last = folder / "last.ckpt"
-        learn, hold = (DataLoader(data, batch_size=None, sampler=part) for part in (train_plan, stop_plan))  # type: ignore[arg-type]
+        learn, hold = (DataLoader(data, batch_size=None, sampler=part) for part in (module.train_plan, stop_plan))  # type: ignore[arg-type]
         trainer.fit(module, learn, hold, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-        best = SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")
-    weights = {name.removeprefix("tower."): value for name, value in best["state_dict"].items() if name.startswith("tower.")}
-    tower.load_state_dict(weights)
-    return TrainedTower(tower.eval().cpu(), tuple(module.past), int(best["epoch"]))
+        return SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")
 
 
-def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqTrainConfig) -> np.ndarray:
+def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqTrainConfig, types: np.ndarray | None = None) -> np.ndarray:
     """Probabilities (or fractions) of encoded RNAs: float64, shape (n, n_labels).
 
     Of an RNA of more positions than ``batch_tokens`` it is the mean over its windows, weighed by their lengths.
+
+    Args:
+        types: number of the type of each RNA, shape (n,), for a tower that is told types.
     """
     if not len(encoded):
         return np.zeros((0, 0))
@@ -191,8 +227,8 @@ def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqT
     total: np.ndarray | None = None
     with torch.inference_mode():
         for rows in plan(lengths, config.batch_tokens, config.batch_rnas):
-            batch = collate([pieces[row] for row in rows], rows)
-            said = probabilities(tower(batch.inputs, batch.mask), kind).double().numpy()
+            batch = collate([pieces[row] for row in rows], rows, types=None if types is None else types[owner[rows]])
+            said = probabilities(tower(batch.inputs, batch.mask, batch.types), kind).double().numpy()
             total = np.zeros((len(encoded), said.shape[1])) if total is None else total
             np.add.at(total, owner[rows], said * lengths[rows, None])
     assert total is not None

@@ -14,10 +14,23 @@ from seqtower.encoders.one_hot import LETTERS, letter_codes
 WORD, END_WORD = 4, 3
 STOPS = ("UAA", "UAG", "UGA")
 ELEMENTS = {
-    "poly(A) signal AAUAAA": "AAUAAA", "poly(A) signal AUUAAA": "AUUAAA", "5' splice site GURAGU": "GU[AG]AGU", "AU-rich AUUUA": "AUUUA", "AU-rich nonamer": "UUAUUUA[AU][AU]",
-    "Pumilio UGUANAUA": "UGUA[ACGU]AUA", "C-rich RCCUCCC (SIRLOIN)": "[AG]CCUCCC", "GC box GGGCGG": "GGGCGG", "poly(U)": "UUUUUU", "poly(A)": "AAAAAA",
-    "pyrimidine tract": "[CU]{10}", "CA repeat": "CACACA", "GU repeat": "GUGUGU", "purine GGAGGA": "GGAGGA", "G-quadruplex": "GG[ACGU]{1,7}GG[ACGU]{1,7}GG[ACGU]{1,7}GG", "CUG repeat": "CUGCUG",
-}  # fmt: skip
+    "poly(A) signal AAUAAA": "AAUAAA",
+    "poly(A) signal AUUAAA": "AUUAAA",
+    "5' splice site GURAGU": "GU[AG]AGU",
+    "AU-rich AUUUA": "AUUUA",
+    "AU-rich nonamer": "UUAUUUA[AU][AU]",
+    "Pumilio UGUANAUA": "UGUA[ACGU]AUA",
+    "C-rich RCCUCCC (SIRLOIN)": "[AG]CCUCCC",
+    "GC box GGGCGG": "GGGCGG",
+    "poly(U)": "UUUUUU",
+    "poly(A)": "AAAAAA",
+    "pyrimidine tract": "[CU]{10}",
+    "CA repeat": "CACACA",
+    "GU repeat": "GUGUGU",
+    "purine GGAGGA": "GGAGGA",
+    "G-quadruplex": "GG[ACGU]{1,7}GG[ACGU]{1,7}GG[ACGU]{1,7}GG",
+    "CUG repeat": "CUGCUG",
+}
 _PATTERNS = {name: re.compile(f"(?={pattern})") for name, pattern in ELEMENTS.items()}
 
 

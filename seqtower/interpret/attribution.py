@@ -39,7 +39,7 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64, batch_tokens
         steps: points on the path from nothing to the RNA; more bring the completeness error down.
         batch_tokens: positions computed at a time; None for the training's own.
     """
-    batch = collate(model.encoding([sequence]), [0])
+    batch = collate(model.encoding([sequence]), [0], types=model.type_numbers())
     width = batch.inputs.shape[1]
     tokens = batch_tokens or model.config.training.batch_tokens
     method = IntegratedGradients(model.tower)
@@ -47,11 +47,11 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64, batch_tokens
     found, errors = [], []
     for column in range(len(model.compartments)):
         values, delta = method.attribute(
-            batch.inputs, baseline, target=column, additional_forward_args=(batch.mask,), n_steps=steps, internal_batch_size=max(1, tokens // width),
-            return_convergence_delta=True,
+            batch.inputs, baseline, target=column, additional_forward_args=(batch.mask, batch.types), n_steps=steps,
+            internal_batch_size=max(1, tokens // width), return_convergence_delta=True,
         )  # fmt: skip
         found.append(values.sum(dim=-1)[0].double().numpy())
-        span = float((model.tower(batch.inputs, batch.mask) - model.tower(baseline, batch.mask)).detach()[0, column])
+        span = float((model.tower(batch.inputs, batch.mask, batch.types) - model.tower(baseline, batch.mask, batch.types)).detach()[0, column])
         errors.append(float(delta[0]) / max(abs(span), 1e-9))
     per_step = np.stack(found, axis=1)
     kept = model.encoding.lengths.positions(len(sequence))

@@ -60,6 +60,7 @@ def explain_to_folder(
     ``motif_matches.tsv`` where the tower has filters over letters, and ``RNA.png``.
 
     Args:
+        model: one that was trained with types of RNAs is given as ``model.of_type(...)``.
         records: columns ``id``, ``sequence``.
         known: motifs that filters are compared with.
         background: sequences in which filters are looked for; those of `records` where empty.

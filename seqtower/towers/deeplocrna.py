@@ -49,6 +49,9 @@ class DeepLocRNAConfig:
 class DeepLocRNA(Tower):
     """The network: takes one-hot letters, (n, width, channels)."""
 
+    feature_parts = ("first", "blocks", "norms")
+    feature_settings = ("filters", "first_kernel", "kernel", "blocks", "growth")
+
     def __init__(self, config: DeepLocRNAConfig, channels: int, n_labels: int) -> None:
         super().__init__()
         self.window = config.window
@@ -58,6 +61,7 @@ class DeepLocRNA(Tower):
         self.norms = nn.ModuleList([nn.LayerNorm(config.filters) for _ in dilations])
         self.dropout = nn.Dropout(config.dropout)
         self.attend = AdditiveAttention(config.filters, config.attention_units, config.heads)
+        self.feature_dim = config.filters
         self.output_dim = config.filters * config.heads
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(self.output_dim, n_labels))
 

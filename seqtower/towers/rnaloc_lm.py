@@ -46,6 +46,9 @@ class RNALocLMConfig:
 class RNALocLM(Tower):
     """The network: takes one-hot letters or embeddings of a language model, (n, width, channels)."""
 
+    feature_parts = ("tokens", "convolutions")
+    feature_settings = ("token_dim", "filters", "widths")
+
     def __init__(self, config: RNALocLMConfig, channels: int, n_labels: int) -> None:
         super().__init__()
         self.window = config.window
@@ -54,13 +57,17 @@ class RNALocLM(Tower):
         self.lstm = MaskedLSTM(config.filters * len(config.widths), config.units)
         self.attend = AdditiveAttention(2 * config.units, config.attention_units, config.heads)
         self.dropout = nn.Dropout(config.dropout)
+        self.feature_dim = config.filters * len(config.widths)
         self.output_dim = 2 * config.units * config.heads
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(self.output_dim, n_labels))
 
+    def features(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What the TextCNN makes of each position: shape (n, width, filters * widths)."""
+        tokens = self.dropout(self.tokens(inputs))
+        return torch.cat([torch.relu(layer(tokens, mask)) for layer in self.convolutions], dim=-1)
+
     def read(self, inputs: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Tower.read`."""
-        tokens = self.dropout(self.tokens(inputs))
-        values = torch.cat([torch.relu(layer(tokens, mask)) for layer in self.convolutions], dim=-1)
-        values, mask = pool(values, mask, self.window)
+        values, mask = pool(self.features(inputs, mask), mask, self.window)
         context, weights = self.attend(self.lstm(self.dropout(values), mask), mask)
         return context.flatten(1), weights

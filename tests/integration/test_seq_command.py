@@ -74,6 +74,9 @@ def test_train_predict_and_explain(run, files: Path) -> None:
         (("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--label", "Nucleolus"), 2, "no column 'Nucleolus' beside the id"),
         (("train", "--tower", "rnatraker"), 2, "did you mean 'rnatracker'?"),
         (("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--group", "gene"), 2, "no column 'gene' beside the id"),
+        (("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--labels-in-header", "A,B"), 2, "either in a table (--labels) or in the headers"),
+        (("train", "--fasta", "rna.fa", "--labels-in-header", "A,B", "--group", "gene"), 2, "no groups 'gene' with labels in headers"),
+        (("train", "--fasta", "rna.fa", "--labels-in-header", "A,B"), 3, "line 1, column 2: the labels in a header do not fit the compartments"),
         (("predict", "--run", "nowhere", "--fasta", "rna.fa"), 3, "not a model folder"),
     ],
 )
@@ -81,6 +84,24 @@ def test_wrong_use_ends_in_one_sentence(run, files: Path, words: tuple[str, ...]
     ended = run("seq", *words)
     assert (ended.returncode, sentence in ended.stderr) == (code, True), ended.stderr
     assert not (files / "runs").exists()
+
+
+def test_labels_in_headers_and_a_type_which_the_model_then_asks_for(run, files: Path) -> None:
+    data = planted_sequences(24, longest=120).data
+    digits = ["".join(str(int(value)) for value in row) for row in data.labels]
+    records = zip(digits, data.index.ids, data.sequences, strict=True)
+    (files / "head.fa").write_text("".join(f">{bits},Gene_ID:{name},Gene_Name:hsa-mir-{name[8:]}\n{s}\n" for bits, name, s in records))
+    words = ("--labels-in-header", "Nucleus,Cytosol,Exosome", "--label", "Nucleus", "--group", "family", "--rna-type", "precursor")
+    trained = run("seq", "train", "--fasta", "head.fa", *words, "--fold", "2", "--config", "quick.toml", "--workers", "1", "--out", "mine")
+    assert trained.returncode == 0, trained.stderr
+    assert "types of RNAs: 24 precursor" in (files / "mine" / "report.md").read_text()
+    predict = ("seq", "predict", "--run", "mine", "--fasta", "rna.fa", "--out", "said.tsv")
+    assert run(*predict, "--rna-type", "precursor").returncode == 0
+    for more, sentence in (((), "needs to be told one (--rna-type)"), (("--rna-type", "mRNA"), "trained on no RNA of type 'mRNA'; it knows precursor")):
+        ended = run(*predict, *more)
+        assert (ended.returncode, sentence in ended.stderr) == (2, True), ended.stderr
+    ended = run(*TRAIN, "--type", "kind", "--rna-type", "mRNA")
+    assert "--type names a column of --labels" in ended.stderr
 
 
 def test_an_unknown_rna_gets_the_nearest_name(run, files: Path) -> None:

@@ -1,0 +1,119 @@
+"""A pre-trained encoder on disk, and what has to fit before a tower may start from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from mirnagraph.config import to_dict
+from mirnagraph.errors import CheckpointError
+from mirnagraph.files import sha256_of, write_folder
+from mirnagraph.runs import package_versions
+from seqtower.encoders.one_hot import LETTERS
+from seqtower.settings import ONE_HOT, SeqConfig
+from seqtower.towers.base import Tower
+from seqtower.towers.make import make_tower
+
+FORMAT_VERSION = 1
+KIND = "seqtower-encoder"
+FOLDER, WEIGHTS, ABOUT = "encoder", "model.safetensors", "model.json"
+ENCODER, HEAD = "encoder.", "head."
+
+
+@dataclass(frozen=True, eq=False)
+class Pretrained:
+    """An encoder that fits a tower.
+
+    Attributes:
+        tensors: weights by their names in the tower.
+        sha256: of the file of weights.
+        about: everything in ``model.json``: tower, settings, tracks, figures.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    sha256: str
+    about: dict[str, Any]
+
+
+def save_pretrained(tower: Tower, head: torch.nn.Module, config: SeqConfig, tracks: Sequence[str], folder: str | Path, **about: Any) -> None:
+    """Write the layers that `Tower.features` reads and the head over them; replaces what is there.
+
+    Args:
+        tracks: what the head predicts, in its order.
+    """
+    with write_folder(folder, overwrite=True) as out:
+        tensors = {f"{HEAD}{name}": value.contiguous() for name, value in head.state_dict().items()}
+        tensors |= {f"{ENCODER}{name}": value.contiguous() for name, value in _features_of(tower).items()}
+        save_file(tensors, out / WEIGHTS)
+        text = {
+            "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "tower": config.tower, "settings": _settings(config, tower),
+            "tracks": list(tracks), "weights_sha256": sha256_of(out / WEIGHTS), "versions": package_versions(), **about,
+        }  # fmt: skip
+        (out / ABOUT).write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+
+
+def load_pretrained(config: SeqConfig) -> Pretrained:
+    """Read the encoder that ``config.pretrained`` names: the folder of `mirnagraph seq pretrain`, or ``encoder`` in it.
+
+    Raises:
+        CheckpointError: no such folder, damaged, another alphabet, tower, or setting of the encoder, or weights of another shape.
+    """
+    folder = Path(config.pretrained)
+    folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
+    path = folder / ABOUT
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise CheckpointError("not a pre-trained encoder (no model.json)", file=folder, hint="give the folder that `mirnagraph seq pretrain` wrote") from None
+    except ValueError as error:
+        raise CheckpointError("damaged model.json", file=path, found=str(error)) from None
+    found = {key: about.get(key) for key in ("format", "format_version")} if isinstance(about, Mapping) else about
+    if found != {"format": KIND, "format_version": FORMAT_VERSION}:
+        raise CheckpointError("not a pre-trained encoder, or of another version", file=path, found=found, expected=f"{KIND}, version {FORMAT_VERSION}")
+    with torch.random.fork_rng():
+        tower = make_tower(config, len(LETTERS), 1)
+    _check_fit(about, config, tower, path)
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError("damaged or missing weights", file=folder / WEIGHTS, found=str(error).splitlines()[0]) from None
+    sha256 = sha256_of(folder / WEIGHTS)
+    if sha256 != about.get("weights_sha256"):
+        raise CheckpointError("the weights are not those that model.json describes", file=folder / WEIGHTS)
+    kept = {name.removeprefix(ENCODER): value for name, value in tensors.items() if name.startswith(ENCODER)}
+    expected = {name: tuple(value.shape) for name, value in _features_of(tower).items()}
+    shapes = {name: tuple(value.shape) for name, value in kept.items()}
+    for name in sorted(set(expected) | set(shapes)):
+        if expected.get(name) != shapes.get(name):
+            raise CheckpointError("weights of another shape", file=folder / WEIGHTS, column=name, found=shapes.get(name), expected=expected.get(name))
+    return Pretrained(kept, sha256, dict(about))
+
+
+def _check_fit(about: Mapping[str, Any], config: SeqConfig, tower: Tower, path: Path) -> None:
+    if about.get("alphabet") != LETTERS or config.encoder.kind != ONE_HOT:
+        found = about.get("alphabet") if config.encoder.kind == ONE_HOT else config.encoder.kind
+        raise CheckpointError("the encoder reads another alphabet than the tower", file=path, column="alphabet", found=found, expected=f"one-hot {LETTERS}")
+    if about.get("tower") != config.tower:
+        raise CheckpointError("the encoder is of another tower", file=path, column="tower", found=about.get("tower"), expected=config.tower)
+    given = about.get("settings")
+    for name, value in _settings(config, tower).items():
+        held = given.get(name) if isinstance(given, Mapping) else None
+        if held != value:
+            raise CheckpointError("the encoder has another setting", file=path, column=name, found=held, expected=value)
+
+
+def _settings(config: SeqConfig, tower: Tower) -> dict[str, Any]:
+    """Settings that the encoder's shapes and dilations come from, as JSON has them."""
+    own = to_dict(getattr(config, config.tower.replace("-", "_")))
+    return {name: own[name] for name in tower.feature_settings}
+
+
+def _features_of(tower: Tower) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in tower.state_dict().items() if name.split(".")[0] in tower.feature_parts}
