@@ -48,7 +48,7 @@ def train(
     type_column: Annotated[str | None, typer.Option("--type", help="Column of --labels with the type of each RNA, which the tower is then told.")] = None,
     rna_type: RnaTypeOption = None,
     tower: Annotated[
-        str, typer.Option(help="Preset: rnatracker, rnatracker-structure, deeplocrna, el-rmlocnet, rnaloc-lm or rnaloc-lm-pretrained.")
+        str, typer.Option(help="Preset: rnatracker, rnatracker-structure, deeplocrna, el-rmlocnet, rnaloc-lm, rnaloc-lm-pretrained or hybrid.")
     ] = "rnatracker",
     pretrained: Annotated[
         Path | None, typer.Option(help="Folder of `mirnagraph seq pretrain`, whose encoder every fold starts from.", show_default="a random start")
@@ -68,6 +68,7 @@ def train(
     workers: WorkersOption = 2,
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
+    no_baselines: Annotated[bool, typer.Option("--no-baselines", help="Leave the baselines out (they take minutes on thousands of RNAs).")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Cross-validate a tower beside k-mer baselines, near-copies kept together, and fit a final model."""
@@ -85,12 +86,14 @@ def train(
 
     target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
     with progress_bars(quiet=quiet) as progress:
-        result, run = run_seq(known, settings, target, name=name, workers=workers, overwrite=overwrite, resume=resume, progress=progress)
+        result, run = run_seq(
+            known, settings, target, name=name, baselines=not no_baselines, workers=workers, overwrite=overwrite, resume=resume, progress=progress
+        )
     if result is None:
         say(f"The run in {run.path} is finished and was kept.", quiet=quiet)
         return
     show_table(*result_rows(result), f"{result.folds.n_folds} folds, tower {settings.tower}")
-    show_table(*beside_rows(result), "Beside k-mer baselines")
+    show_table(*beside_rows(result), "Beside baselines")
     say(verdict(result), quiet=quiet)
     say(f"Written to {run.path}: predictions.tsv, metrics.tsv, report.md, model/", quiet=quiet)
 
@@ -184,7 +187,10 @@ def explain(
 )
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders of `seq train` on the same RNAs and folds; all are compared with the first.")],
-    baseline: Annotated[list[str] | None, typer.Option(help="Compare each run with this baseline of its own: kmer_logistic, kmer_boosting.")] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="Compare each run with this baseline of its own: kmer_logistic, kmer_boosting, descriptor_trees (or tower, its tower alone)."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the table here, as TSV with every digit.")] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of the RNAs.")] = 2000,
     seed: SeedOption = None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError
@@ -193,14 +193,17 @@ def fit_extra_trees(features: np.ndarray, labels: np.ndarray, config: TreesConfi
     return FittedForest(packed, out_of_bag, np.asarray(forest.feature_importances_))
 
 
-def fit_boosting(features: np.ndarray, labels: np.ndarray, config: TreesConfig, seed: int, importance: np.ndarray | None = None) -> TreeArrays:
+def fit_boosting(
+    features: np.ndarray, labels: np.ndarray, config: TreesConfig, seed: int, importance: np.ndarray | None = None, *, fractions: bool = False
+) -> TreeArrays:
     """Gradient boosting, one per compartment; the sum of trees is the logit.
 
     A compartment with a single value in the training rows gets the logit of a smoothed frequency and no tree.
 
     Args:
         features: float32, shape (n, width).
-        labels: 0/1, shape (n, n_labels).
+        labels: 0/1, or numbers with `fractions`, shape (n, n_labels); a row whose label is NaN is left out for that compartment.
+        fractions: fit the labels as numbers; the sum of trees is then the number itself and no logit.
         importance: shape (width,); with it only the `boosting_width` most important features are read.
     """
     width = features.shape[1]
@@ -208,13 +211,15 @@ def fit_boosting(features: np.ndarray, labels: np.ndarray, config: TreesConfig, 
     if importance is not None and 0 < config.boosting_width < width:
         chosen = np.sort(np.argsort(-importance, kind="stable")[: config.boosting_width])
     trees: list[_Tree] = []
-    frequency = (labels.sum(axis=0) + 0.5) / (len(labels) + 1)
-    offset = np.log(frequency / (1 - frequency))
+    frequency = (np.nansum(labels, axis=0) + 0.5) / ((~np.isnan(labels)).sum(axis=0) + 1)
+    offset = np.nanmean(labels, axis=0) if fractions else np.log(frequency / (1 - frequency))
+    model = HistGradientBoostingRegressor if fractions else HistGradientBoostingClassifier
     for column in range(labels.shape[1]):
-        target = labels[:, column]
+        known = ~np.isnan(labels[:, column])
+        target = labels[known, column]
         if target.min() == target.max():
             continue
-        boosted = HistGradientBoostingClassifier(
+        boosted = model(
             max_iter=config.rounds,
             learning_rate=config.learning_rate,
             max_leaf_nodes=config.leaves,
@@ -224,7 +229,7 @@ def fit_boosting(features: np.ndarray, labels: np.ndarray, config: TreesConfig, 
             max_bins=32,
             early_stopping=False,
             random_state=child_seed(seed, "boosting", column) % 2**32,
-        ).fit(features[:, chosen], target)
+        ).fit(features[known][:, chosen], target)
         offset[column] = float(np.ravel(boosted._baseline_prediction)[0])
         trees.extend(_boosted_tree(predictor[0].nodes, chosen, column, labels.shape[1]) for predictor in boosted._predictors)
     return _pack(trees, labels.shape[1], offset)

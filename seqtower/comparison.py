@@ -15,6 +15,7 @@ from mirnagraph.evaluation.predictions import LABELS, PREDICTIONS, read_predicti
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs import read_run_json
 from mirnagraph.tables import read_table
+from seqtower.experiment import TOWER
 from seqtower.kmer_baselines import BASELINES
 from seqtower.sequences import FRACTIONS
 
@@ -29,9 +30,9 @@ def compare_seq_runs(folders: Sequence[str | Path], baselines: Sequence[str] = (
     Raises:
         ConfigError: nothing to compare with, an unknown baseline. InputError: runs on other RNAs, folds or labels.
     """
-    unknown = [name for name in baselines if name not in BASELINES]
+    unknown = [name for name in baselines if name not in (TOWER, *BASELINES)]
     if unknown:
-        raise ConfigError(f"unknown baseline {unknown[0]!r}; known: {', '.join(BASELINES)}")
+        raise ConfigError(f"unknown baseline {unknown[0]!r}; known: {', '.join((TOWER, *BASELINES))}")
     if len(folders) < 2 and not baselines:
         raise ConfigError("a comparison needs two runs or more, or --baseline")
     kind, labels = _labels(folders[0])

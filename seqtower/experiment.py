@@ -22,16 +22,17 @@ from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import one_thread, side_by_side
 from seqtower.clusters import cluster
 from seqtower.correlations import correlations
+from seqtower.descriptor_trees import DescriptorTrees, blend, fit_descriptor_trees
 from seqtower.encoders.kmer import kmer_counts
 from seqtower.encoding import FittedEncoding, fit_encoding
-from seqtower.kmer_baselines import BASELINES, K, kmer_models
+from seqtower.kmer_baselines import BASELINES, DESCRIPTORS, K, kmer_models
 from seqtower.pretrained import load_pretrained
 from seqtower.rna_types import type_numbers, vocabulary
 from seqtower.sequences import FRACTIONS, SequenceSet
 from seqtower.settings import SeqConfig
 from seqtower.training import TrainedTower, predict, train_tower
 
-TOWER = "tower"
+MODEL, TOWER = "model", "tower"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,9 @@ class Work:
 
     Attributes:
         groups: group number per RNA, which inner parts keep whole too: shape (n,).
-        kmers: features of the baselines, types of RNAs among them where towers are told them: shape (n, width).
+        baselines: fit the baselines beside the model.
+        kmers: features of the baselines on words, types of RNAs among them where towers are told them: shape (n, width).
+        described: features of the trees on descriptors, shape (n, width).
         folder: the run folder.
         start: weights of a pre-trained encoder, from which every fold starts.
     """
@@ -50,8 +53,10 @@ class Work:
     folds: Folds
     groups: np.ndarray
     kmers: np.ndarray
+    described: np.ndarray
     folder: Path
     start: Mapping[str, torch.Tensor] | None = None
+    baselines: bool = True
 
     def types_of(self, rows: np.ndarray) -> np.ndarray | None:
         """Number of the type of some RNAs in `vocabulary`: int64, shape (len(rows),); None where there are no types."""
@@ -79,8 +84,26 @@ def make_seq_folds(data: SequenceSet, config: SeqConfig, groups: np.ndarray) -> 
     return grouped_folds(table, named, config.n_folds, config.seed)
 
 
-def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path, progress: Progress | None = None) -> tuple[TrainedTower, FittedEncoding, np.ndarray]:
-    """Fit encoding, tower and thresholds on training rows: (tower, encoding, thresholds of shape (n_labels,))."""
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What was fitted on training rows.
+
+    Attributes:
+        trees: on descriptors; None where neither the answer nor a baseline needs them.
+        thresholds: above which a compartment is called, shape (n_labels,).
+    """
+
+    trained: TrainedTower
+    encoding: FittedEncoding
+    trees: DescriptorTrees | None
+    thresholds: np.ndarray
+
+
+def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path, progress: Progress | None = None) -> Fitted:
+    """Fit encoding, tower, trees on descriptors, and thresholds.
+
+    Thresholds are chosen on the inner part that stops the tower, for which the trees are fitted once more without it.
+    """
     data, config = work.data, work.config
     labels = np.nan_to_num(data.binary().to_numpy(dtype=float))
     fit, stop = inner_split(train, labels, work.groups, config.training.inner_fraction, child_seed(seed, "inner"))
@@ -89,11 +112,18 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path, progress: P
     types, n_types = work.types_of(np.arange(len(data))), len(vocabulary(data.types))
     trained = train_tower(encoded, data.labels, data.kind, fit, stop, config, seed, folder=folder, types=types, n_types=n_types, start=work.start,
                           progress=progress)  # fmt: skip
+    weight = config.descriptors.weight
     thresholds = np.full(data.labels.shape[1], 0.5)
     if data.kind != FRACTIONS:
         said = predict(trained.tower, [encoded[row] for row in stop], data.kind, config.training, work.types_of(stop))
+        if weight:
+            said = blend(weight, _fit_trees(work, fit, seed).predict(work.described[stop]), said, data.kind)
         thresholds = best_thresholds(labels[stop], said)
-    return trained, encoding, thresholds
+    return Fitted(trained, encoding, _fit_trees(work, train, seed) if weight or work.baselines else None, thresholds)
+
+
+def _fit_trees(work: Work, rows: np.ndarray, seed: int) -> DescriptorTrees:
+    return fit_descriptor_trees(work.described[rows], work.data.labels[rows], work.data.kind, work.config.descriptors, child_seed(seed, "descriptors"))
 
 
 def run_fold(work: Work, fold: int) -> FoldResult:
@@ -104,16 +134,22 @@ def run_fold(work: Work, fold: int) -> FoldResult:
     seed = child_seed(config.seed, "fold", fold)
     checkpoints = work.folder / "checkpoints" / f"fold_{fold:02d}"
     with one_thread():
-        trained, encoding, thresholds = fit_rows(work, train, seed, checkpoints)
-        said = predict(trained.tower, encoding([data.sequences[row] for row in test]), data.kind, config.training, work.types_of(test))
-        beside = kmer_models(work.kmers, data.labels, data.kind, train, test, child_seed(seed, "baselines"))
+        fitted = fit_rows(work, train, seed, checkpoints)
+        tower = predict(fitted.trained.tower, fitted.encoding([data.sequences[row] for row in test]), data.kind, config.training, work.types_of(test))
+        said, parts = tower, {}
+        if fitted.trees is not None:
+            parts[DESCRIPTORS] = fitted.trees.predict(work.described[test])
+        if config.descriptors.weight:
+            said, parts[TOWER] = blend(config.descriptors.weight, parts[DESCRIPTORS], tower, data.kind), tower
+        if work.baselines:
+            parts |= kmer_models(work.kmers, data.labels, data.kind, train, test, child_seed(seed, "baselines"))
     choices = {
-        "thresholds": thresholds.tolist(),
-        "best_epoch": trained.best_epoch,
-        "epochs": len(trained.history),
-        "history": [list(h) for h in trained.history],
+        "thresholds": fitted.thresholds.tolist(),
+        "best_epoch": fitted.trained.best_epoch,
+        "epochs": len(fitted.trained.history),
+        "history": [list(h) for h in fitted.trained.history],
     }
-    return FoldResult(fold, test, said, {TOWER: said, **beside}, None, choices, time.perf_counter() - started)
+    return FoldResult(fold, test, said, parts, None, choices, time.perf_counter() - started)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +157,8 @@ class SeqResult:
     """All folds together.
 
     Attributes:
-        predictions: name (``"tower"`` and the baselines) -> out-of-fold probabilities or fractions, shape (n, n_labels); NaN in rows that
-            no fold tested.
+        predictions: name (``"model"``, ``"tower"`` where the model is more than its tower, and the baselines) -> out-of-fold probabilities or
+            fractions, shape (n, n_labels); NaN in rows that no fold tested.
         metrics: name -> table; of `mirnagraph.evaluation.metrics.evaluate`, or of `seqtower.correlations` for fractions.
     """
 
@@ -148,28 +184,31 @@ def cross_validate(work: Work, workers: int = 1, progress: Progress | None = Non
 def collect(data: SequenceSet, folds: Folds, results: tuple[FoldResult, ...]) -> SeqResult:
     """Put the folds' test parts together and score them, tower and baselines alike."""
     of_row = folds.of_rows(data.index)
-    predictions = {name: np.full(data.labels.shape, np.nan) for name in (TOWER, *BASELINES)}
+    names = [MODEL, *(name for name in (TOWER, *BASELINES) if all(name in result.parts for result in results))]
+    predictions = {name: np.full(data.labels.shape, np.nan) for name in names}
     thresholds = np.full(data.labels.shape, 0.5)
     for result in results:
         thresholds[result.rows] = result.choices["thresholds"]
-        for name, values in result.parts.items():
-            predictions[name][result.rows] = values
+        for name in names:
+            predictions[name][result.rows] = result.probabilities if name == MODEL else result.parts[name]
     tested = np.flatnonzero(of_row >= 0)
-    if not np.isfinite(predictions[TOWER][tested]).all():
+    if not np.isfinite(predictions[MODEL][tested]).all():
         raise InputError("a prediction is not finite: a label that may not be read was read, or training diverged")
     metrics = {}
     for name, said in predictions.items():
         if data.kind == FRACTIONS:
             metrics[name] = correlations(data.labels[tested], said[tested], of_row[tested], data.compartments)
         else:
-            cuts = thresholds if name == TOWER else np.full(data.labels.shape, 0.5)
+            cuts = thresholds if name == MODEL else np.full(data.labels.shape, 0.5)
             metrics[name] = evaluate(np.nan_to_num(data.labels[tested]), said[tested], of_row[tested], cuts[tested], data.compartments)
     return SeqResult(data, folds, predictions, metrics, results)
 
 
-def prepare_work(data: SequenceSet, config: SeqConfig, folder: Path, groups: np.ndarray) -> Work:
+def prepare_work(data: SequenceSet, config: SeqConfig, folder: Path, groups: np.ndarray, *, baselines: bool = True) -> Work:
     """What the folds of a run read."""
     kmers = kmer_counts(data.sequences, K)
     if data.types is not None:  # baselines are told what the tower is told
         kmers = np.hstack([kmers, np.array(data.types)[:, None] == np.array(vocabulary(data.types))])
-    return Work(data, config, make_seq_folds(data, config, groups), groups, kmers, folder, load_pretrained(config).tensors if config.pretrained else None)
+    described = config.descriptors.features(data.sequences) if baselines or config.descriptors.weight else np.zeros((len(data), 0), dtype=np.float32)
+    start = load_pretrained(config).tensors if config.pretrained else None
+    return Work(data, config, make_seq_folds(data, config, groups), groups, kmers, described, folder, start, baselines)

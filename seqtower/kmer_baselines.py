@@ -9,16 +9,18 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from mirnagraph.seeds import child_seed
 from seqtower.sequences import FRACTIONS, MULTI_LABEL
 
-LOGISTIC, BOOSTING = "kmer_logistic", "kmer_boosting"
+LOGISTIC, BOOSTING, DESCRIPTORS = "kmer_logistic", "kmer_boosting", "descriptor_trees"
+KMERS = (LOGISTIC, BOOSTING)
 BASELINES = {
     LOGISTIC: "logistic regression (ridge for fractions) on the frequencies of words of 1 to 5 letters and the length",
     BOOSTING: "gradient boosting on the same",
+    DESCRIPTORS: "extra trees and boosting on descriptors: words of 1 to 4 letters, both ends, open reading frames, extremes along the RNA, known elements",
 }
 K = 5
 
 
 def kmer_models(features: np.ndarray, labels: np.ndarray, kind: str, train: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Fit both baselines on the training rows and predict others.
+    """Fit both baselines on words on the training rows and predict others.
 
     Args:
         features: of `seqtower.encoders.kmer.kmer_counts`, shape (n, width).
@@ -30,7 +32,7 @@ def kmer_models(features: np.ndarray, labels: np.ndarray, kind: str, train: np.n
     """
     mean, sd = features[train].mean(axis=0), features[train].std(axis=0)
     scaled = (features - mean) / np.where(sd > 1e-9, sd, 1)
-    found = {name: np.zeros((len(rows), labels.shape[1])) for name in BASELINES}
+    found = {name: np.zeros((len(rows), labels.shape[1])) for name in KMERS}
     for column in range(labels.shape[1]):
         known = train[~np.isnan(labels[train, column])]
         target = labels[known, column]

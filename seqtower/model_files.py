@@ -17,6 +17,7 @@ from mirnagraph.config import from_dict, to_dict
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.files import sha256_of, write_folder
 from mirnagraph.runs import package_versions
+from seqtower.descriptor_trees import DescriptorTrees, blend
 from seqtower.encoders.one_hot import LETTERS
 from seqtower.encoding import FittedEncoding
 from seqtower.lengths import LengthPolicy
@@ -43,6 +44,7 @@ class SavedTower:
         about: everything in ``model.json``; empty for one that was not read from disk.
         types: types of RNAs that the tower was trained on; empty for one that is told none.
         rna_type: what every RNA is taken to be (see `of_type`); empty for not said.
+        trees: on descriptors, which have a share in the answer; None where the tower answers alone.
     """
 
     config: SeqConfig
@@ -54,6 +56,7 @@ class SavedTower:
     about: dict[str, Any]
     types: tuple[str, ...] = ()
     rna_type: str = ""
+    trees: DescriptorTrees | None = None
 
     def of_type(self, name: str) -> Self:
         """The same model that takes every RNA to be of one type: predictions and explanations alike.
@@ -82,13 +85,17 @@ class SavedTower:
         return type_numbers([self.rna_type] * n if types is None else types, self.types)
 
     def predict(self, sequences: Sequence[str], types: Sequence[str] | None = None) -> np.ndarray:
-        """Probabilities or fractions: float64, shape (n, n_labels).
+        """Probabilities or fractions of tower and trees together: float64, shape (n, n_labels).
 
         Args:
             types: type of each RNA, for a model that was trained with types; see `type_numbers`.
         """
         numbers = self.type_numbers(types, len(sequences))
-        return np.concatenate([self._predict(sequences, rows, numbers) for rows in self._parts(sequences)])
+        tower = np.concatenate([self._predict(sequences, rows, numbers) for rows in self._parts(sequences)])
+        if self.trees is None or not len(sequences):
+            return tower
+        described = self.config.descriptors.features(sequences)
+        return blend(self.config.descriptors.weight, self.trees.predict(described), tower, self.kind)
 
     def _parts(self, sequences: Sequence[str]) -> list[list[int]]:
         """Rows that are encoded at a time, so that their numbers fit in memory: with wide embeddings not all of them."""
@@ -112,7 +119,8 @@ def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
     """Write ``model.safetensors`` and ``model.json``; replaces what is there."""
     with write_folder(folder, overwrite=True) as out:
         tensors = {f"{TOWER}{name}": value.contiguous() for name, value in model.tower.state_dict().items()}
-        save_file(tensors | {VECTORS: torch.from_numpy(model.encoding.vectors)}, out / "model.safetensors")
+        trees = {} if model.trees is None else {name: torch.from_numpy(values) for name, values in model.trees.to_arrays().items()}
+        save_file(tensors | trees | {VECTORS: torch.from_numpy(model.encoding.vectors)}, out / "model.safetensors")
         text = {
             "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "compartments": list(model.compartments), "kind": model.kind,
             "config": to_dict(model.config), "lengths": to_dict(model.encoding.lengths), "channels": model.encoding.channels,
@@ -168,7 +176,9 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *,
         thresholds = np.array(about["thresholds"], dtype=np.float64)
         if thresholds.shape != (len(names),) or about["kind"] not in KINDS:
             raise ValueError("thresholds or kind of labels that do not fit")
-        return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about, types)
+        arrays = {name: value.numpy() for name, value in tensors.items()} if config.descriptors.weight else {}
+        trees = DescriptorTrees.from_arrays(arrays, about["kind"], len(names)) if arrays else None
+        return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about, types, trees=trees)
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.files import write_text
-from seqtower.experiment import TOWER, SeqResult
+from seqtower.experiment import MODEL, TOWER, SeqResult
 from seqtower.kmer_baselines import BASELINES
 from seqtower.rna_types import vocabulary
 from seqtower.sequences import FRACTIONS
@@ -21,27 +21,30 @@ def shown_metrics(kind: str) -> tuple[str, ...]:
     return ("Pearson", "Spearman") if kind == FRACTIONS else ("AUC", "AUPR", "F1", "MCC")
 
 
-def result_rows(result: SeqResult, name: str = TOWER) -> tuple[list[str], list[list[str]]]:
-    """Header and cells: mean over folds and SD per compartment and on average, of the tower or a baseline."""
+def result_rows(result: SeqResult, name: str = MODEL) -> tuple[list[str], list[list[str]]]:
+    """Header and cells: mean over folds and SD per compartment and on average, of the model or a baseline."""
     metrics = shown_metrics(result.data.kind)
     rows = [[where, *(_cell(result.metrics[name], where, metric) for metric in metrics)] for where in (*result.data.compartments, AVERAGE)]
     return ["compartment", *metrics], rows
 
 
 def beside_rows(result: SeqResult) -> tuple[list[str], list[list[str]]]:
-    """Header and cells: averages of the tower and of the baselines."""
+    """Header and cells: averages of the model, of its tower where it is more than that, and of the baselines."""
     metrics = shown_metrics(result.data.kind)
-    return ["model", *metrics], [[name, *(_cell(result.metrics[name], AVERAGE, metric) for metric in metrics)] for name in (TOWER, *BASELINES)]
+    return ["model", *metrics], [[name, *(_cell(result.metrics[name], AVERAGE, metric) for metric in metrics)] for name in result.metrics]
 
 
 def verdict(result: SeqResult) -> str:
-    """One sentence: does the tower beat the best baseline in the first measure?"""
+    """One sentence: does the model beat the best baseline in the first measure?"""
     metric = shown_metrics(result.data.kind)[0]
-    value = {name: _value(result.metrics[name], AVERAGE, metric, "mean") for name in (TOWER, *BASELINES)}
-    best = max(BASELINES, key=lambda name: value[name])
-    if value[TOWER] > value[best]:
-        return f"The tower is ahead of the best k-mer baseline ({best}): {metric} {value[TOWER]:.3f} against {value[best]:.3f}."
-    return f"**The baseline {best} is not beaten**: {metric} {value[best]:.3f} against the tower's {value[TOWER]:.3f}."
+    value = {name: _value(result.metrics[name], AVERAGE, metric, "mean") for name in result.metrics}
+    known = [name for name in BASELINES if np.isfinite(value.get(name, np.nan))]
+    if not known:
+        return "The baselines were left out of this run, so it does not say what simpler models reach."
+    best = max(known, key=lambda name: value[name])
+    if value[MODEL] > value[best]:
+        return f"The model is ahead of the best baseline ({best}): {metric} {value[MODEL]:.3f} against {value[best]:.3f}."
+    return f"**The baseline {best} is not beaten**: {metric} {value[best]:.3f} against the model's {value[MODEL]:.3f}."
 
 
 def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: str, groups: np.ndarray) -> None:
@@ -64,8 +67,10 @@ def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: s
     lines += [f"Kept together in folds (`{config.group}`): {together}. {len(data.left_out)} ids were left out (left_out.tsv).", "", verdict(result), ""]
     for header, rows in (beside_rows(result), result_rows(result)):
         lines += ["| " + " | ".join(header) + " |", "|---|" + "---|" * (len(header) - 1), *("| " + " | ".join(row) + " |" for row in rows), ""]
-    lines += ["Means over folds ± SD. Thresholds of the tower were chosen inside the training rows; the baselines call at .5.", ""]
-    lines += [f"- `{key}`: {what}" for key, what in BASELINES.items()]
+    lines += ["Means over folds ± SD. Thresholds of the model were chosen inside the training rows; the others call at .5.", ""]
+    if TOWER in result.metrics:
+        lines += [f"- `{MODEL}`: {config.descriptors.weight:g} of `descriptor_trees` and the rest of `{TOWER}`, blended"]
+    lines += [f"- `{key}`: {what}" for key, what in BASELINES.items() if key in result.metrics]
     lines += ["", "| fold | best epoch | epochs | seconds |", "|---|---|---|---|"]
     lines += [f"| {r.fold} | {r.choices['best_epoch']} | {r.choices['epochs']} | {r.seconds:.0f} |" for r in result.results]
     write_text(folder / "report.md", "\n".join([*lines, ""]))

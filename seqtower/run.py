@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import one_thread
 from mirnagraph.tables import write_tsv
 from seqtower.encoding import fit_encoding, warm_up
-from seqtower.experiment import TOWER, SeqResult, Work, cross_validate, fit_rows, groups_of, prepare_work
+from seqtower.experiment import MODEL, SeqResult, Work, cross_validate, fit_rows, groups_of, prepare_work
 from seqtower.model_files import SavedTower, save_tower
 from seqtower.pretrained import load_pretrained
 from seqtower.report import write_seq_report
@@ -43,6 +44,7 @@ def run_seq(
     out: str | Path,
     *,
     name: str = "sequences",
+    baselines: bool = True,
     workers: int = 1,
     overwrite: bool = False,
     resume: bool = False,
@@ -53,6 +55,7 @@ def run_seq(
     Args:
         out: run folder; an unfinished run of the same settings and data in it is gone on with, epoch by epoch.
         name: of the data, for the report.
+        baselines: fit the baselines beside the model.
         workers: folds side by side; changes no number.
 
     Returns:
@@ -73,7 +76,7 @@ def run_seq(
         return None, run
     groups = groups_of(data, config, progress)
     warm_up(config, data.sequences, progress)
-    work = prepare_work(data, config, run.path, groups)
+    work = prepare_work(data, config, run.path, groups, baselines=baselines)
     write_folds(work.folds, run.path / "folds.tsv")
     write_tsv(pd.DataFrame({"rna_id": list(data.index.ids), "group": groups}), run.path / GROUPS)
     write_tsv(data.left_out, run.path / LEFT_OUT)
@@ -86,10 +89,10 @@ def run_seq(
 
 
 def write_result(folder: Path, result: SeqResult) -> None:
-    """Write predictions, labels and metrics of the tower, and those of the baselines below ``baselines/``."""
+    """Write predictions, labels and metrics of the model, and those of its tower and of the baselines below ``baselines/``."""
     data = result.data
     for name, said in result.predictions.items():
-        target = folder if name == TOWER else folder / "baselines" / name
+        target = folder if name == MODEL else folder / "baselines" / name
         target.mkdir(parents=True, exist_ok=True)
         write_predictions(prediction_frame(data.index, data.compartments, result.folds, said), target / PREDICTIONS)
         write_tsv(result.metrics[name], target / METRICS)
@@ -102,7 +105,9 @@ def _final(work: Work, folder: Path, name: str, progress: Progress | None) -> No
     checkpoints = folder / "checkpoints" / "final"
     data = work.data
     with one_thread():
-        trained, encoding, thresholds = fit_rows(work, np.arange(len(data)), child_seed(work.config.seed, "final"), checkpoints)
-    model = SavedTower(work.config, data.compartments, data.kind, trained.tower, encoding, thresholds, {}, vocabulary(data.types))
+        fitted = fit_rows(replace(work, baselines=False), np.arange(len(data)), child_seed(work.config.seed, "final"), checkpoints)
+    trained = fitted.trained
+    model = SavedTower(work.config, data.compartments, data.kind, trained.tower, fitted.encoding, fitted.thresholds, {}, vocabulary(data.types),
+                       trees=fitted.trees)  # fmt: skip
     save_tower(model, folder / "model", dataset=name, n_rnas=len(data), data_sha256=sequences_sha256(data), best_epoch=trained.best_epoch)
     report(progress, "final model", 1, 1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
+from seqtower.descriptor_trees import DescriptorConfig
 from seqtower.encoders.geneticseq2vec import GeneticSeq2VecConfig
 from seqtower.encoders.language_model import LanguageModelConfig
 from seqtower.encoders.structure import StructureConfig
@@ -116,6 +117,7 @@ class SeqConfig:
     el_rmlocnet: ELRMLocNetConfig = field(default_factory=ELRMLocNetConfig)
     rnaloc_lm: RNALocLMConfig = field(default_factory=RNALocLMConfig)
     training: SeqTrainConfig = field(default_factory=SeqTrainConfig)
+    descriptors: DescriptorConfig = field(default_factory=DescriptorConfig)
 
     def __post_init__(self) -> None:
         require(self.tower in TOWERS, "tower", self.tower, f"one of {', '.join(TOWERS)}")

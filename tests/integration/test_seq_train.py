@@ -173,7 +173,7 @@ def test_a_killed_run_keeps_its_folds_and_has_the_same_numbers(tmp_path: Path, m
     assert len(trained) == 2  # the second fold and the final model
     assert whole is not None
     assert again is not None
-    np.testing.assert_array_equal(again.predictions["tower"], whole.predictions["tower"])
+    np.testing.assert_array_equal(again.predictions["model"], whole.predictions["model"])
     assert (tmp_path / "killed" / "predictions.tsv").read_bytes() == (tmp_path / "whole" / "predictions.tsv").read_bytes()
 
 

@@ -92,7 +92,7 @@ def test_a_model_learns_from_types_keeps_them_and_asks_for_them(tmp_path: Path, 
     data = typed()
     result, folder = run_seq(data, small(), tmp_path / "run")  # type: ignore[arg-type]
     assert result is not None
-    table = result.metrics["tower"].set_index(["compartment", "metric"])["mean"]
+    table = result.metrics["model"].set_index(["compartment", "metric"])["mean"]
     assert table[data.compartments[0], "AUC"] > 0.9
     kmers = result.metrics["kmer_logistic"].set_index(["compartment", "metric"])["mean"]
     assert kmers[data.compartments[0], "AUC"] > 0.9, "baselines are told the types as well"

@@ -1,0 +1,109 @@
+"""Trees on descriptors of whole RNAs: a baseline beside every tower, and, where the settings say so, half of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mirnagraph.config import require
+from mirnagraph.errors import CheckpointError
+from mirnagraph.seeds import child_seed
+from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees
+from seqtower.encoders.descriptors import descriptor_names, descriptors
+from seqtower.sequences import FRACTIONS, MULTI_LABEL
+
+TREES = TreesConfig(n_trees=200, min_samples_leaf=3, rounds=150, learning_rate=0.05, leaves=8, boosting_leaf=20)
+FOREST, BOOSTED = "descriptors.forest", "descriptors.boosted"
+LEAST = 1e-4
+
+
+@dataclass(frozen=True)
+class DescriptorConfig:
+    """Settings of the trees on descriptors.
+
+    Attributes:
+        weight: their share of the answer, the tower's is the rest: in [0, 1]; 0 leaves the answer to the tower alone.
+        end: nucleotides of an end (see `seqtower.encoders.descriptors`).
+        window: nucleotides of a window.
+        trees: extra trees and boosting, which count alike.
+    """
+
+    weight: float = 0.0
+    end: int = 250
+    window: int = 100
+    trees: TreesConfig = field(default_factory=lambda: TREES)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.weight <= 1, "weight", self.weight, "in [0, 1]")
+        require(self.trees.n_trees > 0 and self.trees.rounds > 0, "trees", "none of a kind", "extra trees and boosting")
+
+    def features(self, sequences: Sequence[str]) -> np.ndarray:
+        """float32, shape (n, width)."""
+        return descriptors(sequences, end=self.end, window=self.window)
+
+
+@dataclass(frozen=True, eq=False)
+class DescriptorTrees:
+    """Fitted trees.
+
+    Attributes:
+        forest: extra trees, whose sum is a probability or fraction.
+        boosted: boosted trees, whose sum is a logit, or a fraction.
+        kind: of the labels, see `seqtower.sequences.KINDS`.
+    """
+
+    forest: TreeArrays
+    boosted: TreeArrays
+    kind: str
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Probabilities or fractions: float64, shape (n, n_labels)."""
+        forest, boosted = self.forest(features), self.boosted(features)
+        return blend(0.5, forest, boosted if self.kind == FRACTIONS else 1 / (1 + np.exp(-boosted)), self.kind)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """All arrays by name, for safetensors."""
+        return self.forest.to_arrays(FOREST) | self.boosted.to_arrays(BOOSTED)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int) -> DescriptorTrees:
+        """Back from `to_arrays`.
+
+        Raises:
+            CheckpointError: arrays that lack or do not fit each other.
+        """
+        found = cls(TreeArrays.from_arrays(arrays, FOREST), TreeArrays.from_arrays(arrays, BOOSTED), kind)
+        width = len(descriptor_names())
+        if any(part.value.shape[1:] != (n_labels,) or (len(part.feature) and part.feature.max() >= width) for part in (found.forest, found.boosted)):
+            raise CheckpointError("the trees on descriptors do not fit the compartments or the descriptors")
+        return found
+
+
+def fit_descriptor_trees(features: np.ndarray, labels: np.ndarray, kind: str, config: DescriptorConfig, seed: int) -> DescriptorTrees:
+    """Fit both kinds of trees on training rows.
+
+    Args:
+        features: of `DescriptorConfig.features`, shape (n, width).
+        labels: shape (n, n_labels), NaN where unknown: boosting leaves such rows out, extra trees take the training mean.
+        kind: see `seqtower.sequences.KINDS`.
+    """
+    known = np.where(np.isnan(labels), np.nanmean(labels, axis=0), labels)
+    forest = fit_extra_trees(features, known, config.trees, child_seed(seed, "forest"))
+    boosted = fit_boosting(features, labels, config.trees, child_seed(seed, "boosting"), fractions=kind == FRACTIONS)
+    return DescriptorTrees(forest.trees, boosted, kind)
+
+
+def blend(weight: float, one: np.ndarray, other: np.ndarray, kind: str) -> np.ndarray:
+    """`weight` of one answer and the rest of another: the mean of logits for 0/1 compartments, of shares otherwise.
+
+    Args:
+        one, other: probabilities or fractions, shape (n, n_labels).
+    """
+    first, second = (np.clip(answer, LEAST, 1 - LEAST) for answer in (one, other))
+    if kind == MULTI_LABEL:
+        logit = weight * np.log(first / (1 - first)) + (1 - weight) * np.log(second / (1 - second))
+        return np.asarray(1 / (1 + np.exp(-logit)))
+    mixed = weight * first + (1 - weight) * second if kind == FRACTIONS else np.exp(weight * np.log(first) + (1 - weight) * np.log(second))
+    return np.asarray(mixed / mixed.sum(axis=1, keepdims=True))

@@ -1,0 +1,93 @@
+"""Descriptors of whole RNAs hold what their names say, and trees on them learn, blend and come back from disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.trees import fit_boosting
+from seqtower.descriptor_trees import TREES, DescriptorConfig, DescriptorTrees, blend, fit_descriptor_trees
+from seqtower.encoders.descriptors import ELEMENTS, descriptor_names, descriptors
+from seqtower.sequences import CLASS, FRACTIONS, MULTI_LABEL
+
+SMALL = DescriptorConfig(trees=replace(TREES, n_trees=20, rounds=20))
+
+
+def _row(sequence: str) -> dict[str, float]:
+    return dict(zip(descriptor_names(), descriptors([sequence])[0].tolist(), strict=True))
+
+
+def test_hand_worked_values() -> None:
+    row = _row("CC" + "AUG" + "AAA" * 3 + "UAA" + "G")  # a frame of 12 nt from its start to the stop
+    assert row["longest open reading frame (log nt)"] == pytest.approx(np.log1p(12))
+    assert row["longest open reading frame (share)"] == pytest.approx(12 / 18)
+    assert row["open reading frames per nt"] == pytest.approx(1 / 18)
+    assert row["A"] == pytest.approx(12 / 18)
+    assert row["highest share of A along the RNA"] == pytest.approx(12 / 18)  # shorter than a window: one value
+    assert row["SD of A along the RNA"] == 0
+
+
+def test_ends_and_elements() -> None:
+    row = _row("A" * 300 + "C" * 400 + "AAUAAA" + "G" * 30)
+    assert row["A in the first 250 nt"] == 1
+    assert row["A in the last 250 nt"] == pytest.approx(5 / 250)
+    assert row["poly(A) signal near the 3' end"] == 1
+    assert row["poly(A) signal AAUAAA"] == pytest.approx(1000 / 736)
+    assert row["highest share of C along the RNA"] == 1
+    assert row["lowest share of C along the RNA"] == 0
+
+
+@pytest.mark.parametrize("sequence", ["A", "NNNN", "ACGU" * 3, "GG" * 100])
+def test_any_rna_gives_finite_numbers(sequence: str) -> None:
+    found = descriptors([sequence])
+    assert found.shape == (1, len(descriptor_names()))
+    assert np.isfinite(found).all()
+    assert len(set(descriptor_names())) == found.shape[1]
+    assert len(ELEMENTS) == 16
+
+
+@pytest.mark.parametrize("kind", [MULTI_LABEL, CLASS, FRACTIONS])
+def test_trees_learn_and_come_back_from_their_arrays(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    rich = rng.random(160) < 0.5
+    sequences = ["".join(rng.choice(list("ACGU"), 120, p=[0.4, 0.1, 0.1, 0.4] if r else [0.25] * 4)) for r in rich]
+    labels = np.column_stack([rich, ~rich]).astype(float)
+    if kind == FRACTIONS:
+        labels = 0.2 + 0.6 * labels
+    features = SMALL.features(sequences)
+    fitted = fit_descriptor_trees(features[:100], labels[:100], kind, SMALL, 0)
+    said = fitted.predict(features[100:])
+    assert np.corrcoef(said[:, 0], rich[100:])[0, 1] > 0.8
+    if kind != MULTI_LABEL:
+        np.testing.assert_allclose(said.sum(axis=1), 1)
+    back = DescriptorTrees.from_arrays(fitted.to_arrays(), kind, 2)
+    np.testing.assert_array_equal(back.predict(features[100:]), said)
+    with pytest.raises(CheckpointError, match="do not fit"):
+        DescriptorTrees.from_arrays(fitted.to_arrays(), kind, 3)
+
+
+def test_an_unknown_label_leaves_its_row_out_of_that_compartment_alone() -> None:
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(80, 5)).astype(np.float32)
+    labels = (features[:, :2] > 0).astype(float)
+    holes = labels.copy()
+    holes[:20, 0] = np.nan
+    some, fewer = fit_boosting(features, holes, TREES, 0), fit_boosting(features[20:], labels[20:], TREES, 0)
+    np.testing.assert_allclose(some(features)[:, 0], fewer(features)[:, 0])
+    np.testing.assert_allclose(some(features)[:, 1], fit_boosting(features, labels, TREES, 0)(features)[:, 1])
+
+
+def test_a_blend_lies_between_its_parts() -> None:
+    one, other = np.array([[0.9, 0.1]]), np.array([[0.5, 0.5]])
+    np.testing.assert_allclose(blend(0.5, one, other, MULTI_LABEL), [[0.75, 0.25]])  # the logit of .9 is log 9, half of it log 3
+    np.testing.assert_allclose(blend(0.5, one, other, CLASS), [[0.75, 0.25]])
+    np.testing.assert_allclose(blend(0.5, one, other, FRACTIONS), [[0.7, 0.3]])
+    np.testing.assert_allclose(blend(1.0, one, other, CLASS), one)
+
+
+def test_a_share_beyond_one_is_refused() -> None:
+    with pytest.raises(ConfigError, match="weight"):
+        DescriptorConfig(weight=1.5)
