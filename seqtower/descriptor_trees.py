@@ -25,19 +25,27 @@ class DescriptorConfig:
 
     Attributes:
         weight: their share of the answer, the tower's is the rest: in [0, 1]; 0 leaves the answer to the tower alone.
+        weights: where there are some, the share is chosen among them, by the loss on the inner part of the training rows.
         end: nucleotides of an end (see `seqtower.encoders.descriptors`).
         window: nucleotides of a window.
         trees: extra trees and boosting, which count alike.
     """
 
     weight: float = 0.0
+    weights: tuple[float, ...] = ()
     end: int = 250
     window: int = 100
     trees: TreesConfig = field(default_factory=lambda: TREES)
 
     def __post_init__(self) -> None:
-        require(0 <= self.weight <= 1, "weight", self.weight, "in [0, 1]")
+        for weight in (self.weight, *self.weights):
+            require(0 <= weight <= 1, "weight", weight, "in [0, 1]")
         require(self.trees.n_trees > 0 and self.trees.rounds > 0, "trees", "none of a kind", "extra trees and boosting")
+
+    @property
+    def share(self) -> bool:
+        """Whether the trees have a share in the answer."""
+        return self.weight > 0 or len(self.weights) > 0
 
     def features(self, sequences: Sequence[str]) -> np.ndarray:
         """float32, shape (n, width)."""
@@ -107,3 +115,20 @@ def blend(weight: float, one: np.ndarray, other: np.ndarray, kind: str) -> np.nd
         return np.asarray(1 / (1 + np.exp(-logit)))
     mixed = weight * first + (1 - weight) * second if kind == FRACTIONS else np.exp(weight * np.log(first) + (1 - weight) * np.log(second))
     return np.asarray(mixed / mixed.sum(axis=1, keepdims=True))
+
+
+def choose_weight(config: DescriptorConfig, trees: np.ndarray, tower: np.ndarray, labels: np.ndarray, kind: str) -> float:
+    """The share of the trees with the lowest loss: squared error for fractions, else the log loss of what is known.
+
+    Args:
+        trees, tower: what both say of rows that neither was fitted on, shape (n, n_labels).
+        labels: of the same rows, NaN where unknown.
+    """
+    if not config.weights:
+        return config.weight
+    losses = []
+    for weight in config.weights:
+        said = np.clip(blend(weight, trees, tower, kind), LEAST, 1 - LEAST)
+        each = (said - labels) ** 2 if kind == FRACTIONS else -(labels * np.log(said) + (1 - labels) * np.log(1 - said))
+        losses.append(float(np.nanmean(each)))
+    return float(config.weights[int(np.argmin(losses))])

@@ -22,7 +22,7 @@ from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import one_thread, side_by_side
 from seqtower.clusters import cluster
 from seqtower.correlations import correlations
-from seqtower.descriptor_trees import DescriptorTrees, blend, fit_descriptor_trees
+from seqtower.descriptor_trees import DescriptorTrees, blend, choose_weight, fit_descriptor_trees
 from seqtower.encoders.kmer import kmer_counts
 from seqtower.encoding import FittedEncoding, fit_encoding
 from seqtower.kmer_baselines import BASELINES, DESCRIPTORS, K, kmer_models
@@ -90,19 +90,21 @@ class Fitted:
 
     Attributes:
         trees: on descriptors; None where neither the answer nor a baseline needs them.
+        weight: their share of the answer.
         thresholds: above which a compartment is called, shape (n_labels,).
     """
 
     trained: TrainedTower
     encoding: FittedEncoding
     trees: DescriptorTrees | None
+    weight: float
     thresholds: np.ndarray
 
 
 def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path, progress: Progress | None = None) -> Fitted:
-    """Fit encoding, tower, trees on descriptors, and thresholds.
+    """Fit encoding, tower, trees on descriptors, their weight, and thresholds.
 
-    Thresholds are chosen on the inner part that stops the tower, for which the trees are fitted once more without it.
+    Weight and thresholds are chosen on the inner part that stops the tower, for which the trees are fitted once more without it.
     """
     data, config = work.data, work.config
     labels = np.nan_to_num(data.binary().to_numpy(dtype=float))
@@ -112,14 +114,14 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path, progress: P
     types, n_types = work.types_of(np.arange(len(data))), len(vocabulary(data.types))
     trained = train_tower(encoded, data.labels, data.kind, fit, stop, config, seed, folder=folder, types=types, n_types=n_types, start=work.start,
                           progress=progress)  # fmt: skip
-    weight = config.descriptors.weight
-    thresholds = np.full(data.labels.shape[1], 0.5)
-    if data.kind != FRACTIONS:
-        said = predict(trained.tower, [encoded[row] for row in stop], data.kind, config.training, work.types_of(stop))
-        if weight:
-            said = blend(weight, _fit_trees(work, fit, seed).predict(work.described[stop]), said, data.kind)
-        thresholds = best_thresholds(labels[stop], said)
-    return Fitted(trained, encoding, _fit_trees(work, train, seed) if weight or work.baselines else None, thresholds)
+    said = predict(trained.tower, [encoded[row] for row in stop], data.kind, config.training, work.types_of(stop))
+    weight = 0.0
+    if config.descriptors.share:
+        beside = _fit_trees(work, fit, seed).predict(work.described[stop])
+        weight = choose_weight(config.descriptors, beside, said, data.labels[stop], data.kind)
+        said = blend(weight, beside, said, data.kind)
+    thresholds = np.full(data.labels.shape[1], 0.5) if data.kind == FRACTIONS else best_thresholds(labels[stop], said)
+    return Fitted(trained, encoding, _fit_trees(work, train, seed) if config.descriptors.share or work.baselines else None, weight, thresholds)
 
 
 def _fit_trees(work: Work, rows: np.ndarray, seed: int) -> DescriptorTrees:
@@ -139,12 +141,13 @@ def run_fold(work: Work, fold: int) -> FoldResult:
         said, parts = tower, {}
         if fitted.trees is not None:
             parts[DESCRIPTORS] = fitted.trees.predict(work.described[test])
-        if config.descriptors.weight:
-            said, parts[TOWER] = blend(config.descriptors.weight, parts[DESCRIPTORS], tower, data.kind), tower
+        if config.descriptors.share:
+            said, parts[TOWER] = blend(fitted.weight, parts[DESCRIPTORS], tower, data.kind), tower
         if work.baselines:
             parts |= kmer_models(work.kmers, data.labels, data.kind, train, test, child_seed(seed, "baselines"))
     choices = {
         "thresholds": fitted.thresholds.tolist(),
+        "weight": fitted.weight,
         "best_epoch": fitted.trained.best_epoch,
         "epochs": len(fitted.trained.history),
         "history": [list(h) for h in fitted.trained.history],
@@ -209,6 +212,6 @@ def prepare_work(data: SequenceSet, config: SeqConfig, folder: Path, groups: np.
     kmers = kmer_counts(data.sequences, K)
     if data.types is not None:  # baselines are told what the tower is told
         kmers = np.hstack([kmers, np.array(data.types)[:, None] == np.array(vocabulary(data.types))])
-    described = config.descriptors.features(data.sequences) if baselines or config.descriptors.weight else np.zeros((len(data), 0), dtype=np.float32)
+    described = config.descriptors.features(data.sequences) if baselines or config.descriptors.share else np.zeros((len(data), 0), dtype=np.float32)
     start = load_pretrained(config).tensors if config.pretrained else None
     return Work(data, config, make_seq_folds(data, config, groups), groups, kmers, described, folder, start, baselines)

@@ -45,6 +45,7 @@ class SavedTower:
         types: types of RNAs that the tower was trained on; empty for one that is told none.
         rna_type: what every RNA is taken to be (see `of_type`); empty for not said.
         trees: on descriptors, which have a share in the answer; None where the tower answers alone.
+        weight: their share.
     """
 
     config: SeqConfig
@@ -57,6 +58,7 @@ class SavedTower:
     types: tuple[str, ...] = ()
     rna_type: str = ""
     trees: DescriptorTrees | None = None
+    weight: float = 0.0
 
     def of_type(self, name: str) -> Self:
         """The same model that takes every RNA to be of one type: predictions and explanations alike.
@@ -95,7 +97,7 @@ class SavedTower:
         if self.trees is None or not len(sequences):
             return tower
         described = self.config.descriptors.features(sequences)
-        return blend(self.config.descriptors.weight, self.trees.predict(described), tower, self.kind)
+        return blend(self.weight, self.trees.predict(described), tower, self.kind)
 
     def _parts(self, sequences: Sequence[str]) -> list[list[int]]:
         """Rows that are encoded at a time, so that their numbers fit in memory: with wide embeddings not all of them."""
@@ -125,7 +127,7 @@ def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
             "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "compartments": list(model.compartments), "kind": model.kind,
             "config": to_dict(model.config), "lengths": to_dict(model.encoding.lengths), "channels": model.encoding.channels,
             "encoder_fingerprint": model.encoding.fingerprint,
-            "types": list(model.types),
+            "types": list(model.types), "weight": model.weight,
             "thresholds": [float(t) for t in model.thresholds], "weights_sha256": sha256_of(out / "model.safetensors"), "versions": package_versions(),
             **about,
         }  # fmt: skip
@@ -176,9 +178,9 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *,
         thresholds = np.array(about["thresholds"], dtype=np.float64)
         if thresholds.shape != (len(names),) or about["kind"] not in KINDS:
             raise ValueError("thresholds or kind of labels that do not fit")
-        arrays = {name: value.numpy() for name, value in tensors.items()} if config.descriptors.weight else {}
+        arrays = {name: value.numpy() for name, value in tensors.items()} if config.descriptors.share else {}
         trees = DescriptorTrees.from_arrays(arrays, about["kind"], len(names)) if arrays else None
-        return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about, types, trees=trees)
+        return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about, types, trees=trees, weight=float(about.get("weight", 0.0)))
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
 

@@ -69,7 +69,8 @@ def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: s
         lines += ["| " + " | ".join(header) + " |", "|---|" + "---|" * (len(header) - 1), *("| " + " | ".join(row) + " |" for row in rows), ""]
     lines += ["Means over folds ± SD. Thresholds of the model were chosen inside the training rows; the others call at .5.", ""]
     if TOWER in result.metrics:
-        lines += [f"- `{MODEL}`: {config.descriptors.weight:g} of `descriptor_trees` and the rest of `{TOWER}`, blended"]
+        shares = ", ".join(f"{r.choices['weight']:g}" for r in result.results)
+        lines += [f"- `{MODEL}`: `descriptor_trees` and `{TOWER}`, blended; share of the trees per fold: {shares}"]
     lines += [f"- `{key}`: {what}" for key, what in BASELINES.items() if key in result.metrics]
     lines += ["", "| fold | best epoch | epochs | seconds |", "|---|---|---|---|"]
     lines += [f"| {r.fold} | {r.choices['best_epoch']} | {r.choices['epochs']} | {r.seconds:.0f} |" for r in result.results]

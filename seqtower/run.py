@@ -108,6 +108,6 @@ def _final(work: Work, folder: Path, name: str, progress: Progress | None) -> No
         fitted = fit_rows(replace(work, baselines=False), np.arange(len(data)), child_seed(work.config.seed, "final"), checkpoints)
     trained = fitted.trained
     model = SavedTower(work.config, data.compartments, data.kind, trained.tower, fitted.encoding, fitted.thresholds, {}, vocabulary(data.types),
-                       trees=fitted.trees)  # fmt: skip
+                       trees=fitted.trees, weight=fitted.weight)  # fmt: skip
     save_tower(model, folder / "model", dataset=name, n_rnas=len(data), data_sha256=sequences_sha256(data), best_epoch=trained.best_epoch)
     report(progress, "final model", 1, 1)

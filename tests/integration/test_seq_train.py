@@ -14,9 +14,10 @@ import torch
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import generator
-from seqtower import experiment, run
+from seqtower import experiment
 from seqtower.batches import windows
 from seqtower.checkpoints import SafeCheckpointIO
+from seqtower.descriptor_trees import TREES, DescriptorConfig, blend, run
 from seqtower.encoders.one_hot import one_hot
 from seqtower.kmer_baselines import BOOSTING, LOGISTIC
 from seqtower.losses import make_loss
@@ -236,3 +237,20 @@ def test_an_rna_beyond_the_budget_is_read_in_windows(tmp_path: Path) -> None:
     assert len(starts) == 3
     expected = np.mean([model.predict([long[s : s + 45]])[0] for s in starts], axis=0)
     np.testing.assert_allclose(model.predict([long])[0], expected, atol=1e-6)
+
+
+def test_a_blend_with_trees_answers_as_its_saved_model_does(tmp_path: Path) -> None:
+    data = planted(60)
+    config = replace(small(epochs=2), descriptors=DescriptorConfig(weights=(0.25, 0.75), trees=replace(TREES, n_trees=10, rounds=10)))
+    result, run = run_seq(data, config, tmp_path / "run", baselines=False)
+    assert result is not None
+    assert set(result.predictions) == {"model", "tower", "descriptor_trees"}
+    for fold in result.results:
+        expected = blend(fold.choices["weight"], fold.parts["descriptor_trees"], fold.parts["tower"], data.kind)
+        np.testing.assert_allclose(fold.probabilities, expected)
+    model = load_tower(run.path / "model")
+    assert model.weight in (0.25, 0.75)
+    assert model.trees is not None
+    alone = replace(model, trees=None).predict(data.sequences[:5])
+    both = blend(model.weight, model.trees.predict(config.descriptors.features(data.sequences[:5])), alone, data.kind)
+    np.testing.assert_allclose(model.predict(data.sequences[:5]), both)

@@ -9,7 +9,7 @@ import pytest
 
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.trees import fit_boosting
-from seqtower.descriptor_trees import TREES, DescriptorConfig, DescriptorTrees, blend, fit_descriptor_trees
+from seqtower.descriptor_trees import TREES, DescriptorConfig, DescriptorTrees, blend, choose_weight, fit_descriptor_trees
 from seqtower.encoders.descriptors import ELEMENTS, descriptor_names, descriptors
 from seqtower.sequences import CLASS, FRACTIONS, MULTI_LABEL
 
@@ -91,3 +91,12 @@ def test_a_blend_lies_between_its_parts() -> None:
 def test_a_share_beyond_one_is_refused() -> None:
     with pytest.raises(ConfigError, match="weight"):
         DescriptorConfig(weight=1.5)
+
+
+def test_the_weight_goes_to_whoever_is_right() -> None:
+    truth = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, np.nan]])
+    good, bad = np.clip(np.nan_to_num(truth, nan=0.5), 0.1, 0.9), np.full(truth.shape, 0.5)
+    config = DescriptorConfig(weights=(0.0, 0.5, 1.0))
+    assert choose_weight(config, good, bad, truth, MULTI_LABEL) == 1
+    assert choose_weight(config, bad, good, truth, MULTI_LABEL) == 0
+    assert choose_weight(DescriptorConfig(weight=0.3), bad, good, truth, MULTI_LABEL) == 0.3
