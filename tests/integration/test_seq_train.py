@@ -14,10 +14,10 @@ import torch
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import generator
-from seqtower import experiment
+from seqtower import experiment, run
 from seqtower.batches import windows
 from seqtower.checkpoints import SafeCheckpointIO
-from seqtower.descriptor_trees import TREES, DescriptorConfig, blend, run
+from seqtower.descriptor_trees import TREES, DescriptorConfig, blend
 from seqtower.encoders.one_hot import one_hot
 from seqtower.kmer_baselines import BOOSTING, LOGISTIC
 from seqtower.losses import make_loss
