@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -105,4 +106,5 @@ def _final(work: Work, folder: Path, name: str, progress: Progress | None) -> No
         trained, encoding, thresholds = fit_rows(work, np.arange(len(data)), child_seed(work.config.seed, "final"), checkpoints)
     model = SavedTower(work.config, data.compartments, data.kind, trained.tower, encoding, thresholds, {}, vocabulary(data.types))
     save_tower(model, folder / "model", dataset=name, n_rnas=len(data), data_sha256=sequences_sha256(data), best_epoch=trained.best_epoch)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     report(progress, "final model", 1, 1)
