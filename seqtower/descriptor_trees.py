@@ -26,14 +26,12 @@ class DescriptorConfig:
     Attributes:
         weight: their share of the answer, the tower's is the rest: in [0, 1]; 0 leaves the answer to the tower alone.
         weights: where there are some, the share is chosen among them, by the loss on the inner part of the training rows.
-        end: nucleotides of an end (see `seqtower.encoders.descriptors`).
-        window: nucleotides of a window.
+        window: nucleotides of a window (see `seqtower.encoders.descriptors`).
         trees: extra trees and boosting, which count alike.
     """
 
     weight: float = 0.0
     weights: tuple[float, ...] = ()
-    end: int = 250
     window: int = 100
     trees: TreesConfig = field(default_factory=lambda: TREES)
 
@@ -49,7 +47,7 @@ class DescriptorConfig:
 
     def features(self, sequences: Sequence[str]) -> np.ndarray:
         """float32, shape (n, width)."""
-        return descriptors(sequences, end=self.end, window=self.window)
+        return descriptors(sequences, window=self.window)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,19 @@ def class_weights(labels: np.ndarray) -> np.ndarray:
     return np.asarray(1 / np.maximum(share * len(share), 1e-6))
 
 
+def starting_logits(kind: str, labels: np.ndarray) -> np.ndarray:
+    """What a tower says best of an RNA it knows nothing of: log odds of 0/1 compartments, else logs of mean shares; shape (n_labels,).
+
+    Started there, the last layer need not spend its first steps on how frequent compartments are (Lin et al. 2017, section 3.3).
+
+    Args:
+        labels: of the training RNAs, NaN where unknown: shape (n_train, n_labels).
+    """
+    known = (~np.isnan(labels)).sum(axis=0)
+    share = (np.nansum(labels, axis=0) + 0.5) / (known + 1)  # half an RNA more on each side, so that no logit is infinite
+    return np.asarray(np.log(share / (1 - share)) if kind == MULTI_LABEL else np.log(share))
+
+
 def make_loss(name: str, kind: str, labels: np.ndarray, *, weighted: bool, gamma: float = 2.0) -> Loss:
     """The loss of a run.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,4 +111,5 @@ def _final(work: Work, folder: Path, name: str, progress: Progress | None) -> No
     model = SavedTower(work.config, data.compartments, data.kind, trained.tower, fitted.encoding, fitted.thresholds, {}, vocabulary(data.types),
                        trees=fitted.trees, weight=fitted.weight)  # fmt: skip
     save_tower(model, folder / "model", dataset=name, n_rnas=len(data), data_sha256=sequences_sha256(data), best_epoch=trained.best_epoch)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     report(progress, "final model", 1, 1)

@@ -22,6 +22,7 @@ ONE_HOT, WORDS, STRUCTURE, LANGUAGE_MODEL = "one-hot", "geneticseq2vec", "struct
 ENCODERS = (ONE_HOT, WORDS, STRUCTURE, LANGUAGE_MODEL)
 OPTIMIZERS = ("adam", "nadam", "adamw")
 LOSSES = ("auto", "bce", "kl", "focal")
+SCHEDULES = ("cosine", "constant")
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,16 @@ class SeqTrainConfig:
     Attributes:
         epochs: most passes over the training RNAs.
         patience: epochs without a lower loss of the inner part before training stops.
+        least_steps: steps (batches learned from) before which patience stops nothing: on a small set an epoch is a few steps, in which a tower
+            has learned nothing yet.
         inner_fraction: part of the training RNAs held out for stopping, groups kept whole: in (0, 0.5].
         optimizer: one of ``"adam"``, ``"nadam"``, ``"adamw"``.
-        learning_rate: of the optimizer.
+        learning_rate: of the optimizer; the highest of the schedule.
+        schedule: ``"cosine"`` for a rate that rises in a line over `warm_up` steps, falls by a half cosine, and stays at its lowest;
+            ``"constant"`` for one rate throughout.
+        warm_up: steps in which the rate of ``"cosine"`` rises.
+        decay_steps: step at which the rate of ``"cosine"`` is at its lowest, a fiftieth of the highest.
+        decay_epochs: the same in epochs; the later of the two holds, so that neither a small nor a large set stops learning too soon.
         weight_decay: of the optimizer.
         clip: largest norm of a gradient; 0 for no limit.
         batch_tokens: positions of a batch, padding included: what bounds the memory of a step.
@@ -66,9 +74,14 @@ class SeqTrainConfig:
 
     epochs: int = 100
     patience: int = 10
+    least_steps: int = 600
     inner_fraction: float = 0.1
     optimizer: str = "adam"
     learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    warm_up: int = 50
+    decay_steps: int = 900
+    decay_epochs: int = 10
     weight_decay: float = 0.0
     clip: float = 0.0
     batch_tokens: int = 65_536
@@ -84,6 +97,9 @@ class SeqTrainConfig:
         require(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         require(self.weight_decay >= 0 and self.clip >= 0 and self.focal_gamma >= 0, "weight_decay, clip, focal_gamma", "a negative number", "0 or more")
+        require(self.schedule in SCHEDULES, "schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
+        for name in ("least_steps", "warm_up", "decay_steps", "decay_epochs"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         require(self.loss in LOSSES, "loss", self.loss, f"one of {', '.join(LOSSES)}")
 
 

@@ -41,7 +41,7 @@ def planted_motifs() -> list[Motif]:
     return [Motif(name, 0.04 + 0.84 * eye[[LETTERS.index(letter) for letter in word]], 20) for name, word in WORDS.items()]
 
 
-def planted_sequences(n: int = 300, *, seed: int = 0, shortest: int = 80, longest: int = 600, noise: float = 0.05) -> PlantedSequences:
+def planted_sequences(n: int = 400, *, seed: int = 0, shortest: int = 60, longest: int = 200, noise: float = 0.05) -> PlantedSequences:
     """Random RNAs into which the words of their compartments were written, at random places.
 
     Args:

@@ -13,14 +13,15 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch.utils.data import DataLoader, Dataset
 
 from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import child_seed, generator, torch_scope
 from seqtower.batches import Batch, collate, plan, split_long
 from seqtower.checkpoints import SafeCheckpointIO
-from seqtower.losses import Loss, make_loss, probabilities
+from seqtower.losses import Loss, make_loss, probabilities, starting_logits
+from seqtower.schedule import PatientStopping, rates
 from seqtower.settings import SeqConfig, SeqTrainConfig
 from seqtower.towers.base import Tower
 from seqtower.towers.make import make_tower
@@ -73,6 +74,7 @@ class StepModule(lightning.LightningModule):
         self.config, self.seed, self.train_plan = config, seed, train
         self.past: list[tuple[int, float, float]] = []
         self._sums = {"train": [0.0, 0], "inner": [0.0, 0]}
+        self.rate = rates(config, len(train))
 
     def loss_of(self, batch: Any, part: str) -> torch.Tensor:
         """Mean loss of a batch of ``"train"`` or ``"inner"``: a scalar."""
@@ -84,6 +86,8 @@ class StepModule(lightning.LightningModule):
     def on_train_batch_start(self, _batch: Batch, number: int) -> None:
         # dropout's draws depend on epoch and step alone, so that a resumed run goes on as if it had never stopped
         torch.manual_seed(child_seed(self.seed, "step", self.current_epoch, number))
+        for group in self.trainer.optimizers[0].param_groups:  # the rate too is a function of the step alone
+            group["lr"] = self.rate(self.global_step)
 
     def _step(self, batch: Batch, part: str) -> torch.Tensor:
         loss = self.loss_of(batch, part)
@@ -175,6 +179,8 @@ def train_tower(
     loss = make_loss(settings.loss, kind, labels[fit], weighted=settings.class_weights, gamma=settings.focal_gamma)
     with torch_scope(seed, "weights"):
         tower = make_tower(config, encoded[0].shape[1], labels.shape[1], n_types)
+    if not settings.class_weights:  # with them, every compartment is as likely as not
+        tower.start_at(torch.from_numpy(starting_logits(kind, labels[fit])).float())
     tower.load_state_dict(dict(start or {}), strict=False)
     lengths = np.array([len(one) for one in pieces], dtype=np.int64)
     train_plan, stop_plan = (Plan(np.flatnonzero(np.isin(owner, part)), lengths, settings, draws) for part, draws in ((fit, seed), (stop, None)))
@@ -199,7 +205,7 @@ def fit_module(module: StepModule, data: Dataset[Any], stop_plan: Plan, *, folde
     """
     settings = module.config
     keeper = ModelCheckpoint(folder, filename="best", monitor="inner_loss", save_last=True, enable_version_counter=False)
-    stopper = EarlyStopping("inner_loss", patience=settings.patience, check_finite=True)
+    stopper = PatientStopping(settings.patience, settings.least_steps)
     with _quietly(), torch_scope(module.seed, "training"):
         trainer = lightning.Trainer(
             max_epochs=settings.epochs, accelerator="auto", devices="auto", logger=False, enable_progress_bar=False, enable_model_summary=False,

@@ -11,7 +11,9 @@ from mirnagraph.config import require
 from seqtower.encoders.kmer import kmer_counts, kmer_names
 from seqtower.encoders.one_hot import LETTERS, letter_codes
 
-WORD, END_WORD = 4, 3
+WORD = 4
+ENDS = ((60, 2), (250, 3), (1000, 3))
+"""Nucleotides of an end, and letters of the longest words counted in it: shares in a short end are too coarse for long words."""
 STOPS = ("UAA", "UAG", "UGA")
 ELEMENTS = {
     "poly(A) signal AAUAAA": "AAUAAA",
@@ -34,30 +36,29 @@ ELEMENTS = {
 _PATTERNS = {name: re.compile(f"(?={pattern})") for name, pattern in ELEMENTS.items()}
 
 
-def descriptor_names(end: int = 250) -> list[str]:
+def descriptor_names() -> list[str]:
     """Names in the order of the columns of `descriptors`."""
-    ends = [f"{word} in the {place} {end} nt" for place in ("first", "last") for word in kmer_names(END_WORD)]
+    ends = [f"{word} in the {place} {end} nt" for end, k in ENDS for place in ("first", "last") for word in kmer_names(k)]
     frame = ["longest open reading frame (log nt)", "longest open reading frame (share)", "open reading frames per nt", "poly(A) signal near the 3' end"]
     along = [f"{kind} of {letter} along the RNA" for letter in (*LETTERS, "G or C") for kind in ("highest share", "lowest share", "SD")]
     return [*kmer_names(WORD), "log length", *ends, *frame, *along, *ELEMENTS]
 
 
-def descriptors(sequences: Sequence[str], *, end: int = 250, window: int = 100) -> np.ndarray:
+def descriptors(sequences: Sequence[str], *, window: int = 100) -> np.ndarray:
     """Describe RNAs by numbers that trees can read.
 
-    Shares of words of 1 to 4 letters and the log of the length; shares of words of 1 to 3 letters in the first and in the last `end`
-    nucleotides, where zipcodes of many RNAs lie; length, share and number of open reading frames (AUG to a stop in frame, or to the end); per
-    letter, and for G or C, the highest and lowest share in a window and its SD; known elements per 1,000 nt (`ELEMENTS`).
+    Shares of words of 1 to 4 letters and the log of the length; shares of words in the first and the last nucleotides (`ENDS`; an RNA that is
+    shorter is its own end), where zipcodes of many RNAs lie; length, share and number of open reading frames (AUG to a stop in frame, or to the
+    end); per letter, and for G or C, the highest and lowest share in a window and its SD; known elements per 1,000 nt (`ELEMENTS`).
 
     Args:
-        end: nucleotides of an end; an RNA that is shorter is its own end.
         window: nucleotides of a window; an RNA that is shorter is one.
 
     Returns:
-        float32, shape (n, 548); columns as `descriptor_names`.
+        float32, shape (n, 752); columns as `descriptor_names`.
     """
-    require(end >= END_WORD and window >= 1, "end, window", (end, window), f"{END_WORD} or more, 1 or more")
-    ends = [kmer_counts([part(s) for s in sequences], END_WORD, length=False) for part in (lambda s: s[:end], lambda s: s[-end:])]
+    require(window >= 1, "window", window, "1 or more")
+    ends = [kmer_counts(part, k, length=False) for end, k in ENDS for part in ([s[:end] for s in sequences], [s[-end:] for s in sequences])]
     rest = np.array([[*_frames(s), *_extremes(s, window), *_elements(s)] for s in sequences], dtype=np.float32)
     return np.concatenate([kmer_counts(sequences, WORD), *ends, rest.reshape(len(sequences), -1)], axis=1)
 

@@ -45,6 +45,13 @@ class Tower(nn.Module):
         nn.init.zeros_(tags.weight)
         self.tags = nn.Sequential(tags, nn.Linear(width, n_labels, bias=False))
 
+    def start_at(self, logits: torch.Tensor) -> None:
+        """Set the bias of the last layer: shape (n_labels,). Leaves a last layer without a bias as it is."""
+        last = [layer for layer in self.head.modules() if isinstance(layer, nn.Linear)][-1]
+        if last.bias is not None:
+            with torch.no_grad():
+                last.bias.copy_(logits)
+
     @abstractmethod
     def read(self, inputs: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embedding, shape (n, output_dim), and attention weights, shape (n, heads, steps), of inputs (n, width, channels)."""

@@ -20,11 +20,12 @@ from seqtower.checkpoints import SafeCheckpointIO
 from seqtower.descriptor_trees import TREES, DescriptorConfig, blend
 from seqtower.encoders.one_hot import one_hot
 from seqtower.kmer_baselines import BOOSTING, LOGISTIC
-from seqtower.losses import make_loss
+from seqtower.losses import make_loss, starting_logits
 from seqtower.model_files import load_tower
 from seqtower.run import run_seq
+from seqtower.schedule import rates
 from seqtower.sequences import LEFT_OUT_COLUMNS, SequenceSet, read_labels
-from seqtower.settings import SeqConfig, seq_config
+from seqtower.settings import SeqConfig, SeqTrainConfig, seq_config
 from seqtower.towers.rnatracker import RNATrackerConfig
 from seqtower.training import predict, train_tower
 
@@ -83,6 +84,7 @@ def test_a_run_folder_holds_everything_and_the_model_comes_back(tmp_path: Path) 
         assert (folder.path / name).is_file(), name
     assert (folder.path / "baselines" / BOOSTING / "predictions.tsv").is_file()
     assert not (folder.path / "checkpoints" / "fold_00").exists()
+    assert not (folder.path / "checkpoints" / "final").exists()
     model = load_tower(folder.path / "model", ["Five", "Three"])
     said = model.predict(["ACGUACGUUUGA", data.sequences[0], "A"])
     assert said.shape == (3, 2)
@@ -149,6 +151,36 @@ def test_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> No
     (last / "tensors.safetensors").write_bytes(b"nonsense")
     with pytest.raises(CheckpointError, match="damaged checkpoint"):
         SafeCheckpointIO().load_checkpoint(last)
+
+
+def test_the_rate_rises_falls_and_stays() -> None:
+    config = SeqTrainConfig(learning_rate=0.01, warm_up=4, decay_steps=104, decay_epochs=2)
+    rate = rates(config, 10)
+    assert [rate(step) for step in (0, 3, 4)] == pytest.approx([0.002, 0.008, 0.01])
+    assert rate(54) == pytest.approx(0.01 * 0.51)  # half way down, from all to a fiftieth
+    assert rate(104) == rate(10_000) == pytest.approx(0.0002)
+    assert rates(config, 100)(104) > 0.0049  # two epochs of a large set take longer than 104 steps
+    assert rates(replace(config, schedule="constant"), 10)(7) == 0.01
+    with pytest.raises(ConfigError, match="'schedule' is 'linear'"):
+        SeqTrainConfig(schedule="linear")
+
+
+def test_patience_waits_for_the_least_steps(tmp_path: Path) -> None:
+    data = planted(24)
+    encoded = [one_hot(sequence) for sequence in data.sequences]
+
+    def epochs(least: int) -> int:
+        config = small(epochs=9, patience=1, least_steps=least, learning_rate=1e-12, schedule="constant", batch_rnas=8)
+        return len(train_tower(encoded, data.labels, data.kind, np.arange(16), np.arange(16, 24), config, 3, folder=tmp_path / str(least)).history)
+
+    assert epochs(0) < 9  # a rate of next to nothing lowers no loss
+    assert epochs(12) >= 6  # two steps an epoch
+
+
+def test_a_head_starts_at_the_log_odds_and_shares_of_the_labels() -> None:
+    labels = np.array([[1.0, 0], [1, np.nan], [0, 0], [1, 0]])
+    np.testing.assert_allclose(starting_logits("multi-label", labels), np.log([3.5 / 1.5, 0.5 / 3.5]))
+    np.testing.assert_allclose(starting_logits("fractions", np.array([[0.2, 0.8]])), np.log([0.35, 0.65]))
 
 
 def test_a_killed_run_keeps_its_folds_and_has_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
