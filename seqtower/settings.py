@@ -21,6 +21,7 @@ TOWERS = ("rnatracker", "deeplocrna", "el-rmlocnet", "rnaloc-lm")
 ONE_HOT, WORDS, STRUCTURE, LANGUAGE_MODEL = "one-hot", "geneticseq2vec", "structure", "language-model"
 ENCODERS = (ONE_HOT, WORDS, STRUCTURE, LANGUAGE_MODEL)
 OPTIMIZERS = ("adam", "nadam", "adamw")
+PRECISIONS = ("auto", "full", "mixed")
 LOSSES = ("auto", "bce", "kl", "focal")
 SCHEDULES = ("cosine", "constant")
 
@@ -67,6 +68,7 @@ class SeqTrainConfig:
         clip: largest norm of a gradient; 0 for no limit.
         batch_tokens: positions of a batch, padding included: what bounds the memory of a step.
         batch_rnas: most RNAs of a batch.
+        precision: ``"full"`` or ``"mixed"`` (bfloat16 where that is safe); ``"auto"`` is mixed on a GPU that has bfloat16, full otherwise.
         loss: ``"bce"``, ``"kl"``, ``"focal"``; ``"auto"`` is kl for fractions, cross-entropy for classes, bce for 0/1.
         focal_gamma: how much less a well predicted label counts (Lin et al. 2017); with ``"focal"`` only.
         class_weights: weigh a compartment's positives by how rare they are.
@@ -86,6 +88,7 @@ class SeqTrainConfig:
     clip: float = 0.0
     batch_tokens: int = 65_536
     batch_rnas: int = 64
+    precision: str = "auto"
     loss: str = "auto"
     focal_gamma: float = 2.0
     class_weights: bool = False
@@ -100,6 +103,7 @@ class SeqTrainConfig:
         require(self.schedule in SCHEDULES, "schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
         for name in ("least_steps", "warm_up", "decay_steps", "decay_epochs"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require(self.precision in PRECISIONS, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
         require(self.loss in LOSSES, "loss", self.loss, f"one of {', '.join(LOSSES)}")
 
 

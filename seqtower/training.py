@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import numpy as np
@@ -208,7 +208,8 @@ def fit_module(module: StepModule, data: Dataset[Any], stop_plan: Plan, *, folde
     stopper = PatientStopping(settings.patience, settings.least_steps)
     with _quietly(), torch_scope(module.seed, "training"):
         trainer = lightning.Trainer(
-            max_epochs=settings.epochs, accelerator="auto", devices="auto", logger=False, enable_progress_bar=False, enable_model_summary=False,
+            max_epochs=settings.epochs, accelerator="auto", devices=1, precision=_precision(settings.precision),
+            logger=False, enable_progress_bar=False, enable_model_summary=False,
             num_sanity_val_steps=0, gradient_clip_val=settings.clip or None, callbacks=[keeper, stopper, _Bar(progress, step, settings.epochs)],
             plugins=[SafeCheckpointIO()], reload_dataloaders_every_n_epochs=1, use_distributed_sampler=False,
         )  # fmt: skip
@@ -239,6 +240,12 @@ def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqT
             np.add.at(total, owner[rows], said * lengths[rows, None])
     assert total is not None
     return np.asarray(total / np.bincount(owner, weights=lengths, minlength=len(encoded))[:, None])
+
+
+def _precision(setting: str) -> Literal["bf16-mixed", "32-true"]:
+    if setting == "auto":
+        setting = "mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "full"
+    return "bf16-mixed" if setting == "mixed" else "32-true"
 
 
 @contextlib.contextmanager

@@ -286,3 +286,15 @@ def test_a_blend_with_trees_answers_as_its_saved_model_does(tmp_path: Path) -> N
     alone = replace(model, trees=None).predict(data.sequences[:5])
     both = blend(model.weight, model.trees.predict(config.descriptors.features(data.sequences[:5])), alone, data.kind)
     np.testing.assert_allclose(model.predict(data.sequences[:5]), both)
+
+
+def test_mixed_precision_trains_to_about_the_same_place(tmp_path: Path) -> None:
+    data = planted(40)
+    full, mixed = (replace(small(epochs=2), training=replace(small(epochs=2).training, precision=name)) for name in ("full", "mixed"))
+    said = []
+    for number, config in enumerate((full, mixed)):
+        result, _ = run_seq(data, config, tmp_path / str(number), baselines=False)
+        assert result is not None
+        said.append(result.predictions["model"])
+    np.testing.assert_allclose(said[0], said[1], atol=0.1)
+    assert not np.array_equal(said[0], said[1])
