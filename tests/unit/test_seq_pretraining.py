@@ -31,7 +31,8 @@ TABLE = "rna_id\tstart\tend\tP\tQ\n"
 
 def small(tower: str = "deeplocrna", **training: object) -> SeqConfig:
     config = seq_config(tower, n_folds=2, group="none")
-    settings = {"epochs": 12, "patience": 12, "learning_rate": 0.01, "batch_rnas": 8, "inner_fraction": 0.15, "weight_decay": 0.0, **training}
+    settings = {"epochs": 12, "patience": 12, "learning_rate": 0.01, "batch_rnas": 8, "inner_fraction": 0.15, "weight_decay": 0.0,
+                "schedule": "constant", **training}  # fmt: skip  # a few dozen steps, which a warm-up would eat
     deep = DeepLocRNAConfig(filters=12, first_kernel=10, kernel=3, blocks=1, heads=2, attention_units=4, dropout=0.0)
     language = RNALocLMConfig(token_dim=8, filters=8, widths=(3, 5), units=4, heads=2, attention_units=4, dropout=0.0)
     return replace(config, deeplocrna=deep, rnaloc_lm=language, training=replace(config.training, **settings))
