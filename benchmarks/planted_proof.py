@@ -118,8 +118,8 @@ def prove(rnas: int = 700, tested: int = 40, seed: int = 0) -> Proof:
     return Proof(auc, float(np.mean(np.array(by_masking) > FOUND)), float(np.mean(np.array(by_gradients) > FOUND)), lowest, len(by_masking))
 
 
-def decoys(seed: int, n: int = 20) -> list[Motif]:
-    """Random motifs that nobody planted, for Tomtom to choose from beside the planted ones."""
+def decoys(seed: int, n: int = 97) -> list[Motif]:
+    """Random motifs that nobody planted, for Tomtom to choose from beside the planted ones; its p-values need many targets."""
     rng = generator(seed, "decoys")
     return [Motif(f"random {number}", 0.04 + 0.84 * np.eye(4)[rng.integers(0, 4, 10)], 20) for number in range(n)]
 
