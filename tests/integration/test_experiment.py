@@ -80,6 +80,7 @@ def test_tokens_are_free_of_labels(networks: NetworkSet, problem: Problem) -> No
         np.testing.assert_array_equal(similarity, again.similarities[name])
 
 
+@pytest.mark.slow
 def test_one_worker_and_two_give_the_same_bits(problem: Problem, folds, result) -> None:
     side_by_side = cross_validate(problem, folds, CONFIG, workers=2)
     np.testing.assert_array_equal(side_by_side.probabilities, result.probabilities)

@@ -47,6 +47,7 @@ PRETRAIN = ("seq", "pretrain", "--fasta", "rna.fa", "--fasta", "more.fa", *QUICK
 TRAIN = ("seq", "train", "--tower", "deeplocrna", "--fasta", "rna.fa", "--labels", "rna.tsv", "--fold", "2", "--workers", "1", *QUICK)
 
 
+@pytest.mark.slow
 def test_pretrain_on_motifs_then_train_from_it(run, files: Path) -> None:
     done = run(*PRETRAIN, "enc", "--motifs", "m.meme")
     assert done.returncode == 0, done.stderr

@@ -228,6 +228,7 @@ def test_both_ends_are_read_by_themselves(folder: Path) -> None:
     assert encoding([""])[0].shape == (0, 16)
 
 
+@pytest.mark.slow
 def test_a_tower_is_trained_on_embeddings_and_comes_back_with_its_model_alone(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "K", 2)
     rng = generator(0, "tower")

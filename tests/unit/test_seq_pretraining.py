@@ -111,6 +111,7 @@ def test_features_are_per_nucleotide_and_the_same_in_every_batch(preset: str) ->
     torch.testing.assert_close(together[1, :5], tower.features(alone.inputs, alone.mask)[0], atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_encoder_learns_sites_and_a_tower_starts_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "K", 1)
     records = made_up()
@@ -128,7 +129,7 @@ def test_an_encoder_learns_sites_and_a_tower_starts_from_it(tmp_path: Path, monk
     assert {name.split(".")[0] for name in found.tensors} == {"first", "blocks", "norms"}
     data = planted_sequences(20, longest=80).data
     work = experiment.prepare_work(data, config, tmp_path / "run", np.arange(20))
-    tower = experiment.fit_rows(work, np.arange(20), 0, tmp_path / "c")[0].tower
+    tower = experiment.fit_rows(work, np.arange(20), 0, tmp_path / "c").trained.tower
     weights = tower.state_dict()
     for name, value in found.tensors.items():
         torch.testing.assert_close(weights[name], value, atol=1e-6, rtol=0)

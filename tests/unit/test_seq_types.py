@@ -87,6 +87,7 @@ def test_every_tower_is_told_and_no_batch_changes_an_answer(preset: str) -> None
         plain(both.inputs, both.mask, both.types)
 
 
+@pytest.mark.slow
 def test_a_model_learns_from_types_keeps_them_and_asks_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "K", 1)
     data = typed()

@@ -33,6 +33,7 @@ def says(distillation: float, student: bool = True) -> tuple[np.ndarray, np.ndar
     return model.probabilities(tokens, rows, prior)[0, :, 0], prior[:, 0]
 
 
+@pytest.mark.slow
 def test_a_student_learns_what_the_trees_say_only_as_far_as_it_is_told_to() -> None:
     taught, prior = says(1.0)
     assert np.corrcoef(taught, prior)[0, 1] > 0.9
@@ -41,6 +42,7 @@ def test_a_student_learns_what_the_trees_say_only_as_far_as_it_is_told_to() -> N
     assert error[0] < 0.1 < 0.2 < error[1]
 
 
+@pytest.mark.slow
 def test_a_student_does_not_read_the_trees_when_asked() -> None:
     tokens, labels, prior = table()
     rows = np.arange(len(labels))

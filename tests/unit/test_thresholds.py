@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import matthews_corrcoef
@@ -24,6 +25,7 @@ def test_one_class_or_one_probability_leaves_a_half() -> None:
     np.testing.assert_array_equal(best_thresholds(np.array([[0], [1]]), np.full((2, 1), 0.3)), [0.5])
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000))
 def test_no_other_cut_is_better(seed: int) -> None:
     random = np.random.default_rng(seed)
