@@ -177,6 +177,9 @@ def explain(
         found = explain_to_folder(
             model, wanted, out, config=config, known=known, background=list(records["sequence"]), seed=seed or 0, overwrite=overwrite, progress=progress
         )
+    if model.trees is not None:
+        share = f"Trees on descriptors have a share of {model.weight:g} in this model's answer"
+        say(f"{share}: masking says what moves the whole answer; attributions, words and motifs are the tower's alone", quiet=quiet)
     matched = f", {found['matches']} pairs with known ones at q < .05" if known else ""
     say(f"{len(wanted)} RNAs: {found['zipcodes']} zipcodes, {found['motifs']} motifs{matched}", quiet=quiet)
     say(f"Written to {out}: zipcodes.bed, masking.tsv, attribution.tsv, attribution.bedgraph, words.tsv, motifs.meme, motif_matches.tsv", quiet=quiet)
