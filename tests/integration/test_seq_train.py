@@ -72,7 +72,7 @@ def test_a_tower_learns_where_a_word_stands_and_kmers_do_not(tmp_path: Path) -> 
         table = result.metrics[name]
         return float(table.loc[(table["compartment"] == "average") & (table["metric"] == "AUC"), "mean"].iloc[0])
 
-    assert auc("tower") > 0.85
+    assert auc("model") > 0.85
     assert max(auc(LOGISTIC), auc(BOOSTING)) < 0.65
 
 
