@@ -17,6 +17,7 @@ from mirnagraph.networks.build import build_networks
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.trees import TreesConfig
 
+pytestmark = pytest.mark.slow
 SMALL = BaselineSettings(trees=TreesConfig(n_trees=10, rounds=2), thresholds=False)
 
 
@@ -48,12 +49,10 @@ def test_every_figure_is_there_and_in_range(found: Audit, small_dataset) -> None
     assert len(source_rows(found)[1]) == 7
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures(found: Audit, small_dataset) -> None:
     pd.testing.assert_frame_equal(audit(build_networks(small_dataset), n_folds=3, settings=SMALL).figures, found.figures)
 
 
-@pytest.mark.slow
 def test_planted_artefacts_are_found(small_dataset) -> None:
     """Labels that follow the number in the name and the kind of match, an id twice, a compartment twice."""
     n = len(small_dataset.index)
@@ -86,7 +85,6 @@ def test_datasets_that_lack_something_are_audited_too(small_dataset) -> None:
         audit(build_networks(replace(bare, labels=everywhere.iloc[:, :1])), settings=SMALL)
 
 
-@pytest.mark.slow
 def test_the_command_works_on_the_demo_without_arguments(run, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = audit
     monkeypatch.setattr("fusion.audit.audit", lambda networks, **given: honest(networks, **{**given, "settings": SMALL, "workers": 1}))

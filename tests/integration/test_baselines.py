@@ -108,6 +108,7 @@ def test_the_table_has_the_evaluators_figures(problem: Problem, folds, result) -
     assert table.set_index("model").at["frequency", "AUC"] == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_a_run_with_baselines_reports_and_compares_them(networks: NetworkSet, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "BaselineSettings", lambda: SMALL)
     run_experiment(networks, CONFIG, run_dir, baselines=True)

@@ -183,6 +183,7 @@ def test_a_head_starts_at_the_log_odds_and_shares_of_the_labels() -> None:
     np.testing.assert_allclose(starting_logits("fractions", np.array([[0.2, 0.8]])), np.log([0.35, 0.65]))
 
 
+@pytest.mark.slow
 def test_a_killed_run_keeps_its_folds_and_has_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = planted(40)
     whole, _ = run_seq(data, small(epochs=2), tmp_path / "whole")
@@ -257,6 +258,7 @@ def test_losses_by_hand_and_what_does_not_fit(tmp_path: Path) -> None:
     assert read_labels(tmp_path / "l.tsv").kind == "multi-label"
 
 
+@pytest.mark.slow
 def test_an_rna_beyond_the_budget_is_read_in_windows(tmp_path: Path) -> None:
     data = planted(24)
     config = small(epochs=1, batch_tokens=45)
@@ -288,6 +290,7 @@ def test_a_blend_with_trees_answers_as_its_saved_model_does(tmp_path: Path) -> N
     np.testing.assert_allclose(model.predict(data.sequences[:5]), both)
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_to_about_the_same_place(tmp_path: Path) -> None:
     data = planted(40)
     full, mixed = (replace(small(epochs=2), training=replace(small(epochs=2).training, precision=name)) for name in ("full", "mixed"))

@@ -93,6 +93,7 @@ def test_a_search_sees_no_label_outside_its_rows(networks: NetworkSet, folds, tm
     assert seen == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_search_that_is_stopped_in_a_trial_goes_on_with_the_same_trials(networks: NetworkSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, honest, calls = replace(FEW, trials=6), tuning.run_fold, []
     whole, _ = run_search(networks, CONFIG, SPACE, settings, tmp_path / "whole")

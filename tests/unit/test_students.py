@@ -53,6 +53,7 @@ def test_a_student_does_not_read_the_trees_when_asked() -> None:
     np.testing.assert_array_equal(model.probabilities(tokens, rows, prior, [1])[0], before[1])
 
 
+@pytest.mark.slow
 def test_rows_that_a_lesson_leaves_out_are_not_read() -> None:
     tokens, labels, prior = table()
     learn, held = np.arange(64), np.arange(64, 96)
