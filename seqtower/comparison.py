@@ -15,8 +15,7 @@ from mirnagraph.evaluation.predictions import LABELS, PREDICTIONS, read_predicti
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs import read_run_json
 from mirnagraph.tables import read_table
-from seqtower.experiment import TOWER
-from seqtower.kmer_baselines import BASELINES
+from seqtower.kmer_baselines import BASELINES, TOWER
 from seqtower.sequences import FRACTIONS
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import expit, logit
 
 from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError
@@ -67,7 +68,7 @@ class DescriptorTrees:
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities or fractions: float64, shape (n, n_labels)."""
         forest, boosted = self.forest(features), self.boosted(features)
-        return blend(0.5, forest, boosted if self.kind == FRACTIONS else 1 / (1 + np.exp(-boosted)), self.kind)
+        return blend(0.5, forest, boosted if self.kind == FRACTIONS else expit(boosted), self.kind)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """All arrays by name, for safetensors."""
@@ -109,8 +110,7 @@ def blend(weight: float, one: np.ndarray, other: np.ndarray, kind: str) -> np.nd
     """
     first, second = (np.clip(answer, LEAST, 1 - LEAST) for answer in (one, other))
     if kind == MULTI_LABEL:
-        logit = weight * np.log(first / (1 - first)) + (1 - weight) * np.log(second / (1 - second))
-        return np.asarray(1 / (1 + np.exp(-logit)))
+        return np.asarray(expit(weight * logit(first) + (1 - weight) * logit(second)))
     mixed = weight * first + (1 - weight) * second if kind == FRACTIONS else np.exp(weight * np.log(first) + (1 - weight) * np.log(second))
     return np.asarray(mixed / mixed.sum(axis=1, keepdims=True))
 

@@ -25,14 +25,12 @@ from seqtower.correlations import correlations
 from seqtower.descriptor_trees import DescriptorTrees, blend, choose_weight, fit_descriptor_trees
 from seqtower.encoders.kmer import kmer_counts
 from seqtower.encoding import FittedEncoding, fit_encoding
-from seqtower.kmer_baselines import BASELINES, DESCRIPTORS, K, kmer_models
+from seqtower.kmer_baselines import BASELINES, DESCRIPTORS, MODEL, TOWER, K, kmer_models
 from seqtower.pretrained import load_pretrained
 from seqtower.rna_types import type_numbers, vocabulary
 from seqtower.sequences import FRACTIONS, SequenceSet
 from seqtower.settings import SeqConfig
 from seqtower.training import TrainedTower, predict, train_tower
-
-MODEL, TOWER = "model", "tower"
 
 
 @dataclass(frozen=True, eq=False)

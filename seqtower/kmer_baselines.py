@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from mirnagraph.seeds import child_seed
 from seqtower.sequences import FRACTIONS, MULTI_LABEL
 
+MODEL, TOWER = "model", "tower"  # what the baselines stand beside: the answer of a run, and its tower alone where it is more
 LOGISTIC, BOOSTING, DESCRIPTORS = "kmer_logistic", "kmer_boosting", "descriptor_trees"
 KMERS = (LOGISTIC, BOOSTING)
 BASELINES = {

@@ -9,8 +9,8 @@ import pandas as pd
 
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.files import write_text
-from seqtower.experiment import MODEL, TOWER, SeqResult
-from seqtower.kmer_baselines import BASELINES
+from seqtower.experiment import SeqResult
+from seqtower.kmer_baselines import BASELINES, MODEL, TOWER
 from seqtower.rna_types import vocabulary
 from seqtower.sequences import FRACTIONS
 from seqtower.settings import SeqConfig

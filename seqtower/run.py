@@ -19,7 +19,8 @@ from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import one_thread
 from mirnagraph.tables import write_tsv
 from seqtower.encoding import fit_encoding, warm_up
-from seqtower.experiment import MODEL, SeqResult, Work, cross_validate, fit_rows, groups_of, prepare_work
+from seqtower.experiment import SeqResult, Work, cross_validate, fit_rows, groups_of, prepare_work
+from seqtower.kmer_baselines import MODEL
 from seqtower.model_files import SavedTower, save_tower
 from seqtower.pretrained import load_pretrained
 from seqtower.report import write_seq_report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,9 +77,9 @@ class StepModule(lightning.LightningModule):
         self._sums = {"train": [0.0, 0], "inner": [0.0, 0]}
         self.rate = rates(config, len(train))
 
+    @abstractmethod
     def loss_of(self, batch: Any, part: str) -> torch.Tensor:
         """Mean loss of a batch of ``"train"`` or ``"inner"``: a scalar."""
-        raise NotImplementedError
 
     def on_train_epoch_start(self) -> None:
         self._sums = {"train": [0.0, 0], "inner": [0.0, 0]}
