@@ -34,7 +34,20 @@ def train(
     split: SplitOption = None,
     protocol: ProtocolOption = None,
     rnas: RnasOption = None,
-    preset: Annotated[str, typer.Option(help="Named settings: default (best so far) or gtmaloc (as the paper describes it).")] = "default",
+    cold_start: Annotated[
+        bool,
+        typer.Option(
+            "--cold-start",
+            help="Hide everything of the tested RNAs but their sequence, as if they were newly found; families apart unless --split says otherwise.",
+        ),
+    ] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Named settings: default (best so far), cold (what a sequence alone says), or gtmaloc (as the paper describes it).",
+            show_default="default; cold with --cold-start",
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(help="TOML file with settings that override the preset (see config.toml of a run); a table [nested] lists what each fold chooses."),
@@ -59,7 +72,10 @@ def train(
     from fusion.settings import experiment_config
 
     space = nested_space(config)
-    settings = experiment_config(preset, config, n_folds=fold, split=split, protocol=protocol, rnas=rnas, seed=seed)
+    if cold_start:
+        split = split or "family"
+    chosen = preset or ("cold" if cold_start else "default")
+    settings = experiment_config(chosen, config, n_folds=fold, split=split, protocol=protocol, rnas=rnas, seed=seed, cold=cold_start or None)
     loaded, folder = networks_or_demo(networks)
     dataset = loaded.dataset
     made_up = " (made-up data that shows the way, not biology)" if dataset.synthetic else ""

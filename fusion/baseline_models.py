@@ -35,6 +35,13 @@ BASELINES = {
     "trees": "mean of extra trees and boosting",
 }
 
+COLD_BASELINES = {
+    "frequency": BASELINES["frequency"],
+    "words": "extra trees on the words of the sequence, and nothing else",
+    "neighbour_transfer": "labels of the 20 training RNAs with the most similar sequences",
+    "sequence": "extra trees on the words of the sequence and the labels of the most similar training RNAs",
+}
+
 
 @dataclass(frozen=True)
 class BaselineSettings:
@@ -114,6 +121,17 @@ def sequence_alone(inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray
     return _small_forest(features, labels, train, rows, seed)
 
 
+def _words(inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    return _small_forest(inputs.tokens.flat(["kmer"]), labels, train, rows, seed)
+
+
+def _by_sequence(inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    if "sequence" not in inputs.similarities:
+        return frequency(inputs, labels, train, rows, seed)
+    near = neighbour_labels(inputs.similarities["sequence"], labels, train, NEIGHBOURS_K)
+    return np.clip(near[rows, : labels.shape[1]].astype(np.float64), 0, 1)
+
+
 def _small_forest(features: np.ndarray, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
     return np.clip(fit_extra_trees(features[train], labels[train], SMALL_FOREST, seed).trees(features[rows]), 0, 1)
 
@@ -151,6 +169,7 @@ def _matching(inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, row
 MODELS: dict[str, Model] = {
     "frequency": frequency, "popularity": _of_counts, "popularity_and_name": _of_counts_and_names, "logistic": _of_everything,
     "neighbours": nearest, "names": _of_names, "sequence": sequence_alone, "relatives": _relatives, "matching": _matching,
+    "words": _words, "neighbour_transfer": _by_sequence,
 }  # fmt: skip
 
 

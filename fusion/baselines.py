@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fusion.baseline_inputs import BaselineInputs, baseline_inputs
-from fusion.baseline_models import BASELINES, BaselineSettings, Prediction, predict_fold
+from fusion.baseline_models import BASELINES, COLD_BASELINES, BaselineSettings, Prediction, predict_fold
 from fusion.problem import Problem
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import AVERAGE, UndefinedMetricWarning, evaluate
@@ -67,6 +67,7 @@ def run_baselines(
     folds: Folds,
     seed: int,
     *,
+    names: Sequence[str] = tuple(BASELINES),
     folder: Path | None = None,
     workers: int = 1,
     settings: BaselineSettings | None = None,
@@ -79,6 +80,7 @@ def run_baselines(
     Args:
         problem: gives labels, families and row order; its tokens are not used: baselines read the same whatever the model reads.
         seed: the run's seed.
+        names: which baselines (see `fusion.baseline_models.predict_fold`).
         folder: run folder; finished folds are kept in ``baselines/folds`` and not fitted again, and when all are there
             ``baselines/NAME.tsv`` is written for each baseline.
         workers: folds side by side, each in a process of one thread; changes no number.
@@ -86,7 +88,7 @@ def run_baselines(
     Raises:
         InputError: a kept fold is damaged, or is one of other folds.
     """
-    chosen, names = settings or BaselineSettings(), tuple(BASELINES)
+    chosen, names = settings or BaselineSettings(), tuple(names)
     done = {fold: _load_fold(folder, fold, problem, folds, names) for fold in range(folds.n_folds) if folder is not None and _path(folder, fold).exists()}
     report(progress, "baselines", len(done), folds.n_folds)
     wanted = [fold for fold in range(folds.n_folds) if fold not in done]
@@ -179,7 +181,7 @@ def baseline_table(problem: Problem, result: BaselineResult, model: pd.DataFrame
                 row[measure] = float(average[measure]["pooled"]) if measure in average else np.nan
             else:
                 row |= {measure: float(average[measure]["mean"]), f"{measure}_sd": float(average[measure]["sd"])}
-        rows.append({**row, "what": BASELINES.get(name, "the model of this run")})
+        rows.append({**row, "what": {**BASELINES, **COLD_BASELINES}.get(name, "the model of this run")})
     return pd.DataFrame(rows)
 
 

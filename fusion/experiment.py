@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fusion.cold_start import cold_problem
 from fusion.learner import fit_learner
 from fusion.problem import Problem
 from fusion.results import CrossValidationResult
@@ -29,8 +30,9 @@ def run_fold(problem: Problem, folds: Folds, config: ExperimentConfig, fold: int
     """
     started = time.perf_counter()
     train, test = folds.rows(problem.index, fold)
-    hidden = replace(problem, labels=problem.hide(train))
     with one_thread():
+        seen = cold_problem(problem, config, test) if config.folds.cold else problem
+        hidden = replace(seen, labels=problem.hide(train))
         learner = fit_learner(hidden, train, config, child_seed(config.seed, "fold", fold))
         parts = learner.parts(test)
         probabilities, uncertainty = learner.predict(test), learner.spread(test)

@@ -10,13 +10,15 @@ import numpy as np
 from scipy.special import expit, logit
 
 from fusion.neighbours import neighbour_tokens
-from fusion.problem import NEIGHBOURS, TREES, Problem
+from fusion.problem import NEIGHBOURS, SEQUENCE, TREES, Problem
+from fusion.sequence_join import transfer_profiles, transfer_tokens
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, make_token, single_tokens
 from fusion.training import Lesson, TrainedAttention, fit_attention
 from mirnagraph.evaluation.calibration import apply_temperature, fit_temperature
 from mirnagraph.evaluation.splits import inner_split
 from mirnagraph.evaluation.thresholds import best_thresholds
+from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
 from mirnagraph.trees import TreeArrays, fit_boosting, fit_extra_trees
 
@@ -35,6 +37,7 @@ class Learner:
         thresholds: shape (n_labels,), probability above which a compartment is called.
         temperature: logits of the joined probabilities are divided by it.
         choices: what was chosen on the way, as plain values.
+        profiles: what newcomers take over from the training RNAs that they are like (see `fusion.sequence_join.transfer_profiles`).
     """
 
     config: ExperimentConfig
@@ -45,6 +48,7 @@ class Learner:
     thresholds: np.ndarray
     temperature: float = 1.0
     choices: dict[str, Any] = field(default_factory=dict)
+    profiles: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def parts(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Probabilities of each part by itself: name -> float64, shape (len(rows), n_labels)."""
@@ -91,7 +95,8 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         train: rows to learn from.
         seed: of this fold.
     """
-    labels, tokens = problem.labels, _with_neighbours(problem, train, config)
+    labels, profiles = problem.labels, transfer_profiles(problem.associations, train, config.tokens.svd_dim)
+    tokens = _with_neighbours(problem, train, config, profiles)
     inside: dict[str, np.ndarray] = {}  # what each part of the model says of training rows it did not learn from
     trees: dict[str, TreeArrays] = {}
     if config.tokens.trees:
@@ -102,7 +107,7 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
             trees["boosting"] = fit_boosting(flat[train], labels[train], config.trees, seed, forest.importance)
         said = np.clip(forest.trees(flat), 0, 1)
         said[train] = forest.out_of_bag
-        tokens = tokens + TokenTable(problem.index, (make_token(TREES, safe_logit(said), np.ones(len(said), dtype=bool)),))
+        tokens = tokens + trees_token(problem.index, said)
     attention = None
     if config.tokens.attention:
         learn, held = _learn_and_held(problem, train, config, seed)
@@ -116,7 +121,12 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         thresholds = best_thresholds(labels[train], apply_temperature(join(inside, weights), temperature))
     epochs = [len(h) for h in attention.history] if attention is not None else []
     choices = {"weights": weights, "epochs": epochs, "temperature": temperature}
-    return Learner(config, tokens, attention, trees, weights, thresholds, temperature, choices)
+    return Learner(config, tokens, attention, trees, weights, thresholds, temperature, choices, profiles)
+
+
+def trees_token(index: NodeIndex, said: np.ndarray) -> TokenTable:
+    """The token ``trees``: logits of what the extra trees say of every RNA, always present. `said`: probabilities, shape (n, n_labels)."""
+    return TokenTable(index, (make_token(TREES, safe_logit(said), np.ones(len(said), dtype=bool)),))
 
 
 def _temperature(problem: Problem, train: np.ndarray, config: ExperimentConfig, seed: int) -> float:
@@ -149,9 +159,12 @@ def _learn_and_held(problem: Problem, train: np.ndarray, config: ExperimentConfi
     return inner_split(train, problem.labels, problem.groups, fraction, child_seed(seed, "inner part"))
 
 
-def _with_neighbours(problem: Problem, train: np.ndarray, config: ExperimentConfig) -> TokenTable:
+def _with_neighbours(problem: Problem, train: np.ndarray, config: ExperimentConfig, profiles: Mapping[str, np.ndarray]) -> TokenTable:
     wanted = [n.removeprefix(NEIGHBOURS) for n in single_tokens((*config.tokens.attention, *config.tokens.trees)) if n.startswith(NEIGHBOURS)]
-    if not wanted:
-        return problem.tokens
-    chosen = {name: problem.similarities[name] for name in wanted}
-    return problem.tokens + neighbour_tokens(problem.index, chosen, problem.labels, train, config.tokens.neighbours)
+    found = problem.tokens
+    if wanted:
+        chosen = {name: problem.similarities[name] for name in wanted}
+        found = found + neighbour_tokens(problem.index, chosen, problem.labels, train, config.tokens.neighbours)
+    if profiles:
+        found = found + transfer_tokens(problem.index, problem.similarities[SEQUENCE], profiles, train, config.tokens.neighbours)
+    return found

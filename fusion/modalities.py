@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from fusion.evidence import REPORTS, numeric_evidence, report_times, shared_reports, weighted_matrix
+from fusion.sequence_join import alike_token
 from fusion.svd import svd_scores
 from fusion.tokens import JOIN, Token, TokenTable, make_token
 from mirnagraph.errors import ConfigError
@@ -28,7 +29,7 @@ def build_tokens(networks: NetworkSet, names: Sequence[str], embeddings: Embeddi
     Args:
         names: tokens as text: ``node2vec:N``, ``graph_transformer:N``, ``svd:N``, ``rows:N`` for a network N,
             ``svd_similarity:S`` for a dense similarity S, ``evidence:KIND``, ``reports:KIND``, ``weighted:KIND``,
-            ``partners:KIND`` for a kind of association, ``kmer``, ``degree``, ``attributes``, ``relatives``.
+            ``partners:KIND`` for a kind of association, ``kmer``, ``alike``, ``degree``, ``attributes``, ``relatives``.
         embeddings: token name -> (n_rnas, dim) array, for the learned ones.
         svd_dim: components of each truncated SVD.
 
@@ -105,6 +106,12 @@ def _sequences(networks: NetworkSet) -> list[str | None]:
 
 def _kmer(networks: NetworkSet, name: str, _of: str, _dim: int) -> Token:
     return make_token(name, kmer_frequencies(_sequences(networks)))
+
+
+def _alike(networks: NetworkSet, name: str, _of: str, _dim: int) -> Token:
+    if "sequence" not in networks.similarities:
+        raise ConfigError(f"token {name!r}: no similarity 'sequence'; there are {', '.join(networks.similarities)}")
+    return alike_token(np.asarray(networks.similarities["sequence"]), np.array([s is not None for s in _sequences(networks)]))
 
 
 def _degree(networks: NetworkSet, name: str, _of: str, _dim: int) -> Token:
@@ -239,7 +246,7 @@ def _start_and_kind(token: str) -> tuple[str, str]:
 
 def _kinds_of(networks: NetworkSet, start: str) -> list[str]:
     dataset = networks.dataset
-    if start in ("svd:", "rows:", "neighbours:gip_", *(f"{kind}:" for kind in LEARNED)):
+    if start in ("svd:", "rows:", "transfer:", "neighbours:gip_", *(f"{kind}:" for kind in LEARNED)):
         return [n for n, network in networks.networks.items() if not network.is_similarity]
     if start in ("reports:", "neighbours:reports_"):
         return [k for k, table in dataset.associations.items() if any(c in table.columns for c in REPORTS)]
@@ -250,7 +257,7 @@ def _kinds_of(networks: NetworkSet, start: str) -> list[str]:
 
 LEARNED = ("node2vec", "graph_transformer")
 BUILDERS: dict[str, Callable[[NetworkSet, str, str, int], Token]] = {
-    "svd": _svd, "svd_similarity": _svd_similarity, "rows": _rows, "kmer": _kmer, "degree": _degree,
+    "svd": _svd, "svd_similarity": _svd_similarity, "rows": _rows, "kmer": _kmer, "alike": _alike, "degree": _degree,
     "evidence": _evidence, "reports": _reports, "weighted": _weighted, "partners": _partners, "attributes": _attributes,
     "relatives": _relatives,
 }  # fmt: skip

@@ -54,15 +54,19 @@ def cosine(matrix: sparse.csr_array) -> np.ndarray:
     return np.asarray((rows @ rows.T).toarray(), dtype=np.float32)
 
 
-def neighbour_labels(similarity: np.ndarray, labels: np.ndarray, train: np.ndarray, k: int, allowed: np.ndarray | None = None) -> np.ndarray:
+def neighbour_labels(
+    similarity: np.ndarray, labels: np.ndarray, train: np.ndarray, k: int, allowed: np.ndarray | None = None, *, newcomers: bool = False
+) -> np.ndarray:
     """Similarity-weighted label average over the k nearest training neighbours of every RNA, itself excluded.
 
     Args:
-        similarity: shape (n, n), 0 or more; the diagonal is not read.
-        labels: shape (n, n_labels); only rows named by `train` are read.
+        similarity: shape (n, n_known), 0 or more, of n queries to all known RNAs; the queries are the known RNAs themselves, and the diagonal
+            is not read, unless they are `newcomers`.
+        labels: shape (n_known, n_labels), or any other numbers to average; only rows named by `train` are read.
         train: rows whose labels are known here.
         k: neighbours to average.
-        allowed: bool (n, n), False where a training row may not serve a query (e.g. relatives); None allows all.
+        allowed: bool, as `similarity`, False where a training row may not serve a query (e.g. relatives); None allows all.
+        newcomers: the queries are none of the known RNAs.
 
     Returns:
         float32, shape (n, n_labels + 2): the averages (the training mean where no neighbour has weight), the total
@@ -70,7 +74,8 @@ def neighbour_labels(similarity: np.ndarray, labels: np.ndarray, train: np.ndarr
     """
     known = labels[train].astype(np.float64)
     weights = similarity[:, train].astype(np.float64)
-    weights[train, np.arange(len(train))] = 0.0
+    if not newcomers:
+        weights[train, np.arange(len(train))] = 0.0
     if allowed is not None:
         weights = np.where(allowed[:, train], weights, 0.0)
     if len(train) > k:
@@ -86,7 +91,14 @@ def neighbour_labels(similarity: np.ndarray, labels: np.ndarray, train: np.ndarr
 
 
 def neighbour_tokens(
-    index: NodeIndex, similarities: Mapping[str, np.ndarray], labels: np.ndarray, train: np.ndarray, k: int, allowed: np.ndarray | None = None
+    index: NodeIndex,
+    similarities: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    train: np.ndarray,
+    k: int,
+    allowed: np.ndarray | None = None,
+    *,
+    newcomers: bool = False,
 ) -> TokenTable:
     """One token ``neighbours:NAME`` per similarity, present where a neighbour has weight.
 
@@ -96,7 +108,7 @@ def neighbour_tokens(
     tokens = []
     expected = _log_odds(labels[train].mean(axis=0))
     for name, similarity in similarities.items():
-        found = neighbour_labels(similarity, labels, train, k, allowed)
+        found = neighbour_labels(similarity, labels, train, k, allowed, newcomers=newcomers)
         odds = np.clip((_log_odds(found[:, :-2]) - expected) / 2, -3, 3)
         tokens.append(make_token(f"neighbours:{name}", np.hstack([odds, np.log1p(found[:, -2:])]), found[:, -1] > 0))
     return TokenTable(index, tuple(tokens))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy import sparse
 
 from fusion.embeddings import learned_embeddings
 from fusion.modalities import build_tokens, expand_tokens
 from fusion.neighbours import neighbour_similarity
+from fusion.sequence_join import TRANSFER
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, single_tokens
 from mirnagraph.dataset import Dataset
@@ -23,6 +25,7 @@ from mirnagraph.progress import Progress
 
 NEIGHBOURS = "neighbours:"
 TREES = "trees"
+SEQUENCE = "sequence"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,8 @@ class Problem:
         tokens: all label-free tokens that the settings name.
         similarities: only those that a ``neighbours:`` token names.
         popularity: decile of every RNA by its number of associations, for the metric ``within``.
+        associations: binary matrices of the kinds that a ``transfer:`` token names.
+        networks: where all this comes from; only in a cold start, whose folds hide edges and make their own problem.
     """
 
     index: NodeIndex
@@ -44,6 +49,8 @@ class Problem:
     tokens: TokenTable
     similarities: Mapping[str, np.ndarray]
     popularity: np.ndarray
+    associations: Mapping[str, sparse.csr_array] = field(default_factory=dict)
+    networks: NetworkSet | None = None
 
     def hide(self, train: np.ndarray) -> np.ndarray:
         """Labels with NaN in every row outside `train`: what a fold gets, so that reading a test label cannot go unseen."""
@@ -73,11 +80,15 @@ def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None
     wanted = single_tokens((*config.tokens.attention, *config.tokens.trees))
     if TREES in config.tokens.trees or (TREES in wanted and not config.tokens.trees):
         raise ConfigError(f"the token {TREES!r} is what the trees say: it needs tokens for the trees, and is none of them")
-    free = [name for name in wanted if not name.startswith(NEIGHBOURS) and name != TREES]
+    free = [name for name in wanted if not name.startswith((NEIGHBOURS, TRANSFER)) and name != TREES]
     embeddings = learned_embeddings(networks, free, config.embedding, config.seed, cache=cache, workers=workers, progress=progress)
     dataset = networks.dataset
     of = [name.removeprefix(NEIGHBOURS) for name in wanted if name.startswith(NEIGHBOURS)]
-    similarities = {name: neighbour_similarity(networks, name) for name in of}
+    kinds = [name.removeprefix(TRANSFER) for name in wanted if name.startswith(TRANSFER)]
+    for kind in kinds:
+        if kind not in dataset.associations:
+            raise ConfigError(f"token '{TRANSFER}{kind}': no associations of kind {kind!r}; there are {', '.join(dataset.associations)}")
+    similarities = {name: neighbour_similarity(networks, name) for name in dict.fromkeys([*of, *([SEQUENCE] if kinds else [])])}
     families = dataset.rnas["family"] if "family" in dataset.rnas.columns else dataset.rnas["sequence"]
     return Problem(
         index=dataset.index,
@@ -87,6 +98,7 @@ def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None
         tokens=build_tokens(networks, free, embeddings, svd_dim=config.tokens.svd_dim),
         similarities=similarities,
         popularity=popularity_deciles(dataset),
+        associations={kind: dataset.association_matrix(kind) for kind in kinds},
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from fusion.baseline_models import BASELINES, COLD_BASELINES
 from fusion.baselines import TABLE, baseline_table, run_baselines
 from fusion.experiment import cross_validate
 from fusion.learner import fit_learner
@@ -76,6 +78,8 @@ def run_experiment(
         return None, run
     write_folds(folds, run.path / "folds.tsv")
     problem = prepare(networks, config, cache=str(cache or run.path / "embeddings"), workers=workers, progress=progress)
+    if config.folds.cold:
+        problem = replace(problem, networks=networks)
     result = cross_validate(problem, folds, config, folder=run.path, workers=workers, progress=progress)
     write_predictions(result.to_frame(), run.path / "predictions.tsv")
     write_tsv(result.uncertainty_frame(), run.path / UNCERTAINTY)
@@ -84,7 +88,8 @@ def run_experiment(
     fit_final(problem, folds, config, run.path / "model", result, dataset_name=dataset.name, progress=progress)
     beside = None
     if baselines:
-        found = run_baselines(networks, problem, folds, config.seed, folder=run.path, workers=workers, progress=progress)
+        names = tuple(COLD_BASELINES if config.folds.cold else BASELINES)
+        found = run_baselines(networks, problem, folds, config.seed, names=names, folder=run.path, workers=workers, progress=progress)
         beside = baseline_table(problem, found, result.metrics)
         write_tsv(beside, run.path / TABLE)
     write_report(run.path, result, dataset, config, beside)
@@ -121,4 +126,4 @@ def networks_or_demo(folder: str | Path | None) -> tuple[NetworkSet, Path | None
 def run_name(dataset: str, config: ExperimentConfig) -> str:
     """Name of a run's default folder, the same for the same command, so that a killed run is found again."""
     split = config.folds.protocol or Path(config.folds.split).stem
-    return f"{dataset}-{config.preset}-{split}-{config.folds.n_folds}fold-{config.folds.rnas}-seed{config.seed}"
+    return f"{dataset}-{config.preset}-{split}-{config.folds.n_folds}fold-{config.folds.rnas}{'-cold' if config.folds.cold else ''}-seed{config.seed}"

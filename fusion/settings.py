@@ -23,12 +23,14 @@ class FoldSettings:
         n_folds: number of folds; a file brings its own.
         rnas: ``"all"`` (RNAs without annotation count as negatives) or ``"located"``.
         protocol: name of a protocol in a fold file that holds several; empty for none.
+        cold: hide everything of the tested RNAs but their sequence: no association, no attribute (see `fusion.cold_start`).
     """
 
     split: str = "random"
     n_folds: int = 10
     rnas: str = "all"
     protocol: str = ""
+    cold: bool = False
 
     def __post_init__(self) -> None:
         require(self.n_folds >= 2, "n_folds", self.n_folds, "2 or more")
@@ -111,12 +113,14 @@ class ExperimentConfig:
         preset: name the settings started from.
         source: where the settings come from, in words.
         seed: of the whole run.
+        newcomers: preset of the model for RNAs of which the sequence alone is known, fitted beside the final model; empty for none.
     """
 
     tokens: TokenSettings
     preset: str = "default"
     source: str = ""
     seed: int = 0
+    newcomers: str = "cold"
     folds: FoldSettings = field(default_factory=FoldSettings)
     embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
