@@ -45,12 +45,13 @@ def _register() -> None:
     from cli.compare import register as compare
     from cli.data import register as data
     from cli.networks import register as networks
+    from cli.predict import register as predict
     from cli.rank import register as rank
     from cli.seq import register as seq
     from cli.train import register as train
     from cli.tune import register as tune
 
-    for add in (networks, train, tune, compare, ablate, audit, rank, seq, data):
+    for add in (networks, train, tune, compare, ablate, audit, rank, predict, seq, data):
         add(app)
 
 

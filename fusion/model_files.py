@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from fusion.attention import TokenFusion
+from fusion.known import ARRAYS, TABLE, KnownRNAs
 from fusion.learner import Learner
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, single_tokens
@@ -21,46 +22,65 @@ from fusion.training import TrainedAttention, member_settings
 from mirnagraph.config import from_dict, to_dict
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.files import sha256_of, write_folder
-from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs import package_versions
 from mirnagraph.trees import TreeArrays
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+KIND, NEWCOMERS = "fusion", "newcomers"
 
 
-def save_model(learner: Learner, index: NodeIndex, compartments: tuple[str, ...], train: np.ndarray, folder: str | Path, *, about: Mapping[str, Any]) -> None:
-    """Write ``model.safetensors`` and ``model.json``; replaces what is there.
+def save_model(
+    learner: Learner,
+    known: KnownRNAs,
+    compartments: tuple[str, ...],
+    folder: str | Path,
+    *,
+    about: Mapping[str, Any],
+    newcomers: Learner | None = None,
+) -> None:
+    """Write a model folder; replaces what is there.
+
+    ``model.safetensors`` and ``model.json`` are the model, ``known.tsv`` and ``known.safetensors`` the RNAs it was made with, and the folder
+    ``newcomers`` the model for RNAs of which the sequence alone is known.
 
     Args:
-        index: all RNAs, in row order; training rows are named by it.
-        train: rows the learner was fitted on.
+        known: all RNAs, in row order, with the learner's tokens.
         about: more to keep in ``model.json``: data, protocol, figures.
     """
+    with write_folder(folder, overwrite=True) as out:
+        known.save(out)
+        kept = {"nodes_checksum": known.index.checksum, "known_sha256": {name: sha256_of(out / name) for name in (TABLE, ARRAYS)}}
+        _write_learner(learner, compartments, out, {**kept, **about})
+        if newcomers is not None:
+            (out / NEWCOMERS).mkdir()
+            _write_learner(newcomers, compartments, out / NEWCOMERS, {"nodes_checksum": known.index.checksum})
+
+
+def _write_learner(learner: Learner, compartments: tuple[str, ...], out: Path, about: Mapping[str, Any]) -> None:
     arrays: dict[str, np.ndarray] = {"thresholds": np.asarray(learner.thresholds, dtype=np.float64)}
     if learner.attention is not None:
         for number, member in enumerate(learner.attention.members):
             arrays.update({f"attention.{number}.{name}": value.numpy() for name, value in member.state_dict().items()})
     for name, trees in learner.trees.items():
         arrays.update(trees.to_arrays(f"trees.{name}"))
-    with write_folder(folder, overwrite=True) as out:
-        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, out / "model.safetensors")
-        text = {
-            "format_version": FORMAT_VERSION,
-            "compartments": list(compartments),
-            "config": to_dict(learner.config),
-            "tokens": {token.name: token.width for token in learner.tokens},
-            "members": len(learner.attention.members) if learner.attention is not None else 0,
-            "trees": list(learner.trees),
-            "weights": dict(learner.weights),
-            "temperature": learner.temperature,
-            "nodes": list(index.ids),
-            "nodes_checksum": index.checksum,
-            "trained_on": [index.ids[row] for row in train],
-            "weights_sha256": sha256_of(out / "model.safetensors"),
-            "versions": package_versions(),
-            **about,
-        }
-        (out / "model.json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+    arrays.update({f"profiles.{kind}": profile for kind, profile in learner.profiles.items()})
+    save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, out / "model.safetensors")
+    text = {
+        "format_version": FORMAT_VERSION,
+        "format": KIND,
+        "compartments": list(compartments),
+        "config": to_dict(learner.config),
+        "tokens": {token.name: token.width for token in learner.tokens},
+        "members": len(learner.attention.members) if learner.attention is not None else 0,
+        "trees": list(learner.trees),
+        "profiles": list(learner.profiles),
+        "weights": dict(learner.weights),
+        "temperature": learner.temperature,
+        "weights_sha256": sha256_of(out / "model.safetensors"),
+        "versions": package_versions(),
+        **about,
+    }
+    (out / "model.json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +91,9 @@ class SavedModel:
         compartments: names, in the order of the probabilities' columns.
         widths: token name -> width, as it was trained.
         about: everything in ``model.json``.
+        profiles: see `fusion.learner.Learner`.
+        known: the RNAs it was made with; None for the model for newcomers, which reads those of the model it stands beside.
+        newcomers: the model for RNAs of which the sequence alone is known; None where there is none.
     """
 
     config: ExperimentConfig
@@ -82,13 +105,20 @@ class SavedModel:
     thresholds: np.ndarray
     temperature: float
     about: dict[str, Any]
+    profiles: dict[str, np.ndarray]
+    known: KnownRNAs | None = None
+    newcomers: SavedModel | None = None
 
     def learner(self, tokens: TokenTable) -> Learner:
         """The model on the tokens of any RNAs; raises CheckpointError where a token is missing or has another width."""
         for name, width in self.widths.items():
             if name not in tokens.sources or tokens.sources[name] != width:
                 raise CheckpointError("the model does not fit these tokens", column=name, found=tokens.sources.get(name, "nothing"), expected=f"width {width}")
-        return Learner(self.config, tokens, self.attention, self.trees, self.weights, self.thresholds, self.temperature)
+        return self.on(tokens)
+
+    def on(self, tokens: TokenTable) -> Learner:
+        """The same, with nothing checked: for tokens that are still to be made."""
+        return Learner(self.config, tokens, self.attention, self.trees, self.weights, self.thresholds, self.temperature, profiles=self.profiles)
 
 
 def load_model(folder: str | Path) -> SavedModel:
@@ -98,6 +128,21 @@ def load_model(folder: str | Path) -> SavedModel:
         CheckpointError: not a model, unknown format, damaged, or numbers that do not fit the description.
     """
     folder = Path(folder)
+    model = _read_learner(folder)
+    for name, expected in dict(model.about.get("known_sha256", {})).items():
+        found = sha256_of(folder / name) if name in (TABLE, ARRAYS) and (folder / name).is_file() else "no such file"
+        if found != expected:
+            raise CheckpointError("the model's RNAs are not those that model.json describes", file=folder / str(name), found=found, expected=expected)
+    known = KnownRNAs.load(folder, tuple(model.widths), len(model.compartments))
+    if known.index.checksum != model.about.get("nodes_checksum"):
+        raise CheckpointError("the model's RNAs are not in the order that model.json describes", file=folder / TABLE)
+    newcomers = _read_learner(folder / NEWCOMERS) if (folder / NEWCOMERS).is_dir() else None
+    if newcomers is not None and (newcomers.compartments, newcomers.about.get("nodes_checksum")) != (model.compartments, known.index.checksum):
+        raise CheckpointError("the model for newcomers is not one of this model", file=folder / NEWCOMERS)
+    return replace(model, known=known, newcomers=newcomers)
+
+
+def _read_learner(folder: Path) -> SavedModel:
     about = _read_about(folder)
     weights_file = folder / "model.safetensors"
     try:
@@ -114,7 +159,8 @@ def load_model(folder: str | Path) -> SavedModel:
         widths = {str(name): int(width) for name, width in about["tokens"].items()}
         attention = _read_attention(arrays, config, widths, len(compartments), int(about["members"]))
         weights = {str(name): float(value) for name, value in about["weights"].items()}
-        return SavedModel(config, compartments, widths, attention, trees, weights, arrays["thresholds"], float(about["temperature"]), about)
+        profiles = {str(kind): arrays[f"profiles.{kind}"] for kind in about["profiles"]}
+        return SavedModel(config, compartments, widths, attention, trees, weights, arrays["thresholds"], float(about["temperature"]), about, profiles)
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
 

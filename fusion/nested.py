@@ -175,7 +175,7 @@ def _finish(job: NestedJob, result: CrossValidationResult, versus: pd.DataFrame,
     chosen, below = apply(job.config, job.bench.network_config, best_of(trials).values)
     write_choice(job.folder, chosen, below, trials, job.settings, networks, len(rows), job.space)
     problem, resolved = job.bench.problem(chosen, below)
-    fit_final(problem, job.folds, resolved, job.folder / "model", result, dataset_name=networks.dataset.name, progress=progress)
+    fit_final(networks, problem, job.folds, resolved, job.folder / "model", result, progress=progress)
     write_report(job.folder, result, networks.dataset, job.config)
     page = (job.folder / "report.md").read_text(encoding="utf-8")
     write_text(job.folder / "report.md", page + nested_section(result, versus, job.settings, best_of(trials)))

@@ -11,12 +11,14 @@ import numpy as np
 from fusion.baseline_models import BASELINES, COLD_BASELINES
 from fusion.baselines import TABLE, baseline_table, run_baselines
 from fusion.experiment import cross_validate
-from fusion.learner import fit_learner
+from fusion.known import known_rnas
+from fusion.learner import Learner, fit_learner
 from fusion.model_files import save_model
+from fusion.newcomers import reads_sequence_alone
 from fusion.problem import Problem, config_folds, folds_sha256, prepare, resolve_tokens
 from fusion.report import write_report
 from fusion.results import UNCERTAINTY, CrossValidationResult
-from fusion.settings import ExperimentConfig
+from fusion.settings import ExperimentConfig, experiment_config
 from mirnagraph.config import dump_toml
 from mirnagraph.evaluation.predictions import LABELS, write_predictions
 from mirnagraph.evaluation.splits import Folds, write_folds
@@ -85,7 +87,7 @@ def run_experiment(
     write_tsv(result.uncertainty_frame(), run.path / UNCERTAINTY)
     write_tsv(result.labels_frame(), run.path / LABELS)
     write_tsv(result.metrics, run.path / "metrics.tsv")
-    fit_final(problem, folds, config, run.path / "model", result, dataset_name=dataset.name, progress=progress)
+    fit_final(networks, problem, folds, config, run.path / "model", result, progress=progress)
     beside = None
     if baselines:
         names = tuple(COLD_BASELINES if config.folds.cold else BASELINES)
@@ -98,18 +100,35 @@ def run_experiment(
 
 
 def fit_final(
-    problem: Problem, folds: Folds, config: ExperimentConfig, folder: Path, result: CrossValidationResult, *, dataset_name: str, progress: Progress | None
+    networks: NetworkSet,
+    problem: Problem,
+    folds: Folds,
+    config: ExperimentConfig,
+    folder: Path,
+    result: CrossValidationResult,
+    *,
+    progress: Progress | None = None,
 ) -> None:
-    """Fit on every RNA of the protocol and save the model that predicts RNAs without a label."""
+    """Fit on every RNA of the protocol, and save the model that answers for RNAs without a label, with the one for newcomers beside it."""
     report(progress, "final model", 0, 1)
     train = np.flatnonzero(folds.of_rows(problem.index) >= -1)
     with one_thread():
         learner = fit_learner(problem, train, config, child_seed(config.seed, "final"))
+        newcomers = learner if reads_sequence_alone(config) else _fit_newcomers(networks, train, config)
     figures = result.metrics[result.metrics["compartment"] == "average"].set_index("metric")[["mean", "pooled"]].dropna()
     scores = {str(metric): {"mean": float(row["mean"]), "pooled": float(row["pooled"])} for metric, row in figures.to_dict("index").items()}
-    about = {"dataset": dataset_name, "protocol": folds.name, "out_of_fold": scores}
-    save_model(learner, problem.index, problem.compartments, train, folder, about=about)
+    about = {"dataset": networks.dataset.name, "synthetic": networks.dataset.synthetic, "protocol": folds.name, "out_of_fold": scores}
+    known = known_rnas(networks.dataset, learner.tokens, train, result)
+    save_model(learner, known, problem.compartments, folder, about=about, newcomers=newcomers)
     report(progress, "final model", 1, 1)
+
+
+def _fit_newcomers(networks: NetworkSet, train: np.ndarray, config: ExperimentConfig) -> Learner | None:
+    """The model for RNAs of which the sequence alone is known; none where the settings want none or no sequence is known."""
+    if not config.newcomers or "sequence" not in networks.similarities:
+        return None
+    settings = resolve_tokens(networks, experiment_config(config.newcomers, seed=config.seed))
+    return fit_learner(prepare(networks, settings), train, settings, child_seed(config.seed, "newcomers"))
 
 
 def networks_or_demo(folder: str | Path | None) -> tuple[NetworkSet, Path | None]:

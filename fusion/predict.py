@@ -1,0 +1,221 @@
+"""Predictions for any RNA: one that a model knows, by name or by its exact sequence, or one newly found, by its sequence alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fusion.known import KnownRNAs
+from fusion.model_files import SavedModel
+from fusion.newcomers import join_newcomers, warnings_of
+from fusion.tokens import TokenTable
+from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.names import natural_key, normalise, suggest
+from mirnagraph.tables import to_rna
+from seqtower.model_files import SavedTower
+from seqtower.sequences import FRACTIONS
+
+OUT_OF_FOLD, FINAL, SEQUENCE_ALONE = "out-of-fold", "final model", "sequence alone"
+MEASURES = ("gip_", "cosine_", "weighted_", "reports_")
+OF_SEQUENCE = ("kmer", "alike", "tower")
+OF_DISEASES = ("functional", "gip", "semantic")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Answers for some RNAs.
+
+    Attributes:
+        compartments: names, in column order.
+        probabilities: calibrated, in [0, 1], shape (n, n_labels).
+        spread: how far the members of the model disagree, as an SD of probabilities, same shape.
+        called: bool, same shape: whether the probability reaches the threshold chosen on training RNAs.
+        about: index ``rna_id``; columns ``source`` (which model answers: ``out-of-fold``, one that did not train on this RNA; ``final model``,
+            for an RNA without labels that the networks hold; ``sequence alone``), ``known_as``, ``modalities`` (what there was to read),
+            ``nearest`` and ``similarity`` (of the known sequences), ``warning``.
+    """
+
+    compartments: tuple[str, ...]
+    probabilities: np.ndarray
+    spread: np.ndarray
+    called: np.ndarray
+    about: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per RNA: ``rna_id``, one probability per compartment, ``called``, ``uncertainty of …`` per compartment, then `about`."""
+        table = pd.DataFrame(self.probabilities, columns=list(self.compartments), index=self.about.index)
+        table["called"] = [";".join(c for c, yes in zip(self.compartments, row, strict=True) if yes) for row in self.called]
+        for column, name in enumerate(self.compartments):
+            table[f"uncertainty of {name}"] = self.spread[:, column]
+        return pd.concat([table, self.about], axis=1).rename_axis("rna_id").reset_index()
+
+    def to_dicts(self) -> list[dict[str, object]]:
+        """The same, one mapping per RNA, as JSON takes it."""
+        found = []
+        for row, (name, about) in enumerate(self.about.to_dict("index").items()):
+            answers = {
+                c: {"probability": float(self.probabilities[row, i]), "uncertainty": _plain(self.spread[row, i]), "called": bool(self.called[row, i])}
+                for i, c in enumerate(self.compartments)
+            }
+            found.append({"rna_id": name, "compartments": answers, **{str(key): _plain(value) for key, value in about.items()}})
+        return found
+
+
+def resolve_names(model: SavedModel, names: Sequence[str]) -> np.ndarray:
+    """Row of each name among the model's RNAs: int64, shape (n,). Case and writing of a miRNA's name do not matter.
+
+    Raises:
+        ConfigError: a name that is not known; says which are near.
+    """
+    known = _known(model)
+    rows = {name: row for row, name in enumerate(known.index.ids)}
+    loose = {normalise(name): row for name, row in reversed(rows.items())}
+    found = []
+    for name in names:
+        row = rows.get(name, loose.get(normalise(name)))
+        if row is None:
+            near = suggest(name, known.index.ids)
+            hint = f"; did you mean {', '.join(near)}?" if near else ""
+            raise ConfigError(f"no RNA {name!r} among the {len(known.index)} that the model knows{hint} A new RNA needs its sequence (--fasta)")
+        found.append(row)
+    return np.asarray(found, dtype=np.int64)
+
+
+def predict_known(model: SavedModel, rows: np.ndarray) -> Predictions:
+    """Answers for RNAs that the model knows: out-of-fold where there is one, so that no RNA is told from its own label."""
+    known = _known(model)
+    rows = np.asarray(rows, dtype=np.int64)
+    probabilities, spread, called = (np.zeros((len(rows), len(model.compartments))) for _ in range(3))
+    outside = np.isfinite(known.probabilities[rows]).all(axis=1)
+    inside = np.flatnonzero(~outside)
+    if len(inside):
+        learner = model.learner(known.tokens)
+        probabilities[inside], spread[inside] = learner.predict(rows[inside]), learner.spread(rows[inside])
+        called[inside] = probabilities[inside] >= model.thresholds
+    probabilities[outside], spread[outside] = known.probabilities[rows[outside]], known.spread[rows[outside]]
+    called[outside] = known.probabilities[rows[outside]] >= known.thresholds[rows[outside]]
+    warned = ["" if yes or not known.trained[row] else "the model learned from this RNA's own label" for row, yes in zip(rows, outside, strict=True)]
+    names = [known.index.ids[int(row)] for row in rows]
+    about = pd.DataFrame(
+        {
+            "source": [OUT_OF_FOLD if yes else FINAL for yes in outside],
+            "known_as": names,
+            "modalities": [";".join(modalities(known.tokens, int(row))) for row in rows],
+            "nearest": names,
+            "similarity": 1.0,
+            "warning": warned,
+        },
+        index=pd.Index(names, dtype=object),
+    )
+    return Predictions(model.compartments, probabilities, spread, called.astype(bool), about)
+
+
+def predict_sequences(model: SavedModel, ids: Sequence[str], sequences: Sequence[str], *, workers: int = 1) -> Predictions:
+    """Answers for sequences, in their order.
+
+    A sequence that is exactly that of a known RNA, or of one of its mature forms, is answered as that RNA, with all that the networks hold of it.
+    Any other joins the known ones by its similarity to them; its answer does not depend on which others are asked for.
+
+    Args:
+        ids: unique names. sequences: of ACGUTN, one or more letters each.
+
+    Raises:
+        ConfigError: the model has no part for newcomers, and a sequence is new.
+    """
+    known, letters = _known(model), [to_rna(s) for s in sequences]
+    same = exact_matches(known)
+    rows = np.array([same.get(text, -1) for text in letters], dtype=np.int64)
+    parts, order = [], []
+    for chosen, is_known in ((np.flatnonzero(rows >= 0), True), (np.flatnonzero(rows < 0), False)):
+        if len(chosen):
+            said = predict_known(model, rows[chosen]) if is_known else _predict_new(model, [ids[i] for i in chosen], [letters[i] for i in chosen], workers)
+            parts.append(said)
+            order.append(chosen)
+    return _together(model, parts, order, ids)
+
+
+def predict_with_tower(tower: SavedTower, ids: Sequence[str], sequences: Sequence[str]) -> Predictions:
+    """The same for a model of the sequence tower, whose members do not disagree: it has one, and its spread is NaN.
+
+    A model of fractions calls nothing.
+    """
+    letters = [to_rna(s) for s in sequences]
+    said = tower.predict(letters)
+    columns = {"source": SEQUENCE_ALONE, "known_as": "", "modalities": "sequence", "nearest": "", "similarity": np.nan, "warning": ""}
+    about = pd.DataFrame(columns, index=pd.Index(list(ids), dtype=object))
+    called = np.zeros(said.shape, dtype=bool) if tower.kind == FRACTIONS else said >= tower.thresholds
+    return Predictions(tuple(tower.compartments), said, np.full(said.shape, np.nan), called, about)
+
+
+def exact_matches(known: KnownRNAs) -> dict[str, int]:
+    """Sequence -> row of the RNA whose sequence it is, or one of whose mature forms it is; the first by name where several share it."""
+    found: dict[str, int] = {}
+    by_name = sorted(range(len(known.index)), key=lambda row: natural_key(known.index.ids[row]))
+    for row in by_name:
+        if known.sequences[row]:
+            found.setdefault(str(known.sequences[row]), row)
+    for row in by_name:
+        for mature in filter(None, known.matures[row].split(";")):
+            found.setdefault(mature, row)
+    return found
+
+
+def modalities(tokens: TokenTable, row: int) -> list[str]:
+    """What there is to read of one RNA: ``sequence`` and the kinds of association, in token order."""
+    found = {}
+    for token in tokens:
+        if token.present[row]:
+            kind, _, of = token.name.partition(":")
+            for measure in MEASURES:
+                of = of.removeprefix(measure)
+            name = "sequence" if kind in OF_SEQUENCE or of == "sequence" else "disease" if of in OF_DISEASES else of
+            found[name] = True
+    return [name for name in found if name]
+
+
+def _predict_new(model: SavedModel, ids: list[str], sequences: list[str], workers: int) -> Predictions:
+    if model.newcomers is None:
+        raise ConfigError('the model has no part for RNAs of which the sequence alone is known; train it with `newcomers = "cold"`')
+    known = _known(model)
+    new, learner = join_newcomers(ids, sequences, known, model.newcomers.on(TokenTable(known.index, ())), workers=workers)
+    rows = np.arange(len(ids))
+    probabilities, spread = learner.predict(rows), learner.spread(rows)
+    nearest = new.similarity.argmax(axis=1)
+    about = pd.DataFrame(
+        {
+            "source": SEQUENCE_ALONE,
+            "known_as": "",
+            "modalities": "sequence",
+            "nearest": [known.index.ids[int(row)] for row in nearest],
+            "similarity": new.similarity[rows, nearest].astype(float).round(4),
+            "warning": warnings_of(new, known),
+        },
+        index=pd.Index(ids, dtype=object),
+    )
+    return Predictions(model.compartments, probabilities, spread, probabilities >= model.newcomers.thresholds, about)
+
+
+def _together(model: SavedModel, parts: list[Predictions], order: list[np.ndarray], ids: Sequence[str]) -> Predictions:
+    if not parts:
+        raise ConfigError("no sequence to predict")
+    back = np.argsort(np.concatenate(order), kind="stable")
+    about = pd.concat([part.about for part in parts]).iloc[back]
+    about.index = pd.Index(list(ids), dtype=object)
+    probabilities, spread, called = (np.concatenate([getattr(part, name) for part in parts])[back] for name in ("probabilities", "spread", "called"))
+    return Predictions(model.compartments, probabilities, spread, called, about)
+
+
+def _known(model: SavedModel) -> KnownRNAs:
+    if model.known is None:
+        raise CheckpointError("the model does not say which RNAs it knows")
+    return model.known
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it, which knows no NaN."""
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value
