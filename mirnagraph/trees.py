@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError
@@ -171,6 +170,8 @@ def fit_extra_trees(features: np.ndarray, labels: np.ndarray, config: TreesConfi
         features: float32, shape (n, width).
         labels: 0/1, shape (n, n_labels).
     """
+    from sklearn.ensemble import ExtraTreesRegressor
+
     n_labels = labels.shape[1]
     forest = ExtraTreesRegressor(
         config.n_trees,
@@ -206,6 +207,8 @@ def fit_boosting(
         fractions: fit the labels as numbers; the sum of trees is then the number itself and no logit.
         importance: shape (width,); with it only the `boosting_width` most important features are read.
     """
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
     width = features.shape[1]
     chosen = np.arange(width)
     if importance is not None and 0 < config.boosting_width < width:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.utils import scatter, softmax
 
 from mirnagraph.config import require
 from mirnagraph.embedding.edges import draw_non_edges, edges_of, groups_of
@@ -87,6 +86,8 @@ class EdgeAttention(nn.Module):
 
     def forward(self, h: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mixed neighbours (n_nodes, dim) and attention (n_edges, n_heads), which sums to 1 over the edges into a node."""
+        from torch_geometric.utils import scatter, softmax  # takes seconds to load, and settings are read without it
+
         source, target = edge_index[0], edge_index[1]
         heads = (len(h), self.n_heads, self.width)
         value = self.value(h).view(heads)

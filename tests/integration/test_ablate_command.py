@@ -94,7 +94,7 @@ def test_wrong_use(run) -> None:
     code, _, err = run("ablate", "--only", "without-drugs")
     assert code == 2
     assert "did you mean 'without-drug'" in err
-    assert run("train", "--out", "plain")[0] == 0
+    assert run("train", "--out", "plain", "--no-baselines")[0] == 0
     code, _, err = run("ablate", "--out", "plain", "--only", "heads-4")
     assert code == 3
     assert "other settings" in err

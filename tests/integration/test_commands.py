@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from fusion.baseline_models import BaselineSettings
+from mirnagraph.networks.types import NetworkSet
 from mirnagraph.trees import TreesConfig
 
 
@@ -22,9 +23,7 @@ def config(quick: Callable[..., Path]) -> str:
     return str(quick(tokens=tokens, training={"inner_fraction": 0.0}))
 
 
-def test_build_then_train_then_again(run, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = BaselineSettings(trees=TreesConfig(n_trees=5, rounds=2))
-    monkeypatch.setattr("fusion.baselines.BaselineSettings", lambda: small)
+def test_build_then_again(run) -> None:
     built = run("build-networks", "--graphml")
     assert built.returncode == 0, built.stderr
     assert "made-up" in built.stderr
@@ -36,13 +35,18 @@ def test_build_then_train_then_again(run, config: str, monkeypatch: pytest.Monke
     assert len(again.stderr.strip().splitlines()) == 1
     assert run("build-networks", "--overwrite", "-q").returncode == 0
 
+
+def test_train_then_again(run, networks: NetworkSet, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = BaselineSettings(trees=TreesConfig(n_trees=5, rounds=2), thresholds=False)
+    monkeypatch.setattr("fusion.baselines.BaselineSettings", lambda: small)
+    networks.save("networks")
     trained = run("train", "--fold", "3", "--config", config, "--out", "run", "--workers", "1")
     assert trained.returncode == 0, trained.stderr
     assert "AUC" in trained.stdout
     assert "popularity_and_name" in trained.stdout
     assert "Nearest in AUC comes" in trained.stderr
     predictions = pd.read_csv("run/predictions.tsv", sep="\t")
-    assert len(predictions) == 200
+    assert len(predictions) == 60
     assert sorted(predictions["fold"].unique()) == [0, 1, 2]
     # the folder's own config.toml is a config: the same numbers come out again
     copied = run("train", "--config", "run/config.toml", "--out", "copy", "-q", "--workers", "1", "--no-baselines")
@@ -121,6 +125,7 @@ def test_a_new_process(tmp_path: Path, config: str) -> None:
     assert shell("build-networks").returncode == 0
     two = shell("train", "--fold", "3", "--config", config, "--out", "two", "--workers", "2")
     assert two.returncode == 0, two.stderr
+    assert len(pd.read_csv(tmp_path / "two" / "predictions.tsv", sep="\t")) == 200
     assert shell("train", "--fold", "3", "--config", config, "--out", "one", "--workers", "1", "--no-baselines").returncode == 0
     assert (tmp_path / "one" / "predictions.tsv").read_bytes() == (tmp_path / "two" / "predictions.tsv").read_bytes()
     assert shell("train", "--networks", "nowhere").returncode == 3

@@ -100,8 +100,8 @@ def test_it_learns_what_is_planted_and_beats_popularity() -> None:
     from mirnagraph.synthetic import make_dataset
 
     dataset = make_dataset(200, 2, seed=11, n_families=10, popularity=0.0, noise=0.1)
-    training = TrainConfig(epochs=20, learning_rate=3e-3, n_members=2, inner_fraction=0.0)
-    config = replace(CONFIG, trees=TreesConfig(n_trees=150, rounds=40), training=training)
+    training = TrainConfig(epochs=20, learning_rate=3e-3, n_members=1, inner_fraction=0.0)
+    config = replace(CONFIG, trees=TreesConfig(n_trees=60, rounds=20), training=training)
     problem = prepare(build_networks(dataset), config)
     result = cross_validate(problem, make_folds(dataset, n_folds=3), config, workers=1)
     ours = float(result.metrics.set_index(["compartment", "metric"])["pooled"][("average", "AUC")])

@@ -30,6 +30,7 @@ from seqtower.towers.rnatracker import RNATrackerConfig
 from seqtower.training import predict, train_tower
 
 MOTIF = "UGUAUAUA"
+FEW_TREES = DescriptorConfig(trees=replace(TREES, n_trees=10, rounds=10))
 
 
 def planted(n: int, seed: int = 0, low: int = 40, high: int = 70) -> SequenceSet:
@@ -57,9 +58,8 @@ def short_words(monkeypatch: pytest.MonkeyPatch) -> None:
 def small(**training: object) -> SeqConfig:
     config = seq_config("rnatracker", n_folds=2, group="none")
     settings = {"epochs": 30, "patience": 8, "batch_rnas": 16, "learning_rate": 0.01, "inner_fraction": 0.2, **training}
-    return replace(
-        config, rnatracker=RNATrackerConfig(filters=8, kernel=6, units=8, attention_units=8, dropout=0.0), training=replace(config.training, **settings)
-    )
+    tower = RNATrackerConfig(filters=8, kernel=6, units=8, attention_units=8, dropout=0.0)
+    return replace(config, rnatracker=tower, training=replace(config.training, **settings), descriptors=FEW_TREES)
 
 
 @pytest.mark.slow
@@ -275,7 +275,7 @@ def test_an_rna_beyond_the_budget_is_read_in_windows(tmp_path: Path) -> None:
 
 def test_a_blend_with_trees_answers_as_its_saved_model_does(tmp_path: Path) -> None:
     data = planted(60)
-    config = replace(small(epochs=2), descriptors=DescriptorConfig(weights=(0.25, 0.75), trees=replace(TREES, n_trees=10, rounds=10)))
+    config = replace(small(epochs=2), descriptors=replace(FEW_TREES, weights=(0.25, 0.75)))
     result, run = run_seq(data, config, tmp_path / "run", baselines=False)
     assert result is not None
     assert set(result.predictions) == {"model", "tower", "descriptor_trees"}
