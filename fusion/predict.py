@@ -131,7 +131,11 @@ def predict_sequences(model: SavedModel, ids: Sequence[str], sequences: Sequence
     parts, order = [], []
     for chosen, is_known in ((np.flatnonzero(rows >= 0), True), (np.flatnonzero(rows < 0), False)):
         if len(chosen):
-            said = predict_known(model, rows[chosen]) if is_known else _predict_new(model, [ids[i] for i in chosen], [letters[i] for i in chosen], workers)
+            said = (
+                predict_known(model, rows[chosen])
+                if is_known
+                else _predict_new(model, [ids[int(i)] for i in chosen], [letters[int(i)] for i in chosen], workers)
+            )
             parts.append(said)
             order.append(chosen)
     return _together(model, parts, order, ids)

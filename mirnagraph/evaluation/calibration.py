@@ -158,7 +158,9 @@ def fit_temperature(true: np.ndarray, probability: np.ndarray) -> float:
     labels, logits = true[:, two], _safe_logit(probability[:, two])
     # the loss is convex in 1 / T, hence has one valley in log T
     found = minimize_scalar(lambda t: _loss(labels, logits * np.exp(-t)), bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x)) if found.fun < _loss(labels, logits) - 1e-12 else 1.0
+    # a bounded search never quite reaches its ends
+    best = min((float(found.x), np.log(LOWEST), np.log(HIGHEST)), key=lambda t: _loss(labels, logits * np.exp(-t)))
+    return float(np.clip(np.exp(best), LOWEST, HIGHEST)) if _loss(labels, logits * np.exp(-best)) < _loss(labels, logits) - 1e-12 else 1.0
 
 
 def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray:
