@@ -13,6 +13,7 @@ from mirnagraph.errors import CheckpointError
 from mirnagraph.seeds import child_seed
 from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees
 from seqtower.encoders.descriptors import descriptor_names, descriptors
+from seqtower.rna_types import CIRCLE, type_numbers
 from seqtower.sequences import FRACTIONS, MULTI_LABEL
 
 TREES = TreesConfig(n_trees=200, min_samples_leaf=3, rounds=150, learning_rate=0.05, leaves=8, boosting_leaf=20)
@@ -46,9 +47,20 @@ class DescriptorConfig:
         """Whether the trees have a share in the answer."""
         return self.weight > 0 or len(self.weights) > 0
 
-    def features(self, sequences: Sequence[str]) -> np.ndarray:
-        """float32, shape (n, width)."""
-        return descriptors(sequences, window=self.window)
+    def features(self, sequences: Sequence[str], types: Sequence[str] | None = None, known: Sequence[str] = ()) -> np.ndarray:
+        """Descriptors, and one column of 0 and 1 per known type: float32, shape (n, 752 + len(known)).
+
+        Args:
+            types: type of each RNA, see `seqtower.rna_types.RNA_TYPES`; circRNAs are read as circles. None for not told.
+            known: the types that have a column, as in `seqtower.rna_types.vocabulary`.
+
+        Raises:
+            ConfigError: a type that is none of `known`.
+        """
+        if types is None:
+            return descriptors(sequences, window=self.window)
+        told = np.eye(len(known), dtype=np.float32)[type_numbers(types, known)]
+        return np.hstack([descriptors(sequences, window=self.window, circular=[name == CIRCLE for name in types]), told])
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +87,17 @@ class DescriptorTrees:
         return self.forest.to_arrays(FOREST) | self.boosted.to_arrays(BOOSTED)
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int) -> DescriptorTrees:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, n_types: int = 0) -> DescriptorTrees:
         """Back from `to_arrays`.
+
+        Args:
+            n_types: columns of types behind the descriptors.
 
         Raises:
             CheckpointError: arrays that lack or do not fit each other.
         """
         found = cls(TreeArrays.from_arrays(arrays, FOREST), TreeArrays.from_arrays(arrays, BOOSTED), kind)
-        width = len(descriptor_names())
+        width = len(descriptor_names()) + n_types
         if any(part.value.shape[1:] != (n_labels,) or (len(part.feature) and part.feature.max() >= width) for part in (found.forest, found.boosted)):
             raise CheckpointError("the trees on descriptors do not fit the compartments or the descriptors")
         return found
