@@ -13,6 +13,7 @@ from mirnagraph.errors import CheckpointError
 from mirnagraph.seeds import child_seed
 from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees
 from seqtower.encoders.descriptors import descriptor_names, descriptors
+from seqtower.encoders.junction import junction, junction_names
 from seqtower.rna_types import CIRCLE, type_numbers
 from seqtower.sequences import FRACTIONS, MULTI_LABEL
 
@@ -48,7 +49,7 @@ class DescriptorConfig:
         return self.weight > 0 or len(self.weights) > 0
 
     def features(self, sequences: Sequence[str], types: Sequence[str] | None = None, known: Sequence[str] = ()) -> np.ndarray:
-        """Descriptors, and one column of 0 and 1 per known type: float32, shape (n, 752 + len(known)).
+        """What the trees read of RNAs: float32, shape (n, width), columns as `feature_names`.
 
         Args:
             types: type of each RNA, see `seqtower.rna_types.RNA_TYPES`; circRNAs are read as circles. None for not told.
@@ -60,7 +61,14 @@ class DescriptorConfig:
         if types is None:
             return descriptors(sequences, window=self.window)
         told = np.eye(len(known), dtype=np.float32)[type_numbers(types, known)]
-        return np.hstack([descriptors(sequences, window=self.window, circular=[name == CIRCLE for name in types]), told])
+        circular = [name == CIRCLE for name in types]
+        around = [junction(sequences, circular)] if CIRCLE in known else []
+        return np.hstack([descriptors(sequences, window=self.window, circular=circular), *around, told])
+
+
+def feature_names(known: Sequence[str] = ()) -> list[str]:
+    """Names in the order of the columns of `DescriptorConfig.features`: descriptors, the junction where circles are known, types."""
+    return [*descriptor_names(), *(junction_names() if CIRCLE in known else ()), *known]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,17 +95,17 @@ class DescriptorTrees:
         return self.forest.to_arrays(FOREST) | self.boosted.to_arrays(BOOSTED)
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, n_types: int = 0) -> DescriptorTrees:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, known: Sequence[str] = ()) -> DescriptorTrees:
         """Back from `to_arrays`.
 
         Args:
-            n_types: columns of types behind the descriptors.
+            known: the types of RNAs that the trees are told.
 
         Raises:
             CheckpointError: arrays that lack or do not fit each other.
         """
         found = cls(TreeArrays.from_arrays(arrays, FOREST), TreeArrays.from_arrays(arrays, BOOSTED), kind)
-        width = len(descriptor_names()) + n_types
+        width = len(feature_names(known))
         if any(part.value.shape[1:] != (n_labels,) or (len(part.feature) and part.feature.max() >= width) for part in (found.forest, found.boosted)):
             raise CheckpointError("the trees on descriptors do not fit the compartments or the descriptors")
         return found
@@ -113,7 +121,7 @@ def fit_descriptor_trees(features: np.ndarray, labels: np.ndarray, kind: str, co
     """
     known = np.where(np.isnan(labels), np.nanmean(labels, axis=0), labels)
     forest = fit_extra_trees(features, known, config.trees, child_seed(seed, "forest"))
-    boosted = fit_boosting(features, labels, config.trees, child_seed(seed, "boosting"), fractions=kind == FRACTIONS)
+    boosted = fit_boosting(features, labels, config.trees, child_seed(seed, "boosting"), forest.importance, fractions=kind == FRACTIONS)
     return DescriptorTrees(forest.trees, boosted, kind)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,7 +44,8 @@ def descriptor_names() -> list[str]:
     ends = [f"{word} in the {place} {end} nt" for end, k in ENDS for place in ("first", "last") for word in kmer_names(k)]
     frame = ["longest open reading frame (log nt)", "longest open reading frame (share)", "open reading frames per nt", "poly(A) signal near the 3' end"]
     along = [f"{kind} of {letter} along the RNA" for letter in (*LETTERS, "G or C") for kind in ("highest share", "lowest share", "SD")]
-    return [*kmer_names(WORD), "log length", *ends, *frame, *along, *ELEMENTS]
+    stretches = [f"longest stretch without a stop ({of})" for of in ("log nt", "share", "log nt, the frame where it is shortest")]
+    return [*kmer_names(WORD), "log length", *ends, *frame, *along, *ELEMENTS, "CpG, observed to expected", "skew of G over C", "skew of A over U", *stretches]
 
 
 def descriptors(sequences: Sequence[str], *, window: int = 100, circular: Sequence[bool] | None = None) -> np.ndarray:
@@ -51,7 +53,8 @@ def descriptors(sequences: Sequence[str], *, window: int = 100, circular: Sequen
 
     Shares of words of 1 to 4 letters and the log of the length; shares of words in the first and the last nucleotides (`ENDS`; an RNA that is
     shorter is its own end), where zipcodes of many RNAs lie; length, share and number of open reading frames (AUG to a stop in frame, or to the
-    end); per letter, and for G or C, the highest and lowest share in a window and its SD; known elements per 1,000 nt (`ELEMENTS`).
+    end); per letter, and for G or C, the highest and lowest share in a window and its SD; known elements per 1,000 nt (`ELEMENTS`); CpG beside what G and C
+    lead to expect, the skews (G - C) / (G + C) and (A - U) / (A + U), and how long no stop stands in a frame.
 
     A circle has no ends: its words, windows and elements go on over the junction where the given sequence closes, and its reading frames run round until
     they meet a stop. Its "first" and "last" nucleotides are those on both sides of the junction.
@@ -61,7 +64,7 @@ def descriptors(sequences: Sequence[str], *, window: int = 100, circular: Sequen
         circular: per RNA, whether it is a circle; None for none.
 
     Returns:
-        float32, shape (n, 752); columns as `descriptor_names`.
+        float32, shape (n, 758); columns as `descriptor_names`.
     """
     require(window >= 1, "window", window, "1 or more")
     circles = [False] * len(sequences) if circular is None else list(circular)
@@ -73,11 +76,12 @@ def descriptors(sequences: Sequence[str], *, window: int = 100, circular: Sequen
 
 def _others(sequence: str, window: int, circle: bool) -> list[float]:
     near_end = sequence[-60:]
-    longest, n = _frames(_codons(sequence, circle))
+    frames = _codons(sequence, circle)
+    longest, n = _frames(frames)
     size = max(len(sequence), 1)
     frame = [float(np.log1p(longest)), longest / size, n / size, float("AAUAAA" in near_end or "AUUAAA" in near_end)]
     along = closed(sequence, window) if circle and len(sequence) > window else sequence
-    return [*frame, *_extremes(along, window), *_elements(sequence, circle)]
+    return [*frame, *_extremes(along, window), *_elements(sequence, circle), *_skews(sequence, circle), *_stretches(frames, size)]
 
 
 def _codons(sequence: str, circle: bool) -> list[list[str]]:
@@ -130,3 +134,16 @@ def _elements(sequence: str, circle: bool) -> list[float]:
     per = 1000 / max(len(sequence), 1)
     along = closed(sequence, LONGEST_ELEMENT) if circle else sequence
     return [per * sum(1 for found in pattern.finditer(along) if found.start() < len(sequence)) for pattern in _PATTERNS.values()]
+
+
+def _skews(sequence: str, circle: bool) -> list[float]:
+    a, c, g, u = (sequence.count(letter) for letter in LETTERS)
+    cpg = (closed(sequence, 2) if circle else sequence).count("CG") * len(sequence) / max(c * g, 1)
+    return [cpg, (g - c) / max(g + c, 1), (a - u) / max(a + u, 1)]
+
+
+def _stretches(frames: list[list[str]], size: int) -> list[float]:
+    """Longest stretch without a stop in the frame where it is longest (log nt, share of `size`) and in the one where it is shortest (log nt)."""
+    stops = [[-1, *(at for at, codon in enumerate(codons) if codon in STOPS), len(codons)] for codons in frames]
+    longest = [3 * max(later - at - 1 for at, later in pairwise(places)) for places in stops]
+    return [float(np.log1p(max(longest))), max(longest) / size, float(np.log1p(min(longest)))]

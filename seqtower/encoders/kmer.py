@@ -16,9 +16,7 @@ def kmer_names(k: int = 5) -> list[str]:
     return ["".join(word) for size in range(1, k + 1) for word in product(LETTERS, repeat=size)]
 
 
-def kmer_counts(
-    sequences: Sequence[str], k: int = 5, *, frequencies: bool = True, length: bool = True, circular: Sequence[bool] | None = None
-) -> np.ndarray:
+def kmer_counts(sequences: Sequence[str], k: int = 5, *, frequencies: bool = True, length: bool = True, circular: Sequence[bool] | None = None) -> np.ndarray:
     """Counts of overlapping words of 1 to `k` letters; words with an N are not counted.
 
     Args:

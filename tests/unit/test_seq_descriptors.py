@@ -9,8 +9,9 @@ import pytest
 
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.trees import fit_boosting
-from seqtower.descriptor_trees import TREES, DescriptorConfig, DescriptorTrees, blend, choose_weight, fit_descriptor_trees
+from seqtower.descriptor_trees import TREES, DescriptorConfig, DescriptorTrees, blend, choose_weight, feature_names, fit_descriptor_trees
 from seqtower.encoders.descriptors import ELEMENTS, descriptor_names, descriptors
+from seqtower.encoders.junction import junction, junction_names
 from seqtower.encoders.kmer import closed, kmer_counts
 from seqtower.sequences import CLASS, FRACTIONS, MULTI_LABEL
 
@@ -80,6 +81,35 @@ def test_reading_frames_of_a_circle_run_round(sequence: str, longest: int, n: in
     assert row["open reading frames per nt"] == pytest.approx(n / len(sequence))
 
 
+def test_skews_and_stretches() -> None:
+    row = _row("CGCG" + "GGA")
+    assert row["CpG, observed to expected"] == pytest.approx(2 * 7 / (2 * 4))
+    assert row["skew of G over C"] == pytest.approx((4 - 2) / 6)
+    assert row["skew of A over U"] == 1
+    assert _row("GAAAC")["CpG, observed to expected"] == 0
+    assert _row("GAAAC", circle=True)["CpG, observed to expected"] == 5  # over the junction
+    row = _row("CCCUAACCCCCC" + "C")  # frames: CCC UAA CCC CCC, CCU AAC CCC CCC, CUA ACC CCC
+    assert row["longest stretch without a stop (log nt)"] == pytest.approx(np.log1p(12))
+    assert row["longest stretch without a stop (share)"] == pytest.approx(12 / 13)
+    assert row["longest stretch without a stop (log nt, the frame where it is shortest)"] == pytest.approx(np.log1p(6))
+    assert _row("CCCUAACCCCCC", circle=True)["longest stretch without a stop (log nt, the frame where it is shortest)"] == pytest.approx(np.log1p(9))
+
+
+def test_letters_and_words_around_the_junction() -> None:
+    found = dict(zip(junction_names(), junction(["G" * 100 + "ACU"], [True])[0].tolist(), strict=True))
+    assert [found[f"{letter} at {place} of the junction"] for letter, place in zip("GACUG", ("-4", "-3", "-2", "-1", "+1"), strict=True)] == [1] * 5
+    assert sum(value for name, value in found.items() if " at " in name) == 20  # one letter at each of 20 places
+    assert found["C in 60 nt on both sides of the junction"] == pytest.approx(1 / 120)
+    assert found["UG in 60 nt on both sides of the junction"] == pytest.approx(1 / 119)
+    assert found["A in 250 nt on both sides of the junction"] == pytest.approx(2 / 206)  # shorter than a side: all of it on both
+    assert found["length is a multiple of 3"] == 0
+    short = dict(zip(junction_names(), junction(["ACU"], [True])[0].tolist(), strict=True))
+    assert (short["A at -3 of the junction"], short["U at +3 of the junction"], short["length is a multiple of 3"]) == (1, 1, 1)
+    assert sum(value for name, value in short.items() if " at " in name) == 6
+    assert not junction(["ACGU"], [False]).any()
+    assert len(set(junction_names())) == len(junction_names()) == 185
+
+
 def test_where_a_circle_is_opened_changes_no_more_than_its_ends() -> None:
     rng = np.random.default_rng(3)
     for length in (299, 300, 301):
@@ -91,11 +121,17 @@ def test_where_a_circle_is_opened_changes_no_more_than_its_ends() -> None:
 
 def test_types_are_columns_behind_the_descriptors_and_say_what_is_a_circle() -> None:
     sequences = ["UAAACCCCAA", "UAAACCCCAA", "GGCAUCGUAG"]
-    told = SMALL.features(sequences, ("lncRNA", "circRNA", "lncRNA"), ("lncRNA", "circRNA"))
+    known, width = ("lncRNA", "circRNA"), len(descriptor_names())
+    told = SMALL.features(sequences, ("lncRNA", "circRNA", "lncRNA"), known)
+    assert feature_names(known) == [*descriptor_names(), *junction_names(), *known]
+    assert told.shape == (3, len(feature_names(known)))
     assert told[:, -2:].tolist() == [[1, 0], [0, 1], [1, 0]]
-    np.testing.assert_array_equal(told[[0, 2], :-2], SMALL.features(sequences)[[0, 2]])
-    np.testing.assert_array_equal(told[1, :-2], descriptors(sequences[:1], circular=[True])[0])
-    assert not np.array_equal(told[1, :-2], told[0, :-2])
+    np.testing.assert_array_equal(told[[0, 2], :width], SMALL.features(sequences)[[0, 2]])
+    assert not told[[0, 2], width:-2].any()
+    np.testing.assert_array_equal(told[1, :width], descriptors(sequences[:1], circular=[True])[0])
+    np.testing.assert_array_equal(told[1, width:-2], junction(sequences[:1], [True])[0])
+    assert not np.array_equal(told[1, :width], told[0, :width])
+    assert SMALL.features(sequences, ("lncRNA",) * 3, ("lncRNA",)).shape == (3, width + 1)  # no circles, no junction
     with pytest.raises(ConfigError, match="trained on no RNA of type 'mRNA'; it knows lncRNA, circRNA"):
         SMALL.features(sequences[:1], ("mRNA",), ("lncRNA", "circRNA"))
 
@@ -105,11 +141,12 @@ def test_trees_learn_from_types_and_fit_only_a_model_that_is_told_them() -> None
     types = tuple(rng.choice(["lncRNA", "circRNA"], 120))
     sequences = ["".join(rng.choice(list("ACGU"), 40)) for _ in types]
     labels = np.column_stack([np.array(types) == "lncRNA", rng.random(120) < 0.5]).astype(float)
-    features = np.hstack([np.zeros((120, len(descriptor_names())), dtype=np.float32), SMALL.features(sequences, types, ("lncRNA", "circRNA"))[:, -2:]])
+    known = ("lncRNA", "circRNA")
+    features = SMALL.features(sequences, types, known) * (np.arange(len(feature_names(known))) >= len(feature_names(known)) - 2)  # types alone
     fitted = fit_descriptor_trees(features, labels, MULTI_LABEL, SMALL, 0)
     said = fitted.predict(features)[:, 0]
     assert said[labels[:, 0] == 1].min() > said[labels[:, 0] == 0].max()
-    np.testing.assert_array_equal(DescriptorTrees.from_arrays(fitted.to_arrays(), MULTI_LABEL, 2, 2).predict(features)[:, 0], said)
+    np.testing.assert_array_equal(DescriptorTrees.from_arrays(fitted.to_arrays(), MULTI_LABEL, 2, known).predict(features)[:, 0], said)
     with pytest.raises(CheckpointError, match="do not fit"):
         DescriptorTrees.from_arrays(fitted.to_arrays(), MULTI_LABEL, 2)
 
