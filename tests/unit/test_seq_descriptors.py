@@ -9,13 +9,13 @@ import pytest
 
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.trees import fit_boosting
-from seqtower.descriptor_trees import TREES, DescriptorConfig, DescriptorTrees, blend, choose_weight, feature_names, fit_descriptor_trees
+from seqtower.descriptor_trees import FRACTION_TREES, TREES, DescriptorConfig, DescriptorTrees, blend, choose_weight, feature_names, fit_descriptor_trees
 from seqtower.encoders.descriptors import ELEMENTS, descriptor_names, descriptors
 from seqtower.encoders.junction import junction, junction_names
 from seqtower.encoders.kmer import closed, kmer_counts
 from seqtower.sequences import CLASS, FRACTIONS, MULTI_LABEL
 
-SMALL = DescriptorConfig(trees=replace(TREES, n_trees=20, rounds=20))
+SMALL = DescriptorConfig(trees=replace(TREES, n_trees=20, rounds=20), fraction_trees=replace(FRACTION_TREES, n_trees=20, rounds=20))
 
 
 def _row(sequence: str, *, circle: bool = False) -> dict[str, float]:
