@@ -41,7 +41,7 @@ class Work:
         groups: group number per RNA, which inner parts keep whole too: shape (n,).
         baselines: fit the baselines beside the model.
         kmers: features of the baselines on words, types of RNAs among them where towers are told them: shape (n, width).
-        described: features of the trees on descriptors, shape (n, width).
+        described: features of the trees on descriptors, types of RNAs among them where there are some, shape (n, width).
         folder: the run folder.
         start: weights of a pre-trained encoder, from which every fold starts.
     """
@@ -210,6 +210,8 @@ def prepare_work(data: SequenceSet, config: SeqConfig, folder: Path, groups: np.
     kmers = kmer_counts(data.sequences, K)
     if data.types is not None:  # baselines are told what the tower is told
         kmers = np.hstack([kmers, np.array(data.types)[:, None] == np.array(vocabulary(data.types))])
-    described = config.descriptors.features(data.sequences) if baselines or config.descriptors.share else np.zeros((len(data), 0), dtype=np.float32)
+    described = np.zeros((len(data), 0), dtype=np.float32)
+    if baselines or config.descriptors.share:
+        described = config.descriptors.features(data.sequences, data.types, vocabulary(data.types))
     start = load_pretrained(config).tensors if config.pretrained else None
     return Work(data, config, make_seq_folds(data, config, groups), groups, kmers, described, folder, start, baselines)

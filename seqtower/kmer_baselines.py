@@ -15,7 +15,7 @@ KMERS = (LOGISTIC, BOOSTING)
 BASELINES = {
     LOGISTIC: "logistic regression (ridge for fractions) on the frequencies of words of 1 to 5 letters and the length",
     BOOSTING: "gradient boosting on the same",
-    DESCRIPTORS: "extra trees and boosting on descriptors: words of 1 to 4 letters, both ends, open reading frames, extremes along the RNA, known elements",
+    DESCRIPTORS: "extra trees and boosting on descriptors: short words, ends, reading frames, extremes along the RNA, known elements, junctions of circRNAs",
 }
 K = 5
 
