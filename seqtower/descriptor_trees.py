@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError
 from mirnagraph.seeds import child_seed
-from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees
+from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees, join_outputs
 from seqtower.encoders.descriptors import descriptor_names, descriptors
 from seqtower.encoders.junction import junction, junction_names
 from seqtower.rna_types import CIRCLE, type_numbers
@@ -120,16 +120,31 @@ class DescriptorTrees:
 def fit_descriptor_trees(features: np.ndarray, labels: np.ndarray, kind: str, config: DescriptorConfig, seed: int) -> DescriptorTrees:
     """Fit both kinds of trees on training rows.
 
+    Compartments that are known of the same RNAs share a forest, fitted on these RNAs: of sets that speak of different compartments each is learned
+    from the sets that speak of it.
+
     Args:
         features: of `DescriptorConfig.features`, shape (n, width).
-        labels: shape (n, n_labels), NaN where unknown: boosting leaves such rows out, extra trees take the training mean.
+        labels: shape (n, n_labels), NaN where unknown; every compartment is known of some row.
         kind: see `seqtower.sequences.KINDS`.
     """
-    known = np.where(np.isnan(labels), np.nanmean(labels, axis=0), labels)
-    trees = config.fraction_trees if kind == FRACTIONS else config.trees
-    forest = fit_extra_trees(features, known, trees, child_seed(seed, "forest"))
-    boosted = fit_boosting(features, labels, trees, child_seed(seed, "boosting"), forest.importance, fractions=kind == FRACTIONS)
-    return DescriptorTrees(forest.trees, boosted, kind)
+    trees, known = config.fraction_trees if kind == FRACTIONS else config.trees, ~np.isnan(labels)
+    forests, boosted = [], []
+    for columns in _known_together(known):
+        rows = known[:, columns[0]]
+        forest = fit_extra_trees(features[rows], labels[rows][:, columns], trees, child_seed(seed, "forest"))
+        boosting = fit_boosting(features[rows], labels[rows][:, columns], trees, child_seed(seed, "boosting"), forest.importance, fractions=kind == FRACTIONS)
+        forests.append((forest.trees, columns))
+        boosted.append((boosting, columns))
+    return DescriptorTrees(join_outputs(forests, labels.shape[1]), join_outputs(boosted, labels.shape[1]), kind)
+
+
+def _known_together(known: np.ndarray) -> list[np.ndarray]:
+    """Columns by the rows in which they are known, in order of first appearance."""
+    groups: dict[bytes, list[int]] = {}
+    for column in range(known.shape[1]):
+        groups.setdefault(np.packbits(known[:, column]).tobytes(), []).append(column)
+    return [np.array(columns) for columns in groups.values()]
 
 
 def blend(weight: float, one: np.ndarray, other: np.ndarray, kind: str) -> np.ndarray:
