@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
@@ -79,6 +79,10 @@ class TreeArrays:
         rows = np.ascontiguousarray(features, dtype=np.float32)
         return self.offset + _add_leaves(rows, self.feature, self.threshold, self.left, self.right, self.value, self.roots)
 
+    def times(self, factor: float) -> TreeArrays:
+        """The same trees, whose sum is `factor` times as much."""
+        return replace(self, value=(self.value * factor).astype(np.float32), offset=self.offset * factor)
+
     def to_arrays(self, prefix: str) -> dict[str, np.ndarray]:
         """All arrays by name, for safetensors."""
         return {f"{prefix}.{name}": np.ascontiguousarray(getattr(self, name)) for name in self.__dataclass_fields__}
@@ -145,17 +149,17 @@ def _pack(trees: Sequence[_Tree], n_outputs: int, offset: np.ndarray) -> TreeArr
 
 
 def join_outputs(parts: Sequence[tuple[TreeArrays, np.ndarray]], n_outputs: int) -> TreeArrays:
-    """Trees fitted for some outputs each, as trees of all outputs.
+    """Trees fitted for some outputs each, as trees of all outputs; what several parts say of one output is added.
 
     Args:
-        parts: trees, and which columns their outputs are; every column of `n_outputs` in one part.
+        parts: trees, and which columns their outputs are.
     """
     starts = np.cumsum([0, *(len(trees.feature) for trees, _ in parts)])
     values = [np.zeros((len(trees.feature), n_outputs), dtype=np.float32) for trees, _ in parts]
     offset = np.zeros(n_outputs)
     for value, (trees, columns) in zip(values, parts, strict=True):
         value[:, columns] = trees.value
-        offset[columns] = trees.offset
+        offset[columns] += trees.offset
     moved = {
         name: np.concatenate([np.where(trees.feature < 0, 0, getattr(trees, name) + start) for (trees, _), start in zip(parts, starts, strict=False)])
         for name in ("left", "right")

@@ -35,6 +35,7 @@ class DescriptorConfig:
         window: nucleotides of a window (see `seqtower.encoders.descriptors`).
         trees: extra trees and boosting for 0/1 compartments and classes, which count alike.
         fraction_trees: the same for fractions.
+        members: how often both are fitted, from other seeds: their answers (of boosting: the logits) are averaged.
     """
 
     weight: float = 0.0
@@ -42,10 +43,12 @@ class DescriptorConfig:
     window: int = 100
     trees: TreesConfig = field(default_factory=lambda: TREES)
     fraction_trees: TreesConfig = field(default_factory=lambda: FRACTION_TREES)
+    members: int = 2
 
     def __post_init__(self) -> None:
         for weight in (self.weight, *self.weights):
             require(0 <= weight <= 1, "weight", weight, "in [0, 1]")
+        require(self.members >= 1, "members", self.members, "1 or more")
         for name, trees in (("trees", self.trees), ("fraction_trees", self.fraction_trees)):
             require(trees.n_trees > 0 and trees.rounds > 0, name, "none of a kind", "extra trees and boosting")
 
@@ -131,11 +134,13 @@ def fit_descriptor_trees(features: np.ndarray, labels: np.ndarray, kind: str, co
     trees, known = config.fraction_trees if kind == FRACTIONS else config.trees, ~np.isnan(labels)
     forests, boosted = [], []
     for columns in _known_together(known):
-        rows = known[:, columns[0]]
-        forest = fit_extra_trees(features[rows], labels[rows][:, columns], trees, child_seed(seed, "forest"))
-        boosting = fit_boosting(features[rows], labels[rows][:, columns], trees, child_seed(seed, "boosting"), forest.importance, fractions=kind == FRACTIONS)
-        forests.append((forest.trees, columns))
-        boosted.append((boosting, columns))
+        read, true = features[known[:, columns[0]]], labels[known[:, columns[0]]][:, columns]
+        for member in range(config.members):
+            own = child_seed(seed, "member", member)
+            forest = fit_extra_trees(read, true, trees, child_seed(own, "forest"))
+            boosting = fit_boosting(read, true, trees, child_seed(own, "boosting"), forest.importance, fractions=kind == FRACTIONS)
+            forests.append((forest.trees.times(1 / config.members), columns))
+            boosted.append((boosting.times(1 / config.members), columns))
     return DescriptorTrees(join_outputs(forests, labels.shape[1]), join_outputs(boosted, labels.shape[1]), kind)
 
 
