@@ -96,7 +96,8 @@ def _protocol(facts: RunFacts) -> str:
         name = f" (protocol {folds.protocol})" if folds.protocol else ""
         kept = "RNAs with an annotation" if folds.rnas == "located" else "all RNAs"
         seen = "their sequence alone" if folds.cold else "their sequence and associations (the networks are made of all RNAs: transductive)"
-        text = f"{split[0].upper()}{split[1:]}{name}, {folds.n_folds} as asked for, {kept}, seed {model.config.seed}, preset `{model.config.preset}`."
+        n_folds = int(facts.metrics["n_folds"].max())  # a file brings its own number, whatever the settings say
+        text = f"{split[0].upper()}{split[1:]}{name}, {n_folds} of them, {kept}, seed {model.config.seed}, preset `{model.config.preset}`."
         why = f"Each RNA was predicted by a model that saw no label of its fold; of tested RNAs models see {seen}, never their compartments."
     else:
         config = model.config
@@ -110,7 +111,12 @@ def _protocol(facts: RunFacts) -> str:
 
 def _figures(facts: RunFacts) -> str:
     measures = facts.measures
-    lines = ["## Figures, out-of-fold", "", "Mean over folds (SD), then pooled over folds.", ""]
+    lines = [
+        "## Figures, out-of-fold",
+        "",
+        "Mean over folds (SD), then pooled over folds" + (" (of ECE the pooled one says more)." if "ECE" in measures else "."),
+        "",
+    ]
     lines += ["| compartment | " + " | ".join(measures) + " |", "|---|" + "---|" * len(measures)]
     for name in (*facts.model.compartments, "average"):
         row = facts.figures(name)
@@ -147,7 +153,7 @@ def _limits(facts: RunFacts, about: Mapping[str, Any]) -> str:
         lines += ["- It knows RNAs like those of its training set: other lengths, types or organisms are a guess."]
         if not _fractions(facts):
             lines += ["- Probabilities are not recalibrated; ECE above says how far they were off."]
-    lines += [f"- {'Its' if about['training_set']['n_rnas'] else 'The'} training set is what it was at the time: later annotations are not in it."]
+    lines += ["- Its training set is what it was at the time: later annotations are not in it."]
     return "\n".join(lines)
 
 

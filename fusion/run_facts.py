@@ -83,8 +83,8 @@ def read_facts(run: str | Path) -> RunFacts:
 def _baselines(run: Path, measures: tuple[str, ...]) -> dict[str, dict[str, float]]:
     if (run / TABLE).is_file():  # of `mirnagraph train`: one table
         table = read_table(run / TABLE, ["model"])
-        rows = table[table["model"] != THIS_RUN].set_index("model")
-        return {str(name): {m: float(row[m]) for m in measures if row.get(m)} for name, row in rows.iterrows()}
+        rows = [row for row in table.to_dict("records") if row["model"] != THIS_RUN]
+        return {str(row["model"]): {m: float(row[m]) for m in measures if row.get(m)} for row in rows}
     found = {}
     for path in sorted((run / "baselines").glob("*/metrics.tsv")):  # of `mirnagraph seq train`: one folder each
         rows = read_metrics(path.parent)
