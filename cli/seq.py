@@ -44,6 +44,10 @@ def train(
     data: Annotated[
         str, typer.Option(help="Without --fasta: demo (made up, a word of its own leads to each compartment), mirna1041, or a dataset folder.")
     ] = "demo",
+    sets: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with several sets for one model: tables [sets.NAME] with fasta, labels or labels_in_header, label, type, group, rename."),
+    ] = None,
     label: Annotated[list[str] | None, typer.Option(help="Label column; may be given several times.", show_default="all but the first")] = None,
     type_column: Annotated[str | None, typer.Option("--type", help="Column of --labels with the type of each RNA, which the tower is then told.")] = None,
     rna_type: RnaTypeOption = None,
@@ -77,7 +81,7 @@ def train(
     from seqtower.settings import seq_config
 
     settings = seq_config(tower, config, seed=seed, n_folds=fold, group=group, pretrained=None if pretrained is None else str(pretrained))
-    known, name, made_up = training_data(Source(fasta, labels, labels_in_header, data, tuple(label or ()), settings.group, iupac, type_column, rna_type))
+    known, name, made_up = training_data(Source(fasta, labels, labels_in_header, data, tuple(label or ()), settings.group, iupac, type_column, rna_type, sets))
     lengths = known.lengths
     what = f"{len(known)} RNAs of {lengths.min()} to {lengths.max()} nt, {len(known.compartments)} compartments ({known.kind})"
     say(f"{name}{' (made-up data that shows the way, not biology)' if made_up else ''}: {what}; {len(known.left_out)} ids left out", quiet=quiet)

@@ -23,6 +23,7 @@ class Source:
     iupac: str
     type_column: str | None = None
     rna_type: str | None = None
+    sets: Path | None = None
 
 
 def training_data(source: Source) -> tuple[SequenceSet, str, bool]:
@@ -32,10 +33,22 @@ def training_data(source: Source) -> tuple[SequenceSet, str, bool]:
 
     if source.type_column is not None and (source.rna_type is not None or source.labels is None):
         raise ConfigError("--type names a column of --labels; without it, or for one type throughout, there is --rna-type")
+    if source.sets is not None:
+        return _merged(source)
     data, name, made_up = _read(source)
     if source.rna_type is not None:
         data = replace(data, types=(the_type(source.rna_type),) * len(data))
     return data, name, made_up
+
+
+def _merged(source: Source) -> tuple[SequenceSet, str, bool]:
+    from mirnagraph.errors import ConfigError
+    from seqtower.merge import read_sets
+
+    alone = (source.fasta, source.labels, source.in_header, source.type_column, source.rna_type)
+    if source.sets is None or any(given is not None for given in alone) or source.columns:
+        raise ConfigError("--sets names everything in its file: sequences, labels, label columns and types; leave these options out")
+    return read_sets(source.sets, iupac=source.iupac), source.sets.stem, False
 
 
 def _read(source: Source) -> tuple[SequenceSet, str, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,14 @@ from cli.options import (
     SplitOption,
     WorkersOption,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fusion.results import CrossValidationResult
+    from fusion.search import Space
+    from fusion.settings import ExperimentConfig
+    from mirnagraph.networks.types import NetworkSet
 
 EPILOG = "Example: `mirnagraph train --fold 10`, or on the benchmark `mirnagraph train --networks networks --split family --rnas located`"
 
@@ -64,9 +72,8 @@ def train(
     quiet: QuietOption = False,
 ) -> None:
     """Cross-validate a model on networks: every RNA is predicted by the model that did not train on it."""
-    from cli.console import progress_bars, say, show_table
-    from fusion.repeats import repeat_run, repeats_done, shown_rows
-    from fusion.report import SHOWN, finite_or_dash, summary_table
+    from cli.console import progress_bars, say
+    from fusion.repeats import repeat_run, repeats_done
     from fusion.run import networks_or_demo, run_experiment, run_name
     from fusion.search import nested_space
     from fusion.settings import experiment_config
@@ -83,14 +90,7 @@ def train(
     target = out or Path("runs") / (run_name(dataset.name, settings) + ("" if space is None else "-nested"))
     cache = folder / "embeddings" if folder is not None else None
     if space is not None:
-        from cli.tune import show_nested
-        from fusion.nested import run_nested
-        from fusion.tuning import TuneSettings
-
-        grid = TuneSettings(grid=True)
-        with progress_bars(quiet=quiet) as progress:
-            nested = run_nested(loaded, settings, space, grid, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, progress=progress)
-        show_nested(*nested, quiet=quiet)
+        _nested(loaded, settings, space, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, quiet=quiet)
         return
     # a finished run whose repeats are not there yet is gone on with, as any unfinished run is
     resume = resume or (repeats > 1 and not overwrite and not repeats_done(target, settings.seed, repeats))
@@ -99,19 +99,38 @@ def train(
             loaded, settings, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, baselines=baselines, progress=progress
         )
         repeated = repeat_run(loaded, settings, run.path, repeats, cache=cache, workers=workers, progress=progress) if repeats > 1 else None
+    _show(result, repeated, run.path, f"preset {settings.preset}", repeats, baselines, quiet)
+
+
+def _nested(networks: NetworkSet, settings: ExperimentConfig, space: Space, target: Path, *, quiet: bool, **how: Any) -> None:
+    from cli.console import progress_bars
+    from cli.tune import show_nested
+    from fusion.nested import run_nested
+    from fusion.tuning import TuneSettings
+
+    with progress_bars(quiet=quiet) as progress:
+        nested = run_nested(networks, settings, space, TuneSettings(grid=True), target, progress=progress, **how)
+    show_nested(*nested, quiet=quiet)
+
+
+def _show(result: CrossValidationResult | None, repeated: pd.DataFrame | None, folder: Path, preset: str, repeats: int, baselines: bool, quiet: bool) -> None:
+    from cli.console import say, show_table
+    from fusion.repeats import shown_rows
+    from fusion.report import SHOWN, finite_or_dash, summary_table
+
     if result is None:
-        say(f"The run in {run.path} is finished and was kept.", quiet=quiet)
+        say(f"The run in {folder} is finished and was kept.", quiet=quiet)
     elif repeated is None:
         table = summary_table(result.metrics, result.compartments)
         rows = [[row["compartment"], *(finite_or_dash(row[f"{m} {c}"]) for m in SHOWN for c in ("mean", "sd"))] for row in table.to_dict("records")]
-        show_table(["compartment", *(f"{m}{c}" for m in SHOWN for c in ("", " SD"))], rows, f"{result.folds.n_folds} folds, preset {settings.preset}")
+        show_table(["compartment", *(f"{m}{c}" for m in SHOWN for c in ("", " SD"))], rows, f"{result.folds.n_folds} folds, {preset}")
     if repeated is not None:
-        show_table(["compartment", *SHOWN], shown_rows(repeated), f"Mean ± SD over {repeats} seeds, preset {settings.preset}")
+        show_table(["compartment", *SHOWN], shown_rows(repeated), f"Mean ± SD over {repeats} seeds, {preset}")
     if result is not None and baselines:
-        _show_baselines(run.path, quiet)
+        _show_baselines(folder, quiet)
     if result is not None or repeated is not None:
         more = ", repeats.tsv, repeats/" if repeated is not None else ""
-        say(f"Written to {run.path}: predictions.tsv, metrics.tsv, report.md, model/{more}", quiet=quiet)
+        say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/{more}", quiet=quiet)
 
 
 def _show_baselines(folder: Path, quiet: bool) -> None:

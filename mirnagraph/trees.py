@@ -149,6 +149,33 @@ def _pack(trees: Sequence[_Tree], n_outputs: int, offset: np.ndarray) -> TreeArr
     return TreeArrays(**arrays, roots=starts[:-1].astype(np.int32), offset=np.asarray(offset, dtype=np.float64))
 
 
+def join_outputs(parts: Sequence[tuple[TreeArrays, np.ndarray]], n_outputs: int) -> TreeArrays:
+    """Trees fitted for some outputs each, as trees of all outputs.
+
+    Args:
+        parts: trees, and which columns their outputs are; every column of `n_outputs` in one part.
+    """
+    starts = np.cumsum([0, *(len(trees.feature) for trees, _ in parts)])
+    values = [np.zeros((len(trees.feature), n_outputs), dtype=np.float32) for trees, _ in parts]
+    offset = np.zeros(n_outputs)
+    for value, (trees, columns) in zip(values, parts, strict=True):
+        value[:, columns] = trees.value
+        offset[columns] = trees.offset
+    moved = {
+        name: np.concatenate([np.where(trees.feature < 0, 0, getattr(trees, name) + start) for (trees, _), start in zip(parts, starts, strict=False)])
+        for name in ("left", "right")
+    }
+    return TreeArrays(
+        feature=np.concatenate([trees.feature for trees, _ in parts]),
+        threshold=np.concatenate([trees.threshold for trees, _ in parts]),
+        left=moved["left"].astype(np.int32),
+        right=moved["right"].astype(np.int32),
+        value=np.concatenate(values),
+        roots=np.concatenate([trees.roots + start for (trees, _), start in zip(parts, starts, strict=False)]).astype(np.int32),
+        offset=offset,
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class FittedForest:
     """Extra trees and what they say of their own training rows.

@@ -11,11 +11,16 @@ from scipy.special import expit, logit
 from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError
 from mirnagraph.seeds import child_seed
-from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees
+from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees, join_outputs
 from seqtower.encoders.descriptors import descriptor_names, descriptors
+from seqtower.encoders.junction import junction, junction_names
+from seqtower.rna_types import CIRCLE, type_numbers
 from seqtower.sequences import FRACTIONS, MULTI_LABEL
 
-TREES = TreesConfig(n_trees=200, min_samples_leaf=3, rounds=150, learning_rate=0.05, leaves=8, boosting_leaf=20)
+TREES = TreesConfig(n_trees=200, min_samples_leaf=5, rounds=80, learning_rate=0.05, leaves=6, boosting_leaf=10, boosting_features=0.3, boosting_width=150)
+"""For 0/1 compartments, many of them with few positives: short boosting on what the extra trees found useful."""
+FRACTION_TREES = TreesConfig(n_trees=200, min_samples_leaf=3, rounds=150, learning_rate=0.05, leaves=8, boosting_leaf=20)
+"""For fractions, where every RNA says more than yes or no: longer boosting on all columns."""
 FOREST, BOOSTED = "descriptors.forest", "descriptors.boosted"
 LEAST = 1e-4
 
@@ -28,27 +33,48 @@ class DescriptorConfig:
         weight: their share of the answer, the tower's is the rest: in [0, 1]; 0 leaves the answer to the tower alone.
         weights: where there are some, the share is chosen among them, by the loss on the inner part of the training rows.
         window: nucleotides of a window (see `seqtower.encoders.descriptors`).
-        trees: extra trees and boosting, which count alike.
+        trees: extra trees and boosting for 0/1 compartments and classes, which count alike.
+        fraction_trees: the same for fractions.
     """
 
     weight: float = 0.0
     weights: tuple[float, ...] = ()
     window: int = 100
     trees: TreesConfig = field(default_factory=lambda: TREES)
+    fraction_trees: TreesConfig = field(default_factory=lambda: FRACTION_TREES)
 
     def __post_init__(self) -> None:
         for weight in (self.weight, *self.weights):
             require(0 <= weight <= 1, "weight", weight, "in [0, 1]")
-        require(self.trees.n_trees > 0 and self.trees.rounds > 0, "trees", "none of a kind", "extra trees and boosting")
+        for name, trees in (("trees", self.trees), ("fraction_trees", self.fraction_trees)):
+            require(trees.n_trees > 0 and trees.rounds > 0, name, "none of a kind", "extra trees and boosting")
 
     @property
     def share(self) -> bool:
         """Whether the trees have a share in the answer."""
         return self.weight > 0 or len(self.weights) > 0
 
-    def features(self, sequences: Sequence[str]) -> np.ndarray:
-        """float32, shape (n, width)."""
-        return descriptors(sequences, window=self.window)
+    def features(self, sequences: Sequence[str], types: Sequence[str] | None = None, known: Sequence[str] = ()) -> np.ndarray:
+        """What the trees read of RNAs: float32, shape (n, width), columns as `feature_names`.
+
+        Args:
+            types: type of each RNA, see `seqtower.rna_types.RNA_TYPES`; circRNAs are read as circles. None for not told.
+            known: the types that have a column, as in `seqtower.rna_types.vocabulary`.
+
+        Raises:
+            ConfigError: a type that is none of `known`.
+        """
+        if types is None:
+            return descriptors(sequences, window=self.window)
+        told = np.eye(len(known), dtype=np.float32)[type_numbers(types, known)]
+        circular = [name == CIRCLE for name in types]
+        around = [junction(sequences, circular)] if CIRCLE in known else []
+        return np.hstack([descriptors(sequences, window=self.window, circular=circular), *around, told])
+
+
+def feature_names(known: Sequence[str] = ()) -> list[str]:
+    """Names in the order of the columns of `DescriptorConfig.features`: descriptors, the junction where circles are known, types."""
+    return [*descriptor_names(), *(junction_names() if CIRCLE in known else ()), *known]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +101,17 @@ class DescriptorTrees:
         return self.forest.to_arrays(FOREST) | self.boosted.to_arrays(BOOSTED)
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int) -> DescriptorTrees:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, known: Sequence[str] = ()) -> DescriptorTrees:
         """Back from `to_arrays`.
+
+        Args:
+            known: the types of RNAs that the trees are told.
 
         Raises:
             CheckpointError: arrays that lack or do not fit each other.
         """
         found = cls(TreeArrays.from_arrays(arrays, FOREST), TreeArrays.from_arrays(arrays, BOOSTED), kind)
-        width = len(descriptor_names())
+        width = len(feature_names(known))
         if any(part.value.shape[1:] != (n_labels,) or (len(part.feature) and part.feature.max() >= width) for part in (found.forest, found.boosted)):
             raise CheckpointError("the trees on descriptors do not fit the compartments or the descriptors")
         return found
@@ -91,15 +120,31 @@ class DescriptorTrees:
 def fit_descriptor_trees(features: np.ndarray, labels: np.ndarray, kind: str, config: DescriptorConfig, seed: int) -> DescriptorTrees:
     """Fit both kinds of trees on training rows.
 
+    Compartments that are known of the same RNAs share a forest, fitted on these RNAs: of sets that speak of different compartments each is learned
+    from the sets that speak of it.
+
     Args:
         features: of `DescriptorConfig.features`, shape (n, width).
-        labels: shape (n, n_labels), NaN where unknown: boosting leaves such rows out, extra trees take the training mean.
+        labels: shape (n, n_labels), NaN where unknown; every compartment is known of some row.
         kind: see `seqtower.sequences.KINDS`.
     """
-    known = np.where(np.isnan(labels), np.nanmean(labels, axis=0), labels)
-    forest = fit_extra_trees(features, known, config.trees, child_seed(seed, "forest"))
-    boosted = fit_boosting(features, labels, config.trees, child_seed(seed, "boosting"), fractions=kind == FRACTIONS)
-    return DescriptorTrees(forest.trees, boosted, kind)
+    trees, known = config.fraction_trees if kind == FRACTIONS else config.trees, ~np.isnan(labels)
+    forests, boosted = [], []
+    for columns in _known_together(known):
+        rows = known[:, columns[0]]
+        forest = fit_extra_trees(features[rows], labels[rows][:, columns], trees, child_seed(seed, "forest"))
+        boosting = fit_boosting(features[rows], labels[rows][:, columns], trees, child_seed(seed, "boosting"), forest.importance, fractions=kind == FRACTIONS)
+        forests.append((forest.trees, columns))
+        boosted.append((boosting, columns))
+    return DescriptorTrees(join_outputs(forests, labels.shape[1]), join_outputs(boosted, labels.shape[1]), kind)
+
+
+def _known_together(known: np.ndarray) -> list[np.ndarray]:
+    """Columns by the rows in which they are known, in order of first appearance."""
+    groups: dict[bytes, list[int]] = {}
+    for column in range(known.shape[1]):
+        groups.setdefault(np.packbits(known[:, column]).tobytes(), []).append(column)
+    return [np.array(columns) for columns in groups.values()]
 
 
 def blend(weight: float, one: np.ndarray, other: np.ndarray, kind: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.fold_files import FoldResult, load_fold, save_fold, saved_folds
-from mirnagraph.evaluation.metrics import evaluate
+from mirnagraph.evaluation.metrics import UndefinedMetricWarning, evaluate
 from mirnagraph.evaluation.splits import Folds, group_codes, grouped_folds, inner_split, random_folds
 from mirnagraph.evaluation.thresholds import best_thresholds
 from mirnagraph.progress import Progress, report
@@ -25,7 +26,7 @@ from seqtower.correlations import correlations
 from seqtower.descriptor_trees import DescriptorTrees, blend, choose_weight, fit_descriptor_trees
 from seqtower.encoders.kmer import kmer_counts
 from seqtower.encoding import FittedEncoding, fit_encoding
-from seqtower.kmer_baselines import BASELINES, DESCRIPTORS, MODEL, TOWER, K, kmer_models
+from seqtower.kmer_baselines import BASELINES, DESCRIPTORS, MODEL, OWN_SET, TOWER, K, kmer_models
 from seqtower.pretrained import load_pretrained
 from seqtower.rna_types import type_numbers, vocabulary
 from seqtower.sequences import FRACTIONS, SequenceSet
@@ -41,7 +42,7 @@ class Work:
         groups: group number per RNA, which inner parts keep whole too: shape (n,).
         baselines: fit the baselines beside the model.
         kmers: features of the baselines on words, types of RNAs among them where towers are told them: shape (n, width).
-        described: features of the trees on descriptors, shape (n, width).
+        described: features of the trees on descriptors, types of RNAs among them where there are some, shape (n, width).
         folder: the run folder.
         start: weights of a pre-trained encoder, from which every fold starts.
     """
@@ -118,12 +119,31 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path, progress: P
         beside = _fit_trees(work, fit, seed).predict(work.described[stop])
         weight = choose_weight(config.descriptors, beside, said, data.labels[stop], data.kind)
         said = blend(weight, beside, said, data.kind)
-    thresholds = np.full(data.labels.shape[1], 0.5) if data.kind == FRACTIONS else best_thresholds(labels[stop], said)
+    thresholds = np.full(data.labels.shape[1], 0.5) if data.kind == FRACTIONS else best_thresholds(_known_binary(data)[stop], said)
     return Fitted(trained, encoding, _fit_trees(work, train, seed) if config.descriptors.share or work.baselines else None, weight, thresholds)
+
+
+def _known_binary(data: SequenceSet) -> np.ndarray:
+    """Labels as 0/1, NaN where unknown: shape (n, n_labels)."""
+    return np.where(np.isnan(data.labels), np.nan, data.binary().to_numpy(dtype=float))
 
 
 def _fit_trees(work: Work, rows: np.ndarray, seed: int) -> DescriptorTrees:
     return fit_descriptor_trees(work.described[rows], work.data.labels[rows], work.data.kind, work.config.descriptors, child_seed(seed, "descriptors"))
+
+
+def _own_sets(work: Work, train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+    """What trees say that were fitted on the RNAs of one set alone, for the test RNAs of that set; 0.5 where the set has no labels."""
+    data, sets = work.data, np.array(work.data.sets, dtype=object)
+    said = np.full((len(test), data.labels.shape[1]), 0.5)
+    for name in dict.fromkeys(sets):
+        rows, mine = train[sets[train] == name], np.flatnonzero(sets[test] == name)
+        columns = np.flatnonzero((~np.isnan(data.labels[rows])).any(axis=0))
+        if len(mine) and len(columns):
+            described, labels = work.described[rows], data.labels[rows][:, columns]
+            trees = fit_descriptor_trees(described, labels, data.kind, work.config.descriptors, child_seed(seed, "own set", str(name)))
+            said[np.ix_(mine, columns)] = trees.predict(work.described[test[mine]])
+    return said
 
 
 def run_fold(work: Work, fold: int) -> FoldResult:
@@ -141,6 +161,8 @@ def run_fold(work: Work, fold: int) -> FoldResult:
             parts[DESCRIPTORS] = fitted.trees.predict(work.described[test])
         if config.descriptors.share:
             said, parts[TOWER] = blend(fitted.weight, parts[DESCRIPTORS], tower, data.kind), tower
+        if data.sets is not None and fitted.trees is not None:
+            parts[OWN_SET] = _own_sets(work, train, test, seed)
         if work.baselines:
             parts |= kmer_models(work.kmers, data.labels, data.kind, train, test, child_seed(seed, "baselines"))
     choices = {
@@ -201,8 +223,32 @@ def collect(data: SequenceSet, folds: Folds, results: tuple[FoldResult, ...]) ->
             metrics[name] = correlations(data.labels[tested], said[tested], of_row[tested], data.compartments)
         else:
             cuts = thresholds if name == MODEL else np.full(data.labels.shape, 0.5)
-            metrics[name] = evaluate(np.nan_to_num(data.labels[tested]), said[tested], of_row[tested], cuts[tested], data.compartments)
+            metrics[name] = evaluate(data.labels[tested], said[tested], of_row[tested], cuts[tested], data.compartments)
     return SeqResult(data, folds, predictions, metrics, results)
+
+
+def by_set(result: SeqResult) -> pd.DataFrame:
+    """Figures within each set of merged ones: columns ``set``, ``model``, and those of `mirnagraph.evaluation.metrics.evaluate`.
+
+    Compartments that a set has no label for, or one value of, are left out.
+    """
+    data, of_row = result.data, result.folds.of_rows(result.data.index)
+    sets, found = np.array(data.sets, dtype=object), []
+    for name in dict.fromkeys(sets):
+        rows = np.flatnonzero((sets == name) & (of_row >= 0))
+        known = data.labels[rows]
+        columns = [k for k in range(known.shape[1]) if len(np.unique(known[~np.isnan(known[:, k]), k])) > 1]
+        if not columns:
+            continue
+        names = [data.compartments[k] for k in columns]
+        for model, said in result.predictions.items():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UndefinedMetricWarning)
+                part = evaluate(known[:, columns], said[rows][:, columns], of_row[rows], np.full(len(columns), 0.5), names)
+            part.insert(0, "model", model)
+            part.insert(0, "set", name)
+            found.append(part)
+    return pd.concat(found, ignore_index=True)
 
 
 def prepare_work(data: SequenceSet, config: SeqConfig, folder: Path, groups: np.ndarray, *, baselines: bool = True) -> Work:
@@ -210,6 +256,8 @@ def prepare_work(data: SequenceSet, config: SeqConfig, folder: Path, groups: np.
     kmers = kmer_counts(data.sequences, K)
     if data.types is not None:  # baselines are told what the tower is told
         kmers = np.hstack([kmers, np.array(data.types)[:, None] == np.array(vocabulary(data.types))])
-    described = config.descriptors.features(data.sequences) if baselines or config.descriptors.share else np.zeros((len(data), 0), dtype=np.float32)
+    described = np.zeros((len(data), 0), dtype=np.float32)
+    if baselines or config.descriptors.share:
+        described = config.descriptors.features(data.sequences, data.types, vocabulary(data.types))
     start = load_pretrained(config).tensors if config.pretrained else None
     return Work(data, config, make_seq_folds(data, config, groups), groups, kmers, described, folder, start, baselines)

@@ -11,11 +11,13 @@ from seqtower.sequences import FRACTIONS, MULTI_LABEL
 
 MODEL, TOWER = "model", "tower"  # what the baselines stand beside: the answer of a run, and its tower alone where it is more
 LOGISTIC, BOOSTING, DESCRIPTORS = "kmer_logistic", "kmer_boosting", "descriptor_trees"
+OWN_SET = "own_set"
 KMERS = (LOGISTIC, BOOSTING)
 BASELINES = {
     LOGISTIC: "logistic regression (ridge for fractions) on the frequencies of words of 1 to 5 letters and the length",
     BOOSTING: "gradient boosting on the same",
-    DESCRIPTORS: "extra trees and boosting on descriptors: words of 1 to 4 letters, both ends, open reading frames, extremes along the RNA, known elements",
+    DESCRIPTORS: "extra trees and boosting on descriptors: short words, ends, reading frames, extremes along the RNA, known elements, junctions of circRNAs",
+    OWN_SET: "the same trees, fitted for each of the sets on its own RNAs alone",
 }
 K = 5
 

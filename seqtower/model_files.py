@@ -96,7 +96,8 @@ class SavedTower:
         tower = np.concatenate([self._predict(sequences, rows, numbers) for rows in self._parts(sequences)])
         if self.trees is None or not len(sequences):
             return tower
-        described = self.config.descriptors.features(sequences)
+        told = types if types is not None or not self.types else [self.rna_type] * len(sequences)
+        described = self.config.descriptors.features(sequences, told, self.types)
         return blend(self.weight, self.trees.predict(described), tower, self.kind)
 
     def _parts(self, sequences: Sequence[str]) -> list[list[int]]:
@@ -179,7 +180,7 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *,
         if thresholds.shape != (len(names),) or about["kind"] not in KINDS:
             raise ValueError("thresholds or kind of labels that do not fit")
         arrays = {name: value.numpy() for name, value in tensors.items()} if config.descriptors.share else {}
-        trees = DescriptorTrees.from_arrays(arrays, about["kind"], len(names)) if arrays else None
+        trees = DescriptorTrees.from_arrays(arrays, about["kind"], len(names), types) if arrays else None
         return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about, types, trees=trees, weight=float(about.get("weight", 0.0)))
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.files import write_text
-from seqtower.experiment import SeqResult
+from seqtower.experiment import SeqResult, by_set
 from seqtower.kmer_baselines import BASELINES, MODEL, TOWER
 from seqtower.rna_types import vocabulary
 from seqtower.sequences import FRACTIONS
@@ -67,6 +67,8 @@ def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: s
     lines += [f"Kept together in folds (`{config.group}`): {together}. {len(data.left_out)} ids were left out (left_out.tsv).", "", verdict(result), ""]
     for header, rows in (beside_rows(result), result_rows(result)):
         lines += ["| " + " | ".join(header) + " |", "|---|" + "---|" * (len(header) - 1), *("| " + " | ".join(row) + " |" for row in rows), ""]
+    if data.sets is not None:
+        lines += _by_set_lines(result)
     lines += ["Means over folds ± SD. Thresholds of the model were chosen inside the training rows; the others call at .5.", ""]
     if TOWER in result.metrics:
         shares = ", ".join(f"{r.choices['weight']:g}" for r in result.results)
@@ -75,6 +77,16 @@ def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: s
     lines += ["", "| fold | best epoch | epochs | seconds |", "|---|---|---|---|"]
     lines += [f"| {r.fold} | {r.choices['best_epoch']} | {r.choices['epochs']} | {r.seconds:.0f} |" for r in result.results]
     write_text(folder / "report.md", "\n".join([*lines, ""]))
+
+
+def _by_set_lines(result: SeqResult) -> list[str]:
+    table = by_set(result)
+    models = list(dict.fromkeys(table["model"]))
+    lines = ["AUC within each set, over its own compartments:", "", "| set | " + " | ".join(models) + " |", "|---|" + "---|" * len(models)]
+    for name in dict.fromkeys(table["set"]):
+        mine = table[table["set"] == name]
+        lines.append(f"| {name} | " + " | ".join(_cell(mine[mine["model"] == model], AVERAGE, "AUC") for model in models) + " |")
+    return [*lines, ""]
 
 
 def _value(metrics: pd.DataFrame, compartment: str, metric: str, column: str) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from mirnagraph.errors import ConfigError
 
 RNA_TYPES = ("miRNA", "precursor", "lncRNA", "mRNA", "snoRNA", "circRNA", "other")
+CIRCLE = "circRNA"
 _KNOWN = {name.lower(): name for name in RNA_TYPES}
 
 

@@ -19,7 +19,7 @@ from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import one_thread
 from mirnagraph.tables import write_tsv
 from seqtower.encoding import fit_encoding, warm_up
-from seqtower.experiment import SeqResult, Work, cross_validate, fit_rows, groups_of, prepare_work
+from seqtower.experiment import SeqResult, Work, by_set, cross_validate, fit_rows, groups_of, prepare_work
 from seqtower.kmer_baselines import MODEL
 from seqtower.model_files import SavedTower, save_tower
 from seqtower.pretrained import load_pretrained
@@ -28,7 +28,7 @@ from seqtower.rna_types import vocabulary
 from seqtower.sequences import FRACTIONS, SequenceSet
 from seqtower.settings import LANGUAGE_MODEL, STRUCTURE, SeqConfig
 
-GROUPS, LEFT_OUT, METRICS = "groups.tsv", "left_out.tsv", "metrics.tsv"
+GROUPS, LEFT_OUT, METRICS, BY_SET = "groups.tsv", "left_out.tsv", "metrics.tsv", "metrics_by_set.tsv"
 
 
 def sequences_sha256(data: SequenceSet) -> str:
@@ -36,7 +36,7 @@ def sequences_sha256(data: SequenceSet) -> str:
     total = hashlib.sha256("\n".join(f"{name}\t{sequence}" for name, sequence in zip(data.index.ids, data.sequences, strict=True)).encode())
     total.update("\t".join([data.kind, *data.compartments, *(data.groups or ())]).encode())
     total.update(np.ascontiguousarray(data.labels).tobytes())
-    total.update("\t".join(data.types or ()).encode())
+    total.update("\t".join([*(data.types or ()), *(data.sets or ())]).encode())
     return total.hexdigest()
 
 
@@ -98,8 +98,10 @@ def write_result(folder: Path, result: SeqResult) -> None:
         target.mkdir(parents=True, exist_ok=True)
         write_predictions(prediction_frame(data.index, data.compartments, result.folds, said), target / PREDICTIONS)
         write_tsv(result.metrics[name], target / METRICS)
+    if data.sets is not None:
+        write_tsv(by_set(result), folder / BY_SET)
     truth = prediction_frame(data.index, data.compartments, result.folds, data.labels).drop(columns="fold")
-    write_tsv(truth if data.kind == FRACTIONS else truth.astype(dict.fromkeys(data.compartments, int)), folder / LABELS)
+    write_tsv(truth if data.kind == FRACTIONS else truth.astype(dict.fromkeys(data.compartments, "Int64")), folder / LABELS)
 
 
 def _final(work: Work, folder: Path, name: str, progress: Progress | None) -> None:

@@ -39,6 +39,7 @@ class SequenceSet:
         groups: what has to stay together in folds (a gene, a cluster), by row; None for nothing.
         left_out: sequences and label rows that are not used: ``id``, ``reason``.
         types: one of `seqtower.rna_types.RNA_TYPES` per row, which towers are told; None for not told.
+        sets: name of the set that each row comes from (see `seqtower.merge`); None for a single set.
     """
 
     index: NodeIndex
@@ -49,6 +50,7 @@ class SequenceSet:
     groups: tuple[str, ...] | None
     left_out: pd.DataFrame
     types: tuple[str, ...] | None = None
+    sets: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.sequences)

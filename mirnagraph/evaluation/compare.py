@@ -46,21 +46,21 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, labels: pd.DataFrame, *, 
     absent = one.index.difference(labels.index)
     if len(absent):
         raise InputError("a predicted RNA has no label", column="rna_id", found=str(absent[0]), expected="an RNA of the label table")
-    true = labels.loc[one.index].to_numpy().astype(np.int64)
+    true = labels.loc[one.index].to_numpy().astype(np.float64)
+    known = [~np.isnan(true[:, k]) for k in range(len(names))]
     p, q = one[names].to_numpy(dtype=float), other[names].to_numpy(dtype=float)
-    lacking = [name for k, name in enumerate(names) if not 0 < true[:, k].sum() < len(true)]
+    lacking = [name for k, name in enumerate(names) if not 0 < np.nansum(true[:, k]) < known[k].sum()]
     if lacking:
         warnings.warn(f"cannot be compared, all RNAs are of one class: {', '.join(lacking)}", UndefinedMetricWarning, stacklevel=2)
     rows: list[list[object]] = []
     resampled = _resampled(true, p, q, n_resamples, generator(seed, "compare"))
-    everything = np.ones((1, len(true)))
     for number, metric in enumerate(("AUC", "AUPR")):
-        at = np.array([[weighted_scores(true[:, k], x[:, k], everything)[number][0] for k in range(len(names))] for x in (p, q)])
+        at = np.array([[weighted_scores(true[at, k], x[at, k], np.ones((1, at.sum())))[number][0] for k, at in enumerate(known)] for x in (p, q)])
         draws = resampled[number]
         part: list[list[object]] = []
         for k, name in enumerate(names):
             if metric == "AUC":
-                _, _, low, high, chance = delong(true[:, k], p[:, k], q[:, k])
+                _, _, low, high, chance = delong(true[known[k], k], p[known[k], k], q[known[k], k])
                 part.append([name, metric, *at[:, k], at[1, k] - at[0, k], low, high, chance, np.nan, "DeLong", 0])
             else:
                 part.append([name, metric, *at[:, k], at[1, k] - at[0, k], *interval(draws[:, k]), np.nan, "bootstrap", _n(draws[:, k])])
@@ -156,8 +156,9 @@ def _resampled(true: np.ndarray, first: np.ndarray, second: np.ndarray, n_resamp
         stop = min(start + CHUNK, n_resamples)
         weights = rng.multinomial(n, np.full(n, 1 / n), size=stop - start).astype(float)
         for k in range(n_labels):
-            one = weighted_scores(true[:, k], first[:, k], weights)
-            other = weighted_scores(true[:, k], second[:, k], weights)
+            known = ~np.isnan(true[:, k])
+            one = weighted_scores(true[known, k], first[known, k], weights[:, known])
+            other = weighted_scores(true[known, k], second[known, k], weights[:, known])
             out[:, start:stop, k] = np.array(other) - np.array(one)
     return out
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,8 +67,11 @@ def evaluate(
     where there is an answer (macro; their sd is that of the folds' means); rows named ``micro`` take every (RNA, compartment)
     pair alike; rows named ``all compartments`` are the metrics of whole sets and rankings (see `multilabel`).
 
+    An RNA that a compartment's label is not known of (NaN) takes no part in that compartment's figures; the metrics of whole sets and rankings
+    are of the RNAs with every label known.
+
     Args:
-        true: 0/1, shape (n, n_labels).
+        true: 0/1, or NaN where unknown, shape (n, n_labels).
         probabilities: in [0, 1], shape (n, n_labels).
         fold: test fold of each RNA, whole numbers, shape (n,). RNAs of fold -1 (never tested) are not scored.
         thresholds: a compartment is predicted where its probability reaches its threshold; shape (n_labels,), or (n, n_labels) where
@@ -91,7 +94,7 @@ def evaluate(
     _check(true, probabilities, fold, thresholds, names, decile)
     tested = fold >= 0
     predicted = (probabilities >= thresholds).astype(np.int64)[tested]
-    true, probabilities, fold = true[tested].astype(np.int64), probabilities[tested], fold[tested]
+    true, probabilities, fold = np.asarray(true[tested], dtype=np.float64), probabilities[tested], fold[tested]
     numbers = np.unique(fold)
     parts = [fold == number for number in numbers]
     _warn_one_class(true, parts, numbers, names)
@@ -101,19 +104,32 @@ def evaluate(
     micro: list[tuple[object, ...]] = []
     for metric, function in {**FROM_PROBABILITIES, **FROM_CHOICES}.items():
         scored = probabilities if metric in FROM_PROBABILITIES else predicted
-        table = np.array([[function(true[p, k], scored[p, k]) for k in range(len(names))] for p in parts])
-        pooled = np.array([function(true[:, k], scored[:, k]) for k in range(len(names))])
+        table = np.array([[_score(function, true[p, k], scored[p, k]) for k in range(len(names))] for p in parts])
+        pooled = np.array([_score(function, true[:, k], scored[:, k]) for k in range(len(names))])
         rows += [(name, metric, *_mean_sd(table[:, k]), pooled[k], _defined(table[:, k]), 1) for k, name in enumerate(names)]
         averages.append(_average(metric, table, pooled))
-        flat = np.array([function(true[p].ravel(), scored[p].ravel()) for p in parts])
-        micro.append((MICRO, metric, *_mean_sd(flat), function(true.ravel(), scored.ravel()), _defined(flat), len(names)))
+        flat = np.array([_score(function, true[p].ravel(), scored[p].ravel()) for p in parts])
+        micro.append((MICRO, metric, *_mean_sd(flat), _score(function, true.ravel(), scored.ravel()), _defined(flat), len(names)))
     if decile is not None:
-        within = np.array([within_auc(true[:, k], probabilities[:, k], np.asarray(decile)[tested]) for k in range(len(names))])
+        classes = np.asarray(decile)[tested]
+        within = np.array([within_auc(*_known(true[:, k], probabilities[:, k], classes)) for k in range(len(names))])
         rows += [(name, "within", np.nan, np.nan, within[k], len(parts), 1) for k, name in enumerate(names)]
         averages.append((AVERAGE, "within", np.nan, np.nan, _mean(within), len(parts), _defined(within)))
     result = pd.DataFrame([*rows, *averages, *micro, *_set_rows(true, probabilities, predicted, parts)], columns=COLUMNS)
     place = {name: i for i, name in enumerate([*names, AVERAGE, MICRO, SETS])}
     return result.sort_values("compartment", key=lambda c: c.map(place), kind="stable", ignore_index=True)
+
+
+def _known(true: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+    """Where the label is known: labels as whole numbers, and the others."""
+    there = ~np.isnan(true)
+    return [true[there].astype(np.int64), *(other[there] for other in others)]
+
+
+def _score(function: Callable[[np.ndarray, np.ndarray], float], true: np.ndarray, scored: np.ndarray) -> float:
+    """A metric where the label is known; NaN where it is known of no RNA."""
+    known = _known(true, scored)
+    return function(*known) if len(known[0]) else float("nan")
 
 
 def _average(metric: str, table: np.ndarray, pooled: np.ndarray) -> tuple[object, ...]:
@@ -124,8 +140,14 @@ def _average(metric: str, table: np.ndarray, pooled: np.ndarray) -> tuple[object
 
 
 def _set_rows(true: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray, parts: list[np.ndarray]) -> list[tuple[object, ...]]:
+    whole = ~np.isnan(true).any(axis=1)
+    if not all((part & whole).any() for part in parts):
+        return []
+    labels = np.nan_to_num(true).astype(np.int64)
+
     def score(part: np.ndarray) -> dict[str, float]:
-        return {**set_scores(true[part], predicted[part]), **ranking_scores(true[part], probabilities[part])}
+        there = part & whole
+        return {**set_scores(labels[there], predicted[there]), **ranking_scores(labels[there], probabilities[there])}
 
     per_fold = pd.DataFrame([score(part) for part in parts])
     pooled = score(np.ones(len(true), dtype=bool))
@@ -153,7 +175,7 @@ def _warn_one_class(true: np.ndarray, parts: list[np.ndarray], numbers: np.ndarr
     cases = []
     for k, name in enumerate(names):
         for what, n_of in (("no RNA annotated", 0), ("every RNA annotated", 1)):
-            folds = [str(number) for part, number in zip(parts, numbers, strict=True) if (true[part, k] == n_of).all()]
+            folds = [str(number) for part, number in zip(parts, numbers, strict=True) if (_known(true[part, k])[0] == n_of).all()]
             if folds:
                 cases.append(f"{name} in fold {', '.join(folds)} ({what})")
     if cases:
@@ -172,8 +194,8 @@ def _check(true: np.ndarray, probabilities: np.ndarray, fold: np.ndarray, thresh
         raise InputError("compartment names do not fit", found=", ".join(names), expected=expected)
     if decile is not None and np.shape(decile) != (len(true),):
         raise InputError("one popularity class per RNA is needed", found=np.shape(decile), expected=(len(true),))
-    if not np.isin(true, (0, 1)).all():
-        raise InputError("labels must be 0 or 1")
+    if not (np.isin(true, (0, 1)) | np.isnan(true.astype(float))).all():
+        raise InputError("labels must be 0 or 1 (NaN where unknown)")
     tested = fold >= 0
     if not tested.any():
         raise InputError("no RNA was tested", found=f"{len(true)} RNAs without a test fold", expected="folds 0, 1, …")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from mirnagraph.config import require
-from seqtower.encoders.kmer import kmer_counts, kmer_names
+from seqtower.encoders.kmer import closed, kmer_counts, kmer_names
 from seqtower.encoders.one_hot import LETTERS, letter_codes
 
 WORD = 4
@@ -33,6 +34,8 @@ ELEMENTS = {
     "G-quadruplex": "GG[ACGU]{1,7}GG[ACGU]{1,7}GG[ACGU]{1,7}GG",
     "CUG repeat": "CUGCUG",
 }
+LONGEST_ELEMENT = 29
+"""Letters of the longest word that an element of `ELEMENTS` can be (the G-quadruplex)."""
 _PATTERNS = {name: re.compile(f"(?={pattern})") for name, pattern in ELEMENTS.items()}
 
 
@@ -41,46 +44,79 @@ def descriptor_names() -> list[str]:
     ends = [f"{word} in the {place} {end} nt" for end, k in ENDS for place in ("first", "last") for word in kmer_names(k)]
     frame = ["longest open reading frame (log nt)", "longest open reading frame (share)", "open reading frames per nt", "poly(A) signal near the 3' end"]
     along = [f"{kind} of {letter} along the RNA" for letter in (*LETTERS, "G or C") for kind in ("highest share", "lowest share", "SD")]
-    return [*kmer_names(WORD), "log length", *ends, *frame, *along, *ELEMENTS]
+    stretches = [f"longest stretch without a stop ({of})" for of in ("log nt", "share", "log nt, the frame where it is shortest")]
+    return [*kmer_names(WORD), "log length", *ends, *frame, *along, *ELEMENTS, "CpG, observed to expected", "skew of G over C", "skew of A over U", *stretches]
 
 
-def descriptors(sequences: Sequence[str], *, window: int = 100) -> np.ndarray:
+def descriptors(sequences: Sequence[str], *, window: int = 100, circular: Sequence[bool] | None = None) -> np.ndarray:
     """Describe RNAs by numbers that trees can read.
 
     Shares of words of 1 to 4 letters and the log of the length; shares of words in the first and the last nucleotides (`ENDS`; an RNA that is
     shorter is its own end), where zipcodes of many RNAs lie; length, share and number of open reading frames (AUG to a stop in frame, or to the
-    end); per letter, and for G or C, the highest and lowest share in a window and its SD; known elements per 1,000 nt (`ELEMENTS`).
+    end); per letter, and for G or C, the highest and lowest share in a window and its SD; known elements per 1,000 nt (`ELEMENTS`); CpG beside what G and C
+    lead to expect, the skews (G - C) / (G + C) and (A - U) / (A + U), and how long no stop stands in a frame.
+
+    A circle has no ends: its words, windows and elements go on over the junction where the given sequence closes, and its reading frames run round until
+    they meet a stop. Its "first" and "last" nucleotides are those on both sides of the junction.
 
     Args:
         window: nucleotides of a window; an RNA that is shorter is one.
+        circular: per RNA, whether it is a circle; None for none.
 
     Returns:
-        float32, shape (n, 752); columns as `descriptor_names`.
+        float32, shape (n, 758); columns as `descriptor_names`.
     """
     require(window >= 1, "window", window, "1 or more")
+    circles = [False] * len(sequences) if circular is None else list(circular)
     ends = [kmer_counts(part, k, length=False) for end, k in ENDS for part in ([s[:end] for s in sequences], [s[-end:] for s in sequences])]
-    rest = np.array([[*_frames(s), *_extremes(s, window), *_elements(s)] for s in sequences], dtype=np.float32)
-    return np.concatenate([kmer_counts(sequences, WORD), *ends, rest.reshape(len(sequences), -1)], axis=1)
+    words = kmer_counts(sequences, WORD, circular=circles)
+    rest = np.array([_others(s, window, circle) for s, circle in zip(sequences, circles, strict=True)], dtype=np.float32)
+    return np.concatenate([words, *ends, rest.reshape(len(sequences), -1)], axis=1)
 
 
-def _frames(sequence: str) -> list[float]:
-    """Longest open reading frame (log nt, share), open reading frames per nt, whether a poly(A) signal stands in the last 60 nt."""
+def _others(sequence: str, window: int, circle: bool) -> list[float]:
+    near_end = sequence[-60:]
+    frames = _codons(sequence, circle)
+    longest, n = _frames(frames)
+    size = max(len(sequence), 1)
+    frame = [float(np.log1p(longest)), longest / size, n / size, float("AAUAAA" in near_end or "AUUAAA" in near_end)]
+    along = closed(sequence, window) if circle and len(sequence) > window else sequence
+    return [*frame, *_extremes(along, window), *_elements(sequence, circle), *_skews(sequence, circle), *_stretches(frames, size)]
+
+
+def _codons(sequence: str, circle: bool) -> list[list[str]]:
+    """Codons of the frames: three; of a circle whose length is no multiple of 3 one, which comes back to its start after three turns.
+
+    Frames of a circle start behind a stop (without one at a start), so that none is cut in two.
+    """
+    if not circle or len(sequence) < 3:
+        return [[sequence[at : at + 3] for at in range(frame, len(sequence) - 2, 3)] for frame in range(3)]
+    turns = 1 if len(sequence) % 3 == 0 else 3
+    long = closed(sequence * turns, 3)
+    found = []
+    for frame in range(3 if turns == 1 else 1):
+        codons = [long[at : at + 3] for at in range(frame, len(sequence) * turns, 3)]
+        stop = next((at + 1 for at, codon in enumerate(codons) if codon in STOPS), None)
+        start = stop if stop is not None else next((at for at, codon in enumerate(codons) if codon == "AUG"), 0)
+        found.append(codons[start:] + codons[:start])
+    return found
+
+
+def _frames(frames: list[list[str]]) -> tuple[int, int]:
+    """Longest open reading frame (nt, stop left out), and how many end at a stop."""
     longest = n = 0
-    for frame in range(3):
+    for codons in frames:
         start = -1
-        codons = range(frame, len(sequence) - 2, 3)
-        for at in codons:
-            codon = sequence[at : at + 3]
+        for at, codon in enumerate(codons):
             if codon == "AUG" and start < 0:
                 start = at
             elif codon in STOPS:
                 if start >= 0:
-                    longest, n = max(longest, at - start), n + 1
+                    longest, n = max(longest, 3 * (at - start)), n + 1
                 start = -1
         if start >= 0:
-            longest = max(longest, codons[-1] + 3 - start)
-    near_end = sequence[-60:]
-    return [float(np.log1p(longest)), longest / max(len(sequence), 1), n / max(len(sequence), 1), float("AAUAAA" in near_end or "AUUAAA" in near_end)]
+            longest = max(longest, 3 * (len(codons) - start))
+    return longest, n
 
 
 def _extremes(sequence: str, window: int) -> list[float]:
@@ -94,6 +130,20 @@ def _extremes(sequence: str, window: int) -> list[float]:
     return found
 
 
-def _elements(sequence: str) -> list[float]:
+def _elements(sequence: str, circle: bool) -> list[float]:
     per = 1000 / max(len(sequence), 1)
-    return [per * sum(1 for _ in pattern.finditer(sequence)) for pattern in _PATTERNS.values()]
+    along = closed(sequence, LONGEST_ELEMENT) if circle else sequence
+    return [per * sum(1 for found in pattern.finditer(along) if found.start() < len(sequence)) for pattern in _PATTERNS.values()]
+
+
+def _skews(sequence: str, circle: bool) -> list[float]:
+    a, c, g, u = (sequence.count(letter) for letter in LETTERS)
+    cpg = (closed(sequence, 2) if circle else sequence).count("CG") * len(sequence) / max(c * g, 1)
+    return [cpg, (g - c) / max(g + c, 1), (a - u) / max(a + u, 1)]
+
+
+def _stretches(frames: list[list[str]], size: int) -> list[float]:
+    """Longest stretch without a stop in the frame where it is longest (log nt, share of `size`) and in the one where it is shortest (log nt)."""
+    stops = [[-1, *(at for at, codon in enumerate(codons) if codon in STOPS), len(codons)] for codons in frames]
+    longest = [3 * max(later - at - 1 for at, later in pairwise(places)) for places in stops]
+    return [float(np.log1p(max(longest))), max(longest) / size, float(np.log1p(min(longest)))]

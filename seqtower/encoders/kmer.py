@@ -16,13 +16,14 @@ def kmer_names(k: int = 5) -> list[str]:
     return ["".join(word) for size in range(1, k + 1) for word in product(LETTERS, repeat=size)]
 
 
-def kmer_counts(sequences: Sequence[str], k: int = 5, *, frequencies: bool = True, length: bool = True) -> np.ndarray:
+def kmer_counts(sequences: Sequence[str], k: int = 5, *, frequencies: bool = True, length: bool = True, circular: Sequence[bool] | None = None) -> np.ndarray:
     """Counts of overlapping words of 1 to `k` letters; words with an N are not counted.
 
     Args:
         k: longest word, 1 to 8.
         frequencies: divide the counts of each word length by their sum, so that they say what an RNA is made of and not how long it is.
         length: add a last column, the natural logarithm of the number of letters.
+        circular: per RNA, whether it is a circle, whose words go on from its last letter to its first; None for none.
 
     Returns:
         float32, shape (n, 4 + 16 + … + 4**k (+ 1)).
@@ -33,13 +34,22 @@ def kmer_counts(sequences: Sequence[str], k: int = 5, *, frequencies: bool = Tru
     for row, sequence in enumerate(sequences):
         start = 0
         for size, width in enumerate(widths, 1):
-            numbers = word_numbers(sequence, size)
+            numbers = word_numbers(closed(sequence, size) if circular is not None and circular[row] else sequence, size)
             counts = np.bincount(numbers[numbers >= 0], minlength=width).astype(np.float64)
             found[row, start : start + width] = counts / max(counts.sum(), 1) if frequencies else counts
             start += width
         if length:
             found[row, -1] = np.log(max(len(sequence), 1))
     return found
+
+
+def closed(sequence: str, width: int) -> str:
+    """A circle with its first `width` - 1 letters once more at the end, so that a window of that width starts at every letter once.
+
+    >>> closed("ACGU", 3)
+    'ACGUAC'
+    """
+    return sequence + sequence[: max(width - 1, 0)]
 
 
 def word_numbers(sequence: str, k: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import pytest
 
 from fusion.attention import AttentionConfig
 from fusion.experiment import cross_validate, run_fold
+from fusion.known import known_rnas
 from fusion.model_files import load_model
 from fusion.problem import Problem, prepare
 from fusion.run import run_experiment
@@ -158,17 +159,27 @@ def test_a_killed_run_goes_on_where_it_was(networks: NetworkSet, run_dir, result
     np.testing.assert_array_equal(finished.probabilities, result.probabilities)
 
 
-def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(networks: NetworkSet, problem: Problem, run_dir) -> None:
+def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(networks: NetworkSet, problem: Problem, result, run_dir) -> None:
     from fusion.learner import fit_learner
     from fusion.model_files import save_model
 
     train = np.arange(len(problem.index))
     learner = fit_learner(problem, train, CONFIG, 0)
-    save_model(learner, problem.index, problem.compartments, train, run_dir, about={"dataset": "made up"})
+    known = known_rnas(networks.dataset, learner.tokens, train, result)
+    save_model(learner, known, problem.compartments, run_dir, about={"dataset": "made up"})
     back = load_model(run_dir)
+    assert back.known is not None
+    assert back.newcomers is None
     assert back.compartments == problem.compartments
     rows = np.arange(10)
     np.testing.assert_array_equal(back.learner(learner.tokens).predict(rows), learner.predict(rows))
+    np.testing.assert_array_equal(back.learner(back.known.tokens).predict(rows), learner.predict(rows))
+    kept = run_dir / "known.safetensors"
+    untouched = kept.read_bytes()
+    kept.write_bytes(untouched[:-1] + bytes([untouched[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match="RNAs are not those"):
+        load_model(run_dir)
+    kept.write_bytes(untouched)
     with pytest.raises(CheckpointError, match="does not fit these tokens"):
         back.learner(learner.tokens.select(["degree"]))
     weights = run_dir / "model.safetensors"

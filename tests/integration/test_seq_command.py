@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -56,6 +57,13 @@ def test_train_predict_and_explain(run, files: Path) -> None:
     assert table["id"].tolist() == predictions["rna_id"].tolist()
     shown = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa")
     assert shown.stdout.splitlines()[1].split("\t")[:2] == ["made-up-1", f"{table['Nucleus'][0]:.3f}"]
+    anywhere = run("predict", "--run", "mine", "--fasta", "rna.fa", "--format", "json")  # the one command for models of both kinds
+    assert anywhere.returncode == 0, anywhere.stderr
+    first = json.loads(anywhere.stdout)[0]["compartments"]["Nucleus"]
+    assert first["probability"] == pytest.approx(table["Nucleus"][0], rel=1e-5)
+    assert first["uncertainty"] is None
+    by_name = run("predict", "--run", "mine", "--rna", "made-up-1")
+    assert (by_name.returncode, "give --fasta" in by_name.stderr) == (2, True)
 
     why = run("seq", "explain", "--run", "mine", "--fasta", "rna.fa", "--rna", "made-up-3", "--out", "why", "--window", "30", "--no-plots")
     assert why.returncode == 0, why.stderr
@@ -109,3 +117,31 @@ def test_labels_in_headers_and_a_type_which_the_model_then_asks_for(run, files: 
         assert (ended.returncode, sentence in ended.stderr) == (2, True), ended.stderr
     ended = run(*TRAIN, "--type", "kind", "--rna-type", "mRNA")
     assert "--type names a column of --labels" in ended.stderr
+
+
+def test_several_sets_make_one_model(run, files: Path) -> None:
+    """A second set of other compartments: unknown where a set does not speak of them, and each set stands in the report by itself."""
+    table = pd.read_csv(files / "rna.tsv", sep="\t")
+    table[["id", "Nucleus"]].to_csv(files / "second.tsv", sep="\t", index=False)
+    sets = '[sets.one]\nfasta = "rna.fa"\nlabels = "rna.tsv"\ntype = "lncRNA"\n[sets.two]\nfasta = "rna.fa"\nlabels = "second.tsv"\ntype = "mRNA"\n'
+    (files / "sets.toml").write_text(sets)
+    more = "[descriptors]\nweight = 0.5\n[descriptors.trees]"
+    (files / "both.toml").write_text(TOML.replace("[descriptors.trees]", more))
+    words = ("--fold", "2", "--config", "both.toml", "--workers", "1", "--no-baselines")
+    trained = run("seq", "train", "--sets", "sets.toml", *words, "--out", "mine")
+    assert trained.returncode == 0, trained.stderr
+    found = pd.read_csv(files / "mine" / "metrics_by_set.tsv", sep="\t")
+    assert set(found["set"]) == {"one", "two"}
+    assert set(found["model"]) == {"model", "tower", "descriptor_trees", "own_set"}
+    assert set(found.loc[found["set"] == "two", "compartment"]) >= {"Nucleus", "average"}
+    assert "Exosome" not in set(found.loc[found["set"] == "two", "compartment"])
+    labels = pd.read_csv(files / "mine" / "labels.tsv", sep="\t").set_index("rna_id")
+    assert labels.filter(like="two|", axis=0)["Exosome"].isna().all()
+    assert "AUC within each set" in (files / "mine" / "report.md").read_text()
+    folds = pd.read_csv(files / "mine" / "folds.tsv", sep="\t").set_index("rna_id")["fold"]
+    assert folds["one|made-up-1"] == folds["two|made-up-1"]  # copies stay together, whatever set they are of
+    beside = run("seq", "compare", "mine", "--baseline", "own_set", "--resamples", "100")
+    assert beside.returncode == 0, beside.stderr
+    assert run("predict", "--run", "mine", "--fasta", "rna.fa", "--rna-type", "mRNA", "--out", "p.tsv").returncode == 0
+    ended = run("seq", "train", "--sets", "sets.toml", "--rna-type", "mRNA")
+    assert (ended.returncode, "--sets names everything" in ended.stderr) == (2, True)

@@ -290,6 +290,23 @@ def test_a_blend_with_trees_answers_as_its_saved_model_does(tmp_path: Path) -> N
     np.testing.assert_allclose(model.predict(data.sequences[:5]), both)
 
 
+def test_trees_beside_a_tower_are_told_types_and_read_circrnas_as_circles(tmp_path: Path) -> None:
+    data = planted(60)
+    types = tuple("circRNA" if row % 2 else "lncRNA" for row in range(len(data)))  # the type alone leads to the class
+    config = replace(small(epochs=1), descriptors=DescriptorConfig(weight=1.0, trees=replace(TREES, n_trees=30, rounds=10)))
+    result, run = run_seq(replace(data, types=types), config, tmp_path / "run", baselines=False)
+    assert result is not None
+    three = data.labels[:, 1] == 1
+    said = result.predictions["descriptor_trees"][:, 1]
+    assert said[three].min() > said[~three].max()
+    model = load_tower(run.path / "model")
+    assert model.trees is not None
+    features = config.descriptors.features(data.sequences[:6], types[:6], ("lncRNA", "circRNA"))
+    np.testing.assert_allclose(model.predict(data.sequences[:6], types[:6]), model.trees.predict(features), atol=1e-3)
+    circle, line = (model.of_type(name).predict(data.sequences[:6]) for name in ("circRNA", "lncRNA"))
+    assert (circle[:, 1] > line[:, 1]).all()
+
+
 @pytest.mark.slow
 def test_mixed_precision_trains_to_about_the_same_place(tmp_path: Path) -> None:
     data = planted(40)

@@ -192,3 +192,30 @@ def test_bad_input_is_named(change, match):
     good = {"true": LABELS, "probabilities": PROBS, "fold": FOLD, "thresholds": np.array([0.5, 0.5]), "compartments": ["Nucleus", "Exosome"]}
     with pytest.raises(InputError, match=match):
         evaluate(**{**good, **change})
+
+
+def test_unknown_labels_take_no_part() -> None:
+    """A compartment's figures are those of the RNAs whose label is known, as if the others were not there."""
+    random = np.random.default_rng(3)
+    true = (random.random((60, 2)) < 0.5).astype(float)
+    said, fold = random.random((60, 2)), np.arange(60) % 3
+    hidden = true.copy()
+    hidden[::4, 0] = np.nan
+    kept = np.flatnonzero(~np.isnan(hidden[:, 0]))
+    found = evaluate(hidden, said, fold, np.full(2, 0.5), ["a", "b"]).set_index(["compartment", "metric"])
+    alone = evaluate(true[kept][:, [0]], said[kept][:, [0]], fold[kept], np.full(1, 0.5), ["a"]).set_index(["compartment", "metric"])
+    whole = evaluate(true, said, fold, np.full(2, 0.5), ["a", "b"]).set_index(["compartment", "metric"])
+    for metric in ("AUC", "AUPR", "F1", "MCC", "Brier"):
+        pd.testing.assert_series_equal(found.loc[("a", metric)], alone.loc[("a", metric)])
+        pd.testing.assert_series_equal(found.loc[("b", metric)], whole.loc[("b", metric)])
+    sets = evaluate(true[kept], said[kept], fold[kept], np.full(2, 0.5), ["a", "b"]).set_index(["compartment", "metric"])
+    assert found.loc[("all compartments", "absolute true"), "mean"] == sets.loc[("all compartments", "absolute true"), "mean"]
+
+
+def test_a_compartment_known_of_no_rna_of_a_fold_is_left_out_of_that_fold() -> None:
+    true = np.array([[0, 1], [1, 0], [0, np.nan], [1, np.nan]], dtype=float)
+    with pytest.warns(UndefinedMetricWarning, match="in fold 1"):
+        found = evaluate(true, np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.5], [0.7, 0.5]]), np.array([0, 0, 1, 1]), np.full(2, 0.5), ["a", "b"])
+    row = found[(found["compartment"] == "b") & (found["metric"] == "AUC")].iloc[0]
+    assert (row["mean"], row["n_folds"]) == (1.0, 1)
+    assert "all compartments" not in set(found["compartment"])

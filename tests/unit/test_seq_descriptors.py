@@ -9,15 +9,17 @@ import pytest
 
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.trees import fit_boosting
-from seqtower.descriptor_trees import TREES, DescriptorConfig, DescriptorTrees, blend, choose_weight, fit_descriptor_trees
+from seqtower.descriptor_trees import FRACTION_TREES, TREES, DescriptorConfig, DescriptorTrees, blend, choose_weight, feature_names, fit_descriptor_trees
 from seqtower.encoders.descriptors import ELEMENTS, descriptor_names, descriptors
+from seqtower.encoders.junction import junction, junction_names
+from seqtower.encoders.kmer import closed, kmer_counts
 from seqtower.sequences import CLASS, FRACTIONS, MULTI_LABEL
 
-SMALL = DescriptorConfig(trees=replace(TREES, n_trees=20, rounds=20))
+SMALL = DescriptorConfig(trees=replace(TREES, n_trees=20, rounds=20), fraction_trees=replace(FRACTION_TREES, n_trees=20, rounds=20))
 
 
-def _row(sequence: str) -> dict[str, float]:
-    return dict(zip(descriptor_names(), descriptors([sequence])[0].tolist(), strict=True))
+def _row(sequence: str, *, circle: bool = False) -> dict[str, float]:
+    return dict(zip(descriptor_names(), descriptors([sequence], circular=[circle])[0].tolist(), strict=True))
 
 
 def test_hand_worked_values() -> None:
@@ -40,10 +42,121 @@ def test_ends_and_elements() -> None:
     assert row["lowest share of C along the RNA"] == 0
 
 
+def test_words_and_elements_of_a_circle_go_on_over_the_junction() -> None:
+    line, circle = (_row("UAAACCCCAA", circle=yes) for yes in (False, True))  # AAUAAA and AAAUAA stand over the junction alone
+    assert line["poly(A) signal AAUAAA"] == 0
+    assert circle["poly(A) signal AAUAAA"] == pytest.approx(1000 / 10)
+    assert line["AAUA"] == 0
+    assert circle["AAUA"] == pytest.approx(1 / 10)  # one word of four letters starts at each letter
+    assert circle["A"] == line["A"] == pytest.approx(5 / 10)
+    assert circle["log length"] == pytest.approx(np.log(10))
+    assert circle["A in the last 60 nt"] == line["A in the last 60 nt"]
+    assert closed("ACGU", 1) == "ACGU"
+    assert kmer_counts(["AC", "AC"], 2, frequencies=False, circular=[False, True])[:, [1, 4 + 1, 4 + 4]].tolist() == [[1, 1, 0], [1, 1, 1]]  # C, AC, CA
+
+
+def test_windows_of_a_circle_lie_over_the_junction_too() -> None:
+    sequence = "G" * 60 + "A" * 80 + "G" * 60  # 120 G side by side, but only 60 of them read as a line
+    assert _row(sequence)["highest share of G along the RNA"] == pytest.approx(0.6)
+    assert _row(sequence, circle=True)["highest share of G along the RNA"] == 1
+    assert _row(sequence, circle=True)["lowest share of G along the RNA"] == pytest.approx(0.2)
+    with_itself = "G" * 30 + "A" * 20
+    assert _row(with_itself, circle=True)["SD of G along the RNA"] == 0  # shorter than a window: still one value
+
+
+@pytest.mark.parametrize(
+    ("sequence", "longest", "n"),
+    [
+        ("GCC" + "UAA" + "CCC" + "AUG" + "CCC", 9, 1),  # AUG CCC, over the junction GCC, to UAA
+        ("CCA" + "UGC" + "CCC", 9, 0),  # a start and no stop: once round and no end
+        ("CC" + "AUG" + "CC", 21, 0),  # no multiple of 3: every letter is read three times
+        ("C" + "UAA" + "AUG" + "CCC", 27, 1),  # AUG CCC CUA AAU GCC CCU AAA UGC CCC UAA: three turns
+        ("CCC" * 4, 0, 0),
+    ],
+)
+def test_reading_frames_of_a_circle_run_round(sequence: str, longest: int, n: int) -> None:
+    row = _row(sequence, circle=True)
+    assert row["longest open reading frame (log nt)"] == pytest.approx(np.log1p(longest))
+    assert row["longest open reading frame (share)"] == pytest.approx(longest / len(sequence))
+    assert row["open reading frames per nt"] == pytest.approx(n / len(sequence))
+
+
+def test_skews_and_stretches() -> None:
+    row = _row("CGCG" + "GGA")
+    assert row["CpG, observed to expected"] == pytest.approx(2 * 7 / (2 * 4))
+    assert row["skew of G over C"] == pytest.approx((4 - 2) / 6)
+    assert row["skew of A over U"] == 1
+    assert _row("GAAAC")["CpG, observed to expected"] == 0
+    assert _row("GAAAC", circle=True)["CpG, observed to expected"] == 5  # over the junction
+    row = _row("CCCUAACCCCCC" + "C")  # frames: CCC UAA CCC CCC, CCU AAC CCC CCC, CUA ACC CCC
+    assert row["longest stretch without a stop (log nt)"] == pytest.approx(np.log1p(12))
+    assert row["longest stretch without a stop (share)"] == pytest.approx(12 / 13)
+    assert row["longest stretch without a stop (log nt, the frame where it is shortest)"] == pytest.approx(np.log1p(6))
+    assert _row("CCCUAACCCCCC", circle=True)["longest stretch without a stop (log nt, the frame where it is shortest)"] == pytest.approx(np.log1p(9))
+
+
+def test_letters_and_words_around_the_junction() -> None:
+    found = dict(zip(junction_names(), junction(["G" * 100 + "ACU"], [True])[0].tolist(), strict=True))
+    assert [found[f"{letter} at {place} of the junction"] for letter, place in zip("GACUG", ("-4", "-3", "-2", "-1", "+1"), strict=True)] == [1] * 5
+    assert sum(value for name, value in found.items() if " at " in name) == 20  # one letter at each of 20 places
+    assert found["C in 60 nt on both sides of the junction"] == pytest.approx(1 / 120)
+    assert found["UG in 60 nt on both sides of the junction"] == pytest.approx(1 / 119)
+    assert found["A in 250 nt on both sides of the junction"] == pytest.approx(2 / 206)  # shorter than a side: all of it on both
+    assert found["length is a multiple of 3"] == 0
+    short = dict(zip(junction_names(), junction(["ACU"], [True])[0].tolist(), strict=True))
+    assert (short["A at -3 of the junction"], short["U at +3 of the junction"], short["length is a multiple of 3"]) == (1, 1, 1)
+    assert sum(value for name, value in short.items() if " at " in name) == 6
+    assert not junction(["ACGU"], [False]).any()
+    assert len(set(junction_names())) == len(junction_names()) == 185
+
+
+def test_where_a_circle_is_opened_changes_no_more_than_its_ends() -> None:
+    rng = np.random.default_rng(3)
+    for length in (299, 300, 301):
+        sequence = "".join(rng.choice(list("ACGU"), length))
+        one, other = _row(sequence, circle=True), _row(sequence[137:] + sequence[:137], circle=True)
+        changed = {name for name in one if one[name] != pytest.approx(other[name], abs=1e-6)}
+        assert all("in the first" in name or "in the last" in name or name == "poly(A) signal near the 3' end" for name in changed)
+
+
+def test_types_are_columns_behind_the_descriptors_and_say_what_is_a_circle() -> None:
+    sequences = ["UAAACCCCAA", "UAAACCCCAA", "GGCAUCGUAG"]
+    known, width = ("lncRNA", "circRNA"), len(descriptor_names())
+    told = SMALL.features(sequences, ("lncRNA", "circRNA", "lncRNA"), known)
+    assert feature_names(known) == [*descriptor_names(), *junction_names(), *known]
+    assert told.shape == (3, len(feature_names(known)))
+    assert told[:, -2:].tolist() == [[1, 0], [0, 1], [1, 0]]
+    np.testing.assert_array_equal(told[[0, 2], :width], SMALL.features(sequences)[[0, 2]])
+    assert not told[[0, 2], width:-2].any()
+    np.testing.assert_array_equal(told[1, :width], descriptors(sequences[:1], circular=[True])[0])
+    np.testing.assert_array_equal(told[1, width:-2], junction(sequences[:1], [True])[0])
+    assert not np.array_equal(told[1, :width], told[0, :width])
+    assert SMALL.features(sequences, ("lncRNA",) * 3, ("lncRNA",)).shape == (3, width + 1)  # no circles, no junction
+    with pytest.raises(ConfigError, match="trained on no RNA of type 'mRNA'; it knows lncRNA, circRNA"):
+        SMALL.features(sequences[:1], ("mRNA",), ("lncRNA", "circRNA"))
+
+
+def test_trees_learn_from_types_and_fit_only_a_model_that_is_told_them() -> None:
+    rng = np.random.default_rng(4)
+    types = tuple(rng.choice(["lncRNA", "circRNA"], 120))
+    sequences = ["".join(rng.choice(list("ACGU"), 40)) for _ in types]
+    labels = np.column_stack([np.array(types) == "lncRNA", rng.random(120) < 0.5]).astype(float)
+    known = ("lncRNA", "circRNA")
+    features = SMALL.features(sequences, types, known) * (np.arange(len(feature_names(known))) >= len(feature_names(known)) - 2)  # types alone
+    fitted = fit_descriptor_trees(features, labels, MULTI_LABEL, SMALL, 0)
+    said = fitted.predict(features)[:, 0]
+    assert said[labels[:, 0] == 1].min() > said[labels[:, 0] == 0].max()
+    np.testing.assert_array_equal(DescriptorTrees.from_arrays(fitted.to_arrays(), MULTI_LABEL, 2, known).predict(features)[:, 0], said)
+    with pytest.raises(CheckpointError, match="do not fit"):
+        DescriptorTrees.from_arrays(fitted.to_arrays(), MULTI_LABEL, 2)
+
+
+@pytest.mark.parametrize("circle", [False, True])
 @pytest.mark.parametrize("sequence", ["A", "NNNN", "ACGU" * 3, "GG" * 100])
-def test_any_rna_gives_finite_numbers(sequence: str) -> None:
-    found = descriptors([sequence])
+def test_any_rna_gives_finite_numbers(sequence: str, circle: bool) -> None:
+    found = descriptors([sequence], circular=[circle])
     assert found.shape == (1, len(descriptor_names()))
+    assert found.dtype == np.float32
     assert np.isfinite(found).all()
     assert len(set(descriptor_names())) == found.shape[1]
     assert len(ELEMENTS) == 16
