@@ -21,7 +21,10 @@ def register(app: typer.Typer) -> None:
 def export(
     run: Annotated[Path, typer.Argument(help="A finished run of `train` or `seq train`; with --push also a folder that this command wrote.")],
     folder: Annotated[Path | None, typer.Argument(help="Folder to write; may be left out with --push.")] = None,
-    push: Annotated[str | None, typer.Option(metavar="OWNER/NAME", help="Push to the Hugging Face hub; needs a token that may write.")] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(metavar="OWNER/NAME", help="Push to the Hugging Face hub, over a model and its card that are there; needs a token that may write."),
+    ] = None,
     private: Annotated[bool, typer.Option("--private", help="Make the repository private, where it is made.")] = False,
     license: Annotated[str | None, typer.Option(help="Licence for the card, as the hub names it (mit, cc-by-4.0 …).", show_default="left open")] = None,
     overwrite: OverwriteOption = False,

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    run: Annotated[Path | None, typer.Option(help="A finished run, or a model folder (default: the newest run under ./runs).")] = None,
+    run: Annotated[Path | None, typer.Option(help="A finished run, a model folder, or hf://OWNER/NAME (default: the newest run under ./runs).")] = None,
     fasta: Annotated[Path | None, typer.Option(help="Sequences, known or new; plain or gzip, T or U.")] = None,
     ids: Annotated[Path | None, typer.Option(help="Text file with one name per line (the first column of a table will do).")] = None,
     rna: Annotated[list[str] | None, typer.Option(help="Name of an RNA that the model knows; may be given several times.", show_default="all it knows")] = None,

@@ -7,14 +7,13 @@ import shutil
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from fusion.export_files import CARD, EXPORT, FORMAT, FORMAT_VERSION, check_folder, list_files
+from fusion.export_files import CARD, EXPORT, FORMAT, FORMAT_VERSION, check_folder, check_target, list_files
 from fusion.known import ARRAYS, TABLE
 from fusion.model_card import model_card
 from fusion.model_files import NEWCOMERS, SavedModel
 from fusion.open_model import load
 from fusion.run_facts import RunFacts, read_facts
-from mirnagraph.errors import InputError
-from mirnagraph.files import check_output_folder, write_folder
+from mirnagraph.files import write_folder
 from mirnagraph.runs import package_versions
 
 WEIGHTS = "model.safetensors"
@@ -36,9 +35,7 @@ def export_run(run: str | Path, folder: str | Path, *, license: str | None = Non
         InputError: not a finished run, a run without a model, or the folder holds something. CheckpointError: the model is damaged.
     """
     folder = Path(folder)
-    check_output_folder(folder, overwrite=overwrite)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / EXPORT).is_file():
-        raise InputError("the folder is not empty and holds no exported model, so it is not replaced", file=folder, hint="choose another folder")
+    check_target(folder, overwrite=overwrite)
     facts = read_facts(run)
     with write_folder(folder, overwrite=overwrite) as out:
         _copy(Path(run) / "model", out, facts)

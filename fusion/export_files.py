@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mirnagraph.errors import CheckpointError
-from mirnagraph.files import sha256_of
+from mirnagraph.errors import CheckpointError, InputError
+from mirnagraph.files import check_output_folder, sha256_of
 
 EXPORT, CARD = "export.json", "README.md"
 FORMAT, FORMAT_VERSION = "mirnagraph-export", 1
@@ -20,6 +20,17 @@ HUB_OWN = (".git", ".gitattributes", ".cache")
 """What git and huggingface_hub put at the top of a folder they fill; it is neither read nor copied."""
 _NAME = re.compile(r"[A-Za-z0-9_][\w.\-]*(/[A-Za-z0-9_][\w.\-]*)*", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def check_target(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that an exported model may not be written to, before any work is done: `overwrite` replaces such a model, and nothing else.
+
+    Raises:
+        InputError: it is a file, holds something else, or holds a model and `overwrite` is not set.
+    """
+    check_output_folder(folder, overwrite=overwrite)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / EXPORT).is_file():
+        raise InputError("the folder is not empty and holds no exported model, so it is not replaced", file=folder, hint="choose another folder")
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:
@@ -45,7 +56,7 @@ def read_export(folder: Path) -> dict[str, Any]:
         about = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"not an exported model (no {EXPORT})", file=folder, hint="make one with `mirnagraph export`") from None
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CheckpointError(f"damaged {EXPORT}", file=path, found=str(error)) from None
     found = {key: about.get(key) for key in ("format", "format_version")} if isinstance(about, dict) else about
     if found != {"format": FORMAT, "format_version": FORMAT_VERSION}:

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from fusion.export_files import CARD, EXPORT, check_folder, read_export
+from fusion.export_files import CARD, EXPORT, check_folder, check_target, read_export
 from mirnagraph.errors import ConfigError, FetchError, MirnagraphError, MissingExtraError
 from mirnagraph.files import write_folder
 
@@ -90,8 +90,7 @@ def pull(repo: str, folder: str | Path, *, revision: str | None = None, overwrit
         InputError: the folder holds something. MissingExtraError: huggingface_hub is not installed.
     """
     folder, place = Path(folder), HubAddress(repo, revision)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / EXPORT).is_file():
-        overwrite = False  # of what a mistyped path may hold
+    check_target(folder, overwrite=overwrite)
     hub = _hub("pulling a model")
     with write_folder(folder, overwrite=overwrite) as out:
         with _explained(place):
