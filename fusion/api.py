@@ -161,7 +161,7 @@ def predict(
     ids, letters = _sequences(sequences, fasta, iupac)
     if isinstance(opened, SavedTower):
         if ids is None:
-            raise ConfigError("this is a model of sequences: it knows no RNA by name, give it sequences or a FASTA file (--fasta)")
+            raise ConfigError("this is a model of sequences: it knows no RNA by name, give --fasta (in Python also sequences=…)")
         return predict_with_tower(opened if rna_type is None else opened.of_type(rna_type), ids, letters)
     if rna_type is not None:
         raise ConfigError("a type of RNA (--rna-type) is for models of `mirnagraph seq train`: this one is of the networks of one type")

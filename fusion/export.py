@@ -62,7 +62,7 @@ def export_facts(facts: RunFacts) -> dict[str, Any]:
         "thresholds": [float(t) for t in model.thresholds],
         "temperature": model.temperature if isinstance(model, SavedModel) else None,
         "newcomers": None if newcomers is None else {"thresholds": [float(t) for t in newcomers.thresholds], "temperature": newcomers.temperature},
-        "vocabulary": {"letters": "ACGUN", "tokens": about["tokens"]} if graph else {"letters": about["alphabet"], "channels": about["channels"]},
+        "vocabulary": {"letters": "ACGUN", **({"tokens": about["tokens"]} if graph else {"alphabet": about["alphabet"], "channels": about["channels"]})},
         "nodes": None if known is None else {"n": len(known.index), "checksum": known.index.checksum},
         "training_set": {
             "dataset": run.get("dataset", ""),

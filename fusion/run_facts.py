@@ -55,7 +55,7 @@ class RunFacts:
         """Measure -> ``mean`` and ``sd`` over folds, and ``pooled`` value, out-of-fold."""
         rows = self.metrics[self.metrics["compartment"] == compartment].set_index("metric")
         wanted = [name for name in (*self.measures, "within") if name in rows.index]
-        return {name: {column: float(rows.at[name, column]) for column in ("mean", "sd", "pooled")} for name in wanted}
+        return {name: {column: float(rows[column][name]) for column in ("mean", "sd", "pooled")} for name in wanted}
 
 
 def read_facts(run: str | Path) -> RunFacts:
@@ -87,7 +87,7 @@ def _baselines(run: Path, measures: tuple[str, ...]) -> dict[str, dict[str, floa
         return {str(row["model"]): {m: float(row[m]) for m in measures if row.get(m)} for row in rows}
     found = {}
     for path in sorted((run / "baselines").glob("*/metrics.tsv")):  # of `mirnagraph seq train`: one folder each
-        rows = read_metrics(path.parent)
-        average = rows[rows["compartment"] == AVERAGE].set_index("metric")["mean"]
+        metrics = read_metrics(path.parent)
+        average = metrics[metrics["compartment"] == AVERAGE].set_index("metric")["mean"]
         found[path.parent.name] = {m: float(average[m]) for m in measures if m in average.index}
     return found

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tomli_w
 
 import mirnagraph
 from fusion.export import without_places
@@ -19,6 +20,9 @@ from fusion.open_model import load
 from fusion.run import run_experiment
 from fusion.settings import experiment_config
 from mirnagraph.errors import CheckpointError
+from seqtower.run import run_seq
+from seqtower.settings import seq_config
+from seqtower.synthetic import planted_sequences
 
 QUICK: dict[str, Any] = {
     "tokens": {"attention": ["svd:disease", "degree"], "trees": ["kmer"]},
@@ -80,6 +84,23 @@ def test_a_run_becomes_a_model_to_hand_on(run, finished: Path, in_empty_folder: 
     assert (again.returncode, "exists and is not empty" in again.stderr) == (3, True)
     assert run("export", str(finished), "model", "--overwrite", "-q").stderr == ""
     assert (folder / CARD).read_text().startswith("---\n# license: choose one")
+
+
+def test_a_run_on_sequences_too(run, in_empty_folder: Path) -> None:
+    small = {"rnatracker": {"filters": 4, "units": 4, "attention_units": 4}, "training": {"epochs": 1, "least_steps": 0}}
+    (in_empty_folder / "small.toml").write_text(tomli_w.dumps(small))
+    config = seq_config("rnatracker", in_empty_folder / "small.toml", n_folds=2)
+    run_seq(planted_sequences(24, longest=120).data, config, in_empty_folder / "run", name="planted", baselines=False)
+    ended = run("export", "run", "model")
+    assert ended.returncode == 0, ended.stderr
+    about = json.loads((in_empty_folder / "model" / EXPORT).read_text())
+    assert (about["model"], about["vocabulary"]["letters"], about["nodes"]) == ("seqtower", "ACGUN", None)
+    assert about["training_set"]["inputs"] == json.loads((in_empty_folder / "run" / "run.json").read_text())["inputs"]
+    card = (in_empty_folder / "model" / CARD).read_text()
+    assert "2 folds, near-copies by sequence kept together" in card
+    assert "- rnatracker\n---" in card
+    here, there = (mirnagraph.predict(in_empty_folder / name, sequences={"mine": SEQUENCE}) for name in ("run", "model"))
+    np.testing.assert_array_equal(here.probabilities, there.probabilities)
 
 
 def test_wrong_use_ends_in_one_sentence(run, finished: Path, in_empty_folder: Path) -> None:
