@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    run: Annotated[Path | None, typer.Option(help="A finished run, or a model folder (default: the newest run under ./runs).")] = None,
+    run: Annotated[Path | None, typer.Option(help="A finished run, a model folder, or hf://OWNER/NAME (default: the newest run under ./runs).")] = None,
     fasta: Annotated[Path | None, typer.Option(help="Sequences, known or new; plain or gzip, T or U.")] = None,
     ids: Annotated[Path | None, typer.Option(help="Text file with one name per line (the first column of a table will do).")] = None,
     rna: Annotated[list[str] | None, typer.Option(help="Name of an RNA that the model knows; may be given several times.", show_default="all it knows")] = None,
@@ -42,6 +42,7 @@ def predict(
     An RNA of the networks is answered out-of-fold: by the model that did not train on it. A sequence that is new joins by its likeness to known ones.
     """
     from cli.console import say
+    from fusion.api import predict as answer
     from fusion.open_model import load
     from fusion.ranking import newest_run
     from mirnagraph.errors import ConfigError
@@ -52,7 +53,8 @@ def predict(
         raise ConfigError(f"--format is {format_!r}, expected {', '.join(FORMATS)}")
     folder = run or newest_run()
     model = load(folder, language_model=language_model)
-    found = _answers(model, fasta, [*(rna or []), *(_names(ids) if ids else [])], rna_type, iupac, workers)
+    names = [*(rna or []), *(_names(ids) if ids else [])] or None
+    found = answer(model, names, fasta=fasta, iupac=iupac, rna_type=rna_type, workers=workers)
     sources = found.about["source"].value_counts()
     doubted = int((found.about["warning"] != "").sum())
     counted = ", ".join(f"{n} {source}" for source, n in sources.items())
@@ -60,31 +62,6 @@ def predict(
     _write(found, out, format_)
     if out is not None:
         say(f"Written to {out}", quiet=quiet)
-
-
-def _answers(model: object, fasta: Path | None, names: list[str], rna_type: str | None, iupac: str, workers: int) -> Predictions:
-    import numpy as np
-
-    from fusion.model_files import SavedModel
-    from fusion.predict import predict_known, predict_sequences, predict_with_tower, resolve_names
-    from mirnagraph.errors import ConfigError
-    from mirnagraph.sources.fasta import read_fasta
-    from seqtower.model_files import SavedTower
-
-    if isinstance(model, SavedTower):
-        if fasta is None:
-            raise ConfigError("this is a model of sequences: it knows no RNA by name, give --fasta")
-        records = read_fasta(fasta, iupac=iupac)
-        return predict_with_tower(model if rna_type is None else model.of_type(rna_type), list(records["id"]), list(records["sequence"]))
-    assert isinstance(model, SavedModel)
-    if rna_type is not None:
-        raise ConfigError("--rna-type is for models of `mirnagraph seq train`: this one is of the networks of one type")
-    if fasta is not None:
-        records = read_fasta(fasta, iupac=iupac)
-        return predict_sequences(model, list(records["id"]), list(records["sequence"]), workers=workers)
-    if names:
-        return predict_known(model, resolve_names(model, names))
-    return predict_known(model, np.arange(len(model.known.index) if model.known is not None else 0))
 
 
 def _names(path: Path) -> list[str]:

@@ -104,7 +104,7 @@ def train(
 
 @app.command("predict", epilog="Example: `mirnagraph seq predict --run runs/lncrna --fasta mine.fa --out mine.tsv`")
 def predict(
-    run: Annotated[Path, typer.Option(help="Run folder of `mirnagraph seq train`.")],
+    run: Annotated[Path, typer.Option(help="Run folder of `mirnagraph seq train`, or an exported model of one.")],
     fasta: Annotated[Path, typer.Option(help="Sequences, plain or gzip; T or U.")],
     out: Annotated[Path | None, typer.Option(help="TSV to write: id, one column per compartment, calls (default: the terminal).")] = None,
     rna_type: RnaTypeOption = None,
@@ -116,12 +116,12 @@ def predict(
     import pandas as pd
 
     from cli.console import say, show_table
+    from fusion.open_model import open_tower
     from mirnagraph.sources.fasta import read_fasta
     from mirnagraph.tables import write_tsv
-    from seqtower.model_files import load_tower
     from seqtower.sequences import FRACTIONS
 
-    model = load_tower(run / "model", language_model=language_model)
+    model = open_tower(run, language_model=language_model)
     model = model if rna_type is None else model.of_type(rna_type)
     records = read_fasta(fasta, iupac=iupac)
     said = model.predict(list(records["sequence"]))
@@ -140,7 +140,7 @@ def predict(
 
 @app.command("explain", epilog="Example: `mirnagraph seq explain --run runs/lncrna --fasta mine.fa --rna MALAT1 --out why`")
 def explain(
-    run: Annotated[Path, typer.Option(help="Run folder of `mirnagraph seq train`.")],
+    run: Annotated[Path, typer.Option(help="Run folder of `mirnagraph seq train`, or an exported model of one.")],
     fasta: Annotated[Path, typer.Option(help="Sequences, plain or gzip; T or U.")],
     out: Annotated[Path, typer.Option(help="Folder to write; refused when it holds something, unless --overwrite.")],
     rna: Annotated[list[str] | None, typer.Option(help="Only this RNA; may be given several times.", show_default="all of the file")] = None,
@@ -157,6 +157,7 @@ def explain(
 ) -> None:
     """Say why: zipcodes by masking, attributions by integrated gradients, and the motifs that the tower looks for."""
     from cli.console import progress_bars, say
+    from fusion.open_model import open_tower
     from mirnagraph.errors import ConfigError
     from mirnagraph.files import check_output_folder
     from mirnagraph.names import suggest
@@ -164,10 +165,9 @@ def explain(
     from seqtower.interpret.explain import ExplainConfig, explain_to_folder
     from seqtower.interpret.masking import MaskingConfig
     from seqtower.interpret.motifs import read_meme
-    from seqtower.model_files import load_tower
 
     check_output_folder(out, overwrite=overwrite)
-    model = load_tower(run / "model", language_model=language_model)
+    model = open_tower(run, language_model=language_model)
     model = model if rna_type is None else model.of_type(rna_type)
     records = read_fasta(fasta, iupac=iupac)
     wanted = records if not rna else records[records["id"].isin(rna)]

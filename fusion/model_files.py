@@ -136,9 +136,13 @@ def load_model(folder: str | Path) -> SavedModel:
     known = KnownRNAs.load(folder, tuple(model.widths), len(model.compartments))
     if known.index.checksum != model.about.get("nodes_checksum"):
         raise CheckpointError("the model's RNAs are not in the order that model.json describes", file=folder / TABLE)
+    model.learner(known.tokens)  # raises where what is kept of a token has another width
     newcomers = _read_learner(folder / NEWCOMERS) if (folder / NEWCOMERS).is_dir() else None
     if newcomers is not None and (newcomers.compartments, newcomers.about.get("nodes_checksum")) != (model.compartments, known.index.checksum):
         raise CheckpointError("the model for newcomers is not one of this model", file=folder / NEWCOMERS)
+    wrong = [] if newcomers is None else [kind for kind, profile in newcomers.profiles.items() if profile.ndim != 2 or len(profile) != len(known.index)]
+    if wrong:
+        raise CheckpointError("the model for newcomers carries over from other RNAs than the model's", file=folder / NEWCOMERS, column=wrong[0])
     return replace(model, known=known, newcomers=newcomers)
 
 
@@ -160,9 +164,27 @@ def _read_learner(folder: Path) -> SavedModel:
         attention = _read_attention(arrays, config, widths, len(compartments), int(about["members"]))
         weights = {str(name): float(value) for name, value in about["weights"].items()}
         profiles = {str(kind): arrays[f"profiles.{kind}"] for kind in about["profiles"]}
-        return SavedModel(config, compartments, widths, attention, trees, weights, arrays["thresholds"], float(about["temperature"]), about, profiles)
+        model = SavedModel(config, compartments, widths, attention, trees, weights, arrays["thresholds"], float(about["temperature"]), about, profiles)
+        _check_numbers(model)
+        return model
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
+
+
+def _check_numbers(model: SavedModel) -> None:
+    """Raises ValueError where numbers do not fit the description: loading should say so, not the first prediction."""
+    n_labels = len(model.compartments)
+    parts = (["attention"] if model.attention is not None else []) + list(model.trees)
+    if model.thresholds.shape != (n_labels,) or not np.isfinite(model.thresholds).all():
+        raise ValueError(f"thresholds of shape {model.thresholds.shape} for {n_labels} compartments")
+    if not (np.isfinite(model.temperature) and model.temperature > 0):
+        raise ValueError(f"temperature {model.temperature}")
+    if not parts or set(model.weights) != set(parts):
+        raise ValueError(f"weights of {', '.join(model.weights) or 'nothing'} for {', '.join(parts) or 'nothing'}")
+    width = sum(model.widths[name] for name in single_tokens(model.config.tokens.trees))
+    for name, trees in model.trees.items():
+        if trees.value.shape[1] != n_labels or int(trees.feature.max(initial=-1)) >= width:
+            raise ValueError(f"trees {name!r} for other tokens or compartments")
 
 
 def _read_about(folder: Path) -> dict[str, Any]:

@@ -1,14 +1,21 @@
-"""Opening a model of either kind, by its run folder or by its own: nothing in it is executed."""
+"""Opening a model of either kind, by its run folder, by its own, or from the Hugging Face hub: nothing in it is executed."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from fusion.export_files import EXPORT, check_folder
+from fusion.hub import hub_address, pull
 from fusion.model_files import KIND, SavedModel, load_model
 from mirnagraph.errors import CheckpointError
 from seqtower.model_files import KIND as TOWER
 from seqtower.model_files import SavedTower, load_tower
+
+Model = SavedModel | SavedTower
 
 
 def model_folder(path: str | Path) -> Path:
@@ -17,17 +24,45 @@ def model_folder(path: str | Path) -> Path:
     return path / "model" if (path / "model" / "model.json").is_file() else path
 
 
-def load(path: str | Path, *, language_model: str | None = None) -> SavedModel | SavedTower:
+def load(path: str | Path, *, compartments: Sequence[str] | None = None, language_model: str | None = None) -> Model:
     """Open a model of `mirnagraph train` or of `mirnagraph seq train`.
 
+    An exported model (`mirnagraph export`) is first checked against the list of its files, and what the list says of it against the model.
+
     Args:
-        path: a run folder, or a model folder.
+        path: a run folder, a model folder, or ``"hf://owner/name"``, with ``@revision`` where it is not to be the newest.
+        compartments: where given, the model's must be the same, in the same order.
         language_model: folder or name of the language model that a tower needs.
 
     Raises:
-        CheckpointError: no model, an unknown format, a damaged file, or files that do not fit each other.
+        CheckpointError: no model, an unknown format, a damaged, foreign or missing file, files that do not fit each other, or other compartments.
+        FetchError: the hub gives nothing. MissingExtraError: huggingface_hub is not installed.
     """
+    address = hub_address(path)
+    if address is not None:
+        with tempfile.TemporaryDirectory(prefix="mirnagraph-") as place:
+            folder = pull(address.repo, Path(place) / "model", revision=address.revision)
+            return load(folder, compartments=compartments, language_model=language_model)
     folder = model_folder(path)
+    exported = check_folder(folder) if (folder / EXPORT).exists() or (folder / EXPORT).is_symlink() else None
+    model = _open(folder, language_model)
+    if exported is not None:
+        _check_agreement(folder, exported, model)
+    if compartments is not None and tuple(compartments) != model.compartments:
+        found, expected = ", ".join(model.compartments), ", ".join(compartments)
+        raise CheckpointError("the model has other compartments, or another order of them", file=folder, found=found, expected=expected)
+    return model
+
+
+def open_tower(path: str | Path, *, language_model: str | None = None) -> SavedTower:
+    """The same for a model that has to be one of `mirnagraph seq train`."""
+    model = load(path, language_model=language_model)
+    if not isinstance(model, SavedTower):
+        raise CheckpointError("a model of networks, not of sequences", file=model_folder(path), expected="a model of `mirnagraph seq train`")
+    return model
+
+
+def _open(folder: Path, language_model: str | None) -> Model:
     try:
         found = json.loads((folder / "model.json").read_text(encoding="utf-8")).get("format")
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError):
@@ -37,3 +72,18 @@ def load(path: str | Path, *, language_model: str | None = None) -> SavedModel |
     if found not in (KIND, None):
         raise CheckpointError("not a model of this program", file=folder / "model.json", column="format", found=found, expected=f"{KIND} or {TOWER}")
     return load_model(folder)
+
+
+def _check_agreement(folder: Path, exported: dict[str, Any], model: Model) -> None:
+    """What ``export.json`` tells a reader has to be what the model does."""
+    known = model.known if isinstance(model, SavedModel) else None
+    is_so = {
+        "model": KIND if isinstance(model, SavedModel) else TOWER,
+        "compartments": list(model.compartments),
+        "thresholds": [float(t) for t in model.thresholds],
+        "temperature": model.temperature if isinstance(model, SavedModel) else None,
+        "nodes": None if known is None else {"n": len(known.index), "checksum": known.index.checksum},
+    }
+    for column, expected in is_so.items():
+        if exported.get(column) != expected:
+            raise CheckpointError("not what the model itself has", file=folder / EXPORT, column=column, found=str(exported.get(column)), expected=str(expected))

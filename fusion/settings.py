@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -132,17 +133,20 @@ class ExperimentConfig:
         require(self.seed >= 0, "seed", self.seed, "0 or more")
 
 
-def experiment_config(preset: str = "default", file: str | Path | None = None, **folds_and_seed: Any) -> ExperimentConfig:
-    """Settings in the order default < preset < file < arguments.
+def experiment_config(
+    preset: str = "default", file: str | Path | None = None, *, over: Mapping[str, Any] | None = None, **folds_and_seed: Any
+) -> ExperimentConfig:
+    """Settings in the order default < preset < file < `over` < arguments.
 
     Args:
         file: TOML with any of the settings; may name another preset by ``preset = "…"``.
+        over: the same as nested plain values.
         folds_and_seed: ``seed`` and any field of `FoldSettings`; None leaves the setting as it is.
     """
-    over = load_toml(file) if file is not None else {}
-    over.pop("nested", None)  # what is to be chosen inside each fold (see `fusion.search.nested_space`)
-    name = str(over.get("preset", preset))
-    values = merge(preset_values("fusion", name), over)
+    read = load_toml(file) if file is not None else {}
+    read.pop("nested", None)  # what is to be chosen inside each fold (see `fusion.search.nested_space`)
+    name = str(read.get("preset", preset))
+    values = merge(merge(preset_values("fusion", name), read), dict(over or {}))
     values["preset"] = name
     config = from_dict(ExperimentConfig, values, where=str(file) if file is not None else f"preset {name}")
     given = {key: value for key, value in folds_and_seed.items() if value is not None}

@@ -11,6 +11,7 @@ try:
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
+# Names are looked up when they are used: the towers stand above this package, and are reached from here in no other way.
 _WHERE = {
     "Dataset": "mirnagraph.dataset",
     "NodeIndex": "mirnagraph.nodes",
@@ -18,11 +19,47 @@ _WHERE = {
     "NetworkSet": "mirnagraph.networks.types",
     "NetworkConfig": "mirnagraph.networks.build",
     "build_networks": "mirnagraph.networks.build",
+    "describe": "mirnagraph.networks.describe",
+    "demo_dataset": "mirnagraph.synthetic",
+    "load_dataset": "mirnagraph.sources",
+    "CrossValidationResult": "fusion.results",
+    "Predictions": "fusion.predict",
+    "baselines": "fusion.api",
+    "cross_validate": "fusion.api",
+    "export_run": "fusion.export",
+    "fit": "fusion.api",
+    "load": "fusion.open_model",
+    "predict": "fusion.api",
+    "summary": "fusion.api",
 }
-__all__ = ["Dataset", "Network", "NetworkConfig", "NetworkSet", "NodeIndex", "__version__", "build_networks"]
+__all__ = [
+    "CrossValidationResult",
+    "Dataset",
+    "Network",
+    "NetworkConfig",
+    "NetworkSet",
+    "NodeIndex",
+    "Predictions",
+    "__version__",
+    "baselines",
+    "build_networks",
+    "cross_validate",
+    "demo_dataset",
+    "describe",
+    "export_run",
+    "fit",
+    "load",
+    "load_dataset",
+    "predict",
+    "summary",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'mirnagraph' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -77,6 +77,8 @@ class TreeArrays:
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Sum over trees: float64, shape (n, n_outputs)."""
         rows = np.ascontiguousarray(features, dtype=np.float32)
+        if len(self.feature) and int(self.feature.max()) >= rows.shape[1]:  # compiled code would read beyond the row
+            raise CheckpointError("the trees read more features than there are", found=int(self.feature.max()) + 1, expected=f"at most {rows.shape[1]}")
         return self.offset + _add_leaves(rows, self.feature, self.threshold, self.left, self.right, self.value, self.roots)
 
     def times(self, factor: float) -> TreeArrays:
@@ -94,6 +96,9 @@ class TreeArrays:
             trees = cls(**{name: np.asarray(arrays[f"{prefix}.{name}"]) for name in cls.__dataclass_fields__})
         except KeyError as error:
             raise CheckpointError("the model lacks an array", found=str(error)) from None
+        whole = all(getattr(trees, name).dtype.kind == "i" and getattr(trees, name).ndim == 1 for name in ("feature", "left", "right", "roots"))
+        if not whole:
+            raise CheckpointError(f"the trees of {prefix!r} are damaged", expected="whole numbers for features, children and roots")
         n_nodes = len(trees.feature)
         inner = trees.feature >= 0
         own = np.arange(n_nodes)[inner]
@@ -101,7 +106,7 @@ class TreeArrays:
         ordered = (trees.left[inner] > own).all() and (trees.right[inner] > own).all()
         inside = all(len(a) == 0 or (int(a.max()) < n_nodes and int(a.min()) >= 0) for a in (trees.left, trees.right, trees.roots))
         same = len({n_nodes, len(trees.threshold), len(trees.left), len(trees.right), len(trees.value)}) == 1
-        if not (ordered and inside and same and trees.value.ndim == 2):
+        if not (ordered and inside and same and trees.value.ndim == 2 and trees.offset.shape == trees.value.shape[1:]):
             raise CheckpointError(f"the trees of {prefix!r} are damaged", expected="nodes that point to later nodes")
         return trees
 

@@ -142,6 +142,20 @@ def test_importing_the_library_loads_nothing_heavy():
     assert not loaded & {"torch", "pandas", "scipy", "sklearn", "numba", "gensim", "matplotlib", "lightning"}
 
 
+def test_the_upper_floors_are_offered_by_name_alone():
+    """`mirnagraph.load` and its like live above: they are named in one table, and nothing of them is loaded before one is used."""
+    import mirnagraph
+
+    upper = {name for name, module in mirnagraph._WHERE.items() if FLOORS[module.split(".")[0]] > 0}
+    assert {"load", "fit", "predict", "cross_validate"} <= upper
+    assert sorted([*mirnagraph._WHERE, "__version__"]) == mirnagraph.__all__
+    assert set(mirnagraph.__all__) <= set(dir(mirnagraph))
+    loaded, _ = loaded_after("import mirnagraph; dir(mirnagraph)")
+    assert not loaded & {"fusion", "seqtower", "cli"}
+    others = [name_of(path) for path in MODULES if path.parent.name != "cli" and name_of(path) != "mirnagraph" and "_WHERE" in path.read_text(encoding="utf-8")]
+    assert others == [], "one table is enough"
+
+
 def test_optional_packages_are_loaded_by_those_who_use_them_only():
     # Lightning is left out: its metrics load transformers themselves, wherever it is installed.
     loaded, _ = loaded_after("import seqtower.settings, seqtower.encoding, seqtower.towers.make")

@@ -91,6 +91,17 @@ def test_damaged_trees_are_refused_and_never_walked(table: tuple[np.ndarray, np.
         TreeArrays.from_arrays({k: v for k, v in arrays.items() if k != "x.value"}, "x")
 
 
+def test_trees_that_read_beyond_the_features_are_never_walked(table: tuple[np.ndarray, np.ndarray]) -> None:
+    features, labels = table
+    trees = fit_extra_trees(features, labels, CONFIG, seed=0).trees
+    with pytest.raises(CheckpointError, match="read more features than there are; found 8, expected at most 7"):
+        trees(features[:, :7])
+    arrays = trees.to_arrays("x")
+    for name, value in (("feature", arrays["x.feature"].astype(float)), ("roots", arrays["x.roots"][:, None]), ("offset", np.zeros(2))):
+        with pytest.raises(CheckpointError, match="damaged"):
+            TreeArrays.from_arrays({**arrays, f"x.{name}": value}, "x")
+
+
 def test_settings_out_of_range_are_refused() -> None:
     for wrong in ({"n_trees": -1}, {"max_features": 0.0}, {"boosting_features": 1.5}, {"leaves": 1}, {"learning_rate": 0.0}):
         with pytest.raises(ConfigError):

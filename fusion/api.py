@@ -1,0 +1,223 @@
+"""The commands as Python: cross-validate, fit, predict and compare, each one call with a typed result; `mirnagraph` offers them by name."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fusion import experiment
+from fusion.baseline_models import BASELINES
+from fusion.baselines import baseline_table, run_baselines
+from fusion.model_files import SavedModel, load_model
+from fusion.open_model import Model, load
+from fusion.predict import Predictions, predict_known, predict_sequences, predict_with_tower, resolve_names
+from fusion.problem import Problem, config_folds, prepare, resolve_tokens
+from fusion.report import summary_table
+from fusion.results import CrossValidationResult
+from fusion.run import fit_final
+from fusion.settings import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
+from mirnagraph.errors import ConfigError
+from mirnagraph.evaluation.metrics import COLUMNS
+from mirnagraph.files import check_output_folder
+from mirnagraph.networks.types import NetworkSet
+from mirnagraph.progress import Progress
+from mirnagraph.sources.fasta import read_fasta
+from mirnagraph.tables import check_letters, to_rna
+from seqtower.model_files import SavedTower
+
+FIXED = ("preset", "source", "folds")
+
+
+def settings_of(preset: str | ExperimentConfig = "default", config: str | Path | None = None, **settings: Any) -> ExperimentConfig:
+    """Settings as the functions here take them, in the order preset < file < arguments.
+
+    Args:
+        preset: name, or settings that are complete already (of another call, of `SavedModel.config`), beside which nothing else is taken.
+        config: TOML file, as of `mirnagraph train --config`.
+        settings: ``seed``; fields of `FoldSettings` (``n_folds``, ``split``, ``rnas`` …); tables of settings as mappings, e.g. ``trees={"n_trees": 100}``.
+
+    Raises:
+        ConfigError: an unknown preset or setting (with the nearest name), or a value that cannot be. InputError: a file that is no TOML.
+    """
+    if isinstance(preset, ExperimentConfig):
+        if config is not None or settings:
+            raise ConfigError("complete settings were given, and beside them nothing else is taken")
+        return preset
+    of_folds, tables = [f.name for f in fields(FoldSettings)], [f.name for f in fields(ExperimentConfig) if f.name not in FIXED]
+    wrong = next((name for name in settings if name not in (*of_folds, *tables)), None)
+    if wrong is not None:
+        near = get_close_matches(wrong, [*of_folds, *tables], n=1)
+        raise ConfigError(f"unknown setting {wrong!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join([*of_folds, *tables])}"))
+    over: dict[str, Any] = {name: dict(value) if isinstance(value, Mapping) else value for name, value in settings.items() if name in tables}
+    folds = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items() if name in of_folds}
+    return experiment_config(preset, config, over={**over, "folds": folds})
+
+
+def cross_validate(
+    networks: NetworkSet,
+    preset: str | ExperimentConfig = "default",
+    *,
+    config: str | Path | None = None,
+    cache: str | Path | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> CrossValidationResult:
+    """Predict every RNA by a model that did not train on it; nothing is written (`mirnagraph train` and `fusion.run.run_experiment` keep a run).
+
+    Args:
+        preset, config, settings: see `settings_of`.
+        cache: folder for embeddings, which another call then need not make again.
+        workers: processes; changes no number.
+        progress: called with the name of a step, how much is done, and of how much.
+
+    Raises:
+        ConfigError: see `settings_of`; folds or tokens that the data do not allow.
+    """
+    chosen = resolve_tokens(networks, settings_of(preset, config, **settings))
+    problem, folds = _problem(networks, chosen, cache, workers, progress), config_folds(networks.dataset, chosen)
+    return experiment.cross_validate(problem, folds, chosen, workers=workers, progress=progress)
+
+
+def fit(
+    networks: NetworkSet,
+    preset: str | ExperimentConfig = "default",
+    *,
+    cross_validation: CrossValidationResult | None = None,
+    folder: str | Path | None = None,
+    config: str | Path | None = None,
+    cache: str | Path | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> SavedModel:
+    """Fit one model on all RNAs of the protocol, with the one for new RNAs beside it.
+
+    Args:
+        preset, config, settings, cache, workers, progress: as of `cross_validate`.
+        cross_validation: of the same networks and settings. With it the model answers for RNAs that a fold tested as `mirnagraph predict` does, by the model
+            that did not train on them; without it by itself, and says in a warning that it learned from their own label.
+        folder: model folder to write, which `load` opens; None keeps none.
+
+    Raises:
+        ConfigError: see `settings_of`; folds or tokens that the data do not allow; a cross-validation of other RNAs. InputError: the folder holds something.
+    """
+    if folder is not None:
+        check_output_folder(folder)
+    chosen, dataset = resolve_tokens(networks, settings_of(preset, config, **settings)), networks.dataset
+    problem = _problem(networks, chosen, cache, workers, progress)
+    folds = config_folds(dataset, chosen)
+    if cross_validation is None:
+        nothing = np.full(problem.labels.shape, np.nan)
+        empty = pd.DataFrame(columns=COLUMNS)
+        result = CrossValidationResult(problem.index, problem.compartments, folds, problem.labels.astype(np.int8), nothing, nothing, (), empty)
+    elif (cross_validation.index, cross_validation.compartments) != (problem.index, problem.compartments):
+        raise ConfigError("the cross-validation is of other RNAs or compartments than these networks")
+    elif not cross_validation.folds.assigned.equals(folds.assigned):
+        raise ConfigError("the cross-validation has other folds than these settings give: use the same settings and seed for both")
+    else:
+        result = cross_validation
+    with tempfile.TemporaryDirectory(prefix="mirnagraph-") as place:
+        target = Path(folder) if folder is not None else Path(place) / "model"
+        fit_final(networks, problem, folds, chosen, target, result, progress=progress)
+        return load_model(target)
+
+
+def predict(
+    model: Model | str | Path,
+    names: str | Iterable[str] | None = None,
+    *,
+    sequences: Mapping[str, str] | None = None,
+    fasta: str | Path | None = None,
+    iupac: str = "error",
+    rna_type: str | None = None,
+    workers: int = 1,
+) -> Predictions:
+    """Say in which compartments RNAs sit, as `mirnagraph predict` does.
+
+    Args:
+        model: of `fit` or `load`, or what `load` takes.
+        names: of RNAs that the model knows; one, or several.
+        sequences: name -> sequence, known or new, of ACGTUN.
+        fasta: file of such. Without names, sequences and file: all RNAs that the model knows.
+        iupac: letters of several bases in the file: ``"error"``, or ``"n"`` to read them as N.
+        rna_type: of all RNAs, for a sequence tower that was told types.
+        workers: threads; changes no number.
+
+    Raises:
+        ConfigError: more than one of names, sequences and file; a name that the model does not know; none for a model of sequences.
+        InputError: a letter that is no base, an empty sequence, or a file that is no FASTA. CheckpointError: see `load`.
+    """
+    if sum(given is not None for given in (names, sequences, fasta)) > 1:
+        raise ConfigError("names, sequences and a FASTA file exclude each other: give one of them")
+    opened = load(model) if isinstance(model, str | Path) else model
+    ids, letters = _sequences(sequences, fasta, iupac)
+    if isinstance(opened, SavedTower):
+        if ids is None:
+            raise ConfigError("this is a model of sequences: it knows no RNA by name, give --fasta (in Python also sequences=…)")
+        return predict_with_tower(opened if rna_type is None else opened.of_type(rna_type), ids, letters)
+    if rna_type is not None:
+        raise ConfigError("a type of RNA (--rna-type) is for models of `mirnagraph seq train`: this one is of the networks of one type")
+    if ids is not None:
+        return predict_sequences(opened, ids, letters, workers=workers)
+    if names is not None:
+        return predict_known(opened, resolve_names(opened, [names] if isinstance(names, str) else list(names)))
+    return predict_known(opened, np.arange(len(opened.known.index) if opened.known is not None else 0))
+
+
+def baselines(
+    networks: NetworkSet,
+    cross_validation: CrossValidationResult,
+    *,
+    names: Sequence[str] = tuple(BASELINES),
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """What simpler models reach on the same folds: the model's own row first, then one per baseline.
+
+    Args:
+        cross_validation: of these networks; not one whose folds are cold, of which these baselines would see more than the model did.
+        names: which (see `fusion.baseline_models.BASELINES`).
+        seed: as of the cross-validation.
+
+    Returns:
+        Columns ``model``, ``AUC``, ``AUC_sd`` … ``within``, ``what`` (see `fusion.baselines.baseline_table`).
+    """
+    unknown = [name for name in names if name not in BASELINES]
+    if unknown:
+        raise ConfigError(f"no baseline {unknown[0]!r}; there are {', '.join(BASELINES)}")
+    # baselines bring their own features: the problem lends them labels, families and row order
+    problem = prepare(networks, ExperimentConfig(TokenSettings(attention=("degree",))))
+    found = run_baselines(networks, problem, cross_validation.folds, seed, names=names, workers=workers, progress=progress)
+    return baseline_table(problem, found, cross_validation.metrics)
+
+
+def summary(cross_validation: CrossValidationResult) -> pd.DataFrame:
+    """Mean, SD over folds and pooled value of AUC, AUPR, F1 and MCC: one row per compartment and one for the average."""
+    return summary_table(cross_validation.metrics, cross_validation.compartments)
+
+
+def _problem(networks: NetworkSet, config: ExperimentConfig, cache: str | Path | None, workers: int, progress: Progress | None) -> Problem:
+    problem = prepare(networks, config, cache=None if cache is None else str(cache), workers=workers, progress=progress)
+    return replace(problem, networks=networks) if config.folds.cold else problem
+
+
+def _sequences(sequences: Mapping[str, str] | None, fasta: str | Path | None, iupac: str) -> tuple[list[str] | None, list[str]]:
+    """Ids and sequences, checked; None where none are given."""
+    if fasta is not None:
+        records = read_fasta(fasta, iupac=iupac)
+        return list(records["id"]), list(records["sequence"])
+    if sequences is None:
+        return None, []
+    letters = [to_rna(text) for text in sequences.values()]
+    for name, text in zip(sequences, letters, strict=True):
+        check_letters(text, rna_id=str(name))
+    return [str(name) for name in sequences], letters

@@ -1,0 +1,175 @@
+"""The card of an exported model: what it is, what it was made from, how well it did and when not to believe it, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fusion.model_files import SavedModel
+from fusion.run_facts import RunFacts
+from seqtower.model_files import SavedTower
+from seqtower.sequences import FRACTIONS
+from seqtower.settings import LANGUAGE_MODEL
+
+TAGS = ("biology", "rna", "subcellular-localization")
+
+
+def model_card(facts: RunFacts, about: Mapping[str, Any], license: str | None = None) -> str:
+    """``README.md`` as the Hugging Face hub reads it: YAML front matter, then Markdown.
+
+    Args:
+        about: what goes into ``export.json``.
+        license: as the hub names it; None leaves the field to the owner, with a note.
+    """
+    parts = [_front(facts, license), _what(facts, about), _use(facts), _data(facts, about), _protocol(facts), _figures(facts), _limits(facts, about)]
+    return "\n\n".join([*parts, _made_with(about), _license(license)]) + "\n"
+
+
+def _front(facts: RunFacts, license: str | None) -> str:
+    kind = ("mirna", "graph") if isinstance(facts.model, SavedModel) else ("rna-sequence", facts.model.config.tower)
+    chosen = f"license: {license}" if license else "# license: choose one (see the end of this card), and take the # away"
+    return "\n".join(["---", chosen, "library_name: mirnagraph", "tags:", *(f"- {tag}" for tag in (*TAGS, *kind)), "---"])
+
+
+def _what(facts: RunFacts, about: Mapping[str, Any]) -> str:
+    data, model = about["training_set"], facts.model
+    lines = [f"# In which compartments does an RNA sit? A model trained on {data['dataset'] or 'unnamed data'}", ""]
+    if data["synthetic"]:
+        lines += ["**Made-up data**: this model shows how the tool works. Nothing it says is about biology.", ""]
+    if isinstance(model, SavedModel):
+        lines += [
+            "It gives a probability per compartment for each RNA it knows (from sequence, associations and relatives in networks)"
+            + (", and for new RNAs by their sequence alone." if model.newcomers is not None else ". It has no part for new RNAs."),
+            "Compartments are not exclusive: probabilities need not sum to 1.",
+        ]
+    elif model.kind == FRACTIONS:
+        lines += ["It reads a sequence, and says which fraction of the RNA is in each compartment; fractions sum to 1."]
+    else:
+        lines += ["It reads a sequence, and gives a probability per compartment" + (", which sum to 1." if model.kind == "class" else ".")]
+    lines += ["", "| compartment | called from | annotated in training |", "|---|---|---|"]
+    for name, threshold in zip(model.compartments, model.thresholds, strict=True):
+        known = facts.labels[name].dropna()
+        counted = f"{known.mean():.3f} on average" if _fractions(facts) else f"{int(known.sum())} of {len(known)}"
+        lines.append(f"| {name} | {'-' if _fractions(facts) else f'{threshold:.3f}'} | {counted} |")
+    return "\n".join(lines)
+
+
+def _use(facts: RunFacts) -> str:
+    call = 'sequences={"mine": "UGAGGUAGUAGGUUGUAUAGUU"}'
+    lines = ["## Use", "", "```python", "import mirnagraph", "", 'model = mirnagraph.load("FOLDER")  # or "hf://OWNER/NAME"']
+    lines += [f"said = mirnagraph.predict(model, {call})", "said.to_frame()", "```", ""]
+    lines += ["Or `mirnagraph predict --run FOLDER --fasta mine.fa`. Loading reads numbers and text, and runs nothing that is in the folder."]
+    if isinstance(facts.model, SavedModel) and facts.model.known is not None:
+        tested = int(np.isfinite(facts.model.known.probabilities).all(axis=1).sum())
+        lines += [f"For {tested} of its {len(facts.model.known.index)} RNAs it gives the out-of-fold answer: that of a model that did not train on them."]
+    elif isinstance(facts.model, SavedTower) and facts.model.config.encoder.kind == LANGUAGE_MODEL:
+        model = facts.model.config.encoder.language_model.model
+        lines += [f"It needs the language model `{model}`, which is not part of it (`--language-model`, `load(…, language_model=…)`); it must be the same."]
+    if isinstance(facts.model, SavedTower) and facts.model.types:
+        lines += [f"It has to be told the type of RNA (`--rna-type`): {', '.join(facts.model.types)}."]
+    return "\n".join(lines)
+
+
+def _data(facts: RunFacts, about: Mapping[str, Any]) -> str:
+    data = about["training_set"]
+    lines = ["## Data", "", f"`{data['dataset']}`: {data['n_rnas']} RNAs, of which {data['n_tested']} were tested in the folds."]
+    if not _fractions(facts):
+        none = int((facts.labels.fillna(0) == 0).all(axis=1).sum())
+        lines += [f"{none} of these have no annotation at all and count as negatives of every compartment." if none else "Each of these has an annotation."]
+    lines += ["Fingerprint of what it was trained on (sha256):", ""]
+    lines += [f"- {name}: `{value}`" for name, value in data["inputs"].items()]
+    if isinstance(facts.model, SavedModel):
+        lines += [
+            "",
+            "The folder holds sequences and labels of the RNAs it knows, which new RNAs are compared with: who may not share these may not share it.",
+        ]
+    return "\n".join(lines)
+
+
+def _protocol(facts: RunFacts) -> str:
+    model = facts.model
+    if isinstance(model, SavedModel):
+        folds = model.config.folds
+        split = {"random": "random folds", "family": "folds that keep families together"}.get(folds.split, "folds of a file")
+        name = f" (protocol {folds.protocol})" if folds.protocol else ""
+        kept = "RNAs with an annotation" if folds.rnas == "located" else "all RNAs"
+        seen = "their sequence alone" if folds.cold else "their sequence and associations (the networks are made of all RNAs: transductive)"
+        n_folds = int(facts.metrics["n_folds"].max())  # a file brings its own number, whatever the settings say
+        text = f"{split[0].upper()}{split[1:]}{name}, {n_folds} of them, {kept}, seed {model.config.seed}, preset `{model.config.preset}`."
+        why = f"Each RNA was predicted by a model that saw no label of its fold; of tested RNAs models see {seen}, never their compartments."
+    else:
+        config = model.config
+        together = {"cluster": "near-copies by sequence kept together", "none": "nothing kept together"}.get(config.group, f"`{config.group}` kept together")
+        text = f"{config.n_folds} folds, {together}, seed {config.seed}, preset `{config.preset}`, tower `{config.tower}`."
+        why = "Each RNA was predicted by a model that saw neither it nor what is kept together with it."
+        if model.trees is not None:
+            why += f" Trees on descriptors have a share of {model.weight:g} in the answer of this final model."
+    return "\n".join(["## Protocol", "", text, why, "The model itself was then trained on all of these RNAs, so no figure below was measured on it."])
+
+
+def _figures(facts: RunFacts) -> str:
+    measures = facts.measures
+    lines = [
+        "## Figures, out-of-fold",
+        "",
+        "Mean over folds (SD), then pooled over folds" + (" (of ECE the pooled one says more)." if "ECE" in measures else "."),
+        "",
+    ]
+    lines += ["| compartment | " + " | ".join(measures) + " |", "|---|" + "---|" * len(measures)]
+    for name in (*facts.model.compartments, "average"):
+        row = facts.figures(name)
+        cells = [f"{_text(row[m]['mean'])} ({_text(row[m]['sd'])}) {_text(row[m]['pooled'])}" if m in row else "-" for m in measures]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    within = facts.figures().get("within")
+    if within is not None:
+        lines += ["", f"AUC among RNAs that are about equally well studied: {_text(within['pooled'])}."]
+    if facts.baselines:
+        first = measures[0]
+        told = ", ".join(
+            f"{name} {_text(row[first])}" for name, row in sorted(facts.baselines.items(), key=lambda item: -item[1].get(first, 0)) if first in row
+        )
+        lines += ["", f"Simpler models on the same folds, {first}: {told}."]
+    else:
+        lines += ["", "No simpler model was measured beside it, so these figures do not say what is gained by this one."]
+    return "\n".join(lines)
+
+
+def _limits(facts: RunFacts, about: Mapping[str, Any]) -> str:
+    model = facts.model
+    lines = ["## Limits", "", "- No answer is a measurement; for research, not for decisions about anyone's health."]
+    if isinstance(model, SavedModel):
+        temperature = "not recalibrated" if model.temperature == 1 else f"calibrated with temperature {model.temperature:.3g}"
+        lines += [
+            f"- Probabilities are {temperature}, for RNAs like those of the training set; ECE above says how far they were off.",
+            "- How well studied an RNA is predicts its annotations. A low probability may mean that nobody looked.",
+            "- Where an RNA has no annotation it was counted as absent, which is not known.",
+        ]
+        if model.newcomers is not None:
+            lines += ["- A new RNA is answered by its sequence alone, by a model apart. The figures above are not its figures: expect clearly less."]
+            lines += ["- Each answer for a new RNA comes with warnings where it is unlike what was learned from; heed them."]
+    else:
+        lines += ["- It knows RNAs like those of its training set: other lengths, types or organisms are a guess."]
+        if not _fractions(facts):
+            lines += ["- Probabilities are not recalibrated; ECE above says how far they were off."]
+    lines += ["- Its training set is what it was at the time: later annotations are not in it."]
+    return "\n".join(lines)
+
+
+def _made_with(about: Mapping[str, Any]) -> str:
+    told = ", ".join(f"{name} {number}" for name, number in about["versions"].items() if number != "not installed")
+    return f"## Made with\n\n{told}. Seed {about['run']['seed']}, fingerprint of the run `{about['run']['fingerprint']}`."
+
+
+def _license(license: str | None) -> str:
+    said = f"`{license}`, as its owner says." if license else "None chosen yet: without one nobody but its owner may use it."
+    return f"## Licence\n\n{said} The data it was made from keep the licences of their sources; look there before choosing."
+
+
+def _fractions(facts: RunFacts) -> bool:
+    return isinstance(facts.model, SavedTower) and facts.model.kind == FRACTIONS
+
+
+def _text(value: float) -> str:
+    return f"{value:.3f}" if np.isfinite(value) else "-"

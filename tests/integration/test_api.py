@@ -1,0 +1,130 @@
+"""The commands as Python: each one call, typed results, and the same sentences where it is used wrongly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mirnagraph
+from fusion.api import settings_of
+from fusion.predict import FINAL, OUT_OF_FOLD, SEQUENCE_ALONE
+from fusion.run import run_experiment
+from fusion.settings import experiment_config
+from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.networks.types import NetworkSet
+from mirnagraph.synthetic import make_dataset
+
+QUICK: dict[str, Any] = {
+    "n_folds": 3,
+    "tokens": {"attention": ("svd:disease", "degree"), "trees": ("kmer", "alike", "neighbours:sequence")},
+    "attention": {"dim": 8, "n_heads": 2},
+    "training": {"epochs": 2, "n_members": 1, "n_students": 0},
+    "trees": {"n_trees": 5, "rounds": 2},
+    "newcomers": "",
+}
+COLD = {**QUICK, "tokens": {"attention": (), "trees": ("kmer", "alike", "neighbours:sequence")}}
+
+
+@pytest.fixture(scope="module")
+def result(networks: NetworkSet) -> mirnagraph.CrossValidationResult:
+    return mirnagraph.cross_validate(networks, **QUICK)
+
+
+def test_cross_validation_is_that_of_the_command(networks: NetworkSet, result: mirnagraph.CrossValidationResult, tmp_path: Path) -> None:
+    assert isinstance(result, mirnagraph.CrossValidationResult)
+    over = {name: value for name, value in QUICK.items() if name != "n_folds"}
+    kept, _ = run_experiment(networks, experiment_config(over=over, n_folds=3), tmp_path / "run")
+    assert kept is not None
+    np.testing.assert_array_equal(kept.probabilities, result.probabilities)
+    table = mirnagraph.summary(result)
+    assert list(table["compartment"]) == [*networks.dataset.compartments, "average"]
+
+
+def test_a_fitted_model_answers_for_known_and_new(networks: NetworkSet, result: mirnagraph.CrossValidationResult, tmp_path: Path) -> None:
+    model = mirnagraph.fit(networks, cross_validation=result, folder=tmp_path / "model", **COLD)
+    name = networks.dataset.index.ids[0]
+    said = mirnagraph.predict(model, name)
+    assert isinstance(said, mirnagraph.Predictions)
+    assert list(said.about["source"]) == [OUT_OF_FOLD]
+    np.testing.assert_array_equal(said.probabilities[0], result.probabilities[0])
+    assert len(mirnagraph.predict(model).about) == len(networks.dataset.index)
+    (tmp_path / "new.fa").write_text(">mine\nACGUACGUACGUACGUUUGC\n")
+    new = mirnagraph.predict(model, sequences={"mine": "acgtACGUACGUACGUUUGC"})
+    assert list(new.about["source"]) == [SEQUENCE_ALONE]
+    for again in (
+        mirnagraph.predict(tmp_path / "model", fasta=tmp_path / "new.fa"),
+        mirnagraph.predict(mirnagraph.load(tmp_path / "model"), fasta=tmp_path / "new.fa"),
+    ):
+        np.testing.assert_array_equal(again.probabilities, new.probabilities)
+    with pytest.raises(InputError, match="exists and is not empty"):
+        mirnagraph.fit(networks, folder=tmp_path / "model", **COLD)
+
+
+def test_without_a_cross_validation_it_says_that_it_knows_the_labels(networks: NetworkSet) -> None:
+    model = mirnagraph.fit(networks, **QUICK)
+    said = mirnagraph.predict(model, [networks.dataset.index.ids[0]])
+    assert list(said.about["source"]) == [FINAL]
+    assert "learned from this RNA's own label" in said.about["warning"].iloc[0]
+    with pytest.raises(ConfigError, match="no part for RNAs of which the sequence alone is known"):
+        mirnagraph.predict(model, sequences={"mine": "ACGUACGU"})
+
+
+def test_baselines_stand_beside(networks: NetworkSet, result: mirnagraph.CrossValidationResult) -> None:
+    table = mirnagraph.baselines(networks, result, names=["frequency", "popularity"])
+    assert list(table["model"]) == ["this run", "frequency", "popularity"]
+    assert table["AUC"][0] == pytest.approx(mirnagraph.summary(result)["AUC mean"].iloc[-1])
+    with pytest.raises(ConfigError, match="no baseline 'guess'; there are frequency"):
+        mirnagraph.baselines(networks, result, names=["guess"])
+
+
+def test_settings_come_in_order(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("seed = 3\n[trees]\nn_trees = 7\nrounds = 9\n")
+    found = settings_of("gtmaloc", tmp_path / "mine.toml", trees={"n_trees": 8}, rnas="located", split=Path("folds.tsv"))
+    assert (found.preset, found.seed, found.trees.n_trees, found.trees.rounds, found.folds.rnas, found.folds.split) == (
+        "gtmaloc",
+        3,
+        8,
+        9,
+        "located",
+        "folds.tsv",
+    )
+    assert settings_of(found) is found
+    for wrong, sentence in (
+        ({"n_fold": 3}, "unknown setting 'n_fold'; did you mean 'n_folds'"),
+        ({"trees": {"n_tree": 3}}, "unknown setting 'n_tree'; did you mean 'n_trees'"),
+        ({"n_folds": 1}, "'n_folds' is 1, expected 2 or more"),
+        ({"n_folds": "3"}, "expected a value of type int"),
+        ({"preset": found, "seed": 1}, "complete settings were given"),
+        ({"preset": "defalt"}, "did you mean 'default'"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            settings_of(**wrong)  # type: ignore[arg-type]
+
+
+def test_wrong_use_is_said(networks: NetworkSet, result: mirnagraph.CrossValidationResult, project: Path, tmp_path: Path) -> None:
+    kept, tower = (mirnagraph.load(project / "tests" / "golden" / name) for name in ("model_v3", "tower_v1"))
+    for model, words, kind, sentence in (
+        (kept, {"names": "syn-mir-0001", "fasta": "x.fa"}, ConfigError, "exclude each other"),
+        (kept, {"names": "syn-mir-9"}, ConfigError, "no RNA 'syn-mir-9' among the 30 that the model knows"),
+        (kept, {"sequences": {"mine": "ACGX"}}, InputError, "letter outside ACGTUN in the sequence of mine at position 4"),
+        (kept, {"sequences": {"mine": ""}}, InputError, "empty sequence of mine"),
+        (kept, {"sequences": {"mine": "ACGU"}, "rna_type": "mRNA"}, ConfigError, "--rna-type"),
+        (tower, {"names": "mine"}, ConfigError, "knows no RNA by name"),
+        (tmp_path, {}, InputError, "not a model folder"),
+    ):
+        with pytest.raises(kind, match=sentence):
+            mirnagraph.predict(model, **words)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="has other folds than these settings give"):
+        mirnagraph.fit(networks, cross_validation=result, **{**QUICK, "seed": 5})
+    other = mirnagraph.build_networks(make_dataset(30, 3))
+    with pytest.raises(ConfigError, match="of other RNAs or compartments"):
+        mirnagraph.fit(other, cross_validation=result, **QUICK)
+
+
+def test_a_tower_answers_too(project: Path) -> None:
+    said = mirnagraph.predict(project / "tests" / "golden" / "tower_v1", sequences={"one": "ACGUACGUUU", "two": "GGGCCC"})
+    assert list(said.about.index) == ["one", "two"]
+    assert said.probabilities.shape == (2, 3)
