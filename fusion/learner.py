@@ -13,6 +13,7 @@ from fusion.neighbours import neighbour_tokens
 from fusion.problem import NEIGHBOURS, TREES, Problem
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, make_token, single_tokens
+from fusion.tower import TOWER, FittedTowers, fit_towers
 from fusion.training import Lesson, TrainedAttention, fit_attention
 from mirnagraph.evaluation.calibration import apply_temperature, fit_temperature
 from mirnagraph.evaluation.splits import inner_split
@@ -35,6 +36,7 @@ class Learner:
         thresholds: shape (n_labels,), probability above which a compartment is called.
         temperature: logits of the joined probabilities are divided by it.
         choices: what was chosen on the way, as plain values.
+        towers: what made the token ``tower``; None where the settings have none.
     """
 
     config: ExperimentConfig
@@ -45,6 +47,7 @@ class Learner:
     thresholds: np.ndarray
     temperature: float = 1.0
     choices: dict[str, Any] = field(default_factory=dict)
+    towers: FittedTowers | None = None
 
     def parts(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Probabilities of each part by itself: name -> float64, shape (len(rows), n_labels)."""
@@ -91,7 +94,8 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         train: rows to learn from.
         seed: of this fold.
     """
-    labels, tokens = problem.labels, _with_neighbours(problem, train, config)
+    labels = problem.labels
+    tokens, towers = _with_tower(problem, _with_neighbours(problem, train, config), train, config, seed)
     inside: dict[str, np.ndarray] = {}  # what each part of the model says of training rows it did not learn from
     trees: dict[str, TreeArrays] = {}
     if config.tokens.trees:
@@ -108,7 +112,8 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         learn, held = _learn_and_held(problem, train, config, seed)
         lessons = [Lesson(learn, held, student) for student in _kinds(config)]
         chosen, prior = tokens.select(config.tokens.attention), _trees_logits(tokens)
-        attention = fit_attention(chosen, labels, lessons, config.attention, config.training, child_seed(seed, "attention"), prior)
+        readers = towers.readers if towers is not None else dict
+        attention = fit_attention(chosen, labels, lessons, config.attention, config.training, child_seed(seed, "attention"), prior, readers)
     weights = {name: getattr(config.mix, name) for name in (["attention"] if attention is not None else []) + list(trees)}
     temperature = _temperature(problem, train, config, seed)
     thresholds = np.full(labels.shape[1], 0.5)
@@ -116,7 +121,7 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         thresholds = best_thresholds(labels[train], apply_temperature(join(inside, weights), temperature))
     epochs = [len(h) for h in attention.history] if attention is not None else []
     choices = {"weights": weights, "epochs": epochs, "temperature": temperature}
-    return Learner(config, tokens, attention, trees, weights, thresholds, temperature, choices)
+    return Learner(config, tokens, attention, trees, weights, thresholds, temperature, choices, towers)
 
 
 def _temperature(problem: Problem, train: np.ndarray, config: ExperimentConfig, seed: int) -> float:
@@ -147,6 +152,13 @@ def _learn_and_held(problem: Problem, train: np.ndarray, config: ExperimentConfi
     if fraction == 0:
         return train, train[:0]
     return inner_split(train, problem.labels, problem.groups, fraction, child_seed(seed, "inner part"))
+
+
+def _with_tower(problem: Problem, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int) -> tuple[TokenTable, FittedTowers | None]:
+    if TOWER not in single_tokens((*config.tokens.attention, *config.tokens.trees)):
+        return tokens, None
+    towers, token = fit_towers(problem.sequences, problem.labels, problem.groups, train, config.tower, seed)
+    return tokens + TokenTable(problem.index, (token,)), towers
 
 
 def _with_neighbours(problem: Problem, train: np.ndarray, config: ExperimentConfig) -> TokenTable:

@@ -14,9 +14,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from fusion.attention import TokenFusion
+from fusion.joint import fits
 from fusion.learner import Learner
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, single_tokens
+from fusion.tower import TOWER, FittedTowers
+from fusion.tower_files import about_towers, read_towers, tower_arrays
 from fusion.training import TrainedAttention, member_settings
 from mirnagraph.config import from_dict, to_dict
 from mirnagraph.errors import CheckpointError, ConfigError
@@ -42,6 +45,9 @@ def save_model(learner: Learner, index: NodeIndex, compartments: tuple[str, ...]
             arrays.update({f"attention.{number}.{name}": value.numpy() for name, value in member.state_dict().items()})
     for name, trees in learner.trees.items():
         arrays.update(trees.to_arrays(f"trees.{name}"))
+    if learner.towers is not None:
+        arrays.update(tower_arrays(learner.towers))
+        about = {"tower": about_towers(learner.towers), **about}
     with write_folder(folder, overwrite=True) as out:
         save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, out / "model.safetensors")
         text = {
@@ -71,6 +77,7 @@ class SavedModel:
         compartments: names, in the order of the probabilities' columns.
         widths: token name -> width, as it was trained.
         about: everything in ``model.json``.
+        towers: what makes the token ``tower`` of any RNAs (`fusion.tower.FittedTowers.token`); None for a model without.
     """
 
     config: ExperimentConfig
@@ -82,13 +89,16 @@ class SavedModel:
     thresholds: np.ndarray
     temperature: float
     about: dict[str, Any]
+    towers: FittedTowers | None = None
 
     def learner(self, tokens: TokenTable) -> Learner:
         """The model on the tokens of any RNAs; raises CheckpointError where a token is missing or has another width."""
         for name, width in self.widths.items():
-            if name not in tokens.sources or tokens.sources[name] != width:
-                raise CheckpointError("the model does not fit these tokens", column=name, found=tokens.sources.get(name, "nothing"), expected=f"width {width}")
-        return Learner(self.config, tokens, self.attention, self.trees, self.weights, self.thresholds, self.temperature)
+            found = tokens.sources.get(name)
+            longer = found is not None and name == TOWER and self.towers is not None and self.towers.joint and fits(found, width, self.towers.encoding.channels)
+            if found != width and not longer:
+                raise CheckpointError("the model does not fit these tokens", column=name, found=found or "nothing", expected=f"width {width}")
+        return Learner(self.config, tokens, self.attention, self.trees, self.weights, self.thresholds, self.temperature, towers=self.towers)
 
 
 def load_model(folder: str | Path) -> SavedModel:
@@ -112,9 +122,10 @@ def load_model(folder: str | Path) -> SavedModel:
         compartments = tuple(str(name) for name in about["compartments"])
         trees = {name: TreeArrays.from_arrays(arrays, f"trees.{name}") for name in about["trees"]}
         widths = {str(name): int(width) for name, width in about["tokens"].items()}
-        attention = _read_attention(arrays, config, widths, len(compartments), int(about["members"]))
+        towers = read_towers(arrays, about["tower"], len(compartments)) if "tower" in about else None
+        attention = _read_attention(arrays, config, widths, len(compartments), int(about["members"]), towers)
         weights = {str(name): float(value) for name, value in about["weights"].items()}
-        return SavedModel(config, compartments, widths, attention, trees, weights, arrays["thresholds"], float(about["temperature"]), about)
+        return SavedModel(config, compartments, widths, attention, trees, weights, arrays["thresholds"], float(about["temperature"]), about, towers)
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
 
@@ -133,14 +144,17 @@ def _read_about(folder: Path) -> dict[str, Any]:
     return dict(about)
 
 
-def _read_attention(arrays: dict[str, np.ndarray], config: ExperimentConfig, widths: dict[str, int], n_labels: int, members: int) -> TrainedAttention | None:
+def _read_attention(
+    arrays: dict[str, np.ndarray], config: ExperimentConfig, widths: dict[str, int], n_labels: int, members: int, towers: FittedTowers | None
+) -> TrainedAttention | None:
     if members == 0:
         return None
     models = []
     for number in range(members):
         settings = member_settings(config.attention, config.training, student=number >= config.training.n_members)
         token_widths = {name: sum(widths[part] for part in single_tokens([name])) for name in config.tokens.attention}
-        model = TokenFusion(token_widths, n_labels, settings)
+        with torch.random.fork_rng(devices=[]):
+            model = TokenFusion(token_widths, n_labels, settings, towers.readers() if towers is not None else {})
         prefix = f"attention.{number}."
         model.load_state_dict({name.removeprefix(prefix): torch.from_numpy(value) for name, value in arrays.items() if name.startswith(prefix)})
         models.append(model.eval())
