@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from fusion.evidence import REPORTS, numeric_evidence, report_times, shared_reports, weighted_matrix
+from fusion.partners import kinds_with_sequences
 from fusion.svd import svd_scores
 from fusion.tokens import JOIN, Token, TokenTable, make_token
 from mirnagraph.errors import ConfigError
@@ -245,7 +246,7 @@ def _kinds_of(networks: NetworkSet, start: str) -> list[str]:
     if start in ("reports:", "neighbours:reports_"):
         return [k for k, table in dataset.associations.items() if any(c in table.columns for c in REPORTS)]
     if start == "partner_sequences:":
-        return [k for k, table in dataset.partners.items() if "sequence" in table.columns and table["sequence"].map(bool).any()]
+        return kinds_with_sequences(dataset)
     if start == "partners:":
         return [k for k, table in dataset.partners.items() if binary_columns(table)]
     return list(dataset.associations)

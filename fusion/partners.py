@@ -15,6 +15,7 @@ from fusion.tokens import Token, TokenTable, make_token
 from fusion.tower import TowerSettings
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.files import sha256_of
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.sources.fasta import read_fasta
 from mirnagraph.tables import check_letters, to_rna
@@ -23,6 +24,7 @@ from seqtower.encoders.kmer import kmer_counts
 PARTNER_SEQUENCES = "partner_sequences"
 SEQUENCE = "sequence"
 LONGEST_WORD = 4
+WEIGHTS = "model.safetensors"
 
 
 def with_partner_sequences(networks: NetworkSet, fasta: str | Path) -> NetworkSet:
@@ -52,6 +54,26 @@ def with_partner_sequences(networks: NetworkSet, fasta: str | Path) -> NetworkSe
     return replace(networks, dataset=replace(dataset, partners=tables))
 
 
+def partner_inputs(settings: TowerSettings) -> dict[str, str]:
+    """sha256 of the files that the settings name, for the record of a run's inputs; empty where they name none.
+
+    Raises:
+        InputError: a file that is not there.
+    """
+    files = {"partner_fasta": Path(settings.partner_fasta)} if settings.partner_fasta else {}
+    files |= {"partner_tower": _model_folder(settings) / WEIGHTS} if settings.partners else {}
+    for name, path in files.items():
+        if not path.is_file():
+            raise InputError(f"no such file, which the settings name for {name}", file=path)
+    return {name: sha256_of(path) for name, path in files.items()}
+
+
+def _model_folder(settings: TowerSettings) -> Path:
+    """A run folder holds the model's."""
+    folder = Path(settings.partners)
+    return folder / "model" if (folder / "model").is_dir() else folder
+
+
 def _filled(table: pd.DataFrame, known: dict[str, str]) -> pd.DataFrame:
     given = _cells(table)
     cells = [cell or known.get(str(name)) for name, cell in zip(table.index, given, strict=True)]
@@ -77,15 +99,14 @@ def partner_embedding(sequences: Sequence[str], settings: TowerSettings) -> np.n
 
     Raises:
         CheckpointError: `TowerSettings.partners` names no fitted tower.
-        ConfigError: that tower needs to be told types of RNAs, which is of no matter to the embedding, or reads what is not here.
+        ConfigError, InputError: that tower reads what is not here, such as a language model.
     """
     if settings.partners:
         # Loads Lightning, which only those who ask for it shall wait for.
         from seqtower.brief import read_sequences
         from seqtower.model_files import load_tower
 
-        folder = Path(settings.partners)
-        model = load_tower(folder / "model" if (folder / "model").is_dir() else folder)
+        model = load_tower(_model_folder(settings))
         return read_sequences(model.tower, model.encoding(sequences), model.config.training)[0]
     words = kmer_counts(sequences, LONGEST_WORD).astype(np.float64)
     spread = words.std(axis=0)

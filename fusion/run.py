@@ -11,7 +11,7 @@ from fusion.baselines import TABLE, baseline_table, run_baselines
 from fusion.experiment import cross_validate
 from fusion.learner import fit_learner
 from fusion.model_files import save_model
-from fusion.partners import with_partner_sequences
+from fusion.partners import partner_inputs
 from fusion.problem import Problem, config_folds, folds_sha256, prepare, resolve_tokens
 from fusion.report import write_report
 from fusion.results import UNCERTAINTY, CrossValidationResult
@@ -68,10 +68,9 @@ def run_experiment(
     Raises:
         InputError: see `mirnagraph.runs.open_run`. ConfigError: folds or tokens that the data do not allow.
     """
-    networks = with_partner_sequences(networks, config.tower.partner_fasta)  # so that what is read of them counts as an input
     dataset, config = networks.dataset, resolve_tokens(networks, config)
     folds = config_folds(dataset, config)
-    inputs = {"networks": networks_sha256(networks), "folds": folds_sha256(folds)}
+    inputs = {"networks": networks_sha256(networks), "folds": folds_sha256(folds), **partner_inputs(config.tower)}
     about = {"dataset": dataset.name, "synthetic": dataset.synthetic, "n_rnas": len(dataset.index), "n_tested": int((folds.assigned >= 0).sum())}
     run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume, about=about)
     if run.finished:
