@@ -47,7 +47,7 @@ class TowerSettings:
     preset: str = "hairpin"
     mode: str = CROSSFIT
     epochs: int = 0
-    parts: int = 5
+    parts: int = 3
     families: bool = True
     dim: int = 16
     partners: str = ""
