@@ -34,7 +34,9 @@ def train(
     split: SplitOption = None,
     protocol: ProtocolOption = None,
     rnas: RnasOption = None,
-    preset: Annotated[str, typer.Option(help="Named settings: default, fused (with the sequence tower), sequence-only, or gtmaloc (as the paper describes it).")] = "default",
+    preset: Annotated[
+        str, typer.Option(help="Named settings: default, fused (with the sequence tower), sequence-only, or gtmaloc (as the paper describes it).")
+    ] = "default",
     config: Annotated[
         Path | None,
         typer.Option(help="TOML file with settings that override the preset (see config.toml of a run); a table [nested] lists what each fold chooses."),

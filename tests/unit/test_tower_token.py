@@ -181,5 +181,3 @@ def test_what_rnas_say_of_their_partners_worked_by_hand() -> None:
     mean, n = partner_means(matrix, labels, np.array([1]))
     assert n.tolist() == [1, 1, 0]
     assert mean.tolist() == [[0, 0], [0, 0], [0, 0]]
-
-
