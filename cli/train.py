@@ -52,7 +52,7 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="Named settings: default (best so far), cold (what a sequence alone says), or gtmaloc (as the paper describes it).",
+            help="Named settings: default (best so far), fused (with the sequence tower), cold or sequence-only (of a sequence alone), or gtmaloc (published).",
             show_default="default; cold with --cold-start",
         ),
     ] = None,

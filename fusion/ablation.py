@@ -92,7 +92,7 @@ def can_be_made(networks: NetworkSet, token: str) -> bool:
         return any(not network.is_similarity for network in networks.networks.values())
     if not of:
         return True
-    return of in (networks.dataset.associations if kind in ("evidence", "reports", "weighted", "partners") else networks.networks)
+    return of in (networks.dataset.associations if kind in ("evidence", "reports", "weighted", "partners", "partner_sequences") else networks.networks)
 
 
 def _is_rebuilt(networks: NetworkSet, fewer: NetworkSet, name: str, token: str) -> bool:

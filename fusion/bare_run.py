@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fusion.experiment import cross_validate
+from fusion.partners import partner_inputs
 from fusion.problem import folds_sha256, prepare
 from fusion.settings import ExperimentConfig
 from mirnagraph.config import dump_toml
@@ -49,7 +50,7 @@ def bare_run(
     Raises:
         InputError: the folder holds something else. ConfigError: tokens that the networks do not allow.
     """
-    inputs = {"networks": networks_sha256, "folds": folds_sha256(folds)}
+    inputs = {"networks": networks_sha256, "folds": folds_sha256(folds), **partner_inputs(config.tower)}
     run = open_run(out, dump_toml(config), inputs, seed=config.seed, resume=True, about=about)
     if run.finished:
         return run

@@ -14,6 +14,7 @@ from fusion.problem import NEIGHBOURS, SEQUENCE, TREES, Problem
 from fusion.sequence_join import transfer_profiles, transfer_tokens
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, make_token, single_tokens
+from fusion.tower import TOWER, FittedTowers, fit_towers
 from fusion.training import Lesson, TrainedAttention, fit_attention
 from mirnagraph.evaluation.calibration import apply_temperature, fit_temperature
 from mirnagraph.evaluation.splits import inner_split
@@ -38,6 +39,7 @@ class Learner:
         temperature: logits of the joined probabilities are divided by it.
         choices: what was chosen on the way, as plain values.
         profiles: what newcomers take over from the training RNAs that they are like (see `fusion.sequence_join.transfer_profiles`).
+        towers: what made the token ``tower``; None where the settings have none.
     """
 
     config: ExperimentConfig
@@ -49,6 +51,7 @@ class Learner:
     temperature: float = 1.0
     choices: dict[str, Any] = field(default_factory=dict)
     profiles: Mapping[str, np.ndarray] = field(default_factory=dict)
+    towers: FittedTowers | None = None
 
     def parts(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Probabilities of each part by itself: name -> float64, shape (len(rows), n_labels)."""
@@ -96,7 +99,7 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         seed: of this fold.
     """
     labels, profiles = problem.labels, transfer_profiles(problem.associations, train, config.tokens.svd_dim)
-    tokens = _with_neighbours(problem, train, config, profiles)
+    tokens, towers = _with_tower(problem, _with_neighbours(problem, train, config, profiles), train, config, seed)
     inside: dict[str, np.ndarray] = {}  # what each part of the model says of training rows it did not learn from
     trees: dict[str, TreeArrays] = {}
     if config.tokens.trees:
@@ -113,7 +116,8 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         learn, held = _learn_and_held(problem, train, config, seed)
         lessons = [Lesson(learn, held, student) for student in _kinds(config)]
         chosen, prior = tokens.select(config.tokens.attention), _trees_logits(tokens)
-        attention = fit_attention(chosen, labels, lessons, config.attention, config.training, child_seed(seed, "attention"), prior)
+        readers = towers.readers if towers is not None else dict
+        attention = fit_attention(chosen, labels, lessons, config.attention, config.training, child_seed(seed, "attention"), prior, readers)
     weights = {name: getattr(config.mix, name) for name in (["attention"] if attention is not None else []) + list(trees)}
     temperature = _temperature(problem, train, config, seed)
     thresholds = np.full(labels.shape[1], 0.5)
@@ -121,7 +125,7 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         thresholds = best_thresholds(labels[train], apply_temperature(join(inside, weights), temperature))
     epochs = [len(h) for h in attention.history] if attention is not None else []
     choices = {"weights": weights, "epochs": epochs, "temperature": temperature}
-    return Learner(config, tokens, attention, trees, weights, thresholds, temperature, choices, profiles)
+    return Learner(config, tokens, attention, trees, weights, thresholds, temperature, choices, profiles, towers)
 
 
 def trees_token(index: NodeIndex, said: np.ndarray) -> TokenTable:
@@ -157,6 +161,13 @@ def _learn_and_held(problem: Problem, train: np.ndarray, config: ExperimentConfi
     if fraction == 0:
         return train, train[:0]
     return inner_split(train, problem.labels, problem.groups, fraction, child_seed(seed, "inner part"))
+
+
+def _with_tower(problem: Problem, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int) -> tuple[TokenTable, FittedTowers | None]:
+    if TOWER not in single_tokens((*config.tokens.attention, *config.tokens.trees)):
+        return tokens, None
+    towers, token = fit_towers(problem.sequences, problem.labels, problem.groups, train, config.tower, seed)
+    return tokens + TokenTable(problem.index, (token,)), towers
 
 
 def _with_neighbours(problem: Problem, train: np.ndarray, config: ExperimentConfig, profiles: Mapping[str, np.ndarray]) -> TokenTable:

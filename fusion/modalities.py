@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from fusion.evidence import REPORTS, numeric_evidence, report_times, shared_reports, weighted_matrix
+from fusion.partners import kinds_with_sequences
 from fusion.sequence_join import alike_token
 from fusion.svd import svd_scores
 from fusion.tokens import JOIN, Token, TokenTable, make_token
@@ -215,7 +216,8 @@ def expand_tokens(networks: NetworkSet, names: Sequence[str]) -> tuple[str, ...]
     """Replace ``*`` at the end of a token by every kind of association it can be made for, in the dataset's order.
 
     ``svd:*``, ``rows:*`` and the learned embeddings stand for the association networks; ``reports…*`` for kinds that name
-    their reports; ``partners:*`` for kinds whose partners have 0/1 columns; all others for every kind, supporting ones too.
+    their reports; ``partners:*`` for kinds whose partners have 0/1 columns, ``partner_sequences:*`` for those that have sequences; all
+    others for every kind, supporting ones too.
     ``gip_*`` is for association networks. A token that ends in ``?`` is left out where the dataset has no such kind of association.
     In a joined token the ``*`` of all parts is one kind: ``svd:*+evidence:*`` gives one token per kind, of the parts it has.
     """
@@ -250,6 +252,8 @@ def _kinds_of(networks: NetworkSet, start: str) -> list[str]:
         return [n for n, network in networks.networks.items() if not network.is_similarity]
     if start in ("reports:", "neighbours:reports_"):
         return [k for k, table in dataset.associations.items() if any(c in table.columns for c in REPORTS)]
+    if start == "partner_sequences:":
+        return kinds_with_sequences(dataset)
     if start == "partners:":
         return [k for k, table in dataset.partners.items() if binary_columns(table)]
     return list(dataset.associations)

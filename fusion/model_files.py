@@ -14,10 +14,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from fusion.attention import TokenFusion
+from fusion.joint import fits
 from fusion.known import ARRAYS, TABLE, KnownRNAs
 from fusion.learner import Learner
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, single_tokens
+from fusion.tower import TOWER, FittedTowers
+from fusion.tower_files import about_towers, read_towers, tower_arrays
 from fusion.training import TrainedAttention, member_settings
 from mirnagraph.config import from_dict, to_dict
 from mirnagraph.errors import CheckpointError, ConfigError
@@ -63,6 +66,9 @@ def _write_learner(learner: Learner, compartments: tuple[str, ...], out: Path, a
             arrays.update({f"attention.{number}.{name}": value.numpy() for name, value in member.state_dict().items()})
     for name, trees in learner.trees.items():
         arrays.update(trees.to_arrays(f"trees.{name}"))
+    if learner.towers is not None:
+        arrays.update(tower_arrays(learner.towers))
+        about = {"tower": about_towers(learner.towers), **about}
     arrays.update({f"profiles.{kind}": profile for kind, profile in learner.profiles.items()})
     save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, out / "model.safetensors")
     text = {
@@ -94,6 +100,7 @@ class SavedModel:
         profiles: see `fusion.learner.Learner`.
         known: the RNAs it was made with; None for the model for newcomers, which reads those of the model it stands beside.
         newcomers: the model for RNAs of which the sequence alone is known; None where there is none.
+        towers: what makes the token ``tower`` of any RNAs (`fusion.tower.FittedTowers.token`); None for a model without.
     """
 
     config: ExperimentConfig
@@ -108,17 +115,22 @@ class SavedModel:
     profiles: dict[str, np.ndarray]
     known: KnownRNAs | None = None
     newcomers: SavedModel | None = None
+    towers: FittedTowers | None = None
 
     def learner(self, tokens: TokenTable) -> Learner:
         """The model on the tokens of any RNAs; raises CheckpointError where a token is missing or has another width."""
         for name, width in self.widths.items():
-            if name not in tokens.sources or tokens.sources[name] != width:
-                raise CheckpointError("the model does not fit these tokens", column=name, found=tokens.sources.get(name, "nothing"), expected=f"width {width}")
+            found = tokens.sources.get(name)
+            longer = found is not None and name == TOWER and self.towers is not None and self.towers.joint and fits(found, width, self.towers.encoding.channels)
+            if found != width and not longer:
+                raise CheckpointError("the model does not fit these tokens", column=name, found=found or "nothing", expected=f"width {width}")
         return self.on(tokens)
 
     def on(self, tokens: TokenTable) -> Learner:
         """The same, with nothing checked: for tokens that are still to be made."""
-        return Learner(self.config, tokens, self.attention, self.trees, self.weights, self.thresholds, self.temperature, profiles=self.profiles)
+        return Learner(
+            self.config, tokens, self.attention, self.trees, self.weights, self.thresholds, self.temperature, profiles=self.profiles, towers=self.towers
+        )
 
 
 def load_model(folder: str | Path) -> SavedModel:
@@ -161,10 +173,13 @@ def _read_learner(folder: Path) -> SavedModel:
         compartments = tuple(str(name) for name in about["compartments"])
         trees = {name: TreeArrays.from_arrays(arrays, f"trees.{name}") for name in about["trees"]}
         widths = {str(name): int(width) for name, width in about["tokens"].items()}
-        attention = _read_attention(arrays, config, widths, len(compartments), int(about["members"]))
+        towers = read_towers(arrays, about["tower"], len(compartments)) if "tower" in about else None
+        attention = _read_attention(arrays, config, widths, len(compartments), int(about["members"]), towers)
         weights = {str(name): float(value) for name, value in about["weights"].items()}
         profiles = {str(kind): arrays[f"profiles.{kind}"] for kind in about["profiles"]}
-        model = SavedModel(config, compartments, widths, attention, trees, weights, arrays["thresholds"], float(about["temperature"]), about, profiles)
+        model = SavedModel(
+            config, compartments, widths, attention, trees, weights, arrays["thresholds"], float(about["temperature"]), about, profiles, towers=towers
+        )
         _check_numbers(model)
         return model
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
@@ -201,14 +216,17 @@ def _read_about(folder: Path) -> dict[str, Any]:
     return dict(about)
 
 
-def _read_attention(arrays: dict[str, np.ndarray], config: ExperimentConfig, widths: dict[str, int], n_labels: int, members: int) -> TrainedAttention | None:
+def _read_attention(
+    arrays: dict[str, np.ndarray], config: ExperimentConfig, widths: dict[str, int], n_labels: int, members: int, towers: FittedTowers | None
+) -> TrainedAttention | None:
     if members == 0:
         return None
     models = []
     for number in range(members):
         settings = member_settings(config.attention, config.training, student=number >= config.training.n_members)
         token_widths = {name: sum(widths[part] for part in single_tokens([name])) for name in config.tokens.attention}
-        model = TokenFusion(token_widths, n_labels, settings)
+        with torch.random.fork_rng(devices=[]):
+            model = TokenFusion(token_widths, n_labels, settings, towers.readers() if towers is not None else {})
         prefix = f"attention.{number}."
         model.load_state_dict({name.removeprefix(prefix): torch.from_numpy(value) for name, value in arrays.items() if name.startswith(prefix)})
         models.append(model.eval())

@@ -12,9 +12,11 @@ from scipy import sparse
 from fusion.embeddings import learned_embeddings
 from fusion.modalities import build_tokens, expand_tokens
 from fusion.neighbours import neighbour_similarity
+from fusion.partners import PARTNER_SEQUENCES, partner_tokens, with_partner_sequences
 from fusion.sequence_join import TRANSFER
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, single_tokens
+from fusion.tower import TOWER
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
@@ -40,6 +42,7 @@ class Problem:
         popularity: decile of every RNA by its number of associations, for the metric ``within``.
         associations: binary matrices of the kinds that a ``transfer:`` token names.
         networks: where all this comes from; only in a cold start, whose folds hide edges and make their own problem.
+        sequences: of every RNA, None where it has none; for the token ``tower``, which is made anew in every fold.
     """
 
     index: NodeIndex
@@ -51,6 +54,7 @@ class Problem:
     popularity: np.ndarray
     associations: Mapping[str, sparse.csr_array] = field(default_factory=dict)
     networks: NetworkSet | None = None
+    sequences: tuple[str | None, ...] = ()
 
     def hide(self, train: np.ndarray) -> np.ndarray:
         """Labels with NaN in every row outside `train`: what a fold gets, so that reading a test label cannot go unseen."""
@@ -61,7 +65,7 @@ class Problem:
 
 def resolve_tokens(networks: NetworkSet, config: ExperimentConfig) -> ExperimentConfig:
     """Settings whose tokens name this dataset's own kinds of association (see `fusion.modalities.expand_tokens`)."""
-    tokens = config.tokens
+    tokens, networks = config.tokens, with_partner_sequences(networks, config.tower.partner_fasta)
     chosen = replace(tokens, attention=expand_tokens(networks, tokens.attention), trees=expand_tokens(networks, tokens.trees))
     return replace(config, tokens=chosen)
 
@@ -80,7 +84,9 @@ def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None
     wanted = single_tokens((*config.tokens.attention, *config.tokens.trees))
     if TREES in config.tokens.trees or (TREES in wanted and not config.tokens.trees):
         raise ConfigError(f"the token {TREES!r} is what the trees say: it needs tokens for the trees, and is none of them")
-    free = [name for name in wanted if not name.startswith((NEIGHBOURS, TRANSFER)) and name != TREES]
+    networks = with_partner_sequences(networks, config.tower.partner_fasta)
+    partners = [name for name in wanted if name.partition(":")[0] == PARTNER_SEQUENCES]
+    free = [name for name in wanted if not name.startswith((NEIGHBOURS, TRANSFER)) and name not in (TREES, TOWER, *partners)]
     embeddings = learned_embeddings(networks, free, config.embedding, config.seed, cache=cache, workers=workers, progress=progress)
     dataset = networks.dataset
     of = [name.removeprefix(NEIGHBOURS) for name in wanted if name.startswith(NEIGHBOURS)]
@@ -95,10 +101,11 @@ def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None
         compartments=tuple(dataset.compartments),
         labels=dataset.labels.to_numpy(dtype=np.float64),
         groups=group_codes(families),
-        tokens=build_tokens(networks, free, embeddings, svd_dim=config.tokens.svd_dim),
+        tokens=build_tokens(networks, free, embeddings, svd_dim=config.tokens.svd_dim) + partner_tokens(networks, partners, config.tower),
         similarities=similarities,
         popularity=popularity_deciles(dataset),
         associations={kind: dataset.association_matrix(kind) for kind in kinds},
+        sequences=tuple(s if isinstance(s, str) and s else None for s in dataset.rnas["sequence"]),
     )
 
 

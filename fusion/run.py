@@ -15,6 +15,7 @@ from fusion.known import known_rnas
 from fusion.learner import Learner, fit_learner
 from fusion.model_files import save_model
 from fusion.newcomers import reads_sequence_alone
+from fusion.partners import partner_inputs
 from fusion.problem import Problem, config_folds, folds_sha256, prepare, resolve_tokens
 from fusion.report import write_report
 from fusion.results import UNCERTAINTY, CrossValidationResult
@@ -73,7 +74,7 @@ def run_experiment(
     """
     dataset, config = networks.dataset, resolve_tokens(networks, config)
     folds = config_folds(dataset, config)
-    inputs = {"networks": networks_sha256(networks), "folds": folds_sha256(folds)}
+    inputs = {"networks": networks_sha256(networks), "folds": folds_sha256(folds), **partner_inputs(config.tower)}
     about = {"dataset": dataset.name, "synthetic": dataset.synthetic, "n_rnas": len(dataset.index), "n_tested": int((folds.assigned >= 0).sum())}
     run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume, about=about)
     if run.finished:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fusion.attention import AttentionConfig
+from fusion.tokens import JOIN, single_tokens
+from fusion.tower import JOINT, TOWER, TowerSettings
 from fusion.training import TrainConfig
 from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
 from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
@@ -65,7 +67,8 @@ class TokenSettings:
 
     Attributes:
         attention: tokens that attention reads (see `fusion.modalities.build_tokens`); ``neighbours:S`` are label averages
-            over training neighbours, ``trees`` is what the trees say (out-of-bag for training rows).
+            over training neighbours, ``trees`` is what the trees say (out-of-bag for training rows), ``tower`` is the sequence tower
+            (see `fusion.tower`), ``partner_sequences:KIND`` what sequences partners have (see `fusion.partners`).
             ``a+b`` is one token made of several; ``*`` stands for every kind of association.
         trees: tokens that the trees read; empty for no trees.
         svd_dim: components of each truncated SVD.
@@ -128,9 +131,14 @@ class ExperimentConfig:
     training: TrainConfig = field(default_factory=TrainConfig)
     trees: TreesConfig = field(default_factory=TreesConfig)
     mix: MixSettings = field(default_factory=MixSettings)
+    tower: TowerSettings = field(default_factory=TowerSettings)
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", self.seed, "0 or more")
+        if self.tower.mode == JOINT:
+            joined = [name for name in self.tokens.attention if JOIN in name and TOWER in single_tokens([name])]
+            found = joined + [name for name in self.tokens.trees if TOWER in single_tokens([name])]
+            require(not found, "tower.mode", f"{JOINT} with {', '.join(found)}", f"{TOWER!r} as a token of attention by itself: it learns along with attention")
 
 
 def experiment_config(

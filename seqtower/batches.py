@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mirnagraph.config import require
+from mirnagraph.seeds import generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,21 @@ def plan(lengths: np.ndarray, tokens: int, most: int, rng: np.random.Generator |
             longest = int(lengths[row])
     found = [np.array(batch, dtype=np.int64) for batch in batches]
     return found if rng is None else [found[k] for k in rng.permutation(len(found))]
+
+
+class Plan:
+    """Batches of one epoch after the other: other ones in every epoch where there is a seed, the same for ever where there is none."""
+
+    def __init__(self, rows: np.ndarray, lengths: np.ndarray, tokens: int, most: int, seed: int | None) -> None:
+        self.rows, self.lengths, self.tokens, self.most, self.seed, self.epoch = rows, lengths[rows], tokens, most, seed, 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
+        yield from (self.rows[part] for part in plan(self.lengths, self.tokens, self.most, rng))
+
+    def __len__(self) -> int:
+        rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
+        return len(plan(self.lengths, self.tokens, self.most, rng))
 
 
 def split_long(encoded: Sequence[np.ndarray], limit: int) -> tuple[list[np.ndarray], np.ndarray]:

@@ -27,7 +27,7 @@ from mirnagraph.runs import RunFolder, open_run
 from mirnagraph.seeds import child_seed, torch_generator, torch_scope
 from mirnagraph.side_by_side import one_thread
 from mirnagraph.tables import write_tsv
-from seqtower.batches import Batch, collate, windows
+from seqtower.batches import Batch, Plan, collate, windows
 from seqtower.clusters import cluster
 from seqtower.encoders.one_hot import LETTERS, one_hot
 from seqtower.pretrained import FOLDER, save_pretrained
@@ -36,7 +36,7 @@ from seqtower.settings import ONE_HOT, SeqConfig
 from seqtower.towers.base import Tower
 from seqtower.towers.make import make_tower
 from seqtower.tracks import BOUNDED, Tracks, relative
-from seqtower.training import Plan, StepModule, fit_module
+from seqtower.training import StepModule, fit_module
 
 TRACKS, MASKED = "tracks", "masked"
 FIGURES = "figures.tsv"
@@ -174,7 +174,8 @@ def pretrain(
     limit = model.training.batch_tokens
     data = Pieces(sequences, np.concatenate([fit, stop, test]), tracks, limit)
     plans = [
-        Plan(np.flatnonzero(np.isin(data.owner, part)), data.lengths, model.training, draws) for part, draws in ((fit, model.seed), (stop, None), (test, None))
+        Plan(np.flatnonzero(np.isin(data.owner, part)), data.lengths, model.training.batch_tokens, model.training.batch_rnas, draws)
+        for part, draws in ((fit, model.seed), (stop, None), (test, None))
     ]
     simple = FirstOrder(sequences, fit, tracks)
     kind = MASKED if tracks is None else tracks.kind

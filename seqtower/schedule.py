@@ -1,12 +1,11 @@
-"""When and how fast a tower learns: the learning rate of each step, and the step from which patience counts."""
+"""How a tower learns: its optimizer, and the learning rate of each step."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
-from lightning.pytorch.callbacks import EarlyStopping
+import torch
 
 from seqtower.settings import SeqTrainConfig
 
@@ -35,15 +34,7 @@ def rates(config: SeqTrainConfig, steps_per_epoch: int) -> Callable[[int], float
     return rate
 
 
-class PatientStopping(EarlyStopping):
-    """Lightning's early stopping on the loss of the inner part, which stops nothing before so many steps were taken (but for a loss that is no number)."""
-
-    def __init__(self, patience: int, least_steps: int) -> None:
-        super().__init__("inner_loss", patience=patience, check_finite=True)
-        self.least_steps = least_steps
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Count as ever, and take back a stop that comes too early."""
-        super().on_train_epoch_end(trainer, pl_module)
-        if trainer.global_step < self.least_steps and bool(trainer.callback_metrics["inner_loss"].isfinite()):
-            trainer.should_stop = False
+def make_optimizer(parameters: Iterable[torch.nn.Parameter], config: SeqTrainConfig) -> torch.optim.Optimizer:
+    """The optimizer that the settings name."""
+    kinds = {"adam": torch.optim.Adam, "nadam": torch.optim.NAdam, "adamw": torch.optim.AdamW}
+    return kinds[config.optimizer](parameters, lr=config.learning_rate, weight_decay=config.weight_decay)

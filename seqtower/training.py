@@ -18,12 +18,13 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch.utils.data import DataLoader, Dataset
 
 from mirnagraph.progress import Progress, report
-from mirnagraph.seeds import child_seed, generator, torch_scope
-from seqtower.batches import Batch, collate, plan, split_long
+from mirnagraph.seeds import child_seed, torch_scope
+from seqtower.batches import Batch, Plan, collate, plan, split_long
 from seqtower.checkpoints import SafeCheckpointIO
 from seqtower.losses import Loss, make_loss, probabilities, starting_logits
-from seqtower.schedule import PatientStopping, rates
+from seqtower.schedule import make_optimizer, rates
 from seqtower.settings import SeqConfig, SeqTrainConfig
+from seqtower.stopping import PatientStopping
 from seqtower.towers.base import Tower
 from seqtower.towers.make import make_tower
 
@@ -50,21 +51,6 @@ class _Encoded(Dataset[Batch]):
 
     def __getitem__(self, rows: np.ndarray) -> Batch:
         return collate([self.encoded[row] for row in rows], rows, types=None if self.types is None else self.types[rows])
-
-
-class Plan:
-    """Batches of one epoch after the other: other ones in every epoch where there is a seed, the same for ever where there is none."""
-
-    def __init__(self, rows: np.ndarray, lengths: np.ndarray, config: SeqTrainConfig, seed: int | None) -> None:
-        self.rows, self.lengths, self.config, self.seed, self.epoch = rows, lengths[rows], config, seed, 0
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
-        yield from (self.rows[part] for part in plan(self.lengths, self.config.batch_tokens, self.config.batch_rnas, rng))
-
-    def __len__(self) -> int:
-        rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
-        return len(plan(self.lengths, self.config.batch_tokens, self.config.batch_rnas, rng))
 
 
 class StepModule(lightning.LightningModule):
@@ -118,8 +104,7 @@ class StepModule(lightning.LightningModule):
         return batch.to(device)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        kinds = {"adam": torch.optim.Adam, "nadam": torch.optim.NAdam, "adamw": torch.optim.AdamW}
-        return kinds[self.config.optimizer](self.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
+        return make_optimizer(self.parameters(), self.config)
 
 
 class _Module(StepModule):
@@ -184,7 +169,9 @@ def train_tower(
         tower.start_at(torch.from_numpy(starting_logits(kind, labels[fit])).float())
     tower.load_state_dict(dict(start or {}), strict=False)
     lengths = np.array([len(one) for one in pieces], dtype=np.int64)
-    train_plan, stop_plan = (Plan(np.flatnonzero(np.isin(owner, part)), lengths, settings, draws) for part, draws in ((fit, seed), (stop, None)))
+    train_plan, stop_plan = (
+        Plan(np.flatnonzero(np.isin(owner, part)), lengths, settings.batch_tokens, settings.batch_rnas, draws) for part, draws in ((fit, seed), (stop, None))
+    )
     hidden = np.full(labels.shape, np.nan)  # a test label that was read would make the loss no number
     known = np.concatenate([fit, stop])
     hidden[known] = labels[known]
