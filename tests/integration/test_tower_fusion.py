@@ -11,6 +11,7 @@ import pytest
 
 from fusion.attention import AttentionConfig
 from fusion.experiment import run_fold
+from fusion.known import KnownRNAs
 from fusion.learner import fit_learner
 from fusion.model_files import load_model, save_model
 from fusion.problem import Problem, prepare, resolve_tokens
@@ -54,7 +55,9 @@ def test_labels_of_test_rnas_change_no_bit(problem: Problem, folds, config: Expe
 def test_a_saved_model_predicts_the_same_and_makes_the_token_of_new_rnas(problem: Problem, run_dir: Path, config: ExperimentConfig) -> None:
     train = np.arange(len(problem.index) - 10)
     learner = fit_learner(problem, train, config, 0)
-    save_model(learner, problem.index, problem.compartments, train, run_dir, about={})
+    n, unsaid = len(problem.index), np.full(problem.labels.shape, np.nan)
+    known = KnownRNAs(problem.index, problem.sequences, ("",) * n, np.arange(n) < len(train), problem.labels, learner.tokens, unsaid, unsaid, unsaid)
+    save_model(learner, known, problem.compartments, run_dir, about={})
     back = load_model(run_dir)
     rows = np.arange(len(problem.index))
     np.testing.assert_array_equal(back.learner(learner.tokens).predict(rows), learner.predict(rows))
