@@ -44,6 +44,7 @@ def _register() -> None:
     from cli.audit import register as audit
     from cli.compare import register as compare
     from cli.data import register as data
+    from cli.explain import register as explain
     from cli.export import register as export
     from cli.networks import register as networks
     from cli.predict import register as predict
@@ -52,7 +53,7 @@ def _register() -> None:
     from cli.train import register as train
     from cli.tune import register as tune
 
-    for add in (networks, train, tune, compare, ablate, audit, rank, predict, export, seq, data):
+    for add in (networks, train, tune, compare, ablate, audit, rank, predict, explain, export, seq, data):
         add(app)
 
 

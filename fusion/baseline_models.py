@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
 from fusion.baseline_inputs import BaselineInputs
 from fusion.neighbours import neighbour_labels, neighbour_tokens
@@ -90,6 +89,8 @@ def logistic_regression(features: np.ndarray, labels: np.ndarray, train: np.ndar
     Returns:
         Shape (len(rows), n_labels).
     """
+    from sklearn.linear_model import LogisticRegression
+
     mean, sd = features[train].mean(axis=0), features[train].std(axis=0)
     varies = sd > 1e-9
     scaled = (features[:, varies].astype(np.float64) - mean[varies]) / sd[varies]

@@ -64,6 +64,20 @@ def join_newcomers(ids: Sequence[str], sequences: Sequence[str], known: KnownRNA
     """
     index = NodeIndex.of(ids, "miRNA")
     similarity = smith_waterman_between(sequences, known.sequences, workers=workers).astype(np.float32)
+    tokens = sequence_tokens(index, sequences, similarity, known, learner)
+    return Newcomers(tuple(sequences), similarity, tokens), replace(learner, tokens=tokens)
+
+
+def sequence_tokens(index: NodeIndex, sequences: Sequence[str], similarity: np.ndarray, known: KnownRNAs, learner: Learner) -> TokenTable:
+    """Everything that a model for newcomers reads of sequences.
+
+    Args:
+        similarity: to every known RNA, shape (n, n_known); a known RNA whose column holds 0 is as if it were not known.
+        learner: the model for newcomers.
+
+    Raises:
+        CheckpointError: the model reads a token that a sequence alone cannot give.
+    """
     train, settings = np.flatnonzero(known.trained), learner.config.tokens
     wanted = single_tokens((*settings.attention, *settings.trees))
     free = []
@@ -83,7 +97,7 @@ def join_newcomers(ids: Sequence[str], sequences: Sequence[str], known: KnownRNA
     tokens = tokens + transfer_tokens(index, similarity, profiles, train, settings.neighbours, newcomers=True)
     if TREES in wanted:
         tokens = tokens + trees_token(index, np.clip(learner.trees["extra_trees"](tokens.flat(settings.trees)), 0, 1))
-    return Newcomers(tuple(sequences), similarity, tokens), replace(learner, tokens=tokens)
+    return tokens
 
 
 def warnings_of(new: Newcomers, known: KnownRNAs) -> list[str]:

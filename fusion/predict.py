@@ -169,15 +169,16 @@ def exact_matches(known: KnownRNAs) -> dict[str, int]:
 
 def modalities(tokens: TokenTable, row: int) -> list[str]:
     """What there is to read of one RNA: ``sequence`` and the kinds of association, in token order."""
-    found = {}
-    for token in tokens:
-        if token.present[row]:
-            kind, _, of = token.name.partition(":")
-            for measure in MEASURES:
-                of = of.removeprefix(measure)
-            name = "sequence" if kind in OF_SEQUENCE or of == "sequence" else "disease" if of in OF_DISEASES else of
-            found[name] = True
+    found = {modality_of(token.name): True for token in tokens if token.present[row]}
     return [name for name in found if name]
+
+
+def modality_of(token: str) -> str:
+    """What a token tells of: ``sequence``, ``disease``, another kind of association, or nothing (empty) for one that counts or that trees made."""
+    kind, _, of = token.partition(":")
+    for measure in MEASURES:
+        of = of.removeprefix(measure)
+    return "sequence" if kind in OF_SEQUENCE or of == "sequence" else "disease" if of in OF_DISEASES else of
 
 
 def _predict_new(model: SavedModel, ids: list[str], sequences: list[str], workers: int) -> Predictions:

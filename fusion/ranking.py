@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -202,7 +202,7 @@ def _records(networks: NetworkSet, row: int) -> dict[str, object]:
     """What is on record about an RNA, kind by kind; no label is read."""
     dataset = networks.dataset
     found: dict[str, object] = {}
-    cited: set[str] = set()
+    cited: list[object] = []
     for kind, table in dataset.associations.items():
         own = table[table["rna_id"] == dataset.index.ids[row]]
         if "n_records" in own.columns:
@@ -212,9 +212,9 @@ def _records(networks: NetworkSet, row: int) -> dict[str, object]:
             strongest = [str(partner) for partner in own["partner_id"].head(N_PARTNERS)]
         found |= {f"n_{kind}": len(own), f"strongest_{kind}": "; ".join(strongest)}
         if "pmids" in own.columns:
-            cited.update(pmid for cell in own["pmids"].fillna("").astype(str) for pmid in cell.split(";") if pmid)
-    latest = sorted(cited, key=lambda pmid: (-int(pmid) if pmid.isdecimal() else 0, pmid))
-    return {**found, "n_pmids": len(cited), "pmids": ";".join(latest[:N_PMIDS])}
+            cited += own["pmids"].fillna("").tolist()
+    latest = latest_pmids(cited)
+    return {**found, "n_pmids": len(latest), "pmids": ";".join(latest[:N_PMIDS])}
 
 
 def _near(run: FinishedRun, row: int, column: int, similarities: Sequence[str]) -> dict[str, object]:
@@ -226,11 +226,27 @@ def _near(run: FinishedRun, row: int, column: int, similarities: Sequence[str]) 
     for name in similarities:
         if name not in run.networks.similarities:
             continue
-        weights = np.where(train, run.networks.similarities[name][row], 0.0)
-        order = np.argsort(-weights, kind="stable")
-        order = order[weights[order] > 0]
+        weights = run.networks.similarities[name][row]
+        order = nearest_rows(weights, train)
         chosen = order[annotated[order]][:N_NEIGHBOURS]
         nearest = order[:N_NEAREST]
         found[f"neighbours_{name}"] = "; ".join(f"{dataset.index.ids[k]} ({weights[k]:.3f})" for k in chosen)
         found[f"share_{name}"] = float(annotated[nearest].mean()) if len(nearest) else float("nan")
     return found
+
+
+def latest_pmids(cells: Iterable[object]) -> list[str]:
+    """The PMIDs of ``;``-separated cells, each once, the highest number first, which is the latest."""
+    cited = {pmid for cell in cells for pmid in str(cell).split(";") if pmid}
+    return sorted(cited, key=lambda pmid: (-int(pmid) if pmid.isdecimal() else 0, pmid))
+
+
+def nearest_rows(weights: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Training rows from the most similar on, those of no similarity left out; equals stay in row order.
+
+    Args:
+        weights: similarity of one RNA to all, shape (n,). train: bool, shape (n,); the RNA itself is not among them.
+    """
+    seen = np.where(train, weights, 0.0)
+    order = np.argsort(-seen, kind="stable")
+    return order[seen[order] > 0]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from fusion.results import CrossValidationResult
 from mirnagraph.errors import InputError
@@ -167,6 +166,8 @@ def error_by_uncertainty(result: CrossValidationResult, uncertainty: np.ndarray)
 
 
 def _uncertainty_lines(uncertainty: np.ndarray, result: CrossValidationResult) -> list[str]:
+    from scipy.stats import spearmanr
+
     table = error_by_uncertainty(result, uncertainty)
     tested = result.folds.of_rows(result.index) >= 0
     error = np.abs(result.probabilities - result.labels)[tested]

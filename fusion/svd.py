@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
 
 
 def svd_scores(matrix: sparse.csr_array | np.ndarray, dim: int) -> np.ndarray:
@@ -13,6 +12,8 @@ def svd_scores(matrix: sparse.csr_array | np.ndarray, dim: int) -> np.ndarray:
     Components are defined up to sign: the largest entry of each is made positive. A table too small for one component
     gives a column of zeros.
     """
+    from sklearn.decomposition import TruncatedSVD  # takes seconds to load, and models are opened and asked without it
+
     dim = min(dim, min(matrix.shape) - 1)
     if dim < 1:
         return np.zeros((matrix.shape[0], 1))

@@ -26,7 +26,6 @@ from seqtower.sequences import KINDS
 from seqtower.settings import LANGUAGE_MODEL, SeqConfig
 from seqtower.towers.base import Tower
 from seqtower.towers.make import make_tower
-from seqtower.training import predict
 
 FORMAT_VERSION = 1
 KIND = "seqtower"
@@ -114,6 +113,8 @@ class SavedTower:
         return parts
 
     def _predict(self, sequences: Sequence[str], rows: Sequence[int], numbers: np.ndarray | None) -> np.ndarray:
+        from seqtower.training import predict  # loads Lightning, which takes seconds, and models of networks are opened without it
+
         encoded = self.encoding([sequences[row] for row in rows])
         return predict(self.tower, encoded, self.kind, self.config.training, None if numbers is None else numbers[list(rows)])
 

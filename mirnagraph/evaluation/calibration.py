@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
-from scipy.stats import rankdata
 
 from mirnagraph.config import require
 from mirnagraph.errors import InputError
@@ -24,6 +23,8 @@ def equal_count_bins(probability: np.ndarray, n_bins: int = N_BINS) -> np.ndarra
 
     Which bin an RNA is in does not depend on the order of the rows.
     """
+    from scipy.stats import rankdata  # takes seconds to load, and models are opened and asked without it
+
     require(n_bins >= 1, "n_bins", n_bins, "1 or more")
     n = len(probability)
     # the middle of an RNA's (mean) rank as a share of all: ties have one rank, hence one bin

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import coverage_error, label_ranking_average_precision_score, label_ranking_loss
 
 
 def set_scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
@@ -59,6 +58,8 @@ def ranking_scores(true: np.ndarray, probabilities: np.ndarray) -> dict[str, flo
     Source: Asim et al. 2022 (EL-RMLocNet), Eq. 23, doi:10.1016/j.csbj.2022.07.031. Its coverage is called coverage error here, as scikit-learn
     does, to keep it apart from the coverage of sets.
     """
+    from sklearn.metrics import coverage_error, label_ranking_average_precision_score, label_ranking_loss
+
     names = ("average precision", "coverage error", "ranking loss", "one-error")
     located = true.any(axis=1)
     if not located.any():

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.evaluation.calibration import expected_calibration_error
@@ -17,11 +16,15 @@ NAN = float("nan")
 
 def auc(true: np.ndarray, probabilities: np.ndarray) -> float:
     """Area under the ROC curve in [0, 1], ties counted half; NaN where all RNAs are of one class. Arguments of shape (n,)."""
+    from sklearn.metrics import roc_auc_score
+
     return float(roc_auc_score(true, probabilities)) if 0 < true.sum() < len(true) else NAN
 
 
 def aupr(true: np.ndarray, probabilities: np.ndarray) -> float:
     """Average precision, sum over thresholds of (recall_k - recall_k-1) x precision_k, in (0, 1]; NaN without an annotated RNA."""
+    from sklearn.metrics import average_precision_score
+
     return float(average_precision_score(true, probabilities)) if true.sum() > 0 else NAN
 
 

@@ -1,0 +1,178 @@
+"""How the parts of a model read one RNA's tokens: weights of attention, integrated gradients of its logit, and what each token adds to the trees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fusion.explain_answer import FOREST
+from fusion.explain_trees import tree_contributions
+from fusion.learner import EPSILON, Learner, safe_logit
+from fusion.problem import TREES
+from fusion.tokens import single_tokens
+from fusion.training import as_tensors
+
+STEPS = 64
+
+
+@dataclass(frozen=True)
+class TokenShare:
+    """What one token says of one compartment; None where the part of the model does not read it.
+
+    Attributes:
+        present: whether the RNA has the token.
+        attention: weight, averaged over members and heads; the tokens' weights sum to 1. It says where was looked, not what was made of it.
+        gradients: what the token adds to the logit of the attention part (integrated gradients).
+        extra_trees: what it adds to the probability of the extra trees. boosting: to the logit of boosting.
+    """
+
+    token: str
+    present: bool
+    attention: float | None
+    gradients: float | None
+    extra_trees: float | None
+    boosting: float | None
+
+
+@dataclass(frozen=True)
+class PartSum:
+    """One part of the model, and how its tokens add up to what it says.
+
+    Attributes:
+        part: ``attention`` (in logits), ``extra_trees`` (in probabilities) or ``boosting`` (in logits).
+        probability: what the part says by itself. weight: its share in the mean of logits.
+        start: what it says where nothing of the RNA is read: attention, of the average training RNA; trees, the mean over training RNAs.
+        end: what it says of the RNA.
+        error: of the sum of its tokens, against end - start.
+    """
+
+    part: str
+    probability: float
+    weight: float
+    start: float
+    end: float
+    error: float
+
+
+def attention_weights(learner: Learner, n_labels: int) -> np.ndarray | None:
+    """Attention of one RNA, averaged over members and heads: shape (n_labels, n_tokens); None where the model has no attention.
+
+    A read-out without a query per compartment has one answer for all: the mean over the tokens that look.
+    """
+    if learner.attention is None:
+        return None
+    tokens = learner.tokens.select(learner.config.tokens.attention)
+    weights = learner.attention.attention(tokens, np.arange(1))[0]
+    if not weights.any():
+        return None
+    if "queries" not in learner.config.attention.readout:
+        looking = np.array([*(bool(token.present[0]) for token in tokens), False])
+        weights = np.repeat(weights[looking if looking.any() else ~looking].mean(axis=0, keepdims=True), n_labels, axis=0)
+    return np.asarray(weights[:, :-1], dtype=float)
+
+
+def integrated_gradients(learner: Learner, columns: list[int], prior: np.ndarray, *, steps: int = STEPS) -> tuple[np.ndarray, list[tuple[float, float, float]]]:
+    """What each token adds to the attention part's logit (Sundararajan et al. 2017), on the way from the average training RNA that has the same tokens.
+
+    The trees' logits, which the members may start from, move along with the token ``trees`` and count as it.
+
+    Args:
+        learner: with the tokens of one RNA.
+        columns: compartments.
+        prior: logits that the trees' own start from, where their token is not read: shape (n_labels,).
+        steps: points on the way; more bring the error down.
+
+    Returns:
+        shape (n_tokens, len(columns)); and per compartment the logit at the start, at the end, and the sum's error.
+    """
+    from captum.attr import IntegratedGradients
+
+    names = list(learner.config.tokens.attention)
+    answer, inputs, baseline, widths = _attention_logit(learner, prior)
+    method, found, sums = IntegratedGradients(answer), [], []
+    with torch.no_grad():
+        start, end = answer(baseline)[0], answer(inputs)[0]
+    for column in columns:
+        values = method.attribute(inputs, baseline, target=column, n_steps=steps).detach()[0].double().numpy()
+        per_token = [float(part.sum()) for part in np.split(values, np.cumsum(widths)[:-1])]
+        rest = per_token.pop() if len(per_token) > len(names) else 0.0
+        if TREES in names:
+            per_token[names.index(TREES)] += rest
+            rest = 0.0
+        found.append(per_token)
+        sums.append((float(start[column]), float(end[column]), float(sum(per_token) + rest - (end[column] - start[column]))))
+    return np.array(found).T.reshape(len(names), len(columns)), sums
+
+
+def _attention_logit(learner: Learner, prior: np.ndarray) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor, list[int]]:
+    """The attention part's logits as a function of all its numbers in one row, that row, the one to start from, and the widths of its parts.
+
+    The last part is the trees' logits, where there are trees.
+    """
+    assert learner.attention is not None
+    members = list(learner.attention.members)
+    values, present = as_tensors(learner.tokens.select(learner.config.tokens.attention), np.arange(1))
+    shift = members[0].get_buffer("shift").detach().clone()
+    widths = [value.shape[1] for value in values]
+    # an absent token is not read, wherever the way leads
+    parts = [torch.where(there, mean, value[0]) for there, mean, value in zip(present[0], shift.split(widths), values, strict=True)]
+    has_trees = TREES in learner.tokens.sources
+    if has_trees:
+        said = torch.from_numpy(learner.tokens[TREES].values.astype(np.float32))
+        names = list(learner.config.tokens.attention)
+        start = parts[names.index(TREES)] if TREES in names else torch.from_numpy(prior.astype(np.float32))
+        values, parts = [*values, said], [*parts, start]
+
+    def answer(row: Tensor) -> Tensor:
+        pieces = list(row.split([*widths, *([said.shape[1]] if has_trees else [])], dim=1))
+        before = pieces.pop() if has_trees else None
+        there = present.expand(len(row), -1)
+        mean = torch.stack([torch.sigmoid(member(pieces, there, before).double()) for member in members]).mean(dim=0)
+        return torch.logit((mean + EPSILON) / (1 + 2 * EPSILON))
+
+    return answer, torch.cat(values, dim=1), torch.cat(parts)[None], [part.shape[0] for part in parts]
+
+
+def token_shares(learner: Learner, columns: list[int], background: np.ndarray, base: np.ndarray) -> list[tuple[tuple[TokenShare, ...], tuple[PartSum, ...]]]:
+    """Everything above, per compartment: its tokens, those of attention first, and the parts of the model.
+
+    Args:
+        learner: with the tokens of one RNA.
+        background: what the trees read of training RNAs: shape (n, width); see `fusion.explain_trees.tree_contributions`.
+        base: share of training RNAs in each compartment, shape (n_labels,).
+    """
+    settings, parts = learner.config.tokens, learner.parts(np.arange(1))
+    total = sum(learner.weights[name] for name in parts)
+    weights = attention_weights(learner, len(base))
+    gradients, sums = integrated_gradients(learner, columns, safe_logit(base)) if learner.attention is not None else (None, [])
+    added = {name: tree_contributions(model, learner.tokens.flat(settings.trees)[0], background) for name, model in learner.trees.items()}
+    widths = [learner.tokens.sources[name] for name in single_tokens(settings.trees)]
+    per_token = {name: np.add.reduceat(c.values, np.cumsum([0, *widths[:-1]]), axis=0) for name, c in added.items()}
+    found = []
+    for place, column in enumerate(columns):
+        of_attention = {} if gradients is None else dict(zip(settings.attention, gradients[:, place].tolist(), strict=True))
+        looked = {} if weights is None else dict(zip(settings.attention, weights[column].tolist(), strict=True))
+        of_trees = {name: dict(zip(single_tokens(settings.trees), values[:, column].tolist(), strict=True)) for name, values in per_token.items()}
+        names = list(dict.fromkeys([*of_attention, *(single_tokens(settings.trees) if added else [])]))
+        shares = tuple(_share(learner, name, looked, of_attention, of_trees) for name in names)
+        about = []
+        for part, said in parts.items():
+            if part == "attention":
+                start, end, error = sums[place]
+            else:
+                model, start = learner.trees[part], float(added[part].bias[column])
+                end = float(model(learner.tokens.flat(settings.trees))[0, column])
+                error = float(start + added[part].values[:, column].sum() - end)
+            about.append(PartSum(part, float(said[0, column]), learner.weights[part] / total, start, end, error))
+        found.append((shares, tuple(about)))
+    return found
+
+
+def _share(learner: Learner, name: str, looked: Mapping[str, float], gradients: Mapping[str, float], of_trees: Mapping[str, Mapping[str, float]]) -> TokenShare:
+    there = any(bool(learner.tokens[part].present[0]) for part in single_tokens([name]))
+    added = [of_trees.get(part, {}).get(name) for part in (FOREST, "boosting")]
+    return TokenShare(name, there, looked.get(name), gradients.get(name), *added)

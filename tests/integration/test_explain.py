@@ -1,0 +1,360 @@
+"""Explanations of a small run: equal to asking the model by hand, sums that add up, the command as a person types it, and wrong words refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import logit
+
+from fusion.explain import Explanation, explain_known, explain_sequence, named_compartments, strongest_rna
+from fusion.explain_answer import WELL_STUDIED, answering, without_each
+from fusion.explain_figure import draw_explanation
+from fusion.explain_sequence import scan_sequence, sequence_learner
+from fusion.explain_text import to_text
+from fusion.known import KnownRNAs
+from fusion.learner import fit_learner, safe_logit
+from fusion.model_files import SavedModel, load_model
+from fusion.newcomers import join_newcomers
+from fusion.problem import prepare, resolve_tokens
+from fusion.run import run_experiment
+from fusion.settings import experiment_config
+from fusion.tokens import TokenTable, make_token
+from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.networks.types import NetworkSet
+from mirnagraph.seeds import child_seed
+
+NEW = "ACGUUAGCUAGGAUCCGAUUAGCGAUUCGAGGCUAUCGAUUUAGCGCGAUAUCGGCUAUAGCGGC"
+
+
+@pytest.fixture(scope="module")
+def run_folder(networks: NetworkSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished small run with a model for newcomers."""
+    folder = tmp_path_factory.mktemp("explain") / "run"
+    config = experiment_config("default", n_folds=3)
+    training = replace(config.training, epochs=3, n_members=1, n_students=1)
+    reads = ("svd:*", "evidence:*", "kmer", "degree", "neighbours:sequence", "neighbours:functional")
+    tokens = replace(config.tokens, attention=("trees", "svd:drug+neighbours:gip_drug", *reads[1:]), trees=reads)
+    config = replace(config, tokens=tokens, training=training, trees=replace(config.trees, n_trees=20, rounds=5), mix=replace(config.mix, calibration_part=0.0))
+    run_experiment(networks, config, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(run_folder: Path) -> SavedModel:
+    return load_model(run_folder / "model")
+
+
+@pytest.fixture(scope="module")
+def explanation(model: SavedModel, networks: NetworkSet) -> Explanation:
+    return explain_known(model, 5, (0, 2), networks)
+
+
+def test_trees_that_drew_an_rna_are_left_out(model: SavedModel) -> None:
+    assert model.known is not None
+    for row in range(5):
+        learner, unseen = answering(model, row)
+        assert unseen
+        assert 0 < len(learner.trees["extra_trees"].roots) < 20
+        np.testing.assert_allclose(learner.tokens["trees"].values[0], model.known.tokens["trees"].values[row], atol=1e-4)
+    # with nothing but these trees in its place, the model is the one that was saved
+    whole = model.learner(model.known.tokens)
+    np.testing.assert_allclose(learner.parts(np.arange(1))["attention"][0], whole.parts(np.array([4]))["attention"][0], atol=1e-5)
+    np.testing.assert_array_equal(learner.parts(np.arange(1))["boosting"][0], whole.parts(np.array([4]))["boosting"][0])
+
+
+def test_trees_that_do_not_say_what_was_kept_are_not_believed(model: SavedModel) -> None:
+    other = replace(model, config=replace(model.config, seed=77))
+    learner, unseen = answering(other, 3)
+    assert not unseen
+    assert len(learner.trees["extra_trees"].roots) == 20
+    assert "with all of its trees" in explain_known(other, 3, (0,)).notes[0]
+
+
+def test_without_a_modality_is_the_whole_model_asked_again(model: SavedModel, explanation: Explanation) -> None:
+    learner, _ = answering(model, 5)
+    groups, said = without_each(learner)
+    assert set(groups) == {"drug", "mRNA", "disease", "sequence", WELL_STUDIED}
+    assert list(groups)[-1] == WELL_STUDIED
+    assert sorted(t for group in groups.values() for t in group) == sorted(t.name for t in learner.tokens if t.name != "trees")
+    np.testing.assert_allclose(said[0], learner.predict(np.arange(1))[0], atol=1e-7)
+    for number, group in enumerate(groups.values(), 1):
+        by_hand = []
+        for token in learner.tokens:
+            if token.name == "trees":
+                continue
+            gone = token.name in group
+            by_hand.append(make_token(token.name, token.values * 0 if gone else token.values, token.present & (not gone)))
+        table = TokenTable(learner.tokens.index, tuple(by_hand))
+        trees = np.clip(learner.trees["extra_trees"](table.flat(learner.config.tokens.trees)), 0, 1)
+        again = replace(learner, tokens=table + TokenTable(table.index, (make_token("trees", safe_logit(trees), np.ones(1, dtype=bool)),)))
+        np.testing.assert_allclose(again.predict(np.arange(1))[0], said[number], atol=1e-6)
+    one = explanation.compartments[1]
+    assert one.probability == pytest.approx(said[0, 2])
+    drug = next(m for m in one.modalities if m.modality == "drug")
+    without = said[1 + list(groups).index("drug"), 2]
+    assert (drug.probability, drug.change) == pytest.approx((without, without - said[0, 2]))
+    assert drug.change_logit == pytest.approx(logit(without) - logit(said[0, 2]))
+
+
+def test_an_absent_modality_changes_nothing_and_is_said_to_be_absent(model: SavedModel, small_dataset) -> None:
+    assert model.known is not None
+    row = next(r for r in range(60) if not any(model.known.tokens[f"svd:{k}"].present[r] for k in small_dataset.associations))
+    for one in explain_known(model, row, (0,)).compartments:
+        absent = [m for m in one.modalities if not m.present]
+        assert {m.modality for m in absent} >= {"drug", "mRNA", "disease"}
+        assert all(m.change == 0 for m in absent)
+        assert one.modalities[-len(absent) :] == tuple(absent)
+        assert not any(t.gradients for t in one.tokens if not t.present)
+    assert "absent" in to_text(explain_known(model, row, (0,)))
+
+
+def test_tokens_sum_to_what_the_parts_say(explanation: Explanation, model: SavedModel) -> None:
+    learner, _ = answering(model, 5)
+    parts = learner.parts(np.arange(1))
+    for one, column in zip(explanation.compartments, (0, 2), strict=True):
+        about = {part.part: part for part in one.parts}
+        assert sum(part.weight for part in one.parts) == pytest.approx(1)
+        for name, part in about.items():
+            assert part.probability == pytest.approx(parts[name][0, column], abs=1e-6)
+        assert about["attention"].end == pytest.approx(safe_logit(parts["attention"])[0, column], abs=1e-5)
+        assert abs(about["attention"].error) < 0.02 * max(1, abs(about["attention"].end - about["attention"].start))
+        for name, field in (("attention", "gradients"), ("extra_trees", "extra_trees"), ("boosting", "boosting")):
+            total = sum(getattr(token, field) or 0.0 for token in one.tokens)
+            assert total == pytest.approx(about[name].end - about[name].start + about[name].error, abs=1e-5), name
+        assert max(abs(about[name].error) for name in ("extra_trees", "boosting")) < 1e-6
+        assert sum(token.attention or 0.0 for token in one.tokens) == pytest.approx(1, abs=1e-5)
+    by_name = {token.token: token for token in explanation.compartments[0].tokens}
+    assert by_name["trees"].extra_trees is None
+    assert by_name["svd:mRNA"].attention is None
+    assert by_name["svd:drug+neighbours:gip_drug"].boosting is None
+
+
+def test_both_answers_stand_beside_each_other(explanation: Explanation, model: SavedModel) -> None:
+    assert model.known is not None
+    one = explanation.compartments[0]
+    assert one.out_of_fold == pytest.approx(model.known.probabilities[5, 0])
+    assert one.called == (one.out_of_fold >= model.known.thresholds[5, 0])
+    assert one.located == bool(model.known.labels[5, 0])
+    assert "learned from this RNA's own label" in explanation.notes[0]
+    # without compartments: those called, the most probable first, else the most probable one
+    best = explain_known(model, strongest_rna(model))
+    said = [c.out_of_fold for c in best.compartments]
+    assert said == sorted(said, reverse=True)
+    assert all(c.called for c in best.compartments) or len(best.compartments) == 1
+    assert max(said) == np.nanmax(model.known.probabilities)
+
+
+def test_an_rna_that_no_fold_tested_is_explained_as_the_final_model_answers(model: SavedModel) -> None:
+    assert model.known is not None
+    labels, tokens = model.known.labels.copy(), model.known.tokens
+    labels[3] = np.nan
+    # of an RNA that was not learned from, all trees are asked
+    said = safe_logit(np.clip(model.trees["extra_trees"](tokens.flat(model.config.tokens.trees)), 0, 1))
+    tokens = TokenTable(tokens.index, tuple(make_token("trees", said, t.present) if t.name == "trees" else t for t in tokens))
+    known = replace(model.known, probabilities=np.full(labels.shape, np.nan), trained=np.arange(60) != 3, labels=labels, tokens=tokens)
+    other = replace(model, known=known)
+    found = explain_known(other, 3)
+    assert not found.learned
+    assert found.compartments[0].out_of_fold is None
+    assert found.compartments[0].located is None
+    np.testing.assert_allclose(found.compartments[0].probability, other.learner(known.tokens).predict(np.array([3])).max(), atol=1e-6)
+
+
+def test_partners_need_the_networks_and_neighbours_do_not(explanation: Explanation, model: SavedModel, networks: NetworkSet) -> None:
+    one = explanation.compartments[0]
+    assert {p.kind for p in one.partners} <= set(networks.dataset.associations)
+    table = networks.dataset.associations["disease"]
+    own = set(table.loc[table["rna_id"] == explanation.rna_id, "partner_id"])
+    assert {p.partner for p in one.partners if p.kind == "disease"} <= own
+    assert {n.network for n in one.neighbours} == {"sequence", "functional"}
+    alone = explain_known(model, 5, (0,), missing="they are away.")
+    assert alone.compartments[0].partners == ()
+    assert any("they are away" in note for note in alone.notes)
+    near = [n for n in alone.compartments[0].neighbours if n.network == "sequence"]
+    assert [n.rna for n in near][:3] == [n.rna for n in one.neighbours if n.network == "sequence"][:3]
+
+
+def test_a_stretch_of_the_sequence_by_hand(model: SavedModel) -> None:
+    assert model.known is not None
+    learner = sequence_learner(model, None)
+    assert learner is not None
+    scan = scan_sequence(learner, model.known, NEW, window=6)
+    assert scan.support.shape == (len(NEW), 3)
+    changed = "UGCAAU" + NEW[6:]
+    _, joined = join_newcomers(["whole", "changed"], [NEW, changed], model.known, learner)
+    said = logit(joined.predict(np.arange(2)))
+    np.testing.assert_allclose(scan.probabilities, joined.predict(np.arange(1))[0], atol=1e-6)
+    # the first nucleotide is in the first window alone
+    np.testing.assert_allclose(scan.support[0], said[0] - said[1], atol=1e-5)
+
+
+def test_a_known_rna_is_hidden_from_the_model_for_sequences(model: SavedModel) -> None:
+    """Its own label in the known ones must not be read as that of a relative."""
+    assert model.known is not None
+    row = 5
+    sequence = str(model.known.sequences[row])
+    learner = sequence_learner(model, row)
+    assert learner is not None
+    labels = model.known.labels.copy()
+    labels[row] = 1 - labels[row]
+    scan = scan_sequence(learner, model.known, sequence, row)
+    other = scan_sequence(learner, replace(model.known, labels=labels), sequence, row)
+    # the mean over all training RNAs, with which neighbours are compared, does hold it
+    assert np.abs(other.probabilities - scan.probabilities).max() < 0.05
+    seen = scan_sequence(learner, model.known, sequence, None)
+    assert not np.allclose(seen.probabilities, scan.probabilities)
+
+
+def test_a_new_rna_is_explained_by_its_sequence(model: SavedModel) -> None:
+    found = explain_sequence(model, "stranger", NEW.replace("U", "t"), (1,))
+    one = found.compartments[0]
+    assert model.known is not None
+    assert model.newcomers is not None
+    _, learner = join_newcomers(["x"], [NEW], model.known, model.newcomers.on(TokenTable(model.known.index, ())))
+    assert one.probability == pytest.approx(learner.predict(np.arange(1))[0, 1], abs=1e-6)
+    assert {m.modality for m in one.modalities} >= {"words", "number of relatives", "compartments of relatives", "disease of relatives"}
+    assert one.sequence is not None
+    assert len(one.sequence.support) == len(NEW)
+    assert (found.known_as, one.partners, one.out_of_fold) == ("", (), None)
+    assert {n.network for n in one.neighbours} == {"sequence"}
+    about = {part.part: part for part in one.parts}
+    assert sum(t.extra_trees or 0 for t in one.tokens) == pytest.approx(about["extra_trees"].end - about["extra_trees"].start, abs=1e-6)
+    with pytest.raises(ConfigError, match="no part for RNAs"):
+        explain_sequence(replace(model, newcomers=None), "stranger", NEW)
+    assert explain_sequence(model, "short", "A", (1,)).compartments[0].sequence is not None
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "attention alone": {"tokens": {"attention": ("svd:disease", "degree"), "trees": ()}, "attention": {"readout": "concat", "n_layers": 1, "residual": False}},
+    "no attention weights": {"tokens": {"attention": ("svd:disease", "degree"), "trees": ()}, "attention": {"readout": "mean", "residual": False}},
+    "trees alone": {"tokens": {"attention": (), "trees": ("svd:disease", "degree")}},
+    "trees not read as a token": {"tokens": {"attention": ("svd:disease",), "trees": ("degree",)}},
+    "sequence alone": {"tokens": {"attention": ("trees", "kmer", "alike", "transfer:*"), "trees": ("kmer", "alike", "neighbours:sequence")}},
+}
+
+
+def small_model(networks: NetworkSet, kind: str) -> SavedModel:
+    """A model of other parts, fitted without a run; it is its own model for newcomers where it reads sequences alone."""
+    config = experiment_config("default")
+    training = replace(config.training, epochs=2, n_members=1, n_students=int(kind == "sequence alone"))
+    trees, mix = replace(config.trees, n_trees=12, rounds=4), replace(config.mix, calibration_part=0.0)
+    config = replace(config, tokens=replace(config.tokens, **KINDS[kind]["tokens"]), training=training, trees=trees, mix=mix)
+    config = resolve_tokens(networks, replace(config, attention=replace(config.attention, **KINDS[kind].get("attention", {}))))
+    problem = prepare(networks, config)
+    learner = fit_learner(problem, np.arange(60), config, child_seed(config.seed, "final"))
+    nothing, sequences = np.full(problem.labels.shape, np.nan), tuple(s if isinstance(s, str) else None for s in networks.dataset.rnas["sequence"])
+    known = KnownRNAs(problem.index, sequences, ("",) * 60, np.ones(60, dtype=bool), problem.labels, learner.tokens, nothing, nothing, nothing)
+    model = SavedModel(
+        config, problem.compartments, dict(learner.tokens.sources), learner.attention, dict(learner.trees), dict(learner.weights), learner.thresholds,
+        learner.temperature, {}, dict(learner.profiles),
+    )  # fmt: skip
+    return replace(model, known=known, newcomers=model if kind == "sequence alone" else None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_models_of_other_parts(networks: NetworkSet, kind: str) -> None:
+    model = small_model(networks, kind)
+    row = next(r for r in range(60) if model.known is not None and model.known.sequences[r] and all(t.present[r] for t in model.known.tokens))
+    found = explain_known(model, row, (0, 1), networks)
+    one = found.compartments[0]
+    learner, unseen = answering(model, row)
+    assert unseen == found.unseen_trees == bool(model.trees)
+    assert one.probability == pytest.approx(learner.predict(np.arange(1))[0, 0], abs=1e-6)
+    for part in one.parts:
+        field = "gradients" if part.part == "attention" else part.part
+        total = sum(getattr(token, field) or 0.0 for token in one.tokens)
+        if kind != "trees not read as a token" or part.part != "attention":
+            assert total == pytest.approx(part.end - part.start + part.error, abs=1e-5)
+        assert abs(part.error) < 0.05 * max(1, abs(part.end - part.start))
+    weights = [token.attention for token in one.tokens if token.attention is not None]
+    if kind in ("attention alone", "sequence alone"):
+        assert sum(weights) == pytest.approx(1, abs=1e-5)
+    if kind in ("no attention weights", "trees alone"):
+        assert weights == []
+    if kind == "sequence alone":
+        # the tokens of an RNA that is hidden from the known ones are those that it had in training
+        assert one.sequence is not None
+        assert one.sequence.probability == pytest.approx(one.probability, abs=1e-4)
+    else:
+        assert one.sequence is None
+        assert any("no part for sequences alone" in note for note in found.notes)
+    assert to_text(found)
+    assert draw_explanation(found)
+
+
+def test_compartments_by_name(model: SavedModel) -> None:
+    names = model.compartments
+    assert named_compartments(model, [names[2].upper(), f" {names[0]} ", names[2]]) == [2, 0]
+    with pytest.raises(ConfigError, match=f"there are {', '.join(names)}; did you mean {names[0]}"):
+        named_compartments(model, [names[0][:-1]])
+
+
+def test_it_is_plain_data_text_and_a_picture(explanation: Explanation) -> None:
+    back = json.loads(json.dumps(explanation.to_dict(), allow_nan=False))
+    assert back["compartments"][0]["modalities"][0]["modality"] == explanation.compartments[0].modalities[0].modality
+    text = to_text(explanation)
+    for word in ("out-of-fold", "without", "looked at", "Attention is not attribution", "Nearest training RNAs", "sequence alone says", "annotated"):
+        assert word in text.replace("\n  ", " "), word
+    assert max(map(len, text.splitlines())) <= 130
+    figure = draw_explanation(explanation)
+    assert len(figure.axes) == 8
+    no_sequence = replace(explanation, compartments=tuple(replace(c, sequence=None) for c in explanation.compartments))
+    assert len(draw_explanation(no_sequence).axes) == 6
+
+
+def test_the_command_as_a_person_types_it(run, run_folder: Path, networks: NetworkSet, model: SavedModel, tmp_path: Path) -> None:
+    assert model.known is not None
+    networks.save(tmp_path / "nets")
+    first = run("explain", "--run", str(run_folder), "--networks", str(tmp_path / "nets"))
+    best = model.known.index.ids[strongest_rna(model)]
+    assert first.returncode == 0, first.stderr
+    assert f"{best} is the RNA it is surest of" in first.stderr
+    assert first.stdout.startswith(f"{best}: why ")
+    assert "share them" in first.stdout
+    name, compartment = model.known.index.ids[7], model.compartments[1]
+    words = ("explain", "--run", str(run_folder / "model"), "--rna", name.upper(), "--compartment", compartment.lower())
+    asked = run(*words, "--format", "json")
+    said = json.loads(asked.stdout)
+    assert (said["rna_id"], said["known_as"], [c["compartment"] for c in said["compartments"]]) == (name.upper(), name, [compartment])
+    assert any("not at hand" in note or "at hand are not" in note for note in said["notes"])
+    fasta = tmp_path / "x.fa"
+    fasta.write_text(f">mine\n{NEW}\n>copy\n{model.known.sequences[7]}\n>MINE\n{NEW}A\n")
+    out = run("explain", "--run", str(run_folder), "--fasta", str(fasta), "--compartment", compartment, "--out", "why")
+    assert out.returncode == 0, out.stderr
+    assert out.stdout == ""
+    assert sorted(str(p.relative_to("why")) for p in Path("why").rglob("*.*")) == [
+        f"{folder}/explanation.{end}" for folder in ("MINE_2", "copy", "mine") for end in ("json", "png", "txt")
+    ]
+    assert json.loads(Path("why/copy/explanation.json").read_text())["known_as"] == name
+    assert json.loads(Path("why/mine/explanation.json").read_text())["source"] == "sequence alone"
+    assert run("explain", "--run", str(run_folder), "--rna", name, "--out", "why").returncode == 3
+    again = run("explain", "--run", str(run_folder), "--rna", name, "--out", "why", "--overwrite", "--compartment", compartment)
+    assert again.returncode == 0
+    assert sorted(p.name for p in Path("why").iterdir()) == ["explanation.json", "explanation.png", "explanation.txt"]
+
+
+def test_wrong_words_end_in_a_sentence(run, run_folder: Path, networks: NetworkSet, tmp_path: Path) -> None:
+    here = ("explain", "--run", str(run_folder))
+    wrong = run(*here, "--rna", "syn-mir-006")
+    assert wrong.returncode == 2
+    assert "did you mean syn-mir-00" in wrong.stderr
+    assert run(*here, "--compartment", "Golgi").returncode == 2
+    assert "exclude each other" in run(*here, "--rna", "x", "--fasta", "y").stderr
+    assert "expected text or json" in run(*here, "--format", "yaml").stderr
+    assert run("explain").returncode == 3  # no run here
+    tower = tmp_path / "tower" / "model"
+    tower.mkdir(parents=True)
+    (tower / "model.json").write_text(json.dumps({"format": "seqtower"}))
+    said = run("explain", "--run", str(tower.parent))
+    assert said.returncode == 2
+    assert "mirnagraph seq explain" in said.stderr
+    fewer = replace(networks, similarities={"sequence": networks.similarities["sequence"] * 0.5})
+    fewer.save(tmp_path / "other")
+    assert run(*here, "--networks", str(tmp_path / "other")).returncode == 3
+    with pytest.raises(CheckpointError, match="which RNAs it knows"):
+        strongest_rna(replace(load_model(run_folder / "model"), known=None))
