@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,9 @@ from mirnagraph.progress import Progress
 from mirnagraph.sources.fasta import read_fasta
 from mirnagraph.tables import check_letters, to_rna
 from seqtower.model_files import SavedTower
+
+if TYPE_CHECKING:
+    from fusion.explain import Explanation
 
 FIXED = ("preset", "source", "folds")
 
@@ -170,6 +173,39 @@ def predict(
     if names is not None:
         return predict_known(opened, resolve_names(opened, [names] if isinstance(names, str) else list(names)))
     return predict_known(opened, np.arange(len(opened.known.index) if opened.known is not None else 0))
+
+
+def explain(
+    model: Model | str | Path,
+    rna: str,
+    compartments: str | Iterable[str] = (),
+    *,
+    sequence: str | None = None,
+    networks: NetworkSet | None = None,
+    workers: int = 1,
+) -> Explanation:
+    """Say what an answer rests on, as `mirnagraph explain` does.
+
+    Args:
+        model: of `fit` or `load` (of networks), or what `load` takes.
+        rna: name of an RNA that the model knows; of a new one with `sequence`, any name.
+        compartments: one or several; without them those that are called, or the most probable.
+        networks: those the model was trained on, for the partners and neighbours that carry the answer; left out without them.
+
+    Raises:
+        ConfigError: an RNA or compartment that the model does not know (with the nearest names), or a model of sequences, which
+            `seqtower.interpret.explain` explains. CheckpointError: see `load`.
+    """
+    from fusion.explain import explain_known, explain_sequence, named_compartments
+
+    opened = load(model) if isinstance(model, str | Path) else model
+    if isinstance(opened, SavedTower):
+        raise ConfigError("this is a model of sequences: `mirnagraph seq explain` says why it answers")
+    columns = named_compartments(opened, [compartments] if isinstance(compartments, str) else list(compartments))
+    if sequence is not None:
+        ids, letters = _sequences({rna: sequence}, None, "error")
+        return explain_sequence(opened, ids[0] if ids else rna, (letters or [sequence])[0], columns, workers=workers)
+    return explain_known(opened, int(resolve_names(opened, [rna])[0]), columns, networks, workers=workers)
 
 
 def baselines(

@@ -92,6 +92,12 @@ class Explanation:
     compartments: tuple[Compartment, ...]
     notes: tuple[str, ...]
 
+    def to_text(self) -> str:
+        """The same in words and tables, as the command prints it."""
+        from fusion.explain_text import to_text
+
+        return to_text(self)
+
     def to_dict(self) -> dict[str, object]:
         """The same as plain values, as JSON takes them."""
         return asdict(self)

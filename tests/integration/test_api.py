@@ -128,3 +128,17 @@ def test_a_tower_answers_too(project: Path) -> None:
     said = mirnagraph.predict(project / "tests" / "golden" / "tower_v1", sequences={"one": "ACGUACGUUU", "two": "GGGCCC"})
     assert list(said.about.index) == ["one", "two"]
     assert said.probabilities.shape == (2, 3)
+
+
+def test_an_answer_is_explained_in_one_call(networks: NetworkSet, result: mirnagraph.CrossValidationResult, tmp_path: Path) -> None:
+    model = mirnagraph.fit(networks, cross_validation=result, folder=tmp_path / "model", **COLD)
+    name, compartment = networks.dataset.index.ids[0], networks.dataset.compartments[0]
+    why = mirnagraph.explain(model, name, compartment, networks=networks)
+    assert [reason.compartment for reason in why.compartments] == [compartment]
+    assert mirnagraph.explain(tmp_path / "model", name, compartment, networks=networks) == why
+    new = mirnagraph.explain(model, "mine", sequence="acgtACGUACGUACGUUUGC")
+    assert new.compartments
+    with pytest.raises(ConfigError, match="did you mean"):
+        mirnagraph.explain(model, name + "x")
+    with pytest.raises(InputError, match="mine"):
+        mirnagraph.explain(model, "mine", sequence="ACGX")
