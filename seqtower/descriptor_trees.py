@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import expit, logit
@@ -22,7 +22,9 @@ TREES = TreesConfig(n_trees=200, min_samples_leaf=5, rounds=80, learning_rate=0.
 FRACTION_TREES = TreesConfig(n_trees=200, min_samples_leaf=3, rounds=150, learning_rate=0.05, leaves=8, boosting_leaf=20)
 """For fractions, where every RNA says more than yes or no: longer boosting on all columns."""
 FOREST, BOOSTED = "descriptors.forest", "descriptors.boosted"
+OWN, COLUMNS = "descriptors.own", "columns"
 LEAST = 1e-4
+LEAST_OF_A_TYPE = 50
 
 
 @dataclass(frozen=True)
@@ -88,20 +90,34 @@ class DescriptorTrees:
         forest: extra trees, whose sum is a probability or fraction.
         boosted: boosted trees, whose sum is a logit, or a fraction.
         kind: of the labels, see `seqtower.sequences.KINDS`.
+        own: place of a type of RNAs in the vocabulary -> trees fitted on RNAs of that type alone, and the compartments that they speak of. For an RNA
+            of that type they count as much as the trees that all types share.
+        n_types: types in the vocabulary, whose columns are the last of the features; read where there is any of `own`.
     """
 
     forest: TreeArrays
     boosted: TreeArrays
     kind: str
+    own: Mapping[int, tuple[DescriptorTrees, np.ndarray]] = field(default_factory=dict)
+    n_types: int = 0
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities or fractions: float64, shape (n, n_labels)."""
         forest, boosted = self.forest(features), self.boosted(features)
-        return blend(0.5, forest, boosted if self.kind == FRACTIONS else expit(boosted), self.kind)
+        said = blend(0.5, forest, boosted if self.kind == FRACTIONS else expit(boosted), self.kind)
+        for number, (trees, columns) in self.own.items():
+            rows = np.flatnonzero(features[:, number - self.n_types] > 0.5)
+            if len(rows):
+                said[np.ix_(rows, columns)] = blend(0.5, trees.predict(features[rows]), said[np.ix_(rows, columns)], self.kind)
+        return said
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """All arrays by name, for safetensors."""
-        return self.forest.to_arrays(FOREST) | self.boosted.to_arrays(BOOSTED)
+        found = self.forest.to_arrays(FOREST) | self.boosted.to_arrays(BOOSTED)
+        for number, (trees, columns) in self.own.items():
+            start = f"{OWN}.{number}."
+            found |= {start + name: array for name, array in trees.to_arrays().items()} | {start + COLUMNS: np.asarray(columns, dtype=np.int64)}
+        return found
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, known: Sequence[str] = ()) -> DescriptorTrees:
@@ -113,11 +129,49 @@ class DescriptorTrees:
         Raises:
             CheckpointError: arrays that lack or do not fit each other.
         """
+        own = {}
+        for number in range(len(known)):
+            start = f"{OWN}.{number}."
+            mine = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+            if mine:
+                columns = np.asarray(mine.pop(COLUMNS, np.zeros(0, dtype=np.int64)))
+                if columns.ndim != 1 or not len(columns) or not np.isin(columns, range(n_labels)).all() or len(np.unique(columns)) < len(columns):
+                    raise CheckpointError("the trees of a type of RNAs do not say of which compartments they speak", found=columns.tolist())
+                own[number] = (cls._alone(mine, kind, len(columns), known), columns)
+        return replace(cls._alone(arrays, kind, n_labels, known), own=own, n_types=len(known))
+
+    @classmethod
+    def _alone(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, known: Sequence[str]) -> DescriptorTrees:
         found = cls(TreeArrays.from_arrays(arrays, FOREST), TreeArrays.from_arrays(arrays, BOOSTED), kind)
         width = len(feature_names(known))
         if any(part.value.shape[1:] != (n_labels,) or (len(part.feature) and part.feature.max() >= width) for part in (found.forest, found.boosted)):
             raise CheckpointError("the trees on descriptors do not fit the compartments or the descriptors")
         return found
+
+
+def fit_typed_trees(features: np.ndarray, labels: np.ndarray, kind: str, config: DescriptorConfig, seed: int, n_types: int) -> DescriptorTrees:
+    """Trees that all types of RNAs share, and beside them, for 0/1 compartments, trees of each type alone.
+
+    A type that has a compartment in all of its RNAs or in none of them leaves that compartment to the shared trees, as does a type with fewer than
+    `LEAST_OF_A_TYPE` RNAs.
+
+    Args:
+        features: whose last `n_types` columns say the type, shape (n, width); with fewer than two types there are shared trees alone.
+        labels, kind: see `fit_descriptor_trees`.
+    """
+    shared = fit_descriptor_trees(features, labels, kind, config, seed)
+    if n_types < 2 or kind != MULTI_LABEL:
+        return shared
+    own = {}
+    for number in range(n_types):
+        rows = np.flatnonzero(features[:, number - n_types] > 0.5)
+        if len(rows) < LEAST_OF_A_TYPE:
+            continue
+        mine = labels[rows]
+        columns = np.flatnonzero([len(np.unique(column[~np.isnan(column)])) > 1 for column in mine.T])
+        if len(columns):
+            own[number] = (fit_descriptor_trees(features[rows], mine[:, columns], kind, config, child_seed(seed, "own type", number)), columns)
+    return replace(shared, own=own, n_types=n_types)
 
 
 def fit_descriptor_trees(features: np.ndarray, labels: np.ndarray, kind: str, config: DescriptorConfig, seed: int) -> DescriptorTrees:

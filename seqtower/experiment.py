@@ -23,7 +23,7 @@ from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import one_thread, side_by_side
 from seqtower.clusters import cluster
 from seqtower.correlations import correlations
-from seqtower.descriptor_trees import DescriptorTrees, blend, choose_weight, fit_descriptor_trees
+from seqtower.descriptor_trees import DescriptorTrees, blend, choose_weight, fit_descriptor_trees, fit_typed_trees
 from seqtower.encoders.kmer import kmer_counts
 from seqtower.encoding import FittedEncoding, fit_encoding
 from seqtower.kmer_baselines import BASELINES, DESCRIPTORS, MODEL, OWN_SET, TOWER, K, kmer_models
@@ -129,7 +129,8 @@ def _known_binary(data: SequenceSet) -> np.ndarray:
 
 
 def _fit_trees(work: Work, rows: np.ndarray, seed: int) -> DescriptorTrees:
-    return fit_descriptor_trees(work.described[rows], work.data.labels[rows], work.data.kind, work.config.descriptors, child_seed(seed, "descriptors"))
+    data, n_types = work.data, len(vocabulary(work.data.types))
+    return fit_typed_trees(work.described[rows], data.labels[rows], data.kind, work.config.descriptors, child_seed(seed, "descriptors"), n_types)
 
 
 def _own_sets(work: Work, train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:

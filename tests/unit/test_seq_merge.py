@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import logit
 
-from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.trees import TreesConfig, fit_boosting, fit_extra_trees, join_outputs
-from seqtower.descriptor_trees import DescriptorConfig, fit_descriptor_trees
+from seqtower.descriptor_trees import DescriptorConfig, DescriptorTrees, feature_names, fit_descriptor_trees, fit_typed_trees
 from seqtower.merge import merge_sets, read_sets
 from seqtower.sequences import LEFT_OUT_COLUMNS, MULTI_LABEL, SequenceSet
 
@@ -77,6 +78,31 @@ def test_unknown_labels_teach_nothing() -> None:
     whole = fit_descriptor_trees(features, labels, MULTI_LABEL, config, 7).predict(features)
     alone = fit_descriptor_trees(features[30:], labels[30:, [0]], MULTI_LABEL, config, 7).predict(features)
     np.testing.assert_allclose(whole[:, 0], alone[:, 0], rtol=1e-6)
+
+
+def test_trees_of_a_type_count_half_for_its_rnas_and_nothing_for_others() -> None:
+    random = np.random.default_rng(2)
+    width = len(feature_names(("miRNA", "lncRNA")))
+    features = random.random((240, width)).astype(np.float32)
+    of = np.arange(240) % 2
+    features[:, -2:] = np.eye(2)[of]
+    labels = (random.random((240, 3)) < 0.4).astype(float)
+    labels[of == 1, 2] = np.nan  # the second type does not speak of the third compartment
+    labels[of == 1, 1] = 0.0  # and has none of the second
+    config = DescriptorConfig(trees=TREES)
+    fitted = fit_typed_trees(features, labels, MULTI_LABEL, config, 3, 2)
+    shared = fit_descriptor_trees(features, labels, MULTI_LABEL, config, 3).predict(features)
+    assert {number: columns.tolist() for number, (_, columns) in fitted.own.items()} == {0: [0, 1, 2], 1: [0]}
+    said = fitted.predict(features)
+    np.testing.assert_array_equal(said[of == 1][:, 1:], shared[of == 1][:, 1:])
+    alone = fitted.own[1][0].predict(features[of == 1])[:, 0]
+    np.testing.assert_allclose(logit(said[of == 1, 0]), (logit(alone) + logit(shared[of == 1, 0])) / 2, rtol=1e-6)
+    arrays = fitted.to_arrays()
+    np.testing.assert_array_equal(DescriptorTrees.from_arrays(arrays, MULTI_LABEL, 3, ("miRNA", "lncRNA")).predict(features), said)
+    wrong = {**arrays, "descriptors.own.1.columns": np.array([3])}
+    with pytest.raises(CheckpointError, match="which compartments"):
+        DescriptorTrees.from_arrays(wrong, MULTI_LABEL, 3, ("miRNA", "lncRNA"))
+    assert fit_typed_trees(features, labels, MULTI_LABEL, config, 3, 1).own == {}
 
 
 def _files(folder: Path, kind: str = "miRNA") -> Path:
