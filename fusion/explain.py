@@ -27,8 +27,9 @@ ATTENTION_NOTE = (
     "the gradients and the changes without each modality are."
 )
 GRADIENTS_NOTE = (
-    "Integrated gradients start from the average training RNA that has the same tokens and sum to the change of the attention part's logit; the token "
-    "'trees' is what the extra trees say. What the trees read is told apart along their paths (Saabas), which sums to their answer exactly."
+    "Integrated gradients start from the average training RNA that has the same tokens (a sequence read letter by letter, from unknown letters) and sum to "
+    "the change of the attention part's logit; the token 'trees' is what the extra trees say. What the trees read is told apart along their paths (Saabas), "
+    "which sums to their answer exactly."
 )
 WITHOUT_NOTE = (
     "Without a modality: its tokens are taken from trees and attention alike and the whole model is asked again. Two modalities that say the same each look "

@@ -18,7 +18,7 @@ from fusion.sequence_join import ALIKE, TRANSFER
 from fusion.tokens import Token, TokenTable
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
-from mirnagraph.trees import drawn_by_tree
+from mirnagraph.tree_draws import drawn_by_tree
 
 WELL_STUDIED = "how well studied"
 FOREST = "extra_trees"
@@ -93,7 +93,7 @@ def without_own_trees(learner: Learner, train: np.ndarray, row: int, seed: int) 
     Args:
         train: rows that it learned from. seed: that it was fitted with.
     """
-    drawn = drawn_by_tree(len(train), learner.config.trees, seed)[:, int(np.searchsorted(train, row))]
+    drawn = drawn_by_tree(len(train), learner.config.trees.n_trees, seed)[:, int(np.searchsorted(train, row))]
     if drawn.all() or len(drawn) != len(learner.trees[FOREST].roots):
         return None
     return replace(learner, trees={**learner.trees, FOREST: some_trees(learner.trees[FOREST], ~drawn)})

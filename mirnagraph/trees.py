@@ -11,6 +11,7 @@ from numba import njit
 from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError
 from mirnagraph.seeds import child_seed
+from mirnagraph.tree_draws import forest_seed
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def fit_extra_trees(features: np.ndarray, labels: np.ndarray, config: TreesConfi
         min_samples_leaf=config.min_samples_leaf,
         max_features=config.max_features,
         bootstrap=True,
-        random_state=_forest_seed(seed),
+        random_state=forest_seed(seed),
     ).fit(features, labels if n_labels > 1 else labels[:, 0])
     grown = [tree.tree_ for tree in forest.estimators_]
     parts = [_Tree(np.where(t.children_left < 0, -1, t.feature), t.threshold, t.children_left, t.children_right, t.value[:, :, 0] / len(grown)) for t in grown]
@@ -228,23 +229,6 @@ def fit_extra_trees(features: np.ndarray, labels: np.ndarray, config: TreesConfi
     known = seen > 0
     out_of_bag = np.where(known[:, None], total / np.maximum(seen, 1)[:, None], labels.mean(axis=0))
     return FittedForest(packed, out_of_bag, np.asarray(forest.feature_importances_))
-
-
-def drawn_by_tree(n_train: int, config: TreesConfig, seed: int) -> np.ndarray:
-    """Which training rows each tree of `fit_extra_trees` drew, told again from the seed alone: bool, shape (n_trees, n_train).
-
-    It follows the order in which scikit-learn asks its generator; a test holds that both agree.
-    """
-    of_forest = np.random.RandomState(_forest_seed(seed))
-    found = np.zeros((config.n_trees, n_train), dtype=bool)
-    for tree in range(config.n_trees):
-        of_tree = np.random.RandomState(of_forest.randint(np.iinfo(np.int32).max))
-        found[tree, of_tree.randint(0, n_train, n_train)] = True
-    return found
-
-
-def _forest_seed(seed: int) -> int:
-    return child_seed(seed, "extra trees") % 2**32
 
 
 def fit_boosting(

@@ -234,6 +234,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "no attention weights": {"tokens": {"attention": ("svd:disease", "degree"), "trees": ()}, "attention": {"readout": "mean", "residual": False}},
     "trees alone": {"tokens": {"attention": (), "trees": ("svd:disease", "degree")}},
     "trees not read as a token": {"tokens": {"attention": ("svd:disease",), "trees": ("degree",)}},
+    "a tower trained along": {"tokens": {"attention": ("trees", "tower", "degree"), "trees": ("degree",)}, "tower": {"mode": "joint"}},
+    "towers of their own": {"tokens": {"attention": ("trees", "tower"), "trees": ("degree", "tower")}, "tower": {"epochs": 1, "parts": 2}},
     "sequence alone": {"tokens": {"attention": ("trees", "kmer", "alike", "transfer:*"), "trees": ("kmer", "alike", "neighbours:sequence")}},
 }
 
@@ -244,6 +246,7 @@ def small_model(networks: NetworkSet, kind: str) -> SavedModel:
     training = replace(config.training, epochs=2, n_members=1, n_students=int(kind == "sequence alone"))
     trees, mix = replace(config.trees, n_trees=12, rounds=4), replace(config.mix, calibration_part=0.0)
     config = replace(config, tokens=replace(config.tokens, **KINDS[kind]["tokens"]), training=training, trees=trees, mix=mix)
+    config = replace(config, tower=replace(config.tower, **KINDS[kind].get("tower", {})))
     config = resolve_tokens(networks, replace(config, attention=replace(config.attention, **KINDS[kind].get("attention", {}))))
     problem = prepare(networks, config)
     learner = fit_learner(problem, np.arange(60), config, child_seed(config.seed, "final"))
@@ -251,7 +254,7 @@ def small_model(networks: NetworkSet, kind: str) -> SavedModel:
     known = KnownRNAs(problem.index, sequences, ("",) * 60, np.ones(60, dtype=bool), problem.labels, learner.tokens, nothing, nothing, nothing)
     model = SavedModel(
         config, problem.compartments, dict(learner.tokens.sources), learner.attention, dict(learner.trees), dict(learner.weights), learner.thresholds,
-        learner.temperature, {}, dict(learner.profiles),
+        learner.temperature, {}, dict(learner.profiles), towers=learner.towers,
     )  # fmt: skip
     return replace(model, known=known, newcomers=model if kind == "sequence alone" else None)
 
@@ -274,6 +277,11 @@ def test_models_of_other_parts(networks: NetworkSet, kind: str) -> None:
     weights = [token.attention for token in one.tokens if token.attention is not None]
     if kind in ("attention alone", "sequence alone"):
         assert sum(weights) == pytest.approx(1, abs=1e-5)
+    if "tower" in kind:
+        tower = next(token for token in one.tokens if token.token == "tower")
+        assert tower.present
+        assert tower.gradients
+        assert ("sequence", ("tower",)) in [(m.modality, m.tokens) for m in one.modalities]
     if kind in ("no attention weights", "trees alone"):
         assert weights == []
     if kind == "sequence alone":

@@ -10,7 +10,8 @@ from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier
 
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.seeds import child_seed
-from mirnagraph.trees import TreeArrays, TreesConfig, drawn_by_tree, fit_boosting, fit_extra_trees
+from mirnagraph.tree_draws import drawn_by_tree
+from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees
 
 CONFIG = TreesConfig(n_trees=12, rounds=15, min_samples_leaf=2, max_features=0.5, boosting_features=0.5)
 
@@ -38,7 +39,7 @@ def test_which_rows_a_tree_drew_is_told_again_from_the_seed(table: tuple[np.ndar
     features, labels = table
     state = child_seed(5, "extra trees") % 2**32
     forest = ExtraTreesRegressor(12, bootstrap=True, random_state=state).fit(features[:80], labels[:80])
-    found = drawn_by_tree(80, CONFIG, seed=5)
+    found = drawn_by_tree(80, CONFIG.n_trees, seed=5)
     assert found.shape == (12, 80)
     for tree, drawn in zip(found, forest.estimators_samples_, strict=True):
         np.testing.assert_array_equal(np.flatnonzero(tree), np.unique(drawn))
