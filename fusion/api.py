@@ -17,13 +17,13 @@ from fusion.baseline_models import BASELINES
 from fusion.baselines import baseline_table, run_baselines
 from fusion.model_files import SavedModel, load_model
 from fusion.open_model import Model, load
-from fusion.predict import Predictions, predict_known, predict_sequences, predict_with_tower, resolve_names
+from fusion.predict import Predictions, exact_matches, predict_known, predict_sequences, predict_with_tower, resolve_names
 from fusion.problem import Problem, config_folds, prepare, resolve_tokens
 from fusion.report import summary_table
 from fusion.results import CrossValidationResult
 from fusion.run import fit_final
 from fusion.settings import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
-from mirnagraph.errors import ConfigError
+from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.evaluation.metrics import COLUMNS
 from mirnagraph.files import check_output_folder
 from mirnagraph.networks.types import NetworkSet
@@ -194,18 +194,25 @@ def explain(
 
     Raises:
         ConfigError: an RNA or compartment that the model does not know (with the nearest names), or a model of sequences, which
-            `seqtower.interpret.explain` explains. CheckpointError: see `load`.
+            `seqtower.interpret.explain` explains. CheckpointError: see `load`; networks of other RNAs than the model's. InputError: a letter that is no base.
     """
     from fusion.explain import explain_known, explain_sequence, named_compartments
 
     opened = load(model) if isinstance(model, str | Path) else model
     if isinstance(opened, SavedTower):
         raise ConfigError("this is a model of sequences: `mirnagraph seq explain` says why it answers")
+    if opened.known is None:
+        raise CheckpointError("the model does not say which RNAs it knows")
+    if networks is not None and networks.dataset.index != opened.known.index:
+        raise CheckpointError("these networks are of other RNAs than the model's")
     columns = named_compartments(opened, [compartments] if isinstance(compartments, str) else list(compartments))
-    if sequence is not None:
-        ids, letters = _sequences({rna: sequence}, None, "error")
-        return explain_sequence(opened, ids[0] if ids else rna, (letters or [sequence])[0], columns, workers=workers)
-    return explain_known(opened, int(resolve_names(opened, [rna])[0]), columns, networks, workers=workers)
+    if sequence is None:
+        return explain_known(opened, int(resolve_names(opened, [rna])[0]), columns, networks, workers=workers)
+    letters = _sequences({rna: sequence}, None, "error")[1][0]
+    row = exact_matches(opened.known).get(letters)  # answered as that RNA, hence explained as that RNA
+    if row is not None:
+        return explain_known(opened, row, columns, networks, name=rna, workers=workers)
+    return explain_sequence(opened, rna, letters, columns, workers=workers)
 
 
 def baselines(

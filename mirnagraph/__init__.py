@@ -23,6 +23,7 @@ _WHERE = {
     "demo_dataset": "mirnagraph.synthetic",
     "load_dataset": "mirnagraph.sources",
     "CrossValidationResult": "fusion.results",
+    "Explanation": "fusion.explain",
     "Predictions": "fusion.predict",
     "baselines": "fusion.api",
     "cross_validate": "fusion.api",
@@ -36,6 +37,7 @@ _WHERE = {
 __all__ = [
     "CrossValidationResult",
     "Dataset",
+    "Explanation",
     "Network",
     "NetworkConfig",
     "NetworkSet",

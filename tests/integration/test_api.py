@@ -13,7 +13,7 @@ from fusion.api import settings_of
 from fusion.predict import FINAL, OUT_OF_FOLD, SEQUENCE_ALONE
 from fusion.run import run_experiment
 from fusion.settings import experiment_config
-from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.synthetic import make_dataset
 
@@ -122,6 +122,33 @@ def test_wrong_use_is_said(networks: NetworkSet, result: mirnagraph.CrossValidat
     other = mirnagraph.build_networks(make_dataset(30, 3))
     with pytest.raises(ConfigError, match="of other RNAs or compartments"):
         mirnagraph.fit(other, cross_validation=result, **QUICK)
+
+
+def test_an_answer_is_explained(project: Path) -> None:
+    kept = mirnagraph.load(project / "tests" / "golden" / "model_v3")
+    known = mirnagraph.explain(kept, "syn-mir-0002", "exosome", networks=mirnagraph.build_networks(make_dataset(30, 3)))
+    assert isinstance(known, mirnagraph.Explanation)
+    assert (known.known_as, [c.compartment for c in known.compartments]) == ("syn-mir-0002", ["Exosome"])
+    assert known.compartments[0].partners
+    new = mirnagraph.explain(kept, "mine", ["Nucleolus", "Exosome"], sequence="acgTACGUACGUUUGGCA")
+    assert (new.source, new.known_as, [c.compartment for c in new.compartments]) == (SEQUENCE_ALONE, "", ["Nucleolus", "Exosome"])
+    assert kept.known is not None
+    same = mirnagraph.explain(kept, "mine", sequence=str(kept.known.sequences[1]))
+    assert (same.rna_id, same.known_as) == ("mine", "syn-mir-0002")
+    said = mirnagraph.predict(kept, sequences={"mine": "ACGUACGUACGUUUGGCA"})
+    assert new.compartments[0].probability == pytest.approx(said.probabilities[0, 2], abs=1e-6)
+    for words, kind, sentence in (
+        (("syn-mir-9",), ConfigError, "no RNA 'syn-mir-9'"),
+        (("syn-mir-0002", "Golgi"), ConfigError, "no compartment 'Golgi'"),
+    ):
+        with pytest.raises(kind, match=sentence):
+            mirnagraph.explain(kept, *words)
+    with pytest.raises(InputError, match="letter outside ACGTUN in the sequence of mine"):
+        mirnagraph.explain(kept, "mine", sequence="ACGX")
+    with pytest.raises(CheckpointError, match="of other RNAs than the model's"):
+        mirnagraph.explain(kept, "syn-mir-0002", networks=mirnagraph.build_networks(make_dataset(20, 3)))
+    with pytest.raises(ConfigError, match="mirnagraph seq explain"):
+        mirnagraph.explain(project / "tests" / "golden" / "tower_v1", "mine", sequence="ACGU")
 
 
 def test_a_tower_answers_too(project: Path) -> None:

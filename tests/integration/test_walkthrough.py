@@ -45,6 +45,7 @@ def test_it_runs_on_the_demo(this_project: Path, tmp_path: Path, monkeypatch: py
     assert "MADE-UP DATA" in said
     assert "out-of-fold" in said
     assert "unlike every RNA learned from" in said
+    assert "neighbours" in said.lower() or "nearest" in said.lower()
     assert "on the made-up demo" in said
 
 
