@@ -90,10 +90,6 @@ def known_rnas(dataset: Dataset, tokens: TokenTable, train: np.ndarray, result: 
     """
     trained = np.zeros(len(dataset.index), dtype=bool)
     trained[train] = True
-    spread = np.full(result.probabilities.shape, np.nan)
-    for fold in result.results:
-        if fold.uncertainty is not None:
-            spread[fold.rows] = fold.uncertainty
     cells = dataset.rnas["matures"] if "matures" in dataset.rnas.columns else [None] * len(trained)
     return KnownRNAs(
         index=dataset.index,
@@ -103,6 +99,6 @@ def known_rnas(dataset: Dataset, tokens: TokenTable, train: np.ndarray, result: 
         labels=np.where(trained[:, None], result.labels, np.nan),
         tokens=tokens,
         probabilities=result.probabilities,
-        spread=spread,
+        spread=result.spread,
         thresholds=result.thresholds,
     )

@@ -13,7 +13,7 @@ from fusion.model_files import SavedModel
 from fusion.newcomers import join_newcomers, warnings_of
 from fusion.tokens import TokenTable
 from mirnagraph.errors import CheckpointError, ConfigError
-from mirnagraph.names import natural_key, normalise, suggest
+from mirnagraph.names import natural_key, normalise, stem, suggest
 from mirnagraph.tables import to_rna
 from seqtower.model_files import SavedTower
 from seqtower.sequences import FRACTIONS
@@ -65,7 +65,8 @@ class Predictions:
 
 
 def resolve_names(model: SavedModel, names: Sequence[str]) -> np.ndarray:
-    """Row of each name among the model's RNAs: int64, shape (n,). Case and writing of a miRNA's name do not matter.
+    """Row of each name among the model's RNAs: int64, shape (n,). Case and writing of a miRNA's name do not matter;
+    a mature form (-5p, -3p) that is none of the RNAs stands for its precursor.
 
     Raises:
         ConfigError: a name that is not known; says which are near.
@@ -75,7 +76,7 @@ def resolve_names(model: SavedModel, names: Sequence[str]) -> np.ndarray:
     loose = {normalise(name): row for name, row in reversed(rows.items())}
     found = []
     for name in names:
-        row = rows.get(name, loose.get(normalise(name)))
+        row = rows.get(name, loose.get(normalise(name), loose.get(stem(name))))
         if row is None:
             near = suggest(name, known.index.ids)
             hint = f"; did you mean {', '.join(near)}?" if near else ""

@@ -44,13 +44,18 @@ class CrossValidationResult:
         """Predictions as in ``predictions.tsv``: ``rna_id``, ``fold``, one probability per compartment, tested RNAs only."""
         return prediction_frame(self.index, self.compartments, self.folds, self.probabilities)
 
-    def uncertainty_frame(self) -> pd.DataFrame:
-        """SD of the probabilities over the ensemble of the fold that tested the RNA; columns as in `to_frame`."""
-        spread = np.full(self.probabilities.shape, np.nan)
+    @property
+    def spread(self) -> np.ndarray:
+        """SD of the probabilities over the ensemble of the fold that tested the RNA: shape (n_rnas, n_labels), NaN in rows that no fold tested."""
+        found = np.full(self.probabilities.shape, np.nan)
         for result in self.results:
             if result.uncertainty is not None:
-                spread[result.rows] = result.uncertainty
-        return prediction_frame(self.index, self.compartments, self.folds, spread)
+                found[result.rows] = result.uncertainty
+        return found
+
+    def uncertainty_frame(self) -> pd.DataFrame:
+        """`spread` as a table; columns as in `to_frame`."""
+        return prediction_frame(self.index, self.compartments, self.folds, self.spread)
 
     def labels_frame(self) -> pd.DataFrame:
         """True labels of the tested RNAs, rows as in `to_frame`: ``rna_id`` and one 0/1 column per compartment."""

@@ -96,7 +96,7 @@ def test_an_answer_does_not_depend_on_company_or_order(model: SavedModel) -> Non
 
 def test_names_are_found_however_they_are_written_and_unknown_ones_get_suggestions(model: SavedModel) -> None:
     name = model.known.index.ids[4]
-    np.testing.assert_array_equal(resolve_names(model, [name, name.upper()]), [4, 4])
+    np.testing.assert_array_equal(resolve_names(model, [name, name.upper(), name + "-5p"]), [4, 4, 4])
     with pytest.raises(ConfigError, match=f"did you mean .*{model.known.index.ids[0][:7]}"):
         resolve_names(model, [name + "9"])
     with pytest.raises(ConfigError, match="needs its sequence"):
