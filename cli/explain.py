@@ -145,7 +145,7 @@ def _networks(folder: Path, model: SavedModel, networks: Path | None) -> tuple[N
         if networks is None:
             return None, f"a model folder does not say which networks it was made from; {hint}."
         loaded = NetworkSet.load(networks)
-        if loaded.dataset.index.checksum != model.known.index.checksum:
+        if loaded.dataset.index.checksum != model.known.home().index.checksum:
             raise CheckpointError("these networks are of other RNAs than the model's", file=networks)
         return loaded, ""
     if networks is None and not Path("networks", "networks.json").is_file() and not model.about.get("synthetic"):

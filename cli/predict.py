@@ -31,7 +31,7 @@ def predict(
     format_: Annotated[
         str | None, typer.Option("--format", help="tsv, json or table.", show_default="json for a file that ends in .json, table in a terminal, else tsv")
     ] = None,
-    rna_type: Annotated[str | None, typer.Option(help="Type of all RNAs, for a sequence tower that was told types.")] = None,
+    rna_type: Annotated[str | None, typer.Option(help="Type of all new RNAs, for a model that was told types: of `seq train`, or of `train --sets`.")] = None,
     language_model: Annotated[str | None, typer.Option(help="Language model that a sequence tower needs: folder or name.")] = None,
     iupac: IupacOption = "error",
     workers: Annotated[int, typer.Option(min=1, help="Threads; changes no number.")] = 2,
@@ -111,7 +111,8 @@ def _short(found: Predictions) -> tuple[list[str], list[list[str]]]:
         cells = []
         for column in range(len(found.compartments)):
             spread = found.spread[number, column]
-            said = f"{found.probabilities[number, column]:.2f}" + (f"±{spread:.2f}" if spread == spread else "")
+            probability = found.probabilities[number, column]
+            said = "-" if probability != probability else f"{probability:.2f}" + (f"±{spread:.2f}" if spread == spread else "")
             cells.append(f"{said} *" if found.called[number, column] else said)
         rows.append([str(name), *cells, str(about["source"]), str(about["modalities"]), str(about["warning"])])
     return ["RNA", *found.compartments, "answered by", "read", "warning"], rows

@@ -9,6 +9,7 @@ import typer
 
 from cli.options import (
     FoldOption,
+    IupacOption,
     NetworksOption,
     OverwriteOption,
     ProtocolOption,
@@ -23,12 +24,36 @@ from cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fusion.guests import Guests
     from fusion.results import CrossValidationResult
     from fusion.search import Space
     from fusion.settings import ExperimentConfig
     from mirnagraph.networks.types import NetworkSet
 
 EPILOG = "Example: `mirnagraph train --fold 10`, or on the benchmark `mirnagraph train --networks networks --split family --rnas located`"
+
+ColdStartOption = Annotated[
+    bool,
+    typer.Option(
+        "--cold-start",
+        help="Hide everything of the tested RNAs but their sequence, as if they were newly found; families apart unless --split says otherwise.",
+    ),
+]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Named settings: default (best so far), fused (with the sequence tower), cold or sequence-only (of a sequence alone), "
+        "unified (with --sets), or gtmaloc (published).",
+        show_default="default; cold with --cold-start; unified with --sets",
+    ),
+]
+SetsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="TOML file that names labelled sets of other RNAs (lncRNA, mRNA …), which learn in one model with those of the networks: tables [sets.NAME] "
+        "as for `seq train --sets`. They are tested by cluster of near-copies; an mRNA whose group is the name of a target is that node."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,20 +67,10 @@ def train(
     split: SplitOption = None,
     protocol: ProtocolOption = None,
     rnas: RnasOption = None,
-    cold_start: Annotated[
-        bool,
-        typer.Option(
-            "--cold-start",
-            help="Hide everything of the tested RNAs but their sequence, as if they were newly found; families apart unless --split says otherwise.",
-        ),
-    ] = False,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="Named settings: default (best so far), fused (with the sequence tower), cold or sequence-only (of a sequence alone), or gtmaloc (published).",
-            show_default="default; cold with --cold-start",
-        ),
-    ] = None,
+    cold_start: ColdStartOption = False,
+    preset: PresetOption = None,
+    sets: SetsOption = None,
+    iupac: IupacOption = "error",
     config: Annotated[
         Path | None,
         typer.Option(help="TOML file with settings that override the preset (see config.toml of a run); a table [nested] lists what each fold chooses."),
@@ -77,11 +92,14 @@ def train(
     from fusion.run import networks_or_demo, run_experiment, run_name
     from fusion.search import nested_space
     from fusion.settings import experiment_config
+    from mirnagraph.errors import ConfigError
 
     space = nested_space(config)
     if cold_start:
         split = split or "family"
-    chosen = preset or ("cold" if cold_start else "default")
+    chosen = preset or ("cold" if cold_start else "unified" if sets else "default")
+    if sets is not None and (repeats > 1 or space is not None):
+        raise ConfigError("--sets goes neither with --repeats nor with a table [nested] of settings")
     settings = experiment_config(chosen, config, n_folds=fold, split=split, protocol=protocol, rnas=rnas, seed=seed, cold=cold_start or None)
     loaded, folder = networks_or_demo(networks)
     dataset = loaded.dataset
@@ -95,11 +113,40 @@ def train(
     # a finished run whose repeats are not there yet is gone on with, as any unfinished run is
     resume = resume or (repeats > 1 and not overwrite and not repeats_done(target, settings.seed, repeats))
     with progress_bars(quiet=quiet) as progress:
+        guests = _guests(sets, iupac, progress, quiet)
         result, run = run_experiment(
-            loaded, settings, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, baselines=baselines, progress=progress
+            loaded, settings, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, baselines=baselines, guests=guests, progress=progress
         )
         repeated = repeat_run(loaded, settings, run.path, repeats, cache=cache, workers=workers, progress=progress) if repeats > 1 else None
-    _show(result, repeated, run.path, f"preset {settings.preset}", repeats, baselines, quiet)
+    _show(result, repeated, run.path, f"preset {settings.preset}", repeats, baselines and sets is None, quiet)
+    if result is not None and sets is not None:
+        _show_sets(run.path)
+
+
+def _guests(sets: Path | None, iupac: str, progress: Any, quiet: bool) -> Guests | None:
+    if sets is None:
+        return None
+    import pandas as pd
+
+    from cli.console import say
+    from fusion.guests import read_guests
+
+    guests = read_guests(sets, iupac=iupac, progress=progress)
+    of = pd.Series(guests.data.sets).value_counts(sort=False)
+    say(f"Sets beside them: {', '.join(f'{name} {n}' for name, n in of.items())}; {len(set(guests.groups))} clusters of near-copies", quiet=quiet)
+    return guests
+
+
+def _show_sets(folder: Path) -> None:
+    import pandas as pd
+
+    from cli.console import show_table
+    from fusion.by_set import BY_SET
+
+    table = pd.read_csv(folder / BY_SET, sep="\t")
+    table = table[(table["compartment"] == "average") & (table["metric"] == "AUC")]
+    rows = [[str(row["set"]), str(row["model"]), f"{row['mean']:.3f} ± {row['sd']:.3f}", str(row["n_labels"])] for row in table.to_dict("records")]
+    show_table(["set", "answer", "AUC", "compartments"], rows, "Within each set")
 
 
 def _nested(networks: NetworkSet, settings: ExperimentConfig, space: Space, target: Path, *, quiet: bool, **how: Any) -> None:

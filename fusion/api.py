@@ -31,6 +31,7 @@ from mirnagraph.progress import Progress
 from mirnagraph.sources.fasta import read_fasta
 from mirnagraph.tables import check_letters, to_rna
 from seqtower.model_files import SavedTower
+from seqtower.rna_types import the_type
 
 if TYPE_CHECKING:
     from fusion.explain import Explanation
@@ -151,7 +152,7 @@ def predict(
         sequences: name -> sequence, known or new, of ACGTUN.
         fasta: file of such. Without names, sequences and file: all RNAs that the model knows.
         iupac: letters of several bases in the file: ``"error"``, or ``"n"`` to read them as N.
-        rna_type: of all RNAs, for a sequence tower that was told types.
+        rna_type: of all new RNAs, for a sequence tower that was told types, or a model of `mirnagraph train --sets`.
         workers: threads; changes no number.
 
     Raises:
@@ -166,10 +167,10 @@ def predict(
         if ids is None:
             raise ConfigError("this is a model of sequences: it knows no RNA by name, give --fasta (in Python also sequences=…)")
         return predict_with_tower(opened if rna_type is None else opened.of_type(rna_type), ids, letters)
-    if rna_type is not None:
-        raise ConfigError("a type of RNA (--rna-type) is for models of `mirnagraph seq train`: this one is of the networks of one type")
+    if rna_type is not None and (opened.known is None or opened.known.types is None or ids is None):
+        raise ConfigError("a type of RNA (--rna-type) is for new sequences and models of several types: `seq train`, or `train --sets`")
     if ids is not None:
-        return predict_sequences(opened, ids, letters, workers=workers)
+        return predict_sequences(opened, ids, letters, rna_type=None if rna_type is None else the_type(rna_type), workers=workers)
     if names is not None:
         return predict_known(opened, resolve_names(opened, [names] if isinstance(names, str) else list(names)))
     return predict_known(opened, np.arange(len(opened.known.index) if opened.known is not None else 0))
@@ -203,7 +204,7 @@ def explain(
         raise ConfigError("this is a model of sequences: `mirnagraph seq explain` says why it answers")
     if opened.known is None:
         raise CheckpointError("the model does not say which RNAs it knows")
-    if networks is not None and networks.dataset.index != opened.known.index:
+    if networks is not None and networks.dataset.index != opened.known.home().index:
         raise CheckpointError("these networks are of other RNAs than the model's")
     columns = named_compartments(opened, [compartments] if isinstance(compartments, str) else list(compartments))
     if sequence is None:

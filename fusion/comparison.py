@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def read_labels(folder: str | Path) -> pd.DataFrame:
-    """True labels of a run's tested RNAs: index ``rna_id``, int8, one column per compartment.
+    """True labels of a run's tested RNAs: index ``rna_id``, int8, one column per compartment; floats with NaN where some are not known.
 
     Raises:
         InputError: not a finished run, or a cell other than 0 and 1.
@@ -32,11 +32,19 @@ def read_labels(folder: str | Path) -> pd.DataFrame:
         raise InputError("the run is not finished", file=folder, found=about["status"], expected="done", hint="run its command again")
     path = Path(folder) / LABELS
     table = read_table(path, ["rna_id"]).set_index("rna_id")
-    wrong = ~table.isin(["0", "1"])
+    wrong = ~table.isin(["0", "1", ""])
     if wrong.to_numpy().any():
         row, column = (int(i[0]) for i in np.nonzero(wrong.to_numpy()))
-        raise InputError("not a label", file=path, line=row + 2, column=str(table.columns[column]), found=table.iloc[row, column], expected="0 or 1")
-    return table.astype(np.int8)
+        raise InputError(
+            "not a label",
+            file=path,
+            line=row + 2,
+            column=str(table.columns[column]),
+            found=table.iloc[row, column],
+            expected="0 or 1, or nothing where unknown",
+        )
+    unknown = table == ""
+    return table.mask(unknown, "nan").astype(float) if unknown.to_numpy().any() else table.astype(np.int8)
 
 
 def compare_runs(folders: Sequence[str | Path], *, n_resamples: int = 2000, seed: int = 0) -> pd.DataFrame:

@@ -70,8 +70,8 @@ def collect(problem: Problem, folds: Folds, results: tuple[FoldResult, ...]) -> 
     tested = of_row >= 0
     if not np.isfinite(probabilities[tested]).all():
         raise InputError("a prediction is not finite: a label that may not be read was read, or training diverged")
-    labels = problem.labels.astype(np.int8)
-    decile = problem.popularity[tested]
+    labels = problem.labels if np.isnan(problem.labels).any() else problem.labels.astype(np.int8)
+    decile = problem.popularity[tested] if problem.joined is None else None  # other sets are not studied in the same sense
     metrics = evaluate(labels[tested], probabilities[tested], of_row[tested], thresholds[tested], problem.compartments, decile)
     return CrossValidationResult(problem.index, problem.compartments, folds, labels, probabilities, thresholds, results, metrics)
 

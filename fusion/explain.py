@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -139,17 +139,25 @@ def explain_known(
     """
     known = _known(model)
     learner, unseen = answering(model, row)
+    spoken, kin = _of_its_type(known, row)
+    if row >= known.n_home:
+        networks, missing = None, "the networks hold no RNA of its type."
+    for column in columns:
+        if not spoken[column]:
+            raise ConfigError(f"the model did not learn of {model.compartments[column]} for RNAs of the type of {known.index.ids[row]}")
     groups, said = without_each(learner)
     tested = bool(np.isfinite(known.probabilities[row]).all())
     outside = known.probabilities[row] if tested else said[0]
     thresholds = known.thresholds[row] if tested else model.thresholds
-    chosen = list(columns) or _called(outside, thresholds)
+    chosen = list(columns) or _called(np.where(spoken, outside, -1.0), thresholds)
     flat = known.tokens.flat(learner.config.tokens.trees) if learner.trees else np.zeros((len(known.index), 0), dtype=np.float32)
-    base = _base(known)
-    shares = token_shares(learner, chosen, flat[known.trained], base)
+    base = _base(known, kin)
+    shares = token_shares(learner, chosen, flat[kin], base)
     sequence = known.sequences[row]
-    scan = _scan(model, sequence, row, workers)
-    similar = _similarities(known, row, sequence, networks)
+    at_home = row < known.n_home
+    near = known.home() if at_home else known
+    scan = _scan(replace(model, known=near), sequence, row, workers) if at_home else None
+    similar = _similarities(near, row, sequence, networks) if at_home else {}
     found = []
     for (tokens, parts), column in zip(shares, chosen, strict=True):
         found.append(
@@ -164,8 +172,8 @@ def explain_known(
                 modalities=modality_changes(groups, learner.tokens, said, column),
                 tokens=tokens,
                 parts=parts,
-                partners=() if networks is None else partners_of(networks.dataset, known, row, column),
-                neighbours=neighbours_of(similar, known, row, column),
+                partners=() if networks is None else partners_of(networks.dataset, near, row, column),
+                neighbours=neighbours_of(similar, near, row, column),
                 sequence=None if scan is None or sequence is None else sequence_reasons(scan, sequence, column),
             )
         )
@@ -183,7 +191,8 @@ def explain_sequence(model: SavedModel, name: str, sequence: str, columns: Seque
     Raises:
         ConfigError: the model has no part for newcomers.
     """
-    known, letters = _known(model), to_rna(sequence)
+    known, letters = _known(model).home(), to_rna(sequence)
+    model = replace(model, known=known)
     learner = sequence_learner(model, None)
     if learner is None or model.newcomers is None:
         raise ConfigError('the model has no part for RNAs of which the sequence alone is known; train it with `newcomers = "cold"`')
@@ -191,7 +200,7 @@ def explain_sequence(model: SavedModel, name: str, sequence: str, columns: Seque
     groups, said = without_each(asked)
     thresholds = model.newcomers.thresholds
     chosen = list(columns) or _called(said[0], thresholds)
-    base = _base(known)
+    base = _base(known, known.trained)
     background = background_tokens(learner, known, workers=workers) if learner.trees else np.zeros((0, 0), dtype=np.float32)
     shares = token_shares(asked, chosen, background, base)
     scan = scan_sequence(learner, known, letters, workers=workers)
@@ -240,8 +249,19 @@ def _called(probabilities: np.ndarray, thresholds: np.ndarray) -> list[int]:
     return [int(column) for column in called[np.argsort(-probabilities[called], kind="stable")]] or [int(np.argmax(probabilities))]
 
 
-def _base(known: KnownRNAs) -> np.ndarray:
-    return np.asarray(known.labels[known.trained].mean(axis=0)) if known.trained.any() else np.full(known.labels.shape[1], 0.5)
+def _of_its_type(known: KnownRNAs, row: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compartments that the model learned of for RNAs of the type of one of them, and which RNAs of that type it learned from: bool arrays."""
+    if known.types is None:
+        return np.ones(known.labels.shape[1], dtype=bool), known.trained
+    own = known.types[row]
+    return known.spoken(own), known.trained & np.array([name == own for name in known.types])
+
+
+def _base(known: KnownRNAs, rows: np.ndarray) -> np.ndarray:
+    """Share of the rows that are annotated in each compartment; one half where nothing is known."""
+    labels = known.labels[rows]
+    n = (~np.isnan(labels)).sum(axis=0)
+    return np.asarray(np.where(n > 0, np.nansum(labels, axis=0) / np.maximum(n, 1), 0.5))
 
 
 def _notes_of_known(learned: bool, unseen: bool, tested: bool, sequence: str | None, scan: SequenceScan | None, missing: str) -> list[str]:

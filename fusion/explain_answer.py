@@ -16,6 +16,7 @@ from fusion.predict import modality_of
 from fusion.problem import NEIGHBOURS, SEQUENCE, TREES
 from fusion.sequence_join import ALIKE, TRANSFER
 from fusion.tokens import Token, TokenTable
+from fusion.typed_trees import TYPE
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
 from mirnagraph.tree_draws import drawn_by_tree
@@ -62,7 +63,7 @@ def grouped(learner: Learner, names: Mapping[str, int]) -> dict[str, tuple[str, 
     name_of: Callable[[str], str] = _read_off_the_sequence if reads_sequence_alone(learner.config) else lambda token: modality_of(token) or WELL_STUDIED
     found: dict[str, list[str]] = {}
     for token in names:
-        if token != TREES:
+        if token not in (TREES, TYPE):  # without its type an RNA would be read by no trees at all
             found.setdefault(name_of(token), []).append(token)
     last = found.pop(WELL_STUDIED, None)
     return {name: tuple(tokens) for name, tokens in found.items()} | ({WELL_STUDIED: tuple(last)} if last else {})

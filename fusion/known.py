@@ -16,9 +16,12 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.tables import read_table, write_tsv
+from seqtower.rna_types import RNA_TYPES
+from seqtower.sequences import SequenceSet
 
 TABLE, ARRAYS = "known.tsv", "known.safetensors"
 COLUMNS = ["rna_id", "sequence", "matures", "trained"]
+TYPE = "type"
 ANSWERS = ("probabilities", "spread", "thresholds")
 
 
@@ -34,6 +37,8 @@ class KnownRNAs:
         tokens: every token that the final model reads.
         probabilities, spread, thresholds: out-of-fold answer, its uncertainty, and the threshold that went with it: shape (n_known, n_labels);
             NaN for an RNA that no fold tested.
+        types: type of every RNA of another set than the networks' (see `fusion.guests`), which stand last; empty for the networks' RNAs. None where
+            there are only those.
     """
 
     index: NodeIndex
@@ -45,11 +50,37 @@ class KnownRNAs:
     probabilities: np.ndarray
     spread: np.ndarray
     thresholds: np.ndarray
+    types: tuple[str, ...] | None = None
+
+    @property
+    def n_home(self) -> int:
+        """RNAs of the networks, which stand first."""
+        return len(self.index) if self.types is None else sum(not name for name in self.types)
+
+    def home(self) -> KnownRNAs:
+        """The networks' RNAs alone, with the compartments that these are labelled for, which stand first."""
+        if self.types is None:
+            return self
+        n, n_labels = self.n_home, int(self.spoken("").sum())
+        index = NodeIndex(self.index.ids[:n], self.index.kinds[:n])
+        tokens = TokenTable(index, tuple(Token(t.name, t.values[:n], t.present[:n]) for t in self.tokens))
+        arrays = {name: getattr(self, name)[:n, :n_labels] for name in ("labels", *ANSWERS)}
+        return KnownRNAs(index, self.sequences[:n], self.matures[:n], self.trained[:n], tokens=tokens, **arrays)
+
+    def spoken(self, rna_type: str) -> np.ndarray:
+        """Compartments that the model learned of for RNAs of a type (empty: the networks' RNAs): bool, shape (n_labels,)."""
+        if self.types is None:
+            return np.ones(self.labels.shape[1], dtype=bool)
+        rows = np.array([name == rna_type for name in self.types])
+        return np.asarray((~np.isnan(self.labels[rows])).any(axis=0))
 
     def save(self, folder: Path) -> None:
         """Write `TABLE` and `ARRAYS` into a folder that is there."""
         cells = [list(self.index.ids), [s or "" for s in self.sequences], list(self.matures), self.trained.astype(int)]
-        write_tsv(pd.DataFrame(dict(zip(COLUMNS, cells, strict=True))), folder / TABLE)
+        table = pd.DataFrame(dict(zip(COLUMNS, cells, strict=True)))
+        if self.types is not None:
+            table[TYPE] = list(self.types)
+        write_tsv(table, folder / TABLE)
         arrays = {"labels": self.labels, **{name: getattr(self, name) for name in ANSWERS}}
         for token in self.tokens:
             arrays |= {f"token.{token.name}": token.values, f"present.{token.name}": token.present}
@@ -78,27 +109,44 @@ class KnownRNAs:
             raise CheckpointError("what the model kept of its RNAs does not fit it", file=folder / ARRAYS, column=wrong, found=shape, expected=expected)
         sequences = tuple(str(cell) or None for cell in table["sequence"])
         trained = (table["trained"] == "1").to_numpy(dtype=bool)
-        return cls(index, sequences, tuple(str(cell) for cell in table["matures"]), trained, tokens=found, **numbers)
+        types = _types(table, folder)
+        return cls(index, sequences, tuple(str(cell) for cell in table["matures"]), trained, tokens=found, types=types, **numbers)
 
 
-def known_rnas(dataset: Dataset, tokens: TokenTable, train: np.ndarray, result: CrossValidationResult) -> KnownRNAs:
+def _types(table: pd.DataFrame, folder: Path) -> tuple[str, ...] | None:
+    """The column of types, checked."""
+    if TYPE not in table.columns:
+        return None
+    types = tuple(str(cell) for cell in table[TYPE])
+    wrong = next((name for name in types if name and name not in RNA_TYPES), None)
+    behind = list(map(bool, types)) == sorted(map(bool, types))
+    if wrong is not None or not behind:
+        found, expected = (wrong, ", ".join(RNA_TYPES)) if wrong is not None else ("an RNA of the networks after one of another set", "the networks' first")
+        raise CheckpointError("what the model kept of its RNAs is damaged", file=folder / TABLE, column=TYPE, found=found, expected=expected)
+    return types
+
+
+def known_rnas(dataset: Dataset, tokens: TokenTable, train: np.ndarray, result: CrossValidationResult, more: SequenceSet | None = None) -> KnownRNAs:
     """What to keep of a dataset beside a final model.
 
     Args:
-        tokens: of the final model, over all RNAs of the dataset. train: rows that it learned from.
+        tokens: of the final model, over all its RNAs. train: rows that it learned from.
         result: the cross-validation with the same settings.
+        more: RNAs of other sets, which stand behind those of the dataset.
     """
-    trained = np.zeros(len(dataset.index), dtype=bool)
+    trained = np.zeros(len(result.index), dtype=bool)
     trained[train] = True
-    cells = dataset.rnas["matures"] if "matures" in dataset.rnas.columns else [None] * len(trained)
+    others = 0 if more is None else len(more)
+    cells = dataset.rnas["matures"] if "matures" in dataset.rnas.columns else [None] * len(dataset.index)
     return KnownRNAs(
-        index=dataset.index,
-        sequences=tuple(s if isinstance(s, str) and s else None for s in dataset.rnas["sequence"]),
-        matures=tuple(m if isinstance(m, str) else "" for m in cells),
+        index=result.index,
+        sequences=(*(s if isinstance(s, str) and s else None for s in dataset.rnas["sequence"]), *(() if more is None else more.sequences)),
+        matures=(*(m if isinstance(m, str) else "" for m in cells), *[""] * others),
         trained=trained,
         labels=np.where(trained[:, None], result.labels, np.nan),
         tokens=tokens,
         probabilities=result.probabilities,
         spread=result.spread,
         thresholds=result.thresholds,
+        types=None if more is None else (*[""] * len(dataset.index), *(more.types or ())),
     )

@@ -9,19 +9,22 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
+from fusion.colocalized import colocalized_tokens
 from fusion.neighbours import neighbour_tokens
-from fusion.problem import NEIGHBOURS, SEQUENCE, TREES, Problem
+from fusion.problem import NEIGHBOURS, SEQUENCE, TREES, Joined, Problem
 from fusion.sequence_join import transfer_profiles, transfer_tokens
 from fusion.settings import ExperimentConfig
-from fusion.tokens import TokenTable, make_token, single_tokens
+from fusion.tokens import Token, TokenTable, make_token, single_tokens
 from fusion.tower import TOWER, FittedTowers, fit_towers
 from fusion.training import Lesson, TrainedAttention, fit_attention
+from fusion.typed_trees import fit_typed_trees
 from mirnagraph.evaluation.calibration import apply_temperature, fit_temperature
 from mirnagraph.evaluation.splits import inner_split
 from mirnagraph.evaluation.thresholds import best_thresholds
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
-from mirnagraph.trees import TreeArrays, fit_boosting, fit_extra_trees
+from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees
+from seqtower.rna_types import RNA_TYPES
 
 EPSILON = 5e-3
 
@@ -98,11 +101,17 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         train: rows to learn from.
         seed: of this fold.
     """
-    labels, profiles = problem.labels, transfer_profiles(problem.associations, train, config.tokens.svd_dim)
-    tokens, towers = _with_tower(problem, _with_neighbours(problem, train, config, profiles), train, config, seed)
+    labels, profiles = problem.labels, transfer_profiles(problem.associations, train[train < problem.n_home], config.tokens.svd_dim)
+    tokens, towers = _with_tower(problem, _with_colocalized(problem, _with_neighbours(problem, train, config, profiles), train), train, config, seed)
     inside: dict[str, np.ndarray] = {}  # what each part of the model says of training rows it did not learn from
     trees: dict[str, TreeArrays] = {}
-    if config.tokens.trees:
+    if config.tokens.trees and problem.joined is not None:
+        typed = fit_typed_trees(tokens, config.tokens.trees, labels, train, _of_types(problem.joined, config), seed)
+        trees, inside["extra_trees"] = {"extra_trees": typed.forest, **({"boosting": typed.boosted} if config.trees.rounds else {})}, typed.out_of_bag
+        said = np.clip(typed.forest(tokens.flat(config.tokens.trees)), 0, 1)
+        said[train] = typed.out_of_bag
+        tokens = tokens + trees_token(problem.index, said)
+    elif config.tokens.trees:
         flat = tokens.flat(config.tokens.trees)
         forest = fit_extra_trees(flat[train], labels[train], config.trees, seed)
         trees["extra_trees"], inside["extra_trees"] = forest.trees, forest.out_of_bag
@@ -140,10 +149,14 @@ def _temperature(problem: Problem, train: np.ndarray, config: ExperimentConfig, 
     """
     if config.mix.calibration_part == 0:
         return 1.0
-    learn, held = inner_split(train, problem.labels, problem.groups, config.mix.calibration_part, child_seed(seed, "calibration part"))
+    learn, held = inner_split(train, np.nan_to_num(problem.labels), problem.groups, config.mix.calibration_part, child_seed(seed, "calibration part"))
     few = replace(config.training, n_members=min(1, config.training.n_members), n_students=min(1, config.training.n_students))
     second = fit_learner(problem, learn, replace(config, training=few, mix=replace(config.mix, calibration_part=0.0)), child_seed(seed, "calibration"))
-    return fit_temperature(problem.labels[held], second.predict(held))
+    true, said = problem.labels[held], second.predict(held)
+    if problem.joined is not None:  # one column of all that is known
+        known = ~np.isnan(true)
+        true, said = true[known][:, None], said[known][:, None]
+    return fit_temperature(true, said)
 
 
 def _trees_logits(tokens: TokenTable) -> np.ndarray | None:
@@ -160,7 +173,7 @@ def _learn_and_held(problem: Problem, train: np.ndarray, config: ExperimentConfi
     fraction = config.training.inner_fraction
     if fraction == 0:
         return train, train[:0]
-    return inner_split(train, problem.labels, problem.groups, fraction, child_seed(seed, "inner part"))
+    return inner_split(train, np.nan_to_num(problem.labels), problem.groups, fraction, child_seed(seed, "inner part"))
 
 
 def _with_tower(problem: Problem, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int) -> tuple[TokenTable, FittedTowers | None]:
@@ -171,11 +184,32 @@ def _with_tower(problem: Problem, tokens: TokenTable, train: np.ndarray, config:
 
 
 def _with_neighbours(problem: Problem, train: np.ndarray, config: ExperimentConfig, profiles: Mapping[str, np.ndarray]) -> TokenTable:
+    """The tokens, with label averages over neighbours among the networks' RNAs; guests have none."""
     wanted = [n.removeprefix(NEIGHBOURS) for n in single_tokens((*config.tokens.attention, *config.tokens.trees)) if n.startswith(NEIGHBOURS)]
-    found = problem.tokens
+    found, home = problem.tokens, problem.n_home
+    train, index = train[train < home], problem.index if problem.joined is None else NodeIndex(problem.index.ids[:home], problem.index.kinds[:home])
+    near = TokenTable(index, ())
     if wanted:
         chosen = {name: problem.similarities[name] for name in wanted}
-        found = found + neighbour_tokens(problem.index, chosen, problem.labels, train, config.tokens.neighbours)
+        labels = problem.labels if problem.joined is None else problem.labels[:home, : problem.joined.n_labels]
+        near = near + neighbour_tokens(index, chosen, labels, train, config.tokens.neighbours)
     if profiles:
-        found = found + transfer_tokens(problem.index, problem.similarities[SEQUENCE], profiles, train, config.tokens.neighbours)
-    return found
+        near = near + transfer_tokens(index, problem.similarities[SEQUENCE], profiles, train, config.tokens.neighbours)
+    return found + TokenTable(problem.index, tuple(_padded(token, len(problem.index)) for token in near))
+
+
+def _padded(token: Token, n_rnas: int) -> Token:
+    """A token that further RNAs do not have."""
+    more = n_rnas - len(token.values)
+    return token if more == 0 else Token(token.name, np.pad(token.values, ((0, more), (0, 0))), np.pad(token.present, (0, more)))
+
+
+def _with_colocalized(problem: Problem, tokens: TokenTable, train: np.ndarray) -> TokenTable:
+    joined = problem.joined
+    return tokens if joined is None else tokens + colocalized_tokens(problem.index, joined.associations, joined.links, problem.labels, train)
+
+
+def _of_types(joined: Joined, config: ExperimentConfig) -> list[TreesConfig]:
+    """Settings of the trees of each type: those of the networks' RNAs, and for all others those of trees on descriptors."""
+    home = set(joined.types[: joined.n_home])
+    return [config.trees if name in home else config.guest_trees for name in RNA_TYPES]

@@ -18,10 +18,13 @@ from fusion.partners import kinds_with_sequences
 from fusion.sequence_join import alike_token
 from fusion.svd import svd_scores
 from fusion.tokens import JOIN, Token, TokenTable, make_token
+from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.types import Network, NetworkSet
+from seqtower.rna_types import RNA_TYPES, the_type, type_numbers
 
 Embeddings = Mapping[str, np.ndarray]
+PRECURSOR = "precursor"
 
 
 def build_tokens(networks: NetworkSet, names: Sequence[str], embeddings: Embeddings | None = None, *, svd_dim: int = 32) -> TokenTable:
@@ -30,7 +33,7 @@ def build_tokens(networks: NetworkSet, names: Sequence[str], embeddings: Embeddi
     Args:
         names: tokens as text: ``node2vec:N``, ``graph_transformer:N``, ``svd:N``, ``rows:N`` for a network N,
             ``svd_similarity:S`` for a dense similarity S, ``evidence:KIND``, ``reports:KIND``, ``weighted:KIND``,
-            ``partners:KIND`` for a kind of association, ``kmer``, ``alike``, ``degree``, ``attributes``, ``relatives``.
+            ``partners:KIND`` for a kind of association, ``kmer``, ``alike``, ``degree``, ``attributes``, ``relatives``, ``type``.
         embeddings: token name -> (n_rnas, dim) array, for the learned ones.
         svd_dim: components of each truncated SVD.
 
@@ -150,6 +153,22 @@ def _weighted(networks: NetworkSet, name: str, of: str, dim: int) -> Token:
     return make_token(name, svd_scores(weighted_matrix(networks.dataset, _kind(networks, name, of)), dim), _has_partners(networks, of))
 
 
+def type_codes(types: Sequence[str]) -> np.ndarray:
+    """One-hot code of types of RNAs: float32, shape (n, len(RNA_TYPES)); raises ConfigError for a type that is none of them."""
+    return np.eye(len(RNA_TYPES), dtype=np.float32)[type_numbers(types, RNA_TYPES)]
+
+
+def home_types(dataset: Dataset) -> list[str]:
+    """Type of each RNA of a dataset: its column ``type`` where it has one, else precursors, whose hairpins the sequences are."""
+    if "type" not in dataset.rnas.columns:
+        return [PRECURSOR] * len(dataset.index)
+    return [the_type(str(cell)) for cell in dataset.rnas["type"]]
+
+
+def _type(networks: NetworkSet, name: str, _of: str, _dim: int) -> Token:
+    return make_token(name, type_codes(home_types(networks.dataset)))
+
+
 def binary_columns(table: pd.DataFrame) -> list[str]:
     """Names of the columns that hold nothing but 0 and 1."""
     return [str(c) for c in table.columns if pd.api.types.is_numeric_dtype(table[c]) and table[c].isin([0, 1]).all()]
@@ -263,5 +282,5 @@ LEARNED = ("node2vec", "graph_transformer")
 BUILDERS: dict[str, Callable[[NetworkSet, str, str, int], Token]] = {
     "svd": _svd, "svd_similarity": _svd_similarity, "rows": _rows, "kmer": _kmer, "alike": _alike, "degree": _degree,
     "evidence": _evidence, "reports": _reports, "weighted": _weighted, "partners": _partners, "attributes": _attributes,
-    "relatives": _relatives,
+    "relatives": _relatives, "type": _type,
 }  # fmt: skip

@@ -56,7 +56,7 @@ def save_model(
         _write_learner(learner, compartments, out, {**kept, **about})
         if newcomers is not None:
             (out / NEWCOMERS).mkdir()
-            _write_learner(newcomers, compartments, out / NEWCOMERS, {"nodes_checksum": known.index.checksum})
+            _write_learner(newcomers, compartments[: len(newcomers.thresholds)], out / NEWCOMERS, {"nodes_checksum": known.index.checksum})
 
 
 def _write_learner(learner: Learner, compartments: tuple[str, ...], out: Path, about: Mapping[str, Any]) -> None:
@@ -99,7 +99,7 @@ class SavedModel:
         about: everything in ``model.json``.
         profiles: see `fusion.learner.Learner`.
         known: the RNAs it was made with; None for the model for newcomers, which reads those of the model it stands beside.
-        newcomers: the model for RNAs of which the sequence alone is known; None where there is none.
+        newcomers: the model for RNAs of which the sequence alone is known, for the leading compartments; None where there is none.
         towers: what makes the token ``tower`` of any RNAs (`fusion.tower.FittedTowers.token`); None for a model without.
     """
 
@@ -150,9 +150,10 @@ def load_model(folder: str | Path) -> SavedModel:
         raise CheckpointError("the model's RNAs are not in the order that model.json describes", file=folder / TABLE)
     model.learner(known.tokens)  # raises where what is kept of a token has another width
     newcomers = _read_learner(folder / NEWCOMERS) if (folder / NEWCOMERS).is_dir() else None
-    if newcomers is not None and (newcomers.compartments, newcomers.about.get("nodes_checksum")) != (model.compartments, known.index.checksum):
+    own = model.compartments if newcomers is None or known.types is None else model.compartments[: len(newcomers.compartments)]
+    if newcomers is not None and (newcomers.compartments, newcomers.about.get("nodes_checksum")) != (own, known.index.checksum):
         raise CheckpointError("the model for newcomers is not one of this model", file=folder / NEWCOMERS)
-    wrong = [] if newcomers is None else [kind for kind, profile in newcomers.profiles.items() if profile.ndim != 2 or len(profile) != len(known.index)]
+    wrong = [] if newcomers is None else [kind for kind, profile in newcomers.profiles.items() if profile.ndim != 2 or len(profile) != known.n_home]
     if wrong:
         raise CheckpointError("the model for newcomers carries over from other RNAs than the model's", file=folder / NEWCOMERS, column=wrong[0])
     return replace(model, known=known, newcomers=newcomers)

@@ -108,12 +108,10 @@ def warnings_of(new: Newcomers, known: KnownRNAs) -> list[str]:
     """
     learned = [s for s, there in zip(known.sequences, known.trained, strict=True) if s and there]
     lengths = np.array([len(s) for s in learned])
-    words, own = kmer_frequencies(new.sequences)[:, :-1], kmer_frequencies(learned)[:, :-1]
-    among = _nearest(own, own, itself=True)
-    limit, distances = np.quantile(among, UNUSUAL), _nearest(words, own)
+    unusual = unusual_words(new.sequences, learned)
     nearest = new.similarity[:, known.trained].max(axis=1, initial=0.0)
     found = []
-    for sequence, near, distance in zip(new.sequences, nearest, distances, strict=True):
+    for sequence, near, strange in zip(new.sequences, nearest, unusual, strict=True):
         reasons = []
         if not lengths.min() <= len(sequence) <= lengths.max():
             reasons.append(f"{len(sequence)} nt, learned from {lengths.min()} to {lengths.max()} nt")
@@ -121,10 +119,16 @@ def warnings_of(new: Newcomers, known: KnownRNAs) -> list[str]:
             reasons.append(f"unlike every RNA learned from (nearest similarity {near:.2f}, by chance {CHANCE})")
         elif near <= RELATED:
             reasons.append(f"no known relative (nearest similarity {near:.2f})")
-        if distance > limit:
+        if strange:
             reasons.append("made of unusual words")
         found.append("; ".join(reasons))
     return found
+
+
+def unusual_words(sequences: Sequence[str], learned: Sequence[str]) -> np.ndarray:
+    """Whether the words of a sequence are further from those of any learned one than the words of 99 % of these are from each other: bool, shape (n,)."""
+    words, own = kmer_frequencies(sequences)[:, :-1], kmer_frequencies(learned)[:, :-1]
+    return np.asarray(_nearest(words, own) > np.quantile(_nearest(own, own, itself=True), UNUSUAL))
 
 
 def _nearest(queries: np.ndarray, rows: np.ndarray, *, itself: bool = False) -> np.ndarray:

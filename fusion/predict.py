@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,15 +12,17 @@ from fusion.known import KnownRNAs
 from fusion.model_files import SavedModel
 from fusion.newcomers import join_newcomers, warnings_of
 from fusion.tokens import TokenTable
+from fusion.typed_newcomers import check_type, typed_tokens, typed_warnings
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.names import natural_key, normalise, stem, suggest
+from mirnagraph.nodes import NodeIndex
 from mirnagraph.tables import to_rna
 from seqtower.model_files import SavedTower
 from seqtower.sequences import FRACTIONS
 
 OUT_OF_FOLD, FINAL, SEQUENCE_ALONE = "out-of-fold", "final model", "sequence alone"
 MEASURES = ("gip_", "cosine_", "weighted_", "reports_")
-OF_SEQUENCE = ("kmer", "alike", "tower")
+OF_SEQUENCE = ("kmer", "alike", "tower", "descriptors")
 OF_DISEASES = ("functional", "gip", "semantic")
 
 
@@ -30,7 +32,7 @@ class Predictions:
 
     Attributes:
         compartments: names, in column order.
-        probabilities: calibrated, in [0, 1], shape (n, n_labels).
+        probabilities: calibrated, in [0, 1], shape (n, n_labels); NaN for a compartment that the model did not learn of for RNAs of this type.
         spread: how far the members of the model disagree, as an SD of probabilities, same shape.
         called: bool, same shape: whether the probability reaches the threshold chosen on training RNAs.
         about: index ``rna_id``; columns ``source`` (which model answers: ``out-of-fold``, one that did not train on this RNA; ``final model``,
@@ -57,7 +59,7 @@ class Predictions:
         found = []
         for row, (name, about) in enumerate(self.about.to_dict("index").items()):
             answers = {
-                c: {"probability": float(self.probabilities[row, i]), "uncertainty": _plain(self.spread[row, i]), "called": bool(self.called[row, i])}
+                c: {"probability": _plain(self.probabilities[row, i]), "uncertainty": _plain(self.spread[row, i]), "called": bool(self.called[row, i])}
                 for i, c in enumerate(self.compartments)
             }
             found.append({"rna_id": name, "compartments": answers, **{str(key): _plain(value) for key, value in about.items()}})
@@ -98,6 +100,9 @@ def predict_known(model: SavedModel, rows: np.ndarray) -> Predictions:
         called[inside] = probabilities[inside] >= model.thresholds
     probabilities[outside], spread[outside] = known.probabilities[rows[outside]], known.spread[rows[outside]]
     called[outside] = known.probabilities[rows[outside]] >= known.thresholds[rows[outside]]
+    if known.types is not None:
+        spoken = np.array([known.spoken(known.types[int(row)]) for row in rows], dtype=bool).reshape(probabilities.shape)
+        probabilities, spread, called = np.where(spoken, probabilities, np.nan), np.where(spoken, spread, np.nan), np.where(spoken, called, 0)
     warned = ["" if yes or not known.trained[row] else "the model learned from this RNA's own label" for row, yes in zip(rows, outside, strict=True)]
     names = [known.index.ids[int(row)] for row in rows]
     about = pd.DataFrame(
@@ -114,7 +119,7 @@ def predict_known(model: SavedModel, rows: np.ndarray) -> Predictions:
     return Predictions(model.compartments, probabilities, spread, called.astype(bool), about)
 
 
-def predict_sequences(model: SavedModel, ids: Sequence[str], sequences: Sequence[str], *, workers: int = 1) -> Predictions:
+def predict_sequences(model: SavedModel, ids: Sequence[str], sequences: Sequence[str], *, rna_type: str | None = None, workers: int = 1) -> Predictions:
     """Answers for sequences, in their order.
 
     A sequence that is exactly that of a known RNA, or of one of its mature forms, is answered as that RNA, with all that the networks hold of it.
@@ -122,11 +127,14 @@ def predict_sequences(model: SavedModel, ids: Sequence[str], sequences: Sequence
 
     Args:
         ids: unique names. sequences: of ACGUTN, one or more letters each.
+        rna_type: of the new ones, for a model that learned of sets of other RNAs beside those of its networks; None: RNAs such as the networks hold.
 
     Raises:
-        ConfigError: the model has no part for newcomers, and a sequence is new.
+        ConfigError: the model has no part for newcomers, and a sequence is new; it learned of no RNA of the type.
     """
     known, letters = _known(model), [to_rna(s) for s in sequences]
+    if rna_type is not None:
+        check_type(known, rna_type)
     same = exact_matches(known)
     rows = np.array([same.get(text, -1) for text in letters], dtype=np.int64)
     parts, order = [], []
@@ -135,7 +143,7 @@ def predict_sequences(model: SavedModel, ids: Sequence[str], sequences: Sequence
             said = (
                 predict_known(model, rows[chosen])
                 if is_known
-                else _predict_new(model, [ids[int(i)] for i in chosen], [letters[int(i)] for i in chosen], workers)
+                else _predict_new(model, [ids[int(i)] for i in chosen], [letters[int(i)] for i in chosen], rna_type, workers)
             )
             parts.append(said)
             order.append(chosen)
@@ -182,13 +190,15 @@ def modality_of(token: str) -> str:
     return "sequence" if kind in OF_SEQUENCE or of == "sequence" else "disease" if of in OF_DISEASES else of
 
 
-def _predict_new(model: SavedModel, ids: list[str], sequences: list[str], workers: int) -> Predictions:
+def _predict_new(model: SavedModel, ids: list[str], sequences: list[str], rna_type: str | None, workers: int) -> Predictions:
+    if rna_type is not None:
+        return _predict_typed(model, ids, sequences, rna_type)
     if model.newcomers is None:
         raise ConfigError('the model has no part for RNAs of which the sequence alone is known; train it with `newcomers = "cold"`')
-    known = _known(model)
+    known = _known(model).home()
     new, learner = join_newcomers(ids, sequences, known, model.newcomers.on(TokenTable(known.index, ())), workers=workers)
     rows = np.arange(len(ids))
-    probabilities, spread = learner.predict(rows), learner.spread(rows)
+    probabilities, spread = (_widened(said, len(model.compartments)) for said in (learner.predict(rows), learner.spread(rows)))
     nearest = new.similarity.argmax(axis=1)
     about = pd.DataFrame(
         {
@@ -201,7 +211,23 @@ def _predict_new(model: SavedModel, ids: list[str], sequences: list[str], worker
         },
         index=pd.Index(ids, dtype=object),
     )
-    return Predictions(model.compartments, probabilities, spread, probabilities >= model.newcomers.thresholds, about)
+    return Predictions(model.compartments, probabilities, spread, probabilities >= _widened(model.newcomers.thresholds[None], len(model.compartments)), about)
+
+
+def _widened(said: np.ndarray, n_labels: int) -> np.ndarray:
+    """NaN for the compartments that the networks' RNAs are not labelled for, which stand last."""
+    return np.pad(said, ((0, 0), (0, n_labels - said.shape[1])), constant_values=np.nan)
+
+
+def _predict_typed(model: SavedModel, ids: list[str], sequences: list[str], rna_type: str) -> Predictions:
+    known, rows = _known(model), np.arange(len(ids))
+    learner = model.learner(known.tokens)
+    learner = replace(learner, tokens=typed_tokens(NodeIndex.of(ids, "miRNA"), sequences, rna_type, known, learner))
+    spoken = known.spoken(rna_type)
+    probabilities, spread = (np.where(spoken, said, np.nan) for said in (learner.predict(rows), learner.spread(rows)))
+    columns = {"source": SEQUENCE_ALONE, "known_as": "", "modalities": f"sequence;{rna_type}", "nearest": "", "similarity": np.nan}
+    about = pd.DataFrame({**columns, "warning": typed_warnings(sequences, rna_type, known)}, index=pd.Index(ids, dtype=object))
+    return Predictions(model.compartments, probabilities, spread, probabilities >= model.thresholds, about)
 
 
 def _together(model: SavedModel, parts: list[Predictions], order: list[np.ndarray], ids: Sequence[str]) -> Predictions:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import sparse
 
+from fusion.colocalized import COLOCALIZED
 from fusion.embeddings import learned_embeddings
 from fusion.modalities import build_tokens, expand_tokens
 from fusion.neighbours import neighbour_similarity
@@ -28,6 +29,27 @@ from mirnagraph.progress import Progress
 NEIGHBOURS = "neighbours:"
 TREES = "trees"
 SEQUENCE = "sequence"
+DESCRIPTORS = "descriptors"
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """What a problem knows of RNAs of other sets, which stand behind those of the networks (see `fusion.guests`).
+
+    Attributes:
+        n_home: RNAs of the networks, which stand first. n_labels: their compartments, which stand first too.
+        types: type of every RNA, of the networks' too, shape (n_rnas,).
+        sets: name of the set of every RNA, shape (n_rnas,).
+        associations: kind -> of the networks' RNAs with partners, for the kinds that a ``colocalized:`` token names.
+        links: kind -> number of the partner that each of the other RNAs is, -1 for none: int64, shape (n_rnas - n_home,).
+    """
+
+    n_home: int
+    n_labels: int
+    types: tuple[str, ...]
+    sets: tuple[str, ...]
+    associations: Mapping[str, sparse.csr_array]
+    links: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +65,7 @@ class Problem:
         associations: binary matrices of the kinds that a ``transfer:`` token names.
         networks: where all this comes from; only in a cold start, whose folds hide edges and make their own problem.
         sequences: of every RNA, None where it has none; for the token ``tower``, which is made anew in every fold.
+        joined: RNAs of other sets behind those of the networks; None for the networks' alone.
     """
 
     index: NodeIndex
@@ -55,6 +78,12 @@ class Problem:
     associations: Mapping[str, sparse.csr_array] = field(default_factory=dict)
     networks: NetworkSet | None = None
     sequences: tuple[str | None, ...] = ()
+    joined: Joined | None = None
+
+    @property
+    def n_home(self) -> int:
+        """RNAs of the networks, which stand first."""
+        return len(self.index) if self.joined is None else self.joined.n_home
 
     def hide(self, train: np.ndarray) -> np.ndarray:
         """Labels with NaN in every row outside `train`: what a fold gets, so that reading a test label cannot go unseen."""
@@ -86,7 +115,8 @@ def prepare(networks: NetworkSet, config: ExperimentConfig, *, cache: str | None
         raise ConfigError(f"the token {TREES!r} is what the trees say: it needs tokens for the trees, and is none of them")
     networks = with_partner_sequences(networks, config.tower.partner_fasta)
     partners = [name for name in wanted if name.partition(":")[0] == PARTNER_SEQUENCES]
-    free = [name for name in wanted if not name.startswith((NEIGHBOURS, TRANSFER)) and name not in (TREES, TOWER, *partners)]
+    later = (NEIGHBOURS, TRANSFER, COLOCALIZED)
+    free = [name for name in wanted if not name.startswith(later) and name not in (TREES, TOWER, DESCRIPTORS, *partners)]
     embeddings = learned_embeddings(networks, free, config.embedding, config.seed, cache=cache, workers=workers, progress=progress)
     dataset = networks.dataset
     of = [name.removeprefix(NEIGHBOURS) for name in wanted if name.startswith(NEIGHBOURS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,19 @@ def summary_table(metrics: pd.DataFrame, compartments: tuple[str, ...]) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def write_report(folder: Path, result: CrossValidationResult, dataset: Dataset, config: ExperimentConfig, baselines: pd.DataFrame | None = None) -> None:
+def write_report(
+    folder: Path,
+    result: CrossValidationResult,
+    dataset: Dataset,
+    config: ExperimentConfig,
+    baselines: pd.DataFrame | None = None,
+    more: Sequence[str] = (),
+) -> None:
     """Write ``report.md``, ``summary.tsv`` and the plots into a run folder.
 
     Args:
         baselines: table of `fusion.baselines.baseline_table`; None where they were left out.
+        more: lines to stand before the calibration.
     """
     table = summary_table(result.metrics, result.compartments)
     with write_file(folder / "summary.tsv") as part:
@@ -57,12 +66,12 @@ def write_report(folder: Path, result: CrossValidationResult, dataset: Dataset, 
         "| compartment | annotated | " + " | ".join(f"{m} (SD) pooled" for m in SHOWN) + " |",
         "|---|---|" + "---|" * len(SHOWN),
     ]
-    annotated = {name: int(result.labels[tested, column].sum()) for column, name in enumerate(result.compartments)}
+    annotated = {name: int(result.labels[result.tested(column), column].sum()) for column, name in enumerate(result.compartments)}
     for row in table.to_dict("records"):
         cells = [f"{row[f'{m} mean']:.3f} ({row[f'{m} sd']:.3f}) {row[f'{m} pooled']:.3f}" for m in SHOWN]
         lines.append(f"| {row['compartment']} | {annotated.get(str(row['compartment']), '')} | " + " | ".join(cells) + " |")
     lines += ["", "Mean and SD are over folds. F1 and MCC use the thresholds that were chosen inside each training part.", "", "![ROC](roc.png)", ""]
-    lines += baseline_section(baselines)
+    lines += [*more, *baseline_section(baselines)]
     lines += write_calibration(folder, result, config.seed)
     if len(dataset.left_out):
         counts = dataset.left_out["reason"].str.replace(r": \d+ of \d+ records$", "", regex=True).value_counts()
@@ -79,10 +88,10 @@ def draw_curves(result: CrossValidationResult) -> Figure:
 
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    tested = result.folds.of_rows(result.index) >= 0
     pooled = result.metrics.set_index(["compartment", "metric"])["pooled"]
     for column, name in enumerate(result.compartments):
-        true, probability = result.labels[tested, column], result.probabilities[tested, column]
+        rows = result.tested(column)
+        true, probability = result.labels[rows, column], result.probabilities[rows, column]
         if not 0 < true.sum() < len(true):
             continue
         false_positive, true_positive, _ = roc_curve(true, probability)

@@ -64,9 +64,9 @@ def calibration_table(result: CrossValidationResult, seed: int = 0) -> pd.DataFr
         ``compartment``, ``predicted`` (mean probability), ``observed`` (share annotated), ``ECE``, ``by chance`` (95th percentile of
         the ECE of a perfectly calibrated model), and the parts of the Brier score (see `brier_parts`).
     """
-    tested = result.folds.of_rows(result.index) >= 0
     rows: list[dict[str, object]] = []
     for column, name in enumerate(result.compartments):
+        tested = result.tested(column)
         true, probability = result.labels[tested, column], result.probabilities[tested, column]
         chance = float(np.quantile(calibration_error_by_chance(probability, seed=seed), 0.95))
         rows.append({
@@ -94,9 +94,9 @@ def draw_reliability(result: CrossValidationResult) -> Figure:
 
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    tested = result.folds.of_rows(result.index) >= 0
     left.plot([0, 1], [0, 1], color="0.7", linestyle=":")
     for column, name in enumerate(result.compartments):
+        tested = result.tested(column)
         true, probability = result.labels[tested, column], result.probabilities[tested, column]
         curve = reliability_curve(true, probability)
         left.plot(curve["predicted"], curve["observed"], marker="o", markersize=3, label=f"{name} {expected_calibration_error(true, probability):.3f}")
@@ -150,9 +150,9 @@ def error_by_uncertainty(result: CrossValidationResult, uncertainty: np.ndarray)
         ``absolute error`` |p - y|, ``Brier``, and ``expected Brier`` p (1 - p), the Brier score that the probabilities themselves announce.
         Equal uncertainties share a third.
     """
-    tested = result.folds.of_rows(result.index) >= 0
     rows: list[pd.DataFrame] = []
     for column in range(len(result.compartments)):
+        tested = result.tested(column)
         true, p, sd = result.labels[tested, column], result.probabilities[tested, column], uncertainty[tested, column]
         of = equal_count_bins(sd, 3)
         parts = pd.DataFrame({"part": of, "sd": sd, "absolute error": np.abs(p - true), "Brier": (p - true) ** 2, "expected Brier": p * (1 - p)})

@@ -10,7 +10,9 @@ import numpy as np
 
 from fusion.baseline_models import BASELINES, COLD_BASELINES
 from fusion.baselines import TABLE, baseline_table, run_baselines
+from fusion.by_set import BY_SET, by_set, by_set_lines
 from fusion.experiment import cross_validate
+from fusion.guests import Guests, check_settings, guest_folds, join_guests, node_vectors
 from fusion.known import known_rnas
 from fusion.learner import Learner, fit_learner
 from fusion.model_files import save_model
@@ -56,6 +58,7 @@ def run_experiment(
     overwrite: bool = False,
     resume: bool = False,
     baselines: bool = False,
+    guests: Guests | None = None,
     progress: Progress | None = None,
 ) -> tuple[CrossValidationResult | None, RunFolder]:
     """Cross-validate, fit the final model on all RNAs of the protocol, and write the run folder.
@@ -64,7 +67,9 @@ def run_experiment(
         out: run folder; an unfinished run of the same settings and data in it is gone on with.
         cache: folder for embeddings, shared between runs; None keeps them in the run folder.
         workers: processes; changes no number.
-        baselines: also fit the baselines on the same folds, for ``baselines.tsv``, ``baselines/`` and the report.
+        baselines: also fit the baselines on the same folds, for ``baselines.tsv``, ``baselines/`` and the report; of RNAs of the networks alone, whose
+            features they read: with guests the trees of each type take their place, in ``metrics_by_set.tsv``.
+        guests: labelled RNAs of other sets, which learn in one model with those of the networks.
 
     Returns:
         The result (None where a finished run was kept by `resume`), and the run folder.
@@ -73,29 +78,42 @@ def run_experiment(
         InputError: see `mirnagraph.runs.open_run`. ConfigError: folds or tokens that the data do not allow.
     """
     dataset, config = networks.dataset, resolve_tokens(networks, config)
+    check_settings(config, guests)
     folds = config_folds(dataset, config)
+    if guests is not None:
+        folds = guest_folds(folds, guests, config.seed)
     inputs = {"networks": networks_sha256(networks), "folds": folds_sha256(folds), **partner_inputs(config.tower)}
-    about = {"dataset": dataset.name, "synthetic": dataset.synthetic, "n_rnas": len(dataset.index), "n_tested": int((folds.assigned >= 0).sum())}
+    if guests is not None:
+        inputs["sets"] = guests.sha256
+    n_rnas = len(dataset.index) + (0 if guests is None else len(guests))
+    about = {"dataset": dataset.name, "synthetic": dataset.synthetic, "n_rnas": n_rnas, "n_tested": int((folds.assigned >= 0).sum())}
     run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume, about=about)
     if run.finished:
         return None, run
     write_folds(folds, run.path / "folds.tsv")
-    problem = prepare(networks, config, cache=str(cache or run.path / "embeddings"), workers=workers, progress=progress)
+    place = str(cache or run.path / "embeddings")
+    problem = prepare(networks, config, cache=place, workers=workers, progress=progress)
     if config.folds.cold:
         problem = replace(problem, networks=networks)
+    if guests is not None:
+        problem = join_guests(problem, networks, guests, config, node_vectors(networks, config, place))
     result = cross_validate(problem, folds, config, folder=run.path, workers=workers, progress=progress)
     write_predictions(result.to_frame(), run.path / "predictions.tsv")
     write_tsv(result.uncertainty_frame(), run.path / UNCERTAINTY)
     write_tsv(result.labels_frame(), run.path / LABELS)
     write_tsv(result.metrics, run.path / "metrics.tsv")
-    fit_final(networks, problem, folds, config, run.path / "model", result, progress=progress)
-    beside = None
-    if baselines:
+    fit_final(networks, problem, folds, config, run.path / "model", result, guests=guests, progress=progress)
+    beside, more = None, []
+    if guests is not None:
+        table = by_set(problem, result)
+        write_tsv(table, run.path / BY_SET)
+        more = by_set_lines(table)
+    elif baselines:
         names = tuple(COLD_BASELINES if config.folds.cold else BASELINES)
         found = run_baselines(networks, problem, folds, config.seed, names=names, folder=run.path, workers=workers, progress=progress)
         beside = baseline_table(problem, found, result.metrics)
         write_tsv(beside, run.path / TABLE)
-    write_report(run.path, result, dataset, config, beside)
+    write_report(run.path, result, dataset, config, beside, more)
     run.finish()
     return result, run
 
@@ -108,6 +126,7 @@ def fit_final(
     folder: Path,
     result: CrossValidationResult,
     *,
+    guests: Guests | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Fit on every RNA of the protocol, and save the model that answers for RNAs without a label, with the one for newcomers beside it."""
@@ -115,11 +134,11 @@ def fit_final(
     train = np.flatnonzero(folds.of_rows(problem.index) >= -1)
     with one_thread():
         learner = fit_learner(problem, train, config, child_seed(config.seed, "final"))
-        newcomers = learner if reads_sequence_alone(config) else _fit_newcomers(networks, train, config)
+        newcomers = learner if reads_sequence_alone(config) else _fit_newcomers(networks, train[train < problem.n_home], config)
     figures = result.metrics[result.metrics["compartment"] == "average"].set_index("metric")[["mean", "pooled"]].dropna()
     scores = {str(metric): {"mean": float(row["mean"]), "pooled": float(row["pooled"])} for metric, row in figures.to_dict("index").items()}
     about = {"dataset": networks.dataset.name, "synthetic": networks.dataset.synthetic, "protocol": folds.name, "out_of_fold": scores}
-    known = known_rnas(networks.dataset, learner.tokens, train, result)
+    known = known_rnas(networks.dataset, learner.tokens, train, result, None if guests is None else guests.data)
     save_model(learner, known, problem.compartments, folder, about=about, newcomers=newcomers)
     report(progress, "final model", 1, 1)
 

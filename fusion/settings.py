@@ -15,6 +15,7 @@ from mirnagraph.config import from_dict, load_toml, merge, preset_values, requir
 from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
 from mirnagraph.embedding.node2vec import Node2VecConfig
 from mirnagraph.trees import TreesConfig
+from seqtower.descriptor_trees import TREES
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class TokenSettings:
         attention: tokens that attention reads (see `fusion.modalities.build_tokens`); ``neighbours:S`` are label averages
             over training neighbours, ``trees`` is what the trees say (out-of-bag for training rows), ``tower`` is the sequence tower
             (see `fusion.tower`), ``partner_sequences:KIND`` what sequences partners have (see `fusion.partners`).
+            ``descriptors``, ``type`` and ``colocalized:KIND`` are for several sets of RNAs in one model (see `fusion.guests`).
             ``a+b`` is one token made of several; ``*`` stands for every kind of association.
         trees: tokens that the trees read; empty for no trees.
         svd_dim: components of each truncated SVD.
@@ -118,6 +120,7 @@ class ExperimentConfig:
         source: where the settings come from, in words.
         seed: of the whole run.
         newcomers: preset of the model for RNAs of which the sequence alone is known, fitted beside the final model; empty for none.
+        guest_trees: trees of each type of RNA that the networks do not hold, in one model with them (see `fusion.guests`).
     """
 
     tokens: TokenSettings
@@ -130,6 +133,7 @@ class ExperimentConfig:
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     training: TrainConfig = field(default_factory=TrainConfig)
     trees: TreesConfig = field(default_factory=TreesConfig)
+    guest_trees: TreesConfig = field(default_factory=lambda: TREES)
     mix: MixSettings = field(default_factory=MixSettings)
     tower: TowerSettings = field(default_factory=TowerSettings)
 

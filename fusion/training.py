@@ -131,6 +131,19 @@ def member_settings(attention: AttentionConfig, training: TrainConfig, student: 
     return replace(attention, n_layers=training.student_layers, residual=False, readout=readout, norm_first=True, block_dropout=0.0)
 
 
+def masked_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean binary cross-entropy over the labels that are known; 0 where none is.
+
+    Args:
+        logits: shape (n, n_labels). target: in [0, 1], same shape; NaN where unknown, which gives no gradient.
+    """
+    known = ~torch.isnan(target)
+    if bool(known.all()):
+        return nn.functional.binary_cross_entropy_with_logits(logits, target)
+    each = nn.functional.binary_cross_entropy_with_logits(logits, target.nan_to_num(0.0), reduction="none")
+    return (each * known).sum() / known.sum().clamp(min=1)
+
+
 def fit_attention(
     tokens: TokenTable,
     labels: np.ndarray,
@@ -145,7 +158,7 @@ def fit_attention(
 
     Args:
         tokens: all RNAs; only the rows of the lessons are read.
-        labels: shape (n_rnas, n_labels), 0/1 on the training rows; other rows are never read and may be NaN.
+        labels: shape (n_rnas, n_labels), 0/1 on the training rows, or NaN where unknown, from which nothing is learned; other rows are never read.
         seed: of this fold; member `m` draws from its own child.
         prior: logits of the trees, shape (n_rnas, n_labels), out-of-bag on training rows; for `AttentionConfig.residual` and students.
         readers: makes what a member reads some tokens with (see `TokenFusion`), anew for each from torch's current generator.
@@ -181,11 +194,11 @@ def _fit_one(
         model = TokenFusion({t.name: t.values.shape[1] for t in tokens}, labels.shape[1], attention, readers())
         model.set_scaling(values, present)
         if not attention.residual:
-            model.start_from(target.mean(dim=0))
+            model.start_from(target.nanmean(dim=0).nan_to_num(0.5))
         optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
         steps = training.epochs * -(-len(learn) // training.batch_size)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=steps, pct_start=0.15)
-        order, loss_of = torch_generator(seed, "batches"), nn.BCEWithLogitsLoss()
+        order, loss_of = torch_generator(seed, "batches"), masked_loss
         best, best_state, history = float("inf"), copy.deepcopy(model.state_dict()), []
         waited = 0
         for epoch in range(training.epochs):

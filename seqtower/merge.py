@@ -21,7 +21,9 @@ from seqtower.sequences import LEFT_OUT_COLUMNS, MULTI_LABEL, SequenceSet, join,
 MARK = "|"
 
 
-def merge_sets(sets: Mapping[str, SequenceSet], types: Mapping[str, str], rename: Mapping[str, Mapping[str, str]] | None = None) -> SequenceSet:
+def merge_sets(
+    sets: Mapping[str, SequenceSet], types: Mapping[str, str], rename: Mapping[str, Mapping[str, str]] | None = None, *, least: int = 2
+) -> SequenceSet:
     """Join sets into one that a single model can learn from.
 
     The id of an RNA becomes ``SET|id``; its group ``SET|group``, so that a group never reaches over sets (use clusters by sequence where it should).
@@ -31,13 +33,14 @@ def merge_sets(sets: Mapping[str, SequenceSet], types: Mapping[str, str], rename
         sets: name -> set with 0/1 labels, or classes, which become 0/1.
         types: name -> type of all RNAs of that set (see `seqtower.rna_types.RNA_TYPES`).
         rename: name -> {compartment of the set: its name in the whole}.
+        least: how many sets there have to be.
 
     Raises:
-        ConfigError: fewer than two sets, a set without a type, or a renaming that names no compartment or makes two into one.
+        ConfigError: too few sets, a set without a type, or a renaming that names no compartment or makes two into one.
         InputError: a set of fractions.
     """
-    if len(sets) < 2:
-        raise ConfigError(f"a merger needs two sets or more, found {', '.join(sets) or 'none'}")
+    if len(sets) < least:
+        raise ConfigError(f"a merger needs {'two sets' if least == 2 else 'a set'} or more, found {', '.join(sets) or 'none'}")
     names: dict[str, tuple[str, ...]] = {}
     for name, data in sets.items():
         if MARK in name or not name:
@@ -86,11 +89,11 @@ class SetFile:
     rename: dict[str, str] = field(default_factory=dict)
 
 
-def read_sets(path: str | Path, *, iupac: str = "error") -> SequenceSet:
+def read_sets(path: str | Path, *, iupac: str = "error", least: int = 2) -> SequenceSet:
     """Read and merge the sets that a TOML file names, one table ``[sets.NAME]`` each (see `SetFile`).
 
     Args:
-        iupac: see `mirnagraph.sources.fasta.read_fasta`.
+        iupac: see `mirnagraph.sources.fasta.read_fasta`. least: see `merge_sets`.
 
     Raises:
         InputError: the file is no TOML, or a set cannot be read. ConfigError: an unknown key, or see `merge_sets`.
@@ -101,7 +104,7 @@ def read_sets(path: str | Path, *, iupac: str = "error") -> SequenceSet:
         raise ConfigError(f"{path}: expected tables [sets.NAME] and nothing else, found {', '.join(tables) or 'nothing'}")
     files = {str(name): _set_file(path, str(name), table) for name, table in tables["sets"].items()}
     sets = {name: _read_set(path.parent, about, iupac) for name, about in files.items()}
-    return merge_sets(sets, {name: about.type for name, about in files.items()}, {name: about.rename for name, about in files.items()})
+    return merge_sets(sets, {name: about.type for name, about in files.items()}, {name: about.rename for name, about in files.items()}, least=least)
 
 
 def _set_file(path: Path, name: str, table: Any) -> SetFile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -25,19 +24,10 @@ from seqtower.model_files import SavedTower, save_tower
 from seqtower.pretrained import load_pretrained
 from seqtower.report import write_seq_report
 from seqtower.rna_types import vocabulary
-from seqtower.sequences import FRACTIONS, SequenceSet
+from seqtower.sequences import FRACTIONS, SequenceSet, sequences_sha256
 from seqtower.settings import LANGUAGE_MODEL, STRUCTURE, SeqConfig
 
 GROUPS, LEFT_OUT, METRICS, BY_SET = "groups.tsv", "left_out.tsv", "metrics.tsv", "metrics_by_set.tsv"
-
-
-def sequences_sha256(data: SequenceSet) -> str:
-    """sha256 over everything a run reads from its data: ids, sequences, labels, groups and types where there are any, in row order."""
-    total = hashlib.sha256("\n".join(f"{name}\t{sequence}" for name, sequence in zip(data.index.ids, data.sequences, strict=True)).encode())
-    total.update("\t".join([data.kind, *data.compartments, *(data.groups or ())]).encode())
-    total.update(np.ascontiguousarray(data.labels).tobytes())
-    total.update("\t".join([*(data.types or ()), *(data.sets or ())]).encode())
-    return total.hexdigest()
 
 
 def run_seq(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,6 +67,15 @@ class SequenceSet:
         if self.kind == FRACTIONS:
             values = (values == np.nanmax(values, axis=1, keepdims=True)).astype(float)
         return pd.DataFrame(np.nan_to_num(values).astype(np.int8), index=pd.Index(self.index.ids, dtype=object, name="rna_id"), columns=list(self.compartments))
+
+
+def sequences_sha256(data: SequenceSet) -> str:
+    """sha256 over everything a run reads from its data: ids, sequences, labels, groups and types where there are any, in row order."""
+    total = hashlib.sha256("\n".join(f"{name}\t{sequence}" for name, sequence in zip(data.index.ids, data.sequences, strict=True)).encode())
+    total.update("\t".join([data.kind, *data.compartments, *(data.groups or ())]).encode())
+    total.update(np.ascontiguousarray(data.labels).tobytes())
+    total.update("\t".join([*(data.types or ()), *(data.sets or ())]).encode())
+    return total.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,268 @@
+"""Several types of RNAs in one model with those of the networks: masks, unknown labels, co-localization, leakage, files, commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fusion.attention import AttentionConfig
+from fusion.experiment import run_fold
+from fusion.explain import explain_known
+from fusion.guests import Guests, check_settings, guest_folds, join_guests, node_vectors
+from fusion.learner import fit_learner
+from fusion.model_files import load_model
+from fusion.open_model import load
+from fusion.predict import predict_known, predict_sequences, resolve_names
+from fusion.problem import Problem, prepare
+from fusion.run import run_experiment
+from fusion.settings import ExperimentConfig, FoldSettings, MixSettings, TokenSettings
+from fusion.training import TrainConfig
+from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.evaluation.splits import make_folds
+from mirnagraph.nodes import NodeIndex
+from mirnagraph.trees import TreesConfig
+from seqtower.merge import merge_sets
+from seqtower.sequences import SequenceSet
+
+CONFIG = ExperimentConfig(
+    tokens=TokenSettings(
+        attention=("trees", "svd:disease", "kmer", "type", "colocalized:mRNA", "neighbours:sequence"),
+        trees=("kmer", "degree", "type", "descriptors", "neighbours:sequence"),
+        svd_dim=4,
+    ),
+    preset="test",
+    folds=FoldSettings(n_folds=3),
+    attention=AttentionConfig(dim=8, n_heads=2, n_layers=0, residual=True, token_dropout=0.2),
+    training=TrainConfig(epochs=2, n_members=1, n_students=1, inner_fraction=0.0),
+    trees=TreesConfig(n_trees=8, rounds=3, min_samples_leaf=1),
+    guest_trees=TreesConfig(n_trees=8, rounds=3, min_samples_leaf=2),
+    mix=MixSettings(calibration_part=0.25),
+)
+
+
+def a_set(n: int, compartments: tuple[str, ...], groups: tuple[str, ...] | None, seed: int) -> SequenceSet:
+    """RNAs of which those rich in G have the first compartment."""
+    rng = np.random.default_rng(seed)
+    rich = np.arange(n) % 2 == 0
+    sequences = tuple("".join(rng.choice(list("ACGU"), 120, p=[0.1, 0.1, 0.7, 0.1] if yes else [0.3, 0.3, 0.1, 0.3])) for yes in rich)
+    labels = np.column_stack([rich, *(rng.random((len(compartments) - 1, n)) < 0.5)]).astype(float)
+
+    return SequenceSet(
+        NodeIndex.of([f"r{i}" for i in range(n)], "RNA"), sequences, labels, compartments, "multi-label", groups, pd.DataFrame(columns=["id", "reason"])
+    )
+
+
+@pytest.fixture(scope="module")
+def guests(networks) -> Guests:
+    """Forty lncRNAs, and thirty mRNAs, of which ten are targets of the networks; each set speaks of a compartment that no other does."""
+    first = networks.dataset.compartments[0]
+    targets = [str(name) for name in networks.dataset.partners["mRNA"].index[:10]]
+    groups = tuple(targets + [f"other {i}" for i in range(20)])
+    sets = {"lnc": a_set(40, (first, "Chromatin"), None, 1), "mrna": a_set(30, ("Granule", first), groups, 2)}
+    data = merge_sets(sets, {"lnc": "lncRNA", "mrna": "mRNA"})
+    return Guests(data, np.arange(len(data)))
+
+
+@pytest.fixture(scope="module")
+def joined(networks, guests: Guests) -> Problem:
+    return join_guests(prepare(networks, CONFIG), networks, guests, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def folds(networks, guests: Guests):
+    return guest_folds(make_folds(networks.dataset, n_folds=3), guests, 0)
+
+
+def test_rows_compartments_and_labels(joined: Problem, networks, guests: Guests) -> None:
+    n, own = len(networks.dataset.index), tuple(networks.dataset.compartments)
+    assert joined.compartments == (*own, "Chromatin", "Granule")
+    assert len(joined.index) == n + 70
+    assert joined.n_home == n
+    assert np.isnan(joined.labels[:n, -2:]).all()
+    assert not np.isnan(joined.labels[:n, :-2]).any()
+    lnc = joined.labels[n : n + 40]
+    assert not np.isnan(lnc[:, [0, -2]]).any()
+    assert np.isnan(np.delete(lnc, [0, len(own)], axis=1)).all()
+    np.testing.assert_array_equal(joined.labels[n + 40 :, -1], guests.data.labels[40:, guests.data.compartments.index("Granule")])
+
+
+def test_tokens_of_networks_are_absent_from_guests_and_the_type_is_told(joined: Problem, networks) -> None:
+    n = joined.n_home
+    assert not joined.tokens["svd:disease"].present[n:].any()
+    assert not joined.tokens["degree"].present[n:].any()
+    assert joined.tokens["kmer"].present[n:].all()
+    assert not joined.tokens["descriptors"].present[:n].any()
+    kinds = joined.tokens["type"].values.argmax(axis=1)
+    assert len(set(kinds[:n])) == 1
+    assert set(kinds[n:]) == {2, 3}
+    assert joined.tokens["type"].present.all()
+
+
+def test_attention_is_zero_on_absent_tokens_and_sums_to_one(joined: Problem, folds) -> None:
+    train, test = folds.rows(joined.index, 0)
+    learner = fit_learner(replace(joined, labels=joined.hide(train)), train, CONFIG, 0)
+    assert learner.attention is not None
+    tokens = learner.tokens.select(CONFIG.tokens.attention)
+    weights = learner.attention.attention(tokens, test)
+    present = np.stack([token.present[test] for token in tokens], axis=1)
+    assert (~present).any()
+    assert present.any(axis=1).all()
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
+    assert (weights[:, :, :-1][np.broadcast_to(~present[:, None], weights[:, :, :-1].shape)] == 0).all()
+    # values of absent tokens are never read
+    absent = {name: ~tokens[name].present for name in ("svd:disease", "colocalized:mRNA")}
+    spoilt = replace(learner.tokens, tokens=tuple(
+        replace(t, values=np.where(absent[t.name][:, None], 7, t.values).astype(np.float32)) if t.name in absent else t for t in learner.tokens.tokens
+    ))  # fmt: skip
+    np.testing.assert_array_equal(learner.predict(test), replace(learner, tokens=spoilt).predict(test))
+
+
+def test_labels_of_test_rnas_change_no_bit(joined: Problem, folds) -> None:
+    _, test = folds.rows(joined.index, 0)
+    other = joined.labels.copy()
+    other[test] = 1 - other[test]
+    first, again = (run_fold(replace(joined, labels=labels), folds, CONFIG, 0) for labels in (joined.labels, other))
+    np.testing.assert_array_equal(first.probabilities, again.probabilities)
+    assert np.isfinite(first.probabilities).all()
+    assert first.choices["thresholds"] == again.choices["thresholds"]
+    assert first.choices["temperature"] == again.choices["temperature"]
+
+
+def test_what_is_not_known_is_not_learned_as_no(joined: Problem, folds) -> None:
+    """A compartment of one set alone: were the others' unknown labels negatives, its share among all would be far lower."""
+    train, _ = folds.rows(joined.index, 0)
+    hidden = replace(joined, labels=joined.hide(train))
+    learner = fit_learner(hidden, train, CONFIG, 0)
+    column = joined.compartments.index("Granule")
+    share = np.nanmean(hidden.labels[:, column])
+    assert 0.3 < share < 0.7
+    said = learner.predict(np.arange(joined.n_home))[:, column]  # of miRNAs nothing is known here
+    assert abs(said.mean() - share) < 0.2
+
+
+def test_each_side_of_the_network_sees_where_the_other_sits(joined: Problem, folds, networks) -> None:
+    train, _ = folds.rows(joined.index, 0)
+    learner = fit_learner(replace(joined, labels=joined.hide(train)), train, replace(CONFIG, mix=MixSettings()), 0)
+    token = learner.tokens["colocalized:mRNA"]
+    matrix = networks.dataset.association_matrix("mRNA").toarray() != 0
+    n = joined.n_home
+    seen = np.array([train[(train < n)][matrix[train[train < n], k]].size for k in range(10)])
+    np.testing.assert_allclose(token.values[n + 40 : n + 50, -1], np.log1p(seen), rtol=1e-6)
+    assert not token.present[n : n + 40].any()
+    assert not token.present[n + 50 :].any()
+    learned = [k for k in range(10) if n + 40 + k in set(train)]
+    np.testing.assert_allclose(token.values[:n, -1], np.log1p(matrix[:, learned].sum(axis=1)), rtol=1e-6)
+    # by hand: the share of one target's labelled miRNAs, smoothed by one RNA
+    k = int(np.argmax(seen))
+    known = joined.labels[train]
+    share = (np.nansum(known, axis=0) + 0.5) / ((~np.isnan(known)).sum(axis=0) + 1)
+    mine = train[train < n][matrix[train[train < n], k]]
+    smooth = (joined.labels[mine, 0].sum() + share[0]) / (len(mine) + 1)
+    expected = np.clip(np.log(smooth / (1 - smooth)) - np.log(share[0] / (1 - share[0])), -3, 3)
+    assert token.values[n + 40 + k, 0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_targets_carry_the_embedding_of_their_node(networks, guests: Guests) -> None:
+    config = replace(CONFIG, tokens=replace(CONFIG.tokens, attention=("type", "node2vec:mRNA"), trees=()))
+    vectors = node_vectors(networks, config)
+    token = join_guests(prepare(networks, config), networks, guests, config, vectors).tokens["node2vec:mRNA"]
+    n = len(networks.dataset.index)
+    assert token.present[n + 40 : n + 50].all()
+    assert not token.present[n : n + 40].any()
+    assert not token.present[n + 50 :].any()
+    np.testing.assert_array_equal(token.values[n + 40 : n + 50], vectors["node2vec:mRNA"][n : n + 10])
+
+
+def test_clusters_stay_in_one_fold_and_the_networks_keep_theirs(networks, guests: Guests) -> None:
+    together = replace(guests, groups=np.arange(len(guests)) // 2)
+    home = make_folds(networks.dataset, n_folds=3)
+    found = guest_folds(home, together, 0)
+    assert found.assigned.loc[home.assigned.index].equals(home.assigned)
+    theirs = found.assigned.loc[list(guests.data.index.ids)].to_numpy().reshape(-1, 2)
+    assert (theirs[:, 0] == theirs[:, 1]).all()
+    assert found.n_folds == 3
+
+
+def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests, run_dir: Path) -> None:
+    config = replace(CONFIG, trees=TreesConfig(n_trees=20, rounds=0, min_samples_leaf=1), guest_trees=TreesConfig(n_trees=20, rounds=10))
+    result, run = run_experiment(networks, config, run_dir, guests=guests)
+    assert result is not None
+    table = pd.read_csv(run.path / "metrics_by_set.tsv", sep="\t").set_index(["set", "model", "compartment", "metric"])["pooled"]
+    assert table["lnc", "model", networks.dataset.compartments[0], "AUC"] > 0.8  # frequency, and words of RNAs in other sets, say .5
+    assert table["mrna", "model", "Granule", "AUC"] > 0.8
+    assert ("lnc", "model", "Granule", "AUC") not in table.index
+    assert {"model", "attention", "trees"} == set(table.index.get_level_values("model"))
+    model = load_model(run.path / "model")
+    known = predict_known(model, resolve_names(model, ["lnc|r3", networks.dataset.index.ids[0]]))
+    granule = model.compartments.index("Granule")
+    assert np.isnan(known.probabilities[:, granule]).all()
+    assert np.isfinite(known.probabilities[:, 0]).all()
+    np.testing.assert_array_equal(known.probabilities[0, 0], result.probabilities[len(networks.dataset.index) + 3, 0])
+    assert known.to_dicts()[0]["compartments"]["Granule"]["probability"] is None
+    rich, poor = "G" * 80 + "ACGU" * 10, "ACAU" * 30
+    new = predict_sequences(model, ["rich", "poor"], [rich, poor], rna_type="mRNA")
+    assert new.probabilities[0, granule] > new.probabilities[1, granule]
+    assert np.isnan(new.probabilities[:, model.compartments.index("Chromatin")]).all()
+    assert (new.about["modalities"] == "sequence;mRNA").all()
+    hairpin = predict_sequences(model, ["h"], ["GGGAAACCCUUUGGGAAACCCUUUAGCUAGCUAG"])
+    assert np.isfinite(hairpin.probabilities[0, 0])
+    assert np.isnan(hairpin.probabilities[0, granule])
+    with pytest.raises(ConfigError, match=r"no RNA of type 'circRNA' beside the networks'.*lncRNA, mRNA"):
+        predict_sequences(model, ["x"], [rich], rna_type="circRNA")
+    why = explain_known(model, model.known.index.position("mrna|r0")).to_dict()["compartments"][0]
+    assert {"sequence"} <= {one["modality"] for one in why["modalities"]}
+    assert sum(one["extra_trees"] or 0 for one in why["tokens"]) != 0
+    assert explain_known(model, 0, networks=networks).compartments[0].neighbours
+    again, _ = run_experiment(networks, config, run_dir, guests=guests, resume=True)
+    assert again is None
+    with pytest.raises(InputError):
+        run_experiment(networks, config, run_dir, guests=replace(guests, groups=guests.groups // 2), resume=True)
+
+
+def test_settings_and_sets_have_to_go_together(guests: Guests, networks) -> None:
+    with pytest.raises(ConfigError, match=r"'colocalized:mRNA'.*--sets"):
+        check_settings(CONFIG, None)
+    plain = replace(CONFIG, tokens=TokenSettings(attention=("kmer",)))
+    check_settings(plain, None)
+    with pytest.raises(ConfigError, match="'type'"):
+        check_settings(plain, guests)
+    with pytest.raises(ConfigError, match="cold start"):
+        check_settings(replace(CONFIG, folds=FoldSettings(cold=True)), guests)
+    twice = replace(guests, data=replace(guests.data, index=type(guests.data.index).of([networks.dataset.index.ids[0], *guests.data.index.ids[1:]], "RNA")))
+    with pytest.raises(InputError, match="has the id of an RNA of the networks"):
+        join_guests(prepare(networks, plain), networks, twice, CONFIG)
+
+
+def test_the_command(run: Callable, quick: Callable[..., Path], in_empty_folder: Path, guests: Guests) -> None:
+    data = guests.data
+    Path("l.fa").write_text("".join(f">r{i}\n{data.sequences[i]}\n" for i in range(40)))
+    Path("l.tsv").write_text("id\tBoth\n" + "".join(f"r{i}\t{int(data.labels[i, 0])}\n" for i in range(40)))
+    Path("sets.toml").write_text('[sets.lnc]\nfasta = "l.fa"\nlabels = "l.tsv"\ntype = "lncRNA"\n')
+    settings = quick(tokens={"attention": ["svd:disease", "type"], "trees": []})
+    done = run("train", "--sets", "sets.toml", "--config", str(settings), "--preset", "unified", "--fold", "3", "--out", "r")
+    assert done.returncode == 0, done.stderr
+    assert "lnc 40" in done.stderr + done.stdout
+    assert "lnc\tattention\t" in done.stdout
+    labels = pd.read_csv("r/labels.tsv", sep="\t").set_index("rna_id")
+    assert labels.loc["lnc|r0", "Both"] == data.labels[0, 0]
+    assert labels.loc["lnc|r0"].isna().sum() == labels.shape[1] - 1
+    said = run("predict", "--run", "r", "--fasta", "l.fa", "--rna-type", "lncRNA", "--format", "tsv")
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.startswith("rna_id\t")
+    assert load("r").compartments[-1] == "Both"
+    refused = run("train", "--sets", "sets.toml", "--repeats", "2", "--out", "other")
+    assert refused.returncode == 2
+    assert "--sets goes neither" in refused.stderr
+    refused = run("train", "--preset", "unified", "--out", "other")
+    assert refused.returncode == 2
+    assert "--sets" in refused.stderr
+    told = run("explain", "--run", "r", "--rna", "lnc|r0", "--out", "why")
+    assert told.returncode == 0, told.stderr
+    refused = run("explain", "--run", "r", "--rna", "lnc|r0", "--compartment", load("r").compartments[0], "--out", "why2")
+    assert refused.returncode == 2
+    assert "did not learn of" in refused.stderr
