@@ -124,11 +124,13 @@ def _explained(
     model: SavedModel, name: str, row: int | None, sequence: str, compartments: list[str], networks: NetworkSet | None, missing: str, workers: int
 ) -> Explanation:
     from fusion.explain import explain_known, explain_sequence, named_compartments
+    from mirnagraph.side_by_side import one_thread
 
     columns = named_compartments(model, compartments)
-    if row is None:
-        return explain_sequence(model, name, sequence, columns, workers=workers)
-    return explain_known(model, row, columns, networks, missing=missing, name=name, workers=workers)
+    with one_thread():  # one RNA is too little work to share out
+        if row is None:
+            return explain_sequence(model, name, sequence, columns, workers=workers)
+        return explain_known(model, row, columns, networks, missing=missing, name=name, workers=workers)
 
 
 def _networks(folder: Path, model: SavedModel, networks: Path | None) -> tuple[NetworkSet | None, str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy import sparse
 
 from fusion.known import KnownRNAs
 from fusion.ranking import latest_pmids, nearest_rows
@@ -63,7 +65,7 @@ def partners_of(dataset: Dataset, known: KnownRNAs, row: int, column: int, *, fe
     base = float(label.sum() / max(1, train.sum()))
     found: list[Partner] = []
     for kind, table in dataset.associations.items():
-        matrix = dataset.association_matrix(kind)
+        matrix = _matrix(dataset, kind)
         own = np.sort(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
         if not len(own):
             continue
@@ -81,6 +83,12 @@ def partners_of(dataset: Dataset, known: KnownRNAs, row: int, column: int, *, fe
             pmids = tuple(latest_pmids([record["pmids"]])[:N_PMIDS]) if "pmids" in records.columns else ()
             found.append(Partner(kind, names[own[at]], float(odds[at]), int(sharing[at]), int(located[at]), n_records, pmids))
     return tuple(found)
+
+
+@lru_cache(maxsize=8)
+def _matrix(dataset: Dataset, kind: str) -> sparse.csr_array:
+    """Kept, since it is asked for again for every compartment."""
+    return dataset.association_matrix(kind)
 
 
 def smoothed_log_odds(located: np.ndarray, sharing: np.ndarray, base: float) -> np.ndarray:

@@ -103,8 +103,9 @@ def _typed(table: pd.DataFrame, text: list[str] | None, path: Path) -> pd.DataFr
             continue
         if text is None and (name in {"matures", "family", "pmids"} or str(name).endswith("_ids")):
             continue
-        filled = table.loc[table[name].astype(str) != "", name]
-        bad = pd.to_numeric(filled, errors="coerce").isna() & (filled.str.lower() != "nan")
+        filled = table.loc[table[name] != "", name]
+        bad = pd.to_numeric(filled, errors="coerce").isna()
+        bad = bad & (filled.str.lower() != "nan") if bad.any() else bad
         if text is not None and bad.any():
             line = int(filled.index[bad][0])
             raise InputError("not a number", file=path, line=line, column=str(name), found=filled[line], expected="a number, or nothing")

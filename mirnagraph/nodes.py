@@ -72,7 +72,11 @@ class NodeIndex:
 
     def positions(self, names: Sequence[str] | Iterable[str]) -> np.ndarray:
         """Rows of several ids, shape (n,), int64, in the order asked for."""
-        return np.fromiter((self.position(name) for name in names), dtype=np.int64)
+        wanted = list(names)
+        try:
+            return np.fromiter(map(self._position.__getitem__, wanted), dtype=np.int64, count=len(wanted))
+        except KeyError as error:
+            return np.array([self.position(error.args[0])])  # raises what a single unknown id raises
 
     def require_same(self, other: NodeIndex, what: str = "rows") -> None:
         """Raise InputError naming the first row at which the two orders differ."""
