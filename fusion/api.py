@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,14 @@ import pandas as pd
 from fusion import experiment
 from fusion.baseline_models import BASELINES
 from fusion.baselines import baseline_table, run_baselines
+from fusion.guests import Guests, check_settings, read_guests
 from fusion.model_files import SavedModel, load_model
 from fusion.open_model import Model, load
 from fusion.predict import Predictions, exact_matches, predict_known, predict_sequences, predict_with_tower, resolve_names
-from fusion.problem import Problem, config_folds, prepare, resolve_tokens
+from fusion.problem import prepare, resolve_tokens
 from fusion.report import summary_table
 from fusion.results import CrossValidationResult
-from fusion.run import fit_final
+from fusion.run import fit_final, folds_of, prepare_all
 from fusion.settings import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.evaluation.metrics import COLUMNS
@@ -68,6 +69,7 @@ def cross_validate(
     networks: NetworkSet,
     preset: str | ExperimentConfig = "default",
     *,
+    sets: str | Path | Guests | None = None,
     config: str | Path | None = None,
     cache: str | Path | None = None,
     workers: int = 1,
@@ -78,6 +80,8 @@ def cross_validate(
 
     Args:
         preset, config, settings: see `settings_of`.
+        sets: labelled RNAs of other types, which learn in one model with those of the networks: TOML file (see `fusion.guests.read_guests`), or read before;
+            the preset is then ``"unified"`` where none is named.
         cache: folder for embeddings, which another call then need not make again.
         workers: processes; changes no number.
         progress: called with the name of a step, how much is done, and of how much.
@@ -85,8 +89,8 @@ def cross_validate(
     Raises:
         ConfigError: see `settings_of`; folds or tokens that the data do not allow.
     """
-    chosen = resolve_tokens(networks, settings_of(preset, config, **settings))
-    problem, folds = _problem(networks, chosen, cache, workers, progress), config_folds(networks.dataset, chosen)
+    chosen, guests = _settings_and_guests(networks, preset, sets, config, settings)
+    problem, folds = prepare_all(networks, chosen, guests, cache=cache, workers=workers, progress=progress), folds_of(networks.dataset, chosen, guests)
     return experiment.cross_validate(problem, folds, chosen, workers=workers, progress=progress)
 
 
@@ -96,6 +100,7 @@ def fit(
     *,
     cross_validation: CrossValidationResult | None = None,
     folder: str | Path | None = None,
+    sets: str | Path | Guests | None = None,
     config: str | Path | None = None,
     cache: str | Path | None = None,
     workers: int = 1,
@@ -105,7 +110,7 @@ def fit(
     """Fit one model on all RNAs of the protocol, with the one for new RNAs beside it.
 
     Args:
-        preset, config, settings, cache, workers, progress: as of `cross_validate`.
+        preset, sets, config, settings, cache, workers, progress: as of `cross_validate`.
         cross_validation: of the same networks and settings. With it the model answers for RNAs that a fold tested as `mirnagraph predict` does, by the model
             that did not train on them; without it by itself, and says in a warning that it learned from their own label.
         folder: model folder to write, which `load` opens; None keeps none.
@@ -115,13 +120,12 @@ def fit(
     """
     if folder is not None:
         check_output_folder(folder)
-    chosen, dataset = resolve_tokens(networks, settings_of(preset, config, **settings)), networks.dataset
-    problem = _problem(networks, chosen, cache, workers, progress)
-    folds = config_folds(dataset, chosen)
+    chosen, guests = _settings_and_guests(networks, preset, sets, config, settings)
+    problem, folds = prepare_all(networks, chosen, guests, cache=cache, workers=workers, progress=progress), folds_of(networks.dataset, chosen, guests)
     if cross_validation is None:
         nothing = np.full(problem.labels.shape, np.nan)
         empty = pd.DataFrame(columns=COLUMNS)
-        result = CrossValidationResult(problem.index, problem.compartments, folds, problem.labels.astype(np.int8), nothing, nothing, (), empty)
+        result = CrossValidationResult(problem.index, problem.compartments, folds, experiment.known_labels(problem.labels), nothing, nothing, (), empty)
     elif (cross_validation.index, cross_validation.compartments) != (problem.index, problem.compartments):
         raise ConfigError("the cross-validation is of other RNAs or compartments than these networks")
     elif not cross_validation.folds.assigned.equals(folds.assigned):
@@ -130,7 +134,7 @@ def fit(
         result = cross_validation
     with tempfile.TemporaryDirectory(prefix="mirnagraph-") as place:
         target = Path(folder) if folder is not None else Path(place) / "model"
-        fit_final(networks, problem, folds, chosen, target, result, progress=progress)
+        fit_final(networks, problem, folds, chosen, target, result, guests=guests, progress=progress)
         return load_model(target)
 
 
@@ -249,9 +253,13 @@ def summary(cross_validation: CrossValidationResult) -> pd.DataFrame:
     return summary_table(cross_validation.metrics, cross_validation.compartments)
 
 
-def _problem(networks: NetworkSet, config: ExperimentConfig, cache: str | Path | None, workers: int, progress: Progress | None) -> Problem:
-    problem = prepare(networks, config, cache=None if cache is None else str(cache), workers=workers, progress=progress)
-    return replace(problem, networks=networks) if config.folds.cold else problem
+def _settings_and_guests(
+    networks: NetworkSet, preset: str | ExperimentConfig, sets: str | Path | Guests | None, config: str | Path | None, settings: Mapping[str, Any]
+) -> tuple[ExperimentConfig, Guests | None]:
+    guests = read_guests(sets) if isinstance(sets, str | Path) else sets
+    chosen = settings_of("unified" if guests is not None and preset == "default" else preset, config, **settings)
+    check_settings(chosen, guests)
+    return resolve_tokens(networks, chosen), guests
 
 
 def _sequences(sequences: Mapping[str, str] | None, fasta: str | Path | None, iupac: str) -> tuple[list[str] | None, list[str]]:

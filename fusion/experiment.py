@@ -59,6 +59,11 @@ def cross_validate(
     return collect(problem, folds, tuple(done[f] for f in range(folds.n_folds)))
 
 
+def known_labels(labels: np.ndarray) -> np.ndarray:
+    """Labels as whole numbers where all of them are known, as they are otherwise."""
+    return labels if np.isnan(labels).any() else labels.astype(np.int8)
+
+
 def collect(problem: Problem, folds: Folds, results: tuple[FoldResult, ...]) -> CrossValidationResult:
     """Put the folds' test parts together and score them."""
     probabilities = np.full(problem.labels.shape, np.nan)
@@ -70,7 +75,7 @@ def collect(problem: Problem, folds: Folds, results: tuple[FoldResult, ...]) -> 
     tested = of_row >= 0
     if not np.isfinite(probabilities[tested]).all():
         raise InputError("a prediction is not finite: a label that may not be read was read, or training diverged")
-    labels = problem.labels if np.isnan(problem.labels).any() else problem.labels.astype(np.int8)
+    labels = known_labels(problem.labels)
     decile = problem.popularity[tested] if problem.joined is None else None  # other sets are not studied in the same sense
     metrics = evaluate(labels[tested], probabilities[tested], of_row[tested], thresholds[tested], problem.compartments, decile)
     return CrossValidationResult(problem.index, problem.compartments, folds, labels, probabilities, thresholds, results, metrics)

@@ -47,7 +47,7 @@ def write_report(
 
     Args:
         baselines: table of `fusion.baselines.baseline_table`; None where they were left out.
-        more: lines to stand before the calibration.
+        more: lines in place of those on baselines.
     """
     table = summary_table(result.metrics, result.compartments)
     with write_file(folder / "summary.tsv") as part:
@@ -71,7 +71,7 @@ def write_report(
         cells = [f"{row[f'{m} mean']:.3f} ({row[f'{m} sd']:.3f}) {row[f'{m} pooled']:.3f}" for m in SHOWN]
         lines.append(f"| {row['compartment']} | {annotated.get(str(row['compartment']), '')} | " + " | ".join(cells) + " |")
     lines += ["", "Mean and SD are over folds. F1 and MCC use the thresholds that were chosen inside each training part.", "", "![ROC](roc.png)", ""]
-    lines += [*more, *baseline_section(baselines)]
+    lines += more or baseline_section(baselines)
     lines += write_calibration(folder, result, config.seed)
     if len(dataset.left_out):
         counts = dataset.left_out["reason"].str.replace(r": \d+ of \d+ records$", "", regex=True).value_counts()

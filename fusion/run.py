@@ -23,6 +23,7 @@ from fusion.report import write_report
 from fusion.results import UNCERTAINTY, CrossValidationResult
 from fusion.settings import ExperimentConfig, experiment_config
 from mirnagraph.config import dump_toml
+from mirnagraph.dataset import Dataset
 from mirnagraph.evaluation.predictions import LABELS, write_predictions
 from mirnagraph.evaluation.splits import Folds, write_folds
 from mirnagraph.networks.types import NetworkSet
@@ -79,9 +80,7 @@ def run_experiment(
     """
     dataset, config = networks.dataset, resolve_tokens(networks, config)
     check_settings(config, guests)
-    folds = config_folds(dataset, config)
-    if guests is not None:
-        folds = guest_folds(folds, guests, config.seed)
+    folds = folds_of(dataset, config, guests)
     inputs = {"networks": networks_sha256(networks), "folds": folds_sha256(folds), **partner_inputs(config.tower)}
     if guests is not None:
         inputs["sets"] = guests.sha256
@@ -91,12 +90,7 @@ def run_experiment(
     if run.finished:
         return None, run
     write_folds(folds, run.path / "folds.tsv")
-    place = str(cache or run.path / "embeddings")
-    problem = prepare(networks, config, cache=place, workers=workers, progress=progress)
-    if config.folds.cold:
-        problem = replace(problem, networks=networks)
-    if guests is not None:
-        problem = join_guests(problem, networks, guests, config, node_vectors(networks, config, place))
+    problem = prepare_all(networks, config, guests, cache=cache or run.path / "embeddings", workers=workers, progress=progress)
     result = cross_validate(problem, folds, config, folder=run.path, workers=workers, progress=progress)
     write_predictions(result.to_frame(), run.path / "predictions.tsv")
     write_tsv(result.uncertainty_frame(), run.path / UNCERTAINTY)
@@ -116,6 +110,29 @@ def run_experiment(
     write_report(run.path, result, dataset, config, beside, more)
     run.finish()
     return result, run
+
+
+def folds_of(dataset: Dataset, config: ExperimentConfig, guests: Guests | None = None) -> Folds:
+    """Folds of the settings' protocol, and of guests by cluster."""
+    folds = config_folds(dataset, config)
+    return folds if guests is None else guest_folds(folds, guests, config.seed)
+
+
+def prepare_all(
+    networks: NetworkSet,
+    config: ExperimentConfig,
+    guests: Guests | None = None,
+    *,
+    cache: str | Path | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Problem:
+    """What every fold reads: of the networks' RNAs (see `fusion.problem.prepare`), and of guests behind them."""
+    place = None if cache is None else str(cache)
+    problem = prepare(networks, config, cache=place, workers=workers, progress=progress)
+    if config.folds.cold:
+        problem = replace(problem, networks=networks)
+    return problem if guests is None else join_guests(problem, networks, guests, config, node_vectors(networks, config, place))
 
 
 def fit_final(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fusion import api
 from fusion.attention import AttentionConfig
 from fusion.experiment import run_fold
 from fusion.explain import explain_known
@@ -236,6 +237,16 @@ def test_settings_and_sets_have_to_go_together(guests: Guests, networks) -> None
     twice = replace(guests, data=replace(guests.data, index=type(guests.data.index).of([networks.dataset.index.ids[0], *guests.data.index.ids[1:]], "RNA")))
     with pytest.raises(InputError, match="has the id of an RNA of the networks"):
         join_guests(prepare(networks, plain), networks, twice, CONFIG)
+
+
+def test_in_python_it_is_one_call_each(networks, guests: Guests) -> None:
+    config = replace(CONFIG, tokens=TokenSettings(attention=("kmer", "type"), trees=()), newcomers="")
+    found = api.cross_validate(networks, config, sets=guests)
+    model = api.fit(networks, config, sets=guests, cross_validation=found)
+    said = api.predict(model, sequences={"new": "GGGGA" * 30}, rna_type="lncRNA")
+    assert np.isfinite(said.probabilities[0]).sum() == 2
+    with pytest.raises(ConfigError, match="rna-type"):
+        api.predict(model, "lnc|r0", rna_type="lncRNA")
 
 
 def test_the_command(run: Callable, quick: Callable[..., Path], in_empty_folder: Path, guests: Guests) -> None:
