@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -14,6 +15,14 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # Shared machines are slow at times: a deadline per example would make properties fail by load, not by logic.
 settings.register_profile("mirnagraph", deadline=None, print_blob=True)
 settings.load_profile("mirnagraph")
+
+gc.disable()  # while the tests are collected: modules come and stay, and looking through them for garbage takes a fifth of that time
+
+
+def pytest_collection_finish() -> None:
+    """What was loaded so far stays; collections look at what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

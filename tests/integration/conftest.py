@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import tomli_w
 
-# Settings with which training takes seconds: attention alone.
+# Settings with which training takes a second: attention alone, and no model for newcomers.
 QUICK: dict[str, dict[str, Any]] = {
     "tokens": {"attention": ["svd:disease", "svd:drug", "degree"], "trees": []},
     "attention": {"dim": 8, "n_heads": 2},
     "training": {"epochs": 2, "n_members": 1, "inner_fraction": 0.2},
-    "trees": {"n_trees": 5, "rounds": 2},
+    "trees": {"n_trees": 5, "rounds": 2, "boosting_width": 20},
 }
 
 
@@ -43,6 +44,26 @@ def problem(networks, request: pytest.FixtureRequest):
     return prepare(networks, request.module.CONFIG)
 
 
+@pytest.fixture(scope="session")
+def finished_run(networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished small run with a model for newcomers. Shared by all tests of a session: do not change it."""
+    from fusion.run import run_experiment
+    from fusion.settings import ExperimentConfig, experiment_config
+
+    def small(config: ExperimentConfig) -> ExperimentConfig:
+        training = replace(config.training, epochs=3, n_members=1, n_students=1)
+        return replace(config, training=training, trees=replace(config.trees, n_trees=20, rounds=5, boosting_width=40))
+
+    reads = ("svd:*", "evidence:*", "kmer", "degree", "neighbours:sequence", "neighbours:functional")
+    config = small(experiment_config("default", n_folds=3))
+    tokens = replace(config.tokens, attention=("trees", "svd:drug+neighbours:gip_drug", *reads[1:]), trees=reads)
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    with pytest.MonkeyPatch.context() as patch:  # the model for newcomers is fitted by its preset, whose trees take longer than all the rest
+        patch.setattr("fusion.run.experiment_config", lambda preset, **given: small(experiment_config(preset, **given)))
+        run_experiment(networks, replace(config, tokens=tokens, mix=replace(config.mix, calibration_part=0.0)), folder)
+    return folder
+
+
 @pytest.fixture
 def run(
     in_empty_folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -66,13 +87,19 @@ def run(
 
 
 @pytest.fixture
+def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs without a report, whose pictures take longer to draw than a small model to train: for tests that read its numbers alone."""
+    monkeypatch.setattr("fusion.run.write_report", lambda *_: None)
+
+
+@pytest.fixture
 def quick(in_empty_folder: Path) -> Callable[..., Path]:
     """Write ``quick.toml`` into the folder the test works in, with changes to sections of `QUICK`: its path."""
 
     def write(**changes: dict[str, Any]) -> Path:
         assert set(changes) <= set(QUICK), changes
         path = in_empty_folder / "quick.toml"
-        path.write_text(tomli_w.dumps({section: {**values, **changes.get(section, {})} for section, values in QUICK.items()}))
+        path.write_text(tomli_w.dumps({"newcomers": ""} | {section: {**values, **changes.get(section, {})} for section, values in QUICK.items()}))
         return path
 
     return write

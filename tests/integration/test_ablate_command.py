@@ -90,7 +90,7 @@ def test_two_seeds_then_a_kill_then_more_variants(run, trained: list[tuple[int, 
     assert Path("out/ablation.tsv").read_bytes() == again
 
 
-def test_wrong_use(run) -> None:
+def test_wrong_use(run, unreported) -> None:
     code, _, err = run("ablate", "--only", "without-drugs")
     assert code == 2
     assert "did you mean 'without-drug'" in err

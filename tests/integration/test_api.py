@@ -22,7 +22,7 @@ QUICK: dict[str, Any] = {
     "tokens": {"attention": ("svd:disease", "degree"), "trees": ("kmer", "alike", "neighbours:sequence")},
     "attention": {"dim": 8, "n_heads": 2},
     "training": {"epochs": 2, "n_members": 1, "n_students": 0},
-    "trees": {"n_trees": 5, "rounds": 2},
+    "trees": {"n_trees": 5, "rounds": 2, "boosting_width": 20},
     "newcomers": "",
 }
 COLD = {**QUICK, "tokens": {"attention": (), "trees": ("kmer", "alike", "neighbours:sequence")}}
@@ -33,7 +33,7 @@ def result(networks: NetworkSet) -> mirnagraph.CrossValidationResult:
     return mirnagraph.cross_validate(networks, **QUICK)
 
 
-def test_cross_validation_is_that_of_the_command(networks: NetworkSet, result: mirnagraph.CrossValidationResult, tmp_path: Path) -> None:
+def test_cross_validation_is_that_of_the_command(networks: NetworkSet, result: mirnagraph.CrossValidationResult, tmp_path: Path, unreported) -> None:
     assert isinstance(result, mirnagraph.CrossValidationResult)
     over = {name: value for name, value in QUICK.items() if name != "n_folds"}
     kept, _ = run_experiment(networks, experiment_config(over=over, n_folds=3), tmp_path / "run")

@@ -18,7 +18,7 @@ from mirnagraph.networks.types import NetworkSet
 from mirnagraph.trees import TreesConfig
 
 pytestmark = pytest.mark.slow
-SMALL = BaselineSettings(trees=TreesConfig(n_trees=10, rounds=2), thresholds=False)
+SMALL = BaselineSettings(trees=TreesConfig(n_trees=10, rounds=2, boosting_width=20), thresholds=False)
 
 
 @pytest.fixture(scope="module", autouse=True)

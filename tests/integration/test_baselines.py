@@ -23,9 +23,9 @@ from mirnagraph.networks.types import NetworkSet
 from mirnagraph.trees import TreesConfig
 
 CONFIG = ExperimentConfig(
-    tokens=TokenSettings(trees=("degree",)), preset="test", folds=FoldSettings(n_folds=3), trees=TreesConfig(n_trees=5, rounds=0)
+    tokens=TokenSettings(trees=("degree",)), preset="test", newcomers="", folds=FoldSettings(n_folds=3), trees=TreesConfig(n_trees=5, rounds=0)
 )  # fmt: skip
-SMALL = BaselineSettings(trees=TreesConfig(n_trees=10, rounds=3))
+SMALL = BaselineSettings(trees=TreesConfig(n_trees=10, rounds=3, boosting_width=20))
 
 
 @pytest.fixture(scope="module")

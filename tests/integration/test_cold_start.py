@@ -23,7 +23,7 @@ from mirnagraph.networks.build import build_networks
 def config(networks):
     quick = experiment_config("cold", split="family", n_folds=3, cold=True)
     training = replace(quick.training, epochs=2, n_members=1, n_students=1)
-    quick = replace(quick, training=training, trees=replace(quick.trees, n_trees=20, rounds=5), mix=replace(quick.mix, calibration_part=0.0))
+    quick = replace(quick, training=training, trees=replace(quick.trees, n_trees=20, rounds=5, boosting_width=40), mix=replace(quick.mix, calibration_part=0.0))
     return resolve_tokens(networks, quick)
 
 

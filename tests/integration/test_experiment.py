@@ -32,10 +32,11 @@ TOKENS = TokenSettings(
 CONFIG = ExperimentConfig(
     tokens=TOKENS,
     preset="test",
+    newcomers="",
     folds=FoldSettings(n_folds=3),
     attention=AttentionConfig(dim=16, n_heads=2, residual=True),
     training=TrainConfig(epochs=6, n_members=1, n_students=1, patience=3),
-    trees=TreesConfig(n_trees=20, rounds=8, min_samples_leaf=1),
+    trees=TreesConfig(n_trees=20, rounds=8, min_samples_leaf=1, boosting_width=40),
     mix=MixSettings(calibration_part=0.25),
 )
 
@@ -135,7 +136,7 @@ def test_run_folder_is_complete_and_says_what_it_was_made_from(networks: Network
     assert kept is None
 
 
-def test_a_killed_run_goes_on_where_it_was(networks: NetworkSet, run_dir, result, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_goes_on_where_it_was(networks: NetworkSet, run_dir, result, unreported, monkeypatch: pytest.MonkeyPatch) -> None:
     from fusion import experiment
 
     trained: list[int] = []

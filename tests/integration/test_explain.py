@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy.special import logit
 
 from fusion.explain import Explanation, explain_known, explain_sequence, named_compartments, strongest_rna
@@ -21,7 +22,6 @@ from fusion.learner import fit_learner, safe_logit
 from fusion.model_files import SavedModel, load_model
 from fusion.newcomers import join_newcomers
 from fusion.problem import prepare, resolve_tokens
-from fusion.run import run_experiment
 from fusion.settings import experiment_config
 from fusion.tokens import TokenTable, make_token
 from mirnagraph.errors import CheckpointError, ConfigError
@@ -32,21 +32,8 @@ NEW = "ACGUUAGCUAGGAUCCGAUUAGCGAUUCGAGGCUAUCGAUUUAGCGCGAUAUCGGCUAUAGCGGC"
 
 
 @pytest.fixture(scope="module")
-def run_folder(networks: NetworkSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished small run with a model for newcomers."""
-    folder = tmp_path_factory.mktemp("explain") / "run"
-    config = experiment_config("default", n_folds=3)
-    training = replace(config.training, epochs=3, n_members=1, n_students=1)
-    reads = ("svd:*", "evidence:*", "kmer", "degree", "neighbours:sequence", "neighbours:functional")
-    tokens = replace(config.tokens, attention=("trees", "svd:drug+neighbours:gip_drug", *reads[1:]), trees=reads)
-    config = replace(config, tokens=tokens, training=training, trees=replace(config.trees, n_trees=20, rounds=5), mix=replace(config.mix, calibration_part=0.0))
-    run_experiment(networks, config, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def model(run_folder: Path) -> SavedModel:
-    return load_model(run_folder / "model")
+def model(finished_run: Path) -> SavedModel:
+    return load_model(finished_run / "model")
 
 
 @pytest.fixture(scope="module")
@@ -315,24 +302,28 @@ def test_it_is_plain_data_text_and_a_picture(explanation: Explanation) -> None:
     assert len(draw_explanation(no_sequence).axes) == 6
 
 
-def test_the_command_as_a_person_types_it(run, run_folder: Path, networks: NetworkSet, model: SavedModel, tmp_path: Path) -> None:
+def test_the_command_as_a_person_types_it(
+    run, finished_run: Path, networks: NetworkSet, model: SavedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert model.known is not None
     networks.save(tmp_path / "nets")
-    first = run("explain", "--run", str(run_folder), "--networks", str(tmp_path / "nets"))
+    first = run("explain", "--run", str(finished_run), "--networks", str(tmp_path / "nets"))
     best = model.known.index.ids[strongest_rna(model)]
     assert first.returncode == 0, first.stderr
     assert f"{best} is the RNA it is surest of" in first.stderr
     assert first.stdout.startswith(f"{best}: why ")
     assert "share them" in first.stdout
     name, compartment = model.known.index.ids[7], model.compartments[1]
-    words = ("explain", "--run", str(run_folder / "model"), "--rna", name.upper(), "--compartment", compartment.lower())
+    words = ("explain", "--run", str(finished_run / "model"), "--rna", name.upper(), "--compartment", compartment.lower())
     asked = run(*words, "--format", "json")
     said = json.loads(asked.stdout)
     assert (said["rna_id"], said["known_as"], [c["compartment"] for c in said["compartments"]]) == (name.upper(), name, [compartment])
     assert any("not at hand" in note or "at hand are not" in note for note in said["notes"])
     fasta = tmp_path / "x.fa"
     fasta.write_text(f">mine\n{NEW}\n>copy\n{model.known.sequences[7]}\n>MINE\n{NEW}A\n")
-    out = run("explain", "--run", str(run_folder), "--fasta", str(fasta), "--compartment", compartment, "--out", "why")
+    with monkeypatch.context() as patch:  # empty pictures for three RNAs; that of one is drawn below
+        patch.setattr("fusion.explain_figure.draw_explanation", lambda _: Figure())
+        out = run("explain", "--run", str(finished_run), "--fasta", str(fasta), "--compartment", compartment, "--out", "why")
     assert out.returncode == 0, out.stderr
     assert out.stdout == ""
     assert sorted(str(p.relative_to("why")) for p in Path("why").rglob("*.*")) == [
@@ -340,14 +331,14 @@ def test_the_command_as_a_person_types_it(run, run_folder: Path, networks: Netwo
     ]
     assert json.loads(Path("why/copy/explanation.json").read_text())["known_as"] == name
     assert json.loads(Path("why/mine/explanation.json").read_text())["source"] == "sequence alone"
-    assert run("explain", "--run", str(run_folder), "--rna", name, "--out", "why").returncode == 3
-    again = run("explain", "--run", str(run_folder), "--rna", name, "--out", "why", "--overwrite", "--compartment", compartment)
+    assert run("explain", "--run", str(finished_run), "--rna", name, "--out", "why").returncode == 3
+    again = run("explain", "--run", str(finished_run), "--rna", name, "--out", "why", "--overwrite", "--compartment", compartment)
     assert again.returncode == 0
     assert sorted(p.name for p in Path("why").iterdir()) == ["explanation.json", "explanation.png", "explanation.txt"]
 
 
-def test_wrong_words_end_in_a_sentence(run, run_folder: Path, networks: NetworkSet, tmp_path: Path) -> None:
-    here = ("explain", "--run", str(run_folder))
+def test_wrong_words_end_in_a_sentence(run, finished_run: Path, networks: NetworkSet, tmp_path: Path) -> None:
+    here = ("explain", "--run", str(finished_run))
     wrong = run(*here, "--rna", "syn-mir-006")
     assert wrong.returncode == 2
     assert "did you mean syn-mir-00" in wrong.stderr
@@ -365,4 +356,4 @@ def test_wrong_words_end_in_a_sentence(run, run_folder: Path, networks: NetworkS
     fewer.save(tmp_path / "other")
     assert run(*here, "--networks", str(tmp_path / "other")).returncode == 3
     with pytest.raises(CheckpointError, match="which RNAs it knows"):
-        strongest_rna(replace(load_model(run_folder / "model"), known=None))
+        strongest_rna(replace(load_model(finished_run / "model"), known=None))

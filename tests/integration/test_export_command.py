@@ -28,7 +28,7 @@ QUICK: dict[str, Any] = {
     "tokens": {"attention": ["svd:disease", "degree"], "trees": ["kmer"]},
     "attention": {"dim": 8, "n_heads": 2},
     "training": {"epochs": 2, "n_members": 1, "n_students": 0},
-    "trees": {"n_trees": 5, "rounds": 2},
+    "trees": {"n_trees": 5, "rounds": 2, "boosting_width": 20},
     "newcomers": "",
 }
 SEQUENCE = "UGAGGUAGUAGGUUGUAUAGUUUUAGGGUCACACCC"

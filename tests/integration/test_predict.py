@@ -14,23 +14,14 @@ from cli.main import app
 from fusion.model_files import SavedModel, load_model
 from fusion.open_model import load, model_folder
 from fusion.predict import OUT_OF_FOLD, SEQUENCE_ALONE, predict_known, predict_sequences, resolve_names
-from fusion.run import run_experiment
-from fusion.settings import experiment_config
 from mirnagraph.errors import CheckpointError, ConfigError, MirnagraphError
 
 NEW = {"stranger": "ACGUUAGCUAGGAUCCGAUUAGCGAUUCGAGGCUAUCGAUUUAGCGCGAUAUCGGCUAUAGCGGC", "short": "ACGUACGU"}
 
 
 @pytest.fixture(scope="module")
-def run(networks, tmp_path_factory):
-    """A finished small run with a model for newcomers."""
-    folder = tmp_path_factory.mktemp("predict") / "run"
-    config = experiment_config("default", n_folds=3)
-    training = replace(config.training, epochs=2, n_members=1, n_students=1)
-    tokens = replace(config.tokens, attention=("trees", "svd:*", "kmer"), trees=("svd:*", "kmer", "degree", "neighbours:sequence"))
-    config = replace(config, tokens=tokens, training=training, trees=replace(config.trees, n_trees=20, rounds=5), mix=replace(config.mix, calibration_part=0.0))
-    run_experiment(networks, config, folder)
-    return folder
+def run(finished_run):
+    return finished_run
 
 
 @pytest.fixture(scope="module")

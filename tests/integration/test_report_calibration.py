@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from fusion.report import write_report
 from fusion.report_calibration import calibration_table, draw_reliability, error_by_uncertainty, read_uncertainty, write_calibration
@@ -45,6 +46,12 @@ def made_up(n: int = 300, **choices: float) -> CrossValidationResult:
     )  # fmt: skip
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty picture, which is written faster."""
+    monkeypatch.setattr("fusion.report_calibration.draw_reliability", lambda _: Figure())
+
+
 def uncertainty_table(result: CrossValidationResult, values: np.ndarray) -> pd.DataFrame:
     table = result.to_frame()
     table[list(NAMES)] = values[result.folds.of_rows(result.index) >= 0]
@@ -74,7 +81,7 @@ def test_the_section_without_temperature_or_uncertainty(tmp_path: Path) -> None:
     assert [axis.get_title()[:11] for axis in draw_reliability(made_up()).axes] == ["Reliability", "How often e"]
 
 
-def test_the_temperatures_chosen_are_told(tmp_path: Path) -> None:
+def test_the_temperatures_chosen_are_told(tmp_path: Path, undrawn) -> None:
     text = "\n".join(write_calibration(tmp_path, made_up(temperature=1.5)))
     assert "by fold: 0: 1.500, 1: 1.500, 2: 1.500. Their mean is 1.500: by itself the model is over-confident." in text
     assert "about right" in "\n".join(write_calibration(tmp_path, made_up(temperature=1.01)))
@@ -97,7 +104,7 @@ def test_errors_in_thirds_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("sign", "says"), [(1, "Higher uncertainty goes with larger error:"), (-1, "Higher uncertainty does not go with larger error:")])
-def test_the_statement_follows_the_figures(tmp_path: Path, sign: int, says: str) -> None:
+def test_the_statement_follows_the_figures(tmp_path: Path, undrawn, sign: int, says: str) -> None:
     result = made_up()
     error = np.abs(result.probabilities - result.labels)
     write_tsv(uncertainty_table(result, error if sign > 0 else 1 - error), tmp_path / "uncertainty.tsv")

@@ -19,9 +19,12 @@ attention_units = 6
 [training]
 epochs = 2
 batch_rnas = 8
+[descriptors]
+members = 1
 [descriptors.trees]
 n_trees = 10
 rounds = 10
+boosting_width = 20
 """
 
 
@@ -125,8 +128,7 @@ def test_several_sets_make_one_model(run, files: Path) -> None:
     table[["id", "Nucleus"]].to_csv(files / "second.tsv", sep="\t", index=False)
     sets = '[sets.one]\nfasta = "rna.fa"\nlabels = "rna.tsv"\ntype = "lncRNA"\n[sets.two]\nfasta = "rna.fa"\nlabels = "second.tsv"\ntype = "mRNA"\n'
     (files / "sets.toml").write_text(sets)
-    more = "[descriptors]\nweight = 0.5\n[descriptors.trees]"
-    (files / "both.toml").write_text(TOML.replace("[descriptors.trees]", more))
+    (files / "both.toml").write_text(TOML.replace("[descriptors]", "[descriptors]\nweight = 0.5"))
     words = ("--fold", "2", "--config", "both.toml", "--workers", "1", "--no-baselines")
     trained = run("seq", "train", "--sets", "sets.toml", *words, "--out", "mine")
     assert trained.returncode == 0, trained.stderr

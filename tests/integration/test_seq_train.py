@@ -30,7 +30,7 @@ from seqtower.towers.rnatracker import RNATrackerConfig
 from seqtower.training import predict, train_tower
 
 MOTIF = "UGUAUAUA"
-FEW_TREES = DescriptorConfig(trees=replace(TREES, n_trees=10, rounds=10))
+FEW_TREES = DescriptorConfig(members=1, trees=replace(TREES, n_trees=10, rounds=10, boosting_width=20))
 
 
 def planted(n: int, seed: int = 0, low: int = 40, high: int = 70) -> SequenceSet:
@@ -129,7 +129,7 @@ _MADE: list[Path] = []
 
 def _model(factory: pytest.TempPathFactory) -> Path:
     if not _MADE:
-        _MADE.append(run_seq(planted(24), small(epochs=1), factory.mktemp("model") / "run")[1].path / "model")
+        _MADE.append(run_seq(planted(24), small(epochs=1), factory.mktemp("model") / "run", baselines=False)[1].path / "model")
     return _MADE[0]
 
 
@@ -293,7 +293,7 @@ def test_a_blend_with_trees_answers_as_its_saved_model_does(tmp_path: Path) -> N
 def test_trees_beside_a_tower_are_told_types_and_read_circrnas_as_circles(tmp_path: Path) -> None:
     data = planted(60)
     types = tuple("circRNA" if row % 2 else "lncRNA" for row in range(len(data)))  # the type alone leads to the class
-    config = replace(small(epochs=1), descriptors=DescriptorConfig(weight=1.0, trees=replace(TREES, n_trees=30, rounds=10)))
+    config = replace(small(epochs=1), descriptors=DescriptorConfig(weight=1.0, trees=replace(TREES, n_trees=30, rounds=10, boosting_width=30)))
     result, run = run_seq(replace(data, types=types), config, tmp_path / "run", baselines=False)
     assert result is not None
     three = data.labels[:, 1] == 1

@@ -27,10 +27,11 @@ from mirnagraph.trees import TreesConfig
 CONFIG = ExperimentConfig(
     tokens=TokenSettings(attention=("svd:disease", "kmer", "trees", "tower"), trees=("kmer", "degree", "tower"), svd_dim=4),
     preset="test",
+    newcomers="",
     folds=FoldSettings(n_folds=3),
     attention=AttentionConfig(dim=8, n_heads=2, n_layers=0, residual=True, token_dropout=0.2),
     training=TrainConfig(epochs=2, n_members=1, n_students=1, inner_fraction=0.0),
-    trees=TreesConfig(n_trees=8, rounds=3, min_samples_leaf=1),
+    trees=TreesConfig(n_trees=8, rounds=3, min_samples_leaf=1, boosting_width=20),
     mix=MixSettings(calibration_part=0.25),
     tower=TowerSettings(epochs=1, parts=2),
 )
@@ -94,14 +95,14 @@ def test_rnas_without_a_sequence_are_predicted_without_a_tower(networks: Network
         fit_learner(none, np.arange(50), CONFIG, 0)
 
 
-def test_a_run_reads_sequences_of_partners_from_a_file_and_counts_it_as_an_input(networks: NetworkSet, tmp_path: Path) -> None:
+def test_a_run_reads_sequences_of_partners_from_a_file_and_counts_it_as_an_input(networks: NetworkSet, tmp_path: Path, unreported) -> None:
     random = np.random.default_rng(0)
     names = list(networks.dataset.partners["mRNA"].index)[:8]
 
     def write(file: Path) -> ExperimentConfig:
         file.write_text("".join(f">{name}\n{''.join(random.choice(list('ACGT'), 50))}\n" for name in names))
         tokens = TokenSettings(trees=("kmer", "partner_sequences:*"))
-        return ExperimentConfig(tokens, folds=FoldSettings(n_folds=3), trees=CONFIG.trees, tower=TowerSettings(dim=3, partner_fasta=str(file)))
+        return ExperimentConfig(tokens, newcomers="", folds=FoldSettings(n_folds=3), trees=CONFIG.trees, tower=TowerSettings(dim=3, partner_fasta=str(file)))
 
     config = write(tmp_path / "a.fa")
     assert resolve_tokens(networks, config).tokens.trees == ("kmer", "partner_sequences:mRNA")

@@ -63,7 +63,7 @@ def test_labels_of_test_rnas_change_no_trial_no_choice_and_no_prediction(network
         values[train] = 1 - values[train]
 
     def fold_of(some: NetworkSet, name: str):
-        job = NestedJob(Bench(some), folds, CONFIG, SPACE, FEW, tmp_path / name)
+        job = NestedJob(Bench(some), folds, CONFIG, SPACE, replace(FEW, trials=3), tmp_path / name)
         found = choose_and_fit(job, 0)
         trials = pd.read_csv(tmp_path / name / "searches" / "fold_00.tsv", sep="\t").drop(columns="seconds")
         return found, trials

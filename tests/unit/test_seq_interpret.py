@@ -171,7 +171,7 @@ def test_wrong_motif_files_are_refused(tmp_path: Path, text: str, words: str) ->
 
 def test_everything_is_written_or_nothing(tmp_path: Path) -> None:
     model = planted_filter()
-    records = pd.DataFrame({"id": ["a/b", "c"], "sequence": ["ACGU" * 15, "GGCAU" * 10]})
+    records = pd.DataFrame({"id": ["a/b", "c"], "sequence": ["ACGU" * 8, "GGCAU" * 6]})
     found = explain_to_folder(model, records, tmp_path / "why")
     names = {path.name for path in (tmp_path / "why").iterdir()}
     assert {
@@ -186,9 +186,9 @@ def test_everything_is_written_or_nothing(tmp_path: Path) -> None:
         "c.png",
     } <= names
     table = pd.read_csv(tmp_path / "why" / "attribution.tsv", sep="\t")
-    assert table.groupby("rna_id").size().to_dict() == {"a/b": 60, "c": 50}
+    assert table.groupby("rna_id").size().to_dict() == {"a/b": 32, "c": 30}
     track = (tmp_path / "why" / "attribution.bedgraph").read_text().splitlines()
-    assert len(track) == 2 * (1 + 110)
+    assert len(track) == 2 * (1 + 62)
     assert track[1].split("\t")[:3] == ["a/b", "0", "1"]
     assert found["matches"] == 0
     with pytest.raises(InputError, match="no RNA to explain"):

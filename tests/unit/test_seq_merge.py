@@ -19,7 +19,7 @@ from seqtower.sequences import LEFT_OUT_COLUMNS, MULTI_LABEL, SequenceSet
 NOTHING = pd.DataFrame(columns=LEFT_OUT_COLUMNS)
 ONE = SequenceSet(NodeIndex.of(["a", "b"], "RNA"), ("ACGU", "GGCC"), np.array([[1.0, 0], [0, 1]]), ("Nucleus", "Exosome"), MULTI_LABEL, ("f", ""), NOTHING)
 OTHER = SequenceSet(NodeIndex.of(["a", "c"], "RNA"), ("UUUU", "AAAA"), np.array([[1.0, 1], [0, 0]]), ("EV", "Cytosol"), MULTI_LABEL, None, NOTHING)
-TREES = TreesConfig(n_trees=10, rounds=5, min_samples_leaf=1, boosting_leaf=2)
+TREES = TreesConfig(n_trees=10, rounds=5, min_samples_leaf=1, boosting_leaf=2, boosting_width=8)
 
 
 def test_worked_by_hand() -> None:

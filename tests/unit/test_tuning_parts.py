@@ -90,7 +90,7 @@ def test_trials_are_kept_and_the_next_draw_depends_on_them_alone(tmp_path: Path)
         assert read_trials(study, SPACE, tmp_path) == whole
     # after ten trials draws are made by what was found: other scores, other draws
     with open_study(tmp_path / "a.sqlite", "x") as study:
-        drawn = [suggest(next_draw(study, {}, seed), SPACE)["training.learning_rate"] for seed in range(40)]
+        drawn = [suggest(next_draw(study, {}, seed), SPACE)["training.learning_rate"] for seed in range(20)]
     near = np.mean(np.abs(np.log10(drawn) + 2.5) < 0.75)
     assert near > 0.6  # half of the space lies so near
 
