@@ -36,6 +36,7 @@ def test_build_then_again(run) -> None:
     assert run("build-networks", "--overwrite", "-q").returncode == 0
 
 
+@pytest.mark.slow
 def test_train_then_again(run, networks: NetworkSet, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
     small = BaselineSettings(trees=TreesConfig(n_trees=5, rounds=2, boosting_width=20), thresholds=False)
     monkeypatch.setattr("fusion.baselines.BaselineSettings", lambda: small)

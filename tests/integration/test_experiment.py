@@ -94,6 +94,7 @@ def test_another_seed_gives_other_numbers(problem: Problem, folds, result) -> No
     assert not np.array_equal(again.probabilities, result.results[0].probabilities)
 
 
+@pytest.mark.slow
 def test_it_learns_what_is_planted_and_beats_popularity() -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score

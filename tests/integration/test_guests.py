@@ -40,8 +40,8 @@ CONFIG = ExperimentConfig(
     folds=FoldSettings(n_folds=3),
     attention=AttentionConfig(dim=8, n_heads=2, n_layers=0, residual=True, token_dropout=0.2),
     training=TrainConfig(epochs=2, n_members=1, n_students=1, inner_fraction=0.0),
-    trees=TreesConfig(n_trees=8, rounds=3, min_samples_leaf=1),
-    guest_trees=TreesConfig(n_trees=8, rounds=3, min_samples_leaf=2),
+    trees=TreesConfig(n_trees=8, rounds=3, min_samples_leaf=1, boosting_width=20),
+    guest_trees=TreesConfig(n_trees=8, rounds=3, min_samples_leaf=2, boosting_width=20),
     mix=MixSettings(calibration_part=0.25),
 )
 
@@ -189,6 +189,7 @@ def test_clusters_stay_in_one_fold_and_the_networks_keep_theirs(networks, guests
     assert found.n_folds == 3
 
 
+@pytest.mark.slow
 def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests, run_dir: Path) -> None:
     config = replace(CONFIG, trees=TreesConfig(n_trees=20, rounds=0, min_samples_leaf=1), guest_trees=TreesConfig(n_trees=20, rounds=10))
     result, run = run_experiment(networks, config, run_dir, guests=guests)
@@ -249,6 +250,7 @@ def test_in_python_it_is_one_call_each(networks, guests: Guests) -> None:
         api.predict(model, "lnc|r0", rna_type="lncRNA")
 
 
+@pytest.mark.slow
 def test_the_command(run: Callable, quick: Callable[..., Path], in_empty_folder: Path, guests: Guests) -> None:
     data = guests.data
     Path("l.fa").write_text("".join(f">r{i}\n{data.sequences[i]}\n" for i in range(40)))

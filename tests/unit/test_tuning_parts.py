@@ -82,6 +82,7 @@ def finish(path: Path, n: int) -> list[Trial]:
     return found
 
 
+@pytest.mark.slow
 def test_trials_are_kept_and_the_next_draw_depends_on_them_alone(tmp_path: Path) -> None:
     whole = finish(tmp_path / "a.sqlite", 14)
     finish(tmp_path / "b.sqlite", 12)
