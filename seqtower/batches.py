@@ -11,6 +11,7 @@ import torch
 
 from mirnagraph.config import require
 from mirnagraph.seeds import generator
+from seqtower.devices import place
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,18 +89,34 @@ def plan(lengths: np.ndarray, tokens: int, most: int, rng: np.random.Generator |
 
 
 class Plan:
-    """Batches of one epoch after the other: other ones in every epoch where there is a seed, the same for ever where there is none."""
+    """Batches of one epoch after the other: other ones in every epoch where there is a seed, the same for ever where there is none.
+
+    With a seed, processes that train together (see `seqtower.devices`) share the batches out: a step takes the next batch of each. Without one,
+    each of them reads all.
+    """
 
     def __init__(self, rows: np.ndarray, lengths: np.ndarray, tokens: int, most: int, seed: int | None) -> None:
         self.rows, self.lengths, self.tokens, self.most, self.seed, self.epoch = rows, lengths[rows], tokens, most, seed, 0
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def steps(self) -> list[list[np.ndarray]]:
+        """Batches of this epoch, those of one step together; the last step may lack some."""
         rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
-        yield from (self.rows[part] for part in plan(self.lengths, self.tokens, self.most, rng))
+        batches = plan(self.lengths, self.tokens, self.most, rng)
+        together = 1 if self.seed is None else place()[1]
+        return [batches[start : start + together] for start in range(0, len(batches), together)]
+
+    def shares(self) -> list[float]:
+        """Per step, how much this process's batch counts beside the mean of the step's batches: as its RNAs, 0 where it has none of its own."""
+        own, together = place()
+        return [len(step[own]) * together / sum(map(len, step)) if own < len(step) else 0.0 for step in self.steps()]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        own = 0 if self.seed is None else place()[0]
+        for step in self.steps():
+            yield self.rows[step[own if own < len(step) else 0]]  # all must take a step, though one counts for nothing
 
     def __len__(self) -> int:
-        rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
-        return len(plan(self.lengths, self.tokens, self.most, rng))
+        return len(self.steps())
 
 
 def split_long(encoded: Sequence[np.ndarray], limit: int) -> tuple[list[np.ndarray], np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -64,9 +65,9 @@ def make_loss(name: str, kind: str, labels: np.ndarray, *, weighted: bool, gamma
         raise ConfigError("the loss 'focal' needs labels of 0 and 1, and these are fractions; use kl")
     if kind == MULTI_LABEL:
         weights = torch.from_numpy(positive_weights(labels) if weighted else np.ones(labels.shape[1])).float()
-        return lambda logits, true: _binary(logits, true, weights, gamma if name == "focal" else 0.0)
+        return partial(_binary, weights=weights, gamma=gamma if name == "focal" else 0.0)
     weights = torch.from_numpy(class_weights(labels) if weighted and kind == CLASS else np.ones(labels.shape[1])).float()
-    return lambda logits, true: _categorical(logits, true, weights, gamma if name == "focal" else 0.0)
+    return partial(_categorical, weights=weights, gamma=gamma if name == "focal" else 0.0)
 
 
 def _binary(logits: torch.Tensor, true: torch.Tensor, weights: torch.Tensor, gamma: float) -> torch.Tensor:

@@ -69,6 +69,8 @@ class SeqTrainConfig:
         batch_tokens: positions of a batch, padding included: what bounds the memory of a step.
         batch_rnas: most RNAs of a batch.
         precision: ``"full"`` or ``"mixed"`` (bfloat16 where that is safe); ``"auto"`` is mixed on a GPU that has bfloat16, full otherwise.
+        devices: GPUs (or, where there are none, processes on the CPU) that train one tower together, each step a batch of each; 0 for every GPU
+            there is, or one process on the CPU.
         loss: ``"bce"``, ``"kl"``, ``"focal"``; ``"auto"`` is kl for fractions, cross-entropy for classes, bce for 0/1.
         focal_gamma: how much less a well predicted label counts (Lin et al. 2017); with ``"focal"`` only.
         class_weights: weigh a compartment's positives by how rare they are.
@@ -89,6 +91,7 @@ class SeqTrainConfig:
     batch_tokens: int = 65_536
     batch_rnas: int = 64
     precision: str = "auto"
+    devices: int = 0
     loss: str = "auto"
     focal_gamma: float = 2.0
     class_weights: bool = False
@@ -101,7 +104,7 @@ class SeqTrainConfig:
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         require(self.weight_decay >= 0 and self.clip >= 0 and self.focal_gamma >= 0, "weight_decay, clip, focal_gamma", "a negative number", "0 or more")
         require(self.schedule in SCHEDULES, "schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
-        for name in ("least_steps", "warm_up", "decay_steps", "decay_epochs"):
+        for name in ("least_steps", "warm_up", "decay_steps", "decay_epochs", "devices"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         require(self.precision in PRECISIONS, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
         require(self.loss in LOSSES, "loss", self.loss, f"one of {', '.join(LOSSES)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import warnings
 from abc import abstractmethod
@@ -21,12 +22,16 @@ from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import child_seed, torch_scope
 from seqtower.batches import Batch, Plan, collate, plan, split_long
 from seqtower.checkpoints import SafeCheckpointIO
+from seqtower.devices import count_devices, place
 from seqtower.losses import Loss, make_loss, probabilities, starting_logits
 from seqtower.schedule import make_optimizer, rates
 from seqtower.settings import SeqConfig, SeqTrainConfig
 from seqtower.stopping import PatientStopping
+from seqtower.together import LOGGERS, Together
 from seqtower.towers.base import Tower
 from seqtower.towers.make import make_tower
+
+PAST = "past.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +66,11 @@ class StepModule(lightning.LightningModule):
         self.config, self.seed, self.train_plan = config, seed, train
         self.past: list[tuple[int, float, float]] = []
         self._sums = {"train": [0.0, 0], "inner": [0.0, 0]}
-        self.rate = rates(config, len(train))
+        self._shares: list[float] = []
+
+    def setup(self, stage: str) -> None:
+        """Before a checkpoint is read, so that the rate follows the first epoch."""
+        self.rate = rates(self.config, len(self.train_plan))
 
     @abstractmethod
     def loss_of(self, batch: Any, part: str) -> torch.Tensor:
@@ -69,26 +78,31 @@ class StepModule(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self._sums = {"train": [0.0, 0], "inner": [0.0, 0]}
+        self._shares = self.train_plan.shares()
 
     def on_train_batch_start(self, _batch: Batch, number: int) -> None:
         # dropout's draws depend on epoch and step alone, so that a resumed run goes on as if it had never stopped
-        torch.manual_seed(child_seed(self.seed, "step", self.current_epoch, number))
+        torch.manual_seed(child_seed(self.seed, "step", self.current_epoch, number, *filter(None, [place()[0]])))
         for group in self.trainer.optimizers[0].param_groups:  # the rate too is a function of the step alone
             group["lr"] = self.rate(self.global_step)
 
-    def _step(self, batch: Batch, part: str) -> torch.Tensor:
+    def _step(self, batch: Batch, part: str, counts: bool = True) -> torch.Tensor:
         loss = self.loss_of(batch, part)
-        self._sums[part][0] += float(loss.detach()) * len(batch.rows)
-        self._sums[part][1] += len(batch.rows)
+        self._sums[part][0] += float(loss.detach()) * len(batch.rows) * counts
+        self._sums[part][1] += len(batch.rows) * counts
         return loss
 
-    def training_step(self, batch: Batch, _number: int) -> torch.Tensor:
-        return self._step(batch, "train")
+    def training_step(self, batch: Batch, number: int) -> torch.Tensor:
+        share = self._shares[number]
+        return self._step(batch, "train", share > 0) * share
 
     def validation_step(self, batch: Batch, _number: int) -> None:
         self._step(batch, "inner")
 
     def on_validation_epoch_end(self) -> None:
+        if place()[1] > 1:  # the inner part is read by all, the other is shared out
+            sums = torch.tensor(self._sums["train"], dtype=torch.float64, device=self.device)
+            self._sums["train"] = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
         train, inner = (total / max(n, 1) for total, n in self._sums.values())
         self.log("inner_loss", inner)
         if not self.trainer.sanity_checking:
@@ -96,6 +110,11 @@ class StepModule(lightning.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self.train_plan.epoch = self.current_epoch + 1
+
+    def on_train_end(self) -> None:
+        own, together = place()
+        if together > 1 and own == 0:  # a process of its own leaves nothing else behind
+            (Path(str(getattr(self.trainer.checkpoint_callback, "dirpath", "."))) / PAST).write_text(json.dumps(self.past), encoding="utf-8")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.train_plan.epoch = int(checkpoint["epoch"]) + 1
@@ -177,34 +196,43 @@ def train_tower(
     hidden[known] = labels[known]
     module = _Module(tower, loss, hidden[owner], settings, seed, train_plan)
     data = _Encoded(pieces, None if types is None else types[owner])
-    best = fit_module(module, data, stop_plan, folder=folder, progress=progress, step=step)
+    best = fit_module(module, data, stop_plan, folder=folder, progress=progress, step=step, devices=count_devices(settings.devices))
     weights = {name.removeprefix("tower."): value for name, value in best["state_dict"].items() if name.startswith("tower.")}
     tower.load_state_dict(weights)
     return TrainedTower(tower.eval().cpu(), tuple(module.past), int(best["epoch"]))
 
 
-def fit_module(module: StepModule, data: Dataset[Any], stop_plan: Plan, *, folder: Path, progress: Progress | None, step: str) -> dict[str, Any]:
+def fit_module(
+    module: StepModule, data: Dataset[Any], stop_plan: Plan, *, folder: Path, progress: Progress | None, step: str, devices: int = 1
+) -> dict[str, Any]:
     """Train until the loss of the inner part no longer falls: the checkpoint of its lowest loss (``state_dict``, ``epoch``).
 
     Args:
         data: rows of a batch -> batch.
         stop_plan: batches of the inner part.
         folder: where checkpoints go after every epoch; a training that was killed goes on from the last.
+        devices: processes that train together. Of more than one, `progress` hears nothing before the end, and module and data must be such
+            as can be sent to other processes.
     """
     settings = module.config
+    bar = _Bar(progress if devices == 1 else None, step, settings.epochs)
     keeper = ModelCheckpoint(folder, filename="best", monitor="inner_loss", save_last=True, enable_version_counter=False)
     stopper = PatientStopping(settings.patience, settings.least_steps)
     with _quietly(), torch_scope(module.seed, "training"):
         trainer = lightning.Trainer(
-            max_epochs=settings.epochs, accelerator="auto", devices=1, precision=_precision(settings.precision),
-            logger=False, enable_progress_bar=False, enable_model_summary=False,
-            num_sanity_val_steps=0, gradient_clip_val=settings.clip or None, callbacks=[keeper, stopper, _Bar(progress, step, settings.epochs)],
+            max_epochs=settings.epochs, accelerator="auto", devices=devices, strategy="auto" if devices == 1 else Together(),
+            precision=_precision(settings.precision), logger=False, enable_progress_bar=False, enable_model_summary=False,
+            num_sanity_val_steps=0, gradient_clip_val=settings.clip or None, callbacks=[keeper, stopper, bar],
             plugins=[SafeCheckpointIO()], reload_dataloaders_every_n_epochs=1, use_distributed_sampler=False,
         )  # fmt: skip
         last = folder / "last.ckpt"
+        (folder / PAST).unlink(missing_ok=True)
         learn, hold = (DataLoader(data, batch_size=None, sampler=part) for part in (module.train_plan, stop_plan))  # type: ignore[arg-type]
         trainer.fit(module, learn, hold, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-        return SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")
+    if devices > 1:
+        module.past = [tuple(epoch) for epoch in json.loads((folder / PAST).read_text(encoding="utf-8"))] if (folder / PAST).exists() else []
+        report(progress, step, settings.epochs, settings.epochs)
+    return SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")
 
 
 def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqTrainConfig, types: np.ndarray | None = None) -> np.ndarray:
@@ -239,7 +267,7 @@ def _precision(setting: str) -> Literal["bf16-mixed", "32-true"]:
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
     """Lightning's advice on loaders and hardware is for those who call it, not for those who call us."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
