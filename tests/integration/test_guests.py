@@ -22,6 +22,7 @@ from fusion.predict import predict_known, predict_sequences, resolve_names
 from fusion.problem import Problem, prepare
 from fusion.run import run_experiment
 from fusion.settings import ExperimentConfig, FoldSettings, MixSettings, TokenSettings
+from fusion.tower import TowerSettings
 from fusion.training import TrainConfig
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.splits import make_folds
@@ -279,3 +280,14 @@ def test_the_command(run: Callable, quick: Callable[..., Path], in_empty_folder:
     refused = run("explain", "--run", "r", "--rna", "lnc|r0", "--compartment", load("r").compartments[0], "--out", "why2")
     assert refused.returncode == 2
     assert "did not learn of" in refused.stderr
+
+
+def test_the_sequence_tower_reads_all_types_where_it_is_a_token(joined: Problem, folds) -> None:
+    tokens = replace(CONFIG.tokens, attention=("trees", "type", "tower"), trees=("kmer", "type"))
+    for tower in (TowerSettings(epochs=1, parts=2), TowerSettings(mode="joint")):
+        config = replace(CONFIG, tokens=tokens, tower=tower, mix=MixSettings())
+        train, test = folds.rows(joined.index, 0)
+        learner = fit_learner(replace(joined, labels=joined.hide(train)), train, config, 0)
+        has = np.array([bool(sequence) for sequence in joined.sequences])
+        np.testing.assert_array_equal(learner.tokens["tower"].present, has)
+        assert np.isfinite(learner.predict(test)).all()
