@@ -91,7 +91,16 @@ def train(
     target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
     with progress_bars(quiet=quiet) as progress:
         result, run = run_seq(
-            known, settings, target, name=name, baselines=not no_baselines, workers=workers, overwrite=overwrite, resume=resume, progress=progress
+            known,
+            settings,
+            target,
+            name=name,
+            synthetic=made_up,
+            baselines=not no_baselines,
+            workers=workers,
+            overwrite=overwrite,
+            resume=resume,
+            progress=progress,
         )
     if result is None:
         say(f"The run in {run.path} is finished and was kept.", quiet=quiet)

@@ -47,12 +47,13 @@ def verdict(result: SeqResult) -> str:
     return f"**The baseline {best} is not beaten**: {metric} {value[best]:.3f} against the model's {value[MODEL]:.3f}."
 
 
-def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: str, groups: np.ndarray) -> None:
+def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: str, groups: np.ndarray, *, synthetic: bool = False) -> None:
     """Write ``report.md``."""
     data = result.data
     lengths, sizes = data.lengths, np.bincount(groups)
     together = f"{len(sizes)} groups, of which {int((sizes > 1).sum())} have two RNAs or more (largest {sizes.max()})"
     lines = [f"# Run on {name}: tower {config.tower}, seed {config.seed}", ""]
+    lines += ["**Made-up data**: this run shows how the tool works. Its figures say nothing about biology.", ""] if synthetic else []
     lines += [f"{len(data)} RNAs of {lengths.min()} to {lengths.max()} nt (median {int(np.median(lengths))}), {result.folds.n_folds} folds.", ""]
     if data.types is not None:
         told = ", ".join(f"{data.types.count(name)} {name}" for name in vocabulary(data.types))

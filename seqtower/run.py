@@ -36,6 +36,7 @@ def run_seq(
     out: str | Path,
     *,
     name: str = "sequences",
+    synthetic: bool = False,
     baselines: bool = True,
     workers: int = 1,
     overwrite: bool = False,
@@ -46,7 +47,7 @@ def run_seq(
 
     Args:
         out: run folder; an unfinished run of the same settings and data in it is gone on with, epoch by epoch.
-        name: of the data, for the report.
+        name: of the data, for the report. synthetic: they are made up, which the report and a model handed on then say.
         baselines: fit the baselines beside the model.
         workers: folds side by side; changes no number.
 
@@ -62,8 +63,8 @@ def run_seq(
         inputs["encoder"] = fit_encoding(config, data.sequences).fingerprint  # also says at once what the encoder lacks
     if config.pretrained:
         inputs["pretrained"] = load_pretrained(config).sha256
-    run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume,
-                   about={"kind": "seqtower", "labels": data.kind, "tower": config.tower, "dataset": name, "n_rnas": len(data)})  # fmt: skip
+    about = {"kind": "seqtower", "labels": data.kind, "tower": config.tower, "dataset": name, "synthetic": synthetic, "n_rnas": len(data)}
+    run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume, about=about)
     if run.finished:
         return None, run
     groups = groups_of(data, config, progress)
@@ -74,7 +75,7 @@ def run_seq(
     write_tsv(data.left_out, run.path / LEFT_OUT)
     result = cross_validate(work, workers, progress)
     write_result(run.path, result)
-    write_seq_report(run.path, result, config, name, groups)
+    write_seq_report(run.path, result, config, name, groups, synthetic=synthetic)
     _final(work, run.path, name, progress)
     run.finish()
     return result, run

@@ -85,6 +85,18 @@ def test_train_predict_and_explain(run, files: Path) -> None:
     assert "holds this very run, finished" in again.stderr
 
 
+def test_a_run_on_the_demo_says_that_its_data_are_made_up(run, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = planted_sequences(24, longest=120)
+    monkeypatch.setattr("seqtower.synthetic.planted_sequences", lambda: small)
+    done = run("seq", "train", "--fold", "2", "--config", "quick.toml", "--workers", "1", "--no-baselines", "--out", "demo")
+    assert done.returncode == 0, done.stderr
+    assert "made-up data" in done.stderr
+    assert json.loads((files / "demo" / "run.json").read_text())["synthetic"] is True
+    assert "**Made-up data**" in (files / "demo" / "report.md").read_text()
+    assert run("export", "demo", "model").returncode == 0
+    assert "**Made-up data**" in (files / "model" / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
