@@ -11,7 +11,7 @@ from fusion.tokens import TokenTable, single_tokens
 from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import child_seed
 from mirnagraph.tree_gates import constant, gated
-from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees, join_outputs
+from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees, join_outputs, known_together
 
 TYPE = "type"
 
@@ -63,7 +63,10 @@ def fit_typed_trees(tokens: TokenTable, names: tuple[str, ...], labels: np.ndarr
         mine = train[place]
         columns = _columns(tokens, single, starts, mine)
         spoken = np.zeros(n_labels, dtype=bool)
-        for group, which in _known_together(known[place]):
+        for group in known_together(known[place]):
+            which = np.flatnonzero(known[place, group[0]])
+            if not len(which):
+                continue
             spoken[group] = True
             own = child_seed(seed, "type", number, "compartments", ",".join(map(str, group)))
             read, true = flat[np.ix_(mine[which], columns)], labels[np.ix_(mine[which], group)]
@@ -83,12 +86,3 @@ def _columns(tokens: TokenTable, single: list[str], starts: np.ndarray, rows: np
     """Columns of the flat tokens that at least one of the rows has."""
     there = [name != TYPE and bool(tokens[name].present[rows].any()) for name in single]
     return np.concatenate([np.arange(0), *(np.arange(starts[i], starts[i + 1]) for i, yes in enumerate(there) if yes)]).astype(np.int64)
-
-
-def _known_together(known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Compartments known of the same RNAs, and which RNAs these are; none for compartments that none is labelled for."""
-    groups: dict[bytes, list[int]] = {}
-    for column in range(known.shape[1]):
-        groups.setdefault(np.packbits(known[:, column]).tobytes(), []).append(column)
-    found = [(np.array(columns), np.flatnonzero(known[:, columns[0]])) for columns in groups.values()]
-    return [(columns, rows) for columns, rows in found if len(rows)]

@@ -231,6 +231,14 @@ def fit_extra_trees(features: np.ndarray, labels: np.ndarray, config: TreesConfi
     return FittedForest(packed, out_of_bag, np.asarray(forest.feature_importances_))
 
 
+def known_together(known: np.ndarray) -> list[np.ndarray]:
+    """Columns by the rows in which they are known, in order of first appearance. `known`: bool, shape (n, n_labels)."""
+    groups: dict[bytes, list[int]] = {}
+    for column in range(known.shape[1]):
+        groups.setdefault(np.packbits(known[:, column]).tobytes(), []).append(column)
+    return [np.array(columns) for columns in groups.values()]
+
+
 def fit_boosting(
     features: np.ndarray, labels: np.ndarray, config: TreesConfig, seed: int, importance: np.ndarray | None = None, *, fractions: bool = False
 ) -> TreeArrays:

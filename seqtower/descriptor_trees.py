@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError
 from mirnagraph.seeds import child_seed
-from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees, join_outputs
+from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees, join_outputs, known_together
 from seqtower.encoders.descriptors import descriptor_names, descriptors
 from seqtower.encoders.junction import junction, junction_names
 from seqtower.rna_types import CIRCLE, type_numbers
@@ -187,7 +187,7 @@ def fit_descriptor_trees(features: np.ndarray, labels: np.ndarray, kind: str, co
     """
     trees, known = config.fraction_trees if kind == FRACTIONS else config.trees, ~np.isnan(labels)
     forests, boosted = [], []
-    for columns in _known_together(known):
+    for columns in known_together(known):
         read, true = features[known[:, columns[0]]], labels[known[:, columns[0]]][:, columns]
         for member in range(config.members):
             own = child_seed(seed, "member", member)
@@ -196,14 +196,6 @@ def fit_descriptor_trees(features: np.ndarray, labels: np.ndarray, kind: str, co
             forests.append((forest.trees.times(1 / config.members), columns))
             boosted.append((boosting.times(1 / config.members), columns))
     return DescriptorTrees(join_outputs(forests, labels.shape[1]), join_outputs(boosted, labels.shape[1]), kind)
-
-
-def _known_together(known: np.ndarray) -> list[np.ndarray]:
-    """Columns by the rows in which they are known, in order of first appearance."""
-    groups: dict[bytes, list[int]] = {}
-    for column in range(known.shape[1]):
-        groups.setdefault(np.packbits(known[:, column]).tobytes(), []).append(column)
-    return [np.array(columns) for columns in groups.values()]
 
 
 def blend(weight: float, one: np.ndarray, other: np.ndarray, kind: str) -> np.ndarray:
