@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -90,18 +90,8 @@ def train(
 
     target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
     with progress_bars(quiet=quiet) as progress:
-        result, run = run_seq(
-            known,
-            settings,
-            target,
-            name=name,
-            synthetic=made_up,
-            baselines=not no_baselines,
-            workers=workers,
-            overwrite=overwrite,
-            resume=resume,
-            progress=progress,
-        )
+        how: dict[str, Any] = {"baselines": not no_baselines, "workers": workers, "overwrite": overwrite, "resume": resume}
+        result, run = run_seq(known, settings, target, name=name, synthetic=made_up, progress=progress, **how)
     if result is None:
         say(f"The run in {run.path} is finished and was kept.", quiet=quiet)
         return
