@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fusion.results import CrossValidationResult
     from fusion.search import Space
     from fusion.settings import ExperimentConfig
+    from mirnagraph.dataset import Dataset
     from mirnagraph.networks.types import NetworkSet
 
 EPILOG = "Example: `mirnagraph train --fold 10`, or on the benchmark `mirnagraph train --networks networks --split family --rnas located`"
@@ -88,6 +89,7 @@ def train(
 ) -> None:
     """Cross-validate a model on networks: every RNA is predicted by the model that did not train on it."""
     from cli.console import progress_bars, say
+    from fusion.guests import check_settings
     from fusion.repeats import repeat_run, repeats_done
     from fusion.run import networks_or_demo, run_experiment, run_name
     from fusion.search import nested_space
@@ -101,6 +103,7 @@ def train(
     if sets is not None and (repeats > 1 or space is not None):
         raise ConfigError("--sets goes neither with --repeats nor with a table [nested] of settings")
     settings = experiment_config(chosen, config, n_folds=fold, split=split, protocol=protocol, rnas=rnas, seed=seed, cold=cold_start or None)
+    check_settings(settings, sets=sets is not None)
     loaded, folder = networks_or_demo(networks)
     dataset = loaded.dataset
     made_up = " (made-up data that shows the way, not biology)" if dataset.synthetic else ""
@@ -113,7 +116,7 @@ def train(
     # a finished run whose repeats are not there yet is gone on with, as any unfinished run is
     resume = resume or (repeats > 1 and not overwrite and not repeats_done(target, settings.seed, repeats))
     with progress_bars(quiet=quiet) as progress:
-        guests = _guests(sets, iupac, progress, quiet)
+        guests = None if sets is None else _guests(sets, loaded.dataset, iupac, progress, quiet)
         result, run = run_experiment(
             loaded, settings, target, cache=cache, workers=workers, overwrite=overwrite, resume=resume, baselines=baselines, guests=guests, progress=progress
         )
@@ -123,17 +126,13 @@ def train(
         _show_sets(run.path)
 
 
-def _guests(sets: Path | None, iupac: str, progress: Any, quiet: bool) -> Guests | None:
-    if sets is None:
-        return None
-    import pandas as pd
-
+def _guests(sets: Path, dataset: Dataset, iupac: str, progress: Any, quiet: bool) -> Guests:
     from cli.console import say
     from fusion.guests import read_guests
 
-    guests = read_guests(sets, iupac=iupac, progress=progress)
-    of = pd.Series(guests.data.sets).value_counts(sort=False)
-    say(f"Sets beside them: {', '.join(f'{name} {n}' for name, n in of.items())}; {len(set(guests.groups))} clusters of near-copies", quiet=quiet)
+    guests = read_guests(sets, dataset, iupac=iupac, progress=progress)
+    of = ", ".join(f"{name} {about['n']}" for name, about in guests.summary().items())
+    say(f"Sets beside them: {of}; {len(set(guests.groups))} groups of near-copies; {len(guests.data.left_out)} RNAs left out", quiet=quiet)
     return guests
 
 

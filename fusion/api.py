@@ -256,9 +256,9 @@ def summary(cross_validation: CrossValidationResult) -> pd.DataFrame:
 def _settings_and_guests(
     networks: NetworkSet, preset: str | ExperimentConfig, sets: str | Path | Guests | None, config: str | Path | None, settings: Mapping[str, Any]
 ) -> tuple[ExperimentConfig, Guests | None]:
-    guests = read_guests(sets) if isinstance(sets, str | Path) else sets
-    chosen = settings_of("unified" if guests is not None and preset == "default" else preset, config, **settings)
-    check_settings(chosen, guests)
+    chosen = settings_of("unified" if sets is not None and preset == "default" else preset, config, **settings)
+    check_settings(chosen, sets=sets is not None)
+    guests = read_guests(sets, networks.dataset) if isinstance(sets, str | Path) else sets
     return resolve_tokens(networks, chosen), guests
 
 

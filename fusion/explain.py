@@ -121,8 +121,9 @@ def named_compartments(model: SavedModel, names: Sequence[str]) -> list[int]:
 
 def strongest_rna(model: SavedModel) -> int:
     """Row of the known RNA with the highest out-of-fold probability anywhere; the first where several have it."""
-    said = _known(model).probabilities
-    best = np.where(np.isfinite(said), said, -1.0).max(axis=1)
+    known = _known(model)
+    spoken = np.array([known.spoken(name) for name in known.types]) if known.types is not None else True
+    best = np.where(np.isfinite(known.probabilities) & spoken, known.probabilities, -1.0).max(axis=1)
     return int(np.argmax(best))
 
 
@@ -196,6 +197,9 @@ def explain_sequence(model: SavedModel, name: str, sequence: str, columns: Seque
     learner = sequence_learner(model, None)
     if learner is None or model.newcomers is None:
         raise ConfigError('the model has no part for RNAs of which the sequence alone is known; train it with `newcomers = "cold"`')
+    for column in columns:
+        if column >= len(model.newcomers.thresholds):
+            raise ConfigError(f"the model for new RNAs such as the networks hold did not learn of {model.compartments[column]}")
     asked = learner_on(learner, known, [letters], workers=workers)
     groups, said = without_each(asked)
     thresholds = model.newcomers.thresholds

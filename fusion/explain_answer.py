@@ -82,8 +82,10 @@ def answering(model: SavedModel, row: int) -> tuple[Learner, bool]:
         return learner, False
     kept = learner.tokens[TREES].values if TREES in learner.tokens.sources else None
     unseen = without_own_trees(learner, np.flatnonzero(known.trained), row, child_seed(learner.config.seed, "final"))
-    if kept is None or unseen is None:
+    if kept is None:
         return learner, False
+    if unseen is None:
+        return _with_trees(learner, learner.tokens), False
     again = _with_trees(unseen, unseen.tokens)
     return (again, True) if np.abs(again.tokens[TREES].values - kept).max() < CLOSE else (_with_trees(learner, learner.tokens), False)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from fusion.colocalized import COLOCALIZED
 from fusion.embeddings import learned_embeddings
@@ -23,11 +25,12 @@ from mirnagraph.evaluation.splits import Folds, grouped_folds
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.progress import Progress
+from mirnagraph.tables import to_rna
 from seqtower.clusters import cluster
 from seqtower.descriptor_trees import DescriptorConfig
 from seqtower.merge import MARK, read_sets
 from seqtower.rna_types import RNA_TYPES
-from seqtower.sequences import SequenceSet, sequences_sha256
+from seqtower.sequences import LEFT_OUT_COLUMNS, SequenceSet, sequences_sha256
 
 KMER = "kmer"
 Vectors = Mapping[str, np.ndarray]
@@ -39,7 +42,7 @@ class Guests:
 
     Attributes:
         data: merged (see `seqtower.merge.merge_sets`): labels NaN where a set does not speak of a compartment, a type for every RNA.
-        groups: cluster of near-copies of each, shape (n,), which folds keep whole.
+        groups: what has to stay together (near-copies, transcripts of one gene) as numbers, shape (n,); folds part none.
     """
 
     data: SequenceSet
@@ -53,6 +56,11 @@ class Guests:
         """Of everything a run reads of them."""
         return hashlib.sha256(sequences_sha256(self.data).encode() + self.groups.astype(np.int64).tobytes()).hexdigest()
 
+    def summary(self) -> dict[str, dict[str, object]]:
+        """Name of each set -> type and number of its RNAs, as a run says them."""
+        sets, types = self.data.sets or (), self.data.types or ()
+        return {name: {"type": types[sets.index(name)], "n": sets.count(name)} for name in dict.fromkeys(sets)}
+
     @property
     def partner_names(self) -> list[str]:
         """What each would be called as a partner of the networks: its group (a gene), without the name of its set."""
@@ -60,36 +68,89 @@ class Guests:
         return [name.partition(MARK)[2] for name in names]
 
 
-def read_guests(path: str | Path, *, iupac: str = "error", progress: Progress | None = None) -> Guests:
-    """Read the sets that a TOML file names, ``[sets.NAME]`` (see `seqtower.merge.SetFile`), and cluster them by sequence.
+def read_guests(path: str | Path, dataset: Dataset, *, iupac: str = "error", progress: Progress | None = None) -> Guests:
+    """Read the sets that a TOML file names, ``[sets.NAME]`` (see `seqtower.merge.SetFile`), for one model with the RNAs of a dataset.
+
+    Near-copies by sequence, and RNAs of one group of a set (transcripts of one gene), are to stay together. Near-copies of the dataset's own RNAs or of
+    their mature forms are left out, with the reason: they are the same molecules, and their labels would tell of them. A transcript more than twice as
+    long, of which a hairpin is a part, is another molecule and stays.
 
     Raises:
-        InputError, ConfigError: see `seqtower.merge.read_sets`.
+        InputError, ConfigError: see `seqtower.merge.read_sets`. InputError: every RNA is a near-copy of one of the dataset.
     """
     data = read_sets(path, iupac=iupac, least=1)
-    return Guests(data, cluster(data.sequences, progress=progress))
+    own = {to_rna(text): str(name) for name, text in _molecules(dataset)}
+    codes = cluster([*own, *data.sequences], progress=progress)
+    longest: dict[int, str] = {}
+    for code, text in zip(codes[: len(own)].tolist(), own, strict=True):
+        longest[code] = max(longest.get(code, ""), text, key=len)
+    near = [longest.get(int(code), "") for code in codes[len(own) :]]
+    copies = [own[text] if len(sequence) <= 2 * len(text) else None for text, sequence in zip(near, data.sequences, strict=True)]
+    kept = np.array([row for row, name in enumerate(copies) if name is None], dtype=np.int64)
+    if not len(kept):
+        raise InputError("every RNA of the sets is a near-copy of one of the networks", file=path, found=len(data), expected="RNAs of other types")
+    reasons = {str(data.index.ids[row]): f"a near-copy of {name} of the networks" for row, name in enumerate(copies) if name is not None}
+    left = pd.DataFrame({column: list(values) for column, values in zip(LEFT_OUT_COLUMNS, (reasons, reasons.values()), strict=True)})
+    data = replace(data.rows(kept), left_out=pd.concat([data.left_out, left], ignore_index=True))
+    return Guests(data, together(codes[len(own) :][kept], data.groups))
 
 
-def check_settings(config: ExperimentConfig, guests: Guests | None) -> None:
-    """Raise ConfigError where the settings and the presence of guests do not go together."""
-    wanted = single_tokens((*config.tokens.attention, *config.tokens.trees))
-    needs = [name for name in wanted if name == DESCRIPTORS or name.startswith(COLOCALIZED)]
-    if guests is None:
+def _molecules(dataset: Dataset) -> list[tuple[str, str]]:
+    """Name and sequence of a dataset's RNAs, and of their mature forms."""
+    found = []
+    for column in ("sequence", "matures"):
+        if column in dataset.rnas.columns:
+            cells = dataset.rnas[column]
+            found += [(str(name), part) for name, cell in cells.items() if isinstance(cell, str) for part in cell.split(";") if part]
+    return found
+
+
+def together(clusters: np.ndarray, groups: tuple[str, ...] | None) -> np.ndarray:
+    """Numbers of what has to stay in one fold: RNAs that share a cluster or a group, and those that these share one with: int64, shape (n,)."""
+    if groups is None:
+        return np.unique(clusters, return_inverse=True)[1]
+    by_name = np.unique(np.array(groups, dtype=object).astype(str), return_inverse=True)[1]
+    first = np.unique(clusters, return_inverse=True)[1]
+    n_clusters = int(first.max()) + 1
+    links = sparse.coo_array((np.ones(len(first)), (first, n_clusters + by_name)), shape=(n_clusters + int(by_name.max()) + 1,) * 2)
+    return np.asarray(connected_components(links, directed=False)[1][first], dtype=np.int64)
+
+
+def check_settings(config: ExperimentConfig, *, sets: bool) -> None:
+    """Raise ConfigError where the settings and the presence of sets of other RNAs do not go together."""
+    every = single_tokens((*config.tokens.attention, *config.tokens.trees))
+    if not sets:
+        needs = [name for name in every if name == DESCRIPTORS or name.startswith(COLOCALIZED)]
         if needs:
             raise ConfigError(f"the token {needs[0]!r} is for several sets of RNAs in one model: name them with --sets FILE")
         return
     if config.folds.cold:
         raise ConfigError("a cold start hides edges of the networks' RNAs, which --sets does not go together with")
-    if TYPE not in wanted or (config.tokens.trees and TYPE not in single_tokens(config.tokens.trees)):
+    if not all(TYPE in single_tokens(names) for names in (config.tokens.attention, config.tokens.trees) if names):
         raise ConfigError(f"several types of RNAs need the token {TYPE!r} for attention and for trees, as the preset 'unified' has it")
+    if config.tokens.trees and bool(config.trees.rounds) != bool(config.guest_trees.rounds):
+        raise ConfigError("boosting (rounds above 0) is for the trees of all types or of none: trees.rounds and guest_trees.rounds differ in that")
 
 
 def guest_folds(home: Folds, guests: Guests, seed: int) -> Folds:
-    """The folds of the networks' RNAs as they are, and of the guests by cluster, as many of them."""
+    """The folds of the networks' RNAs as they are, and of the guests as many, which part nothing that `Guests.groups` keeps together.
+
+    Where there is one fold, and the rest is trained on, about the same share of the guests is in it.
+
+    Raises:
+        ConfigError: fewer groups of guests than folds.
+    """
     table = guests.data.binary()
-    groups = pd.Series([f"cluster {number}" for number in guests.groups], index=table.index)
-    theirs = grouped_folds(table, groups, home.n_folds, seed)
-    return Folds(pd.concat([home.assigned, theirs.assigned]), name=f"{home.name}, and sets by cluster")
+    groups = pd.Series([f"group {number}" for number in guests.groups], index=table.index)
+    values = home.assigned.to_numpy()
+    n_folds = home.n_folds if home.n_folds > 1 else max(2, round(len(values) / max(1, int((values == 0).sum()))))
+    n_groups = len(np.unique(guests.groups))
+    if n_groups < n_folds:
+        raise ConfigError(f"the sets hold {n_groups} groups of near-copies, which make no {n_folds} folds")
+    theirs = grouped_folds(table, groups, n_folds, seed).assigned
+    if home.n_folds == 1:
+        theirs = theirs.where(theirs == 0, -1)
+    return Folds(pd.concat([home.assigned, theirs]), name=f"{home.name}, and sets by near-copies")
 
 
 def join_guests(problem: Problem, networks: NetworkSet, guests: Guests, config: ExperimentConfig, vectors: Vectors | None = None) -> Problem:
@@ -116,6 +177,8 @@ def join_guests(problem: Problem, networks: NetworkSet, guests: Guests, config: 
     types = (*home_types(dataset), *(data.types or ()))
     wanted = single_tokens((*config.tokens.attention, *config.tokens.trees))
     kinds = [name.removeprefix(COLOCALIZED) for name in wanted if name.startswith(COLOCALIZED)]
+    if dataset.name in (data.sets or ()):
+        raise ConfigError(f"a set has the name of the dataset of the networks, {dataset.name!r}: give it another")
     lacking = [kind for kind in kinds if kind not in dataset.associations]
     if lacking:
         raise ConfigError(f"token '{COLOCALIZED}{lacking[0]}': no such kind of association; there are {', '.join(dataset.associations)}")
@@ -129,7 +192,7 @@ def join_guests(problem: Problem, networks: NetworkSet, guests: Guests, config: 
         types=types,
         sets=(*[dataset.name] * problem.n_home, *(data.sets or ())),
         associations={kind: dataset.association_matrix(kind) for kind in kinds},
-        links={kind: partner_rows(dataset, kind, guests.partner_names) for kind in kinds},
+        links={kind: partner_rows(dataset, kind, guests) for kind in kinds},
     )
     return replace(
         problem,
@@ -144,10 +207,14 @@ def join_guests(problem: Problem, networks: NetworkSet, guests: Guests, config: 
     )
 
 
-def partner_rows(dataset: Dataset, kind: str, names: list[str]) -> np.ndarray:
-    """Number of the partner of a kind that each name is, -1 for none: int64, shape (len(names),)."""
+def partner_rows(dataset: Dataset, kind: str, guests: Guests) -> np.ndarray:
+    """Number of the partner of a kind that each guest is by its name, -1 for none: int64, shape (n_guests,).
+
+    Where the kind is a type of RNA (``mRNA``), only guests of that type are: a circRNA of the same gene is another molecule.
+    """
     place = {str(name): row for row, name in enumerate(dataset.partners[kind].index)}
-    return np.array([place.get(name, -1) for name in names], dtype=np.int64)
+    meant = [kind not in RNA_TYPES or kind == name for name in guests.data.types or ()]
+    return np.array([place.get(name, -1) if yes else -1 for name, yes in zip(guests.partner_names, meant, strict=True)], dtype=np.int64)
 
 
 def guest_descriptors(sequences: tuple[str, ...], types: tuple[str, ...]) -> np.ndarray:
@@ -167,7 +234,7 @@ def _with_guests(token: Token, guests: Guests, networks: NetworkSet, vectors: Ve
     elif token.name == KMER:
         values, present = kmer_frequencies(guests.data.sequences).astype(np.float32), ~present
     elif kind in LEARNED and token.name in vectors and of in networks.dataset.partners:
-        rows = partner_rows(networks.dataset, of, guests.partner_names)
+        rows = partner_rows(networks.dataset, of, guests)
         present = rows >= 0
         values = np.where(present[:, None], vectors[token.name][len(networks.dataset.index) + np.maximum(rows, 0)], 0).astype(np.float32)
     return Token(token.name, np.concatenate([token.values, values]), np.concatenate([token.present, present]))

@@ -33,9 +33,16 @@ def _front(facts: RunFacts, license: str | None) -> str:
     return "\n".join(["---", chosen, "library_name: mirnagraph", "tags:", *(f"- {tag}" for tag in (*TAGS, *kind)), "---"])
 
 
+def _sets(facts: RunFacts) -> Mapping[str, Mapping[str, Any]]:
+    """The sets of other RNAs that learned beside those of the networks: name -> type and number."""
+    found = facts.run.get("sets")
+    return found if isinstance(found, Mapping) else {}
+
+
 def _what(facts: RunFacts, about: Mapping[str, Any]) -> str:
-    data, model = about["training_set"], facts.model
-    lines = [f"# In which compartments does an RNA sit? A model trained on {data['dataset'] or 'unnamed data'}", ""]
+    data, model, sets = about["training_set"], facts.model, _sets(facts)
+    on = " and ".join([data["dataset"] or "unnamed data", *([f"{len(sets)} sets of other RNAs"] if sets else [])])
+    lines = [f"# In which compartments does an RNA sit? A model trained on {on}", ""]
     if data["synthetic"]:
         lines += ["**Made-up data**: this model shows how the tool works. Nothing it says is about biology.", ""]
     if isinstance(model, SavedModel):
@@ -44,6 +51,8 @@ def _what(facts: RunFacts, about: Mapping[str, Any]) -> str:
             + (", and for new RNAs by their sequence alone." if model.newcomers is not None else ". It has no part for new RNAs."),
             "Compartments are not exclusive: probabilities need not sum to 1.",
         ]
+        if sets:
+            lines += ["RNAs of each type are answered for the compartments that some of them were labelled for, and left empty for the others."]
     elif model.kind == FRACTIONS:
         lines += ["It reads a sequence, and says which fraction of the RNA is in each compartment; fractions sum to 1."]
     else:
@@ -62,6 +71,9 @@ def _use(facts: RunFacts) -> str:
     lines += [f"said = mirnagraph.predict(model, {call})", "said.to_frame()", "```", ""]
     lines += ["Or `mirnagraph predict --run FOLDER --fasta mine.fa`. Loading reads numbers and text, and runs nothing that is in the folder."]
     if isinstance(facts.model, SavedModel) and facts.model.known is not None:
+        if _sets(facts):
+            told = ", ".join(sorted({str(one["type"]) for one in _sets(facts).values()}))
+            lines += [f"New RNAs of another type than the networks' are told by `--rna-type` (in Python `rna_type=`): {told}."]
         tested = int(np.isfinite(facts.model.known.probabilities).all(axis=1).sum())
         lines += [f"For {tested} of its {len(facts.model.known.index)} RNAs it gives the out-of-fold answer: that of a model that did not train on them."]
     elif isinstance(facts.model, SavedTower) and facts.model.config.encoder.kind == LANGUAGE_MODEL:
@@ -77,7 +89,10 @@ def _data(facts: RunFacts, about: Mapping[str, Any]) -> str:
     lines = ["## Data", "", f"`{data['dataset']}`: {data['n_rnas']} RNAs, of which {data['n_tested']} were tested in the folds."]
     if not _fractions(facts):
         none = int((facts.labels.fillna(0) == 0).all(axis=1).sum())
-        lines += [f"{none} of these have no annotation at all and count as negatives of every compartment." if none else "Each of these has an annotation."]
+        of = "every compartment" if not facts.labels.isna().to_numpy().any() else "every compartment that is known of them"
+        lines += [f"{none} of these have no annotation at all and count as negatives of {of}." if none else "Each of these has an annotation."]
+    for name, one in _sets(facts).items():
+        lines += [f"Of these, `{name}`: {one['n']} RNAs of type {one['type']}, labelled for compartments of their own."]
     lines += ["Fingerprint of what it was trained on (sha256):", ""]
     lines += [f"- {name}: `{value}`" for name, value in data["inputs"].items()]
     if isinstance(facts.model, SavedModel):
@@ -97,6 +112,8 @@ def _protocol(facts: RunFacts) -> str:
         kept = "RNAs with an annotation" if folds.rnas == "located" else "all RNAs"
         seen = "their sequence alone" if folds.cold else "their sequence and associations (the networks are made of all RNAs: transductive)"
         n_folds = int(facts.metrics["n_folds"].max())  # a file brings its own number, whatever the settings say
+        if _sets(facts):
+            kept += ", and the RNAs of the sets in folds that keep near-copies together"
         text = f"{split[0].upper()}{split[1:]}{name}, {n_folds} of them, {kept}, seed {model.config.seed}, preset `{model.config.preset}`."
         why = f"Each RNA was predicted by a model that saw no label of its fold; of tested RNAs models see {seen}, never their compartments."
     else:
@@ -125,7 +142,13 @@ def _figures(facts: RunFacts) -> str:
     within = facts.figures().get("within")
     if within is not None:
         lines += ["", f"AUC among RNAs that are about equally well studied: {_text(within['pooled'])}."]
-    if facts.baselines:
+    if _sets(facts):
+        lines += [
+            "",
+            "These are over RNAs of all sets together, and telling the sets apart is part of them: what they are worth within each set stands in the run's",
+        ]
+        lines += ["`metrics_by_set.tsv` and report, beside the trees of each type alone."]
+    elif facts.baselines:
         first = measures[0]
         told = ", ".join(
             f"{name} {_text(row[first])}" for name, row in sorted(facts.baselines.items(), key=lambda item: -item[1].get(first, 0)) if first in row

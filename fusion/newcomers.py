@@ -23,6 +23,7 @@ KMER = "kmer"
 CHANCE, RELATED = 0.25, 0.3
 """Smith-Waterman similarities that hairpins reach by chance, and that hardly any two unrelated ones reach (see `SequenceNetworkConfig`)."""
 UNUSUAL = 0.99
+SOME = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,11 @@ def unusual_words(sequences: Sequence[str], learned: Sequence[str]) -> np.ndarra
 
 def _nearest(queries: np.ndarray, rows: np.ndarray, *, itself: bool = False) -> np.ndarray:
     """Euclidean distance of each query to the nearest row (other than the row of the same number, with `itself`)."""
-    squared = (queries**2).sum(axis=1)[:, None] + (rows**2).sum(axis=1)[None] - 2 * queries @ rows.T
-    if itself:
-        np.fill_diagonal(squared, np.inf)
-    return np.asarray(np.sqrt(np.maximum(squared.min(axis=1), 0)))
+    lengths, found = (rows**2).sum(axis=1)[None], []
+    for start in range(0, len(queries), SOME):  # all pairs of ten thousand RNAs at once would take gigabytes
+        some = queries[start : start + SOME]
+        squared = (some**2).sum(axis=1)[:, None] + lengths - 2 * some @ rows.T
+        if itself:
+            squared[np.arange(len(some)), np.arange(start, start + len(some))] = np.inf
+        found.append(np.sqrt(np.maximum(squared.min(axis=1), 0)))
+    return np.concatenate(found) if found else np.zeros(0)

@@ -135,7 +135,7 @@ def predict_sequences(model: SavedModel, ids: Sequence[str], sequences: Sequence
     known, letters = _known(model), [to_rna(s) for s in sequences]
     if rna_type is not None:
         check_type(known, rna_type)
-    same = exact_matches(known)
+    same = exact_matches(known, rna_type)
     rows = np.array([same.get(text, -1) for text in letters], dtype=np.int64)
     parts, order = [], []
     for chosen, is_known in ((np.flatnonzero(rows >= 0), True), (np.flatnonzero(rows < 0), False)):
@@ -163,10 +163,15 @@ def predict_with_tower(tower: SavedTower, ids: Sequence[str], sequences: Sequenc
     return Predictions(tuple(tower.compartments), said, np.full(said.shape, np.nan), called, about)
 
 
-def exact_matches(known: KnownRNAs) -> dict[str, int]:
-    """Sequence -> row of the RNA whose sequence it is, or one of whose mature forms it is; the first by name where several share it."""
+def exact_matches(known: KnownRNAs, rna_type: str | None = None) -> dict[str, int]:
+    """Sequence -> row of the RNA whose sequence it is, or one of whose mature forms it is; the first by name where several share it.
+
+    Args:
+        rna_type: only RNAs of this type among those of other sets than the networks'; None: all, the networks' first.
+    """
     found: dict[str, int] = {}
-    by_name = sorted(range(len(known.index)), key=lambda row: natural_key(known.index.ids[row]))
+    rows = [row for row in range(len(known.index)) if rna_type is None or (known.types is not None and known.types[row] == rna_type)]
+    by_name = sorted(rows, key=lambda row: (row >= known.n_home, natural_key(known.index.ids[row])))
     for row in by_name:
         if known.sequences[row]:
             found.setdefault(str(known.sequences[row]), row)

@@ -94,6 +94,8 @@ def read_run(run: str | Path, networks: NetworkSet) -> FinishedRun:
         raise InputError("the run is not finished", file=run, found=about["status"], expected="done", hint="run its command again")
     if about.get("inputs", {}).get("networks") != networks_sha256(networks):
         raise CheckpointError("the run was made from other networks", file=run, found=networks.dataset.name, expected="the networks its run.json names by hash")
+    if about.get("sets"):
+        raise ConfigError(f"{run} is a run over several sets of RNAs (--sets): rank takes runs of the networks alone")
     dataset = networks.dataset
     names = tuple(dataset.compartments)
     table = read_predictions(run / "predictions.tsv", dataset.index, names)

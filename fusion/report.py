@@ -70,6 +70,11 @@ def write_report(
     for row in table.to_dict("records"):
         cells = [f"{row[f'{m} mean']:.3f} ({row[f'{m} sd']:.3f}) {row[f'{m} pooled']:.3f}" for m in SHOWN]
         lines.append(f"| {row['compartment']} | {annotated.get(str(row['compartment']), '')} | " + " | ".join(cells) + " |")
+    if more:
+        lines += [
+            "",
+            "These figures are over RNAs of all sets together, where telling the sets apart counts too: what counts stands below, within each set.",
+        ]
     lines += ["", "Mean and SD are over folds. F1 and MCC use the thresholds that were chosen inside each training part.", "", "![ROC](roc.png)", ""]
     lines += more or baseline_section(baselines)
     lines += write_calibration(folder, result, config.seed)

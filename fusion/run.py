@@ -33,6 +33,8 @@ from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import one_thread
 from mirnagraph.tables import write_tsv
 
+LEFT_OUT = "left_out.tsv"
+
 
 def networks_sha256(networks: NetworkSet) -> str:
     """sha256 over everything a run reads from its networks: row order, sequences, evidence, labels, matrices, similarities."""
@@ -79,17 +81,21 @@ def run_experiment(
         InputError: see `mirnagraph.runs.open_run`. ConfigError: folds or tokens that the data do not allow.
     """
     dataset, config = networks.dataset, resolve_tokens(networks, config)
-    check_settings(config, guests)
+    check_settings(config, sets=guests is not None)
     folds = folds_of(dataset, config, guests)
     inputs = {"networks": networks_sha256(networks), "folds": folds_sha256(folds), **partner_inputs(config.tower)}
     if guests is not None:
         inputs["sets"] = guests.sha256
     n_rnas = len(dataset.index) + (0 if guests is None else len(guests))
     about = {"dataset": dataset.name, "synthetic": dataset.synthetic, "n_rnas": n_rnas, "n_tested": int((folds.assigned >= 0).sum())}
+    if guests is not None:
+        about["sets"] = guests.summary()
     run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume, about=about)
     if run.finished:
         return None, run
     write_folds(folds, run.path / "folds.tsv")
+    if guests is not None:
+        write_tsv(guests.data.left_out, run.path / LEFT_OUT)
     problem = prepare_all(networks, config, guests, cache=cache or run.path / "embeddings", workers=workers, progress=progress)
     result = cross_validate(problem, folds, config, folder=run.path, workers=workers, progress=progress)
     write_predictions(result.to_frame(), run.path / "predictions.tsv")
@@ -101,7 +107,7 @@ def run_experiment(
     if guests is not None:
         table = by_set(problem, result)
         write_tsv(table, run.path / BY_SET)
-        more = by_set_lines(table)
+        more = [*by_set_lines(table), f"{len(guests.data.left_out)} RNAs of the sets were left out (`{LEFT_OUT}`).", ""]
     elif baselines:
         names = tuple(COLD_BASELINES if config.folds.cold else BASELINES)
         found = run_baselines(networks, problem, folds, config.seed, names=names, folder=run.path, workers=workers, progress=progress)

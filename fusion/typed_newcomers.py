@@ -13,6 +13,7 @@ from fusion.modalities import kmer_frequencies, type_codes
 from fusion.newcomers import unusual_words
 from fusion.problem import DESCRIPTORS, TREES
 from fusion.tokens import Token, TokenTable, make_token
+from fusion.tower import TOWER
 from fusion.typed_trees import TYPE
 from mirnagraph.errors import ConfigError
 from mirnagraph.nodes import NodeIndex
@@ -23,7 +24,8 @@ def check_type(known: KnownRNAs, rna_type: str) -> None:
     learned = sorted(set(known.types or ()) - {""})
     if rna_type not in learned:
         of = f"RNAs of type {', '.join(learned)}" if learned else "the networks' RNAs alone"
-        raise ConfigError(f"the model learned of no RNA of type {rna_type!r} beside the networks': it knows {of}")
+        hint = "; RNAs such as the networks hold need no --rna-type"
+        raise ConfigError(f"the model learned of no RNA of type {rna_type!r} beside the networks': it knows {of}{hint}")
 
 
 def typed_tokens(index: NodeIndex, sequences: Sequence[str], rna_type: str, known: KnownRNAs, learner: Learner) -> TokenTable:
@@ -41,6 +43,8 @@ def typed_tokens(index: NodeIndex, sequences: Sequence[str], rna_type: str, know
             found.append(make_token(token.name, guest_descriptors(tuple(sequences), types)))
         elif token.name in made:
             found.append(make_token(token.name, made[token.name], np.ones(len(sequences), dtype=bool)))
+        elif token.name == TOWER and learner.towers is not None:
+            found.append(learner.towers.token(sequences))
         elif token.name != TREES:
             found.append(Token(token.name, np.zeros((len(sequences), token.width), dtype=np.float32), np.zeros(len(sequences), dtype=bool)))
     tokens = TokenTable(index, tuple(found))

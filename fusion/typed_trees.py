@@ -64,14 +64,18 @@ def fit_typed_trees(tokens: TokenTable, names: tuple[str, ...], labels: np.ndarr
         columns = _columns(tokens, single, starts, mine)
         spoken = np.zeros(n_labels, dtype=bool)
         for group in known_together(known[place]):
-            which = np.flatnonzero(known[place, group[0]])
-            if not len(which):
+            there = known[place, group[0]]
+            which = np.flatnonzero(there)
+            if not len(which) or not len(columns):
                 continue
             spoken[group] = True
             own = child_seed(seed, "type", number, "compartments", ",".join(map(str, group)))
             read, true = flat[np.ix_(mine[which], columns)], labels[np.ix_(mine[which], group)]
             forest = fit_extra_trees(read, true, config, own)
             out_of_bag[np.ix_(place[which], group)] = forest.out_of_bag
+            if not there.all():  # of RNAs that it did not learn from, as of those that are tested
+                unseen = np.flatnonzero(~there)
+                out_of_bag[np.ix_(place[unseen], group)] = np.clip(forest.trees(flat[np.ix_(mine[unseen], columns)]), 0, 1)
             forests.append((gated(forest.trees, first + number, columns), group))
             if config.rounds:
                 boosted.append((gated(fit_boosting(read, true, config, own, forest.importance), first + number, columns), group))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,16 @@ class SequenceSet:
     def lengths(self) -> np.ndarray:
         """Nucleotides per sequence: int64, shape (n,)."""
         return np.array([len(sequence) for sequence in self.sequences], dtype=np.int64)
+
+    def rows(self, chosen: np.ndarray) -> SequenceSet:
+        """Some of the RNAs, in the order of their row numbers `chosen`."""
+        some = chosen.tolist()
+        index = NodeIndex(tuple(self.index.ids[row] for row in some), tuple(self.index.kinds[row] for row in some))
+        told: dict[str, Any] = {}
+        for name in ("groups", "types", "sets"):
+            values = getattr(self, name)
+            told[name] = None if values is None else tuple(values[row] for row in some)
+        return replace(self, index=index, sequences=tuple(self.sequences[row] for row in some), labels=self.labels[chosen], **told)
 
     def binary(self) -> pd.DataFrame:
         """Labels as 0/1 by id, which folds are balanced over: a fraction counts where it is the largest of its row."""

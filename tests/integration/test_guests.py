@@ -192,7 +192,7 @@ def test_clusters_stay_in_one_fold_and_the_networks_keep_theirs(networks, guests
 
 @pytest.mark.slow
 def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests, run_dir: Path) -> None:
-    config = replace(CONFIG, trees=TreesConfig(n_trees=20, rounds=0, min_samples_leaf=1), guest_trees=TreesConfig(n_trees=20, rounds=10))
+    config = replace(CONFIG, trees=TreesConfig(n_trees=20, rounds=2, min_samples_leaf=1), guest_trees=TreesConfig(n_trees=20, rounds=10))
     result, run = run_experiment(networks, config, run_dir, guests=guests)
     assert result is not None
     table = pd.read_csv(run.path / "metrics_by_set.tsv", sep="\t").set_index(["set", "model", "compartment", "metric"])["pooled"]
@@ -229,13 +229,13 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests
 
 def test_settings_and_sets_have_to_go_together(guests: Guests, networks) -> None:
     with pytest.raises(ConfigError, match=r"'colocalized:mRNA'.*--sets"):
-        check_settings(CONFIG, None)
+        check_settings(CONFIG, sets=False)
     plain = replace(CONFIG, tokens=TokenSettings(attention=("kmer",)))
-    check_settings(plain, None)
+    check_settings(plain, sets=False)
     with pytest.raises(ConfigError, match="'type'"):
-        check_settings(plain, guests)
+        check_settings(plain, sets=True)
     with pytest.raises(ConfigError, match="cold start"):
-        check_settings(replace(CONFIG, folds=FoldSettings(cold=True)), guests)
+        check_settings(replace(CONFIG, folds=FoldSettings(cold=True)), sets=True)
     twice = replace(guests, data=replace(guests.data, index=type(guests.data.index).of([networks.dataset.index.ids[0], *guests.data.index.ids[1:]], "RNA")))
     with pytest.raises(InputError, match="has the id of an RNA of the networks"):
         join_guests(prepare(networks, plain), networks, twice, CONFIG)
