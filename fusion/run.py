@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,6 +135,9 @@ def prepare_all(
     progress: Progress | None = None,
 ) -> Problem:
     """What every fold reads: of the networks' RNAs (see `fusion.problem.prepare`), and of guests behind them."""
+    if guests is not None and cache is None:
+        with tempfile.TemporaryDirectory(prefix="mirnagraph-") as kept:  # guests read the same embeddings again
+            return prepare_all(networks, config, guests, cache=kept, workers=workers, progress=progress)
     place = None if cache is None else str(cache)
     problem = prepare(networks, config, cache=place, workers=workers, progress=progress)
     if config.folds.cold:

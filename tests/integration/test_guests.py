@@ -13,19 +13,20 @@ import pytest
 from fusion import api
 from fusion.attention import AttentionConfig
 from fusion.experiment import run_fold
-from fusion.explain import explain_known
-from fusion.guests import Guests, check_settings, guest_folds, join_guests, node_vectors
+from fusion.explain import explain_known, explain_sequence
+from fusion.guests import Guests, check_settings, guest_folds, join_guests, node_vectors, partner_rows, read_guests, together
 from fusion.learner import fit_learner
 from fusion.model_files import load_model
 from fusion.open_model import load
 from fusion.predict import predict_known, predict_sequences, resolve_names
 from fusion.problem import Problem, prepare
+from fusion.ranking import read_run
 from fusion.run import run_experiment
 from fusion.settings import ExperimentConfig, FoldSettings, MixSettings, TokenSettings
 from fusion.tower import TowerSettings
 from fusion.training import TrainConfig
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.evaluation.splits import make_folds
+from mirnagraph.evaluation.splits import Folds, make_folds
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.trees import TreesConfig
 from seqtower.merge import merge_sets
@@ -191,6 +192,49 @@ def test_clusters_stay_in_one_fold_and_the_networks_keep_theirs(networks, guests
 
 
 @pytest.mark.slow
+def test_transcripts_of_a_gene_stay_together_and_copies_of_the_networks_rnas_are_left_out(networks, in_empty_folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    letters = ["".join(rng.choice(list("ACGU"), 150)) for _ in range(12)]
+    own = str(networks.dataset.rnas["sequence"].dropna().iloc[3])
+    sequences = [*letters, own, "".join(rng.choice(list("ACGU"), 400)) + own]  # a copy of a hairpin, and a transcript that holds it
+    Path("m.fa").write_text("".join(f">r{i}\n{text}\n" for i, text in enumerate(sequences)))
+    Path("m.tsv").write_text("id\tNucleus\tgene\n" + "".join(f"r{i}\t{i % 2}\tg{i // 3}\n" for i in range(14)))
+    Path("sets.toml").write_text('[sets.m]\nfasta = "m.fa"\nlabels = "m.tsv"\nlabel = ["Nucleus"]\ngroup = "gene"\ntype = "mRNA"\n')
+    found = read_guests("sets.toml", networks.dataset)
+    assert list(found.data.index.ids) == [f"m|r{i}" for i in (*range(12), 13)]
+    assert found.data.left_out.to_numpy().tolist() == [["m|r12", f"a near-copy of {networks.dataset.rnas['sequence'].dropna().index[3]} of the networks"]]
+    assert len(set(found.groups)) == 5
+    assert (found.groups[:12].reshape(4, 3) == found.groups[:12:3, None]).all()
+    assert found.summary() == {"m": {"type": "mRNA", "n": 13}}
+
+
+def test_what_shares_a_cluster_or_a_group_is_together() -> None:
+    found = together(np.array([0, 0, 1, 2, 3, 3]), ("a", "b", "b", "c", "d", "e"))
+    assert [found[0] == one for one in found] == [True, True, True, False, False, False]
+    assert found[4] == found[5] != found[3]
+    np.testing.assert_array_equal(together(np.array([5, 2, 5]), None), [1, 0, 1])
+
+
+def test_a_part_that_is_held_out_once_and_sets_too_small(networks, guests: Guests) -> None:
+    home = make_folds(networks.dataset, n_folds=4).assigned
+    once = Folds(home.where(home == 0, -1))
+    found = guest_folds(once, guests, 0)
+    theirs = found.assigned.loc[list(guests.data.index.ids)]
+    assert found.n_folds == 1
+    assert 0.15 < (theirs == 0).mean() < 0.35
+    with pytest.raises(ConfigError, match="the sets hold 2 groups"):
+        guest_folds(Folds(home), replace(guests, groups=np.arange(len(guests)) % 2), 0)
+
+
+def test_a_circle_of_a_gene_is_no_messenger_and_a_set_has_a_name_of_its_own(networks, guests: Guests) -> None:
+    circles = replace(guests, data=replace(guests.data, types=("circRNA",) * len(guests)))
+    assert (partner_rows(networks.dataset, "mRNA", circles) == -1).all()
+    assert (partner_rows(networks.dataset, "mRNA", guests) >= 0).sum() == 10
+    same = replace(guests, data=replace(guests.data, sets=(networks.dataset.name,) * len(guests)))
+    with pytest.raises(ConfigError, match="name of the dataset"):
+        join_guests(prepare(networks, CONFIG), networks, same, CONFIG)
+
+
 def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests, run_dir: Path) -> None:
     config = replace(CONFIG, trees=TreesConfig(n_trees=20, rounds=2, min_samples_leaf=1), guest_trees=TreesConfig(n_trees=20, rounds=10))
     result, run = run_experiment(networks, config, run_dir, guests=guests)
@@ -221,6 +265,11 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests
     assert {"sequence"} <= {one["modality"] for one in why["modalities"]}
     assert sum(one["extra_trees"] or 0 for one in why["tokens"]) != 0
     assert explain_known(model, 0, networks=networks).compartments[0].neighbours
+    with pytest.raises(ConfigError, match="did not learn of Granule"):
+        explain_sequence(model, "new", "GGGAAACCCUUUGGGAAACCC", [granule])
+    with pytest.raises(ConfigError, match="several sets"):
+        read_run(run.path, networks)
+    assert (run.path / "left_out.tsv").is_file()
     again, _ = run_experiment(networks, config, run_dir, guests=guests, resume=True)
     assert again is None
     with pytest.raises(InputError):

@@ -91,3 +91,20 @@ def test_the_type_has_to_be_read() -> None:
     tokens, labels = tokens_of_two_types()
     with pytest.raises(ConfigError, match="'type'"):
         fit_typed_trees(tokens, ("a", "b"), labels, np.arange(60), [CONFIG] * 3, 0)
+
+
+def test_what_another_set_of_the_type_speaks_of_is_answered_alike_in_training_and_after() -> None:
+    """Half of the first type's RNAs are of a set that does not speak of the last compartment."""
+    tokens, labels = tokens_of_two_types()
+    labels[:15, 2] = np.nan
+    found = fit_typed_trees(tokens, ("a", "b", "type"), labels, np.arange(60), [CONFIG] * 3, 0)
+    said = found.forest(tokens.flat(("a", "b", "type")))
+    np.testing.assert_allclose(found.out_of_bag[:15, 2], said[:15, 2], atol=1e-6)
+    assert said[:15, 2].std() > 0.1
+
+
+def test_a_type_whose_rnas_have_no_token_of_the_trees_gets_the_shares() -> None:
+    tokens, labels = tokens_of_two_types()
+    found = fit_typed_trees(tokens, ("a", "type"), labels, np.arange(60), [CONFIG] * 3, 0)
+    share = (np.nansum(labels, axis=0) + 0.5) / ((~np.isnan(labels)).sum(axis=0) + 1)
+    np.testing.assert_allclose(found.forest(tokens.flat(("a", "type")))[30:], np.tile(share, (30, 1)), rtol=1e-5)
