@@ -54,7 +54,13 @@ def by_set_lines(table: pd.DataFrame) -> list[str]:
     for (name, model), part in chosen.groupby(["set", "model"], sort=False):
         cells = [f"{row['mean']:.3f} ({row['sd']:.3f})" for row in part.set_index("metric").loc[["AUC", "AUPR"]].to_dict("records")]
         lines.append(f"| {name} | {model} | {cells[0]} | {cells[1]} | {int(part['n_labels'].iloc[0])} |")
-    return [*lines, "", "*trees* are those of one type of RNAs, fitted for each compartment on the RNAs of that type that are labelled for it.", ""]
+    return [
+        *lines,
+        "",
+        "*trees* are those of one type of RNAs, fitted for each compartment on the RNAs of that type that are labelled for it.",
+        "`predictions.tsv` has a number for every compartment; where no RNA of a type was labelled for one it means nothing, and `predict` leaves it out.",
+        "",
+    ]
 
 
 def _parts(result: CrossValidationResult) -> dict[str, np.ndarray]:
