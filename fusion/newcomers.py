@@ -109,7 +109,7 @@ def warnings_of(new: Newcomers, known: KnownRNAs) -> list[str]:
     """
     learned = [s for s, there in zip(known.sequences, known.trained, strict=True) if s and there]
     lengths = np.array([len(s) for s in learned])
-    unusual = unusual_words(new.sequences, learned)
+    unusual = unusual_words(new.sequences, kmer_frequencies(learned))
     nearest = new.similarity[:, known.trained].max(axis=1, initial=0.0)
     found = []
     for sequence, near, strange in zip(new.sequences, nearest, unusual, strict=True):
@@ -126,9 +126,13 @@ def warnings_of(new: Newcomers, known: KnownRNAs) -> list[str]:
     return found
 
 
-def unusual_words(sequences: Sequence[str], learned: Sequence[str]) -> np.ndarray:
-    """Whether the words of a sequence are further from those of any learned one than the words of 99 % of these are from each other: bool, shape (n,)."""
-    words, own = kmer_frequencies(sequences)[:, :-1], kmer_frequencies(learned)[:, :-1]
+def unusual_words(sequences: Sequence[str], learned: np.ndarray) -> np.ndarray:
+    """Whether the words of a sequence are further from those of any learned one than the words of 99 % of these are from each other: bool, shape (n,).
+
+    Args:
+        learned: of `fusion.modalities.kmer_frequencies`, shape (n_learned, width).
+    """
+    words, own = kmer_frequencies(sequences)[:, :-1], learned[:, :-1].astype(np.float64)
     return np.asarray(_nearest(words, own) > np.quantile(_nearest(own, own, itself=True), UNUSUAL))
 
 

@@ -57,10 +57,10 @@ def typed_tokens(index: NodeIndex, sequences: Sequence[str], rna_type: str, know
 def typed_warnings(sequences: Sequence[str], rna_type: str, known: KnownRNAs) -> list[str]:
     """Per new RNA why its answer should be doubted: longer or shorter than all of its type that were learned from, or made of unusual words."""
     rows = [row for row, name in enumerate(known.types or ()) if name == rna_type and known.trained[row]]
-    learned = [str(known.sequences[row]) for row in rows]
-    lengths = [len(sequence) for sequence in learned]
+    lengths = [len(str(known.sequences[row])) for row in rows]
+    kept = known.tokens[KMER].values[rows] if KMER in known.tokens.sources else kmer_frequencies([known.sequences[row] for row in rows])
     found = []
-    for sequence, unusual in zip(sequences, unusual_words(sequences, learned), strict=True):
+    for sequence, unusual in zip(sequences, unusual_words(sequences, kept), strict=True):
         reasons = [] if min(lengths) <= len(sequence) <= max(lengths) else [f"{len(sequence)} nt, learned from {min(lengths)} to {max(lengths)} nt"]
         found.append("; ".join([*reasons, *(["made of unusual words"] if unusual else [])]))
     return found
