@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -158,13 +157,7 @@ def test_dataset(dataset: Dataset) -> None:
     np.testing.assert_allclose(mine, coloc, atol=1e-12)  # the published feature, from our join of genes and compartments
 
 
-def test_dataset_loads_quickly_and_round_trips(dataset: Dataset, tmp_path: Path) -> None:
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        mirna1041.load(DATA)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 5  # about 1.4 s on an idle core
+def test_dataset_round_trips(dataset: Dataset, tmp_path: Path) -> None:
     again = Dataset.load(dataset.save(tmp_path / "saved"))
     assert again.rnas.astype(object).where(again.rnas.notna(), None).equals(dataset.rnas.astype(object).where(dataset.rnas.notna(), None))
     assert again.labels.equals(dataset.labels)
