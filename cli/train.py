@@ -89,7 +89,7 @@ def train(
 ) -> None:
     """Cross-validate a model on networks: every RNA is predicted by the model that did not train on it."""
     from cli.console import progress_bars, say
-    from fusion.guests import check_settings
+    from fusion.problem import check_settings
     from fusion.repeats import repeat_run, repeats_done
     from fusion.run import networks_or_demo, run_experiment, run_name
     from fusion.search import nested_space

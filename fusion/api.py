@@ -15,7 +15,7 @@ import pandas as pd
 from fusion import experiment
 from fusion.baseline_models import BASELINES
 from fusion.baselines import baseline_table, run_baselines
-from fusion.guests import Guests, check_settings, read_guests
+from fusion.guests import Guests, read_guests
 from fusion.model_files import SavedModel, load_model
 from fusion.open_model import Model, load
 from fusion.predict import Predictions, exact_matches, predict_known, predict_sequences, predict_with_tower, resolve_names
@@ -257,9 +257,8 @@ def _settings_and_guests(
     networks: NetworkSet, preset: str | ExperimentConfig, sets: str | Path | Guests | None, config: str | Path | None, settings: Mapping[str, Any]
 ) -> tuple[ExperimentConfig, Guests | None]:
     chosen = settings_of("unified" if sets is not None and preset == "default" else preset, config, **settings)
-    check_settings(chosen, sets=sets is not None)
-    guests = read_guests(sets, networks.dataset) if isinstance(sets, str | Path) else sets
-    return resolve_tokens(networks, chosen), guests
+    resolved = resolve_tokens(networks, chosen, sets=sets is not None)
+    return resolved, read_guests(sets, networks.dataset) if isinstance(sets, str | Path) else sets
 
 
 def _sequences(sequences: Mapping[str, str] | None, fasta: str | Path | None, iupac: str) -> tuple[list[str] | None, list[str]]:

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from fusion.learner import join
+from fusion.learner import BOOSTING, EXTRA_TREES, join
 from fusion.problem import Problem
 from fusion.results import CrossValidationResult
 from mirnagraph.evaluation.metrics import UndefinedMetricWarning, evaluate
@@ -66,7 +66,7 @@ def by_set_lines(table: pd.DataFrame) -> list[str]:
 def _parts(result: CrossValidationResult) -> dict[str, np.ndarray]:
     """What attention and the trees say by themselves, out of fold; only what every fold has."""
     found = {}
-    for name, of in (("attention", ("attention",)), (TREES, ("extra_trees", "boosting"))):
+    for name, of in (("attention", ("attention",)), (TREES, (EXTRA_TREES, BOOSTING))):
         said = np.full(result.probabilities.shape, np.nan)
         for one in result.results:
             parts = {part: one.parts[part] for part in of if part in one.parts}

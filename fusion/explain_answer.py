@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import logit
 
 from fusion.explain_trees import some_trees
-from fusion.learner import Learner, trees_token
+from fusion.learner import EXTRA_TREES, Learner, trees_token
 from fusion.model_files import SavedModel
 from fusion.newcomers import KMER, reads_sequence_alone
 from fusion.predict import modality_of
@@ -22,7 +22,6 @@ from mirnagraph.seeds import child_seed
 from mirnagraph.tree_draws import drawn_by_tree
 
 WELL_STUDIED = "how well studied"
-FOREST = "extra_trees"
 CLOSE = 1e-3
 """Difference of logits up to which two sums of the same trees in another order count as equal."""
 OF_THE_SEQUENCE = {KMER: "words", ALIKE: "number of relatives", NEIGHBOURS + SEQUENCE: "compartments of relatives"}
@@ -78,7 +77,7 @@ def answering(model: SavedModel, row: int) -> tuple[Learner, bool]:
     assert model.known is not None
     known = model.known
     learner = replace(model.learner(known.tokens), tokens=one_row(known.tokens, row))
-    if not known.trained[row] or FOREST not in learner.trees:
+    if not known.trained[row] or EXTRA_TREES not in learner.trees:
         return learner, False
     kept = learner.tokens[TREES].values if TREES in learner.tokens.sources else None
     unseen = without_own_trees(learner, np.flatnonzero(known.trained), row, child_seed(learner.config.seed, "final"))
@@ -97,9 +96,9 @@ def without_own_trees(learner: Learner, train: np.ndarray, row: int, seed: int) 
         train: rows that it learned from. seed: that it was fitted with.
     """
     drawn = drawn_by_tree(len(train), learner.config.trees.n_trees, seed)[:, int(np.searchsorted(train, row))]
-    if drawn.all() or len(drawn) != len(learner.trees[FOREST].roots):
+    if drawn.all() or len(drawn) != len(learner.trees[EXTRA_TREES].roots):
         return None
-    return replace(learner, trees={**learner.trees, FOREST: some_trees(learner.trees[FOREST], ~drawn)})
+    return replace(learner, trees={**learner.trees, EXTRA_TREES: some_trees(learner.trees[EXTRA_TREES], ~drawn)})
 
 
 def without_each(learner: Learner) -> tuple[dict[str, tuple[str, ...]], np.ndarray]:
@@ -139,9 +138,9 @@ def modality_changes(groups: Mapping[str, tuple[str, ...]], tokens: TokenTable, 
 def _with_trees(learner: Learner, tokens: TokenTable) -> Learner:
     """The model on tokens whose ``trees`` are what its extra trees say of the others."""
     others = TokenTable(tokens.index, tuple(t for t in tokens if t.name != TREES))
-    if FOREST not in learner.trees:
+    if EXTRA_TREES not in learner.trees:
         return replace(learner, tokens=others)
-    said = np.clip(learner.trees[FOREST](others.flat(learner.config.tokens.trees)), 0, 1)
+    said = np.clip(learner.trees[EXTRA_TREES](others.flat(learner.config.tokens.trees)), 0, 1)
     return replace(learner, tokens=others + trees_token(tokens.index, said))
 
 

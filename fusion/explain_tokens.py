@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from fusion.attention import TokenFusion
-from fusion.explain_answer import FOREST
 from fusion.explain_trees import tree_contributions
 from fusion.joint import JointReader
-from fusion.learner import EPSILON, Learner, safe_logit
+from fusion.learner import EPSILON, EXTRA_TREES, Learner, safe_logit
 from fusion.problem import TREES
 from fusion.tokens import single_tokens
 from fusion.training import as_tensors
@@ -189,5 +188,5 @@ def token_shares(learner: Learner, columns: list[int], background: np.ndarray, b
 
 def _share(learner: Learner, name: str, looked: Mapping[str, float], gradients: Mapping[str, float], of_trees: Mapping[str, Mapping[str, float]]) -> TokenShare:
     there = any(bool(learner.tokens[part].present[0]) for part in single_tokens([name]))
-    added = [of_trees.get(part, {}).get(name) for part in (FOREST, "boosting")]
+    added = [of_trees.get(part, {}).get(name) for part in (EXTRA_TREES, "boosting")]
     return TokenShare(name, there, looked.get(name), gradients.get(name), *added)

@@ -89,8 +89,8 @@ def read_guests(path: str | Path, dataset: Dataset, *, iupac: str = "error", pro
     kept = np.array([row for row, name in enumerate(copies) if name is None], dtype=np.int64)
     if not len(kept):
         raise InputError("every RNA of the sets is a near-copy of one of the networks", file=path, found=len(data), expected="RNAs of other types")
-    reasons = {str(data.index.ids[row]): f"a near-copy of {name} of the networks" for row, name in enumerate(copies) if name is not None}
-    left = pd.DataFrame({column: list(values) for column, values in zip(LEFT_OUT_COLUMNS, (reasons, reasons.values()), strict=True)})
+    reasons = [(data.index.ids[row], f"a near-copy of {name} of the networks") for row, name in enumerate(copies) if name is not None]
+    left = pd.DataFrame(reasons, columns=LEFT_OUT_COLUMNS)
     data = replace(data.rows(kept), left_out=pd.concat([data.left_out, left], ignore_index=True))
     return Guests(data, together(codes[len(own) :][kept], data.groups))
 
@@ -114,22 +114,6 @@ def together(clusters: np.ndarray, groups: tuple[str, ...] | None) -> np.ndarray
     n_clusters = int(first.max()) + 1
     links = sparse.coo_array((np.ones(len(first)), (first, n_clusters + by_name)), shape=(n_clusters + int(by_name.max()) + 1,) * 2)
     return np.asarray(connected_components(links, directed=False)[1][first], dtype=np.int64)
-
-
-def check_settings(config: ExperimentConfig, *, sets: bool) -> None:
-    """Raise ConfigError where the settings and the presence of sets of other RNAs do not go together."""
-    every = single_tokens((*config.tokens.attention, *config.tokens.trees))
-    if not sets:
-        needs = [name for name in every if name == DESCRIPTORS or name.startswith(COLOCALIZED)]
-        if needs:
-            raise ConfigError(f"the token {needs[0]!r} is for several sets of RNAs in one model: name them with --sets FILE")
-        return
-    if config.folds.cold:
-        raise ConfigError("a cold start hides edges of the networks' RNAs, which --sets does not go together with")
-    if not all(TYPE in single_tokens(names) for names in (config.tokens.attention, config.tokens.trees) if names):
-        raise ConfigError(f"several types of RNAs need the token {TYPE!r} for attention and for trees, as the preset 'unified' has it")
-    if config.tokens.trees and bool(config.trees.rounds) != bool(config.guest_trees.rounds):
-        raise ConfigError("boosting (rounds above 0) is for the trees of all types or of none: trees.rounds and guest_trees.rounds differ in that")
 
 
 def guest_folds(home: Folds, guests: Guests, seed: int) -> Folds:

@@ -27,6 +27,7 @@ from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_tr
 from seqtower.rna_types import RNA_TYPES
 
 EPSILON = 5e-3
+EXTRA_TREES, BOOSTING = "extra_trees", "boosting"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ class Learner:
         if self.trees:
             flat = self.tokens.flat(self.config.tokens.trees)[rows]
             for name, model in self.trees.items():
-                found[name] = np.clip(model(flat), 0, 1) if name == "extra_trees" else expit(model(flat))
+                found[name] = np.clip(model(flat), 0, 1) if name == EXTRA_TREES else expit(model(flat))
         return found
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
@@ -103,22 +104,12 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
     """
     labels, profiles = problem.labels, transfer_profiles(problem.associations, train[train < problem.n_home], config.tokens.svd_dim)
     tokens, towers = _with_tower(problem, _with_colocalized(problem, _with_neighbours(problem, train, config, profiles), train), train, config, seed)
-    inside: dict[str, np.ndarray] = {}  # what each part of the model says of training rows it did not learn from
     trees: dict[str, TreeArrays] = {}
-    if config.tokens.trees and problem.joined is not None:
-        typed = fit_typed_trees(tokens, config.tokens.trees, labels, train, _of_types(problem.joined, config), seed)
-        trees, inside["extra_trees"] = {"extra_trees": typed.forest, **({"boosting": typed.boosted} if config.trees.rounds else {})}, typed.out_of_bag
-        said = np.clip(typed.forest(tokens.flat(config.tokens.trees)), 0, 1)
-        said[train] = typed.out_of_bag
-        tokens = tokens + trees_token(problem.index, said)
-    elif config.tokens.trees:
-        flat = tokens.flat(config.tokens.trees)
-        forest = fit_extra_trees(flat[train], labels[train], config.trees, seed)
-        trees["extra_trees"], inside["extra_trees"] = forest.trees, forest.out_of_bag
-        if config.trees.rounds:
-            trees["boosting"] = fit_boosting(flat[train], labels[train], config.trees, seed, forest.importance)
-        said = np.clip(forest.trees(flat), 0, 1)
-        said[train] = forest.out_of_bag
+    out_of_bag: np.ndarray | None = None  # what the extra trees say of training rows by trees that did not draw them
+    if config.tokens.trees:
+        trees, out_of_bag = _fit_trees(problem, tokens, train, config, seed)
+        said = np.clip(trees[EXTRA_TREES](tokens.flat(config.tokens.trees)), 0, 1)
+        said[train] = out_of_bag
         tokens = tokens + trees_token(problem.index, said)
     attention = None
     if config.tokens.attention:
@@ -130,11 +121,23 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
     weights = {name: getattr(config.mix, name) for name in (["attention"] if attention is not None else []) + list(trees)}
     temperature = _temperature(problem, train, config, seed)
     thresholds = np.full(labels.shape[1], 0.5)
-    if inside and config.mix.thresholds == "mcc":
-        thresholds = best_thresholds(labels[train], apply_temperature(join(inside, weights), temperature))
+    if out_of_bag is not None and config.mix.thresholds == "mcc":
+        thresholds = best_thresholds(labels[train], apply_temperature(join({EXTRA_TREES: out_of_bag}, weights), temperature))
     epochs = [len(h) for h in attention.history] if attention is not None else []
     choices = {"weights": weights, "epochs": epochs, "temperature": temperature}
     return Learner(config, tokens, attention, trees, weights, thresholds, temperature, choices, profiles, towers)
+
+
+def _fit_trees(problem: Problem, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int) -> tuple[dict[str, TreeArrays], np.ndarray]:
+    """Extra trees and, where the settings want them, boosting, of each type of RNA where there are several; and the extra trees' out-of-bag answers."""
+    names, labels = config.tokens.trees, problem.labels
+    if problem.joined is not None:
+        typed = fit_typed_trees(tokens, names, labels, train, _of_types(problem.joined, config), seed)
+        return {EXTRA_TREES: typed.forest, **({BOOSTING: typed.boosted} if config.trees.rounds else {})}, typed.out_of_bag
+    flat = tokens.flat(names)[train]
+    forest = fit_extra_trees(flat, labels[train], config.trees, seed)
+    boosted = {BOOSTING: fit_boosting(flat, labels[train], config.trees, seed, forest.importance)} if config.trees.rounds else {}
+    return {EXTRA_TREES: forest.trees, **boosted}, forest.out_of_bag
 
 
 def trees_token(index: NodeIndex, said: np.ndarray) -> TokenTable:
@@ -149,14 +152,10 @@ def _temperature(problem: Problem, train: np.ndarray, config: ExperimentConfig, 
     """
     if config.mix.calibration_part == 0:
         return 1.0
-    learn, held = inner_split(train, np.nan_to_num(problem.labels), problem.groups, config.mix.calibration_part, child_seed(seed, "calibration part"))
+    learn, held = inner_split(train, problem.labels, problem.groups, config.mix.calibration_part, child_seed(seed, "calibration part"))
     few = replace(config.training, n_members=min(1, config.training.n_members), n_students=min(1, config.training.n_students))
     second = fit_learner(problem, learn, replace(config, training=few, mix=replace(config.mix, calibration_part=0.0)), child_seed(seed, "calibration"))
-    true, said = problem.labels[held], second.predict(held)
-    if problem.joined is not None:  # one column of all that is known
-        known = ~np.isnan(true)
-        true, said = true[known][:, None], said[known][:, None]
-    return fit_temperature(true, said)
+    return fit_temperature(problem.labels[held], second.predict(held))
 
 
 def _trees_logits(tokens: TokenTable) -> np.ndarray | None:
@@ -173,7 +172,7 @@ def _learn_and_held(problem: Problem, train: np.ndarray, config: ExperimentConfi
     fraction = config.training.inner_fraction
     if fraction == 0:
         return train, train[:0]
-    return inner_split(train, np.nan_to_num(problem.labels), problem.groups, fraction, child_seed(seed, "inner part"))
+    return inner_split(train, problem.labels, problem.groups, fraction, child_seed(seed, "inner part"))
 
 
 def _with_tower(problem: Problem, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int) -> tuple[TokenTable, FittedTowers | None]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fusion.known import KnownRNAs
-from fusion.learner import Learner, trees_token
+from fusion.learner import EXTRA_TREES, Learner, trees_token
 from fusion.modalities import kmer_frequencies
 from fusion.neighbours import neighbour_tokens
 from fusion.problem import NEIGHBOURS, SEQUENCE, TREES
@@ -97,7 +97,7 @@ def sequence_tokens(index: NodeIndex, sequences: Sequence[str], similarity: np.n
     profiles = {kind: profile for kind, profile in learner.profiles.items() if TRANSFER + kind in wanted}
     tokens = tokens + transfer_tokens(index, similarity, profiles, train, settings.neighbours, newcomers=True)
     if TREES in wanted:
-        tokens = tokens + trees_token(index, np.clip(learner.trees["extra_trees"](tokens.flat(settings.trees)), 0, 1))
+        tokens = tokens + trees_token(index, np.clip(learner.trees[EXTRA_TREES](tokens.flat(settings.trees)), 0, 1))
     return tokens
 
 

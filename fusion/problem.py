@@ -18,6 +18,7 @@ from fusion.sequence_join import TRANSFER
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, single_tokens
 from fusion.tower import TOWER
+from fusion.typed_trees import TYPE
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
@@ -92,8 +93,32 @@ class Problem:
         return known
 
 
-def resolve_tokens(networks: NetworkSet, config: ExperimentConfig) -> ExperimentConfig:
-    """Settings whose tokens name this dataset's own kinds of association (see `fusion.modalities.expand_tokens`)."""
+def check_settings(config: ExperimentConfig, *, sets: bool) -> None:
+    """Raise ConfigError where the settings and the presence of sets of other RNAs do not go together."""
+    every = single_tokens((*config.tokens.attention, *config.tokens.trees))
+    if not sets:
+        needs = [name for name in every if name == DESCRIPTORS or name.startswith(COLOCALIZED)]
+        if needs:
+            raise ConfigError(f"the token {needs[0]!r} is for several sets of RNAs in one model: name them with --sets FILE")
+        return
+    if config.folds.cold:
+        raise ConfigError("a cold start hides edges of the networks' RNAs, which --sets does not go together with")
+    if not all(TYPE in single_tokens(names) for names in (config.tokens.attention, config.tokens.trees) if names):
+        raise ConfigError(f"several types of RNAs need the token {TYPE!r} for attention and for trees, as the preset 'unified' has it")
+    if config.tokens.trees and bool(config.trees.rounds) != bool(config.guest_trees.rounds):
+        raise ConfigError("boosting (rounds above 0) is for the trees of all types or of none: trees.rounds and guest_trees.rounds differ in that")
+
+
+def resolve_tokens(networks: NetworkSet, config: ExperimentConfig, *, sets: bool = False) -> ExperimentConfig:
+    """Settings whose tokens name this dataset's own kinds of association (see `fusion.modalities.expand_tokens`).
+
+    Args:
+        sets: RNAs of other sets learn beside those of the networks.
+
+    Raises:
+        ConfigError: see `check_settings`.
+    """
+    check_settings(config, sets=sets)
     tokens, networks = config.tokens, with_partner_sequences(networks, config.tower.partner_fasta)
     chosen = replace(tokens, attention=expand_tokens(networks, tokens.attention), trees=expand_tokens(networks, tokens.trees))
     return replace(config, tokens=chosen)

@@ -13,7 +13,7 @@ from fusion.baseline_models import BASELINES, COLD_BASELINES
 from fusion.baselines import TABLE, baseline_table, run_baselines
 from fusion.by_set import BY_SET, by_set, by_set_lines
 from fusion.experiment import cross_validate
-from fusion.guests import Guests, check_settings, guest_folds, join_guests, node_vectors
+from fusion.guests import Guests, guest_folds, join_guests, node_vectors
 from fusion.known import known_rnas
 from fusion.learner import Learner, fit_learner
 from fusion.model_files import save_model
@@ -81,8 +81,7 @@ def run_experiment(
     Raises:
         InputError: see `mirnagraph.runs.open_run`. ConfigError: folds or tokens that the data do not allow.
     """
-    dataset, config = networks.dataset, resolve_tokens(networks, config)
-    check_settings(config, sets=guests is not None)
+    dataset, config = networks.dataset, resolve_tokens(networks, config, sets=guests is not None)
     folds = folds_of(dataset, config, guests)
     inputs = {"networks": networks_sha256(networks), "folds": folds_sha256(folds), **partner_inputs(config.tower)}
     if guests is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fusion.guests import KMER, guest_descriptors
 from fusion.known import KnownRNAs
-from fusion.learner import Learner, trees_token
+from fusion.learner import EXTRA_TREES, Learner, trees_token
 from fusion.modalities import kmer_frequencies, type_codes
 from fusion.newcomers import unusual_words
 from fusion.problem import DESCRIPTORS, TREES
@@ -50,7 +50,7 @@ def typed_tokens(index: NodeIndex, sequences: Sequence[str], rna_type: str, know
     tokens = TokenTable(index, tuple(found))
     if TREES not in known.tokens.sources:
         return tokens
-    said = np.clip(learner.trees["extra_trees"](tokens.flat(learner.config.tokens.trees)), 0, 1)
+    said = np.clip(learner.trees[EXTRA_TREES](tokens.flat(learner.config.tokens.trees)), 0, 1)
     return TokenTable(index, (*tokens.tokens, *trees_token(index, said).tokens)).select([token.name for token in known.tokens])
 
 

@@ -140,7 +140,7 @@ def fit_temperature(true: np.ndarray, probability: np.ndarray) -> float:
     Fit it on RNAs of the training part that the model did not learn from.
 
     Args:
-        true: 0/1, shape (n,) or (n, n_labels).
+        true: 0/1, shape (n,) or (n, n_labels); NaN where unknown, which counts for nothing.
         probability: in [0, 1], same shape; 0 and 1 are taken as 1e-12 away.
 
     Returns:
@@ -152,11 +152,14 @@ def fit_temperature(true: np.ndarray, probability: np.ndarray) -> float:
 
     Source: Guo et al. 2017, arXiv:1706.04599, section 4.2.
     """
-    true, probability = _pair(true, probability, 2)
-    two = (true.min(axis=0) != true.max(axis=0)) if len(true) else np.zeros(true.shape[1], dtype=bool)
+    true, probability = _pair(true, probability, 2, unknown=True)
+    known = ~np.isnan(true)
+    two = ((true == 0).any(axis=0) & (true == 1).any(axis=0)) if len(true) else np.zeros(true.shape[1], dtype=bool)
     if not two.any():
         return 1.0
     labels, logits = true[:, two], _safe_logit(probability[:, two])
+    if not known.all():
+        labels, logits = labels[known[:, two]], logits[known[:, two]]
     # the loss is convex in 1 / T, hence has one valley in log T
     found = minimize_scalar(lambda t: _loss(labels, logits * np.exp(-t)), bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded", options={"xatol": 1e-6})
     # a bounded search never quite reaches its ends
@@ -188,15 +191,15 @@ def _loss(true: np.ndarray, logits: np.ndarray) -> float:
     return float(np.mean(np.logaddexp(0, logits) - true * logits))
 
 
-def _pair(true: np.ndarray, probability: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 of one shape with that many dimensions; one column where there was none."""
+def _pair(true: np.ndarray, probability: np.ndarray, dimensions: int, *, unknown: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float64 of one shape with that many dimensions; one column where there was none. `unknown`: labels may be NaN."""
     true, probability = np.asarray(true, dtype=float), np.asarray(probability, dtype=float)
     if dimensions == 2 and true.ndim == 1 and true.shape == probability.shape:
         true, probability = true[:, None], probability[:, None]
     if true.shape != probability.shape or true.ndim != dimensions:
         expected = "(n,) twice" if dimensions == 1 else "(n, n_labels) twice"
         raise InputError("labels and probabilities do not fit each other", found=f"{true.shape} and {probability.shape}", expected=expected)
-    if not np.isin(true, (0, 1)).all():
+    if not (np.isin(true, (0, 1)) | (unknown & np.isnan(true))).all():
         raise InputError("labels must be 0 or 1")
     bad = ~((probability >= 0) & (probability <= 1))
     if bad.any():

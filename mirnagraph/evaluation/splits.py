@@ -162,7 +162,7 @@ def inner_split(train_rows: np.ndarray, labels: np.ndarray, groups: np.ndarray |
 
     Args:
         train_rows: unique row numbers, shape (n_train,); their order does not matter.
-        labels: 0/1 of all RNAs, shape (n_rnas, n_labels); only training rows are read.
+        labels: 0/1 of all RNAs, or NaN where unknown, shape (n_rnas, n_labels); only training rows are read.
         groups: group number of all RNAs, shape (n_rnas,), kept whole; None lets every RNA go its own way.
         fraction: share of rows to stop by, in (0, 1).
         seed: seed of this fold's step.
@@ -181,7 +181,7 @@ def inner_split(train_rows: np.ndarray, labels: np.ndarray, groups: np.ndarray |
     if len(np.unique(codes)) < 2:
         what = "rows" if groups is None else "groups"
         raise InputError(f"too few training {what} to set some aside for early stopping", found=len(np.unique(codes)), expected="2 or more")
-    part = balanced_parts(_with_unlabelled(np.asarray(labels)[rows]), codes, np.array([1 - fraction, fraction]), generator(seed, "inner split"))
+    part = balanced_parts(_with_unlabelled(np.nan_to_num(np.asarray(labels)[rows])), codes, np.array([1 - fraction, fraction]), generator(seed, "inner split"))
     return rows[part == 0], rows[part == 1]
 
 

@@ -14,12 +14,12 @@ from fusion import api
 from fusion.attention import AttentionConfig
 from fusion.experiment import run_fold
 from fusion.explain import explain_known, explain_sequence
-from fusion.guests import Guests, check_settings, guest_folds, join_guests, node_vectors, partner_rows, read_guests, together
+from fusion.guests import Guests, guest_folds, join_guests, node_vectors, partner_rows, read_guests, together
 from fusion.learner import fit_learner
 from fusion.model_files import load_model
 from fusion.open_model import load
 from fusion.predict import predict_known, predict_sequences, resolve_names
-from fusion.problem import Problem, prepare
+from fusion.problem import Problem, check_settings, prepare, resolve_tokens
 from fusion.ranking import read_run
 from fusion.run import run_experiment
 from fusion.settings import ExperimentConfig, FoldSettings, MixSettings, TokenSettings
@@ -279,6 +279,8 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests
 def test_settings_and_sets_have_to_go_together(guests: Guests, networks) -> None:
     with pytest.raises(ConfigError, match=r"'colocalized:mRNA'.*--sets"):
         check_settings(CONFIG, sets=False)
+    with pytest.raises(ConfigError, match=r"--sets"):
+        resolve_tokens(networks, CONFIG)
     plain = replace(CONFIG, tokens=TokenSettings(attention=("kmer",)))
     check_settings(plain, sets=False)
     with pytest.raises(ConfigError, match="'type'"):

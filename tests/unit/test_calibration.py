@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation import calibration as cal
@@ -111,7 +112,7 @@ def test_a_temperature_out_of_range_is_refused(temperature):
     [
         (TRUE, PROB[:3], r"found \(4,\) and \(3,\)"),
         (TRUE + 1, PROB, "labels must be 0 or 1"),
-        (TRUE * np.nan, PROB, "labels must be 0 or 1"),
+        (TRUE / 2, PROB, "labels must be 0 or 1"),
         (TRUE, PROB + 1, r"not a probability; found 1\.1"),
         (TRUE, PROB * np.nan, "not a probability; found nan"),
     ],
@@ -120,3 +121,21 @@ def test_bad_input_is_named(true, probability, match):
     for function in (cal.reliability_curve, cal.expected_calibration_error, cal.fit_temperature, cal.brier_parts):
         with pytest.raises(InputError, match=match):
             function(true, probability)
+
+
+def test_only_the_temperature_takes_labels_that_are_not_known():
+    for function in (cal.reliability_curve, cal.expected_calibration_error, cal.brier_parts):
+        with pytest.raises(InputError, match="labels must be 0 or 1"):
+            function(TRUE * np.nan, PROB)
+
+
+def test_the_temperature_counts_what_is_known_alone() -> None:
+    rng = np.random.default_rng(0)
+    probability = rng.uniform(0.05, 0.95, (300, 2))
+    true = (rng.random((300, 2)) < expit(2 * logit(probability))).astype(float)
+    holes = true.copy()
+    holes[200:, 0], holes[:, 1] = np.nan, np.nan
+    expected = cal.fit_temperature(true[:200, :1], probability[:200, :1])
+    assert cal.fit_temperature(holes, probability) == pytest.approx(expected, rel=1e-4)
+    assert expected < 0.8
+    assert cal.fit_temperature(np.full((5, 2), np.nan), probability[:5]) == 1.0
