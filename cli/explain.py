@@ -161,7 +161,7 @@ def _networks(folder: Path, model: SavedModel, networks: Path | None) -> tuple[N
 
 
 def _write(found: list[Explanation], out: Path, overwrite: bool) -> None:
-    from fusion.explain_figure import draw_explanation
+    from fusion.explain_figure import save_explanation
     from fusion.explain_text import to_text
     from mirnagraph.files import write_folder
 
@@ -174,7 +174,7 @@ def _write(found: list[Explanation], out: Path, overwrite: bool) -> None:
                 place.mkdir()
             (place / "explanation.txt").write_text(to_text(one), encoding="utf-8", newline="\n")
             (place / "explanation.json").write_text(json.dumps(one.to_dict(), indent=2) + "\n", encoding="utf-8", newline="\n")
-            draw_explanation(one).savefig(place / "explanation.png", dpi=110, metadata={"Software": None})
+            save_explanation(one, place / "explanation.png")
 
 
 def _file_name(name: str, taken: set[str]) -> str:

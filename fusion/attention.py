@@ -61,6 +61,17 @@ class AttentionConfig:
         require(self.readout in READOUTS, "readout", self.readout, " or ".join(READOUTS))
 
 
+def attend(attention: nn.MultiheadAttention, query: Tensor, tokens: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
+    """What `query` (B, Q, dim) reads from `tokens` (B, T, dim), and the weights (B, heads, Q, T): 0 where `absent` (B, T) is True.
+
+    The mask is given for pairs, not for keys: torch loads sympy (half a second) to check one for keys.
+    """
+    hide = torch.zeros_like(absent, dtype=query.dtype).masked_fill_(absent, float("-inf"))
+    hide = hide.repeat_interleave(attention.num_heads, dim=0).unsqueeze(1).expand(-1, query.shape[1], -1)
+    mixed, weights = attention(query, tokens, tokens, attn_mask=hide, need_weights=True, average_attn_weights=False)
+    return mixed, weights
+
+
 class AttentionBlock(nn.Module):
     """Multi-head attention, then feed-forward, each with residual, dropout and LayerNorm after it (GTMALoc Eq. 12-17) or before it."""
 
@@ -87,10 +98,10 @@ class AttentionBlock(nn.Module):
         if self.norm_first:
             # only for self-attention: query and tokens are the same
             known = self.norm_attention(tokens)
-            mixed, weights = self.attention(known, known, known, key_padding_mask=absent, need_weights=True, average_attn_weights=False)
+            mixed, weights = attend(self.attention, known, known, absent)
             query = query + self.dropout(mixed)
             return query + self.dropout(self.feed_forward(self.norm_feed_forward(query))), weights
-        mixed, weights = self.attention(query, tokens, tokens, key_padding_mask=absent, need_weights=True, average_attn_weights=False)
+        mixed, weights = attend(self.attention, query, tokens, absent)
         query = self.norm_attention(query + self.dropout(mixed))
         return self.norm_feed_forward(query + self.dropout(self.feed_forward(query))), weights
 
@@ -112,7 +123,7 @@ class QueryReader(nn.Module):
     def forward(self, tokens: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
         """What each query read, (B, n_labels, dim), and the weights (B, heads, n_labels, T); arguments as in `AttentionBlock`."""
         query = self.queries.expand(len(tokens), -1, -1)
-        mixed, weights = self.attention(query, tokens, tokens, key_padding_mask=absent, need_weights=True, average_attn_weights=False)
+        mixed, weights = attend(self.attention, query, tokens, absent)
         read = self.norm(query + mixed)
         return read + self.feed_forward(read), weights
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from fusion.explain_text import ranked_tokens
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_TOKENS, HEIGHT, LETTERS_FIT = 12, 3.6, 120
+MOST_TOKENS, LETTERS_FIT, DPI = 12, 120, 110
+HEIGHT, ABOVE, BELOW, LETTER = 3.6, 0.35, 0.55, 0.067
+"""Inches: a row, its title, what is below its axes, and a letter of a small label."""
 FOR, AGAINST = "C0", "C3"
 
 
@@ -22,15 +25,29 @@ def draw_explanation(explanation: Explanation) -> Figure:
 
     shown = explanation.compartments
     wide = any(one.sequence is not None for one in shown)
-    figure = Figure(figsize=(16 if wide else 11, HEIGHT * len(shown) + 0.5), layout="constrained")
-    axes = figure.subplots(len(shown), 4 if wide else 3, squeeze=False, width_ratios=[1, 0.7, 1, 1.6] if wide else [1, 0.7, 1])
-    figure.suptitle(f"{explanation.rna_id} ({explanation.source}); attention is not attribution", fontsize="medium")
-    for row, one in zip(axes, shown, strict=True):
+    names = [[m.modality for m in one.modalities] + [" (absent)"] for one in shown], [[token.token for token in one.tokens] for one in shown]
+    left = [0.3 + LETTER * max(len(name) for row in of for name in row) for of in names] + [0.2, 0.8]
+    widths = [2.6, 1.8, 2.6, 4.2][: 4 if wide else 3]
+    # places by hand: the layout engines draw every label to measure it, which takes longer than all the rest
+    across, high = sum(left[: len(widths)]) + sum(widths) + 0.1, HEIGHT * len(shown) + 0.3
+    figure = Figure(figsize=(across, high), dpi=DPI)
+    figure.text(0.5, 1 - 0.1 / high, f"{explanation.rna_id} ({explanation.source}); attention is not attribution", ha="center", va="top")
+    for number, one in enumerate(shown):
+        starts = np.cumsum(left[: len(widths)]) + np.cumsum([0.0, *widths[:-1]])
+        bottom = (HEIGHT * (len(shown) - 1 - number) + BELOW) / high
+        row = [figure.add_axes((start / across, bottom, width / across, (HEIGHT - BELOW - ABOVE) / high)) for start, width in zip(starts, widths, strict=True)]
         _modalities(row[0], one)
         _tokens(row[1], row[2], one)
         if wide:
             _sequence(row[3], one, explanation.sequence or "")
     return figure
+
+
+def save_explanation(explanation: Explanation, path: Path) -> None:
+    """Write `draw_explanation` as PNG. Drawn once: ``savefig`` draws a first time to measure, which is half of its seconds."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(draw_explanation(explanation)).print_png(path, metadata={"Software": None})
 
 
 def _modalities(axis: Any, one: Compartment) -> None:
@@ -70,7 +87,10 @@ def _sequence(axis: Any, one: Compartment, sequence: str) -> None:
         axis.set_axis_off()
         return
     support = np.array(one.sequence.support)
-    axis.bar(np.arange(1, len(support) + 1), support, width=1.0, color=np.where(support > 0, FOR, AGAINST))
+    edges = np.arange(len(support) + 1) + 0.5
+    axis.use_sticky_edges = False  # room for the letters below
+    for part, colour in ((np.maximum(support, 0), FOR), (np.minimum(support, 0), AGAINST)):
+        axis.stairs(part, edges, fill=True, color=colour)  # one outline: a bar per nucleotide takes long to measure
     axis.axvspan(one.sequence.start + 0.5, one.sequence.end + 0.5, color="0.9", zorder=0)
     axis.axhline(0, color="0.6", linewidth=0.6)
     axis.set(
@@ -80,6 +100,8 @@ def _sequence(axis: Any, one: Compartment, sequence: str) -> None:
         xlim=(0.5, len(support) + 0.5),
     )
     if len(sequence) <= LETTERS_FIT:
-        for place, letter in enumerate(sequence, 1):
-            text = axis.text(place, 0.01, letter, transform=axis.get_xaxis_transform(), ha="center", va="bottom", fontsize=5, family="monospace")
-            text.set_in_layout(False)  # it is inside, and to measure every letter takes seconds
+        letters = np.array(list(sequence))
+        for letter in np.unique(letters):  # a marker per kind of letter: a text per nucleotide takes longer to draw than the rest of the row
+            places = np.flatnonzero(letters == letter) + 1
+            style = {"linestyle": "none", "marker": f"$\\mathrm{{{letter}}}$", "markersize": 4, "color": "black", "markeredgewidth": 0}
+            axis.plot(places, np.full(len(places), 0.025), transform=axis.get_xaxis_transform(), **style)

@@ -104,13 +104,14 @@ def _typed(table: pd.DataFrame, text: list[str] | None, path: Path) -> pd.DataFr
         if text is None and (name in {"matures", "family", "pmids"} or str(name).endswith("_ids")):
             continue
         filled = table.loc[table[name] != "", name]
-        bad = pd.to_numeric(filled, errors="coerce").isna()
+        numbers = pd.to_numeric(filled, errors="coerce")
+        bad = numbers.isna()
         bad = bad & (filled.str.lower() != "nan") if bad.any() else bad
         if text is not None and bad.any():
             line = int(filled.index[bad][0])
             raise InputError("not a number", file=path, line=line, column=str(name), found=filled[line], expected="a number, or nothing")
         if text is not None or (len(filled) and not bad.any()):
-            table[name] = pd.to_numeric(table[name])
+            table[name] = numbers.reindex(table.index)
     return table
 
 

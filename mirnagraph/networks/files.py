@@ -128,7 +128,7 @@ def _read_network(path: Path, name: str, rnas: NodeIndex, partners: NodeIndex | 
         if unknown.any():
             row = int(np.flatnonzero(unknown)[0])
             raise CheckpointError("an edge names an unknown id", file=path, line=row + 1, column=column, found=str(table[column].iloc[row]))
-    rows, columns = rnas.positions(table["source"]), targets.positions(table["target"])
+    rows, columns = rnas.positions(table["source"].tolist()), targets.positions(table["target"].tolist())
     weights = table["weight"].to_numpy(dtype=np.float64)
     wrong = ~((weights > 0) & np.isfinite(weights)) | ((rows >= columns) if partners is None else False)
     if wrong.any():
