@@ -21,6 +21,7 @@ FOR, AGAINST = "C0", "C3"
 
 def draw_explanation(explanation: Explanation) -> Figure:
     """Per compartment: what changes without each modality, how tokens are looked at and what they add, and the sequence where there is one."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     shown = explanation.compartments
@@ -28,7 +29,7 @@ def draw_explanation(explanation: Explanation) -> Figure:
     names = [[m.modality for m in one.modalities] + [" (absent)"] for one in shown], [[token.token for token in one.tokens] for one in shown]
     left = [0.3 + LETTER * max(len(name) for row in of for name in row) for of in names] + [0.2, 0.8]
     widths = [2.6, 1.8, 2.6, 4.2][: 4 if wide else 3]
-    # places by hand: the layout engines draw every label to measure it, which takes longer than all the rest
+    # places by hand, of titles and labels too: what is placed by measuring is drawn twice, which takes longer than all the rest
     across, high = sum(left[: len(widths)]) + sum(widths) + 0.1, HEIGHT * len(shown) + 0.3
     figure = Figure(figsize=(across, high), dpi=DPI)
     figure.text(0.5, 1 - 0.1 / high, f"{explanation.rna_id} ({explanation.source}); attention is not attribution", ha="center", va="top")
@@ -36,10 +37,13 @@ def draw_explanation(explanation: Explanation) -> Figure:
         starts = np.cumsum(left[: len(widths)]) + np.cumsum([0.0, *widths[:-1]])
         bottom = (HEIGHT * (len(shown) - 1 - number) + BELOW) / high
         row = [figure.add_axes((start / across, bottom, width / across, (HEIGHT - BELOW - ABOVE) / high)) for start, width in zip(starts, widths, strict=True)]
-        _modalities(row[0], one)
-        _tokens(row[1], row[2], one)
-        if wide:
-            _sequence(row[3], one, explanation.sequence or "")
+        with rc_context({"axes.titley": 1.0}):
+            _modalities(row[0], one)
+            _tokens(row[1], row[2], one)
+            if wide:
+                _sequence(row[3], one, explanation.sequence or "")
+        for axis in row:
+            axis.xaxis.set_label_coords(0.5, -0.34 / (HEIGHT - BELOW - ABOVE))
     return figure
 
 
@@ -70,7 +74,8 @@ def _tokens(looked: Any, added: Any, one: Compartment) -> None:
     looked.set(title="attention", xlabel="weight", yticks=range(len(names)), yticklabels=names)
     looked.invert_yaxis()
     looked.tick_params(axis="y", labelsize="small")
-    _bars(added, [""] * len(tokens), values)
+    looked.locator_params(axis="x", nbins=3)
+    _bars(added, [], values)
     added.set(title="what the tokens add", xlabel=f"to {unit}")
 
 
@@ -79,6 +84,7 @@ def _bars(axis: Any, names: list[str], values: list[float]) -> None:
     axis.axvline(0, color="0.6", linewidth=0.6)
     axis.set(yticks=range(len(names)), yticklabels=names)
     axis.tick_params(axis="y", labelsize="small")
+    axis.locator_params(axis="x", nbins=4)
     axis.invert_yaxis()
 
 
