@@ -11,7 +11,7 @@ import typer
 from cli.options import IupacOption, OverwriteOption, QuietOption
 
 if TYPE_CHECKING:
-    from fusion.explain import Explanation
+    from fusion.explanation import Explanation
     from fusion.model_files import SavedModel
     from mirnagraph.networks.types import NetworkSet
 
@@ -39,6 +39,7 @@ def explain(
     out: Annotated[
         Path | None, typer.Option(help="Folder for explanation.txt, .json and .png, in a folder per RNA where there are several (default: the terminal).")
     ] = None,
+    rna_type: Annotated[str | None, typer.Option(help="Type of all new RNAs, for a model of `train --sets`.")] = None,
     iupac: IupacOption = "error",
     workers: Annotated[int, typer.Option(min=1, help="Threads; changes no number.")] = 2,
     overwrite: OverwriteOption = False,
@@ -66,11 +67,11 @@ def explain(
     model = _open(folder)
     found = []
     with progress_bars(quiet=quiet or out is None) as progress:
-        asked = _asked(model, rna or [], fasta, iupac)
+        asked = _asked(model, rna or [], fasta, iupac, rna_type)
         # of a new RNA the networks hold nothing
         loaded, missing = _networks(folder, model, networks) if networks is not None or any(row is not None for _, row, _ in asked) else (None, "")
         for number, (name, row, sequence) in enumerate(asked):
-            found.append(_explained(model, name, row, sequence, compartment or [], loaded, missing, workers))
+            found.append(_explained(model, name, row, sequence, compartment or [], loaded, missing, rna_type, workers))
             if progress is not None:
                 progress("explained", number + 1, len(asked))
     if not rna and fasta is None:
@@ -103,7 +104,7 @@ def _open(folder: Path) -> SavedModel:
     return model
 
 
-def _asked(model: SavedModel, names: list[str], fasta: Path | None, iupac: str) -> list[tuple[str, int | None, str]]:
+def _asked(model: SavedModel, names: list[str], fasta: Path | None, iupac: str, rna_type: str | None) -> list[tuple[str, int | None, str]]:
     """Per RNA: its name, its row among the known ones (None for a new one), and its sequence where it is new."""
     from fusion.explain import strongest_rna
     from fusion.predict import exact_matches, resolve_names
@@ -114,22 +115,31 @@ def _asked(model: SavedModel, names: list[str], fasta: Path | None, iupac: str) 
     if model.known is None:
         raise CheckpointError("the model does not say which RNAs it knows")
     if fasta is not None:
-        records, same = read_fasta(fasta, iupac=iupac), exact_matches(model.known)
+        records, same = read_fasta(fasta, iupac=iupac), exact_matches(model.known, rna_type)
         return [(str(name), same.get(to_rna(text)), text) for name, text in zip(records["id"], records["sequence"], strict=True)]
     rows = [int(row) for row in resolve_names(model, names)] if names else [strongest_rna(model)]
     return [(name, row, "") for name, row in zip(names or [model.known.index.ids[rows[0]]], rows, strict=True)]
 
 
 def _explained(
-    model: SavedModel, name: str, row: int | None, sequence: str, compartments: list[str], networks: NetworkSet | None, missing: str, workers: int
+    model: SavedModel,
+    name: str,
+    row: int | None,
+    sequence: str,
+    compartments: list[str],
+    networks: NetworkSet | None,
+    missing: str,
+    rna_type: str | None,
+    workers: int,
 ) -> Explanation:
-    from fusion.explain import explain_known, explain_sequence, named_compartments
+    from fusion.explain import explain_known, named_compartments
+    from fusion.explain_new import explain_sequence
     from mirnagraph.side_by_side import one_thread
 
     columns = named_compartments(model, compartments)
     with one_thread():  # one RNA is too little work to share out
         if row is None:
-            return explain_sequence(model, name, sequence, columns, workers=workers)
+            return explain_sequence(model, name, sequence, columns, rna_type=rna_type, workers=workers)
         return explain_known(model, row, columns, networks, missing=missing, name=name, workers=workers)
 
 

@@ -35,7 +35,7 @@ from seqtower.model_files import SavedTower
 from seqtower.rna_types import the_type
 
 if TYPE_CHECKING:
-    from fusion.explain import Explanation
+    from fusion.explanation import Explanation
 
 FIXED = ("preset", "source", "folds")
 
@@ -186,6 +186,7 @@ def explain(
     compartments: str | Iterable[str] = (),
     *,
     sequence: str | None = None,
+    rna_type: str | None = None,
     networks: NetworkSet | None = None,
     workers: int = 1,
 ) -> Explanation:
@@ -194,6 +195,7 @@ def explain(
     Args:
         model: of `fit` or `load` (of networks), or what `load` takes.
         rna: name of an RNA that the model knows; of a new one with `sequence`, any name.
+        rna_type: of a new one, for a model that learned of sets of other RNAs (see `predict`).
         compartments: one or several; without them those that are called, or the most probable.
         networks: those the model was trained on, for the partners and neighbours that carry the answer; left out without them.
 
@@ -201,7 +203,8 @@ def explain(
         ConfigError: an RNA or compartment that the model does not know (with the nearest names), or a model of sequences, which
             `seqtower.interpret.explain` explains. CheckpointError: see `load`; networks of other RNAs than the model's. InputError: a letter that is no base.
     """
-    from fusion.explain import explain_known, explain_sequence, named_compartments
+    from fusion.explain import explain_known, named_compartments
+    from fusion.explain_new import explain_sequence
 
     opened = load(model) if isinstance(model, str | Path) else model
     if isinstance(opened, SavedTower):
@@ -214,10 +217,10 @@ def explain(
     if sequence is None:
         return explain_known(opened, int(resolve_names(opened, [rna])[0]), columns, networks, workers=workers)
     letters = _sequences({rna: sequence}, None, "error")[1][0]
-    row = exact_matches(opened.known).get(letters)  # answered as that RNA, hence explained as that RNA
+    row = exact_matches(opened.known, rna_type).get(letters)  # answered as that RNA, hence explained as that RNA
     if row is not None:
         return explain_known(opened, row, columns, networks, name=rna, workers=workers)
-    return explain_sequence(opened, rna, letters, columns, workers=workers)
+    return explain_sequence(opened, rna, letters, columns, rna_type=rna_type, workers=workers)
 
 
 def baselines(

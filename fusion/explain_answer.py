@@ -9,14 +9,15 @@ import numpy as np
 from scipy.special import logit
 
 from fusion.explain_trees import some_trees
-from fusion.learner import EXTRA_TREES, Learner, trees_token
+from fusion.known import KnownRNAs
+from fusion.learner import EXTRA_TREES, Learner, trees_of_types, trees_token
 from fusion.model_files import SavedModel
 from fusion.newcomers import KMER, reads_sequence_alone
 from fusion.predict import modality_of
 from fusion.problem import NEIGHBOURS, SEQUENCE, TREES
 from fusion.sequence_join import ALIKE, TRANSFER
 from fusion.tokens import Token, TokenTable
-from fusion.typed_trees import TYPE
+from fusion.typed_trees import TYPE, without_trees_of
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
 from mirnagraph.tree_draws import drawn_by_tree
@@ -80,7 +81,7 @@ def answering(model: SavedModel, row: int) -> tuple[Learner, bool]:
     if not known.trained[row] or EXTRA_TREES not in learner.trees:
         return learner, False
     kept = learner.tokens[TREES].values if TREES in learner.tokens.sources else None
-    unseen = without_own_trees(learner, np.flatnonzero(known.trained), row, child_seed(learner.config.seed, "final"))
+    unseen = without_own_trees(learner, known, np.flatnonzero(known.trained), row, child_seed(learner.config.seed, "final"))
     if kept is None:
         return learner, False
     if unseen is None:
@@ -89,16 +90,22 @@ def answering(model: SavedModel, row: int) -> tuple[Learner, bool]:
     return (again, True) if np.abs(again.tokens[TREES].values - kept).max() < CLOSE else (_with_trees(learner, learner.tokens), False)
 
 
-def without_own_trees(learner: Learner, train: np.ndarray, row: int, seed: int) -> Learner | None:
+def without_own_trees(learner: Learner, known: KnownRNAs, train: np.ndarray, row: int, seed: int) -> Learner | None:
     """The same model with those extra trees alone that did not draw a training RNA; None where all did.
 
     Args:
         train: rows that it learned from. seed: that it was fitted with.
     """
-    drawn = drawn_by_tree(len(train), learner.config.trees.n_trees, seed)[:, int(np.searchsorted(train, row))]
-    if drawn.all() or len(drawn) != len(learner.trees[EXTRA_TREES].roots):
+    forest, config = learner.trees[EXTRA_TREES], learner.config
+    if known.types is not None:
+        types = known.tokens[TYPE].values
+        settings = trees_of_types(set(types[: known.n_home].argmax(axis=1)), config)
+        left = without_trees_of(forest, known.tokens, config.tokens.trees, known.labels, train, settings, seed, row)
+        return None if left is None else replace(learner, trees={**learner.trees, EXTRA_TREES: left})
+    drawn = drawn_by_tree(len(train), config.trees.n_trees, seed)[:, int(np.searchsorted(train, row))]
+    if drawn.all() or len(drawn) != len(forest.roots):
         return None
-    return replace(learner, trees={**learner.trees, EXTRA_TREES: some_trees(learner.trees[EXTRA_TREES], ~drawn)})
+    return replace(learner, trees={**learner.trees, EXTRA_TREES: some_trees(forest, ~drawn)})
 
 
 def without_each(learner: Learner) -> tuple[dict[str, tuple[str, ...]], np.ndarray]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusion.explain import Compartment, Explanation
 from fusion.explain_text import ranked_tokens
+from fusion.explanation import Compartment, Explanation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

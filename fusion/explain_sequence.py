@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from fusion.learner import Learner
 from fusion.model_files import SavedModel
 from fusion.newcomers import reads_sequence_alone, sequence_tokens
 from fusion.tokens import TokenTable
+from fusion.typed_newcomers import typed_tokens
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
 from mirnagraph.similarity.smith_waterman import smith_waterman_between
@@ -71,7 +73,7 @@ def windows_of(length: int, window: int = WINDOW) -> tuple[list[int], int, int]:
 
 
 def scan_sequence(learner: Learner, known: KnownRNAs, sequence: str, hidden: int | None = None, *, window: int = WINDOW, workers: int = 1) -> SequenceScan:
-    """Exchange one window after the other.
+    """Exchange one window after the other, and ask a model for sequences alone.
 
     Every letter gives way to its complement (A and U, C and G). Length and share of GC stay, which cutting out would change in every window alike, and no
     letter is unknown, as with N, which words and alignments read each in a way of their own.
@@ -81,15 +83,30 @@ def scan_sequence(learner: Learner, known: KnownRNAs, sequence: str, hidden: int
         sequence: ACGUN, one letter or more.
         hidden: row of a known RNA that is to be as if it were not known: the RNA itself.
     """
+    return _scan(sequence, lambda asked: learner_on(learner, known, asked, hidden, workers=workers), window)
+
+
+def scan_typed(learner: Learner, known: KnownRNAs, sequence: str, rna_type: str) -> SequenceScan:
+    """The same of a model of several sets, which reads the sequence and the type of an RNA (see `fusion.typed_newcomers`)."""
+    return _scan(sequence, lambda asked: typed_on(learner, known, asked, rna_type))
+
+
+def _scan(sequence: str, on: Callable[[list[str]], Learner], window: int = WINDOW) -> SequenceScan:
     starts, window, stride = windows_of(len(sequence), window)
     asked = [sequence, *(sequence[:at] + sequence[at : at + window].translate(EXCHANGE) + sequence[at + window :] for at in starts)]
-    said = learner_on(learner, known, asked, hidden, workers=workers).predict(np.arange(len(asked)))
+    said = on(asked).predict(np.arange(len(asked)))
     logits = logit(np.clip(said, 1e-12, 1 - 1e-12))
     total, counts = np.zeros((len(sequence), said.shape[1])), np.zeros(len(sequence))
     for number, at in enumerate(starts, 1):
         total[at : at + window] += logits[0] - logits[number]
         counts[at : at + window] += 1
     return SequenceScan(window, stride, said[0], total / np.maximum(counts, 1)[:, None])
+
+
+def typed_on(learner: Learner, known: KnownRNAs, sequences: list[str], rna_type: str) -> Learner:
+    """A model of several sets on some sequences of one type."""
+    index = NodeIndex.of([f"sequence {number}" for number in range(len(sequences))], "miRNA")
+    return replace(learner, tokens=typed_tokens(index, sequences, rna_type, known, learner))
 
 
 def learner_on(learner: Learner, known: KnownRNAs, sequences: list[str], hidden: int | None = None, *, workers: int = 1) -> Learner:
@@ -109,7 +126,7 @@ def sequence_learner(model: SavedModel, row: int | None) -> Learner | None:
     if row is None or not model.known.trained[row]:
         return learner
     seed = child_seed(model.config.seed, "final" if reads_sequence_alone(model.config) else "newcomers")
-    return without_own_trees(learner, np.flatnonzero(model.known.trained), row, seed) or learner
+    return without_own_trees(learner, model.known, np.flatnonzero(model.known.trained), row, seed) or learner
 
 
 def background_tokens(learner: Learner, known: KnownRNAs, *, most: int = 150, workers: int = 1) -> np.ndarray:

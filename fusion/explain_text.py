@@ -8,10 +8,10 @@ from itertools import groupby
 
 import numpy as np
 
-from fusion.explain import Compartment, Explanation
 from fusion.explain_carriers import Partner
 from fusion.explain_sequence import SequenceReasons
 from fusion.explain_tokens import TokenShare
+from fusion.explanation import Compartment, Explanation
 
 WIDTH, MOST_TOKENS = 120, 10
 UNITS = {"attention": "logit", "extra_trees": "probability", "boosting": "logit"}

@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 
 from fusion.colocalized import colocalized_tokens
 from fusion.neighbours import neighbour_tokens
-from fusion.problem import NEIGHBOURS, SEQUENCE, TREES, Joined, Problem
+from fusion.problem import NEIGHBOURS, SEQUENCE, TREES, Problem
 from fusion.sequence_join import transfer_profiles, transfer_tokens
 from fusion.settings import ExperimentConfig
 from fusion.tokens import Token, TokenTable, make_token, single_tokens
@@ -132,7 +132,8 @@ def _fit_trees(problem: Problem, tokens: TokenTable, train: np.ndarray, config: 
     """Extra trees and, where the settings want them, boosting, of each type of RNA where there are several; and the extra trees' out-of-bag answers."""
     names, labels = config.tokens.trees, problem.labels
     if problem.joined is not None:
-        typed = fit_typed_trees(tokens, names, labels, train, _of_types(problem.joined, config), seed)
+        home = {RNA_TYPES.index(name) for name in problem.joined.types[: problem.n_home]}
+        typed = fit_typed_trees(tokens, names, labels, train, trees_of_types(home, config), seed)
         return {EXTRA_TREES: typed.forest, **({BOOSTING: typed.boosted} if config.trees.rounds else {})}, typed.out_of_bag
     flat = tokens.flat(names)[train]
     forest = fit_extra_trees(flat, labels[train], config.trees, seed)
@@ -208,7 +209,10 @@ def _with_colocalized(problem: Problem, tokens: TokenTable, train: np.ndarray) -
     return tokens if joined is None else tokens + colocalized_tokens(problem.index, joined.associations, joined.links, problem.labels, train)
 
 
-def _of_types(joined: Joined, config: ExperimentConfig) -> list[TreesConfig]:
-    """Settings of the trees of each type: those of the networks' RNAs, and for all others those of trees on descriptors."""
-    home = set(joined.types[: joined.n_home])
-    return [config.trees if name in home else config.guest_trees for name in RNA_TYPES]
+def trees_of_types(home: set[int], config: ExperimentConfig) -> list[TreesConfig]:
+    """Settings of the trees of each type of RNA: those of the networks' RNAs, and for all others those of trees on descriptors.
+
+    Args:
+        home: numbers of the types that the networks' RNAs are of (see `seqtower.rna_types`).
+    """
+    return [config.trees if number in home else config.guest_trees for number in range(len(RNA_TYPES))]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import logit
@@ -10,6 +11,7 @@ from scipy.special import logit
 from fusion.tokens import TokenTable, single_tokens
 from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import child_seed
+from mirnagraph.tree_draws import drawn_by_tree
 from mirnagraph.tree_gates import constant, gated
 from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees, join_outputs, known_together
 
@@ -44,46 +46,82 @@ def fit_typed_trees(tokens: TokenTable, names: tuple[str, ...], labels: np.ndarr
     Raises:
         ConfigError: the trees do not read ``type``.
     """
-    single = single_tokens(names)
-    if TYPE not in single:
-        raise ConfigError(f"RNAs of several types need the token {TYPE!r} among the tokens of the trees")
-    flat, width = tokens.flat(names), [tokens[name].width for name in single]
-    starts = np.cumsum([0, *width])
-    first = int(starts[single.index(TYPE)])
+    flat, every = tokens.flat(names), np.arange(labels.shape[1])
     with np.errstate(invalid="ignore"):
-        known = ~np.isnan(labels[train])
-        share = (np.nansum(labels[train], axis=0) + 0.5) / (known.sum(axis=0) + 1)
-    n_labels = labels.shape[1]
-    every = np.arange(n_labels)
+        share = (np.nansum(labels[train], axis=0) + 0.5) / ((~np.isnan(labels[train])).sum(axis=0) + 1)
     forests: list[tuple[TreeArrays, np.ndarray]] = []
     boosted: list[tuple[TreeArrays, np.ndarray]] = []
     out_of_bag = np.tile(share, (len(train), 1))
-    for number, config in enumerate(settings):
-        place = np.flatnonzero(tokens[TYPE].values[train, number] > 0.5)
-        mine = train[place]
-        columns = _columns(tokens, single, starts, mine)
-        spoken = np.zeros(n_labels, dtype=bool)
-        for group in known_together(known[place]):
-            there = known[place, group[0]]
-            which = np.flatnonzero(there)
-            if not len(which) or not len(columns):
-                continue
-            spoken[group] = True
-            own = child_seed(seed, "type", number, "compartments", ",".join(map(str, group)))
-            read, true = flat[np.ix_(mine[which], columns)], labels[np.ix_(mine[which], group)]
+    for kind, config in zip(_kinds(tokens, names, labels, train, len(settings)), settings, strict=True):
+        for group, there in kind.groups:
+            own, which, unseen = kind.seed(seed, group), kind.place[there], kind.place[~there]
+            read, true = flat[np.ix_(train[which], kind.columns)], labels[np.ix_(train[which], group)]
             forest = fit_extra_trees(read, true, config, own)
-            out_of_bag[np.ix_(place[which], group)] = forest.out_of_bag
-            if not there.all():  # of RNAs that it did not learn from, as of those that are tested
-                unseen = np.flatnonzero(~there)
-                out_of_bag[np.ix_(place[unseen], group)] = np.clip(forest.trees(flat[np.ix_(mine[unseen], columns)]), 0, 1)
-            forests.append((gated(forest.trees, first + number, columns), group))
+            out_of_bag[np.ix_(which, group)] = forest.out_of_bag
+            if len(unseen):  # of RNAs that it did not learn from, as of those that are tested
+                out_of_bag[np.ix_(unseen, group)] = np.clip(forest.trees(flat[np.ix_(train[unseen], kind.columns)]), 0, 1)
+            forests.append((gated(forest.trees, kind.gate, kind.columns), group))
             if config.rounds:
-                boosted.append((gated(fit_boosting(read, true, config, own, forest.importance), first + number, columns), group))
-        silent = every[~spoken]
+                boosted.append((gated(fit_boosting(read, true, config, own, forest.importance), kind.gate, kind.columns), group))
+        silent = np.setdiff1d(every, np.concatenate([every[:0], *(group for group, _ in kind.groups)]))
         if len(silent):
-            forests.append((gated(constant(share[silent]), first + number), silent))
-            boosted.append((gated(constant(logit(share[silent])), first + number), silent))
-    return TypedTrees(join_outputs(forests, n_labels), join_outputs(boosted, n_labels), out_of_bag)
+            forests.append((gated(constant(share[silent]), kind.gate), silent))
+            boosted.append((gated(constant(logit(share[silent])), kind.gate), silent))
+    return TypedTrees(join_outputs(forests, len(every)), join_outputs(boosted, len(every)), out_of_bag)
+
+
+def without_trees_of(
+    forest: TreeArrays, tokens: TokenTable, names: tuple[str, ...], labels: np.ndarray, train: np.ndarray, settings: list[TreesConfig], seed: int, row: int
+) -> TreeArrays | None:
+    """The forest of `fit_typed_trees` with those trees alone that did not draw one training row; None where all did, or the trees are not those.
+
+    Args:
+        row: one of `train`. The others: what the forest was fitted with.
+    """
+    at, kept, value = 0, np.ones(len(forest.roots), dtype=bool), forest.value.copy()
+    ends = np.append(forest.roots, len(value))
+    for kind, config in zip(_kinds(tokens, names, labels, train, len(settings)), settings, strict=True):
+        for group, there in kind.groups:
+            which, until = kind.place[there], at + config.n_trees + 1  # the last root holds the offset
+            if until > len(forest.roots):
+                return None
+            if row in train[which]:
+                unseen = ~drawn_by_tree(len(which), config.n_trees, kind.seed(seed, group))[:, int(np.flatnonzero(train[which] == row)[0])]
+                if not unseen.any():
+                    return None
+                kept[at : until - 1] = unseen
+                value[ends[at] : ends[until]] *= np.float32(len(unseen) / unseen.sum())
+            at = until
+        at += bool(sum(len(group) for group, _ in kind.groups) < labels.shape[1])
+    return replace(forest, roots=forest.roots[kept], value=value) if at == len(forest.roots) else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Kind:
+    """Training rows of one type of RNA: their places among them, the column of their gate and those that their trees read, and per group of
+    compartments that are known together which of them have it."""
+
+    number: int
+    gate: int
+    place: np.ndarray
+    columns: np.ndarray
+    groups: list[tuple[np.ndarray, np.ndarray]]
+
+    def seed(self, seed: int, group: np.ndarray) -> int:
+        return child_seed(seed, "type", self.number, "compartments", ",".join(map(str, group)))
+
+
+def _kinds(tokens: TokenTable, names: tuple[str, ...], labels: np.ndarray, train: np.ndarray, n_types: int) -> Iterator[_Kind]:
+    single = single_tokens(names)
+    if TYPE not in single:
+        raise ConfigError(f"RNAs of several types need the token {TYPE!r} among the tokens of the trees")
+    starts = np.cumsum([0, *(tokens[name].width for name in single)])
+    known = ~np.isnan(labels[train])
+    for number in range(n_types):
+        place = np.flatnonzero(tokens[TYPE].values[train, number] > 0.5)
+        columns = _columns(tokens, single, starts, train[place])
+        groups = [(group, known[place, group[0]]) for group in known_together(known[place])]
+        yield _Kind(number, int(starts[single.index(TYPE)]) + number, place, columns, [g for g in groups if g[1].any()] if len(columns) else [])
 
 
 def _columns(tokens: TokenTable, single: list[str], starts: np.ndarray, rows: np.ndarray) -> np.ndarray:

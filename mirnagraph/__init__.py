@@ -23,7 +23,7 @@ _WHERE = {
     "demo_dataset": "mirnagraph.synthetic",
     "load_dataset": "mirnagraph.sources",
     "CrossValidationResult": "fusion.results",
-    "Explanation": "fusion.explain",
+    "Explanation": "fusion.explanation",
     "Predictions": "fusion.predict",
     "baselines": "fusion.api",
     "cross_validate": "fusion.api",

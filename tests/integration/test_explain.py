@@ -12,11 +12,13 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.special import logit
 
-from fusion.explain import Explanation, explain_known, explain_sequence, named_compartments, strongest_rna
+from fusion.explain import explain_known, named_compartments, strongest_rna
 from fusion.explain_answer import WELL_STUDIED, answering, without_each
 from fusion.explain_figure import draw_explanation
+from fusion.explain_new import explain_sequence
 from fusion.explain_sequence import scan_sequence, sequence_learner
 from fusion.explain_text import to_text
+from fusion.explanation import Explanation
 from fusion.known import KnownRNAs
 from fusion.learner import fit_learner, safe_logit
 from fusion.model_files import SavedModel, load_model

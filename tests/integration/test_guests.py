@@ -13,7 +13,8 @@ import pytest
 from fusion import api
 from fusion.attention import AttentionConfig
 from fusion.experiment import run_fold
-from fusion.explain import explain_known, explain_sequence
+from fusion.explain import explain_known
+from fusion.explain_new import explain_sequence
 from fusion.guests import Guests, guest_folds, join_guests, node_vectors, partner_rows, read_guests, together
 from fusion.learner import fit_learner
 from fusion.model_files import load_model
@@ -264,6 +265,20 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests
     why = explain_known(model, model.known.index.position("mrna|r0")).to_dict()["compartments"][0]
     assert {"sequence"} <= {one["modality"] for one in why["modalities"]}
     assert sum(one["extra_trees"] or 0 for one in why["tokens"]) != 0
+    known_long = explain_known(model, model.known.index.position("mrna|r0"), [granule])
+    assert known_long.unseen_trees
+    assert any("its type alone" in note for note in known_long.notes)
+    assert len(known_long.compartments[0].sequence.support) == len(known_long.sequence)
+    asked = explain_sequence(model, "rich", rich, [granule], rna_type="mRNA")
+    one = asked.compartments[0]
+    assert one.probability == pytest.approx(new.probabilities[0, granule], abs=1e-6)
+    assert sum(one.sequence.support[:80]) > 0  # G makes a granule; a window of G is exchanged for C
+    assert [(m.modality, m.present) for m in one.modalities if m.present] == [("sequence", True)]
+    assert asked.notes[0].endswith("It has no partners to name.")
+    with pytest.raises(ConfigError, match="did not learn of Chromatin for RNAs of type mRNA"):
+        explain_sequence(model, "rich", rich, [model.compartments.index("Chromatin")], rna_type="mRNA")
+    with pytest.raises(ConfigError, match="no RNA of type 'circRNA'"):
+        explain_sequence(model, "rich", rich, rna_type="circRNA")
     assert explain_known(model, 0, networks=networks).compartments[0].neighbours
     with pytest.raises(ConfigError, match="did not learn of Granule"):
         explain_sequence(model, "new", "GGGAAACCCUUUGGGAAACCC", [granule])
@@ -328,6 +343,11 @@ def test_the_command(run: Callable, quick: Callable[..., Path], in_empty_folder:
     assert "--sets" in refused.stderr
     told = run("explain", "--run", "r", "--rna", "lnc|r0", "--out", "why")
     assert told.returncode == 0, told.stderr
+    Path("new.fa").write_text(">fresh\n" + "GACGGU" * 30 + "\n")
+    told = run("explain", "--run", "r", "--fasta", "new.fa", "--rna-type", "lncRNA")
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith("fresh: why ")
+    assert "of type lncRNA" in " ".join(told.stdout.split())
     refused = run("explain", "--run", "r", "--rna", "lnc|r0", "--compartment", load("r").compartments[0], "--out", "why2")
     assert refused.returncode == 2
     assert "did not learn of" in refused.stderr
