@@ -13,7 +13,7 @@ from fusion.explain_sequence import SequenceReasons
 from fusion.explain_tokens import TokenShare
 from fusion.explanation import Compartment, Explanation
 
-WIDTH, MOST_TOKENS = 120, 10
+WIDTH, MOST_TOKENS, MOST_LETTERS = 120, 10, 440
 UNITS = {"attention": "logit", "extra_trees": "probability", "boosting": "logit"}
 
 
@@ -88,6 +88,14 @@ def _sequence(reasons: SequenceReasons, sequence: str) -> list[str]:
         f"  The sequence alone says {reasons.probability:.3f}. With {reasons.window} nt at a time exchanged, its logit changes most around {place}:",
         f"  it speaks {'for' if reasons.change > 0 else 'against'} the compartment ({reasons.change:+.2f}). # and + speak for it, = and - against.",
     ]
+    if len(sequence) > MOST_LETTERS:
+        width = -(-len(sequence) // (WIDTH - 10))
+        means = [float(np.mean(reasons.support[start : start + width])) for start in range(0, len(sequence), width)]
+        return [
+            *lines,
+            f"  One sign stands for {width} nt, 5' to 3'; what every nucleotide says is in the JSON (--out or --format json).",
+            f"         {support_marks(means)}",
+        ]
     marks = support_marks(reasons.support)
     for start in range(0, len(sequence), WIDTH - 10):
         lines += [f"  {start + 1:>6} {sequence[start : start + WIDTH - 10]}", f"         {marks[start : start + WIDTH - 10]}"]
