@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
-import parasail
 from scipy import sparse
 
 from mirnagraph.config import require
@@ -77,11 +78,17 @@ def identity(one: str, other: str) -> float:
     shorter, longer = sorted((one, other), key=len)
     if len(shorter) > LONGEST_ALIGNED:
         return 0.0
-    found = parasail.sw_stats_striped_sat(shorter, longer, 5, 2, _MATRIX)
+    import parasail
+
+    found = parasail.sw_stats_striped_sat(shorter, longer, 5, 2, _matrix())
     return float(found.matches) / max(len(shorter), 1)
 
 
-_MATRIX = parasail.matrix_create("ACGU", 2, -3)
+@cache
+def _matrix() -> Any:
+    import parasail  # a fifth of a second to load, and models are opened and asked without it
+
+    return parasail.matrix_create("ACGU", 2, -3)
 
 
 def _word_matrix(sequences: Sequence[str], k: int) -> sparse.csr_array:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import ArpackError, svds
 
 from mirnagraph.config import require
 from mirnagraph.embedding.walks import walk_graph
@@ -107,6 +106,8 @@ def fix_signs(columns: np.ndarray) -> np.ndarray:
 
 def _factor(matrix: np.ndarray, dim: int) -> np.ndarray:
     """``U sqrt(S)`` of the largest singular values, shape (n, at most dim), descending; directions of no strength are zero."""
+    from scipy.sparse.linalg import ArpackError, svds  # models are opened and asked without it
+
     n_nodes = len(matrix)
     rank = min(dim, n_nodes)
     if not matrix.any():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from mirnagraph.config import require
@@ -152,6 +151,8 @@ def fit_temperature(true: np.ndarray, probability: np.ndarray) -> float:
 
     Source: Guo et al. 2017, arXiv:1706.04599, section 4.2.
     """
+    from scipy.optimize import minimize_scalar  # models are opened and asked without it
+
     true, probability = _pair(true, probability, 2, unknown=True)
     known = ~np.isnan(true)
     two = ((true == 0).any(axis=0) & (true == 1).any(axis=0)) if len(true) else np.zeros(true.shape[1], dtype=bool)
