@@ -48,7 +48,7 @@ def read_labels(folder: str | Path) -> pd.DataFrame:
 
 
 def compare_runs(folders: Sequence[str | Path], *, n_resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Compare every run with the first one.
+    """Compare every run with the first one; a run in which RNAs of other sets learned along (``train --sets``), on the RNAs of the smallest.
 
     Returns:
         The table of `mirnagraph.evaluation.compare.compare` with the columns ``reference`` and ``run`` (folder names) in front;
@@ -59,14 +59,17 @@ def compare_runs(folders: Sequence[str | Path], *, n_resamples: int = 2000, seed
     """
     if len(folders) < 2:
         raise ConfigError(f"a comparison needs two runs or more, found {len(folders)}")
-    labels = read_labels(folders[0])
-    compartments = tuple(str(c) for c in labels.columns)
-    tables, index = [], NodeIndex.of(labels.index, "miRNA")
-    for folder in folders:
-        theirs = read_labels(folder)
-        if list(theirs.columns) != list(compartments) or not theirs.sort_index().equals(labels.sort_index()):
-            raise InputError("the runs were made on other RNAs or labels", file=folder, expected=f"those of {folders[0]}")
-        tables.append(read_predictions(Path(folder) / "predictions.tsv", index, compartments))
+    every = [read_labels(folder) for folder in folders]
+    smallest = min(range(len(every)), key=lambda number: len(every[number]))
+    labels = every[smallest]
+    tables = []
+    for folder, theirs in zip(folders, every, strict=True):
+        larger = "sets" in read_run_json(folder)  # RNAs of other sets learned along
+        fits = list(theirs.columns) == list(labels.columns) and len(theirs) == len(labels)
+        if not (fits or larger) or not theirs.reindex(index=labels.index, columns=labels.columns).astype(float).equals(labels.astype(float)):
+            raise InputError("the runs were made on other RNAs or labels", file=folder, expected=f"those of {folders[smallest]}")
+        said = read_predictions(Path(folder) / "predictions.tsv", NodeIndex.of(theirs.index, "miRNA"), tuple(str(c) for c in theirs.columns))
+        tables.append(said[said["rna_id"].isin(labels.index)][["rna_id", "fold", *labels.columns]].reset_index(drop=True))
     found = []
     for folder, table in zip(folders[1:], tables[1:], strict=True):
         part = compare(tables[0], table, labels, n_resamples=n_resamples, seed=seed)

@@ -47,6 +47,23 @@ def test_a_run_equals_itself_and_a_noisier_one_is_worse(tmp_path: Path) -> None:
     assert [axis.get_title() for axis in figure.axes] == ["AUC", "AUPR"]
 
 
+def test_a_run_with_other_sets_is_compared_on_the_rnas_of_the_smaller_one(tmp_path: Path) -> None:
+    alone, both = make_run(tmp_path / "alone", 1.0), make_run(tmp_path / "both", 0.0)
+    expected = compare_runs([alone, both], n_resamples=200)
+    for name, cells in (("predictions.tsv", "long|1\t0\t0.5\t0.5\t0.25\n"), ("labels.tsv", "long|1\t\t1\t0\n")):
+        lines = (both / name).read_text().splitlines()
+        wider = [f"{lines[0]}\tGranule", *(f"{line}\t{'0.5' if name == 'predictions.tsv' else ''}" for line in lines[1:])]
+        (both / name).write_text("\n".join(wider) + "\n" + cells)
+    with pytest.raises(InputError, match="other RNAs"):
+        compare_runs([alone, both])
+    about = json.loads((both / "run.json").read_text())
+    (both / "run.json").write_text(json.dumps({**about, "sets": {"long": {"type": "lncRNA", "n": 1}}}))
+    pd.testing.assert_frame_equal(compare_runs([alone, both], n_resamples=200), expected)
+    (alone / "labels.tsv").write_text((alone / "labels.tsv").read_text().replace("r0\t1", "r0\t0").replace("r0\t0\t0", "r0\t0\t1"))
+    with pytest.raises(InputError, match="other RNAs or labels"):
+        compare_runs([alone, both])
+
+
 def test_runs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     good = make_run(tmp_path / "good", 0.0)
     with pytest.raises(ConfigError, match="two runs"):
