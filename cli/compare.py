@@ -16,7 +16,12 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Two run folders or more, made on the same RNAs and folds (of runs with --sets the RNAs of the others count); all are compared with the first.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Two run folders or more, made on the same RNAs and folds (of runs with --sets the RNAs of the others count); all are compared with the first."
+        ),
+    ],
     baseline: Annotated[
         list[str] | None, typer.Option(help="Compare each run with this baseline of its own (see RUN/baselines.tsv), e.g. trees; may be given several times.")
     ] = None,
