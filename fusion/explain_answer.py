@@ -137,8 +137,8 @@ def modality_changes(groups: Mapping[str, tuple[str, ...]], tokens: TokenTable, 
     found = []
     for number, (name, group) in enumerate(groups.items(), 1):
         there = any(bool(tokens[token].present[0]) for token in group)
-        probability = float(said[number, column])
-        found.append(Modality(name, there, group, probability, probability - float(said[0, column]), float(logits[number] - logits[0])))
+        row = number if there else 0  # what is not there changes nothing, not even a last digit by the row of a matrix product
+        found.append(Modality(name, there, group, float(said[row, column]), float(said[row, column] - said[0, column]), float(logits[row] - logits[0])))
     return tuple(sorted(found, key=lambda one: (not one.present, -abs(one.change_logit))))
 
 
