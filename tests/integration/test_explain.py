@@ -248,7 +248,7 @@ def small_model(networks: NetworkSet, kind: str) -> SavedModel:
     return replace(model, known=known, newcomers=model if kind == "sequence alone" else None)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.slow if "trained along" in kind else []) for kind in KINDS])
 def test_models_of_other_parts(networks: NetworkSet, kind: str) -> None:
     model = small_model(networks, kind)
     row = next(r for r in range(60) if model.known is not None and model.known.sequences[r] and all(t.present[r] for t in model.known.tokens))

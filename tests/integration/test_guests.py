@@ -236,6 +236,7 @@ def test_a_circle_of_a_gene_is_no_messenger_and_a_set_has_a_name_of_its_own(netw
         join_guests(prepare(networks, CONFIG), networks, same, CONFIG)
 
 
+@pytest.mark.slow
 def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests, run_dir: Path) -> None:
     config = replace(CONFIG, trees=TreesConfig(n_trees=20, rounds=2, min_samples_leaf=1), guest_trees=TreesConfig(n_trees=20, rounds=10))
     result, run = run_experiment(networks, config, run_dir, guests=guests)

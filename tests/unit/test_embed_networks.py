@@ -39,6 +39,7 @@ def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seeds
 
 
+@pytest.mark.slow
 def test_each_network_is_embedded_by_its_settings_and_child_seed() -> None:
     found = embed_networks(networks(), CONFIGS, 3)
     assert list(found) == list(CONFIGS)
