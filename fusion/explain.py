@@ -141,6 +141,7 @@ def similarities_to(known: KnownRNAs, row: int | None, sequence: str | None, net
 
 
 def called_columns(probabilities: np.ndarray, thresholds: np.ndarray) -> list[int]:
+    """Compartments that are called, the most probable first; where none is, the most probable one. Both of shape (n_labels,)."""
     called = np.flatnonzero(probabilities >= thresholds)
     return [int(column) for column in called[np.argsort(-probabilities[called], kind="stable")]] or [int(np.argmax(probabilities))]
 
@@ -176,6 +177,7 @@ def _notes_of_known(learned: bool, unseen: bool, tested: bool, sequence: str | N
 
 
 def how_to_read(learner: Learner, partners: bool) -> list[str]:
+    """Notes on the parts of an explanation that a model has."""
     found = [WITHOUT_NOTE] if reads_sequence_alone(learner.config) else [WITHOUT_NOTE, STUDIED_NOTE]
     if learner.attention is not None:
         found += [ATTENTION_NOTE, GRADIENTS_NOTE]
@@ -183,6 +185,7 @@ def how_to_read(learner: Learner, partners: bool) -> list[str]:
 
 
 def known_of(model: SavedModel) -> KnownRNAs:
+    """The RNAs that a model knows; raises CheckpointError where it does not say."""
     if model.known is None:
         raise CheckpointError("the model does not say which RNAs it knows")
     return model.known

@@ -26,7 +26,7 @@ def draw_explanation(explanation: Explanation) -> Figure:
 
     shown = explanation.compartments
     wide = any(one.sequence is not None for one in shown)
-    names = [[m.modality for m in one.modalities] + [" (absent)"] for one in shown], [[token.token for token in one.tokens] for one in shown]
+    names = [_labels(one) for one in shown], [[token.token for token in one.tokens] for one in shown]
     left = [0.3 + LETTER * max(len(name) for row in of for name in row) for of in names] + [0.2, 0.8]
     widths = [2.6, 1.8, 2.6, 4.2][: 4 if wide else 3]
     # places by hand, of titles and labels too: what is placed by measuring is drawn twice, which takes longer than all the rest
@@ -54,10 +54,12 @@ def save_explanation(explanation: Explanation, path: Path) -> None:
     FigureCanvasAgg(draw_explanation(explanation)).print_png(path, metadata={"Software": None})
 
 
+def _labels(one: Compartment) -> list[str]:
+    return [m.modality if m.present else f"{m.modality} (absent)" for m in one.modalities]
+
+
 def _modalities(axis: Any, one: Compartment) -> None:
-    names = [m.modality if m.present else f"{m.modality} (absent)" for m in one.modalities]
-    changes = [m.change_logit for m in one.modalities]
-    _bars(axis, names, changes)
+    _bars(axis, _labels(one), [m.change_logit for m in one.modalities])
     outside = "" if one.out_of_fold is None else f", out-of-fold {one.out_of_fold:.2f}"
     axis.set(title=f"{one.compartment}: {one.probability:.2f}{outside}", xlabel="change of the logit without it")
 

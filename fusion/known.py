@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ class KnownRNAs:
     thresholds: np.ndarray
     types: tuple[str, ...] | None = None
 
-    @property
+    @cached_property
     def n_home(self) -> int:
         """RNAs of the networks, which stand first."""
         return len(self.index) if self.types is None else sum(not name for name in self.types)

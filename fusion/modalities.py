@@ -7,7 +7,6 @@ label; what they read of test RNAs (their sequence, their associations) is trans
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from fusion.tokens import JOIN, Token, TokenTable, make_token
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.types import Network, NetworkSet
+from seqtower.encoders.kmer import word_numbers
 from seqtower.rna_types import RNA_TYPES, the_type, type_numbers
 
 Embeddings = Mapping[str, np.ndarray]
@@ -91,17 +91,15 @@ def kmer_frequencies(sequences: Sequence[str | None], largest: int = 3) -> np.nd
     Returns:
         float64, shape (n, 4 + 16 + ... + 1). Each k block sums to 1 where no N is met; a missing sequence gives zeros.
     """
+    letters = [sequence or "" for sequence in sequences]
     blocks = []
     for k in range(1, largest + 1):
-        column = {"".join(letters): number for number, letters in enumerate(product("ACGU", repeat=k))}
-        block = np.zeros((len(sequences), len(column)))
-        for row, sequence in enumerate(sequences):
-            for start in range(len(sequence) - k + 1 if sequence else 0):
-                found = column.get((sequence or "")[start : start + k])
-                if found is not None:
-                    block[row, found] += 1
-        blocks.append(block / np.maximum(1, np.array([len(s or "") - k + 1 for s in sequences]))[:, None])
-    return np.hstack([*blocks, np.array([[len(s or "")] for s in sequences], dtype=float)])
+        block = np.zeros((len(letters), 4**k))
+        for row, sequence in enumerate(letters):
+            found = word_numbers(sequence, k)
+            block[row] = np.bincount(found[found >= 0], minlength=4**k) / max(1, len(found))
+        blocks.append(block)
+    return np.hstack([*blocks, np.array([[len(sequence)] for sequence in letters], dtype=float)])
 
 
 def _sequences(networks: NetworkSet) -> list[str | None]:
