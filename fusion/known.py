@@ -70,10 +70,14 @@ class KnownRNAs:
 
     def spoken(self, rna_type: str) -> np.ndarray:
         """Compartments that the model learned of for RNAs of a type (empty: the networks' RNAs): bool, shape (n_labels,)."""
+        return self._spoken.get(rna_type, np.zeros(self.labels.shape[1], dtype=bool))
+
+    @cached_property
+    def _spoken(self) -> dict[str, np.ndarray]:
         if self.types is None:
-            return np.ones(self.labels.shape[1], dtype=bool)
-        rows = np.array([name == rna_type for name in self.types])
-        return np.asarray((~np.isnan(self.labels[rows])).any(axis=0))
+            return {"": np.ones(self.labels.shape[1], dtype=bool)}
+        types = np.array(self.types, dtype=object)
+        return {name: (~np.isnan(self.labels[types == name])).any(axis=0) for name in dict.fromkeys(self.types)}
 
     def save(self, folder: Path) -> None:
         """Write `TABLE` and `ARRAYS` into a folder that is there."""
