@@ -48,10 +48,10 @@ def draw_explanation(explanation: Explanation) -> Figure:
 
 
 def save_explanation(explanation: Explanation, path: Path) -> None:
-    """Write `draw_explanation` as PNG. Drawn once: ``savefig`` draws a first time to measure, which is half of its seconds."""
+    """Write `draw_explanation` as PNG. Drawn once and packed lightly: ``savefig`` draws a first time to measure, and packs for half a second."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    FigureCanvasAgg(draw_explanation(explanation)).print_png(path, metadata={"Software": None})
+    FigureCanvasAgg(draw_explanation(explanation)).print_png(path, metadata={"Software": None}, pil_kwargs={"compress_level": 1})
 
 
 def _labels(one: Compartment) -> list[str]:
@@ -71,23 +71,21 @@ def _tokens(looked: Any, added: Any, one: Compartment) -> None:
     if not tokens:
         tokens, unit = ranked_tokens(one.tokens)[:MOST_TOKENS], "the extra trees' probability"
         values = [token.extra_trees or 0.0 for token in tokens]
-    names = [token.token for token in tokens]
-    looked.barh(range(len(tokens)), [token.attention or 0.0 for token in tokens], color="0.6")
-    looked.set(title="attention", xlabel="weight", yticks=range(len(names)), yticklabels=names)
-    looked.invert_yaxis()
-    looked.tick_params(axis="y", labelsize="small")
-    looked.locator_params(axis="x", nbins=3)
-    _bars(added, [], values)
+    _bars(looked, [token.token for token in tokens], [token.attention or 0.0 for token in tokens], ["0.6"] * len(tokens))
+    looked.set(title="attention", xlabel="weight")
+    _bars(added, [""] * len(tokens), values)
     added.set(title="what the tokens add", xlabel=f"to {unit}")
 
 
-def _bars(axis: Any, names: list[str], values: list[float]) -> None:
-    axis.barh(range(len(values)), values, color=[FOR if value > 0 else AGAINST for value in values])
+def _bars(axis: Any, names: list[str], values: list[float], colours: list[str] | None = None) -> None:
+    """Horizontal bars, the first on top. One collection and plain texts: a patch per bar and a tick per name take three times as long."""
+    high = 72 * (HEIGHT - ABOVE - BELOW) / max(len(values), 1)
+    axis.hlines(range(len(values)), 0, values, colors=colours or [FOR if value > 0 else AGAINST for value in values], linewidth=0.8 * high)
     axis.axvline(0, color="0.6", linewidth=0.6)
-    axis.set(yticks=range(len(names)), yticklabels=names)
-    axis.tick_params(axis="y", labelsize="small")
+    for place, name in enumerate(names):
+        axis.text(-0.02, place, name, transform=axis.get_yaxis_transform(), ha="right", va="center", fontsize="small")
+    axis.set(yticks=[], ylim=(len(values) - 0.5, -0.5))
     axis.locator_params(axis="x", nbins=4)
-    axis.invert_yaxis()
 
 
 def _sequence(axis: Any, one: Compartment, sequence: str) -> None:
