@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -63,7 +64,9 @@ _register()
 
 def main() -> None:
     """Run the app and leave with 0 (done), 1 (our bug), 2 (wrong use), 3 (bad data) or 130 (interrupted)."""
-    gc.set_threshold(50_000, 20, 20)  # a tenth of a short command went into collections among what imports had made
+    # a fifth of a short command went into collections among what imports had made, most of it when all is over
+    gc.set_threshold(50_000, 20, 20)
+    atexit.register(gc.freeze)
     try:
         code = app(standalone_mode=False)
     except MirnagraphError as error:
