@@ -63,7 +63,7 @@ def fit_typed_trees(tokens: TokenTable, names: tuple[str, ...], labels: np.ndarr
             forests.append((gated(forest.trees, kind.gate, kind.columns), group))
             if config.rounds:
                 boosted.append((gated(fit_boosting(read, true, config, own, forest.importance), kind.gate, kind.columns), group))
-        silent = np.setdiff1d(every, np.concatenate([every[:0], *(group for group, _ in kind.groups)]))
+        silent = kind.silent(len(every))
         if len(silent):
             forests.append((gated(constant(share[silent]), kind.gate), silent))
             boosted.append((gated(constant(logit(share[silent])), kind.gate), silent))
@@ -92,7 +92,7 @@ def without_trees_of(
                 kept[at : until - 1] = unseen
                 value[ends[at] : ends[until]] *= np.float32(len(unseen) / unseen.sum())
             at = until
-        at += bool(sum(len(group) for group, _ in kind.groups) < labels.shape[1])
+        at += bool(len(kind.silent(labels.shape[1])))  # one root for all that the type does not speak of
     return replace(forest, roots=forest.roots[kept], value=value) if at == len(forest.roots) else None
 
 
@@ -109,6 +109,10 @@ class _Kind:
 
     def seed(self, seed: int, group: np.ndarray) -> int:
         return child_seed(seed, "type", self.number, "compartments", ",".join(map(str, group)))
+
+    def silent(self, n_labels: int) -> np.ndarray:
+        every = np.arange(n_labels)
+        return np.setdiff1d(every, np.concatenate([every[:0], *(group for group, _ in self.groups)]))
 
 
 def _kinds(tokens: TokenTable, names: tuple[str, ...], labels: np.ndarray, train: np.ndarray, n_types: int) -> Iterator[_Kind]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from captum.attr import IntegratedGradients
 from matplotlib.figure import Figure
 from scipy.special import logit
 
@@ -18,12 +19,13 @@ from fusion.explain_figure import draw_explanation
 from fusion.explain_new import explain_sequence
 from fusion.explain_sequence import scan_sequence, sequence_learner
 from fusion.explain_text import to_text
+from fusion.explain_tokens import STEPS, _attention_logit, integrated_gradients
 from fusion.explanation import Explanation
 from fusion.known import KnownRNAs
 from fusion.learner import fit_learner, safe_logit
 from fusion.model_files import SavedModel, load_model
 from fusion.newcomers import join_newcomers
-from fusion.problem import prepare, resolve_tokens
+from fusion.problem import TREES, prepare, resolve_tokens
 from fusion.settings import experiment_config
 from fusion.tokens import TokenTable, make_token
 from mirnagraph.errors import CheckpointError, ConfigError
@@ -121,6 +123,21 @@ def test_tokens_sum_to_what_the_parts_say(explanation: Explanation, model: Saved
     assert by_name["trees"].extra_trees is None
     assert by_name["svd:mRNA"].attention is None
     assert by_name["svd:drug+neighbours:gip_drug"].boosting is None
+
+
+def test_integrated_gradients_equal_captums(model: SavedModel) -> None:
+    learner, _ = answering(model, 5)
+    prior = np.zeros(len(model.compartments))
+    found, sums = integrated_gradients(learner, [0, 2], prior)
+    answer, inputs, start, widths = _attention_logit(learner, prior)
+    for number, column in enumerate((0, 2)):
+        values = IntegratedGradients(answer).attribute(inputs, start, target=column, n_steps=STEPS)[0].detach().double().numpy()
+        parts = [part.sum() for part in np.split(values, np.cumsum(widths)[:-1])]
+        assert found[:, number].sum() == pytest.approx(sum(parts), abs=1e-4)
+        names = list(learner.config.tokens.attention)
+        alone = [at for at, name in enumerate(names) if name != TREES]  # what the trees say moves along and counts as theirs
+        np.testing.assert_allclose(found[alone, number], np.array(parts)[alone], atol=1e-4)
+        assert abs(sums[number][2]) < 0.05
 
 
 def test_both_answers_stand_beside_each_other(explanation: Explanation, model: SavedModel) -> None:
