@@ -48,13 +48,17 @@ def collate(encoded: Sequence[np.ndarray], rows: Sequence[int] | np.ndarray, *, 
     Args:
         types: number of each RNA's type, shape (n,); None where there is none.
     """
-    width = max(at_least, *(len(one) for one in encoded))
-    inputs = torch.zeros(len(encoded), width, encoded[0].shape[1])
-    mask = torch.zeros(len(encoded), width, dtype=torch.bool)
+    lengths = np.array([len(one) for one in encoded])
+    inputs = np.zeros((len(encoded), max(at_least, int(lengths.max())), encoded[0].shape[1]), dtype=np.float32)
     for row, one in enumerate(encoded):
-        inputs[row, : len(one)] = torch.from_numpy(np.ascontiguousarray(one, dtype=np.float32))
-        mask[row, : len(one)] = True
-    return Batch(inputs, mask, np.asarray(rows, dtype=np.int64), None if types is None else torch.from_numpy(np.asarray(types, dtype=np.int64)))
+        inputs[row, : len(one)] = one
+    mask = np.arange(inputs.shape[1]) < lengths[:, None]
+    return Batch(
+        torch.from_numpy(inputs),
+        torch.from_numpy(mask),
+        np.asarray(rows, dtype=np.int64),
+        None if types is None else torch.from_numpy(np.asarray(types, dtype=np.int64)),
+    )
 
 
 def plan(lengths: np.ndarray, tokens: int, most: int, rng: np.random.Generator | None = None) -> list[np.ndarray]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from seqtower.fused import LARGEST_WINDOW, can_fuse, convolve_and_pool
-from seqtower.recurrence import recur
+from seqtower.cpu.attend import attend
+from seqtower.cpu.convolution import LARGEST_WINDOW, can_fuse, convolve_and_pool, draws
+from seqtower.cpu.lookup import look_up_and_pool, words_of
+from seqtower.cpu.recurrence import recur
 
 
 def silence(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -31,12 +33,17 @@ class MaskedConv(nn.Module):
         wide = nn.functional.pad(silence(values, mask).transpose(1, 2), (self.before, self.after))
         return silence(self.conv(wide).transpose(1, 2), mask)
 
-    def rectified_and_pooled(self, values: torch.Tensor, mask: torch.Tensor, window: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """What `pool` makes of the rectified convolution, and its mask."""
+    def rectified_and_pooled(self, values: torch.Tensor, mask: torch.Tensor, window: int, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `pool` makes of the rectified convolution, after dropout, and its mask."""
         if self.conv.dilation[0] > 1 or not can_fuse(values) or window > LARGEST_WINDOW:
-            return pool(torch.relu(self(values, mask)), mask, window)
-        kept = nn.functional.pad(mask, (0, -mask.shape[1] % window)).view(len(mask), -1, window).any(dim=2)
-        return convolve_and_pool(silence(values, mask), mask.sum(dim=1), self.conv, self.before, window), kept
+            found, kept = pool(torch.relu(self(values, mask)), mask, window)
+            return dropout(found), kept
+        lengths, dropped = mask.sum(dim=1), dropout.dropped
+        kept = torch.arange(-(-mask.shape[1] // window)) * window < lengths.unsqueeze(1)
+        words = words_of(values, lengths, self.before, self.conv.kernel_size[0])
+        if words is None:
+            return convolve_and_pool(values, lengths, self.conv, self.before, window, dropped), kept
+        return look_up_and_pool(words, lengths, self.conv, window, dropped), kept
 
 
 class Dropout(nn.Module):
@@ -49,14 +56,17 @@ class Dropout(nn.Module):
         super().__init__()
         self.rate = rate
 
+    @property
+    def dropped(self) -> int:
+        """Of 65,536 values, how many are dropped: none in evaluation mode."""
+        return round(2**16 * self.rate) if self.training else 0
+
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Values of which some are 0 and the others larger by as much; in evaluation mode as they are."""
         if not self.training or values.device.type != "cpu":
             return nn.functional.dropout(values, self.rate, self.training)
-        dropped = round(2**16 * self.rate)
-        bits = torch.empty(-(-values.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-        kept = (bits[: values.numel()] >= dropped - 2**15).view(values.shape)
-        return values * (kept.to(values.dtype) * (2**16 / (2**16 - dropped)))
+        kept = torch.from_numpy(draws(values.numel()) >= self.dropped).view(values.shape)
+        return values * (kept.to(values.dtype) * (2**16 / (2**16 - self.dropped)))
 
 
 def pool(values: torch.Tensor, mask: torch.Tensor, window: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -108,10 +118,8 @@ class MaskedLSTM(nn.Module):
     def _along_each(self, values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """The same on the CPU, RNA by RNA."""
         for number, layer in enumerate(self.forwards):
-            ways = [recur(values, lengths, layer, back=False)]
-            if self.bidirectional:
-                ways.append(recur(values, lengths, self.backwards[number], back=True))
-            values = torch.cat(ways, dim=-1)
+            ways = [layer, self.backwards[number]] if self.bidirectional else [layer]
+            values = recur(values, lengths, ways, (False, True)[: len(ways)])
         return values
 
 
@@ -133,6 +141,9 @@ class AdditiveAttention(nn.Module):
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Weighted means, shape (n, heads, channels), and the weights, shape (n, heads, width): 0 at padding, 1 in sum."""
+        if can_fuse(values) and self.context.out_features == 1 and values.shape[2] % 8 == 0:
+            means, weights = attend(values, mask.sum(dim=1), self.project, self.context)
+            return means.unsqueeze(1), weights.unsqueeze(1)
         scores = self.context(torch.tanh(self.project(values))).transpose(1, 2)
         weights = torch.softmax(scores.masked_fill(~mask.unsqueeze(1), float("-inf")), dim=-1)
         return weights @ values, weights

@@ -59,7 +59,6 @@ class RNATracker(Tower):
         values = inputs
         for layer in self.convolutions:
             assert isinstance(layer, MaskedConv)
-            values, mask = layer.rectified_and_pooled(values, mask, self.window)
-            values = self.dropout(values)
+            values, mask = layer.rectified_and_pooled(values, mask, self.window, self.dropout)
         context, weights = self.attend(self.lstm(values, mask), mask)
         return context.flatten(1), weights

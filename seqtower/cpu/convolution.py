@@ -1,0 +1,187 @@
+"""Convolution, rectification, pooling and dropout in one, for the CPU: what was not the highest of its window is never written down.
+
+Most of a step over layers of their own goes into passes over (n, width, filters) between them: masks, rectification, maxima, draws, and their
+gradients, which are 0 in two of three places. Only the highest position of a window has a gradient, so that the gradient of the convolution
+is a sum over these alone. RNAs stand one after the other with zeros between them, so that padding costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from seqtower.cpu.eights import add_rows, load, spread, store, where_higher
+from seqtower.cpu.rows import line_up
+
+NOWHERE = 255
+"""Place within a window that holds nothing above 0, or what was dropped."""
+LARGEST_WINDOW = NOWHERE
+BLOCK = 32
+"""Windows whose gradients are summed while what they saw is still in the fastest memory."""
+
+
+def can_fuse(values: torch.Tensor) -> bool:
+    """Whether kernels made for the CPU in full precision are for these values."""
+    return values.device.type == "cpu" and values.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+
+
+def draws(count: int) -> np.ndarray:
+    """Whole numbers of 16 bits, uint16 of shape (count,), which torch's generator decides: a tenth of the work of torch's draws of doubles."""
+    seed = int(torch.empty((), dtype=torch.int64).random_())
+    return np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.uint16)[:count]
+
+
+class _ConvolveAndPool(torch.autograd.Function):
+    """See `convolve_and_pool`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, lengths: torch.Tensor, window: int, before: int, dropped: int
+    ) -> torch.Tensor:
+        """Values above 0 that are the highest of their window."""
+        n, width, channels = values.shape
+        filters, _, kernel = weight.shape
+        apart = lengths + max(before, kernel - 1 - before)
+        firsts = torch.cumsum(apart, 0) - apart  # rows of the result; what a first position sees begins `before` rows of zeros before it
+        starts = firsts + before
+        wide = values.new_empty(_rounded(int(starts[-1] + lengths[-1]) + kernel), channels)
+        line_up(values.contiguous().numpy(), starts.numpy(), lengths.numpy(), wide.numpy())
+        more = -filters % 8
+        filled = nn.functional.pad(weight, (0, 0, 0, 0, 0, more)).unsqueeze(2)
+        raw = torch.conv2d(wide[None, None].permute(0, 3, 1, 2), filled, nn.functional.pad(bias, (0, more)))[0].permute(1, 2, 0).contiguous()
+        rows = firsts.unsqueeze(1) + torch.arange(width)
+        top = values.new_empty(n, -(-width // window), filters)
+        place = torch.empty(top.shape, dtype=torch.uint8)
+        bits = draws(top.numel() if dropped else 0)
+        highest(rows.numpy(), raw.numpy(), 0, lengths.numpy(), window, bits, dropped, top.numpy(), place.numpy())
+        ctx.save_for_backward(wide, weight, place, firsts, lengths)
+        ctx.window, ctx.before, ctx.width, ctx.dropped = window, before, width, dropped
+        return top
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of values, weight and bias."""
+        wide, weight, place, starts, lengths = ctx.saved_tensors
+        filters, channels, kernel = weight.shape
+        flat = weight.transpose(1, 2).reshape(filters, -1).contiguous()
+        d_values = wide.new_empty(len(lengths), ctx.width if ctx.needs_input_grad[0] else 0, channels)
+        d_flat, d_bias = torch.zeros_like(flat), wide.new_zeros(filters)
+        _spread(
+            grad.contiguous().numpy(), place.numpy(), wide.view(-1).numpy(), flat.numpy(), starts.numpy(), lengths.numpy(), ctx.window, kernel, ctx.before,
+            65536 / (65536 - ctx.dropped), d_values.view(len(lengths), -1).numpy(), d_flat.numpy(), d_bias.numpy(),
+        )  # fmt: skip
+        d_weight = d_flat.view(filters, kernel, channels).transpose(1, 2)
+        return d_values if ctx.needs_input_grad[0] else None, d_weight, d_bias, None, None, None, None
+
+
+def _rounded(rows: int) -> int:
+    """A number of rows not below, of few different ones: for each new one the convolution is set up anew, in a millisecond."""
+    step = max(16, 2 ** (rows.bit_length() - 5))
+    return -(-rows // step) * step
+
+
+def convolve_and_pool(values: torch.Tensor, lengths: torch.Tensor, conv: torch.nn.Conv1d, before: int, window: int, dropped: int = 0) -> torch.Tensor:
+    """Maximum over windows that do not overlap of the rectified convolution, then dropout: shape (n, ceil(width / window), filters), 0 at padding.
+
+    Args:
+        values: shape (n, width, channels); what stands at padding is not read.
+        lengths: positions per RNA, shape (n,).
+        before: zeros before the first position.
+        dropped: of 65,536 values, how many dropout sets to 0.
+    """
+    found: torch.Tensor = _ConvolveAndPool.apply(values, conv.weight, conv.bias, lengths, window, before, dropped)  # type: ignore[no-untyped-call]
+    return found
+
+
+@njit(cache=True, nogil=True)
+def highest(places, tables, apart, lengths, window, bits, dropped, top, place):  # type: ignore[no-untyped-def]
+    """The highest values above 0 of each window, and where in it they stand: the first of equals; then dropout.
+
+    The values of a position are the sum over tables of a row each: `places` says for the first table which, and for the next what it says
+    `apart` positions further on.
+    """
+    n, steps, filters = top.shape
+    count, rows, wide = tables.shape  # `wide` is a multiple of eight
+    starts = np.empty(window * count, np.intp)
+    flat, best, at = tables.reshape(-1), np.empty(wide, np.float32), np.empty(wide, np.float32)
+    nothing, nowhere = spread(np.float32(0)), spread(np.float32(NOWHERE))
+    scale = np.float32(65536 / (65536 - dropped))
+    for row in range(n):
+        used = -(-lengths[row] // window)
+        top[row, used:], place[row, used:] = 0, NOWHERE
+        for step in range(used):
+            width = min(window, lengths[row] - step * window)
+            seen = places[row, step * window :]
+            for within in range(width):
+                for t in range(count):
+                    starts[within * count + t] = (t * rows + seen[within + t * apart]) * wide
+            for i in range(0, wide, 8):
+                highest, stands = nothing, nowhere
+                for within in range(width):
+                    k = within * count
+                    value = load(flat, starts[k] + i)
+                    if count == 3:  # filters of ten letters: a loop takes half as long again
+                        value = value + load(flat, starts[k + 1] + i) + load(flat, starts[k + 2] + i)
+                    else:
+                        for other in range(k + 1, k + count):
+                            value = value + load(flat, starts[other] + i)
+                    stands = where_higher(value, highest, spread(np.float32(within)), stands)
+                    highest = where_higher(value, highest, value, highest)
+                store(best, i, highest)
+                store(at, i, stands)
+            if dropped:
+                drop = bits[(row * steps + step) * filters : (row * steps + step + 1) * filters]
+                for f in range(filters):
+                    best[f] = best[f] * scale if drop[f] >= dropped else np.float32(0)
+                    at[f] = at[f] if drop[f] >= dropped else np.float32(NOWHERE)
+            for f in range(filters):
+                top[row, step, f] = best[f]
+                place[row, step, f] = np.int32(at[f])
+
+
+@njit(cache=True, nogil=True)
+def _spread(grad, place, wide, flat, starts, lengths, window, kernel, before, scale, d_values, d_flat, d_bias):  # type: ignore[no-untyped-def]
+    """Gradients of what stood below each highest value: of the convolution's inputs where `d_values` is not empty, of its filters and their biases."""
+    n, steps, filters = grad.shape
+    reach = flat.shape[1]
+    channels = reach // kernel
+    gains, places = np.empty(max(BLOCK, filters), np.float32), np.empty(max(BLOCK, filters), np.int64)
+    below = np.empty((steps * window) * channels + reach, np.float32)
+    rows = flat.reshape(-1)
+    factor = np.float32(scale)
+    for row in range(n):
+        used = -(-lengths[row] // window)
+        first = starts[row] * channels
+        for begin in range(0, used, BLOCK):
+            end = min(begin + BLOCK, used)
+            for f in range(filters):
+                count = 0
+                total = np.float32(0)
+                for step in range(begin, end):
+                    at = place[row, step, f]
+                    g = grad[row, step, f] * factor if at != NOWHERE else np.float32(0)
+                    gains[count], places[count] = g, first + (step * window + at) * channels
+                    count += at != NOWHERE
+                    total += g
+                d_bias[f] += total
+                add_rows(d_flat[f], gains, places, count, wide)
+        if d_values.shape[1]:
+            below[: used * window * channels + reach] = 0
+            for step in range(used):
+                for within in range(window):
+                    count = 0
+                    for f in range(filters):
+                        at = place[row, step, f]
+                        gains[count], places[count] = grad[row, step, f] * factor, f * reach
+                        count += at == within
+                    start = (step * window + within) * channels
+                    add_rows(below[start : start + reach], gains, places, count, rows)
+            size = lengths[row] * channels
+            d_values[row, :size] = below[before * channels : before * channels + size]
+            d_values[row, size:] = 0
