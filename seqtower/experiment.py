@@ -27,11 +27,12 @@ from seqtower.descriptor_trees import DescriptorTrees, blend, choose_weight, fit
 from seqtower.encoders.kmer import kmer_counts
 from seqtower.encoding import FittedEncoding, fit_encoding
 from seqtower.kmer_baselines import BASELINES, DESCRIPTORS, MODEL, OWN_SET, TOWER, K, kmer_models
+from seqtower.prediction import predict
 from seqtower.pretrained import load_pretrained
 from seqtower.rna_types import type_numbers, vocabulary
 from seqtower.sequences import FRACTIONS, SequenceSet
 from seqtower.settings import SeqConfig
-from seqtower.training import TrainedTower, predict, train_tower
+from seqtower.training import TrainedTower, train_tower
 
 
 @dataclass(frozen=True, eq=False)

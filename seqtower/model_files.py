@@ -21,6 +21,7 @@ from seqtower.descriptor_trees import DescriptorTrees, blend
 from seqtower.encoders.one_hot import LETTERS
 from seqtower.encoding import FittedEncoding
 from seqtower.lengths import LengthPolicy
+from seqtower.prediction import predict
 from seqtower.rna_types import the_type, type_numbers
 from seqtower.sequences import KINDS
 from seqtower.settings import LANGUAGE_MODEL, SeqConfig
@@ -113,8 +114,6 @@ class SavedTower:
         return parts
 
     def _predict(self, sequences: Sequence[str], rows: Sequence[int], numbers: np.ndarray | None) -> np.ndarray:
-        from seqtower.training import predict  # loads Lightning, which takes seconds, and models of networks are opened without it
-
         encoded = self.encoding([sequences[row] for row in rows])
         return predict(self.tower, encoded, self.kind, self.config.training, None if numbers is None else numbers[list(rows)])
 

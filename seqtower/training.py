@@ -20,10 +20,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import child_seed, torch_scope
-from seqtower.batches import Batch, Plan, collate, plan, split_long
+from seqtower.batches import Batch, Plan, collate, split_long
 from seqtower.checkpoints import SafeCheckpointIO
 from seqtower.devices import count_devices, place
-from seqtower.losses import Loss, make_loss, probabilities, starting_logits
+from seqtower.losses import Loss, make_loss, starting_logits
 from seqtower.schedule import make_optimizer, rates
 from seqtower.settings import SeqConfig, SeqTrainConfig
 from seqtower.stopping import PatientStopping
@@ -233,29 +233,6 @@ def fit_module(
         module.past = [tuple(epoch) for epoch in json.loads((folder / PAST).read_text(encoding="utf-8"))] if (folder / PAST).exists() else []
         report(progress, step, settings.epochs, settings.epochs)
     return SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")
-
-
-def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqTrainConfig, types: np.ndarray | None = None) -> np.ndarray:
-    """Probabilities (or fractions) of encoded RNAs: float64, shape (n, n_labels).
-
-    Of an RNA of more positions than ``batch_tokens`` it is the mean over its windows, weighed by their lengths.
-
-    Args:
-        types: number of the type of each RNA, shape (n,), for a tower that is told types.
-    """
-    if not len(encoded):
-        return np.zeros((0, 0))
-    pieces, owner = split_long(encoded, config.batch_tokens)
-    lengths = np.array([len(one) for one in pieces], dtype=np.int64)
-    total: np.ndarray | None = None
-    with torch.inference_mode():
-        for rows in plan(lengths, config.batch_tokens, config.batch_rnas):
-            batch = collate([pieces[row] for row in rows], rows, types=None if types is None else types[owner[rows]])
-            said = probabilities(tower(batch.inputs, batch.mask, batch.types), kind).double().numpy()
-            total = np.zeros((len(encoded), said.shape[1])) if total is None else total
-            np.add.at(total, owner[rows], said * lengths[rows, None])
-    assert total is not None
-    return np.asarray(total / np.bincount(owner, weights=lengths, minlength=len(encoded))[:, None])
 
 
 def _precision(setting: str) -> Literal["bf16-mixed", "32-true"]:

@@ -13,9 +13,10 @@ from seqtower.batches import Plan
 from seqtower.checkpoints import SafeCheckpointIO
 from seqtower.devices import count_devices, place
 from seqtower.encoders.one_hot import one_hot
+from seqtower.prediction import predict
 from seqtower.settings import SeqConfig, seq_config
 from seqtower.towers.rnatracker import RNATrackerConfig
-from seqtower.training import predict, train_tower
+from seqtower.training import train_tower
 
 
 def in_place(monkeypatch: pytest.MonkeyPatch, own: int, together: int) -> None:

@@ -22,12 +22,13 @@ from seqtower.encoders.one_hot import one_hot
 from seqtower.kmer_baselines import BOOSTING, LOGISTIC
 from seqtower.losses import make_loss, starting_logits
 from seqtower.model_files import load_tower
+from seqtower.prediction import predict
 from seqtower.run import run_seq
 from seqtower.schedule import rates
 from seqtower.sequences import LEFT_OUT_COLUMNS, SequenceSet, read_labels
 from seqtower.settings import SeqConfig, SeqTrainConfig, seq_config
 from seqtower.towers.rnatracker import RNATrackerConfig
-from seqtower.training import predict, train_tower
+from seqtower.training import train_tower
 
 MOTIF = "UGUAUAUA"
 FEW_TREES = DescriptorConfig(members=1, trees=replace(TREES, n_trees=10, rounds=10, boosting_width=20))

@@ -1,0 +1,36 @@
+"""What a trained tower says of encoded RNAs; loads nothing that only training needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from seqtower.batches import collate, plan, split_long
+from seqtower.losses import probabilities
+from seqtower.settings import SeqTrainConfig
+from seqtower.towers.base import Tower
+
+
+def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqTrainConfig, types: np.ndarray | None = None) -> np.ndarray:
+    """Probabilities (or fractions) of encoded RNAs: float64, shape (n, n_labels).
+
+    Of an RNA of more positions than ``batch_tokens`` it is the mean over its windows, weighed by their lengths.
+
+    Args:
+        types: number of the type of each RNA, shape (n,), for a tower that is told types.
+    """
+    if not len(encoded):
+        return np.zeros((0, 0))
+    pieces, owner = split_long(encoded, config.batch_tokens)
+    lengths = np.array([len(one) for one in pieces], dtype=np.int64)
+    total: np.ndarray | None = None
+    with torch.inference_mode():
+        for rows in plan(lengths, config.batch_tokens, config.batch_rnas):
+            batch = collate([pieces[row] for row in rows], rows, types=None if types is None else types[owner[rows]])
+            said = probabilities(tower(batch.inputs, batch.mask, batch.types), kind).double().numpy()
+            total = np.zeros((len(encoded), said.shape[1])) if total is None else total
+            np.add.at(total, owner[rows], said * lengths[rows, None])
+    assert total is not None
+    return np.asarray(total / np.bincount(owner, weights=lengths, minlength=len(encoded))[:, None])
