@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from fusion.attention import TokenFusion
@@ -25,6 +24,7 @@ from fusion.training import TrainedAttention, member_settings
 from mirnagraph.config import from_dict, to_dict
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.files import sha256_of, write_folder
+from mirnagraph.model_json import read_description, read_weights
 from mirnagraph.runs import package_versions
 from mirnagraph.trees import TreeArrays
 
@@ -160,15 +160,8 @@ def load_model(folder: str | Path) -> SavedModel:
 
 
 def _read_learner(folder: Path) -> SavedModel:
-    about = _read_about(folder)
-    weights_file = folder / "model.safetensors"
-    try:
-        arrays = load_file(weights_file)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError("damaged or missing weights", file=weights_file, found=str(error)) from None
-    found = sha256_of(weights_file)
-    if found != about["weights_sha256"]:
-        raise CheckpointError("the weights are not those that model.json describes", file=weights_file, found=found, expected=about["weights_sha256"])
+    about = read_description(folder, {"format_version": FORMAT_VERSION})
+    arrays = read_weights(folder, about, load_file)
     try:
         config = from_dict(ExperimentConfig, about["config"], where=str(folder / "model.json"))
         compartments = tuple(str(name) for name in about["compartments"])
@@ -201,20 +194,6 @@ def _check_numbers(model: SavedModel) -> None:
     for name, trees in model.trees.items():
         if trees.value.shape[1] != n_labels or int(trees.feature.max(initial=-1)) >= width:
             raise ValueError(f"trees {name!r} for other tokens or compartments")
-
-
-def _read_about(folder: Path) -> dict[str, Any]:
-    path = folder / "model.json"
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError("not a model folder (no model.json)", file=folder) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError("damaged model.json", file=path, found=str(error)) from None
-    found = about.get("format_version") if isinstance(about, dict) else None
-    if found != FORMAT_VERSION or "weights_sha256" not in about:
-        raise CheckpointError("unknown model format", file=path, column="format_version", found=found, expected=FORMAT_VERSION)
-    return dict(about)
 
 
 def _read_attention(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mirnagraph.config import from_dict, to_dict
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.files import sha256_of, write_folder
+from mirnagraph.model_json import read_description, read_weights
 from mirnagraph.runs import package_versions
 from seqtower.descriptor_trees import DescriptorTrees, blend
 from seqtower.encoders.one_hot import LETTERS
@@ -148,8 +148,7 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *,
         ConfigError: `language_model` for a tower that reads none.
     """
     folder = Path(folder)
-    about = _read_about(folder)
-    weights_file = folder / "model.safetensors"
+    about = read_description(folder, {"format": KIND, "format_version": FORMAT_VERSION})
     if about.get("alphabet") != LETTERS:
         raise CheckpointError("the model reads another alphabet", file=folder / "model.json", column="alphabet", found=about.get("alphabet"), expected=LETTERS)
     if compartments is not None and list(compartments) != about.get("compartments"):
@@ -157,12 +156,7 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *,
         raise CheckpointError("the model has other compartments", file=folder / "model.json", found=found, expected=", ".join(compartments))
     if language_model is not None and about.get("config", {}).get("encoder", {}).get("kind") != LANGUAGE_MODEL:
         raise ConfigError(f"the model in {folder} reads no language model, so none can be given")
-    try:
-        tensors = load_file(weights_file)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError("damaged or missing weights", file=weights_file, found=str(error).splitlines()[0]) from None
-    if sha256_of(weights_file) != about["weights_sha256"]:
-        raise CheckpointError("the weights are not those that model.json describes", file=weights_file)
+    tensors = read_weights(folder, about, load_file)
     try:
         config = _moved(from_dict(SeqConfig, about["config"], where=str(folder / "model.json")), language_model)
         names = tuple(str(name) for name in about["compartments"])
@@ -190,17 +184,3 @@ def _moved(config: SeqConfig, language_model: str | None) -> SeqConfig:
     if language_model is None:
         return config
     return replace(config, encoder=replace(config.encoder, language_model=config.encoder.language_model.at(language_model)))
-
-
-def _read_about(folder: Path) -> dict[str, Any]:
-    path = folder / "model.json"
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError("not a model folder (no model.json)", file=folder) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError("damaged model.json", file=path, found=str(error)) from None
-    found = {key: about.get(key) for key in ("format", "format_version")} if isinstance(about, Mapping) else about
-    if found != {"format": KIND, "format_version": FORMAT_VERSION} or "weights_sha256" not in about:
-        raise CheckpointError("not a model of the sequence tower, or of another version", file=path, found=found, expected=f"{KIND}, version {FORMAT_VERSION}")
-    return dict(about)

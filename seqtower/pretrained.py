@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mirnagraph.config import to_dict
 from mirnagraph.errors import CheckpointError
 from mirnagraph.files import sha256_of, write_folder
+from mirnagraph.model_json import DESCRIPTION, WEIGHTS, read_description, read_weights
 from mirnagraph.runs import package_versions
 from seqtower.encoders.one_hot import LETTERS
 from seqtower.settings import ONE_HOT, SeqConfig
@@ -23,7 +23,7 @@ from seqtower.towers.make import make_tower
 
 FORMAT_VERSION = 1
 KIND = "seqtower-encoder"
-FOLDER, WEIGHTS, ABOUT = "encoder", "model.safetensors", "model.json"
+FOLDER = "encoder"
 ENCODER, HEAD = "encoder.", "head."
 
 
@@ -56,7 +56,7 @@ def save_pretrained(tower: Tower, head: torch.nn.Module, config: SeqConfig, trac
             "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "tower": config.tower, "settings": _settings(config, tower),
             "tracks": list(tracks), "weights_sha256": sha256_of(out / WEIGHTS), "versions": package_versions(), **about,
         }  # fmt: skip
-        (out / ABOUT).write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+        (out / DESCRIPTION).write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
 
 def load_pretrained(config: SeqConfig) -> Pretrained:
@@ -67,33 +67,19 @@ def load_pretrained(config: SeqConfig) -> Pretrained:
     """
     folder = Path(config.pretrained)
     folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
-    path = folder / ABOUT
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise CheckpointError("not a pre-trained encoder (no model.json)", file=folder, hint="give the folder that `mirnagraph seq pretrain` wrote") from None
-    except ValueError as error:
-        raise CheckpointError("damaged model.json", file=path, found=str(error)) from None
-    found = {key: about.get(key) for key in ("format", "format_version")} if isinstance(about, Mapping) else about
-    if found != {"format": KIND, "format_version": FORMAT_VERSION}:
-        raise CheckpointError("not a pre-trained encoder, or of another version", file=path, found=found, expected=f"{KIND}, version {FORMAT_VERSION}")
+    hint = "give the folder that `mirnagraph seq pretrain` wrote"
+    about = read_description(folder, {"format": KIND, "format_version": FORMAT_VERSION}, hint=hint)
     with torch.random.fork_rng():
         tower = make_tower(config, len(LETTERS), 1)
-    _check_fit(about, config, tower, path)
-    try:
-        tensors = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError("damaged or missing weights", file=folder / WEIGHTS, found=str(error).splitlines()[0]) from None
-    sha256 = sha256_of(folder / WEIGHTS)
-    if sha256 != about.get("weights_sha256"):
-        raise CheckpointError("the weights are not those that model.json describes", file=folder / WEIGHTS)
+    _check_fit(about, config, tower, folder / DESCRIPTION)
+    tensors = read_weights(folder, about, load_file)
     kept = {name.removeprefix(ENCODER): value for name, value in tensors.items() if name.startswith(ENCODER)}
     expected = {name: tuple(value.shape) for name, value in _features_of(tower).items()}
     shapes = {name: tuple(value.shape) for name, value in kept.items()}
     for name in sorted(set(expected) | set(shapes)):
         if expected.get(name) != shapes.get(name):
             raise CheckpointError("weights of another shape", file=folder / WEIGHTS, column=name, found=shapes.get(name), expected=expected.get(name))
-    return Pretrained(kept, sha256, dict(about))
+    return Pretrained(kept, about["weights_sha256"], about)
 
 
 def _check_fit(about: Mapping[str, Any], config: SeqConfig, tower: Tower, path: Path) -> None:

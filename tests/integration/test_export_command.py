@@ -220,7 +220,7 @@ def test_a_model_that_is_not_whole_is_refused(run, kept: Path, damage: Callable[
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"format_version": 4}, "unknown model format; found 4, expected 3"),
+        ({"format_version": 4}, "a model of another kind or version; found format_version 4, expected format_version 3"),
         ({"format": "pickle"}, "not a model of this program; found pickle"),
         ({"temperature": 0.0}, "temperature 0.0"),
         ({"weights": {}}, "weights of nothing for attention, extra_trees, boosting"),

@@ -82,7 +82,7 @@ def test_it_works_with_no_arguments(run, files: Path, monkeypatch: pytest.Monkey
         (("seq", "pretrain", "--tracks", "t.tsv"), 2, "--tracks needs the sequences of its RNAs"),
         ((*PRETRAIN, "enc", "--tracks", "rna.tsv"), 3, "rna_id"),
         (("seq", "pretrain", "--tower", "rnatracker", "--objective", "masked"), 2, "has no values per nucleotide to pre-train"),
-        ((*TRAIN, "mine", "--pretrained", "nowhere"), 3, "not a pre-trained encoder"),
+        ((*TRAIN, "mine", "--pretrained", "nowhere"), 3, "not a model folder (no model.json)"),
     ],
 )
 def test_wrong_use_ends_in_one_sentence(run, files: Path, words: tuple[str, ...], code: int, sentence: str) -> None:

@@ -100,7 +100,7 @@ def test_a_run_folder_holds_everything_and_the_model_comes_back(tmp_path: Path) 
     ("change", "words"),
     [
         (lambda about: about | {"alphabet": "ACGT"}, "reads another alphabet; found ACGT, expected ACGU"),
-        (lambda about: about | {"format_version": 99}, "not a model of the sequence tower, or of another version"),
+        (lambda about: about | {"format_version": 99}, "a model of another kind or version"),
         (lambda about: about | {"thresholds": [0.5]}, "do not fit each other"),
         (lambda about: about | {"channels": 7}, "do not fit each other"),
         (lambda about: about | {"weights_sha256": "0"}, "the weights are not those that model.json describes"),

@@ -145,7 +145,7 @@ def test_an_encoder_learns_sites_and_a_tower_starts_from_it(tmp_path: Path, monk
 
 def _refusals(encoder: Path, config: SeqConfig) -> None:
     for other, words in (
-        (replace(config, pretrained="nowhere"), "not a pre-trained encoder"),
+        (replace(config, pretrained="nowhere"), "not a model folder (no model.json)"),
         (replace(config, tower="rnaloc-lm"), "column 'tower': the encoder is of another tower; found deeplocrna, expected rnaloc-lm"),
         (replace(config, deeplocrna=replace(config.deeplocrna, filters=13)), "column 'filters': the encoder has another setting; found 12, expected 13"),
         (replace(config, encoder=replace(config.encoder, kind="geneticseq2vec")), "reads another alphabet than the tower"),
@@ -158,7 +158,7 @@ def _refusals(encoder: Path, config: SeqConfig) -> None:
     about = json.loads(text)
     for change, words in (
         ({"alphabet": "ACGT"}, "another alphabet"),
-        ({"format_version": 9}, "of another version"),
+        ({"format_version": 9}, "another kind or version"),
         ({"weights_sha256": "0"}, "are not those"),
     ):
         (encoder / "model.json").write_text(json.dumps(about | change))
