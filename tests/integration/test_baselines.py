@@ -98,6 +98,7 @@ def test_finished_folds_are_not_fitted_again(networks: NetworkSet, problem: Prob
         run_baselines(networks, problem, folds, 0, folder=run_dir, settings=SMALL)
 
 
+@pytest.mark.slow
 def test_the_table_has_the_evaluators_figures(problem: Problem, folds, result) -> None:
     table = baseline_table(problem, result)
     assert list(table["model"]) == list(BASELINES)

@@ -134,6 +134,7 @@ def test_labels_in_headers_and_a_type_which_the_model_then_asks_for(run, files: 
     assert "--type names a column of --labels" in ended.stderr
 
 
+@pytest.mark.slow
 def test_several_sets_make_one_model(run, files: Path) -> None:
     """A second set of other compartments: unknown where a set does not speak of them, and each set stands in the report by itself."""
     table = pd.read_csv(files / "rna.tsv", sep="\t")

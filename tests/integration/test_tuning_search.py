@@ -118,6 +118,7 @@ def test_a_search_that_is_stopped_in_a_trial_goes_on_with_the_same_trials(networ
     assert run.read()["status"] == "done"
 
 
+@pytest.mark.slow
 def test_more_trials_go_on_with_a_finished_search_and_another_space_does_not(networks: NetworkSet, tmp_path: Path) -> None:
     short, _ = run_search(networks, CONFIG, SPACE, replace(FEW, trials=2), tmp_path / "s")
     longer, run = run_search(networks, CONFIG, SPACE, replace(FEW, trials=3), tmp_path / "s")

@@ -163,6 +163,7 @@ def test_the_upper_floors_are_offered_by_name_alone():
     assert others == [], "one table is enough"
 
 
+@pytest.mark.slow
 def test_optional_packages_are_loaded_by_those_who_use_them_only():
     # Lightning is left out: its metrics load transformers themselves, wherever it is installed.
     loaded, _ = loaded_after("import seqtower.settings, seqtower.encoding, seqtower.towers.make")

@@ -80,6 +80,7 @@ def test_unknown_labels_teach_nothing() -> None:
     np.testing.assert_allclose(whole[:, 0], alone[:, 0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_trees_of_a_type_count_half_for_its_rnas_and_nothing_for_others() -> None:
     random = np.random.default_rng(2)
     width = len(feature_names(("miRNA", "lncRNA")))

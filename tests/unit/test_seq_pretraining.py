@@ -170,6 +170,7 @@ def _refusals(encoder: Path, config: SeqConfig) -> None:
         load_pretrained(config)
 
 
+@pytest.mark.slow
 def test_counts_are_learned_by_their_shape(tmp_path: Path) -> None:
     records = made_up()
     sites = motif_tracks(planted_motifs()[:1], list(records["sequence"]))
