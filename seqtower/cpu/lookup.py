@@ -1,7 +1,7 @@
 """The first convolution over letters, with what `seqtower.cpu.convolution` joins to it, without a multiplication: sums over words of letters are looked up.
 
-A filter of ten places says of ten letters the sum of what its first five places say of the first five letters and its last five of the others:
-two tables of all words of five letters, made from the weights once per step. In the same way gradients are summed per word first.
+A filter says of the letters below it the sum of what each four of its places say of the four letters there: for ten places three tables of all words
+of four letters, made from the weights once per step. In the same way gradients are summed per word first.
 """
 
 from __future__ import annotations
