@@ -118,12 +118,15 @@ def predict(
     from fusion.open_model import open_tower
     from mirnagraph.sources.fasta import read_fasta
     from mirnagraph.tables import write_tsv
+    from seqtower.prediction import remarks
     from seqtower.sequences import FRACTIONS
 
     model = open_tower(run, language_model=language_model)
     model = model if rna_type is None else model.of_type(rna_type)
     records = read_fasta(fasta, iupac=iupac)
     said = model.predict(list(records["sequence"]))
+    for remark in remarks(list(records["sequence"]), model.config.training.batch_tokens):
+        say(remark, quiet=quiet)
     table = pd.DataFrame(said, columns=list(model.compartments))
     table.insert(0, "id", list(records["id"]))
     if model.kind != FRACTIONS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from fusion.training import TrainedAttention, member_settings
 from mirnagraph.config import from_dict, to_dict
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.files import sha256_of, write_folder
-from mirnagraph.model_json import read_description, read_weights
+from mirnagraph.model_json import check_description, read_description, read_weights, write_model
 from mirnagraph.runs import package_versions
 from mirnagraph.trees import TreeArrays
 
@@ -70,7 +69,7 @@ def _write_learner(learner: Learner, compartments: tuple[str, ...], out: Path, a
         arrays.update(tower_arrays(learner.towers))
         about = {"tower": about_towers(learner.towers), **about}
     arrays.update({f"profiles.{kind}": profile for kind, profile in learner.profiles.items()})
-    save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, out / "model.safetensors")
+    arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
     text = {
         "format_version": FORMAT_VERSION,
         "format": KIND,
@@ -82,11 +81,10 @@ def _write_learner(learner: Learner, compartments: tuple[str, ...], out: Path, a
         "profiles": list(learner.profiles),
         "weights": dict(learner.weights),
         "temperature": learner.temperature,
-        "weights_sha256": sha256_of(out / "model.safetensors"),
         "versions": package_versions(),
         **about,
     }
-    (out / "model.json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+    write_model(out, text, lambda path, described: save_file(arrays, path, described))
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +173,10 @@ def _read_learner(folder: Path) -> SavedModel:
             config, compartments, widths, attention, trees, weights, arrays["thresholds"], float(about["temperature"]), about, profiles, towers=towers
         )
         _check_numbers(model)
-        return model
-    except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
+    check_description(folder, about)
+    return model
 
 
 def _check_numbers(model: SavedModel) -> None:

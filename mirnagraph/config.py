@@ -68,6 +68,8 @@ def _exactly(value: Any, kind: type) -> Any:
 def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
     from typing import get_type_hints
 
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: found {values!r}, expected a table of settings")
     known = {f.name: f for f in fields(kind)}
     hints = get_type_hints(kind)
     for key, value in values.items():
@@ -75,7 +77,7 @@ def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
             near = difflib.get_close_matches(key, known, n=1)
             meant = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
             raise ConfigError(f"{where}: unknown setting {key!r}{meant}")
-        if is_dataclass(hints[key]) and isinstance(value, dict):
+        if is_dataclass(hints[key]):
             _check_keys(hints[key], value, f"{where}.{key}")
 
 

@@ -34,12 +34,12 @@ class SafeCheckpointIO(CheckpointIO):
         try:
             tensors = load_file(folder / WEIGHTS)
             tree = json.loads((folder / TREE).read_text(encoding="utf-8"))
-            found = _put_together(tree, tensors)
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            found = dict(_put_together(tree, tensors))
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(
                 "damaged checkpoint", file=folder, found=str(error).splitlines()[0], hint="delete the folder to train from the start"
             ) from None
-        return dict(found)
+        return found
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint's folder."""

@@ -218,7 +218,7 @@ def collect(data: SequenceSet, folds: Folds, results: tuple[FoldResult, ...]) ->
             predictions[name][result.rows] = result.probabilities if name == MODEL else result.parts[name]
     tested = np.flatnonzero(of_row >= 0)
     if not np.isfinite(predictions[MODEL][tested]).all():
-        raise InputError("a prediction is not finite: a label that may not be read was read, or training diverged")
+        raise InputError("a prediction is not a finite number: training diverged (a lower training.learning_rate may help)")
     metrics = {}
     for name, said in predictions.items():
         if data.kind == FRACTIONS:

@@ -59,7 +59,7 @@ class Dropout(nn.Module):
     @property
     def dropped(self) -> int:
         """Of 65,536 values, how many are dropped: none in evaluation mode."""
-        return round(2**16 * self.rate) if self.training else 0
+        return min(round(2**16 * self.rate), 2**16 - 1) if self.training else 0
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Values of which some are 0 and the others larger by as much; in evaluation mode as they are."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from mirnagraph.config import from_dict, to_dict
 from mirnagraph.errors import CheckpointError, ConfigError
-from mirnagraph.files import sha256_of, write_folder
-from mirnagraph.model_json import read_description, read_weights
+from mirnagraph.files import write_folder
+from mirnagraph.model_json import DESCRIPTION, check_description, read_description, read_weights, write_model
 from mirnagraph.runs import package_versions
 from seqtower.descriptor_trees import DescriptorTrees, blend
 from seqtower.encoders.one_hot import LETTERS
@@ -123,16 +122,16 @@ def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
     with write_folder(folder, overwrite=True) as out:
         tensors = {f"{TOWER}{name}": value.contiguous() for name, value in model.tower.state_dict().items()}
         trees = {} if model.trees is None else {name: torch.from_numpy(values) for name, values in model.trees.to_arrays().items()}
-        save_file(tensors | trees | {VECTORS: torch.from_numpy(model.encoding.vectors)}, out / "model.safetensors")
+        arrays = tensors | trees | {VECTORS: torch.from_numpy(model.encoding.vectors)}
         text = {
             "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "compartments": list(model.compartments), "kind": model.kind,
             "config": to_dict(model.config), "lengths": to_dict(model.encoding.lengths), "channels": model.encoding.channels,
             "encoder_fingerprint": model.encoding.fingerprint,
             "types": list(model.types), "weight": model.weight,
-            "thresholds": [float(t) for t in model.thresholds], "weights_sha256": sha256_of(out / "model.safetensors"), "versions": package_versions(),
+            "thresholds": [float(t) for t in model.thresholds], "versions": package_versions(),
             **about,
         }  # fmt: skip
-        (out / "model.json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+        write_model(out, text, lambda path, described: save_file(arrays, path, described))
 
 
 def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *, language_model: str | None = None) -> SavedTower:
@@ -154,11 +153,9 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *,
     if compartments is not None and list(compartments) != about.get("compartments"):
         found = ", ".join(map(str, about.get("compartments", [])))
         raise CheckpointError("the model has other compartments", file=folder / "model.json", found=found, expected=", ".join(compartments))
-    if language_model is not None and about.get("config", {}).get("encoder", {}).get("kind") != LANGUAGE_MODEL:
-        raise ConfigError(f"the model in {folder} reads no language model, so none can be given")
     tensors = read_weights(folder, about, load_file)
+    config = _config_of(about, folder, language_model)
     try:
-        config = _moved(from_dict(SeqConfig, about["config"], where=str(folder / "model.json")), language_model)
         names = tuple(str(name) for name in about["compartments"])
         types = tuple(the_type(str(name)) for name in about.get("types", ()))
         # the language model itself is loaded, and compared with its fingerprint, when something is encoded
@@ -171,16 +168,25 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *,
             tower = make_tower(config, encoding.channels, len(names), len(types))
         tower.load_state_dict({name.removeprefix(TOWER): value for name, value in tensors.items() if name.startswith(TOWER)})
         thresholds = np.array(about["thresholds"], dtype=np.float64)
-        if thresholds.shape != (len(names),) or about["kind"] not in KINDS:
+        if thresholds.shape != (len(names),) or not np.isfinite(thresholds).all() or about["kind"] not in KINDS:
             raise ValueError("thresholds or kind of labels that do not fit")
         arrays = {name: value.numpy() for name, value in tensors.items()} if config.descriptors.share else {}
         trees = DescriptorTrees.from_arrays(arrays, about["kind"], len(names), types) if arrays else None
-        return SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about, types, trees=trees, weight=float(about.get("weight", 0.0)))
-    except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+        model = SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about, types, trees=trees, weight=float(about.get("weight", 0.0)))
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
+    check_description(folder, about)
+    return model
 
 
-def _moved(config: SeqConfig, language_model: str | None) -> SeqConfig:
+def _config_of(about: Mapping[str, Any], folder: Path, language_model: str | None) -> SeqConfig:
+    """The settings, with the language model where it is now."""
+    try:
+        config = from_dict(SeqConfig, about["config"], where="config")
+    except (KeyError, ConfigError) as error:
+        raise CheckpointError("the model's files do not fit each other", file=folder / DESCRIPTION, found=str(error).splitlines()[0]) from None
     if language_model is None:
         return config
+    if config.encoder.kind != LANGUAGE_MODEL:
+        raise ConfigError(f"the model in {folder} reads no language model, so none can be given")
     return replace(config, encoder=replace(config.encoder, language_model=config.encoder.language_model.at(language_model)))

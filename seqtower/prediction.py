@@ -34,3 +34,15 @@ def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqT
             np.add.at(total, owner[rows], said * lengths[rows, None])
     assert total is not None
     return np.asarray(total / np.bincount(owner, weights=lengths, minlength=len(encoded))[:, None])
+
+
+def remarks(sequences: Sequence[str], budget: int) -> list[str]:
+    """What a reader of the answers should know of the sequences: that some were read in windows, or hold nothing that can be read.
+
+    Args:
+        budget: positions of a batch, ``training.batch_tokens``.
+    """
+    long = sum(len(one) > budget for one in sequences)
+    empty = sum(set(one) <= {"N"} for one in sequences)
+    found = [f"{long} of {len(sequences)} RNAs are longer than {budget} nt and were read in windows, unless the model reads their ends alone"] if long else []
+    return found + ([f"{empty} of {len(sequences)} RNAs have no letter but N: their answers say nothing of them"] if empty else [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from mirnagraph.config import to_dict
 from mirnagraph.errors import CheckpointError
-from mirnagraph.files import sha256_of, write_folder
-from mirnagraph.model_json import DESCRIPTION, WEIGHTS, read_description, read_weights
+from mirnagraph.files import write_folder
+from mirnagraph.model_json import DESCRIPTION, WEIGHTS, check_description, read_description, read_weights, write_model
 from mirnagraph.runs import package_versions
 from seqtower.encoders.one_hot import LETTERS
 from seqtower.settings import ONE_HOT, SeqConfig
@@ -51,12 +50,11 @@ def save_pretrained(tower: Tower, head: torch.nn.Module, config: SeqConfig, trac
     with write_folder(folder, overwrite=True) as out:
         tensors = {f"{HEAD}{name}": value.contiguous() for name, value in head.state_dict().items()}
         tensors |= {f"{ENCODER}{name}": value.contiguous() for name, value in _features_of(tower).items()}
-        save_file(tensors, out / WEIGHTS)
         text = {
             "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "tower": config.tower, "settings": _settings(config, tower),
-            "tracks": list(tracks), "weights_sha256": sha256_of(out / WEIGHTS), "versions": package_versions(), **about,
+            "tracks": list(tracks), "versions": package_versions(), **about,
         }  # fmt: skip
-        (out / DESCRIPTION).write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+        write_model(out, text, lambda path, described: save_file(tensors, path, described))
 
 
 def load_pretrained(config: SeqConfig) -> Pretrained:
@@ -73,6 +71,7 @@ def load_pretrained(config: SeqConfig) -> Pretrained:
         tower = make_tower(config, len(LETTERS), 1)
     _check_fit(about, config, tower, folder / DESCRIPTION)
     tensors = read_weights(folder, about, load_file)
+    check_description(folder, about)
     kept = {name.removeprefix(ENCODER): value for name, value in tensors.items() if name.startswith(ENCODER)}
     expected = {name: tuple(value.shape) for name, value in _features_of(tower).items()}
     shapes = {name: tuple(value.shape) for name, value in kept.items()}

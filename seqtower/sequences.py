@@ -98,12 +98,14 @@ class LabelTable:
         kind: one of `KINDS`.
         groups: index id, text; None where no column of groups was asked for.
         types: index id, one of `seqtower.rna_types.RNA_TYPES`; None where no column of types was asked for.
+        path: the file.
     """
 
     values: pd.DataFrame
     kind: str
     groups: pd.Series | None
     types: pd.Series | None = None
+    path: str | Path = ""
 
 
 def read_labels(path: str | Path, columns: Sequence[str] = (), group: str | None = None, rna_types: str | None = None) -> LabelTable:
@@ -136,13 +138,13 @@ def read_labels(path: str | Path, columns: Sequence[str] = (), group: str | None
     types = _types(table[rna_types], lines, path) if rna_types else None
     text = [(line, name, cell) for name in chosen for line, cell in zip(lines.values(), table[name], strict=True) if cell and not _NUMBER.fullmatch(cell)]
     if text and len(chosen) == 1:
-        return LabelTable(_classes(table[chosen[0]], path), CLASS, groups, types)
+        return LabelTable(_classes(table[chosen[0]], path), CLASS, groups, types, path)
     if text:
         line, name, cell = text[0]
         hint = "name the label columns with --label; a single text column is read as classes"
         raise InputError("a label is not a number", file=path, line=line, column=name, found=cell, expected="0, 1 or a fraction", hint=hint)
     values = pd.DataFrame({name: [np.nan if not cell else float(cell) for cell in table[name]] for name in chosen}, index=table.index)
-    return LabelTable(values, _numeric_kind(values, lines, path), groups, types)
+    return LabelTable(values, _numeric_kind(values, lines, path), groups, types, path)
 
 
 def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> SequenceSet:
@@ -152,7 +154,7 @@ def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> Sequ
         iupac: what to do with letters of several bases (R, Y, …): ``"error"``, or ``"n"`` to read them as N.
 
     Raises:
-        InputError: see `mirnagraph.sources.fasta.read_fasta`; no id stands in both.
+        InputError: see `mirnagraph.sources.fasta.read_fasta`; no id stands in both; a compartment whose labels are all the same where there is a sequence.
     """
     records = read_fasta(fasta, iupac=iupac)
     ids = list(records["id"])
@@ -167,6 +169,7 @@ def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> Sequ
     left += [(str(name), "every label cell is empty") for name in unlabelled]
     left += [(str(name), "no sequence") for name in labels.values.index if name not in set(ids)]
     values = labels.values.loc[keep["id"]]
+    raise_problems(one_kind_problems(values, labels.path, of="RNAs with a sequence"))
     groups, types = (None if column is None else tuple(column.loc[keep["id"]]) for column in (labels.groups, labels.types))
     return SequenceSet(
         NodeIndex.of(keep["id"], "RNA"), tuple(keep["sequence"]), values.to_numpy(dtype=np.float64), tuple(map(str, values.columns)), labels.kind, groups,
@@ -195,13 +198,13 @@ def of_dataset(dataset: Dataset, *, rnas: str = "all") -> SequenceSet:
     return SequenceSet(index, sequences, labels, names, MULTI_LABEL, groups, pd.DataFrame(left, columns=LEFT_OUT_COLUMNS))
 
 
-def one_kind_problems(values: pd.DataFrame, path: str | Path) -> list[InputError]:
-    """One error per compartment (column of 0, 1 and NaN) that all RNAs share or none has: it can be neither learned nor scored."""
+def one_kind_problems(values: pd.DataFrame, path: str | Path, *, of: str = "RNAs") -> list[InputError]:
+    """One error per compartment (column of labels, NaN where unknown) with the same label for all: it can be neither learned nor scored."""
     problems = []
     for column in values.columns:
         found = values[column].dropna().unique()
         if len(found) < 2:
-            expected = "RNAs with and RNAs without it (leave the column out with --label)"
+            expected = f"labels that differ between {of} (leave the column out with --label)"
             same = f"only {found[0]:g}" if len(found) else "no label"
             problems.append(InputError("a compartment with one kind of label", file=path, column=str(column), found=same, expected=expected))
     return problems

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOGO_WIDTH = 60
+LONGEST_NAME = 100
+"""Letters of an RNA's id that its picture's name keeps: file systems have a limit."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def explain_to_folder(
         raise InputError("no RNA to explain")
     names = model.compartments
     scans, regions, tracks, errors, explained = [], [], [], [], []
+    pictures = _file_names(records["id"])
     with write_folder(out, overwrite=overwrite) as folder:
         for number, (name, sequence) in enumerate(zip(records["id"], records["sequence"], strict=True)):
             report(progress, "explained", number, len(records))
@@ -88,7 +91,7 @@ def explain_to_folder(
             tracks.append(track.assign(rna_id=name))
             errors.append([name, *attribution.error])
             if config.plots:
-                draw(name, sequence, scan, found, attribution, names).savefig(folder / f"{_file_name(name)}.png", dpi=110, metadata={"Software": None})
+                draw(name, sequence, scan, found, attribution, names).savefig(folder / f"{pictures[name]}.png", dpi=110, metadata={"Software": None})
         report(progress, "explained", len(records), len(records))
         write_tsv(_first(pd.concat(scans)), folder / "masking.tsv")
         zips = pd.concat(regions, ignore_index=True)
@@ -155,5 +158,15 @@ def _bedgraph(tracks: list[pd.DataFrame], compartments: tuple[str, ...]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).strip(".") or "rna"
+def _file_names(names: Iterable[str]) -> dict[str, str]:
+    """A file name for each RNA: its id where that is one, also where capitals are not told apart; else what can be kept of it, and a number."""
+    found, taken = dict[str, str](), set[str]()
+    for name in names:
+        plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).strip(".")[:LONGEST_NAME] or "rna"
+        kept, number = plain, 1
+        while kept.casefold() in taken:
+            number += 1
+            kept = f"{plain}_{number}"
+        taken.add(kept.casefold())
+        found[name] = kept
+    return found

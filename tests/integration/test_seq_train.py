@@ -96,6 +96,15 @@ def test_a_run_folder_holds_everything_and_the_model_comes_back(tmp_path: Path) 
     assert run_seq(data, small(epochs=3), tmp_path / "run", resume=True)[0] is None
 
 
+def test_a_run_that_cannot_begin_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    for name in ("run", "mine"):
+        if name == "mine":
+            (tmp_path / name).mkdir()
+        with pytest.raises(InputError, match="too few training groups"):
+            run_seq(planted(2), small(epochs=1), tmp_path / name, baselines=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"], "a folder that was there is not ours to remove"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -104,6 +113,14 @@ def test_a_run_folder_holds_everything_and_the_model_comes_back(tmp_path: Path) 
         (lambda about: about | {"thresholds": [0.5]}, "do not fit each other"),
         (lambda about: about | {"channels": 7}, "do not fit each other"),
         (lambda about: about | {"weights_sha256": "0"}, "the weights are not those that model.json describes"),
+        (lambda about: about | {"compartments": ["Three", "Five"]}, "the description was changed after the model was saved"),
+        (lambda about: about | {"compartments": "ab"}, "the description was changed after the model was saved"),
+        (lambda about: about | {"thresholds": [0.5, 0.4]}, "the description was changed after the model was saved"),
+        (lambda about: about | {"thresholds": [0.5, float("nan")]}, "do not fit each other"),
+        (lambda about: about | {"lengths": {}}, "the description was changed after the model was saved"),
+        (lambda about: about | {"lengths": []}, "do not fit each other; found settings: found \\[\\], expected a table of settings"),
+        (lambda about: about | {"config": "x"}, "do not fit each other; found config: found 'x', expected a table of settings"),
+        (lambda about: about | {"config": about["config"] | {"training": [1]}}, "found config.training: found .1., expected a table of settings"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused(tmp_path_factory, change, words: str) -> None:
@@ -149,9 +166,10 @@ def test_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> No
     whole = trained(tmp_path / "whole", 6)
     np.testing.assert_array_equal(trained(tmp_path / "parts", 2, 4, 6), whole)
     last = tmp_path / "parts" / "last.ckpt"
-    (last / "tensors.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(CheckpointError, match="damaged checkpoint"):
-        SafeCheckpointIO().load_checkpoint(last)
+    for name, text in (("checkpoint.json", b"[1]"), ("tensors.safetensors", b"nonsense")):
+        (last / name).write_bytes(text)
+        with pytest.raises(CheckpointError, match="damaged checkpoint"):
+            SafeCheckpointIO().load_checkpoint(last)
 
 
 def test_the_rate_rises_falls_and_stays() -> None:

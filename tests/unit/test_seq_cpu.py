@@ -80,6 +80,20 @@ def test_dropout_in_one_with_the_convolution(channels: int) -> None:
     assert (layer.rectified_and_pooled(letters, MASK, 3, dropout.eval())[0] == whole).all()
 
 
+def test_a_prediction_leaves_the_generator_as_it_is() -> None:
+    tower, letters = make_tower(seq_config("rnatracker"), 4, 3).eval(), silence(torch.eye(4)[torch.randint(4, (4, 50))], MASK)
+    before = torch.get_rng_state()
+    tower(letters, MASK)
+    assert (torch.get_rng_state() == before).all()
+
+
+@pytest.mark.parametrize("channels", [4, 8])
+def test_dropout_of_almost_everything_is_finite(channels: int) -> None:
+    layer, letters = MaskedConv(channels, 32, 10), torch.eye(channels)[torch.randint(channels, (4, 50))]
+    assert layer.rectified_and_pooled(letters, MASK, 3, Dropout(0.999_999))[0].isfinite().all()
+    assert Dropout(0.999_999)(letters).isfinite().all()
+
+
 def test_what_is_no_number_is_not_passed_over() -> None:
     values = torch.zeros(1, 6, 4)
     values[0, 0] = float("nan")

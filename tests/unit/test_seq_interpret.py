@@ -16,7 +16,7 @@ from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.seeds import generator
 from seqtower.encoding import fit_encoding
 from seqtower.interpret.attribution import attribute, top_words
-from seqtower.interpret.explain import explain_to_folder
+from seqtower.interpret.explain import ExplainConfig, explain_to_folder
 from seqtower.interpret.masking import MaskingConfig, mask_scan, zipcodes
 from seqtower.interpret.motifs import Motif, filter_motifs, match_motifs, read_meme, write_meme
 from seqtower.interpret.mutagenesis import expand_repeat, mutate
@@ -194,6 +194,14 @@ def test_everything_is_written_or_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no RNA to explain"):
         explain_to_folder(model, records.iloc[:0], tmp_path / "empty")
     assert not (tmp_path / "empty").exists()
+
+
+def test_each_rna_has_a_picture_of_its_own(tmp_path: Path) -> None:
+    long = "x" * 300
+    records = pd.DataFrame({"id": ["a/b", "a_b", "A_B", "..", long, long + "y"], "sequence": ["ACGU" * 3] * 6})
+    explain_to_folder(planted_filter(), records, tmp_path / "why", config=ExplainConfig(masking=MaskingConfig(shuffles=0)))
+    names = {path.name for path in (tmp_path / "why").glob("*.png")}
+    assert names == {"a_b.png", "a_b_2.png", "A_B_3.png", "rna.png", f"{'x' * 100}.png", f"{'x' * 100}_2.png"}
 
 
 def test_mutations_change_a_sum_by_the_difference_of_the_letters() -> None:

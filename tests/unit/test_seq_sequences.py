@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mirnagraph.errors import ConfigError, InputError
+from seqtower.prediction import remarks
 from seqtower.sequences import join, read_labels
 
 FASTA = ">a one\nACGT\nac\r\n>b\nGGGU\n>c\nNNAC\n>d\nACRY\n"
@@ -68,6 +69,29 @@ def test_wrong_labels_are_refused_where_they_stand(files, labels: str, words: st
     with pytest.raises(InputError) as caught:
         read_labels(files(labels)[1])
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        "id\tN\tC\na\t1\t0\nb\t1\t1\nz\t0\t0\n",
+        "id\twhere\na\tN\nb\tN\nz\tC\n",
+        "id\tN\tC\na\t.5\t.5\nb\t.5\t.5\nz\t.2\t.8\n",
+        "id\tN\tC\na\t.5\t.5\nb\t.5\t.5\n",
+    ],
+)
+def test_labels_that_are_the_same_for_all_sequences_are_refused(files, labels: str) -> None:
+    fasta, table = files(labels)
+    found = r"column '[NC]': a compartment with one kind of label; found only .*expected labels that differ between RNAs with a sequence"
+    with pytest.raises(InputError, match=found):
+        join(fasta, read_labels(table), iupac="n")
+
+
+def test_what_a_reader_of_answers_should_know_is_said() -> None:
+    assert remarks(["ACGU", "AN"], 4) == []
+    long, empty = remarks(["ACGUA", "NN", "A"], 4)
+    assert long.startswith("1 of 3 RNAs are longer than 4 nt and were read in windows")
+    assert empty.startswith("1 of 3 RNAs have no letter but N")
 
 
 def test_unknown_columns_foreign_ids_and_letters_are_refused(files) -> None:
