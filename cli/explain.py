@@ -88,16 +88,12 @@ def explain(
 
 def _open(folder: Path) -> SavedModel:
     from fusion.model_files import SavedModel
-    from fusion.open_model import load, model_folder
+    from fusion.open_model import kind_of, load, model_folder
     from mirnagraph.errors import ConfigError
     from seqtower.model_files import KIND
 
     # what kind it is is asked first: a tower may need a language model to be opened
-    try:
-        kind = json.loads((model_folder(folder) / "model.json").read_text(encoding="utf-8")).get("format")
-    except (OSError, ValueError, AttributeError):
-        kind = None
-    if kind == KIND:
+    if kind_of(model_folder(folder)) == KIND:
         raise ConfigError(f"{folder} is a run of `mirnagraph seq train`: use `mirnagraph seq explain --run {folder} --fasta FILE --out DIR`")
     model = load(folder)
     assert isinstance(model, SavedModel)

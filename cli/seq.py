@@ -125,7 +125,7 @@ def predict(
     model = model if rna_type is None else model.of_type(rna_type)
     records = read_fasta(fasta, iupac=iupac)
     said = model.predict(list(records["sequence"]))
-    for remark in remarks(list(records["sequence"]), model.config.training.batch_tokens):
+    for remark in remarks(list(records["sequence"]), model.config):
         say(remark, quiet=quiet)
     table = pd.DataFrame(said, columns=list(model.compartments))
     table.insert(0, "id", list(records["id"]))

@@ -12,6 +12,7 @@ from fusion.export_files import EXPORT, check_folder
 from fusion.hub import hub_address, pull
 from fusion.model_files import KIND, SavedModel, load_model
 from mirnagraph.errors import CheckpointError
+from mirnagraph.model_json import DESCRIPTION
 from seqtower.model_files import KIND as TOWER
 from seqtower.model_files import SavedTower, load_tower
 
@@ -62,11 +63,16 @@ def open_tower(path: str | Path, *, language_model: str | None = None) -> SavedT
     return model
 
 
-def _open(folder: Path, language_model: str | None) -> Model:
+def kind_of(folder: Path) -> object:
+    """What kind of model a folder says it holds, before it is read; None where it does not say, or cannot be read: loading says what is wrong."""
     try:
-        found = json.loads((folder / "model.json").read_text(encoding="utf-8")).get("format")
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError):
-        found = KIND  # `load_model` says what is wrong
+        return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")).get("format")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _open(folder: Path, language_model: str | None) -> Model:
+    found = kind_of(folder)
     if found == TOWER:
         return load_tower(folder, language_model=language_model)
     if found not in (KIND, None):

@@ -25,11 +25,12 @@ from fusion.results import UNCERTAINTY, CrossValidationResult
 from fusion.settings import ExperimentConfig, experiment_config
 from mirnagraph.config import dump_toml
 from mirnagraph.dataset import Dataset
+from mirnagraph.evaluation.fold_files import saved_folds
 from mirnagraph.evaluation.predictions import LABELS, write_predictions
 from mirnagraph.evaluation.splits import Folds, write_folds
 from mirnagraph.networks.types import NetworkSet
 from mirnagraph.progress import Progress, report
-from mirnagraph.runs import RunFolder, open_run
+from mirnagraph.runs import RunFolder, left_when_begun, open_run
 from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import one_thread
 from mirnagraph.tables import write_tsv
@@ -93,11 +94,12 @@ def run_experiment(
     run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume, about=about)
     if run.finished:
         return None, run
-    write_folds(folds, run.path / "folds.tsv")
-    if guests is not None:
-        write_tsv(guests.data.left_out, run.path / LEFT_OUT)
-    problem = prepare_all(networks, config, guests, cache=cache or run.path / "embeddings", workers=workers, progress=progress)
-    result = cross_validate(problem, folds, config, folder=run.path, workers=workers, progress=progress)
+    with left_when_begun(run, lambda: saved_folds(run.path, folds.n_folds)):
+        write_folds(folds, run.path / "folds.tsv")
+        if guests is not None:
+            write_tsv(guests.data.left_out, run.path / LEFT_OUT)
+        problem = prepare_all(networks, config, guests, cache=cache or run.path / "embeddings", workers=workers, progress=progress)
+        result = cross_validate(problem, folds, config, folder=run.path, workers=workers, progress=progress)
     write_predictions(result.to_frame(), run.path / "predictions.tsv")
     write_tsv(result.uncertainty_frame(), run.path / UNCERTAINTY)
     write_tsv(result.labels_frame(), run.path / LABELS)

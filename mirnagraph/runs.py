@@ -8,14 +8,15 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mirnagraph.errors import InputError
+from mirnagraph.errors import InputError, MirnagraphError
 from mirnagraph.files import write_text
 
 FORMAT_VERSION = 1
@@ -127,6 +128,21 @@ def open_run(
         **(about or {}), "seconds": 0.0, "_resumed_at": time.time(),
     })  # fmt: skip
     return RunFolder(path)
+
+
+@contextmanager
+def left_when_begun(run: RunFolder, begun: Callable[[], object]) -> Iterator[None]:
+    """Within it, an error of bad data or settings removes a new run folder in which nothing is worth going on with: the next command finds it free.
+
+    Args:
+        begun: whether something is, a finished fold for example; asked when an error came.
+    """
+    try:
+        yield
+    except MirnagraphError:
+        if not run.resumed and not begun():
+            shutil.rmtree(run.path)
+        raise
 
 
 def _refuse_foreign(path: Path) -> None:

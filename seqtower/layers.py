@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from seqtower.cpu.attend import attend
-from seqtower.cpu.convolution import LARGEST_WINDOW, can_fuse, convolve_and_pool, draws
+from seqtower.cpu.convolution import LARGEST_WINDOW, can_fuse, convolve_and_pool
+from seqtower.cpu.dropout import draws, dropped_of, gain
 from seqtower.cpu.lookup import look_up_and_pool, words_of
 from seqtower.cpu.recurrence import recur
 
@@ -59,14 +60,14 @@ class Dropout(nn.Module):
     @property
     def dropped(self) -> int:
         """Of 65,536 values, how many are dropped: none in evaluation mode."""
-        return min(round(2**16 * self.rate), 2**16 - 1) if self.training else 0
+        return dropped_of(self.rate) if self.training else 0
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Values of which some are 0 and the others larger by as much; in evaluation mode as they are."""
         if not self.training or values.device.type != "cpu":
             return nn.functional.dropout(values, self.rate, self.training)
         kept = torch.from_numpy(draws(values.numel()) >= self.dropped).view(values.shape)
-        return values * (kept.to(values.dtype) * (2**16 / (2**16 - self.dropped)))
+        return values * (kept.to(values.dtype) * gain(self.dropped))
 
 
 def pool(values: torch.Tensor, mask: torch.Tensor, window: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,7 +9,7 @@ import torch
 
 from seqtower.batches import collate, plan, split_long
 from seqtower.losses import probabilities
-from seqtower.settings import SeqTrainConfig
+from seqtower.settings import SeqConfig, SeqTrainConfig
 from seqtower.towers.base import Tower
 
 
@@ -36,13 +36,14 @@ def predict(tower: Tower, encoded: Sequence[np.ndarray], kind: str, config: SeqT
     return np.asarray(total / np.bincount(owner, weights=lengths, minlength=len(encoded))[:, None])
 
 
-def remarks(sequences: Sequence[str], budget: int) -> list[str]:
-    """What a reader of the answers should know of the sequences: that some were read in windows, or hold nothing that can be read.
+def read_in_windows(sequences: Sequence[str], config: SeqConfig) -> int:
+    """How many RNAs are longer than a batch, and read in windows for it."""
+    return sum(len(one) > config.training.batch_tokens for one in sequences) if config.lengths.keep == "full" else 0
 
-    Args:
-        budget: positions of a batch, ``training.batch_tokens``.
-    """
-    long = sum(len(one) > budget for one in sequences)
+
+def remarks(sequences: Sequence[str], config: SeqConfig) -> list[str]:
+    """What a reader of the answers should know of the sequences: that some were read in windows, or hold nothing that can be read."""
+    long, budget = read_in_windows(sequences, config), config.training.batch_tokens
     empty = sum(set(one) <= {"N"} for one in sequences)
-    found = [f"{long} of {len(sequences)} RNAs are longer than {budget} nt and were read in windows, unless the model reads their ends alone"] if long else []
+    found = [f"{long} of {len(sequences)} RNAs are longer than {budget} nt and were read in windows"] if long else []
     return found + ([f"{empty} of {len(sequences)} RNAs have no letter but N: their answers say nothing of them"] if empty else [])

@@ -11,6 +11,7 @@ from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.files import write_text
 from seqtower.experiment import SeqResult, by_set
 from seqtower.kmer_baselines import BASELINES, MODEL, TOWER
+from seqtower.prediction import read_in_windows
 from seqtower.rna_types import vocabulary
 from seqtower.sequences import FRACTIONS
 from seqtower.settings import SeqConfig
@@ -61,8 +62,7 @@ def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: s
     if config.pretrained:
         why = "It saw no labels; RNAs of test parts that were among its sequences make this run transductive for sequences"
         lines += [f"Every fold started from the pre-trained encoder in `{config.pretrained}`. {why}.", ""]
-    limit = config.training.batch_tokens
-    long = int((lengths > limit).sum()) if config.lengths.keep == "full" else 0
+    long, limit = read_in_windows(data.sequences, config), config.training.batch_tokens
     if long:
         lines += [f"{long} RNAs are longer than the {limit} positions of a batch (`training.batch_tokens`): they were read in windows.", ""]
     lines += [f"Kept together in folds (`{config.group}`): {together}. {len(data.left_out)} ids were left out (left_out.tsv).", "", verdict(result), ""]

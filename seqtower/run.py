@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.config import dump_toml
-from mirnagraph.errors import MirnagraphError
 from mirnagraph.evaluation.fold_files import saved_folds
 from mirnagraph.evaluation.predictions import LABELS, PREDICTIONS, prediction_frame, write_predictions
 from mirnagraph.evaluation.splits import write_folds
 from mirnagraph.progress import Progress, report
-from mirnagraph.runs import RunFolder, open_run
+from mirnagraph.runs import RunFolder, left_when_begun, open_run
 from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import one_thread
 from mirnagraph.tables import write_tsv
@@ -66,33 +65,22 @@ def run_seq(
     if config.pretrained:
         inputs["pretrained"] = load_pretrained(config).sha256
     about = {"kind": "seqtower", "labels": data.kind, "tower": config.tower, "dataset": name, "synthetic": synthetic, "n_rnas": len(data)}
-    began = Path(out).exists()
     run = open_run(out, dump_toml(config), inputs, seed=config.seed, overwrite=overwrite, resume=resume, about=about)
     if run.finished:
         return None, run
-    try:
-        return _run(data, config, run, name, synthetic=synthetic, baselines=baselines, workers=workers, progress=progress), run
-    except MirnagraphError:
-        if not began and not saved_folds(run.path, config.n_folds):  # nothing to go on with: the next command shall not find a foreign run
-            shutil.rmtree(run.path)
-        raise
-
-
-def _run(
-    data: SequenceSet, config: SeqConfig, run: RunFolder, name: str, *, synthetic: bool, baselines: bool, workers: int, progress: Progress | None
-) -> SeqResult:
-    groups = groups_of(data, config, progress)
-    warm_up(config, data.sequences, progress)
-    work = prepare_work(data, config, run.path, groups, baselines=baselines)
-    write_folds(work.folds, run.path / "folds.tsv")
-    write_tsv(pd.DataFrame({"rna_id": list(data.index.ids), "group": groups}), run.path / GROUPS)
-    write_tsv(data.left_out, run.path / LEFT_OUT)
-    result = cross_validate(work, workers, progress)
+    with left_when_begun(run, lambda: saved_folds(run.path, config.n_folds)):
+        groups = groups_of(data, config, progress)
+        warm_up(config, data.sequences, progress)
+        work = prepare_work(data, config, run.path, groups, baselines=baselines)
+        write_folds(work.folds, run.path / "folds.tsv")
+        write_tsv(pd.DataFrame({"rna_id": list(data.index.ids), "group": groups}), run.path / GROUPS)
+        write_tsv(data.left_out, run.path / LEFT_OUT)
+        result = cross_validate(work, workers, progress)
     write_result(run.path, result)
     write_seq_report(run.path, result, config, name, groups, synthetic=synthetic)
     _final(work, run.path, name, progress)
     run.finish()
-    return result
+    return result, run
 
 
 def write_result(folder: Path, result: SeqResult) -> None:

@@ -15,6 +15,7 @@ from numba import njit
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+from seqtower.cpu.dropout import draws, gain
 from seqtower.cpu.eights import add_rows, load, spread, store, where_higher
 from seqtower.cpu.rows import line_up
 
@@ -28,14 +29,6 @@ BLOCK = 32
 def can_fuse(values: torch.Tensor) -> bool:
     """Whether kernels made for the CPU in full precision are for these values."""
     return values.device.type == "cpu" and values.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-
-
-def draws(count: int) -> np.ndarray:
-    """Whole numbers of 16 bits, uint16 of shape (count,), which torch's generator decides: a tenth of the work of torch's draws of doubles."""
-    if not count:
-        return np.empty(0, np.uint16)  # nothing is drawn, so that a prediction leaves torch's generator as it is
-    seed = int(torch.empty((), dtype=torch.int64).random_())
-    return np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.uint16)[:count]
 
 
 class _ConvolveAndPool(torch.autograd.Function):
@@ -60,7 +53,7 @@ class _ConvolveAndPool(torch.autograd.Function):
         top = values.new_empty(n, -(-width // window), filters)
         place = torch.empty(top.shape, dtype=torch.uint8)
         bits = draws(top.numel() if dropped else 0)
-        highest(rows.numpy(), raw.numpy(), 0, lengths.numpy(), window, bits, dropped, top.numpy(), place.numpy())
+        highest(rows.numpy(), raw.numpy(), 0, lengths.numpy(), window, bits, dropped, gain(dropped), top.numpy(), place.numpy())
         ctx.save_for_backward(wide, weight, place, firsts, lengths)
         ctx.window, ctx.before, ctx.width, ctx.dropped = window, before, width, dropped
         return top
@@ -76,7 +69,7 @@ class _ConvolveAndPool(torch.autograd.Function):
         d_flat, d_bias = torch.zeros_like(flat), wide.new_zeros(filters)
         _spread(
             grad.contiguous().numpy(), place.numpy(), wide.view(-1).numpy(), flat.numpy(), starts.numpy(), lengths.numpy(), ctx.window, kernel, ctx.before,
-            65536 / (65536 - ctx.dropped), d_values.view(len(lengths), -1).numpy(), d_flat.numpy(), d_bias.numpy(),
+            gain(ctx.dropped), d_values.view(len(lengths), -1).numpy(), d_flat.numpy(), d_bias.numpy(),
         )  # fmt: skip
         d_weight = d_flat.view(filters, kernel, channels).transpose(1, 2)
         return d_values if ctx.needs_input_grad[0] else None, d_weight, d_bias, None, None, None, None
@@ -102,7 +95,7 @@ def convolve_and_pool(values: torch.Tensor, lengths: torch.Tensor, conv: torch.n
 
 
 @njit(cache=True, nogil=True)
-def highest(places, tables, apart, lengths, window, bits, dropped, top, place):  # type: ignore[no-untyped-def]
+def highest(places, tables, apart, lengths, window, bits, dropped, scale, top, place):  # type: ignore[no-untyped-def]
     """The highest values above 0 of each window, and where in it they stand: the first of equals; then dropout.
 
     The values of a position are the sum over tables of a row each: `places` says for the first table which, and for the next what it says
@@ -113,7 +106,7 @@ def highest(places, tables, apart, lengths, window, bits, dropped, top, place): 
     starts = np.empty(window * count, np.intp)
     flat, best, at = tables.reshape(-1), np.empty(wide, np.float32), np.empty(wide, np.float32)
     nothing, nowhere = spread(np.float32(0)), spread(np.float32(NOWHERE))
-    scale = np.float32(65536 / (65536 - dropped))
+    factor = np.float32(scale)
     for row in range(n):
         used = -(-lengths[row] // window)
         top[row, used:], place[row, used:] = 0, NOWHERE
@@ -124,7 +117,7 @@ def highest(places, tables, apart, lengths, window, bits, dropped, top, place): 
                 for t in range(count):
                     starts[within * count + t] = (t * rows + seen[within + t * apart]) * wide
             for i in range(0, wide, 8):
-                highest, stands = nothing, nowhere
+                so_far, stands = nothing, nowhere
                 for within in range(width):
                     k = within * count
                     value = load(flat, starts[k] + i)
@@ -133,14 +126,14 @@ def highest(places, tables, apart, lengths, window, bits, dropped, top, place): 
                     else:
                         for other in range(k + 1, k + count):
                             value = value + load(flat, starts[other] + i)
-                    stands = where_higher(value, highest, spread(np.float32(within)), stands)
-                    highest = where_higher(value, highest, value, highest)
-                store(best, i, highest)
+                    stands = where_higher(value, so_far, spread(np.float32(within)), stands)
+                    so_far = where_higher(value, so_far, value, so_far)
+                store(best, i, so_far)
                 store(at, i, stands)
             if dropped:
                 drop = bits[(row * steps + step) * filters : (row * steps + step + 1) * filters]
                 for f in range(filters):
-                    best[f] = best[f] * scale if drop[f] >= dropped else np.float32(0)
+                    best[f] = best[f] * factor if drop[f] >= dropped else np.float32(0)
                     at[f] = at[f] if drop[f] >= dropped else np.float32(NOWHERE)
             for f in range(filters):
                 top[row, step, f] = best[f]

@@ -13,7 +13,8 @@ import torch
 from numba import njit
 from torch.autograd.function import once_differentiable
 
-from seqtower.cpu.convolution import draws, highest
+from seqtower.cpu.convolution import highest
+from seqtower.cpu.dropout import draws, gain
 
 WORD = 4
 """Letters of a word; its number has a digit per letter, 0 for no letter or padding, 1 to 4 for the channels."""
@@ -43,7 +44,7 @@ class _LookUpAndPool(torch.autograd.Function):
         top = weight.new_empty(len(words), steps, filters)
         place = torch.empty(top.shape, dtype=torch.uint8)
         bits = draws(top.numel() if dropped else 0)
-        highest(words.numpy(), tables.numpy(), WORD, lengths.numpy(), window, bits, dropped, top.numpy(), place.numpy())
+        highest(words.numpy(), tables.numpy(), WORD, lengths.numpy(), window, bits, dropped, gain(dropped), top.numpy(), place.numpy())
         ctx.save_for_backward(words, place, lengths)
         ctx.window, ctx.dropped, ctx.shape = window, dropped, weight.shape
         return top
@@ -56,7 +57,7 @@ class _LookUpAndPool(torch.autograd.Function):
         filters, channels, kernel = ctx.shape
         d_tables = grad.new_zeros(-(-kernel // WORD), 5**WORD, filters)
         _gather(grad.contiguous().numpy(), place.numpy(), words.numpy(), lengths.numpy(), ctx.window, d_tables.numpy())
-        d_tables *= 65536 / (65536 - ctx.dropped)
+        d_tables *= gain(ctx.dropped)
         d_places = (SPELLING.t() @ d_tables).view(-1, channels, filters)[:kernel]
         return None, d_places.permute(2, 1, 0), d_tables[0].sum(dim=0), None, None, None
 

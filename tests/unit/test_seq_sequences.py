@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mirnagraph.errors import ConfigError, InputError
+from seqtower.lengths import LengthPolicy
 from seqtower.prediction import remarks
 from seqtower.sequences import join, read_labels
+from seqtower.settings import SeqTrainConfig, seq_config
 
 FASTA = ">a one\nACGT\nac\r\n>b\nGGGU\n>c\nNNAC\n>d\nACRY\n"
 
@@ -88,8 +91,10 @@ def test_labels_that_are_the_same_for_all_sequences_are_refused(files, labels: s
 
 
 def test_what_a_reader_of_answers_should_know_is_said() -> None:
-    assert remarks(["ACGU", "AN"], 4) == []
-    long, empty = remarks(["ACGUA", "NN", "A"], 4)
+    config = seq_config("rnatracker", training=SeqTrainConfig(batch_tokens=4))
+    assert remarks(["ACGU", "AN"], config) == []
+    assert remarks(["ACGUA"], replace(config, lengths=LengthPolicy("both-ends", 4))) == []
+    long, empty = remarks(["ACGUA", "NN", "A"], config)
     assert long.startswith("1 of 3 RNAs are longer than 4 nt and were read in windows")
     assert empty.startswith("1 of 3 RNAs have no letter but N")
 
