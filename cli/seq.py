@@ -188,7 +188,8 @@ def explain(
         say(f"{share}: masking says what moves the whole answer; attributions, words and motifs are the tower's alone", quiet=quiet)
     matched = f", {found['matches']} pairs with known ones at q < .05" if known else ""
     say(f"{len(wanted)} RNAs: {found['zipcodes']} zipcodes, {found['motifs']} motifs{matched}", quiet=quiet)
-    say(f"Written to {out}: zipcodes.bed, masking.tsv, attribution.tsv, attribution.bedgraph, words.tsv, motifs.meme, motif_matches.tsv", quiet=quiet)
+    pictures = ", a picture of each RNA" if plots else ""
+    say(f"Written to {out}: {', '.join(sorted(path.name for path in out.iterdir() if path.suffix != '.png'))}{pictures}", quiet=quiet)
 
 
 @app.command(

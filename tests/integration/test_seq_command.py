@@ -71,6 +71,7 @@ def test_train_predict_and_explain(run, files: Path) -> None:
     why = run("seq", "explain", "--run", "mine", "--fasta", "rna.fa", "--rna", "made-up-3", "--out", "why", "--window", "30", "--no-plots")
     assert why.returncode == 0, why.stderr
     assert "1 RNAs:" in why.stderr
+    assert f"Written to why: {', '.join(sorted(path.name for path in (files / 'why').iterdir()))}\n" in why.stderr
     assert set(pd.read_csv(files / "why" / "masking.tsv", sep="\t")["rna_id"]) == {"made-up-3"}
     unknown = run("seq", "explain", "--run", "mine", "--fasta", "rna.fa", "--rna", "made-up-33", "--out", "unknown")
     assert unknown.returncode == 2
