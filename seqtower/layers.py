@@ -9,6 +9,7 @@ from seqtower.cpu.attend import attend
 from seqtower.cpu.convolution import LARGEST_WINDOW, can_fuse, convolve_and_pool
 from seqtower.cpu.dropout import draws, dropped_of, gain
 from seqtower.cpu.lookup import look_up_and_pool, words_of
+from seqtower.cpu.products import COLUMNS
 from seqtower.cpu.recurrence import recur
 
 
@@ -142,7 +143,7 @@ class AdditiveAttention(nn.Module):
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Weighted means, shape (n, heads, channels), and the weights, shape (n, heads, width): 0 at padding, 1 in sum."""
-        if can_fuse(values) and self.context.out_features == 1 and values.shape[2] % 8 == 0:
+        if can_fuse(values) and self.context.out_features == 1 and values.shape[2] % COLUMNS == 0:
             means, weights = attend(values, mask.sum(dim=1), self.project, self.context)
             return means.unsqueeze(1), weights.unsqueeze(1)
         scores = self.context(torch.tanh(self.project(values))).transpose(1, 2)

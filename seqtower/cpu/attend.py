@@ -10,7 +10,8 @@ from numba import njit
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from seqtower.cpu.eights import add_rows, load, spread, store, sum_of, tanh
+from seqtower.cpu.lanes import LANES, add_rows, load, spread, store, sum_of, tanh
+from seqtower.cpu.products import COLUMNS, add_crossed, multiply
 
 
 class _Attend(torch.autograd.Function):
@@ -22,7 +23,8 @@ class _Attend(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Weighted means and weights."""
         n, width, channels = values.shape
-        hidden = torch.addmm(bias, values.view(-1, channels), weight.t())
+        hidden = values.new_empty(n * width, len(bias))
+        multiply(values.view(-1).numpy(), weight.t().contiguous().numpy(), bias.numpy(), hidden.view(-1).numpy(), False)
         weights, means = values.new_zeros(n, width), values.new_zeros(n, channels)
         _weigh(values.view(-1).numpy(), hidden.view(-1).numpy(), context.numpy(), lengths.numpy(), weights.numpy(), means.numpy())
         ctx.save_for_backward(values, weight, context, lengths, hidden, weights)
@@ -33,26 +35,27 @@ class _Attend(torch.autograd.Function):
     def backward(ctx: Any, d_means: torch.Tensor, d_weights: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Gradients of values and of all weights."""
         values, weight, context, lengths, hidden, weights = ctx.saved_tensors
-        channels = values.shape[2]
+        d_weight, nothing = torch.zeros_like(weight), np.zeros(values.shape[2], np.float32)
         d_values, d_hidden, d_context = torch.empty_like(values), torch.empty_like(hidden), torch.zeros_like(context)
         _credit(
             values.view(-1).numpy(), hidden.view(-1).numpy(), context.numpy(), lengths.numpy(), weights.numpy(), d_means.contiguous().numpy(),
             d_weights.contiguous().numpy(), d_values.view(-1).numpy(), d_hidden.view(-1).numpy(), d_context.numpy(),
         )  # fmt: skip
-        d_values.view(-1, channels).addmm_(d_hidden, weight)
-        return d_values, d_hidden.t() @ values.view(-1, channels), d_hidden.sum(dim=0), d_context, None
+        multiply(d_hidden.view(-1).numpy(), weight.numpy(), nothing, d_values.view(-1).numpy(), True)
+        add_crossed(d_hidden.view(-1).numpy(), values.view(-1).numpy(), d_weight.numpy())
+        return d_values, d_weight, d_hidden.sum(dim=0), d_context, None
 
 
 def attend(values: torch.Tensor, lengths: torch.Tensor, project: nn.Linear, context: nn.Linear) -> tuple[torch.Tensor, torch.Tensor]:
     """Weighted means, shape (n, channels), and the weights, shape (n, width): 0 at padding, 1 in sum.
 
     Args:
-        values: float32, shape (n, width, channels), channels a multiple of 8; numbers, also at padding.
+        values: float32, shape (n, width, channels), channels a multiple of `COLUMNS`; numbers, also at padding.
         lengths: positions per RNA, 1 or more: shape (n,).
         project: from channels to the layer whose hyperbolic tangent is scored.
         context: from that layer to the score.
     """
-    more = -project.out_features % 8  # what is always 0 changes no score
+    more = -project.out_features % COLUMNS  # what is always 0 changes no score
     weight, bias = nn.functional.pad(project.weight, (0, 0, 0, more)), nn.functional.pad(project.bias, (0, more))
     found: tuple[torch.Tensor, torch.Tensor] = _Attend.apply(  # type: ignore[no-untyped-call]
         values.contiguous(), weight, bias, nn.functional.pad(context.weight[0], (0, more)), lengths
@@ -68,7 +71,7 @@ def _weigh(values, hidden, context, lengths, weights, means):  # type: ignore[no
         own, length = weights[row], lengths[row]
         for position in range(length):
             start, score = (row * width + position) * units, spread(np.float32(0))
-            for j in range(0, units, 8):
+            for j in range(0, units, LANES):
                 shown = tanh(load(hidden, start + j))
                 store(hidden, start + j, shown)
                 score = score + shown * load(context, j)
@@ -94,14 +97,14 @@ def _credit(values, hidden, context, lengths, weights, d_means, d_weights, d_val
         mean = np.float32(0)
         for position in range(length):
             start, product, weight = (row * width + position) * channels, spread(np.float32(0)), spread(own[position])
-            for j in range(0, channels, 8):
+            for j in range(0, channels, LANES):
                 product = product + load(values, start + j) * load(wanted, j)
                 store(d_values, start + j, weight * load(wanted, j))
             d_own[position] += sum_of(product)
             mean += own[position] * d_own[position]
         for position in range(length):
             start, d_score = (row * width + position) * units, spread(own[position] * (d_own[position] - mean))
-            for j in range(0, units, 8):
+            for j in range(0, units, LANES):
                 shown = load(hidden, start + j)
                 store(d_hidden, start + j, d_score * load(context, j) * (one - shown * shown))
                 store(d_context, j, load(d_context, j) + d_score * shown)

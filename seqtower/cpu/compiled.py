@@ -13,7 +13,7 @@ def forget_other_sources(folder: Path = Path(__file__).parent) -> None:
     """Delete kept machine code that was made from other sources than those of now.
 
     Numba makes a function anew when its own file is another, but not when a function that it calls stands in another file: after a change
-    of `seqtower.cpu.eights` alone, kept kernels would go on with what it said before.
+    of `seqtower.cpu.lanes` alone, kept kernels would go on with what it said before.
 
     Args:
         folder: of the sources; what cannot be written stays as it is.

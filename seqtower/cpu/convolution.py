@@ -16,7 +16,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from seqtower.cpu.dropout import draws, gain
-from seqtower.cpu.eights import add_rows, load, spread, store, where_higher
+from seqtower.cpu.lanes import LANES, add_rows, load, spread, store, where_higher
 from seqtower.cpu.rows import line_up
 
 NOWHERE = 255
@@ -46,7 +46,7 @@ class _ConvolveAndPool(torch.autograd.Function):
         starts = firsts + before
         wide = values.new_empty(_rounded(int(starts[-1] + lengths[-1]) + kernel), channels)
         line_up(values.contiguous().numpy(), starts.numpy(), lengths.numpy(), wide.numpy())
-        more = -filters % 8
+        more = -filters % LANES
         filled = nn.functional.pad(weight, (0, 0, 0, 0, 0, more)).unsqueeze(2)
         raw = torch.conv2d(wide[None, None].permute(0, 3, 1, 2), filled, nn.functional.pad(bias, (0, more)))[0].permute(1, 2, 0).contiguous()
         rows = firsts.unsqueeze(1) + torch.arange(width)
@@ -102,7 +102,7 @@ def highest(places, tables, apart, lengths, window, bits, dropped, scale, top, p
     `apart` positions further on.
     """
     n, steps, filters = top.shape
-    count, rows, wide = tables.shape  # `wide` is a multiple of eight
+    count, rows, wide = tables.shape  # `wide` is a multiple of `LANES`
     starts = np.empty(window * count, np.intp)
     flat, best, at = tables.reshape(-1), np.empty(wide, np.float32), np.empty(wide, np.float32)
     nothing, nowhere = spread(np.float32(0)), spread(np.float32(NOWHERE))
@@ -116,7 +116,7 @@ def highest(places, tables, apart, lengths, window, bits, dropped, scale, top, p
             for within in range(width):
                 for t in range(count):
                     starts[within * count + t] = (t * rows + seen[within + t * apart]) * wide
-            for i in range(0, wide, 8):
+            for i in range(0, wide, LANES):
                 so_far, stands = nothing, nowhere
                 for within in range(width):
                     k = within * count

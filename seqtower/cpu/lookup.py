@@ -15,6 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from seqtower.cpu.convolution import highest
 from seqtower.cpu.dropout import draws, gain
+from seqtower.cpu.lanes import LANES
 
 WORD = 4
 """Letters of a word; its number has a digit per letter, 0 for no letter or padding, 1 to 4 for the channels."""
@@ -37,7 +38,7 @@ class _LookUpAndPool(torch.autograd.Function):
         """Values above 0 that are the highest of their window."""
         filters, channels, kernel = weight.shape
         n_words = -(-kernel // WORD)
-        places = torch.nn.functional.pad(weight.permute(2, 1, 0), (0, -filters % 8, 0, 0, 0, n_words * WORD - kernel))
+        places = torch.nn.functional.pad(weight.permute(2, 1, 0), (0, -filters % LANES, 0, 0, 0, n_words * WORD - kernel))
         tables = SPELLING @ places.reshape(n_words, WORD * channels, -1)
         tables[0, :, :filters] += bias
         steps = -(-(words.shape[1] - (n_words - 1) * WORD) // window)

@@ -16,11 +16,9 @@ from numba import njit
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from seqtower.cpu.eights import load, sigmoid, spread, spread_from, store, tanh
+from seqtower.cpu.lanes import LANES, load, sigmoid, spread, spread_from, store, tanh
+from seqtower.cpu.products import COLUMNS, add_crossed, multiply
 from seqtower.cpu.rows import line_up, stand_apart
-
-BLOCK = 32
-"""Units that are summed at once."""
 
 
 class _Recurrence(torch.autograd.Function):
@@ -34,7 +32,7 @@ class _Recurrence(torch.autograd.Function):
         n, width, channels = values.shape
         ways, wide, units = w_past.shape
         starts, order = torch.cumsum(lengths + 1, 0) - lengths, torch.argsort(lengths)
-        rows = values.new_empty(int(starts[-1] + lengths[-1]) + 2, channels)  # the last takes what no one asks for
+        rows = values.new_empty(int(starts[-1] + lengths[-1]) + 2, w_in.shape[2])  # the last takes what no one asks for
         line_up(values.contiguous().numpy(), starts.numpy(), lengths.numpy(), rows.numpy())
         gates = values.new_empty(ways, len(rows), wide)
         hidden, cells = values.new_empty(ways, len(rows), units), values.new_empty(ways, len(rows), units)
@@ -42,14 +40,14 @@ class _Recurrence(torch.autograd.Function):
         hidden[:, between], cells[:, between] = 0, 0
         found = values.new_empty(n, width, ways * units)
         for way, back in enumerate(backs):
-            torch.addmm(bias[way], rows, w_in[way].t(), out=gates[way])
+            multiply(rows.view(-1).numpy(), w_in[way].t().contiguous().numpy(), bias[way].numpy(), gates[way].view(-1).numpy(), False)
             _along(
                 gates[way].view(-1).numpy(), w_past[way].t().contiguous().numpy(), starts.numpy(), lengths.numpy(), order.numpy(), back,
                 hidden[way].view(-1).numpy(), cells[way].view(-1).numpy(),
             )  # fmt: skip
             stand_apart(hidden[way].numpy(), starts.numpy(), lengths.numpy(), found.numpy(), way * units)
         ctx.save_for_backward(rows, w_in, w_past, lengths, starts, order, between, gates, cells, hidden)
-        ctx.backs, ctx.width = backs, width
+        ctx.backs, ctx.width, ctx.channels = backs, width, channels
         return found
 
     @staticmethod
@@ -57,7 +55,7 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Gradients of values, weights and bias."""
         rows, w_in, w_past, lengths, starts, order, between, gates, cells, hidden = ctx.saved_tensors
-        d_in, d_past, d_bias, d_rows = torch.empty_like(w_in), torch.empty_like(w_past), w_in.new_empty(w_in.shape[:2]), torch.empty_like(rows)
+        d_in, d_past, d_bias, d_rows = torch.zeros_like(w_in), torch.zeros_like(w_past), w_in.new_empty(w_in.shape[:2]), torch.empty_like(rows)
         units = hidden.shape[2]
         grad, own = grad.contiguous(), torch.empty_like(gates[0])
         own[between] = 0
@@ -66,13 +64,16 @@ class _Recurrence(torch.autograd.Function):
                 grad.view(-1).numpy(), grad.shape[1], grad.shape[2], way * units, gates[way].view(-1).numpy(), cells[way].view(-1).numpy(),
                 w_past[way].contiguous().numpy(), starts.numpy(), lengths.numpy(), order.numpy(), back, own.view(-1).numpy(),
             )  # fmt: skip
-            d_past[way] = own[:-1].t() @ hidden[way, 1:] if back else own[1:].t() @ hidden[way, :-1]
-            d_in[way], d_bias[way] = own.t() @ rows, own.sum(dim=0)
-            torch.addmm(d_rows, own, w_in[way], beta=way > 0, out=d_rows)
+            now, past = (own[:-1], hidden[way, 1:]) if back else (own[1:], hidden[way, :-1])
+            add_crossed(now.view(-1).numpy(), past.view(-1).numpy(), d_past[way].numpy())
+            add_crossed(own.view(-1).numpy(), rows.view(-1).numpy(), d_in[way].numpy())
+            torch.sum(own, dim=0, out=d_bias[way])
+            if ctx.needs_input_grad[0]:
+                multiply(own.view(-1).numpy(), w_in[way].numpy(), np.zeros(rows.shape[1], np.float32), d_rows.view(-1).numpy(), way > 0)
         d_values = None
         if ctx.needs_input_grad[0]:
-            d_values = rows.new_empty(len(lengths), ctx.width, rows.shape[1])
-            stand_apart(d_rows.numpy(), starts.numpy(), lengths.numpy(), d_values.numpy(), 0)
+            d_values = rows.new_empty(len(lengths), ctx.width, ctx.channels)
+            stand_apart(d_rows[:, : ctx.channels].numpy(), starts.numpy(), lengths.numpy(), d_values.numpy(), 0)
         return d_values, d_in, d_past, d_bias, None, None
 
 
@@ -88,8 +89,8 @@ def recur(values: torch.Tensor, lengths: torch.Tensor, layers: Sequence[nn.Modul
         torch.stack([getattr(layer, name) for layer in layers]) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     )
     ways, units = len(layers), w_past.shape[2]
-    more = -units % BLOCK  # units that stay 0
-    w_in = nn.functional.pad(w_in.view(ways, 4, units, -1), (0, 0, 0, more)).flatten(1, 2)
+    more = -units % COLUMNS  # units that stay 0, as do the channels added
+    w_in = nn.functional.pad(w_in.view(ways, 4, units, -1), (0, -values.shape[2] % COLUMNS, 0, more)).flatten(1, 2)
     w_past = nn.functional.pad(w_past.view(ways, 4, units, units), (0, more, 0, more)).flatten(1, 2)
     bias = nn.functional.pad((b_in + b_past).view(ways, 4, units), (0, more)).flatten(1)
     found: torch.Tensor = _Recurrence.apply(values, w_in, w_past, bias, lengths, backs)  # type: ignore[no-untyped-call]
@@ -114,7 +115,7 @@ def _along(gates, w_past, starts, lengths, order, back, hidden, cells):  # type:
         one, other = order[pair], order[pair - 1] if pair else -1
         for step in range(lengths[one]):
             (here, past), (here_too, past_too) = _row(starts, lengths, one, step, back, spare), _row(starts, lengths, other, step, back, spare)
-            for j in range(0, units, 8):
+            for j in range(0, units, LANES):
                 at, at_too = here * wide + j, here_too * wide + j
                 a, b, c, d = load(gates, at), load(gates, at + units), load(gates, at + 2 * units), load(gates, at + 3 * units)
                 e, f, g, h = load(gates, at_too), load(gates, at_too + units), load(gates, at_too + 2 * units), load(gates, at_too + 3 * units)
@@ -131,7 +132,7 @@ def _along(gates, w_past, starts, lengths, order, back, hidden, cells):  # type:
 
 @njit(cache=True, nogil=True)
 def _open(let_in, keep, new, out, gates, at, cells, hidden, here, past, units):  # type: ignore[no-untyped-def]
-    """Eight units of one step, from the sums that go into their gates."""
+    """`LANES` units of one step, from the sums that go into their gates."""
     let_in, keep, new, out = sigmoid(let_in), sigmoid(keep), tanh(new), sigmoid(out)
     cell = keep * load(cells, past) + let_in * new
     store(gates, at, let_in)
@@ -155,29 +156,31 @@ def _against(grad, width, across, column, gates, cells, w_past, starts, lengths,
         for step in range(lengths[one] - 1, -1, -1):
             (here, past), (here_too, past_too) = _row(starts, lengths, one, step, back, spare), _row(starts, lengths, other, step, back, spare)
             own, own_too = (one * width + here - starts[one]) * across + column, 0
-            for j in range(0, units, 8):
+            for j in range(0, units, LANES):
                 _shut(grad, own + j, d_hidden, d_cells, j, gates, d_gates, here * wide + j, cells, here * units + j, past * units + j, units)
             if here_too != spare:
                 own_too = (other * width + here_too - starts[other]) * across + column
-                for j in range(0, units, 8):
+                for j in range(0, units, LANES):
                     at, now, before = here_too * wide + j, here_too * units + j, past_too * units + j
                     _shut(grad, own_too + j, d_hidden, d_cells, units + j, gates, d_gates, at, cells, now, before, units)
-            for j in range(0, units, BLOCK):
+            for j in range(0, units, COLUMNS):
                 a = b = c = d = e = f = g = h = nothing
-                for k in range(wide):
-                    d_one, d_too, w = spread_from(d_gates, here * wide + k), spread_from(d_gates, here_too * wide + k), k * units + j
-                    w_a, w_b, w_c, w_d = load(weights, w), load(weights, w + 8), load(weights, w + 16), load(weights, w + 24)
-                    a, e = a + d_one * w_a, e + d_too * w_a
-                    b, f = b + d_one * w_b, f + d_too * w_b
-                    c, g = c + d_one * w_c, g + d_too * w_c
-                    d, h = d + d_one * w_d, h + d_too * w_d
-                _keep_four(d_hidden, j, a, b, c, d)
-                _keep_four(d_hidden, units + j, e, f, g, h)
+                for k in range(0, wide, 2):
+                    at, at_too, w = here * wide + k, here_too * wide + k, k * units + j
+                    d_one, d_too, w_low, w_high = spread_from(d_gates, at), spread_from(d_gates, at_too), load(weights, w), load(weights, w + LANES)
+                    a, b, c, d = a + d_one * w_low, b + d_one * w_high, c + d_too * w_low, d + d_too * w_high
+                    d_one, d_too, w = spread_from(d_gates, at + 1), spread_from(d_gates, at_too + 1), w + units
+                    w_low, w_high = load(weights, w), load(weights, w + LANES)
+                    e, f, g, h = e + d_one * w_low, f + d_one * w_high, g + d_too * w_low, h + d_too * w_high
+                store(d_hidden, j, a + e)
+                store(d_hidden, j + LANES, b + f)
+                store(d_hidden, units + j, c + g)
+                store(d_hidden, units + j + LANES, d + h)
 
 
 @njit(cache=True, nogil=True)
 def _shut(grad, own, d_hidden, d_cells, unit, gates, d_gates, at, cells, here, past, units):  # type: ignore[no-untyped-def]
-    """Gradients of the sums that go into eight units' gates at one step."""
+    """Gradients of the sums that go into the gates of `LANES` units at one step."""
     one = spread(np.float32(1))
     let_in, keep, new, out = load(gates, at), load(gates, at + units), load(gates, at + 2 * units), load(gates, at + 3 * units)
     shown, d = tanh(load(cells, here)), load(grad, own) + load(d_hidden, unit)
@@ -187,11 +190,3 @@ def _shut(grad, own, d_hidden, d_cells, unit, gates, d_gates, at, cells, here, p
     store(d_gates, at + 2 * units, d_cell * let_in * (one - new * new))
     store(d_gates, at + 3 * units, d * shown * out * (one - out))
     store(d_cells, unit, d_cell * keep)
-
-
-@njit(cache=True, nogil=True)
-def _keep_four(numbers, at, a, b, c, d):  # type: ignore[no-untyped-def]
-    store(numbers, at, a)
-    store(numbers, at + 8, b)
-    store(numbers, at + 16, c)
-    store(numbers, at + 24, d)

@@ -7,10 +7,10 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def line_up(values, starts, lengths, rows):  # type: ignore[no-untyped-def]
-    """Fill `rows`, shape (rows, channels), with the RNAs of (n, width, channels) from `starts` on, and with zeros elsewhere."""
+    """Fill `rows`, shape (rows, channels or more), with the RNAs of (n, width, channels) from `starts` on, and with zeros elsewhere."""
     rows[:] = 0
     for row in range(len(values)):
-        rows[starts[row] : starts[row] + lengths[row]] = values[row, : lengths[row]]
+        rows[starts[row] : starts[row] + lengths[row], : values.shape[2]] = values[row, : lengths[row]]
 
 
 @njit(cache=True, nogil=True)

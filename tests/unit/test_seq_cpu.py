@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from seqtower.cpu.convolution import can_fuse, convolve_and_pool
+from seqtower.cpu.lanes import LANES
 from seqtower.cpu.lookup import words_of
+from seqtower.cpu.products import COLUMNS, add_crossed, multiply
 from seqtower.cpu.recurrence import recur
 from seqtower.layers import AdditiveAttention, Dropout, MaskedConv, MaskedLSTM, pool, silence
 from seqtower.settings import seq_config
@@ -102,6 +108,32 @@ def test_what_is_no_number_is_not_passed_over() -> None:
     assert not found[0, 1].isnan().any()
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 67, 260])
+@pytest.mark.parametrize(("channels", "wide"), [(1, COLUMNS), (33, 2 * COLUMNS)])
+def test_products_equal_those_of_torch(n: int, channels: int, wide: int) -> None:
+    torch.manual_seed(0)
+    rows, weights, first, held = torch.randn(n, channels), torch.randn(channels, wide), torch.randn(wide), torch.randn(n, wide)
+    for added in (False, True):
+        found = held.clone()
+        multiply(rows.view(-1).numpy(), weights.numpy(), first.numpy(), found.view(-1).numpy(), added)
+        torch.testing.assert_close(found, rows @ weights + (held if added else first), atol=1e-5, rtol=1e-5)
+    left, crossed = torch.randn(n, 4 * channels), torch.randn(4 * channels, wide)
+    found = crossed.clone()
+    add_crossed(left.view(-1).numpy(), held.view(-1).numpy(), found.numpy())
+    torch.testing.assert_close(found, crossed + left.t() @ held, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(LANES == 8, reason="the kernels that run here are those of registers of eight numbers")
+def test_kernels_for_smaller_registers(tmp_path: Path) -> None:
+    """These tests once more, as on a CPU without AVX-512."""
+    smaller = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma", "NUMBA_CACHE_DIR": str(tmp_path)}
+    told = [sys.executable, "-c", "from seqtower.cpu.lanes import LANES; print(LANES)"]
+    assert subprocess.run(told, env=os.environ | smaller, capture_output=True, text=True, check=True).stdout == "8\n"
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-x", __file__], env=os.environ | smaller, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize("units", [1, 6, 32, 40])
 @pytest.mark.parametrize("backs", [(False,), (True,), (False, True)])
 @pytest.mark.parametrize("n", [1, 3, 4])
@@ -138,7 +170,7 @@ def test_recurrence_passes_on_what_is_no_number() -> None:
     assert found.isnan().all(dim=2).tolist() == [[False, True, True]]
 
 
-@pytest.mark.parametrize(("channels", "units"), [(64, 50), (8, 3)])
+@pytest.mark.parametrize(("channels", "units"), [(64, 50), (COLUMNS, 3)])
 def test_attention_in_one_equals_the_layers(channels: int, units: int, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     layer, values = AdditiveAttention(channels, units), silence(torch.randn(4, 50, channels), MASK).requires_grad_()

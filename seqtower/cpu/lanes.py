@@ -1,4 +1,4 @@
-"""Eight numbers at once in kernels for the CPU, kept in registers over a loop, as a compiler by itself does not keep the parts of an array."""
+"""As many numbers at once as a register of this CPU holds, kept there over a loop, as a compiler by itself does not keep the parts of an array."""
 
 from __future__ import annotations
 
@@ -7,41 +7,53 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import njit, types
+from numba.core import config
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.core.typing.templates import signature as typed
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-_VECTOR, _WHOLE = ir.VectorType(ir.FloatType(), 8), ir.VectorType(ir.IntType(32), 8)
+
+def _lanes() -> int:
+    """Numbers of a register: 16 where numba makes code for AVX-512, else 8 (on CPUs of smaller registers two of them make one)."""
+    settings: Any = config
+    named = settings.CPU_NAME or settings.CPU_FEATURES  # a CPU that someone chose, of which we know nothing
+    return 16 if not named and get_host_cpu_features().get("avx512f", False) else 8
+
+
+LANES = _lanes()
+_VECTOR, _WHOLE = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(32), LANES)
 _intrinsic: Any = intrinsic  # whose first argument a caller does not give
 _CONTRACT = ("contract",)  # a product and a sum may be one step
+_TEN = 10 * LANES
 
 
-class _EightType(types.Type):
-    """Eight float32."""
+class _VectorType(types.Type):
+    """`LANES` numbers, float32."""
 
     def __init__(self) -> None:
-        super().__init__(name="eight float32")
+        super().__init__(name=f"{LANES} float32")
 
 
-_eight = _EightType()
+_vector = _VectorType()
 
 
-@register_model(_EightType)
-class _EightModel(models.PrimitiveModel):  # type: ignore[misc]
+@register_model(_VectorType)
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _VECTOR)
 
 
 def _allow(operation: Any, instruction: str) -> None:
-    """Let two eights be joined by an operator."""
+    """Let two vectors be joined by an operator."""
 
     class Joined(AbstractTemplate):  # type: ignore[misc]
         def generic(self, arguments: Any, _keywords: Any) -> Any:
-            return typed(_eight, _eight, _eight) if set(arguments) == {_eight} else None
+            return typed(_vector, _vector, _vector) if set(arguments) == {_vector} else None
 
     infer_global(operation)(Joined)
-    lower_builtin(operation, _eight, _eight)(lambda _context, builder, _signature, both: getattr(builder, instruction)(*both, flags=_CONTRACT))
+    lower_builtin(operation, _vector, _vector)(lambda _context, builder, _signature, both: getattr(builder, instruction)(*both, flags=_CONTRACT))
 
 
 for _operation, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):
@@ -55,49 +67,49 @@ def _pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> A
 
 def _spread(builder: Any, number: Any) -> Any:
     nothing, first = ir.Constant(_VECTOR, ir.Undefined), ir.Constant(ir.IntType(32), 0)
-    return builder.shuffle_vector(builder.insert_element(nothing, number, first), nothing, ir.Constant(_WHOLE, [0] * 8))
+    return builder.shuffle_vector(builder.insert_element(nothing, number, first), nothing, ir.Constant(_WHOLE, [0] * LANES))
 
 
 @_intrinsic
 def load(typing, array, index):  # type: ignore[no-untyped-def]
-    """Eight numbers of a float32 array of one dimension from an index on, which no one checks."""
+    """`LANES` numbers of a float32 array of one dimension from an index on, which no one checks."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         return builder.load(_pointer(context, builder, signature.args[0], *arguments), align=4)
 
-    return _eight(array, types.intp), generate
+    return _vector(array, types.intp), generate
 
 
 @_intrinsic
 def store(typing, array, index, values):  # type: ignore[no-untyped-def]
-    """Write eight numbers from an index on, which no one checks."""
+    """Write `LANES` numbers from an index on, which no one checks."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         builder.store(arguments[2], _pointer(context, builder, signature.args[0], *arguments[:2]), align=4)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, _eight), generate
+    return types.void(array, types.intp, _vector), generate
 
 
 @_intrinsic
 def spread(typing, number):  # type: ignore[no-untyped-def]
-    """A number eight times."""
+    """A number `LANES` times."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         return _spread(builder, arguments[0])
 
-    return _eight(types.float32), generate
+    return _vector(types.float32), generate
 
 
 @_intrinsic
 def spread_from(typing, array, index):  # type: ignore[no-untyped-def]
-    """A number of a float32 array of one dimension eight times; no one checks the index."""
+    """A number of a float32 array of one dimension `LANES` times; no one checks the index."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         return _spread(builder, builder.load(builder.gep(data, [arguments[1]])))
 
-    return _eight(array, types.intp), generate
+    return _vector(array, types.intp), generate
 
 
 @_intrinsic
@@ -109,7 +121,7 @@ def where_higher(typing, values, others, then, otherwise):  # type: ignore[no-un
         higher = builder.or_(builder.fcmp_ordered(">", values, others), builder.fcmp_unordered("uno", values, values))
         return builder.select(higher, then, otherwise)
 
-    return _eight(_eight, _eight, _eight, _eight), generate
+    return _vector(_vector, _vector, _vector, _vector), generate
 
 
 @_intrinsic
@@ -119,11 +131,11 @@ def _clamped(typing, values):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         (values,) = arguments
         for comparison, limit in ((">", 60.0), ("<", -60.0)):
-            limits = ir.Constant(_VECTOR, [limit] * 8)
+            limits = ir.Constant(_VECTOR, [limit] * LANES)
             values = builder.select(builder.fcmp_ordered(comparison, values, limits), limits, values)
         return values
 
-    return _eight(_eight), generate
+    return _vector(_vector), generate
 
 
 @_intrinsic
@@ -131,10 +143,10 @@ def _power_of_two(typing, whole):  # type: ignore[no-untyped-def]
     """2 to the power of whole numbers, by its bits."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        exponent = builder.add(builder.fptosi(arguments[0], _WHOLE), ir.Constant(_WHOLE, [127] * 8))
-        return builder.bitcast(builder.shl(exponent, ir.Constant(_WHOLE, [23] * 8)), _VECTOR)
+        exponent = builder.add(builder.fptosi(arguments[0], _WHOLE), ir.Constant(_WHOLE, [127] * LANES))
+        return builder.bitcast(builder.shl(exponent, ir.Constant(_WHOLE, [23] * LANES)), _VECTOR)
 
-    return _eight(_eight), generate
+    return _vector(_vector), generate
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -154,16 +166,17 @@ def _one_and_exp(x):  # type: ignore[no-untyped-def]
 
 @_intrinsic
 def sum_of(typing, values):  # type: ignore[no-untyped-def]
-    """The sum of eight numbers."""
+    """The sum of `LANES` numbers."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         (values,) = arguments
-        for half in (4, 2, 1):
-            others = builder.shuffle_vector(values, values, ir.Constant(_WHOLE, [(i + half) % 8 for i in range(8)]))
-            values = builder.fadd(values, others)
+        half = LANES // 2
+        while half:
+            others = builder.shuffle_vector(values, values, ir.Constant(_WHOLE, [(i + half) % LANES for i in range(LANES)]))
+            values, half = builder.fadd(values, others), half // 2
         return builder.extract_element(values, ir.Constant(ir.IntType(32), 0))
 
-    return types.float32(_eight), generate
+    return types.float32(_vector), generate
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -181,29 +194,34 @@ def tanh(x):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def add_rows(total, gains, starts, count, values):  # type: ignore[no-untyped-def]
     """Add weighted stretches of `values` to a total as long as each: the first `count` of those that begin at `starts`."""
-    whole = len(total) - len(total) % 64
-    for i in range(0, whole, 64):
-        a, b, c, d = load(total, i), load(total, i + 8), load(total, i + 16), load(total, i + 24)
-        e, f, g, h = load(total, i + 32), load(total, i + 40), load(total, i + 48), load(total, i + 56)
+    done = 0
+    for i in range(0, len(total) - _TEN + 1, _TEN):  # ten at once: fewer would wait for each other
+        a, b, c, d, e = load(total, i), load(total, i + LANES), load(total, i + 2 * LANES), load(total, i + 3 * LANES), load(total, i + 4 * LANES)
+        f, g, h, o, p = (
+            load(total, i + 5 * LANES), load(total, i + 6 * LANES), load(total, i + 7 * LANES), load(total, i + 8 * LANES), load(total, i + 9 * LANES)
+        )  # fmt: skip
         for k in range(count):
             gain, start = spread(gains[k]), starts[k] + i
             a = a + gain * load(values, start)
-            b = b + gain * load(values, start + 8)
-            c = c + gain * load(values, start + 16)
-            d = d + gain * load(values, start + 24)
-            e = e + gain * load(values, start + 32)
-            f = f + gain * load(values, start + 40)
-            g = g + gain * load(values, start + 48)
-            h = h + gain * load(values, start + 56)
+            b = b + gain * load(values, start + LANES)
+            c = c + gain * load(values, start + 2 * LANES)
+            d = d + gain * load(values, start + 3 * LANES)
+            e = e + gain * load(values, start + 4 * LANES)
+            f = f + gain * load(values, start + 5 * LANES)
+            g = g + gain * load(values, start + 6 * LANES)
+            h = h + gain * load(values, start + 7 * LANES)
+            o = o + gain * load(values, start + 8 * LANES)
+            p = p + gain * load(values, start + 9 * LANES)
+        for j, sums in enumerate((a, b, c, d, e, f, g, h, o, p)):
+            store(total, i + j * LANES, sums)
+        done = i + _TEN
+    for i in range(done, len(total) - LANES + 1, LANES):
+        a = load(total, i)
+        for k in range(count):
+            a = a + spread(gains[k]) * load(values, starts[k] + i)
         store(total, i, a)
-        store(total, i + 8, b)
-        store(total, i + 16, c)
-        store(total, i + 24, d)
-        store(total, i + 32, e)
-        store(total, i + 40, f)
-        store(total, i + 48, g)
-        store(total, i + 56, h)
-    for k in range(count if whole < len(total) else 0):
+        done = i + LANES
+    for k in range(count if done < len(total) else 0):
         gain, start = gains[k], starts[k]
-        for i in range(whole, len(total)):
+        for i in range(done, len(total)):
             total[i] += gain * values[start + i]
