@@ -85,7 +85,7 @@ def train(
     lengths = known.lengths
     what = f"{len(known)} RNAs of {lengths.min()} to {lengths.max()} nt, {len(known.compartments)} compartments ({known.kind})"
     say(f"{name}{' (made-up data that shows the way, not biology)' if made_up else ''}: {what}; {len(known.left_out)} ids left out", quiet=quiet)
-    from seqtower.report import beside_rows, result_rows, verdict
+    from seqtower.report import beside_rows, few_folds, result_rows, verdict
     from seqtower.run import run_seq
 
     target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
@@ -97,6 +97,8 @@ def train(
         return
     show_table(*result_rows(result), f"{result.folds.n_folds} folds, tower {settings.tower}")
     show_table(*beside_rows(result), "Beside baselines")
+    if few := few_folds(result):
+        say(few, quiet=quiet)
     say(verdict(result), quiet=quiet)
     say(f"Written to {run.path}: predictions.tsv, metrics.tsv, report.md, model/", quiet=quiet)
 

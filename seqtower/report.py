@@ -48,6 +48,14 @@ def verdict(result: SeqResult) -> str:
     return f"**The baseline {best} is not beaten**: {metric} {value[best]:.3f} against the model's {value[MODEL]:.3f}."
 
 
+def few_folds(result: SeqResult) -> str:
+    """One sentence that names compartments whose first measure comes from some of the folds alone; empty where there are none."""
+    metric, folds = shown_metrics(result.data.kind)[0], result.folds.n_folds
+    counts = {name: int(_value(result.metrics[MODEL], name, metric, "n_folds")) for name in result.data.compartments}
+    few = [f"{name} (of {count})" for name, count in counts.items() if count < folds]
+    return f"{metric} is not of all {folds} folds for {', '.join(few)}: in the others, all RNAs are of one kind." if few else ""
+
+
 def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: str, groups: np.ndarray, *, synthetic: bool = False) -> None:
     """Write ``report.md``."""
     data = result.data
@@ -70,6 +78,7 @@ def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: s
         lines += ["| " + " | ".join(header) + " |", "|---|" + "---|" * (len(header) - 1), *("| " + " | ".join(row) + " |" for row in rows), ""]
     if data.sets is not None:
         lines += _by_set_lines(result)
+    lines += [few_folds(result), ""] if few_folds(result) else []
     lines += ["Means over folds ± SD. Thresholds of the model were chosen inside the training rows; the others call at .5.", ""]
     if TOWER in result.metrics:
         shares = ", ".join(f"{r.choices['weight']:g}" for r in result.results)

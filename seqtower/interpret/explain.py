@@ -58,8 +58,8 @@ def explain_to_folder(
     """Explain RNAs and write everything into a folder, all or nothing.
 
     ``masking.tsv`` (every window), ``zipcodes.bed`` (significant regions: RNA, start, end, compartment, KL, ``.``, change, q), ``attribution.tsv`` (every
-    nucleotide), ``attribution.bedgraph`` (one track per compartment), ``completeness.tsv``, ``words.tsv`` (top 5-mers), ``motifs.meme`` and
-    ``motif_matches.tsv`` where the tower has filters over letters, and ``RNA.png``.
+    nucleotide), ``attribution.bedgraph`` (one track per compartment), ``completeness.tsv`` (`Attribution.error`: a share), ``words.tsv`` (top 5-mers),
+    ``motifs.meme`` and ``motif_matches.tsv`` where the tower has filters over letters, and ``RNA.png``.
 
     Args:
         model: one that was trained with types of RNAs is given as ``model.of_type(...)``.
@@ -135,7 +135,8 @@ def draw(name: str, sequence: str, scan: pd.DataFrame, regions: pd.DataFrame, at
     start = int(np.argmax(np.convolve(np.abs(values), np.ones(width), mode="valid")))
     shown = range(start, start + width)
     matrix = pd.DataFrame([[values[i] if sequence[attribution.positions[i]] == letter else 0.0 for letter in "ACGU"] for i in shown], columns=list("ACGU"))
-    logomaker.Logo(matrix, ax=bottom, color_scheme="classic")
+    if matrix.to_numpy().any():  # of letters that are all N there is no logo
+        logomaker.Logo(matrix, ax=bottom, color_scheme="classic")
     bottom.set(ylabel=compartments[best], xlabel=f"nucleotides from {attribution.positions[start] + 1}")
     return figure
 

@@ -204,6 +204,13 @@ def test_each_rna_has_a_picture_of_its_own(tmp_path: Path) -> None:
     assert names == {"a_b.png", "a_b_2.png", "A_B_3.png", "rna.png", f"{'x' * 100}.png", f"{'x' * 100}_2.png"}
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_rna_without_a_letter_has_a_picture(tmp_path: Path) -> None:
+    records = pd.DataFrame({"id": ["none"], "sequence": ["N" * 40]})
+    explain_to_folder(planted_filter(), records, tmp_path / "why", config=ExplainConfig(masking=MaskingConfig(shuffles=0)))
+    assert (tmp_path / "why" / "none.png").is_file()
+
+
 def test_mutations_change_a_sum_by_the_difference_of_the_letters() -> None:
     model = saved(Weighed())
     table = mutate(model, "ACG", start=1, end=2)
