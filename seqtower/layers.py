@@ -7,6 +7,7 @@ from torch import nn
 
 from seqtower.cpu.attend import attend
 from seqtower.cpu.convolution import LARGEST_WINDOW, can_fuse, convolve_and_pool
+from seqtower.cpu.dilated import can_convolve, convolve
 from seqtower.cpu.dropout import draws, dropped_of, gain
 from seqtower.cpu.lookup import look_up_and_pool, words_of
 from seqtower.cpu.products import COLUMNS
@@ -32,6 +33,8 @@ class MaskedConv(nn.Module):
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Values after the convolution, 0 at padding."""
+        if can_fuse(values) and can_convolve(self.conv):
+            return convolve(values, mask.sum(dim=1), self.conv, self.before)
         wide = nn.functional.pad(silence(values, mask).transpose(1, 2), (self.before, self.after))
         return silence(self.conv(wide).transpose(1, 2), mask)
 

@@ -55,6 +55,24 @@ def test_letters_looked_up_equal_the_layers(filters: int, kernel: int, window: i
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("channels", "filters"), [(COLUMNS, COLUMNS), (2 * COLUMNS, COLUMNS), (COLUMNS, 2 * COLUMNS)])
+@pytest.mark.parametrize(("kernel", "dilation"), [(6, 1), (6, 5), (3, 40), (1, 1)])
+def test_taps_as_products_equal_the_convolution(channels: int, filters: int, kernel: int, dilation: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    layer, values = MaskedConv(channels, filters, kernel, dilation), torch.randn(4, 50, channels)
+    values[~MASK] = float("nan")  # padding is not read
+    values.requires_grad_()
+    found = layer(values, MASK)
+    assert found.grad_fn is not None
+    assert "Convolve" in type(found.grad_fn).__name__
+    ours = [found, *gradients(found, values, *layer.parameters())]
+    monkeypatch.setattr("seqtower.layers.can_fuse", lambda _values: False)
+    clean = values.detach().nan_to_num().requires_grad_()
+    truth = layer(clean, MASK)
+    for one, other in zip(ours, [truth, *gradients(truth, clean, *layer.parameters())], strict=True):
+        torch.testing.assert_close(one, other, atol=2e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("odd", [[0.5, 0.5, 0, 0], [1, 0, 0, 1], [0.5, 0, 0, 0], [-1, 1, 0, 0], [float("nan"), 0, 0, 0]])
 def test_what_is_more_or_less_than_a_letter_is_not_looked_up(odd: list[float]) -> None:
     letters = torch.zeros(2, 5, 4)
