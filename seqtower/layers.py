@@ -8,7 +8,7 @@ from torch import nn
 from seqtower.cpu.attend import attend
 from seqtower.cpu.convolution import LARGEST_WINDOW, can_fuse, convolve_and_pool
 from seqtower.cpu.dilated import can_convolve, convolve
-from seqtower.cpu.dropout import draws, dropped_of, gain
+from seqtower.cpu.dropout import dropped_of, factors
 from seqtower.cpu.lookup import look_up_and_pool, words_of
 from seqtower.cpu.products import COLUMNS
 from seqtower.cpu.recurrence import recur
@@ -52,7 +52,7 @@ class MaskedConv(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Dropout whose draws on a CPU are a tenth of the work of torch's, which draws a double for each value; a rate is a whole number of 1/65536.
+    """Dropout whose draws on a CPU are a small part of the work of torch's, which draws a double for each value; a rate is a whole number of 1/65536.
 
     What is dropped depends on torch's generator alone.
     """
@@ -70,8 +70,7 @@ class Dropout(nn.Module):
         """Values of which some are 0 and the others larger by as much; in evaluation mode as they are."""
         if not self.training or values.device.type != "cpu":
             return nn.functional.dropout(values, self.rate, self.training)
-        kept = torch.from_numpy(draws(values.numel()) >= self.dropped).view(values.shape)
-        return values * (kept.to(values.dtype) * gain(self.dropped))
+        return values * torch.from_numpy(factors(values.numel(), self.dropped)).to(values.dtype).view(values.shape)
 
 
 def pool(values: torch.Tensor, mask: torch.Tensor, window: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from seqtower.cpu.convolution import can_fuse, convolve_and_pool
+from seqtower.cpu.dropout import _split_mix, draws, factors
 from seqtower.cpu.lanes import LANES
 from seqtower.cpu.lookup import words_of
 from seqtower.cpu.products import COLUMNS, add_crossed, multiply
@@ -237,3 +239,16 @@ def test_dropout_keeps_the_mean_and_follows_the_seed() -> None:
     assert (layer(values) != found).any()
     assert (layer.eval()(values) == 1).all()
     assert (Dropout(0.0)(values) == 1).all()
+
+
+def test_draws_are_those_of_split_mix_and_even() -> None:
+    found = np.empty(3, np.uint64)
+    _split_mix(np.uint64(1234567), found)
+    assert found.tolist() == [6457827717110365317, 3203168211198807973, 9817491932198370423]  # as the algorithm's authors' code says
+    torch.manual_seed(0)
+    drawn = draws(400_001).astype(np.float64) / 65_535
+    assert len(drawn) == 400_001
+    assert drawn.mean() == pytest.approx(0.5, abs=0.002)
+    assert abs(np.corrcoef(drawn[:-1], drawn[1:])[0, 1]) < 0.01
+    assert (factors(400_001, 13_107) == 0).mean() == pytest.approx(0.2, abs=0.003)
+    assert factors(400_001, 13_107).mean() == pytest.approx(1, abs=0.004)
