@@ -14,7 +14,6 @@ from mirnagraph.seeds import child_seed
 from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees, join_outputs, known_together
 from seqtower.encoders.descriptors import descriptor_names, descriptors
 from seqtower.encoders.junction import junction, junction_names
-from seqtower.encoders.kmer import kmer_counts, kmer_names
 from seqtower.rna_types import CIRCLE, type_numbers
 from seqtower.sequences import FRACTIONS, MULTI_LABEL
 
@@ -36,7 +35,6 @@ class DescriptorConfig:
         weight: their share of the answer, the tower's is the rest: in [0, 1]; 0 leaves the answer to the tower alone.
         weights: where there are some, the share is chosen among them, by the loss on the inner part of the training rows.
         window: nucleotides of a window (see `seqtower.encoders.descriptors`).
-        words: where above 0, they also read how often each word of up to so many letters stands in an RNA; 5 helps on miRNAs, not on long RNAs.
         trees: extra trees and boosting for 0/1 compartments and classes, which count alike.
         fraction_trees: the same for fractions.
         members: how often both are fitted, from other seeds: their answers (of boosting: the logits) are averaged.
@@ -45,7 +43,6 @@ class DescriptorConfig:
     weight: float = 0.0
     weights: tuple[float, ...] = ()
     window: int = 100
-    words: int = 0
     trees: TreesConfig = field(default_factory=lambda: TREES)
     fraction_trees: TreesConfig = field(default_factory=lambda: FRACTION_TREES)
     members: int = 2
@@ -54,7 +51,6 @@ class DescriptorConfig:
         for weight in (self.weight, *self.weights):
             require(0 <= weight <= 1, "weight", weight, "in [0, 1]")
         require(self.members >= 1, "members", self.members, "1 or more")
-        require(0 <= self.words <= 8, "words", self.words, "0 to 8")
         for name, trees in (("trees", self.trees), ("fraction_trees", self.fraction_trees)):
             require(trees.n_trees > 0 and trees.rounds > 0, name, "none of a kind", "extra trees and boosting")
 
@@ -74,20 +70,16 @@ class DescriptorConfig:
             ConfigError: a type that is none of `known`.
         """
         if types is None:
-            return np.hstack([descriptors(sequences, window=self.window), *self._words(sequences, None)])
+            return descriptors(sequences, window=self.window)
         told = np.eye(len(known), dtype=np.float32)[type_numbers(types, known)]
         circular = [name == CIRCLE for name in types]
         around = [junction(sequences, circular)] if CIRCLE in known else []
-        return np.hstack([descriptors(sequences, window=self.window, circular=circular), *around, *self._words(sequences, circular), told])
-
-    def _words(self, sequences: Sequence[str], circular: Sequence[bool] | None) -> list[np.ndarray]:
-        return [kmer_counts(sequences, self.words, length=False, circular=circular)] if self.words else []
+        return np.hstack([descriptors(sequences, window=self.window, circular=circular), *around, told])
 
 
-def feature_names(known: Sequence[str] = (), words: int = 0) -> list[str]:
-    """Names in the order of the columns of `DescriptorConfig.features`: descriptors, the junction where circles are known, words, types."""
-    read = [f"word {name}" for name in kmer_names(words)] if words else []
-    return [*descriptor_names(), *(junction_names() if CIRCLE in known else ()), *read, *known]
+def feature_names(known: Sequence[str] = ()) -> list[str]:
+    """Names in the order of the columns of `DescriptorConfig.features`: descriptors, the junction where circles are known, types."""
+    return [*descriptor_names(), *(junction_names() if CIRCLE in known else ()), *known]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +120,11 @@ class DescriptorTrees:
         return found
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, known: Sequence[str] = (), words: int = 0) -> DescriptorTrees:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, known: Sequence[str] = ()) -> DescriptorTrees:
         """Back from `to_arrays`.
 
         Args:
             known: the types of RNAs that the trees are told.
-            words: `DescriptorConfig.words`.
 
         Raises:
             CheckpointError: arrays that lack or do not fit each other.
@@ -146,12 +137,13 @@ class DescriptorTrees:
                 columns = np.asarray(mine.pop(COLUMNS, np.zeros(0, dtype=np.int64)))
                 if columns.ndim != 1 or not len(columns) or not np.isin(columns, range(n_labels)).all() or len(np.unique(columns)) < len(columns):
                     raise CheckpointError("the trees of a type of RNAs do not say of which compartments they speak", found=columns.tolist())
-                own[number] = (cls._alone(mine, kind, len(columns), len(feature_names(known, words))), columns)
-        return replace(cls._alone(arrays, kind, n_labels, len(feature_names(known, words))), own=own, n_types=len(known))
+                own[number] = (cls._alone(mine, kind, len(columns), known), columns)
+        return replace(cls._alone(arrays, kind, n_labels, known), own=own, n_types=len(known))
 
     @classmethod
-    def _alone(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, width: int) -> DescriptorTrees:
+    def _alone(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, known: Sequence[str]) -> DescriptorTrees:
         found = cls(TreeArrays.from_arrays(arrays, FOREST), TreeArrays.from_arrays(arrays, BOOSTED), kind)
+        width = len(feature_names(known))
         if any(part.value.shape[1:] != (n_labels,) or (len(part.feature) and part.feature.max() >= width) for part in (found.forest, found.boosted)):
             raise CheckpointError("the trees on descriptors do not fit the compartments or the descriptors")
         return found

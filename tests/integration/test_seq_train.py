@@ -289,10 +289,9 @@ def test_an_rna_beyond_the_budget_is_read_in_windows(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.predict([long])[0], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("words", [0, 5])
-def test_a_blend_with_trees_answers_as_its_saved_model_does(words: int, tmp_path: Path) -> None:
+def test_a_blend_with_trees_answers_as_its_saved_model_does(tmp_path: Path) -> None:
     data = planted(60)
-    config = replace(small(epochs=2), descriptors=replace(FEW_TREES, weights=(0.25, 0.75), words=words))
+    config = replace(small(epochs=2), descriptors=replace(FEW_TREES, weights=(0.25, 0.75)))
     result, run = run_seq(data, config, tmp_path / "run", baselines=False)
     assert result is not None
     assert set(result.predictions) == {"model", "tower", "descriptor_trees"}

@@ -136,21 +136,6 @@ def test_types_are_columns_behind_the_descriptors_and_say_what_is_a_circle() -> 
         SMALL.features(sequences[:1], ("mRNA",), ("lncRNA", "circRNA"))
 
 
-def test_words_stand_between_the_descriptors_and_the_types() -> None:
-    sequences, types, known = ["UAAACCCCAA", "GGCAUCGUAG"], ("circRNA", "lncRNA"), ("lncRNA", "circRNA")
-    told, plain = replace(SMALL, words=2).features(sequences, types, known), SMALL.features(sequences, types, known)
-    names = feature_names(known, 2)
-    assert told.shape == (2, len(names))
-    of = dict(zip(names, told.T, strict=True))
-    np.testing.assert_allclose(of["word A"], [0.5, 0.2])
-    np.testing.assert_allclose(of["word AA"], [3 / 10, 0])
-    np.testing.assert_allclose(of["word AU"], [1 / 10, 1 / 9])  # in a circle the last A stands before the first U
-    np.testing.assert_array_equal(np.delete(told, range(len(feature_names(known)) - 2, len(names) - 2), axis=1), plain)
-    np.testing.assert_array_equal(replace(SMALL, words=2).features(sequences)[:, : len(descriptor_names())], SMALL.features(sequences))
-    with pytest.raises(ConfigError, match="words"):
-        replace(SMALL, words=9)
-
-
 def test_trees_learn_from_types_and_fit_only_a_model_that_is_told_them() -> None:
     rng = np.random.default_rng(4)
     types = tuple(rng.choice(["lncRNA", "circRNA"], 120))
