@@ -20,61 +20,84 @@ from seqtower.cpu.lanes import LANES, load, sigmoid, spread, spread_from, store,
 from seqtower.cpu.products import COLUMNS, add_crossed, multiply
 from seqtower.cpu.rows import line_up, stand_apart
 
+_NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+
 
 class _Recurrence(torch.autograd.Function):
     """See `recur`."""
 
     @staticmethod
-    def forward(
-        ctx: Any, values: torch.Tensor, w_in: torch.Tensor, w_past: torch.Tensor, bias: torch.Tensor, lengths: torch.Tensor, backs: tuple[bool, ...]
-    ) -> torch.Tensor:
-        """Hidden states."""
+    def forward(ctx: Any, values: torch.Tensor, lengths: torch.Tensor, backs: tuple[bool, ...], *weights: torch.Tensor) -> torch.Tensor:
+        """Hidden states; `weights` are `_NAMES` of each layer, one after the other."""
         n, width, channels = values.shape
-        ways, wide, units = w_past.shape
-        starts, order = torch.cumsum(lengths + 1, 0) - lengths, torch.argsort(lengths)
-        rows = values.new_empty(int(starts[-1] + lengths[-1]) + 2, w_in.shape[2])  # the last takes what no one asks for
-        line_up(values.contiguous().numpy(), starts.numpy(), lengths.numpy(), rows.numpy())
-        gates = values.new_empty(ways, len(rows), wide)
-        hidden, cells = values.new_empty(ways, len(rows), units), values.new_empty(ways, len(rows), units)
-        between = torch.cat([starts - 1, torch.tensor([len(rows) - 2, len(rows) - 1])])
-        hidden[:, between], cells[:, between] = 0, 0
-        found = values.new_empty(n, width, ways * units)
-        for way, back in enumerate(backs):
-            multiply(rows.view(-1).numpy(), w_in[way].t().contiguous().numpy(), bias[way].numpy(), gates[way].view(-1).numpy(), False)
+        units = weights[1].shape[1]
+        more, wider = -units % COLUMNS, -channels % COLUMNS  # units and channels that stay 0
+        filled = [_filled(weights[place : place + 4], more, wider) for place in range(0, len(weights), 4)]
+        wide = units + more
+        apart = lengths.numpy()
+        starts, order = np.cumsum(apart + 1) - apart, np.argsort(apart, kind="stable")
+        rows = values.new_empty(int(starts[-1] + apart[-1]) + 2, channels + wider)  # the last takes what no one asks for
+        line_up(values.contiguous().numpy(), starts, apart, rows.numpy())
+        gates = values.new_empty(len(backs), len(rows), 4 * wide)
+        hidden, cells = values.new_empty(len(backs), len(rows), wide), values.new_empty(len(backs), len(rows), wide)
+        between = np.concatenate([starts - 1, [len(rows) - 2, len(rows) - 1]])
+        hidden.numpy()[:, between], cells.numpy()[:, between] = 0, 0
+        found = values.new_empty(n, width, len(backs) * wide)
+        for way, (back, (w_in, w_past, bias)) in enumerate(zip(backs, filled, strict=True)):
+            multiply(rows.view(-1).numpy(), w_in.t().contiguous().numpy(), bias.numpy(), gates[way].view(-1).numpy(), False)
             _along(
-                gates[way].view(-1).numpy(), w_past[way].t().contiguous().numpy(), starts.numpy(), lengths.numpy(), order.numpy(), back,
-                hidden[way].view(-1).numpy(), cells[way].view(-1).numpy(),
+                gates[way].view(-1).numpy(), w_past.t().contiguous().numpy(), starts, apart, order, back, hidden[way].view(-1).numpy(),
+                cells[way].view(-1).numpy(),
             )  # fmt: skip
-            stand_apart(hidden[way].numpy(), starts.numpy(), lengths.numpy(), found.numpy(), way * units)
-        ctx.save_for_backward(rows, w_in, w_past, lengths, starts, order, between, gates, cells, hidden)
-        ctx.backs, ctx.width, ctx.channels = backs, width, channels
-        return found
+            stand_apart(hidden[way].numpy(), starts, apart, found.numpy(), way * wide)
+        ctx.save_for_backward(rows, lengths, gates, cells, hidden, *weights)
+        ctx.backs, ctx.width, ctx.channels, ctx.runs = backs, width, channels, (starts, order, between)
+        return found.view(n, width, len(backs), wide)[..., :units].flatten(2) if more else found
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Gradients of values, weights and bias."""
-        rows, w_in, w_past, lengths, starts, order, between, gates, cells, hidden = ctx.saved_tensors
-        d_in, d_past, d_bias, d_rows = torch.zeros_like(w_in), torch.zeros_like(w_past), w_in.new_empty(w_in.shape[:2]), torch.empty_like(rows)
-        units = hidden.shape[2]
-        grad, own = grad.contiguous(), torch.empty_like(gates[0])
-        own[between] = 0
+        """Gradients of values and of all weights."""
+        rows, lengths, gates, cells, hidden, *weights = ctx.saved_tensors
+        starts, order, between = ctx.runs
+        apart, units, wide, wider = lengths.numpy(), weights[1].shape[1], hidden.shape[2], rows.shape[1] - ctx.channels
+        d_rows, own, found = torch.empty_like(rows), torch.empty_like(gates[0]), []
+        grad = nn.functional.pad(grad.view(*grad.shape[:2], -1, units), (0, wide - units)).flatten(2).contiguous()
+        own.numpy()[between] = 0
         for way, back in enumerate(ctx.backs):
+            w_in, w_past, _ = _filled(weights[4 * way : 4 * way + 4], wide - units, wider)
             _against(
-                grad.view(-1).numpy(), grad.shape[1], grad.shape[2], way * units, gates[way].view(-1).numpy(), cells[way].view(-1).numpy(),
-                w_past[way].contiguous().numpy(), starts.numpy(), lengths.numpy(), order.numpy(), back, own.view(-1).numpy(),
+                grad.view(-1).numpy(), grad.shape[1], grad.shape[2], way * wide, gates[way].view(-1).numpy(), cells[way].view(-1).numpy(),
+                w_past.numpy(), starts, apart, order, back, own.view(-1).numpy(),
             )  # fmt: skip
             now, past = (own[:-1], hidden[way, 1:]) if back else (own[1:], hidden[way, :-1])
-            add_crossed(now.view(-1).numpy(), past.view(-1).numpy(), d_past[way].numpy())
-            add_crossed(own.view(-1).numpy(), rows.view(-1).numpy(), d_in[way].numpy())
-            torch.sum(own, dim=0, out=d_bias[way])
+            d_past, d_in, d_bias = torch.zeros_like(w_past), torch.zeros_like(w_in), own.sum(dim=0)
+            add_crossed(now.view(-1).numpy(), past.view(-1).numpy(), d_past.numpy())
+            add_crossed(own.view(-1).numpy(), rows.view(-1).numpy(), d_in.numpy())
             if ctx.needs_input_grad[0]:
-                multiply(own.view(-1).numpy(), w_in[way].numpy(), np.zeros(rows.shape[1], np.float32), d_rows.view(-1).numpy(), way > 0)
+                multiply(own.view(-1).numpy(), w_in.numpy(), np.zeros(rows.shape[1], np.float32), d_rows.view(-1).numpy(), way > 0)
+            d_bias = d_bias.view(4, wide)[:, :units].flatten()
+            found += [
+                d_in.view(4, wide, -1)[:, :units, : ctx.channels].flatten(0, 1),
+                d_past.view(4, wide, -1)[:, :units, :units].flatten(0, 1),
+                d_bias,
+                d_bias,
+            ]
         d_values = None
         if ctx.needs_input_grad[0]:
             d_values = rows.new_empty(len(lengths), ctx.width, ctx.channels)
-            stand_apart(d_rows[:, : ctx.channels].numpy(), starts.numpy(), lengths.numpy(), d_values.numpy(), 0)
-        return d_values, d_in, d_past, d_bias, None, None
+            stand_apart(d_rows[:, : ctx.channels].numpy(), starts, apart, d_values.numpy(), 0)
+        return d_values, None, None, *found
+
+
+def _filled(weights: Sequence[torch.Tensor], more: int, wider: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Weights of a layer, (4 * units, channels) and (4 * units, units), and the sum of its biases, with so many units and channels more that stay 0."""
+    w_in, w_past, b_in, b_past = (one.detach() for one in weights)
+    if not more and not wider:
+        return w_in.contiguous(), w_past.contiguous(), b_in + b_past
+    units, pad = w_past.shape[1], nn.functional.pad
+    w_in, w_past = pad(w_in.view(4, units, -1), (0, wider, 0, more)), pad(w_past.view(4, units, units), (0, more, 0, more))
+    return w_in.flatten(0, 1), w_past.flatten(0, 1), pad((b_in + b_past).view(4, units), (0, more)).flatten()
 
 
 def recur(values: torch.Tensor, lengths: torch.Tensor, layers: Sequence[nn.Module], backs: tuple[bool, ...]) -> torch.Tensor:
@@ -85,16 +108,9 @@ def recur(values: torch.Tensor, lengths: torch.Tensor, layers: Sequence[nn.Modul
         lengths: positions per RNA, shape (n,).
         backs: of each layer, whether it runs from each RNA's last position to its first.
     """
-    w_in, w_past, b_in, b_past = (
-        torch.stack([getattr(layer, name) for layer in layers]) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    )
-    ways, units = len(layers), w_past.shape[2]
-    more = -units % COLUMNS  # units that stay 0, as do the channels added
-    w_in = nn.functional.pad(w_in.view(ways, 4, units, -1), (0, -values.shape[2] % COLUMNS, 0, more)).flatten(1, 2)
-    w_past = nn.functional.pad(w_past.view(ways, 4, units, units), (0, more, 0, more)).flatten(1, 2)
-    bias = nn.functional.pad((b_in + b_past).view(ways, 4, units), (0, more)).flatten(1)
-    found: torch.Tensor = _Recurrence.apply(values, w_in, w_past, bias, lengths, backs)  # type: ignore[no-untyped-call]
-    return found.view(*values.shape[:2], ways, -1)[..., :units].flatten(2) if more else found
+    weights = [getattr(layer, name) for layer in layers for name in _NAMES]
+    found: torch.Tensor = _Recurrence.apply(values, lengths, backs, *weights)  # type: ignore[no-untyped-call]
+    return found
 
 
 @njit(cache=True, nogil=True, inline="always")
