@@ -10,7 +10,7 @@ import pandas as pd
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.files import write_text
 from seqtower.experiment import SeqResult, by_set
-from seqtower.kmer_baselines import BASELINES, MODEL, TOWER
+from seqtower.kmer_baselines import BASELINES, DESCRIPTORS, MODEL, TOWER
 from seqtower.prediction import read_in_windows
 from seqtower.rna_types import vocabulary
 from seqtower.sequences import FRACTIONS
@@ -43,6 +43,10 @@ def verdict(result: SeqResult) -> str:
     if not known:
         return "The baselines were left out of this run, so it does not say what simpler models reach."
     best = max(known, key=lambda name: value[name])
+    if all(r.choices["weight"] == 1 for r in result.results) and DESCRIPTORS == best:
+        return (
+            f"The answer is that of the trees on descriptors alone, whose share was 1 in every fold: {metric} {value[MODEL]:.3f}, ahead of the other baselines."
+        )
     if value[MODEL] > value[best]:
         return f"The model is ahead of the best baseline ({best}): {metric} {value[MODEL]:.3f} against {value[best]:.3f}."
     return f"**The baseline {best} is not beaten**: {metric} {value[best]:.3f} against the model's {value[MODEL]:.3f}."

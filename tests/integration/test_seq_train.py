@@ -23,6 +23,7 @@ from seqtower.kmer_baselines import BOOSTING, LOGISTIC
 from seqtower.losses import make_loss, starting_logits
 from seqtower.model_files import load_tower
 from seqtower.prediction import predict
+from seqtower.report import verdict
 from seqtower.run import run_seq
 from seqtower.schedule import rates
 from seqtower.sequences import LEFT_OUT_COLUMNS, SequenceSet, read_labels
@@ -312,6 +313,8 @@ def test_trees_beside_a_tower_are_told_types_and_read_circrnas_as_circles(tmp_pa
     config = replace(small(epochs=1), descriptors=DescriptorConfig(weight=1.0, trees=replace(TREES, n_trees=30, rounds=10, boosting_width=30)))
     result, run = run_seq(replace(data, types=types), config, tmp_path / "run", baselines=False)
     assert result is not None
+    assert verdict(result).startswith("The answer is that of the trees on descriptors alone")
+    assert "not beaten" in verdict(replace(result, results=[replace(r, choices=r.choices | {"weight": 0.9}) for r in result.results]))
     three = data.labels[:, 1] == 1
     said = result.predictions["descriptor_trees"][:, 1]
     assert said[three].min() > said[~three].max()
