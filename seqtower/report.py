@@ -43,10 +43,8 @@ def verdict(result: SeqResult) -> str:
     if not known:
         return "The baselines were left out of this run, so it does not say what simpler models reach."
     best = max(known, key=lambda name: value[name])
-    if all(r.choices["weight"] == 1 for r in result.results) and DESCRIPTORS == best:
-        return (
-            f"The answer is that of the trees on descriptors alone, whose share was 1 in every fold: {metric} {value[MODEL]:.3f}, ahead of the other baselines."
-        )
+    if best == DESCRIPTORS and all(r.choices["weight"] == 1 for r in result.results):
+        return f"The answer is that of the trees on descriptors alone (their share was 1 in every fold): {metric} {value[MODEL]:.3f}, the other baselines less."
     if value[MODEL] > value[best]:
         return f"The model is ahead of the best baseline ({best}): {metric} {value[MODEL]:.3f} against {value[best]:.3f}."
     return f"**The baseline {best} is not beaten**: {metric} {value[best]:.3f} against the model's {value[MODEL]:.3f}."
