@@ -23,7 +23,7 @@ from mirnagraph.networks.types import Network, NetworkSet
 from mirnagraph.progress import Progress, report
 from mirnagraph.runs import package_versions
 from mirnagraph.seeds import child_seed
-from mirnagraph.side_by_side import one_thread
+from mirnagraph.side_by_side import end_with_parent, one_thread
 
 NODE2VEC, GRAPH = "node2vec", "graph_transformer"
 
@@ -99,7 +99,7 @@ def _graph_transformers(
         for name in waiting:
             finish(name, _fit(*jobs[name]))
     else:
-        with ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
             running = {pool.submit(_fit, *jobs[name]): name for name in waiting}
             for future in as_completed(running):
                 finish(running[future], future.result())

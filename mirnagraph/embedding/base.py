@@ -21,6 +21,7 @@ from mirnagraph.errors import ConfigError
 from mirnagraph.files import write_file
 from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import child_seed
+from mirnagraph.side_by_side import end_with_parent
 
 EmbeddingConfig = Node2VecConfig | ProximityConfig
 
@@ -97,7 +98,7 @@ def embed_networks(
             finish(name, _embed(matrices[name], configs[name], seeds[name]))
     else:
         # Fresh interpreters: forking a process in which torch or numba already run threads can hang.
-        with ProcessPoolExecutor(min(workers, len(waiting)), mp_context=multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(min(workers, len(waiting)), mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent) as pool:
             jobs = {pool.submit(_embed, matrices[name], configs[name], seeds[name]): name for name in waiting}
             for job in as_completed(jobs):
                 finish(jobs[job], job.result())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -34,3 +36,46 @@ def test_after_an_error_no_further_job_begins(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="first job fails"):
         list(side_by_side(_fails_first, str(tmp_path), list(range(40)), 2))
     assert len(list(tmp_path.iterdir())) < 20
+
+
+RUN = """
+import os, sys, time
+from pathlib import Path
+from mirnagraph.side_by_side import side_by_side
+
+def write_and_wait(folder, job):
+    (Path(folder) / f"{os.getpid()}.pid").touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    list(side_by_side(write_and_wait, sys.argv[1], [1, 2], 2))
+"""
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{process}/stat")
+    return not (state.is_file() and state.read_text().rpartition(")")[2].split()[0] == "Z")  # ended, but no one asked
+
+
+def test_workers_end_when_the_run_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(RUN)
+    run = subprocess.Popen([sys.executable, str(script), str(tmp_path)])
+    workers: list[int] = []
+    for _ in range(600):
+        if len(workers := [int(path.stem) for path in tmp_path.glob("*.pid")]) == 2:
+            break
+        time.sleep(0.1)
+    assert len(workers) == 2
+    assert all(_alive(process) for process in workers)
+    run.kill()
+    run.wait()
+    for _ in range(100):
+        if not any(_alive(process) for process in workers):
+            break
+        time.sleep(0.1)
+    assert not any(_alive(process) for process in workers)
