@@ -62,7 +62,9 @@ class _Recurrence(torch.autograd.Function):
         starts, order, between = ctx.runs
         apart, units, wide, wider = lengths.numpy(), weights[1].shape[1], hidden.shape[2], rows.shape[1] - ctx.channels
         d_rows, own, found = torch.empty_like(rows), torch.empty_like(gates[0]), []
-        grad = nn.functional.pad(grad.view(*grad.shape[:2], -1, units), (0, wide - units)).flatten(2).contiguous()
+        if wide > units:
+            grad = nn.functional.pad(grad.view(*grad.shape[:2], -1, units), (0, wide - units)).flatten(2)
+        grad = grad.contiguous()
         own.numpy()[between] = 0
         for way, back in enumerate(ctx.backs):
             w_in, w_past, _ = _filled(weights[4 * way : 4 * way + 4], wide - units, wider)
