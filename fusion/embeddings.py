@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +21,7 @@ from mirnagraph.networks.types import Network, NetworkSet
 from mirnagraph.progress import Progress, report
 from mirnagraph.runs import package_versions
 from mirnagraph.seeds import child_seed
-from mirnagraph.side_by_side import end_with_parent, one_thread
+from mirnagraph.side_by_side import one_thread, side_by_side
 
 NODE2VEC, GRAPH = "node2vec", "graph_transformer"
 
@@ -87,31 +85,21 @@ def _graph_transformers(
         kept = load_vectors(file, len(work[name][1]))
         if kept is not None:
             found[name] = kept
-    waiting = [name for name in work if name not in found]
-    jobs = {name: (work[name][0].adjacency, work[name][1], work[name][0].nodes.kinds, config, seeds[name]) for name in waiting}
-
-    def finish(name: str, embedding: np.ndarray) -> None:
+    jobs = [(name, work[name][0].adjacency, work[name][1], work[name][0].nodes.kinds, config, seeds[name]) for name in work if name not in found]
+    for name, embedding in side_by_side(_fit, None, jobs, workers):
         found[name] = embedding
         save_vectors(files[name], embedding)
         report(progress, "graph transformers", len(found), len(work))
-
-    if workers <= 1 or len(waiting) < 2:
-        for name in waiting:
-            finish(name, _fit(*jobs[name]))
-    else:
-        with ProcessPoolExecutor(min(workers, len(waiting)), mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
-            running = {pool.submit(_fit, *jobs[name]): name for name in waiting}
-            for future in as_completed(running):
-                finish(running[future], future.result())
     return {name: found[name] for name in work}
 
 
-def _fit(matrix: sparse.csr_array, features: np.ndarray, kinds: Sequence[str], config: GraphTransformerConfig, seed: int) -> np.ndarray:
+def _fit(_shared: None, job: tuple[str, sparse.csr_array, np.ndarray, Sequence[str], GraphTransformerConfig, int]) -> tuple[str, np.ndarray]:
     """One thread, in this process or another, so that the bits do not depend on where it runs."""
     from mirnagraph.embedding.graph_transformer import fit_graph_transformer
 
+    name, matrix, features, kinds, config, seed = job
     with one_thread():
-        return fit_graph_transformer(features, matrix, config, seed, kinds=kinds).embedding
+        return name, fit_graph_transformer(features, matrix, config, seed, kinds=kinds).embedding
 
 
 def _cache_file(cache: str | None, network: Network, features: np.ndarray, config: GraphTransformerConfig, seed: int) -> Path | None:

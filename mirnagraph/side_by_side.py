@@ -52,7 +52,7 @@ def one_thread_pool(workers: int, initializer: Any = None, initargs: tuple[Any, 
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def end_with_parent() -> None:
+def _end_with_parent() -> None:
     """For workers: end as soon as the process that started this one does, so that a killed run leaves no one behind who writes into its folder."""
     parent = parent_process()
     if parent is not None:
@@ -65,7 +65,7 @@ def _end_after(sentinel: int) -> None:
 
 
 def _begin(initializer: Any, initargs: tuple[Any, ...]) -> None:
-    end_with_parent()
+    _end_with_parent()
     if initializer is not None:
         initializer(*initargs)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +19,7 @@ from mirnagraph.errors import ConfigError
 from mirnagraph.files import write_file
 from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import child_seed
-from mirnagraph.side_by_side import end_with_parent
+from mirnagraph.side_by_side import side_by_side
 
 EmbeddingConfig = Node2VecConfig | ProximityConfig
 
@@ -81,36 +79,23 @@ def embed_networks(
     seeds = {name: child_seed(seed, "embedding", name) for name in configs}
     files = {name: _cache_file(cache, matrices[name], configs[name], seeds[name]) for name in configs}
     found = {name: vectors for name in configs if (vectors := load_vectors(files[name], matrices[name].shape[0])) is not None}
-    done = len(found)
-    report(progress, "embeddings", done, len(configs))
+    report(progress, "embeddings", len(found), len(configs))
     # The longest first, so that the last to start is short.
     waiting = sorted((name for name in configs if name not in found), key=lambda name: -matrices[name].shape[0])
-
-    def finish(name: str, vectors: np.ndarray) -> None:
-        nonlocal done
+    for name, vectors in side_by_side(_embed, None, [(name, matrices[name], configs[name], seeds[name]) for name in waiting], workers):
         found[name] = vectors
         save_vectors(files[name], vectors)
-        done += 1
-        report(progress, "embeddings", done, len(configs))
-
-    if workers == 1 or len(waiting) < 2:
-        for name in waiting:
-            finish(name, _embed(matrices[name], configs[name], seeds[name]))
-    else:
-        # Fresh interpreters: forking a process in which torch or numba already run threads can hang.
-        with ProcessPoolExecutor(min(workers, len(waiting)), mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent) as pool:
-            jobs = {pool.submit(_embed, matrices[name], configs[name], seeds[name]): name for name in waiting}
-            for job in as_completed(jobs):
-                finish(jobs[job], job.result())
+        report(progress, "embeddings", len(found), len(configs))
     return {name: found[name] for name in configs}
 
 
-def _embed(matrix: sparse.csr_array, config: EmbeddingConfig, seed: int) -> np.ndarray:
+def _embed(_shared: None, job: tuple[str, sparse.csr_array, EmbeddingConfig, int]) -> tuple[str, np.ndarray]:
     """In this process or another; one thread, since sums in another order would differ in the last bits."""
     from threadpoolctl import threadpool_limits
 
+    name, matrix, config, seed = job
     with threadpool_limits(limits=1):
-        return embedder(config)(matrix, seed)
+        return name, embedder(config)(matrix, seed)
 
 
 def _matrix(network: Any) -> sparse.csr_array:

@@ -31,9 +31,9 @@ def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seeds: list[int] = []
     original = base._embed
 
-    def counted(matrix: sparse.csr_array, config: base.EmbeddingConfig, seed: int) -> np.ndarray:
-        seeds.append(seed)
-        return original(matrix, config, seed)
+    def counted(shared: None, job: tuple[str, sparse.csr_array, base.EmbeddingConfig, int]) -> tuple[str, np.ndarray]:
+        seeds.append(job[3])
+        return original(shared, job)
 
     monkeypatch.setattr(base, "_embed", counted)
     return seeds
