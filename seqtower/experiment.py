@@ -225,7 +225,9 @@ def collect(data: SequenceSet, folds: Folds, results: tuple[FoldResult, ...]) ->
             metrics[name] = correlations(data.labels[tested], said[tested], of_row[tested], data.compartments)
         else:
             cuts = thresholds if name == MODEL else np.full(data.labels.shape, 0.5)
-            metrics[name] = evaluate(data.labels[tested], said[tested], of_row[tested], cuts[tested], data.compartments)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UndefinedMetricWarning)  # the report names compartments without an answer in some folds
+                metrics[name] = evaluate(data.labels[tested], said[tested], of_row[tested], cuts[tested], data.compartments)
     return SeqResult(data, folds, predictions, metrics, results)
 
 

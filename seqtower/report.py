@@ -54,8 +54,8 @@ def few_folds(result: SeqResult) -> str:
     """One sentence that names compartments whose first measure comes from some of the folds alone; empty where there are none."""
     metric, folds = shown_metrics(result.data.kind)[0], result.folds.n_folds
     counts = {name: int(_value(result.metrics[MODEL], name, metric, "n_folds")) for name in result.data.compartments}
-    few = [f"{name} (of {count})" for name, count in counts.items() if count < folds]
-    return f"{metric} is not of all {folds} folds for {', '.join(few)}: in the others, all RNAs are of one kind." if few else ""
+    few = [f"{count} for {name}" for name, count in counts.items() if count < folds]
+    return f"Folds that {metric} comes from, of {folds}: {', '.join(few)}; in the others, all RNAs are of one kind." if few else ""
 
 
 def write_seq_report(folder: Path, result: SeqResult, config: SeqConfig, name: str, groups: np.ndarray, *, synthetic: bool = False) -> None:

@@ -14,7 +14,7 @@ from seqtower.report import few_folds
 
 @pytest.mark.parametrize(
     ("scarce", "said"),
-    [([1, 0, 0, 1], ""), ([1, 0, 0, 0], "AUC is not of all 2 folds for Scarce (of 1): in the others, all RNAs are of one kind.")],
+    [([1, 0, 0, 1], ""), ([1, 0, 0, 0], "Folds that AUC comes from, of 2: 1 for Scarce; in the others, all RNAs are of one kind.")],
 )
 def test_figures_of_some_folds_alone_are_named(scarce: list[int], said: str) -> None:
     true, fold = np.column_stack([[0, 1, 0, 1], scarce]), np.array([0, 0, 1, 1])
