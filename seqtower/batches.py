@@ -101,9 +101,15 @@ class Plan:
 
     def __init__(self, rows: np.ndarray, lengths: np.ndarray, tokens: int, most: int, seed: int | None) -> None:
         self.rows, self.lengths, self.tokens, self.most, self.seed, self.epoch = rows, lengths[rows], tokens, most, seed, 0
+        self._made: tuple[int, list[list[np.ndarray]]] | None = None
 
     def steps(self) -> list[list[np.ndarray]]:
         """Batches of this epoch, those of one step together; the last step may lack some."""
+        if self._made is None or self._made[0] != self.epoch:  # a trainer asks for their number again and again
+            self._made = self.epoch, self._make()
+        return self._made[1]
+
+    def _make(self) -> list[list[np.ndarray]]:
         rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
         batches = plan(self.lengths, self.tokens, self.most, rng)
         together = 1 if self.seed is None else place()[1]

@@ -19,9 +19,10 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch.utils.data import DataLoader, Dataset
 
 from mirnagraph.progress import Progress, report
-from mirnagraph.seeds import child_seed, torch_scope
+from mirnagraph.seeds import seed_torch, torch_scope
 from seqtower.batches import Batch, Plan, collate, split_long
 from seqtower.checkpoints import SafeCheckpointIO
+from seqtower.cpu.memory import keep_freed_memory
 from seqtower.devices import count_devices, place
 from seqtower.losses import Loss, make_loss, starting_logits
 from seqtower.schedule import make_optimizer, rates
@@ -82,7 +83,7 @@ class StepModule(lightning.LightningModule):
 
     def on_train_batch_start(self, _batch: Batch, number: int) -> None:
         # dropout's draws depend on epoch and step alone, so that a resumed run goes on as if it had never stopped
-        torch.manual_seed(child_seed(self.seed, "step", self.current_epoch, number, *filter(None, [place()[0]])))
+        seed_torch(self.device, self.seed, "step", self.current_epoch, number, *filter(None, [place()[0]]))
         for group in self.trainer.optimizers[0].param_groups:  # the rate too is a function of the step alone
             group["lr"] = self.rate(self.global_step)
 
@@ -215,6 +216,7 @@ def fit_module(
             as can be sent to other processes.
     """
     settings = module.config
+    keep_freed_memory()
     bar = _Bar(progress if devices == 1 else None, step, settings.epochs)
     keeper = ModelCheckpoint(folder, filename="best", monitor="inner_loss", save_last=True, enable_version_counter=False)
     stopper = PatientStopping(settings.patience, settings.least_steps)

@@ -23,10 +23,12 @@ class _Attend(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Weighted means and weights."""
         n, width, channels = values.shape
-        hidden = values.new_empty(n * width, len(bias))
-        multiply(values.view(-1).numpy(), weight.t().contiguous().numpy(), bias.numpy(), hidden.view(-1).numpy(), False)
+        filled, wide_context = _filled(weight, context)
+        hidden, shift = values.new_empty(n * width, len(filled)), values.new_zeros(len(filled))
+        shift[: len(bias)] = bias
+        multiply(values.view(-1).numpy(), channels, filled.t().contiguous().numpy(), shift.numpy(), hidden.view(-1).numpy(), False)
         weights, means = values.new_zeros(n, width), values.new_zeros(n, channels)
-        _weigh(values.view(-1).numpy(), hidden.view(-1).numpy(), context.numpy(), lengths.numpy(), weights.numpy(), means.numpy())
+        _weigh(values.view(-1).numpy(), hidden.view(-1).numpy(), wide_context.numpy(), lengths.numpy(), weights.numpy(), means.numpy())
         ctx.save_for_backward(values, weight, context, lengths, hidden, weights)
         return means, weights
 
@@ -35,15 +37,23 @@ class _Attend(torch.autograd.Function):
     def backward(ctx: Any, d_means: torch.Tensor, d_weights: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Gradients of values and of all weights."""
         values, weight, context, lengths, hidden, weights = ctx.saved_tensors
-        d_weight, nothing = torch.zeros_like(weight), np.zeros(values.shape[2], np.float32)
-        d_values, d_hidden, d_context = torch.empty_like(values), torch.empty_like(hidden), torch.zeros_like(context)
+        filled, wide_context = _filled(weight, context)
+        d_weight, nothing = torch.zeros_like(filled), np.zeros(values.shape[2], np.float32)
+        d_values, d_hidden, d_context = torch.empty_like(values), torch.empty_like(hidden), torch.zeros_like(wide_context)
         _credit(
-            values.view(-1).numpy(), hidden.view(-1).numpy(), context.numpy(), lengths.numpy(), weights.numpy(), d_means.contiguous().numpy(),
+            values.view(-1).numpy(), hidden.view(-1).numpy(), wide_context.numpy(), lengths.numpy(), weights.numpy(), d_means.contiguous().numpy(),
             d_weights.contiguous().numpy(), d_values.view(-1).numpy(), d_hidden.view(-1).numpy(), d_context.numpy(),
         )  # fmt: skip
-        multiply(d_hidden.view(-1).numpy(), weight.numpy(), nothing, d_values.view(-1).numpy(), True)
+        multiply(d_hidden.view(-1).numpy(), len(filled), filled.numpy(), nothing, d_values.view(-1).numpy(), True)
         add_crossed(d_hidden.view(-1).numpy(), values.view(-1).numpy(), d_weight.numpy())
-        return d_values, d_weight, d_hidden.sum(dim=0), d_context, None
+        units = len(weight)
+        return d_values, d_weight[:units], d_hidden.sum(dim=0)[:units], d_context[:units], None
+
+
+def _filled(weight: torch.Tensor, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights of the hidden layer, (units, channels), and of the scores, with so many units more as the products take: always 0, they change no score."""
+    more = -len(weight) % COLUMNS
+    return (nn.functional.pad(weight, (0, 0, 0, more)), nn.functional.pad(context, (0, more))) if more else (weight, context)
 
 
 def attend(values: torch.Tensor, lengths: torch.Tensor, project: nn.Linear, context: nn.Linear) -> tuple[torch.Tensor, torch.Tensor]:
@@ -55,10 +65,8 @@ def attend(values: torch.Tensor, lengths: torch.Tensor, project: nn.Linear, cont
         project: from channels to the layer whose hyperbolic tangent is scored.
         context: from that layer to the score.
     """
-    more = -project.out_features % COLUMNS  # what is always 0 changes no score
-    weight, bias = nn.functional.pad(project.weight, (0, 0, 0, more)), nn.functional.pad(project.bias, (0, more))
     found: tuple[torch.Tensor, torch.Tensor] = _Attend.apply(  # type: ignore[no-untyped-call]
-        values.contiguous(), weight, bias, nn.functional.pad(context.weight[0], (0, more)), lengths
+        values.contiguous(), project.weight, project.bias, context.weight[0], lengths
     )
     return found
 

@@ -75,7 +75,7 @@ def _convolve(values, taps, bias, lengths, width, dilation, before, found):  # t
             shift = k * dilation - before
             start, end = max(0, -shift), min(length, length - shift)
             if start < end:
-                multiply(own[(start + shift) * channels : (end + shift) * channels], taps[k], bias, out[start * filters : end * filters], True)
+                multiply(own[(start + shift) * channels : (end + shift) * channels], channels, taps[k], bias, out[start * filters : end * filters], True)
 
 
 @njit(cache=True, nogil=True)
@@ -97,4 +97,4 @@ def _credit(grad, values, taps, lengths, width, dilation, before, d_values, d_ta
                 add_crossed(part, own[(start + shift) * channels : (end + shift) * channels], d_taps[k])
                 if len(d_values):
                     first = (row * width + start + shift) * channels
-                    multiply(part, taps[k], nothing, d_values[first : first + (end - start) * channels], True)
+                    multiply(part, filters, taps[k], nothing, d_values[first : first + (end - start) * channels], True)

@@ -15,19 +15,22 @@ from torch.autograd.function import once_differentiable
 
 from seqtower.cpu.convolution import highest
 from seqtower.cpu.dropout import draws, gain
-from seqtower.cpu.lanes import LANES
+from seqtower.cpu.lanes import LANES, load, store
 
 WORD = 4
 """Letters of a word; its number has a digit per letter, 0 for no letter or padding, 1 to 4 for the channels."""
 
 
-def _spelling() -> torch.Tensor:
-    """Which word has which letter at which place: shape (words, WORD * 4)."""
-    digits = np.arange(5**WORD)[:, None] // 5 ** np.arange(WORD - 1, -1, -1) % 5
-    return torch.from_numpy((digits[:, :, None] == np.arange(1, 5)).reshape(len(digits), -1).astype(np.float32))
+def _shorter() -> tuple[np.ndarray, np.ndarray]:
+    """Of each word but the empty one, the word without its last letter, and at which of `WORD` places that stood and which it was: place * 4 + letter."""
+    words = np.arange(1, 5**WORD)
+    powers = 5 ** np.arange(WORD)  # of the last place, of the one before it, …
+    back = np.argmax(words[:, None] // powers % 5 > 0, axis=1)
+    letters = words // powers[back] % 5
+    return np.append(0, words - letters * powers[back]), np.append(0, (WORD - 1 - back) * 4 + letters - 1)
 
 
-SPELLING = _spelling()
+SHORTER, LAST = _shorter()
 
 
 class _LookUpAndPool(torch.autograd.Function):
@@ -38,14 +41,16 @@ class _LookUpAndPool(torch.autograd.Function):
         """Values above 0 that are the highest of their window."""
         filters, channels, kernel = weight.shape
         n_words = -(-kernel // WORD)
-        places = torch.nn.functional.pad(weight.permute(2, 1, 0), (0, -filters % LANES, 0, 0, 0, n_words * WORD - kernel))
-        tables = SPELLING @ places.reshape(n_words, WORD * channels, -1)
-        tables[0, :, :filters] += bias
+        places = weight.new_zeros(n_words * WORD * channels, filters + -filters % LANES)
+        places[: kernel * channels, :filters] = weight.permute(2, 1, 0).reshape(kernel * channels, filters)
+        tables = weight.new_zeros(n_words, 5**WORD, places.shape[1])
+        tables[0, 0, :filters] = bias
+        _spell(places.view(n_words, -1).numpy(), SHORTER, LAST, tables.view(n_words, -1).numpy(), places.shape[1])
         steps = -(-(words.shape[1] - (n_words - 1) * WORD) // window)
         top = weight.new_empty(len(words), steps, filters)
         place = torch.empty(top.shape, dtype=torch.uint8)
         bits = draws(top.numel() if dropped else 0)
-        highest(words.numpy(), tables.numpy(), WORD, lengths.numpy(), window, bits, dropped, gain(dropped), top.numpy(), place.numpy())
+        _look_up(words.numpy(), tables.numpy(), lengths.numpy(), window, bits, dropped, gain(dropped), top.numpy(), place.numpy())
         ctx.save_for_backward(words, place, lengths)
         ctx.window, ctx.dropped, ctx.shape = window, dropped, weight.shape
         return top
@@ -58,9 +63,10 @@ class _LookUpAndPool(torch.autograd.Function):
         filters, channels, kernel = ctx.shape
         d_tables = grad.new_zeros(-(-kernel // WORD), 5**WORD, filters)
         _gather(grad.contiguous().numpy(), place.numpy(), words.numpy(), lengths.numpy(), ctx.window, d_tables.numpy())
-        d_tables *= gain(ctx.dropped)
-        d_places = (SPELLING.t() @ d_tables).view(-1, channels, filters)[:kernel]
-        return None, d_places.permute(2, 1, 0), d_tables[0].sum(dim=0), None, None, None
+        d_places = grad.new_zeros(kernel, channels, filters)
+        _credit(d_tables.numpy(), SHORTER, LAST, d_places.view(-1, filters).numpy())
+        scale = gain(ctx.dropped)
+        return None, d_places.mul_(scale).permute(2, 1, 0), d_tables[0, 0] * scale, None, None, None
 
 
 def words_of(values: torch.Tensor, lengths: torch.Tensor, before: int, kernel: int) -> torch.Tensor | None:
@@ -102,6 +108,40 @@ def _read_words(values, lengths, before, words):  # type: ignore[no-untyped-def]
         if odd:
             return False
     return True
+
+
+@njit(cache=True, nogil=True)
+def _look_up(words, tables, lengths, window, bits, dropped, scale, top, place):  # type: ignore[no-untyped-def]
+    """Fill the highest values of all RNAs."""
+    size = top.shape[1] * top.shape[2]
+    for row in range(len(words)):
+        highest(words[row], tables, WORD, lengths[row], window, bits[row * size : (row + 1) * size], dropped, scale, top[row], place[row])
+
+
+@njit(cache=True, nogil=True)
+def _spell(places, shorter, last, tables, filters):  # type: ignore[no-untyped-def]
+    """Fill tables of which the empty word is given: a word has the sums of the shorter one and those of its last letter, which `places` holds."""
+    for t in range(len(tables)):
+        table, letters = tables[t], places[t]
+        for word in range(1, len(shorter)):
+            own, before, letter = word * filters, shorter[word] * filters, last[word] * filters
+            for f in range(0, filters, LANES):
+                store(table, own + f, load(table, before + f) + load(letters, letter + f))
+
+
+@njit(cache=True, nogil=True)
+def _credit(d_tables, shorter, last, d_places):  # type: ignore[no-untyped-def]
+    """Add the gradients of words, longer words first, to those of their last letters and of the shorter words; the empty word is left with all."""
+    filters = d_places.shape[1]
+    for t in range(len(d_tables)):
+        first = t * WORD * 4
+        for word in range(len(shorter) - 1, 0, -1):
+            d_word, d_before, place = d_tables[t, word], d_tables[t, shorter[word]], first + last[word]
+            for f in range(filters):
+                d_before[f] += d_word[f]
+            if place < len(d_places):
+                for f in range(filters):
+                    d_places[place, f] += d_word[f]
 
 
 @njit(cache=True, nogil=True)

@@ -12,10 +12,11 @@ _NEAR, _FAR = 64, 256  # rows that stay in the fastest memory, and in the next
 
 
 @njit(cache=True, nogil=True)
-def multiply(rows, weights, first, out, added):  # type: ignore[no-untyped-def]
+def multiply(rows, apart, weights, first, out, added):  # type: ignore[no-untyped-def]
     """Fill `out`, (n, wide), with `first`, (wide,), or where `added` what it held, and the products of rows, (n, channels), with weights, (channels, wide).
 
-    All are float32, contiguous and given as one dimension each, but for `weights`.
+    All are float32, contiguous and given as one dimension each, but for `weights`. A row begins `apart` numbers after the one before: `channels`, or
+    fewer where rows share some, as the windows of a convolution.
     """
     channels, wide = weights.shape
     flat, n = weights.reshape(-1), len(out) // wide
@@ -24,16 +25,16 @@ def multiply(rows, weights, first, out, added):  # type: ignore[no-untyped-def]
         fours = end - (end - begin) % 4
         for j in range(0, wide, COLUMNS):
             for row in range(begin, fours, 4):
-                r, o = row * channels, row * wide + j
+                r, o = row * apart, row * wide + j
                 a, b = (load(out, o), load(out, o + LANES)) if added else (load(first, j), load(first, j + LANES))
                 c, d = (load(out, o + wide), load(out, o + wide + LANES)) if added else (load(first, j), load(first, j + LANES))
                 e, f = (load(out, o + 2 * wide), load(out, o + 2 * wide + LANES)) if added else (load(first, j), load(first, j + LANES))
                 g, h = (load(out, o + 3 * wide), load(out, o + 3 * wide + LANES)) if added else (load(first, j), load(first, j + LANES))
                 for k in range(channels):
                     low, high = load(flat, k * wide + j), load(flat, k * wide + j + LANES)
-                    one, two = spread_from(rows, r + k), spread_from(rows, r + channels + k)
+                    one, two = spread_from(rows, r + k), spread_from(rows, r + apart + k)
                     a, b, c, d = a + one * low, b + one * high, c + two * low, d + two * high
-                    one, two = spread_from(rows, r + 2 * channels + k), spread_from(rows, r + 3 * channels + k)
+                    one, two = spread_from(rows, r + 2 * apart + k), spread_from(rows, r + 3 * apart + k)
                     e, f, g, h = e + one * low, f + one * high, g + two * low, h + two * high
                 _store_both(out, o, a, b)
                 _store_both(out, o + wide, c, d)
@@ -43,7 +44,7 @@ def multiply(rows, weights, first, out, added):  # type: ignore[no-untyped-def]
                 o = row * wide + j
                 a, b = (load(out, o), load(out, o + LANES)) if added else (load(first, j), load(first, j + LANES))
                 for k in range(channels):
-                    one = spread_from(rows, row * channels + k)
+                    one = spread_from(rows, row * apart + k)
                     a, b = a + one * load(flat, k * wide + j), b + one * load(flat, k * wide + j + LANES)
                 _store_both(out, o, a, b)
 

@@ -40,18 +40,16 @@ class _Recurrence(torch.autograd.Function):
         line_up(values.contiguous().numpy(), starts, apart, rows.numpy())
         gates = values.new_empty(len(backs), len(rows), 4 * wide)
         hidden, cells = values.new_empty(len(backs), len(rows), wide), values.new_empty(len(backs), len(rows), wide)
-        between = np.concatenate([starts - 1, [len(rows) - 2, len(rows) - 1]])
-        hidden.numpy()[:, between], cells.numpy()[:, between] = 0, 0
         found = values.new_empty(n, width, len(backs) * wide)
         for way, (back, (w_in, w_past, bias)) in enumerate(zip(backs, filled, strict=True)):
-            multiply(rows.view(-1).numpy(), w_in.t().contiguous().numpy(), bias.numpy(), gates[way].view(-1).numpy(), False)
+            multiply(rows.view(-1).numpy(), channels + wider, w_in.t().contiguous().numpy(), bias.numpy(), gates[way].view(-1).numpy(), False)
             _along(
                 gates[way].view(-1).numpy(), w_past.t().contiguous().numpy(), starts, apart, order, back, hidden[way].view(-1).numpy(),
                 cells[way].view(-1).numpy(),
             )  # fmt: skip
             stand_apart(hidden[way].numpy(), starts, apart, found.numpy(), way * wide)
         ctx.save_for_backward(rows, lengths, gates, cells, hidden, *weights)
-        ctx.backs, ctx.width, ctx.channels, ctx.runs = backs, width, channels, (starts, order, between)
+        ctx.backs, ctx.width, ctx.channels, ctx.runs = backs, width, channels, (starts, order)
         return found.view(n, width, len(backs), wide)[..., :units].flatten(2) if more else found
 
     @staticmethod
@@ -59,13 +57,12 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Gradients of values and of all weights."""
         rows, lengths, gates, cells, hidden, *weights = ctx.saved_tensors
-        starts, order, between = ctx.runs
+        starts, order = ctx.runs
         apart, units, wide, wider = lengths.numpy(), weights[1].shape[1], hidden.shape[2], rows.shape[1] - ctx.channels
         d_rows, own, found = torch.empty_like(rows), torch.empty_like(gates[0]), []
         if wide > units:
             grad = nn.functional.pad(grad.view(*grad.shape[:2], -1, units), (0, wide - units)).flatten(2)
         grad = grad.contiguous()
-        own.numpy()[between] = 0
         for way, back in enumerate(ctx.backs):
             w_in, w_past, _ = _filled(weights[4 * way : 4 * way + 4], wide - units, wider)
             _against(
@@ -77,7 +74,10 @@ class _Recurrence(torch.autograd.Function):
             add_crossed(now.view(-1).numpy(), past.view(-1).numpy(), d_past.numpy())
             add_crossed(own.view(-1).numpy(), rows.view(-1).numpy(), d_in.numpy())
             if ctx.needs_input_grad[0]:
-                multiply(own.view(-1).numpy(), w_in.numpy(), np.zeros(rows.shape[1], np.float32), d_rows.view(-1).numpy(), way > 0)
+                multiply(own.view(-1).numpy(), 4 * wide, w_in.numpy(), np.zeros(rows.shape[1], np.float32), d_rows.view(-1).numpy(), way > 0)
+            if wide == units and not wider:
+                found += [d_in, d_past, d_bias, d_bias]
+                continue
             d_bias = d_bias.view(4, wide)[:, :units].flatten()
             found += [
                 d_in.view(4, wide, -1)[:, :units, : ctx.channels].flatten(0, 1),
@@ -125,10 +125,20 @@ def _row(starts, lengths, which, step, back, spare):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
+def _clear(rows, starts, channels):  # type: ignore[no-untyped-def]
+    """Set to 0 what stands before each RNA and behind the last, and what no one asks for."""
+    for start in starts:
+        rows[(start - 1) * channels : start * channels] = 0
+    rows[len(rows) - 2 * channels :] = 0
+
+
+@njit(cache=True, nogil=True)
 def _along(gates, w_past, starts, lengths, order, back, hidden, cells):  # type: ignore[no-untyped-def]
     """Fill hidden states and cells, two RNAs at once; the gates, given as sums over the inputs, become what they let through."""
     units, wide = w_past.shape
     weights, spare = w_past.reshape(-1), len(hidden) // units - 1
+    _clear(hidden, starts, units)
+    _clear(cells, starts, units)
     for pair in range(len(order) - 1, -1, -2):
         one, other = order[pair], order[pair - 1] if pair else -1
         for step in range(lengths[one]):
@@ -163,10 +173,11 @@ def _open(let_in, keep, new, out, gates, at, cells, hidden, here, past, units): 
 
 @njit(cache=True, nogil=True)
 def _against(grad, width, across, column, gates, cells, w_past, starts, lengths, order, back, d_gates):  # type: ignore[no-untyped-def]
-    """Fill the gradients of what goes into the gates, two RNAs at once; a row of no RNA keeps its 0."""
+    """Fill the gradients of what goes into the gates, two RNAs at once; that of a row of no RNA is 0."""
     wide, units = w_past.shape
     weights, spare = w_past.reshape(-1), len(gates) // wide - 1
     d_hidden, d_cells, nothing = np.zeros(2 * units, np.float32), np.zeros(2 * units, np.float32), spread(np.float32(0))
+    _clear(d_gates, starts, wide)
     for pair in range(len(order) - 1, -1, -2):
         one, other = order[pair], order[pair - 1] if pair else -1
         d_hidden[:] = 0

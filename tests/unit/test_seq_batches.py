@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirnagraph.errors import ConfigError
-from seqtower.batches import collate, plan, split_long, windows
+from mirnagraph.seeds import child_seed, seed_torch
+from seqtower.batches import Plan, collate, plan, split_long, windows
 from seqtower.lengths import LengthPolicy
 
 LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=60)
@@ -75,3 +76,27 @@ def test_long_rnas_are_cut_and_short_ones_are_not() -> None:
     assert owner.tolist() == [0, 1, 1, 1]
     assert [len(piece) for piece in pieces] == [5, 10, 10, 10]
     np.testing.assert_array_equal(np.unique(np.concatenate(pieces[1:]), axis=0), long)
+
+
+def test_a_plan_is_other_in_every_epoch_and_the_same_however_often_it_is_asked() -> None:
+    of_lengths = Plan(np.arange(40), np.arange(20, 60), 400, 4, seed=3)
+    first, again = list(of_lengths), list(of_lengths)
+    assert all((one == other).all() for one, other in zip(first, again, strict=True))
+    of_lengths.epoch = 1
+    then = list(of_lengths)
+    assert [one.tolist() for one in then] != [one.tolist() for one in first]
+    assert sorted(np.concatenate(then)) == list(range(40))
+    of_lengths.epoch = 0
+    assert [one.tolist() for one in of_lengths] == [one.tolist() for one in first]
+
+
+def test_torch_draws_the_same_for_a_named_step_of_a_seed() -> None:
+    cpu = torch.device("cpu")
+    drawn = []
+    for names in (("step", 1), ("step", 2), ("step", 1)):
+        seed_torch(cpu, 5, *names)
+        drawn.append(torch.rand(8))
+    assert (drawn[0] == drawn[2]).all()
+    assert (drawn[0] != drawn[1]).any()
+    torch.manual_seed(child_seed(5, "step", 1))
+    assert (torch.rand(8) == drawn[0]).all()

@@ -135,8 +135,12 @@ def test_products_equal_those_of_torch(n: int, channels: int, wide: int) -> None
     rows, weights, first, held = torch.randn(n, channels), torch.randn(channels, wide), torch.randn(wide), torch.randn(n, wide)
     for added in (False, True):
         found = held.clone()
-        multiply(rows.view(-1).numpy(), weights.numpy(), first.numpy(), found.view(-1).numpy(), added)
+        multiply(rows.view(-1).numpy(), channels, weights.numpy(), first.numpy(), found.view(-1).numpy(), added)
         torch.testing.assert_close(found, rows @ weights + (held if added else first), atol=1e-5, rtol=1e-5)
+        found, numbers = held.clone(), torch.randn(2 * n + channels)  # rows that share all but two numbers with the next
+        multiply(numbers.numpy(), 2, weights.numpy(), first.numpy(), found.view(-1).numpy(), added)
+        shared = numbers.unfold(0, channels, 2)[:n]
+        torch.testing.assert_close(found, shared @ weights + (held if added else first), atol=1e-5, rtol=1e-5)
     left, crossed = torch.randn(n, 4 * channels), torch.randn(4 * channels, wide)
     found = crossed.clone()
     add_crossed(left.view(-1).numpy(), held.view(-1).numpy(), found.numpy())
