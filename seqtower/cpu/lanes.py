@@ -96,6 +96,20 @@ def store(typing, array, index, values):  # type: ignore[no-untyped-def]
 
 
 @_intrinsic
+def fetch(typing, array, index):  # type: ignore[no-untyped-def]
+    """Ask for what stands at an index of a float32 array of one dimension, which may lie outside, to be brought near."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        place = builder.bitcast(_pointer(context, builder, signature.args[0], *arguments), ir.IntType(8).as_pointer())
+        whole = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, whole, whole, whole])
+        builder.call(builder.module.declare_intrinsic("llvm.prefetch", (place.type,), kind), [place, *(whole(number) for number in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@_intrinsic
 def spread(typing, number):  # type: ignore[no-untyped-def]
     """A number `LANES` times."""
 

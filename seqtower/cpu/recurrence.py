@@ -16,10 +16,14 @@ from numba import njit
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from seqtower.cpu.lanes import LANES, load, sigmoid, spread, spread_from, store, tanh
+from seqtower.cpu.lanes import LANES, fetch, load, sigmoid, spread, spread_from, store, tanh
 from seqtower.cpu.products import COLUMNS, add_crossed, multiply
 from seqtower.cpu.rows import line_up, stand_apart
 
+AHEAD = 6
+"""Steps before which a row is asked for, as it comes from far: against the grain no one foresees it."""
+LINE = 16
+"""Numbers that come together."""
 _NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
@@ -185,6 +189,13 @@ def _against(grad, width, across, column, gates, cells, w_past, starts, lengths,
         for step in range(lengths[one] - 1, -1, -1):
             (here, past), (here_too, past_too) = _row(starts, lengths, one, step, back, spare), _row(starts, lengths, other, step, back, spare)
             own, own_too = (one * width + here - starts[one]) * across + column, 0
+            ahead = (past - here) * AHEAD
+            for row in (here + ahead, here_too + ahead):
+                for j in range(0, wide, LINE):
+                    fetch(gates, row * wide + j)
+                    fetch(d_gates, row * wide + j)
+                for j in range(0, units, LINE):
+                    fetch(cells, row * units + j)
             for j in range(0, units, LANES):
                 _shut(grad, own + j, d_hidden, d_cells, j, gates, d_gates, here * wide + j, cells, here * units + j, past * units + j, units)
             if here_too != spare:
