@@ -92,7 +92,7 @@ class _Recurrence(torch.autograd.Function):
         d_values = None
         if ctx.needs_input_grad[0]:
             d_values = rows.new_empty(len(lengths), ctx.width, ctx.channels)
-            stand_apart(d_rows[:, : ctx.channels].numpy(), starts, apart, d_values.numpy(), 0)
+            stand_apart(d_rows.numpy(), starts, apart, d_values.numpy(), 0)
         return d_values, None, None, *found
 
 
