@@ -52,7 +52,7 @@ def train(
     type_column: Annotated[str | None, typer.Option("--type", help="Column of --labels with the type of each RNA, which the tower is then told.")] = None,
     rna_type: RnaTypeOption = None,
     tower: Annotated[
-        str, typer.Option(help="Preset: rnatracker, rnatracker-structure, deeplocrna, el-rmlocnet, rnaloc-lm, rnaloc-lm-pretrained or hybrid.")
+        str, typer.Option(help="Preset: rnatracker, rnatracker-structure, deeplocrna, el-rmlocnet, rnaloc-lm, rnaloc-lm-pretrained, hybrid or mirna.")
     ] = "rnatracker",
     pretrained: Annotated[
         Path | None, typer.Option(help="Folder of `mirnagraph seq pretrain`, whose encoder every fold starts from.", show_default="a random start")
@@ -186,7 +186,8 @@ def explain(
             model, wanted, out, config=config, known=known, background=list(records["sequence"]), seed=seed or 0, overwrite=overwrite, progress=progress
         )
     if model.trees is not None:
-        share = f"Trees on descriptors have a share of {model.weight:g} in this model's answer"
+        beside = "Trees on descriptors" + (" and a support vector machine on gapped words" if model.trees.svm is not None else "")
+        share = f"{beside} have a share of {model.weight:g} in this model's answer"
         say(f"{share}: masking says what moves the whole answer; attributions, words and motifs are the tower's alone", quiet=quiet)
     matched = f", {found['matches']} pairs with known ones at q < .05" if known else ""
     say(f"{len(wanted)} RNAs: {found['zipcodes']} zipcodes, {found['motifs']} motifs{matched}", quiet=quiet)
