@@ -186,8 +186,7 @@ def explain(
             model, wanted, out, config=config, known=known, background=list(records["sequence"]), seed=seed or 0, overwrite=overwrite, progress=progress
         )
     if model.trees is not None:
-        beside = "Trees on descriptors" + (" and a support vector machine on gapped words" if model.trees.svm is not None else "")
-        share = f"{beside} have a share of {model.weight:g} in this model's answer"
+        share = f"{model.trees.title} have a share of {model.weight:g} in this model's answer"
         say(f"{share}: masking says what moves the whole answer; attributions, words and motifs are the tower's alone", quiet=quiet)
     matched = f", {found['matches']} pairs with known ones at q < .05" if known else ""
     say(f"{len(wanted)} RNAs: {found['zipcodes']} zipcodes, {found['motifs']} motifs{matched}", quiet=quiet)

@@ -119,6 +119,11 @@ class DescriptorTrees:
     svm: WordSvm | None = None
     share: float = 0.0
 
+    @property
+    def title(self) -> str:
+        """What they are, for a sentence."""
+        return "Trees on descriptors" + (" and a support vector machine on gapped words" if self.svm is not None else "")
+
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities or fractions: float64, shape (n, n_labels)."""
         if self.svm is not None:

@@ -12,11 +12,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.svm import SVC, SVR
 
 from mirnagraph.config import require
-from mirnagraph.errors import CheckpointError
+from mirnagraph.errors import CheckpointError, ConfigError
 from seqtower.sequences import FRACTIONS
 
 PREFIX = "descriptors.svm."
 PARTS = ("vectors", "coefficients", "bias", "slope", "offset", "gamma")
+MOST = 20_000
+"""RNAs whose likeness to each other, a number for every pair, is still held in memory: 3 GB."""
 LEAST_OF_A_KIND = 6
 """RNAs with and without a compartment from which the machine learns it; with fewer its answer is their share."""
 
@@ -112,8 +114,13 @@ def fit_word_svm(features: np.ndarray, labels: np.ndarray, kind: str, config: Sv
         labels: shape (n, n_labels), NaN where unknown.
         kind: see `seqtower.sequences.KINDS`.
         groups: group of each row, which a third keeps whole: shape (n,).
+
+    Raises:
+        ConfigError: more than `MOST` RNAs.
     """
     n, n_labels = labels.shape
+    if n > MOST:
+        raise ConfigError(f"the support vector machine on gapped words learns from at most {MOST:,} RNAs, and these are {n:,}; set descriptors.svm.share = 0")
     coefficients, bias, slope, offset = np.zeros((n, n_labels)), np.zeros(n_labels), np.ones(n_labels), np.zeros(n_labels)
     whole = _kernel(features, features, config.gamma)
     for column in range(n_labels):

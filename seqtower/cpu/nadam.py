@@ -54,7 +54,7 @@ class NAdam(torch.optim.NAdam):
         of_gradient, of_mean = rate * (1 - now) / (1 - product), rate * then / (1 - product * then)
         for parameter, state in zip(parameters, states, strict=True):
             assert parameter.grad is not None
-            _change(
+            _move(
                 parameter.detach().numpy().reshape(-1), parameter.grad.numpy().reshape(-1), state["exp_avg"].numpy().reshape(-1),
                 state["exp_avg_sq"].numpy().reshape(-1), low, high, 1 - high**step, group["weight_decay"], group["eps"], of_gradient, of_mean,
             )  # fmt: skip
@@ -68,7 +68,7 @@ def _is_plain(values: torch.Tensor, gradient: torch.Tensor | None) -> bool:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _change(values, gradients, means, squares, low, high, correction, decay, least, of_gradient, of_mean):  # type: ignore[no-untyped-def]
+def _move(values, gradients, means, squares, low, high, correction, decay, least, of_gradient, of_mean):  # type: ignore[no-untyped-def]
     """Change values, and the running means of gradients and of their squares, by one step."""
     keep, new = np.float32(high), np.float32(1 - high)
     come, weight, least = np.float32(1 - low), np.float32(decay), np.float32(least)

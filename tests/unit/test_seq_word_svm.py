@@ -117,3 +117,8 @@ def test_the_machine_has_its_share_in_what_the_trees_say(kind: str) -> None:
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         SvmConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_too_many_rnas_are_refused() -> None:
+    with pytest.raises(ConfigError, match="at most 20,000 RNAs, and these are 20,001"):
+        fit_word_svm(np.zeros((20_001, 2)), np.zeros((20_001, 1)), MULTI_LABEL, SvmConfig(), np.arange(20_001), 0)
