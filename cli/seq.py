@@ -188,9 +188,11 @@ def explain(
     if model.trees is not None:
         share = f"{model.trees.title} have a share of {model.weight:g} in this model's answer"
         say(f"{share}: masking says what moves the whole answer; attributions, words and motifs are the tower's alone", quiet=quiet)
-    whole = int((wanted["sequence"].str.len() <= window).sum())
-    if whole:
-        say(f"{whole} of {len(wanted)} RNAs are no longer than the window of {window} nt, which hides all of each: try --window 6 --stride 1", quiet=quiet)
+    lengths = wanted["sequence"].str.len()
+    whole, less = int((lengths <= window).sum()), max(int(lengths.min()) // 4, 1)
+    if whole and less < window:
+        hint = f"a smaller --window, such as {less}, and --stride 1 say more"
+        say(f"{whole} of {len(wanted)} RNAs are no longer than the window of {window} nt, which hides all of each: {hint}", quiet=quiet)
     matched = f", {found['matches']} pairs with known ones at q < .05" if known else ""
     say(f"{len(wanted)} RNAs: {found['zipcodes']} zipcodes, {found['motifs']} motifs{matched}", quiet=quiet)
     pictures = ", a picture of each RNA" if plots else ""

@@ -1,4 +1,4 @@
-"""Trees on descriptors of whole RNAs: a baseline beside every tower, and, where the settings say so, half of the answer."""
+"""Trees on descriptors of whole RNAs: a baseline beside every tower, and, where the settings say so, a share of the answer."""
 
 from __future__ import annotations
 
@@ -73,18 +73,16 @@ class DescriptorConfig:
         Raises:
             ConfigError: a type that is none of `known`.
         """
-        words = [self._words(sequences)] if self.svm.share else []
-        if types is None:
-            return np.hstack([*words, descriptors(sequences, window=self.window)])
-        told = np.eye(len(known), dtype=np.float32)[type_numbers(types, known)]
-        circular = [name == CIRCLE for name in types]
-        around = [junction(sequences, circular)] if CIRCLE in known else []
-        return np.hstack([*words, descriptors(sequences, window=self.window, circular=circular), *around, told])
-
-    def _words(self, sequences: Sequence[str]) -> np.ndarray:
-        words = gapped_words(sequences, self.svm.span, self.svm.letters)
-        words[:, -1] *= self.svm.length
-        return words
+        circular = None if types is None else [name == CIRCLE for name in types]
+        found = [descriptors(sequences, window=self.window, circular=circular)]
+        if self.svm.share:
+            words = gapped_words(sequences, self.svm.span, self.svm.letters, circular=circular)
+            words[:, -1] *= self.svm.length
+            found.insert(0, words)
+        if types is not None:
+            found += [junction(sequences, [name == CIRCLE for name in types])] if CIRCLE in known else []
+            found.append(np.eye(len(known), dtype=np.float32)[type_numbers(types, known)])
+        return np.hstack(found)
 
     @property
     def words_width(self) -> int:
@@ -126,9 +124,12 @@ class DescriptorTrees:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities or fractions: float64, shape (n, n_labels)."""
-        if self.svm is not None:
-            words, features = np.hsplit(features, [self.svm.vectors.shape[1]])
-            return blend(self.share, self.svm.predict(words), replace(self, svm=None).predict(features), self.kind)
+        if self.svm is None:
+            return self._of_trees(features)
+        words, read = np.hsplit(features, [self.svm.vectors.shape[1]])
+        return blend(self.share, self.svm.predict(words), self._of_trees(read), self.kind)
+
+    def _of_trees(self, features: np.ndarray) -> np.ndarray:
         forest, boosted = self.forest(features), self.boosted(features)
         said = blend(0.5, forest, boosted if self.kind == FRACTIONS else expit(boosted), self.kind)
         for number, (trees, columns) in self.own.items():

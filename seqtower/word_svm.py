@@ -13,12 +13,15 @@ from sklearn.svm import SVC, SVR
 
 from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError, ConfigError
+from seqtower.encoders.gapped_words import check_words
 from seqtower.sequences import FRACTIONS
 
 PREFIX = "descriptors.svm."
 PARTS = ("vectors", "coefficients", "bias", "slope", "offset", "gamma")
 MOST = 20_000
 """RNAs whose likeness to each other, a number for every pair, is still held in memory: 3 GB."""
+AT_A_TIME = 4_096
+"""RNAs whose likeness to the training RNAs is held in memory while they are predicted."""
 LEAST_OF_A_KIND = 6
 """RNAs with and without a compartment from which the machine learns it; with fewer its answer is their share."""
 
@@ -44,9 +47,7 @@ class SvmConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.share <= 1, "share", self.share, "in [0, 1]")
-        require(
-            1 <= self.letters <= 6 and self.letters <= self.span <= 12, "span, letters", (self.span, self.letters), "1 to 6 letters of a span of at most 12"
-        )
+        check_words(self.span, self.letters)
         require(self.gamma > 0 and self.c > 0, "gamma, c", (self.gamma, self.c), "above 0")
         require(self.length >= 0, "length", self.length, "0 or more")
 
@@ -73,7 +74,9 @@ class WordSvm:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities or fractions: float64, shape (n, n_labels)."""
-        sides = self.offset + self.slope * (_kernel(features, self.vectors, float(self.gamma[0])) @ self.coefficients + self.bias)
+        parts = np.array_split(features, -(-max(len(features), 1) // AT_A_TIME))  # a number for every pair with a training RNA
+        sides = np.concatenate([_kernel(part, self.vectors, float(self.gamma[0])) @ self.coefficients for part in parts]) + self.bias
+        sides = self.offset + self.slope * sides
         return np.asarray(np.clip(sides, 0, 1) if self.fractions else expit(sides))
 
     def to_arrays(self) -> dict[str, np.ndarray]:

@@ -33,9 +33,7 @@ def stand_apart(rows, starts, lengths, values, column):  # type: ignore[no-untyp
     given, flat = rows.reshape(-1), values.reshape(-1)
     for row in range(len(values)):
         start, length = starts[row], lengths[row]
-        if channels == across == rows.shape[1]:
-            _copy(given, start * channels, flat, row * width * across, length * across)
-        elif channels % LANES == 0:
+        if channels % LANES == 0:
             here, there = start * rows.shape[1], row * width * across + column
             for _ in range(length):
                 for i in range(0, channels, LANES):

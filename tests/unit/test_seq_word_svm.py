@@ -14,7 +14,7 @@ from mirnagraph.trees import TreesConfig
 from seqtower.descriptor_trees import DescriptorConfig, DescriptorTrees, fit_beside
 from seqtower.encoders.gapped_words import gapped_width, gapped_words
 from seqtower.sequences import CLASS, FRACTIONS, MULTI_LABEL
-from seqtower.word_svm import SvmConfig, WordSvm, fit_word_svm
+from seqtower.word_svm import AT_A_TIME, SvmConfig, WordSvm, fit_word_svm
 
 FEW = TreesConfig(n_trees=10, min_samples_leaf=5, rounds=10)
 WITH_SVM = DescriptorConfig(weight=1.0, trees=FEW, fraction_trees=FEW, members=1, svm=SvmConfig(share=0.5))
@@ -46,6 +46,15 @@ def test_words_counted_by_hand() -> None:
     assert {tuple(place) for place in np.argwhere(found[2, :-1].reshape(3, 4, 4))} == {(0, 2, 3), (1, 0, 2), (1, 2, 0), (2, 2, 3), (2, 3, 0)}
 
 
+def test_words_of_a_circle_go_on_over_its_junction() -> None:
+    line, circle = gapped_words(["ACGUACCG", "ACGUACCG"], circular=[False, True])
+    turned = gapped_words(["GUACCGAC"], circular=[True])[0]  # the same circle, begun elsewhere
+    np.testing.assert_allclose(circle, turned)
+    assert not np.allclose(line, circle)
+    assert line[-1] == circle[-1] == pytest.approx(np.log(8))
+    np.testing.assert_array_equal(gapped_words(["ACGUACCG"])[0], line)
+
+
 @given(st.text("ACGUN", max_size=40))
 def test_words_are_one_unit_long_or_none(sequence: str) -> None:
     found = gapped_words([sequence])
@@ -63,6 +72,10 @@ def test_sides_are_those_of_scikit_learn_and_files_give_them_back() -> None:
     np.testing.assert_allclose(fitted.predict(features[60:])[:, 0], 1 / (1 + np.exp(-sides)), rtol=1e-3)
     back = WordSvm.from_arrays(fitted.to_arrays(), MULTI_LABEL, 1, features.shape[1])
     np.testing.assert_array_equal(back.predict(features[60:]), fitted.predict(features[60:]))
+    many = np.tile(features[60:], (150, 1))  # more than are held at a time
+    assert len(many) > AT_A_TIME
+    np.testing.assert_allclose(fitted.predict(many).reshape(150, 30), np.tile(fitted.predict(features[60:])[:, 0], (150, 1)), rtol=1e-9)
+    assert fitted.predict(features[:0]).shape == (0, 1)
     with pytest.raises(CheckpointError, match="does not fit the compartments or the words"):
         WordSvm.from_arrays(fitted.to_arrays(), MULTI_LABEL, 2, features.shape[1])
     with pytest.raises(CheckpointError, match="does not fit the compartments or the words"):
