@@ -45,9 +45,11 @@ def verdict(result: SeqResult) -> str:
     best = max(known, key=lambda name: value[name])
     if best == DESCRIPTORS and all(r.choices["weight"] == 1 for r in result.results):
         return f"The answer is that of the trees on descriptors alone (their share was 1 in every fold): {metric} {value[MODEL]:.3f}, the other baselines less."
+    digits = 3 if f"{value[MODEL]:.3f}" != f"{value[best]:.3f}" else 5  # equal figures would leave open which is ahead
+    own, other = f"{value[MODEL]:.{digits}f}", f"{value[best]:.{digits}f}"
     if value[MODEL] > value[best]:
-        return f"The model is ahead of the best baseline ({best}): {metric} {value[MODEL]:.3f} against {value[best]:.3f}."
-    return f"**The baseline {best} is not beaten**: {metric} {value[best]:.3f} against the model's {value[MODEL]:.3f}."
+        return f"The model is ahead of the best baseline ({best}): {metric} {own} against {other}."
+    return f"**The baseline {best} is not beaten**: {metric} {other} against the model's {own}."
 
 
 def few_folds(result: SeqResult) -> str:
