@@ -17,22 +17,33 @@ from mirnagraph.nodes import NodeIndex
 
 
 def test_enrichment_is_a_log_odds_ratio_after_two_average_rnas() -> None:
-    # base 0.25: 3 of 4 becomes (3 + 0.5) / 6 = 0.583333, log odds 0.336472, less log(1 / 3) = -1.098612: 1.435085
-    # 0 of 2: 0.5 / 4 = 0.125, log(1 / 7) = -1.945910, and 1.098612: -0.847298; 1 of 1: 1.5 / 3 = 0.5: 1.098612
+    # base 0.25: 3 of 4 becomes (3 + 0.5) / 6 = 0.583333, log odds 0.336472, less log(1 / 3) =
+    # -1.098612: 1.435085 0 of 2: 0.5 / 4 = 0.125, log(1 / 7) = -1.945910, and 1.098612: -0.847298;
+    # 1 of 1: 1.5 / 3 = 0.5: 1.098612
     found = smoothed_log_odds(np.array([3.0, 0, 1]), np.array([4.0, 2, 1]), 0.25)
     np.testing.assert_allclose(found, [1.435085, -0.847298, 1.098612], atol=1e-6)
 
 
 def test_the_base_of_enrichment_stays_off_zero_and_one() -> None:
-    # base 0 is taken as 0.001: (1 + 0.002) / 4 = 0.2505, log odds -1.095949, and log(999) = 6.906755
-    assert smoothed_log_odds(np.array([1.0]), np.array([2.0]), 0) == pytest.approx(5.810806, abs=1e-5)
-    assert smoothed_log_odds(np.array([1.0]), np.array([2.0]), 1) == pytest.approx(-5.810806, abs=1e-5)
+    # base 0 is taken as 0.001: (1 + 0.002) / 4 = 0.2505, log odds -1.095949, and log(999) =
+    # 6.906755
+    assert smoothed_log_odds(np.array([1.0]), np.array([2.0]), 0) == pytest.approx(
+        5.810806, abs=1e-5
+    )
+    assert smoothed_log_odds(np.array([1.0]), np.array([2.0]), 1) == pytest.approx(
+        -5.810806, abs=1e-5
+    )
 
 
 def test_the_largest_change_of_a_logit_comes_first_and_absent_modalities_last() -> None:
     index = NodeIndex.of(["a"], "miRNA")
     absent = np.array([False])
-    names = {"sequence": ("kmer",), "drug": ("svd:drug",), "mRNA": ("svd:mRNA",), "disease": ("svd:disease",)}
+    names = {
+        "sequence": ("kmer",),
+        "drug": ("svd:drug",),
+        "mRNA": ("svd:mRNA",),
+        "disease": ("svd:disease",),
+    }
     tokens = TokenTable(
         index,
         (
@@ -42,15 +53,18 @@ def test_the_largest_change_of_a_logit_comes_first_and_absent_modalities_last() 
             make_token("svd:disease", np.array([[1.0]])),
         ),
     )
-    # with everything 0.5; without the sequence 0.6, log 1.5 = 0.405465; without mRNA 0.2, -log 4 = -1.386294;
-    # drug is absent: what was predicted without it is not read; without disease nothing changes
+    # with everything 0.5; without the sequence 0.6, log 1.5 = 0.405465; without mRNA 0.2, -log 4 =
+    # -1.386294; drug is absent: what was predicted without it is not read; without disease nothing
+    # changes
     predicted = np.array([[0.9, 0.5], [0.9, 0.6], [0.9, 0.1], [0.9, 0.2], [0.9, 0.5]])
     found = modality_changes(names, tokens, predicted, 1)
     assert [one.modality for one in found] == ["mRNA", "sequence", "disease", "drug"]
     assert [one.present for one in found] == [True, True, True, False]
     assert [one.probability for one in found] == [0.2, 0.6, 0.5, 0.5]
     assert [one.change for one in found] == pytest.approx([-0.3, 0.1, 0, 0])
-    assert [one.change_logit for one in found] == pytest.approx([-1.386294, 0.405465, 0, 0], abs=1e-6)
+    assert [one.change_logit for one in found] == pytest.approx(
+        [-1.386294, 0.405465, 0, 0], abs=1e-6
+    )
 
 
 def test_pmids_are_counted_once_latest_first() -> None:
@@ -69,12 +83,16 @@ IDS = ["a", "b", "c", "d", "e", "f"]
 
 
 def finished_run() -> FinishedRun:
-    """Six RNAs, the last trained on only; Nucleus is known of b, d and e, Cytosol of none that was tested."""
+    """Six RNAs, f trained on only; b, d and e are annotated Nucleus, f alone Cytosol."""
     index = pd.Index(IDS, name="rna_id", dtype=object)
     rnas = pd.DataFrame({"sequence": ["ACGU"] * 6}, index=index)
-    pairs = pd.DataFrame(list(zip("bccddd", "xxyxyz", strict=True)), columns=["rna_id", "partner_id"])
+    pairs = pd.DataFrame(
+        list(zip("bccddd", "xxyxyz", strict=True)), columns=["rna_id", "partner_id"]
+    )
     partners = pd.DataFrame(index=pd.Index(["x", "y", "z"], name="partner_id", dtype=object))
-    labels = pd.DataFrame({"Nucleus": [0, 1, 0, 1, 1, 0], "Cytosol": [0, 0, 0, 0, 0, 1]}, index=index)
+    labels = pd.DataFrame(
+        {"Nucleus": [0, 1, 0, 1, 1, 0], "Cytosol": [0, 0, 0, 0, 0, 1]}, index=index
+    )
     dataset = Dataset("hand", rnas, {"drug": pairs}, {"drug": partners}, labels)
     similarity = np.zeros((6, 6))
     # of the RNA a: f 0.75, d 0.5, c 0.25, b 0.125
@@ -101,7 +119,8 @@ def test_a_ranked_prediction_is_called_at_its_threshold() -> None:
     assert table["call"].tolist() == [1, 1]
     table = rank(finished_run(), ["Cytosol"], top=1)
     assert table[["rna_id", "probability", "call"]].to_numpy().tolist() == [["e", 0.7, 0]]
-    # of the training RNAs of a (c, d, e, f; b is in its fold) those in the nucleus: d alone of f, d and c
+    # of the training RNAs of a (c, d, e, f; b is in its fold) those in the nucleus: d alone of f, d
+    # and c
     first = rank(finished_run(), ["Nucleus"], top=1).iloc[0]
     assert first["neighbours_sequence"] == "d (0.500)"
     assert first["share_sequence"] == pytest.approx(1 / 3)
@@ -121,8 +140,8 @@ def test_precision_against_chance_and_popularity() -> None:
     assert table["precision_at_k"].tolist() == pytest.approx([0.5, 0.333333, 0.4], abs=1e-6)
     # 1 / 2 and 2 / 5; over the five places (2 x 0.5 + 3 x 0.4) / 5 = 0.44
     assert table["chance"].tolist() == pytest.approx([0.5, 0.4, 0.44])
-    # partners 0, 1, 2, 3, 0: the most studied of a and c are both, of all d, c and b, none of them a hit:
-    # (2 x 0.5 + 3 x 0) / 5 = 0.2
+    # partners 0, 1, 2, 3, 0: the most studied of a and c are both, of all d, c and b, none of them
+    # a hit: (2 x 0.5 + 3 x 0) / 5 = 0.2
     assert table["popularity_at_k"].tolist() == pytest.approx([0.5, 0, 0.2])
     # Nucleus: one of one, certain; Cytosol: 1 - C(3, 3) / C(5, 3) = 0.9
     assert table["p"].tolist()[:2] == pytest.approx([1, 0.9])
@@ -143,9 +162,21 @@ def test_marks_of_predictions() -> None:
     found[0, 0] = True
     listed = np.array([True, False, True, False, False, False])
     pair = (0, 0)
-    confirmations = Confirmations(found, {pair: ("one", "two")}, {pair: ("7",)}, listed, pd.DataFrame(), 1)
-    table = pd.DataFrame({"rna_id": ["a", "a", "b", "c"], "compartment": ["Nucleus", "Cytosol", "Nucleus", "Nucleus"]})
+    confirmations = Confirmations(
+        found, {pair: ("one", "two")}, {pair: ("7",)}, listed, pd.DataFrame(), 1
+    )
+    table = pd.DataFrame(
+        {
+            "rna_id": ["a", "a", "b", "c"],
+            "compartment": ["Nucleus", "Cytosol", "Nucleus", "Nucleus"],
+        }
+    )
     marked = mark(table, dataset, confirmations)
-    assert marked["evidence"].tolist() == ["confirmed", "listed elsewhere", "not listed", "listed elsewhere"]
+    assert marked["evidence"].tolist() == [
+        "confirmed",
+        "listed elsewhere",
+        "not listed",
+        "listed elsewhere",
+    ]
     assert marked["evidence_source"].tolist() == ["one;two", "", "", ""]
     assert marked["evidence_pmids"].tolist() == ["7", "", "", ""]

@@ -1,4 +1,4 @@
-"""The mean of logits over the parts of a model, its temperature and its uncertainty, worked by hand."""
+"""Mean of logits over the parts of a model, temperature and uncertainty, worked by hand."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def test_logits_are_pulled_away_from_certainty() -> None:
 
 def test_parts_are_joined_as_a_weighted_mean_of_logits() -> None:
     parts = {"attention": np.array([[0.9, 1.0]]), "boosting": np.array([[0.2, 0.5]])}
-    # weights 1 and 3 of 4, that of a part that is not there counts for nothing; logits 2.153975 and -1.367832:
-    # 0.25 x 2.153975 - 0.75 x 1.367832 = -0.487380, 1 / (1 + e^0.487380) = 0.380511
-    # 0.25 x 5.303305 = 1.325826, 1 / (1 + e^-1.325826) = 0.790149
+    # weights 1 and 3 of 4, that of a part that is not there counts for nothing; logits 2.153975 and
+    # -1.367832: 0.25 x 2.153975 - 0.75 x 1.367832 = -0.487380, 1 / (1 + e^0.487380) = 0.380511 0.25
+    # x 5.303305 = 1.325826, 1 / (1 + e^-1.325826) = 0.790149
     found = join(parts, {"attention": 1.0, "boosting": 3.0, "extra_trees": 9.0})
     np.testing.assert_allclose(found, [[0.380511, 0.790149]], atol=1e-6)
 
@@ -48,7 +48,9 @@ def test_the_token_of_the_trees_holds_their_logits() -> None:
 class Members:
     """Two members of attention that predict 0.2 and 0.4 for every RNA."""
 
-    def probabilities(self, tokens: TokenTable, rows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
+    def probabilities(
+        self, tokens: TokenTable, rows: np.ndarray, prior: np.ndarray | None
+    ) -> np.ndarray:
         return np.stack([np.full((len(rows), 1), 0.2), np.full((len(rows), 1), 0.4)])
 
 
@@ -58,12 +60,13 @@ def constant(value: float) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def learner(temperature: float = 1.0, extra_trees: float = 0.6) -> Learner:
-    """Members at 0.2 and 0.4, extra trees at a probability, boosting at the logit 1.386294, probability 0.8."""
+    """Members at 0.2 and 0.4, extra trees at 0.6, boosting at the logit of 0.8, 1.386294."""
     tokens = TokenTable(INDEX, (make_token("degree", np.array([[1.0], [2.0]])),))
     config = ExperimentConfig(TokenSettings(attention=("degree",), trees=("degree",)))
     trees = {"extra_trees": constant(extra_trees), "boosting": constant(1.386294)}
     weights = {"attention": 0.5, "extra_trees": 0.25, "boosting": 0.25}
-    return Learner(config, tokens, Members(), trees, weights, np.array([0.5]), temperature)  # type: ignore[arg-type]
+    thresholds = np.array([0.5])
+    return Learner(config, tokens, Members(), trees, weights, thresholds, temperature)  # type: ignore[arg-type]
 
 
 def test_extra_trees_give_probabilities_and_boosting_logits() -> None:
@@ -78,7 +81,8 @@ def test_extra_trees_give_probabilities_and_boosting_logits() -> None:
 
 def test_predictions_are_divided_by_the_temperature() -> None:
     # logits of 0.3, 0.6 and 0.8: log(0.305 / 0.705) = -0.837886, log(0.605 / 0.405) = 0.401341,
-    # log(0.805 / 0.205) = 1.367832; weighted -0.418943 + 0.100335 + 0.341958 = 0.023350; probability 0.505837
+    # log(0.805 / 0.205) = 1.367832; weighted -0.418943 + 0.100335 + 0.341958 = 0.023350;
+    # probability 0.505837
     rows = np.array([0, 1])
     np.testing.assert_allclose(learner().predict(rows), [[0.505837]] * 2, atol=1e-6)
     # 0.023350 / 0.05 = 0.467; 1 / (1 + e^-0.467) = 0.614674
@@ -95,7 +99,8 @@ def test_the_loss_is_a_mean_over_known_labels() -> None:
     target = torch.tensor([[1.0, float("nan")], [float("nan"), 0.25]])
     # log(1 + e^0) - 0 = 0.693147; log(1 + e^-1) + 0.25 = 0.563262; mean 0.628204
     assert float(masked_loss(logits, target)) == pytest.approx(0.628204, abs=1e-6)
-    # all known: also log(1 + e^2) - 2 = 0.126928 and log(1 + e^1) = 1.313262; sum 2.696599, mean 0.674150
+    # all known: also log(1 + e^2) - 2 = 0.126928 and log(1 + e^1) = 1.313262; sum 2.696599, mean
+    # 0.674150
     target = torch.tensor([[1.0, 1.0], [0.0, 0.25]])
     assert float(masked_loss(logits, target)) == pytest.approx(0.674150, abs=1e-6)
     unknown = torch.full((2, 2), float("nan"))

@@ -12,26 +12,36 @@ from mirnagraph.nodes import NodeIndex
 
 
 def test_kmers_further_than_those_of_training_rnas_are_unusual() -> None:
-    # frequencies of A, C, AA, AC, CA, CC, ...; AAAA has 1 in three columns, as AAAAA: distance 0; AAAC is
-    # 0.25, 0.25, 1/3, 1/3, 1/2 and 1/2 away: sqrt(0.125 + 0.222222 + 0.5) = 0.920447
+    # frequencies of A, C, AA, AC, CA, CC, ...; AAAA has 1 in three columns, as AAAAA: distance 0;
+    # AAAC is 0.25, 0.25, 1/3, 1/3, 1/2 and 1/2 away: sqrt(0.125 + 0.222222 + 0.5) = 0.920447
     learned = kmer_frequencies(["AAAA", "AAAAA", "AAAC"])
     # nearest distances 0, 0 and 0.920447, their 99 % quantile 0.902038;
     # AAAA is at 0; CCCC is further than that from all
     assert unusual_words(["AAAA", "CCCC"], learned).tolist() == [False, True]
-    # AAAAC to AAAC: A 0.8 and 0.75, C 0.2 and 0.25, AA 0.75 and 2/3, AC 0.25 and 1/3, AAA 2/3 and 1/2,
-    # AAC 1/3 and 1/2: sqrt(0.005 + 0.013889 + 0.055556) = 0.272845
+    # AAAAC to AAAC: A 0.8 and 0.75, C 0.2 and 0.25, AA 0.75 and 2/3, AC 0.25 and 1/3, AAA 2/3 and
+    # 1/2, AAC 1/3 and 1/2: sqrt(0.005 + 0.013889 + 0.055556) = 0.272845
     assert unusual_words(["AAAAC"], learned).tolist() == [False]
     # the length is not compared
     assert unusual_words(["A" * 400], learned).tolist() == [False]
 
 
 def warning(length: int, similarity: list[float]) -> str:
-    """Of a new RNA of adenosines, with two training RNAs of 4 and 8 nt and a third of 2 nt that is none."""
+    """Warning of a new RNA; training RNAs have 4 and 8 nt, a third RNA of 2 nt is not one."""
     index = NodeIndex.of(["a", "b", "c"], "miRNA")
     nothing = np.full((3, 1), np.nan)
     trained = np.array([True, True, False])
     tokens = TokenTable(index, ())
-    known = KnownRNAs(index, ("AAAA", "A" * 8, "AA"), ("",) * 3, trained, nothing, tokens, nothing, nothing, nothing)
+    known = KnownRNAs(
+        index,
+        ("AAAA", "A" * 8, "AA"),
+        ("",) * 3,
+        trained,
+        nothing,
+        tokens,
+        nothing,
+        nothing,
+        nothing,
+    )
     near = np.array([similarity], dtype=np.float32)
     new = Newcomers(("A" * length,), near, TokenTable(NodeIndex.of(["new"], "miRNA"), ()))
     return warnings_of(new, known)[0]

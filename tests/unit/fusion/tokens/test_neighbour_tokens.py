@@ -1,4 +1,4 @@
-"""Similarities between RNAs and the tokens that read labels of training neighbours, worked by hand."""
+"""Similarities between RNAs and tokens of training neighbours, worked by hand."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ def networks() -> NetworkSet:
     """RNA a has the partners x and y, b has x, c has y and z, d has none."""
     index = pd.Index(["a", "b", "c", "d"], name="rna_id", dtype=object)
     rnas = pd.DataFrame({"sequence": ["ACGU"] * 4}, index=index)
-    drug = pd.DataFrame({
-        "rna_id": ["a", "a", "b", "c", "c"],
-        "partner_id": ["x", "y", "x", "y", "z"],
-        "n_records": [1, 3, 1, 1, 1],
-        "reports": ["1", "2", "1;2", "2", "3"],
-    })
+    drug = pd.DataFrame(
+        {
+            "rna_id": ["a", "a", "b", "c", "c"],
+            "partner_id": ["x", "y", "x", "y", "z"],
+            "n_records": [1, 3, 1, 1, 1],
+            "reports": ["1", "2", "1;2", "2", "3"],
+        }
+    )
     partners = pd.DataFrame(index=pd.Index(["x", "y", "z"], name="partner_id", dtype=object))
     labels = pd.DataFrame({"Nucleus": [1, 0, 1, 0]}, index=index)
     dataset = Dataset("hand", rnas, {"drug": drug}, {"drug": partners}, labels)
@@ -73,8 +75,9 @@ def test_weighted_cosine_reads_the_log_of_the_records() -> None:
 
 
 def test_cosine_of_reports_leaves_out_those_of_one_rna() -> None:
-    # report 1 names a and b, log(5 / 3) = 0.510826; 2 names a, b and c, log(5 / 4) = 0.223144; 3 names c alone
-    # a and b are equal: 1; with c: 0.223144 / sqrt(0.510826^2 + 0.223144^2) = 0.223144 / 0.557438 = 0.400303
+    # report 1 names a and b, log(5 / 3) = 0.510826; 2 names a, b and c, log(5 / 4) = 0.223144; 3
+    # names c alone a and b are equal: 1; with c: 0.223144 / sqrt(0.510826^2 + 0.223144^2) =
+    # 0.223144 / 0.557438 = 0.400303
     found = neighbour_similarity(networks(), "reports_drug")
     assert pairs_of(found) == pytest.approx([1, 0.400303, 0.400303], abs=1e-6)
 
@@ -135,7 +138,9 @@ def test_log_odds_are_against_the_training_rows_and_halved() -> None:
     # second label: average 1.25 / 2 = 0.625 against 5 / 6: log(0.635 / 0.385) = 0.500382,
     # log(0.843333 / 0.176667) = 1.563098, half the difference -0.531358
     # log(1 + 2) = 1.098612, log(1 + 0.75) = 0.559616
-    np.testing.assert_allclose(found.values[6], [-0.250191, -0.531358, 1.098612, 0.559616], atol=1e-5)
+    np.testing.assert_allclose(
+        found.values[6], [-0.250191, -0.531358, 1.098612, 0.559616], atol=1e-5
+    )
     # without a neighbour the average is that of the training rows: no odds, no weight, absent
     np.testing.assert_allclose(found.values[:6], 0, atol=1e-6)
     assert found.present.tolist() == [False] * 6 + [True]
@@ -146,9 +151,10 @@ def test_log_odds_stay_finite_and_are_clipped_at_three() -> None:
     similarity[6, 0] = 1
     rare = np.array([[1.0, 0, 1]] + [[0, 1, 0.5]] * 5 + [[np.nan] * 3])
     tokens = neighbour_tokens(INDEX, {"sequence": similarity}, rare, TRAIN, 4)
-    # average 1 against 1 / 6: log(1.01 / 0.01) = 4.615121, log(0.176667 / 0.843333) = -1.563098, half the
-    # difference 3.089110, above 3; average 0 against 5 / 6 is its negative; average 1 against 3.5 / 6:
-    # log(0.593333 / 0.426667) = 0.329752, half the difference 2.142684; log 2 = 0.693147
+    # average 1 against 1 / 6: log(1.01 / 0.01) = 4.615121, log(0.176667 / 0.843333) = -1.563098,
+    # half the difference 3.089110, above 3; average 0 against 5 / 6 is its negative; average 1
+    # against 3.5 / 6: log(0.593333 / 0.426667) = 0.329752, half the difference 2.142684; log 2 =
+    # 0.693147
     expected = [3, -3, 2.142684, 0.693147, 0.693147]
     np.testing.assert_allclose(tokens["neighbours:sequence"].values[6], expected, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Labels of RNAs on the other side of an association network, and embeddings of partners, worked by hand."""
+"""Labels across an association network and embeddings of partners, worked by hand."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ TRAIN = np.array([0, 2, 3])
 def test_log_odds_of_the_labels_on_the_other_side() -> None:
     tokens = colocalized_tokens(INDEX, {"drug": DRUG}, {"drug": LINK}, LABELS, TRAIN)
     found = tokens["colocalized:drug"]
-    # first label, of a, m and n: share (2 + 0.5) / (3 + 1) = 0.625, log(0.625 / 0.375) = 0.510826
-    # a sees m and n: (1 + 0.625) / (2 + 1) = 0.541667, log odds 0.167054, less 0.510826 is -0.343772
-    # b sees m: (1 + 0.625) / (1 + 1) = 0.8125, log odds 1.466337, less 0.510826 is 0.955511
-    # m sees a (b is not in the training rows), n sees a: as b
+    # first label, of a, m and n: share (2 + 0.5) / (3 + 1) = 0.625, log(0.625 / 0.375) = 0.510826 a
+    # sees m and n: (1 + 0.625) / (2 + 1) = 0.541667, log odds 0.167054, less 0.510826 is -0.343772
+    # b sees m: (1 + 0.625) / (1 + 1) = 0.8125, log odds 1.466337, less 0.510826 is 0.955511 m sees
+    # a (b is not in the training rows), n sees a: as b
     expected = [-0.343772, 0.955511, 0.955511, 0.955511, 0]
     np.testing.assert_allclose(found.values[:, 0], expected, atol=1e-5)
-    # second label, of m alone: share (1 + 0.5) / (1 + 1) = 0.75, log 3 = 1.098612
-    # a sees m, n is unknown: (1 + 0.75) / 2 = 0.875, log 7 = 1.945910, less 1.098612 is 0.847298; b alike
-    # m and n see a, whose label is not known: 0
+    # second label, of m alone: share (1 + 0.5) / (1 + 1) = 0.75, log 3 = 1.098612 a sees m, n is
+    # unknown: (1 + 0.75) / 2 = 0.875, log 7 = 1.945910, less 1.098612 is 0.847298; b alike m and n
+    # see a, whose label is not known: 0
     np.testing.assert_allclose(found.values[:, 1], [0.847298, 0.847298, 0, 0, 0], atol=1e-5)
-    # training RNAs seen, whatever is known of them: 2, 1, 1, 1, 0; log 3 = 1.098612, log 2 = 0.693147
+    # training RNAs seen, whatever is known of them: 2, 1, 1, 1, 0; log 3 = 1.098612, log 2 =
+    # 0.693147
     expected = [1.098612, 0.693147, 0.693147, 0.693147, 0]
     np.testing.assert_allclose(found.values[:, 2], expected, atol=1e-5)
     assert found.present.tolist() == [True, True, True, True, False]
@@ -54,8 +55,9 @@ def test_weights_of_associations_are_not_read() -> None:
 
 
 def test_log_odds_are_clipped_at_three() -> None:
-    # one RNA with three labelled partners among 61 training RNAs, the others of which have no label 1:
-    # share 3.5 / 62 = 0.056452; (3 + 0.056452) / 4 = 0.764113: log odds 1.175437 + 2.816239 = 3.991676
+    # one RNA with three labelled partners among 61 training RNAs, the others of which have no label
+    # 1: share 3.5 / 62 = 0.056452; (3 + 0.056452) / 4 = 0.764113: log odds 1.175437 + 2.816239 =
+    # 3.991676
     n = 61
     labels = np.zeros((n + 1, 2))
     labels[1:4, 0] = 1
@@ -72,19 +74,21 @@ def test_log_odds_are_clipped_at_three() -> None:
 
 
 def test_kmers_of_partners_are_centred_and_scaled() -> None:
-    # A, AA, AAA, AAAA and C, CC, CCC, CCCC have 1, 1, 0 or 0, 0, 1: mean 2 / 3, standard deviation 0.471405,
-    # hence +-(0.707107, 0.707107, -1.414214) in eight columns; the length does not vary and adds nothing.
-    # One component: -0.707107 sqrt(8) = -2 twice, 1.414214 sqrt(8) = 4, the largest made positive
+    # A, AA, AAA, AAAA and C, CC, CCC, CCCC have 1, 1, 0 or 0, 0, 1: mean 2 / 3, standard deviation
+    # 0.471405, hence +-(0.707107, 0.707107, -1.414214) in eight columns; the length does not vary
+    # and adds nothing. One component: -0.707107 sqrt(8) = -2 twice, 1.414214 sqrt(8) = 4, the
+    # largest made positive
     found = partner_embedding(["AAAA", "AAAA", "CCCC"], TowerSettings(dim=1))
     np.testing.assert_allclose(found, [[-2], [-2], [4]], atol=1e-5)
 
 
 def test_the_length_of_partners_is_one_more_column_on_a_log_scale() -> None:
-    # the frequencies are equal, log lengths log 4, log 4 and log 16 are 1, 1 and 2 in units of log 4;
-    # centred and scaled: -0.707107, -0.707107, 1.414214
+    # the frequencies are equal, log lengths log 4, log 4 and log 16 are 1, 1 and 2 in units of log
+    # 4; centred and scaled: -0.707107, -0.707107, 1.414214
     found = partner_embedding(["AAAA", "AAAA", "A" * 16], TowerSettings(dim=1))
     np.testing.assert_allclose(found, [[-0.707107], [-0.707107], [1.414214]], atol=1e-5)
-    # log 4, log 8 and log 16 are 2, 3 and 4 in units of log 2: centred and scaled -1.224745, 0, 1.224745
+    # log 4, log 8 and log 16 are 2, 3 and 4 in units of log 2: centred and scaled -1.224745, 0,
+    # 1.224745
     found = partner_embedding(["AAAA", "A" * 8, "A" * 16], TowerSettings(dim=1))
     np.testing.assert_allclose(np.abs(found[:, 0]), [1.224745, 0, 1.224745], atol=1e-5)
 

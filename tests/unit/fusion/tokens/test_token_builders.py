@@ -22,7 +22,6 @@ from fusion.tokens import Token
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.types import Network, NetworkSet
-from mirnagraph.nodes import NodeIndex
 
 RNAS = ["a", "b", "c", "d"]
 DRUG = {"rna_id": ["a", "a", "b", "c"], "partner_id": ["x", "y", "x", "y"]}
@@ -135,8 +134,8 @@ def test_counts_of_similar_sequences_are_above_each_level_not_at_it() -> None:
     similarity[0, 1] = similarity[1, 0] = 0.25
     # at 0.25 the other is not counted; itself never is
     assert alike_counts(similarity).tolist() == [[0] * 5, [0] * 5]
-    # new RNAs count every reference RNA: of 0.9 and 0.5 two are above 0.25, 0.3 and 0.4, one above 0.6 and
-    # 0.8: log 3 = 1.098612, log 2 = 0.693147
+    # new RNAs count every reference RNA: of 0.9 and 0.5 two are above 0.25, 0.3 and 0.4, one above
+    # 0.6 and 0.8: log 3 = 1.098612, log 2 = 0.693147
     found = alike_counts(np.array([[0.9, 0.5]]), newcomers=True)
     expected = [[1.098612, 1.098612, 1.098612, 0.693147, 0.693147]]
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -157,8 +156,8 @@ def test_the_number_of_similar_sequences_is_absent_without_a_sequence() -> None:
 
 def test_degree_is_the_log_of_the_count_and_its_rank() -> None:
     found = built("degree")
-    # partners 2, 1, 1, 0: log 3 = 1.098612, log 2 = 0.693147; ranks of four: 4, 2.5, 2.5, 1, divided by 4;
-    # the network of RNAs has no columns
+    # partners 2, 1, 1, 0: log 3 = 1.098612, log 2 = 0.693147; ranks of four: 4, 2.5, 2.5, 1,
+    # divided by 4; the network of RNAs has no columns
     expected = [[1.098612, 1], [0.693147, 0.625], [0.693147, 0.625], [0, 0.25]]
     np.testing.assert_allclose(found.values, expected, atol=1e-6)
     assert found.present.tolist() == [True, True, True, True]
@@ -186,9 +185,10 @@ def test_reports_are_present_where_another_rna_shares_one() -> None:
     assert found.present.tolist() == [True, True, False, False]
     pairs = {**DRUG, "reports": ["5;8", "6", "5;8", "6"]}
     found = built("reports:drug", dataset_of(pairs=pairs))
-    # columns 5, 6, 8 of two RNAs each, log(5 / 3) = 0.510826 = w: rows w (1, 1, 1), w (1, 0, 1), w (0, 1, 0);
-    # M M^T = w^2 [[3, 2, 1], [2, 2, 0], [1, 0, 1]], of trace 6 w^2 = 1.565661; eigenvalues w^2 (3 +- 1.732051)
-    # and 0, so the squares of all scores sum to 1.565661 and those of the first column to 1.234797
+    # columns 5, 6, 8 of two RNAs each, log(5 / 3) = 0.510826 = w: rows w (1, 1, 1), w (1, 0, 1), w
+    # (0, 1, 0); M M^T = w^2 [[3, 2, 1], [2, 2, 0], [1, 0, 1]], of trace 6 w^2 = 1.565661;
+    # eigenvalues w^2 (3 +- 1.732051) and 0, so the squares of all scores sum to 1.565661 and those
+    # of the first column to 1.234797
     assert float((found.values**2).sum()) == pytest.approx(1.565661, abs=1e-5)
     assert float((found.values[:, 0] ** 2).sum()) == pytest.approx(1.234797, abs=1e-5)
     assert found.present.tolist() == [True, True, True, False]
@@ -222,7 +222,12 @@ def test_rnas_without_a_type_are_precursors() -> None:
 
 
 def test_partners_are_averaged_over_their_binary_columns() -> None:
-    partners = {"Nucleus": [1, 0, 1], "length": [10, 20, 30], "Cytosol": [0, 0, 1], "name": ["p", "q", "r"]}
+    partners = {
+        "Nucleus": [1, 0, 1],
+        "length": [10, 20, 30],
+        "Cytosol": [0, 0, 1],
+        "name": ["p", "q", "r"],
+    }
     dataset = dataset_of(partners=partners)
     assert binary_columns(dataset.partners["drug"]) == ["Nucleus", "Cytosol"]
     found = built("partners:drug", dataset)
@@ -241,13 +246,16 @@ def test_partners_without_binary_columns_are_absent() -> None:
 def test_attributes_keep_their_sign_on_a_log_scale() -> None:
     dataset = dataset_of({"members": [3, 0, -7, 1], "name": ["p", "q", "r", "s"]})
     found = built("attributes", dataset)
-    # log 4 = 1.386294, 0, -log 8 = -2.079442, log 2 = 0.693147; nothing is unknown: no column says so
+    # log 4 = 1.386294, 0, -log 8 = -2.079442, log 2 = 0.693147; nothing is unknown: no column says
+    # so
     np.testing.assert_allclose(found.values, [[1.386294], [0], [-2.079442], [0.693147]], atol=1e-6)
     assert found.present.tolist() == [True, True, True, True]
 
 
 def test_unknown_attributes_are_zero_with_a_column_that_says_so() -> None:
-    dataset = dataset_of({"members": [3, None, None, 0], "reads": [1, 1, None, 1], "exons": [1, 1, np.nan, 1]})
+    dataset = dataset_of(
+        {"members": [3, None, None, 0], "reads": [1, 1, None, 1], "exons": [1, 1, np.nan, 1]}
+    )
     found = built("attributes", dataset)
     log_2 = 0.693147
     log_4 = 1.386294
@@ -287,7 +295,9 @@ def relatives_dataset() -> Dataset:
         },
         index=index,
     )
-    pairs = pd.DataFrame(list(zip("aaabddee", "xyzxxyxy", strict=True)), columns=["rna_id", "partner_id"])
+    pairs = pd.DataFrame(
+        list(zip("aaabddee", "xyzxxyxy", strict=True)), columns=["rna_id", "partner_id"]
+    )
     partners = pd.DataFrame(index=pd.Index(["x", "y", "z"], name="partner_id", dtype=object))
     labels = pd.DataFrame({"Nucleus": [1, 0, 1, 0, 0]}, index=index)
     return Dataset("hand", rnas, {"drug": pairs}, {"drug": partners}, labels)
@@ -297,11 +307,10 @@ def test_relatives_compare_partners_of_one_sequence() -> None:
     dataset = relatives_dataset()
     networks = NetworkSet(dataset, {}, {})
     found = build_tokens(networks, ["relatives"])["relatives"]
-    # of the hairpin: log(1 + relatives), log(1 + most partners of a relative), log((own + 1) / (most + 1)):
-    # a: two relatives, at most 2 partners: log 3, log 3, log(4 / 3) = 0.287682
-    # b: two, at most 3: log 3 = 1.098612, log 4 = 1.386294, log(2 / 4) = -0.693147
-    # e: two, at most 3: log(3 / 4) = -0.287682
-    # c and d: no relative, though d has two partners
+    # of the hairpin: log(1 + relatives), log(1 + most partners of a relative), log((own + 1) /
+    # (most + 1)): a: two relatives, at most 2 partners: log 3, log 3, log(4 / 3) = 0.287682 b: two,
+    # at most 3: log 3 = 1.098612, log 4 = 1.386294, log(2 / 4) = -0.693147 e: two, at most 3: log(3
+    # / 4) = -0.287682 c and d: no relative, though d has two partners
     expected = [
         [1.098612, 1.098612, 0.287682],
         [1.098612, 1.386294, -0.693147],
@@ -319,7 +328,9 @@ def test_relatives_compare_partners_of_one_sequence() -> None:
     assert found.present.tolist() == [True] * 5
 
 
-@pytest.mark.parametrize("name", ["svd:no", "rows:no", "svd_similarity:no", "evidence:no", "partners:no", "no"])
+@pytest.mark.parametrize(
+    "name", ["svd:no", "rows:no", "svd_similarity:no", "evidence:no", "partners:no", "no"]
+)
 def test_a_token_of_nothing_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="no"):
         built(name)

@@ -28,12 +28,14 @@ def dataset_of(pairs: dict[str, list[object]]) -> Dataset:
 
 def reported() -> Dataset:
     """RNA a is named in the reports 9, 10 and 100, b in 10, c in 10 and 20, d in none."""
-    return dataset_of({
-        "rna_id": ["a", "a", "b", "c"],
-        "partner_id": ["x", "y", "x", "y"],
-        "reports": ["9;10", "10;100", "10", "20;10;no number;"],
-        "pmids": ["1", "2", "3", "4"],
-    })
+    return dataset_of(
+        {
+            "rna_id": ["a", "a", "b", "c"],
+            "partner_id": ["x", "y", "x", "y"],
+            "reports": ["9;10", "10;100", "10", "20;10;no number;"],
+            "pmids": ["1", "2", "3", "4"],
+        }
+    )
 
 
 def test_reports_are_columns_in_the_order_of_their_numbers() -> None:
@@ -55,11 +57,13 @@ def test_pmids_are_read_where_there_are_no_reports() -> None:
 
 
 def test_shared_reports_name_two_rnas_or_more() -> None:
-    dataset = dataset_of({
-        "rna_id": ["a", "b", "c"],
-        "partner_id": ["x", "x", "x"],
-        "reports": ["1;2;3", "2;3", "3;4"],
-    })
+    dataset = dataset_of(
+        {
+            "rna_id": ["a", "b", "c"],
+            "partner_id": ["x", "x", "x"],
+            "reports": ["1;2;3", "2;3", "3;4"],
+        }
+    )
     # report 1 names a alone and 4 names c alone; of four RNAs, 2 names two and 3 names three:
     # log(5 / 3) = 0.510826, log(5 / 4) = 0.223144
     expected = [[0.510826, 0.223144], [0.510826, 0.223144], [0, 0.223144], [0, 0]]
@@ -80,7 +84,8 @@ def test_associations_are_weighted_by_the_log_of_their_records() -> None:
 
 def test_times_of_reports_are_quantiles_of_their_ranks() -> None:
     times = report_times(reported(), "drug")[:, :5]
-    # of four reports a is named in those of rank 0, 1 and 3: quartiles 0, 0.5, 1, 2, 3, divided by 4
+    # of four reports a is named in those of rank 0, 1 and 3: quartiles 0, 0.5, 1, 2, 3, divided by
+    # 4
     np.testing.assert_allclose(times[0], [0, 0.125, 0.25, 0.5, 0.75])
     np.testing.assert_allclose(times[1], [0.25] * 5)
     # c: ranks 1 and 2
@@ -127,14 +132,16 @@ def test_without_reports_all_times_are_those_of_an_rna_never_reported() -> None:
 
 def test_numeric_evidence_has_the_log_of_the_sum_and_the_mean() -> None:
     found = numeric_evidence(
-        dataset_of({
-            "rna_id": ["c", "a", "a"],
-            "partner_id": ["x", "x", "y"],
-            "n_records": [7, 1, 3],
-            "score": [0.5, -2.0, 0.5],
-            "method": ["p", "q", "r"],
-            "pmids": [11, 12, 13],
-        }),
+        dataset_of(
+            {
+                "rna_id": ["c", "a", "a"],
+                "partner_id": ["x", "x", "y"],
+                "n_records": [7, 1, 3],
+                "score": [0.5, -2.0, 0.5],
+                "method": ["p", "q", "r"],
+                "pmids": [11, 12, 13],
+            }
+        ),
         "drug",
     )
     assert list(found.columns) == ["sum_n_records", "sum_score", "mean_n_records", "mean_score"]

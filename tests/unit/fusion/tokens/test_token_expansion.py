@@ -15,7 +15,8 @@ from mirnagraph.networks.types import Network, NetworkSet
 def networks() -> NetworkSet:
     """Networks of drug and mRNA; lncRNA is supporting and has none.
 
-    Reports are named for drug and lncRNA; partners of mRNA have a sequence, those of lncRNA a 0/1 column.
+    Reports are named for drug and lncRNA; partners of mRNA have a sequence, those of lncRNA a
+    0/1 column.
     """
     index = pd.Index(["a", "b"], name="rna_id", dtype=object)
     names = pd.Index(["x"], name="partner_id", dtype=object)
@@ -40,14 +41,22 @@ def networks() -> NetworkSet:
     return NetworkSet(dataset, found, {})
 
 
-@pytest.mark.parametrize("start", ["svd:", "rows:", "node2vec:", "graph_transformer:", "transfer:", "neighbours:gip_"])
+@pytest.mark.parametrize(
+    "start", ["svd:", "rows:", "node2vec:", "graph_transformer:", "transfer:", "neighbours:gip_"]
+)
 def test_a_star_of_networks_stands_for_the_association_networks(start: str) -> None:
     assert expand_tokens(networks(), [start + "*"]) == (start + "drug", start + "mRNA")
 
 
-@pytest.mark.parametrize("start", ["evidence:", "weighted:", "neighbours:cosine_", "neighbours:weighted_"])
+@pytest.mark.parametrize(
+    "start", ["evidence:", "weighted:", "neighbours:cosine_", "neighbours:weighted_"]
+)
 def test_a_star_of_associations_stands_for_supporting_ones_too(start: str) -> None:
-    assert expand_tokens(networks(), [start + "*"]) == (start + "drug", start + "lncRNA", start + "mRNA")
+    assert expand_tokens(networks(), [start + "*"]) == (
+        start + "drug",
+        start + "lncRNA",
+        start + "mRNA",
+    )
 
 
 @pytest.mark.parametrize("start", ["reports:", "neighbours:reports_"])
@@ -66,12 +75,22 @@ def test_joined_stars_are_of_one_kind_each_with_the_parts_it_has() -> None:
 
 
 def test_a_question_mark_leaves_out_what_the_dataset_does_not_have() -> None:
-    asked = ["svd:lncRNA?", "svd:drug?", "reports:mRNA?", "neighbours:reports_lncRNA?", "neighbours:gip_lncRNA?"]
+    asked = [
+        "svd:lncRNA?",
+        "svd:drug?",
+        "reports:mRNA?",
+        "neighbours:reports_lncRNA?",
+        "neighbours:gip_lncRNA?",
+    ]
     assert expand_tokens(networks(), asked) == ("svd:drug", "neighbours:reports_lncRNA")
 
 
 def test_order_is_kept_and_nothing_is_duplicated() -> None:
-    assert expand_tokens(networks(), ["kmer", "svd:mRNA", "svd:*", "kmer"]) == ("kmer", "svd:mRNA", "svd:drug")
+    assert expand_tokens(networks(), ["kmer", "svd:mRNA", "svd:*", "kmer"]) == (
+        "kmer",
+        "svd:mRNA",
+        "svd:drug",
+    )
 
 
 def test_a_joined_token_with_one_star_is_refused() -> None:

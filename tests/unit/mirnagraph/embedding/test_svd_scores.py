@@ -10,14 +10,15 @@ from fusion.svd import svd_scores
 
 def test_scores_are_left_vectors_times_singular_values() -> None:
     matrix = sparse.csr_array(np.array([[1.0, 1, 0], [1, 1, 0], [0, 0, 1]]))
-    # M M^T has the eigenvalues 4 and 1: singular values 2 and 1, left vectors (1, 1, 0) / sqrt(2) and (0, 0, 1);
-    # 2 / sqrt(2) = 1.414214
+    # M M^T has the eigenvalues 4 and 1: singular values 2 and 1, left vectors (1, 1, 0) / sqrt(2)
+    # and (0, 0, 1); 2 / sqrt(2) = 1.414214
     expected = [[1.414214, 0], [1.414214, 0], [0, 1]]
     np.testing.assert_allclose(svd_scores(matrix, 2), expected, atol=1e-6)
 
 
 def test_columns_are_neither_centred_nor_scaled() -> None:
-    # two columns at right angles: the scores are the columns themselves, the longer one first (norms 10 and 5)
+    # two columns at right angles: the scores are the columns themselves, the longer one first
+    # (norms 10 and 5)
     matrix = np.array([[3.0, 0, 0], [4, 0, 0], [0, 6, 0], [0, 8, 0]])
     expected = [[0, 3], [0, 4], [6, 0], [8, 0]]
     np.testing.assert_allclose(svd_scores(matrix, 2), expected, atol=1e-6)

@@ -26,7 +26,8 @@ def test_a_column_without_an_rna_and_no_column_at_all() -> None:
 
 def test_cosine_of_every_two_rows() -> None:
     matrix = sparse.csr_array(np.array([[3.0, 4, 0], [0, 2, 0], [-6, -8, 0], [0, 0, 0]]))
-    # norms 5, 2, 10 and 0: (4 x 2) / (5 x 2) = 0.8; opposite rows -1; a row of zeros is 0 to all, itself included
+    # norms 5, 2, 10 and 0: (4 x 2) / (5 x 2) = 0.8; opposite rows -1; a row of zeros is 0 to all,
+    # itself included
     expected = [[1, 0.8, -1, 0], [0.8, 1, -0.8, 0], [-1, -0.8, 1, 0], [0, 0, 0, 0]]
     found = cosine(matrix)
     np.testing.assert_allclose(found, expected, atol=1e-6)
