@@ -66,7 +66,7 @@ def learner(temperature: float = 1.0, extra_trees: float = 0.6) -> Learner:
     trees = {"extra_trees": constant(extra_trees), "boosting": constant(1.386294)}
     weights = {"attention": 0.5, "extra_trees": 0.25, "boosting": 0.25}
     thresholds = np.array([0.5])
-    return Learner(config, tokens, Members(), trees, weights, thresholds, temperature)  # type: ignore[arg-type]
+    return Learner(config, tokens, Members(), trees, weights, thresholds, temperature)
 
 
 def test_extra_trees_give_probabilities_and_boosting_logits() -> None:

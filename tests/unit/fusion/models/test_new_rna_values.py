@@ -21,6 +21,9 @@ def test_kmers_further_than_those_of_training_rnas_are_unusual() -> None:
     # AAAAC to AAAC: A 0.8 and 0.75, C 0.2 and 0.25, AA 0.75 and 2/3, AC 0.25 and 1/3, AAA 2/3 and
     # 1/2, AAC 1/3 and 1/2: sqrt(0.005 + 0.013889 + 0.055556) = 0.272845
     assert unusual_words(["AAAAC"], learned).tolist() == [False]
+    # training RNAs that are all equal leave no distance: AAAC is 0.920447 away
+    equal = kmer_frequencies(["AAAA", "AAAAA"])
+    assert unusual_words(["AAAAAA", "AAAC"], equal).tolist() == [False, True]
     # the length is not compared
     assert unusual_words(["A" * 400], learned).tolist() == [False]
 

@@ -224,7 +224,7 @@ def test_rnas_without_a_type_are_precursors() -> None:
 def test_partners_are_averaged_over_their_binary_columns() -> None:
     partners = {
         "Nucleus": [1, 0, 1],
-        "length": [10, 20, 30],
+        "length": [1, 20, 30],
         "Cytosol": [0, 0, 1],
         "name": ["p", "q", "r"],
     }
@@ -283,6 +283,8 @@ def test_rnas_share_a_sequence_when_any_of_theirs_is_equal() -> None:
     expected[[1, 2], 0] = 1
     assert found.toarray().tolist() == expected.tolist()
     assert shared_sequence([None, None]).nnz == 0
+    # two sequences in common count once
+    assert shared_sequence(["A;B", "B;A"]).toarray().tolist() == [[0, 1], [1, 0]]
 
 
 def relatives_dataset() -> Dataset:

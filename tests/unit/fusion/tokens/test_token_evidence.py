@@ -134,20 +134,20 @@ def test_numeric_evidence_has_the_log_of_the_sum_and_the_mean() -> None:
     found = numeric_evidence(
         dataset_of(
             {
-                "rna_id": ["c", "a", "a"],
-                "partner_id": ["x", "x", "y"],
-                "n_records": [7, 1, 3],
-                "score": [0.5, -2.0, 0.5],
-                "method": ["p", "q", "r"],
-                "pmids": [11, 12, 13],
+                "rna_id": ["c", "a", "a", "a"],
+                "partner_id": ["x", "x", "y", "z"],
+                "n_records": [7, 1, 1, 4],
+                "score": [0.5, -2.0, 0.5, 0.75],
+                "method": ["p", "q", "r", "s"],
+                "pmids": [11, 12, 13, 14],
             }
         ),
         "drug",
     )
     assert list(found.columns) == ["sum_n_records", "sum_score", "mean_n_records", "mean_score"]
     assert list(found.index) == RNAS
-    # a: log(1 + 4) = 1.609438; the sum -1.5 is cut at 0; means 2 and -0.75
-    np.testing.assert_allclose(found.loc["a"], [1.609438, 0, 2, -0.75], atol=1e-6)
+    # a: log(1 + 6) = 1.945910; the sum -0.75 is cut at 0; means 2 and -0.25
+    np.testing.assert_allclose(found.loc["a"], [1.945910, 0, 2, -0.25], atol=1e-6)
     # c: log(1 + 7) = 2.079442, log(1 + 0.5) = 0.405465
     np.testing.assert_allclose(found.loc["c"], [2.079442, 0.405465, 7, 0.5], atol=1e-6)
     assert found.loc["b"].tolist() == [0, 0, 0, 0]

@@ -78,6 +78,7 @@ def test_a_question_mark_leaves_out_what_the_dataset_does_not_have() -> None:
     asked = [
         "svd:lncRNA?",
         "svd:drug?",
+        "svd:sequence?",
         "reports:mRNA?",
         "neighbours:reports_lncRNA?",
         "neighbours:gip_lncRNA?",
