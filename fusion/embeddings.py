@@ -15,7 +15,7 @@ from fusion.settings import EmbeddingSettings
 from fusion.svd import svd_scores
 from mirnagraph.config import to_dict
 from mirnagraph.embedding.base import embed_networks, load_vectors, save_vectors
-from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
+from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.types import Network, NetworkSet
 from mirnagraph.progress import Progress, report

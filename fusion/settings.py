@@ -12,7 +12,7 @@ from fusion.tokens import JOIN, single_tokens
 from fusion.tower import JOINT, TOWER, TowerSettings
 from fusion.training import TrainConfig
 from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
-from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
+from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
 from mirnagraph.embedding.node2vec import Node2VecConfig
 from mirnagraph.trees import TreesConfig
 from seqtower.descriptor_trees import TREES

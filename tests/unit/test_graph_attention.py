@@ -1,4 +1,4 @@
-"""The weighted attention of preset gtmaloc: values of the layer and of a short training, kept in a file."""
+"""Attention layer of the gtmaloc encoder: golden values of the layer and of a short training."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import pytest
 import torch
 from scipy import sparse
 
-from mirnagraph.embedding.edges import edges_of
-from mirnagraph.embedding.graph_transformer import (
-    EdgeAttention,
-    GraphTransformerConfig,
-    fit_graph_transformer,
-)
+from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
+from mirnagraph.embedding.graph_layers import EdgeAttention
+from mirnagraph.embedding.graph_training import edges_of
+from mirnagraph.embedding.graph_transformer import fit_graph_transformer
 from mirnagraph.seeds import torch_scope
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "gtmaloc_attention.json"
