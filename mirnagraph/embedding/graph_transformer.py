@@ -195,14 +195,14 @@ def _check_hetero(data: HeteroData) -> None:
         if "x" in data[name]:
             _checked(data[name].x.numpy(), data[name].num_nodes)
     for edge_type in data.edge_types:
-        edges = data[edge_type]
-        weight = edges.edge_weight.numpy() if "edge_weight" in edges else np.ones(1)
-        if not (np.isfinite(weight).all() and (weight > 0).all()):
-            raise InputError(
-                f"a weight of edge type {edge_type} is out of range",
-                found=weight[~(np.isfinite(weight) & (weight > 0))][0],
-                expected="a finite number above 0",
-            )
+        if "edge_weight" not in data[edge_type]:
+            continue
+        weight = data[edge_type].edge_weight.numpy()
+        is_weight = np.isfinite(weight) & (weight > 0)
+        if not is_weight.all():
+            found = float(weight[~is_weight][0])
+            what = f"a weight of edge type {edge_type} is out of range"
+            raise InputError(what, found=found, expected="a finite number above 0")
 
 
 def _checked(features: np.ndarray, n_nodes: int) -> Tensor:
