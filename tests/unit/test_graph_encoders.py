@@ -25,10 +25,9 @@ from mirnagraph.embedding.graph_transformer import (
     relation_of,
 )
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.networks.build import NetworkConfig, build_networks
 from mirnagraph.networks.export import to_pyg
+from mirnagraph.networks.types import NetworkSet
 from mirnagraph.seeds import torch_scope
-from mirnagraph.synthetic import demo_dataset
 
 ONE_NETWORK = ("gtmaloc", "transformer", "gat")
 SEVERAL = ("transformer", "hgt")
@@ -83,8 +82,8 @@ def hetero_module(encoder: str, data: HeteroData) -> HeteroGraphTransformer:
 
 
 @pytest.fixture(scope="module")
-def exported() -> HeteroData:
-    return to_pyg(build_networks(demo_dataset(), NetworkConfig()))
+def exported(networks: NetworkSet) -> HeteroData:
+    return to_pyg(networks)
 
 
 @pytest.mark.parametrize("encoder", ONE_NETWORK)
