@@ -189,9 +189,10 @@ def modalities(tokens: TokenTable, row: int) -> list[str]:
 
 
 def modality_of(token: str) -> str:
-    """What a token tells of: ``sequence``, ``disease``, another kind of association, or nothing (empty) for one that counts or that trees made."""
+    """Modality of a token: ``sequence``, ``disease``, another kind of association, ``networks`` for
+    an encoder of all networks, or empty for a token that counts or that trees made."""
     if token == JOINT_GRAPH:
-        return ""
+        return "networks"
     kind, _, of = token.partition(":")
     for measure in MEASURES:
         of = of.removeprefix(measure)

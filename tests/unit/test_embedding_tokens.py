@@ -113,7 +113,7 @@ def test_the_joint_token_is_built_of_the_rows_of_rnas(networks: NetworkSet) -> N
         has_edges |= np.diff(network.matrix.indptr) > 0
     np.testing.assert_array_equal(token.present, has_edges)
     np.testing.assert_array_equal(token.values[has_edges], values[:n_rnas][has_edges])
-    assert modality_of(JOINT_GRAPH) == ""
+    assert modality_of(JOINT_GRAPH) == "networks"
     assert modality_of("graph_transformer:drug") == "drug"
 
 

@@ -239,6 +239,14 @@ def test_exported_networks_are_read_as_they_are(encoder: str, exported: HeteroDa
     np.testing.assert_array_equal(fitted.embeddings["miRNA"], blind.embeddings["miRNA"])
 
 
+@pytest.mark.parametrize("encoder", SEVERAL)
+def test_epochs_in_which_a_relation_is_hidden_wholly_are_trained(encoder: str) -> None:
+    config = replace(config_of(encoder), hidden_edges=0.9, epochs=10)
+    fitted = fit_hetero(small_data(), config, seed=0)
+    assert np.isfinite(fitted.losses).all()
+    assert fitted.losses.shape == (10,)
+
+
 def communities() -> tuple[sparse.csr_array, np.ndarray, list[str]]:
     """40 miRNAs and 30 diseases in 3 communities; links within are 15 times as frequent."""
     rng = np.random.default_rng(3)
