@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from fusion.embeddings import JOINT_GRAPH
 from fusion.problem import NEIGHBOURS, TREES, resolve_tokens
 from fusion.settings import ExperimentConfig
 from mirnagraph.networks.build import DISEASE
@@ -12,7 +13,7 @@ from mirnagraph.networks.types import NetworkSet
 
 FULL = "full"
 HEADS = (2, 4, 8)
-GRAPH, NODE2VEC = "graph_transformer:", "node2vec:"
+GRAPH, NODE2VEC = "graph_transformer:", "node2vec:"  # starts of token names
 OF_DISEASES = ("functional", "semantic", "gip")
 PARTS = ("graph-transformer", "attention")
 
@@ -52,7 +53,7 @@ def variants_of(networks: NetworkSet, config: ExperimentConfig) -> tuple[Variant
     names = list(dict.fromkeys((*networks.networks, *networks.dataset.associations)))
     found = [Variant(FULL, f"preset {config.preset} as it is", config)]
     found += [_without_network(networks, config, name) for name in names]
-    found += [_without_graph_transformer(config), _without_attention(config), _trees_alone(config), _attention_alone(config)]
+    found += [_without_graph_transformer(networks, config), _without_attention(config), _trees_alone(config), _attention_alone(config)]
     return (*found, *(_heads(config, n) for n in HEADS))
 
 
@@ -90,6 +91,8 @@ def can_be_made(networks: NetworkSet, token: str) -> bool:
         return of in networks.similarities
     if kind == "degree":
         return any(not network.is_similarity for network in networks.networks.values())
+    if token == JOINT_GRAPH:
+        return bool(networks.networks)
     if not of:
         return True
     return of in (networks.dataset.associations if kind in ("evidence", "reports", "weighted", "partners", "partner_sequences") else networks.networks)
@@ -101,6 +104,8 @@ def _is_rebuilt(networks: NetworkSet, fewer: NetworkSet, name: str, token: str) 
         return name in networks.networks and not networks[name].is_similarity
     if token == "relatives":
         return name in networks.dataset.associations
+    if token == JOINT_GRAPH:
+        return list(fewer.networks) != list(networks.networks)
     return token.startswith(GRAPH) and ("functional" in networks.similarities) and "functional" not in fewer.similarities
 
 
@@ -131,14 +136,22 @@ def _with_tokens(config: ExperimentConfig, attention: Sequence[str], trees: Sequ
     return replace(config, tokens=tokens, attention=replace(config.attention, residual=config.attention.residual and bool(trees)))
 
 
-def _without_graph_transformer(config: ExperimentConfig) -> Variant:
+def _without_graph_transformer(networks: NetworkSet, config: ExperimentConfig) -> Variant:
     what = "each graph transformer token is replaced by node2vec of the same network"
     gone = tuple(token for token in _all_tokens(config) if token.startswith(GRAPH))
     if not gone:
         return Variant("without-graph-transformer", what, reason="the model has no graph transformer")
 
     def plain(names: Sequence[str]) -> list[str]:
-        return [NODE2VEC + token.removeprefix(GRAPH) if token in gone else token for token in names]
+        found: list[str] = []
+        for token in names:
+            if token == JOINT_GRAPH:
+                found += [NODE2VEC + network for network in networks.networks]
+            elif token in gone:
+                found.append(NODE2VEC + token.removeprefix(GRAPH))
+            else:
+                found.append(token)
+        return found
 
     return Variant("without-graph-transformer", what, _with_tokens(config, plain(config.tokens.attention), plain(config.tokens.trees)), left_out=gone)
 

@@ -1,21 +1,20 @@
-"""Learned, label-free embeddings that tokens ask for: node2vec of each network, and graph transformers on top of it."""
+"""Embedding tokens: node2vec of each network, graph encoders on one network or on all."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
-from fusion.settings import EmbeddingSettings
+from fusion.settings import NODE2VEC, EmbeddingSettings
 from fusion.svd import svd_scores
 from mirnagraph.config import to_dict
 from mirnagraph.embedding.base import embed_networks, load_vectors, save_vectors
-from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
+from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.types import Network, NetworkSet
 from mirnagraph.progress import Progress, report
@@ -23,7 +22,10 @@ from mirnagraph.runs import package_versions
 from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import one_thread, side_by_side
 
-NODE2VEC, GRAPH = "node2vec", "graph_transformer"
+GRAPH = "graph_transformer"
+ALL = "all"
+JOINT_GRAPH = f"{GRAPH}:{ALL}"
+N_SIMILARITY = 64
 
 
 def learned_embeddings(
@@ -38,54 +40,102 @@ def learned_embeddings(
 ) -> dict[str, np.ndarray]:
     """Embeddings of all tokens ``node2vec:N`` and ``graph_transformer:N`` among `names`.
 
-    The graph transformer of a network reads, per node, its node2vec vector and (for RNAs; zeros for partners) the leading
-    components of the functional similarity: the paper fuses "the input miRNA functional similarity matrix and association
-    matrix" without saying how, and this is what we read into it.
+    ``graph_transformer:N`` is a graph encoder trained on the network N alone, whichever encoder the
+    settings name. ``graph_transformer:all`` is one encoder trained on all networks together, as a
+    `HeteroData`; only encoders that read one can make it (``transformer``, ``hgt``).
+
+    A graph encoder reads, per node, its node2vec vector and (for RNAs; zeros for partners) the
+    leading components of the functional similarity: the paper fuses "the input miRNA functional
+    similarity matrix and association matrix" without saying how, and this is our reading of it.
+    For ``all``, RNAs have the node2vec vectors of all networks side by side.
 
     Returns:
-        Token name -> float32, shape (n_nodes, dim), RNAs first.
+        Token name -> float32, shape (n_nodes, dim), RNAs first; for ``graph_transformer:all`` the
+        RNAs, then the partners of each association network in turn.
 
     Raises:
-        ConfigError: a network that does not exist.
+        ConfigError: a network that does not exist, or ``all`` with an encoder of one network.
     """
-    wanted = {kind: [name.partition(":")[2] for name in names if name.startswith(f"{kind}:")] for kind in (NODE2VEC, GRAPH)}
-    chosen = list(dict.fromkeys(wanted[NODE2VEC] + wanted[GRAPH]))
+    node2vec_names = _networks_of(names, NODE2VEC)
+    graph_names = [name for name in _networks_of(names, GRAPH) if name != ALL]
+    is_joint = JOINT_GRAPH in names
+    if is_joint:
+        _check_joint(settings.graph_transformer)
+    wanted = [*node2vec_names, *graph_names, *(networks.networks if is_joint else ())]
+    chosen = list(dict.fromkeys(wanted))
     for name in chosen:
         if name not in networks.networks:
-            raise ConfigError(f"no network {name!r} to embed; there are {', '.join(networks.networks)}")
+            known = ", ".join(networks.networks)
+            raise ConfigError(f"no network {name!r} to embed; there are {known}")
     if not chosen:
         return {}
-    widths = {name: settings.similarity_dim if networks[name].is_similarity else settings.association_dim for name in chosen}
-    configs = {name: replace(settings.node2vec, dim=widths[name]) for name in chosen}
-    vectors = embed_networks({name: networks[name] for name in chosen}, configs, seed, workers=workers, cache=cache, progress=progress)
-    found = {f"{NODE2VEC}:{name}": vectors[name] for name in wanted[NODE2VEC]}
-    work = {name: (networks[name], _node_features(networks, networks[name], vectors[name])) for name in wanted[GRAPH]}
-    for name, embedding in _graph_transformers(work, settings.graph_transformer, seed, cache, workers, progress).items():
-        found[f"{GRAPH}:{name}"] = embedding
+    configs = {}
+    for name in chosen:
+        is_similarity = networks[name].is_similarity
+        width = settings.similarity_dim if is_similarity else settings.association_dim
+        configs[name] = settings.network_config(width)
+    graphs = {name: networks[name] for name in chosen}
+    vectors = embed_networks(
+        graphs, configs, seed, workers=workers, cache=cache, progress=progress
+    )
+    found = {f"{NODE2VEC}:{name}": vectors[name] for name in node2vec_names}
+    config = settings.graph_transformer
+    work = {
+        name: (networks[name], _node_features(networks, vectors[name])) for name in graph_names
+    }
+    made = _graph_transformers(work, config, seed, cache, workers, progress)
+    found |= {f"{GRAPH}:{name}": embedding for name, embedding in made.items()}
+    if is_joint:
+        found[JOINT_GRAPH] = _joint_graph(networks, vectors, config, seed, cache, progress)
     return found
 
 
-def _node_features(networks: NetworkSet, network: Network, vectors: np.ndarray) -> np.ndarray:
+def _networks_of(names: Sequence[str], kind: str) -> list[str]:
+    return [name.partition(":")[2] for name in names if name.startswith(f"{kind}:")]
+
+
+def _check_joint(config: GraphTransformerConfig) -> None:
+    from mirnagraph.embedding.graph_layers import NETWORK, scope_of
+
+    if scope_of(config.encoder) == NETWORK:
+        raise ConfigError(
+            f"token {JOINT_GRAPH!r} needs a graph encoder that reads all networks together: set "
+            f"embedding.graph_transformer.encoder to 'transformer' or 'hgt', not {config.encoder!r}"
+        )
+
+
+def _node_features(networks: NetworkSet, vectors: np.ndarray) -> np.ndarray:
+    """Vectors of nodes, RNAs first, and components of the functional similarity."""
     functional = networks.similarities.get("functional")
     if functional is None:
         return vectors
-    shared = svd_scores(np.asarray(functional, dtype=np.float64), 64)
+    shared = svd_scores(np.asarray(functional, dtype=np.float64), N_SIMILARITY)
     wide = np.zeros((len(vectors), shared.shape[1]), dtype=np.float32)
     wide[: len(shared)] = shared
     return np.hstack([vectors, wide])
 
 
 def _graph_transformers(
-    work: dict[str, tuple[Network, np.ndarray]], config: GraphTransformerConfig, seed: int, cache: str | None, workers: int, progress: Progress | None
+    work: dict[str, tuple[Network, np.ndarray]],
+    config: GraphTransformerConfig,
+    seed: int,
+    cache: str | None,
+    workers: int,
+    progress: Progress | None,
 ) -> dict[str, np.ndarray]:
+    """Embeddings of a graph encoder for each network, trained alone."""
     found: dict[str, np.ndarray] = {}
     seeds = {name: child_seed(seed, "graph transformer", name) for name in work}
-    files = {name: _cache_file(cache, network, features, config, seeds[name]) for name, (network, features) in work.items()}
-    for name, file in files.items():
-        kept = load_vectors(file, len(work[name][1]))
-        if kept is not None:
-            found[name] = kept
-    jobs = [(name, work[name][0].adjacency, work[name][1], work[name][0].nodes.kinds, config, seeds[name]) for name in work if name not in found]
+    files: dict[str, Path | None] = {}
+    jobs: list[Job] = []
+    for name, (network, features) in work.items():
+        files[name] = _cache_file(cache, [network], [features], config, seeds[name])
+        cached = load_vectors(files[name], len(features))
+        if cached is not None:
+            found[name] = cached
+            continue
+        kinds = network.nodes.kinds
+        jobs.append((name, network.adjacency, features, kinds, config, seeds[name]))
     for name, embedding in side_by_side(_fit, None, jobs, workers):
         found[name] = embedding
         save_vectors(files[name], embedding)
@@ -93,21 +143,79 @@ def _graph_transformers(
     return {name: found[name] for name in work}
 
 
-def _fit(_shared: None, job: tuple[str, sparse.csr_array, np.ndarray, Sequence[str], GraphTransformerConfig, int]) -> tuple[str, np.ndarray]:
+Job = tuple[str, sparse.csr_array, np.ndarray, Sequence[str], GraphTransformerConfig, int]
+
+
+def _fit(_shared: None, job: Job) -> tuple[str, np.ndarray]:
     """One thread, in this process or another, so that the bits do not depend on where it runs."""
     from mirnagraph.embedding.graph_transformer import fit_graph_transformer
 
     name, matrix, features, kinds, config, seed = job
     with one_thread():
-        return name, fit_graph_transformer(features, matrix, config, seed, kinds=kinds).embedding
+        fitted = fit_graph_transformer(features, matrix, config, seed, kinds=kinds)
+    return name, fitted.embedding
 
 
-def _cache_file(cache: str | None, network: Network, features: np.ndarray, config: GraphTransformerConfig, seed: int) -> Path | None:
+def _joint_graph(
+    networks: NetworkSet,
+    vectors: Mapping[str, np.ndarray],
+    config: GraphTransformerConfig,
+    seed: int,
+    cache: str | None,
+    progress: Progress | None,
+) -> np.ndarray:
+    """Embedding of a graph encoder trained on all networks together."""
+    from mirnagraph.embedding.graph_transformer import fit_hetero
+    from mirnagraph.networks.export import to_pyg
+
+    n_rnas = len(networks.dataset.index)
+    of_rnas = np.hstack([values[:n_rnas] for values in vectors.values()])
+    features = {"miRNA": _node_features(networks, of_rnas)}
+    for name, network in networks.networks.items():
+        if not network.is_similarity:
+            features[name] = vectors[name][n_rnas:]
+    joint_seed = child_seed(seed, "graph transformer", ALL)
+    graphs = list(networks.networks.values())
+    file = _cache_file(cache, graphs, list(features.values()), config, joint_seed)
+    cached = load_vectors(file, sum(len(values) for values in features.values()))
+    if cached is not None:
+        return cached
+    import torch
+
+    data = to_pyg(networks)
+    for name, values in features.items():
+        data[name].x = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+    with one_thread():
+        fitted = fit_hetero(data, config, joint_seed, progress=progress)
+    embedding = np.concatenate([fitted.embeddings[name] for name in features])
+    save_vectors(file, embedding)
+    return embedding
+
+
+def _cache_file(
+    cache: str | None,
+    networks: Sequence[Network],
+    features: Sequence[np.ndarray],
+    config: GraphTransformerConfig,
+    seed: int,
+) -> Path | None:
     if cache is None:
         return None
-    total, matrix = hashlib.sha256(), network.adjacency
-    for part in (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data, np.ascontiguousarray(features)):
+    total = hashlib.sha256()
+    parts: list[np.ndarray] = []
+    for network in networks:
+        matrix = network.adjacency
+        parts += [matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data]
+    for values in features:
+        parts.append(np.ascontiguousarray(values))
+    for part in parts:
         total.update(f"{part.shape}\n".encode() + part.tobytes())
-    about = {"settings": to_dict(config), "seed": seed, "versions": package_versions(), "kinds": network.nodes.checksum}
+    about = {
+        "settings": to_dict(config),
+        "seed": seed,
+        "versions": package_versions(),
+        "kinds": [network.nodes.checksum for network in networks],
+        "names": [network.name for network in networks],
+    }
     total.update(json.dumps(about, sort_keys=True).encode())
     return Path(cache) / f"graph-{total.hexdigest()}.safetensors"

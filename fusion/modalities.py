@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from fusion.embeddings import JOINT_GRAPH
 from fusion.evidence import REPORTS, numeric_evidence, report_times, shared_reports, weighted_matrix
 from fusion.partners import kinds_with_sequences
 from fusion.sequence_join import alike_token
@@ -32,6 +33,7 @@ def build_tokens(networks: NetworkSet, names: Sequence[str], embeddings: Embeddi
 
     Args:
         names: tokens as text: ``node2vec:N``, ``graph_transformer:N``, ``svd:N``, ``rows:N`` for a network N,
+            ``graph_transformer:all`` for one graph encoder over all networks,
             ``svd_similarity:S`` for a dense similarity S, ``evidence:KIND``, ``reports:KIND``, ``weighted:KIND``,
             ``partners:KIND`` for a kind of association, ``kmer``, ``alike``, ``degree``, ``attributes``, ``relatives``, ``type``.
         embeddings: token name -> (n_rnas, dim) array, for the learned ones.
@@ -65,6 +67,9 @@ def _has_edges(networks: NetworkSet, name: str) -> np.ndarray:
 
 
 def _learned(networks: NetworkSet, name: str, of: str, values: np.ndarray) -> Token:
+    if name == JOINT_GRAPH:
+        has_edges = [_has_edges(networks, network) for network in networks.networks]
+        return make_token(name, values[: len(networks.dataset.index)], np.any(has_edges, axis=0))
     _network(networks, name, of)
     return make_token(name, values[: len(networks.dataset.index)], _has_edges(networks, of))
 

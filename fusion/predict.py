@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from fusion.embeddings import JOINT_GRAPH
 from fusion.known import KnownRNAs
 from fusion.model_files import SavedModel
 from fusion.newcomers import join_newcomers, warnings_of
@@ -188,7 +189,10 @@ def modalities(tokens: TokenTable, row: int) -> list[str]:
 
 
 def modality_of(token: str) -> str:
-    """What a token tells of: ``sequence``, ``disease``, another kind of association, or nothing (empty) for one that counts or that trees made."""
+    """Modality of a token: ``sequence``, ``disease``, another kind of association, ``networks`` for
+    an encoder of all networks, or empty for a token that counts or that trees made."""
+    if token == JOINT_GRAPH:
+        return "networks"
     kind, _, of = token.partition(":")
     for measure in MEASURES:
         of = of.removeprefix(measure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ from fusion.tokens import JOIN, single_tokens
 from fusion.tower import JOINT, TOWER, TowerSettings
 from fusion.training import TrainConfig
 from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
-from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
+from mirnagraph.embedding.base import EMBEDDERS
+from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
 from mirnagraph.embedding.node2vec import Node2VecConfig
 from mirnagraph.trees import TreesConfig
 from seqtower.descriptor_trees import TREES
+
+NODE2VEC = "node2vec"
 
 
 @dataclass(frozen=True)
@@ -46,20 +49,37 @@ class EmbeddingSettings:
     """How networks are embedded before any label is read.
 
     Attributes:
-        similarity_dim: node2vec width on similarity networks (GTMALoc: 64).
-        association_dim: node2vec width on association networks (GTMALoc: 128).
-        node2vec: everything else about the walks and the skip-gram; its own ``dim`` is not used.
-        graph_transformer: the PyG graph transformer on each association network.
+        similarity_dim: width of vectors of similarity networks (GTMALoc: 64).
+        association_dim: width of vectors of association networks (GTMALoc: 128).
+        node2vec: settings of node2vec; its own ``dim`` is not used.
+        graph_transformer: graph encoder of the tokens ``graph_transformer:N``, and its training.
+        embedder: name in `mirnagraph.embedding.base.EMBEDDERS`; what makes the vectors of the
+            tokens ``node2vec:N`` and the features that graph encoders read.
+        options: settings of an embedder other than node2vec, without ``dim``, as plain values.
     """
 
     similarity_dim: int = 64
     association_dim: int = 128
     node2vec: Node2VecConfig = field(default_factory=Node2VecConfig)
     graph_transformer: GraphTransformerConfig = field(default_factory=GraphTransformerConfig)
+    embedder: str = NODE2VEC
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(self.similarity_dim >= 1, "similarity_dim", self.similarity_dim, "1 or more")
         require(self.association_dim >= 1, "association_dim", self.association_dim, "1 or more")
+        if self.embedder == NODE2VEC:
+            expected = "none for embedder 'node2vec', which reads the table 'node2vec'"
+            require(not self.options, "options", self.options, expected)
+        self.network_config(self.association_dim)
+
+    def network_config(self, dim: int) -> Any:
+        """Settings of the embedder for vectors of `dim` columns (proximity: for each hop)."""
+        if self.embedder == NODE2VEC:
+            return replace(self.node2vec, dim=dim)
+        kind = EMBEDDERS[self.embedder].Config
+        given = {"dim": dim} if "dim" in {item.name for item in fields(kind)} else {}
+        return from_dict(kind, {**self.options, **given}, where="embedding.options")
 
 
 @dataclass(frozen=True)

@@ -7,41 +7,72 @@ import json
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from scipy import sparse
 
 from mirnagraph.config import require, to_dict
-from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
-from mirnagraph.embedding.proximity import ProximityConfig, proximity_embedding
 from mirnagraph.errors import ConfigError
 from mirnagraph.files import write_file
 from mirnagraph.progress import Progress, report
+from mirnagraph.registry import Registry
 from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import side_by_side
 
-EmbeddingConfig = Node2VecConfig | ProximityConfig
+# A settings dataclass of an entry of EMBEDDERS.
+EmbeddingConfig: TypeAlias = Any
 
 # Raised when an embedding comes out differently for the same input, so that older files are not taken for it.
 CACHE_FORMAT = 1
 
 
 class Embedder(Protocol):
-    """Anything that gives one vector per node: row i of the result belongs to row i of the matrix."""
+    """An entry of `EMBEDDERS`, such as a class with these two names.
 
-    def __call__(self, adjacency: sparse.csr_array, seed: int) -> np.ndarray:
-        """Float32, shape (n_nodes, dim), finite; zeros for nodes about which the network says nothing."""
+    Attributes:
+        Config: frozen dataclass of its settings; a field ``dim`` is the number of columns.
+    """
+
+    Config: type
+
+    @staticmethod
+    def embed(adjacency: sparse.csr_array, config: EmbeddingConfig, seed: int) -> np.ndarray:
+        """Embed each node of a network.
+
+        Args:
+            adjacency: shape (n_nodes, n_nodes), weights of 0 or more.
+            config: of the type `Config`.
+            seed: of all random steps.
+
+        Returns:
+            float32, shape (n_nodes, columns), finite, in row order; zeros for isolated nodes.
+        """
         ...
 
 
-def embedder(config: EmbeddingConfig) -> Embedder:
-    """The function that a settings object stands for."""
-    if isinstance(config, Node2VecConfig):
-        return lambda adjacency, seed: node2vec(adjacency, config, seed)
-    if isinstance(config, ProximityConfig):
-        return lambda adjacency, seed: proximity_embedding(adjacency, config)
-    raise ConfigError(f"no embedding has settings of type {type(config).__name__}; known: Node2VecConfig, ProximityConfig")
+EMBEDDERS: Registry[Embedder] = Registry(
+    "network embedder",
+    "mirnagraph.embedders",
+    {
+        "node2vec": "mirnagraph.embedding.node2vec:Node2VecEmbedder",
+        "proximity": "mirnagraph.embedding.proximity:ProximityEmbedder",
+    },
+)
+
+
+def embedder_of(config: EmbeddingConfig) -> Embedder:
+    """The entry of `EMBEDDERS` that a settings object belongs to.
+
+    Raises:
+        ConfigError: no embedder has settings of this type.
+    """
+    for name in EMBEDDERS.names():
+        embedder = EMBEDDERS[name]
+        if type(config) is embedder.Config:
+            return embedder
+    known = ", ".join(EMBEDDERS.names())
+    raise ConfigError(f"no network embedder has settings {type(config).__name__}; known: {known}")
 
 
 def embed_networks(
@@ -68,8 +99,8 @@ def embed_networks(
         name -> float32, shape (n_nodes, columns), in the order of `configs`; rows in the order of the network's nodes.
 
     Raises:
-        ConfigError: settings for a network that does not exist.
-        InputError: see `node2vec` and `proximity_embedding`.
+        ConfigError: settings for a network that does not exist, or of no embedder's type.
+        InputError: of the embedder, e.g. `node2vec` and `proximity_embedding`.
     """
     require(workers >= 1, "workers", workers, "1 or more")
     missing = [name for name in configs if name not in networks]
@@ -77,25 +108,30 @@ def embed_networks(
         raise ConfigError(f"settings for a network that does not exist: {missing[0]!r}; known: {', '.join(networks) or 'none'}")
     matrices = {name: _matrix(networks[name]) for name in configs}
     seeds = {name: child_seed(seed, "embedding", name) for name in configs}
+    embedders = {name: embedder_of(config) for name, config in configs.items()}
     files = {name: _cache_file(cache, matrices[name], configs[name], seeds[name]) for name in configs}
     found = {name: vectors for name in configs if (vectors := load_vectors(files[name], matrices[name].shape[0])) is not None}
     report(progress, "embeddings", len(found), len(configs))
     # The longest first, so that the last to start is short.
     waiting = sorted((name for name in configs if name not in found), key=lambda name: -matrices[name].shape[0])
-    for name, vectors in side_by_side(_embed, None, [(name, matrices[name], configs[name], seeds[name]) for name in waiting], workers):
+    jobs = [(n, matrices[n], configs[n], seeds[n], embedders[n]) for n in waiting]
+    for name, vectors in side_by_side(_embed, None, jobs, workers):
         found[name] = vectors
         save_vectors(files[name], vectors)
         report(progress, "embeddings", len(found), len(configs))
     return {name: found[name] for name in configs}
 
 
-def _embed(_shared: None, job: tuple[str, sparse.csr_array, EmbeddingConfig, int]) -> tuple[str, np.ndarray]:
+Job: TypeAlias = tuple[str, sparse.csr_array, EmbeddingConfig, int, Embedder]
+
+
+def _embed(_shared: None, job: Job) -> tuple[str, np.ndarray]:
     """In this process or another; one thread, since sums in another order would differ in the last bits."""
     from threadpoolctl import threadpool_limits
 
-    name, matrix, config, seed = job
+    name, matrix, config, seed, embedder = job
     with threadpool_limits(limits=1):
-        return name, embedder(config)(matrix, seed)
+        return name, embedder.embed(matrix, config, seed)
 
 
 def _matrix(network: Any) -> sparse.csr_array:

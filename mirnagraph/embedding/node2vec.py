@@ -110,6 +110,17 @@ def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, progress: Pro
     return vectors
 
 
+class Node2VecEmbedder:
+    """Network embedder `node2vec`."""
+
+    Config = Node2VecConfig
+
+    @staticmethod
+    def embed(adjacency: Any, config: Node2VecConfig, seed: int) -> np.ndarray:
+        """See `node2vec`."""
+        return node2vec(adjacency, config, seed)
+
+
 def _train(graph: WalkGraph, config: Node2VecConfig, seed: int, progress: Progress | None, n_threads: int) -> np.ndarray:
     settings = SkipGram(config.dim, config.window, config.epochs, config.negative, config.learning_rate, config.subsample)
     total, done = config.n_walks * config.epochs, 0

@@ -98,6 +98,17 @@ def proximity_embedding(adjacency: Any, config: ProximityConfig | None = None) -
     return result
 
 
+class ProximityEmbedder:
+    """Network embedder `proximity`."""
+
+    Config = ProximityConfig
+
+    @staticmethod
+    def embed(adjacency: Any, config: ProximityConfig, seed: int) -> np.ndarray:
+        """See `proximity_embedding`, which has no random step."""
+        return proximity_embedding(adjacency, config)
+
+
 def fix_signs(columns: np.ndarray) -> np.ndarray:
     """Turn each column so that its entries above the median size add up to more than 0; does not depend on the order of rows."""
     large = np.where(np.abs(columns) >= np.median(np.abs(columns), axis=0), columns, 0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import sparse
 
+from mirnagraph import registry
 from mirnagraph.embedding import base
 from mirnagraph.embedding.base import embed_networks
 from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
@@ -31,7 +34,7 @@ def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seeds: list[int] = []
     original = base._embed
 
-    def counted(shared: None, job: tuple[str, sparse.csr_array, base.EmbeddingConfig, int]) -> tuple[str, np.ndarray]:
+    def counted(shared: None, job: base.Job) -> tuple[str, np.ndarray]:
         seeds.append(job[3])
         return original(shared, job)
 
@@ -102,3 +105,36 @@ def test_wrong_use_is_refused() -> None:
         embed_networks(networks(), {"rign": WALKS}, 0)
     with pytest.raises(ConfigError, match="'workers' is 0"):
         embed_networks(networks(), CONFIGS, 0, workers=0)
+    with pytest.raises(ConfigError, match="no network embedder has settings dict; known: node2vec, "):
+        embed_networks(networks(), {"ring": {"dim": 3}}, 0)
+
+
+@dataclass(frozen=True)
+class DegreeConfig:
+    """Settings of a toy embedder of another package."""
+
+    dim: int = 2
+
+
+class DegreeEmbedder:
+    """The degree of each node, as often as there are columns."""
+
+    Config = DegreeConfig
+
+    @staticmethod
+    def embed(adjacency: sparse.csr_array, config: DegreeConfig, seed: int) -> np.ndarray:
+        degree = np.diff(adjacency.indptr).astype(np.float32)
+        return np.repeat(degree[:, None], config.dim, axis=1)
+
+
+def test_an_embedder_of_an_installed_package_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = EntryPoint("degree", f"{__name__}:DegreeEmbedder", base.EMBEDDERS.group)
+    monkeypatch.setattr(registry, "entry_points", lambda *, group: [point])
+    assert base.EMBEDDERS.names() == ["node2vec", "proximity", "degree"]
+    config = base.EMBEDDERS["degree"].Config(dim=3)
+    for _ in range(2):
+        found = embed_networks(networks(), {"chords": config}, 0, cache=tmp_path)
+        np.testing.assert_array_equal(found["chords"], np.full((16, 3), 4.0))
+    assert len(list(tmp_path.iterdir())) == 1

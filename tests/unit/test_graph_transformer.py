@@ -11,14 +11,11 @@ from scipy import sparse
 from sklearn.metrics import roc_auc_score
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mirnagraph.embedding.edges import draw_non_edges, edges_of
-from mirnagraph.embedding.graph_transformer import (
-    EdgeAttention,
-    GraphTransformer,
-    GraphTransformerConfig,
-    fit_graph_transformer,
-    reconstruction_loss,
-)
+from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
+from mirnagraph.embedding.graph_layers import EdgeAttention
+from mirnagraph.embedding.graph_modules import GraphTransformer
+from mirnagraph.embedding.graph_training import draw_non_edges, edges_of, reconstruction_loss
+from mirnagraph.embedding.graph_transformer import fit_graph_transformer
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.seeds import torch_scope
 

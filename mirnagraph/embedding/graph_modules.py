@@ -1,0 +1,274 @@
+"""Graph encoder modules: blocks of layers, for one network and for several node and edge types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, overload
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch_geometric.data import HeteroData
+from torch_geometric.nn.module_dict import ModuleDict
+from torch_geometric.nn.parameter_dict import ParameterDict
+
+from mirnagraph.config import require
+from mirnagraph.embedding.graph_encoders import (
+    GRAPH_ENCODERS,
+    EdgeType,
+    GraphTransformerConfig,
+)
+from mirnagraph.embedding.graph_layers import (
+    HETERO,
+    NETWORK,
+    ByEdgeType,
+    EdgeWeights,
+    Metadata,
+    RelationLayers,
+    States,
+    scope_of,
+)
+from mirnagraph.errors import ConfigError
+
+
+class Block(nn.Module):
+    """Pre-layer-norm block: a layer and a feed-forward part, each with a residual connection."""
+
+    def __init__(self, config: GraphTransformerConfig) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(config.dim)
+        self.norm_forward = nn.LayerNorm(config.dim)
+        self.attention = GRAPH_ENCODERS[config.encoder](config)
+        self.feed_forward = _feed_forward(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, h: Tensor, edge_index: Tensor, edge_weight: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """New node states (n_nodes, dim) and attention (n_edges, n_heads)."""
+        mixed, attention = self.attention(self.norm_attention(h), edge_index, edge_weight)
+        h = h + self.dropout(mixed)
+        return h + self.dropout(self.feed_forward(self.norm_forward(h))), attention
+
+
+class HeteroBlock(nn.Module):
+    """`Block` for several node types, each with its own layer norms and feed-forward part."""
+
+    def __init__(self, config: GraphTransformerConfig, metadata: Metadata) -> None:
+        super().__init__()
+        types = metadata[0]
+        self.norm_attention = ModuleDict({name: nn.LayerNorm(config.dim) for name in types})
+        self.norm_forward = ModuleDict({name: nn.LayerNorm(config.dim) for name in types})
+        self.feed_forward = ModuleDict({name: _feed_forward(config) for name in types})
+        is_hetero = scope_of(config.encoder) == HETERO
+        layer = GRAPH_ENCODERS[config.encoder] if is_hetero else RelationLayers
+        self.attention = layer(config, metadata)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, h: States, edge_index: ByEdgeType, edge_weight: EdgeWeights
+    ) -> tuple[States, ByEdgeType]:
+        """New states by node type and attention by edge type."""
+        normed = {name: self.norm_attention[name](state) for name, state in h.items()}
+        mixed, attention = self.attention(normed, edge_index, edge_weight)
+        out: States = {}
+        for name, state in h.items():
+            # A node type that no edge type points at keeps its states.
+            if name in mixed:
+                state = state + self.dropout(mixed[name])
+            forward = self.feed_forward[name](self.norm_forward[name](state))
+            out[name] = state + self.dropout(forward)
+        return out, attention
+
+
+def _feed_forward(config: GraphTransformerConfig) -> nn.Sequential:
+    wide = 2 * config.dim
+    return nn.Sequential(nn.Linear(config.dim, wide), nn.GELU(), nn.Linear(wide, config.dim))
+
+
+class GraphTransformer(nn.Module):
+    """Node features and edges of one network in, one unit vector per node out.
+
+    Args:
+        in_channels: columns of the features.
+        config: see GraphTransformerConfig.
+
+    Raises:
+        ConfigError: the encoder reads several node types only.
+    """
+
+    def __init__(self, in_channels: int, config: GraphTransformerConfig) -> None:
+        super().__init__()
+        require(in_channels >= 1, "in_channels", in_channels, "1 or more")
+        if scope_of(config.encoder) == HETERO:
+            raise ConfigError(
+                f"graph encoder {config.encoder!r} reads node types; use HeteroGraphTransformer"
+            )
+        self.config = config
+        self.project = nn.Linear(in_channels, config.dim)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.norm = nn.LayerNorm(config.dim)
+
+    @property
+    def output_dim(self) -> int:
+        """Length of an embedding."""
+        return self.config.dim
+
+    def hidden(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Node states before the L2 norm, which the loss reads (Eq. 10), and attention by layer."""
+        h = self.project(x)
+        attentions: list[Tensor] = []
+        for block in self.blocks:
+            h, attention = block(h, edge_index, edge_weight)
+            attentions.append(attention)
+        return self.norm(h), attentions
+
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = ...,
+        return_attention: Literal[False] = ...,
+    ) -> Tensor: ...
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = ...,
+        *,
+        return_attention: Literal[True],
+    ) -> tuple[Tensor, list[Tensor]]: ...
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        return_attention: bool = False,
+    ) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Embed all nodes.
+
+        Args:
+            x: features, float, shape (n_nodes, in_channels).
+            edge_index: int64, shape (2, n_edges): row 0 the neighbour, row 1 the node it informs.
+            edge_weight: shape (n_edges,), above 0; None for 1.
+            return_attention: also return a list of n_layers tensors of shape (n_edges, n_heads),
+                in the order of `edge_index`.
+
+        Returns:
+            Shape (n_nodes, dim), rows of L2 norm 1. Nodes without neighbours are embedded by their
+            own features.
+        """
+        h, attentions = self.hidden(x, edge_index, edge_weight)
+        out = functional.normalize(h, dim=-1)
+        return (out, attentions) if return_attention else out
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+        """`forward` without dropout or gradients; leaves the training mode as it was."""
+        was_training = self.training
+        try:
+            return self.eval()(x, edge_index, edge_weight)
+        finally:
+            self.train(was_training)
+
+
+class HeteroGraphTransformer(nn.Module):
+    """All node and edge types of a HeteroData in, one unit vector per node out.
+
+    Args:
+        data: gives the metadata, the width of the features ``x`` of each node type and, for types
+            without ``x``, the number of nodes: these start from trained vectors.
+        config: see GraphTransformerConfig; the encoder is of scope ``"relation"`` or ``"hetero"``.
+
+    Raises:
+        ConfigError: the encoder reads one network only.
+    """
+
+    def __init__(self, data: HeteroData, config: GraphTransformerConfig) -> None:
+        super().__init__()
+        if scope_of(config.encoder) == NETWORK:
+            raise ConfigError(
+                f"graph encoder {config.encoder!r} reads one network; give "
+                "fit_graph_transformer one relation (see relation_of), or choose "
+                "encoder = 'transformer' or 'hgt'"
+            )
+        self.config = config
+        self.project = ModuleDict()
+        self.start = ParameterDict()
+        for name in data.node_types:
+            if "x" in data[name]:
+                self.project[name] = nn.Linear(data[name].x.shape[1], config.dim)
+            else:
+                start = torch.empty(data[name].num_nodes, config.dim)
+                self.start[name] = nn.Parameter(nn.init.normal_(start))
+        metadata = data.metadata()
+        self.blocks = nn.ModuleList(HeteroBlock(config, metadata) for _ in range(config.n_layers))
+        self.norm = ModuleDict({name: nn.LayerNorm(config.dim) for name in data.node_types})
+
+    @property
+    def output_dim(self) -> int:
+        """Length of an embedding."""
+        return self.config.dim
+
+    def hidden(
+        self, data: HeteroData, visible: Mapping[EdgeType, Tensor] | None = None
+    ) -> tuple[States, list[ByEdgeType]]:
+        """Node states before the L2 norm by node type, and attention by layer and edge type.
+
+        Args:
+            data: as at the making of the module; ``edge_weight`` may be absent.
+            visible: numbers of the edges that are read, by edge type; None for all.
+        """
+        edge_index: ByEdgeType = {}
+        edge_weight: EdgeWeights = {}
+        for edge_type in data.edge_types:
+            edges = data[edge_type]
+            chosen = slice(None) if visible is None else visible[edge_type]
+            edge_index[edge_type] = edges.edge_index[:, chosen]
+            weight = edges.edge_weight[chosen] if "edge_weight" in edges else None
+            edge_weight[edge_type] = weight
+        h: States = {}
+        for name in data.node_types:
+            has_features = name in self.project
+            h[name] = self.project[name](data[name].x) if has_features else self.start[name]
+        attentions: list[ByEdgeType] = []
+        for block in self.blocks:
+            h, attention = block(h, edge_index, edge_weight)
+            attentions.append(attention)
+        return {name: self.norm[name](state) for name, state in h.items()}, attentions
+
+    @overload
+    def forward(self, data: HeteroData, return_attention: Literal[False] = ...) -> States: ...
+    @overload
+    def forward(
+        self, data: HeteroData, *, return_attention: Literal[True]
+    ) -> tuple[States, list[ByEdgeType]]: ...
+    def forward(
+        self, data: HeteroData, return_attention: bool = False
+    ) -> States | tuple[States, list[ByEdgeType]]:
+        """Embed all nodes.
+
+        Args:
+            data: as at the making of the module.
+            return_attention: also return, for each layer, attention by edge type, shape
+                (n_edges, n_heads), in the order of its ``edge_index``.
+
+        Returns:
+            Node type -> shape (n_nodes, dim), rows of L2 norm 1.
+        """
+        h, attentions = self.hidden(data)
+        out = {name: functional.normalize(state, dim=-1) for name, state in h.items()}
+        return (out, attentions) if return_attention else out
+
+    @torch.no_grad()
+    def encode(self, data: HeteroData) -> States:
+        """`forward` without dropout or gradients; leaves the training mode as it was."""
+        was_training = self.training
+        try:
+            return self.eval()(data)
+        finally:
+            self.train(was_training)

@@ -1,0 +1,253 @@
+"""Self-supervised training of graph encoders: edges to rebuild, non-edges, loss, one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch_geometric.data import HeteroData
+
+from mirnagraph.embedding.graph_encoders import EdgeType, GraphTransformerConfig
+from mirnagraph.embedding.walks import walk_graph
+from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.progress import Progress, report
+from mirnagraph.seeds import generator
+
+REVERSE = "rev_"
+LINKED = "linked_with"
+DRAWS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Relation:
+    """Edges of one relation as pairs of nodes, which training rebuilds.
+
+    Attributes:
+        ends: int64, shape (2, n_pairs): each linked pair once, the lower node first.
+        known: int64, sorted: ``n_nodes * a + b`` of every linked pair, in both directions.
+        pair_of_edge: edge type -> pair of each of its edges, int64, shape (n_edges,).
+    """
+
+    ends: np.ndarray
+    known: np.ndarray
+    pair_of_edge: Mapping[EdgeType, np.ndarray]
+
+
+def edges_of(adjacency: Any) -> tuple[Tensor, Tensor | None]:
+    """Edges of a network: edge_index (2, n_edges), sorted by target; weights, None where all are 1.
+
+    Raises:
+        InputError: see `walk_graph`.
+    """
+    graph = walk_graph(adjacency)
+    target = np.repeat(np.arange(graph.n_nodes), np.diff(graph.indptr))
+    edge_index = torch.from_numpy(np.stack([graph.indices.astype(np.int64), target]))
+    if not graph.is_weighted:
+        return edge_index, None
+    return edge_index, torch.from_numpy(graph.weights.astype(np.float32))
+
+
+def groups_of(kinds: Sequence[object] | None, n_nodes: int) -> np.ndarray:
+    """Kinds of nodes as numbers from 0, int64, shape (n_nodes,); all 0 where `kinds` is None.
+
+    Raises:
+        InputError: there are more or fewer kinds than nodes.
+    """
+    if kinds is None:
+        return np.zeros(n_nodes, np.int64)
+    if len(kinds) != n_nodes:
+        found = f"{len(kinds)} kinds"
+        raise InputError("kinds do not fit the network", found=found, expected=f"{n_nodes}")
+    return np.unique([str(kind) for kind in kinds], return_inverse=True)[1]
+
+
+def relation_from(edges: Mapping[EdgeType, np.ndarray], n_nodes: int) -> Relation:
+    """A relation from its edge types: a type and its reverse, ends numbered over all nodes."""
+    source, target = np.concatenate(list(edges.values()), axis=1)
+    low = np.minimum(source, target)
+    high = np.maximum(source, target)
+    pairs, pair_of_edge = np.unique(low * n_nodes + high, return_inverse=True)
+    ends = np.stack([pairs // n_nodes, pairs % n_nodes])
+    known = np.unique(np.concatenate([pairs, ends[1] * n_nodes + ends[0]]))
+    last = np.cumsum([index.shape[1] for index in edges.values()])
+    parts = np.split(pair_of_edge, last[:-1])
+    return Relation(ends, known, dict(zip(edges, parts, strict=True)))
+
+
+def relations_of(data: HeteroData) -> list[Relation]:
+    """Relations of a HeteroData: each edge type with its reverse (``rev_``), where there is one.
+
+    Nodes are numbered over all node types, in the order of ``data.node_types``.
+    """
+    start = node_starts(data)
+    families: dict[EdgeType, dict[EdgeType, np.ndarray]] = {}
+    for edge_type in data.edge_types:
+        source, _, target = edge_type
+        offset = np.array([[start[source]], [start[target]]])
+        edges = data[edge_type].edge_index.cpu().numpy() + offset
+        families.setdefault(_forward(edge_type, data.edge_types), {})[edge_type] = edges
+    n_nodes = sum(data[name].num_nodes for name in data.node_types)
+    return [relation_from(family, n_nodes) for family in families.values()]
+
+
+def node_starts(data: HeteroData) -> dict[str, int]:
+    """Number of the first node of each type, counted over all types in their order."""
+    start: dict[str, int] = {}
+    total = 0
+    for name in data.node_types:
+        start[name] = total
+        total += data[name].num_nodes
+    return start
+
+
+def _forward(edge_type: EdgeType, edge_types: Sequence[EdgeType]) -> EdgeType:
+    """The edge type of which this one is the reverse, or itself."""
+    source, name, target = edge_type
+    forward = (target, name.removeprefix(REVERSE), source)
+    return forward if name.startswith(REVERSE) and forward in edge_types else edge_type
+
+
+def hetero_of(
+    features: Tensor, edge_index: Tensor, edge_weight: Tensor | None, groups: np.ndarray
+) -> tuple[HeteroData, list[np.ndarray]]:
+    """One network as a HeteroData with a node type for each group, and the rows of each type."""
+    data = HeteroData()
+    rows = [np.flatnonzero(groups == group) for group in range(int(groups.max()) + 1)]
+    place = np.empty(len(groups), np.int64)
+    for group, members in enumerate(rows):
+        place[members] = np.arange(len(members))
+        data[str(group)].x = features[torch.from_numpy(members)]
+    source, target = edge_index.numpy()
+    weight = torch.ones(len(source)) if edge_weight is None else edge_weight
+    kinds = np.stack([groups[source], groups[target]])
+    for first, second in np.unique(kinds, axis=1).T.tolist():
+        chosen = np.flatnonzero((kinds[0] == first) & (kinds[1] == second))
+        name = LINKED if first <= second else REVERSE + LINKED
+        edges = data[str(first), name, str(second)]
+        ends = np.stack([place[source[chosen]], place[target[chosen]]])
+        edges.edge_index = torch.from_numpy(ends)
+        edges.edge_weight = weight[torch.from_numpy(chosen)]
+    return data, rows
+
+
+def draw_non_edges(
+    pairs: np.ndarray, groups: np.ndarray, known: np.ndarray, draw: np.random.Generator
+) -> np.ndarray:
+    """Draw for each edge a pair in which one end is another node of its kind and no neighbour.
+
+    A node that is linked with all others of the kind gets none: its pairs are given up after 20
+    draws.
+
+    Args:
+        pairs: the edges, int64, shape (2, n_pairs).
+        groups: kind of each node, numbers from 0.
+        known: see `Relation`.
+        draw: random numbers.
+
+    Returns:
+        int64, shape (2, n_pairs or fewer).
+    """
+    n_nodes = len(groups)
+    is_turned = draw.random(pairs.shape[1]) < 0.5
+    near = np.where(is_turned, pairs[1], pairs[0])
+    far = np.where(is_turned, pairs[0], pairs[1])
+    order = np.argsort(groups, kind="stable")
+    size = np.bincount(groups)
+    begin = np.cumsum(size) - size
+    kind = groups[far]
+    missing = np.arange(len(near))
+    for _ in range(DRAWS if len(near) else 0):
+        of = kind[missing]
+        far[missing] = order[begin[of] + draw.integers(0, size[of])]
+        key = near[missing] * n_nodes + far[missing]
+        place = np.minimum(np.searchsorted(known, key), len(known) - 1)
+        missing = missing[(far[missing] == near[missing]) | (known[place] == key)]
+        if not len(missing):
+            break
+    is_drawn = np.ones(len(near), bool)
+    is_drawn[missing] = False
+    return np.stack([near[is_drawn], far[is_drawn]])
+
+
+def reconstruction_loss(h: Tensor, edges: Tensor, non_edges: Tensor) -> Tensor:
+    """Eq. 11 over node states and pairs; a mean over each kind of pair, 0 where there is none.
+
+    Args:
+        h: node states, shape (n_nodes, dim).
+        edges: linked pairs, shape (2, n).
+        non_edges: pairs without an edge, shape (2, m).
+    """
+    loss = h.sum() * 0
+    for pairs, sign in ((edges, -1), (non_edges, 1)):
+        if pairs.shape[1] == 0:
+            continue
+        ends = h.index_select(0, pairs[0]), h.index_select(0, pairs[1])
+        score = (ends[0] * ends[1]).sum(-1) / h.shape[1] ** 0.5
+        loss = loss + functional.softplus(sign * score).mean()
+    return loss
+
+
+def train(
+    module: nn.Module,
+    states: Callable[[dict[EdgeType, Tensor]], Tensor],
+    relations: Sequence[Relation],
+    groups: np.ndarray,
+    config: GraphTransformerConfig,
+    seed: int,
+    progress: Progress | None,
+) -> np.ndarray:
+    """Train a module to rebuild the edges of all relations; the loss is a mean over relations.
+
+    Args:
+        module: trained in place, and left in evaluation mode.
+        states: numbers of the visible edges by edge type -> states of all nodes, (n_nodes, dim).
+        relations: one or more.
+        groups: kind of each node; a non-edge joins nodes of the kinds of its edge.
+        config: epochs, learning rate, weight decay, share of hidden edges, non-edges per edge.
+        seed: of hidden edges and non-edges.
+        progress: called as ``progress("graph transformer", epoch, epochs)``.
+
+    Returns:
+        Loss of each epoch before its step, float64, shape (epochs,).
+
+    Raises:
+        ConfigError: the loss is not finite.
+    """
+    optimizer = torch.optim.Adam(
+        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    losses = np.zeros(config.epochs)
+    draw = generator(seed, "non-edges")
+    for epoch in range(config.epochs):
+        visible: dict[EdgeType, Tensor] = {}
+        non_edges: list[np.ndarray] = []
+        for relation in relations:
+            chance = draw.random(relation.ends.shape[1])
+            is_visible = np.asarray(chance >= config.hidden_edges)
+            for edge_type, pair in relation.pair_of_edge.items():
+                visible[edge_type] = torch.from_numpy(np.flatnonzero(is_visible[pair]))
+            pairs = np.tile(relation.ends, config.n_negatives)
+            non_edges.append(draw_non_edges(pairs, groups, relation.known, draw))
+        h = states(visible)
+        parts = [
+            reconstruction_loss(h, torch.from_numpy(relation.ends), torch.from_numpy(apart))
+            for relation, apart in zip(relations, non_edges, strict=True)
+        ]
+        loss = torch.stack(parts).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses[epoch] = loss.item()
+        if not np.isfinite(losses[epoch]):
+            raise ConfigError(
+                f"the graph transformer diverged in epoch {epoch + 1}; "
+                f"a smaller learning_rate than {config.learning_rate} may help"
+            )
+        report(progress, "graph transformer", epoch + 1, config.epochs)
+    module.eval()
+    return losses
