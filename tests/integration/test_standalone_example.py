@@ -1,4 +1,4 @@
-"""The README's example: another project builds a network from two small tables, with mirnagraph alone."""
+"""The guide's example: a network from two small tables, with mirnagraph alone."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-EXAMPLE = next(part for part in README.read_text(encoding="utf-8").split("```python\n")[1:] if "smith_waterman" in part).split("```")[0]
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide.md"
+BLOCKS = GUIDE.read_text(encoding="utf-8").split("```python\n")[1:]
+EXAMPLE = next(block for block in BLOCKS if "smith_waterman" in block).split("```")[0]
 
 
 def test_the_example_runs_and_joins_each_family() -> None:
