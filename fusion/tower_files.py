@@ -19,7 +19,7 @@ PREFIX, VECTORS, START = "tower.", "tower.vectors", "tower.start"
 
 
 def tower_arrays(towers: FittedTowers) -> dict[str, np.ndarray]:
-    """All numbers by name, for safetensors; those of a tower that attention trained along stand with attention."""
+    """All numbers by name, for safetensors."""
     arrays = {VECTORS: towers.encoding.vectors, START: towers.start}
     for number, tower in enumerate(towers.towers):
         arrays.update({f"{PREFIX}{number}.{name}": value.numpy() for name, value in tower.state_dict().items()})

@@ -19,7 +19,6 @@ from seqtower.interpret.attribution import attribute, top_words
 from seqtower.interpret.explain import ExplainConfig, explain_to_folder
 from seqtower.interpret.masking import MaskingConfig, mask_scan, zipcodes
 from seqtower.interpret.motifs import Motif, filter_motifs, match_motifs, read_meme, write_meme
-from seqtower.interpret.mutagenesis import expand_repeat, mutate
 from seqtower.lengths import LengthPolicy
 from seqtower.model_files import SavedTower
 from seqtower.settings import seq_config
@@ -209,25 +208,3 @@ def test_an_rna_without_a_letter_has_a_picture(tmp_path: Path) -> None:
     records = pd.DataFrame({"id": ["none"], "sequence": ["N" * 40]})
     explain_to_folder(planted_filter(), records, tmp_path / "why", config=ExplainConfig(masking=MaskingConfig(shuffles=0)))
     assert (tmp_path / "why" / "none.png").is_file()
-
-
-def test_mutations_change_a_sum_by_the_difference_of_the_letters() -> None:
-    model = saved(Weighed())
-    table = mutate(model, "ACG", start=1, end=2)
-    assert table[["position", "reference", "letter"]].to_numpy().tolist() == [[1, "C", "A"], [1, "C", "G"], [1, "C", "U"]]
-    before, after = (1 / (1 + np.exp(-x)) for x in (3.0, 2.0))  # logit of One: 1 + 2 + 0, and with A for C 1 + 1 + 0
-    assert table["One"][0] == pytest.approx(after - before, abs=1e-6)
-    assert len(mutate(model, "ACGN")) == 3 * 3 + 4
-    with pytest.raises(ConfigError, match="a stretch within 0 to 3"):
-        mutate(model, "ACG", start=2, end=4)
-
-
-def test_a_growing_repeat_moves_the_prediction() -> None:
-    found = expand_repeat(saved(Weighed()), "UUAA", "cag", 2, [0, 1, 5])
-    assert found["length"].tolist() == [4, 7, 19]
-    assert found["One"].is_monotonic_increasing
-    assert found["One"][1] == pytest.approx(1 / (1 + np.exp(-3.0)), abs=1e-6)  # C and A add 3 to a logit of 0
-    with pytest.raises(InputError, match="not a unit of a repeat; found CXG"):
-        expand_repeat(saved(Weighed()), "UUAA", "CXG", 2, [1])
-    with pytest.raises(ConfigError, match="'at' is 9"):
-        expand_repeat(saved(Weighed()), "UUAA", "CAG", 9, [1])
