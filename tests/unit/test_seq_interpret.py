@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.errors import InputError, MissingExtraError
 from mirnagraph.seeds import generator
 from seqtower.encoding import fit_encoding
 from seqtower.interpret.attribution import attribute, top_words
@@ -208,3 +210,31 @@ def test_an_rna_without_a_letter_has_a_picture(tmp_path: Path) -> None:
     records = pd.DataFrame({"id": ["none"], "sequence": ["N" * 40]})
     explain_to_folder(planted_filter(), records, tmp_path / "why", config=ExplainConfig(masking=MaskingConfig(shuffles=0)))
     assert (tmp_path / "why" / "none.png").is_file()
+
+
+def test_without_the_extra_one_sentence_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = planted_filter()
+    records = pd.DataFrame({"id": ["a"], "sequence": ["ACGU" * 8]})
+    install = r"needs the extra 'interpret': pip install 'mirnagraph\[interpret\]'"
+    for module in ("captum.attr", "memelite", "logomaker"):
+        with monkeypatch.context() as blocked:
+            blocked.setitem(sys.modules, module, None)
+            with pytest.raises(MissingExtraError, match=f"^`seq explain` {install}"):
+                explain_to_folder(model, records, tmp_path / "why")
+            assert not (tmp_path / "why").exists()
+    motif = Motif("m", np.full((4, 4), 0.25), 20)
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    monkeypatch.setitem(sys.modules, "memelite", None)
+    with pytest.raises(MissingExtraError, match=install):
+        attribute(model, "ACGU")
+    with pytest.raises(MissingExtraError, match=install):
+        match_motifs([motif], [motif])
+
+
+def test_all_commands_load_without_the_extra() -> None:
+    blocked = "sys.modules.update(dict.fromkeys(['captum', 'memelite', 'logomaker']))"
+    modules = "cli.seq, cli.seq_pretrain, seqtower.interpret.explain, fusion.explain_sequence"
+    code = f"import sys; {blocked}; import {modules}; import seqtower.pretraining"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
