@@ -3,7 +3,7 @@
 Per FASTA file, a sample of its RNAs at their full length, microseconds of the clock per nucleotide and milliseconds per RNA of one pass:
   plain, one RNA at a time      torch's own layers, one RNA and one optimizer step at a time, torch's threads on all cores (as the paper's script runs)
   plain, side by side           the same, one thread each, a training on each core
-  tower, N x M                  our tower in batches of at most N RNAs and M positions, each core a training with the optimizer and memory of `seq train`
+  tower, N x M                  our tower in batches of at most N RNAs and M positions, each core a training with the optimizer of `seq train`
 
 usage: python benchmarks/seq_cores.py RNAS.fa.gz … [--nucleotides 600000] [--cores 2]
 """
@@ -22,7 +22,6 @@ from seq_speed import Plain, epoch
 from mirnagraph.seeds import generator
 from mirnagraph.sources.fasta import read_fasta
 from seqtower.batches import collate, plan
-from seqtower.cpu.memory import keep_freed_memory
 from seqtower.encoders.one_hot import one_hot
 from seqtower.settings import seq_config
 from seqtower.towers.make import make_tower
@@ -38,7 +37,6 @@ def train(rnas: list[str], batched: tuple[int, int] | None, threads: int, repeat
     network: torch.nn.Module = Plain(4)
     batches = [np.array([row]) for row in range(len(rnas))]
     if batched is not None:
-        keep_freed_memory()
         network = make_tower(seq_config("rnatracker"), 4, 4)
         batches = plan(lengths, batched[1], batched[0], generator(0, "batches"))
     best = np.inf

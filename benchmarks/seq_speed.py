@@ -24,7 +24,6 @@ from torch import nn
 
 from mirnagraph.seeds import generator
 from seqtower.batches import Batch, collate, plan
-from seqtower.cpu.nadam import NAdam
 from seqtower.encoders.one_hot import one_hot
 from seqtower.encoding import fit_encoding
 from seqtower.interpret.masking import MaskingConfig, mask_scan
@@ -54,7 +53,7 @@ class Plain(nn.Module):
 def epoch(network: nn.Module, labels: np.ndarray, batches: list[np.ndarray], made: Callable[[np.ndarray], Batch]) -> tuple[float, float]:
     """Seconds of this process and of the clock for one pass: collation, forward, backward, step."""
     loss = make_loss("kl", "fractions", labels, weighted=False)
-    optimizer = (torch.optim.NAdam if isinstance(network, Plain) else NAdam)(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.NAdam(network.parameters(), lr=1e-3)
     true = torch.from_numpy(labels).float()
 
     def step(rows: np.ndarray) -> None:

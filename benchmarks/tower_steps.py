@@ -1,8 +1,9 @@
-"""A training step of each tower on one core, with the kernels of `seqtower.cpu` beside the same tower of torch's own layers.
+"""Time of a training step of each tower on one core, with and without `seqtower.nn.kernels`.
 
-Milliseconds of a step (collation, forward, backward, optimizer) of 16 made-up RNAs of one length, the fastest of some, and the ratio.
+Milliseconds of a step (collation, forward, backward, optimizer) on 16 random RNAs, the fastest of
+some, and the ratio. Their lengths are the same, or with --spread log-normal around it.
 
-usage: python benchmarks/tower_steps.py [--length 1000] [--steps 8]
+usage: python benchmarks/tower_steps.py [--length 1000] [--spread 0] [--steps 8]
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ from seqtower.towers.make import make_tower
 N_RNAS = 16
 
 
-def fastest_step(name: str, length: int, steps: int) -> float:
-    """Seconds of the fastest of some steps."""
-    rng, config = generator(0, "steps"), seq_config(name)
-    rnas = ["".join(rng.choice(list("ACGU"), length)) for _ in range(N_RNAS)]
+def fastest_step(name: str, length: int, spread: float, steps: int) -> float:
+    """Return the seconds of the fastest of some steps."""
+    rng = generator(0, "steps")
+    config = seq_config(name)
+    lengths = (length * np.exp(spread * rng.standard_normal(N_RNAS))).astype(int) + 1
+    if spread == 0:
+        lengths[:] = length
+    rnas = ["".join(rng.choice(list("ACGU"), number)) for number in lengths]
     encoding = fit_encoding(config, rnas)
     encoded = encoding(rnas)
     labels, rows = np.eye(4)[rng.permutation(N_RNAS) % 4], np.arange(N_RNAS)
@@ -48,14 +53,16 @@ def fastest_step(name: str, length: int, steps: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--length", type=int, default=1000)
+    parser.add_argument("--spread", type=float, default=0.0, help="SD of the log lengths")
     parser.add_argument("--steps", type=int, default=8)
     given = parser.parse_args()
     torch.set_num_threads(1)
     for name in TOWERS:
-        ours = fastest_step(name, given.length, given.steps)
+        kernels = fastest_step(name, given.length, given.spread, given.steps)
         with patch("seqtower.layers.can_fuse", lambda _values: False):
-            theirs = fastest_step(name, given.length, given.steps)
-        print(f"{name:12} {1e3 * ours:7.1f} ms, torch's layers {1e3 * theirs:7.1f} ms: {theirs / ours:4.1f} times", flush=True)
+            layers = fastest_step(name, given.length, given.spread, given.steps)
+        times = f"{1e3 * kernels:7.1f} ms, torch's layers {1e3 * layers:7.1f} ms"
+        print(f"{name:12} {times}: {layers / kernels:4.1f} times", flush=True)
 
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ def explain(
             model, wanted, out, config=config, known=known, background=list(records["sequence"]), seed=seed or 0, overwrite=overwrite, progress=progress
         )
     if model.trees is not None:
-        share = f"{model.trees.title} have a share of {model.weight:g} in this model's answer"
+        share = f"Trees on descriptors have a share of {model.weight:g} in this model's answer"
         say(f"{share}: masking says what moves the whole answer; attributions, words and motifs are the tower's alone", quiet=quiet)
     lengths = wanted["sequence"].str.len()
     whole, less = int((lengths <= window).sum()), max(int(lengths.min()) // 4, 1)

@@ -138,18 +138,14 @@ class TokenFusion(nn.Module):
     Args:
         token_dims: name -> width of each token, in token order.
         n_labels: number of compartments.
-        readers: token name -> a module from rows of the token, (B, width), to (B, ``output_dim`` of the module), which is trained along;
-            its token is neither standardised nor are columns of it hidden.
     """
 
-    def __init__(self, token_dims: Mapping[str, int], n_labels: int, config: AttentionConfig, readers: Mapping[str, nn.Module] | None = None) -> None:
+    def __init__(self, token_dims: Mapping[str, int], n_labels: int, config: AttentionConfig) -> None:
         super().__init__()
         require(len(token_dims) > 0, "tokens", list(token_dims), "at least one token")
         self.names, self.config, self.n_labels = tuple(token_dims), config, n_labels
-        self.readers = nn.ModuleDict({name: reader for name, reader in (readers or {}).items() if name in token_dims})
-        read = {name: int(reader.output_dim) for name, reader in self.readers.items()}  # type: ignore[arg-type]
-        self.project = nn.ModuleList(nn.Linear(read.get(name, width), config.dim) for name, width in token_dims.items())
-        self.widths = [width for name, width in token_dims.items() if name not in read]
+        self.project = nn.ModuleList(nn.Linear(width, config.dim) for width in token_dims.values())
+        self.widths = list(token_dims.values())
         self.register_buffer("shift", torch.zeros(sum(self.widths)))
         self.register_buffer("scale", torch.ones(sum(self.widths)))
         self.kind = nn.Parameter(torch.randn(len(self.names), config.dim) * 0.02)
@@ -180,8 +176,7 @@ class TokenFusion(nn.Module):
     def set_scaling(self, tokens: list[Tensor], present: Tensor) -> None:
         """Take mean and standard deviation of each token from the given (training) rows that have it."""
         shifts, scales = self.get_buffer("shift").split(self.widths), self.get_buffer("scale").split(self.widths)
-        plain = [row for row, name in enumerate(self.names) if name not in self.readers]
-        for row, shift_to, scale_to in zip(plain, shifts, scales, strict=True):
+        for row, (shift_to, scale_to) in enumerate(zip(shifts, scales, strict=True)):
             known = tokens[row][present[:, row]]
             if len(known) > 1:
                 scale = known.std(dim=0)
@@ -196,13 +191,11 @@ class TokenFusion(nn.Module):
 
     def _embed(self, tokens: list[Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
         """Projected tokens (B, T + 1, dim), the last one being "nothing known", and which are absent (B, T + 1)."""
-        plain = [values for name, values in zip(self.names, tokens, strict=True) if name not in self.readers]
         # all tokens at once: one call over thirty narrow tables costs a tenth of thirty calls
-        table = torch.cat(plain, dim=1) if plain else tokens[0].new_zeros(len(present), 0)
+        table = torch.cat(tokens, dim=1)
         scaled = ((table - self.get_buffer("shift")) / self.get_buffer("scale")).clamp(-LIMIT, LIMIT)
         scaled = nn.functional.dropout(scaled, self.config.input_dropout, self.training)
-        rest = iter(scaled.split(self.widths, dim=1))
-        read = [self.readers[name](values) if name in self.readers else next(rest) for name, values in zip(self.names, tokens, strict=True)]
+        read = scaled.split(self.widths, dim=1)
         parts = [project(values) for project, values in zip(self.project, read, strict=True)]
         known = self.norm_in(torch.stack(parts, dim=1) + self.kind) * present.unsqueeze(-1)
         if self.training and self.config.token_dropout > 0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from fusion.attention import TokenFusion
 from fusion.explain_trees import tree_contributions
-from fusion.joint import JointReader
 from fusion.learner import EPSILON, EXTRA_TREES, Learner, safe_logit
 from fusion.problem import TREES
 from fusion.tokens import single_tokens
@@ -123,7 +121,7 @@ def _attention_logit(learner: Learner, prior: np.ndarray) -> tuple[Callable[[Ten
     values, present = as_tensors(learner.tokens.select(learner.config.tokens.attention), np.arange(1))
     widths = [value.shape[1] for value in values]
     # an absent token is not read, wherever the way leads
-    parts = [torch.where(there, mean, value[0]) for there, mean, value in zip(present[0], _starts(members[0], values), values, strict=True)]
+    parts = [torch.where(there, mean, value[0]) for there, mean, value in zip(present[0], _starts(members[0]), values, strict=True)]
     has_trees = TREES in learner.tokens.sources
     if has_trees:
         said = torch.from_numpy(learner.tokens[TREES].values.astype(np.float32))
@@ -141,17 +139,10 @@ def _attention_logit(learner: Learner, prior: np.ndarray) -> tuple[Callable[[Ten
     return answer, torch.cat(values, dim=1), torch.cat(parts)[None], [part.shape[0] for part in parts]
 
 
-def _starts(member: TokenFusion, values: list[Tensor]) -> list[Tensor]:
-    """Where the way of each token starts: the mean of the training RNAs; of packed sequences (see `fusion.joint.pack`) as many unknown letters."""
-    means, found = iter(member.get_buffer("shift").detach().clone().split(member.widths)), []
-    for name, value in zip(member.names, values, strict=True):
-        if name in member.readers:
-            unknown = value.view(-1, cast("JointReader", member.readers[name]).channels + 1).clone()
-            unknown[:, :-1] = 0
-            found.append(unknown.flatten())
-        else:
-            found.append(next(means))
-    return found
+def _starts(member: TokenFusion) -> list[Tensor]:
+    """Where the way of each token starts: the mean of the training RNAs."""
+    means = member.get_buffer("shift").detach().clone()
+    return list(means.split(member.widths))
 
 
 def token_shares(learner: Learner, columns: list[int], background: np.ndarray, base: np.ndarray) -> list[tuple[tuple[TokenShare, ...], tuple[PartSum, ...]]]:

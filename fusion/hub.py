@@ -8,12 +8,10 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from fusion.export_files import CARD, EXPORT, check_folder, check_target, read_export
-from mirnagraph.errors import ConfigError, FetchError, MirnagraphError, MissingExtraError
+from mirnagraph.errors import ConfigError, FetchError, MirnagraphError, import_extra
 from mirnagraph.files import write_folder
 
 # A Path makes one slash of two.
@@ -61,7 +59,7 @@ def push(folder: str | Path, repo: str, *, private: bool = False) -> str:
     """
     folder, place = Path(folder), HubAddress(repo)
     files = check_folder(folder)["files"]
-    hub = _hub("pushing a model")
+    hub = import_extra("huggingface_hub", "hub", "pushing a model")
     if hub.get_token() is None:
         raise ConfigError("no token for the Hugging Face hub: set HF_TOKEN to one that may write, or run `hf auth login`")
     with _explained(place):
@@ -91,7 +89,7 @@ def pull(repo: str, folder: str | Path, *, revision: str | None = None, overwrit
     """
     folder, place = Path(folder), HubAddress(repo, revision)
     check_target(folder, overwrite=overwrite)
-    hub = _hub("pulling a model")
+    hub = import_extra("huggingface_hub", "hub", "pulling a model")
     with write_folder(folder, overwrite=overwrite) as out:
         with _explained(place):
             first = Path(hub.hf_hub_download(place.repo, EXPORT, revision=revision, library_name="mirnagraph"))
@@ -105,13 +103,6 @@ def pull(repo: str, folder: str | Path, *, revision: str | None = None, overwrit
                 shutil.copyfile(got / name, out / name)
         check_folder(out)
     return folder
-
-
-def _hub(why: str) -> Any:
-    try:
-        return import_module("huggingface_hub")
-    except ImportError:
-        raise MissingExtraError("huggingface_hub", "hub", why) from None
 
 
 @contextlib.contextmanager

@@ -116,8 +116,7 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         learn, held = _learn_and_held(problem, train, config, seed)
         lessons = [Lesson(learn, held, student) for student in _kinds(config)]
         chosen, prior = tokens.select(config.tokens.attention), _trees_logits(tokens)
-        readers = towers.readers if towers is not None else dict
-        attention = fit_attention(chosen, labels, lessons, config.attention, config.training, child_seed(seed, "attention"), prior, readers)
+        attention = fit_attention(chosen, labels, lessons, config.attention, config.training, child_seed(seed, "attention"), prior)
     weights = {name: getattr(config.mix, name) for name in (["attention"] if attention is not None else []) + list(trees)}
     temperature = _temperature(problem, train, config, seed)
     thresholds = np.full(labels.shape[1], 0.5)

@@ -122,7 +122,7 @@ def _protocol(facts: RunFacts) -> str:
         text = f"{config.n_folds} folds, {together}, seed {config.seed}, preset `{config.preset}`, tower `{config.tower}`."
         why = "Each RNA was predicted by a model that saw neither it nor what is kept together with it."
         if model.trees is not None:
-            why += f" {model.trees.title} have a share of {model.weight:g} in the answer of this final model."
+            why += f" Trees on descriptors have a share of {model.weight:g} in the answer of this final model."
     return "\n".join(["## Protocol", "", text, why, "The model itself was then trained on all of these RNAs, so no figure below was measured on it."])
 
 

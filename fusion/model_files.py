@@ -12,12 +12,11 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from fusion.attention import TokenFusion
-from fusion.joint import fits
 from fusion.known import ARRAYS, TABLE, KnownRNAs
 from fusion.learner import Learner
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, single_tokens
-from fusion.tower import TOWER, FittedTowers
+from fusion.tower import FittedTowers
 from fusion.tower_files import about_towers, read_towers, tower_arrays
 from fusion.training import TrainedAttention, member_settings
 from mirnagraph.config import from_dict, to_dict
@@ -119,8 +118,7 @@ class SavedModel:
         """The model on the tokens of any RNAs; raises CheckpointError where a token is missing or has another width."""
         for name, width in self.widths.items():
             found = tokens.sources.get(name)
-            longer = found is not None and name == TOWER and self.towers is not None and self.towers.joint and fits(found, width, self.towers.encoding.channels)
-            if found != width and not longer:
+            if found != width:
                 raise CheckpointError("the model does not fit these tokens", column=name, found=found or "nothing", expected=f"width {width}")
         return self.on(tokens)
 
@@ -166,7 +164,7 @@ def _read_learner(folder: Path) -> SavedModel:
         trees = {name: TreeArrays.from_arrays(arrays, f"trees.{name}") for name in about["trees"]}
         widths = {str(name): int(width) for name, width in about["tokens"].items()}
         towers = read_towers(arrays, about["tower"], len(compartments)) if "tower" in about else None
-        attention = _read_attention(arrays, config, widths, len(compartments), int(about["members"]), towers)
+        attention = _read_attention(arrays, config, widths, len(compartments), int(about["members"]))
         weights = {str(name): float(value) for name, value in about["weights"].items()}
         profiles = {str(kind): arrays[f"profiles.{kind}"] for kind in about["profiles"]}
         model = SavedModel(
@@ -196,7 +194,7 @@ def _check_numbers(model: SavedModel) -> None:
 
 
 def _read_attention(
-    arrays: dict[str, np.ndarray], config: ExperimentConfig, widths: dict[str, int], n_labels: int, members: int, towers: FittedTowers | None
+    arrays: dict[str, np.ndarray], config: ExperimentConfig, widths: dict[str, int], n_labels: int, members: int
 ) -> TrainedAttention | None:
     if members == 0:
         return None
@@ -205,7 +203,7 @@ def _read_attention(
         settings = member_settings(config.attention, config.training, student=number >= config.training.n_members)
         token_widths = {name: sum(widths[part] for part in single_tokens([name])) for name in config.tokens.attention}
         with torch.random.fork_rng(devices=[]):
-            model = TokenFusion(token_widths, n_labels, settings, towers.readers() if towers is not None else {})
+            model = TokenFusion(token_widths, n_labels, settings)
         prefix = f"attention.{number}."
         model.load_state_dict({name.removeprefix(prefix): torch.from_numpy(value) for name, value in arrays.items() if name.startswith(prefix)})
         models.append(model.eval())

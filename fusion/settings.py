@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion.attention import AttentionConfig
-from fusion.tokens import JOIN, single_tokens
-from fusion.tower import JOINT, TOWER, TowerSettings
+from fusion.tower import TowerSettings
 from fusion.training import TrainConfig
 from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
 from mirnagraph.embedding.base import EMBEDDERS
@@ -159,10 +158,6 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", self.seed, "0 or more")
-        if self.tower.mode == JOINT:
-            joined = [name for name in self.tokens.attention if JOIN in name and TOWER in single_tokens([name])]
-            found = joined + [name for name in self.tokens.trees if TOWER in single_tokens([name])]
-            require(not found, "tower.mode", f"{JOINT} with {', '.join(found)}", f"{TOWER!r} as a token of attention by itself: it learns along with attention")
 
 
 def experiment_config(

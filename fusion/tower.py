@@ -1,4 +1,4 @@
-"""The sequence tower as a token: what towers trained in a fold say of RNAs they did not learn from, or the sequence itself for one trained along."""
+"""The sequence tower as a token: what towers trained in a fold say of RNAs they did not learn from."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from torch import nn
 
-from fusion.joint import JointReader, pack
 from fusion.tokens import Token, make_token
 from mirnagraph.config import preset_names, require
-from mirnagraph.errors import InputError
+from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.balance import balanced_parts
 from mirnagraph.seeds import child_seed, generator
 from seqtower.brief import read_sequences, train_briefly
@@ -20,10 +18,9 @@ from seqtower.losses import starting_logits
 from seqtower.sequences import MULTI_LABEL
 from seqtower.settings import SeqConfig, seq_config
 from seqtower.towers.base import Tower
-from seqtower.towers.make import make_tower
 
 TOWER = "tower"
-CROSSFIT, JOINT = "crossfit", "joint"
+CROSSFIT = "crossfit"
 
 
 @dataclass(frozen=True)
@@ -34,9 +31,8 @@ class TowerSettings:
         preset: of `seqtower` (see `seqtower.settings.seq_config`): tower, encoder, lengths and how it is trained. Trees on descriptors
             that a preset has are left out.
         mode: ``"crossfit"``: several towers, frozen, each learned without one part of the training rows; the token holds logits.
-            ``"joint"``: one tower inside each member of attention, trained along with it; the token is its embedding.
         epochs: passes over the training rows of a frozen tower, all of which it makes; 0 for as many as the preset has.
-        parts: parts of the training rows, and towers, in ``"crossfit"``.
+        parts: parts of the training rows, and towers.
         families: keep families whole in these parts.
         dim: components of the words of partners (see `fusion.partners`).
         partners: run or model folder of `mirnagraph seq train` whose tower reads the partners in place of counting words; empty for words.
@@ -55,7 +51,12 @@ class TowerSettings:
 
     def __post_init__(self) -> None:
         require(self.preset in preset_names("seqtower"), "preset", self.preset, f"one of {', '.join(preset_names('seqtower'))}")
-        require(self.mode in (CROSSFIT, JOINT), "mode", self.mode, f"{CROSSFIT!r} or {JOINT!r}")
+        if self.mode == "joint":
+            raise ConfigError(
+                "setting 'mode' of the tower is 'joint', but towers trained inside attention were "
+                f"removed; use {CROSSFIT!r}"
+            )
+        require(self.mode == CROSSFIT, "mode", self.mode, repr(CROSSFIT))
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
         require(self.parts >= 2, "parts", self.parts, "2 or more")
         require(self.dim >= 1, "dim", self.dim, "1 or more")
@@ -74,7 +75,7 @@ class FittedTowers:
 
     Attributes:
         encoding: fitted on the training rows' sequences.
-        towers: frozen ones in evaluation mode; none where attention's members hold theirs.
+        towers: frozen, in evaluation mode.
         start: float64, shape (n_towers, n_labels): log odds of the rows that each tower learned from, which its logits are counted from. A part
             rich in a compartment leaves the rows outside it poor in it; without this, that alone would tell something of a row's own label.
     """
@@ -84,15 +85,8 @@ class FittedTowers:
     towers: tuple[Tower, ...]
     start: np.ndarray
 
-    @property
-    def joint(self) -> bool:
-        """Whether the tower is trained along with attention."""
-        return not self.towers
-
     def token(self, sequences: Sequence[str | None], part: np.ndarray | None = None) -> Token:
-        """The token of any RNAs; absent for those without a sequence.
-
-        Its columns are logits, one per compartment, or for a tower trained along the encoded sequence (see `fusion.joint.pack`).
+        """The token of any RNAs, logits of each compartment; absent for those without a sequence.
 
         Args:
             part: number of the tower that did not learn from an RNA, -1 for an RNA that none learned from, of which it is the mean
@@ -100,18 +94,10 @@ class FittedTowers:
         """
         encoded = encode(self.encoding, sequences)
         there = np.array([len(one) > 0 for one in encoded], dtype=bool)
-        if self.joint:
-            return make_token(TOWER, pack(encoded, self.encoding.channels), there)
         said = np.stack([read_sequences(tower, encoded, self.config.training)[1] for tower in self.towers]) - self.start[:, None, :]
         number = np.full(len(encoded), -1) if part is None else part
         values = np.where((number >= 0)[:, None], said[np.maximum(number, 0), np.arange(len(encoded))], said.mean(axis=0))
         return make_token(TOWER, np.where(there[:, None], values, 0), there)
-
-    def readers(self) -> dict[str, nn.Module]:
-        """What a member of attention reads sequences with, by token; drawn from torch's current generator."""
-        if not self.joint:
-            return {}
-        return {TOWER: JointReader(make_tower(self.config, self.encoding.channels, 1), self.encoding.channels)}
 
 
 def encode(encoding: FittedEncoding, sequences: Sequence[str | None]) -> list[np.ndarray]:
@@ -165,10 +151,6 @@ def fit_towers(
     if not len(rows):
         raise InputError("no training RNA has a sequence, which the token 'tower' needs", found=0, expected="2 or more")
     encoding = fit_encoding(config, [str(sequences[row]) for row in rows])
-    n_labels = labels.shape[1]
-    if settings.mode == JOINT:
-        fitted = FittedTowers(config, encoding, (), np.zeros((0, n_labels)))
-        return fitted, fitted.token(sequences)
     encoded = encode(encoding, sequences)
     rows = np.array([row for row in rows if len(encoded[row])], dtype=np.int64)
     part = inner_parts(rows, groups if settings.families else np.arange(len(groups)), settings.parts, seed)

@@ -12,14 +12,14 @@ from fusion.tower import FittedTowers
 from mirnagraph.config import from_dict, to_dict
 from seqtower.encoding import FittedEncoding
 from seqtower.lengths import LengthPolicy
-from seqtower.settings import LANGUAGE_MODEL, SeqConfig
+from seqtower.settings import LANGUAGE_MODEL, config_from
 from seqtower.towers.make import make_tower
 
 PREFIX, VECTORS, START = "tower.", "tower.vectors", "tower.start"
 
 
 def tower_arrays(towers: FittedTowers) -> dict[str, np.ndarray]:
-    """All numbers by name, for safetensors; those of a tower that attention trained along stand with attention."""
+    """All numbers by name, for safetensors."""
     arrays = {VECTORS: towers.encoding.vectors, START: towers.start}
     for number, tower in enumerate(towers.towers):
         arrays.update({f"{PREFIX}{number}.{name}": value.numpy() for name, value in tower.state_dict().items()})
@@ -41,7 +41,7 @@ def read_towers(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], n_la
     Raises:
         KeyError, ValueError, RuntimeError, ConfigError: they do not fit each other.
     """
-    config = from_dict(SeqConfig, about["config"], where="tower.config")
+    config = config_from(about["config"], where="tower.config")
     width = int(about["channels"]) if config.encoder.kind == LANGUAGE_MODEL else 0
     encoding = FittedEncoding(config.encoder, from_dict(LengthPolicy, about["lengths"]), arrays[VECTORS], width, str(about["encoder_fingerprint"]))
     if encoding.channels != int(about["channels"]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -58,9 +58,6 @@ class TrainConfig:
         require(self.n_members + self.n_students >= 1, "n_members + n_students", 0, "1 or more")
         require(self.student_layers >= 0, "student_layers", self.student_layers, "0 or more")
         require(0 <= self.distillation <= 1, "distillation", self.distillation, "in [0, 1]")
-
-
-Readers = Callable[[], Mapping[str, nn.Module]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +149,6 @@ def fit_attention(
     training: TrainConfig,
     seed: int,
     prior: np.ndarray | None = None,
-    readers: Readers = dict,
 ) -> TrainedAttention:
     """Train one model per lesson.
 
@@ -161,11 +157,10 @@ def fit_attention(
         labels: shape (n_rnas, n_labels), 0/1 on the training rows, or NaN where unknown, from which nothing is learned; other rows are never read.
         seed: of this fold; member `m` draws from its own child.
         prior: logits of the trees, shape (n_rnas, n_labels), out-of-bag on training rows; for `AttentionConfig.residual` and students.
-        readers: makes what a member reads some tokens with (see `TokenFusion`), anew for each from torch's current generator.
     """
     members, history = [], []
     for number, lesson in enumerate(lessons):
-        model, losses = _fit_one(tokens, labels, lesson, attention, training, child_seed(seed, "member", number), prior, readers)
+        model, losses = _fit_one(tokens, labels, lesson, attention, training, child_seed(seed, "member", number), prior)
         members.append(model)
         history.append(losses)
     return TrainedAttention(members, history)
@@ -179,7 +174,6 @@ def _fit_one(
     training: TrainConfig,
     seed: int,
     prior: np.ndarray | None,
-    readers: Readers,
 ) -> tuple[TokenFusion, list[tuple[int, float, float]]]:
     learn, stop = lesson.learn, lesson.held if training.inner_fraction > 0 else lesson.held[:0]
     attention = member_settings(attention, training, lesson.student)
@@ -191,7 +185,7 @@ def _fit_one(
         target = (1 - training.distillation) * target + training.distillation * torch.sigmoid(before)
     stop_target = torch.from_numpy(labels[stop].astype(np.float32))
     with torch_scope(seed, "weights and dropout"):
-        model = TokenFusion({t.name: t.values.shape[1] for t in tokens}, labels.shape[1], attention, readers())
+        model = TokenFusion({t.name: t.values.shape[1] for t in tokens}, labels.shape[1], attention)
         model.set_scaling(values, present)
         if not attention.residual:
             model.start_from(target.nanmean(dim=0).nan_to_num(0.5))

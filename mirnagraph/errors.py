@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 from os import PathLike
+from typing import Any
 
 MAX_PROBLEMS = 20
 
@@ -28,7 +30,28 @@ class MissingExtraError(ConfigError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 
     def __init__(self, package: str, extra: str, why: str) -> None:
-        super().__init__(f"{why} needs the package {package!r}, which is not installed; install it with: pip install 'mirnagraph[{extra}]'")
+        super().__init__(
+            f"{why} needs the extra {extra!r}: pip install 'mirnagraph[{extra}]' "
+            f"(the package {package!r} is not installed)"
+        )
+
+
+def import_extra(module: str, extra: str, why: str, *, package: str | None = None) -> Any:
+    """Import a module of an optional dependency.
+
+    Args:
+        module: full name, such as ``"captum.attr"``.
+        extra: extra of this package that brings it, as in ``pip install 'mirnagraph[EXTRA]'``.
+        why: what needs it, as the subject of a sentence.
+        package: name of the package to show where it differs from the first part of `module`.
+
+    Raises:
+        MissingExtraError: the module cannot be imported.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise MissingExtraError(package or module.split(".")[0], extra, why) from None
 
 
 class InputError(MirnagraphError):

@@ -13,11 +13,9 @@ from mirnagraph.errors import CheckpointError
 from mirnagraph.seeds import child_seed
 from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees, join_outputs, known_together
 from seqtower.encoders.descriptors import descriptor_names, descriptors
-from seqtower.encoders.gapped_words import gapped_width, gapped_words
 from seqtower.encoders.junction import junction, junction_names
 from seqtower.rna_types import CIRCLE, type_numbers
 from seqtower.sequences import FRACTIONS, MULTI_LABEL
-from seqtower.word_svm import SvmConfig, WordSvm, fit_word_svm
 
 TREES = TreesConfig(n_trees=200, min_samples_leaf=5, rounds=80, learning_rate=0.05, leaves=6, boosting_leaf=10, boosting_features=0.3, boosting_width=150)
 """For 0/1 compartments, many of them with few positives: short boosting on what the extra trees found useful."""
@@ -40,7 +38,6 @@ class DescriptorConfig:
         trees: extra trees and boosting for 0/1 compartments and classes, which count alike.
         fraction_trees: the same for fractions.
         members: how often both are fitted, from other seeds: their answers (of boosting: the logits) are averaged.
-        svm: a support vector machine on gapped words that has a share in what the trees say; none as it stands.
     """
 
     weight: float = 0.0
@@ -49,7 +46,6 @@ class DescriptorConfig:
     trees: TreesConfig = field(default_factory=lambda: TREES)
     fraction_trees: TreesConfig = field(default_factory=lambda: FRACTION_TREES)
     members: int = 2
-    svm: SvmConfig = field(default_factory=SvmConfig)
 
     def __post_init__(self) -> None:
         for weight in (self.weight, *self.weights):
@@ -64,7 +60,7 @@ class DescriptorConfig:
         return self.weight > 0 or len(self.weights) > 0
 
     def features(self, sequences: Sequence[str], types: Sequence[str] | None = None, known: Sequence[str] = ()) -> np.ndarray:
-        """What trees and machine read of RNAs: float32, shape (n, `words_width` + width), the trees' columns as `feature_names`.
+        """What the trees read of RNAs: float32, shape (n, width), columns as `feature_names`.
 
         Args:
             types: type of each RNA, see `seqtower.rna_types.RNA_TYPES`; circRNAs are read as circles. None for not told.
@@ -75,19 +71,10 @@ class DescriptorConfig:
         """
         circular = None if types is None else [name == CIRCLE for name in types]
         found = [descriptors(sequences, window=self.window, circular=circular)]
-        if self.svm.share:
-            words = gapped_words(sequences, self.svm.span, self.svm.letters, circular=circular)
-            words[:, -1] *= self.svm.length
-            found.insert(0, words)
         if types is not None:
             found += [junction(sequences, [name == CIRCLE for name in types])] if CIRCLE in known else []
             found.append(np.eye(len(known), dtype=np.float32)[type_numbers(types, known)])
         return np.hstack(found)
-
-    @property
-    def words_width(self) -> int:
-        """Columns that the machine reads, before those of the trees."""
-        return gapped_width(self.svm.span, self.svm.letters) if self.svm.share else 0
 
 
 def feature_names(known: Sequence[str] = ()) -> list[str]:
@@ -106,7 +93,6 @@ class DescriptorTrees:
         own: place of a type of RNAs in the vocabulary -> trees fitted on RNAs of that type alone, and the compartments that they speak of. For an RNA
             of that type they count as much as the trees that all types share.
         n_types: types in the vocabulary, whose columns are the last of the features; read where there is any of `own`.
-        svm: on gapped words, the first columns of the features; None for none. share: of it in the answer.
     """
 
     forest: TreeArrays
@@ -114,22 +100,9 @@ class DescriptorTrees:
     kind: str
     own: Mapping[int, tuple[DescriptorTrees, np.ndarray]] = field(default_factory=dict)
     n_types: int = 0
-    svm: WordSvm | None = None
-    share: float = 0.0
-
-    @property
-    def title(self) -> str:
-        """What they are, for a sentence."""
-        return "Trees on descriptors" + (" and a support vector machine on gapped words" if self.svm is not None else "")
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Probabilities or fractions: float64, shape (n, n_labels)."""
-        if self.svm is None:
-            return self._of_trees(features)
-        words, read = np.hsplit(features, [self.svm.vectors.shape[1]])
-        return blend(self.share, self.svm.predict(words), self._of_trees(read), self.kind)
-
-    def _of_trees(self, features: np.ndarray) -> np.ndarray:
         forest, boosted = self.forest(features), self.boosted(features)
         said = blend(0.5, forest, boosted if self.kind == FRACTIONS else expit(boosted), self.kind)
         for number, (trees, columns) in self.own.items():
@@ -144,17 +117,20 @@ class DescriptorTrees:
         for number, (trees, columns) in self.own.items():
             start = f"{OWN}.{number}."
             found |= {start + name: array for name, array in trees.to_arrays().items()} | {start + COLUMNS: np.asarray(columns, dtype=np.int64)}
-        return found | (self.svm.to_arrays() if self.svm is not None else {})
+        return found
 
     @classmethod
     def from_arrays(
-        cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, known: Sequence[str] = (), config: DescriptorConfig | None = None
+        cls,
+        arrays: Mapping[str, np.ndarray],
+        kind: str,
+        n_labels: int,
+        known: Sequence[str] = (),
     ) -> DescriptorTrees:
         """Back from `to_arrays`.
 
         Args:
             known: the types of RNAs that the trees are told.
-            config: settings of the training, which say whether there is a machine; None for none.
 
         Raises:
             CheckpointError: arrays that lack or do not fit each other.
@@ -168,10 +144,7 @@ class DescriptorTrees:
                 if columns.ndim != 1 or not len(columns) or not np.isin(columns, range(n_labels)).all() or len(np.unique(columns)) < len(columns):
                     raise CheckpointError("the trees of a type of RNAs do not say of which compartments they speak", found=columns.tolist())
                 own[number] = (cls._alone(mine, kind, len(columns), known), columns)
-        found = replace(cls._alone(arrays, kind, n_labels, known), own=own, n_types=len(known))
-        if config is None or not config.svm.share:
-            return found
-        return replace(found, svm=WordSvm.from_arrays(arrays, kind, n_labels, config.words_width), share=config.svm.share)
+        return replace(cls._alone(arrays, kind, n_labels, known), own=own, n_types=len(known))
 
     @classmethod
     def _alone(cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, known: Sequence[str]) -> DescriptorTrees:
@@ -180,21 +153,6 @@ class DescriptorTrees:
         if any(part.value.shape[1:] != (n_labels,) or (len(part.feature) and part.feature.max() >= width) for part in (found.forest, found.boosted)):
             raise CheckpointError("the trees on descriptors do not fit the compartments or the descriptors")
         return found
-
-
-def fit_beside(features: np.ndarray, labels: np.ndarray, kind: str, config: DescriptorConfig, seed: int, n_types: int, groups: np.ndarray) -> DescriptorTrees:
-    """Trees, and where the settings say so the machine on gapped words, that stand beside a tower or answer with it.
-
-    Args:
-        features: of `DescriptorConfig.features`, shape (n, width).
-        labels, kind, n_types: see `fit_typed_trees`.
-        groups: group of each row, shape (n,).
-    """
-    words, read = np.hsplit(features, [config.words_width])
-    trees = fit_typed_trees(read, labels, kind, config, seed, n_types)
-    if not config.svm.share:
-        return trees
-    return replace(trees, svm=fit_word_svm(words, labels, kind, config.svm, groups, child_seed(seed, "svm")), share=config.svm.share)
 
 
 def fit_typed_trees(features: np.ndarray, labels: np.ndarray, kind: str, config: DescriptorConfig, seed: int, n_types: int) -> DescriptorTrees:

@@ -23,7 +23,7 @@ from mirnagraph.seeds import child_seed
 from mirnagraph.side_by_side import one_thread, side_by_side
 from seqtower.clusters import cluster
 from seqtower.correlations import correlations
-from seqtower.descriptor_trees import DescriptorTrees, blend, choose_weight, fit_beside
+from seqtower.descriptor_trees import DescriptorTrees, blend, choose_weight, fit_typed_trees
 from seqtower.encoders.kmer import kmer_counts
 from seqtower.encoding import FittedEncoding, fit_encoding
 from seqtower.kmer_baselines import BASELINES, DESCRIPTORS, MODEL, OWN_SET, TOWER, K, kmer_models
@@ -132,7 +132,7 @@ def _known_binary(data: SequenceSet) -> np.ndarray:
 def _fit_trees(work: Work, rows: np.ndarray, seed: int) -> DescriptorTrees:
     data, n_types = work.data, len(vocabulary(work.data.types))
     config, own = work.config.descriptors, child_seed(seed, "descriptors")
-    return fit_beside(work.described[rows], data.labels[rows], data.kind, config, own, n_types, work.groups[rows])
+    return fit_typed_trees(work.described[rows], data.labels[rows], data.kind, config, own, n_types)
 
 
 def _own_sets(work: Work, train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
@@ -144,7 +144,8 @@ def _own_sets(work: Work, train: np.ndarray, test: np.ndarray, seed: int) -> np.
         columns = np.flatnonzero((~np.isnan(data.labels[rows])).any(axis=0))
         if len(mine) and len(columns):
             described, labels = work.described[rows], data.labels[rows][:, columns]
-            trees = fit_beside(described, labels, data.kind, work.config.descriptors, child_seed(seed, "own set", str(name)), 0, work.groups[rows])
+            own = child_seed(seed, "own set", str(name))
+            trees = fit_typed_trees(described, labels, data.kind, work.config.descriptors, own, 0)
             said[np.ix_(mine, columns)] = trees.predict(work.described[test[mine]])
     return said
 

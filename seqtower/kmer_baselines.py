@@ -16,8 +16,7 @@ KMERS = (LOGISTIC, BOOSTING)
 BASELINES = {
     LOGISTIC: "logistic regression (ridge for fractions) on the frequencies of words of 1 to 5 letters and the length",
     BOOSTING: "gradient boosting on the same",
-    DESCRIPTORS: "extra trees and boosting on descriptors: short words, ends, reading frames, extremes along the RNA, known elements, junctions of circRNAs; "
-    "where the settings say so, a support vector machine on gapped words with them",
+    DESCRIPTORS: "extra trees and boosting on descriptors: short words, ends, reading frames, extremes along the RNA, known elements, junctions of circRNAs",
     OWN_SET: "the same trees, fitted for each of the sets on its own RNAs alone",
 }
 K = 5

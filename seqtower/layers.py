@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
-from seqtower.cpu.attend import attend
-from seqtower.cpu.convolution import LARGEST_WINDOW, can_fuse, convolve_and_pool
-from seqtower.cpu.dilated import can_convolve, convolve
-from seqtower.cpu.dropout import dropped_of, factors
-from seqtower.cpu.lookup import look_up_and_pool, words_of
-from seqtower.cpu.products import COLUMNS
-from seqtower.cpu.recurrence import recur
+from seqtower.nn.kernels import can_fuse, convolve, convolve_and_pool, recur
 
 
 def silence(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -33,44 +29,23 @@ class MaskedConv(nn.Module):
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Values after the convolution, 0 at padding."""
-        if can_fuse(values) and can_convolve(self.conv):
-            return convolve(values, mask.sum(dim=1), self.conv, self.before)
-        wide = nn.functional.pad(silence(values, mask).transpose(1, 2), (self.before, self.after))
-        return silence(self.conv(wide).transpose(1, 2), mask)
+        around = (self.before, self.after)
+        dilation = self.conv.dilation[0]
+        values = silence(values, mask)
+        sums = convolve(values, self.conv.weight, self.conv.bias, around, dilation)
+        return silence(sums, mask)
 
-    def rectified_and_pooled(self, values: torch.Tensor, mask: torch.Tensor, window: int, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
-        """What `pool` makes of the rectified convolution, after dropout, and its mask."""
-        if self.conv.dilation[0] > 1 or not can_fuse(values) or window > LARGEST_WINDOW:
-            found, kept = pool(torch.relu(self(values, mask)), mask, window)
-            return dropout(found), kept
-        lengths, dropped = mask.sum(dim=1), dropout.dropped
-        kept = torch.arange(-(-mask.shape[1] // window)) * window < lengths.unsqueeze(1)
-        words = words_of(values, lengths, self.before, self.conv.kernel_size[0])
-        if words is None:
-            return convolve_and_pool(values, lengths, self.conv, self.before, window, dropped), kept
-        return look_up_and_pool(words, lengths, self.conv, window, dropped), kept
-
-
-class Dropout(nn.Module):
-    """Dropout whose draws on a CPU are a small part of the work of torch's, which draws a double for each value; a rate is a whole number of 1/65536.
-
-    What is dropped depends on torch's generator alone.
-    """
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    @property
-    def dropped(self) -> int:
-        """Of 65,536 values, how many are dropped: none in evaluation mode."""
-        return dropped_of(self.rate) if self.training else 0
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Values of which some are 0 and the others larger by as much; in evaluation mode as they are."""
-        if not self.training or values.device.type != "cpu":
-            return nn.functional.dropout(values, self.rate, self.training)
-        return values * torch.from_numpy(factors(values.numel(), self.dropped)).to(values.dtype).view(values.shape)
+    def rectified_and_pooled(
+        self, values: torch.Tensor, mask: torch.Tensor, window: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Apply `pool` to the rectified convolution: its values and mask."""
+        if self.conv.dilation[0] > 1 or not can_fuse(values):
+            return pool(torch.relu(self(values, mask)), mask, window)
+        lengths = mask.sum(dim=1)
+        n_steps = -(-mask.shape[1] // window)
+        pooled_mask = torch.arange(n_steps) * window < lengths.unsqueeze(1)
+        values = silence(values, mask)
+        return convolve_and_pool(values, lengths, self.conv, self.before, window), pooled_mask
 
 
 def pool(values: torch.Tensor, mask: torch.Tensor, window: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -107,7 +82,7 @@ class MaskedLSTM(nn.Module):
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Hidden states, 0 at padding."""
         if can_fuse(values):
-            return self._along_each(values, mask.sum(dim=1))
+            return self._run_packed(values, mask)
         place = torch.arange(values.shape[1], device=values.device)
         turned = mask.sum(dim=1, keepdim=True) - 1 - place
         turned = torch.where(turned >= 0, turned, place)  # padding stays where it is
@@ -119,12 +94,29 @@ class MaskedLSTM(nn.Module):
             values = silence(found, mask)
         return values
 
-    def _along_each(self, values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """The same on the CPU, RNA by RNA."""
-        for number, layer in enumerate(self.forwards):
-            ways = [layer, self.backwards[number]] if self.bidirectional else [layer]
-            values = recur(values, lengths, ways, (False, True)[: len(ways)])
-        return values
+    def _run_packed(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Compute the same with `recur`, on the positions of all RNAs without their padding."""
+        n, width, _ = values.shape
+        lengths = mask.sum(dim=1)
+        positions = torch.nonzero(mask.flatten())[:, 0]
+        packed = values.flatten(0, 1).index_select(0, positions)
+        for number, forwards in enumerate(self.forwards):
+            states = [_run_lstm(forwards, packed, lengths, backward=False)]
+            if self.bidirectional:
+                backwards = self.backwards[number]
+                states.append(_run_lstm(backwards, packed, lengths, backward=True))
+            packed = torch.cat(states, dim=1)
+        padded = packed.new_zeros(n * width, packed.shape[1]).index_copy(0, positions, packed)
+        return padded.view(n, width, -1)
+
+
+def _run_lstm(
+    lstm: Any, packed: torch.Tensor, lengths: torch.Tensor, *, backward: bool
+) -> torch.Tensor:
+    """Hidden states of one direction at all positions: shape (positions, units)."""
+    bias = lstm.bias_ih_l0 + lstm.bias_hh_l0
+    sums = nn.functional.linear(packed, lstm.weight_ih_l0, bias)
+    return recur(sums, lstm.weight_hh_l0, lengths, backward)
 
 
 def _rearranged(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
@@ -145,9 +137,6 @@ class AdditiveAttention(nn.Module):
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Weighted means, shape (n, heads, channels), and the weights, shape (n, heads, width): 0 at padding, 1 in sum."""
-        if can_fuse(values) and self.context.out_features == 1 and values.shape[2] % COLUMNS == 0:
-            means, weights = attend(values, mask.sum(dim=1), self.project, self.context)
-            return means.unsqueeze(1), weights.unsqueeze(1)
         scores = self.context(torch.tanh(self.project(values))).transpose(1, 2)
         weights = torch.softmax(scores.masked_fill(~mask.unsqueeze(1), float("-inf")), dim=-1)
         return weights @ values, weights

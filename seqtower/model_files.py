@@ -23,7 +23,7 @@ from seqtower.lengths import LengthPolicy
 from seqtower.prediction import predict
 from seqtower.rna_types import the_type, type_numbers
 from seqtower.sequences import KINDS
-from seqtower.settings import LANGUAGE_MODEL, SeqConfig
+from seqtower.settings import LANGUAGE_MODEL, SeqConfig, config_from
 from seqtower.towers.base import Tower
 from seqtower.towers.make import make_tower
 
@@ -171,7 +171,7 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *,
         if thresholds.shape != (len(names),) or not np.isfinite(thresholds).all() or about["kind"] not in KINDS:
             raise ValueError("thresholds or kind of labels that do not fit")
         arrays = {name: value.numpy() for name, value in tensors.items()} if config.descriptors.share else {}
-        trees = DescriptorTrees.from_arrays(arrays, about["kind"], len(names), types, config.descriptors) if arrays else None
+        trees = DescriptorTrees.from_arrays(arrays, about["kind"], len(names), types) if arrays else None
         model = SavedTower(config, names, about["kind"], tower.eval(), encoding, thresholds, about, types, trees=trees, weight=float(about.get("weight", 0.0)))
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
@@ -182,7 +182,7 @@ def load_tower(folder: str | Path, compartments: Sequence[str] | None = None, *,
 def _config_of(about: Mapping[str, Any], folder: Path, language_model: str | None) -> SeqConfig:
     """The settings, with the language model where it is now."""
     try:
-        config = from_dict(SeqConfig, about["config"], where="config")
+        config = config_from(about["config"], where="config")
     except (KeyError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder / DESCRIPTION, found=str(error).splitlines()[0]) from None
     if language_model is None:

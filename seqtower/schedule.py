@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from seqtower.cpu.nadam import NAdam
 from seqtower.settings import SeqTrainConfig
 
 LOWEST = 0.02
@@ -37,5 +36,5 @@ def rates(config: SeqTrainConfig, steps_per_epoch: int) -> Callable[[int], float
 
 def make_optimizer(parameters: Iterable[torch.nn.Parameter], config: SeqTrainConfig) -> torch.optim.Optimizer:
     """The optimizer that the settings name."""
-    kinds = {"adam": torch.optim.Adam, "nadam": NAdam, "adamw": torch.optim.AdamW}
+    kinds = {"adam": torch.optim.Adam, "nadam": torch.optim.NAdam, "adamw": torch.optim.AdamW}
     return kinds[config.optimizer](parameters, lr=config.learning_rate, weight_decay=config.weight_decay)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
+from mirnagraph.errors import ConfigError
 from seqtower.descriptor_trees import DescriptorConfig
 from seqtower.encoders.geneticseq2vec import GeneticSeq2VecConfig
 from seqtower.encoders.language_model import LanguageModelConfig
@@ -149,11 +150,35 @@ class SeqConfig:
         require(self.type_width >= 1, "type_width", self.type_width, "1 or more")
 
 
+def config_from(values: dict[str, Any], where: str = "settings") -> SeqConfig:
+    """Build the settings from nested plain values, of this version or an older one.
+
+    Args:
+        values: a table ``descriptors.svm`` of an older version is left out if its share is 0.
+        where: file or table the values come from, for errors.
+
+    Raises:
+        ConfigError: a share of the support vector machine that was removed, or see `from_dict`.
+    """
+    descriptors = values.get("descriptors") if isinstance(values, dict) else None
+    svm = descriptors.get("svm") if isinstance(descriptors, dict) else None
+    if descriptors is None or not isinstance(svm, dict):
+        return from_dict(SeqConfig, values, where=where)
+    share = svm.get("share", 0)
+    if share != 0:
+        raise ConfigError(
+            f"{where}: setting 'descriptors.svm.share' is {share!r}, but the support vector "
+            "machine on gapped words was removed; train without the table 'descriptors.svm'"
+        )
+    remaining = {name: value for name, value in descriptors.items() if name != "svm"}
+    return from_dict(SeqConfig, {**values, "descriptors": remaining}, where=where)
+
+
 def seq_config(preset: str = "rnatracker", file: str | Path | None = None, **given: Any) -> SeqConfig:
     """Settings in the order default < preset < file < arguments; None leaves a setting as it is."""
     over = load_toml(file) if file is not None else {}
     name = str(over.get("preset", preset))
     values = merge(preset_values("seqtower", name), over)
     values["preset"] = name
-    config = from_dict(SeqConfig, values, where=str(file) if file is not None else f"preset {name}")
+    config = config_from(values, where=str(file) if file is not None else f"preset {name}")
     return replace(config, **{key: value for key, value in given.items() if value is not None})

@@ -35,7 +35,7 @@ class PlantedSequences:
 
 def planted_motifs() -> list[Motif]:
     """The planted words as motifs: each letter of a word with a frequency of .88."""
-    from seqtower.interpret.motifs import Motif  # which loads Tomtom: seconds that a demo of training need not wait
+    from seqtower.interpret.motifs import Motif  # which loads torch
 
     eye = np.eye(len(LETTERS))
     return [Motif(name, 0.04 + 0.84 * eye[[LETTERS.index(letter) for letter in word]], 20) for name, word in WORDS.items()]

@@ -22,7 +22,6 @@ from mirnagraph.progress import Progress, report
 from mirnagraph.seeds import seed_torch, torch_scope
 from seqtower.batches import Batch, Plan, collate, split_long
 from seqtower.checkpoints import SafeCheckpointIO
-from seqtower.cpu.memory import keep_freed_memory
 from seqtower.devices import count_devices, place
 from seqtower.losses import Loss, make_loss, starting_logits
 from seqtower.schedule import make_optimizer, rates
@@ -216,7 +215,6 @@ def fit_module(
             as can be sent to other processes.
     """
     settings = module.config
-    keep_freed_memory()
     bar = _Bar(progress if devices == 1 else None, step, settings.epochs)
     keeper = ModelCheckpoint(folder, filename="best", monitor="inner_loss", save_last=True, enable_version_counter=False)
     stopper = PatientStopping(settings.patience, settings.least_steps)

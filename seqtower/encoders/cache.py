@@ -64,7 +64,7 @@ def cached(folder: Path, key: str, make: Callable[[], np.ndarray], length: int) 
 
 @contextlib.contextmanager
 def nothing_new() -> Iterator[None]:
-    """Inside it what is kept is read and nothing is added: masked and mutated RNAs come by the thousand, and none of them comes again."""
+    """Inside it what is kept is read and nothing is added: masked RNAs come by the thousand, and none of them comes again."""
     token = _WRITING.set(False)
     try:
         yield

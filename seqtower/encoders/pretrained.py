@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from mirnagraph.errors import ConfigError, InputError, MissingExtraError
+from mirnagraph.errors import ConfigError, InputError, import_extra
 from mirnagraph.files import sha256_of
 from seqtower.encoders.language_model import RNA_FM, LanguageModel, LanguageModelConfig
 
@@ -22,6 +22,7 @@ RNA_FM_LIMIT = 1022
 SUFFIXES = (".json", ".safetensors", ".txt", ".model")
 UNKNOWN_LIMIT = 1022  # of models that state none: what most RNA language models were trained on
 PROBE = "ACGUUGCAAGUC"
+ENCODER = "the encoder 'language-model'"
 UNUSED = ("pooler.", "contact_head.")  # parts beside the embedding, which checkpoints of masked models lack
 
 
@@ -47,17 +48,17 @@ def load_language_model(config: LanguageModelConfig) -> LanguageModel:
 
 def _folder(config: LanguageModelConfig) -> Path:
     """Where the checkpoint's files are."""
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HFValidationError
-    except ImportError:
-        raise MissingExtraError("transformers", "lm", "the encoder 'language-model'") from None
+    hub = import_extra("huggingface_hub", "lm", ENCODER, package="transformers")
+    errors = import_extra("huggingface_hub.errors", "lm", ENCODER, package="transformers")
     folder = Path(config.model).expanduser()
     if folder.is_dir():
         return folder
     try:
-        return Path(snapshot_download(config.model, local_files_only=not config.download, allow_patterns=[f"*{suffix}" for suffix in SUFFIXES]))
-    except HFValidationError:
+        patterns = [f"*{suffix}" for suffix in SUFFIXES]
+        local = not config.download
+        download = hub.snapshot_download
+        return Path(download(config.model, local_files_only=local, allow_patterns=patterns))
+    except errors.HFValidationError:
         raise InputError("neither a folder nor the name of a checkpoint", found=config.model, expected="a folder, or a name as 'owner/model'") from None
     except (OSError, ValueError) as error:
         if not config.download:
@@ -85,12 +86,14 @@ def _sha256(path: Path, _size: int, _changed: int) -> str:
 
 @lru_cache(maxsize=1)
 def _transformer(name: str, folder: Path, fingerprint: str, letters: str) -> LanguageModel:
-    from transformers import AutoModel, AutoTokenizer
+    transformers = import_extra("transformers", "lm", ENCODER)
 
     try:
         with _quietly(), torch.random.fork_rng(devices=[]):  # parts that the checkpoint lacks are drawn, which must move no other draw
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            model, loaded = AutoModel.from_pretrained(
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            model, loaded = transformers.AutoModel.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, output_loading_info=True
             )  # fmt: skip
     except Exception as error:

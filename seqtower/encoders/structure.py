@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mirnagraph.config import require
-from mirnagraph.errors import MissingExtraError
+from mirnagraph.errors import import_extra
 from seqtower.encoders.cache import cached, content_key, encodings_folder
 from seqtower.encoders.one_hot import LETTERS, letter_codes, one_hot
 
@@ -51,11 +51,7 @@ class StructureConfig:
 
 def vienna() -> Any:
     """The package ViennaRNA; raises MissingExtraError where it is not installed."""
-    try:
-        import RNA
-    except ImportError:
-        raise MissingExtraError("ViennaRNA", "structure", "the encoder 'structure'") from None
-    return RNA
+    return import_extra("RNA", "structure", "the encoder 'structure'", package="ViennaRNA")
 
 
 def encode_structure(sequence: str, config: StructureConfig) -> np.ndarray:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from captum.attr import IntegratedGradients
 
+from mirnagraph.errors import import_extra
 from seqtower.batches import collate
 from seqtower.model_files import SavedTower
 from seqtower.settings import WORDS
+
+EXTRA = "interpret"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +40,15 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64, batch_tokens
     Args:
         steps: points on the path from nothing to the RNA; more bring the completeness error down.
         batch_tokens: positions computed at a time; None for the training's own.
+
+    Raises:
+        MissingExtraError: captum is not installed.
     """
     batch = collate(model.encoding([sequence]), [0], types=model.type_numbers())
     width = batch.inputs.shape[1]
     tokens = batch_tokens or model.config.training.batch_tokens
-    method = IntegratedGradients(model.tower)
+    captum = import_extra("captum.attr", EXTRA, "attribution to nucleotides")
+    method = captum.IntegratedGradients(model.tower)
     baseline = batch.inputs * 0
     found, errors = [], []
     for column in range(len(model.compartments)):

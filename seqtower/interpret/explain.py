@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mirnagraph.errors import InputError
+from mirnagraph.errors import InputError, import_extra
 from mirnagraph.files import write_folder, write_text
 from mirnagraph.progress import Progress, report
 from mirnagraph.tables import write_tsv
-from seqtower.interpret.attribution import Attribution, attribute, top_words
+from seqtower.interpret.attribution import EXTRA, Attribution, attribute, top_words
 from seqtower.interpret.masking import MaskingConfig, mask_scan, zipcodes
 from seqtower.interpret.motifs import Motif, filter_motifs, first_convolutions, match_motifs, write_meme
 from seqtower.model_files import SavedTower
@@ -69,10 +69,15 @@ def explain_to_folder(
 
     Returns:
         How many zipcodes, motifs and matches (q < .05) were found.
+
+    Raises:
+        MissingExtraError: a package of the extra ``interpret`` is not installed.
     """
     config = config or ExplainConfig()
     if records.empty:
         raise InputError("no RNA to explain")
+    for module in ("captum.attr", "memelite", "logomaker"):  # before any work is done
+        import_extra(module, EXTRA, "`seq explain`")
     names = model.compartments
     scans, regions, tracks, errors, explained = [], [], [], [], []
     pictures = _file_names(records["id"])
@@ -113,7 +118,6 @@ def explain_to_folder(
 
 def draw(name: str, sequence: str, scan: pd.DataFrame, regions: pd.DataFrame, attribution: Attribution, compartments: tuple[str, ...]) -> Figure:
     """What masking changes along the RNA, its zipcodes, the attributions, and a logo of the strongest stretch."""
-    import logomaker
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 6), layout="constrained")
@@ -136,6 +140,7 @@ def draw(name: str, sequence: str, scan: pd.DataFrame, regions: pd.DataFrame, at
     shown = range(start, start + width)
     matrix = pd.DataFrame([[values[i] if sequence[attribution.positions[i]] == letter else 0.0 for letter in "ACGU"] for i in shown], columns=list("ACGU"))
     if matrix.to_numpy().any():  # of letters that are all N there is no logo
+        logomaker = import_extra("logomaker", EXTRA, "the picture of an explanation")
         logomaker.Logo(matrix, ax=bottom, color_scheme="classic")
     bottom.set(ylabel=compartments[best], xlabel=f"nucleotides from {attribution.positions[start] + 1}")
     return figure

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from memelite import tomtom
 from scipy.stats import false_discovery_control
 
-from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.errors import ConfigError, InputError, import_extra
 from mirnagraph.files import read_text, write_text
 from seqtower.batches import collate, plan
 from seqtower.encoders.one_hot import LETTERS
@@ -133,11 +132,15 @@ def match_motifs(motifs: Sequence[Motif], known: Sequence[Motif]) -> pd.DataFram
     Returns:
         One row per pair: ``motif``, ``known``, ``p_value``, ``q_value`` (Benjamini-Hochberg over all pairs), ``offset``, ``overlap``;
         lowest p-value first.
+
+    Raises:
+        MissingExtraError: memelite is not installed.
     """
     columns = ["motif", "known", "p_value", "q_value", "offset", "overlap"]
     if not motifs:
         return pd.DataFrame(columns=columns)
-    p, _, offsets, overlaps, _ = tomtom([m.frequencies.T for m in motifs], [k.frequencies.T for k in known], reverse_complement=False, n_jobs=1)
+    memelite = import_extra("memelite", "interpret", "the comparison with known motifs")
+    p, _, offsets, overlaps, _ = memelite.tomtom([m.frequencies.T for m in motifs], [k.frequencies.T for k in known], reverse_complement=False, n_jobs=1)
     pairs = [(i, j) for i in range(len(motifs)) for j in range(len(known))]
     table = pd.DataFrame(
         {

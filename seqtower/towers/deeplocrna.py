@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mirnagraph.config import require
-from seqtower.layers import AdditiveAttention, Dropout, MaskedConv, pool
+from seqtower.layers import AdditiveAttention, MaskedConv, pool
 from seqtower.towers.base import Tower
 
 
@@ -59,11 +59,11 @@ class DeepLocRNA(Tower):
         dilations = [max(1, round(config.growth**number)) for number in range(config.blocks)]
         self.blocks = nn.ModuleList([MaskedConv(config.filters, config.filters, config.kernel, dilation) for dilation in dilations])
         self.norms = nn.ModuleList([nn.LayerNorm(config.filters) for _ in dilations])
-        self.dropout = Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
         self.attend = AdditiveAttention(config.filters, config.attention_units, config.heads)
         self.feature_dim = config.filters
         self.output_dim = config.filters * config.heads
-        self.head = nn.Sequential(Dropout(config.dropout), nn.Linear(self.output_dim, n_labels))
+        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(self.output_dim, n_labels))
 
     def features(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Features per nucleotide, which RBP tracks can be predicted from: shape (n, width, filters)."""

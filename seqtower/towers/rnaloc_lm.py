@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mirnagraph.config import require
-from seqtower.layers import AdditiveAttention, Dropout, MaskedConv, MaskedLSTM, pool
+from seqtower.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
 from seqtower.towers.base import Tower
 
 
@@ -56,10 +56,10 @@ class RNALocLM(Tower):
         self.convolutions = nn.ModuleList([MaskedConv(config.token_dim, config.filters, width) for width in config.widths])
         self.lstm = MaskedLSTM(config.filters * len(config.widths), config.units)
         self.attend = AdditiveAttention(2 * config.units, config.attention_units, config.heads)
-        self.dropout = Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
         self.feature_dim = config.filters * len(config.widths)
         self.output_dim = 2 * config.units * config.heads
-        self.head = nn.Sequential(Dropout(config.dropout), nn.Linear(self.output_dim, n_labels))
+        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(self.output_dim, n_labels))
 
     def features(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """What the TextCNN makes of each position: shape (n, width, filters * widths)."""

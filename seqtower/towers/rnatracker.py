@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mirnagraph.config import require
-from seqtower.layers import AdditiveAttention, Dropout, MaskedConv, MaskedLSTM
+from seqtower.layers import AdditiveAttention, MaskedConv, MaskedLSTM
 from seqtower.towers.base import Tower
 
 
@@ -48,7 +48,7 @@ class RNATracker(Tower):
         for layer in layers:
             nn.init.xavier_uniform_(layer.conv.weight)
         self.convolutions = nn.ModuleList(layers)
-        self.dropout = Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
         self.lstm = MaskedLSTM(config.filters, config.units)
         self.attend = AdditiveAttention(2 * config.units, config.attention_units)
         self.output_dim = 2 * config.units
@@ -59,6 +59,7 @@ class RNATracker(Tower):
         values = inputs
         for layer in self.convolutions:
             assert isinstance(layer, MaskedConv)
-            values, mask = layer.rectified_and_pooled(values, mask, self.window, self.dropout)
+            values, mask = layer.rectified_and_pooled(values, mask, self.window)
+            values = self.dropout(values)
         context, weights = self.attend(self.lstm(values, mask), mask)
         return context.flatten(1), weights

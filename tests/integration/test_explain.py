@@ -240,7 +240,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "no attention weights": {"tokens": {"attention": ("svd:disease", "degree"), "trees": ()}, "attention": {"readout": "mean", "residual": False}},
     "trees alone": {"tokens": {"attention": (), "trees": ("svd:disease", "degree")}},
     "trees not read as a token": {"tokens": {"attention": ("svd:disease",), "trees": ("degree",)}},
-    "a tower trained along": {"tokens": {"attention": ("trees", "tower", "degree"), "trees": ("degree",)}, "tower": {"mode": "joint"}},
     "towers of their own": {"tokens": {"attention": ("trees", "tower"), "trees": ("degree", "tower")}, "tower": {"epochs": 1, "parts": 2}},
     "sequence alone": {"tokens": {"attention": ("trees", "kmer", "alike", "transfer:*"), "trees": ("kmer", "alike", "neighbours:sequence")}},
 }
@@ -265,7 +264,7 @@ def small_model(networks: NetworkSet, kind: str) -> SavedModel:
     return replace(model, known=known, newcomers=model if kind == "sequence alone" else None)
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.slow if "trained along" in kind else []) for kind in KINDS])
+@pytest.mark.parametrize("kind", KINDS)
 def test_models_of_other_parts(networks: NetworkSet, kind: str) -> None:
     model = small_model(networks, kind)
     row = next(r for r in range(60) if model.known is not None and model.known.sequences[r] and all(t.present[r] for t in model.known.tokens))

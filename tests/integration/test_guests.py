@@ -359,10 +359,10 @@ def test_the_command(run: Callable, quick: Callable[..., Path], in_empty_folder:
 
 def test_the_sequence_tower_reads_all_types_where_it_is_a_token(joined: Problem, folds) -> None:
     tokens = replace(CONFIG.tokens, attention=("trees", "type", "tower"), trees=("kmer", "type"))
-    for tower in (TowerSettings(epochs=1, parts=2), TowerSettings(mode="joint")):
-        config = replace(CONFIG, tokens=tokens, tower=tower, mix=MixSettings())
-        train, test = folds.rows(joined.index, 0)
-        learner = fit_learner(replace(joined, labels=joined.hide(train)), train, config, 0)
-        has = np.array([bool(sequence) for sequence in joined.sequences])
-        np.testing.assert_array_equal(learner.tokens["tower"].present, has)
-        assert np.isfinite(learner.predict(test)).all()
+    tower = TowerSettings(epochs=1, parts=2)
+    config = replace(CONFIG, tokens=tokens, tower=tower, mix=MixSettings())
+    train, test = folds.rows(joined.index, 0)
+    learner = fit_learner(replace(joined, labels=joined.hide(train)), train, config, 0)
+    has = np.array([bool(sequence) for sequence in joined.sequences])
+    np.testing.assert_array_equal(learner.tokens["tower"].present, has)
+    assert np.isfinite(learner.predict(test)).all()

@@ -30,7 +30,6 @@ from seqtower.sequences import LEFT_OUT_COLUMNS, SequenceSet, read_labels
 from seqtower.settings import SeqConfig, SeqTrainConfig, seq_config
 from seqtower.towers.rnatracker import RNATrackerConfig
 from seqtower.training import train_tower
-from seqtower.word_svm import SvmConfig
 
 MOTIF = "UGUAUAUA"
 FEW_TREES = DescriptorConfig(members=1, trees=replace(TREES, n_trees=10, rounds=10, boosting_width=20))
@@ -291,10 +290,9 @@ def test_an_rna_beyond_the_budget_is_read_in_windows(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.predict([long])[0], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.4])
-def test_a_blend_with_trees_answers_as_its_saved_model_does(tmp_path: Path, share: float) -> None:
+def test_a_blend_with_trees_answers_as_its_saved_model_does(tmp_path: Path) -> None:
     data = planted(60)
-    config = replace(small(epochs=2), descriptors=replace(FEW_TREES, weights=(0.25, 0.75), svm=SvmConfig(share=share)))
+    config = replace(small(epochs=2), descriptors=replace(FEW_TREES, weights=(0.25, 0.75)))
     result, run = run_seq(data, config, tmp_path / "run", baselines=False)
     assert result is not None
     assert set(result.predictions) == {"model", "tower", "descriptor_trees"}
@@ -304,7 +302,6 @@ def test_a_blend_with_trees_answers_as_its_saved_model_does(tmp_path: Path, shar
     model = load_tower(run.path / "model")
     assert model.weight in (0.25, 0.75)
     assert model.trees is not None
-    assert (model.trees.svm is not None, model.trees.share) == (share > 0, share)
     alone = replace(model, trees=None).predict(data.sequences[:5])
     both = blend(model.weight, model.trees.predict(config.descriptors.features(data.sequences[:5])), alone, data.kind)
     np.testing.assert_allclose(model.predict(data.sequences[:5]), both)

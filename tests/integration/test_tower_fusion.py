@@ -1,4 +1,4 @@
-"""The sequence tower in a cross-validated model: blind to test labels, repeatable, saved and read back, in both modes."""
+"""The sequence tower in a cross-validated model: blind to test labels, repeatable, saved and read back."""
 
 from __future__ import annotations
 
@@ -35,27 +35,21 @@ CONFIG = ExperimentConfig(
     mix=MixSettings(calibration_part=0.25),
     tower=TowerSettings(epochs=1, parts=2),
 )
-JOINT = replace(CONFIG, tokens=replace(CONFIG.tokens, trees=("kmer", "degree")), tower=TowerSettings(mode="joint"))
-MODES = pytest.mark.parametrize("config", [CONFIG, JOINT], ids=["crossfit", "joint"])
-
-
-@MODES
-def test_labels_of_test_rnas_change_no_bit(problem: Problem, folds, config: ExperimentConfig) -> None:
+def test_labels_of_test_rnas_change_no_bit(problem: Problem, folds) -> None:
     _, test = folds.rows(problem.index, 0)
     shuffled = problem.labels.copy()
     shuffled[test] = np.random.default_rng(0).permutation(1 - shuffled[test])
-    first, again = (run_fold(replace(problem, labels=labels), folds, config, 0) for labels in (problem.labels, shuffled))
+    first, again = (run_fold(replace(problem, labels=labels), folds, CONFIG, 0) for labels in (problem.labels, shuffled))
     np.testing.assert_array_equal(first.probabilities, again.probabilities)
     assert first.choices["thresholds"] == again.choices["thresholds"]
     assert np.isfinite(first.probabilities).all()
-    other = run_fold(problem, folds, replace(config, seed=1), 0)
+    other = run_fold(problem, folds, replace(CONFIG, seed=1), 0)
     assert not np.array_equal(first.probabilities, other.probabilities)
 
 
-@MODES
-def test_a_saved_model_predicts_the_same_and_makes_the_token_of_new_rnas(problem: Problem, run_dir: Path, config: ExperimentConfig) -> None:
+def test_a_saved_model_predicts_the_same_and_makes_the_token_of_new_rnas(problem: Problem, run_dir: Path) -> None:
     train = np.arange(len(problem.index) - 10)
-    learner = fit_learner(problem, train, config, 0)
+    learner = fit_learner(problem, train, CONFIG, 0)
     n, unsaid = len(problem.index), np.full(problem.labels.shape, np.nan)
     known = KnownRNAs(problem.index, problem.sequences, ("",) * n, np.arange(n) < len(train), problem.labels, learner.tokens, unsaid, unsaid, unsaid)
     save_model(learner, known, problem.compartments, run_dir, about={})
@@ -63,12 +57,10 @@ def test_a_saved_model_predicts_the_same_and_makes_the_token_of_new_rnas(problem
     rows = np.arange(len(problem.index))
     np.testing.assert_array_equal(back.learner(learner.tokens).predict(rows), learner.predict(rows))
     assert back.towers is not None
-    assert back.towers.joint == (config.tower.mode == "joint")
     # the token of the rows that no tower learned from can be made again from the files alone, whatever stands beside them
     anew = back.towers.token([*problem.sequences[-10:], "ACGU" * 60])
     held = learner.tokens["tower"]
-    width = min(anew.width, held.width)
-    np.testing.assert_allclose(anew.values[:10, :width], held.values[-10:, :width], atol=1e-5)
+    np.testing.assert_allclose(anew.values[:10], held.values[-10:], atol=1e-5)
     rest = [token for token in learner.tokens if token.name != "tower"]
     new = TokenTable(problem.index, (*rest, back.towers.token(problem.sequences)))
     np.testing.assert_allclose(back.learner(new).predict(rows[-10:]), learner.predict(rows[-10:]), atol=1e-5)
@@ -80,13 +72,13 @@ def test_rnas_without_a_sequence_are_predicted_without_a_tower(networks: Network
     dataset = networks.dataset
     rnas = dataset.rnas.copy()
     rnas["sequence"] = pd.Series([None, None, *rnas["sequence"].iloc[2:]], index=rnas.index, dtype=object)
-    problem = prepare(replace(networks, dataset=replace(dataset, rnas=rnas)), JOINT)
-    learner = fit_learner(problem, np.arange(1, 50), JOINT, 0)
+    problem = prepare(replace(networks, dataset=replace(dataset, rnas=rnas)), CONFIG)
+    learner = fit_learner(problem, np.arange(1, 50), CONFIG, 0)
     there = rnas["sequence"].notna().to_numpy()
     assert not there[:2].any()
     np.testing.assert_array_equal(learner.tokens["tower"].present, there)
     assert learner.attention is not None
-    weights = learner.attention.attention(learner.tokens.select(JOINT.tokens.attention), np.arange(60))[:, :, 3]
+    weights = learner.attention.attention(learner.tokens.select(CONFIG.tokens.attention), np.arange(60))[:, :, 3]
     assert (weights[~there] == 0).all()
     assert (weights[there] > 0).all()
     assert np.isfinite(learner.predict(np.arange(60))).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from mirnagraph.dataset import Dataset
-from mirnagraph.errors import ConfigError, InputError, MissingExtraError, raise_problems
+from mirnagraph.errors import ConfigError, InputError, MissingExtraError, import_extra, raise_problems
 from mirnagraph.files import check_output_folder, read_text, sha256_of_folder, write_file, write_folder, write_text
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.tables import read_rows, read_table, write_tsv
@@ -314,3 +315,10 @@ def test_errors_say_where_what_and_what_else() -> None:
     assert caught.value.file == "f0"
     assert (ConfigError("x").exit_code, InputError("x").exit_code) == (2, 3)
     assert "pip install 'mirnagraph[lm]'" in str(MissingExtraError("transformers", "lm", "this"))
+    assert import_extra("json.decoder", "lm", "this") is json.decoder
+    with pytest.raises(MissingExtraError) as missing:
+        import_extra("no_such_package.part", "lm", "this")
+    assert str(missing.value) == (
+        "this needs the extra 'lm': pip install 'mirnagraph[lm]' "
+        "(the package 'no_such_package' is not installed)"
+    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,11 @@ from seqtower.descriptor_trees import FRACTION_TREES, TREES, DescriptorConfig, D
 from seqtower.encoders.descriptors import ELEMENTS, descriptor_names, descriptors
 from seqtower.encoders.junction import junction, junction_names
 from seqtower.encoders.kmer import closed, kmer_counts
+from seqtower.model_files import load_tower
 from seqtower.sequences import CLASS, FRACTIONS, MULTI_LABEL
+from seqtower.settings import config_from, seq_config
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "tower_v1"
 
 SMALL = DescriptorConfig(trees=replace(TREES, n_trees=20, rounds=20), fraction_trees=replace(FRACTION_TREES, n_trees=20, rounds=20))
 
@@ -213,3 +220,25 @@ def test_the_weight_goes_to_whoever_is_right() -> None:
     assert choose_weight(config, good, bad, truth, MULTI_LABEL) == 1
     assert choose_weight(config, bad, good, truth, MULTI_LABEL) == 0
     assert choose_weight(DescriptorConfig(weight=0.3), bad, good, truth, MULTI_LABEL) == 0.3
+
+
+@pytest.mark.parametrize(("share", "refused"), [(0.5, True), (0.0, False), (0, False)])
+def test_the_removed_support_vector_machine_is_refused_unless_it_had_no_share(
+    share: float, refused: bool, tmp_path: Path
+) -> None:
+    svm = {"share": share, "span": 5, "letters": 3, "gamma": 3.0, "length": 1.0, "c": 3.0}
+    file = tmp_path / "seq.toml"
+    file.write_text(f"[descriptors]\nweight = 0.3\n[descriptors.svm]\nshare = {share}\nspan = 5\n")
+    model = tmp_path / "model"
+    shutil.copytree(GOLDEN, model)
+    about = json.loads((model / "model.json").read_text())
+    about["config"]["descriptors"]["svm"] = svm
+    if not refused:
+        assert seq_config("rnatracker", file).descriptors.weight == 0.3
+        assert config_from(about["config"]) == load_tower(GOLDEN).config
+        return
+    (model / "model.json").write_text(json.dumps(about))
+    with pytest.raises(ConfigError, match=r"svm\.share' is 0\.5, but .* was removed"):
+        seq_config("rnatracker", file)
+    with pytest.raises(CheckpointError, match="gapped words was removed"):
+        load_tower(model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +14,13 @@ import pytest
 import torch
 from torch import nn
 
-from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.errors import InputError, MissingExtraError
 from mirnagraph.seeds import generator
 from seqtower.encoding import fit_encoding
 from seqtower.interpret.attribution import attribute, top_words
 from seqtower.interpret.explain import ExplainConfig, explain_to_folder
 from seqtower.interpret.masking import MaskingConfig, mask_scan, zipcodes
 from seqtower.interpret.motifs import Motif, filter_motifs, match_motifs, read_meme, write_meme
-from seqtower.interpret.mutagenesis import expand_repeat, mutate
 from seqtower.lengths import LengthPolicy
 from seqtower.model_files import SavedTower
 from seqtower.settings import seq_config
@@ -211,23 +212,29 @@ def test_an_rna_without_a_letter_has_a_picture(tmp_path: Path) -> None:
     assert (tmp_path / "why" / "none.png").is_file()
 
 
-def test_mutations_change_a_sum_by_the_difference_of_the_letters() -> None:
-    model = saved(Weighed())
-    table = mutate(model, "ACG", start=1, end=2)
-    assert table[["position", "reference", "letter"]].to_numpy().tolist() == [[1, "C", "A"], [1, "C", "G"], [1, "C", "U"]]
-    before, after = (1 / (1 + np.exp(-x)) for x in (3.0, 2.0))  # logit of One: 1 + 2 + 0, and with A for C 1 + 1 + 0
-    assert table["One"][0] == pytest.approx(after - before, abs=1e-6)
-    assert len(mutate(model, "ACGN")) == 3 * 3 + 4
-    with pytest.raises(ConfigError, match="a stretch within 0 to 3"):
-        mutate(model, "ACG", start=2, end=4)
+def test_without_the_extra_one_sentence_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = planted_filter()
+    records = pd.DataFrame({"id": ["a"], "sequence": ["ACGU" * 8]})
+    install = r"needs the extra 'interpret': pip install 'mirnagraph\[interpret\]'"
+    for module in ("captum.attr", "memelite", "logomaker"):
+        with monkeypatch.context() as blocked:
+            blocked.setitem(sys.modules, module, None)
+            with pytest.raises(MissingExtraError, match=f"^`seq explain` {install}"):
+                explain_to_folder(model, records, tmp_path / "why")
+            assert not (tmp_path / "why").exists()
+    motif = Motif("m", np.full((4, 4), 0.25), 20)
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    monkeypatch.setitem(sys.modules, "memelite", None)
+    with pytest.raises(MissingExtraError, match=install):
+        attribute(model, "ACGU")
+    with pytest.raises(MissingExtraError, match=install):
+        match_motifs([motif], [motif])
 
 
-def test_a_growing_repeat_moves_the_prediction() -> None:
-    found = expand_repeat(saved(Weighed()), "UUAA", "cag", 2, [0, 1, 5])
-    assert found["length"].tolist() == [4, 7, 19]
-    assert found["One"].is_monotonic_increasing
-    assert found["One"][1] == pytest.approx(1 / (1 + np.exp(-3.0)), abs=1e-6)  # C and A add 3 to a logit of 0
-    with pytest.raises(InputError, match="not a unit of a repeat; found CXG"):
-        expand_repeat(saved(Weighed()), "UUAA", "CXG", 2, [1])
-    with pytest.raises(ConfigError, match="'at' is 9"):
-        expand_repeat(saved(Weighed()), "UUAA", "CAG", 9, [1])
+def test_all_commands_load_without_the_extra() -> None:
+    blocked = "sys.modules.update(dict.fromkeys(['captum', 'memelite', 'logomaker']))"
+    modules = "cli.seq, cli.seq_pretrain, seqtower.interpret.explain, fusion.explain_sequence"
+    code = f"import sys; {blocked}; import {modules}; import seqtower.pretraining"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -17,7 +17,6 @@ from seqtower.batches import collate
 from seqtower.encoders.one_hot import one_hot
 from seqtower.interpret.attribution import attribute
 from seqtower.interpret.masking import MaskingConfig, mask_scan
-from seqtower.interpret.mutagenesis import mutate
 from seqtower.model_files import load_tower
 from seqtower.rna_types import RNA_TYPES, type_numbers, vocabulary
 from seqtower.run import run_seq, sequences_sha256
@@ -115,7 +114,6 @@ def test_a_model_learns_from_types_keeps_them_and_asks_for_them(tmp_path: Path, 
     found = attribute(lnc, SHORT, steps=64)
     assert np.abs(found.error).max() < 0.1
     assert not np.array_equal(attribute(mi, SHORT * 3, steps=8).values, np.zeros((27, 3)))
-    assert len(mutate(lnc, SHORT, 0, 2)) == 6
     assert len(mask_scan(mi, LONG, MaskingConfig(window=10, shuffles=0))) == 3
     about = folder.path / "model" / "model.json"
     about.write_text(about.read_text().replace('"miRNA"', '"tRNA"'))
