@@ -16,7 +16,7 @@ from fusion.report import write_report
 from fusion.results import CrossValidationResult
 from fusion.run import fit_final, networks_sha256, run_experiment
 from fusion.search import Space, apply, combinations, space_to_dict
-from fusion.settings import ExperimentConfig
+from fusion.settings import NESTED, ExperimentConfig
 from fusion.tuning import Bench, TuneSettings, best_of, tune
 from fusion.tuning_report import trials_table
 from fusion.tuning_run import search_sha256, write_choice, write_search
@@ -134,7 +134,7 @@ def _settings_text(config: ExperimentConfig, space: Space, settings: TuneSetting
     """``config.toml`` of the run: with the table ``[nested]`` where that alone says how it was made."""
     import tomli_w
 
-    return dump_toml(config) + ("\n" + tomli_w.dumps({"nested": space_to_dict(space)}) if settings.grid else "")
+    return dump_toml(config) + ("\n" + tomli_w.dumps({NESTED: space_to_dict(space)}) if settings.grid else "")
 
 
 def _cross_validate(job: NestedJob, workers: int, progress: Progress | None) -> CrossValidationResult:

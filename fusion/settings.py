@@ -11,11 +11,14 @@ from fusion.attention import AttentionConfig
 from fusion.tokens import JOIN, single_tokens
 from fusion.tower import JOINT, TOWER, TowerSettings
 from fusion.training import TrainConfig
-from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
+from mirnagraph.config import load_settings, require
 from mirnagraph.embedding.graph_transformer import GraphTransformerConfig
 from mirnagraph.embedding.node2vec import Node2VecConfig
 from mirnagraph.trees import TreesConfig
 from seqtower.descriptor_trees import TREES
+
+NESTED = "nested"
+"""Table of a settings file that lists what is chosen inside each fold (see `fusion.search.nested_space`)."""
 
 
 @dataclass(frozen=True)
@@ -155,12 +158,7 @@ def experiment_config(
         over: the same as nested plain values.
         folds_and_seed: ``seed`` and any field of `FoldSettings`; None leaves the setting as it is.
     """
-    read = load_toml(file) if file is not None else {}
-    read.pop("nested", None)  # what is to be chosen inside each fold (see `fusion.search.nested_space`)
-    name = str(read.get("preset", preset))
-    values = merge(merge(preset_values("fusion", name), read), dict(over or {}))
-    values["preset"] = name
-    config = from_dict(ExperimentConfig, values, where=str(file) if file is not None else f"preset {name}")
+    config = load_settings(ExperimentConfig, "fusion", preset, file, over, skip=(NESTED,))
     given = {key: value for key, value in folds_and_seed.items() if value is not None}
     seed = given.pop("seed", config.seed)
     return replace(config, seed=seed, folds=replace(config.folds, **given))

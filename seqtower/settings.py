@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
+from mirnagraph.config import load_settings, require
 from seqtower.descriptor_trees import DescriptorConfig
 from seqtower.encoders.geneticseq2vec import GeneticSeq2VecConfig
 from seqtower.encoders.language_model import LanguageModelConfig
@@ -151,9 +151,5 @@ class SeqConfig:
 
 def seq_config(preset: str = "rnatracker", file: str | Path | None = None, **given: Any) -> SeqConfig:
     """Settings in the order default < preset < file < arguments; None leaves a setting as it is."""
-    over = load_toml(file) if file is not None else {}
-    name = str(over.get("preset", preset))
-    values = merge(preset_values("seqtower", name), over)
-    values["preset"] = name
-    config = from_dict(SeqConfig, values, where=str(file) if file is not None else f"preset {name}")
+    config = load_settings(SeqConfig, "seqtower", preset, file)
     return replace(config, **{key: value for key, value in given.items() if value is not None})

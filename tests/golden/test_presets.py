@@ -21,7 +21,9 @@ KEPT = Path(__file__).resolve().parent / "presets.json"
 def resolved() -> dict[str, dict[str, Any]]:
     """Every preset with all of its settings, the defaults among them."""
     found = {f"fusion/{name}": to_dict(experiment_config(name)) for name in preset_names("fusion")}
-    return found | {f"seqtower/{name}": to_dict(seq_config(name)) for name in preset_names("seqtower")}
+    return found | {
+        f"seqtower/{name}": to_dict(seq_config(name)) for name in preset_names("seqtower")
+    }
 
 
 def as_text(presets: dict[str, dict[str, Any]]) -> str:
