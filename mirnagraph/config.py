@@ -44,8 +44,8 @@ def from_dict(kind: type[Settings], values: dict[str, Any], where: str = "settin
     Keys that are not given keep their default.
 
     Raises:
-        ConfigError: an unknown key (with the nearest known one), a value of the wrong type or out of
-            range.
+        ConfigError: an unknown key (with the nearest known one), a value of the wrong type or out
+            of range.
     """
     import cattrs
     import cattrs.errors

@@ -230,9 +230,9 @@ def reference_node2vec(adjacency: Any, config: Node2VecConfig, seed: int) -> np.
     """Embed every node with the node2vec package (0.4.6 or later), its slips handled.
 
     For comparison, since the package is slow and pins numpy below 2. Zero-weight edges are dropped
-    first, since it walks them as if they weighed 1; isolated nodes are kept by ``min_count=1``; both
-    walks and skip-gram get seeds and one worker; names, which come back as text, are put into row
-    order; the global generators, which the package seeds, are as they were afterwards.
+    first, since it walks them as if they weighed 1; isolated nodes are kept by ``min_count=1``;
+    both walks and skip-gram get seeds and one worker; names, which come back as text, are put into
+    row order; the global generators, which the package seeds, are as they were afterwards.
 
     Args:
         adjacency: scipy sparse, shape (n_nodes, n_nodes), checked.

@@ -1,4 +1,4 @@
-"""The settings loader: presets that extend others, files and values laid over them, errors in one sentence."""
+"""The settings loader: presets that extend others, files and values laid over them, errors."""
 
 from __future__ import annotations
 
