@@ -67,10 +67,7 @@ def tune(
     resume: ResumeOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Choose settings by inner cross-validation; needs the extra tune of the package.
-
-    A killed search goes on with the same command and has the same trials.
-    """
+    """Choose settings by inner cross-validation (extra tune). A killed search resumes."""
     from cli.console import progress_bars, say, show_table
     from fusion.nested import run_nested
     from fusion.run import run_name
