@@ -1,29 +1,40 @@
-# make demo: set up and run the main job on the demo data.  make test: the same set-up, then the tests.
+# make demo: install what the toolkit needs, run the main job on the demo data.
+# make test, real, check: install what development needs too, then the tests or the lint.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup demo test real check clean
+.PHONY: setup setup-dev demo test real check clean
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("mirnagraph needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+setup-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) -e .
 	touch $@
+
+$(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) -e '.[dev]'
+	touch $(VENV)/.installed $@
+
+# The folder's python is a link whose date is that of the interpreter: it is made once and never remade.
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("mirnagraph needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
 
 demo: setup
 	$(BIN)/mirnagraph build-networks --out runs/demo-networks --overwrite
 	$(BIN)/mirnagraph train --networks runs/demo-networks --fold 10 --out runs/demo --overwrite
 
-test: setup
+test: setup-dev
 	$(BIN)/python -m pytest -n 2
 
-real: setup
+real: setup-dev
 	$(BIN)/python -m pytest -m 'real or slow' -n 2
 
-check: setup
+check: setup-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 clean:

@@ -28,8 +28,7 @@ from scipy import sparse
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from mirnagraph.embedding.base import embed_networks
-from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
-from mirnagraph.embedding.skipgram import SkipGram, count_visits, train_gensim, train_numba
+from mirnagraph.embedding.node2vec import Node2VecConfig, count_visits, node2vec, train_skip_gram
 from mirnagraph.embedding.walks import walk_graph, walk_rounds
 
 SEQUENCE_DIM, ASSOCIATION_DIM = 64, 128
@@ -55,7 +54,7 @@ def benchmark_networks() -> dict[str, sparse.csr_array]:
 
 
 def ours(matrix: sparse.csr_array, config: Node2VecConfig, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """(wall, processor) seconds of walking once, and of the whole embedding by each trainer, in this process on one thread."""
+    """(wall, processor) seconds of walking once and of training, in this process on one thread."""
     graph = walk_graph(matrix)
 
     def rounds() -> Iterator[np.ndarray]:
@@ -64,11 +63,8 @@ def ours(matrix: sparse.csr_array, config: Node2VecConfig, seed: int = 0) -> dic
     times, watch = {}, Watch()
     visits = count_visits(rounds, graph.n_nodes)
     times["walks"] = watch.lap()
-    settings = SkipGram(config.dim, config.window, config.epochs, config.negative, config.learning_rate, config.subsample)
-    train_numba(rounds, visits, settings, seed)
-    times["skip-gram (numba)"] = watch.lap()
-    train_gensim(rounds, visits, config.n_walks * graph.n_nodes, settings, seed)
-    times["skip-gram (gensim)"] = watch.lap()
+    train_skip_gram(rounds, visits, config.n_walks * graph.n_nodes, config, seed)
+    times["skip-gram"] = watch.lap()
     return times
 
 
@@ -106,7 +102,7 @@ def side_by_side(name: str, matrix: sparse.csr_array, config: Node2VecConfig, py
     """Print one network's times and ratios."""
     print(f"\n{name}: {matrix.shape[0]} nodes, {matrix.nnz // 2} edges, {config.n_walks} walks of {config.walk_length}, ", end="")
     print(f"window {config.window}, {config.epochs} epochs, subsampling {config.subsample:g}, {config.dim} dimensions")
-    node2vec(matrix, replace(config, n_walks=1, epochs=1, skipgram="numba"), 0)  # compiled before the clock starts
+    node2vec(matrix, replace(config, n_walks=1, epochs=1), 0)  # compiled before the clock starts
     mine = ours(matrix, config)
     for step, (wall, cpu) in mine.items():
         print(f"  ours     {step:20} {wall:8.1f} s wall {cpu:8.1f} s processor")
@@ -117,10 +113,9 @@ def side_by_side(name: str, matrix: sparse.csr_array, config: Node2VecConfig, py
         print(f"  package  {step:20} {wall:8.1f} s wall {cpu:8.1f} s processor")
     total = [sum(times[i] for times in theirs.values()) for i in (0, 1)]
     print(f"  package  {'total':20} {total[0]:8.1f} s wall {total[1]:8.1f} s processor")
-    for trainer in ("numba", "gensim"):
-        both = [mine["walks"][i] + mine[f"skip-gram ({trainer})"][i] for i in (0, 1)]
-        print(f"  ours with {trainer:6}: {both[0]:.1f} s wall, {both[1]:.1f} s processor; ", end="")
-        print(f"package / ours = {total[0] / both[0]:.1f} (wall), {total[1] / both[1]:.1f} (processor)")
+    both = [mine["walks"][i] + mine["skip-gram"][i] for i in (0, 1)]
+    print(f"  ours     {'total':20} {both[0]:8.1f} s wall {both[1]:8.1f} s processor")
+    print(f"  package / ours = {total[0] / both[0]:.1f} (wall), {total[1] / both[1]:.1f} (processor)")
     print(f"  walks with precomputation: package / ours = {(total[1] - theirs['skip-gram'][1]) / mine['walks'][1]:.0f} (processor)")
 
 
@@ -130,7 +125,6 @@ def main() -> None:
     parser.add_argument("--data", choices=["made-up", "mirna1041"], default="made-up")
     parser.add_argument("--networks", nargs="+", help="names of the networks to take (default: all)")
     parser.add_argument("--preset", choices=["default", "paper"], default="default")
-    parser.add_argument("--skipgram", choices=["gensim", "numba"], help="trainer of --all (default: the preset's)")
     parser.add_argument("--fraction", type=float, default=1.0, help="share of the walks to take, for settings that take long")
     parser.add_argument("--reference-python", help="Python of an environment with the node2vec package")
     parser.add_argument("--reference-workers", type=int, default=1, help="workers of the package (more than 1 is not repeatable)")
@@ -140,7 +134,7 @@ def main() -> None:
     networks = made_up_networks() if args.data == "made-up" else benchmark_networks()
     networks = {name: matrix for name, matrix in networks.items() if args.networks is None or name in args.networks}
     base = Node2VecConfig.paper() if args.preset == "paper" else Node2VecConfig()
-    base = replace(base, n_walks=max(1, round(base.n_walks * args.fraction)), skipgram=args.skipgram or base.skipgram)
+    base = replace(base, n_walks=max(1, round(base.n_walks * args.fraction)))
     configs = {name: replace(base, dim=SEQUENCE_DIM if name == "sequence" else ASSOCIATION_DIM) for name in networks}
     if not args.all:
         for name, matrix in networks.items():
@@ -148,7 +142,7 @@ def main() -> None:
         return
     watch = Watch()
     embed_networks(networks, configs, seed=0, workers=args.workers)
-    print(f"all of {', '.join(networks)} with {args.workers} workers, skip-gram {base.skipgram}: {watch.lap()[0]:.1f} s wall")
+    print(f"all of {', '.join(networks)} with {args.workers} workers: {watch.lap()[0]:.1f} s wall")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def tune(
     resume: ResumeOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Choose settings by inner cross-validation. A killed search goes on with the same command and has the same trials."""
+    """Choose settings by inner cross-validation (extra tune). A killed search resumes."""
     from cli.console import progress_bars, say, show_table
     from fusion.nested import run_nested
     from fusion.run import run_name
@@ -76,8 +76,10 @@ def tune(
     from fusion.tuning import TuneSettings, best_of
     from fusion.tuning_report import trials_table
     from fusion.tuning_run import run_search
+    from fusion.tuning_store import require_optuna
     from mirnagraph.errors import ConfigError
 
+    require_optuna()
     if nested_space(config) is not None:
         raise ConfigError(f"{config}: a table [nested] is for `mirnagraph train`; give the settings to search as a table [space] by --space")
     settings = experiment_config(preset, config, n_folds=fold, split=split, protocol=protocol, rnas=rnas, seed=seed)

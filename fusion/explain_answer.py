@@ -20,7 +20,7 @@ from fusion.tokens import Token, TokenTable
 from fusion.typed_trees import TYPE, without_trees_of
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
-from mirnagraph.tree_draws import drawn_by_tree
+from mirnagraph.trees import replay_in_bag
 
 WELL_STUDIED = "how well studied"
 CLOSE = 1e-3
@@ -73,7 +73,8 @@ def answering(model: SavedModel, row: int) -> tuple[Learner, bool]:
     """The final model on the tokens of one known RNA, and whether its extra trees are those alone that did not draw this RNA.
 
     An extra tree that drew an RNA holds its label in a leaf of its own, and every feature on the way there would look like a reason. Which trees
-    drew it is told again from the seed, and believed only where they say what was kept of the RNA out-of-bag when the model was fitted.
+    drew it is kept with the model (models saved without have it reproduced from the seed), and believed only where they say what was kept of the
+    RNA out-of-bag when the model was fitted.
     """
     assert model.known is not None
     known = model.known
@@ -100,10 +101,15 @@ def without_own_trees(learner: Learner, known: KnownRNAs, train: np.ndarray, row
     if known.types is not None:
         types = known.tokens[TYPE].values
         settings = trees_of_types(set(types[: known.n_home].argmax(axis=1)), config)
-        left = without_trees_of(forest, known.tokens, config.tokens.trees, known.labels, train, settings, seed, row)
+        left = without_trees_of(forest, learner.in_bag, known.tokens, config.tokens.trees, known.labels, train, settings, seed, row)
         return None if left is None else replace(learner, trees={**learner.trees, EXTRA_TREES: left})
-    drawn = drawn_by_tree(len(train), config.trees.n_trees, seed)[:, int(np.searchsorted(train, row))]
-    if drawn.all() or len(drawn) != len(forest.roots):
+    in_bag = learner.in_bag
+    if in_bag is None:
+        in_bag = replay_in_bag(len(train), config.trees.n_trees, seed)
+    if in_bag.shape != (len(forest.roots), len(train)):
+        return None
+    drawn = in_bag[:, int(np.searchsorted(train, row))]
+    if drawn.all():
         return None
     return replace(learner, trees={**learner.trees, EXTRA_TREES: some_trees(forest, ~drawn)})
 

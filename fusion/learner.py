@@ -44,6 +44,8 @@ class Learner:
         choices: what was chosen on the way, as plain values.
         profiles: what newcomers take over from the training RNAs that they are like (see `fusion.sequence_join.transfer_profiles`).
         towers: what made the token ``tower``; None where the settings have none.
+        in_bag: bool, shape (number of extra trees, n_train), which training rows are in a tree's bootstrap sample; None for a model without extra
+            trees, or saved without them.
     """
 
     config: ExperimentConfig
@@ -56,6 +58,7 @@ class Learner:
     choices: dict[str, Any] = field(default_factory=dict)
     profiles: Mapping[str, np.ndarray] = field(default_factory=dict)
     towers: FittedTowers | None = None
+    in_bag: np.ndarray | None = None
 
     def parts(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Probabilities of each part by itself: name -> float64, shape (len(rows), n_labels)."""
@@ -105,9 +108,10 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
     labels, profiles = problem.labels, transfer_profiles(problem.associations, train[train < problem.n_home], config.tokens.svd_dim)
     tokens, towers = _with_tower(problem, _with_colocalized(problem, _with_neighbours(problem, train, config, profiles), train), train, config, seed)
     trees: dict[str, TreeArrays] = {}
+    in_bag: np.ndarray | None = None
     out_of_bag: np.ndarray | None = None  # what the extra trees say of training rows by trees that did not draw them
     if config.tokens.trees:
-        trees, out_of_bag = _fit_trees(problem, tokens, train, config, seed)
+        trees, out_of_bag, in_bag = _fit_trees(problem, tokens, train, config, seed)
         said = np.clip(trees[EXTRA_TREES](tokens.flat(config.tokens.trees)), 0, 1)
         said[train] = out_of_bag
         tokens = tokens + trees_token(problem.index, said)
@@ -124,20 +128,26 @@ def fit_learner(problem: Problem, train: np.ndarray, config: ExperimentConfig, s
         thresholds = best_thresholds(labels[train], apply_temperature(join({EXTRA_TREES: out_of_bag}, weights), temperature))
     epochs = [len(h) for h in attention.history] if attention is not None else []
     choices = {"weights": weights, "epochs": epochs, "temperature": temperature}
-    return Learner(config, tokens, attention, trees, weights, thresholds, temperature, choices, profiles, towers)
+    return Learner(config, tokens, attention, trees, weights, thresholds, temperature, choices, profiles, towers, in_bag)
 
 
-def _fit_trees(problem: Problem, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int) -> tuple[dict[str, TreeArrays], np.ndarray]:
-    """Extra trees and, where the settings want them, boosting, of each type of RNA where there are several; and the extra trees' out-of-bag answers."""
+def _fit_trees(
+    problem: Problem, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int
+) -> tuple[dict[str, TreeArrays], np.ndarray, np.ndarray]:
+    """Extra trees and, where the settings want them, boosting, of each type of RNA where there are several.
+
+    Returns:
+        The trees; out-of-bag predictions of the extra trees; and their bootstrap samples (see `Learner.in_bag`).
+    """
     names, labels = config.tokens.trees, problem.labels
     if problem.joined is not None:
         home = {RNA_TYPES.index(name) for name in problem.joined.types[: problem.n_home]}
         typed = fit_typed_trees(tokens, names, labels, train, trees_of_types(home, config), seed)
-        return {EXTRA_TREES: typed.forest, **({BOOSTING: typed.boosted} if config.trees.rounds else {})}, typed.out_of_bag
+        return {EXTRA_TREES: typed.forest, **({BOOSTING: typed.boosted} if config.trees.rounds else {})}, typed.out_of_bag, typed.in_bag
     flat = tokens.flat(names)[train]
     forest = fit_extra_trees(flat, labels[train], config.trees, seed)
     boosted = {BOOSTING: fit_boosting(flat, labels[train], config.trees, seed, forest.importance)} if config.trees.rounds else {}
-    return {EXTRA_TREES: forest.trees, **boosted}, forest.out_of_bag
+    return {EXTRA_TREES: forest.trees, **boosted}, forest.out_of_bag, forest.in_bag
 
 
 def trees_token(index: NodeIndex, said: np.ndarray) -> TokenTable:

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from fusion.attention import TokenFusion
 from fusion.known import ARRAYS, TABLE, KnownRNAs
-from fusion.learner import Learner
+from fusion.learner import EXTRA_TREES, Learner
 from fusion.settings import ExperimentConfig
 from fusion.tokens import TokenTable, single_tokens
 from fusion.tower import FittedTowers
@@ -28,6 +28,8 @@ from mirnagraph.trees import TreeArrays
 
 FORMAT_VERSION = 3
 KIND, NEWCOMERS = "fusion", "newcomers"
+IN_BAG = "in_bag"
+"""Array of `Learner.in_bag`, one bit each, eight trees to a byte; absent in models that were saved without it."""
 
 
 def save_model(
@@ -64,6 +66,8 @@ def _write_learner(learner: Learner, compartments: tuple[str, ...], out: Path, a
             arrays.update({f"attention.{number}.{name}": value.numpy() for name, value in member.state_dict().items()})
     for name, trees in learner.trees.items():
         arrays.update(trees.to_arrays(f"trees.{name}"))
+    if learner.in_bag is not None:
+        arrays[IN_BAG] = np.packbits(learner.in_bag, axis=0)
     if learner.towers is not None:
         arrays.update(tower_arrays(learner.towers))
         about = {"tower": about_towers(learner.towers), **about}
@@ -98,6 +102,7 @@ class SavedModel:
         known: the RNAs it was made with; None for the model for newcomers, which reads those of the model it stands beside.
         newcomers: the model for RNAs of which the sequence alone is known, for the leading compartments; None where there is none.
         towers: what makes the token ``tower`` of any RNAs (`fusion.tower.FittedTowers.token`); None for a model without.
+        in_bag: see `fusion.learner.Learner`.
     """
 
     config: ExperimentConfig
@@ -113,6 +118,7 @@ class SavedModel:
     known: KnownRNAs | None = None
     newcomers: SavedModel | None = None
     towers: FittedTowers | None = None
+    in_bag: np.ndarray | None = None
 
     def learner(self, tokens: TokenTable) -> Learner:
         """The model on the tokens of any RNAs; raises CheckpointError where a token is missing or has another width."""
@@ -125,7 +131,16 @@ class SavedModel:
     def on(self, tokens: TokenTable) -> Learner:
         """The same, with nothing checked: for tokens that are still to be made."""
         return Learner(
-            self.config, tokens, self.attention, self.trees, self.weights, self.thresholds, self.temperature, profiles=self.profiles, towers=self.towers
+            self.config,
+            tokens,
+            self.attention,
+            self.trees,
+            self.weights,
+            self.thresholds,
+            self.temperature,
+            profiles=self.profiles,
+            towers=self.towers,
+            in_bag=self.in_bag,
         )
 
 
@@ -168,13 +183,35 @@ def _read_learner(folder: Path) -> SavedModel:
         weights = {str(name): float(value) for name, value in about["weights"].items()}
         profiles = {str(kind): arrays[f"profiles.{kind}"] for kind in about["profiles"]}
         model = SavedModel(
-            config, compartments, widths, attention, trees, weights, arrays["thresholds"], float(about["temperature"]), about, profiles, towers=towers
+            config,
+            compartments,
+            widths,
+            attention,
+            trees,
+            weights,
+            arrays["thresholds"],
+            float(about["temperature"]),
+            about,
+            profiles,
+            towers=towers,
+            in_bag=_read_in_bag(arrays, trees),
         )
         _check_numbers(model)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise CheckpointError("the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]) from None
     check_description(folder, about)
     return model
+
+
+def _read_in_bag(arrays: Mapping[str, np.ndarray], trees: Mapping[str, TreeArrays]) -> np.ndarray | None:
+    """Bootstrap samples of the extra trees; raises ValueError where they are not those of the trees."""
+    if IN_BAG not in arrays:
+        return None
+    bits = arrays[IN_BAG]
+    n_trees = len(trees[EXTRA_TREES].roots) if EXTRA_TREES in trees else 0
+    if bits.dtype != np.uint8 or bits.ndim != 2 or len(bits) != -(-n_trees // 8):
+        raise ValueError(f"bootstrap samples of shape {bits.shape} for {n_trees} trees")
+    return np.unpackbits(bits, axis=0, count=n_trees).astype(bool)
 
 
 def _check_numbers(model: SavedModel) -> None:

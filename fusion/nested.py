@@ -16,10 +16,11 @@ from fusion.report import write_report
 from fusion.results import CrossValidationResult
 from fusion.run import fit_final, networks_sha256, run_experiment
 from fusion.search import Space, apply, combinations, space_to_dict
-from fusion.settings import ExperimentConfig
+from fusion.settings import NESTED, ExperimentConfig
 from fusion.tuning import Bench, TuneSettings, best_of, tune
 from fusion.tuning_report import trials_table
 from fusion.tuning_run import search_sha256, write_choice, write_search
+from fusion.tuning_store import require_optuna
 from mirnagraph.config import dump_toml, to_dict
 from mirnagraph.evaluation.compare import compare
 from mirnagraph.evaluation.fold_files import FoldResult, load_fold, save_fold, saved_folds
@@ -102,8 +103,11 @@ def run_nested(
         `resume`; and the run folder.
 
     Raises:
-        InputError: see `mirnagraph.runs.open_run` and `tune`. ConfigError: settings that the data do not allow.
+        InputError: see `mirnagraph.runs.open_run` and `tune`.
+        ConfigError: settings that the data do not allow.
+        MissingExtraError: the extra ``tune`` is not installed.
     """
+    require_optuna()
     dataset = networks.dataset
     if settings.grid:
         combinations(space)  # too many end here, before anything is written
@@ -134,7 +138,7 @@ def _settings_text(config: ExperimentConfig, space: Space, settings: TuneSetting
     """``config.toml`` of the run: with the table ``[nested]`` where that alone says how it was made."""
     import tomli_w
 
-    return dump_toml(config) + ("\n" + tomli_w.dumps({"nested": space_to_dict(space)}) if settings.grid else "")
+    return dump_toml(config) + ("\n" + tomli_w.dumps({NESTED: space_to_dict(space)}) if settings.grid else "")
 
 
 def _cross_validate(job: NestedJob, workers: int, progress: Progress | None) -> CrossValidationResult:

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from fusion.settings import ExperimentConfig
+from fusion.settings import NESTED, ExperimentConfig
 from mirnagraph.config import from_dict, load_toml, to_dict
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.build import NetworkConfig
@@ -101,11 +101,11 @@ def nested_space(path: str | Path | None) -> Space | None:
         ConfigError: see `space_from` and `combinations`.
     """
     values = load_toml(path) if path is not None else {}
-    if "nested" not in values:
+    if NESTED not in values:
         return None
-    if not isinstance(values["nested"], dict):
-        raise ConfigError(f"{path}: found nested = {values['nested']!r}, expected a table of settings and their choices")
-    space = space_from(values["nested"], where=f"{path}, [nested]")
+    if not isinstance(values[NESTED], dict):
+        raise ConfigError(f"{path}: found nested = {values[NESTED]!r}, expected a table of settings and their choices")
+    space = space_from(values[NESTED], where=f"{path}, [nested]")
     combinations(space)
     return space
 

@@ -10,7 +10,7 @@ from typing import Any
 from fusion.attention import AttentionConfig
 from fusion.tower import TowerSettings
 from fusion.training import TrainConfig
-from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
+from mirnagraph.config import from_dict, load_settings, require
 from mirnagraph.embedding.base import EMBEDDERS
 from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
 from mirnagraph.embedding.node2vec import Node2VecConfig
@@ -18,6 +18,9 @@ from mirnagraph.trees import TreesConfig
 from seqtower.descriptor_trees import TREES
 
 NODE2VEC = "node2vec"
+
+NESTED = "nested"
+"""Table of a settings file that lists what is chosen inside each fold (see `fusion.search.nested_space`)."""
 
 
 @dataclass(frozen=True)
@@ -170,12 +173,7 @@ def experiment_config(
         over: the same as nested plain values.
         folds_and_seed: ``seed`` and any field of `FoldSettings`; None leaves the setting as it is.
     """
-    read = load_toml(file) if file is not None else {}
-    read.pop("nested", None)  # what is to be chosen inside each fold (see `fusion.search.nested_space`)
-    name = str(read.get("preset", preset))
-    values = merge(merge(preset_values("fusion", name), read), dict(over or {}))
-    values["preset"] = name
-    config = from_dict(ExperimentConfig, values, where=str(file) if file is not None else f"preset {name}")
+    config = load_settings(ExperimentConfig, "fusion", preset, file, over, skip=(NESTED,))
     given = {key: value for key, value in folds_and_seed.items() if value is not None}
     seed = given.pop("seed", config.seed)
     return replace(config, seed=seed, folds=replace(config.folds, **given))

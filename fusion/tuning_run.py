@@ -17,7 +17,7 @@ from fusion.search import NETWORKS, Space, apply, space_to_dict
 from fusion.settings import ExperimentConfig
 from fusion.tuning import Bench, TuneSettings, best_of, tune
 from fusion.tuning_report import best_toml, draw_trials, trials_table, tune_page
-from fusion.tuning_store import Trial
+from fusion.tuning_store import Trial, require_optuna
 from mirnagraph.config import dump_toml, to_dict
 from mirnagraph.evaluation.splits import TRAIN_ONLY
 from mirnagraph.files import write_file, write_text
@@ -70,8 +70,11 @@ def run_search(
         The trials (None where a finished search was kept by `resume`), and the folder.
 
     Raises:
-        InputError: see `mirnagraph.runs.open_run` and `tune`. ConfigError: settings that the data do not allow.
+        InputError: see `mirnagraph.runs.open_run` and `tune`.
+        ConfigError: settings that the data do not allow.
+        MissingExtraError: the extra ``tune`` is not installed.
     """
+    require_optuna()
     dataset = networks.dataset
     rows = np.flatnonzero(config_folds(networks.dataset, config).of_rows(dataset.index) >= TRAIN_ONLY)
     ids = hashlib.sha256("\n".join(dataset.index.ids[row] for row in rows).encode()).hexdigest()

@@ -8,11 +8,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusion.search import Space
-from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.errors import ConfigError, InputError, MissingExtraError
 
 if TYPE_CHECKING:
     import optuna
@@ -51,6 +52,15 @@ def best_of(trials: list[Trial]) -> Trial:
     if not done:
         raise ConfigError(f"none of the {len(trials)} trials could be run; the first: {trials[0].note if trials else 'there is none'}")
     return max(done, key=lambda trial: (trial.score, -trial.number))
+
+
+def require_optuna() -> None:
+    """Raise MissingExtraError where the packages of the extra ``tune`` are not installed."""
+    for package in ("optuna", "sqlalchemy"):
+        try:
+            import_module(package)
+        except ImportError:
+            raise MissingExtraError(package, "tune", "choosing settings") from None
 
 
 @contextmanager

@@ -11,9 +11,17 @@ from scipy.special import logit
 from fusion.tokens import TokenTable, single_tokens
 from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import child_seed
-from mirnagraph.tree_draws import drawn_by_tree
-from mirnagraph.tree_gates import constant, gated
-from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees, join_outputs, known_together
+from mirnagraph.trees import (
+    TreeArrays,
+    TreesConfig,
+    constant,
+    fit_boosting,
+    fit_extra_trees,
+    gated,
+    join_outputs,
+    known_together,
+    replay_in_bag,
+)
 
 TYPE = "type"
 
@@ -25,11 +33,13 @@ class TypedTrees:
     Attributes:
         forest, boosted: read the flat tokens of any RNA; `boosted` has no tree where the settings want none.
         out_of_bag: what the forest says of training rows by trees that did not draw them: shape (n_train, n_labels).
+        in_bag: bool, shape (trees of `forest`, n_train), which training rows are in a tree's bootstrap sample.
     """
 
     forest: TreeArrays
     boosted: TreeArrays
     out_of_bag: np.ndarray
+    in_bag: np.ndarray
 
 
 def fit_typed_trees(tokens: TokenTable, names: tuple[str, ...], labels: np.ndarray, train: np.ndarray, settings: list[TreesConfig], seed: int) -> TypedTrees:
@@ -52,6 +62,7 @@ def fit_typed_trees(tokens: TokenTable, names: tuple[str, ...], labels: np.ndarr
     forests: list[tuple[TreeArrays, np.ndarray]] = []
     boosted: list[tuple[TreeArrays, np.ndarray]] = []
     out_of_bag = np.tile(share, (len(train), 1))
+    in_bag = [np.zeros((0, len(train)), dtype=bool)]
     for kind, config in zip(_kinds(tokens, names, labels, train, len(settings)), settings, strict=True):
         for group, there in kind.groups:
             own, which, unseen = kind.seed(seed, group), kind.place[there], kind.place[~there]
@@ -61,23 +72,41 @@ def fit_typed_trees(tokens: TokenTable, names: tuple[str, ...], labels: np.ndarr
             if len(unseen):  # of RNAs that it did not learn from, as of those that are tested
                 out_of_bag[np.ix_(unseen, group)] = np.clip(forest.trees(flat[np.ix_(train[unseen], kind.columns)]), 0, 1)
             forests.append((gated(forest.trees, kind.gate, kind.columns), group))
+            drawn = np.zeros((config.n_trees + 1, len(train)), dtype=bool)  # the last root holds the offset
+            drawn[:-1, which] = forest.in_bag
+            in_bag.append(drawn)
             if config.rounds:
                 boosted.append((gated(fit_boosting(read, true, config, own, forest.importance), kind.gate, kind.columns), group))
         silent = kind.silent(len(every))
         if len(silent):
             forests.append((gated(constant(share[silent]), kind.gate), silent))
+            in_bag.append(np.zeros((1, len(train)), dtype=bool))
             boosted.append((gated(constant(logit(share[silent])), kind.gate), silent))
-    return TypedTrees(join_outputs(forests, len(every)), join_outputs(boosted, len(every)), out_of_bag)
+    joined = join_outputs(forests, len(every))
+    return TypedTrees(joined, join_outputs(boosted, len(every)), out_of_bag, np.concatenate(in_bag))
 
 
 def without_trees_of(
-    forest: TreeArrays, tokens: TokenTable, names: tuple[str, ...], labels: np.ndarray, train: np.ndarray, settings: list[TreesConfig], seed: int, row: int
+    forest: TreeArrays,
+    in_bag: np.ndarray | None,
+    tokens: TokenTable,
+    names: tuple[str, ...],
+    labels: np.ndarray,
+    train: np.ndarray,
+    settings: list[TreesConfig],
+    seed: int,
+    row: int,
 ) -> TreeArrays | None:
-    """The forest of `fit_typed_trees` with those trees alone that did not draw one training row; None where all did, or the trees are not those.
+    """The forest of `fit_typed_trees` with only those trees whose bootstrap sample lacks one training row.
 
     Args:
+        in_bag: see `TypedTrees`; None where the model was saved without, for samples reproduced from the seed.
         row: one of `train`. The others: what the forest was fitted with.
+
+    Returns:
+        None where every tree drew the row, or where the trees are not those.
     """
+    place = int(np.flatnonzero(train == row)[0])
     at, kept, value = 0, np.ones(len(forest.roots), dtype=bool), forest.value.copy()
     ends = np.append(forest.roots, len(value))
     for kind, config in zip(_kinds(tokens, names, labels, train, len(settings)), settings, strict=True):
@@ -86,7 +115,11 @@ def without_trees_of(
             if until > len(forest.roots):
                 return None
             if row in train[which]:
-                unseen = ~drawn_by_tree(len(which), config.n_trees, kind.seed(seed, group))[:, int(np.flatnonzero(train[which] == row)[0])]
+                if in_bag is not None:
+                    unseen = ~in_bag[at : until - 1, place]
+                else:
+                    replayed = replay_in_bag(len(which), config.n_trees, kind.seed(seed, group))
+                    unseen = ~replayed[:, int(np.flatnonzero(which == place)[0])]
                 if not unseen.any():
                     return None
                 kept[at : until - 1] = unseen

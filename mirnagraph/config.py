@@ -1,9 +1,10 @@
-"""Settings: frozen typed dataclasses, read from and written to TOML, unknown keys refused with the nearest name."""
+"""Settings: typed frozen dataclasses, TOML files, presets that extend others, their loader."""
 
 from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +13,10 @@ from typing import Any, TypeVar
 from mirnagraph.errors import ConfigError, InputError
 
 Settings = TypeVar("Settings")
+BASE = "base"
+"""Preset that others extend and no user asks for."""
+APPEND = "append"
+"""Table whose lists are added to the inherited ones."""
 
 
 def require(condition: bool, name: str, found: object, expected: str) -> None:
@@ -21,7 +26,7 @@ def require(condition: bool, name: str, found: object, expected: str) -> None:
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
-    """A settings dataclass as nested plain values; None is left out, since TOML has no such value."""
+    """A settings dataclass as nested plain values; None, which TOML does not have, is left out."""
     import cattrs
 
     def without_none(value: Any) -> Any:
@@ -39,7 +44,8 @@ def from_dict(kind: type[Settings], values: dict[str, Any], where: str = "settin
     Keys that are not given keep their default.
 
     Raises:
-        ConfigError: an unknown key (with the nearest known one), a value of the wrong type or out of range.
+        ConfigError: an unknown key (with the nearest known one), a value of the wrong type or out
+            of range.
     """
     import cattrs
     import cattrs.errors
@@ -61,7 +67,9 @@ def _exactly(value: Any, kind: type) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
-        raise ConfigError(f"found {value!r} ({type(value).__name__}), expected a value of type {kind.__name__}")
+        raise ConfigError(
+            f"found {value!r} ({type(value).__name__}), expected a value of type {kind.__name__}"
+        )
     return value
 
 
@@ -75,7 +83,9 @@ def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
     for key, value in values.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
-            meant = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+            meant = (
+                f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+            )
             raise ConfigError(f"{where}: unknown setting {key!r}{meant}")
         if is_dataclass(hints[key]):
             _check_keys(hints[key], value, f"{where}.{key}")
@@ -89,7 +99,7 @@ def dump_toml(settings: Any) -> str:
 
 
 def load_toml(path: str | Path) -> dict[str, Any]:
-    """Read a TOML file into plain values; raises InputError where the file is missing or is not TOML."""
+    """Read a TOML file into plain values; raises InputError where it is missing or not TOML."""
     path = Path(path)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -105,23 +115,124 @@ def read_settings(kind: type[Settings], path: str | Path) -> Settings:
 
 
 def preset_names(package: str) -> list[str]:
-    """Names of the presets that come with a package, in its folder ``presets``."""
-    return sorted(entry.name.removesuffix(".toml") for entry in files(package).joinpath("presets").iterdir() if entry.name.endswith(".toml"))
+    """Names of the presets in a package's folder ``presets``, without ``base``."""
+    return [name for name in _preset_files(package) if name != BASE]
 
 
 def preset_values(package: str, name: str) -> dict[str, Any]:
-    """A preset as nested plain values; raises ConfigError with the nearest name for an unknown one."""
+    """A preset as nested plain values, laid over the presets that it extends.
+
+    Raises:
+        ConfigError: an unknown preset (with the nearest name), an unknown or circular ``extends``.
+    """
     known = preset_names(package)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        raise ConfigError(f"unknown preset {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"))
-    return tomllib.loads(files(package).joinpath("presets", f"{name}.toml").read_text(encoding="utf-8"))
+        raise ConfigError(f"unknown preset {name!r}{_nearest(name, known)}")
+    values = _extended(package, name, ())
+    values["preset"] = name
+    return values
 
 
-def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Nested values with those of `over` laid over them."""
+def load_settings(
+    kind: type[Settings],
+    package: str,
+    preset: str,
+    file: str | Path | None = None,
+    over: Mapping[str, Any] | None = None,
+    skip: Sequence[str] = (),
+    build: Callable[[dict[str, Any], str], Settings] | None = None,
+) -> Settings:
+    """Settings in the order default < preset < file < `over`.
+
+    Args:
+        kind: frozen dataclass with a field ``preset``.
+        package: whose presets are meant.
+        preset: name of the preset to start from.
+        file: TOML with any of the settings; may name another preset by ``preset = "…"``.
+        over: nested plain values, laid over those of the file.
+        skip: tables of the file that are read elsewhere.
+        build: makes the settings from nested values and the place they come from, where
+            `from_dict` is not enough.
+
+    Raises:
+        InputError: the file is missing or not TOML.
+        ConfigError: an unknown preset or setting, a value of the wrong type or out of range.
+    """
+    read = load_toml(file) if file is not None else {}
+    for table in skip:
+        read.pop(table, None)
+    name = read.pop("preset", preset)
+    if not isinstance(name, str):
+        raise ConfigError(f"{file}: found preset = {name!r}, expected the name of a preset")
+    where = f"preset {name}" if file is None else str(file)
+    values = lay_over(preset_values(package, name), read, where)
+    values = lay_over(values, over or {}, where)
+    return from_dict(kind, values, where) if build is None else build(values, where)
+
+
+def lay_over(
+    base: Mapping[str, Any], values: Mapping[str, Any], where: str = "settings"
+) -> dict[str, Any]:
+    """Lay nested values over others, key by key.
+
+    Lists of the table ``append`` are added to those of `base`.
+
+    Raises:
+        ConfigError: ``append`` holds something else than lists, or names what is no list in `base`.
+    """
+    plain = {key: value for key, value in values.items() if key != APPEND}
+    return _append(_merge(base, plain), values.get(APPEND, {}), where, ())
+
+
+def _merge(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
-    for key, value in over.items():
+    for key, value in values.items():
         below = merged.get(key)
-        merged[key] = merge(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            value = _merge(below, value)
+        merged[key] = value
     return merged
+
+
+def _append(base: Any, added: Any, where: str, path: tuple[str, ...]) -> Any:
+    """`base` with the lists of `added` at the end of its own; `path` leads to both."""
+    if isinstance(base, Mapping) and isinstance(added, Mapping):
+        longer = dict(base)
+        for key, value in added.items():
+            longer[key] = _append(base.get(key), value, where, (*path, key))
+        return longer
+    if isinstance(base, list) and isinstance(added, list):
+        return [*base, *added]
+    name = ".".join((APPEND, *path))
+    raise ConfigError(
+        f"{where}: found {name} = {added!r}, expected lists that are added to inherited lists"
+    )
+
+
+def _extended(package: str, name: str, above: tuple[str, ...]) -> dict[str, Any]:
+    """Values of one preset file over those it extends; `above` are the presets that led here."""
+    if name in above:
+        circle = " -> ".join((*above, name))
+        raise ConfigError(f"presets of {package} extend each other in a circle: {circle}")
+    known = _preset_files(package)
+    if name not in known:
+        raise ConfigError(
+            f"preset {above[-1]!r} extends the unknown preset {name!r}{_nearest(name, known)}"
+        )
+    text = files(package).joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
+    values = tomllib.loads(text)
+    below = values.pop("extends", None)
+    base = _extended(package, below, (*above, name)) if below is not None else {}
+    return lay_over(base, values, f"preset {name}")
+
+
+def _preset_files(package: str) -> list[str]:
+    names = [entry.name for entry in files(package).joinpath("presets").iterdir()]
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(known)}"

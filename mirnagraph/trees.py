@@ -1,9 +1,10 @@
-"""Trees on flat tokens: extra trees and gradient boosting, fitted by scikit-learn and kept as plain arrays."""
+"""Extra trees and gradient boosting, fitted by scikit-learn and kept as plain arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -11,7 +12,8 @@ from numba import njit
 from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError
 from mirnagraph.seeds import child_seed
-from mirnagraph.tree_draws import forest_seed
+
+GATE = 0.5
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class TreesConfig:
         boosting_leaf: fewest training RNAs in a leaf of a boosted tree.
         l2: penalty on the leaves of boosted trees.
         boosting_features: share of features looked at per split of a boosted tree, in (0, 1].
-        boosting_width: boosting reads only so many features, those that the extra trees found most useful; 0 for all.
+        boosting_width: boosting reads only so many features, those that the extra trees found most
+            useful; 0 for all.
     """
 
     n_trees: int = 300
@@ -43,20 +46,27 @@ class TreesConfig:
     boosting_width: int = 0
 
     def __post_init__(self) -> None:
-        require(self.n_trees >= 0 and self.rounds >= 0, "n_trees, rounds", (self.n_trees, self.rounds), "0 or more")
-        require(self.min_samples_leaf >= 1, "min_samples_leaf", self.min_samples_leaf, "1 or more")
+        least = {
+            "n_trees": 0,
+            "rounds": 0,
+            "min_samples_leaf": 1,
+            "leaves": 2,
+            "boosting_leaf": 1,
+            "l2": 0,
+            "boosting_width": 0,
+        }
+        for name, lowest in least.items():
+            value = getattr(self, name)
+            require(value >= lowest, name, value, f"{lowest} or more")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
-        require(self.leaves >= 2, "leaves", self.leaves, "2 or more")
-        require(self.boosting_leaf >= 1, "boosting_leaf", self.boosting_leaf, "1 or more")
-        require(self.l2 >= 0, "l2", self.l2, "0 or more")
-        require(self.boosting_width >= 0, "boosting_width", self.boosting_width, "0 or more")
         for name in ("max_features", "boosting_features"):
-            require(0 < getattr(self, name) <= 1, name, getattr(self, name), "in (0, 1]")
+            share = getattr(self, name)
+            require(0 < share <= 1, name, share, "in (0, 1]")
 
 
 @dataclass(frozen=True, eq=False)
 class TreeArrays:
-    """A sum of trees as arrays: what scikit-learn fitted, without its classes, so that it can be stored without pickle.
+    """A sum of trees as arrays, so that it can be stored without pickle.
 
     Attributes:
         feature: int32 (n_nodes,), column to compare; -1 at a leaf.
@@ -78,42 +88,66 @@ class TreeArrays:
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Sum over trees: float64, shape (n, n_outputs)."""
         rows = np.ascontiguousarray(features, dtype=np.float32)
-        if len(self.feature) and int(self.feature.max()) >= rows.shape[1]:  # compiled code would read beyond the row
-            raise CheckpointError("the trees read more features than there are", found=int(self.feature.max()) + 1, expected=f"at most {rows.shape[1]}")
-        return self.offset + _add_leaves(rows, self.feature, self.threshold, self.left, self.right, self.value, self.roots)
+        width = int(self.feature.max(initial=-1)) + 1
+        if width > rows.shape[1]:  # compiled code would read beyond the row
+            what = "the trees read more features than there are"
+            raise CheckpointError(what, found=width, expected=f"at most {rows.shape[1]}")
+        nodes = (self.feature, self.threshold, self.left, self.right, self.value)
+        return self.offset + _add_leaves(rows, *nodes, self.roots)
 
     def times(self, factor: float) -> TreeArrays:
         """The same trees, whose sum is `factor` times as much."""
-        return replace(self, value=(self.value * factor).astype(np.float32), offset=self.offset * factor)
+        value = (self.value * factor).astype(np.float32)
+        return replace(self, value=value, offset=self.offset * factor)
 
     def to_arrays(self, prefix: str) -> dict[str, np.ndarray]:
         """All arrays by name, for safetensors."""
-        return {f"{prefix}.{name}": np.ascontiguousarray(getattr(self, name)) for name in self.__dataclass_fields__}
+        names = self.__dataclass_fields__
+        return {f"{prefix}.{name}": np.ascontiguousarray(getattr(self, name)) for name in names}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str) -> TreeArrays:
-        """Back from `to_arrays`; checks that no node points outside, since the numbers may come from a stranger."""
+        """Back from `to_arrays`; no node may point outside, since a file may come from a stranger.
+
+        Raises:
+            CheckpointError: an array is missing or damaged.
+        """
+        names = cls.__dataclass_fields__
         try:
-            trees = cls(**{name: np.asarray(arrays[f"{prefix}.{name}"]) for name in cls.__dataclass_fields__})
+            trees = cls(**{name: np.asarray(arrays[f"{prefix}.{name}"]) for name in names})
         except KeyError as error:
             raise CheckpointError("the model lacks an array", found=str(error)) from None
-        whole = all(getattr(trees, name).dtype.kind == "i" and getattr(trees, name).ndim == 1 for name in ("feature", "left", "right", "roots"))
-        if not whole:
-            raise CheckpointError(f"the trees of {prefix!r} are damaged", expected="whole numbers for features, children and roots")
-        n_nodes = len(trees.feature)
-        inner = trees.feature >= 0
-        own = np.arange(n_nodes)[inner]
-        # children stand after their parent, so walking down ends
-        ordered = (trees.left[inner] > own).all() and (trees.right[inner] > own).all()
-        inside = all(len(a) == 0 or (int(a.max()) < n_nodes and int(a.min()) >= 0) for a in (trees.left, trees.right, trees.roots))
-        same = len({n_nodes, len(trees.threshold), len(trees.left), len(trees.right), len(trees.value)}) == 1
-        if not (ordered and inside and same and trees.value.ndim == 2 and trees.offset.shape == trees.value.shape[1:]):
-            raise CheckpointError(f"the trees of {prefix!r} are damaged", expected="nodes that point to later nodes")
+        expected = trees._damage()
+        if expected is not None:
+            raise CheckpointError(f"the trees of {prefix!r} are damaged", expected=expected)
         return trees
+
+    def _damage(self) -> str | None:
+        """What was to be expected of arrays that do not fit each other; None where all is well."""
+        pointers = (self.feature, self.left, self.right, self.roots)
+        if any(array.dtype.kind != "i" or array.ndim != 1 for array in pointers):
+            return "whole numbers for features, children and roots"
+        n_nodes = len(self.feature)
+        lengths = {len(array) for array in (self.threshold, self.left, self.right, self.value)}
+        if lengths != {n_nodes}:
+            return f"{n_nodes} nodes in every array"
+        if self.value.ndim != 2 or self.offset.shape != self.value.shape[1:]:
+            return "one value and one offset for each output"
+        for array in (self.left, self.right, self.roots):
+            if array.min(initial=0) < 0 or array.max(initial=-1) >= n_nodes:
+                return f"nodes 0 to {n_nodes - 1}"
+        inner = self.feature >= 0
+        own = np.arange(n_nodes)[inner]
+        # children come after their parent, so walking down ends
+        if (self.left[inner] <= own).any() or (self.right[inner] <= own).any():
+            return "nodes that point to later nodes"
+        return None
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _add_leaves(rows, feature, threshold, left, right, value, roots):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _add_leaves(  # type: ignore[no-untyped-def]  # pragma: no cover
+    rows, feature, threshold, left, right, value, roots
+):
     total = np.zeros((rows.shape[0], value.shape[1]))
     for i in range(rows.shape[0]):
         for root in roots:
@@ -127,7 +161,7 @@ def _add_leaves(rows, feature, threshold, left, right, value, roots):  # type: i
 
 @dataclass(frozen=True, eq=False)
 class _Tree:
-    """One tree: node arrays whose children are numbered within the tree, leaves marked by feature -1."""
+    """One tree: node arrays; children are numbered within the tree, leaves have feature -1."""
 
     feature: np.ndarray
     threshold: np.ndarray
@@ -138,101 +172,197 @@ class _Tree:
 
 def _pack(trees: Sequence[_Tree], n_outputs: int, offset: np.ndarray) -> TreeArrays:
     """Join trees whose values have `n_outputs` columns."""
-    starts = np.cumsum([0, *(len(tree.feature) for tree in trees)])
-    joined = {
-        "feature": [tree.feature for tree in trees],
-        "threshold": [np.where(tree.feature < 0, 0.0, tree.threshold) for tree in trees],
-        "left": [np.where(tree.feature < 0, 0, tree.left + start) for tree, start in zip(trees, starts, strict=False)],
-        "right": [np.where(tree.feature < 0, 0, tree.right + start) for tree, start in zip(trees, starts, strict=False)],
-        "value": [np.where(tree.feature[:, None] < 0, tree.value, 0.0) for tree in trees],
-    }
-    kinds = {"feature": np.int32, "threshold": np.float64, "left": np.int32, "right": np.int32, "value": np.float32}
-    arrays = {
-        name: np.concatenate(parts).astype(kinds[name]) if parts else np.zeros((0, n_outputs) if name == "value" else 0, kinds[name])
-        for name, parts in joined.items()
-    }
-    return TreeArrays(**arrays, roots=starts[:-1].astype(np.int32), offset=np.asarray(offset, dtype=np.float64))
+    starts = _starts([len(tree.feature) for tree in trees])
+    feature = [np.zeros(0, dtype=np.int32)]
+    threshold = [np.zeros(0)]
+    left = [np.zeros(0, dtype=np.int32)]
+    right = [np.zeros(0, dtype=np.int32)]
+    value = [np.zeros((0, n_outputs), dtype=np.float32)]
+    for tree, start in zip(trees, starts, strict=True):
+        leaf = tree.feature < 0
+        feature.append(tree.feature)
+        threshold.append(np.where(leaf, 0.0, tree.threshold))
+        left.append(np.where(leaf, 0, tree.left + start))
+        right.append(np.where(leaf, 0, tree.right + start))
+        value.append(np.where(leaf[:, None], tree.value, 0.0))
+    return TreeArrays(
+        feature=np.concatenate(feature).astype(np.int32),
+        threshold=np.concatenate(threshold),
+        left=np.concatenate(left).astype(np.int32),
+        right=np.concatenate(right).astype(np.int32),
+        value=np.concatenate(value).astype(np.float32),
+        roots=starts.astype(np.int32),
+        offset=np.asarray(offset, dtype=np.float64),
+    )
+
+
+def _starts(lengths: Sequence[int]) -> np.ndarray:
+    """Where each of several arrays starts once they are joined: int64, shape (len(lengths),)."""
+    return np.cumsum([0, *lengths])[:-1]
 
 
 def join_outputs(parts: Sequence[tuple[TreeArrays, np.ndarray]], n_outputs: int) -> TreeArrays:
-    """Trees fitted for some outputs each, as trees of all outputs; what several parts say of one output is added.
+    """Join trees that were fitted for some outputs each; what several add to one output is summed.
 
     Args:
         parts: trees, and which columns their outputs are.
+        n_outputs: number of columns of the result.
     """
-    starts = np.cumsum([0, *(len(trees.feature) for trees, _ in parts)])
-    values = [np.zeros((len(trees.feature), n_outputs), dtype=np.float32) for trees, _ in parts]
+    sets = [trees for trees, _ in parts]
+    starts = _starts([len(trees.feature) for trees in sets])
     offset = np.zeros(n_outputs)
-    for value, (trees, columns) in zip(values, parts, strict=True):
-        value[:, columns] = trees.value
+    left = []
+    right = []
+    roots = []
+    value = []
+    for (trees, columns), start in zip(parts, starts, strict=True):
+        leaf = trees.feature < 0
+        wide = np.zeros((len(leaf), n_outputs), dtype=np.float32)
+        wide[:, columns] = trees.value
+        value.append(wide)
         offset[columns] += trees.offset
-    moved = {
-        name: np.concatenate([np.where(trees.feature < 0, 0, getattr(trees, name) + start) for (trees, _), start in zip(parts, starts, strict=False)])
-        for name in ("left", "right")
-    }
+        left.append(np.where(leaf, 0, trees.left + start))
+        right.append(np.where(leaf, 0, trees.right + start))
+        roots.append(trees.roots + start)
     return TreeArrays(
-        feature=np.concatenate([trees.feature for trees, _ in parts]),
-        threshold=np.concatenate([trees.threshold for trees, _ in parts]),
-        left=moved["left"].astype(np.int32),
-        right=moved["right"].astype(np.int32),
-        value=np.concatenate(values),
-        roots=np.concatenate([trees.roots + start for (trees, _), start in zip(parts, starts, strict=False)]).astype(np.int32),
+        feature=np.concatenate([trees.feature for trees in sets]),
+        threshold=np.concatenate([trees.threshold for trees in sets]),
+        left=np.concatenate(left).astype(np.int32),
+        right=np.concatenate(right).astype(np.int32),
+        value=np.concatenate(value),
+        roots=np.concatenate(roots).astype(np.int32),
         offset=offset,
     )
 
 
+def gated(trees: TreeArrays, column: int, columns: np.ndarray | None = None) -> TreeArrays:
+    """The same sum for rows whose `column` is above one half, and 0 for all others.
+
+    The result has one tree more than `trees`: the last one adds their offset. Sums behind gates of
+    different columns of a one-hot code are added by `join_outputs`.
+
+    Args:
+        trees: fitted on some columns of a table.
+        column: of a 0/1 feature, in the table that the result will read.
+        columns: where the columns that `trees` read are in that table; None for the same places.
+    """
+    n_outputs = trees.value.shape[1]
+    # a gate per tree and one for the offset, then their two leaves: nothing, and the offset
+    gates = len(trees.roots) + 1
+    nothing, everything, start = gates, gates + 1, gates + 2
+    leaf = trees.feature < 0
+    feature = trees.feature
+    if columns is not None:
+        feature = np.where(leaf, -1, np.asarray(columns)[np.maximum(feature, 0)])
+    value = np.zeros((start, n_outputs), dtype=np.float32)
+    value[everything] = trees.offset
+    left = np.where(leaf, 0, trees.left + start)
+    right = np.where(leaf, 0, trees.right + start)
+    two = np.zeros(2, dtype=np.int32)
+    return TreeArrays(
+        feature=np.concatenate([np.full(gates, column), two - 1, feature]).astype(np.int32),
+        threshold=np.concatenate([np.full(gates, GATE), two, trees.threshold]),
+        left=np.concatenate([np.full(gates, nothing), two, left]).astype(np.int32),
+        right=np.r_[trees.roots + start, everything, two, right].astype(np.int32),
+        value=np.concatenate([value, trees.value]),
+        roots=np.arange(gates, dtype=np.int32),
+        offset=np.zeros(n_outputs),
+    )
+
+
+def constant(values: np.ndarray) -> TreeArrays:
+    """No tree, and these numbers for every row. `values`: shape (n_outputs,)."""
+    return _pack([], len(values), np.asarray(values))
+
+
 @dataclass(frozen=True, eq=False)
 class FittedForest:
-    """Extra trees and what they say of their own training rows.
+    """Extra trees and their predictions of their own training rows.
 
     Attributes:
         trees: the sum of trees is the probability.
-        out_of_bag: shape (n_train, n_labels), each training row predicted by the trees that did not draw it (by the
-            training frequency where every tree drew it).
+        out_of_bag: shape (n_train, n_labels), each training row predicted by the trees whose
+            bootstrap sample lacks it (by the training frequency where none does).
         importance: shape (width,), summing to 1.
+        in_bag: bool, shape (n_trees, n_train), whether a row is in a tree's bootstrap sample.
     """
 
     trees: TreeArrays
     out_of_bag: np.ndarray
     importance: np.ndarray
+    in_bag: np.ndarray
 
 
-def fit_extra_trees(features: np.ndarray, labels: np.ndarray, config: TreesConfig, seed: int) -> FittedForest:
-    """Extra trees over all compartments at once, each grown on a bootstrap sample.
+def fit_extra_trees(
+    features: np.ndarray, labels: np.ndarray, config: TreesConfig, seed: int
+) -> FittedForest:
+    """Fit extra trees for all compartments at once, each on a bootstrap sample.
 
-    For 0/1 labels the squared error and the Gini index choose the same splits, and a regressor takes compartments that
-    have a single value here.
+    For 0/1 labels the squared error and the Gini index choose the same splits, and a regressor
+    takes compartments with a single value.
 
     Args:
         features: float32, shape (n, width).
         labels: 0/1, shape (n, n_labels).
+        config: n_trees, min_samples_leaf and max_features are read.
+        seed: of bootstrap samples and splits.
     """
     from sklearn.ensemble import ExtraTreesRegressor
 
-    n_labels = labels.shape[1]
+    n_train, n_labels = labels.shape
     forest = ExtraTreesRegressor(
         config.n_trees,
         min_samples_leaf=config.min_samples_leaf,
         max_features=config.max_features,
         bootstrap=True,
-        random_state=forest_seed(seed),
+        random_state=_forest_seed(seed),
     ).fit(features, labels if n_labels > 1 else labels[:, 0])
-    grown = [tree.tree_ for tree in forest.estimators_]
-    parts = [_Tree(np.where(t.children_left < 0, -1, t.feature), t.threshold, t.children_left, t.children_right, t.value[:, :, 0] / len(grown)) for t in grown]
+    parts = []
+    total = np.zeros(labels.shape)
+    in_bag = np.zeros((config.n_trees, n_train), dtype=bool)
+    samples = zip(forest.estimators_, forest.estimators_samples_, strict=True)
+    for number, (estimator, sample) in enumerate(samples):
+        tree = estimator.tree_
+        feature = np.where(tree.children_left < 0, -1, tree.feature)
+        value = tree.value[:, :, 0] / config.n_trees
+        part = _Tree(feature, tree.threshold, tree.children_left, tree.children_right, value)
+        parts.append(part)
+        in_bag[number, sample] = True
+        out = ~in_bag[number]
+        rows = np.asarray(features[out], dtype=np.float32)
+        total[out] += tree.predict(rows).reshape(-1, n_labels)
+    n_trees_out = (~in_bag).sum(axis=0)
+    mean = total / np.maximum(n_trees_out, 1)[:, None]
+    out_of_bag = np.where(n_trees_out[:, None] > 0, mean, labels.mean(axis=0))
     packed = _pack(parts, n_labels, np.zeros(n_labels))
-    total, seen = np.zeros(labels.shape), np.zeros(len(labels))
-    for tree, drawn in zip(forest.estimators_, forest.estimators_samples_, strict=True):
-        out = np.ones(len(labels), dtype=bool)
-        out[drawn] = False
-        total[out] += tree.tree_.predict(np.asarray(features[out], dtype=np.float32)).reshape(-1, n_labels)
-        seen += out
-    known = seen > 0
-    out_of_bag = np.where(known[:, None], total / np.maximum(seen, 1)[:, None], labels.mean(axis=0))
-    return FittedForest(packed, out_of_bag, np.asarray(forest.feature_importances_))
+    return FittedForest(packed, out_of_bag, np.asarray(forest.feature_importances_), in_bag)
+
+
+def _forest_seed(seed: int) -> int:
+    """Seed of scikit-learn's generator of a forest, for a fold's seed."""
+    return child_seed(seed, "extra trees") % 2**32
+
+
+def replay_in_bag(n_train: int, n_trees: int, seed: int) -> np.ndarray:
+    """Bootstrap samples of `fit_extra_trees`, reproduced from the seed, as `FittedForest.in_bag`.
+
+    For models saved without their samples. It follows the order in which scikit-learn asks its
+    generator; a test holds that both agree.
+    """
+    of_forest = np.random.RandomState(_forest_seed(seed))
+    in_bag = np.zeros((n_trees, n_train), dtype=bool)
+    for tree in range(n_trees):
+        of_tree = np.random.RandomState(of_forest.randint(np.iinfo(np.int32).max))
+        in_bag[tree, of_tree.randint(0, n_train, n_train)] = True
+    return in_bag
 
 
 def known_together(known: np.ndarray) -> list[np.ndarray]:
-    """Columns by the rows in which they are known, in order of first appearance. `known`: bool, shape (n, n_labels)."""
+    """Group columns by the rows in which they are known, in order of first appearance.
+
+    Args:
+        known: bool, shape (n, n_labels).
+    """
     groups: dict[bytes, list[int]] = {}
     for column in range(known.shape[1]):
         groups.setdefault(np.packbits(known[:, column]).tobytes(), []).append(column)
@@ -240,29 +370,45 @@ def known_together(known: np.ndarray) -> list[np.ndarray]:
 
 
 def fit_boosting(
-    features: np.ndarray, labels: np.ndarray, config: TreesConfig, seed: int, importance: np.ndarray | None = None, *, fractions: bool = False
+    features: np.ndarray,
+    labels: np.ndarray,
+    config: TreesConfig,
+    seed: int,
+    importance: np.ndarray | None = None,
+    *,
+    fractions: bool = False,
 ) -> TreeArrays:
-    """Gradient boosting, one per compartment; the sum of trees is the logit.
+    """Fit gradient boosting, one model per compartment; the sum of trees is the logit.
 
-    A compartment with a single value in the training rows gets the logit of a smoothed frequency and no tree.
+    A compartment with a single value in the training rows gets the logit of a smoothed frequency
+    and no tree.
 
     Args:
         features: float32, shape (n, width).
-        labels: 0/1, or numbers with `fractions`, shape (n, n_labels); a row whose label is NaN is left out for that compartment.
-        fractions: fit the labels as numbers; the sum of trees is then the number itself and no logit.
-        importance: shape (width,); with it only the `boosting_width` most important features are read.
+        labels: 0/1, or numbers with `fractions`, shape (n, n_labels); a row whose label is NaN is
+            left out for that compartment.
+        config: all but the settings of extra trees is read.
+        seed: of the features that each split looks at.
+        importance: shape (width,); with it the `boosting_width` most important features are read.
+        fractions: fit the labels as numbers; the sum of trees is then the number itself, no logit.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     width = features.shape[1]
-    chosen = np.arange(width)
+    n_labels = labels.shape[1]
+    columns_read = np.arange(width)
     if importance is not None and 0 < config.boosting_width < width:
-        chosen = np.sort(np.argsort(-importance, kind="stable")[: config.boosting_width])
-    trees: list[_Tree] = []
+        order = np.argsort(-importance, kind="stable")
+        columns_read = np.sort(order[: config.boosting_width])
     frequency = (np.nansum(labels, axis=0) + 0.5) / ((~np.isnan(labels)).sum(axis=0) + 1)
-    offset = np.nanmean(labels, axis=0) if fractions else np.log(frequency / (1 - frequency))
-    model = HistGradientBoostingRegressor if fractions else HistGradientBoostingClassifier
-    for column in range(labels.shape[1]):
+    if fractions:
+        model = HistGradientBoostingRegressor
+        offset = np.nanmean(labels, axis=0)
+    else:
+        model = HistGradientBoostingClassifier
+        offset = np.log(frequency / (1 - frequency))
+    trees: list[_Tree] = []
+    for column in range(n_labels):
         known = ~np.isnan(labels[:, column])
         target = labels[known, column]
         if target.min() == target.max():
@@ -277,16 +423,27 @@ def fit_boosting(
             max_bins=32,
             early_stopping=False,
             random_state=child_seed(seed, "boosting", column) % 2**32,
-        ).fit(features[known][:, chosen], target)
-        offset[column] = float(np.ravel(boosted._baseline_prediction)[0])
-        trees.extend(_boosted_tree(predictor[0].nodes, chosen, column, labels.shape[1]) for predictor in boosted._predictors)
-    return _pack(trees, labels.shape[1], offset)
+        ).fit(features[known][:, columns_read], target)
+        offset[column], fitted = _read_boosting(boosted)
+        for tree in fitted:
+            feature = np.where(tree.feature < 0, -1, columns_read[tree.feature])
+            value = np.zeros((len(feature), n_labels))
+            value[:, column] = tree.value
+            trees.append(replace(tree, feature=feature, value=value))
+    return _pack(trees, n_labels, offset)
 
 
-def _boosted_tree(nodes: np.ndarray, chosen: np.ndarray, column: int, n_outputs: int) -> _Tree:
-    """One tree of scikit-learn's histogram boosting, whose nodes have no public name; a test holds that the sums are equal."""
-    leaf = nodes["is_leaf"].astype(bool)
-    value = np.zeros((len(nodes), n_outputs))
-    value[:, column] = nodes["value"]
-    feature = np.where(leaf, -1, chosen[np.where(leaf, 0, nodes["feature_idx"])])
-    return _Tree(feature, nodes["num_threshold"], nodes["left"].astype(np.int64), nodes["right"].astype(np.int64), value)
+def _read_boosting(boosted: Any) -> tuple[float, list[_Tree]]:
+    """Baseline and trees of scikit-learn's histogram boosting with one output.
+
+    They are private: pyproject.toml bounds the version, and a test compares sums of these trees.
+    """
+    baseline = float(np.ravel(boosted._baseline_prediction)[0])
+    trees = []
+    for (predictor,) in boosted._predictors:
+        nodes = predictor.nodes
+        feature = np.where(nodes["is_leaf"], -1, nodes["feature_idx"])
+        left = nodes["left"].astype(np.int64)
+        right = nodes["right"].astype(np.int64)
+        trees.append(_Tree(feature, nodes["num_threshold"], left, right, nodes["value"]))
+    return baseline, trees

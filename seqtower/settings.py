@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mirnagraph.config import from_dict, load_toml, merge, preset_values, require
+from mirnagraph.config import from_dict, load_settings, require
 from mirnagraph.errors import ConfigError
 from seqtower.descriptor_trees import DescriptorConfig
 from seqtower.encoders.geneticseq2vec import GeneticSeq2VecConfig
@@ -176,9 +176,5 @@ def config_from(values: dict[str, Any], where: str = "settings") -> SeqConfig:
 
 def seq_config(preset: str = "rnatracker", file: str | Path | None = None, **given: Any) -> SeqConfig:
     """Settings in the order default < preset < file < arguments; None leaves a setting as it is."""
-    over = load_toml(file) if file is not None else {}
-    name = str(over.get("preset", preset))
-    values = merge(preset_values("seqtower", name), over)
-    values["preset"] = name
-    config = config_from(values, where=str(file) if file is not None else f"preset {name}")
+    config = load_settings(SeqConfig, "seqtower", preset, file, build=config_from)
     return replace(config, **{key: value for key, value in given.items() if value is not None})

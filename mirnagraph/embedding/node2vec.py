@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from mirnagraph.config import require
-from mirnagraph.embedding.skipgram import SkipGram, count_visits, train_gensim, train_numba
 from mirnagraph.embedding.walks import WalkGraph, walk_graph, walk_rounds
-from mirnagraph.errors import ConfigError
+from mirnagraph.errors import ConfigError, MissingExtraError
 from mirnagraph.progress import Progress, report
+from mirnagraph.seeds import child_seed
 
 ENGINES = ("numba", "reference")
-SKIP_GRAMS = ("gensim", "numba")
+SKIP_GRAM = "gensim"
 
+# Constants of word2vec.
+LOWEST_RATE = 1e-4
+NOISE_EXPONENT = 0.75
 
 DIVERGED = 1e3  # entries of trained vectors are a few units at most
+
+Rounds = Callable[[], Iterator[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Node2VecConfig:
-    """Settings of node2vec; the defaults are chosen for speed at no loss of quality (see `paper` and benchmarks/node2vec_speed.py).
+    """Settings of node2vec; the defaults are chosen for speed at no loss of quality.
 
-    A short window is not only fast: on the miRNA association networks probes of the vectors for localization do better with it.
+    See `paper` and benchmarks/node2vec_speed.py. A short window is not only fast: on the miRNA
+    association networks probes of the vectors for localization do better with it.
 
     Attributes:
         dim: length of a vector, 1 or more.
@@ -33,14 +42,18 @@ class Node2VecConfig:
         walk_length: nodes per walk, 2 or more.
         p: return parameter, above 0.
         q: in-out parameter, above 0. With p = q = 1 the walk is first order.
-        window: largest distance of a pair along the walk, 1 or more.
+        window: largest distance of a pair along the walk, 1 or more; each position draws its own
+            in [1, window].
         epochs: passes of skip-gram over the walks, 1 or more.
-        negative: noise nodes, 1 or more.
-        learning_rate: of skip-gram at the start, above 0.
-        subsample: share of all visits above which a node is passed over by chance in skip-gram, in [0, 1]; 0 keeps every visit.
-            gensim's own default, which the node2vec package takes too, is 0.001.
-        engine: ``"numba"`` walks on our own; ``"reference"`` has the node2vec package do everything.
-        skipgram: ``"gensim"``, or ``"numba"`` for our own trainer, about four times as fast; used by engine ``"numba"``.
+        negative: noise nodes per pair, drawn by visits to the power 0.75; 1 or more.
+        learning_rate: of skip-gram at the start, above 0; falls linearly to 0.0001.
+        subsample: share of all visits above which a node is passed over by chance in skip-gram
+            (word2vec's threshold t: a node with share f is kept with chance sqrt(t/f) + t/f), in
+            [0, 1]; 0 keeps every visit. gensim's own default, which the node2vec package takes too,
+            is 0.001.
+        engine: ``"numba"`` walks on our own and has gensim train; ``"reference"`` has the node2vec
+            package do everything.
+        skipgram: ``"gensim"``, the only trainer; the name stays in files of settings and models.
     """
 
     dim: int = 128
@@ -54,39 +67,52 @@ class Node2VecConfig:
     learning_rate: float = 0.025
     subsample: float = 0.0
     engine: str = "numba"
-    skipgram: str = "gensim"
+    skipgram: str = SKIP_GRAM
 
     def __post_init__(self) -> None:
-        for name, least in [("dim", 1), ("n_walks", 1), ("walk_length", 2), ("window", 1), ("epochs", 1), ("negative", 1)]:
-            require(getattr(self, name) >= least, name, getattr(self, name), f"{least} or more")
+        least = {"dim": 1, "n_walks": 1, "walk_length": 2, "window": 1, "epochs": 1, "negative": 1}
+        for name, lowest in least.items():
+            value = getattr(self, name)
+            require(value >= lowest, name, value, f"{lowest} or more")
         for name in ("p", "q", "learning_rate"):
             value = getattr(self, name)
             require(0 < value < float("inf"), name, value, "a finite number above 0")
         require(0 <= self.subsample <= 1, "subsample", self.subsample, "a number in [0, 1]")
         require(self.engine in ENGINES, "engine", self.engine, f"one of {', '.join(ENGINES)}")
-        require(self.skipgram in SKIP_GRAMS, "skipgram", self.skipgram, f"one of {', '.join(SKIP_GRAMS)}")
+        only = f"{SKIP_GRAM!r}, the only trainer left ('numba' was removed)"
+        require(self.skipgram == SKIP_GRAM, "skipgram", self.skipgram, only)
 
     @classmethod
-    def paper(cls, dim: int = 128, skipgram: str = "numba") -> Node2VecConfig:
+    def paper(cls, dim: int = 128) -> Node2VecConfig:
         """Settings of GTMALoc (2025): 200 walks of 150 nodes from every node, p = q = 1.
 
-        Window, epochs and subsampling are not printed there; 5, 5 and 0.001 are what gensim takes when nothing is said.
+        Window, epochs and subsampling are not printed there; 5, 5 and 0.001 are gensim's defaults.
         """
-        return cls(dim=dim, n_walks=200, walk_length=150, window=5, epochs=5, subsample=0.001, skipgram=skipgram)
+        return cls(dim=dim, n_walks=200, walk_length=150, window=5, epochs=5, subsample=0.001)
 
 
-def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, progress: Progress | None = None, n_threads: int = 1) -> np.ndarray:
+def node2vec(
+    adjacency: Any,
+    config: Node2VecConfig,
+    seed: int,
+    *,
+    progress: Progress | None = None,
+    n_threads: int = 1,
+) -> np.ndarray:
     """Embed every node of a network.
 
     Args:
-        adjacency: scipy sparse, shape (n_nodes, n_nodes), weights of 0 or more; an entry of 0 is no edge. Symmetric, or directed.
+        adjacency: scipy sparse, shape (n_nodes, n_nodes), weights of 0 or more; an entry of 0 is no
+            edge. Symmetric, or directed.
         config: see Node2VecConfig.
-        seed: equal seeds give equal vectors bit for bit, in any process and with any number of threads.
+        seed: equal seeds give equal vectors bit for bit, in any process and with any number of
+            threads.
         progress: called as ``progress(step, done, total)`` after each round of walks.
         n_threads: threads of the walker; skip-gram uses one.
 
     Returns:
-        float32, shape (n_nodes, dim), rows in the order of `adjacency`. Nodes without any edge get zeros.
+        float32, shape (n_nodes, dim), rows in the order of `adjacency`. Nodes without any edge get
+        zeros.
 
     Raises:
         InputError: see `walk_graph`.
@@ -99,14 +125,13 @@ def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, progress: Pro
     if not linked.any():
         return np.zeros((graph.n_nodes, config.dim), np.float32)
     if config.engine == "reference":
-        from mirnagraph.embedding.reference import reference_node2vec
-
         vectors = reference_node2vec(adjacency, config, seed)
     else:
-        vectors = _train(graph, config, seed, progress, n_threads)
+        vectors = _walk_and_train(graph, config, seed, progress, n_threads)
     vectors[~linked] = 0
     if not np.isfinite(vectors).all() or np.abs(vectors).max() > DIVERGED:
-        raise ConfigError(f"skip-gram {config.skipgram!r} diverged; a smaller learning_rate than {config.learning_rate}, or skipgram = 'gensim', may help")
+        rate = config.learning_rate
+        raise ConfigError(f"skip-gram diverged at learning_rate {rate}; a smaller one may help")
     return vectors
 
 
@@ -121,15 +146,29 @@ class Node2VecEmbedder:
         return node2vec(adjacency, config, seed)
 
 
-def _train(graph: WalkGraph, config: Node2VecConfig, seed: int, progress: Progress | None, n_threads: int) -> np.ndarray:
-    settings = SkipGram(config.dim, config.window, config.epochs, config.negative, config.learning_rate, config.subsample)
-    total, done = config.n_walks * config.epochs, 0
+def _walk_and_train(
+    graph: WalkGraph,
+    config: Node2VecConfig,
+    seed: int,
+    progress: Progress | None,
+    n_threads: int,
+) -> np.ndarray:
+    total = config.n_walks * config.epochs
+    done = 0
 
     def walks() -> Iterator[np.ndarray]:
-        return walk_rounds(graph, n_walks=config.n_walks, walk_length=config.walk_length, p=config.p, q=config.q, seed=seed, n_threads=n_threads)
+        return walk_rounds(
+            graph,
+            n_walks=config.n_walks,
+            walk_length=config.walk_length,
+            p=config.p,
+            q=config.q,
+            seed=seed,
+            n_threads=n_threads,
+        )
 
-    def told() -> Iterator[np.ndarray]:
-        # Walking again for each epoch is far cheaper than training on a walk, and nothing has to be held.
+    def reported_walks() -> Iterator[np.ndarray]:
+        # Walking again in each epoch is far cheaper than training, and no walk has to be held.
         nonlocal done
         for block in walks():
             yield block
@@ -137,6 +176,135 @@ def _train(graph: WalkGraph, config: Node2VecConfig, seed: int, progress: Progre
             report(progress, "node2vec", done, total)
 
     visits = count_visits(walks, graph.n_nodes)
-    if config.skipgram == "numba":
-        return train_numba(told, visits, settings, seed)
-    return train_gensim(told, visits, config.n_walks * graph.n_nodes, settings, seed)
+    return train_skip_gram(reported_walks, visits, config.n_walks * graph.n_nodes, config, seed)
+
+
+def count_visits(rounds: Rounds, n_nodes: int) -> np.ndarray:
+    """How often each node is in the walks, int64, shape (n_nodes,)."""
+    visits = np.zeros(n_nodes, np.int64)
+    for walks in rounds():
+        visits += np.bincount(walks[walks >= 0], minlength=n_nodes)
+    return visits
+
+
+def train_skip_gram(
+    rounds: Rounds, visits: np.ndarray, n_walks: int, config: Node2VecConfig, seed: int
+) -> np.ndarray:
+    """Train skip-gram with negative sampling (Mikolov 2013) on walks.
+
+    gensim's Word2Vec with one worker, since several make it unrepeatable; independent of
+    PYTHONHASHSEED, as nodes are integers.
+
+    Args:
+        rounds: called once per epoch; yields int32 arrays of shape (n, walk_length), -1 after the
+            end of a walk.
+        visits: shape (n_nodes,), see `count_visits`.
+        n_walks: number of walks in one epoch.
+        config: dim, window, epochs, negative, learning_rate and subsample are read.
+        seed: of initial vectors, windows and noise.
+
+    Returns:
+        float32, shape (n_nodes, dim); rows of nodes that no walk visits are zero.
+    """
+    from gensim.models import Word2Vec
+
+    class Corpus:
+        def __iter__(self) -> Iterator[list[int]]:
+            for walks in rounds():
+                ended = walks[:, -1] < 0
+                for walk, short in zip(walks.tolist(), ended.tolist(), strict=True):
+                    yield walk[: walk.index(-1)] if short else walk
+
+    model = Word2Vec(
+        vector_size=config.dim,
+        alpha=config.learning_rate,
+        min_alpha=LOWEST_RATE,
+        window=config.window,
+        negative=config.negative,
+        ns_exponent=NOISE_EXPONENT,
+        sg=1,
+        sample=config.subsample,
+        min_count=1,
+        workers=1,
+        seed=_seed_of_skip_gram(seed),
+        sorted_vocab=0,
+    )
+    frequencies = {node: int(n) for node, n in enumerate(visits) if n > 0}
+    model.build_vocab_from_freq(frequencies, corpus_count=n_walks)
+    model.train(Corpus(), total_examples=n_walks, epochs=config.epochs)
+    vectors = np.zeros((len(visits), config.dim), np.float32)
+    vectors[np.array(model.wv.index_to_key)] = model.wv.vectors
+    return vectors
+
+
+def reference_node2vec(adjacency: Any, config: Node2VecConfig, seed: int) -> np.ndarray:
+    """Embed every node with the node2vec package (0.4.6 or later), its slips handled.
+
+    For comparison, since the package is slow and pins numpy below 2. Zero-weight edges are dropped
+    first, since it walks them as if they weighed 1; isolated nodes are kept by ``min_count=1``;
+    both walks and skip-gram get seeds and one worker; names, which come back as text, are put into
+    row order; the global generators, which the package seeds, are as they were afterwards.
+
+    Args:
+        adjacency: scipy sparse, shape (n_nodes, n_nodes), checked.
+        config: engine and skipgram are not read.
+        seed: of walks and skip-gram.
+
+    Returns:
+        float32, shape (n_nodes, dim), rows in the order of `adjacency`.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    try:
+        from node2vec import Node2Vec
+    except ImportError:
+        raise MissingExtraError("node2vec", "node2vec", "the engine 'reference'") from None
+    import networkx as nx
+
+    matrix = sparse.csr_array(adjacency, dtype=np.float64, copy=True)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    n_nodes = matrix.shape[0]
+    directed = abs(matrix - matrix.T).nnz > 0
+    kind = nx.DiGraph if directed else nx.Graph
+    graph = nx.from_scipy_sparse_array(matrix, create_using=kind)
+    with _restored_generators():
+        model = Node2Vec(
+            graph,
+            dimensions=config.dim,
+            walk_length=config.walk_length,
+            num_walks=config.n_walks,
+            p=config.p,
+            q=config.q,
+            workers=1,
+            seed=child_seed(seed, "walks") % 2**32,
+            quiet=True,
+        )
+        fitted = model.fit(
+            window=config.window,
+            epochs=config.epochs,
+            negative=config.negative,
+            alpha=config.learning_rate,
+            sample=config.subsample,
+            min_count=1,
+            workers=1,
+            seed=_seed_of_skip_gram(seed),
+        )
+    rows = [np.asarray(fitted.wv[str(node)], dtype=np.float32) for node in range(n_nodes)]
+    return np.stack(rows)
+
+
+def _seed_of_skip_gram(seed: int) -> int:
+    return child_seed(seed, "skip-gram") % 2**32
+
+
+@contextlib.contextmanager
+def _restored_generators() -> Iterator[None]:
+    python = random.getstate()
+    numpy = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002

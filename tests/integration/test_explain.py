@@ -23,7 +23,7 @@ from fusion.explain_tokens import STEPS, _attention_logit, integrated_gradients
 from fusion.explanation import Explanation
 from fusion.known import KnownRNAs
 from fusion.learner import fit_learner, safe_logit
-from fusion.model_files import SavedModel, load_model
+from fusion.model_files import SavedModel, load_model, save_model
 from fusion.newcomers import join_newcomers
 from fusion.problem import TREES, prepare, resolve_tokens
 from fusion.settings import experiment_config
@@ -59,11 +59,37 @@ def test_trees_that_drew_an_rna_are_left_out(model: SavedModel) -> None:
 
 
 def test_trees_that_do_not_say_what_was_kept_are_not_believed(model: SavedModel) -> None:
-    other = replace(model, config=replace(model.config, seed=77))
-    learner, unseen = answering(other, 3)
-    assert not unseen
-    assert len(learner.trees["extra_trees"].roots) == 20
-    assert "with all of its trees" in explain_known(other, 3, (0,)).notes[0]
+    assert model.in_bag is not None
+    older = replace(model, in_bag=None, config=replace(model.config, seed=77))  # reproduced from another seed
+    moved = replace(model, in_bag=~model.in_bag)
+    for other in (older, moved):
+        learner, unseen = answering(other, 3)
+        assert not unseen
+        assert len(learner.trees["extra_trees"].roots) == 20
+        assert "with all of its trees" in explain_known(other, 3, (0,)).notes[0]
+
+
+def test_bootstrap_samples_are_kept_with_the_model_and_reproduced_for_older_ones(model: SavedModel) -> None:
+    assert model.known is not None
+    assert model.in_bag is not None
+    assert model.in_bag.shape == (20, model.known.trained.sum())
+    assert 0.5 < model.in_bag.mean() < 0.75  # 1 - 1/e of the rows are drawn
+    kept, _ = answering(model, 5)
+    replayed, unseen = answering(replace(model, in_bag=None), 5)
+    assert unseen
+    np.testing.assert_array_equal(kept.trees["extra_trees"].roots, replayed.trees["extra_trees"].roots)
+    for other in (model.in_bag[:-1], model.in_bag[:, :-1]):
+        assert not answering(replace(model, in_bag=other), 5)[1], "samples of other trees or other rows are not read"
+
+
+def test_bootstrap_samples_that_do_not_fit_the_trees_are_refused(finished_run: Path, tmp_path: Path) -> None:
+    model = load_model(finished_run / "model")
+    assert model.known is not None
+    assert model.in_bag is not None
+    learner = replace(model.learner(model.known.tokens), in_bag=model.in_bag[:8])
+    save_model(learner, model.known, model.compartments, tmp_path / "model", about={})
+    with pytest.raises(CheckpointError, match=r"bootstrap samples of shape \(1, \d+\) for 20 trees"):
+        load_model(tmp_path / "model")
 
 
 def test_without_a_modality_is_the_whole_model_asked_again(model: SavedModel, explanation: Explanation) -> None:

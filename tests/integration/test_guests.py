@@ -14,6 +14,7 @@ from fusion import api
 from fusion.attention import AttentionConfig
 from fusion.experiment import run_fold
 from fusion.explain import explain_known
+from fusion.explain_answer import answering
 from fusion.explain_new import explain_sequence
 from fusion.guests import Guests, guest_folds, join_guests, node_vectors, partner_rows, read_guests, together
 from fusion.learner import fit_learner
@@ -263,6 +264,13 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests
     assert np.isnan(hairpin.probabilities[0, granule])
     with pytest.raises(ConfigError, match=r"no RNA of type 'circRNA' beside the networks'.*lncRNA, mRNA"):
         predict_sequences(model, ["x"], [rich], rna_type="circRNA")
+    for name in ("lnc|r3", "mrna|r0", networks.dataset.index.ids[0]):
+        row = model.known.index.position(name)
+        kept, unseen = answering(model, row)
+        replayed, _ = answering(replace(model, in_bag=None), row)
+        assert unseen
+        np.testing.assert_array_equal(kept.trees["extra_trees"].roots, replayed.trees["extra_trees"].roots)
+        np.testing.assert_array_equal(kept.trees["extra_trees"].value, replayed.trees["extra_trees"].value)
     why = explain_known(model, model.known.index.position("mrna|r0")).to_dict()["compartments"][0]
     assert {"sequence"} <= {one["modality"] for one in why["modalities"]}
     assert sum(one["extra_trees"] or 0 for one in why["tokens"]) != 0

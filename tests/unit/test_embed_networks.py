@@ -21,7 +21,7 @@ from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
 
 WALKS = Node2VecConfig(dim=8, n_walks=2, walk_length=10, epochs=1)
-CONFIGS = {"ring": WALKS, "chords": Node2VecConfig(dim=4, n_walks=2, walk_length=10, skipgram="numba"), "paths": ProximityConfig(dim=3, hops=2)}
+CONFIGS = {"ring": WALKS, "chords": Node2VecConfig(dim=4, n_walks=2, walk_length=10), "paths": ProximityConfig(dim=3, hops=2)}
 
 
 def networks() -> dict[str, sparse.csr_array]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from difflib import SequenceMatcher
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -191,3 +194,18 @@ def test_suggest(names: MirbaseNames) -> None:
     assert suggest("U6", ["hsa-mir-30a"]) == []
     assert len(suggest("hsa-mir-30", names.known_names(), n=2)) == 2
     assert {"hsa-mir-22", "hsa-mir-1", "hsa-mir-22a", "hsa-mir-90a", "hsa-mir-1-3p"} <= set(names.known_names())
+    assert suggest("hsa-mir-21", []) == suggest("", ["hsa-mir-21"]) == []
+    assert suggest("Nucleolu", ["Nucleus", "nucleolus", "Cytosol"]) == ["nucleolus"]
+    # of equal likeness (20 of 22 characters match), in the order given
+    assert suggest("hsa-mir-30z", ["hsa-mir-30d", "hsa-mir-30a", "hsa-mir-30b", "hsa-mir-30c"]) == ["hsa-mir-30d", "hsa-mir-30a", "hsa-mir-30b"]
+
+
+def test_suggest_is_the_same_as_matching_every_name() -> None:
+    random = np.random.default_rng(0)
+    known = [f"hsa-mir-{number}{letter}{arm}" for number in range(1, 200) for letter in ("", "a", "b") for arm in ("", "-3p")]
+    for typed in random.choice(known, 20):
+        cut = int(random.integers(len(typed)))
+        asked = normalise(str(typed[:cut] + typed[cut + 1 :]))
+        likeness = [SequenceMatcher(a=name, b=asked, autojunk=False).ratio() for name in known]
+        best = np.argsort(-np.array(likeness), kind="stable")[:3]
+        assert suggest(asked, known) == [known[i] for i in best if likeness[i] >= 0.8]

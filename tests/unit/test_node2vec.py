@@ -18,8 +18,8 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
-from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
-from mirnagraph.embedding.skipgram import LOGIT_LIMIT, SIGMOID, SIGMOID_SLOTS, SkipGram, _slot, train_gensim, train_numba
+from mirnagraph.config import from_dict
+from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec, train_skip_gram
 from mirnagraph.errors import ConfigError, MissingExtraError
 
 SMALL = Node2VecConfig(dim=8, n_walks=2, walk_length=10, epochs=1, window=2)
@@ -33,20 +33,18 @@ def communities(n_nodes: int = 120, n_groups: int = 4) -> tuple[sparse.csr_array
     return sparse.csr_array((half | half.T).astype(float)), group
 
 
-@pytest.mark.parametrize("skipgram", ["gensim", "numba"])
-def test_planted_communities_are_found_and_random_vectors_find_none(skipgram: str) -> None:
+def test_planted_communities_are_found_and_random_vectors_find_none() -> None:
     network, group = communities()
-    vectors = node2vec(network, Node2VecConfig(dim=16, n_walks=10, walk_length=20, epochs=3, skipgram=skipgram), seed=1)
+    vectors = node2vec(network, Node2VecConfig(dim=16, n_walks=10, walk_length=20, epochs=3), seed=1)
     probe = LogisticRegression(max_iter=500)
     noise = np.random.default_rng(2).normal(size=vectors.shape)
     assert cross_val_score(probe, vectors / vectors.std(), group, cv=4).mean() > 0.9
     assert cross_val_score(probe, noise, group, cv=4).mean() < 0.5
 
 
-@pytest.mark.parametrize("skipgram", ["gensim", "numba"])
-def test_seed_decides_and_threads_do_not(skipgram: str) -> None:
+def test_seed_decides_and_threads_do_not() -> None:
     network, _ = communities(30)
-    config = Node2VecConfig(dim=8, n_walks=2, walk_length=10, epochs=2, p=0.5, q=2.0, skipgram=skipgram)
+    config = Node2VecConfig(dim=8, n_walks=2, walk_length=10, epochs=2, p=0.5, q=2.0)
     vectors = node2vec(network, config, seed=7)
     assert vectors.dtype == np.float32
     assert vectors.shape == (30, 8)
@@ -54,36 +52,27 @@ def test_seed_decides_and_threads_do_not(skipgram: str) -> None:
     assert not np.array_equal(vectors, node2vec(network, config, seed=8))
 
 
-@pytest.fixture(scope="module")
-def hashes() -> list[dict[str, str]]:
-    """What this process and one with another hash seed compute: skip-gram -> hash of its vectors. One process for both, as imports take longest."""
+def test_equal_in_processes_with_different_hash_seeds() -> None:
     code = (
-        "import sys, hashlib, numpy as np; from scipy import sparse; from mirnagraph.embedding.node2vec import *;"
+        "import hashlib, numpy as np; from scipy import sparse; from mirnagraph.embedding.node2vec import *;"
         "ring = sparse.csr_array(np.roll(np.eye(9), 1, 1) + np.roll(np.eye(9), -1, 1));"
-        "config = lambda name: Node2VecConfig(dim=4, n_walks=2, walk_length=6, skipgram=name);"
-        "print(*(name + ' ' + hashlib.sha256(node2vec(ring, config(name), 3).tobytes()).hexdigest() for name in ('gensim', 'numba')), sep='\\n')"
+        "vectors = node2vec(ring, Node2VecConfig(dim=4, n_walks=2, walk_length=6), 3);"
+        "print(hashlib.sha256(vectors.tobytes()).hexdigest())"
     )
     here = io.StringIO()
     with contextlib.redirect_stdout(here):
         exec(code, {})
     other = {**os.environ, "PYTHONHASHSEED": "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"}
-    told = [here.getvalue(), subprocess.run([sys.executable, "-c", code], env=other, capture_output=True, text=True, check=True).stdout]
-    return [dict(line.split() for line in text.splitlines()) for text in told]
+    there = subprocess.run([sys.executable, "-c", code], env=other, capture_output=True, text=True, check=True).stdout
+    assert len(here.getvalue().strip()) == 64
+    assert here.getvalue() == there
 
 
-@pytest.mark.parametrize("skipgram", ["gensim", "numba"])
-def test_equal_in_processes_with_different_hash_seeds(hashes: list[dict[str, str]], skipgram: str) -> None:
-    first, second = hashes
-    assert len(first[skipgram]) == 64
-    assert first[skipgram] == second[skipgram]
-
-
-@pytest.mark.parametrize("skipgram", ["gensim", "numba"])
-def test_isolated_nodes_get_zeros_and_rows_keep_their_order(skipgram: str) -> None:
+def test_isolated_nodes_get_zeros_and_rows_keep_their_order() -> None:
     ring = np.roll(np.eye(30), 1, axis=1)
     network = sparse.csr_array(ring + ring.T)
     padded = sparse.csr_array(sparse.block_diag([sparse.csr_array((2, 2)), network, sparse.csr_array((1, 1))], format="csr"))
-    vectors = node2vec(padded, Node2VecConfig(dim=8, n_walks=2, walk_length=10, skipgram=skipgram), seed=0)
+    vectors = node2vec(padded, Node2VecConfig(dim=8, n_walks=2, walk_length=10), seed=0)
     assert np.isfinite(vectors).all()
     assert not vectors[[0, 1, 32]].any()
     assert (np.linalg.norm(vectors[2:32], axis=1) > 0).all()
@@ -105,7 +94,7 @@ def test_settings_of_the_paper_and_ranges() -> None:
         ({"dim": 0}, "'dim' is 0, expected 1 or more"),
         ({"p": 0.0}, "'p' is 0.0"),
         ({"q": float("nan")}, "'q' is nan"),
-        ({"skipgram": "torch"}, "one of gensim, numba"),
+        ({"skipgram": "torch"}, "'skipgram' is 'torch', expected 'gensim'"),
         ({"engine": "pecanpy"}, "one of numba, reference"),
         ({"walk_length": 1}, "2 or more"),
         ({"subsample": 1.5}, "a number in"),
@@ -114,31 +103,17 @@ def test_settings_of_the_paper_and_ranges() -> None:
             Node2VecConfig(**bad)
 
 
-def test_our_skip_gram_descends_the_loss_it_claims() -> None:
-    """One walk of two nodes, no noise drawn but themselves: vectors and outputs move by rate * (1 - sigmoid) * the other."""
-    visits = np.array([4, 4, 0])
-    walks = np.array([[0, 1, 0, 1], [1, 0, 1, 0]], np.int32)
-    settings = SkipGram(dim=3, window=1, epochs=200, negative=1, learning_rate=0.1)
-    vectors = train_numba(lambda: iter([walks]), visits, settings, seed=0)
-    assert not vectors[2].any()
-    # Each node is the other's only context and its own only noise: the two must end far apart in direction.
-    assert vectors[0] @ vectors[1] < 0
-
-
-def test_every_logit_within_the_limit_has_its_place_in_the_table() -> None:
-    # The largest number below 6 plus 6 is 12 in single precision: one slot too many, read from whatever memory follows.
-    limit, scale = np.float32(LOGIT_LIMIT), np.float32(SIGMOID_SLOTS / (2 * LOGIT_LIMIT))
-    assert int((np.nextafter(limit, np.float32(0)) + limit) * scale) == SIGMOID_SLOTS
-    assert _slot(np.nextafter(limit, np.float32(0)), limit, scale) == SIGMOID_SLOTS - 1
-    assert _slot(np.nextafter(-limit, np.float32(0)), limit, scale) == 0
-    for logit in np.linspace(-5.99, 5.99, 101, dtype=np.float32):
-        assert SIGMOID[_slot(logit, limit, scale)] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-3)
+def test_the_trainer_that_was_removed_is_refused_in_one_sentence() -> None:
+    message = r"^networks\.toml: setting 'skipgram' is 'numba', expected 'gensim', the only trainer left \('numba' was removed\)$"
+    with pytest.raises(ConfigError, match=message):
+        from_dict(Node2VecConfig, {"skipgram": "numba"}, where="networks.toml")
+    assert from_dict(Node2VecConfig, {"skipgram": "gensim"}) == Node2VecConfig()
 
 
 @pytest.mark.parametrize("negative", [1, 5, 6, 13])
 def test_any_number_of_noise_nodes_works(negative: int) -> None:
     network, group = communities(60)
-    config = Node2VecConfig(dim=13, n_walks=10, walk_length=20, epochs=2, negative=negative, learning_rate=0.1, skipgram="numba")
+    config = Node2VecConfig(dim=13, n_walks=10, walk_length=20, epochs=2, negative=negative, learning_rate=0.1)
     vectors = node2vec(network, config, seed=2)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     same = group[:, None] == group[None, :]
@@ -150,25 +125,27 @@ def test_subsampling_passes_over_the_nodes_that_stand_everywhere() -> None:
     """Node 0 has half of all visits: at a threshold that keeps about a hundredth of them its vector moves far less."""
     star = np.zeros((41, 41))
     star[0, 1:] = star[1:, 0] = 1
-    config = Node2VecConfig(dim=8, n_walks=5, walk_length=40, epochs=1, learning_rate=0.1, skipgram="numba")
-    sparse_star = sparse.csr_array(star)
-    start = np.linalg.norm(node2vec(sparse_star, replace(config, learning_rate=1e-9), seed=0)[0])
-    full, thinned = (np.linalg.norm(node2vec(sparse_star, replace(config, subsample=t), seed=0)[0]) for t in (0.0, 5e-5))
-    assert full > 3 * start
-    assert thinned - start < (full - start) / 3
+    network = sparse.csr_array(star)
+    # a low rate, at which vectors are still on their way: at a high one few steps already lead to the end
+    config = Node2VecConfig(dim=8, n_walks=5, walk_length=40, epochs=1, learning_rate=0.01)
+    start = node2vec(network, replace(config, learning_rate=1e-9), seed=0)[0]
+    every_visit = node2vec(network, config, seed=0)[0]
+    few_visits = node2vec(network, replace(config, subsample=5e-5), seed=0)[0]
+    assert np.linalg.norm(every_visit - start) > 1
+    assert np.linalg.norm(few_visits - start) < 0.1
 
 
-@pytest.mark.parametrize("skipgram", ["gensim", "numba"])
-def test_subsampling_keeps_communities(skipgram: str) -> None:
+def test_subsampling_keeps_communities() -> None:
     network, group = communities()
-    config = Node2VecConfig(dim=16, n_walks=20, walk_length=20, epochs=5, subsample=0.005, skipgram=skipgram)
+    config = Node2VecConfig(dim=16, n_walks=20, walk_length=20, epochs=5, subsample=0.005)
     vectors = node2vec(network, config, seed=1)
     assert cross_val_score(LogisticRegression(max_iter=500), vectors / vectors.std(), group, cv=4).mean() > 0.9
 
 
 def test_gensim_reads_walks_only_as_far_as_they_go() -> None:
     walks = np.array([[0, 1, -1], [1, -1, -1], [2, 0, 1]], np.int32)
-    vectors = train_gensim(lambda: iter([walks]), np.array([2, 3, 1, 0]), 3, SkipGram(4, 2, 2, 5, 0.025), seed=0)
+    config = Node2VecConfig(dim=4, window=2, epochs=2)
+    vectors = train_skip_gram(lambda: iter([walks]), np.array([2, 3, 1, 0]), 3, config, seed=0)
     assert vectors.shape == (4, 4)
     assert not vectors[3].any()
     assert vectors[:3].any(axis=1).all()

@@ -9,8 +9,7 @@ from fusion.tokens import TokenTable, make_token
 from fusion.typed_trees import fit_typed_trees
 from mirnagraph.errors import ConfigError
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.tree_gates import constant, gated
-from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees, join_outputs
+from mirnagraph.trees import TreeArrays, TreesConfig, constant, fit_boosting, fit_extra_trees, gated, join_outputs
 
 CONFIG = TreesConfig(n_trees=12, rounds=6, min_samples_leaf=1)
 

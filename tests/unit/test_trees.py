@@ -10,8 +10,7 @@ from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingClassifier
 
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.seeds import child_seed
-from mirnagraph.tree_draws import drawn_by_tree
-from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees
+from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_trees, replay_in_bag
 
 CONFIG = TreesConfig(n_trees=12, rounds=15, min_samples_leaf=2, max_features=0.5, boosting_features=0.5)
 
@@ -35,14 +34,15 @@ def test_extra_trees_equal_scikit_learn(table: tuple[np.ndarray, np.ndarray]) ->
     np.testing.assert_array_equal(ours.importance, theirs.feature_importances_)
 
 
-def test_which_rows_a_tree_drew_is_told_again_from_the_seed(table: tuple[np.ndarray, np.ndarray]) -> None:
+def test_bootstrap_samples_are_those_of_scikit_learn_and_are_reproduced_from_the_seed(table: tuple[np.ndarray, np.ndarray]) -> None:
     features, labels = table
     state = child_seed(5, "extra trees") % 2**32
     forest = ExtraTreesRegressor(12, bootstrap=True, random_state=state).fit(features[:80], labels[:80])
-    found = drawn_by_tree(80, CONFIG.n_trees, seed=5)
-    assert found.shape == (12, 80)
-    for tree, drawn in zip(found, forest.estimators_samples_, strict=True):
-        np.testing.assert_array_equal(np.flatnonzero(tree), np.unique(drawn))
+    in_bag = fit_extra_trees(features[:80], labels[:80], CONFIG, seed=5).in_bag
+    assert in_bag.shape == (12, 80)
+    for tree, sample in zip(in_bag, forest.estimators_samples_, strict=True):
+        np.testing.assert_array_equal(np.flatnonzero(tree), np.unique(sample))
+    np.testing.assert_array_equal(replay_in_bag(80, CONFIG.n_trees, seed=5), in_bag)
 
 
 def test_boosting_reads_only_the_most_important_features(table: tuple[np.ndarray, np.ndarray]) -> None:

@@ -1,0 +1,49 @@
+"""Resolved settings of every preset: equal to those that are kept in presets.json.
+
+To change it on purpose: ``python tests/golden/test_presets.py`` writes presets.json again.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fusion.settings import experiment_config
+from mirnagraph.config import preset_names, to_dict
+from seqtower.settings import seq_config
+
+KEPT = Path(__file__).resolve().parent / "presets.json"
+
+
+def resolved() -> dict[str, dict[str, Any]]:
+    """Every preset with all of its settings, the defaults among them."""
+    found = {f"fusion/{name}": to_dict(experiment_config(name)) for name in preset_names("fusion")}
+    return found | {
+        f"seqtower/{name}": to_dict(seq_config(name)) for name in preset_names("seqtower")
+    }
+
+
+def as_text(presets: dict[str, dict[str, Any]]) -> str:
+    """JSON with one line per table of settings, so that a difference can be read."""
+    parts = []
+    for name, tables in presets.items():
+        lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in tables.items()]
+        parts.append(f" {json.dumps(name)}: {{\n" + ",\n".join(lines) + "\n }")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def test_every_preset_is_kept() -> None:
+    assert set(json.loads(KEPT.read_text(encoding="utf-8"))) == set(resolved())
+
+
+@pytest.mark.parametrize("name", json.loads(KEPT.read_text(encoding="utf-8")))
+def test_settings_of_a_preset_are_as_they_were(name: str) -> None:
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))[name]
+    assert json.loads(json.dumps(resolved()[name])) == kept
+
+
+if __name__ == "__main__":
+    KEPT.write_text(as_text(resolved()), encoding="utf-8")

@@ -1,0 +1,132 @@
+"""The settings loader: presets that extend others, files and values laid over them, errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from fusion.settings import experiment_config
+from mirnagraph.config import lay_over, load_settings, preset_names, preset_values
+from mirnagraph.errors import ConfigError
+from seqtower.settings import seq_config
+
+PRESETS = {
+    "base": "[walk]\nlength = 5\nbias = 0.5\n",
+    "short": 'extends = "base"\nnames = ["a"]\n[walk]\nlength = 2\n',
+    "more": 'extends = "short"\n[append]\nnames = ["b", "c"]\n',
+    "plain": "[walk]\nlength = 9\n",
+    "lost": 'extends = "shirt"\n',
+    "hen": 'extends = "egg"\n',
+    "egg": 'extends = "hen"\n',
+    "self": 'extends = "self"\n',
+    "wrong": 'extends = "short"\n[append.walk]\nlength = [1]\n',
+    "table": 'extends = "short"\nappend = ["d"]\n',
+}
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A table of settings."""
+
+    length: int = 80
+    bias: float = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings with a table and a list."""
+
+    preset: str = "plain"
+    names: tuple[str, ...] = ()
+    walk: Walk = field(default_factory=Walk)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A package with the presets above."""
+    name = "package_with_presets"
+    folder = tmp_path / name / "presets"
+    folder.mkdir(parents=True)
+    (tmp_path / name / "__init__.py").write_text("")
+    for preset, text in PRESETS.items():
+        (folder / f"{preset}.toml").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield name
+    sys.modules.pop(name, None)
+
+
+def test_a_preset_is_laid_over_the_one_it_extends(package: str) -> None:
+    assert load_settings(Settings, package, "short") == Settings("short", ("a",), Walk(2, 0.5))
+    assert load_settings(Settings, package, "more") == Settings(
+        "more", ("a", "b", "c"), Walk(2, 0.5)
+    )
+    assert load_settings(Settings, package, "plain") == Settings("plain", (), Walk(9, 1.0))
+
+
+def test_base_is_extended_and_never_asked_for(package: str) -> None:
+    assert preset_names(package) == sorted(set(PRESETS) - {"base"})
+    with pytest.raises(ConfigError, match="unknown preset 'base'"):
+        preset_values(package, "base")
+    for real in ("fusion", "seqtower"):
+        assert "base" not in preset_names(real)
+
+
+@pytest.mark.parametrize(
+    ("preset", "message"),
+    [
+        ("lost", r"^preset 'lost' extends the unknown preset 'shirt'; did you mean 'short'\?$"),
+        ("hen", r"^presets of \w+ extend each other in a circle: hen -> egg -> hen$"),
+        ("self", r"in a circle: self -> self$"),
+        (
+            "wrong",
+            r"^preset wrong: found append\.walk\.length = \[1\], expected lists that are added",
+        ),
+        ("table", r"^preset table: found append = \['d'\], expected lists"),
+        ("shorts", r"^unknown preset 'shorts'; did you mean 'short'\?$"),
+    ],
+)
+def test_what_cannot_be_resolved_is_refused_in_one_sentence(
+    package: str, preset: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_settings(Settings, package, preset)
+
+
+def test_file_and_values_are_laid_over_the_preset_in_this_order(
+    package: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'preset = "more"\n[walk]\nlength = 3\nbias = 2\n[append]\nnames = ["d"]\n[others]\nx = 1\n'
+    )
+    over = {"walk": {"bias": 7.0}}
+    found = load_settings(Settings, package, "plain", file, over, skip=("others",))
+    assert found == Settings("more", ("a", "b", "c", "d"), Walk(3, 7.0))
+    with pytest.raises(ConfigError, match=r"mine\.toml: unknown setting 'others'"):
+        load_settings(Settings, package, "plain", file)
+    file.write_text("preset = 3\n")
+    with pytest.raises(
+        ConfigError, match=r"mine\.toml: found preset = 3, expected the name of a preset"
+    ):
+        load_settings(Settings, package, "plain", file)
+
+
+def test_laying_over_leaves_both_sides_as_they_were() -> None:
+    base = {"a": {"x": [1]}, "b": 2}
+    values = {"a": {"y": 3}, "append": {"a": {"x": [4]}}}
+    assert lay_over(base, values) == {"a": {"x": [1, 4], "y": 3}, "b": 2}
+    assert base == {"a": {"x": [1]}, "b": 2}
+    assert values == {"a": {"y": 3}, "append": {"a": {"x": [4]}}}
+
+
+def test_both_sides_add_tokens_and_tables_by_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[append.tokens]\nattention = ["tower"]\n')
+    assert experiment_config("cold", file).tokens.attention[-2:] == ("transfer:*", "tower")
+    file.write_text("[training]\nepochs = 3\n")
+    training = seq_config("rnatracker", file).training
+    assert (training.epochs, training.patience) == (3, 8)
