@@ -48,7 +48,8 @@ def test_equally_popular_rnas_share_the_decile_of_their_mean_rank() -> None:
     # mean ranks: 0 -> 2, 1 -> 4, 2 -> 5.5, 3 -> 7, 4 -> 8, 5 -> 9, 6 -> 10, 7 -> 12.5, 8 -> 15, 9 -> 18
     # decile floor((rank - 0.5) / 2)
     decile = {0: 0, 1: 1, 2: 2, 3: 3, 4: 3, 5: 4, 6: 4, 7: 6, 8: 7, 9: 8}
-    assert popularity_deciles(dataset({"drug": counts})).tolist() == [decile[count] for count in counts]
+    expected = [decile[count] for count in counts]
+    assert popularity_deciles(dataset({"drug": counts})).tolist() == expected
 
 
 def test_all_equal_are_in_the_middle() -> None:
