@@ -145,6 +145,13 @@ def _is_message(node: ast.AST) -> bool:
     return name.endswith("Error") or name == "warn"
 
 
+def _is_tolerance(node: ast.AST) -> bool:
+    """A tiny constant, or a number moved by one."""
+    if isinstance(node, ast.BinOp):
+        return any(map(_is_tolerance, ast.iter_child_nodes(node)))
+    return isinstance(node, ast.Constant) and isinstance(node.value, float) and 0 < abs(node.value) <= TOLERANCE
+
+
 def _is_axis(node: ast.AST) -> bool:
     return isinstance(node, ast.keyword) and node.arg == "axis" and isinstance(node.value, ast.Constant)
 
@@ -155,6 +162,8 @@ def _name(node: ast.AST) -> str:
 
 def _changes(node: ast.AST) -> Iterator[ast.AST]:
     """What replaces a node in its mutants."""
+    if isinstance(node, ast.BinOp | ast.Compare) and any(map(_is_tolerance, ast.iter_child_nodes(node))):
+        return
     if isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in OPERATORS:
         yield _with(node, op=OPERATORS[type(node.op)]())
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -174,7 +183,7 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
         yield _with(node, attr=SWAPPED[node.attr])
     elif isinstance(node, ast.Name) and node.id in SWAPPED:
         yield _with(node, id=SWAPPED[node.id])
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float) and not 0 < abs(node.value) < TOLERANCE:
+    elif isinstance(node, ast.Constant) and type(node.value) in (int, float) and not _is_tolerance(node):
         yield _with(node, value=node.value + 1 if isinstance(node.value, int) else node.value * 2 or 1.0)
 
 
