@@ -145,6 +145,10 @@ def _is_message(node: ast.AST) -> bool:
     return name.endswith("Error") or name == "warn"
 
 
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
 def _is_tolerance(node: ast.AST) -> bool:
     """A tiny constant, or a number moved by one."""
     if isinstance(node, ast.BinOp):
@@ -162,7 +166,7 @@ def _name(node: ast.AST) -> str:
 
 def _changes(node: ast.AST) -> Iterator[ast.AST]:
     """What replaces a node in its mutants."""
-    if isinstance(node, ast.BinOp | ast.Compare) and any(map(_is_tolerance, ast.iter_child_nodes(node))):
+    if isinstance(node, ast.BinOp | ast.Compare) and any(_is_text(child) or _is_tolerance(child) for child in ast.iter_child_nodes(node)):
         return
     if isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in OPERATORS:
         yield _with(node, op=OPERATORS[type(node.op)]())

@@ -29,7 +29,8 @@ def test_tested_rnas_in_row_order(tmp_path: Path) -> None:
     assert table.columns.tolist() == ["rna_id", "fold", "Nucleus", "Exosome"]
     assert table.to_numpy().tolist() == [["a", 0, 0.0, 1.0], ["c", 1, 0.5, 0.25]]
     write_predictions(table, tmp_path / "predictions.tsv")
-    pd.testing.assert_frame_equal(read_predictions(tmp_path / "predictions.tsv", INDEX, COMPARTMENTS), table)
+    again = read_predictions(tmp_path / "predictions.tsv", INDEX, COMPARTMENTS)
+    assert again.to_dict("list") == table.to_dict("list")
 
 
 @pytest.mark.parametrize(
