@@ -74,15 +74,17 @@ def popularity(dataset: Dataset) -> np.ndarray:
 
 
 def popularity_deciles(dataset: Dataset) -> np.ndarray:
-    """How well studied each RNA is (see `popularity`), in ten classes of equal size over the whole dataset.
+    """Decile of each RNA's popularity (see `popularity`) over the whole dataset.
 
-    RNAs of equal popularity are ranked in row order.
+    RNAs of equal popularity share a decile, that of the middle of their (mean) rank, so that deciles may differ in size and do not
+    depend on the order of rows.
 
     Returns:
         0 (least) … 9 (most): int64, shape (n_rnas,).
     """
-    order: np.ndarray = pd.Series(popularity(dataset)).rank(method="first").to_numpy().astype(np.int64) - 1
-    return order * 10 // max(len(order), 1)
+    rank = pd.Series(popularity(dataset)).rank().to_numpy()
+    below = rank - 0.5
+    return np.asarray(below * 10 // max(len(rank), 1), dtype=np.int64)
 
 
 def within_auc(true: np.ndarray, probabilities: np.ndarray, decile: np.ndarray) -> float:

@@ -68,7 +68,8 @@ def test_popularity_deciles_by_hand():
         partners={"drug": pd.DataFrame(index=pd.Index(partners, name="partner_id"))},
         labels=pd.DataFrame({"c": 0}, index=pd.Index(ids, name="rna_id")),
     )
-    assert scores.popularity_deciles(dataset).tolist() == [4, 0, 1, 9, 2, 3, 6, 5, 8, 7]
+    # the two without a link share ranks 1 and 2, mean 1.5: (1.5 - 0.5) x 10 / 10 = decile 1
+    assert scores.popularity_deciles(dataset).tolist() == [4, 1, 1, 9, 2, 3, 6, 5, 8, 7]
 
 
 def test_set_scores_by_hand():
