@@ -35,7 +35,7 @@ def test_tune_names_the_extra_before_anything_is_read_or_written(
         assert ended.returncode == 2
         lines = [line for line in ended.stderr.splitlines() if line.strip()]
         assert len(lines) == 1, ended.stderr
-        assert f"choosing settings needs the package '{package}'" in lines[0]
+        assert f"(the package '{package}' is not installed)" in lines[0]
         assert SENTENCE in lines[0]
         assert not (in_empty_folder / "found").exists()
 

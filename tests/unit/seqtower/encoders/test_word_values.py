@@ -1,4 +1,4 @@
-"""k-mers and gapped words by hand: order of columns, shares per word length, circles, N, settings that are refused."""
+"""k-mers by hand: order of columns, shares per length, circles, N."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from mirnagraph.errors import ConfigError
-from seqtower.encoders.gapped_words import gapped_width, gapped_words
 from seqtower.encoders.kmer import closed, kmer_counts, kmer_names, word_numbers
 
 
@@ -66,45 +65,3 @@ def test_longest_words_are_of_one_to_eight_letters() -> None:
 
 def test_a_circle_is_closed_by_one_letter_less_than_the_window() -> None:
     assert [closed("ACGU", width) for width in (0, 1, 2, 4)] == ["ACGU", "ACGU", "ACGUA", "ACGUACG"]
-
-
-def test_gapped_words_by_hand() -> None:
-    # AACA, spans of 3: AAC, ACA; two letters of each at places 01, 02, 12
-    assert gapped_width(3, 2) == 3 * 16 + 1
-    found = gapped_words(["AACA"], span=3, letters=2)[0]
-    names = [f"{place}{a}{b}" for place in ("01", "02", "12") for a in "ACGU" for b in "ACGU"]
-    seen = {name: value for name, value in zip([*names, "log length"], found.tolist(), strict=True) if value}
-    # 01: AA, AC; 02: AC, AA; 12: AC, CA: six words once, of length 1 / sqrt(6) each
-    expected = dict.fromkeys(("01AA", "01AC", "02AC", "02AA", "12AC", "12CA"), 1 / np.sqrt(6))
-    assert seen == pytest.approx({**expected, "log length": np.log(4)})
-
-
-def test_roots_of_counts_and_words_with_an_n() -> None:
-    # AAAC, spans of 2: AA twice, AC once: roots sqrt(2) and 1, length sqrt(3)
-    found = gapped_words(["AAAC", "AANA"], span=2, letters=2)
-    assert found[0, :2].tolist() == pytest.approx([np.sqrt(2 / 3), np.sqrt(1 / 3)])
-    assert found[1, :16].tolist() == [1, *[0] * 15]
-    circle = gapped_words(["ACG"], span=2, letters=2, circular=[True])[0]
-    # AC, CG, GA
-    assert np.flatnonzero(circle[:16]).tolist() == [1, 6, 8]
-    assert gapped_words(["A", ""], span=2, letters=1).tolist() == [[0] * 9] * 2
-
-
-def test_gapped_words_of_five_letters_unless_told_otherwise() -> None:
-    assert gapped_width() == 10 * 64 + 1
-    found = gapped_words(["UUUUU"])[0]
-    # each of ten ways reads UUU once
-    assert np.flatnonzero(found[:-1]).tolist() == [64 * way + 63 for way in range(10)]
-    assert found[63] == pytest.approx(1 / np.sqrt(10))
-    assert not gapped_words(["UUUU"])[0, :-1].any()
-
-
-@pytest.mark.parametrize(("span", "letters"), [(12, 1), (6, 6), (1, 1)])
-def test_gapped_words_that_can_be(span: int, letters: int) -> None:
-    assert gapped_words(["A" * 13], span, letters)[0, 0] > 0
-
-
-@pytest.mark.parametrize(("span", "letters"), [(13, 2), (7, 7), (3, 0), (2, 3)])
-def test_gapped_words_that_cannot_be(span: int, letters: int) -> None:
-    with pytest.raises(ConfigError, match="at most 12"):
-        gapped_words(["ACGU"], span, letters)
