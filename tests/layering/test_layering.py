@@ -168,7 +168,7 @@ def test_optional_packages_are_loaded_by_those_who_use_them_only():
     # Lightning is left out: its metrics load transformers themselves, wherever it is installed.
     loaded, _ = loaded_after("import seqtower.settings, seqtower.encoding, seqtower.towers.make")
     assert "torch" in loaded
-    assert not loaded & {"RNA", "fm", "transformers", "huggingface_hub"}
+    assert not loaded & {"RNA", "fm", "transformers", "huggingface_hub", "captum", "memelite", "logomaker"}
 
 
 def test_help_is_quick_and_loads_neither_torch_nor_pandas():
