@@ -76,8 +76,7 @@ def explain_to_folder(
     config = config or ExplainConfig()
     if records.empty:
         raise InputError("no RNA to explain")
-    for module in ("captum.attr", "memelite", "logomaker"):  # before any work is done
-        import_extra(module, EXTRA, "`seq explain`")
+    _check_extra()
     names = model.compartments
     scans, regions, tracks, errors, explained = [], [], [], [], []
     pictures = _file_names(records["id"])
@@ -144,6 +143,12 @@ def draw(name: str, sequence: str, scan: pd.DataFrame, regions: pd.DataFrame, at
         logomaker.Logo(matrix, ax=bottom, color_scheme="classic")
     bottom.set(ylabel=compartments[best], xlabel=f"nucleotides from {attribution.positions[start] + 1}")
     return figure
+
+
+def _check_extra() -> None:
+    """Raise MissingExtraError where a package of the extra is missing, before any work is done."""
+    for module in ("captum.attr", "memelite", "logomaker"):
+        import_extra(module, EXTRA, "`seq explain`")
 
 
 def _first(table: pd.DataFrame) -> pd.DataFrame:

@@ -89,7 +89,7 @@ def test_the_first_line_says_what_the_file_is(path):
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_files_and_functions_stay_small(path):
     text = path.read_text(encoding="utf-8")
-    assert text.count("\n") < 500
+    assert text.count("\n") <= 500
     functions = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     assert [f"{f.name}: {f.end_lineno - f.lineno + 1} lines" for f in functions if f.end_lineno - f.lineno >= 70] == []
 
@@ -168,7 +168,7 @@ def test_optional_packages_are_loaded_by_those_who_use_them_only():
     # Lightning is left out: its metrics load transformers themselves, wherever it is installed.
     loaded, _ = loaded_after("import seqtower.settings, seqtower.encoding, seqtower.towers.make")
     assert "torch" in loaded
-    assert not loaded & {"RNA", "fm", "transformers", "huggingface_hub"}
+    assert not loaded & {"RNA", "fm", "transformers", "huggingface_hub", "captum", "memelite", "logomaker"}
 
 
 def test_help_is_quick_and_loads_neither_torch_nor_pandas():
