@@ -46,7 +46,7 @@ def test_bounds_of_the_settings() -> None:
     assert DescriptorConfig(weights=(0.0,)).share
     assert DescriptorConfig(trees=replace(TREES, n_trees=1, rounds=1), members=1).members == 1
     for wrong in ({"weight": -0.1}, {"weights": (0.5, 1.1)}, {"members": 0}):
-        with pytest.raises(ConfigError, match="weight|members"):
+        with pytest.raises(ConfigError, match=r"weight|members"):
             DescriptorConfig(**wrong)
     for none in ({"n_trees": 0}, {"rounds": 0}):
         with pytest.raises(ConfigError, match="fraction_trees"):
