@@ -14,6 +14,8 @@ from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.compare import compare, delong, holm, interval, weighted_scores
 from mirnagraph.evaluation.compare_fractions import compare_fractions, weighted_pearson
 from mirnagraph.evaluation.metrics import UndefinedMetricWarning
+from mirnagraph.evaluation.scores import aupr
+from mirnagraph.seeds import generator
 
 
 def test_delong_by_hand() -> None:
@@ -170,3 +172,30 @@ def test_rows_of_a_comparison_of_fractions() -> None:
     p = found["p"].tolist()
     assert found["p_holm"].tolist()[:3] == pytest.approx(holm(p[:3]))
     assert math.isnan(found["p_holm"].iloc[3])
+
+
+def correlation(true: np.ndarray, said: np.ndarray) -> float:
+    return float(np.corrcoef(true, said)[0, 1])
+
+
+@pytest.mark.parametrize("metric", ["AUPR", "Pearson"])
+def test_intervals_are_those_of_rnas_drawn_with_replacement(metric: str) -> None:
+    is_fraction = metric == "Pearson"
+    true = FIRST * [[0.5, 0.2, 0.3]] + SECOND / 4 if is_fraction else LABELS
+    function = compare_fractions if is_fraction else compare
+    score = correlation if is_fraction else aupr
+    first, second = (np.round(table + 0.1 * true, 3) for table in (FIRST, SECOND))
+    found = cells(function(predictions(first), predictions(second), labels(true), n_resamples=100))
+    drawn = generator(0, "compare").multinomial(12, np.full(12, 1 / 12), size=100)
+    differences = np.empty((100, 2))
+    for number, weights in enumerate(drawn):
+        rows = np.repeat(np.arange(12), weights)
+        for column in range(2):
+            values = [score(true[rows, column], table[rows, column]) for table in (first, second)]
+            differences[number, column] = values[1] - values[0]
+    for column, name in enumerate("ab"):
+        low, high = np.quantile(differences[:, column], [0.025, 0.975])
+        row = found.loc[(name, metric)]
+        assert (row["low"], row["high"]) == pytest.approx((low, high), abs=1e-12)
+        tail = min((differences[:, column] <= 0).sum(), (differences[:, column] >= 0).sum())
+        assert row["p"] == pytest.approx(min(1, 2 * (tail + 1) / 101))

@@ -52,7 +52,13 @@ def test_a_label_that_nobody_has_changes_nothing() -> None:
 
 
 def test_a_part_of_almost_no_share_gets_the_smallest_group() -> None:
-    assert parts(np.zeros((9, 1)), [5, 1, 3], [0.999, 0.001]).tolist() == [0, 1, 0]
+    for n_labels in (1, 2):
+        assert parts(np.zeros((9, n_labels)), [5, 1, 3], [0.999, 0.001]).tolist() == [0, 1, 0]
+
+
+def test_a_part_never_gives_away_its_only_group() -> None:
+    # 6 and 5 go to the share of .89, 1 to that of .1; the empty third part gets 5, not the smaller but lone 1
+    assert parts(np.zeros((12, 1)), [1, 5, 6], [0.1, 0.89, 0.01]).tolist() == [0, 2, 1]
 
 
 def table(n: int) -> pd.DataFrame:
