@@ -19,9 +19,17 @@ from scipy import sparse
 def main() -> None:
     """Read a CSR matrix (.npz), embed it, write vectors (.npy) in row order, print one line of JSON: (wall, processor) seconds per step."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("graph", help="scipy .npz file with a symmetric matrix without stored zeros")
+    parser.add_argument(
+        "graph", help="scipy .npz file with a symmetric matrix without stored zeros"
+    )
     parser.add_argument("vectors", help="where to write the vectors (.npy)")
-    for name, kind, default in [("dim", int, 128), ("n-walks", int, 200), ("walk-length", int, 150), ("window", int, 5), ("epochs", int, 5)]:
+    for name, kind, default in [
+        ("dim", int, 128),
+        ("n-walks", int, 200),
+        ("walk-length", int, 150),
+        ("window", int, 5),
+        ("epochs", int, 5),
+    ]:
         parser.add_argument(f"--{name}", type=kind, default=default)
     parser.add_argument("--subsample", type=float, default=1e-3)
     parser.add_argument("--p", type=float, default=1.0)
@@ -32,7 +40,14 @@ def main() -> None:
 
     matrix = sparse.load_npz(args.graph)
     graph = nx.from_scipy_sparse_array(matrix)
-    settings = {"dimensions": args.dim, "walk_length": args.walk_length, "p": args.p, "q": args.q, "seed": args.seed, "quiet": True}
+    settings = {
+        "dimensions": args.dim,
+        "walk_length": args.walk_length,
+        "p": args.p,
+        "q": args.q,
+        "seed": args.seed,
+        "quiet": True,
+    }
     start = clocks()
     Node2Vec(graph, num_walks=0, workers=1, **settings)
     precomputation = clocks() - start
@@ -40,16 +55,33 @@ def main() -> None:
     model = Node2Vec(graph, num_walks=args.n_walks, workers=args.workers, **settings)
     walks = clocks() - start - precomputation
     start = clocks()
-    fitted = model.fit(window=args.window, min_count=1, sample=args.subsample, epochs=args.epochs, seed=args.seed, workers=args.workers)
+    fitted = model.fit(
+        window=args.window,
+        min_count=1,
+        sample=args.subsample,
+        epochs=args.epochs,
+        seed=args.seed,
+        workers=args.workers,
+    )
     skipgram = clocks() - start
     np.save(args.vectors, np.stack([fitted.wv[str(node)] for node in range(matrix.shape[0])]))
-    print(json.dumps({"precomputation": precomputation.tolist(), "walks": walks.tolist(), "skip-gram": skipgram.tolist()}))
+    print(
+        json.dumps(
+            {
+                "precomputation": precomputation.tolist(),
+                "walks": walks.tolist(),
+                "skip-gram": skipgram.tolist(),
+            }
+        )
+    )
 
 
 def clocks() -> np.ndarray:
     """(wall, processor) seconds; the second counts processes that have ended too."""
     here = os.times()
-    return np.array([time.perf_counter(), here.user + here.system + here.children_user + here.children_system])
+    return np.array(
+        [time.perf_counter(), here.user + here.system + here.children_user + here.children_system]
+    )
 
 
 if __name__ == "__main__":

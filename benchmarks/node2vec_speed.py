@@ -27,7 +27,7 @@ from scipy import sparse
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from mirnagraph.embedding.base import embed_networks
+from mirnagraph.embedding.embed import embed_networks
 from mirnagraph.embedding.node2vec import Node2VecConfig, count_visits, node2vec, train_skip_gram
 from mirnagraph.embedding.walks import walk_graph, walk_rounds
 
@@ -40,7 +40,9 @@ def made_up_networks(n_rnas: int = 400, n_partners: int = 250) -> dict[str, spar
     weights = np.triu((rng.random((n_rnas, n_rnas)) < 0.03) * rng.random((n_rnas, n_rnas)), 1)
     pull = rng.pareto(1.5, n_rnas)[:, None] * rng.pareto(1.5, n_partners)[None, :]
     linked = rng.random(pull.shape) < np.minimum(1, 0.05 * pull / pull.mean())
-    full = np.block([[np.zeros((n_rnas, n_rnas)), linked], [linked.T, np.zeros((n_partners, n_partners))]])
+    full = np.block(
+        [[np.zeros((n_rnas, n_rnas)), linked], [linked.T, np.zeros((n_partners, n_partners))]]
+    )
     return {"sequence": sparse.csr_array(weights + weights.T), "disease": sparse.csr_array(full)}
 
 
@@ -53,12 +55,21 @@ def benchmark_networks() -> dict[str, sparse.csr_array]:
     return {name: network.adjacency for name, network in networks.items() if name != "functional"}
 
 
-def ours(matrix: sparse.csr_array, config: Node2VecConfig, seed: int = 0) -> dict[str, tuple[float, float]]:
+def ours(
+    matrix: sparse.csr_array, config: Node2VecConfig, seed: int = 0
+) -> dict[str, tuple[float, float]]:
     """(wall, processor) seconds of walking once and of training, in this process on one thread."""
     graph = walk_graph(matrix)
 
     def rounds() -> Iterator[np.ndarray]:
-        return walk_rounds(graph, n_walks=config.n_walks, walk_length=config.walk_length, p=config.p, q=config.q, seed=seed)
+        return walk_rounds(
+            graph,
+            n_walks=config.n_walks,
+            walk_length=config.walk_length,
+            p=config.p,
+            q=config.q,
+            seed=seed,
+        )
 
     times, watch = {}, Watch()
     visits = count_visits(rounds, graph.n_nodes)
@@ -81,16 +92,28 @@ class Watch:
         return now[0] - before[0], now[1] - before[1]
 
 
-def reference(python: str, matrix: sparse.csr_array, config: Node2VecConfig, workers: int) -> dict[str, tuple[float, float]]:
+def reference(
+    python: str, matrix: sparse.csr_array, config: Node2VecConfig, workers: int
+) -> dict[str, tuple[float, float]]:
     """(wall, processor) seconds of the package in its own environment."""
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "graph.npz"
         sparse.save_npz(graph, sparse.csr_matrix(matrix))
         script = Path(__file__).with_name("node2vec_reference.py")
-        sizes = {name: getattr(config, name) for name in ("dim", "n_walks", "walk_length", "window", "epochs", "subsample", "p", "q")}
+        sizes = {
+            name: getattr(config, name)
+            for name in ("dim", "n_walks", "walk_length", "window", "epochs", "subsample", "p", "q")
+        }
         options = [f"--{name.replace('_', '-')}={value}" for name, value in sizes.items()]
         told = subprocess.run(
-            [python, str(script), str(graph), str(Path(folder) / "vectors.npy"), *options, f"--workers={workers}"],
+            [
+                python,
+                str(script),
+                str(graph),
+                str(Path(folder) / "vectors.npy"),
+                *options,
+                f"--workers={workers}",
+            ],
             check=True,
             stdout=subprocess.PIPE,
             text=True,
@@ -98,10 +121,21 @@ def reference(python: str, matrix: sparse.csr_array, config: Node2VecConfig, wor
     return {name: (wall, cpu) for name, (wall, cpu) in json.loads(told.stdout).items()}
 
 
-def side_by_side(name: str, matrix: sparse.csr_array, config: Node2VecConfig, python: str | None, reference_workers: int) -> None:
+def map_parallel(
+    name: str,
+    matrix: sparse.csr_array,
+    config: Node2VecConfig,
+    python: str | None,
+    reference_workers: int,
+) -> None:
     """Print one network's times and ratios."""
-    print(f"\n{name}: {matrix.shape[0]} nodes, {matrix.nnz // 2} edges, {config.n_walks} walks of {config.walk_length}, ", end="")
-    print(f"window {config.window}, {config.epochs} epochs, subsampling {config.subsample:g}, {config.dim} dimensions")
+    print(
+        f"\n{name}: {matrix.shape[0]} nodes, {matrix.nnz // 2} edges, {config.n_walks} walks of {config.walk_length}, ",
+        end="",
+    )
+    print(
+        f"window {config.window}, {config.epochs} epochs, subsampling {config.subsample:g}, {config.dim} dimensions"
+    )
     node2vec(matrix, replace(config, n_walks=1, epochs=1), 0)  # compiled before the clock starts
     mine = ours(matrix, config)
     for step, (wall, cpu) in mine.items():
@@ -115,30 +149,61 @@ def side_by_side(name: str, matrix: sparse.csr_array, config: Node2VecConfig, py
     print(f"  package  {'total':20} {total[0]:8.1f} s wall {total[1]:8.1f} s processor")
     both = [mine["walks"][i] + mine["skip-gram"][i] for i in (0, 1)]
     print(f"  ours     {'total':20} {both[0]:8.1f} s wall {both[1]:8.1f} s processor")
-    print(f"  package / ours = {total[0] / both[0]:.1f} (wall), {total[1] / both[1]:.1f} (processor)")
-    print(f"  walks with precomputation: package / ours = {(total[1] - theirs['skip-gram'][1]) / mine['walks'][1]:.0f} (processor)")
+    print(
+        f"  package / ours = {total[0] / both[0]:.1f} (wall), {total[1] / both[1]:.1f} (processor)"
+    )
+    print(
+        f"  walks with precomputation: package / ours = {(total[1] - theirs['skip-gram'][1]) / mine['walks'][1]:.0f} (processor)"
+    )
 
 
 def main() -> None:
     """Read the options and print times."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", choices=["made-up", "mirna1041"], default="made-up")
-    parser.add_argument("--networks", nargs="+", help="names of the networks to take (default: all)")
+    parser.add_argument(
+        "--networks", nargs="+", help="names of the networks to take (default: all)"
+    )
     parser.add_argument("--preset", choices=["default", "paper"], default="default")
-    parser.add_argument("--fraction", type=float, default=1.0, help="share of the walks to take, for settings that take long")
-    parser.add_argument("--reference-python", help="Python of an environment with the node2vec package")
-    parser.add_argument("--reference-workers", type=int, default=1, help="workers of the package (more than 1 is not repeatable)")
-    parser.add_argument("--all", action="store_true", help="embed all networks at once instead, in --workers processes")
+    parser.add_argument(
+        "--fraction",
+        type=float,
+        default=1.0,
+        help="share of the walks to take, for settings that take long",
+    )
+    parser.add_argument(
+        "--reference-python", help="Python of an environment with the node2vec package"
+    )
+    parser.add_argument(
+        "--reference-workers",
+        type=int,
+        default=1,
+        help="workers of the package (more than 1 is not repeatable)",
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="embed all networks at once instead, in --workers processes",
+    )
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     networks = made_up_networks() if args.data == "made-up" else benchmark_networks()
-    networks = {name: matrix for name, matrix in networks.items() if args.networks is None or name in args.networks}
+    networks = {
+        name: matrix
+        for name, matrix in networks.items()
+        if args.networks is None or name in args.networks
+    }
     base = Node2VecConfig.paper() if args.preset == "paper" else Node2VecConfig()
     base = replace(base, n_walks=max(1, round(base.n_walks * args.fraction)))
-    configs = {name: replace(base, dim=SEQUENCE_DIM if name == "sequence" else ASSOCIATION_DIM) for name in networks}
+    configs = {
+        name: replace(base, dim=SEQUENCE_DIM if name == "sequence" else ASSOCIATION_DIM)
+        for name in networks
+    }
     if not args.all:
         for name, matrix in networks.items():
-            side_by_side(name, matrix, configs[name], args.reference_python, args.reference_workers)
+            map_parallel(name, matrix, configs[name], args.reference_python, args.reference_workers)
         return
     watch = Watch()
     embed_networks(networks, configs, seed=0, workers=args.workers)

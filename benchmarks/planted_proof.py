@@ -22,16 +22,16 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.evaluation.metrics import evaluate
+from mirnagraph.parallel import one_thread
 from mirnagraph.seeds import child_seed, generator
-from mirnagraph.side_by_side import one_thread
-from seqtower.encoding import fit_encoding
-from seqtower.interpret.attribution import attribute
-from seqtower.interpret.masking import MaskingConfig, mask_scan
-from seqtower.interpret.motifs import Motif, filter_motifs, match_motifs
-from seqtower.model_files import SavedTower
-from seqtower.settings import seq_config
-from seqtower.synthetic import PlantedSequences, planted_motifs, planted_sequences
-from seqtower.training import train_tower
+from seqtower.config import seq_config
+from seqtower.data.motifs import Motif
+from seqtower.data.synthetic import PlantedSequences, planted_motifs, planted_sequences
+from seqtower.encoders.encoding import fit_encoding
+from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan
+from seqtower.interpret.motifs import filter_motifs, match_motifs
+from seqtower.saved import SavedTower
+from seqtower.training.lightning import train_tower
 
 TOLERANCE = 2
 """Nucleotides by which the highest-scoring stretch is widened on either side."""
@@ -86,8 +86,25 @@ def trained(planted: PlantedSequences, seed: int) -> SavedTower:
     fit, stop = np.sort(order[len(data) // 10 :]), np.sort(order[: len(data) // 10])
     encoding = fit_encoding(config, [data.sequences[row] for row in fit])
     with tempfile.TemporaryDirectory() as folder, one_thread():
-        tower = train_tower(encoding(data.sequences), data.labels, data.kind, fit, stop, config, seed, folder=Path(folder)).tower
-    return SavedTower(config, data.compartments, data.kind, tower, encoding, np.full(len(data.compartments), 0.5), {})
+        tower = train_tower(
+            encoding(data.sequences),
+            data.labels,
+            data.kind,
+            fit,
+            stop,
+            config,
+            seed,
+            folder=Path(folder),
+        ).tower
+    return SavedTower(
+        config,
+        data.compartments,
+        data.kind,
+        tower,
+        encoding,
+        np.full(len(data.compartments), 0.5),
+        {},
+    )
 
 
 def prove(rnas: int = 700, tested: int = 40, seed: int = 0) -> Proof:
@@ -97,11 +114,15 @@ def prove(rnas: int = 700, tested: int = 40, seed: int = 0) -> Proof:
         seed: of the RNAs and the training; the test RNAs have one of their own.
     """
     learned = planted_sequences(rnas, seed=seed, shortest=SHORTEST, longest=LONGEST, noise=0.0)
-    others = planted_sequences(tested, seed=child_seed(seed, "tested"), shortest=SHORTEST, longest=LONGEST, noise=0.0)
+    others = planted_sequences(
+        tested, seed=child_seed(seed, "tested"), shortest=SHORTEST, longest=LONGEST, noise=0.0
+    )
     model = trained(learned, seed)
     table = evaluate(others.data.labels, model.predict(others.data.sequences), np.zeros(tested, dtype=int), np.full_like(others.data.labels, 0.5),
                      others.data.compartments)  # fmt: skip
-    auc = float(table.loc[(table["compartment"] == "average") & (table["metric"] == "AUC"), "mean"].iloc[0])
+    auc = float(
+        table.loc[(table["compartment"] == "average") & (table["metric"] == "AUC"), "mean"].iloc[0]
+    )
     by_masking, by_gradients = [], []
     of_rna = dict(zip(others.data.index.ids, others.data.sequences, strict=True))
     with one_thread():
@@ -111,31 +132,64 @@ def prove(rnas: int = 700, tested: int = 40, seed: int = 0) -> Proof:
             scan = mask_scan(model, sequence, MaskingConfig(window=width, stride=1, shuffles=0))
             values = attribute(model, sequence).values
             for place in places.itertuples():
-                by_masking.append(overlap(masking_scores(scan, place.compartment, len(sequence)), place.start, place.end))
-                by_gradients.append(overlap(values[:, model.compartments.index(place.compartment)], place.start, place.end))
-        matches = match_motifs(filter_motifs(model, learned.data.sequences), [*planted_motifs(), *decoys(seed)])
-    lowest = {name: float(matches.loc[matches["known"] == name, "q_value"].min()) for name in model.compartments}
-    return Proof(auc, float(np.mean(np.array(by_masking) > FOUND)), float(np.mean(np.array(by_gradients) > FOUND)), lowest, len(by_masking))
+                by_masking.append(
+                    overlap(
+                        masking_scores(scan, place.compartment, len(sequence)),
+                        place.start,
+                        place.end,
+                    )
+                )
+                by_gradients.append(
+                    overlap(
+                        values[:, model.compartments.index(place.compartment)],
+                        place.start,
+                        place.end,
+                    )
+                )
+        matches = match_motifs(
+            filter_motifs(model, learned.data.sequences), [*planted_motifs(), *decoys(seed)]
+        )
+    lowest = {
+        name: float(matches.loc[matches["known"] == name, "q_value"].min())
+        for name in model.compartments
+    }
+    return Proof(
+        auc,
+        float(np.mean(np.array(by_masking) > FOUND)),
+        float(np.mean(np.array(by_gradients) > FOUND)),
+        lowest,
+        len(by_masking),
+    )
 
 
 def decoys(seed: int, n: int = 97) -> list[Motif]:
     """Random motifs that nobody planted, for Tomtom to choose from beside the planted ones; its p-values need many targets."""
     rng = generator(seed, "decoys")
-    return [Motif(f"random {number}", 0.04 + 0.84 * np.eye(4)[rng.integers(0, 4, 10)], 20) for number in range(n)]
+    return [
+        Motif(f"random {number}", 0.04 + 0.84 * np.eye(4)[rng.integers(0, 4, 10)], 20)
+        for number in range(n)
+    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rnas", type=int, default=700, help="RNAs to learn from")
     parser.add_argument("--tested", type=int, default=40, help="other RNAs to explain")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     started = time.perf_counter()
     found = prove(given.rnas, given.tested, given.seed)
-    print(f"{given.rnas} RNAs learned from, {given.tested} others of {SHORTEST} to {LONGEST} nt with {found.words} planted words: AUC {found.auc:.3f}")
+    print(
+        f"{given.rnas} RNAs learned from, {given.tested} others of {SHORTEST} to {LONGEST} nt with {found.words} planted words: AUC {found.auc:.3f}"
+    )
     print(f"masking, windows as long as the word: {100 * found.masking:.1f} % of words found")
     print(f"integrated gradients: {100 * found.attribution:.1f} % of words found")
-    print("filters of the first layer, lowest q of Tomtom: " + ", ".join(f"{name} {q:.2g}" for name, q in found.q_values.items()))
+    print(
+        "filters of the first layer, lowest q of Tomtom: "
+        + ", ".join(f"{name} {q:.2g}" for name, q in found.q_values.items())
+    )
     print(f"{time.perf_counter() - started:.0f} s")
 
 

@@ -21,13 +21,15 @@ from seq_speed import Plain, epoch
 
 from mirnagraph.seeds import generator
 from mirnagraph.sources.fasta import read_fasta
-from seqtower.batches import collate, plan
-from seqtower.encoders.one_hot import one_hot
-from seqtower.settings import seq_config
+from seqtower.config import seq_config
+from seqtower.data.batches import collate, plan
+from seqtower.data.kmers import one_hot
 from seqtower.towers.make import make_tower
 
 
-def train(rnas: list[str], batched: tuple[int, int] | None, threads: int, repeats: int, ready: Any) -> float:
+def train(
+    rnas: list[str], batched: tuple[int, int] | None, threads: int, repeats: int, ready: Any
+) -> float:
     """Seconds of the clock of the fastest of some passes over the RNAs, begun together with those beside."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -42,7 +44,12 @@ def train(rnas: list[str], batched: tuple[int, int] | None, threads: int, repeat
     best = np.inf
     for _ in range(repeats):
         ready.wait()
-        best = min(best, epoch(network, labels, batches, lambda rows: collate([encoded[row] for row in rows], rows))[1])
+        best = min(
+            best,
+            epoch(
+                network, labels, batches, lambda rows: collate([encoded[row] for row in rows], rows)
+            )[1],
+        )
     return best
 
 
@@ -50,11 +57,16 @@ def _answer(answers: Any, *given: Any) -> None:
     answers.put(train(*given))
 
 
-def side_by_side(rnas: list[str], batched: tuple[int, int] | None, trainings: int, threads: int, repeats: int) -> float:
+def map_parallel(
+    rnas: list[str], batched: tuple[int, int] | None, trainings: int, threads: int, repeats: int
+) -> float:
     """Seconds of the clock per training when some run together: the slowest's, shared among all."""
     context = get_context("spawn")
     ready, answers = context.Barrier(trainings), context.Queue()
-    processes = [context.Process(target=_answer, args=(answers, rnas, batched, threads, repeats, ready)) for _ in range(trainings)]
+    processes = [
+        context.Process(target=_answer, args=(answers, rnas, batched, threads, repeats, ready))
+        for _ in range(trainings)
+    ]
     for process in processes:
         process.start()
     slowest = max(answers.get() for _ in processes)
@@ -64,7 +76,9 @@ def side_by_side(rnas: list[str], batched: tuple[int, int] | None, trainings: in
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("fasta", nargs="+", type=Path)
     parser.add_argument("--nucleotides", type=int, default=600_000)
     parser.add_argument("--cores", type=int, default=2)
@@ -72,16 +86,29 @@ def main() -> None:
     given = parser.parse_args()
     settings = seq_config("rnatracker").training
     for file in given.fasta:
-        rnas = [rna for rna in read_fasta(file, iupac="n")["sequence"] if len(rna) <= settings.batch_tokens]  # longer ones are learned from in windows
+        rnas = [
+            rna
+            for rna in read_fasta(file, iupac="n")["sequence"]
+            if len(rna) <= settings.batch_tokens
+        ]  # longer ones are learned from in windows
         order = generator(0, "sample").permutation(len(rnas))
         total = np.cumsum([len(rnas[row]) for row in order])
         some = [rnas[row] for row in order[: int(np.searchsorted(total, given.nucleotides)) + 1]]
         lengths = np.array([len(rna) for rna in some])
-        print(f"\n{file.name}: {len(some)} RNAs, mean {lengths.mean():.0f}, median {np.median(lengths):.0f}, longest {lengths.max()}", flush=True)
-        alone = side_by_side(some, None, 1, given.cores, given.repeats)
-        beside = side_by_side(some, None, given.cores, 1, given.repeats)
+        print(
+            f"\n{file.name}: {len(some)} RNAs, mean {lengths.mean():.0f}, median {np.median(lengths):.0f}, longest {lengths.max()}",
+            flush=True,
+        )
+        alone = map_parallel(some, None, 1, given.cores, given.repeats)
+        beside = map_parallel(some, None, given.cores, 1, given.repeats)
 
-        def show(name: str, seconds: float, alone: float = alone, beside: float = beside, lengths: np.ndarray = lengths) -> None:
+        def show(
+            name: str,
+            seconds: float,
+            alone: float = alone,
+            beside: float = beside,
+            lengths: np.ndarray = lengths,
+        ) -> None:
             print(
                 f"{name:26} {1e6 * seconds / lengths.sum():6.2f} us/nt {1e3 * seconds / len(lengths):7.2f} ms per RNA: "
                 f"{alone / seconds:5.1f} times one at a time, {beside / seconds:5.1f} times one at a time on each core",
@@ -90,8 +117,15 @@ def main() -> None:
 
         show("plain, one RNA at a time", alone)
         show("plain, side by side", beside)
-        for most, tokens in ((settings.batch_rnas, settings.batch_tokens), (64, 65_536), (64, 262_144)):
-            show(f"tower, {most} x {tokens}", side_by_side(some, (most, tokens), given.cores, 1, given.repeats))
+        for most, tokens in (
+            (settings.batch_rnas, settings.batch_tokens),
+            (64, 65_536),
+            (64, 262_144),
+        ):
+            show(
+                f"tower, {most} x {tokens}",
+                map_parallel(some, (most, tokens), given.cores, 1, given.repeats),
+            )
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from mirnagraph.seeds import generator
-from seqtower.batches import collate
-from seqtower.encoding import fit_encoding
-from seqtower.losses import make_loss
-from seqtower.settings import TOWERS, seq_config
+from seqtower.config import TOWERS, seq_config
+from seqtower.data.batches import collate
+from seqtower.encoders.encoding import fit_encoding
+from seqtower.nn.losses import make_loss
 from seqtower.towers.make import make_tower
 
 N_RNAS = 16
@@ -37,7 +37,10 @@ def fastest_step(name: str, length: int, spread: float, steps: int) -> float:
     encoded = encoding(rnas)
     labels, rows = np.eye(4)[rng.permutation(N_RNAS) % 4], np.arange(N_RNAS)
     torch.manual_seed(0)
-    network, loss = make_tower(config, encoding.channels, 4), make_loss("bce", "multi-label", labels, weighted=False)
+    network, loss = (
+        make_tower(config, encoding.channels, 4),
+        make_loss("bce", "multi-label", labels, weighted=False),
+    )
     optimizer, true = torch.optim.Adam(network.parameters()), torch.from_numpy(labels).float()
     best = np.inf
     for _ in range(steps + 1):  # the first sets things up
@@ -51,7 +54,9 @@ def fastest_step(name: str, length: int, spread: float, steps: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--length", type=int, default=1000)
     parser.add_argument("--spread", type=float, default=0.0, help="SD of the log lengths")
     parser.add_argument("--steps", type=int, default=8)
@@ -59,7 +64,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in TOWERS:
         kernels = fastest_step(name, given.length, given.spread, given.steps)
-        with patch("seqtower.layers.can_fuse", lambda _values: False):
+        with patch("seqtower.nn.kernels.can_fuse", lambda _values: False):
             layers = fastest_step(name, given.length, given.spread, given.steps)
         times = f"{1e3 * kernels:7.1f} ms, torch's layers {1e3 * layers:7.1f} ms"
         print(f"{name:12} {times}: {layers / kernels:4.1f} times", flush=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import NetworksOption, OverwriteOption, QuietOption, WorkersOption
+from cli.common import NetworksOption, OverwriteOption, QuietOption, WorkersOption
 
 EPILOG = "Example: `mirnagraph audit --networks networks --out audit`, then read audit/audit.md"
 
@@ -19,25 +19,35 @@ def register(app: typer.Typer) -> None:
 
 def audit(
     networks: NetworksOption = None,
-    out: Annotated[Path, typer.Option(help="Folder to write audit.md, audit.tsv and audit.png to; refused when it holds something.")] = Path("audit"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of folds, models and the label permutation.")] = 0,
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder to write audit.md, audit.tsv and audit.png to; refused when it holds something."
+        ),
+    ] = Path("audit"),
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of folds, models and the label permutation.")
+    ] = 0,
     fold: Annotated[int, typer.Option(min=2, help="Number of folds of each split.")] = 10,
     workers: WorkersOption = 2,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """One page on what a score on these data is made of: counts, names, relatives, duplicates, unannotated RNAs; and whether it falls to chance."""
-    from cli.console import progress_bars, say, show_table
-    from fusion.audit import audit as run_audit
-    from fusion.audit_report import conclusions, source_rows, write_audit
-    from fusion.run import networks_or_demo
-    from mirnagraph.files import check_output_folder
+    from cli.common import progress_bars, say, show_table
+    from fusion.experiments.audit import audit as run_audit
+    from fusion.experiments.audit_report import conclusions, source_rows, write_audit
+    from mirnagraph.io import check_output_folder
+    from mirnagraph.networks.build import networks_or_demo
 
     check_output_folder(out, overwrite=overwrite)
     loaded, _ = networks_or_demo(networks)
     dataset = loaded.dataset
-    made_up = " (made-up data that shows the way, not biology)" if dataset.synthetic else ""
-    say(f"Networks of {dataset.name}{made_up}: {len(dataset.index)} RNAs, {int(dataset.located.sum())} with a compartment", quiet=quiet)
+    synthetic = " (made-up data that shows the way, not biology)" if dataset.synthetic else ""
+    say(
+        f"Networks of {dataset.name}{synthetic}: {len(dataset.index)} RNAs, {int(dataset.located.sum())} with a compartment",
+        quiet=quiet,
+    )
     with progress_bars(quiet=quiet) as progress:
         found = run_audit(loaded, seed=seed, n_folds=fold, workers=workers, progress=progress)
     write_audit(found, out, overwrite=overwrite)

@@ -23,18 +23,26 @@ def compare(
         ),
     ],
     baseline: Annotated[
-        list[str] | None, typer.Option(help="Compare each run with this baseline of its own (see RUN/baselines.tsv), e.g. trees; may be given several times.")
+        list[str] | None,
+        typer.Option(
+            help="Compare each run with this baseline of its own (see RUN/baselines.tsv), e.g. trees; may be given several times."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write the table here, as TSV with every digit.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Also draw the differences here, as PNG.")] = None,
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of the RNAs.")] = 2000,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the table here, as TSV with every digit.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Also draw the differences here, as PNG.")
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=100, help="Bootstrap resamples of the RNAs.")
+    ] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
 ) -> None:
     """Differences of AUC and AUPR, pooled over folds, with 95 % intervals: DeLong and paired bootstrap, Holm over compartments."""
-    from cli.console import show_table
-    from fusion.comparison import compare_runs, compare_with_baselines, draw_differences
-    from mirnagraph.files import write_file
-    from mirnagraph.tables import write_tsv
+    from cli.common import show_table
+    from mirnagraph.io import write_file, write_tsv
+    from mirnagraph.runs.compare import compare_runs, compare_with_baselines, draw_differences
 
     if baseline:
         table = compare_with_baselines(runs, baseline, n_resamples=resamples, seed=seed)
@@ -44,6 +52,11 @@ def compare(
         write_tsv(table, out)
     if plot is not None:
         with write_file(plot) as part:
-            draw_differences(table).savefig(part, format="png", dpi=110, metadata={"Software": None})
-    rows = [[f"{v:.4f}" if isinstance(v, float) else str(v) for v in row] for row in table.to_numpy().tolist()]
+            draw_differences(table).savefig(
+                part, format="png", dpi=110, metadata={"Software": None}
+            )
+    rows = [
+        [f"{v:.4f}" if isinstance(v, float) else str(v) for v in row]
+        for row in table.to_numpy().tolist()
+    ]
     show_table([str(c) for c in table.columns], rows, "Run - reference")

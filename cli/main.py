@@ -34,8 +34,16 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _common(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="MIRNAGRAPH_DEBUG")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and leave."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Show the traceback of an error.", envvar="MIRNAGRAPH_DEBUG"),
+    ] = False,
 ) -> None:
     if debug:
         os.environ["MIRNAGRAPH_DEBUG"] = "1"
@@ -45,17 +53,30 @@ def _register() -> None:
     from cli.ablate import register as ablate
     from cli.audit import register as audit
     from cli.compare import register as compare
-    from cli.data import register as data
+    from cli.data import register as networks
+    from cli.data import register_fetch as data
     from cli.explain import register as explain
     from cli.export import register as export
-    from cli.networks import register as networks
     from cli.predict import register as predict
     from cli.rank import register as rank
     from cli.seq import register as seq
     from cli.train import register as train
     from cli.tune import register as tune
 
-    for add in (networks, train, tune, compare, ablate, audit, rank, predict, explain, export, seq, data):
+    for add in (
+        networks,
+        train,
+        tune,
+        compare,
+        ablate,
+        audit,
+        rank,
+        predict,
+        explain,
+        export,
+        seq,
+        data,
+    ):
         add(app)
 
 
@@ -86,7 +107,10 @@ def main() -> None:
             error.show()
             sys.exit(error.exit_code)
         traceback.print_exc()
-        typer.echo(f"Error: this is a bug of mirnagraph ({type(error).__name__}: {error}); please report it with the lines above", err=True)
+        typer.echo(
+            f"Error: this is a bug of mirnagraph ({type(error).__name__}: {error}); please report it with the lines above",
+            err=True,
+        )
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -97,7 +121,9 @@ def _debug() -> None:
 
 
 def _interrupted() -> None:
-    typer.echo("\nInterrupted. What was finished is kept: the same command goes on from there.", err=True)
+    typer.echo(
+        "\nInterrupted. What was finished is kept: the same command goes on from there.", err=True
+    )
     sys.exit(130)
 
 

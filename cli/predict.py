@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import IupacOption, QuietOption
+from cli.common import IupacOption, QuietOption
 
 if TYPE_CHECKING:
-    from fusion.predict import Predictions
+    from fusion.models.predict import Predictions
 
 EPILOG = "Example: `mirnagraph predict --run runs/mine --fasta new.fa --out new.tsv`, or `mirnagraph predict --rna hsa-mir-21`"
+
 FORMATS = ("tsv", "json", "table")
 
 
@@ -23,16 +24,46 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    run: Annotated[Path | None, typer.Option(help="A finished run, a model folder, or hf://OWNER/NAME (default: the newest run under ./runs).")] = None,
-    fasta: Annotated[Path | None, typer.Option(help="Sequences, known or new; plain or gzip, T or U.")] = None,
-    ids: Annotated[Path | None, typer.Option(help="Text file with one name per line (the first column of a table will do).")] = None,
-    rna: Annotated[list[str] | None, typer.Option(help="Name of an RNA that the model knows; may be given several times.", show_default="all it knows")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            help="A finished run, a model folder, or hf://OWNER/NAME (default: the newest run under ./runs)."
+        ),
+    ] = None,
+    fasta: Annotated[
+        Path | None, typer.Option(help="Sequences, known or new; plain or gzip, T or U.")
+    ] = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(
+            help="Text file with one name per line (the first column of a table will do)."
+        ),
+    ] = None,
+    rna: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name of an RNA that the model knows; may be given several times.",
+            show_default="all it knows",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
     format_: Annotated[
-        str | None, typer.Option("--format", help="tsv, json or table.", show_default="json for a file that ends in .json, table in a terminal, else tsv")
+        str | None,
+        typer.Option(
+            "--format",
+            help="tsv, json or table.",
+            show_default="json for a file that ends in .json, table in a terminal, else tsv",
+        ),
     ] = None,
-    rna_type: Annotated[str | None, typer.Option(help="Type of all new RNAs, for a model that was told types: of `seq train`, or of `train --sets`.")] = None,
-    language_model: Annotated[str | None, typer.Option(help="Language model that a sequence tower needs: folder or name.")] = None,
+    rna_type: Annotated[
+        str | None,
+        typer.Option(
+            help="Type of all new RNAs, for a model that was told types: of `seq train`, or of `train --sets`."
+        ),
+    ] = None,
+    language_model: Annotated[
+        str | None, typer.Option(help="Language model that a sequence tower needs: folder or name.")
+    ] = None,
     iupac: IupacOption = "error",
     workers: Annotated[int, typer.Option(min=1, help="Threads; changes no number.")] = 2,
     quiet: QuietOption = False,
@@ -41,10 +72,10 @@ def predict(
 
     An RNA of the networks is answered out-of-fold: by the model that did not train on it. A sequence that is new joins by its likeness to known ones.
     """
-    from cli.console import say
+    from cli.common import say
     from fusion.api import predict as answer
-    from fusion.open_model import load
-    from fusion.ranking import newest_run
+    from fusion.explain.ranking import newest_run
+    from fusion.export.load import load
     from mirnagraph.errors import ConfigError
 
     if sum(given is not None for given in (fasta, ids, rna or None)) > 1:
@@ -58,7 +89,10 @@ def predict(
     sources = found.about["source"].value_counts()
     doubted = int((found.about["warning"] != "").sum())
     counted = ", ".join(f"{n} {source}" for source, n in sources.items())
-    say(f"Model of {folder}: {len(found.about)} RNAs ({counted}){f', {doubted} with a warning' if doubted else ''}", quiet=quiet)
+    say(
+        f"Model of {folder}: {len(found.about)} RNAs ({counted}){f', {doubted} with a warning' if doubted else ''}",
+        quiet=quiet,
+    )
     _write(found, out, format_)
     if out is not None:
         say(f"Written to {out}", quiet=quiet)
@@ -66,10 +100,12 @@ def predict(
 
 def _names(path: Path) -> list[str]:
     from mirnagraph.errors import InputError
-    from mirnagraph.files import read_text
+    from mirnagraph.io import read_text
 
     lines = [line.split("\t")[0].strip() for line in read_text(path).splitlines()]
-    names = [name for number, name in enumerate(lines) if name and not (number == 0 and name == "rna_id")]
+    names = [
+        name for number, name in enumerate(lines) if name and not (number == 0 and name == "rna_id")
+    ]
     if not names:
         raise InputError("no name in the file", file=path, expected="one name per line")
     return names
@@ -78,11 +114,16 @@ def _names(path: Path) -> list[str]:
 def _write(found: Predictions, out: Path | None, format_: str | None) -> None:
     import sys
 
-    from cli.console import show_table
-    from mirnagraph.files import write_text
-    from mirnagraph.tables import write_tsv
+    from cli.common import show_table
+    from mirnagraph.io import write_text, write_tsv
 
-    chosen = format_ or ("json" if out is not None and out.suffix == ".json" else "tsv" if out is not None or not sys.stdout.isatty() else "table")
+    chosen = format_ or (
+        "json"
+        if out is not None and out.suffix == ".json"
+        else "tsv"
+        if out is not None or not sys.stdout.isatty()
+        else "table"
+    )
     if chosen == "json":
         text = json.dumps(found.to_dicts(), indent=2) + "\n"
         if out is None:
@@ -110,9 +151,22 @@ def _short(found: Predictions) -> tuple[list[str], list[list[str]]]:
     for number, (name, about) in enumerate(found.about.iterrows()):
         cells = []
         for column in range(len(found.compartments)):
-            spread = found.spread[number, column]
+            uncertainty = found.uncertainty[number, column]
             probability = found.probabilities[number, column]
-            said = "-" if probability != probability else f"{probability:.2f}" + (f"±{spread:.2f}" if spread == spread else "")
+            said = (
+                "-"
+                if probability != probability
+                else f"{probability:.2f}"
+                + (f"±{uncertainty:.2f}" if uncertainty == uncertainty else "")
+            )
             cells.append(f"{said} *" if found.called[number, column] else said)
-        rows.append([str(name), *cells, str(about["source"]), str(about["modalities"]), str(about["warning"])])
+        rows.append(
+            [
+                str(name),
+                *cells,
+                str(about["source"]),
+                str(about["modalities"]),
+                str(about["warning"]),
+            ]
+        )
     return ["RNA", *found.compartments, "answered by", "read", "warning"], rows

@@ -12,35 +12,43 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fusion import experiment
-from fusion.baseline_models import BASELINES
-from fusion.baselines import baseline_table, run_baselines
-from fusion.guests import Guests, read_guests
-from fusion.model_files import SavedModel, load_model
-from fusion.open_model import Model, load
-from fusion.predict import Predictions, exact_matches, predict_known, predict_sequences, predict_with_tower, resolve_names
-from fusion.problem import prepare, resolve_tokens
-from fusion.report import summary_table
-from fusion.results import CrossValidationResult
-from fusion.run import fit_final, folds_of, prepare_all
-from fusion.settings import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
+from fusion.baselines.models import BASELINES
+from fusion.baselines.run import baseline_table, run_baselines
+from fusion.config import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
+from fusion.data.problem import prepare, resolve_tokens
+from fusion.data.rna_sets import RnaSets, folds_of, prepare_all, read_rna_sets
+from fusion.experiments import cross_validate as experiment
+from fusion.experiments.train import fit_final
+from fusion.export.load import Model, load
+from fusion.models.predict import (
+    Predictions,
+    exact_matches,
+    predict_reference,
+    predict_sequences,
+    predict_with_tower,
+    resolve_names,
+)
+from fusion.models.saved import SavedModel, load_model
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.evaluation.metrics import COLUMNS
-from mirnagraph.files import check_output_folder
-from mirnagraph.networks.types import NetworkSet
-from mirnagraph.progress import Progress
+from mirnagraph.io import check_nucleotides, check_output_folder, to_rna
+from mirnagraph.networks.network import NetworkSet
+from mirnagraph.parallel import Progress
+from mirnagraph.runs.report import summary_table
+from mirnagraph.runs.results import CrossValidationResult
 from mirnagraph.sources.fasta import read_fasta
-from mirnagraph.tables import check_letters, to_rna
-from seqtower.model_files import SavedTower
-from seqtower.rna_types import the_type
+from seqtower.data.sequences import the_type
+from seqtower.saved import SavedTower
 
 if TYPE_CHECKING:
-    from fusion.explanation import Explanation
+    from fusion.explain.result import Explanation
 
 FIXED = ("preset", "source", "folds")
 
 
-def settings_of(preset: str | ExperimentConfig = "default", config: str | Path | None = None, **settings: Any) -> ExperimentConfig:
+def settings_of(
+    preset: str | ExperimentConfig = "default", config: str | Path | None = None, **settings: Any
+) -> ExperimentConfig:
     """Settings as the functions here take them, in the order preset < file < arguments.
 
     Args:
@@ -55,13 +63,29 @@ def settings_of(preset: str | ExperimentConfig = "default", config: str | Path |
         if config is not None or settings:
             raise ConfigError("complete settings were given, and beside them nothing else is taken")
         return preset
-    of_folds, tables = [f.name for f in fields(FoldSettings)], [f.name for f in fields(ExperimentConfig) if f.name not in FIXED]
+    of_folds = [f.name for f in fields(FoldSettings)]
+    tables = [f.name for f in fields(ExperimentConfig) if f.name not in FIXED]
     wrong = next((name for name in settings if name not in (*of_folds, *tables)), None)
     if wrong is not None:
         near = get_close_matches(wrong, [*of_folds, *tables], n=1)
-        raise ConfigError(f"unknown setting {wrong!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join([*of_folds, *tables])}"))
-    over: dict[str, Any] = {name: dict(value) if isinstance(value, Mapping) else value for name, value in settings.items() if name in tables}
-    folds = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items() if name in of_folds}
+        raise ConfigError(
+            f"unknown setting {wrong!r}; "
+            + (
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"known: {', '.join([*of_folds, *tables])}"
+            )
+        )
+    over: dict[str, Any] = {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in settings.items()
+        if name in tables
+    }
+    folds = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in settings.items()
+        if name in of_folds
+    }
     return experiment_config(preset, config, over={**over, "folds": folds})
 
 
@@ -69,18 +93,18 @@ def cross_validate(
     networks: NetworkSet,
     preset: str | ExperimentConfig = "default",
     *,
-    sets: str | Path | Guests | None = None,
+    sets: str | Path | RnaSets | None = None,
     config: str | Path | None = None,
     cache: str | Path | None = None,
     workers: int = 1,
     progress: Progress | None = None,
     **settings: Any,
 ) -> CrossValidationResult:
-    """Predict every RNA by a model that did not train on it; nothing is written (`mirnagraph train` and `fusion.run.run_experiment` keep a run).
+    """Predict every RNA by a model that did not train on it; nothing is written (`mirnagraph train` and `fusion.experiments.train.run_experiment` keep a run).
 
     Args:
         preset, config, settings: see `settings_of`.
-        sets: labelled RNAs of other types, which learn in one model with those of the networks: TOML file (see `fusion.guests.read_guests`), or read before;
+        sets: labelled RNAs of other types, which learn in one model with those of the networks: TOML file (see `fusion.data.rna_sets.read_rna_sets`), or read before;
             the preset is then ``"unified"`` where none is named.
         cache: folder for embeddings, which another call then need not make again.
         workers: processes; changes no number.
@@ -89,9 +113,10 @@ def cross_validate(
     Raises:
         ConfigError: see `settings_of`; folds or tokens that the data do not allow.
     """
-    chosen, guests = _settings_and_guests(networks, preset, sets, config, settings)
-    problem, folds = prepare_all(networks, chosen, guests, cache=cache, workers=workers, progress=progress), folds_of(networks.dataset, chosen, guests)
-    return experiment.cross_validate(problem, folds, chosen, workers=workers, progress=progress)
+    chosen, rna_sets = _settings_and_rna_sets(networks, preset, sets, config, settings)
+    data = prepare_all(networks, chosen, rna_sets, cache=cache, workers=workers, progress=progress)
+    folds = folds_of(networks.dataset, chosen, rna_sets)
+    return experiment.cross_validate(data, folds, chosen, workers=workers, progress=progress)
 
 
 def fit(
@@ -100,7 +125,7 @@ def fit(
     *,
     cross_validation: CrossValidationResult | None = None,
     folder: str | Path | None = None,
-    sets: str | Path | Guests | None = None,
+    sets: str | Path | RnaSets | None = None,
     config: str | Path | None = None,
     cache: str | Path | None = None,
     workers: int = 1,
@@ -120,21 +145,40 @@ def fit(
     """
     if folder is not None:
         check_output_folder(folder)
-    chosen, guests = _settings_and_guests(networks, preset, sets, config, settings)
-    problem, folds = prepare_all(networks, chosen, guests, cache=cache, workers=workers, progress=progress), folds_of(networks.dataset, chosen, guests)
+    chosen, rna_sets = _settings_and_rna_sets(networks, preset, sets, config, settings)
+    data = prepare_all(networks, chosen, rna_sets, cache=cache, workers=workers, progress=progress)
+    folds = folds_of(networks.dataset, chosen, rna_sets)
     if cross_validation is None:
-        nothing = np.full(problem.labels.shape, np.nan)
+        nothing = np.full(data.labels.shape, np.nan)
         empty = pd.DataFrame(columns=COLUMNS)
-        result = CrossValidationResult(problem.index, problem.compartments, folds, experiment.known_labels(problem.labels), nothing, nothing, (), empty)
-    elif (cross_validation.index, cross_validation.compartments) != (problem.index, problem.compartments):
-        raise ConfigError("the cross-validation is of other RNAs or compartments than these networks")
+        result = CrossValidationResult(
+            data.index,
+            data.compartments,
+            folds,
+            experiment.known_labels(data.labels),
+            nothing,
+            nothing,
+            (),
+            empty,
+        )
+    elif (cross_validation.index, cross_validation.compartments) != (
+        data.index,
+        data.compartments,
+    ):
+        raise ConfigError(
+            "the cross-validation is of other RNAs or compartments than these networks"
+        )
     elif not cross_validation.folds.assigned.equals(folds.assigned):
-        raise ConfigError("the cross-validation has other folds than these settings give: use the same settings and seed for both")
+        raise ConfigError(
+            "the cross-validation has other folds than these settings give: use the same settings and seed for both"
+        )
     else:
         result = cross_validation
     with tempfile.TemporaryDirectory(prefix="mirnagraph-") as place:
         target = Path(folder) if folder is not None else Path(place) / "model"
-        fit_final(networks, problem, folds, chosen, target, result, guests=guests, progress=progress)
+        fit_final(
+            networks, data, folds, chosen, target, result, rna_sets=rna_sets, progress=progress
+        )
         return load_model(target)
 
 
@@ -169,15 +213,31 @@ def predict(
     ids, letters = _sequences(sequences, fasta, iupac)
     if isinstance(opened, SavedTower):
         if ids is None:
-            raise ConfigError("this is a model of sequences: it knows no RNA by name, give --fasta (in Python also sequences=…)")
-        return predict_with_tower(opened if rna_type is None else opened.of_type(rna_type), ids, letters)
+            raise ConfigError(
+                "this is a model of sequences: it knows no RNA by name, give --fasta (in Python also sequences=…)"
+            )
+        return predict_with_tower(
+            opened if rna_type is None else opened.of_type(rna_type), ids, letters
+        )
     if rna_type is not None and (opened.known is None or opened.known.types is None or ids is None):
-        raise ConfigError("a type of RNA (--rna-type) is for new sequences and models of several types: `seq train`, or `train --sets`")
+        raise ConfigError(
+            "a type of RNA (--rna-type) is for new sequences and models of several types: `seq train`, or `train --sets`"
+        )
     if ids is not None:
-        return predict_sequences(opened, ids, letters, rna_type=None if rna_type is None else the_type(rna_type), workers=workers)
+        return predict_sequences(
+            opened,
+            ids,
+            letters,
+            rna_type=None if rna_type is None else the_type(rna_type),
+            workers=workers,
+        )
     if names is not None:
-        return predict_known(opened, resolve_names(opened, [names] if isinstance(names, str) else list(names)))
-    return predict_known(opened, np.arange(len(opened.known.index) if opened.known is not None else 0))
+        return predict_reference(
+            opened, resolve_names(opened, [names] if isinstance(names, str) else list(names))
+        )
+    return predict_reference(
+        opened, np.arange(len(opened.known.index) if opened.known is not None else 0)
+    )
 
 
 def explain(
@@ -201,25 +261,32 @@ def explain(
 
     Raises:
         ConfigError: an RNA or compartment that the model does not know (with the nearest names), or a model of sequences, which
-            `seqtower.interpret.explain` explains. CheckpointError: see `load`; networks of other RNAs than the model's. InputError: a letter that is no base.
+            `seqtower.interpret.report` explains. CheckpointError: see `load`; networks of other RNAs than the model's. InputError: a letter that is no base.
     """
-    from fusion.explain import explain_known, named_compartments
-    from fusion.explain_new import explain_sequence
+    from fusion.explain.explain import explain_reference, explain_sequence, named_compartments
 
     opened = load(model) if isinstance(model, str | Path) else model
     if isinstance(opened, SavedTower):
-        raise ConfigError("this is a model of sequences: `mirnagraph seq explain` says why it answers")
+        raise ConfigError(
+            "this is a model of sequences: `mirnagraph seq explain` says why it answers"
+        )
     if opened.known is None:
         raise CheckpointError("the model does not say which RNAs it knows")
-    if networks is not None and networks.dataset.index != opened.known.home().index:
+    if networks is not None and networks.dataset.index != opened.known.network_rows().index:
         raise CheckpointError("these networks are of other RNAs than the model's")
-    columns = named_compartments(opened, [compartments] if isinstance(compartments, str) else list(compartments))
+    columns = named_compartments(
+        opened, [compartments] if isinstance(compartments, str) else list(compartments)
+    )
     if sequence is None:
-        return explain_known(opened, int(resolve_names(opened, [rna])[0]), columns, networks, workers=workers)
+        return explain_reference(
+            opened, int(resolve_names(opened, [rna])[0]), columns, networks, workers=workers
+        )
     letters = _sequences({rna: sequence}, None, "error")[1][0]
-    row = exact_matches(opened.known, rna_type).get(letters)  # answered as that RNA, hence explained as that RNA
+    row = exact_matches(opened.known, rna_type).get(
+        letters
+    )  # answered as that RNA, hence explained as that RNA
     if row is not None:
-        return explain_known(opened, row, columns, networks, name=rna, workers=workers)
+        return explain_reference(opened, row, columns, networks, name=rna, workers=workers)
     return explain_sequence(opened, rna, letters, columns, rna_type=rna_type, workers=workers)
 
 
@@ -236,19 +303,27 @@ def baselines(
 
     Args:
         cross_validation: of these networks; not one whose folds are cold, of which these baselines would see more than the model did.
-        names: which (see `fusion.baseline_models.BASELINES`).
+        names: which (see `fusion.baselines.models.BASELINES`).
         seed: as of the cross-validation.
 
     Returns:
-        Columns ``model``, ``AUC``, ``AUC_sd`` … ``within``, ``what`` (see `fusion.baselines.baseline_table`).
+        Columns ``model``, ``AUC``, ``AUC_sd`` … ``within``, ``what`` (see `fusion.baselines.run.baseline_table`).
     """
     unknown = [name for name in names if name not in BASELINES]
     if unknown:
         raise ConfigError(f"no baseline {unknown[0]!r}; there are {', '.join(BASELINES)}")
     # baselines bring their own features: the problem lends them labels, families and row order
-    problem = prepare(networks, ExperimentConfig(TokenSettings(attention=("degree",))))
-    found = run_baselines(networks, problem, cross_validation.folds, seed, names=names, workers=workers, progress=progress)
-    return baseline_table(problem, found, cross_validation.metrics)
+    data = prepare(networks, ExperimentConfig(TokenSettings(attention=("degree",))))
+    found = run_baselines(
+        networks,
+        data,
+        cross_validation.folds,
+        seed,
+        names=names,
+        workers=workers,
+        progress=progress,
+    )
+    return baseline_table(data, found, cross_validation.metrics)
 
 
 def summary(cross_validation: CrossValidationResult) -> pd.DataFrame:
@@ -256,15 +331,23 @@ def summary(cross_validation: CrossValidationResult) -> pd.DataFrame:
     return summary_table(cross_validation.metrics, cross_validation.compartments)
 
 
-def _settings_and_guests(
-    networks: NetworkSet, preset: str | ExperimentConfig, sets: str | Path | Guests | None, config: str | Path | None, settings: Mapping[str, Any]
-) -> tuple[ExperimentConfig, Guests | None]:
-    chosen = settings_of("unified" if sets is not None and preset == "default" else preset, config, **settings)
+def _settings_and_rna_sets(
+    networks: NetworkSet,
+    preset: str | ExperimentConfig,
+    sets: str | Path | RnaSets | None,
+    config: str | Path | None,
+    settings: Mapping[str, Any],
+) -> tuple[ExperimentConfig, RnaSets | None]:
+    chosen = settings_of(
+        "unified" if sets is not None and preset == "default" else preset, config, **settings
+    )
     resolved = resolve_tokens(networks, chosen, sets=sets is not None)
-    return resolved, read_guests(sets, networks.dataset) if isinstance(sets, str | Path) else sets
+    return resolved, read_rna_sets(sets, networks.dataset) if isinstance(sets, str | Path) else sets
 
 
-def _sequences(sequences: Mapping[str, str] | None, fasta: str | Path | None, iupac: str) -> tuple[list[str] | None, list[str]]:
+def _sequences(
+    sequences: Mapping[str, str] | None, fasta: str | Path | None, iupac: str
+) -> tuple[list[str] | None, list[str]]:
     """Ids and sequences, checked; None where none are given."""
     if fasta is not None:
         records = read_fasta(fasta, iupac=iupac)
@@ -273,5 +356,5 @@ def _sequences(sequences: Mapping[str, str] | None, fasta: str | Path | None, iu
         return None, []
     letters = [to_rna(text) for text in sequences.values()]
     for name, text in zip(sequences, letters, strict=True):
-        check_letters(text, rna_id=str(name))
+        check_nucleotides(text, rna_id=str(name))
     return [str(name) for name in sequences], letters

@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 from mirnagraph.errors import ConfigError, InputError
 
 Settings = TypeVar("Settings")
+
 BASE = "base"
 """Preset that others extend and no user asks for."""
+
 APPEND = "append"
 """Table whose lists are added to the inherited ones."""
 

@@ -93,7 +93,12 @@ class InputError(MirnagraphError):
         if hint is not None:
             text += f"; {hint}"
         super().__init__(text)
-        self.what, self.file, self.line, self.column, self.found, self.expected = what, file, line, column, found, expected
+        self.what = what
+        self.file = file
+        self.line = line
+        self.column = column
+        self.found = found
+        self.expected = expected
 
 
 class CheckpointError(InputError):

@@ -26,9 +26,23 @@ MATCH_KINDS = {
     "retired_no_sequence": "a name of a withdrawn entry of which no sequence is at hand",
     "unknown": "no entry of that name",
 }
-RESOLVED_COLUMNS = ["match_kind", "hairpin_ids", "hairpin_accs", "family_ids", "mature_ids", "mature_accs", "mature_sequences", "sequence", "sequence_source"]
+
+RESOLVED_COLUMNS = [
+    "match_kind",
+    "hairpin_ids",
+    "hairpin_accs",
+    "family_ids",
+    "mature_ids",
+    "mature_accs",
+    "mature_sequences",
+    "sequence",
+    "sequence_source",
+]
+
 LEAST_LIKENESS = 0.8
+
 _TIDY = re.compile(r"[a-z]{3,4}-(?:mir|let|lin)-[a-z0-9*]+(?:-[a-z0-9*]+)*")
+
 _PREFIX = re.compile(r"^(?:([a-z]{3,4})-)?(?:mirna|microrna|mir|let|lin)(?=[-_ \d])", re.IGNORECASE)
 
 
@@ -51,7 +65,13 @@ def normalise(name: str, species: str = "hsa") -> str:
     found = _PREFIX.match(text)
     if not found:
         return text
-    kind = "let" if text[: found.end()].endswith("let") else "lin" if text[: found.end()].endswith("lin") else "mir"
+    kind = (
+        "let"
+        if text[: found.end()].endswith("let")
+        else "lin"
+        if text[: found.end()].endswith("lin")
+        else "mir"
+    )
     return f"{found.group(1) or species}-{kind}-{text[found.end() :].lstrip('-')}"
 
 
@@ -76,7 +96,9 @@ def number(name: str) -> str | None:
 
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     """Sort key by which hsa-mir-9 comes before hsa-mir-10, and -548a-2 before -548aa-1."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name))
+    return tuple(
+        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +123,18 @@ class MirbaseNames:
     _mature: dict[str, tuple[str, str]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        kinds = ("hairpin", "accession", "by_accession", "mature", "alias", "retired", "locus", "family", "of_mature", "of_hairpin")
+        kinds = (
+            "hairpin",
+            "accession",
+            "by_accession",
+            "mature",
+            "alias",
+            "retired",
+            "locus",
+            "family",
+            "of_mature",
+            "of_hairpin",
+        )
         look: dict[str, dict[str, list[str]]] = {kind: {} for kind in kinds}
         columns = (self.hairpins[column] for column in ("accession", "family", "sequence"))
         entries = dict(zip(self.hairpins.index, zip(*columns, strict=True), strict=True))
@@ -120,7 +153,9 @@ class MirbaseNames:
             lettered = re.match(r"(.*\d)[a-z]+(-\d+)?$", key)
             if lettered:
                 add("family", lettered.group(1), name)
-        for hairpin, mature, accession in self.matures[["hairpin_id", "mature_id", "accession"]].itertuples(index=False):
+        for hairpin, mature, accession in self.matures[
+            ["hairpin_id", "mature_id", "accession"]
+        ].itertuples(index=False):
             add("mature", normalise(mature, self.species), accession)
             add("mature", accession.lower(), accession)
             add("of_mature", accession, hairpin)
@@ -130,14 +165,27 @@ class MirbaseNames:
         for accession, names in self.retired["names"].items():
             for name in names.split(";"):
                 add("retired", normalise(name, self.species), str(accession))
-        matures = zip(self.matures["accession"], self.matures["mature_id"], self.matures["sequence"], strict=True)
+        matures = zip(
+            self.matures["accession"],
+            self.matures["mature_id"],
+            self.matures["sequence"],
+            strict=True,
+        )
         object.__setattr__(self, "_look", look)
         object.__setattr__(self, "_hairpin", entries)
-        object.__setattr__(self, "_mature", {accession: (name, sequence) for accession, name, sequence in matures})
+        object.__setattr__(
+            self, "_mature", {accession: (name, sequence) for accession, name, sequence in matures}
+        )
 
     @classmethod
     def of(
-        cls, *, hairpins: pd.DataFrame, joined: pd.DataFrame, aliases: pd.DataFrame | None = None, retired: pd.DataFrame | None = None, species: str = "hsa"
+        cls,
+        *,
+        hairpins: pd.DataFrame,
+        joined: pd.DataFrame,
+        aliases: pd.DataFrame | None = None,
+        retired: pd.DataFrame | None = None,
+        species: str = "hsa",
     ) -> MirbaseNames:
         """Join the miRBase tables by accession.
 
@@ -154,11 +202,29 @@ class MirbaseNames:
         strange = joined.loc[~joined["hairpin_id"].isin(table.index), "hairpin_id"]
         if len(strange):
             raise InputError(
-                "the joined table names a hairpin without a sequence", column="hairpin_id", found=strange.iloc[0], expected="an id of the FASTA file"
+                "the joined table names a hairpin without a sequence",
+                column="hairpin_id",
+                found=strange.iloc[0],
+                expected="an id of the FASTA file",
             )
-        table["family"] = joined.drop_duplicates("hairpin_id").set_index("hairpin_id")["family_id"].reindex(table.index).fillna("")
-        matures = joined.rename(columns={"mature_acc": "accession", "mature_seq": "sequence", "mature_evidence": "evidence"})
-        old = retired if retired is not None else pd.DataFrame(columns=["hairpin_acc", "release", "names", "sequence", "matures"])
+        table["family"] = (
+            joined.drop_duplicates("hairpin_id")
+            .set_index("hairpin_id")["family_id"]
+            .reindex(table.index)
+            .fillna("")
+        )
+        matures = joined.rename(
+            columns={
+                "mature_acc": "accession",
+                "mature_seq": "sequence",
+                "mature_evidence": "evidence",
+            }
+        )
+        old = (
+            retired
+            if retired is not None
+            else pd.DataFrame(columns=["hairpin_acc", "release", "names", "sequence", "matures"])
+        )
         return cls(
             species=species,
             hairpins=table,
@@ -178,7 +244,15 @@ class MirbaseNames:
     def known_names(self) -> list[str]:
         """Every name that resolves to something, normalised; what `suggest` chooses from."""
         look = self._look
-        return sorted({*look["hairpin"], *look["mature"], *look["alias"], *look["retired"], *(k for k, v in look["locus"].items() if len(v) > 1)})
+        return sorted(
+            {
+                *look["hairpin"],
+                *look["mature"],
+                *look["alias"],
+                *look["retired"],
+                *(k for k, v in look["locus"].items() if len(v) > 1),
+            }
+        )
 
 
 def resolve(ids: Sequence[str] | Iterable[str], names: MirbaseNames) -> pd.DataFrame:
@@ -195,11 +269,17 @@ def resolve(ids: Sequence[str] | Iterable[str], names: MirbaseNames) -> pd.DataF
     """
     asked = [str(name) for name in ids]
     rows = [_resolve_one(name, names) for name in asked]
-    return pd.DataFrame(rows, columns=RESOLVED_COLUMNS, index=pd.Index(asked, name="rna_id", dtype=object), dtype=object)
+    return pd.DataFrame(
+        rows,
+        columns=RESOLVED_COLUMNS,
+        index=pd.Index(asked, name="rna_id", dtype=object),
+        dtype=object,
+    )
 
 
 def _resolve_one(name: str, names: MirbaseNames) -> tuple[str, ...]:
-    look, key = names._look, normalise(name, names.species)
+    look = names._look
+    key = normalise(name, names.species)
     hairpins = look["hairpin"].get(key) or look["accession"].get(key)
     if hairpins:
         return _living("exact_hairpin", hairpins, None, names)
@@ -207,11 +287,15 @@ def _resolve_one(name: str, names: MirbaseNames) -> tuple[str, ...]:
     loci = look["locus"].get(key, [])
     if matures and not loci:
         return _living("exact_mature", _parents(matures, names), matures, names)
-    arms = [accession for end in ("", "-5p", "-3p") for accession in look["mature"].get(key + end, [])]
+    arms = [
+        accession for end in ("", "-5p", "-3p") for accession in look["mature"].get(key + end, [])
+    ]
     if loci:
         return _living("multilocus_stem", loci, arms or None, names)
     called = look["alias"].get(key, [])
-    old_hairpins = [name for accession in called for name in look["by_accession"].get(accession, [])]
+    old_hairpins = [
+        name for accession in called for name in look["by_accession"].get(accession, [])
+    ]
     if old_hairpins:
         return _living("alias_hairpin", sorted(old_hairpins, key=natural_key), None, names)
     old_matures = [accession for accession in called if accession in names._mature]
@@ -219,24 +303,40 @@ def _resolve_one(name: str, names: MirbaseNames) -> tuple[str, ...]:
         return _living("alias_mature", _parents(old_matures, names), None, names)
     if arms:
         return _living("mature_name", _parents(arms, names), arms, names)
-    gone = look["retired"].get(key) or [accession for accession in called if accession in names.retired.index]
+    gone = look["retired"].get(key) or [
+        accession for accession in called if accession in names.retired.index
+    ]
     if gone:
         return _retired(gone[0], names)
     if key[-1:].isdigit() and key in look["family"]:
         return _living("family_prefix", look["family"][key], None, names)
     if called:
-        dead = [";".join(a for a in called if a.startswith("MIMAT") == is_mature) for is_mature in (False, True)]
+        dead = [
+            ";".join(a for a in called if a.startswith("MIMAT") == is_mature)
+            for is_mature in (False, True)
+        ]
         return ("retired_no_sequence", "", dead[0], "", "", dead[1], "", "", "")
     return ("unknown",) + ("",) * (len(RESOLVED_COLUMNS) - 1)
 
 
 def _parents(matures: list[str], names: MirbaseNames) -> list[str]:
-    return sorted({hairpin for accession in matures for hairpin in names.hairpins_of(accession)}, key=natural_key)
+    return sorted(
+        {hairpin for accession in matures for hairpin in names.hairpins_of(accession)},
+        key=natural_key,
+    )
 
 
-def _living(kind: str, hairpins: list[str], matures: list[str] | None, names: MirbaseNames) -> tuple[str, ...]:
-    accessions = matures if matures is not None else list(dict.fromkeys(a for hairpin in hairpins for a in names.matures_of(hairpin)))
-    families = dict.fromkeys(names._hairpin[hairpin][1] for hairpin in hairpins if names._hairpin[hairpin][1])
+def _living(
+    kind: str, hairpins: list[str], matures: list[str] | None, names: MirbaseNames
+) -> tuple[str, ...]:
+    accessions = (
+        matures
+        if matures is not None
+        else list(dict.fromkeys(a for hairpin in hairpins for a in names.matures_of(hairpin)))
+    )
+    families = dict.fromkeys(
+        names._hairpin[hairpin][1] for hairpin in hairpins if names._hairpin[hairpin][1]
+    )
     return (
         kind,
         ";".join(hairpins),
@@ -255,7 +355,15 @@ def _retired(accession: str, names: MirbaseNames) -> tuple[str, ...]:
     parts = [mature.split(":") for mature in str(row["matures"]).split(";") if mature]
     columns = [";".join(part[i] for part in parts) for i in range(3)]
     last = str(row["names"]).split(";")[-1]
-    return ("retired", last, accession, "", *columns, str(row["sequence"]), f"{accession} release {row['release']}")
+    return (
+        "retired",
+        last,
+        accession,
+        "",
+        *columns,
+        str(row["sequence"]),
+        f"{accession} release {row['release']}",
+    )
 
 
 def family_groups(resolved: pd.DataFrame) -> pd.Series:
@@ -278,15 +386,24 @@ def family_groups(resolved: pd.DataFrame) -> pd.Series:
             node = parent[node]
         return node
 
-    for name, families, sequences in zip(resolved.index, resolved["family_ids"], resolved["mature_sequences"], strict=True):
-        marks = [f"family {part}" for part in families.split(";") if part] + [f"mature {part}" for part in sequences.split(";") if part]
+    for name, families, sequences in zip(
+        resolved.index, resolved["family_ids"], resolved["mature_sequences"], strict=True
+    ):
+        marks = [f"family {part}" for part in families.split(";") if part] + [
+            f"mature {part}" for part in sequences.split(";") if part
+        ]
         marks += [f"number {number(name)}"] if number(name) else []
         for mark in marks:
             parent[root(mark)] = root(f"rna {name}")
     first: dict[str, str] = {}
     for name in sorted(resolved.index):
         first.setdefault(root(f"rna {name}"), name)
-    return pd.Series([first[root(f"rna {name}")] for name in resolved.index], index=resolved.index, name="family", dtype=object)
+    return pd.Series(
+        [first[root(f"rna {name}")] for name in resolved.index],
+        index=resolved.index,
+        name="family",
+        dtype=object,
+    )
 
 
 def suggest(name: str, known: Iterable[str], n: int = 3) -> list[str]:

@@ -30,7 +30,11 @@ class NodeIndex:
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.kinds):
-            raise InputError("a NodeIndex needs one kind per id", found=f"{len(self.kinds)} kinds", expected=f"{len(self.ids)}")
+            raise InputError(
+                "a NodeIndex needs one kind per id",
+                found=f"{len(self.kinds)} kinds",
+                expected=f"{len(self.ids)}",
+            )
         position = {name: row for row, name in enumerate(self.ids)}
         if len(position) != len(self.ids):
             twice = next(name for name, n in Counter(self.ids).items() if n > 1)
@@ -68,15 +72,21 @@ class NodeIndex:
         try:
             return self._position[name]
         except KeyError:
-            raise InputError("unknown id", found=name, expected=f"one of {len(self)} known ids") from None
+            raise InputError(
+                "unknown id", found=name, expected=f"one of {len(self)} known ids"
+            ) from None
 
     def positions(self, names: Sequence[str] | Iterable[str]) -> np.ndarray:
         """Rows of several ids, shape (n,), int64, in the order asked for."""
         wanted = list(names)
         try:
-            return np.fromiter(map(self._position.__getitem__, wanted), dtype=np.int64, count=len(wanted))
+            return np.fromiter(
+                map(self._position.__getitem__, wanted), dtype=np.int64, count=len(wanted)
+            )
         except KeyError as error:
-            return np.array([self.position(error.args[0])])  # raises what a single unknown id raises
+            return np.array(
+                [self.position(error.args[0])]
+            )  # raises what a single unknown id raises
 
     def require_same(self, other: NodeIndex, what: str = "rows") -> None:
         """Raise InputError naming the first row at which the two orders differ."""
@@ -84,7 +94,9 @@ class NodeIndex:
             return
         for row, (mine, theirs) in enumerate(zip(self.ids, other.ids, strict=False)):
             if mine != theirs:
-                raise InputError(f"{what} are in another order (row {row})", found=theirs, expected=mine)
+                raise InputError(
+                    f"{what} are in another order (row {row})", found=theirs, expected=mine
+                )
         raise InputError(f"{what} differ in number", found=len(other), expected=len(self))
 
     @property

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar, cast, overload
 from mirnagraph.errors import ConfigError
 
 Entry = TypeVar("Entry")
+
 Added = TypeVar("Added")
 
 

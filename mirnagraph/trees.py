@@ -249,7 +249,9 @@ def gated(trees: TreeArrays, column: int, columns: np.ndarray | None = None) -> 
     n_outputs = trees.value.shape[1]
     # a gate per tree and one for the offset, then their two leaves: nothing, and the offset
     gates = len(trees.roots) + 1
-    nothing, everything, start = gates, gates + 1, gates + 2
+    nothing = gates
+    everything = gates + 1
+    start = gates + 2
     leaf = trees.feature < 0
     feature = trees.feature
     if columns is not None:
@@ -357,7 +359,7 @@ def replay_in_bag(n_train: int, n_trees: int, seed: int) -> np.ndarray:
     return in_bag
 
 
-def known_together(known: np.ndarray) -> list[np.ndarray]:
+def both_known(known: np.ndarray) -> list[np.ndarray]:
     """Group columns by the rows in which they are known, in order of first appearance.
 
     Args:

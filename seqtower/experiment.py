@@ -14,25 +14,33 @@ import pandas as pd
 import torch
 
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.fold_files import FoldResult, load_fold, save_fold, saved_folds
-from mirnagraph.evaluation.metrics import UndefinedMetricWarning, evaluate
-from mirnagraph.evaluation.splits import Folds, group_codes, grouped_folds, inner_split, random_folds
-from mirnagraph.evaluation.thresholds import best_thresholds
-from mirnagraph.progress import Progress, report
+from mirnagraph.evaluation.calibration import best_thresholds
+from mirnagraph.evaluation.metrics import FRACTIONS, UndefinedMetricWarning, correlations, evaluate
+from mirnagraph.evaluation.splits import (
+    Folds,
+    group_codes,
+    grouped_folds,
+    inner_split,
+    random_folds,
+)
+from mirnagraph.parallel import Progress, map_parallel, one_thread, report
+from mirnagraph.runs.results import FoldResult, load_fold, save_fold, saved_folds
 from mirnagraph.seeds import child_seed
-from mirnagraph.side_by_side import one_thread, side_by_side
-from seqtower.clusters import cluster
-from seqtower.correlations import correlations
-from seqtower.descriptor_trees import DescriptorTrees, blend, choose_weight, fit_typed_trees
-from seqtower.encoders.kmer import kmer_counts
-from seqtower.encoding import FittedEncoding, fit_encoding
-from seqtower.kmer_baselines import BASELINES, DESCRIPTORS, MODEL, OWN_SET, TOWER, K, kmer_models
-from seqtower.prediction import predict
-from seqtower.pretrained import load_pretrained
-from seqtower.rna_types import type_numbers, vocabulary
-from seqtower.sequences import FRACTIONS, SequenceSet
-from seqtower.settings import SeqConfig
-from seqtower.training import TrainedTower, train_tower
+from seqtower.baselines.descriptor_trees import (
+    DescriptorTrees,
+    blend,
+    choose_weight,
+    fit_typed_trees,
+)
+from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, MODEL, OWN_SET, TOWER, K, kmer_models
+from seqtower.config import SeqConfig
+from seqtower.data.clusters import cluster
+from seqtower.data.kmers import kmer_counts
+from seqtower.data.sequences import SequenceSet, type_numbers, vocabulary
+from seqtower.encoders.encoding import FittedEncoding, fit_encoding
+from seqtower.predict import predict
+from seqtower.pretraining.checkpoint import load_pretrained
+from seqtower.training.lightning import TrainedTower, train_tower
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +69,9 @@ class Work:
     def types_of(self, rows: np.ndarray) -> np.ndarray | None:
         """Number of the type of some RNAs in `vocabulary`: int64, shape (len(rows),); None where there are no types."""
         types = self.data.types
-        return None if types is None else type_numbers([types[row] for row in rows], vocabulary(types))
+        return (
+            None if types is None else type_numbers([types[row] for row in rows], vocabulary(types))
+        )
 
 
 def groups_of(data: SequenceSet, config: SeqConfig, progress: Progress | None = None) -> np.ndarray:
@@ -101,27 +111,49 @@ class Fitted:
     thresholds: np.ndarray
 
 
-def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path, progress: Progress | None = None) -> Fitted:
+def fit_rows(
+    work: Work, train: np.ndarray, seed: int, folder: Path, progress: Progress | None = None
+) -> Fitted:
     """Fit encoding, tower, trees on descriptors, their weight, and thresholds.
 
     Weight and thresholds are chosen on the inner part that stops the tower, for which the trees are fitted once more without it.
     """
-    data, config = work.data, work.config
+    data = work.data
+    config = work.config
     labels = np.nan_to_num(data.binary().to_numpy(dtype=float))
-    fit, stop = inner_split(train, labels, work.groups, config.training.inner_fraction, child_seed(seed, "inner"))
+    fit, stop = inner_split(
+        train, labels, work.groups, config.training.inner_fraction, child_seed(seed, "inner")
+    )
     encoding = fit_encoding(config, [data.sequences[row] for row in fit])
     encoded = encoding(data.sequences)
-    types, n_types = work.types_of(np.arange(len(data))), len(vocabulary(data.types))
+    types = work.types_of(np.arange(len(data)))
+    n_types = len(vocabulary(data.types))
     trained = train_tower(encoded, data.labels, data.kind, fit, stop, config, seed, folder=folder, types=types, n_types=n_types, start=work.start,
                           progress=progress)  # fmt: skip
-    said = predict(trained.tower, [encoded[row] for row in stop], data.kind, config.training, work.types_of(stop))
+    said = predict(
+        trained.tower,
+        [encoded[row] for row in stop],
+        data.kind,
+        config.training,
+        work.types_of(stop),
+    )
     weight = 0.0
     if config.descriptors.share:
         beside = _fit_trees(work, fit, seed).predict(work.described[stop])
         weight = choose_weight(config.descriptors, beside, said, data.labels[stop], data.kind)
         said = blend(weight, beside, said, data.kind)
-    thresholds = np.full(data.labels.shape[1], 0.5) if data.kind == FRACTIONS else best_thresholds(_known_binary(data)[stop], said)
-    return Fitted(trained, encoding, _fit_trees(work, train, seed) if config.descriptors.share or work.baselines else None, weight, thresholds)
+    thresholds = (
+        np.full(data.labels.shape[1], 0.5)
+        if data.kind == FRACTIONS
+        else best_thresholds(_known_binary(data)[stop], said)
+    )
+    return Fitted(
+        trained,
+        encoding,
+        _fit_trees(work, train, seed) if config.descriptors.share or work.baselines else None,
+        weight,
+        thresholds,
+    )
 
 
 def _known_binary(data: SequenceSet) -> np.ndarray:
@@ -130,20 +162,25 @@ def _known_binary(data: SequenceSet) -> np.ndarray:
 
 
 def _fit_trees(work: Work, rows: np.ndarray, seed: int) -> DescriptorTrees:
-    data, n_types = work.data, len(vocabulary(work.data.types))
-    config, own = work.config.descriptors, child_seed(seed, "descriptors")
+    data = work.data
+    n_types = len(vocabulary(work.data.types))
+    config = work.config.descriptors
+    own = child_seed(seed, "descriptors")
     return fit_typed_trees(work.described[rows], data.labels[rows], data.kind, config, own, n_types)
 
 
 def _own_sets(work: Work, train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
     """What trees say that were fitted on the RNAs of one set alone, for the test RNAs of that set; 0.5 where the set has no labels."""
-    data, sets = work.data, np.array(work.data.sets, dtype=object)
+    data = work.data
+    sets = np.array(work.data.sets, dtype=object)
     said = np.full((len(test), data.labels.shape[1]), 0.5)
     for name in dict.fromkeys(sets):
-        rows, mine = train[sets[train] == name], np.flatnonzero(sets[test] == name)
+        rows = train[sets[train] == name]
+        mine = np.flatnonzero(sets[test] == name)
         columns = np.flatnonzero((~np.isnan(data.labels[rows])).any(axis=0))
         if len(mine) and len(columns):
-            described, labels = work.described[rows], data.labels[rows][:, columns]
+            described = work.described[rows]
+            labels = data.labels[rows][:, columns]
             own = child_seed(seed, "own set", str(name))
             trees = fit_typed_trees(described, labels, data.kind, work.config.descriptors, own, 0)
             said[np.ix_(mine, columns)] = trees.predict(work.described[test[mine]])
@@ -153,14 +190,22 @@ def _own_sets(work: Work, train: np.ndarray, test: np.ndarray, seed: int) -> np.
 def run_fold(work: Work, fold: int) -> FoldResult:
     """Train on the training part of one fold and predict its test part."""
     started = time.perf_counter()
-    data, config = work.data, work.config
+    data = work.data
+    config = work.config
     train, test = work.folds.rows(data.index, fold)
     seed = child_seed(config.seed, "fold", fold)
     checkpoints = work.folder / "checkpoints" / f"fold_{fold:02d}"
     with one_thread():
         fitted = fit_rows(work, train, seed, checkpoints)
-        tower = predict(fitted.trained.tower, fitted.encoding([data.sequences[row] for row in test]), data.kind, config.training, work.types_of(test))
-        said, parts = tower, {}
+        tower = predict(
+            fitted.trained.tower,
+            fitted.encoding([data.sequences[row] for row in test]),
+            data.kind,
+            config.training,
+            work.types_of(test),
+        )
+        said = tower
+        parts = {}
         if fitted.trees is not None:
             parts[DESCRIPTORS] = fitted.trees.predict(work.described[test])
         if config.descriptors.share:
@@ -168,7 +213,9 @@ def run_fold(work: Work, fold: int) -> FoldResult:
         if data.sets is not None and fitted.trees is not None:
             parts[OWN_SET] = _own_sets(work, train, test, seed)
         if work.baselines:
-            parts |= kmer_models(work.kmers, data.labels, data.kind, train, test, child_seed(seed, "baselines"))
+            parts |= kmer_models(
+                work.kmers, data.labels, data.kind, train, test, child_seed(seed, "baselines")
+            )
     choices = {
         "thresholds": fitted.thresholds.tolist(),
         "weight": fitted.weight,
@@ -186,7 +233,7 @@ class SeqResult:
     Attributes:
         predictions: name (``"model"``, ``"tower"`` where the model is more than its tower, and the baselines) -> out-of-fold probabilities or
             fractions, shape (n, n_labels); NaN in rows that no fold tested.
-        metrics: name -> table; of `mirnagraph.evaluation.metrics.evaluate`, or of `seqtower.correlations` for fractions.
+        metrics: name -> table; of `mirnagraph.evaluation.metrics.evaluate`, or of `mirnagraph.evaluation.metrics` for fractions.
     """
 
     data: SequenceSet
@@ -198,9 +245,13 @@ class SeqResult:
 
 def cross_validate(work: Work, workers: int = 1, progress: Progress | None = None) -> SeqResult:
     """Run every fold that is not finished yet."""
-    done = {fold: load_fold(work.folder, fold) for fold in saved_folds(work.folder, work.folds.n_folds)}
+    done = {
+        fold: load_fold(work.folder, fold) for fold in saved_folds(work.folder, work.folds.n_folds)
+    }
     report(progress, "folds", len(done), work.folds.n_folds)
-    for result in side_by_side(run_fold, work, [f for f in range(work.folds.n_folds) if f not in done], workers):
+    for result in map_parallel(
+        run_fold, work, [f for f in range(work.folds.n_folds) if f not in done], workers
+    ):
         done[result.fold] = result
         save_fold(work.folder, result)
         shutil.rmtree(work.folder / "checkpoints" / f"fold_{result.fold:02d}", ignore_errors=True)
@@ -211,25 +262,42 @@ def cross_validate(work: Work, workers: int = 1, progress: Progress | None = Non
 def collect(data: SequenceSet, folds: Folds, results: tuple[FoldResult, ...]) -> SeqResult:
     """Put the folds' test parts together and score them, tower and baselines alike."""
     of_row = folds.of_rows(data.index)
-    names = [MODEL, *(name for name in (TOWER, *BASELINES) if all(name in result.parts for result in results))]
+    names = [
+        MODEL,
+        *(name for name in (TOWER, *BASELINES) if all(name in result.parts for result in results)),
+    ]
     predictions = {name: np.full(data.labels.shape, np.nan) for name in names}
     thresholds = np.full(data.labels.shape, 0.5)
     for result in results:
         thresholds[result.rows] = result.choices["thresholds"]
         for name in names:
-            predictions[name][result.rows] = result.probabilities if name == MODEL else result.parts[name]
+            predictions[name][result.rows] = (
+                result.probabilities if name == MODEL else result.parts[name]
+            )
     tested = np.flatnonzero(of_row >= 0)
     if not np.isfinite(predictions[MODEL][tested]).all():
-        raise InputError("a prediction is not a finite number: training diverged (a lower training.learning_rate may help)")
+        raise InputError(
+            "a prediction is not a finite number: training diverged (a lower training.learning_rate may help)"
+        )
     metrics = {}
     for name, said in predictions.items():
         if data.kind == FRACTIONS:
-            metrics[name] = correlations(data.labels[tested], said[tested], of_row[tested], data.compartments)
+            metrics[name] = correlations(
+                data.labels[tested], said[tested], of_row[tested], data.compartments
+            )
         else:
             cuts = thresholds if name == MODEL else np.full(data.labels.shape, 0.5)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UndefinedMetricWarning)  # the report names compartments without an answer in some folds
-                metrics[name] = evaluate(data.labels[tested], said[tested], of_row[tested], cuts[tested], data.compartments)
+                warnings.simplefilter(
+                    "ignore", UndefinedMetricWarning
+                )  # the report names compartments without an answer in some folds
+                metrics[name] = evaluate(
+                    data.labels[tested],
+                    said[tested],
+                    of_row[tested],
+                    cuts[tested],
+                    data.compartments,
+                )
     return SeqResult(data, folds, predictions, metrics, results)
 
 
@@ -238,32 +306,61 @@ def by_set(result: SeqResult) -> pd.DataFrame:
 
     Compartments that a set has no label for, or one value of, are left out.
     """
-    data, of_row = result.data, result.folds.of_rows(result.data.index)
-    sets, found = np.array(data.sets, dtype=object), []
+    data = result.data
+    of_row = result.folds.of_rows(result.data.index)
+    sets = np.array(data.sets, dtype=object)
+    found = []
     for name in dict.fromkeys(sets):
         rows = np.flatnonzero((sets == name) & (of_row >= 0))
         known = data.labels[rows]
-        columns = [k for k in range(known.shape[1]) if len(np.unique(known[~np.isnan(known[:, k]), k])) > 1]
+        columns = [
+            k for k in range(known.shape[1]) if len(np.unique(known[~np.isnan(known[:, k]), k])) > 1
+        ]
         if not columns:
             continue
         names = [data.compartments[k] for k in columns]
         for model, said in result.predictions.items():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UndefinedMetricWarning)
-                part = evaluate(known[:, columns], said[rows][:, columns], of_row[rows], np.full(len(columns), 0.5), names)
+                part = evaluate(
+                    known[:, columns],
+                    said[rows][:, columns],
+                    of_row[rows],
+                    np.full(len(columns), 0.5),
+                    names,
+                )
             part.insert(0, "model", model)
             part.insert(0, "set", name)
             found.append(part)
     return pd.concat(found, ignore_index=True)
 
 
-def prepare_work(data: SequenceSet, config: SeqConfig, folder: Path, groups: np.ndarray, *, baselines: bool = True) -> Work:
+def prepare_work(
+    data: SequenceSet,
+    config: SeqConfig,
+    folder: Path,
+    groups: np.ndarray,
+    *,
+    baselines: bool = True,
+) -> Work:
     """What the folds of a run read."""
     kmers = kmer_counts(data.sequences, K)
     if data.types is not None:  # baselines are told what the tower is told
-        kmers = np.hstack([kmers, np.array(data.types)[:, None] == np.array(vocabulary(data.types))])
+        kmers = np.hstack(
+            [kmers, np.array(data.types)[:, None] == np.array(vocabulary(data.types))]
+        )
     described = np.zeros((len(data), 0), dtype=np.float32)
     if baselines or config.descriptors.share:
         described = config.descriptors.features(data.sequences, data.types, vocabulary(data.types))
     start = load_pretrained(config).tensors if config.pretrained else None
-    return Work(data, config, make_seq_folds(data, config, groups), groups, kmers, described, folder, start, baselines)
+    return Work(
+        data,
+        config,
+        make_seq_folds(data, config, groups),
+        groups,
+        kmers,
+        described,
+        folder,
+        start,
+        baselines,
+    )

@@ -36,7 +36,9 @@ def synthetic():
     """A made-up dataset of 60 RNAs and three compartments, with its truth: ``(dataset, truth)``."""
     from mirnagraph.synthetic import SyntheticConfig, make_synthetic
 
-    config = SyntheticConfig(n_rnas=60, n_compartments=3, n_families=12, n_communities=3, n_partners=(30, 15, 24), seed=7)
+    config = SyntheticConfig(
+        n_rnas=60, n_compartments=3, n_families=12, n_communities=3, n_partners=(30, 15, 24), seed=7
+    )
     return make_synthetic(config)
 
 

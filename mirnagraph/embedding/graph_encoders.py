@@ -9,6 +9,7 @@ from mirnagraph.config import require
 from mirnagraph.registry import Registry
 
 _LAYERS = "mirnagraph.embedding.graph_layers"
+
 # An entry is a layer class (see `mirnagraph.embedding.graph_layers` for what it is called with).
 GRAPH_ENCODERS: Registry[Any] = Registry(
     "graph encoder",
@@ -20,7 +21,9 @@ GRAPH_ENCODERS: Registry[Any] = Registry(
         "hgt": f"{_LAYERS}:HgtLayer",
     },
 )
+
 ATTENTIONS = ("dot", "additive")
+
 EdgeType: TypeAlias = tuple[str, str, str]
 
 

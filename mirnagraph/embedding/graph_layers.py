@@ -26,18 +26,20 @@ from torch_geometric.nn import GATv2Conv, HGTConv, MessagePassing, TransformerCo
 from torch_geometric.nn.module_dict import ModuleDict
 from torch_geometric.utils import softmax
 
-from mirnagraph.embedding.graph_encoders import (
-    GRAPH_ENCODERS,
-    EdgeType,
-    GraphTransformerConfig,
-)
+from mirnagraph.embedding.graph_encoders import GRAPH_ENCODERS, EdgeType, GraphTransformerConfig
 
 Metadata: TypeAlias = tuple[list[str], list[EdgeType]]
+
 States: TypeAlias = dict[str, Tensor]
+
 ByEdgeType: TypeAlias = dict[EdgeType, Tensor]
+
 EdgeWeights: TypeAlias = dict[EdgeType, Tensor | None]
+
 NETWORK = "network"
+
 RELATION = "relation"
+
 HETERO = "hetero"
 
 

@@ -13,11 +13,7 @@ from torch_geometric.nn.module_dict import ModuleDict
 from torch_geometric.nn.parameter_dict import ParameterDict
 
 from mirnagraph.config import require
-from mirnagraph.embedding.graph_encoders import (
-    GRAPH_ENCODERS,
-    EdgeType,
-    GraphTransformerConfig,
-)
+from mirnagraph.embedding.graph_encoders import GRAPH_ENCODERS, EdgeType, GraphTransformerConfig
 from mirnagraph.embedding.graph_layers import (
     HETERO,
     NETWORK,

@@ -15,11 +15,13 @@ from torch_geometric.data import HeteroData
 from mirnagraph.embedding.graph_encoders import EdgeType, GraphTransformerConfig
 from mirnagraph.embedding.walks import walk_graph
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.progress import Progress, report
+from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import generator
 
 REVERSE = "rev_"
+
 LINKED = "linked_with"
+
 DRAWS = 20
 
 

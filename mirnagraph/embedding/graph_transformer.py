@@ -29,7 +29,7 @@ from mirnagraph.embedding.graph_training import (
     train,
 )
 from mirnagraph.errors import InputError
-from mirnagraph.progress import Progress
+from mirnagraph.parallel import Progress
 from mirnagraph.seeds import torch_scope
 
 

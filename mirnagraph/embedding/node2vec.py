@@ -14,14 +14,16 @@ from scipy import sparse
 from mirnagraph.config import require
 from mirnagraph.embedding.walks import WalkGraph, walk_graph, walk_rounds
 from mirnagraph.errors import ConfigError, MissingExtraError
-from mirnagraph.progress import Progress, report
+from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import child_seed
 
 ENGINES = ("numba", "reference")
+
 SKIP_GRAM = "gensim"
 
 # Constants of word2vec.
 LOWEST_RATE = 1e-4
+
 NOISE_EXPONENT = 0.75
 
 DIVERGED = 1e3  # entries of trained vectors are a few units at most

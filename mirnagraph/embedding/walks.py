@@ -66,20 +66,33 @@ def walk_graph(adjacency: Any) -> WalkGraph:
         InputError: not square, or a weight is negative, NaN or infinite.
     """
     if not sparse.issparse(adjacency):
-        raise InputError("a network must be a scipy sparse matrix", found=type(adjacency).__name__, expected="csr_array")
+        raise InputError(
+            "a network must be a scipy sparse matrix",
+            found=type(adjacency).__name__,
+            expected="csr_array",
+        )
     matrix = sparse.csr_array(adjacency, dtype=np.float64, copy=True)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise InputError("the matrix of a network must be square", found=f"shape {matrix.shape}", expected="(n_nodes, n_nodes)")
+        raise InputError(
+            "the matrix of a network must be square",
+            found=f"shape {matrix.shape}",
+            expected="(n_nodes, n_nodes)",
+        )
     bad = ~(np.isfinite(matrix.data) & (matrix.data >= 0))
     if bad.any():
         entry = int(np.flatnonzero(bad)[0])
         row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
         place = f"{matrix.data[entry]} in row {row}, column {int(matrix.indices[entry])}"
-        raise InputError("a weight of the network is no finite number of 0 or more", found=place, expected="0 or greater")
+        raise InputError(
+            "a weight of the network is no finite number of 0 or more",
+            found=place,
+            expected="0 or greater",
+        )
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     matrix.sort_indices()
-    indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
+    indptr = matrix.indptr.astype(np.int64)
+    indices = matrix.indices.astype(np.int32)
     if _rows_are_even(indptr, matrix.data):
         empty = np.empty(0, np.float64)
         return WalkGraph(indptr, indices, empty, empty, np.empty(0, np.int32))
@@ -87,7 +100,16 @@ def walk_graph(adjacency: Any) -> WalkGraph:
     return WalkGraph(indptr, indices, matrix.data, accept, alias)
 
 
-def walk_rounds(graph: WalkGraph, *, n_walks: int, walk_length: int, p: float, q: float, seed: int, n_threads: int = 1) -> Iterator[np.ndarray]:
+def walk_rounds(
+    graph: WalkGraph,
+    *,
+    n_walks: int,
+    walk_length: int,
+    p: float,
+    q: float,
+    seed: int,
+    n_threads: int = 1,
+) -> Iterator[np.ndarray]:
     """Walks in rounds of one walk from every node, so that all of them are never held at once.
 
     Args:
@@ -107,21 +129,39 @@ def walk_rounds(graph: WalkGraph, *, n_walks: int, walk_length: int, p: float, q
     kernel: Any = _walk
     with ThreadPoolExecutor(max_workers=n_threads) as pool:
         for number in range(n_walks):
-            starts = generator(seed, "walk order", number).permutation(graph.n_nodes).astype(np.int32)
+            starts = (
+                generator(seed, "walk order", number).permutation(graph.n_nodes).astype(np.int32)
+            )
             walks = np.empty((graph.n_nodes, walk_length), np.int32)
             bounds = np.linspace(0, graph.n_nodes, n_threads + 1).astype(np.int64)
             first = number * graph.n_nodes
             steps = partial(kernel, *_arrays(graph), stream=stream, p=float(p), q=float(q))
-            jobs = [pool.submit(steps, starts=starts[lo:hi], walks=walks[lo:hi], first=np.uint64(first + lo)) for lo, hi in pairwise(bounds)]
+            jobs = [
+                pool.submit(
+                    steps, starts=starts[lo:hi], walks=walks[lo:hi], first=np.uint64(first + lo)
+                )
+                for lo, hi in pairwise(bounds)
+            ]
             for job in jobs:
                 job.result()
             yield walks
 
 
-def random_walks(adjacency: Any, *, n_walks: int, walk_length: int, p: float = 1.0, q: float = 1.0, seed: int = 0, n_threads: int = 1) -> np.ndarray:
+def random_walks(
+    adjacency: Any,
+    *,
+    n_walks: int,
+    walk_length: int,
+    p: float = 1.0,
+    q: float = 1.0,
+    seed: int = 0,
+    n_threads: int = 1,
+) -> np.ndarray:
     """All walks of a network at once (see `walk_rounds`): int32, shape (n_walks * n_nodes, walk_length)."""
     graph = walk_graph(adjacency)
-    rounds = walk_rounds(graph, n_walks=n_walks, walk_length=walk_length, p=p, q=q, seed=seed, n_threads=n_threads)
+    rounds = walk_rounds(
+        graph, n_walks=n_walks, walk_length=walk_length, p=p, q=q, seed=seed, n_threads=n_threads
+    )
     return np.concatenate([np.empty((0, walk_length), np.int32), *rounds])
 
 
@@ -138,16 +178,20 @@ def _rows_are_even(indptr: np.ndarray, weights: np.ndarray) -> bool:
 @njit(cache=True)
 def _alias_tables(indptr: Any, weights: Any) -> Any:
     """Walker's alias method by Vose: one table per row."""
-    accept, alias = np.ones(len(weights), np.float64), np.zeros(len(weights), np.int32)
+    accept = np.ones(len(weights), np.float64)
+    alias = np.zeros(len(weights), np.int32)
     for node in range(len(indptr) - 1):
-        lo, hi = indptr[node], indptr[node + 1]
+        lo = indptr[node]
+        hi = indptr[node + 1]
         degree = hi - lo
         if degree == 0:
             continue
         scaled = weights[lo:hi] / weights[lo:hi].max()
         scaled = scaled * (degree / scaled.sum())
-        small, large = np.empty(degree, np.int32), np.empty(degree, np.int32)
-        n_small, n_large = 0, 0
+        small = np.empty(degree, np.int32)
+        large = np.empty(degree, np.int32)
+        n_small = 0
+        n_large = 0
         for slot in range(degree):
             alias[lo + slot] = slot
             if scaled[slot] < 1.0:
@@ -157,7 +201,8 @@ def _alias_tables(indptr: Any, weights: Any) -> Any:
                 large[n_large] = slot
                 n_large += 1
         while n_small > 0 and n_large > 0:
-            less, more = small[n_small - 1], large[n_large - 1]
+            less = small[n_small - 1]
+            more = large[n_large - 1]
             n_small -= 1
             accept[lo + less] = scaled[less]
             alias[lo + less] = more
@@ -190,7 +235,8 @@ def _below(bits: Any, n: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def _has_edge(indptr: Any, indices: Any, source: Any, target: Any) -> Any:
-    lo, end = indptr[source], indptr[source + 1]
+    lo = indptr[source]
+    end = indptr[source + 1]
     hi = end
     while lo < hi:
         middle = (lo + hi) // 2
@@ -203,9 +249,12 @@ def _has_edge(indptr: Any, indices: Any, source: Any, target: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _exact_step(indptr: Any, indices: Any, weights: Any, before: Any, here: Any, p: Any, q: Any, unit: Any) -> Any:
+def _exact_step(
+    indptr: Any, indices: Any, weights: Any, before: Any, here: Any, p: Any, q: Any, unit: Any
+) -> Any:
     """One draw from the exact second-order distribution by cumulative search; costs the degree."""
-    lo, hi = indptr[here], indptr[here + 1]
+    lo = indptr[here]
+    hi = indptr[here + 1]
     cumulative = np.empty(hi - lo, np.float64)
     total = 0.0
     for edge in range(lo, hi):
@@ -242,7 +291,8 @@ def _walk(
     for row in range(len(starts)):
         walks[row, :] = -1
         state = _mix(stream + _mix((first + np.uint64(row) + np.uint64(1)) * step))
-        before, here = np.int64(-1), np.int64(starts[row])
+        before = np.int64(-1)
+        here = np.int64(starts[row])
         walks[row, 0] = here
         for position in range(1, walks.shape[1]):
             lo = indptr[here]
@@ -275,7 +325,12 @@ def _walk(
                 n_proposals += 1
                 if n_proposals == MAX_PROPOSALS:
                     state += step
-                    there = np.int64(_exact_step(indptr, indices, weights, before, here, p, q, _unit(_mix(state))))
+                    there = np.int64(
+                        _exact_step(
+                            indptr, indices, weights, before, here, p, q, _unit(_mix(state))
+                        )
+                    )
                     break
-            before, here = here, there
+            before = here
+            here = there
             walks[row, position] = here

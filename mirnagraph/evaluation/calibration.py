@@ -1,4 +1,4 @@
-"""Calibration: does a probability of 0.7 come true in 70 of 100 cases? Reliability, expected calibration error, temperature scaling."""
+"""Calibration error, temperature, decision thresholds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from mirnagraph.errors import InputError
 from mirnagraph.seeds import generator
 
 N_BINS = 10
+
 CURVE_COLUMNS = ["n", "low", "high", "predicted", "observed"]
+
 # Probabilities nearer to 0 or 1 than this are taken for this near: one sure mistake must not cost infinitely much.
 EPSILON = 1e-12
-LOWEST, HIGHEST = 0.1, 10.0
+
+LOWEST = 0.1
+HIGHEST = 10.0
 
 
 def equal_count_bins(probability: np.ndarray, n_bins: int = N_BINS) -> np.ndarray:
@@ -22,7 +26,9 @@ def equal_count_bins(probability: np.ndarray, n_bins: int = N_BINS) -> np.ndarra
 
     Which bin an RNA is in does not depend on the order of the rows.
     """
-    from scipy.stats import rankdata  # takes seconds to load, and models are opened and asked without it
+    from scipy.stats import (
+        rankdata,  # takes seconds to load, and models are opened and asked without it
+    )
 
     require(n_bins >= 1, "n_bins", n_bins, "1 or more")
     n = len(probability)
@@ -31,7 +37,9 @@ def equal_count_bins(probability: np.ndarray, n_bins: int = N_BINS) -> np.ndarra
     return np.minimum((share * n_bins).astype(np.int64), n_bins - 1)
 
 
-def reliability_curve(true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS) -> pd.DataFrame:
+def reliability_curve(
+    true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS
+) -> pd.DataFrame:
     """What was predicted and what came true, over bins of equally many RNAs.
 
     Args:
@@ -44,13 +52,23 @@ def reliability_curve(true: np.ndarray, probability: np.ndarray, n_bins: int = N
         probability), ``observed`` (share annotated), all but ``n`` in [0, 1]. No rows for no RNAs.
     """
     true, probability = _pair(true, probability, 1)
-    table = pd.DataFrame({"bin": equal_count_bins(probability, n_bins), "true": true, "probability": probability})
+    table = pd.DataFrame(
+        {"bin": equal_count_bins(probability, n_bins), "true": true, "probability": probability}
+    )
     grouped = table.groupby("bin")
-    columns = [grouped.size(), grouped["probability"].min(), grouped["probability"].max(), grouped["probability"].mean(), grouped["true"].mean()]
+    columns = [
+        grouped.size(),
+        grouped["probability"].min(),
+        grouped["probability"].max(),
+        grouped["probability"].mean(),
+        grouped["true"].mean(),
+    ]
     return pd.concat(columns, axis=1, keys=CURVE_COLUMNS).reset_index(drop=True)
 
 
-def expected_calibration_error(true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS) -> float:
+def expected_calibration_error(
+    true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS
+) -> float:
     """Mean distance of predicted and observed over the bins, weighted by their size: in [0, 1], 0 is best; NaN for no RNAs.
 
     Guo et al. 2017 (arXiv:1706.04599, Eq. 3) with two changes that suit one rare compartment at a time: the probability of being
@@ -69,7 +87,9 @@ def expected_calibration_error(true: np.ndarray, probability: np.ndarray, n_bins
     return float(np.abs(np.bincount(of, weights=probability - true)).sum() / len(true))
 
 
-def calibration_error_by_chance(probability: np.ndarray, *, n_bins: int = N_BINS, n_draws: int = 500, seed: int = 0) -> np.ndarray:
+def calibration_error_by_chance(
+    probability: np.ndarray, *, n_bins: int = N_BINS, n_draws: int = 500, seed: int = 0
+) -> np.ndarray:
     """Expected calibration errors of a perfectly calibrated model of the same probabilities, its labels drawn from them.
 
     Args:
@@ -93,7 +113,9 @@ def calibration_error_by_chance(probability: np.ndarray, *, n_bins: int = N_BINS
     return np.sort(found)
 
 
-def brier_parts(true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS) -> dict[str, float]:
+def brier_parts(
+    true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS
+) -> dict[str, float]:
     """The Brier score as reliability - resolution + uncertainty + what the bins hide.
 
     - ``reliability``: squared distance of predicted and observed over the bins, 0 is best
@@ -112,15 +134,24 @@ def brier_parts(true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS)
     """
     true, probability = _pair(true, probability, 1)
     if not len(true):
-        return dict.fromkeys(("brier", "reliability", "resolution", "uncertainty", "within_bins"), float("nan"))
+        return dict.fromkeys(
+            ("brier", "reliability", "resolution", "uncertainty", "within_bins"), float("nan")
+        )
     curve = reliability_curve(true, probability, n_bins)
-    weight, share = curve["n"].to_numpy() / len(true), float(true.mean())
+    weight = curve["n"].to_numpy() / len(true)
+    share = float(true.mean())
     brier = float(np.mean((probability - true) ** 2))
     reliability = float(weight @ (curve["predicted"] - curve["observed"]).to_numpy() ** 2)
     resolution = float(weight @ (curve["observed"] - share).to_numpy() ** 2)
     uncertainty = share * (1 - share)
     rest = brier - (reliability - resolution + uncertainty)
-    return {"brier": brier, "reliability": reliability, "resolution": resolution, "uncertainty": uncertainty, "within_bins": rest}
+    return {
+        "brier": brier,
+        "reliability": reliability,
+        "resolution": resolution,
+        "uncertainty": uncertainty,
+        "within_bins": rest,
+    }
 
 
 def log_loss(true: np.ndarray, probability: np.ndarray) -> float:
@@ -128,7 +159,8 @@ def log_loss(true: np.ndarray, probability: np.ndarray) -> float:
 
     Arguments of any shape, the same for both.
     """
-    true, probability = np.asarray(true, dtype=float), np.asarray(probability, dtype=float)
+    true = np.asarray(true, dtype=float)
+    probability = np.asarray(probability, dtype=float)
     return _loss(true, _safe_logit(probability)) if true.size else float("nan")
 
 
@@ -155,17 +187,35 @@ def fit_temperature(true: np.ndarray, probability: np.ndarray) -> float:
 
     true, probability = _pair(true, probability, 2, unknown=True)
     known = ~np.isnan(true)
-    two = ((true == 0).any(axis=0) & (true == 1).any(axis=0)) if len(true) else np.zeros(true.shape[1], dtype=bool)
+    two = (
+        ((true == 0).any(axis=0) & (true == 1).any(axis=0))
+        if len(true)
+        else np.zeros(true.shape[1], dtype=bool)
+    )
     if not two.any():
         return 1.0
-    labels, logits = true[:, two], _safe_logit(probability[:, two])
+    labels = true[:, two]
+    logits = _safe_logit(probability[:, two])
     if not known.all():
-        labels, logits = labels[known[:, two]], logits[known[:, two]]
+        labels = labels[known[:, two]]
+        logits = logits[known[:, two]]
     # the loss is convex in 1 / T, hence has one valley in log T
-    found = minimize_scalar(lambda t: _loss(labels, logits * np.exp(-t)), bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded", options={"xatol": 1e-6})
+    found = minimize_scalar(
+        lambda t: _loss(labels, logits * np.exp(-t)),
+        bounds=(np.log(LOWEST), np.log(HIGHEST)),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
     # a bounded search never quite reaches its ends
-    best = min((float(found.x), np.log(LOWEST), np.log(HIGHEST)), key=lambda t: _loss(labels, logits * np.exp(-t)))
-    return float(np.clip(np.exp(best), LOWEST, HIGHEST)) if _loss(labels, logits * np.exp(-best)) < _loss(labels, logits) - 1e-12 else 1.0
+    best = min(
+        (float(found.x), np.log(LOWEST), np.log(HIGHEST)),
+        key=lambda t: _loss(labels, logits * np.exp(-t)),
+    )
+    return (
+        float(np.clip(np.exp(best), LOWEST, HIGHEST))
+        if _loss(labels, logits * np.exp(-best)) < _loss(labels, logits) - 1e-12
+        else 1.0
+    )
 
 
 def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray:
@@ -178,9 +228,18 @@ def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray
     Raises:
         ConfigError: the temperature is out of range.
     """
-    require(bool(np.isfinite(temperature)) and temperature > 0, "temperature", temperature, "a number above 0")
+    require(
+        bool(np.isfinite(temperature)) and temperature > 0,
+        "temperature",
+        temperature,
+        "a number above 0",
+    )
     probability = np.asarray(probability, dtype=float)
-    return probability.copy() if temperature == 1 else np.asarray(expit(_safe_logit(probability) / temperature))
+    return (
+        probability.copy()
+        if temperature == 1
+        else np.asarray(expit(_safe_logit(probability) / temperature))
+    )
 
 
 def _safe_logit(probability: np.ndarray) -> np.ndarray:
@@ -192,17 +251,65 @@ def _loss(true: np.ndarray, logits: np.ndarray) -> float:
     return float(np.mean(np.logaddexp(0, logits) - true * logits))
 
 
-def _pair(true: np.ndarray, probability: np.ndarray, dimensions: int, *, unknown: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def _pair(
+    true: np.ndarray, probability: np.ndarray, dimensions: int, *, unknown: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Both as float64 of one shape with that many dimensions; one column where there was none. `unknown`: labels may be NaN."""
-    true, probability = np.asarray(true, dtype=float), np.asarray(probability, dtype=float)
+    true = np.asarray(true, dtype=float)
+    probability = np.asarray(probability, dtype=float)
     if dimensions == 2 and true.ndim == 1 and true.shape == probability.shape:
-        true, probability = true[:, None], probability[:, None]
+        true = true[:, None]
+        probability = probability[:, None]
     if true.shape != probability.shape or true.ndim != dimensions:
         expected = "(n,) twice" if dimensions == 1 else "(n, n_labels) twice"
-        raise InputError("labels and probabilities do not fit each other", found=f"{true.shape} and {probability.shape}", expected=expected)
+        raise InputError(
+            "labels and probabilities do not fit each other",
+            found=f"{true.shape} and {probability.shape}",
+            expected=expected,
+        )
     if not (np.isin(true, (0, 1)) | (unknown & np.isnan(true))).all():
         raise InputError("labels must be 0 or 1")
     bad = ~((probability >= 0) & (probability <= 1))
     if bad.any():
-        raise InputError("not a probability", found=float(probability[bad][0]), expected="a number in [0, 1]")
+        raise InputError(
+            "not a probability", found=float(probability[bad][0]), expected="a number in [0, 1]"
+        )
     return true, probability
+
+
+def best_thresholds(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Per compartment the threshold of highest Matthews correlation, shape (n_labels,); 0.5 where there is one class only.
+
+    Rows whose label is not known (NaN) take no part. Candidates lie halfway between neighbouring probabilities (and 0 and 1), at most 200 of
+    them; the middle one of equals is taken.
+    """
+    found = np.full(true.shape[1], 0.5)
+    for column in range(true.shape[1]):
+        known = ~np.isnan(true[:, column].astype(float))
+        labels = true[known, column]
+        said = probabilities[known, column]
+        if not len(labels) or labels.min() == labels.max():
+            continue
+        levels = np.unique(said)
+        if len(levels) < 2:
+            continue
+        # below all and above all stand at the ends: calling every RNA, or none, may be best
+        between = np.array([levels[0] / 2, *(levels[1:] + levels[:-1]) / 2, (levels[-1] + 1) / 2])
+        if len(between) > 200:
+            between = np.quantile(between, np.linspace(0, 1, 200))
+        scores = _mcc(labels > 0.5, said[:, None] >= between)
+        best = np.flatnonzero(scores >= scores.max() - 1e-12)
+        found[column] = between[best[len(best) // 2]]
+    return found
+
+
+def _mcc(true: np.ndarray, called: np.ndarray) -> np.ndarray:
+    """Matthews correlation of every column of 0/1 calls, shape (n, n_cuts), with the truth (n,); 0 where it is undefined."""
+    n = len(true)
+    positives = true.sum()
+    calls = called.sum(axis=0).astype(float)
+    hits = called[true].sum(axis=0).astype(float)
+    spread = np.sqrt(calls * (n - calls) * positives * (n - positives))
+    return np.asarray(
+        np.where(spread > 0, (n * hits - calls * positives) / np.where(spread > 0, spread, 1), 0.0)
+    )

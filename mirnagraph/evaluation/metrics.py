@@ -1,4 +1,4 @@
-"""One evaluator for all predictions: every metric per compartment and on average, over folds and pooled, as one tidy table."""
+"""One evaluator and its table; fractions too; label kinds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,30 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import pearsonr, spearmanr
 
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.multilabel import ranking_scores, set_scores
-from mirnagraph.evaluation.scores import FROM_CHOICES, FROM_PROBABILITIES, within_auc
+from mirnagraph.evaluation.scores import (
+    FROM_CHOICES,
+    FROM_PROBABILITIES,
+    ranking_scores,
+    set_scores,
+    within_auc,
+)
 
-AVERAGE, MICRO, SETS = "average", "micro", "all compartments"
+AVERAGE = "average"
+MICRO = "micro"
+SETS = "all compartments"
+
 COLUMNS = ["compartment", "metric", "mean", "sd", "pooled", "n_folds", "n_labels"]
+
+MULTI_LABEL = "multi-label"
+CLASS = "class"
+FRACTIONS = "fractions"
+
+KINDS = (MULTI_LABEL, CLASS, FRACTIONS)
+
+MEASURES = {"Pearson": pearsonr, "Spearman": spearmanr}
 
 
 class UndefinedMetricWarning(UserWarning):
@@ -89,12 +106,21 @@ def evaluate(
     Warns:
         UndefinedMetricWarning: once, naming each compartment and fold with one class only.
     """
-    true, probabilities, fold, thresholds = np.asarray(true), np.asarray(probabilities, dtype=float), np.asarray(fold), np.asarray(thresholds, dtype=float)
-    names = [str(k) for k in range(true.shape[1] if true.ndim == 2 else 0)] if compartments is None else [str(c) for c in compartments]
+    true = np.asarray(true)
+    probabilities = np.asarray(probabilities, dtype=float)
+    fold = np.asarray(fold)
+    thresholds = np.asarray(thresholds, dtype=float)
+    names = (
+        [str(k) for k in range(true.shape[1] if true.ndim == 2 else 0)]
+        if compartments is None
+        else [str(c) for c in compartments]
+    )
     _check(true, probabilities, fold, thresholds, names, decile)
     tested = fold >= 0
     predicted = (probabilities >= thresholds).astype(np.int64)[tested]
-    true, probabilities, fold = np.asarray(true[tested], dtype=np.float64), probabilities[tested], fold[tested]
+    true = np.asarray(true[tested], dtype=np.float64)
+    probabilities = probabilities[tested]
+    fold = fold[tested]
     numbers = np.unique(fold)
     parts = [fold == number for number in numbers]
     _warn_one_class(true, parts, numbers, names)
@@ -104,20 +130,49 @@ def evaluate(
     micro: list[tuple[object, ...]] = []
     for metric, function in {**FROM_PROBABILITIES, **FROM_CHOICES}.items():
         scored = probabilities if metric in FROM_PROBABILITIES else predicted
-        table = np.array([[_score(function, true[p, k], scored[p, k]) for k in range(len(names))] for p in parts])
+        table = np.array(
+            [[_score(function, true[p, k], scored[p, k]) for k in range(len(names))] for p in parts]
+        )
         pooled = np.array([_score(function, true[:, k], scored[:, k]) for k in range(len(names))])
-        rows += [(name, metric, *_mean_sd(table[:, k]), pooled[k], _defined(table[:, k]), 1) for k, name in enumerate(names)]
+        rows += [
+            (name, metric, *_mean_sd(table[:, k]), pooled[k], _defined(table[:, k]), 1)
+            for k, name in enumerate(names)
+        ]
         averages.append(_average(metric, table, pooled))
         flat = np.array([_score(function, true[p].ravel(), scored[p].ravel()) for p in parts])
-        micro.append((MICRO, metric, *_mean_sd(flat), _score(function, true.ravel(), scored.ravel()), _defined(flat), len(names)))
+        micro.append(
+            (
+                MICRO,
+                metric,
+                *_mean_sd(flat),
+                _score(function, true.ravel(), scored.ravel()),
+                _defined(flat),
+                len(names),
+            )
+        )
     if decile is not None:
         classes = np.asarray(decile)[tested]
-        within = np.array([within_auc(*_known(true[:, k], probabilities[:, k], classes)) for k in range(len(names))])
-        rows += [(name, "within", np.nan, np.nan, within[k], len(parts), 1) for k, name in enumerate(names)]
-        averages.append((AVERAGE, "within", np.nan, np.nan, _mean(within), len(parts), _defined(within)))
-    result = pd.DataFrame([*rows, *averages, *micro, *_set_rows(true, probabilities, predicted, parts)], columns=COLUMNS)
+        within = np.array(
+            [
+                within_auc(*_known(true[:, k], probabilities[:, k], classes))
+                for k in range(len(names))
+            ]
+        )
+        rows += [
+            (name, "within", np.nan, np.nan, within[k], len(parts), 1)
+            for k, name in enumerate(names)
+        ]
+        averages.append(
+            (AVERAGE, "within", np.nan, np.nan, _mean(within), len(parts), _defined(within))
+        )
+    result = pd.DataFrame(
+        [*rows, *averages, *micro, *_set_rows(true, probabilities, predicted, parts)],
+        columns=COLUMNS,
+    )
     place = {name: i for i, name in enumerate([*names, AVERAGE, MICRO, SETS])}
-    return result.sort_values("compartment", key=lambda c: c.map(place), kind="stable", ignore_index=True)
+    return result.sort_values(
+        "compartment", key=lambda c: c.map(place), kind="stable", ignore_index=True
+    )
 
 
 def _known(true: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
@@ -126,7 +181,9 @@ def _known(true: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
     return [true[there].astype(np.int64), *(other[there] for other in others)]
 
 
-def _score(function: Callable[[np.ndarray, np.ndarray], float], true: np.ndarray, scored: np.ndarray) -> float:
+def _score(
+    function: Callable[[np.ndarray, np.ndarray], float], true: np.ndarray, scored: np.ndarray
+) -> float:
     """A metric where the label is known; NaN where it is known of no RNA."""
     known = _known(true, scored)
     return function(*known) if len(known[0]) else float("nan")
@@ -136,10 +193,20 @@ def _average(metric: str, table: np.ndarray, pooled: np.ndarray) -> tuple[object
     """Macro row: the mean over compartments of their means over folds, as the published results have it."""
     of_label = np.array([_mean(column) for column in table.T])
     of_fold = np.array([_mean(row) for row in table])
-    return (AVERAGE, metric, _mean(of_label), _mean_sd(of_fold)[1], _mean(pooled), _defined(of_fold), _defined(of_label))
+    return (
+        AVERAGE,
+        metric,
+        _mean(of_label),
+        _mean_sd(of_fold)[1],
+        _mean(pooled),
+        _defined(of_fold),
+        _defined(of_label),
+    )
 
 
-def _set_rows(true: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray, parts: list[np.ndarray]) -> list[tuple[object, ...]]:
+def _set_rows(
+    true: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray, parts: list[np.ndarray]
+) -> list[tuple[object, ...]]:
     whole = ~np.isnan(true).any(axis=1)
     if not all((part & whole).any() for part in parts):
         return []
@@ -147,14 +214,26 @@ def _set_rows(true: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray
 
     def score(part: np.ndarray) -> dict[str, float]:
         there = part & whole
-        return {**set_scores(labels[there], predicted[there]), **ranking_scores(labels[there], probabilities[there])}
+        return {
+            **set_scores(labels[there], predicted[there]),
+            **ranking_scores(labels[there], probabilities[there]),
+        }
 
     per_fold = pd.DataFrame([score(part) for part in parts])
     pooled = score(np.ones(len(true), dtype=bool))
     rows: list[tuple[object, ...]] = []
     for metric in per_fold:
         values = per_fold[metric].to_numpy()
-        rows.append((SETS, str(metric), *_mean_sd(values), pooled[str(metric)], _defined(values), true.shape[1]))
+        rows.append(
+            (
+                SETS,
+                str(metric),
+                *_mean_sd(values),
+                pooled[str(metric)],
+                _defined(values),
+                true.shape[1],
+            )
+        )
     return rows
 
 
@@ -171,35 +250,133 @@ def _mean_sd(values: np.ndarray) -> tuple[float, float]:
     return _mean(values), sd
 
 
-def _warn_one_class(true: np.ndarray, parts: list[np.ndarray], numbers: np.ndarray, names: list[str]) -> None:
+def _warn_one_class(
+    true: np.ndarray, parts: list[np.ndarray], numbers: np.ndarray, names: list[str]
+) -> None:
     cases = []
     for k, name in enumerate(names):
         for what, n_of in (("no RNA annotated", 0), ("every RNA annotated", 1)):
-            folds = [str(number) for part, number in zip(parts, numbers, strict=True) if (_known(true[part, k])[0] == n_of).all()]
+            folds = [
+                str(number)
+                for part, number in zip(parts, numbers, strict=True)
+                if (_known(true[part, k])[0] == n_of).all()
+            ]
             if folds:
                 cases.append(f"{name} in fold {', '.join(folds)} ({what})")
     if cases:
-        warnings.warn(f"metrics undefined, NaN and left out of the means: {'; '.join(cases)}", UndefinedMetricWarning, stacklevel=3)
+        warnings.warn(
+            f"metrics undefined, NaN and left out of the means: {'; '.join(cases)}",
+            UndefinedMetricWarning,
+            stacklevel=3,
+        )
 
 
-def _check(true: np.ndarray, probabilities: np.ndarray, fold: np.ndarray, thresholds: np.ndarray, names: list[str], decile: np.ndarray | None) -> None:
+def _check(
+    true: np.ndarray,
+    probabilities: np.ndarray,
+    fold: np.ndarray,
+    thresholds: np.ndarray,
+    names: list[str],
+    decile: np.ndarray | None,
+) -> None:
     if true.ndim != 2 or probabilities.shape != true.shape:
-        raise InputError("labels and probabilities do not fit each other", found=f"{true.shape} and {probabilities.shape}", expected="(n, n_labels) twice")
+        raise InputError(
+            "labels and probabilities do not fit each other",
+            found=f"{true.shape} and {probabilities.shape}",
+            expected="(n, n_labels) twice",
+        )
     if fold.shape != (len(true),):
         raise InputError("one fold per RNA is needed", found=fold.shape, expected=(len(true),))
     if thresholds.shape not in {(true.shape[1],), true.shape}:
-        raise InputError("thresholds do not fit the compartments", found=thresholds.shape, expected=f"{(true.shape[1],)} or {true.shape}")
-    if len(names) != true.shape[1] or len(set(names)) != len(names) or {AVERAGE, MICRO, SETS} & set(names):
-        expected = f"{true.shape[1]} different names, none of them {AVERAGE!r}, {MICRO!r} or {SETS!r}"
+        raise InputError(
+            "thresholds do not fit the compartments",
+            found=thresholds.shape,
+            expected=f"{(true.shape[1],)} or {true.shape}",
+        )
+    if (
+        len(names) != true.shape[1]
+        or len(set(names)) != len(names)
+        or {AVERAGE, MICRO, SETS} & set(names)
+    ):
+        expected = (
+            f"{true.shape[1]} different names, none of them {AVERAGE!r}, {MICRO!r} or {SETS!r}"
+        )
         raise InputError("compartment names do not fit", found=", ".join(names), expected=expected)
     if decile is not None and np.shape(decile) != (len(true),):
-        raise InputError("one popularity class per RNA is needed", found=np.shape(decile), expected=(len(true),))
+        raise InputError(
+            "one popularity class per RNA is needed", found=np.shape(decile), expected=(len(true),)
+        )
     if not (np.isin(true, (0, 1)) | np.isnan(true.astype(float))).all():
         raise InputError("labels must be 0 or 1 (NaN where unknown)")
     tested = fold >= 0
     if not tested.any():
-        raise InputError("no RNA was tested", found=f"{len(true)} RNAs without a test fold", expected="folds 0, 1, …")
+        raise InputError(
+            "no RNA was tested",
+            found=f"{len(true)} RNAs without a test fold",
+            expected="folds 0, 1, …",
+        )
     bad = ~((probabilities >= 0) & (probabilities <= 1)) & tested[:, None]
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        raise InputError(f"not a probability (row {row})", column=names[column], found=probabilities[row, column], expected="a number in [0, 1]")
+        raise InputError(
+            f"not a probability (row {row})",
+            column=names[column],
+            found=probabilities[row, column],
+            expected="a number in [0, 1]",
+        )
+
+
+def correlations(
+    true: np.ndarray, said: np.ndarray, fold: np.ndarray, compartments: Sequence[str]
+) -> pd.DataFrame:
+    """Correlations in the columns of `mirnagraph.evaluation.metrics.evaluate`.
+
+    RNAs whose fraction is unknown are not counted. A fold with fewer than three RNAs, or in which either side never varies, has no
+    answer: it is NaN and left out of the mean.
+
+    Args:
+        true: fractions, shape (n, n_labels), NaN where unknown. said: predicted, same shape.
+        fold: shape (n,), 0 or above.
+    """
+    rows = []
+    for measure, function in MEASURES.items():
+        of_label = []
+        for column, name in enumerate(compartments):
+            each = np.array(
+                [
+                    _one(function, true[fold == f, column], said[fold == f, column])
+                    for f in np.unique(fold)
+                ]
+            )
+            known = each[np.isfinite(each)]
+            pooled = _one(function, true[:, column], said[:, column])
+            sd = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
+            rows.append(
+                (
+                    name,
+                    measure,
+                    float(known.mean()) if len(known) else float("nan"),
+                    sd,
+                    pooled,
+                    len(known),
+                    1,
+                )
+            )
+            of_label.append((rows[-1][2], pooled))
+        mean, pooled = (_mean_correlations(values) for values in zip(*of_label, strict=True))
+        rows.append(
+            (AVERAGE, measure, mean, float("nan"), pooled, len(np.unique(fold)), len(compartments))
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _one(function: object, true: np.ndarray, said: np.ndarray) -> float:
+    known = np.isfinite(true)
+    if known.sum() < 3 or np.ptp(true[known]) == 0 or np.ptp(said[known]) == 0:
+        return float("nan")
+    return float(function(true[known], said[known]).statistic)  # type: ignore[operator]
+
+
+def _mean_correlations(values: Sequence[float]) -> float:
+    known = np.array([value for value in values if np.isfinite(value)])
+    return float(known.mean()) if len(known) else float("nan")

@@ -1,4 +1,4 @@
-"""Folds: which RNAs are tested together; random, by group, or from a file, always stratified over all compartments."""
+"""Folds: random, grouped, from a file; balanced parts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import pandas as pd
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError, raise_problems
-from mirnagraph.evaluation.balance import balanced_parts
+from mirnagraph.io import read_table, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed, generator
-from mirnagraph.tables import read_table, write_tsv
 
 TRAIN_ONLY = -1
+
 NOT_USED = -2
+
+MAX_PASSES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,20 +43,42 @@ class Folds:
     def __post_init__(self) -> None:
         values = np.asarray(self.assigned.to_numpy())
         if not np.issubdtype(values.dtype, np.integer):
-            raise InputError("fold numbers must be whole", found=str(values.dtype), expected="integers")
+            raise InputError(
+                "fold numbers must be whole", found=str(values.dtype), expected="integers"
+            )
         NodeIndex.of(self.assigned.index, "miRNA")
-        series = pd.Series(values.astype(np.int64), index=pd.Index([str(i) for i in self.assigned.index], dtype=object, name="rna_id"), name="fold")
+        series = pd.Series(
+            values.astype(np.int64),
+            index=pd.Index([str(i) for i in self.assigned.index], dtype=object, name="rna_id"),
+            name="fold",
+        )
         object.__setattr__(self, "assigned", series)
         if (values < TRAIN_ONLY).any():
-            raise InputError("a fold number is below -1", found=int(values.min()), expected="-1 (trained on, never tested), 0, 1, …")
+            raise InputError(
+                "a fold number is below -1",
+                found=int(values.min()),
+                expected="-1 (trained on, never tested), 0, 1, …",
+            )
         present = np.unique(values[values >= 0])
         if not len(present):
-            raise InputError("no RNA is in a test part", found=f"{len(values)} RNAs, all with fold -1", expected="folds 0, 1, …")
+            raise InputError(
+                "no RNA is in a test part",
+                found=f"{len(values)} RNAs, all with fold -1",
+                expected="folds 0, 1, …",
+            )
         if len(present) != present[-1] + 1:
             empty = next(f for f in range(len(values) + 1) if f not in present)
-            raise InputError("a fold has no RNA", found=f"no RNA in fold {empty}", expected=f"one or more in each of 0 … {present[-1]}")
+            raise InputError(
+                "a fold has no RNA",
+                found=f"no RNA in fold {empty}",
+                expected=f"one or more in each of 0 … {present[-1]}",
+            )
         if len(present) == 1 and (values >= 0).all():
-            raise InputError("a single fold leaves nothing to train on", found="every RNA in fold 0", expected="a second fold, or RNAs with fold -1")
+            raise InputError(
+                "a single fold leaves nothing to train on",
+                found="every RNA in fold 0",
+                expected="a second fold, or RNAs with fold -1",
+            )
 
     @property
     def n_folds(self) -> int:
@@ -76,7 +100,9 @@ class Folds:
         if not 0 <= fold < self.n_folds:
             raise ConfigError(f"no fold {fold}: there are folds 0 to {self.n_folds - 1}")
         of_row = self.of_rows(index)
-        return np.flatnonzero((of_row != fold) & (of_row != NOT_USED)), np.flatnonzero(of_row == fold)
+        return np.flatnonzero((of_row != fold) & (of_row != NOT_USED)), np.flatnonzero(
+            of_row == fold
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """Columns ``rna_id``, ``fold``, as in a fold file."""
@@ -119,8 +145,15 @@ def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
     fold = np.full(len(ordered), NOT_USED, dtype=np.int64)
     for number, (_, test) in enumerate(splitter.split(values, values)):
         fold[test] = number
-    if len(np.unique(fold)) < n_folds:  # stratifying may starve a fold when there are about as many folds as RNAs
-        fold = balanced_parts(values, np.arange(len(values)), np.full(n_folds, 1 / n_folds), generator(seed, "folds", "random", n_folds))
+    if (
+        len(np.unique(fold)) < n_folds
+    ):  # stratifying may starve a fold when there are about as many folds as RNAs
+        fold = balanced_subsets(
+            values,
+            np.arange(len(values)),
+            np.full(n_folds, 1 / n_folds),
+            generator(seed, "folds", "random", n_folds),
+        )
     return Folds(pd.Series(fold, index=ordered.index).loc[labels.index], name="random")
 
 
@@ -140,10 +173,19 @@ def grouped_folds(labels: pd.DataFrame, groups: pd.Series, n_folds: int, seed: i
     ordered = _by_id(labels)
     absent = ordered.index.difference(groups.index)
     if len(absent):
-        raise InputError("RNAs without a group", found=f"{len(absent)}, the first {absent[0]}", expected="one group per RNA")
+        raise InputError(
+            "RNAs without a group",
+            found=f"{len(absent)}, the first {absent[0]}",
+            expected="one group per RNA",
+        )
     codes = group_codes(groups.loc[ordered.index])
     _check_n_folds(n_folds, int(codes.max()) + 1 if len(codes) else 0, "groups")
-    fold = balanced_parts(_with_unlabelled(ordered.to_numpy()), codes, np.full(n_folds, 1 / n_folds), generator(seed, "folds", "grouped", n_folds))
+    fold = balanced_subsets(
+        _with_unlabelled(ordered.to_numpy()),
+        codes,
+        np.full(n_folds, 1 / n_folds),
+        generator(seed, "folds", "grouped", n_folds),
+    )
     return Folds(pd.Series(fold, index=ordered.index).loc[labels.index], name="grouped")
 
 
@@ -152,12 +194,20 @@ def group_codes(groups: pd.Series) -> np.ndarray:
     known: dict[Hashable, int] = {}
     codes = []
     for row, group in enumerate(groups):
-        key: Hashable = ("alone", row) if group is None or group == "" or group != group else ("group", group)
+        key: Hashable = (
+            ("alone", row) if group is None or group == "" or group != group else ("group", group)
+        )
         codes.append(known.setdefault(key, len(known)))
     return np.asarray(codes, dtype=np.int64)
 
 
-def inner_split(train_rows: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def inner_split(
+    train_rows: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None,
+    fraction: float,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
     """Part the training rows of one fold into rows to fit and rows to stop early by.
 
     Args:
@@ -175,13 +225,28 @@ def inner_split(train_rows: np.ndarray, labels: np.ndarray, groups: np.ndarray |
         InputError: fewer than two rows or groups to part.
     """
     if not 0 < fraction < 1:
-        raise ConfigError(f"the fraction for early stopping is {fraction!r}, expected a number between 0 and 1")
+        raise ConfigError(
+            f"the fraction for early stopping is {fraction!r}, expected a number between 0 and 1"
+        )
     rows = np.unique(np.asarray(train_rows, dtype=np.int64))
-    codes = np.arange(len(rows)) if groups is None else np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
+    codes = (
+        np.arange(len(rows))
+        if groups is None
+        else np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
+    )
     if len(np.unique(codes)) < 2:
         what = "rows" if groups is None else "groups"
-        raise InputError(f"too few training {what} to set some aside for early stopping", found=len(np.unique(codes)), expected="2 or more")
-    part = balanced_parts(_with_unlabelled(np.nan_to_num(np.asarray(labels)[rows])), codes, np.array([1 - fraction, fraction]), generator(seed, "inner split"))
+        raise InputError(
+            f"too few training {what} to set some aside for early stopping",
+            found=len(np.unique(codes)),
+            expected="2 or more",
+        )
+    part = balanced_subsets(
+        _with_unlabelled(np.nan_to_num(np.asarray(labels)[rows])),
+        codes,
+        np.array([1 - fraction, fraction]),
+        generator(seed, "inner split"),
+    )
     return rows[part == 0], rows[part == 1]
 
 
@@ -200,7 +265,9 @@ def read_folds(path: str | Path, index: NodeIndex, protocol: str | None = None) 
     table = read_table(path, ["rna_id", "fold"])
     names = list(dict.fromkeys(table["protocol"])) if "protocol" in table.columns else []
     if protocol is not None and protocol not in names:
-        raise ConfigError(f"{path} has no protocol {protocol!r}; it holds {', '.join(names) or 'no column protocol'}")
+        raise ConfigError(
+            f"{path} has no protocol {protocol!r}; it holds {', '.join(names) or 'no column protocol'}"
+        )
     if protocol is None and len(names) > 1:
         raise ConfigError(f"{path} holds several protocols, name one of them: {', '.join(names)}")
     if names:
@@ -208,10 +275,13 @@ def read_folds(path: str | Path, index: NodeIndex, protocol: str | None = None) 
     raise_problems(_fold_problems(table, index, path))
     try:
         return Folds(
-            pd.Series(table["fold"].astype(np.int64).to_numpy(), index=list(table["rna_id"])), name=protocol or (names[0] if names else Path(path).stem)
+            pd.Series(table["fold"].astype(np.int64).to_numpy(), index=list(table["rna_id"])),
+            name=protocol or (names[0] if names else Path(path).stem),
         )
     except InputError as error:
-        raise InputError(error.what, file=path, column="fold", found=error.found, expected=error.expected) from None
+        raise InputError(
+            error.what, file=path, column="fold", found=error.found, expected=error.expected
+        ) from None
 
 
 def _fold_problems(table: pd.DataFrame, index: NodeIndex, path: str | Path) -> list[InputError]:
@@ -221,13 +291,40 @@ def _fold_problems(table: pd.DataFrame, index: NodeIndex, path: str | Path) -> l
         number = int(line)
         if name in first:
             expected = f"each RNA once (first on line {first[name]})"
-            problems.append(InputError("an RNA stands in more than one fold", file=path, line=number, column="rna_id", found=name, expected=expected))
+            problems.append(
+                InputError(
+                    "an RNA stands in more than one fold",
+                    file=path,
+                    line=number,
+                    column="rna_id",
+                    found=name,
+                    expected=expected,
+                )
+            )
         elif name not in index:
-            problems.append(InputError("unknown RNA", file=path, line=number, column="rna_id", found=name, expected="an id of the dataset"))
+            problems.append(
+                InputError(
+                    "unknown RNA",
+                    file=path,
+                    line=number,
+                    column="rna_id",
+                    found=name,
+                    expected="an id of the dataset",
+                )
+            )
         first.setdefault(name, number)
         digits = cell.strip()
         if digits != "-1" and not (digits.isascii() and digits.isdigit()):
-            problems.append(InputError("not a fold number", file=path, line=number, column="fold", found=cell, expected="-1, 0, 1, 2, …"))
+            problems.append(
+                InputError(
+                    "not a fold number",
+                    file=path,
+                    line=number,
+                    column="fold",
+                    found=cell,
+                    expected="-1, 0, 1, 2, …",
+                )
+            )
     return problems
 
 
@@ -236,7 +333,15 @@ def write_folds(folds: Folds, path: str | Path) -> None:
     write_tsv(folds.to_frame(), path)
 
 
-def make_folds(dataset: Dataset, split: str = "random", *, n_folds: int = 10, seed: int = 0, rnas: str = "all", protocol: str | None = None) -> Folds:
+def make_folds(
+    dataset: Dataset,
+    split: str = "random",
+    *,
+    n_folds: int = 10,
+    seed: int = 0,
+    rnas: str = "all",
+    protocol: str | None = None,
+) -> Folds:
     """Folds as the command line names them.
 
     Args:
@@ -251,15 +356,23 @@ def make_folds(dataset: Dataset, split: str = "random", *, n_folds: int = 10, se
     used = used_rnas(dataset.labels, rnas)
     if split not in {"random", "family"}:
         read = read_folds(split, dataset.index, protocol)
-        return Folds(read.assigned[used[dataset.index.positions(read.assigned.index)]], name=read.name)
+        return Folds(
+            read.assigned[used[dataset.index.positions(read.assigned.index)]], name=read.name
+        )
     if protocol is not None:
-        raise ConfigError(f"a protocol ({protocol!r}) can be named only together with a fold file, not with the split {split!r}")
+        raise ConfigError(
+            f"a protocol ({protocol!r}) can be named only together with a fold file, not with the split {split!r}"
+        )
     labels = dataset.labels[used]
     if split == "random":
         return random_folds(labels, n_folds, seed)
     if "family" not in dataset.rnas.columns:
-        raise ConfigError(f"dataset {dataset.name!r} has no column 'family', which the split 'family' needs; use 'random' or a fold file")
-    return Folds(grouped_folds(labels, dataset.rnas["family"], n_folds, seed).assigned, name="family")
+        raise ConfigError(
+            f"dataset {dataset.name!r} has no column 'family', which the split 'family' needs; use 'random' or a fold file"
+        )
+    return Folds(
+        grouped_folds(labels, dataset.rnas["family"], n_folds, seed).assigned, name="family"
+    )
 
 
 def _by_id(labels: pd.DataFrame) -> pd.DataFrame:
@@ -273,4 +386,76 @@ def _with_unlabelled(values: np.ndarray) -> np.ndarray:
 
 def _check_n_folds(n_folds: int, most: int, what: str) -> None:
     if not 2 <= n_folds <= most:
-        raise ConfigError(f"{n_folds} folds cannot be made from {most} {what}, expected 2 to {most} folds")
+        raise ConfigError(
+            f"{n_folds} folds cannot be made from {most} {what}, expected 2 to {most} folds"
+        )
+
+
+def balanced_subsets(
+    labels: np.ndarray, groups: np.ndarray, shares: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Give each group to one part so that rows and labels come near their share in every part.
+
+    Groups are placed one by one, those that hold the largest share of some label first (big groups and rare labels), each
+    where it adds least to the sum over labels of count^2 / (share x total^2), which is least when every count is exactly its
+    share. Then groups move, one at a time, as long as a move lowers that sum. Each part gets at least one group.
+
+    Args:
+        labels: 0/1, shape (n, n_labels).
+        groups: group of each row, whole numbers 0 … n_groups - 1, shape (n,); n_groups is at least the number of parts.
+        shares: wanted share of each part, positive, sum 1, shape (n_parts,).
+        rng: breaks ties.
+
+    Returns:
+        Part of each row, int64, shape (n,).
+    """
+    n_groups = int(groups.max()) + 1
+    n_parts = len(shares)
+    counts = np.zeros((n_groups, labels.shape[1] + 1))
+    np.add.at(counts, groups, np.column_stack([labels, np.ones(len(labels))]))
+    total = counts.sum(axis=0)
+    relative = counts / np.where(total > 0, total, 1.0)
+    order = rng.permutation(n_groups)
+    order = order[np.argsort(-relative[order].max(axis=1), kind="stable")]
+    preference = rng.permutation(n_parts)
+
+    part = np.full(n_groups, -1, dtype=np.int64)
+    held = np.zeros((n_parts, relative.shape[1]))
+    for group in order:
+        cost = _added(held, relative[group], shares)
+        part[group] = preference[np.argmin(cost[preference])]
+        held[part[group]] += relative[group]
+    for _ in range(MAX_PASSES):
+        if not _improve(part, held, relative, shares, order):
+            break
+    _fill_empty(part, counts[:, -1], n_parts)
+    return part[groups]
+
+
+def _added(held: np.ndarray, group: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """What a group adds to the sum of squares of each part: shape (n_parts,)."""
+    added: np.ndarray = ((2 * held + group) * group).sum(axis=1) / shares
+    return added
+
+
+def _improve(
+    part: np.ndarray, held: np.ndarray, relative: np.ndarray, shares: np.ndarray, order: np.ndarray
+) -> bool:
+    moved = False
+    for group in order:
+        own = part[group]
+        held[own] -= relative[group]
+        cost = _added(held, relative[group], shares)
+        best = int(np.argmin(cost))
+        # Rounding must not send a group back and forth between equals.
+        if cost[best] < cost[own] - 1e-12:
+            part[group], moved = best, True
+        held[part[group]] += relative[group]
+    return moved
+
+
+def _fill_empty(part: np.ndarray, size: np.ndarray, n_parts: int) -> None:
+    for empty in np.setdiff1d(np.arange(n_parts), part):
+        n_of_part = np.bincount(part, minlength=n_parts)
+        movable = np.flatnonzero(n_of_part[part] > 1)
+        part[movable[np.argmin(size[movable])]] = empty

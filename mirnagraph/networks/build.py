@@ -1,4 +1,4 @@
-"""From a Dataset to its networks: similarities of the RNAs cut to sparse networks, and the associations."""
+"""Dataset to networks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ from scipy import sparse
 from mirnagraph.config import read_settings, require, to_dict
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.networks.network import SIMILARITY_NETWORKS, Network, NetworkSet
 from mirnagraph.networks.sparsify import cut_off, top_k
-from mirnagraph.networks.types import SIMILARITY_NETWORKS, Network, NetworkSet
-from mirnagraph.progress import Progress
-from mirnagraph.progress import report as tell
-from mirnagraph.similarity.disease_semantic import disease_semantic_similarity
-from mirnagraph.similarity.functional import blend, functional_similarity
-from mirnagraph.similarity.gip import gip_similarity
-from mirnagraph.similarity.smith_waterman import ENGINES, AlignmentScores, mature_similarity, smith_waterman
+from mirnagraph.parallel import Progress
+from mirnagraph.parallel import report as tell
+from mirnagraph.similarity.disease import blend, disease_semantic_similarity, functional_similarity
+from mirnagraph.similarity.profile import gip_similarity
+from mirnagraph.similarity.smith_waterman import (
+    ENGINES,
+    AlignmentScores,
+    mature_similarity,
+    smith_waterman,
+)
 
 DISEASE = "disease"
+
 RESERVED = (*SIMILARITY_NETWORKS, "miRNA")
 
 
@@ -83,8 +88,15 @@ class FunctionalNetworkConfig:
     weighted: bool = False
 
     def __post_init__(self) -> None:
-        require(self.semantic_method in ("wang", "gtmaloc"), "semantic_method", self.semantic_method, "wang or gtmaloc")
-        require(self.method in ("best_match", "gtmaloc"), "method", self.method, "best_match or gtmaloc")
+        require(
+            self.semantic_method in ("wang", "gtmaloc"),
+            "semantic_method",
+            self.semantic_method,
+            "wang or gtmaloc",
+        )
+        require(
+            self.method in ("best_match", "gtmaloc"), "method", self.method, "best_match or gtmaloc"
+        )
         require(0 < self.decay <= 1, "decay", self.decay, "above 0, at most 1")
         require(self.gamma > 0, "gamma", self.gamma, "above 0")
         require(0 <= self.lambda_ <= 1, "lambda_", self.lambda_, "a number in [0, 1]")
@@ -115,7 +127,12 @@ def _check_rule(rule: str, cutoff: float, k: int) -> None:
 DEFAULT_CONFIG = NetworkConfig()
 
 
-def network_config(path: str | Path | None = None, *, functional_cutoff: float | None = None, lambda_: float | None = None) -> NetworkConfig:
+def network_config(
+    path: str | Path | None = None,
+    *,
+    functional_cutoff: float | None = None,
+    lambda_: float | None = None,
+) -> NetworkConfig:
     """Settings of a TOML file (or the defaults), with single values laid over them.
 
     Args:
@@ -176,7 +193,9 @@ def build_networks(
         networks["functional"] = Network("functional", dataset.index, None, matrix)
     for kind in dataset.associations:
         if kind in wanted:
-            networks[kind] = Network(kind, dataset.index, dataset.partner_index(kind), dataset.association_matrix(kind))
+            networks[kind] = Network(
+                kind, dataset.index, dataset.partner_index(kind), dataset.association_matrix(kind)
+            )
     return NetworkSet(dataset, networks, similarities, to_dict(config), left_out)
 
 
@@ -184,7 +203,12 @@ def _choose(dataset: Dataset, config: NetworkConfig) -> tuple[list[str], dict[st
     """Names of the networks to build, and why others are left out."""
     for kind in dataset.associations:
         if kind in RESERVED:
-            raise InputError("an association kind has a reserved name", file=f"dataset {dataset.name!r}", found=kind, expected=f"none of {RESERVED}")
+            raise InputError(
+                "an association kind has a reserved name",
+                file=f"dataset {dataset.name!r}",
+                found=kind,
+                expected=f"none of {RESERVED}",
+            )
     reasons = {}
     column = "sequence" if config.sequence.which == "hairpin" else "matures"
     if column not in dataset.rnas.columns or not any(map(_filled, dataset.rnas[column])):
@@ -205,26 +229,40 @@ def _filled(cell: object) -> bool:
     return cell is not None and cell is not pd.NA and cell == cell and cell != ""
 
 
-def _sequence_similarity(dataset: Dataset, config: SequenceNetworkConfig, workers: int, progress: Progress | None) -> np.ndarray:
+def _sequence_similarity(
+    dataset: Dataset, config: SequenceNetworkConfig, workers: int, progress: Progress | None
+) -> np.ndarray:
     def rows(done: int, total: int) -> None:
         tell(progress, "sequence similarity", done, total)
 
     column = dataset.rnas["sequence" if config.which == "hairpin" else "matures"]
     cells = [str(cell) if _filled(cell) else None for cell in column]
     if config.which == "hairpin":
-        dense = smith_waterman(cells, config.scores, engine=config.engine, workers=workers, progress=rows)
+        dense = smith_waterman(
+            cells, config.scores, engine=config.engine, workers=workers, progress=rows
+        )
     else:
         matures = [[text for text in (cell or "").split(";") if text] for cell in cells]
-        dense = mature_similarity(matures, config.scores, engine=config.engine, workers=workers, progress=rows)
+        dense = mature_similarity(
+            matures, config.scores, engine=config.engine, workers=workers, progress=rows
+        )
     return dense.astype(np.float32)
 
 
-def _functional_similarities(dataset: Dataset, config: FunctionalNetworkConfig, progress: Progress | None) -> dict[str, np.ndarray]:
+def _functional_similarities(
+    dataset: Dataset, config: FunctionalNetworkConfig, progress: Progress | None
+) -> dict[str, np.ndarray]:
     """``functional`` (the blend), ``semantic`` and ``gip``, float32, shape (n_rnas, n_rnas)."""
     tell(progress, "functional similarity", 0, 3)
     partners = dataset.partners[DISEASE]
-    descriptors = partners["descriptor_ids"] if "descriptor_ids" in partners.columns else pd.Series([None] * len(partners), index=partners.index)
-    diseases = disease_semantic_similarity(dataset.ontology, descriptors, decay=config.decay, method=config.semantic_method)
+    descriptors = (
+        partners["descriptor_ids"]
+        if "descriptor_ids" in partners.columns
+        else pd.Series([None] * len(partners), index=partners.index)
+    )
+    diseases = disease_semantic_similarity(
+        dataset.ontology, descriptors, decay=config.decay, method=config.semantic_method
+    )
     tell(progress, "functional similarity", 1, 3)
     matrix = dataset.association_matrix(DISEASE)
     semantic = functional_similarity(matrix, diseases, method=config.method)
@@ -232,10 +270,25 @@ def _functional_similarities(dataset: Dataset, config: FunctionalNetworkConfig, 
     gip = gip_similarity(matrix, gamma=config.gamma)
     blended = blend(semantic, gip, lambda_=config.lambda_)
     tell(progress, "functional similarity", 3, 3)
-    return {name: array.astype(np.float32) for name, array in (("functional", blended), ("semantic", semantic), ("gip", gip))}
+    return {
+        name: array.astype(np.float32)
+        for name, array in (("functional", blended), ("semantic", semantic), ("gip", gip))
+    }
 
 
-def _cut(similarity: np.ndarray, config: SequenceNetworkConfig | FunctionalNetworkConfig) -> sparse.csr_array:
+def _cut(
+    similarity: np.ndarray, config: SequenceNetworkConfig | FunctionalNetworkConfig
+) -> sparse.csr_array:
     if config.rule == "cutoff":
         return cut_off(similarity, config.cutoff, weighted=config.weighted)
     return top_k(similarity, config.top_k, weighted=config.weighted)
+
+
+def networks_or_demo(folder: str | Path | None) -> tuple[NetworkSet, Path | None]:
+    """Networks of a folder; without one those in ``./networks``, and where there are none those of the demo dataset."""
+    from mirnagraph.synthetic import demo_dataset
+
+    chosen = Path(folder) if folder is not None else Path("networks")
+    if folder is None and not (chosen / "networks.json").exists():
+        return build_networks(demo_dataset()), None
+    return NetworkSet.load(chosen), chosen

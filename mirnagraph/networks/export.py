@@ -12,10 +12,8 @@ import pandas as pd
 from scipy import sparse
 
 from mirnagraph.errors import InputError
-from mirnagraph.files import write_file
-from mirnagraph.networks.files import edge_list, safe_name
-from mirnagraph.networks.types import Network, NetworkSet
-from mirnagraph.tables import write_tsv
+from mirnagraph.io import write_file, write_tsv
+from mirnagraph.networks.network import Network, NetworkSet, edge_list, safe_name
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -41,8 +39,12 @@ def to_multigraph(networks: NetworkSet) -> nx.MultiGraph:
     Nodes as in `to_networkx`, RNAs first; a partner whose id other nodes have too is ``"KIND:ID"``.
     """
     graph = nx.MultiGraph(name=networks.dataset.name)
-    kinds = [network.partners for network in networks.networks.values() if network.partners is not None]
-    count = pd.Series([name for index in [networks.dataset.index, *kinds] for name in index], dtype=object).value_counts()
+    kinds = [
+        network.partners for network in networks.networks.values() if network.partners is not None
+    ]
+    count = pd.Series(
+        [name for index in [networks.dataset.index, *kinds] for name in index], dtype=object
+    ).value_counts()
     taken = set(networks.dataset.index.ids) | set(count.index[count > 1])
     graph.add_nodes_from((name, {"kind": "miRNA", "name": name}) for name in networks.dataset.index)
     for network in networks.networks.values():
@@ -52,7 +54,10 @@ def to_multigraph(networks: NetworkSet) -> nx.MultiGraph:
 
 def _add(graph: nx.Graph, network: Network, taken: set[str], key: str | None) -> None:
     sources = {name: name for name in network.rnas}
-    graph.add_nodes_from((name, {"kind": kind, "name": name}) for name, kind in zip(network.rnas.ids, network.rnas.kinds, strict=True))
+    graph.add_nodes_from(
+        (name, {"kind": kind, "name": name})
+        for name, kind in zip(network.rnas.ids, network.rnas.kinds, strict=True)
+    )
     targets = sources
     if network.partners is not None:
         pairs = zip(network.partners.ids, network.partners.kinds, strict=True)
@@ -60,9 +65,13 @@ def _add(graph: nx.Graph, network: Network, taken: set[str], key: str | None) ->
         kinds = zip(targets.items(), network.partners.kinds, strict=True)
         graph.add_nodes_from((node, {"kind": kind, "name": name}) for (name, node), kind in kinds)
     edges = edge_list(network)
-    for source, target, weight in zip(edges["source"], edges["target"], edges["weight"].tolist(), strict=True):
+    for source, target, weight in zip(
+        edges["source"], edges["target"], edges["weight"].tolist(), strict=True
+    ):
         where = {} if key is None else {"key": key}
-        graph.add_edge(sources[source], targets[target], **where, weight=weight, network=network.name)
+        graph.add_edge(
+            sources[source], targets[target], **where, weight=weight, network=network.name
+        )
 
 
 def to_pyg(networks: NetworkSet) -> HeteroData:
@@ -80,7 +89,9 @@ def to_pyg(networks: NetworkSet) -> HeteroData:
     data = HeteroData()
     data["miRNA"].node_id = list(networks.dataset.index)
     data["miRNA"].num_nodes = len(networks.dataset.index)
-    data["miRNA"].y = torch.from_numpy(networks.dataset.labels.to_numpy(dtype=np.float32, copy=True))
+    data["miRNA"].y = torch.from_numpy(
+        networks.dataset.labels.to_numpy(dtype=np.float32, copy=True)
+    )
     data.compartments = networks.dataset.compartments
     for name, network in networks.networks.items():
         edges = sparse.coo_array(network.matrix)
@@ -91,7 +102,10 @@ def to_pyg(networks: NetworkSet) -> HeteroData:
         else:
             data[name].node_id = list(network.partners)
             data[name].num_nodes = len(network.partners)
-            types = [(("miRNA", "associated_with", name), index), ((name, "rev_associated_with", "miRNA"), index.flip(0).contiguous())]
+            types = [
+                (("miRNA", "associated_with", name), index),
+                ((name, "rev_associated_with", "miRNA"), index.flip(0).contiguous()),
+            ]
         for kind, ends in types:
             data[kind].edge_index = ends
             data[kind].edge_weight = weight
@@ -104,7 +118,10 @@ def write_graphml(networks: NetworkSet, folder: str | Path) -> list[Path]:
     Raises:
         InputError: an id holds a letter that XML cannot carry.
     """
-    return [write_graphml_file(network, Path(folder) / f"{safe_name(name)}.graphml") for name, network in networks.networks.items()]
+    return [
+        write_graphml_file(network, Path(folder) / f"{safe_name(name)}.graphml")
+        for name, network in networks.networks.items()
+    ]
 
 
 def write_graphml_file(network: Network, path: str | Path) -> Path:
@@ -112,7 +129,12 @@ def write_graphml_file(network: Network, path: str | Path) -> Path:
     ``network`` (string)."""
     for name in (*network.rnas.ids, *(network.partners or ())):
         if NOT_XML.search(name):
-            raise InputError("an id holds a letter that GraphML cannot carry", file=path, found=repr(name), expected="printable letters")
+            raise InputError(
+                "an id holds a letter that GraphML cannot carry",
+                file=path,
+                found=repr(name),
+                expected="printable letters",
+            )
     with write_file(path) as part:
         nx.write_graphml_xml(to_networkx(network), part)
     return Path(path)

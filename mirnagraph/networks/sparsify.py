@@ -69,14 +69,24 @@ def _checked(similarity: np.ndarray) -> np.ndarray:
     if not np.issubdtype(array.dtype, np.floating):
         array = array.astype(np.float64)
     if array.ndim != 2 or array.shape[0] != array.shape[1]:
-        raise InputError("a similarity must be a square array", found=array.shape, expected="(n, n)")
+        raise InputError(
+            "a similarity must be a square array", found=array.shape, expected="(n, n)"
+        )
     outside = ~((array >= 0) & (array <= 1))  # also where it is not a number
     if outside.any():
         row, column = np.argwhere(outside)[0].tolist()
-        raise InputError(f"similarity out of range at row {row}, column {column}", found=float(array[row, column]), expected="a number in [0, 1]")
+        raise InputError(
+            f"similarity out of range at row {row}, column {column}",
+            found=float(array[row, column]),
+            expected="a number in [0, 1]",
+        )
     unequal = array != array.T
     if unequal.any():
         row, column = np.argwhere(unequal)[0].tolist()
         found = f"{array[row, column]} and {array[column, row]}"
-        raise InputError(f"the similarity is not symmetric at row {row}, column {column}", found=found, expected="equal values")
+        raise InputError(
+            f"the similarity is not symmetric at row {row}, column {column}",
+            found=found,
+            expected="equal values",
+        )
     return array

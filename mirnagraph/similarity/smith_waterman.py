@@ -1,4 +1,4 @@
-"""Smith-Waterman similarity of RNA sequences, all against all, normalised to [0, 1] (GTMALoc Eq. 1)."""
+"""Scores, one alignment to show."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import numpy as np
 
 from mirnagraph.config import require
 from mirnagraph.errors import InputError
-from mirnagraph.tables import check_letters, to_rna
+from mirnagraph.io import check_nucleotides, to_rna
 
 LETTERS = "ACGUN"
+
 ENGINES = ("pyopal", "parasail")
+
 INT32_MAX = 2**31 - 1
 
 
@@ -42,13 +44,21 @@ class AlignmentScores:
         require(self.match >= 1, "match", self.match, "1 or more")
         require(self.mismatch <= 0, "mismatch", self.mismatch, "0 or less")
         require(self.gap_extend >= 0, "gap_extend", self.gap_extend, "0 or more")
-        require(self.gap_open >= self.gap_extend, "gap_open", self.gap_open, f"at least gap_extend ({self.gap_extend})")
+        require(
+            self.gap_open >= self.gap_extend,
+            "gap_open",
+            self.gap_open,
+            f"at least gap_extend ({self.gap_extend})",
+        )
         largest = max(self.match, -self.mismatch, self.gap_open)
         require(largest < 2**24, "match, mismatch or gap_open", largest, "below 2**24")
 
     def matrix(self) -> list[list[int]]:
         """Score of each pair of letters, in the order ACGUN."""
-        return [[0 if "N" in (a, b) else self.match if a == b else self.mismatch for b in LETTERS] for a in LETTERS]
+        return [
+            [0 if "N" in (a, b) else self.match if a == b else self.mismatch for b in LETTERS]
+            for a in LETTERS
+        ]
 
 
 DEFAULT_SCORES = AlignmentScores()
@@ -120,15 +130,23 @@ def smith_waterman_between(
     raw = _score(left, right, scores, engine, workers, progress, triangle=False)
     result = np.zeros((len(queries), len(targets)))
     if rows and columns:
-        result[np.ix_(rows, columns)] = _normalise(raw, _self_scores(left, scores), _self_scores(right, scores))
+        result[np.ix_(rows, columns)] = _normalise(
+            raw, _self_scores(left, scores), _self_scores(right, scores)
+        )
     return result
 
 
 def alignment_scores(
-    queries: Sequence[str], targets: Sequence[str], scores: AlignmentScores = DEFAULT_SCORES, *, engine: str = "pyopal", workers: int = 1
+    queries: Sequence[str],
+    targets: Sequence[str],
+    scores: AlignmentScores = DEFAULT_SCORES,
+    *,
+    engine: str = "pyopal",
+    workers: int = 1,
 ) -> np.ndarray:
     """Raw best local alignment scores, int32 of shape (n_queries, n_targets); every sequence must be known."""
-    left, right = prepare_sequences(queries, range(len(queries)), scores), prepare_sequences(targets, range(len(targets)), scores)
+    left = prepare_sequences(queries, range(len(queries)), scores)
+    right = prepare_sequences(targets, range(len(targets)), scores)
     return _score(left, right, scores, engine, workers, None, triangle=False)
 
 
@@ -167,19 +185,27 @@ def _missing(sequence: object) -> bool:
     return sequence is None or sequence != sequence  # NaN and its like differ from themselves
 
 
-def prepare_sequences(sequences: Sequence[str], rows: Sequence[int], scores: AlignmentScores) -> list[str]:
+def prepare_sequences(
+    sequences: Sequence[str], rows: Sequence[int], scores: AlignmentScores
+) -> list[str]:
     """Sequences as upper-case RNA, checked; `rows` are the positions that errors name."""
     texts = [to_rna(sequence) for sequence in sequences]
     for row, text in zip(rows, texts, strict=True):
-        check_letters(text, rna_id=f"sequence {row}")
+        check_nucleotides(text, rna_id=f"sequence {row}")
         if len(text) * scores.match > INT32_MAX:
-            raise InputError(f"sequence {row} is too long for these scores", found=f"{len(text)} nt", expected=f"at most {INT32_MAX // scores.match} nt")
+            raise InputError(
+                f"sequence {row} is too long for these scores",
+                found=f"{len(text)} nt",
+                expected=f"at most {INT32_MAX // scores.match} nt",
+            )
     return texts
 
 
 def _self_scores(texts: Sequence[str], scores: AlignmentScores) -> np.ndarray:
     """s(i, i): every letter but N matches itself, and nothing can score higher."""
-    return np.array([scores.match * (len(text) - text.count("N")) for text in texts], dtype=np.int64)
+    return np.array(
+        [scores.match * (len(text) - text.count("N")) for text in texts], dtype=np.int64
+    )
 
 
 def _normalise(raw: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -224,7 +250,11 @@ def _pyopal_rows(targets: list[str], scores: AlignmentScores) -> Callable[[str, 
     import pyopal
     from scoring_matrices import ScoringMatrix
 
-    aligner = pyopal.Aligner(ScoringMatrix(scores.matrix(), alphabet=LETTERS), gap_open=scores.gap_open, gap_extend=scores.gap_extend)
+    aligner = pyopal.Aligner(
+        ScoringMatrix(scores.matrix(), alphabet=LETTERS),
+        gap_open=scores.gap_open,
+        gap_extend=scores.gap_extend,
+    )
     database = pyopal.Database(targets, alphabet=pyopal.Alphabet(LETTERS))
 
     def row(query: str, start: int) -> np.ndarray:
@@ -256,7 +286,83 @@ def _parasail_rows(targets: list[str], scores: AlignmentScores) -> Callable[[str
         # 32 bits, since the saturation check of the narrow ones misses scores of one pair beyond 8 bits; "scan", since
         # "striped" misses an insertion next to a deletion where gaps are cheaper than a mismatch
         profile = parasail.profile_create_32(query, matrix)
-        hits = (parasail.sw_scan_profile_32(profile, text, scores.gap_open, scores.gap_extend) for text in targets[start:])
+        hits = (
+            parasail.sw_scan_profile_32(profile, text, scores.gap_open, scores.gap_extend)
+            for text in targets[start:]
+        )
         return np.fromiter((hit.score for hit in hits), dtype=np.int32, count=len(targets) - start)
 
     return row
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The best local alignment of two sequences.
+
+    Attributes:
+        score: its Smith-Waterman score, 0 where no letter matches.
+        query: aligned part of the first sequence, ``-`` for gaps.
+        comparison: ``|`` under equal letters, ``.`` under others, blank under gaps and N.
+        target: aligned part of the second sequence.
+        query_start, query_end: its place in the first sequence, 0-based, half-open.
+        target_start, target_end: its place in the second one.
+    """
+
+    score: int
+    query: str
+    comparison: str
+    target: str
+    query_start: int
+    query_end: int
+    target_start: int
+    target_end: int
+
+    @property
+    def identity(self) -> float:
+        """Share of alignment columns with equal letters, in [0, 1]; 0 for an empty alignment."""
+        return self.comparison.count("|") / len(self.comparison) if self.comparison else 0.0
+
+    def __str__(self) -> str:
+        width = len(str(max(self.query_end, self.target_end)))
+        return (
+            f"{self.query_start + 1:>{width}} {self.query} {self.query_end}\n"
+            f"{'':>{width}} {self.comparison}\n"
+            f"{self.target_start + 1:>{width}} {self.target} {self.target_end}"
+        )
+
+
+def align(query: str, target: str, scores: AlignmentScores = DEFAULT_SCORES) -> Alignment:
+    """The best local alignment of two RNA sequences, by parasail's traceback.
+
+    Where several alignments have the best score, one of them is returned, always the same.
+
+    Raises:
+        InputError: an empty sequence or a letter outside ACGTUN.
+
+    >>> print(align("CCACGUACGAUGCC", "ACGUACUGAUG", AlignmentScores(gap_open=5)))
+     3 ACGUAC-GAUG 12
+       |||||| ||||
+     1 ACGUACUGAUG 11
+    """
+    import parasail
+
+    first, second = prepare_sequences([query, target], [0, 1], scores)
+    found = parasail.sw_trace_scan_32(
+        first, second, scores.gap_open, scores.gap_extend, parasail_matrix(scores)
+    )
+    if found.score <= 0:
+        return Alignment(0, "", "", "", 0, 0, 0, 0)
+    top = found.traceback.query
+    bottom = found.traceback.ref
+    middle = "".join(
+        " " if "-" in (a, b) or "N" in (a, b) else "|" if a == b else "."
+        for a, b in zip(top, bottom, strict=True)
+    )
+    # the length of the aligned letters, not the start of the cigar, is what the shown text says
+    query_end = found.end_query + 1
+    target_end = found.end_ref + 1
+    query_start = query_end - len(top.replace("-", ""))
+    target_start = target_end - len(bottom.replace("-", ""))
+    return Alignment(
+        int(found.score), top, middle, bottom, query_start, query_end, target_start, target_end
+    )

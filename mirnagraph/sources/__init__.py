@@ -35,12 +35,19 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
     if name in known:
         if not known[name].loadable:
             loadable = ", ".join(["demo", *(one.name for one in known.values() if one.loadable)])
-            raise ConfigError(f"{name!r} is a table to build a dataset with, no dataset by itself; datasets: {loadable}, or a folder")
+            raise ConfigError(
+                f"{name!r} is a table to build a dataset with, no dataset by itself; datasets: {loadable}, or a folder"
+            )
         from mirnagraph.sources import mirna1041
 
         return {"mirna1041": mirna1041.load}[name](catalog.find(name))
     folder = Path(name_or_folder)
     if not folder.exists():
         names = ", ".join(["demo", *(one.name for one in known.values() if one.loadable)])
-        raise InputError("no such dataset", file=folder, found="neither a name nor a folder", expected=f"{names}, or a folder written by Dataset.save")
+        raise InputError(
+            "no such dataset",
+            file=folder,
+            found="neither a name nor a folder",
+            expected=f"{names}, or a folder written by Dataset.save",
+        )
     return Dataset.load(folder)

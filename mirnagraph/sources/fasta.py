@@ -9,9 +9,10 @@ import pandas as pd
 
 from mirnagraph.config import require
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.files import read_text
+from mirnagraph.io import read_text
 
 _SEVERAL = re.compile(r"[RYSWKMBDHV]", re.IGNORECASE)
+
 _OUTSIDE = re.compile(r"[^ACGTUN\s]", re.IGNORECASE)
 
 
@@ -41,21 +42,60 @@ def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
         if line.startswith(">"):
             records.append((number, line[1:].strip(), []))
             if not records[-1][1]:
-                problems.append(InputError("a header without an id", file=path, line=number, column=2, expected=">id description"))
+                problems.append(
+                    InputError(
+                        "a header without an id",
+                        file=path,
+                        line=number,
+                        column=2,
+                        expected=">id description",
+                    )
+                )
         elif line.strip():
             if not records:
-                raise InputError("not a FASTA file", file=path, line=number, column=1, found=line.strip()[:40], expected="a header that starts with >")
+                raise InputError(
+                    "not a FASTA file",
+                    file=path,
+                    line=number,
+                    column=1,
+                    found=line.strip()[:40],
+                    expected="a header that starts with >",
+                )
             if iupac == "n":
                 line = _SEVERAL.sub("N", line)
             bad = _OUTSIDE.search(line) or re.search(r"\S(\s)\S", line)
             if bad:
                 at = bad.start(bad.lastindex or 0)
                 what = f"letter outside ACGTUN in the sequence of {_id(records[-1][1])}"
-                hint = "--iupac n reads letters of several bases as N" if _SEVERAL.fullmatch(line[at]) else None
-                problems.append(InputError(what, file=path, line=number, column=at + 1, found=line[at], expected="A, C, G, T, U or N", hint=hint))
+                hint = (
+                    "--iupac n reads letters of several bases as N"
+                    if _SEVERAL.fullmatch(line[at])
+                    else None
+                )
+                problems.append(
+                    InputError(
+                        what,
+                        file=path,
+                        line=number,
+                        column=at + 1,
+                        found=line[at],
+                        expected="A, C, G, T, U or N",
+                        hint=hint,
+                    )
+                )
             records[-1][2].append(line.strip())
-    rows = [(_id(header), header[len(_id(header)) :].strip(), "".join(parts).upper().replace("T", "U"), line) for line, header, parts in records]
-    raise_problems(sorted(problems + _record_problems(rows, path), key=lambda problem: problem.line or 0))
+    rows = [
+        (
+            _id(header),
+            header[len(_id(header)) :].strip(),
+            "".join(parts).upper().replace("T", "U"),
+            line,
+        )
+        for line, header, parts in records
+    ]
+    raise_problems(
+        sorted(problems + _record_problems(rows, path), key=lambda problem: problem.line or 0)
+    )
     return pd.DataFrame(rows, columns=["id", "description", "sequence", "line"])
 
 
@@ -64,15 +104,33 @@ def _id(header: str) -> str:
 
 
 def _record_problems(rows: list[tuple[str, str, str, int]], path: Path) -> list[InputError]:
-    problems, first = [], dict[str, tuple[str, int]]()
+    problems = []
+    first = dict[str, tuple[str, int]]()
     for name, _, sequence, line in rows:
         if not name:
             continue
         if not sequence:
-            problems.append(InputError(f"empty sequence of {name}", file=path, line=line, column=1, expected="one or more of ACGTUN"))
+            problems.append(
+                InputError(
+                    f"empty sequence of {name}",
+                    file=path,
+                    line=line,
+                    column=1,
+                    expected="one or more of ACGTUN",
+                )
+            )
         if name in first:
             before, at = first[name]
             what = "duplicate id" if before == sequence else "same id with two sequences"
-            problems.append(InputError(what, file=path, line=line, column=2, found=name, expected=f"an id not seen before (first on line {at})"))
+            problems.append(
+                InputError(
+                    what,
+                    file=path,
+                    line=line,
+                    column=2,
+                    found=name,
+                    expected=f"an id not seen before (first on line {at})",
+                )
+            )
         first.setdefault(name, (sequence, line))
     return problems

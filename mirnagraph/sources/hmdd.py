@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.sources.columns import read_columns
+from mirnagraph.sources.delimited import read_columns
 
 EVIDENCE_GROUPS = ("circulation", "epigenetics", "genetics", "target", "tissue_expression", "other")
 
@@ -25,14 +25,28 @@ def read_records(path: str | Path) -> pd.DataFrame:
     Raises:
         InputError: a missing column, an empty miRNA or disease.
     """
-    names = {"record": ("record0",), "mir": ("mir", "miRNA"), "disease": ("disease",), "category": ("category",), "pmid": ("pmid",)}
+    names = {
+        "record": ("record0",),
+        "mir": ("mir", "miRNA"),
+        "disease": ("disease",),
+        "category": ("category",),
+        "pmid": ("pmid",),
+    }
     table = read_columns(path, names, ("mir", "disease"), fallback="latin-1")
     _not_empty(table, ("mir", "disease"), path)
     numbers = pd.to_numeric(table["record"], errors="coerce")
     bad = numbers.isna() & (table["record"] != "")
     if bad.any():
-        raise InputError("not a record number", file=path, line=int(table.index[bad][0]), column="record0", found=table.loc[bad, "record"].iloc[0])
-    table["record"] = (numbers if not numbers.isna().any() else pd.Series(range(len(table)), index=table.index)).astype(int)
+        raise InputError(
+            "not a record number",
+            file=path,
+            line=int(table.index[bad][0]),
+            column="record0",
+            found=table.loc[bad, "record"].iloc[0],
+        )
+    table["record"] = (
+        numbers if not numbers.isna().any() else pd.Series(range(len(table)), index=table.index)
+    ).astype(int)
     known = {category: evidence_group(category) for category in table["category"].unique()}
     table["group"] = table["category"].map(known)
     return table.reset_index(drop=True)
@@ -47,7 +61,10 @@ def evidence_group(category: str) -> str:
     plain = category.strip().lower().replace(" ", "_")
     if not plain:
         return ""
-    return next((group for group in EVIDENCE_GROUPS if plain.startswith(group)), "tissue_expression" if plain.startswith("tissue") else "other")
+    return next(
+        (group for group in EVIDENCE_GROUPS if plain.startswith(group)),
+        "tissue_expression" if plain.startswith("tissue") else "other",
+    )
 
 
 def read_typed(path: str | Path) -> pd.DataFrame:
@@ -56,10 +73,16 @@ def read_typed(path: str | Path) -> pd.DataFrame:
     Raises:
         InputError: a missing column or an empty cell.
     """
-    table = read_columns(path, {name: (name,) for name in ("mir", "disease", "type")}, ("mir", "disease", "type"))
+    table = read_columns(
+        path, {name: (name,) for name in ("mir", "disease", "type")}, ("mir", "disease", "type")
+    )
     _not_empty(table, ("mir", "disease", "type"), path)
     return table.reset_index(drop=True)
 
 
 def _not_empty(table: pd.DataFrame, columns: tuple[str, ...], path: str | Path) -> None:
-    raise_problems(InputError("empty cell", file=path, line=int(line), column=column) for column in columns for line in table.index[table[column] == ""])
+    raise_problems(
+        InputError("empty cell", file=path, line=int(line), column=column)
+        for column in columns
+        for line in table.index[table[column] == ""]
+    )

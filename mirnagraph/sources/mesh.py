@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.files import read_text
-from mirnagraph.tables import read_table
+from mirnagraph.io import read_table, read_text
 
 ONTOLOGY_COLUMNS = ["tree_number", "descriptor_id", "term"]
+
 # Entry terms of MeSH (other names of a descriptor) that disease databases use; the tree files carry headings only.
 ENTRY_TERMS = {
     "acute kidney failure": "Acute Kidney Injury",
@@ -38,7 +38,16 @@ ENTRY_TERMS = {
     "premature ovarian failure": "Primary Ovarian Insufficiency",
     "primary biliary cirrhosis": "Liver Cirrhosis, Biliary",
 }
-_SITES = {"cancer": "neoplasm", "tumor": "neoplasm", "tumour": "neoplasm", "colon": "colonic", "prostate": "prostatic", "gastric": "stomach"}
+
+_SITES = {
+    "cancer": "neoplasm",
+    "tumor": "neoplasm",
+    "tumour": "neoplasm",
+    "colon": "colonic",
+    "prostate": "prostatic",
+    "gastric": "stomach",
+}
+
 _TREE_NUMBER = re.compile(r"[A-Z]\d{2}(\.\d{3})*$")
 
 
@@ -58,19 +67,30 @@ def read_mesh(path: str | Path, branches: Iterable[str] = ("C", "F03")) -> pd.Da
     """
     text = read_text(path)
     if text.split("\n", 1)[0].split("\t")[0].strip() == "tree_number":
-        table = read_table(path, ["tree_number", "descriptor_ui", "term"]).rename(columns={"descriptor_ui": "descriptor_id"})[ONTOLOGY_COLUMNS]
+        table = read_table(path, ["tree_number", "descriptor_ui", "term"]).rename(
+            columns={"descriptor_ui": "descriptor_id"}
+        )[ONTOLOGY_COLUMNS]
     else:
-        rows, lines = [], []
+        rows = []
+        lines = []
         for number, line in enumerate(text.split("\n"), 1):
             if not line.strip():
                 continue
             term, semicolon, tree_number = line.strip().rpartition(";")
             if not semicolon or not term:
-                raise InputError("not a line of a MeSH tree file", file=path, line=number, column=1, found=line, expected="Term;C01.252")
+                raise InputError(
+                    "not a line of a MeSH tree file",
+                    file=path,
+                    line=number,
+                    column=1,
+                    found=line,
+                    expected="Term;C01.252",
+                )
             rows.append((tree_number, term, term))
             lines.append(number)
         table = pd.DataFrame(rows, columns=ONTOLOGY_COLUMNS, index=pd.Index(lines, name="line"))
-    wrong, twice = ~table["tree_number"].str.match(_TREE_NUMBER), table["tree_number"].duplicated()
+    wrong = ~table["tree_number"].str.match(_TREE_NUMBER)
+    twice = table["tree_number"].duplicated()
     expected = "a letter, 2 digits, then groups of 3"
     raise_problems(
         InputError(
@@ -85,7 +105,12 @@ def read_mesh(path: str | Path, branches: Iterable[str] = ("C", "F03")) -> pd.Da
     )
     kept = table[table["tree_number"].str.startswith(tuple(branches))]
     if kept.empty:
-        raise InputError("no tree number of the chosen branches", file=path, found=f"{len(table)} others", expected=", ".join(branches))
+        raise InputError(
+            "no tree number of the chosen branches",
+            file=path,
+            found=f"{len(table)} others",
+            expected=", ".join(branches),
+        )
     return kept.reset_index(drop=True)
 
 
@@ -126,7 +151,12 @@ def match_terms(names: Iterable[str], ontology: pd.DataFrame) -> pd.DataFrame:
                 row = (";".join(sorted(found)), how)
                 break
         rows.append(row)
-    return pd.DataFrame(rows, columns=["descriptor_ids", "how"], index=pd.Index(asked, name="name", dtype=object), dtype=object)
+    return pd.DataFrame(
+        rows,
+        columns=["descriptor_ids", "how"],
+        index=pd.Index(asked, name="name", dtype=object),
+        dtype=object,
+    )
 
 
 @lru_cache(maxsize=65536)
@@ -140,7 +170,12 @@ def _turned(name: str) -> str:
 
 @lru_cache(maxsize=65536)
 def _words(name: str) -> str:
-    return " ".join(sorted(re.sub(r"(?<=[a-z]{3})(ies|s)$", lambda end: "y" if end.group() == "ies" else "", word) for word in _turned(name).split()))
+    return " ".join(
+        sorted(
+            re.sub(r"(?<=[a-z]{3})(ies|s)$", lambda end: "y" if end.group() == "ies" else "", word)
+            for word in _turned(name).split()
+        )
+    )
 
 
 def _entry_term(name: str) -> str:

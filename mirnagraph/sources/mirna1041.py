@@ -8,13 +8,28 @@ import pandas as pd
 
 from mirnagraph.dataset import LEFT_OUT_COLUMNS, Dataset
 from mirnagraph.errors import InputError
-from mirnagraph.sources import hmdd, mesh, mirbase, mirtarbase, ncdr, rebuild
-from mirnagraph.sources.evidence import disease_evidence, drug_evidence, mrna_evidence, target_evidence
-from mirnagraph.sources.matrix import read_binary
-from mirnagraph.sources.rnas import rna_table
-from mirnagraph.tables import read_rows, read_table
+from mirnagraph.io import read_rows, read_table
+from mirnagraph.sources import evidence as rebuild
+from mirnagraph.sources import hmdd, mesh, mirbase, mirtarbase, ncdr
+from mirnagraph.sources.assemble import rna_table
+from mirnagraph.sources.delimited import read_binary
+from mirnagraph.sources.evidence import (
+    disease_evidence,
+    drug_evidence,
+    mrna_evidence,
+    target_evidence,
+)
 
-COMPARTMENTS = ("Cytoplasm", "Exosome", "Nucleolus", "Nucleus", "Extracellular vesicle", "Microvesicle", "Mitochondrion")
+COMPARTMENTS = (
+    "Cytoplasm",
+    "Exosome",
+    "Nucleolus",
+    "Nucleus",
+    "Extracellular vesicle",
+    "Microvesicle",
+    "Mitochondrion",
+)
+
 NEEDED = {
     "ids": "mirna1041/miRNA_ID_1041.txt",
     "labels": "mirna1041/miRNA_localization.csv",
@@ -32,9 +47,13 @@ NEEDED = {
     "miRTarBase": "mirtarbase/mirtarbase_8.0_SE_WR_human.tsv",
     "ncDR": "ncdr/ncdr_curated_miRNA.tsv",
 }
+
 TARGET = "target"
+
 NEWER_TARGET = "target_2025"
+
 NEWER = "mirtarbase/mirtarbase_2025_SE_WR_hsa.tsv"
+
 DESCRIPTION = (
     "1,041 human miRNA ids with seven compartments (RNALocate, as released by PMiSLocMF and used by MiRLoc, DAmiRLocGNet and GTMALoc), "
     "2,836 target genes (miRTarBase 8.0), 130 drugs (ncDR) and 640 diseases (HMDD 3.2, MeSH 2017); sequences and families from miRBase 22.1 and 21."
@@ -56,10 +75,19 @@ def load(folder: str | Path) -> Dataset:
     paths = {name: root / part for name, part in NEEDED.items()}
     missing = [str(path.relative_to(root)) for path in paths.values() if not path.is_file()]
     if missing:
-        raise InputError("not a folder of the 1041-miRNA benchmark", file=root, found=f"no {', '.join(missing)}", expected="the files of the data set")
+        raise InputError(
+            "not a folder of the 1041-miRNA benchmark",
+            file=root,
+            found=f"no {', '.join(missing)}",
+            expected="the files of the data set",
+        )
     ids = [row[0].strip() for row in read_rows(paths["ids"])]
-    rnas, left_out = rna_table(ids, mirbase.read_names(root / "mirbase"), mirbase.read_families(paths["families"]))
-    labels = read_binary(paths["labels"], len(ids), len(COMPARTMENTS), rows_are="ids", columns_are="compartments")
+    rnas, left_out = rna_table(
+        ids, mirbase.read_names(root / "mirbase"), mirbase.read_families(paths["families"])
+    )
+    labels = read_binary(
+        paths["labels"], len(ids), len(COMPARTMENTS), rows_are="ids", columns_are="compartments"
+    )
     ontology = mesh.read_mesh(paths["MeSH"])
     parts = {
         "mRNA": _mrna(paths, ids),
@@ -76,19 +104,31 @@ def load(folder: str | Path) -> Dataset:
         partners={kind: part[1] for kind, part in parts.items()},
         labels=pd.DataFrame(labels, index=rnas.index, columns=list(COMPARTMENTS)),
         ontology=ontology,
-        left_out=pd.concat([left_out, *(part[2] for part in parts.values())], ignore_index=True)[LEFT_OUT_COLUMNS],
+        left_out=pd.concat([left_out, *(part[2] for part in parts.values())], ignore_index=True)[
+            LEFT_OUT_COLUMNS
+        ],
         description=DESCRIPTION,
         supporting=tuple(kind for kind in (TARGET, NEWER_TARGET) if kind in parts),
     )
 
 
 def _pairs(path: Path, ids: list[str], names: list[str], delimiter: str, what: str) -> pd.DataFrame:
-    rows, columns = read_binary(path, len(ids), len(names), delimiter=delimiter, columns_are=what).nonzero()
-    return pd.DataFrame({"rna_id": pd.Index(ids, dtype=object)[rows], "partner_id": pd.Index(names, dtype=object)[columns]}, dtype=object)
+    rows, columns = read_binary(
+        path, len(ids), len(names), delimiter=delimiter, columns_are=what
+    ).nonzero()
+    return pd.DataFrame(
+        {
+            "rna_id": pd.Index(ids, dtype=object)[rows],
+            "partner_id": pd.Index(names, dtype=object)[columns],
+        },
+        dtype=object,
+    )
 
 
 def _counted(partners: pd.DataFrame, associations: pd.DataFrame) -> pd.DataFrame:
-    partners["n"] = associations["partner_id"].value_counts().reindex(partners.index, fill_value=0).astype(int)
+    partners["n"] = (
+        associations["partner_id"].value_counts().reindex(partners.index, fill_value=0).astype(int)
+    )
     return partners
 
 
@@ -97,13 +137,24 @@ Part = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 def _mrna(paths: dict[str, Path], ids: list[str]) -> Part:
     names = read_table(paths["mRNA names"], ["gene_symbol", "entrez_id"])
-    flags = read_binary(paths["mRNA compartments"], len(names), 4, delimiter="\t", rows_are="mRNAs", columns_are="compartments of mRNAs")
+    flags = read_binary(
+        paths["mRNA compartments"],
+        len(names),
+        4,
+        delimiter="\t",
+        rows_are="mRNAs",
+        columns_are="compartments of mRNAs",
+    )
     associations = _pairs(paths["mRNA"], ids, list(names["gene_symbol"]), "\t", "mRNAs")
     used = rebuild.use_mirtarbase(mirtarbase.read_mirtarbase(paths["miRTarBase"]), ids)
     partners = names.set_index("gene_symbol")[["entrez_id"]].rename_axis("partner_id")
     for column in range(4):
         partners[f"loc_{column + 1}"] = flags[:, column]
-    return mrna_evidence(associations, used), _counted(partners, associations), rebuild.unused(used, "mRNA", paths["miRTarBase"].name)
+    return (
+        mrna_evidence(associations, used),
+        _counted(partners, associations),
+        rebuild.unused(used, "mRNA", paths["miRTarBase"].name),
+    )
 
 
 def _drug(paths: dict[str, Path], ids: list[str]) -> Part:
@@ -111,7 +162,11 @@ def _drug(paths: dict[str, Path], ids: list[str]) -> Part:
     associations = _pairs(paths["drug"], ids, names, ",", "drugs")
     used = rebuild.use_ncdr(ncdr.read_ncdr(paths["ncDR"]), ids)
     partners = pd.DataFrame(index=pd.Index(names, name="partner_id", dtype=object))
-    return drug_evidence(associations, used), _counted(partners, associations), rebuild.unused(used, "drug", paths["ncDR"].name)
+    return (
+        drug_evidence(associations, used),
+        _counted(partners, associations),
+        rebuild.unused(used, "drug", paths["ncDR"].name),
+    )
 
 
 def _targets(path: Path, rnas: pd.DataFrame) -> Part:
@@ -120,12 +175,29 @@ def _targets(path: Path, rnas: pd.DataFrame) -> Part:
     A supporting kind: no part of the published networks.
     """
     records = mirtarbase.read_mirtarbase(path)
-    records = records[(records["gene_species"] == rebuild.HUMAN) & ~records["support"].str.contains("(Weak)", regex=False)]
-    mature = pd.DataFrame({"rna_id": rnas.index, "mirna": [str(cell).split(";") for cell in rnas["mature_ids"]]}).explode("mirna")
-    used = records.merge(mature[mature["mirna"] != ""], on="mirna").rename(columns={"gene": "partner_id"}).assign(reason="")
-    associations = used[["rna_id", "partner_id"]].drop_duplicates().reset_index(drop=True).astype(object)
-    partners = pd.DataFrame(index=pd.Index(associations["partner_id"].unique(), name="partner_id", dtype=object))
-    return target_evidence(associations, used), _counted(partners, associations), pd.DataFrame(columns=LEFT_OUT_COLUMNS)
+    records = records[
+        (records["gene_species"] == rebuild.HUMAN)
+        & ~records["support"].str.contains("(Weak)", regex=False)
+    ]
+    mature = pd.DataFrame(
+        {"rna_id": rnas.index, "mirna": [str(cell).split(";") for cell in rnas["mature_ids"]]}
+    ).explode("mirna")
+    used = (
+        records.merge(mature[mature["mirna"] != ""], on="mirna")
+        .rename(columns={"gene": "partner_id"})
+        .assign(reason="")
+    )
+    associations = (
+        used[["rna_id", "partner_id"]].drop_duplicates().reset_index(drop=True).astype(object)
+    )
+    partners = pd.DataFrame(
+        index=pd.Index(associations["partner_id"].unique(), name="partner_id", dtype=object)
+    )
+    return (
+        target_evidence(associations, used),
+        _counted(partners, associations),
+        pd.DataFrame(columns=LEFT_OUT_COLUMNS),
+    )
 
 
 def disease_columns(path: str | Path) -> dict[str, str]:
@@ -136,10 +208,18 @@ def disease_columns(path: str | Path) -> dict[str, str]:
     """
     table = read_table(path, ["anchor_hmdd_disease", "other_merged_hmdd_names"])
     column_of: dict[str, str] = {}
-    for line, anchor, others in zip(table.index, table["anchor_hmdd_disease"], table["other_merged_hmdd_names"], strict=True):
+    for line, anchor, others in zip(
+        table.index, table["anchor_hmdd_disease"], table["other_merged_hmdd_names"], strict=True
+    ):
         for name in (anchor, *others.split("|")):
             if name in column_of:
-                raise InputError("a disease is part of two columns", file=path, line=int(line), column="anchor_hmdd_disease", found=name)
+                raise InputError(
+                    "a disease is part of two columns",
+                    file=path,
+                    line=int(line),
+                    column="anchor_hmdd_disease",
+                    found=name,
+                )
             if name:
                 column_of[name] = anchor
     return column_of
@@ -158,7 +238,21 @@ def _disease(paths: dict[str, Path], ids: list[str], ontology: pd.DataFrame) -> 
     partners = matched.rename(columns={"how": "match"}).rename_axis("partner_id")
     partners["merged_names"] = [";".join(merged[name]) for name in names]
     why = "no MeSH descriptor of that name in branches C and F03"
-    unmatched = [("disease term", name, why, paths["MeSH"].name) for name in names if not matched.at[name, "how"]]
-    left_out = pd.concat([rebuild.unused(used, "disease", paths["HMDD"].name), pd.DataFrame(unmatched, columns=LEFT_OUT_COLUMNS)], ignore_index=True)
+    unmatched = [
+        ("disease term", name, why, paths["MeSH"].name)
+        for name in names
+        if not matched.at[name, "how"]
+    ]
+    left_out = pd.concat(
+        [
+            rebuild.unused(used, "disease", paths["HMDD"].name),
+            pd.DataFrame(unmatched, columns=LEFT_OUT_COLUMNS),
+        ],
+        ignore_index=True,
+    )
     typed = hmdd.read_typed(paths["HMDD types"])
-    return disease_evidence(associations, used, typed, column_of), _counted(partners, associations), left_out
+    return (
+        disease_evidence(associations, used, typed, column_of),
+        _counted(partners, associations),
+        left_out,
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.sources.columns import read_columns
+from mirnagraph.sources.delimited import read_columns
 
 _NAMES = {
     "mirtarbase_id": ("miRTarBase ID",),
@@ -21,7 +21,9 @@ _NAMES = {
     "support": ("Support Type",),
     "pmid": ("References (PMID)", "PMID"),
 }
+
 _SPECIES = {"hsa": "Homo sapiens", "mmu": "Mus musculus", "rno": "Rattus norvegicus"}
+
 ASSAYS = {
     "reporter": re.compile("reporter assay|luciferase", re.IGNORECASE),
     "western": re.compile("western blot|immunoblot", re.IGNORECASE),
@@ -30,6 +32,7 @@ ASSAYS = {
     "microarray": re.compile("microarray", re.IGNORECASE),
     "sequencing": re.compile("clip|sequencing|-seq", re.IGNORECASE),
 }
+
 STRONG = ("reporter", "western")
 
 
@@ -44,8 +47,24 @@ def read_mirtarbase(path: str | Path) -> pd.DataFrame:
     Raises:
         InputError: a missing column, an empty miRNA or gene.
     """
-    table = read_columns(path, _NAMES, ("mirtarbase_id", "mirna", "gene", "mirna_species", "gene_species", "experiments", "support"))
-    raise_problems(InputError("empty cell", file=path, line=int(line), column=_NAMES[c][0]) for c in ("mirna", "gene") for line in table.index[table[c] == ""])
+    table = read_columns(
+        path,
+        _NAMES,
+        (
+            "mirtarbase_id",
+            "mirna",
+            "gene",
+            "mirna_species",
+            "gene_species",
+            "experiments",
+            "support",
+        ),
+    )
+    raise_problems(
+        InputError("empty cell", file=path, line=int(line), column=_NAMES[c][0])
+        for c in ("mirna", "gene")
+        for line in table.index[table[c] == ""]
+    )
     for column in ("mirna_species", "gene_species"):
         table[column] = table[column].replace(_SPECIES)
     for assay, pattern in ASSAYS.items():

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.sources.columns import read_columns
-from mirnagraph.tables import read_rows
+from mirnagraph.io import read_rows
+from mirnagraph.sources.delimited import read_columns
 
 _NAMES = {
     "pmid": ("PMID",),
@@ -20,6 +20,7 @@ _NAMES = {
     "effect": ("Drug_effect", "Effect"),
     "disease": ("Disease",),
 }
+
 EFFECTS = ("Resistant", "Sensitive", "Associated")
 
 
@@ -33,11 +34,23 @@ def read_ncdr(path: str | Path) -> pd.DataFrame:
         InputError: a missing column, an empty drug, an unknown effect.
     """
     table = read_columns(path, _NAMES, ("mirna", "drug", "effect"))
-    problems = [InputError("empty cell", file=path, line=int(line), column="Drug") for line in table.index[table["drug"] == ""]]
+    problems = [
+        InputError("empty cell", file=path, line=int(line), column="Drug")
+        for line in table.index[table["drug"] == ""]
+    ]
     strange = ~table["effect"].isin([*EFFECTS, ""])
     for line in table.index[strange]:
         found = table.at[line, "effect"]
-        problems.append(InputError("unknown effect", file=path, line=int(line), column="Drug_effect", found=found, expected=", ".join(EFFECTS)))
+        problems.append(
+            InputError(
+                "unknown effect",
+                file=path,
+                line=int(line),
+                column="Drug_effect",
+                found=found,
+                expected=", ".join(EFFECTS),
+            )
+        )
     raise_problems(problems)
     return table.reset_index(drop=True)
 
@@ -50,8 +63,17 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
     """
     rows = read_rows(path, delimiter=",", quoted=True)
     raise_problems(
-        InputError("not a pair", file=path, line=number, column=min(len(row), 2) + 1, found=",".join(row), expected="ncRNA,drug")
+        InputError(
+            "not a pair",
+            file=path,
+            line=number,
+            column=min(len(row), 2) + 1,
+            found=",".join(row),
+            expected="ncRNA,drug",
+        )
         for number, row in enumerate(rows, 1)
         if len(row) != 2 or not row[0].strip() or not row[1].strip()
     )
-    return pd.DataFrame([(rna.strip(), drug.strip()) for rna, drug in rows], columns=["rna", "drug"])
+    return pd.DataFrame(
+        [(rna.strip(), drug.strip()) for rna, drug in rows], columns=["rna", "drug"]
+    )

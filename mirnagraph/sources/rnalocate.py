@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.sources.columns import read_columns
+from mirnagraph.sources.delimited import read_columns
 
 _NAMES = {
     "rna": ("RNA Symbol", "Gene_Symbol", "Gene Symbol", "Symbol", "mirna", "name", "rna_id"),
@@ -29,13 +29,18 @@ def read_rnalocate(path: str | Path) -> pd.DataFrame:
     """
     table = read_columns(path, _NAMES, ("rna", "compartment"))
     raise_problems(
-        InputError("empty cell", file=path, line=int(line), column=_NAMES[c][0]) for c in ("rna", "compartment") for line in table.index[table[c] == ""]
+        InputError("empty cell", file=path, line=int(line), column=_NAMES[c][0])
+        for c in ("rna", "compartment")
+        for line in table.index[table[c] == ""]
     )
     return table.reset_index(drop=True)
 
 
 def labels(
-    records: pd.DataFrame, rna_of: Mapping[str, Sequence[str]], rna_ids: Sequence[str], compartments: Sequence[str]
+    records: pd.DataFrame,
+    rna_of: Mapping[str, Sequence[str]],
+    rna_ids: Sequence[str],
+    compartments: Sequence[str],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Label table of chosen RNAs and compartments.
 
@@ -49,15 +54,26 @@ def labels(
         ``(labels, unused)``: int8 0/1, shape (n_rnas, n_compartments), index ``rna_id``; and the records that were not used,
         with a column ``reason``.
     """
-    rows, columns = {name: i for i, name in enumerate(rna_ids)}, {name.lower(): i for i, name in enumerate(compartments)}
+    rows = {name: i for i, name in enumerate(rna_ids)}
+    columns = {name.lower(): i for i, name in enumerate(compartments)}
     matrix = np.zeros((len(rows), len(columns)), dtype=np.int8)
     reasons = []
     for rna, compartment in records[["rna", "compartment"]].itertuples(index=False):
         targets = [name for name in rna_of.get(rna, ()) if name in rows]
         column = columns.get(compartment.lower())
-        reasons.append("RNA is not among the chosen" if not targets else "compartment is not among the chosen" if column is None else "")
+        reasons.append(
+            "RNA is not among the chosen"
+            if not targets
+            else "compartment is not among the chosen"
+            if column is None
+            else ""
+        )
         if column is not None:
             matrix[[rows[name] for name in targets], column] = 1
-    table = pd.DataFrame(matrix, index=pd.Index(list(rna_ids), name="rna_id", dtype=object), columns=list(compartments))
+    table = pd.DataFrame(
+        matrix,
+        index=pd.Index(list(rna_ids), name="rna_id", dtype=object),
+        columns=list(compartments),
+    )
     unused = records.assign(reason=reasons)
     return table, unused[unused["reason"] != ""].reset_index(drop=True)

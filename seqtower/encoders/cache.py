@@ -15,7 +15,7 @@ import numpy as np
 
 from mirnagraph.catalog import cache_folder
 from mirnagraph.errors import InputError
-from mirnagraph.files import write_file
+from mirnagraph.io import write_file
 
 _WRITING: ContextVar[bool] = ContextVar("writing", default=True)
 
@@ -27,7 +27,9 @@ def encodings_folder(setting: str, kind: str) -> Path:
 
 def content_key(sequence: str, about: Mapping[str, object]) -> str:
     """sha256 of a sequence and of everything else that its numbers depend on, as hex."""
-    return hashlib.sha256(json.dumps({"sequence": sequence, **about}, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps({"sequence": sequence, **about}, sort_keys=True).encode()
+    ).hexdigest()
 
 
 def cached(folder: Path, key: str, make: Callable[[], np.ndarray], length: int) -> np.ndarray:
@@ -43,7 +45,12 @@ def cached(folder: Path, key: str, make: Callable[[], np.ndarray], length: int) 
         InputError: the folder may not be written.
     """
     path = folder / key[:2] / f"{key}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error), np.load(path, allow_pickle=False) as stored:
+    with (
+        contextlib.suppress(
+            OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error
+        ),
+        np.load(path, allow_pickle=False) as stored,
+    ):
         found = np.asarray(stored["values"])
         if len(found) == length:
             return found

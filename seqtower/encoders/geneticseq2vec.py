@@ -9,8 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from mirnagraph.config import require
-from mirnagraph.embedding.proximity import ProximityConfig, proximity_embedding
-from seqtower.encoders.kmer import word_numbers
+from mirnagraph.embedding.factorization import ProximityConfig, proximity_embedding
+from seqtower.data.kmers import word_numbers
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def fit_geneticseq2vec(sequences: Sequence[str], config: GeneticSeq2VecConfig) -
     """Vectors of all words, from training sequences alone.
 
     The undirected graph joins words that follow each other, weighted by how often they do; each hop's positive log-proximity is
-    factorised by SVD, and the hops stand side by side (Eq. 1 to 4, see `mirnagraph.embedding.proximity`). Columns are scaled to unit
+    factorised by SVD, and the hops stand side by side (Eq. 1 to 4, see `mirnagraph.embedding.factorization`). Columns are scaled to unit
     standard deviation over the words that occur, which the paper leaves open: without it the first columns outweigh all others.
 
     Returns:
@@ -49,7 +49,8 @@ def fit_geneticseq2vec(sequences: Sequence[str], config: GeneticSeq2VecConfig) -
     counts = np.zeros((n_words, n_words))
     for sequence in sequences:
         numbers = word_numbers(sequence, config.k)[:: config.stride]
-        left, right = numbers[:-1], numbers[1:]
+        left = numbers[:-1]
+        right = numbers[1:]
         known = (left >= 0) & (right >= 0)
         np.add.at(counts, (left[known], right[known]), 1)
     adjacency = sparse.csr_array(counts + counts.T)

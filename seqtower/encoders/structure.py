@@ -9,11 +9,14 @@ import numpy as np
 
 from mirnagraph.config import require
 from mirnagraph.errors import import_extra
+from seqtower.data.kmers import LETTERS, letter_codes, one_hot
 from seqtower.encoders.cache import cached, content_key, encodings_folder
-from seqtower.encoders.one_hot import LETTERS, letter_codes, one_hot
 
 ELEMENTS = "FTIHMS"
-JOINT, SEPARATE = "joint", "separate"
+
+JOINT = "joint"
+SEPARATE = "separate"
+
 SHORTEST = 5  # fewer letters cannot pair: a hairpin has three or more between its pair
 
 
@@ -38,15 +41,27 @@ class StructureConfig:
     cache: str = ""
 
     def __post_init__(self) -> None:
-        require(self.encoding in (JOINT, SEPARATE), "encoding", self.encoding, f"{JOINT!r} or {SEPARATE!r}")
+        require(
+            self.encoding in (JOINT, SEPARATE),
+            "encoding",
+            self.encoding,
+            f"{JOINT!r} or {SEPARATE!r}",
+        )
         require(self.window >= SHORTEST, "window", self.window, f"{SHORTEST} or more")
-        require(SHORTEST <= self.span <= self.window, "span", self.span, f"{SHORTEST} to the window's {self.window}")
+        require(
+            SHORTEST <= self.span <= self.window,
+            "span",
+            self.span,
+            f"{SHORTEST} to the window's {self.window}",
+        )
         require(0 < self.cutoff <= 1, "cutoff", self.cutoff, "in (0, 1]")
 
     @property
     def channels(self) -> int:
         """Numbers per nucleotide."""
-        return (len(LETTERS) * len(ELEMENTS) if self.encoding == JOINT else len(LETTERS) + len(ELEMENTS)) + self.unpaired
+        return (
+            len(LETTERS) * len(ELEMENTS) if self.encoding == JOINT else len(LETTERS) + len(ELEMENTS)
+        ) + self.unpaired
 
 
 def vienna() -> Any:
@@ -70,7 +85,9 @@ def encode_structure(sequence: str, config: StructureConfig) -> np.ndarray:
     letters = one_hot(sequence)
     element = np.eye(len(ELEMENTS), dtype=np.float32)[number]
     if config.encoding == JOINT:
-        found = (letters[:, :, None] * element[:, None, :]).reshape(len(sequence), len(LETTERS) * len(ELEMENTS))
+        found = (letters[:, :, None] * element[:, None, :]).reshape(
+            len(sequence), len(LETTERS) * len(ELEMENTS)
+        )
     else:
         found = np.hstack([letters, element])
     if config.unpaired:
@@ -80,17 +97,33 @@ def encode_structure(sequence: str, config: StructureConfig) -> np.ndarray:
 
 def elements(sequence: str, config: StructureConfig) -> np.ndarray:
     """Number of each nucleotide's element in `ELEMENTS`: uint8, shape (length,); read from the cache where it was made before."""
-    about = {"of": "elements", "version": vienna().__version__, "window": config.window, "span": config.span, "cutoff": config.cutoff}
+    about = {
+        "of": "elements",
+        "version": vienna().__version__,
+        "window": config.window,
+        "span": config.span,
+        "cutoff": config.cutoff,
+    }
 
     def make() -> np.ndarray:
         return element_numbers(nested_pairs(pair_probabilities(sequence, config), len(sequence)))
 
-    return cached(encodings_folder(config.cache, "structure"), content_key(sequence, about), make, len(sequence))
+    return cached(
+        encodings_folder(config.cache, "structure"),
+        content_key(sequence, about),
+        make,
+        len(sequence),
+    )
 
 
 def unpaired_probabilities(sequence: str, config: StructureConfig) -> np.ndarray:
     """Probability that a nucleotide is unpaired (RNAplfold -u 1): float32 in [0, 1], shape (length,); cached as `elements`."""
-    about = {"of": "unpaired", "version": vienna().__version__, "window": config.window, "span": config.span}
+    about = {
+        "of": "unpaired",
+        "version": vienna().__version__,
+        "window": config.window,
+        "span": config.span,
+    }
 
     def make() -> np.ndarray:
         if len(sequence) < SHORTEST:
@@ -99,7 +132,12 @@ def unpaired_probabilities(sequence: str, config: StructureConfig) -> np.ndarray
         rows = vienna().pfl_fold_up(sequence, 1, window, span)
         return np.clip(np.array([row[1] for row in rows[1:]], dtype=np.float32), 0, 1)
 
-    return cached(encodings_folder(config.cache, "structure"), content_key(sequence, about), make, len(sequence))
+    return cached(
+        encodings_folder(config.cache, "structure"),
+        content_key(sequence, about),
+        make,
+        len(sequence),
+    )
 
 
 def pair_probabilities(sequence: str, config: StructureConfig) -> list[tuple[int, int, float]]:
@@ -110,7 +148,11 @@ def pair_probabilities(sequence: str, config: StructureConfig) -> list[tuple[int
     """
     if len(sequence) < SHORTEST:
         return []
-    return [(pair.i - 1, pair.j - 1, float(pair.p)) for pair in vienna().pfl_fold(sequence, *_sizes(sequence, config), config.cutoff) if pair.i]
+    return [
+        (pair.i - 1, pair.j - 1, float(pair.p))
+        for pair in vienna().pfl_fold(sequence, *_sizes(sequence, config), config.cutoff)
+        if pair.i
+    ]
 
 
 def nested_pairs(pairs: list[tuple[int, int, float]], length: int) -> np.ndarray:
@@ -152,7 +194,9 @@ def element_numbers(partner: np.ndarray) -> np.ndarray:
         return found
     found[paired] = number["S"]
     branches: dict[int, int] = {}
-    around = np.full(len(partner), -1, dtype=np.int64)  # 5' nucleotide of the pair that closes the loop, -1 outside all
+    around = np.full(
+        len(partner), -1, dtype=np.int64
+    )  # 5' nucleotide of the pair that closes the loop, -1 outside all
     open_pairs: list[int] = []
     for place, other in enumerate(partner.tolist()):
         if other > place:

@@ -237,13 +237,16 @@ def recur(sums: Tensor, weight: Tensor, lengths: Tensor, backward: bool) -> Tens
 
 
 _TANH_LIMIT = np.float32(7.90531110763549805)
+
 _ABOVE = np.array([
     -2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-08,
     1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03,
 ], np.float32)  # fmt: skip
+
 _BELOW = np.array([
     1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03,
 ], np.float32)  # fmt: skip
+
 _ONE = np.float32(1)
 
 

@@ -62,7 +62,9 @@ class Tower(nn.Module):
         Raises:
             ConfigError: a tower that has none.
         """
-        raise ConfigError(f"the tower {type(self).__name__} has no values per nucleotide to pre-train: it pools too early, or reads words; use deeplocrna")
+        raise ConfigError(
+            f"the tower {type(self).__name__} has no values per nucleotide to pre-train: it pools too early, or reads words; use deeplocrna"
+        )
 
     def encode(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Embedding: shape (n, output_dim)."""
@@ -71,14 +73,17 @@ class Tower(nn.Module):
     def attention(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Attention over positions: shape (n, heads, width), each step's weight shared evenly by the positions it pools; sums to 1 over an RNA."""
         weights = self.read(inputs, mask)[1]
-        width, steps = mask.shape[1], weights.shape[-1]
+        width = mask.shape[1]
+        steps = weights.shape[-1]
         if steps == width:
             return weights
         window = -(-width // steps)
         spread = weights.repeat_interleave(window, dim=-1)[..., :width] * mask.unsqueeze(1)
         return spread / spread.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(spread.dtype).tiny)
 
-    def forward(self, inputs: torch.Tensor, mask: torch.Tensor, types: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, inputs: torch.Tensor, mask: torch.Tensor, types: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Logits: shape (n, n_labels).
 
         Args:
@@ -89,5 +94,9 @@ class Tower(nn.Module):
         """
         logits: torch.Tensor = self.head(self.encode(inputs, mask))
         if (self.tags is None) != (types is None):
-            raise ConfigError("the tower was trained with types of RNAs and needs them" if types is None else "the tower knows no types of RNAs")
+            raise ConfigError(
+                "the tower was trained with types of RNAs and needs them"
+                if types is None
+                else "the tower knows no types of RNAs"
+            )
         return logits if self.tags is None else logits + self.tags(types)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mirnagraph.config import require
-from seqtower.layers import AdditiveAttention, MaskedConv, pool
+from seqtower.nn.layers import AdditiveAttention, MaskedConv, pool
 from seqtower.towers.base import Tower
 
 
@@ -40,7 +40,15 @@ class DeepLocRNAConfig:
     dropout: float = 0.25
 
     def __post_init__(self) -> None:
-        for name in ("filters", "first_kernel", "kernel", "blocks", "window", "heads", "attention_units"):
+        for name in (
+            "filters",
+            "first_kernel",
+            "kernel",
+            "blocks",
+            "window",
+            "heads",
+            "attention_units",
+        ):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         require(self.growth >= 1, "growth", self.growth, "1 or more")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
@@ -57,7 +65,12 @@ class DeepLocRNA(Tower):
         self.window = config.window
         self.first = MaskedConv(channels, config.filters, config.first_kernel)
         dilations = [max(1, round(config.growth**number)) for number in range(config.blocks)]
-        self.blocks = nn.ModuleList([MaskedConv(config.filters, config.filters, config.kernel, dilation) for dilation in dilations])
+        self.blocks = nn.ModuleList(
+            [
+                MaskedConv(config.filters, config.filters, config.kernel, dilation)
+                for dilation in dilations
+            ]
+        )
         self.norms = nn.ModuleList([nn.LayerNorm(config.filters) for _ in dilations])
         self.dropout = nn.Dropout(config.dropout)
         self.attend = AdditiveAttention(config.filters, config.attention_units, config.heads)

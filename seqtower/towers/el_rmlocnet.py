@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mirnagraph.config import require
-from seqtower.layers import AdditiveAttention, MaskedLSTM
+from seqtower.nn.layers import AdditiveAttention, MaskedLSTM
 from seqtower.towers.base import Tower
 
 
@@ -54,7 +54,10 @@ class DroppedLSTM(nn.Module):
         if not self.training or self.dropout == 0:
             found: torch.Tensor = self.inner(values, mask)
             return found
-        weights = {name: nn.functional.dropout(value, self.dropout) if "weight" in name else value for name, value in self.inner.named_parameters()}
+        weights = {
+            name: nn.functional.dropout(value, self.dropout) if "weight" in name else value
+            for name, value in self.inner.named_parameters()
+        }
         dropped: torch.Tensor = torch.func.functional_call(self.inner, weights, (values, mask))
         return dropped
 
@@ -89,7 +92,11 @@ class ELRMLocNet(Tower):
         if self.config.kmer_dropout:
             # words are told apart by what they look like in a random direction, since a tower sees vectors and not words
             direction = torch.randn(inputs.shape[-1], device=inputs.device)
-            _, word = torch.unique(torch.round(inputs.detach() @ direction, decimals=4), return_inverse=True)
-            kept = nn.functional.dropout(inputs.new_ones(int(word.max()) + 1), self.config.kmer_dropout)
+            _, word = torch.unique(
+                torch.round(inputs.detach() @ direction, decimals=4), return_inverse=True
+            )
+            kept = nn.functional.dropout(
+                inputs.new_ones(int(word.max()) + 1), self.config.kmer_dropout
+            )
             inputs = inputs * kept[word].unsqueeze(-1)
         return inputs

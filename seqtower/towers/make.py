@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqtower.settings import SeqConfig
+from seqtower.config import SeqConfig
 from seqtower.towers.base import Tower
 from seqtower.towers.deeplocrna import DeepLocRNA
 from seqtower.towers.el_rmlocnet import ELRMLocNet

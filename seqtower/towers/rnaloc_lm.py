@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mirnagraph.config import require
-from seqtower.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
+from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
 from seqtower.towers.base import Tower
 
 
@@ -39,7 +39,12 @@ class RNALocLMConfig:
     def __post_init__(self) -> None:
         for name in ("token_dim", "filters", "window", "units", "heads", "attention_units"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        require(len(self.widths) > 0 and min(self.widths) >= 1, "widths", self.widths, "one or more numbers, each 1 or more")
+        require(
+            len(self.widths) > 0 and min(self.widths) >= 1,
+            "widths",
+            self.widths,
+            "one or more numbers, each 1 or more",
+        )
         require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
 
 
@@ -53,7 +58,9 @@ class RNALocLM(Tower):
         super().__init__()
         self.window = config.window
         self.tokens = nn.Linear(channels, config.token_dim)
-        self.convolutions = nn.ModuleList([MaskedConv(config.token_dim, config.filters, width) for width in config.widths])
+        self.convolutions = nn.ModuleList(
+            [MaskedConv(config.token_dim, config.filters, width) for width in config.widths]
+        )
         self.lstm = MaskedLSTM(config.filters * len(config.widths), config.units)
         self.attend = AdditiveAttention(2 * config.units, config.attention_units, config.heads)
         self.dropout = nn.Dropout(config.dropout)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mirnagraph.config import require
-from seqtower.layers import AdditiveAttention, MaskedConv, MaskedLSTM
+from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM
 from seqtower.towers.base import Tower
 
 
@@ -44,7 +44,10 @@ class RNATracker(Tower):
     def __init__(self, config: RNATrackerConfig, channels: int, n_labels: int) -> None:
         super().__init__()
         self.window = config.window
-        layers = [MaskedConv(channels, config.filters, config.kernel), MaskedConv(config.filters, config.filters, config.kernel)]
+        layers = [
+            MaskedConv(channels, config.filters, config.kernel),
+            MaskedConv(config.filters, config.filters, config.kernel),
+        ]
         for layer in layers:
             nn.init.xavier_uniform_(layer.conv.weight)
         self.convolutions = nn.ModuleList(layers)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from fusion.settings import experiment_config
+from fusion.config import experiment_config
 from mirnagraph.config import preset_names, to_dict
-from seqtower.settings import seq_config
+from seqtower.config import seq_config
 
 KEPT = Path(__file__).resolve().parent / "presets.json"
 

@@ -37,9 +37,9 @@ def folds(networks):
 
 
 @pytest.fixture(scope="module")
-def problem(networks, request: pytest.FixtureRequest):
+def data(networks, request: pytest.FixtureRequest):
     """The problem that the CONFIG of the test's module makes of `networks`."""
-    from fusion.problem import prepare
+    from fusion.data.problem import prepare
 
     return prepare(networks, request.module.CONFIG)
 
@@ -47,26 +47,51 @@ def problem(networks, request: pytest.FixtureRequest):
 @pytest.fixture(scope="session")
 def finished_run(networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished small run with a model for newcomers. Shared by all tests of a session: do not change it."""
-    from fusion.run import run_experiment
-    from fusion.settings import ExperimentConfig, experiment_config
+    from fusion.config import ExperimentConfig, experiment_config
+    from fusion.experiments.train import run_experiment
 
     def small(config: ExperimentConfig) -> ExperimentConfig:
         training = replace(config.training, epochs=3, n_members=1, n_students=1)
-        return replace(config, training=training, trees=replace(config.trees, n_trees=20, rounds=5, boosting_width=40))
+        return replace(
+            config,
+            training=training,
+            trees=replace(config.trees, n_trees=20, rounds=5, boosting_width=40),
+        )
 
-    reads = ("svd:*", "evidence:*", "kmer", "degree", "neighbours:sequence", "neighbours:functional")
+    reads = (
+        "svd:*",
+        "evidence:*",
+        "kmer",
+        "degree",
+        "neighbours:sequence",
+        "neighbours:functional",
+    )
     config = small(experiment_config("default", n_folds=3))
-    tokens = replace(config.tokens, attention=("trees", "svd:drug+neighbours:gip_drug", *reads[1:]), trees=reads)
+    tokens = replace(
+        config.tokens, attention=("trees", "svd:drug+neighbours:gip_drug", *reads[1:]), trees=reads
+    )
     folder = tmp_path_factory.mktemp("finished") / "run"
-    with pytest.MonkeyPatch.context() as patch:  # the model for newcomers is fitted by its preset, whose trees take longer than all the rest
-        patch.setattr("fusion.run.experiment_config", lambda preset, **given: small(experiment_config(preset, **given)))
-        run_experiment(networks, replace(config, tokens=tokens, mix=replace(config.mix, calibration_part=0.0)), folder)
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # the model for newcomers is fitted by its preset, whose trees take longer than all the rest
+        patch.setattr(
+            "fusion.config.experiment_config",
+            lambda preset, **given: small(experiment_config(preset, **given)),
+        )
+        run_experiment(
+            networks,
+            replace(config, tokens=tokens, mix=replace(config.mix, calibration_part=0.0)),
+            folder,
+        )
     return folder
 
 
 @pytest.fixture
 def run(
-    in_empty_folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    in_empty_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., Ended]:
     """Run ``mirnagraph`` with these words in this process, which spares the imports, in an empty folder: exit code, stdout, stderr."""
     from cli.main import main
@@ -89,7 +114,7 @@ def run(
 @pytest.fixture
 def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs without a report, whose pictures take longer to draw than a small model to train: for tests that read its numbers alone."""
-    monkeypatch.setattr("fusion.run.write_report", lambda *_: None)
+    monkeypatch.setattr("fusion.experiments.train.write_report", lambda *_: None)
 
 
 @pytest.fixture
@@ -99,7 +124,15 @@ def quick(in_empty_folder: Path) -> Callable[..., Path]:
     def write(**changes: dict[str, Any]) -> Path:
         assert set(changes) <= set(QUICK), changes
         path = in_empty_folder / "quick.toml"
-        path.write_text(tomli_w.dumps({"newcomers": ""} | {section: {**values, **changes.get(section, {})} for section, values in QUICK.items()}))
+        path.write_text(
+            tomli_w.dumps(
+                {"newcomers": ""}
+                | {
+                    section: {**values, **changes.get(section, {})}
+                    for section, values in QUICK.items()
+                }
+            )
+        )
         return path
 
     return write

@@ -10,16 +10,19 @@ import pytest
 
 import mirnagraph
 from fusion.api import settings_of
-from fusion.predict import FINAL, OUT_OF_FOLD, SEQUENCE_ALONE
-from fusion.run import run_experiment
-from fusion.settings import experiment_config
+from fusion.config import experiment_config
+from fusion.experiments.train import run_experiment
+from fusion.models.predict import FINAL, OUT_OF_FOLD, SEQUENCE_ALONE
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
-from mirnagraph.networks.types import NetworkSet
+from mirnagraph.networks.network import NetworkSet
 from mirnagraph.synthetic import make_dataset
 
 QUICK: dict[str, Any] = {
     "n_folds": 3,
-    "tokens": {"attention": ("svd:disease", "degree"), "trees": ("kmer", "alike", "neighbours:sequence")},
+    "tokens": {
+        "attention": ("svd:disease", "degree"),
+        "trees": ("kmer", "alike", "neighbours:sequence"),
+    },
     "attention": {"dim": 8, "n_heads": 2},
     "training": {"epochs": 2, "n_members": 1, "n_students": 0},
     "trees": {"n_trees": 5, "rounds": 2, "boosting_width": 20},
@@ -33,7 +36,9 @@ def result(networks: NetworkSet) -> mirnagraph.CrossValidationResult:
     return mirnagraph.cross_validate(networks, **QUICK)
 
 
-def test_cross_validation_is_that_of_the_command(networks: NetworkSet, result: mirnagraph.CrossValidationResult, tmp_path: Path, unreported) -> None:
+def test_cross_validation_is_that_of_the_command(
+    networks: NetworkSet, result: mirnagraph.CrossValidationResult, tmp_path: Path, unreported
+) -> None:
     assert isinstance(result, mirnagraph.CrossValidationResult)
     over = {name: value for name, value in QUICK.items() if name != "n_folds"}
     kept, _ = run_experiment(networks, experiment_config(over=over, n_folds=3), tmp_path / "run")
@@ -43,7 +48,9 @@ def test_cross_validation_is_that_of_the_command(networks: NetworkSet, result: m
     assert list(table["compartment"]) == [*networks.dataset.compartments, "average"]
 
 
-def test_a_fitted_model_answers_for_known_and_new(networks: NetworkSet, result: mirnagraph.CrossValidationResult, tmp_path: Path) -> None:
+def test_a_fitted_model_answers_for_known_and_new(
+    networks: NetworkSet, result: mirnagraph.CrossValidationResult, tmp_path: Path
+) -> None:
     model = mirnagraph.fit(networks, cross_validation=result, folder=tmp_path / "model", **COLD)
     name = networks.dataset.index.ids[0]
     said = mirnagraph.predict(model, name)
@@ -72,7 +79,9 @@ def test_without_a_cross_validation_it_says_that_it_knows_the_labels(networks: N
         mirnagraph.predict(model, sequences={"mine": "ACGUACGU"})
 
 
-def test_baselines_stand_beside(networks: NetworkSet, result: mirnagraph.CrossValidationResult) -> None:
+def test_baselines_stand_beside(
+    networks: NetworkSet, result: mirnagraph.CrossValidationResult
+) -> None:
     table = mirnagraph.baselines(networks, result, names=["frequency", "popularity"])
     assert list(table["model"]) == ["this run", "frequency", "popularity"]
     assert table["AUC"][0] == pytest.approx(mirnagraph.summary(result)["AUC mean"].iloc[-1])
@@ -82,8 +91,21 @@ def test_baselines_stand_beside(networks: NetworkSet, result: mirnagraph.CrossVa
 
 def test_settings_come_in_order(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("seed = 3\n[trees]\nn_trees = 7\nrounds = 9\n")
-    found = settings_of("gtmaloc", tmp_path / "mine.toml", trees={"n_trees": 8}, rnas="located", split=Path("folds.tsv"))
-    assert (found.preset, found.seed, found.trees.n_trees, found.trees.rounds, found.folds.rnas, found.folds.split) == (
+    found = settings_of(
+        "gtmaloc",
+        tmp_path / "mine.toml",
+        trees={"n_trees": 8},
+        rnas="located",
+        split=Path("folds.tsv"),
+    )
+    assert (
+        found.preset,
+        found.seed,
+        found.trees.n_trees,
+        found.trees.rounds,
+        found.folds.rnas,
+        found.folds.split,
+    ) == (
         "gtmaloc",
         3,
         8,
@@ -104,12 +126,26 @@ def test_settings_come_in_order(tmp_path: Path) -> None:
             settings_of(**wrong)  # type: ignore[arg-type]
 
 
-def test_wrong_use_is_said(networks: NetworkSet, result: mirnagraph.CrossValidationResult, project: Path, tmp_path: Path) -> None:
-    kept, tower = (mirnagraph.load(project / "tests" / "golden" / name) for name in ("model_v3", "tower_v1"))
+def test_wrong_use_is_said(
+    networks: NetworkSet, result: mirnagraph.CrossValidationResult, project: Path, tmp_path: Path
+) -> None:
+    kept, tower = (
+        mirnagraph.load(project / "tests" / "golden" / name) for name in ("model_v3", "tower_v1")
+    )
     for model, words, kind, sentence in (
         (kept, {"names": "syn-mir-0001", "fasta": "x.fa"}, ConfigError, "exclude each other"),
-        (kept, {"names": "syn-mir-9"}, ConfigError, "no RNA 'syn-mir-9' among the 30 that the model knows"),
-        (kept, {"sequences": {"mine": "ACGX"}}, InputError, "letter outside ACGTUN in the sequence of mine at position 4"),
+        (
+            kept,
+            {"names": "syn-mir-9"},
+            ConfigError,
+            "no RNA 'syn-mir-9' among the 30 that the model knows",
+        ),
+        (
+            kept,
+            {"sequences": {"mine": "ACGX"}},
+            InputError,
+            "letter outside ACGTUN in the sequence of mine at position 4",
+        ),
         (kept, {"sequences": {"mine": ""}}, InputError, "empty sequence of mine"),
         (kept, {"sequences": {"mine": "ACGU"}, "rna_type": "mRNA"}, ConfigError, "--rna-type"),
         (tower, {"names": "mine"}, ConfigError, "knows no RNA by name"),
@@ -126,12 +162,21 @@ def test_wrong_use_is_said(networks: NetworkSet, result: mirnagraph.CrossValidat
 
 def test_an_answer_is_explained(project: Path) -> None:
     kept = mirnagraph.load(project / "tests" / "golden" / "model_v3")
-    known = mirnagraph.explain(kept, "syn-mir-0002", "exosome", networks=mirnagraph.build_networks(make_dataset(30, 3)))
+    known = mirnagraph.explain(
+        kept, "syn-mir-0002", "exosome", networks=mirnagraph.build_networks(make_dataset(30, 3))
+    )
     assert isinstance(known, mirnagraph.Explanation)
-    assert (known.known_as, [c.compartment for c in known.compartments]) == ("syn-mir-0002", ["Exosome"])
+    assert (known.known_as, [c.compartment for c in known.compartments]) == (
+        "syn-mir-0002",
+        ["Exosome"],
+    )
     assert known.compartments[0].partners
     new = mirnagraph.explain(kept, "mine", ["Nucleolus", "Exosome"], sequence="acgTACGUACGUUUGGCA")
-    assert (new.source, new.known_as, [c.compartment for c in new.compartments]) == (SEQUENCE_ALONE, "", ["Nucleolus", "Exosome"])
+    assert (new.source, new.known_as, [c.compartment for c in new.compartments]) == (
+        SEQUENCE_ALONE,
+        "",
+        ["Nucleolus", "Exosome"],
+    )
     assert kept.known is not None
     same = mirnagraph.explain(kept, "mine", sequence=str(kept.known.sequences[1]))
     assert (same.rna_id, same.known_as) == ("mine", "syn-mir-0002")
@@ -146,18 +191,24 @@ def test_an_answer_is_explained(project: Path) -> None:
     with pytest.raises(InputError, match="letter outside ACGTUN in the sequence of mine"):
         mirnagraph.explain(kept, "mine", sequence="ACGX")
     with pytest.raises(CheckpointError, match="of other RNAs than the model's"):
-        mirnagraph.explain(kept, "syn-mir-0002", networks=mirnagraph.build_networks(make_dataset(20, 3)))
+        mirnagraph.explain(
+            kept, "syn-mir-0002", networks=mirnagraph.build_networks(make_dataset(20, 3))
+        )
     with pytest.raises(ConfigError, match="mirnagraph seq explain"):
         mirnagraph.explain(project / "tests" / "golden" / "tower_v1", "mine", sequence="ACGU")
 
 
 def test_a_tower_answers_too(project: Path) -> None:
-    said = mirnagraph.predict(project / "tests" / "golden" / "tower_v1", sequences={"one": "ACGUACGUUU", "two": "GGGCCC"})
+    said = mirnagraph.predict(
+        project / "tests" / "golden" / "tower_v1", sequences={"one": "ACGUACGUUU", "two": "GGGCCC"}
+    )
     assert list(said.about.index) == ["one", "two"]
     assert said.probabilities.shape == (2, 3)
 
 
-def test_an_answer_is_explained_in_one_call(networks: NetworkSet, result: mirnagraph.CrossValidationResult, tmp_path: Path) -> None:
+def test_an_answer_is_explained_in_one_call(
+    networks: NetworkSet, result: mirnagraph.CrossValidationResult, tmp_path: Path
+) -> None:
     model = mirnagraph.fit(networks, cross_validation=result, folder=tmp_path / "model", **COLD)
     name, compartment = networks.dataset.index.ids[0], networks.dataset.compartments[0]
     why = mirnagraph.explain(model, name, compartment, networks=networks)

@@ -10,10 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from fusion.cold_start import cold_networks, hide_all_but_sequence
-from fusion.experiment import run_fold
-from fusion.problem import prepare, resolve_tokens
-from fusion.settings import experiment_config
+from fusion.config import experiment_config
+from fusion.data.problem import cold_networks, mask_all_but_sequence, prepare, resolve_tokens
+from fusion.experiments.cross_validate import run_fold
 from mirnagraph.dataset import Dataset
 from mirnagraph.evaluation.splits import make_folds
 from mirnagraph.networks.build import build_networks
@@ -23,13 +22,18 @@ from mirnagraph.networks.build import build_networks
 def config(networks):
     quick = experiment_config("cold", split="family", n_folds=3, cold=True)
     training = replace(quick.training, epochs=2, n_members=1, n_students=1)
-    quick = replace(quick, training=training, trees=replace(quick.trees, n_trees=20, rounds=5, boosting_width=40), mix=replace(quick.mix, calibration_part=0.0))
+    quick = replace(
+        quick,
+        training=training,
+        trees=replace(quick.trees, n_trees=20, rounds=5, boosting_width=40),
+        mix=replace(quick.mix, calibration_part=0.0),
+    )
     return resolve_tokens(networks, quick)
 
 
 def _fold(networks, folds, config):
-    problem = replace(prepare(networks, config), networks=networks)
-    return run_fold(problem, folds, config, 0)
+    data = replace(prepare(networks, config), networks=networks)
+    return run_fold(data, folds, config, 0)
 
 
 def _otherwise(dataset: Dataset, rows: np.ndarray) -> Dataset:
@@ -38,8 +42,13 @@ def _otherwise(dataset: Dataset, rows: np.ndarray) -> Dataset:
     associations = {}
     for kind, table in dataset.associations.items():
         every = [str(p) for p in dataset.partners[kind].index]
-        added = pd.DataFrame([(name, partner) for name in ids for partner in every[::3]], columns=["rna_id", "partner_id"])
-        associations[kind] = pd.concat([table[~table["rna_id"].isin(ids)], added], ignore_index=True)
+        added = pd.DataFrame(
+            [(name, partner) for name in ids for partner in every[::3]],
+            columns=["rna_id", "partner_id"],
+        )
+        associations[kind] = pd.concat(
+            [table[~table["rna_id"].isin(ids)], added], ignore_index=True
+        )
     labels, rnas = dataset.labels.copy(), dataset.rnas.copy()
     labels.loc[ids] = 1 - labels.loc[ids]
     rnas.loc[ids, "matures"] = "ACGUACGUACGUACGUACGU"
@@ -47,10 +56,16 @@ def _otherwise(dataset: Dataset, rows: np.ndarray) -> Dataset:
 
 
 @pytest.mark.parametrize("preset", ["cold", "default"])
-def test_nothing_of_a_tested_rna_but_its_sequence_is_read(small_dataset, networks, config, preset: str) -> None:
+def test_nothing_of_a_tested_rna_but_its_sequence_is_read(
+    small_dataset, networks, config, preset: str
+) -> None:
     folds = make_folds(small_dataset, "family", n_folds=3, seed=0)
     if preset == "default":
-        tokens = replace(config.tokens, trees=("svd:disease", "degree", "relatives", "attributes", "neighbours:functional"), attention=("trees",))
+        tokens = replace(
+            config.tokens,
+            trees=("svd:disease", "degree", "relatives", "attributes", "neighbours:functional"),
+            attention=("trees",),
+        )
         config = replace(config, tokens=tokens)
     _, test = folds.rows(small_dataset.index, 0)
     first = _fold(networks, folds, config)
@@ -62,11 +77,13 @@ def test_what_is_known_of_training_rnas_is_read(small_dataset, networks, config)
     folds = make_folds(small_dataset, "family", n_folds=3, seed=0)
     train, _ = folds.rows(small_dataset.index, 0)
     changed = build_networks(_otherwise(small_dataset, train[:20]))
-    assert not np.array_equal(_fold(networks, folds, config).probabilities, _fold(changed, folds, config).probabilities)
+    assert not np.array_equal(
+        _fold(networks, folds, config).probabilities, _fold(changed, folds, config).probabilities
+    )
 
 
 def test_hidden_rnas_keep_sequence_and_family(small_dataset, networks) -> None:
-    hidden = hide_all_but_sequence(small_dataset, np.array([0, 3]))
+    hidden = mask_all_but_sequence(small_dataset, np.array([0, 3]))
     ids = [small_dataset.index.ids[row] for row in (0, 3)]
     assert hidden.rnas.loc[ids, "matures"].isna().all()
     assert not hidden.rnas.drop(index=ids)["matures"].isna().all()
@@ -76,14 +93,31 @@ def test_hidden_rnas_keep_sequence_and_family(small_dataset, networks) -> None:
         before = small_dataset.associations[kind]
         assert len(table) == int((~before["rna_id"].isin(ids)).sum()) < len(before)
     again = cold_networks(networks, np.array([], dtype=int))
-    np.testing.assert_array_equal(again["disease"].matrix.toarray(), networks["disease"].matrix.toarray())
+    np.testing.assert_array_equal(
+        again["disease"].matrix.toarray(), networks["disease"].matrix.toarray()
+    )
 
 
 @pytest.mark.slow
 def test_the_command_on_the_demo_beats_words_and_chance(tmp_path) -> None:
     """With families on both sides, a newly found RNA has known relatives: the demo plants family in its labels."""
     out = tmp_path / "cold"
-    done = CliRunner().invoke(app, ["train", "--cold-start", "--split", "random", "--fold", "4", "--out", str(out), "--workers", "2", "-q"])
+    done = CliRunner().invoke(
+        app,
+        [
+            "train",
+            "--cold-start",
+            "--split",
+            "random",
+            "--fold",
+            "4",
+            "--out",
+            str(out),
+            "--workers",
+            "2",
+            "-q",
+        ],
+    )
     assert done.exit_code == 0, done.output
     table = pd.read_csv(out / "baselines.tsv", sep="\t").set_index("model")
     assert list(table.index) == ["this run", "frequency", "words", "neighbour_transfer", "sequence"]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fusion.baseline_models import BaselineSettings
-from mirnagraph.networks.types import NetworkSet
+from fusion.baselines.models import BaselineSettings
+from mirnagraph.networks.network import NetworkSet
 from mirnagraph.trees import TreesConfig
 
 
@@ -27,7 +27,14 @@ def test_build_then_again(run) -> None:
     built = run("build-networks", "--graphml")
     assert built.returncode == 0, built.stderr
     assert "made-up" in built.stderr
-    assert [line.split("\t")[0] for line in built.stdout.splitlines()] == ["network", "sequence", "functional", "mRNA", "drug", "disease"]
+    assert [line.split("\t")[0] for line in built.stdout.splitlines()] == [
+        "network",
+        "sequence",
+        "functional",
+        "mRNA",
+        "drug",
+        "disease",
+    ]
     assert Path("networks/disease.graphml").is_file()
     again = run("build-networks")
     assert again.returncode == 3
@@ -37,9 +44,13 @@ def test_build_then_again(run) -> None:
 
 
 @pytest.mark.slow
-def test_train_then_again(run, networks: NetworkSet, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = BaselineSettings(trees=TreesConfig(n_trees=5, rounds=2, boosting_width=20), thresholds=False)
-    monkeypatch.setattr("fusion.baselines.BaselineSettings", lambda: small)
+def test_train_then_again(
+    run, networks: NetworkSet, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = BaselineSettings(
+        trees=TreesConfig(n_trees=5, rounds=2, boosting_width=20), thresholds=False
+    )
+    monkeypatch.setattr("fusion.baselines.models.BaselineSettings", lambda: small)
     networks.save("networks")
     trained = run("train", "--fold", "2", "--config", config, "--out", "run", "--workers", "1")
     assert trained.returncode == 0, trained.stderr
@@ -50,11 +61,31 @@ def test_train_then_again(run, networks: NetworkSet, config: str, monkeypatch: p
     assert len(predictions) == 60
     assert sorted(predictions["fold"].unique()) == [0, 1]
     # the folder's own config.toml is a config: the same numbers come out again
-    monkeypatch.setattr("fusion.run.write_report", lambda *_: None)
-    copied = run("train", "--config", "run/config.toml", "--out", "copy", "-q", "--workers", "1", "--no-baselines")
+    monkeypatch.setattr("fusion.experiments.train.write_report", lambda *_: None)
+    copied = run(
+        "train",
+        "--config",
+        "run/config.toml",
+        "--out",
+        "copy",
+        "-q",
+        "--workers",
+        "1",
+        "--no-baselines",
+    )
     assert copied.returncode == 0, copied.stderr
     assert Path("copy/predictions.tsv").read_bytes() == Path("run/predictions.tsv").read_bytes()
-    compared = run("compare", "run", "copy", "--resamples", "100", "--out", "difference.tsv", "--plot", "difference.png")
+    compared = run(
+        "compare",
+        "run",
+        "copy",
+        "--resamples",
+        "100",
+        "--out",
+        "difference.tsv",
+        "--plot",
+        "difference.png",
+    )
     assert compared.returncode == 0, compared.stderr
     assert (pd.read_csv("difference.tsv", sep="\t")["difference"] == 0).all()
     assert run("compare", "run").returncode == 2
@@ -66,7 +97,9 @@ def test_train_then_again(run, networks: NetworkSet, config: str, monkeypatch: p
     finished = run("train", "--fold", "2", "--config", config, "--out", "run")
     assert finished.returncode == 3
     assert "finished" in finished.stderr
-    assert run("train", "--fold", "2", "--config", config, "--out", "run", "--resume").returncode == 0
+    assert (
+        run("train", "--fold", "2", "--config", config, "--out", "run", "--resume").returncode == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,7 +119,9 @@ def test_train_then_again(run, networks: NetworkSet, config: str, monkeypatch: p
         (["fetch", "nothing"], 2, "nothing"),
     ],
 )
-def test_wrong_use_ends_in_a_sentence_and_its_exit_code(run, in_empty_folder: Path, words: list[str], code: int, says: str) -> None:
+def test_wrong_use_ends_in_a_sentence_and_its_exit_code(
+    run, in_empty_folder: Path, words: list[str], code: int, says: str
+) -> None:
     ended = run(*words)
     assert ended.returncode == code, ended.stderr
     assert says in ended.stderr
@@ -107,7 +142,14 @@ def test_a_wrong_setting_in_a_file_is_named(run, config: str) -> None:
 
 
 def test_help_teaches(run) -> None:
-    for words in (["--help"], ["build-networks", "--help"], ["train", "--help"], ["compare", "--help"], ["ablate", "--help"], ["fetch", "--help"]):
+    for words in (
+        ["--help"],
+        ["build-networks", "--help"],
+        ["train", "--help"],
+        ["compare", "--help"],
+        ["ablate", "--help"],
+        ["fetch", "--help"],
+    ):
         shown = run(*words)
         assert shown.returncode == 0
         assert "Usage" in shown.stdout
@@ -122,13 +164,37 @@ def test_a_new_process(tmp_path: Path, config: str) -> None:
     clean = {name: value for name, value in os.environ.items() if name != "MIRNAGRAPH_DATA"}
 
     def shell(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*command, *words], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=600, check=False)
+        return subprocess.run(
+            [*command, *words],
+            cwd=tmp_path,
+            env=clean,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
 
     assert shell("build-networks").returncode == 0
     two = shell("train", "--fold", "3", "--config", config, "--out", "two", "--workers", "2")
     assert two.returncode == 0, two.stderr
     assert len(pd.read_csv(tmp_path / "two" / "predictions.tsv", sep="\t")) == 200
-    assert shell("train", "--fold", "3", "--config", config, "--out", "one", "--workers", "1", "--no-baselines").returncode == 0
-    assert (tmp_path / "one" / "predictions.tsv").read_bytes() == (tmp_path / "two" / "predictions.tsv").read_bytes()
+    assert (
+        shell(
+            "train",
+            "--fold",
+            "3",
+            "--config",
+            config,
+            "--out",
+            "one",
+            "--workers",
+            "1",
+            "--no-baselines",
+        ).returncode
+        == 0
+    )
+    assert (tmp_path / "one" / "predictions.tsv").read_bytes() == (
+        tmp_path / "two" / "predictions.tsv"
+    ).read_bytes()
     assert shell("train", "--networks", "nowhere").returncode == 3
     assert shell("train", "--nowhere").returncode == 2

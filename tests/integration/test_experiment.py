@@ -9,23 +9,39 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.attention import AttentionConfig
-from fusion.experiment import cross_validate, run_fold
-from fusion.known import known_rnas
-from fusion.model_files import load_model
-from fusion.problem import Problem, prepare
-from fusion.run import run_experiment
-from fusion.settings import ExperimentConfig, FoldSettings, MixSettings, TokenSettings
-from fusion.training import TrainConfig
+from fusion.config import (
+    AttentionConfig,
+    ExperimentConfig,
+    FoldSettings,
+    MixSettings,
+    TokenSettings,
+    TrainConfig,
+)
+from fusion.data.problem import FusionData, prepare
+from fusion.experiments.cross_validate import cross_validate, run_fold
+from fusion.experiments.train import run_experiment
+from fusion.models.reference import reference_rnas
+from fusion.models.saved import load_model
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.evaluation.splits import make_folds
 from mirnagraph.networks.build import build_networks
-from mirnagraph.networks.types import NetworkSet
+from mirnagraph.networks.network import NetworkSet
 from mirnagraph.trees import TreesConfig
 
 TOKENS = TokenSettings(
     attention=("svd:disease+evidence:disease", "neighbours:sequence", "trees"),
-    trees=("svd:disease", "svd:drug", "svd:mRNA", "degree", "kmer", "neighbours:sequence", "neighbours:functional", "evidence:mRNA", "relatives", "attributes"),
+    trees=(
+        "svd:disease",
+        "svd:drug",
+        "svd:mRNA",
+        "degree",
+        "kmer",
+        "neighbours:sequence",
+        "neighbours:functional",
+        "evidence:mRNA",
+        "relatives",
+        "attributes",
+    ),
     svd_dim=6,
     neighbours=5,
 )
@@ -42,55 +58,59 @@ CONFIG = ExperimentConfig(
 
 
 @pytest.fixture(scope="module")
-def result(problem: Problem, folds):
-    return cross_validate(problem, folds, CONFIG, workers=1)
+def result(data: FusionData, folds):
+    return cross_validate(data, folds, CONFIG, workers=1)
 
 
-def test_labels_of_test_rnas_change_no_prediction(problem: Problem, folds, result) -> None:
+def test_labels_of_test_rnas_change_no_prediction(data: FusionData, folds, result) -> None:
     random = np.random.default_rng(0)
     for fold in range(folds.n_folds):
-        _, test = folds.rows(problem.index, fold)
-        shuffled = problem.labels.copy()
+        _, test = folds.rows(data.index, fold)
+        shuffled = data.labels.copy()
         shuffled[test] = random.permutation(1 - shuffled[test])
-        assert not np.array_equal(shuffled, problem.labels)
-        again = run_fold(replace(problem, labels=shuffled), folds, CONFIG, fold)
+        assert not np.array_equal(shuffled, data.labels)
+        again = run_fold(replace(data, labels=shuffled), folds, CONFIG, fold)
         np.testing.assert_array_equal(again.probabilities, result.probabilities[test])
         assert again.choices["thresholds"] == result.results[fold].choices["thresholds"]
 
 
-def test_labels_of_training_rnas_do_change_predictions(problem: Problem, folds, result) -> None:
-    train, test = folds.rows(problem.index, 0)
-    flipped = problem.labels.copy()
+def test_labels_of_training_rnas_do_change_predictions(data: FusionData, folds, result) -> None:
+    train, test = folds.rows(data.index, 0)
+    flipped = data.labels.copy()
     flipped[train] = 1 - flipped[train]
-    assert not np.allclose(run_fold(replace(problem, labels=flipped), folds, CONFIG, 0).probabilities, result.probabilities[test], atol=0.05)
+    assert not np.allclose(
+        run_fold(replace(data, labels=flipped), folds, CONFIG, 0).probabilities,
+        result.probabilities[test],
+        atol=0.05,
+    )
 
 
-def test_inside_a_fold_the_labels_of_other_rnas_are_not_there(problem: Problem, folds) -> None:
-    train, test = folds.rows(problem.index, 0)
-    hidden = problem.hide(train)
+def test_inside_a_fold_the_labels_of_other_rnas_are_not_there(data: FusionData, folds) -> None:
+    train, test = folds.rows(data.index, 0)
+    hidden = data.masked_labels(train)
     assert np.isnan(hidden[test]).all()
-    np.testing.assert_array_equal(hidden[train], problem.labels[train])
+    np.testing.assert_array_equal(hidden[train], data.labels[train])
 
 
-def test_tokens_are_free_of_labels(networks: NetworkSet, problem: Problem) -> None:
+def test_tokens_are_free_of_labels(networks: NetworkSet, data: FusionData) -> None:
     dataset = networks.dataset
     other = replace(dataset, labels=1 - dataset.labels)
     again = prepare(build_networks(other), CONFIG)
-    for mine, theirs in zip(problem.tokens, again.tokens, strict=True):
+    for mine, theirs in zip(data.tokens, again.tokens, strict=True):
         np.testing.assert_array_equal(mine.values, theirs.values, err_msg=mine.name)
-    for name, similarity in problem.similarities.items():
+    for name, similarity in data.similarities.items():
         np.testing.assert_array_equal(similarity, again.similarities[name])
 
 
 @pytest.mark.slow
-def test_one_worker_and_two_give_the_same_bits(problem: Problem, folds, result) -> None:
-    side_by_side = cross_validate(problem, folds, CONFIG, workers=2)
-    np.testing.assert_array_equal(side_by_side.probabilities, result.probabilities)
-    pd.testing.assert_frame_equal(side_by_side.metrics, result.metrics)
+def test_one_worker_and_two_give_the_same_bits(data: FusionData, folds, result) -> None:
+    map_parallel = cross_validate(data, folds, CONFIG, workers=2)
+    np.testing.assert_array_equal(map_parallel.probabilities, result.probabilities)
+    pd.testing.assert_frame_equal(map_parallel.metrics, result.metrics)
 
 
-def test_another_seed_gives_other_numbers(problem: Problem, folds, result) -> None:
-    again = run_fold(problem, folds, replace(CONFIG, seed=1), 0)
+def test_another_seed_gives_other_numbers(data: FusionData, folds, result) -> None:
+    again = run_fold(data, folds, replace(CONFIG, seed=1), 0)
     assert not np.array_equal(again.probabilities, result.results[0].probabilities)
 
 
@@ -105,30 +125,49 @@ def test_it_learns_what_is_planted_and_beats_popularity() -> None:
     dataset = make_dataset(200, 2, seed=11, n_families=10, popularity=0.0, noise=0.1)
     training = TrainConfig(epochs=20, learning_rate=3e-3, n_members=1, inner_fraction=0.0)
     config = replace(CONFIG, trees=TreesConfig(n_trees=60, rounds=20), training=training)
-    problem = prepare(build_networks(dataset), config)
-    result = cross_validate(problem, make_folds(dataset, n_folds=3), config, workers=1)
+    data = prepare(build_networks(dataset), config)
+    result = cross_validate(data, make_folds(dataset, n_folds=3), config, workers=1)
     ours = float(result.metrics.set_index(["compartment", "metric"])["pooled"][("average", "AUC")])
-    degree = problem.tokens["degree"].values
+    degree = data.tokens["degree"].values
     counted = [
-        roc_auc_score(problem.labels[:, k], cross_val_predict(LogisticRegression(), degree, problem.labels[:, k], cv=3, method="predict_proba")[:, 1])
-        for k in range(problem.labels.shape[1])
+        roc_auc_score(
+            data.labels[:, k],
+            cross_val_predict(
+                LogisticRegression(), degree, data.labels[:, k], cv=3, method="predict_proba"
+            )[:, 1],
+        )
+        for k in range(data.labels.shape[1])
     ]
     assert ours > np.mean(counted) + 0.1, (ours, counted)
     assert ours > 0.65
 
 
-def test_run_folder_is_complete_and_says_what_it_was_made_from(networks: NetworkSet, run_dir) -> None:
+def test_run_folder_is_complete_and_says_what_it_was_made_from(
+    networks: NetworkSet, run_dir
+) -> None:
     result, run = run_experiment(networks, CONFIG, run_dir, workers=1)
     assert result is not None
     about = run.read()
     assert about["status"] == "done"
     assert about["seed"] == 0
     assert set(about["inputs"]) == {"networks", "folds"}
-    for name in ("config.toml", "folds.tsv", "predictions.tsv", "labels.tsv", "metrics.tsv", "summary.tsv", "report.md", "roc.png", "model/model.json"):
+    for name in (
+        "config.toml",
+        "folds.tsv",
+        "predictions.tsv",
+        "labels.tsv",
+        "metrics.tsv",
+        "summary.tsv",
+        "report.md",
+        "roc.png",
+        "model/model.json",
+    ):
         assert (run_dir / name).stat().st_size > 0, name
     table = pd.read_csv(run_dir / "predictions.tsv", sep="\t")
     assert list(table.columns) == ["rna_id", "fold", *networks.dataset.compartments]
-    np.testing.assert_array_equal(table[networks.dataset.compartments].to_numpy(), result.probabilities)
+    np.testing.assert_array_equal(
+        table[networks.dataset.compartments].to_numpy(), result.probabilities
+    )
     with pytest.raises(InputError, match="finished"):
         run_experiment(networks, CONFIG, run_dir, workers=1)
     with pytest.raises(InputError, match="other settings"):
@@ -137,18 +176,20 @@ def test_run_folder_is_complete_and_says_what_it_was_made_from(networks: Network
     assert kept is None
 
 
-def test_a_killed_run_goes_on_where_it_was(networks: NetworkSet, run_dir, result, unreported, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fusion import experiment
+def test_a_killed_run_goes_on_where_it_was(
+    networks: NetworkSet, run_dir, result, unreported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fusion.experiments import cross_validate as experiment
 
     trained: list[int] = []
     honest = experiment.run_fold
 
-    def dies_in_the_last(problem: Problem, folds, config: ExperimentConfig, fold: int):
+    def dies_in_the_last(data: FusionData, folds, config: ExperimentConfig, fold: int):
         if fold == 2 and len(trained) == 2:
             trained.append(-1)
             raise KeyboardInterrupt
         trained.append(fold)
-        return honest(problem, folds, config, fold)
+        return honest(data, folds, config, fold)
 
     monkeypatch.setattr(experiment, "run_fold", dies_in_the_last)
     with pytest.raises(KeyboardInterrupt):
@@ -161,21 +202,27 @@ def test_a_killed_run_goes_on_where_it_was(networks: NetworkSet, run_dir, result
     np.testing.assert_array_equal(finished.probabilities, result.probabilities)
 
 
-def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(networks: NetworkSet, problem: Problem, result, run_dir) -> None:
-    from fusion.learner import fit_learner
-    from fusion.model_files import save_model
+def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(
+    networks: NetworkSet, data: FusionData, result, run_dir
+) -> None:
+    from fusion.models.ensemble import fit_fusion_model
+    from fusion.models.saved import save_model
 
-    train = np.arange(len(problem.index))
-    learner = fit_learner(problem, train, CONFIG, 0)
-    known = known_rnas(networks.dataset, learner.tokens, train, result)
-    save_model(learner, known, problem.compartments, run_dir, about={"dataset": "made up"})
+    train = np.arange(len(data.index))
+    fusion_model = fit_fusion_model(data, train, CONFIG, 0)
+    known = reference_rnas(networks.dataset, fusion_model.tokens, train, result)
+    save_model(fusion_model, known, data.compartments, run_dir, about={"dataset": "made up"})
     back = load_model(run_dir)
     assert back.known is not None
     assert back.newcomers is None
-    assert back.compartments == problem.compartments
+    assert back.compartments == data.compartments
     rows = np.arange(10)
-    np.testing.assert_array_equal(back.learner(learner.tokens).predict(rows), learner.predict(rows))
-    np.testing.assert_array_equal(back.learner(back.known.tokens).predict(rows), learner.predict(rows))
+    np.testing.assert_array_equal(
+        back.fusion_model(fusion_model.tokens).predict(rows), fusion_model.predict(rows)
+    )
+    np.testing.assert_array_equal(
+        back.fusion_model(back.known.tokens).predict(rows), fusion_model.predict(rows)
+    )
     kept = run_dir / "known.safetensors"
     untouched = kept.read_bytes()
     kept.write_bytes(untouched[:-1] + bytes([untouched[-1] ^ 1]))
@@ -183,7 +230,7 @@ def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(networks: 
         load_model(run_dir)
     kept.write_bytes(untouched)
     with pytest.raises(CheckpointError, match="does not fit these tokens"):
-        back.learner(learner.tokens.select(["degree"]))
+        back.fusion_model(fusion_model.tokens.select(["degree"]))
     weights = run_dir / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
@@ -197,31 +244,50 @@ def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(networks: 
         load_model(run_dir)
 
 
-@pytest.mark.parametrize("token", ["svd:nothing", "unknown", "neighbours:nothing", "evidence:nothing", "trees"])
+@pytest.mark.parametrize(
+    "token", ["svd:nothing", "unknown", "neighbours:nothing", "evidence:nothing", "trees"]
+)
 def test_tokens_that_cannot_be_made_are_refused(networks: NetworkSet, token: str) -> None:
     with pytest.raises(ConfigError):
         prepare(networks, replace(CONFIG, tokens=TokenSettings(attention=(token,))))
 
 
 def test_a_star_stands_for_the_kinds_of_the_dataset(networks: NetworkSet) -> None:
-    from fusion.modalities import expand_tokens
+    from fusion.tokens.builders import expand_tokens
 
     assert expand_tokens(networks, ("svd:*", "kmer", "svd:drug", "neighbours:cosine_*")) == (
         "svd:mRNA", "svd:drug", "svd:disease", "kmer", "neighbours:cosine_mRNA", "neighbours:cosine_drug", "neighbours:cosine_disease",
     )  # fmt: skip
     supporting = replace(networks.dataset, supporting=("drug",))
     fewer = build_networks(supporting)
-    assert expand_tokens(fewer, ("svd:*", "evidence:*")) == ("svd:mRNA", "svd:disease", "evidence:mRNA", "evidence:drug", "evidence:disease")
-    assert expand_tokens(networks, ("reports:*",)) == tuple(f"reports:{k}" for k, t in networks.dataset.associations.items() if "pmids" in t.columns)
+    assert expand_tokens(fewer, ("svd:*", "evidence:*")) == (
+        "svd:mRNA",
+        "svd:disease",
+        "evidence:mRNA",
+        "evidence:drug",
+        "evidence:disease",
+    )
+    assert expand_tokens(networks, ("reports:*",)) == tuple(
+        f"reports:{k}" for k, t in networks.dataset.associations.items() if "pmids" in t.columns
+    )
 
 
-def test_joined_tokens_take_the_parts_each_kind_has_and_question_marks_leave_out_what_is_not_there(networks: NetworkSet) -> None:
-    from fusion.modalities import expand_tokens
+def test_joined_tokens_take_the_parts_each_kind_has_and_question_marks_leave_out_what_is_not_there(
+    networks: NetworkSet,
+) -> None:
+    from fusion.tokens.builders import expand_tokens
 
-    tables = {kind: table.drop(columns=["pmids", "reports"], errors="ignore") for kind, table in networks.dataset.associations.items()}
+    tables = {
+        kind: table.drop(columns=["pmids", "reports"], errors="ignore")
+        for kind, table in networks.dataset.associations.items()
+    }
     tables["disease"] = tables["disease"].assign(pmids="7")
     fewer = build_networks(replace(networks.dataset, associations=tables))
-    assert expand_tokens(fewer, ("svd:*+reports:*",)) == ("svd:mRNA", "svd:drug", "svd:disease+reports:disease")
+    assert expand_tokens(fewer, ("svd:*+reports:*",)) == (
+        "svd:mRNA",
+        "svd:drug",
+        "svd:disease+reports:disease",
+    )
     assert expand_tokens(fewer, ("reports:drug?", "neighbours:reports_drug?", "weighted:drug?", "weighted:lncRNA?", "neighbours:cosine_drug?")) == (
         "weighted:drug", "neighbours:cosine_drug",
     )  # fmt: skip
@@ -230,7 +296,7 @@ def test_joined_tokens_take_the_parts_each_kind_has_and_question_marks_leave_out
 
 
 def test_a_joined_token_is_there_where_a_part_is() -> None:
-    from fusion.tokens import TokenTable, make_token
+    from fusion.tokens.table import TokenTable, make_token
     from mirnagraph.nodes import NodeIndex
 
     one = make_token("one", np.array([[1.0, 2.0], [3.0, 4.0], [0.0, 0.0]]))
@@ -242,27 +308,38 @@ def test_a_joined_token_is_there_where_a_part_is() -> None:
     np.testing.assert_array_equal(table.flat(["one+other"]), table.flat(["one", "other"]))
 
 
-def test_the_temperature_is_chosen_in_the_training_part_and_keeps_ranks(problem: Problem, folds, result) -> None:
-    from fusion.learner import join
+def test_the_temperature_is_chosen_in_the_training_part_and_keeps_ranks(
+    data: FusionData, folds, result
+) -> None:
+    from fusion.models.ensemble import join
     from mirnagraph.evaluation.calibration import apply_temperature
 
-    plain = run_fold(problem, folds, replace(CONFIG, mix=MixSettings()), 0)
+    plain = run_fold(data, folds, replace(CONFIG, mix=MixSettings()), 0)
     first = result.results[0]
     assert plain.choices["temperature"] == 1.0
     assert first.choices["temperature"] != 1.0
-    np.testing.assert_allclose(first.probabilities, apply_temperature(plain.probabilities, first.choices["temperature"]), atol=1e-12)
+    np.testing.assert_allclose(
+        first.probabilities,
+        apply_temperature(plain.probabilities, first.choices["temperature"]),
+        atol=1e-12,
+    )
     np.testing.assert_array_equal(plain.probabilities, join(plain.parts, plain.choices["weights"]))
 
 
-def test_uncertainty_is_the_spread_of_the_ensemble(problem: Problem, folds, result) -> None:
-    spread = result.results[0].uncertainty
-    assert spread is not None
-    assert spread.shape == result.results[0].probabilities.shape
-    assert (spread >= 0).all()
-    assert spread.max() <= 0.5
-    assert spread.std() > 0
-    alone = replace(CONFIG, tokens=replace(TOKENS, attention=()), trees=replace(CONFIG.trees, rounds=0), mix=MixSettings())
-    single = run_fold(problem, folds, alone, 0).uncertainty
+def test_uncertainty_is_the_spread_of_the_ensemble(data: FusionData, folds, result) -> None:
+    uncertainty = result.results[0].uncertainty
+    assert uncertainty is not None
+    assert uncertainty.shape == result.results[0].probabilities.shape
+    assert (uncertainty >= 0).all()
+    assert uncertainty.max() <= 0.5
+    assert uncertainty.std() > 0
+    alone = replace(
+        CONFIG,
+        tokens=replace(TOKENS, attention=()),
+        trees=replace(CONFIG.trees, rounds=0),
+        mix=MixSettings(),
+    )
+    single = run_fold(data, folds, alone, 0).uncertainty
     assert single is not None
     assert (single == 0).all()  # one model cannot disagree with itself
     table = result.uncertainty_frame()
@@ -271,13 +348,17 @@ def test_uncertainty_is_the_spread_of_the_ensemble(problem: Problem, folds, resu
 
 @pytest.mark.parametrize("preset", ["default", "gtmaloc"])
 def test_every_preset_fits_any_dataset(networks: NetworkSet, preset: str) -> None:
-    from fusion.problem import resolve_tokens
-    from fusion.settings import experiment_config
+    from fusion.config import experiment_config
+    from fusion.data.problem import resolve_tokens
     from mirnagraph.config import preset_names
 
     assert preset in preset_names("fusion")
     config = resolve_tokens(networks, experiment_config(preset))
     assert not any(name.endswith("*") for name in (*config.tokens.attention, *config.tokens.trees))
-    plain = tuple(n for n in (*config.tokens.attention, *config.tokens.trees) if not n.startswith(("node2vec", "graph_transformer", "trees")))
+    plain = tuple(
+        n
+        for n in (*config.tokens.attention, *config.tokens.trees)
+        if not n.startswith(("node2vec", "graph_transformer", "trees"))
+    )
     if plain:
         prepare(networks, replace(config, tokens=replace(config.tokens, attention=plain, trees=())))

@@ -13,23 +13,27 @@ from captum.attr import IntegratedGradients
 from matplotlib.figure import Figure
 from scipy.special import logit
 
-from fusion.explain import explain_known, named_compartments, strongest_rna
-from fusion.explain_answer import WELL_STUDIED, answering, without_each
-from fusion.explain_figure import draw_explanation
-from fusion.explain_new import explain_sequence
-from fusion.explain_sequence import scan_sequence, sequence_learner
-from fusion.explain_text import to_text
-from fusion.explain_tokens import STEPS, _attention_logit, integrated_gradients
-from fusion.explanation import Explanation
-from fusion.known import KnownRNAs
-from fusion.learner import fit_learner, safe_logit
-from fusion.model_files import SavedModel, load_model, save_model
-from fusion.newcomers import join_newcomers
-from fusion.problem import TREES, prepare, resolve_tokens
-from fusion.settings import experiment_config
-from fusion.tokens import TokenTable, make_token
+from fusion.config import experiment_config
+from fusion.data.problem import prepare, resolve_tokens
+from fusion.explain.explain import (
+    explain_reference,
+    explain_sequence,
+    named_compartments,
+    strongest_rna,
+)
+from fusion.explain.figure import draw_explanation
+from fusion.explain.occlusion import WELL_STUDIED, answering, without_each
+from fusion.explain.result import Explanation, to_text
+from fusion.explain.sequence import scan_sequence, sequence_model
+from fusion.explain.tokens import STEPS, _attention_logit, integrated_gradients
+from fusion.models.ensemble import fit_fusion_model, safe_logit
+from fusion.models.new_rnas import tokens_of_new_rnas
+from fusion.models.reference import ReferenceRNAs
+from fusion.models.saved import SavedModel, load_model, save_model
+from fusion.tokens.names import TREES
+from fusion.tokens.table import TokenTable, make_token
 from mirnagraph.errors import CheckpointError, ConfigError
-from mirnagraph.networks.types import NetworkSet
+from mirnagraph.networks.network import NetworkSet
 from mirnagraph.seeds import child_seed
 
 NEW = "ACGUUAGCUAGGAUCCGAUUAGCGAUUCGAGGCUAUCGAUUUAGCGCGAUAUCGGCUAUAGCGGC"
@@ -42,34 +46,48 @@ def model(finished_run: Path) -> SavedModel:
 
 @pytest.fixture(scope="module")
 def explanation(model: SavedModel, networks: NetworkSet) -> Explanation:
-    return explain_known(model, 5, (0, 2), networks)
+    return explain_reference(model, 5, (0, 2), networks)
 
 
 def test_trees_that_drew_an_rna_are_left_out(model: SavedModel) -> None:
     assert model.known is not None
     for row in range(5):
-        learner, unseen = answering(model, row)
+        fusion_model, unseen = answering(model, row)
         assert unseen
-        assert 0 < len(learner.trees["extra_trees"].roots) < 20
-        np.testing.assert_allclose(learner.tokens["trees"].values[0], model.known.tokens["trees"].values[row], atol=1e-4)
+        assert 0 < len(fusion_model.trees["extra_trees"].roots) < 20
+        np.testing.assert_allclose(
+            fusion_model.tokens["trees"].values[0],
+            model.known.tokens["trees"].values[row],
+            atol=1e-4,
+        )
     # with nothing but these trees in its place, the model is the one that was saved
-    whole = model.learner(model.known.tokens)
-    np.testing.assert_allclose(learner.parts(np.arange(1))["attention"][0], whole.parts(np.array([4]))["attention"][0], atol=1e-5)
-    np.testing.assert_array_equal(learner.parts(np.arange(1))["boosting"][0], whole.parts(np.array([4]))["boosting"][0])
+    whole = model.fusion_model(model.known.tokens)
+    np.testing.assert_allclose(
+        fusion_model.parts(np.arange(1))["attention"][0],
+        whole.parts(np.array([4]))["attention"][0],
+        atol=1e-5,
+    )
+    np.testing.assert_array_equal(
+        fusion_model.parts(np.arange(1))["boosting"][0], whole.parts(np.array([4]))["boosting"][0]
+    )
 
 
 def test_trees_that_do_not_say_what_was_kept_are_not_believed(model: SavedModel) -> None:
     assert model.in_bag is not None
-    older = replace(model, in_bag=None, config=replace(model.config, seed=77))  # reproduced from another seed
+    older = replace(
+        model, in_bag=None, config=replace(model.config, seed=77)
+    )  # reproduced from another seed
     moved = replace(model, in_bag=~model.in_bag)
     for other in (older, moved):
-        learner, unseen = answering(other, 3)
+        fusion_model, unseen = answering(other, 3)
         assert not unseen
-        assert len(learner.trees["extra_trees"].roots) == 20
-        assert "with all of its trees" in explain_known(other, 3, (0,)).notes[0]
+        assert len(fusion_model.trees["extra_trees"].roots) == 20
+        assert "with all of its trees" in explain_reference(other, 3, (0,)).notes[0]
 
 
-def test_bootstrap_samples_are_kept_with_the_model_and_reproduced_for_older_ones(model: SavedModel) -> None:
+def test_bootstrap_samples_are_kept_with_the_model_and_reproduced_for_older_ones(
+    model: SavedModel,
+) -> None:
     assert model.known is not None
     assert model.in_bag is not None
     assert model.in_bag.shape == (20, model.known.trained.sum())
@@ -77,38 +95,64 @@ def test_bootstrap_samples_are_kept_with_the_model_and_reproduced_for_older_ones
     kept, _ = answering(model, 5)
     replayed, unseen = answering(replace(model, in_bag=None), 5)
     assert unseen
-    np.testing.assert_array_equal(kept.trees["extra_trees"].roots, replayed.trees["extra_trees"].roots)
+    np.testing.assert_array_equal(
+        kept.trees["extra_trees"].roots, replayed.trees["extra_trees"].roots
+    )
     for other in (model.in_bag[:-1], model.in_bag[:, :-1]):
-        assert not answering(replace(model, in_bag=other), 5)[1], "samples of other trees or other rows are not read"
+        assert not answering(replace(model, in_bag=other), 5)[1], (
+            "samples of other trees or other rows are not read"
+        )
 
 
-def test_bootstrap_samples_that_do_not_fit_the_trees_are_refused(finished_run: Path, tmp_path: Path) -> None:
+def test_bootstrap_samples_that_do_not_fit_the_trees_are_refused(
+    finished_run: Path, tmp_path: Path
+) -> None:
     model = load_model(finished_run / "model")
     assert model.known is not None
     assert model.in_bag is not None
-    learner = replace(model.learner(model.known.tokens), in_bag=model.in_bag[:8])
-    save_model(learner, model.known, model.compartments, tmp_path / "model", about={})
-    with pytest.raises(CheckpointError, match=r"bootstrap samples of shape \(1, \d+\) for 20 trees"):
+    fusion_model = replace(model.fusion_model(model.known.tokens), in_bag=model.in_bag[:8])
+    save_model(fusion_model, model.known, model.compartments, tmp_path / "model", about={})
+    with pytest.raises(
+        CheckpointError, match=r"bootstrap samples of shape \(1, \d+\) for 20 trees"
+    ):
         load_model(tmp_path / "model")
 
 
-def test_without_a_modality_is_the_whole_model_asked_again(model: SavedModel, explanation: Explanation) -> None:
-    learner, _ = answering(model, 5)
-    groups, said = without_each(learner)
+def test_without_a_modality_is_the_whole_model_asked_again(
+    model: SavedModel, explanation: Explanation
+) -> None:
+    fusion_model, _ = answering(model, 5)
+    groups, said = without_each(fusion_model)
     assert set(groups) == {"drug", "mRNA", "disease", "sequence", WELL_STUDIED}
     assert list(groups)[-1] == WELL_STUDIED
-    assert sorted(t for group in groups.values() for t in group) == sorted(t.name for t in learner.tokens if t.name != "trees")
-    np.testing.assert_allclose(said[0], learner.predict(np.arange(1))[0], atol=1e-7)
+    assert sorted(t for group in groups.values() for t in group) == sorted(
+        t.name for t in fusion_model.tokens if t.name != "trees"
+    )
+    np.testing.assert_allclose(said[0], fusion_model.predict(np.arange(1))[0], atol=1e-7)
     for number, group in enumerate(groups.values(), 1):
         by_hand = []
-        for token in learner.tokens:
+        for token in fusion_model.tokens:
             if token.name == "trees":
                 continue
             gone = token.name in group
-            by_hand.append(make_token(token.name, token.values * 0 if gone else token.values, token.present & (not gone)))
-        table = TokenTable(learner.tokens.index, tuple(by_hand))
-        trees = np.clip(learner.trees["extra_trees"](table.flat(learner.config.tokens.trees)), 0, 1)
-        again = replace(learner, tokens=table + TokenTable(table.index, (make_token("trees", safe_logit(trees), np.ones(1, dtype=bool)),)))
+            by_hand.append(
+                make_token(
+                    token.name,
+                    token.values * 0 if gone else token.values,
+                    token.present & (not gone),
+                )
+            )
+        table = TokenTable(fusion_model.tokens.index, tuple(by_hand))
+        trees = np.clip(
+            fusion_model.trees["extra_trees"](table.flat(fusion_model.config.tokens.trees)), 0, 1
+        )
+        again = replace(
+            fusion_model,
+            tokens=table
+            + TokenTable(
+                table.index, (make_token("trees", safe_logit(trees), np.ones(1, dtype=bool)),)
+            ),
+        )
         np.testing.assert_allclose(again.predict(np.arange(1))[0], said[number], atol=1e-6)
     one = explanation.compartments[1]
     assert one.probability == pytest.approx(said[0, 2])
@@ -118,31 +162,47 @@ def test_without_a_modality_is_the_whole_model_asked_again(model: SavedModel, ex
     assert drug.change_logit == pytest.approx(logit(without) - logit(said[0, 2]))
 
 
-def test_an_absent_modality_changes_nothing_and_is_said_to_be_absent(model: SavedModel, small_dataset) -> None:
+def test_an_absent_modality_changes_nothing_and_is_said_to_be_absent(
+    model: SavedModel, small_dataset
+) -> None:
     assert model.known is not None
-    row = next(r for r in range(60) if not any(model.known.tokens[f"svd:{k}"].present[r] for k in small_dataset.associations))
-    for one in explain_known(model, row, (0,)).compartments:
+    row = next(
+        r
+        for r in range(60)
+        if not any(model.known.tokens[f"svd:{k}"].present[r] for k in small_dataset.associations)
+    )
+    for one in explain_reference(model, row, (0,)).compartments:
         absent = [m for m in one.modalities if not m.present]
         assert {m.modality for m in absent} >= {"drug", "mRNA", "disease"}
         assert all(m.change == 0 for m in absent)
         assert one.modalities[-len(absent) :] == tuple(absent)
         assert not any(t.gradients for t in one.tokens if not t.present)
-    assert "absent" in to_text(explain_known(model, row, (0,)))
+    assert "absent" in to_text(explain_reference(model, row, (0,)))
 
 
 def test_tokens_sum_to_what_the_parts_say(explanation: Explanation, model: SavedModel) -> None:
-    learner, _ = answering(model, 5)
-    parts = learner.parts(np.arange(1))
+    fusion_model, _ = answering(model, 5)
+    parts = fusion_model.parts(np.arange(1))
     for one, column in zip(explanation.compartments, (0, 2), strict=True):
         about = {part.part: part for part in one.parts}
         assert sum(part.weight for part in one.parts) == pytest.approx(1)
         for name, part in about.items():
             assert part.probability == pytest.approx(parts[name][0, column], abs=1e-6)
-        assert about["attention"].end == pytest.approx(safe_logit(parts["attention"])[0, column], abs=1e-5)
-        assert abs(about["attention"].error) < 0.02 * max(1, abs(about["attention"].end - about["attention"].start))
-        for name, field in (("attention", "gradients"), ("extra_trees", "extra_trees"), ("boosting", "boosting")):
+        assert about["attention"].end == pytest.approx(
+            safe_logit(parts["attention"])[0, column], abs=1e-5
+        )
+        assert abs(about["attention"].error) < 0.02 * max(
+            1, abs(about["attention"].end - about["attention"].start)
+        )
+        for name, field in (
+            ("attention", "gradients"),
+            ("extra_trees", "extra_trees"),
+            ("boosting", "boosting"),
+        ):
             total = sum(getattr(token, field) or 0.0 for token in one.tokens)
-            assert total == pytest.approx(about[name].end - about[name].start + about[name].error, abs=1e-5), name
+            assert total == pytest.approx(
+                about[name].end - about[name].start + about[name].error, abs=1e-5
+            ), name
         assert max(abs(about[name].error) for name in ("extra_trees", "boosting")) < 1e-6
         assert sum(token.attention or 0.0 for token in one.tokens) == pytest.approx(1, abs=1e-5)
     by_name = {token.token: token for token in explanation.compartments[0].tokens}
@@ -152,16 +212,24 @@ def test_tokens_sum_to_what_the_parts_say(explanation: Explanation, model: Saved
 
 
 def test_integrated_gradients_equal_captums(model: SavedModel) -> None:
-    learner, _ = answering(model, 5)
+    fusion_model, _ = answering(model, 5)
     prior = np.zeros(len(model.compartments))
-    found, sums = integrated_gradients(learner, [0, 2], prior)
-    answer, inputs, start, widths = _attention_logit(learner, prior)
+    found, sums = integrated_gradients(fusion_model, [0, 2], prior)
+    answer, inputs, start, widths = _attention_logit(fusion_model, prior)
     for number, column in enumerate((0, 2)):
-        values = IntegratedGradients(answer).attribute(inputs, start, target=column, n_steps=STEPS)[0].detach().double().numpy()
+        values = (
+            IntegratedGradients(answer)
+            .attribute(inputs, start, target=column, n_steps=STEPS)[0]
+            .detach()
+            .double()
+            .numpy()
+        )
         parts = [part.sum() for part in np.split(values, np.cumsum(widths)[:-1])]
         assert found[:, number].sum() == pytest.approx(sum(parts), abs=1e-4)
-        names = list(learner.config.tokens.attention)
-        alone = [at for at, name in enumerate(names) if name != TREES]  # what the trees say moves along and counts as theirs
+        names = list(fusion_model.config.tokens.attention)
+        alone = [
+            at for at, name in enumerate(names) if name != TREES
+        ]  # what the trees say moves along and counts as theirs
         np.testing.assert_allclose(found[alone, number], np.array(parts)[alone], atol=1e-4)
         assert abs(sums[number][2]) < 0.05
 
@@ -174,53 +242,76 @@ def test_both_answers_stand_beside_each_other(explanation: Explanation, model: S
     assert one.located == bool(model.known.labels[5, 0])
     assert "learned from this RNA's own label" in explanation.notes[0]
     # without compartments: those called, the most probable first, else the most probable one
-    best = explain_known(model, strongest_rna(model))
+    best = explain_reference(model, strongest_rna(model))
     said = [c.out_of_fold for c in best.compartments]
     assert said == sorted(said, reverse=True)
     assert all(c.called for c in best.compartments) or len(best.compartments) == 1
     assert max(said) == np.nanmax(model.known.probabilities)
 
 
-def test_an_rna_that_no_fold_tested_is_explained_as_the_final_model_answers(model: SavedModel) -> None:
+def test_an_rna_that_no_fold_tested_is_explained_as_the_final_model_answers(
+    model: SavedModel,
+) -> None:
     assert model.known is not None
     labels, tokens = model.known.labels.copy(), model.known.tokens
     labels[3] = np.nan
     # of an RNA that was not learned from, all trees are asked
-    said = safe_logit(np.clip(model.trees["extra_trees"](tokens.flat(model.config.tokens.trees)), 0, 1))
-    tokens = TokenTable(tokens.index, tuple(make_token("trees", said, t.present) if t.name == "trees" else t for t in tokens))
-    known = replace(model.known, probabilities=np.full(labels.shape, np.nan), trained=np.arange(60) != 3, labels=labels, tokens=tokens)
+    said = safe_logit(
+        np.clip(model.trees["extra_trees"](tokens.flat(model.config.tokens.trees)), 0, 1)
+    )
+    tokens = TokenTable(
+        tokens.index,
+        tuple(make_token("trees", said, t.present) if t.name == "trees" else t for t in tokens),
+    )
+    known = replace(
+        model.known,
+        probabilities=np.full(labels.shape, np.nan),
+        trained=np.arange(60) != 3,
+        labels=labels,
+        tokens=tokens,
+    )
     other = replace(model, known=known)
-    found = explain_known(other, 3)
+    found = explain_reference(other, 3)
     assert not found.learned
     assert found.compartments[0].out_of_fold is None
     assert found.compartments[0].located is None
-    np.testing.assert_allclose(found.compartments[0].probability, other.learner(known.tokens).predict(np.array([3])).max(), atol=1e-6)
+    np.testing.assert_allclose(
+        found.compartments[0].probability,
+        other.fusion_model(known.tokens).predict(np.array([3])).max(),
+        atol=1e-6,
+    )
 
 
-def test_partners_need_the_networks_and_neighbours_do_not(explanation: Explanation, model: SavedModel, networks: NetworkSet) -> None:
+def test_partners_need_the_networks_and_neighbours_do_not(
+    explanation: Explanation, model: SavedModel, networks: NetworkSet
+) -> None:
     one = explanation.compartments[0]
     assert {p.kind for p in one.partners} <= set(networks.dataset.associations)
     table = networks.dataset.associations["disease"]
     own = set(table.loc[table["rna_id"] == explanation.rna_id, "partner_id"])
     assert {p.partner for p in one.partners if p.kind == "disease"} <= own
     assert {n.network for n in one.neighbours} == {"sequence", "functional"}
-    alone = explain_known(model, 5, (0,), missing="they are away.")
+    alone = explain_reference(model, 5, (0,), missing="they are away.")
     assert alone.compartments[0].partners == ()
     assert any("they are away" in note for note in alone.notes)
     near = [n for n in alone.compartments[0].neighbours if n.network == "sequence"]
-    assert [n.rna for n in near][:3] == [n.rna for n in one.neighbours if n.network == "sequence"][:3]
+    assert [n.rna for n in near][:3] == [n.rna for n in one.neighbours if n.network == "sequence"][
+        :3
+    ]
 
 
 def test_a_stretch_of_the_sequence_by_hand(model: SavedModel) -> None:
     assert model.known is not None
-    learner = sequence_learner(model, None)
-    assert learner is not None
-    scan = scan_sequence(learner, model.known, NEW, window=6)
+    fusion_model = sequence_model(model, None)
+    assert fusion_model is not None
+    scan = scan_sequence(fusion_model, model.known, NEW, window=6)
     assert scan.support.shape == (len(NEW), 3)
     changed = "UGCAAU" + NEW[6:]
-    _, joined = join_newcomers(["whole", "changed"], [NEW, changed], model.known, learner)
-    said = logit(joined.predict(np.arange(2)))
-    np.testing.assert_allclose(scan.probabilities, joined.predict(np.arange(1))[0], atol=1e-6)
+    _, extra_rnas = tokens_of_new_rnas(
+        ["whole", "changed"], [NEW, changed], model.known, fusion_model
+    )
+    said = logit(extra_rnas.predict(np.arange(2)))
+    np.testing.assert_allclose(scan.probabilities, extra_rnas.predict(np.arange(1))[0], atol=1e-6)
     # the first nucleotide is in the first window alone
     np.testing.assert_allclose(scan.support[0], said[0] - said[1], atol=1e-5)
 
@@ -230,15 +321,15 @@ def test_a_known_rna_is_hidden_from_the_model_for_sequences(model: SavedModel) -
     assert model.known is not None
     row = 5
     sequence = str(model.known.sequences[row])
-    learner = sequence_learner(model, row)
-    assert learner is not None
+    fusion_model = sequence_model(model, row)
+    assert fusion_model is not None
     labels = model.known.labels.copy()
     labels[row] = 1 - labels[row]
-    scan = scan_sequence(learner, model.known, sequence, row)
-    other = scan_sequence(learner, replace(model.known, labels=labels), sequence, row)
+    scan = scan_sequence(fusion_model, model.known, sequence, row)
+    other = scan_sequence(fusion_model, replace(model.known, labels=labels), sequence, row)
     # the mean over all training RNAs, with which neighbours are compared, does hold it
     assert np.abs(other.probabilities - scan.probabilities).max() < 0.05
-    seen = scan_sequence(learner, model.known, sequence, None)
+    seen = scan_sequence(fusion_model, model.known, sequence, None)
     assert not np.allclose(seen.probabilities, scan.probabilities)
 
 
@@ -247,45 +338,95 @@ def test_a_new_rna_is_explained_by_its_sequence(model: SavedModel) -> None:
     one = found.compartments[0]
     assert model.known is not None
     assert model.newcomers is not None
-    _, learner = join_newcomers(["x"], [NEW], model.known, model.newcomers.on(TokenTable(model.known.index, ())))
-    assert one.probability == pytest.approx(learner.predict(np.arange(1))[0, 1], abs=1e-6)
-    assert {m.modality for m in one.modalities} >= {"words", "number of relatives", "compartments of relatives", "disease of relatives"}
+    _, fusion_model = tokens_of_new_rnas(
+        ["x"], [NEW], model.known, model.newcomers.on(TokenTable(model.known.index, ()))
+    )
+    assert one.probability == pytest.approx(fusion_model.predict(np.arange(1))[0, 1], abs=1e-6)
+    assert {m.modality for m in one.modalities} >= {
+        "words",
+        "number of relatives",
+        "compartments of relatives",
+        "disease of relatives",
+    }
     assert one.sequence is not None
     assert len(one.sequence.support) == len(NEW)
     assert (found.known_as, one.partners, one.out_of_fold) == ("", (), None)
     assert {n.network for n in one.neighbours} == {"sequence"}
     about = {part.part: part for part in one.parts}
-    assert sum(t.extra_trees or 0 for t in one.tokens) == pytest.approx(about["extra_trees"].end - about["extra_trees"].start, abs=1e-6)
+    assert sum(t.extra_trees or 0 for t in one.tokens) == pytest.approx(
+        about["extra_trees"].end - about["extra_trees"].start, abs=1e-6
+    )
     with pytest.raises(ConfigError, match="no part for RNAs"):
         explain_sequence(replace(model, newcomers=None), "stranger", NEW)
     assert explain_sequence(model, "short", "A", (1,)).compartments[0].sequence is not None
 
 
 KINDS: dict[str, dict[str, Any]] = {
-    "attention alone": {"tokens": {"attention": ("svd:disease", "degree"), "trees": ()}, "attention": {"readout": "concat", "n_layers": 1, "residual": False}},
-    "no attention weights": {"tokens": {"attention": ("svd:disease", "degree"), "trees": ()}, "attention": {"readout": "mean", "residual": False}},
+    "attention alone": {
+        "tokens": {"attention": ("svd:disease", "degree"), "trees": ()},
+        "attention": {"readout": "concat", "n_layers": 1, "residual": False},
+    },
+    "no attention weights": {
+        "tokens": {"attention": ("svd:disease", "degree"), "trees": ()},
+        "attention": {"readout": "mean", "residual": False},
+    },
     "trees alone": {"tokens": {"attention": (), "trees": ("svd:disease", "degree")}},
     "trees not read as a token": {"tokens": {"attention": ("svd:disease",), "trees": ("degree",)}},
-    "towers of their own": {"tokens": {"attention": ("trees", "tower"), "trees": ("degree", "tower")}, "tower": {"epochs": 1, "parts": 2}},
-    "sequence alone": {"tokens": {"attention": ("trees", "kmer", "alike", "transfer:*"), "trees": ("kmer", "alike", "neighbours:sequence")}},
+    "towers of their own": {
+        "tokens": {"attention": ("trees", "tower"), "trees": ("degree", "tower")},
+        "tower": {"epochs": 1, "parts": 2},
+    },
+    "sequence alone": {
+        "tokens": {
+            "attention": ("trees", "kmer", "alike", "transfer:*"),
+            "trees": ("kmer", "alike", "neighbours:sequence"),
+        }
+    },
 }
 
 
 def small_model(networks: NetworkSet, kind: str) -> SavedModel:
     """A model of other parts, fitted without a run; it is its own model for newcomers where it reads sequences alone."""
     config = experiment_config("default")
-    training = replace(config.training, epochs=2, n_members=1, n_students=int(kind == "sequence alone"))
-    trees, mix = replace(config.trees, n_trees=12, rounds=4), replace(config.mix, calibration_part=0.0)
-    config = replace(config, tokens=replace(config.tokens, **KINDS[kind]["tokens"]), training=training, trees=trees, mix=mix)
+    training = replace(
+        config.training, epochs=2, n_members=1, n_students=int(kind == "sequence alone")
+    )
+    trees, mix = (
+        replace(config.trees, n_trees=12, rounds=4),
+        replace(config.mix, calibration_part=0.0),
+    )
+    config = replace(
+        config,
+        tokens=replace(config.tokens, **KINDS[kind]["tokens"]),
+        training=training,
+        trees=trees,
+        mix=mix,
+    )
     config = replace(config, tower=replace(config.tower, **KINDS[kind].get("tower", {})))
-    config = resolve_tokens(networks, replace(config, attention=replace(config.attention, **KINDS[kind].get("attention", {}))))
-    problem = prepare(networks, config)
-    learner = fit_learner(problem, np.arange(60), config, child_seed(config.seed, "final"))
-    nothing, sequences = np.full(problem.labels.shape, np.nan), tuple(s if isinstance(s, str) else None for s in networks.dataset.rnas["sequence"])
-    known = KnownRNAs(problem.index, sequences, ("",) * 60, np.ones(60, dtype=bool), problem.labels, learner.tokens, nothing, nothing, nothing)
+    config = resolve_tokens(
+        networks,
+        replace(config, attention=replace(config.attention, **KINDS[kind].get("attention", {}))),
+    )
+    data = prepare(networks, config)
+    fusion_model = fit_fusion_model(data, np.arange(60), config, child_seed(config.seed, "final"))
+    nothing, sequences = (
+        np.full(data.labels.shape, np.nan),
+        tuple(s if isinstance(s, str) else None for s in networks.dataset.rnas["sequence"]),
+    )
+    known = ReferenceRNAs(
+        data.index,
+        sequences,
+        ("",) * 60,
+        np.ones(60, dtype=bool),
+        data.labels,
+        fusion_model.tokens,
+        nothing,
+        nothing,
+        nothing,
+    )
     model = SavedModel(
-        config, problem.compartments, dict(learner.tokens.sources), learner.attention, dict(learner.trees), dict(learner.weights), learner.thresholds,
-        learner.temperature, {}, dict(learner.profiles), towers=learner.towers,
+        config, data.compartments, dict(fusion_model.tokens.sources), fusion_model.attention, dict(fusion_model.trees), dict(fusion_model.weights), fusion_model.thresholds,
+        fusion_model.temperature, {}, dict(fusion_model.profiles), towers=fusion_model.towers,
     )  # fmt: skip
     return replace(model, known=known, newcomers=model if kind == "sequence alone" else None)
 
@@ -293,12 +434,18 @@ def small_model(networks: NetworkSet, kind: str) -> SavedModel:
 @pytest.mark.parametrize("kind", KINDS)
 def test_models_of_other_parts(networks: NetworkSet, kind: str) -> None:
     model = small_model(networks, kind)
-    row = next(r for r in range(60) if model.known is not None and model.known.sequences[r] and all(t.present[r] for t in model.known.tokens))
-    found = explain_known(model, row, (0, 1), networks)
+    row = next(
+        r
+        for r in range(60)
+        if model.known is not None
+        and model.known.sequences[r]
+        and all(t.present[r] for t in model.known.tokens)
+    )
+    found = explain_reference(model, row, (0, 1), networks)
     one = found.compartments[0]
-    learner, unseen = answering(model, row)
+    fusion_model, unseen = answering(model, row)
     assert unseen == found.unseen_trees == bool(model.trees)
-    assert one.probability == pytest.approx(learner.predict(np.arange(1))[0, 0], abs=1e-6)
+    assert one.probability == pytest.approx(fusion_model.predict(np.arange(1))[0, 0], abs=1e-6)
     for part in one.parts:
         field = "gradients" if part.part == "attention" else part.part
         total = sum(getattr(token, field) or 0.0 for token in one.tokens)
@@ -335,19 +482,37 @@ def test_compartments_by_name(model: SavedModel) -> None:
 
 def test_it_is_plain_data_text_and_a_picture(explanation: Explanation) -> None:
     back = json.loads(json.dumps(explanation.to_dict(), allow_nan=False))
-    assert back["compartments"][0]["modalities"][0]["modality"] == explanation.compartments[0].modalities[0].modality
+    assert (
+        back["compartments"][0]["modalities"][0]["modality"]
+        == explanation.compartments[0].modalities[0].modality
+    )
     text = to_text(explanation)
-    for word in ("out-of-fold", "without", "looked at", "Attention is not attribution", "Nearest training RNAs", "sequence alone says", "annotated"):
+    for word in (
+        "out-of-fold",
+        "without",
+        "looked at",
+        "Attention is not attribution",
+        "Nearest training RNAs",
+        "sequence alone says",
+        "annotated",
+    ):
         assert word in text.replace("\n  ", " "), word
     assert max(map(len, text.splitlines())) <= 130
     figure = draw_explanation(explanation)
     assert len(figure.axes) == 8
-    no_sequence = replace(explanation, compartments=tuple(replace(c, sequence=None) for c in explanation.compartments))
+    no_sequence = replace(
+        explanation, compartments=tuple(replace(c, sequence=None) for c in explanation.compartments)
+    )
     assert len(draw_explanation(no_sequence).axes) == 6
 
 
 def test_the_command_as_a_person_types_it(
-    run, finished_run: Path, networks: NetworkSet, model: SavedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run,
+    finished_run: Path,
+    networks: NetworkSet,
+    model: SavedModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert model.known is not None
     networks.save(tmp_path / "nets")
@@ -358,30 +523,73 @@ def test_the_command_as_a_person_types_it(
     assert first.stdout.startswith(f"{best}: why ")
     assert "share them" in first.stdout
     name, compartment = model.known.index.ids[7], model.compartments[1]
-    words = ("explain", "--run", str(finished_run / "model"), "--rna", name.upper(), "--compartment", compartment.lower())
+    words = (
+        "explain",
+        "--run",
+        str(finished_run / "model"),
+        "--rna",
+        name.upper(),
+        "--compartment",
+        compartment.lower(),
+    )
     asked = run(*words, "--format", "json")
     said = json.loads(asked.stdout)
-    assert (said["rna_id"], said["known_as"], [c["compartment"] for c in said["compartments"]]) == (name.upper(), name, [compartment])
+    assert (said["rna_id"], said["known_as"], [c["compartment"] for c in said["compartments"]]) == (
+        name.upper(),
+        name,
+        [compartment],
+    )
     assert any("not at hand" in note or "at hand are not" in note for note in said["notes"])
     fasta = tmp_path / "x.fa"
     fasta.write_text(f">mine\n{NEW}\n>copy\n{model.known.sequences[7]}\n>MINE\n{NEW}A\n")
-    with monkeypatch.context() as patch:  # empty pictures for three RNAs; that of one is drawn below
-        patch.setattr("fusion.explain_figure.draw_explanation", lambda _: Figure())
-        out = run("explain", "--run", str(finished_run), "--fasta", str(fasta), "--compartment", compartment, "--out", "why")
+    with (
+        monkeypatch.context() as patch
+    ):  # empty pictures for three RNAs; that of one is drawn below
+        patch.setattr("fusion.explain.figure.draw_explanation", lambda _: Figure())
+        out = run(
+            "explain",
+            "--run",
+            str(finished_run),
+            "--fasta",
+            str(fasta),
+            "--compartment",
+            compartment,
+            "--out",
+            "why",
+        )
     assert out.returncode == 0, out.stderr
     assert out.stdout == ""
     assert sorted(str(p.relative_to("why")) for p in Path("why").rglob("*.*")) == [
-        f"{folder}/explanation.{end}" for folder in ("MINE_2", "copy", "mine") for end in ("json", "png", "txt")
+        f"{folder}/explanation.{end}"
+        for folder in ("MINE_2", "copy", "mine")
+        for end in ("json", "png", "txt")
     ]
     assert json.loads(Path("why/copy/explanation.json").read_text())["known_as"] == name
     assert json.loads(Path("why/mine/explanation.json").read_text())["source"] == "sequence alone"
     assert run("explain", "--run", str(finished_run), "--rna", name, "--out", "why").returncode == 3
-    again = run("explain", "--run", str(finished_run), "--rna", name, "--out", "why", "--overwrite", "--compartment", compartment)
+    again = run(
+        "explain",
+        "--run",
+        str(finished_run),
+        "--rna",
+        name,
+        "--out",
+        "why",
+        "--overwrite",
+        "--compartment",
+        compartment,
+    )
     assert again.returncode == 0
-    assert sorted(p.name for p in Path("why").iterdir()) == ["explanation.json", "explanation.png", "explanation.txt"]
+    assert sorted(p.name for p in Path("why").iterdir()) == [
+        "explanation.json",
+        "explanation.png",
+        "explanation.txt",
+    ]
 
 
-def test_wrong_words_end_in_a_sentence(run, finished_run: Path, networks: NetworkSet, tmp_path: Path) -> None:
+def test_wrong_words_end_in_a_sentence(
+    run, finished_run: Path, networks: NetworkSet, tmp_path: Path
+) -> None:
     here = ("explain", "--run", str(finished_run))
     wrong = run(*here, "--rna", "syn-mir-006")
     assert wrong.returncode == 2

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from fusion.explain_answer import answering, without_each
-from fusion.known import KnownRNAs
-from fusion.learner import fit_learner
-from fusion.model_files import SavedModel
-from fusion.problem import prepare, resolve_tokens
-from fusion.settings import experiment_config
+from fusion.config import experiment_config
+from fusion.data.problem import prepare, resolve_tokens
+from fusion.explain.occlusion import answering, without_each
+from fusion.models.ensemble import fit_fusion_model
+from fusion.models.reference import ReferenceRNAs
+from fusion.models.saved import SavedModel
 from mirnagraph.networks.build import build_networks
 from mirnagraph.seeds import child_seed
 from mirnagraph.synthetic import DEMO_SEED, SyntheticConfig, make_synthetic
@@ -28,14 +28,34 @@ def test_answers_change_most_without_what_was_planted() -> None:
     config = experiment_config("default")
     training = replace(config.training, epochs=10, n_members=1, n_students=1)
     trees = replace(config.trees, n_trees=100, rounds=40)
-    config = resolve_tokens(networks, replace(config, training=training, trees=trees, mix=replace(config.mix, calibration_part=0.0)))
-    problem = prepare(networks, config)
-    learner = fit_learner(problem, np.arange(len(problem.index)), config, child_seed(config.seed, "final"))
-    nothing, trained = np.full(problem.labels.shape, np.nan), np.ones(len(problem.index), dtype=bool)
-    known = KnownRNAs(problem.index, (None,) * len(trained), ("",) * len(trained), trained, problem.labels, learner.tokens, nothing, nothing, nothing)
+    config = resolve_tokens(
+        networks,
+        replace(
+            config, training=training, trees=trees, mix=replace(config.mix, calibration_part=0.0)
+        ),
+    )
+    data = prepare(networks, config)
+    fusion_model = fit_fusion_model(
+        data, np.arange(len(data.index)), config, child_seed(config.seed, "final")
+    )
+    nothing, trained = (
+        np.full(data.labels.shape, np.nan),
+        np.ones(len(data.index), dtype=bool),
+    )
+    known = ReferenceRNAs(
+        data.index,
+        (None,) * len(trained),
+        ("",) * len(trained),
+        trained,
+        data.labels,
+        fusion_model.tokens,
+        nothing,
+        nothing,
+        nothing,
+    )
     model = SavedModel(
-        config, problem.compartments, dict(learner.tokens.sources), learner.attention, dict(learner.trees), dict(learner.weights), learner.thresholds,
-        learner.temperature, {}, {}, known,
+        config, data.compartments, dict(fusion_model.tokens.sources), fusion_model.attention, dict(fusion_model.trees), dict(fusion_model.weights), fusion_model.thresholds,
+        fusion_model.temperature, {}, {}, known,
     )  # fmt: skip
     changes = []
     for row in range(len(trained)):
@@ -46,9 +66,12 @@ def test_answers_change_most_without_what_was_planted() -> None:
         changes.append(np.abs(logits[1:] - logits[0]))
     mean = dict(zip(groups, np.mean(changes, axis=0), strict=True))
     found = {}
-    for column, name in enumerate(problem.compartments):
+    for column, name in enumerate(data.compartments):
         of = {planted: float(mean[MODALITY_OF[planted]][column]) for planted in MODALITY_OF}
         drivers = truth.drivers[name]
-        found[name] = (np.mean([of[m] for m in drivers]), np.mean([of[m] for m in MODALITY_OF if m not in drivers]))
+        found[name] = (
+            np.mean([of[m] for m in drivers]),
+            np.mean([of[m] for m in MODALITY_OF if m not in drivers]),
+        )
     assert sum(planted > others for planted, others in found.values()) >= len(found) - 1, found
     assert np.mean([planted / others for planted, others in found.values()]) > 1.5, found

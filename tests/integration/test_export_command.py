@@ -14,15 +14,15 @@ import pytest
 import tomli_w
 
 import mirnagraph
-from fusion.export import without_places
-from fusion.export_files import CARD, EXPORT
-from fusion.open_model import load
-from fusion.run import run_experiment
-from fusion.settings import experiment_config
+from fusion.config import experiment_config
+from fusion.experiments.train import run_experiment
+from fusion.export.export import without_places
+from fusion.export.files import CARD, EXPORT
+from fusion.export.load import load
 from mirnagraph.errors import CheckpointError
+from seqtower.config import seq_config
+from seqtower.data.synthetic import planted_sequences
 from seqtower.run import run_seq
-from seqtower.settings import seq_config
-from seqtower.synthetic import planted_sequences
 
 QUICK: dict[str, Any] = {
     "tokens": {"attention": ["svd:disease", "degree"], "trees": ["kmer"]},
@@ -39,7 +39,9 @@ def finished(networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of `mirnagraph train` with three folds of a file, shared by the tests of this module: copy it before changing it."""
     place = tmp_path_factory.mktemp("finished")
     ids = list(networks.dataset.index)
-    pd.DataFrame({"rna_id": ids, "fold": [row % 3 for row in range(len(ids))]}).to_csv(place / "mine.tsv", sep="\t", index=False)
+    pd.DataFrame({"rna_id": ids, "fold": [row % 3 for row in range(len(ids))]}).to_csv(
+        place / "mine.tsv", sep="\t", index=False
+    )
     config = experiment_config(over=QUICK, split=str(place / "mine.tsv"))
     run_experiment(networks, config, place / "run", baselines=False)
     return place / "run"
@@ -48,13 +50,17 @@ def finished(networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def kept(project: Path, in_empty_folder: Path) -> Path:
     """A copy of the kept model of networks, as ``model`` in the folder the test works in."""
-    return Path(shutil.copytree(project / "tests" / "golden" / "model_v3", in_empty_folder / "model"))
+    return Path(
+        shutil.copytree(project / "tests" / "golden" / "model_v3", in_empty_folder / "model")
+    )
 
 
 @pytest.fixture
 def tower(project: Path, in_empty_folder: Path) -> Path:
     """A copy of the kept tower, as ``tower`` in the folder the test works in."""
-    return Path(shutil.copytree(project / "tests" / "golden" / "tower_v1", in_empty_folder / "tower"))
+    return Path(
+        shutil.copytree(project / "tests" / "golden" / "tower_v1", in_empty_folder / "tower")
+    )
 
 
 def change(path: Path, **values: Any) -> None:
@@ -66,11 +72,28 @@ def test_a_run_becomes_a_model_to_hand_on(run, finished: Path, in_empty_folder: 
     assert ended.returncode == 0, ended.stderr
     assert "Written to model" in ended.stderr
     folder = in_empty_folder / "model"
-    assert sorted(p.name for p in folder.iterdir()) == [CARD, EXPORT, "known.safetensors", "known.tsv", "model.json", "model.safetensors"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        CARD,
+        EXPORT,
+        "known.safetensors",
+        "known.tsv",
+        "model.json",
+        "model.safetensors",
+    ]
     about = json.loads((folder / EXPORT).read_text())
-    assert about["training_set"]["inputs"] == json.loads((finished / "run.json").read_text())["inputs"]
-    assert set(about["files"]) == {"known.safetensors", "known.tsv", "model.json", "model.safetensors"}
-    texts = "".join(p.read_text() for p in (folder / CARD, folder / EXPORT, folder / "model.json", folder / "known.tsv"))
+    assert (
+        about["training_set"]["inputs"] == json.loads((finished / "run.json").read_text())["inputs"]
+    )
+    assert set(about["files"]) == {
+        "known.safetensors",
+        "known.tsv",
+        "model.json",
+        "model.safetensors",
+    }
+    texts = "".join(
+        p.read_text()
+        for p in (folder / CARD, folder / EXPORT, folder / "model.json", folder / "known.tsv")
+    )
     assert str(finished.parent) not in texts
     assert json.loads((folder / "model.json").read_text())["config"]["folds"]["split"] == "mine.tsv"
     card = (folder / CARD).read_text()
@@ -87,19 +110,38 @@ def test_a_run_becomes_a_model_to_hand_on(run, finished: Path, in_empty_folder: 
 
 
 def test_a_run_on_sequences_too(run, in_empty_folder: Path) -> None:
-    small = {"rnatracker": {"filters": 4, "units": 4, "attention_units": 4}, "training": {"epochs": 1, "least_steps": 0}}
+    small = {
+        "rnatracker": {"filters": 4, "units": 4, "attention_units": 4},
+        "training": {"epochs": 1, "least_steps": 0},
+    }
     (in_empty_folder / "small.toml").write_text(tomli_w.dumps(small))
     config = seq_config("rnatracker", in_empty_folder / "small.toml", n_folds=2)
-    run_seq(planted_sequences(24, longest=120).data, config, in_empty_folder / "run", name="planted", baselines=False)
+    run_seq(
+        planted_sequences(24, longest=120).data,
+        config,
+        in_empty_folder / "run",
+        name="planted",
+        baselines=False,
+    )
     ended = run("export", "run", "model")
     assert ended.returncode == 0, ended.stderr
     about = json.loads((in_empty_folder / "model" / EXPORT).read_text())
-    assert (about["model"], about["vocabulary"]["letters"], about["nodes"]) == ("seqtower", "ACGUN", None)
-    assert about["training_set"]["inputs"] == json.loads((in_empty_folder / "run" / "run.json").read_text())["inputs"]
+    assert (about["model"], about["vocabulary"]["letters"], about["nodes"]) == (
+        "seqtower",
+        "ACGUN",
+        None,
+    )
+    assert (
+        about["training_set"]["inputs"]
+        == json.loads((in_empty_folder / "run" / "run.json").read_text())["inputs"]
+    )
     card = (in_empty_folder / "model" / CARD).read_text()
     assert "2 folds, near-copies by sequence kept together" in card
     assert "- rnatracker\n---" in card
-    here, there = (mirnagraph.predict(in_empty_folder / name, sequences={"mine": SEQUENCE}) for name in ("run", "model"))
+    here, there = (
+        mirnagraph.predict(in_empty_folder / name, sequences={"mine": SEQUENCE})
+        for name in ("run", "model")
+    )
     np.testing.assert_array_equal(here.probabilities, there.probabilities)
 
 
@@ -111,7 +153,11 @@ def test_wrong_use_ends_in_one_sentence(run, finished: Path, in_empty_folder: Pa
         ((str(finished), "model", "--private"), 2, "--push is not given"),
         ((str(finished), "--push", "nowhere"), 2, "'nowhere' is no place on the Hugging Face hub"),
         (("mine", "model"), 3, "not a run folder (no run.json)"),
-        ((str(finished), "mine", "--overwrite"), 3, "holds no exported model, so it is not replaced"),
+        (
+            (str(finished), "mine", "--overwrite"),
+            3,
+            "holds no exported model, so it is not replaced",
+        ),
         ((str(finished), "mine"), 3, "the output folder exists and is not empty"),
     ):
         ended = run("export", *words)
@@ -140,7 +186,9 @@ def cut_weights(folder: Path) -> None:
         (cut_weights, "model.safetensors: damaged or missing weights"),
     ],
 )
-def test_what_is_not_a_whole_run_is_not_exported(run, finished: Path, in_empty_folder: Path, damage: Callable[[Path], None], sentence: str) -> None:
+def test_what_is_not_a_whole_run_is_not_exported(
+    run, finished: Path, in_empty_folder: Path, damage: Callable[[Path], None], sentence: str
+) -> None:
     folder = Path(shutil.copytree(finished, in_empty_folder / "run"))
     damage(folder)
     ended = run("export", "run", "model")
@@ -150,7 +198,11 @@ def test_what_is_not_a_whole_run_is_not_exported(run, finished: Path, in_empty_f
 
 def test_an_exported_model_predicts_from_the_command_line(run, kept: Path, tower: Path) -> None:
     (kept.parent / "new.fa").write_text(f">mine\n{SEQUENCE}\n")
-    for words in (("predict", "--run", "model"), ("predict", "--run", "tower"), ("seq", "predict", "--run", "tower")):
+    for words in (
+        ("predict", "--run", "model"),
+        ("predict", "--run", "tower"),
+        ("seq", "predict", "--run", "tower"),
+    ):
         ended = run(*words, "--fasta", "new.fa")
         assert ended.returncode == 0, ended.stderr
         assert "mine\t" in ended.stdout
@@ -166,11 +218,17 @@ def flip(folder: Path) -> None:
 
 
 def another_order(folder: Path) -> None:
-    change(folder / EXPORT, compartments=json.loads((folder / EXPORT).read_text())["compartments"][::-1])
+    change(
+        folder / EXPORT,
+        compartments=json.loads((folder / EXPORT).read_text())["compartments"][::-1],
+    )
 
 
 def another_order_in_the_model(folder: Path) -> None:
-    change(folder / "model.json", compartments=json.loads((folder / "model.json").read_text())["compartments"][::-1])
+    change(
+        folder / "model.json",
+        compartments=json.loads((folder / "model.json").read_text())["compartments"][::-1],
+    )
 
 
 def outside(folder: Path) -> None:
@@ -197,20 +255,48 @@ DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
     (outside, "a name that may not be in an exported model; found ../other.json"),
     (link, "known.tsv: a link stands in an exported model"),
     (linked_folder, "newcomers: a link stands in an exported model"),
-    (lambda folder: (folder / "more.json").write_text("{}"), "more.json: a file that export.json does not list"),
-    (lambda folder: (folder / "model.pkl").write_bytes(b"\x80\x04."), "model.pkl: not a file of an exported model"),
-    (lambda folder: (folder / "newcomers" / ".hidden").write_text("x"), ".hidden: not a file of an exported model"),
-    (lambda folder: (folder / "known.tsv").unlink(), "known.tsv: a file that export.json lists is missing"),
+    (
+        lambda folder: (folder / "more.json").write_text("{}"),
+        "more.json: a file that export.json does not list",
+    ),
+    (
+        lambda folder: (folder / "model.pkl").write_bytes(b"\x80\x04."),
+        "model.pkl: not a file of an exported model",
+    ),
+    (
+        lambda folder: (folder / "newcomers" / ".hidden").write_text("x"),
+        ".hidden: not a file of an exported model",
+    ),
+    (
+        lambda folder: (folder / "known.tsv").unlink(),
+        "known.tsv: a file that export.json lists is missing",
+    ),
     (lambda folder: (folder / EXPORT).write_text("{"), "damaged export.json"),
-    (lambda folder: change(folder / EXPORT, format_version=99), "unknown format of an exported model"),
-    (lambda folder: change(folder / EXPORT, files=["model.json"]), "no list of files with their sha256"),
-    (lambda folder: change(folder / EXPORT, temperature=2.0), "column 'temperature': not what the model itself has"),
-    (lambda folder: change(folder / EXPORT, nodes={"n": 30, "checksum": "0"}), "column 'nodes': not what the model itself has"),
+    (
+        lambda folder: change(folder / EXPORT, format_version=99),
+        "unknown format of an exported model",
+    ),
+    (
+        lambda folder: change(folder / EXPORT, files=["model.json"]),
+        "no list of files with their sha256",
+    ),
+    (
+        lambda folder: change(folder / EXPORT, temperature=2.0),
+        "column 'temperature': not what the model itself has",
+    ),
+    (
+        lambda folder: change(folder / EXPORT, nodes={"n": 30, "checksum": "0"}),
+        "column 'nodes': not what the model itself has",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("damage", "sentence"), DAMAGES, ids=[f"{number}" for number in range(len(DAMAGES))])
-def test_a_model_that_is_not_whole_is_refused(run, kept: Path, damage: Callable[[Path], Any], sentence: str) -> None:
+@pytest.mark.parametrize(
+    ("damage", "sentence"), DAMAGES, ids=[f"{number}" for number in range(len(DAMAGES))]
+)
+def test_a_model_that_is_not_whole_is_refused(
+    run, kept: Path, damage: Callable[[Path], Any], sentence: str
+) -> None:
     damage(kept)
     ended = run("predict", "--run", "model")
     assert (ended.returncode, sentence in ended.stderr) == (3, True), ended.stderr
@@ -220,7 +306,10 @@ def test_a_model_that_is_not_whole_is_refused(run, kept: Path, damage: Callable[
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"format_version": 4}, "a model of another kind or version; found format_version 4, expected format_version 3"),
+        (
+            {"format_version": 4},
+            "a model of another kind or version; found format_version 4, expected format_version 3",
+        ),
         ({"format": "pickle"}, "not a model of this program; found pickle"),
         ({"temperature": 0.0}, "temperature 0.0"),
         ({"weights": {}}, "weights of nothing for attention, extra_trees, boosting"),
@@ -228,7 +317,9 @@ def test_a_model_that_is_not_whole_is_refused(run, kept: Path, damage: Callable[
         ({"tokens": {"kmer": 3}}, "the model's files do not fit each other"),
     ],
 )
-def test_a_model_folder_without_a_list_is_checked_too(kept: Path, values: dict[str, Any], sentence: str) -> None:
+def test_a_model_folder_without_a_list_is_checked_too(
+    kept: Path, values: dict[str, Any], sentence: str
+) -> None:
     (kept / EXPORT).unlink()
     load(kept)
     change(kept / "model.json", **values)
@@ -245,13 +336,28 @@ def test_the_card_is_its_owners_and_what_the_hub_adds_is_passed_over(kept: Path)
 
 
 def test_compartments_are_the_ones_asked_for(kept: Path, tower: Path) -> None:
-    assert load(kept, compartments=["Cytoplasm", "Exosome", "Nucleolus"]).about["format_version"] == 3
-    with pytest.raises(CheckpointError, match="another order of them; found Cytoplasm, Exosome, Nucleolus, expected Exosome"):
+    assert (
+        load(kept, compartments=["Cytoplasm", "Exosome", "Nucleolus"]).about["format_version"] == 3
+    )
+    with pytest.raises(
+        CheckpointError,
+        match="another order of them; found Cytoplasm, Exosome, Nucleolus, expected Exosome",
+    ):
         load(kept, compartments=["Exosome", "Cytoplasm", "Nucleolus"])
     with pytest.raises(CheckpointError, match="another order"):
         load(tower, compartments=["Exosome"])
 
 
 def test_paths_are_cut_and_nothing_else() -> None:
-    said = {"split": "/data/mine/f.tsv", "list": ["../a/b.tsv", "~/c", "C:\\me\\d.tsv", "svd:*", "a/b"], "n": 1, "source": "half / half"}
-    assert without_places(said) == {"split": "f.tsv", "list": ["b.tsv", "c", "d.tsv", "svd:*", "a/b"], "n": 1, "source": "half / half"}
+    said = {
+        "split": "/data/mine/f.tsv",
+        "list": ["../a/b.tsv", "~/c", "C:\\me\\d.tsv", "svd:*", "a/b"],
+        "n": 1,
+        "source": "half / half",
+    }
+    assert without_places(said) == {
+        "split": "f.tsv",
+        "list": ["b.tsv", "c", "d.tsv", "svd:*", "a/b"],
+        "n": 1,
+        "source": "half / half",
+    }

@@ -11,32 +11,51 @@ import pandas as pd
 import pytest
 
 from fusion import api
-from fusion.attention import AttentionConfig
-from fusion.experiment import run_fold
-from fusion.explain import explain_known
-from fusion.explain_answer import answering
-from fusion.explain_new import explain_sequence
-from fusion.guests import Guests, guest_folds, join_guests, node_vectors, partner_rows, read_guests, together
-from fusion.learner import fit_learner
-from fusion.model_files import load_model
-from fusion.open_model import load
-from fusion.predict import predict_known, predict_sequences, resolve_names
-from fusion.problem import Problem, check_settings, prepare, resolve_tokens
-from fusion.ranking import read_run
-from fusion.run import run_experiment
-from fusion.settings import ExperimentConfig, FoldSettings, MixSettings, TokenSettings
-from fusion.tower import TowerSettings
-from fusion.training import TrainConfig
+from fusion.config import (
+    AttentionConfig,
+    ExperimentConfig,
+    FoldSettings,
+    MixSettings,
+    TokenSettings,
+    TowerSettings,
+    TrainConfig,
+)
+from fusion.data.problem import FusionData, check_settings, prepare, resolve_tokens
+from fusion.data.rna_sets import (
+    RnaSets,
+    add_rna_sets,
+    node_vectors,
+    partner_rows,
+    read_rna_sets,
+    rna_set_folds,
+    together,
+)
+from fusion.experiments.cross_validate import run_fold
+from fusion.experiments.train import run_experiment
+from fusion.explain.explain import explain_reference, explain_sequence
+from fusion.explain.occlusion import answering
+from fusion.explain.ranking import read_run
+from fusion.export.load import load
+from fusion.models.ensemble import fit_fusion_model
+from fusion.models.predict import predict_reference, predict_sequences, resolve_names
+from fusion.models.saved import load_model
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.splits import Folds, make_folds
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.trees import TreesConfig
-from seqtower.merge import merge_sets
-from seqtower.sequences import SequenceSet
+from seqtower.data.sequences import SequenceSet
+from seqtower.data.sets import merge_sets
 
 CONFIG = ExperimentConfig(
     tokens=TokenSettings(
-        attention=("trees", "svd:disease", "kmer", "type", "colocalized:mRNA", "neighbours:sequence"),
+        attention=(
+            "trees",
+            "svd:disease",
+            "kmer",
+            "type",
+            "colocalized:mRNA",
+            "neighbours:sequence",
+        ),
         trees=("kmer", "degree", "type", "descriptors", "neighbours:sequence"),
         svd_dim=4,
     ),
@@ -50,161 +69,225 @@ CONFIG = ExperimentConfig(
 )
 
 
-def a_set(n: int, compartments: tuple[str, ...], groups: tuple[str, ...] | None, seed: int) -> SequenceSet:
+def a_set(
+    n: int, compartments: tuple[str, ...], groups: tuple[str, ...] | None, seed: int
+) -> SequenceSet:
     """RNAs of which those rich in G have the first compartment."""
     rng = np.random.default_rng(seed)
     rich = np.arange(n) % 2 == 0
-    sequences = tuple("".join(rng.choice(list("ACGU"), 120, p=[0.1, 0.1, 0.7, 0.1] if yes else [0.3, 0.3, 0.1, 0.3])) for yes in rich)
+    sequences = tuple(
+        "".join(
+            rng.choice(list("ACGU"), 120, p=[0.1, 0.1, 0.7, 0.1] if yes else [0.3, 0.3, 0.1, 0.3])
+        )
+        for yes in rich
+    )
     labels = np.column_stack([rich, *(rng.random((len(compartments) - 1, n)) < 0.5)]).astype(float)
 
     return SequenceSet(
-        NodeIndex.of([f"r{i}" for i in range(n)], "RNA"), sequences, labels, compartments, "multi-label", groups, pd.DataFrame(columns=["id", "reason"])
+        NodeIndex.of([f"r{i}" for i in range(n)], "RNA"),
+        sequences,
+        labels,
+        compartments,
+        "multi-label",
+        groups,
+        pd.DataFrame(columns=["id", "reason"]),
     )
 
 
 @pytest.fixture(scope="module")
-def guests(networks) -> Guests:
+def rna_sets(networks) -> RnaSets:
     """Forty lncRNAs, and thirty mRNAs, of which ten are targets of the networks; each set speaks of a compartment that no other does."""
     first = networks.dataset.compartments[0]
     targets = [str(name) for name in networks.dataset.partners["mRNA"].index[:10]]
     groups = tuple(targets + [f"other {i}" for i in range(20)])
-    sets = {"lnc": a_set(40, (first, "Chromatin"), None, 1), "mrna": a_set(30, ("Granule", first), groups, 2)}
+    sets = {
+        "lnc": a_set(40, (first, "Chromatin"), None, 1),
+        "mrna": a_set(30, ("Granule", first), groups, 2),
+    }
     data = merge_sets(sets, {"lnc": "lncRNA", "mrna": "mRNA"})
-    return Guests(data, np.arange(len(data)))
+    return RnaSets(data, np.arange(len(data)))
 
 
 @pytest.fixture(scope="module")
-def joined(networks, guests: Guests) -> Problem:
-    return join_guests(prepare(networks, CONFIG), networks, guests, CONFIG)
+def extra_rnas(networks, rna_sets: RnaSets) -> FusionData:
+    return add_rna_sets(prepare(networks, CONFIG), networks, rna_sets, CONFIG)
 
 
 @pytest.fixture(scope="module")
-def folds(networks, guests: Guests):
-    return guest_folds(make_folds(networks.dataset, n_folds=3), guests, 0)
+def folds(networks, rna_sets: RnaSets):
+    return rna_set_folds(make_folds(networks.dataset, n_folds=3), rna_sets, 0)
 
 
-def test_rows_compartments_and_labels(joined: Problem, networks, guests: Guests) -> None:
+def test_rows_compartments_and_labels(extra_rnas: FusionData, networks, rna_sets: RnaSets) -> None:
     n, own = len(networks.dataset.index), tuple(networks.dataset.compartments)
-    assert joined.compartments == (*own, "Chromatin", "Granule")
-    assert len(joined.index) == n + 70
-    assert joined.n_home == n
-    assert np.isnan(joined.labels[:n, -2:]).all()
-    assert not np.isnan(joined.labels[:n, :-2]).any()
-    lnc = joined.labels[n : n + 40]
+    assert extra_rnas.compartments == (*own, "Chromatin", "Granule")
+    assert len(extra_rnas.index) == n + 70
+    assert extra_rnas.n_network_rnas == n
+    assert np.isnan(extra_rnas.labels[:n, -2:]).all()
+    assert not np.isnan(extra_rnas.labels[:n, :-2]).any()
+    lnc = extra_rnas.labels[n : n + 40]
     assert not np.isnan(lnc[:, [0, -2]]).any()
     assert np.isnan(np.delete(lnc, [0, len(own)], axis=1)).all()
-    np.testing.assert_array_equal(joined.labels[n + 40 :, -1], guests.data.labels[40:, guests.data.compartments.index("Granule")])
+    np.testing.assert_array_equal(
+        extra_rnas.labels[n + 40 :, -1],
+        rna_sets.data.labels[40:, rna_sets.data.compartments.index("Granule")],
+    )
 
 
-def test_tokens_of_networks_are_absent_from_guests_and_the_type_is_told(joined: Problem, networks) -> None:
-    n = joined.n_home
-    assert not joined.tokens["svd:disease"].present[n:].any()
-    assert not joined.tokens["degree"].present[n:].any()
-    assert joined.tokens["kmer"].present[n:].all()
-    assert not joined.tokens["descriptors"].present[:n].any()
-    kinds = joined.tokens["type"].values.argmax(axis=1)
+def test_tokens_of_networks_are_absent_from_guests_and_the_type_is_told(
+    extra_rnas: FusionData, networks
+) -> None:
+    n = extra_rnas.n_network_rnas
+    assert not extra_rnas.tokens["svd:disease"].present[n:].any()
+    assert not extra_rnas.tokens["degree"].present[n:].any()
+    assert extra_rnas.tokens["kmer"].present[n:].all()
+    assert not extra_rnas.tokens["descriptors"].present[:n].any()
+    kinds = extra_rnas.tokens["type"].values.argmax(axis=1)
     assert len(set(kinds[:n])) == 1
     assert set(kinds[n:]) == {2, 3}
-    assert joined.tokens["type"].present.all()
+    assert extra_rnas.tokens["type"].present.all()
 
 
-def test_attention_is_zero_on_absent_tokens_and_sums_to_one(joined: Problem, folds) -> None:
-    train, test = folds.rows(joined.index, 0)
-    learner = fit_learner(replace(joined, labels=joined.hide(train)), train, CONFIG, 0)
-    assert learner.attention is not None
-    tokens = learner.tokens.select(CONFIG.tokens.attention)
-    weights = learner.attention.attention(tokens, test)
+def test_attention_is_zero_on_absent_tokens_and_sums_to_one(extra_rnas: FusionData, folds) -> None:
+    train, test = folds.rows(extra_rnas.index, 0)
+    fusion_model = fit_fusion_model(
+        replace(extra_rnas, labels=extra_rnas.masked_labels(train)), train, CONFIG, 0
+    )
+    assert fusion_model.attention is not None
+    tokens = fusion_model.tokens.select(CONFIG.tokens.attention)
+    weights = fusion_model.attention.attention(tokens, test)
     present = np.stack([token.present[test] for token in tokens], axis=1)
     assert (~present).any()
     assert present.any(axis=1).all()
     np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
-    assert (weights[:, :, :-1][np.broadcast_to(~present[:, None], weights[:, :, :-1].shape)] == 0).all()
+    assert (
+        weights[:, :, :-1][np.broadcast_to(~present[:, None], weights[:, :, :-1].shape)] == 0
+    ).all()
     # values of absent tokens are never read
     absent = {name: ~tokens[name].present for name in ("svd:disease", "colocalized:mRNA")}
-    spoilt = replace(learner.tokens, tokens=tuple(
-        replace(t, values=np.where(absent[t.name][:, None], 7, t.values).astype(np.float32)) if t.name in absent else t for t in learner.tokens.tokens
+    spoilt = replace(fusion_model.tokens, tokens=tuple(
+        replace(t, values=np.where(absent[t.name][:, None], 7, t.values).astype(np.float32)) if t.name in absent else t for t in fusion_model.tokens.tokens
     ))  # fmt: skip
-    np.testing.assert_array_equal(learner.predict(test), replace(learner, tokens=spoilt).predict(test))
+    np.testing.assert_array_equal(
+        fusion_model.predict(test), replace(fusion_model, tokens=spoilt).predict(test)
+    )
 
 
-def test_labels_of_test_rnas_change_no_bit(joined: Problem, folds) -> None:
-    _, test = folds.rows(joined.index, 0)
-    other = joined.labels.copy()
+def test_labels_of_test_rnas_change_no_bit(extra_rnas: FusionData, folds) -> None:
+    _, test = folds.rows(extra_rnas.index, 0)
+    other = extra_rnas.labels.copy()
     other[test] = 1 - other[test]
-    first, again = (run_fold(replace(joined, labels=labels), folds, CONFIG, 0) for labels in (joined.labels, other))
+    first, again = (
+        run_fold(replace(extra_rnas, labels=labels), folds, CONFIG, 0)
+        for labels in (extra_rnas.labels, other)
+    )
     np.testing.assert_array_equal(first.probabilities, again.probabilities)
     assert np.isfinite(first.probabilities).all()
     assert first.choices["thresholds"] == again.choices["thresholds"]
     assert first.choices["temperature"] == again.choices["temperature"]
 
 
-def test_what_is_not_known_is_not_learned_as_no(joined: Problem, folds) -> None:
+def test_what_is_not_known_is_not_learned_as_no(extra_rnas: FusionData, folds) -> None:
     """A compartment of one set alone: were the others' unknown labels negatives, its share among all would be far lower."""
-    train, _ = folds.rows(joined.index, 0)
-    hidden = replace(joined, labels=joined.hide(train))
-    learner = fit_learner(hidden, train, CONFIG, 0)
-    column = joined.compartments.index("Granule")
+    train, _ = folds.rows(extra_rnas.index, 0)
+    hidden = replace(extra_rnas, labels=extra_rnas.masked_labels(train))
+    fusion_model = fit_fusion_model(hidden, train, CONFIG, 0)
+    column = extra_rnas.compartments.index("Granule")
     share = np.nanmean(hidden.labels[:, column])
     assert 0.3 < share < 0.7
-    said = learner.predict(np.arange(joined.n_home))[:, column]  # of miRNAs nothing is known here
+    said = fusion_model.predict(np.arange(extra_rnas.n_network_rnas))[
+        :, column
+    ]  # of miRNAs nothing is known here
     assert abs(said.mean() - share) < 0.2
 
 
-def test_each_side_of_the_network_sees_where_the_other_sits(joined: Problem, folds, networks) -> None:
-    train, _ = folds.rows(joined.index, 0)
-    learner = fit_learner(replace(joined, labels=joined.hide(train)), train, replace(CONFIG, mix=MixSettings()), 0)
-    token = learner.tokens["colocalized:mRNA"]
+def test_each_side_of_the_network_sees_where_the_other_sits(
+    extra_rnas: FusionData, folds, networks
+) -> None:
+    train, _ = folds.rows(extra_rnas.index, 0)
+    fusion_model = fit_fusion_model(
+        replace(extra_rnas, labels=extra_rnas.masked_labels(train)),
+        train,
+        replace(CONFIG, mix=MixSettings()),
+        0,
+    )
+    token = fusion_model.tokens["colocalized:mRNA"]
     matrix = networks.dataset.association_matrix("mRNA").toarray() != 0
-    n = joined.n_home
+    n = extra_rnas.n_network_rnas
     seen = np.array([train[(train < n)][matrix[train[train < n], k]].size for k in range(10)])
     np.testing.assert_allclose(token.values[n + 40 : n + 50, -1], np.log1p(seen), rtol=1e-6)
     assert not token.present[n : n + 40].any()
     assert not token.present[n + 50 :].any()
     learned = [k for k in range(10) if n + 40 + k in set(train)]
-    np.testing.assert_allclose(token.values[:n, -1], np.log1p(matrix[:, learned].sum(axis=1)), rtol=1e-6)
+    np.testing.assert_allclose(
+        token.values[:n, -1], np.log1p(matrix[:, learned].sum(axis=1)), rtol=1e-6
+    )
     # by hand: the share of one target's labelled miRNAs, smoothed by one RNA
     k = int(np.argmax(seen))
-    known = joined.labels[train]
+    known = extra_rnas.labels[train]
     share = (np.nansum(known, axis=0) + 0.5) / ((~np.isnan(known)).sum(axis=0) + 1)
     mine = train[train < n][matrix[train[train < n], k]]
-    smooth = (joined.labels[mine, 0].sum() + share[0]) / (len(mine) + 1)
+    smooth = (extra_rnas.labels[mine, 0].sum() + share[0]) / (len(mine) + 1)
     expected = np.clip(np.log(smooth / (1 - smooth)) - np.log(share[0] / (1 - share[0])), -3, 3)
     assert token.values[n + 40 + k, 0] == pytest.approx(expected, abs=1e-5)
 
 
-def test_targets_carry_the_embedding_of_their_node(networks, guests: Guests) -> None:
-    config = replace(CONFIG, tokens=replace(CONFIG.tokens, attention=("type", "node2vec:mRNA"), trees=()))
+def test_targets_carry_the_embedding_of_their_node(networks, rna_sets: RnaSets) -> None:
+    config = replace(
+        CONFIG, tokens=replace(CONFIG.tokens, attention=("type", "node2vec:mRNA"), trees=())
+    )
     vectors = node_vectors(networks, config)
-    token = join_guests(prepare(networks, config), networks, guests, config, vectors).tokens["node2vec:mRNA"]
+    token = add_rna_sets(prepare(networks, config), networks, rna_sets, config, vectors).tokens[
+        "node2vec:mRNA"
+    ]
     n = len(networks.dataset.index)
     assert token.present[n + 40 : n + 50].all()
     assert not token.present[n : n + 40].any()
     assert not token.present[n + 50 :].any()
-    np.testing.assert_array_equal(token.values[n + 40 : n + 50], vectors["node2vec:mRNA"][n : n + 10])
+    np.testing.assert_array_equal(
+        token.values[n + 40 : n + 50], vectors["node2vec:mRNA"][n : n + 10]
+    )
 
 
-def test_clusters_stay_in_one_fold_and_the_networks_keep_theirs(networks, guests: Guests) -> None:
-    together = replace(guests, groups=np.arange(len(guests)) // 2)
-    home = make_folds(networks.dataset, n_folds=3)
-    found = guest_folds(home, together, 0)
-    assert found.assigned.loc[home.assigned.index].equals(home.assigned)
-    theirs = found.assigned.loc[list(guests.data.index.ids)].to_numpy().reshape(-1, 2)
+def test_clusters_stay_in_one_fold_and_the_networks_keep_theirs(
+    networks, rna_sets: RnaSets
+) -> None:
+    together = replace(rna_sets, groups=np.arange(len(rna_sets)) // 2)
+    network_rows = make_folds(networks.dataset, n_folds=3)
+    found = rna_set_folds(network_rows, together, 0)
+    assert found.assigned.loc[network_rows.assigned.index].equals(network_rows.assigned)
+    theirs = found.assigned.loc[list(rna_sets.data.index.ids)].to_numpy().reshape(-1, 2)
     assert (theirs[:, 0] == theirs[:, 1]).all()
     assert found.n_folds == 3
 
 
 @pytest.mark.slow
-def test_transcripts_of_a_gene_stay_together_and_copies_of_the_networks_rnas_are_left_out(networks, in_empty_folder: Path) -> None:
+def test_transcripts_of_a_gene_stay_together_and_copies_of_the_networks_rnas_are_left_out(
+    networks, in_empty_folder: Path
+) -> None:
     rng = np.random.default_rng(0)
     letters = ["".join(rng.choice(list("ACGU"), 150)) for _ in range(12)]
     own = str(networks.dataset.rnas["sequence"].dropna().iloc[3])
-    sequences = [*letters, own, "".join(rng.choice(list("ACGU"), 400)) + own]  # a copy of a hairpin, and a transcript that holds it
+    sequences = [
+        *letters,
+        own,
+        "".join(rng.choice(list("ACGU"), 400)) + own,
+    ]  # a copy of a hairpin, and a transcript that holds it
     Path("m.fa").write_text("".join(f">r{i}\n{text}\n" for i, text in enumerate(sequences)))
-    Path("m.tsv").write_text("id\tNucleus\tgene\n" + "".join(f"r{i}\t{i % 2}\tg{i // 3}\n" for i in range(14)))
-    Path("sets.toml").write_text('[sets.m]\nfasta = "m.fa"\nlabels = "m.tsv"\nlabel = ["Nucleus"]\ngroup = "gene"\ntype = "mRNA"\n')
-    found = read_guests("sets.toml", networks.dataset)
+    Path("m.tsv").write_text(
+        "id\tNucleus\tgene\n" + "".join(f"r{i}\t{i % 2}\tg{i // 3}\n" for i in range(14))
+    )
+    Path("sets.toml").write_text(
+        '[sets.m]\nfasta = "m.fa"\nlabels = "m.tsv"\nlabel = ["Nucleus"]\ngroup = "gene"\ntype = "mRNA"\n'
+    )
+    found = read_rna_sets("sets.toml", networks.dataset)
     assert list(found.data.index.ids) == [f"m|r{i}" for i in (*range(12), 13)]
-    assert found.data.left_out.to_numpy().tolist() == [["m|r12", f"a near-copy of {networks.dataset.rnas['sequence'].dropna().index[3]} of the networks"]]
+    assert found.data.left_out.to_numpy().tolist() == [
+        [
+            "m|r12",
+            f"a near-copy of {networks.dataset.rnas['sequence'].dropna().index[3]} of the networks",
+        ]
+    ]
     assert len(set(found.groups)) == 5
     assert (found.groups[:12].reshape(4, 3) == found.groups[:12:3, None]).all()
     assert found.summary() == {"m": {"type": "mRNA", "n": 13}}
@@ -217,42 +300,62 @@ def test_what_shares_a_cluster_or_a_group_is_together() -> None:
     np.testing.assert_array_equal(together(np.array([5, 2, 5]), None), [1, 0, 1])
 
 
-def test_a_part_that_is_held_out_once_and_sets_too_small(networks, guests: Guests) -> None:
-    home = make_folds(networks.dataset, n_folds=4).assigned
-    once = Folds(home.where(home == 0, -1))
-    found = guest_folds(once, guests, 0)
-    theirs = found.assigned.loc[list(guests.data.index.ids)]
+def test_a_part_that_is_held_out_once_and_sets_too_small(networks, rna_sets: RnaSets) -> None:
+    network_rows = make_folds(networks.dataset, n_folds=4).assigned
+    once = Folds(network_rows.where(network_rows == 0, -1))
+    found = rna_set_folds(once, rna_sets, 0)
+    theirs = found.assigned.loc[list(rna_sets.data.index.ids)]
     assert found.n_folds == 1
     assert 0.15 < (theirs == 0).mean() < 0.35
     with pytest.raises(ConfigError, match="the sets hold 2 groups"):
-        guest_folds(Folds(home), replace(guests, groups=np.arange(len(guests)) % 2), 0)
+        rna_set_folds(
+            Folds(network_rows), replace(rna_sets, groups=np.arange(len(rna_sets)) % 2), 0
+        )
 
 
-def test_a_circle_of_a_gene_is_no_messenger_and_a_set_has_a_name_of_its_own(networks, guests: Guests) -> None:
-    circles = replace(guests, data=replace(guests.data, types=("circRNA",) * len(guests)))
+def test_a_circle_of_a_gene_is_no_messenger_and_a_set_has_a_name_of_its_own(
+    networks, rna_sets: RnaSets
+) -> None:
+    circles = replace(rna_sets, data=replace(rna_sets.data, types=("circRNA",) * len(rna_sets)))
     assert (partner_rows(networks.dataset, "mRNA", circles) == -1).all()
-    assert (partner_rows(networks.dataset, "mRNA", guests) >= 0).sum() == 10
-    same = replace(guests, data=replace(guests.data, sets=(networks.dataset.name,) * len(guests)))
+    assert (partner_rows(networks.dataset, "mRNA", rna_sets) >= 0).sum() == 10
+    same = replace(
+        rna_sets, data=replace(rna_sets.data, sets=(networks.dataset.name,) * len(rna_sets))
+    )
     with pytest.raises(ConfigError, match="name of the dataset"):
-        join_guests(prepare(networks, CONFIG), networks, same, CONFIG)
+        add_rna_sets(prepare(networks, CONFIG), networks, same, CONFIG)
 
 
 @pytest.mark.slow
-def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests, run_dir: Path) -> None:
-    config = replace(CONFIG, trees=TreesConfig(n_trees=20, rounds=2, min_samples_leaf=1), guest_trees=TreesConfig(n_trees=20, rounds=10))
-    result, run = run_experiment(networks, config, run_dir, guests=guests)
+def test_a_run_learns_is_kept_and_answers_for_all_types(
+    networks, rna_sets: RnaSets, run_dir: Path
+) -> None:
+    config = replace(
+        CONFIG,
+        trees=TreesConfig(n_trees=20, rounds=2, min_samples_leaf=1),
+        guest_trees=TreesConfig(n_trees=20, rounds=10),
+    )
+    result, run = run_experiment(networks, config, run_dir, rna_sets=rna_sets)
     assert result is not None
-    table = pd.read_csv(run.path / "metrics_by_set.tsv", sep="\t").set_index(["set", "model", "compartment", "metric"])["pooled"]
-    assert table["lnc", "model", networks.dataset.compartments[0], "AUC"] > 0.8  # frequency, and words of RNAs in other sets, say .5
+    table = pd.read_csv(run.path / "metrics_by_set.tsv", sep="\t").set_index(
+        ["set", "model", "compartment", "metric"]
+    )["pooled"]
+    assert (
+        table["lnc", "model", networks.dataset.compartments[0], "AUC"] > 0.8
+    )  # frequency, and words of RNAs in other sets, say .5
     assert table["mrna", "model", "Granule", "AUC"] > 0.8
     assert ("lnc", "model", "Granule", "AUC") not in table.index
     assert {"model", "attention", "trees"} == set(table.index.get_level_values("model"))
     model = load_model(run.path / "model")
-    known = predict_known(model, resolve_names(model, ["lnc|r3", networks.dataset.index.ids[0]]))
+    known = predict_reference(
+        model, resolve_names(model, ["lnc|r3", networks.dataset.index.ids[0]])
+    )
     granule = model.compartments.index("Granule")
     assert np.isnan(known.probabilities[:, granule]).all()
     assert np.isfinite(known.probabilities[:, 0]).all()
-    np.testing.assert_array_equal(known.probabilities[0, 0], result.probabilities[len(networks.dataset.index) + 3, 0])
+    np.testing.assert_array_equal(
+        known.probabilities[0, 0], result.probabilities[len(networks.dataset.index) + 3, 0]
+    )
     assert known.to_dicts()[0]["compartments"]["Granule"]["probability"] is None
     rich, poor = "G" * 80 + "ACGU" * 10, "ACAU" * 30
     new = predict_sequences(model, ["rich", "poor"], [rich, poor], rna_type="mRNA")
@@ -262,19 +365,27 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests
     hairpin = predict_sequences(model, ["h"], ["GGGAAACCCUUUGGGAAACCCUUUAGCUAGCUAG"])
     assert np.isfinite(hairpin.probabilities[0, 0])
     assert np.isnan(hairpin.probabilities[0, granule])
-    with pytest.raises(ConfigError, match=r"no RNA of type 'circRNA' beside the networks'.*lncRNA, mRNA"):
+    with pytest.raises(
+        ConfigError, match=r"no RNA of type 'circRNA' beside the networks'.*lncRNA, mRNA"
+    ):
         predict_sequences(model, ["x"], [rich], rna_type="circRNA")
     for name in ("lnc|r3", "mrna|r0", networks.dataset.index.ids[0]):
         row = model.known.index.position(name)
         kept, unseen = answering(model, row)
         replayed, _ = answering(replace(model, in_bag=None), row)
         assert unseen
-        np.testing.assert_array_equal(kept.trees["extra_trees"].roots, replayed.trees["extra_trees"].roots)
-        np.testing.assert_array_equal(kept.trees["extra_trees"].value, replayed.trees["extra_trees"].value)
-    why = explain_known(model, model.known.index.position("mrna|r0")).to_dict()["compartments"][0]
+        np.testing.assert_array_equal(
+            kept.trees["extra_trees"].roots, replayed.trees["extra_trees"].roots
+        )
+        np.testing.assert_array_equal(
+            kept.trees["extra_trees"].value, replayed.trees["extra_trees"].value
+        )
+    why = explain_reference(model, model.known.index.position("mrna|r0")).to_dict()["compartments"][
+        0
+    ]
     assert {"sequence"} <= {one["modality"] for one in why["modalities"]}
     assert sum(one["extra_trees"] or 0 for one in why["tokens"]) != 0
-    known_long = explain_known(model, model.known.index.position("mrna|r0"), [granule])
+    known_long = explain_reference(model, model.known.index.position("mrna|r0"), [granule])
     assert known_long.unseen_trees
     assert any("its type alone" in note for note in known_long.notes)
     assert len(known_long.compartments[0].sequence.support) == len(known_long.sequence)
@@ -288,22 +399,30 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(networks, guests: Guests
     assert rich not in long
     assert asked.notes[0].endswith("It has no partners to name.")
     with pytest.raises(ConfigError, match="did not learn of Chromatin for RNAs of type mRNA"):
-        explain_sequence(model, "rich", rich, [model.compartments.index("Chromatin")], rna_type="mRNA")
+        explain_sequence(
+            model, "rich", rich, [model.compartments.index("Chromatin")], rna_type="mRNA"
+        )
     with pytest.raises(ConfigError, match="no RNA of type 'circRNA'"):
         explain_sequence(model, "rich", rich, rna_type="circRNA")
-    assert explain_known(model, 0, networks=networks).compartments[0].neighbours
+    assert explain_reference(model, 0, networks=networks).compartments[0].neighbours
     with pytest.raises(ConfigError, match="did not learn of Granule"):
         explain_sequence(model, "new", "GGGAAACCCUUUGGGAAACCC", [granule])
     with pytest.raises(ConfigError, match="several sets"):
         read_run(run.path, networks)
     assert (run.path / "left_out.tsv").is_file()
-    again, _ = run_experiment(networks, config, run_dir, guests=guests, resume=True)
+    again, _ = run_experiment(networks, config, run_dir, rna_sets=rna_sets, resume=True)
     assert again is None
     with pytest.raises(InputError):
-        run_experiment(networks, config, run_dir, guests=replace(guests, groups=guests.groups // 2), resume=True)
+        run_experiment(
+            networks,
+            config,
+            run_dir,
+            rna_sets=replace(rna_sets, groups=rna_sets.groups // 2),
+            resume=True,
+        )
 
 
-def test_settings_and_sets_have_to_go_together(guests: Guests, networks) -> None:
+def test_settings_and_sets_have_to_go_together(rna_sets: RnaSets, networks) -> None:
     with pytest.raises(ConfigError, match=r"'colocalized:mRNA'.*--sets"):
         check_settings(CONFIG, sets=False)
     with pytest.raises(ConfigError, match=r"--sets"):
@@ -314,15 +433,25 @@ def test_settings_and_sets_have_to_go_together(guests: Guests, networks) -> None
         check_settings(plain, sets=True)
     with pytest.raises(ConfigError, match="cold start"):
         check_settings(replace(CONFIG, folds=FoldSettings(cold=True)), sets=True)
-    twice = replace(guests, data=replace(guests.data, index=type(guests.data.index).of([networks.dataset.index.ids[0], *guests.data.index.ids[1:]], "RNA")))
+    twice = replace(
+        rna_sets,
+        data=replace(
+            rna_sets.data,
+            index=type(rna_sets.data.index).of(
+                [networks.dataset.index.ids[0], *rna_sets.data.index.ids[1:]], "RNA"
+            ),
+        ),
+    )
     with pytest.raises(InputError, match="has the id of an RNA of the networks"):
-        join_guests(prepare(networks, plain), networks, twice, CONFIG)
+        add_rna_sets(prepare(networks, plain), networks, twice, CONFIG)
 
 
-def test_in_python_it_is_one_call_each(networks, guests: Guests) -> None:
-    config = replace(CONFIG, tokens=TokenSettings(attention=("kmer", "type"), trees=()), newcomers="")
-    found = api.cross_validate(networks, config, sets=guests)
-    model = api.fit(networks, config, sets=guests, cross_validation=found)
+def test_in_python_it_is_one_call_each(networks, rna_sets: RnaSets) -> None:
+    config = replace(
+        CONFIG, tokens=TokenSettings(attention=("kmer", "type"), trees=()), newcomers=""
+    )
+    found = api.cross_validate(networks, config, sets=rna_sets)
+    model = api.fit(networks, config, sets=rna_sets, cross_validation=found)
     said = api.predict(model, sequences={"new": "GGGGA" * 30}, rna_type="lncRNA")
     assert np.isfinite(said.probabilities[0]).sum() == 2
     with pytest.raises(ConfigError, match="rna-type"):
@@ -330,20 +459,38 @@ def test_in_python_it_is_one_call_each(networks, guests: Guests) -> None:
 
 
 @pytest.mark.slow
-def test_the_command(run: Callable, quick: Callable[..., Path], in_empty_folder: Path, guests: Guests) -> None:
-    data = guests.data
+def test_the_command(
+    run: Callable, quick: Callable[..., Path], in_empty_folder: Path, rna_sets: RnaSets
+) -> None:
+    data = rna_sets.data
     Path("l.fa").write_text("".join(f">r{i}\n{data.sequences[i]}\n" for i in range(40)))
-    Path("l.tsv").write_text("id\tBoth\n" + "".join(f"r{i}\t{int(data.labels[i, 0])}\n" for i in range(40)))
+    Path("l.tsv").write_text(
+        "id\tBoth\n" + "".join(f"r{i}\t{int(data.labels[i, 0])}\n" for i in range(40))
+    )
     Path("sets.toml").write_text('[sets.lnc]\nfasta = "l.fa"\nlabels = "l.tsv"\ntype = "lncRNA"\n')
     settings = quick(tokens={"attention": ["svd:disease", "type"], "trees": []})
-    done = run("train", "--sets", "sets.toml", "--config", str(settings), "--preset", "unified", "--fold", "3", "--out", "r")
+    done = run(
+        "train",
+        "--sets",
+        "sets.toml",
+        "--config",
+        str(settings),
+        "--preset",
+        "unified",
+        "--fold",
+        "3",
+        "--out",
+        "r",
+    )
     assert done.returncode == 0, done.stderr
     assert "lnc 40" in done.stderr + done.stdout
     assert "lnc\tattention\t" in done.stdout
     labels = pd.read_csv("r/labels.tsv", sep="\t").set_index("rna_id")
     assert labels.loc["lnc|r0", "Both"] == data.labels[0, 0]
     assert labels.loc["lnc|r0"].isna().sum() == labels.shape[1] - 1
-    said = run("predict", "--run", "r", "--fasta", "l.fa", "--rna-type", "lncRNA", "--format", "tsv")
+    said = run(
+        "predict", "--run", "r", "--fasta", "l.fa", "--rna-type", "lncRNA", "--format", "tsv"
+    )
     assert said.returncode == 0, said.stderr
     assert said.stdout.startswith("rna_id\t")
     assert load("r").compartments[-1] == "Both"
@@ -360,17 +507,31 @@ def test_the_command(run: Callable, quick: Callable[..., Path], in_empty_folder:
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("fresh: why ")
     assert "of type lncRNA" in " ".join(told.stdout.split())
-    refused = run("explain", "--run", "r", "--rna", "lnc|r0", "--compartment", load("r").compartments[0], "--out", "why2")
+    refused = run(
+        "explain",
+        "--run",
+        "r",
+        "--rna",
+        "lnc|r0",
+        "--compartment",
+        load("r").compartments[0],
+        "--out",
+        "why2",
+    )
     assert refused.returncode == 2
     assert "did not learn of" in refused.stderr
 
 
-def test_the_sequence_tower_reads_all_types_where_it_is_a_token(joined: Problem, folds) -> None:
+def test_the_sequence_tower_reads_all_types_where_it_is_a_token(
+    extra_rnas: FusionData, folds
+) -> None:
     tokens = replace(CONFIG.tokens, attention=("trees", "type", "tower"), trees=("kmer", "type"))
     tower = TowerSettings(epochs=1, parts=2)
     config = replace(CONFIG, tokens=tokens, tower=tower, mix=MixSettings())
-    train, test = folds.rows(joined.index, 0)
-    learner = fit_learner(replace(joined, labels=joined.hide(train)), train, config, 0)
-    has = np.array([bool(sequence) for sequence in joined.sequences])
-    np.testing.assert_array_equal(learner.tokens["tower"].present, has)
-    assert np.isfinite(learner.predict(test)).all()
+    train, test = folds.rows(extra_rnas.index, 0)
+    fusion_model = fit_fusion_model(
+        replace(extra_rnas, labels=extra_rnas.masked_labels(train)), train, config, 0
+    )
+    has = np.array([bool(sequence) for sequence in extra_rnas.sequences])
+    np.testing.assert_array_equal(fusion_model.tokens["tower"].present, has)
+    assert np.isfinite(fusion_model.predict(test)).all()

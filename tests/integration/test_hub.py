@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import mirnagraph
-from fusion.export_files import CARD, EXPORT
-from fusion.hub import HubAddress, hub_address, pull
-from fusion.open_model import load
+from fusion.export.files import CARD, EXPORT
+from fusion.export.hub import HubAddress, hub_address, pull
+from fusion.export.load import load
 from mirnagraph.errors import CheckpointError, ConfigError, FetchError, MissingExtraError
 
 
@@ -46,7 +46,12 @@ class FakeHub:
     def upload_folder(self, **more: Any) -> None:
         self._same_call("HfApi.upload_folder", **more)
         target, source = self.place / more["repo_id"], Path(more["folder_path"])
-        for path in [p for p in target.rglob("*") if p.is_file() and any(fnmatch(p.relative_to(target).as_posix(), x) for x in more["delete_patterns"])]:
+        for path in [
+            p
+            for p in target.rglob("*")
+            if p.is_file()
+            and any(fnmatch(p.relative_to(target).as_posix(), x) for x in more["delete_patterns"])
+        ]:
             path.unlink()
         for path in source.rglob("*"):
             name = path.relative_to(source).as_posix()
@@ -68,7 +73,11 @@ class FakeHub:
         if not source.is_dir():
             raise RepositoryNotFoundError("404 Client Error")
         shutil.rmtree(target, ignore_errors=True)
-        for path in [p for p in source.rglob("*") if p.is_file() and p.relative_to(source).as_posix() in names]:
+        for path in [
+            p
+            for p in source.rglob("*")
+            if p.is_file() and p.relative_to(source).as_posix() in names
+        ]:
             link = target / path.relative_to(source)
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path)
@@ -129,12 +138,20 @@ def test_there_and_back(run, hub: FakeHub, kept: Path) -> None:
     assert run("pull", "me/mine", "back", "--overwrite").returncode == 0
 
 
-def test_a_model_pushed_over_another_leaves_nothing_of_it(run, hub: FakeHub, kept: Path, project: Path) -> None:
+def test_a_model_pushed_over_another_leaves_nothing_of_it(
+    run, hub: FakeHub, kept: Path, project: Path
+) -> None:
     assert run("export", "model", "--push", "me/mine").returncode == 0
     assert hub.made == [("me/mine", False)]
     shutil.copytree(project / "tests" / "golden" / "tower_v1", "tower")
     assert run("export", "tower", "--push", "me/mine").returncode == 0
-    assert sorted(p.name for p in (hub.place / "me" / "mine").rglob("*") if p.is_file()) == [".gitattributes", CARD, EXPORT, "model.json", "model.safetensors"]
+    assert sorted(p.name for p in (hub.place / "me" / "mine").rglob("*") if p.is_file()) == [
+        ".gitattributes",
+        CARD,
+        EXPORT,
+        "model.json",
+        "model.safetensors",
+    ]
     assert load("hf://me/mine").compartments == load("tower").compartments
 
 
@@ -147,7 +164,10 @@ def test_what_is_on_the_hub_is_checked_as_any_other(run, hub: FakeHub, kept: Pat
         load("hf://me/mine")
     (there / "known.safetensors").unlink()
     ended = run("pull", "me/mine", "back")
-    assert (ended.returncode, "known.safetensors: a file that export.json lists is missing" in ended.stderr) == (3, True)
+    assert (
+        ended.returncode,
+        "known.safetensors: a file that export.json lists is missing" in ended.stderr,
+    ) == (3, True)
     assert not Path("back").exists()
 
 
@@ -158,13 +178,21 @@ def test_a_damaged_model_is_not_pushed(run, hub: FakeHub, kept: Path) -> None:
     assert hub.made == []
 
 
-def test_what_is_missing_is_said(run, hub: FakeHub, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_said(
+    run, hub: FakeHub, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ended = run("pull", "me/nothing", "back")
-    assert (ended.returncode, "me/nothing: no such model on the Hugging Face hub; found 404 Client Error" in ended.stderr) == (3, True), ended.stderr
+    assert (
+        ended.returncode,
+        "me/nothing: no such model on the Hugging Face hub; found 404 Client Error" in ended.stderr,
+    ) == (3, True), ended.stderr
     hub.fails = ConnectionError("Name or service not known")
     for words in (("pull", "me/mine", "back"), ("export", "model", "--push", "me/mine")):
         ended = run(*words)
-        assert (ended.returncode, "the Hugging Face hub could not be reached" in ended.stderr) == (3, True), ended.stderr
+        assert (ended.returncode, "the Hugging Face hub could not be reached" in ended.stderr) == (
+            3,
+            True,
+        ), ended.stderr
     refused = OSError("403 Forbidden")
     refused.response = SimpleNamespace(status_code=403)  # type: ignore[attr-defined]
     hub.fails = refused
@@ -172,8 +200,14 @@ def test_what_is_missing_is_said(run, hub: FakeHub, kept: Path, monkeypatch: pyt
     assert "the Hugging Face hub refused; found 403 Forbidden; is the token there" in ended.stderr
     hub.token = None
     ended = run("export", "model", "--push", "me/mine")
-    assert (ended.returncode, "no token for the Hugging Face hub: set HF_TOKEN" in ended.stderr) == (2, True)
-    for words in (("export", "model", "other", "--push", "me/mine"), ("export", "model", "--push", "me/mine", "--license", "mit")):
+    assert (
+        ended.returncode,
+        "no token for the Hugging Face hub: set HF_TOKEN" in ended.stderr,
+    ) == (2, True)
+    for words in (
+        ("export", "model", "other", "--push", "me/mine"),
+        ("export", "model", "--push", "me/mine", "--license", "mit"),
+    ):
         ended = run(*words)
         assert (ended.returncode, "is an exported model already" in ended.stderr) == (2, True)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
@@ -184,7 +218,9 @@ def test_what_is_missing_is_said(run, hub: FakeHub, kept: Path, monkeypatch: pyt
     assert not Path("back").exists()
 
 
-def test_the_real_package_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_real_package_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = pytest.importorskip("huggingface_hub")
     monkeypatch.setattr(real.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(real.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
@@ -196,7 +232,16 @@ def test_the_real_package_without_a_network(tmp_path: Path, monkeypatch: pytest.
 def test_addresses() -> None:
     assert hub_address("runs/mine") is None
     assert hub_address("hf://me/mine") == HubAddress("me/mine")
-    assert hub_address(Path("hf://me/my.model_1-2@v1.0/x")) == HubAddress("me/my.model_1-2", "v1.0/x")
-    for wrong in ("hf://", "hf://mine", "hf://me/mine/more", "hf://me/..", "hf:///me/mine", "hf://me/mi ne"):
+    assert hub_address(Path("hf://me/my.model_1-2@v1.0/x")) == HubAddress(
+        "me/my.model_1-2", "v1.0/x"
+    )
+    for wrong in (
+        "hf://",
+        "hf://mine",
+        "hf://me/mine/more",
+        "hf://me/..",
+        "hf:///me/mine",
+        "hf://me/mi ne",
+    ):
         with pytest.raises(ConfigError, match="no place on the Hugging Face hub"):
             hub_address(wrong)

@@ -13,37 +13,53 @@ from safetensors.numpy import load_file, save_file
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, InputError
-from mirnagraph.files import sha256_of_folder
+from mirnagraph.io import read_table, sha256_of_folder
 from mirnagraph.networks.build import build_networks, network_config
-from mirnagraph.networks.describe import describe
 from mirnagraph.networks.export import to_multigraph, to_pyg, write_graphml
+from mirnagraph.networks.network import NetworkSet, describe
 from mirnagraph.networks.sparsify import cut_off
-from mirnagraph.networks.types import NetworkSet
-from mirnagraph.tables import read_table
 
 
-def made_up(n: int = 24, seed: int = 4) -> Dataset:
+def synthetic(n: int = 24, seed: int = 4) -> Dataset:
     rng = np.random.default_rng(seed)
     ids = pd.Index([f"rna-{i}" for i in range(n)], name="rna_id")
     stems = ["".join(rng.choice(list("ACGU"), size=40)) for _ in range(4)]
-    texts = [stems[i % 4][: 30 + i % 7] + "".join(rng.choice(list("ACGU"), size=8)) for i in range(n)]
-    rnas = pd.DataFrame({"sequence": [None if i == 5 else text for i, text in enumerate(texts)]}, index=ids, dtype=object)
+    texts = [
+        stems[i % 4][: 30 + i % 7] + "".join(rng.choice(list("ACGU"), size=8)) for i in range(n)
+    ]
+    rnas = pd.DataFrame(
+        {"sequence": [None if i == 5 else text for i, text in enumerate(texts)]},
+        index=ids,
+        dtype=object,
+    )
     associations, partners = {}, {}
     for kind, n_partners in (("mRNA", 15), ("disease", 9)):
         names = [f"{kind} {j}" for j in range(n_partners)]
         pairs = np.argwhere(rng.random((n - 1, n_partners)) < 0.3)
-        associations[kind] = pd.DataFrame({"rna_id": ids[pairs[:, 0]], "partner_id": [names[j] for j in pairs[:, 1]]})
+        associations[kind] = pd.DataFrame(
+            {"rna_id": ids[pairs[:, 0]], "partner_id": [names[j] for j in pairs[:, 1]]}
+        )
         partners[kind] = pd.DataFrame(index=pd.Index(names, name="partner_id"))
     partners["disease"]["descriptor_ids"] = ["", "D1;D2", *(f"D{j}" for j in range(1, 8))]
     numbers = ["C1", "C1.1", "C1.2", "C1.1.1", "C2", "C2.1", "C2.1.1"]
-    ontology = pd.DataFrame({"tree_number": numbers, "descriptor_id": [f"D{j}" for j in range(1, 8)], "term": [f"term {j}" for j in range(7)]})
-    labels = pd.DataFrame(rng.integers(0, 2, (n, 3)).astype(np.int8), index=ids, columns=["Nucleus", "Cytoplasm", "Exosome"])
+    ontology = pd.DataFrame(
+        {
+            "tree_number": numbers,
+            "descriptor_id": [f"D{j}" for j in range(1, 8)],
+            "term": [f"term {j}" for j in range(7)],
+        }
+    )
+    labels = pd.DataFrame(
+        rng.integers(0, 2, (n, 3)).astype(np.int8),
+        index=ids,
+        columns=["Nucleus", "Cytoplasm", "Exosome"],
+    )
     return Dataset("made-up", rnas, associations, partners, labels, ontology, synthetic=True)
 
 
 @pytest.fixture(scope="module")
 def networks() -> NetworkSet:
-    return build_networks(made_up(), network_config(functional_cutoff=0.4))
+    return build_networks(synthetic(), network_config(functional_cutoff=0.4))
 
 
 @pytest.fixture
@@ -55,29 +71,44 @@ def test_save_then_load_is_equal(networks: NetworkSet, folder: Path) -> None:
     again = NetworkSet.load(folder)
     assert again.dataset.index == networks.dataset.index
     assert again.dataset.labels.equals(networks.dataset.labels)
-    assert list(again.networks) == list(networks.networks) == ["sequence", "functional", "mRNA", "disease"]
+    assert (
+        list(again.networks)
+        == list(networks.networks)
+        == ["sequence", "functional", "mRNA", "disease"]
+    )
     for name, network in networks.networks.items():
         assert network.matrix.nnz > 0
         assert (again[name].rnas, again[name].partners) == (network.rnas, network.partners)
         for part in ("data", "indices", "indptr"):
-            assert getattr(again[name].matrix, part).tolist() == getattr(network.matrix, part).tolist()
+            assert (
+                getattr(again[name].matrix, part).tolist() == getattr(network.matrix, part).tolist()
+            )
     assert set(again.similarities) == {"sequence", "functional", "semantic", "gip"}
     for name, array in networks.similarities.items():
         assert again.similarities[name].tobytes() == array.tobytes()
     assert again.settings == json.loads(json.dumps(networks.settings))
     assert again.left_out == networks.left_out
     assert describe(again).equals(describe(networks))
-    assert read_table(folder / "statistics.tsv")["edges"].astype(int).tolist() == describe(networks)["edges"].tolist()
+    assert (
+        read_table(folder / "statistics.tsv")["edges"].astype(int).tolist()
+        == describe(networks)["edges"].tolist()
+    )
 
 
-def test_cutting_a_loaded_similarity_gives_the_same_edges(networks: NetworkSet, folder: Path) -> None:
+def test_cutting_a_loaded_similarity_gives_the_same_edges(
+    networks: NetworkSet, folder: Path
+) -> None:
     again = NetworkSet.load(folder)
     matrix = cut_off(again.similarities["functional"], 0.4, weighted=False)
     assert (matrix != networks["functional"].matrix).nnz == 0
 
 
-def test_the_same_dataset_gives_the_same_bytes(networks: NetworkSet, folder: Path, tmp_path: Path) -> None:
-    other = build_networks(made_up(), network_config(functional_cutoff=0.4), workers=1).save(tmp_path / "other")
+def test_the_same_dataset_gives_the_same_bytes(
+    networks: NetworkSet, folder: Path, tmp_path: Path
+) -> None:
+    other = build_networks(synthetic(), network_config(functional_cutoff=0.4), workers=1).save(
+        tmp_path / "other"
+    )
     assert sha256_of_folder(folder) == sha256_of_folder(other)
 
 
@@ -89,7 +120,9 @@ def test_exports_of_a_loaded_set(folder: Path) -> None:
     assert data.validate()
     assert data["miRNA", "functional", "miRNA"].num_edges == 2 * n_edges["functional"]
     write_graphml(again, folder)
-    assert NetworkSet.load(folder)["mRNA"].matrix.nnz == n_edges["mRNA"]  # other files in the folder are left alone
+    assert (
+        NetworkSet.load(folder)["mRNA"].matrix.nnz == n_edges["mRNA"]
+    )  # other files in the folder are left alone
 
 
 def test_a_folder_is_not_replaced_unasked(networks: NetworkSet, folder: Path) -> None:
@@ -116,10 +149,19 @@ def _change(folder: Path, **entries: object) -> None:
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"format_version": 99}, r"networks.json, column 'format_version': unknown format of a networks folder; found 99, expected 1"),
+        (
+            {"format_version": 99},
+            r"networks.json, column 'format_version': unknown format of a networks folder; found 99, expected 1",
+        ),
         ({"networks": []}, r"column 'networks': missing or wrong entry; found \[\], expected dict"),
-        ({"networks": {"../x": {"n_edges": 1}}}, r"a network that the dataset does not know; found ../x"),
-        ({"networks": {"sequence": {"n_edges": 1}}}, r"edges.sequence.parquet: wrong number of edges; found \d+, expected 1"),
+        (
+            {"networks": {"../x": {"n_edges": 1}}},
+            r"a network that the dataset does not know; found ../x",
+        ),
+        (
+            {"networks": {"sequence": {"n_edges": 1}}},
+            r"edges.sequence.parquet: wrong number of edges; found \d+, expected 1",
+        ),
         ({"rnas_checksum": "0" * 64}, r"the RNAs are not those the networks were built from"),
         ({"similarities": ["gip"]}, r"similarities.safetensors: other similarities than listed"),
     ],
@@ -133,21 +175,37 @@ def test_a_wrong_entry_is_named(folder: Path, entries: dict[str, object], messag
 def test_a_changed_dataset_is_noticed(folder: Path) -> None:
     path = folder / "dataset" / "labels.tsv"
     lines = path.read_text().split("\n")
-    lines[1] = "rna-0\t" + "\t".join("1" if cell == "0" else "0" for cell in lines[1].split("\t")[1:])
+    lines[1] = "rna-0\t" + "\t".join(
+        "1" if cell == "0" else "0" for cell in lines[1].split("\t")[1:]
+    )
     path.write_text("\n".join(lines))
-    with pytest.raises(CheckpointError, match="the dataset was changed after the networks were built"):
+    with pytest.raises(
+        CheckpointError, match="the dataset was changed after the networks were built"
+    ):
         NetworkSet.load(folder)
 
 
 def test_damaged_files_are_named(folder: Path) -> None:
-    edges, dense, about = folder / "edges.mRNA.parquet", folder / "similarities.safetensors", folder / "networks.json"
-    for path, message in ((edges, "damaged Parquet file"), (dense, "damaged safetensors file"), (about, "networks.json, line 1, column 2: not a JSON file")):
+    edges, dense, about = (
+        folder / "edges.mRNA.parquet",
+        folder / "similarities.safetensors",
+        folder / "networks.json",
+    )
+    for path, message in (
+        (edges, "damaged Parquet file"),
+        (dense, "damaged safetensors file"),
+        (about, "networks.json, line 1, column 2: not a JSON file"),
+    ):
         whole = path.read_bytes()
-        path.write_bytes(b"{}nonsense"[: 3 if path == dense else 10] if path != about else b"{nonsense")
+        path.write_bytes(
+            b"{}nonsense"[: 3 if path == dense else 10] if path != about else b"{nonsense"
+        )
         with pytest.raises(InputError, match=message):
             NetworkSet.load(folder)
         path.unlink()
-        with pytest.raises(InputError, match="no such file" if path != about else "not a networks folder"):
+        with pytest.raises(
+            InputError, match="no such file" if path != about else "not a networks folder"
+        ):
             NetworkSet.load(folder)
         path.write_bytes(whole)
     assert NetworkSet.load(folder).networks
@@ -161,7 +219,11 @@ def test_damaged_files_are_named(folder: Path) -> None:
     [
         ("source", "rna-99", r"line 1, column 'source': an edge names an unknown id; found rna-99"),
         ("target", "rna-0", r"line 1: not an edge of this network; found rna-0 - rna-0"),
-        ("weight", -1.0, r"line 1: not an edge of this network; found .* weight -1.0, expected a weight above 0"),
+        (
+            "weight",
+            -1.0,
+            r"line 1: not an edge of this network; found .* weight -1.0, expected a weight above 0",
+        ),
         ("weight", float("nan"), r"not an edge of this network"),
     ],
 )
@@ -181,7 +243,9 @@ def test_a_repeated_edge_and_wrong_columns_are_named(folder: Path) -> None:
     with pytest.raises(CheckpointError, match=f"line {len(table)}: an edge stands twice"):
         NetworkSet.load(folder)
     table.rename(columns={"weight": "score"}).to_parquet(path, index=False)
-    with pytest.raises(CheckpointError, match=r"wrong columns; found .*score.*expected source, target, weight"):
+    with pytest.raises(
+        CheckpointError, match=r"wrong columns; found .*score.*expected source, target, weight"
+    ):
         NetworkSet.load(folder)
 
 
@@ -189,8 +253,14 @@ def test_a_repeated_edge_and_wrong_columns_are_named(folder: Path) -> None:
 def test_a_wrong_similarity_is_named(folder: Path, wrong: str) -> None:
     path = folder / "similarities.safetensors"
     arrays = load_file(path)
-    arrays["gip"] = np.ascontiguousarray(arrays["gip"][:, :-1]) if wrong == "shape" else arrays["gip"] * 2
+    arrays["gip"] = (
+        np.ascontiguousarray(arrays["gip"][:, :-1]) if wrong == "shape" else arrays["gip"] * 2
+    )
     save_file(arrays, path)
-    message = r"'gip' does not fit its names; found \(24, 23\) float32, expected \(24, 24\)" if wrong == "shape" else r"'gip' holds values outside"
+    message = (
+        r"'gip' does not fit its names; found \(24, 23\) float32, expected \(24, 24\)"
+        if wrong == "shape"
+        else r"'gip' holds values outside"
+    )
     with pytest.raises(CheckpointError, match=message):
         NetworkSet.load(folder)

@@ -11,12 +11,21 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from fusion.model_files import SavedModel, load_model
-from fusion.open_model import load, model_folder
-from fusion.predict import OUT_OF_FOLD, SEQUENCE_ALONE, predict_known, predict_sequences, resolve_names
+from fusion.export.load import load, model_folder
+from fusion.models.predict import (
+    OUT_OF_FOLD,
+    SEQUENCE_ALONE,
+    predict_reference,
+    predict_sequences,
+    resolve_names,
+)
+from fusion.models.saved import SavedModel, load_model
 from mirnagraph.errors import CheckpointError, ConfigError, MirnagraphError
 
-NEW = {"stranger": "ACGUUAGCUAGGAUCCGAUUAGCGAUUCGAGGCUAUCGAUUUAGCGCGAUAUCGGCUAUAGCGGC", "short": "ACGUACGU"}
+NEW = {
+    "stranger": "ACGUUAGCUAGGAUCCGAUUAGCGAUUCGAGGCUAUCGAUUUAGCGCGAUAUCGGCUAUAGCGGC",
+    "short": "ACGUACGU",
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,38 +38,68 @@ def model(run) -> SavedModel:
     return load_model(run / "model")
 
 
-def test_known_rnas_are_answered_by_the_model_that_did_not_train_on_them(run, model: SavedModel) -> None:
+def test_known_rnas_are_answered_by_the_model_that_did_not_train_on_them(
+    run, model: SavedModel
+) -> None:
     said = pd.read_csv(run / "predictions.tsv", sep="\t", index_col="rna_id")
-    found = predict_known(model, np.arange(len(model.known.index)))
-    np.testing.assert_allclose(found.probabilities, said.loc[list(model.known.index.ids), list(model.compartments)], rtol=1e-6)
+    found = predict_reference(model, np.arange(len(model.known.index)))
+    np.testing.assert_allclose(
+        found.probabilities,
+        said.loc[list(model.known.index.ids), list(model.compartments)],
+        rtol=1e-6,
+    )
     assert set(found.about["source"]) == {OUT_OF_FOLD}
-    final = model.learner(model.known.tokens).predict(np.arange(5))
+    final = model.fusion_model(model.known.tokens).predict(np.arange(5))
     assert not np.allclose(found.probabilities[:5], final)
 
 
 def test_an_rna_that_no_fold_tested_is_answered_by_the_final_model(model: SavedModel) -> None:
-    known = replace(model.known, probabilities=np.full_like(model.known.probabilities, np.nan), trained=np.zeros(len(model.known.trained), dtype=bool))
-    found = predict_known(replace(model, known=known), np.array([3]))
-    np.testing.assert_array_equal(found.probabilities, model.learner(model.known.tokens).predict(np.array([3])))
+    known = replace(
+        model.known,
+        probabilities=np.full_like(model.known.probabilities, np.nan),
+        trained=np.zeros(len(model.known.trained), dtype=bool),
+    )
+    found = predict_reference(replace(model, known=known), np.array([3]))
+    np.testing.assert_array_equal(
+        found.probabilities, model.fusion_model(model.known.tokens).predict(np.array([3]))
+    )
     assert list(found.about["source"]) == ["final model"]
     seen = replace(known, trained=np.ones(len(known.trained), dtype=bool))
-    assert "own label" in predict_known(replace(model, known=seen), np.array([3])).about["warning"].iloc[0]
+    assert (
+        "own label"
+        in predict_reference(replace(model, known=seen), np.array([3])).about["warning"].iloc[0]
+    )
 
 
 def test_modalities_are_those_that_the_networks_hold(model: SavedModel, small_dataset) -> None:
-    found = predict_known(model, np.arange(len(model.known.index)))
+    found = predict_reference(model, np.arange(len(model.known.index)))
     for name, said in found.about["modalities"].items():
-        expected = {kind for kind, table in small_dataset.associations.items() if name in set(table["rna_id"])}
+        expected = {
+            kind
+            for kind, table in small_dataset.associations.items()
+            if name in set(table["rna_id"])
+        }
         if isinstance(small_dataset.rnas.loc[name, "sequence"], str):
             expected.add("sequence")
         assert set(filter(None, said.split(";"))) == expected
 
 
-def test_a_known_sequence_is_the_known_rna_and_a_new_one_is_not(model: SavedModel, small_dataset) -> None:
-    name = next(i for i in small_dataset.rnas.index if isinstance(small_dataset.rnas.loc[i, "sequence"], str))
+def test_a_known_sequence_is_the_known_rna_and_a_new_one_is_not(
+    model: SavedModel, small_dataset
+) -> None:
+    name = next(
+        i
+        for i in small_dataset.rnas.index
+        if isinstance(small_dataset.rnas.loc[i, "sequence"], str)
+    )
     sequence = str(small_dataset.rnas.loc[name, "sequence"])
     mature = str(small_dataset.rnas.loc[name, "matures"]).split(";")[0]
-    asked = {"same": sequence.replace("U", "T").lower(), **NEW, "form": mature, "nearly": sequence[1:]}
+    asked = {
+        "same": sequence.replace("U", "T").lower(),
+        **NEW,
+        "form": mature,
+        "nearly": sequence[1:],
+    }
     found = predict_sequences(model, list(asked), list(asked.values()))
     about = found.about
     assert list(about.index) == list(asked)
@@ -73,7 +112,10 @@ def test_a_known_sequence_is_the_known_rna_and_a_new_one_is_not(model: SavedMode
     assert about.loc["nearly", "warning"] == ""
     assert "8 nt" in about.loc["short", "warning"]
     row = list(asked).index("same")
-    np.testing.assert_array_equal(found.probabilities[row], predict_known(model, resolve_names(model, [name])).probabilities[0])
+    np.testing.assert_array_equal(
+        found.probabilities[row],
+        predict_reference(model, resolve_names(model, [name])).probabilities[0],
+    )
 
 
 def test_an_answer_does_not_depend_on_company_or_order(model: SavedModel) -> None:
@@ -85,9 +127,13 @@ def test_an_answer_does_not_depend_on_company_or_order(model: SavedModel) -> Non
     pd.testing.assert_frame_equal(together.about.iloc[:1], alone.about)
 
 
-def test_names_are_found_however_they_are_written_and_unknown_ones_get_suggestions(model: SavedModel) -> None:
+def test_names_are_found_however_they_are_written_and_unknown_ones_get_suggestions(
+    model: SavedModel,
+) -> None:
     name = model.known.index.ids[4]
-    np.testing.assert_array_equal(resolve_names(model, [name, name.upper(), name + "-5p"]), [4, 4, 4])
+    np.testing.assert_array_equal(
+        resolve_names(model, [name, name.upper(), name + "-5p"]), [4, 4, 4]
+    )
     with pytest.raises(ConfigError, match=f"did you mean .*{model.known.index.ids[0][:7]}"):
         resolve_names(model, [name + "9"])
     with pytest.raises(ConfigError, match="needs its sequence"):
@@ -103,20 +149,42 @@ def test_the_command_as_a_person_types_it(run, model: SavedModel, tmp_path) -> N
     fasta = tmp_path / "new.fa"
     fasta.write_text("".join(f">{name}\n{sequence}\n" for name, sequence in NEW.items()))
     names = tmp_path / "names.tsv"
-    names.write_text("rna_id\tx\n" + "\n".join(f"{name}\t1" for name in model.known.index.ids[:3]) + "\n")
+    names.write_text(
+        "rna_id\tx\n" + "\n".join(f"{name}\t1" for name in model.known.index.ids[:3]) + "\n"
+    )
     runner = CliRunner()
-    done = runner.invoke(app, ["predict", "--run", str(run), "--fasta", str(fasta), "--out", str(tmp_path / "p.tsv")])
+    done = runner.invoke(
+        app, ["predict", "--run", str(run), "--fasta", str(fasta), "--out", str(tmp_path / "p.tsv")]
+    )
     assert done.exit_code == 0, done.output
     table = pd.read_csv(tmp_path / "p.tsv", sep="\t", keep_default_na=False)
-    assert list(table.columns[: len(model.compartments) + 2]) == ["rna_id", *model.compartments, "called"]
+    assert list(table.columns[: len(model.compartments) + 2]) == [
+        "rna_id",
+        *model.compartments,
+        "called",
+    ]
     assert list(table["rna_id"]) == list(NEW)
-    done = runner.invoke(app, ["predict", "--run", str(run), "--ids", str(names), "--format", "json", "-q"])
+    done = runner.invoke(
+        app, ["predict", "--run", str(run), "--ids", str(names), "--format", "json", "-q"]
+    )
     said = json.loads(done.stdout)
     assert [record["rna_id"] for record in said] == list(model.known.index.ids[:3])
     assert 0 <= said[0]["compartments"][model.compartments[0]]["probability"] <= 1
     whole = runner.invoke(app, ["predict", "--run", str(run / "model"), "-q"])
     assert len(whole.stdout.splitlines()) == len(model.known.index) + 1
-    table = runner.invoke(app, ["predict", "--run", str(run), "--rna", model.known.index.ids[0], "--format", "table", "-q"])
+    table = runner.invoke(
+        app,
+        [
+            "predict",
+            "--run",
+            str(run),
+            "--rna",
+            model.known.index.ids[0],
+            "--format",
+            "table",
+            "-q",
+        ],
+    )
     assert "out-of-fold" in table.stdout
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fusion import experiment
-from mirnagraph.networks.types import NetworkSet
+from fusion.experiments import cross_validate as experiment
+from mirnagraph.networks.network import NetworkSet
 
 
 @pytest.fixture
@@ -33,13 +33,19 @@ def test_seeds_are_runs_of_their_own(train) -> None:
     assert "±" in out
     repeats = table("run/repeats.tsv")
     assert [c for c in repeats.columns if c.startswith("seed_")] == ["seed_5", "seed_6", "seed_7"]
-    average = repeats[(repeats["compartment"] == "average") & (repeats["metric"] == "AUC") & (repeats["over"] == "mean over folds")].iloc[0]
+    average = repeats[
+        (repeats["compartment"] == "average")
+        & (repeats["metric"] == "AUC")
+        & (repeats["over"] == "mean over folds")
+    ].iloc[0]
     ordinary = table("run/metrics.tsv").set_index(["compartment", "metric"])
     assert average["seed_5"] == ordinary.at[("average", "AUC"), "mean"]
     # the second seed's run is what `train --seed 6` gives
     assert train("--fold", "3", "--seed", "6", "--out", "six")[0] == 0
     for name in ("predictions.tsv", "metrics.tsv", "folds.tsv", "labels.tsv", "config.toml"):
-        assert (Path("six") / name).read_bytes() == (Path("run/repeats/seed_6") / name).read_bytes(), name
+        assert (Path("six") / name).read_bytes() == (
+            Path("run/repeats/seed_6") / name
+        ).read_bytes(), name
     assert not table("run/folds.tsv")["fold"].equals(table("run/repeats/seed_6/folds.tsv")["fold"])
     assert not Path("run/repeats/seed_6/model").exists()
     assert Path("run/model").is_dir()
@@ -60,7 +66,10 @@ def test_a_fold_file_keeps_its_folds_and_the_model_is_drawn_anew(train) -> None:
     assert train("--fold", "3", "--out", "first")[0] == 0
     assert train("--split", "first/folds.tsv", "--repeats", "2", "--out", "run")[0] == 0
     assert Path("run/folds.tsv").read_bytes() == Path("run/repeats/seed_1/folds.tsv").read_bytes()
-    assert Path("run/predictions.tsv").read_bytes() != Path("run/repeats/seed_1/predictions.tsv").read_bytes()
+    assert (
+        Path("run/predictions.tsv").read_bytes()
+        != Path("run/repeats/seed_1/predictions.tsv").read_bytes()
+    )
     assert "only the model's randomness changes" in Path("run/report.md").read_text()
 
 
@@ -68,12 +77,12 @@ def test_a_fold_file_keeps_its_folds_and_the_model_is_drawn_anew(train) -> None:
 def test_a_killed_command_goes_on(train, monkeypatch: pytest.MonkeyPatch) -> None:
     honest, trained = experiment.run_fold, []
 
-    def dies(problem, folds, config, fold):
+    def dies(data, folds, config, fold):
         if len(trained) == 4:
             trained.append(None)
             raise KeyboardInterrupt
         trained.append((config.seed, fold))
-        return honest(problem, folds, config, fold)
+        return honest(data, folds, config, fold)
 
     monkeypatch.setattr(experiment, "run_fold", dies)
     assert train("--fold", "3", "--repeats", "2", "--out", "run")[0] == 130

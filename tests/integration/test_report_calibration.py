@@ -11,23 +11,28 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from fusion.report import write_report
-from fusion.report_calibration import calibration_table, draw_reliability, error_by_uncertainty, read_uncertainty, write_calibration
-from fusion.results import CrossValidationResult
-from fusion.settings import ExperimentConfig, TokenSettings
+from fusion.config import ExperimentConfig, TokenSettings
+from fusion.experiments.train import write_report
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.fold_files import FoldResult
 from mirnagraph.evaluation.metrics import evaluate
 from mirnagraph.evaluation.splits import Folds
+from mirnagraph.io import write_tsv
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.tables import write_tsv
+from mirnagraph.runs.calibration_report import (
+    calibration_table,
+    draw_reliability,
+    error_by_uncertainty,
+    read_uncertainty,
+    write_calibration,
+)
+from mirnagraph.runs.results import CrossValidationResult, FoldResult
 
 NAMES = ("Nucleus", "Exosome")
 
 
 @cache
-def made_up(n: int = 300, **choices: float) -> CrossValidationResult:
+def synthetic(n: int = 300, **choices: float) -> CrossValidationResult:
     """Nucleus: labels drawn from the probabilities. Exosome: probabilities twice too far from 0.5 in log odds. The last RNA is never tested."""
     random = np.random.default_rng(3)
     logits = random.normal(0, 1.5, (n, 2))
@@ -37,7 +42,15 @@ def made_up(n: int = 300, **choices: float) -> CrossValidationResult:
     fold = np.arange(n) % 3
     fold[-1] = -1
     probabilities[-1] = np.nan
-    results = tuple(FoldResult(f, np.flatnonzero(fold == f), probabilities[fold == f], choices={"thresholds": [0.5, 0.5], **choices}) for f in range(3))
+    results = tuple(
+        FoldResult(
+            f,
+            np.flatnonzero(fold == f),
+            probabilities[fold == f],
+            choices={"thresholds": [0.5, 0.5], **choices},
+        )
+        for f in range(3)
+    )
     tested = fold >= 0
     metrics = evaluate(labels[tested], probabilities[tested], fold[tested], np.full(2, 0.5), NAMES)
     thresholds = np.full((n, 2), 0.5)
@@ -49,7 +62,7 @@ def made_up(n: int = 300, **choices: float) -> CrossValidationResult:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty picture, which is written faster."""
-    monkeypatch.setattr("fusion.report_calibration.draw_reliability", lambda _: Figure())
+    monkeypatch.setattr("mirnagraph.runs.calibration_report.draw_reliability", lambda _: Figure())
 
 
 def uncertainty_table(result: CrossValidationResult, values: np.ndarray) -> pd.DataFrame:
@@ -59,7 +72,7 @@ def uncertainty_table(result: CrossValidationResult, values: np.ndarray) -> pd.D
 
 
 def test_what_is_off_by_more_than_chance_is_named() -> None:
-    result = made_up()
+    result = synthetic()
     table = calibration_table(result).set_index("compartment")
     assert list(table.index) == ["Nucleus", "Exosome", "average"]
     assert table.loc["Nucleus", "ECE"] < table.loc["Nucleus", "by chance"]
@@ -72,42 +85,78 @@ def test_what_is_off_by_more_than_chance_is_named() -> None:
 
 
 def test_the_section_without_temperature_or_uncertainty(tmp_path: Path) -> None:
-    lines = write_calibration(tmp_path, made_up())
+    lines = write_calibration(tmp_path, synthetic())
     text = "\n".join(lines)
     assert (tmp_path / "reliability.png").stat().st_size > 1000
     assert "off by more than chance explains in: Exosome." in text
     assert "No temperature was chosen" in text
     assert "third" not in text
-    assert [axis.get_title()[:11] for axis in draw_reliability(made_up()).axes] == ["Reliability", "How often e"]
+    assert [axis.get_title()[:11] for axis in draw_reliability(synthetic()).axes] == [
+        "Reliability",
+        "How often e",
+    ]
 
 
 def test_the_temperatures_chosen_are_told(tmp_path: Path, undrawn) -> None:
-    text = "\n".join(write_calibration(tmp_path, made_up(temperature=1.5)))
-    assert "by fold: 0: 1.500, 1: 1.500, 2: 1.500. Their mean is 1.500: by itself the model is over-confident." in text
-    assert "about right" in "\n".join(write_calibration(tmp_path, made_up(temperature=1.01)))
-    assert "timid" in "\n".join(write_calibration(tmp_path, made_up(temperature=0.8)))
+    text = "\n".join(write_calibration(tmp_path, synthetic(temperature=1.5)))
+    assert (
+        "by fold: 0: 1.500, 1: 1.500, 2: 1.500. Their mean is 1.500: by itself the model is over-confident."
+        in text
+    )
+    assert "about right" in "\n".join(write_calibration(tmp_path, synthetic(temperature=1.01)))
+    assert "timid" in "\n".join(write_calibration(tmp_path, synthetic(temperature=0.8)))
 
 
 @pytest.mark.filterwarnings("ignore::mirnagraph.evaluation.metrics.UndefinedMetricWarning")
 def test_errors_in_thirds_by_hand() -> None:
-    whole = made_up(7)
-    p = np.array([[0.9, 0.5], [0.8, 0.5], [0.7, 0.5], [0.6, 0.5], [0.5, 0.5], [0.4, 0.5], [np.nan, np.nan]])
+    whole = synthetic(7)
+    p = np.array(
+        [[0.9, 0.5], [0.8, 0.5], [0.7, 0.5], [0.6, 0.5], [0.5, 0.5], [0.4, 0.5], [np.nan, np.nan]]
+    )
     y = np.array([[1, 0], [1, 0], [1, 0], [1, 0], [1, 0], [1, 0], [0, 0]], dtype=np.int8)
-    sd = np.array([[0.01, 0.6], [0.02, 0.5], [0.03, 0.4], [0.04, 0.3], [0.05, 0.2], [0.06, 0.1], [np.nan, np.nan]])
+    sd = np.array(
+        [
+            [0.01, 0.6],
+            [0.02, 0.5],
+            [0.03, 0.4],
+            [0.04, 0.3],
+            [0.05, 0.2],
+            [0.06, 0.1],
+            [np.nan, np.nan],
+        ]
+    )
     table = error_by_uncertainty(replace(whole, probabilities=p, labels=y), sd)
     assert table["third"].tolist() == ["lowest", "middle", "highest"]
     assert table["n"].tolist() == [4, 4, 4]
-    assert table["sd"].tolist() == pytest.approx([(0.015 + 0.15) / 2, (0.035 + 0.35) / 2, (0.055 + 0.55) / 2])
-    assert table["absolute error"].tolist() == pytest.approx([(0.15 + 0.5) / 2, (0.35 + 0.5) / 2, (0.55 + 0.5) / 2])
-    assert table["Brier"].tolist() == pytest.approx([((0.01 + 0.04) / 2 + 0.25) / 2, ((0.09 + 0.16) / 2 + 0.25) / 2, ((0.25 + 0.36) / 2 + 0.25) / 2])
+    assert table["sd"].tolist() == pytest.approx(
+        [(0.015 + 0.15) / 2, (0.035 + 0.35) / 2, (0.055 + 0.55) / 2]
+    )
+    assert table["absolute error"].tolist() == pytest.approx(
+        [(0.15 + 0.5) / 2, (0.35 + 0.5) / 2, (0.55 + 0.5) / 2]
+    )
+    assert table["Brier"].tolist() == pytest.approx(
+        [
+            ((0.01 + 0.04) / 2 + 0.25) / 2,
+            ((0.09 + 0.16) / 2 + 0.25) / 2,
+            ((0.25 + 0.36) / 2 + 0.25) / 2,
+        ]
+    )
     assert table["expected Brier"].iloc[0] == pytest.approx(((0.09 + 0.16) / 2 + 0.25) / 2)
 
 
-@pytest.mark.parametrize(("sign", "says"), [(1, "Higher uncertainty goes with larger error:"), (-1, "Higher uncertainty does not go with larger error:")])
+@pytest.mark.parametrize(
+    ("sign", "says"),
+    [
+        (1, "Higher uncertainty goes with larger error:"),
+        (-1, "Higher uncertainty does not go with larger error:"),
+    ],
+)
 def test_the_statement_follows_the_figures(tmp_path: Path, undrawn, sign: int, says: str) -> None:
-    result = made_up()
+    result = synthetic()
     error = np.abs(result.probabilities - result.labels)
-    write_tsv(uncertainty_table(result, error if sign > 0 else 1 - error), tmp_path / "uncertainty.tsv")
+    write_tsv(
+        uncertainty_table(result, error if sign > 0 else 1 - error), tmp_path / "uncertainty.tsv"
+    )
     text = "\n".join(write_calibration(tmp_path, result))
     assert says in text
     assert "| highest third |" in text
@@ -116,15 +165,21 @@ def test_the_statement_follows_the_figures(tmp_path: Path, undrawn, sign: int, s
 
 
 def test_an_uncertainty_table_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    result = made_up(30)
+    result = synthetic(30)
     path = tmp_path / "uncertainty.tsv"
     good = uncertainty_table(result, np.full((30, 2), 0.1))
     write_tsv(good, path)
     assert np.isfinite(read_uncertainty(path, result)).sum() == 58
     for wrong, match in (
         (good.assign(Nucleus=-1.0), r"line 2, column 'Nucleus': not a standard deviation"),
-        (good.assign(rna_id=["x", *good["rna_id"][1:]]), r"line 2, column 'rna_id': unknown or repeated RNA; found x"),
-        (good.assign(rna_id=["r1", *good["rna_id"][1:]]), r"line 3, column 'rna_id': unknown or repeated RNA; found r1"),
+        (
+            good.assign(rna_id=["x", *good["rna_id"][1:]]),
+            r"line 2, column 'rna_id': unknown or repeated RNA; found x",
+        ),
+        (
+            good.assign(rna_id=["r1", *good["rna_id"][1:]]),
+            r"line 3, column 'rna_id': unknown or repeated RNA; found r1",
+        ),
         (good[1:], "not those that were tested; found 28, expected 29"),
         (good.drop(columns="Exosome"), "missing column"),
     ):
@@ -134,15 +189,22 @@ def test_an_uncertainty_table_that_does_not_fit_is_refused(tmp_path: Path) -> No
 
 
 def test_the_report_holds_the_section(tmp_path: Path) -> None:
-    result = made_up(60)
+    result = synthetic(60)
     dataset = Dataset(
         name="tiny",
         rnas=pd.DataFrame({"sequence": "ACGU"}, index=pd.Index(result.index.ids, name="rna_id")),
         associations={},
         partners={},
-        labels=pd.DataFrame(result.labels, index=pd.Index(result.index.ids, name="rna_id"), columns=list(NAMES)),
+        labels=pd.DataFrame(
+            result.labels, index=pd.Index(result.index.ids, name="rna_id"), columns=list(NAMES)
+        ),
     )
-    write_report(tmp_path, result, dataset, ExperimentConfig(preset="test", tokens=TokenSettings(trees=("degree",))))
+    write_report(
+        tmp_path,
+        result,
+        dataset,
+        ExperimentConfig(preset="test", tokens=TokenSettings(trees=("degree",))),
+    )
     text = (tmp_path / "report.md").read_text()
     assert "## Calibration and uncertainty" in text
     assert "](reliability.png)" in text

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from seqtower import experiment
-from seqtower.synthetic import planted_sequences
+from seqtower.baselines import kmer as experiment
+from seqtower.data.synthetic import planted_sequences
 
 TOML = """
 [rnatracker]
@@ -33,7 +33,12 @@ def files(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A FASTA file, a label table and quick settings in the empty folder that the command runs in."""
     monkeypatch.setattr(experiment, "K", 2)
     data = planted_sequences(24, longest=120).data
-    (in_empty_folder / "rna.fa").write_text("".join(f">{name} made up\n{s}\n" for name, s in zip(data.index.ids, data.sequences, strict=True)))
+    (in_empty_folder / "rna.fa").write_text(
+        "".join(
+            f">{name} made up\n{s}\n"
+            for name, s in zip(data.index.ids, data.sequences, strict=True)
+        )
+    )
     table = pd.DataFrame(data.labels.astype(int), columns=list(data.compartments))
     table.insert(0, "id", list(data.index.ids))
     table.to_csv(in_empty_folder / "rna.tsv", sep="\t", index=False)
@@ -41,7 +46,22 @@ def files(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return in_empty_folder
 
 
-TRAIN = ("seq", "train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--fold", "2", "--config", "quick.toml", "--workers", "1", "--out", "mine")
+TRAIN = (
+    "seq",
+    "train",
+    "--fasta",
+    "rna.fa",
+    "--labels",
+    "rna.tsv",
+    "--fold",
+    "2",
+    "--config",
+    "quick.toml",
+    "--workers",
+    "1",
+    "--out",
+    "mine",
+)
 
 
 def test_train_predict_and_explain(run, files: Path) -> None:
@@ -59,8 +79,13 @@ def test_train_predict_and_explain(run, files: Path) -> None:
     assert list(table.columns) == ["id", "Nucleus", "Cytoplasm", "Exosome", "called"]
     assert table["id"].tolist() == predictions["rna_id"].tolist()
     shown = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa")
-    assert shown.stdout.splitlines()[1].split("\t")[:2] == ["made-up-1", f"{table['Nucleus'][0]:.3f}"]
-    anywhere = run("predict", "--run", "mine", "--fasta", "rna.fa", "--format", "json")  # the one command for models of both kinds
+    assert shown.stdout.splitlines()[1].split("\t")[:2] == [
+        "made-up-1",
+        f"{table['Nucleus'][0]:.3f}",
+    ]
+    anywhere = run(
+        "predict", "--run", "mine", "--fasta", "rna.fa", "--format", "json"
+    )  # the one command for models of both kinds
     assert anywhere.returncode == 0, anywhere.stderr
     first = json.loads(anywhere.stdout)[0]["compartments"]["Nucleus"]
     assert first["probability"] == pytest.approx(table["Nucleus"][0], rel=1e-5)
@@ -68,31 +93,95 @@ def test_train_predict_and_explain(run, files: Path) -> None:
     by_name = run("predict", "--run", "mine", "--rna", "made-up-1")
     assert (by_name.returncode, "give --fasta" in by_name.stderr) == (2, True)
 
-    why = run("seq", "explain", "--run", "mine", "--fasta", "rna.fa", "--rna", "made-up-3", "--out", "why", "--window", "30", "--no-plots")
+    why = run(
+        "seq",
+        "explain",
+        "--run",
+        "mine",
+        "--fasta",
+        "rna.fa",
+        "--rna",
+        "made-up-3",
+        "--out",
+        "why",
+        "--window",
+        "30",
+        "--no-plots",
+    )
     assert why.returncode == 0, why.stderr
     assert "1 RNAs:" in why.stderr
-    assert f"Written to why: {', '.join(sorted(path.name for path in (files / 'why').iterdir()))}\n" in why.stderr
+    assert (
+        f"Written to why: {', '.join(sorted(path.name for path in (files / 'why').iterdir()))}\n"
+        in why.stderr
+    )
     assert set(pd.read_csv(files / "why" / "masking.tsv", sep="\t")["rna_id"]) == {"made-up-3"}
     assert "no longer than the window" not in why.stderr
-    hidden = run("seq", "explain", "--run", "mine", "--fasta", "rna.fa", "--rna", "made-up-3", "--out", "all", "--window", "5000", "--no-plots")
-    assert "1 of 1 RNAs are no longer than the window of 5000 nt, which hides all of each: a smaller --window, such as " in hidden.stderr
-    unknown = run("seq", "explain", "--run", "mine", "--fasta", "rna.fa", "--rna", "made-up-33", "--out", "unknown")
+    hidden = run(
+        "seq",
+        "explain",
+        "--run",
+        "mine",
+        "--fasta",
+        "rna.fa",
+        "--rna",
+        "made-up-3",
+        "--out",
+        "all",
+        "--window",
+        "5000",
+        "--no-plots",
+    )
+    assert (
+        "1 of 1 RNAs are no longer than the window of 5000 nt, which hides all of each: a smaller --window, such as "
+        in hidden.stderr
+    )
+    unknown = run(
+        "seq",
+        "explain",
+        "--run",
+        "mine",
+        "--fasta",
+        "rna.fa",
+        "--rna",
+        "made-up-33",
+        "--out",
+        "unknown",
+    )
     assert unknown.returncode == 2
     assert "no RNA 'made-up-33' in rna.fa; did you mean" in unknown.stderr
     assert not (files / "unknown").exists()
     beside = run("seq", "compare", "mine", "--baseline", "kmer_boosting", "--resamples", "100")
     assert beside.returncode == 0, beside.stderr
-    assert beside.stdout.splitlines()[1].split("\t")[:4] == ["kmer_boosting", "mine", "Nucleus", "AUC"]
+    assert beside.stdout.splitlines()[1].split("\t")[:4] == [
+        "kmer_boosting",
+        "mine",
+        "Nucleus",
+        "AUC",
+    ]
     assert run("seq", "compare", "mine").returncode == 2
     again = run(*TRAIN)
     assert again.returncode == 3
     assert "holds this very run, finished" in again.stderr
 
 
-def test_a_run_on_the_demo_says_that_its_data_are_made_up(run, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_on_the_demo_says_that_its_data_are_made_up(
+    run, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     small = planted_sequences(24, longest=120)
-    monkeypatch.setattr("seqtower.synthetic.planted_sequences", lambda: small)
-    done = run("seq", "train", "--fold", "2", "--config", "quick.toml", "--workers", "1", "--no-baselines", "--out", "demo")
+    monkeypatch.setattr("seqtower.data.synthetic.planted_sequences", lambda: small)
+    done = run(
+        "seq",
+        "train",
+        "--fold",
+        "2",
+        "--config",
+        "quick.toml",
+        "--workers",
+        "1",
+        "--no-baselines",
+        "--out",
+        "demo",
+    )
     assert done.returncode == 0, done.stderr
     assert "made-up data" in done.stderr
     assert json.loads((files / "demo" / "run.json").read_text())["synthetic"] is True
@@ -105,16 +194,38 @@ def test_a_run_on_the_demo_says_that_its_data_are_made_up(run, files: Path, monk
     ("words", "code", "sentence"),
     [
         (("train", "--fasta", "rna.fa"), 2, "--fasta and --labels go together"),
-        (("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--label", "Nucleolus"), 2, "no column 'Nucleolus' beside the id"),
+        (
+            ("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--label", "Nucleolus"),
+            2,
+            "no column 'Nucleolus' beside the id",
+        ),
         (("train", "--tower", "rnatraker"), 2, "did you mean 'rnatracker'?"),
-        (("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--group", "gene"), 2, "no column 'gene' beside the id"),
-        (("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--labels-in-header", "A,B"), 2, "either in a table (--labels) or in the headers"),
-        (("train", "--fasta", "rna.fa", "--labels-in-header", "A,B", "--group", "gene"), 2, "no groups 'gene' with labels in headers"),
-        (("train", "--fasta", "rna.fa", "--labels-in-header", "A,B"), 3, "line 1, column 2: the labels in a header do not fit the compartments"),
+        (
+            ("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--group", "gene"),
+            2,
+            "no column 'gene' beside the id",
+        ),
+        (
+            ("train", "--fasta", "rna.fa", "--labels", "rna.tsv", "--labels-in-header", "A,B"),
+            2,
+            "either in a table (--labels) or in the headers",
+        ),
+        (
+            ("train", "--fasta", "rna.fa", "--labels-in-header", "A,B", "--group", "gene"),
+            2,
+            "no groups 'gene' with labels in headers",
+        ),
+        (
+            ("train", "--fasta", "rna.fa", "--labels-in-header", "A,B"),
+            3,
+            "line 1, column 2: the labels in a header do not fit the compartments",
+        ),
         (("predict", "--run", "nowhere", "--fasta", "rna.fa"), 3, "not a model folder"),
     ],
 )
-def test_wrong_use_ends_in_one_sentence(run, files: Path, words: tuple[str, ...], code: int, sentence: str) -> None:
+def test_wrong_use_ends_in_one_sentence(
+    run, files: Path, words: tuple[str, ...], code: int, sentence: str
+) -> None:
     ended = run("seq", *words)
     assert (ended.returncode, sentence in ended.stderr) == (code, True), ended.stderr
     assert not (files / "runs").exists()
@@ -124,14 +235,45 @@ def test_labels_in_headers_and_a_type_which_the_model_then_asks_for(run, files: 
     data = planted_sequences(24, longest=120).data
     digits = ["".join(str(int(value)) for value in row) for row in data.labels]
     records = zip(digits, data.index.ids, data.sequences, strict=True)
-    (files / "head.fa").write_text("".join(f">{bits},Gene_ID:{name},Gene_Name:hsa-mir-{name[8:]}\n{s}\n" for bits, name, s in records))
-    words = ("--labels-in-header", "Nucleus,Cytosol,Exosome", "--label", "Nucleus", "--group", "family", "--rna-type", "precursor")
-    trained = run("seq", "train", "--fasta", "head.fa", *words, "--fold", "2", "--config", "quick.toml", "--workers", "1", "--out", "mine")
+    (files / "head.fa").write_text(
+        "".join(
+            f">{bits},Gene_ID:{name},Gene_Name:hsa-mir-{name[8:]}\n{s}\n"
+            for bits, name, s in records
+        )
+    )
+    words = (
+        "--labels-in-header",
+        "Nucleus,Cytosol,Exosome",
+        "--label",
+        "Nucleus",
+        "--group",
+        "family",
+        "--rna-type",
+        "precursor",
+    )
+    trained = run(
+        "seq",
+        "train",
+        "--fasta",
+        "head.fa",
+        *words,
+        "--fold",
+        "2",
+        "--config",
+        "quick.toml",
+        "--workers",
+        "1",
+        "--out",
+        "mine",
+    )
     assert trained.returncode == 0, trained.stderr
     assert "types of RNAs: 24 precursor" in (files / "mine" / "report.md").read_text()
     predict = ("seq", "predict", "--run", "mine", "--fasta", "rna.fa", "--out", "said.tsv")
     assert run(*predict, "--rna-type", "precursor").returncode == 0
-    for more, sentence in (((), "needs to be told one (--rna-type)"), (("--rna-type", "mRNA"), "trained on no RNA of type 'mRNA'; it knows precursor")):
+    for more, sentence in (
+        ((), "needs to be told one (--rna-type)"),
+        (("--rna-type", "mRNA"), "trained on no RNA of type 'mRNA'; it knows precursor"),
+    ):
         ended = run(*predict, *more)
         assert (ended.returncode, sentence in ended.stderr) == (2, True), ended.stderr
     ended = run(*TRAIN, "--type", "kind", "--rna-type", "mRNA")
@@ -158,9 +300,16 @@ def test_several_sets_make_one_model(run, files: Path) -> None:
     assert labels.filter(like="two|", axis=0)["Exosome"].isna().all()
     assert "AUC within each set" in (files / "mine" / "report.md").read_text()
     folds = pd.read_csv(files / "mine" / "folds.tsv", sep="\t").set_index("rna_id")["fold"]
-    assert folds["one|made-up-1"] == folds["two|made-up-1"]  # copies stay together, whatever set they are of
+    assert (
+        folds["one|made-up-1"] == folds["two|made-up-1"]
+    )  # copies stay together, whatever set they are of
     beside = run("seq", "compare", "mine", "--baseline", "own_set", "--resamples", "100")
     assert beside.returncode == 0, beside.stderr
-    assert run("predict", "--run", "mine", "--fasta", "rna.fa", "--rna-type", "mRNA", "--out", "p.tsv").returncode == 0
+    assert (
+        run(
+            "predict", "--run", "mine", "--fasta", "rna.fa", "--rna-type", "mRNA", "--out", "p.tsv"
+        ).returncode
+        == 0
+    )
     ended = run("seq", "train", "--sets", "sets.toml", "--rna-type", "mRNA")
     assert (ended.returncode, "--sets names everything" in ended.stderr) == (2, True)

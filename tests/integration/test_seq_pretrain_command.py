@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from seqtower import experiment, synthetic
-from seqtower.interpret.motifs import write_meme
-from seqtower.synthetic import planted_motifs, planted_sequences
+from seqtower.baselines import kmer as experiment
+from seqtower.data import synthetic
+from seqtower.data.motifs import write_meme
+from seqtower.data.synthetic import planted_motifs, planted_sequences
 
 TOML = """
 [deeplocrna]
@@ -44,7 +45,21 @@ def files(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 QUICK = ("--config", "quick.toml", "--out")
 PRETRAIN = ("seq", "pretrain", "--fasta", "rna.fa", "--fasta", "more.fa", *QUICK)
-TRAIN = ("seq", "train", "--tower", "deeplocrna", "--fasta", "rna.fa", "--labels", "rna.tsv", "--fold", "2", "--workers", "1", *QUICK)
+TRAIN = (
+    "seq",
+    "train",
+    "--tower",
+    "deeplocrna",
+    "--fasta",
+    "rna.fa",
+    "--labels",
+    "rna.tsv",
+    "--fold",
+    "2",
+    "--workers",
+    "1",
+    *QUICK,
+)
 
 
 @pytest.mark.slow
@@ -52,17 +67,35 @@ def test_pretrain_on_motifs_then_train_from_it(run, files: Path) -> None:
     done = run(*PRETRAIN, "enc", "--motifs", "m.meme")
     assert done.returncode == 0, done.stderr
     assert "31 RNAs, 3 tracks (bounded); no labels are read" in done.stderr
-    assert done.stdout.splitlines()[0].split("\t") == ["track", "measure", "held-out RNAs", "two letters alone"]
+    assert done.stdout.splitlines()[0].split("\t") == [
+        "track",
+        "measure",
+        "held-out RNAs",
+        "two letters alone",
+    ]
     about = json.loads((files / "enc" / "encoder" / "model.json").read_text())
-    assert (about["tower"], about["alphabet"], about["tracks"]) == ("deeplocrna", "ACGU", ["Nucleus", "Cytoplasm", "Exosome"])
+    assert (about["tower"], about["alphabet"], about["tracks"]) == (
+        "deeplocrna",
+        "ACGU",
+        ["Nucleus", "Cytoplasm", "Exosome"],
+    )
     trained = run(*TRAIN, "mine", "--pretrained", "enc")
     assert trained.returncode == 0, trained.stderr
-    assert json.loads((files / "mine" / "run.json").read_text())["inputs"]["pretrained"] == about["weights_sha256"]
-    assert run("seq", "predict", "--run", "mine", "--fasta", "more.fa", "--out", "said.tsv").returncode == 0
+    assert (
+        json.loads((files / "mine" / "run.json").read_text())["inputs"]["pretrained"]
+        == about["weights_sha256"]
+    )
+    assert (
+        run("seq", "predict", "--run", "mine", "--fasta", "more.fa", "--out", "said.tsv").returncode
+        == 0
+    )
     again = run(*PRETRAIN, "enc", "--objective", "masked", "--overwrite", "--group", "none")
     assert again.returncode == 0, again.stderr
     ended = run(*TRAIN, "mine", "--pretrained", "enc")
-    assert (ended.returncode, "a run with other settings, data or versions" in ended.stderr) == (3, True), ended.stderr
+    assert (ended.returncode, "a run with other settings, data or versions" in ended.stderr) == (
+        3,
+        True,
+    ), ended.stderr
 
 
 def test_it_works_with_no_arguments(run, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,21 +104,37 @@ def test_it_works_with_no_arguments(run, files: Path, monkeypatch: pytest.Monkey
     done = run("seq", "pretrain", "--config", "quick.toml")
     assert done.returncode == 0, done.stderr
     assert "made-up data that shows the way, not biology" in done.stderr
-    assert (files / "runs" / "pretrained-deeplocrna-seed0" / "encoder" / "model.safetensors").is_file()
+    assert (
+        files / "runs" / "pretrained-deeplocrna-seed0" / "encoder" / "model.safetensors"
+    ).is_file()
 
 
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        ((*PRETRAIN, "enc"), 2, "say what is to be learned: --motifs FILE, --tracks FILE or --objective masked"),
-        ((*PRETRAIN, "enc", "--motifs", "m.meme", "--objective", "masked"), 2, "one thing is learned at a time"),
+        (
+            (*PRETRAIN, "enc"),
+            2,
+            "say what is to be learned: --motifs FILE, --tracks FILE or --objective masked",
+        ),
+        (
+            (*PRETRAIN, "enc", "--motifs", "m.meme", "--objective", "masked"),
+            2,
+            "one thing is learned at a time",
+        ),
         (("seq", "pretrain", "--tracks", "t.tsv"), 2, "--tracks needs the sequences of its RNAs"),
         ((*PRETRAIN, "enc", "--tracks", "rna.tsv"), 3, "rna_id"),
-        (("seq", "pretrain", "--tower", "rnatracker", "--objective", "masked"), 2, "has no values per nucleotide to pre-train"),
+        (
+            ("seq", "pretrain", "--tower", "rnatracker", "--objective", "masked"),
+            2,
+            "has no values per nucleotide to pre-train",
+        ),
         ((*TRAIN, "mine", "--pretrained", "nowhere"), 3, "not a model folder (no model.json)"),
     ],
 )
-def test_wrong_use_ends_in_one_sentence(run, files: Path, words: tuple[str, ...], code: int, sentence: str) -> None:
+def test_wrong_use_ends_in_one_sentence(
+    run, files: Path, words: tuple[str, ...], code: int, sentence: str
+) -> None:
     ended = run(*words)
     assert (ended.returncode, sentence in ended.stderr) == (code, True), ended.stderr
     assert not (files / "enc").exists()
@@ -95,4 +144,7 @@ def test_wrong_use_ends_in_one_sentence(run, files: Path, words: tuple[str, ...]
 def test_one_id_with_two_sequences_is_refused(run, files: Path) -> None:
     (files / "more.fa").write_text(">other\nAC\n>made-up-2\nACGU\n")
     ended = run(*PRETRAIN, "enc", "--objective", "masked")
-    assert (ended.returncode, "more.fa, line 3, column 2: same id with two sequences; found made-up-2" in ended.stderr) == (3, True), ended.stderr
+    assert (
+        ended.returncode,
+        "more.fa, line 3, column 2: same id with two sequences; found made-up-2" in ended.stderr,
+    ) == (3, True), ended.stderr

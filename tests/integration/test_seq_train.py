@@ -15,24 +15,25 @@ from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import generator
 from seqtower import experiment, run
-from seqtower.batches import windows
-from seqtower.checkpoints import SafeCheckpointIO
-from seqtower.descriptor_trees import TREES, DescriptorConfig, blend
-from seqtower.encoders.one_hot import one_hot
-from seqtower.kmer_baselines import BOOSTING, LOGISTIC
-from seqtower.losses import make_loss, starting_logits
-from seqtower.model_files import load_tower
-from seqtower.prediction import predict
-from seqtower.report import verdict
-from seqtower.run import run_seq
-from seqtower.schedule import rates
-from seqtower.sequences import LEFT_OUT_COLUMNS, SequenceSet, read_labels
-from seqtower.settings import SeqConfig, SeqTrainConfig, seq_config
+from seqtower.baselines.descriptor_trees import TREES, DescriptorConfig, blend
+from seqtower.baselines.kmer import BOOSTING, LOGISTIC
+from seqtower.config import SeqConfig, SeqTrainConfig, seq_config
+from seqtower.data.batches import windows
+from seqtower.data.kmers import one_hot
+from seqtower.data.sequences import LEFT_OUT_COLUMNS, SequenceSet, read_labels
+from seqtower.nn.losses import make_loss, starting_logits
+from seqtower.predict import predict
+from seqtower.run import run_seq, verdict
+from seqtower.saved import load_tower
 from seqtower.towers.rnatracker import RNATrackerConfig
-from seqtower.training import train_tower
+from seqtower.training.checkpoints import SafeCheckpointIO
+from seqtower.training.lightning import train_tower
+from seqtower.training.optim import rates
 
 MOTIF = "UGUAUAUA"
-FEW_TREES = DescriptorConfig(members=1, trees=replace(TREES, n_trees=10, rounds=10, boosting_width=20))
+FEW_TREES = DescriptorConfig(
+    members=1, trees=replace(TREES, n_trees=10, rounds=10, boosting_width=20)
+)
 
 
 def planted(n: int, seed: int = 0, low: int = 40, high: int = 70) -> SequenceSet:
@@ -48,7 +49,9 @@ def planted(n: int, seed: int = 0, low: int = 40, high: int = 70) -> SequenceSet
         labels.append([1.0 - three, float(three)])
     index = NodeIndex.of([f"r{i}" for i in range(n)], "RNA")
     nothing = pd.DataFrame(columns=LEFT_OUT_COLUMNS)
-    return SequenceSet(index, tuple(sequences), np.array(labels), ("Five", "Three"), "class", None, nothing)
+    return SequenceSet(
+        index, tuple(sequences), np.array(labels), ("Five", "Three"), "class", None, nothing
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +62,21 @@ def short_words(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def small(**training: object) -> SeqConfig:
     config = seq_config("rnatracker", n_folds=2, group="none")
-    settings = {"epochs": 30, "patience": 8, "batch_rnas": 16, "learning_rate": 0.01, "inner_fraction": 0.2, **training}
+    settings = {
+        "epochs": 30,
+        "patience": 8,
+        "batch_rnas": 16,
+        "learning_rate": 0.01,
+        "inner_fraction": 0.2,
+        **training,
+    }
     tower = RNATrackerConfig(filters=8, kernel=6, units=8, attention_units=8, dropout=0.0)
-    return replace(config, rnatracker=tower, training=replace(config.training, **settings), descriptors=FEW_TREES)
+    return replace(
+        config,
+        rnatracker=tower,
+        training=replace(config.training, **settings),
+        descriptors=FEW_TREES,
+    )
 
 
 @pytest.mark.slow
@@ -72,7 +87,11 @@ def test_a_tower_learns_where_a_word_stands_and_kmers_do_not(tmp_path: Path) -> 
 
     def auc(name: str) -> float:
         table = result.metrics[name]
-        return float(table.loc[(table["compartment"] == "average") & (table["metric"] == "AUC"), "mean"].iloc[0])
+        return float(
+            table.loc[
+                (table["compartment"] == "average") & (table["metric"] == "AUC"), "mean"
+            ].iloc[0]
+        )
 
     assert auc("model") > 0.85
     assert max(auc(LOGISTIC), auc(BOOSTING)) < 0.65
@@ -82,7 +101,17 @@ def test_a_run_folder_holds_everything_and_the_model_comes_back(tmp_path: Path) 
     data = planted(40)
     result, folder = run_seq(data, small(epochs=3), tmp_path / "run", name="planted")
     assert result is not None
-    for name in ("config.toml", "run.json", "folds.tsv", "groups.tsv", "left_out.tsv", "predictions.tsv", "labels.tsv", "metrics.tsv", "report.md"):
+    for name in (
+        "config.toml",
+        "run.json",
+        "folds.tsv",
+        "groups.tsv",
+        "left_out.tsv",
+        "predictions.tsv",
+        "labels.tsv",
+        "metrics.tsv",
+        "report.md",
+    ):
         assert (folder.path / name).is_file(), name
     assert (folder.path / "baselines" / BOOSTING / "predictions.tsv").is_file()
     assert not (folder.path / "checkpoints" / "fold_00").exists()
@@ -92,7 +121,9 @@ def test_a_run_folder_holds_everything_and_the_model_comes_back(tmp_path: Path) 
     assert said.shape == (3, 2)
     np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(model.predict([data.sequences[0]])[0], said[1], atol=1e-6)
-    with pytest.raises(CheckpointError, match="other compartments; found Five, Three, expected Three, Five"):
+    with pytest.raises(
+        CheckpointError, match="other compartments; found Five, Three, expected Three, Five"
+    ):
         load_tower(folder.path / "model", ["Three", "Five"])
     assert run_seq(data, small(epochs=3), tmp_path / "run", resume=True)[0] is None
 
@@ -106,19 +137,46 @@ def test_a_run_that_cannot_begin_leaves_nothing_in_the_way(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda about: about | {"alphabet": "ACGT"}, "reads another alphabet; found ACGT, expected ACGU"),
+        (
+            lambda about: about | {"alphabet": "ACGT"},
+            "reads another alphabet; found ACGT, expected ACGU",
+        ),
         (lambda about: about | {"format_version": 99}, "a model of another kind or version"),
         (lambda about: about | {"thresholds": [0.5]}, "do not fit each other"),
         (lambda about: about | {"channels": 7}, "do not fit each other"),
-        (lambda about: about | {"weights_sha256": "0"}, "the weights are not those that model.json describes"),
-        (lambda about: about | {"compartments": ["Three", "Five"]}, "the description was changed after the model was saved"),
-        (lambda about: about | {"compartments": "ab"}, "the description was changed after the model was saved"),
-        (lambda about: about | {"thresholds": [0.5, 0.4]}, "the description was changed after the model was saved"),
+        (
+            lambda about: about | {"weights_sha256": "0"},
+            "the weights are not those that model.json describes",
+        ),
+        (
+            lambda about: about | {"compartments": ["Three", "Five"]},
+            "the description was changed after the model was saved",
+        ),
+        (
+            lambda about: about | {"compartments": "ab"},
+            "the description was changed after the model was saved",
+        ),
+        (
+            lambda about: about | {"thresholds": [0.5, 0.4]},
+            "the description was changed after the model was saved",
+        ),
         (lambda about: about | {"thresholds": [0.5, float("nan")]}, "do not fit each other"),
-        (lambda about: about | {"lengths": {}}, "the description was changed after the model was saved"),
-        (lambda about: about | {"lengths": []}, "do not fit each other; found settings: found \\[\\], expected a table of settings"),
-        (lambda about: about | {"config": "x"}, "do not fit each other; found config: found 'x', expected a table of settings"),
-        (lambda about: about | {"config": about["config"] | {"training": [1]}}, "found config.training: found .1., expected a table of settings"),
+        (
+            lambda about: about | {"lengths": {}},
+            "the description was changed after the model was saved",
+        ),
+        (
+            lambda about: about | {"lengths": []},
+            "do not fit each other; found settings: found \\[\\], expected a table of settings",
+        ),
+        (
+            lambda about: about | {"config": "x"},
+            "do not fit each other; found config: found 'x', expected a table of settings",
+        ),
+        (
+            lambda about: about | {"config": about["config"] | {"training": [1]}},
+            "found config.training: found .1., expected a table of settings",
+        ),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused(tmp_path_factory, change, words: str) -> None:
@@ -145,7 +203,12 @@ _MADE: list[Path] = []
 
 def _model(factory: pytest.TempPathFactory) -> Path:
     if not _MADE:
-        _MADE.append(run_seq(planted(24), small(epochs=1), factory.mktemp("model") / "run", baselines=False)[1].path / "model")
+        _MADE.append(
+            run_seq(planted(24), small(epochs=1), factory.mktemp("model") / "run", baselines=False)[
+                1
+            ].path
+            / "model"
+        )
     return _MADE[0]
 
 
@@ -158,7 +221,9 @@ def test_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> No
         for n in epochs:
             config = small(epochs=n, patience=50)
             config = replace(config, rnatracker=replace(config.rnatracker, dropout=0.3))
-            tower = train_tower(encoded, data.labels, data.kind, fit, stop, config, 3, folder=folder).tower
+            tower = train_tower(
+                encoded, data.labels, data.kind, fit, stop, config, 3, folder=folder
+            ).tower
         return predict(tower, encoded, data.kind, config.training)
 
     whole = trained(tmp_path / "whole", 6)
@@ -187,8 +252,26 @@ def test_patience_waits_for_the_least_steps(tmp_path: Path) -> None:
     encoded = [one_hot(sequence) for sequence in data.sequences]
 
     def epochs(least: int) -> int:
-        config = small(epochs=9, patience=1, least_steps=least, learning_rate=1e-12, schedule="constant", batch_rnas=8)
-        return len(train_tower(encoded, data.labels, data.kind, np.arange(16), np.arange(16, 24), config, 3, folder=tmp_path / str(least)).history)
+        config = small(
+            epochs=9,
+            patience=1,
+            least_steps=least,
+            learning_rate=1e-12,
+            schedule="constant",
+            batch_rnas=8,
+        )
+        return len(
+            train_tower(
+                encoded,
+                data.labels,
+                data.kind,
+                np.arange(16),
+                np.arange(16, 24),
+                config,
+                3,
+                folder=tmp_path / str(least),
+            ).history
+        )
 
     assert epochs(0) < 9  # a rate of next to nothing lowers no loss
     assert epochs(12) >= 6  # two steps an epoch
@@ -196,12 +279,18 @@ def test_patience_waits_for_the_least_steps(tmp_path: Path) -> None:
 
 def test_a_head_starts_at_the_log_odds_and_shares_of_the_labels() -> None:
     labels = np.array([[1.0, 0], [1, np.nan], [0, 0], [1, 0]])
-    np.testing.assert_allclose(starting_logits("multi-label", labels), np.log([3.5 / 1.5, 0.5 / 3.5]))
-    np.testing.assert_allclose(starting_logits("fractions", np.array([[0.2, 0.8]])), np.log([0.35, 0.65]))
+    np.testing.assert_allclose(
+        starting_logits("multi-label", labels), np.log([3.5 / 1.5, 0.5 / 3.5])
+    )
+    np.testing.assert_allclose(
+        starting_logits("fractions", np.array([[0.2, 0.8]])), np.log([0.35, 0.65])
+    )
 
 
 @pytest.mark.slow
-def test_a_killed_run_keeps_its_folds_and_has_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_keeps_its_folds_and_has_the_same_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = planted(40)
     whole, _ = run_seq(data, small(epochs=2), tmp_path / "whole")
     save = experiment.save_fold
@@ -219,13 +308,17 @@ def test_a_killed_run_keeps_its_folds_and_has_the_same_numbers(tmp_path: Path, m
     monkeypatch.undo()
     trained: list[int] = []
     once = experiment.train_tower
-    monkeypatch.setattr(experiment, "train_tower", lambda *a, **k: (trained.append(1), once(*a, **k))[1])
+    monkeypatch.setattr(
+        experiment, "train_tower", lambda *a, **k: (trained.append(1), once(*a, **k))[1]
+    )
     again, _ = run_seq(data, small(epochs=2), tmp_path / "killed")
     assert len(trained) == 2  # the second fold and the final model
     assert whole is not None
     assert again is not None
     np.testing.assert_array_equal(again.predictions["model"], whole.predictions["model"])
-    assert (tmp_path / "killed" / "predictions.tsv").read_bytes() == (tmp_path / "whole" / "predictions.tsv").read_bytes()
+    assert (tmp_path / "killed" / "predictions.tsv").read_bytes() == (
+        tmp_path / "whole" / "predictions.tsv"
+    ).read_bytes()
 
 
 def test_labels_of_a_test_part_change_none_of_its_predictions(tmp_path: Path) -> None:
@@ -245,7 +338,12 @@ def test_labels_of_a_test_part_change_none_of_its_predictions(tmp_path: Path) ->
 
 def test_near_copies_are_never_on_both_sides(tmp_path: Path) -> None:
     data = planted(20, low=150, high=200)
-    twice = replace(data, index=NodeIndex.of([f"r{i}" for i in range(40)], "RNA"), sequences=data.sequences * 2, labels=np.vstack([data.labels] * 2))
+    twice = replace(
+        data,
+        index=NodeIndex.of([f"r{i}" for i in range(40)], "RNA"),
+        sequences=data.sequences * 2,
+        labels=np.vstack([data.labels] * 2),
+    )
     config = replace(small(epochs=1), group="cluster")
     groups = experiment.groups_of(twice, config)
     folds = experiment.make_seq_folds(twice, config, groups).of_rows(twice.index)
@@ -259,15 +357,21 @@ def test_near_copies_are_never_on_both_sides(tmp_path: Path) -> None:
 
 def test_losses_by_hand_and_what_does_not_fit(tmp_path: Path) -> None:
     logits, true = torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0, float("nan")]])
-    assert float(make_loss("auto", "multi-label", np.eye(2), weighted=False)(logits, true)) == pytest.approx(np.log(2))
+    assert float(
+        make_loss("auto", "multi-label", np.eye(2), weighted=False)(logits, true)
+    ) == pytest.approx(np.log(2))
     focal = make_loss("focal", "multi-label", np.eye(2), weighted=False, gamma=2.0)
     assert float(focal(logits, true)) == pytest.approx(0.25 * np.log(2))
-    weighted = make_loss("bce", "multi-label", np.array([[1.0, 0], [0, 1], [0, 1], [0, 1]]), weighted=True)
+    weighted = make_loss(
+        "bce", "multi-label", np.array([[1.0, 0], [0, 1], [0, 1], [0, 1]]), weighted=True
+    )
     assert float(weighted(logits, true)) == pytest.approx(3 * np.log(2))
     fractions = torch.tensor([[0.25, 0.75]])
     kl = make_loss("kl", "fractions", np.array([[0.25, 0.75]]), weighted=False)
     assert float(kl(torch.log(fractions), fractions)) == pytest.approx(0, abs=1e-6)
-    assert float(kl(torch.zeros(1, 2), fractions)) == pytest.approx(0.25 * np.log(0.5) + 0.75 * np.log(1.5))
+    assert float(kl(torch.zeros(1, 2), fractions)) == pytest.approx(
+        0.25 * np.log(0.5) + 0.75 * np.log(1.5)
+    )
     for name, kind in (("kl", "multi-label"), ("bce", "fractions"), ("focal", "fractions")):
         with pytest.raises(ConfigError, match=f"the loss '{name}' needs"):
             make_loss(name, kind, np.eye(2), weighted=False)
@@ -281,7 +385,10 @@ def test_an_rna_beyond_the_budget_is_read_in_windows(tmp_path: Path) -> None:
     config = small(epochs=1, batch_tokens=45)
     result, folder = run_seq(data, config, tmp_path / "run")
     assert result is not None
-    assert "RNAs are longer than the 45 positions of a batch (`training.batch_tokens`): they were read in windows." in (folder.path / "report.md").read_text()
+    assert (
+        "RNAs are longer than the 45 positions of a batch (`training.batch_tokens`): they were read in windows."
+        in (folder.path / "report.md").read_text()
+    )
     model = load_tower(folder.path / "model")
     long = "ACGUUGCAAC" * 9
     starts = [start for start, _ in windows(len(long), 45, 4)]
@@ -297,39 +404,65 @@ def test_a_blend_with_trees_answers_as_its_saved_model_does(tmp_path: Path) -> N
     assert result is not None
     assert set(result.predictions) == {"model", "tower", "descriptor_trees"}
     for fold in result.results:
-        expected = blend(fold.choices["weight"], fold.parts["descriptor_trees"], fold.parts["tower"], data.kind)
+        expected = blend(
+            fold.choices["weight"], fold.parts["descriptor_trees"], fold.parts["tower"], data.kind
+        )
         np.testing.assert_allclose(fold.probabilities, expected)
     model = load_tower(run.path / "model")
     assert model.weight in (0.25, 0.75)
     assert model.trees is not None
     alone = replace(model, trees=None).predict(data.sequences[:5])
-    both = blend(model.weight, model.trees.predict(config.descriptors.features(data.sequences[:5])), alone, data.kind)
+    both = blend(
+        model.weight,
+        model.trees.predict(config.descriptors.features(data.sequences[:5])),
+        alone,
+        data.kind,
+    )
     np.testing.assert_allclose(model.predict(data.sequences[:5]), both)
 
 
 def test_trees_beside_a_tower_are_told_types_and_read_circrnas_as_circles(tmp_path: Path) -> None:
     data = planted(60)
-    types = tuple("circRNA" if row % 2 else "lncRNA" for row in range(len(data)))  # the type alone leads to the class
-    config = replace(small(epochs=1), descriptors=DescriptorConfig(weight=1.0, trees=replace(TREES, n_trees=30, rounds=10, boosting_width=30)))
+    types = tuple(
+        "circRNA" if row % 2 else "lncRNA" for row in range(len(data))
+    )  # the type alone leads to the class
+    config = replace(
+        small(epochs=1),
+        descriptors=DescriptorConfig(
+            weight=1.0, trees=replace(TREES, n_trees=30, rounds=10, boosting_width=30)
+        ),
+    )
     result, run = run_seq(replace(data, types=types), config, tmp_path / "run", baselines=False)
     assert result is not None
     assert verdict(result).startswith("The answer is that of the trees on descriptors alone")
-    assert "not beaten" in verdict(replace(result, results=[replace(r, choices=r.choices | {"weight": 0.9}) for r in result.results]))
+    assert "not beaten" in verdict(
+        replace(
+            result,
+            results=[replace(r, choices=r.choices | {"weight": 0.9}) for r in result.results],
+        )
+    )
     three = data.labels[:, 1] == 1
     said = result.predictions["descriptor_trees"][:, 1]
     assert said[three].min() > said[~three].max()
     model = load_tower(run.path / "model")
     assert model.trees is not None
     features = config.descriptors.features(data.sequences[:6], types[:6], ("lncRNA", "circRNA"))
-    np.testing.assert_allclose(model.predict(data.sequences[:6], types[:6]), model.trees.predict(features), atol=1e-3)
-    circle, line = (model.of_type(name).predict(data.sequences[:6]) for name in ("circRNA", "lncRNA"))
+    np.testing.assert_allclose(
+        model.predict(data.sequences[:6], types[:6]), model.trees.predict(features), atol=1e-3
+    )
+    circle, line = (
+        model.of_type(name).predict(data.sequences[:6]) for name in ("circRNA", "lncRNA")
+    )
     assert (circle[:, 1] > line[:, 1]).all()
 
 
 @pytest.mark.slow
 def test_mixed_precision_trains_to_about_the_same_place(tmp_path: Path) -> None:
     data = planted(40)
-    full, mixed = (replace(small(epochs=2), training=replace(small(epochs=2).training, precision=name)) for name in ("full", "mixed"))
+    full, mixed = (
+        replace(small(epochs=2), training=replace(small(epochs=2).training, precision=name))
+        for name in ("full", "mixed")
+    )
     said = []
     for number, config in enumerate((full, mixed)):
         result, _ = run_seq(data, config, tmp_path / str(number), baselines=False)

@@ -15,7 +15,11 @@ NOTEBOOK = Path("docs") / "walkthrough.ipynb"
 def test_it_is_kept_without_outputs(project: Path) -> None:
     cells = json.loads((project / NOTEBOOK).read_text(encoding="utf-8"))["cells"]
     assert [cell["cell_type"] for cell in cells].count("code") >= 8
-    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells if cell["cell_type"] == "code")
+    assert all(
+        cell["outputs"] == [] and cell["execution_count"] is None
+        for cell in cells
+        if cell["cell_type"] == "code"
+    )
 
 
 def execute(project: Path, place: Path) -> str:
@@ -23,11 +27,17 @@ def execute(project: Path, place: Path) -> str:
     import nbformat
 
     notebook = nbformat.read(project / NOTEBOOK, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(place)}}).execute()
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    nbclient.NotebookClient(
+        notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(place)}}
+    ).execute()
+    outputs = [
+        output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
+    ]
     assert not [output for output in outputs if output.output_type == "error"]
     assert list(place.iterdir()) == [], "it writes nothing"
-    return "".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs)
+    return "".join(
+        output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs
+    )
 
 
 @pytest.fixture
@@ -38,7 +48,9 @@ def this_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_it_runs_on_the_demo(this_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_on_the_demo(
+    this_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
     monkeypatch.setenv("MIRNAGRAPH_CACHE", str(tmp_path.parent / "cache"))
     said = execute(this_project, tmp_path)
@@ -51,7 +63,9 @@ def test_it_runs_on_the_demo(this_project: Path, tmp_path: Path, monkeypatch: py
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_it_runs_on_the_benchmark(this_project: Path, tmp_path: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_on_the_benchmark(
+    this_project: Path, tmp_path: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MIRNAGRAPH_DATA", str(real_data))
     said = execute(this_project, tmp_path)
     assert "This is the public benchmark." in said

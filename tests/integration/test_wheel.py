@@ -18,7 +18,9 @@ KEPT_OUT = {"tests", "data", "docs", "benchmarks", ".ci"}
 
 def run(*command, cwd, **environment):
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environment
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True
+    )
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -28,10 +30,32 @@ def wheel(project, tmp_path_factory):
     """A wheel built from a copy of the source tree, so that nothing built before gets into it."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    skip = shutil.ignore_patterns(".git", ".venv*", "build", "dist", "*.egg-info", "__pycache__", "runs", ".*_cache", ".hypothesis")
+    skip = shutil.ignore_patterns(
+        ".git",
+        ".venv*",
+        "build",
+        "dist",
+        "*.egg-info",
+        "__pycache__",
+        "runs",
+        ".*_cache",
+        ".hypothesis",
+    )
     shutil.copytree(project, source, ignore=skip)
     # --no-build-isolation: the build needs setuptools alone, and no network.
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", folder, source, cwd=folder)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--quiet",
+        "--wheel-dir",
+        folder,
+        source,
+        cwd=folder,
+    )
     (built,) = folder.glob("mirnagraph-*.whl")
     return built
 
@@ -43,7 +67,19 @@ def installed(wheel, tmp_path_factory):
     run(sys.executable, "-m", "venv", "--without-pip", folder / "env", cwd=folder)
     (site,) = (folder / "env").glob("lib/python*/site-packages")
     python = folder / "env" / "bin" / "python"
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", "--quiet", wheel, cwd=folder)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--no-deps",
+        "--no-index",
+        "--quiet",
+        wheel,
+        cwd=folder,
+    )
     # After the install: a path file makes the lender's packages visible. Its own path files (an editable mirnagraph) are not followed.
     (site / "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     return python, folder
@@ -52,11 +88,19 @@ def installed(wheel, tmp_path_factory):
 def test_the_wheel_holds_the_packages_and_their_files_alone(wheel, project):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
-    assert {"mirnagraph", "seqtower", "fusion", "cli"} == {top for top in tops if not top.endswith(".dist-info")}
+    assert {"mirnagraph", "seqtower", "fusion", "cli"} == {
+        top for top in tops if not top.endswith(".dist-info")
+    }
     assert not tops & KEPT_OUT
-    modules = {p.relative_to(project).as_posix() for floor in ("mirnagraph", "seqtower", "fusion", "cli") for p in (project / floor).rglob("*.py")}
+    modules = {
+        p.relative_to(project).as_posix()
+        for floor in ("mirnagraph", "seqtower", "fusion", "cli")
+        for p in (project / floor).rglob("*.py")
+    }
     assert modules <= set(names)
-    other = {p.relative_to(project).as_posix() for p in (project / "fusion" / "presets").glob("*.toml")}
+    other = {
+        p.relative_to(project).as_posix() for p in (project / "fusion" / "presets").glob("*.toml")
+    }
     assert other
     assert other | {"mirnagraph/py.typed"} <= set(names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
@@ -64,11 +108,18 @@ def test_the_wheel_holds_the_packages_and_their_files_alone(wheel, project):
 
 def test_it_runs_away_from_the_source_tree(installed, project):
     python, folder = installed
-    where = run(python, "-c", "import mirnagraph, cli.main, fusion, seqtower; print(mirnagraph.__file__, cli.main.__file__)", cwd=folder).split()
+    where = run(
+        python,
+        "-c",
+        "import mirnagraph, cli.main, fusion, seqtower; print(mirnagraph.__file__, cli.main.__file__)",
+        cwd=folder,
+    ).split()
     assert len(where) == 2
     for name in where:
         assert Path(name).is_relative_to(folder), name
-    version = run(python, "-c", "import mirnagraph; print(mirnagraph.__version__)", cwd=folder).strip()
+    version = run(
+        python, "-c", "import mirnagraph; print(mirnagraph.__version__)", cwd=folder
+    ).strip()
     assert version in run(python.parent / "mirnagraph", "--version", cwd=folder)
     assert "build-networks" in run(python.parent / "mirnagraph", "--help", cwd=folder)
 

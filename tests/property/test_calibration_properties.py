@@ -16,7 +16,9 @@ from mirnagraph.evaluation import calibration as cal
 def predictions(draw, n_min=2, n_max=60):
     n = draw(st.integers(n_min, n_max))
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
-    prob = np.round(rng.random(n), draw(st.sampled_from([1, 6])))  # one digit makes ties, and 0 and 1
+    prob = np.round(
+        rng.random(n), draw(st.sampled_from([1, 6]))
+    )  # one digit makes ties, and 0 and 1
     return (rng.random(n) < draw(st.sampled_from([0.0, 0.3, 0.9]))).astype(int), prob, rng
 
 
@@ -26,7 +28,9 @@ def plain_error(true, prob, n_bins):
     for t, p in zip(true, prob, strict=True):
         middle = sum(q < p for q in prob) + sum(q == p for q in prob) / 2
         bins.setdefault(int(middle * n_bins / len(prob)), []).append((t, p))
-    return sum(abs(np.mean([p for _, p in b]) - np.mean([t for t, _ in b])) * len(b) for b in bins.values()) / len(prob)
+    return sum(
+        abs(np.mean([p for _, p in b]) - np.mean([t for t, _ in b])) * len(b) for b in bins.values()
+    ) / len(prob)
 
 
 @given(predictions(), st.integers(1, 12))
@@ -36,7 +40,9 @@ def test_the_error_is_that_of_the_plain_definition_in_any_order(made, n_bins):
     got = cal.expected_calibration_error(true, prob, n_bins)
     assert got == pytest.approx(plain_error(true.tolist(), prob.tolist(), n_bins), abs=1e-12)
     order = rng.permutation(len(true))
-    assert cal.expected_calibration_error(true[order], prob[order], n_bins) == pytest.approx(got, abs=1e-12)
+    assert cal.expected_calibration_error(true[order], prob[order], n_bins) == pytest.approx(
+        got, abs=1e-12
+    )
     # never below the distance of the two means, which one bin alone shows, and never above the mean absolute error
     assert abs(prob.mean() - true.mean()) - 1e-12 <= got <= np.abs(prob - true).mean() + 1e-12
     curve = cal.reliability_curve(true, prob, n_bins)
@@ -45,7 +51,9 @@ def test_the_error_is_that_of_the_plain_definition_in_any_order(made, n_bins):
     assert (curve["low"] <= curve["predicted"] + 1e-12).all()
     assert (curve["predicted"] <= curve["high"] + 1e-12).all()
     assert (curve["high"].to_numpy()[:-1] < curve["low"].to_numpy()[1:]).all()
-    assert (curve["n"] * (curve["predicted"] - curve["observed"]).abs()).sum() / len(true) == pytest.approx(got, abs=1e-12)
+    assert (curve["n"] * (curve["predicted"] - curve["observed"]).abs()).sum() / len(
+        true
+    ) == pytest.approx(got, abs=1e-12)
 
 
 @given(predictions(), st.integers(1, 12))
@@ -84,7 +92,14 @@ def test_the_fitted_temperature_is_best_among_many(made):
     assert cal.LOWEST <= fitted <= cal.HIGHEST
     least = cal.log_loss(two, cal.apply_temperature(probs, fitted))
     if 0 < true.sum() < len(true):
-        assert least <= min(cal.log_loss(two, cal.apply_temperature(probs, t)) for t in np.geomspace(cal.LOWEST, cal.HIGHEST, 25)) + 1e-7
+        assert (
+            least
+            <= min(
+                cal.log_loss(two, cal.apply_temperature(probs, t))
+                for t in np.geomspace(cal.LOWEST, cal.HIGHEST, 25)
+            )
+            + 1e-7
+        )
     else:
         assert fitted == 1
     assert cal.fit_temperature(two[::-1], probs[::-1]) == pytest.approx(fitted, rel=1e-4)
@@ -99,7 +114,12 @@ def test_a_temperature_of_one_half_heals_over_confidence_of_the_other_half(seed,
     loud = expit(logit(honest) * factor)
     fitted = cal.fit_temperature(true[:300], loud[:300])
     assert fitted == pytest.approx(factor, rel=0.3)
-    assert cal.log_loss(true[300:], cal.apply_temperature(loud[300:], fitted)) < cal.log_loss(true[300:], loud[300:])
+    assert cal.log_loss(true[300:], cal.apply_temperature(loud[300:], fitted)) < cal.log_loss(
+        true[300:], loud[300:]
+    )
     healed = cal.apply_temperature(loud, fitted)
-    before, after = (np.mean([cal.expected_calibration_error(true[300:, k], p[300:, k]) for k in range(3)]) for p in (loud, healed))
+    before, after = (
+        np.mean([cal.expected_calibration_error(true[300:, k], p[300:, k]) for k in range(3)])
+        for p in (loud, healed)
+    )
     assert after < before

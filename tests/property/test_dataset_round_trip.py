@@ -13,10 +13,22 @@ from hypothesis import strategies as st
 from mirnagraph.dataset import Dataset
 
 LINE_ENDS = "\t\n\r\x0b\x0c\x1c\x1d\x1e\x85  "
-text = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters=LINE_ENDS), min_size=1, max_size=8)
+text = st.text(
+    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters=LINE_ENDS),
+    min_size=1,
+    max_size=8,
+)
 ids = text.filter(lambda name: bool(name.strip()))
-cell = st.one_of(st.just(""), text, st.sampled_from(["007", "1e5", "nan", "None", "NA", '"', "'", "#", "x;y", "1234567890123"]))
-number = st.one_of(st.integers(-(2**53), 2**53).map(float), st.floats(allow_nan=True, allow_infinity=False), st.just(float("nan")))
+cell = st.one_of(
+    st.just(""),
+    text,
+    st.sampled_from(["007", "1e5", "nan", "None", "NA", '"', "'", "#", "x;y", "1234567890123"]),
+)
+number = st.one_of(
+    st.integers(-(2**53), 2**53).map(float),
+    st.floats(allow_nan=True, allow_infinity=False),
+    st.just(float("nan")),
+)
 
 
 @st.composite
@@ -28,25 +40,65 @@ def datasets(draw: st.DrawFn) -> Dataset:
         return {
             "note": pd.Series(draw(st.lists(cell, min_size=rows, max_size=rows)), dtype=object),
             "weight": pd.Series(draw(st.lists(number, min_size=rows, max_size=rows)), dtype=float),
-            "count": pd.Series(draw(st.lists(st.integers(-(2**62), 2**62), min_size=rows, max_size=rows)), dtype="int64"),
+            "count": pd.Series(
+                draw(st.lists(st.integers(-(2**62), 2**62), min_size=rows, max_size=rows)),
+                dtype="int64",
+            ),
         }
 
     sequence = st.one_of(st.none(), st.text("ACGUN", min_size=1, max_size=9))
-    rnas = pd.DataFrame({"sequence": pd.Series(draw(st.lists(sequence, min_size=n, max_size=n)), dtype=object), **columns(n)})
+    rnas = pd.DataFrame(
+        {
+            "sequence": pd.Series(draw(st.lists(sequence, min_size=n, max_size=n)), dtype=object),
+            **columns(n),
+        }
+    )
     rnas.index = pd.Index(rna_ids, name="rna_id", dtype=object)
     associations, partners = {}, {}
-    for kind in draw(st.lists(st.sampled_from(["mRNA", "drug", "disease"]), max_size=2, unique=True)):
+    for kind in draw(
+        st.lists(st.sampled_from(["mRNA", "drug", "disease"]), max_size=2, unique=True)
+    ):
         names = draw(st.lists(ids, max_size=4, unique=True))
         every = [(rna, name) for rna in rna_ids for name in names]
         pairs = draw(st.lists(st.sampled_from(every), max_size=6, unique=True)) if every else []
         associations[kind] = pd.DataFrame(
-            {**{c: pd.Series([p[i] for p in pairs], dtype=object) for i, c in enumerate(("rna_id", "partner_id"))}, **columns(len(pairs))}
+            {
+                **{
+                    c: pd.Series([p[i] for p in pairs], dtype=object)
+                    for i, c in enumerate(("rna_id", "partner_id"))
+                },
+                **columns(len(pairs)),
+            }
         )
-        partners[kind] = pd.DataFrame(columns(len(names))).set_axis(pd.Index(names, name="partner_id", dtype=object))
-    compartments = draw(st.lists(ids.filter(lambda name: name == name.strip() and name != "rna_id"), min_size=1, max_size=3, unique=True))
-    cells = np.array(draw(st.lists(st.lists(st.integers(0, 1), min_size=len(compartments), max_size=len(compartments)), min_size=n, max_size=n)), dtype=np.int8)
-    left_out = pd.DataFrame(draw(st.lists(st.tuples(ids, cell, cell, cell), max_size=3)), columns=["item", "id", "reason", "source"], dtype=object)
-    ontology = pd.DataFrame([("C01", "D1", draw(ids))], columns=["tree_number", "descriptor_id", "term"], dtype=object)
+        partners[kind] = pd.DataFrame(columns(len(names))).set_axis(
+            pd.Index(names, name="partner_id", dtype=object)
+        )
+    compartments = draw(
+        st.lists(
+            ids.filter(lambda name: name == name.strip() and name != "rna_id"),
+            min_size=1,
+            max_size=3,
+            unique=True,
+        )
+    )
+    cells = np.array(
+        draw(
+            st.lists(
+                st.lists(st.integers(0, 1), min_size=len(compartments), max_size=len(compartments)),
+                min_size=n,
+                max_size=n,
+            )
+        ),
+        dtype=np.int8,
+    )
+    left_out = pd.DataFrame(
+        draw(st.lists(st.tuples(ids, cell, cell, cell), max_size=3)),
+        columns=["item", "id", "reason", "source"],
+        dtype=object,
+    )
+    ontology = pd.DataFrame(
+        [("C01", "D1", draw(ids))], columns=["tree_number", "descriptor_id", "term"], dtype=object
+    )
     return Dataset(
         name=draw(text),
         rnas=rnas,
@@ -67,7 +119,14 @@ def difference(one: pd.DataFrame, other: pd.DataFrame) -> str:
     if not len(one):  # a table without rows has no values whose type could differ
         return ""
     try:
-        pd.testing.assert_frame_equal(one, other, check_exact=True, check_names=False, check_index_type=False, check_column_type=False)
+        pd.testing.assert_frame_equal(
+            one,
+            other,
+            check_exact=True,
+            check_names=False,
+            check_index_type=False,
+            check_column_type=False,
+        )
     except AssertionError as error:
         return str(error) or "not equal"
     return ""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mirnagraph.evaluation import scores
 from mirnagraph.evaluation.metrics import METRICS, UndefinedMetricWarning, evaluate
-from mirnagraph.evaluation.multilabel import ranking_scores
+from mirnagraph.evaluation.scores import ranking_scores
 
 
 @st.composite
@@ -22,7 +22,9 @@ def predictions(draw, n_min=6, n_max=40):
     n, n_labels = draw(st.integers(n_min, n_max)), draw(st.integers(1, 4))
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     true = (rng.random((n, n_labels)) < rng.uniform(0.1, 0.9, n_labels)).astype(int)
-    prob = np.round(rng.random((n, n_labels)), draw(st.sampled_from([1, 6])))  # one digit makes ties
+    prob = np.round(
+        rng.random((n, n_labels)), draw(st.sampled_from([1, 6]))
+    )  # one digit makes ties
     return true, prob, rng.permutation(n) % draw(st.integers(1, 3)), rng
 
 
@@ -54,11 +56,20 @@ def test_order_of_rows_and_compartments_changes_nothing(made):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)
         one = evaluate(true, prob, fold, thresholds, names)
-        other = evaluate(true[rows][:, columns], prob[rows][:, columns], fold[rows], thresholds[columns], [names[k] for k in columns])
+        other = evaluate(
+            true[rows][:, columns],
+            prob[rows][:, columns],
+            fold[rows],
+            thresholds[columns],
+            [names[k] for k in columns],
+        )
     keys = ["compartment", "metric"]
     # one-error takes the first of equal compartments, so their order matters to it alone
     keep = one["metric"] != "one-error"
-    pd.testing.assert_frame_equal(one[keep].sort_values(keys, ignore_index=True), other[other["metric"] != "one-error"].sort_values(keys, ignore_index=True))
+    pd.testing.assert_frame_equal(
+        one[keep].sort_values(keys, ignore_index=True),
+        other[other["metric"] != "one-error"].sort_values(keys, ignore_index=True),
+    )
 
 
 @given(predictions())
@@ -66,7 +77,9 @@ def test_order_of_rows_and_compartments_changes_nothing(made):
 def test_rank_metrics_do_not_see_a_monotone_map(made):
     true, prob, fold, _ = made
     one, other = table(true, prob, fold), table(true, prob**3 * 0.9 + 0.05, fold)
-    ranks = one["metric"].isin(["AUC", "AUPR", "average precision", "coverage error", "ranking loss", "one-error"])
+    ranks = one["metric"].isin(
+        ["AUC", "AUPR", "average precision", "coverage error", "ranking loss", "one-error"]
+    )
     pd.testing.assert_frame_equal(one[ranks], other[ranks])
 
 
@@ -95,7 +108,9 @@ def test_choices_are_scored_as_scikit_learn_scores_them(made):
     if 0 < t.sum() < len(t):
         assert scores.mcc(t, chosen) == pytest.approx(sk.matthews_corrcoef(t, chosen))
         assert scores.f1(t, chosen) == pytest.approx(sk.f1_score(t, chosen, zero_division=0))
-        assert scores.precision(t, chosen) == pytest.approx(sk.precision_score(t, chosen, zero_division=0))
+        assert scores.precision(t, chosen) == pytest.approx(
+            sk.precision_score(t, chosen, zero_division=0)
+        )
         assert scores.recall(t, chosen) == pytest.approx(sk.recall_score(t, chosen))
         assert scores.brier(t, prob[:, 0]) == pytest.approx(sk.brier_score_loss(t, prob[:, 0]))
 
@@ -116,7 +131,9 @@ def test_ranking_scores_equal_the_printed_equation(made):
         steps.append(rank[yes].max() - 1)
         loss.append(np.mean([p[a] <= p[b] for a in yes for b in no]) if len(no) else 0)
     got = ranking_scores(true, prob)
-    assert [got["average precision"], got["coverage error"], got["ranking loss"]] == pytest.approx([np.mean(precision), np.mean(steps), np.mean(loss)])
+    assert [got["average precision"], got["coverage error"], got["ranking loss"]] == pytest.approx(
+        [np.mean(precision), np.mean(steps), np.mean(loss)]
+    )
 
 
 def test_perfect_and_reversed_predictions():
@@ -124,7 +141,13 @@ def test_perfect_and_reversed_predictions():
     fold = np.arange(8) // 4
     best, worst = table(true, true.astype(float), fold), table(true, 1.0 - true, fold)
     for row in best.itertuples():
-        assert row.mean == pytest.approx(METRICS[row.metric].high if METRICS[row.metric].higher_is_better else 0) or row.metric == "coverage error"
+        assert (
+            row.mean
+            == pytest.approx(
+                METRICS[row.metric].high if METRICS[row.metric].higher_is_better else 0
+            )
+            or row.metric == "coverage error"
+        )
     for row in worst[worst["metric"] != "AUPR"].itertuples():
         meaning = METRICS[row.metric]
         if meaning.higher_is_better and row.metric != "average precision":

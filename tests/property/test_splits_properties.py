@@ -7,8 +7,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirnagraph.evaluation.balance import balanced_parts
-from mirnagraph.evaluation.splits import grouped_folds, inner_split, random_folds
+from mirnagraph.evaluation.splits import balanced_subsets, grouped_folds, inner_split, random_folds
 from mirnagraph.nodes import NodeIndex
 
 seeds = st.integers(0, 10_000)
@@ -30,7 +29,9 @@ def is_partition(folds, labels, n_folds):
     rows = list(range(len(labels)))
     parts = [folds.rows(index, fold) for fold in range(n_folds)]
     once = sorted(np.concatenate([test for _, test in parts])) == rows
-    return once and all(len(test) and sorted(np.concatenate([train, test])) == rows for train, test in parts)
+    return once and all(
+        len(test) and sorted(np.concatenate([train, test])) == rows for train, test in parts
+    )
 
 
 @given(labelled(), st.integers(2, 10), seeds)
@@ -69,7 +70,9 @@ def test_inner_split_parts_the_training_rows_and_keeps_groups_whole(made, fracti
         assert not set(groups.iloc[fit]) & set(groups.iloc[stop])
     else:
         assert abs(len(stop) - fraction * len(train)) <= 2
-    for mine, again in zip((fit, stop), inner_split(train[::-1], labels.to_numpy(), codes, fraction, seed), strict=True):
+    for mine, again in zip(
+        (fit, stop), inner_split(train[::-1], labels.to_numpy(), codes, fraction, seed), strict=True
+    ):
         assert np.array_equal(mine, again)
 
 
@@ -82,12 +85,17 @@ def spread(labels, fold):
 @settings(max_examples=15, deadline=None)
 def test_labels_are_spread_better_than_by_chance(seed):
     rng = np.random.default_rng(seed)
-    labels = pd.DataFrame((rng.random((200, 4)) < (0.8, 0.4, 0.2, 0.08)).astype(int), index=[f"r{i}" for i in range(200)])
+    labels = pd.DataFrame(
+        (rng.random((200, 4)) < (0.8, 0.4, 0.2, 0.08)).astype(int),
+        index=[f"r{i}" for i in range(200)],
+    )
     chance = np.mean([spread(labels, rng.permutation(200) % 10) for _ in range(20)])
     assert spread(labels, random_folds(labels, 10, seed).assigned) < 0.5 * chance
     groups = pd.Series(rng.integers(0, 80, 200), index=labels.index)
     by_group = grouped_folds(labels, groups, 10, seed).assigned
-    group_chance = np.mean([spread(labels, pd.Series(rng.permutation(80) % 10)[groups].to_numpy()) for _ in range(20)])
+    group_chance = np.mean(
+        [spread(labels, pd.Series(rng.permutation(80) % 10)[groups].to_numpy()) for _ in range(20)]
+    )
     assert spread(labels, by_group) < 0.5 * group_chance
     sizes = by_group.value_counts()
     assert sizes.max() - sizes.min() <= 6
@@ -99,7 +107,7 @@ def test_no_single_move_of_a_group_would_balance_parts_better(made, n_parts, see
     labels, groups = made
     codes = np.unique(groups, return_inverse=True)[1]
     shares = np.full(n_parts, 1 / n_parts)
-    part = balanced_parts(labels.to_numpy(), codes, shares, np.random.default_rng(seed))
+    part = balanced_subsets(labels.to_numpy(), codes, shares, np.random.default_rng(seed))
     counted = np.column_stack([labels, np.ones(len(labels))])
     share = counted / np.maximum(counted.sum(axis=0), 1)
 
@@ -116,4 +124,6 @@ def test_another_seed_gives_other_folds():
     labels = pd.DataFrame(np.arange(60).reshape(60, 1) % 2, index=[f"r{i}" for i in range(60)])
     groups = pd.Series(np.arange(60) // 2, index=labels.index)
     assert not random_folds(labels, 5, 0).assigned.equals(random_folds(labels, 5, 1).assigned)
-    assert not grouped_folds(labels, groups, 5, 0).assigned.equals(grouped_folds(labels, groups, 5, 1).assigned)
+    assert not grouped_folds(labels, groups, 5, 0).assigned.equals(
+        grouped_folds(labels, groups, 5, 1).assigned
+    )

@@ -24,7 +24,9 @@ def test_every_step_is_an_edge_and_padding_stays_at_the_end(
     n_nodes: int, density: float, seed: int, p: float, q: float, weighted: bool, directed: bool
 ) -> None:
     rng = np.random.default_rng(seed)
-    dense = (rng.random((n_nodes, n_nodes)) < density) * (rng.random((n_nodes, n_nodes)) + 0.01 if weighted else 1.0)
+    dense = (rng.random((n_nodes, n_nodes)) < density) * (
+        rng.random((n_nodes, n_nodes)) + 0.01 if weighted else 1.0
+    )
     if not directed:
         dense = np.triu(dense) + np.triu(dense, 1).T
     walks = random_walks(sparse.csr_array(dense), n_walks=2, walk_length=8, p=p, q=q, seed=seed)
@@ -35,4 +37,6 @@ def test_every_step_is_an_edge_and_padding_stays_at_the_end(
         assert (walk[:length] >= 0).all()
         assert (dense[walk[: length - 1], walk[1:length]] > 0).all()
         if length < 8:
-            assert not dense[walk[length - 1]].any(), "a walk ends early only where there is no way out"
+            assert not dense[walk[length - 1]].any(), (
+                "a walk ends early only where there is no way out"
+            )

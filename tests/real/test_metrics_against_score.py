@@ -75,10 +75,15 @@ def dataset(bench, scorer):
     )
 
 
-def made_up(dataset, seed, digits):
+def synthetic(dataset, seed, digits):
     """Probabilities that know something of the labels; few digits make ties."""
     rng = np.random.default_rng(seed)
-    return np.round(0.4 * rng.random(dataset.labels.shape) + 0.2 * dataset.labels.to_numpy() + 0.2 * rng.random((len(dataset.labels), 1)), digits)
+    return np.round(
+        0.4 * rng.random(dataset.labels.shape)
+        + 0.2 * dataset.labels.to_numpy()
+        + 0.2 * rng.random((len(dataset.labels), 1)),
+        digits,
+    )
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -86,33 +91,54 @@ def made_up(dataset, seed, digits):
 def test_equal_to_the_scorer(bench, scorer, dataset, protocol, digits):
     folds = read_folds(bench / PROTOCOLS[protocol], dataset.index, protocol)
     fold = folds.of_rows(dataset.index)
-    prob = made_up(dataset, len(protocol), digits)
+    prob = synthetic(dataset, len(protocol), digits)
     true = dataset.labels.to_numpy()
-    got = evaluate(true, prob, fold, np.full(7, 0.5), dataset.compartments, decile=popularity_deciles(dataset))
+    got = evaluate(
+        true, prob, fold, np.full(7, 0.5), dataset.compartments, decile=popularity_deciles(dataset)
+    )
     tested = fold >= 0
     theirs = scorer.score(true[tested], prob[tested], fold[tested])
-    decile = scorer.popularity_decile(bench.parent / "data" / "mirna1041", list(dataset.index)).to_numpy()
+    decile = scorer.popularity_decile(
+        bench.parent / "data" / "mirna1041", list(dataset.index)
+    ).to_numpy()
     within = scorer.within_decile_auc(true[tested], prob[tested], decile[tested])
     expected = np.vstack([np.c_[theirs, within], np.r_[theirs.mean(0), within.mean()]])
     cells = got.set_index(["metric", "compartment"])
     names = [*dataset.compartments, "average"]
-    wanted = [("AUC", "mean"), ("AUC", "pooled"), ("AUPR", "mean"), ("AUPR", "pooled"), ("within", "pooled")]
+    wanted = [
+        ("AUC", "mean"),
+        ("AUC", "pooled"),
+        ("AUPR", "mean"),
+        ("AUPR", "pooled"),
+        ("within", "pooled"),
+    ]
     ours = np.column_stack([cells.loc[metric].loc[names, column] for metric, column in wanted])
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_scorer_run_on_a_predictions_file_prints_our_numbers(bench, dataset, protocol, tmp_path):
+def test_the_scorer_run_on_a_predictions_file_prints_our_numbers(
+    bench, dataset, protocol, tmp_path
+):
     folds = read_folds(bench / PROTOCOLS[protocol], dataset.index, protocol)
     fold = folds.of_rows(dataset.index)
-    prob = made_up(dataset, 7, 12)
+    prob = synthetic(dataset, 7, 12)
     table = pd.DataFrame(prob, columns=dataset.compartments)
     table.insert(0, "fold", fold)
     table.insert(0, "rna_id", list(dataset.index))
     table[fold >= 0].to_csv(tmp_path / "predictions.tsv", sep="\t", index=False)
     command = [sys.executable, str(bench / "score.py"), str(tmp_path / "predictions.tsv"), protocol]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    got = evaluate(dataset.labels.to_numpy(), prob, fold, np.full(7, 0.5), dataset.compartments, decile=popularity_deciles(dataset))
+    printed = subprocess.run(
+        command, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    got = evaluate(
+        dataset.labels.to_numpy(),
+        prob,
+        fold,
+        np.full(7, 0.5),
+        dataset.compartments,
+        decile=popularity_deciles(dataset),
+    )
     cells = got.set_index(["compartment", "metric"])
     assert len(printed) == 9
     for line in printed[1:]:

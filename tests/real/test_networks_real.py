@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mirnagraph.similarity.disease_semantic import disease_semantic_similarity
-from mirnagraph.similarity.smith_waterman import DEFAULT_SCORES, AlignmentScores, alignment_scores, smith_waterman
-from mirnagraph.tables import read_table
+from mirnagraph.io import read_table
+from mirnagraph.similarity.disease import disease_semantic_similarity
+from mirnagraph.similarity.smith_waterman import (
+    DEFAULT_SCORES,
+    AlignmentScores,
+    alignment_scores,
+    smith_waterman,
+)
 
 pytestmark = pytest.mark.real
 
@@ -34,10 +39,14 @@ def hairpins() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("scores", [DEFAULT_SCORES, AlignmentScores(1, -3, 1, 1)], ids=["default", "cheap gaps"])
+@pytest.mark.parametrize(
+    "scores", [DEFAULT_SCORES, AlignmentScores(1, -3, 1, 1)], ids=["default", "cheap gaps"]
+)
 def test_both_engines_agree_on_every_pair(hairpins: list[str], scores: AlignmentScores) -> None:
     fast = smith_waterman(hairpins, scores, workers=2)
-    assert fast.tobytes() == smith_waterman(hairpins, scores, engine="parasail", workers=2).tobytes()
+    assert (
+        fast.tobytes() == smith_waterman(hairpins, scores, engine="parasail", workers=2).tobytes()
+    )
     assert (fast == fast.T).all()
     assert fast.min() > 0
     assert fast.max() == 1
@@ -47,7 +56,9 @@ def test_scores_do_not_depend_on_the_direction_or_on_threads(hairpins: list[str]
     whole = alignment_scores(hairpins, hairpins, workers=2)
     assert (whole == whole.T).all()
     assert whole.diagonal().tolist() == [5 * len(text) for text in hairpins]
-    scale = np.sqrt(np.multiply.outer(whole.diagonal().astype(float), whole.diagonal().astype(float)))
+    scale = np.sqrt(
+        np.multiply.outer(whole.diagonal().astype(float), whole.diagonal().astype(float))
+    )
     np.testing.assert_allclose(smith_waterman(hairpins, workers=1), whole / scale, rtol=1e-15)
 
 
@@ -58,7 +69,9 @@ def test_all_pairs_take_seconds(hairpins: list[str]) -> None:
 
 
 def test_mesh_values() -> None:
-    tree = read_table(_file("mesh/mesh2017_tree_C_F03.tsv"), ["tree_number", "descriptor_ui", "term"]).rename(columns={"descriptor_ui": "descriptor_id"})
+    tree = read_table(
+        _file("mesh/mesh2017_tree_C_F03.tsv"), ["tree_number", "descriptor_ui", "term"]
+    ).rename(columns={"descriptor_ui": "descriptor_id"})
     id_of = dict(zip(tree["term"], tree["descriptor_id"], strict=True))
     names = ["Breast Neoplasms", "Breast Diseases", "Neoplasms", "Schizophrenia"]
     diseases = tree.drop_duplicates("term").set_index("term").loc[names, "descriptor_id"]

@@ -11,18 +11,31 @@ import pytest
 
 from mirnagraph.catalog import entry
 from mirnagraph.dataset import Dataset
-from mirnagraph.files import sha256_of
+from mirnagraph.io import read_table, sha256_of
 from mirnagraph.names import family_groups, resolve
-from mirnagraph.sources import hmdd, load_dataset, mirbase, mirna1041, mirtarbase, ncdr, rebuild, rnalocate
+from mirnagraph.sources import (
+    evidence as rebuild,
+)
+from mirnagraph.sources import (
+    hmdd,
+    load_dataset,
+    mirbase,
+    mirna1041,
+    mirtarbase,
+    ncdr,
+    rnalocate,
+)
 from mirnagraph.sources.assemble import assemble
+from mirnagraph.sources.delimited import read_binary
 from mirnagraph.sources.fasta import read_fasta
-from mirnagraph.sources.matrix import read_binary
-from mirnagraph.tables import read_table
 
 DATA = Path(os.environ.get("MIRNAGRAPH_DATA", "nowhere"))
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not (DATA / "mirna1041").is_dir(), reason="MIRNAGRAPH_DATA does not name a folder with mirna1041/ in it"),
+    pytest.mark.skipif(
+        not (DATA / "mirna1041").is_dir(),
+        reason="MIRNAGRAPH_DATA does not name a folder with mirna1041/ in it",
+    ),
 ]
 KINDS = {
     "exact_hairpin": "exact_hairpin",
@@ -47,7 +60,9 @@ def ids() -> list[str]:
 
 @pytest.fixture(scope="module")
 def reference() -> pd.DataFrame:
-    return read_table(DATA / "mirna1041/id_to_mirbase_v22.1.tsv", ["mirna_id", "match_kind"]).set_index("mirna_id")
+    return read_table(
+        DATA / "mirna1041/id_to_mirbase_v22.1.tsv", ["mirna_id", "match_kind"]
+    ).set_index("mirna_id")
 
 
 @pytest.fixture(scope="module")
@@ -61,31 +76,49 @@ def dataset() -> Dataset:
 
 
 def test_mrna_matrix_is_rebuilt_cell_for_cell(ids: list[str]) -> None:
-    used = rebuild.use_mirtarbase(mirtarbase.read_mirtarbase(DATA / "mirtarbase/mirtarbase_8.0_SE_WR_human.tsv"), ids)
+    used = rebuild.use_mirtarbase(
+        mirtarbase.read_mirtarbase(DATA / "mirtarbase/mirtarbase_8.0_SE_WR_human.tsv"), ids
+    )
     made = rebuild.matrix(used, ids, rebuild.gene_order(used, ids))
-    assert list(made.columns) == list(read_table(DATA / "mirna1041/mRNA_names_2836.tsv")["gene_symbol"])
+    assert list(made.columns) == list(
+        read_table(DATA / "mirna1041/mRNA_names_2836.tsv")["gene_symbol"]
+    )
     published = read_binary(DATA / "mirna1041/miRNA_mRNA_matrix.txt.gz", 1041, 2836, delimiter="\t")
     assert int((made.to_numpy() != published).sum()) == 0
     assert int(made.to_numpy().sum()) == 8254
 
 
 def test_drug_matrix_is_rebuilt_cell_for_cell(ids: list[str]) -> None:
-    made = rebuild.matrix(rebuild.use_ncdr(ncdr.read_ncdr(DATA / "ncdr/ncdr_curated_miRNA.tsv"), ids), ids)
+    made = rebuild.matrix(
+        rebuild.use_ncdr(ncdr.read_ncdr(DATA / "ncdr/ncdr_curated_miRNA.tsv"), ids), ids
+    )
     assert list(made.columns) == list(read_table(DATA / "mirna1041/drug_names_130.tsv")["drug"])
-    assert int((made.to_numpy() != read_binary(DATA / "mirna1041/miRNA_drug.csv", 1041, 130)).sum()) == 0
+    assert (
+        int((made.to_numpy() != read_binary(DATA / "mirna1041/miRNA_drug.csv", 1041, 130)).sum())
+        == 0
+    )
     assert int(made.to_numpy().sum()) == 3305
 
 
 def test_disease_matrix_is_rebuilt_cell_for_cell(ids: list[str]) -> None:
     column_of = mirna1041.disease_columns(DATA / "mirna1041/disease_names_640.tsv")
-    used = rebuild.use_hmdd(hmdd.read_records(DATA / "hmdd/hmdd_v3.2_mir_disease_records.tsv"), ids, column_of)
+    used = rebuild.use_hmdd(
+        hmdd.read_records(DATA / "hmdd/hmdd_v3.2_mir_disease_records.tsv"), ids, column_of
+    )
     made = rebuild.matrix(used, ids)  # columns in order of first appearance in HMDD
-    assert list(made.columns) == list(read_table(DATA / "mirna1041/disease_names_640.tsv")["anchor_hmdd_disease"])
-    assert int((made.to_numpy() != read_binary(DATA / "mirna1041/miRNA_disease.csv", 1041, 640)).sum()) == 0
+    assert list(made.columns) == list(
+        read_table(DATA / "mirna1041/disease_names_640.tsv")["anchor_hmdd_disease"]
+    )
+    assert (
+        int((made.to_numpy() != read_binary(DATA / "mirna1041/miRNA_disease.csv", 1041, 640)).sum())
+        == 0
+    )
     assert int(made.to_numpy().sum()) == 15547
 
 
-def test_ids_resolve_as_in_the_reference(ids: list[str], reference: pd.DataFrame, resolved: pd.DataFrame) -> None:
+def test_ids_resolve_as_in_the_reference(
+    ids: list[str], reference: pd.DataFrame, resolved: pd.DataFrame
+) -> None:
     counts = resolved["match_kind"].value_counts().to_dict()
     assert counts == {
         "exact_hairpin": 812,
@@ -101,15 +134,28 @@ def test_ids_resolve_as_in_the_reference(ids: list[str], reference: pd.DataFrame
     differing = {}
     for rna_id in ids:
         mine, theirs = resolved.loc[rna_id], reference.loc[rna_id]
-        same = mine["match_kind"] == KINDS[theirs["match_kind"]] and mine["sequence"] == theirs["representative_hairpin_seq"]
+        same = (
+            mine["match_kind"] == KINDS[theirs["match_kind"]]
+            and mine["sequence"] == theirs["representative_hairpin_seq"]
+        )
         if not same:
-            differing[rna_id] = (KINDS[theirs["match_kind"]], mine["match_kind"], mine["sequence_source"])
+            differing[rna_id] = (
+                KINDS[theirs["match_kind"]],
+                mine["match_kind"],
+                mine["sequence_source"],
+            )
     assert differing == JUDGED_OTHERWISE
-    living = [rna_id for rna_id in ids if not resolved.at[rna_id, "match_kind"].startswith("retired")]
+    living = [
+        rna_id for rna_id in ids if not resolved.at[rna_id, "match_kind"].startswith("retired")
+    ]
     for column in ("hairpin_ids", "hairpin_accs", "family_ids", "mature_ids", "mature_accs"):
         for rna_id in living:
-            if rna_id not in JUDGED_OTHERWISE:  # sets: of matures the reference has the arms in another order
-                assert set(resolved.at[rna_id, column].split(";")) == set(reference.at[rna_id, column].split(";")), (rna_id, column)
+            if (
+                rna_id not in JUDGED_OTHERWISE
+            ):  # sets: of matures the reference has the arms in another order
+                assert set(resolved.at[rna_id, column].split(";")) == set(
+                    reference.at[rna_id, column].split(";")
+                ), (rna_id, column)
     assert int((resolved["sequence"] != "").sum()) == 997
 
 
@@ -118,7 +164,9 @@ def test_groups_are_those_of_the_family_protocol(resolved: pd.DataFrame) -> None
     if not path.is_file():
         pytest.skip("no bench/families.tsv beside MIRNAGRAPH_DATA")
     theirs = read_table(path, ["rna_id", "family"]).set_index("rna_id")["family"]
-    pairs = pd.DataFrame({"mine": family_groups(resolved), "theirs": theirs.reindex(resolved.index)})
+    pairs = pd.DataFrame(
+        {"mine": family_groups(resolved), "theirs": theirs.reindex(resolved.index)}
+    )
     assert not pairs["theirs"].isna().any()
     assert pairs["mine"].nunique() == theirs.nunique() == len(pairs.drop_duplicates()) == 609
 
@@ -134,7 +182,11 @@ def test_dataset(dataset: Dataset) -> None:
         "Microvesicle": 825,
         "Mitochondrion": 259,
     }
-    flags = (DATA / "mirna1041/miRNA_have_loc_information_index.txt").read_text(encoding="utf-8").split()
+    flags = (
+        (DATA / "mirna1041/miRNA_have_loc_information_index.txt")
+        .read_text(encoding="utf-8")
+        .split()
+    )
     assert [int(flag) for flag in flags] == dataset.located.astype(int).tolist()
     assert dataset.supporting == ("target", "target_2025")
     sizes = {kind: len(table) for kind, table in dataset.associations.items()}
@@ -148,37 +200,68 @@ def test_dataset(dataset: Dataset) -> None:
     assert len(dataset.left_out[dataset.left_out["item"] == "disease term"]) == 151
     assert int((dataset.partners["disease"]["descriptor_ids"] != "").sum()) == 489
     known = set(dataset.ontology["descriptor_id"])
-    assert all(part in known for cell in dataset.partners["disease"]["descriptor_ids"] if cell for part in cell.split(";"))
+    assert all(
+        part in known
+        for cell in dataset.partners["disease"]["descriptor_ids"]
+        if cell
+        for part in cell.split(";")
+    )
     assert dataset.associations["disease"]["n_records"].sum() + 3154 + 196 == 35547
     coloc = np.loadtxt(DATA / "mirna1041/miRNA_mRNA_co-localization_feature.csv", delimiter=",")
-    sums = dataset.association_matrix("mRNA") @ dataset.partners["mRNA"][["loc_1", "loc_2", "loc_3", "loc_4"]].to_numpy(dtype=float)
+    sums = dataset.association_matrix("mRNA") @ dataset.partners["mRNA"][
+        ["loc_1", "loc_2", "loc_3", "loc_4"]
+    ].to_numpy(dtype=float)
     with np.errstate(invalid="ignore"):
         mine = np.nan_to_num(sums / sums.sum(axis=1, keepdims=True))
-    np.testing.assert_allclose(mine, coloc, atol=1e-12)  # the published feature, from our join of genes and compartments
+    np.testing.assert_allclose(
+        mine, coloc, atol=1e-12
+    )  # the published feature, from our join of genes and compartments
 
 
 def test_dataset_round_trips(dataset: Dataset, tmp_path: Path) -> None:
     again = Dataset.load(dataset.save(tmp_path / "saved"))
-    assert again.rnas.astype(object).where(again.rnas.notna(), None).equals(dataset.rnas.astype(object).where(dataset.rnas.notna(), None))
+    assert (
+        again.rnas.astype(object)
+        .where(again.rnas.notna(), None)
+        .equals(dataset.rnas.astype(object).where(dataset.rnas.notna(), None))
+    )
     assert again.labels.equals(dataset.labels)
     for kind in dataset.associations:
-        pd.testing.assert_frame_equal(again.associations[kind], dataset.associations[kind], check_dtype=False)
-        pd.testing.assert_frame_equal(again.partners[kind], dataset.partners[kind], check_dtype=False)
+        pd.testing.assert_frame_equal(
+            again.associations[kind], dataset.associations[kind], check_dtype=False
+        )
+        pd.testing.assert_frame_equal(
+            again.partners[kind], dataset.partners[kind], check_dtype=False
+        )
 
 
 def test_other_public_tables_are_read() -> None:
-    assert len(mirtarbase.read_mirtarbase(DATA / "mirtarbase/mirtarbase_2025_SE_WR_hsa.tsv")) == 9180
+    assert (
+        len(mirtarbase.read_mirtarbase(DATA / "mirtarbase/mirtarbase_2025_SE_WR_hsa.tsv")) == 9180
+    )
     assert len(ncdr.read_pairs(DATA / "ncdr/noncorna_resistance_pairs.csv")) == 2693
     assert len(hmdd.read_typed(DATA / "hmdd/hmdd_v3.0_typed_TDRC_raw.tsv")) == 16655
     assert len(rnalocate.read_rnalocate(DATA / "rnalocate/rnalocate2_lncRNA_records.tsv")) == 9587
-    assert mirbase.read_families(DATA / "mirbase/miFam_v21.dat")["hairpin_id"].str.startswith("hsa-").sum() == 1025
+    assert (
+        mirbase.read_families(DATA / "mirbase/miFam_v21.dat")["hairpin_id"]
+        .str.startswith("hsa-")
+        .sum()
+        == 1025
+    )
     assert len(read_fasta(DATA / "longrna/lncrna/lnclocformer_811.fa.gz")) == 811
     assert len(mirbase.read_mirbase_fasta(DATA / "mirbase/hsa_mature_v22.1.fa")) == 2656
 
 
 def test_catalog_pins_are_those_of_the_files() -> None:
     found = 0
-    for name in ("mirna1041", "mesh2017", "mirbase-names", "rnalocate2-mirna", "ray2013", "noncorna"):
+    for name in (
+        "mirna1041",
+        "mesh2017",
+        "mirbase-names",
+        "rnalocate2-mirna",
+        "ray2013",
+        "noncorna",
+    ):
         for file in entry(name).files:
             path = DATA / file.path
             assert sha256_of(path) == file.sha256
@@ -199,5 +282,10 @@ def test_assembled_from_the_raw_tables(ids: list[str]) -> None:
     assert int(made.located.sum()) > 500
     published = read_binary(DATA / "mirna1041/miRNA_drug.csv", 1041, 130)
     mine = made.association_matrix("drug").toarray()
-    columns = [made.partner_index("drug").position(name) for name in read_table(DATA / "mirna1041/drug_names_130.tsv")["drug"]]
-    assert not (published > mine[:, columns]).any()  # at least the published pairs: names are matched more freely here
+    columns = [
+        made.partner_index("drug").position(name)
+        for name in read_table(DATA / "mirna1041/drug_names_130.tsv")["drug"]
+    ]
+    assert not (
+        published > mine[:, columns]
+    ).any()  # at least the published pairs: names are matched more freely here

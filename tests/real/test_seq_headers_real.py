@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from seqtower.config import seq_config
+from seqtower.data.sets import join_headers
 from seqtower.experiment import groups_of, make_seq_folds
-from seqtower.headers import join_headers
-from seqtower.settings import seq_config
 
-COMPARTMENTS = ("Nucleus", "Exosome", "Cytosol", "Cytoplasm", "Ribosome", "Membrane", "Endoplasmic reticulum")
+COMPARTMENTS = (
+    "Nucleus",
+    "Exosome",
+    "Cytosol",
+    "Cytoplasm",
+    "Ribosome",
+    "Membrane",
+    "Endoplasmic reticulum",
+)
 pytestmark = pytest.mark.real
 
 
@@ -20,7 +28,16 @@ def test_all_records_of_the_published_file_are_read(real_data) -> None:
     assert len(data) == 2063
     assert data.labels.sum(axis=0).tolist() == [511, 1732, 263]
     assert data.groups is not None
-    assert len({group for name, group in zip(data.index.ids, data.groups, strict=True) if "let-7" in name}) == 1
+    assert (
+        len(
+            {
+                group
+                for name, group in zip(data.index.ids, data.groups, strict=True)
+                if "let-7" in name
+            }
+        )
+        == 1
+    )
     config = seq_config("rnatracker", group="family")
     groups = groups_of(data, config)
     folds = make_seq_folds(data, config, groups).of_rows(data.index)

@@ -8,26 +8,34 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.audit import COLUMNS, SOURCES, Audit
-from fusion.audit_facts import (
+from fusion.experiments.audit import (
+    COLUMNS,
     NO_SEQUENCE,
+    SOURCES,
+    Audit,
     chance_spread,
     compartment_pairs,
     count_correlations,
-    duplicate_figures,
+    duplicate_metrics,
     duplicates,
     match_features,
     match_kinds,
     match_table,
 )  # fmt: skip
-from fusion.audit_report import conclusions, page
+from fusion.experiments.audit_report import conclusions, page
 from mirnagraph.dataset import Dataset
 
 
 def dataset_of(**columns: object) -> Dataset:
     ids = pd.Index(["a", "b", "c", "d"], name="rna_id", dtype=object)
-    rnas = pd.DataFrame({"sequence": ["ACG", "ACG", None, "UUU"], "matures": ["AC;CG", "CG", "AC", ""], **columns}, index=ids, dtype=object)
-    pairs = pd.DataFrame({"rna_id": ["a", "a", "a", "b", "b", "d"], "partner_id": ["x", "y", "z", "x", "y", "x"]})
+    rnas = pd.DataFrame(
+        {"sequence": ["ACG", "ACG", None, "UUU"], "matures": ["AC;CG", "CG", "AC", ""], **columns},
+        index=ids,
+        dtype=object,
+    )
+    pairs = pd.DataFrame(
+        {"rna_id": ["a", "a", "a", "b", "b", "d"], "partner_id": ["x", "y", "z", "x", "y", "x"]}
+    )
     partners = pd.DataFrame(index=pd.Index(["x", "y", "z"], name="partner_id", dtype=object))
     labels = pd.DataFrame({"P": [1, 1, 0, 0], "Q": [1, 1, 0, 1]}, index=ids, dtype=np.int8)
     return Dataset("hand", rnas, {"disease": pairs}, {"disease": partners}, labels)
@@ -37,13 +45,26 @@ def test_duplicates_by_whole_sequence_and_by_a_shared_mature() -> None:
     dataset = dataset_of()
     found = duplicates(dataset)
     labels = dataset.labels.to_numpy()
-    whole = duplicate_figures(found["sequence"], labels, np.array([0, 1, 0, 1]))
+    whole = duplicate_metrics(found["sequence"], labels, np.array([0, 1, 0, 1]))
     # a and b are one pair, parted, of the same labels; of the six pairs of RNAs only a and b have the same compartments
-    assert whole == {"rnas": 2, "pairs": 1, "pairs apart": 1, "same labels": 1.0, "same labels, any two RNAs": pytest.approx(1 / 6)}
-    mature = duplicate_figures(found["mature"], labels, np.array([0, 0, -1, 1]))
-    assert (mature["rnas"], mature["pairs"], mature["pairs apart"], mature["same labels"]) == (3, 2, 0, 0.5)
-    assert list(duplicates(replace(dataset, rnas=dataset.rnas.drop(columns="matures")))) == ["sequence"]
-    nothing = duplicate_figures(found["sequence"] * 0, labels, np.zeros(4, dtype=int))
+    assert whole == {
+        "rnas": 2,
+        "pairs": 1,
+        "pairs apart": 1,
+        "same labels": 1.0,
+        "same labels, any two RNAs": pytest.approx(1 / 6),
+    }
+    mature = duplicate_metrics(found["mature"], labels, np.array([0, 0, -1, 1]))
+    assert (mature["rnas"], mature["pairs"], mature["pairs apart"], mature["same labels"]) == (
+        3,
+        2,
+        0,
+        0.5,
+    )
+    assert list(duplicates(replace(dataset, rnas=dataset.rnas.drop(columns="matures")))) == [
+        "sequence"
+    ]
+    nothing = duplicate_metrics(found["sequence"] * 0, labels, np.zeros(4, dtype=int))
     assert nothing["pairs"] == 0
     assert np.isnan(nothing["same labels"])
 
@@ -53,30 +74,43 @@ def test_compartments_that_are_nearly_the_same() -> None:
     assert (row["first"], row["second"]) == ("P", "Q")
     assert row["jaccard"] == pytest.approx(2 / 3)
     assert row["phi"] == pytest.approx((2 * 1 - 0 * 1) / np.sqrt(2 * 2 * 3 * 1))
-    constant = compartment_pairs(pd.DataFrame({"P": [1, 1], "Q": [0, 1], "R": [0, 0], "S": [0, 0]})).set_index(["first", "second"])
+    constant = compartment_pairs(
+        pd.DataFrame({"P": [1, 1], "Q": [0, 1], "R": [0, 0], "S": [0, 0]})
+    ).set_index(["first", "second"])
     assert np.isnan(constant.loc[("P", "Q"), "phi"])
     assert np.isnan(constant.loc[("R", "S"), "jaccard"])
 
 
 def test_kinds_of_match_and_what_they_give_away() -> None:
-    assert list(match_kinds(dataset_of())) == ["sequence known", "sequence known", NO_SEQUENCE, "sequence known"]
+    assert list(match_kinds(dataset_of())) == [
+        "sequence known",
+        "sequence known",
+        NO_SEQUENCE,
+        "sequence known",
+    ]
     dataset = dataset_of(match_kind=["exact", "retired", "", "exact"])
     assert list(match_kinds(dataset)) == ["exact", "retired", NO_SEQUENCE, "exact"]
     table = match_table(dataset)
     assert list(table.index) == ["exact", NO_SEQUENCE, "retired"]
     assert table.loc["exact"].tolist() == [2, 1.5, 0.0]
     assert table.loc[NO_SEQUENCE].tolist() == [1, 0.0, 1.0]
-    np.testing.assert_array_equal(match_features(dataset), [[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1], [1, 0, 0, 0]])
+    np.testing.assert_array_equal(
+        match_features(dataset), [[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1], [1, 0, 0, 0]]
+    )
 
 
 def test_counts_against_labels() -> None:
     # partners 3, 2, 0, 1; compartments 2, 2, 0, 1
-    assert count_correlations(dataset_of())["disease"] == pytest.approx(np.corrcoef([4, 3, 1, 2], [3.5, 3.5, 1, 2])[0, 1])
+    assert count_correlations(dataset_of())["disease"] == pytest.approx(
+        np.corrcoef([4, 3, 1, 2], [3.5, 3.5, 1, 2])[0, 1]
+    )
     assert list(count_correlations(replace(dataset_of(), supporting=("disease",)))) == []
 
 
 def test_the_spread_of_chance() -> None:
-    assert chance_spread(np.array([[1, 1], [1, 1], [0, 1], [0, 1]])) == pytest.approx(np.sqrt(5 / 48))
+    assert chance_spread(np.array([[1, 1], [1, 1], [0, 1], [0, 1]])) == pytest.approx(
+        np.sqrt(5 / 48)
+    )
     assert np.isnan(chance_spread(np.ones((3, 1))))
 
 
@@ -91,7 +125,10 @@ def audit_of(**over: float) -> Audit:
     rows = [("permutation", "chance", "", "", "", "standard error of an AUC", 0.02)]
     for key, value in {**plain, **{k.replace("__", " "): v for k, v in over.items()}}.items():
         section, subject, measure, *where = key.split(" ")
-        split, rnas = where[0] if where else "", where[1] if len(where) > 1 else "all" if where else ""
+        split, rnas = (
+            where[0] if where else "",
+            where[1] if len(where) > 1 else "all" if where else "",
+        )
         rows.append((section, subject, split, rnas, "average" if where else "", measure, value))
     return Audit("made", False, 100, 90, pd.DataFrame(rows, columns=COLUMNS), ("A note.",))
 
@@ -111,13 +148,17 @@ def test_the_sentences_follow_the_figures() -> None:
     assert "no difference to speak of" in quiet
     assert quiet.endswith("A note.")
     assert "does not fall to chance" in said(permutation__trees__AUC__permuted=0.6)
-    assert "Most of what the model knows above chance (90%)" in said(sources__popularity__AUC__random=0.86)
+    assert "Most of what the model knows above chance (90%)" in said(
+        sources__popularity__AUC__random=0.86
+    )
     assert "an artefact" in said(sources__names__AUC__random=0.7)
     assert "costs the full model 0.100 AUC" in said(sources__trees__AUC__family=0.8)
     assert "P_and_Q (jaccard 0.930)" in said(compartments__P_and_Q__jaccard=0.93)
     assert "easy negatives" in said(sources__trees__AUC__random__located=0.8)
     assert "That predicts labels" in said(sources__matching__AUC__random=0.6)
-    assert "50% of what it knows above chance comes from relatives" in said(sources__sequence__AUC__family=0.55)
+    assert "50% of what it knows above chance comes from relatives" in said(
+        sources__sequence__AUC__family=0.55
+    )
     text = page(audit_of())
     assert text.startswith("# Audit of made\n")
     assert "Made-up data" not in text

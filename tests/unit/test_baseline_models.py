@@ -8,14 +8,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.baseline_inputs import BaselineInputs, baseline_inputs, flat_tokens, name_features, partner_counts
-from fusion.baseline_models import BASELINES, MODELS, TREES, BaselineSettings, logistic_regression, nearest, predict_fold
-from fusion.baseline_report import baseline_section, verdict
-from fusion.baselines import MEASURES, THIS_RUN
-from fusion.tokens import TokenTable
+from fusion.baselines.models import (
+    BASELINES,
+    MODELS,
+    TREES,
+    BaselineInputs,
+    BaselineSettings,
+    baseline_inputs,
+    flat_tokens,
+    logistic_regression,
+    name_features,
+    nearest,
+    partner_counts,
+    predict_fold,
+)
+from fusion.tokens.table import TokenTable
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.build import build_networks
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.runs.report import MEASURES, THIS_RUN, baseline_section, verdict
 
 IDS = ("a-let-7", "a-let-7a-2", "a-mir-21", "a-mir-1000", "nothing")
 
@@ -47,16 +58,37 @@ def test_few_counts_read_the_named_kinds_alone() -> None:
     labels = np.array([[0.0], [0], [1], [1], [np.nan]])
     train, rows = np.arange(4), np.array([4])
     names = ["counts:disease", "counts:drug", "counts:disease+mRNA"]
-    found = predict_fold(inputs_of(counts=counts, kinds=("disease", "drug", "mRNA")), labels, train, rows, names, 0, BaselineSettings(thresholds=False))
-    one, two = (logistic_regression(counts[:, columns], labels, train, rows, 1.0) for columns in ([0], [0, 2]))
+    found = predict_fold(
+        inputs_of(counts=counts, kinds=("disease", "drug", "mRNA")),
+        labels,
+        train,
+        rows,
+        names,
+        0,
+        BaselineSettings(thresholds=False),
+    )
+    one, two = (
+        logistic_regression(counts[:, columns], labels, train, rows, 1.0)
+        for columns in ([0], [0, 2])
+    )
     np.testing.assert_allclose(found["counts:disease"].probabilities, one)
     np.testing.assert_allclose(found["counts:disease+mRNA"].probabilities, two)
-    np.testing.assert_allclose(found["counts:drug"].probabilities, [[0.5]])  # a count that never varies says nothing
+    np.testing.assert_allclose(
+        found["counts:drug"].probabilities, [[0.5]]
+    )  # a count that never varies says nothing
 
 
 def test_frequency_is_the_share_among_training_rows_alone() -> None:
     labels = np.array([[1, 0], [1, 0], [0, 1], [np.nan, np.nan], [1, 1]])
-    found = predict_fold(inputs_of(), labels, np.array([0, 1, 2, 4]), np.array([3]), ["frequency"], 0, BaselineSettings(thresholds=False))
+    found = predict_fold(
+        inputs_of(),
+        labels,
+        np.array([0, 1, 2, 4]),
+        np.array([3]),
+        ["frequency"],
+        0,
+        BaselineSettings(thresholds=False),
+    )
     np.testing.assert_allclose(found["frequency"].probabilities, [[0.75, 0.5]])
 
 
@@ -66,25 +98,49 @@ def test_nearest_averages_over_the_similarities_in_which_there_is_a_neighbour() 
     two[3, 2] = 0.5  # label of row 2
     labels = np.array([[1.0], [0.0], [1.0], [np.nan], [0.0]])
     train = np.array([0, 1, 2, 4])
-    found = nearest(inputs_of(similarities={"one": one, "two": two, "none": np.zeros((5, 5))}), labels, train, np.array([3, 0]), 0)
-    np.testing.assert_allclose(found[:, 0], [(0.75 + 1) / 2, 0.5])  # row 0 has no neighbour at all: the training mean
+    found = nearest(
+        inputs_of(similarities={"one": one, "two": two, "none": np.zeros((5, 5))}),
+        labels,
+        train,
+        np.array([3, 0]),
+        0,
+    )
+    np.testing.assert_allclose(
+        found[:, 0], [(0.75 + 1) / 2, 0.5]
+    )  # row 0 has no neighbour at all: the training mean
 
 
-def test_logistic_regression_follows_the_feature_and_gives_frequencies_where_there_is_nothing_to_learn() -> None:
+def test_logistic_regression_follows_the_feature_and_gives_frequencies_where_there_is_nothing_to_learn() -> (
+    None
+):
     features = np.array([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]])
     labels = np.array([[0, 1], [0, 1], [0, 1], [1, 1], [1, 1], [np.nan, np.nan]])
     found = logistic_regression(features, labels, np.arange(5), np.array([5, 0]), 1.0)
     assert found[0, 0] > 0.8
     assert found[1, 0] < 0.3
     np.testing.assert_array_equal(found[:, 1], 1.0)
-    np.testing.assert_allclose(logistic_regression(np.ones((6, 1)), labels, np.arange(5), np.array([5]), 1.0)[0, 0], 0.4)
+    np.testing.assert_allclose(
+        logistic_regression(np.ones((6, 1)), labels, np.arange(5), np.array([5]), 1.0)[0, 0], 0.4
+    )
     # scale and origin of a feature change nothing: it is standardised on the training rows
-    np.testing.assert_allclose(logistic_regression(1000 * features - 7, labels, np.arange(5), np.array([5, 0]), 1.0), found, atol=1e-6)
+    np.testing.assert_allclose(
+        logistic_regression(1000 * features - 7, labels, np.arange(5), np.array([5, 0]), 1.0),
+        found,
+        atol=1e-6,
+    )
 
 
 def test_an_unknown_baseline_is_refused() -> None:
     with pytest.raises(ConfigError, match="unknown baseline 'luck'; known: frequency"):
-        predict_fold(inputs_of(), np.ones((5, 1)), np.arange(4), np.array([4]), ["luck"], 0, BaselineSettings())
+        predict_fold(
+            inputs_of(),
+            np.ones((5, 1)),
+            np.arange(4),
+            np.array([4]),
+            ["luck"],
+            0,
+            BaselineSettings(),
+        )
 
 
 def test_every_baseline_is_described_and_has_a_model() -> None:
@@ -93,19 +149,38 @@ def test_every_baseline_is_described_and_has_a_model() -> None:
 
 def test_supporting_kinds_are_not_popularity(small_dataset) -> None:
     assert list(partner_counts(small_dataset).columns) == ["mRNA", "drug", "disease"]
-    assert list(partner_counts(replace(small_dataset, supporting=("drug",))).columns) == ["mRNA", "disease"]
-    expected = small_dataset.associations["drug"]["rna_id"].value_counts().reindex(small_dataset.rnas.index).fillna(0)
+    assert list(partner_counts(replace(small_dataset, supporting=("drug",))).columns) == [
+        "mRNA",
+        "disease",
+    ]
+    expected = (
+        small_dataset.associations["drug"]["rna_id"]
+        .value_counts()
+        .reindex(small_dataset.rnas.index)
+        .fillna(0)
+    )
     np.testing.assert_array_equal(partner_counts(small_dataset)["drug"], expected)
 
 
 def test_raw_rows_only_where_there_are_no_more_partners_than_rnas(small_dataset) -> None:
     networks = build_networks(small_dataset)
     logistic, trees = flat_tokens(networks)
-    assert [name for name in trees if name.startswith("rows:")] == ["rows:mRNA", "rows:drug", "rows:disease"]
+    assert [name for name in trees if name.startswith("rows:")] == [
+        "rows:mRNA",
+        "rows:drug",
+        "rows:disease",
+    ]
     assert not [name for name in logistic if name.startswith(("rows:", "neighbours:"))]
     partners = dict(small_dataset.partners)
-    partners["drug"] = pd.concat([partners["drug"], pd.DataFrame(index=pd.Index([f"more{i}" for i in range(60)], dtype=object))])
-    assert "rows:drug" not in flat_tokens(build_networks(replace(small_dataset, partners=partners)))[1]
+    partners["drug"] = pd.concat(
+        [
+            partners["drug"],
+            pd.DataFrame(index=pd.Index([f"more{i}" for i in range(60)], dtype=object)),
+        ]
+    )
+    assert (
+        "rows:drug" not in flat_tokens(build_networks(replace(small_dataset, partners=partners)))[1]
+    )
 
 
 def test_a_dataset_without_any_association_has_baselines_too(small_dataset) -> None:
@@ -113,19 +188,36 @@ def test_a_dataset_without_any_association_has_baselines_too(small_dataset) -> N
     inputs = baseline_inputs(build_networks(bare), np.arange(len(bare.index)))
     rows = np.arange(len(bare.index))
     small = BaselineSettings(trees=replace(BaselineSettings().trees, n_trees=5, rounds=2))
-    found = predict_fold(inputs, bare.labels.to_numpy(float), rows[:40], rows[40:], list(BASELINES), 0, small)
-    assert all(np.isfinite(p.probabilities).all() and p.probabilities.shape == (20, 3) for p in found.values())
+    found = predict_fold(
+        inputs, bare.labels.to_numpy(float), rows[:40], rows[40:], list(BASELINES), 0, small
+    )
+    assert all(
+        np.isfinite(p.probabilities).all() and p.probabilities.shape == (20, 3)
+        for p in found.values()
+    )
     np.testing.assert_allclose(found["popularity"].probabilities, found["frequency"].probabilities)
 
 
 def table_of(**figures: tuple[float, float, float]) -> pd.DataFrame:
-    rows = [{"model": n, **dict.fromkeys(MEASURES, 0.5), "AUC": f[0], "AUPR": f[1], "within": f[2], "what": f"it is {n}"} for n, f in figures.items()]
+    rows = [
+        {
+            "model": n,
+            **dict.fromkeys(MEASURES, 0.5),
+            "AUC": f[0],
+            "AUPR": f[1],
+            "within": f[2],
+            "what": f"it is {n}",
+        }
+        for n, f in figures.items()
+    ]
     return pd.DataFrame(rows).replace({"model": {"mine": THIS_RUN}})
 
 
 def test_the_verdict_is_read_from_the_figures() -> None:
     ahead = verdict(table_of(mine=(0.9, 0.8, 0.7), low=(0.6, 0.5, 0.5), near=(0.88, 0.7, 0.6)))
-    assert ahead[0].startswith("Nearest in AUC comes `near` (it is near): AUC 0.880 against the model's 0.900")
+    assert ahead[0].startswith(
+        "Nearest in AUC comes `near` (it is near): AUC 0.880 against the model's 0.900"
+    )
     assert "ahead of every baseline" in ahead[1]
     beaten = verdict(table_of(mine=(0.9, 0.8, 0.7), low=(0.6, 0.5, 0.75), near=(0.91, 0.7, 0.6)))
     assert beaten[1:] == [
@@ -133,6 +225,10 @@ def test_the_verdict_is_read_from_the_figures() -> None:
         "**The baseline `low` is not beaten**: within 0.750 against the model's 0.700.",
     ]
     nothing = verdict(table_of(mine=(np.nan, 0.8, 0.7), low=(0.6, 0.5, 0.5)))
-    assert nothing == ["No baseline can be compared with the model: the AUC has no answer on these folds."]
+    assert nothing == [
+        "No baseline can be compared with the model: the AUC has no answer on these folds."
+    ]
     assert "left out" in " ".join(baseline_section(None))
-    assert "| this run | 0.900 | 0.800 | 0.700 | 0.500 | 0.500 |" in baseline_section(table_of(mine=(0.9, 0.8, 0.7), low=(0.6, 0.5, 0.5)))
+    assert "| this run | 0.900 | 0.800 | 0.700 | 0.500 | 0.500 |" in baseline_section(
+        table_of(mine=(0.9, 0.8, 0.7), low=(0.6, 0.5, 0.5))
+    )

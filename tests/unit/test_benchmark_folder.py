@@ -10,9 +10,7 @@ import pytest
 from mirnagraph.errors import InputError
 from mirnagraph.sources import mirna1041
 
-TARGET_HEADER = (
-    "miRTarBase ID\tmiRNA\tSpecies (miRNA)\tTarget Gene\tTarget Gene (Entrez ID)\tSpecies (Target Gene)\tExperiments\tSupport Type\tReferences (PMID)"
-)
+TARGET_HEADER = "miRTarBase ID\tmiRNA\tSpecies (miRNA)\tTarget Gene\tTarget Gene (Entrez ID)\tSpecies (Target Gene)\tExperiments\tSupport Type\tReferences (PMID)"
 FILES = {
     "mirna1041/miRNA_ID_1041.txt": "hsa-mir-1\nhsa-mir-2\nhsa-mir-9\n",
     "mirna1041/miRNA_localization.csv": "1,0,0,0,0,0,1\n0,0,0,0,0,0,0\n0,1,0,0,0,0,0\n",
@@ -49,16 +47,33 @@ def test_everything_is_joined(folder: Path) -> None:
     assert dataset.compartments == list(mirna1041.COMPARTMENTS)
     assert dataset.located.tolist() == [True, False, True]
     assert dataset.rnas["match_kind"].tolist() == ["exact_hairpin", "exact_hairpin", "unknown"]
-    assert dataset.rnas.loc["hsa-mir-1", ["sequence", "matures", "family_members", "family_species", "n_experimental"]].tolist() == ["ACGU", "ACG", 2, 2, 1]
+    assert dataset.rnas.loc[
+        "hsa-mir-1", ["sequence", "matures", "family_members", "family_species", "n_experimental"]
+    ].tolist() == ["ACGU", "ACG", 2, 2, 1]
     assert dataset.association_matrix("disease").toarray().tolist() == [[1, 0], [1, 1], [0, 0]]
-    flu = dataset.associations["disease"].set_index(["rna_id", "partner_id"]).loc[("hsa-mir-2", "Flu")]
+    flu = (
+        dataset.associations["disease"]
+        .set_index(["rna_id", "partner_id"])
+        .loc[("hsa-mir-2", "Flu")]
+    )
     assert flu[["n_records", "first_record", "n_genetics"]].tolist() == [1, 2, 1]
     assert dataset.partners["disease"]["descriptor_ids"].tolist() == ["D1", ""]
     assert dataset.partners["disease"]["merged_names"].tolist() == ["Flu, Bird;Flu, Swine", ""]
-    assert dataset.partners["mRNA"].loc["B"].to_dict() == {"entrez_id": "20", "loc_1": 0, "loc_2": 1, "loc_3": 0, "loc_4": 0, "n": 2}
+    assert dataset.partners["mRNA"].loc["B"].to_dict() == {
+        "entrez_id": "20",
+        "loc_1": 0,
+        "loc_2": 1,
+        "loc_3": 0,
+        "loc_4": 0,
+        "n": 2,
+    }
     assert dataset.associations["mRNA"]["pmids"].tolist() == ["7", "", ""]
     left = set(dataset.left_out[["item", "id"]].itertuples(index=False, name=None))
-    assert left == {("sequence", "hsa-mir-9"), ("disease term", "Cold"), ("disease records", "hsa-mir-4")}
+    assert left == {
+        ("sequence", "hsa-mir-9"),
+        ("disease term", "Cold"),
+        ("disease records", "hsa-mir-4"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -74,20 +89,46 @@ def test_everything_is_joined(folder: Path) -> None:
             lambda t: t.replace(",1\n", "\n"),
             r"miRNA_localization.csv, line 1, column 7: .*found 6 cells, expected 7 \(compartments\)",
         ),
-        ("mirna1041/mRNA_localization.txt", lambda t: t + "0\t0\t0\t0\n", r"mRNA_localization.txt, line 3: .*found 3 lines, expected 2 \(mRNAs\)"),
-        ("mirna1041/miRNA_ID_1041.txt", lambda t: t.replace("hsa-mir-2", "hsa-mir-1"), r"an RNA id stands twice; found hsa-mir-1"),
-        ("mirna1041/mRNA_names_2836.tsv", lambda t: t.replace("B\t20", "A\t20"), r"stands more than once; found A|stands twice"),
+        (
+            "mirna1041/mRNA_localization.txt",
+            lambda t: t + "0\t0\t0\t0\n",
+            r"mRNA_localization.txt, line 3: .*found 3 lines, expected 2 \(mRNAs\)",
+        ),
+        (
+            "mirna1041/miRNA_ID_1041.txt",
+            lambda t: t.replace("hsa-mir-2", "hsa-mir-1"),
+            r"an RNA id stands twice; found hsa-mir-1",
+        ),
+        (
+            "mirna1041/mRNA_names_2836.tsv",
+            lambda t: t.replace("B\t20", "A\t20"),
+            r"stands more than once; found A|stands twice",
+        ),
         (
             "mirna1041/disease_names_640.tsv",
             lambda t: t.replace("Cold\t", "Cold\tFlu, Bird"),
             r"disease_names_640.tsv, line 3.*a disease is part of two columns; found Flu, Bird",
         ),
-        ("mirna1041/disease_names_640.tsv", lambda t: t.replace("anchor_hmdd_disease", "name"), r"line 1, column 'anchor_hmdd_disease': missing column"),
-        ("mirbase/hsa_hairpin_v22.1.fa", lambda t: t.replace("CCCC", "CC-C"), r"hsa_hairpin_v22.1.fa, line 4, column 3: letter outside ACGTUN"),
-        ("mirbase/hsa_hairpin_v22.1.fa", lambda t: t.replace(">hsa-mir-1 ", ">hsa-mir-7 "), r"a hairpin without a sequence; found hsa-mir-1"),
+        (
+            "mirna1041/disease_names_640.tsv",
+            lambda t: t.replace("anchor_hmdd_disease", "name"),
+            r"line 1, column 'anchor_hmdd_disease': missing column",
+        ),
+        (
+            "mirbase/hsa_hairpin_v22.1.fa",
+            lambda t: t.replace("CCCC", "CC-C"),
+            r"hsa_hairpin_v22.1.fa, line 4, column 3: letter outside ACGTUN",
+        ),
+        (
+            "mirbase/hsa_hairpin_v22.1.fa",
+            lambda t: t.replace(">hsa-mir-1 ", ">hsa-mir-7 "),
+            r"a hairpin without a sequence; found hsa-mir-1",
+        ),
     ],
 )
-def test_damage_is_named(folder: Path, file: str, change: Callable[[str], str], message: str) -> None:
+def test_damage_is_named(
+    folder: Path, file: str, change: Callable[[str], str], message: str
+) -> None:
     before = (folder / file).read_text(encoding="utf-8")
     after = change(before)
     assert after != before
@@ -99,5 +140,7 @@ def test_damage_is_named(folder: Path, file: str, change: Callable[[str], str], 
 def test_missing_files_are_all_named(folder: Path) -> None:
     (folder / "mesh/mesh2017_tree_C_F03.tsv").unlink()
     (folder / "ncdr/ncdr_curated_miRNA.tsv").unlink()
-    with pytest.raises(InputError, match=r"found no mesh/mesh2017_tree_C_F03.tsv, ncdr/ncdr_curated_miRNA.tsv"):
+    with pytest.raises(
+        InputError, match=r"found no mesh/mesh2017_tree_C_F03.tsv, ncdr/ncdr_curated_miRNA.tsv"
+    ):
         mirna1041.load(folder)

@@ -44,12 +44,23 @@ def test_equal_probabilities_share_a_bin():
 def test_parts_of_the_brier_score_by_hand():
     parts = cal.brier_parts(HIT, LEVELS)
     # share .4: reliability .5 x .2^2; resolution .5 x .2^2 + .5 x .2^2; uncertainty .4 x .6
-    assert parts == pytest.approx({"brier": 0.22, "reliability": 0.02, "resolution": 0.04, "uncertainty": 0.24, "within_bins": 0.0}, abs=1e-12)
+    assert parts == pytest.approx(
+        {
+            "brier": 0.22,
+            "reliability": 0.02,
+            "resolution": 0.04,
+            "uncertainty": 0.24,
+            "within_bins": 0.0,
+        },
+        abs=1e-12,
+    )
     # one bin for all: nothing resolved, and the bin hides the spread of the probabilities and what it was good for
     coarse = cal.brier_parts(HIT, LEVELS, 1)
     assert coarse["reliability"] == pytest.approx(0.1**2)
     assert coarse["resolution"] == 0
-    assert coarse["within_bins"] == pytest.approx(np.var(LEVELS) - 2 * np.mean((LEVELS - 0.5) * (HIT - 0.4)))
+    assert coarse["within_bins"] == pytest.approx(
+        np.var(LEVELS) - 2 * np.mean((LEVELS - 0.5) * (HIT - 0.4))
+    )
 
 
 def test_no_rnas_have_no_answer():
@@ -65,7 +76,9 @@ def test_no_rnas_have_no_answer():
 def test_chance_alone_by_hand():
     # one probability of .5 misses by .5 whatever comes; probabilities of 0 and 1 never miss
     assert cal.calibration_error_by_chance(np.array([0.5]), n_draws=4).tolist() == [0.5] * 4
-    assert cal.calibration_error_by_chance(np.array([0.0, 1.0, 1.0]), n_draws=4).tolist() == [0.0] * 4
+    assert (
+        cal.calibration_error_by_chance(np.array([0.0, 1.0, 1.0]), n_draws=4).tolist() == [0.0] * 4
+    )
     # ten bins of 100 at .5: each misses by |N(0, .05)|, mean .05 sqrt(2 / pi)
     drawn = cal.calibration_error_by_chance(0.5 + np.linspace(-1e-6, 1e-6, 1000), n_draws=400)
     assert drawn.mean() == pytest.approx(0.05 * math.sqrt(2 / math.pi), rel=0.05)
@@ -81,8 +94,12 @@ def test_temperature_by_hand():
     timid, often = np.repeat([0.75, 0.25], 10), np.r_[0, np.ones(9), 1, np.zeros(9)]
     assert cal.fit_temperature(often, timid) == pytest.approx(0.5, abs=1e-4)
     # a compartment of one class is left out, and two compartments share one T
-    assert cal.fit_temperature(np.c_[true, np.zeros(8)], np.c_[prob, np.full(8, 0.4)]) == pytest.approx(2, abs=1e-4)
-    assert cal.log_loss(true, cal.apply_temperature(prob, 2)) == pytest.approx(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)))
+    assert cal.fit_temperature(
+        np.c_[true, np.zeros(8)], np.c_[prob, np.full(8, 0.4)]
+    ) == pytest.approx(2, abs=1e-4)
+    assert cal.log_loss(true, cal.apply_temperature(prob, 2)) == pytest.approx(
+        -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    )
 
 
 def test_temperature_is_safe_at_the_ends():
@@ -91,7 +108,9 @@ def test_temperature_is_safe_at_the_ends():
     assert cal.fit_temperature(TRUE, np.full(4, 0.5)) == 1
     sure = cal.fit_temperature(np.array([1, 0, 1, 0]), np.array([1.0, 0.0, 0.0, 1.0]))
     assert sure == pytest.approx(cal.HIGHEST, rel=1e-3)
-    assert cal.fit_temperature(np.array([1, 0]), np.array([0.9, 0.1])) == pytest.approx(cal.LOWEST, rel=1e-3)
+    assert cal.fit_temperature(np.array([1, 0]), np.array([0.9, 0.1])) == pytest.approx(
+        cal.LOWEST, rel=1e-3
+    )
     ends = cal.apply_temperature(np.array([0.0, 1.0, 0.5]), 3)
     assert np.isfinite(ends).all()
     assert ends[0] < 1e-3
@@ -118,7 +137,12 @@ def test_a_temperature_out_of_range_is_refused(temperature):
     ],
 )
 def test_bad_input_is_named(true, probability, match):
-    for function in (cal.reliability_curve, cal.expected_calibration_error, cal.fit_temperature, cal.brier_parts):
+    for function in (
+        cal.reliability_curve,
+        cal.expected_calibration_error,
+        cal.fit_temperature,
+        cal.brier_parts,
+    ):
         with pytest.raises(InputError, match=match):
             function(true, probability)
 

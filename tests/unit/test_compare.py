@@ -26,7 +26,13 @@ def plain_delong(true, first, second):
     total = s10 / m + s01 / n
     sd = math.sqrt(total[0, 0] + total[1, 1] - 2 * total[0, 1])
     difference = values[1].mean() - values[0].mean()
-    return values[0].mean(), values[1].mean(), difference - 1.959964 * sd, difference + 1.959964 * sd, 2 * norm.sf(abs(difference) / sd)
+    return (
+        values[0].mean(),
+        values[1].mean(),
+        difference - 1.959964 * sd,
+        difference + 1.959964 * sd,
+        2 * norm.sf(abs(difference) / sd),
+    )
 
 
 @pytest.mark.parametrize("digits", [1, 8])
@@ -79,7 +85,9 @@ def made(n=150, n_labels=3, seed=0, gain=0.0):
     labels = pd.DataFrame((rng.random((n, n_labels)) < 0.35).astype(int), index=ids, columns=names)
     tables = []
     for extra in (0.0, gain):
-        table = pd.DataFrame((0.3 + extra) * labels.to_numpy() + 0.5 * rng.random((n, n_labels)), columns=names)
+        table = pd.DataFrame(
+            (0.3 + extra) * labels.to_numpy() + 0.5 * rng.random((n, n_labels)), columns=names
+        )
         table.insert(0, "fold", np.arange(n) % 5)
         table.insert(0, "rna_id", ids)
         tables.append(table)
@@ -102,17 +110,26 @@ def test_a_planted_gain_is_found_whatever_the_order_of_rows():
         assert better["p"] < 0.01
         assert better["p"] <= better["p_holm"] <= 3 * better["p"] + 1e-12
         average = cells.loc[("average", metric)]
-        assert average["difference"] == pytest.approx(np.mean([cells.loc[(c, metric)]["difference"] for c in labels]))
+        assert average["difference"] == pytest.approx(
+            np.mean([cells.loc[(c, metric)]["difference"] for c in labels])
+        )
         assert average["low"] > 0
         assert math.isnan(average["p_holm"])
-    assert cells.loc[("c1", "AUC")]["first"] == pytest.approx(roc_auc_score(labels["c1"], first["c1"]))
-    assert cells.loc[("c1", "AUPR")]["first"] == pytest.approx(average_precision_score(labels["c1"], first["c1"]))
+    assert cells.loc[("c1", "AUC")]["first"] == pytest.approx(
+        roc_auc_score(labels["c1"], first["c1"])
+    )
+    assert cells.loc[("c1", "AUPR")]["first"] == pytest.approx(
+        average_precision_score(labels["c1"], first["c1"])
+    )
     assert not got.equals(compare(first, second, labels, n_resamples=400, seed=1))
 
 
 def test_swapping_the_models_turns_the_sign():
     first, second, labels = made(gain=0.1)
-    one, other = compare(first, second, labels, n_resamples=200), compare(second, first, labels, n_resamples=200)
+    one, other = (
+        compare(first, second, labels, n_resamples=200),
+        compare(second, first, labels, n_resamples=200),
+    )
     assert one["difference"].to_numpy() == pytest.approx(-other["difference"].to_numpy())
     assert one["low"].to_numpy() == pytest.approx(-other["high"].to_numpy())
     assert one["p"].to_numpy() == pytest.approx(other["p"].to_numpy())
@@ -133,7 +150,9 @@ def test_bootstrap_and_delong_agree_on_the_width_of_aninterval():
 def test_bootstrap_interval_and_p_by_hand():
     from mirnagraph.evaluation.compare import interval
 
-    draws = np.r_[-np.ones(10), np.ones(189), math.nan]  # 10 of 199 at or below zero: p = 2 x (10 + 1) / (199 + 1)
+    draws = np.r_[
+        -np.ones(10), np.ones(189), math.nan
+    ]  # 10 of 199 at or below zero: p = 2 x (10 + 1) / (199 + 1)
     assert interval(draws) == pytest.approx((-1, 1, 0.11))
     assert interval(np.zeros(99))[2] == 1
     assert interval(np.ones(99))[2] == pytest.approx(2 / 100)
@@ -145,13 +164,24 @@ def test_p_values_are_uniform_where_nothing_differs():
     for _ in range(400):
         true = (rng.random(120) < 0.4).astype(int)
         shared = 0.8 * true + rng.normal(size=120)
-        p.append(delong(true, shared + 0.7 * rng.normal(size=120), shared + 0.7 * rng.normal(size=120))[4])
+        p.append(
+            delong(true, shared + 0.7 * rng.normal(size=120), shared + 0.7 * rng.normal(size=120))[
+                4
+            ]
+        )
     assert kstest(p, "uniform").pvalue > 0.01
     assert 0.02 < np.mean(np.array(p) < 0.05) < 0.09
 
 
 def test_bootstrap_p_values_keep_their_level_where_nothing_differs():
-    rejected = [compare(*made(n=80, n_labels=1, seed=seed), n_resamples=100).set_index("metric").loc["AUPR", "p"].iloc[0] < 0.05 for seed in range(60)]
+    rejected = [
+        compare(*made(n=80, n_labels=1, seed=seed), n_resamples=100)
+        .set_index("metric")
+        .loc["AUPR", "p"]
+        .iloc[0]
+        < 0.05
+        for seed in range(60)
+    ]
     assert np.mean(rejected) < 0.14
 
 
@@ -161,7 +191,9 @@ def test_a_compartment_of_one_class_is_nan_and_named():
     with pytest.warns(UndefinedMetricWarning, match="all RNAs are of one class: c1"):
         got = compare(first, second, labels, n_resamples=100).set_index(["compartment", "metric"])
     assert got.loc[("c1", "AUC"), ["first", "difference", "p", "p_holm"]].isna().all()
-    assert got.loc[("average", "AUC"), "first"] == pytest.approx(got.loc[[("c0", "AUC"), ("c2", "AUC")], "first"].mean())
+    assert got.loc[("average", "AUC"), "first"] == pytest.approx(
+        got.loc[[("c0", "AUC"), ("c2", "AUC")], "first"].mean()
+    )
     assert got.loc[("average", "AUC"), "n_resamples"] == 100
 
 
@@ -171,10 +203,30 @@ def test_what_cannot_be_compared_is_refused():
     cases = [
         (first, second.iloc[1:], labels, "different RNAs: 1 are not in the second; found r0"),
         (first.iloc[:-2], second, labels, "different RNAs: 2 are not in the first"),
-        (first, other_fold, labels, r"different folds \(1 RNAs\); found r7 in fold 2 and in fold 4"),
-        (first, second.drop(columns="c1"), labels, "column 'c1': the second predictions lack a column"),
-        (first, pd.concat([second, second.iloc[:1]]), labels, "second predictions hold an RNA twice; found r0"),
-        (first.assign(c2=np.nan), second, labels, "column 'c2': the first predictions lack a number for r0"),
+        (
+            first,
+            other_fold,
+            labels,
+            r"different folds \(1 RNAs\); found r7 in fold 2 and in fold 4",
+        ),
+        (
+            first,
+            second.drop(columns="c1"),
+            labels,
+            "column 'c1': the second predictions lack a column",
+        ),
+        (
+            first,
+            pd.concat([second, second.iloc[:1]]),
+            labels,
+            "second predictions hold an RNA twice; found r0",
+        ),
+        (
+            first.assign(c2=np.nan),
+            second,
+            labels,
+            "column 'c2': the first predictions lack a number for r0",
+        ),
         (first, second, labels.iloc[1:], "a predicted RNA has no label; found r0"),
     ]
     for one, other, truth, match in cases:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.compare_fractions import compare_fractions, weighted_pearson
+from mirnagraph.evaluation.compare import compare_fractions, weighted_pearson
 from mirnagraph.seeds import generator
 
 
@@ -19,7 +19,9 @@ def test_weights_count_rnas_and_unknown_ones_do_not() -> None:
     found = weighted_pearson(x, y, weights)
     for row, weight in enumerate(weights.astype(int)):
         weight = np.where(np.arange(20) == 3, 0, weight)
-        assert found[row] == pytest.approx(np.corrcoef(np.repeat(x, weight), np.repeat(y, weight))[0, 1])
+        assert found[row] == pytest.approx(
+            np.corrcoef(np.repeat(x, weight), np.repeat(y, weight))[0, 1]
+        )
     assert np.isnan(weighted_pearson(x, np.ones(20), weights)).all()
 
 
@@ -30,11 +32,15 @@ def test_the_better_model_is_found_better() -> None:
 
     def table(noise: float) -> pd.DataFrame:
         said = true + rng.normal(0, noise, true.shape)
-        return pd.DataFrame({"rna_id": ids, "fold": np.arange(300) % 3, "in": said[:, 0], "out": said[:, 1]})
+        return pd.DataFrame(
+            {"rna_id": ids, "fold": np.arange(300) % 3, "in": said[:, 0], "out": said[:, 1]}
+        )
 
     labels = pd.DataFrame(true, index=ids, columns=["in", "out"])
     worse, better = table(0.5), table(0.1)
-    found = compare_fractions(worse, better.sample(frac=1, random_state=0), labels, n_resamples=200).set_index("compartment")
+    found = compare_fractions(
+        worse, better.sample(frac=1, random_state=0), labels, n_resamples=200
+    ).set_index("compartment")
     assert (found["difference"] > 0).all()
     assert (found["low"] > 0).all()
     assert found.loc["in", "second"] == pytest.approx(np.corrcoef(better["in"], true[:, 0])[0, 1])

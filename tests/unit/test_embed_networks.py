@@ -11,23 +11,31 @@ import pytest
 from scipy import sparse
 
 from mirnagraph import registry
-from mirnagraph.embedding import base
-from mirnagraph.embedding.base import embed_networks
+from mirnagraph.embedding import embed as base
+from mirnagraph.embedding.embed import embed_networks
+from mirnagraph.embedding.factorization import ProximityConfig, proximity_embedding
 from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
-from mirnagraph.embedding.proximity import ProximityConfig, proximity_embedding
 from mirnagraph.errors import ConfigError
-from mirnagraph.networks.types import Network
+from mirnagraph.networks.network import Network
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
 
 WALKS = Node2VecConfig(dim=8, n_walks=2, walk_length=10, epochs=1)
-CONFIGS = {"ring": WALKS, "chords": Node2VecConfig(dim=4, n_walks=2, walk_length=10), "paths": ProximityConfig(dim=3, hops=2)}
+CONFIGS = {
+    "ring": WALKS,
+    "chords": Node2VecConfig(dim=4, n_walks=2, walk_length=10),
+    "paths": ProximityConfig(dim=3, hops=2),
+}
 
 
 def networks() -> dict[str, sparse.csr_array]:
     ring = np.roll(np.eye(20), 1, axis=1)
     chords = np.roll(np.eye(16), 5, axis=1) + np.roll(np.eye(16), 1, axis=1)
-    return {"ring": sparse.csr_array(ring + ring.T), "chords": sparse.csr_array(chords + chords.T), "paths": sparse.csr_array(ring + ring.T)}
+    return {
+        "ring": sparse.csr_array(ring + ring.T),
+        "chords": sparse.csr_array(chords + chords.T),
+        "paths": sparse.csr_array(ring + ring.T),
+    }
 
 
 def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -46,9 +54,15 @@ def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_each_network_is_embedded_by_its_settings_and_child_seed() -> None:
     found = embed_networks(networks(), CONFIGS, 3)
     assert list(found) == list(CONFIGS)
-    np.testing.assert_array_equal(found["ring"], node2vec(networks()["ring"], WALKS, child_seed(3, "embedding", "ring")))
-    np.testing.assert_array_equal(found["paths"], proximity_embedding(networks()["paths"], CONFIGS["paths"]))
-    np.testing.assert_array_equal(found["ring"], embed_networks(networks(), {"ring": WALKS}, 3)["ring"])
+    np.testing.assert_array_equal(
+        found["ring"], node2vec(networks()["ring"], WALKS, child_seed(3, "embedding", "ring"))
+    )
+    np.testing.assert_array_equal(
+        found["paths"], proximity_embedding(networks()["paths"], CONFIGS["paths"])
+    )
+    np.testing.assert_array_equal(
+        found["ring"], embed_networks(networks(), {"ring": WALKS}, 3)["ring"]
+    )
 
 
 @pytest.mark.slow
@@ -60,7 +74,12 @@ def test_two_workers_give_the_bits_of_one() -> None:
 
 def test_a_network_object_is_embedded_over_all_its_nodes() -> None:
     matrix = sparse.csr_array(np.array([[1.0, 0, 1], [0, 1, 1]]))
-    network = Network("disease", NodeIndex.of(["a", "b"], "miRNA"), NodeIndex.of(["x", "y", "z"], "disease"), matrix)
+    network = Network(
+        "disease",
+        NodeIndex.of(["a", "b"], "miRNA"),
+        NodeIndex.of(["x", "y", "z"], "disease"),
+        matrix,
+    )
     assert embed_networks({"disease": network}, {"disease": WALKS}, 0)["disease"].shape == (5, 8)
 
 
@@ -70,21 +89,30 @@ def test_finished_networks_are_read_back(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(seeds) == 3
     assert len(list(tmp_path.iterdir())) == 3
     told: list[tuple[str, int, int]] = []
-    again = embed_networks(networks(), CONFIGS, 3, cache=tmp_path, progress=lambda *x: told.append(x))
+    again = embed_networks(
+        networks(), CONFIGS, 3, cache=tmp_path, progress=lambda *x: told.append(x)
+    )
     assert len(seeds) == 3, "nothing was computed again"
     assert told == [("embeddings", 3, 3)]
     for name in CONFIGS:
         np.testing.assert_array_equal(first[name], again[name])
 
 
-def test_any_change_of_matrix_settings_or_seed_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_change_of_matrix_settings_or_seed_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seeds = count_calls(monkeypatch)
     ring = networks()["ring"]
     heavier = ring.copy()
     heavier.data[0] = 2.0
     embed_networks({"ring": ring}, {"ring": WALKS}, 3, cache=tmp_path)
     embed_networks({"ring": heavier}, {"ring": WALKS}, 3, cache=tmp_path)
-    embed_networks({"ring": ring}, {"ring": Node2VecConfig(dim=8, n_walks=3, walk_length=10, epochs=1)}, 3, cache=tmp_path)
+    embed_networks(
+        {"ring": ring},
+        {"ring": Node2VecConfig(dim=8, n_walks=3, walk_length=10, epochs=1)},
+        3,
+        cache=tmp_path,
+    )
     embed_networks({"ring": ring}, {"ring": WALKS}, 4, cache=tmp_path)
     assert len(seeds) == 4
 
@@ -94,7 +122,9 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [file] = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-7])
     seeds = count_calls(monkeypatch)
-    np.testing.assert_array_equal(embed_networks(networks(), {"ring": WALKS}, 3, cache=tmp_path)["ring"], first["ring"])
+    np.testing.assert_array_equal(
+        embed_networks(networks(), {"ring": WALKS}, 3, cache=tmp_path)["ring"], first["ring"]
+    )
     assert len(seeds) == 1
     embed_networks(networks(), {"ring": WALKS}, 3, cache=tmp_path)
     assert len(seeds) == 1
@@ -105,7 +135,9 @@ def test_wrong_use_is_refused() -> None:
         embed_networks(networks(), {"rign": WALKS}, 0)
     with pytest.raises(ConfigError, match="'workers' is 0"):
         embed_networks(networks(), CONFIGS, 0, workers=0)
-    with pytest.raises(ConfigError, match="no network embedder has settings dict; known: node2vec, "):
+    with pytest.raises(
+        ConfigError, match="no network embedder has settings dict; known: node2vec, "
+    ):
         embed_networks(networks(), {"ring": {"dim": 3}}, 0)
 
 

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fusion.ablation import can_be_made, variants_of
-from fusion.embeddings import JOINT_GRAPH, learned_embeddings
-from fusion.modalities import build_tokens
-from fusion.predict import modality_of
-from fusion.settings import EmbeddingSettings, ExperimentConfig, TokenSettings
+from fusion.config import EmbeddingSettings, ExperimentConfig, TokenSettings
+from fusion.experiments.ablation import can_be_made, variants_of
+from fusion.tokens.builders import build_tokens
+from fusion.tokens.embeddings import learned_embeddings
+from fusion.tokens.names import JOINT_GRAPH, modality_of
 from mirnagraph.config import dump_toml, from_dict, read_settings, to_dict
-from mirnagraph.embedding.base import embed_networks
+from mirnagraph.embedding.embed import embed_networks
+from mirnagraph.embedding.factorization import ProximityConfig, proximity_embedding
 from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
 from mirnagraph.embedding.graph_transformer import fit_graph_transformer
 from mirnagraph.embedding.node2vec import Node2VecConfig
-from mirnagraph.embedding.proximity import ProximityConfig, proximity_embedding
 from mirnagraph.errors import ConfigError
-from mirnagraph.networks.types import NetworkSet
+from mirnagraph.networks.network import NetworkSet
 from mirnagraph.seeds import child_seed
 
 WALKS = Node2VecConfig(n_walks=1, walk_length=8, epochs=1)

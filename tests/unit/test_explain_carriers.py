@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.explain_carriers import PSEUDO, neighbours_of, partners_of, smoothed_log_odds
-from fusion.explain_sequence import WINDOW, SequenceScan, sequence_reasons, windows_of
-from fusion.explain_text import support_marks
-from fusion.known import KnownRNAs
-from fusion.tokens import TokenTable
+from fusion.explain.evidence import PSEUDO, neighbours_of, partners_of, smoothed_log_odds
+from fusion.explain.result import support_marks
+from fusion.explain.sequence import WINDOW, SequenceScan, sequence_reasons, windows_of
+from fusion.models.reference import ReferenceRNAs
+from fusion.tokens.table import TokenTable
 from mirnagraph.dataset import Dataset
 
 IDS = ["hsa-mir-1", "hsa-mir-2", "hsa-mir-3", "hsa-mir-4", "hsa-mir-5"]
@@ -19,49 +19,91 @@ LABELS = np.array([[1.0], [1.0], [1.0], [0.0], [np.nan]])
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    drug = [["hsa-mir-1", "a", 1, "5;30;200;7"], ["hsa-mir-1", "b", 4, None], ["hsa-mir-2", "a", 2, ""], ["hsa-mir-3", "a", 2, "9"], ["hsa-mir-4", "b", 2, ""]]
+    drug = [
+        ["hsa-mir-1", "a", 1, "5;30;200;7"],
+        ["hsa-mir-1", "b", 4, None],
+        ["hsa-mir-2", "a", 2, ""],
+        ["hsa-mir-3", "a", 2, "9"],
+        ["hsa-mir-4", "b", 2, ""],
+    ]
     return Dataset(
         name="tiny",
         rnas=pd.DataFrame({"sequence": "ACGU"}, index=pd.Index(IDS, name="rna_id"), dtype=object),
         associations={
-            "drug": pd.DataFrame([*drug, ["hsa-mir-5", "b", 1, ""]], columns=["rna_id", "partner_id", "n_records", "pmids"]),
+            "drug": pd.DataFrame(
+                [*drug, ["hsa-mir-5", "b", 1, ""]],
+                columns=["rna_id", "partner_id", "n_records", "pmids"],
+            ),
             "site": pd.DataFrame([["hsa-mir-3", "x"]], columns=["rna_id", "partner_id"]),
         },
-        partners={"drug": pd.DataFrame(index=pd.Index(["a", "b"])), "site": pd.DataFrame(index=pd.Index(["x"]))},
-        labels=pd.DataFrame({"Nucleus": [1, 1, 1, 0, 1]}, index=pd.Index(IDS, name="rna_id"), dtype=np.int8),
+        partners={
+            "drug": pd.DataFrame(index=pd.Index(["a", "b"])),
+            "site": pd.DataFrame(index=pd.Index(["x"])),
+        },
+        labels=pd.DataFrame(
+            {"Nucleus": [1, 1, 1, 0, 1]}, index=pd.Index(IDS, name="rna_id"), dtype=np.int8
+        ),
     )
 
 
 @pytest.fixture(scope="module")
-def known(dataset: Dataset) -> KnownRNAs:
+def known(dataset: Dataset) -> ReferenceRNAs:
     nothing = np.full((5, 1), np.nan)
     trained = np.array([True, True, True, True, False])
-    return KnownRNAs(dataset.index, ("ACGU",) * 5, ("",) * 5, trained, LABELS, TokenTable(dataset.index, ()), nothing, nothing, nothing)
+    return ReferenceRNAs(
+        dataset.index,
+        ("ACGU",) * 5,
+        ("",) * 5,
+        trained,
+        LABELS,
+        TokenTable(dataset.index, ()),
+        nothing,
+        nothing,
+        nothing,
+    )
 
 
-def test_partners_by_hand(dataset: Dataset, known: KnownRNAs) -> None:
+def test_partners_by_hand(dataset: Dataset, known: ReferenceRNAs) -> None:
     first, second = partners_of(dataset, known, 0, 0, fewest=1)
     # two of the three other training RNAs are in the nucleus; both that share a, and not the one that shares b (the fifth was not learned from)
     base = 2 / 3
-    assert (first.kind, first.partner, first.sharing, first.located, first.n_records, first.pmids) == ("drug", "a", 2, 2, 1.0, ("200", "30", "7"))
+    assert (
+        first.kind,
+        first.partner,
+        first.sharing,
+        first.located,
+        first.n_records,
+        first.pmids,
+    ) == ("drug", "a", 2, 2, 1.0, ("200", "30", "7"))
     share = (2 + PSEUDO * base) / (2 + PSEUDO)
     assert first.log_odds == pytest.approx(np.log(share / (1 - share)) - np.log(2))
     assert (second.partner, second.sharing, second.located, second.pmids) == ("b", 1, 0, ())
     assert second.log_odds < 0
     only = partners_of(dataset, known, 2, 0, fewest=0)
-    assert [(one.kind, one.partner, one.sharing) for one in only] == [("drug", "a", 2)]  # nobody shares x, which says nothing
+    assert [(one.kind, one.partner, one.sharing) for one in only] == [
+        ("drug", "a", 2)
+    ]  # nobody shares x, which says nothing
     assert partners_of(dataset, known, 0, 0) == ()
 
 
 def test_nobody_who_shares_a_partner_is_no_evidence() -> None:
-    np.testing.assert_allclose(smoothed_log_odds(np.array([0.0, 1.0]), np.array([0.0, 4.0]), 0.25), [0, 0], atol=1e-12)
+    np.testing.assert_allclose(
+        smoothed_log_odds(np.array([0.0, 1.0]), np.array([0.0, 4.0]), 0.25), [0, 0], atol=1e-12
+    )
     assert np.isfinite(smoothed_log_odds(np.array([3.0]), np.array([3.0]), 1.0)).all()
 
 
-def test_neighbours_are_training_rnas_and_not_the_rna_itself(known: KnownRNAs) -> None:
+def test_neighbours_are_training_rnas_and_not_the_rna_itself(known: ReferenceRNAs) -> None:
     found = neighbours_of({"sequence": np.array([1.0, 0.3, 0.5, 0.4, 0.9])}, known, 0, 0)
-    assert [(one.rna, one.weight, one.located) for one in found] == [("hsa-mir-3", 0.5, True), ("hsa-mir-4", 0.4, False), ("hsa-mir-2", 0.3, True)]
-    assert [one.rna for one in neighbours_of({"sequence": np.array([0, 0.3, 0, 0, 0.9])}, known, None, 0)] == ["hsa-mir-2"]
+    assert [(one.rna, one.weight, one.located) for one in found] == [
+        ("hsa-mir-3", 0.5, True),
+        ("hsa-mir-4", 0.4, False),
+        ("hsa-mir-2", 0.3, True),
+    ]
+    assert [
+        one.rna
+        for one in neighbours_of({"sequence": np.array([0, 0.3, 0, 0, 0.9])}, known, None, 0)
+    ] == ["hsa-mir-2"]
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 6, 7, 60, 126, 127, 500, 20_000])

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from mirnagraph import catalog
-from mirnagraph.catalog import CatalogEntry, CatalogFile
-from mirnagraph.download import CHUNK, git_blob_id
+from mirnagraph.catalog import CHUNK, CatalogEntry, CatalogFile, git_blob_id
 from mirnagraph.errors import ConfigError, FetchError
 
 BODY = b"".join(b"line %d of a made-up table\n" % n for n in range(20000))
@@ -74,7 +73,12 @@ def base(server: Server) -> str:
 
 
 def one(kind: str, **changes: object) -> CatalogEntry:
-    values: dict[str, object] = {"path": "sub/table.tsv", "url": f"{kind}/table.tsv", "sha256": hashlib.sha256(BODY).hexdigest(), "bytes": len(BODY)}
+    values: dict[str, object] = {
+        "path": "sub/table.tsv",
+        "url": f"{kind}/table.tsv",
+        "sha256": hashlib.sha256(BODY).hexdigest(),
+        "bytes": len(BODY),
+    }
     return CatalogEntry("made-up", (CatalogFile(**(values | changes)),), "none", "made up")  # type: ignore[arg-type]
 
 
@@ -92,7 +96,9 @@ def test_good_file_arrives_whole_with_progress(server: Server, tmp_path: Path) -
     assert [done for _, done, _ in steps] == sorted(done for _, done, _ in steps)
 
 
-def test_a_whole_file_is_not_fetched_again_and_a_damaged_one_is(server: Server, tmp_path: Path) -> None:
+def test_a_whole_file_is_not_fetched_again_and_a_damaged_one_is(
+    server: Server, tmp_path: Path
+) -> None:
     folder = catalog.fetch(one("good"), tmp_path, base_url=base(server))
     catalog.fetch(one("good"), tmp_path, base_url=base(server))
     assert len(server.asked) == 1
@@ -103,8 +109,12 @@ def test_a_whole_file_is_not_fetched_again_and_a_damaged_one_is(server: Server, 
 
 
 @pytest.mark.parametrize("kind", ["cut", "nolength"])
-def test_truncated_download_is_an_error_and_goes_on_from_there(server: Server, tmp_path: Path, kind: str) -> None:
-    with pytest.raises(FetchError, match=rf"broke off \(truncated\); found \d+ bytes, expected {len(BODY)} bytes"):
+def test_truncated_download_is_an_error_and_goes_on_from_there(
+    server: Server, tmp_path: Path, kind: str
+) -> None:
+    with pytest.raises(
+        FetchError, match=rf"broke off \(truncated\); found \d+ bytes, expected {len(BODY)} bytes"
+    ):
         catalog.fetch(one(kind), tmp_path, base_url=base(server))
     assert files_in(tmp_path) == [".table.tsv.part"]
     kept = (tmp_path / "made-up/sub/.table.tsv.part").read_bytes()
@@ -130,7 +140,9 @@ def test_server_that_ignores_ranges_sends_all_of_it_again(server: Server, tmp_pa
     assert (folder / "sub/table.tsv").read_bytes() == BODY
 
 
-def test_a_wrong_part_is_thrown_away_and_fetched_from_the_start(server: Server, tmp_path: Path) -> None:
+def test_a_wrong_part_is_thrown_away_and_fetched_from_the_start(
+    server: Server, tmp_path: Path
+) -> None:
     part_of(tmp_path, b"x" * CUT)
     folder = catalog.fetch(one("good"), tmp_path, base_url=base(server))
     assert server.asked == [f"bytes={CUT}-", None]
@@ -152,8 +164,13 @@ def test_another_part_than_asked_for_is_refused(server: Server, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("pin", [{}, {"sha256": "", "git_blob": "0" * 40}])
-def test_altered_file_is_refused_and_nothing_is_left(server: Server, tmp_path: Path, pin: dict[str, str]) -> None:
-    with pytest.raises(FetchError, match=r"not the one that was pinned \(altered\); found .*, expected (sha256|git object) [0-9a-f]{40,64}") as caught:
+def test_altered_file_is_refused_and_nothing_is_left(
+    server: Server, tmp_path: Path, pin: dict[str, str]
+) -> None:
+    with pytest.raises(
+        FetchError,
+        match=r"not the one that was pinned \(altered\); found .*, expected (sha256|git object) [0-9a-f]{40,64}",
+    ) as caught:
         catalog.fetch(one("altered", **pin), tmp_path, base_url=base(server))
     assert caught.value.exit_code == 3
     assert len(server.asked) == 1
@@ -162,16 +179,25 @@ def test_altered_file_is_refused_and_nothing_is_left(server: Server, tmp_path: P
 
 def test_git_object_id_pins_a_file(server: Server, tmp_path: Path) -> None:
     (tmp_path / "hello").write_bytes(b"hello\n")
-    assert git_blob_id(tmp_path / "hello") == "ce013625030ba8dba906f756967f9e9ca394464a"  # echo hello | git hash-object --stdin
+    assert (
+        git_blob_id(tmp_path / "hello") == "ce013625030ba8dba906f756967f9e9ca394464a"
+    )  # echo hello | git hash-object --stdin
     blob = hashlib.sha1(b"blob %d\0" % len(BODY) + BODY).hexdigest()
-    folder = catalog.fetch(one("good", sha256="", git_blob=blob), tmp_path / "cache", base_url=base(server))
+    folder = catalog.fetch(
+        one("good", sha256="", git_blob=blob), tmp_path / "cache", base_url=base(server)
+    )
     assert (folder / "sub/table.tsv").read_bytes() == BODY
     catalog.fetch(one("good", sha256="", git_blob=blob), tmp_path / "cache", base_url=base(server))
     assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize(("kind", "status", "text"), [("missing", "404", "was not found"), ("broken", "503", "could not be fetched")])
-def test_missing_file_and_failing_server(server: Server, tmp_path: Path, kind: str, status: str, text: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "status", "text"),
+    [("missing", "404", "was not found"), ("broken", "503", "could not be fetched")],
+)
+def test_missing_file_and_failing_server(
+    server: Server, tmp_path: Path, kind: str, status: str, text: str
+) -> None:
     with pytest.raises(FetchError, match=rf"{kind}/table.tsv {text}; found HTTP status {status}"):
         catalog.fetch(one(kind), tmp_path, base_url=base(server))
     assert files_in(tmp_path) == []
@@ -188,12 +214,16 @@ def test_no_server_at_all(server: Server, tmp_path: Path) -> None:
         catalog.fetch(one("good"), tmp_path / "second", base_url=address, timeout=2)
 
 
-def test_full_disk_is_one_sentence(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_one_sentence(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(path: Path, content: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(FetchError, match=r"table.tsv: could not be written: No space left on device"):
+    with pytest.raises(
+        FetchError, match=r"table.tsv: could not be written: No space left on device"
+    ):
         catalog.fetch(one("good"), tmp_path, base_url=base(server))
     assert not (tmp_path / "made-up/sub/table.tsv").exists()
 
@@ -203,16 +233,28 @@ def test_a_converted_file_is_checked_after_the_conversion(server: Server, tmp_pa
     assert text.splitlines()[:2] == ["record0\tmir\tdisease", "0\tline 0\tof a made-up table"]
     expected = catalog.human_lines(BODY.decode())
     assert expected == ""
-    folder = catalog.fetch(one("good", convert="human_lines", sha256=hashlib.sha256(b"").hexdigest()), tmp_path, base_url=base(server))
+    folder = catalog.fetch(
+        one("good", convert="human_lines", sha256=hashlib.sha256(b"").hexdigest()),
+        tmp_path,
+        base_url=base(server),
+    )
     assert (folder / "sub/table.tsv").read_bytes() == b""
     with pytest.raises(FetchError, match="altered"):
-        catalog.fetch(one("good", convert="disease_branches"), tmp_path / "second", base_url=base(server))
+        catalog.fetch(
+            one("good", convert="disease_branches"), tmp_path / "second", base_url=base(server)
+        )
 
 
 def test_conversions_by_hand() -> None:
-    assert catalog.human_lines("MI1\thsa-mir-1\nMI2\tmmu-mir-2\r\nMI3\tx;hsa-let-7\r\n") == "MI1\thsa-mir-1\nMI3\tx;hsa-let-7\n"
+    assert (
+        catalog.human_lines("MI1\thsa-mir-1\nMI2\tmmu-mir-2\r\nMI3\tx;hsa-let-7\r\n")
+        == "MI1\thsa-mir-1\nMI3\tx;hsa-let-7\n"
+    )
     mesh = "Tree Number\tDesc Ui\tTerm\nA01\tD1\tBody\nC01\tD2\tInfections\nF03.1\tD3\tMood\nF02\tD4\tOther\n"
-    assert catalog.disease_branches(mesh) == "tree_number\tdescriptor_ui\tterm\nC01\tD2\tInfections\nF03.1\tD3\tMood\n"
+    assert (
+        catalog.disease_branches(mesh)
+        == "tree_number\tdescriptor_ui\tterm\nC01\tD2\tInfections\nF03.1\tD3\tMood\n"
+    )
 
 
 def test_catalog_is_sound() -> None:
@@ -232,7 +274,9 @@ def test_catalog_is_sound() -> None:
 
 
 def test_unknown_names_and_unpinned_files() -> None:
-    with pytest.raises(ConfigError, match="no public dataset is called 'mirna1042'; known: mirna1041"):
+    with pytest.raises(
+        ConfigError, match="no public dataset is called 'mirna1042'; known: mirna1041"
+    ):
         catalog.fetch("mirna1042")
     with pytest.raises(ConfigError, match="pinned by nothing"):
         CatalogFile("a", "b")

@@ -13,21 +13,60 @@ import pandas as pd
 import pytest
 
 from mirnagraph.dataset import Dataset
-from mirnagraph.errors import ConfigError, InputError, MissingExtraError, import_extra, raise_problems
-from mirnagraph.files import check_output_folder, read_text, sha256_of_folder, write_file, write_folder, write_text
+from mirnagraph.errors import (
+    ConfigError,
+    InputError,
+    MissingExtraError,
+    import_extra,
+    raise_problems,
+)
+from mirnagraph.io import (
+    check_output_folder,
+    read_rows,
+    read_table,
+    read_text,
+    sha256_of_folder,
+    write_file,
+    write_folder,
+    write_text,
+    write_tsv,
+)
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.tables import read_rows, read_table, write_tsv
 
 
 def small() -> Dataset:
-    rnas = pd.DataFrame({"sequence": ["ACGU", None, "GGGNA"], "family": ["1", "1", "b"]}, index=pd.Index(["r1", "r2", "r3"], name="rna_id", dtype=object))
+    rnas = pd.DataFrame(
+        {"sequence": ["ACGU", None, "GGGNA"], "family": ["1", "1", "b"]},
+        index=pd.Index(["r1", "r2", "r3"], name="rna_id", dtype=object),
+    )
     return Dataset(
         name="small",
         rnas=rnas,
-        associations={"disease": pd.DataFrame({"rna_id": ["r1", "r3"], "partner_id": ["flu", "flu"], "n_records": [2, 1], "pmids": ["11", "12"]})},
-        partners={"disease": pd.DataFrame({"descriptor_ids": ["D1", ""]}, index=pd.Index(["flu", "cold"], name="partner_id", dtype=object))},
-        labels=pd.DataFrame([[1, 0], [0, 0], [1, 1]], index=rnas.index, columns=["Nucleus", "Cytoplasm"], dtype="int8"),
-        left_out=pd.DataFrame([("sequence", "r2", "unknown", "made up")], columns=["item", "id", "reason", "source"]),
+        associations={
+            "disease": pd.DataFrame(
+                {
+                    "rna_id": ["r1", "r3"],
+                    "partner_id": ["flu", "flu"],
+                    "n_records": [2, 1],
+                    "pmids": ["11", "12"],
+                }
+            )
+        },
+        partners={
+            "disease": pd.DataFrame(
+                {"descriptor_ids": ["D1", ""]},
+                index=pd.Index(["flu", "cold"], name="partner_id", dtype=object),
+            )
+        },
+        labels=pd.DataFrame(
+            [[1, 0], [0, 0], [1, 1]],
+            index=rnas.index,
+            columns=["Nucleus", "Cytoplasm"],
+            dtype="int8",
+        ),
+        left_out=pd.DataFrame(
+            [("sequence", "r2", "unknown", "made up")], columns=["item", "id", "reason", "source"]
+        ),
     )
 
 
@@ -49,8 +88,16 @@ CASES = {
         lambda t: t.replace("GGGNA", "GGXNA"),
         r"rnas.tsv, line 4, column 'sequence': letter outside ACGTUN.*r3.*position 3; found X",
     ),
-    "empty id": ("rnas.tsv", lambda t: t.replace("r2\t", "\t"), r"rnas.tsv, line 3, column 'rna_id': empty id"),
-    "duplicate id": ("rnas.tsv", lambda t: t.replace("r2\t", "r1\t"), r"rnas.tsv, line 3, column 'rna_id': duplicate id; found r1, expected .*first on line 2"),
+    "empty id": (
+        "rnas.tsv",
+        lambda t: t.replace("r2\t", "\t"),
+        r"rnas.tsv, line 3, column 'rna_id': empty id",
+    ),
+    "duplicate id": (
+        "rnas.tsv",
+        lambda t: t.replace("r2\t", "r1\t"),
+        r"rnas.tsv, line 3, column 'rna_id': duplicate id; found r1, expected .*first on line 2",
+    ),
     "unknown RNA": (
         "associations.disease.tsv",
         lambda t: t.replace("r3\t", "r9\t"),
@@ -61,28 +108,56 @@ CASES = {
         lambda t: t.replace("r3\tflu", "r3\tpox"),
         r"line 3, column 'partner_id': an association names an unknown id; found pox, expected an id of partners.disease.tsv",
     ),
-    "association twice": ("associations.disease.tsv", lambda t: t.replace("r3\t", "r1\t"), r"line 3: an association stands twice; found r1 - flu"),
+    "association twice": (
+        "associations.disease.tsv",
+        lambda t: t.replace("r3\t", "r1\t"),
+        r"line 3: an association stands twice; found r1 - flu",
+    ),
     "label for an unknown RNA": (
         "labels.tsv",
         lambda t: t.replace("r3\t", "r9\t"),
         r"labels.tsv, line 4, column 'rna_id': a label for an unknown RNA; found r9",
     ),
-    "no label line": ("labels.tsv", lambda t: t.replace("r3\t1\t1\n", ""), r"labels.tsv: RNAs without a line in the label table; found 1, the first r3"),
-    "not a label": ("labels.tsv", lambda t: t.replace("r3\t1", "r3\t2"), r"labels.tsv, line 4, column 'Nucleus': not a label; found 2, expected 0 or 1"),
+    "no label line": (
+        "labels.tsv",
+        lambda t: t.replace("r3\t1\t1\n", ""),
+        r"labels.tsv: RNAs without a line in the label table; found 1, the first r3",
+    ),
+    "not a label": (
+        "labels.tsv",
+        lambda t: t.replace("r3\t1", "r3\t2"),
+        r"labels.tsv, line 4, column 'Nucleus': not a label; found 2, expected 0 or 1",
+    ),
     "missing column": (
         "labels.tsv",
         lambda t: t.replace("Cytoplasm", "Cytosol"),
         r"labels.tsv, line 1, column 'Cytoplasm': missing column; found rna_id, Nucleus, Cytosol",
     ),
-    "too few cells": ("rnas.tsv", lambda t: t.replace("\tb", ""), r"rnas.tsv, line 4, column 3: wrong number of cells; found 2, expected 3"),
-    "not a number": ("associations.disease.tsv", lambda t: t.replace("\t2\t", "\ttwo\t"), r"line 2, column 'n_records': not a number; found two"),
+    "too few cells": (
+        "rnas.tsv",
+        lambda t: t.replace("\tb", ""),
+        r"rnas.tsv, line 4, column 3: wrong number of cells; found 2, expected 3",
+    ),
+    "not a number": (
+        "associations.disease.tsv",
+        lambda t: t.replace("\t2\t", "\ttwo\t"),
+        r"line 2, column 'n_records': not a number; found two",
+    ),
     "format": (
         "dataset.toml",
         lambda t: t.replace("format_version = 1", "format_version = 9"),
         r"dataset.toml, column 'format_version': unknown dataset format; found 9, expected 1",
     ),
-    "compartments": ("dataset.toml", lambda t: t.replace('"Nucleus"', "3"), r"dataset.toml, column 'compartments': missing or wrong setting"),
-    "kind outside": ("dataset.toml", lambda t: t.replace('"disease",', '"../disease",'), r"not a name for a kind of association; found ../disease"),
+    "compartments": (
+        "dataset.toml",
+        lambda t: t.replace('"Nucleus"', "3"),
+        r"dataset.toml, column 'compartments': missing or wrong setting",
+    ),
+    "kind outside": (
+        "dataset.toml",
+        lambda t: t.replace('"disease",', '"../disease",'),
+        r"not a name for a kind of association; found ../disease",
+    ),
     "not TOML": ("dataset.toml", lambda t: "name", r"dataset.toml: not a TOML file"),
 }
 
@@ -114,7 +189,9 @@ def test_folder_that_is_not_a_dataset(tmp_path: Path) -> None:
         Dataset.load(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("file", ["rnas.tsv", "labels.tsv", "partners.disease.tsv", "associations.disease.tsv"])
+@pytest.mark.parametrize(
+    "file", ["rnas.tsv", "labels.tsv", "partners.disease.tsv", "associations.disease.tsv"]
+)
 def test_missing_empty_and_undecodable_files(folder: Path, file: str) -> None:
     path = folder / file
     content = path.read_bytes()
@@ -148,7 +225,9 @@ def test_truncated_and_damaged_gzip(tmp_path: Path) -> None:
 def test_utf8_place_counts_lines_and_bytes(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_bytes(b"one\ntw\xe9\n")
-    with pytest.raises(InputError, match=r"t.txt, line 2, column 3: not a UTF-8 file; found byte 0xe9"):
+    with pytest.raises(
+        InputError, match=r"t.txt, line 2, column 3: not a UTF-8 file; found byte 0xe9"
+    ):
         read_text(path)
     assert read_text(path, fallback="latin-1") == "one\ntwé\n"
     path.write_bytes(b"\xef\xbb\xbfa\r\nb\rc")
@@ -177,7 +256,9 @@ def test_tables(tmp_path: Path) -> None:
 
 def test_output_folder_that_exists_is_refused_and_kept(folder: Path) -> None:
     before = sha256_of_folder(folder)
-    with pytest.raises(InputError, match=r"data: the output folder exists and is not empty; .*--overwrite"):
+    with pytest.raises(
+        InputError, match=r"data: the output folder exists and is not empty; .*--overwrite"
+    ):
         small().save(folder)
     assert sha256_of_folder(folder) == before
     small().save(folder, overwrite=True)
@@ -194,18 +275,27 @@ def full_disk(*args: object, **kwargs: object) -> None:
 
 
 @pytest.mark.parametrize("broken", ["replace", "to_csv"])
-def test_full_disk_leaves_the_old_folder_and_nothing_else(folder: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+def test_full_disk_leaves_the_old_folder_and_nothing_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
     before = sha256_of_folder(folder)
-    monkeypatch.setattr(os, "replace", full_disk) if broken == "replace" else monkeypatch.setattr(pd.DataFrame, "to_csv", full_disk)
+    monkeypatch.setattr(os, "replace", full_disk) if broken == "replace" else monkeypatch.setattr(
+        pd.DataFrame, "to_csv", full_disk
+    )
     for place in (folder, folder.parent / "new"):
-        with pytest.raises(InputError, match="could not be written: No space left on device; nothing was left half-written"):
+        with pytest.raises(
+            InputError,
+            match="could not be written: No space left on device; nothing was left half-written",
+        ):
             small().save(place, overwrite=True)
     monkeypatch.undo()
     assert [path.name for path in folder.parent.iterdir()] == ["data"]
     assert sha256_of_folder(folder) == before
 
 
-def test_full_disk_at_the_last_step_brings_the_old_folder_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_at_the_last_step_brings_the_old_folder_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before, real, calls = sha256_of_folder(folder), os.replace, []
 
     def second_fails(source: Path, target: Path) -> None:
@@ -242,7 +332,9 @@ def test_a_block_that_fails_leaves_files_and_folders_as_they_were(tmp_path: Path
         half_a_file()
     with pytest.raises(KeyboardInterrupt):
         half_a_folder()
-    assert [(p.name, p.read_text(encoding="utf-8")) for p in tmp_path.iterdir()] == [("a.txt", "old")]
+    assert [(p.name, p.read_text(encoding="utf-8")) for p in tmp_path.iterdir()] == [
+        ("a.txt", "old")
+    ]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -251,7 +343,9 @@ def test_a_device_that_is_full(tmp_path: Path) -> None:
         with write_file(tmp_path / "out.txt"), open("/dev/full", "w", encoding="utf-8") as full:
             full.write("x" * 10)
 
-    with pytest.raises(InputError, match=r"out\.txt: could not be written: No space left on device"):
+    with pytest.raises(
+        InputError, match=r"out\.txt: could not be written: No space left on device"
+    ):
         fill()
     assert list(tmp_path.iterdir()) == []
 
@@ -260,24 +354,45 @@ def test_dataset_made_in_memory_is_checked_too() -> None:
     good = small()
 
     def remade(**changes: object) -> Dataset:
-        parts = {name: getattr(good, name) for name in ("name", "rnas", "associations", "partners", "labels")}
+        parts = {
+            name: getattr(good, name)
+            for name in ("name", "rnas", "associations", "partners", "labels")
+        }
         return Dataset(**(parts | changes))
 
     pairs = good.associations["disease"]
     for changes, message in (
         ({"rnas": good.rnas.assign(sequence=["ACGU", "", "G"])}, "empty sequence of r2"),
-        ({"rnas": good.rnas.assign(sequence=["ACGT", None, "G"])}, "letter outside ACGTUN in the sequence of r1 at position 4; found T|found T"),
+        (
+            {"rnas": good.rnas.assign(sequence=["ACGT", None, "G"])},
+            "letter outside ACGTUN in the sequence of r1 at position 4; found T|found T",
+        ),
         ({"rnas": good.rnas.drop(columns="sequence")}, "column 'sequence': missing column"),
-        ({"labels": good.labels.rename(index={"r3": "r9"})}, "a label for an unknown RNA; found r9"),
-        ({"labels": good.labels.iloc[[1, 0, 2]]}, r"label rows are in another order \(row 0\); found r2, expected r1"),
+        (
+            {"labels": good.labels.rename(index={"r3": "r9"})},
+            "a label for an unknown RNA; found r9",
+        ),
+        (
+            {"labels": good.labels.iloc[[1, 0, 2]]},
+            r"label rows are in another order \(row 0\); found r2, expected r1",
+        ),
         ({"labels": good.labels.iloc[:2]}, "label rows differ in number; found 2, expected 3"),
         ({"labels": good.labels + 1}, "labels must be 0 or 1"),
-        ({"associations": {"disease": pairs.assign(rna_id="r9")}}, "a disease association names an unknown RNA; found r9|found r9"),
+        (
+            {"associations": {"disease": pairs.assign(rna_id="r9")}},
+            "a disease association names an unknown RNA; found r9|found r9",
+        ),
         ({"associations": {"disease": pairs.assign(partner_id="pox")}}, "names an unknown disease"),
-        ({"associations": {"disease": pairs.assign(rna_id="r1")}}, "a disease association stands twice; found r1 - flu"),
+        (
+            {"associations": {"disease": pairs.assign(rna_id="r1")}},
+            "a disease association stands twice; found r1 - flu",
+        ),
         ({"associations": {"disease": pairs[["rna_id"]]}}, "lack a column"),
         ({"associations": {}}, "each association kind needs a partner table"),
-        ({"associations": {"a/b": pairs}, "partners": {"a/b": good.partners["disease"]}}, "not a name for a kind of association; found a/b"),
+        (
+            {"associations": {"a/b": pairs}, "partners": {"a/b": good.partners["disease"]}},
+            "not a name for a kind of association; found a/b",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             remade(**changes)
@@ -293,8 +408,14 @@ def test_node_index() -> None:
         (lambda: NodeIndex(("a",), ()), "one kind per id; found 0 kinds, expected 1"),
         (lambda: index + index, "stands more than once"),
         (lambda: index.position("z"), "unknown id; found z"),
-        (lambda: index.require_same(NodeIndex.of(["b", "a"], "miRNA")), r"another order \(row 0\); found b, expected a"),
-        (lambda: index.require_same(NodeIndex.of(["a"], "miRNA")), "differ in number; found 1, expected 2"),
+        (
+            lambda: index.require_same(NodeIndex.of(["b", "a"], "miRNA")),
+            r"another order \(row 0\); found b, expected a",
+        ),
+        (
+            lambda: index.require_same(NodeIndex.of(["a"], "miRNA")),
+            "differ in number; found 1, expected 2",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             build()
@@ -303,8 +424,13 @@ def test_node_index() -> None:
 
 
 def test_errors_say_where_what_and_what_else() -> None:
-    error = InputError("wrong", file="t.tsv", line=3, column="x", found="a\x00", expected="b" * 300, hint="do this")
-    assert str(error) == f"t.tsv, line 3, column 'x': wrong; found a\\x00, expected {'b' * 200}… (300 characters); do this"
+    error = InputError(
+        "wrong", file="t.tsv", line=3, column="x", found="a\x00", expected="b" * 300, hint="do this"
+    )
+    assert (
+        str(error)
+        == f"t.tsv, line 3, column 'x': wrong; found a\\x00, expected {'b' * 200}… (300 characters); do this"
+    )
     assert str(InputError("wrong", expected=1)) == "wrong; expected 1"
     raise_problems([])
     with pytest.raises(InputError) as caught:

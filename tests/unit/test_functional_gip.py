@@ -7,9 +7,9 @@ import pytest
 from scipy import sparse
 
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.similarity import functional as module
-from mirnagraph.similarity.functional import blend, functional_similarity
-from mirnagraph.similarity.gip import gip_similarity
+from mirnagraph.similarity import disease as module
+from mirnagraph.similarity.disease import blend, functional_similarity
+from mirnagraph.similarity.profile import gip_similarity
 
 S = np.array([[1.0, 0.2, 0.6], [0.2, 1.0, 0.0], [0.6, 0.0, 1.0]])
 
@@ -20,7 +20,9 @@ def plain_best_match(a: np.ndarray, s: np.ndarray) -> np.ndarray:
     for i, one in enumerate(sets):
         for j, two in enumerate(sets):
             if i != j and len(one) and len(two):
-                total = sum(max(s[d, e] for e in two) for d in one) + sum(max(s[d, e] for e in one) for d in two)
+                total = sum(max(s[d, e] for e in two) for d in one) + sum(
+                    max(s[d, e] for e in one) for d in two
+                )
                 result[i, j] = total / (len(one) + len(two))
     return result
 
@@ -31,7 +33,10 @@ def plain_common(a: np.ndarray, s: np.ndarray) -> np.ndarray:
     for i, one in enumerate(sets):
         for j, two in enumerate(sets):
             if i != j and one & two:
-                sims = [(np.mean([s[d, e] for e in one]) + np.mean([s[d, e] for e in two])) / 2 for d in one & two]
+                sims = [
+                    (np.mean([s[d, e] for e in one]) + np.mean([s[d, e] for e in two])) / 2
+                    for d in one & two
+                ]
                 result[i, j] = np.mean(sims)
     return result
 
@@ -57,7 +62,9 @@ def test_gtmaloc_worked_by_hand() -> None:
 
 @pytest.mark.parametrize("method", ["best_match", "gtmaloc"])
 @pytest.mark.parametrize("rows_at_once", [1, 7, 4096])
-def test_equals_plain_loops(method: str, rows_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equals_plain_loops(
+    method: str, rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "ROWS_AT_ONCE", rows_at_once)
     rng = np.random.default_rng(2)
     a = (rng.random((25, 12)) < 0.25).astype(float)
@@ -73,7 +80,9 @@ def test_equals_plain_loops(method: str, rows_at_once: int, monkeypatch: pytest.
 def test_functional_reads_weights_as_there_or_not() -> None:
     a = np.array([[1, 1, 0], [0, 1, 1]])
     assert functional_similarity(a * 3.5, S).tolist() == functional_similarity(a, S).tolist()
-    with_zero = sparse.csr_array((np.array([1.0, 0.0, 1.0]), (np.array([0, 0, 1]), np.array([0, 1, 2]))), shape=(2, 3))
+    with_zero = sparse.csr_array(
+        (np.array([1.0, 0.0, 1.0]), (np.array([0, 0, 1]), np.array([0, 1, 2]))), shape=(2, 3)
+    )
     assert functional_similarity(with_zero, S)[0, 1] == pytest.approx(0.6)
 
 
@@ -81,7 +90,10 @@ def test_empty_and_single() -> None:
     for method in PLAIN:
         assert functional_similarity(np.zeros((0, 3)), S, method=method).shape == (0, 0)
         assert functional_similarity(np.array([[0, 1, 0]]), S, method=method).tolist() == [[1.0]]
-        assert functional_similarity(np.zeros((2, 0)), np.zeros((0, 0)), method=method).tolist() == np.eye(2).tolist()
+        assert (
+            functional_similarity(np.zeros((2, 0)), np.zeros((0, 0)), method=method).tolist()
+            == np.eye(2).tolist()
+        )
     assert gip_similarity(np.zeros((0, 3))).shape == (0, 0)
     assert gip_similarity(np.array([[1, 0]])).tolist() == [[1.0]]
     assert gip_similarity(np.zeros((2, 3))).tolist() == np.eye(2).tolist()
@@ -102,14 +114,19 @@ def test_gip_equals_plain_loops() -> None:
     result = gip_similarity(sparse.csr_array(a), gamma=2.0)
     for i in range(15):
         for j in range(15):
-            expected = 1.0 if i == j else 0.0 if 3 in (i, j) else np.exp(-g * ((a[i] - a[j]) ** 2).sum())
+            expected = (
+                1.0 if i == j else 0.0 if 3 in (i, j) else np.exp(-g * ((a[i] - a[j]) ** 2).sum())
+            )
             assert result[i, j] == pytest.approx(expected)
     assert (result == result.T).all()
 
 
 def test_blend_is_linear_and_keeps_the_diagonal() -> None:
     fs, gip = np.array([[1, 0.0], [0.0, 1]]), np.array([[1, 0.8], [0.8, 1]])
-    assert blend(fs, gip, lambda_=0.25).tolist() == [[1, pytest.approx(0.6)], [pytest.approx(0.6), 1]]
+    assert blend(fs, gip, lambda_=0.25).tolist() == [
+        [1, pytest.approx(0.6)],
+        [pytest.approx(0.6), 1],
+    ]
     assert blend(fs, gip, lambda_=1.0).tolist() == fs.tolist()
     assert blend(fs, gip, lambda_=0.0).tolist() == gip.tolist()
     for weight in np.linspace(0, 1, 97):
@@ -117,10 +134,17 @@ def test_blend_is_linear_and_keeps_the_diagonal() -> None:
 
 
 def test_bad_input_is_named() -> None:
-    with pytest.raises(InputError, match=r"the disease similarity does not fit the associations; found \(3, 3\), expected \(2, 2\)"):
+    with pytest.raises(
+        InputError,
+        match=r"the disease similarity does not fit the associations; found \(3, 3\), expected \(2, 2\)",
+    ):
         functional_similarity(np.eye(2), S)
     with pytest.raises(InputError, match=r"differ in shape; found \(2, 2\), expected \(3, 3\)"):
         blend(S, np.eye(2))
-    for call in (lambda: functional_similarity(np.eye(3), S, method="max"), lambda: gip_similarity(S, gamma=0), lambda: blend(S, S, lambda_=1.5)):
+    for call in (
+        lambda: functional_similarity(np.eye(3), S, method="max"),
+        lambda: gip_similarity(S, gamma=0),
+        lambda: blend(S, S, lambda_=1.5),
+    ):
         with pytest.raises(ConfigError, match="setting"):
             call()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fusion.attention import READOUTS, AttentionConfig, TokenFusion
+from fusion.config import READOUTS, AttentionConfig
+from fusion.models.attention import TokenFusion
 from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import torch_scope
 
@@ -14,7 +15,9 @@ DIMS = {"a": 3, "b": 5, "c": 1}
 
 def make(readout: str, n_layers: int = 1) -> TokenFusion:
     with torch_scope(0, "test"):
-        return TokenFusion(DIMS, 4, AttentionConfig(dim=8, n_heads=2, n_layers=n_layers, readout=readout)).eval()
+        return TokenFusion(
+            DIMS, 4, AttentionConfig(dim=8, n_heads=2, n_layers=n_layers, readout=readout)
+        ).eval()
 
 
 def batch(n: int = 6) -> tuple[list[torch.Tensor], torch.Tensor]:
@@ -26,7 +29,9 @@ def batch(n: int = 6) -> tuple[list[torch.Tensor], torch.Tensor]:
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-def test_attention_weights_sum_to_one_over_present_tokens_and_are_zero_for_absent_ones(readout: str) -> None:
+def test_attention_weights_sum_to_one_over_present_tokens_and_are_zero_for_absent_ones(
+    readout: str,
+) -> None:
     tokens, present = batch()
     _, _, weights = make(readout).encode(tokens, present)
     assert torch.allclose(weights.sum(-1), torch.ones(()), atol=1e-6)
@@ -40,7 +45,10 @@ def test_attention_weights_sum_to_one_over_present_tokens_and_are_zero_for_absen
 def test_values_of_absent_tokens_change_nothing(readout: str) -> None:
     model, (tokens, present) = make(readout, n_layers=2), batch()
     before = model(tokens, present)
-    changed = [torch.where(present[:, row : row + 1], values, values + 100.0) for row, values in enumerate(tokens)]
+    changed = [
+        torch.where(present[:, row : row + 1], values, values + 100.0)
+        for row, values in enumerate(tokens)
+    ]
     assert torch.equal(before, model(changed, present))
 
 
@@ -60,7 +68,9 @@ def test_a_prediction_does_not_depend_on_its_batch(readout: str) -> None:
         alone = model([values[row : row + 1] for values in tokens], present[row : row + 1])
         assert torch.allclose(together[row], alone[0], atol=1e-5)
     order = torch.tensor([5, 3, 1, 0, 2, 4])
-    assert torch.allclose(together[order], model([values[order] for values in tokens], present[order]), atol=1e-5)
+    assert torch.allclose(
+        together[order], model([values[order] for values in tokens], present[order]), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("readout", READOUTS)
@@ -74,7 +84,9 @@ def test_an_rna_of_which_nothing_is_known_gets_a_finite_answer(readout: str) -> 
 def test_hiding_tokens_in_training_leaves_evaluation_alone() -> None:
     tokens, present = batch()
     with torch_scope(0, "test"):
-        model = TokenFusion(DIMS, 4, AttentionConfig(dim=8, n_heads=2, dropout=0.0, token_dropout=0.9))
+        model = TokenFusion(
+            DIMS, 4, AttentionConfig(dim=8, n_heads=2, dropout=0.0, token_dropout=0.9)
+        )
     quiet = model.eval()(tokens, present)
     assert torch.equal(quiet, model(tokens, present))
     with torch_scope(1, "dropout"):
@@ -102,7 +114,16 @@ def test_large_scores_stay_finite() -> None:
     assert torch.isfinite(model([values * 1e6 for values in tokens], present)).all()
 
 
-@pytest.mark.parametrize("wrong", [{"dim": 10, "n_heads": 4}, {"dropout": 1.0}, {"token_dropout": -0.1}, {"readout": "sum"}, {"n_layers": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dim": 10, "n_heads": 4},
+        {"dropout": 1.0},
+        {"token_dropout": -0.1},
+        {"readout": "sum"},
+        {"n_layers": -1},
+    ],
+)
 def test_settings_that_cannot_work_are_refused_when_made(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(reversed(wrong))):
         AttentionConfig(**wrong)  # type: ignore[arg-type]
@@ -117,7 +138,11 @@ def test_what_the_trees_say_is_never_hidden_in_training() -> None:
     source = torch.Generator().manual_seed(2)
     values = [torch.randn(40, 2, generator=source), torch.randn(40, 2, generator=source)]
     with torch_scope(0, "test"):
-        model = TokenFusion({"trees": 2, "b": 2}, 3, AttentionConfig(dim=8, n_heads=2, n_layers=1, dropout=0.0, token_dropout=0.9)).train()
+        model = TokenFusion(
+            {"trees": 2, "b": 2},
+            3,
+            AttentionConfig(dim=8, n_heads=2, n_layers=1, dropout=0.0, token_dropout=0.9),
+        ).train()
         _, _, weights = model.encode(values, torch.ones(40, 2, dtype=torch.bool))
     assert (weights[:, :, 0] > 0).all()
     assert (weights[:, :, 1] == 0).any()
@@ -128,9 +153,14 @@ def test_a_block_with_norm_first_keeps_masks_and_differs_from_norm_last() -> Non
     found = []
     for norm_first in (False, True):
         with torch_scope(0, "test"):
-            model = TokenFusion(DIMS, 4, AttentionConfig(dim=8, n_heads=2, n_layers=2, norm_first=norm_first)).eval()
+            model = TokenFusion(
+                DIMS, 4, AttentionConfig(dim=8, n_heads=2, n_layers=2, norm_first=norm_first)
+            ).eval()
         before = model(tokens, present)
-        changed = [torch.where(present[:, row : row + 1], values, values + 50.0) for row, values in enumerate(tokens)]
+        changed = [
+            torch.where(present[:, row : row + 1], values, values + 50.0)
+            for row, values in enumerate(tokens)
+        ]
         assert torch.allclose(model(changed, present), before, atol=1e-5)
         found.append(before)
     assert not torch.allclose(*found)
@@ -140,4 +170,6 @@ def test_a_block_with_norm_first_keeps_masks_and_differs_from_norm_last() -> Non
 def test_reading_by_queries_starts_from_the_given_probabilities(readout: str) -> None:
     model = make(readout)
     model.start_from(torch.tensor([0.2, 0.5, 0.9, 0.0]))
-    assert torch.allclose(torch.sigmoid(model.label_bias), torch.tensor([0.2, 0.5, 0.9, 0.01]), atol=1e-6)
+    assert torch.allclose(
+        torch.sigmoid(model.label_bias), torch.tensor([0.2, 0.5, 0.9, 0.01]), atol=1e-6
+    )

@@ -19,14 +19,10 @@ from mirnagraph.config import from_dict
 from mirnagraph.embedding.graph_encoders import GRAPH_ENCODERS, GraphTransformerConfig
 from mirnagraph.embedding.graph_modules import GraphTransformer, HeteroGraphTransformer
 from mirnagraph.embedding.graph_training import edges_of, relations_of
-from mirnagraph.embedding.graph_transformer import (
-    fit_graph_transformer,
-    fit_hetero,
-    relation_of,
-)
+from mirnagraph.embedding.graph_transformer import fit_graph_transformer, fit_hetero, relation_of
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.export import to_pyg
-from mirnagraph.networks.types import NetworkSet
+from mirnagraph.networks.network import NetworkSet
 from mirnagraph.seeds import torch_scope
 
 ONE_NETWORK = ("gtmaloc", "transformer", "gat")

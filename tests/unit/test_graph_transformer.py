@@ -27,7 +27,11 @@ both = pytest.mark.parametrize("config", [SMALL, ADDITIVE], ids=["dot", "additiv
 def network(n_nodes: int = 20, seed: int = 0, weighted: bool = True) -> sparse.csr_array:
     """Random, symmetric; the last two nodes are isolated."""
     rng = np.random.default_rng(seed)
-    dense = np.triu((rng.random((n_nodes, n_nodes)) < 0.25) * (rng.random((n_nodes, n_nodes)) + 0.1 if weighted else 1.0), 1)
+    dense = np.triu(
+        (rng.random((n_nodes, n_nodes)) < 0.25)
+        * (rng.random((n_nodes, n_nodes)) + 0.1 if weighted else 1.0),
+        1,
+    )
     dense[-2:], dense[:, -2:] = 0, 0
     return sparse.csr_array(dense + dense.T)
 
@@ -38,7 +42,9 @@ def made(config: GraphTransformerConfig, in_channels: int = 5) -> GraphTransform
 
 
 def features(n_nodes: int = 20, columns: int = 5) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(1).normal(size=(n_nodes, columns)).astype(np.float32))
+    return torch.from_numpy(
+        np.random.default_rng(1).normal(size=(n_nodes, columns)).astype(np.float32)
+    )
 
 
 @both
@@ -51,7 +57,12 @@ def test_attention_sums_to_one_over_neighbours(config: GraphTransformerConfig) -
         assert attention.shape == (edge_index.shape[1], 2)
         assert (attention > 0).all()
         total = torch.zeros(20, 2).index_add(0, edge_index[1], attention)
-        torch.testing.assert_close(total, torch.from_numpy((degree > 0).astype(np.float32))[:, None].expand(20, 2), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            total,
+            torch.from_numpy((degree > 0).astype(np.float32))[:, None].expand(20, 2),
+            atol=1e-5,
+            rtol=0,
+        )
     torch.testing.assert_close(out, made(config).encode(features(), edge_index, edge_weight))
 
 
@@ -79,12 +90,20 @@ def test_equals_dense_attention_with_a_mask(config: GraphTransformerConfig) -> N
     expected = torch.zeros(20, 2, 4)
     for head in range(2):
         if config.attention == "dot":
-            score = layer.query(h).view(20, 2, 4)[:, head] @ layer.key(h).view(20, 2, 4)[:, head].T / 2.0
+            score = (
+                layer.query(h).view(20, 2, 4)[:, head]
+                @ layer.key(h).view(20, 2, 4)[:, head].T
+                / 2.0
+            )
         else:
-            raw = (value[:, head] @ layer.receive[head])[:, None] + (value[:, head] @ layer.send[head])[None, :]
+            raw = (value[:, head] @ layer.receive[head])[:, None] + (
+                value[:, head] @ layer.send[head]
+            )[None, :]
             score = torch.where(raw > 0, raw, 0.2 * raw)
         weighted = dense * score.exp()
-        expected[:, head] = weighted / weighted.sum(1, keepdim=True).clamp_min(1e-20) @ value[:, head]
+        expected[:, head] = (
+            weighted / weighted.sum(1, keepdim=True).clamp_min(1e-20) @ value[:, head]
+        )
     torch.testing.assert_close(mixed, layer.out(expected.flatten(1)), atol=1e-5, rtol=1e-5)
 
 
@@ -124,7 +143,12 @@ def test_reconstruction_loss_worked_by_hand() -> None:
     loss = reconstruction_loss(h, torch.tensor([[0], [1]]), torch.tensor([[0], [2]]))
     expected = -np.log(1 / (1 + np.exp(-1))) - np.log(1 - 1 / (1 + np.exp(2)))
     assert loss.item() == pytest.approx(expected, abs=1e-6)
-    assert reconstruction_loss(h, torch.zeros(2, 0, dtype=torch.long), torch.zeros(2, 0, dtype=torch.long)).item() == 0
+    assert (
+        reconstruction_loss(
+            h, torch.zeros(2, 0, dtype=torch.long), torch.zeros(2, 0, dtype=torch.long)
+        ).item()
+        == 0
+    )
 
 
 class Largest(TorchDispatchMode):
@@ -165,7 +189,9 @@ def test_held_out_edges_are_found() -> None:
     apart = rng.integers(0, 150, (600, 2))
     apart = apart[((full + full.T)[apart[:, 0], apart[:, 1]] == 0) & (apart[:, 0] != apart[:, 1])]
     config = GraphTransformerConfig(dim=32, epochs=60, learning_rate=0.01)
-    unit = fit_graph_transformer(rng.normal(size=(150, 32)), sparse.csr_array(known + known.T), config, seed=0).embedding
+    unit = fit_graph_transformer(
+        rng.normal(size=(150, 32)), sparse.csr_array(known + known.T), config, seed=0
+    ).embedding
     degree = (known + known.T).sum(1)
     pairs, truth = np.vstack([upper[held], apart]), np.r_[np.ones(held.sum()), np.zeros(len(apart))]
     assert roc_auc_score(truth, (unit[pairs[:, 0]] * unit[pairs[:, 1]]).sum(1)) > 0.8
@@ -173,17 +199,24 @@ def test_held_out_edges_are_found() -> None:
 
 
 @both
-def test_equal_seeds_are_equal_bit_for_bit_and_global_state_is_left_alone(config: GraphTransformerConfig) -> None:
+def test_equal_seeds_are_equal_bit_for_bit_and_global_state_is_left_alone(
+    config: GraphTransformerConfig,
+) -> None:
     state = torch.get_rng_state()
     told: list[tuple[str, int, int]] = []
-    one = fit_graph_transformer(features().numpy(), network(), config, seed=3, progress=lambda *x: told.append(x))
+    one = fit_graph_transformer(
+        features().numpy(), network(), config, seed=3, progress=lambda *x: told.append(x)
+    )
     assert torch.equal(torch.get_rng_state(), state)
     assert told == [("graph transformer", done, 3) for done in (1, 2, 3)]
     torch.rand(5)
     two = fit_graph_transformer(features().numpy(), network(), config, seed=3)
     np.testing.assert_array_equal(one.embedding, two.embedding)
     np.testing.assert_array_equal(one.losses, two.losses)
-    assert not np.array_equal(one.embedding, fit_graph_transformer(features().numpy(), network(), config, seed=4).embedding)
+    assert not np.array_equal(
+        one.embedding,
+        fit_graph_transformer(features().numpy(), network(), config, seed=4).embedding,
+    )
     again = one.module.encode(features(), *edges_of(network())).numpy()
     np.testing.assert_array_equal(again, one.embedding)
 

@@ -14,7 +14,7 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation import scores
 from mirnagraph.evaluation.metrics import METRICS, UndefinedMetricWarning, evaluate
-from mirnagraph.evaluation.multilabel import ranking_scores, set_scores
+from mirnagraph.evaluation.scores import ranking_scores, set_scores
 
 TRUE = np.array([1, 0, 1, 0, 0])
 PROB = np.array([0.9, 0.8, 0.8, 0.3, 0.1])
@@ -44,7 +44,12 @@ def test_scores_without_an_answer_are_nan_and_silence_about_nothing_predicted_is
     assert math.isnan(scores.mcc(every, every))
     assert scores.aupr(every, np.array([0.1, 0.2, 0.3])) == 1
     some = np.array([1, 0, 0])
-    assert [f(some, nothing) for f in (scores.precision, scores.recall, scores.f1, scores.mcc)] == [0, 0, 0, 0]
+    assert [f(some, nothing) for f in (scores.precision, scores.recall, scores.f1, scores.mcc)] == [
+        0,
+        0,
+        0,
+        0,
+    ]
 
 
 def test_within_weighs_each_decile_by_its_pairs():
@@ -83,7 +88,9 @@ def test_set_scores_by_hand():
     assert got["absolute false"] == pytest.approx((2 / 4 + 0 + 0 + 1 / 4 + 2 / 4) / 5)
     assert got["absolute false"] == pytest.approx(sk.hamming_loss(true, pred))
     assert got["absolute true"] == pytest.approx(sk.accuracy_score(true, pred))
-    assert got["accuracy"] == pytest.approx(sk.jaccard_score(true, pred, average="samples", zero_division=1))
+    assert got["accuracy"] == pytest.approx(
+        sk.jaccard_score(true, pred, average="samples", zero_division=1)
+    )
     more = set_scores(np.array([[1, 0, 0]]), np.array([[1, 1, 1]]))
     assert (more["aiming"], more["coverage"]) == (pytest.approx(1 / 3), 1)
 
@@ -97,7 +104,12 @@ def test_ranking_scores_by_hand():
     assert got["coverage error"] == pytest.approx((2 + 0) / 2)
     assert got["ranking loss"] == pytest.approx((1 / 2 + 0) / 2)
     assert got["one-error"] == 0
-    assert ranking_scores(np.array([[0, 1]]), np.array([[0.8, 0.4]])) == {"average precision": 0.5, "coverage error": 1, "ranking loss": 1, "one-error": 1}
+    assert ranking_scores(np.array([[0, 1]]), np.array([[0.8, 0.4]])) == {
+        "average precision": 0.5,
+        "coverage error": 1,
+        "ranking loss": 1,
+        "one-error": 1,
+    }
 
 
 def test_ranking_of_a_single_compartment_and_of_nothing():
@@ -118,7 +130,10 @@ def cell(table, compartment, metric, column):
 
 
 def test_means_leave_out_undefined_folds_and_say_how_many_are_left():
-    with pytest.warns(UndefinedMetricWarning, match=r"left out of the means: Exosome in fold 1 \(no RNA annotated\)$"):
+    with pytest.warns(
+        UndefinedMetricWarning,
+        match=r"left out of the means: Exosome in fold 1 \(no RNA annotated\)$",
+    ):
         got = evaluate(LABELS, PROBS, FOLD, np.array([0.5, 0.5]), ["Nucleus", "Exosome"])
     # Nucleus: fold 0 has 2 of 2 pairs, fold 1 has 1 of 2; Exosome: fold 0 has 1 of 2, fold 1 none annotated
     assert cell(got, "Nucleus", "AUC", "mean") == pytest.approx(0.75)
@@ -135,10 +150,20 @@ def test_means_leave_out_undefined_folds_and_say_how_many_are_left():
     assert cell(got, "average", "AUC", "n_labels") == 2
     # micro, fold 0: positives .9 .4 .9, negatives .5 .6 .5: 2 x 3 of 9; fold 1: positives .2 .8, negatives .1 .3 .4 .2: 1.5 + 4 of 8
     assert cell(got, "micro", "AUC", "mean") == pytest.approx((6 / 9 + 5.5 / 8) / 2)
-    assert cell(got, "micro", "F1", "pooled") == pytest.approx(sk.f1_score(LABELS.ravel(), (PROBS >= 0.5).ravel()))
-    assert cell(got, "all compartments", "absolute true", "pooled") == pytest.approx(sk.accuracy_score(LABELS, PROBS >= 0.5))
+    assert cell(got, "micro", "F1", "pooled") == pytest.approx(
+        sk.f1_score(LABELS.ravel(), (PROBS >= 0.5).ravel())
+    )
+    assert cell(got, "all compartments", "absolute true", "pooled") == pytest.approx(
+        sk.accuracy_score(LABELS, PROBS >= 0.5)
+    )
     assert set(got["metric"]) == set(METRICS) - {"within"}
-    assert list(dict.fromkeys(got["compartment"])) == ["Nucleus", "Exosome", "average", "micro", "all compartments"]
+    assert list(dict.fromkeys(got["compartment"])) == [
+        "Nucleus",
+        "Exosome",
+        "average",
+        "micro",
+        "all compartments",
+    ]
 
 
 def test_the_average_is_over_compartments_first_as_in_the_published_results():
@@ -170,7 +195,12 @@ def test_rnas_of_fold_minus_one_are_not_scored():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         got = evaluate(LABELS[:, :1], PROBS[:, :1], FOLD, np.array([0.5]))
-        extra = evaluate(np.vstack([LABELS, [[0, 1]]])[:, :1], np.vstack([PROBS, [[np.nan, 1]]])[:, :1], np.append(FOLD, -1), np.array([0.5]))
+        extra = evaluate(
+            np.vstack([LABELS, [[0, 1]]])[:, :1],
+            np.vstack([PROBS, [[np.nan, 1]]])[:, :1],
+            np.append(FOLD, -1),
+            np.array([0.5]),
+        )
     pd.testing.assert_frame_equal(got, extra)
 
 
@@ -179,18 +209,33 @@ def test_rnas_of_fold_minus_one_are_not_scored():
     [
         ({"probabilities": PROBS[:5]}, r"do not fit each other; found \(6, 2\) and \(5, 2\)"),
         ({"fold": FOLD[:5]}, r"one fold per RNA is needed; found \(5,\), expected \(6,\)"),
-        ({"thresholds": np.array([0.5])}, r"thresholds do not fit.*found \(1,\), expected \(2,\) or \(6, 2\)"),
+        (
+            {"thresholds": np.array([0.5])},
+            r"thresholds do not fit.*found \(1,\), expected \(2,\) or \(6, 2\)",
+        ),
         ({"compartments": ["Nucleus"]}, "found Nucleus, expected 2 different names"),
         ({"compartments": ["Nucleus", "average"]}, "none of them 'average'"),
         ({"true": LABELS + 1}, "labels must be 0 or 1"),
-        ({"probabilities": PROBS + 0.2}, r"column 'Nucleus': not a probability \(row 0\); found .*1\.1.*expected a number in \[0, 1\]"),
-        ({"probabilities": np.where(PROBS == 0.3, np.nan, PROBS)}, r"column 'Exosome': not a probability \(row 4\); found .*nan"),
+        (
+            {"probabilities": PROBS + 0.2},
+            r"column 'Nucleus': not a probability \(row 0\); found .*1\.1.*expected a number in \[0, 1\]",
+        ),
+        (
+            {"probabilities": np.where(PROBS == 0.3, np.nan, PROBS)},
+            r"column 'Exosome': not a probability \(row 4\); found .*nan",
+        ),
         ({"fold": np.full(6, -1)}, "no RNA was tested"),
         ({"decile": np.zeros(5)}, "one popularity class per RNA"),
     ],
 )
 def test_bad_input_is_named(change, match):
-    good = {"true": LABELS, "probabilities": PROBS, "fold": FOLD, "thresholds": np.array([0.5, 0.5]), "compartments": ["Nucleus", "Exosome"]}
+    good = {
+        "true": LABELS,
+        "probabilities": PROBS,
+        "fold": FOLD,
+        "thresholds": np.array([0.5, 0.5]),
+        "compartments": ["Nucleus", "Exosome"],
+    }
     with pytest.raises(InputError, match=match):
         evaluate(**{**good, **change})
 
@@ -203,20 +248,37 @@ def test_unknown_labels_take_no_part() -> None:
     hidden = true.copy()
     hidden[::4, 0] = np.nan
     kept = np.flatnonzero(~np.isnan(hidden[:, 0]))
-    found = evaluate(hidden, said, fold, np.full(2, 0.5), ["a", "b"]).set_index(["compartment", "metric"])
-    alone = evaluate(true[kept][:, [0]], said[kept][:, [0]], fold[kept], np.full(1, 0.5), ["a"]).set_index(["compartment", "metric"])
-    whole = evaluate(true, said, fold, np.full(2, 0.5), ["a", "b"]).set_index(["compartment", "metric"])
+    found = evaluate(hidden, said, fold, np.full(2, 0.5), ["a", "b"]).set_index(
+        ["compartment", "metric"]
+    )
+    alone = evaluate(
+        true[kept][:, [0]], said[kept][:, [0]], fold[kept], np.full(1, 0.5), ["a"]
+    ).set_index(["compartment", "metric"])
+    whole = evaluate(true, said, fold, np.full(2, 0.5), ["a", "b"]).set_index(
+        ["compartment", "metric"]
+    )
     for metric in ("AUC", "AUPR", "F1", "MCC", "Brier"):
         pd.testing.assert_series_equal(found.loc[("a", metric)], alone.loc[("a", metric)])
         pd.testing.assert_series_equal(found.loc[("b", metric)], whole.loc[("b", metric)])
-    sets = evaluate(true[kept], said[kept], fold[kept], np.full(2, 0.5), ["a", "b"]).set_index(["compartment", "metric"])
-    assert found.loc[("all compartments", "absolute true"), "mean"] == sets.loc[("all compartments", "absolute true"), "mean"]
+    sets = evaluate(true[kept], said[kept], fold[kept], np.full(2, 0.5), ["a", "b"]).set_index(
+        ["compartment", "metric"]
+    )
+    assert (
+        found.loc[("all compartments", "absolute true"), "mean"]
+        == sets.loc[("all compartments", "absolute true"), "mean"]
+    )
 
 
 def test_a_compartment_known_of_no_rna_of_a_fold_is_left_out_of_that_fold() -> None:
     true = np.array([[0, 1], [1, 0], [0, np.nan], [1, np.nan]], dtype=float)
     with pytest.warns(UndefinedMetricWarning, match="in fold 1"):
-        found = evaluate(true, np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.5], [0.7, 0.5]]), np.array([0, 0, 1, 1]), np.full(2, 0.5), ["a", "b"])
+        found = evaluate(
+            true,
+            np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.5], [0.7, 0.5]]),
+            np.array([0, 0, 1, 1]),
+            np.full(2, 0.5),
+            ["a", "b"],
+        )
     row = found[(found["compartment"] == "b") & (found["metric"] == "AUC")].iloc[0]
     assert (row["mean"], row["n_folds"]) == (1.0, 1)
     assert "all compartments" not in set(found["compartment"])

@@ -9,8 +9,18 @@ import pandas as pd
 import pytest
 
 from mirnagraph.errors import InputError
-from mirnagraph.names import MATCH_KINDS, MirbaseNames, family_groups, natural_key, normalise, number, resolve, stem, suggest
-from mirnagraph.sources.rnas import rna_table
+from mirnagraph.names import (
+    MATCH_KINDS,
+    MirbaseNames,
+    family_groups,
+    natural_key,
+    normalise,
+    number,
+    resolve,
+    stem,
+    suggest,
+)
+from mirnagraph.sources.assemble import rna_table
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +52,14 @@ def names() -> MirbaseNames:
             ("hsa-mir-17a", "", "MIMAT0000008", "hsa-miR-17-3p", "experimental", "UUCC"),
             ("hsa-mir-17b", "", "MIMAT0000008", "hsa-miR-17-3p", "experimental", "UUCC"),
         ],
-        columns=["hairpin_id", "family_id", "mature_acc", "mature_id", "mature_evidence", "mature_seq"],
+        columns=[
+            "hairpin_id",
+            "family_id",
+            "mature_acc",
+            "mature_id",
+            "mature_evidence",
+            "mature_seq",
+        ],
     )
     aliases = pd.DataFrame(
         [
@@ -57,7 +74,15 @@ def names() -> MirbaseNames:
         columns=["accession", "name"],
     )
     retired = pd.DataFrame(
-        [("MI0000090", "15.0", "hsa-mir-30;hsa-mir-90a", "ACGUACGU", "hsa-miR-90:MIMAT0000090:ACGU")],
+        [
+            (
+                "MI0000090",
+                "15.0",
+                "hsa-mir-30;hsa-mir-90a",
+                "ACGUACGU",
+                "hsa-miR-90:MIMAT0000090:ACGU",
+            )
+        ],
         columns=["hairpin_acc", "release", "names", "sequence", "matures"],
     )
     return MirbaseNames.of(hairpins=hairpins, joined=joined, aliases=aliases, retired=retired)
@@ -86,16 +111,29 @@ def names() -> MirbaseNames:
         ("U6", "unknown", "", "", ""),
     ],
 )
-def test_each_kind_of_match(names: MirbaseNames, rna_id: str, kind: str, hairpins: str, matures: str, sequence: str) -> None:
+def test_each_kind_of_match(
+    names: MirbaseNames, rna_id: str, kind: str, hairpins: str, matures: str, sequence: str
+) -> None:
     row = resolve([rna_id], names).loc[rna_id]
     assert kind in MATCH_KINDS
-    assert (row["match_kind"], row["hairpin_ids"], row["mature_ids"], row["sequence"]) == (kind, hairpins, matures, sequence)
+    assert (row["match_kind"], row["hairpin_ids"], row["mature_ids"], row["sequence"]) == (
+        kind,
+        hairpins,
+        matures,
+        sequence,
+    )
 
 
 def test_family_prefix_is_the_last_guess(names: MirbaseNames) -> None:
     without = MirbaseNames.of(
         hairpins=names.hairpins.reset_index().rename(columns={"hairpin_id": "id"}),
-        joined=names.matures.rename(columns={"accession": "mature_acc", "sequence": "mature_seq", "evidence": "mature_evidence"}).assign(family_id="mir-30"),
+        joined=names.matures.rename(
+            columns={
+                "accession": "mature_acc",
+                "sequence": "mature_seq",
+                "evidence": "mature_evidence",
+            }
+        ).assign(family_id="mir-30"),
     )
     row = resolve(["hsa-mir-30"], without).loc["hsa-mir-30"]
     assert row["match_kind"] == "family_prefix"
@@ -118,7 +156,17 @@ def test_accessions_go_with_names(names: MirbaseNames) -> None:
 
 
 def test_groups_join_over_family_mature_and_number(names: MirbaseNames) -> None:
-    ids = ["hsa-mir-30b", "hsa-mir-30z", "hsa-mir-30a", "hsa-mir-17b", "hsa-mir-17a", "hsa-mir-22", "hsa-mir-1-2", "hsa-mir-1", "other"]
+    ids = [
+        "hsa-mir-30b",
+        "hsa-mir-30z",
+        "hsa-mir-30a",
+        "hsa-mir-17b",
+        "hsa-mir-17a",
+        "hsa-mir-22",
+        "hsa-mir-1-2",
+        "hsa-mir-1",
+        "other",
+    ]
     groups = family_groups(resolve(ids, names))
     assert groups.to_dict() == {
         "hsa-mir-30b": "hsa-mir-30a",
@@ -131,15 +179,29 @@ def test_groups_join_over_family_mature_and_number(names: MirbaseNames) -> None:
         "hsa-mir-1": "hsa-mir-1",
         "other": "other",
     }
-    shared = pd.DataFrame({"family_ids": ["f", "f;g", "g", ""], "mature_sequences": ["", "", "AA", "CC;AA"]}, index=["w", "x", "y", "z"])
+    shared = pd.DataFrame(
+        {"family_ids": ["f", "f;g", "g", ""], "mature_sequences": ["", "", "AA", "CC;AA"]},
+        index=["w", "x", "y", "z"],
+    )
     assert set(family_groups(shared)) == {"w"}
 
 
 def test_rna_table(names: MirbaseNames) -> None:
-    families = pd.DataFrame({"family_id": ["mir-1", "mir-1", "mir-1", "mir-30"], "species": ["hsa", "mmu", "mmu", "hsa"]})
-    rnas, left_out = rna_table(["hsa-mir-1", "hsa-mir-22", "hsa-mir-91", "hsa-mir-33"], names, families)
-    assert rnas.loc["hsa-mir-1", ["n_experimental", "family_members", "family_species"]].tolist() == [1, 3, 2]
-    assert rnas.loc["hsa-mir-22", ["n_experimental", "family_members", "family_species"]].tolist() == [1, 0, 0]
+    families = pd.DataFrame(
+        {
+            "family_id": ["mir-1", "mir-1", "mir-1", "mir-30"],
+            "species": ["hsa", "mmu", "mmu", "hsa"],
+        }
+    )
+    rnas, left_out = rna_table(
+        ["hsa-mir-1", "hsa-mir-22", "hsa-mir-91", "hsa-mir-33"], names, families
+    )
+    assert rnas.loc[
+        "hsa-mir-1", ["n_experimental", "family_members", "family_species"]
+    ].tolist() == [1, 3, 2]
+    assert rnas.loc[
+        "hsa-mir-22", ["n_experimental", "family_members", "family_species"]
+    ].tolist() == [1, 0, 0]
     assert rnas["sequence"].tolist() == ["AAAACCCC", "CCCCAAAA", None, None]
     assert left_out["id"].tolist() == ["hsa-mir-91", "hsa-mir-33"]
     assert "withdrawn" in left_out["reason"].iloc[0]
@@ -150,7 +212,16 @@ def test_rna_table(names: MirbaseNames) -> None:
 
 def test_tables_that_do_not_fit(names: MirbaseNames) -> None:
     hairpins = names.hairpins.reset_index().rename(columns={"hairpin_id": "id"})
-    joined = pd.DataFrame({"hairpin_id": ["hsa-mir-99"], "family_id": "", "mature_acc": "", "mature_id": "", "mature_evidence": "", "mature_seq": ""})
+    joined = pd.DataFrame(
+        {
+            "hairpin_id": ["hsa-mir-99"],
+            "family_id": "",
+            "mature_acc": "",
+            "mature_id": "",
+            "mature_evidence": "",
+            "mature_seq": "",
+        }
+    )
     with pytest.raises(InputError, match="a hairpin without a sequence; found hsa-mir-99"):
         MirbaseNames.of(hairpins=hairpins, joined=joined)
 
@@ -178,13 +249,17 @@ def test_normalise(name: str, plain: str) -> None:
 
 
 def test_small_helpers() -> None:
-    assert [stem(name) for name in ("hsa-miR-20a-5p", "hsa-miR-24-1*", "hsa-mir-20a", "hsa-miR-9-3p")] == [
+    assert [
+        stem(name) for name in ("hsa-miR-20a-5p", "hsa-miR-24-1*", "hsa-mir-20a", "hsa-miR-9-3p")
+    ] == [
         "hsa-mir-20a",
         "hsa-mir-24-1",
         "hsa-mir-20a",
         "hsa-mir-9",
     ]
-    assert [number(name) for name in ("hsa-mir-548aa-1", "hsa-let-7", "hsa-mir-7", "hsa-mir-", "x")] == ["mir-548", "let-7", "mir-7", None, None]
+    assert [
+        number(name) for name in ("hsa-mir-548aa-1", "hsa-let-7", "hsa-mir-7", "hsa-mir-", "x")
+    ] == ["mir-548", "let-7", "mir-7", None, None]
     wanted = ["hsa-mir-9", "hsa-mir-10a", "hsa-mir-548a-1", "hsa-mir-548a-10", "hsa-mir-548aa-1"]
     assert sorted(["hsa-mir-548aa-1", *wanted[:4][::-1]], key=natural_key) == wanted
 
@@ -193,16 +268,27 @@ def test_suggest(names: MirbaseNames) -> None:
     assert suggest("hsa-mir-30z", ["hsa-mir-30a", "hsa-let-7"]) == ["hsa-mir-30a"]
     assert suggest("U6", ["hsa-mir-30a"]) == []
     assert len(suggest("hsa-mir-30", names.known_names(), n=2)) == 2
-    assert {"hsa-mir-22", "hsa-mir-1", "hsa-mir-22a", "hsa-mir-90a", "hsa-mir-1-3p"} <= set(names.known_names())
+    assert {"hsa-mir-22", "hsa-mir-1", "hsa-mir-22a", "hsa-mir-90a", "hsa-mir-1-3p"} <= set(
+        names.known_names()
+    )
     assert suggest("hsa-mir-21", []) == suggest("", ["hsa-mir-21"]) == []
     assert suggest("Nucleolu", ["Nucleus", "nucleolus", "Cytosol"]) == ["nucleolus"]
     # of equal likeness (20 of 22 characters match), in the order given
-    assert suggest("hsa-mir-30z", ["hsa-mir-30d", "hsa-mir-30a", "hsa-mir-30b", "hsa-mir-30c"]) == ["hsa-mir-30d", "hsa-mir-30a", "hsa-mir-30b"]
+    assert suggest("hsa-mir-30z", ["hsa-mir-30d", "hsa-mir-30a", "hsa-mir-30b", "hsa-mir-30c"]) == [
+        "hsa-mir-30d",
+        "hsa-mir-30a",
+        "hsa-mir-30b",
+    ]
 
 
 def test_suggest_is_the_same_as_matching_every_name() -> None:
     random = np.random.default_rng(0)
-    known = [f"hsa-mir-{number}{letter}{arm}" for number in range(1, 200) for letter in ("", "a", "b") for arm in ("", "-3p")]
+    known = [
+        f"hsa-mir-{number}{letter}{arm}"
+        for number in range(1, 200)
+        for letter in ("", "a", "b")
+        for arm in ("", "-3p")
+    ]
     for typed in random.choice(known, 20):
         cut = int(random.integers(len(typed)))
         asked = normalise(str(typed[:cut] + typed[cut + 1 :]))

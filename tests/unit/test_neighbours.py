@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.neighbours import neighbour_labels
+from fusion.tokens.neighbours import neighbour_labels
 
-SIMILARITY = np.array([[0, 0.5, 0.25, 0.9], [0.5, 0, 0, 0.1], [0.25, 0, 0, 0.3], [0.9, 0.1, 0.3, 0]])
+SIMILARITY = np.array(
+    [[0, 0.5, 0.25, 0.9], [0.5, 0, 0, 0.1], [0.25, 0, 0, 0.3], [0.9, 0.1, 0.3, 0]]
+)
 LABELS = np.array([[1.0, 0], [0, 1], [1, 1], [np.nan, np.nan]])
 TRAIN = np.array([0, 1, 2])
 
@@ -48,7 +50,9 @@ def test_neither_its_own_label_nor_a_test_label_reaches_an_rna(seed: int, k: int
     flipped = labels.copy()
     flipped[train[0]] = 1 - flipped[train[0]]
     # its own row moves by the training mean at most, and that only where nobody weighs
-    np.testing.assert_array_equal(before[train[0]], neighbour_labels(similarity, flipped, train, k)[train[0]])
+    np.testing.assert_array_equal(
+        before[train[0]], neighbour_labels(similarity, flipped, train, k)[train[0]]
+    )
 
 
 @pytest.mark.parametrize("k", [1, 3, 50])

@@ -35,7 +35,9 @@ def communities(n_nodes: int = 120, n_groups: int = 4) -> tuple[sparse.csr_array
 
 def test_planted_communities_are_found_and_random_vectors_find_none() -> None:
     network, group = communities()
-    vectors = node2vec(network, Node2VecConfig(dim=16, n_walks=10, walk_length=20, epochs=3), seed=1)
+    vectors = node2vec(
+        network, Node2VecConfig(dim=16, n_walks=10, walk_length=20, epochs=3), seed=1
+    )
     probe = LogisticRegression(max_iter=500)
     noise = np.random.default_rng(2).normal(size=vectors.shape)
     assert cross_val_score(probe, vectors / vectors.std(), group, cv=4).mean() > 0.9
@@ -62,8 +64,13 @@ def test_equal_in_processes_with_different_hash_seeds() -> None:
     here = io.StringIO()
     with contextlib.redirect_stdout(here):
         exec(code, {})
-    other = {**os.environ, "PYTHONHASHSEED": "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"}
-    there = subprocess.run([sys.executable, "-c", code], env=other, capture_output=True, text=True, check=True).stdout
+    other = {
+        **os.environ,
+        "PYTHONHASHSEED": "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1",
+    }
+    there = subprocess.run(
+        [sys.executable, "-c", code], env=other, capture_output=True, text=True, check=True
+    ).stdout
     assert len(here.getvalue().strip()) == 64
     assert here.getvalue() == there
 
@@ -71,7 +78,11 @@ def test_equal_in_processes_with_different_hash_seeds() -> None:
 def test_isolated_nodes_get_zeros_and_rows_keep_their_order() -> None:
     ring = np.roll(np.eye(30), 1, axis=1)
     network = sparse.csr_array(ring + ring.T)
-    padded = sparse.csr_array(sparse.block_diag([sparse.csr_array((2, 2)), network, sparse.csr_array((1, 1))], format="csr"))
+    padded = sparse.csr_array(
+        sparse.block_diag(
+            [sparse.csr_array((2, 2)), network, sparse.csr_array((1, 1))], format="csr"
+        )
+    )
     vectors = node2vec(padded, Node2VecConfig(dim=8, n_walks=2, walk_length=10), seed=0)
     assert np.isfinite(vectors).all()
     assert not vectors[[0, 1, 32]].any()
@@ -82,13 +93,24 @@ def test_isolated_nodes_get_zeros_and_rows_keep_their_order() -> None:
 def test_progress_counts_rounds_of_all_epochs() -> None:
     network, _ = communities(30)
     told: list[tuple[str, int, int]] = []
-    node2vec(network, Node2VecConfig(dim=4, n_walks=3, walk_length=5, epochs=2), 0, progress=lambda *x: told.append(x))
+    node2vec(
+        network,
+        Node2VecConfig(dim=4, n_walks=3, walk_length=5, epochs=2),
+        0,
+        progress=lambda *x: told.append(x),
+    )
     assert told == [("node2vec", done, 6) for done in range(1, 7)]
 
 
 def test_settings_of_the_paper_and_ranges() -> None:
     paper = Node2VecConfig.paper(dim=64)
-    assert (paper.dim, paper.n_walks, paper.walk_length, paper.p, paper.q) == (64, 200, 150, 1.0, 1.0)
+    assert (paper.dim, paper.n_walks, paper.walk_length, paper.p, paper.q) == (
+        64,
+        200,
+        150,
+        1.0,
+        1.0,
+    )
     bad: dict[str, Any]
     for bad, told in [
         ({"dim": 0}, "'dim' is 0, expected 1 or more"),
@@ -113,7 +135,9 @@ def test_the_trainer_that_was_removed_is_refused_in_one_sentence() -> None:
 @pytest.mark.parametrize("negative", [1, 5, 6, 13])
 def test_any_number_of_noise_nodes_works(negative: int) -> None:
     network, group = communities(60)
-    config = Node2VecConfig(dim=13, n_walks=10, walk_length=20, epochs=2, negative=negative, learning_rate=0.1)
+    config = Node2VecConfig(
+        dim=13, n_walks=10, walk_length=20, epochs=2, negative=negative, learning_rate=0.1
+    )
     vectors = node2vec(network, config, seed=2)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     same = group[:, None] == group[None, :]
@@ -139,7 +163,12 @@ def test_subsampling_keeps_communities() -> None:
     network, group = communities()
     config = Node2VecConfig(dim=16, n_walks=20, walk_length=20, epochs=5, subsample=0.005)
     vectors = node2vec(network, config, seed=1)
-    assert cross_val_score(LogisticRegression(max_iter=500), vectors / vectors.std(), group, cv=4).mean() > 0.9
+    assert (
+        cross_val_score(
+            LogisticRegression(max_iter=500), vectors / vectors.std(), group, cv=4
+        ).mean()
+        > 0.9
+    )
 
 
 def test_gensim_reads_walks_only_as_far_as_they_go() -> None:
@@ -160,12 +189,21 @@ class FakeNode2Vec:
         self.graph = graph
         random.seed(settings["seed"])
         np.random.seed(settings["seed"])  # noqa: NPY002
-        self.calls.append({"edges": sorted(graph.edges()), "nodes": list(graph.nodes()), "directed": graph.is_directed(), **settings})
+        self.calls.append(
+            {
+                "edges": sorted(graph.edges()),
+                "nodes": list(graph.nodes()),
+                "directed": graph.is_directed(),
+                **settings,
+            }
+        )
 
     def fit(self, **settings: Any) -> Any:
         self.calls.append(settings)
         dim = self.calls[-2]["dimensions"]
-        return types.SimpleNamespace(wv={str(node): np.full(dim, node + 1.0) for node in reversed(list(self.graph.nodes()))})
+        return types.SimpleNamespace(
+            wv={str(node): np.full(dim, node + 1.0) for node in reversed(list(self.graph.nodes()))}
+        )
 
 
 def test_reference_engine_handles_the_slips_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,9 +230,16 @@ def test_reference_engine_names_the_missing_extra(monkeypatch: pytest.MonkeyPatc
 
 
 def test_reference_engine_for_real() -> None:
-    pytest.importorskip("node2vec", reason="the node2vec package is not installed (it pins numpy below 2)")
+    pytest.importorskip(
+        "node2vec", reason="the node2vec package is not installed (it pins numpy below 2)"
+    )
     network, group = communities(60)
     config = Node2VecConfig(dim=16, n_walks=10, walk_length=20, epochs=3, engine="reference")
     vectors = node2vec(network, config, seed=1)
     np.testing.assert_array_equal(vectors, node2vec(network, config, seed=1))
-    assert cross_val_score(LogisticRegression(max_iter=500), vectors / vectors.std(), group, cv=4).mean() > 0.7
+    assert (
+        cross_val_score(
+            LogisticRegression(max_iter=500), vectors / vectors.std(), group, cv=4
+        ).mean()
+        > 0.7
+    )

@@ -9,12 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.modalities import expand_tokens
-from fusion.partners import kinds_with_sequences, partner_embedding, partner_tokens, with_partner_sequences
-from fusion.tower import TowerSettings
+from fusion.config import TowerSettings
+from fusion.tokens.builders import expand_tokens
+from fusion.tokens.partners import (
+    kinds_with_sequences,
+    partner_embedding,
+    partner_tokens,
+    with_partner_sequences,
+)
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.networks.types import NetworkSet
+from mirnagraph.networks.network import NetworkSet
 
 SETTINGS = TowerSettings(dim=2)
 
@@ -34,7 +39,9 @@ def test_an_rna_sees_the_mean_over_its_partners_with_a_sequence() -> None:
     networks = small(["ACGUACGUAA", None, "GGGGCCCUAU"])
     token = partner_tokens(networks, ["partner_sequences:mRNA"], SETTINGS)["partner_sequences:mRNA"]
     vectors = partner_embedding(["ACGUACGUAA", "GGGGCCCUAU"], SETTINGS)
-    np.testing.assert_allclose(token.values[:2], vectors, atol=1e-5)  # of two partners each has one with a sequence
+    np.testing.assert_allclose(
+        token.values[:2], vectors, atol=1e-5
+    )  # of two partners each has one with a sequence
     assert token.present.tolist() == [True, True, False]
     networks = small(["ACGUACGUAA", "acgtt", "GGGGCCCUAU"])
     token = partner_tokens(networks, ["partner_sequences:mRNA"], SETTINGS)["partner_sequences:mRNA"]
@@ -53,13 +60,24 @@ def test_words_are_centred_and_have_as_many_components_as_asked_for() -> None:
 
 def test_a_file_fills_what_is_missing_by_id_or_symbol_and_takes_the_longest(tmp_path: Path) -> None:
     file = tmp_path / "mrna.fa"
-    file.write_text(">T1 x\nACGT\n>T2 x more words\nACGTTT\n>z\nGGRG\n>T3 z\nGGGGGGGG\n>T4 nobody\nAC\n")
+    file.write_text(
+        ">T1 x\nACGT\n>T2 x more words\nACGTTT\n>z\nGGRG\n>T3 z\nGGGGGGGG\n>T4 nobody\nAC\n"
+    )
     networks = with_partner_sequences(small([None, "UUUU", None]), file)
     assert networks.dataset.partners["mRNA"]["sequence"].tolist() == ["ACGUUU", "UUUU", "GGNG"]
-    assert with_partner_sequences(networks, file).dataset.partners["mRNA"].equals(networks.dataset.partners["mRNA"])
+    assert (
+        with_partner_sequences(networks, file)
+        .dataset.partners["mRNA"]
+        .equals(networks.dataset.partners["mRNA"])
+    )
     assert kinds_with_sequences(networks.dataset) == ["mRNA"]
-    assert expand_tokens(networks, ("partner_sequences:*", "kmer")) == ("partner_sequences:mRNA", "kmer")
-    assert expand_tokens(small(), ("partner_sequences:*", "kmer", "partner_sequences:mRNA?")) == ("kmer",)
+    assert expand_tokens(networks, ("partner_sequences:*", "kmer")) == (
+        "partner_sequences:mRNA",
+        "kmer",
+    )
+    assert expand_tokens(small(), ("partner_sequences:*", "kmer", "partner_sequences:mRNA?")) == (
+        "kmer",
+    )
     unchanged = small()
     assert with_partner_sequences(unchanged, "") is unchanged
 
@@ -81,6 +99,11 @@ def test_sequences_of_partners_outlive_a_folder(tmp_path: Path) -> None:
     back = Dataset.load(dataset.save(tmp_path / "set"))
     assert kinds_with_sequences(back) == ["mRNA"]
     settings = replace(SETTINGS, dim=1)
-    one, other = (partner_tokens(NetworkSet(d, {}, {}), ["partner_sequences:mRNA"], settings)["partner_sequences:mRNA"] for d in (dataset, back))
+    one, other = (
+        partner_tokens(NetworkSet(d, {}, {}), ["partner_sequences:mRNA"], settings)[
+            "partner_sequences:mRNA"
+        ]
+        for d in (dataset, back)
+    )
     np.testing.assert_array_equal(one.values, other.values)
     np.testing.assert_array_equal(one.present, other.present)

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from mirnagraph.embedding import proximity
-from mirnagraph.embedding.proximity import ProximityConfig, fix_signs, log_proximity, proximity_embedding
+from mirnagraph.embedding import factorization as proximity
+from mirnagraph.embedding.factorization import (
+    ProximityConfig,
+    fix_signs,
+    log_proximity,
+    proximity_embedding,
+)
 from mirnagraph.errors import ConfigError, InputError
 
 
@@ -22,13 +27,19 @@ def random_network(n_nodes: int, seed: int) -> sparse.csr_array:
 def naive_log_proximity(dense: np.ndarray, hops: int) -> np.ndarray:
     """GraRep's Algorithm 1, entry by entry."""
     n = len(dense)
-    transition = [[dense[i, j] / dense[i].sum() if dense[i].sum() else 0.0 for j in range(n)] for i in range(n)]
+    transition = [
+        [dense[i, j] / dense[i].sum() if dense[i].sum() else 0.0 for j in range(n)]
+        for i in range(n)
+    ]
     power = np.linalg.matrix_power(np.array(transition), hops)
     result = np.zeros((n, n))
     for i in range(n):
         for j in range(n):
             if power[i, j] > 0:
-                result[i, j] = max(0.0, math.log(power[i, j] / sum(power[t, j] for t in range(n))) - math.log(1 / n))
+                result[i, j] = max(
+                    0.0,
+                    math.log(power[i, j] / sum(power[t, j] for t in range(n))) - math.log(1 / n),
+                )
     return result
 
 
@@ -49,7 +60,11 @@ def test_two_hops_of_the_path_worked_by_hand() -> None:
     """Two steps: a reaches a and c with 1/2 each, b comes back to itself; a column of a sums to 1, so 3 * 1/2."""
     path = sparse.csr_array(np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], float))
     embedding = proximity_embedding(path, ProximityConfig(dim=3, hops=2))[:, 3:]
-    expected = [[math.log(1.5), 0, math.log(1.5)], [0, math.log(3), 0], [math.log(1.5), 0, math.log(1.5)]]
+    expected = [
+        [math.log(1.5), 0, math.log(1.5)],
+        [0, math.log(3), 0],
+        [math.log(1.5), 0, math.log(1.5)],
+    ]
     # Symmetric and positive semidefinite, so U sqrt(S) times its transpose is the matrix.
     np.testing.assert_allclose(embedding @ embedding.T, expected, atol=1e-6)
 
@@ -59,9 +74,15 @@ def test_equals_a_naive_implementation(hops: int) -> None:
     network = random_network(25, hops)
     matrix = naive_log_proximity(network.toarray(), hops)
     left, strength, right = np.linalg.svd(matrix)
-    embedding = proximity_embedding(network, ProximityConfig(dim=25, hops=hops))[:, -25:].astype(float)
+    embedding = proximity_embedding(network, ProximityConfig(dim=25, hops=hops))[:, -25:].astype(
+        float
+    )
     np.testing.assert_allclose(np.abs(embedding), np.abs(left * np.sqrt(strength)), atol=2e-5)
-    rebuilt = embedding @ np.diag(1 / np.sqrt(np.maximum(strength, 1e-12))) @ (np.sign((embedding * left).sum(0))[:, None] * np.diag(strength) @ right)
+    rebuilt = (
+        embedding
+        @ np.diag(1 / np.sqrt(np.maximum(strength, 1e-12)))
+        @ (np.sign((embedding * left).sum(0))[:, None] * np.diag(strength) @ right)
+    )
     np.testing.assert_allclose(rebuilt, matrix, atol=1e-4)
 
 
@@ -71,14 +92,20 @@ def test_truncated_and_full_decomposition_agree(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(proximity, "SMALL", 10)
     truncated = proximity_embedding(network, ProximityConfig(dim=10, hops=2))
     np.testing.assert_allclose(full, truncated, atol=1e-4)
-    np.testing.assert_array_equal(truncated, proximity_embedding(network, ProximityConfig(dim=10, hops=2)))
+    np.testing.assert_array_equal(
+        truncated, proximity_embedding(network, ProximityConfig(dim=10, hops=2))
+    )
 
 
 def test_permuting_nodes_permutes_rows() -> None:
     network = random_network(40, 3)
     order = np.random.default_rng(0).permutation(40)
     config = ProximityConfig(dim=8, hops=3)
-    np.testing.assert_allclose(proximity_embedding(network[order][:, order], config), proximity_embedding(network, config)[order], atol=1e-4)
+    np.testing.assert_allclose(
+        proximity_embedding(network[order][:, order], config),
+        proximity_embedding(network, config)[order],
+        atol=1e-4,
+    )
 
 
 def test_isolated_nodes_are_zero_and_short_ranks_are_padded() -> None:

@@ -11,7 +11,8 @@ from mirnagraph import sources
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.names import MirbaseNames
-from mirnagraph.sources import evidence, rebuild
+from mirnagraph.sources import evidence
+from mirnagraph.sources import evidence as rebuild
 from mirnagraph.sources.assemble import assemble, match_names
 from mirnagraph.sources.hmdd import EVIDENCE_GROUPS
 
@@ -30,7 +31,16 @@ def targets() -> pd.DataFrame:
         ("hsa-miR-2", HUMAN, "c", "31", "Mus musculus", "Functional MTI", "16", 0),
         ("hsa-miR-21", HUMAN, "C", "30", HUMAN, "Functional MTI", "", 0),
     ]
-    columns = ["mirna", "mirna_species", "gene", "entrez_id", "gene_species", "support", "pmid", "n_strong"]
+    columns = [
+        "mirna",
+        "mirna_species",
+        "gene",
+        "entrez_id",
+        "gene_species",
+        "support",
+        "pmid",
+        "n_strong",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -57,7 +67,16 @@ def diseases() -> pd.DataFrame:
 
 def test_mirtarbase_rule_order_and_reasons() -> None:
     used = rebuild.use_mirtarbase(targets(), IDS)
-    assert used["reason"].tolist() == ["", "", "", "", "support is weak", "miRNA is not human", "target is not human", "miRNA is not among the ids"]
+    assert used["reason"].tolist() == [
+        "",
+        "",
+        "",
+        "",
+        "support is weak",
+        "miRNA is not human",
+        "target is not human",
+        "miRNA is not among the ids",
+    ]
     order = rebuild.gene_order(used, IDS)
     assert order == ["A", "B"]  # hsa-mir-2 is walked first and has A
     table = rebuild.matrix(used, IDS, order)
@@ -65,24 +84,49 @@ def test_mirtarbase_rule_order_and_reasons() -> None:
     assert list(rebuild.matrix(used, IDS).columns) == ["B", "A"]  # first appearance in the records
     left = rebuild.unused(used, "mRNA", "file.tsv")
     assert len(left) == 4
-    assert left.iloc[0].tolist() == ["mRNA records", "hsa-miR-2", "support is weak: 1 of 8 records", "file.tsv"]
+    assert left.iloc[0].tolist() == [
+        "mRNA records",
+        "hsa-miR-2",
+        "support is weak: 1 of 8 records",
+        "file.tsv",
+    ]
     with pytest.raises(InputError, match="names an unknown partner; found B"):
         rebuild.matrix(used, IDS, ["A"])
 
 
 def test_ncdr_and_hmdd_rules_are_letter_for_letter() -> None:
     used = rebuild.use_ncdr(drugs(), IDS)
-    assert used["reason"].tolist() == ["", "", "miRNA is not among the ids", "record without a miRNA"]
+    assert used["reason"].tolist() == [
+        "",
+        "",
+        "miRNA is not among the ids",
+        "record without a miRNA",
+    ]
     assert rebuild.matrix(used, IDS).to_dict("list") == {"X": [0, 1]}
     used = rebuild.use_hmdd(diseases(), IDS, {"Flu": "Flu", "Flu, Bird": "Flu"})
-    assert used["reason"].tolist() == ["", "", "", "miRNA is not among the ids", "disease is in no column"]
+    assert used["reason"].tolist() == [
+        "",
+        "",
+        "",
+        "miRNA is not among the ids",
+        "disease is in no column",
+    ]
     assert rebuild.matrix(used, IDS, ["Flu"]).to_dict("list") == {"Flu": [1, 1]}
     assert rebuild.unused(used, "disease", "f")["id"].tolist() == ["HSA-MIR-1", "Cold"]
-    assert list(rebuild.matrix(rebuild.use_hmdd(diseases(), IDS), IDS).columns) == ["Flu", "Flu, Bird", "Cold"]
+    assert list(rebuild.matrix(rebuild.use_hmdd(diseases(), IDS), IDS).columns) == [
+        "Flu",
+        "Flu, Bird",
+        "Cold",
+    ]
 
 
 def test_evidence_is_counted_per_pair_in_the_order_of_the_pairs() -> None:
-    pairs = pd.DataFrame({"rna_id": ["hsa-mir-1", "hsa-mir-2", "hsa-mir-1", "hsa-mir-2"], "partner_id": ["A", "A", "B", "Z"]})
+    pairs = pd.DataFrame(
+        {
+            "rna_id": ["hsa-mir-1", "hsa-mir-2", "hsa-mir-1", "hsa-mir-2"],
+            "partner_id": ["A", "A", "B", "Z"],
+        }
+    )
     table = evidence.mrna_evidence(pairs, rebuild.use_mirtarbase(targets(), IDS))
     assert table[["rna_id", "partner_id"]].equals(pairs)
     assert table["n_records"].tolist() == [1, 1, 2, 0]
@@ -109,7 +153,13 @@ def test_evidence_is_counted_per_pair_in_the_order_of_the_pairs() -> None:
     assert table["n_records"].tolist() == [1, 2]
     assert table["n_target"].tolist() == [1, 1]
     assert table["n_genetics"].tolist() == [0, 1]
-    typed = pd.DataFrame({"mir": ["hsa-mir-1", "hsa-mir-1", "hsa-mir-9"], "disease": ["Flu", "Flu, Bird", "Flu"], "type": ["genetics", "genetics", "target"]})
+    typed = pd.DataFrame(
+        {
+            "mir": ["hsa-mir-1", "hsa-mir-1", "hsa-mir-9"],
+            "disease": ["Flu", "Flu, Bird", "Flu"],
+            "type": ["genetics", "genetics", "target"],
+        }
+    )
     table = evidence.disease_evidence(both, used.assign(group=""), typed, column_of)
     assert table["n_genetics"].tolist() == [2, 0]
     assert table[[f"n_{group}" for group in EVIDENCE_GROUPS]].to_numpy().sum() == 2
@@ -117,26 +167,51 @@ def test_evidence_is_counted_per_pair_in_the_order_of_the_pairs() -> None:
 
 def mirbase_names() -> MirbaseNames:
     hairpins = pd.DataFrame(
-        [("hsa-mir-1", "MI1", "ACGU"), ("hsa-mir-2-1", "MI2", "CCCC"), ("hsa-mir-2-2", "MI3", "GGGG")], columns=["id", "accession", "sequence"]
+        [
+            ("hsa-mir-1", "MI1", "ACGU"),
+            ("hsa-mir-2-1", "MI2", "CCCC"),
+            ("hsa-mir-2-2", "MI3", "GGGG"),
+        ],
+        columns=["id", "accession", "sequence"],
     )
-    columns = ["hairpin_id", "family_id", "mature_acc", "mature_id", "mature_evidence", "mature_seq"]
+    columns = [
+        "hairpin_id",
+        "family_id",
+        "mature_acc",
+        "mature_id",
+        "mature_evidence",
+        "mature_seq",
+    ]
     rows = [
         ("hsa-mir-1", "f", "M1", "hsa-miR-1-3p", "experimental", "AC"),
         ("hsa-mir-2-1", "", "M2", "hsa-miR-2-5p", "", "CC"),
         ("hsa-mir-2-2", "", "M2", "hsa-miR-2-5p", "", "CC"),
     ]
     aliases = pd.DataFrame({"accession": ["MI1"], "name": ["hsa-mir-1a"]})
-    return MirbaseNames.of(hairpins=hairpins, joined=pd.DataFrame(rows, columns=columns), aliases=aliases)
+    return MirbaseNames.of(
+        hairpins=hairpins, joined=pd.DataFrame(rows, columns=columns), aliases=aliases
+    )
 
 
 def located() -> pd.DataFrame:
-    rows = [("hsa-miR-1-3p", HUMAN, "Nucleus"), ("hsa-miR-2-5p", HUMAN, "Exosome"), ("mmu-miR-9", "Mus musculus", "Nucleus"), ("hsa-mir-7", "", "Nucleus")]
-    return pd.DataFrame(rows, columns=["rna", "species", "compartment"]).assign(category="miRNA", pmid="")
+    rows = [
+        ("hsa-miR-1-3p", HUMAN, "Nucleus"),
+        ("hsa-miR-2-5p", HUMAN, "Exosome"),
+        ("mmu-miR-9", "Mus musculus", "Nucleus"),
+        ("hsa-mir-7", "", "Nucleus"),
+    ]
+    return pd.DataFrame(rows, columns=["rna", "species", "compartment"]).assign(
+        category="miRNA", pmid=""
+    )
 
 
 def test_names_belong_to_ids_by_name_stem_or_hairpin() -> None:
     ids = ["hsa-mir-1", "hsa-mir-2-2", "hsa-mir-2-1"]
-    found = match_names(["hsa-miR-1-3p", "hsa-mir-1a", "hsa-miR-2-5p", "hsa-mir-2", "hsa-mir-3", "HSA-MIR-1"], ids, mirbase_names())
+    found = match_names(
+        ["hsa-miR-1-3p", "hsa-mir-1a", "hsa-miR-2-5p", "hsa-mir-2", "hsa-mir-3", "HSA-MIR-1"],
+        ids,
+        mirbase_names(),
+    )
     assert found == {
         "hsa-miR-1-3p": ["hsa-mir-1"],
         "hsa-mir-1a": ["hsa-mir-1"],
@@ -149,24 +224,49 @@ def test_names_belong_to_ids_by_name_stem_or_hairpin() -> None:
 
 def test_assemble_joins_by_id_and_says_what_it_left_out(tmp_path: Path) -> None:
     ids = ["hsa-mir-2-2", "hsa-mir-1", "hsa-mir-2-1", "hsa-mir-8"]
-    ontology = pd.DataFrame([("C01", "D1", "Flu"), ("C02", "D2", "Bird Flu")], columns=["tree_number", "descriptor_id", "term"])
-    dataset = assemble("made-up", located(), ids=ids, names=mirbase_names(), targets=targets(), drugs=drugs(), diseases=diseases(), ontology=ontology)
+    ontology = pd.DataFrame(
+        [("C01", "D1", "Flu"), ("C02", "D2", "Bird Flu")],
+        columns=["tree_number", "descriptor_id", "term"],
+    )
+    dataset = assemble(
+        "made-up",
+        located(),
+        ids=ids,
+        names=mirbase_names(),
+        targets=targets(),
+        drugs=drugs(),
+        diseases=diseases(),
+        ontology=ontology,
+    )
     assert list(dataset.rnas.index) == ids
     assert dataset.rnas["sequence"].tolist() == ["GGGG", "ACGU", "CCCC", None]
     assert dataset.compartments == ["Nucleus", "Exosome"]
     assert dataset.labels.to_numpy().tolist() == [[0, 1], [1, 0], [0, 1], [0, 0]]
-    assert dataset.association_matrix("mRNA").toarray().tolist() == [[0, 1], [1, 1], [0, 1], [0, 0]]  # columns B, A
+    assert dataset.association_matrix("mRNA").toarray().tolist() == [
+        [0, 1],
+        [1, 1],
+        [0, 1],
+        [0, 0],
+    ]  # columns B, A
     assert dataset.partners["mRNA"].loc["A"].to_dict() == {"n": 3, "entrez_id": "10"}
-    assert dataset.partners["disease"]["descriptor_ids"].to_dict() == {"Flu": "D1", "Flu, Bird": "D2", "Cold": ""}
+    assert dataset.partners["disease"]["descriptor_ids"].to_dict() == {
+        "Flu": "D1",
+        "Flu, Bird": "D2",
+        "Cold": "",
+    }
     assert dataset.partners["drug"]["n"].to_dict() == {"X": 1, "Y": 1}
-    left = {(item, name): reason for item, name, reason, _ in dataset.left_out.itertuples(index=False)}
+    left = {
+        (item, name): reason for item, name, reason, _ in dataset.left_out.itertuples(index=False)
+    }
     assert "no entry of that name" in left["sequence", "hsa-mir-8"]
     assert left["compartment records", "mmu-miR-9"] == "another species: 1 of 2 records"
     assert left["compartment records", "hsa-mir-7"].startswith("RNA is not among the chosen")
     assert left["mRNA records", "mmu-miR-2"].startswith("another species")
     assert left["disease term", "Cold"] == "no MeSH descriptor of that name"
     again = Dataset.load(dataset.save(tmp_path / "saved"))
-    pd.testing.assert_frame_equal(again.associations["mRNA"], dataset.associations["mRNA"], check_dtype=False)
+    pd.testing.assert_frame_equal(
+        again.associations["mRNA"], dataset.associations["mRNA"], check_dtype=False
+    )
     assert again.labels.equals(dataset.labels)
 
 
@@ -189,18 +289,31 @@ def test_assemble_from_a_fasta_table_takes_every_labelled_rna() -> None:
 def test_datasets_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mirnagraph.catalog.cache_folder", lambda: tmp_path / "cache")
     monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
-    with pytest.raises(ConfigError, match=r"dataset 'mirna1041' was not found; looked for .* in .*cache.*is not set.*get it with: mirnagraph fetch mirna1041"):
+    with pytest.raises(
+        ConfigError,
+        match=r"dataset 'mirna1041' was not found; looked for .* in .*cache.*is not set.*get it with: mirnagraph fetch mirna1041",
+    ):
         sources.load_dataset("mirna1041")
     monkeypatch.setenv("MIRNAGRAPH_DATA", str(tmp_path / "data"))
-    with pytest.raises(ConfigError, match=rf"in {tmp_path}/data, {tmp_path}/data/mirna1041, {tmp_path}/cache/mirna1041; get it"):
+    with pytest.raises(
+        ConfigError,
+        match=rf"in {tmp_path}/data, {tmp_path}/data/mirna1041, {tmp_path}/cache/mirna1041; get it",
+    ):
         sources.load_dataset("mirna1041")
     (tmp_path / "data/mirna1041").mkdir(parents=True)
     (tmp_path / "data/mirna1041/miRNA_ID_1041.txt").write_text("x\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"not a folder of the 1041-miRNA benchmark; found no mirna1041/miRNA_localization.csv"):
+    with pytest.raises(
+        InputError,
+        match=r"not a folder of the 1041-miRNA benchmark; found no mirna1041/miRNA_localization.csv",
+    ):
         sources.load_dataset("mirna1041")
     with pytest.raises(ConfigError, match="'mesh2017' is a table to build a dataset with"):
         sources.load_dataset("mesh2017")
-    with pytest.raises(InputError, match="neither a name nor a folder, expected demo, mirna1041, or a folder"):
+    with pytest.raises(
+        InputError, match="neither a name nor a folder, expected demo, mirna1041, or a folder"
+    ):
         sources.load_dataset(tmp_path / "nowhere")
-    made = assemble("mine", located(), sequences=pd.DataFrame({"id": ["a"], "sequence": ["A"]}), ids=["a"])
+    made = assemble(
+        "mine", located(), sequences=pd.DataFrame({"id": ["a"], "sequence": ["A"]}), ids=["a"]
+    )
     assert sources.load_dataset(made.save(tmp_path / "mine")).name == "mine"

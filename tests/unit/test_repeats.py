@@ -8,18 +8,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.repeats import over_seeds, put_section, repeats_done, shown_rows
+from fusion.experiments.repeats import over_seeds, put_section, repeats_done, shown_rows
 from mirnagraph.evaluation.metrics import COLUMNS
-from mirnagraph.tables import write_tsv
+from mirnagraph.io import write_tsv
 
 
 def metrics(auc: float, within: float) -> pd.DataFrame:
     shown = [("Nucleus", m, auc, 0.1, auc + 0.01, 3, 1) for m in ("AUC", "AUPR", "F1", "MCC")]
-    return pd.DataFrame([*shown, ("Nucleus", "within", np.nan, np.nan, within, 3, 1)], columns=COLUMNS)
+    return pd.DataFrame(
+        [*shown, ("Nucleus", "within", np.nan, np.nan, within, 3, 1)], columns=COLUMNS
+    )
 
 
 def test_mean_and_sd_over_seeds_by_hand() -> None:
-    table = over_seeds({4: metrics(0.7, 0.6), 5: metrics(0.8, np.nan), 6: metrics(0.9, 0.8)}).set_index(["metric", "over"])
+    table = over_seeds(
+        {4: metrics(0.7, 0.6), 5: metrics(0.8, np.nan), 6: metrics(0.9, 0.8)}
+    ).set_index(["metric", "over"])
     auc = table.loc[("AUC", "mean over folds")]
     assert auc["mean"] == pytest.approx(0.8)
     assert auc["sd"] == pytest.approx(0.1)
@@ -34,7 +38,9 @@ def test_mean_and_sd_over_seeds_by_hand() -> None:
 
 
 def test_one_answer_has_a_mean_and_no_sd_and_none_has_neither() -> None:
-    table = over_seeds({0: metrics(np.nan, np.nan), 1: metrics(0.5, np.nan)}).set_index(["metric", "over"])
+    table = over_seeds({0: metrics(np.nan, np.nan), 1: metrics(0.5, np.nan)}).set_index(
+        ["metric", "over"]
+    )
     assert table.loc[("AUC", "mean over folds"), "mean"] == 0.5
     assert np.isnan(table.loc[("AUC", "mean over folds"), "sd"])
     assert table.loc[("within", "pooled"), "n"] == 0
@@ -42,7 +48,9 @@ def test_one_answer_has_a_mean_and_no_sd_and_none_has_neither() -> None:
 
 
 def test_what_is_shown() -> None:
-    assert shown_rows(over_seeds({0: metrics(0.7, 0.6), 1: metrics(0.9, 0.6)})) == [["Nucleus", *["0.800 ± 0.141"] * 4]]
+    assert shown_rows(over_seeds({0: metrics(0.7, 0.6), 1: metrics(0.9, 0.6)})) == [
+        ["Nucleus", *["0.800 ± 0.141"] * 4]
+    ]
 
 
 def test_a_section_is_put_once_and_leaves_the_others_alone(tmp_path: Path) -> None:
@@ -52,7 +60,10 @@ def test_a_section_is_put_once_and_leaves_the_others_alone(tmp_path: Path) -> No
     assert report.read_text() == "# Run\n\nwords\n\n## Before\n\nb\n\n## Over seeds\n\nfirst\n"
     report.write_text(report.read_text() + "\n## After\n\na\n", encoding="utf-8")
     put_section(report, "## Over seeds", ["second", ""])
-    assert report.read_text() == "# Run\n\nwords\n\n## Before\n\nb\n\n## Over seeds\n\nsecond\n\n## After\n\na\n"
+    assert (
+        report.read_text()
+        == "# Run\n\nwords\n\n## Before\n\nb\n\n## Over seeds\n\nsecond\n\n## After\n\na\n"
+    )
 
 
 def test_repeats_are_done_only_for_just_these_seeds(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirnagraph.errors import InputError
-from mirnagraph.runs import left_when_begun, open_run
+from mirnagraph.runs.folder import open_run, removed_when_empty
 
 
 @pytest.mark.parametrize(
@@ -19,11 +19,13 @@ from mirnagraph.runs import left_when_begun, open_run
         (KeyboardInterrupt(), False, False, True),
     ],
 )
-def test_an_error_removes_a_new_folder_with_nothing_to_go_on_with(tmp_path: Path, error: BaseException, begun: bool, before: bool, kept: bool) -> None:
+def test_an_error_removes_a_new_folder_with_nothing_to_go_on_with(
+    tmp_path: Path, error: BaseException, begun: bool, before: bool, kept: bool
+) -> None:
     if before:
         open_run(tmp_path / "run", "a = 1", {}, seed=0)
     run = open_run(tmp_path / "run", "a = 1", {}, seed=0)
     assert run.resumed is before
-    with pytest.raises(type(error)), left_when_begun(run, lambda: begun):
+    with pytest.raises(type(error)), removed_when_empty(run, lambda: begun):
         raise error
     assert run.path.exists() is kept

@@ -7,8 +7,20 @@ from pathlib import Path
 import pytest
 from optuna.trial import FixedTrial
 
-from fusion.search import Choices, Range, apply, combinations, default_space, known_settings, nested_space, read_space, space_from, start_values, suggest
-from fusion.settings import ExperimentConfig, TokenSettings, experiment_config
+from fusion.config import ExperimentConfig, TokenSettings, experiment_config
+from fusion.experiments.search_space import (
+    Choices,
+    Range,
+    apply,
+    combinations,
+    default_space,
+    known_settings,
+    nested_space,
+    read_space,
+    space_from,
+    start_values,
+    suggest,
+)
 from mirnagraph.config import preset_names
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.build import NetworkConfig
@@ -62,7 +74,10 @@ def test_a_space_is_read_with_its_types(tmp_path: Path) -> None:
         ({"training.learning_rate": {"low": 1.0, "high": 2.0, "lgo": True}}, "expected low, high"),
         ({"training.learning_rate": {"low": 2.0, "high": 1.0}}, "expected low below high"),
         ({"training.learning_rate": {"low": 0.0, "high": 1.0, "log": True}}, "above 0, since log"),
-        ({"training.learning_rate": {"low": 0.1, "high": 1.0, "log": True, "step": 0.1}}, "no log beside it"),
+        (
+            {"training.learning_rate": {"low": 0.1, "high": 1.0, "log": True, "step": 0.1}},
+            "no log beside it",
+        ),
         ({"training.epochs": {"low": 10, "high": 25, "step": 10}}, "in whole steps"),
         ({"training.epochs": {"low": 10, "high": 20.5}}, "expected a value of type int"),
         ({"training.epochs": {"low": 10, "high": 20, "int": False}}, "whole numbers are needed"),
@@ -88,7 +103,12 @@ def test_a_file_without_the_table_is_refused(tmp_path: Path) -> None:
 
 
 def test_values_are_laid_over_settings() -> None:
-    values = {"attention.n_heads": 8, "tokens.attention": ["degree", "kmer"], "networks.lambda": 0.3, "embedding.node2vec.p": 0.5}
+    values = {
+        "attention.n_heads": 8,
+        "tokens.attention": ["degree", "kmer"],
+        "networks.lambda": 0.3,
+        "embedding.node2vec.p": 0.5,
+    }
     config, networks = apply(CONFIG, NETWORKS, values)
     assert config.attention.n_heads == 8
     assert config.tokens.attention == ("degree", "kmer")
@@ -108,7 +128,10 @@ def test_a_cut_off_sets_the_rule_it_belongs_to() -> None:
 
 
 def test_values_that_do_not_go_together_are_refused() -> None:
-    assert apply(CONFIG, NETWORKS, {"attention.dim": 12, "attention.n_heads": 3})[0].attention.n_heads == 3
+    assert (
+        apply(CONFIG, NETWORKS, {"attention.dim": 12, "attention.n_heads": 3})[0].attention.n_heads
+        == 3
+    )
     with pytest.raises(ConfigError, match="divisor of dim = 128"):
         apply(CONFIG, NETWORKS, {"attention.n_heads": 3})
 
@@ -120,18 +143,38 @@ def test_start_values_are_those_that_lie_in_the_space() -> None:
             "training.patience": {"low": 10, "high": 20, "step": 2}, "networks.lambda": [0.5, 0.7], "training.learning_rate": {"low": 1e-4, "high": 1e-2},
         }
     )  # fmt: skip
-    assert start_values(CONFIG, NETWORKS, space) == {"attention.n_heads": 4, "training.epochs": 120, "networks.lambda": 0.5, "training.learning_rate": 1e-3}
+    assert start_values(CONFIG, NETWORKS, space) == {
+        "attention.n_heads": 4,
+        "training.epochs": 120,
+        "networks.lambda": 0.5,
+        "training.learning_rate": 1e-3,
+    }
 
 
 def test_a_trial_draws_plain_values() -> None:
-    space = space_from({"tokens.attention": [["degree"], ["degree", "kmer"]], "attention.dropout": {"low": 0.1, "high": 0.5, "step": 0.1}})
-    trial = FixedTrial({"tokens.attention": '["degree", "kmer"]', "attention.dropout": 0.1 + 2 * 0.1})
-    assert suggest(trial, space) == {"tokens.attention": ["degree", "kmer"], "attention.dropout": 0.3}
+    space = space_from(
+        {
+            "tokens.attention": [["degree"], ["degree", "kmer"]],
+            "attention.dropout": {"low": 0.1, "high": 0.5, "step": 0.1},
+        }
+    )
+    trial = FixedTrial(
+        {"tokens.attention": '["degree", "kmer"]', "attention.dropout": 0.1 + 2 * 0.1}
+    )
+    assert suggest(trial, space) == {
+        "tokens.attention": ["degree", "kmer"],
+        "attention.dropout": 0.3,
+    }
 
 
 def test_all_combinations() -> None:
     space = space_from({"networks.lambda": [0.3, 0.5], "attention.n_heads": [2, 4]})
-    assert [tuple(values.values()) for values in combinations(space)] == [(0.3, 2), (0.3, 4), (0.5, 2), (0.5, 4)]
+    assert [tuple(values.values()) for values in combinations(space)] == [
+        (0.3, 2),
+        (0.3, 4),
+        (0.5, 2),
+        (0.5, 4),
+    ]
     with pytest.raises(ConfigError, match="found 4 combinations of settings, expected at most 3"):
         combinations(space, most=3)
     with pytest.raises(ConfigError, match="expected a list of choices"):
@@ -156,6 +199,9 @@ def test_every_preset_has_a_space_of_known_settings_that_have_an_effect(preset: 
     space = default_space(config)
     assert set(space) <= set(known_settings())
     assert not any(name.startswith("trees.") for name in space) or config.tokens.trees
-    assert not any(name.startswith(("attention.", "training.")) for name in space) or config.tokens.attention
+    assert (
+        not any(name.startswith(("attention.", "training.")) for name in space)
+        or config.tokens.attention
+    )
     # the search begins with the preset itself
     assert set(start_values(config, NETWORKS, space)) == set(space)

@@ -12,15 +12,20 @@ from hypothesis import strategies as st
 
 from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import child_seed, seed_torch
-from seqtower.batches import Plan, collate, plan, split_long, windows
-from seqtower.lengths import LengthPolicy
+from seqtower.data.batches import Plan, collate, plan, split_long, windows
+from seqtower.data.sequences import LengthPolicy
 
 LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=60)
 
 
 def test_policies_keep_the_ends_they_name() -> None:
     whole = "AACCGGUUAC"
-    for keep, expected in (("full", whole), ("3-prime", "UUAC"), ("5-prime", "AACC"), ("both-ends", "AAAC")):
+    for keep, expected in (
+        ("full", whole),
+        ("3-prime", "UUAC"),
+        ("5-prime", "AACC"),
+        ("both-ends", "AAAC"),
+    ):
         policy = LengthPolicy(keep, 4)
         assert policy.cut(whole) == expected
         assert "".join(whole[i] for i in policy.positions(len(whole))) == expected
@@ -30,14 +35,20 @@ def test_policies_keep_the_ends_they_name() -> None:
 
 def test_a_measured_length_comes_from_the_training_sequences() -> None:
     lengths = np.array([10, 20, 90])
-    assert [LengthPolicy("5-prime", measure=m).fitted(lengths).length for m in ("max", "average", "min")] == [90, 40, 10]
-    assert LengthPolicy("full", measure="max").fitted(lengths) == LengthPolicy("full", measure="max")
+    assert [
+        LengthPolicy("5-prime", measure=m).fitted(lengths).length for m in ("max", "average", "min")
+    ] == [90, 40, 10]
+    assert LengthPolicy("full", measure="max").fitted(lengths) == LengthPolicy(
+        "full", measure="max"
+    )
     with pytest.raises(ConfigError, match="'keep' is 'middle'"):
         LengthPolicy("middle")
 
 
 @given(LENGTHS, st.integers(1, 2000), st.integers(1, 20), st.booleans())
-def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], tokens: int, most: int, shuffled: bool) -> None:
+def test_batches_hold_every_row_once_within_the_budget(
+    lengths: list[int], tokens: int, most: int, shuffled: bool
+) -> None:
     sizes = np.array(lengths)
     batches = plan(sizes, tokens, most, np.random.default_rng(0) if shuffled else None)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
@@ -67,7 +78,9 @@ def test_windows_cover_everything_with_the_overlap(length: int, width: int, over
     assert found[0][0] == 0
     assert found[-1][1] == length
     assert all(end - start <= width for start, end in found)
-    assert all(right[0] > left[0] and left[1] - right[0] >= overlap for left, right in pairwise(found))
+    assert all(
+        right[0] > left[0] and left[1] - right[0] >= overlap for left, right in pairwise(found)
+    )
 
 
 def test_long_rnas_are_cut_and_short_ones_are_not() -> None:

@@ -11,31 +11,54 @@ import numpy as np
 import pytest
 
 from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.evaluation.metrics import CLASS, FRACTIONS, MULTI_LABEL
 from mirnagraph.trees import fit_boosting
-from seqtower.descriptor_trees import FRACTION_TREES, TREES, DescriptorConfig, DescriptorTrees, blend, choose_weight, feature_names, fit_descriptor_trees
-from seqtower.encoders.descriptors import ELEMENTS, descriptor_names, descriptors
-from seqtower.encoders.junction import junction, junction_names
-from seqtower.encoders.kmer import closed, kmer_counts
-from seqtower.model_files import load_tower
-from seqtower.sequences import CLASS, FRACTIONS, MULTI_LABEL
-from seqtower.settings import config_from, seq_config
+from seqtower.baselines.descriptor_trees import (
+    FRACTION_TREES,
+    TREES,
+    DescriptorConfig,
+    DescriptorTrees,
+    blend,
+    choose_weight,
+    feature_names,
+    fit_descriptor_trees,
+)
+from seqtower.config import config_from, seq_config
+from seqtower.data.kmers import closed, kmer_counts
+from seqtower.encoders.descriptors import (
+    ELEMENTS,
+    descriptor_names,
+    descriptors,
+    junction,
+    junction_names,
+)
+from seqtower.saved import load_tower
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tower_v1"
 
-SMALL = DescriptorConfig(trees=replace(TREES, n_trees=20, rounds=20), fraction_trees=replace(FRACTION_TREES, n_trees=20, rounds=20))
+SMALL = DescriptorConfig(
+    trees=replace(TREES, n_trees=20, rounds=20),
+    fraction_trees=replace(FRACTION_TREES, n_trees=20, rounds=20),
+)
 
 
 def _row(sequence: str, *, circle: bool = False) -> dict[str, float]:
-    return dict(zip(descriptor_names(), descriptors([sequence], circular=[circle])[0].tolist(), strict=True))
+    return dict(
+        zip(descriptor_names(), descriptors([sequence], circular=[circle])[0].tolist(), strict=True)
+    )
 
 
 def test_hand_worked_values() -> None:
-    row = _row("CC" + "AUG" + "AAA" * 3 + "UAA" + "G")  # a frame of 12 nt from its start to the stop
+    row = _row(
+        "CC" + "AUG" + "AAA" * 3 + "UAA" + "G"
+    )  # a frame of 12 nt from its start to the stop
     assert row["longest open reading frame (log nt)"] == pytest.approx(np.log1p(12))
     assert row["longest open reading frame (share)"] == pytest.approx(12 / 18)
     assert row["open reading frames per nt"] == pytest.approx(1 / 18)
     assert row["A"] == pytest.approx(12 / 18)
-    assert row["highest share of A along the RNA"] == pytest.approx(12 / 18)  # shorter than a window: one value
+    assert row["highest share of A along the RNA"] == pytest.approx(
+        12 / 18
+    )  # shorter than a window: one value
     assert row["SD of A along the RNA"] == 0
 
 
@@ -50,7 +73,9 @@ def test_ends_and_elements() -> None:
 
 
 def test_words_and_elements_of_a_circle_go_on_over_the_junction() -> None:
-    line, circle = (_row("UAAACCCCAA", circle=yes) for yes in (False, True))  # AAUAAA and AAAUAA stand over the junction alone
+    line, circle = (
+        _row("UAAACCCCAA", circle=yes) for yes in (False, True)
+    )  # AAUAAA and AAAUAA stand over the junction alone
     assert line["poly(A) signal AAUAAA"] == 0
     assert circle["poly(A) signal AAUAAA"] == pytest.approx(1000 / 10)
     assert line["AAUA"] == 0
@@ -59,16 +84,22 @@ def test_words_and_elements_of_a_circle_go_on_over_the_junction() -> None:
     assert circle["log length"] == pytest.approx(np.log(10))
     assert circle["A in the last 60 nt"] == line["A in the last 60 nt"]
     assert closed("ACGU", 1) == "ACGU"
-    assert kmer_counts(["AC", "AC"], 2, frequencies=False, circular=[False, True])[:, [1, 4 + 1, 4 + 4]].tolist() == [[1, 1, 0], [1, 1, 1]]  # C, AC, CA
+    assert kmer_counts(["AC", "AC"], 2, frequencies=False, circular=[False, True])[
+        :, [1, 4 + 1, 4 + 4]
+    ].tolist() == [[1, 1, 0], [1, 1, 1]]  # C, AC, CA
 
 
 def test_windows_of_a_circle_lie_over_the_junction_too() -> None:
-    sequence = "G" * 60 + "A" * 80 + "G" * 60  # 120 G side by side, but only 60 of them read as a line
+    sequence = (
+        "G" * 60 + "A" * 80 + "G" * 60
+    )  # 120 G side by side, but only 60 of them read as a line
     assert _row(sequence)["highest share of G along the RNA"] == pytest.approx(0.6)
     assert _row(sequence, circle=True)["highest share of G along the RNA"] == 1
     assert _row(sequence, circle=True)["lowest share of G along the RNA"] == pytest.approx(0.2)
     with_itself = "G" * 30 + "A" * 20
-    assert _row(with_itself, circle=True)["SD of G along the RNA"] == 0  # shorter than a window: still one value
+    assert (
+        _row(with_itself, circle=True)["SD of G along the RNA"] == 0
+    )  # shorter than a window: still one value
 
 
 @pytest.mark.parametrize(
@@ -77,7 +108,11 @@ def test_windows_of_a_circle_lie_over_the_junction_too() -> None:
         ("GCC" + "UAA" + "CCC" + "AUG" + "CCC", 9, 1),  # AUG CCC, over the junction GCC, to UAA
         ("CCA" + "UGC" + "CCC", 9, 0),  # a start and no stop: once round and no end
         ("CC" + "AUG" + "CC", 21, 0),  # no multiple of 3: every letter is read three times
-        ("C" + "UAA" + "AUG" + "CCC", 27, 1),  # AUG CCC CUA AAU GCC CCU AAA UGC CCC UAA: three turns
+        (
+            "C" + "UAA" + "AUG" + "CCC",
+            27,
+            1,
+        ),  # AUG CCC CUA AAU GCC CCU AAA UGC CCC UAA: three turns
         ("CCC" * 4, 0, 0),
     ],
 )
@@ -98,20 +133,37 @@ def test_skews_and_stretches() -> None:
     row = _row("CCCUAACCCCCC" + "C")  # frames: CCC UAA CCC CCC, CCU AAC CCC CCC, CUA ACC CCC
     assert row["longest stretch without a stop (log nt)"] == pytest.approx(np.log1p(12))
     assert row["longest stretch without a stop (share)"] == pytest.approx(12 / 13)
-    assert row["longest stretch without a stop (log nt, the frame where it is shortest)"] == pytest.approx(np.log1p(6))
-    assert _row("CCCUAACCCCCC", circle=True)["longest stretch without a stop (log nt, the frame where it is shortest)"] == pytest.approx(np.log1p(9))
+    assert row[
+        "longest stretch without a stop (log nt, the frame where it is shortest)"
+    ] == pytest.approx(np.log1p(6))
+    assert _row("CCCUAACCCCCC", circle=True)[
+        "longest stretch without a stop (log nt, the frame where it is shortest)"
+    ] == pytest.approx(np.log1p(9))
 
 
 def test_letters_and_words_around_the_junction() -> None:
-    found = dict(zip(junction_names(), junction(["G" * 100 + "ACU"], [True])[0].tolist(), strict=True))
-    assert [found[f"{letter} at {place} of the junction"] for letter, place in zip("GACUG", ("-4", "-3", "-2", "-1", "+1"), strict=True)] == [1] * 5
-    assert sum(value for name, value in found.items() if " at " in name) == 20  # one letter at each of 20 places
+    found = dict(
+        zip(junction_names(), junction(["G" * 100 + "ACU"], [True])[0].tolist(), strict=True)
+    )
+    assert [
+        found[f"{letter} at {place} of the junction"]
+        for letter, place in zip("GACUG", ("-4", "-3", "-2", "-1", "+1"), strict=True)
+    ] == [1] * 5
+    assert (
+        sum(value for name, value in found.items() if " at " in name) == 20
+    )  # one letter at each of 20 places
     assert found["C in 60 nt on both sides of the junction"] == pytest.approx(1 / 120)
     assert found["UG in 60 nt on both sides of the junction"] == pytest.approx(1 / 119)
-    assert found["A in 250 nt on both sides of the junction"] == pytest.approx(2 / 206)  # shorter than a side: all of it on both
+    assert found["A in 250 nt on both sides of the junction"] == pytest.approx(
+        2 / 206
+    )  # shorter than a side: all of it on both
     assert found["length is a multiple of 3"] == 0
     short = dict(zip(junction_names(), junction(["ACU"], [True])[0].tolist(), strict=True))
-    assert (short["A at -3 of the junction"], short["U at +3 of the junction"], short["length is a multiple of 3"]) == (1, 1, 1)
+    assert (
+        short["A at -3 of the junction"],
+        short["U at +3 of the junction"],
+        short["length is a multiple of 3"],
+    ) == (1, 1, 1)
     assert sum(value for name, value in short.items() if " at " in name) == 6
     assert not junction(["ACGU"], [False]).any()
     assert len(set(junction_names())) == len(junction_names()) == 185
@@ -123,7 +175,12 @@ def test_where_a_circle_is_opened_changes_no_more_than_its_ends() -> None:
         sequence = "".join(rng.choice(list("ACGU"), length))
         one, other = _row(sequence, circle=True), _row(sequence[137:] + sequence[:137], circle=True)
         changed = {name for name in one if one[name] != pytest.approx(other[name], abs=1e-6)}
-        assert all("in the first" in name or "in the last" in name or name == "poly(A) signal near the 3' end" for name in changed)
+        assert all(
+            "in the first" in name
+            or "in the last" in name
+            or name == "poly(A) signal near the 3' end"
+            for name in changed
+        )
 
 
 def test_types_are_columns_behind_the_descriptors_and_say_what_is_a_circle() -> None:
@@ -138,8 +195,13 @@ def test_types_are_columns_behind_the_descriptors_and_say_what_is_a_circle() -> 
     np.testing.assert_array_equal(told[1, :width], descriptors(sequences[:1], circular=[True])[0])
     np.testing.assert_array_equal(told[1, width:-2], junction(sequences[:1], [True])[0])
     assert not np.array_equal(told[1, :width], told[0, :width])
-    assert SMALL.features(sequences, ("lncRNA",) * 3, ("lncRNA",)).shape == (3, width + 1)  # no circles, no junction
-    with pytest.raises(ConfigError, match="trained on no RNA of type 'mRNA'; it knows lncRNA, circRNA"):
+    assert SMALL.features(sequences, ("lncRNA",) * 3, ("lncRNA",)).shape == (
+        3,
+        width + 1,
+    )  # no circles, no junction
+    with pytest.raises(
+        ConfigError, match="trained on no RNA of type 'mRNA'; it knows lncRNA, circRNA"
+    ):
         SMALL.features(sequences[:1], ("mRNA",), ("lncRNA", "circRNA"))
 
 
@@ -149,11 +211,18 @@ def test_trees_learn_from_types_and_fit_only_a_model_that_is_told_them() -> None
     sequences = ["".join(rng.choice(list("ACGU"), 40)) for _ in types]
     labels = np.column_stack([np.array(types) == "lncRNA", rng.random(120) < 0.5]).astype(float)
     known = ("lncRNA", "circRNA")
-    features = SMALL.features(sequences, types, known) * (np.arange(len(feature_names(known))) >= len(feature_names(known)) - 2)  # types alone
+    features = SMALL.features(sequences, types, known) * (
+        np.arange(len(feature_names(known))) >= len(feature_names(known)) - 2
+    )  # types alone
     fitted = fit_descriptor_trees(features, labels, MULTI_LABEL, SMALL, 0)
     said = fitted.predict(features)[:, 0]
     assert said[labels[:, 0] == 1].min() > said[labels[:, 0] == 0].max()
-    np.testing.assert_array_equal(DescriptorTrees.from_arrays(fitted.to_arrays(), MULTI_LABEL, 2, known).predict(features)[:, 0], said)
+    np.testing.assert_array_equal(
+        DescriptorTrees.from_arrays(fitted.to_arrays(), MULTI_LABEL, 2, known).predict(features)[
+            :, 0
+        ],
+        said,
+    )
     with pytest.raises(CheckpointError, match="do not fit"):
         DescriptorTrees.from_arrays(fitted.to_arrays(), MULTI_LABEL, 2)
 
@@ -173,7 +242,10 @@ def test_any_rna_gives_finite_numbers(sequence: str, circle: bool) -> None:
 def test_trees_learn_and_come_back_from_their_arrays(kind: str) -> None:
     rng = np.random.default_rng(0)
     rich = rng.random(160) < 0.5
-    sequences = ["".join(rng.choice(list("ACGU"), 120, p=[0.4, 0.1, 0.1, 0.4] if r else [0.25] * 4)) for r in rich]
+    sequences = [
+        "".join(rng.choice(list("ACGU"), 120, p=[0.4, 0.1, 0.1, 0.4] if r else [0.25] * 4))
+        for r in rich
+    ]
     labels = np.column_stack([rich, ~rich]).astype(float)
     if kind == FRACTIONS:
         labels = 0.2 + 0.6 * labels
@@ -195,14 +267,21 @@ def test_an_unknown_label_leaves_its_row_out_of_that_compartment_alone() -> None
     labels = (features[:, :2] > 0).astype(float)
     holes = labels.copy()
     holes[:20, 0] = np.nan
-    some, fewer = fit_boosting(features, holes, TREES, 0), fit_boosting(features[20:], labels[20:], TREES, 0)
+    some, fewer = (
+        fit_boosting(features, holes, TREES, 0),
+        fit_boosting(features[20:], labels[20:], TREES, 0),
+    )
     np.testing.assert_allclose(some(features)[:, 0], fewer(features)[:, 0])
-    np.testing.assert_allclose(some(features)[:, 1], fit_boosting(features, labels, TREES, 0)(features)[:, 1])
+    np.testing.assert_allclose(
+        some(features)[:, 1], fit_boosting(features, labels, TREES, 0)(features)[:, 1]
+    )
 
 
 def test_a_blend_lies_between_its_parts() -> None:
     one, other = np.array([[0.9, 0.1]]), np.array([[0.5, 0.5]])
-    np.testing.assert_allclose(blend(0.5, one, other, MULTI_LABEL), [[0.75, 0.25]])  # the logit of .9 is log 9, half of it log 3
+    np.testing.assert_allclose(
+        blend(0.5, one, other, MULTI_LABEL), [[0.75, 0.25]]
+    )  # the logit of .9 is log 9, half of it log 3
     np.testing.assert_allclose(blend(0.5, one, other, CLASS), [[0.75, 0.25]])
     np.testing.assert_allclose(blend(0.5, one, other, FRACTIONS), [[0.7, 0.3]])
     np.testing.assert_allclose(blend(1.0, one, other, CLASS), one)

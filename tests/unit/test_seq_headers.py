@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mirnagraph.errors import ConfigError, InputError
-from seqtower.headers import families, join_headers
+from seqtower.data.sets import families, join_headers
 
 FASTA = """>110,Gene_ID:db:A1,Gene_Name:hsa-let-7a-1
 ACGU
@@ -49,7 +49,16 @@ def test_families_are_numbers_shared_sequences_and_their_relatives(tmp_path: Pat
     assert groups[0] == groups[1] == "let-7"
     assert groups[2] == groups[3]
     assert len(set(groups)) == 4
-    names = ["hsa-mir-1-1", "mmu-miR-1a", "hsa-miR-9-5p", "X|hsa-mir-9-2", "U6", "U7", "bart-miR-B1-3p", "bart-miR-B1*"]
+    names = [
+        "hsa-mir-1-1",
+        "mmu-miR-1a",
+        "hsa-miR-9-5p",
+        "X|hsa-mir-9-2",
+        "U6",
+        "U7",
+        "bart-miR-B1-3p",
+        "bart-miR-B1*",
+    ]
     found = families(names, ["A", "C", "G", "U", "AA", "AC", "AG", "AU"])
     assert [found.count(name) for name in found] == [2, 2, 2, 2, 1, 1, 2, 2]
     copies = families(names[:3], ["A", "C", "C"])
@@ -59,12 +68,27 @@ def test_families_are_numbers_shared_sequences_and_their_relatives(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (">110,Gene_Name:a\nAC\n>11,Gene_Name:b\nAC\n", "line 3, column 2: the labels in a header do not fit the compartments; found 11, expected 3 digits"),
-        (">1102,Gene_Name:a\nAC\n", "line 1, column 2: the labels in a header do not fit the compartments; found 1102"),
-        (">gene one\nAC\n", "line 1, column 2: the labels in a header do not fit the compartments; found gene one"),
+        (
+            ">110,Gene_Name:a\nAC\n>11,Gene_Name:b\nAC\n",
+            "line 3, column 2: the labels in a header do not fit the compartments; found 11, expected 3 digits",
+        ),
+        (
+            ">1102,Gene_Name:a\nAC\n",
+            "line 1, column 2: the labels in a header do not fit the compartments; found 1102",
+        ),
+        (
+            ">gene one\nAC\n",
+            "line 1, column 2: the labels in a header do not fit the compartments; found gene one",
+        ),
         (">110\nAC\n", "line 1, column 5: a header without a name"),
-        (">110,Gene_Name:a\nAC\n>010,Gene_Name:a\nAC\n", "line 3: an RNA stands twice; found a, expected each Gene_Name, or Gene_Name with Gene_ID, once"),
-        (">110,Gene_Name:a\nAC\n>010,Gene_Name:b\nAC\n", "column 'Exosome': a compartment with one kind of label; found only 1"),
+        (
+            ">110,Gene_Name:a\nAC\n>010,Gene_Name:a\nAC\n",
+            "line 3: an RNA stands twice; found a, expected each Gene_Name, or Gene_Name with Gene_ID, once",
+        ),
+        (
+            ">110,Gene_Name:a\nAC\n>010,Gene_Name:b\nAC\n",
+            "column 'Exosome': a compartment with one kind of label; found only 1",
+        ),
     ],
 )
 def test_wrong_headers_are_refused_where_they_stand(tmp_path: Path, text: str, words: str) -> None:
@@ -77,5 +101,8 @@ def test_compartments_are_named_once_each(tmp_path: Path) -> None:
     for names in (("Nucleus", "Nucleus", "Cytosol"), ("Nucleus", "", "Cytosol"), ()):
         with pytest.raises(ConfigError, match="need one name each, none twice"):
             join_headers(write(tmp_path, FASTA), names)
-    with pytest.raises(ConfigError, match="no compartment 'Ribosome' among those of the headers: Nucleus, Exosome, Cytosol"):
+    with pytest.raises(
+        ConfigError,
+        match="no compartment 'Ribosome' among those of the headers: Nucleus, Exosome, Cytosol",
+    ):
         join_headers(write(tmp_path, FASTA), NAMES, columns=["Ribosome"])

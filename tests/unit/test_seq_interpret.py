@@ -16,14 +16,14 @@ from torch import nn
 
 from mirnagraph.errors import InputError, MissingExtraError
 from mirnagraph.seeds import generator
-from seqtower.encoding import fit_encoding
-from seqtower.interpret.attribution import attribute, top_words
-from seqtower.interpret.explain import ExplainConfig, explain_to_folder
-from seqtower.interpret.masking import MaskingConfig, mask_scan, zipcodes
-from seqtower.interpret.motifs import Motif, filter_motifs, match_motifs, read_meme, write_meme
-from seqtower.lengths import LengthPolicy
-from seqtower.model_files import SavedTower
-from seqtower.settings import seq_config
+from seqtower.config import seq_config
+from seqtower.data.motifs import Motif, read_meme, write_meme
+from seqtower.data.sequences import LengthPolicy
+from seqtower.encoders.encoding import fit_encoding
+from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan, top_words, zipcodes
+from seqtower.interpret.motifs import filter_motifs, match_motifs
+from seqtower.interpret.report import ExplainConfig, explain_to_folder
+from seqtower.saved import SavedTower
 from seqtower.towers.base import Tower
 from seqtower.towers.make import make_tower
 
@@ -42,12 +42,26 @@ class Weighed(Tower):
 
     def read(self, inputs: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Sum of letters; even attention."""
-        return (inputs * mask.unsqueeze(-1)).sum(dim=1), mask.unsqueeze(1) / mask.sum(dim=1)[:, None, None]
+        return (inputs * mask.unsqueeze(-1)).sum(dim=1), mask.unsqueeze(1) / mask.sum(dim=1)[
+            :, None, None
+        ]
 
 
 def saved(tower: Tower, **lengths: object) -> SavedTower:
-    config = replace(seq_config("rnatracker"), lengths=LengthPolicy(**lengths)) if lengths else seq_config("rnatracker")
-    return SavedTower(config, ("One", "Two"), "multi-label", tower.eval(), fit_encoding(config, ["ACGU"]), np.array([0.5, 0.5]), {})
+    config = (
+        replace(seq_config("rnatracker"), lengths=LengthPolicy(**lengths))
+        if lengths
+        else seq_config("rnatracker")
+    )
+    return SavedTower(
+        config,
+        ("One", "Two"),
+        "multi-label",
+        tower.eval(),
+        fit_encoding(config, ["ACGU"]),
+        np.array([0.5, 0.5]),
+        {},
+    )
 
 
 def finder(kind: str = "multi-label") -> SimpleNamespace:
@@ -101,7 +115,9 @@ def test_attributions_of_words_are_shared_by_their_letters() -> None:
     encoding = fit_encoding(config, ["ACGUACGUUGCA" * 3])
     torch.manual_seed(0)
     tower = make_tower(config, encoding.channels, 2)
-    model = SavedTower(config, ("One", "Two"), "multi-label", tower.eval(), encoding, np.array([0.5, 0.5]), {})
+    model = SavedTower(
+        config, ("One", "Two"), "multi-label", tower.eval(), encoding, np.array([0.5, 0.5]), {}
+    )
     found = attribute(model, "ACGUACGUUGCA", steps=128)
     assert found.values.shape == (12, 2)
     np.testing.assert_allclose(found.values[0], found.values[1])  # one word of two letters
@@ -159,8 +175,14 @@ def test_a_filter_becomes_the_motif_it_looks_for_and_tomtom_knows_it(tmp_path: P
     ("text", "words"),
     [
         ("MEME version 4\nALPHABET= ACDEFGHIKLMNPQRSTVWY\n", "line 2: another alphabet"),
-        ("MOTIF a\nletter-probability matrix: alength= 4 w= 1\n 0.5 0.5 0.5 0.5\n", "line 3: not four frequencies that sum to 1"),
-        ("MOTIF a\nletter-probability matrix: alength= 4 w= 1\n 0.5 0.5 x 0\n", "line 3: not four frequencies"),
+        (
+            "MOTIF a\nletter-probability matrix: alength= 4 w= 1\n 0.5 0.5 0.5 0.5\n",
+            "line 3: not four frequencies that sum to 1",
+        ),
+        (
+            "MOTIF a\nletter-probability matrix: alength= 4 w= 1\n 0.5 0.5 x 0\n",
+            "line 3: not four frequencies",
+        ),
         ("nothing\n", "no motif in MEME format"),
     ],
 )
@@ -199,16 +221,35 @@ def test_everything_is_written_or_nothing(tmp_path: Path) -> None:
 
 def test_each_rna_has_a_picture_of_its_own(tmp_path: Path) -> None:
     long = "x" * 300
-    records = pd.DataFrame({"id": ["a/b", "a_b", "A_B", "..", long, long + "y"], "sequence": ["ACGU" * 3] * 6})
-    explain_to_folder(planted_filter(), records, tmp_path / "why", config=ExplainConfig(masking=MaskingConfig(shuffles=0)))
+    records = pd.DataFrame(
+        {"id": ["a/b", "a_b", "A_B", "..", long, long + "y"], "sequence": ["ACGU" * 3] * 6}
+    )
+    explain_to_folder(
+        planted_filter(),
+        records,
+        tmp_path / "why",
+        config=ExplainConfig(masking=MaskingConfig(shuffles=0)),
+    )
     names = {path.name for path in (tmp_path / "why").glob("*.png")}
-    assert names == {"a_b.png", "a_b_2.png", "A_B_3.png", "rna.png", f"{'x' * 100}.png", f"{'x' * 100}_2.png"}
+    assert names == {
+        "a_b.png",
+        "a_b_2.png",
+        "A_B_3.png",
+        "rna.png",
+        f"{'x' * 100}.png",
+        f"{'x' * 100}_2.png",
+    }
 
 
 @pytest.mark.filterwarnings("error")
 def test_an_rna_without_a_letter_has_a_picture(tmp_path: Path) -> None:
     records = pd.DataFrame({"id": ["none"], "sequence": ["N" * 40]})
-    explain_to_folder(planted_filter(), records, tmp_path / "why", config=ExplainConfig(masking=MaskingConfig(shuffles=0)))
+    explain_to_folder(
+        planted_filter(),
+        records,
+        tmp_path / "why",
+        config=ExplainConfig(masking=MaskingConfig(shuffles=0)),
+    )
     assert (tmp_path / "why" / "none.png").is_file()
 
 
@@ -235,6 +276,6 @@ def test_without_the_extra_one_sentence_says_what_to_install(
 
 def test_all_commands_load_without_the_extra() -> None:
     blocked = "sys.modules.update(dict.fromkeys(['captum', 'memelite', 'logomaker']))"
-    modules = "cli.seq, cli.seq_pretrain, seqtower.interpret.explain, fusion.explain_sequence"
-    code = f"import sys; {blocked}; import {modules}; import seqtower.pretraining"
+    modules = "cli.seq, cli.seq_pretrain, seqtower.interpret.report, fusion.explain.sequence"
+    code = f"import sys; {blocked}; import {modules}; import seqtower.pretraining.pretrain"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

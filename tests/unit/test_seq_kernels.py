@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from seqtower.layers import MaskedConv, MaskedLSTM, pool, silence
+from seqtower.config import seq_config
 from seqtower.nn.kernels import can_fuse, convolve, convolve_and_pool
-from seqtower.settings import seq_config
+from seqtower.nn.layers import MaskedConv, MaskedLSTM, mask_padding, pool
 from seqtower.towers.make import make_tower
 
 LENGTHS = torch.tensor([50, 31, 7, 1])
@@ -77,7 +77,7 @@ def test_convolution_as_a_picture_equals_that_in_one_dimension(kernel: int, dila
 
 def test_a_prediction_leaves_the_generator_as_it_is() -> None:
     tower = make_tower(seq_config("rnatracker"), 4, 3).eval()
-    letters = silence(torch.eye(4)[torch.randint(4, (4, 50))], MASK)
+    letters = mask_padding(torch.eye(4)[torch.randint(4, (4, 50))], MASK)
     before = torch.get_rng_state()
     tower(letters, MASK)
     assert (torch.get_rng_state() == before).all()
@@ -141,7 +141,7 @@ def test_towers_say_the_same_with_and_without_kernels(monkeypatch: pytest.Monkey
     torch.manual_seed(0)
     tower = make_tower(seq_config("rnatracker"), 4, 3).eval()
     lstm = MaskedLSTM(4, 3, layers=2)
-    letters = silence(torch.eye(4)[torch.randint(4, (4, 50))], MASK)
+    letters = mask_padding(torch.eye(4)[torch.randint(4, (4, 50))], MASK)
     inputs = letters.clone().requires_grad_()
     weights = list(tower.parameters())
 
@@ -152,7 +152,7 @@ def test_towers_say_the_same_with_and_without_kernels(monkeypatch: pytest.Monkey
         return [logits, lstm(letters, MASK), *of_weights, *of_inputs]
 
     with_kernels = compute()
-    monkeypatch.setattr("seqtower.layers.can_fuse", lambda _values: False)
+    monkeypatch.setattr("seqtower.nn.kernels.can_fuse", lambda _values: False)
     for ours, theirs in zip(with_kernels, compute(), strict=True):
         atol = 1e-6 + 1e-5 * float(theirs.detach().abs().max())
         torch.testing.assert_close(ours, theirs, atol=atol, rtol=1e-5)

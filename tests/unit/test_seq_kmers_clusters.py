@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirnagraph.seeds import generator
-from seqtower.clusters import ClusterConfig, cluster, identity
-from seqtower.encoders.kmer import kmer_counts, kmer_names
-from seqtower.encoders.one_hot import one_hot
+from seqtower.data.clusters import ClusterConfig, cluster, identity
+from seqtower.data.kmers import kmer_counts, kmer_names, one_hot
 
 
 def random_rna(rng: np.random.Generator, length: int) -> str:
@@ -27,7 +26,9 @@ def test_counts_by_hand() -> None:
     names = kmer_names(2)
     assert names[:5] == ["A", "C", "G", "U", "AA"]
     assert len(kmer_names(5)) == 1364
-    counts = dict(zip(names, kmer_counts(["AACNAC"], 2, frequencies=False, length=False)[0], strict=True))
+    counts = dict(
+        zip(names, kmer_counts(["AACNAC"], 2, frequencies=False, length=False)[0], strict=True)
+    )
     assert (counts["A"], counts["C"], counts["AA"], counts["AC"], counts["CA"]) == (3, 2, 1, 2, 0)
     shares = kmer_counts(["AACNAC", "A"], 2)
     np.testing.assert_allclose(shares[0, :4].sum(), 1, rtol=1e-6)
@@ -37,8 +38,16 @@ def test_counts_by_hand() -> None:
 
 @given(st.text("ACGUN", min_size=1, max_size=40))
 def test_counts_equal_counting_words(sequence: str) -> None:
-    found = dict(zip(kmer_names(3), kmer_counts([sequence], 3, frequencies=False, length=False)[0], strict=True))
-    assert all(found[w] == sum(sequence[i : i + len(w)] == w for i in range(len(sequence))) for w in found)
+    found = dict(
+        zip(
+            kmer_names(3),
+            kmer_counts([sequence], 3, frequencies=False, length=False)[0],
+            strict=True,
+        )
+    )
+    assert all(
+        found[w] == sum(sequence[i : i + len(w)] == w for i in range(len(sequence))) for w in found
+    )
 
 
 def test_one_hot_has_no_letter_for_n() -> None:
@@ -48,7 +57,18 @@ def test_one_hot_has_no_letter_for_n() -> None:
 def test_near_copies_stay_together_and_others_apart() -> None:
     rng = generator(0, "clusters")
     first, second = random_rna(rng, 600), random_rna(rng, 500)
-    sequences = [first, second, mutated(first, rng, 0.1), first[100:400], mutated(second, rng, 0.4), random_rna(rng, 80), second, "ACG", "ACG", "ACU"]
+    sequences = [
+        first,
+        second,
+        mutated(first, rng, 0.1),
+        first[100:400],
+        mutated(second, rng, 0.4),
+        random_rna(rng, 80),
+        second,
+        "ACG",
+        "ACG",
+        "ACU",
+    ]
     found = cluster(sequences)
     assert found.tolist() == [0, 1, 0, 0, 2, 3, 1, 4, 4, 5]
 

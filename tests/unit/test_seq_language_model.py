@@ -16,17 +16,21 @@ from mirnagraph.config import dump_toml, from_dict, load_toml
 from mirnagraph.errors import CheckpointError, ConfigError, InputError, MissingExtraError
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import generator
-from seqtower import experiment, run
-from seqtower.encoders import pretrained
-from seqtower.encoders.language_model import LanguageModelConfig, centre_cuts, embed_sequence
-from seqtower.encoders.pretrained import load_language_model
-from seqtower.encoding import fit_encoding
-from seqtower.interpret.attribution import attribute
-from seqtower.interpret.masking import MaskingConfig, mask_scan
-from seqtower.lengths import LengthPolicy
-from seqtower.model_files import load_tower
-from seqtower.sequences import LEFT_OUT_COLUMNS, SequenceSet
-from seqtower.settings import EncoderConfig, SeqConfig, seq_config
+from seqtower import run
+from seqtower.baselines import kmer as experiment
+from seqtower.config import SeqConfig, seq_config
+from seqtower.data.sequences import LEFT_OUT_COLUMNS, LengthPolicy, SequenceSet
+from seqtower.encoders import language_model as pretrained
+from seqtower.encoders.base import EncoderConfig
+from seqtower.encoders.encoding import fit_encoding
+from seqtower.encoders.language_model import (
+    LanguageModelConfig,
+    centre_cuts,
+    embed_sequence,
+    load_language_model,
+)
+from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan
+from seqtower.saved import load_tower
 from seqtower.towers.rnaloc_lm import RNALocLMConfig
 
 SHORT = "ACGUUGCAAGUCACGU"
@@ -39,21 +43,47 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def make_model(folder: Path, *, seed: int = 0, letters: str = "ACGUN", pattern: str = ".", words: bool = False) -> Path:
+def make_model(
+    folder: Path, *, seed: int = 0, letters: str = "ACGUN", pattern: str = ".", words: bool = False
+) -> Path:
     """A random BERT of one layer that reads 32 tokens at a time; its tokenizer makes a token of every match of the pattern, or of every word."""
-    transformers = pytest.importorskip("transformers", reason="the extra 'lm' (transformers) is not installed")
+    transformers = pytest.importorskip(
+        "transformers", reason="the extra 'lm' (transformers) is not installed"
+    )
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 
     known = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters]
-    tokenizer = Tokenizer(models.WordLevel({token: number for number, token in enumerate(known)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace() if words else pre_tokenizers.Split(Regex(pattern), "isolated")
-    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    named = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(folder)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 32}
+    tokenizer = Tokenizer(
+        models.WordLevel({token: number for number, token in enumerate(known)}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = (
+        pre_tokenizers.Whitespace() if words else pre_tokenizers.Split(Regex(pattern), "isolated")
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    named = {
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(
+        folder
+    )
+    sizes = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 32,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        transformers.BertForMaskedLM(transformers.BertConfig(vocab_size=len(known), **sizes)).save_pretrained(folder)
+        transformers.BertForMaskedLM(
+            transformers.BertConfig(vocab_size=len(known), **sizes)
+        ).save_pretrained(folder)
     return folder
 
 
@@ -68,7 +98,12 @@ def directly(folder: Path, sequence: str) -> np.ndarray:
 
     ids = [2, *("ACGUN".index(letter) + 5 for letter in sequence), 3]
     with torch.inference_mode():
-        return BertModel.from_pretrained(folder, add_pooling_layer=False).eval()(torch.tensor([ids])).last_hidden_state[0, 1:-1].numpy()
+        return (
+            BertModel.from_pretrained(folder, add_pooling_layer=False)
+            .eval()(torch.tensor([ids]))
+            .last_hidden_state[0, 1:-1]
+            .numpy()
+        )
 
 
 def embedded(sequence: str, config: LanguageModelConfig) -> np.ndarray:
@@ -79,19 +114,25 @@ def test_an_embedding_is_the_models_without_special_tokens(folder: Path) -> None
     config = LanguageModelConfig(model=str(folder))
     state = torch.get_rng_state()
     model = load_language_model(config)
-    assert torch.equal(torch.get_rng_state(), state)  # the pooler that the file lacks is drawn, and must move no other draw
+    assert torch.equal(
+        torch.get_rng_state(), state
+    )  # the pooler that the file lacks is drawn, and must move no other draw
     assert (model.width, model.limit) == (16, 32 - 2 - 2)
     found = embedded(SHORT, config)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, directly(folder, SHORT), atol=1e-6)
-    np.testing.assert_array_equal(embedded(SHORT, replace(config, cache=str(folder / "other"))), found)
+    np.testing.assert_array_equal(
+        embedded(SHORT, replace(config, cache=str(folder / "other"))), found
+    )
     assert embedded("", config).shape == (0, 16)
     assert embedded("A", config).shape == (1, 16)
 
 
 def test_short_rnas_do_not_depend_on_the_window(folder: Path) -> None:
     config = LanguageModelConfig(model=str(folder))
-    np.testing.assert_array_equal(embedded(SHORT, config), embedded(SHORT, replace(config, window=16, overlap=0.5)))
+    np.testing.assert_array_equal(
+        embedded(SHORT, config), embedded(SHORT, replace(config, window=16, overlap=0.5))
+    )
 
 
 def test_long_rnas_take_every_position_from_the_middle_of_a_window(folder: Path) -> None:
@@ -99,21 +140,29 @@ def test_long_rnas_take_every_position_from_the_middle_of_a_window(folder: Path)
     sequence = "".join(generator(0, "long").choice(list("ACGU"), 47))
     found = embedded(sequence, config)
     assert np.abs(found).min(axis=1).max() > 0
-    from seqtower.batches import windows
+    from seqtower.data.batches import windows
 
     places = list(windows(47, 20, 10))
     cuts = centre_cuts(places)
     assert [place for low, high in cuts for place in range(low, high)] == list(range(47))
     for (start, end), (low, high) in zip(places, cuts, strict=True):
         assert start == 0 or low - start >= 5
-        np.testing.assert_allclose(found[low:high], directly(folder, sequence[start:end])[low - start : high - start], atol=1e-6)
-    np.testing.assert_allclose(embedded(sequence, replace(config, batch=8, cache=str(folder / "other"))), found, atol=1e-6)
+        np.testing.assert_allclose(
+            found[low:high],
+            directly(folder, sequence[start:end])[low - start : high - start],
+            atol=1e-6,
+        )
+    np.testing.assert_allclose(
+        embedded(sequence, replace(config, batch=8, cache=str(folder / "other"))), found, atol=1e-6
+    )
 
 
 def test_n_is_shown_to_the_model_and_is_nothing_to_the_tower(folder: Path) -> None:
     found = embedded("ACNNGU", LanguageModelConfig(model=str(folder)))
     assert (found[2:4] == 0).all()
-    np.testing.assert_allclose(found[[0, 1, 4, 5]], directly(folder, "ACNNGU")[[0, 1, 4, 5]], atol=1e-6)
+    np.testing.assert_allclose(
+        found[[0, 1, 4, 5]], directly(folder, "ACNNGU")[[0, 1, 4, 5]], atol=1e-6
+    )
 
 
 def test_the_cache_knows_weights_and_settings(folder: Path, cache: Path, tmp_path: Path) -> None:
@@ -129,31 +178,49 @@ def test_the_cache_knows_weights_and_settings(folder: Path, cache: Path, tmp_pat
     other = load_language_model(config)
     assert other.fingerprint != model.fingerprint
     assert np.abs(embedded(SHORT, config) - first).max() > 0.01
-    assert load_language_model(LanguageModelConfig(model=str(make_model(tmp_path / "moved")))).fingerprint == model.fingerprint
+    assert (
+        load_language_model(
+            LanguageModelConfig(model=str(make_model(tmp_path / "moved")))
+        ).fingerprint
+        == model.fingerprint
+    )
     embedded(SHORT, replace(config, window=10))
     assert len(list(cache.rglob("*.npz"))) == 3
 
 
 def test_letters_of_dna(tmp_path: Path) -> None:
     config = LanguageModelConfig(model=str(make_model(tmp_path / "dna", letters="ACGTN")))
-    with pytest.raises(ConfigError, match=r"does not know all of the letters A, C, G, U; set encoder.language_model.letters = 'T'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"does not know all of the letters A, C, G, U; set encoder.language_model.letters = 'T'",
+    ):
         load_language_model(config)
     found = embedded(SHORT, replace(config, letters="T"))
-    np.testing.assert_allclose(found, directly(tmp_path / "dna", SHORT), atol=1e-6)  # T has the number that U has in the other model
+    np.testing.assert_allclose(
+        found, directly(tmp_path / "dna", SHORT), atol=1e-6
+    )  # T has the number that U has in the other model
 
 
 def test_tokenizers_that_want_letters_apart_or_join_them(tmp_path: Path) -> None:
     apart = LanguageModelConfig(model=str(make_model(tmp_path / "apart", words=True)))
-    np.testing.assert_allclose(embedded(SHORT, apart), directly(tmp_path / "apart", SHORT), atol=1e-6)
+    np.testing.assert_allclose(
+        embedded(SHORT, apart), directly(tmp_path / "apart", SHORT), atol=1e-6
+    )
     joined = LanguageModelConfig(model=str(make_model(tmp_path / "joined", pattern="...")))
     with pytest.raises(ConfigError, match="makes 4 tokens of 12 nucleotides"):
         load_language_model(joined)
 
 
-def test_what_is_not_here_is_said_in_one_sentence(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r"no language model is named; set encoder.language_model.model"):
+def test_what_is_not_here_is_said_in_one_sentence(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        ConfigError, match=r"no language model is named; set encoder.language_model.model"
+    ):
         fit_encoding(seq_config("rnaloc-lm-pretrained"), [SHORT])
-    with pytest.raises(InputError, match=r"'nobody/nothing' is not on this machine; .*download = true"):
+    with pytest.raises(
+        InputError, match=r"'nobody/nothing' is not on this machine; .*download = true"
+    ):
         load_language_model(LanguageModelConfig(model="nobody/nothing"))
     with pytest.raises(InputError, match="neither a folder nor the name of a checkpoint"):
         load_language_model(LanguageModelConfig(model=str(tmp_path / "no" / "such" / "folder")))
@@ -176,11 +243,18 @@ def test_a_checkpoint_that_lacks_weights_or_brings_code_is_refused(folder: Path)
     from safetensors.torch import load_file, save_file
 
     tensors = load_file(folder / "model.safetensors")
-    save_file({name: value for name, value in tensors.items() if "attention.self.query" not in name}, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {name: value for name, value in tensors.items() if "attention.self.query" not in name},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     with pytest.raises(InputError, match=r"lacks some of the model's.*query"):
         load_language_model(LanguageModelConfig(model=str(folder)))
     about = json.loads((folder / "config.json").read_text())
-    about |= {"model_type": "made-up", "auto_map": {"AutoConfig": "code.Config", "AutoModel": "code.Model"}}
+    about |= {
+        "model_type": "made-up",
+        "auto_map": {"AutoConfig": "code.Config", "AutoModel": "code.Model"},
+    }
     (folder / "config.json").write_text(json.dumps(about))
     (folder / "code.py").write_text("raise SystemExit('code of a stranger was run')\n")
     with pytest.raises(InputError, match="without code of its authors"):
@@ -192,12 +266,34 @@ def test_rna_fm_by_its_own_package(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     from argparse import Namespace
 
     alphabet = fm.Alphabet.from_architecture("roberta_large", "rna")
-    sizes = {"embed_dim": 20, "layers": 2, "attention_heads": 20, "ffn_embed_dim": 16, "max_positions": 1024, "token_dropout": True}
-    plain = fm.BioBertModel(Namespace(arch="roberta_large", emb_layer_norm_before=True, **sizes), alphabet)
-    stored = {name if "lm_head" in name else f"encoder.sentence_encoder.{name}": value for name, value in plain.state_dict().items()}
-    stored = {name.replace("lm_head", "encoder.lm_head"): value for name, value in stored.items() if "contact_head" not in name}
+    sizes = {
+        "embed_dim": 20,
+        "layers": 2,
+        "attention_heads": 20,
+        "ffn_embed_dim": 16,
+        "max_positions": 1024,
+        "token_dropout": True,
+    }
+    plain = fm.BioBertModel(
+        Namespace(arch="roberta_large", emb_layer_norm_before=True, **sizes), alphabet
+    )
+    stored = {
+        name if "lm_head" in name else f"encoder.sentence_encoder.{name}": value
+        for name, value in plain.state_dict().items()
+    }
+    stored = {
+        name.replace("lm_head", "encoder.lm_head"): value
+        for name, value in stored.items()
+        if "contact_head" not in name
+    }
     file = tmp_path / "RNA-FM_pretrained.pth"
-    settings = Namespace(arch="roberta_large", **{f"encoder_{name}" if name in ("layers", "embed_dim") else name: value for name, value in sizes.items()})
+    settings = Namespace(
+        arch="roberta_large",
+        **{
+            f"encoder_{name}" if name in ("layers", "embed_dim") else name: value
+            for name, value in sizes.items()
+        },
+    )
     with pytest.raises(InputError, match="weights of RNA-FM are not on this machine"):
         load_language_model(LanguageModelConfig(model="rna-fm", weights=str(file)))
     torch.save({"args": settings, "model": stored}, file)
@@ -205,7 +301,17 @@ def test_rna_fm_by_its_own_package(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert found.shape == (16, 20)
 
 
-@pytest.mark.parametrize("wrong", [{"letters": "X"}, {"window": 1}, {"window": -1}, {"overlap": 0.6}, {"overlap": -0.1}, {"batch": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"letters": "X"},
+        {"window": 1},
+        {"window": -1},
+        {"overlap": 0.6},
+        {"overlap": -0.1},
+        {"batch": 0},
+    ],
+)
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         LanguageModelConfig(**wrong)  # type: ignore[arg-type]
@@ -213,26 +319,42 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
 
 def test_settings_come_back_from_toml(tmp_path: Path) -> None:
     chosen = LanguageModelConfig("a/b", "w", "T", 100, 0.1, 4, True, "c")
-    config = replace(seq_config("rnaloc-lm-pretrained"), encoder=EncoderConfig("language-model", language_model=chosen))
+    config = replace(
+        seq_config("rnaloc-lm-pretrained"),
+        encoder=EncoderConfig("language-model", language_model=chosen),
+    )
     (tmp_path / "c.toml").write_text(dump_toml(config))
     assert from_dict(SeqConfig, load_toml(tmp_path / "c.toml")) == config
-    (tmp_path / "d.toml").write_text('preset = "rnaloc-lm-pretrained"\n[encoder.language_model]\nmodel = "a/b"\n')
+    (tmp_path / "d.toml").write_text(
+        'preset = "rnaloc-lm-pretrained"\n[encoder.language_model]\nmodel = "a/b"\n'
+    )
     assert seq_config(file=tmp_path / "d.toml").encoder.language_model.model == "a/b"
 
 
 def test_both_ends_are_read_by_themselves(folder: Path) -> None:
     encoder = EncoderConfig("language-model", language_model=LanguageModelConfig(model=str(folder)))
-    encoding = fit_encoding(replace(seq_config("deeplocrna"), encoder=encoder, lengths=LengthPolicy("both-ends", 10)), [SHORT])
+    encoding = fit_encoding(
+        replace(seq_config("deeplocrna"), encoder=encoder, lengths=LengthPolicy("both-ends", 10)),
+        [SHORT],
+    )
     assert encoding.channels == 16
-    np.testing.assert_allclose(encoding([SHORT])[0], np.vstack([directly(folder, SHORT[:5]), directly(folder, SHORT[-5:])]), atol=1e-6)
+    np.testing.assert_allclose(
+        encoding([SHORT])[0],
+        np.vstack([directly(folder, SHORT[:5]), directly(folder, SHORT[-5:])]),
+        atol=1e-6,
+    )
     assert encoding([""])[0].shape == (0, 16)
 
 
 @pytest.mark.slow
-def test_a_tower_is_trained_on_embeddings_and_comes_back_with_its_model_alone(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tower_is_trained_on_embeddings_and_comes_back_with_its_model_alone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(experiment, "K", 2)
     rng = generator(0, "tower")
-    sequences = tuple("".join(rng.choice(list("ACGU" if number % 2 else "AACG"), 36)) for number in range(16))
+    sequences = tuple(
+        "".join(rng.choice(list("ACGU" if number % 2 else "AACG"), 36)) for number in range(16)
+    )
     labels = np.array([[number % 2, 1 - number % 2] for number in range(16)], dtype=float)
     data = SequenceSet(NodeIndex.of([f"r{i}" for i in range(16)], "RNA"), sequences, labels, ("U", "None"), "multi-label", None,
                        pd.DataFrame(columns=LEFT_OUT_COLUMNS))  # fmt: skip
@@ -254,4 +376,7 @@ def test_a_tower_is_trained_on_embeddings_and_comes_back_with_its_model_alone(fo
         model.predict(list(sequences))
     pretrained._transformer.cache_clear()
     elsewhere = make_model(tmp_path / "elsewhere")
-    np.testing.assert_array_equal(load_tower(where.path / "model", language_model=str(elsewhere)).predict(list(sequences)), said)
+    np.testing.assert_array_equal(
+        load_tower(where.path / "model", language_model=str(elsewhere)).predict(list(sequences)),
+        said,
+    )

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from mirnagraph.config import preset_names
-from seqtower.batches import collate
-from seqtower.encoders.one_hot import one_hot
-from seqtower.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
-from seqtower.settings import seq_config
+from seqtower.config import seq_config
+from seqtower.data.batches import collate
+from seqtower.data.kmers import one_hot
+from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
 from seqtower.towers.make import make_tower
 
 LONG, SHORT = "ACGUUGCANNACGUACGGAUUCGAUCGA", "GGACUUACG"
@@ -32,7 +32,11 @@ def test_convolution_equals_torch_and_ignores_padding(both, alone) -> None:
     torch.manual_seed(0)
     layer = MaskedConv(4, 5, 4)
     here = layer(alone.inputs, alone.mask)
-    plain = torch.nn.functional.conv1d(torch.nn.functional.pad(alone.inputs.transpose(1, 2), (1, 2)), layer.conv.weight, layer.conv.bias)
+    plain = torch.nn.functional.conv1d(
+        torch.nn.functional.pad(alone.inputs.transpose(1, 2), (1, 2)),
+        layer.conv.weight,
+        layer.conv.bias,
+    )
     torch.testing.assert_close(here, plain.transpose(1, 2))
     dirty = both.inputs + 7.0 * ~both.mask.unsqueeze(-1)
     torch.testing.assert_close(layer(dirty, both.mask)[1, : len(SHORT)], here[0])
@@ -55,7 +59,11 @@ def test_lstm_starts_and_ends_with_the_rna(both, alone) -> None:
     ours = MaskedLSTM(4, 3, layers=2)
     theirs = torch.nn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True)
     for name, value in theirs.named_parameters():
-        which, layer = (ours.backwards, name.removesuffix("_reverse")) if name.endswith("_reverse") else (ours.forwards, name)
+        which, layer = (
+            (ours.backwards, name.removesuffix("_reverse"))
+            if name.endswith("_reverse")
+            else (ours.forwards, name)
+        )
         value.data.copy_(getattr(which[int(layer[-1])], layer[:-1] + "0").data)
     torch.testing.assert_close(ours(alone.inputs, alone.mask), theirs(alone.inputs)[0])
     together = ours(both.inputs, both.mask)

@@ -10,24 +10,51 @@ import pytest
 from scipy.special import logit
 
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
+from mirnagraph.evaluation.metrics import MULTI_LABEL
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.trees import TreesConfig, fit_boosting, fit_extra_trees, join_outputs
-from seqtower.descriptor_trees import DescriptorConfig, DescriptorTrees, feature_names, fit_descriptor_trees, fit_typed_trees
-from seqtower.merge import merge_sets, read_sets
-from seqtower.sequences import LEFT_OUT_COLUMNS, MULTI_LABEL, SequenceSet
+from seqtower.baselines.descriptor_trees import (
+    DescriptorConfig,
+    DescriptorTrees,
+    feature_names,
+    fit_descriptor_trees,
+    fit_typed_trees,
+)
+from seqtower.data.sequences import LEFT_OUT_COLUMNS, SequenceSet
+from seqtower.data.sets import merge_sets, read_sets
 
 NOTHING = pd.DataFrame(columns=LEFT_OUT_COLUMNS)
-ONE = SequenceSet(NodeIndex.of(["a", "b"], "RNA"), ("ACGU", "GGCC"), np.array([[1.0, 0], [0, 1]]), ("Nucleus", "Exosome"), MULTI_LABEL, ("f", ""), NOTHING)
-OTHER = SequenceSet(NodeIndex.of(["a", "c"], "RNA"), ("UUUU", "AAAA"), np.array([[1.0, 1], [0, 0]]), ("EV", "Cytosol"), MULTI_LABEL, None, NOTHING)
+ONE = SequenceSet(
+    NodeIndex.of(["a", "b"], "RNA"),
+    ("ACGU", "GGCC"),
+    np.array([[1.0, 0], [0, 1]]),
+    ("Nucleus", "Exosome"),
+    MULTI_LABEL,
+    ("f", ""),
+    NOTHING,
+)
+OTHER = SequenceSet(
+    NodeIndex.of(["a", "c"], "RNA"),
+    ("UUUU", "AAAA"),
+    np.array([[1.0, 1], [0, 0]]),
+    ("EV", "Cytosol"),
+    MULTI_LABEL,
+    None,
+    NOTHING,
+)
 TREES = TreesConfig(n_trees=10, rounds=5, min_samples_leaf=1, boosting_leaf=2, boosting_width=8)
 
 
 def test_worked_by_hand() -> None:
-    whole = merge_sets({"mi": ONE, "circ": OTHER}, {"mi": "mirna", "circ": "circRNA"}, {"circ": {"EV": "Exosome"}})
+    whole = merge_sets(
+        {"mi": ONE, "circ": OTHER}, {"mi": "mirna", "circ": "circRNA"}, {"circ": {"EV": "Exosome"}}
+    )
     assert list(whole.index.ids) == ["mi|a", "mi|b", "circ|a", "circ|c"]
     assert whole.compartments == ("Nucleus", "Exosome", "Cytosol")
     nan = np.nan
-    np.testing.assert_array_equal(whole.labels, [[1, 0, nan], [0, 1, nan], [nan, 1, 1], [nan, 0, 0]])
+    np.testing.assert_array_equal(
+        whole.labels, [[1, 0, nan], [0, 1, nan], [nan, 1, 1], [nan, 0, 0]]
+    )
     assert whole.types == ("miRNA", "miRNA", "circRNA", "circRNA")
     assert whole.sets == ("mi", "mi", "circ", "circ")
     assert whole.groups == ("mi|f", "", "circ|a", "circ|c")
@@ -39,8 +66,18 @@ def test_worked_by_hand() -> None:
         ({"mi": ONE}, {"mi": "miRNA"}, {}, "two sets"),
         ({"mi": ONE, "x": OTHER}, {"mi": "miRNA"}, {}, "no type"),
         ({"mi": ONE, "x": OTHER}, {"mi": "miRNA", "x": "tRNA"}, {}, "unknown type"),
-        ({"mi": ONE, "x": OTHER}, {"mi": "miRNA", "x": "mRNA"}, {"x": {"Golgi": "Nucleus"}}, "no compartment 'Golgi'"),
-        ({"mi": ONE, "x": OTHER}, {"mi": "miRNA", "x": "mRNA"}, {"x": {"EV": "Cytosol"}}, "one name"),
+        (
+            {"mi": ONE, "x": OTHER},
+            {"mi": "miRNA", "x": "mRNA"},
+            {"x": {"Golgi": "Nucleus"}},
+            "no compartment 'Golgi'",
+        ),
+        (
+            {"mi": ONE, "x": OTHER},
+            {"mi": "miRNA", "x": "mRNA"},
+            {"x": {"EV": "Cytosol"}},
+            "one name",
+        ),
         ({"a|b": ONE, "x": OTHER}, {"a|b": "miRNA", "x": "mRNA"}, {}, "cannot be called"),
     ],
 )
@@ -50,7 +87,9 @@ def test_sets_that_do_not_go_together(sets, types, rename, message: str) -> None
 
 
 def test_fractions_are_refused() -> None:
-    fractions = SequenceSet(ONE.index, ONE.sequences, np.full((2, 2), 0.5), ONE.compartments, "fractions", None, NOTHING)
+    fractions = SequenceSet(
+        ONE.index, ONE.sequences, np.full((2, 2), 0.5), ONE.compartments, "fractions", None, NOTHING
+    )
     with pytest.raises(InputError, match="fractions"):
         merge_sets({"a": ONE, "b": fractions}, {"a": "miRNA", "b": "mRNA"})
 
@@ -76,7 +115,9 @@ def test_unknown_labels_teach_nothing() -> None:
     labels[:30, 0] = labels[30:, 1] = np.nan
     config = DescriptorConfig(trees=TREES)
     whole = fit_descriptor_trees(features, labels, MULTI_LABEL, config, 7).predict(features)
-    alone = fit_descriptor_trees(features[30:], labels[30:, [0]], MULTI_LABEL, config, 7).predict(features)
+    alone = fit_descriptor_trees(features[30:], labels[30:, [0]], MULTI_LABEL, config, 7).predict(
+        features
+    )
     np.testing.assert_allclose(whole[:, 0], alone[:, 0], rtol=1e-6)
 
 
@@ -93,13 +134,21 @@ def test_trees_of_a_type_count_half_for_its_rnas_and_nothing_for_others() -> Non
     config = DescriptorConfig(trees=TREES)
     fitted = fit_typed_trees(features, labels, MULTI_LABEL, config, 3, 2)
     shared = fit_descriptor_trees(features, labels, MULTI_LABEL, config, 3).predict(features)
-    assert {number: columns.tolist() for number, (_, columns) in fitted.own.items()} == {0: [0, 1, 2], 1: [0]}
+    assert {number: columns.tolist() for number, (_, columns) in fitted.own.items()} == {
+        0: [0, 1, 2],
+        1: [0],
+    }
     said = fitted.predict(features)
     np.testing.assert_array_equal(said[of == 1][:, 1:], shared[of == 1][:, 1:])
     alone = fitted.own[1][0].predict(features[of == 1])[:, 0]
-    np.testing.assert_allclose(logit(said[of == 1, 0]), (logit(alone) + logit(shared[of == 1, 0])) / 2, rtol=1e-6)
+    np.testing.assert_allclose(
+        logit(said[of == 1, 0]), (logit(alone) + logit(shared[of == 1, 0])) / 2, rtol=1e-6
+    )
     arrays = fitted.to_arrays()
-    np.testing.assert_array_equal(DescriptorTrees.from_arrays(arrays, MULTI_LABEL, 3, ("miRNA", "lncRNA")).predict(features), said)
+    np.testing.assert_array_equal(
+        DescriptorTrees.from_arrays(arrays, MULTI_LABEL, 3, ("miRNA", "lncRNA")).predict(features),
+        said,
+    )
     wrong = {**arrays, "descriptors.own.1.columns": np.array([3])}
     with pytest.raises(CheckpointError, match="which compartments"):
         DescriptorTrees.from_arrays(wrong, MULTI_LABEL, 3, ("miRNA", "lncRNA"))
@@ -109,7 +158,9 @@ def test_trees_of_a_type_count_half_for_its_rnas_and_nothing_for_others() -> Non
 def _files(folder: Path, kind: str = "miRNA") -> Path:
     (folder / "a.fa").write_text(">x\nACGU\n>y\nGGGG\n")
     (folder / "a.tsv").write_text("id\tNucleus\tfam\nx\t1\tf1\ny\t0\tf2\n")
-    (folder / "b.fa").write_text(">10,Gene_ID:1,Gene_Name:z\nACGU\n>01,Gene_ID:2,Gene_Name:w\nGGGG\n")
+    (folder / "b.fa").write_text(
+        ">10,Gene_ID:1,Gene_Name:z\nACGU\n>01,Gene_ID:2,Gene_Name:w\nGGGG\n"
+    )
     table = f'[sets.a]\nfasta = "a.fa"\nlabels = "a.tsv"\nlabel = ["Nucleus"]\ngroup = "fam"\ntype = "{kind}"\n'
     table += '[sets.b]\nfasta = "b.fa"\nlabels_in_header = "Nucleus,EV"\ntype = "lncRNA"\n[sets.b.rename]\nEV = "Exosome"\n'
     (folder / "sets.toml").write_text(table)

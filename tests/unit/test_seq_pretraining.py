@@ -12,19 +12,20 @@ import pytest
 import torch
 
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
-from seqtower import experiment, pretraining
-from seqtower.batches import collate
-from seqtower.encoders.one_hot import one_hot
-from seqtower.interpret.motifs import Motif
-from seqtower.pretrained import load_pretrained
-from seqtower.pretraining import PretrainConfig, pretrain
+from seqtower import experiment
+from seqtower.config import SeqConfig, seq_config
+from seqtower.data.batches import collate
+from seqtower.data.kmers import one_hot
+from seqtower.data.motifs import Motif
+from seqtower.data.synthetic import WORDS, planted_motifs, planted_sequences
+from seqtower.pretraining import pretrain as pretraining
+from seqtower.pretraining.checkpoint import load_pretrained
+from seqtower.pretraining.pretrain import PretrainConfig, pretrain
+from seqtower.pretraining.tracks import BOUNDED, COUNTS, Tracks, motif_tracks, read_tracks
 from seqtower.run import run_seq
-from seqtower.settings import SeqConfig, seq_config
-from seqtower.synthetic import WORDS, planted_motifs, planted_sequences
 from seqtower.towers.deeplocrna import DeepLocRNAConfig
 from seqtower.towers.make import make_tower
 from seqtower.towers.rnaloc_lm import RNALocLMConfig
-from seqtower.tracks import BOUNDED, COUNTS, Tracks, motif_tracks, read_tracks
 
 TABLE = "rna_id\tstart\tend\tP\tQ\n"
 
@@ -33,12 +34,18 @@ def small(tower: str = "deeplocrna", **training: object) -> SeqConfig:
     config = seq_config(tower, n_folds=2, group="none")
     settings = {"epochs": 12, "patience": 12, "learning_rate": 0.01, "batch_rnas": 8, "inner_fraction": 0.15, "weight_decay": 0.0,
                 "schedule": "constant", **training}  # fmt: skip  # a few dozen steps, which a warm-up would eat
-    deep = DeepLocRNAConfig(filters=12, first_kernel=10, kernel=3, blocks=1, heads=2, attention_units=4, dropout=0.0)
-    language = RNALocLMConfig(token_dim=8, filters=8, widths=(3, 5), units=4, heads=2, attention_units=4, dropout=0.0)
-    return replace(config, deeplocrna=deep, rnaloc_lm=language, training=replace(config.training, **settings))
+    deep = DeepLocRNAConfig(
+        filters=12, first_kernel=10, kernel=3, blocks=1, heads=2, attention_units=4, dropout=0.0
+    )
+    language = RNALocLMConfig(
+        token_dim=8, filters=8, widths=(3, 5), units=4, heads=2, attention_units=4, dropout=0.0
+    )
+    return replace(
+        config, deeplocrna=deep, rnaloc_lm=language, training=replace(config.training, **settings)
+    )
 
 
-def made_up(n: int = 80) -> pd.DataFrame:
+def synthetic(n: int = 80) -> pd.DataFrame:
     data = planted_sequences(n, longest=110).data
     return pd.DataFrame({"id": list(data.index.ids), "sequence": list(data.sequences)})
 
@@ -50,10 +57,23 @@ def test_sites_of_a_motif_by_hand() -> None:
     tracks = motif_tracks([motif, Motif("U", eye[[3]], 20)], sequences, prior=0.01)
     assert (tracks.names, tracks.kind, tracks.rows.tolist()) == (("GA", "U"), BOUNDED, [0, 1, 2])
     letters = "".join(sequences)
-    share = {letter: (letters.count(letter) + 1) / (len(letters.replace("N", "")) + 4) for letter in "ACGU"}
+    share = {
+        letter: (letters.count(letter) + 1) / (len(letters.replace("N", "")) + 4)
+        for letter in "ACGU"
+    }
 
     def probability(*pairs: tuple[str, str]) -> float:
-        odds = 0.01 / 0.99 * np.prod([(0.99 * (want == found) + 0.01 * share[found]) / share[found] for want, found in pairs if found != "N"])
+        odds = (
+            0.01
+            / 0.99
+            * np.prod(
+                [
+                    (0.99 * (want == found) + 0.01 * share[found]) / share[found]
+                    for want, found in pairs
+                    if found != "N"
+                ]
+            )
+        )
         return float(odds / (1 + odds))
 
     found = tracks.of(0)
@@ -67,7 +87,9 @@ def test_sites_of_a_motif_by_hand() -> None:
 
 def test_a_table_of_tracks_is_read_as_stretches(tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
-    path.write_text(TABLE + "b\t0\t2\t0.5\t1\nb\t3\t4\t1\t0\nelsewhere\t0\t9\tx\t\na\t1\t3\t0\t0.25\n")
+    path.write_text(
+        TABLE + "b\t0\t2\t0.5\t1\nb\t3\t4\t1\t0\nelsewhere\t0\t9\tx\t\na\t1\t3\t0\t0.25\n"
+    )
     tracks = read_tracks(path, ["a", "none", "b"], ["ACG", "AC", "ACGU"])
     assert (tracks.names, tracks.kind, tracks.rows.tolist()) == (("P", "Q"), BOUNDED, [0, 2])
     np.testing.assert_array_equal(tracks.of(2), [[0.5, 1], [0.5, 1], [0, 0], [1, 0]])
@@ -79,13 +101,25 @@ def test_a_table_of_tracks_is_read_as_stretches(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ("a\t0\t2\tx\t1\n", "line 2, column 'P': not a signal; found x, expected a number of 0 or more"),
+        (
+            "a\t0\t2\tx\t1\n",
+            "line 2, column 'P': not a signal; found x, expected a number of 0 or more",
+        ),
         ("a\t0\t2\t1\t-1\n", "line 2, column 'Q': not a signal; found -1"),
         ("a\t0\t2\t1\t\n", "line 2, column 'Q': not a signal"),
-        ("a\t0.5\t2\t1\t1\n", "line 2, column 'start': not a place; found 0.5, expected a whole number"),
-        ("a\t1\t5\t1\t1\n", "line 2, column 'end': a stretch that does not lie within its RNA; found 1 to 5, expected 0 <= start < end <= 4"),
+        (
+            "a\t0.5\t2\t1\t1\n",
+            "line 2, column 'start': not a place; found 0.5, expected a whole number",
+        ),
+        (
+            "a\t1\t5\t1\t1\n",
+            "line 2, column 'end': a stretch that does not lie within its RNA; found 1 to 5, expected 0 <= start < end <= 4",
+        ),
         ("a\t2\t2\t1\t1\n", "a stretch that does not lie within its RNA; found 2 to 2"),
-        ("a\t2\t4\t1\t1\nb\t0\t1\t1\t1\na\t0\t3\t1\t1\n", "line 2, column 'start': stretches of one RNA overlap; found 2, expected 3 or more (line 4)"),
+        (
+            "a\t2\t4\t1\t1\nb\t0\t1\t1\t1\na\t0\t3\t1\t1\n",
+            "line 2, column 'start': stretches of one RNA overlap; found 2, expected 3 or more (line 4)",
+        ),
         ("z\t0\t2\t1\t1\n", "no RNA of the table is among the sequences"),
         ("a\t0\t2\t1\t0\n", "column 'Q': a track with one value throughout; found 0"),
     ],
@@ -105,23 +139,33 @@ def test_wrong_tracks_are_refused_where_they_stand(tmp_path: Path, lines: str, w
 def test_features_are_per_nucleotide_and_the_same_in_every_batch(preset: str) -> None:
     torch.manual_seed(0)
     tower = make_tower(seq_config(preset), 4, 2).eval()
-    both, alone = collate([one_hot("ACGUUGCANNACGUACGG"), one_hot("GGACU")], [0, 1]), collate([one_hot("GGACU")], [1])
+    both, alone = (
+        collate([one_hot("ACGUUGCANNACGUACGG"), one_hot("GGACU")], [0, 1]),
+        collate([one_hot("GGACU")], [1]),
+    )
     together = tower.features(both.inputs, both.mask)
     assert together.shape == (2, 18, tower.feature_dim)
-    torch.testing.assert_close(together[1, :5], tower.features(alone.inputs, alone.mask)[0], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(
+        together[1, :5], tower.features(alone.inputs, alone.mask)[0], atol=1e-6, rtol=1e-5
+    )
 
 
 @pytest.mark.slow
-def test_an_encoder_learns_sites_and_a_tower_starts_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encoder_learns_sites_and_a_tower_starts_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(experiment, "K", 1)
-    records = made_up()
+    records = synthetic()
     tracks = motif_tracks(planted_motifs(), list(records["sequence"]))
     figures, run = pretrain(records, tracks, PretrainConfig(model=small()), tmp_path / "enc")
     assert figures is not None
     assert figures["track"].tolist() == list(WORDS)
     assert figures["held_out"].mean() > figures["first_order"].mean() + 0.2
     assert not (run.path / "checkpoints").exists()
-    assert pretrain(records, tracks, PretrainConfig(model=small()), tmp_path / "enc", resume=True)[0] is None
+    assert (
+        pretrain(records, tracks, PretrainConfig(model=small()), tmp_path / "enc", resume=True)[0]
+        is None
+    )
 
     config = replace(small(epochs=1, learning_rate=1e-9), pretrained=str(tmp_path / "enc"))
     found = load_pretrained(config)
@@ -135,8 +179,12 @@ def test_an_encoder_learns_sites_and_a_tower_starts_from_it(tmp_path: Path, monk
         torch.testing.assert_close(weights[name], value, atol=1e-6, rtol=0)
     _, folder = run_seq(data, config, tmp_path / "run")
     assert folder.read()["inputs"]["pretrained"] == found.sha256
-    assert "Every fold started from the pre-trained encoder" in (folder.path / "report.md").read_text()
-    other = pretrain(records, tracks, PretrainConfig(model=small(epochs=1)), tmp_path / "enc", overwrite=True)[1]
+    assert (
+        "Every fold started from the pre-trained encoder" in (folder.path / "report.md").read_text()
+    )
+    other = pretrain(
+        records, tracks, PretrainConfig(model=small(epochs=1)), tmp_path / "enc", overwrite=True
+    )[1]
     assert other.finished is False
     with pytest.raises(InputError, match="a run with other settings, data or versions"):
         run_seq(data, config, tmp_path / "run")
@@ -146,14 +194,25 @@ def test_an_encoder_learns_sites_and_a_tower_starts_from_it(tmp_path: Path, monk
 def _refusals(encoder: Path, config: SeqConfig) -> None:
     for other, words in (
         (replace(config, pretrained="nowhere"), "not a model folder (no model.json)"),
-        (replace(config, tower="rnaloc-lm"), "column 'tower': the encoder is of another tower; found deeplocrna, expected rnaloc-lm"),
-        (replace(config, deeplocrna=replace(config.deeplocrna, filters=13)), "column 'filters': the encoder has another setting; found 12, expected 13"),
-        (replace(config, encoder=replace(config.encoder, kind="geneticseq2vec")), "reads another alphabet than the tower"),
+        (
+            replace(config, tower="rnaloc-lm"),
+            "column 'tower': the encoder is of another tower; found deeplocrna, expected rnaloc-lm",
+        ),
+        (
+            replace(config, deeplocrna=replace(config.deeplocrna, filters=13)),
+            "column 'filters': the encoder has another setting; found 12, expected 13",
+        ),
+        (
+            replace(config, encoder=replace(config.encoder, kind="geneticseq2vec")),
+            "reads another alphabet than the tower",
+        ),
     ):
         with pytest.raises(CheckpointError) as caught:
             load_pretrained(other)
         assert words in str(caught.value)
-    load_pretrained(replace(config, deeplocrna=replace(config.deeplocrna, heads=3, dropout=0.5)))  # the encoder has neither
+    load_pretrained(
+        replace(config, deeplocrna=replace(config.deeplocrna, heads=3, dropout=0.5))
+    )  # the encoder has neither
     text = (encoder / "model.json").read_text()
     about = json.loads(text)
     for change, words in (
@@ -172,10 +231,12 @@ def _refusals(encoder: Path, config: SeqConfig) -> None:
 
 @pytest.mark.slow
 def test_counts_are_learned_by_their_shape(tmp_path: Path) -> None:
-    records = made_up()
+    records = synthetic()
     sites = motif_tracks(planted_motifs()[:1], list(records["sequence"]))
     depth = np.random.default_rng(0).integers(1, 500, len(records))
-    counts = Tracks(sites.names, COUNTS, sites.rows, lambda row: np.round(depth[row] * (sites.of(row) + 0.01)))
+    counts = Tracks(
+        sites.names, COUNTS, sites.rows, lambda row: np.round(depth[row] * (sites.of(row) + 0.01))
+    )
     figures, _ = pretrain(records, counts, PretrainConfig(model=small()), tmp_path / "enc")
     assert figures is not None
     assert figures["held_out"][0] > figures["first_order"][0] + 0.1
@@ -184,17 +245,24 @@ def test_counts_are_learned_by_their_shape(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tower", ["deeplocrna", "rnaloc-lm"])
 def test_hidden_letters_are_learned_from_their_neighbours(tower: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
-    rnas = ["".join(letter * 3 for letter in rng.choice(list("ACGU"), rng.integers(10, 25))) for _ in range(60)]
+    rnas = [
+        "".join(letter * 3 for letter in rng.choice(list("ACGU"), rng.integers(10, 25)))
+        for _ in range(60)
+    ]
     records = pd.DataFrame({"id": [f"r{i}" for i in range(60)], "sequence": rnas})
-    figures, _ = pretrain(records, None, PretrainConfig("masked", model=small(tower)), tmp_path / "enc")
+    figures, _ = pretrain(
+        records, None, PretrainConfig("masked", model=small(tower)), tmp_path / "enc"
+    )
     assert figures is not None
     table = figures.set_index("measure")
     assert table.loc["cross-entropy", "held_out"] < table.loc["cross-entropy", "first_order"]
     assert table.loc["accuracy", "held_out"] > 0.5
 
 
-def test_pre_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    records = made_up(24)
+def test_pre_training_that_was_killed_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = synthetic(24)
     config = PretrainConfig("masked", model=small(epochs=3))
     whole, one = pretrain(records, None, config, tmp_path / "whole")
     report, calls = pretraining.Pretraining.on_train_epoch_start, []
@@ -212,16 +280,26 @@ def test_pre_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path, m
     again, two = pretrain(records, None, config, tmp_path / "parts")
     assert whole is not None
     pd.testing.assert_frame_equal(whole, again)
-    assert (one.path / "encoder" / "model.safetensors").read_bytes() == (two.path / "encoder" / "model.safetensors").read_bytes()
+    assert (one.path / "encoder" / "model.safetensors").read_bytes() == (
+        two.path / "encoder" / "model.safetensors"
+    ).read_bytes()
 
 
 def test_what_cannot_be_pre_trained_is_refused(tmp_path: Path) -> None:
-    records = made_up(8)
-    with pytest.raises(ConfigError, match="the tower RNATracker has no values per nucleotide to pre-train"):
-        pretrain(records, None, PretrainConfig("masked", model=small("rnatracker")), tmp_path / "enc")
+    records = synthetic(8)
+    with pytest.raises(
+        ConfigError, match="the tower RNATracker has no values per nucleotide to pre-train"
+    ):
+        pretrain(
+            records, None, PretrainConfig("masked", model=small("rnatracker")), tmp_path / "enc"
+        )
     with pytest.raises(ConfigError, match="only letters can be pre-trained on"):
         PretrainConfig(model=small("el-rmlocnet"))
-    with pytest.raises(ConfigError, match="tracks with the objective 'tracks', and none with 'masked'"):
+    with pytest.raises(
+        ConfigError, match="tracks with the objective 'tracks', and none with 'masked'"
+    ):
         pretrain(records, None, PretrainConfig(model=small()), tmp_path / "enc")
-    with pytest.raises(InputError, match="too few RNAs to learn from, stop by and judge by; found 2"):
+    with pytest.raises(
+        InputError, match="too few RNAs to learn from, stop by and judge by; found 2"
+    ):
         pretrain(records[:2], None, PretrainConfig("masked", model=small()), tmp_path / "few")

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from mirnagraph.errors import ConfigError, InputError
-from seqtower.lengths import LengthPolicy
-from seqtower.prediction import remarks
-from seqtower.sequences import join, read_labels
-from seqtower.settings import SeqTrainConfig, seq_config
+from seqtower.config import SeqTrainConfig, seq_config
+from seqtower.data.sequences import LengthPolicy, join, read_labels
+from seqtower.predict import remarks
 
 FASTA = ">a one\nACGT\nac\r\n>b\nGGGU\n>c\nNNAC\n>d\nACRY\n"
 
@@ -30,7 +29,11 @@ def files(tmp_path: Path):
 def test_compartments_classes_and_fractions_are_told_apart(files) -> None:
     fasta, table = files("id\tNucleus\tCytosol\na\t1\t0\nb\t0\t1\n")
     found = join(fasta, read_labels(table), iupac="n")
-    assert (found.kind, found.compartments, found.sequences) == ("multi-label", ("Nucleus", "Cytosol"), ("ACGUAC", "GGGU"))
+    assert (found.kind, found.compartments, found.sequences) == (
+        "multi-label",
+        ("Nucleus", "Cytosol"),
+        ("ACGUAC", "GGGU"),
+    )
     np.testing.assert_array_equal(found.labels, [[1, 0], [0, 1]])
 
     fasta, table = files("id\tsymbol\twhere\na\tX\tnuclear\nb\tY\tcytoplasmic\n")
@@ -58,11 +61,23 @@ def test_what_has_no_sequence_or_no_label_is_named(files) -> None:
     ("labels", "words"),
     [
         ("id\n", "an id and one label column or more"),
-        ("id\tN\na\t1\na\t0\n", "line 3, column 'id': an id stands twice; found a, expected each id once (first on line 2)"),
+        (
+            "id\tN\na\t1\na\t0\n",
+            "line 3, column 'id': an id stands twice; found a, expected each id once (first on line 2)",
+        ),
         ("id\tN\n\t1\na\t0\n", "line 2, column 'id': an empty id"),
-        ("id\tN\tname\na\t1\tx\nb\t0\ty\n", "line 2, column 'name': a label is not a number; found x"),
-        ("id\tN\tC\na\t1\t0\nb\t1\t1\n", "column 'N': a compartment with one kind of label; found only 1"),
-        ("id\tN\tC\na\t1\t0\nb\t\t1\nc\t0\t1\n", "line 3, column 'N': an empty cell beside others that are not"),
+        (
+            "id\tN\tname\na\t1\tx\nb\t0\ty\n",
+            "line 2, column 'name': a label is not a number; found x",
+        ),
+        (
+            "id\tN\tC\na\t1\t0\nb\t1\t1\n",
+            "column 'N': a compartment with one kind of label; found only 1",
+        ),
+        (
+            "id\tN\tC\na\t1\t0\nb\t\t1\nc\t0\t1\n",
+            "line 3, column 'N': an empty cell beside others that are not",
+        ),
         ("id\tN\tC\na\t.5\t.5\nb\t.5\t.6\n", "line 3: labels do not sum to 1; found a sum of 1.1"),
         ("id\tN\tC\na\t-.5\t1.5\nb\t.5\t.5\n", "line 2, column 'N': negative fraction"),
         ("id\twhere\na\tnuclear\nb\tnuclear\n", "every RNA has the same class; found nuclear"),
@@ -103,7 +118,13 @@ def test_unknown_columns_foreign_ids_and_letters_are_refused(files) -> None:
     fasta, table = files("id\tN\nx\t1\ny\t0\n")
     with pytest.raises(ConfigError, match="no column 'M' beside the id; found N"):
         read_labels(table, ["M"])
-    with pytest.raises(InputError, match="no id stands both in the sequences and in the labels; found 'a' in the sequences, 'x' in the labels"):
+    with pytest.raises(
+        InputError,
+        match="no id stands both in the sequences and in the labels; found 'a' in the sequences, 'x' in the labels",
+    ):
         join(fasta, read_labels(table), iupac="n")
-    with pytest.raises(InputError, match=r"line 9, column 3: letter outside ACGTUN in the sequence of d; found R.*--iupac n"):
+    with pytest.raises(
+        InputError,
+        match=r"line 9, column 3: letter outside ACGTUN in the sequence of d; found R.*--iupac n",
+    ):
         join(fasta, read_labels(table))

@@ -12,16 +12,24 @@ import torch
 from mirnagraph.config import dump_toml, from_dict, load_toml
 from mirnagraph.errors import ConfigError, InputError, MissingExtraError
 from mirnagraph.seeds import generator
+from seqtower.config import SeqConfig, seq_config
+from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders import structure
+from seqtower.encoders.base import EncoderConfig
 from seqtower.encoders.cache import nothing_new
-from seqtower.encoders.structure import ELEMENTS, StructureConfig, element_numbers, encode_structure, nested_pairs, pair_probabilities, unpaired_probabilities
-from seqtower.encoding import fit_encoding, warm_up
-from seqtower.interpret.attribution import attribute
-from seqtower.interpret.masking import MaskingConfig, mask_scan
+from seqtower.encoders.encoding import fit_encoding, warm_up
+from seqtower.encoders.structure import (
+    ELEMENTS,
+    StructureConfig,
+    element_numbers,
+    encode_structure,
+    nested_pairs,
+    pair_probabilities,
+    unpaired_probabilities,
+)
+from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan
 from seqtower.interpret.motifs import filter_motifs
-from seqtower.lengths import LengthPolicy
-from seqtower.model_files import SavedTower, load_tower, save_tower
-from seqtower.settings import EncoderConfig, SeqConfig, seq_config
+from seqtower.saved import SavedTower, load_tower, save_tower
 from seqtower.towers.make import make_tower
 from seqtower.towers.rnatracker import RNATrackerConfig
 
@@ -83,19 +91,34 @@ def test_the_likeliest_pairs_come_first_and_none_crosses_another() -> None:
 
 def test_a_hairpin_is_folded_as_by_hand() -> None:
     rna = pytest.importorskip("RNA", reason=WHY)
-    assert rna.fold(HAIRPIN)[0] == FOLDED  # that it is the structure of least energy, and not only the likeliest
+    assert (
+        rna.fold(HAIRPIN)[0] == FOLDED
+    )  # that it is the structure of least energy, and not only the likeliest
     config = StructureConfig(cutoff=0.5)
-    assert np.array_equal(nested_pairs(pair_probabilities(HAIRPIN, config), len(HAIRPIN)), partners(FOLDED))
+    assert np.array_equal(
+        nested_pairs(pair_probabilities(HAIRPIN, config), len(HAIRPIN)), partners(FOLDED)
+    )
     joint = encode_structure(HAIRPIN, config)
     assert joint.dtype == np.float32
     assert joint.shape == (20, 24)
-    where = [6 * "ACGU".index(letter) + ELEMENTS.index(element) for letter, element in zip(HAIRPIN, "FFSSSSSSHHHHSSSSSSTT", strict=True)]
+    where = [
+        6 * "ACGU".index(letter) + ELEMENTS.index(element)
+        for letter, element in zip(HAIRPIN, "FFSSSSSSHHHHSSSSSSTT", strict=True)
+    ]
     assert joint.argmax(axis=1).tolist() == where
     assert (joint.sum(axis=1) == 1).all()
     beside = encode_structure(HAIRPIN, replace(config, encoding="separate", unpaired=True))
-    assert beside.shape == (20, 11) == (20, replace(config, encoding="separate", unpaired=True).channels)
-    np.testing.assert_array_equal(beside[:, :4] @ np.arange(4), ["ACGU".index(letter) for letter in HAIRPIN])
-    np.testing.assert_array_equal(beside[:, 4:10] @ np.arange(6), [ELEMENTS.index(e) for e in "FFSSSSSSHHHHSSSSSSTT"])
+    assert (
+        beside.shape
+        == (20, 11)
+        == (20, replace(config, encoding="separate", unpaired=True).channels)
+    )
+    np.testing.assert_array_equal(
+        beside[:, :4] @ np.arange(4), ["ACGU".index(letter) for letter in HAIRPIN]
+    )
+    np.testing.assert_array_equal(
+        beside[:, 4:10] @ np.arange(6), [ELEMENTS.index(e) for e in "FFSSSSSSHHHHSSSSSSTT"]
+    )
     np.testing.assert_array_equal(beside[:, 10], unpaired_probabilities(HAIRPIN, config))
 
 
@@ -118,7 +141,12 @@ def test_n_is_nothing_and_pairs_with_nothing() -> None:
         found = encode_structure(hidden, StructureConfig(encoding=encoding, unpaired=True))
         assert (found[12:18] == 0).all()
         assert (found[:12, :-1].sum(axis=1) > 0).all()
-    assert encode_structure(hidden, StructureConfig(cutoff=0.5, encoding="separate"))[2:8, 4 + ELEMENTS.index("S")].sum() == 0
+    assert (
+        encode_structure(hidden, StructureConfig(cutoff=0.5, encoding="separate"))[
+            2:8, 4 + ELEMENTS.index("S")
+        ].sum()
+        == 0
+    )
     assert (encode_structure("NNNNNNNN", StructureConfig()) == 0).all()
     assert encode_structure("A", StructureConfig()).argmax() == ELEMENTS.index("F")
     assert encode_structure("", StructureConfig()).shape == (0, 24)
@@ -151,10 +179,17 @@ def test_an_rna_is_folded_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with monkeypatch.context() as patch:
         patch.setattr(structure, "pair_probabilities", None)  # whoever folds fails
         np.testing.assert_array_equal(encode_structure(HAIRPIN, config)[:, :-1], first[:, :-1])
-        np.testing.assert_array_equal(encode_structure(HAIRPIN, replace(config, encoding="separate")).shape, (20, 11))
+        np.testing.assert_array_equal(
+            encode_structure(HAIRPIN, replace(config, encoding="separate")).shape, (20, 11)
+        )
         with pytest.raises(TypeError):
             encode_structure(HAIRPIN, replace(config, span=30))
-    for damage in (b"", files[0].read_bytes()[:100], bytes(500), files[0].read_bytes().replace(b"\x05", b"\x04")):
+    for damage in (
+        b"",
+        files[0].read_bytes()[:100],
+        bytes(500),
+        files[0].read_bytes().replace(b"\x05", b"\x04"),
+    ):
         for file in files:
             file.write_bytes(damage)
         np.testing.assert_array_equal(encode_structure(HAIRPIN, config), first)
@@ -172,20 +207,37 @@ def test_a_cache_that_cannot_be_written_says_so(cache: Path) -> None:
         encode_structure(HAIRPIN, StructureConfig())
 
 
-def test_without_the_package_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_one_sentence_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(__import__("sys").modules, "RNA", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mirnagraph\[structure\]'"):
         fit_encoding(seq_config("rnatracker-structure"), ["ACGU"])
 
 
-@pytest.mark.parametrize("wrong", [{"encoding": "both"}, {"window": 4}, {"span": 151}, {"span": 2}, {"cutoff": 0.0}, {"cutoff": 1.5}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"encoding": "both"},
+        {"window": 4},
+        {"span": 151},
+        {"span": 2},
+        {"cutoff": 0.0},
+        {"cutoff": 1.5},
+    ],
+)
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         StructureConfig(**wrong)  # type: ignore[arg-type]
 
 
 def test_settings_come_back_from_toml(tmp_path: Path) -> None:
-    config = replace(seq_config("rnatracker-structure"), encoder=EncoderConfig("structure", structure=StructureConfig("separate", 80, 60, 0.1, True, "x")))
+    config = replace(
+        seq_config("rnatracker-structure"),
+        encoder=EncoderConfig(
+            "structure", structure=StructureConfig("separate", 80, 60, 0.1, True, "x")
+        ),
+    )
     (tmp_path / "c.toml").write_text(dump_toml(config))
     assert from_dict(SeqConfig, load_toml(tmp_path / "c.toml")) == config
     assert seq_config("rnatracker-structure").encoder.structure == StructureConfig()
@@ -198,11 +250,21 @@ def saved(encoding: str, **lengths: object) -> SavedTower:
     )  # fmt: skip
     fitted = fit_encoding(config, [HAIRPIN])
     torch.manual_seed(0)
-    return SavedTower(config, ("One", "Two"), "multi-label", make_tower(config, fitted.channels, 2).eval(), fitted, np.array([0.5, 0.5]), {})
+    return SavedTower(
+        config,
+        ("One", "Two"),
+        "multi-label",
+        make_tower(config, fitted.channels, 2).eval(),
+        fitted,
+        np.array([0.5, 0.5]),
+        {},
+    )
 
 
 @pytest.mark.parametrize("encoding", ["joint", "separate"])
-def test_a_tower_that_reads_structure_is_saved_and_explained(encoding: str, tmp_path: Path, cache: Path) -> None:
+def test_a_tower_that_reads_structure_is_saved_and_explained(
+    encoding: str, tmp_path: Path, cache: Path
+) -> None:
     pytest.importorskip("RNA", reason=WHY)
     model = saved(encoding)
     said = model.predict([HAIRPIN, "ACGU"])
@@ -215,9 +277,13 @@ def test_a_tower_that_reads_structure_is_saved_and_explained(encoding: str, tmp_
     before = sorted(cache.rglob("*.npz"))
     scan = mask_scan(again, HAIRPIN, MaskingConfig(window=6, stride=3, shuffles=1))
     assert scan["kl"].max() > 0
-    np.testing.assert_allclose(scan["One"].iloc[0], again.predict(["NNNNNN" + HAIRPIN[6:]])[0, 0] - said[0, 0], atol=1e-7)
+    np.testing.assert_allclose(
+        scan["One"].iloc[0], again.predict(["NNNNNN" + HAIRPIN[6:]])[0, 0] - said[0, 0], atol=1e-7
+    )
     added = len(sorted(cache.rglob("*.npz"))) - len(before)
-    assert added == (1 if encoding == "joint" else 2)  # of the one RNA that was predicted, and not of any that was masked
+    assert added == (
+        1 if encoding == "joint" else 2
+    )  # of the one RNA that was predicted, and not of any that was masked
     found = attribute(again, HAIRPIN, steps=64)
     assert found.values.shape == (20, 2)
     assert np.abs(found.error).max() < 0.05
@@ -235,7 +301,11 @@ def test_the_whole_rna_is_folded_and_then_cut() -> None:
 def test_warming_up_fills_the_cache(cache: Path) -> None:
     pytest.importorskip("RNA", reason=WHY)
     seen: list[tuple[int, int]] = []
-    warm_up(seq_config("rnatracker-structure"), [HAIRPIN, "ACGUACGU"], lambda _step, done, total: seen.append((done, total)))
+    warm_up(
+        seq_config("rnatracker-structure"),
+        [HAIRPIN, "ACGUACGU"],
+        lambda _step, done, total: seen.append((done, total)),
+    )
     assert seen == [(0, 2), (1, 2), (2, 2)]
     assert len(list(cache.rglob("*.npz"))) == 2
     warm_up(seq_config("rnatracker"), [HAIRPIN], None)

@@ -12,17 +12,23 @@ import torch
 from mirnagraph.config import preset_names
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.seeds import generator
-from seqtower import experiment
-from seqtower.batches import collate
-from seqtower.encoders.one_hot import one_hot
-from seqtower.interpret.attribution import attribute
-from seqtower.interpret.masking import MaskingConfig, mask_scan
-from seqtower.model_files import load_tower
-from seqtower.rna_types import RNA_TYPES, type_numbers, vocabulary
-from seqtower.run import run_seq, sequences_sha256
-from seqtower.sequences import SequenceSet, join, read_labels
-from seqtower.settings import seq_config
-from seqtower.synthetic import planted_sequences
+from seqtower.baselines import kmer as experiment
+from seqtower.config import seq_config
+from seqtower.data.batches import collate
+from seqtower.data.kmers import one_hot
+from seqtower.data.sequences import (
+    RNA_TYPES,
+    SequenceSet,
+    join,
+    read_labels,
+    sequences_sha256,
+    type_numbers,
+    vocabulary,
+)
+from seqtower.data.synthetic import planted_sequences
+from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan
+from seqtower.run import run_seq
+from seqtower.saved import load_tower
 from seqtower.towers.make import make_tower
 from seqtower.towers.rnatracker import RNATrackerConfig
 
@@ -41,7 +47,11 @@ def typed(n: int = 60) -> SequenceSet:
 def small() -> object:
     config = seq_config("rnatracker", n_folds=2, group="none")
     training = replace(config.training, epochs=25, patience=25, learning_rate=0.02, batch_rnas=16)
-    return replace(config, rnatracker=RNATrackerConfig(filters=4, kernel=4, units=4, attention_units=4, dropout=0.0), training=training)
+    return replace(
+        config,
+        rnatracker=RNATrackerConfig(filters=4, kernel=4, units=4, attention_units=4, dropout=0.0),
+        training=training,
+    )
 
 
 def test_types_are_read_and_refused_where_they_stand(tmp_path: Path) -> None:
@@ -57,7 +67,10 @@ def test_types_are_read_and_refused_where_they_stand(tmp_path: Path) -> None:
     assert sequences_sha256(found) != sequences_sha256(replace(found, types=("miRNA", "miRNA")))
     assert join(tmp_path / "s.fa", read_labels(table, ["N"])).types is None
     table.write_text("id\tN\tkind\na\t1\tlncRNA\nb\t0\ttRNA\n")
-    with pytest.raises(InputError, match=f"line 3, column 'kind': an unknown type of RNA; found tRNA, expected one of {', '.join(RNA_TYPES)}"):
+    with pytest.raises(
+        InputError,
+        match=f"line 3, column 'kind': an unknown type of RNA; found tRNA, expected one of {', '.join(RNA_TYPES)}",
+    ):
         read_labels(table, rna_types="kind")
     with pytest.raises(ConfigError, match="no column 'species' beside the id"):
         read_labels(table, rna_types="species")
@@ -71,12 +84,16 @@ def test_every_tower_is_told_and_no_batch_changes_an_answer(preset: str) -> None
     torch.manual_seed(0)
     tower = make_tower(config, 4, 3, n_types=2).eval()
     both = collate([one_hot(LONG), one_hot(SHORT)], [0, 1], types=np.array([0, 1]))
-    torch.testing.assert_close(tower(both.inputs, both.mask, both.types), plain(both.inputs, both.mask))  # tags start at 0
+    torch.testing.assert_close(
+        tower(both.inputs, both.mask, both.types), plain(both.inputs, both.mask)
+    )  # tags start at 0
     assert tower.tags is not None
     torch.nn.init.normal_(tower.tags[0].weight)
     together = tower(both.inputs, both.mask, both.types)
     alone = collate([one_hot(SHORT)], [1], types=np.array([1]))
-    torch.testing.assert_close(tower(alone.inputs, alone.mask, alone.types)[0], together[1], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(
+        tower(alone.inputs, alone.mask, alone.types)[0], together[1], atol=1e-6, rtol=1e-5
+    )
     other = tower(both.inputs, both.mask, torch.tensor([0, 0]))
     torch.testing.assert_close(other[0], together[0])
     assert not torch.allclose(other[1], together[1])
@@ -87,7 +104,9 @@ def test_every_tower_is_told_and_no_batch_changes_an_answer(preset: str) -> None
 
 
 @pytest.mark.slow
-def test_a_model_learns_from_types_keeps_them_and_asks_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_learns_from_types_keeps_them_and_asks_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(experiment, "K", 1)
     data = typed()
     result, folder = run_seq(data, small(), tmp_path / "run")  # type: ignore[arg-type]
@@ -102,11 +121,20 @@ def test_a_model_learns_from_types_keeps_them_and_asks_for_them(tmp_path: Path, 
     assert model.types == ("miRNA", "lncRNA")
     lnc, mi = (model.of_type(name) for name in ("lncrna", "miRNA"))
     assert lnc.predict([SHORT])[0, 0] > mi.predict([SHORT])[0, 0]
-    np.testing.assert_allclose(model.predict([SHORT, SHORT], ["miRNA", "lncRNA"]), [mi.predict([SHORT])[0], lnc.predict([SHORT])[0]], atol=1e-6)
-    for name, sentence in (("tRNA", "unknown type of RNA 'tRNA'"), ("mRNA", "trained on no RNA of type 'mRNA'; it knows miRNA, lncRNA")):
+    np.testing.assert_allclose(
+        model.predict([SHORT, SHORT], ["miRNA", "lncRNA"]),
+        [mi.predict([SHORT])[0], lnc.predict([SHORT])[0]],
+        atol=1e-6,
+    )
+    for name, sentence in (
+        ("tRNA", "unknown type of RNA 'tRNA'"),
+        ("mRNA", "trained on no RNA of type 'mRNA'; it knows miRNA, lncRNA"),
+    ):
         with pytest.raises(ConfigError, match=sentence):
             model.of_type(name)
-    with pytest.raises(ConfigError, match=r"needs to be told one \(--rna-type\); it knows miRNA, lncRNA"):
+    with pytest.raises(
+        ConfigError, match=r"needs to be told one \(--rna-type\); it knows miRNA, lncRNA"
+    ):
         model.predict([SHORT])
     with pytest.raises(ConfigError, match="trained without types of RNAs and takes none"):
         replace(model, types=()).of_type("miRNA")
@@ -117,5 +145,7 @@ def test_a_model_learns_from_types_keeps_them_and_asks_for_them(tmp_path: Path, 
     assert len(mask_scan(mi, LONG, MaskingConfig(window=10, shuffles=0))) == 3
     about = folder.path / "model" / "model.json"
     about.write_text(about.read_text().replace('"miRNA"', '"tRNA"'))
-    with pytest.raises(CheckpointError, match="do not fit each other; found unknown type of RNA 'tRNA'"):
+    with pytest.raises(
+        CheckpointError, match="do not fit each other; found unknown type of RNA 'tRNA'"
+    ):
         load_tower(folder.path / "model")

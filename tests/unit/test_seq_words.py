@@ -7,15 +7,17 @@ import pytest
 import torch
 
 from mirnagraph.errors import ConfigError
+from seqtower.config import seq_config
+from seqtower.encoders.encoding import fit_encoding
 from seqtower.encoders.geneticseq2vec import GeneticSeq2VecConfig, encode_words, fit_geneticseq2vec
-from seqtower.encoding import fit_encoding
-from seqtower.settings import seq_config
 from seqtower.towers.el_rmlocnet import DroppedLSTM
 
 
 def test_words_in_the_same_company_are_alike() -> None:
     config = GeneticSeq2VecConfig(k=1, stride=1, dim=3, hops=2)
-    vectors = fit_geneticseq2vec(["ACACACAGACACAC", "UCUCUCUGUC"], config)  # A and U stand beside C and G alone
+    vectors = fit_geneticseq2vec(
+        ["ACACACAGACACAC", "UCUCUCUGUC"], config
+    )  # A and U stand beside C and G alone
     assert vectors.shape == (4, 6)
     distance = np.linalg.norm(vectors[:, None] - vectors[None], axis=-1)
     assert distance[0, 3] < min(distance[0, 1], distance[0, 2])
@@ -41,7 +43,9 @@ def test_only_training_sequences_are_read() -> None:
     one = fit_encoding(config, ["ACGUACGUAACC", "ACGUUU"])
     assert one.lengths.length == 9  # the average of the training sequences
     assert one.channels == one.vectors.shape[1] == 200
-    np.testing.assert_array_equal(one(["ACGU"])[0], fit_encoding(config, ["ACGUACGUAACC", "ACGUUU"])(["ACGU"])[0])
+    np.testing.assert_array_equal(
+        one(["ACGU"])[0], fit_encoding(config, ["ACGUACGUAACC", "ACGUUU"])(["ACGU"])[0]
+    )
 
 
 def test_dropped_weights_are_dropped_in_training_only() -> None:

@@ -6,28 +6,33 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fusion.sequence_join import LEVELS, alike_counts, transfer_profiles, transfer_tokens
+from fusion.tokens.builders import LEVELS, similar_counts
+from fusion.tokens.neighbours import transfer_profiles, transfer_tokens
 from mirnagraph.nodes import NodeIndex
 
-SIMILARITY = np.array([[1, 0.9, 0.28, 0.1], [0.9, 1, 0.5, 0.2], [0.28, 0.5, 1, 0], [0.1, 0.2, 0, 1]], dtype=np.float32)
+SIMILARITY = np.array(
+    [[1, 0.9, 0.28, 0.1], [0.9, 1, 0.5, 0.2], [0.28, 0.5, 1, 0], [0.1, 0.2, 0, 1]], dtype=np.float32
+)
 
 
 def test_counts_worked_by_hand() -> None:
     assert LEVELS == (0.25, 0.3, 0.4, 0.6, 0.8)
     expected = [[2, 1, 1, 1, 1], [2, 2, 2, 1, 1], [2, 1, 1, 0, 0], [0, 0, 0, 0, 0]]
-    np.testing.assert_allclose(np.expm1(alike_counts(SIMILARITY)), expected, rtol=1e-6)
+    np.testing.assert_allclose(np.expm1(similar_counts(SIMILARITY)), expected, rtol=1e-6)
 
 
 def test_a_newcomer_counts_what_a_known_rna_counts() -> None:
     """An RNA left out of the library and joined anew has the same counts as within it."""
     rest = [0, 2, 3]
-    np.testing.assert_array_equal(alike_counts(SIMILARITY[[1]][:, rest], newcomers=True)[0], alike_counts(SIMILARITY)[1])
+    np.testing.assert_array_equal(
+        similar_counts(SIMILARITY[[1]][:, rest], newcomers=True)[0], similar_counts(SIMILARITY)[1]
+    )
 
 
 def test_counts_do_not_depend_on_the_diagonal() -> None:
     without = SIMILARITY.copy()
     np.fill_diagonal(without, 0)
-    np.testing.assert_array_equal(alike_counts(without), alike_counts(SIMILARITY))
+    np.testing.assert_array_equal(similar_counts(without), similar_counts(SIMILARITY))
 
 
 def test_profiles_read_training_rows_alone() -> None:
@@ -37,7 +42,9 @@ def test_profiles_read_training_rows_alone() -> None:
     found = transfer_profiles({"disease": sparse.csr_array(dense)}, train, 2)["disease"]
     other = dense.copy()
     other[[1, 4]] = 1 - other[[1, 4]]
-    np.testing.assert_array_equal(found, transfer_profiles({"disease": sparse.csr_array(other)}, train, 2)["disease"])
+    np.testing.assert_array_equal(
+        found, transfer_profiles({"disease": sparse.csr_array(other)}, train, 2)["disease"]
+    )
     assert not found[[1, 4]].any()
     assert found[train].any()
 
@@ -49,5 +56,7 @@ def test_transfer_worked_by_hand() -> None:
     values = transfer_tokens(index, SIMILARITY, profiles, train, k=2)["transfer:drug"].values
     np.testing.assert_allclose(values[0], [(0.28 * 4) / 1.18, (0.9 + 0.28 * 4) / 1.18], rtol=1e-5)
     np.testing.assert_allclose(values[3], [0.1 / 0.3, 0.2 / 0.3], rtol=1e-5)
-    new = transfer_tokens(NodeIndex.of(["x"], "miRNA"), SIMILARITY[[1]], profiles, train, k=1, newcomers=True)["transfer:drug"].values
+    new = transfer_tokens(
+        NodeIndex.of(["x"], "miRNA"), SIMILARITY[[1]], profiles, train, k=1, newcomers=True
+    )["transfer:drug"].values
     assert new[0] == pytest.approx([0, 1])  # a copy of b, which it is not kept from

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from fusion.settings import experiment_config
+from fusion.config import experiment_config
 from mirnagraph.config import lay_over, load_settings, preset_names, preset_values
 from mirnagraph.errors import ConfigError
-from seqtower.settings import seq_config
+from seqtower.config import seq_config
 
 PRESETS = {
     "base": "[walk]\nlength = 5\nbias = 0.5\n",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mirnagraph.side_by_side import THREADS, side_by_side
+from mirnagraph.parallel import THREADS, map_parallel
 
 
 def _times(shared: int, job: int) -> int:
@@ -27,21 +27,21 @@ def _fails_first(shared: str, job: int) -> int:
 
 def test_one_process_and_two_give_the_same() -> None:
     before = {name: os.environ.get(name) for name in THREADS}
-    assert list(side_by_side(_times, 3, [1, 2, 3, 4], 1)) == [3, 6, 9, 12]
-    assert sorted(side_by_side(_times, 3, [1, 2, 3, 4], 2)) == [3, 6, 9, 12]
+    assert list(map_parallel(_times, 3, [1, 2, 3, 4], 1)) == [3, 6, 9, 12]
+    assert sorted(map_parallel(_times, 3, [1, 2, 3, 4], 2)) == [3, 6, 9, 12]
     assert {name: os.environ.get(name) for name in THREADS} == before
 
 
 def test_after_an_error_no_further_job_begins(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="first job fails"):
-        list(side_by_side(_fails_first, str(tmp_path), list(range(40)), 2))
+        list(map_parallel(_fails_first, str(tmp_path), list(range(40)), 2))
     assert len(list(tmp_path.iterdir())) < 20
 
 
 RUN = """
 import os, sys, time
 from pathlib import Path
-from mirnagraph.side_by_side import side_by_side
+from mirnagraph.parallel import side_by_side
 
 def write_and_wait(folder, job):
     (Path(folder) / f"{os.getpid()}.pid").touch()
@@ -58,7 +58,9 @@ def _alive(process: int) -> bool:
     except ProcessLookupError:
         return False
     state = Path(f"/proc/{process}/stat")
-    return not (state.is_file() and state.read_text().rpartition(")")[2].split()[0] == "Z")  # ended, but no one asked
+    return not (
+        state.is_file() and state.read_text().rpartition(")")[2].split()[0] == "Z"
+    )  # ended, but no one asked
 
 
 def test_workers_end_when_the_run_is_killed(tmp_path: Path) -> None:

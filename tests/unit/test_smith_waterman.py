@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.similarity.alignment import align
 from mirnagraph.similarity.smith_waterman import (
     ENGINES,
     AlignmentScores,
+    align,
     alignment_scores,
     mature_similarity,
     smith_waterman,
@@ -39,7 +39,9 @@ SETTINGS = [
     AlignmentScores(1, -1, 2, 1),
     AlignmentScores(2, -3, 7, 2),
     AlignmentScores(5, 0, 0, 0),
-    AlignmentScores(20, -3000, 2, 2),  # gaps far cheaper than a mismatch: an insertion next to a deletion
+    AlignmentScores(
+        20, -3000, 2, 2
+    ),  # gaps far cheaper than a mismatch: an insertion next to a deletion
     AlignmentScores(120, -130, 300, 9),  # a few matches leave 8 bits
     AlignmentScores(200, -30, 8, 0),  # one match leaves 8 bits
     AlignmentScores(3000, -4, 33000, 1),  # the scores leave 16 bits
@@ -50,7 +52,10 @@ SETTINGS = [
 @pytest.mark.parametrize("scores", SETTINGS, ids=str)
 def test_engines_equal_the_plain_recursion(engine: str, scores: AlignmentScores) -> None:
     rng = np.random.default_rng(7)
-    texts = ["".join(rng.choice(list("ACGUN"), p=[0.23, 0.23, 0.23, 0.23, 0.08], size=n)) for n in (1, 2, 9, 17, 30, 45)]
+    texts = [
+        "".join(rng.choice(list("ACGUN"), p=[0.23, 0.23, 0.23, 0.23, 0.08], size=n))
+        for n in (1, 2, 9, 17, 30, 45)
+    ]
     texts.append(texts[4][:12] + texts[4][15:])  # a relative with a gap of three
     expected = [[plain_score(a, b, scores) for b in texts] for a in texts]
     assert alignment_scores(texts, texts, scores, engine=engine, workers=2).tolist() == expected
@@ -118,7 +123,9 @@ def test_matures_take_the_best_pair() -> None:
     pairs, owner = smith_waterman(singles), [0, 0, 1, 3, 3]
     for i in range(4):
         for j in range(4):
-            found = [pairs[a, b] for a in range(5) for b in range(5) if (owner[a], owner[b]) == (i, j)]
+            found = [
+                pairs[a, b] for a in range(5) for b in range(5) if (owner[a], owner[b]) == (i, j)
+            ]
             assert result[i, j] == (1.0 if i == j else max(found, default=0.0))
     assert result[0, 3] == 1.0
     assert result[0, 1] == pytest.approx(35 / 40)
@@ -126,22 +133,36 @@ def test_matures_take_the_best_pair() -> None:
 
 def test_progress_counts_the_rows() -> None:
     seen: list[tuple[int, int]] = []
-    smith_waterman(["ACG", None, "CGU", "GUA"], progress=lambda done, total: seen.append((done, total)))
+    smith_waterman(
+        ["ACG", None, "CGU", "GUA"], progress=lambda done, total: seen.append((done, total))
+    )
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_bad_sequences_are_named() -> None:
-    with pytest.raises(InputError, match=r"letter outside ACGTUN in the sequence of sequence 2 at position 3; found X, expected A, C, G"):
+    with pytest.raises(
+        InputError,
+        match=r"letter outside ACGTUN in the sequence of sequence 2 at position 3; found X, expected A, C, G",
+    ):
         smith_waterman([None, "ACG", "ACX"])
     with pytest.raises(InputError, match=r"empty sequence of sequence 1"):
         smith_waterman(["ACG", " "])
-    with pytest.raises(InputError, match=r"sequence 0 is too long for these scores; found 300 nt, expected at most 214 nt"):
+    with pytest.raises(
+        InputError,
+        match=r"sequence 0 is too long for these scores; found 300 nt, expected at most 214 nt",
+    ):
         smith_waterman(["A" * 300], AlignmentScores(match=10_000_000))
 
 
 @pytest.mark.parametrize(
     ("values", "named"),
-    [((0, -1, 2, 1), "match"), ((1, 1, 2, 1), "mismatch"), ((1, -1, 1, 2), "gap_open"), ((1, -1, 2, -1), "gap_extend"), ((2**24, 0, 2, 1), "match")],
+    [
+        ((0, -1, 2, 1), "match"),
+        ((1, 1, 2, 1), "mismatch"),
+        ((1, -1, 1, 2), "gap_open"),
+        ((1, -1, 2, -1), "gap_extend"),
+        ((2**24, 0, 2, 1), "match"),
+    ],
 )
 def test_scores_out_of_range(values: tuple[int, int, int, int], named: str) -> None:
     with pytest.raises(ConfigError, match=f"setting '{named}"):
@@ -159,7 +180,12 @@ def test_alignment_shows_gap_mismatch_and_n() -> None:
     found = align("UUACGUAGCCAUGGNAC", "ACGUCCAUGGCACGG", AlignmentScores(gap_open=6))
     assert (found.query, found.target) == ("ACGUAGCCAUGGNAC", "ACGU--CCAUGGCAC")
     assert found.comparison == "||||  |||||| ||"
-    assert (found.query_start, found.query_end, found.target_start, found.target_end) == (2, 17, 0, 13)
+    assert (found.query_start, found.query_end, found.target_start, found.target_end) == (
+        2,
+        17,
+        0,
+        13,
+    )
     assert found.score == 12 * 5 - 6 - 1
     assert found.identity == 12 / 15
     assert str(found).splitlines()[0] == " 3 ACGUAGCCAUGGNAC 17"

@@ -7,13 +7,25 @@ import pandas as pd
 import pytest
 
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.evaluation.splits import Folds, grouped_folds, inner_split, random_folds, read_folds, used_rnas, write_folds
+from mirnagraph.evaluation.splits import (
+    Folds,
+    grouped_folds,
+    inner_split,
+    random_folds,
+    read_folds,
+    used_rnas,
+    write_folds,
+)
 from mirnagraph.nodes import NodeIndex
 
 
 def table(values, prefix="r"):
     values = np.asarray(values)
-    return pd.DataFrame(values, index=[f"{prefix}{i:03d}" for i in range(len(values))], columns=[f"c{k}" for k in range(values.shape[1])])
+    return pd.DataFrame(
+        values,
+        index=[f"{prefix}{i:03d}" for i in range(len(values))],
+        columns=[f"c{k}" for k in range(values.shape[1])],
+    )
 
 
 def made_labels(n=120, seed=0, rates=(0.5, 0.2, 0.05)):
@@ -49,11 +61,15 @@ def test_groups_of_one_size_spread_evenly():
 
 def test_rnas_without_a_group_stand_alone():
     labels = made_labels(30)
-    fold = grouped_folds(labels, pd.Series([""] * 15 + [None] * 15, index=labels.index, dtype=object), 10, seed=0).assigned
+    fold = grouped_folds(
+        labels, pd.Series([""] * 15 + [None] * 15, index=labels.index, dtype=object), 10, seed=0
+    ).assigned
     assert fold.value_counts().tolist() == [3] * 10
 
 
-@pytest.mark.parametrize(("n_folds", "match"), [(1, "expected 2 to 4"), (5, "5 folds cannot be made from 4 groups")])
+@pytest.mark.parametrize(
+    ("n_folds", "match"), [(1, "expected 2 to 4"), (5, "5 folds cannot be made from 4 groups")]
+)
 def test_too_few_groups_is_wrong_use(n_folds, match):
     labels = made_labels(20)
     with pytest.raises(ConfigError, match=match):
@@ -160,8 +176,18 @@ def test_one_of_several_protocols_is_chosen_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("text", "line", "column", "match"),
     [
-        ("rna_id\tfold\na\t0\nq\t1\n", 3, "rna_id", "unknown RNA; found q, expected an id of the dataset"),
-        ("rna_id\tfold\na\t0\nb\t1\na\t1\n", 4, "rna_id", r"found a, expected each RNA once \(first on line 2\)"),
+        (
+            "rna_id\tfold\na\t0\nq\t1\n",
+            3,
+            "rna_id",
+            "unknown RNA; found q, expected an id of the dataset",
+        ),
+        (
+            "rna_id\tfold\na\t0\nb\t1\na\t1\n",
+            4,
+            "rna_id",
+            r"found a, expected each RNA once \(first on line 2\)",
+        ),
         ("rna_id\tfold\na\t0\nb\t1.0\n", 3, "fold", "not a fold number; found 1.0, expected -1, 0"),
         ("rna_id\tfold\na\t0\nb\t-2\n", 3, "fold", "found -2"),
         ("rna_id\tfold\na\t\nb\t1\n", 2, "fold", "not a fold number"),
@@ -172,7 +198,11 @@ def test_one_of_several_protocols_is_chosen_by_name(tmp_path):
 def test_a_wrong_fold_file_is_named_by_line_and_column(tmp_path, text, line, column, match):
     with pytest.raises(InputError, match=match) as caught:
         read(tmp_path, text)
-    assert (caught.value.file, caught.value.line, caught.value.column) == (tmp_path / "folds.tsv", line, column)
+    assert (caught.value.file, caught.value.line, caught.value.column) == (
+        tmp_path / "folds.tsv",
+        line,
+        column,
+    )
 
 
 def test_a_gap_in_the_fold_numbers_names_the_file(tmp_path):

@@ -7,21 +7,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusion.attention import AttentionConfig
-from fusion.tokens import TokenTable, make_token
-from fusion.training import Lesson, TrainConfig, fit_attention, member_settings
+from fusion.config import AttentionConfig, TrainConfig
+from fusion.models.training import MemberSplit, fit_attention, member_settings
+from fusion.tokens.table import TokenTable, make_token
 from mirnagraph.errors import ConfigError
 from mirnagraph.nodes import NodeIndex
 
 ATTENTION = AttentionConfig(dim=8, n_heads=2, n_layers=0, dropout=0.0, residual=True)
-TRAINING = TrainConfig(epochs=40, batch_size=32, learning_rate=0.02, inner_fraction=0.0, n_members=0, n_students=1)
+TRAINING = TrainConfig(
+    epochs=40, batch_size=32, learning_rate=0.02, inner_fraction=0.0, n_members=0, n_students=1
+)
 
 
 def table(n: int = 96) -> tuple[TokenTable, np.ndarray, np.ndarray]:
     """Labels that say nothing, and trees whose logits follow the only token."""
     random = np.random.default_rng(0)
     values = random.normal(size=(n, 1))
-    tokens = TokenTable(NodeIndex.of([f"r{i}" for i in range(n)], "RNA"), (make_token("a", values),))
+    tokens = TokenTable(
+        NodeIndex.of([f"r{i}" for i in range(n)], "RNA"), (make_token("a", values),)
+    )
     return tokens, np.tile([[0.0], [1.0]], (n // 2, 1)), 3 * values
 
 
@@ -29,7 +33,9 @@ def says(distillation: float, student: bool = True) -> tuple[np.ndarray, np.ndar
     tokens, labels, prior = table()
     rows = np.arange(len(labels))
     training = replace(TRAINING, distillation=distillation)
-    model = fit_attention(tokens, labels, [Lesson(rows, rows[:0], student)], ATTENTION, training, 0, prior)
+    model = fit_attention(
+        tokens, labels, [MemberSplit(rows, rows[:0], student)], ATTENTION, training, 0, prior
+    )
     return model.probabilities(tokens, rows, prior)[0, :, 0], prior[:, 0]
 
 
@@ -46,8 +52,19 @@ def test_a_student_learns_what_the_trees_say_only_as_far_as_it_is_told_to() -> N
 def test_a_student_does_not_read_the_trees_when_asked() -> None:
     tokens, labels, prior = table()
     rows = np.arange(len(labels))
-    model = fit_attention(tokens, labels, [Lesson(rows, rows[:0], True), Lesson(rows, rows[:0], False)], ATTENTION, TRAINING, 0, prior)
-    before, after = model.probabilities(tokens, rows, prior), model.probabilities(tokens, rows, prior + 2)
+    model = fit_attention(
+        tokens,
+        labels,
+        [MemberSplit(rows, rows[:0], True), MemberSplit(rows, rows[:0], False)],
+        ATTENTION,
+        TRAINING,
+        0,
+        prior,
+    )
+    before, after = (
+        model.probabilities(tokens, rows, prior),
+        model.probabilities(tokens, rows, prior + 2),
+    )
     np.testing.assert_array_equal(before[0], after[0])
     assert (after[1] > before[1]).all()
     np.testing.assert_array_equal(model.probabilities(tokens, rows, prior, [1])[0], before[1])
@@ -56,16 +73,36 @@ def test_a_student_does_not_read_the_trees_when_asked() -> None:
 @pytest.mark.slow
 def test_rows_that_a_lesson_leaves_out_are_not_read() -> None:
     tokens, labels, prior = table()
-    learn, held = np.arange(64), np.arange(64, 96)
+    train_rows, validation_rows = np.arange(64), np.arange(64, 96)
     hidden = labels.copy()
-    hidden[held] = np.nan
-    told = [fit_attention(tokens, y, [Lesson(learn, held, True)], ATTENTION, TRAINING, 0, prior) for y in (labels, hidden)]
-    np.testing.assert_array_equal(told[0].probabilities(tokens, held, prior), told[1].probabilities(tokens, held, prior))
+    hidden[validation_rows] = np.nan
+    told = [
+        fit_attention(
+            tokens,
+            y,
+            [MemberSplit(train_rows, validation_rows, True)],
+            ATTENTION,
+            TRAINING,
+            0,
+            prior,
+        )
+        for y in (labels, hidden)
+    ]
+    np.testing.assert_array_equal(
+        told[0].probabilities(tokens, validation_rows, prior),
+        told[1].probabilities(tokens, validation_rows, prior),
+    )
 
 
 def test_settings_of_a_student() -> None:
     settings = member_settings(ATTENTION, TRAINING, student=True)
-    assert (settings.n_layers, settings.residual, settings.readout, settings.norm_first, settings.block_dropout) == (1, False, "light_queries", True, 0.0)
+    assert (
+        settings.n_layers,
+        settings.residual,
+        settings.readout,
+        settings.norm_first,
+        settings.block_dropout,
+    ) == (1, False, "light_queries", True, 0.0)
     assert member_settings(ATTENTION, TRAINING, student=False) is ATTENTION
     with pytest.raises(ConfigError, match="distillation"):
         TrainConfig(distillation=1.5)

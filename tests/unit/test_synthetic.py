@@ -12,19 +12,43 @@ import pytest
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
-from mirnagraph.files import sha256_of_folder
-from mirnagraph.synthetic import KINDS, MODALITIES, SyntheticConfig, demo_dataset, make_dataset, make_demo, make_synthetic
+from mirnagraph.io import sha256_of_folder
+from mirnagraph.synthetic import (
+    KINDS,
+    MODALITIES,
+    SyntheticConfig,
+    demo_dataset,
+    make_dataset,
+    make_demo,
+    make_synthetic,
+)
 
 
 def differences(one, other):
     """In what two datasets differ: names of attributes and of their tables, with what is not equal in them; empty where they are equal."""
-    found = [name for name in ("name", "description", "synthetic", "compartments") if getattr(one, name) != getattr(other, name)]
-    tables = [(name, getattr(one, name), getattr(other, name), {}) for name in ("rnas", "labels", "ontology", "left_out")]
+    found = [
+        name
+        for name in ("name", "description", "synthetic", "compartments")
+        if getattr(one, name) != getattr(other, name)
+    ]
+    tables = [
+        (name, getattr(one, name), getattr(other, name), {})
+        for name in ("rnas", "labels", "ontology", "left_out")
+    ]
     if list(one.associations) != list(other.associations):
         return [*found, f"associations: {list(one.associations)} and {list(other.associations)}"]
     for kind in one.associations:
-        tables.append((f"associations of {kind}", one.associations[kind], other.associations[kind], {}))
-        tables.append((f"partners of {kind}", one.partners[kind], other.partners[kind], {"check_column_type": False}))
+        tables.append(
+            (f"associations of {kind}", one.associations[kind], other.associations[kind], {})
+        )
+        tables.append(
+            (
+                f"partners of {kind}",
+                one.partners[kind],
+                other.partners[kind],
+                {"check_column_type": False},
+            )
+        )
     for name, mine, theirs, how in tables:
         try:
             pd.testing.assert_frame_equal(mine, theirs, **how)
@@ -39,11 +63,15 @@ def test_the_demo_folder_is_byte_for_byte_what_the_generator_makes(project, tmp_
     files = sorted(p.name for p in (project / "data" / "demo").iterdir())
     assert files == sorted(p.name for p in (tmp_path / "demo").iterdir())
     for name in files:
-        assert (project / "data" / "demo" / name).read_bytes() == (tmp_path / "demo" / name).read_bytes(), name
+        assert (project / "data" / "demo" / name).read_bytes() == (
+            tmp_path / "demo" / name
+        ).read_bytes(), name
 
 
 def test_the_readme_of_the_data_names_the_checksum_of_the_demo(project):
-    assert sha256_of_folder(project / "data" / "demo") in (project / "data" / "README.md").read_text()
+    assert (
+        sha256_of_folder(project / "data" / "demo") in (project / "data" / "README.md").read_text()
+    )
 
 
 def test_the_demo_read_equals_the_demo_made():
@@ -71,7 +99,9 @@ def test_equal_seeds_give_equal_data_and_other_seeds_other_data(tmp_path):
 
 
 def test_some_rnas_lack_labels_sequence_or_associations():
-    config = SyntheticConfig(n_rnas=100, without_sequence=0.1, without_associations=0.2, unlocated=0.3, seed=3)
+    config = SyntheticConfig(
+        n_rnas=100, without_sequence=0.1, without_associations=0.2, unlocated=0.3, seed=3
+    )
     dataset, _ = make_synthetic(config)
     assert dataset.rnas["sequence"].isna().sum() == 10
     degree = sum(np.asarray(dataset.association_matrix(kind).sum(axis=1)) for kind in KINDS)
@@ -85,7 +115,9 @@ def test_sequences_of_a_family_are_more_alike_than_any_others(synthetic):
     family = truth.family[known.index].to_numpy()
     matrix = parasail.matrix_create("ACGU", 2, -1)
     n = len(known)
-    score = np.array([[parasail.sw_striped_16(a, b, 3, 1, matrix).score for b in known] for a in known])
+    score = np.array(
+        [[parasail.sw_striped_16(a, b, 3, 1, matrix).score for b in known] for a in known]
+    )
     alike = score / np.sqrt(np.outer(score.diagonal(), score.diagonal()))
     same = family[:, None] == family[None, :]
     off = ~np.eye(n, dtype=bool)
@@ -118,13 +150,20 @@ def test_the_ontology_is_a_dag_that_holds_every_term_and_parent(small_dataset):
     assert len(numbers) == len(ontology)
     assert all(number.rsplit(".", 1)[0] in numbers for number in numbers)
     assert ontology["descriptor_id"].duplicated().any()  # a term under two parents
-    named = [one for cell in make_demo().partners["disease"]["descriptor_ids"] for one in cell.split(";") if one]
+    named = [
+        one
+        for cell in make_demo().partners["disease"]["descriptor_ids"]
+        for one in cell.split(";")
+        if one
+    ]
     assert set(named) <= set(ontology["descriptor_id"])
     assert (make_demo().partners["disease"]["descriptor_ids"] == "").sum() == 4
 
 
 def test_labels_follow_the_planted_drivers_and_nothing_else():
-    _, truth = make_synthetic(SyntheticConfig(n_rnas=600, popularity=0.0, noise=0.0, unlocated=0.0, seed=11))
+    _, truth = make_synthetic(
+        SyntheticConfig(n_rnas=600, popularity=0.0, noise=0.0, unlocated=0.0, seed=11)
+    )
     levels = pd.concat([truth.family, truth.communities], axis=1)
     for compartment, drivers in truth.drivers.items():
         assert len(set(drivers)) == 2
@@ -137,9 +176,13 @@ def test_labels_follow_the_planted_drivers_and_nothing_else():
 
 def test_popularity_can_be_switched_off_and_on():
     def link(popularity):
-        dataset, truth = make_synthetic(SyntheticConfig(n_rnas=300, popularity=popularity, without_associations=0, seed=2))
+        dataset, truth = make_synthetic(
+            SyntheticConfig(n_rnas=300, popularity=popularity, without_associations=0, seed=2)
+        )
         degree = sum(np.asarray(dataset.association_matrix(kind).sum(axis=1)) for kind in KINDS)
-        return np.corrcoef(truth.popularity, degree)[0, 1], np.corrcoef(truth.popularity, dataset.labels.sum(axis=1))[0, 1]
+        return np.corrcoef(truth.popularity, degree)[0, 1], np.corrcoef(
+            truth.popularity, dataset.labels.sum(axis=1)
+        )[0, 1]
 
     assert max(map(abs, link(0.0))) < 0.15
     assert link(0.8)[0] > 0.7
@@ -154,8 +197,12 @@ def test_a_model_on_the_planted_features_beats_popularity_and_label_frequencies(
     from mirnagraph.evaluation.splits import random_folds
 
     dataset, truth = make_synthetic(SyntheticConfig(seed=2025))
-    planted = OneHotEncoder(sparse_output=False).fit_transform(np.column_stack([truth.family, truth.communities]))
-    degree = np.column_stack([np.log1p(np.asarray(dataset.association_matrix(kind).sum(axis=1))) for kind in KINDS])
+    planted = OneHotEncoder(sparse_output=False).fit_transform(
+        np.column_stack([truth.family, truth.communities])
+    )
+    degree = np.column_stack(
+        [np.log1p(np.asarray(dataset.association_matrix(kind).sum(axis=1))) for kind in KINDS]
+    )
     fold = random_folds(dataset.labels, 5, seed=0).assigned.to_numpy()
 
     def reached(features):

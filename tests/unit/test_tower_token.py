@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fusion.partners import partner_means
-from fusion.tower import TowerSettings, fit_towers, inner_parts
-from fusion.tower_files import about_towers, read_towers, tower_arrays
+from fusion.config import TowerSettings
+from fusion.models.saved import about_towers, read_towers, tower_arrays
+from fusion.tokens.partners import partner_means
+from fusion.tokens.sequence_tower import fit_towers, inner_parts
 from mirnagraph.errors import ConfigError, InputError
-from seqtower.losses import starting_logits
-from seqtower.settings import seq_config
+from seqtower.config import seq_config
+from seqtower.nn.losses import starting_logits
 
 SETTINGS = TowerSettings(epochs=1, parts=3)
 N, FAMILIES = 24, 8
@@ -22,7 +23,9 @@ N, FAMILIES = 24, 8
 def data() -> tuple[list[str | None], np.ndarray, np.ndarray]:
     """24 RNAs of 8 families, two compartments; the fourth RNA has no sequence."""
     random = np.random.default_rng(0)
-    sequences: list[str | None] = ["".join(random.choice(list("ACGU"), size=random.integers(20, 40))) for _ in range(N)]
+    sequences: list[str | None] = [
+        "".join(random.choice(list("ACGU"), size=random.integers(20, 40))) for _ in range(N)
+    ]
     sequences[3] = None
     return sequences, random.integers(0, 2, (N, 2)).astype(float), np.arange(N) % FAMILIES
 
@@ -41,17 +44,24 @@ def test_parts_are_even_whole_and_know_no_label() -> None:
         inner_parts(rows[:2], groups, 2, 0)
 
 
-def test_each_training_row_is_told_by_the_tower_that_did_not_learn_from_it_and_others_by_the_mean() -> None:
+def test_each_training_row_is_told_by_the_tower_that_did_not_learn_from_it_and_others_by_the_mean() -> (
+    None
+):
     sequences, labels, groups = data()
     fitted, token = fit_towers(sequences, labels, groups, TRAIN, SETTINGS, 5)
     rows = np.array([row for row in TRAIN if row != 3])
     part = inner_parts(rows, groups, 3, 5)
-    every = [replace(fitted, towers=(tower,), start=fitted.start[[k]]).token(sequences).values for k, tower in enumerate(fitted.towers)]
+    every = [
+        replace(fitted, towers=(tower,), start=fitted.start[[k]]).token(sequences).values
+        for k, tower in enumerate(fitted.towers)
+    ]
     for row, k in zip(rows, part, strict=True):
         np.testing.assert_allclose(token.values[row], every[k][row], atol=1e-6)
     np.testing.assert_allclose(token.values[20:], np.mean(every, axis=0)[20:], atol=1e-6)
     for k in range(3):
-        np.testing.assert_array_equal(fitted.start[k], starting_logits("multi-label", labels[rows[part != k]]))
+        np.testing.assert_array_equal(
+            fitted.start[k], starting_logits("multi-label", labels[rows[part != k]])
+        )
     assert token.values.shape == (N, 2)
     assert not token.present[3]
     assert token.present.sum() == N - 1
@@ -70,13 +80,17 @@ def test_neither_its_own_label_nor_a_test_label_reaches_a_row() -> None:
         flipped[row] = 1 - flipped[row]
         _, after = fit_towers(sequences, flipped, groups, TRAIN, SETTINGS, 5)
         family = [other for other in TRAIN if groups[other] == groups[row]]
-        np.testing.assert_array_equal(before.values[family], after.values[family])  # nor that of a relative
+        np.testing.assert_array_equal(
+            before.values[family], after.values[family]
+        )  # nor that of a relative
         assert not np.array_equal(before.values[20:], after.values[20:])
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
     sequences, labels, groups = data()
-    first, second, other = (fit_towers(sequences, labels, groups, TRAIN, SETTINGS, seed)[1].values for seed in (1, 1, 2))
+    first, second, other = (
+        fit_towers(sequences, labels, groups, TRAIN, SETTINGS, seed)[1].values for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, other)
 
@@ -92,12 +106,16 @@ def test_towers_come_back_from_their_arrays() -> None:
 
 
 def test_a_tower_inside_attention_is_refused_with_one_sentence() -> None:
-    with pytest.raises(ConfigError, match="'joint', but towers trained inside attention were removed"):
+    with pytest.raises(
+        ConfigError, match="'joint', but towers trained inside attention were removed"
+    ):
         TowerSettings(mode="joint")
     assert TowerSettings(mode="crossfit") == TowerSettings()
 
 
-@pytest.mark.parametrize("wrong", [{"preset": "nothing"}, {"mode": "both"}, {"parts": 1}, {"epochs": -1}, {"dim": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"preset": "nothing"}, {"mode": "both"}, {"parts": 1}, {"epochs": -1}, {"dim": 0}]
+)
 def test_settings_that_cannot_work_are_refused_when_made(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         TowerSettings(**wrong)  # type: ignore[arg-type]

@@ -5,11 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fusion.tokens import TokenTable, make_token
-from fusion.typed_trees import fit_typed_trees
+from fusion.models.typed_trees import fit_typed_trees
+from fusion.tokens.table import TokenTable, make_token
 from mirnagraph.errors import ConfigError
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.trees import TreeArrays, TreesConfig, constant, fit_boosting, fit_extra_trees, gated, join_outputs
+from mirnagraph.trees import (
+    TreeArrays,
+    TreesConfig,
+    constant,
+    fit_boosting,
+    fit_extra_trees,
+    gated,
+    join_outputs,
+)
 
 CONFIG = TreesConfig(n_trees=12, rounds=6, min_samples_leaf=1)
 
@@ -18,7 +26,11 @@ def fitted(seed: int, width: int, n_labels: int) -> tuple[np.ndarray, TreeArrays
     rng = np.random.default_rng(seed)
     read = rng.normal(size=(50, width)).astype(np.float32)
     true = (read[:, :n_labels] > 0).astype(float)
-    return read, fit_extra_trees(read, true, CONFIG, seed).trees, fit_boosting(read, true, CONFIG, seed)
+    return (
+        read,
+        fit_extra_trees(read, true, CONFIG, seed).trees,
+        fit_boosting(read, true, CONFIG, seed),
+    )
 
 
 def test_each_row_is_answered_by_the_trees_of_its_type_alone() -> None:
@@ -29,7 +41,10 @@ def test_each_row_is_answered_by_the_trees_of_its_type_alone() -> None:
     table[:50, 0], table[50:, 1] = 1, 1
     table[:50, [4, 3, 2]], table[50:, 5:] = one, other
     for first, second in ((forest, forest2), (boosted, boosted2)):
-        parts = [(gated(first, 0, np.array([4, 3, 2])), np.array([0, 1])), (gated(second, 1, np.array([5, 6])), np.array([2]))]
+        parts = [
+            (gated(first, 0, np.array([4, 3, 2])), np.array([0, 1])),
+            (gated(second, 1, np.array([5, 6])), np.array([2])),
+        ]
         parts.append((gated(constant(np.array([0.25])), 0), np.array([2])))
         said = join_outputs(parts, 3)(table)
         np.testing.assert_allclose(said[:50, :2], first(one), atol=1e-6)
@@ -52,10 +67,16 @@ def tokens_of_two_types() -> tuple[TokenTable, np.ndarray]:
     rng = np.random.default_rng(3)
     a, b = rng.normal(size=(60, 2)).astype(np.float32), rng.normal(size=(60, 3)).astype(np.float32)
     first = np.arange(60) < 30
-    labels = np.column_stack([a[:, 0] > 0, b[:, 0] > 0, np.where(first, a[:, 1], b[:, 1]) > 0]).astype(float)
+    labels = np.column_stack(
+        [a[:, 0] > 0, b[:, 0] > 0, np.where(first, a[:, 1], b[:, 1]) > 0]
+    ).astype(float)
     labels[~first, 0], labels[first, 1] = np.nan, np.nan
     kinds = np.eye(3, dtype=np.float32)[np.where(first, 0, 1)]
-    found = (make_token("a", np.where(first[:, None], a, 0)), make_token("b", np.where(first[:, None], 0, b)), make_token("type", kinds))
+    found = (
+        make_token("a", np.where(first[:, None], a, 0)),
+        make_token("b", np.where(first[:, None], 0, b)),
+        make_token("type", kinds),
+    )
     return TokenTable(NodeIndex.of([f"r{i}" for i in range(60)], "RNA"), found), labels
 
 
@@ -81,7 +102,12 @@ def test_the_labels_of_one_type_do_not_move_the_trees_of_another() -> None:
     tokens, labels = tokens_of_two_types()
     other = labels.copy()
     other[30:, 2] = 1 - other[30:, 2]
-    said = [fit_typed_trees(tokens, ("a", "b", "type"), y, np.arange(60), [CONFIG] * 3, 0).forest(tokens.flat(("a", "b", "type"))) for y in (labels, other)]
+    said = [
+        fit_typed_trees(tokens, ("a", "b", "type"), y, np.arange(60), [CONFIG] * 3, 0).forest(
+            tokens.flat(("a", "b", "type"))
+        )
+        for y in (labels, other)
+    ]
     np.testing.assert_array_equal(said[0][:30], said[1][:30])
     assert not np.array_equal(said[0][30:], said[1][30:])
 
@@ -106,4 +132,6 @@ def test_a_type_whose_rnas_have_no_token_of_the_trees_gets_the_shares() -> None:
     tokens, labels = tokens_of_two_types()
     found = fit_typed_trees(tokens, ("a", "type"), labels, np.arange(60), [CONFIG] * 3, 0)
     share = (np.nansum(labels, axis=0) + 0.5) / ((~np.isnan(labels)).sum(axis=0) + 1)
-    np.testing.assert_allclose(found.forest(tokens.flat(("a", "type")))[30:], np.tile(share, (30, 1)), rtol=1e-5)
+    np.testing.assert_allclose(
+        found.forest(tokens.flat(("a", "type")))[30:], np.tile(share, (30, 1)), rtol=1e-5
+    )

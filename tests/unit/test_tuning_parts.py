@@ -10,16 +10,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fusion.problem import prepare
-from fusion.search import space_from, suggest
-from fusion.settings import ExperimentConfig, TokenSettings
-from fusion.tuning import TuneSettings, fold_table, inner_folds, mean_score, rebuild
-from fusion.tuning_store import PRUNED, REFUSED, Trial, best_of, keep_trial, next_draw, open_study, read_trials
+from fusion.config import ExperimentConfig, TokenSettings
+from fusion.data.problem import prepare
+from fusion.experiments.search_space import space_from, suggest
+from fusion.experiments.study import (
+    PRUNED,
+    REFUSED,
+    Trial,
+    best_of,
+    keep_trial,
+    next_draw,
+    open_study,
+    read_trials,
+)
+from fusion.experiments.tuning import TuneSettings, fold_table, inner_folds, mean_score, rebuild
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.build import NetworkConfig, build_networks
 
 CONFIG = ExperimentConfig(tokens=TokenSettings(attention=("degree",)))
-SPACE = space_from({"attention.n_heads": [2, 4, 8], "training.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}})
+SPACE = space_from(
+    {
+        "attention.n_heads": [2, 4, 8],
+        "training.learning_rate": {"low": 1e-4, "high": 1e-1, "log": True},
+    }
+)
 
 
 def test_the_score_is_the_mean_over_compartments_of_their_means_over_folds() -> None:
@@ -46,22 +60,28 @@ def test_wrong_search_settings_are_refused() -> None:
 
 
 def test_inner_folds_are_of_training_rows_and_part_no_family(small_dataset) -> None:
-    problem = prepare(build_networks(small_dataset), CONFIG)
-    train = np.flatnonzero(problem.groups % 4 != 0)
-    hidden = replace(problem, labels=problem.hide(train))
+    data = prepare(build_networks(small_dataset), CONFIG)
+    train = np.flatnonzero(data.groups % 4 != 0)
+    hidden = replace(data, labels=data.masked_labels(train))
     inner = inner_folds(hidden, train, 3, seed=4)
-    of_row = inner.of_rows(problem.index)
+    of_row = inner.of_rows(data.index)
     assert sorted(np.flatnonzero(of_row >= 0)) == sorted(train)
     assert set(of_row[train]) == {0, 1, 2}
-    for group in np.unique(problem.groups[train]):
-        assert len(set(of_row[train][problem.groups[train] == group])) == 1
-    assert not np.array_equal(inner_folds(hidden, train, 3, seed=5).of_rows(problem.index), of_row)
+    for group in np.unique(data.groups[train]):
+        assert len(set(of_row[train][data.groups[train] == group])) == 1
+    assert not np.array_equal(inner_folds(hidden, train, 3, seed=5).of_rows(data.index), of_row)
     with pytest.raises(ConfigError, match="groups"):
         inner_folds(hidden, train, 40, seed=4)
 
 
 def test_the_best_trial_is_the_first_of_equals_and_never_a_stopped_one() -> None:
-    trials = [Trial(0, {}, 0.5), Trial(1, {}, 0.7), Trial(2, {}, 0.7), Trial(3, {}, 0.9, state=PRUNED), Trial(4, {}, float("nan"), state=REFUSED)]
+    trials = [
+        Trial(0, {}, 0.5),
+        Trial(1, {}, 0.7),
+        Trial(2, {}, 0.7),
+        Trial(3, {}, 0.9, state=PRUNED),
+        Trial(4, {}, float("nan"), state=REFUSED),
+    ]
     assert best_of(trials).number == 1
     with pytest.raises(ConfigError, match="none of the 1 trials could be run; the first: no heads"):
         best_of([Trial(0, {}, float("nan"), state=REFUSED, note="no heads")])
@@ -91,7 +111,10 @@ def test_trials_are_kept_and_the_next_draw_depends_on_them_alone(tmp_path: Path)
         assert read_trials(study, SPACE, tmp_path) == whole
     # after ten trials draws are made by what was found: other scores, other draws
     with open_study(tmp_path / "a.sqlite", "x") as study:
-        drawn = [suggest(next_draw(study, {}, seed), SPACE)["training.learning_rate"] for seed in range(20)]
+        drawn = [
+            suggest(next_draw(study, {}, seed), SPACE)["training.learning_rate"]
+            for seed in range(20)
+        ]
     near = np.mean(np.abs(np.log10(drawn) + 2.5) < 0.75)
     assert near > 0.6  # half of the space lies so near
 
@@ -112,7 +135,9 @@ def test_a_damaged_or_foreign_store_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [{"lambda_": 0.9}, {"cutoff": 0.3}])
-def test_networks_with_other_settings_equal_those_built_with_them(small_dataset, values: dict[str, float]) -> None:
+def test_networks_with_other_settings_equal_those_built_with_them(
+    small_dataset, values: dict[str, float]
+) -> None:
     before = NetworkConfig()
     wanted = replace(before, functional=replace(before.functional, **values))
     base = build_networks(small_dataset, before)

@@ -6,16 +6,34 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from mirnagraph.embedding.walks import _alias_tables, _exact_step, _has_edge, random_walks, walk_graph, walk_rounds
+from mirnagraph.embedding.walks import (
+    _alias_tables,
+    _exact_step,
+    _has_edge,
+    random_walks,
+    walk_graph,
+    walk_rounds,
+)
 from mirnagraph.errors import InputError
 
 # Node 5 is the last row; node 4's only neighbour besides 0 is that last row, so its neighbour list ends where the matrix ends.
-EDGES = [(0, 1, 1.0), (0, 2, 2.0), (0, 4, 0.5), (1, 2, 3.0), (2, 3, 0.25), (3, 5, 4.0), (4, 5, 1.5), (2, 5, 1.0)]
+EDGES = [
+    (0, 1, 1.0),
+    (0, 2, 2.0),
+    (0, 4, 0.5),
+    (1, 2, 3.0),
+    (2, 3, 0.25),
+    (3, 5, 4.0),
+    (4, 5, 1.5),
+    (2, 5, 1.0),
+]
 
 
 def small_graph(weighted: bool) -> sparse.csr_array:
     rows, cols, weights = (np.array(x) for x in zip(*EDGES, strict=True))
-    half = sparse.csr_array((weights if weighted else np.ones(len(EDGES)), (rows, cols)), shape=(6, 6))
+    half = sparse.csr_array(
+        (weights if weighted else np.ones(len(EDGES)), (rows, cols)), shape=(6, 6)
+    )
     return sparse.csr_array(half + half.T)
 
 
@@ -29,8 +47,13 @@ def exact_second_order(dense: np.ndarray, p: float, q: float, before: int, here:
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("p", "q"), [(1.0, 1.0), (0.25, 4.0), (4.0, 0.25), (0.5, 0.5), (3.0, 3.0), (0.001, 1.0), (1.0, 1000.0)])
-def test_second_order_frequencies_match_the_exact_probabilities(weighted: bool, p: float, q: float) -> None:
+@pytest.mark.parametrize(
+    ("p", "q"),
+    [(1.0, 1.0), (0.25, 4.0), (4.0, 0.25), (0.5, 0.5), (3.0, 3.0), (0.001, 1.0), (1.0, 1000.0)],
+)
+def test_second_order_frequencies_match_the_exact_probabilities(
+    weighted: bool, p: float, q: float
+) -> None:
     network = small_graph(weighted)
     dense = network.toarray()
     walks = random_walks(network, n_walks=400, walk_length=100, p=p, q=q, seed=5)
@@ -43,7 +66,11 @@ def test_second_order_frequencies_match_the_exact_probabilities(weighted: bool, 
         usable = expected * counts.sum() > 5
         if usable.sum() >= 2:
             observed = counts[usable]
-            p_values.append(stats.chisquare(observed, expected[usable] / expected[usable].sum() * observed.sum()).pvalue)
+            p_values.append(
+                stats.chisquare(
+                    observed, expected[usable] / expected[usable].sum() * observed.sum()
+                ).pvalue
+            )
     assert len(p_values) >= 5
     assert min(p_values) * len(p_values) > 0.01
 
@@ -63,8 +90,15 @@ def test_exact_step_that_bounds_the_rejections_has_the_same_law() -> None:
     network = small_graph(weighted=True)
     graph = walk_graph(network)
     units = (np.arange(20_000) + 0.5) / 20_000
-    steps = [_exact_step(graph.indptr, graph.indices, graph.weights, 2, 0, 0.2, 7.0, unit) for unit in units]
-    np.testing.assert_allclose(np.bincount(steps, minlength=6) / 20_000, exact_second_order(network.toarray(), 0.2, 7.0, 2, 0), atol=1e-4)
+    steps = [
+        _exact_step(graph.indptr, graph.indices, graph.weights, 2, 0, 0.2, 7.0, unit)
+        for unit in units
+    ]
+    np.testing.assert_allclose(
+        np.bincount(steps, minlength=6) / 20_000,
+        exact_second_order(network.toarray(), 0.2, 7.0, 2, 0),
+        atol=1e-4,
+    )
 
 
 def test_alias_tables_hold_the_weights() -> None:
@@ -77,7 +111,9 @@ def test_alias_tables_hold_the_weights() -> None:
         for slot in range(hi - lo):
             mass[slot] += accept[lo + slot]
             mass[alias[lo + slot]] += 1 - accept[lo + slot]
-        np.testing.assert_allclose(mass / (hi - lo), weights[lo:hi] / weights[lo:hi].sum(), rtol=1e-9)
+        np.testing.assert_allclose(
+            mass / (hi - lo), weights[lo:hi] / weights[lo:hi].sum(), rtol=1e-9
+        )
 
 
 def test_edge_lookup_never_reads_past_a_row() -> None:
@@ -95,7 +131,9 @@ def test_threads_and_blocks_change_nothing(weighted: bool) -> None:
     settings = {"n_walks": 7, "walk_length": 30, "p": 0.5, "q": 2.0}
     one = random_walks(small_graph(weighted), **settings, seed=3, n_threads=1)
     for threads in (2, 3, 8):
-        np.testing.assert_array_equal(one, random_walks(small_graph(weighted), **settings, seed=3, n_threads=threads))
+        np.testing.assert_array_equal(
+            one, random_walks(small_graph(weighted), **settings, seed=3, n_threads=threads)
+        )
     fewer = random_walks(small_graph(weighted), **{**settings, "n_walks": 3}, seed=3)
     np.testing.assert_array_equal(one[: len(fewer)], fewer)
     assert not np.array_equal(one, random_walks(small_graph(weighted), **settings, seed=4))
@@ -113,11 +151,18 @@ def test_isolated_nodes_and_dead_ends_are_padded() -> None:
     directed = sparse.csr_array(([1.0, 1.0], ([0, 1], [1, 2])), shape=(4, 4))
     walks = random_walks(directed, n_walks=1, walk_length=5)
     by_start = {int(walk[0]): walk.tolist() for walk in walks}
-    assert by_start == {0: [0, 1, 2, -1, -1], 1: [1, 2, -1, -1, -1], 2: [2, -1, -1, -1, -1], 3: [3, -1, -1, -1, -1]}
+    assert by_start == {
+        0: [0, 1, 2, -1, -1],
+        1: [1, 2, -1, -1, -1],
+        2: [2, -1, -1, -1, -1],
+        3: [3, -1, -1, -1, -1],
+    }
 
 
 def test_edges_of_weight_zero_are_no_edges_and_duplicates_add_up() -> None:
-    network = sparse.coo_array(([0.0, 0.0, 1.0, 1.0, 2.0, 2.0], ([0, 1, 0, 2, 0, 2], [1, 0, 2, 0, 2, 0])), shape=(3, 3))
+    network = sparse.coo_array(
+        ([0.0, 0.0, 1.0, 1.0, 2.0, 2.0], ([0, 1, 0, 2, 0, 2], [1, 0, 2, 0, 2, 0])), shape=(3, 3)
+    )
     graph = walk_graph(network)
     assert graph.indices.tolist() == [2, 0]
     walks = random_walks(network, n_walks=3, walk_length=6, p=0.5, q=2.0)
@@ -129,7 +174,10 @@ def test_equal_weights_take_the_unweighted_path() -> None:
     assert not walk_graph(small_graph(weighted=False) * 0.3).is_weighted
     assert walk_graph(small_graph(weighted=True)).is_weighted
     settings = {"n_walks": 2, "walk_length": 9, "p": 0.5, "q": 2.0}
-    np.testing.assert_array_equal(random_walks(small_graph(False), **settings), random_walks(small_graph(False) * 0.3, **settings))
+    np.testing.assert_array_equal(
+        random_walks(small_graph(False), **settings),
+        random_walks(small_graph(False) * 0.3, **settings),
+    )
 
 
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])

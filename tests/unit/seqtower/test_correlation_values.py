@@ -8,14 +8,16 @@ import warnings
 import numpy as np
 import pytest
 
-from seqtower.correlations import correlations
+from mirnagraph.evaluation.metrics import correlations
 
 FOLD = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 TRUE = np.array([[0, 1], [1, 2], [2, np.nan], [3, np.nan], [0, 0], [1, np.nan], [2, 2], [3, 3]])
 PREDICTED = np.array([[1, 3], [3, 1], [2, 7], [9, 8], [4, 1], [3, 9], [2, 2], [1, 3.0]])
 
 
-def cells(true: np.ndarray, predicted: np.ndarray, fold: np.ndarray) -> dict[tuple[str, str], dict[str, float]]:
+def cells(
+    true: np.ndarray, predicted: np.ndarray, fold: np.ndarray
+) -> dict[tuple[str, str], dict[str, float]]:
     names = [f"c{column}" for column in range(true.shape[1])]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

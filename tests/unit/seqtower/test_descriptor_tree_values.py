@@ -9,23 +9,23 @@ import pytest
 from scipy.special import expit, logit
 
 from mirnagraph.errors import ConfigError
+from mirnagraph.evaluation.metrics import CLASS, FRACTIONS, MULTI_LABEL
 from mirnagraph.seeds import child_seed
 from mirnagraph.trees import fit_boosting, fit_extra_trees
-from seqtower.descriptor_trees import (
+from seqtower.baselines.descriptor_trees import (
     FRACTION_TREES,
     TREES,
     DescriptorConfig,
     blend,
     choose_weight,
-    fit_beside,
     fit_descriptor_trees,
     fit_typed_trees,
 )
-from seqtower.sequences import CLASS, FRACTIONS, MULTI_LABEL
-from seqtower.word_svm import SvmConfig
 
 FEW = replace(TREES, n_trees=5, rounds=5)
-SMALL = DescriptorConfig(trees=FEW, fraction_trees=replace(FRACTION_TREES, n_trees=5, rounds=5), members=1)
+SMALL = DescriptorConfig(
+    trees=FEW, fraction_trees=replace(FRACTION_TREES, n_trees=5, rounds=5), members=1
+)
 
 
 def test_settings_of_the_trees() -> None:
@@ -37,7 +37,6 @@ def test_settings_of_the_trees() -> None:
     assert (FRACTION_TREES.leaves, FRACTION_TREES.boosting_leaf) == (8, 20)
     config = DescriptorConfig()
     assert (config.weight, config.weights, config.window, config.members) == (0, (), 100, 2)
-    assert config.svm.share == 0
 
 
 def test_bounds_of_the_settings() -> None:
@@ -66,7 +65,9 @@ def test_a_quarter_of_one_and_the_rest_of_another() -> None:
 
 def test_shares_that_do_not_sum_to_one_are_made_to() -> None:
     # .25 x .2 + .75 x .4 = .35 of both
-    np.testing.assert_allclose(blend(0.25, np.array([[0.2, 0.2]]), np.array([[0.4, 0.4]]), FRACTIONS), [[0.5, 0.5]])
+    np.testing.assert_allclose(
+        blend(0.25, np.array([[0.2, 0.2]]), np.array([[0.4, 0.4]]), FRACTIONS), [[0.5, 0.5]]
+    )
 
 
 def test_sure_answers_stay_a_ten_thousandth_away() -> None:
@@ -75,7 +76,9 @@ def test_sure_answers_stay_a_ten_thousandth_away() -> None:
     np.testing.assert_allclose(blend(1.0, ends, ends, FRACTIONS), [[1e-4, 1 - 1e-4]], rtol=1e-10)
 
 
-@pytest.mark.parametrize(("first", "second", "expected"), [(0.9, 0.1, 0.5), (0.6, 0.1, 1.0), (0.9, 0.4, 0.0)])
+@pytest.mark.parametrize(
+    ("first", "second", "expected"), [(0.9, 0.1, 0.5), (0.6, 0.1, 1.0), (0.9, 0.4, 0.0)]
+)
 def test_the_share_of_least_squared_error(first: float, second: float, expected: float) -> None:
     # the truth is a half: .9 and .1 meet there at one half each; .6 and .4 are nearer alone
     config = DescriptorConfig(weights=(0.0, 0.5, 1.0))
@@ -95,8 +98,13 @@ def test_the_share_of_least_log_loss() -> None:
     assert choose_weight(config, high, low, np.array([[0.0], [0.0]]), MULTI_LABEL) == 0
     # all nine of ten annotated: log loss is least at .9, squared error of the mean is not asked
     often = np.r_[np.ones(9), 0][:, None]
-    assert choose_weight(config, np.full((10, 1), 0.9), np.full((10, 1), 0.99), often, MULTI_LABEL) == 1
-    assert choose_weight(config, np.full((10, 1), 0.5), np.full((10, 1), 0.9), often, MULTI_LABEL) == 0
+    assert (
+        choose_weight(config, np.full((10, 1), 0.9), np.full((10, 1), 0.99), often, MULTI_LABEL)
+        == 1
+    )
+    assert (
+        choose_weight(config, np.full((10, 1), 0.5), np.full((10, 1), 0.9), often, MULTI_LABEL) == 0
+    )
 
 
 def made(n: int, n_features: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +127,9 @@ def test_members_are_averaged(kind: str) -> None:
         own = child_seed(7, "member", member)
         forest = fit_extra_trees(features, labels, settings, child_seed(own, "forest"))
         seed = child_seed(own, "boosting")
-        boosting = fit_boosting(features, labels, settings, seed, forest.importance, fractions=kind == FRACTIONS)
+        boosting = fit_boosting(
+            features, labels, settings, seed, forest.importance, fractions=kind == FRACTIONS
+        )
         forests.append(forest.trees(features))
         boosted.append(boosting(features))
     forest, boosting = np.mean(forests, axis=0), np.mean(boosted, axis=0)
@@ -147,13 +157,17 @@ def test_a_type_of_fifty_rnas_has_trees_of_its_own() -> None:
     assert fitted.n_types == 2
     trees, columns = fitted.own[0]
     assert columns.tolist() == [0, 1]
-    alone = fit_descriptor_trees(features[:50], labels[:50], MULTI_LABEL, SMALL, child_seed(3, "own type", 0))
+    alone = fit_descriptor_trees(
+        features[:50], labels[:50], MULTI_LABEL, SMALL, child_seed(3, "own type", 0)
+    )
     shared = fit_descriptor_trees(features, labels, MULTI_LABEL, SMALL, 3)
     np.testing.assert_array_equal(trees.predict(features), alone.predict(features))
     predicted = fitted.predict(features)
     np.testing.assert_array_equal(predicted[50:], shared.predict(features)[50:])
     # the mean of both logits for RNAs of the type
-    expected = expit((logit(alone.predict(features[:50])) + logit(shared.predict(features)[:50])) / 2)
+    expected = expit(
+        (logit(alone.predict(features[:50])) + logit(shared.predict(features)[:50])) / 2
+    )
     np.testing.assert_allclose(predicted[:50], expected, rtol=1e-10)
 
 
@@ -170,21 +184,3 @@ def test_one_type_and_other_kinds_share_all_trees() -> None:
     assert not fit_typed_trees(features[:, :-1], labels, MULTI_LABEL, SMALL, 3, 1).own
     fractions = fit_typed_trees(features, 0.2 + 0.3 * labels, FRACTIONS, SMALL, 3, 2)
     assert (dict(fractions.own), fractions.n_types) == ({}, 0)
-
-
-def test_the_machine_reads_the_words_and_the_trees_the_rest() -> None:
-    rng = np.random.default_rng(5)
-    sequences = ["".join(rng.choice(list("ACGU"), 22)) for _ in range(40)]
-    config = replace(SMALL, svm=SvmConfig(share=0.3, span=3, letters=2, length=2.0))
-    features = config.features(sequences)
-    assert config.words_width == 3 * 16 + 1
-    assert features.shape == (40, 49 + 758)
-    np.testing.assert_allclose(features[:, 48], 2 * np.log(22), rtol=1e-6)
-    np.testing.assert_array_equal(features[:, 49:], SMALL.features(sequences))
-    labels = np.column_stack([[text.count("A") > 5 for text in sequences], np.arange(40) % 2]).astype(float)
-    fitted = fit_beside(features, labels, MULTI_LABEL, config, 1, 0, np.arange(40))
-    trees = fit_descriptor_trees(features[:, 49:], labels, MULTI_LABEL, config, 1).predict(features[:, 49:])
-    words = np.clip(fitted.svm.predict(features[:, :49]), 1e-4, 1 - 1e-4)
-    expected = expit(0.3 * logit(words) + 0.7 * logit(trees))
-    np.testing.assert_allclose(fitted.predict(features), expected, rtol=1e-6)
-    assert fitted.share == 0.3

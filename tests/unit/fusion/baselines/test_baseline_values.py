@@ -9,10 +9,16 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from fusion.baseline_inputs import baseline_inputs, flat_tokens, name_features, partner_counts
-from fusion.baseline_models import frequency, nearest
+from fusion.baselines.models import (
+    baseline_inputs,
+    flat_tokens,
+    frequency,
+    name_features,
+    nearest,
+    partner_counts,
+)
 from mirnagraph.dataset import Dataset
-from mirnagraph.networks.types import Network, NetworkSet
+from mirnagraph.networks.network import Network, NetworkSet
 
 
 def networks() -> NetworkSet:

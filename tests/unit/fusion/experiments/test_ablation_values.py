@@ -9,12 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.ablation import FULL, Variant
-from fusion.ablation_runs import run_folder
-from fusion.ablation_table import ablation_table, average_row, averaged, averages, t_interval
-from fusion.settings import ExperimentConfig, TokenSettings
+from fusion.config import ExperimentConfig, TokenSettings
+from fusion.experiments.ablation import FULL, Variant, run_folder
+from fusion.experiments.ablation_report import (
+    ablation_table,
+    average_row,
+    averaged,
+    averages,
+    t_interval,
+)
 from mirnagraph.evaluation.metrics import COLUMNS
-from mirnagraph.runs import FORMAT_VERSION
+from mirnagraph.runs.folder import FORMAT_VERSION
 
 IDS = ["a", "b", "c", "d"]
 LABELS = pd.DataFrame({"P": [1, 1, 0, 0]}, index=pd.Index(IDS, name="rna_id"))

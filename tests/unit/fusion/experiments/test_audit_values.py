@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from fusion.audit_facts import (
+from fusion.experiments.audit import (
     chance_spread,
     compartment_pairs,
     count_correlations,
-    duplicate_figures,
+    duplicate_metrics,
 )
 from mirnagraph.dataset import Dataset
 
@@ -32,7 +32,7 @@ def test_duplicates_of_three_rnas_are_three_pairs() -> None:
     together[np.ix_([0, 1, 2], [0, 1, 2])] = 2
     np.fill_diagonal(together, 0)
     labels = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [0, 1]])
-    found = duplicate_figures(sparse.csr_array(together), labels, np.array([0, 1, 1, -1, 0]))
+    found = duplicate_metrics(sparse.csr_array(together), labels, np.array([0, 1, 1, -1, 0]))
     # pairs (0, 1), (0, 2), (1, 2): in different folds the first two, of equal labels the first
     assert found["rnas"] == 3
     assert found["pairs"] == 3

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.confirmation import Confirmations, mark, precision_at_k
-from fusion.explain_answer import modality_changes
-from fusion.explain_carriers import smoothed_log_odds
-from fusion.ranking import FinishedRun, latest_pmids, nearest_rows, rank, rank_order
-from fusion.tokens import TokenTable, make_token
+from fusion.explain.confirmation import Confirmations, mark, precision_at_k
+from fusion.explain.evidence import smoothed_log_odds
+from fusion.explain.occlusion import modality_changes
+from fusion.explain.ranking import FinishedRun, latest_pmids, nearest_rows, rank, rank_order
+from fusion.tokens.table import TokenTable, make_token
 from mirnagraph.dataset import Dataset
-from mirnagraph.networks.types import NetworkSet
+from mirnagraph.networks.network import NetworkSet
 from mirnagraph.nodes import NodeIndex
 
 

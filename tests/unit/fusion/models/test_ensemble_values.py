@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from fusion.learner import Learner, join, safe_logit, trees_token
-from fusion.settings import ExperimentConfig, TokenSettings
-from fusion.tokens import TokenTable, make_token
-from fusion.training import masked_loss
+from fusion.config import ExperimentConfig, TokenSettings
+from fusion.models.ensemble import FusionModel, join, safe_logit, trees_token
+from fusion.models.training import masked_loss
+from fusion.tokens.table import TokenTable, make_token
 from mirnagraph.nodes import NodeIndex
 
 INDEX = NodeIndex.of(["a", "b"], "miRNA")
@@ -59,24 +59,24 @@ def constant(value: float) -> Callable[[np.ndarray], np.ndarray]:
     return lambda flat: np.full((len(flat), 1), value)
 
 
-def learner(temperature: float = 1.0, extra_trees: float = 0.6) -> Learner:
+def fusion_model(temperature: float = 1.0, extra_trees: float = 0.6) -> FusionModel:
     """Members at 0.2 and 0.4, extra trees at 0.6, boosting at the logit of 0.8, 1.386294."""
     tokens = TokenTable(INDEX, (make_token("degree", np.array([[1.0], [2.0]])),))
     config = ExperimentConfig(TokenSettings(attention=("degree",), trees=("degree",)))
     trees = {"extra_trees": constant(extra_trees), "boosting": constant(1.386294)}
     weights = {"attention": 0.5, "extra_trees": 0.25, "boosting": 0.25}
     thresholds = np.array([0.5])
-    return Learner(config, tokens, Members(), trees, weights, thresholds, temperature)
+    return FusionModel(config, tokens, Members(), trees, weights, thresholds, temperature)
 
 
 def test_extra_trees_give_probabilities_and_boosting_logits() -> None:
-    parts = learner().parts(np.array([1]))
+    parts = fusion_model().parts(np.array([1]))
     assert {name: float(part[0, 0]) for name, part in parts.items()} == pytest.approx(
         {"attention": 0.3, "extra_trees": 0.6, "boosting": 0.8}, abs=1e-6
     )
     # a sum over trees may pass 1 by rounding
-    assert learner(extra_trees=1.000001).parts(np.array([0]))["extra_trees"].tolist() == [[1]]
-    assert learner(extra_trees=-0.000001).parts(np.array([0]))["extra_trees"].tolist() == [[0]]
+    assert fusion_model(extra_trees=1.000001).parts(np.array([0]))["extra_trees"].tolist() == [[1]]
+    assert fusion_model(extra_trees=-0.000001).parts(np.array([0]))["extra_trees"].tolist() == [[0]]
 
 
 def test_predictions_are_divided_by_the_temperature() -> None:
@@ -84,14 +84,14 @@ def test_predictions_are_divided_by_the_temperature() -> None:
     # log(0.805 / 0.205) = 1.367832; weighted -0.418943 + 0.100335 + 0.341958 = 0.023350;
     # probability 0.505837
     rows = np.array([0, 1])
-    np.testing.assert_allclose(learner().predict(rows), [[0.505837]] * 2, atol=1e-6)
+    np.testing.assert_allclose(fusion_model().predict(rows), [[0.505837]] * 2, atol=1e-6)
     # 0.023350 / 0.05 = 0.467; 1 / (1 + e^-0.467) = 0.614674
-    np.testing.assert_allclose(learner(0.05).predict(rows), [[0.614674]] * 2, atol=2e-5)
+    np.testing.assert_allclose(fusion_model(0.05).predict(rows), [[0.614674]] * 2, atol=2e-5)
 
 
 def test_uncertainty_is_the_deviation_over_members_and_trees() -> None:
     # 0.2, 0.4, 0.6 and 0.8: mean 0.5, squares 0.09, 0.01, 0.01, 0.09, sqrt(0.2 / 4) = 0.223607
-    np.testing.assert_allclose(learner().spread(np.array([0])), [[0.223607]], atol=1e-6)
+    np.testing.assert_allclose(fusion_model().spread(np.array([0])), [[0.223607]], atol=1e-6)
 
 
 def test_the_loss_is_a_mean_over_known_labels() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from fusion.known import KnownRNAs
-from fusion.modalities import kmer_frequencies
-from fusion.newcomers import Newcomers, unusual_words, warnings_of
-from fusion.tokens import TokenTable
+from fusion.models.new_rnas import NewRNAs, unusual_words, warnings_of
+from fusion.models.reference import ReferenceRNAs
+from fusion.tokens.builders import kmer_frequencies
+from fusion.tokens.table import TokenTable
 from mirnagraph.nodes import NodeIndex
 
 
@@ -34,7 +34,7 @@ def warning(length: int, similarity: list[float]) -> str:
     nothing = np.full((3, 1), np.nan)
     trained = np.array([True, True, False])
     tokens = TokenTable(index, ())
-    known = KnownRNAs(
+    known = ReferenceRNAs(
         index,
         ("AAAA", "A" * 8, "AA"),
         ("",) * 3,
@@ -46,7 +46,7 @@ def warning(length: int, similarity: list[float]) -> str:
         nothing,
     )
     near = np.array([similarity], dtype=np.float32)
-    new = Newcomers(("A" * length,), near, TokenTable(NodeIndex.of(["new"], "miRNA"), ()))
+    new = NewRNAs(("A" * length,), near, TokenTable(NodeIndex.of(["new"], "miRNA"), ()))
     return warnings_of(new, known)[0]
 
 

@@ -7,11 +7,16 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from fusion.neighbours import neighbour_labels, neighbour_similarity, neighbour_tokens
-from fusion.sequence_join import transfer_profiles, transfer_tokens
+from fusion.tokens.neighbours import (
+    neighbour_labels,
+    neighbour_similarity,
+    neighbour_tokens,
+    transfer_profiles,
+    transfer_tokens,
+)
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
-from mirnagraph.networks.types import NetworkSet
+from mirnagraph.networks.network import NetworkSet
 from mirnagraph.nodes import NodeIndex
 
 STORED = np.array(

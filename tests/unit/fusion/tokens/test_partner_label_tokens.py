@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from fusion.colocalized import colocalized_tokens
-from fusion.partners import partner_embedding, partner_means
-from fusion.tower import TowerSettings
+from fusion.config import TowerSettings
+from fusion.tokens.neighbours import colocalized_tokens
+from fusion.tokens.partners import partner_embedding, partner_means
 from mirnagraph.nodes import NodeIndex
 
 INDEX = NodeIndex.of(["a", "b", "m", "n", "o"], "RNA")

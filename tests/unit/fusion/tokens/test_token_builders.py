@@ -9,19 +9,20 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from fusion.modalities import (
+from fusion.tokens.builders import (
     binary_columns,
     build_tokens,
-    home_types,
     kmer_frequencies,
+    n_similar_token,
+    network_rna_types,
     shared_sequence,
+    similar_counts,
     type_codes,
 )
-from fusion.sequence_join import alike_counts, alike_token
-from fusion.tokens import Token
+from fusion.tokens.table import Token
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
-from mirnagraph.networks.types import Network, NetworkSet
+from mirnagraph.networks.network import Network, NetworkSet
 
 RNAS = ["a", "b", "c", "d"]
 DRUG = {"rna_id": ["a", "a", "b", "c"], "partner_id": ["x", "y", "x", "y"]}
@@ -133,10 +134,10 @@ def test_counts_of_similar_sequences_are_above_each_level_not_at_it() -> None:
     similarity = np.full((2, 2), 0.5)
     similarity[0, 1] = similarity[1, 0] = 0.25
     # at 0.25 the other is not counted; itself never is
-    assert alike_counts(similarity).tolist() == [[0] * 5, [0] * 5]
+    assert similar_counts(similarity).tolist() == [[0] * 5, [0] * 5]
     # new RNAs count every reference RNA: of 0.9 and 0.5 two are above 0.25, 0.3 and 0.4, one above
     # 0.6 and 0.8: log 3 = 1.098612, log 2 = 0.693147
-    found = alike_counts(np.array([[0.9, 0.5]]), newcomers=True)
+    found = similar_counts(np.array([[0.9, 0.5]]), newcomers=True)
     expected = [[1.098612, 1.098612, 1.098612, 0.693147, 0.693147]]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
@@ -151,7 +152,7 @@ def test_the_number_of_similar_sequences_is_absent_without_a_sequence() -> None:
     np.testing.assert_allclose(found.values, expected, atol=1e-6)
     assert found.present.tolist() == [True, True, True, False]
     # an RNA without any similar one is present all the same
-    assert alike_token(np.eye(2), np.array([True, False])).present.tolist() == [True, False]
+    assert n_similar_token(np.eye(2), np.array([True, False])).present.tolist() == [True, False]
 
 
 def test_degree_is_the_log_of_the_count_and_its_rank() -> None:
@@ -212,10 +213,10 @@ def test_types_are_one_hot_in_a_fixed_order() -> None:
 
 
 def test_rnas_without_a_type_are_precursors() -> None:
-    assert home_types(dataset_of()) == ["precursor"] * 4
+    assert network_rna_types(dataset_of()) == ["precursor"] * 4
     assert built("type").values.tolist() == [[0, 1, 0, 0, 0, 0, 0]] * 4
     dataset = dataset_of({"type": ["mirna", "LNCRNA", "mRNA", "circRNA"]})
-    assert home_types(dataset) == ["miRNA", "lncRNA", "mRNA", "circRNA"]
+    assert network_rna_types(dataset) == ["miRNA", "lncRNA", "mRNA", "circRNA"]
     found = built("type", dataset)
     assert found.values.argmax(axis=1).tolist() == [0, 2, 3, 5]
     assert found.present.tolist() == [True, True, True, True]

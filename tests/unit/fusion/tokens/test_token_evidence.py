@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fusion.evidence import (
+from fusion.tokens.builders import (
     numeric_evidence,
     report_matrix,
     report_times,

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from fusion.modalities import expand_tokens
+from fusion.tokens.builders import expand_tokens
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
-from mirnagraph.networks.types import Network, NetworkSet
+from mirnagraph.networks.network import Network, NetworkSet
 
 
 def networks() -> NetworkSet:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fusion.tokens import Token, TokenTable, make_token, single_tokens
+from fusion.tokens.names import single_tokens
+from fusion.tokens.table import Token, TokenTable, make_token
 from mirnagraph.errors import ConfigError
 from mirnagraph.nodes import NodeIndex
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from fusion.svd import svd_scores
+from mirnagraph.embedding.factorization import svd_scores
 
 
 def test_scores_are_left_vectors_times_singular_values() -> None:

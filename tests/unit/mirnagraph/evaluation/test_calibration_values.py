@@ -23,12 +23,18 @@ from mirnagraph.evaluation.calibration import (
 def test_ten_bins_unless_told_otherwise() -> None:
     probability = np.arange(20) / 20
     assert equal_count_bins(probability).tolist() == [number // 2 for number in range(20)]
-    assert equal_count_bins(probability[::-1], 4).tolist() == [(19 - number) // 5 for number in range(20)]
+    assert equal_count_bins(probability[::-1], 4).tolist() == [
+        (19 - number) // 5 for number in range(20)
+    ]
     # pairs .00 .05, .10 .15, … of which the first is never annotated and the second always
     true = np.tile([0, 1], 10)
     pairs = np.array([0.025 + 0.1 * number for number in range(10)])
-    assert expected_calibration_error(true, probability) == pytest.approx(np.abs(pairs - 0.5).mean())
-    assert reliability_curve(true, probability)["predicted"].tolist() == pytest.approx(pairs.tolist())
+    assert expected_calibration_error(true, probability) == pytest.approx(
+        np.abs(pairs - 0.5).mean()
+    )
+    assert reliability_curve(true, probability)["predicted"].tolist() == pytest.approx(
+        pairs.tolist()
+    )
     parts = brier_parts(true, probability)
     assert parts["reliability"] == pytest.approx(((pairs - 0.5) ** 2).mean())
     assert parts["resolution"] == pytest.approx(0)
@@ -65,7 +71,10 @@ def test_chance_draws_500_times_with_seed_0_unless_told_otherwise() -> None:
     probability = np.linspace(0.1, 0.9, 12)
     drawn = calibration_error_by_chance(probability)
     assert len(drawn) == 500
-    assert drawn.tolist() == calibration_error_by_chance(probability, n_bins=10, n_draws=500, seed=0).tolist()
+    assert (
+        drawn.tolist()
+        == calibration_error_by_chance(probability, n_bins=10, n_draws=500, seed=0).tolist()
+    )
     assert drawn.tolist() != calibration_error_by_chance(probability, seed=1).tolist()
     assert calibration_error_by_chance(np.array([0.25]), n_draws=1).tolist() in ([0.25], [0.75])
     with pytest.raises(ConfigError, match="n_draws"):
@@ -98,7 +107,9 @@ def test_a_fitted_temperature_reaches_its_ends() -> None:
 def test_a_fitted_temperature_between_its_ends() -> None:
     # .9 comes true in 3 of 5 cases: ln 9 / T = ln 1.5 at T = 5.419; .6 in 9 of 10: T = ln 1.5 / ln 9 = .1845
     often = np.r_[1, 1, 1, 0, 0, 0, 0, 0, 1, 1]
-    assert fit_temperature(often, np.repeat([0.9, 0.1], 5)) == pytest.approx(math.log(9) / math.log(1.5), rel=1e-4)
+    assert fit_temperature(often, np.repeat([0.9, 0.1], 5)) == pytest.approx(
+        math.log(9) / math.log(1.5), rel=1e-4
+    )
     timid = np.r_[0, np.ones(9), 1, np.zeros(9)]
     expected = math.log(1.5) / math.log(9)
     assert fit_temperature(timid, np.repeat([0.6, 0.4], 10)) == pytest.approx(expected, rel=1e-4)

@@ -11,8 +11,15 @@ import pytest
 from scipy.stats import norm
 
 from mirnagraph.errors import ConfigError
-from mirnagraph.evaluation.compare import compare, delong, holm, interval, weighted_scores
-from mirnagraph.evaluation.compare_fractions import compare_fractions, weighted_pearson
+from mirnagraph.evaluation.compare import (
+    compare,
+    compare_fractions,
+    delong,
+    holm,
+    interval,
+    weighted_pearson,
+    weighted_scores,
+)
 from mirnagraph.evaluation.metrics import UndefinedMetricWarning
 from mirnagraph.evaluation.scores import aupr
 from mirnagraph.seeds import generator
@@ -134,7 +141,9 @@ def test_2000_resamples_of_seed_0_unless_told_otherwise(function: object) -> Non
 def test_rows_of_a_comparison_by_hand() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = cells(compare(predictions(FIRST), predictions(SECOND), labels(LABELS), n_resamples=100))
+        found = cells(
+            compare(predictions(FIRST), predictions(SECOND), labels(LABELS), n_resamples=100)
+        )
     # c: the annotated .6 beats 7 of 11, and .2 in the mirrored table beats 1
     row = found.loc[("c", "AUC")]
     assert row["first"] == pytest.approx(7 / 11)
@@ -147,7 +156,9 @@ def test_rows_of_a_comparison_by_hand() -> None:
     assert corrected == pytest.approx(holm(p))
     assert math.isnan(found.loc[("c", "AUC"), "p_holm"])
     p = found["p"].xs("AUPR", level="metric").loc[["a", "b", "c"]].tolist()
-    assert found["p_holm"].xs("AUPR", level="metric").loc[["a", "b", "c"]].tolist() == pytest.approx(holm(p))
+    assert found["p_holm"].xs("AUPR", level="metric").loc[
+        ["a", "b", "c"]
+    ].tolist() == pytest.approx(holm(p))
 
 
 def test_nothing_can_be_compared_where_all_have_one_class() -> None:
@@ -155,13 +166,19 @@ def test_nothing_can_be_compared_where_all_have_one_class() -> None:
     values[:, 1] = 1
     with pytest.warns(UndefinedMetricWarning, match="one class: a, b, c$"):
         found = compare(predictions(FIRST), predictions(SECOND), labels(values), n_resamples=100)
-    assert found[["first", "second", "difference", "low", "high", "p", "p_holm"]].isna().all(axis=None)
+    assert (
+        found[["first", "second", "difference", "low", "high", "p", "p_holm"]].isna().all(axis=None)
+    )
     assert found["n_resamples"].eq(0).all()
 
 
 def test_rows_of_a_comparison_of_fractions() -> None:
     fractions = FIRST / FIRST.sum(axis=1, keepdims=True)
-    found = cells(compare_fractions(predictions(fractions), predictions(SECOND), labels(fractions), n_resamples=100))
+    found = cells(
+        compare_fractions(
+            predictions(fractions), predictions(SECOND), labels(fractions), n_resamples=100
+        )
+    )
     assert found["first"].tolist() == pytest.approx([1] * 4)
     second = [np.corrcoef(fractions[:, column], SECOND[:, column])[0, 1] for column in range(3)]
     assert found["second"].tolist() == pytest.approx([*second, np.mean(second)])

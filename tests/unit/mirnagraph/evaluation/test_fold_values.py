@@ -7,8 +7,15 @@ import pandas as pd
 import pytest
 
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.evaluation.balance import balanced_parts
-from mirnagraph.evaluation.splits import Folds, group_codes, grouped_folds, inner_split, make_folds, random_folds
+from mirnagraph.evaluation.splits import (
+    Folds,
+    balanced_subsets,
+    group_codes,
+    grouped_folds,
+    inner_split,
+    make_folds,
+    random_folds,
+)
 from mirnagraph.nodes import NodeIndex
 
 # folds of version 0.1.0
@@ -25,7 +32,7 @@ INNER_GROUPED = [4, 5, 6, 7]
 def parts(labels: np.ndarray, sizes: list[int], shares: list[float]) -> np.ndarray:
     """Part of each group."""
     groups = np.repeat(np.arange(len(sizes)), sizes)
-    found = balanced_parts(labels, groups, np.array(shares), np.random.default_rng(0))
+    found = balanced_subsets(labels, groups, np.array(shares), np.random.default_rng(0))
     return found[np.cumsum(sizes) - 1]
 
 
@@ -48,7 +55,10 @@ def test_a_label_that_nobody_has_changes_nothing() -> None:
     labels = np.random.default_rng(1).integers(0, 2, (20, 2))
     with_empty = np.column_stack([labels, np.zeros(20, int)])
     sizes = [3, 1, 4, 2, 5, 1, 2, 2]
-    assert parts(with_empty, sizes, [0.5, 0.3, 0.2]).tolist() == parts(labels, sizes, [0.5, 0.3, 0.2]).tolist()
+    assert (
+        parts(with_empty, sizes, [0.5, 0.3, 0.2]).tolist()
+        == parts(labels, sizes, [0.5, 0.3, 0.2]).tolist()
+    )
 
 
 def test_a_part_of_almost_no_share_gets_the_smallest_group() -> None:

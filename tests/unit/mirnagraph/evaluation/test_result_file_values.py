@@ -9,10 +9,17 @@ import pandas as pd
 import pytest
 
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.fold_files import FoldResult, load_fold, save_fold, saved_folds
-from mirnagraph.evaluation.predictions import prediction_frame, read_predictions, write_predictions
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.runs.results import (
+    FoldResult,
+    load_fold,
+    prediction_frame,
+    read_predictions,
+    save_fold,
+    saved_folds,
+    write_predictions,
+)
 
 INDEX = NodeIndex.of("abcd", "miRNA")
 COMPARTMENTS = ("Nucleus", "Exosome")
@@ -44,7 +51,9 @@ def test_tested_rnas_in_row_order(tmp_path: Path) -> None:
         ("a\t0\t0.1\t0.2\nz\t1\t1\t0.2", 3, "rna_id"),
     ],
 )
-def test_what_does_not_fit_is_named_by_its_first_line(tmp_path: Path, rows: str, line: int, column: str) -> None:
+def test_what_does_not_fit_is_named_by_its_first_line(
+    tmp_path: Path, rows: str, line: int, column: str
+) -> None:
     path = tmp_path / "predictions.tsv"
     path.write_text(f"rna_id\tfold\tNucleus\tExosome\n{rows}\n")
     with pytest.raises(InputError) as caught:
@@ -60,14 +69,21 @@ def test_folds_beyond_one_and_negative_ones_are_read(tmp_path: Path) -> None:
 
 def test_a_finished_fold_comes_back(tmp_path: Path) -> None:
     values = np.array([[0.25, 0.5], [0.75, 1.0]])
-    full = FoldResult(2, np.array([3, 1]), values, {"trees": values / 2}, values / 4, {"weight": 0.3}, 1.5)
+    full = FoldResult(
+        2, np.array([3, 1]), values, {"trees": values / 2}, values / 4, {"weight": 0.3}, 1.5
+    )
     save_fold(tmp_path, full)
     save_fold(tmp_path, FoldResult(11, np.array([0]), values[:1]))
     assert saved_folds(tmp_path, 12) == [2, 11]
     assert saved_folds(tmp_path, 11) == [2]
     assert sorted(path.name for path in (tmp_path / "folds").iterdir()) == ["fold_02", "fold_11"]
     again = load_fold(tmp_path, 2)
-    assert (again.fold, again.rows.tolist(), again.choices, again.seconds) == (2, [3, 1], {"weight": 0.3}, 1.5)
+    assert (again.fold, again.rows.tolist(), again.choices, again.seconds) == (
+        2,
+        [3, 1],
+        {"weight": 0.3},
+        1.5,
+    )
     np.testing.assert_array_equal(again.probabilities, values)
     np.testing.assert_array_equal(again.parts["trees"], values / 2)
     np.testing.assert_array_equal(again.uncertainty, values / 4)

@@ -10,7 +10,7 @@ import pytest
 
 from mirnagraph.evaluation import scores
 from mirnagraph.evaluation.metrics import METRICS, UndefinedMetricWarning, evaluate
-from mirnagraph.evaluation.multilabel import ranking_scores, set_scores
+from mirnagraph.evaluation.scores import ranking_scores, set_scores
 
 
 def test_what_is_undefined_is_nan_without_a_warning() -> None:
@@ -60,7 +60,12 @@ def test_sets_of_one_rna() -> None:
 
 
 def test_ranking_of_a_single_compartment_is_right() -> None:
-    expected = {"average precision": 1.0, "coverage error": 0.0, "ranking loss": 0.0, "one-error": 0.0}
+    expected = {
+        "average precision": 1.0,
+        "coverage error": 0.0,
+        "ranking loss": 0.0,
+        "one-error": 0.0,
+    }
     assert ranking_scores(np.array([[1], [0]]), np.array([[0.1], [0.9]])) == expected
 
 
@@ -81,7 +86,14 @@ def test_ranges_and_directions_of_the_metrics() -> None:
     assert ranges.pop("coverage error") == (0, math.inf)
     assert set(ranges.values()) == {(0, 1)}
     lower = {name for name, metric in METRICS.items() if not metric.higher_is_better}
-    assert lower == {"Brier", "ECE", "absolute false", "coverage error", "ranking loss", "one-error"}
+    assert lower == {
+        "Brier",
+        "ECE",
+        "absolute false",
+        "coverage error",
+        "ranking loss",
+        "one-error",
+    }
 
 
 LABELS = np.array([[1, 0], [0, 1], [1, 1], [0, 0], [1, 0], [0, 1]])
@@ -90,7 +102,12 @@ PROBABILITIES = np.array([[0.9, 0.2], [0.6, 0.7], [0.8, 0.4], [0.1, 0.5], [0.3, 
 
 def cells(**changes: object) -> dict[tuple[str, str], dict[str, float]]:
     fold = np.array([0, 0, 0, 1, 1, 1])
-    given = {"true": LABELS, "probabilities": PROBABILITIES, "fold": fold, "thresholds": np.full(2, 0.5)}
+    given = {
+        "true": LABELS,
+        "probabilities": PROBABILITIES,
+        "fold": fold,
+        "thresholds": np.full(2, 0.5),
+    }
     table = evaluate(**{**given, **changes})
     return {(row["compartment"], row["metric"]): row for row in table.to_dict("records")}
 
@@ -153,4 +170,6 @@ def test_sets_are_of_rnas_with_every_label_known() -> None:
     with pytest.warns(UndefinedMetricWarning, match="0 in fold 1"):
         found = cells(true=labels)
     # RNAs 0, 2, 3, 5 are known in both
-    assert found[("all compartments", "accuracy")]["pooled"] == pytest.approx((1 + 1 / 2 + 0 + 1) / 4)
+    assert found[("all compartments", "accuracy")]["pooled"] == pytest.approx(
+        (1 + 1 / 2 + 0 + 1) / 4
+    )

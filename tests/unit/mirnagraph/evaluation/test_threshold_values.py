@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mirnagraph.evaluation.calibration import best_thresholds
 from mirnagraph.evaluation.scores import mcc
-from mirnagraph.evaluation.thresholds import best_thresholds
 
 
 def threshold(true: list[float], said: list[float]) -> float:

@@ -9,13 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.report_calibration import calibration_table, error_by_uncertainty, write_calibration
-from fusion.results import CrossValidationResult
-from mirnagraph.evaluation.fold_files import FoldResult
 from mirnagraph.evaluation.metrics import UndefinedMetricWarning, evaluate
 from mirnagraph.evaluation.splits import Folds
+from mirnagraph.io import write_tsv
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.tables import write_tsv
+from mirnagraph.runs.calibration_report import (
+    calibration_table,
+    error_by_uncertainty,
+    write_calibration,
+)
+from mirnagraph.runs.results import CrossValidationResult, FoldResult
 
 NAMES = ("P", "Q")
 # P: 0.5 for all four tested RNAs; Q: four different probabilities; the fifth RNA was not tested

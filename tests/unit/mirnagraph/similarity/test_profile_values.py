@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from fusion.evidence import tf_idf
-from fusion.neighbours import cosine
+from mirnagraph.similarity.profile import cosine, tf_idf
 
 
 def test_columns_are_weighted_by_the_log_of_their_rarity() -> None:

@@ -7,11 +7,16 @@ import pandas as pd
 import pytest
 
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.similarity.alignment import Alignment, align
-from mirnagraph.similarity.disease_semantic import disease_semantic_similarity
-from mirnagraph.similarity.functional import blend, functional_similarity
-from mirnagraph.similarity.gip import gip_similarity
-from mirnagraph.similarity.smith_waterman import AlignmentScores, prepare_sequences, smith_waterman, smith_waterman_between
+from mirnagraph.similarity.disease import blend, disease_semantic_similarity, functional_similarity
+from mirnagraph.similarity.profile import gip_similarity
+from mirnagraph.similarity.smith_waterman import (
+    Alignment,
+    AlignmentScores,
+    align,
+    prepare_sequences,
+    smith_waterman,
+    smith_waterman_between,
+)
 
 UNIT = AlignmentScores(match=1, mismatch=-1, gap_open=2, gap_extend=1)
 
@@ -25,14 +30,20 @@ def test_gip_with_its_default_bandwidth() -> None:
 
 def test_gip_reads_weights_as_they_are() -> None:
     # profiles 3 and 1: squared norms 9 and 1, mean 5; squared distance 4
-    assert gip_similarity(np.array([[3.0], [1.0]]), gamma=2.5)[0, 1] == pytest.approx(np.exp(-2.5 * 4 / 5))
+    assert gip_similarity(np.array([[3.0], [1.0]]), gamma=2.5)[0, 1] == pytest.approx(
+        np.exp(-2.5 * 4 / 5)
+    )
 
 
 def test_decay_of_one_counts_every_ancestor_in_full() -> None:
-    tree = pd.DataFrame({"tree_number": ["C1", "C1.1", "C1.1.1", "C1.2"], "descriptor_id": ["R", "A", "D", "B"]})
+    tree = pd.DataFrame(
+        {"tree_number": ["C1", "C1.1", "C1.1.1", "C1.2"], "descriptor_id": ["R", "A", "D", "B"]}
+    )
     diseases = pd.Series(["D", "B"])
     # D: D, A, R = 3; B: B, R = 2; R is common
-    assert disease_semantic_similarity(tree, diseases, decay=1.0)[0, 1] == pytest.approx((1 + 1) / (3 + 2))
+    assert disease_semantic_similarity(tree, diseases, decay=1.0)[0, 1] == pytest.approx(
+        (1 + 1) / (3 + 2)
+    )
     for method in ("wang", "gtmaloc"):
         with pytest.raises(ConfigError, match=r"'decay' is 1\.5"):
             disease_semantic_similarity(tree, diseases, decay=1.5, method=method)
@@ -42,7 +53,9 @@ def test_the_two_readings_of_two_steps_up_differ() -> None:
     tree = pd.DataFrame({"tree_number": ["C1", "C1.1", "C1.1.1"], "descriptor_id": ["R", "A", "D"]})
     diseases = pd.Series(["D", "R"])
     # Wang: 1 + .4 + .16 = 1.56; GTMALoc: 1 + .4 + .2 = 1.6
-    assert disease_semantic_similarity(tree, diseases, decay=0.4)[0, 1] == pytest.approx((0.16 + 1) / (1.56 + 1))
+    assert disease_semantic_similarity(tree, diseases, decay=0.4)[0, 1] == pytest.approx(
+        (0.16 + 1) / (1.56 + 1)
+    )
     result = disease_semantic_similarity(tree, diseases, decay=0.4, method="gtmaloc")
     assert result[0, 1] == pytest.approx((0.2 + 1) / (1.6 + 1))
 
@@ -61,14 +74,20 @@ def test_blend_weighs_both_alike_by_default_and_takes_any_rectangle() -> None:
     functional = np.array([[1.0, 0.2, 0.4]])
     interaction = np.array([[0.0, 0.8, 0.5]])
     np.testing.assert_allclose(blend(functional, interaction), [[0.5, 0.5, 0.45]])
-    np.testing.assert_allclose(blend(functional.T, interaction.T, lambda_=0.25), [[0.25], [0.65], [0.475]])
+    np.testing.assert_allclose(
+        blend(functional.T, interaction.T, lambda_=0.25), [[0.25], [0.65], [0.475]]
+    )
 
 
 def test_shortest_sequences_and_smallest_scores() -> None:
     # s(A, A) = 1, so the scale is 1; A against AC: 1 / sqrt(1 x 2)
     result = smith_waterman(["A", "A", "AC"], UNIT)
-    np.testing.assert_allclose(result, [[1, 1, 0.5**0.5], [1, 1, 0.5**0.5], [0.5**0.5, 0.5**0.5, 1]])
-    np.testing.assert_allclose(smith_waterman_between(["A"], ["A", "AN", "ACGU"], UNIT), [[1, 1, 0.5]])
+    np.testing.assert_allclose(
+        result, [[1, 1, 0.5**0.5], [1, 1, 0.5**0.5], [0.5**0.5, 0.5**0.5, 1]]
+    )
+    np.testing.assert_allclose(
+        smith_waterman_between(["A"], ["A", "AN", "ACGU"], UNIT), [[1, 1, 0.5]]
+    )
 
 
 def test_gaps_are_weighed_against_both_lengths() -> None:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from mirnagraph.errors import ConfigError
-from seqtower.encoders.descriptors import descriptor_names, descriptors
-from seqtower.encoders.junction import junction, junction_names
+from seqtower.encoders.descriptors import descriptor_names, descriptors, junction, junction_names
 
 LONGEST = "longest open reading frame (log nt)"
 SHARE = "longest open reading frame (share)"
@@ -59,7 +58,9 @@ def test_ends_of_60_250_and_1000_nucleotides() -> None:
 def test_windows_of_100_nucleotides() -> None:
     # two windows: 100 A, and 99 A with one C
     values = row("A" * 100 + "C")
-    kinds = [values[f"{kind} of A along the RNA"] for kind in ("highest share", "lowest share", "SD")]
+    kinds = [
+        values[f"{kind} of A along the RNA"] for kind in ("highest share", "lowest share", "SD")
+    ]
     assert kinds == pytest.approx([1, 0.99, 0.005])
     assert values["highest share of G or C along the RNA"] == pytest.approx(0.01)
     values = row("A" * 99 + "C")
@@ -73,7 +74,9 @@ def test_windows_of_a_nucleotide_and_of_a_circle() -> None:
     assert values["SD of G or C along the RNA"] == pytest.approx(np.sqrt(3) / 4)
     # windows AC CG GA of a line; GA closes the circle
     assert row("ACG", window=2)["SD of A along the RNA"] == pytest.approx(0.25)
-    assert row("ACG", window=2, circle=True)["SD of A along the RNA"] == pytest.approx(np.sqrt(2) / 6)
+    assert row("ACG", window=2, circle=True)["SD of A along the RNA"] == pytest.approx(
+        np.sqrt(2) / 6
+    )
     # as long as the window: one value
     assert row("AC", window=2, circle=True)["SD of A along the RNA"] == 0
     with pytest.raises(ConfigError, match="window"):
@@ -111,7 +114,11 @@ def test_reading_frames_of_a_line(sequence: str, longest: int, n: int) -> None:
     ("sequence", "longest", "n"),
     [
         ("GAU", 3, 0),  # AUG over the junction, once round
-        ("AAUG", 9, 1),  # three turns: AAU GAA UGA AUG, read from behind the stop as AUG AAU GAA UGA
+        (
+            "AAUG",
+            9,
+            1,
+        ),  # three turns: AAU GAA UGA AUG, read from behind the stop as AUG AAU GAA UGA
         ("CCCUAAAUGCCA", 9, 1),  # AUG CCA CCC to UAA
     ],
 )
@@ -182,8 +189,14 @@ def test_several_rnas_keep_their_rows() -> None:
 def test_ten_letters_on_both_sides_of_the_junction() -> None:
     sequence = "CCCCCCCCCU" + "A" * 50 + "GUUUUUUUUU"
     values = dict(zip(junction_names(), junction([sequence], [True])[0].tolist(), strict=True))
-    assert [values[f"{letter} at {place} of the junction"] for letter, place in (("G", "-10"), ("U", "+10"))] == [1, 1]
-    assert [values[f"{letter} at {place} of the junction"] for letter, place in (("U", "-1"), ("C", "+1"))] == [1, 1]
+    assert [
+        values[f"{letter} at {place} of the junction"]
+        for letter, place in (("G", "-10"), ("U", "+10"))
+    ] == [1, 1]
+    assert [
+        values[f"{letter} at {place} of the junction"]
+        for letter, place in (("U", "-1"), ("C", "+1"))
+    ] == [1, 1]
     assert "A at -11 of the junction" not in values
     assert "A at +0 of the junction" not in values
     # both sides of 60: 50 A twice, 9 + 1 letters of each end

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mirnagraph.errors import ConfigError
-from seqtower.encoders.kmer import closed, kmer_counts, kmer_names, word_numbers
+from seqtower.data.kmers import closed, kmer_counts, kmer_names, word_numbers
 
 
 def test_numbers_of_words_are_their_places_among_the_names() -> None:
@@ -48,9 +48,25 @@ def test_counts_of_circles_and_of_nothing() -> None:
     given = {"frequencies": False, "length": False}
     line, circle = kmer_counts(["GAU", "GAU"], 2, circular=[False, True], **given)
     names = kmer_names(2)
-    assert {name for name, value in zip(names, line, strict=True) if value} == {"G", "A", "U", "GA", "AU"}
-    assert {name for name, value in zip(names, circle, strict=True) if value} == {"G", "A", "U", "GA", "AU", "UG"}
-    assert kmer_counts(["NN", "A"], 1).tolist() == [[0, 0, 0, 0, np.float32(np.log(2))], [1, 0, 0, 0, 0]]
+    assert {name for name, value in zip(names, line, strict=True) if value} == {
+        "G",
+        "A",
+        "U",
+        "GA",
+        "AU",
+    }
+    assert {name for name, value in zip(names, circle, strict=True) if value} == {
+        "G",
+        "A",
+        "U",
+        "GA",
+        "AU",
+        "UG",
+    }
+    assert kmer_counts(["NN", "A"], 1).tolist() == [
+        [0, 0, 0, 0, np.float32(np.log(2))],
+        [1, 0, 0, 0, 0],
+    ]
     assert kmer_counts([""], 1).tolist() == [[0, 0, 0, 0, 0]]
     assert kmer_counts([], 2).shape == (0, 21)
 

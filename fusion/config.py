@@ -1,0 +1,356 @@
+"""All settings dataclasses of a fusion run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from mirnagraph.config import from_dict, load_settings, preset_names, require
+from mirnagraph.embedding.embed import EMBEDDERS
+from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
+from mirnagraph.embedding.node2vec import Node2VecConfig
+from mirnagraph.errors import ConfigError
+from mirnagraph.trees import TreesConfig
+from seqtower.baselines.descriptor_trees import TREES
+from seqtower.config import SeqConfig, seq_config
+
+NODE2VEC = "node2vec"
+
+NESTED = "nested"
+"""Table of a settings file that lists what is chosen inside each fold (see `fusion.experiments.search_space.nested_space`)."""
+
+READOUTS = ("concat", "mean", "queries", "light_queries")
+
+CROSSFIT = "crossfit"
+
+
+@dataclass(frozen=True)
+class FoldSettings:
+    """Which RNAs, which folds: the protocol.
+
+    Attributes:
+        split: ``"random"``, ``"family"``, or the path of a fold file.
+        n_folds: number of folds; a file brings its own.
+        rnas: ``"all"`` (RNAs without annotation count as negatives) or ``"located"``.
+        protocol: name of a protocol in a fold file that holds several; empty for none.
+        cold: hide everything of the tested RNAs but their sequence: no association, no attribute (see `fusion.data.data`).
+    """
+
+    split: str = "random"
+    n_folds: int = 10
+    rnas: str = "all"
+    protocol: str = ""
+    cold: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.n_folds >= 2, "n_folds", self.n_folds, "2 or more")
+        require(self.rnas in ("all", "located"), "rnas", self.rnas, "'all' or 'located'")
+
+
+@dataclass(frozen=True)
+class EmbeddingSettings:
+    """How networks are embedded before any label is read.
+
+    Attributes:
+        similarity_dim: width of vectors of similarity networks (GTMALoc: 64).
+        association_dim: width of vectors of association networks (GTMALoc: 128).
+        node2vec: settings of node2vec; its own ``dim`` is not used.
+        graph_transformer: graph encoder of the tokens ``graph_transformer:N``, and its training.
+        embedder: name in `mirnagraph.embedding.embed.EMBEDDERS`; what makes the vectors of the
+            tokens ``node2vec:N`` and the features that graph encoders read.
+        options: settings of an embedder other than node2vec, without ``dim``, as plain values.
+    """
+
+    similarity_dim: int = 64
+    association_dim: int = 128
+    node2vec: Node2VecConfig = field(default_factory=Node2VecConfig)
+    graph_transformer: GraphTransformerConfig = field(default_factory=GraphTransformerConfig)
+    embedder: str = NODE2VEC
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require(self.similarity_dim >= 1, "similarity_dim", self.similarity_dim, "1 or more")
+        require(self.association_dim >= 1, "association_dim", self.association_dim, "1 or more")
+        if self.embedder == NODE2VEC:
+            expected = "none for embedder 'node2vec', which reads the table 'node2vec'"
+            require(not self.options, "options", self.options, expected)
+        self.network_config(self.association_dim)
+
+    def network_config(self, dim: int) -> Any:
+        """Settings of the embedder for vectors of `dim` columns (proximity: for each hop)."""
+        if self.embedder == NODE2VEC:
+            return replace(self.node2vec, dim=dim)
+        kind = EMBEDDERS[self.embedder].Config
+        given = {"dim": dim} if "dim" in {item.name for item in fields(kind)} else {}
+        return from_dict(kind, {**self.options, **given}, where="embedding.options")
+
+
+@dataclass(frozen=True)
+class TokenSettings:
+    """Which tokens there are.
+
+    Attributes:
+        attention: tokens that attention reads (see `fusion.tokens.builders.build_tokens`); ``neighbours:S`` are label averages
+            over training neighbours, ``trees`` is what the trees say (out-of-bag for training rows), ``tower`` is the sequence tower
+            (see `fusion.tokens.sequence_tower`), ``partner_sequences:KIND`` what sequences partners have (see `fusion.tokens.partners`).
+            ``descriptors``, ``type`` and ``colocalized:KIND`` are for several sets of RNAs in one model (see `fusion.data.rna_sets`).
+            ``a+b`` is one token made of several; ``*`` stands for every kind of association.
+        trees: tokens that the trees read; empty for no trees.
+        svd_dim: components of each truncated SVD.
+        neighbours: training neighbours averaged in a ``neighbours:`` token.
+    """
+
+    attention: tuple[str, ...] = ()
+    trees: tuple[str, ...] = ()
+    svd_dim: int = 32
+    neighbours: int = 20
+
+    def __post_init__(self) -> None:
+        require(
+            len(self.attention) + len(self.trees) > 0,
+            "tokens",
+            self.attention,
+            "at least one token",
+        )
+        require(self.svd_dim >= 1, "svd_dim", self.svd_dim, "1 or more")
+        require(self.neighbours >= 1, "neighbours", self.neighbours, "1 or more")
+
+
+@dataclass(frozen=True)
+class MixSettings:
+    """How the parts of a model are joined: weights in the mean of logits, scaled to sum to 1 over the parts there are.
+
+    Attributes:
+        calibration_part: part of the training rows, families whole, that a second model (same settings, one member of a kind) does not learn from; on what
+            it says of them a temperature is chosen (Guo et al. 2017). 0: probabilities are left as they are. In [0, 0.5].
+        thresholds: ``"half"``, or ``"mcc"`` for the best Matthews correlation on training rows that a part did not learn from.
+    """
+
+    attention: float = 1.0
+    extra_trees: float = 1.0
+    boosting: float = 1.0
+    thresholds: str = "mcc"
+    calibration_part: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("attention", "extra_trees", "boosting"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+        require(
+            0 <= self.calibration_part <= 0.5,
+            "calibration_part",
+            self.calibration_part,
+            "in [0, 0.5]",
+        )
+        require(
+            self.thresholds in ("half", "mcc"), "thresholds", self.thresholds, "'half' or 'mcc'"
+        )
+
+
+def experiment_config(
+    preset: str = "default",
+    file: str | Path | None = None,
+    *,
+    over: Mapping[str, Any] | None = None,
+    **folds_and_seed: Any,
+) -> ExperimentConfig:
+    """Settings in the order default < preset < file < `over` < arguments.
+
+    Args:
+        file: TOML with any of the settings; may name another preset by ``preset = "…"``.
+        over: the same as nested plain values.
+        folds_and_seed: ``seed`` and any field of `FoldSettings`; None leaves the setting as it is.
+    """
+    config = load_settings(ExperimentConfig, "fusion", preset, file, over, skip=(NESTED,))
+    given = {key: value for key, value in folds_and_seed.items() if value is not None}
+    seed = given.pop("seed", config.seed)
+    return replace(config, seed=seed, folds=replace(config.folds, **given))
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    """Settings of `TokenFusion`.
+
+    Attributes:
+        dim: width of every token after projection.
+        n_heads: heads of each attention; divides `dim`.
+        n_layers: transformer blocks over the tokens (GTMALoc: 1).
+        hidden_factor: feed-forward width as a multiple of `dim`.
+        dropout: rate after attention and feed-forward, in [0, 1).
+        input_dropout: rate at which single columns of a token are hidden in training, in [0, 1).
+        token_dropout: rate at which a whole token is hidden from an RNA in training (modality dropout), in [0, 1). What the trees
+            say is never hidden.
+        block_dropout: rate inside the transformer blocks, in [0, 1); below 0: as `dropout`.
+        norm_first: LayerNorm before attention and feed-forward in the transformer blocks (Xiong et al. 2020,
+            doi:10.48550/arXiv.2002.04745), which trains with fewer steps, in place of after them as GTMALoc has it.
+        readout: ``"concat"`` joins all tokens (GTMALoc), ``"mean"`` averages the present ones, ``"queries"`` lets one
+            learned query per compartment attend over them by an `AttentionBlock`, ``"light_queries"`` by a `QueryReader`.
+        residual: the answer is added to the logits of the trees (each compartment with a learned factor that starts at 1), so
+            that attention learns what they miss.
+    """
+
+    dim: int = 128
+    n_heads: int = 4
+    n_layers: int = 1
+    hidden_factor: float = 2.0
+    dropout: float = 0.3
+    input_dropout: float = 0.0
+    token_dropout: float = 0.0
+    readout: str = "queries"
+    residual: bool = False
+    block_dropout: float = -1.0
+    norm_first: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.dim >= 1, "dim", self.dim, "1 or more")
+        require(
+            self.n_heads >= 1 and self.dim % self.n_heads == 0,
+            "n_heads",
+            self.n_heads,
+            f"a divisor of dim = {self.dim}",
+        )
+        require(self.n_layers >= 0, "n_layers", self.n_layers, "0 or more")
+        require(self.hidden_factor > 0, "hidden_factor", self.hidden_factor, "above 0")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+        require(0 <= self.input_dropout < 1, "input_dropout", self.input_dropout, "in [0, 1)")
+        require(0 <= self.token_dropout < 1, "token_dropout", self.token_dropout, "in [0, 1)")
+        require(self.block_dropout < 1, "block_dropout", self.block_dropout, "below 1")
+        require(self.readout in READOUTS, "readout", self.readout, " or ".join(READOUTS))
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How `TokenFusion` is trained.
+
+    Attributes:
+        epochs: most passes over the training rows.
+        batch_size: RNAs per step.
+        learning_rate: highest of AdamW; rises over the first 15 % of the steps and falls to about 0 along a cosine.
+        weight_decay: of AdamW (the paper's L2 regularization).
+        patience: epochs without a lower inner loss before training stops.
+        inner_fraction: part of the training rows held out for stopping, in [0, 0.5]. With 0 every member learns for all
+            `epochs`, and nothing is stopped early.
+        n_members: models whose probabilities are averaged; where the mix has inner parts, models per part.
+        n_students: further models, as many per part, that learn from labels mixed with what the trees say of rows they did not
+            learn from (knowledge distillation, Hinton et al. 2015, doi:10.48550/arXiv.1503.02531), and do not start from the
+            trees' logits. They need trees.
+        student_layers: transformer blocks of a student.
+        distillation: share of the trees' probability in a student's target, in [0, 1].
+    """
+
+    epochs: int = 120
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    patience: int = 15
+    inner_fraction: float = 0.1
+    n_members: int = 1
+    n_students: int = 0
+    student_layers: int = 1
+    distillation: float = 0.6
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        require(self.patience >= 1, "patience", self.patience, "1 or more")
+        require(
+            0 <= self.inner_fraction <= 0.5, "inner_fraction", self.inner_fraction, "in [0, 0.5]"
+        )
+        require(
+            self.n_members >= 0 and self.n_students >= 0,
+            "n_members, n_students",
+            (self.n_members, self.n_students),
+            "0 or more",
+        )
+        require(self.n_members + self.n_students >= 1, "n_members + n_students", 0, "1 or more")
+        require(self.student_layers >= 0, "student_layers", self.student_layers, "0 or more")
+        require(0 <= self.distillation <= 1, "distillation", self.distillation, "in [0, 1]")
+
+
+@dataclass(frozen=True)
+class TowerSettings:
+    """The sequence tower of the tokens ``tower`` and ``partner_sequences:KIND``.
+
+    Attributes:
+        preset: of `seqtower` (see `seqtower.config.seq_config`): tower, encoder, lengths and how it is trained. Trees on descriptors
+            that a preset has are left out.
+        mode: ``"crossfit"``: several towers, frozen, each learned without one part of the training rows; the token holds logits.
+        epochs: passes over the training rows of a frozen tower, all of which it makes; 0 for as many as the preset has.
+        parts: parts of the training rows, and towers.
+        families: keep families whole in these parts.
+        dim: components of the words of partners (see `fusion.tokens.partners`).
+        partners: run or model folder of `mirnagraph seq train` whose tower reads the partners in place of counting words; empty for words.
+        partner_fasta: sequences of partners by id, or by the first word of the description (such as a gene symbol); for partners
+            whose table has none.
+    """
+
+    preset: str = "hairpin"
+    mode: str = CROSSFIT
+    epochs: int = 0
+    parts: int = 3
+    families: bool = True
+    dim: int = 16
+    partners: str = ""
+    partner_fasta: str = ""
+
+    def __post_init__(self) -> None:
+        require(
+            self.preset in preset_names("seqtower"),
+            "preset",
+            self.preset,
+            f"one of {', '.join(preset_names('seqtower'))}",
+        )
+        if self.mode == "joint":
+            raise ConfigError(
+                "setting 'mode' of the tower is 'joint', but towers trained inside attention were "
+                f"removed; use {CROSSFIT!r}"
+            )
+        require(self.mode == CROSSFIT, "mode", self.mode, repr(CROSSFIT))
+        require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
+        require(self.parts >= 2, "parts", self.parts, "2 or more")
+        require(self.dim >= 1, "dim", self.dim, "1 or more")
+
+    def config(self) -> SeqConfig:
+        """Settings of the tower; its rate of learning falls over the epochs there are."""
+        config = seq_config(self.preset)
+        if self.epochs:
+            config = replace(
+                config,
+                training=replace(
+                    config.training, epochs=self.epochs, decay_epochs=self.epochs, decay_steps=0
+                ),
+            )
+        return config
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """Everything that decides the numbers of a run, beside the data.
+
+    Attributes:
+        preset: name the settings started from.
+        source: where the settings come from, in words.
+        seed: of the whole run.
+        newcomers: preset of the model for RNAs of which the sequence alone is known, fitted beside the final model; empty for none.
+        guest_trees: trees of each type of RNA that the networks do not hold, in one model with them (see `fusion.data.rna_sets`).
+    """
+
+    tokens: TokenSettings
+    preset: str = "default"
+    source: str = ""
+    seed: int = 0
+    newcomers: str = "cold"
+    folds: FoldSettings = field(default_factory=FoldSettings)
+    embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
+    attention: AttentionConfig = field(default_factory=AttentionConfig)
+    training: TrainConfig = field(default_factory=TrainConfig)
+    trees: TreesConfig = field(default_factory=TreesConfig)
+    guest_trees: TreesConfig = field(default_factory=lambda: TREES)
+    mix: MixSettings = field(default_factory=MixSettings)
+    tower: TowerSettings = field(default_factory=TowerSettings)
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", self.seed, "0 or more")

@@ -1,0 +1,1 @@
+"""Data that every fold of a fusion run reads."""

@@ -1,0 +1,1 @@
+"""Training runs, repeats, ablation, tuning, audit."""

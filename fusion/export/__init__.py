@@ -1,0 +1,1 @@
+"""Models to hand on: export, card, hub, load."""

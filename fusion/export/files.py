@@ -1,0 +1,161 @@
+"""The files of an exported model: their list in ``export.json``, and the check that a folder holds just these, unchanged."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mirnagraph.errors import CheckpointError, InputError
+from mirnagraph.io import check_output_folder, sha256_of
+
+EXPORT = "export.json"
+CARD = "README.md"
+
+FORMAT = "mirnagraph-export"
+FORMAT_VERSION = 1
+
+ALLOWED = (".json", ".tsv", ".md", ".txt", ".safetensors")
+"""Numbers and text; nothing of these kinds is ever run."""
+
+HUB_OWN = (".git", ".gitattributes", ".cache")
+"""What git and huggingface_hub put at the top of a folder they fill; it is neither read nor copied."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][\w.\-]*(/[A-Za-z0-9_][\w.\-]*)*", re.ASCII)
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def check_target(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that an exported model may not be written to, before any work is done: `overwrite` replaces such a model, and nothing else.
+
+    Raises:
+        InputError: it is a file, holds something else, or holds a model and `overwrite` is not set.
+    """
+    check_output_folder(folder, overwrite=overwrite)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / EXPORT).is_file():
+        raise InputError(
+            "the folder is not empty and holds no exported model, so it is not replaced",
+            file=folder,
+            hint="choose another folder",
+        )
+
+
+def list_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Name -> ``sha256`` and ``bytes`` of every file below a folder, but for the list itself and the card, which is its owner's to edit.
+
+    Raises:
+        CheckpointError: something that may not be in an exported model.
+    """
+    names = sorted(name for name in _files(folder) if name not in (EXPORT, CARD))
+    return {
+        name: {"sha256": sha256_of(folder / name), "bytes": (folder / name).stat().st_size}
+        for name in names
+    }
+
+
+def read_export(folder: Path) -> dict[str, Any]:
+    """``export.json`` of a folder, its list of files checked for names that lead elsewhere.
+
+    Raises:
+        CheckpointError: missing, damaged, of an unknown format, or with a name that may not stand in the list.
+    """
+    path = folder / EXPORT
+    if path.is_symlink():
+        raise CheckpointError(
+            "a link stands in an exported model", file=path, expected="a plain file"
+        )
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"not an exported model (no {EXPORT})",
+            file=folder,
+            hint="make one with `mirnagraph export`",
+        ) from None
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise CheckpointError(f"damaged {EXPORT}", file=path, found=str(error)) from None
+    found = (
+        {key: about.get(key) for key in ("format", "format_version")}
+        if isinstance(about, dict)
+        else about
+    )
+    if found != {"format": FORMAT, "format_version": FORMAT_VERSION}:
+        raise CheckpointError(
+            "unknown format of an exported model",
+            file=path,
+            found=found,
+            expected=f"{FORMAT}, version {FORMAT_VERSION}",
+        )
+    files = about.get("files")
+    if not isinstance(files, dict) or not all(
+        isinstance(entry, dict) and _SHA256.fullmatch(str(entry.get("sha256")))
+        for entry in files.values()
+    ):
+        raise CheckpointError("no list of files with their sha256", file=path, column="files")
+    for name in files:
+        if not _NAME.fullmatch(name) or not name.endswith(ALLOWED):
+            raise CheckpointError(
+                "a name that may not be in an exported model",
+                file=path,
+                column="files",
+                found=name,
+                expected=f"one of {', '.join(ALLOWED)}",
+            )
+    return dict(about)
+
+
+def check_folder(folder: Path) -> dict[str, Any]:
+    """Check an exported folder against its own list before anything else of it is read; returns its ``export.json``.
+
+    The list says that nothing was lost or changed on the way, not who made it.
+
+    Raises:
+        CheckpointError: see `read_export`; a file that is missing, differs, is not in the list or not of an allowed kind, or a link.
+    """
+    about = read_export(folder)
+    listed = about["files"]
+    there = set(_files(folder))
+    for name in sorted(there - set(listed) - {EXPORT, CARD}):
+        raise CheckpointError(
+            f"a file that {EXPORT} does not list",
+            file=folder / name,
+            hint="take it out, or export the run again",
+        )
+    for name, entry in listed.items():
+        if name not in there:
+            raise CheckpointError(f"a file that {EXPORT} lists is missing", file=folder / name)
+        found = sha256_of(folder / name)
+        if found != entry["sha256"]:
+            raise CheckpointError(
+                f"the file is not the one that {EXPORT} lists",
+                file=folder / name,
+                found=found,
+                expected=entry["sha256"],
+            )
+    return about
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Names of all files below a folder, with ``/``; links, other kinds and whatever is no plain file are refused."""
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        if here == folder:
+            folders[:] = [name for name in folders if name not in HUB_OWN]
+            files = [name for name in files if name not in HUB_OWN]
+        for name in sorted([*folders, *files]):
+            path = here / name
+            if path.is_symlink():
+                raise CheckpointError(
+                    "a link stands in an exported model", file=path, expected="a plain file"
+                )
+            if name in files and not (path.is_file() and name.endswith(ALLOWED)):
+                raise CheckpointError(
+                    "not a file of an exported model",
+                    file=path,
+                    expected=f"one of {', '.join(ALLOWED)}",
+                )
+        yield from ((here / name).relative_to(folder).as_posix() for name in files)

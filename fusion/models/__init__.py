@@ -1,0 +1,1 @@
+"""Attention, ensemble, prediction, saved models."""

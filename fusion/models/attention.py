@@ -1,0 +1,232 @@
+"""Attention over modality tokens: projections, transformer blocks, a read-out per compartment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from fusion.config import AttentionConfig
+from mirnagraph.config import require
+
+NEVER_MASKED = "trees"
+
+LIMIT = 4.0  # standard deviations beyond which a value says no more
+
+
+def attend(
+    attention: nn.MultiheadAttention, query: Tensor, tokens: Tensor, absent: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What `query` (B, Q, dim) reads from `tokens` (B, T, dim), and the weights (B, heads, Q, T): 0 where `absent` (B, T) is True.
+
+    The mask is given for pairs, not for keys: torch loads sympy (half a second) to check one for keys.
+    """
+    masked_labels = torch.zeros_like(absent, dtype=query.dtype).masked_fill_(absent, float("-inf"))
+    masked_labels = (
+        masked_labels.repeat_interleave(attention.num_heads, dim=0)
+        .unsqueeze(1)
+        .expand(-1, query.shape[1], -1)
+    )
+    mixed, weights = attention(
+        query,
+        tokens,
+        tokens,
+        attn_mask=masked_labels,
+        need_weights=True,
+        average_attn_weights=False,
+    )
+    return mixed, weights
+
+
+class AttentionBlock(nn.Module):
+    """Multi-head attention, then feed-forward, each with residual, dropout and LayerNorm after it (GTMALoc Eq. 12-17) or before it."""
+
+    def __init__(self, config: AttentionConfig, dropout: float, norm_first: bool = False) -> None:
+        super().__init__()
+        self.norm_first = norm_first
+        hidden = max(1, int(config.dim * config.hidden_factor))
+        self.attention = nn.MultiheadAttention(
+            config.dim, config.n_heads, dropout=dropout, batch_first=True
+        )
+        self.feed_forward = nn.Sequential(
+            nn.Linear(config.dim, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, config.dim),
+        )
+        self.norm_attention = nn.LayerNorm(config.dim)
+        self.norm_feed_forward = nn.LayerNorm(config.dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, query: Tensor, tokens: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
+        """Update `query` from `tokens`.
+
+        Args:
+            query: shape (B, Q, dim).
+            tokens: shape (B, T, dim).
+            absent: bool, shape (B, T); True hides a token. At least one token of each row must be there.
+
+        Returns:
+            The updated query (B, Q, dim) and the weights (B, heads, Q, T): 0 at absent tokens, summing to 1 over the rest.
+        """
+        if self.norm_first:
+            # only for self-attention: query and tokens are the same
+            known = self.norm_attention(tokens)
+            mixed, weights = attend(self.attention, known, known, absent)
+            query = query + self.dropout(mixed)
+            return query + self.dropout(self.feed_forward(self.norm_feed_forward(query))), weights
+        mixed, weights = attend(self.attention, query, tokens, absent)
+        query = self.norm_attention(query + self.dropout(mixed))
+        return self.norm_feed_forward(query + self.dropout(self.feed_forward(query))), weights
+
+
+class QueryReader(nn.Module):
+    """One learned query per compartment attends over the tokens, then a small feed-forward with a residual.
+
+    Dropout stands in the feed-forward alone: one token may carry most of the answer (what the trees say), and hiding it from
+    some heads at random taught the reader to ignore it.
+    """
+
+    def __init__(self, config: AttentionConfig, n_labels: int) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(n_labels, config.dim) * 0.1)
+        self.attention = nn.MultiheadAttention(config.dim, config.n_heads, batch_first=True)
+        self.norm = nn.LayerNorm(config.dim)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(config.dim, config.dim), nn.GELU(), nn.Dropout(config.dropout)
+        )
+
+    def forward(self, tokens: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
+        """What each query read, (B, n_labels, dim), and the weights (B, heads, n_labels, T); arguments as in `AttentionBlock`."""
+        query = self.queries.expand(len(tokens), -1, -1)
+        mixed, weights = attend(self.attention, query, tokens, absent)
+        read = self.norm(query + mixed)
+        return read + self.feed_forward(read), weights
+
+
+class TokenFusion(nn.Module):
+    """Probabilities of compartments from tokens, one token per modality of an RNA.
+
+    Every token is standardised (with statistics of the training rows, see `set_scaling`), projected to `dim`, and told
+    apart by a learned vector. Absent tokens are hidden from attention; an RNA with none at all is read from one learned
+    "nothing known" token, so every RNA gets a finite answer.
+
+    Args:
+        token_dims: name -> width of each token, in token order.
+        n_labels: number of compartments.
+    """
+
+    def __init__(
+        self, token_dims: Mapping[str, int], n_labels: int, config: AttentionConfig
+    ) -> None:
+        super().__init__()
+        require(len(token_dims) > 0, "tokens", list(token_dims), "at least one token")
+        self.names = tuple(token_dims)
+        self.config = config
+        self.n_labels = n_labels
+        self.project = nn.ModuleList(nn.Linear(width, config.dim) for width in token_dims.values())
+        self.widths = list(token_dims.values())
+        self.register_buffer("shift", torch.zeros(sum(self.widths)))
+        self.register_buffer("scale", torch.ones(sum(self.widths)))
+        self.kind = nn.Parameter(torch.randn(len(self.names), config.dim) * 0.02)
+        self.nothing = nn.Parameter(torch.randn(config.dim) * 0.02)
+        self.norm_in = nn.LayerNorm(config.dim)
+        block_dropout = config.dropout if config.block_dropout < 0 else config.block_dropout
+        self.blocks = nn.ModuleList(
+            AttentionBlock(config, block_dropout, config.norm_first) for _ in range(config.n_layers)
+        )
+        if config.readout == "queries":
+            self.queries = nn.Parameter(torch.randn(n_labels, config.dim) * 0.02)
+            self.read = AttentionBlock(config, config.dropout)
+            self.label_weight = nn.Parameter(torch.randn(n_labels, config.dim) * config.dim**-0.5)
+            self.label_bias = nn.Parameter(torch.zeros(n_labels))
+        elif config.readout == "light_queries":
+            self.light_read = QueryReader(config, n_labels)
+            self.label_weight = nn.Parameter(torch.randn(n_labels, config.dim) * 0.05)
+            self.label_bias = nn.Parameter(torch.zeros(n_labels))
+        else:
+            width = config.dim * (len(self.names) if config.readout == "concat" else 1)
+            self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, n_labels))
+        if config.residual:
+            self.prior_scale = nn.Parameter(torch.ones(n_labels))
+
+    @property
+    def output_dim(self) -> int:
+        """Width of the fused representation that `encode` returns."""
+        return self.config.dim
+
+    def set_scaling(self, tokens: list[Tensor], present: Tensor) -> None:
+        """Take mean and standard deviation of each token from the given (training) rows that have it."""
+        shifts = self.get_buffer("shift").split(self.widths)
+        scales = self.get_buffer("scale").split(self.widths)
+        for row, (shift_to, scale_to) in enumerate(zip(shifts, scales, strict=True)):
+            known = tokens[row][present[:, row]]
+            if len(known) > 1:
+                scale = known.std(dim=0)
+                shift_to.copy_(known.mean(dim=0))
+                scale_to.copy_(torch.where(scale > 1e-6, scale, torch.ones_like(scale)))
+
+    def start_from(self, share: Tensor) -> None:
+        """Let the answers of the read-out by queries start from these probabilities, shape (n_labels,), as a model without tokens would give."""
+        if "queries" in self.config.readout:
+            with torch.no_grad():
+                self.label_bias.copy_(torch.logit(share.clamp(0.01, 0.99)))
+
+    def _embed(self, tokens: list[Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
+        """Projected tokens (B, T + 1, dim), the last one being "nothing known", and which are absent (B, T + 1)."""
+        # all tokens at once: one call over thirty narrow tables costs a tenth of thirty calls
+        table = torch.cat(tokens, dim=1)
+        scaled = ((table - self.get_buffer("shift")) / self.get_buffer("scale")).clamp(
+            -LIMIT, LIMIT
+        )
+        scaled = nn.functional.dropout(scaled, self.config.input_dropout, self.training)
+        read = scaled.split(self.widths, dim=1)
+        parts = [project(values) for project, values in zip(self.project, read, strict=True)]
+        known = self.norm_in(torch.stack(parts, dim=1) + self.kind) * present.unsqueeze(-1)
+        if self.training and self.config.token_dropout > 0:
+            kept = torch.rand(present.shape) >= self.config.token_dropout
+            present = present & (kept | torch.tensor([name == NEVER_MASKED for name in self.names]))
+        everything = torch.cat([known, self.nothing.expand(len(present), 1, -1)], dim=1)
+        return everything, torch.cat([~present, present.any(dim=1, keepdim=True)], dim=1)
+
+    def forward(self, tokens: list[Tensor], present: Tensor, prior: Tensor | None = None) -> Tensor:
+        """Logits, shape (B, n_labels); see `encode` for the arguments."""
+        return self.encode(tokens, present, prior)[0]
+
+    def encode(
+        self, tokens: list[Tensor], present: Tensor, prior: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, fused representation and attention.
+
+        Args:
+            tokens: one tensor (B, width) per token, in the order of `names`; rows of absent tokens may hold anything finite.
+            present: bool, shape (B, T).
+            prior: logits of the trees, shape (B, n_labels); read where the settings say `residual`.
+
+        Returns:
+            logits (B, n_labels); representation (B, dim), the mean over what was read; attention (B, n_queries, T + 1) of
+            the last attention, averaged over heads: n_queries is n_labels for read-out ``"queries"``, else T + 1. The last
+            column is the "nothing known" token, which has weight 0 unless every other token is absent.
+        """
+        hidden, absent = self._embed(tokens, present)
+        weights = torch.zeros(len(hidden), 1, hidden.shape[1], hidden.shape[1])
+        for block in self.blocks:
+            hidden, weights = block(hidden, hidden, absent)
+        there = (~absent).unsqueeze(-1).to(hidden.dtype)
+        if self.config.readout == "queries":
+            read, weights = self.read(self.queries.expand(len(hidden), -1, -1), hidden, absent)
+            logits = (read * self.label_weight).sum(-1) + self.label_bias
+            pooled = read.mean(dim=1)
+        elif self.config.readout == "light_queries":
+            read, weights = self.light_read(hidden, absent)
+            logits = (read * self.label_weight).sum(-1) + self.label_bias
+            pooled = read.mean(dim=1)
+        else:
+            pooled = (hidden * there).sum(dim=1) / there.sum(dim=1)
+            logits = self.head(
+                (hidden * there)[:, :-1].flatten(1) if self.config.readout == "concat" else pooled
+            )
+        if self.config.residual and prior is not None:
+            logits = logits + self.prior_scale * prior
+        return logits, pooled, weights.mean(dim=1)

@@ -1,0 +1,1 @@
+"""Tokens: one array per modality of every RNA."""

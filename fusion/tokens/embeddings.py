@@ -1,0 +1,146 @@
+"""Embedding tokens: node2vec of each network, graph encoders on one network or on all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fusion.config import NODE2VEC, EmbeddingSettings
+from fusion.tokens.names import ALL, GRAPH, JOINT_GRAPH
+from mirnagraph.embedding.embed import (
+    _graph_cache_file as _cache_file,
+)
+from mirnagraph.embedding.embed import (
+    _graph_transformers,
+    embed_networks,
+    load_vectors,
+    save_vectors,
+)
+from mirnagraph.embedding.factorization import svd_scores
+from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
+from mirnagraph.errors import ConfigError
+from mirnagraph.networks.network import NetworkSet
+from mirnagraph.parallel import Progress, one_thread
+from mirnagraph.seeds import child_seed
+
+N_SIMILARITY = 64
+
+
+def learned_embeddings(
+    networks: NetworkSet,
+    names: Sequence[str],
+    settings: EmbeddingSettings,
+    seed: int,
+    *,
+    cache: str | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> dict[str, np.ndarray]:
+    """Embeddings of all tokens ``node2vec:N`` and ``graph_transformer:N`` among `names`.
+
+    ``graph_transformer:N`` is a graph encoder trained on the network N alone, whichever encoder the
+    settings name. ``graph_transformer:all`` is one encoder trained on all networks together, as a
+    `HeteroData`; only encoders that read one can make it (``transformer``, ``hgt``).
+
+    A graph encoder reads, per node, its node2vec vector and (for RNAs; zeros for partners) the
+    leading components of the functional similarity: the paper fuses "the input miRNA functional
+    similarity matrix and association matrix" without saying how, and this is our reading of it.
+    For ``all``, RNAs have the node2vec vectors of all networks side by side.
+
+    Returns:
+        Token name -> float32, shape (n_nodes, dim), RNAs first; for ``graph_transformer:all`` the
+        RNAs, then the partners of each association network in turn.
+
+    Raises:
+        ConfigError: a network that does not exist, or ``all`` with an encoder of one network.
+    """
+    node2vec_names = _networks_of(names, NODE2VEC)
+    graph_names = [name for name in _networks_of(names, GRAPH) if name != ALL]
+    is_joint = JOINT_GRAPH in names
+    if is_joint:
+        _check_joint(settings.graph_transformer)
+    wanted = [*node2vec_names, *graph_names, *(networks.networks if is_joint else ())]
+    chosen = list(dict.fromkeys(wanted))
+    for name in chosen:
+        if name not in networks.networks:
+            known = ", ".join(networks.networks)
+            raise ConfigError(f"no network {name!r} to embed; there are {known}")
+    if not chosen:
+        return {}
+    configs = {}
+    for name in chosen:
+        is_similarity = networks[name].is_similarity
+        width = settings.similarity_dim if is_similarity else settings.association_dim
+        configs[name] = settings.network_config(width)
+    graphs = {name: networks[name] for name in chosen}
+    vectors = embed_networks(graphs, configs, seed, workers=workers, cache=cache, progress=progress)
+    found = {f"{NODE2VEC}:{name}": vectors[name] for name in node2vec_names}
+    config = settings.graph_transformer
+    work = {name: (networks[name], _node_features(networks, vectors[name])) for name in graph_names}
+    made = _graph_transformers(work, config, seed, cache, workers, progress)
+    found |= {f"{GRAPH}:{name}": embedding for name, embedding in made.items()}
+    if is_joint:
+        found[JOINT_GRAPH] = _joint_graph(networks, vectors, config, seed, cache, progress)
+    return found
+
+
+def _networks_of(names: Sequence[str], kind: str) -> list[str]:
+    return [name.partition(":")[2] for name in names if name.startswith(f"{kind}:")]
+
+
+def _check_joint(config: GraphTransformerConfig) -> None:
+    from mirnagraph.embedding.graph_layers import NETWORK, scope_of
+
+    if scope_of(config.encoder) == NETWORK:
+        raise ConfigError(
+            f"token {JOINT_GRAPH!r} needs a graph encoder that reads all networks together: set "
+            f"embedding.graph_transformer.encoder to 'transformer' or 'hgt', not {config.encoder!r}"
+        )
+
+
+def _node_features(networks: NetworkSet, vectors: np.ndarray) -> np.ndarray:
+    """Vectors of nodes, RNAs first, and components of the functional similarity."""
+    functional = networks.similarities.get("functional")
+    if functional is None:
+        return vectors
+    shared = svd_scores(np.asarray(functional, dtype=np.float64), N_SIMILARITY)
+    wide = np.zeros((len(vectors), shared.shape[1]), dtype=np.float32)
+    wide[: len(shared)] = shared
+    return np.hstack([vectors, wide])
+
+
+def _joint_graph(
+    networks: NetworkSet,
+    vectors: Mapping[str, np.ndarray],
+    config: GraphTransformerConfig,
+    seed: int,
+    cache: str | None,
+    progress: Progress | None,
+) -> np.ndarray:
+    """Embedding of a graph encoder trained on all networks together."""
+    from mirnagraph.embedding.graph_transformer import fit_hetero
+    from mirnagraph.networks.export import to_pyg
+
+    n_rnas = len(networks.dataset.index)
+    of_rnas = np.hstack([values[:n_rnas] for values in vectors.values()])
+    features = {"miRNA": _node_features(networks, of_rnas)}
+    for name, network in networks.networks.items():
+        if not network.is_similarity:
+            features[name] = vectors[name][n_rnas:]
+    joint_seed = child_seed(seed, "graph transformer", ALL)
+    graphs = list(networks.networks.values())
+    file = _cache_file(cache, graphs, list(features.values()), config, joint_seed)
+    cached = load_vectors(file, sum(len(values) for values in features.values()))
+    if cached is not None:
+        return cached
+    import torch
+
+    data = to_pyg(networks)
+    for name, values in features.items():
+        data[name].x = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+    with one_thread():
+        fitted = fit_hetero(data, config, joint_seed, progress=progress)
+    embedding = np.concatenate([fitted.embeddings[name] for name in features])
+    save_vectors(file, embedding)
+    return embedding

@@ -1,0 +1,327 @@
+"""Text, TSV, atomic writes, sha256."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import hashlib
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mirnagraph.errors import InputError, raise_problems
+
+RNA_NUCLEOTIDES = frozenset("ACGUN")
+
+
+def read_text(path: str | Path, *, fallback: str | None = None) -> str:
+    """Whole text of a UTF-8 file, plain or gzip (by its first bytes), line ends as ``\\n``, byte order mark removed.
+
+    Args:
+        fallback: encoding of files that are not UTF-8, for databases known to use one (``"latin-1"``); None refuses them.
+
+    Raises:
+        InputError: missing, a folder, empty, not UTF-8 (names line and column), or a truncated or damaged gzip.
+    """
+    path = Path(path)
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError("no such file", file=path) from None
+    except IsADirectoryError:
+        raise InputError("a folder stands where a file is expected", file=path) from None
+    except PermissionError:
+        raise InputError("the file may not be read (permission denied)", file=path) from None
+    if raw[:2] == b"\x1f\x8b":
+        try:
+            raw = gzip.decompress(raw)
+        except EOFError:
+            raise InputError(
+                "truncated gzip file",
+                file=path,
+                found=f"{len(raw)} bytes",
+                expected="a complete gzip stream",
+            ) from None
+        except (OSError, zlib.error) as error:
+            raise InputError("damaged gzip file", file=path, found=str(error)) from None
+    if not raw.strip():
+        raise InputError("the file is empty", file=path)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if fallback is not None:
+            return raw.decode(fallback).replace("\r\n", "\n").replace("\r", "\n")
+        before = raw[: error.start]
+        column = error.start - (before.rfind(b"\n") + 1) + 1
+        byte = f"byte 0x{raw[error.start]:02x}"
+        raise InputError(
+            "not a UTF-8 file",
+            file=path,
+            line=before.count(b"\n") + 1,
+            column=column,
+            found=byte,
+            expected="UTF-8 text",
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def sha256_of(path: str | Path) -> str:
+    """sha256 of a file's bytes, as hex."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_of_folder(folder: str | Path) -> str:
+    """One sha256 over names and contents of all files below a folder, in name order."""
+    folder = Path(folder)
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        total.update(f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}\n".encode())
+    return total.hexdigest()
+
+
+@contextlib.contextmanager
+def write_file(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it when the block ends well, and vanishes when it does not."""
+    path = Path(path)
+    with _explain_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+    part = Path(name)
+    try:
+        with _explain_disk(path):
+            yield part
+            with open(part, "rb+") as stream:
+                os.fsync(stream.fileno())
+            part.chmod(0o666 & ~_umask())
+            os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text, all or nothing."""
+    with write_file(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def check_output_folder(folder: str | Path, *, overwrite: bool = False) -> None:
+    """Refuse an output folder that holds something, before any work is done.
+
+    Raises:
+        InputError: it is a file, or is not empty and `overwrite` is not set.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError("a file stands where the output folder goes", file=folder)
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise InputError(
+            "the output folder exists and is not empty",
+            file=folder,
+            hint="choose another, or pass --overwrite to replace it",
+        )
+
+
+@contextlib.contextmanager
+def write_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A temporary folder beside `folder` that takes its place when the block ends well, and vanishes when it does not.
+
+    Raises:
+        InputError: the folder holds something and `overwrite` is not set, or the disk is full.
+    """
+    folder = Path(folder)
+    check_output_folder(folder, overwrite=overwrite)
+    with _explain_disk(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        with _explain_disk(folder):
+            yield part
+            part.chmod(0o777 & ~_umask())
+            if folder.exists():
+                old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+                os.replace(folder, old / "was")
+                try:
+                    os.replace(part, folder)
+                except BaseException:
+                    os.replace(old / "was", folder)
+                    raise
+                finally:
+                    shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _explain_disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise InputError(
+            f"could not be written: {error.strerror or error}",
+            file=path,
+            hint="nothing was left half-written",
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def read_rows(
+    path: str | Path, *, delimiter: str = "\t", quoted: bool = False, fallback: str | None = None
+) -> list[list[str]]:
+    """Cells of every line, blank lines at the end left out; row `i` is line `i + 1` of the file.
+
+    Args:
+        quoted: double quotes protect delimiters (CSV); otherwise they are letters like any other.
+        fallback: encoding of files that are not UTF-8 (see `mirnagraph.io.read_text`).
+
+    Raises:
+        InputError: see `mirnagraph.io.read_text`; or a quoted cell that spans lines.
+    """
+    lines = read_text(path, fallback=fallback).split("\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not quoted:
+        return [line.split(delimiter) for line in lines]
+    rows: list[list[str]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.extend(csv.reader([line], delimiter=delimiter, strict=True) if line else [[]])
+        except csv.Error as error:
+            raise InputError(
+                "a quoted cell does not end on its line", file=path, line=number, found=str(error)
+            ) from None
+    return rows
+
+
+def read_table(
+    path: str | Path,
+    required: Sequence[str] = (),
+    *,
+    delimiter: str = "\t",
+    quoted: bool = False,
+    fallback: str | None = None,
+) -> pd.DataFrame:
+    """A table with a header line as text columns; an empty cell is the empty string.
+
+    Args:
+        path: plain or gzip UTF-8 file.
+        required: columns that must be there; others are kept too.
+
+    Returns:
+        DataFrame of str; its index holds the 1-based line numbers of the file, named ``line``.
+
+    Raises:
+        InputError: a missing or repeated column, or a line with another number of cells than the header.
+    """
+    rows = read_rows(path, delimiter=delimiter, quoted=quoted, fallback=fallback)
+    header = [cell.strip() for cell in rows[0]]
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise InputError(
+            "missing column",
+            file=path,
+            line=1,
+            column=missing[0],
+            found=", ".join(header),
+            expected=", ".join(required),
+        )
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise InputError("a column name stands twice", file=path, line=1, column=twice)
+    raise_problems(
+        InputError(
+            "wrong number of cells",
+            file=path,
+            line=number,
+            column=min(len(row), len(header)) + 1,
+            found=len(row),
+            expected=len(header),
+        )
+        for number, row in enumerate(rows[1:], 2)
+        if len(row) != len(header)
+    )
+    table = pd.DataFrame(rows[1:], columns=header, dtype=object)
+    table.index = pd.RangeIndex(2, len(rows) + 1, name="line")
+    return table
+
+
+def write_tsv(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as TSV, all or nothing; floats with every digit they need to read back equal.
+
+    Raises:
+        InputError: a cell or a column name holds a tab or a line end, which TSV cannot carry.
+    """
+    strange = [str(name) for name in table.columns if set(str(name)) & set("\t\r\n")]
+    if strange:
+        raise InputError(
+            "a column name holds a tab or line end", file=path, line=1, found=strange[0]
+        )
+    for name in table.columns:
+        if table[name].dtype == object or isinstance(table[name].dtype, pd.StringDtype):
+            bad = table[name].astype("string").str.contains(r"[\t\r\n]", regex=True).fillna(False)
+            if bad.any():
+                raise InputError(
+                    "a cell holds a tab or line end",
+                    file=path,
+                    column=str(name),
+                    found=repr(table.loc[bad, name].iloc[0]),
+                )
+    with write_file(path) as part:
+        table.to_csv(part, sep="\t", index=False, lineterminator="\n", quoting=csv.QUOTE_NONE)
+
+
+def check_nucleotides(
+    sequence: str,
+    *,
+    rna_id: str,
+    file: str | Path | None = None,
+    line: int | None = None,
+    column: int | str | None = None,
+    letters: frozenset[str] = RNA_NUCLEOTIDES,
+) -> None:
+    """Raise InputError where a sequence is empty or holds a letter outside `letters` (default ACGUN, upper case)."""
+    if not sequence:
+        raise InputError(
+            f"empty sequence of {rna_id}",
+            file=file,
+            line=line,
+            column=column,
+            expected="one or more of ACGUN",
+        )
+    if letters.issuperset(sequence):
+        return
+    for position, letter in enumerate(sequence):
+        if letter not in letters:
+            raise InputError(
+                f"letter outside ACGTUN in the sequence of {rna_id} at position {position + 1}",
+                file=file,
+                line=line,
+                column=column if column is not None else position + 1,
+                found=letter,
+                expected="A, C, G, T, U or N",
+            )
+
+
+def to_rna(sequence: str) -> str:
+    """Upper case, T as U.
+
+    >>> to_rna("acgT")
+    'ACGU'
+    """
+    return sequence.strip().upper().replace("T", "U")

@@ -1,0 +1,1 @@
+"""Cross-validation, run folders, results, comparison, reports and model files, for both towers."""

@@ -1,0 +1,1 @@
+"""Simpler sequence models: k-mer models and trees on descriptors."""

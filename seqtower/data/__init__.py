@@ -1,0 +1,1 @@
+"""Sequences, labels, k-mers, clusters and batches."""

@@ -1,0 +1,150 @@
+"""Layers that never see padding: convolution, pooling, recurrence and attention over masked positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from seqtower.nn.kernels import can_fuse, convolve, convolve_and_pool, recur
+
+
+def mask_padding(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Set padding to 0: `values` of shape (n, width, channels), `mask` of shape (n, width)."""
+    return values * mask.unsqueeze(-1).to(values.dtype)
+
+
+class MaskedConv(nn.Module):
+    """Convolution along positions; padding is 0 before and after, so an RNA gives the same values alone and in any batch.
+
+    Takes and gives (n, width, channels); the width stays.
+    """
+
+    def __init__(self, channels: int, filters: int, kernel: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.before = dilation * (kernel - 1) // 2
+        self.after = dilation * (kernel - 1) - self.before
+        self.conv = nn.Conv1d(channels, filters, kernel, dilation=dilation)
+
+    def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Values after the convolution, 0 at padding."""
+        around = (self.before, self.after)
+        dilation = self.conv.dilation[0]
+        values = mask_padding(values, mask)
+        sums = convolve(values, self.conv.weight, self.conv.bias, around, dilation)
+        return mask_padding(sums, mask)
+
+    def rectified_and_pooled(
+        self, values: torch.Tensor, mask: torch.Tensor, window: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Apply `pool` to the rectified convolution: its values and mask."""
+        if self.conv.dilation[0] > 1 or not can_fuse(values):
+            return pool(torch.relu(self(values, mask)), mask, window)
+        lengths = mask.sum(dim=1)
+        n_steps = -(-mask.shape[1] // window)
+        pooled_mask = torch.arange(n_steps) * window < lengths.unsqueeze(1)
+        values = mask_padding(values, mask)
+        return convolve_and_pool(values, lengths, self.conv, self.before, window), pooled_mask
+
+
+def pool(
+    values: torch.Tensor, mask: torch.Tensor, window: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Maximum over windows that do not overlap; an incomplete last window counts, padding never does.
+
+    Returns:
+        Values of shape (n, ceil(width / window), channels) and their mask.
+    """
+    n, width, channels = values.shape
+    short = -width % window
+    low = torch.finfo(values.dtype).min
+    filled = values.masked_fill(~mask.unsqueeze(-1), low)
+    filled = nn.functional.pad(filled, (0, 0, 0, short), value=low)
+    wide = nn.functional.pad(mask, (0, short))
+    kept = wide.view(n, -1, window).any(dim=2)
+    best = filled.view(n, -1, window, channels).amax(dim=2)
+    return best.masked_fill(~kept.unsqueeze(-1), 0.0), kept
+
+
+class MaskedLSTM(nn.Module):
+    """LSTM that ends where each RNA ends; in both directions it starts there too. Takes (n, width, channels), gives (n, width, directions * units).
+
+    Padding stands behind the RNA, so a pass from the 5' end never meets it; for the other direction each RNA is turned round within
+    its own length. Packed sequences would say the same, but their gradient takes time that grows with the square of the length.
+    """
+
+    def __init__(
+        self, channels: int, units: int, *, bidirectional: bool = True, layers: int = 1
+    ) -> None:
+        super().__init__()
+        self.bidirectional = bidirectional
+        widths = [channels] + [units * (2 if bidirectional else 1)] * (layers - 1)
+        self.forwards = nn.ModuleList([nn.LSTM(width, units, batch_first=True) for width in widths])
+        self.backwards = nn.ModuleList(
+            [nn.LSTM(width, units, batch_first=True) for width in widths] if bidirectional else []
+        )
+
+    def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Hidden states, 0 at padding."""
+        if can_fuse(values):
+            return self._run_packed(values, mask)
+        place = torch.arange(values.shape[1], device=values.device)
+        turned = mask.sum(dim=1, keepdim=True) - 1 - place
+        turned = torch.where(turned >= 0, turned, place)  # padding stays where it is
+        for number, layer in enumerate(self.forwards):
+            found = layer(values)[0]
+            if self.bidirectional:
+                back = self.backwards[number](_rearranged(values, turned))[0]
+                found = torch.cat([found, _rearranged(back, turned)], dim=-1)
+            values = mask_padding(found, mask)
+        return values
+
+    def _run_packed(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Compute the same with `recur`, on the positions of all RNAs without their padding."""
+        n, width, _ = values.shape
+        lengths = mask.sum(dim=1)
+        positions = torch.nonzero(mask.flatten())[:, 0]
+        packed = values.flatten(0, 1).index_select(0, positions)
+        for number, forwards in enumerate(self.forwards):
+            states = [_run_lstm(forwards, packed, lengths, backward=False)]
+            if self.bidirectional:
+                backwards = self.backwards[number]
+                states.append(_run_lstm(backwards, packed, lengths, backward=True))
+            packed = torch.cat(states, dim=1)
+        padded = packed.new_zeros(n * width, packed.shape[1]).index_copy(0, positions, packed)
+        return padded.view(n, width, -1)
+
+
+def _run_lstm(
+    lstm: Any, packed: torch.Tensor, lengths: torch.Tensor, *, backward: bool
+) -> torch.Tensor:
+    """Hidden states of one direction at all positions: shape (positions, units)."""
+    bias = lstm.bias_ih_l0 + lstm.bias_hh_l0
+    sums = nn.functional.linear(packed, lstm.weight_ih_l0, bias)
+    return recur(sums, lstm.weight_hh_l0, lengths, backward)
+
+
+def _rearranged(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Positions of (n, width, channels) in another order, (n, width)."""
+    return values.gather(1, order.unsqueeze(-1).expand(-1, -1, values.shape[2]))
+
+
+class AdditiveAttention(nn.Module):
+    """Attention by one trainable context vector per head (Bahdanau; RNATracker section 2.5, Yang et al. 2016).
+
+    score = v tanh(W h + b); weights are the softmax of the scores over the positions of an RNA.
+    """
+
+    def __init__(self, channels: int, units: int, heads: int = 1) -> None:
+        super().__init__()
+        self.project = nn.Linear(channels, units)
+        self.context = nn.Linear(units, heads, bias=False)
+
+    def forward(
+        self, values: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weighted means, shape (n, heads, channels), and the weights, shape (n, heads, width): 0 at padding, 1 in sum."""
+        scores = self.context(torch.tanh(self.project(values))).transpose(1, 2)
+        weights = torch.softmax(scores.masked_fill(~mask.unsqueeze(1), float("-inf")), dim=-1)
+        return weights @ values, weights

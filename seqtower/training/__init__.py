@@ -1,0 +1,1 @@
+"""Training of towers: Lightning, checkpoints, optimizers."""
