@@ -42,12 +42,9 @@ def compare(
     """Differences of AUC and AUPR, pooled over folds, with 95 % intervals: DeLong and paired bootstrap, Holm over compartments."""
     from cli.common import show_table
     from mirnagraph.io import write_file, write_tsv
-    from mirnagraph.runs.compare import compare_runs, compare_with_baselines, draw_differences
+    from mirnagraph.runs.compare import compare_runs, draw_differences
 
-    if baseline:
-        table = compare_with_baselines(runs, baseline, n_resamples=resamples, seed=seed)
-    else:
-        table = compare_runs(runs, n_resamples=resamples, seed=seed)
+    table = compare_runs(runs, baseline or (), n_resamples=resamples, seed=seed)
     if out is not None:
         write_tsv(table, out)
     if plot is not None:

@@ -380,9 +380,9 @@ def compare(
     """Differences of AUC and AUPR (Pearson for fractions), pooled over folds, with 95 % intervals."""
     from cli.common import show_table
     from mirnagraph.io import write_tsv
-    from seqtower.comparison import compare_seq_runs
+    from mirnagraph.runs.compare import compare_runs
 
-    table = compare_seq_runs(runs, baseline or (), n_resamples=resamples, seed=seed or 0)
+    table = compare_runs(runs, baseline or (), n_resamples=resamples, seed=seed or 0)
     if out is not None:
         write_tsv(table, out)
     rows = [

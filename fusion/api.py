@@ -30,12 +30,11 @@ from fusion.models.predict import (
 )
 from fusion.models.saved import SavedModel, load_model
 from mirnagraph.errors import CheckpointError, ConfigError
-from mirnagraph.evaluation.metrics import COLUMNS
 from mirnagraph.io import check_nucleotides, check_output_folder, to_rna
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress
 from mirnagraph.runs.report import summary_table
-from mirnagraph.runs.results import CrossValidationResult
+from mirnagraph.runs.results import CrossValidationResult, empty_result
 from mirnagraph.sources.fasta import read_fasta
 from seqtower.data.sequences import the_type
 from seqtower.saved import SavedTower
@@ -149,18 +148,7 @@ def fit(
     data = prepare_all(networks, chosen, rna_sets, cache=cache, workers=workers, progress=progress)
     folds = folds_of(networks.dataset, chosen, rna_sets)
     if cross_validation is None:
-        nothing = np.full(data.labels.shape, np.nan)
-        empty = pd.DataFrame(columns=COLUMNS)
-        result = CrossValidationResult(
-            data.index,
-            data.compartments,
-            folds,
-            experiment.known_labels(data.labels),
-            nothing,
-            nothing,
-            (),
-            empty,
-        )
+        result = empty_result(data.index, data.compartments, folds, data.labels)
     elif (cross_validation.index, cross_validation.compartments) != (
         data.index,
         data.compartments,
@@ -323,7 +311,7 @@ def baselines(
         workers=workers,
         progress=progress,
     )
-    return baseline_table(data, found, cross_validation.metrics)
+    return baseline_table(found, cross_validation)
 
 
 def summary(cross_validation: CrossValidationResult) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import torch
 
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.calibration import best_thresholds
-from mirnagraph.evaluation.metrics import FRACTIONS, UndefinedMetricWarning, correlations, evaluate
+from mirnagraph.evaluation.metrics import FRACTIONS, UndefinedMetricWarning, evaluate_by_group
 from mirnagraph.evaluation.splits import (
     Folds,
     group_codes,
@@ -23,8 +23,9 @@ from mirnagraph.evaluation.splits import (
     inner_split,
     random_folds,
 )
-from mirnagraph.parallel import Progress, map_parallel, one_thread, report
-from mirnagraph.runs.results import FoldResult, load_fold, save_fold, saved_folds
+from mirnagraph.parallel import Progress, one_thread
+from mirnagraph.runs import cross_validation
+from mirnagraph.runs.results import MODEL, CrossValidationResult, FoldResult
 from mirnagraph.seeds import child_seed
 from seqtower.baselines.descriptor_trees import (
     DescriptorTrees,
@@ -32,7 +33,7 @@ from seqtower.baselines.descriptor_trees import (
     choose_weight,
     fit_typed_trees,
 )
-from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, MODEL, OWN_SET, TOWER, K, kmer_models
+from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, OWN_SET, TOWER, K, kmer_models
 from seqtower.config import SeqConfig
 from seqtower.data.clusters import cluster
 from seqtower.data.kmers import kmer_counts
@@ -217,122 +218,48 @@ def run_fold(work: Work, fold: int) -> FoldResult:
                 work.kmers, data.labels, data.kind, train, test, child_seed(seed, "baselines")
             )
     choices = {
-        "thresholds": fitted.thresholds.tolist(),
         "weight": fitted.weight,
         "best_epoch": fitted.trained.best_epoch,
         "epochs": len(fitted.trained.history),
-        "history": [list(h) for h in fitted.trained.history],
+        "history": [list(entry) for entry in fitted.trained.history],
     }
-    return FoldResult(fold, test, said, parts, None, choices, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    thresholds = {MODEL: fitted.thresholds}
+    return FoldResult(fold, test, {MODEL: said, **parts}, thresholds, None, choices, seconds)
 
 
-@dataclass(frozen=True, eq=False)
-class SeqResult:
-    """All folds together.
-
-    Attributes:
-        predictions: name (``"model"``, ``"tower"`` where the model is more than its tower, and the baselines) -> out-of-fold probabilities or
-            fractions, shape (n, n_labels); NaN in rows that no fold tested.
-        metrics: name -> table; of `mirnagraph.evaluation.metrics.evaluate`, or of `mirnagraph.evaluation.metrics` for fractions.
-    """
-
-    data: SequenceSet
-    folds: Folds
-    predictions: dict[str, np.ndarray]
-    metrics: dict[str, pd.DataFrame]
-    results: tuple[FoldResult, ...]
-
-
-def cross_validate(work: Work, workers: int = 1, progress: Progress | None = None) -> SeqResult:
-    """Run every fold that is not finished yet."""
-    done = {
-        fold: load_fold(work.folder, fold) for fold in saved_folds(work.folder, work.folds.n_folds)
-    }
-    report(progress, "folds", len(done), work.folds.n_folds)
-    for result in map_parallel(
-        run_fold, work, [f for f in range(work.folds.n_folds) if f not in done], workers
-    ):
-        done[result.fold] = result
-        save_fold(work.folder, result)
-        shutil.rmtree(work.folder / "checkpoints" / f"fold_{result.fold:02d}", ignore_errors=True)
-        report(progress, "folds", len(done), work.folds.n_folds)
-    return collect(work.data, work.folds, tuple(done[fold] for fold in sorted(done)))
-
-
-def collect(data: SequenceSet, folds: Folds, results: tuple[FoldResult, ...]) -> SeqResult:
-    """Put the folds' test parts together and score them, tower and baselines alike."""
-    of_row = folds.of_rows(data.index)
-    names = [
-        MODEL,
-        *(name for name in (TOWER, *BASELINES) if all(name in result.parts for result in results)),
-    ]
-    predictions = {name: np.full(data.labels.shape, np.nan) for name in names}
-    thresholds = np.full(data.labels.shape, 0.5)
-    for result in results:
-        thresholds[result.rows] = result.choices["thresholds"]
-        for name in names:
-            predictions[name][result.rows] = (
-                result.probabilities if name == MODEL else result.parts[name]
-            )
-    tested = np.flatnonzero(of_row >= 0)
-    if not np.isfinite(predictions[MODEL][tested]).all():
-        raise InputError(
-            "a prediction is not a finite number: training diverged (a lower training.learning_rate may help)"
+def cross_validate(
+    work: Work, workers: int = 1, progress: Progress | None = None
+) -> CrossValidationResult:
+    """Run every fold that is not finished yet, and score model, tower and baselines."""
+    results = cross_validation.cross_validate(
+        run_fold, work, work.folds, folder=work.folder, workers=workers, progress=progress
+    )
+    shutil.rmtree(work.folder / "checkpoints", ignore_errors=True)
+    data = work.data
+    with warnings.catch_warnings():
+        # The report names compartments without a value in some folds.
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        return cross_validation.collect(
+            results,
+            data.index,
+            data.compartments,
+            work.folds,
+            data.labels,
+            kind=data.kind,
+            names=(MODEL, TOWER, *BASELINES),
         )
-    metrics = {}
-    for name, said in predictions.items():
-        if data.kind == FRACTIONS:
-            metrics[name] = correlations(
-                data.labels[tested], said[tested], of_row[tested], data.compartments
-            )
-        else:
-            cuts = thresholds if name == MODEL else np.full(data.labels.shape, 0.5)
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", UndefinedMetricWarning
-                )  # the report names compartments without an answer in some folds
-                metrics[name] = evaluate(
-                    data.labels[tested],
-                    said[tested],
-                    of_row[tested],
-                    cuts[tested],
-                    data.compartments,
-                )
-    return SeqResult(data, folds, predictions, metrics, results)
 
 
-def by_set(result: SeqResult) -> pd.DataFrame:
-    """Figures within each set of merged ones: columns ``set``, ``model``, and those of `mirnagraph.evaluation.metrics.evaluate`.
-
-    Compartments that a set has no label for, or one value of, are left out.
-    """
-    data = result.data
-    of_row = result.folds.of_rows(result.data.index)
-    sets = np.array(data.sets, dtype=object)
-    found = []
-    for name in dict.fromkeys(sets):
-        rows = np.flatnonzero((sets == name) & (of_row >= 0))
-        known = data.labels[rows]
-        columns = [
-            k for k in range(known.shape[1]) if len(np.unique(known[~np.isnan(known[:, k]), k])) > 1
-        ]
-        if not columns:
-            continue
-        names = [data.compartments[k] for k in columns]
-        for model, said in result.predictions.items():
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UndefinedMetricWarning)
-                part = evaluate(
-                    known[:, columns],
-                    said[rows][:, columns],
-                    of_row[rows],
-                    np.full(len(columns), 0.5),
-                    names,
-                )
-            part.insert(0, "model", model)
-            part.insert(0, "set", name)
-            found.append(part)
-    return pd.concat(found, ignore_index=True)
+def by_set(data: SequenceSet, result: CrossValidationResult) -> pd.DataFrame:
+    """Metrics within each of several joined sets (see `evaluate_by_group`)."""
+    if data.sets is None:
+        raise ValueError("data of one set")
+    thresholds = {MODEL: result.thresholds}
+    labels = np.asarray(result.labels, dtype=float)
+    return evaluate_by_group(
+        labels, result.predictions, result.of_row, thresholds, result.compartments, data.sets
+    )
 
 
 def prepare_work(

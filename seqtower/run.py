@@ -14,22 +14,15 @@ from mirnagraph.evaluation.metrics import AVERAGE, FRACTIONS
 from mirnagraph.evaluation.splits import write_folds
 from mirnagraph.io import write_text, write_tsv
 from mirnagraph.parallel import Progress, one_thread, report
-from mirnagraph.runs.folder import RunFolder, open_run, removed_when_empty
-from mirnagraph.runs.results import (
-    LABELS,
-    PREDICTIONS,
-    prediction_frame,
-    saved_folds,
-    write_predictions,
-)
+from mirnagraph.runs.folder import RunFolder, run_or_resume
+from mirnagraph.runs.results import MODEL, CrossValidationResult, write_results
 from mirnagraph.seeds import child_seed
-from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, MODEL, TOWER
+from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, TOWER
 from seqtower.config import SeqConfig
 from seqtower.data.sequences import SequenceSet, sequences_sha256, vocabulary
 from seqtower.encoders.base import LANGUAGE_MODEL, STRUCTURE
 from seqtower.encoders.encoding import fit_encoding, warm_up
 from seqtower.experiment import (
-    SeqResult,
     Work,
     by_set,
     cross_validate,
@@ -43,7 +36,6 @@ from seqtower.saved import SavedTower, save_tower
 
 GROUPS = "groups.tsv"
 LEFT_OUT = "left_out.tsv"
-METRICS = "metrics.tsv"
 BY_SET = "metrics_by_set.tsv"
 
 
@@ -59,7 +51,7 @@ def run_seq(
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
-) -> tuple[SeqResult | None, RunFolder]:
+) -> tuple[CrossValidationResult | None, RunFolder]:
     """Cross-validate a tower beside its k-mer baselines, fit the final model on all RNAs, and write the run folder.
 
     Args:
@@ -90,55 +82,33 @@ def run_seq(
         "synthetic": synthetic,
         "n_rnas": len(data),
     }
-    run = open_run(
-        out,
-        dump_toml(config),
-        inputs,
-        seed=config.seed,
-        overwrite=overwrite,
-        resume=resume,
-        about=about,
-    )
-    if run.finished:
-        return None, run
-    with removed_when_empty(run, lambda: saved_folds(run.path, config.n_folds)):
+
+    def body(run: RunFolder) -> CrossValidationResult:
         groups = groups_of(data, config, progress)
         warm_up(config, data.sequences, progress)
         work = prepare_work(data, config, run.path, groups, baselines=baselines)
         write_folds(work.folds, run.path / "folds.tsv")
-        write_tsv(
-            pd.DataFrame({"rna_id": list(data.index.ids), "group": groups}), run.path / GROUPS
-        )
+        table = pd.DataFrame({"rna_id": list(data.index.ids), "group": groups})
+        write_tsv(table, run.path / GROUPS)
         write_tsv(data.left_out, run.path / LEFT_OUT)
         result = cross_validate(work, workers, progress)
-    write_result(run.path, result)
-    write_seq_report(run.path, result, config, name, groups, synthetic=synthetic)
-    _final(work, run.path, name, progress)
-    run.finish()
-    return result, run
+        others = [name for name in result.predictions if name != MODEL]
+        write_results(result, run.path, baselines=others)
+        if data.sets is not None:
+            write_tsv(by_set(data, result), run.path / BY_SET)
+        write_seq_report(run.path, data, result, config, name, groups, synthetic=synthetic)
+        _final(work, run.path, name, progress)
+        return result
 
-
-def write_result(folder: Path, result: SeqResult) -> None:
-    """Write predictions, labels and metrics of the model, and those of its tower and of the baselines below ``baselines/``."""
-    data = result.data
-    for name, said in result.predictions.items():
-        target = folder if name == MODEL else folder / "baselines" / name
-        target.mkdir(parents=True, exist_ok=True)
-        write_predictions(
-            prediction_frame(data.index, data.compartments, result.folds, said),
-            target / PREDICTIONS,
-        )
-        write_tsv(result.metrics[name], target / METRICS)
-    if data.sets is not None:
-        write_tsv(by_set(result), folder / BY_SET)
-    truth = prediction_frame(data.index, data.compartments, result.folds, data.labels).drop(
-        columns="fold"
-    )
-    write_tsv(
-        truth
-        if data.kind == FRACTIONS
-        else truth.astype(dict.fromkeys(data.compartments, "Int64")),
-        folder / LABELS,
+    return run_or_resume(
+        out,
+        dump_toml(config),
+        inputs,
+        body,
+        seed=config.seed,
+        overwrite=overwrite,
+        resume=resume,
+        about=about,
     )
 
 
@@ -173,29 +143,33 @@ def shown_metrics(kind: str) -> tuple[str, ...]:
     return ("Pearson", "Spearman") if kind == FRACTIONS else ("AUC", "AUPR", "F1", "MCC")
 
 
-def result_rows(result: SeqResult, name: str = MODEL) -> tuple[list[str], list[list[str]]]:
+def result_rows(
+    result: CrossValidationResult, name: str = MODEL
+) -> tuple[list[str], list[list[str]]]:
     """Header and cells: mean over folds and SD per compartment and on average, of the model or a baseline."""
-    metrics = shown_metrics(result.data.kind)
+    metrics = shown_metrics(result.kind)
     rows = [
-        [where, *(_cell(result.metrics[name], where, metric) for metric in metrics)]
-        for where in (*result.data.compartments, AVERAGE)
+        [where, *(_cell(result.metrics_of[name], where, metric) for metric in metrics)]
+        for where in (*result.compartments, AVERAGE)
     ]
     return ["compartment", *metrics], rows
 
 
-def beside_rows(result: SeqResult) -> tuple[list[str], list[list[str]]]:
+def beside_rows(result: CrossValidationResult) -> tuple[list[str], list[list[str]]]:
     """Header and cells: averages of the model, of its tower where it is more than that, and of the baselines."""
-    metrics = shown_metrics(result.data.kind)
+    metrics = shown_metrics(result.kind)
     return ["model", *metrics], [
-        [name, *(_cell(result.metrics[name], AVERAGE, metric) for metric in metrics)]
-        for name in result.metrics
+        [name, *(_cell(result.metrics_of[name], AVERAGE, metric) for metric in metrics)]
+        for name in result.metrics_of
     ]
 
 
-def verdict(result: SeqResult) -> str:
+def verdict(result: CrossValidationResult) -> str:
     """One sentence: does the model beat the best baseline in the first measure?"""
-    metric = shown_metrics(result.data.kind)[0]
-    value = {name: _value(result.metrics[name], AVERAGE, metric, "mean") for name in result.metrics}
+    metric = shown_metrics(result.kind)[0]
+    value = {
+        name: _value(result.metrics_of[name], AVERAGE, metric, "mean") for name in result.metrics_of
+    }
     known = [name for name in BASELINES if np.isfinite(value.get(name, np.nan))]
     if not known:
         return (
@@ -214,13 +188,13 @@ def verdict(result: SeqResult) -> str:
     return f"**The baseline {best} is not beaten**: {metric} {other} against the model's {own}."
 
 
-def few_folds(result: SeqResult) -> str:
+def few_folds(result: CrossValidationResult) -> str:
     """One sentence that names compartments whose first measure comes from some of the folds alone; empty where there are none."""
-    metric = shown_metrics(result.data.kind)[0]
+    metric = shown_metrics(result.kind)[0]
     folds = result.folds.n_folds
     counts = {
-        name: int(_value(result.metrics[MODEL], name, metric, "n_folds"))
-        for name in result.data.compartments
+        name: int(_value(result.metrics_of[MODEL], name, metric, "n_folds"))
+        for name in result.compartments
     }
     few = [f"{count} for {name}" for name, count in counts.items() if count < folds]
     return (
@@ -232,7 +206,8 @@ def few_folds(result: SeqResult) -> str:
 
 def write_seq_report(
     folder: Path,
-    result: SeqResult,
+    data: SequenceSet,
+    result: CrossValidationResult,
     config: SeqConfig,
     name: str,
     groups: np.ndarray,
@@ -240,7 +215,6 @@ def write_seq_report(
     synthetic: bool = False,
 ) -> None:
     """Write ``report.md``."""
-    data = result.data
     lengths = data.lengths
     sizes = np.bincount(groups)
     together = f"{len(sizes)} groups, of which {int((sizes > 1).sum())} have two RNAs or more (largest {sizes.max()})"
@@ -287,18 +261,18 @@ def write_seq_report(
             "",
         ]
     if data.sets is not None:
-        lines += _by_set_lines(result)
+        lines += _by_set_lines(by_set(data, result))
     lines += [few_folds(result), ""] if few_folds(result) else []
     lines += [
         "Means over folds ± SD. Thresholds of the model were chosen inside the training rows; the others call at .5.",
         "",
     ]
-    if TOWER in result.metrics:
+    if TOWER in result.metrics_of:
         shares = ", ".join(f"{r.choices['weight']:g}" for r in result.results)
         lines += [
             f"- `{MODEL}`: `descriptor_trees` and `{TOWER}`, blended; share of the trees per fold: {shares}"
         ]
-    lines += [f"- `{key}`: {what}" for key, what in BASELINES.items() if key in result.metrics]
+    lines += [f"- `{key}`: {what}" for key, what in BASELINES.items() if key in result.metrics_of]
     lines += ["", "| fold | best epoch | epochs | seconds |", "|---|---|---|---|"]
     lines += [
         f"| {r.fold} | {r.choices['best_epoch']} | {r.choices['epochs']} | {r.seconds:.0f} |"
@@ -307,8 +281,7 @@ def write_seq_report(
     write_text(folder / "report.md", "\n".join([*lines, ""]))
 
 
-def _by_set_lines(result: SeqResult) -> list[str]:
-    table = by_set(result)
+def _by_set_lines(table: pd.DataFrame) -> list[str]:
     models = list(dict.fromkeys(table["model"]))
     lines = [
         "AUC within each set, over its own compartments:",

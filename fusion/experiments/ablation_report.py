@@ -76,11 +76,11 @@ def ablation_table(
     """
     trained = [v for v in variants if v.config and not v.is_full]
     metrics = {v.name: [_metrics(run_folder(out, v.name, s)) for s in seeds] for v in trained}
-    labels = read_labels(run_folder(out, FULL, seeds[0]))
+    _, labels = read_labels(run_folder(out, FULL, seeds[0]))
     for variant in trained:
         for number in seeds:
             if (
-                not read_labels(run_folder(out, variant.name, number))
+                not read_labels(run_folder(out, variant.name, number))[1]
                 .sort_index()
                 .equals(labels.sort_index())
             ):

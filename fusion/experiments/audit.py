@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -20,14 +19,13 @@ from fusion.baselines.models import (
     baseline_inputs,
     partner_counts,
 )
-from fusion.baselines.run import Job, collect, fold_jobs, run_jobs, score_baseline
+from fusion.baselines.run import BaselineWork, cross_validate_baselines
 from fusion.data.problem import FusionData
 from fusion.experiments import audit as facts
 from fusion.tokens.builders import build_tokens, shared_sequence
 from fusion.tokens.table import TokenTable
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.metrics import UndefinedMetricWarning
 from mirnagraph.evaluation.scores import popularity_deciles
 from mirnagraph.evaluation.splits import Folds, group_codes, grouped_folds, random_folds, used_rnas
 from mirnagraph.networks.network import NetworkSet
@@ -249,42 +247,42 @@ def _source_rows(
         table.astype(np.int8), min(PERMUTED_FOLDS, len(table)), child_seed(seed, "audit", PERMUTED)
     )
     few = few_counts_names(inputs.kinds)
-    work: dict[str, tuple[str, str, FusionData, Folds, tuple[str, ...]]] = {
-        f"{split} {rnas}": (
-            split,
-            rnas,
-            data,
-            folds,
-            (*(SOURCES if rnas == "all" else FEWER), *few),
-        )
-        for split, rnas, folds in protocols
-    }
-    work[PERMUTED] = (PERMUTED, "all", shuffled, permuted, ("popularity", "sequence", "trees"))
-    jobs: list[Job] = []
-    for key, (_, _, of, folds, names) in work.items():
-        jobs += fold_jobs(
-            of, folds, range(folds.n_folds), names, child_seed(seed, "audit", key), settings, key
-        )
-    done: dict[str, dict[int, Any]] = {key: {} for key in work}
-    report(progress, "audit", 0, len(jobs))
-    for number, ((key, fold), result) in enumerate(run_jobs(inputs, jobs, workers), 1):
-        done[key][fold] = result
-        report(progress, "audit", number, len(jobs))
-    for key, (split, rnas, of, folds, names) in work.items():
-        found = collect(of, folds, done[key], names)
-        for name in names:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UndefinedMetricWarning)
-                metrics = score_baseline(of, found.predictions[name])
-            section = (
-                "permutation" if split == PERMUTED else "few counts" if name in few else "sources"
-            )
-            for row in metrics[
-                metrics["metric"].isin(["AUC", "AUPR", "within"])
-                & (metrics["compartment"] != "micro")
-            ].to_dict("records"):
-                value = row["pooled"] if row["metric"] == "within" else row["mean"]
-                yield section, name, split, rnas, row["compartment"], row["metric"], float(value)
+    work = {}
+    base = BaselineWork(inputs, data, permuted, (), seed, settings)
+    for split, rnas, folds in protocols:
+        key = f"{split} {rnas}"
+        names = (*(SOURCES if rnas == "all" else FEWER), *few)
+        seed_of = child_seed(seed, "audit", key)
+        work[key] = (split, rnas, replace(base, folds=folds, names=names, seed=seed_of))
+    seed_of = child_seed(seed, "audit", PERMUTED)
+    names = ("popularity", "sequence", "trees")
+    of_permuted = replace(base, data=shuffled, names=names, seed=seed_of)
+    work[PERMUTED] = (PERMUTED, "all", of_permuted)
+    total = sum(part.folds.n_folds for _, _, part in work.values())
+    n_done = 0
+    for split, rnas, part in work.values():
+
+        def count(_: str, done: int, __: int, before: int = n_done) -> None:
+            report(progress, "audit", before + done, total)
+
+        result = cross_validate_baselines(part, workers=workers, progress=count)
+        n_done += part.folds.n_folds
+        for name, metrics in result.metrics_of.items():
+            yield from _metric_rows(name, metrics, split, rnas, is_few=name in few)
+
+
+def _metric_rows(
+    name: str, metrics: pd.DataFrame, split: str, rnas: str, *, is_few: bool
+) -> Iterator[tuple[Any, ...]]:
+    section = "sources"
+    if split == PERMUTED:
+        section = "permutation"
+    elif is_few:
+        section = "few counts"
+    shown = metrics["metric"].isin(["AUC", "AUPR", "within"])
+    for row in metrics[shown & (metrics["compartment"] != "micro")].to_dict("records"):
+        value = row["pooled"] if row["metric"] == "within" else row["mean"]
+        yield section, name, split, rnas, row["compartment"], row["metric"], float(value)
 
 
 def few_counts_names(kinds: Sequence[str]) -> tuple[str, ...]:

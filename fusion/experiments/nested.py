@@ -16,7 +16,7 @@ import pandas as pd
 
 from fusion.config import NESTED, ExperimentConfig
 from fusion.data.problem import config_folds, folds_sha256, resolve_tokens
-from fusion.experiments.cross_validate import collect, run_fold
+from fusion.experiments.cross_validate import PARTS, collect, run_fold
 from fusion.experiments.search_space import NETWORKS, Space, apply, combinations, space_to_dict
 from fusion.experiments.study import Trial, best_of, require_optuna
 from fusion.experiments.train import fit_final, run_experiment, write_report
@@ -37,17 +37,14 @@ from mirnagraph.evaluation.splits import TRAIN_ONLY, Folds, write_folds
 from mirnagraph.io import write_file, write_text, write_tsv
 from mirnagraph.networks.build import NetworkConfig
 from mirnagraph.networks.network import NetworkSet, networks_sha256
-from mirnagraph.parallel import Progress, map_parallel, report
-from mirnagraph.runs.folder import RunFolder, open_run
+from mirnagraph.parallel import Progress, report
+from mirnagraph.runs import cross_validation
+from mirnagraph.runs.folder import RunFolder, finish_run, open_run, run_or_resume
 from mirnagraph.runs.results import (
-    LABELS,
     CrossValidationResult,
     FoldResult,
-    load_fold,
     read_predictions,
-    save_fold,
-    saved_folds,
-    write_predictions,
+    write_results,
 )
 
 STORE = "search.sqlite"
@@ -138,21 +135,27 @@ def run_search(
         else:
             run = open_run(out, dump_toml(config), inputs, seed=config.seed, resume=resume)
             return None, run
-    bench = Bench(networks, str(cache or run.path / "embeddings"))
-    trials = tune(
-        bench, config, space, rows, settings, run.path / STORE, workers=workers, progress=progress
-    )
-    write_tsv(trials_table(trials, space), run.path / "trials.tsv")
-    write_search(space, settings, run.path / "search.toml")
-    chosen, below = apply(config, bench.network_config, best_of(trials).values)
-    write_choice(run.path, chosen, below, trials, settings, networks, len(rows), space)
-    write_text(run.path / "tune.md", tune_page(config, space, trials, settings, dataset, len(rows)))
-    with write_file(run.path / "trials.png") as part:
-        draw_trials(trials, space, settings.metric).savefig(
-            part, format="png", dpi=110, metadata={"Software": None}
+
+    def body(run: RunFolder) -> list[Trial]:
+        bench = Bench(networks, str(cache or run.path / "embeddings"))
+        store = run.path / STORE
+        trials = tune(
+            bench, config, space, rows, settings, store, workers=workers, progress=progress
         )
-    run.finish(trials=len(trials), best=best_of(trials).values, score=best_of(trials).score)
-    return trials, run
+        write_tsv(trials_table(trials, space), run.path / "trials.tsv")
+        write_search(space, settings, run.path / "search.toml")
+        best = best_of(trials)
+        chosen, below = apply(config, bench.network_config, best.values)
+        write_choice(run.path, chosen, below, trials, settings, networks, len(rows), space)
+        page = tune_page(config, space, trials, settings, dataset, len(rows))
+        write_text(run.path / "tune.md", page)
+        figure = draw_trials(trials, space, settings.metric)
+        with write_file(run.path / "trials.png") as part:
+            figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
+        run.add(trials=len(trials), best=best.values, score=best.score)
+        return trials
+
+    return finish_run(run, body), run
 
 
 def write_choice(
@@ -273,35 +276,38 @@ def run_nested(
         "synthetic": dataset.synthetic,
         "n_rnas": len(dataset.index),
     }
-    run = open_run(
+
+    def body(run: RunFolder) -> tuple[CrossValidationResult, pd.DataFrame]:
+        write_folds(folds, run.path / "folds.tsv")
+        write_search(space, settings, run.path / "search.toml")
+        shared = str(cache or run.path / "embeddings")
+        run_experiment(
+            networks,
+            config,
+            run.path / UNTUNED,
+            cache=shared,
+            workers=workers,
+            resume=True,
+            progress=progress,
+        )
+        job = NestedJob(Bench(networks, shared), folds, config, space, settings, run.path)
+        result = _cross_validate(job, workers, progress)
+        _write_result(job, result)
+        versus = _compare(job, result)
+        _finish(job, result, versus, workers, progress)
+        return result, versus
+
+    found, run = run_or_resume(
         out,
         _settings_text(plain, space, settings),
         inputs,
+        body,
         seed=config.seed,
         overwrite=overwrite,
         resume=resume,
         about=about,
     )
-    if run.finished:
-        return None, None, run
-    write_folds(folds, run.path / "folds.tsv")
-    write_search(space, settings, run.path / "search.toml")
-    shared = str(cache or run.path / "embeddings")
-    run_experiment(
-        networks,
-        config,
-        run.path / UNTUNED,
-        cache=shared,
-        workers=workers,
-        resume=True,
-        progress=progress,
-    )
-    job = NestedJob(Bench(networks, shared), folds, config, space, settings, run.path)
-    result = _cross_validate(job, workers, progress)
-    _write_result(job, result)
-    versus = _compare(job, result)
-    _finish(job, result, versus, workers, progress)
-    run.finish()
+    result, versus = found if found is not None else (None, None)
     return result, versus, run
 
 
@@ -317,26 +323,23 @@ def _settings_text(config: ExperimentConfig, space: Space, settings: TuneSetting
 def _cross_validate(
     job: NestedJob, workers: int, progress: Progress | None
 ) -> CrossValidationResult:
-    total = job.folds.n_folds
-    done = {fold: load_fold(job.folder, fold) for fold in saved_folds(job.folder, total)}
-    report(progress, "nested folds", len(done), total)
-    fit = (
-        partial(choose_and_fit, progress=progress) if workers <= 1 else choose_and_fit
-    )  # bars cannot be drawn from another process
-    for result in map_parallel(
-        fit, job, [fold for fold in range(total) if fold not in done], workers
-    ):
-        done[result.fold] = result
-        save_fold(job.folder, result)
-        report(progress, "nested folds", len(done), total)
+    # Progress of the trials cannot be reported from another process.
+    fit = partial(choose_and_fit, progress=progress) if workers <= 1 else choose_and_fit
+    results = cross_validation.cross_validate(
+        fit,
+        job,
+        job.folds,
+        folder=job.folder,
+        workers=workers,
+        progress=progress,
+        step="nested folds",
+    )
     data, _ = job.bench.data(job.config, job.bench.network_config)
-    return collect(data, job.folds, tuple(done[fold] for fold in range(total)))
+    return collect(data, job.folds, results)
 
 
 def _write_result(job: NestedJob, result: CrossValidationResult) -> None:
-    write_predictions(result.to_frame(), job.folder / "predictions.tsv")
-    write_tsv(result.labels_frame(), job.folder / LABELS)
-    write_tsv(result.metrics, job.folder / "metrics.tsv")
+    write_results(result, job.folder, parts=PARTS)
     write_tsv(choices_table(result), job.folder / CHOICES)
 
 

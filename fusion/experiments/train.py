@@ -13,7 +13,7 @@ from fusion.baselines.run import baseline_table, run_baselines
 from fusion.config import ExperimentConfig, experiment_config
 from fusion.data.problem import FusionData, folds_sha256, prepare, resolve_tokens
 from fusion.data.rna_sets import RnaSets, folds_of, prepare_all
-from fusion.experiments.cross_validate import BY_SET, by_set, by_set_lines, cross_validate
+from fusion.experiments.cross_validate import BY_SET, PARTS, by_set, by_set_lines, cross_validate
 from fusion.models.ensemble import FusionModel, fit_fusion_model
 from fusion.models.new_rnas import reads_sequence_alone
 from fusion.models.reference import reference_rnas
@@ -26,15 +26,16 @@ from mirnagraph.io import write_file, write_text, write_tsv
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.runs.calibration_report import write_calibration
-from mirnagraph.runs.folder import RunFolder, open_run, removed_when_empty
-from mirnagraph.runs.report import SHOWN, TABLE, baseline_section, draw_curves, summary_table
-from mirnagraph.runs.results import (
-    LABELS,
-    UNCERTAINTY,
-    CrossValidationResult,
-    saved_folds,
-    write_predictions,
+from mirnagraph.runs.folder import RunFolder, run_or_resume
+from mirnagraph.runs.report import (
+    SHOWN,
+    TABLE,
+    baseline_section,
+    draw_curves,
+    own_trees_sentence,
+    summary_table,
 )
+from mirnagraph.runs.results import CrossValidationResult, write_results
 from mirnagraph.seeds import child_seed
 
 LEFT_OUT = "left_out.tsv"
@@ -88,73 +89,62 @@ def run_experiment(
     }
     if rna_sets is not None:
         about["sets"] = rna_sets.summary()
-    run = open_run(
+
+    def body(run: RunFolder) -> CrossValidationResult:
+        write_folds(folds, run.path / "folds.tsv")
+        if rna_sets is not None:
+            write_tsv(rna_sets.data.left_out, run.path / LEFT_OUT)
+        place = cache or run.path / "embeddings"
+        data = prepare_all(
+            networks, config, rna_sets, cache=place, workers=workers, progress=progress
+        )
+        result = cross_validate(
+            data, folds, config, folder=run.path, workers=workers, progress=progress
+        )
+        write_results(result, run.path, parts=PARTS)
+        model = run.path / "model"
+        fit_final(networks, data, folds, config, model, result, rna_sets, progress=progress)
+        table = None
+        sections: list[str] = []
+        if rna_sets is not None:
+            sections = _rna_set_section(data, result, rna_sets, run.path)
+        elif baselines:
+            names = tuple(COLD_BASELINES if config.folds.cold else BASELINES)
+            found = run_baselines(
+                networks,
+                data,
+                folds,
+                config.seed,
+                names=names,
+                folder=run.path,
+                workers=workers,
+                progress=progress,
+            )
+            table = baseline_table(found, result)
+            write_tsv(table, run.path / TABLE)
+        write_report(run.path, result, dataset, config, table, sections)
+        return result
+
+    return run_or_resume(
         out,
         dump_toml(config),
         inputs,
+        body,
         seed=config.seed,
         overwrite=overwrite,
         resume=resume,
         about=about,
     )
-    if run.finished:
-        return None, run
-    with removed_when_empty(run, lambda: saved_folds(run.path, folds.n_folds)):
-        write_folds(folds, run.path / "folds.tsv")
-        if rna_sets is not None:
-            write_tsv(rna_sets.data.left_out, run.path / LEFT_OUT)
-        data = prepare_all(
-            networks,
-            config,
-            rna_sets,
-            cache=cache or run.path / "embeddings",
-            workers=workers,
-            progress=progress,
-        )
-        result = cross_validate(
-            data, folds, config, folder=run.path, workers=workers, progress=progress
-        )
-    write_predictions(result.to_frame(), run.path / "predictions.tsv")
-    write_tsv(result.uncertainty_frame(), run.path / UNCERTAINTY)
-    write_tsv(result.labels_frame(), run.path / LABELS)
-    write_tsv(result.metrics, run.path / "metrics.tsv")
-    fit_final(
-        networks,
-        data,
-        folds,
-        config,
-        run.path / "model",
-        result,
-        rna_sets=rna_sets,
-        progress=progress,
-    )
-    beside = None
-    more = []
-    if rna_sets is not None:
-        table = by_set(data, result)
-        write_tsv(table, run.path / BY_SET)
-        more = [
-            *by_set_lines(table),
-            f"{len(rna_sets.data.left_out)} RNAs of the sets were left out (`{LEFT_OUT}`).",
-            "",
-        ]
-    elif baselines:
-        names = tuple(COLD_BASELINES if config.folds.cold else BASELINES)
-        found = run_baselines(
-            networks,
-            data,
-            folds,
-            config.seed,
-            names=names,
-            folder=run.path,
-            workers=workers,
-            progress=progress,
-        )
-        beside = baseline_table(data, found, result.metrics)
-        write_tsv(beside, run.path / TABLE)
-    write_report(run.path, result, dataset, config, beside, more)
-    run.finish()
-    return result, run
+
+
+def _rna_set_section(
+    data: FusionData, result: CrossValidationResult, rna_sets: RnaSets, folder: Path
+) -> list[str]:
+    table = by_set(data, result)
+    write_tsv(table, folder / BY_SET)
+    n_left_out = len(rna_sets.data.left_out)
+    note = f"{n_left_out} RNAs of the sets were left out (`{LEFT_OUT}`)."
+    return [*by_set_lines(table), note, ""]
 
 
 def fit_final(
@@ -164,8 +154,8 @@ def fit_final(
     config: ExperimentConfig,
     folder: Path,
     result: CrossValidationResult,
-    *,
     rna_sets: RnaSets | None = None,
+    *,
     progress: Progress | None = None,
 ) -> None:
     """Fit on every RNA of the protocol, and save the model that answers for RNAs without a label, with the one for newcomers beside it."""
@@ -281,7 +271,7 @@ def write_report(
         "![ROC](roc.png)",
         "",
     ]
-    lines += more or baseline_section(baselines)
+    lines += more or baseline_section(baselines, own_trees_sentence(result, config.seed))
     lines += write_calibration(folder, result, config.seed)
     if len(dataset.left_out):
         counts = (

@@ -31,6 +31,7 @@ from seqtower.data.sequences import RNA_TYPES
 
 EPSILON = 5e-3
 
+ATTENTION = "attention"
 EXTRA_TREES = "extra_trees"
 BOOSTING = "boosting"
 
@@ -70,7 +71,7 @@ class FusionModel:
         found = {}
         if self.attention is not None:
             tokens = self.tokens.select(self.config.tokens.attention)
-            found["attention"] = self.attention.probabilities(
+            found[ATTENTION] = self.attention.probabilities(
                 tokens, rows, _trees_logits(self.tokens)
             ).mean(axis=0)
         if self.trees:
@@ -156,7 +157,7 @@ def fit_fusion_model(
         )
     weights = {
         name: getattr(config.mix, name)
-        for name in (["attention"] if attention is not None else []) + list(trees)
+        for name in ([ATTENTION] if attention is not None else []) + list(trees)
     }
     temperature = _temperature(data, train, config, seed)
     thresholds = np.full(labels.shape[1], 0.5)

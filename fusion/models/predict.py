@@ -341,7 +341,7 @@ def _together(
     about.index = pd.Index(list(ids), dtype=object)
     probabilities, uncertainty, called = (
         np.concatenate([getattr(part, name) for part in parts])[back]
-        for name in ("probabilities", "spread", "called")
+        for name in ("probabilities", "uncertainty", "called")
     )
     return Predictions(model.compartments, probabilities, uncertainty, called, about)
 

@@ -26,7 +26,8 @@ COLUMNS = ["rna_id", "sequence", "matures", "trained"]
 
 TYPE = "type"
 
-ANSWERS = ("probabilities", "spread", "thresholds")
+ANSWERS = {"probabilities": "probabilities", "uncertainty": "spread", "thresholds": "thresholds"}
+"""Out-of-fold arrays of reference RNAs -> their names in model files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,10 @@ class ReferenceRNAs:
         if self.types is not None:
             table[TYPE] = list(self.types)
         write_tsv(table, folder / TABLE)
-        arrays = {"labels": self.labels, **{name: getattr(self, name) for name in ANSWERS}}
+        arrays = {
+            "labels": self.labels,
+            **{key: getattr(self, name) for name, key in ANSWERS.items()},
+        }
         for token in self.tokens:
             arrays |= {f"token.{token.name}": token.values, f"present.{token.name}": token.present}
         save_file(
@@ -130,7 +134,8 @@ class ReferenceRNAs:
                     for name in tokens
                 ),
             )
-            numbers = {name: arrays[name] for name in ("labels", *ANSWERS)}
+            numbers = {"labels": arrays["labels"]}
+            numbers |= {name: arrays[key] for name, key in ANSWERS.items()}
         except (OSError, SafetensorError, KeyError, InputError, ConfigError) as error:
             raise CheckpointError(
                 "what the model kept of its RNAs is damaged or missing",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -324,6 +324,88 @@ def _check(
             found=probabilities[row, column],
             expected="a number in [0, 1]",
         )
+
+
+def score(
+    true: np.ndarray,
+    predicted: np.ndarray,
+    fold: np.ndarray,
+    thresholds: np.ndarray,
+    compartments: Sequence[str],
+    *,
+    kind: str = MULTI_LABEL,
+    decile: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Score out-of-fold predictions by the kind of the labels.
+
+    Args:
+        true, predicted, fold, thresholds, compartments, decile: see `evaluate`; thresholds and
+            deciles are not read for fractions.
+        kind: one of `KINDS`.
+
+    Returns:
+        The table of `evaluate`, or of `correlations` for fractions.
+    """
+    if kind == FRACTIONS:
+        return correlations(true, predicted, fold, compartments)
+    return evaluate(true, predicted, fold, thresholds, compartments, decile)
+
+
+def evaluate_by_group(
+    true: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    fold: np.ndarray,
+    thresholds: Mapping[str, np.ndarray],
+    compartments: Sequence[str],
+    groups: Sequence[str],
+    decile: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Score several models within each group of RNAs.
+
+    A compartment with no label, or one value, in a group is left out there.
+
+    Args:
+        true: 0/1, NaN where unknown, shape (n, n_labels).
+        predictions: model name -> probabilities, shape (n, n_labels).
+        fold: test fold of each RNA, shape (n,); RNAs of negative folds are left out.
+        thresholds: model name -> shape (n, n_labels); 0.5 for models that are not given.
+        groups: group of each RNA, length n, e.g. the dataset it comes from.
+        decile: popularity class of each RNA, shape (n,), -1 where it has none; ``within`` is given
+            for groups in which every RNA has one.
+
+    Returns:
+        The columns of `evaluate`, with ``set`` and ``model`` in front.
+    """
+    names = np.array(groups, dtype=object)
+    tables = []
+    for group in dict.fromkeys(groups):
+        rows = np.flatnonzero((names == group) & (fold >= 0))
+        columns = _columns_with_both(true[rows])
+        if not columns:
+            continue
+        has_decile = decile is not None and bool((decile[rows] >= 0).all())
+        for model, probabilities in predictions.items():
+            cuts = thresholds.get(model, np.full(true.shape, 0.5))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UndefinedMetricWarning)
+                table = evaluate(
+                    true[rows][:, columns],
+                    probabilities[rows][:, columns],
+                    fold[rows],
+                    cuts[rows][:, columns],
+                    [compartments[column] for column in columns],
+                    decile[rows] if decile is not None and has_decile else None,
+                )
+            table.insert(0, "model", model)
+            table.insert(0, "set", group)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _columns_with_both(true: np.ndarray) -> list[int]:
+    """Columns in which both values occur among the known labels."""
+    counts = [len(np.unique(column[~np.isnan(column)])) for column in true.T]
+    return [number for number, count in enumerate(counts) if count > 1]
 
 
 def correlations(

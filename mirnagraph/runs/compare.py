@@ -1,4 +1,4 @@
-"""Runs side by side: the same RNAs in the same folds, their differences with intervals, as a table and a picture."""
+"""Paired comparison of run folders: differences with 95 % intervals, as a table and a picture."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.evaluation.compare import compare
+from mirnagraph.evaluation.compare import compare, compare_fractions
+from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
 from mirnagraph.io import read_table
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs.folder import read_run_json
-from mirnagraph.runs.results import LABELS, read_predictions
+from mirnagraph.runs.results import LABELS, PREDICTIONS, baseline_files, read_predictions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def read_labels(folder: str | Path) -> pd.DataFrame:
-    """True labels of a run's tested RNAs: index ``rna_id``, int8, one column per compartment; floats with NaN where some are not known.
+def read_labels(folder: str | Path) -> tuple[str, pd.DataFrame]:
+    """Kind of the labels of a finished run, and the true labels of its tested RNAs.
+
+    Returns:
+        One of `mirnagraph.evaluation.metrics.KINDS`; and a table with the index ``rna_id`` and one
+        column per compartment: 0/1 as int8, as float with NaN where some are unknown, or fractions.
 
     Raises:
-        InputError: not a finished run, or a cell other than 0 and 1.
+        InputError: not a finished run, or a cell that is no label.
     """
     about = read_run_json(folder)
     if about["status"] != "done":
@@ -36,116 +41,145 @@ def read_labels(folder: str | Path) -> pd.DataFrame:
             expected="done",
             hint="run its command again",
         )
+    kind = str(about.get("labels", MULTI_LABEL))
     path = Path(folder) / LABELS
     table = read_table(path, ["rna_id"]).set_index("rna_id")
-    wrong = ~table.isin(["0", "1", ""])
-    if wrong.to_numpy().any():
-        row, column = (int(i[0]) for i in np.nonzero(wrong.to_numpy()))
+    is_unknown = table == ""
+    numbers = table.apply(pd.to_numeric, errors="coerce")
+    is_wrong = numbers.isna() & ~is_unknown
+    expected = "a number, or nothing where unknown"
+    if kind != FRACTIONS:
+        is_wrong |= ~numbers.isin([0, 1]) & ~is_unknown
+        expected = "0 or 1, or nothing where unknown"
+    if is_wrong.to_numpy().any():
+        row, column = (int(place[0]) for place in np.nonzero(is_wrong.to_numpy()))
         raise InputError(
             "not a label",
             file=path,
             line=row + 2,
             column=str(table.columns[column]),
             found=table.iloc[row, column],
-            expected="0 or 1, or nothing where unknown",
+            expected=expected,
         )
-    unknown = table == ""
-    return (
-        table.mask(unknown, "nan").astype(float)
-        if unknown.to_numpy().any()
-        else table.astype(np.int8)
-    )
+    if kind == FRACTIONS or is_unknown.to_numpy().any():
+        return kind, numbers.astype(float)
+    return kind, numbers.astype(np.int8)
 
 
 def compare_runs(
-    folders: Sequence[str | Path], *, n_resamples: int = 2000, seed: int = 0
+    folders: Sequence[str | Path],
+    baselines: Sequence[str] = (),
+    *,
+    n_resamples: int = 2000,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Compare every run with the first one; a run in which RNAs of other sets learned along (``train --sets``), on the RNAs of the smallest.
+    """Compare every run with the first one, or with baselines or parts of its own.
+
+    Runs of `mirnagraph train` and of `mirnagraph seq train` alike. A run with additional RNA sets
+    (``train --sets``) is compared on the RNAs of the smallest run.
+
+    Args:
+        folders: run folders on the same RNAs and folds.
+        baselines: names of baselines or parts of each run, e.g. ``trees`` or ``own_trees``; without
+            them the first run is the reference.
+        n_resamples, seed: see `mirnagraph.evaluation.compare.compare`.
 
     Returns:
-        The table of `mirnagraph.evaluation.compare.compare` with the columns ``reference`` and ``run`` (folder names) in front;
-        ``first`` is the value of the reference, differences are run - reference.
+        The table of `mirnagraph.evaluation.compare.compare` (of `compare_fractions` where labels
+        are fractions) with the columns ``reference`` and ``run`` in front; ``first`` is the value
+        of the reference, differences are run - reference.
 
     Raises:
-        ConfigError: fewer than two runs. InputError: runs on other RNAs, folds, compartments or labels.
+        ConfigError: nothing to compare with, or a name that is no baseline of a run.
+        InputError: runs on other RNAs, folds, compartments or labels; a run without baselines.
     """
-    if len(folders) < 2:
-        raise ConfigError(f"a comparison needs two runs or more, found {len(folders)}")
-    every = [read_labels(folder) for folder in folders]
-    smallest = min(range(len(every)), key=lambda number: len(every[number]))
-    labels = every[smallest]
+    if not folders or (len(folders) < 2 and not baselines):
+        found = f"{len(folders)} and no baseline" if folders else "none"
+        raise ConfigError(f"a comparison needs two runs or more, or a baseline; found {found}")
+    if baselines:
+        tables = [
+            _against_baselines(Path(folder), baselines, n_resamples, seed) for folder in folders
+        ]
+        return pd.concat(tables, ignore_index=True)
+    kind, labels, predictions = _aligned_predictions([Path(folder) for folder in folders])
     tables = []
-    for folder, theirs in zip(folders, every, strict=True):
-        larger = "sets" in read_run_json(folder)  # RNAs of other sets learned along
-        fits = list(theirs.columns) == list(labels.columns) and len(theirs) == len(labels)
-        if not (fits or larger) or not theirs.reindex(
-            index=labels.index, columns=labels.columns
-        ).astype(float).equals(labels.astype(float)):
+    for folder, table in zip(folders[1:], predictions[1:], strict=True):
+        part = _compare(kind, predictions[0], table, labels, n_resamples, seed)
+        tables.append(_named(part, Path(folders[0]).name, Path(folder).name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _compare(
+    kind: str,
+    reference: pd.DataFrame,
+    run: pd.DataFrame,
+    labels: pd.DataFrame,
+    n_resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    test = compare_fractions if kind == FRACTIONS else compare
+    return test(reference, run, labels, n_resamples=n_resamples, seed=seed)
+
+
+def _named(table: pd.DataFrame, reference: str, run: str) -> pd.DataFrame:
+    table.insert(0, "run", run)
+    table.insert(0, "reference", reference)
+    return table
+
+
+def _aligned_predictions(
+    folders: Sequence[Path],
+) -> tuple[str, pd.DataFrame, list[pd.DataFrame]]:
+    """Label kind, labels of the smallest run, and every run's predictions of those RNAs."""
+    every = [read_labels(folder) for folder in folders]
+    smallest = min(range(len(every)), key=lambda number: len(every[number][1]))
+    kind, labels = every[smallest]
+    predictions = []
+    for folder, (other_kind, other) in zip(folders, every, strict=True):
+        same_shape = list(other.columns) == list(labels.columns) and len(other) == len(labels)
+        may_be_larger = "sets" in read_run_json(folder)
+        on_smallest = other.reindex(index=labels.index, columns=labels.columns).astype(float)
+        same_labels = on_smallest.equals(labels.astype(float))
+        if other_kind != kind or not same_labels or not (same_shape or may_be_larger):
             raise InputError(
                 "the runs were made on other RNAs or labels",
                 file=folder,
                 expected=f"those of {folders[smallest]}",
             )
-        said = read_predictions(
-            Path(folder) / "predictions.tsv",
-            NodeIndex.of(theirs.index, "miRNA"),
-            tuple(str(c) for c in theirs.columns),
-        )
-        tables.append(
-            said[said["rna_id"].isin(labels.index)][
-                ["rna_id", "fold", *labels.columns]
-            ].reset_index(drop=True)
-        )
-    found = []
-    for folder, table in zip(folders[1:], tables[1:], strict=True):
-        part = compare(tables[0], table, labels, n_resamples=n_resamples, seed=seed)
-        part.insert(0, "run", Path(folder).name)
-        part.insert(0, "reference", Path(folders[0]).name)
-        found.append(part)
-    return pd.concat(found, ignore_index=True)
+        table = _read(folder / PREDICTIONS, other)
+        table = table[table["rna_id"].isin(labels.index)]
+        predictions.append(table[["rna_id", "fold", *labels.columns]].reset_index(drop=True))
+    return kind, labels, predictions
 
 
-def compare_with_baselines(
-    folders: Sequence[str | Path], names: Sequence[str], *, n_resamples: int = 2000, seed: int = 0
+def _against_baselines(
+    folder: Path, names: Sequence[str], n_resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Compare every run with baselines of its own: those that `mirnagraph train` fitted on its folds.
+    kind, labels = read_labels(folder)
+    model = _read(folder / PREDICTIONS, labels)
+    tables = []
+    for name in names:
+        baseline = _read(_baseline_file(folder, name), labels)
+        part = _compare(kind, baseline, model, labels, n_resamples, seed)
+        tables.append(_named(part, name, folder.resolve().name))
+    return pd.concat(tables, ignore_index=True)
 
-    Returns:
-        As `compare_runs`; ``reference`` is the baseline's name, so a positive difference is what the run adds to it.
 
-    Raises:
-        InputError: a run without baselines. ConfigError: no run, no name, or a name that is no baseline of the run.
-    """
-    if not folders or not names:
-        raise ConfigError("a comparison with baselines needs a run and the name of a baseline")
-    found = []
-    for folder in map(Path, folders):
-        labels = read_labels(folder)
-        compartments = tuple(str(c) for c in labels.columns)
-        index = NodeIndex.of(labels.index, "miRNA")
-        own = read_predictions(folder / "predictions.tsv", index, compartments)
-        for name in names:
-            baseline = read_predictions(_baseline_file(folder, name), index, compartments)
-            part = compare(baseline, own, labels, n_resamples=n_resamples, seed=seed)
-            part.insert(0, "run", folder.resolve().name)
-            part.insert(0, "reference", name)
-            found.append(part)
-    return pd.concat(found, ignore_index=True)
+def _read(path: Path, labels: pd.DataFrame) -> pd.DataFrame:
+    compartments = tuple(str(name) for name in labels.columns)
+    return read_predictions(path, NodeIndex.of(labels.index, "RNA"), compartments)
 
 
 def _baseline_file(folder: Path, name: str) -> Path:
-    known = sorted(path.stem for path in (folder / "baselines").glob("*.tsv"))
-    if not known:
-        raise InputError(
-            "the run has no baselines", file=folder, hint="train it again without --no-baselines"
-        )
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        raise ConfigError(
-            f"{folder} has no baseline {name!r}; "
-            + (f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}")
-        )
-    return folder / "baselines" / f"{name}.tsv"
+    files = baseline_files(folder)
+    if not files:
+        hint = "train it again without --no-baselines"
+        raise InputError("the run has no baselines", file=folder, hint=hint)
+    if name in files:
+        return files[name]
+    near = difflib.get_close_matches(name, list(files), n=1)
+    meant = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(files)}"
+    raise ConfigError(f"{folder} has no baseline {name!r}; {meant}")
 
 
 def draw_differences(table: pd.DataFrame) -> Figure:

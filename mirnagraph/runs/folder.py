@@ -8,18 +8,19 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mirnagraph.errors import InputError, MirnagraphError
 from mirnagraph.io import write_text
 
 FORMAT_VERSION = 1
+
+Result = TypeVar("Result")
 
 PACKAGES = (
     "mirnagraph",
@@ -68,6 +69,10 @@ class RunFolder:
         """The same finished run as one that goes on: to add to it, and then `finish` it again."""
         _write(self.path, {**self.read(), "status": "running", "_resumed_at": time.time()})
         return RunFolder(self.path, resumed=True)
+
+    def add(self, **more: Any) -> None:
+        """Add entries to ``run.json``."""
+        _write(self.path, {**self.read(), **more})
 
     def finish(self, **more: Any) -> None:
         """Mark the run as complete, with the seconds it took and whatever else is to be kept."""
@@ -161,19 +166,51 @@ def open_run(
     return RunFolder(path)
 
 
-@contextmanager
-def removed_when_empty(run: RunFolder, begun: Callable[[], object]) -> Iterator[None]:
-    """Within it, an error of bad data or settings removes a new run folder in which nothing is worth going on with: the next command finds it free.
+def run_or_resume(
+    folder: str | Path,
+    settings: str,
+    inputs: Mapping[str, str],
+    body: Callable[[RunFolder], Result],
+    *,
+    seed: int,
+    overwrite: bool = False,
+    resume: bool = False,
+    about: Mapping[str, Any] | None = None,
+) -> tuple[Result | None, RunFolder]:
+    """Open a run folder, do the work, and mark the run as finished.
+
+    An error of data or settings before the first fold is finished removes a new folder, so that the
+    next command finds it free.
 
     Args:
-        begun: whether something is, a finished fold for example; asked when an error came.
+        folder, settings, inputs, seed, overwrite, resume, about: see `open_run`.
+        body: does the work in the opened folder and returns the result.
+
+    Returns:
+        The result, None where a finished run was kept; and the folder.
+
+    Raises:
+        InputError: see `open_run`.
     """
+    run = open_run(
+        folder, settings, inputs, seed=seed, overwrite=overwrite, resume=resume, about=about
+    )
+    if run.finished:
+        return None, run
+    return finish_run(run, body), run
+
+
+def finish_run(run: RunFolder, body: Callable[[RunFolder], Result]) -> Result:
+    """Do the work of an open run and mark it as finished (see `run_or_resume`)."""
     try:
-        yield
+        result = body(run)
     except MirnagraphError:
-        if not run.resumed and not begun():
+        has_finished_folds = any((run.path / "folds").glob("fold_*"))
+        if not run.resumed and not has_finished_folds:
             shutil.rmtree(run.path)
         raise
+    run.finish()
+    return result
 
 
 def _refuse_foreign(path: Path) -> None:

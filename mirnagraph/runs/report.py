@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from mirnagraph.evaluation.compare import compare
+from mirnagraph.evaluation.metrics import AVERAGE, UndefinedMetricWarning
 from mirnagraph.runs.results import CrossValidationResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FOLDER = "baselines"
 TABLE = "baselines.tsv"
 THIS_RUN = "this run"
+
+OWN_TREES = "own_trees"
+"""Mean of logits of the trees inside a fusion model, without its attention part."""
 
 MEASURES = ("AUC", "AUPR", "within", "F1", "MCC")
 
@@ -34,7 +40,7 @@ def verdict(table: pd.DataFrame) -> list[str]:
         str(row["model"]): row for row in table.to_dict("records")
     }  # type: ignore[misc]
     mine = by_name[THIS_RUN]
-    others = [name for name in by_name if name != THIS_RUN]
+    others = [name for name in by_name if name not in (THIS_RUN, OWN_TREES)]
     known = [name for name in others if np.isfinite(by_name[name]["AUC"])]
     if not known or not np.isfinite(mine["AUC"]):
         return ["No baseline can be compared with the model: the AUC has no answer on these folds."]
@@ -59,20 +65,22 @@ def verdict(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def baseline_section(table: pd.DataFrame | None) -> list[str]:
+def baseline_section(table: pd.DataFrame | None, own_trees: Sequence[str] = ()) -> list[str]:
     """Lines of the report's section on baselines; says so where they were left out."""
     if table is None:
         return [
-            "## Beside baselines",
+            "## Baselines",
             "",
-            "The baselines were left out of this run, so it does not say what simpler models reach.",
+            *own_trees,
+            "The baselines were left out of this run.",
             "",
         ]
     header, rows = baseline_rows(table)
     lines = [
-        "## Beside baselines",
+        "## Baselines",
         "",
         *verdict(table),
+        *own_trees,
         "",
         "| " + " | ".join(header) + " |",
         "|---|" + "---|" * len(MEASURES),
@@ -85,6 +93,33 @@ def baseline_section(table: pd.DataFrame | None) -> list[str]:
         "among equally well studied RNAs, pooled. Thresholds were chosen inside the training rows. Whether a difference is more than chance says",
         "`mirnagraph compare RUN --baseline NAME`.",
         "",
+    ]
+
+
+def own_trees_sentence(result: CrossValidationResult, seed: int) -> list[str]:
+    """Sentence on the model against the trees inside it, with paired intervals.
+
+    Args:
+        seed: of the bootstrap resamples.
+
+    Returns:
+        One line, or none for a model without trees or of trees alone.
+    """
+    if OWN_TREES not in result.predictions or "attention" not in result.predictions:
+        return []
+    labels = result.labels_frame().set_index("rna_id")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        table = compare(result.to_frame(OWN_TREES), result.to_frame(), labels, seed=seed)
+    average = table[table["compartment"] == AVERAGE].set_index("metric")
+    cells = []
+    for metric in ("AUC", "AUPR"):
+        row = average.loc[metric]
+        interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
+        cells.append(f"{metric} {row['difference']:+.3f} {interval}")
+    return [
+        f"Model - `{OWN_TREES}` (pooled, mean over compartments, 95 % intervals): "
+        f"{', '.join(cells)}."
     ]
 
 

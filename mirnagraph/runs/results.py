@@ -1,8 +1,9 @@
-"""FoldResult, CrossValidationResult, prediction tables."""
+"""Results of a cross-validation: folds, out-of-fold predictions, and their files in a run folder."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,38 +12,50 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.metrics import COLUMNS
+from mirnagraph.evaluation.metrics import COLUMNS, FRACTIONS, MULTI_LABEL
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.io import read_table, write_folder, write_tsv
 from mirnagraph.nodes import NodeIndex
 
+MODEL = "model"
+"""Name of the model among the predictions of a fold or a run."""
+
 PREDICTIONS = "predictions.tsv"
 LABELS = "labels.tsv"
-
+METRICS = "metrics.tsv"
 UNCERTAINTY = "uncertainty.tsv"
+BASELINES = "baselines"
+PARTS = "parts"
 
 
 @dataclass(frozen=True, eq=False)
 class FoldResult:
-    """One fold.
+    """Predictions of one fold.
 
     Attributes:
         fold: its number.
-        rows: rows that were tested: int64, shape (n_test,).
-        probabilities: shape (n_test, n_labels), in [0, 1].
-        parts: name of each part of the model (``"attention"``, ``"extra_trees"`` …) -> its own probabilities, same shape.
-        uncertainty: SD of the probabilities over the ensemble, same shape; None where it was not asked for.
-        choices: what was chosen inside the training part (weights, epochs, thresholds), as plain values.
+        rows: tested rows: int64, shape (n_test,).
+        predictions: name -> probabilities (or fractions), shape (n_test, n_labels). ``"model"`` is
+            the model of the run; the others are its parts or baselines.
+        thresholds: name -> probability above which a compartment is called, shape (n_labels,),
+            chosen in the training part; 0.5 for names that are not given.
+        uncertainty: SD of the probabilities over the ensemble, shape (n_test, n_labels), or None.
+        choices: further choices made in the training part (weights, epochs), as plain values.
         seconds: wall-clock time.
     """
 
     fold: int
     rows: np.ndarray
-    probabilities: np.ndarray
-    parts: dict[str, np.ndarray] = field(default_factory=dict)
+    predictions: dict[str, np.ndarray]
+    thresholds: dict[str, np.ndarray] = field(default_factory=dict)
     uncertainty: np.ndarray | None = None
     choices: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Predictions of the model itself."""
+        return self.predictions[MODEL]
 
 
 def _fold_path(folder: Path, fold: int) -> Path:
@@ -55,53 +68,55 @@ def saved_folds(folder: Path, n_folds: int) -> list[int]:
 
 
 def save_fold(folder: Path, result: FoldResult) -> None:
-    """Keep a finished fold in a run folder, all or nothing."""
+    """Write a finished fold into a run folder, all or nothing."""
     with write_folder(_fold_path(folder, result.fold)) as out:
         about = {
             "fold": result.fold,
             "rows": result.rows.tolist(),
+            "names": list(result.predictions),
+            "thresholds": {name: list(map(float, t)) for name, t in result.thresholds.items()},
             "choices": result.choices,
             "seconds": result.seconds,
-            "parts": list(result.parts),
         }
         (out / "fold.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
-        table = {"model": result.probabilities, **result.parts}
+        tables = dict(result.predictions)
         if result.uncertainty is not None:
-            table["uncertainty"] = result.uncertainty
-        for name, values in table.items():
+            tables["uncertainty"] = result.uncertainty
+        for name, values in tables.items():
             pd.DataFrame(values).rename(columns=str).to_parquet(out / f"{name}.parquet")
 
 
 def load_fold(folder: Path, fold: int) -> FoldResult:
-    """Read a fold that `save_fold` kept; raises InputError where it is damaged."""
+    """Read a fold that `save_fold` wrote.
+
+    Raises:
+        InputError: the fold is damaged, or was written by a version before this format.
+    """
     path = _fold_path(folder, fold)
+    hint = "delete its folder and run the command again"
     try:
         about = json.loads((path / "fold.json").read_text(encoding="utf-8"))
-        tables = {
-            name: pd.read_parquet(path / f"{name}.parquet").to_numpy()
-            for name in ("model", *about["parts"])
-        }
-        uncertainty = (
-            pd.read_parquet(path / "uncertainty.parquet").to_numpy()
-            if (path / "uncertainty.parquet").is_file()
-            else None
-        )
+        if "names" not in about:
+            raise InputError("a finished fold of an older version", file=path, hint=hint)
+        predictions = {name: _read_array(path, name) for name in about["names"]}
+        has_uncertainty = (path / "uncertainty.parquet").is_file()
         return FoldResult(
             fold,
             np.asarray(about["rows"], dtype=np.int64),
-            tables.pop("model"),
-            tables,
-            uncertainty,
+            predictions,
+            {name: np.array(values, float) for name, values in about["thresholds"].items()},
+            _read_array(path, "uncertainty") if has_uncertainty else None,
             about["choices"],
             about["seconds"],
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            "a finished fold is damaged",
-            file=path,
-            found=str(error),
-            hint="delete its folder and run the command again",
+            "a finished fold is damaged", file=path, found=str(error), hint=hint
         ) from None
+
+
+def _read_array(path: Path, name: str) -> np.ndarray:
+    return np.asarray(pd.read_parquet(path / f"{name}.parquet").to_numpy())
 
 
 def prediction_frame(
@@ -168,60 +183,154 @@ def read_predictions(
 
 @dataclass(frozen=True, eq=False)
 class CrossValidationResult:
-    """All folds together.
+    """Out-of-fold predictions of all folds, and their metrics.
 
     Attributes:
-        index: all RNAs of the dataset.
+        index: all RNAs.
         compartments: names, in column order.
         folds: which RNA was tested in which fold.
-        labels: int8, shape (n_rnas, n_labels); float64 with NaN where there are labels that are not known.
-        probabilities: float64, shape (n_rnas, n_labels); NaN in rows that no fold tested.
-        thresholds: float64, shape (n_rnas, n_labels): probability above which a compartment is called, chosen in the
-            training part of the fold that tested the RNA.
+        labels: int8, shape (n_rnas, n_labels); float64 with NaN where some are unknown, or for
+            fractions.
+        predictions: name -> float64, shape (n_rnas, n_labels), NaN in rows that no fold tested.
+            ``"model"`` is the model; the others are parts of it or baselines.
+        thresholds_of: name -> shape (n_rnas, n_labels): probability above which a compartment is
+            called, chosen in the training part of the fold that tested the RNA.
+        metrics_of: name -> table of `mirnagraph.evaluation.metrics.evaluate` (of ``correlations``
+            for fractions).
         results: one per fold, in fold order.
-        metrics: table of `mirnagraph.evaluation.metrics.evaluate`.
+        kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
     """
 
     index: NodeIndex
     compartments: tuple[str, ...]
     folds: Folds
     labels: np.ndarray
-    probabilities: np.ndarray
-    thresholds: np.ndarray
+    predictions: dict[str, np.ndarray]
+    thresholds_of: dict[str, np.ndarray]
+    metrics_of: dict[str, pd.DataFrame]
     results: tuple[FoldResult, ...]
-    metrics: pd.DataFrame
+    kind: str = MULTI_LABEL
 
-    def to_frame(self) -> pd.DataFrame:
-        """Predictions as in ``predictions.tsv``: ``rna_id``, ``fold``, one probability per compartment, tested RNAs only."""
-        return prediction_frame(self.index, self.compartments, self.folds, self.probabilities)
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Predictions of the model: shape (n_rnas, n_labels)."""
+        return self.predictions[MODEL]
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """Thresholds of the model: shape (n_rnas, n_labels)."""
+        return self.thresholds_of[MODEL]
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Metrics of the model."""
+        return self.metrics_of[MODEL]
+
+    @property
+    def of_row(self) -> np.ndarray:
+        """Test fold of every RNA: int64, shape (n_rnas,), negative where never tested."""
+        return self.folds.of_rows(self.index)
+
+    def to_frame(self, name: str = MODEL) -> pd.DataFrame:
+        """Predictions as in ``predictions.tsv``: ``rna_id``, ``fold``, one column per compartment.
+
+        Tested RNAs only.
+        """
+        return prediction_frame(self.index, self.compartments, self.folds, self.predictions[name])
 
     def tested(self, column: int) -> np.ndarray:
         """Rows that a fold tested and whose label of a compartment is known: int64."""
-        return np.flatnonzero(
-            (self.folds.of_rows(self.index) >= 0) & ~np.isnan(self.labels[:, column].astype(float))
-        )
+        is_known = ~np.isnan(self.labels[:, column].astype(float))
+        return np.flatnonzero((self.of_row >= 0) & is_known)
 
     @property
     def uncertainty(self) -> np.ndarray:
-        """SD of the probabilities over the ensemble of the fold that tested the RNA: shape (n_rnas, n_labels), NaN in rows that no fold tested."""
-        found = np.full(self.probabilities.shape, np.nan)
+        """SD of the probabilities over the ensemble of the fold that tested the RNA.
+
+        Shape (n_rnas, n_labels); NaN in rows that no fold tested, or without an ensemble.
+        """
+        values = np.full(self.labels.shape, np.nan)
         for result in self.results:
             if result.uncertainty is not None:
-                found[result.rows] = result.uncertainty
-        return found
+                values[result.rows] = result.uncertainty
+        return values
 
     def uncertainty_frame(self) -> pd.DataFrame:
         """`uncertainty` as a table; columns as in `to_frame`."""
         return prediction_frame(self.index, self.compartments, self.folds, self.uncertainty)
 
     def labels_frame(self) -> pd.DataFrame:
-        """True labels of the tested RNAs, rows as in `to_frame`: ``rna_id`` and one 0/1 column per compartment, empty where not known."""
-        rows = np.flatnonzero(self.folds.of_rows(self.index) >= 0)
-        table = pd.DataFrame(self.labels[rows], columns=list(self.compartments))
-        if np.isnan(self.labels.astype(float)).any():
-            table = table.astype("Int64")
-        table.insert(0, "rna_id", [self.index.ids[row] for row in rows])
-        return table
+        """True labels of the tested RNAs, rows as in `to_frame`.
+
+        ``rna_id`` and one column per compartment: 0/1 (fractions where `kind` says so), empty where
+        unknown.
+        """
+        table = prediction_frame(self.index, self.compartments, self.folds, self.labels)
+        table = table.drop(columns="fold")
+        if self.kind == FRACTIONS:
+            return table
+        return table.astype(dict.fromkeys(self.compartments, "Int64"))
+
+
+def empty_result(
+    index: NodeIndex, compartments: tuple[str, ...], folds: Folds, labels: np.ndarray
+) -> CrossValidationResult:
+    """A result without a cross-validation: no prediction, no threshold, no metric."""
+    nothing = {MODEL: np.full(labels.shape, np.nan)}
+    metrics = {MODEL: pd.DataFrame(columns=COLUMNS)}
+    return CrossValidationResult(
+        index, compartments, folds, known_labels(labels), nothing, nothing, metrics, ()
+    )
+
+
+def known_labels(labels: np.ndarray) -> np.ndarray:
+    """Labels as int8 where all of them are known, else unchanged."""
+    return labels if np.isnan(labels).any() else labels.astype(np.int8)
+
+
+def write_results(
+    result: CrossValidationResult,
+    folder: Path,
+    *,
+    parts: Mapping[str, str] | None = None,
+    baselines: Sequence[str] = (),
+) -> None:
+    """Write predictions, labels, metrics and uncertainty of a cross-validation into a run folder.
+
+    Args:
+        parts: file name -> name of the prediction that goes to ``parts/NAME.tsv``, where there is
+            one.
+        baselines: names that go to ``baselines/NAME/`` (see `write_baselines`).
+    """
+    write_predictions(result.to_frame(), folder / PREDICTIONS)
+    write_tsv(result.labels_frame(), folder / LABELS)
+    write_tsv(result.metrics, folder / METRICS)
+    if any(fold.uncertainty is not None for fold in result.results):
+        write_tsv(result.uncertainty_frame(), folder / UNCERTAINTY)
+    for name, prediction in (parts or {}).items():
+        if prediction in result.predictions:
+            write_predictions(result.to_frame(prediction), folder / PARTS / f"{name}.tsv")
+    write_baselines(result, folder, baselines)
+
+
+def write_baselines(result: CrossValidationResult, folder: Path, names: Sequence[str]) -> None:
+    """Write ``baselines/NAME/predictions.tsv`` and ``metrics.tsv`` for each name."""
+    for name in names:
+        target = folder / BASELINES / name
+        write_predictions(result.to_frame(name), target / PREDICTIONS)
+        write_tsv(result.metrics_of[name], target / METRICS)
+
+
+def baseline_files(folder: Path) -> dict[str, Path]:
+    """Prediction tables of a run's baselines and parts, by name.
+
+    Reads ``baselines/NAME/predictions.tsv``, ``parts/NAME.tsv``, and ``baselines/NAME.tsv`` of runs
+    by earlier versions.
+    """
+    files = {path.stem: path for path in sorted((folder / BASELINES).glob("*.tsv"))}
+    files |= {path.stem: path for path in sorted((folder / PARTS).glob("*.tsv"))}
+    nested = sorted((folder / BASELINES).glob(f"*/{PREDICTIONS}"))
+    return files | {path.parent.name: path for path in nested}
 
 
 def read_metrics(folder: str | Path) -> pd.DataFrame:

@@ -9,7 +9,6 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
 from mirnagraph.seeds import child_seed
 
-MODEL = "model"  # what the baselines stand beside: the answer of a run, and its tower alone where it is more
 TOWER = "tower"
 
 LOGISTIC = "kmer_logistic"
