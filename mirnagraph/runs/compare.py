@@ -16,7 +16,13 @@ from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
 from mirnagraph.io import read_table
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs.folder import read_run_json
-from mirnagraph.runs.results import LABELS, PREDICTIONS, baseline_files, read_predictions
+from mirnagraph.runs.results import (
+    BASELINES,
+    LABELS,
+    PREDICTIONS,
+    baseline_files,
+    read_predictions,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -172,11 +178,11 @@ def _read(path: Path, labels: pd.DataFrame) -> pd.DataFrame:
 
 def _baseline_file(folder: Path, name: str) -> Path:
     files = baseline_files(folder)
-    if not files:
-        hint = "train it again without --no-baselines"
-        raise InputError("the run has no baselines", file=folder, hint=hint)
     if name in files:
         return files[name]
+    if not (folder / BASELINES).is_dir():
+        hint = "train it again without --no-baselines"
+        raise InputError("the run has no baselines", file=folder, hint=hint)
     near = difflib.get_close_matches(name, list(files), n=1)
     meant = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(files)}"
     raise ConfigError(f"{folder} has no baseline {name!r}; {meant}")

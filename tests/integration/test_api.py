@@ -83,7 +83,7 @@ def test_baselines_stand_beside(
     networks: NetworkSet, result: mirnagraph.CrossValidationResult
 ) -> None:
     table = mirnagraph.baselines(networks, result, names=["frequency", "popularity"])
-    assert list(table["model"]) == ["this run", "frequency", "popularity"]
+    assert list(table["model"]) == ["this run", "own_trees", "frequency", "popularity"]
     assert table["AUC"][0] == pytest.approx(mirnagraph.summary(result)["AUC mean"].iloc[-1])
     with pytest.raises(ConfigError, match="no baseline 'guess'; there are frequency"):
         mirnagraph.baselines(networks, result, names=["guess"])

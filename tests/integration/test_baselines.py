@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.baselines import run as baselines
+from fusion.baselines import run as baseline_run
 from fusion.baselines.models import BASELINES, BaselineSettings, baseline_inputs
-from fusion.baselines.run import baseline_table, fold_jobs, run_baselines, run_jobs, score_baseline
+from fusion.baselines.run import BaselineWork, baseline_table, fit_fold, run_baselines
 from fusion.config import ExperimentConfig, FoldSettings, TokenSettings
 from fusion.data.problem import FusionData
 from fusion.experiments.train import run_experiment
 from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.evaluation.metrics import evaluate
 from mirnagraph.networks.network import NetworkSet
-from mirnagraph.runs.compare import compare_with_baselines, draw_differences
+from mirnagraph.runs.compare import compare_runs, draw_differences
 from mirnagraph.runs.report import THIS_RUN
 from mirnagraph.trees import TreesConfig
 
@@ -40,42 +41,29 @@ def test_labels_of_test_rnas_change_no_baseline(
     _, test = folds.rows(data.index, 1)
     other = data.labels.copy()
     other[test] = 1 - other[test]
-    names = [*BASELINES, "names", "sequence"]
-    honest = dict(run_jobs(inputs, fold_jobs(data, folds, [1], names, 0, SMALL), 1))["", 1]
-    shuffled = dict(
-        run_jobs(inputs, fold_jobs(replace(data, labels=other), folds, [1], names, 0, SMALL), 1)
-    )["", 1]
+    names = (*BASELINES, "names", "sequence")
+    work = BaselineWork(inputs, data, folds, names, 0, SMALL)
+    honest = fit_fold(work, 1)
+    shuffled = fit_fold(replace(work, data=replace(data, labels=other)), 1)
     for name in names:
         np.testing.assert_array_equal(
-            honest[name].probabilities, shuffled[name].probabilities, err_msg=name
+            honest.predictions[name], shuffled.predictions[name], err_msg=name
         )
         np.testing.assert_array_equal(
-            honest[name].thresholds, shuffled[name].thresholds, err_msg=name
+            honest.thresholds[name], shuffled.thresholds[name], err_msg=name
         )
-    job = fold_jobs(data, folds, [1], names, 0, SMALL)[0]
-    assert np.isnan(job.labels[test]).all()
 
 
 def test_labels_of_training_rnas_do(networks: NetworkSet, data: FusionData, folds, result) -> None:
     train, test = folds.rows(data.index, 0)
     flipped = data.labels.copy()
     flipped[train] = 1 - flipped[train]
-    again = dict(
-        run_jobs(
-            baseline_inputs(networks, data.groups),
-            fold_jobs(replace(data, labels=flipped), folds, [0], tuple(BASELINES), 0, SMALL),
-            1,
-        )
-    )
-    for name, prediction in again["", 0].items():
-        mine = (
-            result.predictions[name]
-            .set_index("rna_id")
-            .loc[[data.index.ids[row] for row in test]]
-            .drop(columns="fold")
-            .to_numpy()
-        )
-        assert np.abs(prediction.probabilities - mine).max() > 0.05, name
+    inputs = baseline_inputs(networks, data.groups)
+    work = BaselineWork(inputs, replace(data, labels=flipped), folds, tuple(BASELINES), 0, SMALL)
+    again = fit_fold(work, 0)
+    for name, probabilities in again.predictions.items():
+        before = result.predictions[name][test]
+        assert np.abs(probabilities - before).max() > 0.05, name
 
 
 @pytest.mark.slow
@@ -84,8 +72,8 @@ def test_one_worker_and_two_give_the_same_bits(
 ) -> None:
     again = run_baselines(networks, data, folds, 0, settings=SMALL, workers=2)
     for name in BASELINES:
-        pd.testing.assert_frame_equal(again.predictions[name], result.predictions[name])
-        np.testing.assert_array_equal(again.thresholds[name], result.thresholds[name])
+        np.testing.assert_array_equal(again.predictions[name], result.predictions[name])
+        np.testing.assert_array_equal(again.thresholds_of[name], result.thresholds_of[name])
 
 
 def test_finished_folds_are_not_fitted_again(
@@ -97,43 +85,51 @@ def test_finished_folds_are_not_fitted_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fitted: list[int] = []
-    honest = baselines._fit
+    honest = baseline_run.fit_fold
 
-    def dies_in_the_last(inputs, job):
-        if job.key[1] == 2 and -1 not in fitted:
+    def dies_in_the_last(work, fold):
+        if fold == 2 and -1 not in fitted:
             fitted.append(-1)
             raise KeyboardInterrupt
-        fitted.append(job.key[1])
-        return honest(inputs, job)
+        fitted.append(fold)
+        return honest(work, fold)
 
-    monkeypatch.setattr(baselines, "_fit", dies_in_the_last)
+    monkeypatch.setattr(baseline_run, "fit_fold", dies_in_the_last)
     with pytest.raises(KeyboardInterrupt):
         run_baselines(networks, data, folds, 0, folder=run_dir, settings=SMALL)
-    assert not list((run_dir / "baselines").glob("*.tsv"))
+    assert not list((run_dir / "baselines").glob("*/predictions.tsv"))
     done = run_baselines(networks, data, folds, 0, folder=run_dir, settings=SMALL)
     assert fitted == [0, 1, -1, 2]
     for name in BASELINES:
-        pd.testing.assert_frame_equal(done.predictions[name], result.predictions[name])
-        read = pd.read_csv(run_dir / "baselines" / f"{name}.tsv", sep="\t")
-        np.testing.assert_array_equal(
-            read.iloc[:, 2:].to_numpy(), result.predictions[name].iloc[:, 2:].to_numpy()
-        )
-    kept = run_dir / "baselines" / "folds" / "fold_01.json"
-    whole = json.loads(kept.read_text())
-    kept.write_text(kept.read_text()[:100])
-    with pytest.raises(InputError, match=r"fold_01\.json.*damaged.*delete it"):
+        np.testing.assert_array_equal(done.predictions[name], result.predictions[name])
+        read = pd.read_csv(run_dir / "baselines" / name / "predictions.tsv", sep="\t")
+        written = result.to_frame(name)
+        np.testing.assert_array_equal(read.iloc[:, 2:].to_numpy(), written.iloc[:, 2:].to_numpy())
+    kept = run_dir / "baselines" / "folds" / "fold_01" / "fold.json"
+    whole = kept.read_text()
+    kept.write_text(whole[:100])
+    with pytest.raises(InputError, match=r"fold_01.*damaged.*delete its folder"):
         run_baselines(networks, data, folds, 0, folder=run_dir, settings=SMALL)
-    whole["trees"]["probabilities"].pop()
-    kept.write_text(json.dumps(whole))
-    with pytest.raises(InputError, match="does not fit these folds"):
+    about = json.loads(whole)
+    about["rows"].pop()
+    kept.write_text(json.dumps(about))
+    with pytest.raises(InputError, match="fold 1 was saved for other test RNAs"):
         run_baselines(networks, data, folds, 0, folder=run_dir, settings=SMALL)
 
 
 @pytest.mark.slow
 def test_the_table_has_the_evaluators_figures(data: FusionData, folds, result) -> None:
-    table = baseline_table(data, result)
+    table = baseline_table(result)
     assert list(table["model"]) == list(BASELINES)
-    metrics = score_baseline(data, result.predictions["trees"], result.thresholds["trees"])
+    rows = np.flatnonzero(result.of_row >= 0)
+    metrics = evaluate(
+        data.labels[rows],
+        result.predictions["trees"][rows],
+        result.of_row[rows],
+        result.thresholds_of["trees"][rows],
+        data.compartments,
+        data.popularity[rows],
+    )
     row = table.set_index("model").loc["trees"]
     of = metrics[metrics["compartment"] == "average"].set_index("metric")
     assert (row["AUC"], row["MCC_sd"], row["within"]) == (
@@ -148,14 +144,14 @@ def test_the_table_has_the_evaluators_figures(data: FusionData, folds, result) -
 def test_a_run_with_baselines_reports_and_compares_them(
     networks: NetworkSet, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baselines, "BaselineSettings", lambda: SMALL)
+    monkeypatch.setattr(baseline_run, "BaselineSettings", lambda: SMALL)
     run_experiment(networks, CONFIG, run_dir, baselines=True)
     table = pd.read_csv(run_dir / "baselines.tsv", sep="\t")
-    assert list(table["model"]) == [THIS_RUN, *BASELINES]
+    assert list(table["model"]) == [THIS_RUN, "own_trees", *BASELINES]
     text = (run_dir / "report.md").read_text()
-    assert "## Beside baselines" in text
+    assert "## Baselines" in text
     assert "Nearest in AUC comes" in text
-    compared = compare_with_baselines([run_dir], ["trees", "frequency"], n_resamples=100)
+    compared = compare_runs([run_dir], ["trees", "frequency"], n_resamples=100)
     assert list(dict.fromkeys(zip(compared["reference"], compared["run"], strict=True))) == [
         ("trees", "test"),
         ("frequency", "test"),
@@ -171,9 +167,9 @@ def test_a_run_with_baselines_reports_and_compares_them(
     ]
     assert labels == ["test - trees", "test - frequency"]
     with pytest.raises(ConfigError, match="did you mean 'trees'"):
-        compare_with_baselines([run_dir], ["treees"])
-    with pytest.raises(ConfigError, match="needs a run"):
-        compare_with_baselines([run_dir], [])
+        compare_runs([run_dir], ["treees"])
+    with pytest.raises(ConfigError, match="needs two runs"):
+        compare_runs([run_dir])
 
 
 def test_a_run_without_baselines_says_so(networks: NetworkSet, run_dir: Path) -> None:
@@ -181,4 +177,4 @@ def test_a_run_without_baselines_says_so(networks: NetworkSet, run_dir: Path) ->
     assert not (run_dir / "baselines.tsv").exists()
     assert "baselines were left out" in (run_dir / "report.md").read_text()
     with pytest.raises(InputError, match=r"no baselines.*--no-baselines"):
-        compare_with_baselines([run_dir], ["trees"])
+        compare_runs([run_dir], ["trees"])

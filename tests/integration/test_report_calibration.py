@@ -46,8 +46,9 @@ def synthetic(n: int = 300, **choices: float) -> CrossValidationResult:
         FoldResult(
             f,
             np.flatnonzero(fold == f),
-            probabilities[fold == f],
-            choices={"thresholds": [0.5, 0.5], **choices},
+            {"model": probabilities[fold == f]},
+            {"model": np.full(2, 0.5)},
+            choices=choices,
         )
         for f in range(3)
     )
@@ -55,7 +56,7 @@ def synthetic(n: int = 300, **choices: float) -> CrossValidationResult:
     metrics = evaluate(labels[tested], probabilities[tested], fold[tested], np.full(2, 0.5), NAMES)
     thresholds = np.full((n, 2), 0.5)
     return CrossValidationResult(
-        NodeIndex.of(ids, "miRNA"), NAMES, Folds(pd.Series(fold, index=ids)), labels, probabilities, thresholds, results, metrics
+        NodeIndex.of(ids, "miRNA"), NAMES, Folds(pd.Series(fold, index=ids)), labels, {"model": probabilities}, {"model": thresholds}, {"model": metrics}, results
     )  # fmt: skip
 
 
@@ -125,7 +126,7 @@ def test_errors_in_thirds_by_hand() -> None:
             [np.nan, np.nan],
         ]
     )
-    table = error_by_uncertainty(replace(whole, probabilities=p, labels=y), sd)
+    table = error_by_uncertainty(replace(whole, predictions={"model": p}, labels=y), sd)
     assert table["third"].tolist() == ["lowest", "middle", "highest"]
     assert table["n"].tolist() == [4, 4, 4]
     assert table["sd"].tolist() == pytest.approx(

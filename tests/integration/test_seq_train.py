@@ -86,7 +86,7 @@ def test_a_tower_learns_where_a_word_stands_and_kmers_do_not(tmp_path: Path) -> 
     assert result is not None
 
     def auc(name: str) -> float:
-        table = result.metrics[name]
+        table = result.metrics_of[name]
         return float(
             table.loc[
                 (table["compartment"] == "average") & (table["metric"] == "AUC"), "mean"
@@ -293,7 +293,7 @@ def test_a_killed_run_keeps_its_folds_and_has_the_same_numbers(
 ) -> None:
     data = planted(40)
     whole, _ = run_seq(data, small(epochs=2), tmp_path / "whole")
-    save = experiment.save_fold
+    save = cross_validation.save_fold
     saved: list[int] = []
 
     def stop_after_one(folder: Path, result: object) -> None:
@@ -302,7 +302,7 @@ def test_a_killed_run_keeps_its_folds_and_has_the_same_numbers(
         save(folder, result)
         saved.append(1)
 
-    monkeypatch.setattr(experiment, "save_fold", stop_after_one)
+    monkeypatch.setattr(cross_validation, "save_fold", stop_after_one)
     with pytest.raises(KeyboardInterrupt):
         run_seq(data, small(epochs=2), tmp_path / "killed")
     monkeypatch.undo()
@@ -331,9 +331,9 @@ def test_labels_of_a_test_part_change_none_of_its_predictions(tmp_path: Path) ->
     labels[test] = labels[test][::-1]
     work = run.prepare_work(replace(data, labels=labels), config, tmp_path / "two", np.arange(40))
     after = experiment.run_fold(replace(work, folds=before.folds), 0)
-    for name, said in before.results[0].parts.items():
-        np.testing.assert_array_equal(after.parts[name], said)
-    assert after.choices["thresholds"] == before.results[0].choices["thresholds"]
+    for name, predicted in before.results[0].predictions.items():
+        np.testing.assert_array_equal(after.predictions[name], predicted)
+    np.testing.assert_array_equal(after.thresholds["model"], before.results[0].thresholds["model"])
 
 
 def test_near_copies_are_never_on_both_sides(tmp_path: Path) -> None:
@@ -405,7 +405,10 @@ def test_a_blend_with_trees_answers_as_its_saved_model_does(tmp_path: Path) -> N
     assert set(result.predictions) == {"model", "tower", "descriptor_trees"}
     for fold in result.results:
         expected = blend(
-            fold.choices["weight"], fold.parts["descriptor_trees"], fold.parts["tower"], data.kind
+            fold.choices["weight"],
+            fold.predictions["descriptor_trees"],
+            fold.predictions["tower"],
+            data.kind,
         )
         np.testing.assert_allclose(fold.probabilities, expected)
     model = load_tower(run.path / "model")

@@ -20,8 +20,7 @@ from fusion.config import (
     TrainConfig,
     experiment_config,
 )
-from fusion.experiments import cross_validate as experiment
-from fusion.experiments import cross_validate as tuning
+from fusion.experiments import cross_validate, tuning
 from fusion.experiments.nested import NestedJob, choose_and_fit, run_nested, run_search
 from fusion.experiments.search_space import (
     apply,
@@ -34,6 +33,7 @@ from fusion.experiments.study import best_of
 from fusion.experiments.tuning import Bench, TuneSettings, tune
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.network import NetworkSet
+from mirnagraph.runs.results import FoldResult
 from mirnagraph.trees import TreesConfig
 
 CONFIG = ExperimentConfig(
@@ -109,7 +109,7 @@ def test_a_search_sees_no_label_outside_its_rows(
         inner_train, inner_test = inner.rows(data.index, fold)
         assert set(inner_train) | set(inner_test) == set(train)
         seen.append(fold)
-        return experiment.run_fold(data, inner, config, fold)
+        return cross_validate.run_fold(data, inner, config, fold)
 
     monkeypatch.setattr(tuning, "run_fold", look)
     tune(Bench(networks), CONFIG, SPACE, train, replace(FEW, trials=1), tmp_path / "s.sqlite")
@@ -239,7 +239,7 @@ def test_hopeless_trials_are_stopped_early_and_never_chosen(
             size=(len(test), data.labels.shape[1])
         )
         said = (1 - config.attention.dropout) * data.labels[test] + config.attention.dropout * noise
-        return experiment.FoldResult(fold, test, said)
+        return FoldResult(fold, test, {"model": said})
 
     monkeypatch.setattr(tuning, "run_fold", synthetic)
     space = space_from({"attention.dropout": {"low": 0.4, "high": 0.9}})

@@ -29,8 +29,9 @@ def test_figures_of_some_folds_alone_are_named(scarce: list[int], said: str) -> 
         warnings.simplefilter("ignore")
         metrics = evaluate(true, np.full((4, 2), 0.5), fold, np.array([0.5, 0.5]), names)
     result = SimpleNamespace(
-        data=SimpleNamespace(kind="multi-label", compartments=names),
-        metrics={"model": metrics},
+        kind="multi-label",
+        compartments=names,
+        metrics_of={"model": metrics},
         folds=SimpleNamespace(n_folds=2),
     )
     assert few_folds(result) == said

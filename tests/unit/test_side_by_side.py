@@ -41,14 +41,14 @@ def test_after_an_error_no_further_job_begins(tmp_path: Path) -> None:
 RUN = """
 import os, sys, time
 from pathlib import Path
-from mirnagraph.parallel import side_by_side
+from mirnagraph.parallel import map_parallel
 
 def write_and_wait(folder, job):
     (Path(folder) / f"{os.getpid()}.pid").touch()
     time.sleep(600)
 
 if __name__ == "__main__":
-    list(side_by_side(write_and_wait, sys.argv[1], [1, 2], 2))
+    list(map_parallel(write_and_wait, sys.argv[1], [1, 2], 2))
 """
 
 
