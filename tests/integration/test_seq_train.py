@@ -13,6 +13,7 @@ import torch
 
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.runs import cross_validation
 from mirnagraph.seeds import generator
 from seqtower import experiment, run
 from seqtower.baselines.descriptor_trees import TREES, DescriptorConfig, blend

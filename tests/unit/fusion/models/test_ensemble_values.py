@@ -91,7 +91,7 @@ def test_predictions_are_divided_by_the_temperature() -> None:
 
 def test_uncertainty_is_the_deviation_over_members_and_trees() -> None:
     # 0.2, 0.4, 0.6 and 0.8: mean 0.5, squares 0.09, 0.01, 0.01, 0.09, sqrt(0.2 / 4) = 0.223607
-    np.testing.assert_allclose(fusion_model().spread(np.array([0])), [[0.223607]], atol=1e-6)
+    np.testing.assert_allclose(fusion_model().uncertainty(np.array([0])), [[0.223607]], atol=1e-6)
 
 
 def test_the_loss_is_a_mean_over_known_labels() -> None:

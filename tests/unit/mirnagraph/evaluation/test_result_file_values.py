@@ -70,10 +70,16 @@ def test_folds_beyond_one_and_negative_ones_are_read(tmp_path: Path) -> None:
 def test_a_finished_fold_comes_back(tmp_path: Path) -> None:
     values = np.array([[0.25, 0.5], [0.75, 1.0]])
     full = FoldResult(
-        2, np.array([3, 1]), values, {"trees": values / 2}, values / 4, {"weight": 0.3}, 1.5
+        2,
+        np.array([3, 1]),
+        {"model": values, "trees": values / 2},
+        {"model": np.array([0.25, 0.75])},
+        values / 4,
+        {"weight": 0.3},
+        1.5,
     )
     save_fold(tmp_path, full)
-    save_fold(tmp_path, FoldResult(11, np.array([0]), values[:1]))
+    save_fold(tmp_path, FoldResult(11, np.array([0]), {"model": values[:1]}))
     assert saved_folds(tmp_path, 12) == [2, 11]
     assert saved_folds(tmp_path, 11) == [2]
     assert sorted(path.name for path in (tmp_path / "folds").iterdir()) == ["fold_02", "fold_11"]
@@ -85,7 +91,8 @@ def test_a_finished_fold_comes_back(tmp_path: Path) -> None:
         1.5,
     )
     np.testing.assert_array_equal(again.probabilities, values)
-    np.testing.assert_array_equal(again.parts["trees"], values / 2)
+    np.testing.assert_array_equal(again.predictions["trees"], values / 2)
+    assert again.thresholds["model"].tolist() == [0.25, 0.75]
     np.testing.assert_array_equal(again.uncertainty, values / 4)
     bare = load_fold(tmp_path, 11)
     assert (bare.parts, bare.uncertainty, bare.choices, bare.seconds) == ({}, None, {}, 0)

@@ -33,7 +33,9 @@ def result(temperatures: tuple[float, ...] = ()) -> CrossValidationResult:
     results = []
     for number in (0, 1):
         rows = np.flatnonzero(fold == number)
-        results.append(FoldResult(number, rows, PROBABILITIES[rows], choices=choices[number]))
+        results.append(
+            FoldResult(number, rows, {"model": PROBABILITIES[rows]}, choices=choices[number])
+        )
     tested = fold >= 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)
@@ -44,7 +46,14 @@ def result(temperatures: tuple[float, ...] = ()) -> CrossValidationResult:
     folds = Folds(pd.Series(fold, index=ids))
     index = NodeIndex.of(ids, "miRNA")
     return CrossValidationResult(
-        index, NAMES, folds, TRUE, PROBABILITIES, thresholds, tuple(results), metrics
+        index,
+        NAMES,
+        folds,
+        TRUE,
+        {"model": PROBABILITIES},
+        {"model": thresholds},
+        {"model": metrics},
+        tuple(results),
     )
 
 
