@@ -95,4 +95,4 @@ def test_a_finished_fold_comes_back(tmp_path: Path) -> None:
     assert again.thresholds["model"].tolist() == [0.25, 0.75]
     np.testing.assert_array_equal(again.uncertainty, values / 4)
     bare = load_fold(tmp_path, 11)
-    assert (bare.parts, bare.uncertainty, bare.choices, bare.seconds) == ({}, None, {}, 0)
+    assert (bare.thresholds, bare.uncertainty, bare.choices, bare.seconds) == ({}, None, {}, 0)
