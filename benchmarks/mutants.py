@@ -69,7 +69,9 @@ class Mutant:
     def code(self) -> CodeType:
         """Compile the module with this change."""
         tree = _Swap(self.node, self.instead).visit(self.tree)
-        return compile(tree, str(self.path), "exec")
+        code = compile(tree, str(self.path), "exec")
+        _Swap(self.instead, self.node).visit(tree)
+        return code
 
 
 class _Swap(ast.NodeTransformer):
@@ -137,7 +139,7 @@ def _function(above: tuple[ast.AST, ...]) -> str:
 
 def _texts(node: ast.AST, instead: ast.AST, above: tuple[ast.AST, ...]) -> tuple[str, str]:
     """The expression around a change, before and after it."""
-    around = above[-1]
+    around = next(one for one in reversed(above) if not isinstance(one, ast.UnaryOp))
     if isinstance(around, ast.arguments):
         name = _argument(around, node)
         return f"{name}={ast.unparse(node)}", f"{name}={ast.unparse(instead)}"

@@ -33,18 +33,11 @@ from mutants import ImportHook, Mutant, mutants_of, unchanged
 MODULES = (
     "mirnagraph.similarity",
     "mirnagraph.evaluation",
-    "seqtower.encoders.descriptors",
-    "seqtower.encoders.descriptors",
-    "seqtower.data.kmers",
-    "seqtower.encoders.gapped_words",
-    "mirnagraph.evaluation.metrics",
-    "seqtower.baselines.descriptor_trees",
-    "fusion.tokens.table",
-    "fusion.tokens.builders",
-    "fusion.tokens.neighbours",
-    "fusion.tokens.partners",
-    "fusion.tokens.neighbours",
     "mirnagraph.embedding.factorization",
+    "seqtower.data.kmers",
+    "seqtower.encoders.descriptors",
+    "seqtower.baselines.descriptor_trees",
+    "fusion.tokens",
 )
 """Modules and packages that are checked unless others are named."""
 ROOT = Path(__file__).resolve().parent.parent
@@ -137,6 +130,8 @@ def run_tests(arguments: Sequence[str], plugins: Sequence[object] = ()) -> int:
 
 def measure(tests: Sequence[str], folder: Path) -> tuple[dict[str, float], list[str]]:
     """Run tests on the code as it is: seconds of each, and the libraries that they load."""
+    if not tests:
+        return {}, []
     answer = folder / "unchanged.json"
 
     def work() -> int:
@@ -260,12 +255,13 @@ def main() -> None:
 def _check(
     mutants: Sequence[Mutant], plans: dict[str, tuple[list[str], float]], workers: int
 ) -> None:
-    """Run module by module, printing survivors and a row of the summary for each."""
+    """Run module by module, printing survivors; at the end print a row for each module."""
     equivalent = equivalent_mutants()
     start = time.monotonic()
     rows = []
     for module in plans:
         chosen = [mutant for mutant in mutants if mutant.module == module]
+        print(f"{module}: {len(chosen)} mutants", file=sys.stderr, flush=True)
         outcome = run_mutants(chosen, plans, workers)
         for number, mutant in enumerate(chosen):
             if outcome[number] == SURVIVED and (mutant.function, mutant.change) in equivalent:

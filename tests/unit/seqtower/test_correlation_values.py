@@ -1,4 +1,4 @@
-"""Pearson and Spearman of fractions by hand: over folds, pooled, unknown fractions, sides that do not vary."""
+"""Pearson and Spearman of fractions by hand: over folds, pooled, unknown, without variance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def cells(
 
 def test_two_folds_by_hand() -> None:
     found = cells(TRUE, PREDICTED, FOLD)
-    # fold 0: products of deviations 11.5, squares 5 and 38.75; ranks 1 3 2 4: 1 - 6 x 2 / 60 = .8; fold 1: -1 by both
+    # fold 0: products of deviations 11.5, squares 5 and 38.75; ranks 1 3 2 4: 1 - 6 x 2 / 60 = .8;
+    # fold 1: -1 by both
     first = 11.5 / math.sqrt(5 * 38.75)
     row = found[("c0", "Pearson")]
     assert row["mean"] == pytest.approx((first - 1) / 2)

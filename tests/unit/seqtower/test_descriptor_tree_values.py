@@ -1,4 +1,4 @@
-"""Trees on descriptors by hand: settings, blends, chosen shares, members, trees of a type of RNAs."""
+"""Trees on descriptors by hand: settings, blends, chosen shares, members, trees of a type."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from mirnagraph.errors import ConfigError
+from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.evaluation.metrics import CLASS, FRACTIONS, MULTI_LABEL
 from mirnagraph.seeds import child_seed
 from mirnagraph.trees import fit_boosting, fit_extra_trees
@@ -16,8 +16,10 @@ from seqtower.baselines.descriptor_trees import (
     FRACTION_TREES,
     TREES,
     DescriptorConfig,
+    DescriptorTrees,
     blend,
     choose_weight,
+    feature_names,
     fit_descriptor_trees,
     fit_typed_trees,
 )
@@ -86,6 +88,14 @@ def test_the_share_of_least_squared_error(first: float, second: float, expected:
     trees = np.array([[first, 1 - first], [0.1, 0.9]])
     tower = np.array([[second, 1 - second], [0.9, 0.1]])
     assert choose_weight(config, trees, tower, truth, FRACTIONS) == expected
+
+
+def test_squared_error_is_of_the_truth_less_the_answer() -> None:
+    # .9 is .15 away from .75, .1 is .65 away, the mean of both .25
+    config = DescriptorConfig(weights=(0.0, 0.5, 1.0))
+    trees = np.array([[0.9, 0.1]])
+    assert choose_weight(config, trees, 1 - trees, np.array([[0.75, 0.25]]), FRACTIONS) == 1
+    assert choose_weight(config, trees, 1 - trees, np.array([[0.25, 0.75]]), FRACTIONS) == 0
 
 
 def test_the_share_of_least_log_loss() -> None:
@@ -184,3 +194,42 @@ def test_one_type_and_other_kinds_share_all_trees() -> None:
     assert not fit_typed_trees(features[:, :-1], labels, MULTI_LABEL, SMALL, 3, 1).own
     fractions = fit_typed_trees(features, 0.2 + 0.3 * labels, FRACTIONS, SMALL, 3, 2)
     assert (dict(fractions.own), fractions.n_types) == ({}, 0)
+
+
+def test_trees_of_types_come_back_from_their_arrays() -> None:
+    types = ("lncRNA", "mRNA")
+    features, labels = typed(50, 50)
+    fitted = fit_typed_trees(features, labels, MULTI_LABEL, SMALL, 3, 2)
+    arrays = fitted.to_arrays()
+    again = DescriptorTrees.from_arrays(arrays, MULTI_LABEL, 2, types)
+    assert list(again.own) == [0, 1]
+    assert (again.n_types, again.svm, again.share) == (2, None, 0)
+    np.testing.assert_array_equal(again.predict(features), fitted.predict(features))
+    name = next(
+        name for name in arrays if name.startswith("descriptors.own.1.") and "columns" in name
+    )
+    without = {key: array for key, array in arrays.items() if key != name}
+    wrong = [
+        without,
+        *(arrays | {name: np.array(columns)} for columns in ([0, 0], [0, 2], [[0, 1]], [])),
+    ]
+    for tables in wrong:
+        with pytest.raises(CheckpointError, match="of which compartments"):
+            DescriptorTrees.from_arrays(tables, MULTI_LABEL, 2, types)
+
+
+def test_trees_that_read_one_column_too_many_are_refused() -> None:
+    features, labels = made(60)
+    width = len(feature_names())
+    for n_columns in (width, width + 1):
+        wide = np.zeros((60, n_columns), dtype=np.float32)
+        wide[:, -2:] = features[:, :2]
+        arrays = fit_descriptor_trees(wide, labels, MULTI_LABEL, SMALL, 0).to_arrays()
+        if n_columns == width:
+            assert DescriptorTrees.from_arrays(arrays, MULTI_LABEL, 2).predict(wide).shape == (
+                60,
+                2,
+            )
+            continue
+        with pytest.raises(CheckpointError, match="do not fit"):
+            DescriptorTrees.from_arrays(arrays, MULTI_LABEL, 2)

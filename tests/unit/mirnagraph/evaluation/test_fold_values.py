@@ -1,6 +1,8 @@
-"""Folds and balanced parts by hand, and folds of fixed seeds, which stay what they are from version to version."""
+"""Folds and balanced parts by hand, and folds of fixed seeds, the same in every version."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from mirnagraph.evaluation.splits import (
     inner_split,
     make_folds,
     random_folds,
+    read_folds,
 )
 from mirnagraph.nodes import NodeIndex
 
@@ -43,7 +46,8 @@ def test_shares_are_met_where_groups_allow_it() -> None:
 
 
 def test_a_label_weighs_as_much_as_the_number_of_rows() -> None:
-    # two big groups and two small ones, the label in a big and a small one: each part has one of each
+    # two big groups and two small ones, the label in a big and a small one: each part has one of
+    # each
     labels = np.repeat([1, 0, 1, 0], [3, 3, 1, 1])[:, None]
     found = parts(labels, [3, 3, 1, 1], [0.5, 0.5])
     assert found[0] != found[1]
@@ -67,7 +71,8 @@ def test_a_part_of_almost_no_share_gets_the_smallest_group() -> None:
 
 
 def test_a_part_never_gives_away_its_only_group() -> None:
-    # 6 and 5 go to the share of .89, 1 to that of .1; the empty third part gets 5, not the smaller but lone 1
+    # 6 and 5 go to the share of .89, 1 to that of .1; the empty third part gets 5, not the smaller
+    # but lone 1
     assert parts(np.zeros((12, 1)), [1, 5, 6], [0.1, 0.89, 0.01]).tolist() == [0, 2, 1]
 
 
@@ -124,6 +129,8 @@ def test_two_folds_of_two_rnas() -> None:
     assert assigned["x"] == assigned["z"] != assigned["y"]
     with pytest.raises(ConfigError, match="1 folds cannot be made from 3 RNAs"):
         random_folds(labels, 1, 0)
+    with pytest.raises(ConfigError, match="2 folds cannot be made from 0 groups"):
+        grouped_folds(labels[:0], groups, 2, 0)
 
 
 def test_fold_zero_alone_needs_rnas_that_are_only_trained_on() -> None:
@@ -144,3 +151,12 @@ def test_ten_random_folds_of_seed_0_unless_told_otherwise(small_dataset: object)
     expected = random_folds(small_dataset.labels, 10, 0)
     assert folds.assigned.tolist() == expected.assigned.tolist()
     assert make_folds(small_dataset, seed=1).assigned.tolist() != folds.assigned.tolist()
+
+
+def test_the_only_protocol_of_a_file_need_not_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "folds.tsv"
+    path.write_text("protocol\trna_id\tfold\nx\ta\t0\nx\tb\t1\n")
+    folds = read_folds(path, NodeIndex.of("abc", "miRNA"))
+    assert (folds.name, folds.assigned.to_dict()) == ("x", {"a": 0, "b": 1})
+    path.write_text("rna_id\tfold\na\t0\nb\t1\n")
+    assert read_folds(path, NodeIndex.of("abc", "miRNA")).name == "folds"

@@ -1,4 +1,4 @@
-"""Descriptors by hand: ends, windows, reading frames, elements, skews, circles of a few nucleotides."""
+"""Descriptors by hand: ends, windows, reading frames, elements, skews, small circles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def frames(sequence: str, *, circle: bool = False) -> tuple[int, int]:
 
 
 def stretches(sequence: str, *, circle: bool = False) -> list[int]:
-    """Nucleotides of the longest stretch without a stop in the frames where it is longest and shortest."""
+    """Nucleotides without a stop: in the frame where they are most, and where they are fewest."""
     values = row(sequence, circle=circle)
     longest, share, shortest = (values[name] for name in descriptor_names()[-3:])
     found = [round(float(np.expm1(value))) for value in (longest, shortest)]
@@ -114,11 +114,7 @@ def test_reading_frames_of_a_line(sequence: str, longest: int, n: int) -> None:
     ("sequence", "longest", "n"),
     [
         ("GAU", 3, 0),  # AUG over the junction, once round
-        (
-            "AAUG",
-            9,
-            1,
-        ),  # three turns: AAU GAA UGA AUG, read from behind the stop as AUG AAU GAA UGA
+        ("AAUG", 9, 1),  # three turns: AAU GAA UGA AUG, from behind the stop AUG AAU GAA UGA
         ("CCCUAAAUGCCA", 9, 1),  # AUG CCA CCC to UAA
     ],
 )
