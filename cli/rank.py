@@ -93,7 +93,7 @@ def rank(
     loaded = networks_of_run(folder, networks)
     dataset = loaded.dataset
     finished = read_run(folder, loaded)
-    candidates: dict[str, bool] = {"known": known, "novel": novel or not known}
+    candidates: dict[str, Any] = {"known": known, "novel": novel or not known}
     table = rank_run(finished, compartment, top=top, **candidates)
     names = list(dict.fromkeys(table["compartment"]))
     say(_candidates(folder, finished, **candidates), quiet=quiet)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from cli.common import (
     say_kept,
     show_table,
 )
+
+if TYPE_CHECKING:
+    from seqtower.pretraining.tracks import Tracks
 
 EPILOG = "Example: `mirnagraph seq pretrain --fasta any.fa --motifs rbp.meme --out encoder`"
 
@@ -101,9 +104,11 @@ def pretrain(
     settings = PretrainConfig(objective, model=seq_config(tower, config, seed=seed, group=group))
     _check_targets(fasta, motifs, tracks, objective)
     records = read_records(fasta or (), iupac=iupac)
-    signal, sources = None, {}
-    targets = "masked nucleotides"
-    if objective != MASKED:
+    if objective == MASKED:
+        signal: Tracks | None = None
+        sources: dict[str, str] = {}
+        targets = "masked nucleotides"
+    else:
         signal, sources = read_signal(records, motifs, tracks)
         targets = f"{len(signal.names)} tracks ({signal.kind})"
     synthetic = "" if fasta else " (synthetic)"

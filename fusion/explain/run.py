@@ -88,9 +88,9 @@ def find_queries(
     assert model.known is not None
     if fasta is not None:
         records = read_fasta(fasta, iupac=iupac)
-        rows = exact_matches(model.known, rna_type)
+        row_of = exact_matches(model.known, rna_type)
         return [
-            Query(str(name), rows.get(to_rna(text)), text)
+            Query(str(name), row_of.get(to_rna(text)), text)
             for name, text in zip(records["id"], records["sequence"], strict=True)
         ]
     if not names:

@@ -1,4 +1,4 @@
-"""Sequences and tracks of `mirnagraph seq pretrain`: from files, or synthetic ones without files."""
+"""Sequences and tracks of `mirnagraph seq pretrain`: from files or synthetic."""
 
 from __future__ import annotations
 
