@@ -27,6 +27,9 @@ What each command needs:
 - a name: fetch (dataset), pull (model on the Hugging Face hub)
 """
 
+INTERRUPTED = 130
+"""Exit code of a command that was stopped by Ctrl-C."""
+
 app = typer.Typer(
     name="mirnagraph",
     help=HELP,
@@ -100,6 +103,8 @@ def main() -> None:
         sys.exit(0)
     except Exception as error:
         _unexpected(error)
+    if code == INTERRUPTED:  # typer returns it for Ctrl-C, and raises nothing
+        _interrupted()
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -121,7 +126,7 @@ def _unexpected(error: Exception) -> None:
 
 def _interrupted() -> None:
     typer.echo("\nInterrupted. Finished folds are saved; run the same command to resume.", err=True)
-    sys.exit(130)
+    sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":
