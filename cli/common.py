@@ -104,19 +104,6 @@ ResumeOption = Annotated[
     typer.Option("--resume", help="Keep a finished run. Unfinished runs always resume."),
 ]
 
-SavedRunOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Finished run of `train` or `seq train`, model folder, or hf://OWNER/NAME.",
-        show_default="the newest run under ./runs",
-    ),
-]
-
-CompartmentOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Compartment to show; repeatable.", show_default="all"),
-]
-
 FastaOption = Annotated[
     Path | None, typer.Option(help="FASTA file of known or new RNAs, plain or gzip, T or U.")
 ]
@@ -231,8 +218,8 @@ def say(text: str = "", *, quiet: bool = False) -> None:
 
 
 def say_kept(folder: Path, *, what: str = "run", quiet: bool = False) -> None:
-    """Report that `--resume` left a finished run as it is."""
-    say(f"The {what} in {folder} is finished; nothing was changed.", quiet=quiet)
+    """Report that `--resume` kept a finished run."""
+    say(f"The {what} in {folder} is finished and was kept.", quiet=quiet)
 
 
 def show_table(

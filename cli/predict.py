@@ -15,7 +15,6 @@ from cli.common import (
     IupacOption,
     LanguageModelOption,
     QuietOption,
-    SavedRunOption,
     ThreadsOption,
     say,
     show_table,
@@ -27,6 +26,14 @@ if TYPE_CHECKING:
 EPILOG = "Example: `mirnagraph predict --run runs/mine --fasta new.fa --out new.tsv`"
 
 FORMATS = ("tsv", "json", "table")
+
+RunOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Finished run of `train` or `seq train`, model folder, or hf://OWNER/NAME.",
+        show_default="the newest run under ./runs",
+    ),
+]
 
 IdsOption = Annotated[
     Path | None,
@@ -64,7 +71,7 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    run: SavedRunOption = None,
+    run: RunOption = None,
     fasta: FastaOption = None,
     ids: IdsOption = None,
     rna: RnaOption = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -388,14 +389,14 @@ def explain(
         say(f"{share}: {rest}", quiet=quiet)
     _say_window(selected["sequence"].str.len().tolist(), window, quiet=quiet)
     matched = f", {counts['matches']} matches to known motifs at q < .05" if known else ""
-    found = f"{counts['zipcodes']} zipcodes, {counts['motifs']} motifs{matched}"
-    say(f"{len(selected)} RNAs: {found}", quiet=quiet)
+    totals = f"{counts['zipcodes']} zipcodes, {counts['motifs']} motifs{matched}"
+    say(f"{len(selected)} RNAs: {totals}", quiet=quiet)
     files = sorted(path.name for path in out.iterdir() if path.suffix != ".png")
     figures = ", a figure of each RNA" if plots else ""
     say(f"Written to {out}: {', '.join(files)}{figures}", quiet=quiet)
 
 
-def _check_ids(names: tuple[()] | list[str], ids: list[str], fasta: Path) -> None:
+def _check_ids(names: Sequence[str], ids: list[str], fasta: Path) -> None:
     """Raise ConfigError, with the nearest ids, for a name that is not in the FASTA file."""
     from mirnagraph.errors import ConfigError
     from mirnagraph.names import suggest

@@ -145,9 +145,9 @@ def cross_validate(
         InputError: `sets` is malformed.
 
     Example:
-        >>> networks = mirnagraph.build_networks(mirnagraph.demo_dataset())  # doctest: +SKIP
-        >>> result = mirnagraph.cross_validate(networks, n_folds=5)  # doctest: +SKIP
-        >>> mirnagraph.summary(result)  # doctest: +SKIP
+        >>> networks = mirnagraph.build_networks(mirnagraph.demo_dataset())
+        >>> result = mirnagraph.cross_validate(networks, n_folds=5)
+        >>> mirnagraph.summary(result)
     """
     resolved, rna_sets = _settings_and_rna_sets(networks, preset, sets, config, settings)
     data = prepare_all(
@@ -300,9 +300,9 @@ def predict(
         CheckpointError: see `load`.
 
     Example:
-        >>> model = mirnagraph.load("runs/mine")  # doctest: +SKIP
-        >>> mirnagraph.predict(model, "hsa-mir-21").to_frame()  # doctest: +SKIP
-        >>> mirnagraph.predict(model, sequences={"mine": "UAGCUUAUCAGACUG"})  # doctest: +SKIP
+        >>> model = mirnagraph.load("runs/mine")
+        >>> mirnagraph.predict(model, "hsa-mir-21").to_frame()
+        >>> mirnagraph.predict(model, sequences={"mine": "UAGCUUAUCAGACUG"})
     """
     if sum(given is not None for given in (names, sequences, fasta)) > 1:
         raise ConfigError("names, sequences and a FASTA file exclude each other: give one of them")
