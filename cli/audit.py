@@ -1,4 +1,4 @@
-"""`mirnagraph audit`: what is an accuracy on these data made of?"""
+"""`mirnagraph audit`: what a dataset's accuracy is made of."""
 
 from __future__ import annotations
 
@@ -7,9 +7,26 @@ from typing import Annotated
 
 import typer
 
-from cli.common import NetworksOption, OverwriteOption, QuietOption, WorkersOption
+from cli.common import (
+    NetworksOption,
+    OverwriteOption,
+    QuietOption,
+    WorkersOption,
+    open_networks,
+    progress_bars,
+    say,
+    show_table,
+)
 
-EPILOG = "Example: `mirnagraph audit --networks networks --out audit`, then read audit/audit.md"
+EPILOG = "Example: `mirnagraph audit --networks networks --out audit`"
+
+OutOption = Annotated[Path, typer.Option(help="Output folder; must be empty unless --overwrite.")]
+
+FoldOption = Annotated[int, typer.Option(min=2, help="Number of folds of each split.")]
+
+SeedOption = Annotated[
+    int, typer.Option(min=0, help="Seed of folds, models and the label permutation.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -19,39 +36,30 @@ def register(app: typer.Typer) -> None:
 
 def audit(
     networks: NetworksOption = None,
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="Folder to write audit.md, audit.tsv and audit.png to; refused when it holds something."
-        ),
-    ] = Path("audit"),
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed of folds, models and the label permutation.")
-    ] = 0,
-    fold: Annotated[int, typer.Option(min=2, help="Number of folds of each split.")] = 10,
+    out: OutOption = Path("audit"),
+    seed: SeedOption = 0,
+    fold: FoldOption = 10,
     workers: WorkersOption = 2,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """One page on what a score on these data is made of: counts, names, relatives, duplicates, unannotated RNAs; and whether it falls to chance."""
-    from cli.common import progress_bars, say, show_table
+    """Measure what a score on a dataset is made of: counts, names, families, duplicates, labels.
+
+    Needs nothing: without --networks it uses ./networks, else the synthetic demo.
+
+    Includes RNAs without annotation, and a permutation of the labels, whose AUC must be at chance.
+    """
     from fusion.experiments.audit import audit as run_audit
     from fusion.experiments.audit_report import conclusions, source_rows, write_audit
     from mirnagraph.io import check_output_folder
-    from mirnagraph.networks.build import networks_or_demo
 
     check_output_folder(out, overwrite=overwrite)
-    loaded, _ = networks_or_demo(networks)
-    dataset = loaded.dataset
-    synthetic = " (made-up data that shows the way, not biology)" if dataset.synthetic else ""
-    say(
-        f"Networks of {dataset.name}{synthetic}: {len(dataset.index)} RNAs, {int(dataset.located.sum())} with a compartment",
-        quiet=quiet,
-    )
+    loaded, _ = open_networks(networks, quiet=quiet)
     with progress_bars(quiet=quiet) as progress:
-        found = run_audit(loaded, seed=seed, n_folds=fold, workers=workers, progress=progress)
-    write_audit(found, out, overwrite=overwrite)
-    show_table(*source_rows(found), "What each source alone reaches: AUC")
-    for line in conclusions(found):
+        result = run_audit(loaded, seed=seed, n_folds=fold, workers=workers, progress=progress)
+    write_audit(result, out, overwrite=overwrite)
+    header, rows = source_rows(result)
+    show_table(header, rows, "AUC of each source alone")
+    for line in conclusions(result):
         say(f"- {line}", quiet=quiet)
     say(f"Written to {out}: audit.md, audit.tsv, audit.png", quiet=quiet)

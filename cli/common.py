@@ -1,91 +1,170 @@
-"""Shared options, console."""
+"""Shared options of the commands, and their messages, progress bars and tables."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mirnagraph.networks.network import NetworkSet
+
 Progress = Callable[[str, int, int], None]
+
+
+def preset_choices(package: str) -> str:
+    """Names of a package's presets as a help text lists them: ``"a, b or c"``."""
+    from mirnagraph.config import preset_names
+
+    *others, last = preset_names(package)
+    return f"{', '.join(others)} or {last}" if others else last
+
 
 NetworksOption = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of `build-networks` (default: ./networks where it exists, else the demo)."
+        help="Networks folder, written by `build-networks`.",
+        show_default="./networks if it exists, else the synthetic demo",
+    ),
+]
+
+RunNetworksOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Networks folder of the run, checked by hash.",
+        show_default="./networks if it exists, else the synthetic demo",
     ),
 ]
 
 ConfigOption = Annotated[
-    Path | None,
-    typer.Option(help="TOML file with settings that override the defaults (or the preset)."),
+    Path | None, typer.Option(help="TOML file of settings that override the preset.")
 ]
 
 FoldOption = Annotated[
     int | None,
     typer.Option(
-        min=2, help="Number of (outer) folds; a fold file brings its own.", show_default="10"
+        min=2,
+        help="Number of (outer) folds; ignored for a fold file, which has its own.",
+        show_default="10",
     ),
 ]
 
 SplitOption = Annotated[
     str | None,
     typer.Option(
-        help="random, family (relatives stay together), or a TSV file: rna_id, fold (-1: only trained on).",
+        help="Folds: random, family (miRNA families kept together), or a TSV file with the columns "
+        "rna_id and fold (-1: training only).",
         show_default="random",
     ),
 ]
 
 ProtocolOption = Annotated[
-    str | None, typer.Option(help="Which protocol of a fold file that holds several.")
+    str | None, typer.Option(help="Protocol of a fold file that holds several.")
 ]
 
 RnasOption = Annotated[
     str | None,
     typer.Option(
-        help="all (RNAs without annotation count as negatives) or located.", show_default="all"
+        help="RNAs: all (those without annotation count as negatives) or located (annotated ones).",
+        show_default="all",
     ),
 ]
 
 SeedOption = Annotated[
     int | None,
     typer.Option(
-        min=0,
-        help="Seed of every random step (of the first one, where there are several).",
-        show_default="0",
+        min=0, help="Seed of every random step; the first seed of several.", show_default="0"
     ),
 ]
 
 WorkersOption = Annotated[
-    int, typer.Option(min=1, help="Processes side by side; changes no number.")
+    int, typer.Option(min=1, help="Number of parallel processes; results do not depend on it.")
+]
+
+ThreadsOption = Annotated[
+    int, typer.Option(min=1, help="Number of threads; results do not depend on it.")
+]
+
+ResamplesOption = Annotated[
+    int, typer.Option(min=100, help="Number of bootstrap resamples of RNAs.")
 ]
 
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace what is in the output folder.")
+    bool, typer.Option("--overwrite", help="Replace the content of the output folder.")
 ]
 
 ResumeOption = Annotated[
     bool,
-    typer.Option(
-        "--resume", help="Keep a finished one as it is (an unfinished one is always gone on with)."
-    ),
+    typer.Option("--resume", help="Keep a finished run. Unfinished runs always resume."),
+]
+
+FastaOption = Annotated[
+    Path | None, typer.Option(help="FASTA file of known or new RNAs, plain or gzip, T or U.")
 ]
 
 IupacOption = Annotated[
-    str, typer.Option(help="Letters of several bases (R, Y …): error, or n to read them as N.")
+    str,
+    typer.Option(help="Ambiguous nucleotides (R, Y …): error, or n to read them as N."),
 ]
 
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
+LanguageModelOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Language model of the sequence tower: folder, name, or RNA-FM weights file.",
+        show_default="as in training",
+    ),
+]
+
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress and no messages, only the result.")
+]
+
+TableOption = Annotated[
+    Path | None, typer.Option("--out", help="Output table, TSV with every digit.")
+]
+
+
+def dataset_title(name: str, *, synthetic: bool) -> str:
+    """Dataset as messages name it, e.g. ``"Dataset demo (synthetic)"``."""
+    return f"Dataset {name} (synthetic)" if synthetic else f"Dataset {name}"
+
+
+def open_networks(folder: Path | None, *, quiet: bool) -> tuple[NetworkSet, Path | None]:
+    """Networks to train on, announced on stderr, and the folder that caches their embeddings.
+
+    Args:
+        folder: as of `NetworksOption`.
+        quiet: announce nothing.
+
+    Returns:
+        The networks; and the cache, None for networks that have no folder.
+    """
+    from mirnagraph.networks.build import networks_or_demo
+
+    networks, source = networks_or_demo(folder)
+    announce(networks, quiet=quiet)
+    return networks, None if source is None else source / "embeddings"
+
+
+def announce(networks: NetworkSet, *, quiet: bool) -> None:
+    """Write name and size of the dataset of networks to stderr."""
+    dataset = networks.dataset
+    title = dataset_title(dataset.name, synthetic=dataset.synthetic)
+    n_located = int(dataset.located.sum())
+    say(f"{title}: {len(dataset.index)} RNAs, {n_located} with a compartment", quiet=quiet)
 
 
 @contextlib.contextmanager
 def progress_bars(*, quiet: bool) -> Iterator[Progress | None]:
-    """A callback ``(step, done, total)`` that draws one bar per step on stderr; None when quiet.
+    """Yield a callback ``(step, done, total)`` that draws one bar per step on stderr.
 
-    Where stderr is no terminal, one line is written when a step ends.
+    It writes one line at the end of each step where stderr is no terminal, and is None when quiet.
     """
     if quiet:
         yield None
@@ -126,21 +205,27 @@ def _line_when_done() -> Progress:
     def write(step: str, done: int, total: int) -> None:
         if done >= total and step not in finished:
             finished.add(step)
-            sys.stderr.write(f"{step}: {done}/{total}\n")
-            sys.stderr.flush()
+            say(f"{step}: {done}/{total}")
 
     return write
 
 
 def say(text: str = "", *, quiet: bool = False) -> None:
-    """One line of news on stderr."""
+    """Write one line to stderr."""
     if not quiet:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
 
-def show_table(columns: list[str], rows: list[list[str]], title: str | None = None) -> None:
-    """A table on stdout: drawn in a terminal, tab-separated when piped."""
+def say_kept(folder: Path, *, what: str = "run", quiet: bool = False) -> None:
+    """Report that `--resume` kept a finished run."""
+    say(f"The {what} in {folder} is finished and was kept.", quiet=quiet)
+
+
+def show_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None
+) -> None:
+    """Write a table to stdout: drawn in a terminal, tab-separated when piped."""
     if not sys.stdout.isatty():
         for row in [columns, *rows]:
             sys.stdout.write("\t".join(row) + "\n")
@@ -154,3 +239,16 @@ def show_table(columns: list[str], rows: list[list[str]], title: str | None = No
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def show_frame(table: pd.DataFrame, title: str | None = None, *, digits: str = ".4f") -> None:
+    """Write a data frame without its index to stdout (see `show_table`).
+
+    Args:
+        digits: format of floating-point numbers.
+    """
+    rows = [
+        [format(value, digits) if isinstance(value, float) else str(value) for value in row]
+        for row in table.to_numpy(dtype=object).tolist()
+    ]
+    show_table([str(name) for name in table.columns], rows, title)

@@ -1,4 +1,4 @@
-"""`mirnagraph compare`: is one run better than another, compartment by compartment?"""
+"""`mirnagraph compare`: paired comparison of runs, compartment by compartment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,30 @@ from typing import Annotated
 
 import typer
 
-EPILOG = "Example: `mirnagraph compare runs/mine runs/other --plot difference.png`, or `mirnagraph compare runs/mine --baseline trees`"
+from cli.common import ResamplesOption, TableOption, show_frame
+
+EPILOG = "Example: `mirnagraph compare runs/mine runs/other --plot difference.png`"
+
+RunsArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Run folders on the same RNAs and folds; all are compared with the first. Runs with "
+        "--sets are compared on the RNAs that all of them have."
+    ),
+]
+
+BaselineOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Baseline or part of each run to compare it with, e.g. trees (see RUN/baselines.tsv); "
+        "repeatable.",
+        show_default="the first run",
+    ),
+]
+
+PlotOption = Annotated[Path | None, typer.Option(help="Output figure of the differences, PNG.")]
+
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the resamples.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -16,31 +39,19 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Two run folders or more, made on the same RNAs and folds (of runs with --sets the RNAs of the others count); all are compared with the first."
-        ),
-    ],
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Compare each run with this baseline of its own (see RUN/baselines.tsv), e.g. trees; may be given several times."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Also write the table here, as TSV with every digit.")
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Also draw the differences here, as PNG.")
-    ] = None,
-    resamples: Annotated[
-        int, typer.Option(min=100, help="Bootstrap resamples of the RNAs.")
-    ] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
+    runs: RunsArgument,
+    baseline: BaselineOption = None,
+    out: TableOption = None,
+    plot: PlotOption = None,
+    resamples: ResamplesOption = 2000,
+    seed: SeedOption = 0,
 ) -> None:
-    """Differences of AUC and AUPR, pooled over folds, with 95 % intervals: DeLong and paired bootstrap, Holm over compartments."""
-    from cli.common import show_table
+    """Compare runs by AUC and AUPR, pooled over folds, with 95 % intervals.
+
+    Needs two finished runs of `train`, or one and --baseline.
+
+    Tests: DeLong and paired bootstrap, Holm correction over compartments.
+    """
     from mirnagraph.io import write_file, write_tsv
     from mirnagraph.runs.compare import compare_runs, draw_differences
 
@@ -48,12 +59,7 @@ def compare(
     if out is not None:
         write_tsv(table, out)
     if plot is not None:
+        figure = draw_differences(table)
         with write_file(plot) as part:
-            draw_differences(table).savefig(
-                part, format="png", dpi=110, metadata={"Software": None}
-            )
-    rows = [
-        [f"{v:.4f}" if isinstance(v, float) else str(v) for v in row]
-        for row in table.to_numpy().tolist()
-    ]
-    show_table([str(c) for c in table.columns], rows, "Run - reference")
+            figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
+    show_frame(table, "Run - reference")

@@ -1,4 +1,4 @@
-"""Build-networks, fetch."""
+"""`mirnagraph fetch` and `mirnagraph build-networks`: public datasets and their networks."""
 
 from __future__ import annotations
 
@@ -7,51 +7,93 @@ from typing import Annotated
 
 import typer
 
-from cli.common import ConfigOption, OverwriteOption, QuietOption, WorkersOption
+from cli.common import (
+    ConfigOption,
+    OverwriteOption,
+    QuietOption,
+    WorkersOption,
+    dataset_title,
+    progress_bars,
+    say,
+    show_frame,
+    show_table,
+)
 
-EPILOG = "Example: `mirnagraph build-networks --out networks` and then `mirnagraph train --fold 10`"
+BUILD_EPILOG = "Example: `mirnagraph build-networks --data mirna1041 --out networks`"
+
+FETCH_EPILOG = "Example: `mirnagraph fetch mirna1041`"
+
+DataOption = Annotated[
+    str,
+    typer.Option(
+        help="Dataset: demo (synthetic), mirna1041 (public benchmark, from $MIRNAGRAPH_DATA or the "
+        "cache of `fetch`), or a dataset folder."
+    ),
+]
+
+OutOption = Annotated[Path, typer.Option(help="Output folder; must be empty unless --overwrite.")]
+
+CutoffOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Similarity above which two RNAs are linked in the functional network, 0 to 1.",
+        show_default="0.6",
+    ),
+]
+
+LambdaOption = Annotated[
+    float | None,
+    typer.Option(
+        "--lambda",
+        help="Weight of disease-based similarity against the GIP kernel, 0 to 1.",
+        show_default="0.5",
+    ),
+]
+
+GraphmlOption = Annotated[
+    bool, typer.Option("--graphml", help="Also write one GraphML file per network, for Cytoscape.")
+]
+
+NameArgument = Annotated[str | None, typer.Argument(help="Name of a public dataset (see --list).")]
+
+ListOption = Annotated[
+    bool, typer.Option("--list", help="List the public datasets with their licences.")
+]
+
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of downloaded files.", show_default="the cache folder of the user"),
+]
+
+MirrorOption = Annotated[
+    str | None,
+    typer.Option(help="URL of a mirror to download from instead of the public addresses."),
+]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("build-networks", epilog=EPILOG)(build_networks)
+    """Add the commands to the app."""
+    app.command("fetch", epilog=FETCH_EPILOG)(fetch)
+    app.command("build-networks", epilog=BUILD_EPILOG)(build_networks)
 
 
 def build_networks(
-    data: Annotated[
-        str,
-        typer.Option(
-            help="demo (made up, embedded), mirna1041 (public benchmark, from $MIRNAGRAPH_DATA or the cache), or a dataset folder."
-        ),
-    ] = "demo",
-    out: Annotated[
-        Path,
-        typer.Option(help="Folder to write; refused when it holds something, unless --overwrite."),
-    ] = Path("networks"),
+    data: DataOption = "demo",
+    out: OutOption = Path("networks"),
     config: ConfigOption = None,
-    cutoff: Annotated[
-        float | None,
-        typer.Option(
-            help="Similarity T above which two RNAs are joined in the functional network, 0 to 1 (paper: 0.6)."
-        ),
-    ] = None,
-    lambda_: Annotated[
-        float | None,
-        typer.Option(
-            "--lambda",
-            help="Weight of disease-based similarity against the GIP kernel, 0 to 1 (paper: 0.5).",
-        ),
-    ] = None,
-    graphml: Annotated[
-        bool,
-        typer.Option("--graphml", help="Also write one GraphML file per network, for Cytoscape."),
-    ] = False,
+    cutoff: CutoffOption = None,
+    lambda_: LambdaOption = None,
+    graphml: GraphmlOption = False,
     workers: WorkersOption = 2,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Build the networks of a dataset: sequence similarity, functional similarity, and one per kind of association."""
-    from cli.common import progress_bars, say, show_table
+    """Build the similarity and association networks of a dataset.
+
+    Needs nothing: without --data it uses the synthetic demo.
+
+    Networks: sequence similarity, functional similarity, and one per kind of association.
+    """
     from mirnagraph.io import check_output_folder
     from mirnagraph.networks.build import build_networks as build
     from mirnagraph.networks.build import network_config
@@ -62,50 +104,29 @@ def build_networks(
     settings = network_config(config, functional_cutoff=cutoff, lambda_=lambda_)
     check_output_folder(out, overwrite=overwrite)
     dataset = load_dataset(data)
-    synthetic = " (made-up data that shows the way, not biology)" if dataset.synthetic else ""
-    say(
-        f"Dataset {dataset.name}{synthetic}: {len(dataset.index)} RNAs, {len(dataset.compartments)} compartments, {len(dataset.left_out)} things left out",
-        quiet=quiet,
-    )
+    title = dataset_title(dataset.name, synthetic=dataset.synthetic)
+    size = f"{len(dataset.index)} RNAs, {len(dataset.compartments)} compartments"
+    say(f"{title}: {size}, {len(dataset.left_out)} records left out", quiet=quiet)
     with progress_bars(quiet=quiet) as progress:
         networks = build(dataset, settings, progress=progress, workers=workers)
     networks.save(out, overwrite=overwrite)
     if graphml:
         write_graphml(networks, out)
-    table = describe(networks)
-    show_table(
-        [str(c) for c in table.columns],
-        [
-            [f"{v:.4g}" if isinstance(v, float) else str(v) for v in row]
-            for row in table.to_numpy().tolist()
-        ],
-        "Networks",
-    )
+    show_frame(describe(networks), "Networks", digits=".4g")
     say(f"Written to {out}. Next: mirnagraph train --networks {out} --fold 10", quiet=quiet)
 
 
-def register_fetch(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command(
-        "fetch", epilog="Example: `mirnagraph fetch --list`, then `mirnagraph fetch mirna1041`"
-    )(fetch)
-
-
 def fetch(
-    name: Annotated[str | None, typer.Argument(help="Named dataset to bring; see --list.")] = None,
-    list_: Annotated[
-        bool, typer.Option("--list", help="Show what can be fetched, with sizes and licences.")
-    ] = False,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder to keep files in (default: the user's cache).")
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="Fetch from this mirror in place of the public addresses.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    name: NameArgument = None,
+    list_: ListOption = False,
+    cache: CacheOption = None,
+    base_url: MirrorOption = None,
+    quiet: QuietOption = False,
 ) -> None:
-    """Bring a public dataset from its public addresses; every file is checked against a pinned hash."""
-    from cli.common import progress_bars, say, show_table
+    """Download a public dataset; every file is checked against a pinned hash.
+
+    Needs the name of a dataset, or --list.
+    """
     from mirnagraph import catalog
     from mirnagraph.errors import ConfigError
 
@@ -115,8 +136,8 @@ def fetch(
             for entry in catalog.entries()
         ]
         show_table(["name", "files", "licence", "note"], rows, "Public datasets")
-        if name is None and not list_:
-            raise ConfigError("no dataset was named; choose one of the list above")
+        if not list_:
+            raise ConfigError("no dataset named; expected a name of the list above")
         return
     with progress_bars(quiet=quiet) as progress:
         folder = catalog.fetch(name, cache=cache, base_url=base_url, progress=progress)

@@ -1,4 +1,4 @@
-"""`mirnagraph export` and `mirnagraph pull`: a trained model to hand on, to a folder or to the Hugging Face hub, and back."""
+"""`mirnagraph export` and `mirnagraph pull`: models as folders and on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -7,54 +7,84 @@ from typing import Annotated
 
 import typer
 
-from cli.common import OverwriteOption, QuietOption
+from cli.common import OverwriteOption, QuietOption, say
 
-EPILOG = "Example: `mirnagraph export runs/mine model`, or `mirnagraph export runs/mine --push me/where-mirnas-sit --private`"
+EXPORT_EPILOG = (
+    "Example: `mirnagraph export runs/mine model`, or "
+    "`mirnagraph export runs/mine --push me/where-mirnas-sit --private`"
+)
+
+PULL_EPILOG = "Example: `mirnagraph pull me/where-mirnas-sit model`"
+
+RunArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="Finished run of `train` or `seq train`; with --push also an exported folder."
+    ),
+]
+
+FolderArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        help="Output folder; must be empty unless --overwrite. May be left out with --push."
+    ),
+]
+
+PushOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="OWNER/NAME",
+        help="Repository on the Hugging Face hub to push to; replaces a model and card in it. "
+        "Needs a token with write access.",
+    ),
+]
+
+PrivateOption = Annotated[
+    bool, typer.Option("--private", help="Make a new repository private (with --push).")
+]
+
+LicenceOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Licence in the model card, as the hub names it (mit, cc-by-4.0 …).",
+        show_default="none",
+    ),
+]
+
+RepoArgument = Annotated[
+    str, typer.Argument(metavar="OWNER/NAME", help="Repository on the Hugging Face hub.")
+]
+
+TargetArgument = Annotated[
+    Path, typer.Argument(help="Output folder; must be empty unless --overwrite.")
+]
+
+RevisionOption = Annotated[
+    str | None, typer.Option(help="Branch, tag or commit.", show_default="the newest")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    app.command("export", epilog=EPILOG)(export)
-    app.command(
-        "pull",
-        epilog="Example: `mirnagraph pull me/where-mirnas-sit model` and then `mirnagraph predict --run model --fasta mine.fa`",
-    )(pull)
+    app.command("export", epilog=EXPORT_EPILOG)(export)
+    app.command("pull", epilog=PULL_EPILOG)(pull)
 
 
 def export(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            help="A finished run of `train` or `seq train`; with --push also a folder that this command wrote."
-        ),
-    ],
-    folder: Annotated[
-        Path | None, typer.Argument(help="Folder to write; may be left out with --push.")
-    ] = None,
-    push: Annotated[
-        str | None,
-        typer.Option(
-            metavar="OWNER/NAME",
-            help="Push to the Hugging Face hub, over a model and its card that are there; needs a token that may write.",
-        ),
-    ] = None,
-    private: Annotated[
-        bool, typer.Option("--private", help="Make the repository private, where it is made.")
-    ] = False,
-    license: Annotated[
-        str | None,
-        typer.Option(
-            help="Licence for the card, as the hub names it (mit, cc-by-4.0 …).",
-            show_default="left open",
-        ),
-    ] = None,
+    run: RunArgument,
+    folder: FolderArgument = None,
+    push: PushOption = None,
+    private: PrivateOption = False,
+    license: LicenceOption = None,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write a run's model as a folder to hand on: safetensors, JSON and a card in words, every file listed by its hash."""
+    """Export the model of a run: safetensors, JSON and a model card, with a hash of every file.
+
+    Needs a finished run, and an output folder or --push (or both).
+    """
     import tempfile
 
-    from cli.common import say
     from fusion.export.export import export_run
     from fusion.export.files import CARD, EXPORT
     from fusion.export.hub import HubAddress
@@ -62,45 +92,40 @@ def export(
     from mirnagraph.errors import ConfigError
 
     if folder is None and push is None:
-        raise ConfigError("where to? Give a folder to write, or --push OWNER/NAME")
+        raise ConfigError("no target: give an output folder, or --push OWNER/NAME")
     if private and push is None:
-        raise ConfigError("--private is of a repository on the hub, and --push is not given")
+        raise ConfigError("--private needs --push OWNER/NAME")
     if push is not None:
-        HubAddress(push)  # a place that cannot be is said before anything is written
+        HubAddress(push)  # refuses a wrong address before anything is written
     if (run / EXPORT).is_file():
         if push is None or folder is not None or license is not None:
-            raise ConfigError(
-                f"{run} is an exported model already: it can be pushed as it is (--push OWNER/NAME), or copied"
-            )
-        say(f"Pushed to {push_folder(run, push, private=private)}", quiet=quiet)
+            hint = "push it as it is (--push OWNER/NAME), or copy it"
+            raise ConfigError(f"{run} is an exported model already: {hint}")
+        address = push_folder(run, push, private=private)
+        say(f"Pushed to {address}", quiet=quiet)
         return
-    with tempfile.TemporaryDirectory(prefix="mirnagraph-") as place:
-        written = export_run(
-            run, folder or Path(place) / "model", license=license, overwrite=overwrite
-        )
+    with tempfile.TemporaryDirectory(prefix="mirnagraph-") as temporary:
+        target = folder or Path(temporary) / "model"
+        written = export_run(run, target, license=license, overwrite=overwrite)
         if folder is not None:
-            note = "" if license else f"; its licence is left to you (see the end of {CARD})"
-            say(
-                f"Written to {folder}: {CARD}, {EXPORT}, model.json and what belongs to it{note}",
-                quiet=quiet,
-            )
+            note = "" if license else f"; no licence given (see the end of {CARD})"
+            say(f"Written to {folder}: {CARD}, {EXPORT}, model.json, weights{note}", quiet=quiet)
         if push is not None:
-            say(f"Pushed to {push_folder(written, push, private=private)}", quiet=quiet)
+            address = push_folder(written, push, private=private)
+            say(f"Pushed to {address}", quiet=quiet)
 
 
 def pull(
-    repo: Annotated[
-        str, typer.Argument(metavar="OWNER/NAME", help="Place on the Hugging Face hub.")
-    ],
-    folder: Annotated[Path, typer.Argument(help="Folder to write.")],
-    revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit.", show_default="the newest")
-    ] = None,
+    repo: RepoArgument,
+    folder: TargetArgument,
+    revision: RevisionOption = None,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Bring a model from the Hugging Face hub, checked file by file; nothing in it is executed."""
-    from cli.common import say
+    """Download a model from the Hugging Face hub and check every file; nothing in it is executed.
+
+    Needs the name of a repository and an output folder.
+    """
     from fusion.export.hub import pull as pull_folder
 
     written = pull_folder(repo, folder, revision=revision, overwrite=overwrite)

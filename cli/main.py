@@ -1,4 +1,4 @@
-"""The command `mirnagraph`: the app, its options for every command, and the exit codes."""
+"""The command `mirnagraph`: its commands, the options of all of them, and the exit codes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,28 @@ from typing import Annotated
 
 import typer
 
+from cli import ablate, audit, compare, data, explain, export, predict, rank, seq, train, tune
 from mirnagraph.errors import MirnagraphError
+
+HELP = """
+Prediction of the subcellular compartments of RNAs from association networks and sequences.
+
+What each command needs:
+
+- nothing (the synthetic demo by default): build-networks, train, tune, ablate, audit, seq train,
+  seq pretrain
+- a finished run (by default the newest under ./runs): predict, explain, rank
+- run folders: compare, seq compare, export
+- a run and a FASTA file: seq predict, seq explain
+- a name: fetch (dataset), pull (model on the Hugging Face hub)
+"""
+
+INTERRUPTED = 130
+"""Exit code of a command that was stopped by Ctrl-C."""
 
 app = typer.Typer(
     name="mirnagraph",
-    help="In which compartments of the cell does this RNA sit, and why?\n\nEvery command works without arguments on an embedded, made-up demo dataset.",
+    help=HELP,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,66 +49,51 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+VersionOption = Annotated[
+    bool,
+    typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit."),
+]
+
+DebugOption = Annotated[
+    bool, typer.Option("--debug", help="Print the traceback of errors.", envvar="MIRNAGRAPH_DEBUG")
+]
+
+
 @app.callback()
-def _common(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print the version and leave."
-        ),
-    ] = False,
-    debug: Annotated[
-        bool,
-        typer.Option("--debug", help="Show the traceback of an error.", envvar="MIRNAGRAPH_DEBUG"),
-    ] = False,
-) -> None:
+def _common(version: VersionOption = False, debug: DebugOption = False) -> None:
     if debug:
         os.environ["MIRNAGRAPH_DEBUG"] = "1"
 
 
-def _register() -> None:
-    from cli.ablate import register as ablate
-    from cli.audit import register as audit
-    from cli.compare import register as compare
-    from cli.data import register as networks
-    from cli.data import register_fetch as data
-    from cli.explain import register as explain
-    from cli.export import register as export
-    from cli.predict import register as predict
-    from cli.rank import register as rank
-    from cli.seq import register as seq
-    from cli.train import register as train
-    from cli.tune import register as tune
-
-    for add in (
-        networks,
-        train,
-        tune,
-        compare,
-        ablate,
-        audit,
-        rank,
-        predict,
-        explain,
-        export,
-        seq,
-        data,
-    ):
-        add(app)
-
-
-_register()
+for _command in (
+    data,
+    train,
+    tune,
+    compare,
+    ablate,
+    audit,
+    rank,
+    predict,
+    explain,
+    export,
+    seq,
+):
+    _command.register(app)
 
 
 def main() -> None:
-    """Run the app and leave with 0 (done), 1 (our bug), 2 (wrong use), 3 (bad data) or 130 (interrupted)."""
-    # a fifth of a short command went into collections among what imports had made, most of it when all is over
+    """Run a command and exit.
+
+    Exit codes: 0 done, 1 a bug of the program, 2 wrong use, 3 bad data, 130 interrupted.
+    """
+    # Collections among imported objects took a fifth of a short command, most of it at exit.
     gc.set_threshold(50_000, 20, 20)
     atexit.register(gc.freeze)
     try:
         code = app(standalone_mode=False)
     except MirnagraphError as error:
-        _debug()
+        if os.environ.get("MIRNAGRAPH_DEBUG"):
+            traceback.print_exc()
         typer.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, EOFError):
@@ -100,31 +102,31 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:
-        # typer's own errors differ in class between versions (click, or its vendored copy), not in what they carry
-        if type(error).__name__ == "Abort":
-            _interrupted()
-        if hasattr(error, "show") and hasattr(error, "exit_code"):
-            error.show()
-            sys.exit(error.exit_code)
-        traceback.print_exc()
-        typer.echo(
-            f"Error: this is a bug of mirnagraph ({type(error).__name__}: {error}); please report it with the lines above",
-            err=True,
-        )
-        sys.exit(1)
+        _unexpected(error)
+    if code == INTERRUPTED:  # typer returns it for Ctrl-C, and raises nothing
+        _interrupted()
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _debug() -> None:
-    if os.environ.get("MIRNAGRAPH_DEBUG"):
-        traceback.print_exc()
+def _unexpected(error: Exception) -> None:
+    """Exit after an error of typer, whose classes differ between versions, or after a bug."""
+    if type(error).__name__ == "Abort":
+        _interrupted()
+    if hasattr(error, "show") and hasattr(error, "exit_code"):
+        error.show()
+        sys.exit(error.exit_code)
+    traceback.print_exc()
+    typer.echo(
+        f"Error: a bug of mirnagraph ({type(error).__name__}: {error}); "
+        "please report it with the lines above",
+        err=True,
+    )
+    sys.exit(1)
 
 
 def _interrupted() -> None:
-    typer.echo(
-        "\nInterrupted. What was finished is kept: the same command goes on from there.", err=True
-    )
-    sys.exit(130)
+    typer.echo("\nInterrupted. Finished folds are saved; run the same command to resume.", err=True)
+    sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

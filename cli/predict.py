@@ -1,21 +1,68 @@
-"""`mirnagraph predict`: compartments of any RNA, known or new, by the model of a finished run."""
+"""`mirnagraph predict`: compartments of reference and new RNAs."""
 
 from __future__ import annotations
 
 import json
+import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.common import IupacOption, QuietOption
+from cli.common import (
+    FastaOption,
+    IupacOption,
+    LanguageModelOption,
+    QuietOption,
+    ThreadsOption,
+    say,
+    show_table,
+)
 
 if TYPE_CHECKING:
     from fusion.models.predict import Predictions
 
-EPILOG = "Example: `mirnagraph predict --run runs/mine --fasta new.fa --out new.tsv`, or `mirnagraph predict --rna hsa-mir-21`"
+EPILOG = "Example: `mirnagraph predict --run runs/mine --fasta new.fa --out new.tsv`"
 
 FORMATS = ("tsv", "json", "table")
+
+RunOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Finished run of `train` or `seq train`, model folder, or hf://OWNER/NAME.",
+        show_default="the newest run under ./runs",
+    ),
+]
+
+IdsOption = Annotated[
+    Path | None,
+    typer.Option(help="File of names of reference RNAs, one a line (or first column of a TSV)."),
+]
+
+RnaOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Name of a reference RNA; repeatable.", show_default="all reference RNAs"),
+]
+
+OutOption = Annotated[Path | None, typer.Option(help="Output file.", show_default="the terminal")]
+
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="tsv, json or table.",
+        show_default="json for a file .json, tsv for other files, table in a terminal",
+    ),
+]
+
+RnaTypeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="RNA type of all new RNAs, for a model of several types (`seq train` or "
+        "`train --sets`)."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,56 +71,27 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    run: Annotated[
-        Path | None,
-        typer.Option(
-            help="A finished run, a model folder, or hf://OWNER/NAME (default: the newest run under ./runs)."
-        ),
-    ] = None,
-    fasta: Annotated[
-        Path | None, typer.Option(help="Sequences, known or new; plain or gzip, T or U.")
-    ] = None,
-    ids: Annotated[
-        Path | None,
-        typer.Option(
-            help="Text file with one name per line (the first column of a table will do)."
-        ),
-    ] = None,
-    rna: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Name of an RNA that the model knows; may be given several times.",
-            show_default="all it knows",
-        ),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="tsv, json or table.",
-            show_default="json for a file that ends in .json, table in a terminal, else tsv",
-        ),
-    ] = None,
-    rna_type: Annotated[
-        str | None,
-        typer.Option(
-            help="Type of all new RNAs, for a model that was told types: of `seq train`, or of `train --sets`."
-        ),
-    ] = None,
-    language_model: Annotated[
-        str | None, typer.Option(help="Language model that a sequence tower needs: folder or name.")
-    ] = None,
+    run: RunOption = None,
+    fasta: FastaOption = None,
+    ids: IdsOption = None,
+    rna: RnaOption = None,
+    out: OutOption = None,
+    format_: FormatOption = None,
+    rna_type: RnaTypeOption = None,
+    language_model: LanguageModelOption = None,
     iupac: IupacOption = "error",
-    workers: Annotated[int, typer.Option(min=1, help="Threads; changes no number.")] = 2,
+    workers: ThreadsOption = 2,
     quiet: QuietOption = False,
 ) -> None:
-    """Say in which compartments RNAs sit: probability, uncertainty, call, what there was to read, and when to doubt it.
+    """Predict the compartments of RNAs: probability, uncertainty, call, evidence, warning.
 
-    An RNA of the networks is answered out-of-fold: by the model that did not train on it. A sequence that is new joins by its likeness to known ones.
+    Needs a finished run or a model; a model of `seq train` also needs --fasta.
+
+    RNAs of the networks get their out-of-fold prediction. A new sequence is predicted from its
+    similarity to the reference RNAs.
     """
-    from cli.common import say
-    from fusion.api import predict as answer
+    from fusion.api import predict as predict_rnas
+    from fusion.api import read_names
     from fusion.explain.ranking import newest_run
     from fusion.export.load import load
     from mirnagraph.errors import ConfigError
@@ -84,89 +102,77 @@ def predict(
         raise ConfigError(f"--format is {format_!r}, expected {', '.join(FORMATS)}")
     folder = run or newest_run()
     model = load(folder, language_model=language_model)
-    names = [*(rna or []), *(_names(ids) if ids else [])] or None
-    found = answer(model, names, fasta=fasta, iupac=iupac, rna_type=rna_type, workers=workers)
-    sources = found.about["source"].value_counts()
-    doubted = int((found.about["warning"] != "").sum())
-    counted = ", ".join(f"{n} {source}" for source, n in sources.items())
-    say(
-        f"Model of {folder}: {len(found.about)} RNAs ({counted}){f', {doubted} with a warning' if doubted else ''}",
-        quiet=quiet,
+    names = rna or (read_names(ids) if ids is not None else None)
+    predictions = predict_rnas(
+        model, names, fasta=fasta, iupac=iupac, rna_type=rna_type, workers=workers
     )
-    _write(found, out, format_)
+    say(f"Model of {folder}: {_counts(predictions)}", quiet=quiet)
+    _write(predictions, out, format_ or _default_format(out))
     if out is not None:
         say(f"Written to {out}", quiet=quiet)
 
 
-def _names(path: Path) -> list[str]:
-    from mirnagraph.errors import InputError
-    from mirnagraph.io import read_text
-
-    lines = [line.split("\t")[0].strip() for line in read_text(path).splitlines()]
-    names = [
-        name for number, name in enumerate(lines) if name and not (number == 0 and name == "rna_id")
-    ]
-    if not names:
-        raise InputError("no name in the file", file=path, expected="one name per line")
-    return names
+def _counts(predictions: Predictions) -> str:
+    """Numbers of RNAs by the model that predicted them, and of warnings."""
+    about = predictions.about
+    by_source = about["source"].value_counts()
+    sources = ", ".join(f"{n} {source}" for source, n in by_source.items())
+    n_warnings = int((about["warning"] != "").sum())
+    warnings = f", {n_warnings} with a warning" if n_warnings else ""
+    return f"{len(about)} RNAs ({sources}){warnings}"
 
 
-def _write(found: Predictions, out: Path | None, format_: str | None) -> None:
-    import sys
+def _default_format(out: Path | None) -> str:
+    if out is not None:
+        return "json" if out.suffix == ".json" else "tsv"
+    return "table" if sys.stdout.isatty() else "tsv"
 
-    from cli.common import show_table
+
+def _write(predictions: Predictions, out: Path | None, format_: str) -> None:
     from mirnagraph.io import write_text, write_tsv
 
-    chosen = format_ or (
-        "json"
-        if out is not None and out.suffix == ".json"
-        else "tsv"
-        if out is not None or not sys.stdout.isatty()
-        else "table"
-    )
-    if chosen == "json":
-        text = json.dumps(found.to_dicts(), indent=2) + "\n"
-        if out is None:
-            sys.stdout.write(text)
-        else:
-            write_text(out, text)
-        return
-    table = found.to_frame()
-    if chosen == "tsv":
-        if out is None:
-            table.to_csv(sys.stdout, sep="\t", index=False, float_format="%.6g")
-        else:
+    if format_ == "tsv":
+        table = predictions.to_frame()
+        if out is not None:
             write_tsv(table, out)
+        else:
+            table.to_csv(sys.stdout, sep="\t", index=False, float_format="%.6g")
         return
-    header, rows = _short(found)
-    if out is None:
-        show_table(header, rows)
+    if format_ == "table" and out is None:
+        show_table(*_short(predictions))
+        return
+    if format_ == "json":
+        text = json.dumps(predictions.to_dicts(), indent=2) + "\n"
     else:
-        write_text(out, "\n".join("  ".join(cells) for cells in (header, *rows)) + "\n")
+        header, rows = _short(predictions)
+        lines = ["  ".join(cells) for cells in (header, *rows)]
+        text = "\n".join(lines) + "\n"
+    if out is not None:
+        write_text(out, text)
+    else:
+        sys.stdout.write(text)
 
 
-def _short(found: Predictions) -> tuple[list[str], list[list[str]]]:
-    """What fits a terminal: probability ± uncertainty with a mark where called, what was read, and the warning."""
+def _short(predictions: Predictions) -> tuple[list[str], list[list[str]]]:
+    """Header and cells for a terminal: probability ± uncertainty, marked where called."""
     rows = []
-    for number, (name, about) in enumerate(found.about.iterrows()):
-        cells = []
-        for column in range(len(found.compartments)):
-            uncertainty = found.uncertainty[number, column]
-            probability = found.probabilities[number, column]
-            said = (
-                "-"
-                if probability != probability
-                else f"{probability:.2f}"
-                + (f"±{uncertainty:.2f}" if uncertainty == uncertainty else "")
-            )
-            cells.append(f"{said} *" if found.called[number, column] else said)
-        rows.append(
-            [
-                str(name),
-                *cells,
-                str(about["source"]),
-                str(about["modalities"]),
-                str(about["warning"]),
-            ]
+    for number, (name, about) in enumerate(predictions.about.iterrows()):
+        values = zip(
+            predictions.probabilities[number],
+            predictions.uncertainty[number],
+            predictions.called[number],
+            strict=True,
         )
-    return ["RNA", *found.compartments, "answered by", "read", "warning"], rows
+        cells = [_cell(*value) for value in values]
+        details = [str(about[column]) for column in ("source", "modalities", "warning")]
+        rows.append([str(name), *cells, *details])
+    return ["RNA", *predictions.compartments, "predicted by", "modalities", "warning"], rows
+
+
+def _cell(probability: float, uncertainty: float, is_called: bool) -> str:
+    if math.isnan(probability):
+        return "-"
+    text = f"{probability:.2f}"
+    if not math.isnan(uncertainty):
+        text += f"±{uncertainty:.2f}"
+    return f"{text} *" if is_called else text

@@ -1,16 +1,63 @@
-"""`mirnagraph rank`: the strongest new predictions of a run, with the evidence behind each."""
+"""`mirnagraph rank`: the strongest predictions of a run, with their evidence."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.common import RunNetworksOption, TableOption, dataset_title, say, show_table
+
 if TYPE_CHECKING:
     import pandas as pd
 
-EPILOG = "Example: `mirnagraph rank --top 5`, or `mirnagraph rank runs/mine --compartment Nucleus --evidence rnalocate3.tsv --out novel.tsv`"
+    from fusion.explain.confirmation import Confirmations
+    from fusion.explain.ranking import FinishedRun
+
+EPILOG = "Example: `mirnagraph rank runs/mine --compartment Nucleus --top 5 --out novel.tsv`"
+
+RunArgument = Annotated[
+    Path | None,
+    typer.Argument(help="Finished run of `train`.", show_default="the newest run under ./runs"),
+]
+
+CompartmentOption = Annotated[
+    list[str] | None, typer.Option(help="Compartment to rank; repeatable.", show_default="all")
+]
+
+TopOption = Annotated[int, typer.Option(min=1, help="Number of RNAs per compartment.")]
+
+KnownOption = Annotated[
+    bool,
+    typer.Option(
+        "--known",
+        help="Rank RNAs annotated in the compartment; with --novel all RNAs in one ranking.",
+    ),
+]
+
+NovelOption = Annotated[
+    bool,
+    typer.Option("--novel", help="Rank RNAs not annotated in the compartment (the default)."),
+]
+
+EvidenceOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Table that may confirm predictions, TSV with the columns rna_id and compartment, and "
+        "optionally pmid, source, species."
+    ),
+]
+
+SpeciesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Species of the records used from --evidence, e.g. 'Homo sapiens'.", show_default="all"
+    ),
+]
+
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No messages, only the table.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -19,53 +66,21 @@ def register(app: typer.Typer) -> None:
 
 
 def rank(
-    run: Annotated[
-        Path | None,
-        typer.Argument(help="A finished run folder (default: the newest under ./runs)."),
-    ] = None,
-    compartment: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this compartment; may be given several times.", show_default="all"),
-    ] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many RNAs per compartment.")] = 10,
-    known: Annotated[
-        bool,
-        typer.Option(
-            "--known",
-            help="Rank the RNAs annotated in the compartment; with --novel, all RNAs in one ranking.",
-        ),
-    ] = False,
-    novel: Annotated[
-        bool,
-        typer.Option(
-            "--novel",
-            help="Rank the RNAs not annotated in the compartment: new predictions (the default).",
-        ),
-    ] = False,
-    networks: Annotated[
-        Path | None,
-        typer.Option(help="Networks the run was made from (default as in train); checked by hash."),
-    ] = None,
-    evidence: Annotated[
-        Path | None,
-        typer.Option(
-            help="Table that may confirm predictions: rna_id, compartment, and pmid, source, species where there are any."
-        ),
-    ] = None,
-    species: Annotated[
-        str | None,
-        typer.Option(help="Of the evidence, only records of this species, e.g. 'Homo sapiens'."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the whole table here, as TSV: partners, PMIDs, neighbours, evidence."
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the table.")] = False,
+    run: RunArgument = None,
+    compartment: CompartmentOption = None,
+    top: TopOption = 10,
+    known: KnownOption = False,
+    novel: NovelOption = False,
+    networks: RunNetworksOption = None,
+    evidence: EvidenceOption = None,
+    species: SpeciesOption = None,
+    out: TableOption = None,
+    quiet: QuietOption = False,
 ) -> None:
-    """Rank RNAs per compartment by out-of-fold probability: what is predicted, whether it was known, and what speaks for it."""
-    from cli.common import say, show_table
+    """Rank RNAs per compartment by out-of-fold probability, with partners, PMIDs and neighbours.
+
+    Needs a finished run of `train`, and the networks it was trained on.
+    """
     from fusion.explain.confirmation import mark, precision_at_k, read_confirmations
     from fusion.explain.ranking import networks_of_run, newest_run, read_run
     from fusion.explain.ranking import rank as rank_run
@@ -73,88 +88,74 @@ def rank(
     from mirnagraph.io import write_tsv
 
     if species is not None and evidence is None:
-        raise ConfigError("--species chooses records of an --evidence table, and none is given")
+        raise ConfigError("--species needs an --evidence table")
     folder = run or newest_run()
-    finished = read_run(folder, networks_of_run(folder, networks))
-    dataset = finished.networks.dataset
-    novel = novel or not known
-    table = rank_run(finished, compartment, top=top, known=known, novel=novel)
+    loaded = networks_of_run(folder, networks)
+    dataset = loaded.dataset
+    finished = read_run(folder, loaded)
+    candidates: dict[str, Any] = {"known": known, "novel": novel or not known}
+    table = rank_run(finished, compartment, top=top, **candidates)
     names = list(dict.fromkeys(table["compartment"]))
-    synthetic = " (made-up data that shows the way, not biology)" if dataset.synthetic else ""
-    whose = (
-        "all RNAs"
-        if known and novel
-        else "annotated RNAs"
-        if known
-        else "RNAs without the annotation"
-    )
-    say(
-        f"Run {folder} on {dataset.name}{synthetic}: {int((finished.fold >= 0).sum())} RNAs were tested; ranked are {whose}",
-        quiet=quiet,
-    )
-    confirmed = None
+    say(_candidates(folder, finished, **candidates), quiet=quiet)
+    scores: dict[str, pd.DataFrame] = {}
     if evidence is not None:
-        found = read_confirmations(evidence, dataset, species=species)
-        table = mark(table, dataset, found)
-        confirmed = found.found
-        reasons = "; ".join(
-            f"{reason}: {n}" for reason, n in found.unused["reason"].value_counts().items()
-        )
-        say(
-            f"{evidence}: {found.n_records} records, {len(found.unused)} not used{f' ({reasons})' if reasons else ''}",
-            quiet=quiet,
-        )
+        confirmations = read_confirmations(evidence, dataset, species=species)
+        table = mark(table, dataset, confirmations)
+        say(f"{evidence}: {_used(confirmations)}", quiet=quiet)
+        hits = confirmations.found
+        title = f"Confirmed by {evidence}"
+        scores[title] = precision_at_k(finished, hits, names, top=top, **candidates)
+    if all(candidates.values()):
+        hits = dataset.labels.to_numpy() > 0
+        title = "Annotated in the dataset, not seen by the model that ranked them"
+        scores[title] = precision_at_k(finished, hits, names, top=top, **candidates)
     if out is not None:
         write_tsv(table, out)
-    show_table(*_short(table, list(dataset.associations)), f"Top {top} per compartment")
-    if confirmed is not None:
-        scores = precision_at_k(finished, confirmed, names, top=top, known=known, novel=novel)
-        show_table([str(c) for c in scores.columns], _cells(scores), f"Confirmed by {evidence}")
-    if known and novel:
-        scores = precision_at_k(
-            finished, dataset.labels.to_numpy() > 0, names, top=top, known=True, novel=True
-        )
-        show_table(
-            [str(c) for c in scores.columns],
-            _cells(scores),
-            "Known: annotated in the dataset, unseen by the model that ranked them",
-        )
+    _show(_short(table, list(dataset.associations)), f"Top {top} per compartment")
+    for title, score in scores.items():
+        _show(score, title)
     if out is not None:
         say(f"Written to {out}: every column, {len(table)} rows", quiet=quiet)
 
 
-def _short(table: pd.DataFrame, kinds: list[str]) -> tuple[list[str], list[list[str]]]:
-    """The columns that fit a terminal."""
-    near = [c for c in table.columns if c.startswith("neighbours_")]
-    columns = [
-        "compartment",
-        "rank",
-        "rna_id",
-        "probability",
-        "call",
-        "known",
-        *(f"n_{kind}" for kind in kinds),
-        "n_pmids",
-        *near,
-    ]
-    shown = table[
-        columns + [c for c in ("evidence", "evidence_pmids") if c in table.columns]
-    ].copy()
-    for column in near:
-        shown[column] = shown[column].str.split("; ").str[0]
-    return [str(c) for c in shown.columns], _cells(shown)
+def _candidates(folder: Path, finished: FinishedRun, *, known: bool, novel: bool) -> str:
+    dataset = finished.networks.dataset
+    title = dataset_title(dataset.name, synthetic=dataset.synthetic)
+    n_tested = int((finished.fold >= 0).sum())
+    ranked = "RNAs without the annotation"
+    if known:
+        ranked = "all RNAs" if novel else "annotated RNAs"
+    return f"{title}, run {folder}: {n_tested} RNAs tested; ranked: {ranked}"
 
 
-def _cells(table: pd.DataFrame) -> list[list[str]]:
-    def text(value: Any) -> str:
-        if isinstance(value, float):
-            return (
-                "-"
-                if value != value
-                else f"{value:.2e}"
-                if 0 < abs(value) < 5e-4
-                else f"{value:.3f}"
-            )
+def _used(confirmations: Confirmations) -> str:
+    by_reason = confirmations.unused["reason"].value_counts()
+    reasons = "; ".join(f"{reason}: {n}" for reason, n in by_reason.items())
+    details = f" ({reasons})" if reasons else ""
+    n_records = confirmations.n_records
+    return f"{n_records} records, {len(confirmations.unused)} not used{details}"
+
+
+def _short(table: pd.DataFrame, kinds: list[str]) -> pd.DataFrame:
+    """Columns of a ranking that fit a terminal, with the nearest neighbour alone."""
+    neighbours = [name for name in table.columns if name.startswith("neighbours_")]
+    counts = [f"n_{kind}" for kind in kinds]
+    first = ["compartment", "rank", "rna_id", "probability", "call", "known"]
+    last = [name for name in ("evidence", "evidence_pmids") if name in table.columns]
+    shown = table[[*first, *counts, "n_pmids", *neighbours, *last]].copy()
+    for name in neighbours:
+        shown[name] = shown[name].str.split("; ").str[0]
+    return shown
+
+
+def _show(table: pd.DataFrame, title: str) -> None:
+    rows = [[_cell(value) for value in row] for row in table.to_numpy(dtype=object).tolist()]
+    show_table([str(name) for name in table.columns], rows, title)
+
+
+def _cell(value: Any) -> str:
+    if not isinstance(value, float):
         return str(value) or "-"
-
-    return [[text(value) for value in row] for row in table.to_numpy(dtype=object).tolist()]
+    if math.isnan(value):
+        return "-"
+    return f"{value:.2e}" if 0 < abs(value) < 5e-4 else f"{value:.3f}"

@@ -1,9 +1,10 @@
-"""`mirnagraph seq …`: train a sequence tower on labelled RNAs, and predict with it."""
+"""`mirnagraph seq …`: training, prediction, explanation and comparison of sequence towers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,38 +12,183 @@ from cli import seq_pretrain
 from cli.common import (
     ConfigOption,
     IupacOption,
+    LanguageModelOption,
     OverwriteOption,
     QuietOption,
+    ResamplesOption,
     ResumeOption,
     SeedOption,
+    TableOption,
     WorkersOption,
+    dataset_title,
+    preset_choices,
+    progress_bars,
+    say,
+    say_kept,
+    show_frame,
+    show_table,
 )
 
-EPILOG = "Example: `mirnagraph seq train --fasta lncrna.fa --labels lncrna.tsv --label class --out runs/lncrna`"
+if TYPE_CHECKING:
+    from mirnagraph.runs.results import CrossValidationResult
+    from seqtower.config import SeqConfig
+    from seqtower.data.load import Source
+
+TRAIN_EPILOG = (
+    "Example: `mirnagraph seq train --fasta lncrna.fa --labels lncrna.tsv --label class "
+    "--out runs/lncrna`"
+)
+
+PREDICT_EPILOG = (
+    "Example: `mirnagraph seq predict --run runs/lncrna --fasta mine.fa --out mine.tsv`"
+)
+
+EXPLAIN_EPILOG = (
+    "Example: `mirnagraph seq explain --run runs/lncrna --fasta mine.fa --rna MALAT1 --out why`"
+)
+
+COMPARE_EPILOG = "Example: `mirnagraph seq compare runs/rnatracker runs/deeplocrna`"
+
+RunOption = Annotated[
+    Path, typer.Option(help="Finished run of `seq train`, or a model exported from one.")
+]
+
+FastaOption = Annotated[Path, typer.Option(help="FASTA file, plain or gzip, T or U.")]
 
 RnaTypeOption = Annotated[
     str | None,
     typer.Option(
-        help="Type of all RNAs: miRNA, precursor, lncRNA, mRNA, snoRNA, circRNA or other.",
-        show_default="the tower is not told",
+        help="RNA type of all RNAs, e.g. lncRNA, for a tower conditioned on the RNA type.",
+        show_default="no RNA types",
     ),
 ]
 
-LanguageModelOption = Annotated[
+TrainFastaOption = Annotated[
+    Path | None,
+    typer.Option(help="FASTA file, plain or gzip, T or U.", show_default="the RNAs of --data"),
+]
+
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Labels: TSV with ids in the first column, then 0/1 per compartment, a column of "
+        "classes, or fractions that sum to 1."
+    ),
+]
+
+HeaderLabelsOption = Annotated[
     str | None,
     typer.Option(
-        help="Where the language model of the tower is on this machine: a folder, a name, or RNA-FM's file.",
-        show_default="as in training",
+        help="Comma-separated compartments of the 0/1 digits that FASTA headers start with, as in "
+        ">1101000,Gene_ID:…,Gene_Name:…; replaces --labels."
+    ),
+]
+
+DataOption = Annotated[
+    str,
+    typer.Option(
+        help="Dataset used without --fasta: demo (synthetic, one planted motif per compartment), "
+        "mirna1041, or a dataset folder."
+    ),
+]
+
+SetsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="TOML file of several RNA sets for one model: tables [sets.NAME] with fasta, labels "
+        "or labels_in_header, label, type, group, rename."
+    ),
+]
+
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Label column; repeatable.", show_default="all but the first"),
+]
+
+TypeColumnOption = Annotated[
+    str | None,
+    typer.Option("--type", help="Column of --labels with RNA types to condition the tower on."),
+]
+
+TowerOption = Annotated[str, typer.Option(help=f"Preset: {preset_choices('seqtower')}.")]
+
+PretrainedOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of `seq pretrain`; every fold starts from its encoder.",
+        show_default="random start",
+    ),
+]
+
+FoldOption = Annotated[int | None, typer.Option(min=2, help="Number of folds.", show_default="5")]
+
+GroupOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Groups kept together in folds: cluster (near-duplicates by sequence), none, or a "
+        "column of the labels (family with --data or --labels-in-header).",
+        show_default="cluster",
+    ),
+]
+
+TrainOutOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Run folder; must be empty, or an unfinished run, unless --overwrite.",
+        show_default="runs/DATA-TOWER-seedN",
+    ),
+]
+
+NoBaselinesOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-baselines",
+        help="Leave out the baselines, which take minutes for thousands of RNAs.",
+    ),
+]
+
+ExplainOutOption = Annotated[
+    Path, typer.Option(help="Output folder; must be empty unless --overwrite.")
+]
+
+RnaOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Id of an RNA to explain; repeatable.", show_default="all of the file"),
+]
+
+WindowOption = Annotated[
+    int, typer.Option(min=1, help="Length of the masked window in nucleotides.")
+]
+
+StrideOption = Annotated[int, typer.Option(min=1, help="Distance between windows in nucleotides.")]
+
+MotifsOption = Annotated[
+    Path | None,
+    typer.Option(help="Known motifs to compare the filters of the tower with, MEME format."),
+]
+
+PlotsOption = Annotated[bool, typer.Option("--plots/--no-plots", help="One figure per RNA.")]
+
+RunsArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Runs of `seq train` on the same RNAs and folds; all are compared with the first."
+    ),
+]
+
+BaselineOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Baseline of each run to compare it with, e.g. kmer_boosting (folder RUN/baselines), "
+        "or tower, its tower alone; repeatable.",
+        show_default="the first run",
     ),
 ]
 
 app = typer.Typer(
-    help="Sequence towers: RNAs of any length to compartments, trained, compared and explained.",
+    help="Sequence towers for RNAs of any length: pretrain, train, predict, explain, compare.",
     no_args_is_help=True,
 )
-
-
-app.command("pretrain", epilog=seq_pretrain.EPILOG)(seq_pretrain.pretrain)
 
 
 def register(main: typer.Typer) -> None:
@@ -50,250 +196,167 @@ def register(main: typer.Typer) -> None:
     main.add_typer(app, name="seq")
 
 
-@app.command("train", epilog=EPILOG)
+app.command("pretrain", epilog=seq_pretrain.EPILOG)(seq_pretrain.pretrain)
+
+
+@app.command("train", epilog=TRAIN_EPILOG)
 def train(
-    fasta: Annotated[
-        Path | None,
-        typer.Option(help="Sequences, plain or gzip; T or U. Without it: the RNAs of --data."),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            help="TSV, ids in the first column: 0/1 per compartment, a column of classes, or fractions that sum to 1."
-        ),
-    ] = None,
-    labels_in_header: Annotated[
-        str | None,
-        typer.Option(
-            help="Instead of --labels: compartments of the 0/1 digits that headers start with, as in >1101000,Gene_ID:…,Gene_Name:…; with commas."
-        ),
-    ] = None,
-    data: Annotated[
-        str,
-        typer.Option(
-            help="Without --fasta: demo (made up, a word of its own leads to each compartment), mirna1041, or a dataset folder."
-        ),
-    ] = "demo",
-    sets: Annotated[
-        Path | None,
-        typer.Option(
-            help="TOML file with several sets for one model: tables [sets.NAME] with fasta, labels or labels_in_header, label, type, group, rename."
-        ),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Label column; may be given several times.", show_default="all but the first"
-        ),
-    ] = None,
-    type_column: Annotated[
-        str | None,
-        typer.Option(
-            "--type",
-            help="Column of --labels with the type of each RNA, which the tower is then told.",
-        ),
-    ] = None,
+    fasta: TrainFastaOption = None,
+    labels: LabelsOption = None,
+    labels_in_header: HeaderLabelsOption = None,
+    data: DataOption = "demo",
+    sets: SetsOption = None,
+    label: LabelOption = None,
+    type_column: TypeColumnOption = None,
     rna_type: RnaTypeOption = None,
-    tower: Annotated[
-        str,
-        typer.Option(
-            help="Preset: rnatracker, rnatracker-structure, deeplocrna, el-rmlocnet, rnaloc-lm, rnaloc-lm-pretrained, hybrid or mirna."
-        ),
-    ] = "rnatracker",
-    pretrained: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of `mirnagraph seq pretrain`, whose encoder every fold starts from.",
-            show_default="a random start",
-        ),
-    ] = None,
-    fold: Annotated[
-        int | None, typer.Option(min=2, help="Number of folds.", show_default="5")
-    ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option(
-            help="What stays together in folds: cluster (near-copies by sequence), none, or a column of the labels (family with --data or --labels-in-header).",
-            show_default="cluster",
-        ),
-    ] = None,
+    tower: TowerOption = "rnatracker",
+    pretrained: PretrainedOption = None,
+    fold: FoldOption = None,
+    group: GroupOption = None,
     config: ConfigOption = None,
     iupac: IupacOption = "error",
     seed: SeedOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Run folder (default: runs/NAME made of data, tower and seed)."),
-    ] = None,
+    out: TrainOutOption = None,
     workers: WorkersOption = 2,
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
-    no_baselines: Annotated[
-        bool,
-        typer.Option(
-            "--no-baselines",
-            help="Leave the baselines out (they take minutes on thousands of RNAs).",
-        ),
-    ] = False,
+    no_baselines: NoBaselinesOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Cross-validate a tower beside k-mer baselines, near-copies kept together, and fit a final model."""
-    from cli.common import progress_bars, say, show_table
+    """Cross-validate a sequence tower and k-mer baselines, and fit a final model.
+
+    Needs nothing: without --fasta it uses synthetic RNAs with planted motifs.
+
+    Near-duplicates by sequence stay in one fold.
+    """
     from seqtower.config import seq_config
-    from seqtower.data.load import Source, training_data
+    from seqtower.data.load import Source
 
-    settings = seq_config(
-        tower,
-        config,
-        seed=seed,
-        n_folds=fold,
-        group=group,
-        pretrained=None if pretrained is None else str(pretrained),
+    start = None if pretrained is None else str(pretrained)
+    settings = seq_config(tower, config, seed=seed, n_folds=fold, group=group, pretrained=start)
+    source = Source(
+        fasta,
+        labels,
+        labels_in_header,
+        data,
+        tuple(label or ()),
+        settings.group,
+        iupac,
+        type_column,
+        rna_type,
+        sets,
     )
-    known, name, synthetic = training_data(
-        Source(
-            fasta,
-            labels,
-            labels_in_header,
-            data,
-            tuple(label or ()),
-            settings.group,
-            iupac,
-            type_column,
-            rna_type,
-            sets,
-        )
-    )
-    lengths = known.lengths
-    what = f"{len(known)} RNAs of {lengths.min()} to {lengths.max()} nt, {len(known.compartments)} compartments ({known.kind})"
-    say(
-        f"{name}{' (made-up data that shows the way, not biology)' if synthetic else ''}: {what}; {len(known.left_out)} ids left out",
-        quiet=quiet,
-    )
-    from seqtower.run import beside_rows, few_folds, result_rows, run_seq, verdict
+    options = {
+        "baselines": not no_baselines,
+        "workers": workers,
+        "overwrite": overwrite,
+        "resume": resume,
+    }
+    _train(source, settings, out, quiet=quiet, **options)
 
+
+def _train(
+    source: Source, settings: SeqConfig, out: Path | None, *, quiet: bool, **options: Any
+) -> None:
+    from seqtower.data.load import training_data
+    from seqtower.run import run_seq
+
+    data, name, synthetic = training_data(source)
+    lengths = data.lengths
+    size = f"{len(data)} RNAs of {lengths.min()} to {lengths.max()} nt"
+    labels = f"{len(data.compartments)} compartments ({data.kind})"
+    title = dataset_title(name, synthetic=synthetic)
+    say(f"{title}: {size}, {labels}; {len(data.left_out)} ids left out", quiet=quiet)
     target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
     with progress_bars(quiet=quiet) as progress:
-        how: dict[str, Any] = {
-            "baselines": not no_baselines,
-            "workers": workers,
-            "overwrite": overwrite,
-            "resume": resume,
-        }
         result, run = run_seq(
-            known, settings, target, name=name, synthetic=synthetic, progress=progress, **how
+            data, settings, target, name=name, synthetic=synthetic, progress=progress, **options
         )
     if result is None:
-        say(f"The run in {run.path} is finished and was kept.", quiet=quiet)
-        return
-    show_table(*result_rows(result), f"{result.folds.n_folds} folds, tower {settings.tower}")
-    show_table(*beside_rows(result), "Beside baselines")
-    if few := few_folds(result):
+        say_kept(run.path, quiet=quiet)
+    else:
+        _show_result(result, settings.tower, run.path, quiet=quiet)
+
+
+def _show_result(result: CrossValidationResult, tower: str, folder: Path, *, quiet: bool) -> None:
+    from seqtower.run import beside_rows, few_folds, result_rows, verdict
+
+    header, rows = result_rows(result)
+    show_table(header, rows, f"{result.folds.n_folds} folds, tower {tower}")
+    header, rows = beside_rows(result)
+    show_table(header, rows, "Model and baselines")
+    few = few_folds(result)
+    if few:
         say(few, quiet=quiet)
     say(verdict(result), quiet=quiet)
-    say(f"Written to {run.path}: predictions.tsv, metrics.tsv, report.md, model/", quiet=quiet)
+    say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/", quiet=quiet)
 
 
-@app.command(
-    "predict",
-    epilog="Example: `mirnagraph seq predict --run runs/lncrna --fasta mine.fa --out mine.tsv`",
-)
+@app.command("predict", epilog=PREDICT_EPILOG)
 def predict(
-    run: Annotated[
-        Path,
-        typer.Option(help="Run folder of `mirnagraph seq train`, or an exported model of one."),
-    ],
-    fasta: Annotated[Path, typer.Option(help="Sequences, plain or gzip; T or U.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="TSV to write: id, one column per compartment, calls (default: the terminal)."
-        ),
-    ] = None,
+    run: RunOption,
+    fasta: FastaOption,
+    out: TableOption = None,
     rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
     language_model: LanguageModelOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Predict compartments of sequences with the final model of a run."""
-    import pandas as pd
+    """Predict the compartments of sequences with the final model of a run.
 
-    from cli.common import say, show_table
+    Needs a finished run of `seq train` (--run) and sequences (--fasta).
+
+    The table has the columns id, one per compartment, and called (none for fractions).
+    """
     from fusion.export.load import open_tower
+    from fusion.models.predict import predict_with_tower
     from mirnagraph.evaluation.metrics import FRACTIONS
     from mirnagraph.io import write_tsv
     from mirnagraph.sources.fasta import read_fasta
     from seqtower.predict import remarks
 
     model = open_tower(run, language_model=language_model)
-    model = model if rna_type is None else model.of_type(rna_type)
+    if rna_type is not None:
+        model = model.of_type(rna_type)
     records = read_fasta(fasta, iupac=iupac)
-    said = model.predict(list(records["sequence"]))
-    for remark in remarks(list(records["sequence"]), model.config):
+    sequences = list(records["sequence"])
+    predictions = predict_with_tower(model, list(records["id"]), sequences)
+    for remark in remarks(sequences, model.config):
         say(remark, quiet=quiet)
-    table = pd.DataFrame(said, columns=list(model.compartments))
-    table.insert(0, "id", list(records["id"]))
+    columns = ["rna_id", *model.compartments]
     if model.kind != FRACTIONS:
-        table["called"] = [
-            ";".join(c for c, yes in zip(model.compartments, row, strict=True) if yes)
-            for row in said >= model.thresholds
-        ]
-    if out is not None:
-        write_tsv(table, out)
-        say(f"Written to {out}: {len(table)} RNAs", quiet=quiet)
+        columns.append("called")
+    table = predictions.to_frame()[columns].rename(columns={"rna_id": "id"})
+    if out is None:
+        show_frame(table, digits=".3f")
         return
-    show_table(
-        [str(c) for c in table.columns],
-        [
-            [f"{v:.3f}" if isinstance(v, float) else str(v) for v in row]
-            for row in table.to_numpy(dtype=object).tolist()
-        ],
-    )
+    write_tsv(table, out)
+    say(f"Written to {out}: {len(table)} RNAs", quiet=quiet)
 
 
-@app.command(
-    "explain",
-    epilog="Example: `mirnagraph seq explain --run runs/lncrna --fasta mine.fa --rna MALAT1 --out why`",
-)
+@app.command("explain", epilog=EXPLAIN_EPILOG)
 def explain(
-    run: Annotated[
-        Path,
-        typer.Option(help="Run folder of `mirnagraph seq train`, or an exported model of one."),
-    ],
-    fasta: Annotated[Path, typer.Option(help="Sequences, plain or gzip; T or U.")],
-    out: Annotated[
-        Path,
-        typer.Option(help="Folder to write; refused when it holds something, unless --overwrite."),
-    ],
-    rna: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only this RNA; may be given several times.", show_default="all of the file"
-        ),
-    ] = None,
-    window: Annotated[
-        int, typer.Option(min=1, help="Nucleotides that are hidden at a time.")
-    ] = 100,
-    stride: Annotated[
-        int, typer.Option(min=1, help="Nucleotides from one hidden window to the next.")
-    ] = 10,
-    motifs: Annotated[
-        Path | None,
-        typer.Option(help="Known motifs in MEME format, to compare the tower's filters with."),
-    ] = None,
+    run: RunOption,
+    fasta: FastaOption,
+    out: ExplainOutOption,
+    rna: RnaOption = None,
+    window: WindowOption = 100,
+    stride: StrideOption = 10,
+    motifs: MotifsOption = None,
     rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
     language_model: LanguageModelOption = None,
     seed: SeedOption = None,
-    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="One picture per RNA.")] = True,
+    plots: PlotsOption = True,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Say why: zipcodes by masking, attributions by integrated gradients, and the motifs that the tower looks for."""
-    from cli.common import progress_bars, say
+    """Explain a tower: zipcodes by masking, attributions by integrated gradients, and motifs.
+
+    Needs a finished run of `seq train` (--run), sequences (--fasta) and an output folder (--out).
+    """
     from fusion.export.load import open_tower
-    from mirnagraph.errors import ConfigError
     from mirnagraph.io import check_output_folder
-    from mirnagraph.names import suggest
     from mirnagraph.sources.fasta import read_fasta
     from seqtower.data.motifs import read_meme
     from seqtower.interpret.attribution import MaskingConfig
@@ -301,22 +364,17 @@ def explain(
 
     check_output_folder(out, overwrite=overwrite)
     model = open_tower(run, language_model=language_model)
-    model = model if rna_type is None else model.of_type(rna_type)
+    if rna_type is not None:
+        model = model.of_type(rna_type)
     records = read_fasta(fasta, iupac=iupac)
-    wanted = records if not rna else records[records["id"].isin(rna)]
-    for name in rna or ():
-        if name not in set(records["id"]):
-            near = suggest(name, list(records["id"]))
-            raise ConfigError(
-                f"no RNA {name!r} in {fasta}"
-                + (f"; did you mean {', '.join(near)}?" if near else "")
-            )
+    _check_ids(rna or (), list(records["id"]), fasta)
+    selected = records[records["id"].isin(rna)] if rna else records
     known = read_meme(motifs) if motifs is not None else []
     config = ExplainConfig(MaskingConfig(window=window, stride=stride), plots=plots)
     with progress_bars(quiet=quiet) as progress:
-        found = explain_to_folder(
+        counts = explain_to_folder(
             model,
-            wanted,
+            selected,
             out,
             config=config,
             known=known,
@@ -326,67 +384,57 @@ def explain(
             progress=progress,
         )
     if model.trees is not None:
-        share = f"Trees on descriptors have a share of {model.weight:g} in this model's answer"
-        say(
-            f"{share}: masking says what moves the whole answer; attributions, words and motifs are the tower's alone",
-            quiet=quiet,
-        )
-    lengths = wanted["sequence"].str.len()
-    whole = int((lengths <= window).sum())
-    less = max(int(lengths.min()) // 4, 1)
-    if whole and less < window:
-        hint = f"a smaller --window, such as {less}, and --stride 1 say more"
-        say(
-            f"{whole} of {len(wanted)} RNAs are no longer than the window of {window} nt, which hides all of each: {hint}",
-            quiet=quiet,
-        )
-    matched = f", {found['matches']} pairs with known ones at q < .05" if known else ""
-    say(
-        f"{len(wanted)} RNAs: {found['zipcodes']} zipcodes, {found['motifs']} motifs{matched}",
-        quiet=quiet,
-    )
-    pictures = ", a picture of each RNA" if plots else ""
-    say(
-        f"Written to {out}: {', '.join(sorted(path.name for path in out.iterdir() if path.suffix != '.png'))}{pictures}",
-        quiet=quiet,
-    )
+        share = f"Trees on descriptors have the weight {model.weight:g} in the model"
+        rest = "masking explains the whole model; attributions, k-mers and motifs its tower alone"
+        say(f"{share}: {rest}", quiet=quiet)
+    _say_window(selected["sequence"].str.len().tolist(), window, quiet=quiet)
+    matched = f", {counts['matches']} matches to known motifs at q < .05" if known else ""
+    totals = f"{counts['zipcodes']} zipcodes, {counts['motifs']} motifs{matched}"
+    say(f"{len(selected)} RNAs: {totals}", quiet=quiet)
+    files = sorted(path.name for path in out.iterdir() if path.suffix != ".png")
+    figures = ", a figure of each RNA" if plots else ""
+    say(f"Written to {out}: {', '.join(files)}{figures}", quiet=quiet)
 
 
-@app.command(
-    "compare",
-    epilog="Example: `mirnagraph seq compare runs/rnatracker runs/deeplocrna`, or `mirnagraph seq compare runs/mine --baseline kmer_boosting`",
-)
+def _check_ids(names: Sequence[str], ids: list[str], fasta: Path) -> None:
+    """Raise ConfigError, with the nearest ids, for a name that is not in the FASTA file."""
+    from mirnagraph.errors import ConfigError
+    from mirnagraph.names import suggest
+
+    for name in names:
+        if name not in ids:
+            near = suggest(name, ids)
+            hint = f"; did you mean {', '.join(near)}?" if near else ""
+            raise ConfigError(f"no RNA {name!r} in {fasta}{hint}")
+
+
+def _say_window(lengths: list[int], window: int, *, quiet: bool) -> None:
+    """Report RNAs that one masked window covers, with a smaller window that shows more."""
+    n_covered = sum(length <= window for length in lengths)
+    smaller = max(min(lengths) // 4, 1)
+    if n_covered and smaller < window:
+        covered = (
+            f"{n_covered} of {len(lengths)} RNAs are not longer than the window of {window} nt"
+        )
+        say(f"{covered}: use a smaller one, such as --window {smaller} --stride 1", quiet=quiet)
+
+
+@app.command("compare", epilog=COMPARE_EPILOG)
 def compare(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Run folders of `seq train` on the same RNAs and folds; all are compared with the first."
-        ),
-    ],
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Compare each run with this baseline of its own: kmer_logistic, kmer_boosting, descriptor_trees (or tower, its tower alone)."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Also write the table here, as TSV with every digit.")
-    ] = None,
-    resamples: Annotated[
-        int, typer.Option(min=100, help="Bootstrap resamples of the RNAs.")
-    ] = 2000,
+    runs: RunsArgument,
+    baseline: BaselineOption = None,
+    out: TableOption = None,
+    resamples: ResamplesOption = 2000,
     seed: SeedOption = None,
 ) -> None:
-    """Differences of AUC and AUPR (Pearson for fractions), pooled over folds, with 95 % intervals."""
-    from cli.common import show_table
+    """Compare runs by AUC and AUPR (Pearson for fractions), pooled over folds, with 95 % intervals.
+
+    Needs two finished runs of `seq train`, or one and --baseline.
+    """
     from mirnagraph.io import write_tsv
     from mirnagraph.runs.compare import compare_runs
 
     table = compare_runs(runs, baseline or (), n_resamples=resamples, seed=seed or 0)
     if out is not None:
         write_tsv(table, out)
-    rows = [
-        [f"{v:.4f}" if isinstance(v, float) else str(v) for v in row]
-        for row in table.to_numpy(dtype=object).tolist()
-    ]
-    show_table([str(c) for c in table.columns], rows, "Run - reference")
+    show_frame(table, "Run - reference")

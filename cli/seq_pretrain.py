@@ -1,4 +1,4 @@
-"""`mirnagraph seq pretrain`: fit the encoder of a tower to signals or hidden letters of sequences that need no labels."""
+"""`mirnagraph seq pretrain`: an encoder from unlabelled sequences."""
 
 from __future__ import annotations
 
@@ -14,91 +14,108 @@ from cli.common import (
     QuietOption,
     ResumeOption,
     SeedOption,
+    progress_bars,
+    say,
+    say_kept,
+    show_table,
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from seqtower.pretraining.tracks import Tracks
 
-EPILOG = "Example: `mirnagraph seq pretrain --fasta any.fa --motifs rbp.meme --out enc`, then `mirnagraph seq train --tower deeplocrna --pretrained enc …`"
+EPILOG = "Example: `mirnagraph seq pretrain --fasta any.fa --motifs rbp.meme --out encoder`"
+
+FastaOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="FASTA file of unlabelled sequences, plain or gzip; repeatable.",
+        show_default="synthetic RNAs with planted motifs",
+    ),
+]
+
+MotifsOption = Annotated[
+    Path | None, typer.Option(help="Motifs whose binding sites are the targets, MEME format.")
+]
+
+TracksOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Measured signals as targets: TSV with rna_id, start, end (nucleotides, 0-based, end "
+        "excluded) and one column of numbers per protein."
+    ),
+]
+
+ObjectiveOption = Annotated[
+    str, typer.Option(help="Targets: tracks (of --motifs or --tracks), or masked nucleotides.")
+]
+
+TowerOption = Annotated[
+    str,
+    typer.Option(
+        help="Preset of a tower with one position per nucleotide, e.g. deeplocrna or rnaloc-lm."
+    ),
+]
+
+GroupOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Groups kept on one side of the validation split: cluster (near-duplicates), or none "
+        "(faster).",
+        show_default="cluster",
+    ),
+]
+
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Run folder; must be empty, or an unfinished run, unless --overwrite.",
+        show_default="runs/pretrained-TOWER-seedN",
+    ),
+]
 
 
 def pretrain(
-    fasta: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Sequences, plain or gzip, no labels; may be given several times. Without it: made-up RNAs with planted words.",
-            show_default="demo",
-        ),
-    ] = None,
-    motifs: Annotated[
-        Path | None, typer.Option(help="Learn where motifs could be bound: a file in MEME format.")
-    ] = None,
-    tracks: Annotated[
-        Path | None,
-        typer.Option(
-            help="Learn measured signals: TSV with rna_id, start, end (0-based, end excluded) and one column of numbers per protein."
-        ),
-    ] = None,
-    objective: Annotated[
-        str,
-        typer.Option(
-            help="tracks (of --motifs or --tracks), or masked to learn letters that are hidden."
-        ),
-    ] = "tracks",
-    tower: Annotated[
-        str,
-        typer.Option(
-            help="Preset: deeplocrna; rnaloc-lm too. The others pool too early or read words."
-        ),
-    ] = "deeplocrna",
-    group: Annotated[
-        str | None,
-        typer.Option(
-            help="cluster keeps near-copies on one side of what is held out; none does not, and is faster.",
-            show_default="cluster",
-        ),
-    ] = None,
+    fasta: FastaOption = None,
+    motifs: MotifsOption = None,
+    tracks: TracksOption = None,
+    objective: ObjectiveOption = "tracks",
+    tower: TowerOption = "deeplocrna",
+    group: GroupOption = None,
     config: ConfigOption = None,
     iupac: IupacOption = "error",
     seed: SeedOption = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Run folder (default: runs/pretrained-TOWER-seedN).")
-    ] = None,
+    out: OutOption = None,
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Pre-train a tower's encoder without labels, for `seq train --pretrained`.
+    """Pre-train the encoder of a tower without labels, for `seq train --pretrained`.
 
-    Sequences of RNAs that are tested later may be among these; that run is then transductive for sequences. Labels are never read.
+    Needs nothing: without --fasta it uses synthetic RNAs with planted motifs.
+
+    RNAs that are tested later may be among the sequences; that run is then transductive for
+    sequences. Labels are never read.
     """
-    from cli.common import progress_bars, say, show_table
-    from mirnagraph.errors import ConfigError
     from seqtower.config import seq_config
-    from seqtower.pretraining.pretrain import MASKED, TRACKS, PretrainConfig
+    from seqtower.pretraining.load import read_records, read_signal
+    from seqtower.pretraining.pretrain import MASKED, PretrainConfig
     from seqtower.pretraining.pretrain import pretrain as run_pretraining
 
     settings = PretrainConfig(objective, model=seq_config(tower, config, seed=seed, group=group))
-    if (motifs is not None) + (tracks is not None) + (objective == MASKED) > 1:
-        raise ConfigError(
-            "one thing is learned at a time: --motifs, --tracks or --objective masked"
-        )
-    if objective == TRACKS and fasta and motifs is None and tracks is None:
-        raise ConfigError(
-            "say what is to be learned: --motifs FILE, --tracks FILE or --objective masked"
-        )
-    if tracks is not None and not fasta:
-        raise ConfigError("--tracks needs the sequences of its RNAs: --fasta FILE")
-    records = _records(fasta or [], iupac)
-    signal, sources = (None, {}) if objective == MASKED else _signal(records, motifs, tracks)
+    _check_targets(fasta, motifs, tracks, objective)
+    records = read_records(fasta or (), iupac=iupac)
+    if objective == MASKED:
+        signal: Tracks | None = None
+        sources: dict[str, str] = {}
+        targets = "masked nucleotides"
+    else:
+        signal, sources = read_signal(records, motifs, tracks)
+        targets = f"{len(signal.names)} tracks ({signal.kind})"
+    synthetic = "" if fasta else " (synthetic)"
+    say(f"{len(records)} RNAs{synthetic}, {targets}; no labels are read", quiet=quiet)
     target = out or Path("runs") / f"pretrained-{tower}-seed{settings.model.seed}"
-    synthetic = "" if fasta else " (made-up data that shows the way, not biology)"
-    what = "hidden letters" if signal is None else f"{len(signal.names)} tracks ({signal.kind})"
-    say(f"{len(records)} RNAs{synthetic}, {what}; no labels are read", quiet=quiet)
     with progress_bars(quiet=quiet) as progress:
-        figures, run = run_pretraining(
+        metrics, run = run_pretraining(
             records,
             signal,
             settings,
@@ -108,63 +125,34 @@ def pretrain(
             resume=resume,
             progress=progress,
         )
-    if figures is None:
-        say(f"The run in {run.path} is finished and was kept.", quiet=quiet)
+    if metrics is None:
+        say_kept(run.path, quiet=quiet)
         return
     rows = [
         [str(row.track), str(row.measure), f"{row.held_out:.3f}", f"{row.first_order:.3f}"]
-        for row in figures.itertuples()
+        for row in metrics.itertuples()
     ]
-    show_table(
-        ["track", "measure", "held-out RNAs", "two letters alone"], rows, "What the encoder learned"
-    )
-    say(
-        f"Written to {run.path}: encoder/, figures.tsv; start from it with `mirnagraph seq train --tower {tower} --pretrained {run.path}`",
-        quiet=quiet,
-    )
+    header = ["track", "measure", "validation RNAs", "dinucleotides alone"]
+    show_table(header, rows, "Validation of the encoder")
+    command = f"mirnagraph seq train --tower {tower} --pretrained {run.path}"
+    say(f"Written to {run.path}: encoder/, figures.tsv. Next: {command}", quiet=quiet)
 
 
-def _records(files: list[Path], iupac: str) -> pd.DataFrame:
-    """Records of all files in one table; one that stands in two files counts once."""
-    import pandas as pd
+def _check_targets(
+    fasta: list[Path] | None, motifs: Path | None, tracks: Path | None, objective: str
+) -> None:
+    """Raise ConfigError unless the options name one kind of targets."""
+    from mirnagraph.errors import ConfigError
+    from seqtower.pretraining.pretrain import MASKED
 
-    from mirnagraph.errors import InputError
-    from mirnagraph.sources.fasta import read_fasta
-    from seqtower.data.synthetic import planted_sequences
-
-    if not files:
-        data = planted_sequences(150, longest=300).data
-        return pd.DataFrame({"id": list(data.index.ids), "sequence": list(data.sequences)})
-    records = pd.concat(
-        [read_fasta(path, iupac=iupac).assign(file=str(path)) for path in files], ignore_index=True
-    )
-    records = records.drop_duplicates(["id", "sequence"], ignore_index=True)
-    twice = records[records["id"].duplicated()]
-    if len(twice):
-        one = twice.iloc[0]
-        raise InputError(
-            "same id with two sequences",
-            file=one["file"],
-            line=int(one["line"]),
-            column=2,
-            found=one["id"],
-            expected="an id of no other file",
+    n_targets = (motifs is not None) + (tracks is not None) + (objective == MASKED)
+    if n_targets > 1:
+        raise ConfigError(
+            "--motifs, --tracks and --objective masked exclude each other: give one of them"
         )
-    return records[["id", "sequence"]]
-
-
-def _signal(
-    records: pd.DataFrame, motifs: Path | None, tracks: Path | None
-) -> tuple[Tracks, dict[str, str]]:
-    """Tracks and the sha256 of what they were made from."""
-    from mirnagraph.io import sha256_of
-    from seqtower.data.motifs import read_meme
-    from seqtower.data.synthetic import planted_motifs
-    from seqtower.pretraining.tracks import motif_tracks, read_tracks
-
-    sequences = list(records["sequence"])
-    if tracks is not None:
-        return read_tracks(tracks, list(records["id"]), sequences), {"tracks": sha256_of(tracks)}
-    if motifs is not None:
-        return motif_tracks(read_meme(motifs), sequences), {"motifs": sha256_of(motifs)}
-    return motif_tracks(planted_motifs(), sequences), {}
+    if fasta and n_targets == 0:
+        raise ConfigError(
+            "no targets for --fasta: give --motifs FILE, --tracks FILE or --objective masked"
+        )
+    if tracks is not None and not fasta:
+        raise ConfigError("--tracks needs the sequences of its RNAs: --fasta FILE")

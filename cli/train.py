@@ -1,4 +1,4 @@
-"""`mirnagraph train`: networks in, a cross-validated run folder out."""
+"""`mirnagraph train`: cross-validation of a model on networks."""
 
 from __future__ import annotations
 
@@ -19,33 +19,36 @@ from cli.common import (
     SeedOption,
     SplitOption,
     WorkersOption,
+    open_networks,
+    preset_choices,
+    progress_bars,
+    say,
+    say_kept,
+    show_table,
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from fusion.api import TrainedRun
     from fusion.config import ExperimentConfig
     from fusion.data.rna_sets import RnaSets
-    from fusion.experiments.search_space import Space
-    from mirnagraph.dataset import Dataset
     from mirnagraph.networks.network import NetworkSet
     from mirnagraph.runs.results import CrossValidationResult
 
-EPILOG = "Example: `mirnagraph train --fold 10`, or on the benchmark `mirnagraph train --networks networks --split family --rnas located`"
+EPILOG = "Example: `mirnagraph train --networks networks --split family --rnas located`"
 
 ColdStartOption = Annotated[
     bool,
     typer.Option(
         "--cold-start",
-        help="Hide everything of the tested RNAs but their sequence, as if they were newly found; families apart unless --split says otherwise.",
+        help="Mask everything about tested RNAs but their sequence, as for new RNAs; implies "
+        "--split family unless another split is given.",
     ),
 ]
 
 PresetOption = Annotated[
     str | None,
     typer.Option(
-        help="Named settings: default (best so far), fused (with the sequence tower), cold or sequence-only (of a sequence alone), "
-        "unified (with --sets), or gtmaloc (published).",
+        help=f"Preset: {preset_choices('fusion')}.",
         show_default="default; cold with --cold-start; unified with --sets",
     ),
 ]
@@ -53,8 +56,40 @@ PresetOption = Annotated[
 SetsOption = Annotated[
     Path | None,
     typer.Option(
-        help="TOML file that names labelled sets of other RNAs (lncRNA, mRNA …), which learn in one model with those of the networks: tables [sets.NAME] "
-        "as for `seq train --sets`. They are tested by cluster of near-copies; an mRNA whose group is the name of a target is that node."
+        help="TOML file of labelled sets of other RNAs (lncRNA, mRNA …) for joint training: tables "
+        "[sets.NAME] as for `seq train --sets`. Clusters of near-duplicates stay in one fold; an "
+        "mRNA whose group is the name of a target is that node."
+    ),
+]
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="TOML file of settings that override the preset (see config.toml of a run); a table "
+        "[nested] lists settings that each fold selects for itself."
+    ),
+]
+
+RepeatsOption = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Number of seeds for mean and SD; only the first seed's models are kept."
+    ),
+]
+
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Run folder; must be empty, or an unfinished run, unless --overwrite.",
+        show_default="runs/DATASET-PRESET-SPLIT-Nfold-RNAS-seedN",
+    ),
+]
+
+BaselinesOption = Annotated[
+    bool,
+    typer.Option(
+        "--baselines/--no-baselines",
+        help="Also fit and report simpler models on the same folds (counts, names, trees …).",
     ),
 ]
 
@@ -74,146 +109,141 @@ def train(
     preset: PresetOption = None,
     sets: SetsOption = None,
     iupac: IupacOption = "error",
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            help="TOML file with settings that override the preset (see config.toml of a run); a table [nested] lists what each fold chooses."
-        ),
-    ] = None,
+    config: ConfigOption = None,
     seed: SeedOption = None,
-    repeats: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="Seeds: the run's own and the next N - 1; mean and SD over them. Models of the first only.",
-        ),
-    ] = 1,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Run folder (default: runs/NAME made of dataset, preset, folds and seed)."
-        ),
-    ] = None,
+    repeats: RepeatsOption = 1,
+    out: OutOption = None,
     workers: WorkersOption = 2,
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
-    baselines: Annotated[
-        bool,
-        typer.Option(
-            "--baselines/--no-baselines",
-            help="Also fit simple models on the same folds (counts, names, trees …) and report them beside.",
-        ),
-    ] = True,
+    baselines: BaselinesOption = True,
     quiet: QuietOption = False,
 ) -> None:
-    """Cross-validate a model on networks: every RNA is predicted by the model that did not train on it."""
-    from cli.common import progress_bars, say
+    """Cross-validate a model on networks, and fit a final model.
+
+    Needs nothing: without --networks it uses ./networks, else the synthetic demo.
+
+    Every RNA gets an out-of-fold prediction: from a model that did not train on it.
+    """
     from fusion.config import experiment_config
     from fusion.data.problem import check_settings
-    from fusion.experiments.repeats import repeat_run, repeats_done
     from fusion.experiments.search_space import nested_space
-    from fusion.experiments.train import run_experiment, run_name
+    from fusion.experiments.train import run_name
     from mirnagraph.errors import ConfigError
-    from mirnagraph.networks.build import networks_or_demo
 
     space = nested_space(config)
-    if cold_start:
-        split = split or "family"
-    chosen = preset or ("cold" if cold_start else "unified" if sets else "default")
     if sets is not None and (repeats > 1 or space is not None):
-        raise ConfigError(
-            "--sets goes neither with --repeats nor with a table [nested] of settings"
-        )
+        raise ConfigError("--sets goes neither with --repeats nor with a table [nested]")
     settings = experiment_config(
-        chosen,
+        preset or _default_preset(cold_start, sets),
         config,
         n_folds=fold,
-        split=split,
+        split=split or ("family" if cold_start else None),
         protocol=protocol,
         rnas=rnas,
         seed=seed,
         cold=cold_start or None,
     )
     check_settings(settings, sets=sets is not None)
-    loaded, folder = networks_or_demo(networks)
-    dataset = loaded.dataset
-    synthetic = " (made-up data that shows the way, not biology)" if dataset.synthetic else ""
-    say(
-        f"Networks of {dataset.name}{synthetic}: {len(dataset.index)} RNAs, {int(dataset.located.sum())} with a compartment",
-        quiet=quiet,
-    )
-    target = out or Path("runs") / (
-        run_name(dataset.name, settings) + ("" if space is None else "-nested")
-    )
-    cache = folder / "embeddings" if folder is not None else None
+    loaded, cache = open_networks(networks, quiet=quiet)
+    target = out or Path("runs") / run_name(loaded.dataset.name, settings)
+    how = {"cache": cache, "workers": workers, "overwrite": overwrite, "resume": resume}
     if space is not None:
-        _nested(
-            loaded,
-            settings,
-            space,
-            target,
-            cache=cache,
-            workers=workers,
-            overwrite=overwrite,
-            resume=resume,
-            quiet=quiet,
-        )
+        from cli.tune import train_nested
+
+        nested = out or target.with_name(f"{target.name}-nested")
+        train_nested(loaded, settings, space, nested, quiet=quiet, **how)
         return
-    # a finished run whose repeats are not there yet is gone on with, as any unfinished run is
-    resume = resume or (
-        repeats > 1 and not overwrite and not repeats_done(target, settings.seed, repeats)
-    )
-    with progress_bars(quiet=quiet) as progress:
-        rna_sets = None if sets is None else _rna_sets(sets, loaded.dataset, iupac, progress, quiet)
-        result, run = run_experiment(
-            loaded,
-            settings,
-            target,
-            cache=cache,
-            workers=workers,
-            overwrite=overwrite,
-            resume=resume,
-            baselines=baselines,
-            rna_sets=rna_sets,
-            progress=progress,
-        )
-        repeated = (
-            repeat_run(
-                loaded, settings, run.path, repeats, cache=cache, workers=workers, progress=progress
-            )
-            if repeats > 1
-            else None
-        )
-    _show(
-        result,
-        repeated,
-        run.path,
-        f"preset {settings.preset}",
-        repeats,
-        baselines and sets is None,
-        quiet,
-    )
-    if result is not None and sets is not None:
-        _show_sets(run.path)
+    extra = {"repeats": repeats, "baselines": baselines}
+    _train(loaded, settings, target, sets, iupac, quiet=quiet, **how, **extra)
 
 
-def _rna_sets(sets: Path, dataset: Dataset, iupac: str, progress: Any, quiet: bool) -> RnaSets:
-    from cli.common import say
+def _default_preset(cold_start: bool, sets: Path | None) -> str:
+    if cold_start:
+        return "cold"
+    return "default" if sets is None else "unified"
+
+
+def _train(
+    networks: NetworkSet,
+    settings: ExperimentConfig,
+    target: Path,
+    sets: Path | None,
+    iupac: str,
+    *,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    from fusion.api import train_run
     from fusion.data.rna_sets import read_rna_sets
 
-    rna_sets = read_rna_sets(sets, dataset, iupac=iupac, progress=progress)
-    of = ", ".join(f"{name} {about['n']}" for name, about in rna_sets.summary().items())
-    say(
-        f"Sets beside them: {of}; {len(set(rna_sets.groups))} groups of near-copies; {len(rna_sets.data.left_out)} RNAs left out",
-        quiet=quiet,
-    )
-    return rna_sets
+    rna_sets = None
+    with progress_bars(quiet=quiet) as progress:
+        if sets is not None:
+            rna_sets = read_rna_sets(sets, networks.dataset, iupac=iupac, progress=progress)
+            say(f"Additional RNA sets: {_sizes(rna_sets)}", quiet=quiet)
+        trained = train_run(
+            networks, settings, target, rna_sets=rna_sets, progress=progress, **options
+        )
+    _show(trained, settings.preset, quiet=quiet)
+    if trained.result is not None and sets is not None:
+        _show_by_set(trained.folder)
 
 
-def _show_sets(folder: Path) -> None:
+def _sizes(rna_sets: RnaSets) -> str:
+    sizes = ", ".join(f"{name} {about['n']}" for name, about in rna_sets.summary().items())
+    n_clusters = len(set(rna_sets.groups))
+    n_left_out = len(rna_sets.data.left_out)
+    return f"{sizes} RNAs; {n_clusters} clusters of near-duplicates; {n_left_out} RNAs left out"
+
+
+def _show(trained: TrainedRun, preset: str, *, quiet: bool) -> None:
+    from fusion.experiments.repeats import shown_rows
+    from mirnagraph.runs.report import SHOWN
+
+    result = trained.result
+    if result is None:
+        say_kept(trained.folder, quiet=quiet)
+    if trained.over_seeds is not None:
+        title = f"Mean ± SD over {trained.n_seeds} seeds, preset {preset}"
+        show_table(["compartment", *SHOWN], shown_rows(trained.over_seeds), title)
+    elif result is not None:
+        _show_metrics(result, preset)
+    if trained.baselines is not None:
+        _show_baselines(trained, quiet=quiet)
+    if result is not None or trained.over_seeds is not None:
+        more = ", repeats.tsv, repeats/" if trained.over_seeds is not None else ""
+        files = f"predictions.tsv, metrics.tsv, report.md, model/{more}"
+        say(f"Written to {trained.folder}: {files}", quiet=quiet)
+
+
+def _show_metrics(result: CrossValidationResult, preset: str) -> None:
+    from mirnagraph.runs.report import SHOWN, finite_or_dash, summary_table
+
+    table = summary_table(result.metrics, result.compartments)
+    columns = [f"{metric} {part}" for metric in SHOWN for part in ("mean", "sd")]
+    rows = [
+        [str(row["compartment"]), *(finite_or_dash(row[column]) for column in columns)]
+        for row in table.to_dict("records")
+    ]
+    header = [column.replace(" mean", "").replace(" sd", " SD") for column in columns]
+    title = f"{result.folds.n_folds} folds, preset {preset}"
+    show_table(["compartment", *header], rows, title)
+
+
+def _show_baselines(trained: TrainedRun, *, quiet: bool) -> None:
+    from mirnagraph.runs.report import baseline_rows, verdict
+
+    assert trained.baselines is not None
+    header, rows = baseline_rows(trained.baselines)
+    show_table(header, rows, "Model and baselines")
+    for line in verdict(trained.baselines):
+        say(line, quiet=quiet)
+
+
+def _show_by_set(folder: Path) -> None:
     import pandas as pd
 
-    from cli.common import show_table
     from fusion.experiments.cross_validate import BY_SET
 
     table = pd.read_csv(folder / BY_SET, sep="\t")
@@ -227,82 +257,4 @@ def _show_sets(folder: Path) -> None:
         ]
         for row in table.to_dict("records")
     ]
-    show_table(["set", "answer", "AUC", "compartments"], rows, "Within each set")
-
-
-def _nested(
-    networks: NetworkSet,
-    settings: ExperimentConfig,
-    space: Space,
-    target: Path,
-    *,
-    quiet: bool,
-    **how: Any,
-) -> None:
-    from cli.common import progress_bars
-    from cli.tune import show_nested
-    from fusion.experiments.nested import run_nested
-    from fusion.experiments.tuning import TuneSettings
-
-    with progress_bars(quiet=quiet) as progress:
-        nested = run_nested(
-            networks, settings, space, TuneSettings(grid=True), target, progress=progress, **how
-        )
-    show_nested(*nested, quiet=quiet)
-
-
-def _show(
-    result: CrossValidationResult | None,
-    repeated: pd.DataFrame | None,
-    folder: Path,
-    preset: str,
-    repeats: int,
-    baselines: bool,
-    quiet: bool,
-) -> None:
-    from cli.common import say, show_table
-    from fusion.experiments.repeats import shown_rows
-    from mirnagraph.runs.report import SHOWN, finite_or_dash, summary_table
-
-    if result is None:
-        say(f"The run in {folder} is finished and was kept.", quiet=quiet)
-    elif repeated is None:
-        table = summary_table(result.metrics, result.compartments)
-        rows = [
-            [
-                row["compartment"],
-                *(finite_or_dash(row[f"{m} {c}"]) for m in SHOWN for c in ("mean", "sd")),
-            ]
-            for row in table.to_dict("records")
-        ]
-        show_table(
-            ["compartment", *(f"{m}{c}" for m in SHOWN for c in ("", " SD"))],
-            rows,
-            f"{result.folds.n_folds} folds, {preset}",
-        )
-    if repeated is not None:
-        show_table(
-            ["compartment", *SHOWN],
-            shown_rows(repeated),
-            f"Mean ± SD over {repeats} seeds, {preset}",
-        )
-    if result is not None and baselines:
-        _show_baselines(folder, quiet)
-    if result is not None or repeated is not None:
-        more = ", repeats.tsv, repeats/" if repeated is not None else ""
-        say(
-            f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/{more}",
-            quiet=quiet,
-        )
-
-
-def _show_baselines(folder: Path, quiet: bool) -> None:
-    import pandas as pd
-
-    from cli.common import say, show_table
-    from mirnagraph.runs.report import baseline_rows, verdict
-
-    beside = pd.read_csv(folder / "baselines.tsv", sep="\t")
-    show_table(*baseline_rows(beside), "Beside baselines")
-    for line in verdict(beside):
-        say(line, quiet=quiet)
+    show_table(["set", "model", "AUC", "compartments"], rows, "Within each set")

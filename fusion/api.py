@@ -1,13 +1,13 @@
-"""The commands as Python: cross-validate, fit, predict and compare, each one call with a typed result; `mirnagraph` offers them by name."""
+"""The commands as Python functions: cross-validate, fit, predict, explain, baselines."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,10 @@ from fusion.config import ExperimentConfig, FoldSettings, TokenSettings, experim
 from fusion.data.problem import prepare, resolve_tokens
 from fusion.data.rna_sets import RnaSets, folds_of, prepare_all, read_rna_sets
 from fusion.experiments import cross_validate as experiment
-from fusion.experiments.train import fit_final
+from fusion.experiments.repeats import repeat_run, repeats_done
+from fusion.experiments.train import fit_final, run_experiment
+from fusion.explain.result import Explanation
+from fusion.explain.run import Query, explain_query
 from fusion.export.load import Model, load
 from fusion.models.predict import (
     Predictions,
@@ -29,63 +32,84 @@ from fusion.models.predict import (
     resolve_names,
 )
 from fusion.models.saved import SavedModel, load_model
-from mirnagraph.errors import CheckpointError, ConfigError
-from mirnagraph.io import check_nucleotides, check_output_folder, to_rna
+from mirnagraph.errors import CheckpointError, ConfigError, InputError
+from mirnagraph.io import check_nucleotides, check_output_folder, read_text, to_rna
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress
-from mirnagraph.runs.report import summary_table
+from mirnagraph.runs.report import TABLE, summary_table
 from mirnagraph.runs.results import CrossValidationResult, empty_result
 from mirnagraph.sources.fasta import read_fasta
 from seqtower.data.sequences import the_type
 from seqtower.saved import SavedTower
 
-if TYPE_CHECKING:
-    from fusion.explain.result import Explanation
-
 FIXED = ("preset", "source", "folds")
+"""Fields of `ExperimentConfig` that are no table of settings."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRun:
+    """Result of `train_run`.
+
+    Attributes:
+        folder: run folder.
+        result: cross-validation of the first seed; None where a finished run was kept.
+        over_seeds: mean and SD over seeds (see `fusion.experiments.repeats.repeat_run`); None for
+            one seed.
+        n_seeds: number of seeds.
+        baselines: as of `baselines`; None where none were fitted.
+    """
+
+    folder: Path
+    result: CrossValidationResult | None
+    over_seeds: pd.DataFrame | None
+    n_seeds: int
+    baselines: pd.DataFrame | None
 
 
 def settings_of(
     preset: str | ExperimentConfig = "default", config: str | Path | None = None, **settings: Any
 ) -> ExperimentConfig:
-    """Settings as the functions here take them, in the order preset < file < arguments.
+    """Resolve settings in the order preset < file < arguments.
 
     Args:
-        preset: name, or settings that are complete already (of another call, of `SavedModel.config`), beside which nothing else is taken.
-        config: TOML file, as of `mirnagraph train --config`.
-        settings: ``seed``; fields of `FoldSettings` (``n_folds``, ``split``, ``rnas`` …); tables of settings as mappings, e.g. ``trees={"n_trees": 100}``.
+        preset: name of a preset, or a complete configuration (of another call, or
+            `SavedModel.config`), which takes neither `config` nor further settings.
+        config: TOML file, as of ``mirnagraph train --config``.
+        settings: ``seed``; fields of `FoldSettings` (``n_folds``, ``split``, ``rnas`` …); tables of
+            settings as mappings.
 
     Raises:
-        ConfigError: an unknown preset or setting (with the nearest name), or a value that cannot be. InputError: a file that is no TOML.
+        ConfigError: an unknown preset or setting (with the nearest name), or a value out of range.
+        InputError: `config` is missing or no TOML.
+
+    Example:
+        >>> settings_of("gtmaloc", n_folds=5, trees={"n_trees": 100}).folds.n_folds
+        5
     """
     if isinstance(preset, ExperimentConfig):
         if config is not None or settings:
-            raise ConfigError("complete settings were given, and beside them nothing else is taken")
-        return preset
-    of_folds = [f.name for f in fields(FoldSettings)]
-    tables = [f.name for f in fields(ExperimentConfig) if f.name not in FIXED]
-    wrong = next((name for name in settings if name not in (*of_folds, *tables)), None)
-    if wrong is not None:
-        near = get_close_matches(wrong, [*of_folds, *tables], n=1)
-        raise ConfigError(
-            f"unknown setting {wrong!r}; "
-            + (
-                f"did you mean {near[0]!r}?"
-                if near
-                else f"known: {', '.join([*of_folds, *tables])}"
+            raise ConfigError(
+                "`preset` is a complete configuration; do not pass `config` or further settings"
             )
-        )
-    over: dict[str, Any] = {
-        name: dict(value) if isinstance(value, Mapping) else value
-        for name, value in settings.items()
-        if name in tables
-    }
-    folds = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in settings.items()
-        if name in of_folds
-    }
+        return preset
+    fold_settings = [item.name for item in fields(FoldSettings)]
+    tables = [item.name for item in fields(ExperimentConfig) if item.name not in FIXED]
+    over: dict[str, Any] = {}
+    folds: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name in fold_settings:
+            folds[name] = str(value) if isinstance(value, Path) else value
+        elif name in tables:
+            over[name] = dict(value) if isinstance(value, Mapping) else value
+        else:
+            raise _unknown_setting(name, [*fold_settings, *tables])
     return experiment_config(preset, config, over={**over, "folds": folds})
+
+
+def _unknown_setting(name: str, known: list[str]) -> ConfigError:
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    return ConfigError(f"unknown setting {name!r}; {hint}")
 
 
 def cross_validate(
@@ -99,23 +123,93 @@ def cross_validate(
     progress: Progress | None = None,
     **settings: Any,
 ) -> CrossValidationResult:
-    """Predict every RNA by a model that did not train on it; nothing is written (`mirnagraph train` and `fusion.experiments.train.run_experiment` keep a run).
+    """Cross-validate a model on networks, without writing a run folder.
+
+    Every RNA gets an out-of-fold prediction. `train_run` and ``mirnagraph train`` write a run.
 
     Args:
+        networks: of `mirnagraph.build_networks`, or loaded by `NetworkSet.load`.
         preset, config, settings: see `settings_of`.
-        sets: labelled RNAs of other types, which learn in one model with those of the networks: TOML file (see `fusion.data.rna_sets.read_rna_sets`), or read before;
-            the preset is then ``"unified"`` where none is named.
-        cache: folder for embeddings, which another call then need not make again.
-        workers: processes; changes no number.
-        progress: called with the name of a step, how much is done, and of how much.
+        sets: labelled sets of other RNAs for joint training: TOML file (see
+            `fusion.data.rna_sets.read_rna_sets`) or what was read from it. The preset ``"default"``
+            then stands for ``"unified"``.
+        cache: folder of embeddings, shared between calls; None computes them anew.
+        workers: number of processes; results do not depend on it.
+        progress: called with the name of a step, the number of parts done, and of all parts.
+
+    Returns:
+        Out-of-fold predictions, labels, folds and metrics.
 
     Raises:
         ConfigError: see `settings_of`; folds or tokens that the data do not allow.
+        InputError: `sets` is malformed.
+
+    Example:
+        >>> networks = mirnagraph.build_networks(mirnagraph.demo_dataset())
+        >>> result = mirnagraph.cross_validate(networks, n_folds=5)
+        >>> mirnagraph.summary(result)
     """
-    chosen, rna_sets = _settings_and_rna_sets(networks, preset, sets, config, settings)
-    data = prepare_all(networks, chosen, rna_sets, cache=cache, workers=workers, progress=progress)
-    folds = folds_of(networks.dataset, chosen, rna_sets)
-    return experiment.cross_validate(data, folds, chosen, workers=workers, progress=progress)
+    resolved, rna_sets = _settings_and_rna_sets(networks, preset, sets, config, settings)
+    data = prepare_all(
+        networks, resolved, rna_sets, cache=cache, workers=workers, progress=progress
+    )
+    folds = folds_of(networks.dataset, resolved, rna_sets)
+    return experiment.cross_validate(data, folds, resolved, workers=workers, progress=progress)
+
+
+def train_run(
+    networks: NetworkSet,
+    config: ExperimentConfig,
+    out: str | Path,
+    *,
+    repeats: int = 1,
+    rna_sets: RnaSets | None = None,
+    baselines: bool = True,
+    cache: str | Path | None = None,
+    workers: int = 1,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> TrainedRun:
+    """Cross-validate and fit a model into a run folder, over several seeds if wanted.
+
+    Args:
+        networks, cache, workers, progress: as of `cross_validate`.
+        config: complete settings; its seed is the first of the repeats.
+        out: run folder; an unfinished run of the same settings and data in it resumes.
+        repeats: number of seeds.
+        rna_sets: additional RNA sets for joint training.
+        baselines: also fit the baselines; without effect with `rna_sets`.
+        overwrite: replace what is in the run folder.
+        resume: keep a finished run.
+
+    Raises:
+        ConfigError: folds or tokens that the data do not allow.
+        InputError: the run folder is not empty, and holds no run of these settings and data.
+    """
+    if repeats > 1 and not overwrite and not repeats_done(out, config.seed, repeats):
+        resume = True  # a finished first seed is kept, and the others follow
+    result, run = run_experiment(
+        networks,
+        config,
+        out,
+        cache=cache,
+        workers=workers,
+        overwrite=overwrite,
+        resume=resume,
+        baselines=baselines,
+        rna_sets=rna_sets,
+        progress=progress,
+    )
+    over_seeds = None
+    if repeats > 1:
+        over_seeds = repeat_run(
+            networks, config, run.path, repeats, cache=cache, workers=workers, progress=progress
+        )
+    table = None
+    if result is not None and baselines and rna_sets is None:
+        table = pd.read_csv(run.path / TABLE, sep="\t")
+    return TrainedRun(run.path, result, over_seeds, repeats, table)
 
 
 def fit(
@@ -131,41 +225,43 @@ def fit(
     progress: Progress | None = None,
     **settings: Any,
 ) -> SavedModel:
-    """Fit one model on all RNAs of the protocol, with the one for new RNAs beside it.
+    """Fit a model on all RNAs of the protocol, with its cold-start model for new RNAs.
 
     Args:
-        preset, sets, config, settings, cache, workers, progress: as of `cross_validate`.
-        cross_validation: of the same networks and settings. With it the model answers for RNAs that a fold tested as `mirnagraph predict` does, by the model
-            that did not train on them; without it by itself, and says in a warning that it learned from their own label.
-        folder: model folder to write, which `load` opens; None keeps none.
+        networks, preset, sets, config, cache, workers, progress, settings: as of `cross_validate`.
+        cross_validation: of the same networks and settings. With it, `predict` returns the
+            out-of-fold predictions of the reference RNAs; without it, those of the fitted model,
+            with a warning that it trained on their labels.
+        folder: model folder to write, for `load`; None writes none.
 
     Raises:
-        ConfigError: see `settings_of`; folds or tokens that the data do not allow; a cross-validation of other RNAs. InputError: the folder holds something.
+        ConfigError: see `settings_of`; folds or tokens that the data do not allow; a
+            cross-validation of other RNAs, compartments or folds.
+        InputError: `folder` is not empty.
     """
     if folder is not None:
         check_output_folder(folder)
-    chosen, rna_sets = _settings_and_rna_sets(networks, preset, sets, config, settings)
-    data = prepare_all(networks, chosen, rna_sets, cache=cache, workers=workers, progress=progress)
-    folds = folds_of(networks.dataset, chosen, rna_sets)
-    if cross_validation is None:
+    resolved, rna_sets = _settings_and_rna_sets(networks, preset, sets, config, settings)
+    data = prepare_all(
+        networks, resolved, rna_sets, cache=cache, workers=workers, progress=progress
+    )
+    folds = folds_of(networks.dataset, resolved, rna_sets)
+    result = cross_validation
+    if result is None:
         result = empty_result(data.index, data.compartments, folds, data.labels)
-    elif (cross_validation.index, cross_validation.compartments) != (
-        data.index,
-        data.compartments,
-    ):
+    if (result.index, result.compartments) != (data.index, data.compartments):
         raise ConfigError(
             "the cross-validation is of other RNAs or compartments than these networks"
         )
-    elif not cross_validation.folds.assigned.equals(folds.assigned):
+    if not result.folds.assigned.equals(folds.assigned):
         raise ConfigError(
-            "the cross-validation has other folds than these settings give: use the same settings and seed for both"
+            "the cross-validation has other folds than these settings give: use the same settings "
+            "and seed for both"
         )
-    else:
-        result = cross_validation
-    with tempfile.TemporaryDirectory(prefix="mirnagraph-") as place:
-        target = Path(folder) if folder is not None else Path(place) / "model"
+    with tempfile.TemporaryDirectory(prefix="mirnagraph-") as temporary:
+        target = Path(folder) if folder is not None else Path(temporary) / "model"
         fit_final(
-            networks, data, folds, chosen, target, result, rna_sets=rna_sets, progress=progress
+            networks, data, folds, resolved, target, result, rna_sets=rna_sets, progress=progress
         )
         return load_model(target)
 
@@ -180,52 +276,61 @@ def predict(
     rna_type: str | None = None,
     workers: int = 1,
 ) -> Predictions:
-    """Say in which compartments RNAs sit, as `mirnagraph predict` does.
+    """Predict the compartments of RNAs, as ``mirnagraph predict`` does.
+
+    Without names, sequences and file all reference RNAs are predicted.
 
     Args:
-        model: of `fit` or `load`, or what `load` takes.
-        names: of RNAs that the model knows; one, or several.
-        sequences: name -> sequence, known or new, of ACGTUN.
-        fasta: file of such. Without names, sequences and file: all RNAs that the model knows.
-        iupac: letters of several bases in the file: ``"error"``, or ``"n"`` to read them as N.
-        rna_type: of all new RNAs, for a sequence tower that was told types, or a model of `mirnagraph train --sets`.
-        workers: threads; changes no number.
+        model: of `fit` or `load`, or a path that `load` takes.
+        names: one or several names of reference RNAs.
+        sequences: name -> sequence of ACGTUN, of reference or new RNAs.
+        fasta: FASTA file of reference or new RNAs.
+        iupac: ambiguous nucleotides of the file: ``"error"``, or ``"n"`` to read them as N.
+        rna_type: of all new RNAs, for a sequence tower conditioned on the RNA type, or a model of
+            ``mirnagraph train --sets``.
+        workers: number of threads; results do not depend on it.
+
+    Returns:
+        Probabilities, uncertainty, calls and the origin of each prediction, in the order given.
 
     Raises:
-        ConfigError: more than one of names, sequences and file; a name that the model does not know; none for a model of sequences.
-        InputError: a letter that is no base, an empty sequence, or a file that is no FASTA. CheckpointError: see `load`.
+        ConfigError: more than one of names, sequences and file; an unknown name or RNA type; no
+            sequences for a sequence tower.
+        InputError: a letter that is no nucleotide, an empty sequence, or a malformed file.
+        CheckpointError: see `load`.
+
+    Example:
+        >>> model = mirnagraph.load("runs/mine")
+        >>> mirnagraph.predict(model, "hsa-mir-21").to_frame()
+        >>> mirnagraph.predict(model, sequences={"mine": "UAGCUUAUCAGACUG"})
     """
     if sum(given is not None for given in (names, sequences, fasta)) > 1:
         raise ConfigError("names, sequences and a FASTA file exclude each other: give one of them")
-    opened = load(model) if isinstance(model, str | Path) else model
+    opened = _opened(model)
     ids, letters = _sequences(sequences, fasta, iupac)
     if isinstance(opened, SavedTower):
         if ids is None:
             raise ConfigError(
-                "this is a model of sequences: it knows no RNA by name, give --fasta (in Python also sequences=…)"
+                "a sequence tower has no reference RNAs: pass sequences with --fasta (in Python "
+                "also sequences=…)"
             )
-        return predict_with_tower(
-            opened if rna_type is None else opened.of_type(rna_type), ids, letters
-        )
-    if rna_type is not None and (opened.known is None or opened.known.types is None or ids is None):
-        raise ConfigError(
-            "a type of RNA (--rna-type) is for new sequences and models of several types: `seq train`, or `train --sets`"
-        )
+        tower = opened if rna_type is None else opened.of_type(rna_type)
+        return predict_with_tower(tower, ids, letters)
+    if rna_type is not None:
+        has_types = opened.known is not None and opened.known.types is not None
+        if ids is None or not has_types:
+            raise ConfigError(
+                "--rna-type is for new sequences and models of several RNA types (`seq train`, "
+                "`train --sets`)"
+            )
+        rna_type = the_type(rna_type)
     if ids is not None:
-        return predict_sequences(
-            opened,
-            ids,
-            letters,
-            rna_type=None if rna_type is None else the_type(rna_type),
-            workers=workers,
-        )
+        return predict_sequences(opened, ids, letters, rna_type=rna_type, workers=workers)
     if names is not None:
-        return predict_reference(
-            opened, resolve_names(opened, [names] if isinstance(names, str) else list(names))
-        )
-    return predict_reference(
-        opened, np.arange(len(opened.known.index) if opened.known is not None else 0)
-    )
+        several = [names] if isinstance(names, str) else list(names)
+        return predict_reference(opened, resolve_names(opened, several))
+    n_reference = 0 if opened.known is None else len(opened.known.index)
+    return predict_reference(opened, np.arange(n_reference))
 
 
 def explain(
@@ -238,44 +343,40 @@ def explain(
     networks: NetworkSet | None = None,
     workers: int = 1,
 ) -> Explanation:
-    """Say what an answer rests on, as `mirnagraph explain` does.
+    """Explain the prediction of one RNA, as ``mirnagraph explain`` does.
 
     Args:
-        model: of `fit` or `load` (of networks), or what `load` takes.
-        rna: name of an RNA that the model knows; of a new one with `sequence`, any name.
-        rna_type: of a new one, for a model that learned of sets of other RNAs (see `predict`).
-        compartments: one or several; without them those that are called, or the most probable.
-        networks: those the model was trained on, for the partners and neighbours that carry the answer; left out without them.
+        model: of `fit` or `load`, fitted on networks, or a path that `load` takes.
+        rna: name of a reference RNA; any name with `sequence`.
+        compartments: one or several names; empty for those called, or the most probable.
+        sequence: of a new RNA, of ACGTUN. A sequence equal to that of a reference RNA is explained
+            as that RNA.
+        rna_type: of a new RNA, as of `predict`.
+        networks: those the model was trained on, for supporting partners and neighbours; None
+            leaves these out.
+        workers: number of threads; results do not depend on it.
 
     Raises:
-        ConfigError: an RNA or compartment that the model does not know (with the nearest names), or a model of sequences, which
-            `seqtower.interpret.report` explains. CheckpointError: see `load`; networks of other RNAs than the model's. InputError: a letter that is no base.
+        ConfigError: an unknown RNA or compartment (with the nearest names), or a sequence tower,
+            which `seqtower.interpret.report` explains.
+        CheckpointError: see `load`; networks of other RNAs than the model's.
+        InputError: a letter that is no nucleotide, or an empty sequence.
     """
-    from fusion.explain.explain import explain_reference, explain_sequence, named_compartments
-
-    opened = load(model) if isinstance(model, str | Path) else model
+    opened = _opened(model)
     if isinstance(opened, SavedTower):
-        raise ConfigError(
-            "this is a model of sequences: `mirnagraph seq explain` says why it answers"
-        )
+        raise ConfigError("a sequence tower is explained by `mirnagraph seq explain`")
     if opened.known is None:
-        raise CheckpointError("the model does not say which RNAs it knows")
+        raise CheckpointError("the model has no reference RNAs")
     if networks is not None and networks.dataset.index != opened.known.network_rows().index:
-        raise CheckpointError("these networks are of other RNAs than the model's")
-    columns = named_compartments(
-        opened, [compartments] if isinstance(compartments, str) else list(compartments)
-    )
+        raise CheckpointError("the networks hold other RNAs than the model's")
     if sequence is None:
-        return explain_reference(
-            opened, int(resolve_names(opened, [rna])[0]), columns, networks, workers=workers
-        )
-    letters = _sequences({rna: sequence}, None, "error")[1][0]
-    row = exact_matches(opened.known, rna_type).get(
-        letters
-    )  # answered as that RNA, hence explained as that RNA
-    if row is not None:
-        return explain_reference(opened, row, columns, networks, name=rna, workers=workers)
-    return explain_sequence(opened, rna, letters, columns, rna_type=rna_type, workers=workers)
+        query = Query(rna, int(resolve_names(opened, [rna])[0]))
+    else:
+        _, letters = _sequences({rna: sequence}, None, "error")
+        row = exact_matches(opened.known, rna_type).get(letters[0])
+        query = Query(rna, row, letters[0])
+    names = [compartments] if isinstance(compartments, str) else list(compartments)
+    return explain_query(opened, query, names, networks, rna_type=rna_type, workers=workers)
 
 
 def baselines(
@@ -287,22 +388,28 @@ def baselines(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """What simpler models reach on the same folds: the model's own row first, then one per baseline.
+    """Cross-validate simpler models on the folds of a cross-validation.
 
     Args:
-        cross_validation: of these networks; not one whose folds are cold, of which these baselines would see more than the model did.
-        names: which (see `fusion.baselines.models.BASELINES`).
+        networks: those of the cross-validation.
+        cross_validation: not of a cold start, whose masked associations these baselines read.
+        names: of `fusion.baselines.models.BASELINES`.
         seed: as of the cross-validation.
+        workers, progress: as of `cross_validate`.
 
     Returns:
-        Columns ``model``, ``AUC``, ``AUC_sd`` … ``within``, ``what`` (see `fusion.baselines.run.baseline_table`).
+        The row of the model, then one per baseline; columns ``model``, ``AUC``, ``AUC_sd`` …
+        ``within``, ``what`` (see `fusion.baselines.run.baseline_table`).
+
+    Raises:
+        ConfigError: an unknown baseline.
     """
-    unknown = [name for name in names if name not in BASELINES]
-    if unknown:
-        raise ConfigError(f"no baseline {unknown[0]!r}; there are {', '.join(BASELINES)}")
-    # baselines bring their own features: the problem lends them labels, families and row order
+    for name in names:
+        if name not in BASELINES:
+            raise ConfigError(f"unknown baseline {name!r}; known: {', '.join(BASELINES)}")
+    # Baselines make their own features; of the data they take labels, families and row order.
     data = prepare(networks, ExperimentConfig(TokenSettings(attention=("degree",))))
-    found = run_baselines(
+    results = run_baselines(
         networks,
         data,
         cross_validation.folds,
@@ -311,12 +418,38 @@ def baselines(
         workers=workers,
         progress=progress,
     )
-    return baseline_table(found, cross_validation)
+    return baseline_table(results, cross_validation)
 
 
 def summary(cross_validation: CrossValidationResult) -> pd.DataFrame:
-    """Mean, SD over folds and pooled value of AUC, AUPR, F1 and MCC: one row per compartment and one for the average."""
+    """Tabulate AUC, AUPR, F1 and MCC of a cross-validation.
+
+    Returns:
+        One row per compartment and one for the average; per metric the columns ``mean`` and ``sd``
+        over folds, and ``pooled`` over all RNAs, e.g. ``AUC mean``.
+    """
     return summary_table(cross_validation.metrics, cross_validation.compartments)
+
+
+def read_names(path: str | Path) -> list[str]:
+    """Read the names of RNAs from a text file, one a line, or from the first column of a TSV.
+
+    A header ``rna_id`` and empty lines are skipped.
+
+    Raises:
+        InputError: the file is missing, or has no name.
+    """
+    cells = [line.split("\t")[0].strip() for line in read_text(path).splitlines()]
+    if cells and cells[0] == "rna_id":
+        cells = cells[1:]
+    names = [cell for cell in cells if cell]
+    if not names:
+        raise InputError("no name in the file", file=path, expected="one name per line")
+    return names
+
+
+def _opened(model: Model | str | Path) -> Model:
+    return load(model) if isinstance(model, str | Path) else model
 
 
 def _settings_and_rna_sets(
@@ -326,17 +459,20 @@ def _settings_and_rna_sets(
     config: str | Path | None,
     settings: Mapping[str, Any],
 ) -> tuple[ExperimentConfig, RnaSets | None]:
-    chosen = settings_of(
-        "unified" if sets is not None and preset == "default" else preset, config, **settings
+    if sets is not None and preset == "default":
+        preset = "unified"
+    resolved = resolve_tokens(
+        networks, settings_of(preset, config, **settings), sets=sets is not None
     )
-    resolved = resolve_tokens(networks, chosen, sets=sets is not None)
-    return resolved, read_rna_sets(sets, networks.dataset) if isinstance(sets, str | Path) else sets
+    if isinstance(sets, str | Path):
+        return resolved, read_rna_sets(sets, networks.dataset)
+    return resolved, sets
 
 
 def _sequences(
     sequences: Mapping[str, str] | None, fasta: str | Path | None, iupac: str
 ) -> tuple[list[str] | None, list[str]]:
-    """Ids and sequences, checked; None where none are given."""
+    """Ids and checked sequences of ACGUN; None and an empty list where none are given."""
     if fasta is not None:
         records = read_fasta(fasta, iupac=iupac)
         return list(records["id"]), list(records["sequence"])

@@ -1,39 +1,34 @@
-"""mirnagraph: miRNA networks, their embeddings, and honest evaluation; importing it loads nothing heavy."""
+"""RNA compartments from miRNA networks and sequences; importing the package loads nothing heavy."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-try:
-    __version__ = version("mirnagraph")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
-
-# Names are looked up when they are used: the towers stand above this package, and are reached from here in no other way.
+# Names are imported when they are used. Types of all names: __init__.pyi.
 _WHERE = {
-    "Dataset": "mirnagraph.dataset",
-    "NodeIndex": "mirnagraph.nodes",
-    "Network": "mirnagraph.networks.network",
-    "NetworkSet": "mirnagraph.networks.network",
-    "NetworkConfig": "mirnagraph.networks.build",
-    "build_networks": "mirnagraph.networks.build",
-    "describe": "mirnagraph.networks.network",
-    "demo_dataset": "mirnagraph.synthetic",
-    "load_dataset": "mirnagraph.sources",
     "CrossValidationResult": "mirnagraph.runs.results",
+    "Dataset": "mirnagraph.dataset",
     "Explanation": "fusion.explain.result",
+    "Network": "mirnagraph.networks.network",
+    "NetworkConfig": "mirnagraph.networks.build",
+    "NetworkSet": "mirnagraph.networks.network",
+    "NodeIndex": "mirnagraph.nodes",
     "Predictions": "fusion.models.predict",
     "baselines": "fusion.api",
+    "build_networks": "mirnagraph.networks.build",
     "cross_validate": "fusion.api",
+    "demo_dataset": "mirnagraph.synthetic",
+    "describe": "mirnagraph.networks.network",
     "explain": "fusion.api",
     "export_run": "fusion.export.export",
     "fit": "fusion.api",
     "load": "fusion.export.load",
+    "load_dataset": "mirnagraph.sources",
     "predict": "fusion.api",
     "summary": "fusion.api",
 }
+
 __all__ = [
     "CrossValidationResult",
     "Dataset",
@@ -60,6 +55,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'mirnagraph' has no attribute {name!r}")
@@ -67,3 +64,12 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("mirnagraph")
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "0+unknown"

@@ -1,4 +1,4 @@
-"""The commands as Python: each one call, typed results, and the same sentences where it is used wrongly."""
+"""The commands as Python functions: results, and the errors of wrong use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mirnagraph
-from fusion.api import settings_of
+from fusion.api import read_names, settings_of, train_run
 from fusion.config import experiment_config
 from fusion.experiments.train import run_experiment
 from fusion.models.predict import FINAL, OUT_OF_FOLD, SEQUENCE_ALONE
@@ -85,7 +85,7 @@ def test_baselines_stand_beside(
     table = mirnagraph.baselines(networks, result, names=["frequency", "popularity"])
     assert list(table["model"]) == ["this run", "own_trees", "frequency", "popularity"]
     assert table["AUC"][0] == pytest.approx(mirnagraph.summary(result)["AUC mean"].iloc[-1])
-    with pytest.raises(ConfigError, match="no baseline 'guess'; there are frequency"):
+    with pytest.raises(ConfigError, match="unknown baseline 'guess'; known: frequency"):
         mirnagraph.baselines(networks, result, names=["guess"])
 
 
@@ -119,7 +119,7 @@ def test_settings_come_in_order(tmp_path: Path) -> None:
         ({"trees": {"n_tree": 3}}, "unknown setting 'n_tree'; did you mean 'n_trees'"),
         ({"n_folds": 1}, "'n_folds' is 1, expected 2 or more"),
         ({"n_folds": "3"}, "expected a value of type int"),
-        ({"preset": found, "seed": 1}, "complete settings were given"),
+        ({"preset": found, "seed": 1}, "`preset` is a complete configuration; do not pass"),
         ({"preset": "defalt"}, "did you mean 'default'"),
     ):
         with pytest.raises(ConfigError, match=sentence):
@@ -148,7 +148,7 @@ def test_wrong_use_is_said(
         ),
         (kept, {"sequences": {"mine": ""}}, InputError, "empty sequence of mine"),
         (kept, {"sequences": {"mine": "ACGU"}, "rna_type": "mRNA"}, ConfigError, "--rna-type"),
-        (tower, {"names": "mine"}, ConfigError, "knows no RNA by name"),
+        (tower, {"names": "mine"}, ConfigError, "a sequence tower has no reference RNAs"),
         (tmp_path, {}, InputError, "not a model folder"),
     ):
         with pytest.raises(kind, match=sentence):
@@ -190,7 +190,7 @@ def test_an_answer_is_explained(project: Path) -> None:
             mirnagraph.explain(kept, *words)
     with pytest.raises(InputError, match="letter outside ACGTUN in the sequence of mine"):
         mirnagraph.explain(kept, "mine", sequence="ACGX")
-    with pytest.raises(CheckpointError, match="of other RNAs than the model's"):
+    with pytest.raises(CheckpointError, match="hold other RNAs than the model's"):
         mirnagraph.explain(
             kept, "syn-mir-0002", networks=mirnagraph.build_networks(make_dataset(20, 3))
         )
@@ -198,7 +198,33 @@ def test_an_answer_is_explained(project: Path) -> None:
         mirnagraph.explain(project / "tests" / "golden" / "tower_v1", "mine", sequence="ACGU")
 
 
-def test_a_tower_answers_too(project: Path) -> None:
+def test_names_are_read_from_a_list_or_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("b\n\n a \n")
+    assert read_names(path) == ["b", "a"]
+    path.write_text("rna_id\tscore\na\t1\nrna_id\t2\n")
+    assert read_names(path) == ["a", "rna_id"]
+    path.write_text("rna_id\n")
+    with pytest.raises(InputError, match=r"names\.txt: no name in the file; expected one name"):
+        read_names(path)
+
+
+def test_a_run_is_trained_over_seeds(networks: NetworkSet, tmp_path: Path, unreported) -> None:
+    over = {name: value for name, value in QUICK.items() if name != "n_folds"}
+    config = experiment_config(over=over, n_folds=3)
+    first = train_run(networks, config, tmp_path / "run", baselines=False)
+    assert first.result is not None
+    assert (first.over_seeds, first.baselines, first.n_seeds) == (None, None, 1)
+    with pytest.raises(InputError, match="finished"):
+        train_run(networks, config, tmp_path / "run", baselines=False)
+    (tmp_path / "run" / "report.md").write_text("# Report\n")
+    both = train_run(networks, config, tmp_path / "run", repeats=2, baselines=False)
+    assert both.result is None  # the finished first seed was kept
+    assert both.over_seeds is not None
+    assert {"seed_0", "seed_1"} <= set(both.over_seeds.columns)
+
+
+def test_a_tower_predicts_too(project: Path) -> None:
     said = mirnagraph.predict(
         project / "tests" / "golden" / "tower_v1", sequences={"one": "ACGUACGUUU", "two": "GGGCCC"}
     )

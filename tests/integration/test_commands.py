@@ -1,16 +1,21 @@
-"""The commands as a person types them: in an empty folder, with right and wrong words."""
+"""The commands in an empty folder: results, help texts, messages and exit codes."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_type_hints
 
 import pandas as pd
 import pytest
 
+from cli.common import preset_choices
+from cli.main import app
+from cli.seq import app as seq_app
 from fusion.baselines.models import BaselineSettings
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.trees import TreesConfig
@@ -26,7 +31,7 @@ def config(quick: Callable[..., Path]) -> str:
 def test_build_then_again(run) -> None:
     built = run("build-networks", "--graphml")
     assert built.returncode == 0, built.stderr
-    assert "made-up" in built.stderr
+    assert built.stderr.startswith("Dataset demo (synthetic): ")
     assert [line.split("\t")[0] for line in built.stdout.splitlines()] == [
         "network",
         "sequence",
@@ -141,20 +146,54 @@ def test_a_wrong_setting_in_a_file_is_named(run, config: str) -> None:
     assert run("train", "--config", config).returncode == 3
 
 
-def test_help_teaches(run) -> None:
-    for words in (
-        ["--help"],
-        ["build-networks", "--help"],
-        ["train", "--help"],
-        ["compare", "--help"],
-        ["ablate", "--help"],
-        ["fetch", "--help"],
-    ):
-        shown = run(*words)
-        assert shown.returncode == 0
-        assert "Usage" in shown.stdout
-    assert "Example" in run("train", "--help").stdout
+ALONE = ["ablate", "audit", "build-networks", "seq pretrain", "seq train", "train", "tune"]
+WITH_A_RUN = ["compare", "explain", "export", "predict", "rank"]
+WITH_A_RUN += ["seq compare", "seq explain", "seq predict"]
+
+
+def test_help_says_what_every_command_needs(run) -> None:
+    groups = [*app.registered_commands, *seq_app.registered_commands]
+    names = [str(command.name) for command in app.registered_commands]
+    names += [f"seq {command.name}" for command in seq_app.registered_commands]
+    assert sorted(names) == sorted([*ALONE, *WITH_A_RUN, "fetch", "pull"])
+    shown = run("--help").stdout
+    assert not [name for name in names if name not in shown]
+    for name, command in zip(names, groups, strict=True):
+        text = inspect.getdoc(command.callback) or ""
+        needs = text.split("\n\n")[1]
+        assert needs.startswith("Needs "), name
+        assert ("run" in needs) == (name in WITH_A_RUN), name
+        shown = run(*name.split(), "--help").stdout
+        assert needs.split("`")[0].split(";")[0][:40] in shown
+        assert f"Example: mirnagraph {name} " in shown
     assert run("--version").stdout.startswith("mirnagraph ")
+
+
+def test_every_option_has_a_help_text(run) -> None:
+    for command in [*app.registered_commands, *seq_app.registered_commands]:
+        hints = get_type_hints(command.callback, include_extras=True)
+        del hints["return"]
+        lacking = [name for name, hint in hints.items() if not hint.__metadata__[0].help]
+        assert lacking == []
+
+
+def test_help_lists_the_presets_that_there_are(run) -> None:
+    shown = " ".join(run("train", "--help").stdout.replace("│", " ").split())
+    assert f"Preset: {preset_choices('fusion')}." in shown
+    assert preset_choices("fusion").startswith("cold, default, ")
+    shown = " ".join(run("seq", "train", "--help").stdout.replace("│", " ").split())
+    assert f"Preset: {preset_choices('seqtower')}." in shown
+    assert preset_choices("seqtower").endswith(" or rnatracker-structure")
+
+
+def test_an_interrupted_command_says_how_to_resume(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mirnagraph.sources.load_dataset", interrupt)
+    ended = run("build-networks")
+    sentence = "Interrupted. Finished folds are saved; run the same command to resume."
+    assert (ended.returncode, ended.stderr.strip()) == (130, sentence)
 
 
 @pytest.mark.slow

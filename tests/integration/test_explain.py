@@ -519,7 +519,7 @@ def test_the_command_as_a_person_types_it(
     first = run("explain", "--run", str(finished_run), "--networks", str(tmp_path / "nets"))
     best = model.known.index.ids[strongest_rna(model)]
     assert first.returncode == 0, first.stderr
-    assert f"{best} is the RNA it is surest of" in first.stderr
+    assert f"{best} is the RNA predicted most surely" in first.stderr
     assert first.stdout.startswith(f"{best}: why ")
     assert "share them" in first.stdout
     name, compartment = model.known.index.ids[7], model.compartments[1]

@@ -149,8 +149,8 @@ def test_wrong_use_ends_in_one_sentence(run, finished: Path, in_empty_folder: Pa
     (in_empty_folder / "mine").mkdir()
     (in_empty_folder / "mine" / "letter.txt").write_text("dear")
     for words, code, sentence in (
-        ((str(finished),), 2, "where to? Give a folder to write, or --push OWNER/NAME"),
-        ((str(finished), "model", "--private"), 2, "--push is not given"),
+        ((str(finished),), 2, "no target: give an output folder, or --push OWNER/NAME"),
+        ((str(finished), "model", "--private"), 2, "--private needs --push OWNER/NAME"),
         ((str(finished), "--push", "nowhere"), 2, "'nowhere' is no place on the Hugging Face hub"),
         (("mine", "model"), 3, "not a run folder (no run.json)"),
         (

@@ -271,7 +271,7 @@ def test_the_command_on_a_run_of_the_demo(run, quick) -> None:
     build_networks(demo_dataset(), replace(DEFAULT_CONFIG, networks=("drug",))).save("networks")
     code, out, err = run("rank", "--top", "2", "--out", "novel.tsv")
     assert code == 0, err
-    assert "made-up" in err
+    assert "Dataset demo (synthetic)" in err
     lines = out.splitlines()
     assert lines[0].startswith("compartment\trank\trna_id\tprobability\tcall\tknown")
     assert len(lines) == 1 + 2 * 5

@@ -91,7 +91,7 @@ def test_train_predict_and_explain(run, files: Path) -> None:
     assert first["probability"] == pytest.approx(table["Nucleus"][0], rel=1e-5)
     assert first["uncertainty"] is None
     by_name = run("predict", "--run", "mine", "--rna", "made-up-1")
-    assert (by_name.returncode, "give --fasta" in by_name.stderr) == (2, True)
+    assert (by_name.returncode, "pass sequences with --fasta" in by_name.stderr) == (2, True)
 
     why = run(
         "seq",
@@ -115,7 +115,7 @@ def test_train_predict_and_explain(run, files: Path) -> None:
         in why.stderr
     )
     assert set(pd.read_csv(files / "why" / "masking.tsv", sep="\t")["rna_id"]) == {"made-up-3"}
-    assert "no longer than the window" not in why.stderr
+    assert "not longer than the window" not in why.stderr
     hidden = run(
         "seq",
         "explain",
@@ -132,7 +132,7 @@ def test_train_predict_and_explain(run, files: Path) -> None:
         "--no-plots",
     )
     assert (
-        "1 of 1 RNAs are no longer than the window of 5000 nt, which hides all of each: a smaller --window, such as "
+        "1 of 1 RNAs are not longer than the window of 5000 nt: use a smaller one, such as --window "
         in hidden.stderr
     )
     unknown = run(
@@ -183,7 +183,7 @@ def test_a_run_on_the_demo_says_that_its_data_are_made_up(
         "demo",
     )
     assert done.returncode == 0, done.stderr
-    assert "made-up data" in done.stderr
+    assert "Dataset seq-demo (synthetic)" in done.stderr
     assert json.loads((files / "demo" / "run.json").read_text())["synthetic"] is True
     assert "**Made-up data**" in (files / "demo" / "report.md").read_text()
     assert run("export", "demo", "model").returncode == 0

@@ -70,8 +70,8 @@ def test_pretrain_on_motifs_then_train_from_it(run, files: Path) -> None:
     assert done.stdout.splitlines()[0].split("\t") == [
         "track",
         "measure",
-        "held-out RNAs",
-        "two letters alone",
+        "validation RNAs",
+        "dinucleotides alone",
     ]
     about = json.loads((files / "enc" / "encoder" / "model.json").read_text())
     assert (about["tower"], about["alphabet"], about["tracks"]) == (
@@ -103,7 +103,7 @@ def test_it_works_with_no_arguments(run, files: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(synthetic, "planted_sequences", lambda *_, **__: made)
     done = run("seq", "pretrain", "--config", "quick.toml")
     assert done.returncode == 0, done.stderr
-    assert "made-up data that shows the way, not biology" in done.stderr
+    assert "20 RNAs (synthetic), 3 tracks (bounded)" in done.stderr
     assert (
         files / "runs" / "pretrained-deeplocrna-seed0" / "encoder" / "model.safetensors"
     ).is_file()
@@ -115,12 +115,12 @@ def test_it_works_with_no_arguments(run, files: Path, monkeypatch: pytest.Monkey
         (
             (*PRETRAIN, "enc"),
             2,
-            "say what is to be learned: --motifs FILE, --tracks FILE or --objective masked",
+            "no targets for --fasta: give --motifs FILE, --tracks FILE or --objective masked",
         ),
         (
             (*PRETRAIN, "enc", "--motifs", "m.meme", "--objective", "masked"),
             2,
-            "one thing is learned at a time",
+            "--motifs, --tracks and --objective masked exclude each other",
         ),
         (("seq", "pretrain", "--tracks", "t.tsv"), 2, "--tracks needs the sequences of its RNAs"),
         ((*PRETRAIN, "enc", "--tracks", "rna.tsv"), 3, "rna_id"),

@@ -1,0 +1,249 @@
+"""Explanations of several RNAs with the networks of their run, and the folder they go to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fusion.explain.explain import (
+    explain_reference,
+    explain_sequence,
+    named_compartments,
+    strongest_rna,
+)
+from fusion.explain.figure import save_explanation
+from fusion.explain.ranking import networks_of_run
+from fusion.explain.result import Explanation, to_text
+from fusion.export.load import kind_of, load, model_folder
+from fusion.models.predict import exact_matches, resolve_names
+from fusion.models.saved import SavedModel
+from mirnagraph.errors import CheckpointError, ConfigError, InputError
+from mirnagraph.io import to_rna, write_folder
+from mirnagraph.networks.network import NetworkSet
+from mirnagraph.parallel import Progress, one_thread, report
+from mirnagraph.sources.fasta import read_fasta
+from seqtower.saved import KIND as TOWER
+
+HINT = "name the folder of the networks the run was trained on (--networks FOLDER)"
+
+
+@dataclass(frozen=True)
+class Query:
+    """An RNA to explain.
+
+    Attributes:
+        name: as the user gave it.
+        row: its row among the reference RNAs of the model; None for a new RNA.
+        sequence: of a new RNA; may be empty for a reference RNA.
+    """
+
+    name: str
+    row: int | None
+    sequence: str = ""
+
+
+def open_fusion_model(folder: str | Path) -> SavedModel:
+    """Load the model of a run of `mirnagraph train`.
+
+    Raises:
+        ConfigError: the run is one of `mirnagraph seq train`.
+        CheckpointError: see `fusion.export.load.load`; a model without reference RNAs.
+    """
+    # The kind comes first: loading a sequence tower may need a language model.
+    hint = f"use `mirnagraph seq explain --run {folder} --fasta FILE --out DIR`"
+    wrong_kind = ConfigError(f"{folder} is a run of `mirnagraph seq train`: {hint}")
+    if kind_of(model_folder(folder)) == TOWER:
+        raise wrong_kind
+    model = load(folder)
+    if not isinstance(model, SavedModel):
+        raise wrong_kind
+    if model.known is None:
+        raise CheckpointError("the model has no reference RNAs", file=folder)
+    return model
+
+
+def find_queries(
+    model: SavedModel,
+    names: Sequence[str] = (),
+    fasta: str | Path | None = None,
+    *,
+    iupac: str = "error",
+    rna_type: str | None = None,
+) -> list[Query]:
+    """RNAs to explain: those of a FASTA file, else those named, else the one predicted most surely.
+
+    Args:
+        model: with reference RNAs; a sequence of the file that equals one of theirs is that RNA.
+        names: of reference RNAs.
+        fasta: file of known or new RNAs.
+        iupac: see `mirnagraph.sources.fasta.read_fasta`.
+        rna_type: of the new RNAs, for a model of several RNA types.
+
+    Raises:
+        ConfigError: an unknown name.
+        InputError: see `mirnagraph.sources.fasta.read_fasta`.
+    """
+    assert model.known is not None
+    if fasta is not None:
+        records = read_fasta(fasta, iupac=iupac)
+        row_of = exact_matches(model.known, rna_type)
+        return [
+            Query(str(name), row_of.get(to_rna(text)), text)
+            for name, text in zip(records["id"], records["sequence"], strict=True)
+        ]
+    if not names:
+        row = strongest_rna(model)
+        return [Query(model.known.index.ids[row], row)]
+    rows = resolve_names(model, names)
+    return [Query(name, int(row)) for name, row in zip(names, rows, strict=True)]
+
+
+def find_networks(
+    folder: str | Path, model: SavedModel, networks: str | Path | None = None
+) -> tuple[NetworkSet | None, str]:
+    """Networks that a model was trained on, as far as they can be found.
+
+    Args:
+        folder: run folder, or the model folder of one.
+        model: the model in it.
+        networks: their folder; None: ``./networks`` if it exists, else the demo.
+
+    Returns:
+        The networks and an empty text; or None and the reason why there are none.
+
+    Raises:
+        InputError, CheckpointError: `networks` is given, and does not hold the networks of the run.
+    """
+    assert model.known is not None
+    folder = Path(folder)
+    if not (folder / "run.json").is_file() and (folder.parent / "run.json").is_file():
+        folder = folder.parent
+    if not (folder / "run.json").is_file():
+        if networks is None:
+            return None, f"a model folder does not name the networks of its run; {HINT}."
+        loaded = NetworkSet.load(networks)
+        if loaded.dataset.index.checksum != model.known.network_rows().index.checksum:
+            raise CheckpointError("the networks hold other RNAs than the model", file=networks)
+        return loaded, ""
+    has_default = Path("networks", "networks.json").is_file() or model.about.get("synthetic")
+    if networks is None and not has_default:
+        return None, f"the networks are not at hand; {HINT}."
+    try:
+        return networks_of_run(folder, networks), ""
+    except InputError:
+        if networks is not None:
+            raise
+        return None, f"the networks at hand are not those of the run; {HINT}."
+
+
+def explain_query(
+    model: SavedModel,
+    query: Query,
+    compartments: Sequence[str] = (),
+    networks: NetworkSet | None = None,
+    *,
+    missing: str = "",
+    rna_type: str | None = None,
+    workers: int = 1,
+) -> Explanation:
+    """Explain the prediction of one RNA.
+
+    Args:
+        compartments: names; empty for those called, or the most probable.
+        networks: of the run, for partners and neighbours; None leaves these out.
+        missing: why there are no networks, as a note of the explanation.
+        rna_type: of a new RNA, for a model of several RNA types.
+        workers: number of threads; results do not depend on it.
+
+    Raises:
+        ConfigError: an unknown compartment, or no model for new RNAs.
+    """
+    columns = named_compartments(model, list(compartments))
+    if query.row is None:
+        return explain_sequence(
+            model, query.name, query.sequence, columns, rna_type=rna_type, workers=workers
+        )
+    return explain_reference(
+        model, query.row, columns, networks, missing=missing, name=query.name, workers=workers
+    )
+
+
+def explain_run(
+    folder: str | Path,
+    model: SavedModel,
+    queries: Sequence[Query],
+    compartments: Sequence[str] = (),
+    *,
+    networks: str | Path | None = None,
+    rna_type: str | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> list[Explanation]:
+    """Explain RNAs by the model of a run, in their order.
+
+    Args:
+        folder, model, networks: see `find_networks`.
+        queries: see `find_queries`.
+        compartments, rna_type, workers: see `explain_query`.
+
+    Raises:
+        ConfigError: see `explain_query`.
+        InputError, CheckpointError: see `find_networks`.
+    """
+    loaded = None
+    missing = ""
+    # The networks hold nothing about new RNAs.
+    if networks is not None or any(query.row is not None for query in queries):
+        loaded, missing = find_networks(folder, model, networks)
+    explanations = []
+    for number, query in enumerate(queries):
+        with one_thread():  # one RNA is too little work for several threads
+            explanation = explain_query(
+                model,
+                query,
+                compartments,
+                loaded,
+                missing=missing,
+                rna_type=rna_type,
+                workers=workers,
+            )
+        explanations.append(explanation)
+        report(progress, "explained", number + 1, len(queries))
+    return explanations
+
+
+def write_explanations(
+    explanations: Sequence[Explanation], out: str | Path, *, overwrite: bool = False
+) -> None:
+    """Write ``explanation.txt``, ``.json`` and ``.png``, in a folder per RNA for several RNAs.
+
+    Raises:
+        InputError: `out` is not empty, and `overwrite` is false.
+    """
+    with write_folder(out, overwrite=overwrite) as folder:
+        used: set[str] = set()
+        for explanation in explanations:
+            target = folder
+            if len(explanations) > 1:
+                target = folder / _file_name(explanation.rna_id, used)
+                target.mkdir()
+            text = to_text(explanation)
+            values = json.dumps(explanation.to_dict(), indent=2) + "\n"
+            (target / "explanation.txt").write_text(text, encoding="utf-8", newline="\n")
+            (target / "explanation.json").write_text(values, encoding="utf-8", newline="\n")
+            save_explanation(explanation, target / "explanation.png")
+
+
+def _file_name(name: str, used: set[str]) -> str:
+    """Name that every file system takes, unlike those in `used` even without regard to case."""
+    letters = [letter if letter.isalnum() or letter in "-_." else "_" for letter in name]
+    plain = "".join(letters).strip(".") or "rna"
+    unique = plain
+    number = 2
+    while unique.lower() in used:
+        unique = f"{plain}_{number}"
+        number += 1
+    used.add(unique.lower())
+    return unique
