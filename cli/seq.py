@@ -185,7 +185,7 @@ def train(
     if result is None:
         say(f"The run in {run.path} is finished and was kept.", quiet=quiet)
         return
-    show_table(*result_rows(result), f"{result.folds.n_folds} folds, tower {settings.tower}")
+    show_table(*result_rows(result), f"{result.folds.n_folds} folds, tower {settings.tower.name}")
     show_table(*beside_rows(result), "Beside baselines")
     if few := few_folds(result):
         say(few, quiet=quiet)

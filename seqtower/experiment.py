@@ -38,7 +38,7 @@ from seqtower.config import SeqConfig
 from seqtower.data.clusters import cluster
 from seqtower.data.kmers import kmer_counts
 from seqtower.data.sequences import SequenceSet, type_numbers, vocabulary
-from seqtower.encoders.encoding import FittedEncoding, fit_encoding
+from seqtower.encoders.base import FittedEncoding, fit_encoding
 from seqtower.predict import predict
 from seqtower.pretraining.checkpoint import load_pretrained
 from seqtower.training.lightning import TrainedTower, train_tower
@@ -125,7 +125,7 @@ def fit_rows(
     fit, stop = inner_split(
         train, labels, work.groups, config.training.inner_fraction, child_seed(seed, "inner")
     )
-    encoding = fit_encoding(config, [data.sequences[row] for row in fit])
+    encoding = fit_encoding(config.encoder, config.lengths, [data.sequences[row] for row in fit])
     encoded = encoding(data.sequences)
     types = work.types_of(np.arange(len(data)))
     n_types = len(vocabulary(data.types))

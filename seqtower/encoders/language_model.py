@@ -1,25 +1,28 @@
-"""RNA language models."""
+"""RNA language models as frozen encoders: checkpoints of transformers, and RNA-FM."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 from mirnagraph.config import require
-from mirnagraph.errors import ConfigError, InputError, import_extra
+from mirnagraph.errors import CheckpointError, ConfigError, InputError, import_extra
 from mirnagraph.io import sha256_of
 from seqtower.data.batches import windows
 from seqtower.data.kmers import letter_codes
+from seqtower.data.sequences import LengthPolicy
+from seqtower.encoders.base import Encoder
 from seqtower.encoders.cache import cached, content_key, encodings_folder
 
 RNA_FM = "rna-fm"
@@ -31,33 +34,39 @@ RNA_FM_URL = f"https://proj.cse.cuhk.edu.hk/rnafm/api/download?filename={RNA_FM_
 RNA_FM_LIMIT = 1022
 
 SUFFIXES = (".json", ".safetensors", ".txt", ".model")
+"""Files of a checkpoint that decide an embedding."""
 
-UNKNOWN_LIMIT = 1022  # of models that state none: what most RNA language models were trained on
+UNKNOWN_LIMIT = 1022
+"""Nucleotides of models that state no limit: what most RNA language models were trained on."""
 
 PROBE = "ACGUUGCAAGUC"
 
 ENCODER = "the encoder 'language-model'"
 
-UNUSED = (
-    "pooler.",
-    "contact_head.",
-)  # parts beside the embedding, which checkpoints of masked models lack
+UNUSED = ("pooler.", "contact_head.")
+"""Parts that compute no embedding, which checkpoints of masked models lack."""
+
+NO_MODEL = (
+    "no language model is named; set encoder.settings.model to the name of a checkpoint, to a "
+    "folder that holds one, or to 'rna-fm', in the file of --config"
+)
 
 
 @dataclass(frozen=True)
 class LanguageModelConfig:
-    """Which language model, and how it reads.
+    """Which language model is used, and how it reads RNAs.
 
     Attributes:
-        model: name of a checkpoint on Hugging Face, a folder that holds one (config.json, model.safetensors, tokenizer), or ``"rna-fm"``
-            for RNA-FM by its own package. No model is the default: the user names it.
+        model: name of a checkpoint on Hugging Face, a folder that holds one (config.json,
+            model.safetensors, tokenizer), or ``"rna-fm"`` for RNA-FM by its own package. There is
+            no default.
         weights: file of weights, with ``"rna-fm"`` only; ``""`` for where that package puts it.
-        letters: ``"U"``, or ``"T"`` for models that learned RNA in the letters of DNA.
+        letters: ``"U"``, or ``"T"`` for models trained on RNA in the alphabet of DNA.
         window: nucleotides that the model reads at a time; 0 for as many as it can.
         overlap: share of a window that it has in common with the next, in [0, 0.5].
-        batch: windows computed at a time; changes no number beyond rounding.
-        download: fetch a model that is not on this machine; without it nothing asks the network.
-        cache: folder in which embeddings are kept; ``""`` for ``MIRNAGRAPH_CACHE`` or the user's cache.
+        batch: windows computed at a time; changes values by rounding alone.
+        download: fetch a model that is not on this machine; without it nothing uses the network.
+        cache: folder of cached embeddings; ``""`` for ``MIRNAGRAPH_CACHE`` or the user's cache.
     """
 
     model: str = ""
@@ -70,19 +79,71 @@ class LanguageModelConfig:
     cache: str = ""
 
     def __post_init__(self) -> None:
+        window = "2 or more, or 0 for as many as the model can"
         require(self.letters in ("U", "T"), "letters", self.letters, "'U' or 'T'")
-        require(
-            self.window == 0 or self.window >= 2,
-            "window",
-            self.window,
-            "2 or more, or 0 for as many as the model can",
-        )
+        require(self.window == 0 or self.window >= 2, "window", self.window, window)
         require(0 <= self.overlap <= 0.5, "overlap", self.overlap, "in [0, 0.5]")
         require(self.batch >= 1, "batch", self.batch, "1 or more")
 
     def at(self, place: str) -> LanguageModelConfig:
-        """The same settings with the model in another place: a folder or name, or for RNA-FM its file of weights."""
+        """The same settings with the model at another place.
+
+        Args:
+            place: folder or name of a checkpoint; for RNA-FM its file of weights.
+        """
         return replace(self, weights=place) if self.model == RNA_FM else replace(self, model=place)
+
+
+class LanguageModelEncoder(Encoder):
+    """Embeddings of a frozen language model, which reads each contiguous part of an RNA alone."""
+
+    Config = LanguageModelConfig
+    is_cached = True
+
+    def __init__(self, settings: LanguageModelConfig, channels: int, fingerprint: str) -> None:
+        self.settings = settings
+        self.channels = channels
+        self.fingerprint = fingerprint
+
+    @classmethod
+    def fit(cls, sequences: Sequence[str], settings: LanguageModelConfig) -> Self:
+        """See `Encoder.fit`; nothing is fitted, but the model is loaded."""
+        model = load_language_model(settings)
+        return cls(settings, model.width, model.fingerprint)
+
+    @classmethod
+    def from_arrays(
+        cls, settings: Any, arrays: Mapping[str, np.ndarray], channels: int, fingerprint: str
+    ) -> Self:
+        """See `Encoder.from_arrays`; the model is loaded when something is encoded."""
+        return cls(settings, channels, fingerprint)
+
+    def encode(self, sequences: Sequence[str], lengths: LengthPolicy) -> list[np.ndarray]:
+        """See `Encoder.encode`.
+
+        Raises:
+            CheckpointError: the language model is not the one that the tower was trained with.
+        """
+        model = load_language_model(self.settings)
+        if model.fingerprint != self.fingerprint:
+            name = self.settings.model
+            raise CheckpointError(
+                f"the language model {name!r} is not the one that the tower was trained with",
+                column="encoder_fingerprint",
+                found=model.fingerprint,
+                expected=self.fingerprint,
+            )
+        return [self._encode(sequence, lengths, model) for sequence in sequences]
+
+    def _encode(self, sequence: str, lengths: LengthPolicy, model: LanguageModel) -> np.ndarray:
+        positions = lengths.positions(len(sequence))
+        gaps = np.flatnonzero(np.diff(positions) > 1) + 1
+        parts = [part for part in np.split(positions, gaps) if len(part)]
+        if not parts:
+            return np.zeros((0, model.width), dtype=np.float32)
+        stretches = [sequence[part[0] : part[-1] + 1] for part in parts]
+        vectors = [embed_sequence(stretch, model, self.settings) for stretch in stretches]
+        return np.concatenate(vectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,10 +152,10 @@ class LanguageModel:
 
     Attributes:
         name: as the user gave it.
-        fingerprint: sha256 of its weights, settings and tokenizer; the same wherever the files lie.
-        width: numbers per nucleotide.
-        limit: most nucleotides that it reads at a time, special tokens not counted.
-        embed: from windows of one length to float32 of shape (n, length, width), special tokens dropped.
+        fingerprint: sha256 of its weights, settings and tokenizer, not of where the files are.
+        width: values per nucleotide.
+        limit: most nucleotides that it reads at a time, without special tokens.
+        embed: windows of one length -> float32 of shape (n, length, width), without special tokens.
     """
 
     name: str
@@ -105,24 +166,21 @@ class LanguageModel:
 
 
 def embed_sequence(sequence: str, model: LanguageModel, config: LanguageModelConfig) -> np.ndarray:
-    """Embedding of every nucleotide; read from the cache where it was made before.
+    """Embed every nucleotide; cached.
 
-    An RNA that is longer than a window is read in windows of equal length that overlap, and each nucleotide takes its vector from the
-    window in whose middle it lies most: an average over windows would be a vector that the model never gave. An N is 0 in all channels, as
-    in the other encoders; the model is shown it as N.
+    An RNA longer than a window is read in overlapping windows of equal length, and each nucleotide
+    takes its vector from the window with the most central position of it: an average over windows
+    would be a vector that the model never computed. An N is 0 in all channels, as in the other
+    encoders; the model reads it as N.
 
     Returns:
         float32, shape (length, width).
 
     Raises:
-        ConfigError: a window longer than the model can read, or a tokenizer that joins letters.
+        ConfigError: a window longer than the model can read, or a tokenizer that joins nucleotides.
     """
-    require(
-        config.window <= model.limit,
-        "window",
-        config.window,
-        f"at most {model.limit}, which is what {model.name!r} can read at a time",
-    )
+    limit = f"at most {model.limit}, which is what {model.name!r} can read at a time"
+    require(config.window <= model.limit, "window", config.window, limit)
     width = config.window or model.limit
     overlap = min(round(config.overlap * width), width - 1)
     about = {
@@ -134,81 +192,81 @@ def embed_sequence(sequence: str, model: LanguageModel, config: LanguageModelCon
     }
 
     def make() -> np.ndarray:
-        return _read(sequence, model, config, width, overlap)
+        return _embed_windows(sequence, model, config, width, overlap)
 
-    found = cached(
-        encodings_folder(config.cache, "language-model"),
-        content_key(sequence, about),
-        make,
-        len(sequence),
-    )
-    return np.where(letter_codes(sequence)[:, None] >= 0, found, np.float32(0))
+    folder = encodings_folder(config.cache, "language-model")
+    vectors = cached(folder, content_key(sequence, about), make, len(sequence))
+    return np.where(letter_codes(sequence)[:, None] >= 0, vectors, np.float32(0))
 
 
 def centre_cuts(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The part of each window that is taken from it: neighbours meet in the middle of what they share, so every position is taken once.
+    """Part of each window whose vectors are used; neighbours meet in the middle of their overlap.
 
     Args:
         places: start and end of the windows, ascending, each touching the next.
+
+    Returns:
+        Start and end per window; every position is in one of them.
     """
     inner = [(after[0] + before[1]) // 2 for before, after in pairwise(places)]
     bounds = [places[0][0], *inner, places[-1][1]]
     return list(pairwise(bounds))
 
 
-def _read(
+def _embed_windows(
     sequence: str, model: LanguageModel, config: LanguageModelConfig, width: int, overlap: int
 ) -> np.ndarray:
-    found = np.zeros((len(sequence), model.width), dtype=np.float32)
+    vectors = np.zeros((len(sequence), model.width), dtype=np.float32)
     if not sequence:
-        return found
+        return vectors
     text = sequence.replace("U", "T") if config.letters == "T" else sequence
     places = list(windows(len(text), width, overlap))
     cuts = centre_cuts(places)
     for first in range(0, len(places), config.batch):
-        part = range(first, min(first + config.batch, len(places)))
-        # all windows of an RNA are equally long, so that no padding takes part in any sum
-        vectors = model.embed([text[slice(*places[number])] for number in part]).numpy()
-        for row, number in enumerate(part):
-            start, (low, high) = places[number][0], cuts[number]
-            found[low:high] = vectors[row, low - start : high - start]
-    return found
+        numbers = range(first, min(first + config.batch, len(places)))
+        # All windows of an RNA have one length, so that no padding takes part in any sum.
+        embedded = model.embed([text[slice(*places[number])] for number in numbers]).numpy()
+        for row, number in enumerate(numbers):
+            start = places[number][0]
+            low, high = cuts[number]
+            vectors[low:high] = embedded[row, low - start : high - start]
+    return vectors
 
 
 def load_language_model(config: LanguageModelConfig) -> LanguageModel:
-    """The model that the settings name, frozen, in evaluation mode; loaded once per process.
+    """Load the model of the settings, frozen, in evaluation mode; once per process.
 
     Raises:
-        ConfigError: no model is named, or the model gives no vector per nucleotide.
-        MissingExtraError: transformers is not installed. InputError: the model's files are not here, or are not those of a model.
+        ConfigError: no model is named, or the model has no vector per nucleotide.
+        MissingExtraError: transformers is not installed.
+        InputError: the model's files are missing, or are not those of a model.
     """
     if not config.model:
-        raise ConfigError(
-            "no language model is named; set encoder.language_model.model to the name of a checkpoint, to a folder that holds one, or to 'rna-fm', "
-            "in the file that --config names"
-        )
+        raise ConfigError(NO_MODEL)
     if config.model == RNA_FM:
         return _rna_fm(config)
     if config.weights:
         raise ConfigError(
-            f"setting 'weights' goes with the model {RNA_FM!r} alone; give the checkpoint's folder as 'model'"
+            f"setting 'weights' is for the model {RNA_FM!r} alone; give the checkpoint's folder as "
+            "'model'"
         )
     folder = _folder(config)
     return _transformer(config.model, folder, _fingerprint(folder), config.letters)
 
 
 def _folder(config: LanguageModelConfig) -> Path:
-    """Where the checkpoint's files are."""
+    """Folder of the checkpoint's files."""
     hub = import_extra("huggingface_hub", "lm", ENCODER, package="transformers")
     errors = import_extra("huggingface_hub.errors", "lm", ENCODER, package="transformers")
     folder = Path(config.model).expanduser()
     if folder.is_dir():
         return folder
+    patterns = [f"*{suffix}" for suffix in SUFFIXES]
+    is_local = not config.download
     try:
-        patterns = [f"*{suffix}" for suffix in SUFFIXES]
-        local = not config.download
-        download = hub.snapshot_download
-        return Path(download(config.model, local_files_only=local, allow_patterns=patterns))
+        path = hub.snapshot_download(
+            config.model, local_files_only=is_local, allow_patterns=patterns
+        )
     except errors.HFValidationError:
         raise InputError(
             "neither a folder nor the name of a checkpoint",
@@ -216,24 +274,21 @@ def _folder(config: LanguageModelConfig) -> Path:
             expected="a folder, or a name as 'owner/model'",
         ) from None
     except (OSError, ValueError) as error:
-        if not config.download:
-            hint = "give the folder that holds it, or set encoder.language_model.download = true to fetch it"
+        if is_local:
             raise InputError(
-                f"the language model {config.model!r} is not on this machine", hint=hint
+                f"the language model {config.model!r} is not on this machine",
+                hint="give the folder that holds it, or set encoder.settings.download = true "
+                "to fetch it",
             ) from None
-        raise InputError(
-            f"the language model {config.model!r} could not be fetched",
-            found=str(error).splitlines()[0],
-        ) from None
+        message = f"the language model {config.model!r} could not be fetched"
+        raise InputError(message, found=_first_line(error)) from None
+    return Path(path)
 
 
 def _fingerprint(folder: Path) -> str:
     """sha256 over names and contents of the files that decide an embedding."""
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix in SUFFIXES and path.is_file() and path.name != "README.txt"
-    )
+    files = [path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file()]
+    files = sorted(path for path in files if path.name != "README.txt")
     if not any(path.suffix == ".safetensors" for path in files):
         raise InputError(
             "no weights of a language model as safetensors",
@@ -242,9 +297,14 @@ def _fingerprint(folder: Path) -> str:
         )
     total = hashlib.sha256()
     for path in files:
-        status = path.stat()
-        total.update(f"{path.name}\0{_sha256(path, status.st_size, status.st_mtime_ns)}\n".encode())
+        digest = _file_sha256(path)
+        total.update(f"{path.name}\0{digest}\n".encode())
     return total.hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
@@ -254,136 +314,143 @@ def _sha256(path: Path, _size: int, _changed: int) -> str:
 
 @lru_cache(maxsize=1)
 def _transformer(name: str, folder: Path, fingerprint: str, letters: str) -> LanguageModel:
-    transformers = import_extra("transformers", "lm", ENCODER)
+    tokenizer, model = _load_transformer(name, folder)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.eval().float().requires_grad_(False).to(device)
+    tokens = _tokens(tokenizer, name, letters)
+    probe = PROBE.replace("U", letters)
+    n_special = int((~tokens([probe])[1]).sum())
 
+    def embed(texts: Sequence[str]) -> torch.Tensor:
+        ids, is_letter = tokens(texts)
+        attention = torch.ones_like(ids).to(device)
+        with torch.inference_mode():
+            output = model(input_ids=ids.to(device), attention_mask=attention)
+        hidden = output.last_hidden_state.cpu()
+        return hidden[is_letter].reshape(len(texts), len(texts[0]), -1).float()
+
+    limit = _limit(tokenizer, model.config, n_special)
+    return LanguageModel(name, fingerprint, embed([probe]).shape[-1], limit, embed)
+
+
+def _load_transformer(name: str, folder: Path) -> tuple[Any, Any]:
+    """Tokenizer and model, loaded without code of the checkpoint's authors."""
+    transformers = import_extra("transformers", "lm", ENCODER)
+    how = {"local_files_only": True, "trust_remote_code": False}
     try:
-        with (
-            _quietly(),
-            torch.random.fork_rng(devices=[]),
-        ):  # parts that the checkpoint lacks are drawn, which must move no other draw
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
+        # Parts that the checkpoint lacks are drawn, which must not change later draws.
+        with _quietly(), torch.random.fork_rng(devices=[]):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **how)
             model, loaded = transformers.AutoModel.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, output_loading_info=True
-            )  # fmt: skip
+                folder, use_safetensors=True, output_loading_info=True, **how
+            )
     except Exception as error:
-        # transformers raises errors of many kinds here, each about the files; none of them is ours
+        # transformers raises errors of many types here, each about the files.
         raise InputError(
             "not a language model that transformers can read without code of its authors",
             file=folder,
             found=_first_line(error),
         ) from None
-    missing = sorted(
-        key for key in loaded["missing_keys"] if not any(part in key for part in UNUSED)
-    )
-    if missing or loaded["mismatched_keys"]:
-        raise InputError(
-            "the file of weights lacks some of the model's",
-            file=folder,
-            found=", ".join([*missing, *map(str, loaded["mismatched_keys"])]),
-        )
+    missing = [key for key in loaded["missing_keys"] if not any(part in key for part in UNUSED)]
+    mismatched = [str(key) for key in loaded["mismatched_keys"]]
+    if missing or mismatched:
+        names = ", ".join([*sorted(missing), *mismatched])
+        raise InputError("the file of weights lacks some of the model's", file=folder, found=names)
     if getattr(model.config, "is_encoder_decoder", False):
         raise ConfigError(
             f"the language model {name!r} is an encoder with a decoder; only encoders are read"
         )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = model.eval().float().requires_grad_(False).to(device)
-    tokens = _tokens(tokenizer, name, letters)
-    special = int((~tokens([PROBE.replace("U", letters)])[1]).sum())
-
-    def embed(texts: Sequence[str]) -> torch.Tensor:
-        ids, kept = tokens(texts)
-        with torch.inference_mode():
-            hidden = model(
-                input_ids=ids.to(device), attention_mask=torch.ones_like(ids).to(device)
-            ).last_hidden_state.cpu()
-        return hidden[kept].reshape(len(texts), len(texts[0]), -1).float()
-
-    return LanguageModel(
-        name,
-        fingerprint,
-        embed([PROBE.replace("U", letters)]).shape[-1],
-        _limit(tokenizer, model.config, special),
-        embed,
-    )
+    return tokenizer, model
 
 
 def _tokens(
     tokenizer: Any, name: str, letters: str
 ) -> Callable[[Sequence[str]], tuple[torch.Tensor, torch.Tensor]]:
-    """A function from texts of one length to token numbers and to which of them are letters, both of shape (n, tokens)."""
+    """Function from texts of one length to token numbers and which of them are nucleotides.
+
+    Both results have shape (n, tokens).
+    """
     probe = PROBE.replace("U", letters)
 
-    def parts(text: str, between: str) -> tuple[list[int], list[int]]:
-        found = tokenizer(
-            between.join(text), add_special_tokens=True, return_special_tokens_mask=True
-        )
-        return list(found["input_ids"]), list(found["special_tokens_mask"])
+    def parts(text: str, separator: str) -> tuple[list[int], list[int]]:
+        spaced = separator.join(text)
+        encoded = tokenizer(spaced, add_special_tokens=True, return_special_tokens_mask=True)
+        return list(encoded["input_ids"]), list(encoded["special_tokens_mask"])
 
-    def letter_tokens(between: str) -> list[int]:
-        return [
-            number for number, special in zip(*parts(probe, between), strict=True) if not special
-        ]
+    def letter_tokens(separator: str) -> list[int]:
+        pairs = zip(*parts(probe, separator), strict=True)
+        return [number for number, is_special in pairs if not is_special]
 
-    # some tokenizers want letters apart, as words
-    between = next((space for space in ("", " ") if len(letter_tokens(space)) == len(probe)), None)
-    if between is None:
-        found = len(letter_tokens(""))
+    # Some tokenizers need spaces between nucleotides.
+    fitting = [space for space in ("", " ") if len(letter_tokens(space)) == len(probe)]
+    if not fitting:
+        n_tokens = len(letter_tokens(""))
         raise ConfigError(
-            f"the language model {name!r} makes {found} tokens of {len(probe)} nucleotides (words of letters?); one per nucleotide is needed"
+            f"the language model {name!r} makes {n_tokens} tokens of {len(probe)} nucleotides "
+            "(k-mers?); one per nucleotide is needed"
         )
-    numbers = dict(zip(probe, letter_tokens(between), strict=True))
+    separator = fitting[0]
+    numbers = dict(zip(probe, letter_tokens(separator), strict=True))
     if len(set(numbers.values())) < len(numbers) or tokenizer.unk_token_id in numbers.values():
         other = "U" if letters == "T" else "T"
+        known = ", ".join(sorted(numbers))
         raise ConfigError(
-            f"the language model {name!r} does not know all of the letters {', '.join(sorted(numbers))}; set encoder.language_model.letters = {other!r}"
+            f"the language model {name!r} does not know all of the letters {known}; "
+            f"set encoder.settings.letters = {other!r}"
         )
 
     def tokens(texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        pairs = [parts(text, between) for text in texts]
+        pairs = [parts(text, separator) for text in texts]
         for text, (_, special) in zip(texts, pairs, strict=True):
-            if special.count(0) != len(text):
+            n_tokens = special.count(0)
+            if n_tokens != len(text):
                 raise ConfigError(
-                    f"the language model {name!r} makes {special.count(0)} tokens of {len(text)} nucleotides; one per nucleotide is needed"
+                    f"the language model {name!r} makes {n_tokens} tokens of {len(text)} "
+                    "nucleotides; one per nucleotide is needed"
                 )
-        return torch.tensor([ids for ids, _ in pairs]), torch.tensor(
-            [special for _, special in pairs]
-        ) == 0
+        ids = torch.tensor([ids for ids, _ in pairs])
+        is_special = torch.tensor([special for _, special in pairs])
+        return ids, is_special == 0
 
     return tokens
 
 
-def _limit(tokenizer: Any, config: Any, special: int) -> int:
-    """Nucleotides that fit beside the special tokens."""
+def _limit(tokenizer: Any, config: Any, n_special: int) -> int:
+    """Most nucleotides that fit with the special tokens."""
     stated = [
         getattr(config, "max_position_embeddings", None),
         getattr(tokenizer, "model_max_length", None),
     ]
     known = [int(value) for value in stated if isinstance(value, int) and 0 < value < 10**6]
-    # models in RoBERTa's way count positions from 2, which their stated length includes: two fewer are safe for all
-    limit = min(known) - special - 2 if known else UNKNOWN_LIMIT
+    if not known:
+        return UNKNOWN_LIMIT
+    # Models such as RoBERTa count positions from 2, and their stated length includes them:
+    # two fewer are safe for all.
+    limit = min(known) - n_special - 2
     if limit < 2:
         raise ConfigError(
-            f"the language model reads {min(known)} tokens at a time, which leaves no room for nucleotides"
+            f"the language model reads {min(known)} tokens at a time, which leaves no room for "
+            "nucleotides"
         )
     return limit
 
 
 def _rna_fm(config: LanguageModelConfig) -> LanguageModel:
-    """RNA-FM (Chen et al. 2022, arXiv:2204.00300): 12 layers, 640 numbers per nucleotide, 1,022 nucleotides at a time."""
+    """RNA-FM (Chen et al. 2022, arXiv:2204.00300).
+
+    12 layers, 640 values per nucleotide, 1,022 nucleotides at a time.
+    """
     try:
         import fm
     except ImportError:
         raise ConfigError(
-            "the language model 'rna-fm' needs the package 'rna-fm', which is not installed; install it with: pip install rna-fm"
+            "the language model 'rna-fm' needs the package 'rna-fm', which is not installed; "
+            "install it with: pip install rna-fm"
         ) from None
-    file = (
-        Path(config.weights).expanduser()
-        if config.weights
-        else Path(torch.hub.get_dir()) / "checkpoints" / RNA_FM_FILE
-    )
-    if not file.is_file() and config.download and not config.weights:
+    file = Path(torch.hub.get_dir()) / "checkpoints" / RNA_FM_FILE
+    if config.weights:
+        file = Path(config.weights).expanduser()
+    elif not file.is_file() and config.download:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(RNA_FM_URL, str(file), progress=False)
@@ -392,65 +459,66 @@ def _rna_fm(config: LanguageModelConfig) -> LanguageModel:
                 "the weights of RNA-FM could not be fetched", file=file, found=str(error)
             ) from None
     if not file.is_file():
-        hint = f"give the file {RNA_FM_FILE} as encoder.language_model.weights, or set encoder.language_model.download = true to fetch it"
-        raise InputError("the weights of RNA-FM are not on this machine", file=file, hint=hint)
-    status = file.stat()
-    return _rna_fm_from(fm, file, _sha256(file, status.st_size, status.st_mtime_ns), config.letters)
+        raise InputError(
+            "the weights of RNA-FM are not on this machine",
+            file=file,
+            hint=f"give the file {RNA_FM_FILE} as encoder.settings.weights, or set "
+            "encoder.settings.download = true to fetch it",
+        )
+    return _rna_fm_from(fm, file, _file_sha256(file), config.letters)
 
 
 @lru_cache(maxsize=1)
 def _rna_fm_from(fm: Any, file: Path, fingerprint: str, letters: str) -> LanguageModel:
     if letters != "U":
         raise ConfigError(
-            "the language model 'rna-fm' knows the letters ACGU; set encoder.language_model.letters = 'U'"
+            "the language model 'rna-fm' knows the letters ACGU; set encoder.settings.letters = 'U'"
         )
-    import warnings
-
     try:
-        # the file is a pickle: of it only tensors and a plain namespace of settings are accepted, so nothing in it is run
+        # The file is a pickle: only tensors and a plain namespace of settings are accepted from it,
+        # so that no code in it is run.
         with (
             torch.serialization.safe_globals([argparse.Namespace]),
             torch.random.fork_rng(devices=[]),
             warnings.catch_warnings(),
         ):
-            warnings.simplefilter("ignore")  # about the head for contacts, which is not used
+            # About the head for contacts, which is not used.
+            warnings.simplefilter("ignore")
             stored = torch.load(file, map_location="cpu", weights_only=True)
-            model, alphabet = fm.pretrained.load_model_and_alphabet_core(
-                "RNA-FM", stored, None, "rna"
-            )
+            load = fm.pretrained.load_model_and_alphabet_core
+            model, alphabet = load("RNA-FM", stored, None, "rna")
     except Exception as error:
         raise InputError("not the weights of RNA-FM", file=file, found=_first_line(error)) from None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.eval().float().requires_grad_(False).to(device)
+    last = len(model.layers)
+
+    def tokens(text: str) -> list[int]:
+        return [alphabet.cls_idx, *(alphabet.get_idx(letter) for letter in text), alphabet.eos_idx]
 
     def embed(texts: Sequence[str]) -> torch.Tensor:
-        rows = [
-            [alphabet.cls_idx, *(alphabet.get_idx(letter) for letter in text), alphabet.eos_idx]
-            for text in texts
-        ]
+        ids = torch.tensor([tokens(text) for text in texts], device=device)
         with torch.inference_mode():
-            found = model(torch.tensor(rows, device=device), repr_layers=[len(model.layers)])[
-                "representations"
-            ][len(model.layers)]
-        return found[:, 1:-1].float().cpu()
+            output = model(ids, repr_layers=[last])
+        return output["representations"][last][:, 1:-1].float().cpu()
 
     return LanguageModel(RNA_FM, fingerprint, embed([PROBE]).shape[-1], RNA_FM_LIMIT, embed)
 
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Without transformers' bars and reports on parts of a checkpoint; what matters of them is checked by us."""
+    """Silence transformers' progress bars and reports; what matters of them is checked here."""
     from transformers.utils import logging
 
     before = logging.get_verbosity()
-    bars = logging.is_progress_bar_enabled()
+    has_bars = logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(before)
-        if bars:
+        if has_bars:
             logging.enable_progress_bar()
 
 

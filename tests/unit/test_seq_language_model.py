@@ -21,8 +21,7 @@ from seqtower.baselines import kmer as experiment
 from seqtower.config import SeqConfig, seq_config
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, LengthPolicy, SequenceSet
 from seqtower.encoders import language_model as pretrained
-from seqtower.encoders.base import EncoderConfig
-from seqtower.encoders.encoding import fit_encoding
+from seqtower.encoders.base import EncoderConfig, fit_encoding
 from seqtower.encoders.language_model import (
     LanguageModelConfig,
     centre_cuts,
@@ -31,6 +30,7 @@ from seqtower.encoders.language_model import (
 )
 from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan
 from seqtower.saved import load_tower
+from seqtower.towers.base import TowerConfig
 from seqtower.towers.rnaloc_lm import RNALocLMConfig
 
 SHORT = "ACGUUGCAAGUCACGU"
@@ -192,7 +192,7 @@ def test_letters_of_dna(tmp_path: Path) -> None:
     config = LanguageModelConfig(model=str(make_model(tmp_path / "dna", letters="ACGTN")))
     with pytest.raises(
         ConfigError,
-        match=r"does not know all of the letters A, C, G, U; set encoder.language_model.letters = 'T'",
+        match=r"does not know all of the letters A, C, G, U; set encoder.settings.letters = 'T'",
     ):
         load_language_model(config)
     found = embedded(SHORT, replace(config, letters="T"))
@@ -215,9 +215,9 @@ def test_what_is_not_here_is_said_in_one_sentence(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(
-        ConfigError, match=r"no language model is named; set encoder.language_model.model"
+        ConfigError, match=r"no language model is named; set encoder.settings.model"
     ):
-        fit_encoding(seq_config("rnaloc-lm-pretrained"), [SHORT])
+        fit_encoding(EncoderConfig("language-model"), LengthPolicy(), [SHORT])
     with pytest.raises(
         InputError, match=r"'nobody/nothing' is not on this machine; .*download = true"
     ):
@@ -321,22 +321,19 @@ def test_settings_come_back_from_toml(tmp_path: Path) -> None:
     chosen = LanguageModelConfig("a/b", "w", "T", 100, 0.1, 4, True, "c")
     config = replace(
         seq_config("rnaloc-lm-pretrained"),
-        encoder=EncoderConfig("language-model", language_model=chosen),
+        encoder=EncoderConfig("language-model", chosen),
     )
     (tmp_path / "c.toml").write_text(dump_toml(config))
     assert from_dict(SeqConfig, load_toml(tmp_path / "c.toml")) == config
     (tmp_path / "d.toml").write_text(
         'preset = "rnaloc-lm-pretrained"\n[encoder.language_model]\nmodel = "a/b"\n'
     )
-    assert seq_config(file=tmp_path / "d.toml").encoder.language_model.model == "a/b"
+    assert seq_config(file=tmp_path / "d.toml").encoder.settings.model == "a/b"
 
 
 def test_both_ends_are_read_by_themselves(folder: Path) -> None:
-    encoder = EncoderConfig("language-model", language_model=LanguageModelConfig(model=str(folder)))
-    encoding = fit_encoding(
-        replace(seq_config("deeplocrna"), encoder=encoder, lengths=LengthPolicy("both-ends", 10)),
-        [SHORT],
-    )
+    encoder = EncoderConfig("language-model", LanguageModelConfig(model=str(folder)))
+    encoding = fit_encoding(encoder, LengthPolicy("both-ends", 10), [SHORT])
     assert encoding.channels == 16
     np.testing.assert_allclose(
         encoding([SHORT])[0],
@@ -360,8 +357,8 @@ def test_a_tower_is_trained_on_embeddings_and_comes_back_with_its_model_alone(
                        pd.DataFrame(columns=LEFT_OUT_COLUMNS))  # fmt: skip
     config = seq_config("rnaloc-lm-pretrained", n_folds=2, group="none")
     config = replace(
-        config, encoder=EncoderConfig("language-model", language_model=LanguageModelConfig(model=str(folder))),
-        rnaloc_lm=RNALocLMConfig(8, 4, (3,), 2, 4, 1, 4, 0.0), training=replace(config.training, epochs=2, inner_fraction=0.25),
+        config, encoder=EncoderConfig("language-model", LanguageModelConfig(model=str(folder))),
+        tower=TowerConfig("rnaloc-lm", RNALocLMConfig(8, 4, (3,), 2, 4, 1, 4, 0.0)), training=replace(config.training, epochs=2, inner_fraction=0.25),
     )  # fmt: skip
     result, where = run.run_seq(data, config, tmp_path / "run")
     assert result is not None

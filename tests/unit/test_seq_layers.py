@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,8 @@ from seqtower.config import seq_config
 from seqtower.data.batches import collate
 from seqtower.data.kmers import one_hot
 from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import make_tower
+from seqtower.towers.rnatracker import RNATrackerConfig
 
 LONG, SHORT = "ACGUUGCANNACGUACGGAUUCGAUCGA", "GGACUUACG"
 
@@ -82,7 +81,8 @@ def test_attention_sums_to_one_over_real_positions(both) -> None:
 @pytest.mark.parametrize("preset", preset_names("seqtower"))
 def test_a_tower_gives_an_rna_the_same_answer_in_every_batch(preset: str, both, alone) -> None:
     torch.manual_seed(0)
-    tower = make_tower(seq_config(preset), 4, 3).eval()
+    config = seq_config(preset).tower
+    tower = make_tower(config.name, config.settings, 4, 3).eval()
     together, single = tower(both.inputs, both.mask), tower(alone.inputs, alone.mask)
     torch.testing.assert_close(together[1], single[0], atol=1e-6, rtol=1e-5)
     assert tower.encode(both.inputs, both.mask).shape == (2, tower.output_dim)
@@ -94,7 +94,7 @@ def test_a_tower_gives_an_rna_the_same_answer_in_every_batch(preset: str, both, 
 
 
 def test_one_letter_is_enough() -> None:
-    tower = make_tower(replace(seq_config("rnatracker")), 4, 2).eval()
+    tower = make_tower("rnatracker", RNATrackerConfig(), 4, 2).eval()
     assert torch.isfinite(tower(*_one("A"))).all()
 
 

@@ -15,9 +15,8 @@ from mirnagraph.seeds import generator
 from seqtower.config import SeqConfig, seq_config
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders import structure
-from seqtower.encoders.base import EncoderConfig
+from seqtower.encoders.base import EncoderConfig, fit_encoding, warm_up
 from seqtower.encoders.cache import nothing_new
-from seqtower.encoders.encoding import fit_encoding, warm_up
 from seqtower.encoders.structure import (
     ELEMENTS,
     StructureConfig,
@@ -30,7 +29,7 @@ from seqtower.encoders.structure import (
 from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan
 from seqtower.interpret.motifs import filter_motifs
 from seqtower.saved import SavedTower, load_tower, save_tower
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import TowerConfig, make_tower
 from seqtower.towers.rnatracker import RNATrackerConfig
 
 HAIRPIN = "AAGGGGCCGAAAGGCCCCAA"  # six pairs of G and C about GAAA, two A on each side
@@ -212,7 +211,7 @@ def test_without_the_package_one_sentence_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "RNA", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mirnagraph\[structure\]'"):
-        fit_encoding(seq_config("rnatracker-structure"), ["ACGU"])
+        fit_encoding(EncoderConfig("structure"), LengthPolicy(), ["ACGU"])
 
 
 @pytest.mark.parametrize(
@@ -234,27 +233,25 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
 def test_settings_come_back_from_toml(tmp_path: Path) -> None:
     config = replace(
         seq_config("rnatracker-structure"),
-        encoder=EncoderConfig(
-            "structure", structure=StructureConfig("separate", 80, 60, 0.1, True, "x")
-        ),
+        encoder=EncoderConfig("structure", StructureConfig("separate", 80, 60, 0.1, True, "x")),
     )
     (tmp_path / "c.toml").write_text(dump_toml(config))
     assert from_dict(SeqConfig, load_toml(tmp_path / "c.toml")) == config
-    assert seq_config("rnatracker-structure").encoder.structure == StructureConfig()
+    assert seq_config("rnatracker-structure").encoder.settings == StructureConfig()
 
 
 def saved(encoding: str, **lengths: object) -> SavedTower:
     config = replace(
-        seq_config("rnatracker-structure"), encoder=EncoderConfig("structure", structure=StructureConfig(encoding, unpaired=encoding == "separate")),
-        rnatracker=RNATrackerConfig(filters=4, kernel=3, units=4, attention_units=4), lengths=LengthPolicy(**lengths),
+        seq_config("rnatracker-structure"), encoder=EncoderConfig("structure", StructureConfig(encoding, unpaired=encoding == "separate")),
+        tower=TowerConfig("rnatracker", RNATrackerConfig(filters=4, kernel=3, units=4, attention_units=4)), lengths=LengthPolicy(**lengths),
     )  # fmt: skip
-    fitted = fit_encoding(config, [HAIRPIN])
+    fitted = fit_encoding(config.encoder, config.lengths, [HAIRPIN])
     torch.manual_seed(0)
     return SavedTower(
         config,
         ("One", "Two"),
         "multi-label",
-        make_tower(config, fitted.channels, 2).eval(),
+        make_tower(config.tower.name, config.tower.settings, fitted.channels, 2).eval(),
         fitted,
         np.array([0.5, 0.5]),
         {},
@@ -294,7 +291,7 @@ def test_a_tower_that_reads_structure_is_saved_and_explained(
 def test_the_whole_rna_is_folded_and_then_cut() -> None:
     pytest.importorskip("RNA", reason=WHY)
     model = saved("joint", keep="3-prime", length=8)
-    whole = encode_structure(HAIRPIN, model.config.encoder.structure)
+    whole = encode_structure(HAIRPIN, model.config.encoder.settings)
     np.testing.assert_array_equal(model.encoding([HAIRPIN])[0], whole[-8:])
 
 
@@ -302,10 +299,11 @@ def test_warming_up_fills_the_cache(cache: Path) -> None:
     pytest.importorskip("RNA", reason=WHY)
     seen: list[tuple[int, int]] = []
     warm_up(
-        seq_config("rnatracker-structure"),
+        EncoderConfig("structure"),
+        LengthPolicy(),
         [HAIRPIN, "ACGUACGU"],
         lambda _step, done, total: seen.append((done, total)),
     )
     assert seen == [(0, 2), (1, 2), (2, 2)]
     assert len(list(cache.rglob("*.npz"))) == 2
-    warm_up(seq_config("rnatracker"), [HAIRPIN], None)
+    warm_up(EncoderConfig(), LengthPolicy(), [HAIRPIN], None)

@@ -8,7 +8,7 @@ import torch
 
 from mirnagraph.errors import ConfigError
 from seqtower.config import seq_config
-from seqtower.encoders.encoding import fit_encoding
+from seqtower.encoders.base import fit_encoding
 from seqtower.encoders.geneticseq2vec import GeneticSeq2VecConfig, encode_words, fit_geneticseq2vec
 from seqtower.towers.el_rmlocnet import DroppedLSTM
 
@@ -40,12 +40,11 @@ def test_words_are_read_stride_by_stride_and_n_is_nothing() -> None:
 
 def test_only_training_sequences_are_read() -> None:
     config = seq_config("el-rmlocnet")
-    one = fit_encoding(config, ["ACGUACGUAACC", "ACGUUU"])
+    one = fit_encoding(config.encoder, config.lengths, ["ACGUACGUAACC", "ACGUUU"])
     assert one.lengths.length == 9  # the average of the training sequences
-    assert one.channels == one.vectors.shape[1] == 200
-    np.testing.assert_array_equal(
-        one(["ACGU"])[0], fit_encoding(config, ["ACGUACGUAACC", "ACGUUU"])(["ACGU"])[0]
-    )
+    assert one.channels == one.to_arrays()["encoding.vectors"].shape[1] == 200
+    other = fit_encoding(config.encoder, config.lengths, ["ACGUACGUAACC", "ACGUUU"])
+    np.testing.assert_array_equal(one(["ACGU"])[0], other(["ACGU"])[0])
 
 
 def test_dropped_weights_are_dropped_in_training_only() -> None:
