@@ -229,7 +229,7 @@ def test_what_is_not_here_is_said_in_one_sentence(
         load_language_model(LanguageModelConfig(model=str(tmp_path / "empty")))
     with pytest.raises(ConfigError, match="at most 28"):
         embedded(SHORT, LanguageModelConfig(model=str(folder), window=29))
-    with pytest.raises(ConfigError, match="goes with the model 'rna-fm' alone"):
+    with pytest.raises(ConfigError, match="is for the model 'rna-fm' alone"):
         load_language_model(LanguageModelConfig(model=str(folder), weights="x"))
     monkeypatch.setitem(sys.modules, "fm", None)
     with pytest.raises(ConfigError, match="pip install rna-fm"):
