@@ -239,7 +239,7 @@ def load_tower(
             raise ValueError("thresholds or kind of labels that do not fit")
         trees = (
             DescriptorTrees.from_arrays(arrays, about["kind"], len(names), types)
-            if config.descriptors.share
+            if config.descriptors.is_used
             else None
         )
         model = SavedTower(
