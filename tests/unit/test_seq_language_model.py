@@ -16,18 +16,13 @@ from mirnagraph.config import dump_toml, from_dict, load_toml
 from mirnagraph.errors import CheckpointError, ConfigError, InputError, MissingExtraError
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import generator
-from seqtower import run
-from seqtower.baselines import kmer as experiment
+from seqtower import experiment, run
 from seqtower.config import SeqConfig, seq_config
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, LengthPolicy, SequenceSet
-from seqtower.encoders import language_model as pretrained
+from seqtower.encoders import pretrained
 from seqtower.encoders.base import EncoderConfig, fit_encoding
-from seqtower.encoders.language_model import (
-    LanguageModelConfig,
-    centre_cuts,
-    embed_sequence,
-    load_language_model,
-)
+from seqtower.encoders.language_model import centre_cuts, embed_sequence
+from seqtower.encoders.pretrained import LanguageModelConfig, load_language_model
 from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan
 from seqtower.saved import load_tower
 from seqtower.towers.base import TowerConfig

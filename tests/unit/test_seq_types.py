@@ -12,7 +12,7 @@ import torch
 from mirnagraph.config import preset_names
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.seeds import generator
-from seqtower.baselines import kmer as experiment
+from seqtower import experiment
 from seqtower.config import seq_config
 from seqtower.data.batches import collate
 from seqtower.data.kmers import one_hot
