@@ -22,10 +22,10 @@ from seqtower.baselines.descriptor_trees import DescriptorConfig
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import (
     ENCODERS,
+    GENETICSEQ2VEC,
     LANGUAGE_MODEL,
     ONE_HOT,
     STRUCTURE,
-    WORDS,
     EncoderConfig,
 )
 from seqtower.towers.base import TOWERS, TowerConfig
@@ -49,7 +49,7 @@ TOWER_TABLES = {
 }
 """Tables of older settings -> the tower whose settings they hold."""
 
-ENCODER_TABLES = {"words": WORDS, "structure": STRUCTURE, "language_model": LANGUAGE_MODEL}
+ENCODER_TABLES = {"words": GENETICSEQ2VEC, "structure": STRUCTURE, "language_model": LANGUAGE_MODEL}
 """Tables of ``encoder`` in older settings -> the encoder whose settings they hold."""
 
 

@@ -16,7 +16,7 @@ from seqtower.data.kmers import LETTERS, one_hot
 from seqtower.data.sequences import LengthPolicy
 
 ONE_HOT = "one-hot"
-WORDS = "geneticseq2vec"
+GENETICSEQ2VEC = "geneticseq2vec"
 STRUCTURE = "structure"
 LANGUAGE_MODEL = "language-model"
 
@@ -88,7 +88,7 @@ ENCODERS: Registry[type[Encoder]] = Registry(
     "mirnagraph.encoders",
     {
         ONE_HOT: "seqtower.encoders.base:OneHot",
-        WORDS: "seqtower.encoders.geneticseq2vec:GeneticSeq2Vec",
+        GENETICSEQ2VEC: "seqtower.encoders.geneticseq2vec:GeneticSeq2Vec",
         STRUCTURE: "seqtower.encoders.structure:Structure",
         LANGUAGE_MODEL: "seqtower.encoders.language_model:LanguageModelEncoder",
     },

@@ -74,7 +74,7 @@ def cached(folder: Path, key: str, make: Callable[[], np.ndarray], length: int) 
 
 
 @contextlib.contextmanager
-def nothing_new() -> Iterator[None]:
+def read_only_cache() -> Iterator[None]:
     """Read the cache without adding to it.
 
     For masked RNAs: there are thousands of them, and none is encoded again.

@@ -65,7 +65,7 @@ class GeneticSeq2Vec(Encoder):
     def encode(self, sequences: Sequence[str], lengths: LengthPolicy) -> list[np.ndarray]:
         """See `Encoder.encode`."""
         cut = [lengths.cut(sequence) for sequence in sequences]
-        return [encode_words(sequence, self.vectors, self.settings) for sequence in cut]
+        return [encode_kmers(sequence, self.vectors, self.settings) for sequence in cut]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """See `Encoder.to_arrays`."""
@@ -106,7 +106,7 @@ def fit_geneticseq2vec(sequences: Sequence[str], config: GeneticSeq2VecConfig) -
     return np.asarray(vectors / np.where(sd > 1e-6, sd, 1.0), dtype=np.float32)
 
 
-def encode_words(sequence: str, vectors: np.ndarray, config: GeneticSeq2VecConfig) -> np.ndarray:
+def encode_kmers(sequence: str, vectors: np.ndarray, config: GeneticSeq2VecConfig) -> np.ndarray:
     """Vectors of the k-mers of a sequence, `stride` nucleotides apart; 0 for k-mers with an N.
 
     Returns:

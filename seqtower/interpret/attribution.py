@@ -14,7 +14,7 @@ from mirnagraph.evaluation.metrics import MULTI_LABEL
 from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import generator
 from seqtower.data.batches import collate
-from seqtower.encoders.cache import nothing_new
+from seqtower.encoders.cache import read_only_cache
 from seqtower.saved import SavedTower
 
 EXTRA = "interpret"
@@ -237,7 +237,7 @@ def _scan(
         + sequence[s + config.window :]
         for s in starts
     ]
-    with nothing_new():
+    with read_only_cache():
         said = model.predict([sequence, *masked])
     return starts, said[0], said[1:]
 

@@ -1,4 +1,4 @@
-"""Language-model embeddings with a small random model made on the spot: windows, tokens, cache, what is refused, and a tower that reads them."""
+"""Embeddings of a small random language model: windows, tokens, cache, refusals, and a tower."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def make_model(
     folder: Path, *, seed: int = 0, letters: str = "ACGUN", pattern: str = ".", words: bool = False
 ) -> Path:
-    """A random BERT of one layer that reads 32 tokens at a time; its tokenizer makes a token of every match of the pattern, or of every word."""
+    """A random BERT of one layer that reads 32 tokens at a time.
+
+    Its tokenizer makes a token of every match of the pattern, or of every word.
+    """
     transformers = pytest.importorskip(
         "transformers", reason="the extra 'lm' (transformers) is not installed"
     )
@@ -183,7 +186,7 @@ def test_the_cache_knows_weights_and_settings(folder: Path, cache: Path, tmp_pat
     assert len(list(cache.rglob("*.npz"))) == 3
 
 
-def test_letters_of_dna(tmp_path: Path) -> None:
+def test_models_of_the_alphabet_of_dna(tmp_path: Path) -> None:
     config = LanguageModelConfig(model=str(make_model(tmp_path / "dna", letters="ACGTN")))
     with pytest.raises(
         ConfigError,
@@ -196,7 +199,7 @@ def test_letters_of_dna(tmp_path: Path) -> None:
     )  # T has the number that U has in the other model
 
 
-def test_tokenizers_that_want_letters_apart_or_join_them(tmp_path: Path) -> None:
+def test_tokenizers_that_separate_or_join_nucleotides(tmp_path: Path) -> None:
     apart = LanguageModelConfig(model=str(make_model(tmp_path / "apart", words=True)))
     np.testing.assert_allclose(
         embedded(SHORT, apart), directly(tmp_path / "apart", SHORT), atol=1e-6
@@ -206,7 +209,7 @@ def test_tokenizers_that_want_letters_apart_or_join_them(tmp_path: Path) -> None
         load_language_model(joined)
 
 
-def test_what_is_not_here_is_said_in_one_sentence(
+def test_what_is_missing_is_named(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(
@@ -326,7 +329,7 @@ def test_settings_come_back_from_toml(tmp_path: Path) -> None:
     assert seq_config(file=tmp_path / "d.toml").encoder.settings.model == "a/b"
 
 
-def test_both_ends_are_read_by_themselves(folder: Path) -> None:
+def test_both_ends_are_read_alone(folder: Path) -> None:
     encoder = EncoderConfig("language-model", LanguageModelConfig(model=str(folder)))
     encoding = fit_encoding(encoder, LengthPolicy("both-ends", 10), [SHORT])
     assert encoding.channels == 16
@@ -348,18 +351,20 @@ def test_a_tower_is_trained_on_embeddings_and_comes_back_with_its_model_alone(
         "".join(rng.choice(list("ACGU" if number % 2 else "AACG"), 36)) for number in range(16)
     )
     labels = np.array([[number % 2, 1 - number % 2] for number in range(16)], dtype=float)
-    data = SequenceSet(NodeIndex.of([f"r{i}" for i in range(16)], "RNA"), sequences, labels, ("U", "None"), "multi-label", None,
-                       pd.DataFrame(columns=LEFT_OUT_COLUMNS))  # fmt: skip
+    index = NodeIndex.of([f"r{i}" for i in range(16)], "RNA")
+    left_out = pd.DataFrame(columns=LEFT_OUT_COLUMNS)
+    data = SequenceSet(index, sequences, labels, ("U", "None"), "multi-label", None, left_out)
     config = seq_config("rnaloc-lm-pretrained", n_folds=2, group="none")
     config = replace(
         config, encoder=EncoderConfig("language-model", LanguageModelConfig(model=str(folder))),
-        tower=TowerConfig("rnaloc-lm", RNALocLMConfig(8, 4, (3,), 2, 4, 1, 4, 0.0)), training=replace(config.training, epochs=2, inner_fraction=0.25),
+        tower=TowerConfig("rnaloc-lm", RNALocLMConfig(8, 4, (3,), 2, 4, 1, 4, 0.0)),
+        training=replace(config.training, epochs=2, inner_fraction=0.25),
     )  # fmt: skip
     result, where = run.run_seq(data, config, tmp_path / "run")
     assert result is not None
     model = load_tower(where.path / "model", ("U", "None"))
     assert model.about["channels"] == 16
-    said = model.predict(list(sequences))
+    predicted = model.predict(list(sequences))
     scan = mask_scan(model, sequences[0], MaskingConfig(window=9, stride=9, shuffles=0))
     assert scan["kl"].max() > 0
     assert attribute(model, sequences[0], steps=16).values.shape == (36, 2)
@@ -370,5 +375,5 @@ def test_a_tower_is_trained_on_embeddings_and_comes_back_with_its_model_alone(
     elsewhere = make_model(tmp_path / "elsewhere")
     np.testing.assert_array_equal(
         load_tower(where.path / "model", language_model=str(elsewhere)).predict(list(sequences)),
-        said,
+        predicted,
     )

@@ -1,4 +1,4 @@
-"""Structure by ViennaRNA: a hairpin worked by hand, forgi's elements, both encodings, the cache, and a tower that reads them."""
+"""Structure by ViennaRNA: a hairpin by hand, forgi's elements, encodings, cache, and a tower."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seqtower.config import SeqConfig, seq_config
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders import structure
 from seqtower.encoders.base import EncoderConfig, fit_encoding, warm_up
-from seqtower.encoders.cache import nothing_new
+from seqtower.encoders.cache import read_only_cache
 from seqtower.encoders.structure import (
     ELEMENTS,
     StructureConfig,
@@ -169,7 +169,7 @@ def test_a_long_rna_is_folded_in_windows() -> None:
 def test_an_rna_is_folded_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("RNA", reason=WHY)
     config = StructureConfig(unpaired=True)
-    with nothing_new():
+    with read_only_cache():
         first = encode_structure(HAIRPIN, config)
     assert not cache.exists()
     np.testing.assert_array_equal(encode_structure(HAIRPIN, config), first)
@@ -199,7 +199,7 @@ def test_an_rna_is_folded_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(list(elsewhere.rglob("*.npz"))) == 2
 
 
-def test_a_cache_that_cannot_be_written_says_so(cache: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_an_error(cache: Path) -> None:
     pytest.importorskip("RNA", reason=WHY)
     cache.write_text("a file")
     with pytest.raises(InputError, match=r"cache of encodings cannot be written.*MIRNAGRAPH_CACHE"):
@@ -241,10 +241,14 @@ def test_settings_come_back_from_toml(tmp_path: Path) -> None:
 
 
 def saved(encoding: str, **lengths: object) -> SavedTower:
+    structure = StructureConfig(encoding, unpaired=encoding == "separate")
+    tower = RNATrackerConfig(filters=4, kernel=3, units=4, attention_units=4)
     config = replace(
-        seq_config("rnatracker-structure"), encoder=EncoderConfig("structure", StructureConfig(encoding, unpaired=encoding == "separate")),
-        tower=TowerConfig("rnatracker", RNATrackerConfig(filters=4, kernel=3, units=4, attention_units=4)), lengths=LengthPolicy(**lengths),
-    )  # fmt: skip
+        seq_config("rnatracker-structure"),
+        encoder=EncoderConfig("structure", structure),
+        tower=TowerConfig("rnatracker", tower),
+        lengths=LengthPolicy(**lengths),
+    )
     fitted = fit_encoding(config.encoder, config.lengths, [HAIRPIN])
     torch.manual_seed(0)
     return SavedTower(
@@ -264,18 +268,20 @@ def test_a_tower_that_reads_structure_is_saved_and_explained(
 ) -> None:
     pytest.importorskip("RNA", reason=WHY)
     model = saved(encoding)
-    said = model.predict([HAIRPIN, "ACGU"])
+    predicted = model.predict([HAIRPIN, "ACGU"])
     save_tower(model, tmp_path / "model")
     again = load_tower(tmp_path / "model")
     assert again.encoding.fingerprint.startswith("ViennaRNA ")
-    np.testing.assert_array_equal(again.predict([HAIRPIN, "ACGU"]), said)
+    np.testing.assert_array_equal(again.predict([HAIRPIN, "ACGU"]), predicted)
     with pytest.raises(ConfigError, match="reads no language model"):
         load_tower(tmp_path / "model", language_model="a/b")
     before = sorted(cache.rglob("*.npz"))
     scan = mask_scan(again, HAIRPIN, MaskingConfig(window=6, stride=3, shuffles=1))
     assert scan["kl"].max() > 0
     np.testing.assert_allclose(
-        scan["One"].iloc[0], again.predict(["NNNNNN" + HAIRPIN[6:]])[0, 0] - said[0, 0], atol=1e-7
+        scan["One"].iloc[0],
+        again.predict(["NNNNNN" + HAIRPIN[6:]])[0, 0] - predicted[0, 0],
+        atol=1e-7,
     )
     added = len(sorted(cache.rglob("*.npz"))) - len(before)
     assert added == (

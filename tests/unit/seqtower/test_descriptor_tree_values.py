@@ -1,4 +1,4 @@
-"""Trees on descriptors by hand: settings, blends, chosen shares, members, trees of a type of RNAs."""
+"""Trees on descriptors by hand: settings, blends, chosen weights, members, trees of a type."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_shares_that_do_not_sum_to_one_are_made_to() -> None:
     )
 
 
-def test_sure_answers_stay_a_ten_thousandth_away() -> None:
+def test_certain_predictions_stay_a_ten_thousandth_away() -> None:
     ends = np.array([[0.0, 1.0]])
     np.testing.assert_allclose(blend(1.0, ends, ends, MULTI_LABEL), [[1e-4, 1 - 1e-4]], rtol=1e-10)
     np.testing.assert_allclose(blend(1.0, ends, ends, FRACTIONS), [[1e-4, 1 - 1e-4]], rtol=1e-10)
