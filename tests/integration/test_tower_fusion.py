@@ -178,7 +178,7 @@ def test_partners_can_be_read_by_a_fitted_tower(networks: NetworkSet, tmp_path: 
     np.testing.assert_array_equal(
         found, partner_embedding(sequences, TowerSettings(partners=str(tmp_path / "run" / "model")))
     )
-    assert seq_config("hairpin").tower == "rnatracker"
+    assert seq_config("hairpin").tower.name == "rnatracker"
     with pytest.raises(CheckpointError):
         partner_embedding(sequences, TowerSettings(partners=str(tmp_path)))
 
