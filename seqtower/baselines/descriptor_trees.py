@@ -309,16 +309,16 @@ def fit_descriptor_trees(
     return DescriptorTrees(join_outputs(forests, n_labels), join_outputs(boosted, n_labels), kind)
 
 
-def blend(weight: float, one: np.ndarray, other: np.ndarray, kind: str) -> np.ndarray:
+def blend(weight: float, first: np.ndarray, second: np.ndarray, kind: str) -> np.ndarray:
     """Weighted mean of two predictions: of logits for 0/1 compartments, of shares otherwise.
 
     Args:
-        weight: of `one`, in [0, 1]; that of `other` is the rest.
-        one, other: probabilities or fractions, shape (n, n_labels).
+        weight: of `first`, in [0, 1]; that of `second` is the rest.
+        first, second: probabilities or fractions, shape (n, n_labels).
         kind: of the labels; classes are mixed geometrically, fractions arithmetically.
     """
-    first = np.clip(one, LEAST, 1 - LEAST)
-    second = np.clip(other, LEAST, 1 - LEAST)
+    first = np.clip(first, LEAST, 1 - LEAST)
+    second = np.clip(second, LEAST, 1 - LEAST)
     if kind == MULTI_LABEL:
         return np.asarray(expit(weight * logit(first) + (1 - weight) * logit(second)))
     if kind == FRACTIONS:

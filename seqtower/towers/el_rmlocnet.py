@@ -99,6 +99,6 @@ class ELRMLocNet(Tower):
             projected = torch.round(inputs.detach() @ direction, decimals=4)
             _, kmer = torch.unique(projected, return_inverse=True)
             n_kmers = int(kmer.max()) + 1
-            kept = nn.functional.dropout(inputs.new_ones(n_kmers), self.config.kmer_dropout)
-            inputs = inputs * kept[kmer].unsqueeze(-1)
+            factors = nn.functional.dropout(inputs.new_ones(n_kmers), self.config.kmer_dropout)
+            inputs = inputs * factors[kmer].unsqueeze(-1)
         return inputs
