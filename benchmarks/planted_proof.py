@@ -27,7 +27,7 @@ from mirnagraph.seeds import child_seed, generator
 from seqtower.config import seq_config
 from seqtower.data.motifs import Motif
 from seqtower.data.synthetic import PlantedSequences, planted_motifs, planted_sequences
-from seqtower.encoders.encoding import fit_encoding
+from seqtower.encoders.base import fit_encoding
 from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan
 from seqtower.interpret.motifs import filter_motifs, match_motifs
 from seqtower.saved import SavedTower
@@ -84,7 +84,7 @@ def trained(planted: PlantedSequences, seed: int) -> SavedTower:
     data, config = planted.data, seq_config("rnatracker", seed=seed)
     order = generator(seed, "planted proof").permutation(len(data))
     fit, stop = np.sort(order[len(data) // 10 :]), np.sort(order[: len(data) // 10])
-    encoding = fit_encoding(config, [data.sequences[row] for row in fit])
+    encoding = fit_encoding(config.encoder, config.lengths, [data.sequences[row] for row in fit])
     with tempfile.TemporaryDirectory() as folder, one_thread():
         tower = train_tower(
             encoding(data.sequences),

@@ -24,7 +24,8 @@ from mirnagraph.sources.fasta import read_fasta
 from seqtower.config import seq_config
 from seqtower.data.batches import collate, plan
 from seqtower.data.kmers import one_hot
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import make_tower
+from seqtower.towers.rnatracker import RNATrackerConfig
 
 
 def train(
@@ -39,7 +40,7 @@ def train(
     network: torch.nn.Module = Plain(4)
     batches = [np.array([row]) for row in range(len(rnas))]
     if batched is not None:
-        network = make_tower(seq_config("rnatracker"), 4, 4)
+        network = make_tower("rnatracker", RNATrackerConfig(), 4, 4)
         batches = plan(lengths, batched[1], batched[0], generator(0, "batches"))
     best = np.inf
     for _ in range(repeats):

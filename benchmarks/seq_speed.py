@@ -26,11 +26,11 @@ from mirnagraph.seeds import generator
 from seqtower.config import seq_config
 from seqtower.data.batches import Batch, collate, plan
 from seqtower.data.kmers import one_hot
-from seqtower.encoders.encoding import fit_encoding
+from seqtower.encoders.base import fit_encoding
 from seqtower.interpret.attribution import MaskingConfig, mask_scan
 from seqtower.nn.losses import make_loss
 from seqtower.saved import SavedTower
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import make_tower
 
 
 class Plain(nn.Module):
@@ -123,7 +123,7 @@ def compare(mean: int, nucleotides: int, tokens: list[int]) -> None:
 
     def tower() -> nn.Module:
         torch.manual_seed(0)
-        return make_tower(config, 4, 4)
+        return make_tower(config.tower.name, config.tower.settings, 4, 4)
 
     alone = [np.array([row]) for row in range(n)]
     show("plain, alone", Plain(4), alone)
@@ -159,8 +159,8 @@ def main() -> None:
         config,
         ("a", "b", "c", "d"),
         "fractions",
-        make_tower(config, 4, 4).eval(),
-        fit_encoding(config, ["ACGU"]),
+        make_tower(config.tower.name, config.tower.settings, 4, 4).eval(),
+        fit_encoding(config.encoder, config.lengths, ["ACGU"]),
         np.full(4, 0.5),
         {},
     )

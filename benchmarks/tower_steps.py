@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from mirnagraph.seeds import generator
-from seqtower.config import TOWERS, seq_config
+from seqtower.config import seq_config
 from seqtower.data.batches import collate
-from seqtower.encoders.encoding import fit_encoding
+from seqtower.encoders.base import fit_encoding
 from seqtower.nn.losses import make_loss
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import TOWERS, make_tower
 
 N_RNAS = 16
 
@@ -33,12 +33,12 @@ def fastest_step(name: str, length: int, spread: float, steps: int) -> float:
     if spread == 0:
         lengths[:] = length
     rnas = ["".join(rng.choice(list("ACGU"), number)) for number in lengths]
-    encoding = fit_encoding(config, rnas)
+    encoding = fit_encoding(config.encoder, config.lengths, rnas)
     encoded = encoding(rnas)
     labels, rows = np.eye(4)[rng.permutation(N_RNAS) % 4], np.arange(N_RNAS)
     torch.manual_seed(0)
     network, loss = (
-        make_tower(config, encoding.channels, 4),
+        make_tower(config.tower.name, config.tower.settings, encoding.channels, 4),
         make_loss("bce", "multi-label", labels, weighted=False),
     )
     optimizer, true = torch.optim.Adam(network.parameters()), torch.from_numpy(labels).float()
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    for name in TOWERS:
+    for name in TOWERS.names():
         kernels = fastest_step(name, given.length, given.spread, given.steps)
         with patch("seqtower.nn.kernels.can_fuse", lambda _values: False):
             layers = fastest_step(name, given.length, given.spread, given.steps)

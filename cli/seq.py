@@ -275,7 +275,7 @@ def _train(
     if result is None:
         say_kept(run.path, quiet=quiet)
     else:
-        _show_result(result, settings.tower, run.path, quiet=quiet)
+        _show_result(result, settings.tower.name, run.path, quiet=quiet)
 
 
 def _show_result(result: CrossValidationResult, tower: str, folder: Path, *, quiet: bool) -> None:

@@ -21,6 +21,10 @@ APPEND = "append"
 """Table whose lists are added to the inherited ones."""
 
 
+NAME = "name"
+"""Key of a table that names the entry of a registry whose settings the table holds."""
+
+
 def require(condition: bool, name: str, found: object, expected: str) -> None:
     """Raise ConfigError when a setting is out of range; for use in ``__post_init__``."""
     if not condition:
@@ -62,6 +66,24 @@ def from_dict(kind: type[Settings], values: dict[str, Any], where: str = "settin
         raise ConfigError(f"{where}: {error}") from None
     except (TypeError, ValueError, KeyError, cattrs.errors.CattrsError) as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+def settings_from(kind: type[Settings], settings: Any, where: str = "settings") -> Settings:
+    """Settings of a registered entry: an instance as it is, plain values, or None for the defaults.
+
+    Args:
+        kind: the entry's settings dataclass.
+        where: table the values come from, for errors.
+
+    Raises:
+        ConfigError: settings of another type, or see `from_dict`.
+    """
+    if isinstance(settings, kind):
+        return settings
+    if settings is not None and not isinstance(settings, Mapping):
+        expected = f"settings of type {kind.__name__}"
+        raise ConfigError(f"{where}: found {type(settings).__name__}, expected {expected}")
+    return from_dict(kind, dict(settings or {}), where=where)
 
 
 def _exactly(value: Any, kind: type) -> Any:
@@ -143,6 +165,7 @@ def load_settings(
     over: Mapping[str, Any] | None = None,
     skip: Sequence[str] = (),
     build: Callable[[dict[str, Any], str], Settings] | None = None,
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> Settings:
     """Settings in the order default < preset < file < `over`.
 
@@ -155,6 +178,8 @@ def load_settings(
         skip: tables of the file that are read elsewhere.
         build: makes the settings from nested values and the place they come from, where
             `from_dict` is not enough.
+        upgrade: turns the values of a file of an older version into those of today, before they
+            are laid over the preset.
 
     Raises:
         InputError: the file is missing or not TOML.
@@ -166,6 +191,8 @@ def load_settings(
     name = read.pop("preset", preset)
     if not isinstance(name, str):
         raise ConfigError(f"{file}: found preset = {name!r}, expected the name of a preset")
+    if upgrade is not None:
+        read = upgrade(read)
     where = f"preset {name}" if file is None else str(file)
     values = lay_over(preset_values(package, name), read, where)
     values = lay_over(values, over or {}, where)
@@ -177,7 +204,8 @@ def lay_over(
 ) -> dict[str, Any]:
     """Lay nested values over others, key by key.
 
-    Lists of the table ``append`` are added to those of `base`.
+    A table whose ``name`` differs from that in `base` replaces it: settings of one entry of a
+    registry are not those of another. Lists of the table ``append`` are added to those of `base`.
 
     Raises:
         ConfigError: ``append`` holds something else than lists, or names what is no list in `base`.
@@ -187,6 +215,8 @@ def lay_over(
 
 
 def _merge(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    if NAME in base and values.get(NAME, base[NAME]) != base[NAME]:
+        return dict(values)
     merged = dict(base)
     for key, value in values.items():
         below = merged.get(key)

@@ -1,22 +1,37 @@
-"""Settings of the sequence tower, and the named presets they come from."""
+"""Settings of a sequence run, and the named presets they come from."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mirnagraph.config import from_dict, load_settings, require
+from mirnagraph.config import (
+    from_dict,
+    lay_over,
+    load_settings,
+    preset_names,
+    require,
+    settings_from,
+)
 from mirnagraph.errors import ConfigError
+from mirnagraph.registry import Registry
 from seqtower.baselines.descriptor_trees import DescriptorConfig
 from seqtower.data.sequences import LengthPolicy
-from seqtower.encoders.base import EncoderConfig
-from seqtower.towers.deeplocrna import DeepLocRNAConfig
-from seqtower.towers.el_rmlocnet import ELRMLocNetConfig
-from seqtower.towers.rnaloc_lm import RNALocLMConfig
-from seqtower.towers.rnatracker import RNATrackerConfig
+from seqtower.encoders.base import (
+    ENCODERS,
+    GENETICSEQ2VEC,
+    LANGUAGE_MODEL,
+    ONE_HOT,
+    STRUCTURE,
+    EncoderConfig,
+)
+from seqtower.towers.base import TOWERS, TowerConfig
 
-TOWERS = ("rnatracker", "deeplocrna", "el-rmlocnet", "rnaloc-lm")
+DEFAULT = "rnatracker"
+"""Preset, and tower, where none is named."""
 
 OPTIMIZERS = ("adam", "nadam", "adamw")
 
@@ -26,34 +41,51 @@ LOSSES = ("auto", "bce", "kl", "focal")
 
 SCHEDULES = ("cosine", "constant")
 
+TOWER_TABLES = {
+    "rnatracker": "rnatracker",
+    "deeplocrna": "deeplocrna",
+    "el_rmlocnet": "el-rmlocnet",
+    "rnaloc_lm": "rnaloc-lm",
+}
+"""Tables of older settings -> the tower whose settings they hold."""
+
+ENCODER_TABLES = {"words": GENETICSEQ2VEC, "structure": STRUCTURE, "language_model": LANGUAGE_MODEL}
+"""Tables of ``encoder`` in older settings -> the encoder whose settings they hold."""
+
 
 @dataclass(frozen=True)
 class SeqTrainConfig:
-    """How a tower is trained.
+    """Training of a tower.
 
     Attributes:
         epochs: most passes over the training RNAs.
-        patience: epochs without a lower loss of the inner part before training stops.
-        least_steps: steps (batches learned from) before which patience stops nothing: on a small set an epoch is a few steps, in which a tower
-            has learned nothing yet.
-        inner_fraction: part of the training RNAs held out for stopping, groups kept whole: in (0, 0.5].
+        patience: epochs without a lower validation loss before training stops.
+        least_steps: steps (batches) before which training does not stop early: on a small set an
+            epoch is a few steps, after which a tower predicts base rates.
+        inner_fraction: share of the training RNAs in the validation split, groups kept whole: in
+            (0, 0.5].
         optimizer: one of ``"adam"``, ``"nadam"``, ``"adamw"``.
         learning_rate: of the optimizer; the highest of the schedule.
-        schedule: ``"cosine"`` for a rate that rises in a line over `warm_up` steps, falls by a half cosine, and stays at its lowest;
-            ``"constant"`` for one rate throughout.
+        schedule: ``"cosine"`` for a rate that rises linearly over `warm_up` steps, falls by a half
+            cosine, and stays at its lowest; ``"constant"`` for one rate throughout.
         warm_up: steps in which the rate of ``"cosine"`` rises.
-        decay_steps: step at which the rate of ``"cosine"`` is at its lowest, a fiftieth of the highest.
-        decay_epochs: the same in epochs; the later of the two holds, so that neither a small nor a large set stops learning too soon.
+        decay_steps: step at which the rate of ``"cosine"`` is at its lowest, a fiftieth of the
+            highest.
+        decay_epochs: the same in epochs; the later of the two holds, so that neither a small nor a
+            large set stops learning too soon.
         weight_decay: of the optimizer.
         clip: largest norm of a gradient; 0 for no limit.
-        batch_tokens: positions of a batch, padding included: what bounds the memory of a step.
+        batch_tokens: positions of a batch, padding included, which bound the memory of a step.
         batch_rnas: most RNAs of a batch.
-        precision: ``"full"`` or ``"mixed"`` (bfloat16 where that is safe); ``"auto"`` is mixed on a GPU that has bfloat16, full otherwise.
-        devices: GPUs (or, where there are none, processes on the CPU) that train one tower together, each step a batch of each; 0 for every GPU
-            there is, or one process on the CPU.
-        loss: ``"bce"``, ``"kl"``, ``"focal"``; ``"auto"`` is kl for fractions, cross-entropy for classes, bce for 0/1.
-        focal_gamma: how much less a well predicted label counts (Lin et al. 2017); with ``"focal"`` only.
-        class_weights: weigh a compartment's positives by how rare they are.
+        precision: ``"full"`` or ``"mixed"`` (bfloat16 where that is safe); ``"auto"`` is mixed on a
+            GPU that has bfloat16, full otherwise.
+        devices: GPUs (or, without GPUs, processes on the CPU) that train one tower together, a
+            batch of each per step; 0 for all GPUs, or one process on the CPU.
+        loss: ``"bce"``, ``"kl"``, ``"focal"``; ``"auto"`` is kl for fractions, cross-entropy for
+            classes, bce for 0/1.
+        focal_gamma: exponent of the focal loss, by which a well predicted label counts less (Lin et
+            al. 2017); with ``"focal"`` only.
+        class_weights: weight positives of a compartment by how rare they are.
     """
 
     epochs: int = 100
@@ -79,70 +111,60 @@ class SeqTrainConfig:
     def __post_init__(self) -> None:
         for name in ("epochs", "patience", "batch_tokens", "batch_rnas"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        require(
-            0 < self.inner_fraction <= 0.5, "inner_fraction", self.inner_fraction, "in (0, 0.5]"
-        )
-        require(
-            self.optimizer in OPTIMIZERS,
-            "optimizer",
-            self.optimizer,
-            f"one of {', '.join(OPTIMIZERS)}",
-        )
-        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
-        require(
-            self.weight_decay >= 0 and self.clip >= 0 and self.focal_gamma >= 0,
-            "weight_decay, clip, focal_gamma",
-            "a negative number",
-            "0 or more",
-        )
-        require(
-            self.schedule in SCHEDULES, "schedule", self.schedule, f"one of {', '.join(SCHEDULES)}"
-        )
         for name in ("least_steps", "warm_up", "decay_steps", "decay_epochs", "devices"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        require(
-            self.precision in PRECISIONS,
-            "precision",
-            self.precision,
-            f"one of {', '.join(PRECISIONS)}",
-        )
-        require(self.loss in LOSSES, "loss", self.loss, f"one of {', '.join(LOSSES)}")
+        for name in ("weight_decay", "clip", "focal_gamma"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        share = self.inner_fraction
+        require(0 < share <= 0.5, "inner_fraction", share, "in (0, 0.5]")
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        choices = {
+            "optimizer": OPTIMIZERS,
+            "schedule": SCHEDULES,
+            "precision": PRECISIONS,
+            "loss": LOSSES,
+        }
+        for name, known in choices.items():
+            value = getattr(self, name)
+            require(value in known, name, value, f"one of {', '.join(known)}")
 
 
 @dataclass(frozen=True)
 class SeqConfig:
-    """Everything that decides the numbers of a run, beside the data.
+    """Everything that decides the numbers of a run, apart from the data.
 
     Attributes:
         preset: name the settings started from.
         source: where the settings come from, in words.
-        tower: one of `TOWERS`; its settings stand in the table of the same name, with ``_`` for ``-``.
         seed: of the whole run.
         n_folds: number of folds.
-        group: what stays together in folds: ``"cluster"`` for near-copies by sequence, ``"none"``, or a column of the label table.
-        type_width: numbers of the tag of an RNA's type (DeepLocRNA: four dimensions), where types are given.
-        pretrained: folder of `mirnagraph seq pretrain` whose encoder every fold starts from; empty for a random start.
+        group: RNAs that stay together in folds: ``"cluster"`` for near-duplicates by sequence,
+            ``"none"``, or a column of the label table.
+        type_width: width of the learned vector of an RNA type (DeepLocRNA: four dimensions), where
+            types are given.
+        pretrained: folder of `mirnagraph seq pretrain` whose encoder every fold starts from; empty
+            for a random start.
+        tower: tower and its settings.
+        lengths: part of an RNA that is read.
+        encoder: encoder and its settings.
+        training: training of the tower.
+        descriptors: trees on descriptors and their weight in the prediction.
     """
 
     preset: str = "rnatracker"
     source: str = ""
-    tower: str = "rnatracker"
     seed: int = 0
     n_folds: int = 5
     group: str = "cluster"
     type_width: int = 4
     pretrained: str = ""
+    tower: TowerConfig = field(default_factory=TowerConfig)
     lengths: LengthPolicy = field(default_factory=LengthPolicy)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    rnatracker: RNATrackerConfig = field(default_factory=RNATrackerConfig)
-    deeplocrna: DeepLocRNAConfig = field(default_factory=DeepLocRNAConfig)
-    el_rmlocnet: ELRMLocNetConfig = field(default_factory=ELRMLocNetConfig)
-    rnaloc_lm: RNALocLMConfig = field(default_factory=RNALocLMConfig)
     training: SeqTrainConfig = field(default_factory=SeqTrainConfig)
     descriptors: DescriptorConfig = field(default_factory=DescriptorConfig)
 
     def __post_init__(self) -> None:
-        require(self.tower in TOWERS, "tower", self.tower, f"one of {', '.join(TOWERS)}")
         require(self.seed >= 0, "seed", self.seed, "0 or more")
         require(self.n_folds >= 2, "n_folds", self.n_folds, "2 or more")
         require(self.type_width >= 1, "type_width", self.type_width, "1 or more")
@@ -151,17 +173,79 @@ class SeqConfig:
 def config_from(values: dict[str, Any], where: str = "settings") -> SeqConfig:
     """Build the settings from nested plain values, of this version or an older one.
 
+    In older settings the tower is a name, its settings are a table of that name, and the encoder is
+    named by ``encoder.kind``; the settings of towers and encoders that are not used are checked and
+    left out, as is a table ``descriptors.svm`` with a share of 0.
+
     Args:
-        values: a table ``descriptors.svm`` of an older version is left out if its share is 0.
+        values: nested plain values.
         where: file or table the values come from, for errors.
 
     Raises:
         ConfigError: a share of the support vector machine that was removed, or see `from_dict`.
     """
-    descriptors = values.get("descriptors") if isinstance(values, dict) else None
+    if not isinstance(values, dict):
+        return from_dict(SeqConfig, values, where=where)
+    values = _without_svm(upgrade_names(values), where)
+    tower = values.get("tower", {})
+    encoder = values.get("encoder", {})
+    try:
+        if isinstance(tower, Mapping):
+            tables = {table: values.pop(table) for table in TOWER_TABLES if table in values}
+            values["tower"] = _with_tables(tower, tables, DEFAULT, TOWER_TABLES, TOWERS)
+        if isinstance(encoder, Mapping):
+            tables = {table: encoder[table] for table in ENCODER_TABLES if table in encoder}
+            values["encoder"] = _with_tables(encoder, tables, ONE_HOT, ENCODER_TABLES, ENCODERS)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    return from_dict(SeqConfig, values, where=where)
+
+
+def upgrade_names(values: dict[str, Any]) -> dict[str, Any]:
+    """Turn the names of tower and encoder in older settings into those of today."""
+    upgraded = dict(values)
+    if isinstance(values.get("tower"), str):
+        upgraded["tower"] = {"name": values["tower"]}
+    encoder = values.get("encoder")
+    if isinstance(encoder, Mapping) and "kind" in encoder:
+        rest = {key: value for key, value in encoder.items() if key != "kind"}
+        upgraded["encoder"] = {"name": encoder["kind"], **rest}
+    return upgraded
+
+
+def _with_tables(
+    choice: Mapping[str, Any],
+    tables: Mapping[str, Any],
+    default: str,
+    entry_of: Mapping[str, str],
+    registry: Registry[Any],
+) -> dict[str, Any]:
+    """Name and settings of a tower or encoder, those of a table of older settings among them.
+
+    Args:
+        choice: ``name`` and ``settings`` of today.
+        tables: of older settings.
+        default: name where `choice` has none.
+        entry_of: table -> entry whose settings it holds.
+        registry: of the entries.
+    """
+    name = choice.get("name", default)
+    merged = {key: value for key, value in choice.items() if key not in tables}
+    for table, settings in tables.items():
+        if entry_of[table] == name and isinstance(settings, Mapping):
+            merged["settings"] = lay_over(merged.get("settings", {}), settings)
+        else:
+            # Not used, but a mistyped setting is an error all the same.
+            settings_from(registry[entry_of[table]].Config, settings, table)
+    return merged
+
+
+def _without_svm(values: dict[str, Any], where: str) -> dict[str, Any]:
+    """Settings without the table ``descriptors.svm`` of older versions."""
+    descriptors = values.get("descriptors")
     svm = descriptors.get("svm") if isinstance(descriptors, dict) else None
     if descriptors is None or not isinstance(svm, dict):
-        return from_dict(SeqConfig, values, where=where)
+        return values
     share = svm.get("share", 0)
     if share != 0:
         raise ConfigError(
@@ -169,12 +253,32 @@ def config_from(values: dict[str, Any], where: str = "settings") -> SeqConfig:
             "machine on gapped words was removed; train without the table 'descriptors.svm'"
         )
     remaining = {name: value for name, value in descriptors.items() if name != "svm"}
-    return from_dict(SeqConfig, {**values, "descriptors": remaining}, where=where)
+    return {**values, "descriptors": remaining}
 
 
-def seq_config(
-    preset: str = "rnatracker", file: str | Path | None = None, **given: Any
-) -> SeqConfig:
-    """Settings in the order default < preset < file < arguments; None leaves a setting as it is."""
-    config = load_settings(SeqConfig, "seqtower", preset, file, build=config_from)
+def seq_config(preset: str = DEFAULT, file: str | Path | None = None, **given: Any) -> SeqConfig:
+    """Settings in the order default < preset < file < arguments.
+
+    Args:
+        preset: name of a preset; or of a tower of another package, for its default settings with
+            everything else as in the preset `DEFAULT`.
+        file: TOML with any of the settings, of this version or an older one.
+        given: fields of `SeqConfig`; None leaves a setting as it is.
+
+    Raises:
+        InputError: the file is missing or not TOML.
+        ConfigError: an unknown preset or setting, a value of the wrong type or out of range.
+    """
+    upgrade = upgrade_names
+    if preset not in preset_names("seqtower") and preset in TOWERS:
+        upgrade = partial(_with_tower, preset)
+        preset = DEFAULT
+    config = load_settings(SeqConfig, "seqtower", preset, file, build=config_from, upgrade=upgrade)
     return replace(config, **{key: value for key, value in given.items() if value is not None})
+
+
+def _with_tower(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Values of a settings file laid over a tower of another package."""
+    source = f"tower {name} of another package; other settings of the preset {DEFAULT}"
+    base = {"preset": name, "source": source, "tower": {"name": name}}
+    return lay_over(base, upgrade_names(values))

@@ -1,4 +1,4 @@
-"""Cross-validation of a tower and its k-mer baselines: every RNA predicted by models that saw neither it nor its near-copies."""
+"""Cross-validation of a tower and its baselines: what one fold reads, fits and predicts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from seqtower.config import SeqConfig
 from seqtower.data.clusters import cluster
 from seqtower.data.kmers import kmer_counts
 from seqtower.data.sequences import SequenceSet, type_numbers, vocabulary
-from seqtower.encoders.encoding import FittedEncoding, fit_encoding
+from seqtower.encoders.base import FittedEncoding, fit_encoding
 from seqtower.predict import predict
 from seqtower.pretraining.checkpoint import load_pretrained
 from seqtower.training.lightning import TrainedTower, train_tower
@@ -49,12 +49,17 @@ class Work:
     """What every fold reads.
 
     Attributes:
-        groups: group number per RNA, which inner parts keep whole too: shape (n,).
-        baselines: fit the baselines beside the model.
-        kmers: features of the baselines on words, types of RNAs among them where towers are told them: shape (n, width).
-        described: features of the trees on descriptors, types of RNAs among them where there are some, shape (n, width).
+        data: sequences and labels.
+        config: settings of the run.
+        folds: test fold of every RNA.
+        groups: group number per RNA, kept whole in validation splits too: shape (n,).
+        kmers: features of the k-mer baselines, RNA types among them where the tower is conditioned
+            on them: shape (n, width).
+        tree_features: features of the trees on descriptors, RNA types among them where there are
+            some: shape (n, width).
         folder: the run folder.
-        start: weights of a pre-trained encoder, from which every fold starts.
+        pretrained: weights of a pre-trained encoder, from which every fold starts.
+        baselines: whether the baselines are fitted with the model.
     """
 
     data: SequenceSet
@@ -62,21 +67,51 @@ class Work:
     folds: Folds
     groups: np.ndarray
     kmers: np.ndarray
-    described: np.ndarray
+    tree_features: np.ndarray
     folder: Path
-    start: Mapping[str, torch.Tensor] | None = None
+    pretrained: Mapping[str, torch.Tensor] | None = None
     baselines: bool = True
 
     def types_of(self, rows: np.ndarray) -> np.ndarray | None:
-        """Number of the type of some RNAs in `vocabulary`: int64, shape (len(rows),); None where there are no types."""
+        """Number in `vocabulary` of the type of some RNAs: int64, shape (len(rows),).
+
+        None where the data have no types.
+        """
         types = self.data.types
-        return (
-            None if types is None else type_numbers([types[row] for row in rows], vocabulary(types))
-        )
+        if types is None:
+            return None
+        return type_numbers([types[row] for row in rows], vocabulary(types))
+
+
+def prepare_work(
+    data: SequenceSet,
+    config: SeqConfig,
+    folder: Path,
+    groups: np.ndarray,
+    *,
+    baselines: bool = True,
+) -> Work:
+    """Prepare what the folds of a run read; see `Work`."""
+    types = vocabulary(data.types)
+    kmers = kmer_counts(data.sequences, K)
+    if data.types is not None:
+        # Baselines read the types that the tower is conditioned on.
+        is_type = np.array(data.types)[:, None] == np.array(types)
+        kmers = np.hstack([kmers, is_type])
+    tree_features = np.zeros((len(data), 0), dtype=np.float32)
+    if baselines or config.descriptors.is_used:
+        tree_features = config.descriptors.features(data.sequences, data.types, types)
+    pretrained = load_pretrained(config).tensors if config.pretrained else None
+    folds = make_seq_folds(data, config, groups)
+    return Work(data, config, folds, groups, kmers, tree_features, folder, pretrained, baselines)
 
 
 def groups_of(data: SequenceSet, config: SeqConfig, progress: Progress | None = None) -> np.ndarray:
-    """Group number of every RNA as the settings say (see `SeqConfig.group`): int64, shape (n,)."""
+    """Group number of every RNA by `SeqConfig.group`: int64, shape (n,).
+
+    Raises:
+        InputError: the group is a column that was not read with the labels.
+    """
     if config.group == "none":
         return np.arange(len(data))
     if config.group == "cluster":
@@ -87,7 +122,7 @@ def groups_of(data: SequenceSet, config: SeqConfig, progress: Progress | None = 
 
 
 def make_seq_folds(data: SequenceSet, config: SeqConfig, groups: np.ndarray) -> Folds:
-    """Folds that part no group, compartments spread evenly over them."""
+    """Split RNAs into folds that keep groups whole, compartments spread evenly over them."""
     table = data.binary()
     if len(np.unique(groups)) == len(data):
         return random_folds(table, config.n_folds, config.seed)
@@ -100,9 +135,11 @@ class Fitted:
     """What was fitted on training rows.
 
     Attributes:
-        trees: on descriptors; None where neither the answer nor a baseline needs them.
-        weight: their share of the answer.
-        thresholds: above which a compartment is called, shape (n_labels,).
+        trained: the tower and its training history.
+        encoding: encoder and length policy.
+        trees: on descriptors; None where neither the model nor a baseline needs them.
+        weight: of the trees in the prediction.
+        thresholds: probability above which a compartment is called, shape (n_labels,).
     """
 
     trained: TrainedTower
@@ -117,44 +154,53 @@ def fit_rows(
 ) -> Fitted:
     """Fit encoding, tower, trees on descriptors, their weight, and thresholds.
 
-    Weight and thresholds are chosen on the inner part that stops the tower, for which the trees are fitted once more without it.
+    Weight and thresholds are chosen on the validation rows that stop the tower; for the weight, the
+    trees are fitted once more without these rows.
+
+    Args:
+        work: what every fold reads.
+        train: row numbers of the training RNAs.
+        seed: of all random steps.
+        folder: of the checkpoints.
     """
     data = work.data
     config = work.config
     labels = np.nan_to_num(data.binary().to_numpy(dtype=float))
-    fit, stop = inner_split(
-        train, labels, work.groups, config.training.inner_fraction, child_seed(seed, "inner")
-    )
-    encoding = fit_encoding(config, [data.sequences[row] for row in fit])
+    share = config.training.inner_fraction
+    fit, validation = inner_split(train, labels, work.groups, share, child_seed(seed, "inner"))
+    fit_sequences = [data.sequences[row] for row in fit]
+    encoding = fit_encoding(config.encoder, config.lengths, fit_sequences)
     encoded = encoding(data.sequences)
-    types = work.types_of(np.arange(len(data)))
-    n_types = len(vocabulary(data.types))
-    trained = train_tower(encoded, data.labels, data.kind, fit, stop, config, seed, folder=folder, types=types, n_types=n_types, start=work.start,
-                          progress=progress)  # fmt: skip
-    said = predict(
-        trained.tower,
-        [encoded[row] for row in stop],
+    trained = train_tower(
+        encoded,
+        data.labels,
         data.kind,
-        config.training,
-        work.types_of(stop),
+        fit,
+        validation,
+        config,
+        seed,
+        folder=folder,
+        types=work.types_of(np.arange(len(data))),
+        n_types=len(vocabulary(data.types)),
+        start=work.pretrained,
+        progress=progress,
     )
+    encoded_validation = [encoded[row] for row in validation]
+    types = work.types_of(validation)
+    predicted = predict(trained.tower, encoded_validation, data.kind, config.training, types)
     weight = 0.0
-    if config.descriptors.share:
-        beside = _fit_trees(work, fit, seed).predict(work.described[stop])
-        weight = choose_weight(config.descriptors, beside, said, data.labels[stop], data.kind)
-        said = blend(weight, beside, said, data.kind)
-    thresholds = (
-        np.full(data.labels.shape[1], 0.5)
-        if data.kind == FRACTIONS
-        else best_thresholds(_known_binary(data)[stop], said)
-    )
-    return Fitted(
-        trained,
-        encoding,
-        _fit_trees(work, train, seed) if config.descriptors.share or work.baselines else None,
-        weight,
-        thresholds,
-    )
+    if config.descriptors.is_used:
+        inner_trees = _fit_trees(work, fit, seed)
+        by_trees = inner_trees.predict(work.tree_features[validation])
+        true = data.labels[validation]
+        weight = choose_weight(config.descriptors, by_trees, predicted, true, data.kind)
+        predicted = blend(weight, by_trees, predicted, data.kind)
+    thresholds = np.full(data.labels.shape[1], 0.5)
+    if data.kind != FRACTIONS:
+        thresholds = best_thresholds(_known_binary(data)[validation], predicted)
+    needs_trees = config.descriptors.is_used or work.baselines
+    trees = _fit_trees(work, train, seed) if needs_trees else None
+    return Fitted(trained, encoding, trees, weight, thresholds)
 
 
 def _known_binary(data: SequenceSet) -> np.ndarray:
@@ -163,60 +209,50 @@ def _known_binary(data: SequenceSet) -> np.ndarray:
 
 
 def _fit_trees(work: Work, rows: np.ndarray, seed: int) -> DescriptorTrees:
+    """Fit the trees on descriptors on some rows."""
     data = work.data
-    n_types = len(vocabulary(work.data.types))
+    return fit_typed_trees(
+        work.tree_features[rows],
+        data.labels[rows],
+        data.kind,
+        work.config.descriptors,
+        child_seed(seed, "descriptors"),
+        len(vocabulary(data.types)),
+    )
+
+
+def _own_set_predictions(work: Work, train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+    """Predict the test RNAs of each set by trees fitted on the RNAs of that set alone.
+
+    Returns:
+        Shape (n_test, n_labels), 0.5 where the set has no labels.
+    """
+    data = work.data
     config = work.config.descriptors
-    own = child_seed(seed, "descriptors")
-    return fit_typed_trees(work.described[rows], data.labels[rows], data.kind, config, own, n_types)
-
-
-def _own_sets(work: Work, train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
-    """What trees say that were fitted on the RNAs of one set alone, for the test RNAs of that set; 0.5 where the set has no labels."""
-    data = work.data
-    sets = np.array(work.data.sets, dtype=object)
-    said = np.full((len(test), data.labels.shape[1]), 0.5)
+    sets = np.array(data.sets, dtype=object)
+    predicted = np.full((len(test), data.labels.shape[1]), 0.5)
     for name in dict.fromkeys(sets):
         rows = train[sets[train] == name]
-        mine = np.flatnonzero(sets[test] == name)
+        in_set = np.flatnonzero(sets[test] == name)
         columns = np.flatnonzero((~np.isnan(data.labels[rows])).any(axis=0))
-        if len(mine) and len(columns):
-            described = work.described[rows]
+        if len(in_set) and len(columns):
+            features = work.tree_features[rows]
             labels = data.labels[rows][:, columns]
-            own = child_seed(seed, "own set", str(name))
-            trees = fit_typed_trees(described, labels, data.kind, work.config.descriptors, own, 0)
-            said[np.ix_(mine, columns)] = trees.predict(work.described[test[mine]])
-    return said
+            set_seed = child_seed(seed, "own set", str(name))
+            trees = fit_typed_trees(features, labels, data.kind, config, set_seed, 0)
+            by_trees = trees.predict(work.tree_features[test[in_set]])
+            predicted[np.ix_(in_set, columns)] = by_trees
+    return predicted
 
 
 def run_fold(work: Work, fold: int) -> FoldResult:
-    """Train on the training part of one fold and predict its test part."""
+    """Train on the training rows of one fold and predict its test rows."""
     started = time.perf_counter()
-    data = work.data
-    config = work.config
-    train, test = work.folds.rows(data.index, fold)
-    seed = child_seed(config.seed, "fold", fold)
-    checkpoints = work.folder / "checkpoints" / f"fold_{fold:02d}"
+    train, test = work.folds.rows(work.data.index, fold)
+    seed = child_seed(work.config.seed, "fold", fold)
     with one_thread():
-        fitted = fit_rows(work, train, seed, checkpoints)
-        tower = predict(
-            fitted.trained.tower,
-            fitted.encoding([data.sequences[row] for row in test]),
-            data.kind,
-            config.training,
-            work.types_of(test),
-        )
-        said = tower
-        parts = {}
-        if fitted.trees is not None:
-            parts[DESCRIPTORS] = fitted.trees.predict(work.described[test])
-        if config.descriptors.share:
-            said, parts[TOWER] = blend(fitted.weight, parts[DESCRIPTORS], tower, data.kind), tower
-        if data.sets is not None and fitted.trees is not None:
-            parts[OWN_SET] = _own_sets(work, train, test, seed)
-        if work.baselines:
-            parts |= kmer_models(
-                work.kmers, data.labels, data.kind, train, test, child_seed(seed, "baselines")
-            )
+        fitted = fit_rows(work, train, seed, work.folder / "checkpoints" / f"fold_{fold:02d}")
+        predictions = _predict_fold(work, fitted, train, test, seed)
     choices = {
         "weight": fitted.weight,
         "best_epoch": fitted.trained.best_epoch,
@@ -225,13 +261,40 @@ def run_fold(work: Work, fold: int) -> FoldResult:
     }
     seconds = time.perf_counter() - started
     thresholds = {MODEL: fitted.thresholds}
-    return FoldResult(fold, test, {MODEL: said, **parts}, thresholds, None, choices, seconds)
+    return FoldResult(fold, test, predictions, thresholds, None, choices, seconds)
+
+
+def _predict_fold(
+    work: Work, fitted: Fitted, train: np.ndarray, test: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    """Predictions of the test rows by the model, its parts and the baselines."""
+    data = work.data
+    encoded = fitted.encoding([data.sequences[row] for row in test])
+    types = work.types_of(test)
+    tower = predict(fitted.trained.tower, encoded, data.kind, work.config.training, types)
+    predictions = {MODEL: tower}
+    if fitted.trees is not None:
+        predictions[DESCRIPTORS] = fitted.trees.predict(work.tree_features[test])
+    if work.config.descriptors.is_used:
+        predictions[MODEL] = blend(fitted.weight, predictions[DESCRIPTORS], tower, data.kind)
+        predictions[TOWER] = tower
+    if data.sets is not None and fitted.trees is not None:
+        predictions[OWN_SET] = _own_set_predictions(work, train, test, seed)
+    if work.baselines:
+        kmer_seed = child_seed(seed, "baselines")
+        predictions |= kmer_models(work.kmers, data.labels, data.kind, train, test, kmer_seed)
+    return predictions
 
 
 def cross_validate(
     work: Work, workers: int = 1, progress: Progress | None = None
 ) -> CrossValidationResult:
-    """Run every fold that is not finished yet, and score model, tower and baselines."""
+    """Run every fold that is not finished yet, and score model, tower and baselines.
+
+    Args:
+        work: what every fold reads.
+        workers: folds that run in parallel; changes no number.
+    """
     results = cross_validation.cross_validate(
         run_fold, work, work.folds, folder=work.folder, workers=workers, progress=progress
     )
@@ -252,42 +315,15 @@ def cross_validate(
 
 
 def by_set(data: SequenceSet, result: CrossValidationResult) -> pd.DataFrame:
-    """Metrics within each of several joined sets (see `evaluate_by_group`)."""
+    """Compute metrics within each of several joined sets (see `evaluate_by_group`).
+
+    Raises:
+        ValueError: data of a single set.
+    """
     if data.sets is None:
-        raise ValueError("data of one set")
+        raise ValueError("data of a single set")
     thresholds = {MODEL: result.thresholds}
     labels = np.asarray(result.labels, dtype=float)
     return evaluate_by_group(
         labels, result.predictions, result.of_row, thresholds, result.compartments, data.sets
-    )
-
-
-def prepare_work(
-    data: SequenceSet,
-    config: SeqConfig,
-    folder: Path,
-    groups: np.ndarray,
-    *,
-    baselines: bool = True,
-) -> Work:
-    """What the folds of a run read."""
-    kmers = kmer_counts(data.sequences, K)
-    if data.types is not None:  # baselines are told what the tower is told
-        kmers = np.hstack(
-            [kmers, np.array(data.types)[:, None] == np.array(vocabulary(data.types))]
-        )
-    described = np.zeros((len(data), 0), dtype=np.float32)
-    if baselines or config.descriptors.share:
-        described = config.descriptors.features(data.sequences, data.types, vocabulary(data.types))
-    start = load_pretrained(config).tensors if config.pretrained else None
-    return Work(
-        data,
-        config,
-        make_seq_folds(data, config, groups),
-        groups,
-        kmers,
-        described,
-        folder,
-        start,
-        baselines,
     )

@@ -20,8 +20,7 @@ from mirnagraph.seeds import child_seed
 from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, TOWER
 from seqtower.config import SeqConfig
 from seqtower.data.sequences import SequenceSet, sequences_sha256, vocabulary
-from seqtower.encoders.base import LANGUAGE_MODEL, STRUCTURE
-from seqtower.encoders.encoding import fit_encoding, warm_up
+from seqtower.encoders.base import ENCODERS, fit_encoding, warm_up
 from seqtower.experiment import (
     Work,
     by_set,
@@ -68,16 +67,16 @@ def run_seq(
         CheckpointError: a pre-trained encoder that does not fit the settings.
     """
     inputs = {"sequences": sequences_sha256(data)}
-    if config.encoder.kind in (STRUCTURE, LANGUAGE_MODEL):
+    if ENCODERS[config.encoder.name].is_cached:
         inputs["encoder"] = fit_encoding(
-            config, data.sequences
+            config.encoder, config.lengths, data.sequences
         ).fingerprint  # also says at once what the encoder lacks
     if config.pretrained:
         inputs["pretrained"] = load_pretrained(config).sha256
     about = {
         "kind": "seqtower",
         "labels": data.kind,
-        "tower": config.tower,
+        "tower": config.tower.name,
         "dataset": name,
         "synthetic": synthetic,
         "n_rnas": len(data),
@@ -85,7 +84,7 @@ def run_seq(
 
     def body(run: RunFolder) -> CrossValidationResult:
         groups = groups_of(data, config, progress)
-        warm_up(config, data.sequences, progress)
+        warm_up(config.encoder, config.lengths, data.sequences, progress)
         work = prepare_work(data, config, run.path, groups, baselines=baselines)
         write_folds(work.folds, run.path / "folds.tsv")
         table = pd.DataFrame({"rna_id": list(data.index.ids), "group": groups})
@@ -218,7 +217,7 @@ def write_seq_report(
     lengths = data.lengths
     sizes = np.bincount(groups)
     together = f"{len(sizes)} groups, of which {int((sizes > 1).sum())} have two RNAs or more (largest {sizes.max()})"
-    lines = [f"# Run on {name}: tower {config.tower}, seed {config.seed}", ""]
+    lines = [f"# Run on {name}: tower {config.tower.name}, seed {config.seed}", ""]
     lines += (
         [
             "**Made-up data**: this run shows how the tool works. Its figures say nothing about biology.",

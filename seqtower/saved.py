@@ -27,18 +27,15 @@ from seqtower.baselines.descriptor_trees import DescriptorTrees, blend
 from seqtower.config import SeqConfig, config_from
 from seqtower.data.kmers import LETTERS
 from seqtower.data.sequences import LengthPolicy, the_type, type_numbers
-from seqtower.encoders.base import LANGUAGE_MODEL
-from seqtower.encoders.encoding import FittedEncoding
+from seqtower.encoders.base import LANGUAGE_MODEL, FittedEncoding, read_encoding
 from seqtower.predict import predict
-from seqtower.towers.base import Tower
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import Tower, make_tower
 
 FORMAT_VERSION = 1
 
 KIND = "seqtower"
 
 TOWER = "tower."
-VECTORS = "encoding.vectors"
 
 NUMBERS_AT_A_TIME = 2**26
 
@@ -154,7 +151,10 @@ def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
                 name: torch.from_numpy(values) for name, values in model.trees.to_arrays().items()
             }
         )
-        arrays = tensors | trees | {VECTORS: torch.from_numpy(model.encoding.vectors)}
+        encoding = model.encoding.to_arrays()
+        arrays = (
+            tensors | trees | {name: torch.from_numpy(values) for name, values in encoding.items()}
+        )
         text = {
             "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "compartments": list(model.compartments), "kind": model.kind,
             "config": to_dict(model.config), "lengths": to_dict(model.encoding.lengths), "channels": model.encoding.channels,
@@ -206,20 +206,23 @@ def load_tower(
     try:
         names = tuple(str(name) for name in about["compartments"])
         types = tuple(the_type(str(name)) for name in about.get("types", ()))
-        # the language model itself is loaded, and compared with its fingerprint, when something is encoded
-        width = int(about["channels"]) if config.encoder.kind == LANGUAGE_MODEL else 0
-        fingerprint = str(about.get("encoder_fingerprint", ""))
-        encoding = FittedEncoding(
+        arrays = {name: value.numpy() for name, value in tensors.items()}
+        encoding = read_encoding(
             config.encoder,
             from_dict(LengthPolicy, about["lengths"]),
-            tensors[VECTORS].numpy(),
-            width,
-            fingerprint,
+            arrays,
+            int(about["channels"]),
+            str(about.get("encoder_fingerprint", "")),
         )
-        if encoding.channels != int(about["channels"]):
-            raise ValueError(f"{encoding.channels} channels instead of {about['channels']}")
         with torch.random.fork_rng():
-            tower = make_tower(config, encoding.channels, len(names), len(types))
+            tower = make_tower(
+                config.tower.name,
+                config.tower.settings,
+                encoding.channels,
+                len(names),
+                len(types),
+                type_width=config.type_width,
+            )
         tower.load_state_dict(
             {
                 name.removeprefix(TOWER): value
@@ -234,14 +237,9 @@ def load_tower(
             or about["kind"] not in KINDS
         ):
             raise ValueError("thresholds or kind of labels that do not fit")
-        arrays = (
-            {name: value.numpy() for name, value in tensors.items()}
-            if config.descriptors.share
-            else {}
-        )
         trees = (
             DescriptorTrees.from_arrays(arrays, about["kind"], len(names), types)
-            if arrays
+            if config.descriptors.is_used
             else None
         )
         model = SavedTower(
@@ -276,11 +274,9 @@ def _config_of(about: Mapping[str, Any], folder: Path, language_model: str | Non
         ) from None
     if language_model is None:
         return config
-    if config.encoder.kind != LANGUAGE_MODEL:
+    if config.encoder.name != LANGUAGE_MODEL:
         raise ConfigError(f"the model in {folder} reads no language model, so none can be given")
     return replace(
         config,
-        encoder=replace(
-            config.encoder, language_model=config.encoder.language_model.at(language_model)
-        ),
+        encoder=replace(config.encoder, settings=config.encoder.settings.at(language_model)),
     )

@@ -144,7 +144,7 @@ def _front(facts: RunFacts, license: str | None) -> str:
     kind = (
         ("mirna", "graph")
         if isinstance(facts.model, SavedModel)
-        else ("rna-sequence", facts.model.config.tower)
+        else ("rna-sequence", facts.model.config.tower.name)
     )
     chosen = (
         f"license: {license}"
@@ -241,8 +241,8 @@ def _use(facts: RunFacts) -> str:
         lines += [
             f"For {tested} of its {len(facts.model.known.index)} RNAs it gives the out-of-fold answer: that of a model that did not train on them."
         ]
-    elif isinstance(facts.model, SavedTower) and facts.model.config.encoder.kind == LANGUAGE_MODEL:
-        model = facts.model.config.encoder.language_model.model
+    elif isinstance(facts.model, SavedTower) and facts.model.config.encoder.name == LANGUAGE_MODEL:
+        model = facts.model.config.encoder.settings.model
         lines += [
             f"It needs the language model `{model}`, which is not part of it (`--language-model`, `load(…, language_model=…)`); it must be the same."
         ]
@@ -313,7 +313,7 @@ def _protocol(facts: RunFacts) -> str:
             "cluster": "near-copies by sequence kept together",
             "none": "nothing kept together",
         }.get(config.group, f"`{config.group}` kept together")
-        text = f"{config.n_folds} folds, {together}, seed {config.seed}, preset `{config.preset}`, tower `{config.tower}`."
+        text = f"{config.n_folds} folds, {together}, seed {config.seed}, preset `{config.preset}`, tower `{config.tower.name}`."
         why = "Each RNA was predicted by a model that saw neither it nor what is kept together with it."
         if model.trees is not None:
             why += f" Trees on descriptors have a share of {model.weight:g} in the answer of this final model."

@@ -32,9 +32,8 @@ from mirnagraph.runs.model_file import (
 from mirnagraph.trees import TreeArrays
 from seqtower.config import config_from
 from seqtower.data.sequences import LengthPolicy
-from seqtower.encoders.base import LANGUAGE_MODEL
-from seqtower.encoders.encoding import FittedEncoding
-from seqtower.towers.make import make_tower
+from seqtower.encoders.base import read_encoding
+from seqtower.towers.base import make_tower
 
 FORMAT_VERSION = 3
 
@@ -45,7 +44,6 @@ IN_BAG = "in_bag"
 """Array of `FusionModel.in_bag`, one bit each, eight trees to a byte; absent in models that were saved without it."""
 
 PREFIX = "tower."
-VECTORS = "tower.vectors"
 START = "tower.start"
 
 
@@ -347,7 +345,7 @@ def _read_attention(
 
 def tower_arrays(towers: FittedTowers) -> dict[str, np.ndarray]:
     """All numbers by name, for safetensors."""
-    arrays = {VECTORS: towers.encoding.vectors, START: towers.start}
+    arrays = {**towers.encoding.to_arrays(PREFIX), START: towers.start}
     for number, tower in enumerate(towers.towers):
         arrays.update(
             {
@@ -376,20 +374,20 @@ def read_towers(
         KeyError, ValueError, RuntimeError, ConfigError: they do not fit each other.
     """
     config = config_from(about["config"], where="tower.config")
-    width = int(about["channels"]) if config.encoder.kind == LANGUAGE_MODEL else 0
-    encoding = FittedEncoding(
+    encoding = read_encoding(
         config.encoder,
         from_dict(LengthPolicy, about["lengths"]),
-        arrays[VECTORS],
-        width,
+        arrays,
+        int(about["channels"]),
         str(about["encoder_fingerprint"]),
+        PREFIX,
     )
-    if encoding.channels != int(about["channels"]):
-        raise ValueError(f"{encoding.channels} channels instead of {about['channels']}")
     towers = []
     for number in range(int(about["towers"])):
         with torch.random.fork_rng(devices=[]):
-            tower = make_tower(config, encoding.channels, n_labels)
+            tower = make_tower(
+                config.tower.name, config.tower.settings, encoding.channels, n_labels
+            )
         prefix = f"{PREFIX}{number}."
         tower.load_state_dict(
             {

@@ -15,7 +15,7 @@ from mirnagraph.evaluation.metrics import MULTI_LABEL
 from mirnagraph.evaluation.splits import balanced_subsets
 from mirnagraph.seeds import child_seed, generator
 from seqtower.config import SeqConfig
-from seqtower.encoders.encoding import FittedEncoding, fit_encoding
+from seqtower.encoders.base import FittedEncoding, fit_encoding
 from seqtower.nn.losses import starting_logits
 from seqtower.predict import read_sequences
 from seqtower.towers.base import Tower
@@ -127,7 +127,8 @@ def fit_towers(
             found=0,
             expected="2 or more",
         )
-    encoding = fit_encoding(config, [str(sequences[row]) for row in rows])
+    known = [str(sequences[row]) for row in rows]
+    encoding = fit_encoding(config.encoder, config.lengths, known)
     encoded = encode(encoding, sequences)
     rows = np.array([row for row in rows if len(encoded[row])], dtype=np.int64)
     part = inner_parts(

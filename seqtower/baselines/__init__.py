@@ -1,1 +1,1 @@
-"""Simpler sequence models: k-mer models and trees on descriptors."""
+"""Baselines on sequences: k-mer models and trees on descriptors."""

@@ -1,4 +1,4 @@
-"""Trees on descriptors of whole RNAs: a baseline beside every tower, and, where the settings say so, a share of the answer."""
+"""Trees on descriptors of whole RNAs: a baseline of every tower, or a part of the model."""
 
 from __future__ import annotations
 
@@ -33,22 +33,25 @@ TREES = TreesConfig(
     boosting_features=0.3,
     boosting_width=150,
 )
-"""For 0/1 compartments, many of them with few positives: short boosting on what the extra trees found useful."""
+"""For 0/1 labels, many compartments with few positives: short boosting on the columns of highest
+importance in the extra trees."""
 
 FRACTION_TREES = TreesConfig(
     n_trees=200, min_samples_leaf=3, rounds=150, learning_rate=0.05, leaves=8, boosting_leaf=20
 )
-"""For fractions, where every RNA says more than yes or no: longer boosting on all columns."""
+"""For fractions, which hold more information per RNA than 0/1: longer boosting on all columns."""
 
 FOREST = "descriptors.forest"
 BOOSTED = "descriptors.boosted"
 
-OWN = "descriptors.own"
+TYPED = "descriptors.own"
 COLUMNS = "columns"
 
 LEAST = 1e-4
+"""Least distance of a prediction from 0 and 1 before its logarithm is taken."""
 
 LEAST_OF_A_TYPE = 50
+"""Fewest training RNAs of a type that get trees of their own."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,14 @@ class DescriptorConfig:
     """Settings of the trees on descriptors.
 
     Attributes:
-        weight: their share of the answer, the tower's is the rest: in [0, 1]; 0 leaves the answer to the tower alone.
-        weights: where there are some, the share is chosen among them, by the loss on the inner part of the training rows.
+        weight: of the trees in the prediction, that of the tower is the rest: in [0, 1]; 0 for the
+            tower alone.
+        weights: where given, the weight is chosen among them, by the loss on validation rows.
         window: nucleotides of a window (see `seqtower.encoders.descriptors`).
-        trees: extra trees and boosting for 0/1 compartments and classes, which count alike.
+        trees: extra trees and boosting for 0/1 compartments and classes, of equal weight.
         fraction_trees: the same for fractions.
-        members: how often both are fitted, from other seeds: their answers (of boosting: the logits) are averaged.
+        members: number of fits of both, with different seeds, whose predictions (of boosting: the
+            logits) are averaged.
     """
 
     weight: float = 0.0
@@ -76,16 +81,12 @@ class DescriptorConfig:
             require(0 <= weight <= 1, "weight", weight, "in [0, 1]")
         require(self.members >= 1, "members", self.members, "1 or more")
         for name, trees in (("trees", self.trees), ("fraction_trees", self.fraction_trees)):
-            require(
-                trees.n_trees > 0 and trees.rounds > 0,
-                name,
-                "none of a kind",
-                "extra trees and boosting",
-            )
+            has_both = trees.n_trees > 0 and trees.rounds > 0
+            require(has_both, name, "none of a kind", "extra trees and boosting")
 
     @property
-    def share(self) -> bool:
-        """Whether the trees have a share in the answer."""
+    def is_used(self) -> bool:
+        """Whether the trees have a weight in the prediction."""
         return self.weight > 0 or len(self.weights) > 0
 
     def features(
@@ -94,28 +95,34 @@ class DescriptorConfig:
         types: Sequence[str] | None = None,
         known: Sequence[str] = (),
     ) -> np.ndarray:
-        """What the trees read of RNAs: float32, shape (n, width), columns as `feature_names`.
+        """Compute the features of the trees: float32, shape (n, width), see `feature_names`.
 
         Args:
-            types: type of each RNA, see `seqtower.data.sequences.RNA_TYPES`; circRNAs are read as circles. None for not told.
-            known: the types that have a column, as in `seqtower.data.sequences.vocabulary`.
+            sequences: RNA, 5' to 3'.
+            types: type of each RNA, see `seqtower.data.sequences.RNA_TYPES`; circRNAs are read as
+                circles. None for trees that are not conditioned on RNA types.
+            known: types that have a column, as in `seqtower.data.sequences.vocabulary`.
 
         Raises:
-            ConfigError: a type that is none of `known`.
+            ConfigError: a type that is not in `known`.
         """
-        circular = None if types is None else [name == CIRCLE for name in types]
-        found = [descriptors(sequences, window=self.window, circular=circular)]
-        if types is not None:
-            found += (
-                [junction(sequences, [name == CIRCLE for name in types])] if CIRCLE in known else []
-            )
-            found.append(np.eye(len(known), dtype=np.float32)[type_numbers(types, known)])
-        return np.hstack(found)
+        if types is None:
+            return descriptors(sequences, window=self.window)
+        is_circle = [name == CIRCLE for name in types]
+        blocks = [descriptors(sequences, window=self.window, circular=is_circle)]
+        if CIRCLE in known:
+            blocks.append(junction(sequences, is_circle))
+        blocks.append(np.eye(len(known), dtype=np.float32)[type_numbers(types, known)])
+        return np.hstack(blocks)
 
 
 def feature_names(known: Sequence[str] = ()) -> list[str]:
-    """Names in the order of the columns of `DescriptorConfig.features`: descriptors, the junction where circles are known, types."""
-    return [*descriptor_names(), *(junction_names() if CIRCLE in known else ()), *known]
+    """Names of the columns of `DescriptorConfig.features`.
+
+    Descriptors, those of the junction where circRNAs are among the `known` types, and types.
+    """
+    junctions = junction_names() if CIRCLE in known else []
+    return [*descriptor_names(), *junctions, *known]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,39 +133,41 @@ class DescriptorTrees:
         forest: extra trees, whose sum is a probability or fraction.
         boosted: boosted trees, whose sum is a logit, or a fraction.
         kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
-        own: place of a type of RNAs in the vocabulary -> trees fitted on RNAs of that type alone, and the compartments that they speak of. For an RNA
-            of that type they count as much as the trees that all types share.
-        n_types: types in the vocabulary, whose columns are the last of the features; read where there is any of `own`.
+        typed: number of an RNA type in the vocabulary -> trees fitted on RNAs of that type alone,
+            and the compartments (columns) that they predict. For an RNA of that type they have the
+            same weight as the trees that all types share.
+        n_types: types in the vocabulary, whose columns are the last of the features; read where
+            there are trees of a type.
     """
 
     forest: TreeArrays
     boosted: TreeArrays
     kind: str
-    own: Mapping[int, tuple[DescriptorTrees, np.ndarray]] = field(default_factory=dict)
+    typed: Mapping[int, tuple[DescriptorTrees, np.ndarray]] = field(default_factory=dict)
     n_types: int = 0
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Probabilities or fractions: float64, shape (n, n_labels)."""
-        forest = self.forest(features)
+        """Predict probabilities or fractions: float64, shape (n, n_labels)."""
         boosted = self.boosted(features)
-        said = blend(0.5, forest, boosted if self.kind == FRACTIONS else expit(boosted), self.kind)
-        for number, (trees, columns) in self.own.items():
+        if self.kind != FRACTIONS:
+            boosted = expit(boosted)
+        predicted = blend(0.5, self.forest(features), boosted, self.kind)
+        for number, (trees, columns) in self.typed.items():
             rows = np.flatnonzero(features[:, number - self.n_types] > 0.5)
             if len(rows):
-                said[np.ix_(rows, columns)] = blend(
-                    0.5, trees.predict(features[rows]), said[np.ix_(rows, columns)], self.kind
-                )
-        return said
+                cells = np.ix_(rows, columns)
+                of_type = trees.predict(features[rows])
+                predicted[cells] = blend(0.5, of_type, predicted[cells], self.kind)
+        return predicted
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """All arrays by name, for safetensors."""
-        found = self.forest.to_arrays(FOREST) | self.boosted.to_arrays(BOOSTED)
-        for number, (trees, columns) in self.own.items():
-            start = f"{OWN}.{number}."
-            found |= {start + name: array for name, array in trees.to_arrays().items()} | {
-                start + COLUMNS: np.asarray(columns, dtype=np.int64)
-            }
-        return found
+        arrays = self.forest.to_arrays(FOREST) | self.boosted.to_arrays(BOOSTED)
+        for number, (trees, columns) in self.typed.items():
+            prefix = f"{TYPED}.{number}."
+            arrays |= {prefix + name: array for name, array in trees.to_arrays().items()}
+            arrays[prefix + COLUMNS] = np.asarray(columns, dtype=np.int64)
+        return arrays
 
     @classmethod
     def from_arrays(
@@ -168,54 +177,60 @@ class DescriptorTrees:
         n_labels: int,
         known: Sequence[str] = (),
     ) -> DescriptorTrees:
-        """Back from `to_arrays`.
+        """Restore trees from `to_arrays`.
 
         Args:
-            known: the types of RNAs that the trees are told.
+            arrays: by name; others are ignored.
+            kind: of the labels.
+            n_labels: number of compartments.
+            known: RNA types that the trees are conditioned on.
 
         Raises:
-            CheckpointError: arrays that lack or do not fit each other.
+            CheckpointError: arrays that are missing or do not fit each other.
         """
-        own = {}
+        typed = {}
         for number in range(len(known)):
-            start = f"{OWN}.{number}."
-            mine = {
-                name.removeprefix(start): array
+            prefix = f"{TYPED}.{number}."
+            of_type = {
+                name.removeprefix(prefix): array
                 for name, array in arrays.items()
-                if name.startswith(start)
+                if name.startswith(prefix)
             }
-            if mine:
-                columns = np.asarray(mine.pop(COLUMNS, np.zeros(0, dtype=np.int64)))
-                if (
-                    columns.ndim != 1
-                    or not len(columns)
-                    or not np.isin(columns, range(n_labels)).all()
-                    or len(np.unique(columns)) < len(columns)
-                ):
-                    raise CheckpointError(
-                        "the trees of a type of RNAs do not say of which compartments they speak",
-                        found=columns.tolist(),
-                    )
-                own[number] = (cls._alone(mine, kind, len(columns), known), columns)
-        return replace(cls._alone(arrays, kind, n_labels, known), own=own, n_types=len(known))
+            if of_type:
+                columns = _read_columns(of_type, n_labels)
+                typed[number] = (cls._untyped(of_type, kind, len(columns), known), columns)
+        shared = cls._untyped(arrays, kind, n_labels, known)
+        return replace(shared, typed=typed, n_types=len(known))
 
     @classmethod
-    def _alone(
+    def _untyped(
         cls, arrays: Mapping[str, np.ndarray], kind: str, n_labels: int, known: Sequence[str]
     ) -> DescriptorTrees:
-        found = cls(
-            TreeArrays.from_arrays(arrays, FOREST), TreeArrays.from_arrays(arrays, BOOSTED), kind
-        )
+        """Restore trees without those of a type."""
+        forest = TreeArrays.from_arrays(arrays, FOREST)
+        boosted = TreeArrays.from_arrays(arrays, BOOSTED)
         width = len(feature_names(known))
-        if any(
-            part.value.shape[1:] != (n_labels,)
-            or (len(part.feature) and part.feature.max() >= width)
-            for part in (found.forest, found.boosted)
-        ):
-            raise CheckpointError(
-                "the trees on descriptors do not fit the compartments or the descriptors"
-            )
-        return found
+        for trees in (forest, boosted):
+            reads_more = len(trees.feature) > 0 and trees.feature.max() >= width
+            if reads_more or trees.value.shape[1:] != (n_labels,):
+                raise CheckpointError(
+                    "the trees on descriptors do not fit the compartments or the descriptors"
+                )
+        return cls(forest, boosted, kind)
+
+
+def _read_columns(arrays: Mapping[str, np.ndarray], n_labels: int) -> np.ndarray:
+    """Compartments that the trees of a type predict."""
+    columns = np.asarray(arrays.get(COLUMNS, np.zeros(0, dtype=np.int64)))
+    is_valid = columns.ndim == 1 and len(columns) > 0
+    is_valid = is_valid and bool(np.isin(columns, range(n_labels)).all())
+    if not is_valid or len(np.unique(columns)) < len(columns):
+        raise CheckpointError(
+            "trees of an RNA type without valid columns of the compartments that they predict",
+            found=columns.tolist(),
+            expected=f"different numbers below {n_labels}",
+        )
+    return columns
 
 
 def fit_typed_trees(
@@ -226,114 +241,114 @@ def fit_typed_trees(
     seed: int,
     n_types: int,
 ) -> DescriptorTrees:
-    """Trees that all types of RNAs share, and beside them, for 0/1 compartments, trees of each type alone.
+    """Fit trees that all RNA types share and, for 0/1 compartments, trees of each type alone.
 
-    A type that has a compartment in all of its RNAs or in none of them leaves that compartment to the shared trees, as does a type with fewer than
-    `LEAST_OF_A_TYPE` RNAs.
+    A compartment of which all RNAs of a type, or none, are positive is left to the shared trees, as
+    is a type with fewer than `LEAST_OF_A_TYPE` RNAs.
 
     Args:
-        features: whose last `n_types` columns say the type, shape (n, width); with fewer than two types there are shared trees alone.
-        labels, kind: see `fit_descriptor_trees`.
+        features: shape (n, width), the last `n_types` columns mark the type; with fewer than two
+            types there are shared trees alone.
+        labels, kind, config, seed: see `fit_descriptor_trees`.
+        n_types: number of RNA types.
     """
     shared = fit_descriptor_trees(features, labels, kind, config, seed)
     if n_types < 2 or kind != MULTI_LABEL:
         return shared
-    own = {}
+    typed = {}
     for number in range(n_types):
         rows = np.flatnonzero(features[:, number - n_types] > 0.5)
         if len(rows) < LEAST_OF_A_TYPE:
             continue
-        mine = labels[rows]
-        columns = np.flatnonzero(
-            [len(np.unique(column[~np.isnan(column)])) > 1 for column in mine.T]
-        )
+        labels_of_type = labels[rows]
+        n_values = [len(np.unique(column[~np.isnan(column)])) for column in labels_of_type.T]
+        columns = np.flatnonzero(np.array(n_values) > 1)
         if len(columns):
-            own[number] = (
-                fit_descriptor_trees(
-                    features[rows],
-                    mine[:, columns],
-                    kind,
-                    config,
-                    child_seed(seed, "own type", number),
-                ),
-                columns,
-            )
-    return replace(shared, own=own, n_types=n_types)
+            type_seed = child_seed(seed, "own type", number)
+            true = labels_of_type[:, columns]
+            trees = fit_descriptor_trees(features[rows], true, kind, config, type_seed)
+            typed[number] = (trees, columns)
+    return replace(shared, typed=typed, n_types=n_types)
 
 
 def fit_descriptor_trees(
     features: np.ndarray, labels: np.ndarray, kind: str, config: DescriptorConfig, seed: int
 ) -> DescriptorTrees:
-    """Fit both kinds of trees on training rows.
+    """Fit extra trees and boosting on training rows.
 
-    Compartments that are known of the same RNAs share a forest, fitted on these RNAs: of sets that speak of different compartments each is learned
-    from the sets that speak of it.
+    Compartments that are known of the same RNAs share a forest, fitted on these RNAs: of sets that
+    are labelled for different compartments, each compartment is fitted on the sets labelled for it.
 
     Args:
         features: of `DescriptorConfig.features`, shape (n, width).
         labels: shape (n, n_labels), NaN where unknown; every compartment is known of some row.
-        kind: see `mirnagraph.evaluation.metrics.KINDS`.
+        kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
+        config: settings of the trees.
+        seed: of all random steps.
     """
-    trees = config.fraction_trees if kind == FRACTIONS else config.trees
-    known = ~np.isnan(labels)
+    is_fraction = kind == FRACTIONS
+    settings = config.fraction_trees if is_fraction else config.trees
+    is_known = ~np.isnan(labels)
     forests = []
     boosted = []
-    for columns in both_known(known):
-        read = features[known[:, columns[0]]]
-        true = labels[known[:, columns[0]]][:, columns]
+    for columns in both_known(is_known):
+        rows = is_known[:, columns[0]]
+        inputs = features[rows]
+        true = labels[rows][:, columns]
         for member in range(config.members):
-            own = child_seed(seed, "member", member)
-            forest = fit_extra_trees(read, true, trees, child_seed(own, "forest"))
+            member_seed = child_seed(seed, "member", member)
+            forest_seed = child_seed(member_seed, "forest")
+            boosting_seed = child_seed(member_seed, "boosting")
+            forest = fit_extra_trees(inputs, true, settings, forest_seed)
             boosting = fit_boosting(
-                read,
-                true,
-                trees,
-                child_seed(own, "boosting"),
-                forest.importance,
-                fractions=kind == FRACTIONS,
+                inputs, true, settings, boosting_seed, forest.importance, fractions=is_fraction
             )
             forests.append((forest.trees.times(1 / config.members), columns))
             boosted.append((boosting.times(1 / config.members), columns))
-    return DescriptorTrees(
-        join_outputs(forests, labels.shape[1]), join_outputs(boosted, labels.shape[1]), kind
-    )
+    n_labels = labels.shape[1]
+    return DescriptorTrees(join_outputs(forests, n_labels), join_outputs(boosted, n_labels), kind)
 
 
-def blend(weight: float, one: np.ndarray, other: np.ndarray, kind: str) -> np.ndarray:
-    """`weight` of one answer and the rest of another: the mean of logits for 0/1 compartments, of shares otherwise.
+def blend(weight: float, first: np.ndarray, second: np.ndarray, kind: str) -> np.ndarray:
+    """Weighted mean of two predictions: of logits for 0/1 compartments, of shares otherwise.
 
     Args:
-        one, other: probabilities or fractions, shape (n, n_labels).
+        weight: of `first`, in [0, 1]; that of `second` is the rest.
+        first, second: probabilities or fractions, shape (n, n_labels).
+        kind: of the labels; classes are mixed geometrically, fractions arithmetically.
     """
-    first, second = (np.clip(answer, LEAST, 1 - LEAST) for answer in (one, other))
+    first = np.clip(first, LEAST, 1 - LEAST)
+    second = np.clip(second, LEAST, 1 - LEAST)
     if kind == MULTI_LABEL:
         return np.asarray(expit(weight * logit(first) + (1 - weight) * logit(second)))
-    mixed = (
-        weight * first + (1 - weight) * second
-        if kind == FRACTIONS
-        else np.exp(weight * np.log(first) + (1 - weight) * np.log(second))
-    )
+    if kind == FRACTIONS:
+        mixed = weight * first + (1 - weight) * second
+    else:
+        mixed = np.exp(weight * np.log(first) + (1 - weight) * np.log(second))
     return np.asarray(mixed / mixed.sum(axis=1, keepdims=True))
 
 
 def choose_weight(
     config: DescriptorConfig, trees: np.ndarray, tower: np.ndarray, labels: np.ndarray, kind: str
 ) -> float:
-    """The share of the trees with the lowest loss: squared error for fractions, else the log loss of what is known.
+    """Choose the weight of the trees with the lowest loss.
+
+    The loss is the squared error for fractions, else the log loss, over known labels.
 
     Args:
-        trees, tower: what both say of rows that neither was fitted on, shape (n, n_labels).
+        config: settings; without `weights` the weight is fixed.
+        trees, tower: predictions of validation rows, shape (n, n_labels).
         labels: of the same rows, NaN where unknown.
+        kind: of the labels.
     """
     if not config.weights:
         return config.weight
     losses = []
     for weight in config.weights:
-        said = np.clip(blend(weight, trees, tower, kind), LEAST, 1 - LEAST)
-        each = (
-            (said - labels) ** 2
-            if kind == FRACTIONS
-            else -(labels * np.log(said) + (1 - labels) * np.log(1 - said))
-        )
-        losses.append(float(np.nanmean(each)))
+        predicted = np.clip(blend(weight, trees, tower, kind), LEAST, 1 - LEAST)
+        if kind == FRACTIONS:
+            cell_losses = (predicted - labels) ** 2
+        else:
+            cell_losses = -(labels * np.log(predicted) + (1 - labels) * np.log(1 - predicted))
+        losses.append(float(np.nanmean(cell_losses)))
     return float(config.weights[int(np.argmin(losses))])

@@ -1,6 +1,8 @@
-"""k-mer baselines that stand beside every tower: logistic regression and gradient boosting on what an RNA is made of."""
+"""k-mer baselines of a tower: logistic regression and gradient boosting; names of all baselines."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -14,19 +16,32 @@ TOWER = "tower"
 LOGISTIC = "kmer_logistic"
 BOOSTING = "kmer_boosting"
 DESCRIPTORS = "descriptor_trees"
-
 OWN_SET = "own_set"
 
 KMERS = (LOGISTIC, BOOSTING)
 
 BASELINES = {
-    LOGISTIC: "logistic regression (ridge for fractions) on the frequencies of words of 1 to 5 letters and the length",
+    LOGISTIC: "logistic regression (ridge for fractions) on k-mer frequencies, k 1 to 5, and the "
+    "length",
     BOOSTING: "gradient boosting on the same",
-    DESCRIPTORS: "extra trees and boosting on descriptors: short words, ends, reading frames, extremes along the RNA, known elements, junctions of circRNAs",
-    OWN_SET: "the same trees, fitted for each of the sets on its own RNAs alone",
+    DESCRIPTORS: "extra trees and boosting on descriptors: short k-mers, ends, reading frames, "
+    "extremes along the RNA, known elements, junctions of circRNAs",
+    OWN_SET: "the same trees, fitted for each set on its own RNAs alone",
 }
 
 K = 5
+"""Longest k-mer of the baselines."""
+
+GROWTH: dict[str, Any] = {
+    "max_iter": 150,
+    "learning_rate": 0.05,
+    "max_leaf_nodes": 15,
+    "max_features": 0.2,
+}
+"""Settings of gradient boosting."""
+
+LEAST = 1e-6
+"""Least class probability or fraction before predictions are scaled to a sum of 1."""
 
 
 def kmer_models(
@@ -37,62 +52,61 @@ def kmer_models(
     rows: np.ndarray,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Fit both baselines on words on the training rows and predict others.
+    """Fit both k-mer baselines on training rows and predict others.
 
     Args:
         features: of `seqtower.data.kmers.kmer_counts`, shape (n, width).
         labels: shape (n, n_labels), NaN where unknown; only training rows are read.
-        kind: see `mirnagraph.evaluation.metrics.KINDS`.
+        kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
+        train: row numbers of the training RNAs.
+        rows: row numbers of the RNAs to predict.
+        seed: of the boosting.
 
     Returns:
-        Name -> probabilities or fractions of `rows`: float64, shape (len(rows), n_labels); classes and fractions sum to 1.
+        Name -> probabilities or fractions of `rows`: float64, shape (len(rows), n_labels); classes
+        and fractions sum to 1.
     """
     mean = features[train].mean(axis=0)
     sd = features[train].std(axis=0)
     scaled = (features - mean) / np.where(sd > 1e-9, sd, 1)
-    found = {name: np.zeros((len(rows), labels.shape[1])) for name in KMERS}
+    fit_predict = _fractions if kind == FRACTIONS else _probabilities
+    predictions = {name: np.zeros((len(rows), labels.shape[1])) for name in KMERS}
     for column in range(labels.shape[1]):
         known = train[~np.isnan(labels[train, column])]
-        target = labels[known, column]
-        if kind == FRACTIONS:
-            boost = HistGradientBoostingRegressor(
-                max_iter=150,
-                learning_rate=0.05,
-                max_leaf_nodes=15,
-                max_features=0.2,
-                random_state=_seed(seed, column),
-            )
-            found[LOGISTIC][:, column] = (
-                Ridge(alpha=300.0).fit(scaled[known], target).predict(scaled[rows])
-            )
-            found[BOOSTING][:, column] = boost.fit(features[known], target).predict(features[rows])
-        elif target.min() == target.max():
-            for said in found.values():
-                said[:, column] = target.mean()
-        else:
-            grow = HistGradientBoostingClassifier(
-                max_iter=150,
-                learning_rate=0.05,
-                max_leaf_nodes=15,
-                max_features=0.2,
-                random_state=_seed(seed, column),
-            )
-            found[LOGISTIC][:, column] = (
-                LogisticRegression(C=0.002, max_iter=500)
-                .fit(scaled[known], target)
-                .predict_proba(scaled[rows])[:, 1]
-            )
-            found[BOOSTING][:, column] = grow.fit(features[known], target).predict_proba(
-                features[rows]
-            )[:, 1]
-    if kind != MULTI_LABEL:
-        found = {name: _shares(said) for name, said in found.items()}
-    return found
+        true = labels[known, column]
+        for name, inputs in ((LOGISTIC, scaled), (BOOSTING, features)):
+            values = fit_predict(name, inputs[known], true, inputs[rows], _seed(seed, column))
+            predictions[name][:, column] = values
+    if kind == MULTI_LABEL:
+        return predictions
+    return {name: _sum_to_one(values) for name, values in predictions.items()}
 
 
-def _shares(said: np.ndarray) -> np.ndarray:
-    kept = np.clip(said, 1e-6, None)
-    return np.asarray(kept / kept.sum(axis=1, keepdims=True))
+def _fractions(
+    name: str, features: np.ndarray, true: np.ndarray, others: np.ndarray, seed: int
+) -> np.ndarray:
+    """Fit fractions of one compartment and predict others."""
+    model: Any = Ridge(alpha=300.0)
+    if name == BOOSTING:
+        model = HistGradientBoostingRegressor(random_state=seed, **GROWTH)
+    return np.asarray(model.fit(features, true).predict(others))
+
+
+def _probabilities(
+    name: str, features: np.ndarray, true: np.ndarray, others: np.ndarray, seed: int
+) -> np.ndarray:
+    """Fit 0/1 labels of one compartment and predict others; the label where there is only one."""
+    if true.min() == true.max():
+        return np.full(len(others), true.mean())
+    model: Any = LogisticRegression(C=0.002, max_iter=500)
+    if name == BOOSTING:
+        model = HistGradientBoostingClassifier(random_state=seed, **GROWTH)
+    return np.asarray(model.fit(features, true).predict_proba(others)[:, 1])
+
+
+def _sum_to_one(values: np.ndarray) -> np.ndarray:
+    clipped = np.clip(values, LEAST, None)
+    return np.asarray(clipped / clipped.sum(axis=1, keepdims=True))
 
 
 def _seed(seed: int, column: int) -> int:

@@ -1,1 +1,1 @@
-"""Encoders: what each position of an RNA is, as numbers."""
+"""Encoders: from RNA sequences to the numbers that towers and trees read."""

@@ -1,38 +1,238 @@
-"""Settings of the sequence tower, and the named presets they come from."""
+"""Encoders of sequences: their interface, registry and settings, and the fitted encoding."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
-from mirnagraph.config import require
-from seqtower.encoders.geneticseq2vec import GeneticSeq2VecConfig
-from seqtower.encoders.language_model import LanguageModelConfig
-from seqtower.encoders.structure import StructureConfig
+import numpy as np
+
+from mirnagraph.config import settings_from
+from mirnagraph.parallel import Progress, report
+from mirnagraph.registry import Registry
+from seqtower.data.kmers import LETTERS, one_hot
+from seqtower.data.sequences import LengthPolicy
 
 ONE_HOT = "one-hot"
-WORDS = "geneticseq2vec"
+GENETICSEQ2VEC = "geneticseq2vec"
 STRUCTURE = "structure"
 LANGUAGE_MODEL = "language-model"
 
-ENCODERS = (ONE_HOT, WORDS, STRUCTURE, LANGUAGE_MODEL)
+ARRAYS = "encoding."
+"""Start of the names of an encoder's arrays in a model file."""
+
+
+class Encoder(ABC):
+    """Encoder fitted on training sequences; an entry of `ENCODERS` is a subclass.
+
+    Attributes:
+        Config: frozen dataclass of its settings.
+        is_cached: encodings take long and are kept on disk, so they are made before the folds run.
+        reads_whole: a position's values depend on the whole RNA, whatever part of it is encoded.
+        k: nucleotides that a position stands for.
+        stride: nucleotides from one position to the next.
+        channels: values per position.
+        fingerprint: of what the values depend on beside settings and arrays, such as the sha256 of
+            weights or the version of a package; empty for nothing.
+    """
+
+    Config: ClassVar[type[Any]]
+    is_cached: ClassVar[bool] = False
+    reads_whole: ClassVar[bool] = False
+    k: int = 1
+    stride: int = 1
+    channels: int
+    fingerprint: str = ""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, sequences: Sequence[str], settings: Any) -> Self:
+        """Fit on training sequences, cut by the length policy.
+
+        Raises:
+            ConfigError, InputError: a package or file that the encoder needs is missing.
+        """
+
+    @abstractmethod
+    def encode(self, sequences: Sequence[str], lengths: LengthPolicy) -> list[np.ndarray]:
+        """Encode whole sequences: float32, shape (positions, channels) each.
+
+        Args:
+            sequences: RNA, not cut.
+            lengths: the nucleotides that are encoded.
+        """
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Fitted arrays by name, for a model file."""
+        return {}
+
+    @classmethod
+    def from_arrays(
+        cls, settings: Any, arrays: Mapping[str, np.ndarray], channels: int, fingerprint: str
+    ) -> Self:
+        """Restore a fitted encoder of a model file.
+
+        Args:
+            settings: of the type `Config`.
+            arrays: of `to_arrays`.
+            channels, fingerprint: of the encoder that was saved; loading more than that can wait
+                until something is encoded.
+        """
+        return cls.fit((), settings)
+
+
+ENCODERS: Registry[type[Encoder]] = Registry(
+    "encoder",
+    "mirnagraph.encoders",
+    {
+        ONE_HOT: "seqtower.encoders.base:OneHot",
+        GENETICSEQ2VEC: "seqtower.encoders.geneticseq2vec:GeneticSeq2Vec",
+        STRUCTURE: "seqtower.encoders.structure:Structure",
+        LANGUAGE_MODEL: "seqtower.encoders.language_model:LanguageModelEncoder",
+    },
+)
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """What a tower reads.
+    """An encoder with its settings.
 
     Attributes:
-        kind: ``"one-hot"`` for letters, ``"geneticseq2vec"`` for vectors of words, ``"structure"`` for letters and secondary structure (needs the
-            extra ``structure``), ``"language-model"`` for embeddings of a pretrained model (needs the extra ``lm``).
-        words: settings of vectors of words.
-        structure: settings of secondary structure.
-        language_model: settings of the pretrained model.
+        name: entry of `ENCODERS`: ``"one-hot"`` for nucleotides, ``"geneticseq2vec"`` for k-mer
+            vectors, ``"structure"`` for nucleotides and secondary structure (needs the extra
+            ``structure``), ``"language-model"`` for embeddings of a pretrained model (needs the
+            extra ``lm``).
+        settings: of the type `Config` of the entry; also given as plain values or None (defaults).
     """
 
-    kind: str = ONE_HOT
-    words: GeneticSeq2VecConfig = field(default_factory=GeneticSeq2VecConfig)
-    structure: StructureConfig = field(default_factory=StructureConfig)
-    language_model: LanguageModelConfig = field(default_factory=LanguageModelConfig)
+    name: str = ONE_HOT
+    settings: Any = None
 
     def __post_init__(self) -> None:
-        require(self.kind in ENCODERS, "kind", self.kind, f"one of {', '.join(ENCODERS)}")
+        kind = ENCODERS[self.name].Config
+        settings = settings_from(kind, self.settings, "encoder.settings")
+        object.__setattr__(self, "settings", settings)
+
+
+@dataclass(frozen=True)
+class OneHotConfig:
+    """One-hot encoding has no settings."""
+
+
+class OneHot(Encoder):
+    """Nucleotides A, C, G, U as four channels; N is 0 in all."""
+
+    Config = OneHotConfig
+    channels = len(LETTERS)
+
+    @classmethod
+    def fit(cls, sequences: Sequence[str], settings: Any) -> Self:
+        """See `Encoder.fit`; nothing is fitted."""
+        return cls()
+
+    def encode(self, sequences: Sequence[str], lengths: LengthPolicy) -> list[np.ndarray]:
+        """See `Encoder.encode`."""
+        return [one_hot(lengths.cut(sequence)) for sequence in sequences]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedEncoding:
+    """An encoder and a length policy fitted on training sequences.
+
+    Attributes:
+        encoder: fitted encoder.
+        lengths: length policy with a fixed length.
+    """
+
+    encoder: Encoder
+    lengths: LengthPolicy
+
+    @property
+    def channels(self) -> int:
+        """Values per position."""
+        return self.encoder.channels
+
+    @property
+    def fingerprint(self) -> str:
+        """See `Encoder`."""
+        return self.encoder.fingerprint
+
+    def __call__(self, sequences: Sequence[str]) -> list[np.ndarray]:
+        """Encode sequences: float32, shape (positions, channels) each.
+
+        Raises:
+            CheckpointError: the language model is not the one that the tower was trained with.
+            ConfigError, InputError: a package or file that the encoder needs is missing.
+        """
+        return self.encoder.encode(sequences, self.lengths)
+
+    def to_arrays(self, prefix: str = ARRAYS) -> dict[str, np.ndarray]:
+        """Fitted arrays by name, for a model file; names start with `prefix`."""
+        return {f"{prefix}{name}": array for name, array in self.encoder.to_arrays().items()}
+
+
+def fit_encoding(
+    encoder: EncoderConfig, lengths: LengthPolicy, sequences: Sequence[str]
+) -> FittedEncoding:
+    """Fit length policy and encoder on training sequences alone.
+
+    Raises:
+        ConfigError, InputError: a package or file that the encoder needs is missing.
+    """
+    lengths = lengths.fitted(np.array([len(sequence) for sequence in sequences]))
+    cut = [lengths.cut(sequence) for sequence in sequences]
+    return FittedEncoding(ENCODERS[encoder.name].fit(cut, encoder.settings), lengths)
+
+
+def read_encoding(
+    encoder: EncoderConfig,
+    lengths: LengthPolicy,
+    arrays: Mapping[str, np.ndarray],
+    channels: int,
+    fingerprint: str,
+    prefix: str = ARRAYS,
+) -> FittedEncoding:
+    """Restore the encoding of a model file.
+
+    Args:
+        encoder, lengths: settings, and length policy with a fixed length.
+        arrays: of `FittedEncoding.to_arrays`; others are ignored.
+        channels, fingerprint: of the encoding that was saved.
+        prefix: start of the names of its arrays.
+
+    Raises:
+        KeyError, ValueError: the parts do not fit each other.
+    """
+    encoder_arrays = {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+    entry = ENCODERS[encoder.name]
+    restored = entry.from_arrays(encoder.settings, encoder_arrays, channels, fingerprint)
+    if restored.channels != channels:
+        raise ValueError(f"{restored.channels} channels instead of {channels}")
+    return FittedEncoding(restored, lengths)
+
+
+def warm_up(
+    encoder: EncoderConfig,
+    lengths: LengthPolicy,
+    sequences: Sequence[str],
+    progress: Progress | None = None,
+) -> None:
+    """Fill the cache of a slow encoder before folds that run in parallel each encode the same RNAs.
+
+    Nothing happens for encoders without a cache, or where encodings depend on a length that is
+    measured on the training rows of each fold.
+    """
+    entry = ENCODERS[encoder.name]
+    if not entry.is_cached or (lengths.measure and not entry.reads_whole):
+        return
+    encoding = fit_encoding(encoder, lengths, sequences)
+    for number, sequence in enumerate(sequences):
+        report(progress, "encoding", number, len(sequences))
+        encoding([sequence])
+    report(progress, "encoding", len(sequences), len(sequences))

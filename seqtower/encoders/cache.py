@@ -1,4 +1,4 @@
-"""Arrays that took long to make, kept on disk by what they were made from: equal content is made once, by whichever process comes first."""
+"""Cache of slow encodings on disk, named by their content."""
 
 from __future__ import annotations
 
@@ -19,59 +19,66 @@ from mirnagraph.io import write_file
 
 _WRITING: ContextVar[bool] = ContextVar("writing", default=True)
 
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
 
 def encodings_folder(setting: str, kind: str) -> Path:
-    """Where encodings of one kind are kept: below the folder of the settings, else of ``MIRNAGRAPH_CACHE``, else the user's cache."""
-    return (Path(setting) if setting else cache_folder() / "encodings") / kind
+    """Folder of cached encodings of one kind.
+
+    Below the folder of the encoder's setting, else of ``MIRNAGRAPH_CACHE``, else the user's cache.
+    """
+    folder = Path(setting) if setting else cache_folder() / "encodings"
+    return folder / kind
 
 
 def content_key(sequence: str, about: Mapping[str, object]) -> str:
-    """sha256 of a sequence and of everything else that its numbers depend on, as hex."""
-    return hashlib.sha256(
-        json.dumps({"sequence": sequence, **about}, sort_keys=True).encode()
-    ).hexdigest()
+    """Compute the sha256, as hex, of a sequence and all else that its encoding depends on."""
+    text = json.dumps({"sequence": sequence, **about}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def cached(folder: Path, key: str, make: Callable[[], np.ndarray], length: int) -> np.ndarray:
-    """The array of this key; made, and kept, where it is not there.
+    """Read the array of a key; make and store it where it is missing.
 
-    Files are replaced whole, so two processes never see each other's half-written ones. A file that is damaged (zip keeps a checksum), or
-    that is of another length, is made anew. Nothing is ever unpickled.
+    Files are replaced whole, so no process reads a half-written one. A file that is damaged (zip
+    has a checksum) or of another length is made again. Nothing is unpickled.
 
     Args:
-        length: positions that the array must have in its first dimension.
+        folder: of `encodings_folder`.
+        key: of `content_key`.
+        make: computes the array.
+        length: size of its first dimension.
 
     Raises:
-        InputError: the folder may not be written.
+        InputError: the folder cannot be written.
     """
     path = folder / key[:2] / f"{key}.npz"
-    with (
-        contextlib.suppress(
-            OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error
-        ),
-        np.load(path, allow_pickle=False) as stored,
-    ):
-        found = np.asarray(stored["values"])
-        if len(found) == length:
-            return found
-    made = make()
-    if _WRITING.get():
-        try:
-            with write_file(path) as part, open(part, "wb") as stream:
-                np.savez(stream, values=made)
-        except InputError as error:
-            raise InputError(
-                "the cache of encodings cannot be written",
-                file=path,
-                found=str(error),
-                hint="set MIRNAGRAPH_CACHE, or the encoder's setting 'cache', to another folder",
-            ) from None
-    return made
+    with contextlib.suppress(*_UNREADABLE), np.load(path, allow_pickle=False) as stored:
+        values = np.asarray(stored["values"])
+        if len(values) == length:
+            return values
+    values = make()
+    if not _WRITING.get():
+        return values
+    try:
+        with write_file(path) as part, open(part, "wb") as stream:
+            np.savez(stream, values=values)
+    except InputError as error:
+        raise InputError(
+            "the cache of encodings cannot be written",
+            file=path,
+            found=str(error),
+            hint="set MIRNAGRAPH_CACHE, or the encoder's setting 'cache', to another folder",
+        ) from None
+    return values
 
 
 @contextlib.contextmanager
-def nothing_new() -> Iterator[None]:
-    """Inside it what is kept is read and nothing is added: masked RNAs come by the thousand, and none of them comes again."""
+def read_only_cache() -> Iterator[None]:
+    """Read the cache without adding to it.
+
+    For masked RNAs: there are thousands of them, and none is encoded again.
+    """
     token = _WRITING.set(False)
     try:
         yield

@@ -1,9 +1,10 @@
-"""GeneticSeq2Vec (Asim et al. 2022): k-mers embedded by who stands beside whom in the training sequences, by 1 to K steps."""
+"""GeneticSeq2Vec (Asim et al. 2022): k-mer vectors from their neighbourhood in the sequences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
@@ -11,16 +12,21 @@ from scipy import sparse
 from mirnagraph.config import require
 from mirnagraph.embedding.factorization import ProximityConfig, proximity_embedding
 from seqtower.data.kmers import word_numbers
+from seqtower.data.sequences import LengthPolicy
+from seqtower.encoders.base import Encoder
 
 
 @dataclass(frozen=True)
 class GeneticSeq2VecConfig:
-    """Settings; EL-RMLocNet's Table 2 has others per RNA class (lncRNA: k 2, stride 2, 200 dimensions; miRNA: k 1, stride 1, 32).
+    """Settings of the k-mer vectors.
+
+    EL-RMLocNet's Table 2 has others per RNA class (lncRNA: k 2, stride 2, 200 dimensions; miRNA:
+    k 1, stride 1, 32).
 
     Attributes:
-        k: letters of a word, 1 to 6.
-        stride: letters from one word to the next.
-        dim: columns per hop. The paper's Table 2 gives the width of the embedding, which is ``dim * hops``.
+        k: nucleotides of a k-mer, 1 to 6.
+        stride: nucleotides from one k-mer to the next.
+        dim: columns per hop. The paper's Table 2 gives the width of the embedding, ``dim * hops``.
         hops: largest number of steps K (paper: up to 4).
     """
 
@@ -35,35 +41,76 @@ class GeneticSeq2VecConfig:
         require(self.dim >= 1 and self.hops >= 1, "dim, hops", (self.dim, self.hops), "1 or more")
 
 
-def fit_geneticseq2vec(sequences: Sequence[str], config: GeneticSeq2VecConfig) -> np.ndarray:
-    """Vectors of all words, from training sequences alone.
+class GeneticSeq2Vec(Encoder):
+    """Vector of each k-mer.
 
-    The undirected graph joins words that follow each other, weighted by how often they do; each hop's positive log-proximity is
-    factorised by SVD, and the hops stand side by side (Eq. 1 to 4, see `mirnagraph.embedding.factorization`). Columns are scaled to unit
-    standard deviation over the words that occur, which the paper leaves open: without it the first columns outweigh all others.
+    Attributes:
+        vectors: of all k-mers, float32, shape (4**k, dim * hops).
+    """
+
+    Config = GeneticSeq2VecConfig
+
+    def __init__(self, settings: GeneticSeq2VecConfig, vectors: np.ndarray) -> None:
+        self.settings = settings
+        self.vectors = vectors
+        self.k = settings.k
+        self.stride = settings.stride
+        self.channels = vectors.shape[1]
+
+    @classmethod
+    def fit(cls, sequences: Sequence[str], settings: GeneticSeq2VecConfig) -> Self:
+        """See `Encoder.fit`."""
+        return cls(settings, fit_geneticseq2vec(sequences, settings))
+
+    def encode(self, sequences: Sequence[str], lengths: LengthPolicy) -> list[np.ndarray]:
+        """See `Encoder.encode`."""
+        cut = [lengths.cut(sequence) for sequence in sequences]
+        return [encode_kmers(sequence, self.vectors, self.settings) for sequence in cut]
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """See `Encoder.to_arrays`."""
+        return {"vectors": self.vectors}
+
+    @classmethod
+    def from_arrays(
+        cls, settings: Any, arrays: Mapping[str, np.ndarray], channels: int, fingerprint: str
+    ) -> Self:
+        """See `Encoder.from_arrays`."""
+        return cls(settings, arrays["vectors"])
+
+
+def fit_geneticseq2vec(sequences: Sequence[str], config: GeneticSeq2VecConfig) -> np.ndarray:
+    """Fit vectors of all k-mers on training sequences.
+
+    The undirected graph joins consecutive k-mers, weighted by how often they follow each other;
+    each hop's positive log-proximity is factorised by SVD, and the hops are concatenated (Eq. 1 to
+    4, see `mirnagraph.embedding.factorization`). Columns are scaled to unit standard deviation over
+    the k-mers that occur, which the paper leaves open: without it the first columns outweigh all
+    others.
 
     Returns:
-        float32, shape (4**k, dim * hops); words that do not occur are 0.
+        float32, shape (4**k, dim * hops); 0 for k-mers that do not occur.
     """
-    n_words = 4**config.k
-    counts = np.zeros((n_words, n_words))
+    n_kmers = 4**config.k
+    counts = np.zeros((n_kmers, n_kmers))
     for sequence in sequences:
         numbers = word_numbers(sequence, config.k)[:: config.stride]
         left = numbers[:-1]
         right = numbers[1:]
-        known = (left >= 0) & (right >= 0)
-        np.add.at(counts, (left[known], right[known]), 1)
+        has_no_n = (left >= 0) & (right >= 0)
+        np.add.at(counts, (left[has_no_n], right[has_no_n]), 1)
     adjacency = sparse.csr_array(counts + counts.T)
     vectors = proximity_embedding(adjacency, ProximityConfig(dim=config.dim, hops=config.hops))
-    present = np.asarray(adjacency.sum(axis=1)).ravel() > 0
-    sd = vectors[present].std(axis=0) if present.any() else np.ones(vectors.shape[1])
+    is_present = np.asarray(adjacency.sum(axis=1)).ravel() > 0
+    sd = vectors[is_present].std(axis=0) if is_present.any() else np.ones(vectors.shape[1])
     return np.asarray(vectors / np.where(sd > 1e-6, sd, 1.0), dtype=np.float32)
 
 
-def encode_words(sequence: str, vectors: np.ndarray, config: GeneticSeq2VecConfig) -> np.ndarray:
-    """Vector of every word of a sequence, `stride` letters apart: float32, shape (words, width); words with an N are 0.
+def encode_kmers(sequence: str, vectors: np.ndarray, config: GeneticSeq2VecConfig) -> np.ndarray:
+    """Vectors of the k-mers of a sequence, `stride` nucleotides apart; 0 for k-mers with an N.
 
-    A sequence shorter than a word is one position of zeros.
+    Returns:
+        float32, shape (k-mers, width). A sequence shorter than `k` is one position of zeros.
     """
     numbers = word_numbers(sequence, config.k)[:: config.stride]
     if not len(numbers):

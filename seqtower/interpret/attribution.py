@@ -14,8 +14,7 @@ from mirnagraph.evaluation.metrics import MULTI_LABEL
 from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import generator
 from seqtower.data.batches import collate
-from seqtower.encoders.base import WORDS
-from seqtower.encoders.cache import nothing_new
+from seqtower.encoders.cache import read_only_cache
 from seqtower.saved import SavedTower
 
 EXTRA = "interpret"
@@ -78,8 +77,8 @@ def attribute(
         errors.append(float(delta[0]) / max(abs(span), 1e-9))
     per_step = np.stack(found, axis=1)
     kept = model.encoding.lengths.positions(len(sequence))
-    if model.config.encoder.kind == WORDS:
-        words = model.config.encoder.words
+    words = model.encoding.encoder
+    if words.k > 1 or words.stride > 1:
         spread = np.zeros((len(kept), per_step.shape[1]))
         for step, value in enumerate(per_step):
             place = slice(step * words.stride, min(step * words.stride + words.k, len(kept)))
@@ -238,7 +237,7 @@ def _scan(
         + sequence[s + config.window :]
         for s in starts
     ]
-    with nothing_new():
+    with read_only_cache():
         said = model.predict([sequence, *masked])
     return starts, said[0], said[1:]
 

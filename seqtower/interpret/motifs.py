@@ -23,9 +23,9 @@ FEWEST_SITES = 10
 def first_convolutions(model: SavedTower) -> list[MaskedConv]:
     """The layers that read letters; raises ConfigError for a tower that reads no letters by filters."""
     channels = model.encoding.channels
-    if model.config.encoder.kind != ONE_HOT:
+    if model.config.encoder.name != ONE_HOT:
         raise ConfigError(
-            f"the tower {model.config.tower!r} reads the encoding {model.config.encoder.kind!r}, and has no filters over letters alone"
+            f"the tower {model.config.tower.name!r} reads the encoding {model.config.encoder.name!r}, and has no filters over letters alone"
         )
     return [
         m
@@ -44,7 +44,7 @@ def filter_motifs(
     layers = first_convolutions(model)
     if not layers:
         raise ConfigError(
-            f"the first layer of the tower {model.config.tower!r} is no convolution over letters"
+            f"the first layer of the tower {model.config.tower.name!r} is no convolution over letters"
         )
     encoded = model.encoding(sequences)
     lengths = np.array([len(one) for one in encoded])

@@ -124,7 +124,7 @@ def explain_to_folder(
         )
         write_tsv(words, folder / "words.tsv")
         counts = {"zipcodes": len(zips), "motifs": 0, "matches": 0}
-        if model.config.encoder.kind == ONE_HOT and first_convolutions(model):
+        if model.config.encoder.name == ONE_HOT and first_convolutions(model):
             motifs = filter_motifs(model, background or list(records["sequence"]))
             write_meme(motifs, folder / "motifs.meme")
             matches = (

@@ -1,1 +1,1 @@
-"""Neural network parts of the sequence towers."""
+"""Masked layers, CPU kernels and losses of the sequence towers."""

@@ -302,8 +302,8 @@ def _run_along(gates, weight, lengths, hidden, cells, backward):  # type: ignore
             for j in range(3 * n_units, n_gates):
                 gate[j] = _sigmoid(gate[j])
             for j in range(n_units):
-                kept = gate[n_units + j] * last_cell[j]
-                last_cell[j] = kept + gate[j] * gate[2 * n_units + j]
+                remembered = gate[n_units + j] * last_cell[j]
+                last_cell[j] = remembered + gate[j] * gate[2 * n_units + j]
                 last_hidden[j] = gate[3 * n_units + j] * _tanh(last_cell[j])
             cells[position] = last_cell
             hidden[position] = last_hidden

@@ -1,4 +1,4 @@
-"""Layers that never see padding: convolution, pooling, recurrence and attention over masked positions."""
+"""Layers over masked positions: convolution, pooling, recurrence and attention."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def mask_padding(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 class MaskedConv(nn.Module):
-    """Convolution along positions; padding is 0 before and after, so an RNA gives the same values alone and in any batch.
+    """Convolution along positions, the same for an RNA alone and in any batch.
 
-    Takes and gives (n, width, channels); the width stays.
+    Padding is set to 0 before and after. Input and output have shape (n, width, channels).
     """
 
     def __init__(self, channels: int, filters: int, kernel: int, dilation: int = 1) -> None:
@@ -28,7 +28,7 @@ class MaskedConv(nn.Module):
         self.conv = nn.Conv1d(channels, filters, kernel, dilation=dilation)
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Values after the convolution, 0 at padding."""
+        """Compute the convolution, 0 at padding."""
         around = (self.before, self.after)
         dilation = self.conv.dilation[0]
         values = mask_padding(values, mask)
@@ -51,7 +51,12 @@ class MaskedConv(nn.Module):
 def pool(
     values: torch.Tensor, mask: torch.Tensor, window: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Maximum over windows that do not overlap; an incomplete last window counts, padding never does.
+    """Take the maximum over windows that do not overlap, padding excluded.
+
+    Args:
+        values: shape (n, width, channels).
+        mask: True at positions of an RNA, shape (n, width).
+        window: positions of a window; an incomplete last window counts.
 
     Returns:
         Values of shape (n, ceil(width / window), channels) and their mask.
@@ -62,16 +67,18 @@ def pool(
     filled = values.masked_fill(~mask.unsqueeze(-1), low)
     filled = nn.functional.pad(filled, (0, 0, 0, short), value=low)
     wide = nn.functional.pad(mask, (0, short))
-    kept = wide.view(n, -1, window).any(dim=2)
-    best = filled.view(n, -1, window, channels).amax(dim=2)
-    return best.masked_fill(~kept.unsqueeze(-1), 0.0), kept
+    pooled_mask = wide.view(n, -1, window).any(dim=2)
+    pooled = filled.view(n, -1, window, channels).amax(dim=2)
+    return pooled.masked_fill(~pooled_mask.unsqueeze(-1), 0.0), pooled_mask
 
 
 class MaskedLSTM(nn.Module):
-    """LSTM that ends where each RNA ends; in both directions it starts there too. Takes (n, width, channels), gives (n, width, directions * units).
+    """LSTM over each RNA without its padding, in one or both directions.
 
-    Padding stands behind the RNA, so a pass from the 5' end never meets it; for the other direction each RNA is turned round within
-    its own length. Packed sequences would say the same, but their gradient takes time that grows with the square of the length.
+    Input has shape (n, width, channels), output (n, width, directions * units). Padding follows the
+    RNA, so a pass from the 5' end does not meet it; for the other direction each RNA is reversed
+    within its own length. Packed sequences would compute the same, but the time of their gradient
+    grows with the square of the length.
     """
 
     def __init__(
@@ -79,25 +86,26 @@ class MaskedLSTM(nn.Module):
     ) -> None:
         super().__init__()
         self.bidirectional = bidirectional
-        widths = [channels] + [units * (2 if bidirectional else 1)] * (layers - 1)
+        n_directions = 2 if bidirectional else 1
+        widths = [channels] + [units * n_directions] * (layers - 1)
         self.forwards = nn.ModuleList([nn.LSTM(width, units, batch_first=True) for width in widths])
         self.backwards = nn.ModuleList(
             [nn.LSTM(width, units, batch_first=True) for width in widths] if bidirectional else []
         )
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Hidden states, 0 at padding."""
+        """Compute hidden states, 0 at padding."""
         if can_fuse(values):
             return self._run_packed(values, mask)
         place = torch.arange(values.shape[1], device=values.device)
-        turned = mask.sum(dim=1, keepdim=True) - 1 - place
-        turned = torch.where(turned >= 0, turned, place)  # padding stays where it is
+        reversed_place = mask.sum(dim=1, keepdim=True) - 1 - place
+        order = torch.where(reversed_place >= 0, reversed_place, place)  # padding stays
         for number, layer in enumerate(self.forwards):
-            found = layer(values)[0]
+            states = layer(values)[0]
             if self.bidirectional:
-                back = self.backwards[number](_rearranged(values, turned))[0]
-                found = torch.cat([found, _rearranged(back, turned)], dim=-1)
-            values = mask_padding(found, mask)
+                backward = self.backwards[number](_reordered(values, order))[0]
+                states = torch.cat([states, _reordered(backward, order)], dim=-1)
+            values = mask_padding(states, mask)
         return values
 
     def _run_packed(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -125,13 +133,15 @@ def _run_lstm(
     return recur(sums, lstm.weight_hh_l0, lengths, backward)
 
 
-def _rearranged(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-    """Positions of (n, width, channels) in another order, (n, width)."""
+def _reordered(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Positions of values (n, width, channels) in the order (n, width)."""
     return values.gather(1, order.unsqueeze(-1).expand(-1, -1, values.shape[2]))
 
 
 class AdditiveAttention(nn.Module):
-    """Attention by one trainable context vector per head (Bahdanau; RNATracker section 2.5, Yang et al. 2016).
+    """Attention by one trainable context vector per head.
+
+    Source: Bahdanau et al.; RNATracker, section 2.5; Yang et al. 2016.
 
     score = v tanh(W h + b); weights are the softmax of the scores over the positions of an RNA.
     """
@@ -144,7 +154,12 @@ class AdditiveAttention(nn.Module):
     def forward(
         self, values: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weighted means, shape (n, heads, channels), and the weights, shape (n, heads, width): 0 at padding, 1 in sum."""
+        """Compute weighted means and weights.
+
+        Returns:
+            Means, shape (n, heads, channels), and weights, shape (n, heads, width), 0 at padding,
+            with a sum of 1.
+        """
         scores = self.context(torch.tanh(self.project(values))).transpose(1, 2)
         weights = torch.softmax(scores.masked_fill(~mask.unsqueeze(1), float("-inf")), dim=-1)
         return weights @ values, weights

@@ -25,8 +25,7 @@ from mirnagraph.runs.model_file import (
 from seqtower.config import SeqConfig
 from seqtower.data.kmers import LETTERS
 from seqtower.encoders.base import ONE_HOT
-from seqtower.towers.base import Tower
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import Tower, make_tower
 
 FORMAT_VERSION = 1
 
@@ -72,7 +71,7 @@ def save_pretrained(
             f"{ENCODER}{name}": value.contiguous() for name, value in _features_of(tower).items()
         }
         text = {
-            "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "tower": config.tower, "settings": _settings(config, tower),
+            "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "tower": config.tower.name, "settings": _settings(config, tower),
             "tracks": list(tracks), "versions": package_versions(), **about,
         }  # fmt: skip
         write_model(out, text, lambda path, described: save_file(tensors, path, described))
@@ -89,7 +88,7 @@ def load_pretrained(config: SeqConfig) -> Pretrained:
     hint = "give the folder that `mirnagraph seq pretrain` wrote"
     about = read_description(folder, {"format": KIND, "format_version": FORMAT_VERSION}, hint=hint)
     with torch.random.fork_rng():
-        tower = make_tower(config, len(LETTERS), 1)
+        tower = make_tower(config.tower.name, config.tower.settings, len(LETTERS), 1)
     _check_fit(about, config, tower, folder / DESCRIPTION)
     tensors = read_weights(folder, about, load_file)
     check_description(folder, about)
@@ -113,8 +112,8 @@ def load_pretrained(config: SeqConfig) -> Pretrained:
 
 
 def _check_fit(about: Mapping[str, Any], config: SeqConfig, tower: Tower, path: Path) -> None:
-    if about.get("alphabet") != LETTERS or config.encoder.kind != ONE_HOT:
-        found = about.get("alphabet") if config.encoder.kind == ONE_HOT else config.encoder.kind
+    if about.get("alphabet") != LETTERS or config.encoder.name != ONE_HOT:
+        found = about.get("alphabet") if config.encoder.name == ONE_HOT else config.encoder.name
         raise CheckpointError(
             "the encoder reads another alphabet than the tower",
             file=path,
@@ -122,13 +121,13 @@ def _check_fit(about: Mapping[str, Any], config: SeqConfig, tower: Tower, path: 
             found=found,
             expected=f"one-hot {LETTERS}",
         )
-    if about.get("tower") != config.tower:
+    if about.get("tower") != config.tower.name:
         raise CheckpointError(
             "the encoder is of another tower",
             file=path,
             column="tower",
             found=about.get("tower"),
-            expected=config.tower,
+            expected=config.tower.name,
         )
     given = about.get("settings")
     for name, value in _settings(config, tower).items():
@@ -145,7 +144,7 @@ def _check_fit(about: Mapping[str, Any], config: SeqConfig, tower: Tower, path: 
 
 def _settings(config: SeqConfig, tower: Tower) -> dict[str, Any]:
     """Settings that the encoder's shapes and dilations come from, as JSON has them."""
-    own = to_dict(getattr(config, config.tower.replace("-", "_")))
+    own = to_dict(config.tower.settings)
     return {name: own[name] for name in tower.feature_settings}
 
 

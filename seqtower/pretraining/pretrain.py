@@ -33,8 +33,7 @@ from seqtower.data.kmers import LETTERS, letter_codes, one_hot
 from seqtower.encoders.base import ONE_HOT
 from seqtower.pretraining.checkpoint import FOLDER, save_pretrained
 from seqtower.pretraining.tracks import BOUNDED, COUNTS, Tracks, relative
-from seqtower.towers.base import Tower
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import Tower, make_tower
 from seqtower.training.lightning import StepModule, fit_module
 
 TRACKS = "tracks"
@@ -70,9 +69,9 @@ class PretrainConfig:
         )
         require(0 < self.hidden < 1, "hidden", self.hidden, "in (0, 1)")
         require(
-            self.model.encoder.kind == ONE_HOT,
-            "encoder.kind",
-            self.model.encoder.kind,
+            self.model.encoder.name == ONE_HOT,
+            "encoder.name",
+            self.model.encoder.name,
             f"{ONE_HOT!r}: only letters can be pre-trained on",
         )
         require(
@@ -226,7 +225,7 @@ def pretrain(
     model = config.model
     sequences = list(records["sequence"])
     with torch_scope(model.seed, "weights"):
-        tower = make_tower(model, len(LETTERS), 1)
+        tower = make_tower(model.tower.name, model.tower.settings, len(LETTERS), 1)
         tower.features(
             torch.zeros(1, 1, len(LETTERS)), torch.ones(1, 1, dtype=torch.bool)
         )  # refuses before any work is done
@@ -238,7 +237,7 @@ def pretrain(
     about = {
         "kind": "seqtower-pretraining",
         "objective": config.objective,
-        "tower": model.tower,
+        "tower": model.tower.name,
         "n_rnas": len(sequences),
     }
     run = open_run(

@@ -1,1 +1,1 @@
-"""Towers: networks that turn an encoded RNA of any length into one vector and one answer per compartment."""
+"""Sequence towers: networks from an encoded RNA of any length to one logit per compartment."""

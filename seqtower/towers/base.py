@@ -1,27 +1,37 @@
-"""What every tower has: an embedding of fixed width, attention on request, a head with one output per compartment, and tags of RNA types."""
+"""Sequence towers: their interface, registry and settings."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
+from mirnagraph.config import settings_from
 from mirnagraph.errors import ConfigError
+from mirnagraph.registry import Registry
 
 
 class Tower(nn.Module):
-    """A network over encoded RNAs.
+    """Network over encoded RNAs of any length; an entry of `TOWERS` is a subclass.
+
+    A subclass is built as ``tower(settings, channels, n_labels)`` with settings of its `Config`,
+    sets `output_dim` and `head`, and implements `read`.
 
     Attributes:
+        Config: frozen dataclass of its settings.
         output_dim: width of the embedding.
-        head: the last layer, from the embedding to one logit per compartment.
-        feature_dim: width of `features`; 0 where there are none.
-        feature_parts: names of the layers that `features` reads, which pre-training fits.
-        feature_settings: names of the settings that decide their shapes.
-        tags: a learned vector per type of RNA and the part of the last layer that reads it; None for a tower that is not told types.
+        head: from the embedding to one logit per compartment.
+        feature_dim: width of `features`; 0 for a tower without.
+        feature_parts: names of the layers that compute `features`, which pre-training fits.
+        feature_settings: names of the settings that decide the shapes of these layers.
+        tags: learned vector of each RNA type with its part of the last layer; None for a tower that
+            is not conditioned on the RNA type.
     """
 
+    Config: ClassVar[type[Any]]
     output_dim: int
     feature_dim: int = 0
     feature_parts: tuple[str, ...] = ()
@@ -34,19 +44,20 @@ class Tower(nn.Module):
         self.tags = None
 
     def add_tags(self, n_types: int, width: int, n_labels: int) -> None:
-        """Let the last layer read a learned vector of an RNA's type beside the embedding.
+        """Condition the logits on the RNA type by a learned vector of each type.
 
-        The last layer is linear, so that its share of a longer embedding is a map of its own whose result is added. Vectors start at 0:
-        a type that no training RNA has says nothing.
+        The last layer is linear, so a linear map of the vector is added to the logits. Vectors
+        start at 0: a type without training RNAs changes no logit.
 
-        Source: DeepLocRNA, section 2.3: "identity tags with four dimensions within the fully connected layer".
+        Source: DeepLocRNA, section 2.3: "identity tags with four dimensions within the fully
+        connected layer".
         """
         tags = nn.Embedding(n_types, width)
         nn.init.zeros_(tags.weight)
         self.tags = nn.Sequential(tags, nn.Linear(width, n_labels, bias=False))
 
     def start_at(self, logits: torch.Tensor) -> None:
-        """Set the bias of the last layer: shape (n_labels,). Leaves a last layer without a bias as it is."""
+        """Set the bias of the last linear layer, where it has one, to `logits` (n_labels,)."""
         last = [layer for layer in self.head.modules() if isinstance(layer, nn.Linear)][-1]
         if last.bias is not None:
             with torch.no_grad():
@@ -54,24 +65,36 @@ class Tower(nn.Module):
 
     @abstractmethod
     def read(self, inputs: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embedding, shape (n, output_dim), and attention weights, shape (n, heads, steps), of inputs (n, width, channels)."""
+        """Compute embedding and attention.
+
+        Args:
+            inputs: encoded RNAs, float32, shape (n, width, channels), 0 at padding.
+            mask: True at positions of an RNA, shape (n, width).
+
+        Returns:
+            Embedding, shape (n, output_dim), and attention weights, shape (n, heads, steps).
+        """
 
     def features(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Values per nucleotide, before any pooling, from which signals or hidden letters can be predicted: shape (n, width, feature_dim).
+        """Compute values per nucleotide, before any pooling: shape (n, width, feature_dim).
 
         Raises:
-            ConfigError: a tower that has none.
+            ConfigError: the tower has none.
         """
         raise ConfigError(
-            f"the tower {type(self).__name__} has no values per nucleotide to pre-train: it pools too early, or reads words; use deeplocrna"
+            f"the tower {type(self).__name__} has no values per nucleotide to pre-train: it pools "
+            "too early, or reads k-mers; use deeplocrna"
         )
 
     def encode(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Embedding: shape (n, output_dim)."""
+        """Compute the embedding: shape (n, output_dim)."""
         return self.read(inputs, mask)[0]
 
     def attention(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Attention over positions: shape (n, heads, width), each step's weight shared evenly by the positions it pools; sums to 1 over an RNA."""
+        """Compute attention over positions: shape (n, heads, width), sums to 1 over an RNA.
+
+        The weight of a step is shared evenly by the positions that it pools.
+        """
         weights = self.read(inputs, mask)[1]
         width = mask.shape[1]
         steps = weights.shape[-1]
@@ -84,19 +107,76 @@ class Tower(nn.Module):
     def forward(
         self, inputs: torch.Tensor, mask: torch.Tensor, types: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Logits: shape (n, n_labels).
+        """Compute logits: shape (n, n_labels).
 
         Args:
-            types: number of each RNA's type in the model's vocabulary: int64, shape (n,); needed by a tower with tags, and by no other.
+            inputs, mask: see `read`.
+            types: number of each RNA's type in the model's vocabulary, int64, shape (n,); needed
+                by a tower with tags, and by no other.
 
         Raises:
-            ConfigError: types where there are no tags, or none where there are.
+            ConfigError: types for a tower without tags, or none for one with tags.
         """
         logits: torch.Tensor = self.head(self.encode(inputs, mask))
-        if (self.tags is None) != (types is None):
-            raise ConfigError(
-                "the tower was trained with types of RNAs and needs them"
-                if types is None
-                else "the tower knows no types of RNAs"
-            )
-        return logits if self.tags is None else logits + self.tags(types)
+        if self.tags is None:
+            if types is not None:
+                raise ConfigError("the tower is not conditioned on RNA types and takes none")
+            return logits
+        if types is None:
+            raise ConfigError("the tower was trained with RNA types and needs them")
+        return logits + self.tags(types)
+
+
+TOWERS: Registry[type[Tower]] = Registry(
+    "tower",
+    "mirnagraph.towers",
+    {
+        "rnatracker": "seqtower.towers.rnatracker:RNATracker",
+        "deeplocrna": "seqtower.towers.deeplocrna:DeepLocRNA",
+        "el-rmlocnet": "seqtower.towers.el_rmlocnet:ELRMLocNet",
+        "rnaloc-lm": "seqtower.towers.rnaloc_lm:RNALocLM",
+    },
+)
+
+
+@dataclass(frozen=True)
+class TowerConfig:
+    """A tower with its settings.
+
+    Attributes:
+        name: entry of `TOWERS`.
+        settings: of the type `Config` of the entry; also given as plain values or None (defaults).
+    """
+
+    name: str = "rnatracker"
+    settings: Any = None
+
+    def __post_init__(self) -> None:
+        kind = TOWERS[self.name].Config
+        object.__setattr__(self, "settings", settings_from(kind, self.settings, "tower.settings"))
+
+
+def make_tower(
+    name: str,
+    settings: Any,
+    channels: int,
+    n_labels: int,
+    n_types: int = 0,
+    *,
+    type_width: int = 4,
+) -> Tower:
+    """Build an untrained tower; its weights are drawn from torch's current generator.
+
+    Args:
+        name: entry of `TOWERS`.
+        settings: of the type `Config` of the entry.
+        channels: values per position of its encoder.
+        n_labels: number of compartments.
+        n_types: number of RNA types that it is conditioned on; 0 for none.
+        type_width: width of the learned vector of an RNA type.
+    """
+    entry: Any = TOWERS[name]
+    tower: Tower = entry(settings, channels, n_labels)
+    if n_types:
+        tower.add_tags(n_types, type_width, n_labels)
+    return tower

@@ -1,4 +1,4 @@
-"""DeepLocRNA (Wang et al. 2024): dilated residual convolutions, as in the RBP-binding encoder it starts from, and multi-head attention pooling."""
+"""DeepLocRNA (Wang et al. 2024): dilated residual convolutions and multi-head attention pooling."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from mirnagraph.config import require
 from seqtower.nn.layers import AdditiveAttention, MaskedConv, pool
 from seqtower.towers.base import Tower
 
+COUNTS = ("filters", "first_kernel", "kernel", "blocks", "window", "heads", "attention_units")
+
 
 @dataclass(frozen=True)
 class DeepLocRNAConfig:
-    """Settings. The paper prints the layout (ten rounds of features, pooling by 8, attention, a fully connected head) and leaves the sizes to
-    its supplement, which is not at hand: they follow RBPnet (Horlacher et al. 2023), narrower so that a CPU can train them.
+    """Settings.
+
+    The paper prints the layout (ten rounds of features, pooling by 8, attention, a fully connected
+    head) and leaves the sizes to its supplement, which is not at hand: they follow RBPnet
+    (Horlacher et al. 2023), narrower so that a CPU can train them.
 
     Attributes:
         filters: of every convolution (RBPnet: 128).
         first_kernel: positions the first convolution sees (RBPnet: 12).
         kernel: positions of the dilated convolutions (RBPnet: 6).
-        blocks: dilated residual blocks (paper: ten rounds of feature extraction, the first convolution being one).
+        blocks: dilated residual blocks (paper: ten rounds of feature extraction, the first
+            convolution being one).
         growth: dilation of each block over that of the one before (RBPnet: 1.75).
-        window: positions joined by maximum before attention (paper: 8000 nt to 1000).
+        window: positions of a pooling window before attention (paper: 8000 nt to 1000).
         heads: attention heads.
         attention_units: width of the attention's hidden layer.
         dropout: in the residual blocks and before the head.
@@ -40,46 +46,37 @@ class DeepLocRNAConfig:
     dropout: float = 0.25
 
     def __post_init__(self) -> None:
-        for name in (
-            "filters",
-            "first_kernel",
-            "kernel",
-            "blocks",
-            "window",
-            "heads",
-            "attention_units",
-        ):
+        for name in COUNTS:
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         require(self.growth >= 1, "growth", self.growth, "1 or more")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
 
 
 class DeepLocRNA(Tower):
-    """The network: takes one-hot letters, (n, width, channels)."""
+    """Reads one-hot nucleotides, (n, width, channels)."""
 
+    Config = DeepLocRNAConfig
     feature_parts = ("first", "blocks", "norms")
     feature_settings = ("filters", "first_kernel", "kernel", "blocks", "growth")
 
     def __init__(self, config: DeepLocRNAConfig, channels: int, n_labels: int) -> None:
         super().__init__()
-        self.window = config.window
-        self.first = MaskedConv(channels, config.filters, config.first_kernel)
+        filters = config.filters
         dilations = [max(1, round(config.growth**number)) for number in range(config.blocks)]
+        self.window = config.window
+        self.first = MaskedConv(channels, filters, config.first_kernel)
         self.blocks = nn.ModuleList(
-            [
-                MaskedConv(config.filters, config.filters, config.kernel, dilation)
-                for dilation in dilations
-            ]
+            [MaskedConv(filters, filters, config.kernel, dilation) for dilation in dilations]
         )
-        self.norms = nn.ModuleList([nn.LayerNorm(config.filters) for _ in dilations])
+        self.norms = nn.ModuleList([nn.LayerNorm(filters) for _ in dilations])
         self.dropout = nn.Dropout(config.dropout)
-        self.attend = AdditiveAttention(config.filters, config.attention_units, config.heads)
-        self.feature_dim = config.filters
-        self.output_dim = config.filters * config.heads
+        self.attend = AdditiveAttention(filters, config.attention_units, config.heads)
+        self.feature_dim = filters
+        self.output_dim = filters * config.heads
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(self.output_dim, n_labels))
 
     def features(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Features per nucleotide, which RBP tracks can be predicted from: shape (n, width, filters)."""
+        """Outputs of the residual blocks: shape (n, width, filters); see `Tower.features`."""
         values = torch.relu(self.first(inputs, mask))
         for layer, norm in zip(self.blocks, self.norms, strict=True):
             values = values + self.dropout(torch.relu(layer(norm(values), mask)))

@@ -1,4 +1,4 @@
-"""EL-RMLocNet (Asim et al. 2022): k-mer vectors with two kinds of dropout, an LSTM with dropped weights, and attention."""
+"""EL-RMLocNet (Asim et al. 2022): k-mer vectors, an LSTM with dropped weights, and attention."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ class ELRMLocNetConfig:
         units: of the LSTM (paper, lncRNA: 200; 64 here, which a CPU can train).
         layers: of the LSTM (paper: 1).
         attention_units: width of the attention's hidden layer (paper: 50).
-        kmer_dropout: share of words, in all their places at once, that a training step does not see (paper, lncRNA: 0.005).
-        embedding_dropout: share of embedding columns that a training step does not see (paper: 0.005).
-        weight_dropout: share of the LSTM's weights, recurrent and not, that a training step does not see (paper, lncRNA: 0.1).
+        kmer_dropout: share of k-mers, in all their places at once, that a training step does not
+            see (paper, lncRNA: 0.005).
+        embedding_dropout: share of embedding columns that a training step does not see
+            (paper: 0.005).
+        weight_dropout: share of the LSTM's weights, recurrent and not, that a training step does
+            not see (paper, lncRNA: 0.1).
         dropout: before the head (paper, lncRNA: 0.1).
     """
 
@@ -42,7 +45,7 @@ class ELRMLocNetConfig:
 
 
 class DroppedLSTM(nn.Module):
-    """An LSTM in one direction that loses a share of its weights, input and recurrent, in every training step (DropConnect)."""
+    """Unidirectional LSTM that drops input and recurrent weights in training (DropConnect)."""
 
     def __init__(self, channels: int, units: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -50,25 +53,26 @@ class DroppedLSTM(nn.Module):
         self.dropout = dropout
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Hidden states: shape (n, width, units), 0 at padding."""
-        if not self.training or self.dropout == 0:
-            found: torch.Tensor = self.inner(values, mask)
-            return found
-        weights = {
-            name: nn.functional.dropout(value, self.dropout) if "weight" in name else value
-            for name, value in self.inner.named_parameters()
-        }
-        dropped: torch.Tensor = torch.func.functional_call(self.inner, weights, (values, mask))
-        return dropped
+        """Compute hidden states: shape (n, width, units), 0 at padding."""
+        weights: dict[str, torch.Tensor] = {}
+        if self.training and self.dropout:
+            for name, value in self.inner.named_parameters():
+                if "weight" in name:
+                    weights[name] = nn.functional.dropout(value, self.dropout)
+        hidden: torch.Tensor = torch.func.functional_call(self.inner, weights, (values, mask))
+        return hidden
 
 
 class ELRMLocNet(Tower):
-    """The network: takes vectors of words (see `seqtower.encoders.geneticseq2vec`), (n, words, width).
+    """Reads k-mer vectors (see `seqtower.encoders.geneticseq2vec`), (n, k-mers, width).
 
-    The paper averages the word vectors of an RNA into one before its LSTM (section 2.2.1), which leaves the LSTM a sequence of length
-    one, and draws an LSTM over words (Fig. 3); this follows the figure. Its attention (Eq. 12) weighs input features by the LSTM's
-    state; here the states themselves are weighed over words, which Fig. 3 shows and which says where an RNA matters.
+    The paper averages the k-mer vectors of an RNA into one before its LSTM (section 2.2.1), which
+    leaves the LSTM a sequence of length one, and draws an LSTM over k-mers (Fig. 3); this follows
+    the figure. Its attention (Eq. 12) weighs input features by the LSTM's state; here the states
+    are weighed over k-mers, as in Fig. 3, so that attention refers to positions of the RNA.
     """
+
+    Config = ELRMLocNetConfig
 
     def __init__(self, config: ELRMLocNetConfig, channels: int, n_labels: int) -> None:
         super().__init__()
@@ -90,13 +94,11 @@ class ELRMLocNet(Tower):
             columns = inputs.new_ones(inputs.shape[-1])
             inputs = inputs * nn.functional.dropout(columns, self.config.embedding_dropout)
         if self.config.kmer_dropout:
-            # words are told apart by what they look like in a random direction, since a tower sees vectors and not words
+            # A tower sees vectors, not k-mers: a random projection tells k-mers apart.
             direction = torch.randn(inputs.shape[-1], device=inputs.device)
-            _, word = torch.unique(
-                torch.round(inputs.detach() @ direction, decimals=4), return_inverse=True
-            )
-            kept = nn.functional.dropout(
-                inputs.new_ones(int(word.max()) + 1), self.config.kmer_dropout
-            )
-            inputs = inputs * kept[word].unsqueeze(-1)
+            projected = torch.round(inputs.detach() @ direction, decimals=4)
+            _, kmer = torch.unique(projected, return_inverse=True)
+            n_kmers = int(kmer.max()) + 1
+            factors = nn.functional.dropout(inputs.new_ones(n_kmers), self.config.kmer_dropout)
+            inputs = inputs * factors[kmer].unsqueeze(-1)
         return inputs

@@ -1,4 +1,4 @@
-"""RNALoc-LM (2025): tokens of a language model or learned ones, a TextCNN of several widths, a BiLSTM, and multi-head attention."""
+"""RNALoc-LM (2025): tokens, a TextCNN of several widths, a BiLSTM and multi-head attention."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from seqtower.towers.base import Tower
 
 @dataclass(frozen=True)
 class RNALocLMConfig:
-    """Settings. Only the paper's abstract is at hand, which names the parts and their order; all sizes are our choice.
+    """Settings. The paper's abstract names the parts and their order; all sizes are our choice.
 
     Attributes:
-        token_dim: width that inputs are brought to (a linear map; with one-hot letters it is a learned token of each letter).
+        token_dim: width of a token, a linear map of the inputs; with one-hot nucleotides it is a
+            learned token of each nucleotide.
         filters: per width of the TextCNN.
         widths: positions that the filters see.
-        window: positions joined by maximum after the TextCNN, so that the LSTM reads long RNAs in fewer steps.
+        window: positions of a pooling window after the TextCNN, so that the LSTM reads long RNAs in
+            fewer steps.
         units: of the LSTM in each direction.
         heads: of the attention.
         attention_units: width of the attention's hidden layer.
-        dropout: after the tokens, the TextCNN and before the head.
+        dropout: after the tokens, after the TextCNN and before the head.
     """
 
     token_dim: int = 32
@@ -39,18 +41,15 @@ class RNALocLMConfig:
     def __post_init__(self) -> None:
         for name in ("token_dim", "filters", "window", "units", "heads", "attention_units"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        require(
-            len(self.widths) > 0 and min(self.widths) >= 1,
-            "widths",
-            self.widths,
-            "one or more numbers, each 1 or more",
-        )
+        has_widths = len(self.widths) > 0 and min(self.widths) >= 1
+        require(has_widths, "widths", self.widths, "one or more numbers, each 1 or more")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
 
 
 class RNALocLM(Tower):
-    """The network: takes one-hot letters or embeddings of a language model, (n, width, channels)."""
+    """Reads one-hot nucleotides or language model embeddings, (n, width, channels)."""
 
+    Config = RNALocLMConfig
     feature_parts = ("tokens", "convolutions")
     feature_settings = ("token_dim", "filters", "widths")
 
@@ -69,7 +68,7 @@ class RNALocLM(Tower):
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(self.output_dim, n_labels))
 
     def features(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """What the TextCNN makes of each position: shape (n, width, filters * widths)."""
+        """Outputs of the TextCNN: shape (n, width, filters * widths); see `Tower.features`."""
         tokens = self.dropout(self.tokens(inputs))
         return torch.cat([torch.relu(layer(tokens, mask)) for layer in self.convolutions], dim=-1)
 

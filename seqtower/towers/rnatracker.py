@@ -1,4 +1,4 @@
-"""RNATracker (Yan, Lecuyer and Blanchette 2019): two convolutions with pooling, a bidirectional LSTM, and additive attention."""
+"""RNATracker (Yan, Lecuyer and Blanchette 2019): convolutions, bidirectional LSTM, attention."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class RNATrackerConfig:
     Attributes:
         filters: filters of each convolution (paper: 32).
         kernel: positions a filter sees (paper: 10).
-        window: positions a pooling joins (paper: 3, stride 3), after each of the two convolutions.
+        window: positions of a pooling window (paper: 3, stride 3), after each of the two
+            convolutions.
         units: of the LSTM in each direction. The paper prints no number; 32 as the filters.
         attention_units: width of the attention's hidden layer. The paper prints no number; 50.
         dropout: after each convolution (paper: 0.2).
@@ -39,7 +40,9 @@ class RNATrackerConfig:
 
 
 class RNATracker(Tower):
-    """The network: takes one-hot letters (or letters and structure), (n, width, channels)."""
+    """Reads one-hot nucleotides, or nucleotides and structure, (n, width, channels)."""
+
+    Config = RNATrackerConfig
 
     def __init__(self, config: RNATrackerConfig, channels: int, n_labels: int) -> None:
         super().__init__()

@@ -24,8 +24,7 @@ from mirnagraph.seeds import seed_torch, torch_scope
 from seqtower.config import SeqConfig, SeqTrainConfig
 from seqtower.data.batches import Batch, Plan, collate, count_devices, place, split_long
 from seqtower.nn.losses import Loss, make_loss, starting_logits
-from seqtower.towers.base import Tower
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import Tower, make_tower
 from seqtower.training.checkpoints import SafeCheckpointIO
 from seqtower.training.optim import make_optimizer, rates
 
@@ -216,7 +215,14 @@ def train_tower(
         gamma=settings.focal_gamma,
     )
     with torch_scope(seed, "weights"):
-        tower = make_tower(config, encoded[0].shape[1], labels.shape[1], n_types)
+        tower = make_tower(
+            config.tower.name,
+            config.tower.settings,
+            encoded[0].shape[1],
+            labels.shape[1],
+            n_types,
+            type_width=config.type_width,
+        )
     if not settings.class_weights:  # with them, every compartment is as likely as not
         tower.start_at(torch.from_numpy(starting_logits(kind, labels[fit])).float())
     tower.load_state_dict(dict(start or {}), strict=False)

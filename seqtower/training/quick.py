@@ -14,8 +14,7 @@ from mirnagraph.seeds import torch_scope
 from seqtower.config import SeqConfig
 from seqtower.data.batches import Plan, collate, split_long
 from seqtower.nn.losses import make_loss, starting_logits
-from seqtower.towers.base import Tower
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import Tower, make_tower
 from seqtower.training.optim import make_optimizer, rates
 
 
@@ -39,7 +38,8 @@ def train_quick(
     )
     target = torch.from_numpy(labels[owner]).float()
     with torch_scope(seed, "weights"):
-        tower = make_tower(config, encoded[0].shape[1], labels.shape[1])
+        channels = encoded[0].shape[1]
+        tower = make_tower(config.tower.name, config.tower.settings, channels, labels.shape[1])
     if not settings.class_weights:  # with them, every compartment is as likely as not
         tower.start_at(torch.from_numpy(starting_logits(kind, labels)).float())
     batches = Plan(

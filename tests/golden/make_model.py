@@ -89,7 +89,7 @@ def make_graph_model(folder: Path) -> None:
 def make_tower(folder: Path) -> None:
     """A model of sequences, exported: planted words, few filters, trees on descriptors beside the tower."""
     small = {
-        "rnatracker": {"filters": 4, "units": 4, "attention_units": 4},
+        "tower.settings": {"filters": 4, "units": 4, "attention_units": 4},
         "training": {"epochs": 1, "least_steps": 0},
     }
     toml = "".join(

@@ -1,4 +1,4 @@
-"""Resolved settings of every preset: equal to those that are kept in presets.json.
+"""Resolved settings of every preset: equal to those in presets.json.
 
 To change it on purpose: ``python tests/golden/test_presets.py`` writes presets.json again.
 """
@@ -13,7 +13,7 @@ import pytest
 
 from fusion.config import experiment_config
 from mirnagraph.config import preset_names, to_dict
-from seqtower.config import seq_config
+from seqtower.config import config_from, seq_config
 
 KEPT = Path(__file__).resolve().parent / "presets.json"
 
@@ -42,7 +42,35 @@ def test_every_preset_is_kept() -> None:
 @pytest.mark.parametrize("name", json.loads(KEPT.read_text(encoding="utf-8")))
 def test_settings_of_a_preset_are_as_they_were(name: str) -> None:
     kept = json.loads(KEPT.read_text(encoding="utf-8"))[name]
-    assert json.loads(json.dumps(resolved()[name])) == kept
+    assert json.loads(json.dumps(resolved()[name])) == with_choices(kept)
+
+
+@pytest.mark.parametrize("name", preset_names("seqtower"))
+def test_older_settings_are_read_as_those_of_today(name: str) -> None:
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))[f"seqtower/{name}"]
+    assert isinstance(kept["tower"], str)
+    assert config_from(kept) == seq_config(name)
+
+
+def with_choices(kept: dict[str, Any]) -> dict[str, Any]:
+    """Settings with ``name`` and ``settings`` of tower and encoder.
+
+    Older settings of a sequence run have the name of the tower, a table for each tower, and in
+    ``encoder`` its kind and a table for each encoder.
+    """
+    if not isinstance(kept.get("tower"), str):
+        return kept
+    tables = ("rnatracker", "deeplocrna", "el_rmlocnet", "rnaloc_lm")
+    tower = kept["tower"]
+    encoder = kept["encoder"]
+    table = {"geneticseq2vec": "words", "language-model": "language_model"}
+    kind = encoder["kind"]
+    settings = encoder.get(table.get(kind, kind), {})
+    rest = {key: value for key, value in kept.items() if key not in tables}
+    return rest | {
+        "tower": {"name": tower, "settings": kept[tower.replace("-", "_")]},
+        "encoder": {"name": kind, "settings": settings},
+    }
 
 
 if __name__ == "__main__":

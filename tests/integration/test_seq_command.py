@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from seqtower.baselines import kmer as experiment
+from seqtower import experiment
 from seqtower.data.synthetic import planted_sequences
 
 TOML = """

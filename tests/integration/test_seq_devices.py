@@ -13,6 +13,7 @@ from seqtower.config import SeqConfig, seq_config
 from seqtower.data.batches import Plan, count_devices, place
 from seqtower.data.kmers import one_hot
 from seqtower.predict import predict
+from seqtower.towers.base import TowerConfig
 from seqtower.towers.rnatracker import RNATrackerConfig
 from seqtower.training.checkpoints import SafeCheckpointIO
 from seqtower.training.lightning import train_tower
@@ -72,9 +73,8 @@ def words(n: int) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def small(devices: int, epochs: int) -> SeqConfig:
-    config = seq_config(
-        "rnatracker", rnatracker=RNATrackerConfig(filters=8, kernel=8, units=6, attention_units=6)
-    )
+    settings = RNATrackerConfig(filters=8, kernel=8, units=6, attention_units=6)
+    config = seq_config("rnatracker", tower=TowerConfig("rnatracker", settings))
     training = replace(
         config.training,
         devices=devices,

@@ -26,6 +26,7 @@ from seqtower.nn.losses import make_loss, starting_logits
 from seqtower.predict import predict
 from seqtower.run import run_seq, verdict
 from seqtower.saved import load_tower
+from seqtower.towers.base import TowerConfig
 from seqtower.towers.rnatracker import RNATrackerConfig
 from seqtower.training.checkpoints import SafeCheckpointIO
 from seqtower.training.lightning import train_tower
@@ -74,7 +75,7 @@ def small(**training: object) -> SeqConfig:
     tower = RNATrackerConfig(filters=8, kernel=6, units=8, attention_units=8, dropout=0.0)
     return replace(
         config,
-        rnatracker=tower,
+        tower=TowerConfig("rnatracker", tower),
         training=replace(config.training, **settings),
         descriptors=FEW_TREES,
     )
@@ -221,7 +222,8 @@ def test_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> No
     def trained(folder: Path, *epochs: int) -> np.ndarray:
         for n in epochs:
             config = small(epochs=n, patience=50)
-            config = replace(config, rnatracker=replace(config.rnatracker, dropout=0.3))
+            settings = replace(config.tower.settings, dropout=0.3)
+            config = replace(config, tower=TowerConfig("rnatracker", settings))
             tower = train_tower(
                 encoded, data.labels, data.kind, fit, stop, config, 3, folder=folder
             ).tower

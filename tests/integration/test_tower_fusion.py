@@ -161,13 +161,13 @@ def test_a_run_reads_sequences_of_partners_from_a_file_and_counts_it_as_an_input
 def test_partners_can_be_read_by_a_fitted_tower(networks: NetworkSet, tmp_path: Path) -> None:
     from fusion.tokens.partners import partner_embedding
     from seqtower.config import seq_config
-    from seqtower.encoders.encoding import fit_encoding
+    from seqtower.encoders.base import fit_encoding
     from seqtower.saved import SavedTower, save_tower
     from seqtower.training.quick import train_quick
 
     config = TowerSettings(epochs=1).config()
     sequences = ["ACGUACGUACGGA", "GGGCCCUUAGA", "AAUUCGCGAUAGCUAUU"]
-    encoding = fit_encoding(config, sequences)
+    encoding = fit_encoding(config.encoder, config.lengths, sequences)
     tower = train_quick(encoding(sequences), np.array([[1.0], [0], [1]]), "multi-label", config, 0)
     save_tower(
         SavedTower(config, ("N",), "multi-label", tower, encoding, np.array([0.5]), {}),
@@ -178,7 +178,7 @@ def test_partners_can_be_read_by_a_fitted_tower(networks: NetworkSet, tmp_path: 
     np.testing.assert_array_equal(
         found, partner_embedding(sequences, TowerSettings(partners=str(tmp_path / "run" / "model")))
     )
-    assert seq_config("hairpin").tower == "rnatracker"
+    assert seq_config("hairpin").tower.name == "rnatracker"
     with pytest.raises(CheckpointError):
         partner_embedding(sequences, TowerSettings(partners=str(tmp_path)))
 

@@ -1,4 +1,4 @@
-"""Descriptors of whole RNAs hold what their names say, and trees on them learn, blend and come back from disk."""
+"""Descriptors by name, and trees on them: fitted, blended, saved and restored."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_ends_and_elements() -> None:
     assert row["lowest share of C along the RNA"] == 0
 
 
-def test_words_and_elements_of_a_circle_go_on_over_the_junction() -> None:
+def test_kmers_and_elements_of_a_circle_continue_over_the_junction() -> None:
     line, circle = (
         _row("UAAACCCCAA", circle=yes) for yes in (False, True)
     )  # AAUAAA and AAAUAA stand over the junction alone
@@ -141,7 +141,7 @@ def test_skews_and_stretches() -> None:
     ] == pytest.approx(np.log1p(9))
 
 
-def test_letters_and_words_around_the_junction() -> None:
+def test_nucleotides_and_kmers_around_the_junction() -> None:
     found = dict(
         zip(junction_names(), junction(["G" * 100 + "ACU"], [True])[0].tolist(), strict=True)
     )
@@ -186,15 +186,15 @@ def test_where_a_circle_is_opened_changes_no_more_than_its_ends() -> None:
 def test_types_are_columns_behind_the_descriptors_and_say_what_is_a_circle() -> None:
     sequences = ["UAAACCCCAA", "UAAACCCCAA", "GGCAUCGUAG"]
     known, width = ("lncRNA", "circRNA"), len(descriptor_names())
-    told = SMALL.features(sequences, ("lncRNA", "circRNA", "lncRNA"), known)
+    typed = SMALL.features(sequences, ("lncRNA", "circRNA", "lncRNA"), known)
     assert feature_names(known) == [*descriptor_names(), *junction_names(), *known]
-    assert told.shape == (3, len(feature_names(known)))
-    assert told[:, -2:].tolist() == [[1, 0], [0, 1], [1, 0]]
-    np.testing.assert_array_equal(told[[0, 2], :width], SMALL.features(sequences)[[0, 2]])
-    assert not told[[0, 2], width:-2].any()
-    np.testing.assert_array_equal(told[1, :width], descriptors(sequences[:1], circular=[True])[0])
-    np.testing.assert_array_equal(told[1, width:-2], junction(sequences[:1], [True])[0])
-    assert not np.array_equal(told[1, :width], told[0, :width])
+    assert typed.shape == (3, len(feature_names(known)))
+    assert typed[:, -2:].tolist() == [[1, 0], [0, 1], [1, 0]]
+    np.testing.assert_array_equal(typed[[0, 2], :width], SMALL.features(sequences)[[0, 2]])
+    assert not typed[[0, 2], width:-2].any()
+    np.testing.assert_array_equal(typed[1, :width], descriptors(sequences[:1], circular=[True])[0])
+    np.testing.assert_array_equal(typed[1, width:-2], junction(sequences[:1], [True])[0])
+    assert not np.array_equal(typed[1, :width], typed[0, :width])
     assert SMALL.features(sequences, ("lncRNA",) * 3, ("lncRNA",)).shape == (
         3,
         width + 1,
@@ -205,7 +205,7 @@ def test_types_are_columns_behind_the_descriptors_and_say_what_is_a_circle() -> 
         SMALL.features(sequences[:1], ("mRNA",), ("lncRNA", "circRNA"))
 
 
-def test_trees_learn_from_types_and_fit_only_a_model_that_is_told_them() -> None:
+def test_trees_read_types_and_are_refused_without_them() -> None:
     rng = np.random.default_rng(4)
     types = tuple(rng.choice(["lncRNA", "circRNA"], 120))
     sequences = ["".join(rng.choice(list("ACGU"), 40)) for _ in types]
@@ -215,13 +215,13 @@ def test_trees_learn_from_types_and_fit_only_a_model_that_is_told_them() -> None
         np.arange(len(feature_names(known))) >= len(feature_names(known)) - 2
     )  # types alone
     fitted = fit_descriptor_trees(features, labels, MULTI_LABEL, SMALL, 0)
-    said = fitted.predict(features)[:, 0]
-    assert said[labels[:, 0] == 1].min() > said[labels[:, 0] == 0].max()
+    predicted = fitted.predict(features)[:, 0]
+    assert predicted[labels[:, 0] == 1].min() > predicted[labels[:, 0] == 0].max()
     np.testing.assert_array_equal(
         DescriptorTrees.from_arrays(fitted.to_arrays(), MULTI_LABEL, 2, known).predict(features)[
             :, 0
         ],
-        said,
+        predicted,
     )
     with pytest.raises(CheckpointError, match="do not fit"):
         DescriptorTrees.from_arrays(fitted.to_arrays(), MULTI_LABEL, 2)
@@ -251,12 +251,12 @@ def test_trees_learn_and_come_back_from_their_arrays(kind: str) -> None:
         labels = 0.2 + 0.6 * labels
     features = SMALL.features(sequences)
     fitted = fit_descriptor_trees(features[:100], labels[:100], kind, SMALL, 0)
-    said = fitted.predict(features[100:])
-    assert np.corrcoef(said[:, 0], rich[100:])[0, 1] > 0.8
+    predicted = fitted.predict(features[100:])
+    assert np.corrcoef(predicted[:, 0], rich[100:])[0, 1] > 0.8
     if kind != MULTI_LABEL:
-        np.testing.assert_allclose(said.sum(axis=1), 1)
+        np.testing.assert_allclose(predicted.sum(axis=1), 1)
     back = DescriptorTrees.from_arrays(fitted.to_arrays(), kind, 2)
-    np.testing.assert_array_equal(back.predict(features[100:]), said)
+    np.testing.assert_array_equal(back.predict(features[100:]), predicted)
     with pytest.raises(CheckpointError, match="do not fit"):
         DescriptorTrees.from_arrays(fitted.to_arrays(), kind, 3)
 

@@ -19,13 +19,12 @@ from mirnagraph.seeds import generator
 from seqtower.config import seq_config
 from seqtower.data.motifs import Motif, read_meme, write_meme
 from seqtower.data.sequences import LengthPolicy
-from seqtower.encoders.encoding import fit_encoding
+from seqtower.encoders.base import fit_encoding
 from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan, top_words, zipcodes
 from seqtower.interpret.motifs import filter_motifs, match_motifs
 from seqtower.interpret.report import ExplainConfig, explain_to_folder
 from seqtower.saved import SavedTower
-from seqtower.towers.base import Tower
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import Tower, make_tower
 
 WORD = "UGUAUAUA"
 
@@ -58,7 +57,7 @@ def saved(tower: Tower, **lengths: object) -> SavedTower:
         ("One", "Two"),
         "multi-label",
         tower.eval(),
-        fit_encoding(config, ["ACGU"]),
+        fit_encoding(config.encoder, config.lengths, ["ACGU"]),
         np.array([0.5, 0.5]),
         {},
     )
@@ -112,9 +111,9 @@ def test_integrated_gradients_of_a_sum_are_its_terms() -> None:
 
 def test_attributions_of_words_are_shared_by_their_letters() -> None:
     config = seq_config("el-rmlocnet")
-    encoding = fit_encoding(config, ["ACGUACGUUGCA" * 3])
+    encoding = fit_encoding(config.encoder, config.lengths, ["ACGUACGUUGCA" * 3])
     torch.manual_seed(0)
-    tower = make_tower(config, encoding.channels, 2)
+    tower = make_tower(config.tower.name, config.tower.settings, encoding.channels, 2)
     model = SavedTower(
         config, ("One", "Two"), "multi-label", tower.eval(), encoding, np.array([0.5, 0.5]), {}
     )
@@ -137,7 +136,7 @@ def planted_filter() -> SavedTower:
     """A fresh RNATracker whose first filter was set to the word."""
     config = seq_config("rnatracker")
     torch.manual_seed(0)
-    tower = make_tower(config, 4, 2)
+    tower = make_tower(config.tower.name, config.tower.settings, 4, 2)
     with torch.no_grad():
         layer = tower.convolutions[0].conv
         layer.weight.zero_()

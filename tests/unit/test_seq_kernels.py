@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from seqtower.config import seq_config
 from seqtower.nn.kernels import can_fuse, convolve, convolve_and_pool
 from seqtower.nn.layers import MaskedConv, MaskedLSTM, mask_padding, pool
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import make_tower
+from seqtower.towers.rnatracker import RNATrackerConfig
 
 LENGTHS = torch.tensor([50, 31, 7, 1])
 MASK = torch.arange(50) < LENGTHS.unsqueeze(1)
@@ -76,7 +76,7 @@ def test_convolution_as_a_picture_equals_that_in_one_dimension(kernel: int, dila
 
 
 def test_a_prediction_leaves_the_generator_as_it_is() -> None:
-    tower = make_tower(seq_config("rnatracker"), 4, 3).eval()
+    tower = make_tower("rnatracker", RNATrackerConfig(), 4, 3).eval()
     letters = mask_padding(torch.eye(4)[torch.randint(4, (4, 50))], MASK)
     before = torch.get_rng_state()
     tower(letters, MASK)
@@ -139,7 +139,7 @@ def test_lstm_passes_nan_on() -> None:
 
 def test_towers_say_the_same_with_and_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    tower = make_tower(seq_config("rnatracker"), 4, 3).eval()
+    tower = make_tower("rnatracker", RNATrackerConfig(), 4, 3).eval()
     lstm = MaskedLSTM(4, 3, layers=2)
     letters = mask_padding(torch.eye(4)[torch.randint(4, (4, 50))], MASK)
     inputs = letters.clone().requires_grad_()

@@ -1,4 +1,4 @@
-"""Language-model embeddings with a small random model made on the spot: windows, tokens, cache, what is refused, and a tower that reads them."""
+"""Embeddings of a small random language model: windows, tokens, cache, refusals, and a tower."""
 
 from __future__ import annotations
 
@@ -16,21 +16,16 @@ from mirnagraph.config import dump_toml, from_dict, load_toml
 from mirnagraph.errors import CheckpointError, ConfigError, InputError, MissingExtraError
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import generator
-from seqtower import run
-from seqtower.baselines import kmer as experiment
+from seqtower import experiment, run
 from seqtower.config import SeqConfig, seq_config
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, LengthPolicy, SequenceSet
-from seqtower.encoders import language_model as pretrained
-from seqtower.encoders.base import EncoderConfig
-from seqtower.encoders.encoding import fit_encoding
-from seqtower.encoders.language_model import (
-    LanguageModelConfig,
-    centre_cuts,
-    embed_sequence,
-    load_language_model,
-)
+from seqtower.encoders import pretrained
+from seqtower.encoders.base import EncoderConfig, fit_encoding
+from seqtower.encoders.language_model import centre_cuts, embed_sequence
+from seqtower.encoders.pretrained import LanguageModelConfig, load_language_model
 from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan
 from seqtower.saved import load_tower
+from seqtower.towers.base import TowerConfig
 from seqtower.towers.rnaloc_lm import RNALocLMConfig
 
 SHORT = "ACGUUGCAAGUCACGU"
@@ -46,7 +41,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def make_model(
     folder: Path, *, seed: int = 0, letters: str = "ACGUN", pattern: str = ".", words: bool = False
 ) -> Path:
-    """A random BERT of one layer that reads 32 tokens at a time; its tokenizer makes a token of every match of the pattern, or of every word."""
+    """A random BERT of one layer that reads 32 tokens at a time.
+
+    Its tokenizer makes a token of every match of the pattern, or of every word.
+    """
     transformers = pytest.importorskip(
         "transformers", reason="the extra 'lm' (transformers) is not installed"
     )
@@ -188,11 +186,11 @@ def test_the_cache_knows_weights_and_settings(folder: Path, cache: Path, tmp_pat
     assert len(list(cache.rglob("*.npz"))) == 3
 
 
-def test_letters_of_dna(tmp_path: Path) -> None:
+def test_models_of_the_alphabet_of_dna(tmp_path: Path) -> None:
     config = LanguageModelConfig(model=str(make_model(tmp_path / "dna", letters="ACGTN")))
     with pytest.raises(
         ConfigError,
-        match=r"does not know all of the letters A, C, G, U; set encoder.language_model.letters = 'T'",
+        match=r"does not know all of the letters A, C, G, U; set encoder.settings.letters = 'T'",
     ):
         load_language_model(config)
     found = embedded(SHORT, replace(config, letters="T"))
@@ -201,7 +199,7 @@ def test_letters_of_dna(tmp_path: Path) -> None:
     )  # T has the number that U has in the other model
 
 
-def test_tokenizers_that_want_letters_apart_or_join_them(tmp_path: Path) -> None:
+def test_tokenizers_that_separate_or_join_nucleotides(tmp_path: Path) -> None:
     apart = LanguageModelConfig(model=str(make_model(tmp_path / "apart", words=True)))
     np.testing.assert_allclose(
         embedded(SHORT, apart), directly(tmp_path / "apart", SHORT), atol=1e-6
@@ -211,13 +209,13 @@ def test_tokenizers_that_want_letters_apart_or_join_them(tmp_path: Path) -> None
         load_language_model(joined)
 
 
-def test_what_is_not_here_is_said_in_one_sentence(
+def test_what_is_missing_is_named(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(
-        ConfigError, match=r"no language model is named; set encoder.language_model.model"
+        ConfigError, match=r"no language model is named; set encoder.settings.model"
     ):
-        fit_encoding(seq_config("rnaloc-lm-pretrained"), [SHORT])
+        fit_encoding(EncoderConfig("language-model"), LengthPolicy(), [SHORT])
     with pytest.raises(
         InputError, match=r"'nobody/nothing' is not on this machine; .*download = true"
     ):
@@ -229,7 +227,7 @@ def test_what_is_not_here_is_said_in_one_sentence(
         load_language_model(LanguageModelConfig(model=str(tmp_path / "empty")))
     with pytest.raises(ConfigError, match="at most 28"):
         embedded(SHORT, LanguageModelConfig(model=str(folder), window=29))
-    with pytest.raises(ConfigError, match="goes with the model 'rna-fm' alone"):
+    with pytest.raises(ConfigError, match="is for the model 'rna-fm' alone"):
         load_language_model(LanguageModelConfig(model=str(folder), weights="x"))
     monkeypatch.setitem(sys.modules, "fm", None)
     with pytest.raises(ConfigError, match="pip install rna-fm"):
@@ -321,22 +319,19 @@ def test_settings_come_back_from_toml(tmp_path: Path) -> None:
     chosen = LanguageModelConfig("a/b", "w", "T", 100, 0.1, 4, True, "c")
     config = replace(
         seq_config("rnaloc-lm-pretrained"),
-        encoder=EncoderConfig("language-model", language_model=chosen),
+        encoder=EncoderConfig("language-model", chosen),
     )
     (tmp_path / "c.toml").write_text(dump_toml(config))
     assert from_dict(SeqConfig, load_toml(tmp_path / "c.toml")) == config
     (tmp_path / "d.toml").write_text(
         'preset = "rnaloc-lm-pretrained"\n[encoder.language_model]\nmodel = "a/b"\n'
     )
-    assert seq_config(file=tmp_path / "d.toml").encoder.language_model.model == "a/b"
+    assert seq_config(file=tmp_path / "d.toml").encoder.settings.model == "a/b"
 
 
-def test_both_ends_are_read_by_themselves(folder: Path) -> None:
-    encoder = EncoderConfig("language-model", language_model=LanguageModelConfig(model=str(folder)))
-    encoding = fit_encoding(
-        replace(seq_config("deeplocrna"), encoder=encoder, lengths=LengthPolicy("both-ends", 10)),
-        [SHORT],
-    )
+def test_both_ends_are_read_alone(folder: Path) -> None:
+    encoder = EncoderConfig("language-model", LanguageModelConfig(model=str(folder)))
+    encoding = fit_encoding(encoder, LengthPolicy("both-ends", 10), [SHORT])
     assert encoding.channels == 16
     np.testing.assert_allclose(
         encoding([SHORT])[0],
@@ -356,18 +351,20 @@ def test_a_tower_is_trained_on_embeddings_and_comes_back_with_its_model_alone(
         "".join(rng.choice(list("ACGU" if number % 2 else "AACG"), 36)) for number in range(16)
     )
     labels = np.array([[number % 2, 1 - number % 2] for number in range(16)], dtype=float)
-    data = SequenceSet(NodeIndex.of([f"r{i}" for i in range(16)], "RNA"), sequences, labels, ("U", "None"), "multi-label", None,
-                       pd.DataFrame(columns=LEFT_OUT_COLUMNS))  # fmt: skip
+    index = NodeIndex.of([f"r{i}" for i in range(16)], "RNA")
+    left_out = pd.DataFrame(columns=LEFT_OUT_COLUMNS)
+    data = SequenceSet(index, sequences, labels, ("U", "None"), "multi-label", None, left_out)
     config = seq_config("rnaloc-lm-pretrained", n_folds=2, group="none")
     config = replace(
-        config, encoder=EncoderConfig("language-model", language_model=LanguageModelConfig(model=str(folder))),
-        rnaloc_lm=RNALocLMConfig(8, 4, (3,), 2, 4, 1, 4, 0.0), training=replace(config.training, epochs=2, inner_fraction=0.25),
+        config, encoder=EncoderConfig("language-model", LanguageModelConfig(model=str(folder))),
+        tower=TowerConfig("rnaloc-lm", RNALocLMConfig(8, 4, (3,), 2, 4, 1, 4, 0.0)),
+        training=replace(config.training, epochs=2, inner_fraction=0.25),
     )  # fmt: skip
     result, where = run.run_seq(data, config, tmp_path / "run")
     assert result is not None
     model = load_tower(where.path / "model", ("U", "None"))
     assert model.about["channels"] == 16
-    said = model.predict(list(sequences))
+    predicted = model.predict(list(sequences))
     scan = mask_scan(model, sequences[0], MaskingConfig(window=9, stride=9, shuffles=0))
     assert scan["kl"].max() > 0
     assert attribute(model, sequences[0], steps=16).values.shape == (36, 2)
@@ -378,5 +375,5 @@ def test_a_tower_is_trained_on_embeddings_and_comes_back_with_its_model_alone(
     elsewhere = make_model(tmp_path / "elsewhere")
     np.testing.assert_array_equal(
         load_tower(where.path / "model", language_model=str(elsewhere)).predict(list(sequences)),
-        said,
+        predicted,
     )

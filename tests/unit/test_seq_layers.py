@@ -1,8 +1,6 @@
-"""Masked layers and towers: an RNA gives the same numbers alone and beside longer ones, and the same as plain torch layers."""
+"""Masked layers and towers: an RNA alone and in a batch, compared with plain torch layers."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +11,8 @@ from seqtower.config import seq_config
 from seqtower.data.batches import collate
 from seqtower.data.kmers import one_hot
 from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import make_tower
+from seqtower.towers.rnatracker import RNATrackerConfig
 
 LONG, SHORT = "ACGUUGCANNACGUACGGAUUCGAUCGA", "GGACUUACG"
 
@@ -46,12 +45,12 @@ def test_convolution_equals_torch_and_ignores_padding(both, alone) -> None:
 def test_pooling_takes_the_highest_real_position() -> None:
     values = torch.tensor([[[-3.0], [-5.0], [-1.0], [-2.0], [9.0]]])
     mask = torch.tensor([[True, True, True, True, False]])
-    found, kept = pool(values, mask, 3)
-    assert found.flatten().tolist() == [-1.0, -2.0]
-    assert kept.tolist() == [[True, True]]
-    found, kept = pool(values, torch.tensor([[True, True, False, False, False]]), 3)
-    assert found.flatten().tolist() == [-3.0, 0.0]
-    assert kept.tolist() == [[True, False]]
+    pooled, pooled_mask = pool(values, mask, 3)
+    assert pooled.flatten().tolist() == [-1.0, -2.0]
+    assert pooled_mask.tolist() == [[True, True]]
+    pooled, pooled_mask = pool(values, torch.tensor([[True, True, False, False, False]]), 3)
+    assert pooled.flatten().tolist() == [-3.0, 0.0]
+    assert pooled_mask.tolist() == [[True, False]]
 
 
 def test_lstm_starts_and_ends_with_the_rna(both, alone) -> None:
@@ -80,9 +79,10 @@ def test_attention_sums_to_one_over_real_positions(both) -> None:
 
 
 @pytest.mark.parametrize("preset", preset_names("seqtower"))
-def test_a_tower_gives_an_rna_the_same_answer_in_every_batch(preset: str, both, alone) -> None:
+def test_a_tower_predicts_the_same_in_every_batch(preset: str, both, alone) -> None:
     torch.manual_seed(0)
-    tower = make_tower(seq_config(preset), 4, 3).eval()
+    config = seq_config(preset).tower
+    tower = make_tower(config.name, config.settings, 4, 3).eval()
     together, single = tower(both.inputs, both.mask), tower(alone.inputs, alone.mask)
     torch.testing.assert_close(together[1], single[0], atol=1e-6, rtol=1e-5)
     assert tower.encode(both.inputs, both.mask).shape == (2, tower.output_dim)
@@ -93,8 +93,8 @@ def test_a_tower_gives_an_rna_the_same_answer_in_every_batch(preset: str, both, 
     assert not np.allclose(together[0].detach(), together[1].detach())
 
 
-def test_one_letter_is_enough() -> None:
-    tower = make_tower(replace(seq_config("rnatracker")), 4, 2).eval()
+def test_one_nucleotide_is_enough() -> None:
+    tower = make_tower("rnatracker", RNATrackerConfig(), 4, 2).eval()
     assert torch.isfinite(tower(*_one("A"))).all()
 
 

@@ -134,13 +134,13 @@ def test_trees_of_a_type_count_half_for_its_rnas_and_nothing_for_others() -> Non
     config = DescriptorConfig(trees=TREES)
     fitted = fit_typed_trees(features, labels, MULTI_LABEL, config, 3, 2)
     shared = fit_descriptor_trees(features, labels, MULTI_LABEL, config, 3).predict(features)
-    assert {number: columns.tolist() for number, (_, columns) in fitted.own.items()} == {
+    assert {number: columns.tolist() for number, (_, columns) in fitted.typed.items()} == {
         0: [0, 1, 2],
         1: [0],
     }
     said = fitted.predict(features)
     np.testing.assert_array_equal(said[of == 1][:, 1:], shared[of == 1][:, 1:])
-    alone = fitted.own[1][0].predict(features[of == 1])[:, 0]
+    alone = fitted.typed[1][0].predict(features[of == 1])[:, 0]
     np.testing.assert_allclose(
         logit(said[of == 1, 0]), (logit(alone) + logit(shared[of == 1, 0])) / 2, rtol=1e-6
     )
@@ -152,7 +152,7 @@ def test_trees_of_a_type_count_half_for_its_rnas_and_nothing_for_others() -> Non
     wrong = {**arrays, "descriptors.own.1.columns": np.array([3])}
     with pytest.raises(CheckpointError, match="which compartments"):
         DescriptorTrees.from_arrays(wrong, MULTI_LABEL, 3, ("miRNA", "lncRNA"))
-    assert fit_typed_trees(features, labels, MULTI_LABEL, config, 3, 1).own == {}
+    assert fit_typed_trees(features, labels, MULTI_LABEL, config, 3, 1).typed == {}
 
 
 def _files(folder: Path, kind: str = "miRNA") -> Path:

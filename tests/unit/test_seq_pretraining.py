@@ -18,13 +18,14 @@ from seqtower.data.batches import collate
 from seqtower.data.kmers import one_hot
 from seqtower.data.motifs import Motif
 from seqtower.data.synthetic import WORDS, planted_motifs, planted_sequences
+from seqtower.encoders.base import EncoderConfig
 from seqtower.pretraining import pretrain as pretraining
 from seqtower.pretraining.checkpoint import load_pretrained
 from seqtower.pretraining.pretrain import PretrainConfig, pretrain
 from seqtower.pretraining.tracks import BOUNDED, COUNTS, Tracks, motif_tracks, read_tracks
 from seqtower.run import run_seq
+from seqtower.towers.base import TowerConfig, make_tower
 from seqtower.towers.deeplocrna import DeepLocRNAConfig
-from seqtower.towers.make import make_tower
 from seqtower.towers.rnaloc_lm import RNALocLMConfig
 
 TABLE = "rna_id\tstart\tend\tP\tQ\n"
@@ -40,8 +41,12 @@ def small(tower: str = "deeplocrna", **training: object) -> SeqConfig:
     language = RNALocLMConfig(
         token_dim=8, filters=8, widths=(3, 5), units=4, heads=2, attention_units=4, dropout=0.0
     )
+    towers = {"deeplocrna": deep, "rnaloc-lm": language}
+    name = config.tower.name
     return replace(
-        config, deeplocrna=deep, rnaloc_lm=language, training=replace(config.training, **settings)
+        config,
+        tower=TowerConfig(name, towers.get(name)),
+        training=replace(config.training, **settings),
     )
 
 
@@ -138,7 +143,8 @@ def test_wrong_tracks_are_refused_where_they_stand(tmp_path: Path, lines: str, w
 @pytest.mark.parametrize("preset", ["deeplocrna", "rnaloc-lm"])
 def test_features_are_per_nucleotide_and_the_same_in_every_batch(preset: str) -> None:
     torch.manual_seed(0)
-    tower = make_tower(seq_config(preset), 4, 2).eval()
+    config = seq_config(preset).tower
+    tower = make_tower(config.name, config.settings, 4, 2).eval()
     both, alone = (
         collate([one_hot("ACGUUGCANNACGUACGG"), one_hot("GGACU")], [0, 1]),
         collate([one_hot("GGACU")], [1]),
@@ -191,28 +197,31 @@ def test_an_encoder_learns_sites_and_a_tower_starts_from_it(
     _refusals(tmp_path / "enc" / "encoder", config)
 
 
+def with_settings(config: SeqConfig, **settings: object) -> SeqConfig:
+    tower = TowerConfig(config.tower.name, replace(config.tower.settings, **settings))
+    return replace(config, tower=tower)
+
+
 def _refusals(encoder: Path, config: SeqConfig) -> None:
     for other, words in (
         (replace(config, pretrained="nowhere"), "not a model folder (no model.json)"),
         (
-            replace(config, tower="rnaloc-lm"),
+            replace(config, tower=TowerConfig("rnaloc-lm")),
             "column 'tower': the encoder is of another tower; found deeplocrna, expected rnaloc-lm",
         ),
         (
-            replace(config, deeplocrna=replace(config.deeplocrna, filters=13)),
+            with_settings(config, filters=13),
             "column 'filters': the encoder has another setting; found 12, expected 13",
         ),
         (
-            replace(config, encoder=replace(config.encoder, kind="geneticseq2vec")),
+            replace(config, encoder=EncoderConfig("geneticseq2vec")),
             "reads another alphabet than the tower",
         ),
     ):
         with pytest.raises(CheckpointError) as caught:
             load_pretrained(other)
         assert words in str(caught.value)
-    load_pretrained(
-        replace(config, deeplocrna=replace(config.deeplocrna, heads=3, dropout=0.5))
-    )  # the encoder has neither
+    load_pretrained(with_settings(config, heads=3, dropout=0.5))  # the encoder has neither
     text = (encoder / "model.json").read_text()
     about = json.loads(text)
     for change, words in (

@@ -1,4 +1,4 @@
-"""Structure by ViennaRNA: a hairpin worked by hand, forgi's elements, both encodings, the cache, and a tower that reads them."""
+"""Structure by ViennaRNA: a hairpin by hand, forgi's elements, encodings, cache, and a tower."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from mirnagraph.seeds import generator
 from seqtower.config import SeqConfig, seq_config
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders import structure
-from seqtower.encoders.base import EncoderConfig
-from seqtower.encoders.cache import nothing_new
-from seqtower.encoders.encoding import fit_encoding, warm_up
+from seqtower.encoders.base import EncoderConfig, fit_encoding, warm_up
+from seqtower.encoders.cache import read_only_cache
 from seqtower.encoders.structure import (
     ELEMENTS,
     StructureConfig,
@@ -30,7 +29,7 @@ from seqtower.encoders.structure import (
 from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan
 from seqtower.interpret.motifs import filter_motifs
 from seqtower.saved import SavedTower, load_tower, save_tower
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import TowerConfig, make_tower
 from seqtower.towers.rnatracker import RNATrackerConfig
 
 HAIRPIN = "AAGGGGCCGAAAGGCCCCAA"  # six pairs of G and C about GAAA, two A on each side
@@ -170,7 +169,7 @@ def test_a_long_rna_is_folded_in_windows() -> None:
 def test_an_rna_is_folded_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("RNA", reason=WHY)
     config = StructureConfig(unpaired=True)
-    with nothing_new():
+    with read_only_cache():
         first = encode_structure(HAIRPIN, config)
     assert not cache.exists()
     np.testing.assert_array_equal(encode_structure(HAIRPIN, config), first)
@@ -200,7 +199,7 @@ def test_an_rna_is_folded_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(list(elsewhere.rglob("*.npz"))) == 2
 
 
-def test_a_cache_that_cannot_be_written_says_so(cache: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_an_error(cache: Path) -> None:
     pytest.importorskip("RNA", reason=WHY)
     cache.write_text("a file")
     with pytest.raises(InputError, match=r"cache of encodings cannot be written.*MIRNAGRAPH_CACHE"):
@@ -212,7 +211,7 @@ def test_without_the_package_one_sentence_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "RNA", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mirnagraph\[structure\]'"):
-        fit_encoding(seq_config("rnatracker-structure"), ["ACGU"])
+        fit_encoding(EncoderConfig("structure"), LengthPolicy(), ["ACGU"])
 
 
 @pytest.mark.parametrize(
@@ -234,27 +233,29 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
 def test_settings_come_back_from_toml(tmp_path: Path) -> None:
     config = replace(
         seq_config("rnatracker-structure"),
-        encoder=EncoderConfig(
-            "structure", structure=StructureConfig("separate", 80, 60, 0.1, True, "x")
-        ),
+        encoder=EncoderConfig("structure", StructureConfig("separate", 80, 60, 0.1, True, "x")),
     )
     (tmp_path / "c.toml").write_text(dump_toml(config))
     assert from_dict(SeqConfig, load_toml(tmp_path / "c.toml")) == config
-    assert seq_config("rnatracker-structure").encoder.structure == StructureConfig()
+    assert seq_config("rnatracker-structure").encoder.settings == StructureConfig()
 
 
 def saved(encoding: str, **lengths: object) -> SavedTower:
+    structure = StructureConfig(encoding, unpaired=encoding == "separate")
+    tower = RNATrackerConfig(filters=4, kernel=3, units=4, attention_units=4)
     config = replace(
-        seq_config("rnatracker-structure"), encoder=EncoderConfig("structure", structure=StructureConfig(encoding, unpaired=encoding == "separate")),
-        rnatracker=RNATrackerConfig(filters=4, kernel=3, units=4, attention_units=4), lengths=LengthPolicy(**lengths),
-    )  # fmt: skip
-    fitted = fit_encoding(config, [HAIRPIN])
+        seq_config("rnatracker-structure"),
+        encoder=EncoderConfig("structure", structure),
+        tower=TowerConfig("rnatracker", tower),
+        lengths=LengthPolicy(**lengths),
+    )
+    fitted = fit_encoding(config.encoder, config.lengths, [HAIRPIN])
     torch.manual_seed(0)
     return SavedTower(
         config,
         ("One", "Two"),
         "multi-label",
-        make_tower(config, fitted.channels, 2).eval(),
+        make_tower(config.tower.name, config.tower.settings, fitted.channels, 2).eval(),
         fitted,
         np.array([0.5, 0.5]),
         {},
@@ -267,18 +268,20 @@ def test_a_tower_that_reads_structure_is_saved_and_explained(
 ) -> None:
     pytest.importorskip("RNA", reason=WHY)
     model = saved(encoding)
-    said = model.predict([HAIRPIN, "ACGU"])
+    predicted = model.predict([HAIRPIN, "ACGU"])
     save_tower(model, tmp_path / "model")
     again = load_tower(tmp_path / "model")
     assert again.encoding.fingerprint.startswith("ViennaRNA ")
-    np.testing.assert_array_equal(again.predict([HAIRPIN, "ACGU"]), said)
+    np.testing.assert_array_equal(again.predict([HAIRPIN, "ACGU"]), predicted)
     with pytest.raises(ConfigError, match="reads no language model"):
         load_tower(tmp_path / "model", language_model="a/b")
     before = sorted(cache.rglob("*.npz"))
     scan = mask_scan(again, HAIRPIN, MaskingConfig(window=6, stride=3, shuffles=1))
     assert scan["kl"].max() > 0
     np.testing.assert_allclose(
-        scan["One"].iloc[0], again.predict(["NNNNNN" + HAIRPIN[6:]])[0, 0] - said[0, 0], atol=1e-7
+        scan["One"].iloc[0],
+        again.predict(["NNNNNN" + HAIRPIN[6:]])[0, 0] - predicted[0, 0],
+        atol=1e-7,
     )
     added = len(sorted(cache.rglob("*.npz"))) - len(before)
     assert added == (
@@ -294,7 +297,7 @@ def test_a_tower_that_reads_structure_is_saved_and_explained(
 def test_the_whole_rna_is_folded_and_then_cut() -> None:
     pytest.importorskip("RNA", reason=WHY)
     model = saved("joint", keep="3-prime", length=8)
-    whole = encode_structure(HAIRPIN, model.config.encoder.structure)
+    whole = encode_structure(HAIRPIN, model.config.encoder.settings)
     np.testing.assert_array_equal(model.encoding([HAIRPIN])[0], whole[-8:])
 
 
@@ -302,10 +305,11 @@ def test_warming_up_fills_the_cache(cache: Path) -> None:
     pytest.importorskip("RNA", reason=WHY)
     seen: list[tuple[int, int]] = []
     warm_up(
-        seq_config("rnatracker-structure"),
+        EncoderConfig("structure"),
+        LengthPolicy(),
         [HAIRPIN, "ACGUACGU"],
         lambda _step, done, total: seen.append((done, total)),
     )
     assert seen == [(0, 2), (1, 2), (2, 2)]
     assert len(list(cache.rglob("*.npz"))) == 2
-    warm_up(seq_config("rnatracker"), [HAIRPIN], None)
+    warm_up(EncoderConfig(), LengthPolicy(), [HAIRPIN], None)

@@ -12,7 +12,7 @@ import torch
 from mirnagraph.config import preset_names
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.seeds import generator
-from seqtower.baselines import kmer as experiment
+from seqtower import experiment
 from seqtower.config import seq_config
 from seqtower.data.batches import collate
 from seqtower.data.kmers import one_hot
@@ -29,7 +29,7 @@ from seqtower.data.synthetic import planted_sequences
 from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan
 from seqtower.run import run_seq
 from seqtower.saved import load_tower
-from seqtower.towers.make import make_tower
+from seqtower.towers.base import TowerConfig, make_tower
 from seqtower.towers.rnatracker import RNATrackerConfig
 
 LONG, SHORT = "ACGUUGCANNACGUACGGAUUCGAUCGA", "GGACUUACG"
@@ -46,10 +46,11 @@ def typed(n: int = 60) -> SequenceSet:
 
 def small() -> object:
     config = seq_config("rnatracker", n_folds=2, group="none")
+    settings = RNATrackerConfig(filters=4, kernel=4, units=4, attention_units=4, dropout=0.0)
     training = replace(config.training, epochs=25, patience=25, learning_rate=0.02, batch_rnas=16)
     return replace(
         config,
-        rnatracker=RNATrackerConfig(filters=4, kernel=4, units=4, attention_units=4, dropout=0.0),
+        tower=TowerConfig("rnatracker", settings),
         training=training,
     )
 
@@ -80,9 +81,9 @@ def test_types_are_read_and_refused_where_they_stand(tmp_path: Path) -> None:
 def test_every_tower_is_told_and_no_batch_changes_an_answer(preset: str) -> None:
     config = seq_config(preset)
     torch.manual_seed(0)
-    plain = make_tower(config, 4, 3).eval()
+    plain = make_tower(config.tower.name, config.tower.settings, 4, 3).eval()
     torch.manual_seed(0)
-    tower = make_tower(config, 4, 3, n_types=2).eval()
+    tower = make_tower(config.tower.name, config.tower.settings, 4, 3, n_types=2).eval()
     both = collate([one_hot(LONG), one_hot(SHORT)], [0, 1], types=np.array([0, 1]))
     torch.testing.assert_close(
         tower(both.inputs, both.mask, both.types), plain(both.inputs, both.mask)
@@ -97,9 +98,9 @@ def test_every_tower_is_told_and_no_batch_changes_an_answer(preset: str) -> None
     other = tower(both.inputs, both.mask, torch.tensor([0, 0]))
     torch.testing.assert_close(other[0], together[0])
     assert not torch.allclose(other[1], together[1])
-    with pytest.raises(ConfigError, match="was trained with types of RNAs and needs them"):
+    with pytest.raises(ConfigError, match="was trained with RNA types and needs them"):
         tower(both.inputs, both.mask)
-    with pytest.raises(ConfigError, match="knows no types of RNAs"):
+    with pytest.raises(ConfigError, match="not conditioned on RNA types"):
         plain(both.inputs, both.mask, both.types)
 
 

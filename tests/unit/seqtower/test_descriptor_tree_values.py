@@ -1,4 +1,4 @@
-"""Trees on descriptors by hand: settings, blends, chosen shares, members, trees of a type."""
+"""Trees on descriptors by hand: settings, blends, chosen weights, members, trees of a type."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def test_settings_of_the_trees() -> None:
 
 
 def test_bounds_of_the_settings() -> None:
-    assert not DescriptorConfig(weight=0).share
-    assert DescriptorConfig(weight=1).share
-    assert DescriptorConfig(weights=(0.0,)).share
+    assert not DescriptorConfig(weight=0).is_used
+    assert DescriptorConfig(weight=1).is_used
+    assert DescriptorConfig(weights=(0.0,)).is_used
     assert DescriptorConfig(trees=replace(TREES, n_trees=1, rounds=1), members=1).members == 1
     for wrong in ({"weight": -0.1}, {"weights": (0.5, 1.1)}, {"members": 0}):
         with pytest.raises(ConfigError, match=r"weight|members"):
@@ -72,7 +72,7 @@ def test_shares_that_do_not_sum_to_one_are_made_to() -> None:
     )
 
 
-def test_sure_answers_stay_a_ten_thousandth_away() -> None:
+def test_certain_predictions_stay_a_ten_thousandth_away() -> None:
     ends = np.array([[0.0, 1.0]])
     np.testing.assert_allclose(blend(1.0, ends, ends, MULTI_LABEL), [[1e-4, 1 - 1e-4]], rtol=1e-10)
     np.testing.assert_allclose(blend(1.0, ends, ends, FRACTIONS), [[1e-4, 1 - 1e-4]], rtol=1e-10)
@@ -163,9 +163,9 @@ def typed(n_first: int, n_second: int) -> tuple[np.ndarray, np.ndarray]:
 def test_a_type_of_fifty_rnas_has_trees_of_its_own() -> None:
     features, labels = typed(50, 49)
     fitted = fit_typed_trees(features, labels, MULTI_LABEL, SMALL, 3, 2)
-    assert list(fitted.own) == [0]
+    assert list(fitted.typed) == [0]
     assert fitted.n_types == 2
-    trees, columns = fitted.own[0]
+    trees, columns = fitted.typed[0]
     assert columns.tolist() == [0, 1]
     alone = fit_descriptor_trees(
         features[:50], labels[:50], MULTI_LABEL, SMALL, child_seed(3, "own type", 0)
@@ -186,14 +186,14 @@ def test_compartments_of_one_class_are_left_to_the_shared_trees() -> None:
     labels[:50, 0] = 1
     labels[:50, 1][:3] = np.nan
     fitted = fit_typed_trees(features, labels, MULTI_LABEL, SMALL, 3, 2)
-    assert [columns.tolist() for _, columns in fitted.own.values()] == [[1], [0, 1]]
+    assert [columns.tolist() for _, columns in fitted.typed.values()] == [[1], [0, 1]]
 
 
 def test_one_type_and_other_kinds_share_all_trees() -> None:
     features, labels = typed(50, 50)
-    assert not fit_typed_trees(features[:, :-1], labels, MULTI_LABEL, SMALL, 3, 1).own
+    assert not fit_typed_trees(features[:, :-1], labels, MULTI_LABEL, SMALL, 3, 1).typed
     fractions = fit_typed_trees(features, 0.2 + 0.3 * labels, FRACTIONS, SMALL, 3, 2)
-    assert (dict(fractions.own), fractions.n_types) == ({}, 0)
+    assert (dict(fractions.typed), fractions.n_types) == ({}, 0)
 
 
 def test_trees_of_types_come_back_from_their_arrays() -> None:
@@ -202,10 +202,10 @@ def test_trees_of_types_come_back_from_their_arrays() -> None:
     fitted = fit_typed_trees(features, labels, MULTI_LABEL, SMALL, 3, 2)
     arrays = fitted.to_arrays()
     again = DescriptorTrees.from_arrays(arrays, MULTI_LABEL, 2, types)
-    assert list(again.own) == [0, 1]
+    assert list(again.typed) == [0, 1]
     np.testing.assert_array_equal(again.predict(features), fitted.predict(features))
     name = next(
-        name for name in arrays if name.startswith("descriptors.own.1.") and "columns" in name
+        name for name in arrays if name.startswith("descriptors.typed.1.") and "columns" in name
     )
     without = {key: array for key, array in arrays.items() if key != name}
     wrong = [

@@ -1,4 +1,4 @@
-"""Descriptors by hand: ends, windows, reading frames, elements, skews, small circles."""
+"""Descriptors by hand: ends, windows, reading frames, elements, skews, circles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def frames(sequence: str, *, circle: bool = False) -> tuple[int, int]:
 
 
 def stretches(sequence: str, *, circle: bool = False) -> list[int]:
-    """Nucleotides without a stop: in the frame where they are most, and where they are fewest."""
+    """Longest stretch without a stop (nt) in the frames where it is longest and shortest."""
     values = row(sequence, circle=circle)
     longest, share, shortest = (values[name] for name in descriptor_names()[-3:])
     found = [round(float(np.expm1(value))) for value in (longest, shortest)]
@@ -182,7 +182,7 @@ def test_several_rnas_keep_their_rows() -> None:
         np.testing.assert_array_equal(together[number], alone)
 
 
-def test_ten_letters_on_both_sides_of_the_junction() -> None:
+def test_ten_nucleotides_on_both_sides_of_the_junction() -> None:
     sequence = "CCCCCCCCCU" + "A" * 50 + "GUUUUUUUUU"
     values = dict(zip(junction_names(), junction([sequence], [True])[0].tolist(), strict=True))
     assert [
