@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fusion.baselines.models import BASELINES
+from fusion.baselines.models import BASELINES, baseline_names
 from fusion.baselines.run import baseline_table, run_baselines
 from fusion.config import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
 from fusion.data.problem import prepare, resolve_tokens
@@ -282,7 +282,7 @@ def baselines(
     networks: NetworkSet,
     cross_validation: CrossValidationResult,
     *,
-    names: Sequence[str] = tuple(BASELINES),
+    names: Sequence[str] | None = None,
     seed: int = 0,
     workers: int = 1,
     progress: Progress | None = None,
@@ -291,15 +291,15 @@ def baselines(
 
     Args:
         cross_validation: of these networks; not one whose folds are cold, of which these baselines would see more than the model did.
-        names: which (see `fusion.baselines.models.BASELINES`).
+        names: which (see `fusion.baselines.models.BASELINES`); None: all of a run.
         seed: as of the cross-validation.
 
     Returns:
         Columns ``model``, ``AUC``, ``AUC_sd`` … ``within``, ``what`` (see `fusion.baselines.run.baseline_table`).
     """
-    unknown = [name for name in names if name not in BASELINES]
-    if unknown:
-        raise ConfigError(f"no baseline {unknown[0]!r}; there are {', '.join(BASELINES)}")
+    names = baseline_names() if names is None else names
+    for name in names:
+        BASELINES.check(name)
     # baselines bring their own features: the problem lends them labels, families and row order
     data = prepare(networks, ExperimentConfig(TokenSettings(attention=("degree",))))
     found = run_baselines(

@@ -85,7 +85,7 @@ def test_baselines_stand_beside(
     table = mirnagraph.baselines(networks, result, names=["frequency", "popularity"])
     assert list(table["model"]) == ["this run", "own_trees", "frequency", "popularity"]
     assert table["AUC"][0] == pytest.approx(mirnagraph.summary(result)["AUC mean"].iloc[-1])
-    with pytest.raises(ConfigError, match="no baseline 'guess'; there are frequency"):
+    with pytest.raises(ConfigError, match="unknown baseline 'guess'; known: frequency"):
         mirnagraph.baselines(networks, result, names=["guess"])
 
 
