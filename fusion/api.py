@@ -260,7 +260,7 @@ def explain(
         )
     if opened.known is None:
         raise CheckpointError("the model does not say which RNAs it knows")
-    if networks is not None and networks.dataset.index != opened.known.network_rows().index:
+    if networks is not None and networks.dataset.index != opened.known.of_networks().index:
         raise CheckpointError("these networks are of other RNAs than the model's")
     columns = named_compartments(
         opened, [compartments] if isinstance(compartments, str) else list(compartments)

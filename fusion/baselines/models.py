@@ -52,7 +52,7 @@ AUDIT_BASELINES = ("names", "relatives", "matching")
 """Baselines of `mirnagraph audit` alone: they read artefacts (`BaselineInputs.extra`)."""
 
 COUNTS = "counts:"
-"""Prefix of a baseline that reads the partner counts of the named kinds: ``counts:drug+disease``."""
+"""Prefix of a baseline on the partner counts of the named kinds: ``counts:drug+disease``."""
 
 SMALL_FOREST = TreesConfig(n_trees=100, min_samples_leaf=3, max_features=0.3)
 

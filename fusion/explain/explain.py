@@ -83,7 +83,7 @@ def strongest_rna(model: SavedModel) -> int:
     """Row of the known RNA with the highest out-of-fold probability anywhere; the first where several have it."""
     known = known_of(model)
     labelled = (
-        np.array([known.labelled(name) for name in known.types])
+        np.array([known.labelled_for(name) for name in known.types])
         if known.types is not None
         else True
     )
@@ -137,7 +137,7 @@ def explain_reference(
     shares = token_shares(fusion_model, chosen, flat[same_type], base)
     sequence = known.sequences[row]
     of_networks = row < known.n_network_rnas
-    near = known.network_rows() if of_networks else known
+    near = known.of_networks() if of_networks else known
     scan = (
         _scan(replace(model, known=near), sequence, row, workers)
         if of_networks
@@ -215,7 +215,7 @@ def of_type(known: ReferenceRNAs, rna_type: str) -> tuple[np.ndarray, np.ndarray
     """Compartments that the model learned of for RNAs of a type (empty: the networks'), and which RNAs of that type it learned from: bool arrays."""
     if known.types is None:
         return np.ones(known.labels.shape[1], dtype=bool), known.trained
-    return known.labelled(rna_type), known.trained & np.array(
+    return known.labelled_for(rna_type), known.trained & np.array(
         [name == rna_type for name in known.types]
     )
 
@@ -305,7 +305,7 @@ def _of_networks(
     model: SavedModel, name: str, letters: str, columns: Sequence[int], workers: int
 ) -> Explanation:
     """One such as the networks hold."""
-    known = known_of(model).network_rows()
+    known = known_of(model).of_networks()
     model = replace(model, known=known)
     fusion_model = sequence_model(model, None)
     if fusion_model is None or model.newcomers is None:

@@ -356,7 +356,7 @@ def test_a_new_rna_is_explained_by_its_sequence(model: SavedModel) -> None:
     assert sum(t.extra_trees or 0 for t in one.tokens) == pytest.approx(
         about["extra_trees"].end - about["extra_trees"].start, abs=1e-6
     )
-    with pytest.raises(ConfigError, match="no part for RNAs"):
+    with pytest.raises(ConfigError, match="no cold-start model"):
         explain_sequence(replace(model, newcomers=None), "stranger", NEW)
     assert explain_sequence(model, "short", "A", (1,)).compartments[0].sequence is not None
 

@@ -366,7 +366,7 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(
     assert np.isfinite(hairpin.probabilities[0, 0])
     assert np.isnan(hairpin.probabilities[0, granule])
     with pytest.raises(
-        ConfigError, match=r"no RNA of type 'circRNA' beside the networks'.*lncRNA, mRNA"
+        ConfigError, match=r"no training RNA of type 'circRNA'.*lncRNA, mRNA"
     ):
         predict_sequences(model, ["x"], [rich], rna_type="circRNA")
     for name in ("lnc|r3", "mrna|r0", networks.dataset.index.ids[0]):
@@ -402,7 +402,7 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(
         explain_sequence(
             model, "rich", rich, [model.compartments.index("Chromatin")], rna_type="mRNA"
         )
-    with pytest.raises(ConfigError, match="no RNA of type 'circRNA'"):
+    with pytest.raises(ConfigError, match="no training RNA of type 'circRNA'"):
         explain_sequence(model, "rich", rich, rna_type="circRNA")
     assert explain_reference(model, 0, networks=networks).compartments[0].neighbours
     with pytest.raises(ConfigError, match="did not learn of Granule"):

@@ -66,7 +66,7 @@ def test_an_rna_that_no_fold_tested_is_answered_by_the_final_model(model: SavedM
     assert list(found.about["source"]) == ["final model"]
     seen = replace(known, trained=np.ones(len(known.trained), dtype=bool))
     assert (
-        "own label"
+        "trained on this RNA's label"
         in predict_reference(replace(model, known=seen), np.array([3])).about["warning"].iloc[0]
     )
 
@@ -136,12 +136,12 @@ def test_names_are_found_however_they_are_written_and_unknown_ones_get_suggestio
     )
     with pytest.raises(ConfigError, match=f"did you mean .*{model.known.index.ids[0][:7]}"):
         resolve_names(model, [name + "9"])
-    with pytest.raises(ConfigError, match="needs its sequence"):
+    with pytest.raises(ConfigError, match="Pass the sequence of a new RNA"):
         resolve_names(model, ["nothing like it"])
 
 
 def test_without_a_part_for_newcomers_a_new_sequence_is_refused(model: SavedModel) -> None:
-    with pytest.raises(ConfigError, match="no part for RNAs"):
+    with pytest.raises(ConfigError, match="no cold-start model"):
         predict_sequences(replace(model, newcomers=None), ["stranger"], [NEW["stranger"]])
 
 
@@ -191,7 +191,7 @@ def test_the_command_as_a_person_types_it(run, model: SavedModel, tmp_path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--rna", "hsa-mir-9999"], "no RNA"),
+        (["--rna", "hsa-mir-9999"], "unknown RNA"),
         (["--rna", "a", "--fasta", "b"], "exclude each other"),
         (["--rna", "a", "--format", "xml"], "--format"),
         (["--rna", "a", "--rna-type", "lncRNA"], "--rna-type"),
