@@ -220,7 +220,7 @@ def _networks(
         if networks is None:
             return None, f"a model folder does not say which networks it was made from; {hint}."
         loaded = NetworkSet.load(networks)
-        if loaded.dataset.index.checksum != model.known.network_rows().index.checksum:
+        if loaded.dataset.index.checksum != model.known.of_networks().index.checksum:
             raise CheckpointError(
                 "these networks are of other RNAs than the model's", file=networks
             )

@@ -96,7 +96,7 @@ def rank(
     if evidence is not None:
         found = read_confirmations(evidence, dataset, species=species)
         table = mark(table, dataset, found)
-        confirmed = found.found
+        confirmed = found.confirmed
         reasons = "; ".join(
             f"{reason}: {n}" for reason, n in found.unused["reason"].value_counts().items()
         )

@@ -184,7 +184,7 @@ def test_an_answer_is_explained(project: Path) -> None:
     assert new.compartments[0].probability == pytest.approx(said.probabilities[0, 2], abs=1e-6)
     for words, kind, sentence in (
         (("syn-mir-9",), ConfigError, "unknown RNA 'syn-mir-9'"),
-        (("syn-mir-0002", "Golgi"), ConfigError, "no compartment 'Golgi'"),
+        (("syn-mir-0002", "Golgi"), ConfigError, "unknown compartment 'Golgi'"),
     ):
         with pytest.raises(kind, match=sentence):
             mirnagraph.explain(kept, *words)

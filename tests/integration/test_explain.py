@@ -22,7 +22,7 @@ from fusion.explain.explain import (
     strongest_rna,
 )
 from fusion.explain.figure import draw_explanation
-from fusion.explain.occlusion import WELL_STUDIED, answering, without_each
+from fusion.explain.occlusion import WELL_STUDIED, model_for_row, occlude_modalities
 from fusion.explain.result import Explanation, to_text
 from fusion.explain.sequence import scan_sequence, sequence_model
 from fusion.explain.tokens import STEPS, _attention_logit, integrated_gradients
@@ -52,7 +52,7 @@ def explanation(model: SavedModel, networks: NetworkSet) -> Explanation:
 def test_trees_that_drew_an_rna_are_left_out(model: SavedModel) -> None:
     assert model.known is not None
     for row in range(5):
-        fusion_model, unseen = answering(model, row)
+        fusion_model, unseen = model_for_row(model, row)
         assert unseen
         assert 0 < len(fusion_model.trees["extra_trees"].roots) < 20
         np.testing.assert_allclose(
@@ -79,10 +79,10 @@ def test_trees_that_do_not_say_what_was_kept_are_not_believed(model: SavedModel)
     )  # reproduced from another seed
     moved = replace(model, in_bag=~model.in_bag)
     for other in (older, moved):
-        fusion_model, unseen = answering(other, 3)
+        fusion_model, unseen = model_for_row(other, 3)
         assert not unseen
         assert len(fusion_model.trees["extra_trees"].roots) == 20
-        assert "with all of its trees" in explain_reference(other, 3, (0,)).notes[0]
+        assert "with all of its extra trees" in explain_reference(other, 3, (0,)).notes[0]
 
 
 def test_bootstrap_samples_are_kept_with_the_model_and_reproduced_for_older_ones(
@@ -92,14 +92,14 @@ def test_bootstrap_samples_are_kept_with_the_model_and_reproduced_for_older_ones
     assert model.in_bag is not None
     assert model.in_bag.shape == (20, model.known.trained.sum())
     assert 0.5 < model.in_bag.mean() < 0.75  # 1 - 1/e of the rows are drawn
-    kept, _ = answering(model, 5)
-    replayed, unseen = answering(replace(model, in_bag=None), 5)
+    kept, _ = model_for_row(model, 5)
+    replayed, unseen = model_for_row(replace(model, in_bag=None), 5)
     assert unseen
     np.testing.assert_array_equal(
         kept.trees["extra_trees"].roots, replayed.trees["extra_trees"].roots
     )
     for other in (model.in_bag[:-1], model.in_bag[:, :-1]):
-        assert not answering(replace(model, in_bag=other), 5)[1], (
+        assert not model_for_row(replace(model, in_bag=other), 5)[1], (
             "samples of other trees or other rows are not read"
         )
 
@@ -121,8 +121,8 @@ def test_bootstrap_samples_that_do_not_fit_the_trees_are_refused(
 def test_without_a_modality_is_the_whole_model_asked_again(
     model: SavedModel, explanation: Explanation
 ) -> None:
-    fusion_model, _ = answering(model, 5)
-    groups, said = without_each(fusion_model)
+    fusion_model, _ = model_for_row(model, 5)
+    groups, said = occlude_modalities(fusion_model)
     assert set(groups) == {"drug", "mRNA", "disease", "sequence", WELL_STUDIED}
     assert list(groups)[-1] == WELL_STUDIED
     assert sorted(t for group in groups.values() for t in group) == sorted(
@@ -181,7 +181,7 @@ def test_an_absent_modality_changes_nothing_and_is_said_to_be_absent(
 
 
 def test_tokens_sum_to_what_the_parts_say(explanation: Explanation, model: SavedModel) -> None:
-    fusion_model, _ = answering(model, 5)
+    fusion_model, _ = model_for_row(model, 5)
     parts = fusion_model.parts(np.arange(1))
     for one, column in zip(explanation.compartments, (0, 2), strict=True):
         about = {part.part: part for part in one.parts}
@@ -212,7 +212,7 @@ def test_tokens_sum_to_what_the_parts_say(explanation: Explanation, model: Saved
 
 
 def test_integrated_gradients_equal_captums(model: SavedModel) -> None:
-    fusion_model, _ = answering(model, 5)
+    fusion_model, _ = model_for_row(model, 5)
     prior = np.zeros(len(model.compartments))
     found, sums = integrated_gradients(fusion_model, [0, 2], prior)
     answer, inputs, start, widths = _attention_logit(fusion_model, prior)
@@ -240,7 +240,7 @@ def test_both_answers_stand_beside_each_other(explanation: Explanation, model: S
     assert one.out_of_fold == pytest.approx(model.known.probabilities[5, 0])
     assert one.called == (one.out_of_fold >= model.known.thresholds[5, 0])
     assert one.located == bool(model.known.labels[5, 0])
-    assert "learned from this RNA's own label" in explanation.notes[0]
+    assert "trained on this RNA's label" in explanation.notes[0]
     # without compartments: those called, the most probable first, else the most probable one
     best = explain_reference(model, strongest_rna(model))
     said = [c.out_of_fold for c in best.compartments]
@@ -343,10 +343,10 @@ def test_a_new_rna_is_explained_by_its_sequence(model: SavedModel) -> None:
     )
     assert one.probability == pytest.approx(fusion_model.predict(np.arange(1))[0, 1], abs=1e-6)
     assert {m.modality for m in one.modalities} >= {
-        "words",
-        "number of relatives",
-        "compartments of relatives",
-        "disease of relatives",
+        "k-mers",
+        "number of similar RNAs",
+        "compartments of similar RNAs",
+        "disease of similar RNAs",
     }
     assert one.sequence is not None
     assert len(one.sequence.support) == len(NEW)
@@ -443,7 +443,7 @@ def test_models_of_other_parts(networks: NetworkSet, kind: str) -> None:
     )
     found = explain_reference(model, row, (0, 1), networks)
     one = found.compartments[0]
-    fusion_model, unseen = answering(model, row)
+    fusion_model, unseen = model_for_row(model, row)
     assert unseen == found.unseen_trees == bool(model.trees)
     assert one.probability == pytest.approx(fusion_model.predict(np.arange(1))[0, 0], abs=1e-6)
     for part in one.parts:
@@ -468,7 +468,7 @@ def test_models_of_other_parts(networks: NetworkSet, kind: str) -> None:
         assert one.sequence.probability == pytest.approx(one.probability, abs=1e-4)
     else:
         assert one.sequence is None
-        assert any("no part for sequences alone" in note for note in found.notes)
+        assert any("no cold-start model" in note for note in found.notes)
     assert to_text(found)
     assert draw_explanation(found)
 
@@ -476,7 +476,9 @@ def test_models_of_other_parts(networks: NetworkSet, kind: str) -> None:
 def test_compartments_by_name(model: SavedModel) -> None:
     names = model.compartments
     assert named_compartments(model, [names[2].upper(), f" {names[0]} ", names[2]]) == [2, 0]
-    with pytest.raises(ConfigError, match=f"there are {', '.join(names)}; did you mean {names[0]}"):
+    with pytest.raises(
+        ConfigError, match=f"available: {', '.join(names)}; did you mean {names[0]}"
+    ):
         named_compartments(model, [names[0][:-1]])
 
 
@@ -490,10 +492,10 @@ def test_it_is_plain_data_text_and_a_picture(explanation: Explanation) -> None:
     for word in (
         "out-of-fold",
         "without",
-        "looked at",
+        "weight",
         "Attention is not attribution",
         "Nearest training RNAs",
-        "sequence alone says",
+        "sequence alone predicts",
         "annotated",
     ):
         assert word in text.replace("\n  ", " "), word
@@ -607,5 +609,5 @@ def test_wrong_words_end_in_a_sentence(
     fewer = replace(networks, similarities={"sequence": networks.similarities["sequence"] * 0.5})
     fewer.save(tmp_path / "other")
     assert run(*here, "--networks", str(tmp_path / "other")).returncode == 3
-    with pytest.raises(CheckpointError, match="which RNAs it knows"):
+    with pytest.raises(CheckpointError, match="no reference RNAs"):
         strongest_rna(replace(load_model(finished_run / "model"), known=None))

@@ -10,7 +10,7 @@ from scipy.special import logit
 
 from fusion.config import experiment_config
 from fusion.data.problem import prepare, resolve_tokens
-from fusion.explain.occlusion import answering, without_each
+from fusion.explain.occlusion import model_for_row, occlude_modalities
 from fusion.models.ensemble import fit_fusion_model
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
@@ -59,9 +59,9 @@ def test_answers_change_most_without_what_was_planted() -> None:
     )  # fmt: skip
     changes = []
     for row in range(len(trained)):
-        asked, unseen = answering(model, row)
+        asked, unseen = model_for_row(model, row)
         assert unseen
-        groups, said = without_each(asked)
+        groups, said = occlude_modalities(asked)
         logits = logit(said)
         changes.append(np.abs(logits[1:] - logits[0]))
     mean = dict(zip(groups, np.mean(changes, axis=0), strict=True))

@@ -150,7 +150,9 @@ def test_known_ones_alone_or_with_the_others(tmp_path: Path, networks: NetworkSe
     assert nucleus["popularity_at_k"] == pytest.approx(1 / 3)
     with pytest.raises(ConfigError, match="nothing to rank"):
         rank(run, known=False, novel=False)
-    with pytest.raises(ConfigError, match="no compartment 'Golgi'; there are Nucleus, Outside"):
+    with pytest.raises(
+        ConfigError, match="unknown compartment 'Golgi'; available: Nucleus, Outside"
+    ):
         rank(run, ["Golgi"])
     with pytest.raises(ConfigError, match="'top' is 0"):
         rank(run, top=0)
@@ -186,13 +188,15 @@ def test_a_table_confirms_predictions(tmp_path: Path, networks: NetworkSet) -> N
     assert outside["evidence"].to_dict() == {
         "hsa-mir-5": "not listed", "hsa-mir-4": "not listed", "hsa-mir-3": "confirmed", "hsa-mir-2": "not listed", "hsa-mir-1": "listed elsewhere",
     }  # fmt: skip
-    scores = precision_at_k(run, found.found, dataset.compartments, top=1).set_index("compartment")
+    scores = precision_at_k(run, found.confirmed, dataset.compartments, top=1).set_index(
+        "compartment"
+    )
     # Nucleus: 2 candidates, 1 confirmed, on top; Outside: 5 candidates, 1 confirmed, not on top
     assert scores["precision_at_k"].tolist() == [1.0, 0.0, 0.5]
     assert scores["chance"].tolist() == pytest.approx([0.5, 0.2, 0.35])
     assert scores["p"].tolist()[:2] == pytest.approx([0.5, 1.0])
     everyone = read_confirmations(path, dataset)
-    assert everyone.found[2].tolist() == [True, True]
+    assert everyone.confirmed[2].tolist() == [True, True]
     path.write_text("rna_id\tcompartment\nhsa-mir-9\tNucleus\n")
     with pytest.raises(
         InputError,
