@@ -521,14 +521,15 @@ def find_baseline(name: str) -> FitPredict:
     return function  # type: ignore[no-any-return]
 
 
-def _check_probabilities(name: str, values: object, expected: tuple[int, int]) -> None:
+def _check_probabilities(name: str, values: np.ndarray, expected: tuple[int, int]) -> None:
     """Raise ConfigError for what is not a matrix of probabilities of this shape."""
-    shape = np.shape(values)  # type: ignore[arg-type]
-    if shape != expected:
+    values = np.asarray(values)
+    if values.shape != expected:
         raise ConfigError(
-            f"baseline {name!r} returned shape {shape}; expected {expected} (RNAs, compartments)"
+            f"baseline {name!r} returned shape {values.shape}; "
+            f"expected {expected} (RNAs, compartments)"
         )
-    is_probability = (np.asarray(values) >= 0) & (np.asarray(values) <= 1)
+    is_probability = (values >= 0) & (values <= 1)
     if not is_probability.all():
         raise ConfigError(f"baseline {name!r} returned values outside [0, 1]")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fusion.explain.evidence import neighbours_of, partners_of
+from fusion.explain.evidence import Partner, neighbours_of, partners_of
 from fusion.explain.occlusion import (
     WELL_STUDIED,
     modality_changes,
@@ -336,7 +336,7 @@ def _compartments(
         located = None
         if row is not None and reference.trained[row]:
             located = bool(reference.labels[row, column] > 0)
-        partners = ()
+        partners: tuple[Partner, ...] = ()
         if subject.networks is not None and row is not None:
             partners = partners_of(subject.networks.dataset, reference, row, column)
         sequence = None

@@ -200,7 +200,7 @@ def test_a_table_confirms_predictions(tmp_path: Path, networks: NetworkSet) -> N
     path.write_text("rna_id\tcompartment\nhsa-mir-9\tNucleus\n")
     with pytest.raises(
         InputError,
-        match=r"evidence\.tsv: no record names an RNA and a compartment.*RNA is not in the dataset: 1",
+        match=r"evidence\.tsv: no record has an RNA and a compartment.*RNA is not in the dataset: 1",
     ):
         read_confirmations(path, dataset)
     path.write_text("rna_id\tplace\nhsa-mir-9\tNucleus\n")
