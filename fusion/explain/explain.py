@@ -8,12 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fusion.explain.evidence import Partner, neighbours_of, partners_of
-from fusion.explain.occlusion import (
-    WELL_STUDIED,
-    modality_changes,
-    model_for_row,
-    occlude_modalities,
-)
+from fusion.explain.notes import TYPE_NOTE, reading_notes, sequence_note, training_notes
+from fusion.explain.occlusion import modality_changes, model_for_row, occlude_modalities
 from fusion.explain.ranking import compartment_columns
 from fusion.explain.result import Compartment, Explanation
 from fusion.explain.sequence import (
@@ -28,7 +24,7 @@ from fusion.explain.sequence import (
 )
 from fusion.explain.tokens import token_shares
 from fusion.models.ensemble import FusionModel
-from fusion.models.new_rnas import CHANCE, RELATED, check_type, reads_sequence_alone, typed_warnings
+from fusion.models.new_rnas import RELATED, check_type, typed_warnings
 from fusion.models.predict import FINAL, NO_COLD_START, SEQUENCE_ALONE, reference_of
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
@@ -36,47 +32,6 @@ from mirnagraph.errors import ConfigError
 from mirnagraph.io import to_rna
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
 from mirnagraph.similarity.smith_waterman import smith_waterman_between
-
-ATTENTION_NOTE = (
-    "Attention is not attribution: a weight tells where the model looks, not whether the token "
-    "changes the prediction. The gradients and the changes without each modality tell that."
-)
-
-GRADIENTS_NOTE = (
-    "Integrated gradients start from the average training RNA that has the same tokens and sum to "
-    "the change of the attention part's logit; the token 'trees' is the logit of the extra trees. "
-    "Contributions to trees follow the decision paths (Saabas) and sum exactly to their prediction."
-)
-
-OCCLUSION_NOTE = (
-    "Without a modality: its tokens are masked for trees and attention, and the whole model "
-    "predicts again. Of two modalities with the same information, each looks dispensable."
-)
-
-STUDIED_NOTE = (
-    f"Numbers of partners and of similar RNAs are a modality of their own, '{WELL_STUDIED}': they "
-    "stay when the partners are masked."
-)
-
-SIMILARITY_NOTE = (
-    f"Sequences of two unrelated hairpins reach a similarity of {CHANCE} by chance, and rarely "
-    f"{RELATED}."
-)
-
-COLD_START_NOTE = (
-    "The sequence part explains the cold-start model, which reads no partners; the RNA itself is "
-    "masked among its reference RNAs."
-)
-
-TYPE_NOTE = (
-    "The sequence part explains the same model on the sequence and its type alone, without the "
-    "networks."
-)
-
-PARTNERS_NOTE = (
-    "Partners are counted among training RNAs and are associations, not causes. RNAs that share a "
-    "partner are better studied than most and have more annotations of every kind."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +113,10 @@ def explain_reference(
     rna_type = "" if reference.types is None else reference.types[row]
     is_labelled, same_type = _of_type(reference, rna_type)
     _check_columns(model, columns, is_labelled, f"RNAs of the type of {rna_id}")
-    is_network_rna = row < reference.n_network_rnas
     sequence = reference.sequences[row]
     near = reference
     similarities: dict[str, np.ndarray] = {}
+    is_network_rna = row < reference.n_network_rnas
     if is_network_rna:
         near = reference.of_networks()
         scan = _cold_start_scan(replace(model, known=near), sequence, row, workers)
@@ -172,10 +127,10 @@ def explain_reference(
         scan = scan_typed(fusion_model, reference, str(sequence), rna_type)
     is_tested = bool(np.isfinite(reference.probabilities[row]).all())
     subject = _Subject(
-        fusion_model=fusion_model,
-        reference=near,
-        row=row,
-        sequence=sequence,
+        fusion_model,
+        near,
+        row,
+        sequence,
         is_labelled=is_labelled,
         base=base_rates(reference, same_type),
         background=_flat_tokens(fusion_model, reference, same_type),
@@ -186,19 +141,18 @@ def explain_reference(
         networks=networks,
     )
     compartments = _compartments(model, subject, columns)
-    is_trained = bool(reference.trained[row])
     notes = []
-    if is_trained:
-        notes += _training_notes(is_out_of_bag, is_tested)
+    if reference.trained[row]:
+        notes += training_notes(is_out_of_bag, is_tested)
     if networks is None and missing:
         notes.append(f"Partners are left out: {missing}")
-    notes.append(_sequence_note(sequence, scan, is_network_rna))
-    notes += _reading_notes(fusion_model, has_partners=bool(compartments[0].partners))
+    notes.append(sequence_note(sequence, scan, is_network_rna))
+    notes += reading_notes(fusion_model, has_partners=bool(compartments[0].partners))
     return Explanation(
-        rna_id=name or rna_id,
-        known_as=rna_id,
-        source=FINAL,
-        learned=is_trained,
+        name or rna_id,
+        rna_id,
+        FINAL,
+        learned=bool(reference.trained[row]),
         unseen_trees=is_out_of_bag,
         sequence=sequence,
         compartments=compartments,
@@ -243,7 +197,7 @@ def explain_sequence(
         unseen_trees=False,
         sequence=nucleotides,
         compartments=_compartments(model, subject, columns),
-        notes=(*notes, *_reading_notes(subject.fusion_model, has_partners=False)),
+        notes=(*notes, *reading_notes(subject.fusion_model, has_partners=False)),
     )
 
 
@@ -436,40 +390,3 @@ def base_rates(reference: ReferenceRNAs, rows: np.ndarray) -> np.ndarray:
     labels = reference.labels[rows]
     n = (~np.isnan(labels)).sum(axis=0)
     return np.asarray(np.where(n > 0, np.nansum(labels, axis=0) / np.maximum(n, 1), 0.5))
-
-
-def _training_notes(is_out_of_bag: bool, is_tested: bool) -> list[str]:
-    trees = "with all of its extra trees"
-    if is_out_of_bag:
-        trees = "without the extra trees that have this RNA in their bootstrap sample"
-    notes = [
-        f"Explained is the final model, {trees}. It was trained on this RNA's label, so that its "
-        "probability is optimistic."
-    ]
-    if is_tested:
-        notes.append(
-            "The out-of-fold probability is of a model that was not trained on this RNA, and is "
-            "the one that `mirnagraph predict` reports."
-        )
-    return notes
-
-
-def _sequence_note(sequence: str | None, scan: SequenceScan | None, is_network_rna: bool) -> str:
-    if sequence is None:
-        return "The sequence of this RNA is unknown."
-    if scan is None:
-        return "The model has no cold-start model: the sequence part is left out."
-    return COLD_START_NOTE if is_network_rna else TYPE_NOTE
-
-
-def _reading_notes(fusion_model: FusionModel, *, has_partners: bool) -> list[str]:
-    """Notes on the parts of an explanation that a model has."""
-    notes = [OCCLUSION_NOTE]
-    if not reads_sequence_alone(fusion_model.config):
-        notes.append(STUDIED_NOTE)
-    if fusion_model.attention is not None:
-        notes += [ATTENTION_NOTE, GRADIENTS_NOTE]
-    if has_partners:
-        notes.append(PARTNERS_NOTE)
-    notes.append(SIMILARITY_NOTE)
-    return notes

@@ -1,4 +1,4 @@
-"""Baselines end to end: blind to test labels, the same whatever the workers, resumable, comparable with their run."""
+"""Baselines end to end: blind to test labels, equal for any workers, resumable, compared."""
 
 from __future__ import annotations
 
@@ -26,8 +26,12 @@ from mirnagraph.runs.report import THIS_RUN
 from mirnagraph.trees import TreesConfig
 
 CONFIG = ExperimentConfig(
-    tokens=TokenSettings(trees=("degree",)), preset="test", newcomers="", folds=FoldSettings(n_folds=3), trees=TreesConfig(n_trees=5, rounds=0)
-)  # fmt: skip
+    tokens=TokenSettings(trees=("degree",)),
+    preset="test",
+    newcomers="",
+    folds=FoldSettings(n_folds=3),
+    trees=TreesConfig(n_trees=5, rounds=0),
+)
 SMALL = BaselineSettings(trees=TreesConfig(n_trees=10, rounds=3, boosting_width=20))
 
 

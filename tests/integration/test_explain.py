@@ -1,4 +1,4 @@
-"""Explanations of a small run: equal to asking the model by hand, sums that add up, the command as a person types it, and wrong words refused."""
+"""Explanations of a small run: equal to the model by hand, exact sums, the command, its errors."""
 
 from __future__ import annotations
 
@@ -386,7 +386,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def small_model(networks: NetworkSet, kind: str) -> SavedModel:
-    """A model of other parts, fitted without a run; it is its own model for newcomers where it reads sequences alone."""
+    """A model of other parts, fitted without a run; its own cold-start model for sequences."""
     config = experiment_config("default")
     training = replace(
         config.training, epochs=2, n_members=1, n_students=int(kind == "sequence alone")
@@ -425,9 +425,18 @@ def small_model(networks: NetworkSet, kind: str) -> SavedModel:
         nothing,
     )
     model = SavedModel(
-        config, data.compartments, dict(fusion_model.tokens.sources), fusion_model.attention, dict(fusion_model.trees), dict(fusion_model.weights), fusion_model.thresholds,
-        fusion_model.temperature, {}, dict(fusion_model.profiles), towers=fusion_model.towers,
-    )  # fmt: skip
+        config,
+        data.compartments,
+        dict(fusion_model.tokens.sources),
+        fusion_model.attention,
+        dict(fusion_model.trees),
+        dict(fusion_model.weights),
+        fusion_model.thresholds,
+        fusion_model.temperature,
+        {},
+        dict(fusion_model.profiles),
+        towers=fusion_model.towers,
+    )
     return replace(model, known=known, newcomers=model if kind == "sequence alone" else None)
 
 

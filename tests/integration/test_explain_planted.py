@@ -1,4 +1,4 @@
-"""Explanations find what was planted: on the demo, what moves a compartment's labels is what its answers change without."""
+"""Explanations of a synthetic dataset: planted modalities change the predictions most."""
 
 from __future__ import annotations
 
@@ -54,9 +54,18 @@ def test_answers_change_most_without_what_was_planted() -> None:
         nothing,
     )
     model = SavedModel(
-        config, data.compartments, dict(fusion_model.tokens.sources), fusion_model.attention, dict(fusion_model.trees), dict(fusion_model.weights), fusion_model.thresholds,
-        fusion_model.temperature, {}, {}, known,
-    )  # fmt: skip
+        config,
+        data.compartments,
+        dict(fusion_model.tokens.sources),
+        fusion_model.attention,
+        dict(fusion_model.trees),
+        dict(fusion_model.weights),
+        fusion_model.thresholds,
+        fusion_model.temperature,
+        {},
+        {},
+        known,
+    )
     changes = []
     for row in range(len(trained)):
         asked, unseen = model_for_row(model, row)

@@ -1,4 +1,4 @@
-"""Predictions for known and new RNAs: out-of-fold where there is one, the same alone and in company, and refused in one sentence where they cannot be."""
+"""Predictions of reference and new RNAs, alone and together, and the errors of `predict`."""
 
 from __future__ import annotations
 

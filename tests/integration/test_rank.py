@@ -1,4 +1,4 @@
-"""Ranking a finished run: order, what was known, the evidence, its confirmation by a table, and runs or tables that do not fit."""
+"""Ranking of a finished run: order, evidence, confirmation by a table, and its errors."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_new_predictions_by_hand(tmp_path: Path, networks: NetworkSet) -> None:
         second["n_drug"],
         second["n_pmids"],
     ) == (1, "x", 0, 0)
-    # hsa-mir-2 is nearer, but in the same fold: the model that predicted hsa-mir-1 was not trained on it
+    # hsa-mir-2 is nearer, but in the same fold: the model of hsa-mir-1 was not trained on it
     assert first["neighbours_sequence"] == "hsa-mir-4 (0.400); hsa-mir-5 (0.300)"
     assert first["share_sequence"] == pytest.approx(2 / 4)
     assert second["neighbours_sequence"] == "hsa-mir-5 (0.600)"
@@ -186,8 +186,12 @@ def test_a_table_confirms_predictions(tmp_path: Path, networks: NetworkSet) -> N
     ]
     outside = marked[marked["compartment"] == "Outside"].set_index("rna_id")
     assert outside["evidence"].to_dict() == {
-        "hsa-mir-5": "not listed", "hsa-mir-4": "not listed", "hsa-mir-3": "confirmed", "hsa-mir-2": "not listed", "hsa-mir-1": "listed elsewhere",
-    }  # fmt: skip
+        "hsa-mir-5": "not listed",
+        "hsa-mir-4": "not listed",
+        "hsa-mir-3": "confirmed",
+        "hsa-mir-2": "not listed",
+        "hsa-mir-1": "listed elsewhere",
+    }
     scores = precision_at_k(run, found.confirmed, dataset.compartments, top=1).set_index(
         "compartment"
     )
@@ -200,7 +204,7 @@ def test_a_table_confirms_predictions(tmp_path: Path, networks: NetworkSet) -> N
     path.write_text("rna_id\tcompartment\nhsa-mir-9\tNucleus\n")
     with pytest.raises(
         InputError,
-        match=r"evidence\.tsv: no record has an RNA and a compartment.*RNA is not in the dataset: 1",
+        match=r"evidence\.tsv: no record has an RNA .*RNA is not in the dataset: 1",
     ):
         read_confirmations(path, dataset)
     path.write_text("rna_id\tplace\nhsa-mir-9\tNucleus\n")

@@ -115,9 +115,7 @@ def test_nearest_averages_over_the_similarities_in_which_there_is_a_neighbour() 
     )  # row 0 has no neighbour at all: the training mean
 
 
-def test_logistic_regression_follows_the_feature_and_gives_frequencies_where_there_is_nothing_to_learn() -> (
-    None
-):
+def test_logistic_regression_falls_back_to_the_training_frequency() -> None:
     features = np.array([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]])
     labels = np.array([[0, 1], [0, 1], [0, 1], [1, 1], [1, 1], [np.nan, np.nan]])
     found = logistic_regression(features, labels, np.arange(5), np.array([5, 0]), 1.0)

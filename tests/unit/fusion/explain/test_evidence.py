@@ -1,4 +1,4 @@
-"""Whom an answer may rest on: counts and log odds by hand, the RNA itself never among them."""
+"""Supporting evidence of a prediction: counts and log odds by hand, without the RNA itself."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def known(dataset: Dataset) -> ReferenceRNAs:
 
 def test_partners_by_hand(dataset: Dataset, known: ReferenceRNAs) -> None:
     first, second = partners_of(dataset, known, 0, 0, min_sharing=1)
-    # two of the three other training RNAs are in the nucleus; both that share a, and not the one that shares b (the fifth was not learned from)
+    # two of the three other training RNAs are in the nucleus: both that share a, and not the one
+    # that shares b (the fifth is no training RNA)
     base = 2 / 3
     assert (
         first.kind,

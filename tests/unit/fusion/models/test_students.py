@@ -1,4 +1,4 @@
-"""Students: members of attention that learn from the trees' out-of-bag probabilities beside the labels."""
+"""Students: members of attention trained on the trees' out-of-bag probabilities and labels."""
 
 from __future__ import annotations
 
