@@ -101,7 +101,7 @@ def explain_reference(
     Args:
         columns: compartments; empty: those called out-of-fold, else the most probable one.
         networks: those the model was made from; None leaves the partners out.
-        missing: why there are none.
+        missing: reason for None.
         name: of the RNA in the explanation; empty: that of the reference RNA.
 
     Raises:
@@ -110,7 +110,7 @@ def explain_reference(
     reference = reference_of(model)
     rna_id = reference.index.ids[row]
     fusion_model, is_out_of_bag = model_for_row(model, row)
-    rna_type = "" if reference.types is None else reference.types[row]
+    rna_type = reference.types[row] if reference.types else ""
     is_labelled, same_type = _of_type(reference, rna_type)
     _check_columns(model, columns, is_labelled, f"RNAs of the type of {rna_id}")
     sequence = reference.sequences[row]
@@ -119,12 +119,10 @@ def explain_reference(
     is_network_rna = row < reference.n_network_rnas
     if is_network_rna:
         near = reference.of_networks()
-        scan = _cold_start_scan(replace(model, known=near), sequence, row, workers)
         similarities = _similarities(near, row, sequence, networks)
     else:
         networks = None
         missing = "the networks hold no RNA of its type."
-        scan = scan_typed(fusion_model, reference, str(sequence), rna_type)
     is_tested = bool(np.isfinite(reference.probabilities[row]).all())
     subject = _Subject(
         fusion_model,
@@ -136,23 +134,22 @@ def explain_reference(
         background=_flat_tokens(fusion_model, reference, same_type),
         thresholds=reference.thresholds[row] if is_tested else model.thresholds,
         out_of_fold=reference.probabilities[row] if is_tested else None,
-        scan=scan,
+        scan=_scan_reference(model, fusion_model, row, workers),
         similarities=similarities,
         networks=networks,
     )
     compartments = _compartments(model, subject, columns)
-    notes = []
-    if reference.trained[row]:
-        notes += training_notes(is_out_of_bag, is_tested)
+    is_trained = bool(reference.trained[row])
+    notes = training_notes(is_trained, is_out_of_bag, is_tested)
     if networks is None and missing:
         notes.append(f"Partners are left out: {missing}")
-    notes.append(sequence_note(sequence, scan, is_network_rna))
+    notes.append(sequence_note(sequence, subject.scan, is_network_rna))
     notes += reading_notes(fusion_model, has_partners=bool(compartments[0].partners))
     return Explanation(
         name or rna_id,
         rna_id,
         FINAL,
-        learned=bool(reference.trained[row]),
+        learned=is_trained,
         unseen_trees=is_out_of_bag,
         sequence=sequence,
         compartments=compartments,
@@ -327,13 +324,19 @@ def _check_columns(
             raise ConfigError(f"no training labels of {model.compartments[column]} for {rnas}")
 
 
-def _cold_start_scan(
-    model: SavedModel, sequence: str | None, row: int, workers: int
+def _scan_reference(
+    model: SavedModel, fusion_model: FusionModel, row: int, workers: int
 ) -> SequenceScan | None:
-    fusion_model = sequence_model(model, row)
-    if fusion_model is None or sequence is None:
+    """Scan of a reference RNA, by the cold-start model or, for an additional RNA, by its type."""
+    reference = reference_of(model)
+    sequence = reference.sequences[row]
+    if reference.types is not None and row >= reference.n_network_rnas:
+        return scan_typed(fusion_model, reference, str(sequence), reference.types[row])
+    near = reference.of_networks()
+    cold_start = sequence_model(replace(model, known=near), row)
+    if cold_start is None or sequence is None:
         return None
-    return scan_sequence(fusion_model, reference_of(model), sequence, row, workers=workers)
+    return scan_sequence(cold_start, near, sequence, row, workers=workers)
 
 
 def _similarities(

@@ -49,13 +49,16 @@ PARTNERS_NOTE = (
 )
 
 
-def training_notes(is_out_of_bag: bool, is_tested: bool) -> list[str]:
-    """Notes on an RNA that the explained model was trained on.
+def training_notes(is_trained: bool, is_out_of_bag: bool, is_tested: bool) -> list[str]:
+    """Notes on how far the explained model depends on the RNA's own label.
 
     Args:
+        is_trained: whether the model was trained on the RNA.
         is_out_of_bag: whether its extra trees are the out-of-bag ones.
         is_tested: whether the RNA has an out-of-fold prediction.
     """
+    if not is_trained:
+        return []
     trees = "with all of its extra trees"
     if is_out_of_bag:
         trees = "without the extra trees that have this RNA in their bootstrap sample"
