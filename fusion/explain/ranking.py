@@ -19,7 +19,7 @@ from mirnagraph.names import suggest
 from mirnagraph.networks.build import networks_or_demo
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet, networks_sha256
 from mirnagraph.runs.folder import read_run_json
-from mirnagraph.runs.results import read_predictions
+from mirnagraph.runs.results import MODEL, read_predictions
 
 N_PARTNERS = 3
 N_PMIDS = 5
@@ -152,8 +152,12 @@ def read_run(run: str | Path, networks: NetworkSet) -> FinishedRun:
 
 def _thresholds(path: Path, n_labels: int) -> np.ndarray:
     try:
-        choices = json.loads(path.read_text(encoding="utf-8"))["choices"]
-        thresholds = np.asarray(choices["thresholds"], dtype=float)
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if "thresholds" in about:
+            values = about["thresholds"][MODEL]
+        else:  # a run of an older version
+            values = about["choices"]["thresholds"]
+        thresholds = np.asarray(values, dtype=float)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             "a finished fold is damaged",

@@ -504,7 +504,7 @@ def test_the_command(
     told = run("explain", "--run", "r", "--fasta", "new.fa", "--rna-type", "lncRNA")
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("fresh: why ")
-    assert "of type lncRNA" in " ".join(told.stdout.split())
+    assert "its type, lncRNA," in " ".join(told.stdout.split())
     refused = run(
         "explain",
         "--run",

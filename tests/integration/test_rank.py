@@ -91,9 +91,11 @@ def make_run(
     table[::-1].to_csv(folder / "predictions.tsv", sep="\t", index=False)
     for fold in range(3):
         (folder / "folds" / f"fold_{fold:02d}").mkdir()
-        (folder / "folds" / f"fold_{fold:02d}" / "fold.json").write_text(
-            json.dumps({"choices": {"thresholds": [0.85 - 0.05 * fold, 0.5]}})
-        )
+        thresholds = [0.85 - 0.05 * fold, 0.5]
+        saved: dict[str, object] = {"thresholds": {"model": thresholds, "own_trees": [0.1, 0.1]}}
+        if fold == 1:  # as older versions wrote them
+            saved = {"choices": {"thresholds": thresholds}}
+        (folder / "folds" / f"fold_{fold:02d}" / "fold.json").write_text(json.dumps(saved))
     return folder
 
 
@@ -245,7 +247,7 @@ def test_runs_that_do_not_fit_are_refused(tmp_path: Path, networks: NetworkSet) 
     assert newest_run(tmp_path / "runs") == run
     with pytest.raises(InputError, match=r"no finished run.*mirnagraph train"):
         newest_run(tmp_path / "nowhere")
-    (old / "folds" / "fold_01" / "fold.json").write_text('{"choices": {"thresholds": [0.5]}}')
+    (old / "folds" / "fold_01" / "fold.json").write_text('{"thresholds": {"model": [0.5]}}')
     with pytest.raises(
         InputError, match=r"fold\.json, column 'thresholds': a finished fold is damaged"
     ):
