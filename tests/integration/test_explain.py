@@ -122,13 +122,13 @@ def test_without_a_modality_is_the_whole_model_asked_again(
     model: SavedModel, explanation: Explanation
 ) -> None:
     fusion_model, _ = model_for_row(model, 5)
-    groups, said = occlude_modalities(fusion_model)
+    groups, predicted = occlude_modalities(fusion_model)
     assert set(groups) == {"drug", "mRNA", "disease", "sequence", WELL_STUDIED}
     assert list(groups)[-1] == WELL_STUDIED
     assert sorted(t for group in groups.values() for t in group) == sorted(
         t.name for t in fusion_model.tokens if t.name != "trees"
     )
-    np.testing.assert_allclose(said[0], fusion_model.predict(np.arange(1))[0], atol=1e-7)
+    np.testing.assert_allclose(predicted[0], fusion_model.predict(np.arange(1))[0], atol=1e-7)
     for number, group in enumerate(groups.values(), 1):
         by_hand = []
         for token in fusion_model.tokens:
@@ -153,16 +153,16 @@ def test_without_a_modality_is_the_whole_model_asked_again(
                 table.index, (make_token("trees", safe_logit(trees), np.ones(1, dtype=bool)),)
             ),
         )
-        np.testing.assert_allclose(again.predict(np.arange(1))[0], said[number], atol=1e-6)
+        np.testing.assert_allclose(again.predict(np.arange(1))[0], predicted[number], atol=1e-6)
     one = explanation.compartments[1]
-    assert one.probability == pytest.approx(said[0, 2])
+    assert one.probability == pytest.approx(predicted[0, 2])
     drug = next(m for m in one.modalities if m.modality == "drug")
-    without = said[1 + list(groups).index("drug"), 2]
-    assert (drug.probability, drug.change) == pytest.approx((without, without - said[0, 2]))
-    assert drug.change_logit == pytest.approx(logit(without) - logit(said[0, 2]))
+    without = predicted[1 + list(groups).index("drug"), 2]
+    assert (drug.probability, drug.change) == pytest.approx((without, without - predicted[0, 2]))
+    assert drug.change_logit == pytest.approx(logit(without) - logit(predicted[0, 2]))
 
 
-def test_an_absent_modality_changes_nothing_and_is_said_to_be_absent(
+def test_an_absent_modality_changes_nothing_and_is_shown_as_absent(
     model: SavedModel, small_dataset
 ) -> None:
     assert model.known is not None
@@ -234,7 +234,9 @@ def test_integrated_gradients_equal_captums(model: SavedModel) -> None:
         assert abs(sums[number][2]) < 0.05
 
 
-def test_both_answers_stand_beside_each_other(explanation: Explanation, model: SavedModel) -> None:
+def test_out_of_fold_and_final_predictions_are_both_shown(
+    explanation: Explanation, model: SavedModel
+) -> None:
     assert model.known is not None
     one = explanation.compartments[0]
     assert one.out_of_fold == pytest.approx(model.known.probabilities[5, 0])
@@ -243,25 +245,25 @@ def test_both_answers_stand_beside_each_other(explanation: Explanation, model: S
     assert "trained on this RNA's label" in explanation.notes[0]
     # without compartments: those called, the most probable first, else the most probable one
     best = explain_reference(model, strongest_rna(model))
-    said = [c.out_of_fold for c in best.compartments]
-    assert said == sorted(said, reverse=True)
+    predicted = [c.out_of_fold for c in best.compartments]
+    assert predicted == sorted(predicted, reverse=True)
     assert all(c.called for c in best.compartments) or len(best.compartments) == 1
-    assert max(said) == np.nanmax(model.known.probabilities)
+    assert max(predicted) == np.nanmax(model.known.probabilities)
 
 
-def test_an_rna_that_no_fold_tested_is_explained_as_the_final_model_answers(
+def test_an_rna_that_no_fold_tested_is_explained_by_the_final_model(
     model: SavedModel,
 ) -> None:
     assert model.known is not None
     labels, tokens = model.known.labels.copy(), model.known.tokens
     labels[3] = np.nan
     # of an RNA that was not learned from, all trees are asked
-    said = safe_logit(
+    logits = safe_logit(
         np.clip(model.trees["extra_trees"](tokens.flat(model.config.tokens.trees)), 0, 1)
     )
     tokens = TokenTable(
         tokens.index,
-        tuple(make_token("trees", said, t.present) if t.name == "trees" else t for t in tokens),
+        tuple(make_token("trees", logits, t.present) if t.name == "trees" else t for t in tokens),
     )
     known = replace(
         model.known,
@@ -310,13 +312,13 @@ def test_a_stretch_of_the_sequence_by_hand(model: SavedModel) -> None:
     _, extra_rnas = tokens_of_new_rnas(
         ["whole", "changed"], [NEW, changed], model.known, fusion_model
     )
-    said = logit(extra_rnas.predict(np.arange(2)))
+    logits = logit(extra_rnas.predict(np.arange(2)))
     np.testing.assert_allclose(scan.probabilities, extra_rnas.predict(np.arange(1))[0], atol=1e-6)
     # the first nucleotide is in the first window alone
-    np.testing.assert_allclose(scan.support[0], said[0] - said[1], atol=1e-5)
+    np.testing.assert_allclose(scan.support[0], logits[0] - logits[1], atol=1e-5)
 
 
-def test_a_known_rna_is_hidden_from_the_model_for_sequences(model: SavedModel) -> None:
+def test_a_reference_rna_is_masked_for_the_cold_start_model(model: SavedModel) -> None:
     """Its own label in the known ones must not be read as that of a relative."""
     assert model.known is not None
     row = 5
@@ -544,13 +546,17 @@ def test_the_command_as_a_person_types_it(
         compartment.lower(),
     )
     asked = run(*words, "--format", "json")
-    said = json.loads(asked.stdout)
-    assert (said["rna_id"], said["known_as"], [c["compartment"] for c in said["compartments"]]) == (
+    output = json.loads(asked.stdout)
+    assert (
+        output["rna_id"],
+        output["known_as"],
+        [c["compartment"] for c in output["compartments"]],
+    ) == (
         name.upper(),
         name,
         [compartment],
     )
-    assert any("not at hand" in note or "at hand are not" in note for note in said["notes"])
+    assert any("not at hand" in note or "at hand are not" in note for note in output["notes"])
     fasta = tmp_path / "x.fa"
     fasta.write_text(f">mine\n{NEW}\n>copy\n{model.known.sequences[7]}\n>MINE\n{NEW}A\n")
     with (
@@ -612,9 +618,9 @@ def test_wrong_words_end_in_a_sentence(
     tower = tmp_path / "tower" / "model"
     tower.mkdir(parents=True)
     (tower / "model.json").write_text(json.dumps({"format": "seqtower"}))
-    said = run("explain", "--run", str(tower.parent))
-    assert said.returncode == 2
-    assert "mirnagraph seq explain" in said.stderr
+    output = run("explain", "--run", str(tower.parent))
+    assert output.returncode == 2
+    assert "mirnagraph seq explain" in output.stderr
     fewer = replace(networks, similarities={"sequence": networks.similarities["sequence"] * 0.5})
     fewer.save(tmp_path / "other")
     assert run(*here, "--networks", str(tmp_path / "other")).returncode == 3

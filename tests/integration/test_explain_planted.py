@@ -22,7 +22,7 @@ MODALITY_OF = {"family": "sequence", "disease": "disease", "mRNA": "mRNA", "drug
 
 
 @pytest.mark.slow
-def test_answers_change_most_without_what_was_planted() -> None:
+def test_predictions_change_most_without_what_was_planted() -> None:
     dataset, truth = make_synthetic(SyntheticConfig(seed=DEMO_SEED))
     networks = build_networks(dataset)
     config = experiment_config("default")
@@ -70,8 +70,8 @@ def test_answers_change_most_without_what_was_planted() -> None:
     for row in range(len(trained)):
         asked, unseen = model_for_row(model, row)
         assert unseen
-        groups, said = occlude_modalities(asked)
-        logits = logit(said)
+        groups, probabilities = occlude_modalities(asked)
+        logits = logit(probabilities)
         changes.append(np.abs(logits[1:] - logits[0]))
     mean = dict(zip(groups, np.mean(changes, axis=0), strict=True))
     found = {}

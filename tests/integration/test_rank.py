@@ -126,7 +126,7 @@ def test_new_predictions_by_hand(tmp_path: Path, networks: NetworkSet) -> None:
     assert "neighbours_functional" not in table.columns
 
 
-def test_known_ones_alone_or_with_the_others(tmp_path: Path, networks: NetworkSet) -> None:
+def test_annotated_rnas_alone_or_with_the_others(tmp_path: Path, networks: NetworkSet) -> None:
     run = read_run(make_run(tmp_path / "run", networks), networks)
     known = rank(run, ["Nucleus"], known=True, novel=False)
     assert known["rna_id"].tolist() == ["hsa-mir-4", "hsa-mir-2", "hsa-mir-5"]
