@@ -102,7 +102,7 @@ def rank(
         confirmations = read_confirmations(evidence, dataset, species=species)
         table = mark(table, dataset, confirmations)
         say(f"{evidence}: {_used(confirmations)}", quiet=quiet)
-        hits = confirmations.found
+        hits = confirmations.confirmed
         title = f"Confirmed by {evidence}"
         scores[title] = precision_at_k(finished, hits, names, top=top, **candidates)
     if all(candidates.values()):

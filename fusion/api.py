@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fusion.baselines.models import BASELINES
+from fusion.baselines.models import BASELINES, baseline_names
 from fusion.baselines.run import baseline_table, run_baselines
 from fusion.config import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
 from fusion.data.problem import prepare, resolve_tokens
@@ -367,7 +367,7 @@ def explain(
         raise ConfigError("a sequence tower is explained by `mirnagraph seq explain`")
     if opened.known is None:
         raise CheckpointError("the model has no reference RNAs")
-    if networks is not None and networks.dataset.index != opened.known.network_rows().index:
+    if networks is not None and networks.dataset.index != opened.known.of_networks().index:
         raise CheckpointError("the networks hold other RNAs than the model's")
     if sequence is None:
         query = Query(rna, int(resolve_names(opened, [rna])[0]))
@@ -383,7 +383,7 @@ def baselines(
     networks: NetworkSet,
     cross_validation: CrossValidationResult,
     *,
-    names: Sequence[str] = tuple(BASELINES),
+    names: Sequence[str] | None = None,
     seed: int = 0,
     workers: int = 1,
     progress: Progress | None = None,
@@ -393,7 +393,7 @@ def baselines(
     Args:
         networks: those of the cross-validation.
         cross_validation: not of a cold start, whose masked associations these baselines read.
-        names: of `fusion.baselines.models.BASELINES`.
+        names: of `fusion.baselines.models.BASELINES`; None for those of a run.
         seed: as of the cross-validation.
         workers, progress: as of `cross_validate`.
 
@@ -404,9 +404,9 @@ def baselines(
     Raises:
         ConfigError: an unknown baseline.
     """
+    names = baseline_names() if names is None else names
     for name in names:
-        if name not in BASELINES:
-            raise ConfigError(f"unknown baseline {name!r}; known: {', '.join(BASELINES)}")
+        BASELINES.check(name)
     # Baselines make their own features; of the data they take labels, families and row order.
     data = prepare(networks, ExperimentConfig(TokenSettings(attention=("degree",))))
     results = run_baselines(

@@ -1,10 +1,13 @@
-"""Baseline inputs and models; registry BASELINES."""
+"""Baseline models and their registry."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,7 @@ from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.calibration import best_thresholds
 from mirnagraph.evaluation.splits import inner_split
 from mirnagraph.networks.network import NetworkSet
+from mirnagraph.registry import Registry
 from mirnagraph.seeds import child_seed
 from mirnagraph.trees import TreesConfig, fit_boosting, fit_extra_trees
 
@@ -25,34 +29,66 @@ MAX_PREFIXES = 8
 
 NEIGHBOURS_K = 20
 
-HELD_OUT = 0.25
+THRESHOLD_FRACTION = 0.25
+"""Share of the training rows on which decision thresholds are chosen."""
 
 WIDE_C = 0.005
 NARROW_C = 1.0
+"""Inverse ridge penalties of logistic regression on many and on few features."""
 
-TREES = ("extra_trees", "boosting", "trees")
+RUN_BASELINES = (
+    "frequency", "popularity", "popularity_and_name", "logistic", "neighbours",
+    "extra_trees", "boosting", "trees",
+)  # fmt: skip
+"""Built-in baselines of a run."""
+
+COLD_BASELINES = ("frequency", "words", "neighbour_transfer", "sequence")
+"""Built-in baselines of a run with cold folds: all read nothing but the sequence."""
+
+TREE_BASELINES = ("extra_trees", "boosting", "trees")
+"""Baselines that share one fit."""
+
+AUDIT_BASELINES = ("names", "relatives", "matching")
+"""Baselines of `mirnagraph audit` alone: they read artefacts (`BaselineInputs.extra`)."""
 
 COUNTS = "counts:"
+"""Prefix of a baseline on the partner counts of the named kinds: ``counts:drug+disease``."""
 
 SMALL_FOREST = TreesConfig(n_trees=100, min_samples_leaf=3, max_features=0.3)
 
-BASELINES = {
-    "frequency": "label frequency of the training rows, the same for every RNA",
-    "popularity": "logistic regression on how many partners an RNA has, per kind of association",
-    "popularity_and_name": "the same and the number and prefix in the RNA's name: an artefact, never part of a model",
-    "logistic": "logistic regression on all label-free features side by side",
-    "neighbours": "labels of the 20 nearest training RNAs, averaged over all similarities",
-    "extra_trees": "extra trees on all label-free features and the neighbours' labels",
-    "boosting": "gradient boosting on the features that the extra trees found most useful",
-    "trees": "mean of extra trees and boosting",
-}
+FitPredict = Callable[
+    ["BaselineInputs", np.ndarray, np.ndarray, np.ndarray, int],
+    np.ndarray,
+]
+"""``fit_predict(inputs, labels, train, test, seed)``: probabilities, shape (n_test, n_labels).
 
-COLD_BASELINES = {
-    "frequency": BASELINES["frequency"],
-    "words": "extra trees on the words of the sequence, and nothing else",
-    "neighbour_transfer": "labels of the 20 training RNAs with the most similar sequences",
-    "sequence": "extra trees on the words of the sequence and the labels of the most similar training RNAs",
-}
+`labels` has shape (n_rnas, n_labels), NaN where a label is masked or unknown; only rows of `train`
+may be read.
+"""
+
+BASELINES: Registry[Any] = Registry(
+    "baseline",
+    "mirnagraph.baselines",
+    {
+        "frequency": "fusion.baselines.models:frequency",
+        "popularity": "fusion.baselines.models:partner_count_regression",
+        "popularity_and_name": "fusion.baselines.models:count_and_name_regression",
+        "logistic": "fusion.baselines.models:all_token_regression",
+        "neighbours": "fusion.baselines.models:nearest",
+        "extra_trees": "fusion.baselines.models:extra_trees",
+        "boosting": "fusion.baselines.models:boosting",
+        "trees": "fusion.baselines.models:mean_of_trees",
+        "words": "fusion.baselines.models:kmer_forest",
+        "neighbour_transfer": "fusion.baselines.models:nearest_by_sequence",
+        "sequence": "fusion.baselines.models:sequence_alone",
+    },
+)
+"""Baselines by name: a function `FitPredict`, or a class whose objects have it as a method.
+
+The attribute ``description`` of an entry, else the first line of its docstring, describes it in
+reports. Entries of other packages are fitted in every run; in one with cold folds only where the
+attribute ``reads_sequence_alone`` is true.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +216,9 @@ class BaselineSettings:
     """Sizes of the baselines.
 
     Attributes:
-        trees: of ``extra_trees``, ``boosting`` and ``trees``.
-        thresholds: whether a threshold per compartment is chosen inside the training rows; 0.5 otherwise, in half the time.
+        trees: of `TREE_BASELINES`.
+        thresholds: whether a threshold per compartment is chosen inside the training rows; 0.5
+            otherwise, in half the time.
     """
 
     trees: TreesConfig = field(
@@ -192,41 +229,66 @@ class BaselineSettings:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What one baseline says of the test rows of one fold.
+    """Prediction of one baseline for the test rows of one fold.
 
     Attributes:
         probabilities: in [0, 1], shape (n_test, n_labels).
-        thresholds: probability above which a compartment is called, chosen inside the training rows: shape (n_labels,).
+        thresholds: probability above which a compartment is called, chosen inside the training
+            rows: shape (n_labels,).
     """
 
     probabilities: np.ndarray
     thresholds: np.ndarray
 
 
-Model = Callable[[BaselineInputs, np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
-"""``model(inputs, labels, train, rows, seed)``: probabilities of `rows`, shape (len(rows), n_labels); reads labels of `train` only."""
+def baseline_names(*, cold: bool = False) -> tuple[str, ...]:
+    """Names of the baselines of a run: the built-in ones, then those of other packages.
+
+    Args:
+        cold: whether test RNAs have nothing but their sequence.
+    """
+    builtin = COLD_BASELINES if cold else RUN_BASELINES
+    added = [name for name in BASELINES.names() if name not in (*RUN_BASELINES, *COLD_BASELINES)]
+    if cold:
+        added = [n for n in added if getattr(BASELINES[n], "reads_sequence_alone", False)]
+    return (*builtin, *added)
+
+
+def describe(name: str) -> str:
+    """One line on a baseline for reports; the name itself where there is no such entry."""
+    if name not in BASELINES:
+        return name
+    entry = BASELINES[name]
+    given = getattr(entry, "description", None)
+    if given:
+        return str(given)
+    first = (inspect.getdoc(entry) or name).splitlines()[0].removesuffix(".")
+    is_acronym = first[1:2].isupper()
+    return first if is_acronym else first[:1].lower() + first[1:]
 
 
 def frequency(
-    _inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, _seed: int
+    _inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, _seed: int
 ) -> np.ndarray:
-    """Share of the training rows that are annotated."""
-    return np.tile(labels[train].mean(axis=0), (len(rows), 1))
+    """Label frequency of the training rows, the same for every RNA."""
+    return np.tile(labels[train].mean(axis=0), (len(test), 1))
 
 
 def logistic_regression(
-    features: np.ndarray, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, c: float
+    features: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray, c: float
 ) -> np.ndarray:
-    """One regularised logistic regression per compartment on features standardised on the training rows.
+    """Fit one ridge-penalised logistic regression per compartment.
 
-    A compartment of one class in the training rows, and features that never vary, give the training frequency.
+    Features are standardised on the training rows. A compartment of one class in the training rows,
+    and features that never vary, give the training frequency.
 
     Args:
-        features: shape (n_rnas, width). labels: shape (n_rnas, n_labels); only rows of `train` are read.
+        features: shape (n_rnas, width).
+        labels: shape (n_rnas, n_labels); only rows of `train` are read.
         c: inverse strength of the ridge penalty.
 
     Returns:
-        Shape (len(rows), n_labels).
+        Probabilities, shape (n_test, n_labels).
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -234,126 +296,155 @@ def logistic_regression(
     sd = features[train].std(axis=0)
     varies = sd > 1e-9
     scaled = (features[:, varies].astype(np.float64) - mean[varies]) / sd[varies]
-    found = np.tile(labels[train].mean(axis=0), (len(rows), 1))
+    probabilities = np.tile(labels[train].mean(axis=0), (len(test), 1))
+    if not varies.any():
+        return probabilities
     for column in range(labels.shape[1]):
         target = labels[train, column]
-        if varies.any() and target.min() < target.max():
-            found[:, column] = (
-                LogisticRegression(C=c, max_iter=500)
-                .fit(scaled[train], target)
-                .predict_proba(scaled[rows])[:, 1]
-            )
-    return found
+        if target.min() < target.max():
+            model = LogisticRegression(C=c, max_iter=500).fit(scaled[train], target)
+            probabilities[:, column] = model.predict_proba(scaled[test])[:, 1]
+    return probabilities
+
+
+def partner_count_regression(
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, _seed: int
+) -> np.ndarray:
+    """Logistic regression on how many partners an RNA has, per kind of association."""
+    return logistic_regression(inputs.counts, labels, train, test, NARROW_C)
+
+
+def _name_regression(
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, _seed: int
+) -> np.ndarray:
+    return logistic_regression(inputs.names, labels, train, test, NARROW_C)
+
+
+def count_and_name_regression(
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, _seed: int
+) -> np.ndarray:
+    """Popularity plus number and prefix in the RNA's name (an artefact, never part of a model)."""
+    features = np.hstack([inputs.counts, inputs.names])
+    return logistic_regression(features, labels, train, test, NARROW_C)
+
+
+def all_token_regression(
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, _seed: int
+) -> np.ndarray:
+    """Logistic regression on all label-free features, concatenated."""
+    features = inputs.tokens.flat(inputs.logistic)
+    return logistic_regression(features, labels, train, test, WIDE_C)
+
+
+def _kind_count_regression(
+    kinds: Sequence[str],
+    inputs: BaselineInputs,
+    labels: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    _seed: int,
+) -> np.ndarray:
+    """Logistic regression on the partner counts of some kinds of association."""
+    unknown = [kind for kind in kinds if kind not in inputs.kinds]
+    if unknown:
+        expected = ", ".join(inputs.kinds)
+        raise ConfigError(f"unknown kind {unknown[0]!r} in a baseline {COUNTS}…; known: {expected}")
+    columns = [inputs.kinds.index(kind) for kind in kinds]
+    return logistic_regression(inputs.counts[:, columns], labels, train, test, NARROW_C)
+
+
+def _matching_regression(
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, _seed: int
+) -> np.ndarray:
+    return logistic_regression(inputs.extra["matching"], labels, train, test, NARROW_C)
 
 
 def nearest(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, _seed: int
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, _seed: int
 ) -> np.ndarray:
-    """Label averages over the nearest training neighbours, averaged over the similarities in which an RNA has a neighbour."""
+    """Labels of the 20 nearest training RNAs, averaged over all similarities."""
     n_labels = labels.shape[1]
-    total = np.zeros((len(rows), n_labels))
-    seen = np.zeros((len(rows), 1))
+    total = np.zeros((len(test), n_labels))
+    n_similarities = np.zeros((len(test), 1))
     for similarity in inputs.similarities.values():
-        said = neighbour_labels(similarity, labels, train, NEIGHBOURS_K)[rows].astype(np.float64)
-        near = said[:, -1:] > 0
-        total += np.where(near, said[:, :n_labels], 0)
-        seen += near
-    return np.clip(
-        np.where(seen > 0, total / np.maximum(seen, 1), labels[train].mean(axis=0)), 0, 1
-    )
+        averages = neighbour_labels(similarity, labels, train, NEIGHBOURS_K)[test]
+        averages = averages.astype(np.float64)
+        has_neighbour = averages[:, -1:] > 0
+        total += np.where(has_neighbour, averages[:, :n_labels], 0)
+        n_similarities += has_neighbour
+    mean = total / np.maximum(n_similarities, 1)
+    probabilities = np.where(n_similarities > 0, mean, labels[train].mean(axis=0))
+    return np.clip(probabilities, 0, 1)
+
+
+def nearest_by_sequence(
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
+) -> np.ndarray:
+    """Labels of the 20 training RNAs with the most similar sequences."""
+    if "sequence" not in inputs.similarities:
+        return frequency(inputs, labels, train, test, seed)
+    averages = neighbour_labels(inputs.similarities["sequence"], labels, train, NEIGHBOURS_K)
+    return np.clip(averages[test, : labels.shape[1]].astype(np.float64), 0, 1)
 
 
 def sequence_alone(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, seed: int
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
 ) -> np.ndarray:
-    """Extra trees on k-mers and the labels of the nearest training RNAs by sequence."""
+    """Extra trees on k-mers and the labels of the training RNAs with the most similar sequences."""
     features = inputs.tokens.flat(["kmer"])
     if "sequence" in inputs.similarities:
-        features = np.hstack(
-            [
-                features,
-                neighbour_labels(inputs.similarities["sequence"], labels, train, NEIGHBOURS_K),
-            ]
-        )
-    return _small_forest(features, labels, train, rows, seed)
+        similarity = inputs.similarities["sequence"]
+        averages = neighbour_labels(similarity, labels, train, NEIGHBOURS_K)
+        features = np.hstack([features, averages])
+    return _small_forest(features, labels, train, test, seed)
 
 
-def _words(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, seed: int
+def kmer_forest(
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
 ) -> np.ndarray:
-    return _small_forest(inputs.tokens.flat(["kmer"]), labels, train, rows, seed)
+    """Extra trees on the k-mers of the sequence alone."""
+    return _small_forest(inputs.tokens.flat(["kmer"]), labels, train, test, seed)
 
 
-def _by_sequence(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, seed: int
+def _same_sequence_forest(
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
 ) -> np.ndarray:
-    if "sequence" not in inputs.similarities:
-        return frequency(inputs, labels, train, rows, seed)
-    near = neighbour_labels(inputs.similarities["sequence"], labels, train, NEIGHBOURS_K)
-    return np.clip(near[rows, : labels.shape[1]].astype(np.float64), 0, 1)
+    return _small_forest(inputs.extra["relatives"], labels, train, test, seed)
 
 
 def _small_forest(
-    features: np.ndarray, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, seed: int
+    features: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
 ) -> np.ndarray:
-    return np.clip(
-        fit_extra_trees(features[train], labels[train], SMALL_FOREST, seed).trees(features[rows]),
-        0,
-        1,
-    )
+    forest = fit_extra_trees(features[train], labels[train], SMALL_FOREST, seed)
+    return np.clip(forest.trees(features[test]), 0, 1)
 
 
-def _of_counts(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, _seed: int
+def extra_trees(
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
 ) -> np.ndarray:
-    return logistic_regression(inputs.counts, labels, train, rows, NARROW_C)
+    """Extra trees on all label-free features and the neighbours' labels."""
+    return _trees_by_default(inputs, labels, train, test, seed)["extra_trees"].probabilities
 
 
-def few_counts(inputs: BaselineInputs, kinds: Sequence[str]) -> Model:
-    """Logistic regression on how many partners an RNA has, of these kinds of association only."""
-    columns = [inputs.kinds.index(kind) for kind in kinds]
-    return lambda _inputs, labels, train, rows, _seed: logistic_regression(
-        inputs.counts[:, columns], labels, train, rows, NARROW_C
-    )
-
-
-def _of_names(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, _seed: int
+def boosting(
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
 ) -> np.ndarray:
-    return logistic_regression(inputs.names, labels, train, rows, NARROW_C)
+    """Gradient boosting on the features that the extra trees found most useful."""
+    return _trees_by_default(inputs, labels, train, test, seed)["boosting"].probabilities
 
 
-def _of_counts_and_names(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, _seed: int
+def mean_of_trees(
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
 ) -> np.ndarray:
-    return logistic_regression(
-        np.hstack([inputs.counts, inputs.names]), labels, train, rows, NARROW_C
-    )
+    """Mean of extra trees and boosting."""
+    return _trees_by_default(inputs, labels, train, test, seed)["trees"].probabilities
 
 
-def _of_everything(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, _seed: int
-) -> np.ndarray:
-    return logistic_regression(inputs.tokens.flat(inputs.logistic), labels, train, rows, WIDE_C)
-
-
-def _same_sequence(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, seed: int
-) -> np.ndarray:
-    return _small_forest(inputs.extra["relatives"], labels, train, rows, seed)
-
-
-def _matching(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, rows: np.ndarray, _seed: int
-) -> np.ndarray:
-    return logistic_regression(inputs.extra["matching"], labels, train, rows, NARROW_C)
-
-
-MODELS: dict[str, Model] = {
-    "frequency": frequency, "popularity": _of_counts, "popularity_and_name": _of_counts_and_names, "logistic": _of_everything,
-    "neighbours": nearest, "names": _of_names, "sequence": sequence_alone, "relatives": _same_sequence, "matching": _matching,
-    "words": _words, "neighbour_transfer": _by_sequence,
-}  # fmt: skip
+def _trees_by_default(
+    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
+) -> dict[str, Prediction]:
+    no_rows = (train[:0], train[:0])
+    return _fit_trees(inputs, labels, train, test, no_rows, seed, BaselineSettings().trees)
 
 
 def predict_fold(
@@ -367,81 +458,131 @@ def predict_fold(
 ) -> dict[str, Prediction]:
     """Fit the named baselines on the training rows and predict the test rows.
 
+    `TREE_BASELINES` are fitted once for all of them, with `settings`.
+
     Args:
-        labels: shape (n_rnas, n_labels), NaN outside `train` (see `fusion.data.problem.FusionData.masked_labels`).
-        names: keys of `MODELS`, any of ``extra_trees``, ``boosting``, ``trees``, and ``counts:KIND+KIND…``, see `few_counts`.
+        labels: shape (n_rnas, n_labels), NaN outside `train` (see
+            `fusion.data.problem.FusionData.masked_labels`).
+        names: of `BASELINES` or `AUDIT_BASELINES`, or ``counts:KIND+KIND…`` (see `COUNTS`).
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, or an entry that does not return probabilities of the test
+            rows.
     """
-    models = MODELS | {
-        name: few_counts(inputs, name.removeprefix(COUNTS).split("+"))
-        for name in names
-        if name.startswith(COUNTS)
-    }
-    unknown = [name for name in names if name not in models and name not in TREES]
-    if unknown:
-        raise ConfigError(f"unknown baseline {unknown[0]!r}; known: {', '.join([*MODELS, *TREES])}")
-    fit, stop = (
-        _held_out(inputs, labels, train, seed) if settings.thresholds else (train[:0], train[:0])
-    )
-    found = {}
-    for name in (n for n in names if n in models):
-        cuts = np.full(labels.shape[1], 0.5)
-        if len(stop):
-            cuts = best_thresholds(
-                labels[stop],
-                models[name](inputs, labels, fit, stop, child_seed(seed, name, "inner")),
-            )
-        found[name] = Prediction(
-            models[name](inputs, labels, train, test, child_seed(seed, name)), cuts
-        )
-    if any(name in TREES for name in names):
-        found |= _trees(
-            inputs, labels, train, test, (fit, stop), child_seed(seed, "trees"), settings.trees
-        )
-    return {name: found[name] for name in names}
+    models = {name: find_baseline(name) for name in names}
+    fit_rows = train[:0]
+    threshold_rows = train[:0]
+    if settings.thresholds:
+        fit_rows, threshold_rows = _threshold_split(inputs, labels, train, seed)
+    predictions: dict[str, Prediction] = {}
+    if any(name in TREE_BASELINES for name in names):
+        rows = (fit_rows, threshold_rows)
+        trees_seed = child_seed(seed, "trees")
+        predictions |= _fit_trees(inputs, labels, train, test, rows, trees_seed, settings.trees)
+    for name in names:
+        if name in TREE_BASELINES:
+            continue
+        thresholds = np.full(labels.shape[1], 0.5)
+        if len(threshold_rows):
+            inner_seed = child_seed(seed, name, "inner")
+            inner = models[name](inputs, labels, fit_rows, threshold_rows, inner_seed)
+            _check_probabilities(name, inner, (len(threshold_rows), labels.shape[1]))
+            thresholds = best_thresholds(labels[threshold_rows], inner)
+        probabilities = models[name](inputs, labels, train, test, child_seed(seed, name))
+        _check_probabilities(name, probabilities, (len(test), labels.shape[1]))
+        predictions[name] = Prediction(probabilities, thresholds)
+    return {name: predictions[name] for name in names}
 
 
-def _held_out(
+def find_baseline(name: str) -> FitPredict:
+    """The function of a baseline (see `predict_fold` for the names).
+
+    Raises:
+        ConfigError: an unknown name, or an entry that cannot be called.
+    """
+    if name.startswith(COUNTS):
+        kinds = name.removeprefix(COUNTS).split("+")
+        return partial(_kind_count_regression, kinds)
+    if name in AUDIT_BASELINES:
+        audited: dict[str, FitPredict] = {
+            "names": _name_regression,
+            "relatives": _same_sequence_forest,
+            "matching": _matching_regression,
+        }
+        return audited[name]
+    entry = BASELINES[name]
+    if inspect.isclass(entry):
+        entry = entry()
+    function = getattr(entry, "fit_predict", entry)
+    if not callable(function):
+        raise ConfigError(
+            f"baseline {name!r} is neither a function nor a class with a method fit_predict"
+        )
+    return function  # type: ignore[no-any-return]
+
+
+def _check_probabilities(name: str, values: np.ndarray, expected: tuple[int, int]) -> None:
+    """Raise ConfigError for what is not a matrix of probabilities of this shape."""
+    values = np.asarray(values)
+    if values.shape != expected:
+        raise ConfigError(
+            f"baseline {name!r} returned shape {values.shape}; "
+            f"expected {expected} (RNAs, compartments)"
+        )
+    is_probability = (values >= 0) & (values <= 1)
+    if not is_probability.all():
+        raise ConfigError(f"baseline {name!r} returned values outside [0, 1]")
+
+
+def _threshold_split(
     inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Training rows to fit on, and those to choose thresholds on; families are not split."""
     groups = inputs.groups if len(np.unique(inputs.groups[train])) > 1 else None
-    return inner_split(train, labels, groups, HELD_OUT, child_seed(seed, "thresholds"))
+    split_seed = child_seed(seed, "thresholds")
+    return inner_split(train, labels, groups, THRESHOLD_FRACTION, split_seed)
 
 
-def _trees(
+def _fit_trees(
     inputs: BaselineInputs,
     labels: np.ndarray,
     train: np.ndarray,
     test: np.ndarray,
-    parts: tuple[np.ndarray, np.ndarray],
+    inner_rows: tuple[np.ndarray, np.ndarray],
     seed: int,
     config: TreesConfig,
 ) -> dict[str, Prediction]:
-    """Extra trees, boosting and their mean; thresholds by what both say of training rows that they did not learn from."""
-    fit, stop = parts
+    """Extra trees, boosting and their mean, from one fit.
+
+    Thresholds are chosen by out-of-bag predictions of the extra trees, and by a boosting that is
+    fitted without the rows of the thresholds.
+
+    Args:
+        inner_rows: rows of `train` to fit that boosting on, and to choose thresholds on.
+    """
     near = neighbour_tokens(inputs.tokens.index, inputs.similarities, labels, train, NEIGHBOURS_K)
-    flat = np.hstack([inputs.tokens.flat(inputs.trees), *([near.flat()] if len(near) else [])])
+    flat = inputs.tokens.flat(inputs.trees)
+    if len(near):
+        flat = np.hstack([flat, near.flat()])
     forest = fit_extra_trees(flat[train], labels[train], config, seed)
     boosted = fit_boosting(flat[train], labels[train], config, seed, forest.importance)
-    said = {
-        "extra_trees": np.clip(forest.trees(flat[test]), 0, 1),
-        "boosting": expit(boosted(flat[test])),
-    }
-    said["trees"] = (said["extra_trees"] + said["boosting"]) / 2
-    cuts = {name: np.full(labels.shape[1], 0.5) for name in said}
-    if len(stop):
-        inner = expit(
-            fit_boosting(
-                flat[fit], labels[fit], config, child_seed(seed, "inner"), forest.importance
-            )(flat[stop])
-        )
-        outside = forest.out_of_bag[np.searchsorted(train, stop)]
-        for name, guess in (
-            ("extra_trees", outside),
-            ("boosting", inner),
-            ("trees", (outside + inner) / 2),
-        ):
-            cuts[name] = best_thresholds(labels[stop], guess)
-    return {name: Prediction(said[name], cuts[name]) for name in said}
+    from_forest = np.clip(forest.trees(flat[test]), 0, 1)
+    probabilities = _with_mean(from_forest, expit(boosted(flat[test])))
+    fit_rows, threshold_rows = inner_rows
+    if len(threshold_rows) == 0:
+        thresholds = np.full(labels.shape[1], 0.5)
+        return {name: Prediction(values, thresholds) for name, values in probabilities.items()}
+    inner_seed = child_seed(seed, "inner")
+    inner = fit_boosting(flat[fit_rows], labels[fit_rows], config, inner_seed, forest.importance)
+    out_of_bag = forest.out_of_bag[np.searchsorted(train, threshold_rows)]
+    inner_probabilities = _with_mean(out_of_bag, expit(inner(flat[threshold_rows])))
+    predictions = {}
+    for name, values in probabilities.items():
+        thresholds = best_thresholds(labels[threshold_rows], inner_probabilities[name])
+        predictions[name] = Prediction(values, thresholds)
+    return predictions
+
+
+def _with_mean(forest: np.ndarray, boosted: np.ndarray) -> dict[str, np.ndarray]:
+    mean = (forest + boosted) / 2
+    return {"extra_trees": forest, "boosting": boosted, "trees": mean}

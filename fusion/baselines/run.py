@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from fusion.baselines.models import (
-    BASELINES,
-    COLD_BASELINES,
     BaselineInputs,
     BaselineSettings,
     baseline_inputs,
+    baseline_names,
+    describe,
     predict_fold,
 )
 from fusion.data.problem import FusionData
@@ -56,7 +56,7 @@ def run_baselines(
     folds: Folds,
     seed: int,
     *,
-    names: Sequence[str] = tuple(BASELINES),
+    names: Sequence[str] | None = None,
     folder: Path | None = None,
     workers: int = 1,
     settings: BaselineSettings | None = None,
@@ -68,7 +68,8 @@ def run_baselines(
         data: labels, families and row order; its tokens are not read, so that baselines read the
             same whatever the model reads.
         seed: the run's seed.
-        names: which baselines (see `fusion.baselines.models.predict_fold`).
+        names: which baselines (see `fusion.baselines.models.predict_fold`); None: all of a run,
+            those of other packages included.
         folder: run folder; finished folds are kept in ``baselines/folds`` and not fitted again, and
             each baseline gets ``baselines/NAME/``.
         workers: processes; changes no number.
@@ -79,13 +80,19 @@ def run_baselines(
     Raises:
         InputError: a saved fold is damaged, or is one of other folds.
     """
-    place = None if folder is None else folder / results.BASELINES
-    is_finished = (
-        place is not None and len(results.saved_folds(place, folds.n_folds)) == folds.n_folds
+    baselines_folder = None
+    n_finished = 0
+    if folder is not None:
+        baselines_folder = folder / results.BASELINES
+        n_finished = len(results.saved_folds(baselines_folder, folds.n_folds))
+    inputs = None
+    if n_finished < folds.n_folds:
+        inputs = baseline_inputs(networks, data.groups)
+    names = baseline_names() if names is None else tuple(names)
+    work = BaselineWork(inputs, data, folds, names, seed, settings or BaselineSettings())
+    result = cross_validate_baselines(
+        work, folder=baselines_folder, workers=workers, progress=progress
     )
-    inputs = None if is_finished else baseline_inputs(networks, data.groups)
-    work = BaselineWork(inputs, data, folds, tuple(names), seed, settings or BaselineSettings())
-    result = cross_validate_baselines(work, folder=place, workers=workers, progress=progress)
     if folder is not None:
         write_baselines(result, folder, work.names)
     return result
@@ -99,7 +106,7 @@ def cross_validate_baselines(
     progress: Progress | None = None,
 ) -> CrossValidationResult:
     """Cross-validate baselines (see `mirnagraph.runs.cross_validation.cross_validate`)."""
-    found = cross_validation.cross_validate(
+    fold_results = cross_validation.cross_validate(
         fit_fold,
         work,
         work.folds,
@@ -108,11 +115,11 @@ def cross_validate_baselines(
         progress=progress,
         step="baselines",
     )
-    return collect(work, found)
+    return collect(work, fold_results)
 
 
 def collect(work: BaselineWork, folds: Sequence[FoldResult]) -> CrossValidationResult:
-    """Join the test parts of all folds and score every baseline.
+    """Join the test rows of all folds and score every baseline.
 
     Raises:
         InputError: a saved fold lacks a baseline.
@@ -137,7 +144,7 @@ def collect(work: BaselineWork, folds: Sequence[FoldResult]) -> CrossValidationR
 
 
 def fit_fold(work: BaselineWork, fold: int) -> FoldResult:
-    """Fit the baselines of one fold; labels outside its training part are NaN for them."""
+    """Fit the baselines of one fold; labels outside its training rows are masked."""
     if work.inputs is None:
         raise ValueError("baselines without inputs")
     started = time.perf_counter()
@@ -145,12 +152,14 @@ def fit_fold(work: BaselineWork, fold: int) -> FoldResult:
     labels = work.data.masked_labels(train)
     seed = child_seed(work.seed, "baselines", "fold", fold)
     with one_thread():
-        found = predict_fold(work.inputs, labels, train, test, work.names, seed, work.settings)
+        predictions = predict_fold(
+            work.inputs, labels, train, test, work.names, seed, work.settings
+        )
     return FoldResult(
         fold,
         test,
-        {name: prediction.probabilities for name, prediction in found.items()},
-        {name: prediction.thresholds for name, prediction in found.items()},
+        {name: prediction.probabilities for name, prediction in predictions.items()},
+        {name: prediction.thresholds for name, prediction in predictions.items()},
         seconds=time.perf_counter() - started,
     )
 
@@ -172,18 +181,16 @@ def baseline_table(
     if model is not None:
         rows.append(_table_row(THIS_RUN, model.metrics, "the model of this run"))
         if OWN_TREES in model.metrics_of:
-            what = "the trees inside the model, alone: the same sources, the same fits"
+            what = "the trees inside the model, alone (same sources, same fits)"
             rows.append(_table_row(OWN_TREES, model.metrics_of[OWN_TREES], what))
-    described: Mapping[str, str] = {**BASELINES, **COLD_BASELINES}
     for name, metrics in baselines.metrics_of.items():
-        rows.append(_table_row(name, metrics, described.get(name, name)))
+        rows.append(_table_row(name, metrics, describe(name)))
     return pd.DataFrame(rows)
 
 
 def _table_row(name: str, metrics: pd.DataFrame, what: str) -> dict[str, object]:
-    average: dict[Any, dict[str, Any]] = (
-        metrics[metrics["compartment"] == AVERAGE].set_index("metric").to_dict("index")
-    )  # type: ignore[assignment]
+    rows = metrics[metrics["compartment"] == AVERAGE].set_index("metric")
+    average: dict[Any, dict[str, Any]] = rows.to_dict("index")  # type: ignore[assignment]
     row: dict[str, object] = {"model": name}
     for measure in MEASURES:
         if measure == "within":

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fusion.baselines.models import BASELINES, COLD_BASELINES
+from fusion.baselines.models import baseline_names
 from fusion.baselines.run import baseline_table, run_baselines
 from fusion.config import ExperimentConfig, experiment_config
 from fusion.data.problem import FusionData, folds_sha256, prepare, resolve_tokens
@@ -109,7 +109,7 @@ def run_experiment(
         if rna_sets is not None:
             sections = _rna_set_section(data, result, rna_sets, run.path)
         elif baselines:
-            names = tuple(COLD_BASELINES if config.folds.cold else BASELINES)
+            names = baseline_names(cold=config.folds.cold)
             found = run_baselines(
                 networks,
                 data,

@@ -1,8 +1,8 @@
-"""Are new predictions confirmed by a table the model has never seen? Marks each prediction, and scores the top k against chance."""
+"""Confirmation of predictions by an evidence table that the model has not seen."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,10 @@ CONFIRMED = "confirmed"
 ELSEWHERE = "listed elsewhere"
 NOT_LISTED = "not listed"
 
-ALIASES = ("hairpin_ids", "mature_ids")
+ALIAS_COLUMNS = ("hairpin_ids", "mature_ids")
+
+Citations = dict[tuple[int, int], dict[str, None]]
+"""(row, column) -> what is cited, each once, in file order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +30,14 @@ class Confirmations:
     """An evidence table joined to a dataset.
 
     Attributes:
-        found: bool, shape (n_rnas, n_labels): the table names this RNA in this compartment.
+        confirmed: bool, shape (n_rnas, n_labels): the table has this RNA in this compartment.
         sources, pmids: (row, column) of a confirmed pair -> what the table cites, in file order.
-        listed: bool, shape (n_rnas,): the table names this RNA in some compartment.
+        listed: bool, shape (n_rnas,): the table has this RNA in some compartment.
         unused: records that were not used, with a column ``reason``.
         n_records: records in the table.
     """
 
-    found: np.ndarray
+    confirmed: np.ndarray
     sources: dict[tuple[int, int], tuple[str, ...]]
     pmids: dict[tuple[int, int], tuple[str, ...]]
     listed: np.ndarray
@@ -47,99 +50,119 @@ def read_confirmations(
 ) -> Confirmations:
     """Read an evidence table: one line per RNA and compartment, such as a release of RNALocate.
 
-    An RNA is matched by its id without case; a mature name by the precursor it is cut from (``hsa-miR-21-5p``: ``hsa-mir-21``), and by
-    the columns ``hairpin_ids`` and ``mature_ids`` of the dataset's RNAs where there are any. Compartments are compared without case.
+    An RNA is matched by its id without case; a mature name by the precursor it is cut from
+    (``hsa-miR-21-5p``: ``hsa-mir-21``), and by the columns ``hairpin_ids`` and ``mature_ids`` of
+    the dataset's RNAs where there are any. Compartments are compared without case.
 
     Args:
-        path: columns ``rna_id`` and ``compartment`` (or as RNALocate calls them); optional ``pmid``, ``source``, ``species``.
-        species: use only records of this species (as the table writes it, compared without case).
+        path: columns ``rna_id`` and ``compartment`` (or as RNALocate calls them); optional
+            ``pmid``, ``source``, ``species``.
+        species: only records of this species, compared without case.
 
     Raises:
-        InputError: a missing column, an empty cell, or no record that names an RNA and a compartment of the dataset.
+        InputError: a missing column, an empty cell, or no record with an RNA and a compartment of
+            the dataset.
     """
-    from mirnagraph.sources.assemble import match_names
     from mirnagraph.sources.rnalocate import read_rnalocate
 
     records = read_rnalocate(path)
-    ids = list(dataset.index)
-    meant = match_names(records["rna"].unique(), ids)
-    for name, rnas in _aliases(dataset).items():
-        meant.setdefault(name, rnas)
-    columns = {name.lower(): k for k, name in enumerate(dataset.compartments)}
-    found = np.zeros((len(ids), len(columns)), dtype=bool)
-    listed = np.zeros(len(ids), dtype=bool)
-    sources: dict[tuple[int, int], dict[str, None]] = {}
-    pmids: dict[tuple[int, int], dict[str, None]] = {}
+    rows_of = _matched_rows(records["rna"].unique(), dataset)
+    columns = {name.lower(): column for column, name in enumerate(dataset.compartments)}
+    confirmed = np.zeros((len(dataset.index), len(columns)), dtype=bool)
+    listed = np.zeros(len(dataset.index), dtype=bool)
+    sources: Citations = {}
+    pmids: Citations = {}
     reasons = []
     fields = ("rna", "species", "compartment", "pmid", "source")
-    for rna, organism, compartment, pmid, source in zip(
-        *(records[c].astype(str) for c in fields), strict=True
-    ):
-        rows = [dataset.index.position(name) for name in meant.get(rna, meant.get(rna.lower(), []))]
-        column = columns.get(compartment.lower())
+    cells = (records[field].astype(str) for field in fields)
+    for rna, organism, compartment, pmid, source in zip(*cells, strict=True):
         if species is not None and organism.lower() != species.lower():
             reasons.append("another species")
             continue
+        rows = rows_of[rna]
+        column = columns.get(compartment.lower())
         listed[rows] = True
-        reasons.append(
-            "RNA is not in the dataset"
-            if not rows
-            else "compartment is not in the dataset"
-            if column is None
-            else ""
-        )
-        for row in rows if column is not None else ():
-            pair = (row, int(column or 0))
-            found[pair] = True
-            for table, cited in ((sources, source), (pmids, pmid)):
-                if cited:
-                    table.setdefault(pair, {})[cited] = None
+        if not rows:
+            reasons.append("RNA is not in the dataset")
+            continue
+        if column is None:
+            reasons.append("compartment is not in the dataset")
+            continue
+        reasons.append("")
+        for row in rows:
+            confirmed[row, column] = True
+            _cite(sources, (row, column), source)
+            _cite(pmids, (row, column), pmid)
     unused = records.assign(reason=reasons)
     unused = unused[unused["reason"] != ""].reset_index(drop=True)
-    if not found.any():
-        counts = ", ".join(
-            f"{reason}: {n}" for reason, n in unused["reason"].value_counts().items()
-        )
-        expected = f"e.g. {ids[0]}, {dataset.compartments[0]}"
+    if not confirmed.any():
+        counts = unused["reason"].value_counts()
         raise InputError(
-            "no record names an RNA and a compartment of the dataset",
+            "no record has an RNA and a compartment of the dataset",
             file=path,
-            found=counts,
-            expected=expected,
+            found=", ".join(f"{reason}: {n}" for reason, n in counts.items()),
+            expected=f"e.g. {dataset.index.ids[0]}, {dataset.compartments[0]}",
         )
-    plain = [{pair: tuple(cited) for pair, cited in cites.items()} for cites in (sources, pmids)]
-    return Confirmations(found, plain[0], plain[1], listed, unused, len(records))
+    n_records = len(records)
+    return Confirmations(confirmed, _tuples(sources), _tuples(pmids), listed, unused, n_records)
+
+
+def _cite(citations: Citations, pair: tuple[int, int], cited: str) -> None:
+    if cited:
+        citations.setdefault(pair, {})[cited] = None
+
+
+def _tuples(citations: Citations) -> dict[tuple[int, int], tuple[str, ...]]:
+    return {pair: tuple(cited) for pair, cited in citations.items()}
+
+
+def _matched_rows(names: Iterable[str], dataset: Dataset) -> dict[str, list[int]]:
+    """Rows of the dataset's RNAs per name of the table; an empty list where there is none."""
+    from mirnagraph.sources.assemble import match_names
+
+    names = [str(name) for name in names]
+    rnas_of = {**_aliases(dataset), **match_names(names, list(dataset.index))}
+    rows_of = {}
+    for name in names:
+        rnas = rnas_of.get(name, rnas_of.get(name.lower(), []))
+        rows_of[name] = [dataset.index.position(rna) for rna in rnas]
+    return rows_of
 
 
 def _aliases(dataset: Dataset) -> dict[str, list[str]]:
-    """Lower-case names of hairpins and matures -> the RNAs they belong to."""
-    known: dict[str, list[str]] = {}
-    for column in (c for c in ALIASES if c in dataset.rnas.columns):
+    """Lower-case names of hairpins and mature forms -> the RNAs they belong to."""
+    rnas_of: dict[str, list[str]] = {}
+    for column in ALIAS_COLUMNS:
+        if column not in dataset.rnas.columns:
+            continue
         for rna, cell in dataset.rnas[column].fillna("").items():
             for name in filter(None, str(cell).lower().split(";")):
-                if rna not in known.setdefault(name, []):
-                    known[name].append(str(rna))
-    return known
+                rnas = rnas_of.setdefault(name, [])
+                if rna not in rnas:
+                    rnas.append(str(rna))
+    return rnas_of
 
 
 def mark(table: pd.DataFrame, dataset: Dataset, evidence: Confirmations) -> pd.DataFrame:
-    """The table of `fusion.explain.ranking.rank` with ``evidence`` (confirmed, listed elsewhere, not listed), ``evidence_source``, ``evidence_pmids``."""
-    pairs = [
-        (dataset.index.position(rna), dataset.compartments.index(name))
-        for rna, name in table[["rna_id", "compartment"]].itertuples(index=False, name=None)
-    ]
-    return table.assign(
-        evidence=[
-            CONFIRMED
-            if evidence.found[pair]
-            else ELSEWHERE
-            if evidence.listed[pair[0]]
-            else NOT_LISTED
-            for pair in pairs
-        ],
-        evidence_source=[";".join(evidence.sources.get(pair, ())) for pair in pairs],
-        evidence_pmids=[";".join(evidence.pmids.get(pair, ())) for pair in pairs],
-    )
+    """Add the evidence to the table of `fusion.explain.ranking.rank`.
+
+    Columns ``evidence`` (confirmed, listed elsewhere, not listed), ``evidence_source`` and
+    ``evidence_pmids``.
+    """
+    marks = []
+    sources = []
+    pmids = []
+    for rna, name in table[["rna_id", "compartment"]].itertuples(index=False, name=None):
+        pair = (dataset.index.position(rna), dataset.compartments.index(name))
+        if evidence.confirmed[pair]:
+            marks.append(CONFIRMED)
+        elif evidence.listed[pair[0]]:
+            marks.append(ELSEWHERE)
+        else:
+            marks.append(NOT_LISTED)
+        sources.append(";".join(evidence.sources.get(pair, ())))
+        pmids.append(";".join(evidence.pmids.get(pair, ())))
+    return table.assign(evidence=marks, evidence_source=sources, evidence_pmids=pmids)
 
 
 def precision_at_k(
@@ -151,43 +174,67 @@ def precision_at_k(
     known: bool = False,
     novel: bool = True,
 ) -> pd.DataFrame:
-    """How many of the top k are hits, against chance and against ranking by popularity alone.
+    """Hits among the top k, compared with chance and with ranking by popularity alone.
 
     Args:
         hit: bool, shape (n_rnas, n_labels): confirmed by a table, or annotated.
-        compartments: which, by name.
-        top: k.
+        compartments: names.
+        top: k, 1 or more.
         known, novel: which RNAs are candidates (see `fusion.explain.ranking.rank`).
 
     Returns:
-        Per compartment, and ``all`` for the sums: ``n_candidates``, ``n_hits`` (among all candidates), ``k`` (how many were
-        taken), ``hits_at_k``, ``precision_at_k``, ``chance`` (share of hits among all candidates; for ``all`` the mean over the places
-        taken), ``popularity_at_k`` (precision of the k most studied candidates), ``p`` (hypergeometric: as many hits or more by chance;
-        empty for ``all``).
+        Per compartment, and ``all`` for the sums: ``n_candidates``, ``n_hits`` (among all
+        candidates), ``k`` (number taken), ``hits_at_k``, ``precision_at_k``, ``chance`` (share of
+        hits among all candidates; for ``all`` the mean over the RNAs taken), ``popularity_at_k``
+        (precision of the k most studied candidates), ``p`` (hypergeometric: as many hits or more by
+        chance; empty for ``all``).
     """
-    rows: list[dict[str, object]] = []
     studied = popularity(run.networks.dataset)
+    rows: list[dict[str, object]] = []
     for name in compartments:
         column = run.networks.dataset.compartments.index(name)
         order = rank_order(run, column, known=known, novel=novel)
-        taken = order[:top]
-        n = len(order)
-        n_hits = int(hit[order, column].sum())
-        # the same candidates by popularity; equals in row order
-        candidates = np.sort(order)
-        popular = candidates[np.argsort(-studied[candidates], kind="stable")][:top]
-        hits = int(hit[taken, column].sum())
-        rows.append({
-            "compartment": name, "n_candidates": n, "n_hits": n_hits, "k": len(taken), "hits_at_k": hits,
-            "precision_at_k": hits / len(taken) if len(taken) else np.nan, "chance": n_hits / n if n else np.nan,
-            "popularity_at_k": float(hit[popular, column].mean()) if len(popular) else np.nan,
-            "p": float(hypergeom.sf(hits - 1, n, n_hits, len(taken))) if len(taken) else np.nan,
-        })  # fmt: skip
+        row: dict[str, object] = {"compartment": name}
+        rows.append(row | _precision(order, hit[:, column], studied, top))
     table = pd.DataFrame(rows)
-    taken_in_all = int(table["k"].sum())
-    weights = table["k"] / max(taken_in_all, 1)
-    total = {
-        "compartment": "all", **{c: int(table[c].sum()) for c in ("n_candidates", "n_hits", "k", "hits_at_k")},
-        **{c: float((table[c] * weights).sum()) if taken_in_all else np.nan for c in ("precision_at_k", "chance", "popularity_at_k")}, "p": np.nan,
-    }  # fmt: skip
+    n_taken = int(table["k"].sum())
+    total: dict[str, object] = {"compartment": "all"}
+    for column_name in ("n_candidates", "n_hits", "k", "hits_at_k"):
+        total[column_name] = int(table[column_name].sum())
+    weights = table["k"] / max(n_taken, 1)
+    for column_name in ("precision_at_k", "chance", "popularity_at_k"):
+        mean = float((table[column_name] * weights).sum())
+        total[column_name] = mean if n_taken else np.nan
+    total["p"] = np.nan
     return pd.concat([table, pd.DataFrame([total])], ignore_index=True)
+
+
+def _precision(
+    order: np.ndarray, hit: np.ndarray, studied: np.ndarray, top: int
+) -> dict[str, object]:
+    """One row of `precision_at_k`.
+
+    Args:
+        order: candidates, the strongest prediction first.
+        hit: bool, shape (n_rnas,).
+        studied: popularity, shape (n_rnas,); ties in row order.
+    """
+    taken = order[:top]
+    candidates = np.sort(order)
+    popular = candidates[np.argsort(-studied[candidates], kind="stable")][:top]
+    n_hits = int(hit[order].sum())
+    hits_at_k = int(hit[taken].sum())
+    row: dict[str, object] = {
+        "n_candidates": len(order),
+        "n_hits": n_hits,
+        "k": len(taken),
+        "hits_at_k": hits_at_k,
+    }
+    if not len(taken):
+        empty = ("precision_at_k", "chance", "popularity_at_k", "p")
+        return row | dict.fromkeys(empty, np.nan)
+    row["precision_at_k"] = hits_at_k / len(taken)
+    row["chance"] = n_hits / len(order)
+    row["popularity_at_k"] = float(hit[popular].mean())
+    row["p"] = float(hypergeom.sf(hits_at_k - 1, len(order), n_hits, len(taken)))
+    return row

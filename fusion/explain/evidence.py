@@ -1,4 +1,4 @@
-"""Whom an answer may rest on: partners that are common among RNAs of a compartment, and the nearest training RNAs with what is known of them."""
+"""Supporting evidence of a prediction: enriched partners and the nearest training RNAs."""
 
 from __future__ import annotations
 
@@ -7,30 +7,35 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from fusion.explain.ranking import latest_pmids, nearest_rows
 from fusion.models.reference import ReferenceRNAs
 from mirnagraph.dataset import Dataset
 
-TOP = 5
-AGAINST = 2
-FEWEST = 3
+MAX_ENRICHED = 5
+MAX_DEPLETED = 2
+MIN_SHARING = 3
 N_NEAREST = 5
 N_PMIDS = 3
 
-PSEUDO = 2.0
-"""RNAs of average kind that are added to those that share a partner: one or two that share it are no evidence."""
+PSEUDOCOUNT = 2.0
+"""RNAs at base rate added to those that share a partner: one or two of them are no evidence."""
 
 
 @dataclass(frozen=True)
 class Partner:
-    """A partner of the RNA, and how the training RNAs that share it are located.
+    """A partner of the RNA, and the compartments of the training RNAs that share it.
 
     Attributes:
-        kind: of association. log_odds: of the compartment among the training RNAs that share the partner, against all others, smoothed.
-        sharing: training RNAs that share it, the RNA itself not counted. located: how many of them are in the compartment.
-        n_records: of the RNA's own association, where the dataset counts them. pmids: the latest of it.
+        kind: of association.
+        log_odds: of the compartment among the training RNAs that share the partner, minus those of
+            all training RNAs, smoothed.
+        sharing: number of training RNAs that share it, without the RNA itself.
+        located: number of those that are annotated in the compartment.
+        n_records: of the RNA's own association, where the dataset counts them.
+        pmids: the latest of it.
     """
 
     kind: str
@@ -47,7 +52,9 @@ class Neighbour:
     """A training RNA near the RNA.
 
     Attributes:
-        network: the similarity. weight: how similar, in [0, 1]. located: whether it is annotated in the compartment.
+        network: the similarity.
+        weight: similarity, in [0, 1].
+        located: whether it is annotated in the compartment.
     """
 
     network: str
@@ -57,95 +64,113 @@ class Neighbour:
 
 
 def partners_of(
-    dataset: Dataset, known: ReferenceRNAs, row: int, column: int, *, fewest: int = FEWEST
+    dataset: Dataset,
+    reference: ReferenceRNAs,
+    row: int,
+    column: int,
+    *,
+    min_sharing: int = MIN_SHARING,
 ) -> tuple[Partner, ...]:
-    """Per kind of association the partners most common among RNAs of the compartment, then the least common ones.
+    """Partners enriched, then depleted, among RNAs of a compartment, per kind of association.
 
     Args:
-        dataset: rows in the order of `known`.
-        column: the compartment.
-        fewest: training RNAs that must share a partner for it to be named.
+        dataset: rows in the order of `reference`.
+        row: of the RNA.
+        column: of the compartment.
+        min_sharing: training RNAs that have to share a partner.
     """
-    train = known.trained.copy()
-    train[row] = False
-    label = np.where(train, known.labels[:, column], 0.0)
-    base = float(label.sum() / max(1, train.sum()))
-    found: list[Partner] = []
-    for kind, table in dataset.associations.items():
+    is_training = reference.trained.copy()
+    is_training[row] = False
+    label = np.where(is_training, reference.labels[:, column], 0.0)
+    base = float(label.sum() / max(1, is_training.sum()))
+    partners: list[Partner] = []
+    for kind in dataset.associations:
         matrix = _matrix(dataset, kind)
-        own = np.sort(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
-        if not len(own):
+        columns = np.sort(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
+        if not len(columns):
             continue
-        shares = matrix[:, own]
-        sharing = np.asarray(shares.T @ train.astype(float))
+        shares = matrix[:, columns]
+        sharing = np.asarray(shares.T @ is_training.astype(float))
         located = np.asarray(shares.T @ label)
-        odds = smoothed_log_odds(located, sharing, base)
-        order = np.argsort(-odds, kind="stable")
-        order = order[sharing[order] >= fewest]
-        chosen = [int(i) for i in order[odds[order] > 0][:TOP]] + [
-            int(i) for i in order[odds[order] < 0][-AGAINST:]
-        ]
-        records = (
-            table[table["rna_id"] == dataset.index.ids[row]]
-            .fillna({"pmids": ""})
-            .set_index("partner_id")
-        )
+        log_odds = smoothed_log_odds(located, sharing, base)
+        order = np.argsort(-log_odds, kind="stable")
+        order = order[sharing[order] >= min_sharing]
+        enriched = order[log_odds[order] > 0][:MAX_ENRICHED]
+        depleted = order[log_odds[order] < 0][-MAX_DEPLETED:]
         names = dataset.partner_index(kind).ids
-        for at in chosen:
-            record = records.loc[names[own[at]]]
-            n_records = float(record["n_records"]) if "n_records" in records.columns else None
-            pmids = (
-                tuple(latest_pmids([record["pmids"]])[:N_PMIDS])
-                if "pmids" in records.columns
-                else ()
-            )
-            found.append(
+        records = _records_of(dataset, kind, row)
+        for at in (int(number) for number in (*enriched, *depleted)):
+            name = names[columns[at]]
+            n_records, pmids = _citations(records.loc[name])
+            partners.append(
                 Partner(
                     kind,
-                    names[own[at]],
-                    float(odds[at]),
+                    name,
+                    float(log_odds[at]),
                     int(sharing[at]),
                     int(located[at]),
                     n_records,
                     pmids,
                 )
             )
-    return tuple(found)
+    return tuple(partners)
 
 
 @lru_cache(maxsize=8)
 def _matrix(dataset: Dataset, kind: str) -> sparse.csr_array:
-    """Kept, since it is asked for again for every compartment."""
+    """Association matrix, cached for the next compartment."""
     return dataset.association_matrix(kind)
 
 
+def _records_of(dataset: Dataset, kind: str, row: int) -> pd.DataFrame:
+    """Associations of one RNA by partner."""
+    table = dataset.associations[kind]
+    records = table[table["rna_id"] == dataset.index.ids[row]]
+    return records.fillna({"pmids": ""}).set_index("partner_id")
+
+
+def _citations(record: pd.Series) -> tuple[float | None, tuple[str, ...]]:
+    """Number of records and latest PMIDs of an association, where the dataset has them."""
+    n_records = float(record["n_records"]) if "n_records" in record.index else None
+    pmids: tuple[str, ...] = ()
+    if "pmids" in record.index:
+        pmids = tuple(latest_pmids([record["pmids"]])[:N_PMIDS])
+    return n_records, pmids
+
+
 def smoothed_log_odds(located: np.ndarray, sharing: np.ndarray, base: float) -> np.ndarray:
-    """Log odds of a share against those of `base`, after `PSEUDO` RNAs of which `base` are located were added.
+    """Log odds of shares minus those of the base rate, with `PSEUDOCOUNT` RNAs at base rate added.
 
     Args:
-        located, sharing: counts, same shape. base: share of all, in [0, 1].
+        located: annotated RNAs.
+        sharing: all RNAs, same shape.
+        base: base rate, in [0, 1].
     """
     base = min(max(base, 1e-3), 1 - 1e-3)
-    share = (located + PSEUDO * base) / (sharing + PSEUDO)
+    share = (located + PSEUDOCOUNT * base) / (sharing + PSEUDOCOUNT)
     return np.asarray(np.log(share / (1 - share)) - np.log(base / (1 - base)))
 
 
 def neighbours_of(
-    similarities: Mapping[str, np.ndarray], known: ReferenceRNAs, row: int | None, column: int
+    similarities: Mapping[str, np.ndarray],
+    reference: ReferenceRNAs,
+    row: int | None,
+    column: int,
 ) -> tuple[Neighbour, ...]:
     """The nearest training RNAs by each similarity, annotated in the compartment or not.
 
     Args:
-        similarities: name -> similarity of the RNA to all known ones, shape (n_known,).
-        row: of the RNA itself, where it is known.
+        similarities: name -> similarity of the RNA to all reference RNAs, shape (n_reference,).
+        row: of the RNA itself, where it is a reference RNA.
+        column: of the compartment.
     """
-    train = known.trained.copy()
+    is_training = reference.trained.copy()
     if row is not None:
-        train[row] = False
-    return tuple(
-        Neighbour(
-            name, known.index.ids[near], float(weights[near]), bool(known.labels[near, column] > 0)
-        )
-        for name, weights in similarities.items()
-        for near in nearest_rows(weights, train)[:N_NEAREST]
-    )
+        is_training[row] = False
+    neighbours = []
+    for name, weights in similarities.items():
+        for near in nearest_rows(weights, is_training)[:N_NEAREST]:
+            is_located = bool(reference.labels[near, column] > 0)
+            rna = reference.index.ids[near]
+            neighbours.append(Neighbour(name, rna, float(weights[near]), is_located))
+    return tuple(neighbours)

@@ -1,95 +1,88 @@
-"""Known and new RNAs."""
+"""Explanations of predictions for reference RNAs and new RNAs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fusion.explain.evidence import neighbours_of, partners_of
-from fusion.explain.occlusion import answering, modality_changes, without_each
+from fusion.explain.evidence import Partner, neighbours_of, partners_of
+from fusion.explain.notes import TYPE_NOTE, reading_notes, sequence_note, training_notes
+from fusion.explain.occlusion import modality_changes, model_for_row, occlude_modalities
+from fusion.explain.ranking import compartment_columns
 from fusion.explain.result import Compartment, Explanation
 from fusion.explain.sequence import (
     SequenceScan,
     background_tokens,
-    model_on,
+    model_on_sequences,
     scan_sequence,
     scan_typed,
     sequence_model,
     sequence_reasons,
-    typed_on,
+    typed_model_on,
 )
 from fusion.explain.tokens import token_shares
 from fusion.models.ensemble import FusionModel
-from fusion.models.new_rnas import CHANCE, RELATED, check_type, reads_sequence_alone, typed_warnings
-from fusion.models.predict import FINAL, SEQUENCE_ALONE
+from fusion.models.new_rnas import RELATED, check_type, typed_warnings
+from fusion.models.predict import FINAL, NO_COLD_START, SEQUENCE_ALONE, reference_of
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
-from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.errors import ConfigError
 from mirnagraph.io import to_rna
-from mirnagraph.names import suggest
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
 from mirnagraph.similarity.smith_waterman import smith_waterman_between
 
-ATTENTION_NOTE = (
-    "Attention says where the model looked, not what it made of it: a token may be looked at and change nothing. Attention is not attribution; "
-    "the gradients and the changes without each modality are."
-)
 
-GRADIENTS_NOTE = (
-    "Integrated gradients start from the average training RNA that has the same tokens (a sequence read letter by letter, from unknown letters) and sum to "
-    "the change of the attention part's logit; the token 'trees' is what the extra trees say. What the trees read is told apart along their paths (Saabas), "
-    "which sums to their answer exactly."
-)
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """One RNA and what its explanation reads.
 
-WITHOUT_NOTE = (
-    "Without a modality: its tokens are taken from trees and attention alike and the whole model is asked again. Two modalities that say the same each look "
-    "dispensable."
-)
+    Attributes:
+        fusion_model: the explained model, on the tokens of the RNA.
+        reference: RNAs among which partners and neighbours are counted.
+        row: of the RNA among them; None for a new RNA.
+        sequence: of the RNA, or None.
+        is_labelled: compartments that its type has labels for, shape (n_labels,).
+        base: share of the training RNAs of its type in each compartment, shape (n_labels,).
+        background: flat tokens of training RNAs, which the trees read.
+        thresholds: shape (n_labels,).
+        out_of_fold: probabilities, shape (n_labels,); None where no fold tested the RNA.
+        scan: of the sequence; None where there is no sequence or no model for it.
+        similarities: name -> similarity to the reference RNAs.
+        networks: for partners; None leaves them out.
+    """
 
-STUDIED_NOTE = "Numbers of partners and of relatives are a modality of their own, 'how well studied': they stay when the partners themselves go."
-
-NEAR_NOTE = f"Of two unrelated hairpins the sequences reach a similarity of {CHANCE} by chance, and hardly any two of them {RELATED}."
-
-ALONE_NOTE = "The sequence part is what the model for sequences alone reads, which knows nothing of partners; the RNA itself is hidden from it."
-
-ITS_TYPE_NOTE = "The sequence part is the same model's answer for the sequence and its type alone, without anything that networks hold."
-
-PARTNERS_NOTE = (
-    "Partners are counted among training RNAs, and say what goes together, not what causes it. RNAs that share a partner are better studied than most "
-    "and have more annotations of every kind."
-)
+    fusion_model: FusionModel
+    reference: ReferenceRNAs
+    row: int | None
+    sequence: str | None
+    is_labelled: np.ndarray
+    base: np.ndarray
+    background: np.ndarray
+    thresholds: np.ndarray
+    out_of_fold: np.ndarray | None
+    scan: SequenceScan | None
+    similarities: Mapping[str, np.ndarray]
+    networks: NetworkSet | None
 
 
 def named_compartments(model: SavedModel, names: Sequence[str]) -> list[int]:
     """Columns of compartments, compared without case, each once.
 
     Raises:
-        ConfigError: one that the model does not know.
+        ConfigError: an unknown name.
     """
-    columns = {name.lower(): column for column, name in enumerate(model.compartments)}
-    for name in names:
-        if name.strip().lower() not in columns:
-            near = suggest(name, model.compartments)
-            hint = f"; did you mean {', '.join(near)}?" if near else ""
-            raise ConfigError(
-                f"no compartment {name!r}; there are {', '.join(model.compartments)}{hint}"
-            )
-    return list(dict.fromkeys(columns[name.strip().lower()] for name in names))
+    return compartment_columns(names, model.compartments)
 
 
 def strongest_rna(model: SavedModel) -> int:
-    """Row of the known RNA with the highest out-of-fold probability anywhere; the first where several have it."""
-    known = known_of(model)
-    labelled = (
-        np.array([known.labelled(name) for name in known.types])
-        if known.types is not None
-        else True
-    )
-    best = np.where(np.isfinite(known.probabilities) & labelled, known.probabilities, -1.0).max(
-        axis=1
-    )
+    """Row of the reference RNA with the highest out-of-fold probability; the first of several."""
+    reference = reference_of(model)
+    is_shown = np.isfinite(reference.probabilities)
+    if reference.types is not None:
+        is_shown &= np.array([reference.labelled_for(name) for name in reference.types])
+    best = np.where(is_shown, reference.probabilities, -1.0).max(axis=1)
     return int(np.argmax(best))
 
 
@@ -103,176 +96,65 @@ def explain_reference(
     name: str = "",
     workers: int = 1,
 ) -> Explanation:
-    """Explain the final model's answer for an RNA that it knows.
+    """Explain the final model's prediction of a reference RNA.
 
     Args:
-        columns: compartments; none: those called out-of-fold, else the most probable one.
+        columns: compartments; empty: those called out-of-fold, else the most probable one.
         networks: those the model was made from; None leaves the partners out.
-        missing: why there are none.
-        name: that the RNA was asked for by; its own where empty.
+        missing: reason for None.
+        name: of the RNA in the explanation; empty: that of the reference RNA.
+
+    Raises:
+        ConfigError: a compartment for which the RNA type has no labels.
     """
-    known = known_of(model)
-    fusion_model, unseen = answering(model, row)
-    rna_type = "" if known.types is None else known.types[row]
-    labelled, same_type = of_type(known, rna_type)
-    if row >= known.n_network_rnas:
+    reference = reference_of(model)
+    rna_id = reference.index.ids[row]
+    fusion_model, is_out_of_bag = model_for_row(model, row)
+    rna_type = reference.types[row] if reference.types else ""
+    is_labelled, same_type = _of_type(reference, rna_type)
+    _check_columns(model, columns, is_labelled, f"RNAs of the type of {rna_id}")
+    sequence = reference.sequences[row]
+    near = reference
+    similarities: dict[str, np.ndarray] = {}
+    is_network_rna = row < reference.n_network_rnas
+    if is_network_rna:
+        near = reference.of_networks()
+        similarities = _similarities(near, row, sequence, networks)
+    else:
         networks = None
         missing = "the networks hold no RNA of its type."
-    for column in columns:
-        if not labelled[column]:
-            raise ConfigError(
-                f"the model did not learn of {model.compartments[column]} for RNAs of the type of {known.index.ids[row]}"
-            )
-    groups, said = without_each(fusion_model)
-    tested = bool(np.isfinite(known.probabilities[row]).all())
-    outside = known.probabilities[row] if tested else said[0]
-    thresholds = known.thresholds[row] if tested else model.thresholds
-    chosen = list(columns) or called_columns(np.where(labelled, outside, -1.0), thresholds)
-    flat = (
-        known.tokens.flat(fusion_model.config.tokens.trees)
-        if fusion_model.trees
-        else np.zeros((len(known.index), 0), dtype=np.float32)
+    is_tested = bool(np.isfinite(reference.probabilities[row]).all())
+    subject = _Subject(
+        fusion_model,
+        near,
+        row,
+        sequence,
+        is_labelled=is_labelled,
+        base=base_rates(reference, same_type),
+        background=_flat_tokens(fusion_model, reference, same_type),
+        thresholds=reference.thresholds[row] if is_tested else model.thresholds,
+        out_of_fold=reference.probabilities[row] if is_tested else None,
+        scan=_scan_reference(model, fusion_model, row, workers),
+        similarities=similarities,
+        networks=networks,
     )
-    base = base_rates(known, same_type)
-    shares = token_shares(fusion_model, chosen, flat[same_type], base)
-    sequence = known.sequences[row]
-    of_networks = row < known.n_network_rnas
-    near = known.network_rows() if of_networks else known
-    scan = (
-        _scan(replace(model, known=near), sequence, row, workers)
-        if of_networks
-        else scan_typed(fusion_model, known, str(sequence), rna_type)
+    compartments = _compartments(model, subject, columns)
+    is_trained = bool(reference.trained[row])
+    notes = training_notes(is_trained, is_out_of_bag, is_tested)
+    if networks is None and missing:
+        notes.append(f"Partners are left out: {missing}")
+    notes.append(sequence_note(sequence, subject.scan, is_network_rna))
+    notes += reading_notes(fusion_model, has_partners=bool(compartments[0].partners))
+    return Explanation(
+        name or rna_id,
+        rna_id,
+        FINAL,
+        learned=is_trained,
+        unseen_trees=is_out_of_bag,
+        sequence=sequence,
+        compartments=compartments,
+        notes=tuple(notes),
     )
-    similar = similarities_to(near, row, sequence, networks) if of_networks else {}
-    found = []
-    for (tokens, parts), column in zip(shares, chosen, strict=True):
-        found.append(
-            Compartment(
-                compartment=model.compartments[column],
-                probability=float(said[0, column]),
-                out_of_fold=float(outside[column]) if tested else None,
-                threshold=float(thresholds[column]),
-                called=bool(outside[column] >= thresholds[column]),
-                located=bool(known.labels[row, column] > 0) if known.trained[row] else None,
-                base=float(base[column]),
-                modalities=modality_changes(groups, fusion_model.tokens, said, column),
-                tokens=tokens,
-                parts=parts,
-                partners=()
-                if networks is None
-                else partners_of(networks.dataset, near, row, column),
-                neighbours=neighbours_of(similar, near, row, column),
-                sequence=None
-                if scan is None or sequence is None
-                else sequence_reasons(scan, sequence, column),
-            )
-        )
-    learned = bool(known.trained[row])
-    own = known.index.ids[row]
-    reads = "" if scan is None else ALONE_NOTE if of_networks else ITS_TYPE_NOTE
-    notes = (
-        *_notes_of_known(
-            learned, unseen, tested, sequence, reads, missing if networks is None else ""
-        ),
-        *how_to_read(fusion_model, bool(found[0].partners)),
-    )
-    return Explanation(name or own, own, FINAL, learned, unseen, sequence, tuple(found), notes)
-
-
-def _scan(model: SavedModel, sequence: str | None, row: int, workers: int) -> SequenceScan | None:
-    fusion_model = sequence_model(model, row)
-    if fusion_model is None or sequence is None:
-        return None
-    return scan_sequence(fusion_model, known_of(model), sequence, row, workers=workers)
-
-
-def similarities_to(
-    known: ReferenceRNAs, row: int | None, sequence: str | None, networks: NetworkSet | None
-) -> dict[str, np.ndarray]:
-    """Similarities of the RNA to the known ones; without networks that of the sequences, made anew."""
-    if networks is not None and row is not None:
-        return {
-            name: networks.similarities[name][row]
-            for name in SIMILARITY_NETWORKS
-            if name in networks.similarities
-        }
-    return (
-        {}
-        if sequence is None
-        else {"sequence": smith_waterman_between([sequence], known.sequences)[0]}
-    )
-
-
-def called_columns(probabilities: np.ndarray, thresholds: np.ndarray) -> list[int]:
-    """Compartments that are called, the most probable first; where none is, the most probable one. Both of shape (n_labels,)."""
-    called = np.flatnonzero(probabilities >= thresholds)
-    return [
-        int(column) for column in called[np.argsort(-probabilities[called], kind="stable")]
-    ] or [int(np.argmax(probabilities))]
-
-
-def of_type(known: ReferenceRNAs, rna_type: str) -> tuple[np.ndarray, np.ndarray]:
-    """Compartments that the model learned of for RNAs of a type (empty: the networks'), and which RNAs of that type it learned from: bool arrays."""
-    if known.types is None:
-        return np.ones(known.labels.shape[1], dtype=bool), known.trained
-    return known.labelled(rna_type), known.trained & np.array(
-        [name == rna_type for name in known.types]
-    )
-
-
-def base_rates(known: ReferenceRNAs, rows: np.ndarray) -> np.ndarray:
-    """Share of the rows that are annotated in each compartment; one half where nothing is known."""
-    labels = known.labels[rows]
-    n = (~np.isnan(labels)).sum(axis=0)
-    return np.asarray(np.where(n > 0, np.nansum(labels, axis=0) / np.maximum(n, 1), 0.5))
-
-
-def _notes_of_known(
-    learned: bool, unseen: bool, tested: bool, sequence: str | None, reads: str, missing: str
-) -> list[str]:
-    found = []
-    if learned:
-        own = (
-            "without those of its extra trees that drew this RNA"
-            if unseen
-            else "with all of its trees"
-        )
-        found.append(
-            f"Explained is the final model, {own}: it learned from this RNA's own label, so its probability is not what is to be trusted."
-        )
-    if learned and tested:
-        found.append(
-            "The out-of-fold probability is that of a model that did not learn from this RNA, and is what `mirnagraph predict` says."
-        )
-    if missing:
-        found.append(f"Partners are left out: {missing}")
-    if sequence is None:
-        found.append("The sequence of this RNA is not known.")
-    else:
-        found.append(
-            reads
-            or "The model has no part for sequences alone: what the sequence carries is left out."
-        )
-    return found
-
-
-def how_to_read(fusion_model: FusionModel, partners: bool) -> list[str]:
-    """Notes on the parts of an explanation that a model has."""
-    found = (
-        [WITHOUT_NOTE]
-        if reads_sequence_alone(fusion_model.config)
-        else [WITHOUT_NOTE, STUDIED_NOTE]
-    )
-    if fusion_model.attention is not None:
-        found += [ATTENTION_NOTE, GRADIENTS_NOTE]
-    return [*found, *([PARTNERS_NOTE] if partners else []), NEAR_NOTE]
-
-
-def known_of(model: SavedModel) -> ReferenceRNAs:
-    """The RNAs that a model knows; raises CheckpointError where it does not say."""
-    if model.known is None:
-        raise CheckpointError("the model does not say which RNAs it knows")
-    return model.known
 
 
 def explain_sequence(
@@ -284,171 +166,230 @@ def explain_sequence(
     rna_type: str | None = None,
     workers: int = 1,
 ) -> Explanation:
-    """Explain the answer for a new RNA: by the model for sequences alone, or, where its type is told, by the final model, which learned RNAs of the type.
+    """Explain the prediction of a new RNA.
+
+    Explained is the cold-start model, or, with a type, the final model, which was trained on RNAs
+    of that type.
 
     Args:
-        columns: as in `explain_reference`. sequence: of ACGUTN, one letter or more.
+        sequence: of ACGUTN, one nucleotide or more.
+        columns: as in `explain_reference`.
         rna_type: as in `fusion.models.predict.predict_sequences`.
 
     Raises:
-        ConfigError: the model has no part for newcomers, or learned of no RNA of the type, or of no such compartment for it.
+        ConfigError: no cold-start model, no training RNA of the type, or no training labels of a
+            compartment for it.
     """
-    letters = to_rna(sequence)
-    return (
-        _of_type(model, name, letters, columns, rna_type)
-        if rna_type is not None
-        else _of_networks(model, name, letters, columns, workers)
-    )
-
-
-def _of_networks(
-    model: SavedModel, name: str, letters: str, columns: Sequence[int], workers: int
-) -> Explanation:
-    """One such as the networks hold."""
-    known = known_of(model).network_rows()
-    model = replace(model, known=known)
-    fusion_model = sequence_model(model, None)
-    if fusion_model is None or model.newcomers is None:
-        raise ConfigError(
-            'the model has no part for RNAs of which the sequence alone is known; train it with `newcomers = "cold"`'
-        )
-    for column in columns:
-        if column >= len(model.newcomers.thresholds):
-            raise ConfigError(
-                f"the model for new RNAs such as the networks hold did not learn of {model.compartments[column]}"
-            )
-    asked = model_on(fusion_model, known, [letters], workers=workers)
-    background = (
-        background_tokens(fusion_model, known, workers=workers)
-        if fusion_model.trees
-        else np.zeros((0, 0), dtype=np.float32)
-    )
-    similar = similarities_to(known, None, letters, None)
-    scan = scan_sequence(fusion_model, known, letters, workers=workers)
-    near = max((float(said.max(initial=0.0)) for said in similar.values()), default=0.0)
-    doubt = (
-        ()
-        if near > RELATED
-        else (
-            f"No known RNA is a relative of it (nearest similarity {near:.2f}): the neighbours mean little.",
-        )
-    )
-    first = "This RNA is new: nothing is known of it but its sequence, and the model for sequences alone answers. It has no partners to name."
-    every = np.ones(len(model.newcomers.thresholds), dtype=bool)
-    found = _compartments(
-        model,
-        asked,
-        known,
-        columns,
-        model.newcomers.thresholds,
-        every,
-        known.trained,
-        background,
-        scan,
-        letters,
-        similar,
-    )
+    nucleotides = to_rna(sequence)
+    if rna_type is None:
+        subject, notes = _new_rna(model, nucleotides, columns, workers)
+        model = replace(model, known=subject.reference)
+    else:
+        subject, notes = _new_rna_of_type(model, nucleotides, columns, rna_type)
     return Explanation(
-        name,
-        "",
-        SEQUENCE_ALONE,
-        False,
-        False,
-        letters,
-        found,
-        (first, *doubt, *how_to_read(asked, False)),
+        rna_id=name,
+        known_as="",
+        source=SEQUENCE_ALONE,
+        learned=False,
+        unseen_trees=False,
+        sequence=nucleotides,
+        compartments=_compartments(model, subject, columns),
+        notes=(*notes, *reading_notes(subject.fusion_model, has_partners=False)),
     )
 
 
-def _of_type(
-    model: SavedModel, name: str, letters: str, columns: Sequence[int], rna_type: str
-) -> Explanation:
-    """One of a type that came with a set beside the networks, such as a long RNA."""
-    known = known_of(model)
-    check_type(known, rna_type)
-    labelled, same_type = of_type(known, rna_type)
-    for column in columns:
-        if not labelled[column]:
-            raise ConfigError(
-                f"the model did not learn of {model.compartments[column]} for RNAs of type {rna_type}"
-            )
-    asked = typed_on(model.fusion_model(known.tokens), known, [letters], rna_type)
-    background = (
-        known.tokens.flat(asked.config.tokens.trees)[same_type]
-        if asked.trees
-        else np.zeros((0, 0), dtype=np.float32)
+def _new_rna(
+    model: SavedModel, sequence: str, columns: Sequence[int], workers: int
+) -> tuple[_Subject, list[str]]:
+    """A new RNA of the type of the networks' RNAs, and notes on it."""
+    reference = reference_of(model).of_networks()
+    cold_start = sequence_model(replace(model, known=reference), None)
+    if cold_start is None or model.newcomers is None:
+        raise ConfigError(NO_COLD_START)
+    thresholds = model.newcomers.thresholds
+    is_labelled = np.arange(len(model.compartments)) < len(thresholds)
+    _check_columns(model, columns, is_labelled, "RNAs of the networks")
+    similarities = _similarities(reference, None, sequence, None)
+    subject = _Subject(
+        fusion_model=model_on_sequences(cold_start, reference, [sequence], workers=workers),
+        reference=reference,
+        row=None,
+        sequence=sequence,
+        is_labelled=is_labelled[: len(thresholds)],
+        base=base_rates(reference, reference.trained),
+        background=background_tokens(cold_start, reference, workers=workers),
+        thresholds=thresholds,
+        out_of_fold=None,
+        scan=scan_sequence(cold_start, reference, sequence, workers=workers),
+        similarities=similarities,
+        networks=None,
     )
-    first = f"This RNA is new: nothing is known of it but its sequence and that it is of type {rna_type}. It has no partners to name."
-    doubt = [
-        f"To be doubted: {warning}."
-        for warning in typed_warnings([letters], rna_type, known)
-        if warning
+    notes = [
+        "New RNA: only its sequence is known, and the cold-start model predicts it. "
+        "It has no partners."
     ]
-    scan = scan_typed(asked, known, letters, rna_type)
-    found = _compartments(
-        model,
-        asked,
-        known,
-        columns,
-        model.thresholds,
-        labelled,
-        same_type,
-        background,
-        scan,
-        letters,
-        {},
+    nearest = float(similarities["sequence"].max(initial=0.0))
+    if nearest <= RELATED:
+        notes.append(
+            f"No reference RNA is related (nearest similarity {nearest:.2f}): the neighbours are "
+            "weak evidence."
+        )
+    return subject, notes
+
+
+def _new_rna_of_type(
+    model: SavedModel, sequence: str, columns: Sequence[int], rna_type: str
+) -> tuple[_Subject, list[str]]:
+    """A new RNA of a type of the additional RNA sets, and notes on it."""
+    reference = reference_of(model)
+    check_type(reference, rna_type)
+    is_labelled, same_type = _of_type(reference, rna_type)
+    _check_columns(model, columns, is_labelled, f"RNAs of type {rna_type}")
+    final = model.fusion_model(reference.tokens)
+    fusion_model = typed_model_on(final, reference, [sequence], rna_type)
+    subject = _Subject(
+        fusion_model=fusion_model,
+        reference=reference,
+        row=None,
+        sequence=sequence,
+        is_labelled=is_labelled,
+        base=base_rates(reference, same_type),
+        background=_flat_tokens(fusion_model, reference, same_type),
+        thresholds=model.thresholds,
+        out_of_fold=None,
+        scan=scan_typed(fusion_model, reference, sequence, rna_type),
+        similarities={},
+        networks=None,
     )
-    return Explanation(
-        name,
-        "",
-        SEQUENCE_ALONE,
-        False,
-        False,
-        letters,
-        found,
-        (first, *doubt, ITS_TYPE_NOTE, *how_to_read(asked, False)),
-    )
+    warnings = typed_warnings([sequence], rna_type, reference)
+    notes = [
+        f"New RNA: only its sequence and its type, {rna_type}, are known. It has no partners.",
+        *(f"Warning: {warning}." for warning in warnings if warning),
+        TYPE_NOTE,
+    ]
+    return subject, notes
 
 
 def _compartments(
-    model: SavedModel,
-    asked: FusionModel,
-    known: ReferenceRNAs,
-    columns: Sequence[int],
-    thresholds: np.ndarray,
-    labelled: np.ndarray,
-    same_type: np.ndarray,
-    background: np.ndarray,
-    scan: SequenceScan,
-    letters: str,
-    similar: dict[str, np.ndarray],
+    model: SavedModel, subject: _Subject, columns: Sequence[int]
 ) -> tuple[Compartment, ...]:
-    """The reasons per compartment: those asked for, else those called, else the most probable one.
+    """Reasons per compartment: those given, else those called, else the most probable one."""
+    groups, probabilities = occlude_modalities(subject.fusion_model)
+    decisive = probabilities[0] if subject.out_of_fold is None else subject.out_of_fold
+    if not columns:
+        shown = np.where(subject.is_labelled, decisive, -1.0)
+        columns = called_columns(shown, subject.thresholds)
+    shares = token_shares(subject.fusion_model, list(columns), subject.background, subject.base)
+    reference = subject.reference
+    row = subject.row
+    compartments = []
+    for (tokens, parts), column in zip(shares, columns, strict=True):
+        located = None
+        if row is not None and reference.trained[row]:
+            located = bool(reference.labels[row, column] > 0)
+        partners: tuple[Partner, ...] = ()
+        if subject.networks is not None and row is not None:
+            partners = partners_of(subject.networks.dataset, reference, row, column)
+        sequence = None
+        if subject.scan is not None and subject.sequence is not None:
+            sequence = sequence_reasons(subject.scan, subject.sequence, column)
+        is_tested = subject.out_of_fold is not None
+        compartments.append(
+            Compartment(
+                compartment=model.compartments[column],
+                probability=float(probabilities[0, column]),
+                out_of_fold=float(decisive[column]) if is_tested else None,
+                threshold=float(subject.thresholds[column]),
+                called=bool(decisive[column] >= subject.thresholds[column]),
+                located=located,
+                base=float(subject.base[column]),
+                modalities=modality_changes(
+                    groups, subject.fusion_model.tokens, probabilities, column
+                ),
+                tokens=tokens,
+                parts=parts,
+                partners=partners,
+                neighbours=neighbours_of(subject.similarities, reference, row, column),
+                sequence=sequence,
+            )
+        )
+    return tuple(compartments)
+
+
+def _check_columns(
+    model: SavedModel, columns: Sequence[int], is_labelled: np.ndarray, rnas: str
+) -> None:
+    for column in columns:
+        if not is_labelled[column]:
+            raise ConfigError(f"no training labels of {model.compartments[column]} for {rnas}")
+
+
+def _scan_reference(
+    model: SavedModel, fusion_model: FusionModel, row: int, workers: int
+) -> SequenceScan | None:
+    """Scan of a reference RNA, by the cold-start model or, for an additional RNA, by its type."""
+    reference = reference_of(model)
+    sequence = reference.sequences[row]
+    if reference.types is not None and row >= reference.n_network_rnas:
+        return scan_typed(fusion_model, reference, str(sequence), reference.types[row])
+    near = reference.of_networks()
+    cold_start = sequence_model(replace(model, known=near), row)
+    if cold_start is None or sequence is None:
+        return None
+    return scan_sequence(cold_start, near, sequence, row, workers=workers)
+
+
+def _similarities(
+    reference: ReferenceRNAs, row: int | None, sequence: str | None, networks: NetworkSet | None
+) -> dict[str, np.ndarray]:
+    """Similarities to the reference RNAs; without networks that of the sequences alone."""
+    if networks is not None and row is not None:
+        return {
+            name: networks.similarities[name][row]
+            for name in SIMILARITY_NETWORKS
+            if name in networks.similarities
+        }
+    if sequence is None:
+        return {}
+    return {"sequence": smith_waterman_between([sequence], reference.sequences)[0]}
+
+
+def _flat_tokens(
+    fusion_model: FusionModel, reference: ReferenceRNAs, rows: np.ndarray
+) -> np.ndarray:
+    """What the trees read of some reference RNAs; no column without trees."""
+    if not fusion_model.trees:
+        return np.zeros((int(rows.sum()), 0), dtype=np.float32)
+    return reference.tokens.flat(fusion_model.config.tokens.trees)[rows]
+
+
+def called_columns(probabilities: np.ndarray, thresholds: np.ndarray) -> list[int]:
+    """Called compartments, the most probable first; where none is, the most probable one.
 
     Args:
-        asked: the model on the tokens of the new RNA. spoken: compartments it learned of. kin: rows it learned from, and `background` what its trees read
-            of them.
+        probabilities, thresholds: shape (n_labels,).
     """
-    groups, said = without_each(asked)
-    chosen = list(columns) or called_columns(np.where(labelled, said[0], -1.0), thresholds)
-    base = base_rates(known, same_type)
-    return tuple(
-        Compartment(
-            compartment=model.compartments[column],
-            probability=float(said[0, column]),
-            out_of_fold=None,
-            threshold=float(thresholds[column]),
-            called=bool(said[0, column] >= thresholds[column]),
-            located=None,
-            base=float(base[column]),
-            modalities=modality_changes(groups, asked.tokens, said, column),
-            tokens=tokens,
-            parts=parts,
-            partners=(),
-            neighbours=neighbours_of(similar, known, None, column),
-            sequence=sequence_reasons(scan, letters, column),
-        )
-        for (tokens, parts), column in zip(
-            token_shares(asked, chosen, background, base), chosen, strict=True
-        )
-    )
+    called = np.flatnonzero(probabilities >= thresholds)
+    if not len(called):
+        return [int(np.argmax(probabilities))]
+    return called[np.argsort(-probabilities[called], kind="stable")].tolist()
+
+
+def _of_type(reference: ReferenceRNAs, rna_type: str) -> tuple[np.ndarray, np.ndarray]:
+    """Compartments with labels for a type (empty: the networks'), and its training RNAs: bools."""
+    is_labelled = reference.labelled_for(rna_type)
+    if reference.types is None:
+        return is_labelled, reference.trained
+    same_type = np.array([name == rna_type for name in reference.types])
+    return is_labelled, reference.trained & same_type
+
+
+def base_rates(reference: ReferenceRNAs, rows: np.ndarray) -> np.ndarray:
+    """Share of some reference RNAs that are annotated in each compartment; 0.5 without labels.
+
+    Args:
+        rows: bool, shape (n_reference,).
+    """
+    labels = reference.labels[rows]
+    n = (~np.isnan(labels)).sum(axis=0)
+    return np.asarray(np.where(n > 0, np.nansum(labels, axis=0) / np.maximum(n, 1), 0.5))

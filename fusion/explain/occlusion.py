@@ -1,16 +1,17 @@
-"""One RNA as a model answers for it, and what the answer becomes without each modality: no approximation, the whole model is asked again."""
+"""Occlusion of modalities: the whole model predicts one RNA again without each of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import logit
 
 from fusion.explain.tokens import some_trees
-from fusion.models.ensemble import EXTRA_TREES, FusionModel, trees_of_types, trees_token
+from fusion.models.ensemble import EXTRA_TREES, FusionModel, trees_of_types, with_trees_token
 from fusion.models.new_rnas import reads_sequence_alone
+from fusion.models.predict import reference_of
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
 from fusion.models.typed_trees import without_trees_of
@@ -27,28 +28,32 @@ from fusion.tokens.names import (
 from fusion.tokens.table import Token, TokenTable
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
-from mirnagraph.trees import replay_in_bag
+from mirnagraph.trees import TreeArrays, replay_in_bag
 
 WELL_STUDIED = "how well studied"
+"""Modality of the tokens that count partners and similar RNAs."""
 
-CLOSE = 1e-3
-"""Difference of logits up to which two sums of the same trees in another order count as equal."""
+TOLERANCE = 1e-3
+"""Difference of logits up to which sums of the same trees in another order count as equal."""
 
-OF_THE_SEQUENCE = {
-    KMER: "words",
-    N_SIMILAR: "number of relatives",
-    NEIGHBOURS + SEQUENCE: "compartments of relatives",
+SEQUENCE_MODALITIES = {
+    KMER: "k-mers",
+    N_SIMILAR: "number of similar RNAs",
+    NEIGHBOURS + SEQUENCE: "compartments of similar RNAs",
 }
+"""Tokens of a model that reads the sequence alone -> their modalities."""
 
 
 @dataclass(frozen=True)
 class Modality:
-    """What a compartment's answer becomes without one modality.
+    """Prediction of a compartment without one modality.
 
     Attributes:
-        present: whether there is anything of it to read; without, nothing changes.
-        tokens: what the model reads of it.
-        probability: without it, in [0, 1]. change, change_logit: the answer without it minus the answer with it.
+        present: whether the RNA has a token of it; without, nothing changes.
+        tokens: of the modality, that the model reads.
+        probability: without it, in [0, 1].
+        change: of the probability, without it minus with it.
+        change_logit: of the logit, likewise.
     """
 
     modality: str
@@ -61,171 +66,177 @@ class Modality:
 
 def one_row(tokens: TokenTable, row: int) -> TokenTable:
     """The tokens of a single RNA."""
-    chosen = tuple(Token(t.name, t.values[[row]], t.present[[row]]) for t in tokens)
-    return TokenTable(NodeIndex.of([tokens.index.ids[row]], tokens.index.kinds[0]), chosen)
+    index = NodeIndex.of([tokens.index.ids[row]], tokens.index.kinds[0])
+    return TokenTable(
+        index, tuple(Token(t.name, t.values[[row]], t.present[[row]]) for t in tokens)
+    )
 
 
-def grouped(fusion_model: FusionModel, names: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
-    """Modality -> its tokens, in token order; what the trees say belongs to all modalities and to none.
+def tokens_by_modality(
+    fusion_model: FusionModel, names: Mapping[str, int]
+) -> dict[str, tuple[str, ...]]:
+    """Modality -> its tokens, in token order; `WELL_STUDIED` comes last.
 
-    In a model for sequences alone, where everything is told by the sequence, the modalities are what is read off it.
+    The token of the trees, which mixes all modalities, and the RNA type, without which no tree
+    would read an RNA, are in none. Of a model that reads the sequence alone the modalities are
+    `SEQUENCE_MODALITIES`.
 
     Args:
         names: the tokens (see `TokenTable.sources`).
     """
-    name_of: Callable[[str], str] = (
-        _read_off_the_sequence
-        if reads_sequence_alone(fusion_model.config)
-        else lambda token: modality_of(token) or WELL_STUDIED
-    )
-    found: dict[str, list[str]] = {}
+    is_sequence_model = reads_sequence_alone(fusion_model.config)
+    groups: dict[str, list[str]] = {}
     for token in names:
-        if token not in (TREES, TYPE):  # without its type an RNA would be read by no trees at all
-            found.setdefault(name_of(token), []).append(token)
-    last = found.pop(WELL_STUDIED, None)
-    return {name: tuple(tokens) for name, tokens in found.items()} | (
-        {WELL_STUDIED: tuple(last)} if last else {}
-    )
+        if token in (TREES, TYPE):
+            continue
+        if is_sequence_model:
+            modality = _sequence_modality(token)
+        else:
+            modality = modality_of(token) or WELL_STUDIED
+        groups.setdefault(modality, []).append(token)
+    if WELL_STUDIED in groups:
+        groups[WELL_STUDIED] = groups.pop(WELL_STUDIED)
+    return {modality: tuple(tokens) for modality, tokens in groups.items()}
 
 
-def answering(model: SavedModel, row: int) -> tuple[FusionModel, bool]:
-    """The final model on the tokens of one known RNA, and whether its extra trees are those alone that did not draw this RNA.
+def _sequence_modality(token: str) -> str:
+    if token.startswith(TRANSFER):
+        return f"{token.removeprefix(TRANSFER)} of similar RNAs"
+    return SEQUENCE_MODALITIES.get(token, token)
 
-    An extra tree that drew an RNA holds its label in a leaf of its own, and every feature on the way there would look like a reason. Which trees
-    drew it is kept with the model (models saved without have it reproduced from the seed), and believed only where they say what was kept of the
-    RNA out-of-bag when the model was fitted.
+
+def model_for_row(model: SavedModel, row: int) -> tuple[FusionModel, bool]:
+    """The final model on the tokens of one reference RNA, with its out-of-bag extra trees.
+
+    An extra tree with an RNA in its bootstrap sample holds the RNA's label in a leaf, and every
+    feature on the path there would look like a reason. The samples are stored with the model, or
+    reproduced from the seed for models saved without them. They are used only where the trees give
+    the out-of-bag prediction that was stored when the model was fitted.
+
+    Returns:
+        The model, and whether its extra trees are the out-of-bag ones.
     """
-    assert model.known is not None
-    known = model.known
-    fusion_model = replace(model.fusion_model(known.tokens), tokens=one_row(known.tokens, row))
-    if not known.trained[row] or EXTRA_TREES not in fusion_model.trees:
+    reference = reference_of(model)
+    tokens = one_row(reference.tokens, row)
+    fusion_model = replace(model.fusion_model(reference.tokens), tokens=tokens)
+    is_trained = reference.trained[row] and EXTRA_TREES in fusion_model.trees
+    if not is_trained or TREES not in tokens.sources:
         return fusion_model, False
-    kept = fusion_model.tokens[TREES].values if TREES in fusion_model.tokens.sources else None
-    unseen = without_own_trees(
-        fusion_model,
-        known,
-        np.flatnonzero(known.trained),
-        row,
-        child_seed(fusion_model.config.seed, "final"),
-    )
-    if kept is None:
-        return fusion_model, False
-    if unseen is None:
-        return _with_trees(fusion_model, fusion_model.tokens), False
-    again = _with_trees(unseen, unseen.tokens)
-    return (
-        (again, True)
-        if np.abs(again.tokens[TREES].values - kept).max() < CLOSE
-        else (_with_trees(fusion_model, fusion_model.tokens), False)
-    )
+    train = np.flatnonzero(reference.trained)
+    seed = child_seed(fusion_model.config.seed, "final")
+    out_of_bag = out_of_bag_model(fusion_model, reference, train, row, seed)
+    if out_of_bag is not None:
+        repredicted = _with_trees(out_of_bag, tokens)
+        difference = repredicted.tokens[TREES].values - tokens[TREES].values
+        if np.abs(difference).max() < TOLERANCE:
+            return repredicted, True
+    return _with_trees(fusion_model, tokens), False
 
 
-def without_own_trees(
-    fusion_model: FusionModel, known: ReferenceRNAs, train: np.ndarray, row: int, seed: int
+def out_of_bag_model(
+    fusion_model: FusionModel, reference: ReferenceRNAs, train: np.ndarray, row: int, seed: int
 ) -> FusionModel | None:
-    """The same model with those extra trees alone that did not draw a training RNA; None where all did.
+    """The model without the extra trees that have a training RNA in their bootstrap sample.
 
     Args:
-        train: rows that it learned from. seed: that it was fitted with.
+        train: rows that the model was trained on.
+        row: one of them.
+        seed: that the model was fitted with.
+
+    Returns:
+        None where every tree has the RNA in its sample, or the samples are of other trees.
     """
     forest = fusion_model.trees[EXTRA_TREES]
     config = fusion_model.config
-    if known.types is not None:
-        types = known.tokens[TYPE].values
-        settings = trees_of_types(set(types[: known.n_network_rnas].argmax(axis=1)), config)
-        left = without_trees_of(
+    trees: TreeArrays | None
+    if reference.types is not None:
+        network_types = reference.tokens[TYPE].values[: reference.n_network_rnas].argmax(axis=1)
+        trees = without_trees_of(
             forest,
             fusion_model.in_bag,
-            known.tokens,
+            reference.tokens,
             config.tokens.trees,
-            known.labels,
+            reference.labels,
             train,
-            settings,
+            trees_of_types(set(network_types), config),
             seed,
             row,
         )
-        return (
-            None
-            if left is None
-            else replace(fusion_model, trees={**fusion_model.trees, EXTRA_TREES: left})
-        )
-    in_bag = fusion_model.in_bag
-    if in_bag is None:
-        in_bag = replay_in_bag(len(train), config.trees.n_trees, seed)
-    if in_bag.shape != (len(forest.roots), len(train)):
-        return None
-    drawn = in_bag[:, int(np.searchsorted(train, row))]
-    if drawn.all():
-        return None
-    return replace(
-        fusion_model, trees={**fusion_model.trees, EXTRA_TREES: some_trees(forest, ~drawn)}
-    )
+        if trees is None:
+            return None
+    else:
+        in_bag = fusion_model.in_bag
+        if in_bag is None:
+            in_bag = replay_in_bag(len(train), config.trees.n_trees, seed)
+        if in_bag.shape != (len(forest.roots), len(train)):
+            return None
+        is_in_bag = in_bag[:, int(np.searchsorted(train, row))]
+        if is_in_bag.all():
+            return None
+        trees = some_trees(forest, ~is_in_bag)
+    return replace(fusion_model, trees={**fusion_model.trees, EXTRA_TREES: trees})
 
 
-def without_each(fusion_model: FusionModel) -> tuple[dict[str, tuple[str, ...]], np.ndarray]:
-    """Answers for one RNA with everything, and without each modality.
+def occlude_modalities(
+    fusion_model: FusionModel,
+) -> tuple[dict[str, tuple[str, ...]], np.ndarray]:
+    """Predict one RNA with all modalities, and without each of them.
 
-    A modality is taken away by making its tokens absent: hidden from attention, zeros for the trees, and what the trees then say is what attention
-    reads of them. Counts of partners, of relatives and the like are a modality of their own: they stay when a kind of association goes.
+    The tokens of a modality are made absent: masked in attention and zero for the trees, whose new
+    prediction attention reads. Counts of partners and of similar RNAs are a modality of their own
+    (`WELL_STUDIED`): they stay when a kind of association is masked.
 
     Args:
-        learner: with the tokens of one RNA (see `answering`).
+        fusion_model: on the tokens of one RNA (see `model_for_row`).
 
     Returns:
-        Modality -> tokens; and probabilities, float64, shape (1 + number of modalities, n_labels), the first row with everything.
+        Modality -> tokens; and probabilities, float64, shape (1 + n_modalities, n_labels), the
+        first row with all modalities.
     """
     tokens = fusion_model.tokens
-    groups = grouped(fusion_model, fusion_model.tokens.sources)
-    index = NodeIndex.of(
-        ["everything", *(f"without {name}" for name in groups)], tokens.index.kinds[0]
-    )
-    parts = []
+    groups = tokens_by_modality(fusion_model, tokens.sources)
+    ids = ["everything", *(f"without {name}" for name in groups)]
+    index = NodeIndex.of(ids, tokens.index.kinds[0])
+    occluded = []
     for token in tokens:
-        kept = np.array([True, *(token.name not in group for group in groups.values())])
-        there = kept & token.present[0]
-        parts.append(
-            Token(token.name, np.where(there[:, None], token.values, 0).astype(np.float32), there)
-        )
-    asked = _with_trees(fusion_model, TokenTable(index, tuple(parts)))
-    return groups, asked.predict(np.arange(len(index)))
+        is_read = np.array([True, *(token.name not in group for group in groups.values())])
+        present = is_read & token.present[0]
+        values = np.where(present[:, None], token.values, 0).astype(np.float32)
+        occluded.append(Token(token.name, values, present))
+    occluded_model = _with_trees(fusion_model, TokenTable(index, tuple(occluded)))
+    return groups, occluded_model.predict(np.arange(len(index)))
 
 
 def modality_changes(
-    groups: Mapping[str, tuple[str, ...]], tokens: TokenTable, said: np.ndarray, column: int
+    groups: Mapping[str, tuple[str, ...]],
+    tokens: TokenTable,
+    probabilities: np.ndarray,
+    column: int,
 ) -> tuple[Modality, ...]:
-    """What `without_each` found for one compartment, the largest change of the logit first, absent modalities last."""
-    logits = logit(np.clip(said[:, column], 1e-12, 1 - 1e-12))
-    found = []
+    """Changes of one compartment, the largest of the logit first, absent modalities last.
+
+    Args:
+        groups, probabilities: of `occlude_modalities`.
+        tokens: of the RNA.
+        column: of the compartment.
+    """
+    of_column = probabilities[:, column]
+    logits = logit(np.clip(of_column, 1e-12, 1 - 1e-12))
+    changes = []
     for number, (name, group) in enumerate(groups.items(), 1):
-        there = any(bool(tokens[token].present[0]) for token in group)
-        row = (
-            number if there else 0
-        )  # what is not there changes nothing, not even a last digit by the row of a matrix product
-        found.append(
-            Modality(
-                name,
-                there,
-                group,
-                float(said[row, column]),
-                float(said[row, column] - said[0, column]),
-                float(logits[row] - logits[0]),
-            )
-        )
-    return tuple(sorted(found, key=lambda one: (not one.present, -abs(one.change_logit))))
+        present = any(bool(tokens[token].present[0]) for token in group)
+        # an absent modality changes nothing, not even the last digit of a matrix product
+        row = number if present else 0
+        change = float(of_column[row] - of_column[0])
+        change_logit = float(logits[row] - logits[0])
+        changes.append(Modality(name, present, group, float(of_column[row]), change, change_logit))
+    changes.sort(key=lambda modality: (not modality.present, -abs(modality.change_logit)))
+    return tuple(changes)
 
 
 def _with_trees(fusion_model: FusionModel, tokens: TokenTable) -> FusionModel:
-    """The model on tokens whose ``trees`` are what its extra trees say of the others."""
+    """The model on tokens whose ``trees`` are predicted anew from the others."""
     others = TokenTable(tokens.index, tuple(t for t in tokens if t.name != TREES))
-    if EXTRA_TREES not in fusion_model.trees:
-        return replace(fusion_model, tokens=others)
-    said = np.clip(
-        fusion_model.trees[EXTRA_TREES](others.flat(fusion_model.config.tokens.trees)), 0, 1
-    )
-    return replace(fusion_model, tokens=others + trees_token(tokens.index, said))
-
-
-def _read_off_the_sequence(token: str) -> str:
-    if token.startswith(TRANSFER):
-        return f"{token.removeprefix(TRANSFER)} of relatives"
-    return OF_THE_SEQUENCE.get(token, token)
+    if EXTRA_TREES in fusion_model.trees:
+        others = with_trees_token(others, fusion_model.trees[EXTRA_TREES], fusion_model.config)
+    return replace(fusion_model, tokens=others)

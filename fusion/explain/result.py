@@ -1,4 +1,4 @@
-"""Explanation, as text and JSON."""
+"""Explanations of predictions, as text and JSON."""
 
 from __future__ import annotations
 
@@ -15,24 +15,32 @@ from fusion.explain.sequence import SequenceReasons
 from fusion.explain.tokens import PartSum, TokenShare
 
 WIDTH = 120
-MOST_TOKENS = 10
+MAX_TOKENS = 10
+
+NUCLEOTIDES_PER_LINE = WIDTH - 10
 MAX_NUCLEOTIDES = 440
+"""Length up to which every nucleotide is printed."""
+
+MAX_LETTERS = 30
+"""Length up to which a window of the sequence is spelled out."""
 
 UNITS = {"attention": "logit", "extra_trees": "probability", "boosting": "logit"}
 
 
 @dataclass(frozen=True)
 class Compartment:
-    """Why an RNA is, or is not, put into one compartment.
+    """Reasons for the prediction of one compartment.
 
     Attributes:
-        probability: of the model that is explained. out_of_fold: of the one that did not train on the RNA, which is what `predict` says; None where
-            there is none.
-        threshold, called: of the out-of-fold answer where there is one, else of the explained one.
-        located: the annotation; None where the model did not learn from the RNA.
+        probability: of the model that is explained.
+        out_of_fold: probability of the model that was not trained on the RNA, as `predict` reports
+            it; None where there is none.
+        threshold, called: of the out-of-fold prediction where there is one, else of the explained
+            one.
+        located: the annotation; None where the model was not trained on the RNA.
         base: share of the training RNAs that are annotated there.
-        modalities, tokens, parts, partners, neighbours, sequence: the reasons, see their classes; `sequence` is None where there is no sequence or no
-            model for sequences alone.
+        modalities, tokens, parts, partners, neighbours: the reasons, see their classes.
+        sequence: likewise; None without a sequence or a model that predicts from it alone.
     """
 
     compartment: str
@@ -52,12 +60,14 @@ class Compartment:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a model says what it says of one RNA.
+    """Reasons for the predictions of one RNA.
 
     Attributes:
-        rna_id: as it was asked for. known_as: its name in the model; empty for a new RNA.
-        source: ``final model`` or ``sequence alone``: which model is explained.
-        learned: whether that model learned from the RNA's own label. unseen_trees: whether the extra trees that drew it were left out.
+        rna_id: as given.
+        known_as: name of the reference RNA; empty for a new RNA.
+        source: ``final model`` or ``sequence alone``: the model that is explained.
+        learned: whether that model was trained on the RNA's label.
+        unseen_trees: whether the extra trees with the RNA in their bootstrap sample are left out.
         sequence: upper-case ACGUN, or None.
         notes: how to read it, and what is left out and why.
     """
@@ -72,23 +82,24 @@ class Explanation:
     notes: tuple[str, ...]
 
     def to_text(self) -> str:
-        """The same in words and tables, as the command prints it."""
-
+        """Text and tables, as the command prints them."""
         return to_text(self)
 
     def to_dict(self) -> dict[str, object]:
-        """The same as plain values, as JSON takes them."""
+        """Plain values for JSON."""
         return asdict(self)
 
 
 def to_text(explanation: Explanation) -> str:
-    """Everything a person wants at a glance; every number stands in the JSON."""
-    asked = explanation.rna_id
-    own = explanation.known_as
-    title = f"{asked}{f', known as {own}' if own not in ('', asked) else ''}: why {', '.join(one.compartment for one in explanation.compartments)}"
+    """Text of an explanation, with rounded numbers; JSON has all of them."""
+    names = ", ".join(reasons.compartment for reasons in explanation.compartments)
+    rna = explanation.rna_id
+    if explanation.known_as not in ("", rna):
+        rna += f", known as {explanation.known_as}"
+    title = f"{rna}: why {names}"
     lines = [title, "=" * len(title), ""]
-    for one in explanation.compartments:
-        lines += [*_compartment(one, explanation.sequence), ""]
+    for reasons in explanation.compartments:
+        lines += [*_compartment_lines(reasons, explanation.sequence), ""]
     lines.append("How to read this")
     for note in explanation.notes:
         lines += textwrap.wrap(note, WIDTH, initial_indent="- ", subsequent_indent="  ")
@@ -96,147 +107,171 @@ def to_text(explanation: Explanation) -> str:
 
 
 def ranked_tokens(tokens: Sequence[TokenShare]) -> list[TokenShare]:
-    """Tokens in the order of the largest share that they have in any part of the model; absent ones are left out."""
-    columns = [
-        [abs(getattr(token, name) or 0.0) for token in tokens]
-        for name in ("gradients", "extra_trees", "boosting")
-    ]
-    largest = np.max(
-        [np.array(column) / max(max(column, default=0.0), 1e-12) for column in columns], axis=0
-    )
-    return [
-        tokens[int(at)] for at in np.argsort(-largest, kind="stable") if tokens[int(at)].present
-    ]
+    """Present tokens by their largest share in any part of the model, the largest first."""
+    relative = []
+    for part in ("gradients", "extra_trees", "boosting"):
+        sizes = [abs(getattr(token, part) or 0.0) for token in tokens]
+        relative.append(np.array(sizes) / max(max(sizes, default=0.0), 1e-12))
+    order = np.argsort(-np.max(relative, axis=0), kind="stable")
+    return [tokens[int(number)] for number in order if tokens[int(number)].present]
 
 
-def _compartment(one: Compartment, sequence: str | None) -> list[str]:
-    said = f"probability {one.probability:.3f}"
-    if one.out_of_fold is not None:
-        said += f", out-of-fold {one.out_of_fold:.3f}"
-    known = (
-        "" if one.located is None else f"; {'annotated' if one.located else 'not annotated'} there"
+def _compartment_lines(reasons: Compartment, sequence: str | None) -> list[str]:
+    lines = [_headline(reasons), ""]
+    lines += [*_modality_lines(reasons), ""]
+    lines += _token_lines(reasons)
+    lines += [_part_line(part) for part in reasons.parts]
+    if reasons.partners:
+        lines += ["", *_partner_lines(reasons)]
+    if reasons.neighbours:
+        lines += ["", *_neighbour_lines(reasons)]
+    if reasons.sequence is not None and sequence is not None:
+        lines += ["", *_sequence_lines(reasons.sequence, sequence)]
+    return lines
+
+
+def _headline(reasons: Compartment) -> str:
+    text = f"{reasons.compartment}: probability {reasons.probability:.3f}"
+    if reasons.out_of_fold is not None:
+        text += f", out-of-fold {reasons.out_of_fold:.3f}"
+    call = "called" if reasons.called else "not called"
+    text += f", threshold {reasons.threshold:.3f}: {call}"
+    if reasons.located is not None:
+        annotation = "annotated" if reasons.located else "not annotated"
+        text += f"; {annotation} there"
+    return f"{text} ({100 * reasons.base:.0f} % of the training RNAs are)"
+
+
+def _modality_lines(reasons: Compartment) -> list[str]:
+    rows = []
+    for modality in reasons.modalities:
+        if modality.present:
+            probability = f"{modality.probability:.3f}"
+            change = f"{modality.change:+.3f}"
+            rows.append([modality.modality, probability, change, f"{modality.change_logit:+.2f}"])
+        else:
+            rows.append([modality.modality, "absent", "", ""])
+    return _table(["without", "probability", "change", "of the logit"], rows)
+
+
+def _token_lines(reasons: Compartment) -> list[str]:
+    tokens = ranked_tokens(reasons.tokens)
+    header = ["token", "weight", "attention (logit)", "extra trees (prob.)", "boosting (logit)"]
+    rows = []
+    for token in tokens[:MAX_TOKENS]:
+        shares = (token.gradients, token.extra_trees, token.boosting)
+        signed = [_number(share, "+.3f") for share in shares]
+        rows.append([token.token, _number(token.attention, ".3f"), *signed])
+    lines = _table(header, rows)
+    n_more = len(tokens) - MAX_TOKENS
+    if n_more > 0:
+        lines.append(f"  … and {n_more} more tokens")
+    return lines
+
+
+def _part_line(part: PartSum) -> str:
+    name = part.part.replace("_", " ")
+    unit = UNITS[part.part]
+    error = f"{abs(part.error):.1g}"
+    return (
+        f"  {name}: probability {part.probability:.3f}, weight {part.weight:.2f}; its tokens lead "
+        f"from {part.start:+.3f} to {part.end:+.3f} ({unit}, error {error})"
     )
-    call = "called" if one.called else "not called"
-    lines = [
-        f"{one.compartment}: {said}, threshold {one.threshold:.3f}: {call}{known} ({100 * one.base:.0f} % of the training RNAs are)",
-        "",
-    ]
-    rows = [
-        [m.modality, f"{m.probability:.3f}", f"{m.change:+.3f}", f"{m.change_logit:+.2f}"]
-        if m.present
-        else [m.modality, "absent", "", ""]
-        for m in one.modalities
-    ]
-    lines += _table(["without", "probability", "change", "of the logit"], rows)
-    shown = ranked_tokens(one.tokens)
-    rows = [
-        [
-            t.token,
-            _number(t.attention, ".3f"),
-            *(_number(v, "+.3f") for v in (t.gradients, t.extra_trees, t.boosting)),
-        ]
-        for t in shown[:MOST_TOKENS]
-    ]
-    lines += [
-        "",
-        *_table(
-            ["token", "looked at", "attention (logit)", "extra trees (prob.)", "boosting (logit)"],
-            rows,
-        ),
-    ]
-    if len(shown) > MOST_TOKENS:
-        lines.append(f"  … and {len(shown) - MOST_TOKENS} more tokens")
-    for part in one.parts:
-        name = part.part.replace("_", " ")
-        unit = UNITS[part.part]
-        lines.append(
-            f"  {name}: probability {part.probability:.3f}, weight {part.weight:.2f}; its tokens lead from {part.start:+.3f} to {part.end:+.3f} ({unit}, "
-            f"error {abs(part.error):.1g})"
+
+
+def _partner_lines(reasons: Compartment) -> list[str]:
+    name = reasons.compartment
+    lines = [f"  Partners, by how common {name} is among the training RNAs that share them"]
+    for kind, partners in groupby(reasons.partners, key=lambda partner: partner.kind):
+        text = "; ".join(_partner(partner) for partner in partners)
+        lines += textwrap.wrap(
+            text, WIDTH, initial_indent=f"    {kind}: ", subsequent_indent="      "
         )
-    if one.partners:
-        lines += [
-            "",
-            f"  Partners, by how common {one.compartment} is among the training RNAs that share them",
-        ]
-        for kind, partners in groupby(one.partners, key=lambda partner: partner.kind):
-            lines += textwrap.wrap(
-                "; ".join(map(_partner, partners)),
-                WIDTH,
-                initial_indent=f"    {kind}: ",
-                subsequent_indent="      ",
-            )
-    if one.neighbours:
-        lines += ["", f"  Nearest training RNAs, + annotated in {one.compartment}, - not"]
-        for network, near in groupby(one.neighbours, key=lambda neighbour: neighbour.network):
-            lines.append(
-                f"    {network}: "
-                + ", ".join(f"{n.rna} {n.weight:.2f}{'+' if n.located else '-'}" for n in near)
-            )
-    if one.sequence is not None and sequence is not None:
-        lines += ["", *_sequence(one.sequence, sequence)]
     return lines
 
 
 def _partner(partner: Partner) -> str:
-    more = [f"{partner.located} of {partner.sharing}", f"log odds {partner.log_odds:+.2f}"]
+    details = [f"{partner.located} of {partner.sharing}", f"log odds {partner.log_odds:+.2f}"]
     if partner.n_records is not None:
-        more.append(f"{partner.n_records:g} record{'s' if partner.n_records != 1 else ''}")
+        plural = "" if partner.n_records == 1 else "s"
+        details.append(f"{partner.n_records:g} record{plural}")
     if partner.pmids:
-        more.append(f"PMID {', '.join(partner.pmids)}")
-    return f"{partner.partner} ({', '.join(more)})"
+        pmids = ", ".join(partner.pmids)
+        details.append(f"PMID {pmids}")
+    joined = ", ".join(details)
+    return f"{partner.partner} ({joined})"
 
 
-def _sequence(reasons: SequenceReasons, sequence: str) -> list[str]:
-    place = f"nt {reasons.start + 1}-{reasons.end} ({reasons.letters if len(reasons.letters) <= 30 else f'{len(reasons.letters)} nt'})"
+def _neighbour_lines(reasons: Compartment) -> list[str]:
+    lines = [f"  Nearest training RNAs, + annotated in {reasons.compartment}, - not"]
+    for network, neighbours in groupby(reasons.neighbours, key=lambda near: near.network):
+        cells = []
+        for near in neighbours:
+            sign = "+" if near.located else "-"
+            cells.append(f"{near.rna} {near.weight:.2f}{sign}")
+        joined = ", ".join(cells)
+        lines.append(f"    {network}: {joined}")
+    return lines
+
+
+def _sequence_lines(reasons: SequenceReasons, sequence: str) -> list[str]:
+    letters = reasons.letters
+    if len(letters) > MAX_LETTERS:
+        letters = f"{len(letters)} nt"
+    sign = "supports" if reasons.change > 0 else "opposes"
     lines = [
-        f"  The sequence alone says {reasons.probability:.3f}. With {reasons.window} nt at a time exchanged, its logit changes most around {place}:",
-        f"  it speaks {'for' if reasons.change > 0 else 'against'} the compartment ({reasons.change:+.2f}). # and + speak for it, = and - against.",
+        f"  The sequence alone predicts {reasons.probability:.3f}. With {reasons.window} nt at a "
+        "time exchanged, the logit changes most around",
+        f"  nt {reasons.start + 1}-{reasons.end} ({letters}), which {sign} the compartment "
+        f"({reasons.change:+.2f}). Signs: # and + support it, = and - oppose it.",
     ]
     if len(sequence) > MAX_NUCLEOTIDES:
-        width = -(-len(sequence) // (WIDTH - 10))
-        means = [
-            float(np.mean(reasons.support[start : start + width]))
-            for start in range(0, len(sequence), width)
-        ]
+        width = -(-len(sequence) // NUCLEOTIDES_PER_LINE)
+        starts = range(0, len(sequence), width)
+        means = [float(np.mean(reasons.support[start : start + width])) for start in starts]
         return [
             *lines,
-            f"  One sign stands for {width} nt, 5' to 3'; what every nucleotide says is in the JSON (--out or --format json).",
+            f"  One sign stands for {width} nt, 5' to 3'; the JSON has every nucleotide "
+            "(--out or --format json).",
             f"         {support_marks(means)}",
         ]
     marks = support_marks(reasons.support)
-    for start in range(0, len(sequence), WIDTH - 10):
-        lines += [
-            f"  {start + 1:>6} {sequence[start : start + WIDTH - 10]}",
-            f"         {marks[start : start + WIDTH - 10]}",
-        ]
+    for start in range(0, len(sequence), NUCLEOTIDES_PER_LINE):
+        end = start + NUCLEOTIDES_PER_LINE
+        lines += [f"  {start + 1:>6} {sequence[start:end]}", f"         {marks[start:end]}"]
     return lines
 
 
 def support_marks(support: Sequence[float]) -> str:
-    """One letter per nucleotide: ``#`` and ``+`` from two and one third of the largest size on where it speaks for it, ``=`` and ``-`` against, else a dot."""
+    """One sign per nucleotide by its support, relative to the largest size.
+
+    ``#`` and ``+`` from two thirds and one third on where it supports the compartment, ``=`` and
+    ``-`` where it opposes it, else a dot.
+    """
     largest = max((abs(value) for value in support), default=0.0)
     if largest == 0:
         return "." * len(support)
-    return "".join(
-        "."
-        if abs(v) < largest / 3
-        else ("#" if v > 0 else "=")
-        if abs(v) >= 2 * largest / 3
-        else ("+" if v > 0 else "-")
-        for v in support
-    )
+
+    def mark(value: float) -> str:
+        size = abs(value)
+        if size < largest / 3:
+            return "."
+        if size < 2 * largest / 3:
+            return "+" if value > 0 else "-"
+        return "#" if value > 0 else "="
+
+    return "".join(mark(value) for value in support)
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    return [
-        "  "
-        + "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in [header, *rows]
-    ]
+    columns = zip(header, *rows, strict=True)
+    widths = [max(len(cell) for cell in column) for column in columns]
+    lines = []
+    for name, *values in (header, *rows):
+        cells = [name.ljust(widths[0])]
+        cells += [value.rjust(width) for value, width in zip(values, widths[1:], strict=True)]
+        lines.append("  " + "  ".join(cells))
+    return lines
 
 
 def _number(value: float | None, form: str) -> str:

@@ -124,7 +124,7 @@ def find_networks(
         if networks is None:
             return None, f"a model folder does not name the networks of its run; {HINT}."
         loaded = NetworkSet.load(networks)
-        if loaded.dataset.index.checksum != model.known.network_rows().index.checksum:
+        if loaded.dataset.index.checksum != model.known.of_networks().index.checksum:
             raise CheckpointError("the networks hold other RNAs than the model", file=networks)
         return loaded, ""
     has_default = Path("networks", "networks.json").is_file() or model.about.get("synthetic")

@@ -1,4 +1,4 @@
-"""Which stretch of a sequence carries the answer: short windows are exchanged, and the model for sequences alone is asked again."""
+"""Occlusion of sequence windows: the model predicts again with one window exchanged at a time."""
 
 from __future__ import annotations
 
@@ -8,31 +8,39 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import logit
 
-from fusion.explain.occlusion import without_own_trees
+from fusion.explain.occlusion import out_of_bag_model
 from fusion.models.ensemble import FusionModel
-from fusion.models.new_rnas import reads_sequence_alone, sequence_tokens, typed_tokens
+from fusion.models.new_rnas import (
+    reads_sequence_alone,
+    sequence_tokens,
+    similarity_to,
+    typed_tokens,
+)
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
 from fusion.tokens.table import TokenTable
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
-from mirnagraph.similarity.smith_waterman import smith_waterman_between
 
 WINDOW = 6
-MOST_WINDOWS = 120
+MAX_WINDOWS = 120
 
-EXCHANGE = str.maketrans("ACGU", "UGCA")
+MAX_BACKGROUND = 150
+"""RNAs over which the trees of a cold-start model are averaged."""
+
+COMPLEMENT = str.maketrans("ACGU", "UGCA")
 
 
 @dataclass(frozen=True, eq=False)
 class SequenceScan:
-    """What exchanging windows does to the answer by the sequence alone.
+    """Effect of exchanging windows on the prediction by the sequence alone.
 
     Attributes:
-        window: nucleotides exchanged at a time. stride: from one window to the next.
+        window: nucleotides exchanged at a time.
+        stride: nucleotides from one window to the next.
         probabilities: with the whole sequence, shape (n_labels,).
-        support: per nucleotide the mean loss of the logit over all windows that hold it: shape (length, n_labels); above 0 where it speaks for
-            the compartment.
+        support: mean loss of the logit over all windows that hold a nucleotide, shape (length,
+            n_labels); above 0 where it supports the compartment.
     """
 
     window: int
@@ -43,13 +51,14 @@ class SequenceScan:
 
 @dataclass(frozen=True)
 class SequenceReasons:
-    """The same for one compartment; positions count from 0.
+    """Scan of one compartment; positions count from 0.
 
     Attributes:
         probability: by the sequence alone, whole.
         support: per nucleotide (see `SequenceScan`).
-        start, end: the window of the largest mean change in either direction, end excluded. change: its mean support.
-        letters: what stands there.
+        start, end: window of the largest mean change in either direction, end excluded.
+        change: mean support of that window.
+        letters: its nucleotides.
     """
 
     window: int
@@ -63,9 +72,12 @@ class SequenceReasons:
 
 
 def windows_of(length: int, window: int = WINDOW) -> tuple[list[int], int, int]:
-    """Starts of the windows, their length and their stride: all places of a hairpin, so many that a long RNA takes no longer."""
-    window = min(max(window, -(-length // MOST_WINDOWS)), length)
-    stride = max(1, -(-(length - window) // MOST_WINDOWS))
+    """Starts of the windows, their length and their stride.
+
+    Windows of a hairpin start at every nucleotide; longer sequences have about `MAX_WINDOWS`.
+    """
+    window = min(max(window, -(-length // MAX_WINDOWS)), length)
+    stride = max(1, -(-(length - window) // MAX_WINDOWS))
     stride = min(stride, window)
     starts = list(range(0, length - window + 1, stride))
     if starts[-1] != length - window:
@@ -75,132 +87,146 @@ def windows_of(length: int, window: int = WINDOW) -> tuple[list[int], int, int]:
 
 def scan_sequence(
     fusion_model: FusionModel,
-    known: ReferenceRNAs,
+    reference: ReferenceRNAs,
     sequence: str,
-    hidden: int | None = None,
+    masked_row: int | None = None,
     *,
     window: int = WINDOW,
     workers: int = 1,
 ) -> SequenceScan:
-    """Exchange one window after the other, and ask a model for sequences alone.
+    """Exchange one window after the other, and predict by a cold-start model.
 
-    Every letter gives way to its complement (A and U, C and G). Length and share of GC stay, which cutting out would change in every window alike, and no
-    letter is unknown, as with N, which words and alignments read each in a way of their own.
+    Every nucleotide is replaced by its complement (A and U, C and G): the length and the GC content
+    stay, which a deletion would change in every window alike, and no nucleotide is unknown as with
+    N, which k-mers and alignments treat differently.
 
     Args:
-        learner: a model for sequences alone.
-        sequence: ACGUN, one letter or more.
-        hidden: row of a known RNA that is to be as if it were not known: the RNA itself.
+        fusion_model: a cold-start model.
+        sequence: ACGUN, one nucleotide or more.
+        masked_row: reference RNA that is masked: the RNA itself.
     """
-    return _scan(
-        sequence,
-        lambda asked: model_on(fusion_model, known, asked, hidden, workers=workers),
-        window,
-    )
+
+    def model_on(sequences: list[str]) -> FusionModel:
+        return model_on_sequences(fusion_model, reference, sequences, masked_row, workers=workers)
+
+    return _scan(sequence, model_on, window)
 
 
 def scan_typed(
-    fusion_model: FusionModel, known: ReferenceRNAs, sequence: str, rna_type: str
+    fusion_model: FusionModel, reference: ReferenceRNAs, sequence: str, rna_type: str
 ) -> SequenceScan:
-    """The same of a model of several sets, which reads the sequence and the type of an RNA (see `fusion.models.new_rnas`)."""
-    return _scan(sequence, lambda asked: typed_on(fusion_model, known, asked, rna_type))
+    """Likewise by a model of several RNA types, which reads the sequence and the type."""
+
+    def model_on(sequences: list[str]) -> FusionModel:
+        return typed_model_on(fusion_model, reference, sequences, rna_type)
+
+    return _scan(sequence, model_on)
 
 
 def _scan(
-    sequence: str, on: Callable[[list[str]], FusionModel], window: int = WINDOW
+    sequence: str, model_on: Callable[[list[str]], FusionModel], window: int = WINDOW
 ) -> SequenceScan:
     starts, window, stride = windows_of(len(sequence), window)
-    asked = [
-        sequence,
-        *(
-            sequence[:at] + sequence[at : at + window].translate(EXCHANGE) + sequence[at + window :]
-            for at in starts
-        ),
-    ]
-    said = on(asked).predict(np.arange(len(asked)))
-    logits = logit(np.clip(said, 1e-12, 1 - 1e-12))
-    total = np.zeros((len(sequence), said.shape[1]))
+    sequences = [sequence]
+    for start in starts:
+        end = start + window
+        exchanged = sequence[start:end].translate(COMPLEMENT)
+        sequences.append(sequence[:start] + exchanged + sequence[end:])
+    probabilities = model_on(sequences).predict(np.arange(len(sequences)))
+    logits = logit(np.clip(probabilities, 1e-12, 1 - 1e-12))
+    total = np.zeros((len(sequence), probabilities.shape[1]))
     counts = np.zeros(len(sequence))
-    for number, at in enumerate(starts, 1):
-        total[at : at + window] += logits[0] - logits[number]
-        counts[at : at + window] += 1
-    return SequenceScan(window, stride, said[0], total / np.maximum(counts, 1)[:, None])
+    for number, start in enumerate(starts, 1):
+        total[start : start + window] += logits[0] - logits[number]
+        counts[start : start + window] += 1
+    support = total / np.maximum(counts, 1)[:, None]
+    return SequenceScan(window, stride, probabilities[0], support)
 
 
-def typed_on(
-    fusion_model: FusionModel, known: ReferenceRNAs, sequences: list[str], rna_type: str
+def typed_model_on(
+    fusion_model: FusionModel, reference: ReferenceRNAs, sequences: list[str], rna_type: str
 ) -> FusionModel:
-    """A model of several sets on some sequences of one type."""
-    index = NodeIndex.of([f"sequence {number}" for number in range(len(sequences))], "miRNA")
-    return replace(
-        fusion_model, tokens=typed_tokens(index, sequences, rna_type, known, fusion_model)
-    )
+    """A model of several RNA types on the tokens of some sequences of one type."""
+    index = _sequence_index(len(sequences))
+    tokens = typed_tokens(index, sequences, rna_type, reference, fusion_model)
+    return replace(fusion_model, tokens=tokens)
 
 
-def model_on(
+def model_on_sequences(
     fusion_model: FusionModel,
-    known: ReferenceRNAs,
+    reference: ReferenceRNAs,
     sequences: list[str],
-    hidden: int | None = None,
+    masked_row: int | None = None,
     *,
     workers: int = 1,
 ) -> FusionModel:
-    """A model for sequences alone on some sequences; `hidden` as in `scan_sequence`."""
-    similarity = smith_waterman_between(sequences, known.sequences, workers=workers).astype(
-        np.float32
-    )
-    if hidden is not None:
-        similarity[:, hidden] = 0.0
-    index = NodeIndex.of([f"sequence {number}" for number in range(len(sequences))], "miRNA")
-    return replace(
-        fusion_model, tokens=sequence_tokens(index, sequences, similarity, known, fusion_model)
-    )
+    """A cold-start model on the tokens of some sequences; `masked_row` as in `scan_sequence`."""
+    similarity = similarity_to(reference, sequences, workers=workers)
+    if masked_row is not None:
+        similarity[:, masked_row] = 0.0
+    index = _sequence_index(len(sequences))
+    tokens = sequence_tokens(index, sequences, similarity, reference, fusion_model)
+    return replace(fusion_model, tokens=tokens)
+
+
+def _sequence_index(n: int) -> NodeIndex:
+    return NodeIndex.of([f"sequence {number}" for number in range(n)], "miRNA")
 
 
 def sequence_model(model: SavedModel, row: int | None) -> FusionModel | None:
-    """The model for sequences alone; for an RNA that it learned from, with those extra trees that did not draw it. None where there is none."""
+    """The cold-start model, with the out-of-bag extra trees of a reference RNA.
+
+    Returns:
+        None for a model without it; all trees where the RNA was not trained on, or no tree is
+        out-of-bag.
+    """
     if model.newcomers is None or model.known is None:
         return None
-    fusion_model = model.newcomers.on(TokenTable(model.known.index, ()))
-    if row is None or not model.known.trained[row]:
+    reference = model.known
+    fusion_model = model.newcomers.on(TokenTable(reference.index, ()))
+    if row is None or not reference.trained[row]:
         return fusion_model
-    seed = child_seed(
-        model.config.seed, "final" if reads_sequence_alone(model.config) else "newcomers"
-    )
-    return (
-        without_own_trees(fusion_model, model.known, np.flatnonzero(model.known.trained), row, seed)
-        or fusion_model
-    )
+    seed_name = "final" if reads_sequence_alone(model.config) else "newcomers"
+    seed = child_seed(model.config.seed, seed_name)
+    train = np.flatnonzero(reference.trained)
+    return out_of_bag_model(fusion_model, reference, train, row, seed) or fusion_model
 
 
 def background_tokens(
-    fusion_model: FusionModel, known: ReferenceRNAs, *, most: int = 150, workers: int = 1
+    fusion_model: FusionModel, reference: ReferenceRNAs, *, workers: int = 1
 ) -> np.ndarray:
-    """What the trees of a model for sequences alone read of known RNAs, each as if it were not known: shape (n, width), n at most `most`."""
-    rows = np.flatnonzero(known.trained & np.array([bool(s) for s in known.sequences]))
-    rows = rows[:: max(1, -(-len(rows) // most))]
-    sequences = [str(known.sequences[row]) for row in rows]
-    similarity = smith_waterman_between(sequences, known.sequences, workers=workers).astype(
-        np.float32
-    )
+    """Flat tokens that the trees of a cold-start model read of training RNAs.
+
+    Each RNA is masked among the reference RNAs for itself.
+
+    Returns:
+        Shape (n, width), n at most about `MAX_BACKGROUND`; no row for a model without trees.
+    """
+    if not fusion_model.trees:
+        return np.zeros((0, 0), dtype=np.float32)
+    rows = np.flatnonzero(reference.trained & np.array([bool(s) for s in reference.sequences]))
+    rows = rows[:: max(1, -(-len(rows) // MAX_BACKGROUND))]
+    sequences = [str(reference.sequences[row]) for row in rows]
+    similarity = similarity_to(reference, sequences, workers=workers)
     similarity[np.arange(len(rows)), rows] = 0.0
-    tokens = sequence_tokens(
-        NodeIndex.of([known.index.ids[row] for row in rows], "miRNA"),
-        sequences,
-        similarity,
-        known,
-        fusion_model,
-    )
+    index = NodeIndex.of([reference.index.ids[row] for row in rows], "miRNA")
+    tokens = sequence_tokens(index, sequences, similarity, reference, fusion_model)
     return tokens.flat(fusion_model.config.tokens.trees)
 
 
 def sequence_reasons(scan: SequenceScan, sequence: str, column: int) -> SequenceReasons:
-    """What a scan says of one compartment."""
+    """Scan of one compartment, with the window that changes it most."""
     support = scan.support[:, column]
     means = np.convolve(support, np.full(scan.window, 1 / scan.window), mode="valid")
     start = int(np.argmax(np.abs(means)))
     end = start + scan.window
     return SequenceReasons(
-        scan.window, scan.stride, float(scan.probabilities[column]), tuple(float(value) for value in support), start, end, float(means[start]),
-        sequence[start:end],
-    )  # fmt: skip
+        window=scan.window,
+        stride=scan.stride,
+        probability=float(scan.probabilities[column]),
+        support=tuple(float(value) for value in support),
+        start=start,
+        end=end,
+        change=float(means[start]),
+        letters=sequence[start:end],
+    )

@@ -1,8 +1,8 @@
-"""Attention, integrated gradients, tree paths."""
+"""Contributions of tokens: attention weights, integrated gradients and tree paths."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,24 +10,33 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from fusion.models.attention import TokenFusion
-from fusion.models.ensemble import EPSILON, EXTRA_TREES, FusionModel, safe_logit
+from fusion.models.ensemble import (
+    ATTENTION,
+    BOOSTING,
+    EPSILON,
+    EXTRA_TREES,
+    FusionModel,
+    safe_logit,
+)
 from fusion.models.training import as_tensors
 from fusion.tokens.names import TREES, single_tokens
 from mirnagraph.trees import TreeArrays
 
 STEPS = 64
+"""Points of the integral of the gradients."""
 
 
 @dataclass(frozen=True)
 class TokenShare:
-    """What one token says of one compartment; None where the part of the model does not read it.
+    """Contribution of one token to one compartment; None where a part does not read it.
 
     Attributes:
         present: whether the RNA has the token.
-        attention: weight, averaged over members and heads; the tokens' weights sum to 1. It says where was looked, not what was made of it.
-        gradients: what the token adds to the logit of the attention part (integrated gradients).
-        extra_trees: what it adds to the probability of the extra trees. boosting: to the logit of boosting.
+        attention: weight, averaged over members and heads; the weights of the tokens sum to 1. It
+            is no attribution.
+        gradients: added to the logit of the attention part (integrated gradients).
+        extra_trees: added to the probability of the extra trees.
+        boosting: added to the logit of boosting.
     """
 
     token: str
@@ -40,14 +49,17 @@ class TokenShare:
 
 @dataclass(frozen=True)
 class PartSum:
-    """One part of the model, and how its tokens add up to what it says.
+    """One part of the model, and the sum of its tokens.
 
     Attributes:
-        part: ``attention`` (in logits), ``extra_trees`` (in probabilities) or ``boosting`` (in logits).
-        probability: what the part says by itself. weight: its share in the mean of logits.
-        start: what it says where nothing of the RNA is read: attention, of the average training RNA; trees, the mean over training RNAs.
-        end: what it says of the RNA.
-        error: of the sum of its tokens, against end - start.
+        part: ``attention`` (in logits), ``extra_trees`` (in probabilities) or ``boosting`` (in
+            logits).
+        probability: of the part alone.
+        weight: in the mean of logits.
+        start: prediction without the RNA: attention, for the average training RNA; trees, the mean
+            over training RNAs.
+        end: prediction for the RNA.
+        error: sum of the tokens, minus (end - start).
     """
 
     part: str
@@ -58,10 +70,29 @@ class PartSum:
     error: float
 
 
-def attention_weights(fusion_model: FusionModel, n_labels: int) -> np.ndarray | None:
-    """Attention of one RNA, averaged over members and heads: shape (n_labels, n_tokens); None where the model has no attention.
+@dataclass(frozen=True, eq=False)
+class _Attribution:
+    """Contributions of tokens to one part of the model.
 
-    A read-out without a query per compartment has one answer for all: the mean over the tokens that look.
+    Attributes:
+        tokens: their names.
+        values: shape (n_tokens, n_columns).
+        start, end, error: see `PartSum`; shape (n_columns,).
+    """
+
+    tokens: tuple[str, ...]
+    values: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    error: np.ndarray
+
+
+def attention_weights(fusion_model: FusionModel, n_labels: int) -> np.ndarray | None:
+    """Attention weights of one RNA, averaged over members and heads.
+
+    Returns:
+        Shape (n_labels, n_tokens); None for a model without attention. A read-out without a query
+        per compartment has the same weights for all: the mean over the present tokens as queries.
     """
     if fusion_model.attention is None:
         return None
@@ -70,208 +101,193 @@ def attention_weights(fusion_model: FusionModel, n_labels: int) -> np.ndarray | 
     if not weights.any():
         return None
     if "queries" not in fusion_model.config.attention.readout:
-        looking = np.array([*(bool(token.present[0]) for token in tokens), False])
-        weights = np.repeat(
-            weights[looking if looking.any() else ~looking].mean(axis=0, keepdims=True),
-            n_labels,
-            axis=0,
-        )
+        is_query = np.array([*(bool(token.present[0]) for token in tokens), False])
+        if not is_query.any():
+            is_query = ~is_query
+        mean = weights[is_query].mean(axis=0, keepdims=True)
+        weights = np.repeat(mean, n_labels, axis=0)
     return np.asarray(weights[:, :-1], dtype=float)
 
 
 def integrated_gradients(
     fusion_model: FusionModel, columns: list[int], prior: np.ndarray, *, steps: int = STEPS
 ) -> tuple[np.ndarray, list[tuple[float, float, float]]]:
-    """What each token adds to the attention part's logit (Sundararajan et al. 2017), on the way from the average training RNA that has the same tokens.
+    """Integrated gradients of the attention part's logit (Sundararajan et al. 2017).
 
-    The trees' logits, which the members may start from, move along with the token ``trees`` and count as it. By Gauss-Legendre points, as
-    captum does, but one pass of the model for all compartments.
+    The path starts at the average training RNA that has the same tokens. The trees' logits, which
+    members may start from, move along with the token ``trees`` and count as it. Gauss-Legendre
+    points as in captum, with one pass of the model for all compartments.
 
     Args:
-        learner: with the tokens of one RNA.
+        fusion_model: on the tokens of one RNA.
         columns: compartments.
-        prior: logits that the trees' own start from, where their token is not read: shape (n_labels,).
-        steps: points on the way; more bring the error down.
+        prior: start of the trees' logits where their token is not read, shape (n_labels,).
+        steps: points of the path; more lower the error.
 
     Returns:
-        shape (n_tokens, len(columns)); and per compartment the logit at the start, at the end, and the sum's error.
+        Shape (n_tokens, len(columns)); and per compartment the logit at the start, at the end, and
+        the error of the sum.
     """
     names = list(fusion_model.config.tokens.attention)
-    answer, inputs, baseline, widths = _attention_logit(fusion_model, prior)
-    places, shares = np.polynomial.legendre.leggauss(steps)
-    way = torch.from_numpy((places + 1) / 2).float()[:, None]
-    points = (baseline + way * (inputs - baseline)).requires_grad_()
-    said = answer(points)
-    found = []
+    attention_logit, inputs, baseline, widths = _attention_logit(fusion_model, prior)
+    places, quadrature = np.polynomial.legendre.leggauss(steps)
+    path = torch.from_numpy((places + 1) / 2).float()[:, None]
+    points = (baseline + path * (inputs - baseline)).requires_grad_()
+    logits = attention_logit(points)
+    difference = (inputs - baseline)[0].double().numpy()
+    contributions = []
     sums = []
     with torch.no_grad():
-        start = answer(baseline)[0]
-        end = answer(inputs)[0]
+        start = attention_logit(baseline)[0]
+        end = attention_logit(inputs)[0]
     for column in columns:
-        (slopes,) = torch.autograd.grad(said[:, column].sum(), points, retain_graph=True)
-        values = (shares / 2) @ slopes.double().numpy() * (inputs - baseline)[0].double().numpy()
-        per_token = [float(part.sum()) for part in np.split(values, np.cumsum(widths)[:-1])]
-        rest = per_token.pop() if len(per_token) > len(names) else 0.0
+        (slopes,) = torch.autograd.grad(logits[:, column].sum(), points, retain_graph=True)
+        values = (quadrature / 2) @ slopes.double().numpy() * difference
+        per_token = [float(piece.sum()) for piece in np.split(values, np.cumsum(widths)[:-1])]
+        of_prior = per_token.pop() if len(per_token) > len(names) else 0.0
         if TREES in names:
-            per_token[names.index(TREES)] += rest
-            rest = 0.0
-        found.append(per_token)
-        sums.append(
-            (
-                float(start[column]),
-                float(end[column]),
-                float(sum(per_token) + rest - (end[column] - start[column])),
-            )
-        )
-    return np.array(found).T.reshape(len(names), len(columns)), sums
+            per_token[names.index(TREES)] += of_prior
+            of_prior = 0.0
+        contributions.append(per_token)
+        error = float(sum(per_token) + of_prior - (end[column] - start[column]))
+        sums.append((float(start[column]), float(end[column]), error))
+    return np.array(contributions).T.reshape(len(names), len(columns)), sums
 
 
 def _attention_logit(
     fusion_model: FusionModel, prior: np.ndarray
 ) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor, list[int]]:
-    """The attention part's logits as a function of all its numbers in one row, that row, the one to start from, and the widths of its parts.
+    """The attention part as a function of one row of numbers.
 
-    The last part is the trees' logits, where there are trees.
+    Returns:
+        Function from rows to logits, the row of the RNA, the row to start from, and the widths of
+        the tokens in it; the last piece is the trees' logits, where there are trees.
     """
     assert fusion_model.attention is not None
     members = list(fusion_model.attention.members)
-    values, present = as_tensors(
-        fusion_model.tokens.select(fusion_model.config.tokens.attention), np.arange(1)
-    )
-    widths = [value.shape[1] for value in values]
-    # an absent token is not read, wherever the way leads
-    parts = [
-        torch.where(there, mean, value[0])
-        for there, mean, value in zip(present[0], _starts(members[0]), values, strict=True)
+    names = list(fusion_model.config.tokens.attention)
+    values, present = as_tensors(fusion_model.tokens.select(names), np.arange(1))
+    means = members[0].get_buffer("shift").detach().clone().split(members[0].widths)
+    # an absent token is not read, wherever the path leads
+    start = [
+        torch.where(is_present, mean, value[0])
+        for is_present, mean, value in zip(present[0], means, values, strict=True)
     ]
     has_trees = TREES in fusion_model.tokens.sources
     if has_trees:
-        said = torch.from_numpy(fusion_model.tokens[TREES].values.astype(np.float32))
-        names = list(fusion_model.config.tokens.attention)
-        start = (
-            parts[names.index(TREES)]
-            if TREES in names
-            else torch.from_numpy(prior.astype(np.float32))
-        )
-        values = [*values, said]
-        parts = [*parts, start]
+        values.append(torch.from_numpy(fusion_model.tokens[TREES].values.astype(np.float32)))
+        if TREES in names:
+            start.append(start[names.index(TREES)])
+        else:
+            start.append(torch.from_numpy(prior.astype(np.float32)))
+    widths = [value.shape[1] for value in values]
 
-    def answer(row: Tensor) -> Tensor:
-        pieces = list(row.split([*widths, *([said.shape[1]] if has_trees else [])], dim=1))
-        before = pieces.pop() if has_trees else None
-        there = present.expand(len(row), -1)
-        mean = torch.stack(
-            [torch.sigmoid(member(pieces, there, before).double()) for member in members]
-        ).mean(dim=0)
+    def attention_logit(rows: Tensor) -> Tensor:
+        pieces = list(rows.split(widths, dim=1))
+        row_prior = pieces.pop() if has_trees else None
+        row_present = present.expand(len(rows), -1)
+        per_member = [
+            torch.sigmoid(member(pieces, row_present, row_prior).double()) for member in members
+        ]
+        mean = torch.stack(per_member).mean(dim=0)
         return torch.logit((mean + EPSILON) / (1 + 2 * EPSILON))
 
-    return (
-        answer,
-        torch.cat(values, dim=1),
-        torch.cat(parts)[None],
-        [part.shape[0] for part in parts],
-    )
-
-
-def _starts(member: TokenFusion) -> list[Tensor]:
-    """Where the way of each token starts: the mean of the training RNAs."""
-    means = member.get_buffer("shift").detach().clone()
-    return list(means.split(member.widths))
+    return attention_logit, torch.cat(values, dim=1), torch.cat(start)[None], widths
 
 
 def token_shares(
     fusion_model: FusionModel, columns: list[int], background: np.ndarray, base: np.ndarray
 ) -> list[tuple[tuple[TokenShare, ...], tuple[PartSum, ...]]]:
-    """Everything above, per compartment: its tokens, those of attention first, and the parts of the model.
+    """Contributions of tokens, those of attention first, and sums of parts, per compartment.
 
     Args:
-        learner: with the tokens of one RNA.
-        background: what the trees read of training RNAs: shape (n, width); see `fusion.explain.tokens.tree_contributions`.
+        fusion_model: on the tokens of one RNA.
+        background: what the trees read of training RNAs, shape (n, width) (see
+            `tree_contributions`).
         base: share of training RNAs in each compartment, shape (n_labels,).
     """
     settings = fusion_model.config.tokens
-    parts = fusion_model.parts(np.arange(1))
-    total = sum(fusion_model.weights[name] for name in parts)
+    probabilities = fusion_model.parts(np.arange(1))
+    total = sum(fusion_model.weights[name] for name in probabilities)
     weights = attention_weights(fusion_model, len(base))
-    gradients, sums = (
-        integrated_gradients(fusion_model, columns, safe_logit(base))
-        if fusion_model.attention is not None
-        else (None, [])
-    )
-    added = {
-        name: tree_contributions(model, fusion_model.tokens.flat(settings.trees)[0], background)
-        for name, model in fusion_model.trees.items()
-    }
-    widths = [fusion_model.tokens.sources[name] for name in single_tokens(settings.trees)]
-    per_token = {
-        name: np.add.reduceat(c.values, np.cumsum([0, *widths[:-1]]), axis=0)
-        for name, c in added.items()
-    }
-    found = []
-    for place, column in enumerate(columns):
-        of_attention = (
-            {}
-            if gradients is None
-            else dict(zip(settings.attention, gradients[:, place].tolist(), strict=True))
-        )
-        looked = (
-            {}
-            if weights is None
-            else dict(zip(settings.attention, weights[column].tolist(), strict=True))
-        )
-        of_trees = {
-            name: dict(zip(single_tokens(settings.trees), values[:, column].tolist(), strict=True))
-            for name, values in per_token.items()
+    attributions = {}
+    if fusion_model.attention is not None:
+        attributions[ATTENTION] = _attention_attribution(fusion_model, columns, base)
+    for name, trees in fusion_model.trees.items():
+        attributions[name] = _tree_attribution(fusion_model, trees, columns, background)
+    names = list(dict.fromkeys(name for part in attributions.values() for name in part.tokens))
+    shares = []
+    for number, column in enumerate(columns):
+        weight_of = {}
+        if weights is not None:
+            weight_of = dict(zip(settings.attention, weights[column].tolist(), strict=True))
+        added = {
+            part: dict(zip(given.tokens, given.values[:, number].tolist(), strict=True))
+            for part, given in attributions.items()
         }
-        names = list(
-            dict.fromkeys([*of_attention, *(single_tokens(settings.trees) if added else [])])
-        )
-        shares = tuple(_share(fusion_model, name, looked, of_attention, of_trees) for name in names)
-        about = []
-        for part, said in parts.items():
-            if part == "attention":
-                start, end, error = sums[place]
-            else:
-                model = fusion_model.trees[part]
-                start = float(added[part].bias[column])
-                end = float(model(fusion_model.tokens.flat(settings.trees))[0, column])
-                error = float(start + added[part].values[:, column].sum() - end)
-            about.append(
-                PartSum(
-                    part,
-                    float(said[0, column]),
-                    fusion_model.weights[part] / total,
-                    start,
-                    end,
-                    error,
-                )
+        tokens = tuple(_share(fusion_model, name, weight_of, added) for name in names)
+        sums = tuple(
+            PartSum(
+                part,
+                float(probabilities[part][0, column]),
+                fusion_model.weights[part] / total,
+                float(given.start[number]),
+                float(given.end[number]),
+                float(given.error[number]),
             )
-        found.append((shares, tuple(about)))
-    return found
+            for part, given in attributions.items()
+        )
+        shares.append((tokens, sums))
+    return shares
+
+
+def _attention_attribution(
+    fusion_model: FusionModel, columns: list[int], base: np.ndarray
+) -> _Attribution:
+    gradients, sums = integrated_gradients(fusion_model, columns, safe_logit(base))
+    start, end, error = np.array(sums).reshape(len(columns), 3).T
+    return _Attribution(fusion_model.config.tokens.attention, gradients, start, end, error)
+
+
+def _tree_attribution(
+    fusion_model: FusionModel, trees: TreeArrays, columns: Sequence[int], background: np.ndarray
+) -> _Attribution:
+    names = fusion_model.config.tokens.trees
+    flat = fusion_model.tokens.flat(names)
+    contributions = tree_contributions(trees, flat[0], background)
+    tokens = tuple(single_tokens(names))
+    widths = [fusion_model.tokens.sources[name] for name in tokens]
+    per_token = np.add.reduceat(contributions.values, np.cumsum([0, *widths[:-1]]), axis=0)
+    start = contributions.bias[columns]
+    end = trees(flat)[0, columns].astype(np.float64)
+    sums = np.array([contributions.values[:, column].sum() for column in columns])
+    error = start + sums - end
+    return _Attribution(tokens, per_token[:, columns], start, end, error)
 
 
 def _share(
     fusion_model: FusionModel,
     name: str,
-    looked: Mapping[str, float],
-    gradients: Mapping[str, float],
-    of_trees: Mapping[str, Mapping[str, float]],
+    weight_of: Mapping[str, float],
+    added: Mapping[str, Mapping[str, float]],
 ) -> TokenShare:
-    there = any(bool(fusion_model.tokens[part].present[0]) for part in single_tokens([name]))
-    added = [of_trees.get(part, {}).get(name) for part in (EXTRA_TREES, "boosting")]
-    return TokenShare(name, there, looked.get(name), gradients.get(name), *added)
+    present = any(bool(fusion_model.tokens[part].present[0]) for part in single_tokens([name]))
+    parts = [added.get(part, {}).get(name) for part in (ATTENTION, EXTRA_TREES, BOOSTING)]
+    return TokenShare(name, present, weight_of.get(name), *parts)
 
 
 @dataclass(frozen=True, eq=False)
 class TreeContributions:
-    """What trees say of one row, taken apart (Saabas 2014, as in the package treeinterpreter).
+    """Prediction of trees for one row, decomposed along their paths (Saabas 2014).
 
-    At every split the mean answer of the training rows below changes from a node to its child; the change is put down to the feature that is compared
-    there. Nothing is averaged over orders of features as in SHAP: what is split at first counts for the rows that it parts.
+    At every split the mean prediction of the background rows changes from a node to its child; the
+    change counts for the feature that is compared there, as in the package treeinterpreter. Nothing
+    is averaged over orders of features as in SHAP, so that early splits get more.
 
     Attributes:
-        values: what each feature adds: float64, shape (width, n_outputs).
-        bias: mean answer over the background rows: float64, shape (n_outputs,). The values and the bias sum to what the trees say.
+        values: contribution of each feature: float64, shape (width, n_outputs).
+        bias: mean prediction over the background rows: float64, shape (n_outputs,). The values and
+            the bias sum to the prediction.
     """
 
     values: np.ndarray
@@ -281,11 +297,11 @@ class TreeContributions:
 def tree_contributions(
     trees: TreeArrays, row: np.ndarray, background: np.ndarray
 ) -> TreeContributions:
-    """Take apart what trees say of a row.
+    """Decompose the prediction of trees for a row.
 
     Args:
         row: features, shape (width,).
-        background: rows over which the answer of a node is averaged, those that were learned from: shape (n, width).
+        background: training rows over which a node's prediction is averaged, shape (n, width).
     """
     rows = np.ascontiguousarray(background, dtype=np.float32)
     counts = _count_leaves(
@@ -299,20 +315,26 @@ def tree_contributions(
     return TreeContributions(values, trees.offset + means[trees.roots].sum(axis=0))
 
 
-def some_trees(trees: TreeArrays, chosen: np.ndarray) -> TreeArrays:
-    """The mean of some trees of a forest, whose trees each hold their share of a mean over all.
+def some_trees(trees: TreeArrays, is_used: np.ndarray) -> TreeArrays:
+    """The mean of some trees of a forest, whose leaves hold shares of the mean over all.
 
     Args:
-        chosen: bool, shape (n_trees,), True for one or more.
+        is_used: bool, shape (n_trees,), True for one or more.
     """
-    return replace(
-        trees, roots=trees.roots[chosen], value=trees.value * np.float32(len(chosen) / chosen.sum())
-    )
+    scale = np.float32(len(is_used) / is_used.sum())
+    return replace(trees, roots=trees.roots[is_used], value=trees.value * scale)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
-def _count_leaves(rows, feature, threshold, left, right, roots):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """How many rows end in each leaf: int64, shape (n_nodes,)."""
+@njit(cache=True, nogil=True)  # type: ignore[misc]  # pragma: no cover
+def _count_leaves(
+    rows: np.ndarray,
+    feature: np.ndarray,
+    threshold: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    roots: np.ndarray,
+) -> np.ndarray:
+    """Number of rows in each leaf: int64, shape (n_nodes,)."""
     counts = np.zeros(len(feature), dtype=np.int64)
     for i in range(rows.shape[0]):
         for root in roots:
@@ -323,25 +345,42 @@ def _count_leaves(rows, feature, threshold, left, right, roots):  # type: ignore
     return counts
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
-def _node_means(counts, feature, left, right, value):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Mean leaf value of the rows below each node: float64, shape (n_nodes, n_outputs); of both children alike where no row passes."""
+@njit(cache=True, nogil=True)  # type: ignore[misc]  # pragma: no cover
+def _node_means(
+    counts: np.ndarray,
+    feature: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    value: np.ndarray,
+) -> np.ndarray:
+    """Mean leaf value of the rows below each node: float64, shape (n_nodes, n_outputs).
+
+    A node that no row reaches is the mean of its children.
+    """
     means = value.astype(np.float64)
     below = counts.copy()
-    # children stand after their parent
+    # children come after their parent
     for node in range(len(feature) - 1, -1, -1):
         if feature[node] >= 0:
-            one = left[node]
-            other = right[node]
-            below[node] = below[one] + below[other]
-            share = below[one] / below[node] if below[node] > 0 else 0.5
+            first = left[node]
+            second = right[node]
+            below[node] = below[first] + below[second]
+            share = below[first] / below[node] if below[node] > 0 else 0.5
             for j in range(value.shape[1]):
-                means[node, j] = share * means[one, j] + (1 - share) * means[other, j]
+                means[node, j] = share * means[first, j] + (1 - share) * means[second, j]
     return means
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
-def _along_paths(row, means, feature, threshold, left, right, roots):  # type: ignore[no-untyped-def]  # pragma: no cover
+@njit(cache=True, nogil=True)  # type: ignore[misc]  # pragma: no cover
+def _along_paths(
+    row: np.ndarray,
+    means: np.ndarray,
+    feature: np.ndarray,
+    threshold: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    roots: np.ndarray,
+) -> np.ndarray:
     total = np.zeros((len(row), means.shape[1]))
     for root in roots:
         node = root

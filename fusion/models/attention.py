@@ -10,37 +10,48 @@ from torch import Tensor, nn
 from fusion.config import AttentionConfig
 from mirnagraph.config import require
 
-NEVER_MASKED = "trees"
+NEVER_DROPPED = "trees"
+"""Token that token dropout leaves."""
 
-LIMIT = 4.0  # standard deviations beyond which a value says no more
+LIMIT = 4.0
+"""Standardised inputs are clipped to this many standard deviations."""
 
 
 def attend(
     attention: nn.MultiheadAttention, query: Tensor, tokens: Tensor, absent: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """What `query` (B, Q, dim) reads from `tokens` (B, T, dim), and the weights (B, heads, Q, T): 0 where `absent` (B, T) is True.
+    """Attend from queries to tokens.
 
-    The mask is given for pairs, not for keys: torch loads sympy (half a second) to check one for keys.
+    The mask is given for pairs, not for keys: torch loads sympy (half a second) to check one for
+    keys.
+
+    Args:
+        query: shape (B, Q, dim).
+        tokens: shape (B, T, dim).
+        absent: bool, shape (B, T); True masks a token.
+
+    Returns:
+        Values (B, Q, dim) and weights (B, heads, Q, T), 0 at absent tokens.
     """
-    masked_labels = torch.zeros_like(absent, dtype=query.dtype).masked_fill_(absent, float("-inf"))
-    masked_labels = (
-        masked_labels.repeat_interleave(attention.num_heads, dim=0)
-        .unsqueeze(1)
-        .expand(-1, query.shape[1], -1)
-    )
-    mixed, weights = attention(
+    mask = torch.zeros_like(absent, dtype=query.dtype).masked_fill_(absent, float("-inf"))
+    per_head = mask.repeat_interleave(attention.num_heads, dim=0).unsqueeze(1)
+    pair_mask = per_head.expand(-1, query.shape[1], -1)
+    values, weights = attention(
         query,
         tokens,
         tokens,
-        attn_mask=masked_labels,
+        attn_mask=pair_mask,
         need_weights=True,
         average_attn_weights=False,
     )
-    return mixed, weights
+    return values, weights
 
 
 class AttentionBlock(nn.Module):
-    """Multi-head attention, then feed-forward, each with residual, dropout and LayerNorm after it (GTMALoc Eq. 12-17) or before it."""
+    """Multi-head attention, then feed-forward, each with residual, dropout and LayerNorm.
+
+    LayerNorm follows each step (GTMALoc Eq. 12-17), or precedes it with `norm_first`.
+    """
 
     def __init__(self, config: AttentionConfig, dropout: float, norm_first: bool = False) -> None:
         super().__init__()
@@ -63,29 +74,29 @@ class AttentionBlock(nn.Module):
         """Update `query` from `tokens`.
 
         Args:
-            query: shape (B, Q, dim).
+            query: shape (B, Q, dim); with `norm_first` the tokens themselves.
             tokens: shape (B, T, dim).
-            absent: bool, shape (B, T); True hides a token. At least one token of each row must be there.
+            absent: bool, shape (B, T); True masks a token. Each row has at least one present token.
 
         Returns:
-            The updated query (B, Q, dim) and the weights (B, heads, Q, T): 0 at absent tokens, summing to 1 over the rest.
+            The updated query (B, Q, dim) and the weights (B, heads, Q, T): 0 at absent tokens,
+            summing to 1 over the rest.
         """
         if self.norm_first:
-            # only for self-attention: query and tokens are the same
-            known = self.norm_attention(tokens)
-            mixed, weights = attend(self.attention, known, known, absent)
-            query = query + self.dropout(mixed)
+            normed = self.norm_attention(tokens)
+            values, weights = attend(self.attention, normed, normed, absent)
+            query = query + self.dropout(values)
             return query + self.dropout(self.feed_forward(self.norm_feed_forward(query))), weights
-        mixed, weights = attend(self.attention, query, tokens, absent)
-        query = self.norm_attention(query + self.dropout(mixed))
+        values, weights = attend(self.attention, query, tokens, absent)
+        query = self.norm_attention(query + self.dropout(values))
         return self.norm_feed_forward(query + self.dropout(self.feed_forward(query))), weights
 
 
 class QueryReader(nn.Module):
-    """One learned query per compartment attends over the tokens, then a small feed-forward with a residual.
+    """One learned query per compartment over the tokens, then a feed-forward with a residual.
 
-    Dropout stands in the feed-forward alone: one token may carry most of the answer (what the trees say), and hiding it from
-    some heads at random taught the reader to ignore it.
+    Only the feed-forward has dropout: one token, the trees' logits, may carry most of a prediction,
+    and dropping its weights at random taught the reader to ignore it.
     """
 
     def __init__(self, config: AttentionConfig, n_labels: int) -> None:
@@ -98,19 +109,23 @@ class QueryReader(nn.Module):
         )
 
     def forward(self, tokens: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
-        """What each query read, (B, n_labels, dim), and the weights (B, heads, n_labels, T); arguments as in `AttentionBlock`."""
+        """Read the tokens by every query; arguments as in `AttentionBlock`.
+
+        Returns:
+            Values (B, n_labels, dim) and weights (B, heads, n_labels, T).
+        """
         query = self.queries.expand(len(tokens), -1, -1)
-        mixed, weights = attend(self.attention, query, tokens, absent)
-        read = self.norm(query + mixed)
+        values, weights = attend(self.attention, query, tokens, absent)
+        read = self.norm(query + values)
         return read + self.feed_forward(read), weights
 
 
 class TokenFusion(nn.Module):
-    """Probabilities of compartments from tokens, one token per modality of an RNA.
+    """Logits of compartments from tokens, one token per modality of an RNA.
 
-    Every token is standardised (with statistics of the training rows, see `set_scaling`), projected to `dim`, and told
-    apart by a learned vector. Absent tokens are hidden from attention; an RNA with none at all is read from one learned
-    "nothing known" token, so every RNA gets a finite answer.
+    Every token is standardised (with statistics of the training rows, see `set_scaling`), projected
+    to `dim` and marked by a learned vector. Absent tokens are masked; an RNA without any token is
+    read from one learned "no token" vector, so that every prediction is finite.
 
     Args:
         token_dims: name -> width of each token, in token order.
@@ -157,38 +172,39 @@ class TokenFusion(nn.Module):
         return self.config.dim
 
     def set_scaling(self, tokens: list[Tensor], present: Tensor) -> None:
-        """Take mean and standard deviation of each token from the given (training) rows that have it."""
+        """Set mean and SD of each token from the given (training) rows that have it."""
         shifts = self.get_buffer("shift").split(self.widths)
         scales = self.get_buffer("scale").split(self.widths)
-        for row, (shift_to, scale_to) in enumerate(zip(shifts, scales, strict=True)):
-            known = tokens[row][present[:, row]]
-            if len(known) > 1:
-                scale = known.std(dim=0)
-                shift_to.copy_(known.mean(dim=0))
-                scale_to.copy_(torch.where(scale > 1e-6, scale, torch.ones_like(scale)))
+        for number, (shift, scale) in enumerate(zip(shifts, scales, strict=True)):
+            values = tokens[number][present[:, number]]
+            if len(values) > 1:
+                sd = values.std(dim=0)
+                shift.copy_(values.mean(dim=0))
+                scale.copy_(torch.where(sd > 1e-6, sd, torch.ones_like(sd)))
 
     def start_from(self, share: Tensor) -> None:
-        """Let the answers of the read-out by queries start from these probabilities, shape (n_labels,), as a model without tokens would give."""
+        """Initialise the biases of a read-out by queries with base rates, shape (n_labels,)."""
         if "queries" in self.config.readout:
             with torch.no_grad():
                 self.label_bias.copy_(torch.logit(share.clamp(0.01, 0.99)))
 
     def _embed(self, tokens: list[Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
-        """Projected tokens (B, T + 1, dim), the last one being "nothing known", and which are absent (B, T + 1)."""
+        """Projected tokens (B, T + 1, dim), the last one "no token", and which are absent."""
         # all tokens at once: one call over thirty narrow tables costs a tenth of thirty calls
         table = torch.cat(tokens, dim=1)
-        scaled = ((table - self.get_buffer("shift")) / self.get_buffer("scale")).clamp(
-            -LIMIT, LIMIT
-        )
+        standardised = (table - self.get_buffer("shift")) / self.get_buffer("scale")
+        scaled = standardised.clamp(-LIMIT, LIMIT)
         scaled = nn.functional.dropout(scaled, self.config.input_dropout, self.training)
-        read = scaled.split(self.widths, dim=1)
-        parts = [project(values) for project, values in zip(self.project, read, strict=True)]
-        known = self.norm_in(torch.stack(parts, dim=1) + self.kind) * present.unsqueeze(-1)
+        pieces = scaled.split(self.widths, dim=1)
+        projected = [project(values) for project, values in zip(self.project, pieces, strict=True)]
+        embedded = self.norm_in(torch.stack(projected, dim=1) + self.kind) * present.unsqueeze(-1)
         if self.training and self.config.token_dropout > 0:
-            kept = torch.rand(present.shape) >= self.config.token_dropout
-            present = present & (kept | torch.tensor([name == NEVER_MASKED for name in self.names]))
-        everything = torch.cat([known, self.nothing.expand(len(present), 1, -1)], dim=1)
-        return everything, torch.cat([~present, present.any(dim=1, keepdim=True)], dim=1)
+            is_read = torch.rand(present.shape) >= self.config.token_dropout
+            is_exempt = torch.tensor([name == NEVER_DROPPED for name in self.names])
+            present = present & (is_read | is_exempt)
+        no_token = self.nothing.expand(len(present), 1, -1)
+        absent = torch.cat([~present, present.any(dim=1, keepdim=True)], dim=1)
+        return torch.cat([embedded, no_token], dim=1), absent
 
     def forward(self, tokens: list[Tensor], present: Tensor, prior: Tensor | None = None) -> Tensor:
         """Logits, shape (B, n_labels); see `encode` for the arguments."""
@@ -200,33 +216,35 @@ class TokenFusion(nn.Module):
         """Logits, fused representation and attention.
 
         Args:
-            tokens: one tensor (B, width) per token, in the order of `names`; rows of absent tokens may hold anything finite.
+            tokens: one tensor (B, width) per token, in the order of `names`; rows of absent tokens
+                may hold anything finite.
             present: bool, shape (B, T).
             prior: logits of the trees, shape (B, n_labels); read where the settings say `residual`.
 
         Returns:
-            logits (B, n_labels); representation (B, dim), the mean over what was read; attention (B, n_queries, T + 1) of
-            the last attention, averaged over heads: n_queries is n_labels for read-out ``"queries"``, else T + 1. The last
-            column is the "nothing known" token, which has weight 0 unless every other token is absent.
+            logits (B, n_labels); representation (B, dim), the mean over the queries or tokens;
+            weights (B, n_queries, T + 1) of the last attention, averaged over heads. n_queries is
+            n_labels for a read-out by queries, else T + 1. The last column is "no token", which has
+            weight 0 unless every other token is absent.
         """
         hidden, absent = self._embed(tokens, present)
         weights = torch.zeros(len(hidden), 1, hidden.shape[1], hidden.shape[1])
         for block in self.blocks:
             hidden, weights = block(hidden, hidden, absent)
-        there = (~absent).unsqueeze(-1).to(hidden.dtype)
-        if self.config.readout == "queries":
-            read, weights = self.read(self.queries.expand(len(hidden), -1, -1), hidden, absent)
+        if "queries" in self.config.readout:
+            if self.config.readout == "queries":
+                query = self.queries.expand(len(hidden), -1, -1)
+                read, weights = self.read(query, hidden, absent)
+            else:
+                read, weights = self.light_read(hidden, absent)
             logits = (read * self.label_weight).sum(-1) + self.label_bias
-            pooled = read.mean(dim=1)
-        elif self.config.readout == "light_queries":
-            read, weights = self.light_read(hidden, absent)
-            logits = (read * self.label_weight).sum(-1) + self.label_bias
-            pooled = read.mean(dim=1)
+            representation = read.mean(dim=1)
         else:
-            pooled = (hidden * there).sum(dim=1) / there.sum(dim=1)
-            logits = self.head(
-                (hidden * there)[:, :-1].flatten(1) if self.config.readout == "concat" else pooled
-            )
+            is_present = (~absent).unsqueeze(-1).to(hidden.dtype)
+            masked = hidden * is_present
+            representation = masked.sum(dim=1) / is_present.sum(dim=1)
+            is_concat = self.config.readout == "concat"
+            logits = self.head(masked[:, :-1].flatten(1) if is_concat else representation)
         if self.config.residual and prior is not None:
             logits = logits + self.prior_scale * prior
-        return logits, pooled, weights.mean(dim=1)
+        return logits, representation, weights.mean(dim=1)

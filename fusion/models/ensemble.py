@@ -1,4 +1,4 @@
-"""The model of one fold: trees on tokens, attention over tokens and over what the trees say, joined in one mean of logits."""
+"""Fusion model of one fold: trees on tokens, attention over tokens, and their mean of logits."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from mirnagraph.trees import TreeArrays, TreesConfig, fit_boosting, fit_extra_tr
 from seqtower.data.sequences import RNA_TYPES
 
 EPSILON = 5e-3
+"""Distance of probabilities from 0 and 1 in `safe_logit`."""
 
 ATTENTION = "attention"
 EXTRA_TREES = "extra_trees"
@@ -41,17 +42,19 @@ class FusionModel:
     """Everything fitted on one set of training rows.
 
     Attributes:
-        tokens: label-free tokens, label averages over the training rows, and the trees' logits, of all RNAs.
+        tokens: of all RNAs: label-free tokens, label averages over the training rows and the logits
+            of the trees.
         attention: None where the settings have no attention tokens.
         trees: name of each tree model -> its arrays.
         weights: name of each part -> its weight in the mean of logits; they sum to 1.
-        thresholds: shape (n_labels,), probability above which a compartment is called.
-        temperature: logits of the joined probabilities are divided by it.
-        choices: what was chosen on the way, as plain values.
-        profiles: what newcomers take over from the training RNAs that they are like (see `fusion.tokens.neighbours.transfer_profiles`).
-        towers: what made the token ``tower``; None where the settings have none.
-        in_bag: bool, shape (number of extra trees, n_train), which training rows are in a tree's bootstrap sample; None for a model without extra
-            trees, or saved without them.
+        thresholds: probability above which a compartment is called, shape (n_labels,).
+        temperature: divides the logits of the joined probabilities.
+        choices: weights, epochs and temperature, as plain values.
+        profiles: of the training RNAs, transferred to RNAs with a similar sequence (see
+            `fusion.tokens.neighbours.transfer_profiles`).
+        towers: models of the token ``tower``; None where the settings have none.
+        in_bag: bool, shape (n_extra_trees, n_train): whether a training row is in a tree's
+            bootstrap sample; None without extra trees, or for a model that was saved without it.
     """
 
     config: ExperimentConfig
@@ -67,106 +70,87 @@ class FusionModel:
     in_bag: np.ndarray | None = None
 
     def parts(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Probabilities of each part by itself: name -> float64, shape (len(rows), n_labels)."""
-        found = {}
-        if self.attention is not None:
-            tokens = self.tokens.select(self.config.tokens.attention)
-            found[ATTENTION] = self.attention.probabilities(
-                tokens, rows, _trees_logits(self.tokens)
-            ).mean(axis=0)
-        if self.trees:
-            flat = self.tokens.flat(self.config.tokens.trees)[rows]
-            for name, model in self.trees.items():
-                found[name] = (
-                    np.clip(model(flat), 0, 1) if name == EXTRA_TREES else expit(model(flat))
-                )
-        return found
+        """Probabilities of each part alone: name -> float64, shape (len(rows), n_labels)."""
+        return {name: members.mean(axis=0) for name, members in self._members(rows).items()}
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Probabilities: float64, shape (len(rows), n_labels)."""
         return apply_temperature(join(self.parts(rows), self.weights), self.temperature)
 
     def uncertainty(self, rows: np.ndarray) -> np.ndarray:
-        """How far the ensemble disagrees: SD of the probabilities over all members of attention and the tree models, shape (len(rows), n_labels)."""
-        parts = self.parts(rows)
-        found = [parts[name][None] for name in self.trees]
+        """SD of the probabilities over tree models and members of attention, as `predict`."""
+        members = self._members(rows)
+        ordered = [members[name] for name in (*self.trees, ATTENTION) if name in members]
+        return np.asarray(np.concatenate(ordered).std(axis=0))
+
+    def _members(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Probabilities of each part: name -> shape (n_members, len(rows), n_labels)."""
+        members = {}
         if self.attention is not None:
             tokens = self.tokens.select(self.config.tokens.attention)
-            found.append(self.attention.probabilities(tokens, rows, _trees_logits(self.tokens)))
-        return np.asarray(np.concatenate(found).std(axis=0))
+            prior = _trees_logits(self.tokens)
+            members[ATTENTION] = self.attention.probabilities(tokens, rows, prior)
+        if self.trees:
+            flat = self.tokens.flat(self.config.tokens.trees)[rows]
+            for name, trees in self.trees.items():
+                values = trees(flat)
+                if name == EXTRA_TREES:
+                    members[name] = np.clip(values, 0, 1)[None]
+                else:
+                    members[name] = expit(values)[None]
+        return members
 
 
 def join(parts: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
-    """Weighted mean of the parts' logits, as a probability; weights are scaled to sum to 1 over the parts at hand."""
+    """Probability of the weighted mean of the parts' logits.
+
+    Weights are scaled to sum to 1 over the parts given.
+    """
     total = sum(weights[name] for name in parts)
-    return np.asarray(
-        expit(sum(weights[name] / total * safe_logit(p) for name, p in parts.items()))
-    )
+    logits = sum(weights[name] / total * safe_logit(p) for name, p in parts.items())
+    return np.asarray(expit(logits))
 
 
 def safe_logit(probability: np.ndarray) -> np.ndarray:
-    """Logit of a probability pulled a little away from 0 and 1, so that one sure part cannot outvote all others."""
+    """Logit of a probability moved away from 0 and 1, so that one part cannot outvote the rest."""
     return np.asarray(logit((probability + EPSILON) / (1 + 2 * EPSILON)))
 
 
 def fit_fusion_model(
     data: FusionData, train: np.ndarray, config: ExperimentConfig, seed: int
 ) -> FusionModel:
-    """Fit on the training rows alone.
+    """Fit on the training rows.
 
     Args:
-        problem: its labels are NaN outside `train` when called from a fold (see `FusionData.masked_labels`).
-        train: rows to learn from.
+        data: its labels are masked outside `train` in a fold (see `FusionData.masked_labels`).
+        train: training rows.
         seed: of this fold.
     """
     labels = data.labels
-    profiles = transfer_profiles(
-        data.associations, train[train < data.n_network_rnas], config.tokens.svd_dim
-    )
-    tokens, towers = _with_tower(
-        data,
-        _with_colocalized(data, _with_neighbours(data, train, config, profiles), train),
-        train,
-        config,
-        seed,
-    )
+    network_rows = train[train < data.n_network_rnas]
+    profiles = transfer_profiles(data.associations, network_rows, config.tokens.svd_dim)
+    tokens = _with_neighbours(data, train, config, profiles)
+    tokens = _with_colocalized(data, tokens, train)
+    tokens, towers = _with_tower(data, tokens, train, config, seed)
     trees: dict[str, TreeArrays] = {}
     in_bag: np.ndarray | None = None
-    out_of_bag: np.ndarray | None = (
-        None  # what the extra trees say of training rows by trees that did not draw them
-    )
+    out_of_bag: np.ndarray | None = None
     if config.tokens.trees:
         trees, out_of_bag, in_bag = _fit_trees(data, tokens, train, config, seed)
-        said = np.clip(trees[EXTRA_TREES](tokens.flat(config.tokens.trees)), 0, 1)
-        said[train] = out_of_bag
-        tokens = tokens + trees_token(data.index, said)
+        probabilities = _forest_probabilities(trees[EXTRA_TREES], tokens, config)
+        probabilities[train] = out_of_bag
+        tokens = tokens + trees_token(data.index, probabilities)
     attention = None
     if config.tokens.attention:
-        train_rows, validation_rows = _train_and_validation(data, train, config, seed)
-        splits = [MemberSplit(train_rows, validation_rows, student) for student in _kinds(config)]
-        chosen = tokens.select(config.tokens.attention)
-        prior = _trees_logits(tokens)
-        attention = fit_attention(
-            chosen,
-            labels,
-            splits,
-            config.attention,
-            config.training,
-            child_seed(seed, "attention"),
-            prior,
-        )
-    weights = {
-        name: getattr(config.mix, name)
-        for name in ([ATTENTION] if attention is not None else []) + list(trees)
-    }
+        attention = _fit_members(data, tokens, train, config, seed)
+    names = list(trees) if attention is None else [ATTENTION, *trees]
+    weights = {name: getattr(config.mix, name) for name in names}
     temperature = _temperature(data, train, config, seed)
     thresholds = np.full(labels.shape[1], 0.5)
     if out_of_bag is not None and config.mix.thresholds == "mcc":
-        thresholds = best_thresholds(
-            labels[train], apply_temperature(join({EXTRA_TREES: out_of_bag}, weights), temperature)
-        )
-    epochs = [len(h) for h in attention.history] if attention is not None else []
-    choices = {"weights": weights, "epochs": epochs, "temperature": temperature}
+        joined = apply_temperature(join({EXTRA_TREES: out_of_bag}, weights), temperature)
+        thresholds = best_thresholds(labels[train], joined)
+    epochs = [] if attention is None else [len(history) for history in attention.history]
     return FusionModel(
         config,
         tokens,
@@ -175,57 +159,96 @@ def fit_fusion_model(
         weights,
         thresholds,
         temperature,
-        choices,
+        {"weights": weights, "epochs": epochs, "temperature": temperature},
         profiles,
         towers,
         in_bag,
     )
 
 
+def _fit_members(
+    data: FusionData, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int
+) -> TrainedAttention:
+    """Members of attention; without `inner_fraction` all training rows are for training."""
+    train_rows = train
+    validation_rows = train[:0]
+    fraction = config.training.inner_fraction
+    if fraction > 0:
+        split_seed = child_seed(seed, "inner part")
+        train_rows, validation_rows = inner_split(
+            train, data.labels, data.groups, fraction, split_seed
+        )
+    training = config.training
+    is_student = [False] * training.n_members + [True] * training.n_students
+    splits = [MemberSplit(train_rows, validation_rows, student) for student in is_student]
+    return fit_attention(
+        tokens.select(config.tokens.attention),
+        data.labels,
+        splits,
+        config.attention,
+        training,
+        child_seed(seed, "attention"),
+        _trees_logits(tokens),
+    )
+
+
 def _fit_trees(
     data: FusionData, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int
 ) -> tuple[dict[str, TreeArrays], np.ndarray, np.ndarray]:
-    """Extra trees and, where the settings want them, boosting, of each type of RNA where there are several.
+    """Extra trees, and boosting where the settings have rounds; per RNA type where several are.
 
     Returns:
-        The trees; out-of-bag predictions of the extra trees; and their bootstrap samples (see `FusionModel.in_bag`).
+        The trees, out-of-bag probabilities of the extra trees, and `FusionModel.in_bag`.
     """
     names = config.tokens.trees
     labels = data.labels
     if data.extra_rnas is not None:
-        network_rows = {
+        network_types = {
             RNA_TYPES.index(name) for name in data.extra_rnas.types[: data.n_network_rnas]
         }
-        typed = fit_typed_trees(
-            tokens, names, labels, train, trees_of_types(network_rows, config), seed
-        )
-        return (
-            {
-                EXTRA_TREES: typed.forest,
-                **({BOOSTING: typed.boosted} if config.trees.rounds else {}),
-            },
-            typed.out_of_bag,
-            typed.in_bag,
-        )
+        settings = trees_of_types(network_types, config)
+        typed = fit_typed_trees(tokens, names, labels, train, settings, seed)
+        trees = {EXTRA_TREES: typed.forest}
+        if config.trees.rounds:
+            trees[BOOSTING] = typed.boosted
+        return trees, typed.out_of_bag, typed.in_bag
     flat = tokens.flat(names)[train]
     forest = fit_extra_trees(flat, labels[train], config.trees, seed)
-    boosted = (
-        {BOOSTING: fit_boosting(flat, labels[train], config.trees, seed, forest.importance)}
-        if config.trees.rounds
-        else {}
-    )
-    return {EXTRA_TREES: forest.trees, **boosted}, forest.out_of_bag, forest.in_bag
+    trees = {EXTRA_TREES: forest.trees}
+    if config.trees.rounds:
+        trees[BOOSTING] = fit_boosting(flat, labels[train], config.trees, seed, forest.importance)
+    return trees, forest.out_of_bag, forest.in_bag
 
 
-def trees_token(index: NodeIndex, said: np.ndarray) -> TokenTable:
-    """The token ``trees``: logits of what the extra trees say of every RNA, always present. `said`: probabilities, shape (n, n_labels)."""
-    return TokenTable(index, (make_token(TREES, safe_logit(said), np.ones(len(said), dtype=bool)),))
+def trees_token(index: NodeIndex, probabilities: np.ndarray) -> TokenTable:
+    """The token ``trees``: logits of the extra trees, present for every RNA.
+
+    Args:
+        probabilities: of the extra trees, shape (n_rnas, n_labels).
+    """
+    present = np.ones(len(probabilities), dtype=bool)
+    return TokenTable(index, (make_token(TREES, safe_logit(probabilities), present),))
+
+
+def with_trees_token(
+    tokens: TokenTable, forest: TreeArrays, config: ExperimentConfig
+) -> TokenTable:
+    """Append the token ``trees`` as the extra trees predict it from the other tokens."""
+    probabilities = _forest_probabilities(forest, tokens, config)
+    return tokens + trees_token(tokens.index, probabilities)
+
+
+def _forest_probabilities(
+    forest: TreeArrays, tokens: TokenTable, config: ExperimentConfig
+) -> np.ndarray:
+    return np.clip(forest(tokens.flat(config.tokens.trees)), 0, 1)
 
 
 def _temperature(data: FusionData, train: np.ndarray, config: ExperimentConfig, seed: int) -> float:
-    """Temperature at which a second model, fitted without a part of the training rows, is best calibrated on that part.
+    """Temperature that calibrates a second model best on training rows that it was not fitted on.
 
-    It has one member of each kind: more would take as long as the model itself for a temperature that hardly differs.
+    That model has one member of each kind: more would take as long as the model itself for a
+    temperature that hardly differs.
     """
     if config.mix.calibration_part == 0:
         return 1.0
@@ -236,37 +259,19 @@ def _temperature(data: FusionData, train: np.ndarray, config: ExperimentConfig, 
         config.mix.calibration_part,
         child_seed(seed, "calibration part"),
     )
-    few = replace(
+    training = replace(
         config.training,
         n_members=min(1, config.training.n_members),
         n_students=min(1, config.training.n_students),
     )
-    second = fit_fusion_model(
-        data,
-        train_rows,
-        replace(config, training=few, mix=replace(config.mix, calibration_part=0.0)),
-        child_seed(seed, "calibration"),
-    )
+    mix = replace(config.mix, calibration_part=0.0)
+    second_config = replace(config, training=training, mix=mix)
+    second = fit_fusion_model(data, train_rows, second_config, child_seed(seed, "calibration"))
     return fit_temperature(data.labels[validation_rows], second.predict(validation_rows))
 
 
 def _trees_logits(tokens: TokenTable) -> np.ndarray | None:
     return tokens[TREES].values if TREES in tokens.sources else None
-
-
-def _kinds(config: ExperimentConfig) -> list[bool]:
-    """Whether each member of attention is a student."""
-    return [False] * config.training.n_members + [True] * config.training.n_students
-
-
-def _train_and_validation(
-    data: FusionData, train: np.ndarray, config: ExperimentConfig, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that attention learns from, and the training rows it stops on, families kept whole; none where nothing is stopped early."""
-    fraction = config.training.inner_fraction
-    if fraction == 0:
-        return train, train[:0]
-    return inner_split(train, data.labels, data.groups, fraction, child_seed(seed, "inner part"))
 
 
 def _with_tower(
@@ -284,67 +289,55 @@ def _with_neighbours(
     config: ExperimentConfig,
     profiles: Mapping[str, np.ndarray],
 ) -> TokenTable:
-    """The tokens, with label averages over neighbours among the networks' RNAs; guests have none."""
-    wanted = [
-        n.removeprefix(NEIGHBOURS)
-        for n in single_tokens((*config.tokens.attention, *config.tokens.trees))
-        if n.startswith(NEIGHBOURS)
-    ]
-    found = data.tokens
-    network_rows = data.n_network_rnas
-    train = train[train < network_rows]
-    index = (
-        data.index
-        if data.extra_rnas is None
-        else NodeIndex(data.index.ids[:network_rows], data.index.kinds[:network_rows])
-    )
+    """Append averages over neighbours in the networks; additional RNAs have none."""
+    similarities = {}
+    for name in single_tokens((*config.tokens.attention, *config.tokens.trees)):
+        if name.startswith(NEIGHBOURS):
+            similarity = name.removeprefix(NEIGHBOURS)
+            similarities[similarity] = data.similarities[similarity]
+    n_network_rnas = data.n_network_rnas
+    train = train[train < n_network_rnas]
+    index = data.index
+    labels = data.labels
+    if data.extra_rnas is not None:
+        index = NodeIndex(index.ids[:n_network_rnas], index.kinds[:n_network_rnas])
+        labels = labels[:n_network_rnas, : data.extra_rnas.n_labels]
     near = TokenTable(index, ())
-    if wanted:
-        chosen = {name: data.similarities[name] for name in wanted}
-        labels = (
-            data.labels
-            if data.extra_rnas is None
-            else data.labels[:network_rows, : data.extra_rnas.n_labels]
-        )
-        near = near + neighbour_tokens(index, chosen, labels, train, config.tokens.neighbours)
+    if similarities:
+        near = near + neighbour_tokens(index, similarities, labels, train, config.tokens.neighbours)
     if profiles:
         near = near + transfer_tokens(
             index, data.similarities[SEQUENCE], profiles, train, config.tokens.neighbours
         )
-    return found + TokenTable(data.index, tuple(_padded(token, len(data.index)) for token in near))
+    padded = tuple(_padded(token, len(data.index)) for token in near)
+    return data.tokens + TokenTable(data.index, padded)
 
 
 def _padded(token: Token, n_rnas: int) -> Token:
-    """A token that further RNAs do not have."""
-    more = n_rnas - len(token.values)
-    return (
-        token
-        if more == 0
-        else Token(
-            token.name, np.pad(token.values, ((0, more), (0, 0))), np.pad(token.present, (0, more))
-        )
-    )
+    """The token with further RNAs, for which it is absent."""
+    n_more = n_rnas - len(token.values)
+    if n_more == 0:
+        return token
+    values = np.pad(token.values, ((0, n_more), (0, 0)))
+    return Token(token.name, values, np.pad(token.present, (0, n_more)))
 
 
 def _with_colocalized(data: FusionData, tokens: TokenTable, train: np.ndarray) -> TokenTable:
     extra_rnas = data.extra_rnas
-    return (
-        tokens
-        if extra_rnas is None
-        else tokens
-        + colocalized_tokens(
-            data.index, extra_rnas.associations, extra_rnas.links, data.labels, train
-        )
+    if extra_rnas is None:
+        return tokens
+    return tokens + colocalized_tokens(
+        data.index, extra_rnas.associations, extra_rnas.links, data.labels, train
     )
 
 
-def trees_of_types(network_rows: set[int], config: ExperimentConfig) -> list[TreesConfig]:
-    """Settings of the trees of each type of RNA: those of the networks' RNAs, and for all others those of trees on descriptors.
+def trees_of_types(network_types: set[int], config: ExperimentConfig) -> list[TreesConfig]:
+    """Settings of the trees per RNA type: `guest_trees` for types that the networks do not hold.
 
     Args:
-        home: numbers of the types that the networks' RNAs are of (see `seqtower.data.sequences`).
+        network_types: numbers of the types of the networks' RNAs (see `seqtower.data.sequences`).
     """
     return [
-        config.trees if number in network_rows else config.guest_trees
+        config.trees if number in network_types else config.guest_trees
         for number in range(len(RNA_TYPES))
     ]

@@ -1,4 +1,4 @@
-"""Tokens and warnings of new RNAs."""
+"""Tokens of new RNAs from their similarity to the reference RNAs, and warnings about them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from fusion.config import ExperimentConfig
 from fusion.data.rna_sets import rna_set_descriptors
-from fusion.models.ensemble import EXTRA_TREES, FusionModel, trees_token
+from fusion.models.ensemble import EXTRA_TREES, FusionModel, with_trees_token
 from fusion.models.reference import ReferenceRNAs
 from fusion.tokens.builders import kmer_frequencies, n_similar_token, type_codes
 from fusion.tokens.names import (
@@ -32,22 +32,28 @@ from mirnagraph.nodes import NodeIndex
 from mirnagraph.similarity.smith_waterman import smith_waterman_between
 
 CHANCE = 0.25
+"""Smith-Waterman similarity that unrelated hairpins reach by chance (`SequenceNetworkConfig`)."""
+
 RELATED = 0.3
-"""Smith-Waterman similarities that hairpins reach by chance, and that hardly any two unrelated ones reach (see `SequenceNetworkConfig`)."""
+"""Smith-Waterman similarity that hardly any two unrelated hairpins reach."""
 
 UNUSUAL = 0.99
+"""Quantile of the distances between training RNAs above which k-mers are unusual."""
 
-SOME = 500
+UNUSUAL_KMERS = "unusual k-mer composition"
+
+BLOCK = 500
+"""Queries compared at a time: all pairs of ten thousand RNAs at once would take gigabytes."""
 
 
 @dataclass(frozen=True, eq=False)
 class NewRNAs:
-    """New RNAs beside those a model knows.
+    """New RNAs of a cold-start model.
 
     Attributes:
         sequences: upper-case ACGUN.
-        similarity: Smith-Waterman to every known RNA: float32, shape (n, n_known).
-        tokens: everything that the model for newcomers reads.
+        similarity: Smith-Waterman to every reference RNA: float32, shape (n, n_reference).
+        tokens: every token that the cold-start model reads.
     """
 
     sequences: tuple[str, ...]
@@ -56,220 +62,230 @@ class NewRNAs:
 
 
 def reads_sequence_alone(config: ExperimentConfig) -> bool:
-    """Whether every token of these settings can be made of a sequence and the known RNAs."""
-    return all(
-        _joinable(name) for name in single_tokens((*config.tokens.attention, *config.tokens.trees))
-    )
+    """Whether every token of these settings can be made from a sequence and the reference RNAs."""
+    names = single_tokens((*config.tokens.attention, *config.tokens.trees))
+    return all(_joinable(name) for name in names)
 
 
 def tokens_of_new_rnas(
     ids: Sequence[str],
     sequences: Sequence[str],
-    known: ReferenceRNAs,
+    reference: ReferenceRNAs,
     fusion_model: FusionModel,
     *,
     workers: int = 1,
 ) -> tuple[NewRNAs, FusionModel]:
-    """Make the tokens of new RNAs; each sees the known RNAs only, so that no answer depends on which others were asked for.
+    """Make the tokens of new RNAs; those of one RNA do not depend on the others.
 
     Args:
-        ids: unique. sequences: of the same length.
-        learner: the model for newcomers, as loaded.
+        ids: unique.
+        sequences: of the same length.
+        fusion_model: the cold-start model, as loaded.
 
     Returns:
-        The newcomers, and the model on their tokens: ``learner.predict(rows)`` answers for them.
+        The new RNAs, and the model on their tokens: ``fusion_model.predict(rows)`` predicts them.
 
     Raises:
         CheckpointError: the model reads a token that a sequence alone cannot give.
     """
     index = NodeIndex.of(ids, "miRNA")
-    similarity = smith_waterman_between(sequences, known.sequences, workers=workers).astype(
-        np.float32
-    )
-    tokens = sequence_tokens(index, sequences, similarity, known, fusion_model)
+    similarity = similarity_to(reference, sequences, workers=workers)
+    tokens = sequence_tokens(index, sequences, similarity, reference, fusion_model)
     return NewRNAs(tuple(sequences), similarity, tokens), replace(fusion_model, tokens=tokens)
+
+
+def similarity_to(
+    reference: ReferenceRNAs, sequences: Sequence[str], *, workers: int = 1
+) -> np.ndarray:
+    """Smith-Waterman similarity to the reference RNAs: float32, shape (n, n_reference)."""
+    similarity = smith_waterman_between(sequences, reference.sequences, workers=workers)
+    return similarity.astype(np.float32)
 
 
 def sequence_tokens(
     index: NodeIndex,
     sequences: Sequence[str],
     similarity: np.ndarray,
-    known: ReferenceRNAs,
+    reference: ReferenceRNAs,
     fusion_model: FusionModel,
 ) -> TokenTable:
-    """Everything that a model for newcomers reads of sequences.
+    """Every token that a cold-start model reads, of some sequences.
 
     Args:
-        similarity: to every known RNA, shape (n, n_known); a known RNA whose column holds 0 is as if it were not known.
-        learner: the model for newcomers.
+        similarity: to every reference RNA, shape (n, n_reference); 0 masks a reference RNA.
+        fusion_model: the cold-start model.
 
     Raises:
         CheckpointError: the model reads a token that a sequence alone cannot give.
     """
-    train = np.flatnonzero(known.trained)
+    train = np.flatnonzero(reference.trained)
     settings = fusion_model.config.tokens
-    wanted = single_tokens((*settings.attention, *settings.trees))
-    free = []
-    for name in wanted:
+    names = single_tokens((*settings.attention, *settings.trees))
+    label_free = []
+    for name in names:
         if name == KMER:
-            free.append(make_token(name, kmer_frequencies(sequences)))
+            label_free.append(make_token(name, kmer_frequencies(sequences)))
         elif name == N_SIMILAR:
-            free.append(
-                n_similar_token(similarity, np.ones(len(index), dtype=bool), newcomers=True)
-            )
+            present = np.ones(len(index), dtype=bool)
+            label_free.append(n_similar_token(similarity, present, newcomers=True))
         elif not _joinable(name):
             raise CheckpointError(
-                "the model for newcomers reads what a sequence alone cannot give",
+                "the cold-start model reads a token that a sequence alone cannot give",
                 column=name,
                 expected="kmer, alike, neighbours:sequence, …",
             )
-    tokens = TokenTable(index, tuple(free))
-    if NEIGHBOURS + SEQUENCE in wanted:
+    tokens = TokenTable(index, tuple(label_free))
+    k = settings.neighbours
+    if NEIGHBOURS + SEQUENCE in names:
         tokens = tokens + neighbour_tokens(
-            index, {SEQUENCE: similarity}, known.labels, train, settings.neighbours, newcomers=True
+            index, {SEQUENCE: similarity}, reference.labels, train, k, newcomers=True
         )
     profiles = {
-        kind: profile
-        for kind, profile in fusion_model.profiles.items()
-        if TRANSFER + kind in wanted
+        kind: profile for kind, profile in fusion_model.profiles.items() if TRANSFER + kind in names
     }
-    tokens = tokens + transfer_tokens(
-        index, similarity, profiles, train, settings.neighbours, newcomers=True
-    )
-    if TREES in wanted:
-        tokens = tokens + trees_token(
-            index, np.clip(fusion_model.trees[EXTRA_TREES](tokens.flat(settings.trees)), 0, 1)
-        )
+    tokens = tokens + transfer_tokens(index, similarity, profiles, train, k, newcomers=True)
+    if TREES in names:
+        forest = fusion_model.trees[EXTRA_TREES]
+        tokens = with_trees_token(tokens, forest, fusion_model.config)
     return tokens
 
 
-def warnings_of(new: NewRNAs, known: ReferenceRNAs) -> list[str]:
-    """Per new RNA why its answer should be doubted, empty where nothing speaks against it.
+def warnings_of(new: NewRNAs, reference: ReferenceRNAs) -> list[str]:
+    """Reasons to doubt the prediction of each new RNA; empty where there is none.
 
-    It is longer or shorter than every RNA that was learned from; its nearest known sequence is no nearer than chance, or not related; its words are
-    further from those of any known RNA than the words of 99 % of the known ones are from each other.
+    A length outside that of the training RNAs; no training RNA with a similarity above that of
+    unrelated RNAs; unusual k-mers (see `unusual_kmers`).
     """
-    learned = [s for s, there in zip(known.sequences, known.trained, strict=True) if s and there]
-    lengths = np.array([len(s) for s in learned])
-    unusual = unusual_words(new.sequences, kmer_frequencies(learned))
-    nearest = new.similarity[:, known.trained].max(axis=1, initial=0.0)
-    found = []
-    for sequence, near, strange in zip(new.sequences, nearest, unusual, strict=True):
-        reasons = []
-        if not lengths.min() <= len(sequence) <= lengths.max():
-            reasons.append(
-                f"{len(sequence)} nt, learned from {lengths.min()} to {lengths.max()} nt"
-            )
+    training = [
+        sequence
+        for sequence, is_trained in zip(reference.sequences, reference.trained, strict=True)
+        if sequence and is_trained
+    ]
+    lengths = [len(sequence) for sequence in training]
+    unusual = unusual_kmers(new.sequences, kmer_frequencies(training))
+    nearest = new.similarity[:, reference.trained].max(axis=1, initial=0.0)
+    warnings = []
+    for sequence, near, is_unusual in zip(new.sequences, nearest, unusual, strict=True):
+        reasons = _length_warnings(sequence, lengths)
         if near <= CHANCE:
             reasons.append(
-                f"unlike every RNA learned from (nearest similarity {near:.2f}, by chance {CHANCE})"
+                f"no similar training RNA (nearest similarity {near:.2f}, by chance {CHANCE})"
             )
         elif near <= RELATED:
-            reasons.append(f"no known relative (nearest similarity {near:.2f})")
-        if strange:
-            reasons.append("made of unusual words")
-        found.append("; ".join(reasons))
-    return found
+            reasons.append(f"no related training RNA (nearest similarity {near:.2f})")
+        if is_unusual:
+            reasons.append(UNUSUAL_KMERS)
+        warnings.append("; ".join(reasons))
+    return warnings
 
 
-def unusual_words(sequences: Sequence[str], learned: np.ndarray) -> np.ndarray:
-    """Whether the words of a sequence are further from those of any learned one than the words of 99 % of these are from each other: bool, shape (n,).
+def _length_warnings(sequence: str, lengths: Sequence[int]) -> list[str]:
+    shortest = min(lengths)
+    longest = max(lengths)
+    if shortest <= len(sequence) <= longest:
+        return []
+    return [f"{len(sequence)} nt, training RNAs have {shortest} to {longest} nt"]
+
+
+def unusual_kmers(sequences: Sequence[str], training: np.ndarray) -> np.ndarray:
+    """Whether the k-mers of a sequence are further from any training RNA than usual.
+
+    That is further than 99 % of the training RNAs are from their nearest one.
 
     Args:
-        learned: of `fusion.tokens.builders.kmer_frequencies`, shape (n_learned, width).
+        training: `fusion.tokens.builders.kmer_frequencies`, shape (n_training, width); the last
+            column, the length, is not read.
+
+    Returns:
+        bool, shape (n_sequences,).
     """
-    words = kmer_frequencies(sequences)[:, :-1]
-    own = learned[:, :-1].astype(np.float64)
-    return np.asarray(_nearest(words, own) > np.quantile(_nearest(own, own, itself=True), UNUSUAL))
+    queries = kmer_frequencies(sequences)[:, :-1]
+    rows = training[:, :-1].astype(np.float64)
+    limit = np.quantile(_nearest_distances(rows, rows, itself=True), UNUSUAL)
+    return np.asarray(_nearest_distances(queries, rows) > limit)
 
 
-def _nearest(queries: np.ndarray, rows: np.ndarray, *, itself: bool = False) -> np.ndarray:
-    """Euclidean distance of each query to the nearest row (other than the row of the same number, with `itself`)."""
-    lengths = (rows**2).sum(axis=1)[None]
-    found = []
-    for start in range(
-        0, len(queries), SOME
-    ):  # all pairs of ten thousand RNAs at once would take gigabytes
-        some = queries[start : start + SOME]
-        squared = (some**2).sum(axis=1)[:, None] + lengths - 2 * some @ rows.T
+def _nearest_distances(
+    queries: np.ndarray, rows: np.ndarray, *, itself: bool = False
+) -> np.ndarray:
+    """Euclidean distance of each query to the nearest row, other than itself with `itself`."""
+    squares = (rows**2).sum(axis=1)[None]
+    distances = [np.zeros(0)]
+    for start in range(0, len(queries), BLOCK):
+        block = queries[start : start + BLOCK]
+        squared = (block**2).sum(axis=1)[:, None] + squares - 2 * block @ rows.T
         if itself:
-            squared[np.arange(len(some)), np.arange(start, start + len(some))] = np.inf
-        found.append(np.sqrt(np.maximum(squared.min(axis=1), 0)))
-    return np.concatenate(found) if found else np.zeros(0)
+            numbers = np.arange(len(block))
+            squared[numbers, start + numbers] = np.inf
+        distances.append(np.sqrt(np.maximum(squared.min(axis=1), 0)))
+    return np.concatenate(distances)
 
 
-def check_type(known: ReferenceRNAs, rna_type: str) -> None:
-    """Raise ConfigError for a type that no RNA of another set than the networks' had."""
-    learned = sorted(set(known.types or ()) - {""})
-    if rna_type not in learned:
-        of = f"RNAs of type {', '.join(learned)}" if learned else "the networks' RNAs alone"
-        hint = "; RNAs such as the networks hold need no --rna-type"
-        raise ConfigError(
-            f"the model learned of no RNA of type {rna_type!r} beside the networks': it knows {of}{hint}"
-        )
+def check_type(reference: ReferenceRNAs, rna_type: str) -> None:
+    """Raise ConfigError for a type of which there is no additional RNA."""
+    types = sorted(set(reference.types or ()) - {""})
+    if rna_type in types:
+        return
+    available = ", ".join(types) if types else "none, the model has no additional RNA sets"
+    raise ConfigError(
+        f"no training RNA of type {rna_type!r}; available types: {available}. "
+        "RNAs of the type of the networks need no --rna-type"
+    )
 
 
 def typed_tokens(
     index: NodeIndex,
     sequences: Sequence[str],
     rna_type: str,
-    known: ReferenceRNAs,
+    reference: ReferenceRNAs,
     fusion_model: FusionModel,
 ) -> TokenTable:
-    """Everything that a model of several sets reads of new RNAs of one type.
+    """Every token that a model of several RNA types reads, of new RNAs of one type.
 
     Args:
         sequences: upper-case ACGUN.
-        learner: the model, of any tokens.
     """
     types = (rna_type,) * len(sequences)
-    made = {TYPE: type_codes(types), KMER: kmer_frequencies(sequences)}
-    found: list[Token] = []
-    for token in known.tokens:
+    is_present = np.ones(len(sequences), dtype=bool)
+    tokens: list[Token] = []
+    for token in reference.tokens:
+        if token.name == TREES:
+            continue
         if token.name == DESCRIPTORS:
-            found.append(make_token(token.name, rna_set_descriptors(tuple(sequences), types)))
-        elif token.name in made:
-            found.append(
-                make_token(token.name, made[token.name], np.ones(len(sequences), dtype=bool))
-            )
+            descriptors = rna_set_descriptors(tuple(sequences), types)
+            tokens.append(make_token(token.name, descriptors))
+        elif token.name == TYPE:
+            tokens.append(make_token(TYPE, type_codes(types), is_present))
+        elif token.name == KMER:
+            tokens.append(make_token(KMER, kmer_frequencies(sequences), is_present))
         elif token.name == TOWER and fusion_model.towers is not None:
-            found.append(fusion_model.towers.token(sequences))
-        elif token.name != TREES:
-            found.append(
-                Token(
-                    token.name,
-                    np.zeros((len(sequences), token.width), dtype=np.float32),
-                    np.zeros(len(sequences), dtype=bool),
-                )
-            )
-    tokens = TokenTable(index, tuple(found))
-    if TREES not in known.tokens.sources:
-        return tokens
-    said = np.clip(
-        fusion_model.trees[EXTRA_TREES](tokens.flat(fusion_model.config.tokens.trees)), 0, 1
-    )
-    return TokenTable(index, (*tokens.tokens, *trees_token(index, said).tokens)).select(
-        [token.name for token in known.tokens]
-    )
+            tokens.append(fusion_model.towers.token(sequences))
+        else:
+            values = np.zeros((len(sequences), token.width), dtype=np.float32)
+            tokens.append(Token(token.name, values, ~is_present))
+    table = TokenTable(index, tuple(tokens))
+    if TREES not in reference.tokens.sources:
+        return table
+    table = with_trees_token(table, fusion_model.trees[EXTRA_TREES], fusion_model.config)
+    return table.select([token.name for token in reference.tokens])
 
 
-def typed_warnings(sequences: Sequence[str], rna_type: str, known: ReferenceRNAs) -> list[str]:
-    """Per new RNA why its answer should be doubted: longer or shorter than all of its type that were learned from, or made of unusual words."""
+def typed_warnings(sequences: Sequence[str], rna_type: str, reference: ReferenceRNAs) -> list[str]:
+    """Reasons to doubt the prediction of each new RNA of a type: its length, unusual k-mers."""
     rows = [
-        row for row, name in enumerate(known.types or ()) if name == rna_type and known.trained[row]
+        row
+        for row, name in enumerate(reference.types or ())
+        if name == rna_type and reference.trained[row]
     ]
-    lengths = [len(str(known.sequences[row])) for row in rows]
-    kept = (
-        known.tokens[KMER].values[rows]
-        if KMER in known.tokens.sources
-        else kmer_frequencies([known.sequences[row] for row in rows])
-    )
-    found = []
-    for sequence, unusual in zip(sequences, unusual_words(sequences, kept), strict=True):
-        reasons = (
-            []
-            if min(lengths) <= len(sequence) <= max(lengths)
-            else [f"{len(sequence)} nt, learned from {min(lengths)} to {max(lengths)} nt"]
-        )
-        found.append("; ".join([*reasons, *(["made of unusual words"] if unusual else [])]))
-    return found
+    lengths = [len(str(reference.sequences[row])) for row in rows]
+    if KMER in reference.tokens.sources:
+        training = reference.tokens[KMER].values[rows]
+    else:
+        training = kmer_frequencies([reference.sequences[row] for row in rows])
+    warnings = []
+    for sequence, is_unusual in zip(sequences, unusual_kmers(sequences, training), strict=True):
+        reasons = _length_warnings(sequence, lengths)
+        if is_unusual:
+            reasons.append(UNUSUAL_KMERS)
+        warnings.append("; ".join(reasons))
+    return warnings

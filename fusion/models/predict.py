@@ -1,4 +1,4 @@
-"""Predictions for any RNA: one that a model knows, by name or by its exact sequence, or one newly found, by its sequence alone."""
+"""Predictions of reference RNAs, by name or exact sequence, and of new RNAs, by sequence."""
 
 from __future__ import annotations
 
@@ -30,19 +30,27 @@ OUT_OF_FOLD = "out-of-fold"
 FINAL = "final model"
 SEQUENCE_ALONE = "sequence alone"
 
+TRAINED_ON = "the model was trained on this RNA's label"
+
+
+NO_COLD_START = 'the model has no cold-start model for new RNAs; train it with `newcomers = "cold"`'
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Answers for some RNAs.
+    """Predictions for some RNAs.
 
     Attributes:
         compartments: names, in column order.
-        probabilities: calibrated, in [0, 1], shape (n, n_labels); NaN for a compartment that the model did not learn of for RNAs of this type.
-        spread: how far the members of the model disagree, as an SD of probabilities, same shape.
-        called: bool, same shape: whether the probability reaches the threshold chosen on training RNAs.
-        about: index ``rna_id``; columns ``source`` (which model answers: ``out-of-fold``, one that did not train on this RNA; ``final model``,
-            for an RNA without labels that the networks hold; ``sequence alone``), ``known_as``, ``modalities`` (what there was to read),
-            ``nearest`` and ``similarity`` (of the known sequences), ``warning``.
+        probabilities: calibrated, in [0, 1], shape (n, n_labels); NaN for a compartment for which
+            the RNA type has no labels.
+        uncertainty: SD of the probabilities over the ensemble, same shape.
+        called: bool, same shape: whether the probability reaches the threshold, which was chosen
+            on training RNAs.
+        about: index ``rna_id``; columns ``source`` (which model predicted: ``out-of-fold``, one
+            that was not trained on the RNA; ``final model``, for an RNA that no fold tested;
+            ``sequence alone``), ``known_as`` (reference RNA), ``modalities`` (of the RNA's
+            tokens), ``nearest`` and ``similarity`` (of the reference sequences), ``warning``.
     """
 
     compartments: tuple[str, ...]
@@ -52,108 +60,114 @@ class Predictions:
     about: pd.DataFrame
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per RNA: ``rna_id``, one probability per compartment, ``called``, ``uncertainty of …`` per compartment, then `about`."""
+        """One row per RNA.
+
+        Columns ``rna_id``, one probability per compartment, ``called``, ``uncertainty of …`` per
+        compartment, then those of `about`.
+        """
         table = pd.DataFrame(
             self.probabilities, columns=list(self.compartments), index=self.about.index
         )
-        table["called"] = [
-            ";".join(c for c, yes in zip(self.compartments, row, strict=True) if yes)
-            for row in self.called
-        ]
+        names = np.array(self.compartments, dtype=object)
+        table["called"] = [";".join(names[is_called]) for is_called in self.called]
         for column, name in enumerate(self.compartments):
             table[f"uncertainty of {name}"] = self.uncertainty[:, column]
         return pd.concat([table, self.about], axis=1).rename_axis("rna_id").reset_index()
 
     def to_dicts(self) -> list[dict[str, object]]:
-        """The same, one mapping per RNA, as JSON takes it."""
-        found = []
+        """One mapping per RNA, of plain values for JSON."""
+        records = []
         for row, (name, about) in enumerate(self.about.to_dict("index").items()):
-            answers = {
-                c: {
-                    "probability": _plain(self.probabilities[row, i]),
-                    "uncertainty": _plain(self.uncertainty[row, i]),
-                    "called": bool(self.called[row, i]),
+            compartments = {}
+            for column, compartment in enumerate(self.compartments):
+                compartments[compartment] = {
+                    "probability": _plain(self.probabilities[row, column]),
+                    "uncertainty": _plain(self.uncertainty[row, column]),
+                    "called": bool(self.called[row, column]),
                 }
-                for i, c in enumerate(self.compartments)
-            }
-            found.append(
-                {
-                    "rna_id": name,
-                    "compartments": answers,
-                    **{str(key): _plain(value) for key, value in about.items()},
-                }
-            )
-        return found
+            record: dict[str, object] = {"rna_id": name, "compartments": compartments}
+            record |= {str(key): _plain(value) for key, value in about.items()}
+            records.append(record)
+        return records
+
+
+def reference_of(model: SavedModel) -> ReferenceRNAs:
+    """The reference RNAs of a model.
+
+    Raises:
+        CheckpointError: the model was saved without them.
+    """
+    if model.known is None:
+        raise CheckpointError("the model has no reference RNAs")
+    return model.known
 
 
 def resolve_names(model: SavedModel, names: Sequence[str]) -> np.ndarray:
-    """Row of each name among the model's RNAs: int64, shape (n,). Case and writing of a miRNA's name do not matter;
-    a mature form (-5p, -3p) that is none of the RNAs stands for its precursor.
+    """Row of each name among the reference RNAs: int64, shape (n,).
+
+    Case and spelling of a miRNA name do not matter; a mature form (-5p, -3p) that is no reference
+    RNA stands for its precursor.
 
     Raises:
-        ConfigError: a name that is not known; says which are near.
+        ConfigError: an unknown name, with those that are near.
     """
-    known = _known(model)
-    rows = {name: row for row, name in enumerate(known.index.ids)}
-    loose = {normalise(name): row for name, row in reversed(rows.items())}
-    found = []
+    ids = reference_of(model).index.ids
+    row_of = {name: row for row, name in enumerate(ids)}
+    row_of_normalised = {normalise(name): row for name, row in reversed(row_of.items())}
+    rows = []
     for name in names:
-        row = rows.get(name, loose.get(normalise(name), loose.get(stem(name))))
+        row = row_of.get(name)
         if row is None:
-            near = suggest(name, known.index.ids)
-            hint = f"; did you mean {', '.join(near)}?" if near else ""
+            row = row_of_normalised.get(normalise(name), row_of_normalised.get(stem(name)))
+        if row is None:
+            near = ", ".join(suggest(name, ids))
+            hint = f"; did you mean {near}?" if near else "."
             raise ConfigError(
-                f"no RNA {name!r} among the {len(known.index)} that the model knows{hint} A new RNA needs its sequence (--fasta)"
+                f"unknown RNA {name!r} ({len(ids)} reference RNAs){hint} "
+                "Pass the sequence of a new RNA with --fasta"
             )
-        found.append(row)
-    return np.asarray(found, dtype=np.int64)
+        rows.append(row)
+    return np.asarray(rows, dtype=np.int64)
 
 
 def predict_reference(model: SavedModel, rows: np.ndarray) -> Predictions:
-    """Answers for RNAs that the model knows: out-of-fold where there is one, so that no RNA is told from its own label."""
-    known = _known(model)
+    """Predict reference RNAs, out-of-fold where available.
+
+    No out-of-fold prediction uses the RNA's own label.
+
+    Args:
+        rows: of the reference RNAs.
+    """
+    reference = reference_of(model)
     rows = np.asarray(rows, dtype=np.int64)
-    probabilities, uncertainty, called = (
-        np.zeros((len(rows), len(model.compartments))) for _ in range(3)
+    probabilities = reference.probabilities[rows].astype(np.float64)
+    uncertainty = reference.uncertainty[rows].astype(np.float64)
+    thresholds = reference.thresholds[rows].astype(np.float64)
+    is_tested = np.isfinite(probabilities).all(axis=1)
+    untested = np.flatnonzero(~is_tested)
+    if len(untested):
+        fusion_model = model.fusion_model(reference.tokens)
+        probabilities[untested] = fusion_model.predict(rows[untested])
+        uncertainty[untested] = fusion_model.uncertainty(rows[untested])
+        thresholds[untested] = model.thresholds
+    called = probabilities >= thresholds
+    if reference.types is not None:
+        labelled = [reference.labelled_for(reference.types[int(row)]) for row in rows]
+        is_labelled = np.array(labelled, dtype=bool).reshape(probabilities.shape)
+        probabilities = np.where(is_labelled, probabilities, np.nan)
+        uncertainty = np.where(is_labelled, uncertainty, np.nan)
+        called &= is_labelled
+    names = [reference.index.ids[int(row)] for row in rows]
+    about = _about(
+        names,
+        source=np.where(is_tested, OUT_OF_FOLD, FINAL).astype(object),
+        known_as=names,
+        modalities=[";".join(modalities(reference.tokens, int(row))) for row in rows],
+        nearest=names,
+        similarity=1.0,
+        warning=np.where(reference.trained[rows] & ~is_tested, TRAINED_ON, "").astype(object),
     )
-    outside = np.isfinite(known.probabilities[rows]).all(axis=1)
-    inside = np.flatnonzero(~outside)
-    if len(inside):
-        fusion_model = model.fusion_model(known.tokens)
-        probabilities[inside], uncertainty[inside] = (
-            fusion_model.predict(rows[inside]),
-            fusion_model.uncertainty(rows[inside]),
-        )
-        called[inside] = probabilities[inside] >= model.thresholds
-    probabilities[outside], uncertainty[outside] = (
-        known.probabilities[rows[outside]],
-        known.uncertainty[rows[outside]],
-    )
-    called[outside] = known.probabilities[rows[outside]] >= known.thresholds[rows[outside]]
-    if known.types is not None:
-        labelled = np.array(
-            [known.labelled(known.types[int(row)]) for row in rows], dtype=bool
-        ).reshape(probabilities.shape)
-        probabilities = np.where(labelled, probabilities, np.nan)
-        uncertainty = np.where(labelled, uncertainty, np.nan)
-        called = np.where(labelled, called, 0)
-    warned = [
-        "" if yes or not known.trained[row] else "the model learned from this RNA's own label"
-        for row, yes in zip(rows, outside, strict=True)
-    ]
-    names = [known.index.ids[int(row)] for row in rows]
-    about = pd.DataFrame(
-        {
-            "source": [OUT_OF_FOLD if yes else FINAL for yes in outside],
-            "known_as": names,
-            "modalities": [";".join(modalities(known.tokens, int(row))) for row in rows],
-            "nearest": names,
-            "similarity": 1.0,
-            "warning": warned,
-        },
-        index=pd.Index(names, dtype=object),
-    )
-    return Predictions(model.compartments, probabilities, uncertainty, called.astype(bool), about)
+    return Predictions(model.compartments, probabilities, uncertainty, called, about)
 
 
 def predict_sequences(
@@ -164,196 +178,187 @@ def predict_sequences(
     rna_type: str | None = None,
     workers: int = 1,
 ) -> Predictions:
-    """Answers for sequences, in their order.
+    """Predict sequences, in their order.
 
-    A sequence that is exactly that of a known RNA, or of one of its mature forms, is answered as that RNA, with all that the networks hold of it.
-    Any other joins the known ones by its similarity to them; its answer does not depend on which others are asked for.
+    The exact sequence of a reference RNA, or of one of its mature forms, is predicted as that RNA.
+    Any other is predicted from its similarity to the reference RNAs, independently of the other
+    queries.
 
     Args:
-        ids: unique names. sequences: of ACGUTN, one or more letters each.
-        rna_type: of the new ones, for a model that learned of sets of other RNAs beside those of its networks; None: RNAs such as the networks hold.
+        ids: unique names.
+        sequences: of ACGUTN, one nucleotide or more each.
+        rna_type: of the new RNAs, for a model with additional RNA sets; None: the type of the
+            networks' RNAs.
 
     Raises:
-        ConfigError: the model has no part for newcomers, and a sequence is new; it learned of no RNA of the type.
+        ConfigError: no sequence; a new one without a cold-start model; a type without training
+            RNAs.
     """
-    known = _known(model)
-    letters = [to_rna(s) for s in sequences]
+    reference = reference_of(model)
+    rna_sequences = [to_rna(sequence) for sequence in sequences]
     if rna_type is not None:
-        check_type(known, rna_type)
-    same = exact_matches(known, rna_type)
-    rows = np.array([same.get(text, -1) for text in letters], dtype=np.int64)
-    parts = []
-    order = []
-    for chosen, is_known in ((np.flatnonzero(rows >= 0), True), (np.flatnonzero(rows < 0), False)):
-        if len(chosen):
-            said = (
-                predict_reference(model, rows[chosen])
-                if is_known
-                else _predict_new(
-                    model,
-                    [ids[int(i)] for i in chosen],
-                    [letters[int(i)] for i in chosen],
-                    rna_type,
-                    workers,
-                )
-            )
-            parts.append(said)
-            order.append(chosen)
-    return _together(model, parts, order, ids)
+        check_type(reference, rna_type)
+    if not rna_sequences:
+        raise ConfigError("no sequence to predict")
+    matches = exact_matches(reference, rna_type)
+    rows = np.array([matches.get(sequence, -1) for sequence in rna_sequences], dtype=np.int64)
+    matched = np.flatnonzero(rows >= 0)
+    new = np.flatnonzero(rows < 0)
+    predictions = []
+    if len(matched):
+        predictions.append(predict_reference(model, rows[matched]))
+    if len(new):
+        new_ids = [ids[int(number)] for number in new]
+        new_sequences = [rna_sequences[int(number)] for number in new]
+        if rna_type is None:
+            predictions.append(_predict_new(model, new_ids, new_sequences, workers))
+        else:
+            predictions.append(_predict_typed(model, new_ids, new_sequences, rna_type))
+    return _in_order(predictions, np.concatenate([matched, new]), ids)
 
 
 def predict_with_tower(
     tower: SavedTower, ids: Sequence[str], sequences: Sequence[str]
 ) -> Predictions:
-    """The same for a model of the sequence tower, whose members do not disagree: it has one, and its spread is NaN.
+    """Predict sequences by a sequence tower.
 
-    A model of fractions calls nothing.
+    A tower has one member, so that its uncertainty is NaN; a tower of fractions calls nothing.
     """
-    letters = [to_rna(s) for s in sequences]
-    said = tower.predict(letters)
-    columns = {
-        "source": SEQUENCE_ALONE,
-        "known_as": "",
-        "modalities": "sequence",
-        "nearest": "",
-        "similarity": np.nan,
-        "warning": "",
-    }
-    about = pd.DataFrame(columns, index=pd.Index(list(ids), dtype=object))
-    called = (
-        np.zeros(said.shape, dtype=bool) if tower.kind == FRACTIONS else said >= tower.thresholds
-    )
-    return Predictions(tuple(tower.compartments), said, np.full(said.shape, np.nan), called, about)
+    probabilities = tower.predict([to_rna(sequence) for sequence in sequences])
+    called = np.zeros(probabilities.shape, dtype=bool)
+    if tower.kind != FRACTIONS:
+        called = probabilities >= tower.thresholds
+    uncertainty = np.full(probabilities.shape, np.nan)
+    about = _about(ids, source=SEQUENCE_ALONE, modalities="sequence")
+    return Predictions(tuple(tower.compartments), probabilities, uncertainty, called, about)
 
 
-def exact_matches(known: ReferenceRNAs, rna_type: str | None = None) -> dict[str, int]:
-    """Sequence -> row of the RNA whose sequence it is, or one of whose mature forms it is; the first by name where several share it.
+def exact_matches(reference: ReferenceRNAs, rna_type: str | None = None) -> dict[str, int]:
+    """Row of the reference RNA with a sequence, or with a mature form of that sequence.
+
+    Where several share it, the first by name counts, RNAs of the networks first.
 
     Args:
-        rna_type: only RNAs of this type among those of other sets than the networks'; None: all, the networks' first.
+        rna_type: additional RNAs of this type alone; None: all reference RNAs.
     """
-    found: dict[str, int] = {}
     rows = [
         row
-        for row in range(len(known.index))
-        if rna_type is None or (known.types is not None and known.types[row] == rna_type)
+        for row in range(len(reference.index))
+        if rna_type is None or (reference.types is not None and reference.types[row] == rna_type)
     ]
-    by_name = sorted(
-        rows, key=lambda row: (row >= known.n_network_rnas, natural_key(known.index.ids[row]))
-    )
-    for row in by_name:
-        if known.sequences[row]:
-            found.setdefault(str(known.sequences[row]), row)
-    for row in by_name:
-        for mature in filter(None, known.matures[row].split(";")):
-            found.setdefault(mature, row)
-    return found
+    n_network_rnas = reference.n_network_rnas
+    rows.sort(key=lambda row: (row >= n_network_rnas, natural_key(reference.index.ids[row])))
+    row_of: dict[str, int] = {}
+    for row in rows:
+        if reference.sequences[row]:
+            row_of.setdefault(str(reference.sequences[row]), row)
+    for row in rows:
+        for mature in filter(None, reference.matures[row].split(";")):
+            row_of.setdefault(mature, row)
+    return row_of
 
 
 def modalities(tokens: TokenTable, row: int) -> list[str]:
-    """What there is to read of one RNA: ``sequence`` and the kinds of association, in token order."""
-    found = {modality_of(token.name): True for token in tokens if token.present[row]}
-    return [name for name in found if name]
+    """Modalities of the tokens of one RNA, in token order: ``sequence``, kinds of association."""
+    names = dict.fromkeys(modality_of(token.name) for token in tokens if token.present[row])
+    return [name for name in names if name]
+
+
+def _about(
+    ids: Sequence[str],
+    *,
+    source: Sequence[str] | np.ndarray | str,
+    modalities: Sequence[str] | str,
+    known_as: Sequence[str] | str = "",
+    nearest: Sequence[str] | str = "",
+    similarity: np.ndarray | float = np.nan,
+    warning: Sequence[str] | np.ndarray | str = "",
+) -> pd.DataFrame:
+    """The table `Predictions.about`; a single value holds for every RNA."""
+    columns = {
+        "source": source,
+        "known_as": known_as,
+        "modalities": modalities,
+        "nearest": nearest,
+        "similarity": similarity,
+        "warning": warning,
+    }
+    return pd.DataFrame(columns, index=pd.Index(list(ids), dtype=object))
 
 
 def _predict_new(
-    model: SavedModel, ids: list[str], sequences: list[str], rna_type: str | None, workers: int
+    model: SavedModel, ids: list[str], sequences: list[str], workers: int
 ) -> Predictions:
-    if rna_type is not None:
-        return _predict_typed(model, ids, sequences, rna_type)
+    """Predict new RNAs of the type of the networks' RNAs by the cold-start model."""
     if model.newcomers is None:
-        raise ConfigError(
-            'the model has no part for RNAs of which the sequence alone is known; train it with `newcomers = "cold"`'
-        )
-    known = _known(model).network_rows()
-    new, fusion_model = tokens_of_new_rnas(
-        ids, sequences, known, model.newcomers.on(TokenTable(known.index, ())), workers=workers
-    )
+        raise ConfigError(NO_COLD_START)
+    reference = reference_of(model).of_networks()
+    cold_start = model.newcomers.on(TokenTable(reference.index, ()))
+    new, fusion_model = tokens_of_new_rnas(ids, sequences, reference, cold_start, workers=workers)
     rows = np.arange(len(ids))
-    probabilities, uncertainty = (
-        _widened(said, len(model.compartments))
-        for said in (fusion_model.predict(rows), fusion_model.uncertainty(rows))
-    )
+    n_labels = len(model.compartments)
+    probabilities = _pad_labels(fusion_model.predict(rows), n_labels)
+    uncertainty = _pad_labels(fusion_model.uncertainty(rows), n_labels)
+    thresholds = _pad_labels(model.newcomers.thresholds[None], n_labels)
     nearest = new.similarity.argmax(axis=1)
-    about = pd.DataFrame(
-        {
-            "source": SEQUENCE_ALONE,
-            "known_as": "",
-            "modalities": "sequence",
-            "nearest": [known.index.ids[int(row)] for row in nearest],
-            "similarity": new.similarity[rows, nearest].astype(float).round(4),
-            "warning": warnings_of(new, known),
-        },
-        index=pd.Index(ids, dtype=object),
+    about = _about(
+        ids,
+        source=SEQUENCE_ALONE,
+        modalities="sequence",
+        nearest=[reference.index.ids[int(row)] for row in nearest],
+        similarity=new.similarity[rows, nearest].astype(float).round(4),
+        warning=warnings_of(new, reference),
     )
-    return Predictions(
-        model.compartments,
-        probabilities,
-        uncertainty,
-        probabilities >= _widened(model.newcomers.thresholds[None], len(model.compartments)),
-        about,
-    )
+    called = probabilities >= thresholds
+    return Predictions(model.compartments, probabilities, uncertainty, called, about)
 
 
-def _widened(said: np.ndarray, n_labels: int) -> np.ndarray:
-    """NaN for the compartments that the networks' RNAs are not labelled for, which stand last."""
-    return np.pad(said, ((0, 0), (0, n_labels - said.shape[1])), constant_values=np.nan)
+def _pad_labels(values: np.ndarray, n_labels: int) -> np.ndarray:
+    """Append NaN for compartments that the networks' RNAs have no labels for, which come last."""
+    return np.pad(values, ((0, 0), (0, n_labels - values.shape[1])), constant_values=np.nan)
 
 
 def _predict_typed(
     model: SavedModel, ids: list[str], sequences: list[str], rna_type: str
 ) -> Predictions:
-    known = _known(model)
+    """Predict new RNAs of a type of the additional RNA sets by the final model."""
+    reference = reference_of(model)
     rows = np.arange(len(ids))
-    fusion_model = model.fusion_model(known.tokens)
-    fusion_model = replace(
-        fusion_model,
-        tokens=typed_tokens(NodeIndex.of(ids, "miRNA"), sequences, rna_type, known, fusion_model),
+    fusion_model = model.fusion_model(reference.tokens)
+    index = NodeIndex.of(ids, "miRNA")
+    tokens = typed_tokens(index, sequences, rna_type, reference, fusion_model)
+    fusion_model = replace(fusion_model, tokens=tokens)
+    is_labelled = reference.labelled_for(rna_type)
+    probabilities = np.where(is_labelled, fusion_model.predict(rows), np.nan)
+    uncertainty = np.where(is_labelled, fusion_model.uncertainty(rows), np.nan)
+    about = _about(
+        ids,
+        source=SEQUENCE_ALONE,
+        modalities=f"sequence;{rna_type}",
+        warning=typed_warnings(sequences, rna_type, reference),
     )
-    labelled = known.labelled(rna_type)
-    probabilities, uncertainty = (
-        np.where(labelled, said, np.nan)
-        for said in (fusion_model.predict(rows), fusion_model.uncertainty(rows))
-    )
-    columns = {
-        "source": SEQUENCE_ALONE,
-        "known_as": "",
-        "modalities": f"sequence;{rna_type}",
-        "nearest": "",
-        "similarity": np.nan,
-    }
-    about = pd.DataFrame(
-        {**columns, "warning": typed_warnings(sequences, rna_type, known)},
-        index=pd.Index(ids, dtype=object),
-    )
-    return Predictions(
-        model.compartments, probabilities, uncertainty, probabilities >= model.thresholds, about
-    )
-
-
-def _together(
-    model: SavedModel, parts: list[Predictions], order: list[np.ndarray], ids: Sequence[str]
-) -> Predictions:
-    if not parts:
-        raise ConfigError("no sequence to predict")
-    back = np.argsort(np.concatenate(order), kind="stable")
-    about = pd.concat([part.about for part in parts]).iloc[back]
-    about.index = pd.Index(list(ids), dtype=object)
-    probabilities, uncertainty, called = (
-        np.concatenate([getattr(part, name) for part in parts])[back]
-        for name in ("probabilities", "uncertainty", "called")
-    )
+    called = probabilities >= model.thresholds
     return Predictions(model.compartments, probabilities, uncertainty, called, about)
 
 
-def _known(model: SavedModel) -> ReferenceRNAs:
-    if model.known is None:
-        raise CheckpointError("the model does not say which RNAs it knows")
-    return model.known
+def _in_order(
+    predictions: list[Predictions], numbers: np.ndarray, ids: Sequence[str]
+) -> Predictions:
+    """Join predictions and sort them by number, under the names given."""
+    order = np.argsort(numbers, kind="stable")
+    about = pd.concat([part.about for part in predictions]).iloc[order]
+    about.index = pd.Index(list(ids), dtype=object)
+    return Predictions(
+        predictions[0].compartments,
+        np.concatenate([part.probabilities for part in predictions])[order],
+        np.concatenate([part.uncertainty for part in predictions])[order],
+        np.concatenate([part.called for part in predictions])[order],
+        about,
+    )
 
 
 def _plain(value: object) -> object:
-    """A value as JSON has it, which knows no NaN."""
+    """A value as JSON has it, which has no NaN."""
     if isinstance(value, float | np.floating):
         return float(value) if np.isfinite(value) else None
     return value

@@ -1,4 +1,4 @@
-"""What a model keeps of the RNAs it was made with: sequences, tokens, labels, and what was said of each by a model that did not train on it."""
+"""Reference RNAs stored with a model: sequences, tokens, labels and out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ COLUMNS = ["rna_id", "sequence", "matures", "trained"]
 
 TYPE = "type"
 
-ANSWERS = {"probabilities": "probabilities", "uncertainty": "spread", "thresholds": "thresholds"}
+OUT_OF_FOLD_ARRAYS = {
+    "probabilities": "probabilities",
+    "uncertainty": "spread",
+    "thresholds": "thresholds",
+}
 """Out-of-fold arrays of reference RNAs -> their names in model files."""
 
 
@@ -37,13 +41,16 @@ class ReferenceRNAs:
     Attributes:
         sequences: upper-case ACGUN, or None where unknown.
         matures: ``;``-separated mature sequences, empty where there are none.
-        trained: bool, shape (n_known,): whether the final model learned from the RNA.
-        labels: 0/1, shape (n_known, n_labels); NaN for an RNA that the final model did not learn from.
+        trained: bool, shape (n_reference,): whether the final model was trained on the RNA.
+        labels: 0/1, shape (n_reference, n_labels); NaN for an RNA that the final model was not
+            trained on.
         tokens: every token that the final model reads.
-        probabilities, spread, thresholds: out-of-fold answer, its uncertainty, and the threshold that went with it: shape (n_known, n_labels);
-            NaN for an RNA that no fold tested.
-        types: type of every RNA of another set than the networks' (see `fusion.data.rna_sets`), which stand last; empty for the networks' RNAs. None where
-            there are only those.
+        probabilities: out-of-fold, shape (n_reference, n_labels); NaN for an RNA that no fold
+            tested.
+        uncertainty: of these probabilities, same shape.
+        thresholds: of the folds that predicted, same shape.
+        types: RNA type of every additional RNA (see `fusion.data.rna_sets`), which stand last;
+            empty for RNAs of the networks. None where there are only those.
     """
 
     index: NodeIndex
@@ -59,26 +66,35 @@ class ReferenceRNAs:
 
     @cached_property
     def n_network_rnas(self) -> int:
-        """RNAs of the networks, which stand first."""
-        return len(self.index) if self.types is None else sum(not name for name in self.types)
+        """Number of RNAs of the networks, which stand first."""
+        return len(self.index) if self.types is None else self.types.count("")
 
-    def network_rows(self) -> ReferenceRNAs:
-        """The networks' RNAs alone, with the compartments that these are labelled for, which stand first."""
+    def of_networks(self) -> ReferenceRNAs:
+        """The networks' RNAs with the compartments that they are labelled for, which come first."""
         if self.types is None:
             return self
         n = self.n_network_rnas
-        n_labels = int(self.labelled("").sum())
+        n_labels = int(self.labelled_for("").sum())
         index = NodeIndex(self.index.ids[:n], self.index.kinds[:n])
-        tokens = TokenTable(
-            index, tuple(Token(t.name, t.values[:n], t.present[:n]) for t in self.tokens)
-        )
-        arrays = {name: getattr(self, name)[:n, :n_labels] for name in ("labels", *ANSWERS)}
+        tokens = tuple(Token(t.name, t.values[:n], t.present[:n]) for t in self.tokens)
+        arrays = {
+            name: getattr(self, name)[:n, :n_labels] for name in ("labels", *OUT_OF_FOLD_ARRAYS)
+        }
         return ReferenceRNAs(
-            index, self.sequences[:n], self.matures[:n], self.trained[:n], tokens=tokens, **arrays
+            index,
+            self.sequences[:n],
+            self.matures[:n],
+            self.trained[:n],
+            tokens=TokenTable(index, tokens),
+            **arrays,
         )
 
-    def labelled(self, rna_type: str) -> np.ndarray:
-        """Compartments that the model learned of for RNAs of a type (empty: the networks' RNAs): bool, shape (n_labels,)."""
+    def labelled_for(self, rna_type: str) -> np.ndarray:
+        """Whether a type has labels for each compartment: bool, shape (n_labels,).
+
+        Args:
+            rna_type: empty for the RNAs of the networks.
+        """
         return self._labelled.get(rna_type, np.zeros(self.labels.shape[1], dtype=bool))
 
     @cached_property
@@ -86,16 +102,14 @@ class ReferenceRNAs:
         if self.types is None:
             return {"": np.ones(self.labels.shape[1], dtype=bool)}
         types = np.array(self.types, dtype=object)
-        return {
-            name: (~np.isnan(self.labels[types == name])).any(axis=0)
-            for name in dict.fromkeys(self.types)
-        }
+        is_known = ~np.isnan(self.labels)
+        return {name: is_known[types == name].any(axis=0) for name in dict.fromkeys(self.types)}
 
     def save(self, folder: Path) -> None:
-        """Write `TABLE` and `ARRAYS` into a folder that is there."""
+        """Write `TABLE` and `ARRAYS` into an existing folder."""
         cells = [
             list(self.index.ids),
-            [s or "" for s in self.sequences],
+            [sequence or "" for sequence in self.sequences],
             list(self.matures),
             self.trained.astype(int),
         ]
@@ -103,22 +117,20 @@ class ReferenceRNAs:
         if self.types is not None:
             table[TYPE] = list(self.types)
         write_tsv(table, folder / TABLE)
-        arrays = {
-            "labels": self.labels,
-            **{key: getattr(self, name) for name, key in ANSWERS.items()},
-        }
+        arrays = {"labels": self.labels}
+        arrays |= {key: getattr(self, name) for name, key in OUT_OF_FOLD_ARRAYS.items()}
         for token in self.tokens:
             arrays |= {f"token.{token.name}": token.values, f"present.{token.name}": token.present}
-        save_file(
-            {name: np.ascontiguousarray(value) for name, value in arrays.items()}, folder / ARRAYS
-        )
+        contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+        save_file(contiguous, folder / ARRAYS)
 
     @classmethod
     def load(cls, folder: Path, tokens: tuple[str, ...], n_labels: int) -> ReferenceRNAs:
-        """Read back what `save` wrote.
+        """Read what `save` wrote.
 
         Args:
-            tokens: names of the tokens, in order. n_labels: number of compartments.
+            tokens: names of the tokens, in order.
+            n_labels: number of compartments.
 
         Raises:
             CheckpointError: a file is missing, damaged, or does not fit the others.
@@ -127,69 +139,62 @@ class ReferenceRNAs:
             table = read_table(folder / TABLE, COLUMNS)
             arrays = load_file(folder / ARRAYS)
             index = NodeIndex.of(table["rna_id"], "miRNA")
-            found = TokenTable(
-                index,
-                tuple(
-                    Token(name, arrays[f"token.{name}"], arrays[f"present.{name}"])
-                    for name in tokens
-                ),
-            )
-            numbers = {"labels": arrays["labels"]}
-            numbers |= {name: arrays[key] for name, key in ANSWERS.items()}
+            token_table = TokenTable(index, tuple(_read_token(arrays, name) for name in tokens))
+            matrices = {"labels": arrays["labels"]}
+            matrices |= {name: arrays[key] for name, key in OUT_OF_FOLD_ARRAYS.items()}
         except (OSError, SafetensorError, KeyError, InputError, ConfigError) as error:
             raise CheckpointError(
-                "what the model kept of its RNAs is damaged or missing",
+                "the reference RNAs of the model are damaged or missing",
                 file=folder / ARRAYS,
                 found=str(error).splitlines()[0],
             ) from None
-        wrong = next(
-            (name for name, value in numbers.items() if value.shape != (len(index), n_labels)), None
-        )
-        if wrong is not None:
-            shape = numbers[wrong].shape
-            expected = (len(index), n_labels)
-            raise CheckpointError(
-                "what the model kept of its RNAs does not fit it",
-                file=folder / ARRAYS,
-                column=wrong,
-                found=shape,
-                expected=expected,
-            )
-        sequences = tuple(str(cell) or None for cell in table["sequence"])
-        trained = (table["trained"] == "1").to_numpy(dtype=bool)
-        types = _types(table, folder)
+        expected = (len(index), n_labels)
+        for name, value in matrices.items():
+            if value.shape != expected:
+                raise CheckpointError(
+                    "the reference RNAs do not fit the model",
+                    file=folder / ARRAYS,
+                    column=name,
+                    found=value.shape,
+                    expected=expected,
+                )
         return cls(
             index,
-            sequences,
+            tuple(str(cell) or None for cell in table["sequence"]),
             tuple(str(cell) for cell in table["matures"]),
-            trained,
-            tokens=found,
-            types=types,
-            **numbers,
+            (table["trained"] == "1").to_numpy(dtype=bool),
+            tokens=token_table,
+            types=_read_types(table, folder),
+            **matrices,
         )
 
 
-def _types(table: pd.DataFrame, folder: Path) -> tuple[str, ...] | None:
-    """The column of types, checked."""
+def _read_token(arrays: dict[str, np.ndarray], name: str) -> Token:
+    return Token(name, arrays[f"token.{name}"], arrays[f"present.{name}"])
+
+
+def _read_types(table: pd.DataFrame, folder: Path) -> tuple[str, ...] | None:
+    """The column of RNA types, checked."""
     if TYPE not in table.columns:
         return None
     types = tuple(str(cell) for cell in table[TYPE])
-    wrong = next((name for name in types if name and name not in RNA_TYPES), None)
-    behind = list(map(bool, types)) == sorted(map(bool, types))
-    if wrong is not None or not behind:
-        found, expected = (
-            (wrong, ", ".join(RNA_TYPES))
-            if wrong is not None
-            else ("an RNA of the networks after one of another set", "the networks' first")
-        )
-        raise CheckpointError(
-            "what the model kept of its RNAs is damaged",
-            file=folder / TABLE,
-            column=TYPE,
-            found=found,
-            expected=expected,
-        )
-    return types
+    unknown = next((name for name in types if name and name not in RNA_TYPES), None)
+    is_additional = [bool(name) for name in types]
+    if unknown is not None:
+        found = unknown
+        expected = ", ".join(RNA_TYPES)
+    elif is_additional != sorted(is_additional):
+        found = "an RNA of the networks after an additional RNA"
+        expected = "the RNAs of the networks first"
+    else:
+        return types
+    raise CheckpointError(
+        "the reference RNAs of the model are damaged",
+        file=folder / TABLE,
+        column=TYPE,
+        found=found,
+        expected=expected,
+    )
 
 
 def reference_rnas(
@@ -199,33 +204,36 @@ def reference_rnas(
     result: CrossValidationResult,
     more: SequenceSet | None = None,
 ) -> ReferenceRNAs:
-    """What to keep of a dataset beside a final model.
+    """Reference RNAs of a final model.
 
     Args:
-        tokens: of the final model, over all its RNAs. train: rows that it learned from.
-        result: the cross-validation with the same settings.
-        more: RNAs of other sets, which stand behind those of the dataset.
+        tokens: of the final model, for all its RNAs.
+        train: rows that it was trained on.
+        result: cross-validation with the same settings.
+        more: additional RNAs, which follow those of the dataset.
     """
     trained = np.zeros(len(result.index), dtype=bool)
     trained[train] = True
-    others = 0 if more is None else len(more)
-    cells = (
-        dataset.rnas["matures"]
-        if "matures" in dataset.rnas.columns
-        else [None] * len(dataset.index)
-    )
+    sequences = [
+        cell if isinstance(cell, str) and cell else None for cell in dataset.rnas["sequence"]
+    ]
+    matures = [""] * len(dataset.index)
+    if "matures" in dataset.rnas.columns:
+        matures = [cell if isinstance(cell, str) else "" for cell in dataset.rnas["matures"]]
+    types = None
+    if more is not None:
+        types = (*[""] * len(dataset.index), *(more.types or ()))
+        sequences += more.sequences
+        matures += [""] * len(more)
     return ReferenceRNAs(
         index=result.index,
-        sequences=(
-            *(s if isinstance(s, str) and s else None for s in dataset.rnas["sequence"]),
-            *(() if more is None else more.sequences),
-        ),
-        matures=(*(m if isinstance(m, str) else "" for m in cells), *[""] * others),
+        sequences=tuple(sequences),
+        matures=tuple(matures),
         trained=trained,
         labels=np.where(trained[:, None], result.labels, np.nan),
         tokens=tokens,
         probabilities=result.probabilities,
         uncertainty=result.uncertainty,
         thresholds=result.thresholds,
-        types=None if more is None else (*[""] * len(dataset.index), *(more.types or ())),
+        types=types,
     )

@@ -1,4 +1,4 @@
-"""Training one attention model on the training rows of a fold, stopped on an inner part of them."""
+"""Training of attention members, with early stopping on validation rows."""
 
 from __future__ import annotations
 
@@ -15,73 +15,77 @@ from fusion.models.attention import TokenFusion
 from fusion.tokens.table import TokenTable
 from mirnagraph.seeds import child_seed, torch_generator, torch_scope
 
+MIN_IMPROVEMENT = 1e-5
+"""Fall of the validation loss that counts as an improvement."""
+
+History = list[tuple[int, float, float]]
+"""``(epoch, training loss, validation loss)`` per epoch; NaN without validation rows."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedAttention:
-    """Trained members and what happened on the way.
+    """Trained members of the attention part.
 
     Attributes:
         members: models in evaluation mode.
-        history: per member, one ``(epoch, training loss, inner loss)`` per epoch.
+        history: losses per epoch, per member.
     """
 
     members: Sequence[TokenFusion]
-    history: Sequence[Sequence[tuple[int, float, float]]] = field(default_factory=list)
+    history: Sequence[History] = field(default_factory=list)
 
     def probabilities(
-        self,
-        tokens: TokenTable,
-        rows: np.ndarray,
-        prior: np.ndarray | None = None,
-        members: Sequence[int] | None = None,
+        self, tokens: TokenTable, rows: np.ndarray, prior: np.ndarray | None = None
     ) -> np.ndarray:
-        """What each member, or each of those named, says: float64, shape (n_members, len(rows), n_labels).
+        """Probabilities of each member: float64, shape (n_members, len(rows), n_labels).
 
         Args:
             prior: logits of the trees for all RNAs, shape (n_rnas, n_labels).
         """
-        values, present = as_tensors(tokens, rows)
-        before = _prior(prior, rows)
-        chosen = self.members if members is None else [self.members[member] for member in members]
+        inputs = member_inputs(tokens, rows, prior)
         with torch.no_grad():
-            return np.stack(
-                [torch.sigmoid(model(values, present, before).double()).numpy() for model in chosen]
-            )
+            per_member = [torch.sigmoid(model(*inputs).double()).numpy() for model in self.members]
+        return np.stack(per_member)
 
     def attention(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
-        """Attention weights averaged over members and heads: shape (len(rows), n_queries, n_tokens + 1)."""
+        """Weights averaged over members and heads: shape (len(rows), n_queries, n_tokens + 1)."""
         values, present = as_tensors(tokens, rows)
         with torch.no_grad():
-            return np.mean(
-                [member.encode(values, present)[2].numpy() for member in self.members], axis=0
-            )
+            per_member = [member.encode(values, present)[2].numpy() for member in self.members]
+        return np.mean(per_member, axis=0)
 
 
-def _prior(prior: np.ndarray | None, rows: np.ndarray) -> Tensor | None:
-    return (
-        None
-        if prior is None
-        else torch.from_numpy(np.ascontiguousarray(prior[rows], dtype=np.float32))
-    )
+MemberInputs = tuple[list[Tensor], Tensor, Tensor | None]
+"""Token values, which tokens are present, and the trees' logits, of some rows."""
+
+
+def member_inputs(tokens: TokenTable, rows: np.ndarray, prior: np.ndarray | None) -> MemberInputs:
+    """Inputs of `TokenFusion` for some rows; `prior` has a row per RNA of the tokens."""
+    values, present = as_tensors(tokens, rows)
+    return values, present, None if prior is None else _float_tensor(prior[rows])
 
 
 def as_tensors(tokens: TokenTable, rows: np.ndarray) -> tuple[list[Tensor], Tensor]:
-    """Chosen rows of every token as float32 tensors, and which tokens are present: bool, shape (n, T)."""
-    values = [
-        torch.from_numpy(np.ascontiguousarray(token.values[rows], dtype=np.float32))
-        for token in tokens
-    ]
-    return values, torch.from_numpy(np.stack([token.present[rows] for token in tokens], axis=1))
+    """Rows of every token as float32 tensors, and which tokens are present: bool, shape (n, T)."""
+    values = [_float_tensor(token.values[rows]) for token in tokens]
+    present = np.stack([token.present[rows] for token in tokens], axis=1)
+    return values, torch.from_numpy(present)
+
+
+def _float_tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
 @dataclass(frozen=True, eq=False)
 class MemberSplit:
-    """What one member learns from.
+    """Rows and kind of one member.
 
     Attributes:
-        learn: rows to learn from.
-        held: training rows that it does not learn from, possibly none; it stops on them where the settings say so.
-        student: learns from mixed targets, with the settings of a student.
+        train_rows: rows to train on.
+        validation_rows: further training rows, possibly none, on which training stops where the
+            settings say so.
+        student: trained on a mixture of labels and the trees' probabilities, with the settings of a
+            student.
     """
 
     train_rows: np.ndarray
@@ -94,8 +98,9 @@ def member_settings(
 ) -> AttentionConfig:
     """Settings of a member's model.
 
-    A student does not start from the trees' logits and must learn to pass on what their token says, which dropout on attention and
-    LayerNorm after the blocks keep it from; a member that corrects the trees overfits without them.
+    A student does not start from the trees' logits and has to learn to pass their token on, which
+    dropout on attention and LayerNorm after the blocks prevent; a member that corrects the trees
+    overfits without them.
     """
     if not student:
         return attention
@@ -114,15 +119,16 @@ def masked_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Mean binary cross-entropy over the labels that are known; 0 where none is.
 
     Args:
-        logits: shape (n, n_labels). target: in [0, 1], same shape; NaN where unknown, which gives no gradient.
+        logits: shape (n, n_labels).
+        target: in [0, 1], same shape; NaN where unknown, which gives no gradient.
     """
-    known = ~torch.isnan(target)
-    if bool(known.all()):
+    is_known = ~torch.isnan(target)
+    if bool(is_known.all()):
         return nn.functional.binary_cross_entropy_with_logits(logits, target)
     each = nn.functional.binary_cross_entropy_with_logits(
         logits, target.nan_to_num(0.0), reduction="none"
     )
-    return (each * known).sum() / known.sum().clamp(min=1)
+    return (each * is_known).sum() / is_known.sum().clamp(min=1)
 
 
 def fit_attention(
@@ -134,26 +140,27 @@ def fit_attention(
     seed: int,
     prior: np.ndarray | None = None,
 ) -> TrainedAttention:
-    """Train one model per lesson.
+    """Train one member per split.
 
     Args:
-        tokens: all RNAs; only the rows of the lessons are read.
-        labels: shape (n_rnas, n_labels), 0/1 on the training rows, or NaN where unknown, from which nothing is learned; other rows are never read.
+        tokens: all RNAs; only the rows of the splits are read.
+        labels: shape (n_rnas, n_labels), 0/1 on the training rows, NaN where unknown; other rows
+            are never read.
         seed: of this fold; member `m` draws from its own child.
-        prior: logits of the trees, shape (n_rnas, n_labels), out-of-bag on training rows; for `AttentionConfig.residual` and students.
+        prior: logits of the trees, shape (n_rnas, n_labels), out-of-bag on training rows; for
+            `AttentionConfig.residual` and students.
     """
     members = []
     history = []
     for number, split in enumerate(splits):
-        model, losses = _fit_one(
-            tokens, labels, split, attention, training, child_seed(seed, "member", number), prior
-        )
+        member_seed = child_seed(seed, "member", number)
+        model, losses = _fit_member(tokens, labels, split, attention, training, member_seed, prior)
         members.append(model)
         history.append(losses)
     return TrainedAttention(members, history)
 
 
-def _fit_one(
+def _fit_member(
     tokens: TokenTable,
     labels: np.ndarray,
     split: MemberSplit,
@@ -161,75 +168,92 @@ def _fit_one(
     training: TrainConfig,
     seed: int,
     prior: np.ndarray | None,
-) -> tuple[TokenFusion, list[tuple[int, float, float]]]:
+) -> tuple[TokenFusion, History]:
     train_rows = split.train_rows
-    stop = split.validation_rows if training.inner_fraction > 0 else split.validation_rows[:0]
-    attention = member_settings(attention, training, split.student)
-    values, present = as_tensors(tokens, train_rows)
-    stop_values, stop_present = as_tensors(tokens, stop)
-    before = _prior(prior, train_rows)
-    stop_before = _prior(prior, stop)
+    validation_rows = split.validation_rows
+    if training.inner_fraction == 0:
+        validation_rows = validation_rows[:0]
+    settings = member_settings(attention, training, split.student)
+    train_inputs = member_inputs(tokens, train_rows, prior)
+    validation_inputs = member_inputs(tokens, validation_rows, prior)
+    values, present, train_prior = train_inputs
     target = torch.from_numpy(labels[train_rows].astype(np.float32))
-    if split.student and before is not None:
-        target = (1 - training.distillation) * target + training.distillation * torch.sigmoid(
-            before
-        )
-    stop_target = torch.from_numpy(labels[stop].astype(np.float32))
+    if split.student and train_prior is not None:
+        share = training.distillation
+        target = (1 - share) * target + share * torch.sigmoid(train_prior)
+    validation_target = torch.from_numpy(labels[validation_rows].astype(np.float32))
     with torch_scope(seed, "weights and dropout"):
-        model = TokenFusion({t.name: t.values.shape[1] for t in tokens}, labels.shape[1], attention)
+        model = TokenFusion({t.name: t.values.shape[1] for t in tokens}, labels.shape[1], settings)
         model.set_scaling(values, present)
-        if not attention.residual:
+        if not settings.residual:
             model.start_from(target.nanmean(dim=0).nan_to_num(0.5))
-        optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=training.learning_rate,
-            weight_decay=training.weight_decay,
-            fused=True,
-        )
-        steps = training.epochs * -(-len(train_rows) // training.batch_size)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, training.learning_rate, total_steps=steps, pct_start=0.15
-        )
+        optimizer, schedule = _optimizer(model, training, len(train_rows))
         order = torch_generator(seed, "batches")
-        loss_of = masked_loss
         best = float("inf")
         best_state = copy.deepcopy(model.state_dict())
-        history = []
-        waited = 0
+        history: History = []
+        n_waited = 0
         for epoch in range(training.epochs):
-            model.train()
-            total = 0.0
-            for batch in torch.randperm(len(train_rows), generator=order).split(
-                training.batch_size
-            ):
-                optimizer.zero_grad()
-                loss = loss_of(
-                    model(
-                        [v[batch] for v in values],
-                        present[batch],
-                        None if before is None else before[batch],
-                    ),
-                    target[batch],
-                )
-                loss.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                schedule.step()
-                total += float(loss.detach()) * len(batch)
-            if len(stop) == 0:
-                history.append((epoch, total / len(train_rows), float("nan")))
+            batches = torch.randperm(len(train_rows), generator=order).split(training.batch_size)
+            train_loss = _train_epoch(model, train_inputs, target, batches, optimizer, schedule)
+            if len(validation_rows) == 0:
+                history.append((epoch, train_loss, float("nan")))
                 continue
             model.eval()
             with torch.no_grad():
-                inner = float(loss_of(model(stop_values, stop_present, stop_before), stop_target))
-            history.append((epoch, total / len(train_rows), inner))
-            waited += 1
-            if inner < best - 1e-5:
-                best = inner
+                validation_loss = float(masked_loss(model(*validation_inputs), validation_target))
+            history.append((epoch, train_loss, validation_loss))
+            n_waited += 1
+            if validation_loss < best - MIN_IMPROVEMENT:
+                best = validation_loss
                 best_state = copy.deepcopy(model.state_dict())
-                waited = 0
-            if waited >= training.patience:
+                n_waited = 0
+            if n_waited >= training.patience:
                 break
-        if len(stop):
+        if len(validation_rows):
             model.load_state_dict(best_state)
     return model.eval(), history
+
+
+def _optimizer(
+    model: TokenFusion, training: TrainConfig, n_train: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
+        fused=True,
+    )
+    n_batches = -(-n_train // training.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        training.learning_rate,
+        total_steps=training.epochs * n_batches,
+        pct_start=0.15,
+    )
+    return optimizer, schedule
+
+
+def _train_epoch(
+    model: TokenFusion,
+    inputs: MemberInputs,
+    target: Tensor,
+    batches: Sequence[Tensor],
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> float:
+    """Train on every batch once; returns the mean loss per row."""
+    values, present, prior = inputs
+    model.train()
+    total = 0.0
+    for batch in batches:
+        optimizer.zero_grad()
+        batch_values = [token[batch] for token in values]
+        batch_prior = None if prior is None else prior[batch]
+        loss = masked_loss(model(batch_values, present[batch], batch_prior), target[batch])
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        total += float(loss.detach()) * len(batch)
+    return total / len(target)

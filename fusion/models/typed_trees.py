@@ -1,4 +1,4 @@
-"""Trees of each type of RNA, behind a gate that asks for the type: a miRNA's read networks, those of a long RNA its descriptors."""
+"""Trees per RNA type: networks for miRNAs, descriptors for long RNAs, each behind a gate."""
 
 from __future__ import annotations
 
@@ -30,9 +30,12 @@ class TypedTrees:
     """Fitted trees of all types.
 
     Attributes:
-        forest, boosted: read the flat tokens of any RNA; `boosted` has no tree where the settings want none.
-        out_of_bag: what the forest says of training rows by trees that did not draw them: shape (n_train, n_labels).
-        in_bag: bool, shape (trees of `forest`, n_train), which training rows are in a tree's bootstrap sample.
+        forest: extra trees on the flat tokens of any RNA.
+        boosted: boosting, likewise; without a tree where the settings have no rounds.
+        out_of_bag: probabilities of the training rows by trees whose bootstrap sample lacks them:
+            shape (n_train, n_labels).
+        in_bag: bool, shape (trees of `forest`, n_train): whether a training row is in a tree's
+            bootstrap sample.
     """
 
     forest: TreeArrays
@@ -49,13 +52,15 @@ def fit_typed_trees(
     settings: list[TreesConfig],
     seed: int,
 ) -> TypedTrees:
-    """Fit extra trees and boosting for every type of RNA among the training rows.
+    """Fit extra trees and boosting for every RNA type among the training rows.
 
-    The trees of a type read the tokens that at least one of its training RNAs has. A compartment that no training RNA of a type is labelled for gets,
-    for that type, the share of all other training RNAs that have it: nothing better is known.
+    The trees of a type read the tokens that at least one of its training RNAs has. A compartment
+    for which no training RNA of a type is labelled gets, for that type, the share of all other
+    training RNAs that are annotated there.
 
     Args:
-        tokens: ``type`` among them, a one-hot code. names: tokens that trees read.
+        tokens: with ``type``, a one-hot code.
+        names: tokens that the trees read.
         labels: shape (n_rnas, n_labels), NaN where unknown; only training rows are read.
         settings: per type, in the order of the columns of ``type``.
 
@@ -63,56 +68,43 @@ def fit_typed_trees(
         ConfigError: the trees do not read ``type``.
     """
     flat = tokens.flat(names)
-    every = np.arange(labels.shape[1])
-    with np.errstate(invalid="ignore"):
-        share = (np.nansum(labels[train], axis=0) + 0.5) / (
-            (~np.isnan(labels[train])).sum(axis=0) + 1
-        )
+    n_labels = labels.shape[1]
+    n_known = (~np.isnan(labels[train])).sum(axis=0)
+    share = (np.nansum(labels[train], axis=0) + 0.5) / (n_known + 1)
     forests: list[tuple[TreeArrays, np.ndarray]] = []
     boosted: list[tuple[TreeArrays, np.ndarray]] = []
     out_of_bag = np.tile(share, (len(train), 1))
     in_bag = [np.zeros((0, len(train)), dtype=bool)]
-    for kind, config in zip(
-        _kinds(tokens, names, labels, train, len(settings)), settings, strict=True
-    ):
-        for group, there in kind.groups:
-            own = kind.seed(seed, group)
-            which = kind.place[there]
-            unseen = kind.place[~there]
-            read = flat[np.ix_(train[which], kind.columns)]
-            true = labels[np.ix_(train[which], group)]
-            forest = fit_extra_trees(read, true, config, own)
-            out_of_bag[np.ix_(which, group)] = forest.out_of_bag
-            if len(unseen):  # of RNAs that it did not learn from, as of those that are tested
-                out_of_bag[np.ix_(unseen, group)] = np.clip(
-                    forest.trees(flat[np.ix_(train[unseen], kind.columns)]), 0, 1
-                )
-            forests.append((gated(forest.trees, kind.gate, kind.columns), group))
-            drawn = np.zeros(
-                (config.n_trees + 1, len(train)), dtype=bool
-            )  # the last root holds the offset
-            drawn[:-1, which] = forest.in_bag
-            in_bag.append(drawn)
+    types = _rows_of_types(tokens, names, labels, train, len(settings))
+    for of_type, config in zip(types, settings, strict=True):
+        for group, is_labelled in of_type.groups:
+            group_seed = of_type.seed(seed, group)
+            fit_places = of_type.places[is_labelled]
+            other_places = of_type.places[~is_labelled]
+            features = flat[np.ix_(train[fit_places], of_type.columns)]
+            targets = labels[np.ix_(train[fit_places], group)]
+            forest = fit_extra_trees(features, targets, config, group_seed)
+            out_of_bag[np.ix_(fit_places, group)] = forest.out_of_bag
+            if len(other_places):
+                # RNAs that these trees were not fitted on are predicted as test RNAs are
+                others = forest.trees(flat[np.ix_(train[other_places], of_type.columns)])
+                out_of_bag[np.ix_(other_places, group)] = np.clip(others, 0, 1)
+            forests.append((gated(forest.trees, of_type.gate, of_type.columns), group))
+            # the last root holds the offset
+            samples = np.zeros((config.n_trees + 1, len(train)), dtype=bool)
+            samples[:-1, fit_places] = forest.in_bag
+            in_bag.append(samples)
             if config.rounds:
-                boosted.append(
-                    (
-                        gated(
-                            fit_boosting(read, true, config, own, forest.importance),
-                            kind.gate,
-                            kind.columns,
-                        ),
-                        group,
-                    )
-                )
-        silent = kind.silent(len(every))
-        if len(silent):
-            forests.append((gated(constant(share[silent]), kind.gate), silent))
+                trees = fit_boosting(features, targets, config, group_seed, forest.importance)
+                boosted.append((gated(trees, of_type.gate, of_type.columns), group))
+        unlabelled = of_type.unlabelled(n_labels)
+        if len(unlabelled):
+            forests.append((gated(constant(share[unlabelled]), of_type.gate), unlabelled))
             in_bag.append(np.zeros((1, len(train)), dtype=bool))
-            boosted.append((gated(constant(logit(share[silent])), kind.gate), silent))
-    extra_rnas = join_outputs(forests, len(every))
-    return TypedTrees(
-        extra_rnas, join_outputs(boosted, len(every)), out_of_bag, np.concatenate(in_bag)
-    )
+            boosted.append((gated(constant(logit(share[unlabelled])), of_type.gate), unlabelled))
+    joined_forest = join_outputs(forests, n_labels)
+    joined_boosted = join_outputs(boosted, n_labels)
+    return TypedTrees(joined_forest, joined_boosted, out_of_bag, np.concatenate(in_bag))
 
 
 def without_trees_of(
@@ -126,96 +118,105 @@ def without_trees_of(
     seed: int,
     row: int,
 ) -> TreeArrays | None:
-    """The forest of `fit_typed_trees` with only those trees whose bootstrap sample lacks one training row.
+    """The forest of `fit_typed_trees` without the trees that have one training row in their sample.
 
     Args:
-        in_bag: see `TypedTrees`; None where the model was saved without, for samples reproduced from the seed.
-        row: one of `train`. The others: what the forest was fitted with.
+        in_bag: see `TypedTrees`; None where the model was saved without it: the samples are then
+            reproduced from the seed.
+        row: one of `train`. The other arguments: those that the forest was fitted with.
 
     Returns:
-        None where every tree drew the row, or where the trees are not those.
+        None where every tree has the row in its sample, or where the forest has other trees.
     """
     place = int(np.flatnonzero(train == row)[0])
-    at = 0
-    kept = np.ones(len(forest.roots), dtype=bool)
+    start = 0
+    is_used = np.ones(len(forest.roots), dtype=bool)
     value = forest.value.copy()
     ends = np.append(forest.roots, len(value))
-    for kind, config in zip(
-        _kinds(tokens, names, labels, train, len(settings)), settings, strict=True
-    ):
-        for group, there in kind.groups:
-            which = kind.place[there]  # the last root holds the offset
-            until = at + config.n_trees + 1
-            if until > len(forest.roots):
+    types = _rows_of_types(tokens, names, labels, train, len(settings))
+    for of_type, config in zip(types, settings, strict=True):
+        for group, is_labelled in of_type.groups:
+            fit_places = of_type.places[is_labelled]
+            end = start + config.n_trees + 1  # the last root holds the offset
+            if end > len(forest.roots):
                 return None
-            if row in train[which]:
+            if row in train[fit_places]:
                 if in_bag is not None:
-                    unseen = ~in_bag[at : until - 1, place]
+                    is_out_of_bag = ~in_bag[start : end - 1, place]
                 else:
-                    replayed = replay_in_bag(len(which), config.n_trees, kind.seed(seed, group))
-                    unseen = ~replayed[:, int(np.flatnonzero(which == place)[0])]
-                if not unseen.any():
+                    group_seed = of_type.seed(seed, group)
+                    samples = replay_in_bag(len(fit_places), config.n_trees, group_seed)
+                    is_out_of_bag = ~samples[:, int(np.flatnonzero(fit_places == place)[0])]
+                if not is_out_of_bag.any():
                     return None
-                kept[at : until - 1] = unseen
-                value[ends[at] : ends[until]] *= np.float32(len(unseen) / unseen.sum())
-            at = until
-        at += bool(
-            len(kind.silent(labels.shape[1]))
-        )  # one root for all that the type does not speak of
-    return (
-        replace(forest, roots=forest.roots[kept], value=value) if at == len(forest.roots) else None
-    )
+                is_used[start : end - 1] = is_out_of_bag
+                scale = len(is_out_of_bag) / is_out_of_bag.sum()
+                value[ends[start] : ends[end]] *= np.float32(scale)
+            start = end
+        if len(of_type.unlabelled(labels.shape[1])):
+            start += 1
+    if start != len(forest.roots):
+        return None
+    return replace(forest, roots=forest.roots[is_used], value=value)
 
 
 @dataclass(frozen=True, eq=False)
-class _Kind:
-    """Training rows of one type of RNA: their places among them, the column of their gate and those that their trees read, and per group of
-    compartments that are known together which of them have it."""
+class _RowsOfType:
+    """Training rows of one RNA type.
+
+    Attributes:
+        number: of the type.
+        gate: column of the flat tokens that holds the type.
+        places: of the rows among the training rows.
+        columns: of the flat tokens, that the trees of the type read.
+        groups: compartments that are known together, and which of the rows have them.
+    """
 
     number: int
     gate: int
-    place: np.ndarray
+    places: np.ndarray
     columns: np.ndarray
     groups: list[tuple[np.ndarray, np.ndarray]]
 
     def seed(self, seed: int, group: np.ndarray) -> int:
         return child_seed(seed, "type", self.number, "compartments", ",".join(map(str, group)))
 
-    def silent(self, n_labels: int) -> np.ndarray:
-        every = np.arange(n_labels)
-        return np.setdiff1d(
-            every, np.concatenate([every[:0], *(group for group, _ in self.groups)])
-        )
+    def unlabelled(self, n_labels: int) -> np.ndarray:
+        """Compartments in no group."""
+        labels = np.arange(n_labels)
+        grouped = np.concatenate([labels[:0], *(group for group, _ in self.groups)])
+        return np.setdiff1d(labels, grouped)
 
 
-def _kinds(
+def _rows_of_types(
     tokens: TokenTable, names: tuple[str, ...], labels: np.ndarray, train: np.ndarray, n_types: int
-) -> Iterator[_Kind]:
+) -> Iterator[_RowsOfType]:
     single = single_tokens(names)
     if TYPE not in single:
         raise ConfigError(
-            f"RNAs of several types need the token {TYPE!r} among the tokens of the trees"
+            f"the trees do not read the token {TYPE!r}, which RNAs of several types need"
         )
     starts = np.cumsum([0, *(tokens[name].width for name in single)])
-    known = ~np.isnan(labels[train])
+    is_known = ~np.isnan(labels[train])
+    first_gate = int(starts[single.index(TYPE)])
     for number in range(n_types):
-        place = np.flatnonzero(tokens[TYPE].values[train, number] > 0.5)
-        columns = _columns(tokens, single, starts, train[place])
-        groups = [(group, known[place, group[0]]) for group in both_known(known[place])]
-        yield _Kind(
-            number,
-            int(starts[single.index(TYPE)]) + number,
-            place,
-            columns,
-            [g for g in groups if g[1].any()] if len(columns) else [],
-        )
+        places = np.flatnonzero(tokens[TYPE].values[train, number] > 0.5)
+        columns = _columns(tokens, single, starts, train[places])
+        groups = []
+        if len(columns):
+            for group in both_known(is_known[places]):
+                is_labelled = is_known[places, group[0]]
+                if is_labelled.any():
+                    groups.append((group, is_labelled))
+        yield _RowsOfType(number, first_gate + number, places, columns, groups)
 
 
 def _columns(
     tokens: TokenTable, single: list[str], starts: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Columns of the flat tokens that at least one of the rows has."""
-    there = [name != TYPE and bool(tokens[name].present[rows].any()) for name in single]
-    return np.concatenate(
-        [np.arange(0), *(np.arange(starts[i], starts[i + 1]) for i, yes in enumerate(there) if yes)]
-    ).astype(np.int64)
+    """Columns of the flat tokens that at least one of the rows has, without those of the type."""
+    columns = [np.arange(0)]
+    for number, name in enumerate(single):
+        if name != TYPE and tokens[name].present[rows].any():
+            columns.append(np.arange(starts[number], starts[number + 1]))
+    return np.concatenate(columns).astype(np.int64)

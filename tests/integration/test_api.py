@@ -74,8 +74,8 @@ def test_without_a_cross_validation_it_says_that_it_knows_the_labels(networks: N
     model = mirnagraph.fit(networks, **QUICK)
     said = mirnagraph.predict(model, [networks.dataset.index.ids[0]])
     assert list(said.about["source"]) == [FINAL]
-    assert "learned from this RNA's own label" in said.about["warning"].iloc[0]
-    with pytest.raises(ConfigError, match="no part for RNAs of which the sequence alone is known"):
+    assert "trained on this RNA's label" in said.about["warning"].iloc[0]
+    with pytest.raises(ConfigError, match="no cold-start model for new RNAs"):
         mirnagraph.predict(model, sequences={"mine": "ACGUACGU"})
 
 
@@ -138,7 +138,7 @@ def test_wrong_use_is_said(
             kept,
             {"names": "syn-mir-9"},
             ConfigError,
-            "no RNA 'syn-mir-9' among the 30 that the model knows",
+            r"unknown RNA 'syn-mir-9' \(30 reference RNAs\)",
         ),
         (
             kept,
@@ -183,8 +183,8 @@ def test_an_answer_is_explained(project: Path) -> None:
     said = mirnagraph.predict(kept, sequences={"mine": "ACGUACGUACGUUUGGCA"})
     assert new.compartments[0].probability == pytest.approx(said.probabilities[0, 2], abs=1e-6)
     for words, kind, sentence in (
-        (("syn-mir-9",), ConfigError, "no RNA 'syn-mir-9'"),
-        (("syn-mir-0002", "Golgi"), ConfigError, "no compartment 'Golgi'"),
+        (("syn-mir-9",), ConfigError, "unknown RNA 'syn-mir-9'"),
+        (("syn-mir-0002", "Golgi"), ConfigError, "unknown compartment 'Golgi'"),
     ):
         with pytest.raises(kind, match=sentence):
             mirnagraph.explain(kept, *words)

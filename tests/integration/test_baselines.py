@@ -1,9 +1,10 @@
-"""Baselines end to end: blind to test labels, the same whatever the workers, resumable, comparable with their run."""
+"""Baselines end to end: blind to test labels, equal for any workers, resumable, compared."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ import pandas as pd
 import pytest
 
 from fusion.baselines import run as baseline_run
-from fusion.baselines.models import BASELINES, BaselineSettings, baseline_inputs
+from fusion.baselines.models import RUN_BASELINES, BaselineSettings, baseline_inputs
 from fusion.baselines.run import BaselineWork, baseline_table, fit_fold, run_baselines
 from fusion.config import ExperimentConfig, FoldSettings, TokenSettings
 from fusion.data.problem import FusionData
 from fusion.experiments.train import run_experiment
+from mirnagraph import registry
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.metrics import evaluate
 from mirnagraph.networks.network import NetworkSet
@@ -24,8 +26,12 @@ from mirnagraph.runs.report import THIS_RUN
 from mirnagraph.trees import TreesConfig
 
 CONFIG = ExperimentConfig(
-    tokens=TokenSettings(trees=("degree",)), preset="test", newcomers="", folds=FoldSettings(n_folds=3), trees=TreesConfig(n_trees=5, rounds=0)
-)  # fmt: skip
+    tokens=TokenSettings(trees=("degree",)),
+    preset="test",
+    newcomers="",
+    folds=FoldSettings(n_folds=3),
+    trees=TreesConfig(n_trees=5, rounds=0),
+)
 SMALL = BaselineSettings(trees=TreesConfig(n_trees=10, rounds=3, boosting_width=20))
 
 
@@ -41,7 +47,7 @@ def test_labels_of_test_rnas_change_no_baseline(
     _, test = folds.rows(data.index, 1)
     other = data.labels.copy()
     other[test] = 1 - other[test]
-    names = (*BASELINES, "names", "sequence")
+    names = (*RUN_BASELINES, "sequence", "names")
     work = BaselineWork(inputs, data, folds, names, 0, SMALL)
     honest = fit_fold(work, 1)
     shuffled = fit_fold(replace(work, data=replace(data, labels=other)), 1)
@@ -59,7 +65,7 @@ def test_labels_of_training_rnas_do(networks: NetworkSet, data: FusionData, fold
     flipped = data.labels.copy()
     flipped[train] = 1 - flipped[train]
     inputs = baseline_inputs(networks, data.groups)
-    work = BaselineWork(inputs, replace(data, labels=flipped), folds, tuple(BASELINES), 0, SMALL)
+    work = BaselineWork(inputs, replace(data, labels=flipped), folds, RUN_BASELINES, 0, SMALL)
     again = fit_fold(work, 0)
     for name, probabilities in again.predictions.items():
         before = result.predictions[name][test]
@@ -71,7 +77,7 @@ def test_one_worker_and_two_give_the_same_bits(
     networks: NetworkSet, data: FusionData, folds, result
 ) -> None:
     again = run_baselines(networks, data, folds, 0, settings=SMALL, workers=2)
-    for name in BASELINES:
+    for name in RUN_BASELINES:
         np.testing.assert_array_equal(again.predictions[name], result.predictions[name])
         np.testing.assert_array_equal(again.thresholds_of[name], result.thresholds_of[name])
 
@@ -100,7 +106,7 @@ def test_finished_folds_are_not_fitted_again(
     assert not list((run_dir / "baselines").glob("*/predictions.tsv"))
     done = run_baselines(networks, data, folds, 0, folder=run_dir, settings=SMALL)
     assert fitted == [0, 1, -1, 2]
-    for name in BASELINES:
+    for name in RUN_BASELINES:
         np.testing.assert_array_equal(done.predictions[name], result.predictions[name])
         read = pd.read_csv(run_dir / "baselines" / name / "predictions.tsv", sep="\t")
         written = result.to_frame(name)
@@ -120,7 +126,7 @@ def test_finished_folds_are_not_fitted_again(
 @pytest.mark.slow
 def test_the_table_has_the_evaluators_figures(data: FusionData, folds, result) -> None:
     table = baseline_table(result)
-    assert list(table["model"]) == list(BASELINES)
+    assert list(table["model"]) == list(RUN_BASELINES)
     rows = np.flatnonzero(result.of_row >= 0)
     metrics = evaluate(
         data.labels[rows],
@@ -147,7 +153,7 @@ def test_a_run_with_baselines_reports_and_compares_them(
     monkeypatch.setattr(baseline_run, "BaselineSettings", lambda: SMALL)
     run_experiment(networks, CONFIG, run_dir, baselines=True)
     table = pd.read_csv(run_dir / "baselines.tsv", sep="\t")
-    assert list(table["model"]) == [THIS_RUN, "own_trees", *BASELINES]
+    assert list(table["model"]) == [THIS_RUN, "own_trees", *RUN_BASELINES]
     text = (run_dir / "report.md").read_text()
     assert "## Baselines" in text
     assert "Nearest in AUC comes" in text
@@ -178,3 +184,25 @@ def test_a_run_without_baselines_says_so(networks: NetworkSet, run_dir: Path) ->
     assert "baselines were left out" in (run_dir / "report.md").read_text()
     with pytest.raises(InputError, match=r"no baselines.*--no-baselines"):
         compare_runs([run_dir], ["trees"])
+
+
+def test_a_registered_baseline_is_fitted_next_to_the_builtin_ones(
+    networks: NetworkSet, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = EntryPoint("by_length", f"{__name__}:ByLength", "mirnagraph.baselines")
+    monkeypatch.setattr(registry, "entry_points", lambda *, group: [point])
+    monkeypatch.setattr(baseline_run, "BaselineSettings", lambda: SMALL)
+    run_experiment(networks, CONFIG, run_dir, baselines=True)
+    table = pd.read_csv(run_dir / "baselines.tsv", sep="\t").set_index("model")
+    assert list(table.index) == [THIS_RUN, "own_trees", *RUN_BASELINES, "by_length"]
+    assert table.at["by_length", "what"] == "training frequency, halved"
+    assert (run_dir / "baselines" / "by_length" / "predictions.tsv").is_file()
+    assert "by_length" in (run_dir / "report.md").read_text()
+
+
+class ByLength:
+    """Training frequency, halved."""
+
+    def fit_predict(self, _inputs, labels, train, test, _seed):
+        """Half of the frequency of each label."""
+        return np.tile(labels[train].mean(axis=0) / 2, (len(test), 1))

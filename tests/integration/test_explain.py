@@ -1,4 +1,4 @@
-"""Explanations of a small run: equal to asking the model by hand, sums that add up, the command as a person types it, and wrong words refused."""
+"""Explanations of a small run: equal to the model by hand, exact sums, the command, its errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fusion.explain.explain import (
     strongest_rna,
 )
 from fusion.explain.figure import draw_explanation
-from fusion.explain.occlusion import WELL_STUDIED, answering, without_each
+from fusion.explain.occlusion import WELL_STUDIED, model_for_row, occlude_modalities
 from fusion.explain.result import Explanation, to_text
 from fusion.explain.sequence import scan_sequence, sequence_model
 from fusion.explain.tokens import STEPS, _attention_logit, integrated_gradients
@@ -52,7 +52,7 @@ def explanation(model: SavedModel, networks: NetworkSet) -> Explanation:
 def test_trees_that_drew_an_rna_are_left_out(model: SavedModel) -> None:
     assert model.known is not None
     for row in range(5):
-        fusion_model, unseen = answering(model, row)
+        fusion_model, unseen = model_for_row(model, row)
         assert unseen
         assert 0 < len(fusion_model.trees["extra_trees"].roots) < 20
         np.testing.assert_allclose(
@@ -79,10 +79,10 @@ def test_trees_that_do_not_say_what_was_kept_are_not_believed(model: SavedModel)
     )  # reproduced from another seed
     moved = replace(model, in_bag=~model.in_bag)
     for other in (older, moved):
-        fusion_model, unseen = answering(other, 3)
+        fusion_model, unseen = model_for_row(other, 3)
         assert not unseen
         assert len(fusion_model.trees["extra_trees"].roots) == 20
-        assert "with all of its trees" in explain_reference(other, 3, (0,)).notes[0]
+        assert "with all of its extra trees" in explain_reference(other, 3, (0,)).notes[0]
 
 
 def test_bootstrap_samples_are_kept_with_the_model_and_reproduced_for_older_ones(
@@ -92,14 +92,14 @@ def test_bootstrap_samples_are_kept_with_the_model_and_reproduced_for_older_ones
     assert model.in_bag is not None
     assert model.in_bag.shape == (20, model.known.trained.sum())
     assert 0.5 < model.in_bag.mean() < 0.75  # 1 - 1/e of the rows are drawn
-    kept, _ = answering(model, 5)
-    replayed, unseen = answering(replace(model, in_bag=None), 5)
+    kept, _ = model_for_row(model, 5)
+    replayed, unseen = model_for_row(replace(model, in_bag=None), 5)
     assert unseen
     np.testing.assert_array_equal(
         kept.trees["extra_trees"].roots, replayed.trees["extra_trees"].roots
     )
     for other in (model.in_bag[:-1], model.in_bag[:, :-1]):
-        assert not answering(replace(model, in_bag=other), 5)[1], (
+        assert not model_for_row(replace(model, in_bag=other), 5)[1], (
             "samples of other trees or other rows are not read"
         )
 
@@ -121,14 +121,14 @@ def test_bootstrap_samples_that_do_not_fit_the_trees_are_refused(
 def test_without_a_modality_is_the_whole_model_asked_again(
     model: SavedModel, explanation: Explanation
 ) -> None:
-    fusion_model, _ = answering(model, 5)
-    groups, said = without_each(fusion_model)
+    fusion_model, _ = model_for_row(model, 5)
+    groups, predicted = occlude_modalities(fusion_model)
     assert set(groups) == {"drug", "mRNA", "disease", "sequence", WELL_STUDIED}
     assert list(groups)[-1] == WELL_STUDIED
     assert sorted(t for group in groups.values() for t in group) == sorted(
         t.name for t in fusion_model.tokens if t.name != "trees"
     )
-    np.testing.assert_allclose(said[0], fusion_model.predict(np.arange(1))[0], atol=1e-7)
+    np.testing.assert_allclose(predicted[0], fusion_model.predict(np.arange(1))[0], atol=1e-7)
     for number, group in enumerate(groups.values(), 1):
         by_hand = []
         for token in fusion_model.tokens:
@@ -153,16 +153,16 @@ def test_without_a_modality_is_the_whole_model_asked_again(
                 table.index, (make_token("trees", safe_logit(trees), np.ones(1, dtype=bool)),)
             ),
         )
-        np.testing.assert_allclose(again.predict(np.arange(1))[0], said[number], atol=1e-6)
+        np.testing.assert_allclose(again.predict(np.arange(1))[0], predicted[number], atol=1e-6)
     one = explanation.compartments[1]
-    assert one.probability == pytest.approx(said[0, 2])
+    assert one.probability == pytest.approx(predicted[0, 2])
     drug = next(m for m in one.modalities if m.modality == "drug")
-    without = said[1 + list(groups).index("drug"), 2]
-    assert (drug.probability, drug.change) == pytest.approx((without, without - said[0, 2]))
-    assert drug.change_logit == pytest.approx(logit(without) - logit(said[0, 2]))
+    without = predicted[1 + list(groups).index("drug"), 2]
+    assert (drug.probability, drug.change) == pytest.approx((without, without - predicted[0, 2]))
+    assert drug.change_logit == pytest.approx(logit(without) - logit(predicted[0, 2]))
 
 
-def test_an_absent_modality_changes_nothing_and_is_said_to_be_absent(
+def test_an_absent_modality_changes_nothing_and_is_shown_as_absent(
     model: SavedModel, small_dataset
 ) -> None:
     assert model.known is not None
@@ -181,7 +181,7 @@ def test_an_absent_modality_changes_nothing_and_is_said_to_be_absent(
 
 
 def test_tokens_sum_to_what_the_parts_say(explanation: Explanation, model: SavedModel) -> None:
-    fusion_model, _ = answering(model, 5)
+    fusion_model, _ = model_for_row(model, 5)
     parts = fusion_model.parts(np.arange(1))
     for one, column in zip(explanation.compartments, (0, 2), strict=True):
         about = {part.part: part for part in one.parts}
@@ -212,7 +212,7 @@ def test_tokens_sum_to_what_the_parts_say(explanation: Explanation, model: Saved
 
 
 def test_integrated_gradients_equal_captums(model: SavedModel) -> None:
-    fusion_model, _ = answering(model, 5)
+    fusion_model, _ = model_for_row(model, 5)
     prior = np.zeros(len(model.compartments))
     found, sums = integrated_gradients(fusion_model, [0, 2], prior)
     answer, inputs, start, widths = _attention_logit(fusion_model, prior)
@@ -234,34 +234,36 @@ def test_integrated_gradients_equal_captums(model: SavedModel) -> None:
         assert abs(sums[number][2]) < 0.05
 
 
-def test_both_answers_stand_beside_each_other(explanation: Explanation, model: SavedModel) -> None:
+def test_out_of_fold_and_final_predictions_are_both_shown(
+    explanation: Explanation, model: SavedModel
+) -> None:
     assert model.known is not None
     one = explanation.compartments[0]
     assert one.out_of_fold == pytest.approx(model.known.probabilities[5, 0])
     assert one.called == (one.out_of_fold >= model.known.thresholds[5, 0])
     assert one.located == bool(model.known.labels[5, 0])
-    assert "learned from this RNA's own label" in explanation.notes[0]
+    assert "trained on this RNA's label" in explanation.notes[0]
     # without compartments: those called, the most probable first, else the most probable one
     best = explain_reference(model, strongest_rna(model))
-    said = [c.out_of_fold for c in best.compartments]
-    assert said == sorted(said, reverse=True)
+    predicted = [c.out_of_fold for c in best.compartments]
+    assert predicted == sorted(predicted, reverse=True)
     assert all(c.called for c in best.compartments) or len(best.compartments) == 1
-    assert max(said) == np.nanmax(model.known.probabilities)
+    assert max(predicted) == np.nanmax(model.known.probabilities)
 
 
-def test_an_rna_that_no_fold_tested_is_explained_as_the_final_model_answers(
+def test_an_rna_that_no_fold_tested_is_explained_by_the_final_model(
     model: SavedModel,
 ) -> None:
     assert model.known is not None
     labels, tokens = model.known.labels.copy(), model.known.tokens
     labels[3] = np.nan
     # of an RNA that was not learned from, all trees are asked
-    said = safe_logit(
+    logits = safe_logit(
         np.clip(model.trees["extra_trees"](tokens.flat(model.config.tokens.trees)), 0, 1)
     )
     tokens = TokenTable(
         tokens.index,
-        tuple(make_token("trees", said, t.present) if t.name == "trees" else t for t in tokens),
+        tuple(make_token("trees", logits, t.present) if t.name == "trees" else t for t in tokens),
     )
     known = replace(
         model.known,
@@ -310,13 +312,13 @@ def test_a_stretch_of_the_sequence_by_hand(model: SavedModel) -> None:
     _, extra_rnas = tokens_of_new_rnas(
         ["whole", "changed"], [NEW, changed], model.known, fusion_model
     )
-    said = logit(extra_rnas.predict(np.arange(2)))
+    logits = logit(extra_rnas.predict(np.arange(2)))
     np.testing.assert_allclose(scan.probabilities, extra_rnas.predict(np.arange(1))[0], atol=1e-6)
     # the first nucleotide is in the first window alone
-    np.testing.assert_allclose(scan.support[0], said[0] - said[1], atol=1e-5)
+    np.testing.assert_allclose(scan.support[0], logits[0] - logits[1], atol=1e-5)
 
 
-def test_a_known_rna_is_hidden_from_the_model_for_sequences(model: SavedModel) -> None:
+def test_a_reference_rna_is_masked_for_the_cold_start_model(model: SavedModel) -> None:
     """Its own label in the known ones must not be read as that of a relative."""
     assert model.known is not None
     row = 5
@@ -343,10 +345,10 @@ def test_a_new_rna_is_explained_by_its_sequence(model: SavedModel) -> None:
     )
     assert one.probability == pytest.approx(fusion_model.predict(np.arange(1))[0, 1], abs=1e-6)
     assert {m.modality for m in one.modalities} >= {
-        "words",
-        "number of relatives",
-        "compartments of relatives",
-        "disease of relatives",
+        "k-mers",
+        "number of similar RNAs",
+        "compartments of similar RNAs",
+        "disease of similar RNAs",
     }
     assert one.sequence is not None
     assert len(one.sequence.support) == len(NEW)
@@ -356,7 +358,7 @@ def test_a_new_rna_is_explained_by_its_sequence(model: SavedModel) -> None:
     assert sum(t.extra_trees or 0 for t in one.tokens) == pytest.approx(
         about["extra_trees"].end - about["extra_trees"].start, abs=1e-6
     )
-    with pytest.raises(ConfigError, match="no part for RNAs"):
+    with pytest.raises(ConfigError, match="no cold-start model"):
         explain_sequence(replace(model, newcomers=None), "stranger", NEW)
     assert explain_sequence(model, "short", "A", (1,)).compartments[0].sequence is not None
 
@@ -386,7 +388,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def small_model(networks: NetworkSet, kind: str) -> SavedModel:
-    """A model of other parts, fitted without a run; it is its own model for newcomers where it reads sequences alone."""
+    """A model of other parts, fitted without a run; its own cold-start model for sequences."""
     config = experiment_config("default")
     training = replace(
         config.training, epochs=2, n_members=1, n_students=int(kind == "sequence alone")
@@ -425,9 +427,18 @@ def small_model(networks: NetworkSet, kind: str) -> SavedModel:
         nothing,
     )
     model = SavedModel(
-        config, data.compartments, dict(fusion_model.tokens.sources), fusion_model.attention, dict(fusion_model.trees), dict(fusion_model.weights), fusion_model.thresholds,
-        fusion_model.temperature, {}, dict(fusion_model.profiles), towers=fusion_model.towers,
-    )  # fmt: skip
+        config,
+        data.compartments,
+        dict(fusion_model.tokens.sources),
+        fusion_model.attention,
+        dict(fusion_model.trees),
+        dict(fusion_model.weights),
+        fusion_model.thresholds,
+        fusion_model.temperature,
+        {},
+        dict(fusion_model.profiles),
+        towers=fusion_model.towers,
+    )
     return replace(model, known=known, newcomers=model if kind == "sequence alone" else None)
 
 
@@ -443,7 +454,7 @@ def test_models_of_other_parts(networks: NetworkSet, kind: str) -> None:
     )
     found = explain_reference(model, row, (0, 1), networks)
     one = found.compartments[0]
-    fusion_model, unseen = answering(model, row)
+    fusion_model, unseen = model_for_row(model, row)
     assert unseen == found.unseen_trees == bool(model.trees)
     assert one.probability == pytest.approx(fusion_model.predict(np.arange(1))[0, 0], abs=1e-6)
     for part in one.parts:
@@ -468,7 +479,7 @@ def test_models_of_other_parts(networks: NetworkSet, kind: str) -> None:
         assert one.sequence.probability == pytest.approx(one.probability, abs=1e-4)
     else:
         assert one.sequence is None
-        assert any("no part for sequences alone" in note for note in found.notes)
+        assert any("no cold-start model" in note for note in found.notes)
     assert to_text(found)
     assert draw_explanation(found)
 
@@ -476,7 +487,9 @@ def test_models_of_other_parts(networks: NetworkSet, kind: str) -> None:
 def test_compartments_by_name(model: SavedModel) -> None:
     names = model.compartments
     assert named_compartments(model, [names[2].upper(), f" {names[0]} ", names[2]]) == [2, 0]
-    with pytest.raises(ConfigError, match=f"there are {', '.join(names)}; did you mean {names[0]}"):
+    with pytest.raises(
+        ConfigError, match=f"available: {', '.join(names)}; did you mean {names[0]}"
+    ):
         named_compartments(model, [names[0][:-1]])
 
 
@@ -490,10 +503,10 @@ def test_it_is_plain_data_text_and_a_picture(explanation: Explanation) -> None:
     for word in (
         "out-of-fold",
         "without",
-        "looked at",
+        "weight",
         "Attention is not attribution",
         "Nearest training RNAs",
-        "sequence alone says",
+        "sequence alone predicts",
         "annotated",
     ):
         assert word in text.replace("\n  ", " "), word
@@ -533,13 +546,17 @@ def test_the_command_as_a_person_types_it(
         compartment.lower(),
     )
     asked = run(*words, "--format", "json")
-    said = json.loads(asked.stdout)
-    assert (said["rna_id"], said["known_as"], [c["compartment"] for c in said["compartments"]]) == (
+    output = json.loads(asked.stdout)
+    assert (
+        output["rna_id"],
+        output["known_as"],
+        [c["compartment"] for c in output["compartments"]],
+    ) == (
         name.upper(),
         name,
         [compartment],
     )
-    assert any("not at hand" in note or "at hand are not" in note for note in said["notes"])
+    assert any("not at hand" in note or "at hand are not" in note for note in output["notes"])
     fasta = tmp_path / "x.fa"
     fasta.write_text(f">mine\n{NEW}\n>copy\n{model.known.sequences[7]}\n>MINE\n{NEW}A\n")
     with (
@@ -601,11 +618,11 @@ def test_wrong_words_end_in_a_sentence(
     tower = tmp_path / "tower" / "model"
     tower.mkdir(parents=True)
     (tower / "model.json").write_text(json.dumps({"format": "seqtower"}))
-    said = run("explain", "--run", str(tower.parent))
-    assert said.returncode == 2
-    assert "mirnagraph seq explain" in said.stderr
+    output = run("explain", "--run", str(tower.parent))
+    assert output.returncode == 2
+    assert "mirnagraph seq explain" in output.stderr
     fewer = replace(networks, similarities={"sequence": networks.similarities["sequence"] * 0.5})
     fewer.save(tmp_path / "other")
     assert run(*here, "--networks", str(tmp_path / "other")).returncode == 3
-    with pytest.raises(CheckpointError, match="which RNAs it knows"):
+    with pytest.raises(CheckpointError, match="no reference RNAs"):
         strongest_rna(replace(load_model(finished_run / "model"), known=None))

@@ -33,7 +33,7 @@ from fusion.data.rna_sets import (
 from fusion.experiments.cross_validate import run_fold
 from fusion.experiments.train import run_experiment
 from fusion.explain.explain import explain_reference, explain_sequence
-from fusion.explain.occlusion import answering
+from fusion.explain.occlusion import model_for_row
 from fusion.explain.ranking import read_run
 from fusion.export.load import load
 from fusion.models.ensemble import fit_fusion_model
@@ -365,14 +365,12 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(
     hairpin = predict_sequences(model, ["h"], ["GGGAAACCCUUUGGGAAACCCUUUAGCUAGCUAG"])
     assert np.isfinite(hairpin.probabilities[0, 0])
     assert np.isnan(hairpin.probabilities[0, granule])
-    with pytest.raises(
-        ConfigError, match=r"no RNA of type 'circRNA' beside the networks'.*lncRNA, mRNA"
-    ):
+    with pytest.raises(ConfigError, match=r"no training RNA of type 'circRNA'.*lncRNA, mRNA"):
         predict_sequences(model, ["x"], [rich], rna_type="circRNA")
     for name in ("lnc|r3", "mrna|r0", networks.dataset.index.ids[0]):
         row = model.known.index.position(name)
-        kept, unseen = answering(model, row)
-        replayed, _ = answering(replace(model, in_bag=None), row)
+        kept, unseen = model_for_row(model, row)
+        replayed, _ = model_for_row(replace(model, in_bag=None), row)
         assert unseen
         np.testing.assert_array_equal(
             kept.trees["extra_trees"].roots, replayed.trees["extra_trees"].roots
@@ -397,15 +395,15 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(
     long = explain_sequence(model, "long", rich * 5, [granule], rna_type="mRNA").to_text()
     assert "One sign stands for 6 nt" in long
     assert rich not in long
-    assert asked.notes[0].endswith("It has no partners to name.")
-    with pytest.raises(ConfigError, match="did not learn of Chromatin for RNAs of type mRNA"):
+    assert asked.notes[0].endswith("It has no partners.")
+    with pytest.raises(ConfigError, match="no training labels of Chromatin for RNAs of type mRNA"):
         explain_sequence(
             model, "rich", rich, [model.compartments.index("Chromatin")], rna_type="mRNA"
         )
-    with pytest.raises(ConfigError, match="no RNA of type 'circRNA'"):
+    with pytest.raises(ConfigError, match="no training RNA of type 'circRNA'"):
         explain_sequence(model, "rich", rich, rna_type="circRNA")
     assert explain_reference(model, 0, networks=networks).compartments[0].neighbours
-    with pytest.raises(ConfigError, match="did not learn of Granule"):
+    with pytest.raises(ConfigError, match="no training labels of Granule"):
         explain_sequence(model, "new", "GGGAAACCCUUUGGGAAACCC", [granule])
     with pytest.raises(ConfigError, match="several sets"):
         read_run(run.path, networks)
@@ -506,7 +504,7 @@ def test_the_command(
     told = run("explain", "--run", "r", "--fasta", "new.fa", "--rna-type", "lncRNA")
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("fresh: why ")
-    assert "of type lncRNA" in " ".join(told.stdout.split())
+    assert "its type, lncRNA," in " ".join(told.stdout.split())
     refused = run(
         "explain",
         "--run",
@@ -519,7 +517,7 @@ def test_the_command(
         "why2",
     )
     assert refused.returncode == 2
-    assert "did not learn of" in refused.stderr
+    assert "no training labels of" in refused.stderr
 
 
 def test_the_sequence_tower_reads_all_types_where_it_is_a_token(

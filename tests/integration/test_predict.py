@@ -1,4 +1,4 @@
-"""Predictions for known and new RNAs: out-of-fold where there is one, the same alone and in company, and refused in one sentence where they cannot be."""
+"""Predictions of reference and new RNAs, alone and together, and the errors of `predict`."""
 
 from __future__ import annotations
 
@@ -38,14 +38,12 @@ def model(run) -> SavedModel:
     return load_model(run / "model")
 
 
-def test_known_rnas_are_answered_by_the_model_that_did_not_train_on_them(
-    run, model: SavedModel
-) -> None:
-    said = pd.read_csv(run / "predictions.tsv", sep="\t", index_col="rna_id")
+def test_reference_rnas_get_their_out_of_fold_prediction(run, model: SavedModel) -> None:
+    output = pd.read_csv(run / "predictions.tsv", sep="\t", index_col="rna_id")
     found = predict_reference(model, np.arange(len(model.known.index)))
     np.testing.assert_allclose(
         found.probabilities,
-        said.loc[list(model.known.index.ids), list(model.compartments)],
+        output.loc[list(model.known.index.ids), list(model.compartments)],
         rtol=1e-6,
     )
     assert set(found.about["source"]) == {OUT_OF_FOLD}
@@ -53,7 +51,7 @@ def test_known_rnas_are_answered_by_the_model_that_did_not_train_on_them(
     assert not np.allclose(found.probabilities[:5], final)
 
 
-def test_an_rna_that_no_fold_tested_is_answered_by_the_final_model(model: SavedModel) -> None:
+def test_an_rna_that_no_fold_tested_is_predicted_by_the_final_model(model: SavedModel) -> None:
     known = replace(
         model.known,
         probabilities=np.full_like(model.known.probabilities, np.nan),
@@ -66,14 +64,14 @@ def test_an_rna_that_no_fold_tested_is_answered_by_the_final_model(model: SavedM
     assert list(found.about["source"]) == ["final model"]
     seen = replace(known, trained=np.ones(len(known.trained), dtype=bool))
     assert (
-        "own label"
+        "trained on this RNA's label"
         in predict_reference(replace(model, known=seen), np.array([3])).about["warning"].iloc[0]
     )
 
 
 def test_modalities_are_those_that_the_networks_hold(model: SavedModel, small_dataset) -> None:
     found = predict_reference(model, np.arange(len(model.known.index)))
-    for name, said in found.about["modalities"].items():
+    for name, output in found.about["modalities"].items():
         expected = {
             kind
             for kind, table in small_dataset.associations.items()
@@ -81,10 +79,10 @@ def test_modalities_are_those_that_the_networks_hold(model: SavedModel, small_da
         }
         if isinstance(small_dataset.rnas.loc[name, "sequence"], str):
             expected.add("sequence")
-        assert set(filter(None, said.split(";"))) == expected
+        assert set(filter(None, output.split(";"))) == expected
 
 
-def test_a_known_sequence_is_the_known_rna_and_a_new_one_is_not(
+def test_a_reference_sequence_is_the_reference_rna_and_a_new_one_is_not(
     model: SavedModel, small_dataset
 ) -> None:
     name = next(
@@ -118,7 +116,7 @@ def test_a_known_sequence_is_the_known_rna_and_a_new_one_is_not(
     )
 
 
-def test_an_answer_does_not_depend_on_company_or_order(model: SavedModel) -> None:
+def test_a_prediction_does_not_depend_on_other_queries_or_their_order(model: SavedModel) -> None:
     together = predict_sequences(model, list(NEW), list(NEW.values()))
     turned = predict_sequences(model, list(NEW)[::-1], list(NEW.values())[::-1])
     alone = predict_sequences(model, ["stranger"], [NEW["stranger"]])
@@ -136,12 +134,12 @@ def test_names_are_found_however_they_are_written_and_unknown_ones_get_suggestio
     )
     with pytest.raises(ConfigError, match=f"did you mean .*{model.known.index.ids[0][:7]}"):
         resolve_names(model, [name + "9"])
-    with pytest.raises(ConfigError, match="needs its sequence"):
+    with pytest.raises(ConfigError, match="Pass the sequence of a new RNA"):
         resolve_names(model, ["nothing like it"])
 
 
-def test_without_a_part_for_newcomers_a_new_sequence_is_refused(model: SavedModel) -> None:
-    with pytest.raises(ConfigError, match="no part for RNAs"):
+def test_without_a_cold_start_model_a_new_sequence_is_refused(model: SavedModel) -> None:
+    with pytest.raises(ConfigError, match="no cold-start model"):
         predict_sequences(replace(model, newcomers=None), ["stranger"], [NEW["stranger"]])
 
 
@@ -167,9 +165,9 @@ def test_the_command_as_a_person_types_it(run, model: SavedModel, tmp_path) -> N
     done = runner.invoke(
         app, ["predict", "--run", str(run), "--ids", str(names), "--format", "json", "-q"]
     )
-    said = json.loads(done.stdout)
-    assert [record["rna_id"] for record in said] == list(model.known.index.ids[:3])
-    assert 0 <= said[0]["compartments"][model.compartments[0]]["probability"] <= 1
+    output = json.loads(done.stdout)
+    assert [record["rna_id"] for record in output] == list(model.known.index.ids[:3])
+    assert 0 <= output[0]["compartments"][model.compartments[0]]["probability"] <= 1
     whole = runner.invoke(app, ["predict", "--run", str(run / "model"), "-q"])
     assert len(whole.stdout.splitlines()) == len(model.known.index) + 1
     table = runner.invoke(
@@ -191,7 +189,7 @@ def test_the_command_as_a_person_types_it(run, model: SavedModel, tmp_path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--rna", "hsa-mir-9999"], "no RNA"),
+        (["--rna", "hsa-mir-9999"], "unknown RNA"),
         (["--rna", "a", "--fasta", "b"], "exclude each other"),
         (["--rna", "a", "--format", "xml"], "--format"),
         (["--rna", "a", "--rna-type", "lncRNA"], "--rna-type"),

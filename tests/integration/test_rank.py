@@ -1,4 +1,4 @@
-"""Ranking a finished run: order, what was known, the evidence, its confirmation by a table, and runs or tables that do not fit."""
+"""Ranking of a finished run: order, evidence, confirmation by a table, and its errors."""
 
 from __future__ import annotations
 
@@ -91,9 +91,11 @@ def make_run(
     table[::-1].to_csv(folder / "predictions.tsv", sep="\t", index=False)
     for fold in range(3):
         (folder / "folds" / f"fold_{fold:02d}").mkdir()
-        (folder / "folds" / f"fold_{fold:02d}" / "fold.json").write_text(
-            json.dumps({"choices": {"thresholds": [0.85 - 0.05 * fold, 0.5]}})
-        )
+        thresholds = [0.85 - 0.05 * fold, 0.5]
+        saved: dict[str, object] = {"thresholds": {"model": thresholds, "own_trees": [0.1, 0.1]}}
+        if fold == 1:  # as older versions wrote them
+            saved = {"choices": {"thresholds": thresholds}}
+        (folder / "folds" / f"fold_{fold:02d}" / "fold.json").write_text(json.dumps(saved))
     return folder
 
 
@@ -116,7 +118,7 @@ def test_new_predictions_by_hand(tmp_path: Path, networks: NetworkSet) -> None:
         second["n_drug"],
         second["n_pmids"],
     ) == (1, "x", 0, 0)
-    # hsa-mir-2 is nearer, but in the same fold: the model that predicted hsa-mir-1 was not trained on it
+    # hsa-mir-2 is nearer, but in the same fold: the model of hsa-mir-1 was not trained on it
     assert first["neighbours_sequence"] == "hsa-mir-4 (0.400); hsa-mir-5 (0.300)"
     assert first["share_sequence"] == pytest.approx(2 / 4)
     assert second["neighbours_sequence"] == "hsa-mir-5 (0.600)"
@@ -124,7 +126,7 @@ def test_new_predictions_by_hand(tmp_path: Path, networks: NetworkSet) -> None:
     assert "neighbours_functional" not in table.columns
 
 
-def test_known_ones_alone_or_with_the_others(tmp_path: Path, networks: NetworkSet) -> None:
+def test_annotated_rnas_alone_or_with_the_others(tmp_path: Path, networks: NetworkSet) -> None:
     run = read_run(make_run(tmp_path / "run", networks), networks)
     known = rank(run, ["Nucleus"], known=True, novel=False)
     assert known["rna_id"].tolist() == ["hsa-mir-4", "hsa-mir-2", "hsa-mir-5"]
@@ -150,7 +152,9 @@ def test_known_ones_alone_or_with_the_others(tmp_path: Path, networks: NetworkSe
     assert nucleus["popularity_at_k"] == pytest.approx(1 / 3)
     with pytest.raises(ConfigError, match="nothing to rank"):
         rank(run, known=False, novel=False)
-    with pytest.raises(ConfigError, match="no compartment 'Golgi'; there are Nucleus, Outside"):
+    with pytest.raises(
+        ConfigError, match="unknown compartment 'Golgi'; available: Nucleus, Outside"
+    ):
         rank(run, ["Golgi"])
     with pytest.raises(ConfigError, match="'top' is 0"):
         rank(run, top=0)
@@ -184,19 +188,25 @@ def test_a_table_confirms_predictions(tmp_path: Path, networks: NetworkSet) -> N
     ]
     outside = marked[marked["compartment"] == "Outside"].set_index("rna_id")
     assert outside["evidence"].to_dict() == {
-        "hsa-mir-5": "not listed", "hsa-mir-4": "not listed", "hsa-mir-3": "confirmed", "hsa-mir-2": "not listed", "hsa-mir-1": "listed elsewhere",
-    }  # fmt: skip
-    scores = precision_at_k(run, found.found, dataset.compartments, top=1).set_index("compartment")
+        "hsa-mir-5": "not listed",
+        "hsa-mir-4": "not listed",
+        "hsa-mir-3": "confirmed",
+        "hsa-mir-2": "not listed",
+        "hsa-mir-1": "listed elsewhere",
+    }
+    scores = precision_at_k(run, found.confirmed, dataset.compartments, top=1).set_index(
+        "compartment"
+    )
     # Nucleus: 2 candidates, 1 confirmed, on top; Outside: 5 candidates, 1 confirmed, not on top
     assert scores["precision_at_k"].tolist() == [1.0, 0.0, 0.5]
     assert scores["chance"].tolist() == pytest.approx([0.5, 0.2, 0.35])
     assert scores["p"].tolist()[:2] == pytest.approx([0.5, 1.0])
     everyone = read_confirmations(path, dataset)
-    assert everyone.found[2].tolist() == [True, True]
+    assert everyone.confirmed[2].tolist() == [True, True]
     path.write_text("rna_id\tcompartment\nhsa-mir-9\tNucleus\n")
     with pytest.raises(
         InputError,
-        match=r"evidence\.tsv: no record names an RNA and a compartment.*RNA is not in the dataset: 1",
+        match=r"evidence\.tsv: no record has an RNA .*RNA is not in the dataset: 1",
     ):
         read_confirmations(path, dataset)
     path.write_text("rna_id\tplace\nhsa-mir-9\tNucleus\n")
@@ -237,7 +247,7 @@ def test_runs_that_do_not_fit_are_refused(tmp_path: Path, networks: NetworkSet) 
     assert newest_run(tmp_path / "runs") == run
     with pytest.raises(InputError, match=r"no finished run.*mirnagraph train"):
         newest_run(tmp_path / "nowhere")
-    (old / "folds" / "fold_01" / "fold.json").write_text('{"choices": {"thresholds": [0.5]}}')
+    (old / "folds" / "fold_01" / "fold.json").write_text('{"thresholds": {"model": [0.5]}}')
     with pytest.raises(
         InputError, match=r"fold\.json, column 'thresholds': a finished fold is damaged"
     ):

@@ -56,7 +56,7 @@ def test_it_runs_on_the_demo(
     said = execute(this_project, tmp_path)
     assert "MADE-UP DATA" in said
     assert "out-of-fold" in said
-    assert "unlike every RNA learned from" in said
+    assert "no similar training RNA" in said
     assert "neighbours" in said.lower() or "nearest" in said.lower()
     assert "on the made-up demo" in said
 

@@ -101,7 +101,7 @@ def test_a_ranking_is_far_above_chance_on_what_was_known_and_counts_what_a_table
     assert len(table) == 70
     assert (table["known"] == 0).all()
     # release 1 is older than the labels and holds little that they do not: how much of it comes out on top is reported, not promised
-    novel = precision_at_k(finished, evidence.found, dataset.compartments, top=10).set_index(
+    novel = precision_at_k(finished, evidence.confirmed, dataset.compartments, top=10).set_index(
         "compartment"
     )
     confirmed = (
@@ -114,7 +114,7 @@ def test_a_ranking_is_far_above_chance_on_what_was_known_and_counts_what_a_table
     unknown = dataset.labels.to_numpy() == 0
     np.testing.assert_allclose(
         novel.loc[dataset.compartments, "chance"],
-        (evidence.found & unknown).sum(axis=0) / unknown.sum(axis=0),
+        (evidence.confirmed & unknown).sum(axis=0) / unknown.sum(axis=0),
     )
     assert len(evidence.unused) == 716
     everything = (

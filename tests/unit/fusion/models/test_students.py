@@ -1,4 +1,4 @@
-"""Students: members of attention that learn from the trees' out-of-bag probabilities beside the labels."""
+"""Students: members of attention trained on the trees' out-of-bag probabilities and labels."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def says(distillation: float, student: bool = True) -> tuple[np.ndarray, np.ndar
 
 
 @pytest.mark.slow
-def test_a_student_learns_what_the_trees_say_only_as_far_as_it_is_told_to() -> None:
+def test_a_student_follows_the_trees_as_far_as_distillation_says() -> None:
     taught, prior = says(1.0)
     assert np.corrcoef(taught, prior)[0, 1] > 0.9
     alone, _ = says(0.0)
-    error = [np.abs(said - 1 / (1 + np.exp(-prior))).mean() for said in (taught, alone)]
+    error = [np.abs(values - 1 / (1 + np.exp(-prior))).mean() for values in (taught, alone)]
     assert error[0] < 0.1 < 0.2 < error[1]
 
 
@@ -67,16 +67,15 @@ def test_a_student_does_not_read_the_trees_when_asked() -> None:
     )
     np.testing.assert_array_equal(before[0], after[0])
     assert (after[1] > before[1]).all()
-    np.testing.assert_array_equal(model.probabilities(tokens, rows, prior, [1])[0], before[1])
 
 
 @pytest.mark.slow
-def test_rows_that_a_lesson_leaves_out_are_not_read() -> None:
+def test_rows_outside_a_split_are_not_read() -> None:
     tokens, labels, prior = table()
     train_rows, validation_rows = np.arange(64), np.arange(64, 96)
     hidden = labels.copy()
     hidden[validation_rows] = np.nan
-    told = [
+    members = [
         fit_attention(
             tokens,
             y,
@@ -89,8 +88,8 @@ def test_rows_that_a_lesson_leaves_out_are_not_read() -> None:
         for y in (labels, hidden)
     ]
     np.testing.assert_array_equal(
-        told[0].probabilities(tokens, validation_rows, prior),
-        told[1].probabilities(tokens, validation_rows, prior),
+        members[0].probabilities(tokens, validation_rows, prior),
+        members[1].probabilities(tokens, validation_rows, prior),
     )
 
 

@@ -1,20 +1,24 @@
-"""Baselines one by one: hand-worked answers, one-class compartments, names of any shape, and which tokens a dataset has."""
+"""Baselines one by one: hand-worked predictions, one-class compartments, registered entries."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from fusion.baselines.models import (
+    AUDIT_BASELINES,
     BASELINES,
-    MODELS,
-    TREES,
+    COLD_BASELINES,
+    RUN_BASELINES,
     BaselineInputs,
     BaselineSettings,
     baseline_inputs,
+    baseline_names,
+    describe,
     flat_tokens,
     logistic_regression,
     name_features,
@@ -23,6 +27,7 @@ from fusion.baselines.models import (
     predict_fold,
 )
 from fusion.tokens.table import TokenTable
+from mirnagraph import registry
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.build import build_networks
 from mirnagraph.nodes import NodeIndex
@@ -110,9 +115,7 @@ def test_nearest_averages_over_the_similarities_in_which_there_is_a_neighbour() 
     )  # row 0 has no neighbour at all: the training mean
 
 
-def test_logistic_regression_follows_the_feature_and_gives_frequencies_where_there_is_nothing_to_learn() -> (
-    None
-):
+def test_logistic_regression_falls_back_to_the_training_frequency() -> None:
     features = np.array([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]])
     labels = np.array([[0, 1], [0, 1], [0, 1], [1, 1], [1, 1], [np.nan, np.nan]])
     found = logistic_regression(features, labels, np.arange(5), np.array([5, 0]), 1.0)
@@ -143,8 +146,110 @@ def test_an_unknown_baseline_is_refused() -> None:
         )
 
 
-def test_every_baseline_is_described_and_has_a_model() -> None:
-    assert set(BASELINES) <= {*MODELS, *TREES}
+def test_every_builtin_baseline_is_registered_and_described() -> None:
+    assert set(BASELINES.names()) == {*RUN_BASELINES, *COLD_BASELINES}
+    for name in BASELINES.names():
+        assert callable(BASELINES[name])
+        assert len(describe(name)) > 20
+    assert describe("frequency") == "label frequency of the training rows, the same for every RNA"
+    assert describe("nobody") == "nobody"
+    assert not set(AUDIT_BASELINES) & set(BASELINES.names())
+
+
+class Outside:
+    """GC content, as a class; further lines are not shown.
+
+    No more.
+    """
+
+    reads_sequence_alone = True
+
+    def fit_predict(
+        self,
+        _inputs: BaselineInputs,
+        labels: np.ndarray,
+        _train: np.ndarray,
+        test: np.ndarray,
+        _seed: int,
+    ) -> np.ndarray:
+        """One quarter for every RNA."""
+        return np.full((len(test), labels.shape[1]), 0.25)
+
+
+def outside_function(
+    _inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
+) -> np.ndarray:
+    """Half of everything."""
+    return np.full((len(test), labels.shape[1]), 0.5)
+
+
+def install(monkeypatch: pytest.MonkeyPatch, **entries: str) -> None:
+    """Install entry points of the group of the baselines."""
+    module = __name__
+    points = [
+        EntryPoint(name, f"{module}:{value}", "mirnagraph.baselines")
+        for name, value in entries.items()
+    ]
+    monkeypatch.setattr(
+        registry, "entry_points", lambda *, group: points if "base" in group else []
+    )
+
+
+def predict_one(name: str) -> np.ndarray:
+    labels = np.array([[1, 0], [1, 0], [0, 1], [np.nan, np.nan], [1, 1]])
+    train = np.array([0, 1, 2, 4])
+    settings = BaselineSettings(thresholds=False)
+    found = predict_fold(inputs_of(), labels, train, np.array([3]), [name], 0, settings)
+    return found[name].probabilities
+
+
+def test_baselines_of_other_packages_are_part_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, gc="Outside", half="outside_function")
+    assert baseline_names() == (*RUN_BASELINES, "gc", "half")
+    # with cold folds only those that say they read nothing but the sequence
+    assert baseline_names(cold=True) == (*COLD_BASELINES, "gc")
+    assert describe("gc") == "GC content, as a class; further lines are not shown"
+    assert describe("half") == "half of everything"
+    assert predict_one("gc").tolist() == [[0.25, 0.25]]
+    assert predict_one("half").tolist() == [[0.5, 0.5]]
+
+
+def test_what_an_outside_baseline_returns_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, flat="flat_vector", high="too_high", number="NUMBER")
+    with pytest.raises(ConfigError, match=r"'flat' returned shape \(1,\); expected \(1, 2\)"):
+        predict_one("flat")
+    with pytest.raises(ConfigError, match=r"'high' returned values outside \[0, 1\]"):
+        predict_one("high")
+    with pytest.raises(ConfigError, match="'number' is neither a function nor a class"):
+        predict_one("number")
+
+
+def flat_vector(*_given: object) -> np.ndarray:
+    return np.zeros(1)
+
+
+def too_high(*_given: object) -> np.ndarray:
+    return np.array([[0.5, 1.5]])
+
+
+NUMBER = 3
+
+
+def test_an_unknown_kind_of_counts_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"unknown kind 'colour' in a baseline counts:"):
+        predict_one("counts:colour")
+
+
+def test_trees_alone_follow_the_contract_of_an_entry(small_dataset) -> None:
+    inputs = baseline_inputs(build_networks(small_dataset), np.arange(len(small_dataset.index)))
+    labels = small_dataset.labels.to_numpy(float)
+    rows = np.arange(len(labels))
+    names = ("extra_trees", "boosting", "trees")
+    forest, boosted, both = (
+        BASELINES[name](inputs, labels, rows[:40], rows[40:], 3) for name in names
+    )
+    assert forest.shape == (20, 3)
+    np.testing.assert_array_equal(both, (forest + boosted) / 2)
 
 
 def test_supporting_kinds_are_not_popularity(small_dataset) -> None:
@@ -189,7 +294,7 @@ def test_a_dataset_without_any_association_has_baselines_too(small_dataset) -> N
     rows = np.arange(len(bare.index))
     small = BaselineSettings(trees=replace(BaselineSettings().trees, n_trees=5, rounds=2))
     found = predict_fold(
-        inputs, bare.labels.to_numpy(float), rows[:40], rows[40:], list(BASELINES), 0, small
+        inputs, bare.labels.to_numpy(float), rows[:40], rows[40:], list(RUN_BASELINES), 0, small
     )
     assert all(
         np.isfinite(p.probabilities).all() and p.probabilities.shape == (20, 3)

@@ -1,4 +1,4 @@
-"""What features add to trees: worked by hand, exact sums on random trees, and nothing put down to what no path compares."""
+"""Contributions of features to trees: worked by hand, and exact sums on random trees."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ STUMPS = TreeArrays(
 
 def test_two_trees_worked_by_hand() -> None:
     background = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
-    # first tree: .225 at the root, .1 to the left, .35 to the right, then .2 or .5; second tree: .2 at the root, then 0 or .4
+    # first tree: .225 at the root, .1 to the left, .35 to the right, then .2 or .5;
+    # second tree: .2 at the root, then 0 or .4
     found = tree_contributions(STUMPS, np.array([1.0, 1.0]), background)
     assert found.bias[0] == pytest.approx(1 + 0.225 + 0.2)
     np.testing.assert_allclose(

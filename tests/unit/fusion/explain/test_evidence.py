@@ -1,4 +1,4 @@
-"""Whom an answer may rest on: counts and log odds by hand, the RNA itself never among them."""
+"""Supporting evidence of a prediction: counts and log odds by hand, without the RNA itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.explain.evidence import PSEUDO, neighbours_of, partners_of, smoothed_log_odds
+from fusion.explain.evidence import PSEUDOCOUNT, neighbours_of, partners_of, smoothed_log_odds
 from fusion.explain.result import support_marks
 from fusion.explain.sequence import WINDOW, SequenceScan, sequence_reasons, windows_of
 from fusion.models.reference import ReferenceRNAs
@@ -64,8 +64,9 @@ def known(dataset: Dataset) -> ReferenceRNAs:
 
 
 def test_partners_by_hand(dataset: Dataset, known: ReferenceRNAs) -> None:
-    first, second = partners_of(dataset, known, 0, 0, fewest=1)
-    # two of the three other training RNAs are in the nucleus; both that share a, and not the one that shares b (the fifth was not learned from)
+    first, second = partners_of(dataset, known, 0, 0, min_sharing=1)
+    # two of the three other training RNAs are in the nucleus: both that share a, and not the one
+    # that shares b (the fifth is no training RNA)
     base = 2 / 3
     assert (
         first.kind,
@@ -75,11 +76,11 @@ def test_partners_by_hand(dataset: Dataset, known: ReferenceRNAs) -> None:
         first.n_records,
         first.pmids,
     ) == ("drug", "a", 2, 2, 1.0, ("200", "30", "7"))
-    share = (2 + PSEUDO * base) / (2 + PSEUDO)
+    share = (2 + PSEUDOCOUNT * base) / (2 + PSEUDOCOUNT)
     assert first.log_odds == pytest.approx(np.log(share / (1 - share)) - np.log(2))
     assert (second.partner, second.sharing, second.located, second.pmids) == ("b", 1, 0, ())
     assert second.log_odds < 0
-    only = partners_of(dataset, known, 2, 0, fewest=0)
+    only = partners_of(dataset, known, 2, 0, min_sharing=0)
     assert [(one.kind, one.partner, one.sharing) for one in only] == [
         ("drug", "a", 2)
     ]  # nobody shares x, which says nothing

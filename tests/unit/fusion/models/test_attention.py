@@ -74,7 +74,7 @@ def test_a_prediction_does_not_depend_on_its_batch(readout: str) -> None:
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-def test_an_rna_of_which_nothing_is_known_gets_a_finite_answer(readout: str) -> None:
+def test_an_rna_without_tokens_gets_a_finite_prediction(readout: str) -> None:
     tokens, present = batch()
     logits = make(readout)(tokens, torch.zeros_like(present))
     assert torch.isfinite(logits).all()
