@@ -169,7 +169,8 @@ def train(
         f"{name}{' (made-up data that shows the way, not biology)' if synthetic else ''}: {what}; {len(known.left_out)} ids left out",
         quiet=quiet,
     )
-    from seqtower.run import beside_rows, few_folds, result_rows, run_seq, verdict
+    from mirnagraph.runs.report import baseline_rows, few_folds, metric_rows, verdict
+    from seqtower.run import comparison_table, model_notes, parts_of_model, run_seq
 
     target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
     with progress_bars(quiet=quiet) as progress:
@@ -185,11 +186,12 @@ def train(
     if result is None:
         say(f"The run in {run.path} is finished and was kept.", quiet=quiet)
         return
-    show_table(*result_rows(result), f"{result.folds.n_folds} folds, tower {settings.tower}")
-    show_table(*beside_rows(result), "Beside baselines")
-    if few := few_folds(result):
-        say(few, quiet=quiet)
-    say(verdict(result), quiet=quiet)
+    table = comparison_table(result)
+    show_table(*metric_rows(result), f"{result.folds.n_folds} folds, tower {settings.tower}")
+    show_table(*baseline_rows(table), "Compared with baselines")
+    lines = [few_folds(result), *verdict(table, parts_of_model(result)), *model_notes(result)]
+    for line in filter(None, lines):
+        say(line, quiet=quiet)
     say(f"Written to {run.path}: predictions.tsv, metrics.tsv, report.md, model/", quiet=quiet)
 
 
