@@ -103,8 +103,6 @@ def ablate(
             run.path, variants, seeds, n_resamples=resamples, seed=settings.seed, progress=progress
         )
     write_ablation(run.path, table, variants, dataset, settings, seeds)
-    if not run.finished:
-        run.finish()
     show_table(
         SHOWN,
         shown_rows(table, variants),
