@@ -109,10 +109,10 @@ def test_two_seeds_then_a_kill_then_more_variants(run, trained: list[tuple[int, 
     assert len(trained) == before + 6
     assert "without-drug" in out  # finished before, and still in the report
     words = Path("out/ablation.md").read_text()
-    assert "Made-up data" in words
+    assert "Synthetic data" in words
     assert "trees-alone: not applicable, the model does not mix trees and attention" in words
     assert "heads-2: 2 heads: the full model; not trained again" in words
-    assert "made anew without it: degree" in words
+    assert "rebuilt without it: degree" in words
     assert (Path("out/ablation.png")).stat().st_size > 1000
     again = Path("out/ablation.tsv").read_bytes()
     assert (

@@ -245,15 +245,15 @@ def row(low: float, high: float, seed_low: float = np.nan, seed_high: float = np
 
 def test_words_say_no_more_than_the_intervals() -> None:
     assert verdict(row(-0.03, -0.01), "AUC").startswith(
-        "worse than the full model: AUC -0.0200 [-0.0300, -0.0100]. With one seed"
+        "lower than the full model: AUC -0.0200 [-0.0300, -0.0100]. One seed"
     )
-    assert verdict(row(0.01, 0.03, 0.005, 0.02), "AUC").startswith("better than the full model")
-    assert verdict(row(0.01, 0.03, 0.005, 0.02), "AUC").endswith("all above 0.")
+    assert verdict(row(0.01, 0.03, 0.005, 0.02), "AUC").startswith("higher than the full model")
+    assert verdict(row(0.01, 0.03, 0.005, 0.02), "AUC").endswith("above 0.")
     unsure = verdict(row(-0.01, 0.02, -0.1, 0.1), "AUPR")
-    assert unsure.startswith("no difference to the full model shown: AUPR")
-    assert "at most 0.0100 below the full model and at most 0.0200 above" in unsure
-    assert unsure.endswith("with 0 inside.")
-    assert "no answer" in verdict(row(np.nan, np.nan), "AUC")
+    assert unsure.startswith("no significant difference to the full model: AUPR")
+    assert "at most 0.0100 lower or 0.0200 higher" in unsure
+    assert unsure.endswith("includes 0.")
+    assert "undefined" in verdict(row(np.nan, np.nan), "AUC")
     assert interval(row(np.nan, np.nan), "pooled") == "-"
 
 
