@@ -76,7 +76,7 @@ def test_a_space_is_read_with_its_types(tmp_path: Path) -> None:
         ({"training.learning_rate": {"low": 0.0, "high": 1.0, "log": True}}, "above 0, since log"),
         (
             {"training.learning_rate": {"low": 0.1, "high": 1.0, "log": True, "step": 0.1}},
-            "no log beside it",
+            "and no log",
         ),
         ({"training.epochs": {"low": 10, "high": 25, "step": 10}}, "in whole steps"),
         ({"training.epochs": {"low": 10, "high": 20.5}}, "expected a value of type int"),
