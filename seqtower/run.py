@@ -47,7 +47,7 @@ LEFT_OUT = "left_out.tsv"
 BY_SET = "metrics_by_set.tsv"
 
 
-def run_seq(
+def run_seq(  # noqa: PLR0913 (one function for the command)
     data: SequenceSet,
     config: SeqConfig,
     out: str | Path,
@@ -70,7 +70,9 @@ def run_seq(
         synthetic: the data are synthetic, which report and exported model then state.
         baselines: fit the baselines on the same folds.
         workers: processes for folds; changes no number.
-        overwrite, resume: see `mirnagraph.runs.folder.open_run`.
+        overwrite: see `mirnagraph.runs.folder.open_run`.
+        resume: see `mirnagraph.runs.folder.open_run`.
+        progress: callback.
 
     Returns:
         The result, None where `resume` kept a finished run; and the folder.

@@ -234,7 +234,8 @@ def averages(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def average_row(table: pd.DataFrame, variant: str, metric: str) -> pd.Series:
     """One variant's row of one metric's average over compartments."""
-    return averages(table, metric).loc[variant]
+    rows = averages(table, metric)
+    return rows[rows.index == variant].iloc[0]
 
 
 def write_ablation(

@@ -127,6 +127,7 @@ def audit(
         n_folds: folds of each split; fewer where there are fewer RNAs or families.
         workers: processes; changes no number.
         settings: size of the full model.
+        progress: callback.
 
     Raises:
         InputError: no compartment has both annotated and unannotated RNAs.

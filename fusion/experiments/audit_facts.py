@@ -140,8 +140,8 @@ def match_kinds(dataset: Dataset) -> pd.Series:
     if "match_kind" in dataset.rnas.columns:
         kinds = dataset.rnas["match_kind"].fillna("").astype(str)
         return kinds.where(kinds != "", NO_SEQUENCE)
-    kinds = np.where(has_sequence(dataset), "sequence known", NO_SEQUENCE)
-    return pd.Series(kinds, index=dataset.rnas.index, dtype=object)
+    names = np.where(has_sequence(dataset), "sequence known", NO_SEQUENCE)
+    return pd.Series(names, index=dataset.rnas.index, dtype=object)
 
 
 def match_features(dataset: Dataset) -> np.ndarray:

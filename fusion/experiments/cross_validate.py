@@ -74,7 +74,13 @@ def cross_validate(
     """Run every fold and score the out-of-fold predictions.
 
     Args:
-        folder, workers, progress: see `mirnagraph.runs.cross_validation.cross_validate`.
+        data: of the model, labels included.
+        folds: of the cross-validation.
+        config: with resolved tokens.
+        folder: run folder (see `mirnagraph.runs.cross_validation.cross_validate`); None keeps
+            nothing.
+        workers: processes; changes no number.
+        progress: callback.
 
     Returns:
         Predictions ``model``, and ``attention`` and ``own_trees`` where the model has them.
@@ -99,7 +105,7 @@ def _run_fold(work: tuple[FusionData, Folds, ExperimentConfig], fold: int) -> Fo
     return run_fold(*work, fold)
 
 
-def bare_run(
+def bare_run(  # noqa: PLR0913 (the settings of a run, as of `run_experiment`)
     networks: NetworkSet,
     config: ExperimentConfig,
     folds: Folds,
@@ -115,12 +121,16 @@ def bare_run(
     """Cross-validate into a folder without a final model; a finished run is kept, others resume.
 
     Args:
+        networks: of the dataset.
+        out: run folder.
+        folds: of the cross-validation.
         config: its tokens name the kinds of the dataset (see `fusion.data.problem.resolve_tokens`).
         networks_sha256: of `networks` (see `mirnagraph.networks.network.networks_sha256`).
         cache: folder for embeddings, shared between runs.
         workers: processes; changes no number.
         popularity: decile of every RNA for the metric ``within``, shape (n_rnas,); None for that of
             `networks`.
+        progress: callback.
         about: further entries of ``run.json``.
 
     Raises:

@@ -91,7 +91,7 @@ def known_settings() -> dict[str, Any]:
 def _leaves(kind: Any, prefix: str = "") -> dict[str, Any]:
     """Dotted names and types of a dataclass of settings."""
     hints = get_type_hints(kind)
-    leaves = {}
+    leaves: dict[str, Any] = {}
     for entry in fields(kind):
         name = prefix + entry.name
         hint = hints[entry.name]
@@ -317,9 +317,10 @@ def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
             texts = [json.dumps(value) for value in entry.values]
             values[name] = json.loads(trial.suggest_categorical(name, texts))
         elif entry.integer:
-            step = int(entry.step or 1)
             low = int(entry.low)
-            values[name] = trial.suggest_int(name, low, int(entry.high), step=step, log=entry.log)
+            high = int(entry.high)
+            whole = int(entry.step or 1)
+            values[name] = trial.suggest_int(name, low, high, step=whole, log=entry.log)
         else:
             step = entry.step
             value = trial.suggest_float(name, entry.low, entry.high, step=step, log=entry.log)

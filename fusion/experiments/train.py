@@ -45,7 +45,7 @@ LEFT_OUT = "left_out.tsv"
 ROC = "![ROC and precision-recall curves](roc.png)"
 
 
-def run_experiment(
+def run_experiment(  # noqa: PLR0913 (one function for the command)
     networks: NetworkSet,
     config: ExperimentConfig,
     out: str | Path,
@@ -66,11 +66,13 @@ def run_experiment(
         out: run folder; an unfinished run of the same settings and data in it resumes.
         cache: folder for embeddings, shared between runs; None stores them in the run folder.
         workers: processes; changes no number.
-        overwrite, resume: see `mirnagraph.runs.folder.open_run`.
+        overwrite: see `mirnagraph.runs.folder.open_run`.
+        resume: see `mirnagraph.runs.folder.open_run`.
         baselines: also fit the baselines on the same folds, for ``baselines.tsv``, ``baselines/``
             and the report. Not with `rna_sets`, whose RNAs have no network features: there the
             trees of each RNA type take their place, in ``metrics_by_set.tsv``.
         rna_sets: additional labelled RNA sets, trained jointly with the RNAs of the networks.
+        progress: callback.
 
     Returns:
         The result (None where `resume` kept a finished run), and the run folder.
@@ -191,11 +193,13 @@ def fit_final(
         folder: to write the model to.
         result: of the cross-validation; its out-of-fold predictions are stored with the model.
         rna_sets: additional labelled RNA sets in `data`.
+        progress: callback.
     """
     report(progress, "final model", 0, 1)
     train = np.flatnonzero(folds.of_rows(data.index) >= -1)
     with one_thread():
         fusion_model = fit_fusion_model(data, train, config, child_seed(config.seed, "final"))
+        cold_start: FusionModel | None
         if reads_sequence_alone(config):
             cold_start = fusion_model
         else:
@@ -254,6 +258,9 @@ def write_report(
 
     Args:
         folder: the run folder.
+        result: of the cross-validation.
+        dataset: of the networks.
+        config: of the run.
         baselines: table of `fusion.baselines.run.baseline_table`; None where they were left out.
         rna_sets: section on the metrics within each RNA set, in place of that on baselines.
         more: further sections.

@@ -43,9 +43,11 @@ def cross_validate(
         fit_fold: ``fit_fold(work, fold)`` trains on the training part of a fold and predicts its
             test part; a module-level function, so that worker processes find it.
         work: what all folds read; sent to every process once.
+        folds: of the cross-validation.
         folder: run folder; finished folds are saved in it as they end, and those in it are read
             back in place of being fitted again. None keeps nothing.
         workers: processes; changes no number.
+        progress: callback.
         step: name for `progress`.
 
     Returns:
@@ -82,6 +84,9 @@ def collect(
 
     Args:
         results: one per fold, in fold order.
+        index: all RNAs.
+        compartments: names, in column order.
+        folds: of the cross-validation.
         labels: shape (n_rnas, n_labels), NaN where unknown.
         kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
         decile: popularity class of every RNA for the metric ``within``, shape (n_rnas,).

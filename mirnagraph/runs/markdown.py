@@ -23,6 +23,7 @@ def page(title: str, *blocks: str, synthetic: bool = False) -> str:
     """A whole page.
 
     Args:
+        title: without its mark.
         blocks: paragraphs, tables, lists and sections, without empty lines around them.
         synthetic: the data are synthetic, which is stated below the title.
     """
@@ -64,7 +65,7 @@ def mean_sd(mean: float, sd: float) -> str:
     return f"{mean:.3f} ± {sd:.3f}"
 
 
-def difference_cell(difference: float, low: float, high: float, digits: int = 4) -> str:
+def difference_cell(difference: float, low: float, high: float, *, digits: int = 4) -> str:
     """A signed difference with its interval, ``+0.01 [-0.02, +0.04]``; a dash if undefined."""
     if not np.isfinite(difference):
         return "-"

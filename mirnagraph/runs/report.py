@@ -75,6 +75,7 @@ def metric_section(result: CrossValidationResult, *notes: str) -> str:
     """Table of the model's metrics: mean ± SD over folds, pooled value, number of labelled RNAs.
 
     Args:
+        result: of the run.
         notes: further paragraphs.
     """
     header, rows = metric_rows(result)
@@ -160,9 +161,8 @@ def verdict(table: pd.DataFrame, parts: Sequence[str] = (OWN_TREES,)) -> list[st
         A sentence on the nearest baseline in the first metric, and one per baseline that reaches
         the model in a metric of `COMPARED`, or one that none does.
     """
-    by_name: dict[str, dict[str, Any]] = {
-        str(row["model"]): row for row in table.to_dict("records")
-    }  # type: ignore[misc]
+    records: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
+    by_name = {str(row["model"]): row for row in records}
     model = by_name.pop(THIS_RUN)
     baselines = {name: row for name, row in by_name.items() if name not in parts}
     metrics = [m for m in COMPARED if m in table.columns]
@@ -236,6 +236,7 @@ def own_trees_sentence(result: CrossValidationResult, seed: int) -> list[str]:
     """Sentence on the model against the trees inside it, with paired intervals.
 
     Args:
+        result: of the run.
         seed: of the bootstrap resamples.
 
     Returns:
@@ -247,11 +248,11 @@ def own_trees_sentence(result: CrossValidationResult, seed: int) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)
         table = compare(result.to_frame(OWN_TREES), result.to_frame(), labels, seed=seed)
-    average = table[table["compartment"] == AVERAGE].set_index("metric")
     cells = []
     for metric in ("AUC", "AUPR"):
-        low, high, difference = average.loc[metric, ["low", "high", "difference"]]
-        cells.append(f"{metric} {difference_cell(difference, low, high, digits=3)}")
+        columns = ("difference", "low", "high")
+        values = [metric_value(table, AVERAGE, metric, column) for column in columns]
+        cells.append(f"{metric} {difference_cell(*values, digits=3)}")
     return [
         f"Model - `{OWN_TREES}` (pooled, mean over compartments, 95 % intervals): "
         f"{', '.join(cells)}."

@@ -125,6 +125,9 @@ def prediction_frame(
     """Out-of-fold probabilities as in ``predictions.tsv``: tested RNAs only, in row order.
 
     Args:
+        index: all RNAs.
+        compartments: names, in column order.
+        folds: which RNA was tested in which fold.
         probabilities: shape (n_rnas, n_labels).
     """
     of_row = folds.of_rows(index)
@@ -303,6 +306,8 @@ def write_results(
     """Write predictions, labels, metrics and uncertainty of a cross-validation into a run folder.
 
     Args:
+        result: of the run.
+        folder: the run folder.
         parts: file name -> name of the prediction that goes to ``parts/NAME.tsv``, where there is
             one.
         baselines: names that go to ``baselines/NAME/`` (see `write_baselines`).
