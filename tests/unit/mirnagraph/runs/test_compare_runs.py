@@ -107,8 +107,8 @@ def test_fractions_are_compared_by_correlation(tmp_path: Path) -> None:
     poor = make_run(tmp_path / "poor", noise, fractions, labels="fractions")
     assert read_labels(good)[0] == "fractions"
     table = compare_runs([good, poor], n_resamples=100)
-    assert set(table["metric"]) == {"Pearson", "Spearman"}
-    row = average(table, "Spearman")
+    assert set(table["metric"]) == {"Pearson"}
+    row = average(table, "Pearson")
     assert row["first"] == pytest.approx(1)
     assert row["high"] < 0
     plain = make_run(tmp_path / "plain", GOOD)
