@@ -82,12 +82,7 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         ConfigError: settings that the data do not allow.
         CheckpointError: a pre-trained encoder that does not fit the settings.
     """
-    inputs = {"sequences": sequences_sha256(data)}
-    if config.encoder.kind in (STRUCTURE, LANGUAGE_MODEL):
-        # Also fails here, before the folder is made, where the encoder lacks a package or a file.
-        inputs["encoder"] = fit_encoding(config, data.sequences).fingerprint
-    if config.pretrained:
-        inputs["pretrained"] = load_pretrained(config).sha256
+    inputs = _input_hashes(data, config)
     about = {
         "kind": "seqtower",
         "labels": data.kind,
@@ -101,10 +96,7 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         groups = groups_of(data, config, progress)
         warm_up(config, data.sequences, progress)
         work = prepare_work(data, config, run.path, groups, baselines=baselines)
-        write_folds(work.folds, run.path / "folds.tsv")
-        group_table = pd.DataFrame({"rna_id": list(data.index.ids), "group": groups})
-        write_tsv(group_table, run.path / GROUPS)
-        write_tsv(data.left_out, run.path / LEFT_OUT)
+        _write_inputs(work, run.path)
         result = cross_validate(work, workers, progress)
         others = [name for name in result.predictions if name != MODEL]
         write_results(result, run.path, baselines=others)
@@ -124,6 +116,25 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         resume=resume,
         about=about,
     )
+
+
+def _input_hashes(data: SequenceSet, config: SeqConfig) -> dict[str, str]:
+    """sha256 of the inputs of a run, by name."""
+    inputs = {"sequences": sequences_sha256(data)}
+    if config.encoder.kind in (STRUCTURE, LANGUAGE_MODEL):
+        # Also fails here, before the folder is made, where the encoder lacks a package or a file.
+        inputs["encoder"] = fit_encoding(config, data.sequences).fingerprint
+    if config.pretrained:
+        inputs["pretrained"] = load_pretrained(config).sha256
+    return inputs
+
+
+def _write_inputs(work: Work, folder: Path) -> None:
+    """Write folds, groups and the ids that were left out."""
+    write_folds(work.folds, folder / "folds.tsv")
+    by_rna = pd.DataFrame({"rna_id": list(work.data.index.ids), "group": work.groups})
+    write_tsv(by_rna, folder / GROUPS)
+    write_tsv(work.data.left_out, folder / LEFT_OUT)
 
 
 def _final(work: Work, folder: Path, name: str, progress: Progress | None) -> None:

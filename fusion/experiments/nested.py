@@ -31,6 +31,7 @@ from fusion.experiments.tuning_report import (
     tune_page,
 )
 from mirnagraph.config import dump_toml, to_dict
+from mirnagraph.dataset import Dataset
 from mirnagraph.evaluation.compare import compare
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.evaluation.splits import TRAIN_ONLY, Folds, write_folds
@@ -129,12 +130,7 @@ def run_search(  # noqa: PLR0913 (one function for the command)
         "rnas": hashlib.sha256(ids.encode()).hexdigest(),
         "search": search_sha256(space, how),
     }
-    about = {
-        "kind": "search",
-        "dataset": dataset.name,
-        "synthetic": dataset.synthetic,
-        "n_rnas": len(rows),
-    }
+    about = _about("search", dataset, len(rows))
     text = dump_toml(config)
     open_folder = partial(open_run, out, text, inputs, seed=config.seed)
     run = open_folder(overwrite=overwrite, resume=True, about=about)
@@ -149,17 +145,40 @@ def run_search(  # noqa: PLR0913 (one function for the command)
         trials = tune(
             bench, config, space, rows, settings, store, workers=workers, progress=progress
         )
-        write_tsv(trials_table(trials, space), run.path / "trials.tsv")
-        write_search(space, settings, run.path / "search.toml")
-        write_choice(run.path, config, bench, space, settings, trials, len(rows))
-        page = tune_page(config, space, trials, settings, dataset, len(rows))
-        write_text(run.path / "tune.md", page)
-        save_figure(draw_trials(trials, space, settings.metric), run.path / "trials.png")
         best = best_of(trials)
+        _write_trials(run.path, config, bench, space, settings, trials, len(rows))
         run.add(trials=len(trials), best=best.values, score=best.score)
         return trials
 
     return finish_run(run, body), run
+
+
+def _about(kind: str, dataset: Dataset, n_rnas: int) -> dict[str, Any]:
+    """Entries of ``run.json``."""
+    return {
+        "kind": kind,
+        "dataset": dataset.name,
+        "synthetic": dataset.synthetic,
+        "n_rnas": n_rnas,
+    }
+
+
+def _write_trials(
+    folder: Path,
+    config: ExperimentConfig,
+    bench: Bench,
+    space: Space,
+    settings: TuneSettings,
+    trials: list[Trial],
+    n_rnas: int,
+) -> None:
+    """Write the files of a finished search (arguments as of `write_choice`)."""
+    write_tsv(trials_table(trials, space), folder / "trials.tsv")
+    write_search(space, settings, folder / "search.toml")
+    write_choice(folder, config, bench, space, settings, trials, n_rnas)
+    page = tune_page(config, space, trials, settings, bench.networks.dataset, n_rnas)
+    write_text(folder / "tune.md", page)
+    save_figure(draw_trials(trials, space, settings.metric), folder / "trials.png")
 
 
 def write_choice(
@@ -275,10 +294,8 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
 ) -> tuple[CrossValidationResult | None, pd.DataFrame | None, RunFolder]:
     """Nested cross-validation into a run folder, compared with the same folds untuned.
 
-    The folder is that of `run_experiment`, with ``untuned/`` (the run without a search),
-    ``choices.tsv`` (fold, setting, value, inner score), ``versus_untuned.tsv``, ``searches/`` (all
-    trials of each fold), ``search.toml`` (the space) and ``best.toml`` (selected by a last search
-    on all RNAs: the settings of the saved model).
+    The folder is that of `run_experiment` with ``untuned/``, ``choices.tsv``, ``searches/`` (all
+    trials), ``versus_untuned.tsv``, ``search.toml`` and ``best.toml`` (of the saved model).
 
     Args:
         networks: of the dataset.
@@ -312,25 +329,11 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
         "folds": folds_sha256(folds),
         "search": search_sha256(space, to_dict(settings)),
     }
-    about = {
-        "kind": "nested",
-        "dataset": dataset.name,
-        "synthetic": dataset.synthetic,
-        "n_rnas": len(dataset.index),
-    }
 
     def body(run: RunFolder) -> tuple[CrossValidationResult, pd.DataFrame]:
-        write_folds(folds, run.path / "folds.tsv")
-        write_search(space, settings, run.path / "search.toml")
-        shared = str(cache or run.path / "embeddings")
-        place = run.path / UNTUNED
-        how: dict[str, Any] = {"workers": workers, "progress": progress}
-        run_experiment(networks, config, place, cache=shared, resume=True, **how)
-        job = NestedJob(Bench(networks, shared), folds, config, space, settings, run.path)
-        result = _cross_validate(job, workers, progress)
-        versus = _write_results(job, result)
-        _finish(job, result, versus, workers, progress)
-        return result, versus
+        bench = Bench(networks, str(cache or run.path / "embeddings"))
+        job = NestedJob(bench, folds, config, space, settings, run.path)
+        return _run_job(job, workers, progress)
 
     text = _settings_text(resolve_tokens(networks, config), space, settings)
     outcome, run = run_or_resume(
@@ -341,11 +344,32 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
         seed=config.seed,
         overwrite=overwrite,
         resume=resume,
-        about=about,
+        about=_about("nested", dataset, len(dataset.index)),
     )
     if outcome is None:
         return None, None, run
     return *outcome, run
+
+
+def _run_job(
+    job: NestedJob, workers: int, progress: Progress | None
+) -> tuple[CrossValidationResult, pd.DataFrame]:
+    """Run untuned and nested folds, and write the run folder; result and comparison."""
+    write_folds(job.folds, job.folder / "folds.tsv")
+    write_search(job.space, job.settings, job.folder / "search.toml")
+    run_experiment(
+        job.bench.networks,
+        job.config,
+        job.folder / UNTUNED,
+        cache=job.bench.cache,
+        workers=workers,
+        resume=True,
+        progress=progress,
+    )
+    result = _cross_validate(job, workers, progress)
+    versus = _write_results(job, result)
+    _finish(job, result, versus, workers, progress)
+    return result, versus
 
 
 def _settings_text(config: ExperimentConfig, space: Space, settings: TuneSettings) -> str:

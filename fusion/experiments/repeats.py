@@ -71,14 +71,7 @@ def repeat_run(
     path = Path(folder)
     dataset = networks.dataset
     config = resolve_tokens(networks, config)
-    run = read_run_json(path)
-    if run["status"] != "done" or run["seed"] != config.seed:
-        raise InputError(
-            "only a finished run of the first seed can be repeated",
-            file=path,
-            found=f"{run['status']}, seed {run['seed']}",
-            expected=f"done, seed {config.seed}",
-        )
+    _check_first(path, config.seed)
     metrics = {config.seed: read_metrics(path)}
     data_sha256 = networks_sha256(networks)
     about = {
@@ -106,6 +99,17 @@ def repeat_run(
     put_section(path / "report.md", HEADING, seeds_section(table, config))
     write_tsv(table, path / TABLE)
     return table
+
+
+def _check_first(folder: Path, seed: int) -> None:
+    run = read_run_json(folder)
+    if run["status"] != "done" or run["seed"] != seed:
+        raise InputError(
+            "only a finished run of the first seed can be repeated",
+            file=folder,
+            found=f"{run['status']}, seed {run['seed']}",
+            expected=f"done, seed {seed}",
+        )
 
 
 def repeats_done(folder: str | Path, seed: int, n: int) -> bool:

@@ -68,9 +68,8 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
         workers: processes; changes no number.
         overwrite: see `mirnagraph.runs.folder.open_run`.
         resume: see `mirnagraph.runs.folder.open_run`.
-        baselines: also fit the baselines on the same folds, for ``baselines.tsv``, ``baselines/``
-            and the report. Not with `rna_sets`, whose RNAs have no network features: there the
-            trees of each RNA type take their place, in ``metrics_by_set.tsv``.
+        baselines: also fit the baselines on the same folds; ignored with `rna_sets`, where the
+            trees of each RNA type take their place (``metrics_by_set.tsv``).
         rna_sets: additional labelled RNA sets, trained jointly with the RNAs of the networks.
         progress: callback.
 
@@ -84,11 +83,52 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
     dataset = networks.dataset
     config = resolve_tokens(networks, config, sets=rna_sets is not None)
     folds = folds_of(dataset, config, rna_sets)
-    inputs = {
-        "networks": networks_sha256(networks),
-        "folds": folds_sha256(folds),
-        **partner_inputs(config.tower),
-    }
+
+    def body(run: RunFolder) -> CrossValidationResult:
+        write_folds(folds, run.path / "folds.tsv")
+        if rna_sets is not None:
+            write_tsv(rna_sets.data.left_out, run.path / LEFT_OUT)
+        how: dict[str, Any] = {"workers": workers, "progress": progress}
+        place = cache or run.path / "embeddings"
+        data = prepare_all(networks, config, rna_sets, cache=place, **how)
+        result = cross_validate(data, folds, config, folder=run.path, **how)
+        write_results(result, run.path, parts=PARTS)
+        model = run.path / "model"
+        fit_final(networks, data, folds, config, model, result, rna_sets, progress=progress)
+        table = None
+        sets = ""
+        if rna_sets is not None:
+            sets = _rna_set_section(data, result, rna_sets, run.path)
+        elif baselines:
+            table = _fit_baselines(networks, data, config, result, run.path, workers, progress)
+        write_report(run.path, result, dataset, config, table, sets)
+        return result
+
+    return run_or_resume(
+        out,
+        dump_toml(config),
+        _input_hashes(networks, config, folds, rna_sets),
+        body,
+        seed=config.seed,
+        overwrite=overwrite,
+        resume=resume,
+        about=_about(dataset, folds, rna_sets),
+    )
+
+
+def _input_hashes(
+    networks: NetworkSet, config: ExperimentConfig, folds: Folds, rna_sets: RnaSets | None
+) -> dict[str, str]:
+    """sha256 of the inputs of a run, by name."""
+    inputs = {"networks": networks_sha256(networks), "folds": folds_sha256(folds)}
+    inputs |= partner_inputs(config.tower)
+    if rna_sets is not None:
+        inputs["sets"] = rna_sets.sha256
+    return inputs
+
+
+def _about(dataset: Dataset, folds: Folds, rna_sets: RnaSets | None) -> dict[str, Any]:
+    """Entries of ``run.json``."""
     about: dict[str, Any] = {
         "dataset": dataset.name,
         "synthetic": dataset.synthetic,
@@ -96,43 +136,9 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
         "n_tested": int((folds.assigned >= 0).sum()),
     }
     if rna_sets is not None:
-        inputs["sets"] = rna_sets.sha256
         about["n_rnas"] += len(rna_sets)
         about["sets"] = rna_sets.summary()
-
-    def body(run: RunFolder) -> CrossValidationResult:
-        write_folds(folds, run.path / "folds.tsv")
-        if rna_sets is not None:
-            write_tsv(rna_sets.data.left_out, run.path / LEFT_OUT)
-        place = cache or run.path / "embeddings"
-        data = prepare_all(
-            networks, config, rna_sets, cache=place, workers=workers, progress=progress
-        )
-        result = cross_validate(
-            data, folds, config, folder=run.path, workers=workers, progress=progress
-        )
-        write_results(result, run.path, parts=PARTS)
-        model = run.path / "model"
-        fit_final(networks, data, folds, config, model, result, rna_sets, progress=progress)
-        table = None
-        set_section = ""
-        if rna_sets is not None:
-            set_section = _rna_set_section(data, result, rna_sets, run.path)
-        elif baselines:
-            table = _fit_baselines(networks, data, config, result, run.path, workers, progress)
-        write_report(run.path, result, dataset, config, table, set_section)
-        return result
-
-    return run_or_resume(
-        out,
-        dump_toml(config),
-        inputs,
-        body,
-        seed=config.seed,
-        overwrite=overwrite,
-        resume=resume,
-        about=about,
-    )
+    return about
 
 
 def _fit_baselines(

@@ -93,7 +93,7 @@ def metric_section(result: CrossValidationResult, *notes: str) -> str:
     header += [f"{metric} pooled" for metric in ranked]
     about = "Mean ± SD over folds; pooled: all folds together."
     if not is_fraction:
-        about += " F1 and MCC use the thresholds chosen in each training part."
+        about += " F1 and MCC use the thresholds selected in each training part."
     return section("Metrics", markdown_table(header, rows), about, few_folds(result), *notes)
 
 

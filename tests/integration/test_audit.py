@@ -1,4 +1,4 @@
-"""The audit end to end: on the demo, on data with planted artefacts, and on datasets that lack what it looks for."""
+"""The audit end to end: on the demo, on planted artefacts, and on datasets that lack columns."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_values(found: Audit, small_dataset) -> Non
 
 
 def test_planted_artefacts_are_found(small_dataset) -> None:
-    """Labels that follow the number in the name and the kind of match, an id twice, a compartment twice."""
+    """Labels follow the number in the name and the kind of match; an id and a compartment twice."""
     n = len(small_dataset.index)
     follows = (np.arange(n) < n // 2).astype(np.int8)
     labels = pd.DataFrame(

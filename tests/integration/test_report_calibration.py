@@ -1,4 +1,4 @@
-"""The report's section on calibration: values by hand, with and without temperatures and uncertainty."""
+"""The report's calibration section: values by hand, with and without temperatures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = ("Nucleus", "Exosome")
 
 @cache
 def synthetic(n: int = 300, **choices: float) -> CrossValidationResult:
-    """Nucleus: labels drawn from the probabilities. Exosome: probabilities twice too far from 0.5 in log odds. The last RNA is never tested."""
+    """Nucleus: calibrated. Exosome: log odds three times too large. The last RNA: not tested."""
     random = np.random.default_rng(3)
     logits = random.normal(0, 1.5, (n, 2))
     labels = (random.random((n, 2)) < 1 / (1 + np.exp(-logits))).astype(np.int8)
@@ -56,8 +56,15 @@ def synthetic(n: int = 300, **choices: float) -> CrossValidationResult:
     metrics = evaluate(labels[tested], probabilities[tested], fold[tested], np.full(2, 0.5), NAMES)
     thresholds = np.full((n, 2), 0.5)
     return CrossValidationResult(
-        NodeIndex.of(ids, "miRNA"), NAMES, Folds(pd.Series(fold, index=ids)), labels, {"model": probabilities}, {"model": thresholds}, {"model": metrics}, results
-    )  # fmt: skip
+        NodeIndex.of(ids, "miRNA"),
+        NAMES,
+        Folds(pd.Series(fold, index=ids)),
+        labels,
+        {"model": probabilities},
+        {"model": thresholds},
+        {"model": metrics},
+        results,
+    )
 
 
 @pytest.fixture
@@ -151,7 +158,9 @@ def test_errors_in_thirds_by_hand() -> None:
         (-1, "Larger uncertainty does not go with larger errors."),
     ],
 )
-def test_the_statement_follows_the_values(tmp_path: Path, undrawn, sign: int, sentence: str) -> None:
+def test_the_statement_follows_the_values(
+    tmp_path: Path, undrawn, sign: int, sentence: str
+) -> None:
     result = synthetic()
     error = np.abs(result.probabilities - result.labels)
     write_tsv(

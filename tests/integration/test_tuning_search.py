@@ -1,4 +1,4 @@
-"""Searches end to end: blind to test labels, the same trials after a kill, a choice that can be used."""
+"""Searches end to end: blind to test labels, the same trials when resumed, a usable choice."""
 
 from __future__ import annotations
 
@@ -50,10 +50,12 @@ CONFIG = ExperimentConfig(
 )
 SPACE = space_from(
     {
-        "attention.n_heads": [2, 4], "training.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}, "networks.lambda": [0.2, 0.5],
+        "attention.n_heads": [2, 4],
+        "training.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
+        "networks.lambda": [0.2, 0.5],
         "mix.attention": {"low": 0.5, "high": 2.0, "step": 0.5},
     }
-)  # fmt: skip
+)
 FEW = TuneSettings(trials=4, inner_folds=2)
 
 

@@ -1,4 +1,4 @@
-"""Variants of an ablation: what is taken out is gone from everything a model reads, and differences and intervals by hand."""
+"""Variants of an ablation: removed data reach no token; differences and intervals by hand."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def config_of(variant: Variant) -> ExperimentConfig:
 def test_variants_of_gtmaloc(networks: NetworkSet) -> None:
     found = by_name(networks, experiment_config("gtmaloc"))
     assert list(found) == [
-        "full", "without-sequence", "without-functional", "without-mRNA", "without-drug", "without-disease", "without-graph-transformer",
+        "full", "without-sequence", "without-functional", "without-mRNA", "without-drug",
+        "without-disease", "without-graph-transformer",
         "without-attention", "trees-alone", "attention-alone", "heads-2", "heads-4", "heads-8",
     ]  # fmt: skip
     drug = found["without-drug"]
@@ -109,7 +110,7 @@ def test_variants_of_the_default_preset(networks: NetworkSet) -> None:
 def test_nothing_of_what_is_taken_out_is_left_to_read(
     networks: NetworkSet, small_dataset: Dataset, kind: str
 ) -> None:
-    """With other associations of that kind the reduced data is the same to the last bit, so every prediction is."""
+    """With other associations of that kind the reduced data are equal, so predictions are too."""
     random = np.random.default_rng(3)
     table = small_dataset.associations[kind]
     other_rnas = random.permutation(small_dataset.rnas.index.to_numpy())[: len(table)]

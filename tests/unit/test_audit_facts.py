@@ -44,7 +44,8 @@ def test_duplicates_by_whole_sequence_and_by_a_shared_mature() -> None:
     found = duplicates(dataset)
     labels = dataset.labels.to_numpy()
     whole = duplicate_metrics(found["sequence"], labels, np.array([0, 1, 0, 1]))
-    # a and b are one pair, parted, of the same labels; of the six pairs of RNAs only a and b have the same compartments
+    # a and b are one pair, in two folds, of the same labels; of the six pairs of RNAs only
+    # they have the same compartments
     assert whole == {
         "rnas": 2,
         "pairs": 1,
@@ -115,11 +116,17 @@ def test_the_standard_error_of_chance() -> None:
 def audit_of(**over: float) -> Audit:
     """An audit of given values; keys are section, subject, measure and split joined by blanks."""
     plain = {
-        **{f"sources {name} AUC random": 0.6 for name in SOURCES}, "sources trees AUC random": 0.9, "sources trees AUC family": 0.9,
-        "sources names AUC random": 0.5, "sources popularity_and_name AUC random": 0.6, "sources matching AUC random": 0.5,
-        "permutation trees AUC permuted": 0.5, "permutation sequence AUC permuted": 0.49, "permutation popularity AUC permuted": 0.51,
-        "compartments P_and_Q jaccard": 0.5, "sources trees AUC random located": 0.9,
-    }  # fmt: skip
+        **{f"sources {name} AUC random": 0.6 for name in SOURCES},
+        "sources trees AUC random": 0.9,
+        "sources trees AUC family": 0.9,
+        "sources names AUC random": 0.5,
+        "sources matching AUC random": 0.5,
+        "permutation trees AUC permuted": 0.5,
+        "permutation sequence AUC permuted": 0.49,
+        "permutation popularity AUC permuted": 0.51,
+        "compartments P_and_Q jaccard": 0.5,
+        "sources trees AUC random located": 0.9,
+    }
     rows = [("permutation", "chance", "", "", "", "standard error of an AUC", 0.02)]
     for key, value in {**plain, **{k.replace("__", " "): v for k, v in over.items()}}.items():
         section, subject, measure, *where = key.split(" ")

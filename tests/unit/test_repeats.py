@@ -1,4 +1,4 @@
-"""Repeats over seeds: mean and SD by hand, undefined metrics left out, the report's section replaced."""
+"""Repeats over seeds: mean and SD by hand, undefined metrics left out, the report's section."""
 
 from __future__ import annotations
 

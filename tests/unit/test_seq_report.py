@@ -18,8 +18,8 @@ from mirnagraph.runs.report import few_folds
         ([1, 0, 0, 1], ""),
         (
             [1, 0, 0, 0],
-            "Number of folds (of 2) in which AUC is defined: Scarce 1. In the other folds all tested "
-            "RNAs have the same label.",
+            "Number of folds (of 2) in which AUC is defined: Scarce 1. In the other folds all "
+            "tested RNAs have the same label.",
         ),
     ],
 )
