@@ -104,8 +104,6 @@ def ablate(
         )
         table = ablation_table(run.path, variants, seeds, progress=progress, **resampling)
     write_ablation(run.path, table, variants, loaded.dataset, settings, seeds)
-    if not run.finished:
-        run.finish()
     title = f"Ablation of preset {settings.preset}, mean ± SD over {repeats} seeds"
     show_table(SHOWN, shown_rows(table, variants), f"{title}, differences with 95 % intervals")
     files = "ablation.md, ablation.tsv, variants.tsv, ablation.png, variants/"

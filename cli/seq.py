@@ -279,16 +279,17 @@ def _train(
 
 
 def _show_result(result: CrossValidationResult, tower: str, folder: Path, *, quiet: bool) -> None:
-    from seqtower.run import beside_rows, few_folds, result_rows, verdict
+    from mirnagraph.runs.report import baseline_rows, few_folds, metric_rows, verdict
+    from seqtower.run import comparison_table, model_notes, parts_of_model
 
-    header, rows = result_rows(result)
+    table = comparison_table(result)
+    header, rows = metric_rows(result)
     show_table(header, rows, f"{result.folds.n_folds} folds, tower {tower}")
-    header, rows = beside_rows(result)
+    header, rows = baseline_rows(table)
     show_table(header, rows, "Model and baselines")
-    few = few_folds(result)
-    if few:
-        say(few, quiet=quiet)
-    say(verdict(result), quiet=quiet)
+    lines = [few_folds(result), *verdict(table, parts_of_model(result)), *model_notes(result)]
+    for line in filter(None, lines):
+        say(line, quiet=quiet)
     say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/", quiet=quiet)
 
 

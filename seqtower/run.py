@@ -1,4 +1,4 @@
-"""Run_seq, its report sections."""
+"""Training run of a sequence tower: cross-validation, final model, report."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.config import dump_toml
-from mirnagraph.evaluation.metrics import AVERAGE, FRACTIONS
 from mirnagraph.evaluation.splits import write_folds
 from mirnagraph.io import write_text, write_tsv
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.runs.folder import RunFolder, run_or_resume
+from mirnagraph.runs.markdown import page, section, table
+from mirnagraph.runs.report import (
+    THIS_RUN,
+    average_row,
+    baseline_section,
+    metric_section,
+    set_section,
+    shown_metrics,
+)
 from mirnagraph.runs.results import MODEL, CrossValidationResult, write_results
 from mirnagraph.seeds import child_seed
 from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, TOWER
@@ -38,7 +46,7 @@ LEFT_OUT = "left_out.tsv"
 BY_SET = "metrics_by_set.tsv"
 
 
-def run_seq(
+def run_seq(  # noqa: PLR0913 (one function for the command)
     data: SequenceSet,
     config: SeqConfig,
     out: str | Path,
@@ -51,28 +59,29 @@ def run_seq(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> tuple[CrossValidationResult | None, RunFolder]:
-    """Cross-validate a tower beside its k-mer baselines, fit the final model on all RNAs, and write the run folder.
+    """Cross-validate a tower and k-mer baselines, fit the final model, and write the run folder.
 
     Args:
-        out: run folder; an unfinished run of the same settings and data in it is gone on with, epoch by epoch.
-        name: of the data, for the report. synthetic: they are made up, which the report and a model handed on then say.
-        baselines: fit the baselines beside the model.
-        workers: folds side by side; changes no number.
+        data: labelled sequences.
+        config: settings.
+        out: run folder; an unfinished run of the same settings and data resumes, epoch by epoch.
+        name: of the data, for the report.
+        synthetic: the data are synthetic, which report and exported model then state.
+        baselines: fit the baselines on the same folds.
+        workers: processes for folds; changes no number.
+        overwrite: see `mirnagraph.runs.folder.open_run`.
+        resume: see `mirnagraph.runs.folder.open_run`.
+        progress: callback.
 
     Returns:
-        The result, None where a finished run was kept; and the folder.
+        The result, None where `resume` kept a finished run; and the folder.
 
     Raises:
-        InputError: see `mirnagraph.runs.folder.open_run`. ConfigError: settings that the data do not allow.
+        InputError: see `mirnagraph.runs.folder.open_run`.
+        ConfigError: settings that the data do not allow.
         CheckpointError: a pre-trained encoder that does not fit the settings.
     """
-    inputs = {"sequences": sequences_sha256(data)}
-    if ENCODERS[config.encoder.name].is_cached:
-        inputs["encoder"] = fit_encoding(
-            config.encoder, config.lengths, data.sequences
-        ).fingerprint  # also says at once what the encoder lacks
-    if config.pretrained:
-        inputs["pretrained"] = load_pretrained(config).sha256
+    inputs = _input_hashes(data, config)
     about = {
         "kind": "seqtower",
         "labels": data.kind,
@@ -86,10 +95,7 @@ def run_seq(
         groups = groups_of(data, config, progress)
         warm_up(config.encoder, config.lengths, data.sequences, progress)
         work = prepare_work(data, config, run.path, groups, baselines=baselines)
-        write_folds(work.folds, run.path / "folds.tsv")
-        table = pd.DataFrame({"rna_id": list(data.index.ids), "group": groups})
-        write_tsv(table, run.path / GROUPS)
-        write_tsv(data.left_out, run.path / LEFT_OUT)
+        _write_inputs(work, run.path)
         result = cross_validate(work, workers, progress)
         others = [name for name in result.predictions if name != MODEL]
         write_results(result, run.path, baselines=others)
@@ -111,96 +117,94 @@ def run_seq(
     )
 
 
+def _input_hashes(data: SequenceSet, config: SeqConfig) -> dict[str, str]:
+    """sha256 of the inputs of a run, by name."""
+    inputs = {"sequences": sequences_sha256(data)}
+    if ENCODERS[config.encoder.name].is_cached:
+        # Also fails here, before the folder is made, where the encoder lacks a package or a file.
+        encoding = fit_encoding(config.encoder, config.lengths, data.sequences)
+        inputs["encoder"] = encoding.fingerprint
+    if config.pretrained:
+        inputs["pretrained"] = load_pretrained(config).sha256
+    return inputs
+
+
+def _write_inputs(work: Work, folder: Path) -> None:
+    """Write folds, groups and the ids that were left out."""
+    write_folds(work.folds, folder / "folds.tsv")
+    by_rna = pd.DataFrame({"rna_id": list(work.data.index.ids), "group": work.groups})
+    write_tsv(by_rna, folder / GROUPS)
+    write_tsv(work.data.left_out, folder / LEFT_OUT)
+
+
 def _final(work: Work, folder: Path, name: str, progress: Progress | None) -> None:
+    """Fit the final model on all RNAs and save it."""
     report(progress, "final model", 0, 1)
     checkpoints = folder / "checkpoints" / "final"
     data = work.data
+    seed = child_seed(work.config.seed, "final")
     with one_thread():
-        fitted = fit_rows(
-            replace(work, baselines=False),
-            np.arange(len(data)),
-            child_seed(work.config.seed, "final"),
-            checkpoints,
-        )
-    trained = fitted.trained
-    model = SavedTower(work.config, data.compartments, data.kind, trained.tower, fitted.encoding, fitted.thresholds, {}, vocabulary(data.types),
-                       trees=fitted.trees, weight=fitted.weight)  # fmt: skip
+        without_baselines = replace(work, baselines=False)
+        fitted = fit_rows(without_baselines, np.arange(len(data)), seed, checkpoints)
+    model = SavedTower(
+        work.config,
+        data.compartments,
+        data.kind,
+        fitted.trained.tower,
+        fitted.encoding,
+        fitted.thresholds,
+        {},
+        vocabulary(data.types),
+        trees=fitted.trees,
+        weight=fitted.weight,
+    )
     save_tower(
         model,
         folder / "model",
         dataset=name,
         n_rnas=len(data),
         data_sha256=sequences_sha256(data),
-        best_epoch=trained.best_epoch,
+        best_epoch=fitted.trained.best_epoch,
     )
     shutil.rmtree(checkpoints, ignore_errors=True)
     report(progress, "final model", 1, 1)
 
 
-def shown_metrics(kind: str) -> tuple[str, ...]:
-    """The measures that tables show first."""
-    return ("Pearson", "Spearman") if kind == FRACTIONS else ("AUC", "AUPR", "F1", "MCC")
+def comparison_table(result: CrossValidationResult) -> pd.DataFrame:
+    """Baseline table of a run (see `mirnagraph.runs.report.average_row`): model, tower, baselines.
+
+    The tower has a row where the model is a blend of tower and trees.
+    """
+    described = {MODEL: "the model of this run", TOWER: "the tower of the model, alone"}
+    described |= BASELINES
+    shown = shown_metrics(result.kind)
+    rows = []
+    for name, metrics in result.metrics_of.items():
+        row_name = THIS_RUN if name == MODEL else name
+        rows.append(average_row(row_name, metrics, described[name], shown))
+    return pd.DataFrame(rows)
 
 
-def result_rows(
-    result: CrossValidationResult, name: str = MODEL
-) -> tuple[list[str], list[list[str]]]:
-    """Header and cells: mean over folds and SD per compartment and on average, of the model or a baseline."""
-    metrics = shown_metrics(result.kind)
-    rows = [
-        [where, *(_cell(result.metrics_of[name], where, metric) for metric in metrics)]
-        for where in (*result.compartments, AVERAGE)
+def parts_of_model(result: CrossValidationResult) -> tuple[str, ...]:
+    """Rows of `comparison_table` that are parts of the model: the tower, and trees of weight 1."""
+    if all(fold.choices["weight"] == 1 for fold in result.results):
+        return (TOWER, DESCRIPTORS)
+    return (TOWER,)
+
+
+def model_notes(result: CrossValidationResult) -> list[str]:
+    """Sentence on the weight of the trees in the model; none for a tower alone."""
+    if TOWER not in result.metrics_of:
+        return []
+    if DESCRIPTORS in parts_of_model(result):
+        return [
+            f"The selected weight of the trees is 1 in every fold: the predictions of the model "
+            f"are those of `{DESCRIPTORS}`."
+        ]
+    weights = ", ".join(f"{fold.choices['weight']:g}" for fold in result.results)
+    return [
+        f"The model blends `{TOWER}` and `{DESCRIPTORS}`; weight of the trees per fold: {weights}."
     ]
-    return ["compartment", *metrics], rows
-
-
-def beside_rows(result: CrossValidationResult) -> tuple[list[str], list[list[str]]]:
-    """Header and cells: averages of the model, of its tower where it is more than that, and of the baselines."""
-    metrics = shown_metrics(result.kind)
-    return ["model", *metrics], [
-        [name, *(_cell(result.metrics_of[name], AVERAGE, metric) for metric in metrics)]
-        for name in result.metrics_of
-    ]
-
-
-def verdict(result: CrossValidationResult) -> str:
-    """One sentence: does the model beat the best baseline in the first measure?"""
-    metric = shown_metrics(result.kind)[0]
-    value = {
-        name: _value(result.metrics_of[name], AVERAGE, metric, "mean") for name in result.metrics_of
-    }
-    known = [name for name in BASELINES if np.isfinite(value.get(name, np.nan))]
-    if not known:
-        return (
-            "The baselines were left out of this run, so it does not say what simpler models reach."
-        )
-    best = max(known, key=lambda name: value[name])
-    if best == DESCRIPTORS and all(r.choices["weight"] == 1 for r in result.results):
-        return f"The answer is that of the trees on descriptors alone (their share was 1 in every fold): {metric} {value[MODEL]:.3f}, the other baselines less."
-    digits = (
-        3 if f"{value[MODEL]:.3f}" != f"{value[best]:.3f}" else 5
-    )  # equal figures would leave open which is ahead
-    own = f"{value[MODEL]:.{digits}f}"
-    other = f"{value[best]:.{digits}f}"
-    if value[MODEL] > value[best]:
-        return f"The model is ahead of the best baseline ({best}): {metric} {own} against {other}."
-    return f"**The baseline {best} is not beaten**: {metric} {other} against the model's {own}."
-
-
-def few_folds(result: CrossValidationResult) -> str:
-    """One sentence that names compartments whose first measure comes from some of the folds alone; empty where there are none."""
-    metric = shown_metrics(result.kind)[0]
-    folds = result.folds.n_folds
-    counts = {
-        name: int(_value(result.metrics_of[MODEL], name, metric, "n_folds"))
-        for name in result.compartments
-    }
-    few = [f"{count} for {name}" for name, count in counts.items() if count < folds]
-    return (
-        f"Folds that {metric} comes from, of {folds}: {', '.join(few)}; in the others, all RNAs are of one kind."
-        if few
-        else ""
-    )
 
 
 def write_seq_report(
@@ -213,101 +217,65 @@ def write_seq_report(
     *,
     synthetic: bool = False,
 ) -> None:
-    """Write ``report.md``."""
+    """Write ``report.md``.
+
+    Args:
+        folder: the run folder.
+        data: of the run.
+        result: of the cross-validation.
+        config: of the run.
+        name: of the data.
+        groups: group number of every RNA, shape (n,).
+        synthetic: the data are synthetic.
+    """
+    set_text = ""
+    if data.sets is not None:
+        set_text = set_section(by_set(data, result))
+    folds = [
+        [fold.fold, fold.choices["best_epoch"], fold.choices["epochs"], f"{fold.seconds:.0f}"]
+        for fold in result.results
+    ]
+    notes = model_notes(result)
+    text = page(
+        f"Run on {name}: tower {config.tower.name}, seed {config.seed}",
+        "\n".join(_data_lines(data, result, config, groups)),
+        metric_section(result),
+        baseline_section(comparison_table(result), notes, parts_of_model(result)),
+        set_text,
+        section("Training", table(["fold", "best epoch", "epochs", "seconds"], folds)),
+        synthetic=synthetic,
+    )
+    write_text(folder / "report.md", text)
+
+
+def _data_lines(
+    data: SequenceSet, result: CrossValidationResult, config: SeqConfig, groups: np.ndarray
+) -> list[str]:
+    """Sentences on the sequences, their groups and what the model reads."""
     lengths = data.lengths
     sizes = np.bincount(groups)
-    together = f"{len(sizes)} groups, of which {int((sizes > 1).sum())} have two RNAs or more (largest {sizes.max()})"
-    lines = [f"# Run on {name}: tower {config.tower.name}, seed {config.seed}", ""]
-    lines += (
-        [
-            "**Made-up data**: this run shows how the tool works. Its figures say nothing about biology.",
-            "",
-        ]
-        if synthetic
-        else []
-    )
-    lines += [
-        f"{len(data)} RNAs of {lengths.min()} to {lengths.max()} nt (median {int(np.median(lengths))}), {result.folds.n_folds} folds.",
-        "",
+    n_joined = int((sizes > 1).sum())
+    median = int(np.median(lengths))
+    lines = [
+        f"{len(data)} RNAs of {lengths.min()} to {lengths.max()} nt (median {median}), "
+        f"{result.folds.n_folds} folds.",
+        f"Groups kept in one fold (`{config.group}`): {len(sizes)}, of which {n_joined} have two "
+        f"RNAs or more (largest: {sizes.max()}).",
+        f"{len(data.left_out)} ids were left out (left_out.tsv).",
     ]
     if data.types is not None:
-        told = ", ".join(f"{data.types.count(name)} {name}" for name in vocabulary(data.types))
-        lines += [f"Tower and baselines are told the types of RNAs: {told}.", ""]
+        counts = ", ".join(f"{data.types.count(t)} {t}" for t in vocabulary(data.types))
+        lines.append(f"Tower and baselines are conditioned on the types of RNAs: {counts}.")
     if config.pretrained:
-        why = "It saw no labels; RNAs of test parts that were among its sequences make this run transductive for sequences"
-        lines += [
-            f"Every fold started from the pre-trained encoder in `{config.pretrained}`. {why}.",
-            "",
-        ]
-    long = read_in_windows(data.sequences, config)
-    limit = config.training.batch_tokens
-    if long:
-        lines += [
-            f"{long} RNAs are longer than the {limit} positions of a batch (`training.batch_tokens`): they were read in windows.",
-            "",
-        ]
-    lines += [
-        f"Kept together in folds (`{config.group}`): {together}. {len(data.left_out)} ids were left out (left_out.tsv).",
-        "",
-        verdict(result),
-        "",
-    ]
-    for header, rows in (beside_rows(result), result_rows(result)):
-        lines += [
-            "| " + " | ".join(header) + " |",
-            "|---|" + "---|" * (len(header) - 1),
-            *("| " + " | ".join(row) + " |" for row in rows),
-            "",
-        ]
-    if data.sets is not None:
-        lines += _by_set_lines(by_set(data, result))
-    lines += [few_folds(result), ""] if few_folds(result) else []
-    lines += [
-        "Means over folds ± SD. Thresholds of the model were chosen inside the training rows; the others call at .5.",
-        "",
-    ]
-    if TOWER in result.metrics_of:
-        shares = ", ".join(f"{r.choices['weight']:g}" for r in result.results)
-        lines += [
-            f"- `{MODEL}`: `descriptor_trees` and `{TOWER}`, blended; share of the trees per fold: {shares}"
-        ]
-    lines += [f"- `{key}`: {what}" for key, what in BASELINES.items() if key in result.metrics_of]
-    lines += ["", "| fold | best epoch | epochs | seconds |", "|---|---|---|---|"]
-    lines += [
-        f"| {r.fold} | {r.choices['best_epoch']} | {r.choices['epochs']} | {r.seconds:.0f} |"
-        for r in result.results
-    ]
-    write_text(folder / "report.md", "\n".join([*lines, ""]))
-
-
-def _by_set_lines(table: pd.DataFrame) -> list[str]:
-    models = list(dict.fromkeys(table["model"]))
-    lines = [
-        "AUC within each set, over its own compartments:",
-        "",
-        "| set | " + " | ".join(models) + " |",
-        "|---|" + "---|" * len(models),
-    ]
-    for name in dict.fromkeys(table["set"]):
-        mine = table[table["set"] == name]
         lines.append(
-            f"| {name} | "
-            + " | ".join(_cell(mine[mine["model"] == model], AVERAGE, "AUC") for model in models)
-            + " |"
+            f"Every fold started from the pre-trained encoder in `{config.pretrained}`, which was "
+            "trained without labels. If tested RNAs were among its sequences, the run is "
+            "transductive for sequences."
         )
-    return [*lines, ""]
-
-
-def _value(metrics: pd.DataFrame, compartment: str, metric: str, column: str) -> float:
-    return float(
-        metrics.loc[
-            (metrics["compartment"] == compartment) & (metrics["metric"] == metric), column
-        ].iloc[0]
-    )
-
-
-def _cell(metrics: pd.DataFrame, compartment: str, metric: str) -> str:
-    mean, sd = (_value(metrics, compartment, metric, column) for column in ("mean", "sd"))
-    if not np.isfinite(mean):
-        return "-"
-    return f"{mean:.3f} ± {sd:.3f}" if np.isfinite(sd) else f"{mean:.3f}"
+    n_long = read_in_windows(data.sequences, config)
+    if n_long:
+        lines.append(
+            f"{n_long} RNAs are longer than the {config.training.batch_tokens} positions of a "
+            "batch (`training.batch_tokens`): they were read in windows."
+        )
+    return lines

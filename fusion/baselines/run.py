@@ -6,9 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from fusion.baselines.models import (
@@ -21,12 +19,11 @@ from fusion.baselines.models import (
 )
 from fusion.data.problem import FusionData
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, one_thread
 from mirnagraph.runs import cross_validation, results
-from mirnagraph.runs.report import MEASURES, OWN_TREES, THIS_RUN
+from mirnagraph.runs.report import OWN_TREES, THIS_RUN, average_row
 from mirnagraph.runs.results import CrossValidationResult, FoldResult, write_baselines
 from mirnagraph.seeds import child_seed
 
@@ -179,23 +176,10 @@ def baseline_table(
     """
     rows = []
     if model is not None:
-        rows.append(_table_row(THIS_RUN, model.metrics, "the model of this run"))
+        rows.append(average_row(THIS_RUN, model.metrics, "the model of this run"))
         if OWN_TREES in model.metrics_of:
-            what = "the trees inside the model, alone (same sources, same fits)"
-            rows.append(_table_row(OWN_TREES, model.metrics_of[OWN_TREES], what))
+            what = "the trees inside the model, alone: the same sources, the same fits"
+            rows.append(average_row(OWN_TREES, model.metrics_of[OWN_TREES], what))
     for name, metrics in baselines.metrics_of.items():
-        rows.append(_table_row(name, metrics, describe(name)))
+        rows.append(average_row(name, metrics, describe(name)))
     return pd.DataFrame(rows)
-
-
-def _table_row(name: str, metrics: pd.DataFrame, what: str) -> dict[str, object]:
-    rows = metrics[metrics["compartment"] == AVERAGE].set_index("metric")
-    average: dict[Any, dict[str, Any]] = rows.to_dict("index")  # type: ignore[assignment]
-    row: dict[str, object] = {"model": name}
-    for measure in MEASURES:
-        if measure == "within":
-            row[measure] = float(average[measure]["pooled"]) if measure in average else np.nan
-            continue
-        row[measure] = float(average[measure]["mean"])
-        row[f"{measure}_sd"] = float(average[measure]["sd"])
-    return {**row, "what": what}

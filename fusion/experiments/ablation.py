@@ -1,12 +1,13 @@
-"""Variants and their runs."""
+"""Variants of a model for an ablation, and their runs."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from fusion.config import ExperimentConfig
 from fusion.data.problem import config_folds, folds_sha256, resolve_tokens
 from fusion.experiments.cross_validate import bare_run
 from fusion.tokens.embeddings import learned_embeddings
-from fusion.tokens.names import JOINT_GRAPH, NEIGHBOURS, TREES
+from fusion.tokens.names import JOINT_GRAPH, NEIGHBOURS, OF_DISEASES, TREES
 from mirnagraph.config import dump_toml, require
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
@@ -22,7 +23,7 @@ from mirnagraph.evaluation.splits import Folds
 from mirnagraph.networks.build import DISEASE
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, map_parallel, report
-from mirnagraph.runs.folder import RunFolder, open_run, read_run_json
+from mirnagraph.runs.folder import RunFolder, finish_run, open_run, read_run_json
 
 FULL = "full"
 
@@ -31,9 +32,13 @@ HEADS = (2, 4, 8)
 GRAPH = "graph_transformer:"  # starts of token names
 NODE2VEC = "node2vec:"
 
-OF_DISEASES = ("functional", "semantic", "gip")
+OF_ASSOCIATIONS = ("evidence", "reports", "weighted", "partners", "partner_sequences")
+"""Kinds of token that read the tables of associations, not a network."""
 
-PARTS = ("graph-transformer", "attention")
+RESERVED = ("graph-transformer", "attention")
+"""Names of model components; a network of such a name gets another variant name."""
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,13 @@ class Variant:
 
     Attributes:
         name: also that of its folder, e.g. ``"without-disease"``.
-        what: what was done to the full model, in words.
+        what: the change to the full model, in words.
         config: its settings; None where the variant does not apply.
-        without: network or kind of association that is taken out of the data, or empty.
-        left_out: tokens of the full model that are gone.
-        rebuilt: tokens that are made anew without what was taken out.
+        without: network or kind of association that is removed from the data, or empty.
+        left_out: tokens of the full model that are removed.
+        rebuilt: tokens that are built again without the removed data.
         reason: why it does not apply, or empty.
-        is_full: the full model is this variant already, so that nothing is trained.
+        is_full: equals the full model, so that nothing is trained.
     """
 
     name: str
@@ -60,112 +65,121 @@ class Variant:
     reason: str = ""
     is_full: bool = False
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether it has runs of its own: it applies, and is no second name of the full model."""
+        return self.config is not None and not self.is_full
+
 
 def variants_of(networks: NetworkSet, config: ExperimentConfig) -> tuple[Variant, ...]:
-    """All variants of a model, the full one first; those that do not apply to it say why.
+    """All variants of a model, the full one first; those that do not apply have a reason.
 
     Args:
+        networks: of the dataset.
         config: any settings; wildcards of tokens are resolved here.
     """
     config = resolve_tokens(networks, config)
-    names = list(dict.fromkeys((*networks.networks, *networks.dataset.associations)))
-    found = [Variant(FULL, f"preset {config.preset} as it is", config)]
-    found += [_without_network(networks, config, name) for name in names]
-    found += [
+    names = dict.fromkeys((*networks.networks, *networks.dataset.associations))
+    return (
+        Variant(FULL, f"preset {config.preset}, unchanged", config),
+        *(_without_network(networks, config, name) for name in names),
         _without_graph_transformer(networks, config),
         _without_attention(config),
         _trees_alone(config),
         _attention_alone(config),
-    ]
-    return (*found, *(_heads(config, n) for n in HEADS))
+        *(_heads(config, n) for n in HEADS),
+    )
 
 
 def reduced_networks(networks: NetworkSet, name: str) -> NetworkSet:
-    """The networks as if the named one had never been there; nothing for the empty name.
+    """Remove one network or kind of association from the data; nothing for the empty name.
 
-    A kind of association goes with its tables, its network, and, for diseases, with the similarities made of them (``functional``, ``semantic``,
-    ``gip``). A similarity network goes with the dense similarity of its name.
+    A kind of association is removed with its tables, its network, and, for diseases, with the
+    similarities derived from them (``functional``, ``semantic``, ``gip``). A similarity network is
+    removed with the dense similarity of its name.
     """
     if not name:
         return networks
     dataset = networks.dataset
-    gone = {name}
+    removed = {name}
     if name in dataset.associations:
         dataset = replace(
             dataset,
-            associations={
-                kind: table for kind, table in dataset.associations.items() if kind != name
-            },
-            partners={kind: table for kind, table in dataset.partners.items() if kind != name},
+            associations=_without(dataset.associations, removed),
+            partners=_without(dataset.partners, removed),
             supporting=tuple(kind for kind in dataset.supporting if kind != name),
         )
-        gone |= set(OF_DISEASES) if name == DISEASE else set()
+        if name == DISEASE:
+            removed |= set(OF_DISEASES)
     return replace(
         networks,
         dataset=dataset,
-        networks={n: network for n, network in networks.networks.items() if n not in gone},
-        similarities={n: array for n, array in networks.similarities.items() if n not in gone},
+        networks=_without(networks.networks, removed),
+        similarities=_without(networks.similarities, removed),
     )
 
 
+def _without(table: Mapping[str, Value], names: set[str]) -> dict[str, Value]:
+    return {name: value for name, value in table.items() if name not in names}
+
+
 def can_be_made(networks: NetworkSet, token: str) -> bool:
-    """Whether what a token reads is there (see `fusion.tokens.builders.build_tokens` and `fusion.tokens.neighbours.neighbour_similarity`)."""
-    kind, _, of = token.partition(":")
+    """Whether the data that a token reads are present.
+
+    See `fusion.tokens.builders.build_tokens` and `fusion.tokens.neighbours.neighbour_similarity`.
+    """
+    kind, _, source = token.partition(":")
     if f"{kind}:" == NEIGHBOURS:
-        return of in networks.similarities or of.partition("_")[2] in networks.dataset.associations
+        association = source.partition("_")[2]
+        return source in networks.similarities or association in networks.dataset.associations
     if kind == "svd_similarity":
-        return of in networks.similarities
+        return source in networks.similarities
     if kind == "degree":
         return any(not network.is_similarity for network in networks.networks.values())
     if token == JOINT_GRAPH:
         return bool(networks.networks)
-    if not of:
+    if not source:
         return True
-    return of in (
-        networks.dataset.associations
-        if kind in ("evidence", "reports", "weighted", "partners", "partner_sequences")
-        else networks.networks
-    )
+    if kind in OF_ASSOCIATIONS:
+        return source in networks.dataset.associations
+    return source in networks.networks
 
 
-def _is_rebuilt(networks: NetworkSet, fewer: NetworkSet, name: str, token: str) -> bool:
-    """Whether a token that is still there reads several things, one of which was taken out."""
+def _is_rebuilt(networks: NetworkSet, reduced: NetworkSet, name: str, token: str) -> bool:
+    """Whether a remaining token reads several sources, one of which was removed."""
     if token == "degree":
         return name in networks.networks and not networks[name].is_similarity
     if token == "relatives":
         return name in networks.dataset.associations
     if token == JOINT_GRAPH:
-        return list(fewer.networks) != list(networks.networks)
-    return (
-        token.startswith(GRAPH)
-        and ("functional" in networks.similarities)
-        and "functional" not in fewer.similarities
+        return list(reduced.networks) != list(networks.networks)
+    lost_functional = (
+        "functional" in networks.similarities and "functional" not in reduced.similarities
     )
+    return token.startswith(GRAPH) and lost_functional
 
 
 def _without_network(networks: NetworkSet, config: ExperimentConfig, name: str) -> Variant:
-    called = f"without-network-{name}" if name in PARTS else f"without-{name}"
-    fewer = reduced_networks(networks, name)
-    tokens = _all_tokens(config)
-    left_out = tuple(token for token in tokens if not can_be_made(fewer, token))
-    rebuilt = tuple(
-        token
-        for token in tokens
-        if token not in left_out and _is_rebuilt(networks, fewer, name, token)
-    )
-    what = f"the data hold no {name}" + (" and no similarity made of it" if name == DISEASE else "")
+    variant = f"without-network-{name}" if name in RESERVED else f"without-{name}"
+    what = f"data without {name}"
+    if name == DISEASE:
+        what += " and the similarities derived from it"
+    reduced = reduced_networks(networks, name)
+    left_out = []
+    rebuilt = []
+    for token in _all_tokens(config):
+        if not can_be_made(reduced, token):
+            left_out.append(token)
+        elif _is_rebuilt(networks, reduced, name, token):
+            rebuilt.append(token)
     if not left_out and not rebuilt:
-        return Variant(called, what, reason="no token reads it")
-    kept = _with_tokens(
-        config,
-        *(
-            [t for t in part if t not in left_out]
-            for part in (config.tokens.attention, config.tokens.trees)
-        ),
-    )
-    if kept is None:
-        return Variant(called, what, reason="no token is left without it")
-    return Variant(called, what, kept, name, left_out, rebuilt)
+        return Variant(variant, what, reason="no token reads it")
+    attention = [token for token in config.tokens.attention if token not in left_out]
+    trees = [token for token in config.tokens.trees if token not in left_out]
+    changed = _with_tokens(config, attention, trees)
+    if changed is None:
+        return Variant(variant, what, reason="no token is left without it")
+    return Variant(variant, what, changed, name, tuple(left_out), tuple(rebuilt))
 
 
 def _all_tokens(config: ExperimentConfig) -> tuple[str, ...]:
@@ -175,105 +189,103 @@ def _all_tokens(config: ExperimentConfig) -> tuple[str, ...]:
 def _with_tokens(
     config: ExperimentConfig, attention: Sequence[str], trees: Sequence[str]
 ) -> ExperimentConfig | None:
-    """Settings with other tokens. Without trees there is nothing they say, and nothing for attention to start from; None where no token is left."""
-    heard = tuple(dict.fromkeys(t for t in attention if trees or t != TREES))
-    if not heard and not trees:
+    """Settings with other tokens; None where no token is left.
+
+    Without trees the token `trees` and the residual connection are dropped.
+    """
+    attention = tuple(dict.fromkeys(token for token in attention if trees or token != TREES))
+    if not attention and not trees:
         return None
-    tokens = replace(config.tokens, attention=heard, trees=tuple(dict.fromkeys(trees)))
+    tokens = replace(config.tokens, attention=attention, trees=tuple(dict.fromkeys(trees)))
+    has_residual = config.attention.residual and bool(trees)
     return replace(
-        config,
-        tokens=tokens,
-        attention=replace(config.attention, residual=config.attention.residual and bool(trees)),
+        config, tokens=tokens, attention=replace(config.attention, residual=has_residual)
     )
 
 
 def _without_graph_transformer(networks: NetworkSet, config: ExperimentConfig) -> Variant:
+    name = "without-graph-transformer"
     what = "each graph transformer token is replaced by node2vec of the same network"
-    gone = tuple(token for token in _all_tokens(config) if token.startswith(GRAPH))
-    if not gone:
-        return Variant(
-            "without-graph-transformer", what, reason="the model has no graph transformer"
-        )
+    replaced = tuple(token for token in _all_tokens(config) if token.startswith(GRAPH))
+    if not replaced:
+        return Variant(name, what, reason="the model has no graph transformer")
+    attention = _as_node2vec(networks, config.tokens.attention)
+    trees = _as_node2vec(networks, config.tokens.trees)
+    return Variant(name, what, _with_tokens(config, attention, trees), left_out=replaced)
 
-    def plain(names: Sequence[str]) -> list[str]:
-        found: list[str] = []
-        for token in names:
-            if token == JOINT_GRAPH:
-                found += [NODE2VEC + network for network in networks.networks]
-            elif token in gone:
-                found.append(NODE2VEC + token.removeprefix(GRAPH))
-            else:
-                found.append(token)
-        return found
 
-    return Variant(
-        "without-graph-transformer",
-        what,
-        _with_tokens(config, plain(config.tokens.attention), plain(config.tokens.trees)),
-        left_out=gone,
-    )
+def _as_node2vec(networks: NetworkSet, tokens: Sequence[str]) -> list[str]:
+    """Tokens with each graph transformer replaced by node2vec of its networks."""
+    plain: list[str] = []
+    for token in tokens:
+        if token == JOINT_GRAPH:
+            plain += [NODE2VEC + network for network in networks.networks]
+        elif token.startswith(GRAPH):
+            plain.append(NODE2VEC + token.removeprefix(GRAPH))
+        else:
+            plain.append(token)
+    return plain
 
 
 def _attends(config: ExperimentConfig) -> bool:
-    return bool(config.tokens.attention) and (
-        config.attention.n_layers > 0 or config.attention.readout == "queries"
-    )
+    has_attention = config.attention.n_layers > 0 or config.attention.readout == "queries"
+    return bool(config.tokens.attention) and has_attention
 
 
 def _without_attention(config: ExperimentConfig) -> Variant:
-    what = "the projected tokens are joined and read by one linear layer; nothing attends"
+    name = "without-attention"
+    what = "the projected tokens are concatenated and read by one linear layer"
     if not _attends(config):
-        return Variant("without-attention", what, reason="the model does not attend")
-    return Variant(
-        "without-attention",
-        what,
-        replace(config, attention=replace(config.attention, n_layers=0, readout="concat")),
-    )
+        return Variant(name, what, reason="the model has no attention")
+    attention = replace(config.attention, n_layers=0, readout="concat")
+    return Variant(name, what, replace(config, attention=attention))
 
 
 def _trees_alone(config: ExperimentConfig) -> Variant:
+    name = "trees-alone"
     what = "the trees without the attention part"
     if not (config.tokens.trees and config.tokens.attention):
-        return Variant("trees-alone", what, reason="the model does not mix trees and attention")
-    gone = tuple(token for token in config.tokens.attention if token not in config.tokens.trees)
-    return Variant(
-        "trees-alone", what, _with_tokens(config, (), config.tokens.trees), left_out=gone
-    )
+        return Variant(name, what, reason="the model does not mix trees and attention")
+    removed = tuple(t for t in config.tokens.attention if t not in config.tokens.trees)
+    return Variant(name, what, _with_tokens(config, (), config.tokens.trees), left_out=removed)
 
 
 def _attention_alone(config: ExperimentConfig) -> Variant:
-    what = "the attention part without trees: neither in the mean nor as what it starts from"
-    alone = _with_tokens(config, config.tokens.attention, ())
+    name = "attention-alone"
+    what = "the attention part without trees, in the mean and as residual"
     if not (config.tokens.trees and config.tokens.attention):
-        return Variant("attention-alone", what, reason="the model does not mix trees and attention")
+        return Variant(name, what, reason="the model does not mix trees and attention")
+    alone = _with_tokens(config, config.tokens.attention, ())
     if alone is None:
-        return Variant("attention-alone", what, reason="attention reads nothing but the trees")
-    gone = tuple(token for token in _all_tokens(config) if token not in alone.tokens.attention)
-    return Variant("attention-alone", what, alone, left_out=gone)
+        return Variant(name, what, reason="attention reads nothing but the trees")
+    removed = tuple(t for t in _all_tokens(config) if t not in alone.tokens.attention)
+    return Variant(name, what, alone, left_out=removed)
 
 
 def _heads(config: ExperimentConfig, n: int) -> Variant:
     name = f"heads-{n}"
-    what = f"{n} heads of attention where the model has {config.attention.n_heads}"
+    attention = config.attention
+    what = f"{n} attention heads instead of {attention.n_heads}"
     if not _attends(config):
-        return Variant(name, what, reason="the model does not attend")
-    if config.attention.dim % n:
-        return Variant(
-            name, what, reason=f"{n} heads cannot share a width of {config.attention.dim}"
-        )
-    if n == config.attention.n_heads:
+        return Variant(name, what, reason="the model has no attention")
+    if attention.dim % n:
+        return Variant(name, what, reason=f"{n} heads cannot share a width of {attention.dim}")
+    if n == attention.n_heads:
         return Variant(name, f"{n} heads: the full model", config, is_full=True)
-    return Variant(name, what, replace(config, attention=replace(config.attention, n_heads=n)))
+    return Variant(name, what, replace(config, attention=replace(attention, n_heads=n)))
 
 
 @dataclass(frozen=True, eq=False)
 class AblationWork:
-    """What all runs of an ablation share.
+    """Inputs of all runs of an ablation.
 
     Attributes:
+        networks: with everything in them.
         folds: seed -> folds, the same for all variants.
-        hashes: network taken out (or empty) -> sha256 of what is left.
+        hashes: removed network (or empty) -> sha256 of the remaining ones.
         popularity: decile of every RNA in the whole data, for ``within``.
+        cache: folder for embeddings.
+        out: the ablation's folder.
         workers: processes for the folds of one run.
     """
 
@@ -287,7 +299,7 @@ class AblationWork:
 
 
 def run_folder(out: str | Path, variant: str, seed: int) -> Path:
-    """Where the run of a variant and a seed is kept."""
+    """Folder of the run of a variant and a seed."""
     return Path(out) / "variants" / variant / f"seed_{seed}"
 
 
@@ -297,20 +309,16 @@ def choose(variants: Sequence[Variant], only: Sequence[str]) -> list[Variant]:
     Raises:
         ConfigError: no such variant (names the nearest one).
     """
-    known = [variant.name for variant in variants]
+    names = [variant.name for variant in variants]
     for name in only:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            raise ConfigError(
-                f"no variant {name!r}; "
-                + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}")
-            )
-    return [
-        variant for variant in variants if not only or variant.name in only or variant.name == FULL
-    ]
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"available: {', '.join(names)}"
+            raise ConfigError(f"no variant {name!r}; {hint}")
+    return [v for v in variants if not only or v.name in only or v.name == FULL]
 
 
-def run_ablation(
+def run_ablation(  # noqa: PLR0913 (one function for the command)
     networks: NetworkSet,
     config: ExperimentConfig,
     out: str | Path,
@@ -322,40 +330,42 @@ def run_ablation(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> tuple[list[Variant], RunFolder]:
-    """Train the variants of a model over several seeds; what is in the folder already is not trained again.
+    """Train the variants of a model over several seeds; finished runs are not trained again.
 
     Args:
+        networks: of the dataset.
         config: the full model; its seed is the first.
-        out: the ablation's folder; more seeds and more variants are added to one of the same settings and data.
+        out: the ablation's folder; more seeds and variants are added to an ablation of the same
+            settings and data.
         repeats: number of seeds.
-        only: names of variants (see `fusion.experiments.ablation.variants_of`); empty for all. The full model is always among them.
-        cache: folder for embeddings; None keeps them in `out`.
+        only: names of variants (see `variants_of`) besides the full model; empty for all.
+        cache: folder for embeddings; None stores them in `out`.
         workers: processes; changes no number.
+        overwrite: see `mirnagraph.runs.folder.open_run`.
+        progress: callback.
 
     Returns:
-        The variants that a report can be made of (chosen, or finished for all these seeds before), those that do not apply among them, and
-        the folder.
+        The variants to report (selected now, or finished for all these seeds before), with those
+        that do not apply; and the folder.
 
     Raises:
-        ConfigError: no such variant, or folds that the data do not allow. InputError: the folder holds something else.
+        ConfigError: no such variant, or folds that the data do not allow.
+        InputError: the folder holds something else.
     """
     require(repeats >= 1, "repeats", repeats, "1 or more")
+    dataset = networks.dataset
     config = resolve_tokens(networks, config)
     variants = variants_of(networks, config)
-    chosen = choose(variants, only)
+    selected = choose(variants, only)
     seeds = [config.seed + number for number in range(repeats)]
-    folds = {seed: config_folds(networks.dataset, replace(config, seed=seed)) for seed in seeds}
+    folds = {seed: config_folds(dataset, replace(config, seed=seed)) for seed in seeds}
     hashes = {"": networks_sha256(networks)}
     inputs = {
         "networks": hashes[""],
         "folds": folds_sha256(folds[config.seed]),
         "purpose": hashlib.sha256(b"ablation").hexdigest(),
     }
-    about = {
-        "dataset": networks.dataset.name,
-        "synthetic": networks.dataset.synthetic,
-        "purpose": "ablation",
-    }
+    about = {"dataset": dataset.name, "synthetic": dataset.synthetic, "purpose": "ablation"}
     run = open_run(
         out,
         dump_toml(config),
@@ -365,81 +375,84 @@ def run_ablation(
         resume=True,
         about=about,
     )
-    chosen = [
-        v
-        for v in variants
-        if v in chosen
-        or (
-            v.config
-            and not v.is_full
-            and all(_finished(run_folder(out, v.name, seed)) for seed in seeds)
-        )
-    ]
-    hashes |= {
-        v.without: networks_sha256(reduced_networks(networks, v.without))
-        for v in chosen
-        if v.without
-    }
+    if run.finished:
+        run = run.reopen()
+    reported = [v for v in variants if v in selected or _is_complete(out, v, seeds)]
+    for variant in reported:
+        if variant.without:
+            reduced = reduced_networks(networks, variant.without)
+            hashes[variant.without] = networks_sha256(reduced)
     place = str(cache or run.path / "embeddings")
-    jobs = [(v, seed) for seed in seeds for v in chosen if v.config and not v.is_full]
-    waiting = [(v, seed) for v, seed in jobs if not _finished(run_folder(out, v.name, seed))]
-    work = AblationWork(
-        networks,
-        folds,
-        hashes,
-        popularity_deciles(networks.dataset),
-        place,
-        str(run.path),
-        workers if len(waiting) == 1 else 1,
-    )
-    # embeddings first: variants share most of them, and two that made the same one side by side would do its work twice
-    for batch in (
-        [(v, s) for v, s in waiting if not v.without],
-        [(v, s) for v, s in waiting if v.without],
-    ):
-        for number, _ in enumerate(map_parallel(_embed, work, _by_data(batch), workers)):
-            report(
-                progress,
-                "embeddings of " + ("fewer networks" if batch[0][0].without else "all networks"),
-                number + 1,
-                len(_by_data(batch)),
-            )
-    done = len(jobs) - len(waiting)
-    report(progress, "runs", done, len(jobs))
-    for number, _ in enumerate(map_parallel(_train, work, waiting, workers)):
-        report(progress, "runs", done + number + 1, len(jobs))
-    return chosen, run
+    deciles = popularity_deciles(dataset)
+    work = AblationWork(networks, folds, hashes, deciles, place, str(run.path), workers=1)
+    jobs = [(v, seed) for seed in seeds for v in reported if v.is_trained]
+    finish_run(run, lambda _: _train_all(work, jobs, workers, progress))
+    return reported, run
 
 
-def _finished(folder: Path) -> bool:
+def _is_complete(out: str | Path, variant: Variant, seeds: Sequence[int]) -> bool:
+    """Whether a variant was trained with all seeds."""
+    folders = [run_folder(out, variant.name, seed) for seed in seeds]
+    return variant.is_trained and all(_is_finished(folder) for folder in folders)
+
+
+def _is_finished(folder: Path) -> bool:
     return (folder / "run.json").is_file() and read_run_json(folder)["status"] == "done"
+
+
+def _train_all(
+    work: AblationWork,
+    jobs: Sequence[tuple[Variant, int]],
+    workers: int,
+    progress: Progress | None,
+) -> None:
+    """Train the variants and seeds that are not finished."""
+    waiting = [(v, s) for v, s in jobs if not _is_finished(run_folder(work.out, v.name, s))]
+    if len(waiting) == 1:
+        work = replace(work, workers=workers)
+    # Embeddings first: variants share most of them, and runs in parallel would compute them twice.
+    of_all = [(v, seed) for v, seed in waiting if not v.without]
+    of_reduced = [(v, seed) for v, seed in waiting if v.without]
+    for step, batch in (("all networks", of_all), ("fewer networks", of_reduced)):
+        groups = _by_data(batch)
+        for number, _ in enumerate(map_parallel(_embed, work, groups, workers), 1):
+            report(progress, f"embeddings of {step}", number, len(groups))
+    n_done = len(jobs) - len(waiting)
+    report(progress, "runs", n_done, len(jobs))
+    for number, _ in enumerate(map_parallel(_train, work, waiting, workers), 1):
+        report(progress, "runs", n_done + number, len(jobs))
 
 
 def _by_data(jobs: Sequence[tuple[Variant, int]]) -> list[tuple[tuple[Variant, ...], int]]:
     """Variants that read the same data together, per seed."""
-    found: dict[tuple[str, int], list[Variant]] = {}
+    groups: dict[tuple[str, int], list[Variant]] = {}
     for variant, seed in jobs:
-        found.setdefault((variant.without, seed), []).append(variant)
-    return [(tuple(variants), seed) for (_, seed), variants in found.items()]
+        groups.setdefault((variant.without, seed), []).append(variant)
+    return [(tuple(variants), seed) for (_, seed), variants in groups.items()]
 
 
 def _embed(work: AblationWork, job: tuple[tuple[Variant, ...], int]) -> None:
-    """Put the embeddings that some variants of the same data ask for into the cache."""
+    """Compute the embeddings that some variants of the same data read, into the cache."""
     variants, seed = job
     configs = [variant.config for variant in variants if variant.config]
-    names = dict.fromkeys(
-        token for config in configs for token in (*config.tokens.attention, *config.tokens.trees)
-    )
-    networks = reduced_networks(work.networks, variants[0].without)
-    learned_embeddings(
-        networks, list(names), configs[0].embedding, seed, cache=work.cache, workers=work.workers
-    )
+    names = list(dict.fromkeys(token for config in configs for token in _all_tokens(config)))
+    reduced = reduced_networks(work.networks, variants[0].without)
+    settings = configs[0].embedding
+    learned_embeddings(reduced, names, settings, seed, cache=work.cache, workers=work.workers)
 
 
 def _train(work: AblationWork, job: tuple[Variant, int]) -> None:
+    """Cross-validate one variant with one seed."""
     variant, seed = job
     if variant.config is None:
         raise ValueError(f"variant {variant.name} does not apply")
+    dataset = work.networks.dataset
+    about = {
+        "variant": variant.name,
+        "without": variant.without,
+        "dataset": dataset.name,
+        "synthetic": dataset.synthetic,
+    }
     bare_run(
         reduced_networks(work.networks, variant.without),
         replace(variant.config, seed=seed),
@@ -449,10 +462,5 @@ def _train(work: AblationWork, job: tuple[Variant, int]) -> None:
         cache=work.cache,
         workers=work.workers,
         popularity=work.popularity,
-        about={
-            "variant": variant.name,
-            "without": variant.without,
-            "dataset": work.networks.dataset.name,
-            "synthetic": work.networks.dataset.synthetic,
-        },
+        about=about,
     )

@@ -1,8 +1,8 @@
-"""Table, plot, page."""
+"""Table, picture and page of an ablation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,17 +12,19 @@ from scipy.stats import t as student
 
 from fusion.config import ExperimentConfig
 from fusion.experiments.ablation import FULL, Variant, run_folder
-from fusion.experiments.repeats import DRAWN
+from fusion.experiments.repeats import DRAWN, mean_and_sd
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.compare import compare, holm
-from mirnagraph.evaluation.metrics import AVERAGE
-from mirnagraph.io import write_file, write_text, write_tsv
+from mirnagraph.evaluation.metrics import AVERAGE, MICRO
+from mirnagraph.io import write_text, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.parallel import Progress, report
 from mirnagraph.runs.compare import read_labels
-from mirnagraph.runs.report import finite_or_dash
-from mirnagraph.runs.results import read_metrics, read_predictions
+from mirnagraph.runs.markdown import bullets, difference_cell, page, save_figure, section
+from mirnagraph.runs.markdown import finite_or_dash as cell
+from mirnagraph.runs.markdown import table as markdown_table
+from mirnagraph.runs.results import PREDICTIONS, read_metrics, read_predictions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,18 +33,32 @@ METRICS = ("AUC", "AUPR", "F1", "MCC", "within")
 
 TESTED = ("AUC", "AUPR")
 
-COLUMNS = [
-    "variant", "compartment", "metric", "mean", "sd", "n_seeds", "seed_difference", "seed_low", "seed_high",
-    "pooled_difference", "pooled_low", "pooled_high", "p", "p_holm", "test",
-]  # fmt: skip
+SEED_COLUMNS = ["mean", "sd", "n_seeds", "seed_difference", "seed_low", "seed_high"]
+POOLED_COLUMNS = ["pooled_difference", "pooled_low", "pooled_high", "p"]
+COLUMNS = ["variant", "compartment", "metric", *SEED_COLUMNS, *POOLED_COLUMNS, "p_holm", "test"]
 
-# What Fig. 5 of the paper prints beside its curve: AUC .9108 with 4 heads, .0005 more than with 2 and .0006 more than with 8.
 PAPER = (
-    "GTMALoc (2025, Fig. 4 and 5) reports, on its own folds and without intervals, that each part adds to its AUC of .9108, most of all the graph",
-    "transformer and the attention, and that 4 heads are better by .0005 than 2 and by .0006 than 8.",
+    "GTMALoc (2025, Fig. 4 and 5) reports, on its own folds and without intervals, that each part "
+    "adds to its AUC of 0.9108, most of all the graph transformer and the attention, and that 4 "
+    "heads are better than 2 by 0.0005 and than 8 by 0.0006."
 )
 
 SHOWN = ["variant", "AUC", "AUPR", "within", "AUC - full [RNAs]", "AUC - full [seeds]"]
+
+INTERVALS = (
+    "Differences are variant - full, with 95 % intervals.\n"
+    "[RNAs]: probabilities are averaged over the seeds, all folds are scored together, and RNAs "
+    "are resampled, the same ones for both models (paired bootstrap). It covers other RNAs.\n"
+    "[seeds]: mean over folds as of `train`, paired by seed, Student's t. It covers other seeds on "
+    "the same RNAs.\n"
+    "Neither interval covers what the other does."
+)
+
+REDUNDANCY = (
+    "A difference shows what a part adds to the others: two redundant parts may each show none. "
+    "The sequence network is the similarity of sequences; tokens such as `kmer` and `relatives` "
+    "read the sequences themselves."
+)
 
 
 def ablation_table(
@@ -54,58 +70,55 @@ def ablation_table(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Figures of the finished variants of an ablation.
+    """Metrics of the finished variants of an ablation, with two intervals for variant - full.
 
-    Two questions, two intervals, both of 95 % and both for variant - full:
-
-    - ``seed_difference`` with ``seed_low``, ``seed_high``: the difference of the figures as `train` gives them (mean over folds), paired by seed;
-      Student's t over the seeds. Would another seed say the same, on these RNAs? NaN with one seed.
-    - ``pooled_difference`` with ``pooled_low``, ``pooled_high``: the difference of the figures of the seed-averaged out-of-fold probabilities, all
-      folds together; paired bootstrap over RNAs, or DeLong for the AUC of one compartment (column ``test``). Would other RNAs say the same?
-      AUC and AUPR only.
+    - ``seed_difference``, ``seed_low``, ``seed_high``: difference of the metrics as of `train`
+      (mean over folds), paired by seed, Student's t over the seeds. It covers other seeds on these
+      RNAs. NaN with one seed.
+    - ``pooled_difference``, ``pooled_low``, ``pooled_high``: difference of the metrics of the
+      seed-averaged out-of-fold probabilities, all folds together; paired bootstrap over RNAs, or
+      DeLong for the AUC of one compartment (column ``test``). It covers other RNAs. AUC and AUPR
+      only.
 
     Args:
         out: the ablation's folder.
-        variants: as `fusion.experiments.ablation.run_ablation` returned them; the full model must be among them.
+        variants: of `fusion.experiments.ablation.run_ablation`, the full model among them.
         seeds: seeds that every variant was trained with.
-        n_resamples, seed: of the bootstrap.
+        n_resamples: of the bootstrap.
+        seed: of the bootstrap.
+        progress: callback.
 
     Returns:
-        One row per variant, compartment (and ``average``) and metric: ``mean`` and ``sd`` over ``n_seeds`` seeds of the figure (mean over folds;
-        ``within`` is pooled), the differences, ``p`` of the pooled difference, and ``p_holm`` after Holm's correction over the variants.
+        One row per variant, compartment (and ``average``) and metric: ``mean`` and ``sd`` over
+        ``n_seeds`` seeds of the mean over folds (of the pooled value for ``within``), the
+        differences, ``p`` of the pooled difference, and ``p_holm`` after Holm's correction over the
+        variants.
+
+    Raises:
+        InputError: runs on other RNAs or labels than the full model, or damaged ones.
     """
-    trained = [v for v in variants if v.config and not v.is_full]
-    metrics = {v.name: [_metrics(run_folder(out, v.name, s)) for s in seeds] for v in trained}
     _, labels = read_labels(run_folder(out, FULL, seeds[0]))
-    for variant in trained:
-        for number in seeds:
-            if (
-                not read_labels(run_folder(out, variant.name, number))[1]
-                .sort_index()
-                .equals(labels.sort_index())
-            ):
-                raise InputError(
-                    "the runs of an ablation were made on other RNAs or labels",
-                    file=run_folder(out, variant.name, number),
-                )
-    full = averaged([run_folder(out, FULL, s) for s in seeds], labels)
+    metrics: dict[str, list[pd.Series]] = {}
+    folders: dict[str, list[Path]] = {}
+    for variant in variants:
+        if variant.is_trained:
+            folders[variant.name] = [run_folder(out, variant.name, number) for number in seeds]
+            _check_labels(folders[variant.name], labels)
+            metrics[variant.name] = [_metrics(folder) for folder in folders[variant.name]]
+    full = averaged(folders[FULL], labels)
+    applicable = [variant for variant in variants if variant.config]
     parts = []
-    for number, variant in enumerate(v for v in variants if v.config):
-        name = FULL if variant.is_full else variant.name
-        part = seed_differences(metrics[name], metrics[FULL])
-        if name == FULL:
-            part[["seed_difference", "seed_low", "seed_high"]] = np.nan
+    for number, variant in enumerate(applicable, 1):
+        if variant.is_full or variant.name == FULL:
+            part = seed_differences(metrics[FULL], metrics[FULL])
+            part[SEED_COLUMNS[3:]] = np.nan
             pooled = None
         else:
-            pooled = compare(
-                full,
-                averaged([run_folder(out, name, s) for s in seeds], labels),
-                labels,
-                n_resamples=n_resamples,
-                seed=seed,
-            )
+            part = seed_differences(metrics[variant.name], metrics[FULL])
+            predictions = averaged(folders[variant.name], labels)
+            pooled = compare(full, predictions, labels, n_resamples=n_resamples, seed=seed)
         parts.append(_with_pooled(part, pooled).assign(variant=variant.name))
-        report(progress, "comparisons", number + 1, sum(v.config is not None for v in variants))
+        report(progress, "comparisons", number, len(applicable))
     table = pd.concat(parts, ignore_index=True)
     table["p_holm"] = np.nan
     for _, rows in table.groupby(["compartment", "metric"], sort=False):
@@ -113,121 +126,116 @@ def ablation_table(
     return table[COLUMNS]
 
 
+def _check_labels(folders: Sequence[Path], labels: pd.DataFrame) -> None:
+    expected = labels.sort_index()
+    for folder in folders:
+        _, other = read_labels(folder)
+        if not other.sort_index().equals(expected):
+            raise InputError(
+                "the runs of an ablation were made on other RNAs or labels", file=folder
+            )
+
+
 def _metrics(folder: Path) -> pd.Series:
-    """Compartment, metric -> mean over folds; pooled for ``within``."""
+    """Mean over folds (pooled for ``within``) by compartment and metric."""
     table = read_metrics(folder)
-    table = table[table["metric"].isin(METRICS) & (table["compartment"] != "micro")]
+    table = table[table["metric"].isin(METRICS) & (table["compartment"] != MICRO)]
     values = table["mean"].where(table["metric"] != "within", table["pooled"])
-    return pd.Series(
-        values.to_numpy(dtype=float),
-        index=pd.MultiIndex.from_frame(table[["compartment", "metric"]]),
-    )
+    index = pd.MultiIndex.from_frame(table[["compartment", "metric"]])
+    return pd.Series(values.to_numpy(dtype=float), index=index)
 
 
 def averaged(folders: Sequence[Path], labels: pd.DataFrame) -> pd.DataFrame:
-    """Mean over runs of every RNA's out-of-fold probabilities, in the order of `labels`; ``fold`` is that of the first run.
+    """Mean of the out-of-fold probabilities over runs, in the order of `labels`.
+
+    Args:
+        folders: of the runs; ``fold`` is that of the first.
+        labels: index of tested RNAs, one column per compartment.
 
     Raises:
         InputError: a run predicts other RNAs, or its file is damaged.
     """
     index = NodeIndex.of(labels.index, "miRNA")
-    names = tuple(str(c) for c in labels.columns)
+    names = [str(name) for name in labels.columns]
     tables = []
     for folder in folders:
-        table = read_predictions(folder / "predictions.tsv", index, names).set_index("rna_id")
+        table = read_predictions(folder / PREDICTIONS, index, tuple(names)).set_index("rna_id")
         if len(table) != len(labels):
             raise InputError(
                 "predictions do not cover the tested RNAs",
-                file=folder / "predictions.tsv",
+                file=folder / PREDICTIONS,
                 found=len(table),
                 expected=len(labels),
             )
         tables.append(table.loc[list(labels.index)])
-    mean = np.mean([table[list(names)].to_numpy(dtype=float) for table in tables], axis=0)
-    result = pd.DataFrame(mean, columns=list(names))
+    mean = np.mean([table[names].to_numpy(dtype=float) for table in tables], axis=0)
+    result = pd.DataFrame(mean, columns=names)
     result.insert(0, "rna_id", list(labels.index))
     result.insert(1, "fold", tables[0]["fold"].to_numpy())
     return result
 
 
 def seed_differences(variant: Sequence[pd.Series], full: Sequence[pd.Series]) -> pd.DataFrame:
-    """Mean and SD over seeds, and the difference to the full model paired by seed with its t interval.
+    """Mean and SD over seeds, and the difference to the full model paired by seed.
 
     Args:
-        variant, full: per seed the figures, index (compartment, metric); the same seeds in the same order.
+        variant: per seed the metrics, index (compartment, metric).
+        full: those of the full model, the same seeds in the same order.
 
     Returns:
-        Index (compartment, metric); columns ``mean``, ``sd``, ``n_seeds``, ``seed_difference``, ``seed_low``, ``seed_high``. Seeds in which a
-        figure is undefined are left out of it; the interval needs two seeds.
+        Index (compartment, metric); columns ``mean``, ``sd``, ``n_seeds``, ``seed_difference``,
+        ``seed_low``, ``seed_high``. Seeds in which a metric is undefined are left out; the interval
+        needs two seeds.
     """
-    rows = {}
-    for key in full[0].index:
-        ours = np.array([float(figures[key]) for figures in variant])
-        known = ours[np.isfinite(ours)]
-        difference = ours - np.array([float(figures[key]) for figures in full])
-        rows[key] = (*_mean_sd(known), len(known), *t_interval(difference[np.isfinite(difference)]))
-    columns = ["mean", "sd", "n_seeds", "seed_difference", "seed_low", "seed_high"]
-    return pd.DataFrame(list(rows.values()), index=full[0].index, columns=columns)
-
-
-def _mean_sd(values: np.ndarray) -> tuple[float, float]:
-    return float(values.mean()) if len(values) else float("nan"), float(values.std(ddof=1)) if len(
-        values
-    ) > 1 else float("nan")
+    values = np.array([metrics[full[0].index].to_numpy(dtype=float) for metrics in variant])
+    reference = np.array([metrics[full[0].index].to_numpy(dtype=float) for metrics in full])
+    rows = []
+    for column, difference in zip(values.T, (values - reference).T, strict=True):
+        is_defined = np.isfinite(column)
+        interval = t_interval(difference[np.isfinite(difference)])
+        rows.append((*mean_and_sd(column), int(is_defined.sum()), *interval))
+    return pd.DataFrame(rows, index=full[0].index, columns=SEED_COLUMNS)
 
 
 def t_interval(differences: np.ndarray) -> tuple[float, float, float]:
-    """Mean of paired differences and its 95 % interval by Student's t with n - 1 degrees; NaN bounds for fewer than two.
+    """Mean of paired differences and its 95 % interval by Student's t with n - 1 degrees.
+
+    The bounds are NaN for fewer than two.
 
     >>> [round(x, 3) for x in t_interval(np.array([0.01, 0.02, 0.03]))]
     [0.02, -0.005, 0.045]
     """
-    mean, sd = _mean_sd(differences)
-    half = (
-        float(student.ppf(0.975, len(differences) - 1)) * sd / len(differences) ** 0.5
-        if len(differences) > 1
-        else float("nan")
-    )
+    n = len(differences)
+    mean, sd = mean_and_sd(differences)
+    half = float("nan")
+    if n > 1:
+        half = float(student.ppf(0.975, n - 1)) * sd / n**0.5
     return mean, mean - half, mean + half
 
 
 def _with_pooled(part: pd.DataFrame, pooled: pd.DataFrame | None) -> pd.DataFrame:
-    part = (
-        part.rename_axis(["compartment", "metric"])
-        .reset_index()
-        .assign(pooled_difference=np.nan, pooled_low=np.nan, pooled_high=np.nan, p=np.nan, test="")
-    )
+    """Add the columns of a pooled comparison; NaN where it has no row."""
+    part = part.rename_axis(["compartment", "metric"]).reset_index()
     if pooled is None:
-        return part
-    found: Mapping[tuple[str, str], pd.Series] = {
-        (str(row["compartment"]), str(row["metric"])): row for _, row in pooled.iterrows()
-    }
-    for place, key in zip(
-        part.index, zip(part["compartment"], part["metric"], strict=True), strict=True
-    ):
-        if key in found:
-            row = found[key]
-            part.loc[place, ["pooled_difference", "pooled_low", "pooled_high", "p"]] = [
-                float(row[c]) for c in ("difference", "low", "high", "p")
-            ]
-            part.loc[place, "test"] = str(row["test"])
-    return part
+        return part.assign(**dict.fromkeys(POOLED_COLUMNS, np.nan), test="")
+    names = dict(zip(("difference", "low", "high"), POOLED_COLUMNS, strict=False))
+    columns = ["compartment", "metric", *POOLED_COLUMNS, "test"]
+    joined = part.merge(
+        pooled.rename(columns=names)[columns], how="left", on=["compartment", "metric"]
+    )
+    return joined.fillna({"test": ""})
 
 
 def averages(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Rows of the average over compartments for one metric, index ``variant``, in the order of the table."""
-    return table[(table["compartment"] == AVERAGE) & (table["metric"] == metric)].set_index(
-        "variant"
-    )
+    """Rows of one metric's average over compartments, index ``variant``, in table order."""
+    is_row = (table["compartment"] == AVERAGE) & (table["metric"] == metric)
+    return table[is_row].set_index("variant")
 
 
 def average_row(table: pd.DataFrame, variant: str, metric: str) -> pd.Series:
-    """One variant's row of the average over compartments for one metric."""
-    return table[
-        (table["compartment"] == AVERAGE)
-        & (table["metric"] == metric)
-        & (table["variant"] == variant)
-    ].iloc[0]
+    """One variant's row of one metric's average over compartments."""
+    rows = averages(table, metric)
+    return rows[rows.index == variant].iloc[0]
 
 
 def write_ablation(
@@ -238,193 +246,176 @@ def write_ablation(
     config: ExperimentConfig,
     seeds: Sequence[int],
 ) -> None:
-    """Write ``ablation.tsv``, ``variants.tsv``, ``ablation.md`` and ``ablation.png`` into an ablation's folder."""
+    """Write ``ablation.tsv``, ``variants.tsv``, ``ablation.md`` and ``ablation.png``.
+
+    Args:
+        out: the ablation's folder.
+        table: of `ablation_table`.
+        variants: of `fusion.experiments.ablation.run_ablation`.
+        dataset: of the networks.
+        config: of the full model.
+        seeds: of the runs.
+    """
     out = Path(out)
     write_tsv(table, out / "ablation.tsv")
     write_tsv(variants_frame(variants), out / "variants.tsv")
-    with write_file(out / "ablation.png") as part:
-        draw_forest(table).savefig(part, format="png", dpi=110, metadata={"Software": None})
-    write_text(
-        out / "ablation.md", "\n".join(report_lines(table, variants, dataset, config, seeds)) + "\n"
-    )
+    save_figure(draw_forest(table), out / "ablation.png")
+    write_text(out / "ablation.md", ablation_page(table, variants, dataset, config, seeds))
 
 
 def variants_frame(variants: Sequence[Variant]) -> pd.DataFrame:
-    """What each variant is: name, what was done, whether it was trained and why not, tokens left out, tokens made anew."""
+    """Name, change, status, reason, and tokens left out and rebuilt of each variant."""
     rows = [
         (v.name, v.what, status(v), v.reason, " ".join(v.left_out), " ".join(v.rebuilt))
         for v in variants
     ]
-    return pd.DataFrame(
-        rows, columns=["variant", "what", "status", "reason", "left_out", "rebuilt"]
-    )
+    columns = ["variant", "what", "status", "reason", "left_out", "rebuilt"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def status(variant: Variant) -> str:
     """``"trained"``, ``"the full model"`` or ``"not applicable"``."""
-    return (
-        "not applicable"
-        if variant.config is None
-        else "the full model"
-        if variant.is_full
-        else "trained"
-    )
+    if variant.config is None:
+        return "not applicable"
+    return "the full model" if variant.is_full else "trained"
 
 
 def shown_rows(table: pd.DataFrame, variants: Sequence[Variant]) -> list[list[str]]:
-    """Per variant, as text: name; AUC, AUPR and within as mean ± SD over seeds; AUC difference with its interval over RNAs, and over seeds."""
+    """Cells of the columns `SHOWN`, one row per variant."""
     rows = []
     for variant in variants:
         if variant.config is None:
             rows.append([variant.name, "not applicable", "", "", variant.reason, ""])
             continue
         shown = [average_row(table, variant.name, metric) for metric in ("AUC", "AUPR", "within")]
-        figures = [f"{finite_or_dash(row['mean'])} ± {finite_or_dash(row['sd'])}" for row in shown]
-        rows.append(
-            [variant.name, *figures, interval(shown[0], "pooled"), interval(shown[0], "seed")]
-        )
+        values = [f"{cell(row['mean'])} ± {cell(row['sd'])}" for row in shown]
+        auc = shown[0]
+        rows.append([variant.name, *values, interval(auc, "pooled"), interval(auc, "seed")])
     return rows
 
 
 def interval(row: pd.Series, which: str) -> str:
-    """A difference with its 95 % interval as text, ``which`` being ``"pooled"`` (over RNAs) or ``"seed"``; a dash where there is none."""
-    difference, low, high = (
-        float(row[f"{which}_{part}"]) for part in ("difference", "low", "high")
-    )
-    if not np.isfinite(difference):
-        return "-"
-    return (
-        f"{difference:+.4f} [{low:+.4f}, {high:+.4f}]" if np.isfinite(low) else f"{difference:+.4f}"
-    )
+    """A difference with its interval as text, or a dash.
+
+    Args:
+        row: of `ablation_table`.
+        which: ``"pooled"`` (over RNAs) or ``"seed"``.
+    """
+    values = [float(row[f"{which}_{part}"]) for part in ("difference", "low", "high")]
+    return difference_cell(*values)
 
 
 def verdict(row: pd.Series, metric: str) -> str:
-    """One sentence about a variant's difference to the full model: what the intervals allow to say, and no more."""
+    """State a variant's difference to the full model as far as the intervals allow.
+
+    Args:
+        row: of `ablation_table`, an average over compartments.
+        metric: its name.
+    """
     low = float(row["pooled_low"])
     high = float(row["pooled_high"])
     if not np.isfinite(low):
-        return f"{metric}: no answer, since no compartment could be scored."
-    said = f"{metric} {interval(row, 'pooled')}"
+        return f"{metric} is undefined in every compartment."
+    value = f"{metric} {interval(row, 'pooled')}"
     if high < 0:
-        words = f"worse than the full model: {said}"
+        words = f"lower than the full model: {value}"
     elif low > 0:
-        words = f"better than the full model, so that what was changed is no help here: {said}"
+        words = f"higher than the full model: {value}"
     else:
-        words = f"no difference to the full model shown: {said}; at most {-low:.4f} below the full model and at most {high:.4f} above"
+        words = (
+            f"no significant difference to the full model: {value} (at most {-low:.4f} lower or "
+            f"{high:.4f} higher)"
+        )
     if not np.isfinite(row["seed_low"]):
-        return f"{words}. With one seed nothing is known about the luck of the seed."
-    same = (float(row["seed_high"]) < 0, float(row["seed_low"]) > 0)
-    seeds = "all below 0" if same[0] else "all above 0" if same[1] else "with 0 inside"
-    return f"{words}. Over seeds {interval(row, 'seed')}, {seeds}."
+        return f"{words}. One seed: no interval over seeds."
+    place = "includes 0"
+    if row["seed_high"] < 0:
+        place = "below 0"
+    elif row["seed_low"] > 0:
+        place = "above 0"
+    return f"{words}. Over seeds {interval(row, 'seed')}: {place}."
 
 
-def report_lines(
+def ablation_page(
     table: pd.DataFrame,
     variants: Sequence[Variant],
     dataset: Dataset,
     config: ExperimentConfig,
     seeds: Sequence[int],
-) -> list[str]:
-    """Lines of ``ablation.md``."""
-    full = average_row(table, FULL, "AUC")
-    drawn = (
-        "folds drawn anew with each seed"
-        if config.folds.split in DRAWN
-        else "the folds of the file with every seed"
-    )
-    lines = [f"# What preset {config.preset} is made of: ablation on {dataset.name}", ""]
-    if dataset.synthetic:
-        lines += [
-            "**Made-up data**: this shows how the tool works. Its figures say nothing about biology.",
-            "",
-        ]
-    over = f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+) -> str:
+    """``ablation.md`` (arguments as of `write_ablation`)."""
+    drawn = "the folds of the file with every seed"
+    if config.folds.split in DRAWN:
+        drawn = "new folds with each seed"
     protocol = config.folds.protocol or config.folds.split
-    lines += [
-        f"The full model reaches an AUC of {full['mean']:.3f} (mean over folds and compartments, over {over}). Each variant leaves out or changes one part;",
-        f"all were trained on the same folds ({protocol}, RNAs: {config.folds.rnas}; {drawn}).",
-        "",
-        "| " + " | ".join(SHOWN) + " |",
-        "|---|" + "---|" * (len(SHOWN) - 1),
-        *("| " + " | ".join(row) + " |" for row in shown_rows(table, variants)),
-        "",
+    auc = average_row(table, FULL, "AUC")["mean"]
+    about = (
+        f"The full model has AUC {auc:.3f} (mean over folds, compartments and seeds; number of "
+        f"seeds: {len(seeds)}). Each variant leaves out or changes one part.\n"
+        f"All were trained on the same folds (protocol {protocol}, RNAs: {config.folds.rnas}; "
+        f"{drawn})."
+    )
+    compared = [v for v in variants if v.is_trained and v.name != FULL]
+    order = averages(table, "AUC")["pooled_difference"]
+    lines = []
+    for variant in sorted(compared, key=lambda v: float(order[v.name])):
+        verdicts = [verdict(average_row(table, variant.name, m), m) for m in TESTED]
+        lines.append(f"**{variant.name}** ({variant.what}): {' '.join(verdicts)}")
+    many = (
+        f"With {len(compared)} variants some interval may exclude 0 by chance: `p_holm` in "
+        "`ablation.tsv` is corrected for their number."
+    )
+    changes = [_change(variant) for variant in variants if variant.name != FULL]
+    return page(
+        f"Ablation of preset {config.preset} on {dataset.name}",
+        about,
+        markdown_table(SHOWN, shown_rows(table, variants)),
         "![differences to the full model](ablation.png)",
-        "",
-        "## In words",
-        "",
-    ]
-    tried = [v for v in variants if v.config and not v.is_full and v.name != FULL]
-    for variant in sorted(
-        tried, key=lambda v: float(average_row(table, v.name, "AUC")["pooled_difference"])
-    ):
-        lines.append(
-            f"- **{variant.name}** ({variant.what}): "
-            + " ".join(verdict(average_row(table, variant.name, m), m) for m in TESTED)
-        )
-    lines += ["", *PAPER, ""] if config.preset == "gtmaloc" else [""]
-    return lines + _what_was_done(variants) + _how_to_read(len(tried))
+        section("Differences", bullets(lines), PAPER if config.preset == "gtmaloc" else ""),
+        section("Changes", bullets(changes)),
+        section("Intervals", INTERVALS, many, REDUNDANCY),
+        synthetic=dataset.synthetic,
+    )
 
 
-def _what_was_done(variants: Sequence[Variant]) -> list[str]:
-    lines = ["## What was taken out", ""]
-    for variant in variants:
-        if variant.config is None:
-            lines.append(f"- {variant.name}: not applicable, {variant.reason}")
-        elif variant.is_full:
-            lines.append(f"- {variant.name}: {variant.what}; not trained again")
-        elif variant.left_out or variant.rebuilt:
-            gone = (
-                f"tokens left out or replaced: {', '.join(variant.left_out)}"
-                if variant.left_out
-                else "no token left out"
-            )
-            anew = (
-                f"; made anew without it: {', '.join(variant.rebuilt)}" if variant.rebuilt else ""
-            )
-            lines.append(f"- {variant.name}: {gone}{anew}")
-        elif variant.name != FULL:
-            lines.append(f"- {variant.name}: {variant.what}")
-    return [*lines, ""]
-
-
-def _how_to_read(n: int) -> list[str]:
-    return [
-        "## How to read the intervals",
-        "",
-        "Differences are variant - full. **[RNAs]**: probabilities are averaged over the seeds, all folds are scored together, and RNAs are drawn",
-        "with replacement, the same ones for both models (paired bootstrap): would other RNAs say the same? **[seeds]**: the figures as `train` gives them,",
-        "paired by seed, Student's t: would another seed say the same, on these RNAs? Both are 95 % intervals, and neither covers what the other does.",
-        f"With {n} variants some interval may leave 0 out by chance; `p_holm` in `ablation.tsv` is corrected for their number. Leaving a part out shows",
-        "what it adds to the others: two parts that know the same may each look useless. The sequence network is the similarity of sequences;",
-        "tokens such as `kmer` and `relatives` still read the sequences themselves.",
-    ]
+def _change(variant: Variant) -> str:
+    """What a variant changes, in one line."""
+    if variant.config is None:
+        return f"{variant.name}: not applicable, {variant.reason}"
+    if variant.is_full:
+        return f"{variant.name}: {variant.what}; not trained again"
+    if not variant.left_out and not variant.rebuilt:
+        return f"{variant.name}: {variant.what}"
+    removed = "no token left out"
+    if variant.left_out:
+        removed = f"tokens left out or replaced: {', '.join(variant.left_out)}"
+    if variant.rebuilt:
+        removed += f"; rebuilt without it: {', '.join(variant.rebuilt)}"
+    return f"{variant.name}: {removed}"
 
 
 def draw_forest(table: pd.DataFrame) -> Figure:
-    """Differences of the average to the full model, one panel per metric: interval over RNAs, and below it that over seeds."""
+    """Differences of the average to the full model with both intervals, one panel per metric."""
     from matplotlib.figure import Figure
 
-    names = [
-        name
-        for name in dict.fromkeys(table["variant"])
-        if np.isfinite(average_row(table, name, "AUC")["pooled_difference"])
-    ]
+    differences = averages(table, "AUC")["pooled_difference"]
+    names = list(differences.index[np.isfinite(differences)])
+    places = np.arange(len(names))
     figure = Figure(figsize=(11, 1.6 + 0.38 * max(1, len(names))), layout="constrained")
     axes = figure.subplots(1, len(TESTED), sharey=True)
+    series = (
+        ("pooled", -0.13, "C0", "other RNAs (paired bootstrap)"),
+        ("seed", 0.13, "C1", "other seeds (t, paired)"),
+    )
     for axis, metric in zip(axes, TESTED, strict=True):
         part = averages(table, metric).reindex(names)
-        for which, shift, color, label in (
-            ("pooled", -0.13, "C0", "other RNAs (paired bootstrap)"),
-            ("seed", 0.13, "C1", "other seeds (t, paired)"),
-        ):
+        for which, shift, color, label in series:
             middle = part[f"{which}_difference"].to_numpy(dtype=float)
-            uncertainty = np.abs(
-                part[[f"{which}_low", f"{which}_high"]].to_numpy(dtype=float).T - middle
-            )
+            bounds = part[[f"{which}_low", f"{which}_high"]].to_numpy(dtype=float).T
             axis.errorbar(
                 middle,
-                np.arange(len(names)) + shift,
-                xerr=np.nan_to_num(uncertainty),
+                places + shift,
+                xerr=np.nan_to_num(np.abs(bounds - middle)),
                 fmt="o",
                 markersize=4,
                 capsize=2,
@@ -432,14 +423,9 @@ def draw_forest(table: pd.DataFrame) -> Figure:
                 label=label,
             )
         axis.axvline(0, color="0.6", linestyle=":")
-        axis.set(
-            title=f"{metric}, average over compartments",
-            xlabel="variant - full",
-            yticks=range(len(names)),
-            yticklabels=names,
-        )
+        axis.set(title=f"{metric}, average over compartments", xlabel="variant - full")
+        axis.set(yticks=places, yticklabels=names)
     axes[0].invert_yaxis()
-    figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize="small"
-    )
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=2, fontsize="small")
     return figure

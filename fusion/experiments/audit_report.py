@@ -1,4 +1,4 @@
-"""The page an audit writes: conclusions in plain words computed from its figures, tables, and one picture."""
+"""Page of an audit: conclusions, tables and a picture."""
 
 from __future__ import annotations
 
@@ -7,85 +7,111 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from fusion.baselines.models import COUNTS
-from fusion.experiments.audit import PERMUTED, SOURCES, Audit
+from fusion.experiments.audit import LOCATED_SOURCES, PERMUTED, PERMUTED_SOURCES, SOURCES, Audit
+from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.io import write_folder, write_text, write_tsv
+from mirnagraph.runs.markdown import bullets, save_figure, section
+from mirnagraph.runs.markdown import finite_or_dash as cell
+from mirnagraph.runs.markdown import page as markdown_page
+from mirnagraph.runs.markdown import table as markdown_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NEARLY_SAME = 0.8
+NEAR_IDENTICAL = 0.8
+"""Jaccard index or phi above which two compartments count as nearly the same label."""
 
-WORTH_SAYING = 0.01
+NOTABLE = 0.01
+"""Difference of AUC that is worth a remark."""
+
+NOTABLE_AUC = 0.55
+"""AUC above which a source that should not predict labels counts as an artefact."""
 
 SHORT = {
-    "popularity": "counts", "names": "names", "popularity_and_name": "counts and names", "sequence": "sequence", "relatives": "relatives' counts",
-    "matching": "kind of match", "trees": "full model (trees)",
-}  # fmt: skip
+    "popularity": "counts",
+    "names": "names",
+    "popularity_and_name": "counts and names",
+    "sequence": "sequence",
+    "relatives": "relatives' counts",
+    "matching": "kind of match",
+    "trees": "full model (trees)",
+}
 
 
 def conclusions(audit: Audit) -> list[str]:
-    """What the figures say, one sentence or two each; every number and every judgement is computed."""
+    """Sentences on the values of an audit; every number and judgement is computed."""
     lines = [
         _permutation(audit),
         _counts(audit),
-        _fewer_counts(audit),
+        _few_counts(audit),
         _names(audit),
         _sequence(audit),
         _families(audit),
         *_duplicates(audit),
         _matching(audit),
+        _compartments(audit),
+        _unannotated(audit),
+        _correlations(audit),
+        *audit.notes,
     ]
-    lines += [_compartments(audit), *_unannotated(audit), _correlations(audit), *audit.notes]
     return [line for line in lines if line]
 
 
 def _permutation(audit: Audit) -> str:
-    uncertainty = audit.value("permutation", "chance", "standard error of an AUC")
-    found = {
-        n: audit.value("permutation", n, "AUC", split=PERMUTED, rnas="all", compartment="average")
-        for n in ("trees", "sequence", "popularity")
-    }
-    said = ", ".join(f"{SHORT[name]} {_f(value)}" for name, value in found.items())
-    fell = all(abs(value - 0.5) <= 3 * uncertainty for value in found.values())
-    if fell:
-        return f"With the labels shuffled over the RNAs every AUC falls to chance ({said}; .5 ± {_f(3 * uncertainty)} is chance), as it must: no label leaks."
-    return f"**With the labels shuffled over the RNAs an AUC does not fall to chance ({said}; .5 ± {_f(3 * uncertainty)} is chance): look for a leak.**"
+    bound = 3 * audit.value("permutation", "chance", "standard error of an AUC")
+    aucs = {}
+    for name in PERMUTED_SOURCES:
+        aucs[name] = _permuted_auc(audit, name)
+    values = _named_values(aucs)
+    chance = f"chance: 0.5 ± {cell(bound)}"
+    if all(abs(auc - 0.5) <= bound for auc in aucs.values()):
+        return f"With permuted labels every AUC is at chance ({values}; {chance}): no label leaks."
+    return (
+        f"**With permuted labels an AUC is not at chance ({values}; {chance}): look for a leak.**"
+    )
 
 
-def _share(part: float, whole: float) -> float:
-    """Share of what a model knows above chance that a part of it knows."""
-    return (part - 0.5) / (whole - 0.5) if whole > 0.5 else float("nan")
+def _permuted_auc(audit: Audit, name: str) -> float:
+    return audit.value("permutation", name, "AUC", split=PERMUTED, rnas="all", compartment=AVERAGE)
+
+
+def _named_values(values: dict[str, float]) -> str:
+    return ", ".join(f"{SHORT[name]} {cell(value)}" for name, value in values.items())
 
 
 def _counts(audit: Audit) -> str:
     counts = audit.auc("popularity")
     full = audit.auc("trees")
-    share = _share(counts, full)
-    known = f"Counting an RNA's partners, and nothing else, reaches AUC {_f(counts)}; the full model reaches {_f(full)}."
-    inside = f" Among equally well studied RNAs the full model has an AUC of {_f(audit.auc('trees', measure='within'))}."
-    if not np.isfinite(share):
-        return f"{known} The full model is not above chance."
-    much = "Most" if share > 0.75 else "A good part" if share > 0.4 else "Little"
-    return f"{known} {much} of what the model knows above chance ({share:.0%}) is how well studied an RNA is.{inside}"
+    reached = (
+        f"The number of partners alone reaches AUC {cell(counts)}, the full model {cell(full)}."
+    )
+    if not full > 0.5:
+        return f"{reached} The full model is not above chance."
+    share = (counts - 0.5) / (full - 0.5)
+    within = cell(audit.auc("trees", measure="within"))
+    return (
+        f"{reached} That is {share:.0%} of the full model's AUC above chance. Among RNAs of equal "
+        f"popularity the full model has AUC {within}."
+    )
 
 
-def _fewer_counts(audit: Audit) -> str:
-    made = audit.figures[
-        (audit.figures["section"] == "few counts")
-        & (audit.figures["compartment"] == "average")
-        & (audit.figures["measure"] == "AUC")
+def _few_counts(audit: Audit) -> str:
+    rows = audit.section("few counts", compartment=AVERAGE, measure="AUC", split="random")
+    rows = rows[rows["rnas"] == "all"]
+    values = [
+        f"{_kinds(name)} {cell(value)}"
+        for name, value in zip(rows["subject"], rows["value"], strict=True)
     ]
-    made = made[(made["split"] == "random") & (made["rnas"] == "all")]
-    said = [
-        f"{_kinds(name)} {_f(value)}"
-        for name, value in zip(made["subject"], made["value"], strict=True)
-    ]
-    return f"Logistic regression on a few counts, AUC: {'; '.join(said)}." if said else ""
+    if not values:
+        return ""
+    return f"Logistic regression on one or two counts, AUC: {'; '.join(values)}."
 
 
 def _kinds(name: str) -> str:
+    """Kinds of association from the name of a model of `few_counts_names`."""
     return name.removeprefix(COUNTS).replace("+", " and ")
 
 
@@ -93,24 +119,30 @@ def _names(audit: Audit) -> str:
     names = audit.auc("names")
     counts = audit.auc("popularity")
     both = audit.auc("popularity_and_name")
-    added = f"added to counts they change the AUC from {_f(counts)} to {_f(both)}"
-    if names > 0.55 or both - counts > WORTH_SAYING:
-        return f"Names alone predict labels (AUC {_f(names)}; {added}): an artefact, since a name is no property of the molecule. No model may read names."
-    return f"Names alone say next to nothing (AUC {_f(names)}; {added})."
+    values = (
+        f"AUC {cell(names)}; added to counts they change the AUC from {cell(counts)} to "
+        f"{cell(both)}"
+    )
+    if names > NOTABLE_AUC or both - counts > NOTABLE:
+        return (
+            f"Names alone predict labels ({values}). This is an artefact, since a name is no "
+            "property of the molecule: no model may read names."
+        )
+    return f"Names alone do not predict labels ({values})."
 
 
 def _sequence(audit: Audit) -> str:
     random = audit.auc("sequence")
     family = audit.auc("sequence", "family")
     full = audit.auc("trees")
-    apart = f", {_f(family)} with families kept apart" if np.isfinite(family) else ""
-    lost = np.isfinite(family) and random - family > WORTH_SAYING and random > 0.5
-    same_type = (
-        f" {min(1.0, (random - family) / (random - 0.5)):.0%} of what it knows above chance comes from relatives in the training part."
-        if lost
-        else ""
-    )
-    return f"Sequence alone reaches AUC {_f(random)}{apart} (full model {_f(full)}).{same_type}"
+    line = f"Sequence alone reaches AUC {cell(random)} on random folds"
+    if np.isfinite(family):
+        line += f" and {cell(family)} on family-grouped folds"
+    line += f" (full model, random folds: {cell(full)})."
+    if random - family > NOTABLE and random > 0.5:
+        share = min(1.0, (random - family) / (random - 0.5))
+        line += f" {share:.0%} of its AUC above chance comes from relatives in the training part."
+    return line
 
 
 def _families(audit: Audit) -> str:
@@ -118,32 +150,39 @@ def _families(audit: Audit) -> str:
     family = audit.auc("trees", "family")
     if not np.isfinite(family):
         return ""
-    figures = f"AUC {_f(random)} on random folds and {_f(family)} with families kept apart (AUPR {_f(audit.auc('trees', measure='AUPR'))} and "
-    figures += f"{_f(audit.auc('trees', 'family', measure='AUPR'))})"
-    if random - family > WORTH_SAYING:
-        return f"Keeping families apart costs the full model {_f(random - family)} AUC: {figures}. Random folds flatter a model by that much."
-    return f"Keeping families apart costs the full model nothing to speak of: {figures}."
+    random_aupr = audit.auc("trees", measure="AUPR")
+    family_aupr = audit.auc("trees", "family", measure="AUPR")
+    values = (
+        f"AUC {cell(random)} vs {cell(family)}, AUPR {cell(random_aupr)} vs {cell(family_aupr)}"
+    )
+    if random - family > NOTABLE:
+        return (
+            f"Random folds overestimate the AUC of the full model by {cell(random - family)} "
+            f"compared with family-grouped folds: {values}."
+        )
+    return f"Random and family-grouped folds give the full model nearly the same AUC: {values}."
 
 
 def _duplicates(audit: Audit) -> list[str]:
+    shared = {
+        "sequence": "the same sequence as another id",
+        "mature": "a mature sequence in common with another id",
+    }
     lines = []
-    for name, what in (
-        ("sequence", "the same sequence as another id"),
-        ("mature", "a mature sequence in common with another id"),
-    ):
-        rnas, pairs, apart, same, usual = (
-            audit.value("duplicates", name, m, split="random", rnas="all")
-            for m in ("rnas", "pairs", "pairs apart", "same labels", "same labels, any two RNAs")
-        )
-        if not pairs >= 1:
+    for name, what in shared.items():
+        value = partial(audit.value, "duplicates", name, split="random", rnas="all")
+        n_pairs = value("pairs")
+        if not n_pairs >= 1:
             continue
-        line = f"{rnas:.0f} ids have {what} ({pairs:.0f} pairs); a random split tests {apart:.0f} of these pairs in different folds ({apart / pairs:.0%})."
-        alike = (
-            f" {same:.0%} of them have exactly the same compartments (any two RNAs: {usual:.0%})"
+        n_apart = value("pairs apart")
+        same = value("same labels")
+        any_two = value("same labels, any two RNAs")
+        line = (
+            f"{value('rnas'):.0f} ids have {what} ({n_pairs:.0f} pairs). A random split tests "
+            f"{n_apart:.0f} of these pairs ({n_apart / n_pairs:.0%}) in different folds. "
+            f"{same:.0%} of them have exactly the same compartments (any two RNAs: {any_two:.0%})"
         )
-        lines.append(
-            f"{line}{alike}{', so one id gives the other away.' if same > usual + 0.1 else '.'}"
-        )
+        lines.append(f"{line}: one id reveals the other." if same > any_two + 0.1 else f"{line}.")
     return lines or ["No two ids share a sequence."]
 
 
@@ -151,194 +190,166 @@ def _matching(audit: Audit) -> str:
     matching = audit.auc("matching")
     relatives = audit.auc("relatives")
     counts = audit.auc("popularity")
-    kinds = int((audit.figures["section"] == "matching").sum() // 3)
-    judged = (
-        "That predicts labels, so a feature that shows it is an artefact."
-        if matching > 0.55
-        else "That says next to nothing."
+    n_kinds = audit.section("matching")["subject"].nunique()
+    judged = "That does not predict labels."
+    if matching > NOTABLE_AUC:
+        judged = "That predicts labels: a feature that reveals it is an artefact."
+    return (
+        f"How an id was matched to its sequence ({n_kinds} kinds, with a missing sequence as one) "
+        f"reaches AUC {cell(matching)} alone. {judged} The counts of relatives (token "
+        f"`relatives`) reach {cell(relatives)} alone, counts {cell(counts)}."
     )
-    line = f"How an id was matched to its sequence ({kinds} kinds, a missing sequence among them) reaches AUC {_f(matching)} alone. {judged}"
-    more = f" The counts of relatives (the token `relatives`) reach {_f(relatives)} alone, counts {_f(counts)}."
-    return line + more
 
 
 def _compartments(audit: Audit) -> str:
-    pairs = audit.figures[
-        (audit.figures["section"] == "compartments") & (audit.figures["value"] > NEARLY_SAME)
-    ]
-    named = []
-    for subject, part in pairs.groupby("subject", sort=False):
-        named.append(
-            f"{subject} ({', '.join(f'{m} {_f(v)}' for m, v in zip(part['measure'], part['value'], strict=True))})"
+    rows = audit.section("compartments")
+    pairs = []
+    for subject, part in rows[rows["value"] > NEAR_IDENTICAL].groupby("subject", sort=False):
+        measures = zip(part["measure"], part["value"], strict=True)
+        values = ", ".join(f"{measure} {cell(value)}" for measure, value in measures)
+        pairs.append(f"{subject} ({values})")
+    if pairs:
+        return (
+            f"Nearly the same label: {'; '.join(pairs)}. An average over compartments counts such "
+            "a pair twice."
         )
-    if named:
-        return f"Nearly the same label: {'; '.join(named)}. A score over compartments counts such a pair twice."
-    return f"No two compartments are nearly the same label (no Jaccard index or phi above {NEARLY_SAME})."
+    return (
+        "No two compartments are nearly the same label (no Jaccard index or phi above "
+        f"{NEAR_IDENTICAL})."
+    )
 
 
-def _unannotated(audit: Audit) -> list[str]:
+def _unannotated(audit: Audit) -> str:
     n = audit.n_rnas - audit.n_located
     if not n:
-        return []
-    line = f"{n} of {audit.n_rnas} RNAs ({n / audit.n_rnas:.0%}) have no annotation at all and count as negatives of every compartment"
-    changes = [
-        (name, audit.auc(name), audit.auc(name, rnas="located"))
-        for name in ("trees", "popularity", "popularity_and_name")
-    ]
-    known = [
-        f"{SHORT[name]} {_f(one)} to {_f(other)}"
-        for name, one, other in changes
-        if np.isfinite(other)
-    ]
-    if not known:
-        return [f"{line}."]
-    loss = changes[0][1] - changes[0][2]
-    judged = (
-        "they are easy negatives, and whoever counts them looks better"
-        if loss > WORTH_SAYING
-        else "they make no difference to speak of"
+        return ""
+    line = (
+        f"{n} of {audit.n_rnas} RNAs ({n / audit.n_rnas:.0%}) have no annotation and count as "
+        "negatives of every compartment."
     )
-    return [f"{line}. Leaving them out changes the AUC: {'; '.join(known)}: {judged}."]
+    changes = []
+    for name in LOCATED_SOURCES:
+        without = audit.auc(name, rnas="located")
+        if np.isfinite(without):
+            changes.append(f"{SHORT[name]} {cell(audit.auc(name))} to {cell(without)}")
+    if not changes:
+        return line
+    judged = "they make little difference"
+    if audit.auc("trees") - audit.auc("trees", rnas="located") > NOTABLE:
+        judged = "they are easy negatives, which raise the AUC"
+    return f"{line} Leaving them out changes the AUC: {'; '.join(changes)}: {judged}."
 
 
 def _correlations(audit: Audit) -> str:
-    rows = audit.figures[audit.figures["section"] == "counts"]
-    known = [
-        f"{subject} {_f(value)}"
-        for subject, value in zip(rows["subject"], rows["value"], strict=True)
-        if np.isfinite(value)
-    ]
+    rows = audit.section("counts")
+    rows = rows[np.isfinite(rows["value"])]
+    values = [f"{s} {cell(v)}" for s, v in zip(rows["subject"], rows["value"], strict=True)]
+    if not values:
+        return ""
     return (
-        f"Rank correlation of an RNA's number of partners with its number of compartments: {', '.join(known)}."
-        if known
-        else ""
+        "Rank correlation of an RNA's number of partners with its number of compartments: "
+        f"{', '.join(values)}."
     )
+
+
+def _protocols(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Split and RNAs of every protocol, in order."""
+    return list(dict.fromkeys(zip(rows["split"], rows["rnas"], strict=True)))
 
 
 def source_rows(audit: Audit) -> tuple[list[str], list[list[str]]]:
     """Header and cells: AUC of every source on every protocol."""
-    made = audit.figures[audit.figures["section"] == "sources"]
-    protocols = list(dict.fromkeys(zip(made["split"], made["rnas"], strict=True)))
-    rows = [
-        [SHORT[name], *(_f(audit.auc(name, split, rnas)) for split, rnas in protocols)]
-        for name in SOURCES
-    ]
+    protocols = _protocols(audit.section("sources"))
+    rows = []
+    for name in SOURCES:
+        aucs = [audit.auc(name, split, rnas) for split, rnas in protocols]
+        rows.append([SHORT[name], *map(cell, aucs)])
     return ["source", *(f"{split}, {rnas}" for split, rnas in protocols)], rows
 
 
 def page(audit: Audit) -> str:
     """The whole audit as Markdown."""
-    lines = [f"# Audit of {audit.dataset}", ""]
-    if audit.synthetic:
-        lines += [
-            "**Made-up data**: this page shows how the audit works. Its figures say nothing about biology.",
-            "",
-        ]
-    lines += [
-        f"{audit.n_rnas} RNAs, {audit.n_located} of them with at least one compartment.",
-        "",
-        "## In plain words",
-        "",
-    ]
-    lines += [f"- {line}" for line in conclusions(audit)]
-    lines += ["", "![AUC of each source](audit.png)", "", "## What each source alone reaches", ""]
-    header, rows = _measured(audit)
-    lines += [
-        "| " + " | ".join(header) + " |",
-        "|---|" + "---|" * (len(header) - 1),
-        *("| " + " | ".join(row) + " |" for row in rows),
-        "",
-    ]
-    lines += [
-        "AUC / AUPR as means over folds and compartments · AUC among equally well studied RNAs (pooled). `all`: RNAs without any annotation"
-    ]
-    lines += [
-        "count as negatives; `located`: they are left out; `family`: relatives are never on both sides of a split.",
-        "",
-    ]
-    lines += [f"- {SHORT[name]}: {what}" for name, what in SOURCES.items()]
-    lines += ["", *_few_counts(audit)]
-    kinds = audit.figures[audit.figures["section"] == "matching"].pivot_table(
+    about = (
+        "AUC / AUPR: means over folds and compartments; third value: AUC among RNAs of equal "
+        "popularity (pooled). `all`: RNAs without any annotation count as negatives; `located`: "
+        "they are left out; `family`: family-grouped folds."
+    )
+    matching = audit.section("matching").pivot_table(
         index="subject", columns="measure", values="value", sort=False
     )
-    lines += [
-        "",
-        "## How ids were matched to sequences",
-        "",
-        "| kind | RNAs | compartments per RNA | without any |",
-        "|---|---|---|---|",
+    kinds = [
+        [kind, f"{row['n']:.0f}", f"{row['compartments']:.2f}", f"{row['unannotated']:.0%}"]
+        for kind, row in matching.iterrows()
     ]
-    lines += [
-        f"| {kind} | {row['n']:.0f} | {row['compartments']:.2f} | {row['unannotated']:.0%} |"
-        for kind, row in kinds.iterrows()
-    ]
-    lines += ["", "Every figure stands in audit.tsv.", ""]
-    return "\n".join(lines)
+    kinds_header = ["kind", "RNAs", "compartments per RNA", "without any"]
+    return markdown_page(
+        f"Audit of {audit.dataset}",
+        f"{audit.n_rnas} RNAs, {audit.n_located} of them with at least one compartment.",
+        section("Conclusions", bullets(conclusions(audit)), "![AUC of each source](audit.png)"),
+        section(
+            "Metrics of each source alone",
+            _source_table(audit),
+            about,
+            bullets(f"{SHORT[name]}: {what}" for name, what in SOURCES.items()),
+        ),
+        _few_counts_section(audit),
+        section("Matching of ids to sequences", markdown_table(kinds_header, kinds)),
+        "All values are in audit.tsv.",
+        synthetic=audit.synthetic,
+    )
 
 
-def _few_counts(audit: Audit) -> list[str]:
-    """Table: how far logistic regression gets on the counts of one or two kinds of association."""
-    made = audit.figures[
-        (audit.figures["section"] == "few counts") & (audit.figures["compartment"] == "average")
-    ]
-    if made.empty:
-        return []
-    protocols = list(dict.fromkeys(zip(made["split"], made["rnas"], strict=True)))
-    lines = [
-        "## How far a few counts go",
-        "",
-        "Logistic regression on how many partners an RNA has, AUC / AUPR.",
-        "",
-    ]
-    lines += [
-        "| counts of | " + " | ".join(f"{split}, {rnas}" for split, rnas in protocols) + " |",
-        "|---|" + "---|" * len(protocols),
-    ]
-    for name in made["subject"].unique():
-        value = partial(audit.value, "few counts", name, compartment="average")
+def _source_table(audit: Audit) -> str:
+    """AUC / AUPR and within of every source on every protocol."""
+    protocols = _protocols(audit.section("sources"))
+    header, rows = source_rows(audit)
+    for name, row in zip(SOURCES, rows, strict=True):
+        for column, (split, rnas) in enumerate(protocols, 1):
+            if row[column] != "-":
+                aupr = cell(audit.auc(name, split, rnas, "AUPR"))
+                within = cell(audit.auc(name, split, rnas, "within"))
+                row[column] = f"{row[column]} / {aupr} · {within}"
+    return markdown_table(header, rows)
+
+
+def _few_counts_section(audit: Audit) -> str:
+    """Metrics of logistic regression on the counts of one or two kinds of association."""
+    table = audit.section("few counts", compartment=AVERAGE)
+    if table.empty:
+        return ""
+    protocols = _protocols(table)
+    rows = []
+    for name in table["subject"].unique():
+        value = partial(audit.value, "few counts", name, compartment=AVERAGE)
         cells = [
-            f"{_f(value('AUC', split=split, rnas=rnas))} / {_f(value('AUPR', split=split, rnas=rnas))}"
+            f"{cell(value('AUC', split=split, rnas=rnas))} / "
+            f"{cell(value('AUPR', split=split, rnas=rnas))}"
             for split, rnas in protocols
         ]
-        lines.append(f"| {_kinds(name)} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def _measured(audit: Audit) -> tuple[list[str], list[list[str]]]:
-    header, rows = source_rows(audit)
-    protocols = [tuple(cell.split(", ")) for cell in header[1:]]
-    for row, name in zip(rows, SOURCES, strict=True):
-        for k, (split, rnas) in enumerate(protocols, 1):
-            if row[k] != "-":
-                row[k] += (
-                    f" / {_f(audit.auc(name, split, rnas, 'AUPR'))} · {_f(audit.auc(name, split, rnas, 'within'))}"
-                )
-    return header, rows
+        rows.append([_kinds(name), *cells])
+    header = ["counts of", *(f"{split}, {rnas}" for split, rnas in protocols)]
+    about = "Logistic regression on an RNA's number of partners, AUC / AUPR."
+    return section("Models of one or two counts", about, markdown_table(header, rows))
 
 
 def draw(audit: Audit) -> Figure:
-    """AUC of every source, on random folds and with families kept apart."""
+    """AUC of every source, on random and on family-grouped folds."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 3.6), layout="constrained")
     axis = figure.subplots()
     names = list(SOURCES)
-    place = np.arange(len(SOURCES))
-    for split, marker, label in (
-        ("random", "o", "random folds"),
-        ("family", "s", "families kept apart"),
-    ):
+    places = np.arange(len(names))
+    for split, marker in (("random", "o"), ("family", "s")):
         values = np.array([audit.auc(name, split) for name in names])
         if np.isfinite(values).any():
-            axis.plot(values, place, marker, label=label)
-    permuted = audit.value(
-        "permutation", "trees", "AUC", split=PERMUTED, rnas="all", compartment="average"
-    )
-    axis.plot([permuted], [names.index("trees")], "x", color="0.4", label="labels shuffled")
+            axis.plot(values, places, marker, label=f"{split} folds")
+    permuted = _permuted_auc(audit, "trees")
+    axis.plot([permuted], [names.index("trees")], "x", color="0.4", label="permuted labels")
     axis.axvline(0.5, color="0.6", linestyle=":")
     axis.set(
         xlabel="AUC, mean over folds and compartments",
-        yticks=place,
+        yticks=places,
         yticklabels=[SHORT[name] for name in names],
         xlim=(0.4, 1.0),
     )
@@ -351,13 +362,9 @@ def write_audit(audit: Audit, folder: str | Path, *, overwrite: bool = False) ->
     """Write ``audit.md``, ``audit.tsv`` and ``audit.png``, all or nothing.
 
     Raises:
-        InputError: the folder holds something, and `overwrite` is not set.
+        InputError: the folder is not empty, and `overwrite` is not set.
     """
     with write_folder(folder, overwrite=overwrite) as out:
         write_text(out / "audit.md", page(audit))
-        write_tsv(audit.figures, out / "audit.tsv")
-        draw(audit).savefig(out / "audit.png", format="png", dpi=110, metadata={"Software": None})
-
-
-def _f(value: float) -> str:
-    return f"{value:.3f}" if np.isfinite(value) else "-"
+        write_tsv(audit.values, out / "audit.tsv")
+        save_figure(draw(audit), out / "audit.png")

@@ -16,13 +16,13 @@ from fusion.data.problem import FusionData, cold_start_data, folds_sha256, prepa
 from fusion.models.ensemble import ATTENTION, BOOSTING, EXTRA_TREES, fit_fusion_model, join
 from fusion.tokens.partners import partner_inputs
 from mirnagraph.config import dump_toml
-from mirnagraph.evaluation.metrics import AVERAGE, evaluate_by_group
+from mirnagraph.evaluation.metrics import evaluate_by_group
 from mirnagraph.evaluation.splits import Folds, write_folds
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, one_thread
 from mirnagraph.runs import cross_validation
 from mirnagraph.runs.folder import RunFolder, run_or_resume
-from mirnagraph.runs.report import OWN_TREES
+from mirnagraph.runs.report import OWN_TREES, set_section
 from mirnagraph.runs.results import MODEL, CrossValidationResult, FoldResult, write_results
 from mirnagraph.seeds import child_seed
 
@@ -74,7 +74,13 @@ def cross_validate(
     """Run every fold and score the out-of-fold predictions.
 
     Args:
-        folder, workers, progress: see `mirnagraph.runs.cross_validation.cross_validate`.
+        data: of the model, labels included.
+        folds: of the cross-validation.
+        config: with resolved tokens.
+        folder: run folder (see `mirnagraph.runs.cross_validation.cross_validate`); None keeps
+            nothing.
+        workers: processes; changes no number.
+        progress: callback.
 
     Returns:
         Predictions ``model``, and ``attention`` and ``own_trees`` where the model has them.
@@ -99,7 +105,7 @@ def _run_fold(work: tuple[FusionData, Folds, ExperimentConfig], fold: int) -> Fo
     return run_fold(*work, fold)
 
 
-def bare_run(
+def bare_run(  # noqa: PLR0913 (the settings of a run, as of `run_experiment`)
     networks: NetworkSet,
     config: ExperimentConfig,
     folds: Folds,
@@ -115,12 +121,16 @@ def bare_run(
     """Cross-validate into a folder without a final model; a finished run is kept, others resume.
 
     Args:
+        networks: of the dataset.
+        out: run folder.
+        folds: of the cross-validation.
         config: its tokens name the kinds of the dataset (see `fusion.data.problem.resolve_tokens`).
         networks_sha256: of `networks` (see `mirnagraph.networks.network.networks_sha256`).
         cache: folder for embeddings, shared between runs.
         workers: processes; changes no number.
         popularity: decile of every RNA for the metric ``within``, shape (n_rnas,); None for that of
             `networks`.
+        progress: callback.
         about: further entries of ``run.json``.
 
     Raises:
@@ -175,27 +185,13 @@ def by_set(data: FusionData, result: CrossValidationResult) -> pd.DataFrame:
     )
 
 
-def by_set_lines(table: pd.DataFrame) -> list[str]:
-    """The section of a report."""
-    chosen = table[(table["compartment"] == AVERAGE) & table["metric"].isin(["AUC", "AUPR"])]
-    lines = [
-        "## Within each set",
-        "",
-        "| set | answer | AUC (SD over folds) | AUPR (SD over folds) | compartments |",
-        "|---|---|---|---|---|",
-    ]
-    for (name, model), part in chosen.groupby(["set", "model"], sort=False):
-        cells = [
-            f"{row['mean']:.3f} ({row['sd']:.3f})"
-            for row in part.set_index("metric").loc[["AUC", "AUPR"]].to_dict("records")
-        ]
-        lines.append(
-            f"| {name} | {model} | {cells[0]} | {cells[1]} | {int(part['n_labels'].iloc[0])} |"
-        )
-    return [
-        *lines,
-        "",
-        "*trees* are those of one type of RNAs, fitted for each compartment on the RNAs of that type that are labelled for it.",
-        "`predictions.tsv` has a number for every compartment; where no RNA of a type was labelled for one it means nothing, and `predict` leaves it out.",
-        "",
-    ]
+def by_set_section(table: pd.DataFrame, *notes: str) -> str:
+    """The section of a report on the metrics within each set (see `by_set`)."""
+    about = (
+        "`trees`: one model per RNA type and compartment, fitted on the labelled RNAs of that type."
+    )
+    unlabelled = (
+        "`predictions.tsv` has a number for every compartment. Where no training RNA of a type is "
+        "labelled for a compartment the number has no meaning, and `predict` leaves it out."
+    )
+    return set_section(table, about, unlabelled, *notes)

@@ -1,4 +1,4 @@
-"""Search run, nested cross-validation."""
+"""Search of settings into a run folder, and nested cross-validation."""
 
 from __future__ import annotations
 
@@ -31,16 +31,18 @@ from fusion.experiments.tuning_report import (
     tune_page,
 )
 from mirnagraph.config import dump_toml, to_dict
+from mirnagraph.dataset import Dataset
 from mirnagraph.evaluation.compare import compare
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.evaluation.splits import TRAIN_ONLY, Folds, write_folds
-from mirnagraph.io import write_file, write_text, write_tsv
-from mirnagraph.networks.build import NetworkConfig
+from mirnagraph.io import write_text, write_tsv
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, report
 from mirnagraph.runs import cross_validation
 from mirnagraph.runs.folder import RunFolder, finish_run, open_run, run_or_resume
+from mirnagraph.runs.markdown import save_figure
 from mirnagraph.runs.results import (
+    PREDICTIONS,
     CrossValidationResult,
     FoldResult,
     read_predictions,
@@ -57,22 +59,30 @@ VERSUS = "versus_untuned.tsv"
 
 
 def search_sha256(space: Space, settings: Mapping[str, Any]) -> str:
-    """sha256 of what decides the trials beside the model's settings and the data: space, how it is searched, and optuna's version."""
-    text = json.dumps(
-        {"space": space_to_dict(space), "settings": dict(settings), "optuna": version("optuna")}
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    """sha256 of what decides the trials besides model settings and data.
+
+    Args:
+        space: of the search.
+        settings: of the search, as plain values.
+    """
+    parts = {
+        "space": space_to_dict(space),
+        "settings": dict(settings),
+        "optuna": version("optuna"),
+    }
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def write_search(space: Space, settings: TuneSettings, path: Path) -> None:
-    """Write a space as a TOML file that ``--space`` reads, with how it was searched as a comment."""
+    """Write a space as TOML that ``--space`` reads, with the search settings as comments."""
     import tomli_w
 
-    about = "".join(f"# {key} = {json.dumps(value)}\n" for key, value in to_dict(settings).items())
-    write_text(path, about + tomli_w.dumps({"space": space_to_dict(space)}))
+    values = to_dict(settings).items()
+    comments = "".join(f"# {key} = {json.dumps(value)}\n" for key, value in values)
+    write_text(path, comments + tomli_w.dumps({"space": space_to_dict(space)}))
 
 
-def run_search(
+def run_search(  # noqa: PLR0913 (one function for the command)
     networks: NetworkSet,
     config: ExperimentConfig,
     space: Space,
@@ -85,17 +95,25 @@ def run_search(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> tuple[list[Trial] | None, RunFolder]:
-    """Search on all RNAs of the protocol and write ``trials.tsv``, ``trials.png``, ``best.toml``, ``tune.md`` and ``search.toml``.
+    """Search on all RNAs of the protocol, and write trials, selected settings and a page.
 
-    A finished search with fewer trials than are now asked for is gone on with: its trials are the first of the longer one.
+    Writes ``trials.tsv``, ``trials.png``, ``best.toml``, ``tune.md`` and ``search.toml``. A
+    finished search with fewer trials than `settings` has resumes: its trials are the first ones.
 
     Args:
-        out: folder; an unfinished search of the same settings and data in it is gone on with.
-        cache: folder for embeddings; None keeps them in `out`.
-        workers: inner folds side by side; changes no number.
+        networks: of the dataset.
+        config: settings before the search.
+        space: settings to search.
+        settings: of the search.
+        out: folder; an unfinished search of the same settings and data in it resumes.
+        cache: folder for embeddings; None stores them in `out`.
+        workers: processes for inner folds; changes no number.
+        overwrite: see `mirnagraph.runs.folder.open_run`.
+        resume: see `mirnagraph.runs.folder.open_run`.
+        progress: callback.
 
     Returns:
-        The trials (None where a finished search was kept by `resume`), and the folder.
+        The trials (None where `resume` kept a finished search), and the folder.
 
     Raises:
         InputError: see `mirnagraph.runs.folder.open_run` and `tune`.
@@ -104,37 +122,22 @@ def run_search(
     """
     require_optuna()
     dataset = networks.dataset
-    rows = np.flatnonzero(
-        config_folds(networks.dataset, config).of_rows(dataset.index) >= TRAIN_ONLY
-    )
-    ids = hashlib.sha256("\n".join(dataset.index.ids[row] for row in rows).encode()).hexdigest()
+    rows = np.flatnonzero(config_folds(dataset, config).of_rows(dataset.index) >= TRAIN_ONLY)
+    ids = "\n".join(dataset.index.ids[row] for row in rows)
     how = {key: value for key, value in to_dict(settings).items() if key != "trials"}
     inputs = {
         "networks": networks_sha256(networks),
-        "rnas": ids,
+        "rnas": hashlib.sha256(ids.encode()).hexdigest(),
         "search": search_sha256(space, how),
     }
-    about = {
-        "kind": "search",
-        "dataset": dataset.name,
-        "synthetic": dataset.synthetic,
-        "n_rnas": len(rows),
-    }
-    run = open_run(
-        out,
-        dump_toml(config),
-        inputs,
-        seed=config.seed,
-        overwrite=overwrite,
-        resume=True,
-        about=about,
-    )
+    about = _about("search", dataset, len(rows))
+    text = dump_toml(config)
+    open_folder = partial(open_run, out, text, inputs, seed=config.seed)
+    run = open_folder(overwrite=overwrite, resume=True, about=about)
     if run.finished:
-        if run.read()["trials"] < settings.trials and not settings.grid:
-            run = run.reopen()
-        else:
-            run = open_run(out, dump_toml(config), inputs, seed=config.seed, resume=resume)
-            return None, run
+        if settings.grid or run.read()["trials"] >= settings.trials:
+            return None, open_folder(resume=resume)
+        run = run.reopen()
 
     def body(run: RunFolder) -> list[Trial]:
         bench = Bench(networks, str(cache or run.path / "embeddings"))
@@ -142,46 +145,82 @@ def run_search(
         trials = tune(
             bench, config, space, rows, settings, store, workers=workers, progress=progress
         )
-        write_tsv(trials_table(trials, space), run.path / "trials.tsv")
-        write_search(space, settings, run.path / "search.toml")
         best = best_of(trials)
-        chosen, below = apply(config, bench.network_config, best.values)
-        write_choice(run.path, chosen, below, trials, settings, networks, len(rows), space)
-        page = tune_page(config, space, trials, settings, dataset, len(rows))
-        write_text(run.path / "tune.md", page)
-        figure = draw_trials(trials, space, settings.metric)
-        with write_file(run.path / "trials.png") as part:
-            figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
+        _write_trials(run.path, config, bench, space, settings, trials, len(rows))
         run.add(trials=len(trials), best=best.values, score=best.score)
         return trials
 
     return finish_run(run, body), run
 
 
+def _about(kind: str, dataset: Dataset, n_rnas: int) -> dict[str, Any]:
+    """Entries of ``run.json``."""
+    return {
+        "kind": kind,
+        "dataset": dataset.name,
+        "synthetic": dataset.synthetic,
+        "n_rnas": n_rnas,
+    }
+
+
+def _write_trials(
+    folder: Path,
+    config: ExperimentConfig,
+    bench: Bench,
+    space: Space,
+    settings: TuneSettings,
+    trials: list[Trial],
+    n_rnas: int,
+) -> None:
+    """Write the files of a finished search (arguments as of `write_choice`)."""
+    write_tsv(trials_table(trials, space), folder / "trials.tsv")
+    write_search(space, settings, folder / "search.toml")
+    write_choice(folder, config, bench, space, settings, trials, n_rnas)
+    page = tune_page(config, space, trials, settings, bench.networks.dataset, n_rnas)
+    write_text(folder / "tune.md", page)
+    save_figure(draw_trials(trials, space, settings.metric), folder / "trials.png")
+
+
 def write_choice(
     folder: Path,
-    chosen: ExperimentConfig,
-    below: NetworkConfig,
-    trials: list[Trial],
-    settings: TuneSettings,
-    networks: NetworkSet,
-    n_rnas: int,
+    config: ExperimentConfig,
+    bench: Bench,
     space: Space,
+    settings: TuneSettings,
+    trials: list[Trial],
+    n_rnas: int,
 ) -> None:
-    """Write ``best.toml``, and ``networks.toml`` where settings of the networks were searched."""
-    write_text(
-        folder / "best.toml", best_toml(chosen, below, trials, settings, networks.dataset, n_rnas)
-    )
+    """Write ``best.toml``, and ``networks.toml`` where settings of the networks were searched.
+
+    Args:
+        folder: to write to.
+        config: settings before the search.
+        bench: of the search.
+        space: of the search.
+        settings: of the search.
+        trials: all of it.
+        n_rnas: number of RNAs that the search used.
+    """
+    best = best_of(trials)
+    selected, network_config = apply(config, bench.network_config, best.values)
+    dataset = bench.networks.dataset
+    text = best_toml(selected, network_config, trials, settings, dataset, n_rnas)
+    write_text(folder / "best.toml", text)
     if any(name.startswith(NETWORKS) for name in space):
-        write_text(folder / "networks.toml", dump_toml(below))
+        write_text(folder / "networks.toml", dump_toml(network_config))
 
 
 @dataclass(frozen=True, eq=False)
 class NestedJob:
-    """What every fold of a nested run needs.
+    """Inputs of every fold of a nested run.
 
     Attributes:
-        folder: the run folder; searches are kept in ``searches/`` below it.
+        bench: networks and token tables.
+        folds: outer folds.
+        config: settings before the search.
+        space: of the searches.
+        settings: of the searches.
+        folder: the run folder; searches are stored in ``searches/`` below it.
     """
 
     bench: Bench
@@ -191,44 +230,56 @@ class NestedJob:
     settings: TuneSettings
     folder: Path
 
+    def search(
+        self, rows: np.ndarray, name: str, *, workers: int = 1, progress: Progress | None = None
+    ) -> list[Trial]:
+        """Search on some rows; its trials are stored under a name."""
+        folder = self.folder / "searches"
+        trials = tune(
+            self.bench,
+            self.config,
+            self.space,
+            rows,
+            self.settings,
+            folder / f"{name}.sqlite",
+            name=name,
+            workers=workers,
+            progress=progress,
+        )
+        write_tsv(trials_table(trials, self.space), folder / f"{name}.tsv")
+        return trials
+
 
 def choose_and_fit(job: NestedJob, fold: int, progress: Progress | None = None) -> FoldResult:
-    """Search in the training part of one fold, fit with what was found, and predict the test part.
+    """Search in the training part of one fold, fit the selected settings, predict the test part.
 
-    The labels of the test part are NaN in the search and in the fit. `FoldResult.choices` gets ``"search"``: the values,
-    their inner score, the metric, and how many trials there were.
+    The labels of the test part are NaN in the search and in the fit.
+
+    Returns:
+        The fold, with `FoldResult.choices` ``"search"``: values, inner score, metric, number of the
+        trial, number of trials.
     """
 
     def trials_done(_: str, done: int, total: int) -> None:
         report(progress, f"trials of fold {fold}", done, total)
 
     train, _ = job.folds.rows(job.bench.networks.dataset.index, fold)
-    name = f"fold_{fold:02d}"
-    trials = tune(
-        job.bench,
-        job.config,
-        job.space,
-        train,
-        job.settings,
-        job.folder / "searches" / f"{name}.sqlite",
-        name=name,
-        progress=trials_done,
-    )
-    write_tsv(trials_table(trials, job.space), job.folder / "searches" / f"{name}.tsv")
+    trials = job.search(train, f"fold_{fold:02d}", progress=trials_done)
     best = best_of(trials)
-    data, resolved = job.bench.data(*apply(job.config, job.bench.network_config, best.values))
+    settings = apply(job.config, job.bench.network_config, best.values)
+    data, resolved = job.bench.data(*settings)
     result = run_fold(data, job.folds, resolved, fold)
-    about = {
+    search = {
         "values": best.values,
         "score": best.score,
         "metric": job.settings.metric,
         "trial": best.number,
         "n_trials": len(trials),
     }
-    return replace(result, choices={**result.choices, "search": about})
+    return replace(result, choices={**result.choices, "search": search})
 
 
-def run_nested(
+def run_nested(  # noqa: PLR0913 (one function for the command)
     networks: NetworkSet,
     config: ExperimentConfig,
     space: Space,
@@ -241,18 +292,27 @@ def run_nested(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> tuple[CrossValidationResult | None, pd.DataFrame | None, RunFolder]:
-    """Nested cross-validation into a run folder like that of `run_experiment`, and the same folds untuned beside it (``untuned/``).
+    """Nested cross-validation into a run folder, compared with the same folds untuned.
 
-    Further files: ``choices.tsv`` (fold, setting, value, inner score), ``versus_untuned.tsv``, ``searches/`` (all trials of each
-    fold), ``search.toml`` (the space), ``best.toml`` (what a last search on all RNAs chose: the saved model's settings).
+    The folder is that of `run_experiment` with ``untuned/``, ``choices.tsv``, ``searches/`` (all
+    trials), ``versus_untuned.tsv``, ``search.toml`` and ``best.toml`` (of the saved model).
 
     Args:
-        out: run folder; finished folds and finished trials of an unfinished run of the same settings and data are kept.
-        workers: folds side by side; changes no number.
+        networks: of the dataset.
+        config: settings before the search.
+        space: settings to search.
+        settings: of the searches.
+        out: run folder; finished folds and trials of an unfinished run of the same settings and
+            data are read back.
+        cache: folder for embeddings; None stores them in `out`.
+        workers: processes for folds; changes no number.
+        overwrite: see `mirnagraph.runs.folder.open_run`.
+        resume: see `mirnagraph.runs.folder.open_run`.
+        progress: callback.
 
     Returns:
-        The result and its table against the untuned run (see `compare_folds`), both None where a finished run was kept by
-        `resume`; and the run folder.
+        The result and its comparison with the untuned run (see `compare_folds`), both None where
+        `resume` kept a finished run; and the run folder.
 
     Raises:
         InputError: see `mirnagraph.runs.folder.open_run` and `tune`.
@@ -262,62 +322,64 @@ def run_nested(
     require_optuna()
     dataset = networks.dataset
     if settings.grid:
-        combinations(space)  # too many end here, before anything is written
-    folds = config_folds(networks.dataset, config)
-    plain = resolve_tokens(networks, config)
+        combinations(space)  # Refuses too many before anything is written.
+    folds = config_folds(dataset, config)
     inputs = {
         "networks": networks_sha256(networks),
         "folds": folds_sha256(folds),
         "search": search_sha256(space, to_dict(settings)),
     }
-    about = {
-        "kind": "nested",
-        "dataset": dataset.name,
-        "synthetic": dataset.synthetic,
-        "n_rnas": len(dataset.index),
-    }
 
     def body(run: RunFolder) -> tuple[CrossValidationResult, pd.DataFrame]:
-        write_folds(folds, run.path / "folds.tsv")
-        write_search(space, settings, run.path / "search.toml")
-        shared = str(cache or run.path / "embeddings")
-        run_experiment(
-            networks,
-            config,
-            run.path / UNTUNED,
-            cache=shared,
-            workers=workers,
-            resume=True,
-            progress=progress,
-        )
-        job = NestedJob(Bench(networks, shared), folds, config, space, settings, run.path)
-        result = _cross_validate(job, workers, progress)
-        _write_result(job, result)
-        versus = _compare(job, result)
-        _finish(job, result, versus, workers, progress)
-        return result, versus
+        bench = Bench(networks, str(cache or run.path / "embeddings"))
+        job = NestedJob(bench, folds, config, space, settings, run.path)
+        return _run_job(job, workers, progress)
 
-    found, run = run_or_resume(
+    text = _settings_text(resolve_tokens(networks, config), space, settings)
+    outcome, run = run_or_resume(
         out,
-        _settings_text(plain, space, settings),
+        text,
         inputs,
         body,
         seed=config.seed,
         overwrite=overwrite,
         resume=resume,
-        about=about,
+        about=_about("nested", dataset, len(dataset.index)),
     )
-    result, versus = found if found is not None else (None, None)
-    return result, versus, run
+    if outcome is None:
+        return None, None, run
+    return *outcome, run
+
+
+def _run_job(
+    job: NestedJob, workers: int, progress: Progress | None
+) -> tuple[CrossValidationResult, pd.DataFrame]:
+    """Run untuned and nested folds, and write the run folder; result and comparison."""
+    write_folds(job.folds, job.folder / "folds.tsv")
+    write_search(job.space, job.settings, job.folder / "search.toml")
+    run_experiment(
+        job.bench.networks,
+        job.config,
+        job.folder / UNTUNED,
+        cache=job.bench.cache,
+        workers=workers,
+        resume=True,
+        progress=progress,
+    )
+    result = _cross_validate(job, workers, progress)
+    versus = _write_results(job, result)
+    _finish(job, result, versus, workers, progress)
+    return result, versus
 
 
 def _settings_text(config: ExperimentConfig, space: Space, settings: TuneSettings) -> str:
-    """``config.toml`` of the run: with the table ``[nested]`` where that alone says how it was made."""
+    """``config.toml`` of the run; the table ``[nested]`` describes a grid completely."""
     import tomli_w
 
-    return dump_toml(config) + (
-        "\n" + tomli_w.dumps({NESTED: space_to_dict(space)}) if settings.grid else ""
-    )
+    text = dump_toml(config)
+    if settings.grid:
+        text += "\n" + tomli_w.dumps({NESTED: space_to_dict(space)})
+    return text
 
 
 def _cross_validate(
@@ -338,18 +400,14 @@ def _cross_validate(
     return collect(data, job.folds, results)
 
 
-def _write_result(job: NestedJob, result: CrossValidationResult) -> None:
+def _write_results(job: NestedJob, result: CrossValidationResult) -> pd.DataFrame:
+    """Write results, choices and the comparison with the untuned run, which is returned."""
     write_results(result, job.folder, parts=PARTS)
     write_tsv(choices_table(result), job.folder / CHOICES)
-
-
-def _compare(job: NestedJob, result: CrossValidationResult) -> pd.DataFrame:
-    untuned = read_predictions(
-        job.folder / UNTUNED / "predictions.tsv", result.index, result.compartments
-    )
-    pooled = compare(
-        untuned, result.to_frame(), result.labels_frame().set_index("rna_id"), seed=job.config.seed
-    )
+    path = job.folder / UNTUNED / PREDICTIONS
+    untuned = read_predictions(path, result.index, result.compartments)
+    labels = result.labels_frame().set_index("rna_id")
+    pooled = compare(untuned, result.to_frame(), labels, seed=job.config.seed)
     versus = compare_folds(untuned, result, pooled[pooled["compartment"] == AVERAGE])
     write_tsv(versus, job.folder / VERSUS)
     return versus
@@ -362,29 +420,14 @@ def _finish(
     workers: int,
     progress: Progress | None,
 ) -> None:
-    """The model for RNAs outside: the same procedure, search and fit, on all RNAs of the protocol; and the report."""
+    """Search on all RNAs of the protocol, fit the final model, and write the report."""
     networks = job.bench.networks
     rows = np.flatnonzero(job.folds.of_rows(networks.dataset.index) >= TRAIN_ONLY)
-    store = job.folder / "searches" / "final.sqlite"
-    trials = tune(
-        job.bench,
-        job.config,
-        job.space,
-        rows,
-        job.settings,
-        store,
-        name="final",
-        workers=workers,
-        progress=progress,
-    )
-    write_tsv(trials_table(trials, job.space), job.folder / "searches" / "final.tsv")
-    chosen, below = apply(job.config, job.bench.network_config, best_of(trials).values)
-    write_choice(job.folder, chosen, below, trials, job.settings, networks, len(rows), job.space)
-    data, resolved = job.bench.data(chosen, below)
+    trials = job.search(rows, "final", workers=workers, progress=progress)
+    write_choice(job.folder, job.config, job.bench, job.space, job.settings, trials, len(rows))
+    best = best_of(trials)
+    selected = apply(job.config, job.bench.network_config, best.values)
+    data, resolved = job.bench.data(*selected)
     fit_final(networks, data, job.folds, resolved, job.folder / "model", result, progress=progress)
-    write_report(job.folder, result, networks.dataset, job.config)
-    page = (job.folder / "report.md").read_text(encoding="utf-8")
-    write_text(
-        job.folder / "report.md",
-        page + nested_section(result, versus, job.settings, best_of(trials)),
-    )
+    section = nested_section(result, versus, job.settings, best)
+    write_report(job.folder, result, networks.dataset, job.config, None, "", section)

@@ -1,4 +1,4 @@
-"""Search spaces: which settings may take which values, read from TOML, checked by name and type, laid over a configuration."""
+"""Search spaces: settings and their values, read from TOML and applied to a configuration."""
 
 from __future__ import annotations
 
@@ -23,19 +23,23 @@ if TYPE_CHECKING:
 
 NETWORKS = "networks."
 
-# The paper's own words for what it varies; a cut-off only has a meaning where the network is cut by one.
 ALIASES: dict[str, str] = {
     "networks.lambda": "networks.functional.lambda_",
     "networks.cutoff": "networks.functional.cutoff",
     "networks.T": "networks.functional.cutoff",
 }
+"""Names of the paper -> settings."""
 
-# The protocol is not to be chosen by its own result, and node2vec takes its width from similarity_dim and association_dim.
+CUTOFFS = ("networks.cutoff", "networks.T")
+"""Names that also set the rule of the functional network to ``"cutoff"``."""
+
 FIXED = ("preset", "source", "seed", "folds", "embedding.node2vec.dim")
+"""Settings that cannot be searched: the protocol is not selected by its own result, and node2vec
+takes its width from similarity_dim and association_dim."""
 
 RANGE_KEYS = ("low", "high", "log", "step", "int")
 
-MOST_COMBINATIONS = 200
+MAX_COMBINATIONS = 200
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,10 @@ class Range:
     """A setting takes a number from low to high, both included.
 
     Attributes:
-        low, high: ends, low below high; whole numbers where `integer`.
-        log: drawn evenly on a logarithmic scale; low is then above 0.
-        step: distance of neighbouring values from `low` on; None for any number. Not together with `log`.
+        low: lower end; a whole number where `integer`.
+        high: upper end, above `low`.
+        log: drawn uniformly on a logarithmic scale; low is then above 0.
+        step: distance of neighbouring values from `low` on; None for any number. Not with `log`.
         integer: whole numbers only.
     """
 
@@ -68,46 +73,54 @@ class Range:
 
 
 Space = Mapping[str, Choices | Range]
-"""Dotted name of a setting -> what it may be, in the order in which values are drawn."""
+"""Dotted name of a setting -> its possible values, in the order in which they are drawn."""
 
 
 def known_settings() -> dict[str, Any]:
-    """Dotted name of every setting that can be searched -> its type; settings of the networks start with ``networks.``."""
-    found = {
+    """Settings that can be searched: dotted name -> type; those of networks start ``networks.``."""
+    of_model = {
         name: hint
         for name, hint in _leaves(ExperimentConfig).items()
-        if not any(name == f or name.startswith(f"{f}.") for f in FIXED)
+        if not any(name == fixed or name.startswith(f"{fixed}.") for fixed in FIXED)
     }
-    below = {NETWORKS + name: hint for name, hint in _leaves(NetworkConfig).items()}
-    return {**found, **below, **{alias: below[name] for alias, name in ALIASES.items()}}
+    of_networks = {NETWORKS + name: hint for name, hint in _leaves(NetworkConfig).items()}
+    aliases = {alias: of_networks[name] for alias, name in ALIASES.items()}
+    return {**of_model, **of_networks, **aliases}
 
 
 def _leaves(kind: Any, prefix: str = "") -> dict[str, Any]:
+    """Dotted names and types of a dataclass of settings."""
     hints = get_type_hints(kind)
-    found = {}
+    leaves: dict[str, Any] = {}
     for entry in fields(kind):
         name = prefix + entry.name
         hint = hints[entry.name]
-        found.update(_leaves(hint, f"{name}.") if is_dataclass(hint) else {name: hint})
-    return found
+        if is_dataclass(hint):
+            leaves |= _leaves(hint, f"{name}.")
+        else:
+            leaves[name] = hint
+    return leaves
 
 
 def read_space(path: str | Path) -> Space:
     """Read a space from the table ``[space]`` of a TOML file.
 
     Raises:
-        InputError: no such file, or not TOML. ConfigError: see `space_from`.
+        InputError: no such file, or not TOML.
+        ConfigError: see `space_from`.
     """
     values = load_toml(path)
     if set(values) != {"space"} or not isinstance(values["space"], dict):
-        raise ConfigError(
-            f"{path}: found {', '.join(values) or 'nothing'}, expected one table [space]"
-        )
+        found = ", ".join(values) or "nothing"
+        raise ConfigError(f"{path}: found {found}, expected one table [space]")
     return space_from(values["space"], where=str(path))
 
 
 def nested_space(path: str | Path | None) -> Space | None:
-    """The table ``[nested]`` of a configuration file: settings of which each fold chooses one combination; None where there is none.
+    """Read the table ``[nested]`` of a configuration file: settings selected inside each fold.
+
+    Returns:
+        The space; None without a file or table.
 
     Raises:
         ConfigError: see `space_from` and `combinations`.
@@ -115,98 +128,119 @@ def nested_space(path: str | Path | None) -> Space | None:
     values = load_toml(path) if path is not None else {}
     if NESTED not in values:
         return None
-    if not isinstance(values[NESTED], dict):
+    table = values[NESTED]
+    if not isinstance(table, dict):
         raise ConfigError(
-            f"{path}: found nested = {values[NESTED]!r}, expected a table of settings and their choices"
+            f"{path}: found nested = {table!r}, expected a table of settings and their choices"
         )
-    space = space_from(values[NESTED], where=f"{path}, [nested]")
+    space = space_from(table, where=f"{path}, [nested]")
     combinations(space)
     return space
 
 
 def default_space(config: ExperimentConfig) -> Space:
-    """The space that comes with the preset of a configuration; where a preset has none, that of ``default`` as far as it has an effect."""
+    """The space of a configuration's preset, or of preset ``default``, without unused settings.
+
+    Raises:
+        ConfigError: no setting of it has an effect.
+    """
     folder = files("fusion").joinpath("spaces")
-    name = (
-        f"{config.preset}.toml"
-        if folder.joinpath(f"{config.preset}.toml").is_file()
-        else "default.toml"
-    )
-    space = space_from(
-        tomllib.loads(folder.joinpath(name).read_text(encoding="utf-8"))["space"], where=name
-    )
-    idle = [] if config.tokens.trees else ["trees.", "mix."]
-    idle += [] if config.tokens.attention else ["attention.", "training.", "mix."]
-    chosen = {key: value for key, value in space.items() if not key.startswith(tuple(idle))}
-    if not chosen:
+    name = f"{config.preset}.toml"
+    if not folder.joinpath(name).is_file():
+        name = "default.toml"
+    values = tomllib.loads(folder.joinpath(name).read_text(encoding="utf-8"))
+    space = space_from(values["space"], where=name)
+    unused: list[str] = []
+    if not config.tokens.trees:
+        unused += ["trees.", "mix."]
+    if not config.tokens.attention:
+        unused += ["attention.", "training.", "mix."]
+    used = {key: value for key, value in space.items() if not key.startswith(tuple(unused))}
+    if not used:
         raise ConfigError(
-            f"no search space comes with the preset {config.preset!r}; write one and name it (a table [space] in a TOML file)"
+            f"preset {config.preset!r} has no search space; pass a TOML file with a table [space]"
         )
-    return chosen
+    return used
 
 
 def space_from(values: Mapping[str, Any], where: str = "space") -> Space:
-    """Read a space from plain values: nested tables or dotted names, each setting a list of choices or ``{low=, high=, log=, step=, int=}``.
+    """Read a space from plain values.
+
+    Args:
+        values: nested tables or dotted names; each setting is a list of choices or a table ``{low=,
+            high=, log=, step=, int=}``.
+        where: source, for messages.
 
     Raises:
-        ConfigError: an unknown setting (with the nearest known one), a setting named twice, a value of the wrong type, or a
-            range that is none.
+        ConfigError: an unknown setting (with the nearest one), a setting named twice, a value of
+            the wrong type, or a malformed range.
     """
     known = known_settings()
     space = {}
     for name, given in _flatten(values, known):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            meant = (
-                f"did you mean {near[0]!r}?"
-                if near
-                else "expected a name as in config.toml of a run, e.g. 'training.learning_rate', or 'networks.lambda'"
+            hint = (
+                "expected a name as in config.toml of a run, e.g. 'training.learning_rate', or "
+                "'networks.lambda'"
             )
-            raise ConfigError(f"{where}: unknown setting {name!r}; {meant}")
+            if near:
+                hint = f"did you mean {near[0]!r}?"
+            raise ConfigError(f"{where}: unknown setting {name!r}; {hint}")
         space[name] = _read(given, known[name], f"{where}: setting {name!r}")
     if not space:
         raise ConfigError(f"{where}: found no setting, expected one or more")
-    real = [ALIASES.get(name, name) for name in space]
-    twice = next(
-        (name for name, other in zip(space, real, strict=True) if real.count(other) > 1), None
-    )
-    if twice is not None:
-        raise ConfigError(
-            f"{where}: setting {twice!r} is named twice (as {ALIASES.get(twice, twice)!r} and by another word)"
-        )
+    settings = [ALIASES.get(name, name) for name in space]
+    for name, setting in zip(space, settings, strict=True):
+        if settings.count(setting) > 1:
+            raise ConfigError(
+                f"{where}: setting {name!r} is named twice (as {setting!r} and by an alias)"
+            )
     return space
 
 
 def _flatten(
     values: Mapping[str, Any], known: Mapping[str, Any], prefix: str = ""
 ) -> list[tuple[str, Any]]:
-    found = []
+    """Dotted names and entries of nested tables."""
+    entries = []
     for key, value in values.items():
         name = prefix + key
-        if isinstance(value, dict) and name not in known and not set(value) & {"low", "high"}:
-            found += _flatten(value, known, f"{name}.")
+        is_table = isinstance(value, dict) and name not in known
+        if is_table and not set(value) & {"low", "high"}:
+            entries += _flatten(value, known, f"{name}.")
         else:
-            found.append((name, value))
-    return found
+            entries.append((name, value))
+    return entries
 
 
 def _read(given: Any, hint: Any, where: str) -> Choices | Range:
     if isinstance(given, list):
-        if not given or len({json.dumps(v) for v in given}) < len(given):
-            raise ConfigError(
-                f"{where}: found {given!r}, expected a list of one or more different values"
-            )
-        for value in given:
-            _check_type(value, hint, where)
-        return Choices(tuple(float(v) if hint is float else v for v in given))
-    if not isinstance(given, dict):
+        return _read_choices(given, hint, where)
+    if isinstance(given, dict):
+        return _read_range(given, hint, where)
+    raise ConfigError(
+        f"{where}: found {given!r}, expected a list of choices or {{low = …, high = …}}"
+    )
+
+
+def _read_choices(given: list[Any], hint: Any, where: str) -> Choices:
+    texts = {json.dumps(value) for value in given}
+    if not given or len(texts) < len(given):
         raise ConfigError(
-            f"{where}: found {given!r}, expected a list of choices or {{low = …, high = …}}"
+            f"{where}: found {given!r}, expected a list of one or more different values"
         )
+    for value in given:
+        _check_type(value, hint, where)
+    return Choices(tuple(map(float, given) if hint is float else given))
+
+
+def _read_range(given: dict[str, Any], hint: Any, where: str) -> Range:
     unknown = [key for key in given if key not in RANGE_KEYS]
     if unknown or not {"low", "high"} <= set(given):
+        found = ", ".join(given) or "nothing"
         raise ConfigError(
-            f"{where}: found {', '.join(given) or 'nothing'}, expected low, high and, if wanted, log, step, int"
+            f"{where}: found {found}, expected low, high and, if wanted, log, step, int"
         )
     if hint not in (int, float):
         raise ConfigError(
@@ -215,38 +249,43 @@ def _read(given: Any, hint: Any, where: str) -> Choices | Range:
     integer = given.get("int", hint is int)
     log = given.get("log", False)
     step = given.get("step")
-    if not isinstance(integer, bool) or not isinstance(log, bool) or (hint is int and not integer):
+    is_boolean = isinstance(integer, bool) and isinstance(log, bool)
+    if not is_boolean or (hint is int and not integer):
         raise ConfigError(
-            f"{where}: log and int are true or false, and whole numbers are needed where the setting is one"
+            f"{where}: log and int are true or false, and whole numbers are needed where the "
+            "setting is one"
         )
-    for value in (given["low"], given["high"], *([] if step is None else [step])):
-        _check_type(value, int if integer else float, where)
     low = given["low"]
     high = given["high"]
-    if not (math.isfinite(low) and math.isfinite(high) and low < high) or (log and low <= 0):
+    for value in (low, high, step):
+        if value is not None:
+            _check_type(value, int if integer else float, where)
+    is_ordered = math.isfinite(low) and math.isfinite(high) and low < high
+    if not is_ordered or (log and low <= 0):
+        positive = " and above 0, since log = true" if log else ""
         raise ConfigError(
-            f"{where}: found low = {low} and high = {high}, expected low below high{' and above 0, since log = true' if log else ''}"
+            f"{where}: found low = {low} and high = {high}, expected low below high{positive}"
         )
     if step is not None and (log or not 0 < step <= high - low or not _on_grid(high, low, step)):
         raise ConfigError(
-            f"{where}: found step = {step}, expected a number above 0 that leads from low to high in whole steps, and no log beside it"
+            f"{where}: found step = {step}, expected a number above 0 that leads from low to high "
+            "in whole steps, and no log"
         )
     return Range(low, high, log, step, integer)
 
 
 def _check_type(value: Any, hint: Any, where: str) -> None:
-    names = isinstance(value, list) and all(isinstance(v, str) for v in value)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = {
         int: type(value) is int,
-        float: number,
+        float: is_number,
         bool: isinstance(value, bool),
         str: isinstance(value, str),
-    }.get(hint, names)
-    if not fits:
-        raise ConfigError(
-            f"{where}: found {value!r}, expected a value of type {getattr(hint, '__name__', None) if hint in (int, float, bool, str) else hint}"
-        )
+    }
+    is_names = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    if not fits.get(hint, is_names):
+        expected = hint.__name__ if hint in fits else hint
+        raise ConfigError(f"{where}: found {value!r}, expected a value of type {expected}")
 
 
 def space_to_dict(space: Space) -> dict[str, Any]:
@@ -255,59 +294,65 @@ def space_to_dict(space: Space) -> dict[str, Any]:
     for name, entry in space.items():
         if isinstance(entry, Choices):
             plain[name] = list(entry.values)
-        else:
-            plain[name] = {
-                "low": entry.low,
-                "high": entry.high,
-                "log": entry.log,
-                "int": entry.integer,
-                **({} if entry.step is None else {"step": entry.step}),
-            }
+            continue
+        plain[name] = {
+            "low": entry.low,
+            "high": entry.high,
+            "log": entry.log,
+            "int": entry.integer,
+        }
+        if entry.step is not None:
+            plain[name]["step"] = entry.step
     return plain
 
 
 def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
-    """Have a trial draw a value for every setting: name -> plain value. Choices are drawn by their JSON text, since some are lists."""
+    """Draw a plain value for every setting.
+
+    Choices are drawn by their JSON text, since some are lists.
+    """
     values: dict[str, Any] = {}
     for name, entry in space.items():
         if isinstance(entry, Choices):
-            values[name] = json.loads(
-                trial.suggest_categorical(name, [json.dumps(value) for value in entry.values])
-            )
+            texts = [json.dumps(value) for value in entry.values]
+            values[name] = json.loads(trial.suggest_categorical(name, texts))
         elif entry.integer:
-            values[name] = trial.suggest_int(
-                name, int(entry.low), int(entry.high), step=int(entry.step or 1), log=entry.log
-            )
+            low = int(entry.low)
+            high = int(entry.high)
+            whole = int(entry.step or 1)
+            values[name] = trial.suggest_int(name, low, high, step=whole, log=entry.log)
         else:
-            drawn = trial.suggest_float(name, entry.low, entry.high, step=entry.step, log=entry.log)
-            values[name] = (
-                drawn if entry.step is None else float(f"{drawn:.12g}")
-            )  # 0.1 + 0.1 + 0.1 reads 0.3 in the files
+            step = entry.step
+            value = trial.suggest_float(name, entry.low, entry.high, step=step, log=entry.log)
+            # Without rounding, 0.1 + 0.1 + 0.1 is 0.30000000000000004 in the files.
+            values[name] = value if step is None else float(f"{value:.12g}")
     return values
 
 
 def apply(
     config: ExperimentConfig, networks: NetworkConfig, values: Mapping[str, Any]
 ) -> tuple[ExperimentConfig, NetworkConfig]:
-    """Lay values over the settings of the model and of its networks.
+    """Apply values to the settings of a model and of its networks.
 
-    ``networks.cutoff`` (or ``networks.T``) also sets the rule of the functional network to ``"cutoff"``.
+    ``networks.cutoff`` (or ``networks.T``) also sets the rule of the functional network to
+    ``"cutoff"``.
 
     Raises:
-        ConfigError: a value out of range, or values that do not go together.
+        ConfigError: a value out of range, or values that do not fit each other.
     """
-    plain = to_dict(config)
-    below = to_dict(networks)
+    of_model = to_dict(config)
+    of_networks = to_dict(networks)
     for name, value in values.items():
-        real = ALIASES.get(name, name)
-        if real.startswith(NETWORKS):
-            _put(below, real.removeprefix(NETWORKS), value)
-            if name in ("networks.cutoff", "networks.T"):
-                below["functional"]["rule"] = "cutoff"
+        setting = ALIASES.get(name, name)
+        if setting.startswith(NETWORKS):
+            _put(of_networks, setting.removeprefix(NETWORKS), value)
         else:
-            _put(plain, real, value)
-    return from_dict(ExperimentConfig, plain, where="chosen settings"), from_dict(
-        NetworkConfig, below, where="chosen settings of the networks"
+            _put(of_model, setting, value)
+        if name in CUTOFFS:
+            of_networks["functional"]["rule"] = "cutoff"
+    return (
+        from_dict(ExperimentConfig, of_model, where="selected settings"),
+        from_dict(NetworkConfig, of_networks, where="selected settings of the networks"),
     )
 
 
@@ -319,53 +364,60 @@ def _put(table: dict[str, Any], name: str, value: Any) -> None:
 
 
 def start_values(config: ExperimentConfig, networks: NetworkConfig, space: Space) -> dict[str, Any]:
-    """Values that the settings have before the search, for those of them that lie in the space."""
-    found: dict[str, Any] = {}
+    """Values of the settings before the search, for those that the space contains."""
+    plain = {"networks": to_dict(networks), **to_dict(config)}
+    values: dict[str, Any] = {}
     for name, entry in space.items():
-        value: Any = {"networks": to_dict(networks), **to_dict(config)}
+        value: Any = plain
         for key in ALIASES.get(name, name).split("."):
             value = value[key]
-        if _inside(entry, value):
-            found[name] = value
-    return found
+        if _contains(entry, value):
+            values[name] = value
+    return values
 
 
-def _inside(entry: Choices | Range, value: Any) -> bool:
+def _contains(entry: Choices | Range, value: Any) -> bool:
     if isinstance(entry, Choices):
         return value in entry.values
     if not entry.low <= value <= entry.high or (entry.integer and value != int(value)):
         return False
-    step = entry.step or (1 if entry.integer and not entry.log else None)
+    step = entry.step
+    if step is None and entry.integer and not entry.log:
+        step = 1
     return step is None or _on_grid(value, entry.low, step)
 
 
 def _on_grid(value: float, low: float, step: float) -> bool:
-    return abs((value - low) / step - round((value - low) / step)) < 1e-9
+    n_steps = (value - low) / step
+    return abs(n_steps - round(n_steps)) < 1e-9
 
 
 def as_params(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as a trial stores them (see `suggest`)."""
-    return {
-        name: json.dumps(value) if isinstance(space[name], Choices) else value
-        for name, value in values.items()
-    }
+    params = {}
+    for name, value in values.items():
+        params[name] = json.dumps(value) if isinstance(space[name], Choices) else value
+    return params
 
 
-def combinations(space: Space, most: int = MOST_COMBINATIONS) -> list[dict[str, Any]]:
+def combinations(space: Space, most: int = MAX_COMBINATIONS) -> list[dict[str, Any]]:
     """Every combination of the choices of a space, the last setting changing fastest.
 
     Raises:
         ConfigError: a setting has a range, or there are more than `most` combinations.
     """
-    ranges = [name for name, entry in space.items() if isinstance(entry, Range)]
-    if ranges:
+    lists = []
+    for name, entry in space.items():
+        if isinstance(entry, Range):
+            raise ConfigError(
+                f"setting {name!r} has a range, expected a list of choices, since all "
+                "combinations are tried"
+            )
+        lists.append(entry.values)
+    n = math.prod(len(values) for values in lists)
+    if n > most:
         raise ConfigError(
-            f"setting {ranges[0]!r} has a range, expected a list of choices, since all combinations are to be tried"
-        )
-    lists = [entry.values for entry in space.values() if isinstance(entry, Choices)]
-    number = math.prod(len(values) for values in lists)
-    if number > most:
-        raise ConfigError(
-            f"found {number} combinations of settings, expected at most {most}; `mirnagraph tune --nested` searches larger spaces"
+            f"found {n} combinations of settings, expected at most {most}; `mirnagraph tune "
+            "--nested` searches larger spaces"
         )
     return [dict(zip(space, values, strict=True)) for values in itertools.product(*lists)]

@@ -1,4 +1,4 @@
-"""Finished trials of a search, kept in a file that survives a kill: an optuna study in SQLite, and draws that depend on nothing else."""
+"""Store of finished trials (an optuna study in SQLite), and draws that depend on it alone."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ REFUSED = "refused"
 
 @dataclass(frozen=True)
 class Trial:
-    """One set of values and how it did.
+    """One set of values and its score.
 
     Attributes:
         number: from 0.
         values: name of setting -> value.
         score: mean over compartments and the inner folds that were run; NaN where refused.
         fold_scores: mean over compartments of each inner fold that was run.
-        so_far: score after each inner fold; NaN where no compartment had an answer yet.
-        state: ``"done"``; ``"pruned"``, stopped before its last inner fold; ``"refused"``, when the values do not go together or training diverged.
+        so_far: score after each inner fold; NaN where it was undefined in every compartment.
+        state: ``"done"``; ``"pruned"``, stopped before its last inner fold; ``"refused"``, when the
+            values do not fit each other or training diverged.
         seconds: wall-clock time.
         note: why it was refused, or which earlier trial had the same values.
     """
@@ -49,17 +50,20 @@ class Trial:
 
 
 def best_of(trials: list[Trial]) -> Trial:
-    """The finished trial of the highest score, the first of equals; raises ConfigError where no trial was finished."""
+    """The finished trial with the highest score, the first of equal ones.
+
+    Raises:
+        ConfigError: no trial is finished.
+    """
     done = [trial for trial in trials if trial.state == DONE]
     if not done:
-        raise ConfigError(
-            f"none of the {len(trials)} trials could be run; the first: {trials[0].note if trials else 'there is none'}"
-        )
+        first = trials[0].note if trials else "there is none"
+        raise ConfigError(f"none of the {len(trials)} trials could be run; the first: {first}")
     return max(done, key=lambda trial: (trial.score, -trial.number))
 
 
 def require_optuna() -> None:
-    """Raise MissingExtraError where the packages of the extra ``tune`` are not installed."""
+    """Raise MissingExtraError unless the packages of the extra ``tune`` are installed."""
     for package in ("optuna", "sqlalchemy"):
         try:
             import_module(package)
@@ -69,17 +73,23 @@ def require_optuna() -> None:
 
 @contextmanager
 def open_study(path: Path, name: str) -> Iterator[optuna.Study]:
-    """The study `name` in a SQLite file, made where it does not exist; only finished trials are ever written to it, each in one transaction.
+    """Open a study in a SQLite file, created where missing.
+
+    Only finished trials are written to it, each in one transaction.
+
+    Args:
+        path: of the file.
+        name: of the study.
 
     Raises:
-        InputError: the file cannot be opened as such.
+        InputError: the file is no such database.
     """
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
     if "?" in str(path):
         raise InputError(
-            "a question mark in the path of a search's file",
+            "the path of a search's file contains a question mark",
             file=path,
             hint="choose another output folder",
         )
@@ -102,19 +112,21 @@ def open_study(path: Path, name: str) -> Iterator[optuna.Study]:
             "the file of finished trials cannot be read",
             file=path,
             found=str(error).splitlines()[0],
-            hint="delete it to search anew",
+            hint="delete it to search again",
         ) from error
     finally:
         optuna.logging.set_verbosity(level)
 
 
 def next_draw(study: optuna.Study, fixed: Mapping[str, Any], seed: int) -> optuna.Trial:
-    """A trial to draw values from: a function of the finished trials, the fixed values and the seed, whatever happened before.
+    """A trial to draw values from, a function of finished trials, fixed values and seed alone.
 
-    It lives in memory; `keep_trial` writes it to the study when it is finished, so that a kill leaves nothing half-done.
+    It is held in memory; `keep_trial` writes it to the study when it is finished, so that an
+    interrupted trial leaves nothing behind.
 
     Args:
-        fixed: values that are not drawn, as `fusion.experiments.search_space.as_params` gives them.
+        study: with the finished trials.
+        fixed: values that are not drawn (see `fusion.experiments.search_space.as_params`).
         seed: of this draw.
     """
     import optuna
@@ -138,63 +150,72 @@ def keep_trial(study: optuna.Study, draw: optuna.Trial, trial: Trial) -> None:
     about = {
         "values": json.dumps(trial.values),
         "fold_scores": list(trial.fold_scores),
-        "so_far": [s if math.isfinite(s) else None for s in trial.so_far],
-    }
-    more = {
+        "so_far": [_finite_or_none(score) for score in trial.so_far],
         "state": trial.state,
-        "score": trial.score if math.isfinite(trial.score) else None,
+        "score": _finite_or_none(trial.score),
         "seconds": trial.seconds,
         "note": trial.note,
     }
-    study.add_trial(
-        create_trial(
-            state=TrialState.COMPLETE if trial.state == DONE else TrialState.PRUNED,
-            value=trial.score if trial.state == DONE else None,
-            params=draw.params,
-            distributions=draw.distributions,
-            intermediate_values={
-                step: value for step, value in enumerate(trial.so_far) if math.isfinite(value)
-            },
-            user_attrs={**about, **more},
-        )
+    is_done = trial.state == DONE
+    finished = create_trial(
+        state=TrialState.COMPLETE if is_done else TrialState.PRUNED,
+        value=trial.score if is_done else None,
+        params=draw.params,
+        distributions=draw.distributions,
+        intermediate_values={k: v for k, v in enumerate(trial.so_far) if math.isfinite(v)},
+        user_attrs=about,
     )
+    study.add_trial(finished)
+
+
+def _finite_or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _float_or_nan(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
 
 
 def read_trials(study: optuna.Study, space: Space, path: Path) -> list[Trial]:
-    """Finished trials of a study, in order; raises InputError where one was not written by `keep_trial` for this space."""
-    found = []
+    """Finished trials of a study, in order.
+
+    Args:
+        study: see `open_study`.
+        space: of the search.
+        path: of the file, for messages.
+
+    Raises:
+        InputError: a trial that `keep_trial` did not write for this space.
+    """
+    trials = []
     for number, frozen in enumerate(study.get_trials(deepcopy=False)):
         about = frozen.user_attrs
         try:
             values = json.loads(about["values"])
-            scores = tuple(float(s) for s in about["fold_scores"])
-            so_far = tuple(float("nan") if s is None else float(s) for s in about["so_far"])
-            score = float("nan") if about["score"] is None else float(about["score"])
             trial = Trial(
                 number,
                 values,
-                score,
-                scores,
-                so_far,
-                str(about["state"]),
-                float(about["seconds"]),
-                str(about["note"]),
+                score=_float_or_nan(about["score"]),
+                fold_scores=tuple(map(float, about["fold_scores"])),
+                so_far=tuple(map(_float_or_nan, about["so_far"])),
+                state=str(about["state"]),
+                seconds=float(about["seconds"]),
+                note=str(about["note"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"trial {number} is damaged",
                 file=path,
                 found=repr(error),
-                hint="delete the file to search anew",
+                hint="delete the file to search again",
             ) from None
         if list(values) != list(space):
-            expected = ", ".join(space)
             raise InputError(
                 f"trial {number} is of another search",
                 file=path,
                 found=", ".join(values),
-                expected=expected,
-                hint="delete the file to search anew",
+                expected=", ".join(space),
+                hint="delete the file to search again",
             )
-        found.append(trial)
-    return found
+        trials.append(trial)
+    return trials

@@ -1,9 +1,9 @@
-"""Run_experiment, final model, report."""
+"""Training run of a fusion model: cross-validation, final model, report."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from fusion.baselines.run import baseline_table, run_baselines
 from fusion.config import ExperimentConfig, experiment_config
 from fusion.data.problem import FusionData, folds_sha256, prepare, resolve_tokens
 from fusion.data.rna_sets import RnaSets, folds_of, prepare_all
-from fusion.experiments.cross_validate import BY_SET, PARTS, by_set, by_set_lines, cross_validate
+from fusion.experiments.cross_validate import BY_SET, PARTS, by_set, by_set_section, cross_validate
 from fusion.models.ensemble import FusionModel, fit_fusion_model
 from fusion.models.new_rnas import reads_sequence_alone
 from fusion.models.reference import reference_rnas
@@ -21,17 +21,19 @@ from fusion.models.saved import save_model
 from fusion.tokens.partners import partner_inputs
 from mirnagraph.config import dump_toml
 from mirnagraph.dataset import Dataset
+from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.evaluation.splits import Folds, write_folds
-from mirnagraph.io import write_file, write_text, write_tsv
+from mirnagraph.io import write_text, write_tsv
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.runs.calibration_report import write_calibration
 from mirnagraph.runs.folder import RunFolder, run_or_resume
+from mirnagraph.runs.markdown import bullets, join_blocks, page, save_figure, section
 from mirnagraph.runs.report import (
-    SHOWN,
     TABLE,
     baseline_section,
     draw_curves,
+    metric_section,
     own_trees_sentence,
     summary_table,
 )
@@ -40,8 +42,10 @@ from mirnagraph.seeds import child_seed
 
 LEFT_OUT = "left_out.tsv"
 
+ROC = "![ROC and precision-recall curves](roc.png)"
 
-def run_experiment(
+
+def run_experiment(  # noqa: PLR0913 (one function for the command)
     networks: NetworkSet,
     config: ExperimentConfig,
     out: str | Path,
@@ -57,94 +61,121 @@ def run_experiment(
     """Cross-validate, fit the final model on all RNAs of the protocol, and write the run folder.
 
     Args:
-        out: run folder; an unfinished run of the same settings and data in it is gone on with.
-        cache: folder for embeddings, shared between runs; None keeps them in the run folder.
+        networks: of the dataset.
+        config: its token wildcards are resolved here.
+        out: run folder; an unfinished run of the same settings and data in it resumes.
+        cache: folder for embeddings, shared between runs; None stores them in the run folder.
         workers: processes; changes no number.
-        baselines: also fit the baselines on the same folds, for ``baselines.tsv``, ``baselines/`` and the report; of RNAs of the networks alone, whose
-            features they read: with guests the trees of each type take their place, in ``metrics_by_set.tsv``.
-        guests: labelled RNAs of other sets, which learn in one model with those of the networks.
+        overwrite: see `mirnagraph.runs.folder.open_run`.
+        resume: see `mirnagraph.runs.folder.open_run`.
+        baselines: also fit the baselines on the same folds; ignored with `rna_sets`, where the
+            trees of each RNA type take their place (``metrics_by_set.tsv``).
+        rna_sets: additional labelled RNA sets, trained jointly with the RNAs of the networks.
+        progress: callback.
 
     Returns:
-        The result (None where a finished run was kept by `resume`), and the run folder.
+        The result (None where `resume` kept a finished run), and the run folder.
 
     Raises:
-        InputError: see `mirnagraph.runs.folder.open_run`. ConfigError: folds or tokens that the data do not allow.
+        InputError: see `mirnagraph.runs.folder.open_run`.
+        ConfigError: folds or tokens that the data do not allow.
     """
     dataset = networks.dataset
     config = resolve_tokens(networks, config, sets=rna_sets is not None)
     folds = folds_of(dataset, config, rna_sets)
-    inputs = {
-        "networks": networks_sha256(networks),
-        "folds": folds_sha256(folds),
-        **partner_inputs(config.tower),
-    }
-    if rna_sets is not None:
-        inputs["sets"] = rna_sets.sha256
-    n_rnas = len(dataset.index) + (0 if rna_sets is None else len(rna_sets))
-    about = {
-        "dataset": dataset.name,
-        "synthetic": dataset.synthetic,
-        "n_rnas": n_rnas,
-        "n_tested": int((folds.assigned >= 0).sum()),
-    }
-    if rna_sets is not None:
-        about["sets"] = rna_sets.summary()
 
     def body(run: RunFolder) -> CrossValidationResult:
         write_folds(folds, run.path / "folds.tsv")
         if rna_sets is not None:
             write_tsv(rna_sets.data.left_out, run.path / LEFT_OUT)
+        how: dict[str, Any] = {"workers": workers, "progress": progress}
         place = cache or run.path / "embeddings"
-        data = prepare_all(
-            networks, config, rna_sets, cache=place, workers=workers, progress=progress
-        )
-        result = cross_validate(
-            data, folds, config, folder=run.path, workers=workers, progress=progress
-        )
+        data = prepare_all(networks, config, rna_sets, cache=place, **how)
+        result = cross_validate(data, folds, config, folder=run.path, **how)
         write_results(result, run.path, parts=PARTS)
         model = run.path / "model"
         fit_final(networks, data, folds, config, model, result, rna_sets, progress=progress)
         table = None
-        sections: list[str] = []
+        sets = ""
         if rna_sets is not None:
-            sections = _rna_set_section(data, result, rna_sets, run.path)
+            sets = _rna_set_section(data, result, rna_sets, run.path)
         elif baselines:
-            names = baseline_names(cold=config.folds.cold)
-            found = run_baselines(
-                networks,
-                data,
-                folds,
-                config.seed,
-                names=names,
-                folder=run.path,
-                workers=workers,
-                progress=progress,
-            )
-            table = baseline_table(found, result)
-            write_tsv(table, run.path / TABLE)
-        write_report(run.path, result, dataset, config, table, sections)
+            table = _fit_baselines(networks, data, config, result, run.path, workers, progress)
+        write_report(run.path, result, dataset, config, table, sets)
         return result
 
     return run_or_resume(
         out,
         dump_toml(config),
-        inputs,
+        _input_hashes(networks, config, folds, rna_sets),
         body,
         seed=config.seed,
         overwrite=overwrite,
         resume=resume,
-        about=about,
+        about=_about(dataset, folds, rna_sets),
     )
+
+
+def _input_hashes(
+    networks: NetworkSet, config: ExperimentConfig, folds: Folds, rna_sets: RnaSets | None
+) -> dict[str, str]:
+    """sha256 of the inputs of a run, by name."""
+    inputs = {"networks": networks_sha256(networks), "folds": folds_sha256(folds)}
+    inputs |= partner_inputs(config.tower)
+    if rna_sets is not None:
+        inputs["sets"] = rna_sets.sha256
+    return inputs
+
+
+def _about(dataset: Dataset, folds: Folds, rna_sets: RnaSets | None) -> dict[str, Any]:
+    """Entries of ``run.json``."""
+    about: dict[str, Any] = {
+        "dataset": dataset.name,
+        "synthetic": dataset.synthetic,
+        "n_rnas": len(dataset.index),
+        "n_tested": int((folds.assigned >= 0).sum()),
+    }
+    if rna_sets is not None:
+        about["n_rnas"] += len(rna_sets)
+        about["sets"] = rna_sets.summary()
+    return about
+
+
+def _fit_baselines(
+    networks: NetworkSet,
+    data: FusionData,
+    config: ExperimentConfig,
+    result: CrossValidationResult,
+    folder: Path,
+    workers: int,
+    progress: Progress | None,
+) -> pd.DataFrame:
+    """Fit the baselines of a run and write ``baselines.tsv``."""
+    names = baseline_names(cold=config.folds.cold)
+    baselines = run_baselines(
+        networks,
+        data,
+        result.folds,
+        config.seed,
+        names=names,
+        folder=folder,
+        workers=workers,
+        progress=progress,
+    )
+    table = baseline_table(baselines, result)
+    write_tsv(table, folder / TABLE)
+    return table
 
 
 def _rna_set_section(
     data: FusionData, result: CrossValidationResult, rna_sets: RnaSets, folder: Path
-) -> list[str]:
+) -> str:
+    """Write the metrics within each set; return their section of the report."""
     table = by_set(data, result)
     write_tsv(table, folder / BY_SET)
     n_left_out = len(rna_sets.data.left_out)
     note = f"{n_left_out} RNAs of the sets were left out (`{LEFT_OUT}`)."
-    return [*by_set_lines(table), note, ""]
+    return by_set_section(table, note)
 
 
 def fit_final(
@@ -158,24 +189,33 @@ def fit_final(
     *,
     progress: Progress | None = None,
 ) -> None:
-    """Fit on every RNA of the protocol, and save the model that answers for RNAs without a label, with the one for newcomers beside it."""
+    """Fit and save the final model and its cold-start model, trained on all RNAs of the protocol.
+
+    Args:
+        networks: of the dataset.
+        data: inputs of the cross-validation, labels included.
+        folds: of the cross-validation; RNAs outside its protocol are not trained on.
+        config: with resolved tokens.
+        folder: to write the model to.
+        result: of the cross-validation; its out-of-fold predictions are stored with the model.
+        rna_sets: additional labelled RNA sets in `data`.
+        progress: callback.
+    """
     report(progress, "final model", 0, 1)
     train = np.flatnonzero(folds.of_rows(data.index) >= -1)
     with one_thread():
         fusion_model = fit_fusion_model(data, train, config, child_seed(config.seed, "final"))
-        newcomers = (
-            fusion_model
-            if reads_sequence_alone(config)
-            else _fit_cold_start_model(networks, train[train < data.n_network_rnas], config)
-        )
-    figures = (
-        result.metrics[result.metrics["compartment"] == "average"]
-        .set_index("metric")[["mean", "pooled"]]
-        .dropna()
-    )
+        cold_start: FusionModel | None
+        if reads_sequence_alone(config):
+            cold_start = fusion_model
+        else:
+            network_rows = train[train < data.n_network_rnas]
+            cold_start = _fit_cold_start_model(networks, network_rows, config)
+    is_average = result.metrics["compartment"] == AVERAGE
+    averages = result.metrics[is_average].set_index("metric")[["mean", "pooled"]].dropna()
     scores = {
         str(metric): {"mean": float(row["mean"]), "pooled": float(row["pooled"])}
-        for metric, row in figures.to_dict("index").items()
+        for metric, row in averages.to_dict("index").items()
     }
     about = {
         "dataset": networks.dataset.name,
@@ -183,21 +223,18 @@ def fit_final(
         "protocol": folds.name,
         "out_of_fold": scores,
     }
-    known = reference_rnas(
-        networks.dataset,
-        fusion_model.tokens,
-        train,
-        result,
-        None if rna_sets is None else rna_sets.data,
+    extra_rnas = None if rna_sets is None else rna_sets.data
+    reference = reference_rnas(networks.dataset, fusion_model.tokens, train, result, extra_rnas)
+    save_model(
+        fusion_model, reference, data.compartments, folder, about=about, newcomers=cold_start
     )
-    save_model(fusion_model, known, data.compartments, folder, about=about, newcomers=newcomers)
     report(progress, "final model", 1, 1)
 
 
 def _fit_cold_start_model(
     networks: NetworkSet, train: np.ndarray, config: ExperimentConfig
 ) -> FusionModel | None:
-    """The model for RNAs of which the sequence alone is known; none where the settings want none or no sequence is known."""
+    """The model for RNAs without associations; None where `config` or the sequences lack it."""
     if not config.newcomers or "sequence" not in networks.similarities:
         return None
     settings = resolve_tokens(networks, experiment_config(config.newcomers, seed=config.seed))
@@ -207,9 +244,11 @@ def _fit_cold_start_model(
 
 
 def run_name(dataset: str, config: ExperimentConfig) -> str:
-    """Name of a run's default folder, the same for the same command, so that a killed run is found again."""
+    """Name of a run's default folder, the same for the same command, so that it resumes."""
     split = config.folds.protocol or Path(config.folds.split).stem
-    return f"{dataset}-{config.preset}-{split}-{config.folds.n_folds}fold-{config.folds.rnas}{'-cold' if config.folds.cold else ''}-seed{config.seed}"
+    cold = "-cold" if config.folds.cold else ""
+    folds = f"{split}-{config.folds.n_folds}fold-{config.folds.rnas}{cold}"
+    return f"{dataset}-{config.preset}-{folds}-seed{config.seed}"
 
 
 def write_report(
@@ -218,76 +257,60 @@ def write_report(
     dataset: Dataset,
     config: ExperimentConfig,
     baselines: pd.DataFrame | None = None,
-    more: Sequence[str] = (),
+    rna_sets: str = "",
+    *more: str,
 ) -> None:
     """Write ``report.md``, ``summary.tsv`` and the plots into a run folder.
 
     Args:
+        folder: the run folder.
+        result: of the cross-validation.
+        dataset: of the networks.
+        config: of the run.
         baselines: table of `fusion.baselines.run.baseline_table`; None where they were left out.
-        more: lines in place of those on baselines.
+        rna_sets: section on the metrics within each RNA set, in place of that on baselines.
+        more: further sections.
     """
-    table = summary_table(result.metrics, result.compartments)
-    with write_file(folder / "summary.tsv") as part:
-        table.to_csv(part, sep="\t", index=False)
-    tested = result.folds.of_rows(result.index) >= 0
-    lines = [f"# Run on {dataset.name}: preset {config.preset}, seed {config.seed}", ""]
-    if dataset.synthetic:
-        lines += [
-            "**Made-up data**: this run shows how the tool works. Its figures say nothing about biology.",
-            "",
-        ]
+    write_tsv(summary_table(result.metrics, result.compartments), folder / "summary.tsv")
+    save_figure(draw_curves(result), folder / "roc.png")
+    if rna_sets:
+        pooled = (
+            "These metrics are over the RNAs of all sets together and also reward telling the sets "
+            "apart; the metrics within each set do not."
+        )
+        metrics = join_blocks(metric_section(result, pooled, ROC), rna_sets)
+    else:
+        own_trees = own_trees_sentence(result, config.seed)
+        metrics = join_blocks(metric_section(result, ROC), baseline_section(baselines, own_trees))
+    text = page(
+        f"Run on {dataset.name}: preset {config.preset}, seed {config.seed}",
+        _protocol_lines(result, config),
+        metrics,
+        write_calibration(folder, result, config.seed),
+        _left_out_section(dataset),
+        *more,
+        synthetic=dataset.synthetic,
+    )
+    write_text(folder / "report.md", text)
+
+
+def _protocol_lines(result: CrossValidationResult, config: ExperimentConfig) -> str:
+    n_tested = int((result.of_row >= 0).sum())
     protocol = config.folds.protocol or config.folds.split
-    lines += [
-        f"{int(tested.sum())} of {len(result.index)} RNAs were tested once each, in {result.folds.n_folds} folds",
-        f"(protocol {protocol}, RNAs: {config.folds.rnas}),",
-        "each by a model that saw no label of its fold. What a model sees of the RNAs it is tested on: their sequence and their associations",
-        "(features in the graph are transductive); never their compartments, and no edge made from compartments.",
-        "",
-        "| compartment | annotated | " + " | ".join(f"{m} (SD) pooled" for m in SHOWN) + " |",
-        "|---|---|" + "---|" * len(SHOWN),
+    return (
+        f"{n_tested} of {len(result.index)} RNAs were tested once each, in {result.folds.n_folds} "
+        f"folds (protocol {protocol}, RNAs: {config.folds.rnas}).\n"
+        "Each was predicted by a model trained without the labels of its fold. Inputs of a tested "
+        "RNA: its sequence and its associations\n(graph features are transductive); no label of "
+        "a compartment, and no edge made from labels."
+    )
+
+
+def _left_out_section(dataset: Dataset) -> str:
+    """Number of RNAs that the dataset leaves out, by reason."""
+    reasons = dataset.left_out["reason"].str.replace(r": \d+ of \d+ records$", "", regex=True)
+    lines = [
+        f"{reason}: {count} (listed in left_out.tsv of the dataset)"
+        for reason, count in reasons.value_counts().items()
     ]
-    annotated = {
-        name: int(result.labels[result.tested(column), column].sum())
-        for column, name in enumerate(result.compartments)
-    }
-    for row in table.to_dict("records"):
-        cells = [
-            f"{row[f'{m} mean']:.3f} ({row[f'{m} sd']:.3f}) {row[f'{m} pooled']:.3f}" for m in SHOWN
-        ]
-        lines.append(
-            f"| {row['compartment']} | {annotated.get(str(row['compartment']), '')} | "
-            + " | ".join(cells)
-            + " |"
-        )
-    if more:
-        lines += [
-            "",
-            "These figures are over RNAs of all sets together, where telling the sets apart counts too: what counts stands below, within each set.",
-        ]
-    lines += [
-        "",
-        "Mean and SD are over folds. F1 and MCC use the thresholds that were chosen inside each training part.",
-        "",
-        "![ROC](roc.png)",
-        "",
-    ]
-    lines += more or baseline_section(baselines, own_trees_sentence(result, config.seed))
-    lines += write_calibration(folder, result, config.seed)
-    if len(dataset.left_out):
-        counts = (
-            dataset.left_out["reason"]
-            .str.replace(r": \d+ of \d+ records$", "", regex=True)
-            .value_counts()
-        )
-        lines += [
-            "## Left out of the dataset",
-            "",
-            *(
-                f"- {reason}: {count} (listed in left_out.tsv of the dataset)"
-                for reason, count in counts.items()
-            ),
-            "",
-        ]
-    write_text(folder / "report.md", "\n".join(lines))
-    with write_file(folder / "roc.png") as part:
-        draw_curves(result).savefig(part, format="png", dpi=110, metadata={"Software": None})
+    return section("Left out of the dataset", bullets(lines))

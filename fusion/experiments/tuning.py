@@ -1,4 +1,4 @@
-"""Choosing settings by inner cross-validation of training rows alone: repeatable, pruned, and gone on with after a kill."""
+"""Search of settings by inner cross-validation of training rows: repeatable, pruned, resumable."""
 
 from __future__ import annotations
 
@@ -48,20 +48,25 @@ if TYPE_CHECKING:
 
 METRICS = {"AUC": ("AUC",), "AUPR": ("AUPR",), "AUC+AUPR": ("AUC", "AUPR")}
 
-MOST_DRAWS = 50  # before values that do not go together are taken for the trial's own
+MAX_DRAWS = 50
+"""Draws of a trial whose values do not fit each other, before the trial is refused."""
 
-KEPT_PROBLEMS = 3  # token tables of a real dataset are some hundred MB
+MAX_CACHED = 3
+"""Token tables that a search holds; those of a real dataset take some hundred MB each."""
 
 
 @dataclass(frozen=True)
 class TuneSettings:
-    """How settings are chosen.
+    """Settings of a search.
 
     Attributes:
-        trials: values tried. Until ten have been tried they are drawn at random, then by a tree-structured Parzen estimator.
-        inner_folds: parts of the training rows, families kept whole; each trial is scored on them in turn.
-        metric: ``"AUC"``, ``"AUPR"`` or ``"AUC+AUPR"`` (their mean), over compartments and inner folds.
-        prune: stop a trial whose mean over the inner folds so far is below the median of earlier trials (from the sixth trial on).
+        trials: values tried; the first ten are drawn at random, the others by a tree-structured
+            Parzen estimator.
+        inner_folds: family-grouped folds of the training rows that each trial is scored on.
+        metric: ``"AUC"``, ``"AUPR"`` or ``"AUC+AUPR"`` (their mean), over compartments and inner
+            folds.
+        prune: stop a trial whose mean over the inner folds so far is below the median of earlier
+            trials (from the sixth trial on).
         grid: try every combination of choices instead; `trials` and `prune` are not used then.
     """
 
@@ -79,23 +84,24 @@ class TuneSettings:
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What all trials share: the networks as given, and the last few token tables made from them, by what they were made with.
+    """Inputs of all trials: the networks, and the last token tables built from them.
 
     Attributes:
-        networks: as built; a trial that changes a setting of theirs gets them built anew, those alone that it changes.
-        cache: folder where embeddings are kept by content; None keeps none.
+        networks: as built; a trial that changes a setting of theirs has those networks rebuilt that
+            it changes.
+        cache: folder for embeddings; None stores none.
+        cached: the last token tables, by the settings they depend on.
     """
 
     networks: NetworkSet
     cache: str | None = None
-    kept: dict[str, FusionData] = field(default_factory=dict, repr=False)
+    cached: dict[str, FusionData] = field(default_factory=dict, repr=False)
 
     @property
     def network_config(self) -> NetworkConfig:
         """Settings that the networks were built with."""
-        return from_dict(
-            NetworkConfig, dict(self.networks.settings), where="settings of the networks"
-        )
+        settings = dict(self.networks.settings)
+        return from_dict(NetworkConfig, settings, where="settings of the networks")
 
     def data(
         self,
@@ -105,35 +111,41 @@ class Bench:
         workers: int = 1,
         progress: Progress | None = None,
     ) -> tuple[FusionData, ExperimentConfig]:
-        """The problem that these settings pose, labels included, and the settings with their tokens resolved.
+        """Data of a model with these settings, labels included, and its settings resolved.
+
+        Args:
+            config: settings of the model; wildcards of tokens are resolved.
+            networks: settings of the networks.
+            workers: processes; changes no number.
+            progress: callback.
 
         Raises:
             ConfigError: tokens or networks that the dataset does not have.
         """
-        key = json.dumps(
-            [
-                dump_toml(networks),
-                dump_toml(config.embedding),
-                dump_toml(config.tokens),
-                config.seed,
-            ]
-        )
-        if key in self.kept:
-            self.kept[key] = self.kept.pop(key)
-            return self.kept[key], resolve_tokens(self.networks, config)
+        parts = [networks, config.embedding, config.tokens]
+        key = json.dumps([*map(dump_toml, parts), config.seed])
+        if key in self.cached:
+            self.cached[key] = self.cached.pop(key)  # The last used is the last to be removed.
+            return self.cached[key], resolve_tokens(self.networks, config)
         built = rebuild(self.networks, self.network_config, networks, workers=workers)
         resolved = resolve_tokens(built, config)
-        made = prepare(built, resolved, cache=self.cache, workers=workers, progress=progress)
-        while len(self.kept) >= KEPT_PROBLEMS:
-            del self.kept[next(iter(self.kept))]
-        self.kept[key] = made
-        return made, resolved
+        data = prepare(built, resolved, cache=self.cache, workers=workers, progress=progress)
+        while len(self.cached) >= MAX_CACHED:
+            del self.cached[next(iter(self.cached))]
+        self.cached[key] = data
+        return data, resolved
 
 
 def rebuild(
     networks: NetworkSet, before: NetworkConfig, wanted: NetworkConfig, *, workers: int = 1
 ) -> NetworkSet:
-    """Networks with other settings: equal to `build_networks` with them, but only what the settings change is computed.
+    """Networks with other settings, equal to those of `build_networks`; recomputes what changes.
+
+    Args:
+        networks: built with `before`.
+        before: their settings.
+        wanted: the new settings.
+        workers: processes; changes no number.
 
     Raises:
         ConfigError: the dataset has nothing to build a network from.
@@ -148,47 +160,92 @@ def rebuild(
     if wanted.networks != before.networks or not changed:
         return build_networks(networks.dataset, wanted, workers=workers)
     fresh = build_networks(networks.dataset, replace(wanted, networks=changed), workers=workers)
-    whole = {name: fresh.networks.get(name, network) for name, network in networks.networks.items()}
-    similarities = {
-        name: fresh.similarities.get(name, matrix) for name, matrix in networks.similarities.items()
-    }
-    return replace(networks, networks=whole, similarities=similarities, settings=to_dict(wanted))
+    return replace(
+        networks,
+        networks={n: fresh.networks.get(n, old) for n, old in networks.networks.items()},
+        similarities={n: fresh.similarities.get(n, m) for n, m in networks.similarities.items()},
+        settings=to_dict(wanted),
+    )
 
 
 def inner_folds(data: FusionData, train: np.ndarray, n_folds: int, seed: int) -> Folds:
-    """Folds of the training rows alone: families whole, compartments spread evenly; every other row is in none.
+    """Family-grouped, label-stratified folds of the training rows; other rows are in none.
+
+    Args:
+        data: of the model.
+        train: training rows, int64.
+        n_folds: number of folds.
+        seed: of the split.
 
     Raises:
         ConfigError: fewer families than folds.
     """
     ids = [data.index.ids[row] for row in train]
     labels = pd.DataFrame(data.labels[train].astype(np.int8), index=ids)
-    return replace(
-        grouped_folds(labels, pd.Series(data.groups[train], index=ids), n_folds, seed),
-        name="inner",
-    )
+    groups = pd.Series(data.groups[train], index=ids)
+    return replace(grouped_folds(labels, groups, n_folds, seed), name="inner")
 
 
 def fold_table(true: np.ndarray, probabilities: np.ndarray, metric: str) -> np.ndarray:
-    """Scores of one test part, shape (n metrics, n_labels); NaN where a compartment has one class."""
-    return np.array(
-        [
-            [FROM_PROBABILITIES[m](true[:, k], probabilities[:, k]) for k in range(true.shape[1])]
-            for m in METRICS[metric]
-        ]
-    )
+    """Scores of one test part, NaN where a compartment has one class.
+
+    Args:
+        true: 0/1, shape (n_test, n_labels).
+        probabilities: same shape.
+        metric: a key of `METRICS`.
+
+    Returns:
+        float64, shape (n_metrics, n_labels).
+    """
+    rows = []
+    for name in METRICS[metric]:
+        score = FROM_PROBABILITIES[name]
+        rows.append([score(t, p) for t, p in zip(true.T, probabilities.T, strict=True)])
+    return np.array(rows)
 
 
 def mean_score(tables: list[np.ndarray]) -> float:
-    """Mean over folds, then compartments, then metrics, of `fold_table`; what has no answer is left out. NaN where nothing has one."""
+    """Mean over folds, then compartments and metrics, of the defined scores.
+
+    Args:
+        tables: one `fold_table` per fold.
+
+    Returns:
+        NaN where no score is defined.
+    """
     stacked = np.array(tables)
-    answered = ~np.isnan(stacked)
-    count = answered.sum(axis=0)
-    of_label = np.where(answered, stacked, 0).sum(axis=0)[count > 0] / count[count > 0]
+    is_defined = ~np.isnan(stacked)
+    count = is_defined.sum(axis=0)
+    of_label = np.where(is_defined, stacked, 0).sum(axis=0)[count > 0] / count[count > 0]
     return float(of_label.mean()) if of_label.size else float("nan")
 
 
-def tune(
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Inputs of every trial of a search.
+
+    Attributes:
+        bench: networks and token tables.
+        config: settings before the search.
+        space: of the search.
+        train: rows to fit and select on.
+        settings: of the search.
+        seed: of its inner folds and draws.
+        workers: processes for networks and embeddings.
+        pool: of processes for the inner folds, or None.
+    """
+
+    bench: Bench
+    config: ExperimentConfig
+    space: Space
+    train: np.ndarray
+    settings: TuneSettings
+    seed: int
+    workers: int
+    pool: Any
+
+
+def tune(  # noqa: PLR0913 (space, data, settings and store of a search)
     bench: Bench,
     config: ExperimentConfig,
     space: Space,
@@ -200,16 +257,22 @@ def tune(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> list[Trial]:
-    """Try settings on inner folds of the training rows; the labels of all other rows are NaN for everything that happens here.
+    """Try settings on inner folds of the training rows; the labels of all other rows are NaN.
 
-    The first trial takes the settings as they are, as far as they lie in the space. Each further one is a function of the seed
-    and of the trials before it, so a search that was stopped and is gone on with has the same trials as one that was not.
+    The first trial has the settings as they are, as far as the space contains them. Each further
+    one is a function of the seed and of the trials before it, so that a resumed search has the same
+    trials as an uninterrupted one.
 
     Args:
-        train: rows to learn and choose from.
-        store: SQLite file (an optuna study) that keeps the finished trials; those in it are not run again.
-        name: of this search; its inner folds and draws have a seed of their own by it.
-        workers: inner folds side by side; changes no number.
+        bench: networks and token tables.
+        config: settings before the search.
+        space: settings to search.
+        train: rows to fit and select on, int64.
+        settings: of the search.
+        store: SQLite file (an optuna study) of the finished trials, which are not run again.
+        name: of this search; seeds its inner folds and draws.
+        workers: processes for inner folds; changes no number.
+        progress: callback.
 
     Returns:
         All trials in order, those of the store included.
@@ -218,142 +281,120 @@ def tune(
         ConfigError: every trial was refused, or there are fewer families than inner folds.
         InputError: no compartment has both classes in any inner fold, or the store is damaged.
     """
-    known = bench.network_config
-    fixed = combinations(space) if settings.grid else [start_values(config, known, space)]
-    total = len(fixed) if settings.grid else settings.trials
+    if settings.grid:
+        fixed = combinations(space)
+        total = len(fixed)
+    else:
+        fixed = [start_values(config, bench.network_config, space)]
+        total = settings.trials
     seed = child_seed(config.seed, "search", name)
     with open_study(store, name) as study, one_thread_pool(workers) as pool:
-        found = read_trials(study, space, store)
-        report(progress, "trials", len(found), total)
-        while len(found) < total:
-            number = len(found)
-            given = as_params(space, fixed[number]) if number < len(fixed) else {}
-            draw, values, note = _draw(
-                study,
-                config,
-                known,
-                space,
-                given,
-                child_seed(seed, "draw", number),
-                1 if settings.grid else MOST_DRAWS,
-            )
-            same = next((trial for trial in found if trial.values == values), None)
-            if same is not None:
-                trial = replace(
-                    same,
-                    number=number,
-                    seconds=0.0,
-                    note=_joined(note, f"same values as trial {same.number}"),
-                )
+        search = _Search(bench, config, space, train, settings, seed, workers, pool)
+        trials = read_trials(study, space, store)
+        report(progress, "trials", len(trials), total)
+        while len(trials) < total:
+            given = fixed[len(trials)] if len(trials) < len(fixed) else {}
+            draw, values, note = _draw(study, search, given, len(trials))
+            same = [trial for trial in trials if trial.values == values]
+            if same:
+                repeated = f"same values as trial {same[0].number}"
+                trial = replace(same[0], number=len(trials), seconds=0.0, note=repeated)
             else:
-                trial = _run_trial(
-                    draw, bench, config, known, values, train, settings, seed, workers, pool
-                )
-                trial = replace(trial, note=_joined(note, trial.note))
+                trial = _run_trial(search, draw, values)
+            trial = replace(trial, note="; ".join(filter(None, (note, trial.note))))
             keep_trial(study, draw, trial)
-            found.append(trial)
-            report(progress, "trials", len(found), total)
-    best_of(found)
-    return found
+            trials.append(trial)
+            report(progress, "trials", len(trials), total)
+    best_of(trials)
+    return trials
 
 
 def _draw(
-    study: optuna.Study,
-    config: ExperimentConfig,
-    known: NetworkConfig,
-    space: Space,
-    given: dict[str, Any],
-    seed: int,
-    most: int,
+    study: optuna.Study, search: _Search, given: dict[str, Any], number: int
 ) -> tuple[optuna.Trial, dict[str, Any], str]:
-    """Draw values that go together, passing over those that do not; the last ones where `most` draws were in vain, and a note."""
+    """Draw values that fit each other, and a note on the draws passed over.
+
+    The last values are returned if no draw succeeds.
+    """
+    params = as_params(search.space, given)
+    seed = child_seed(search.seed, "draw", number)
+    n_draws = 1 if search.settings.grid else MAX_DRAWS
     note = ""
-    for attempt in range(most):
-        draw = next_draw(study, given, child_seed(seed, attempt))
-        values = suggest(draw, space)
+    for attempt in range(n_draws):
+        draw = next_draw(study, params, child_seed(seed, attempt))
+        values = suggest(draw, search.space)
         try:
-            apply(config, known, values)
+            apply(search.config, search.bench.network_config, values)
         except ConfigError as error:
-            if attempt + 1 < most:
+            if attempt + 1 < n_draws:
                 note = f"{attempt + 1} draws passed over ({error})"
         else:
             break
     return draw, values, note
 
 
-def _joined(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)
-
-
-def _run_trial(
-    draw: optuna.Trial, bench: Bench, config: ExperimentConfig, known: NetworkConfig, values: dict[str, Any], train: np.ndarray, settings: TuneSettings,
-    seed: int, workers: int, pool: Any,
-) -> Trial:  # fmt: skip
+def _run_trial(search: _Search, draw: optuna.Trial, values: dict[str, Any]) -> Trial:
+    """Score values on the inner folds; refused where they do not fit or training diverges."""
     started = time.perf_counter()
-
-    def refused(why: str) -> Trial:
-        return Trial(
-            draw.number,
-            values,
-            float("nan"),
-            state=REFUSED,
-            seconds=time.perf_counter() - started,
-            note=why,
-        )
-
+    trial = Trial(draw.number, values, float("nan"), state=REFUSED)
     try:
-        chosen, networks = apply(config, known, values)
-        data, resolved = bench.data(chosen, networks, workers=workers)
+        config, networks = apply(search.config, search.bench.network_config, values)
+        data, resolved = search.bench.data(config, networks, workers=search.workers)
     except (ConfigError, InputError) as error:
+        # A file in the error: damaged, or a full disk; without one, a diverging embedding.
         if isinstance(error, InputError) and error.file is not None:
-            raise  # a damaged file or a full disk is no fault of the values; a diverging embedding is
-        return refused(str(error))
-    hidden = replace(data, labels=data.masked_labels(train))
-    inner = inner_folds(hidden, train, settings.inner_folds, seed)
+            raise
+        return replace(trial, note=str(error), seconds=time.perf_counter() - started)
+    masked = replace(data, labels=data.masked_labels(search.train))
+    inner = inner_folds(masked, search.train, search.settings.inner_folds, search.seed)
     tables: list[np.ndarray] = []
     so_far: list[float] = []
-    for probabilities, fold in _predictions(hidden, inner, replace(resolved, seed=seed), pool):
-        _, test = inner.rows(hidden.index, fold)
+    resolved = replace(resolved, seed=search.seed)
+    for probabilities, fold in _predictions(masked, inner, resolved, search.pool):
+        _, test = inner.rows(masked.index, fold)
         if not np.isfinite(probabilities).all():
-            return refused(f"a prediction of inner fold {fold} is not finite: training diverged")
-        tables.append(
-            fold_table(hidden.labels[test].astype(np.int64), probabilities, settings.metric)
-        )
+            note = f"non-finite prediction in inner fold {fold}: training diverged"
+            return replace(trial, note=note, seconds=time.perf_counter() - started)
+        true = masked.labels[test].astype(np.int64)
+        tables.append(fold_table(true, probabilities, search.settings.metric))
         so_far.append(mean_score(tables))
-        if not np.isfinite(so_far[-1]):
-            continue  # a rare compartment may be in the next inner fold
-        draw.report(so_far[-1], fold)
-        if (
-            settings.prune
-            and not settings.grid
-            and fold + 1 < inner.n_folds
-            and draw.should_prune()
-        ):
-            break
+        is_last = fold + 1 == inner.n_folds
+        # No score yet: a rare compartment may be in the next inner fold.
+        if np.isfinite(so_far[-1]):
+            draw.report(so_far[-1], fold)
+            if not is_last and _prunes(search.settings) and draw.should_prune():
+                break
     if not np.isfinite(so_far[-1]):
         raise InputError(
-            "nothing can be chosen: no compartment has RNAs with and without it in any inner fold",
-            found=f"{len(train)} training RNAs",
+            "nothing can be selected: no compartment has both classes in any inner fold",
+            found=f"{len(search.train)} training RNAs",
         )
-    each = tuple(mean_score([table]) for table in tables)
-    state = DONE if len(tables) == inner.n_folds else PRUNED
-    return Trial(
-        draw.number, values, so_far[-1], each, tuple(so_far), state, time.perf_counter() - started
+    return replace(
+        trial,
+        score=so_far[-1],
+        fold_scores=tuple(mean_score([table]) for table in tables),
+        so_far=tuple(so_far),
+        state=DONE if len(tables) == inner.n_folds else PRUNED,
+        seconds=time.perf_counter() - started,
     )
+
+
+def _prunes(settings: TuneSettings) -> bool:
+    return settings.prune and not settings.grid
 
 
 def _predictions(
     data: FusionData, inner: Folds, config: ExperimentConfig, pool: Any
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """Probabilities of each inner fold's test rows, in fold order; with a pool all folds are begun at once."""
+    """Probabilities of each inner fold's test rows, in fold order; a pool starts all at once."""
     if pool is None:
         for fold in range(inner.n_folds):
             yield run_fold(data, inner, config, fold).probabilities, fold
         return
-    begun = [pool.submit(run_fold, data, inner, config, fold) for fold in range(inner.n_folds)]
+    futures = [pool.submit(run_fold, data, inner, config, fold) for fold in range(inner.n_folds)]
     try:
-        for fold, future in enumerate(begun):
+        for fold, future in enumerate(futures):
             yield future.result().probabilities, fold
     finally:
-        for future in begun:
+        for future in futures:
             future.cancel()

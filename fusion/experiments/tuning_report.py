@@ -1,4 +1,4 @@
-"""Pages of both."""
+"""Tables, pages and picture of a search, and the report section of a nested run."""
 
 from __future__ import annotations
 
@@ -15,55 +15,52 @@ from fusion.experiments.tuning import TuneSettings, fold_table, mean_score
 from mirnagraph.config import dump_toml
 from mirnagraph.dataset import Dataset
 from mirnagraph.networks.build import NetworkConfig
+from mirnagraph.runs.markdown import bullets, finite_or_dash, page, section
+from mirnagraph.runs.markdown import table as markdown_table
 from mirnagraph.runs.results import CrossValidationResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SYNTHETIC = (
-    "**Made-up data**: this search shows how the tool works. Its figures say nothing about biology."
-)
+MAX_PANELS = 6
+"""Settings that the picture of a search shows."""
 
-MOST_PANELS = 6
+MAX_LABEL = 14
+"""Characters of a choice's text under an axis."""
 
 MEAN = "mean"
+POOLED = "pooled"
+
+TESTED = ("AUC", "AUPR")
 
 
 def as_text(value: Any) -> str:
-    """A value as it stands in tables: text and numbers as they are, lists as JSON, numbers with every digit."""
+    """A value for a table: text and numbers as they are, lists as JSON."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def trials_table(trials: list[Trial], space: Space) -> pd.DataFrame:
-    """One row per trial: ``trial``, ``state``, ``score``, the score of each inner fold (NaN where not run), one column per setting, ``seconds``, ``note``."""
+    """One row per trial.
+
+    Args:
+        trials: in order.
+        space: of the search.
+
+    Returns:
+        Columns ``trial``, ``state``, ``score``, the score of each inner fold (NaN where not run),
+        one column per setting, ``seconds``, ``note``.
+    """
     width = max(len(trial.fold_scores) for trial in trials)
     rows = []
     for trial in trials:
-        scores = (*trial.fold_scores, *([float("nan")] * (width - len(trial.fold_scores))))
-        values = [as_text(trial.values[name]) for name in space]
-        rows.append(
-            [
-                trial.number,
-                trial.state,
-                trial.score,
-                *scores,
-                *values,
-                round(trial.seconds, 2),
-                trial.note.replace("\n", " ").replace("\t", " "),
-            ]
-        )
-    return pd.DataFrame(
-        rows,
-        columns=[
-            "trial",
-            "state",
-            "score",
-            *(f"inner fold {k}" for k in range(width)),
-            *space,
-            "seconds",
-            "note",
-        ],
-    )
+        padding = [float("nan")] * (width - len(trial.fold_scores))
+        settings = [as_text(trial.values[name]) for name in space]
+        note = trial.note.replace("\n", " ").replace("\t", " ")
+        scores = (trial.score, *trial.fold_scores, *padding)
+        rows.append([trial.number, trial.state, *scores, *settings, round(trial.seconds, 2), note])
+    folds = [f"inner fold {number}" for number in range(width)]
+    columns = ["trial", "state", "score", *folds, *space, "seconds", "note"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def best_toml(
@@ -74,24 +71,31 @@ def best_toml(
     dataset: Dataset,
     n_rnas: int,
 ) -> str:
-    """The chosen settings as TOML that `mirnagraph train --config` reads, with comments that say how they were chosen.
+    """The selected settings as TOML that `mirnagraph train --config` reads, with comments.
 
     Args:
-        config, networks: settings with the choice laid over them.
-        n_rnas: how many RNAs the choice was made on.
+        config: settings of the model with the selected values.
+        networks: settings of the networks with the selected values.
+        trials: of the search.
+        settings: of the search.
+        dataset: of the networks.
+        n_rnas: number of RNAs that the search used.
     """
     best = best_of(trials)
-    synthetic = " (made-up data)" if dataset.synthetic else ""
+    synthetic = " (synthetic data)" if dataset.synthetic else ""
     lines = [
-        f"Chosen by `mirnagraph tune` on {n_rnas} RNAs of {dataset.name}{synthetic}: trial {best.number} of {len(trials)},",
-        f"mean {settings.metric} over compartments in {settings.inner_folds} inner folds {best.score:.4f}.",
+        f"Selected by `mirnagraph tune` on {n_rnas} RNAs of {dataset.name}{synthetic}:",
+        f"trial {best.number} of {len(trials)}, mean {settings.metric} over compartments in "
+        f"{settings.inner_folds} inner folds {best.score:.4f}.",
         *(f"  {name} = {as_text(value)}" for name, value in best.values.items()),
-        "These RNAs were chosen on: figures that a cross-validation with this file reaches on the same RNAs are optimistic. An honest figure comes",
-        "from other RNAs, or from `mirnagraph tune --nested`, which chooses inside each training part.",
+        "The labels of these RNAs took part in the selection: metrics of a cross-validation with",
+        "this file on the same RNAs are optimistic. Unbiased metrics come from other RNAs, or from",
+        "`mirnagraph tune --nested`, which selects inside each training part.",
     ]
     if any(name.startswith(NETWORKS) for name in best.values):
         lines += [
-            "The choice is of networks too: build them first, `mirnagraph build-networks --config networks.toml` (beside this file).",
+            "Settings of networks were selected too: build the networks first with",
+            "`mirnagraph build-networks --config networks.toml` (in the same folder).",
             *(f"  {line}" for line in dump_toml(networks.functional).splitlines()),
         ]
     return "\n".join(f"# {line}" for line in lines) + "\n\n" + dump_toml(config)
@@ -105,250 +109,244 @@ def tune_page(
     dataset: Dataset,
     n_rnas: int,
 ) -> str:
-    """``tune.md``: what was searched, on which RNAs, what was found, and how far to believe it."""
+    """``tune.md``: space, trials and the best of them.
+
+    Args:
+        config: settings before the search.
+        space: of the search.
+        trials: in order.
+        settings: of the search.
+        dataset: of the networks.
+        n_rnas: number of RNAs that the search used.
+    """
     best = best_of(trials)
     first = trials[0]
-    states = {
+    counts = {
         state: sum(trial.state == state for trial in trials) for state in (DONE, PRUNED, REFUSED)
     }
-    uncertainty = float(np.std(best.fold_scores, ddof=1))
-    lines = [f"# Search on {dataset.name}: preset {config.preset}, seed {config.seed}", ""]
-    lines += [SYNTHETIC, ""] if dataset.synthetic else []
-    lines += [
-        f"{len(trials)} trials on {n_rnas} RNAs ({config.folds.rnas}), each scored by mean {settings.metric} over compartments",
-        f"in {settings.inner_folds} inner folds that keep families whole: {states[DONE]} finished, {states[PRUNED]} stopped early",
-        f"(below the median of earlier trials), {states[REFUSED]} refused (values that do not go together, or training that diverged:",
-        "column `note` of trials.tsv).",
-        "",
-        "| setting | searched | first trial | best trial |",
-        "|---|---|---|---|",
-        *(
-            f"| `{name}` | {_words(entry)} | {as_text(first.values[name])} | {as_text(best.values[name])} |"
-            for name, entry in space.items()
-        ),
-        f"| **{settings.metric}** | | {first.score:.4f} | **{best.score:.4f}** (trial {best.number}, SD over inner folds {uncertainty:.4f}) |",
-        "",
-        "The first trial has the settings as they were, as far as they lie in the space.",
-    ]
-    gain = best.score - first.score
-    if best.number == first.number:
-        lines += ["No trial did better than it."]
-    elif np.isfinite(gain):
-        size = "less than" if gain < uncertainty else "more than"
-        lines += [
-            f"The best is {gain:+.4f} above it, {size} what inner folds of one trial differ by (SD {uncertainty:.4f}).",
-            "",
-        ]
-        lines += [
-            "The best of many tries also is the luckiest: its score here is an optimistic one, the more so the more trials there were."
-        ]
-    lines += [
-        "",
+    about = (
+        f"{len(trials)} trials on {n_rnas} RNAs ({config.folds.rnas}). Score: mean "
+        f"{settings.metric} over compartments in {settings.inner_folds} family-grouped inner "
+        f"folds.\n"
+        f"Finished: {counts[DONE]}; stopped early (below the median of earlier trials): "
+        f"{counts[PRUNED]}; refused (values that do not fit each other, or diverged training: "
+        f"column `note` of trials.tsv): {counts[REFUSED]}."
+    )
+    rows: list[list[str]] = []
+    for name, entry in space.items():
+        values = [as_text(trial.values[name]) for trial in (first, best)]
+        rows.append([f"`{name}`", _entry_text(entry), *values])
+    sd = float(np.std(best.fold_scores, ddof=1))
+    best_cell = f"**{best.score:.4f}** (trial {best.number}, SD over inner folds {sd:.4f})"
+    rows.append([f"**{settings.metric}**", "", f"{first.score:.4f}", best_cell])
+    usage = (
+        "Use it with `mirnagraph train --config best.toml`. Metrics on the same RNAs are "
+        "optimistic, since their labels took part in the selection.\n`mirnagraph tune --nested` "
+        "selects inside the training part of each fold; its metrics are unbiased for settings and "
+        "search together."
+    )
+    return page(
+        f"Search on {dataset.name}: preset {config.preset}, seed {config.seed}",
+        about,
+        markdown_table(["setting", "searched", "first trial", "best trial"], rows),
+        "The first trial has the settings before the search, as far as the space contains them.",
+        _gain(first, best, sd),
         "![Trials](trials.png)",
-        "",
-        "Use it with `mirnagraph train --config best.toml`. Figures on these same RNAs will be optimistic, since their labels took part in the choice;",
-        "`mirnagraph tune --nested` chooses inside the training part of each fold and gives an honest figure for settings *and* search.",
-        "",
-    ]
-    return "\n".join(lines)
+        usage,
+        synthetic=dataset.synthetic,
+    )
 
 
-def _words(entry: Choices | Range) -> str:
+def _gain(first: Trial, best: Trial, sd: float) -> str:
+    """The best trial compared with the first."""
+    if best.number == first.number:
+        return "No trial has a higher score."
+    gain = best.score - first.score
+    if not np.isfinite(gain):
+        return ""
+    size = "less" if gain < sd else "more"
+    return (
+        f"Best - first: {gain:+.4f}, {size} than the SD over inner folds ({sd:.4f}). The best "
+        "score of many trials is optimistic, the more so the more trials there were."
+    )
+
+
+def _entry_text(entry: Choices | Range) -> str:
     if isinstance(entry, Choices):
         return ", ".join(as_text(value) for value in entry.values)
-    scale = " (log scale)" if entry.log else f" by {entry.step:g}" if entry.step is not None else ""
-    return f"{entry.low:g} to {entry.high:g}{scale}"
+    text = f"{entry.low:g} to {entry.high:g}"
+    if entry.log:
+        return f"{text} (log scale)"
+    return text if entry.step is None else f"{text} by {entry.step:g}"
 
 
 def draw_trials(trials: list[Trial], space: Space, metric: str) -> Figure:
-    """Score by trial with the best so far, and score by value of each setting (the first six)."""
+    """Score by trial with the best so far, and score by value of the first settings."""
     from matplotlib.figure import Figure
 
-    names = list(space)[:MOST_PANELS]
-    columns = min(len(names) + 1, 4)
-    figure = Figure(
-        figsize=(3.6 * columns, 3.2 * -(-(len(names) + 1) // columns)), layout="constrained"
-    )
-    axes = np.atleast_1d(
-        figure.subplots(-(-(len(names) + 1) // columns), columns, squeeze=False)
-    ).ravel()
+    names = list(space)[:MAX_PANELS]
+    n_panels = len(names) + 1
+    n_columns = min(n_panels, 4)
+    n_rows = -(-n_panels // n_columns)
+    figure = Figure(figsize=(3.6 * n_columns, 3.2 * n_rows), layout="constrained")
+    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     shown = [trial for trial in trials if trial.state != REFUSED]
-    _scatter(axes[0], [trial.number for trial in shown], shown)
     done = [trial for trial in shown if trial.state == DONE]
-    axes[0].step(
-        [t.number for t in done],
-        np.maximum.accumulate([t.score for t in done]),
-        where="post",
-        color="0.5",
-        label="best so far",
-    )
+    _scatter(axes[0], [trial.number for trial in shown], shown)
+    numbers = [trial.number for trial in done]
+    best = np.maximum.accumulate([trial.score for trial in done])
+    axes[0].step(numbers, best, where="post", color="0.5", label="best so far")
     axes[0].set(xlabel="trial", ylabel=f"{metric}, inner folds")
     axes[0].legend(fontsize="small")
     for axis, name in zip(axes[1:], names, strict=False):
-        entry = space[name]
-        if isinstance(entry, Choices):
-            _scatter(axis, [entry.values.index(trial.values[name]) for trial in shown], shown)
-            labels = [
-                text if len(text := as_text(value)) <= 14 else f"choice {k}"
-                for k, value in enumerate(entry.values)
-            ]
-            axis.set_xticks(
-                range(len(entry.values)), labels, rotation=30 if max(map(len, labels)) > 6 else 0
-            )
-        else:
-            _scatter(axis, [trial.values[name] for trial in shown], shown)
-            axis.set_xscale("log" if entry.log else "linear")
-        axis.set(xlabel=name)
-    for axis in axes[len(names) + 1 :]:
+        _draw_setting(axis, name, space[name], shown)
+    for axis in axes[n_panels:]:
         axis.set_visible(False)
     return figure
+
+
+def _draw_setting(axis: Any, name: str, entry: Choices | Range, trials: list[Trial]) -> None:
+    """Score by value of one setting."""
+    values = [trial.values[name] for trial in trials]
+    axis.set(xlabel=name)
+    if isinstance(entry, Range):
+        _scatter(axis, values, trials)
+        axis.set_xscale("log" if entry.log else "linear")
+        return
+    _scatter(axis, [entry.values.index(value) for value in values], trials)
+    labels = []
+    for number, value in enumerate(entry.values):
+        text = as_text(value)
+        labels.append(text if len(text) <= MAX_LABEL else f"choice {number}")
+    is_wide = max(map(len, labels)) > 6
+    axis.set_xticks(range(len(labels)), labels, rotation=30 if is_wide else 0)
 
 
 def _scatter(axis: Any, places: list[float], trials: list[Trial]) -> None:
     for state, color, mark in ((DONE, "C0", "o"), (PRUNED, "C1", "x")):
         rows = [row for row, trial in enumerate(trials) if trial.state == state]
         if rows:
-            axis.scatter(
-                [places[row] for row in rows],
-                [trials[row].score for row in rows],
-                color=color,
-                marker=mark,
-                label=state,
-                s=24,
-            )
+            x = [places[row] for row in rows]
+            y = [trials[row].score for row in rows]
+            axis.scatter(x, y, color=color, marker=mark, label=state, s=24)
 
 
 def choices_table(result: CrossValidationResult) -> pd.DataFrame:
-    """Columns ``fold``, ``setting``, ``value`` (text), ``inner_score``: what each fold's search chose."""
+    """Values that the search of each fold selected.
+
+    Returns:
+        Columns ``fold``, ``setting``, ``value`` (text), ``inner_score``.
+    """
     rows = []
     for fold in result.results:
-        chosen = fold.choices["search"]
-        rows += [
-            [fold.fold, name, as_text(value), chosen["score"]]
-            for name, value in chosen["values"].items()
-        ]
+        search = fold.choices["search"]
+        for name, value in search["values"].items():
+            rows.append([fold.fold, name, as_text(value), search["score"]])
     return pd.DataFrame(rows, columns=["fold", "setting", "value", "inner_score"])
 
 
 def compare_folds(
     untuned: pd.DataFrame, result: CrossValidationResult, pooled: pd.DataFrame
 ) -> pd.DataFrame:
-    """The nested run against the untuned one, fold by fold, on the same RNAs.
+    """Compare a nested run with the untuned one, fold by fold, on the same RNAs.
 
     Args:
         untuned: predictions of the untuned run (see `read_predictions`), any row order.
+        result: of the nested run.
         pooled: rows ``average`` of `mirnagraph.evaluation.compare.compare` of both.
 
     Returns:
-        Columns ``metric`` (AUC, AUPR), ``fold`` (number as text; ``"mean"``: over folds, then compartments; ``"pooled"``: all
-        RNAs together), ``untuned``, ``nested``, ``difference``, and for ``"pooled"`` its 95 % interval ``low``, ``high``.
+        Columns ``metric`` (AUC, AUPR), ``fold`` (number as text; ``"mean"``: over folds, then
+        compartments; ``"pooled"``: all RNAs together), ``untuned``, ``nested``, ``difference``, and
+        for ``"pooled"`` its 95 % interval ``low``, ``high``.
     """
     frame = result.to_frame()
     names = list(result.compartments)
-    theirs = untuned.set_index("rna_id").loc[frame["rna_id"], names].to_numpy(dtype=float)
-    mine = frame[names].to_numpy(dtype=float)
-    truth = result.labels_frame()[names].to_numpy(dtype=np.int64)
-    parts = [
-        (str(fold), (frame["fold"] == fold).to_numpy()) for fold in range(result.folds.n_folds)
-    ]
+    before = untuned.set_index("rna_id").loc[frame["rna_id"], names].to_numpy(dtype=float)
+    nested = frame[names].to_numpy(dtype=float)
+    true = result.labels_frame()[names].to_numpy(dtype=np.int64)
+    nan = float("nan")
     rows: list[list[object]] = []
-    for metric in ("AUC", "AUPR"):
-        tables = [
-            [fold_table(truth[part], said[part], metric) for _, part in parts]
-            for said in (theirs, mine)
-        ]
-        for number, (fold, _) in enumerate(parts):
-            rows.append(
-                _row(metric, fold, mean_score([tables[0][number]]), mean_score([tables[1][number]]))
-            )
-        rows.append(_row(metric, MEAN, mean_score(tables[0]), mean_score(tables[1])))
+    for metric in TESTED:
+        tables: list[list[np.ndarray]] = [[], []]
+        for fold in range(result.folds.n_folds):
+            is_tested = (frame["fold"] == fold).to_numpy()
+            for tables_of, predicted in zip(tables, (before, nested), strict=True):
+                tables_of.append(fold_table(true[is_tested], predicted[is_tested], metric))
+            scores = [mean_score(tables_of[-1:]) for tables_of in tables]
+            rows.append([metric, str(fold), *scores, scores[1] - scores[0], nan, nan])
+        scores = [mean_score(tables_of) for tables_of in tables]
+        rows.append([metric, MEAN, *scores, scores[1] - scores[0], nan, nan])
         whole = pooled[pooled["metric"] == metric].iloc[0]
-        rows.append(
-            [
-                *_row(metric, "pooled", whole["first"], whole["second"])[:5],
-                float(whole["low"]),
-                float(whole["high"]),
-            ]
-        )
-    return pd.DataFrame(
-        rows, columns=["metric", "fold", "untuned", "nested", "difference", "low", "high"]
-    )
-
-
-def _row(metric: str, fold: str, untuned: float, nested: float) -> list[object]:
-    return [
-        metric,
-        fold,
-        float(untuned),
-        float(nested),
-        float(nested - untuned),
-        float("nan"),
-        float("nan"),
-    ]
+        scores = [float(whole["first"]), float(whole["second"])]
+        bounds = [float(whole["low"]), float(whole["high"])]
+        rows.append([metric, POOLED, *scores, scores[1] - scores[0], *bounds])
+    columns = ["metric", "fold", "untuned", "nested", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def verdict(versus: pd.DataFrame, metric: str) -> str:
-    """Whether choosing settings was worth it, in a sentence."""
-    of = versus[versus["metric"] == metric].set_index("fold")
-    mean = of.loc[MEAN]
-    pooled = of.loc["pooled"]
-    each = of.drop(index=[MEAN, "pooled"])["difference"].dropna()
+    """State whether selecting settings changed a metric.
+
+    Args:
+        versus: of `compare_folds`.
+        metric: one of its metrics.
+    """
+    by_fold = versus[versus["metric"] == metric].set_index("fold")
+    mean = by_fold.loc[MEAN]
+    pooled = by_fold.loc[POOLED]
+    differences = by_fold.drop(index=[MEAN, POOLED])["difference"].dropna()
+    judged = "no significant difference"
     if pooled["low"] > 0:
-        said = "choosing settings helped"
+        judged = "higher with selected settings"
     elif pooled["high"] < 0:
-        said = "choosing settings did harm"
-    else:
-        said = "no difference that these RNAs can show"
-    against = f"{mean['nested']:.4f} with settings chosen in each fold, {mean['untuned']:.4f} untuned ({mean['difference']:+.4f}"
-    interval = f"pooled {pooled['difference']:+.4f}, 95 % interval {pooled['low']:+.4f} to {pooled['high']:+.4f}"
-    return f"{metric}: {against}, better in {int((each > 0).sum())} of {len(each)} folds; {interval}): {said}."
+        judged = "lower with selected settings"
+    n_higher = int((differences > 0).sum())
+    return (
+        f"{metric}: {judged}. Settings selected in each fold {mean['nested']:.4f}, untuned "
+        f"{mean['untuned']:.4f} ({mean['difference']:+.4f}; higher in {n_higher} of "
+        f"{len(differences)} folds); pooled {pooled['difference']:+.4f} [{pooled['low']:+.4f}, "
+        f"{pooled['high']:+.4f}]."
+    )
 
 
 def nested_section(
     result: CrossValidationResult, versus: pd.DataFrame, settings: TuneSettings, final: Trial
 ) -> str:
-    """Markdown to be added to a run's report."""
+    """Section of a nested run's report.
+
+    Args:
+        result: of the nested run.
+        versus: of `compare_folds`.
+        settings: of the searches.
+        final: best trial of the search on all RNAs.
+    """
     names = list(final.values)
     searched = "every combination" if settings.grid else f"{settings.trials} trials"
-    lines = [
-        "",
-        "## Settings chosen inside each fold",
-        "",
-        f"In the training part of every fold {searched}, scored by mean {settings.metric} in {settings.inner_folds} inner folds that keep families whole.",
-        "No label of a tested RNA took part in the choice. All trials are in `searches/`.",
-        "",
-        "| fold | " + " | ".join(f"`{name}`" for name in names) + f" | inner {settings.metric} |",
-        "|---|" + "---|" * (len(names) + 1),
-    ]
-    for fold in result.results:
-        chosen = fold.choices["search"]
-        lines.append(
-            f"| {fold.fold} | "
-            + " | ".join(as_text(chosen["values"][name]) for name in names)
-            + f" | {chosen['score']:.4f} |"
-        )
-    lines.append(
-        "| all RNAs (the saved model) | "
-        + " | ".join(as_text(final.values[name]) for name in names)
-        + f" | {final.score:.4f} |"
+    about = (
+        f"In the training part of every fold {searched}, scored by mean {settings.metric} in "
+        f"{settings.inner_folds} family-grouped inner folds.\nNo label of a tested RNA took part "
+        "in the selection. All trials are in `searches/`."
     )
-    lines += [
-        "",
-        "Against the same folds with the settings as they were (`untuned/`):",
-        "",
-        *(f"- {verdict(versus, m)}" for m in ("AUC", "AUPR")),
-        "",
-    ]
-    lines += [
-        "| fold | AUC untuned | AUC chosen | AUPR untuned | AUPR chosen |",
-        "|---|---|---|---|---|",
-    ]
-    wide = versus.set_index(["metric", "fold"])
-    for name in dict.fromkeys(versus["fold"]):
-        cells = [
-            f"{wide.loc[(metric, name), which]:.4f}"
-            for metric in ("AUC", "AUPR")
-            for which in ("untuned", "nested")
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, ""])
+    selected = []
+    for fold in result.results:
+        search = fold.choices["search"]
+        values = [as_text(search["values"][name]) for name in names]
+        selected.append([str(fold.fold), *values, f"{search['score']:.4f}"])
+    values = [as_text(final.values[name]) for name in names]
+    selected.append(["all RNAs (the saved model)", *values, f"{final.score:.4f}"])
+    header = ["fold", *(f"`{name}`" for name in names), f"inner {settings.metric}"]
+    by_fold = versus.set_index(["metric", "fold"])[["untuned", "nested"]]
+    compared = []
+    for fold in dict.fromkeys(versus["fold"]):
+        scores = np.concatenate([by_fold.loc[(metric, fold)].to_numpy() for metric in TESTED])
+        compared.append([fold, *(finite_or_dash(score, 4) for score in scores)])
+    compared_header = ["fold", "AUC untuned", "AUC selected", "AUPR untuned", "AUPR selected"]
+    return section(
+        "Settings selected inside each fold",
+        about,
+        markdown_table(header, selected),
+        "Compared with the same folds untuned (`untuned/`), 95 % intervals over RNAs:",
+        bullets(verdict(versus, metric) for metric in TESTED),
+        markdown_table(compared_header, compared),
+    )

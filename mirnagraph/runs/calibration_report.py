@@ -1,4 +1,4 @@
-"""The part of a run's report on calibration and uncertainty: can the probabilities be taken at their word, and does the run know when it errs?"""
+"""Calibration section of a run's report: reliability, Brier score, uncertainty against errors."""
 
 from __future__ import annotations
 
@@ -17,164 +17,149 @@ from mirnagraph.evaluation.calibration import (
     expected_calibration_error,
     reliability_curve,
 )
-from mirnagraph.io import read_table, write_file
-from mirnagraph.runs.results import CrossValidationResult
+from mirnagraph.evaluation.metrics import AVERAGE
+from mirnagraph.io import read_table
+from mirnagraph.runs.markdown import finite_or_dash, save_figure, section
+from mirnagraph.runs.markdown import table as markdown_table
+from mirnagraph.runs.results import UNCERTAINTY, CrossValidationResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-UNCERTAINTY = "uncertainty.tsv"
 PLOT = "reliability.png"
 
 THIRDS = ("lowest", "middle", "highest")
 
+CALIBRATED = 0.02
+"""Largest absolute log of a mean temperature at which a model counts as calibrated."""
 
-def write_calibration(folder: Path, result: CrossValidationResult, seed: int = 0) -> list[str]:
-    """Draw ``reliability.png`` into a run folder and return the lines of the section "Calibration and uncertainty".
+
+def write_calibration(folder: Path, result: CrossValidationResult, seed: int = 0) -> str:
+    """Draw ``reliability.png`` into a run folder; return the section on calibration.
 
     Args:
         folder: of the run; ``uncertainty.tsv`` in it is read where there is one.
-        seed: of the labels drawn to see what chance alone does to the calibration error.
+        result: of the run.
+        seed: of the labels drawn for the calibration error by chance.
     """
-    with write_file(folder / PLOT) as part:
-        draw_reliability(result).savefig(part, format="png", dpi=110, metadata={"Software": None})
+    save_figure(draw_reliability(result), folder / PLOT)
     table = calibration_table(result, seed)
-    lines = [
-        "## Calibration and uncertainty",
-        "",
-        "| compartment | predicted | observed | ECE | by chance | Brier | reliability | resolution | uncertainty |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in table.to_dict("records"):
-        cells = [
-            f"{row[c]:.3f}"
-            for c in (
-                "predicted",
-                "observed",
-                "ECE",
-                "by chance",
-                "brier",
-                "reliability",
-                "resolution",
-                "uncertainty",
-            )
-        ]
-        lines.append(f"| {row['compartment']} | " + " | ".join(cells) + " |")
-    above = [
-        str(row["compartment"])
-        for row in table.to_dict("records")
-        if row["ECE"] > row["by chance"] and row["compartment"] != "average"
-    ]
-    lines += [
-        "",
-        "Predicted is the mean probability, observed the share annotated. ECE is their mean distance over ten bins of equally many RNAs, pooled over",
-        "the folds; *by chance* is what 95 of 100 perfectly calibrated models with the same probabilities stay below. Brier = reliability - resolution +",
-        "uncertainty, up to what the bins hide.",
-        f"Calibration is off by more than chance explains in: {', '.join(above)}."
-        if above
-        else "No compartment is off by more than chance explains.",
-        _temperatures(result),
-        "",
+    header = list(table.rename(columns={"brier": "Brier"}).columns)
+    rows = [[row[0], *map(finite_or_dash, row[1:])] for row in table.to_numpy(dtype=object)]
+    is_off = (table["ECE"] > table["by chance"]) & (table["compartment"] != AVERAGE)
+    names = ", ".join(table.loc[is_off, "compartment"])
+    about = (
+        "predicted: mean probability; observed: share annotated. ECE: mean distance of the two "
+        f"over {N_BINS} bins of equal count, pooled over the folds.\n"
+        "by chance: 95th percentile of the ECE of a perfectly calibrated model with the same "
+        "probabilities.\n"
+        "Brier = reliability - resolution + uncertainty, up to the variation within bins."
+    )
+    if names:
+        judged = f"Calibration error above chance: {names}."
+    else:
+        judged = "No compartment has a calibration error above chance."
+    blocks = [
+        markdown_table(header, rows),
+        about,
+        f"{judged}\n{_temperatures(result)}",
         f"![Reliability]({PLOT})",
-        "",
     ]
     if (folder / UNCERTAINTY).is_file():
-        lines += _uncertainty_lines(read_uncertainty(folder / UNCERTAINTY, result), result)
-    return lines
+        uncertainty = read_uncertainty(folder / UNCERTAINTY, result)
+        blocks += _uncertainty_blocks(uncertainty, result)
+    return section("Calibration and uncertainty", *blocks)
 
 
 def calibration_table(result: CrossValidationResult, seed: int = 0) -> pd.DataFrame:
-    """Calibration of the pooled out-of-fold probabilities, one row per compartment and one for the mean over them.
+    """Calibration of the pooled out-of-fold probabilities, per compartment and on average.
 
     Returns:
-        ``compartment``, ``predicted`` (mean probability), ``observed`` (share annotated), ``ECE``, ``by chance`` (95th percentile of
-        the ECE of a perfectly calibrated model), and the parts of the Brier score (see `brier_parts`).
+        ``compartment``, ``predicted`` (mean probability), ``observed`` (share annotated), ``ECE``,
+        ``by chance`` (95th percentile of the ECE of a perfectly calibrated model), and the parts of
+        the Brier score (see `brier_parts`).
     """
     rows: list[dict[str, object]] = []
     for column, name in enumerate(result.compartments):
         tested = result.tested(column)
         true = result.labels[tested, column]
         probability = result.probabilities[tested, column]
-        chance = float(np.quantile(calibration_error_by_chance(probability, seed=seed), 0.95))
-        rows.append({
-            "compartment": name, "predicted": float(probability.mean()), "observed": float(true.mean()),
-            "ECE": expected_calibration_error(true, probability), "by chance": chance, **brier_parts(true, probability),
-        })  # fmt: skip
+        by_chance = calibration_error_by_chance(probability, seed=seed)
+        row = {
+            "compartment": name,
+            "predicted": float(probability.mean()),
+            "observed": float(true.mean()),
+            "ECE": expected_calibration_error(true, probability),
+            "by chance": float(np.quantile(by_chance, 0.95)),
+        }
+        rows.append({**row, **brier_parts(true, probability)})
     table = pd.DataFrame(rows)
-    average = {"compartment": "average", **table.drop(columns="compartment").mean().to_dict()}
+    average = {"compartment": AVERAGE, **table.drop(columns="compartment").mean().to_dict()}
     return pd.concat([table, pd.DataFrame([average])], ignore_index=True)
 
 
 def _temperatures(result: CrossValidationResult) -> str:
-    chosen = {
-        one.fold: float(one.choices["temperature"])
-        for one in result.results
-        if "temperature" in one.choices
+    by_fold = {
+        fold.fold: float(fold.choices["temperature"])
+        for fold in result.results
+        if "temperature" in fold.choices
     }
-    if not chosen:
-        return "No temperature was chosen: the probabilities are as the model gives them."
-    values = np.array(list(chosen.values()))
-    each = ", ".join(f"{fold}: {value:.3f}" for fold, value in chosen.items())
-    side = (
-        "about right"
-        if abs(np.log(values.mean())) < 0.02
-        else "over-confident"
-        if values.mean() > 1
-        else "timid"
+    if not by_fold:
+        return "No temperature was fitted; the probabilities are those of the model."
+    mean = float(np.mean(list(by_fold.values())))
+    if abs(np.log(mean)) < CALIBRATED:
+        judged = "calibrated"
+    elif mean > 1:
+        judged = "over-confident"
+    else:
+        judged = "under-confident"
+    each = ", ".join(f"{fold}: {value:.3f}" for fold, value in by_fold.items())
+    return (
+        f"Temperature chosen in each training part, by fold: {each}. Mean {mean:.3f}: without it "
+        f"the model is {judged}."
     )
-    return f"Temperatures chosen inside the training parts, by fold: {each}. Their mean is {values.mean():.3f}: by itself the model is {side}."
 
 
 def draw_reliability(result: CrossValidationResult) -> Figure:
-    """Reliability curves of the pooled out-of-fold probabilities, and how often each probability is given, one line per compartment."""
+    """Reliability curves and histograms of the pooled probabilities, one line per compartment."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot([0, 1], [0, 1], color="0.7", linestyle=":")
+    bins = np.linspace(0, 1, 21).tolist()
     for column, name in enumerate(result.compartments):
         tested = result.tested(column)
         true = result.labels[tested, column]
         probability = result.probabilities[tested, column]
         curve = reliability_curve(true, probability)
-        left.plot(
-            curve["predicted"],
-            curve["observed"],
-            marker="o",
-            markersize=3,
-            label=f"{name} {expected_calibration_error(true, probability):.3f}",
-        )
-        right.hist(probability, bins=np.linspace(0, 1, 21).tolist(), histtype="step", label=name)
-    title = f"Reliability, pooled, {N_BINS} bins of equal count (ECE)"
+        label = f"{name} {expected_calibration_error(true, probability):.3f}"
+        left.plot(curve["predicted"], curve["observed"], marker="o", markersize=3, label=label)
+        right.hist(probability, bins=bins, histtype="step", label=name)
     left.set(
-        title=title,
-        xlabel="predicted probability",
+        title=f"Reliability, pooled, {N_BINS} bins of equal count (ECE)",
         ylabel="share annotated",
-        xlim=(-0.01, 1.01),
         ylim=(-0.01, 1.01),
     )
-    right.set(
-        title="How often each probability is given",
-        xlabel="predicted probability",
-        ylabel="RNAs",
-        xlim=(-0.01, 1.01),
-    )
+    right.set(title="Distribution of the probabilities", ylabel="RNAs")
     for axis in (left, right):
+        axis.set(xlabel="predicted probability", xlim=(-0.01, 1.01))
         axis.legend(fontsize="small")
     return figure
 
 
 def read_uncertainty(path: str | Path, result: CrossValidationResult) -> np.ndarray:
-    """SD of the probability over the ensemble, as a run folder keeps it: columns ``rna_id``, ``fold``, one per compartment.
+    """Read ``uncertainty.tsv`` of a run folder: SD of the probabilities over the ensemble.
 
     Returns:
         float64, shape (n_rnas, n_labels), 0 or more; NaN in rows that were not tested.
 
     Raises:
-        InputError: a missing column, an unknown, repeated or absent RNA, or a cell that is no number of 0 or more: names file, line, column.
+        InputError: a missing column, an unknown, repeated or absent RNA, or a cell that is no
+            number of 0 or more; names file, line and column.
     """
     table = read_table(path, ["rna_id", "fold", *result.compartments])
-    found = np.full(result.probabilities.shape, np.nan)
+    uncertainty = np.full(result.probabilities.shape, np.nan)
     rows = []
     seen = set()
     for line, name in zip(table.index, table["rna_id"], strict=True):
@@ -191,9 +176,9 @@ def read_uncertainty(path: str | Path, result: CrossValidationResult) -> np.ndar
         rows.append(result.index.position(name))
     for column, name in enumerate(result.compartments):
         numbers = pd.to_numeric(table[name], errors="coerce")
-        wrong = ~(np.isfinite(numbers) & (numbers >= 0))
-        if wrong.any():
-            line = int(table.index[wrong][0])
+        is_wrong = ~(np.isfinite(numbers) & (numbers >= 0))
+        if is_wrong.any():
+            line = int(table.index[is_wrong][0])
             raise InputError(
                 "not a standard deviation",
                 file=path,
@@ -202,28 +187,30 @@ def read_uncertainty(path: str | Path, result: CrossValidationResult) -> np.ndar
                 found=table.at[line, name],
                 expected="a number of 0 or more",
             )
-        found[rows, column] = numbers.to_numpy(dtype=float)
-    tested = result.folds.of_rows(result.index) >= 0
-    if not np.array_equal(np.isfinite(found[:, 0]), tested):
+        uncertainty[rows, column] = numbers.to_numpy(dtype=float)
+    tested = result.of_row >= 0
+    if not np.array_equal(np.isfinite(uncertainty[:, 0]), tested):
         raise InputError(
             "the RNAs are not those that were tested",
             file=path,
             found=len(rows),
             expected=int(tested.sum()),
         )
-    return found
+    return uncertainty
 
 
 def error_by_uncertainty(result: CrossValidationResult, uncertainty: np.ndarray) -> pd.DataFrame:
-    """Errors in thirds of uncertainty, made within each compartment so that rare and common ones count alike.
+    """Errors in thirds of uncertainty, made within each compartment so that all count alike.
 
     Args:
+        result: of the run.
         uncertainty: SD of each probability, shape (n_rnas, n_labels), finite where tested.
 
     Returns:
-        Rows lowest, middle, highest: ``third``, ``n`` (pairs of RNA and compartment), and means over the compartments: ``sd``,
-        ``absolute error`` |p - y|, ``Brier``, and ``expected Brier`` p (1 - p), the Brier score that the probabilities themselves announce.
-        Equal uncertainties share a third.
+        Rows lowest, middle, highest: ``third``, ``n`` (pairs of RNA and compartment), and means
+        over the compartments: ``sd``, ``absolute error`` |p - y|, ``Brier``, and ``expected
+        Brier`` p (1 - p), the Brier score of perfectly calibrated probabilities. Equal
+        uncertainties share a third.
     """
     rows: list[pd.DataFrame] = []
     for column in range(len(result.compartments)):
@@ -231,67 +218,69 @@ def error_by_uncertainty(result: CrossValidationResult, uncertainty: np.ndarray)
         true = result.labels[tested, column]
         p = result.probabilities[tested, column]
         sd = uncertainty[tested, column]
-        of = equal_count_bins(sd, 3)
-        parts = pd.DataFrame(
+        pairs = pd.DataFrame(
             {
-                "part": of,
+                "part": equal_count_bins(sd, 3),
                 "sd": sd,
                 "absolute error": np.abs(p - true),
                 "Brier": (p - true) ** 2,
                 "expected Brier": p * (1 - p),
             }
         )
-        means = parts.groupby("part").mean().assign(n=parts.groupby("part").size())
-        rows.append(means.reset_index())
+        by_part = pairs.groupby("part")
+        rows.append(by_part.mean().assign(n=by_part.size()).reset_index())
     grouped = pd.concat(rows, ignore_index=True).groupby("part")
     columns = ["sd", "absolute error", "Brier", "expected Brier"]
-    found = grouped[columns].mean().assign(n=grouped["n"].sum().astype(int)).reset_index()
-    found.insert(0, "third", [THIRDS[int(part)] for part in found.pop("part")])
-    return found[["third", "n", *columns]]
+    table = grouped[columns].mean().assign(n=grouped["n"].sum().astype(int)).reset_index()
+    table.insert(0, "third", [THIRDS[int(part)] for part in table.pop("part")])
+    return table[["third", "n", *columns]]
 
 
-def _uncertainty_lines(uncertainty: np.ndarray, result: CrossValidationResult) -> list[str]:
+def _uncertainty_blocks(uncertainty: np.ndarray, result: CrossValidationResult) -> list[str]:
+    """Table of errors by thirds of uncertainty, and what it shows."""
     from scipy.stats import spearmanr
 
     table = error_by_uncertainty(result, uncertainty)
-    tested = result.folds.of_rows(result.index) >= 0
+    tested = result.of_row >= 0
     error = np.abs(result.probabilities - result.labels)[tested]
     correlations = []
-    for column in range(len(result.compartments)):
-        if len(np.unique(uncertainty[tested, column])) > 1 and len(np.unique(error[:, column])) > 1:
-            correlations.append(
-                float(spearmanr(uncertainty[tested, column], error[:, column]).statistic)
-            )
-    lines = [
-        "| uncertainty | pairs | SD over the ensemble | mean absolute error | Brier | Brier announced by the probabilities |",
-        "|---|---|---|---|---|---|",
+    for sds, errors in zip(uncertainty[tested].T, error.T, strict=True):
+        if len(np.unique(sds)) > 1 and len(np.unique(errors)) > 1:
+            correlations.append(float(spearmanr(sds, errors).statistic))
+    rows = [
+        [f"{third} third", n, *map(finite_or_dash, values)]
+        for third, n, *values in table.itertuples(index=False)
     ]
-    for row in table.to_dict("records"):
-        cells = [f"{row[c]:.3f}" for c in ("sd", "absolute error", "Brier", "expected Brier")]
-        lines.append(f"| {row['third']} third | {row['n']} | " + " | ".join(cells) + " |")
-    return [*lines, "", _verdict(table, correlations), ""]
+    header = [
+        "uncertainty",
+        "pairs",
+        "SD over the ensemble",
+        "mean absolute error",
+        "Brier",
+        "Brier if calibrated",
+    ]
+    return [markdown_table(header, rows), _verdict(table, correlations)]
 
 
 def _verdict(table: pd.DataFrame, correlations: list[float]) -> str:
-    """Whether higher uncertainty goes with larger error, in one statement with its figures."""
+    """State whether larger uncertainty goes with larger errors, with the values."""
     if len(table) < 2 or not correlations:
-        return "The uncertainty is the same for all RNAs, so it says nothing about errors."
+        return "The uncertainty is the same for all RNAs and not informative about errors."
     first = table.iloc[0]
     last = table.iloc[-1]
-    rising = bool(last["absolute error"] > first["absolute error"])
     mean = float(np.mean(correlations))
-    figures = (
-        f"from the {first['third']} to the {last['third']} third of uncertainty the mean absolute error goes from {first['absolute error']:.3f} to "
-        f"{last['absolute error']:.3f} and the Brier score from {first['Brier']:.3f} to {last['Brier']:.3f} (rank correlation of SD and error, mean over "
-        f"{len(correlations)} compartments: {mean:.2f})"
-    )
-    goes = (
-        "Higher uncertainty goes with larger error"
-        if rising and mean > 0
-        else "Higher uncertainty does not go with larger error"
-    )
-    excess = [float(row["Brier"] - row["expected Brier"]) for row in (first, last)]
+    is_informative = bool(last["absolute error"] > first["absolute error"]) and mean > 0
+    goes = "goes" if is_informative else "does not go"
+    excess = [row["Brier"] - row["expected Brier"] for row in (first, last)]
     return (
-        f"{goes}: {figures}. Part of that is told by the probabilities alone, which lie nearer to 0.5 where the members differ: beyond what they announce, "
-        f"the Brier score is {excess[0]:+.3f} in the {first['third']} and {excess[1]:+.3f} in the {last['third']} third (0: they tell all)."
+        f"Larger uncertainty {goes} with larger errors. From the {first['third']} to the "
+        f"{last['third']} third the mean absolute error changes from "
+        f"{first['absolute error']:.3f} to {last['absolute error']:.3f} and the Brier score from "
+        f"{first['Brier']:.3f} to {last['Brier']:.3f}.\n"
+        "Rank correlation of SD and error, mean over compartments "
+        f"(n = {len(correlations)}): {mean:.2f}.\n"
+        "Part of this follows from the probabilities, which are nearer to 0.5 where the members "
+        "differ: Brier score minus that of calibrated probabilities "
+        f"{excess[0]:+.3f} in the {first['third']} and {excess[1]:+.3f} in the {last['third']} "
+        "third."
     )

@@ -88,7 +88,8 @@ def compare_runs(
         folders: run folders on the same RNAs and folds.
         baselines: names of baselines or parts of each run, e.g. ``trees`` or ``own_trees``; without
             them the first run is the reference.
-        n_resamples, seed: see `mirnagraph.evaluation.compare.compare`.
+        n_resamples: of the bootstrap.
+        seed: of the bootstrap.
 
     Returns:
         The table of `mirnagraph.evaluation.compare.compare` (of `compare_fractions` where labels
@@ -189,41 +190,39 @@ def _baseline_file(folder: Path, name: str) -> Path:
 
 
 def draw_differences(table: pd.DataFrame) -> Figure:
-    """Differences (run - reference) with their 95 % intervals, one panel per metric."""
+    """Differences (run - reference) with their 95 % intervals, one panel per metric.
+
+    Args:
+        table: of `compare_runs`.
+    """
     from matplotlib.figure import Figure
 
     metrics = list(table["metric"].unique())
-    pairs = list(dict.fromkeys(zip(table["reference"], table["run"], strict=True)))
-    one = len({reference for reference, _ in pairs}) == 1
-    rows = list(table["compartment"].unique())
-    figure = Figure(figsize=(5.2 * len(metrics), 1.2 + 0.42 * len(rows)), layout="constrained")
-    for axis, metric in zip(
-        np.atleast_1d(figure.subplots(1, len(metrics), sharey=True)), metrics, strict=True
-    ):
-        for number, (reference, name) in enumerate(pairs):
-            chosen = (
-                (table["metric"] == metric)
-                & (table["run"] == name)
-                & (table["reference"] == reference)
-            )
-            part = table[chosen].set_index("compartment").reindex(rows)
-            place = np.arange(len(rows)) + (number - (len(pairs) - 1) / 2) * 0.18
-            spread = np.abs(part[["low", "high"]].to_numpy().T - part["difference"].to_numpy())
+    compartments = list(table["compartment"].unique())
+    references = list(table["reference"].unique())
+    has_one_reference = len(references) == 1
+    size = (5.2 * len(metrics), 1.2 + 0.42 * len(compartments))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    places = np.arange(len(compartments))
+    pairs = table.groupby(["reference", "run"], sort=False)
+    for axis, metric in zip(axes, metrics, strict=True):
+        for number, ((reference, run), rows) in enumerate(pairs):
+            part = rows[rows["metric"] == metric].set_index("compartment").reindex(compartments)
+            difference = part["difference"].to_numpy(dtype=float)
+            bounds = part[["low", "high"]].to_numpy(dtype=float).T
             axis.errorbar(
-                part["difference"],
-                place,
-                xerr=spread,
+                difference,
+                places + (number - (len(pairs) - 1) / 2) * 0.18,
+                xerr=np.abs(bounds - difference),
                 fmt="o",
                 capsize=3,
-                label=name if one else f"{name} - {reference}",
+                label=run if has_one_reference else f"{run} - {reference}",
             )
         axis.axvline(0, color="0.6", linestyle=":")
-        axis.set(
-            title=metric,
-            xlabel=f"difference to {table['reference'].iloc[0] if one else 'the baseline'}",
-            yticks=range(len(rows)),
-            yticklabels=rows,
-        )
-        axis.invert_yaxis()
-    axis.legend(fontsize="small")
+        compared = references[0] if has_one_reference else "the baseline"
+        axis.set(title=metric, xlabel=f"difference to {compared}")
+        axis.set(yticks=places, yticklabels=compartments)
+    axes[0].invert_yaxis()
+    axes[-1].legend(fontsize="small")
     return figure

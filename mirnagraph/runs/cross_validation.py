@@ -43,9 +43,11 @@ def cross_validate(
         fit_fold: ``fit_fold(work, fold)`` trains on the training part of a fold and predicts its
             test part; a module-level function, so that worker processes find it.
         work: what all folds read; sent to every process once.
+        folds: of the cross-validation.
         folder: run folder; finished folds are saved in it as they end, and those in it are read
             back in place of being fitted again. None keeps nothing.
         workers: processes; changes no number.
+        progress: callback.
         step: name for `progress`.
 
     Returns:
@@ -82,6 +84,9 @@ def collect(
 
     Args:
         results: one per fold, in fold order.
+        index: all RNAs.
+        compartments: names, in column order.
+        folds: of the cross-validation.
         labels: shape (n_rnas, n_labels), NaN where unknown.
         kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
         decile: popularity class of every RNA for the metric ``within``, shape (n_rnas,).
@@ -106,21 +111,9 @@ def collect(
     ]
     predictions = {}
     thresholds = {}
-    for name in names:
-        values = np.full(labels.shape, np.nan)
-        cuts = np.full(labels.shape, np.nan)
-        for result in results:
-            values[result.rows] = result.predictions[name]
-            cuts[result.rows] = result.thresholds.get(name, np.full(labels.shape[1], 0.5))
-        if not np.isfinite(values[tested]).all():
-            raise InputError(
-                f"non-finite prediction of {name!r}: training diverged, or a masked test label "
-                "reached a feature"
-            )
-        predictions[name] = values
-        thresholds[name] = cuts
     metrics = {}
     for name in names:
+        predictions[name], thresholds[name] = _join(results, name, labels.shape)
         with warnings.catch_warnings():
             if name != MODEL:
                 # The same compartments and folds as the model's, which are named once.
@@ -139,3 +132,20 @@ def collect(
     return CrossValidationResult(
         index, compartments, folds, labels, predictions, thresholds, metrics, tuple(results), kind
     )
+
+
+def _join(
+    results: Sequence[FoldResult], name: str, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions and thresholds of one name, NaN in rows that no fold tested."""
+    values = np.full(shape, np.nan)
+    thresholds = np.full(shape, np.nan)
+    for result in results:
+        values[result.rows] = result.predictions[name]
+        thresholds[result.rows] = result.thresholds.get(name, 0.5)
+        if not np.isfinite(values[result.rows]).all():
+            raise InputError(
+                f"non-finite prediction of {name!r}: training diverged, or a masked test label "
+                "reached a feature"
+            )
+    return values, thresholds

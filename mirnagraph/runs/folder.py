@@ -205,7 +205,7 @@ def finish_run(run: RunFolder, body: Callable[[RunFolder], Result]) -> Result:
     try:
         result = body(run)
     except MirnagraphError:
-        has_finished_folds = any((run.path / "folds").glob("fold_*"))
+        has_finished_folds = any(run.path.rglob("folds/fold_*"))
         if not run.resumed and not has_finished_folds:
             shutil.rmtree(run.path)
         raise

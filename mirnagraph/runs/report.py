@@ -1,4 +1,4 @@
-"""Report tables, curves, baseline section and verdict."""
+"""Sections of a run's report: metrics, baselines, verdict, RNA sets, curves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.evaluation.compare import compare
-from mirnagraph.evaluation.metrics import AVERAGE, UndefinedMetricWarning
-from mirnagraph.runs.results import CrossValidationResult
+from mirnagraph.evaluation.metrics import AVERAGE, FRACTIONS, UndefinedMetricWarning
+from mirnagraph.runs.markdown import (
+    bullets,
+    difference_cell,
+    finite_or_dash,
+    mean_sd,
+    section,
+)
+from mirnagraph.runs.markdown import table as markdown_table
+from mirnagraph.runs.results import MODEL, CrossValidationResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,84 +30,213 @@ THIS_RUN = "this run"
 OWN_TREES = "own_trees"
 """Mean of logits of the trees inside a fusion model, without its attention part."""
 
-MEASURES = ("AUC", "AUPR", "within", "F1", "MCC")
-
 SHOWN = ("AUC", "AUPR", "F1", "MCC")
+SHOWN_FRACTIONS = ("Pearson", "Spearman")
+
+MEASURES = ("AUC", "AUPR", "within", "F1", "MCC")
+"""Metrics of a fusion run's baseline table."""
+
+COMPARED = ("AUC", "AUPR", "within", *SHOWN_FRACTIONS)
+"""Metrics that a verdict reads; those by thresholds are not among them."""
+
+
+def shown_metrics(kind: str) -> tuple[str, ...]:
+    """The metrics that tables show, by the kind of the labels."""
+    return SHOWN_FRACTIONS if kind == FRACTIONS else SHOWN
+
+
+def metric_value(metrics: pd.DataFrame, compartment: str, metric: str, column: str) -> float:
+    """One cell of a metric table; NaN where it has no such row."""
+    is_row = (metrics["compartment"] == compartment) & (metrics["metric"] == metric)
+    values = metrics.loc[is_row, column]
+    return float(values.iloc[0]) if len(values) else float("nan")
+
+
+def mean_sd_of(metrics: pd.DataFrame, compartment: str, metric: str) -> str:
+    """Mean ± SD over folds of one metric, as text."""
+    values = [metric_value(metrics, compartment, metric, column) for column in ("mean", "sd")]
+    return mean_sd(*values)
+
+
+def metric_rows(
+    result: CrossValidationResult, name: str = MODEL
+) -> tuple[list[str], list[list[str]]]:
+    """Header and cells: mean ± SD over folds, per compartment and on average."""
+    metrics = shown_metrics(result.kind)
+    table = result.metrics_of[name]
+    rows = []
+    for compartment in (*result.compartments, AVERAGE):
+        cells = [mean_sd_of(table, compartment, metric) for metric in metrics]
+        rows.append([compartment, *cells])
+    return ["compartment", *metrics], rows
+
+
+def metric_section(result: CrossValidationResult, *notes: str) -> str:
+    """Table of the model's metrics: mean ± SD over folds, pooled value, number of labelled RNAs.
+
+    Args:
+        result: of the run.
+        notes: further paragraphs.
+    """
+    header, rows = metric_rows(result)
+    ranked = header[1:3]
+    is_fraction = result.kind == FRACTIONS
+    for column, row in enumerate(rows):
+        pooled = [metric_value(result.metrics, row[0], metric, "pooled") for metric in ranked]
+        n_labels = ""
+        if column < len(result.compartments):
+            labels = result.labels[result.tested(column), column]
+            n_labels = str(len(labels) if is_fraction else int(labels.sum()))
+        row[1:1] = [n_labels]
+        row += map(finite_or_dash, pooled)
+    header[1:1] = ["labelled" if is_fraction else "annotated"]
+    header += [f"{metric} pooled" for metric in ranked]
+    about = "Mean ± SD over folds; pooled: all folds together."
+    if not is_fraction:
+        about += " F1 and MCC use the thresholds selected in each training part."
+    return section("Metrics", markdown_table(header, rows), about, few_folds(result), *notes)
+
+
+def few_folds(result: CrossValidationResult) -> str:
+    """Name compartments whose first metric is defined in some folds only; empty if none."""
+    metric = shown_metrics(result.kind)[0]
+    n_folds = result.folds.n_folds
+    few = []
+    for name in result.compartments:
+        count = int(metric_value(result.metrics, name, metric, "n_folds"))
+        if count < n_folds:
+            few.append(f"{name} {count}")
+    if not few:
+        return ""
+    return (
+        f"Number of folds (of {n_folds}) in which {metric} is defined: {', '.join(few)}. In the "
+        "other folds all tested RNAs have the same label."
+    )
+
+
+def average_row(
+    name: str, metrics: pd.DataFrame, what: str, shown: Sequence[str] = MEASURES
+) -> dict[str, object]:
+    """One row of a baseline table: averages over compartments.
+
+    Args:
+        name: of the model.
+        metrics: table of `mirnagraph.evaluation.metrics.score`.
+        what: description of the model.
+        shown: metrics.
+
+    Returns:
+        ``model``, per metric its mean over folds and ``METRIC_sd``, and ``what``; ``within`` (AUC
+        among RNAs of equal popularity) is pooled and has no SD.
+    """
+    row: dict[str, object] = {"model": name}
+    for metric in shown:
+        if metric == "within":
+            row[metric] = metric_value(metrics, AVERAGE, metric, "pooled")
+            continue
+        row[metric] = metric_value(metrics, AVERAGE, metric, "mean")
+        row[f"{metric}_sd"] = metric_value(metrics, AVERAGE, metric, "sd")
+    return {**row, "what": what}
 
 
 def baseline_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Header and cells of the table of `fusion.baselines.run.baseline_table`, with three decimals and a dash where there is no answer."""
+    """Header and cells of a baseline table (see `average_row`)."""
+    metrics = [m for m in (*MEASURES, *SHOWN_FRACTIONS) if m in table.columns]
     records: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
-    rows = [[str(row["model"]), *(_figure(row[m]) for m in MEASURES)] for row in records]
-    return ["model", *MEASURES], rows
+    rows = []
+    for record in records:
+        cells = [mean_sd(record[m], record.get(f"{m}_sd", np.nan)) for m in metrics]
+        rows.append([str(record["model"]), *cells])
+    return ["model", *metrics], rows
 
 
-def verdict(table: pd.DataFrame) -> list[str]:
-    """Sentences on which baseline comes nearest in AUC, and on every baseline that reaches the model in AUC, AUPR or within."""
-    by_name: dict[str, dict[str, Any]] = {
-        str(row["model"]): row for row in table.to_dict("records")
-    }  # type: ignore[misc]
-    mine = by_name[THIS_RUN]
-    others = [name for name in by_name if name not in (THIS_RUN, OWN_TREES)]
-    known = [name for name in others if np.isfinite(by_name[name]["AUC"])]
-    if not known or not np.isfinite(mine["AUC"]):
-        return ["No baseline can be compared with the model: the AUC has no answer on these folds."]
-    nearest = min(known, key=lambda name: abs(by_name[name]["AUC"] - mine["AUC"]))
+def verdict(table: pd.DataFrame, parts: Sequence[str] = (OWN_TREES,)) -> list[str]:
+    """State which baselines the model does not outperform.
+
+    Args:
+        table: baseline table (see `average_row`) with a row ``this run``.
+        parts: names of rows that are parts of the model and no baselines.
+
+    Returns:
+        A sentence on the nearest baseline in the first metric, and one per baseline that reaches
+        the model in a metric of `COMPARED`, or one that none does.
+    """
+    records: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
+    by_name = {str(row["model"]): row for row in records}
+    model = by_name.pop(THIS_RUN)
+    baselines = {name: row for name, row in by_name.items() if name not in parts}
+    metrics = [m for m in COMPARED if m in table.columns]
+    if not baselines:
+        return ["The baselines were left out of this run."]
+    first = metrics[0]
+    gaps = {name: abs(row[first] - model[first]) for name, row in baselines.items()}
+    gaps = {name: gap for name, gap in gaps.items() if np.isfinite(gap)}
+    if not gaps:
+        return [f"No baseline can be compared with the model: {first} is undefined on these folds."]
+    nearest = min(gaps, key=lambda name: gaps[name])
+    row = baselines[nearest]
+    shown = "; ".join(_versus(model, row, metric) for metric in metrics[:2])
     lines = [
-        f"Nearest in AUC comes `{nearest}` ({by_name[nearest]['what']}): {_beside(by_name, nearest, 'AUC')}, {_beside(by_name, nearest, 'AUPR')}."
+        f"Nearest baseline in {first}: `{nearest}` ({row['what']}), model vs baseline {shown}."
     ]
-    ahead = [
-        (name, m)
-        for m in ("AUC", "AUPR", "within")
-        for name in others
-        if by_name[name][m] >= mine[m]
-    ]
-    if not ahead:
-        return [
-            *lines,
-            "The model is ahead of every baseline in AUC, in AUPR and among equally well studied RNAs (within).",
-        ]
-    for name in dict.fromkeys(name for name, _ in ahead):
-        where = "; ".join(_beside(by_name, name, m) for n, m in ahead if n == name)
-        lines.append(f"**The baseline `{name}` is not beaten**: {where}.")
+    for name, row in baselines.items():
+        reached = [_versus(model, row, m) for m in metrics if row[m] >= model[m]]
+        if reached:
+            lines.append(f"The model does not outperform `{name}`: {'; '.join(reached)}.")
+    if len(lines) == 1:
+        lines.append(f"No baseline reaches the model in {_listed(metrics)}.")
     return lines
 
 
-def baseline_section(table: pd.DataFrame | None, own_trees: Sequence[str] = ()) -> list[str]:
-    """Lines of the report's section on baselines; says so where they were left out."""
+def _versus(model: dict[str, Any], baseline: dict[str, Any], metric: str) -> str:
+    """``AUC 0.795 vs 0.817``, with five decimals where three do not tell the values apart."""
+    values = (model[metric], baseline[metric])
+    digits = 3
+    if values[0] != values[1] and finite_or_dash(values[0]) == finite_or_dash(values[1]):
+        digits = 5
+    first, second = (finite_or_dash(value, digits) for value in values)
+    return f"{metric} {first} vs {second}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def baseline_section(
+    table: pd.DataFrame | None,
+    notes: Sequence[str] = (),
+    parts: Sequence[str] = (OWN_TREES,),
+) -> str:
+    """The section on baselines: verdict, table, what each model is.
+
+    Args:
+        table: baseline table (see `average_row`); None where the baselines were left out.
+        notes: further sentences, e.g. of `own_trees_sentence`.
+        parts: see `verdict`.
+    """
     if table is None:
-        return [
-            "## Baselines",
-            "",
-            *own_trees,
-            "The baselines were left out of this run.",
-            "",
-        ]
+        return section("Baselines", "\n".join([*notes, "The baselines were left out of this run."]))
     header, rows = baseline_rows(table)
-    lines = [
-        "## Baselines",
-        "",
-        *verdict(table),
-        *own_trees,
-        "",
-        "| " + " | ".join(header) + " |",
-        "|---|" + "---|" * len(MEASURES),
-    ]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    lines += ["", *(f"- `{row['model']}`: {row['what']}" for row in table.to_dict("records")), ""]
-    return [
-        *lines,
-        "All were fitted on the same training rows and tested on the same folds. AUC, AUPR, F1 and MCC are means over folds; within is the AUC",
-        "among equally well studied RNAs, pooled. Thresholds were chosen inside the training rows. Whether a difference is more than chance says",
-        "`mirnagraph compare RUN --baseline NAME`.",
-        "",
-    ]
+    sentences = "\n".join([*verdict(table, parts), *notes])
+    what = bullets(f"`{row['model']}`: {row['what']}" for row in table.to_dict("records"))
+    about = (
+        "All models were fitted on the same training rows and tested on the same folds. Values are "
+        "means over folds and compartments ± SD over folds."
+    )
+    if "within" in header:
+        about += (
+            " within: AUC among RNAs of equal popularity (number of associations), pooled over "
+            "folds."
+        )
+    about += "\nIntervals of the differences: `mirnagraph compare RUN --baseline NAME`."
+    return section("Baselines", sentences, markdown_table(header, rows), what, about)
 
 
 def own_trees_sentence(result: CrossValidationResult, seed: int) -> list[str]:
     """Sentence on the model against the trees inside it, with paired intervals.
 
     Args:
+        result: of the run.
         seed: of the bootstrap resamples.
 
     Returns:
@@ -111,41 +248,56 @@ def own_trees_sentence(result: CrossValidationResult, seed: int) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)
         table = compare(result.to_frame(OWN_TREES), result.to_frame(), labels, seed=seed)
-    average = table[table["compartment"] == AVERAGE].set_index("metric")
     cells = []
     for metric in ("AUC", "AUPR"):
-        row = average.loc[metric]
-        interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
-        cells.append(f"{metric} {row['difference']:+.3f} {interval}")
+        columns = ("difference", "low", "high")
+        values = [metric_value(table, AVERAGE, metric, column) for column in columns]
+        cells.append(f"{metric} {difference_cell(*values, digits=3)}")
     return [
         f"Model - `{OWN_TREES}` (pooled, mean over compartments, 95 % intervals): "
         f"{', '.join(cells)}."
     ]
 
 
-def _beside(by_name: dict[str, dict[str, Any]], name: str, measure: str) -> str:
-    return f"{measure} {_figure(by_name[name][measure])} against the model's {_figure(by_name[THIS_RUN][measure])}"
+def set_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the metrics within each RNA set, averages over its compartments.
+
+    Args:
+        table: of `mirnagraph.evaluation.metrics.evaluate_by_group`.
+    """
+    rows = []
+    for (name, model), part in table.groupby(["set", "model"], sort=False):
+        n_compartments = int(metric_value(part, AVERAGE, "AUC", "n_labels"))
+        cells = [mean_sd_of(part, AVERAGE, metric) for metric in ("AUC", "AUPR")]
+        rows.append([str(name), str(model), *cells, str(n_compartments)])
+    return ["set", "model", "AUC", "AUPR", "compartments"], rows
 
 
-def _figure(value: float) -> str:
-    return f"{value:.3f}" if np.isfinite(value) else "-"
+def set_section(table: pd.DataFrame, *notes: str) -> str:
+    """The section on metrics within each RNA set.
+
+    Args:
+        table: see `set_rows`.
+        notes: further paragraphs.
+    """
+    about = "Mean ± SD over folds, averaged over the compartments labelled in the set."
+    return section("Within each set", markdown_table(*set_rows(table)), about, *notes)
 
 
 def summary_table(metrics: pd.DataFrame, compartments: tuple[str, ...]) -> pd.DataFrame:
-    """Mean, SD over folds and pooled value of the main metrics, one row per compartment and one for the average."""
+    """Mean, SD over folds and pooled value of the main metrics, per compartment and on average."""
     rows = []
-    for name in (*compartments, "average"):
+    for name in (*compartments, AVERAGE):
         row: dict[str, object] = {"compartment": name}
         for metric in SHOWN:
-            found = metrics[(metrics["compartment"] == name) & (metrics["metric"] == metric)]
             for column in ("mean", "sd", "pooled"):
-                row[f"{metric} {column}"] = float(found[column].iloc[0])
+                row[f"{metric} {column}"] = metric_value(metrics, name, metric, column)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def draw_curves(result: CrossValidationResult) -> Figure:
-    """ROC and precision-recall curves of the pooled out-of-fold predictions, one line per compartment."""
+    """ROC and precision-recall curves of the pooled predictions, one line per compartment."""
     from matplotlib.figure import Figure
     from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -163,15 +315,9 @@ def draw_curves(result: CrossValidationResult) -> Figure:
         left.plot(false_positive, true_positive, label=f"{name} {pooled[(name, 'AUC')]:.3f}")
         right.plot(recall, precision, label=f"{name} {pooled[(name, 'AUPR')]:.3f}")
     left.plot([0, 1], [0, 1], color="0.7", linestyle=":")
-    for axis, title, x, y in (
-        (left, "ROC, pooled", "false positive rate", "true positive rate"),
-        (right, "Precision-recall, pooled", "recall", "precision"),
-    ):
-        axis.set(title=title, xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-        axis.legend(fontsize="small", loc="lower right" if axis is left else "lower left")
+    left.set(title="ROC, pooled", xlabel="false positive rate", ylabel="true positive rate")
+    right.set(title="Precision-recall, pooled", xlabel="recall", ylabel="precision")
+    for axis, place in ((left, "lower right"), (right, "lower left")):
+        axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+        axis.legend(fontsize="small", loc=place)
     return figure
-
-
-def finite_or_dash(value: float) -> str:
-    """Three decimals, or a dash where there is no answer."""
-    return f"{value:.3f}" if np.isfinite(value) else "-"

@@ -1,4 +1,4 @@
-"""Results of a cross-validation: folds, out-of-fold predictions, and their files in a run folder."""
+"""Results of a cross-validation: folds, out-of-fold predictions and their files."""
 
 from __future__ import annotations
 
@@ -122,7 +122,14 @@ def _read_array(path: Path, name: str) -> np.ndarray:
 def prediction_frame(
     index: NodeIndex, compartments: tuple[str, ...], folds: Folds, probabilities: np.ndarray
 ) -> pd.DataFrame:
-    """Out-of-fold probabilities of shape (n_rnas, n_labels) as in ``predictions.tsv``: tested RNAs only, in row order."""
+    """Out-of-fold probabilities as in ``predictions.tsv``: tested RNAs only, in row order.
+
+    Args:
+        index: all RNAs.
+        compartments: names, in column order.
+        folds: which RNA was tested in which fold.
+        probabilities: shape (n_rnas, n_labels).
+    """
     of_row = folds.of_rows(index)
     rows = np.flatnonzero(of_row >= 0)
     table = pd.DataFrame(probabilities[rows], columns=list(compartments))
@@ -142,7 +149,8 @@ def read_predictions(
     """Read a prediction table back, checked.
 
     Raises:
-        InputError: a missing column, an unknown or repeated RNA, or a probability outside [0, 1]: names file, line, column.
+        InputError: a missing column, an unknown or repeated RNA, or a probability outside [0, 1];
+            names file, line and column.
     """
     table = read_table(path, ["rna_id", "fold", *compartments])
     for line, name in zip(table.index, table["rna_id"], strict=True):
@@ -298,6 +306,8 @@ def write_results(
     """Write predictions, labels, metrics and uncertainty of a cross-validation into a run folder.
 
     Args:
+        result: of the run.
+        folder: the run folder.
         parts: file name -> name of the prediction that goes to ``parts/NAME.tsv``, where there is
             one.
         baselines: names that go to ``baselines/NAME/`` (see `write_baselines`).
@@ -334,7 +344,11 @@ def baseline_files(folder: Path) -> dict[str, Path]:
 
 
 def read_metrics(folder: str | Path) -> pd.DataFrame:
-    """``metrics.tsv`` of a run folder, as `mirnagraph.evaluation.metrics.evaluate` made it; raises InputError where it is missing or not one."""
+    """Read ``metrics.tsv`` of a run folder (see `mirnagraph.evaluation.metrics.evaluate`).
+
+    Raises:
+        InputError: it is missing or malformed.
+    """
     table = read_table(Path(folder) / "metrics.tsv", COLUMNS).reset_index(drop=True)
     return table.assign(
         **{name: pd.to_numeric(table[name], errors="coerce") for name in COLUMNS[2:]}

@@ -1,4 +1,4 @@
-"""`mirnagraph ablate`: the full model is what `train` trains, folds are shared, what is finished is not trained again."""
+"""`mirnagraph ablate`: the full model equals that of `train`, folds are shared, runs resume."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(run: Callable[..., Any], networks: NetworkSet, quick: Callable[..., Path
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
-    """Every fold that is trained: seed, fold, number of tokens; a fold after which ``(-1, …)`` was put in is interrupted."""
+    """Every fold that is trained: seed, fold, number of tokens; the eighth is interrupted."""
     honest, seen = experiment.run_fold, []
 
     def watched(data, folds, config, fold):
@@ -48,7 +48,7 @@ def test_two_seeds_then_a_kill_then_more_variants(run, trained: list[tuple[int, 
     assert not Path("out/ablation.tsv").exists()
     code, out, err = run("ablate", *words)
     assert code == 0, err
-    # full and without-drug, two seeds, three folds; the interrupted one is trained once more, the finished ones are not
+    # full and without-drug, two seeds, three folds; only the interrupted one is trained again
     assert len(trained) == 13
     assert sorted(set(trained)) == [
         (seed, fold, n) for seed in (0, 1) for fold in range(3) for n in (2, 3)
@@ -109,10 +109,10 @@ def test_two_seeds_then_a_kill_then_more_variants(run, trained: list[tuple[int, 
     assert len(trained) == before + 6
     assert "without-drug" in out  # finished before, and still in the report
     words = Path("out/ablation.md").read_text()
-    assert "Made-up data" in words
+    assert "Synthetic data" in words
     assert "trees-alone: not applicable, the model does not mix trees and attention" in words
     assert "heads-2: 2 heads: the full model; not trained again" in words
-    assert "made anew without it: degree" in words
+    assert "rebuilt without it: degree" in words
     assert (Path("out/ablation.png")).stat().st_size > 1000
     again = Path("out/ablation.tsv").read_bytes()
     assert (

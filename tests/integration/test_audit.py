@@ -1,4 +1,4 @@
-"""The audit end to end: on the demo, on data with planted artefacts, and on datasets that lack what it looks for."""
+"""The audit end to end: on the demo, on planted artefacts, and on datasets that lack columns."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def found(networks: NetworkSet) -> Audit:
     return audit(networks, n_folds=3, settings=SMALL)
 
 
-def test_every_figure_is_there_and_in_range(found: Audit, small_dataset) -> None:
-    figures = found.figures
-    assert set(figures["section"]) == {
+def test_every_value_is_there_and_in_range(found: Audit, small_dataset) -> None:
+    values = found.values
+    assert set(values["section"]) == {
         "sources",
         "few counts",
         "permutation",
@@ -49,27 +49,27 @@ def test_every_figure_is_there_and_in_range(found: Audit, small_dataset) -> None
         "counts",
         "unannotated",
     }
-    aucs = figures[figures["measure"].isin(["AUC", "AUPR"])]["value"].dropna()
+    aucs = values[values["measure"].isin(["AUC", "AUPR"])]["value"].dropna()
     assert ((aucs >= 0) & (aucs <= 1)).all()
-    assert set(figures.loc[figures["section"] == "sources", "split"]) == {"random", "family"}
-    assert set(figures.loc[figures["section"] == "sources", "rnas"]) == {"all", "located"}
+    assert set(values.loc[values["section"] == "sources", "split"]) == {"random", "family"}
+    assert set(values.loc[values["section"] == "sources", "rnas"]) == {"all", "located"}
     assert found.value("unannotated", "RNAs", "n") == (~small_dataset.located).sum()
     text = page(found)
-    assert "**Made-up data**" in text
-    assert "## In plain words" in text
+    assert "**Synthetic data**" in text
+    assert "## Conclusions" in text
     assert all(f"- {line}" in text for line in conclusions(found))
     assert len(draw(found).axes) == 1
     assert len(source_rows(found)[1]) == 7
 
 
-def test_the_same_seed_gives_the_same_figures(found: Audit, small_dataset) -> None:
+def test_the_same_seed_gives_the_same_values(found: Audit, small_dataset) -> None:
     pd.testing.assert_frame_equal(
-        audit(build_networks(small_dataset), n_folds=3, settings=SMALL).figures, found.figures
+        audit(build_networks(small_dataset), n_folds=3, settings=SMALL).values, found.values
     )
 
 
 def test_planted_artefacts_are_found(small_dataset) -> None:
-    """Labels that follow the number in the name and the kind of match, an id twice, a compartment twice."""
+    """Labels follow the number in the name and the kind of match; an id and a compartment twice."""
     n = len(small_dataset.index)
     follows = (np.arange(n) < n // 2).astype(np.int8)
     labels = pd.DataFrame(
@@ -139,7 +139,7 @@ def test_the_command_works_on_the_demo_without_arguments(
     assert (
         out.splitlines()[0] == "source\trandom, all\tfamily, all\trandom, located\tfamily, located"
     )
-    assert "shuffled" in err
+    assert "permuted" in err
     assert sorted(path.name for path in Path("audit").iterdir()) == [
         "audit.md",
         "audit.png",

@@ -156,7 +156,7 @@ def test_a_run_with_baselines_reports_and_compares_them(
     assert list(table["model"]) == [THIS_RUN, "own_trees", *RUN_BASELINES]
     text = (run_dir / "report.md").read_text()
     assert "## Baselines" in text
-    assert "Nearest in AUC comes" in text
+    assert "Nearest baseline in AUC" in text
     compared = compare_runs([run_dir], ["trees", "frequency"], n_resamples=100)
     assert list(dict.fromkeys(zip(compared["reference"], compared["run"], strict=True))) == [
         ("trees", "test"),

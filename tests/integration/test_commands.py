@@ -61,7 +61,7 @@ def test_train_then_again(
     assert trained.returncode == 0, trained.stderr
     assert "AUC" in trained.stdout
     assert "popularity_and_name" in trained.stdout
-    assert "Nearest in AUC comes" in trained.stderr
+    assert "Nearest baseline in AUC" in trained.stderr
     predictions = pd.read_csv("run/predictions.tsv", sep="\t")
     assert len(predictions) == 60
     assert sorted(predictions["fold"].unique()) == [0, 1]

@@ -1,4 +1,4 @@
-"""Comparing runs: a run equals itself, a worse one is seen to be worse, runs that do not fit are refused."""
+"""Comparison of runs: one equals itself, a worse one is lower, runs that do not fit are refused."""
 
 from __future__ import annotations
 

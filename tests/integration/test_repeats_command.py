@@ -1,4 +1,4 @@
-"""`train --repeats`: every seed is a run of its own, folds are drawn anew or kept, and a killed command goes on."""
+"""`train --repeats`: every seed has its own run, folds are drawn anew or not, runs resume."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_seeds_are_runs_of_their_own(train) -> None:
     text = Path("run/report.md").read_text()
     assert text.count("## Over seeds") == 1
     assert "drawn anew" in text
-    # the very same command finds everything done, and says so as without repeats; more seeds are added to it
+    # the same command finds everything done, as without repeats; more seeds are added to it
     assert train("--fold", "3", "--repeats", "3", "--seed", "5", "--out", "run")[0] == 3
     before = (Path("run/repeats/seed_6/run.json")).read_bytes()
     assert train("--fold", "3", "--repeats", "4", "--seed", "5", "--out", "run", "-q")[0] == 0

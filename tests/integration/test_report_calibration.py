@@ -1,4 +1,4 @@
-"""The report's section on calibration and uncertainty: figures by hand, what is said with and without temperature and uncertainty."""
+"""The report's calibration section: values by hand, with and without temperatures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = ("Nucleus", "Exosome")
 
 @cache
 def synthetic(n: int = 300, **choices: float) -> CrossValidationResult:
-    """Nucleus: labels drawn from the probabilities. Exosome: probabilities twice too far from 0.5 in log odds. The last RNA is never tested."""
+    """Nucleus: calibrated. Exosome: log odds three times too large. The last RNA: not tested."""
     random = np.random.default_rng(3)
     logits = random.normal(0, 1.5, (n, 2))
     labels = (random.random((n, 2)) < 1 / (1 + np.exp(-logits))).astype(np.int8)
@@ -56,8 +56,15 @@ def synthetic(n: int = 300, **choices: float) -> CrossValidationResult:
     metrics = evaluate(labels[tested], probabilities[tested], fold[tested], np.full(2, 0.5), NAMES)
     thresholds = np.full((n, 2), 0.5)
     return CrossValidationResult(
-        NodeIndex.of(ids, "miRNA"), NAMES, Folds(pd.Series(fold, index=ids)), labels, {"model": probabilities}, {"model": thresholds}, {"model": metrics}, results
-    )  # fmt: skip
+        NodeIndex.of(ids, "miRNA"),
+        NAMES,
+        Folds(pd.Series(fold, index=ids)),
+        labels,
+        {"model": probabilities},
+        {"model": thresholds},
+        {"model": metrics},
+        results,
+    )
 
 
 @pytest.fixture
@@ -86,26 +93,25 @@ def test_what_is_off_by_more_than_chance_is_named() -> None:
 
 
 def test_the_section_without_temperature_or_uncertainty(tmp_path: Path) -> None:
-    lines = write_calibration(tmp_path, synthetic())
-    text = "\n".join(lines)
+    text = write_calibration(tmp_path, synthetic())
     assert (tmp_path / "reliability.png").stat().st_size > 1000
-    assert "off by more than chance explains in: Exosome." in text
-    assert "No temperature was chosen" in text
+    assert "Calibration error above chance: Exosome." in text
+    assert "No temperature was fitted" in text
     assert "third" not in text
     assert [axis.get_title()[:11] for axis in draw_reliability(synthetic()).axes] == [
         "Reliability",
-        "How often e",
+        "Distributio",
     ]
 
 
-def test_the_temperatures_chosen_are_told(tmp_path: Path, undrawn) -> None:
-    text = "\n".join(write_calibration(tmp_path, synthetic(temperature=1.5)))
+def test_the_temperatures_are_reported(tmp_path: Path, undrawn) -> None:
+    text = write_calibration(tmp_path, synthetic(temperature=1.5))
     assert (
-        "by fold: 0: 1.500, 1: 1.500, 2: 1.500. Their mean is 1.500: by itself the model is over-confident."
+        "by fold: 0: 1.500, 1: 1.500, 2: 1.500. Mean 1.500: without it the model is over-confident."
         in text
     )
-    assert "about right" in "\n".join(write_calibration(tmp_path, synthetic(temperature=1.01)))
-    assert "timid" in "\n".join(write_calibration(tmp_path, synthetic(temperature=0.8)))
+    assert "model is calibrated" in write_calibration(tmp_path, synthetic(temperature=1.01))
+    assert "under-confident" in write_calibration(tmp_path, synthetic(temperature=0.8))
 
 
 @pytest.mark.filterwarnings("ignore::mirnagraph.evaluation.metrics.UndefinedMetricWarning")
@@ -146,23 +152,25 @@ def test_errors_in_thirds_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sign", "says"),
+    ("sign", "sentence"),
     [
-        (1, "Higher uncertainty goes with larger error:"),
-        (-1, "Higher uncertainty does not go with larger error:"),
+        (1, "Larger uncertainty goes with larger errors."),
+        (-1, "Larger uncertainty does not go with larger errors."),
     ],
 )
-def test_the_statement_follows_the_figures(tmp_path: Path, undrawn, sign: int, says: str) -> None:
+def test_the_statement_follows_the_values(
+    tmp_path: Path, undrawn, sign: int, sentence: str
+) -> None:
     result = synthetic()
     error = np.abs(result.probabilities - result.labels)
     write_tsv(
         uncertainty_table(result, error if sign > 0 else 1 - error), tmp_path / "uncertainty.tsv"
     )
-    text = "\n".join(write_calibration(tmp_path, result))
-    assert says in text
+    text = write_calibration(tmp_path, result)
+    assert sentence in text
     assert "| highest third |" in text
     write_tsv(uncertainty_table(result, np.full(error.shape, 0.1)), tmp_path / "uncertainty.tsv")
-    assert "the same for all RNAs" in "\n".join(write_calibration(tmp_path, result))
+    assert "the same for all RNAs" in write_calibration(tmp_path, result)
 
 
 def test_an_uncertainty_table_that_does_not_fit_is_refused(tmp_path: Path) -> None:

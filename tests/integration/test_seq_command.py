@@ -185,7 +185,7 @@ def test_a_run_on_the_demo_says_that_its_data_are_made_up(
     assert done.returncode == 0, done.stderr
     assert "Dataset seq-demo (synthetic)" in done.stderr
     assert json.loads((files / "demo" / "run.json").read_text())["synthetic"] is True
-    assert "**Made-up data**" in (files / "demo" / "report.md").read_text()
+    assert "**Synthetic data**" in (files / "demo" / "report.md").read_text()
     assert run("export", "demo", "model").returncode == 0
     assert "**Made-up data**" in (files / "model" / "README.md").read_text()
 
@@ -298,7 +298,7 @@ def test_several_sets_make_one_model(run, files: Path) -> None:
     assert "Exosome" not in set(found.loc[found["set"] == "two", "compartment"])
     labels = pd.read_csv(files / "mine" / "labels.tsv", sep="\t").set_index("rna_id")
     assert labels.filter(like="two|", axis=0)["Exosome"].isna().all()
-    assert "AUC within each set" in (files / "mine" / "report.md").read_text()
+    assert "## Within each set" in (files / "mine" / "report.md").read_text()
     folds = pd.read_csv(files / "mine" / "folds.tsv", sep="\t").set_index("rna_id")["fold"]
     assert (
         folds["one|made-up-1"] == folds["two|made-up-1"]

@@ -14,6 +14,7 @@ import torch
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs import cross_validation
+from mirnagraph.runs.report import verdict
 from mirnagraph.seeds import generator
 from seqtower import experiment, run
 from seqtower.baselines.descriptor_trees import TREES, DescriptorConfig, blend
@@ -24,7 +25,7 @@ from seqtower.data.kmers import one_hot
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, SequenceSet, read_labels
 from seqtower.nn.losses import make_loss, starting_logits
 from seqtower.predict import predict
-from seqtower.run import run_seq, verdict
+from seqtower.run import comparison_table, model_notes, parts_of_model, run_seq
 from seqtower.saved import load_tower
 from seqtower.towers.base import TowerConfig
 from seqtower.towers.rnatracker import RNATrackerConfig
@@ -440,13 +441,12 @@ def test_trees_beside_a_tower_are_told_types_and_read_circrnas_as_circles(tmp_pa
     )
     result, run = run_seq(replace(data, types=types), config, tmp_path / "run", baselines=False)
     assert result is not None
-    assert verdict(result).startswith("The answer is that of the trees on descriptors alone")
-    assert "not beaten" in verdict(
-        replace(
-            result,
-            results=[replace(r, choices=r.choices | {"weight": 0.9}) for r in result.results],
-        )
-    )
+    assert "weight of the trees is 1 in every fold" in model_notes(result)[0]
+    table = comparison_table(result)
+    assert verdict(table, parts_of_model(result)) == ["The baselines were left out of this run."]
+    blended = tuple(replace(r, choices=r.choices | {"weight": 0.9}) for r in result.results)
+    parts = parts_of_model(replace(result, results=blended))
+    assert any("does not outperform `descriptor_trees`" in line for line in verdict(table, parts))
     three = data.labels[:, 1] == 1
     said = result.predictions["descriptor_trees"][:, 1]
     assert said[three].min() > said[~three].max()

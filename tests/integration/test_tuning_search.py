@@ -1,4 +1,4 @@
-"""Searches end to end: blind to test labels, the same trials after a kill, a choice that can be used."""
+"""Searches end to end: blind to test labels, the same trials when resumed, a usable choice."""
 
 from __future__ import annotations
 
@@ -50,10 +50,12 @@ CONFIG = ExperimentConfig(
 )
 SPACE = space_from(
     {
-        "attention.n_heads": [2, 4], "training.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}, "networks.lambda": [0.2, 0.5],
+        "attention.n_heads": [2, 4],
+        "training.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
+        "networks.lambda": [0.2, 0.5],
         "mix.attention": {"low": 0.5, "high": 2.0, "step": 0.5},
     }
-)  # fmt: skip
+)
 FEW = TuneSettings(trials=4, inner_folds=2)
 
 
@@ -192,7 +194,7 @@ def test_the_choice_can_be_used(networks: NetworkSet, tmp_path: Path) -> None:
     assert "optimistic" in text
     assert "networks.toml" in text
     page = (run.path / "tune.md").read_text()
-    assert "Made-up data" in page
+    assert "Synthetic data" in page
     assert f"**{best.score:.4f}**" in page
     assert (run.path / "trials.png").read_bytes()[:4] == b"\x89PNG"
     table = pd.read_csv(run.path / "trials.tsv", sep="\t")
@@ -323,7 +325,7 @@ def test_nested_choices_of_a_grid_stop_resume_and_are_reported(
         assert len(trials) == len(combinations(space))
         assert trials["score"].max() == kept["score"]
     assert {"mean", "pooled", "0", "1", "2"} == set(versus["fold"])
-    assert "## Settings chosen inside each fold" in (run.path / "report.md").read_text()
+    assert "## Settings selected inside each fold" in (run.path / "report.md").read_text()
     assert nested_space(run.path / "config.toml") == dict(space)
     assert (run.path / "model" / "model.json").is_file()
     # what the untuned run is: the same settings on the same folds, a run like any other

@@ -1,4 +1,4 @@
-"""Variants of an ablation: what is taken out is gone from everything a model reads, and differences and intervals by hand."""
+"""Variants of an ablation: removed data reach no token; differences and intervals by hand."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def config_of(variant: Variant) -> ExperimentConfig:
 def test_variants_of_gtmaloc(networks: NetworkSet) -> None:
     found = by_name(networks, experiment_config("gtmaloc"))
     assert list(found) == [
-        "full", "without-sequence", "without-functional", "without-mRNA", "without-drug", "without-disease", "without-graph-transformer",
+        "full", "without-sequence", "without-functional", "without-mRNA", "without-drug",
+        "without-disease", "without-graph-transformer",
         "without-attention", "trees-alone", "attention-alone", "heads-2", "heads-4", "heads-8",
     ]  # fmt: skip
     drug = found["without-drug"]
@@ -109,7 +110,7 @@ def test_variants_of_the_default_preset(networks: NetworkSet) -> None:
 def test_nothing_of_what_is_taken_out_is_left_to_read(
     networks: NetworkSet, small_dataset: Dataset, kind: str
 ) -> None:
-    """With other associations of that kind the reduced data is the same to the last bit, so every prediction is."""
+    """With other associations of that kind the reduced data are equal, so predictions are too."""
     random = np.random.default_rng(3)
     table = small_dataset.associations[kind]
     other_rnas = random.permutation(small_dataset.rnas.index.to_numpy())[: len(table)]
@@ -245,15 +246,15 @@ def row(low: float, high: float, seed_low: float = np.nan, seed_high: float = np
 
 def test_words_say_no_more_than_the_intervals() -> None:
     assert verdict(row(-0.03, -0.01), "AUC").startswith(
-        "worse than the full model: AUC -0.0200 [-0.0300, -0.0100]. With one seed"
+        "lower than the full model: AUC -0.0200 [-0.0300, -0.0100]. One seed"
     )
-    assert verdict(row(0.01, 0.03, 0.005, 0.02), "AUC").startswith("better than the full model")
-    assert verdict(row(0.01, 0.03, 0.005, 0.02), "AUC").endswith("all above 0.")
+    assert verdict(row(0.01, 0.03, 0.005, 0.02), "AUC").startswith("higher than the full model")
+    assert verdict(row(0.01, 0.03, 0.005, 0.02), "AUC").endswith("above 0.")
     unsure = verdict(row(-0.01, 0.02, -0.1, 0.1), "AUPR")
-    assert unsure.startswith("no difference to the full model shown: AUPR")
-    assert "at most 0.0100 below the full model and at most 0.0200 above" in unsure
-    assert unsure.endswith("with 0 inside.")
-    assert "no answer" in verdict(row(np.nan, np.nan), "AUC")
+    assert unsure.startswith("no significant difference to the full model: AUPR")
+    assert "at most 0.0100 lower or 0.0200 higher" in unsure
+    assert unsure.endswith("includes 0.")
+    assert "undefined" in verdict(row(np.nan, np.nan), "AUC")
     assert interval(row(np.nan, np.nan), "pooled") == "-"
 
 

@@ -1,4 +1,4 @@
-"""What an audit states without a model, worked by hand; and that its sentences follow the figures."""
+"""Facts of an audit that need no model, worked by hand; its sentences follow the values."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.experiments.audit import (
-    COLUMNS,
+from fusion.experiments.audit import COLUMNS, SOURCES, Audit
+from fusion.experiments.audit_facts import (
     NO_SEQUENCE,
-    SOURCES,
-    Audit,
-    chance_spread,
+    auc_standard_error,
     compartment_pairs,
     count_correlations,
     duplicate_metrics,
@@ -21,7 +19,7 @@ from fusion.experiments.audit import (
     match_features,
     match_kinds,
     match_table,
-)  # fmt: skip
+)
 from fusion.experiments.audit_report import conclusions, page
 from mirnagraph.dataset import Dataset
 
@@ -46,7 +44,8 @@ def test_duplicates_by_whole_sequence_and_by_a_shared_mature() -> None:
     found = duplicates(dataset)
     labels = dataset.labels.to_numpy()
     whole = duplicate_metrics(found["sequence"], labels, np.array([0, 1, 0, 1]))
-    # a and b are one pair, parted, of the same labels; of the six pairs of RNAs only a and b have the same compartments
+    # a and b are one pair, in two folds, of the same labels; of the six pairs of RNAs only
+    # they have the same compartments
     assert whole == {
         "rnas": 2,
         "pairs": 1,
@@ -107,21 +106,27 @@ def test_counts_against_labels() -> None:
     assert list(count_correlations(replace(dataset_of(), supporting=("disease",)))) == []
 
 
-def test_the_spread_of_chance() -> None:
-    assert chance_spread(np.array([[1, 1], [1, 1], [0, 1], [0, 1]])) == pytest.approx(
+def test_the_standard_error_of_chance() -> None:
+    assert auc_standard_error(np.array([[1, 1], [1, 1], [0, 1], [0, 1]])) == pytest.approx(
         np.sqrt(5 / 48)
     )
-    assert np.isnan(chance_spread(np.ones((3, 1))))
+    assert np.isnan(auc_standard_error(np.ones((3, 1))))
 
 
 def audit_of(**over: float) -> Audit:
-    """An audit with made-up figures; keys are section, subject, measure and split joined by blanks."""
+    """An audit of given values; keys are section, subject, measure and split joined by blanks."""
     plain = {
-        **{f"sources {name} AUC random": 0.6 for name in SOURCES}, "sources trees AUC random": 0.9, "sources trees AUC family": 0.9,
-        "sources names AUC random": 0.5, "sources popularity_and_name AUC random": 0.6, "sources matching AUC random": 0.5,
-        "permutation trees AUC permuted": 0.5, "permutation sequence AUC permuted": 0.49, "permutation popularity AUC permuted": 0.51,
-        "compartments P_and_Q jaccard": 0.5, "sources trees AUC random located": 0.9,
-    }  # fmt: skip
+        **{f"sources {name} AUC random": 0.6 for name in SOURCES},
+        "sources trees AUC random": 0.9,
+        "sources trees AUC family": 0.9,
+        "sources names AUC random": 0.5,
+        "sources matching AUC random": 0.5,
+        "permutation trees AUC permuted": 0.5,
+        "permutation sequence AUC permuted": 0.49,
+        "permutation popularity AUC permuted": 0.51,
+        "compartments P_and_Q jaccard": 0.5,
+        "sources trees AUC random located": 0.9,
+    }
     rows = [("permutation", "chance", "", "", "", "standard error of an AUC", 0.02)]
     for key, value in {**plain, **{k.replace("__", " "): v for k, v in over.items()}}.items():
         section, subject, measure, *where = key.split(" ")
@@ -133,32 +138,43 @@ def audit_of(**over: float) -> Audit:
     return Audit("made", False, 100, 90, pd.DataFrame(rows, columns=COLUMNS), ("A note.",))
 
 
-def said(**over: float) -> str:
+def sentences(**over: float) -> str:
     return "\n".join(conclusions(audit_of(**over)))
 
 
-def test_the_sentences_follow_the_figures() -> None:
-    quiet = said()
-    assert "every AUC falls to chance" in quiet
-    assert "Little of what the model knows above chance (25%)" in quiet
-    assert "Names alone say next to nothing" in quiet
-    assert "costs the full model nothing" in quiet
-    assert "No two compartments are nearly the same" in quiet
-    assert "No two ids share a sequence" in quiet
-    assert "no difference to speak of" in quiet
-    assert quiet.endswith("A note.")
-    assert "does not fall to chance" in said(permutation__trees__AUC__permuted=0.6)
-    assert "Most of what the model knows above chance (90%)" in said(
-        sources__popularity__AUC__random=0.86
-    )
-    assert "an artefact" in said(sources__names__AUC__random=0.7)
-    assert "costs the full model 0.100 AUC" in said(sources__trees__AUC__family=0.8)
-    assert "P_and_Q (jaccard 0.930)" in said(compartments__P_and_Q__jaccard=0.93)
-    assert "easy negatives" in said(sources__trees__AUC__random__located=0.8)
-    assert "That predicts labels" in said(sources__matching__AUC__random=0.6)
-    assert "50% of what it knows above chance comes from relatives" in said(
-        sources__sequence__AUC__family=0.55
-    )
+def test_the_sentences_follow_the_values() -> None:
+    plain = sentences()
+    assert "every AUC is at chance" in plain
+    assert "That is 25% of the full model's AUC above chance" in plain
+    assert "Names alone do not predict labels" in plain
+    assert "Random and family-grouped folds give the full model nearly the same AUC" in plain
+    assert "No two compartments are nearly the same" in plain
+    assert "No two ids share a sequence" in plain
+    assert "they make little difference" in plain
+    assert plain.endswith("A note.")
+
+
+@pytest.mark.parametrize(
+    ("over", "sentence"),
+    [
+        ({"permutation__trees__AUC__permuted": 0.6}, "is not at chance"),
+        ({"sources__popularity__AUC__random": 0.86}, "That is 90% of the full model's AUC"),
+        ({"sources__trees__AUC__random": 0.5}, "The full model is not above chance."),
+        ({"sources__names__AUC__random": 0.7}, "an artefact"),
+        ({"sources__trees__AUC__family": 0.8}, "overestimate the AUC of the full model by 0.100"),
+        ({"compartments__P_and_Q__jaccard": 0.93}, "P_and_Q (jaccard 0.930)"),
+        ({"sources__trees__AUC__random__located": 0.8}, "easy negatives"),
+        ({"sources__matching__AUC__random": 0.6}, "That predicts labels"),
+        ({"sources__sequence__AUC__family": 0.55}, "50% of its AUC above chance comes from"),
+    ],
+)
+def test_a_notable_value_is_stated(over: dict[str, float], sentence: str) -> None:
+    assert sentence not in sentences()
+    assert sentence in sentences(**over)
+
+
+def test_the_page_holds_the_conclusions() -> None:
     text = page(audit_of())
     assert text.startswith("# Audit of made\n")
-    assert "Made-up data" not in text
+    assert "Synthetic data" not in text
+    assert all(f"- {line}\n" in text for line in conclusions(audit_of()))

@@ -1,4 +1,4 @@
-"""Repeats over seeds: mean and SD by hand, undefined figures counted out, the report's section replaced and not doubled."""
+"""Repeats over seeds: mean and SD by hand, undefined metrics left out, the report's section."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_mean_and_sd_over_seeds_by_hand() -> None:
     assert ("within", "mean over folds") not in table.index
 
 
-def test_one_answer_has_a_mean_and_no_sd_and_none_has_neither() -> None:
+def test_one_value_has_a_mean_and_no_sd_and_none_has_neither() -> None:
     table = over_seeds({0: metrics(np.nan, np.nan), 1: metrics(0.5, np.nan)}).set_index(
         ["metric", "over"]
     )
@@ -56,10 +56,10 @@ def test_what_is_shown() -> None:
 def test_a_section_is_put_once_and_leaves_the_others_alone(tmp_path: Path) -> None:
     report = tmp_path / "report.md"
     report.write_text("# Run\n\nwords\n\n## Before\n\nb\n", encoding="utf-8")
-    put_section(report, "## Over seeds", ["first", ""])
+    put_section(report, "## Over seeds", "first")
     assert report.read_text() == "# Run\n\nwords\n\n## Before\n\nb\n\n## Over seeds\n\nfirst\n"
     report.write_text(report.read_text() + "\n## After\n\na\n", encoding="utf-8")
-    put_section(report, "## Over seeds", ["second", ""])
+    put_section(report, "## Over seeds", "second")
     assert (
         report.read_text()
         == "# Run\n\nwords\n\n## Before\n\nb\n\n## Over seeds\n\nsecond\n\n## After\n\na\n"

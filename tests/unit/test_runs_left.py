@@ -44,3 +44,13 @@ def test_a_finished_run_is_kept_and_its_body_not_run_again(tmp_path: Path) -> No
     again, kept = run_or_resume(tmp_path / "run", "a = 1", {}, lambda run: 8, seed=0, resume=True)
     assert again is None
     assert kept.finished
+
+
+def test_an_error_keeps_finished_folds_of_runs_below_the_folder(tmp_path: Path) -> None:
+    def body(run: RunFolder) -> None:
+        (run.path / "variants" / "full" / "seed_0" / "folds" / "fold_00").mkdir(parents=True)
+        raise InputError("bad labels")
+
+    with pytest.raises(InputError):
+        run_or_resume(tmp_path / "run", "a = 1", {}, body, seed=0)
+    assert (tmp_path / "run" / "run.json").exists()

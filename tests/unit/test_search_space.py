@@ -1,4 +1,4 @@
-"""Search spaces: read from TOML by name and type, wrong ones refused in a sentence, laid over settings."""
+"""Search spaces: read from TOML by name and type, malformed ones refused, applied to settings."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_space_is_read_with_its_types(tmp_path: Path) -> None:
         ({"training.learning_rate": {"low": 0.0, "high": 1.0, "log": True}}, "above 0, since log"),
         (
             {"training.learning_rate": {"low": 0.1, "high": 1.0, "log": True, "step": 0.1}},
-            "no log beside it",
+            "and no log",
         ),
         ({"training.epochs": {"low": 10, "high": 25, "step": 10}}, "in whole steps"),
         ({"training.epochs": {"low": 10, "high": 20.5}}, "expected a value of type int"),
@@ -139,10 +139,14 @@ def test_values_that_do_not_go_together_are_refused() -> None:
 def test_start_values_are_those_that_lie_in_the_space() -> None:
     space = space_from(
         {
-            "attention.n_heads": [2, 4], "attention.dim": [32, 64], "training.epochs": {"low": 100, "high": 140, "step": 20},
-            "training.patience": {"low": 10, "high": 20, "step": 2}, "networks.lambda": [0.5, 0.7], "training.learning_rate": {"low": 1e-4, "high": 1e-2},
+            "attention.n_heads": [2, 4],
+            "attention.dim": [32, 64],
+            "training.epochs": {"low": 100, "high": 140, "step": 20},
+            "training.patience": {"low": 10, "high": 20, "step": 2},
+            "networks.lambda": [0.5, 0.7],
+            "training.learning_rate": {"low": 1e-4, "high": 1e-2},
         }
-    )  # fmt: skip
+    )
     assert start_values(CONFIG, NETWORKS, space) == {
         "attention.n_heads": 4,
         "training.epochs": 120,

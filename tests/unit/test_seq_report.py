@@ -1,4 +1,4 @@
-"""What the report of a run of the sequence tower says of its own figures."""
+"""Sentences of a report on metrics that only some folds define."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ import numpy as np
 import pytest
 
 from mirnagraph.evaluation.metrics import evaluate
-from seqtower.run import few_folds
+from mirnagraph.runs.report import few_folds
 
 
 @pytest.mark.parametrize(
-    ("scarce", "said"),
+    ("scarce", "sentence"),
     [
         ([1, 0, 0, 1], ""),
         (
             [1, 0, 0, 0],
-            "Folds that AUC comes from, of 2: 1 for Scarce; in the others, all RNAs are of one kind.",
+            "Number of folds (of 2) in which AUC is defined: Scarce 1. In the other folds all "
+            "tested RNAs have the same label.",
         ),
     ],
 )
-def test_figures_of_some_folds_alone_are_named(scarce: list[int], said: str) -> None:
-    true, fold = np.column_stack([[0, 1, 0, 1], scarce]), np.array([0, 0, 1, 1])
+def test_compartments_without_a_metric_in_some_fold_are_named(
+    scarce: list[int], sentence: str
+) -> None:
+    true = np.column_stack([[0, 1, 0, 1], scarce])
+    fold = np.array([0, 0, 1, 1])
     names = ("Common", "Scarce")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -31,7 +35,7 @@ def test_figures_of_some_folds_alone_are_named(scarce: list[int], said: str) -> 
     result = SimpleNamespace(
         kind="multi-label",
         compartments=names,
-        metrics_of={"model": metrics},
+        metrics=metrics,
         folds=SimpleNamespace(n_folds=2),
     )
-    assert few_folds(result) == said
+    assert few_folds(result) == sentence

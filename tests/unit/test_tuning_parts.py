@@ -1,4 +1,4 @@
-"""Parts of a search by hand: its score, its inner folds, its store of finished trials, its networks."""
+"""Parts of a search by hand: score, inner folds, store of finished trials, networks."""
 
 from __future__ import annotations
 

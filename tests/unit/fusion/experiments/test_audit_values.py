@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from fusion.experiments.audit import (
-    chance_spread,
+from fusion.experiments.audit_facts import (
+    auc_standard_error,
     compartment_pairs,
     count_correlations,
     duplicate_metrics,
@@ -69,4 +69,4 @@ def test_the_standard_error_of_chance_is_a_mean_over_compartments() -> None:
     labels = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]])
     # sqrt(5 / (12 x 2 x 2)) = 0.322749, sqrt(5 / (12 x 1 x 3)) = 0.372678, mean 0.347713; the third
     # has one class
-    assert chance_spread(labels) == pytest.approx(0.347713, abs=1e-6)
+    assert auc_standard_error(labels) == pytest.approx(0.347713, abs=1e-6)

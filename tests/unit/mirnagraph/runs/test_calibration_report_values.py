@@ -100,17 +100,17 @@ def test_the_section_gives_these_numbers(tmp_path: Path) -> None:
     table["P"] = 0.1
     table["Q"] = [0.4, 0.3, 0.2, 0.1]
     write_tsv(table, tmp_path / "uncertainty.tsv")
-    text = "\n".join(write_calibration(tmp_path, given))
+    text = write_calibration(tmp_path, given)
     assert "| P | 0.500 | 0.750 | 0.250 | 0.500 | 0.250 | 0.062 | 0.000 | 0.188 |" in text
-    assert "by fold: 0: 1.500, 1: 0.900. Their mean is 1.200" in text
+    assert "by fold: 0: 1.500, 1: 0.900. Mean 1.200" in text
     # log 1.2 = 0.18, off by more than 0.02
-    assert "by itself the model is over-confident" in text
+    assert "without it the model is over-confident" in text
     assert "| lowest third | 1 | 0.100 | 0.625 | 0.391 | 0.234 |" in text
     # Q: uncertainties of rank 4, 3, 2, 1, errors 0.125, 0.125, 0.625, 0.625 of rank 1.5, 1.5, 3.5,
     # 3.5: deviations 1.5, 0.5, -0.5, -1.5 and -1, -1, 1, 1: -4 / sqrt(5 x 4) = -0.894427; P never
     # varies
     assert "0.625 to 0.125" in text
-    assert "mean over 1 compartments: -0.89" in text
+    assert "mean over compartments (n = 1): -0.89" in text
     # Brier less expected Brier: 0.390625 - 0.234375 and 0.015625 - 0.109375
     assert "+0.156 in the lowest" in text
     assert "-0.094 in the highest" in text
