@@ -109,7 +109,7 @@ def train(
     """Cross-validate a model on networks: every RNA is predicted by the model that did not train on it."""
     from cli.common import progress_bars, say
     from fusion.config import experiment_config
-    from fusion.data.problem import check_settings
+    from fusion.data.prepare import check_settings
     from fusion.experiments.repeats import repeat_run, repeats_done
     from fusion.experiments.search_space import nested_space
     from fusion.experiments.train import run_experiment, run_name

@@ -15,7 +15,7 @@ import pandas as pd
 from fusion.baselines.models import BASELINES
 from fusion.baselines.run import baseline_table, run_baselines
 from fusion.config import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
-from fusion.data.problem import prepare, resolve_tokens
+from fusion.data.prepare import prepare, resolve_tokens, with_baselines
 from fusion.data.rna_sets import RnaSets, folds_of, prepare_all, read_rna_sets
 from fusion.experiments import cross_validate as experiment
 from fusion.experiments.train import fit_final
@@ -164,9 +164,7 @@ def fit(
         result = cross_validation
     with tempfile.TemporaryDirectory(prefix="mirnagraph-") as place:
         target = Path(folder) if folder is not None else Path(place) / "model"
-        fit_final(
-            networks, data, folds, chosen, target, result, rna_sets=rna_sets, progress=progress
-        )
+        fit_final(data, folds, chosen, target, result, progress=progress)
         return load_model(target)
 
 
@@ -300,11 +298,10 @@ def baselines(
     unknown = [name for name in names if name not in BASELINES]
     if unknown:
         raise ConfigError(f"no baseline {unknown[0]!r}; there are {', '.join(BASELINES)}")
-    # baselines bring their own features: the problem lends them labels, families and row order
-    data = prepare(networks, ExperimentConfig(TokenSettings(attention=("degree",))))
+    # Only labels, families and row order are read; the baselines have inputs of their own.
+    data = prepare(networks, ExperimentConfig(TokenSettings(attention=("kmer",))))
     found = run_baselines(
-        networks,
-        data,
+        with_baselines(data, networks),
         cross_validation.folds,
         seed,
         names=names,

@@ -107,6 +107,11 @@ class TokenSettings:
     svd_dim: int = 32
     neighbours: int = 20
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Tokens of attention, then those of the trees; may repeat."""
+        return (*self.attention, *self.trees)
+
     def __post_init__(self) -> None:
         require(
             len(self.attention) + len(self.trees) > 0,

@@ -11,19 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fusion.baselines.models import (
-    BASELINES,
-    COLD_BASELINES,
-    BaselineInputs,
-    BaselineSettings,
-    baseline_inputs,
-    predict_fold,
-)
-from fusion.data.problem import FusionData
+from fusion.baselines.models import BASELINES, COLD_BASELINES, BaselineSettings, predict_fold
+from fusion.data.baseline_inputs import BaselineInputs
+from fusion.data.inputs import FusionData
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.evaluation.splits import Folds
-from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, one_thread
 from mirnagraph.runs import cross_validation, results
 from mirnagraph.runs.report import MEASURES, OWN_TREES, THIS_RUN
@@ -36,7 +29,7 @@ class BaselineWork:
     """What the baselines of every fold read.
 
     Attributes:
-        inputs: label-free inputs; None where all folds are finished.
+        inputs: label-free inputs.
         data: labels, families and row order.
         names: which baselines (see `fusion.baselines.models.predict_fold`).
         seed: the run's seed.
@@ -51,7 +44,6 @@ class BaselineWork:
 
 
 def run_baselines(
-    networks: NetworkSet,
     data: FusionData,
     folds: Folds,
     seed: int,
@@ -65,8 +57,8 @@ def run_baselines(
     """Fit every baseline in every fold on the training rows and predict the test rows.
 
     Args:
-        data: labels, families and row order; its tokens are not read, so that baselines read the
-            same whatever the model reads.
+        data: labels, families, row order, and the inputs of the baselines (see
+            `fusion.data.prepare.with_baselines`).
         seed: the run's seed.
         names: which baselines (see `fusion.baselines.models.predict_fold`).
         folder: run folder; finished folds are kept in ``baselines/folds`` and not fitted again, and
@@ -80,11 +72,9 @@ def run_baselines(
         InputError: a saved fold is damaged, or is one of other folds.
     """
     place = None if folder is None else folder / results.BASELINES
-    is_finished = (
-        place is not None and len(results.saved_folds(place, folds.n_folds)) == folds.n_folds
+    work = BaselineWork(
+        data.baselines, data, folds, tuple(names), seed, settings or BaselineSettings()
     )
-    inputs = None if is_finished else baseline_inputs(networks, data.groups)
-    work = BaselineWork(inputs, data, folds, tuple(names), seed, settings or BaselineSettings())
     result = cross_validate_baselines(work, folder=place, workers=workers, progress=progress)
     if folder is not None:
         write_baselines(result, folder, work.names)

@@ -11,10 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from fusion.config import ExperimentConfig
-from fusion.data.problem import config_folds, folds_sha256, resolve_tokens
+from fusion.data.prepare import config_folds, folds_sha256, resolve_tokens
 from fusion.experiments.cross_validate import bare_run
 from fusion.tokens.embeddings import learned_embeddings
-from fusion.tokens.names import JOINT_GRAPH, NEIGHBOURS, TREES
+from fusion.tokens.kinds import DISEASE_SIMILARITIES, can_be_made, is_changed
+from fusion.tokens.names import (
+    GRAPH_TRANSFORMER,
+    JOINT_GRAPH,
+    NODE2VEC,
+    TREES,
+    TokenName,
+    join_names,
+    parse_joined,
+)
 from mirnagraph.config import dump_toml, require
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
@@ -27,11 +36,6 @@ from mirnagraph.runs.folder import RunFolder, open_run, read_run_json
 FULL = "full"
 
 HEADS = (2, 4, 8)
-
-GRAPH = "graph_transformer:"  # starts of token names
-NODE2VEC = "node2vec:"
-
-OF_DISEASES = ("functional", "semantic", "gip")
 
 PARTS = ("graph-transformer", "attention")
 
@@ -99,47 +103,12 @@ def reduced_networks(networks: NetworkSet, name: str) -> NetworkSet:
             partners={kind: table for kind, table in dataset.partners.items() if kind != name},
             supporting=tuple(kind for kind in dataset.supporting if kind != name),
         )
-        gone |= set(OF_DISEASES) if name == DISEASE else set()
+        gone |= set(DISEASE_SIMILARITIES) if name == DISEASE else set()
     return replace(
         networks,
         dataset=dataset,
         networks={n: network for n, network in networks.networks.items() if n not in gone},
         similarities={n: array for n, array in networks.similarities.items() if n not in gone},
-    )
-
-
-def can_be_made(networks: NetworkSet, token: str) -> bool:
-    """Whether what a token reads is there (see `fusion.tokens.builders.build_tokens` and `fusion.tokens.neighbours.neighbour_similarity`)."""
-    kind, _, of = token.partition(":")
-    if f"{kind}:" == NEIGHBOURS:
-        return of in networks.similarities or of.partition("_")[2] in networks.dataset.associations
-    if kind == "svd_similarity":
-        return of in networks.similarities
-    if kind == "degree":
-        return any(not network.is_similarity for network in networks.networks.values())
-    if token == JOINT_GRAPH:
-        return bool(networks.networks)
-    if not of:
-        return True
-    return of in (
-        networks.dataset.associations
-        if kind in ("evidence", "reports", "weighted", "partners", "partner_sequences")
-        else networks.networks
-    )
-
-
-def _is_rebuilt(networks: NetworkSet, fewer: NetworkSet, name: str, token: str) -> bool:
-    """Whether a token that is still there reads several things, one of which was taken out."""
-    if token == "degree":
-        return name in networks.networks and not networks[name].is_similarity
-    if token == "relatives":
-        return name in networks.dataset.associations
-    if token == JOINT_GRAPH:
-        return list(fewer.networks) != list(networks.networks)
-    return (
-        token.startswith(GRAPH)
-        and ("functional" in networks.similarities)
-        and "functional" not in fewer.similarities
     )
 
 
@@ -149,9 +118,7 @@ def _without_network(networks: NetworkSet, config: ExperimentConfig, name: str) 
     tokens = _all_tokens(config)
     left_out = tuple(token for token in tokens if not can_be_made(fewer, token))
     rebuilt = tuple(
-        token
-        for token in tokens
-        if token not in left_out and _is_rebuilt(networks, fewer, name, token)
+        token for token in tokens if token not in left_out and is_changed(networks, fewer, token)
     )
     what = f"the data hold no {name}" + (" and no similarity made of it" if name == DISEASE else "")
     if not left_out and not rebuilt:
@@ -189,7 +156,11 @@ def _with_tokens(
 
 def _without_graph_transformer(networks: NetworkSet, config: ExperimentConfig) -> Variant:
     what = "each graph transformer token is replaced by node2vec of the same network"
-    gone = tuple(token for token in _all_tokens(config) if token.startswith(GRAPH))
+    gone = tuple(
+        token
+        for token in _all_tokens(config)
+        if any(part.kind == GRAPH_TRANSFORMER for part in parse_joined(token))
+    )
     if not gone:
         return Variant(
             "without-graph-transformer", what, reason="the model has no graph transformer"
@@ -199,9 +170,9 @@ def _without_graph_transformer(networks: NetworkSet, config: ExperimentConfig) -
         found: list[str] = []
         for token in names:
             if token == JOINT_GRAPH:
-                found += [NODE2VEC + network for network in networks.networks]
+                found += [f"{NODE2VEC}:{network}" for network in networks.networks]
             elif token in gone:
-                found.append(NODE2VEC + token.removeprefix(GRAPH))
+                found.append(join_names([_as_node2vec(part) for part in parse_joined(token)]))
             else:
                 found.append(token)
         return found
@@ -212,6 +183,10 @@ def _without_graph_transformer(networks: NetworkSet, config: ExperimentConfig) -
         _with_tokens(config, plain(config.tokens.attention), plain(config.tokens.trees)),
         left_out=gone,
     )
+
+
+def _as_node2vec(name: TokenName) -> TokenName:
+    return replace(name, kind=NODE2VEC) if name.kind == GRAPH_TRANSFORMER else name
 
 
 def _attends(config: ExperimentConfig) -> bool:

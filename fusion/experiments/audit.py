@@ -12,15 +12,10 @@ import pandas as pd
 from scipy import sparse
 from scipy.stats import spearmanr
 
-from fusion.baselines.models import (
-    COUNTS,
-    BaselineInputs,
-    BaselineSettings,
-    baseline_inputs,
-    partner_counts,
-)
+from fusion.baselines.models import COUNTS, BaselineSettings
 from fusion.baselines.run import BaselineWork, cross_validate_baselines
-from fusion.data.problem import FusionData
+from fusion.data.baseline_inputs import BaselineInputs, baseline_inputs, partner_counts
+from fusion.data.inputs import FusionData
 from fusion.experiments import audit as facts
 from fusion.tokens.builders import build_tokens, shared_sequence
 from fusion.tokens.table import TokenTable
@@ -153,7 +148,7 @@ def audit(
     )
     inputs = baseline_inputs(networks, groups)
     extra = {
-        "relatives": build_tokens(networks, ["relatives"]).flat(),
+        "relatives": build_tokens(networks, ["same_sequence"]).flat(),
         "matching": facts.match_features(dataset),
     }
     inputs = replace(inputs, extra=extra)

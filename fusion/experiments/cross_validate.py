@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from fusion.config import ExperimentConfig
-from fusion.data.problem import FusionData, cold_start_data, folds_sha256, prepare
+from fusion.data.cold_start import cold_start_data
+from fusion.data.inputs import FusionData
+from fusion.data.prepare import folds_sha256, prepare
 from fusion.models.ensemble import ATTENTION, BOOSTING, EXTRA_TREES, fit_fusion_model, join
 from fusion.tokens.partners import partner_inputs
 from mirnagraph.config import dump_toml
@@ -115,7 +117,7 @@ def bare_run(
     """Cross-validate into a folder without a final model; a finished run is kept, others resume.
 
     Args:
-        config: its tokens name the kinds of the dataset (see `fusion.data.problem.resolve_tokens`).
+        config: its tokens name the kinds of the dataset (see `fusion.data.prepare.resolve_tokens`).
         networks_sha256: of `networks` (see `mirnagraph.networks.network.networks_sha256`).
         cache: folder for embeddings, shared between runs.
         workers: processes; changes no number.

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fusion.config import NESTED, ExperimentConfig
-from fusion.data.problem import config_folds, folds_sha256, resolve_tokens
+from fusion.data.prepare import config_folds, folds_sha256, resolve_tokens, with_cold_start
 from fusion.experiments.cross_validate import PARTS, collect, run_fold
 from fusion.experiments.search_space import NETWORKS, Space, apply, combinations, space_to_dict
 from fusion.experiments.study import Trial, best_of, require_optuna
@@ -381,7 +381,8 @@ def _finish(
     chosen, below = apply(job.config, job.bench.network_config, best_of(trials).values)
     write_choice(job.folder, chosen, below, trials, job.settings, networks, len(rows), job.space)
     data, resolved = job.bench.data(chosen, below)
-    fit_final(networks, data, job.folds, resolved, job.folder / "model", result, progress=progress)
+    data = with_cold_start(data, networks, resolved)
+    fit_final(data, job.folds, resolved, job.folder / "model", result, progress=progress)
     write_report(job.folder, result, networks.dataset, job.config)
     page = (job.folder / "report.md").read_text(encoding="utf-8")
     write_text(

@@ -10,8 +10,9 @@ import pandas as pd
 
 from fusion.baselines.models import BASELINES, COLD_BASELINES
 from fusion.baselines.run import baseline_table, run_baselines
-from fusion.config import ExperimentConfig, experiment_config
-from fusion.data.problem import FusionData, folds_sha256, prepare, resolve_tokens
+from fusion.config import ExperimentConfig
+from fusion.data.inputs import FusionData
+from fusion.data.prepare import folds_sha256, resolve_tokens
 from fusion.data.rna_sets import RnaSets, folds_of, prepare_all
 from fusion.experiments.cross_validate import BY_SET, PARTS, by_set, by_set_lines, cross_validate
 from fusion.models.ensemble import FusionModel, fit_fusion_model
@@ -96,14 +97,20 @@ def run_experiment(
             write_tsv(rna_sets.data.left_out, run.path / LEFT_OUT)
         place = cache or run.path / "embeddings"
         data = prepare_all(
-            networks, config, rna_sets, cache=place, workers=workers, progress=progress
+            networks,
+            config,
+            rna_sets,
+            baselines=baselines and rna_sets is None,
+            cache=place,
+            workers=workers,
+            progress=progress,
         )
         result = cross_validate(
             data, folds, config, folder=run.path, workers=workers, progress=progress
         )
         write_results(result, run.path, parts=PARTS)
         model = run.path / "model"
-        fit_final(networks, data, folds, config, model, result, rna_sets, progress=progress)
+        fit_final(data, folds, config, model, result, progress=progress)
         table = None
         sections: list[str] = []
         if rna_sets is not None:
@@ -111,7 +118,6 @@ def run_experiment(
         elif baselines:
             names = tuple(COLD_BASELINES if config.folds.cold else BASELINES)
             found = run_baselines(
-                networks,
                 data,
                 folds,
                 config.seed,
@@ -148,13 +154,11 @@ def _rna_set_section(
 
 
 def fit_final(
-    networks: NetworkSet,
     data: FusionData,
     folds: Folds,
     config: ExperimentConfig,
     folder: Path,
     result: CrossValidationResult,
-    rna_sets: RnaSets | None = None,
     *,
     progress: Progress | None = None,
 ) -> None:
@@ -166,7 +170,7 @@ def fit_final(
         newcomers = (
             fusion_model
             if reads_sequence_alone(config)
-            else _fit_cold_start_model(networks, train[train < data.n_network_rnas], config)
+            else _fit_cold_start_model(data, train[train < data.n_network_rnas], config)
         )
     figures = (
         result.metrics[result.metrics["compartment"] == "average"]
@@ -178,32 +182,24 @@ def fit_final(
         for metric, row in figures.to_dict("index").items()
     }
     about = {
-        "dataset": networks.dataset.name,
-        "synthetic": networks.dataset.synthetic,
+        "dataset": data.dataset,
+        "synthetic": data.synthetic,
         "protocol": folds.name,
         "out_of_fold": scores,
     }
-    known = reference_rnas(
-        networks.dataset,
-        fusion_model.tokens,
-        train,
-        result,
-        None if rna_sets is None else rna_sets.data,
-    )
+    known = reference_rnas(data, fusion_model.tokens, train, result)
     save_model(fusion_model, known, data.compartments, folder, about=about, newcomers=newcomers)
     report(progress, "final model", 1, 1)
 
 
 def _fit_cold_start_model(
-    networks: NetworkSet, train: np.ndarray, config: ExperimentConfig
+    data: FusionData, train: np.ndarray, config: ExperimentConfig
 ) -> FusionModel | None:
     """The model for RNAs of which the sequence alone is known; none where the settings want none or no sequence is known."""
-    if not config.newcomers or "sequence" not in networks.similarities:
+    if data.cold_start is None:
         return None
-    settings = resolve_tokens(networks, experiment_config(config.newcomers, seed=config.seed))
-    return fit_fusion_model(
-        prepare(networks, settings), train, settings, child_seed(config.seed, "newcomers")
-    )
+    inputs, settings = data.cold_start
+    return fit_fusion_model(inputs, train, settings, child_seed(config.seed, "newcomers"))
 
 
 def run_name(dataset: str, config: ExperimentConfig) -> str:

@@ -14,15 +14,16 @@ from fusion.models.new_rnas import reads_sequence_alone
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
 from fusion.models.typed_trees import without_trees_of
+from fusion.tokens.kinds import modality_of
 from fusion.tokens.names import (
     KMER,
     N_SIMILAR,
+    NEIGHBOUR_PROFILE,
     NEIGHBOURS,
     SEQUENCE,
-    TRANSFER,
     TREES,
     TYPE,
-    modality_of,
+    TokenName,
 )
 from fusion.tokens.table import Token, TokenTable
 from mirnagraph.nodes import NodeIndex
@@ -37,7 +38,7 @@ CLOSE = 1e-3
 OF_THE_SEQUENCE = {
     KMER: "words",
     N_SIMILAR: "number of relatives",
-    NEIGHBOURS + SEQUENCE: "compartments of relatives",
+    f"{NEIGHBOURS}:{SEQUENCE}": "compartments of relatives",
 }
 
 
@@ -226,6 +227,7 @@ def _with_trees(fusion_model: FusionModel, tokens: TokenTable) -> FusionModel:
 
 
 def _read_off_the_sequence(token: str) -> str:
-    if token.startswith(TRANSFER):
-        return f"{token.removeprefix(TRANSFER)} of relatives"
+    name = TokenName.parse(token)
+    if name.kind == NEIGHBOUR_PROFILE:
+        return f"{name.target} of relatives"
     return OF_THE_SEQUENCE.get(token, token)

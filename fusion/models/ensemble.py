@@ -10,15 +10,15 @@ import numpy as np
 from scipy.special import expit, logit
 
 from fusion.config import ExperimentConfig
-from fusion.data.problem import FusionData
+from fusion.data.inputs import FusionData
 from fusion.models.training import MemberSplit, TrainedAttention, fit_attention
 from fusion.models.typed_trees import fit_typed_trees
-from fusion.tokens.names import NEIGHBOURS, SEQUENCE, TOWER, TREES, single_tokens
+from fusion.tokens.names import NEIGHBOURS, SEQUENCE, TOWER, TREES, single_tokens, tokens_of_kind
 from fusion.tokens.neighbours import (
-    colocalized_tokens,
+    neighbour_profile_tokens,
+    neighbour_profiles,
     neighbour_tokens,
-    transfer_profiles,
-    transfer_tokens,
+    partner_label_tokens,
 )
 from fusion.tokens.sequence_tower import FittedTowers, fit_towers
 from fusion.tokens.table import Token, TokenTable, make_token
@@ -48,7 +48,7 @@ class FusionModel:
         thresholds: shape (n_labels,), probability above which a compartment is called.
         temperature: logits of the joined probabilities are divided by it.
         choices: what was chosen on the way, as plain values.
-        profiles: what newcomers take over from the training RNAs that they are like (see `fusion.tokens.neighbours.transfer_profiles`).
+        profiles: what newcomers take over from the training RNAs that they are like (see `fusion.tokens.neighbours.neighbour_profiles`).
         towers: what made the token ``tower``; None where the settings have none.
         in_bag: bool, shape (number of extra trees, n_train), which training rows are in a tree's bootstrap sample; None for a model without extra
             trees, or saved without them.
@@ -120,7 +120,7 @@ def fit_fusion_model(
         seed: of this fold.
     """
     labels = data.labels
-    profiles = transfer_profiles(
+    profiles = neighbour_profiles(
         data.associations, train[train < data.n_network_rnas], config.tokens.svd_dim
     )
     tokens, towers = _with_tower(
@@ -285,11 +285,7 @@ def _with_neighbours(
     profiles: Mapping[str, np.ndarray],
 ) -> TokenTable:
     """The tokens, with label averages over neighbours among the networks' RNAs; guests have none."""
-    wanted = [
-        n.removeprefix(NEIGHBOURS)
-        for n in single_tokens((*config.tokens.attention, *config.tokens.trees))
-        if n.startswith(NEIGHBOURS)
-    ]
+    wanted = [name.similarity for name in tokens_of_kind(config.tokens.names, NEIGHBOURS)]
     found = data.tokens
     network_rows = data.n_network_rnas
     train = train[train < network_rows]
@@ -308,7 +304,7 @@ def _with_neighbours(
         )
         near = near + neighbour_tokens(index, chosen, labels, train, config.tokens.neighbours)
     if profiles:
-        near = near + transfer_tokens(
+        near = near + neighbour_profile_tokens(
             index, data.similarities[SEQUENCE], profiles, train, config.tokens.neighbours
         )
     return found + TokenTable(data.index, tuple(_padded(token, len(data.index)) for token in near))
@@ -332,7 +328,7 @@ def _with_colocalized(data: FusionData, tokens: TokenTable, train: np.ndarray) -
         tokens
         if extra_rnas is None
         else tokens
-        + colocalized_tokens(
+        + partner_label_tokens(
             data.index, extra_rnas.associations, extra_rnas.links, data.labels, train
         )
     )

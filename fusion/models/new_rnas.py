@@ -12,20 +12,20 @@ from fusion.data.rna_sets import rna_set_descriptors
 from fusion.models.ensemble import EXTRA_TREES, FusionModel, trees_token
 from fusion.models.reference import ReferenceRNAs
 from fusion.tokens.builders import kmer_frequencies, n_similar_token, type_codes
+from fusion.tokens.kinds import is_from_sequence
 from fusion.tokens.names import (
     DESCRIPTORS,
     KMER,
     N_SIMILAR,
+    NEIGHBOUR_PROFILE,
     NEIGHBOURS,
     SEQUENCE,
     TOWER,
-    TRANSFER,
     TREES,
     TYPE,
-    _joinable,
     single_tokens,
 )
-from fusion.tokens.neighbours import neighbour_tokens, transfer_tokens
+from fusion.tokens.neighbours import neighbour_profile_tokens, neighbour_tokens
 from fusion.tokens.table import Token, TokenTable, make_token
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.nodes import NodeIndex
@@ -57,9 +57,7 @@ class NewRNAs:
 
 def reads_sequence_alone(config: ExperimentConfig) -> bool:
     """Whether every token of these settings can be made of a sequence and the known RNAs."""
-    return all(
-        _joinable(name) for name in single_tokens((*config.tokens.attention, *config.tokens.trees))
-    )
+    return all(is_from_sequence(name) for name in single_tokens(config.tokens.names))
 
 
 def tokens_of_new_rnas(
@@ -114,27 +112,25 @@ def sequence_tokens(
         if name == KMER:
             free.append(make_token(name, kmer_frequencies(sequences)))
         elif name == N_SIMILAR:
-            free.append(
-                n_similar_token(similarity, np.ones(len(index), dtype=bool), newcomers=True)
-            )
-        elif not _joinable(name):
+            free.append(n_similar_token(similarity, np.ones(len(index), dtype=bool), is_new=True))
+        elif not is_from_sequence(name):
             raise CheckpointError(
                 "the model for newcomers reads what a sequence alone cannot give",
                 column=name,
-                expected="kmer, alike, neighbours:sequence, …",
+                expected="kmer, n_similar, neighbours:sequence, …",
             )
     tokens = TokenTable(index, tuple(free))
-    if NEIGHBOURS + SEQUENCE in wanted:
+    if f"{NEIGHBOURS}:{SEQUENCE}" in wanted:
         tokens = tokens + neighbour_tokens(
-            index, {SEQUENCE: similarity}, known.labels, train, settings.neighbours, newcomers=True
+            index, {SEQUENCE: similarity}, known.labels, train, settings.neighbours, is_new=True
         )
     profiles = {
         kind: profile
         for kind, profile in fusion_model.profiles.items()
-        if TRANSFER + kind in wanted
+        if f"{NEIGHBOUR_PROFILE}:{kind}" in wanted
     }
-    tokens = tokens + transfer_tokens(
-        index, similarity, profiles, train, settings.neighbours, newcomers=True
+    tokens = tokens + neighbour_profile_tokens(
+        index, similarity, profiles, train, settings.neighbours, is_new=True
     )
     if TREES in wanted:
         tokens = tokens + trees_token(

@@ -11,13 +11,14 @@ import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from fusion.data.inputs import FusionData
+from fusion.tokens.names import current_name
 from fusion.tokens.table import Token, TokenTable
-from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import read_table, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs.results import CrossValidationResult
-from seqtower.data.sequences import RNA_TYPES, SequenceSet
+from seqtower.data.sequences import RNA_TYPES
 
 TABLE = "known.tsv"
 ARRAYS = "known.safetensors"
@@ -125,7 +126,8 @@ class ReferenceRNAs:
         """
         try:
             table = read_table(folder / TABLE, COLUMNS)
-            arrays = load_file(folder / ARRAYS)
+            stored = load_file(folder / ARRAYS)
+            arrays = {_current_array(name): array for name, array in stored.items()}
             index = NodeIndex.of(table["rna_id"], "miRNA")
             found = TokenTable(
                 index,
@@ -169,6 +171,12 @@ class ReferenceRNAs:
         )
 
 
+def _current_array(name: str) -> str:
+    """Name of today of an array of a token (see `fusion.tokens.names.ALIASES`)."""
+    start, dot, token = name.partition(".")
+    return f"{start}.{current_name(token)}" if dot and start in ("token", "present") else name
+
+
 def _types(table: pd.DataFrame, folder: Path) -> tuple[str, ...] | None:
     """The column of types, checked."""
     if TYPE not in table.columns:
@@ -193,39 +201,30 @@ def _types(table: pd.DataFrame, folder: Path) -> tuple[str, ...] | None:
 
 
 def reference_rnas(
-    dataset: Dataset,
-    tokens: TokenTable,
-    train: np.ndarray,
-    result: CrossValidationResult,
-    more: SequenceSet | None = None,
+    data: FusionData, tokens: TokenTable, train: np.ndarray, result: CrossValidationResult
 ) -> ReferenceRNAs:
-    """What to keep of a dataset beside a final model.
+    """Reference RNAs to store with a final model.
 
     Args:
-        tokens: of the final model, over all its RNAs. train: rows that it learned from.
+        tokens: of the final model, over all its RNAs.
+        train: rows that it was trained on.
         result: the cross-validation with the same settings.
-        more: RNAs of other sets, which stand behind those of the dataset.
     """
     trained = np.zeros(len(result.index), dtype=bool)
     trained[train] = True
-    others = 0 if more is None else len(more)
-    cells = (
-        dataset.rnas["matures"]
-        if "matures" in dataset.rnas.columns
-        else [None] * len(dataset.index)
-    )
+    types = None
+    n_extra = len(data.index) - data.n_network_rnas
+    if data.extra_rnas is not None:
+        types = ("",) * data.n_network_rnas + data.extra_rnas.types[data.n_network_rnas :]
     return ReferenceRNAs(
         index=result.index,
-        sequences=(
-            *(s if isinstance(s, str) and s else None for s in dataset.rnas["sequence"]),
-            *(() if more is None else more.sequences),
-        ),
-        matures=(*(m if isinstance(m, str) else "" for m in cells), *[""] * others),
+        sequences=data.sequences,
+        matures=(*data.matures, *[""] * n_extra),
         trained=trained,
         labels=np.where(trained[:, None], result.labels, np.nan),
         tokens=tokens,
         probabilities=result.probabilities,
         uncertainty=result.uncertainty,
         thresholds=result.thresholds,
-        types=None if more is None else (*[""] * len(dataset.index), *(more.types or ())),
+        types=types,
     )

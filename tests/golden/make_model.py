@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fusion.config import ExperimentConfig, experiment_config
-from fusion.data.problem import prepare, resolve_tokens
+from fusion.data.prepare import prepare, resolve_tokens
 from fusion.experiments.train import run_experiment
 from fusion.export.export import export_run
 from fusion.export.load import load
@@ -49,8 +49,8 @@ SMALL = {
 }
 SMALL_NEW = {
     "tokens": {
-        "attention": ["trees", "alike", "transfer:*"],
-        "trees": ["kmer", "alike", "neighbours:sequence"],
+        "attention": ["trees", "n_similar", "neighbour_profile:*"],
+        "trees": ["kmer", "n_similar", "neighbours:sequence"],
         "svd_dim": 4,
     },
     **{name: SMALL[name] for name in ("attention", "training", "trees")},

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from fusion.baselines import run as baseline_run
-from fusion.baselines.models import BASELINES, BaselineSettings, baseline_inputs
+from fusion.baselines.models import BASELINES, BaselineSettings
 from fusion.baselines.run import BaselineWork, baseline_table, fit_fold, run_baselines
 from fusion.config import ExperimentConfig, FoldSettings, TokenSettings
-from fusion.data.problem import FusionData
+from fusion.data.baseline_inputs import baseline_inputs
+from fusion.data.inputs import FusionData
 from fusion.experiments.train import run_experiment
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.metrics import evaluate

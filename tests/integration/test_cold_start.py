@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from fusion.config import experiment_config
-from fusion.data.problem import cold_networks, mask_all_but_sequence, prepare, resolve_tokens
+from fusion.data.cold_start import cold_networks, mask_all_but_sequence
+from fusion.data.prepare import prepare, resolve_tokens
 from fusion.experiments.cross_validate import run_fold
 from mirnagraph.dataset import Dataset
 from mirnagraph.evaluation.splits import make_folds
@@ -63,7 +64,7 @@ def test_nothing_of_a_tested_rna_but_its_sequence_is_read(
     if preset == "default":
         tokens = replace(
             config.tokens,
-            trees=("svd:disease", "degree", "relatives", "attributes", "neighbours:functional"),
+            trees=("svd:disease", "degree", "same_sequence", "covariates", "neighbours:functional"),
             attention=("trees",),
         )
         config = replace(config, tokens=tokens)

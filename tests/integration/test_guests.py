@@ -20,7 +20,8 @@ from fusion.config import (
     TowerSettings,
     TrainConfig,
 )
-from fusion.data.problem import FusionData, check_settings, prepare, resolve_tokens
+from fusion.data.inputs import FusionData
+from fusion.data.prepare import check_settings, prepare, resolve_tokens
 from fusion.data.rna_sets import (
     RnaSets,
     add_rna_sets,
@@ -53,7 +54,7 @@ CONFIG = ExperimentConfig(
             "svd:disease",
             "kmer",
             "type",
-            "colocalized:mRNA",
+            "partner_labels:mRNA",
             "neighbours:sequence",
         ),
         trees=("kmer", "degree", "type", "descriptors", "neighbours:sequence"),
@@ -164,7 +165,7 @@ def test_attention_is_zero_on_absent_tokens_and_sums_to_one(extra_rnas: FusionDa
         weights[:, :, :-1][np.broadcast_to(~present[:, None], weights[:, :, :-1].shape)] == 0
     ).all()
     # values of absent tokens are never read
-    absent = {name: ~tokens[name].present for name in ("svd:disease", "colocalized:mRNA")}
+    absent = {name: ~tokens[name].present for name in ("svd:disease", "partner_labels:mRNA")}
     spoilt = replace(fusion_model.tokens, tokens=tuple(
         replace(t, values=np.where(absent[t.name][:, None], 7, t.values).astype(np.float32)) if t.name in absent else t for t in fusion_model.tokens.tokens
     ))  # fmt: skip
@@ -211,7 +212,7 @@ def test_each_side_of_the_network_sees_where_the_other_sits(
         replace(CONFIG, mix=MixSettings()),
         0,
     )
-    token = fusion_model.tokens["colocalized:mRNA"]
+    token = fusion_model.tokens["partner_labels:mRNA"]
     matrix = networks.dataset.association_matrix("mRNA").toarray() != 0
     n = extra_rnas.n_network_rnas
     seen = np.array([train[(train < n)][matrix[train[train < n], k]].size for k in range(10)])
@@ -423,7 +424,7 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(
 
 
 def test_settings_and_sets_have_to_go_together(rna_sets: RnaSets, networks) -> None:
-    with pytest.raises(ConfigError, match=r"'colocalized:mRNA'.*--sets"):
+    with pytest.raises(ConfigError, match=r"'partner_labels:mRNA'.*--sets"):
         check_settings(CONFIG, sets=False)
     with pytest.raises(ConfigError, match=r"--sets"):
         resolve_tokens(networks, CONFIG)
