@@ -114,12 +114,13 @@ def prepare(
     networks = with_partner_sequences(networks, config.tower.partner_fasta)
     dataset = networks.dataset
     free = [name for name in names if token_kind(TokenName.parse(name).kind).build is not None]
+    place = None if cache is None else str(cache)
     embeddings = learned_embeddings(
         networks,
         free,
         config.embedding,
         config.seed,
-        cache=None if cache is None else str(cache),
+        cache=place,
         workers=workers,
         progress=progress,
     )
@@ -148,14 +149,19 @@ def prepare(
 
 def _families(dataset: Dataset) -> pd.Series:
     """What groups are made of: families, sequences where the dataset names none."""
-    return dataset.rnas["family" if "family" in dataset.rnas.columns else "sequence"]
+    column = "family" if "family" in dataset.rnas.columns else "sequence"
+    return dataset.rnas[column]
 
 
 def _texts(dataset: Dataset, column: str) -> tuple[str, ...]:
     """Texts of a column of the RNA table, empty where there is none."""
     if column not in dataset.rnas.columns:
         return ("",) * len(dataset.index)
-    return tuple(cell if isinstance(cell, str) else "" for cell in dataset.rnas[column])
+    return tuple(_text(cell) for cell in dataset.rnas[column])
+
+
+def _text(cell: object) -> str:
+    return cell if isinstance(cell, str) else ""
 
 
 def with_cold_start(data: FusionData, networks: NetworkSet, config: ExperimentConfig) -> FusionData:

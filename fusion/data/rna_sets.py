@@ -366,5 +366,5 @@ def prepare_all(
         data = with_baselines(data, networks)
     if rna_sets is None:
         return data
-    vectors = node_vectors(networks, config, None if cache is None else str(cache))
+    vectors = node_vectors(networks, config, str(cache))
     return add_rna_sets(data, networks, rna_sets, config, vectors)

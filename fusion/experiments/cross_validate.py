@@ -44,7 +44,7 @@ def run_fold(data: FusionData, folds: Folds, config: ExperimentConfig, fold: int
     train, test = folds.rows(data.index, fold)
     with one_thread():
         fold_data = cold_start_data(data, config, test) if config.folds.cold else data
-        masked = replace(fold_data, labels=data.masked_labels(train))
+        masked = replace(fold_data, labels=data.masked_labels(train), cold_start=None)
         seed = child_seed(config.seed, "fold", fold)
         fusion_model = fit_fusion_model(masked, train, config, seed)
         parts = fusion_model.parts(test)

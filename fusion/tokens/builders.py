@@ -123,8 +123,11 @@ def _profile(networks: NetworkSet, name: TokenName, _settings: BuildSettings) ->
 
 
 def _sequences(networks: NetworkSet) -> list[str | None]:
-    cells = networks.dataset.rnas["sequence"]
-    return [cell if isinstance(cell, str) and cell else None for cell in cells]
+    return [_text(cell) for cell in networks.dataset.rnas["sequence"]]
+
+
+def _text(cell: object) -> str | None:
+    return cell if isinstance(cell, str) and cell else None
 
 
 def kmer_frequencies(sequences: Sequence[str | None], largest: int = 3) -> np.ndarray:
@@ -291,8 +294,7 @@ def _same_sequence(networks: NetworkSet, name: TokenName, _settings: BuildSettin
     dataset = networks.dataset
     cells = [_sequences(networks)]
     if "matures" in dataset.rnas.columns:
-        matures = dataset.rnas["matures"]
-        cells.append([cell if isinstance(cell, str) else None for cell in matures])
+        cells.append([_text(cell) for cell in dataset.rnas["matures"]])
     degrees = []
     for kind in dataset.associations:
         degrees.append(np.diff(dataset.association_matrix(kind).indptr).astype(float))

@@ -95,7 +95,8 @@ def _expand(networks: NetworkSet, text: str) -> list[str]:
         raise ConfigError(f"token {text!r}: either all joined parts end in '*' or none")
     choices = [part.expand(accepted_targets(networks, part)) for part in parts]
     if n_starred == 0:
-        return [join_names([choice[0] for choice in choices])] if all(choices) else []
+        is_complete = all(choices)
+        return [join_names([choice[0] for choice in choices])] if is_complete else []
     joined = []
     for target in dict.fromkeys([*networks.dataset.associations, *networks.similarities]):
         same = [name for choice in choices for name in choice if name.target == target]

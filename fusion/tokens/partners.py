@@ -96,7 +96,11 @@ def _filled(table: pd.DataFrame, sequence_of: dict[str, str]) -> pd.DataFrame:
 def _cells(table: pd.DataFrame) -> list[str | None]:
     if SEQUENCE not in table.columns:
         return [None] * len(table)
-    return [to_rna(cell) if isinstance(cell, str) and cell else None for cell in table[SEQUENCE]]
+    return [_sequence(cell) for cell in table[SEQUENCE]]
+
+
+def _sequence(cell: object) -> str | None:
+    return to_rna(cell) if isinstance(cell, str) and cell else None
 
 
 def kinds_with_sequences(dataset: Dataset) -> list[str]:

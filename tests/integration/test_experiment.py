@@ -212,7 +212,7 @@ def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(
 
     train = np.arange(len(data.index))
     fusion_model = fit_fusion_model(data, train, CONFIG, 0)
-    known = reference_rnas(networks.dataset, fusion_model.tokens, train, result)
+    known = reference_rnas(data, fusion_model.tokens, train, result)
     save_model(fusion_model, known, data.compartments, run_dir, about={"dataset": "made up"})
     back = load_model(run_dir)
     assert back.known is not None

@@ -25,11 +25,11 @@ from fusion.data.prepare import check_settings, prepare, resolve_tokens
 from fusion.data.rna_sets import (
     RnaSets,
     add_rna_sets,
+    merge_groups,
     node_vectors,
     partner_rows,
     read_rna_sets,
     rna_set_folds,
-    together,
 )
 from fusion.experiments.cross_validate import run_fold
 from fusion.experiments.train import run_experiment
@@ -295,10 +295,10 @@ def test_transcripts_of_a_gene_stay_together_and_copies_of_the_networks_rnas_are
 
 
 def test_what_shares_a_cluster_or_a_group_is_together() -> None:
-    found = together(np.array([0, 0, 1, 2, 3, 3]), ("a", "b", "b", "c", "d", "e"))
+    found = merge_groups(np.array([0, 0, 1, 2, 3, 3]), ("a", "b", "b", "c", "d", "e"))
     assert [found[0] == one for one in found] == [True, True, True, False, False, False]
     assert found[4] == found[5] != found[3]
-    np.testing.assert_array_equal(together(np.array([5, 2, 5]), None), [1, 0, 1])
+    np.testing.assert_array_equal(merge_groups(np.array([5, 2, 5]), None), [1, 0, 1])
 
 
 def test_a_part_that_is_held_out_once_and_sets_too_small(networks, rna_sets: RnaSets) -> None:
@@ -308,7 +308,9 @@ def test_a_part_that_is_held_out_once_and_sets_too_small(networks, rna_sets: Rna
     theirs = found.assigned.loc[list(rna_sets.data.index.ids)]
     assert found.n_folds == 1
     assert 0.15 < (theirs == 0).mean() < 0.35
-    with pytest.raises(ConfigError, match="the sets hold 2 groups"):
+    with pytest.raises(
+        ConfigError, match="found 2 groups of near-duplicates in the sets, expected 4"
+    ):
         rna_set_folds(
             Folds(network_rows), replace(rna_sets, groups=np.arange(len(rna_sets)) % 2), 0
         )
@@ -323,7 +325,7 @@ def test_a_circle_of_a_gene_is_no_messenger_and_a_set_has_a_name_of_its_own(
     same = replace(
         rna_sets, data=replace(rna_sets.data, sets=(networks.dataset.name,) * len(rna_sets))
     )
-    with pytest.raises(ConfigError, match="name of the dataset"):
+    with pytest.raises(ConfigError, match="rename the set"):
         add_rna_sets(prepare(networks, CONFIG), networks, same, CONFIG)
 
 
@@ -424,7 +426,7 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(
 
 
 def test_settings_and_sets_have_to_go_together(rna_sets: RnaSets, networks) -> None:
-    with pytest.raises(ConfigError, match=r"'partner_labels:mRNA'.*--sets"):
+    with pytest.raises(ConfigError, match=r"'descriptors' needs additional RNA sets.*--sets"):
         check_settings(CONFIG, sets=False)
     with pytest.raises(ConfigError, match=r"--sets"):
         resolve_tokens(networks, CONFIG)
