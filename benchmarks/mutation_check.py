@@ -41,9 +41,9 @@ MODULES = (
     "seqtower.baselines.descriptor_trees",
     "fusion.tokens.table",
     "fusion.tokens.builders",
+    "fusion.tokens.evidence",
     "fusion.tokens.neighbours",
     "fusion.tokens.partners",
-    "fusion.tokens.neighbours",
     "mirnagraph.embedding.factorization",
 )
 """Modules and packages that are checked unless others are named."""

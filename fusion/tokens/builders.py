@@ -261,7 +261,8 @@ def _covariates(networks: NetworkSet, name: TokenName, _settings: BuildSettings)
     values = table.fillna(0.0).to_numpy()
     masks = is_unknown[:, is_unknown.any(axis=0)].astype(float)
     columns = np.hstack([np.sign(values) * np.log1p(np.abs(values)), masks])
-    return make_token(str(name), columns, ~is_unknown.all(axis=1))
+    is_known = np.asarray(~is_unknown.all(axis=1))
+    return make_token(str(name), columns, is_known)
 
 
 def shared_sequence(sequences: Sequence[str | None]) -> sparse.csr_array:
