@@ -1,6 +1,7 @@
 """Resolved settings of every preset: equal to those in presets.json but for renamed tokens.
 
-``source``, which describes a preset in words, is not compared. To change it on purpose: ``python tests/golden/test_presets.py`` writes presets.json again.
+``source``, which describes a preset in words, is not compared. To change presets.json on purpose:
+``python tests/golden/test_presets.py`` writes it again.
 """
 
 from __future__ import annotations

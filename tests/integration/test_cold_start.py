@@ -1,4 +1,4 @@
-"""Cold start: nothing of a tested RNA but its sequence is read, and the model still says more than the sequence's words or its neighbours do."""
+"""Cold start: only the sequence of a tested RNA is read, and the model outperforms its k-mers."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_hidden_rnas_keep_sequence_and_family(small_dataset, networks) -> None:
 
 @pytest.mark.slow
 def test_the_command_on_the_demo_beats_words_and_chance(tmp_path) -> None:
-    """With families on both sides, a newly found RNA has known relatives: the demo plants family in its labels."""
+    """Random folds leave relatives in training; the labels of the demo depend on families."""
     out = tmp_path / "cold"
     done = CliRunner().invoke(
         app,

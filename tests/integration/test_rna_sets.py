@@ -1,4 +1,4 @@
-"""Several types of RNAs in one model with those of the networks: masks, unknown labels, co-localization, leakage, files, commands."""
+"""Additional RNA sets in one model: masks, unknown labels, partner labels, leakage, commands."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def a_set(
 
 @pytest.fixture(scope="module")
 def rna_sets(networks) -> RnaSets:
-    """Forty lncRNAs, and thirty mRNAs, of which ten are targets of the networks; each set speaks of a compartment that no other does."""
+    """40 lncRNAs and 30 mRNAs (10 are targets in the networks); each set has a label of its own."""
     first = networks.dataset.compartments[0]
     targets = [str(name) for name in networks.dataset.partners["mRNA"].index[:10]]
     groups = tuple(targets + [f"other {i}" for i in range(20)])
@@ -166,11 +166,15 @@ def test_attention_is_zero_on_absent_tokens_and_sums_to_one(extra_rnas: FusionDa
     ).all()
     # values of absent tokens are never read
     absent = {name: ~tokens[name].present for name in ("svd:disease", "partner_labels:mRNA")}
-    spoilt = replace(fusion_model.tokens, tokens=tuple(
-        replace(t, values=np.where(absent[t.name][:, None], 7, t.values).astype(np.float32)) if t.name in absent else t for t in fusion_model.tokens.tokens
-    ))  # fmt: skip
+    spoilt = []
+    for token in fusion_model.tokens:
+        values = token.values
+        if token.name in absent:
+            values = np.where(absent[token.name][:, None], 7, values).astype(np.float32)
+        spoilt.append(replace(token, values=values))
+    table = replace(fusion_model.tokens, tokens=tuple(spoilt))
     np.testing.assert_array_equal(
-        fusion_model.predict(test), replace(fusion_model, tokens=spoilt).predict(test)
+        fusion_model.predict(test), replace(fusion_model, tokens=table).predict(test)
     )
 
 
@@ -189,7 +193,7 @@ def test_labels_of_test_rnas_change_no_bit(extra_rnas: FusionData, folds) -> Non
 
 
 def test_what_is_not_known_is_not_learned_as_no(extra_rnas: FusionData, folds) -> None:
-    """A compartment of one set alone: were the others' unknown labels negatives, its share among all would be far lower."""
+    """Unknown labels are no negatives: the share of a compartment is that within its own set."""
     train, _ = folds.rows(extra_rnas.index, 0)
     hidden = replace(extra_rnas, labels=extra_rnas.masked_labels(train))
     fusion_model = fit_fusion_model(hidden, train, CONFIG, 0)
@@ -279,7 +283,8 @@ def test_transcripts_of_a_gene_stay_together_and_copies_of_the_networks_rnas_are
         "id\tNucleus\tgene\n" + "".join(f"r{i}\t{i % 2}\tg{i // 3}\n" for i in range(14))
     )
     Path("sets.toml").write_text(
-        '[sets.m]\nfasta = "m.fa"\nlabels = "m.tsv"\nlabel = ["Nucleus"]\ngroup = "gene"\ntype = "mRNA"\n'
+        '[sets.m]\nfasta = "m.fa"\nlabels = "m.tsv"\nlabel = ["Nucleus"]\n'
+        'group = "gene"\ntype = "mRNA"\n'
     )
     found = read_rna_sets("sets.toml", networks.dataset)
     assert list(found.data.index.ids) == [f"m|r{i}" for i in (*range(12), 13)]

@@ -1,4 +1,4 @@
-"""How an RNA joins by its sequence alone: counts and averages worked by hand, and nothing read of RNAs that may not be read."""
+"""Tokens of a new RNA from its sequence: counts and averages worked by hand, no leakage."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def test_counts_worked_by_hand() -> None:
     np.testing.assert_allclose(np.expm1(similar_counts(SIMILARITY)), expected, rtol=1e-6)
 
 
-def test_a_newcomer_counts_what_a_known_rna_counts() -> None:
-    """An RNA left out of the library and joined anew has the same counts as within it."""
+def test_a_new_rna_counts_what_a_reference_rna_counts() -> None:
+    """An RNA that is left out of the reference has the same counts as within it."""
     rest = [0, 2, 3]
     np.testing.assert_array_equal(
         similar_counts(SIMILARITY[[1]][:, rest], is_new=True)[0], similar_counts(SIMILARITY)[1]
@@ -33,6 +33,10 @@ def test_counts_do_not_depend_on_the_diagonal() -> None:
     without = SIMILARITY.copy()
     np.fill_diagonal(without, 0)
     np.testing.assert_array_equal(similar_counts(without), similar_counts(SIMILARITY))
+
+
+def test_a_similarity_at_a_level_is_not_counted() -> None:
+    assert similar_counts(np.array([[0.25]], dtype=np.float32)).tolist() == [[0] * 5]
 
 
 def test_profiles_read_training_rows_alone() -> None:
@@ -49,7 +53,7 @@ def test_profiles_read_training_rows_alone() -> None:
     assert found[train].any()
 
 
-def test_transfer_worked_by_hand() -> None:
+def test_neighbour_profiles_worked_by_hand() -> None:
     profiles = {"drug": np.array([[1.0, 0], [0, 1], [4, 4], [9, 9]])}
     train = np.array([0, 1, 2])
     index = NodeIndex.of(["a", "b", "c", "d"], "miRNA")

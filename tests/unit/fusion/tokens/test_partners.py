@@ -1,4 +1,4 @@
-"""Sequences of partners: read from a table or a FASTA file, averaged over the partners of an RNA, without a label."""
+"""Sequences of partners from a table or a FASTA file, averaged over the partners of an RNA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sequence tower as a token: which tower speaks of which RNA, what reads labels and what does not, and what is not there."""
+"""The token `tower`: which tower predicts which RNA, which labels are read, missing sequences."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def test_parts_are_even_whole_and_know_no_label() -> None:
         split_rows(rows[:2], groups, 2, 0)
 
 
-def test_each_training_row_is_told_by_the_tower_that_did_not_learn_from_it_and_others_by_the_mean() -> (
-    None
-):
+def test_training_rows_are_predicted_by_the_tower_not_trained_on_them() -> None:
     sequences, labels, groups = data()
     fitted, token = fit_towers(sequences, labels, groups, TRAIN, SETTINGS, 5)
     rows = np.array([row for row in TRAIN if row != 3])

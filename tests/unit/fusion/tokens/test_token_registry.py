@@ -1,4 +1,4 @@
-"""A token builder of another package, brought by an entry point, in settings, ablate and explain."""
+"""Token builders of another package, by entry points, in settings, ablate and explain."""
 
 from __future__ import annotations
 
