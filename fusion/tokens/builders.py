@@ -17,7 +17,7 @@ from fusion.tokens.evidence import (
     shared_reports,
     weighted_matrix,
 )
-from fusion.tokens.kinds import binary_columns, require_target
+from fusion.tokens.kinds import binary_columns, check_name, require_target
 from fusion.tokens.names import JOINT_GRAPH, N_SIMILAR, SEQUENCE, TokenName
 from fusion.tokens.table import (
     TOKENS,
@@ -51,14 +51,14 @@ def build_tokens(
         names: single tokens of kinds that are built from networks (see `TOKENS`), without ``*``.
 
     Raises:
-        ConfigError: an unknown kind (with the nearest name), a target that the networks lack, an
+        ConfigError: see `fusion.tokens.kinds.check_name`; a target that the networks lack, an
             embedding that was not computed, or a builder that returns a token of another name.
     """
     settings = settings or BuildSettings()
     tokens = []
     for text in names:
         name = TokenName.parse(text)
-        TOKENS.check(name.kind)
+        check_name(name)
         require_target(networks, name)
         token = TOKENS[name.kind](networks, name, settings)
         if token.name != str(name):

@@ -42,6 +42,22 @@ def binary_columns(table: pd.DataFrame) -> list[str]:
     return [str(column) for column in numeric if table[column].isin([0, 1]).all()]
 
 
+def check_name(name: TokenName) -> None:
+    """Check the kind of a token name, and that it has a target where its kind needs one.
+
+    Raises:
+        ConfigError: an unknown kind (with the nearest name), a missing or a needless target.
+    """
+    TOKENS.check(name.kind)
+    target = accepts(name)
+    if target is Target.NOTHING and name.target:
+        raise ConfigError(f"found token '{name}', expected {name.kind!r}, which has no target")
+    if target is not Target.NOTHING and not name.target:
+        raise ConfigError(
+            f"found token '{name}', expected '{name.kind}:' followed by a {target.value}"
+        )
+
+
 def accepts(name: TokenName) -> Target:
     """What the target of a token may be."""
     if name.measure:
@@ -89,7 +105,7 @@ def expand_tokens(networks: NetworkSet, names: Sequence[str]) -> tuple[str, ...]
 def _expand(networks: NetworkSet, text: str) -> list[str]:
     parts = parse_joined(text)
     for part in parts:
-        TOKENS.check(part.kind)
+        check_name(part)
     n_starred = sum(part.target == ANY for part in parts)
     if n_starred not in (0, len(parts)):
         raise ConfigError(f"token {text!r}: either all joined parts end in '*' or none")

@@ -69,6 +69,23 @@ def test_an_unknown_kind_is_refused_with_the_nearest(networks: NetworkSet) -> No
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kmer:*", "found token 'kmer:\\*', expected 'kmer'"),
+        ("trees:drug", "expected 'trees', which has no target"),
+        ("svd", "expected 'svd:' followed by a network"),
+        ("neighbours", "expected 'neighbours:' followed by a similarity"),
+    ],
+)
+def test_a_target_is_given_where_the_kind_has_one(
+    networks: NetworkSet, text: str, message: str
+) -> None:
+    for make in (expand_tokens, build_tokens):
+        with pytest.raises(ConfigError, match=message):
+            make(networks, [text])
+
+
+@pytest.mark.parametrize(
     ("older", "name"),
     [
         ("alike", "n_similar"),
