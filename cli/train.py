@@ -126,7 +126,7 @@ def train(
     Every RNA gets an out-of-fold prediction: from a model that did not train on it.
     """
     from fusion.config import experiment_config
-    from fusion.data.problem import check_settings
+    from fusion.data.prepare import check_settings
     from fusion.experiments.search_space import nested_space
     from fusion.experiments.train import run_name
     from mirnagraph.errors import ConfigError

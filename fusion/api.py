@@ -15,7 +15,7 @@ import pandas as pd
 from fusion.baselines.models import BASELINES, baseline_names
 from fusion.baselines.run import baseline_table, run_baselines
 from fusion.config import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
-from fusion.data.problem import prepare, resolve_tokens
+from fusion.data.prepare import prepare, resolve_tokens, with_baselines
 from fusion.data.rna_sets import RnaSets, folds_of, prepare_all, read_rna_sets
 from fusion.experiments import cross_validate as experiment
 from fusion.experiments.repeats import repeat_run, repeats_done
@@ -260,9 +260,7 @@ def fit(
         )
     with tempfile.TemporaryDirectory(prefix="mirnagraph-") as temporary:
         target = Path(folder) if folder is not None else Path(temporary) / "model"
-        fit_final(
-            networks, data, folds, resolved, target, result, rna_sets=rna_sets, progress=progress
-        )
+        fit_final(data, folds, resolved, target, result, progress=progress)
         return load_model(target)
 
 
@@ -408,10 +406,9 @@ def baselines(
     for name in names:
         BASELINES.check(name)
     # Baselines make their own features; of the data they take labels, families and row order.
-    data = prepare(networks, ExperimentConfig(TokenSettings(attention=("degree",))))
+    data = prepare(networks, ExperimentConfig(TokenSettings(attention=("kmer",))))
     results = run_baselines(
-        networks,
-        data,
+        with_baselines(data, networks),
         cross_validation.folds,
         seed,
         names=names,

@@ -19,7 +19,8 @@ from seqtower.config import SeqConfig, seq_config
 NODE2VEC = "node2vec"
 
 NESTED = "nested"
-"""Table of a settings file that lists what is chosen inside each fold (see `fusion.experiments.search_space.nested_space`)."""
+"""Table of a settings file with the settings that each fold chooses by itself (see
+`fusion.experiments.search_space.nested_space`)."""
 
 READOUTS = ("concat", "mean", "queries", "light_queries")
 
@@ -28,14 +29,15 @@ CROSSFIT = "crossfit"
 
 @dataclass(frozen=True)
 class FoldSettings:
-    """Which RNAs, which folds: the protocol.
+    """Protocol: which RNAs, and which folds.
 
     Attributes:
         split: ``"random"``, ``"family"``, or the path of a fold file.
-        n_folds: number of folds; a file brings its own.
+        n_folds: number of folds; a fold file has its own.
         rnas: ``"all"`` (RNAs without annotation count as negatives) or ``"located"``.
-        protocol: name of a protocol in a fold file that holds several; empty for none.
-        cold: hide everything of the tested RNAs but their sequence: no association, no attribute (see `fusion.data.data`).
+        protocol: name of a protocol in a fold file with several; empty for none.
+        cold: mask everything of the tested RNAs but their sequence: associations and columns of
+            the RNA table (see `fusion.data.cold_start`).
     """
 
     split: str = "random"
@@ -51,7 +53,7 @@ class FoldSettings:
 
 @dataclass(frozen=True)
 class EmbeddingSettings:
-    """How networks are embedded before any label is read.
+    """Embedding of networks; no label is read.
 
     Attributes:
         similarity_dim: width of vectors of similarity networks (GTMALoc: 64).
@@ -89,23 +91,32 @@ class EmbeddingSettings:
 
 @dataclass(frozen=True)
 class TokenSettings:
-    """Which tokens there are.
+    """Names of the tokens that attention and the trees read.
+
+    The grammar of names is in `fusion.tokens.names`, kinds are in `fusion.tokens.table.TOKENS`:
+    ``a+b`` is one token made of several, ``*`` stands for every kind of association, and a final
+    ``?`` drops a token where the dataset lacks its kind.
 
     Attributes:
-        attention: tokens that attention reads (see `fusion.tokens.builders.build_tokens`); ``neighbours:S`` are label averages
-            over training neighbours, ``trees`` is what the trees say (out-of-bag for training rows), ``tower`` is the sequence tower
-            (see `fusion.tokens.sequence_tower`), ``partner_sequences:KIND`` what sequences partners have (see `fusion.tokens.partners`).
-            ``descriptors``, ``type`` and ``colocalized:KIND`` are for several sets of RNAs in one model (see `fusion.data.rna_sets`).
-            ``a+b`` is one token made of several; ``*`` stands for every kind of association.
-        trees: tokens that the trees read; empty for no trees.
+        attention: tokens of attention; ``trees`` is the prediction of the trees (out-of-bag for
+            training rows), ``tower`` that of sequence towers. ``descriptors``, ``type`` and
+            ``partner_labels:KIND`` are for several RNA sets in one model (see
+            `fusion.data.rna_sets`).
+        trees: tokens of the trees; empty for no trees.
         svd_dim: components of each truncated SVD.
-        neighbours: training neighbours averaged in a ``neighbours:`` token.
+        neighbours: training neighbours averaged in tokens ``neighbours:NAME`` and
+            ``neighbour_profile:KIND``.
     """
 
     attention: tuple[str, ...] = ()
     trees: tuple[str, ...] = ()
     svd_dim: int = 32
     neighbours: int = 20
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Tokens of attention, then those of the trees; may repeat."""
+        return (*self.attention, *self.trees)
 
     def __post_init__(self) -> None:
         require(
@@ -120,12 +131,17 @@ class TokenSettings:
 
 @dataclass(frozen=True)
 class MixSettings:
-    """How the parts of a model are joined: weights in the mean of logits, scaled to sum to 1 over the parts there are.
+    """Weights of the components in the mean of logits, thresholds and calibration.
+
+    Weights are scaled to sum to 1 over the components of a model.
 
     Attributes:
-        calibration_part: part of the training rows, families whole, that a second model (same settings, one member of a kind) does not learn from; on what
-            it says of them a temperature is chosen (Guo et al. 2017). 0: probabilities are left as they are. In [0, 0.5].
-        thresholds: ``"half"``, or ``"mcc"`` for the best Matthews correlation on training rows that a part did not learn from.
+        attention, extra_trees, boosting: weights, above 0.
+        calibration_part: share of the training rows, families whole, that a second model (same
+            settings, one member of each kind) is not trained on; a temperature is chosen on its
+            predictions of them (Guo et al. 2017). 0 for no calibration; in [0, 0.5].
+        thresholds: ``"half"``, or ``"mcc"`` for the best Matthews correlation on training rows
+            that a component was not trained on.
     """
 
     attention: float = 1.0
@@ -136,7 +152,8 @@ class MixSettings:
 
     def __post_init__(self) -> None:
         for name in ("attention", "extra_trees", "boosting"):
-            require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+            weight = getattr(self, name)
+            require(weight > 0, name, weight, "above 0")
         require(
             0 <= self.calibration_part <= 0.5,
             "calibration_part",
@@ -158,9 +175,13 @@ def experiment_config(
     """Settings in the order default < preset < file < `over` < arguments.
 
     Args:
+        preset: name of the preset to start from.
         file: TOML with any of the settings; may name another preset by ``preset = "…"``.
         over: the same as nested plain values.
         folds_and_seed: ``seed`` and any field of `FoldSettings`; None leaves the setting as it is.
+
+    Raises:
+        InputError, ConfigError: see `mirnagraph.config.load_settings`.
     """
     config = load_settings(ExperimentConfig, "fusion", preset, file, over, skip=(NESTED,))
     given = {key: value for key, value in folds_and_seed.items() if value is not None}
@@ -170,7 +191,7 @@ def experiment_config(
 
 @dataclass(frozen=True)
 class AttentionConfig:
-    """Settings of `TokenFusion`.
+    """Settings of `fusion.models.attention.TokenFusion`.
 
     Attributes:
         dim: width of every token after projection.
@@ -178,16 +199,18 @@ class AttentionConfig:
         n_layers: transformer blocks over the tokens (GTMALoc: 1).
         hidden_factor: feed-forward width as a multiple of `dim`.
         dropout: rate after attention and feed-forward, in [0, 1).
-        input_dropout: rate at which single columns of a token are hidden in training, in [0, 1).
-        token_dropout: rate at which a whole token is hidden from an RNA in training (modality dropout), in [0, 1). What the trees
-            say is never hidden.
-        block_dropout: rate inside the transformer blocks, in [0, 1); below 0: as `dropout`.
-        norm_first: LayerNorm before attention and feed-forward in the transformer blocks (Xiong et al. 2020,
-            doi:10.48550/arXiv.2002.04745), which trains with fewer steps, in place of after them as GTMALoc has it.
-        readout: ``"concat"`` joins all tokens (GTMALoc), ``"mean"`` averages the present ones, ``"queries"`` lets one
-            learned query per compartment attend over them by an `AttentionBlock`, ``"light_queries"`` by a `QueryReader`.
-        residual: the answer is added to the logits of the trees (each compartment with a learned factor that starts at 1), so
-            that attention learns what they miss.
+        input_dropout: rate at which single columns of a token are masked in training, in [0, 1).
+        token_dropout: rate at which a whole token of an RNA is masked in training (modality
+            dropout), in [0, 1). The token ``trees`` is never masked.
+        block_dropout: rate inside the transformer blocks, below 1; below 0 for `dropout`.
+        norm_first: LayerNorm before attention and feed-forward in the transformer blocks (Xiong et
+            al. 2020, doi:10.48550/arXiv.2002.04745), which trains in fewer steps, instead of after
+            them as in GTMALoc.
+        readout: ``"concat"`` joins all tokens (GTMALoc), ``"mean"`` averages the present ones,
+            ``"queries"`` lets one learned query per compartment attend over them by an
+            `AttentionBlock`, ``"light_queries"`` by a `QueryReader`.
+        residual: add the output to the logits of the trees, times a learned factor per compartment
+            that starts at 1, so that attention learns a correction.
     """
 
     dim: int = 128
@@ -221,22 +244,24 @@ class AttentionConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How `TokenFusion` is trained.
+    """Training of `fusion.models.attention.TokenFusion`.
 
     Attributes:
-        epochs: most passes over the training rows.
+        epochs: maximal passes over the training rows.
         batch_size: RNAs per step.
-        learning_rate: highest of AdamW; rises over the first 15 % of the steps and falls to about 0 along a cosine.
+        learning_rate: highest of AdamW; rises over the first 15 % of the steps and falls to about
+            0 along a cosine.
         weight_decay: of AdamW (the paper's L2 regularization).
-        patience: epochs without a lower inner loss before training stops.
-        inner_fraction: part of the training rows held out for stopping, in [0, 0.5]. With 0 every member learns for all
-            `epochs`, and nothing is stopped early.
-        n_members: models whose probabilities are averaged; where the mix has inner parts, models per part.
-        n_students: further models, as many per part, that learn from labels mixed with what the trees say of rows they did not
-            learn from (knowledge distillation, Hinton et al. 2015, doi:10.48550/arXiv.1503.02531), and do not start from the
-            trees' logits. They need trees.
+        patience: epochs without a lower validation loss before training stops.
+        inner_fraction: share of the training rows in the validation split, in [0, 0.5]. With 0
+            every member trains for all `epochs`.
+        n_members: models whose probabilities are averaged.
+        n_students: further models, trained on a mixture of labels and the trees' out-of-bag
+            probabilities (knowledge distillation, Hinton et al. 2015,
+            doi:10.48550/arXiv.1503.02531), without the logits of the trees as a start. They need
+            trees.
         student_layers: transformer blocks of a student.
-        distillation: share of the trees' probability in a student's target, in [0, 1].
+        distillation: weight of the trees' probability in a student's target, in [0, 1].
     """
 
     epochs: int = 120
@@ -272,19 +297,21 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class TowerSettings:
-    """The sequence tower of the tokens ``tower`` and ``partner_sequences:KIND``.
+    """Sequence tower of the tokens ``tower`` and ``partner_sequences:KIND``.
 
     Attributes:
-        preset: of `seqtower` (see `seqtower.config.seq_config`): tower, encoder, lengths and how it is trained. Trees on descriptors
-            that a preset has are left out.
-        mode: ``"crossfit"``: several towers, frozen, each learned without one part of the training rows; the token holds logits.
-        epochs: passes over the training rows of a frozen tower, all of which it makes; 0 for as many as the preset has.
-        parts: parts of the training rows, and towers.
-        families: keep families whole in these parts.
-        dim: components of the words of partners (see `fusion.tokens.partners`).
-        partners: run or model folder of `mirnagraph seq train` whose tower reads the partners in place of counting words; empty for words.
-        partner_fasta: sequences of partners by id, or by the first word of the description (such as a gene symbol); for partners
-            whose table has none.
+        preset: preset of `seqtower` (see `seqtower.config.seq_config`): tower, encoder, lengths
+            and training. Its trees on descriptors are left out.
+        mode: ``"crossfit"``: several frozen towers, each trained without one subset of the
+            training rows; the token holds logits.
+        epochs: passes over the training rows; 0 for those of the preset.
+        parts: number of subsets, and of towers.
+        families: keep families whole in these subsets.
+        dim: components of the k-mer frequencies of partners (see `fusion.tokens.partners`).
+        partners: run or model folder of `mirnagraph seq train` whose tower embeds the partners;
+            empty for k-mer frequencies.
+        partner_fasta: sequences of partners by id, or by the first word of the description (such
+            as a gene symbol), for partners whose table has none.
     """
 
     preset: str = "hairpin"
@@ -297,12 +324,9 @@ class TowerSettings:
     partner_fasta: str = ""
 
     def __post_init__(self) -> None:
-        require(
-            self.preset in preset_names("seqtower"),
-            "preset",
-            self.preset,
-            f"one of {', '.join(preset_names('seqtower'))}",
-        )
+        presets = preset_names("seqtower")
+        expected = ", ".join(presets)
+        require(self.preset in presets, "preset", self.preset, f"one of {expected}")
         if self.mode == "joint":
             raise ConfigError(
                 "setting 'mode' of the tower is 'joint', but towers trained inside attention were "
@@ -314,28 +338,30 @@ class TowerSettings:
         require(self.dim >= 1, "dim", self.dim, "1 or more")
 
     def config(self) -> SeqConfig:
-        """Settings of the tower; its rate of learning falls over the epochs there are."""
+        """Settings of the tower; the learning rate decays over `epochs`."""
         config = seq_config(self.preset)
-        if self.epochs:
-            config = replace(
-                config,
-                training=replace(
-                    config.training, epochs=self.epochs, decay_epochs=self.epochs, decay_steps=0
-                ),
-            )
-        return config
+        if not self.epochs:
+            return config
+        training = replace(
+            config.training, epochs=self.epochs, decay_epochs=self.epochs, decay_steps=0
+        )
+        return replace(config, training=training)
 
 
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """Everything that decides the numbers of a run, beside the data.
+    """All settings of a run; with the data they decide every number.
 
     Attributes:
-        preset: name the settings started from.
-        source: where the settings come from, in words.
+        tokens: tokens of attention and trees.
+        preset: name of the preset that the settings started from.
+        source: description of the settings.
         seed: of the whole run.
-        newcomers: preset of the model for RNAs of which the sequence alone is known, fitted beside the final model; empty for none.
-        guest_trees: trees of each type of RNA that the networks do not hold, in one model with them (see `fusion.data.rna_sets`).
+        newcomers: preset of the cold-start model, for RNAs of which only the sequence is known; it
+            is fitted with the final model. Empty for none.
+        folds, embedding, attention, training, trees, mix, tower: see their classes.
+        guest_trees: trees of each RNA type that the networks do not have (see
+            `fusion.data.rna_sets`).
     """
 
     tokens: TokenSettings

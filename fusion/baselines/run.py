@@ -10,17 +10,15 @@ from pathlib import Path
 import pandas as pd
 
 from fusion.baselines.models import (
-    BaselineInputs,
     BaselineSettings,
-    baseline_inputs,
     baseline_names,
     describe,
     predict_fold,
 )
-from fusion.data.problem import FusionData
+from fusion.data.baseline_inputs import BaselineInputs
+from fusion.data.inputs import FusionData
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.splits import Folds
-from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, one_thread
 from mirnagraph.runs import cross_validation, results
 from mirnagraph.runs.report import OWN_TREES, THIS_RUN, average_row
@@ -33,7 +31,7 @@ class BaselineWork:
     """What the baselines of every fold read.
 
     Attributes:
-        inputs: label-free inputs; None where all folds are finished.
+        inputs: label-free inputs.
         data: labels, families and row order.
         names: which baselines (see `fusion.baselines.models.predict_fold`).
         seed: the run's seed.
@@ -48,7 +46,6 @@ class BaselineWork:
 
 
 def run_baselines(
-    networks: NetworkSet,
     data: FusionData,
     folds: Folds,
     seed: int,
@@ -62,8 +59,8 @@ def run_baselines(
     """Fit every baseline in every fold on the training rows and predict the test rows.
 
     Args:
-        data: labels, families and row order; its tokens are not read, so that baselines read the
-            same whatever the model reads.
+        data: labels, families, row order, and the inputs of the baselines (see
+            `fusion.data.prepare.with_baselines`).
         seed: the run's seed.
         names: which baselines (see `fusion.baselines.models.predict_fold`); None: all of a run,
             those of other packages included.
@@ -77,16 +74,9 @@ def run_baselines(
     Raises:
         InputError: a saved fold is damaged, or is one of other folds.
     """
-    baselines_folder = None
-    n_finished = 0
-    if folder is not None:
-        baselines_folder = folder / results.BASELINES
-        n_finished = len(results.saved_folds(baselines_folder, folds.n_folds))
-    inputs = None
-    if n_finished < folds.n_folds:
-        inputs = baseline_inputs(networks, data.groups)
+    baselines_folder = None if folder is None else folder / results.BASELINES
     names = baseline_names() if names is None else tuple(names)
-    work = BaselineWork(inputs, data, folds, names, seed, settings or BaselineSettings())
+    work = BaselineWork(data.baselines, data, folds, names, seed, settings or BaselineSettings())
     result = cross_validate_baselines(
         work, folder=baselines_folder, workers=workers, progress=progress
     )

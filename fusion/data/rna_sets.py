@@ -1,4 +1,7 @@
-"""Additional labelled RNA sets (frozen)."""
+"""Additional labelled RNA sets (lncRNA, mRNA, circRNA) for joint training with the networks' RNAs.
+
+Frozen: kept working, not extended.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,21 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from fusion.config import ExperimentConfig
-from fusion.data.problem import ExtraRnas, FusionData, config_folds, prepare
+from fusion.data.inputs import ExtraRnas, FusionData
+from fusion.data.prepare import config_folds, prepare, with_baselines, with_cold_start
 from fusion.tokens.builders import kmer_frequencies, network_rna_types, type_codes
 from fusion.tokens.embeddings import learned_embeddings
-from fusion.tokens.names import COLOCALIZED, DESCRIPTORS, KMER, LEARNED, TYPE, single_tokens
-from fusion.tokens.table import Token, TokenTable, make_token
+from fusion.tokens.kinds import require_target
+from fusion.tokens.names import (
+    DESCRIPTORS,
+    KMER,
+    PARTNER_LABELS,
+    TYPE,
+    TokenName,
+    single_tokens,
+    tokens_of_kind,
+)
+from fusion.tokens.table import Token, TokenTable, make_token, token_kind
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.splits import Folds, grouped_folds
@@ -39,8 +52,10 @@ class RnaSets:
     """RNAs of one or more labelled sets.
 
     Attributes:
-        data: merged (see `seqtower.data.sets.merge_sets`): labels NaN where a set does not speak of a compartment, a type for every RNA.
-        groups: what has to stay together (near-copies, transcripts of one gene) as numbers, shape (n,); folds part none.
+        data: merged sets (see `seqtower.data.sets.merge_sets`): labels are NaN where a set has no
+            labels for a compartment; every RNA has a type.
+        groups: group number of every RNA (near-duplicates, transcripts of one gene), shape (n,);
+            no fold splits a group.
     """
 
     data: SequenceSet
@@ -51,23 +66,22 @@ class RnaSets:
 
     @property
     def sha256(self) -> str:
-        """Of everything a run reads of them."""
-        return hashlib.sha256(
-            sequences_sha256(self.data).encode() + self.groups.astype(np.int64).tobytes()
-        ).hexdigest()
+        """Hash of everything that a run reads of the sets."""
+        groups = self.groups.astype(np.int64).tobytes()
+        return hashlib.sha256(sequences_sha256(self.data).encode() + groups).hexdigest()
 
     def summary(self) -> dict[str, dict[str, object]]:
-        """Name of each set -> type and number of its RNAs, as a run says them."""
+        """Name of each set -> RNA type and number of its RNAs, as in ``run.json``."""
         sets = self.data.sets or ()
         types = self.data.types or ()
-        return {
-            name: {"type": types[sets.index(name)], "n": sets.count(name)}
-            for name in dict.fromkeys(sets)
-        }
+        rows = {}
+        for name in dict.fromkeys(sets):
+            rows[name] = {"type": types[sets.index(name)], "n": sets.count(name)}
+        return rows
 
     @property
     def partner_names(self) -> list[str]:
-        """What each would be called as a partner of the networks: its group (a gene), without the name of its set."""
+        """Name of every RNA as a partner in networks: its group (a gene), without its set."""
         names = self.data.groups or self.data.index.ids
         return [name.partition(MARK)[2] for name in names]
 
@@ -75,204 +89,200 @@ class RnaSets:
 def read_rna_sets(
     path: str | Path, dataset: Dataset, *, iupac: str = "error", progress: Progress | None = None
 ) -> RnaSets:
-    """Read the sets that a TOML file names, ``[sets.NAME]`` (see `seqtower.data.sets.SetFile`), for one model with the RNAs of a dataset.
+    """Read the sets of a TOML file, ``[sets.NAME]`` (see `seqtower.data.sets.SetFile`).
 
-    Near-copies by sequence, and RNAs of one group of a set (transcripts of one gene), are to stay together. Near-copies of the dataset's own RNAs or of
-    their mature forms are left out, with the reason: they are the same molecules, and their labels would tell of them. A transcript more than twice as
-    long, of which a hairpin is a part, is another molecule and stays.
+    Near-duplicates by sequence, and RNAs of one group of a set (transcripts of one gene), make one
+    group. Near-duplicates of the dataset's own RNAs or of their mature forms are left out, with
+    the reason: they are the same molecules, and their labels would reveal the others. A transcript
+    more than twice as long as a hairpin that it contains is another molecule and is kept.
 
     Raises:
-        InputError, ConfigError: see `seqtower.data.sets.read_sets`. InputError: every RNA is a near-copy of one of the dataset.
+        InputError, ConfigError: see `seqtower.data.sets.read_sets`.
+        InputError: every RNA is a near-duplicate of one of the dataset.
     """
     data = read_sets(path, iupac=iupac, least=1)
-    own = {to_rna(text): str(name) for name, text in _molecules(dataset)}
-    codes = cluster([*own, *data.sequences], progress=progress)
+    of_dataset = {to_rna(sequence): name for name, sequence in _molecules(dataset)}
+    codes = cluster([*of_dataset, *data.sequences], progress=progress)
+    n_molecules = len(of_dataset)
     longest: dict[int, str] = {}
-    for code, text in zip(codes[: len(own)].tolist(), own, strict=True):
-        longest[code] = max(longest.get(code, ""), text, key=len)
-    near = [longest.get(int(code), "") for code in codes[len(own) :]]
-    copies = [
-        own[text] if len(sequence) <= 2 * len(text) else None
-        for text, sequence in zip(near, data.sequences, strict=True)
-    ]
-    kept = np.array([row for row, name in enumerate(copies) if name is None], dtype=np.int64)
-    if not len(kept):
+    for code, sequence in zip(codes[:n_molecules].tolist(), of_dataset, strict=True):
+        longest[code] = max(longest.get(code, ""), sequence, key=len)
+    rows = []
+    left_out = []
+    for row, code in enumerate(codes[n_molecules:].tolist()):
+        near = longest.get(code, "")
+        if len(data.sequences[row]) > 2 * len(near):
+            rows.append(row)
+        else:
+            reason = f"near-duplicate of {of_dataset[near]} of the networks"
+            left_out.append((data.index.ids[row], reason))
+    if not rows:
         raise InputError(
-            "every RNA of the sets is a near-copy of one of the networks",
+            "every RNA of the sets is a near-duplicate of one of the networks",
             file=path,
             found=len(data),
             expected="RNAs of other types",
         )
-    reasons = [
-        (data.index.ids[row], f"a near-copy of {name} of the networks")
-        for row, name in enumerate(copies)
-        if name is not None
-    ]
-    left = pd.DataFrame(reasons, columns=LEFT_OUT_COLUMNS)
-    data = replace(data.rows(kept), left_out=pd.concat([data.left_out, left], ignore_index=True))
-    return RnaSets(data, together(codes[len(own) :][kept], data.groups))
+    table = pd.DataFrame(left_out, columns=LEFT_OUT_COLUMNS)
+    remaining = data.rows(np.array(rows, dtype=np.int64))
+    table = pd.concat([remaining.left_out, table], ignore_index=True)
+    remaining = replace(remaining, left_out=table)
+    clusters = codes[n_molecules:][rows]
+    return RnaSets(remaining, merge_groups(clusters, remaining.groups))
 
 
 def _molecules(dataset: Dataset) -> list[tuple[str, str]]:
     """Name and sequence of a dataset's RNAs, and of their mature forms."""
-    found = []
+    pairs = []
     for column in ("sequence", "matures"):
-        if column in dataset.rnas.columns:
-            cells = dataset.rnas[column]
-            found += [
-                (str(name), part)
-                for name, cell in cells.items()
-                if isinstance(cell, str)
-                for part in cell.split(";")
-                if part
-            ]
-    return found
+        if column not in dataset.rnas.columns:
+            continue
+        for name, cell in dataset.rnas[column].items():
+            sequences = cell.split(";") if isinstance(cell, str) else []
+            pairs += [(str(name), sequence) for sequence in sequences if sequence]
+    return pairs
 
 
-def together(clusters: np.ndarray, groups: tuple[str, ...] | None) -> np.ndarray:
-    """Numbers of what has to stay in one fold: RNAs that share a cluster or a group, and those that these share one with: int64, shape (n,)."""
+def merge_groups(clusters: np.ndarray, groups: tuple[str, ...] | None) -> np.ndarray:
+    """Connected components of RNAs that share a cluster or a group.
+
+    Returns:
+        int64, shape (n,).
+    """
+    cluster_of = np.unique(clusters, return_inverse=True)[1]
     if groups is None:
-        return np.unique(clusters, return_inverse=True)[1]
-    by_name = np.unique(np.array(groups, dtype=object).astype(str), return_inverse=True)[1]
-    first = np.unique(clusters, return_inverse=True)[1]
-    n_clusters = int(first.max()) + 1
-    links = sparse.coo_array(
-        (np.ones(len(first)), (first, n_clusters + by_name)),
-        shape=(n_clusters + int(by_name.max()) + 1,) * 2,
-    )
-    return np.asarray(connected_components(links, directed=False)[1][first], dtype=np.int64)
+        return cluster_of
+    group_of = np.unique(np.array(groups, dtype=object).astype(str), return_inverse=True)[1]
+    n_clusters = int(cluster_of.max()) + 1
+    n_nodes = n_clusters + int(group_of.max()) + 1
+    edges = (np.ones(len(cluster_of)), (cluster_of, n_clusters + group_of))
+    links = sparse.coo_array(edges, shape=(n_nodes, n_nodes))
+    components = connected_components(links, directed=False)[1]
+    return np.asarray(components[cluster_of], dtype=np.int64)
 
 
-def rna_set_folds(network_rows: Folds, rna_sets: RnaSets, seed: int) -> Folds:
-    """The folds of the networks' RNAs as they are, and of the guests as many, which part nothing that `RnaSets.groups` keeps together.
+def rna_set_folds(network_folds: Folds, rna_sets: RnaSets, seed: int) -> Folds:
+    """Folds of the networks' RNAs as they are, with as many folds of the additional RNAs.
 
-    Where there is one fold, and the rest is trained on, about the same share of the guests is in it.
+    Where there is one fold, about the same share of the additional RNAs is in it.
 
     Raises:
-        ConfigError: fewer groups of guests than folds.
+        ConfigError: fewer groups of additional RNAs than folds.
     """
     table = rna_sets.data.binary()
     groups = pd.Series([f"group {number}" for number in rna_sets.groups], index=table.index)
-    values = network_rows.assigned.to_numpy()
-    n_folds = (
-        network_rows.n_folds
-        if network_rows.n_folds > 1
-        else max(2, round(len(values) / max(1, int((values == 0).sum()))))
-    )
+    values = network_folds.assigned.to_numpy()
+    n_folds = network_folds.n_folds
+    if n_folds == 1:
+        n_folds = max(2, round(len(values) / max(1, int((values == 0).sum()))))
     n_groups = len(np.unique(rna_sets.groups))
     if n_groups < n_folds:
         raise ConfigError(
-            f"the sets hold {n_groups} groups of near-copies, which make no {n_folds} folds"
+            f"found {n_groups} groups of near-duplicates in the sets, expected {n_folds} or more "
+            f"for {n_folds} folds"
         )
-    theirs = grouped_folds(table, groups, n_folds, seed).assigned
-    if network_rows.n_folds == 1:
-        theirs = theirs.where(theirs == 0, -1)
-    return Folds(
-        pd.concat([network_rows.assigned, theirs]),
-        name=f"{network_rows.name}, and sets by near-copies",
-    )
+    assigned = grouped_folds(table, groups, n_folds, seed).assigned
+    if network_folds.n_folds == 1:
+        assigned = assigned.where(assigned == 0, -1)
+    name = f"{network_folds.name}, and sets by near-duplicates"
+    return Folds(pd.concat([network_folds.assigned, assigned]), name=name)
 
 
 def add_rna_sets(
-    fusion_data: FusionData,
+    data: FusionData,
     networks: NetworkSet,
     rna_sets: RnaSets,
     config: ExperimentConfig,
     vectors: Vectors | None = None,
 ) -> FusionData:
-    """A problem whose rows are the RNAs of the networks and, behind them, the guests.
+    """Append additional RNAs to the data of the networks' RNAs.
 
-    A guest has the tokens ``type`` and ``kmer``, the ``descriptors`` that trees read, and where it is a partner in a network (an mRNA whose group is the
-    name of a target) the embedding of that node. All other tokens are absent from it.
+    An additional RNA has the tokens ``type`` and ``kmer``, the ``descriptors`` that trees read, and
+    where it is a partner in a network (an mRNA whose group is the name of a target) the embedding
+    of that node. All other tokens are absent.
 
     Args:
-        problem: of the networks alone.
-        vectors: embeddings of all nodes by token (see `fusion.tokens.embeddings.learned_embeddings`).
+        data: of the networks alone.
+        vectors: embeddings of all nodes by token (see
+            `fusion.tokens.embeddings.learned_embeddings`).
 
     Raises:
-        InputError: an id of a guest is one of the networks' RNAs.
+        InputError: an additional RNA has the id of an RNA of the networks.
+        ConfigError: a set has the name of the dataset, or a token needs a missing kind.
     """
     dataset = networks.dataset
-    data = rna_sets.data
-    if any(name in fusion_data.index for name in data.index.ids):
+    extra = rna_sets.data
+    duplicates = [name for name in extra.index.ids if name in data.index]
+    if duplicates:
         raise InputError(
-            "an RNA of the sets has the id of an RNA of the networks",
-            found=next(n for n in data.index.ids if n in fusion_data.index),
+            "an RNA of the sets has the id of an RNA of the networks", found=duplicates[0]
         )
-    index = fusion_data.index + NodeIndex.of(data.index.ids, "miRNA")
-    compartments = tuple(dict.fromkeys((*fusion_data.compartments, *data.compartments)))
+    if dataset.name in (extra.sets or ()):
+        raise ConfigError(f"a set is named {dataset.name!r} as the dataset: rename the set")
+    names = single_tokens(config.tokens.names)
+    label_tokens = tokens_of_kind(names, PARTNER_LABELS)
+    for name in label_tokens:
+        require_target(networks, name)
+    kinds = [name.target for name in label_tokens]
+    n_network_rnas = data.n_network_rnas
+    index = data.index + NodeIndex.of(extra.index.ids, "miRNA")
+    compartments = tuple(dict.fromkeys((*data.compartments, *extra.compartments)))
     labels = np.full((len(index), len(compartments)), np.nan)
-    labels[: fusion_data.n_network_rnas, : len(fusion_data.compartments)] = fusion_data.labels
-    labels[
-        fusion_data.n_network_rnas :, [compartments.index(name) for name in data.compartments]
-    ] = data.labels
-    types = (*network_rna_types(dataset), *(data.types or ()))
-    wanted = single_tokens((*config.tokens.attention, *config.tokens.trees))
-    kinds = [name.removeprefix(COLOCALIZED) for name in wanted if name.startswith(COLOCALIZED)]
-    if dataset.name in (data.sets or ()):
-        raise ConfigError(
-            f"a set has the name of the dataset of the networks, {dataset.name!r}: give it another"
-        )
-    lacking = [kind for kind in kinds if kind not in dataset.associations]
-    if lacking:
-        raise ConfigError(
-            f"token '{COLOCALIZED}{lacking[0]}': no such kind of association; there are {', '.join(dataset.associations)}"
-        )
-    tokens = tuple(
-        _with_rna_sets(token, rna_sets, networks, vectors or {}) for token in fusion_data.tokens
-    )
-    if DESCRIPTORS in wanted:
-        read = rna_set_descriptors(data.sequences, data.types or ())
-        tokens = (
-            *tokens,
-            make_token(
-                DESCRIPTORS,
-                np.concatenate(
-                    [np.zeros((fusion_data.n_network_rnas, read.shape[1]), np.float32), read]
-                ),
-            ),
-        )
+    labels[:n_network_rnas, : len(data.compartments)] = data.labels
+    columns = [compartments.index(name) for name in extra.compartments]
+    labels[n_network_rnas:, columns] = extra.labels
+    tokens = [_with_rna_sets(token, rna_sets, networks, vectors or {}) for token in data.tokens]
+    if DESCRIPTORS in names:
+        values = rna_set_descriptors(extra.sequences, extra.types or ())
+        nothing = np.zeros((n_network_rnas, values.shape[1]), np.float32)
+        tokens.append(make_token(DESCRIPTORS, np.concatenate([nothing, values])))
     extra_rnas = ExtraRnas(
-        n_network_rnas=fusion_data.n_network_rnas,
-        n_labels=len(fusion_data.compartments),
-        types=types,
-        sets=(*[dataset.name] * fusion_data.n_network_rnas, *(data.sets or ())),
+        n_network_rnas=n_network_rnas,
+        n_labels=len(data.compartments),
+        types=(*network_rna_types(dataset), *(extra.types or ())),
+        sets=(*[dataset.name] * n_network_rnas, *(extra.sets or ())),
         associations={kind: dataset.association_matrix(kind) for kind in kinds},
         links={kind: partner_rows(dataset, kind, rna_sets) for kind in kinds},
     )
     return replace(
-        fusion_data,
+        data,
         index=index,
         compartments=compartments,
         labels=labels,
-        groups=np.concatenate([fusion_data.groups, rna_sets.groups + fusion_data.groups.max() + 1]),
-        tokens=TokenTable(index, tokens),
-        popularity=np.concatenate([fusion_data.popularity, np.full(len(rna_sets), -1)]),
-        sequences=(*fusion_data.sequences, *data.sequences),
+        groups=np.concatenate([data.groups, rna_sets.groups + data.groups.max() + 1]),
+        tokens=TokenTable(index, tuple(tokens)),
+        popularity=np.concatenate([data.popularity, np.full(len(rna_sets), -1)]),
+        sequences=(*data.sequences, *extra.sequences),
         extra_rnas=extra_rnas,
     )
 
 
 def partner_rows(dataset: Dataset, kind: str, rna_sets: RnaSets) -> np.ndarray:
-    """Number of the partner of a kind that each guest is by its name, -1 for none: int64, shape (n_guests,).
+    """Number of the partner of a kind that each additional RNA is by its name.
 
-    Where the kind is a type of RNA (``mRNA``), only guests of that type are: a circRNA of the same gene is another molecule.
+    Where the kind is an RNA type (``mRNA``), only RNAs of that type match: a circRNA of the same
+    gene is another molecule.
+
+    Returns:
+        int64, shape (n_extra_rnas,), -1 for none.
     """
-    place = {str(name): row for row, name in enumerate(dataset.partners[kind].index)}
-    meant = [kind not in RNA_TYPES or kind == name for name in rna_sets.data.types or ()]
-    return np.array(
-        [
-            place.get(name, -1) if yes else -1
-            for name, yes in zip(rna_sets.partner_names, meant, strict=True)
-        ],
-        dtype=np.int64,
-    )
+    row_of = {str(name): row for row, name in enumerate(dataset.partners[kind].index)}
+    rows = np.full(len(rna_sets), -1, dtype=np.int64)
+    types = rna_sets.data.types or ()
+    for number, (name, rna_type) in enumerate(zip(rna_sets.partner_names, types, strict=True)):
+        if kind not in RNA_TYPES or kind == rna_type:
+            rows[number] = row_of.get(name, -1)
+    return rows
 
 
 def rna_set_descriptors(sequences: tuple[str, ...], types: tuple[str, ...]) -> np.ndarray:
-    """What trees read of RNAs beside their type (see `seqtower.baselines.descriptor_trees.DescriptorConfig.features`): float32, shape (n, width).
+    """Sequence descriptors of RNAs, without the code of their type.
 
-    The width is one for all types, so that a model reads RNAs of any type it knows.
+    The width is the same for all types (see
+    `seqtower.baselines.descriptor_trees.DescriptorConfig.features`).
+
+    Returns:
+        float32, shape (n, width).
     """
     return DescriptorConfig().features(sequences, types, RNA_TYPES)[:, : -len(RNA_TYPES)]
 
@@ -280,24 +290,21 @@ def rna_set_descriptors(sequences: tuple[str, ...], types: tuple[str, ...]) -> n
 def _with_rna_sets(
     token: Token, rna_sets: RnaSets, networks: NetworkSet, vectors: Vectors
 ) -> Token:
-    """A token of the networks' RNAs, and of the guests behind them."""
-    kind, _, of = token.name.partition(":")
+    """A token of the networks' RNAs, followed by the rows of the additional RNAs."""
+    name = TokenName.parse(token.name)
     values = np.zeros((len(rna_sets), token.width), dtype=np.float32)
     present = np.zeros(len(rna_sets), dtype=bool)
-    if token.name == TYPE:
+    if name.kind == TYPE:
         values = type_codes(rna_sets.data.types or ())
         present = ~present
-    elif token.name == KMER:
+    elif name.kind == KMER:
         values = kmer_frequencies(rna_sets.data.sequences).astype(np.float32)
         present = ~present
-    elif kind in LEARNED and token.name in vectors and of in networks.dataset.partners:
-        rows = partner_rows(networks.dataset, of, rna_sets)
+    elif token.name in vectors and name.target in networks.dataset.partners:
+        rows = partner_rows(networks.dataset, name.target, rna_sets)
         present = rows >= 0
-        values = np.where(
-            present[:, None],
-            vectors[token.name][len(networks.dataset.index) + np.maximum(rows, 0)],
-            0,
-        ).astype(np.float32)
+        of_partner = vectors[token.name][len(networks.dataset.index) + np.maximum(rows, 0)]
+        values = np.where(present[:, None], of_partner, 0).astype(np.float32)
     return Token(
         token.name, np.concatenate([token.values, values]), np.concatenate([token.present, present])
     )
@@ -306,17 +313,16 @@ def _with_rna_sets(
 def node_vectors(
     networks: NetworkSet, config: ExperimentConfig, cache: str | None = None
 ) -> dict[str, np.ndarray]:
-    """Embeddings of all nodes that the settings' tokens name, partners too; those that `cache` holds are not made again."""
-    wanted = [
-        name
-        for name in single_tokens((*config.tokens.attention, *config.tokens.trees))
-        if name.partition(":")[0] in LEARNED
-    ]
-    return learned_embeddings(networks, wanted, config.embedding, config.seed, cache=cache)
+    """Embeddings of all nodes, partners too, that the settings' tokens name; cached as others."""
+    names = []
+    for name in single_tokens(config.tokens.names):
+        if token_kind(TokenName.parse(name).kind).is_embedding:
+            names.append(name)
+    return learned_embeddings(networks, names, config.embedding, config.seed, cache=cache)
 
 
 def folds_of(dataset: Dataset, config: ExperimentConfig, rna_sets: RnaSets | None = None) -> Folds:
-    """Folds of the settings' protocol, and of guests by cluster."""
+    """Folds of the settings' protocol, with those of the additional RNAs."""
     folds = config_folds(dataset, config)
     return folds if rna_sets is None else rna_set_folds(folds, rna_sets, config.seed)
 
@@ -326,26 +332,39 @@ def prepare_all(
     config: ExperimentConfig,
     rna_sets: RnaSets | None = None,
     *,
+    baselines: bool = False,
     cache: str | Path | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> FusionData:
-    """What every fold reads: of the networks' RNAs (see `fusion.data.problem.prepare`), and of guests behind them."""
+    """Data of a whole run: folds, cold-start model, baselines where wanted, additional RNA sets.
+
+    Args:
+        config: its tokens name kinds that the dataset has (see
+            `fusion.data.prepare.resolve_tokens`).
+        baselines: also make the inputs of the baselines.
+        cache: folder for embeddings, shared between runs.
+        workers: processes for embeddings; changes no number.
+    """
     if rna_sets is not None and cache is None:
-        with tempfile.TemporaryDirectory(
-            prefix="mirnagraph-"
-        ) as kept:  # guests read the same embeddings again
+        # The embeddings are read twice, for the networks' RNAs and for the additional ones.
+        with tempfile.TemporaryDirectory(prefix="mirnagraph-") as folder:
             return prepare_all(
-                networks, config, rna_sets, cache=kept, workers=workers, progress=progress
+                networks,
+                config,
+                rna_sets,
+                baselines=baselines,
+                cache=folder,
+                workers=workers,
+                progress=progress,
             )
-    place = None if cache is None else str(cache)
-    fusion_data = prepare(networks, config, cache=place, workers=workers, progress=progress)
+    data = prepare(networks, config, cache=cache, workers=workers, progress=progress)
+    data = with_cold_start(data, networks, config)
     if config.folds.cold:
-        fusion_data = replace(fusion_data, networks=networks)
-    return (
-        fusion_data
-        if rna_sets is None
-        else add_rna_sets(
-            fusion_data, networks, rna_sets, config, node_vectors(networks, config, place)
-        )
-    )
+        data = replace(data, networks=networks)
+    if baselines:
+        data = with_baselines(data, networks)
+    if rna_sets is None:
+        return data
+    vectors = node_vectors(networks, config, str(cache))
+    return add_rna_sets(data, networks, rna_sets, config, vectors)

@@ -12,10 +12,19 @@ from typing import TypeVar
 import numpy as np
 
 from fusion.config import ExperimentConfig
-from fusion.data.problem import config_folds, folds_sha256, resolve_tokens
+from fusion.data.prepare import config_folds, folds_sha256, resolve_tokens
 from fusion.experiments.cross_validate import bare_run
 from fusion.tokens.embeddings import learned_embeddings
-from fusion.tokens.names import JOINT_GRAPH, NEIGHBOURS, OF_DISEASES, TREES
+from fusion.tokens.kinds import DISEASE_SIMILARITIES, can_be_made, is_changed
+from fusion.tokens.names import (
+    GRAPH_TRANSFORMER,
+    JOINT_GRAPH,
+    NODE2VEC,
+    TREES,
+    TokenName,
+    join_names,
+    parse_joined,
+)
 from mirnagraph.config import dump_toml, require
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
@@ -28,12 +37,6 @@ from mirnagraph.runs.folder import RunFolder, finish_run, open_run, read_run_jso
 FULL = "full"
 
 HEADS = (2, 4, 8)
-
-GRAPH = "graph_transformer:"  # starts of token names
-NODE2VEC = "node2vec:"
-
-OF_ASSOCIATIONS = ("evidence", "reports", "weighted", "partners", "partner_sequences")
-"""Kinds of token that read the tables of associations, not a network."""
 
 RESERVED = ("graph-transformer", "attention")
 """Names of model components; a network of such a name gets another variant name."""
@@ -110,7 +113,7 @@ def reduced_networks(networks: NetworkSet, name: str) -> NetworkSet:
             supporting=tuple(kind for kind in dataset.supporting if kind != name),
         )
         if name == DISEASE:
-            removed |= set(OF_DISEASES)
+            removed |= set(DISEASE_SIMILARITIES)
     return replace(
         networks,
         dataset=dataset,
@@ -121,42 +124,6 @@ def reduced_networks(networks: NetworkSet, name: str) -> NetworkSet:
 
 def _without(table: Mapping[str, Value], names: set[str]) -> dict[str, Value]:
     return {name: value for name, value in table.items() if name not in names}
-
-
-def can_be_made(networks: NetworkSet, token: str) -> bool:
-    """Whether the data that a token reads are present.
-
-    See `fusion.tokens.builders.build_tokens` and `fusion.tokens.neighbours.neighbour_similarity`.
-    """
-    kind, _, source = token.partition(":")
-    if f"{kind}:" == NEIGHBOURS:
-        association = source.partition("_")[2]
-        return source in networks.similarities or association in networks.dataset.associations
-    if kind == "svd_similarity":
-        return source in networks.similarities
-    if kind == "degree":
-        return any(not network.is_similarity for network in networks.networks.values())
-    if token == JOINT_GRAPH:
-        return bool(networks.networks)
-    if not source:
-        return True
-    if kind in OF_ASSOCIATIONS:
-        return source in networks.dataset.associations
-    return source in networks.networks
-
-
-def _is_rebuilt(networks: NetworkSet, reduced: NetworkSet, name: str, token: str) -> bool:
-    """Whether a remaining token reads several sources, one of which was removed."""
-    if token == "degree":
-        return name in networks.networks and not networks[name].is_similarity
-    if token == "relatives":
-        return name in networks.dataset.associations
-    if token == JOINT_GRAPH:
-        return list(reduced.networks) != list(networks.networks)
-    lost_functional = (
-        "functional" in networks.similarities and "functional" not in reduced.similarities
-    )
-    return token.startswith(GRAPH) and lost_functional
 
 
 def _without_network(networks: NetworkSet, config: ExperimentConfig, name: str) -> Variant:
@@ -170,7 +137,7 @@ def _without_network(networks: NetworkSet, config: ExperimentConfig, name: str) 
     for token in _all_tokens(config):
         if not can_be_made(reduced, token):
             left_out.append(token)
-        elif _is_rebuilt(networks, reduced, name, token):
+        elif is_changed(networks, reduced, token):
             rebuilt.append(token)
     if not left_out and not rebuilt:
         return Variant(variant, what, reason="no token reads it")
@@ -206,7 +173,7 @@ def _with_tokens(
 def _without_graph_transformer(networks: NetworkSet, config: ExperimentConfig) -> Variant:
     name = "without-graph-transformer"
     what = "each graph transformer token is replaced by node2vec of the same network"
-    replaced = tuple(token for token in _all_tokens(config) if token.startswith(GRAPH))
+    replaced = tuple(token for token in _all_tokens(config) if _is_graph_transformer(token))
     if not replaced:
         return Variant(name, what, reason="the model has no graph transformer")
     attention = _as_node2vec(networks, config.tokens.attention)
@@ -214,17 +181,24 @@ def _without_graph_transformer(networks: NetworkSet, config: ExperimentConfig) -
     return Variant(name, what, _with_tokens(config, attention, trees), left_out=replaced)
 
 
+def _is_graph_transformer(token: str) -> bool:
+    return any(part.kind == GRAPH_TRANSFORMER for part in parse_joined(token))
+
 def _as_node2vec(networks: NetworkSet, tokens: Sequence[str]) -> list[str]:
     """Tokens with each graph transformer replaced by node2vec of its networks."""
     plain: list[str] = []
     for token in tokens:
         if token == JOINT_GRAPH:
-            plain += [NODE2VEC + network for network in networks.networks]
-        elif token.startswith(GRAPH):
-            plain.append(NODE2VEC + token.removeprefix(GRAPH))
+            plain += [f"{NODE2VEC}:{network}" for network in networks.networks]
+        elif _is_graph_transformer(token):
+            plain.append(join_names([_with_node2vec(part) for part in parse_joined(token)]))
         else:
             plain.append(token)
     return plain
+
+
+def _with_node2vec(name: TokenName) -> TokenName:
+    return replace(name, kind=NODE2VEC) if name.kind == GRAPH_TRANSFORMER else name
 
 
 def _attends(config: ExperimentConfig) -> bool:

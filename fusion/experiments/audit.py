@@ -9,9 +9,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from fusion.baselines.models import COUNTS, BaselineInputs, BaselineSettings, baseline_inputs
+from fusion.baselines.models import COUNTS, BaselineSettings
 from fusion.baselines.run import BaselineWork, cross_validate_baselines
-from fusion.data.problem import FusionData
+from fusion.data.baseline_inputs import BaselineInputs, baseline_inputs
+from fusion.data.inputs import FusionData
 from fusion.experiments.audit_facts import AuditRow, fact_rows, match_features
 from fusion.tokens.builders import build_tokens
 from fusion.tokens.table import TokenTable
@@ -151,7 +152,7 @@ def audit(
     deciles = popularity_deciles(dataset)
     data = FusionData(dataset.index, compartments, labels, groups, tokens, {}, deciles)
     extra = {
-        "relatives": build_tokens(networks, ["relatives"]).flat(),
+        "relatives": build_tokens(networks, ["same_sequence"]).flat(),
         "matching": match_features(dataset),
     }
     inputs = replace(baseline_inputs(networks, groups), extra=extra)

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from fusion.config import ExperimentConfig
-from fusion.data.problem import FusionData, cold_start_data, folds_sha256, prepare
+from fusion.data.cold_start import cold_start_data
+from fusion.data.inputs import FusionData
+from fusion.data.prepare import folds_sha256, prepare
 from fusion.models.ensemble import ATTENTION, BOOSTING, EXTRA_TREES, fit_fusion_model, join
 from fusion.tokens.partners import partner_inputs
 from mirnagraph.config import dump_toml
@@ -42,7 +44,7 @@ def run_fold(data: FusionData, folds: Folds, config: ExperimentConfig, fold: int
     train, test = folds.rows(data.index, fold)
     with one_thread():
         fold_data = cold_start_data(data, config, test) if config.folds.cold else data
-        masked = replace(fold_data, labels=data.masked_labels(train))
+        masked = replace(fold_data, labels=data.masked_labels(train), cold_start=None)
         seed = child_seed(config.seed, "fold", fold)
         fusion_model = fit_fusion_model(masked, train, config, seed)
         parts = fusion_model.parts(test)
@@ -124,7 +126,7 @@ def bare_run(  # noqa: PLR0913 (the settings of a run, as of `run_experiment`)
         networks: of the dataset.
         out: run folder.
         folds: of the cross-validation.
-        config: its tokens name the kinds of the dataset (see `fusion.data.problem.resolve_tokens`).
+        config: its tokens name the kinds of the dataset (see `fusion.data.prepare.resolve_tokens`).
         networks_sha256: of `networks` (see `mirnagraph.networks.network.networks_sha256`).
         cache: folder for embeddings, shared between runs.
         workers: processes; changes no number.

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fusion.config import NESTED, ExperimentConfig
-from fusion.data.problem import config_folds, folds_sha256, resolve_tokens
+from fusion.data.prepare import config_folds, folds_sha256, resolve_tokens, with_cold_start
 from fusion.experiments.cross_validate import PARTS, collect, run_fold
 from fusion.experiments.search_space import NETWORKS, Space, apply, combinations, space_to_dict
 from fusion.experiments.study import Trial, best_of, require_optuna
@@ -428,6 +428,7 @@ def _finish(
     best = best_of(trials)
     selected = apply(job.config, job.bench.network_config, best.values)
     data, resolved = job.bench.data(*selected)
-    fit_final(networks, data, job.folds, resolved, job.folder / "model", result, progress=progress)
+    data = with_cold_start(data, networks, resolved)
+    fit_final(data, job.folds, resolved, job.folder / "model", result, progress=progress)
     section = nested_section(result, versus, job.settings, best)
     write_report(job.folder, result, networks.dataset, job.config, None, "", section)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fusion.config import ExperimentConfig
-from fusion.data.problem import config_folds, resolve_tokens
+from fusion.data.prepare import config_folds, resolve_tokens
 from fusion.experiments.cross_validate import bare_run
 from mirnagraph.config import require
 from mirnagraph.errors import InputError

@@ -10,8 +10,9 @@ import pandas as pd
 
 from fusion.baselines.models import baseline_names
 from fusion.baselines.run import baseline_table, run_baselines
-from fusion.config import ExperimentConfig, experiment_config
-from fusion.data.problem import FusionData, folds_sha256, prepare, resolve_tokens
+from fusion.config import ExperimentConfig
+from fusion.data.inputs import FusionData
+from fusion.data.prepare import folds_sha256, resolve_tokens
 from fusion.data.rna_sets import RnaSets, folds_of, prepare_all
 from fusion.experiments.cross_validate import BY_SET, PARTS, by_set, by_set_section, cross_validate
 from fusion.models.ensemble import FusionModel, fit_fusion_model
@@ -90,17 +91,20 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
             write_tsv(rna_sets.data.left_out, run.path / LEFT_OUT)
         how: dict[str, Any] = {"workers": workers, "progress": progress}
         place = cache or run.path / "embeddings"
-        data = prepare_all(networks, config, rna_sets, cache=place, **how)
+        with_baselines = baselines and rna_sets is None
+        data = prepare_all(
+            networks, config, rna_sets, baselines=with_baselines, cache=place, **how
+        )
         result = cross_validate(data, folds, config, folder=run.path, **how)
         write_results(result, run.path, parts=PARTS)
         model = run.path / "model"
-        fit_final(networks, data, folds, config, model, result, rna_sets, progress=progress)
+        fit_final(data, folds, config, model, result, progress=progress)
         table = None
         sets = ""
         if rna_sets is not None:
             sets = _rna_set_section(data, result, rna_sets, run.path)
         elif baselines:
-            table = _fit_baselines(networks, data, config, result, run.path, workers, progress)
+            table = _fit_baselines(data, config, result, run.path, workers, progress)
         write_report(run.path, result, dataset, config, table, sets)
         return result
 
@@ -142,7 +146,6 @@ def _about(dataset: Dataset, folds: Folds, rna_sets: RnaSets | None) -> dict[str
 
 
 def _fit_baselines(
-    networks: NetworkSet,
     data: FusionData,
     config: ExperimentConfig,
     result: CrossValidationResult,
@@ -153,7 +156,6 @@ def _fit_baselines(
     """Fit the baselines of a run and write ``baselines.tsv``."""
     names = baseline_names(cold=config.folds.cold)
     baselines = run_baselines(
-        networks,
         data,
         result.folds,
         config.seed,
@@ -179,13 +181,11 @@ def _rna_set_section(
 
 
 def fit_final(
-    networks: NetworkSet,
     data: FusionData,
     folds: Folds,
     config: ExperimentConfig,
     folder: Path,
     result: CrossValidationResult,
-    rna_sets: RnaSets | None = None,
     *,
     progress: Progress | None = None,
 ) -> None:
@@ -210,7 +210,7 @@ def fit_final(
             cold_start = fusion_model
         else:
             network_rows = train[train < data.n_network_rnas]
-            cold_start = _fit_cold_start_model(networks, network_rows, config)
+            cold_start = _fit_cold_start_model(data, network_rows, config)
     is_average = result.metrics["compartment"] == AVERAGE
     averages = result.metrics[is_average].set_index("metric")[["mean", "pooled"]].dropna()
     scores = {
@@ -218,13 +218,12 @@ def fit_final(
         for metric, row in averages.to_dict("index").items()
     }
     about = {
-        "dataset": networks.dataset.name,
-        "synthetic": networks.dataset.synthetic,
+        "dataset": data.dataset,
+        "synthetic": data.synthetic,
         "protocol": folds.name,
         "out_of_fold": scores,
     }
-    extra_rnas = None if rna_sets is None else rna_sets.data
-    reference = reference_rnas(networks.dataset, fusion_model.tokens, train, result, extra_rnas)
+    reference = reference_rnas(data, fusion_model.tokens, train, result)
     save_model(
         fusion_model, reference, data.compartments, folder, about=about, newcomers=cold_start
     )
@@ -232,15 +231,13 @@ def fit_final(
 
 
 def _fit_cold_start_model(
-    networks: NetworkSet, train: np.ndarray, config: ExperimentConfig
+    data: FusionData, train: np.ndarray, config: ExperimentConfig
 ) -> FusionModel | None:
-    """The model for RNAs without associations; None where `config` or the sequences lack it."""
-    if not config.newcomers or "sequence" not in networks.similarities:
+    """The model for RNAs without associations; None where settings or sequences lack it."""
+    if data.cold_start is None:
         return None
-    settings = resolve_tokens(networks, experiment_config(config.newcomers, seed=config.seed))
-    return fit_fusion_model(
-        prepare(networks, settings), train, settings, child_seed(config.seed, "newcomers")
-    )
+    inputs, settings = data.cold_start
+    return fit_fusion_model(inputs, train, settings, child_seed(config.seed, "newcomers"))
 
 
 def run_name(dataset: str, config: ExperimentConfig) -> str:

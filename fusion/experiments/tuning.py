@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from fusion.config import ExperimentConfig
-from fusion.data.problem import FusionData, prepare, resolve_tokens
+from fusion.data.inputs import FusionData
+from fusion.data.prepare import prepare, resolve_tokens
 from fusion.experiments.cross_validate import run_fold
 from fusion.experiments.search_space import (
     Space,

@@ -15,15 +15,16 @@ from fusion.models.predict import reference_of
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
 from fusion.models.typed_trees import without_trees_of
+from fusion.tokens.kinds import modality_of
 from fusion.tokens.names import (
     KMER,
     N_SIMILAR,
+    NEIGHBOUR_PROFILE,
     NEIGHBOURS,
     SEQUENCE,
-    TRANSFER,
     TREES,
     TYPE,
-    modality_of,
+    TokenName,
 )
 from fusion.tokens.table import Token, TokenTable
 from mirnagraph.nodes import NodeIndex
@@ -39,7 +40,7 @@ TOLERANCE = 1e-3
 SEQUENCE_MODALITIES = {
     KMER: "k-mers",
     N_SIMILAR: "number of similar RNAs",
-    NEIGHBOURS + SEQUENCE: "compartments of similar RNAs",
+    f"{NEIGHBOURS}:{SEQUENCE}": "compartments of similar RNAs",
 }
 """Tokens of a model that reads the sequence alone -> their modalities."""
 
@@ -100,8 +101,9 @@ def tokens_by_modality(
 
 
 def _sequence_modality(token: str) -> str:
-    if token.startswith(TRANSFER):
-        return f"{token.removeprefix(TRANSFER)} of similar RNAs"
+    name = TokenName.parse(token)
+    if name.kind == NEIGHBOUR_PROFILE:
+        return f"{name.target} of similar RNAs"
     return SEQUENCE_MODALITIES.get(token, token)
 
 

@@ -10,15 +10,15 @@ import numpy as np
 from scipy.special import expit, logit
 
 from fusion.config import ExperimentConfig
-from fusion.data.problem import FusionData
+from fusion.data.inputs import FusionData
 from fusion.models.training import MemberSplit, TrainedAttention, fit_attention
 from fusion.models.typed_trees import fit_typed_trees
-from fusion.tokens.names import NEIGHBOURS, SEQUENCE, TOWER, TREES, single_tokens
+from fusion.tokens.names import NEIGHBOURS, SEQUENCE, TOWER, TREES, single_tokens, tokens_of_kind
 from fusion.tokens.neighbours import (
-    colocalized_tokens,
+    neighbour_profile_tokens,
+    neighbour_profiles,
     neighbour_tokens,
-    transfer_profiles,
-    transfer_tokens,
+    partner_label_tokens,
 )
 from fusion.tokens.sequence_tower import FittedTowers, fit_towers
 from fusion.tokens.table import Token, TokenTable, make_token
@@ -51,7 +51,7 @@ class FusionModel:
         temperature: divides the logits of the joined probabilities.
         choices: weights, epochs and temperature, as plain values.
         profiles: of the training RNAs, transferred to RNAs with a similar sequence (see
-            `fusion.tokens.neighbours.transfer_profiles`).
+            `fusion.tokens.neighbours.neighbour_profiles`).
         towers: models of the token ``tower``; None where the settings have none.
         in_bag: bool, shape (n_extra_trees, n_train): whether a training row is in a tree's
             bootstrap sample; None without extra trees, or for a model that was saved without it.
@@ -128,7 +128,7 @@ def fit_fusion_model(
     """
     labels = data.labels
     network_rows = train[train < data.n_network_rnas]
-    profiles = transfer_profiles(data.associations, network_rows, config.tokens.svd_dim)
+    profiles = neighbour_profiles(data.associations, network_rows, config.tokens.svd_dim)
     tokens = _with_neighbours(data, train, config, profiles)
     tokens = _with_colocalized(data, tokens, train)
     tokens, towers = _with_tower(data, tokens, train, config, seed)
@@ -291,10 +291,8 @@ def _with_neighbours(
 ) -> TokenTable:
     """Append averages over neighbours in the networks; additional RNAs have none."""
     similarities = {}
-    for name in single_tokens((*config.tokens.attention, *config.tokens.trees)):
-        if name.startswith(NEIGHBOURS):
-            similarity = name.removeprefix(NEIGHBOURS)
-            similarities[similarity] = data.similarities[similarity]
+    for name in tokens_of_kind(config.tokens.names, NEIGHBOURS):
+        similarities[name.similarity] = data.similarities[name.similarity]
     n_network_rnas = data.n_network_rnas
     train = train[train < n_network_rnas]
     index = data.index
@@ -306,7 +304,7 @@ def _with_neighbours(
     if similarities:
         near = near + neighbour_tokens(index, similarities, labels, train, config.tokens.neighbours)
     if profiles:
-        near = near + transfer_tokens(
+        near = near + neighbour_profile_tokens(
             index, data.similarities[SEQUENCE], profiles, train, config.tokens.neighbours
         )
     padded = tuple(_padded(token, len(data.index)) for token in near)
@@ -326,7 +324,7 @@ def _with_colocalized(data: FusionData, tokens: TokenTable, train: np.ndarray) -
     extra_rnas = data.extra_rnas
     if extra_rnas is None:
         return tokens
-    return tokens + colocalized_tokens(
+    return tokens + partner_label_tokens(
         data.index, extra_rnas.associations, extra_rnas.links, data.labels, train
     )
 

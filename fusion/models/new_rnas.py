@@ -12,20 +12,20 @@ from fusion.data.rna_sets import rna_set_descriptors
 from fusion.models.ensemble import EXTRA_TREES, FusionModel, with_trees_token
 from fusion.models.reference import ReferenceRNAs
 from fusion.tokens.builders import kmer_frequencies, n_similar_token, type_codes
+from fusion.tokens.kinds import is_from_sequence
 from fusion.tokens.names import (
     DESCRIPTORS,
     KMER,
     N_SIMILAR,
+    NEIGHBOUR_PROFILE,
     NEIGHBOURS,
     SEQUENCE,
     TOWER,
-    TRANSFER,
     TREES,
     TYPE,
-    _joinable,
     single_tokens,
 )
-from fusion.tokens.neighbours import neighbour_tokens, transfer_tokens
+from fusion.tokens.neighbours import neighbour_profile_tokens, neighbour_tokens
 from fusion.tokens.table import Token, TokenTable, make_token
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.nodes import NodeIndex
@@ -63,8 +63,7 @@ class NewRNAs:
 
 def reads_sequence_alone(config: ExperimentConfig) -> bool:
     """Whether every token of these settings can be made from a sequence and the reference RNAs."""
-    names = single_tokens((*config.tokens.attention, *config.tokens.trees))
-    return all(_joinable(name) for name in names)
+    return all(is_from_sequence(name) for name in single_tokens(config.tokens.names))
 
 
 def tokens_of_new_rnas(
@@ -127,23 +126,25 @@ def sequence_tokens(
             label_free.append(make_token(name, kmer_frequencies(sequences)))
         elif name == N_SIMILAR:
             present = np.ones(len(index), dtype=bool)
-            label_free.append(n_similar_token(similarity, present, newcomers=True))
-        elif not _joinable(name):
+            label_free.append(n_similar_token(similarity, present, is_new=True))
+        elif not is_from_sequence(name):
             raise CheckpointError(
                 "the cold-start model reads a token that a sequence alone cannot give",
                 column=name,
-                expected="kmer, alike, neighbours:sequence, …",
+                expected="kmer, n_similar, neighbours:sequence, …",
             )
     tokens = TokenTable(index, tuple(label_free))
     k = settings.neighbours
-    if NEIGHBOURS + SEQUENCE in names:
+    if f"{NEIGHBOURS}:{SEQUENCE}" in names:
         tokens = tokens + neighbour_tokens(
-            index, {SEQUENCE: similarity}, reference.labels, train, k, newcomers=True
+            index, {SEQUENCE: similarity}, reference.labels, train, k, is_new=True
         )
     profiles = {
-        kind: profile for kind, profile in fusion_model.profiles.items() if TRANSFER + kind in names
+        kind: profile
+        for kind, profile in fusion_model.profiles.items()
+        if f"{NEIGHBOUR_PROFILE}:{kind}" in names
     }
-    tokens = tokens + transfer_tokens(index, similarity, profiles, train, k, newcomers=True)
+    tokens = tokens + neighbour_profile_tokens(index, similarity, profiles, train, k, is_new=True)
     if TREES in names:
         forest = fusion_model.trees[EXTRA_TREES]
         tokens = with_trees_token(tokens, forest, fusion_model.config)

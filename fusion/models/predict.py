@@ -17,7 +17,7 @@ from fusion.models.new_rnas import (
 )
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
-from fusion.tokens.names import modality_of
+from fusion.tokens.kinds import modality_of
 from fusion.tokens.table import TokenTable
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.evaluation.metrics import FRACTIONS

@@ -11,13 +11,14 @@ import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from fusion.data.inputs import FusionData
+from fusion.tokens.names import current_name
 from fusion.tokens.table import Token, TokenTable
-from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import read_table, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs.results import CrossValidationResult
-from seqtower.data.sequences import RNA_TYPES, SequenceSet
+from seqtower.data.sequences import RNA_TYPES
 
 TABLE = "known.tsv"
 ARRAYS = "known.safetensors"
@@ -137,7 +138,8 @@ class ReferenceRNAs:
         """
         try:
             table = read_table(folder / TABLE, COLUMNS)
-            arrays = load_file(folder / ARRAYS)
+            stored = load_file(folder / ARRAYS)
+            arrays = {_current_array(name): array for name, array in stored.items()}
             index = NodeIndex.of(table["rna_id"], "miRNA")
             token_table = TokenTable(index, tuple(_read_token(arrays, name) for name in tokens))
             matrices = {"labels": arrays["labels"]}
@@ -173,6 +175,12 @@ def _read_token(arrays: dict[str, np.ndarray], name: str) -> Token:
     return Token(name, arrays[f"token.{name}"], arrays[f"present.{name}"])
 
 
+def _current_array(name: str) -> str:
+    """Name of today of an array of a token (see `fusion.tokens.names.ALIASES`)."""
+    start, dot, token = name.partition(".")
+    return f"{start}.{current_name(token)}" if dot and start in ("token", "present") else name
+
+
 def _read_types(table: pd.DataFrame, folder: Path) -> tuple[str, ...] | None:
     """The column of RNA types, checked."""
     if TYPE not in table.columns:
@@ -198,37 +206,25 @@ def _read_types(table: pd.DataFrame, folder: Path) -> tuple[str, ...] | None:
 
 
 def reference_rnas(
-    dataset: Dataset,
-    tokens: TokenTable,
-    train: np.ndarray,
-    result: CrossValidationResult,
-    more: SequenceSet | None = None,
+    data: FusionData, tokens: TokenTable, train: np.ndarray, result: CrossValidationResult
 ) -> ReferenceRNAs:
-    """Reference RNAs of a final model.
+    """Reference RNAs to store with a final model.
 
     Args:
-        tokens: of the final model, for all its RNAs.
+        tokens: of the final model, over all its RNAs.
         train: rows that it was trained on.
-        result: cross-validation with the same settings.
-        more: additional RNAs, which follow those of the dataset.
+        result: the cross-validation with the same settings.
     """
     trained = np.zeros(len(result.index), dtype=bool)
     trained[train] = True
-    sequences = [
-        cell if isinstance(cell, str) and cell else None for cell in dataset.rnas["sequence"]
-    ]
-    matures = [""] * len(dataset.index)
-    if "matures" in dataset.rnas.columns:
-        matures = [cell if isinstance(cell, str) else "" for cell in dataset.rnas["matures"]]
     types = None
-    if more is not None:
-        types = (*[""] * len(dataset.index), *(more.types or ()))
-        sequences += more.sequences
-        matures += [""] * len(more)
+    n_extra = len(data.index) - data.n_network_rnas
+    if data.extra_rnas is not None:
+        types = ("",) * data.n_network_rnas + data.extra_rnas.types[data.n_network_rnas :]
     return ReferenceRNAs(
         index=result.index,
-        sequences=tuple(sequences),
-        matures=tuple(matures),
+        sequences=data.sequences,
+        matures=(*data.matures, *[""] * n_extra),
         trained=trained,
         labels=np.where(trained[:, None], result.labels, np.nan),
         tokens=tokens,

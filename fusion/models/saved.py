@@ -16,7 +16,7 @@ from fusion.models.attention import TokenFusion
 from fusion.models.ensemble import EXTRA_TREES, FusionModel
 from fusion.models.reference import ARRAYS, TABLE, ReferenceRNAs
 from fusion.models.training import TrainedAttention, member_settings
-from fusion.tokens.names import single_tokens
+from fusion.tokens.names import current_name, current_settings, single_tokens
 from fusion.tokens.sequence_tower import FittedTowers
 from fusion.tokens.table import TokenTable
 from mirnagraph.config import from_dict, to_dict
@@ -244,9 +244,10 @@ def _read_fusion_model(folder: Path) -> SavedModel:
     arrays = read_weights(folder, about, load_file)
     try:
         config = from_dict(ExperimentConfig, about["config"], where=str(folder / "model.json"))
+        config = replace(config, tokens=current_settings(config.tokens))
         compartments = tuple(str(name) for name in about["compartments"])
         trees = {name: TreeArrays.from_arrays(arrays, f"trees.{name}") for name in about["trees"]}
-        widths = {str(name): int(width) for name, width in about["tokens"].items()}
+        widths = {current_name(str(name)): int(width) for name, width in about["tokens"].items()}
         towers = (
             read_towers(arrays, about["tower"], len(compartments)) if "tower" in about else None
         )

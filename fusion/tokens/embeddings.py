@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fusion.config import NODE2VEC, EmbeddingSettings
-from fusion.tokens.names import ALL, GRAPH, JOINT_GRAPH
+from fusion.config import EmbeddingSettings
+from fusion.tokens.names import ALL, GRAPH_TRANSFORMER, JOINT_GRAPH, NODE2VEC, tokens_of_kind
 from mirnagraph.embedding.embed import (
     _graph_cache_file as _cache_file,
 )
@@ -56,37 +56,37 @@ def learned_embeddings(
         ConfigError: a network that does not exist, or ``all`` with an encoder of one network.
     """
     node2vec_names = _networks_of(names, NODE2VEC)
-    graph_names = [name for name in _networks_of(names, GRAPH) if name != ALL]
+    graph_names = [name for name in _networks_of(names, GRAPH_TRANSFORMER) if name != ALL]
     is_joint = JOINT_GRAPH in names
     if is_joint:
         _check_joint(settings.graph_transformer)
-    wanted = [*node2vec_names, *graph_names, *(networks.networks if is_joint else ())]
-    chosen = list(dict.fromkeys(wanted))
-    for name in chosen:
+    every = list(networks.networks) if is_joint else []
+    read = list(dict.fromkeys([*node2vec_names, *graph_names, *every]))
+    for name in read:
         if name not in networks.networks:
-            known = ", ".join(networks.networks)
-            raise ConfigError(f"no network {name!r} to embed; there are {known}")
-    if not chosen:
+            available = ", ".join(networks.networks)
+            raise ConfigError(f"no network {name!r} to embed; available: {available}")
+    if not read:
         return {}
     configs = {}
-    for name in chosen:
+    for name in read:
         is_similarity = networks[name].is_similarity
         width = settings.similarity_dim if is_similarity else settings.association_dim
         configs[name] = settings.network_config(width)
-    graphs = {name: networks[name] for name in chosen}
+    graphs = {name: networks[name] for name in read}
     vectors = embed_networks(graphs, configs, seed, workers=workers, cache=cache, progress=progress)
-    found = {f"{NODE2VEC}:{name}": vectors[name] for name in node2vec_names}
+    embeddings = {f"{NODE2VEC}:{name}": vectors[name] for name in node2vec_names}
     config = settings.graph_transformer
     work = {name: (networks[name], _node_features(networks, vectors[name])) for name in graph_names}
     made = _graph_transformers(work, config, seed, cache, workers, progress)
-    found |= {f"{GRAPH}:{name}": embedding for name, embedding in made.items()}
+    embeddings |= {f"{GRAPH_TRANSFORMER}:{name}": embedding for name, embedding in made.items()}
     if is_joint:
-        found[JOINT_GRAPH] = _joint_graph(networks, vectors, config, seed, cache, progress)
-    return found
+        embeddings[JOINT_GRAPH] = _joint_graph(networks, vectors, config, seed, cache, progress)
+    return embeddings
 
 
 def _networks_of(names: Sequence[str], kind: str) -> list[str]:
-    return [name.partition(":")[2] for name in names if name.startswith(f"{kind}:")]
+    return [name.target for name in tokens_of_kind(names, kind)]
 
 
 def _check_joint(config: GraphTransformerConfig) -> None:

@@ -1,74 +1,172 @@
-"""TokenName: parse, join, expand * and ?, modality."""
+"""Names of tokens: one grammar, and the older names that are still read.
+
+    token  = part *("+" part) ["?"]           joined parts; "?" drops what the dataset lacks
+    part   = kind [":" [measure "_"] target]  svd:disease, neighbours:cosine_drug, kmer
+    target = name | "*"                       "*" stands for every target that the kind accepts
+
+What a kind accepts and which modality it reads is stated by its entry in the registry
+`fusion.tokens.table.TOKENS`; functions that need both are in `fusion.tokens.kinds`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from fusion.config import TokenSettings
+from mirnagraph.errors import ConfigError
 
 JOIN = "+"
-
-LEARNED = ("node2vec", "graph_transformer")
-
-N_SIMILAR = "alike"
-TRANSFER = "transfer:"
-
-COLOCALIZED = "colocalized:"
-
-PARTNER_SEQUENCES = "partner_sequences"
-
-GRAPH = "graph_transformer"
-
+OPTIONAL = "?"
+ANY = "*"
 ALL = "all"
-
-JOINT_GRAPH = f"{GRAPH}:{ALL}"
-
-TOWER = "tower"
-
-NEIGHBOURS = "neighbours:"
-
-TREES = "trees"
+MARKS = {JOIN, OPTIONAL, ANY, ":"}
 
 SEQUENCE = "sequence"
 
+NODE2VEC = "node2vec"
+GRAPH_TRANSFORMER = "graph_transformer"
+NEIGHBOURS = "neighbours"
+NEIGHBOUR_PROFILE = "neighbour_profile"
+PARTNER_LABELS = "partner_labels"
+SAME_SEQUENCE = "same_sequence"
+N_SIMILAR = "n_similar"
+COVARIATES = "covariates"
+PROFILE = "profile"
+CO_REPORTED = "co_reported"
 DESCRIPTORS = "descriptors"
-
 KMER = "kmer"
-
+TOWER = "tower"
+TREES = "trees"
 TYPE = "type"
 
-MEASURES = ("gip_", "cosine_", "weighted_", "reports_")
+JOINT_GRAPH = f"{GRAPH_TRANSFORMER}:{ALL}"
+"""Token of one graph encoder over all networks."""
 
-OF_SEQUENCE = ("kmer", "alike", "tower", "descriptors")
+MEASURES = ("gip", "cosine", "weighted", CO_REPORTED)
+"""Similarities of RNAs by one kind of association, for the kind ``neighbours``."""
 
-OF_DISEASES = ("functional", "gip", "semantic")
+ALIASES = {
+    "alike": N_SIMILAR,
+    "relatives": SAME_SEQUENCE,
+    "attributes": COVARIATES,
+    "rows": PROFILE,
+    "reports": CO_REPORTED,
+    "transfer": NEIGHBOUR_PROFILE,
+    "colocalized": PARTNER_LABELS,
+}
+"""Older name of a kind or measure -> name of today; older settings and models are still read."""
 
 
-def single_tokens(names: Sequence[str]) -> list[str]:
+@dataclass(frozen=True)
+class TokenName:
+    """Name of one token, or of one part of a joined token.
+
+    Attributes:
+        kind: entry of `fusion.tokens.table.TOKENS`, e.g. ``"svd"``.
+        measure: one of `MEASURES` for a token ``neighbours:MEASURE_KIND``, else empty.
+        target: network, similarity or kind of association, ``"*"`` for all, empty for none.
+        optional: whether the token is left out where the dataset does not have its target.
+    """
+
+    kind: str
+    measure: str = ""
+    target: str = ""
+    optional: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> TokenName:
+        """Read one part of a token name; older names give those of today.
+
+        Raises:
+            ConfigError: not of the form ``kind``, ``kind:target`` or ``kind:measure_target``.
+        """
+        optional = text.endswith(OPTIONAL)
+        kind, colon, target = text.removesuffix(OPTIONAL).partition(":")
+        kind = ALIASES.get(kind, kind)
+        measure = ""
+        if kind == NEIGHBOURS:
+            measure, target = _measure_and_target(target)
+        is_complete = bool(kind) and bool(target) == bool(colon)
+        is_plain = not MARKS & set(kind) and (target == ANY or not MARKS & set(target))
+        if not (is_complete and is_plain):
+            raise ConfigError(
+                f"found token {text!r}, expected 'kind', 'kind:target' or "
+                "'neighbours:measure_target', where '*' stands for every target"
+            )
+        return cls(kind, measure, target, optional)
+
+    def __str__(self) -> str:
+        text = f"{self.kind}:{self.similarity}" if self.target else self.kind
+        return f"{text}{OPTIONAL}" if self.optional else text
+
+    @property
+    def similarity(self) -> str:
+        """What follows the colon, e.g. ``"cosine_drug"``: the name of a similarity of RNAs."""
+        return f"{self.measure}_{self.target}" if self.measure else self.target
+
+    def expand(self, targets: Iterable[str]) -> list[TokenName]:
+        """One name for each target where the target is ``"*"``.
+
+        An optional name is left out where its target is not among them; otherwise the name itself
+        is returned.
+
+        Args:
+            targets: those the dataset has for this kind and measure (see
+                `fusion.tokens.kinds.accepted_targets`).
+        """
+        if self.target == ANY:
+            return [replace(self, target=target, optional=False) for target in targets]
+        if self.optional and self.target not in targets:
+            return []
+        return [replace(self, optional=False)]
+
+
+def _measure_and_target(text: str) -> tuple[str, str]:
+    """Split ``"cosine_drug"``; the measure is empty where the text names a stored similarity."""
+    for measure in (*MEASURES, *ALIASES):
+        current = ALIASES.get(measure, measure)
+        if current in MEASURES and text.startswith(f"{measure}_"):
+            return current, text.removeprefix(f"{measure}_")
+    return "", text
+
+
+def parse_joined(text: str) -> tuple[TokenName, ...]:
+    """Names of the parts of a token, one where it is not joined; all optional where it is.
+
+    Raises:
+        ConfigError: see `TokenName.parse`.
+    """
+    optional = text.endswith(OPTIONAL)
+    parts = text.removesuffix(OPTIONAL).split(JOIN)
+    return tuple(replace(TokenName.parse(part), optional=optional) for part in parts)
+
+
+def join_names(parts: Sequence[TokenName]) -> str:
+    """Name of the token made of several."""
+    return JOIN.join(str(part) for part in parts)
+
+
+def single_tokens(names: Iterable[str]) -> list[str]:
     """The tokens that joined ones (``"a+b"``) are made of, each once, in order."""
     return list(dict.fromkeys(part for name in names for part in name.split(JOIN)))
 
 
-def _start_and_kind(token: str) -> tuple[str, str]:
-    """``"neighbours:cosine_drug"`` -> ``("neighbours:cosine_", "drug")``; ``"svd:drug"`` -> ``("svd:", "drug")``."""
-    start, mark, kind = token.partition("_" if token.startswith("neighbours:") else ":")
-    return start + mark, kind
+def tokens_of_kind(names: Iterable[str], kind: str) -> list[TokenName]:
+    """Parsed single tokens of one kind, each once, in order."""
+    parsed = [TokenName.parse(name) for name in single_tokens(names)]
+    return [name for name in dict.fromkeys(parsed) if name.kind == kind]
 
 
-def _joinable(token: str) -> bool:
-    return token in (KMER, N_SIMILAR, TREES, NEIGHBOURS + SEQUENCE) or token.startswith(TRANSFER)
+def current_name(text: str) -> str:
+    """Name of today of a token that may have an older one (see `ALIASES`)."""
+    parts = parse_joined(text)
+    plain = join_names([replace(part, optional=False) for part in parts])
+    return f"{plain}{OPTIONAL}" if parts[0].optional else plain
 
 
-def modality_of(token: str) -> str:
-    """Modality of a token: ``sequence``, ``disease``, another kind of association, ``networks`` for
-    an encoder of all networks, or empty for a token that counts or that trees made."""
-    if token == JOINT_GRAPH:
-        return "networks"
-    kind, _, of = token.partition(":")
-    for measure in MEASURES:
-        of = of.removeprefix(measure)
-    return (
-        "sequence"
-        if kind in OF_SEQUENCE or of == "sequence"
-        else "disease"
-        if of in OF_DISEASES
-        else of
-    )
+def current_settings(settings: TokenSettings) -> TokenSettings:
+    """Settings with the names of today (see `ALIASES`)."""
+    attention = tuple(current_name(name) for name in settings.attention)
+    trees = tuple(current_name(name) for name in settings.trees)
+    return replace(settings, attention=attention, trees=trees)

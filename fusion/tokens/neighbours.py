@@ -1,7 +1,8 @@
-"""Tokens that read training labels, rebuilt per fold.
+"""Tokens that read labels or associations of training RNAs, made anew in every fold.
 
-The token ``partners:KIND`` is the first of these from a fixed table of partners (the co-localization feature of PMiSLocMF); here both directions are
-made anew in every fold, of the labels of training RNAs alone.
+``neighbours`` averages labels of similar training RNAs, ``neighbour_profile`` their associations,
+``partner_labels`` labels across an association between the RNAs of the networks and those of
+additional sets.
 """
 
 from __future__ import annotations
@@ -11,8 +12,14 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import sparse
 
-from fusion.tokens.builders import shared_reports, weighted_matrix
-from fusion.tokens.names import COLOCALIZED, TRANSFER
+from fusion.tokens.evidence import shared_reports, weighted_matrix
+from fusion.tokens.names import (
+    MEASURES,
+    NEIGHBOUR_PROFILE,
+    NEIGHBOURS,
+    PARTNER_LABELS,
+    TokenName,
+)
 from fusion.tokens.table import TokenTable, make_token
 from mirnagraph.embedding.factorization import svd_scores
 from mirnagraph.errors import ConfigError
@@ -26,36 +33,36 @@ PARTNER_SMOOTHING = 0.5
 
 
 def neighbour_similarity(networks: NetworkSet, name: str) -> np.ndarray:
-    """A dense similarity in which neighbours are looked for: float32, shape (n_rnas, n_rnas), zero diagonal, in [0, 1].
+    """Dense similarity in which neighbours are looked up.
 
     Args:
-        name: a stored similarity (``sequence``, ``functional``, ``gip`` …); or for a kind of association ``gip_KIND`` (profile
-            kernel), ``cosine_KIND`` (rows weighed by rarity), ``weighted_KIND`` (rows weighed by number of records) or
-            ``reports_KIND`` (reports that name both).
+        name: a stored similarity (``sequence``, ``functional``, ``gip`` ...); or for a kind of
+            association ``gip_KIND`` (profile kernel), ``cosine_KIND`` (rows weighted by rarity),
+            ``weighted_KIND`` (rows weighted by number of records) or ``co_reported_KIND``
+            (reports that name both).
+
+    Returns:
+        float32, shape (n_rnas, n_rnas), zero diagonal, in [0, 1].
 
     Raises:
         ConfigError: no such similarity, or no such kind.
     """
     dataset = networks.dataset
-    measure, _, kind = name.partition("_")
     if name in networks.similarities:
         values = np.array(networks.similarities[name], dtype=np.float32)
-    elif (
-        measure not in ("gip", "cosine", "weighted", "reports") or kind not in dataset.associations
-    ):
-        made = ", ".join(
-            f"{m}_{k}"
-            for m in ("gip", "cosine", "weighted", "reports")
-            for k in dataset.associations
-        )
-        raise ConfigError(
-            f"no similarity {name!r}; there are {', '.join(networks.similarities)}, {made}"
-        )
-    elif measure == "gip":
+        np.fill_diagonal(values, 0.0)
+        return values
+    token = TokenName.parse(f"{NEIGHBOURS}:{name}")
+    kind = token.target
+    if not token.measure or kind not in dataset.associations:
+        pairs = [f"{measure}_{kind}" for measure in MEASURES for kind in dataset.associations]
+        available = ", ".join([*networks.similarities, *pairs])
+        raise ConfigError(f"no similarity {name!r}; available: {available}")
+    if token.measure == "gip":
         values = gip_similarity(dataset.association_matrix(kind)).astype(np.float32)
-    elif measure == "cosine":
+    elif token.measure == "cosine":
         values = cosine(tf_idf(dataset.association_matrix(kind)))
-    elif measure == "weighted":
+    elif token.measure == "weighted":
         values = cosine(weighted_matrix(dataset, kind))
     else:
         values = cosine(shared_reports(dataset, kind))
@@ -70,39 +77,43 @@ def neighbour_labels(
     k: int,
     allowed: np.ndarray | None = None,
     *,
-    newcomers: bool = False,
+    is_new: bool = False,
 ) -> np.ndarray:
-    """Similarity-weighted label average over the k nearest training neighbours of every RNA, itself excluded.
+    """Similarity-weighted label average over the k nearest training neighbours, without itself.
 
     Args:
-        similarity: shape (n, n_known), 0 or more, of n queries to all known RNAs; the queries are the known RNAs themselves, and the diagonal
-            is not read, unless they are `newcomers`.
-        labels: shape (n_known, n_labels), or any other numbers to average; only rows named by `train` are read.
-        train: rows whose labels are known here.
-        k: neighbours to average.
-        allowed: bool, as `similarity`, False where a training row may not serve a query (e.g. relatives); None allows all.
-        newcomers: the queries are none of the known RNAs.
+        similarity: of n queries to all reference RNAs, 0 or more, shape (n, n_reference). Unless
+            `is_new`, the queries are the reference RNAs and the diagonal is not read.
+        labels: labels or other numbers to average, shape (n_reference, n_labels); only rows of
+            `train` are read.
+        train: rows whose labels may be read.
+        k: number of neighbours.
+        allowed: bool, as `similarity`; False where a training row may not serve a query (e.g. of
+            its family). None allows all.
+        is_new: the queries are none of the reference RNAs.
 
     Returns:
-        float32, shape (n, n_labels + 2): the averages (the training mean where no neighbour has weight), the total
-        weight, and the largest weight.
+        float32, shape (n, n_labels + 2): the averages (the training mean where no neighbour has
+        weight), the total weight, and the largest weight.
     """
-    known = labels[train].astype(np.float64)
+    train_labels = labels[train].astype(np.float64)
     weights = similarity[:, train].astype(np.float64)
-    if not newcomers:
+    if not is_new:
         weights[train, np.arange(len(train))] = 0.0
     if allowed is not None:
         weights = np.where(allowed[:, train], weights, 0.0)
     if len(train) > k:
-        # ties at the k-th place are broken by row, so that the result does not depend on the sort's inner order
+        # A stable sort breaks ties at the k-th neighbour by row.
         order = np.argsort(-weights, axis=1, kind="stable")[:, :k]
-        kept = np.zeros_like(weights)
-        np.put_along_axis(kept, order, np.take_along_axis(weights, order, axis=1), axis=1)
-        weights = kept
+        nearest = np.zeros_like(weights)
+        np.put_along_axis(nearest, order, np.take_along_axis(weights, order, axis=1), axis=1)
+        weights = nearest
     total = weights.sum(axis=1, keepdims=True)
-    mean = known.mean(axis=0)
-    average = np.where(total > 0, (weights @ known) / np.where(total > 0, total, 1), mean)
-    return np.hstack([average, total, weights.max(axis=1, keepdims=True)]).astype(np.float32)
+    mean = train_labels.mean(axis=0)
+    scale = np.where(total > 0, total, 1)
+    average = np.where(total > 0, (weights @ train_labels) / scale, mean)
+    largest = weights.max(axis=1, keepdims=True)
+    return np.hstack([average, total, largest]).astype(np.float32)
 
 
 def neighbour_tokens(
@@ -113,23 +124,22 @@ def neighbour_tokens(
     k: int,
     allowed: np.ndarray | None = None,
     *,
-    newcomers: bool = False,
+    is_new: bool = False,
 ) -> TokenTable:
     """One token ``neighbours:NAME`` per similarity, present where a neighbour has weight.
 
-    Its columns are the log odds of each label average (see `neighbour_labels`) against those of the training rows, halved and
-    cut at 3, and log(1 + weight) of all neighbours and of the nearest.
+    Its columns are the log odds of each label average (see `neighbour_labels`) minus those of the
+    training rows, halved and clipped to [-3, 3], and log(1 + weight) of all neighbours and of the
+    nearest one.
     """
     tokens = []
     expected = _log_odds(labels[train].mean(axis=0))
     for name, similarity in similarities.items():
-        found = neighbour_labels(similarity, labels, train, k, allowed, newcomers=newcomers)
-        odds = np.clip((_log_odds(found[:, :-2]) - expected) / 2, -3, 3)
-        tokens.append(
-            make_token(
-                f"neighbours:{name}", np.hstack([odds, np.log1p(found[:, -2:])]), found[:, -1] > 0
-            )
-        )
+        near = neighbour_labels(similarity, labels, train, k, allowed, is_new=is_new)
+        weights = near[:, -2:]
+        odds = np.clip((_log_odds(near[:, :-2]) - expected) / 2, -3, 3)
+        values = np.hstack([odds, np.log1p(weights)])
+        tokens.append(make_token(f"{NEIGHBOURS}:{name}", values, weights[:, 1] > 0))
     return TokenTable(index, tuple(tokens))
 
 
@@ -137,104 +147,105 @@ def _log_odds(share: np.ndarray) -> np.ndarray:
     return np.asarray(np.log((share + SMOOTHING) / (1 + SMOOTHING - share)))
 
 
-def transfer_profiles(
+def neighbour_profiles(
     associations: Mapping[str, sparse.csr_array], train: np.ndarray, dim: int
 ) -> dict[str, np.ndarray]:
-    """What can be carried over from training RNAs: kind -> SVD scores of their associations, shape (n_known, dim), zeros in all other rows.
+    """SVD scores of the associations of training RNAs; associations of other RNAs are not read.
 
-    Nothing is read of an RNA that is not in `train`, so that its associations may be unknown.
+    Returns:
+        Kind -> float32, shape (n_rnas, dim), zeros in all rows that are not in `train`.
     """
-    found = {}
+    profiles = {}
     for kind, matrix in associations.items():
         scores = svd_scores(sparse.csr_array(matrix[train]), dim)
-        found[kind] = np.zeros((matrix.shape[0], scores.shape[1]), dtype=np.float32)
-        found[kind][train] = scores
-    return found
+        profiles[kind] = np.zeros((matrix.shape[0], scores.shape[1]), dtype=np.float32)
+        profiles[kind][train] = scores
+    return profiles
 
 
-def transfer_tokens(
+def neighbour_profile_tokens(
     index: NodeIndex,
     similarity: np.ndarray,
     profiles: Mapping[str, np.ndarray],
     train: np.ndarray,
     k: int,
     *,
-    newcomers: bool = False,
+    is_new: bool = False,
 ) -> TokenTable:
-    """One token ``transfer:KIND`` per kind of association: the similarity-weighted mean profile of the k nearest training RNAs, itself excluded.
+    """One token ``neighbour_profile:KIND`` per kind of association.
 
-    Present where such an RNA has a similarity above 0.
+    It is the similarity-weighted mean profile of the k nearest training RNAs, without itself;
+    present where one of them has a similarity above 0.
 
     Args:
-        similarity: shape (n, n_known), see `fusion.tokens.neighbours.neighbour_labels`.
-        profiles: see `transfer_profiles`.
+        similarity: shape (n, n_reference), see `neighbour_labels`.
+        profiles: see `neighbour_profiles`.
     """
     tokens = []
     for kind, profile in profiles.items():
-        found = neighbour_labels(similarity, profile, train, k, newcomers=newcomers)
-        tokens.append(make_token(f"{TRANSFER}{kind}", found[:, :-2], found[:, -1] > 0))
+        near = neighbour_labels(similarity, profile, train, k, is_new=is_new)
+        tokens.append(make_token(f"{NEIGHBOUR_PROFILE}:{kind}", near[:, :-2], near[:, -1] > 0))
     return TokenTable(index, tuple(tokens))
 
 
-def colocalized_tokens(
+def partner_label_tokens(
     index: NodeIndex,
     associations: Mapping[str, sparse.csr_array],
     links: Mapping[str, np.ndarray],
     labels: np.ndarray,
     train: np.ndarray,
 ) -> TokenTable:
-    """One token ``colocalized:KIND`` per kind of association.
+    """One token ``partner_labels:KIND`` per kind of association.
 
-    Its columns are, per compartment, the log odds of the share of training RNAs on the other side that have it against that of all training RNAs,
-    smoothed by one RNA and 0 where none is labelled; then log(1 + number of training RNAs on the other side). Present where there is one.
+    An RNA of the networks and an RNA of an additional set are associated where the second is a
+    partner of the first. Columns: per compartment, the log odds of its share among the associated
+    training RNAs minus those among all training RNAs, smoothed by one RNA and 0 where none is
+    labelled; then log(1 + number of associated training RNAs). Present where there is one.
 
     Args:
-        index: the networks' RNAs first, the others after them.
-        associations: kind -> of the networks' RNAs with partners, shape (n_home, n_partners).
-        links: kind -> number of the partner that each of the other RNAs is, -1 for none: int64, shape (n_others,).
+        index: RNAs of the networks first, then those of additional sets.
+        associations: kind -> of the networks' RNAs, shape (n_network_rnas, n_partners).
+        links: kind -> number of the partner that each RNA of an additional set is, -1 for none:
+            int64, shape (n_extra_rnas,).
         labels: shape (n_rnas, n_labels), NaN where unknown; only training rows are read.
-        train: rows to learn from.
+        train: training rows.
     """
-    learned = np.full(labels.shape, np.nan)
-    learned[train] = labels[train]
-    known = ~np.isnan(learned)
-    share = (np.nansum(learned, axis=0) + PARTNER_SMOOTHING) / (
-        known.sum(axis=0) + 2 * PARTNER_SMOOTHING
-    )
+    train_labels = np.full(labels.shape, np.nan)
+    train_labels[train] = labels[train]
+    n_labelled = (~np.isnan(train_labels)).sum(axis=0)
+    n_positive = np.nansum(train_labels, axis=0)
+    share = (n_positive + PARTNER_SMOOTHING) / (n_labelled + 2 * PARTNER_SMOOTHING)
     is_train = np.zeros(len(index), dtype=float)
     is_train[train] = 1
-    return TokenTable(
-        index,
-        tuple(
-            make_token(COLOCALIZED + kind, *_of_kind(matrix, links[kind], learned, share, is_train))
-            for kind, matrix in associations.items()
-        ),
-    )
+    tokens = []
+    for kind, matrix in associations.items():
+        linked = _links_between(matrix, links[kind])
+        values, present = _partner_labels(linked, train_labels, share, is_train)
+        tokens.append(make_token(f"{PARTNER_LABELS}:{kind}", values, present))
+    return TokenTable(index, tuple(tokens))
 
 
-def _of_kind(
-    matrix: sparse.csr_array,
-    link: np.ndarray,
-    learned: np.ndarray,
-    share: np.ndarray,
-    is_train: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
+def _links_between(matrix: sparse.csr_array, link: np.ndarray) -> sparse.csr_array:
+    """Associations of all RNAs with each other, symmetric, shape (n_rnas, n_rnas)."""
     n_network_rnas = matrix.shape[0]
-    n_all = len(learned)
-    linked = np.flatnonzero(link >= 0)
-    of_extra_rna = sparse.csr_array(
-        (np.ones(len(linked)), (linked, link[linked])), shape=(len(link), matrix.shape[1])
-    )
-    across = sparse.csr_array(
-        sparse.csr_array(matrix != 0).astype(float) @ of_extra_rna.T
-    )  # (n_home, n_others)
-    pairs = across.tocoo()
-    rows = np.concatenate([pairs.row, pairs.col + n_network_rnas])
-    columns = np.concatenate([pairs.col + n_network_rnas, pairs.row])
-    together = sparse.csr_array((np.tile(pairs.data, 2), (rows, columns)), shape=(n_all, n_all))
-    yes = together @ np.nan_to_num(learned)
-    n_known = together @ (~np.isnan(learned)).astype(float)
-    smooth = (yes + share) / (n_known + 1)
-    odds = np.where(n_known > 0, np.log(smooth / (1 - smooth)) - np.log(share / (1 - share)), 0.0)
-    seen = together @ is_train
-    return np.hstack([np.clip(odds, -3, 3), np.log1p(seen)[:, None]]), seen > 0
+    n_rnas = n_network_rnas + len(link)
+    rows = np.flatnonzero(link >= 0)
+    entries = (np.ones(len(rows)), (rows, link[rows]))
+    partner_of = sparse.csr_array(entries, shape=(len(link), matrix.shape[1]))
+    is_associated = sparse.csr_array(matrix != 0).astype(float)
+    pairs = sparse.csr_array(is_associated @ partner_of.T).tocoo()
+    extra = pairs.col + n_network_rnas
+    both = (np.concatenate([pairs.row, extra]), np.concatenate([extra, pairs.row]))
+    return sparse.csr_array((np.tile(pairs.data, 2), both), shape=(n_rnas, n_rnas))
+
+
+def _partner_labels(
+    linked: sparse.csr_array, train_labels: np.ndarray, share: np.ndarray, is_train: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    n_positive = linked @ np.nan_to_num(train_labels)
+    n_labelled = linked @ (~np.isnan(train_labels)).astype(float)
+    smooth = (n_positive + share) / (n_labelled + 1)
+    difference = np.log(smooth / (1 - smooth)) - np.log(share / (1 - share))
+    odds = np.clip(np.where(n_labelled > 0, difference, 0.0), -3, 3)
+    n_train = linked @ is_train
+    return np.hstack([odds, np.log1p(n_train)[:, None]]), n_train > 0

@@ -1,4 +1,4 @@
-"""The sequence tower as a token: what towers trained in a fold say of RNAs they did not learn from."""
+"""The token ``tower``: logits of sequence towers that are trained in each fold, cross-fitted."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from seqtower.training.quick import train_quick
 
 @dataclass(frozen=True, eq=False)
 class FittedTowers:
-    """What was fitted for the token ``tower`` on training rows.
+    """Towers and encoding fitted on training rows, for the token ``tower``.
 
     Attributes:
-        encoding: fitted on the training rows' sequences.
+        encoding: fitted on the sequences of the training rows.
         towers: frozen, in evaluation mode.
-        start: float64, shape (n_towers, n_labels): log odds of the rows that each tower learned from, which its logits are counted from. A part
-            rich in a compartment leaves the rows outside it poor in it; without this, that alone would tell something of a row's own label.
+        start: base-rate logits of each tower's training rows, subtracted from its predictions:
+            float64, shape (n_towers, n_labels). A subset rich in a compartment leaves the other
+            rows poor in it; without the subtraction this would reveal a row's own label.
     """
 
     config: SeqConfig
@@ -38,48 +39,51 @@ class FittedTowers:
     towers: tuple[Tower, ...]
     start: np.ndarray
 
-    def token(self, sequences: Sequence[str | None], part: np.ndarray | None = None) -> Token:
-        """The token of any RNAs, logits of each compartment; absent for those without a sequence.
+    def token(self, sequences: Sequence[str | None], subset: np.ndarray | None = None) -> Token:
+        """The token of any RNAs: logits per compartment, absent without a sequence.
 
         Args:
-            part: number of the tower that did not learn from an RNA, -1 for an RNA that none learned from, of which it is the mean
-                of all: int64, shape (n,). None: all RNAs are such.
+            sequences: None for an RNA without one.
+            subset: number of the tower that was not trained on the RNA, -1 for an RNA that no
+                tower was trained on (mean of all towers): int64, shape (n,). None: -1 for all.
         """
         encoded = encode(self.encoding, sequences)
-        there = np.array([len(one) > 0 for one in encoded], dtype=bool)
-        said = (
-            np.stack(
-                [read_sequences(tower, encoded, self.config.training)[1] for tower in self.towers]
-            )
-            - self.start[:, None, :]
-        )
-        number = np.full(len(encoded), -1) if part is None else part
-        values = np.where(
-            (number >= 0)[:, None],
-            said[np.maximum(number, 0), np.arange(len(encoded))],
-            said.mean(axis=0),
-        )
-        return make_token(TOWER, np.where(there[:, None], values, 0), there)
+        has_sequence = np.array([len(array) > 0 for array in encoded], dtype=bool)
+        training = self.config.training
+        logits = [read_sequences(tower, encoded, training)[1] for tower in self.towers]
+        centred = np.stack(logits) - self.start[:, None, :]
+        number = np.full(len(encoded), -1) if subset is None else subset
+        of_number = centred[np.maximum(number, 0), np.arange(len(encoded))]
+        values = np.where((number >= 0)[:, None], of_number, centred.mean(axis=0))
+        return make_token(TOWER, np.where(has_sequence[:, None], values, 0), has_sequence)
 
 
 def encode(encoding: FittedEncoding, sequences: Sequence[str | None]) -> list[np.ndarray]:
-    """Each float32 of shape (positions, channels); without a position for an RNA that has no sequence."""
-    known = [row for row, sequence in enumerate(sequences) if sequence]
-    found = [np.zeros((0, encoding.channels), dtype=np.float32)] * len(sequences)
-    for row, one in zip(known, encoding([str(sequences[row]) for row in known]), strict=True):
-        found[row] = one
-    return found
+    """Encode sequences.
+
+    Returns:
+        float32, shape (positions, channels) each; no position for an RNA without a sequence.
+    """
+    rows = [row for row, sequence in enumerate(sequences) if sequence]
+    arrays = [np.zeros((0, encoding.channels), dtype=np.float32)] * len(sequences)
+    encoded = encoding([str(sequences[row]) for row in rows])
+    for row, array in zip(rows, encoded, strict=True):
+        arrays[row] = array
+    return arrays
 
 
-def inner_parts(rows: np.ndarray, groups: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
-    """Part rows into parts of about equal size that part no group; no label is read, so a row's part says nothing of its label.
+def split_rows(rows: np.ndarray, groups: np.ndarray, n_subsets: int, seed: int) -> np.ndarray:
+    """Split rows into subsets of about equal size that keep groups whole.
+
+    No label is read, so that a row's subset does not depend on its label.
 
     Args:
         rows: row numbers, shape (n,).
-        groups: of all RNAs, shape (n_rnas,).
+        groups: group number of every RNA, shape (n_rnas,).
+        n_subsets: at most; the number of groups where there are fewer.
 
     Returns:
-        Part of each of `rows`, below the smaller of `n_parts` and the number of groups: int64, shape (n,).
+        Subset of each of `rows`: int64, shape (n,).
 
     Raises:
         InputError: fewer than two groups.
@@ -88,14 +92,13 @@ def inner_parts(rows: np.ndarray, groups: np.ndarray, n_parts: int, seed: int) -
     n_groups = len(np.unique(codes))
     if n_groups < 2:
         raise InputError(
-            "too few training RNAs with a sequence to fit towers across",
+            "too few training RNAs with a sequence to cross-fit towers",
             found=n_groups,
             expected="2 families or more",
         )
-    n = min(n_parts, n_groups)
-    return balanced_subsets(
-        np.ones((len(rows), 1)), codes, np.full(n, 1 / n), generator(seed, "tower", "parts")
-    )
+    n = min(n_subsets, n_groups)
+    random = generator(seed, "tower", "parts")
+    return balanced_subsets(np.ones((len(rows), 1)), codes, np.full(n, 1 / n), random)
 
 
 def fit_towers(
@@ -106,18 +109,20 @@ def fit_towers(
     settings: TowerSettings,
     seed: int,
 ) -> tuple[FittedTowers, Token]:
-    """Fit on the training rows, and make the token of all rows.
+    """Cross-fit towers on the training rows, and make the token of all rows.
 
-    A frozen tower's token holds, of a training row, what the one tower says that did not learn from it; of every other row the mean of all.
+    The token of a training row is that of the one tower that was not trained on it; of any other
+    row it is the mean of all towers.
 
     Args:
-        sequences: of all RNAs; None where there is none.
+        sequences: of all RNAs, None where there is none.
         labels: shape (n_rnas, n_labels); only training rows are read.
         groups: family number of every RNA, shape (n_rnas,).
+        train: training rows.
         seed: of this fold.
 
     Raises:
-        InputError: see `inner_parts`.
+        InputError: no training RNA has a sequence, or see `split_rows`.
     """
     config = settings.config()
     rows = np.array([row for row in train if sequences[row]], dtype=np.int64)
@@ -131,24 +136,18 @@ def fit_towers(
     encoding = fit_encoding(config.encoder, config.lengths, known)
     encoded = encode(encoding, sequences)
     rows = np.array([row for row in rows if len(encoded[row])], dtype=np.int64)
-    part = inner_parts(
-        rows, groups if settings.families else np.arange(len(groups)), settings.parts, seed
-    )
+    families = groups if settings.families else np.arange(len(groups))
+    subset = split_rows(rows, families, settings.parts, seed)
     towers = []
     start = []
-    for number in range(int(part.max()) + 1):
-        learn = rows[part != number]
-        towers.append(
-            train_quick(
-                [encoded[row] for row in learn],
-                labels[learn],
-                MULTI_LABEL,
-                config,
-                child_seed(seed, "tower", number),
-            )
-        )
-        start.append(starting_logits(MULTI_LABEL, labels[learn]))
+    for number in range(int(subset.max()) + 1):
+        train_rows = rows[subset != number]
+        arrays = [encoded[row] for row in train_rows]
+        tower_seed = child_seed(seed, "tower", number)
+        tower = train_quick(arrays, labels[train_rows], MULTI_LABEL, config, tower_seed)
+        towers.append(tower)
+        start.append(starting_logits(MULTI_LABEL, labels[train_rows]))
     fitted = FittedTowers(config, encoding, tuple(towers), np.array(start))
-    of_row = np.full(len(sequences), -1, dtype=np.int64)
-    of_row[rows] = part
-    return fitted, fitted.token(sequences, of_row)
+    subset_of_row = np.full(len(sequences), -1, dtype=np.int64)
+    subset_of_row[rows] = subset
+    return fitted, fitted.token(sequences, subset_of_row)

@@ -1,15 +1,20 @@
-"""Tokens: what is known of each RNA, one array per modality, from networks, embeddings, sequences and training labels."""
+"""Tokens: one array per modality of every RNA, their table, and the registry of their kinds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
 
 import numpy as np
 
-from fusion.tokens.names import JOIN, single_tokens
+from fusion.config import TowerSettings
+from fusion.tokens.names import JOIN, TokenName, single_tokens
 from mirnagraph.errors import ConfigError
+from mirnagraph.networks.network import NetworkSet
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.registry import Registry
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,19 +46,19 @@ class TokenTable:
 
     def __post_init__(self) -> None:
         names = [token.name for token in self.tokens]
-        if len(set(names)) != len(names):
-            raise ConfigError(f"a token stands twice: {names}")
+        duplicates = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        if duplicates:
+            raise ConfigError(f"token {duplicates[0]!r} is duplicated among {', '.join(names)}")
+        n_rnas = len(self.index)
         for token in self.tokens:
-            if (
-                token.values.ndim != 2
-                or len(token.values) != len(self.index)
-                or token.present.shape != (len(self.index),)
-            ):
+            shape = token.values.shape
+            fits = len(shape) == 2 and shape[0] == n_rnas and token.present.shape == (n_rnas,)
+            if not fits:
                 raise ConfigError(
-                    f"token {token.name!r} has shape {token.values.shape}, expected ({len(self.index)}, width)"
+                    f"token {token.name!r} has shape {shape}, expected ({n_rnas}, width)"
                 )
             if not np.isfinite(token.values).all():
-                raise ConfigError(f"token {token.name!r} holds values that are not finite")
+                raise ConfigError(f"token {token.name!r} has values that are not finite")
 
     def __iter__(self) -> Iterator[Token]:
         return iter(self.tokens)
@@ -65,33 +70,38 @@ class TokenTable:
         for token in self.tokens:
             if token.name == name:
                 return token
-        raise ConfigError(f"no token {name!r}; there are {', '.join(t.name for t in self.tokens)}")
+        raise ConfigError(f"no token {name!r}; available: {', '.join(self.sources)}")
 
     def __add__(self, other: TokenTable) -> TokenTable:
         self.index.require_same(other.index, "token rows")
         return TokenTable(self.index, self.tokens + other.tokens)
 
     def select(self, names: Sequence[str]) -> TokenTable:
-        """Only the named tokens, in the order asked for; ``"a+b"`` is one token made of `a` and `b`, present where either is."""
+        """Only the named tokens, in that order.
+
+        ``"a+b"`` is one token made of `a` and `b`, present where either is.
+        """
         return TokenTable(self.index, tuple(self._joined(name) for name in names))
 
     def _joined(self, name: str) -> Token:
         parts = [self[part] for part in name.split(JOIN)]
         if len(parts) == 1:
             return parts[0]
-        values = np.concatenate(
-            [np.where(part.present[:, None], part.values, 0) for part in parts], axis=1
-        )
-        return make_token(name, values, np.any([part.present for part in parts], axis=0))
+        values = [np.where(part.present[:, None], part.values, 0) for part in parts]
+        present = np.any([part.present for part in parts], axis=0)
+        return make_token(name, np.concatenate(values, axis=1), present)
 
     def flat(self, names: Sequence[str] | None = None) -> np.ndarray:
-        """All (or the named) tokens side by side, absent ones as zeros: float32, shape (n_rnas, sum of widths)."""
-        chosen = (
-            self.tokens if names is None else tuple(self[name] for name in single_tokens(names))
-        )
-        return np.concatenate(
-            [np.where(t.present[:, None], t.values, 0).astype(np.float32) for t in chosen], axis=1
-        )
+        """Concatenate all (or the named) tokens, absent ones as zeros.
+
+        Returns:
+            float32, shape (n_rnas, sum of widths).
+        """
+        tokens = self.tokens
+        if names is not None:
+            tokens = tuple(self[name] for name in single_tokens(names))
+        values = [np.where(t.present[:, None], t.values, 0).astype(np.float32) for t in tokens]
+        return np.concatenate(values, axis=1)
 
     @property
     def sources(self) -> Mapping[str, int]:
@@ -100,7 +110,132 @@ class TokenTable:
 
 
 def make_token(name: str, values: np.ndarray, present: np.ndarray | None = None) -> Token:
-    """A Token from any numeric array; present where a row is not all zero unless said otherwise."""
+    """A token from any numeric array; present where a row is not all zero unless given."""
     array = np.ascontiguousarray(values, dtype=np.float32)
-    there = np.asarray(array.any(axis=1) if present is None else present, dtype=bool)
-    return Token(name, array, there)
+    is_present = array.any(axis=1) if present is None else present
+    return Token(name, array, np.asarray(is_present, dtype=bool))
+
+
+class Target(Enum):
+    """What may follow the colon of a token name, and what ``*`` stands for."""
+
+    NOTHING = "no target"
+    NETWORK = "network"
+    ASSOCIATION_NETWORK = "association network"
+    ASSOCIATION = "kind of association"
+    REPORTED = "kind of association with reports"
+    PARTNER_COLUMNS = "kind of association with 0/1 columns of partners"
+    PARTNER_SEQUENCES = "kind of association with sequences of partners"
+    SIMILARITY = "similarity"
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """Inputs of a token builder other than the networks.
+
+    Attributes:
+        svd_dim: components of each truncated SVD.
+        tower: settings of the embedding of partner sequences.
+        embeddings: token name -> float32, shape (n_nodes, dim), RNAs first.
+    """
+
+    svd_dim: int = 32
+    tower: TowerSettings = field(default_factory=TowerSettings)
+    embeddings: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+Builder = Callable[[NetworkSet, TokenName, BuildSettings], Token]
+
+
+def _reads_nothing(_networks: NetworkSet, _name: TokenName) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class TokenKind:
+    """One kind of token: an entry of `TOKENS`, called as ``kind(networks, name, settings)``.
+
+    A plain function is an entry too; its attributes `accepts`, `modality` and `reads` are read
+    where it has them.
+
+    Attributes:
+        build: makes the token of the networks; None for a kind that reads labels or other RNAs
+            and is made later, in each fold.
+        accepts: what the target may be.
+        modality: modality that it belongs to in ``ablate``, ``explain`` and ``predict``; empty for
+            none, None for that of the target.
+        reads: names of what it is made from in addition to its target, for ``ablate``.
+        needs_reads: whether it cannot be made where `reads` names nothing.
+        is_embedding: whether `BuildSettings.embeddings` has to hold its vectors.
+        is_from_sequence: whether it can be made for a new RNA from its sequence and the reference
+            RNAs (of ``neighbours`` only ``neighbours:sequence``).
+    """
+
+    build: Builder | None = None
+    accepts: Target = Target.NOTHING
+    modality: str | None = None
+    reads: Callable[[NetworkSet, TokenName], Sequence[str]] = _reads_nothing
+    needs_reads: bool = False
+    is_embedding: bool = False
+    is_from_sequence: bool = False
+
+    def __call__(self, networks: NetworkSet, name: TokenName, settings: BuildSettings) -> Token:
+        """Build the token.
+
+        Raises:
+            ConfigError: a kind that is made in each fold, or a target that the networks lack.
+        """
+        if self.build is None:
+            raise ConfigError(f"token '{name}' is made in each fold, not from networks alone")
+        return self.build(networks, name, settings)
+
+
+_BUILDERS = "fusion.tokens.builders"
+_KINDS = "fusion.tokens.kinds"
+
+TOKENS: Registry[Any] = Registry(
+    "token kind",
+    "mirnagraph.tokens",
+    {
+        "node2vec": f"{_BUILDERS}:node2vec",
+        "graph_transformer": f"{_BUILDERS}:graph_transformer",
+        "svd": f"{_BUILDERS}:svd",
+        "svd_similarity": f"{_BUILDERS}:svd_similarity",
+        "profile": f"{_BUILDERS}:profile",
+        "kmer": f"{_BUILDERS}:kmer",
+        "n_similar": f"{_BUILDERS}:n_similar",
+        "degree": f"{_BUILDERS}:degree",
+        "evidence": f"{_BUILDERS}:evidence",
+        "co_reported": f"{_BUILDERS}:co_reported",
+        "weighted": f"{_BUILDERS}:weighted",
+        "partners": f"{_BUILDERS}:partners",
+        "covariates": f"{_BUILDERS}:covariates",
+        "same_sequence": f"{_BUILDERS}:same_sequence",
+        "type": f"{_BUILDERS}:rna_type",
+        "partner_sequences": "fusion.tokens.partners:partner_sequences",
+        "neighbours": f"{_KINDS}:NEIGHBOURS_KIND",
+        "neighbour_profile": f"{_KINDS}:NEIGHBOUR_PROFILE_KIND",
+        "partner_labels": f"{_KINDS}:PARTNER_LABELS_KIND",
+        "tower": f"{_KINDS}:SEQUENCE_KIND",
+        "descriptors": f"{_KINDS}:SEQUENCE_KIND",
+        "trees": f"{_KINDS}:TREES_KIND",
+    },
+)
+"""Kinds of token: a `TokenKind`, or a function ``(networks, name, settings) -> Token``."""
+
+
+def token_kind(kind: str) -> TokenKind:
+    """The entry of a kind.
+
+    Raises:
+        ConfigError: unknown kind, with the nearest name.
+    """
+    entry = TOKENS[kind]
+    if isinstance(entry, TokenKind):
+        return entry
+    return TokenKind(
+        build=entry,
+        accepts=getattr(entry, "accepts", Target.NOTHING),
+        modality=getattr(entry, "modality", kind),
+        reads=getattr(entry, "reads", _reads_nothing),
+    )

@@ -1,7 +1,8 @@
-"""Makes the kept model of the present format, with what it predicts: `python tests/golden/make_model.py`, once per FORMAT_VERSION.
+"""Golden model of the current format and its predictions: `python tests/golden/make_model.py`.
 
-Run it when `fusion.models.saved.FORMAT_VERSION` (or that of `seqtower.saved`, for the tower) has gone up, and commit the new folder beside the old
-ones: those of earlier versions are never made again, they are what has to stay readable.
+Run it when `fusion.models.saved.FORMAT_VERSION` (or that of `seqtower.saved`, for the tower) has
+gone up, and commit the new folder next to the old ones. Models of earlier versions are never made
+again: they have to stay readable.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fusion.config import ExperimentConfig, experiment_config
-from fusion.data.problem import prepare, resolve_tokens
+from fusion.data.prepare import prepare, resolve_tokens
 from fusion.experiments.train import run_experiment
 from fusion.export.export import export_run
 from fusion.export.load import load
@@ -49,8 +50,8 @@ SMALL = {
 }
 SMALL_NEW = {
     "tokens": {
-        "attention": ["trees", "alike", "transfer:*"],
-        "trees": ["kmer", "alike", "neighbours:sequence"],
+        "attention": ["trees", "n_similar", "neighbour_profile:*"],
+        "trees": ["kmer", "n_similar", "neighbours:sequence"],
         "svd_dim": 4,
     },
     **{name: SMALL[name] for name in ("attention", "training", "trees")},
@@ -58,7 +59,7 @@ SMALL_NEW = {
 
 
 def make_graph_model(folder: Path) -> None:
-    """A model of networks with one for newcomers, exported: made-up data, a few trees, small attention."""
+    """Export a small model of synthetic networks with its cold-start model."""
     networks = build_networks(make_dataset(30, 3))
     with tempfile.TemporaryDirectory() as place:
         run = Path(place) / "run"
@@ -87,7 +88,7 @@ def make_graph_model(folder: Path) -> None:
 
 
 def make_tower(folder: Path) -> None:
-    """A model of sequences, exported: planted words, few filters, trees on descriptors beside the tower."""
+    """Export a small model of sequences with planted motifs: tower and trees on descriptors."""
     small = {
         "tower.settings": {"filters": 4, "units": 4, "attention_units": 4},
         "training": {"epochs": 1, "least_steps": 0},
@@ -112,7 +113,7 @@ def make_tower(folder: Path) -> None:
 
 
 def expected(folder: Path) -> dict[str, object]:
-    """What an exported model predicts: of new sequences, and of the known RNAs out-of-fold and by the final model, probabilities by name."""
+    """Probabilities of an exported model: new sequences, reference RNAs out-of-fold and final."""
     model = load(folder)
     if isinstance(model, SavedTower):
         return {
@@ -150,7 +151,7 @@ def main() -> None:
         folder = HERE / name
         if folder.exists():
             sys.stderr.write(
-                f"{folder} is there and is kept: take it away first, if its format was never released\n"
+                f"{folder} exists and stays: delete it first if its format was never released\n"
             )
             continue
         make(folder)

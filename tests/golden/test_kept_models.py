@@ -1,6 +1,7 @@
-"""Models of every format version there was load ever after, and predict what they did when they were made.
+"""Golden models of every format version load and predict as they did when they were made.
 
-A new FORMAT_VERSION gets its own kept model: ``python tests/golden/make_model.py`` makes what is not there yet. The old ones stay as they are.
+A new FORMAT_VERSION gets its own model: ``python tests/golden/make_model.py`` makes missing ones.
+The old ones stay as they are.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def folds(networks):
 @pytest.fixture(scope="module")
 def data(networks, request: pytest.FixtureRequest):
     """The problem that the CONFIG of the test's module makes of `networks`."""
-    from fusion.data.problem import prepare
+    from fusion.data.prepare import prepare
 
     return prepare(networks, request.module.CONFIG)
 

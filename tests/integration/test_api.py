@@ -21,14 +21,14 @@ QUICK: dict[str, Any] = {
     "n_folds": 3,
     "tokens": {
         "attention": ("svd:disease", "degree"),
-        "trees": ("kmer", "alike", "neighbours:sequence"),
+        "trees": ("kmer", "n_similar", "neighbours:sequence"),
     },
     "attention": {"dim": 8, "n_heads": 2},
     "training": {"epochs": 2, "n_members": 1, "n_students": 0},
     "trees": {"n_trees": 5, "rounds": 2, "boosting_width": 20},
     "newcomers": "",
 }
-COLD = {**QUICK, "tokens": {"attention": (), "trees": ("kmer", "alike", "neighbours:sequence")}}
+COLD = {**QUICK, "tokens": {"attention": (), "trees": ("kmer", "n_similar", "neighbours:sequence")}}
 
 
 @pytest.fixture(scope="module")

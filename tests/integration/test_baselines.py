@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 
 from fusion.baselines import run as baseline_run
-from fusion.baselines.models import RUN_BASELINES, BaselineSettings, baseline_inputs
+from fusion.baselines.models import RUN_BASELINES, BaselineSettings
 from fusion.baselines.run import BaselineWork, baseline_table, fit_fold, run_baselines
 from fusion.config import ExperimentConfig, FoldSettings, TokenSettings
-from fusion.data.problem import FusionData
+from fusion.data.baseline_inputs import baseline_inputs
+from fusion.data.inputs import FusionData
+from fusion.data.prepare import with_baselines
 from fusion.experiments.train import run_experiment
 from mirnagraph import registry
 from mirnagraph.errors import ConfigError, InputError
@@ -37,7 +39,7 @@ SMALL = BaselineSettings(trees=TreesConfig(n_trees=10, rounds=3, boosting_width=
 
 @pytest.fixture(scope="module")
 def result(networks: NetworkSet, data: FusionData, folds):
-    return run_baselines(networks, data, folds, 0, settings=SMALL)
+    return run_baselines(with_baselines(data, networks), folds, 0, settings=SMALL)
 
 
 def test_labels_of_test_rnas_change_no_baseline(
@@ -76,7 +78,7 @@ def test_labels_of_training_rnas_do(networks: NetworkSet, data: FusionData, fold
 def test_one_worker_and_two_give_the_same_bits(
     networks: NetworkSet, data: FusionData, folds, result
 ) -> None:
-    again = run_baselines(networks, data, folds, 0, settings=SMALL, workers=2)
+    again = run_baselines(with_baselines(data, networks), folds, 0, settings=SMALL, workers=2)
     for name in RUN_BASELINES:
         np.testing.assert_array_equal(again.predictions[name], result.predictions[name])
         np.testing.assert_array_equal(again.thresholds_of[name], result.thresholds_of[name])
@@ -102,9 +104,9 @@ def test_finished_folds_are_not_fitted_again(
 
     monkeypatch.setattr(baseline_run, "fit_fold", dies_in_the_last)
     with pytest.raises(KeyboardInterrupt):
-        run_baselines(networks, data, folds, 0, folder=run_dir, settings=SMALL)
+        run_baselines(with_baselines(data, networks), folds, 0, folder=run_dir, settings=SMALL)
     assert not list((run_dir / "baselines").glob("*/predictions.tsv"))
-    done = run_baselines(networks, data, folds, 0, folder=run_dir, settings=SMALL)
+    done = run_baselines(with_baselines(data, networks), folds, 0, folder=run_dir, settings=SMALL)
     assert fitted == [0, 1, -1, 2]
     for name in RUN_BASELINES:
         np.testing.assert_array_equal(done.predictions[name], result.predictions[name])
@@ -115,12 +117,12 @@ def test_finished_folds_are_not_fitted_again(
     whole = kept.read_text()
     kept.write_text(whole[:100])
     with pytest.raises(InputError, match=r"fold_01.*damaged.*delete its folder"):
-        run_baselines(networks, data, folds, 0, folder=run_dir, settings=SMALL)
+        run_baselines(with_baselines(data, networks), folds, 0, folder=run_dir, settings=SMALL)
     about = json.loads(whole)
     about["rows"].pop()
     kept.write_text(json.dumps(about))
     with pytest.raises(InputError, match="fold 1 was saved for other test RNAs"):
-        run_baselines(networks, data, folds, 0, folder=run_dir, settings=SMALL)
+        run_baselines(with_baselines(data, networks), folds, 0, folder=run_dir, settings=SMALL)
 
 
 @pytest.mark.slow

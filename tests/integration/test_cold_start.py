@@ -1,4 +1,4 @@
-"""Cold start: nothing of a tested RNA but its sequence is read, and the model still says more than the sequence's words or its neighbours do."""
+"""Cold start: only the sequence of a tested RNA is read, and the model outperforms its k-mers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from fusion.config import experiment_config
-from fusion.data.problem import cold_networks, mask_all_but_sequence, prepare, resolve_tokens
+from fusion.data.cold_start import cold_networks, mask_all_but_sequence
+from fusion.data.prepare import prepare, resolve_tokens
 from fusion.experiments.cross_validate import run_fold
 from mirnagraph.dataset import Dataset
 from mirnagraph.evaluation.splits import make_folds
@@ -63,7 +64,7 @@ def test_nothing_of_a_tested_rna_but_its_sequence_is_read(
     if preset == "default":
         tokens = replace(
             config.tokens,
-            trees=("svd:disease", "degree", "relatives", "attributes", "neighbours:functional"),
+            trees=("svd:disease", "degree", "same_sequence", "covariates", "neighbours:functional"),
             attention=("trees",),
         )
         config = replace(config, tokens=tokens)
@@ -100,7 +101,7 @@ def test_hidden_rnas_keep_sequence_and_family(small_dataset, networks) -> None:
 
 @pytest.mark.slow
 def test_the_command_on_the_demo_beats_words_and_chance(tmp_path) -> None:
-    """With families on both sides, a newly found RNA has known relatives: the demo plants family in its labels."""
+    """Random folds leave relatives in training; the labels of the demo depend on families."""
     out = tmp_path / "cold"
     done = CliRunner().invoke(
         app,

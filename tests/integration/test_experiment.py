@@ -17,7 +17,8 @@ from fusion.config import (
     TokenSettings,
     TrainConfig,
 )
-from fusion.data.problem import FusionData, prepare
+from fusion.data.inputs import FusionData
+from fusion.data.prepare import prepare
 from fusion.experiments.cross_validate import cross_validate, run_fold
 from fusion.experiments.train import run_experiment
 from fusion.models.reference import reference_rnas
@@ -39,8 +40,8 @@ TOKENS = TokenSettings(
         "neighbours:sequence",
         "neighbours:functional",
         "evidence:mRNA",
-        "relatives",
-        "attributes",
+        "same_sequence",
+        "covariates",
     ),
     svd_dim=6,
     neighbours=5,
@@ -211,7 +212,7 @@ def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(
 
     train = np.arange(len(data.index))
     fusion_model = fit_fusion_model(data, train, CONFIG, 0)
-    known = reference_rnas(networks.dataset, fusion_model.tokens, train, result)
+    known = reference_rnas(data, fusion_model.tokens, train, result)
     save_model(fusion_model, known, data.compartments, run_dir, about={"dataset": "made up"})
     back = load_model(run_dir)
     assert back.known is not None
@@ -254,7 +255,7 @@ def test_tokens_that_cannot_be_made_are_refused(networks: NetworkSet, token: str
 
 
 def test_a_star_stands_for_the_kinds_of_the_dataset(networks: NetworkSet) -> None:
-    from fusion.tokens.builders import expand_tokens
+    from fusion.tokens.kinds import expand_tokens
 
     assert expand_tokens(networks, ("svd:*", "kmer", "svd:drug", "neighbours:cosine_*")) == (
         "svd:mRNA", "svd:drug", "svd:disease", "kmer",
@@ -269,15 +270,15 @@ def test_a_star_stands_for_the_kinds_of_the_dataset(networks: NetworkSet) -> Non
         "evidence:drug",
         "evidence:disease",
     )
-    assert expand_tokens(networks, ("reports:*",)) == tuple(
-        f"reports:{k}" for k, t in networks.dataset.associations.items() if "pmids" in t.columns
+    assert expand_tokens(networks, ("co_reported:*",)) == tuple(
+        f"co_reported:{k}" for k, t in networks.dataset.associations.items() if "pmids" in t.columns
     )
 
 
 def test_joined_tokens_take_the_parts_each_kind_has_and_question_marks_leave_out_what_is_not_there(
     networks: NetworkSet,
 ) -> None:
-    from fusion.tokens.builders import expand_tokens
+    from fusion.tokens.kinds import expand_tokens
 
     tables = {
         kind: table.drop(columns=["pmids", "reports"], errors="ignore")
@@ -285,14 +286,14 @@ def test_joined_tokens_take_the_parts_each_kind_has_and_question_marks_leave_out
     }
     tables["disease"] = tables["disease"].assign(pmids="7")
     fewer = build_networks(replace(networks.dataset, associations=tables))
-    assert expand_tokens(fewer, ("svd:*+reports:*",)) == (
+    assert expand_tokens(fewer, ("svd:*+co_reported:*",)) == (
         "svd:mRNA",
         "svd:drug",
-        "svd:disease+reports:disease",
+        "svd:disease+co_reported:disease",
     )
     optional = (
-        "reports:drug?",
-        "neighbours:reports_drug?",
+        "co_reported:drug?",
+        "neighbours:co_reported_drug?",
         "weighted:drug?",
         "weighted:lncRNA?",
         "neighbours:cosine_drug?",
@@ -357,7 +358,7 @@ def test_uncertainty_is_the_spread_of_the_ensemble(data: FusionData, folds, resu
 @pytest.mark.parametrize("preset", ["default", "gtmaloc"])
 def test_every_preset_fits_any_dataset(networks: NetworkSet, preset: str) -> None:
     from fusion.config import experiment_config
-    from fusion.data.problem import resolve_tokens
+    from fusion.data.prepare import resolve_tokens
     from mirnagraph.config import preset_names
 
     assert preset in preset_names("fusion")

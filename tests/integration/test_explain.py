@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from scipy.special import logit
 
 from fusion.config import experiment_config
-from fusion.data.problem import prepare, resolve_tokens
+from fusion.data.prepare import prepare, resolve_tokens
 from fusion.explain.explain import (
     explain_reference,
     explain_sequence,
@@ -380,8 +380,8 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "sequence alone": {
         "tokens": {
-            "attention": ("trees", "kmer", "alike", "transfer:*"),
-            "trees": ("kmer", "alike", "neighbours:sequence"),
+            "attention": ("trees", "kmer", "n_similar", "neighbour_profile:*"),
+            "trees": ("kmer", "n_similar", "neighbours:sequence"),
         }
     },
 }

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import logit
 
 from fusion.config import experiment_config
-from fusion.data.problem import prepare, resolve_tokens
+from fusion.data.prepare import prepare, resolve_tokens
 from fusion.explain.occlusion import model_for_row, occlude_modalities
 from fusion.models.ensemble import fit_fusion_model
 from fusion.models.reference import ReferenceRNAs

@@ -19,7 +19,8 @@ from fusion.config import (
     TrainConfig,
     experiment_config,
 )
-from fusion.data.problem import FusionData, prepare, resolve_tokens
+from fusion.data.inputs import FusionData
+from fusion.data.prepare import prepare, resolve_tokens
 from fusion.experiments.cross_validate import run_fold
 from fusion.experiments.train import run_experiment
 from fusion.models.ensemble import fit_fusion_model

@@ -12,7 +12,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from fusion.config import ExperimentConfig, experiment_config
-from fusion.data.problem import FusionData, prepare, resolve_tokens
+from fusion.data.inputs import FusionData
+from fusion.data.prepare import prepare, resolve_tokens
 from fusion.experiments.cross_validate import run_fold
 from mirnagraph.evaluation.splits import Folds, make_folds
 from mirnagraph.networks.build import build_networks

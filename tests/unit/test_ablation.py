@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusion.config import AttentionConfig, ExperimentConfig, TokenSettings, experiment_config
-from fusion.data.problem import prepare, resolve_tokens
+from fusion.data.prepare import prepare, resolve_tokens
 from fusion.experiments.ablation import Variant, can_be_made, choose, reduced_networks, variants_of
 from fusion.experiments.ablation_report import (
     COLUMNS,
@@ -98,7 +98,7 @@ def test_variants_of_the_default_preset(networks: NetworkSet) -> None:
         "neighbours:gip_disease",
     }
     assert gone <= set(disease.left_out)
-    assert set(disease.rebuilt) == {"degree", "relatives"}
+    assert set(disease.rebuilt) == {"degree", "same_sequence"}
     assert not [
         t
         for t in (*config_of(disease).tokens.attention, *config_of(disease).tokens.trees)

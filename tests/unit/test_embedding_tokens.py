@@ -12,7 +12,9 @@ from fusion.config import EmbeddingSettings, ExperimentConfig, TokenSettings
 from fusion.experiments.ablation import can_be_made, variants_of
 from fusion.tokens.builders import build_tokens
 from fusion.tokens.embeddings import learned_embeddings
-from fusion.tokens.names import JOINT_GRAPH, modality_of
+from fusion.tokens.kinds import modality_of
+from fusion.tokens.names import JOINT_GRAPH
+from fusion.tokens.table import BuildSettings
 from mirnagraph.config import dump_toml, from_dict, read_settings, to_dict
 from mirnagraph.embedding.embed import embed_networks
 from mirnagraph.embedding.factorization import ProximityConfig, proximity_embedding
@@ -107,7 +109,7 @@ def test_the_joint_token_reads_all_networks(
 def test_the_joint_token_is_built_of_the_rows_of_rnas(networks: NetworkSet) -> None:
     n_rnas = len(networks.dataset.index)
     values = np.arange((n_rnas + 5) * 2, dtype=np.float32).reshape(-1, 2)
-    [token] = build_tokens(networks, [JOINT_GRAPH], {JOINT_GRAPH: values})
+    [token] = build_tokens(networks, [JOINT_GRAPH], BuildSettings(embeddings={JOINT_GRAPH: values}))
     has_edges = np.zeros(n_rnas, dtype=bool)
     for network in networks.networks.values():
         has_edges |= np.diff(network.matrix.indptr) > 0

@@ -126,7 +126,7 @@ def test_laying_over_leaves_both_sides_as_they_were() -> None:
 def test_both_sides_add_tokens_and_tables_by_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('[append.tokens]\nattention = ["tower"]\n')
-    assert experiment_config("cold", file).tokens.attention[-2:] == ("transfer:*", "tower")
+    assert experiment_config("cold", file).tokens.attention[-2:] == ("neighbour_profile:*", "tower")
     file.write_text("[training]\nepochs = 3\n")
     training = seq_config("rnatracker", file).training
     assert (training.epochs, training.patience) == (3, 8)

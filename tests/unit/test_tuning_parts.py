@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fusion.config import ExperimentConfig, TokenSettings
-from fusion.data.problem import prepare
+from fusion.data.prepare import prepare
 from fusion.experiments.search_space import space_from, suggest
 from fusion.experiments.study import (
     PRUNED,

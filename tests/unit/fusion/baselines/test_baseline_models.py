@@ -14,17 +14,19 @@ from fusion.baselines.models import (
     BASELINES,
     COLD_BASELINES,
     RUN_BASELINES,
-    BaselineInputs,
     BaselineSettings,
-    baseline_inputs,
     baseline_names,
     describe,
-    flat_tokens,
     logistic_regression,
-    name_features,
     nearest,
-    partner_counts,
     predict_fold,
+)
+from fusion.data.baseline_inputs import (
+    BaselineInputs,
+    baseline_inputs,
+    flat_tokens,
+    name_features,
+    partner_counts,
 )
 from fusion.tokens.table import TokenTable
 from mirnagraph import registry
@@ -270,12 +272,12 @@ def test_supporting_kinds_are_not_popularity(small_dataset) -> None:
 def test_raw_rows_only_where_there_are_no_more_partners_than_rnas(small_dataset) -> None:
     networks = build_networks(small_dataset)
     logistic, trees = flat_tokens(networks)
-    assert [name for name in trees if name.startswith("rows:")] == [
-        "rows:mRNA",
-        "rows:drug",
-        "rows:disease",
+    assert [name for name in trees if name.startswith("profile:")] == [
+        "profile:mRNA",
+        "profile:drug",
+        "profile:disease",
     ]
-    assert not [name for name in logistic if name.startswith(("rows:", "neighbours:"))]
+    assert not [name for name in logistic if name.startswith(("profile:", "neighbours:"))]
     partners = dict(small_dataset.partners)
     partners["drug"] = pd.concat(
         [
@@ -284,7 +286,8 @@ def test_raw_rows_only_where_there_are_no_more_partners_than_rnas(small_dataset)
         ]
     )
     assert (
-        "rows:drug" not in flat_tokens(build_networks(replace(small_dataset, partners=partners)))[1]
+        "profile:drug"
+        not in flat_tokens(build_networks(replace(small_dataset, partners=partners)))[1]
     )
 
 

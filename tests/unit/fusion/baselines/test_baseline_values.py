@@ -9,14 +9,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from fusion.baselines.models import (
-    baseline_inputs,
-    flat_tokens,
-    frequency,
-    name_features,
-    nearest,
-    partner_counts,
-)
+from fusion.baselines.models import frequency, nearest
+from fusion.data.baseline_inputs import baseline_inputs, flat_tokens, name_features, partner_counts
 from mirnagraph.dataset import Dataset
 from mirnagraph.networks.network import Network, NetworkSet
 
@@ -72,11 +66,11 @@ def test_the_tokens_that_a_dataset_has() -> None:
         "svd_similarity:sequence",
         "evidence:drug",
         "evidence:lncRNA",
-        "attributes",
+        "covariates",
         "kmer",
         "degree",
     )
-    assert trees == ("rows:drug", *logistic)
+    assert trees == ("profile:drug", *logistic)
 
 
 def test_numbers_and_prefixes_of_names() -> None:

@@ -9,10 +9,10 @@ from scipy import sparse
 
 from fusion.tokens.neighbours import (
     neighbour_labels,
+    neighbour_profile_tokens,
+    neighbour_profiles,
     neighbour_similarity,
     neighbour_tokens,
-    transfer_profiles,
-    transfer_tokens,
 )
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
@@ -83,7 +83,7 @@ def test_cosine_of_reports_leaves_out_those_of_one_rna() -> None:
     # report 1 names a and b, log(5 / 3) = 0.510826; 2 names a, b and c, log(5 / 4) = 0.223144; 3
     # names c alone a and b are equal: 1; with c: 0.223144 / sqrt(0.510826^2 + 0.223144^2) =
     # 0.223144 / 0.557438 = 0.400303
-    found = neighbour_similarity(networks(), "reports_drug")
+    found = neighbour_similarity(networks(), "co_reported_drug")
     assert pairs_of(found) == pytest.approx([1, 0.400303, 0.400303], abs=1e-6)
 
 
@@ -119,7 +119,7 @@ def test_the_own_row_counts_for_new_rnas_alone() -> None:
     found = neighbour_labels(similarity, labels, train, 2)
     np.testing.assert_allclose(found, [[0, 0.25, 0.25], [1, 0.25, 0.25]])
     # new RNAs read both: (1 x 1 + 0.25 x 0) / 1.25 = 0.8
-    found = neighbour_labels(similarity, labels, train, 2, newcomers=True)
+    found = neighbour_labels(similarity, labels, train, 2, is_new=True)
     np.testing.assert_allclose(found, [[0.8, 1.25, 1], [0.2, 1.25, 1]])
 
 
@@ -178,7 +178,7 @@ def test_one_token_per_similarity_of_the_rnas_that_are_allowed() -> None:
 def test_profiles_to_carry_over_are_scores_of_training_rows() -> None:
     drug = sparse.csr_array(np.array([[1.0, 1, 0], [1, 1, 1], [1, 1, 0], [0, 0, 1]]))
     mrna = sparse.csr_array(np.array([[0.0], [1], [1], [1]]))
-    found = transfer_profiles({"drug": drug, "mRNA": mrna}, np.array([0, 2, 3]), 2)
+    found = neighbour_profiles({"drug": drug, "mRNA": mrna}, np.array([0, 2, 3]), 2)
     # rows 0, 2 and 3: singular values 2 and 1 (2 / sqrt(2) = 1.414214); row 1 is not read
     expected = [[1.414214, 0], [0, 0], [1.414214, 0], [0, 1]]
     np.testing.assert_allclose(found["drug"], expected, atol=1e-6)
@@ -191,13 +191,13 @@ def test_profiles_are_averaged_over_the_nearest_training_rnas() -> None:
     profiles = {"drug": np.array([[2.0, -1], [4, 3], [9, 9]]), "mRNA": np.array([[1.0], [0], [9]])}
     similarity = np.array([[1, 0.5, 0.75], [0.5, 1, 0.75], [0, 0, 1]])
     index = NodeIndex.of(["a", "b", "c"], "miRNA")
-    tokens = transfer_tokens(index, similarity, profiles, np.array([0, 1]), 2)
+    tokens = neighbour_profile_tokens(index, similarity, profiles, np.array([0, 1]), 2)
     # a and b read each other; c, which is in no training row, has no neighbour: the mean, absent
-    assert tokens["transfer:drug"].values.tolist() == [[4, 3], [2, -1], [3, 1]]
-    assert tokens["transfer:mRNA"].values.tolist() == [[0], [1], [0.5]]
-    assert tokens["transfer:drug"].present.tolist() == [True, True, False]
+    assert tokens["neighbour_profile:drug"].values.tolist() == [[4, 3], [2, -1], [3, 1]]
+    assert tokens["neighbour_profile:mRNA"].values.tolist() == [[0], [1], [0.5]]
+    assert tokens["neighbour_profile:drug"].present.tolist() == [True, True, False]
     # a new RNA at 0.25 and 0.75: (0.25 x 2 + 0.75 x 4) / 1 = 3.5, (-0.25 + 2.25) / 1 = 2
     near = np.array([[0.25, 0.75, 0.5]])
     index = NodeIndex.of(["new"], "miRNA")
-    tokens = transfer_tokens(index, near, profiles, np.array([0, 1]), 2, newcomers=True)
-    assert tokens["transfer:drug"].values.tolist() == [[3.5, 2]]
+    tokens = neighbour_profile_tokens(index, near, profiles, np.array([0, 1]), 2, is_new=True)
+    assert tokens["neighbour_profile:drug"].values.tolist() == [[3.5, 2]]

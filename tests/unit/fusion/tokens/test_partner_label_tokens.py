@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from fusion.config import TowerSettings
-from fusion.tokens.neighbours import colocalized_tokens
+from fusion.tokens.neighbours import partner_label_tokens
 from fusion.tokens.partners import partner_embedding, partner_means
 from mirnagraph.nodes import NodeIndex
 
@@ -20,8 +20,8 @@ TRAIN = np.array([0, 2, 3])
 
 
 def test_log_odds_of_the_labels_on_the_other_side() -> None:
-    tokens = colocalized_tokens(INDEX, {"drug": DRUG}, {"drug": LINK}, LABELS, TRAIN)
-    found = tokens["colocalized:drug"]
+    tokens = partner_label_tokens(INDEX, {"drug": DRUG}, {"drug": LINK}, LABELS, TRAIN)
+    found = tokens["partner_labels:drug"]
     # first label, of a, m and n: share (2 + 0.5) / (3 + 1) = 0.625, log(0.625 / 0.375) = 0.510826 a
     # sees m and n: (1 + 0.625) / (2 + 1) = 0.541667, log odds 0.167054, less 0.510826 is -0.343772
     # b sees m: (1 + 0.625) / (1 + 1) = 0.8125, log odds 1.466337, less 0.510826 is 0.955511 m sees
@@ -40,8 +40,8 @@ def test_log_odds_of_the_labels_on_the_other_side() -> None:
 
 
 def test_no_training_rna_on_the_other_side_is_an_absent_token() -> None:
-    tokens = colocalized_tokens(INDEX, {"drug": DRUG}, {"drug": LINK}, LABELS, np.array([0, 4]))
-    found = tokens["colocalized:drug"]
+    tokens = partner_label_tokens(INDEX, {"drug": DRUG}, {"drug": LINK}, LABELS, np.array([0, 4]))
+    found = tokens["partner_labels:drug"]
     # only a and o are trained on: a and b see neither m nor n
     assert found.present.tolist() == [False, False, True, True, False]
     assert found.values[:2].tolist() == [[0, 0, 0], [0, 0, 0]]
@@ -49,8 +49,8 @@ def test_no_training_rna_on_the_other_side_is_an_absent_token() -> None:
 
 def test_weights_of_associations_are_not_read() -> None:
     heavy = DRUG * 5
-    one = colocalized_tokens(INDEX, {"drug": DRUG}, {"drug": LINK}, LABELS, TRAIN)
-    other = colocalized_tokens(INDEX, {"drug": heavy}, {"drug": LINK}, LABELS, TRAIN)
+    one = partner_label_tokens(INDEX, {"drug": DRUG}, {"drug": LINK}, LABELS, TRAIN)
+    other = partner_label_tokens(INDEX, {"drug": heavy}, {"drug": LINK}, LABELS, TRAIN)
     np.testing.assert_array_equal(one.flat(), other.flat())
 
 
@@ -67,10 +67,12 @@ def test_log_odds_are_clipped_at_three() -> None:
     link[:3] = [0, 1, 2]
     drug = sparse.csr_array(np.ones((1, 3)))
     index = NodeIndex.of([f"r{number}" for number in range(n + 1)], "RNA")
-    tokens = colocalized_tokens(index, {"drug": drug}, {"drug": link}, labels, np.arange(1, n + 1))
+    tokens = partner_label_tokens(
+        index, {"drug": drug}, {"drug": link}, labels, np.arange(1, n + 1)
+    )
     # the second label is the first the other way round; log 4 = 1.386294
     expected = [3, -3, 1.386294]
-    np.testing.assert_allclose(tokens["colocalized:drug"].values[0], expected, atol=1e-5)
+    np.testing.assert_allclose(tokens["partner_labels:drug"].values[0], expected, atol=1e-5)
 
 
 def test_kmers_of_partners_are_centred_and_scaled() -> None:

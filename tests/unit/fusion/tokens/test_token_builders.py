@@ -10,7 +10,6 @@ import pytest
 from scipy import sparse
 
 from fusion.tokens.builders import (
-    binary_columns,
     build_tokens,
     kmer_frequencies,
     n_similar_token,
@@ -19,7 +18,8 @@ from fusion.tokens.builders import (
     similar_counts,
     type_codes,
 )
-from fusion.tokens.table import Token
+from fusion.tokens.kinds import binary_columns
+from fusion.tokens.table import BuildSettings, Token
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.network import Network, NetworkSet
@@ -72,7 +72,9 @@ def test_svd_of_a_network() -> None:
 
 
 def test_the_number_of_components_is_the_one_asked_for() -> None:
-    tokens = build_tokens(networks_of(dataset_of()), ["svd:drug", "weighted:drug"], svd_dim=1)
+    tokens = build_tokens(
+        networks_of(dataset_of()), ["svd:drug", "weighted:drug"], BuildSettings(svd_dim=1)
+    )
     assert [token.width for token in tokens] == [1, 1]
 
 
@@ -94,7 +96,7 @@ def test_rows_are_those_of_the_network_with_its_weights() -> None:
     weighted = dataset.association_matrix("drug") * 0.25
     index = dataset.partner_index("drug")
     networks = NetworkSet(dataset, {"drug": Network("drug", dataset.index, index, weighted)}, {})
-    found = build_tokens(networks, ["rows:drug"])["rows:drug"]
+    found = build_tokens(networks, ["profile:drug"])["profile:drug"]
     expected = [[0.25, 0.25, 0], [0.25, 0, 0], [0, 0.25, 0], [0, 0, 0]]
     assert found.values.tolist() == expected
     assert found.present.tolist() == [True, True, True, False]
@@ -103,12 +105,16 @@ def test_rows_are_those_of_the_network_with_its_weights() -> None:
 def test_a_learned_embedding_keeps_the_rows_of_the_rnas() -> None:
     # node2vec embeds RNAs and partners; the RNAs come first
     values = np.arange(14.0).reshape(7, 2)
-    tokens = build_tokens(networks_of(dataset_of()), ["node2vec:drug"], {"node2vec:drug": values})
+    tokens = build_tokens(
+        networks_of(dataset_of()),
+        ["node2vec:drug"],
+        BuildSettings(embeddings={"node2vec:drug": values}),
+    )
     found = tokens["node2vec:drug"]
     assert found.values.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
     assert found.present.tolist() == [True, True, True, False]
     with pytest.raises(ConfigError, match="node2vec:drug"):
-        build_tokens(networks_of(dataset_of()), ["node2vec:drug"], {})
+        build_tokens(networks_of(dataset_of()), ["node2vec:drug"])
 
 
 def test_kmers_of_an_unknown_sequence_are_absent() -> None:
@@ -137,7 +143,7 @@ def test_counts_of_similar_sequences_are_above_each_level_not_at_it() -> None:
     assert similar_counts(similarity).tolist() == [[0] * 5, [0] * 5]
     # new RNAs count every reference RNA: of 0.9 and 0.5 two are above 0.25, 0.3 and 0.4, one above
     # 0.6 and 0.8: log 3 = 1.098612, log 2 = 0.693147
-    found = similar_counts(np.array([[0.9, 0.5]]), newcomers=True)
+    found = similar_counts(np.array([[0.9, 0.5]]), is_new=True)
     expected = [[1.098612, 1.098612, 1.098612, 0.693147, 0.693147]]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
@@ -145,7 +151,7 @@ def test_counts_of_similar_sequences_are_above_each_level_not_at_it() -> None:
 def test_the_number_of_similar_sequences_is_absent_without_a_sequence() -> None:
     similarity = np.eye(4)
     similarity[0, 1] = similarity[1, 0] = 0.5
-    found = built("alike", sequence=similarity)
+    found = built("n_similar", sequence=similarity)
     # a and b are above 0.25, 0.3 and 0.4 to each other: log 2 = 0.693147
     expected = np.zeros((4, 5))
     expected[:2, :3] = 0.693147
@@ -180,12 +186,12 @@ def test_evidence_has_numeric_columns_then_reports() -> None:
 
 def test_reports_are_present_where_another_rna_shares_one() -> None:
     pairs = {**DRUG, "reports": ["5", "6", "5", "7"]}
-    found = built("reports:drug", dataset_of(pairs=pairs))
+    found = built("co_reported:drug", dataset_of(pairs=pairs))
     # report 5 alone names two RNAs, a and b: one column is too small for a component
     assert found.values.tolist() == [[0], [0], [0], [0]]
     assert found.present.tolist() == [True, True, False, False]
     pairs = {**DRUG, "reports": ["5;8", "6", "5;8", "6"]}
-    found = built("reports:drug", dataset_of(pairs=pairs))
+    found = built("co_reported:drug", dataset_of(pairs=pairs))
     # columns 5, 6, 8 of two RNAs each, log(5 / 3) = 0.510826 = w: rows w (1, 1, 1), w (1, 0, 1), w
     # (0, 1, 0); M M^T = w^2 [[3, 2, 1], [2, 2, 0], [1, 0, 1]], of trace 6 w^2 = 1.565661;
     # eigenvalues w^2 (3 +- 1.732051) and 0, so the squares of all scores sum to 1.565661 and those
@@ -246,7 +252,7 @@ def test_partners_without_binary_columns_are_absent() -> None:
 
 def test_attributes_keep_their_sign_on_a_log_scale() -> None:
     dataset = dataset_of({"members": [3, 0, -7, 1], "name": ["p", "q", "r", "s"]})
-    found = built("attributes", dataset)
+    found = built("covariates", dataset)
     # log 4 = 1.386294, 0, -log 8 = -2.079442, log 2 = 0.693147; nothing is unknown: no column says
     # so
     np.testing.assert_allclose(found.values, [[1.386294], [0], [-2.079442], [0.693147]], atol=1e-6)
@@ -257,7 +263,7 @@ def test_unknown_attributes_are_zero_with_a_column_that_says_so() -> None:
     dataset = dataset_of(
         {"members": [3, None, None, 0], "reads": [1, 1, None, 1], "exons": [1, 1, np.nan, 1]}
     )
-    found = built("attributes", dataset)
+    found = built("covariates", dataset)
     log_2 = 0.693147
     log_4 = 1.386294
     expected = [
@@ -272,7 +278,7 @@ def test_unknown_attributes_are_zero_with_a_column_that_says_so() -> None:
 
 
 def test_no_numeric_attribute_is_an_absent_token() -> None:
-    found = built("attributes")
+    found = built("covariates")
     assert found.values.tolist() == [[0], [0], [0], [0]]
     assert found.present.tolist() == [False, False, False, False]
 
@@ -309,7 +315,7 @@ def relatives_dataset() -> Dataset:
 def test_relatives_compare_partners_of_one_sequence() -> None:
     dataset = relatives_dataset()
     networks = NetworkSet(dataset, {}, {})
-    found = build_tokens(networks, ["relatives"])["relatives"]
+    found = build_tokens(networks, ["same_sequence"])["same_sequence"]
     # of the hairpin: log(1 + relatives), log(1 + most partners of a relative), log((own + 1) /
     # (most + 1)): a: two relatives, at most 2 partners: log 3, log 3, log(4 / 3) = 0.287682 b: two,
     # at most 3: log 3 = 1.098612, log 4 = 1.386294, log(2 / 4) = -0.693147 e: two, at most 3: log(3
@@ -332,7 +338,7 @@ def test_relatives_compare_partners_of_one_sequence() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["svd:no", "rows:no", "svd_similarity:no", "evidence:no", "partners:no", "no"]
+    "name", ["svd:no", "profile:no", "svd_similarity:no", "evidence:no", "partners:no", "no"]
 )
 def test_a_token_of_nothing_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="no"):

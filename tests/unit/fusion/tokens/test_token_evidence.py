@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fusion.tokens.builders import (
+from fusion.tokens.evidence import (
     numeric_evidence,
     report_matrix,
     report_times,

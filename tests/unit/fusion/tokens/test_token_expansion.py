@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from fusion.tokens.builders import expand_tokens
+from fusion.tokens.kinds import expand_tokens
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.network import Network, NetworkSet
@@ -42,7 +42,15 @@ def networks() -> NetworkSet:
 
 
 @pytest.mark.parametrize(
-    "start", ["svd:", "rows:", "node2vec:", "graph_transformer:", "transfer:", "neighbours:gip_"]
+    "start",
+    [
+        "svd:",
+        "profile:",
+        "node2vec:",
+        "graph_transformer:",
+        "neighbour_profile:",
+        "neighbours:gip_",
+    ],
 )
 def test_a_star_of_networks_stands_for_the_association_networks(start: str) -> None:
     assert expand_tokens(networks(), [start + "*"]) == (start + "drug", start + "mRNA")
@@ -59,7 +67,7 @@ def test_a_star_of_associations_stands_for_supporting_ones_too(start: str) -> No
     )
 
 
-@pytest.mark.parametrize("start", ["reports:", "neighbours:reports_"])
+@pytest.mark.parametrize("start", ["co_reported:", "neighbours:co_reported_"])
 def test_a_star_of_reports_stands_for_kinds_that_name_them(start: str) -> None:
     assert expand_tokens(networks(), [start + "*"]) == (start + "drug", start + "lncRNA")
 
@@ -70,8 +78,8 @@ def test_a_star_of_partners_stands_for_those_with_what_is_read() -> None:
 
 
 def test_joined_stars_are_of_one_kind_each_with_the_parts_it_has() -> None:
-    found = expand_tokens(networks(), ["svd:*+reports:*+partners:*"])
-    assert found == ("svd:drug+reports:drug", "reports:lncRNA+partners:lncRNA", "svd:mRNA")
+    found = expand_tokens(networks(), ["svd:*+co_reported:*+partners:*"])
+    assert found == ("svd:drug+co_reported:drug", "co_reported:lncRNA+partners:lncRNA", "svd:mRNA")
 
 
 def test_a_question_mark_leaves_out_what_the_dataset_does_not_have() -> None:
@@ -79,11 +87,11 @@ def test_a_question_mark_leaves_out_what_the_dataset_does_not_have() -> None:
         "svd:lncRNA?",
         "svd:drug?",
         "svd:sequence?",
-        "reports:mRNA?",
-        "neighbours:reports_lncRNA?",
+        "co_reported:mRNA?",
+        "neighbours:co_reported_lncRNA?",
         "neighbours:gip_lncRNA?",
     ]
-    assert expand_tokens(networks(), asked) == ("svd:drug", "neighbours:reports_lncRNA")
+    assert expand_tokens(networks(), asked) == ("svd:drug", "neighbours:co_reported_lncRNA")
 
 
 def test_order_is_kept_and_nothing_is_duplicated() -> None:

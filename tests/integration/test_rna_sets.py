@@ -1,4 +1,4 @@
-"""Several types of RNAs in one model with those of the networks: masks, unknown labels, co-localization, leakage, files, commands."""
+"""Additional RNA sets in one model: masks, unknown labels, partner labels, leakage, commands."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from fusion.config import (
     TowerSettings,
     TrainConfig,
 )
-from fusion.data.problem import FusionData, check_settings, prepare, resolve_tokens
+from fusion.data.inputs import FusionData
+from fusion.data.prepare import check_settings, prepare, resolve_tokens
 from fusion.data.rna_sets import (
     RnaSets,
     add_rna_sets,
+    merge_groups,
     node_vectors,
     partner_rows,
     read_rna_sets,
     rna_set_folds,
-    together,
 )
 from fusion.experiments.cross_validate import run_fold
 from fusion.experiments.train import run_experiment
@@ -53,7 +54,7 @@ CONFIG = ExperimentConfig(
             "svd:disease",
             "kmer",
             "type",
-            "colocalized:mRNA",
+            "partner_labels:mRNA",
             "neighbours:sequence",
         ),
         trees=("kmer", "degree", "type", "descriptors", "neighbours:sequence"),
@@ -96,7 +97,7 @@ def a_set(
 
 @pytest.fixture(scope="module")
 def rna_sets(networks) -> RnaSets:
-    """Forty lncRNAs, and thirty mRNAs, of which ten are targets of the networks; each set speaks of a compartment that no other does."""
+    """40 lncRNAs and 30 mRNAs (10 are targets in the networks); each set has a label of its own."""
     first = networks.dataset.compartments[0]
     targets = [str(name) for name in networks.dataset.partners["mRNA"].index[:10]]
     groups = tuple(targets + [f"other {i}" for i in range(20)])
@@ -164,12 +165,16 @@ def test_attention_is_zero_on_absent_tokens_and_sums_to_one(extra_rnas: FusionDa
         weights[:, :, :-1][np.broadcast_to(~present[:, None], weights[:, :, :-1].shape)] == 0
     ).all()
     # values of absent tokens are never read
-    absent = {name: ~tokens[name].present for name in ("svd:disease", "colocalized:mRNA")}
-    spoilt = replace(fusion_model.tokens, tokens=tuple(
-        replace(t, values=np.where(absent[t.name][:, None], 7, t.values).astype(np.float32)) if t.name in absent else t for t in fusion_model.tokens.tokens
-    ))  # fmt: skip
+    absent = {name: ~tokens[name].present for name in ("svd:disease", "partner_labels:mRNA")}
+    spoilt = []
+    for token in fusion_model.tokens:
+        values = token.values
+        if token.name in absent:
+            values = np.where(absent[token.name][:, None], 7, values).astype(np.float32)
+        spoilt.append(replace(token, values=values))
+    table = replace(fusion_model.tokens, tokens=tuple(spoilt))
     np.testing.assert_array_equal(
-        fusion_model.predict(test), replace(fusion_model, tokens=spoilt).predict(test)
+        fusion_model.predict(test), replace(fusion_model, tokens=table).predict(test)
     )
 
 
@@ -188,7 +193,7 @@ def test_labels_of_test_rnas_change_no_bit(extra_rnas: FusionData, folds) -> Non
 
 
 def test_what_is_not_known_is_not_learned_as_no(extra_rnas: FusionData, folds) -> None:
-    """A compartment of one set alone: were the others' unknown labels negatives, its share among all would be far lower."""
+    """Unknown labels are no negatives: the share of a compartment is that within its own set."""
     train, _ = folds.rows(extra_rnas.index, 0)
     hidden = replace(extra_rnas, labels=extra_rnas.masked_labels(train))
     fusion_model = fit_fusion_model(hidden, train, CONFIG, 0)
@@ -211,7 +216,7 @@ def test_each_side_of_the_network_sees_where_the_other_sits(
         replace(CONFIG, mix=MixSettings()),
         0,
     )
-    token = fusion_model.tokens["colocalized:mRNA"]
+    token = fusion_model.tokens["partner_labels:mRNA"]
     matrix = networks.dataset.association_matrix("mRNA").toarray() != 0
     n = extra_rnas.n_network_rnas
     seen = np.array([train[(train < n)][matrix[train[train < n], k]].size for k in range(10)])
@@ -278,7 +283,8 @@ def test_transcripts_of_a_gene_stay_together_and_copies_of_the_networks_rnas_are
         "id\tNucleus\tgene\n" + "".join(f"r{i}\t{i % 2}\tg{i // 3}\n" for i in range(14))
     )
     Path("sets.toml").write_text(
-        '[sets.m]\nfasta = "m.fa"\nlabels = "m.tsv"\nlabel = ["Nucleus"]\ngroup = "gene"\ntype = "mRNA"\n'
+        '[sets.m]\nfasta = "m.fa"\nlabels = "m.tsv"\nlabel = ["Nucleus"]\n'
+        'group = "gene"\ntype = "mRNA"\n'
     )
     found = read_rna_sets("sets.toml", networks.dataset)
     assert list(found.data.index.ids) == [f"m|r{i}" for i in (*range(12), 13)]
@@ -294,10 +300,10 @@ def test_transcripts_of_a_gene_stay_together_and_copies_of_the_networks_rnas_are
 
 
 def test_what_shares_a_cluster_or_a_group_is_together() -> None:
-    found = together(np.array([0, 0, 1, 2, 3, 3]), ("a", "b", "b", "c", "d", "e"))
+    found = merge_groups(np.array([0, 0, 1, 2, 3, 3]), ("a", "b", "b", "c", "d", "e"))
     assert [found[0] == one for one in found] == [True, True, True, False, False, False]
     assert found[4] == found[5] != found[3]
-    np.testing.assert_array_equal(together(np.array([5, 2, 5]), None), [1, 0, 1])
+    np.testing.assert_array_equal(merge_groups(np.array([5, 2, 5]), None), [1, 0, 1])
 
 
 def test_a_part_that_is_held_out_once_and_sets_too_small(networks, rna_sets: RnaSets) -> None:
@@ -307,7 +313,9 @@ def test_a_part_that_is_held_out_once_and_sets_too_small(networks, rna_sets: Rna
     theirs = found.assigned.loc[list(rna_sets.data.index.ids)]
     assert found.n_folds == 1
     assert 0.15 < (theirs == 0).mean() < 0.35
-    with pytest.raises(ConfigError, match="the sets hold 2 groups"):
+    with pytest.raises(
+        ConfigError, match="found 2 groups of near-duplicates in the sets, expected 4"
+    ):
         rna_set_folds(
             Folds(network_rows), replace(rna_sets, groups=np.arange(len(rna_sets)) % 2), 0
         )
@@ -322,7 +330,7 @@ def test_a_circle_of_a_gene_is_no_messenger_and_a_set_has_a_name_of_its_own(
     same = replace(
         rna_sets, data=replace(rna_sets.data, sets=(networks.dataset.name,) * len(rna_sets))
     )
-    with pytest.raises(ConfigError, match="name of the dataset"):
+    with pytest.raises(ConfigError, match="rename the set"):
         add_rna_sets(prepare(networks, CONFIG), networks, same, CONFIG)
 
 
@@ -421,7 +429,7 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(
 
 
 def test_settings_and_sets_have_to_go_together(rna_sets: RnaSets, networks) -> None:
-    with pytest.raises(ConfigError, match=r"'colocalized:mRNA'.*--sets"):
+    with pytest.raises(ConfigError, match=r"'descriptors' needs additional RNA sets.*--sets"):
         check_settings(CONFIG, sets=False)
     with pytest.raises(ConfigError, match=r"--sets"):
         resolve_tokens(networks, CONFIG)

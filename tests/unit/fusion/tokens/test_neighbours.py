@@ -1,4 +1,4 @@
-"""Label averages over training neighbours: worked by hand, blind to themselves and to test labels."""
+"""Label averages over training neighbours, worked by hand, without own and test labels."""
 
 from __future__ import annotations
 

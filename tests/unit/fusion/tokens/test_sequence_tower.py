@@ -1,4 +1,4 @@
-"""The sequence tower as a token: which tower speaks of which RNA, what reads labels and what does not, and what is not there."""
+"""The token `tower`: which tower predicts which RNA, which labels are read, missing sequences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import sparse
 from fusion.config import TowerSettings
 from fusion.models.saved import about_towers, read_towers, tower_arrays
 from fusion.tokens.partners import partner_means
-from fusion.tokens.sequence_tower import fit_towers, inner_parts
+from fusion.tokens.sequence_tower import fit_towers, split_rows
 from mirnagraph.errors import ConfigError, InputError
 from seqtower.config import seq_config
 from seqtower.nn.losses import starting_logits
@@ -36,21 +36,19 @@ TRAIN = np.arange(20)
 def test_parts_are_even_whole_and_know_no_label() -> None:
     groups = np.array([0, 0, 1, 1, 2, 2, 3, 3, 9])
     rows = np.arange(8)
-    part = inner_parts(rows, groups, 2, 0)
+    part = split_rows(rows, groups, 2, 0)
     assert sorted(np.bincount(part)) == [4, 4]
     assert (part[0::2] == part[1::2]).all()
-    assert inner_parts(rows, groups, 50, 0).max() == 3  # no more parts than families
+    assert split_rows(rows, groups, 50, 0).max() == 3  # no more parts than families
     with pytest.raises(InputError, match="too few"):
-        inner_parts(rows[:2], groups, 2, 0)
+        split_rows(rows[:2], groups, 2, 0)
 
 
-def test_each_training_row_is_told_by_the_tower_that_did_not_learn_from_it_and_others_by_the_mean() -> (
-    None
-):
+def test_training_rows_are_predicted_by_the_tower_not_trained_on_them() -> None:
     sequences, labels, groups = data()
     fitted, token = fit_towers(sequences, labels, groups, TRAIN, SETTINGS, 5)
     rows = np.array([row for row in TRAIN if row != 3])
-    part = inner_parts(rows, groups, 3, 5)
+    part = split_rows(rows, groups, 3, 5)
     every = [
         replace(fitted, towers=(tower,), start=fitted.start[[k]]).token(sequences).values
         for k, tower in enumerate(fitted.towers)

@@ -1,4 +1,4 @@
-"""Sequences of partners: read from a table or a FASTA file, averaged over the partners of an RNA, without a label."""
+"""Sequences of partners from a table or a FASTA file, averaged over the partners of an RNA."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 
 from fusion.config import TowerSettings
-from fusion.tokens.builders import expand_tokens
+from fusion.tokens.builders import build_tokens
+from fusion.tokens.kinds import expand_tokens
 from fusion.tokens.partners import (
     kinds_with_sequences,
     partner_embedding,
-    partner_tokens,
     with_partner_sequences,
 )
+from fusion.tokens.table import BuildSettings
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.network import NetworkSet
@@ -37,14 +38,18 @@ def small(sequences: list[str | None] | None = None) -> NetworkSet:
 
 def test_an_rna_sees_the_mean_over_its_partners_with_a_sequence() -> None:
     networks = small(["ACGUACGUAA", None, "GGGGCCCUAU"])
-    token = partner_tokens(networks, ["partner_sequences:mRNA"], SETTINGS)["partner_sequences:mRNA"]
+    token = build_tokens(networks, ["partner_sequences:mRNA"], BuildSettings(tower=SETTINGS))[
+        "partner_sequences:mRNA"
+    ]
     vectors = partner_embedding(["ACGUACGUAA", "GGGGCCCUAU"], SETTINGS)
     np.testing.assert_allclose(
         token.values[:2], vectors, atol=1e-5
     )  # of two partners each has one with a sequence
     assert token.present.tolist() == [True, True, False]
     networks = small(["ACGUACGUAA", "acgtt", "GGGGCCCUAU"])
-    token = partner_tokens(networks, ["partner_sequences:mRNA"], SETTINGS)["partner_sequences:mRNA"]
+    token = build_tokens(networks, ["partner_sequences:mRNA"], BuildSettings(tower=SETTINGS))[
+        "partner_sequences:mRNA"
+    ]
     vectors = partner_embedding(["ACGUACGUAA", "ACGUU", "GGGGCCCUAU"], SETTINGS)
     np.testing.assert_allclose(token.values[0], vectors[:2].mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(token.values[1], vectors[1:].mean(axis=0), atol=1e-5)
@@ -89,9 +94,11 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
         with_partner_sequences(small(), file)
     for kind in ("mRNA", "drug"):
         with pytest.raises(ConfigError, match=f"partner_sequences:{kind}"):
-            partner_tokens(small(), [f"partner_sequences:{kind}"], SETTINGS)
+            build_tokens(small(), [f"partner_sequences:{kind}"], BuildSettings(tower=SETTINGS))
     with pytest.raises(InputError, match="letter outside"):
-        partner_tokens(small(["ACX", None, None]), ["partner_sequences:mRNA"], SETTINGS)
+        build_tokens(
+            small(["ACX", None, None]), ["partner_sequences:mRNA"], BuildSettings(tower=SETTINGS)
+        )
 
 
 def test_sequences_of_partners_outlive_a_folder(tmp_path: Path) -> None:
@@ -100,9 +107,9 @@ def test_sequences_of_partners_outlive_a_folder(tmp_path: Path) -> None:
     assert kinds_with_sequences(back) == ["mRNA"]
     settings = replace(SETTINGS, dim=1)
     one, other = (
-        partner_tokens(NetworkSet(d, {}, {}), ["partner_sequences:mRNA"], settings)[
-            "partner_sequences:mRNA"
-        ]
+        build_tokens(
+            NetworkSet(d, {}, {}), ["partner_sequences:mRNA"], BuildSettings(tower=settings)
+        )["partner_sequences:mRNA"]
         for d in (dataset, back)
     )
     np.testing.assert_array_equal(one.values, other.values)

@@ -1,4 +1,4 @@
-"""How an RNA joins by its sequence alone: counts and averages worked by hand, and nothing read of RNAs that may not be read."""
+"""Tokens of a new RNA from its sequence: counts and averages worked by hand, no leakage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from fusion.tokens.builders import LEVELS, similar_counts
-from fusion.tokens.neighbours import transfer_profiles, transfer_tokens
+from fusion.tokens.neighbours import neighbour_profile_tokens, neighbour_profiles
 from mirnagraph.nodes import NodeIndex
 
 SIMILARITY = np.array(
@@ -21,11 +21,11 @@ def test_counts_worked_by_hand() -> None:
     np.testing.assert_allclose(np.expm1(similar_counts(SIMILARITY)), expected, rtol=1e-6)
 
 
-def test_a_newcomer_counts_what_a_known_rna_counts() -> None:
-    """An RNA left out of the library and joined anew has the same counts as within it."""
+def test_a_new_rna_counts_what_a_reference_rna_counts() -> None:
+    """An RNA that is left out of the reference has the same counts as within it."""
     rest = [0, 2, 3]
     np.testing.assert_array_equal(
-        similar_counts(SIMILARITY[[1]][:, rest], newcomers=True)[0], similar_counts(SIMILARITY)[1]
+        similar_counts(SIMILARITY[[1]][:, rest], is_new=True)[0], similar_counts(SIMILARITY)[1]
     )
 
 
@@ -35,28 +35,34 @@ def test_counts_do_not_depend_on_the_diagonal() -> None:
     np.testing.assert_array_equal(similar_counts(without), similar_counts(SIMILARITY))
 
 
+def test_a_similarity_at_a_level_is_not_counted() -> None:
+    assert similar_counts(np.array([[0.25]], dtype=np.float32)).tolist() == [[0] * 5]
+
+
 def test_profiles_read_training_rows_alone() -> None:
     random = np.random.default_rng(0)
     dense = (random.random((6, 5)) < 0.5).astype(float)
     train = np.array([0, 2, 3, 5])
-    found = transfer_profiles({"disease": sparse.csr_array(dense)}, train, 2)["disease"]
+    found = neighbour_profiles({"disease": sparse.csr_array(dense)}, train, 2)["disease"]
     other = dense.copy()
     other[[1, 4]] = 1 - other[[1, 4]]
     np.testing.assert_array_equal(
-        found, transfer_profiles({"disease": sparse.csr_array(other)}, train, 2)["disease"]
+        found, neighbour_profiles({"disease": sparse.csr_array(other)}, train, 2)["disease"]
     )
     assert not found[[1, 4]].any()
     assert found[train].any()
 
 
-def test_transfer_worked_by_hand() -> None:
+def test_neighbour_profiles_worked_by_hand() -> None:
     profiles = {"drug": np.array([[1.0, 0], [0, 1], [4, 4], [9, 9]])}
     train = np.array([0, 1, 2])
     index = NodeIndex.of(["a", "b", "c", "d"], "miRNA")
-    values = transfer_tokens(index, SIMILARITY, profiles, train, k=2)["transfer:drug"].values
+    values = neighbour_profile_tokens(index, SIMILARITY, profiles, train, k=2)[
+        "neighbour_profile:drug"
+    ].values
     np.testing.assert_allclose(values[0], [(0.28 * 4) / 1.18, (0.9 + 0.28 * 4) / 1.18], rtol=1e-5)
     np.testing.assert_allclose(values[3], [0.1 / 0.3, 0.2 / 0.3], rtol=1e-5)
-    new = transfer_tokens(
-        NodeIndex.of(["x"], "miRNA"), SIMILARITY[[1]], profiles, train, k=1, newcomers=True
-    )["transfer:drug"].values
+    new = neighbour_profile_tokens(
+        NodeIndex.of(["x"], "miRNA"), SIMILARITY[[1]], profiles, train, k=1, is_new=True
+    )["neighbour_profile:drug"].values
     assert new[0] == pytest.approx([0, 1])  # a copy of b, which it is not kept from

@@ -1,0 +1,203 @@
+"""From networks and settings to `FusionData` and folds; resolution of token names."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fusion.config import ExperimentConfig, experiment_config
+from fusion.data.baseline_inputs import baseline_inputs
+from fusion.data.inputs import FusionData
+from fusion.tokens.builders import build_tokens
+from fusion.tokens.embeddings import learned_embeddings
+from fusion.tokens.kinds import expand_tokens, is_from_sequence, require_target
+from fusion.tokens.names import (
+    DESCRIPTORS,
+    NEIGHBOUR_PROFILE,
+    NEIGHBOURS,
+    PARTNER_LABELS,
+    SEQUENCE,
+    TREES,
+    TYPE,
+    TokenName,
+    single_tokens,
+    tokens_of_kind,
+)
+from fusion.tokens.neighbours import neighbour_similarity
+from fusion.tokens.partners import with_partner_sequences
+from fusion.tokens.table import BuildSettings, token_kind
+from mirnagraph.dataset import Dataset
+from mirnagraph.errors import ConfigError
+from mirnagraph.evaluation.scores import popularity_deciles
+from mirnagraph.evaluation.splits import Folds, group_codes, make_folds
+from mirnagraph.networks.network import NetworkSet
+from mirnagraph.parallel import Progress
+
+
+def check_settings(config: ExperimentConfig, *, sets: bool) -> None:
+    """Check that the settings fit a run with (`sets`) or without additional RNA sets.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    if not sets:
+        for kind in (DESCRIPTORS, PARTNER_LABELS):
+            needing = tokens_of_kind(config.tokens.names, kind)
+            if needing:
+                raise ConfigError(
+                    f"token '{needing[0]}' needs additional RNA sets: name them with --sets FILE"
+                )
+        return
+    if config.folds.cold:
+        raise ConfigError("a cold start (folds.cold) cannot be combined with --sets")
+    for names in (config.tokens.attention, config.tokens.trees):
+        if names and TYPE not in single_tokens(names):
+            raise ConfigError(
+                f"several RNA types need the token {TYPE!r} for attention and for trees, as in "
+                "the preset 'unified'"
+            )
+    if config.tokens.trees and bool(config.trees.rounds) != bool(config.guest_trees.rounds):
+        raise ConfigError(
+            f"found trees.rounds = {config.trees.rounds} and guest_trees.rounds = "
+            f"{config.guest_trees.rounds}, expected both 0 or both above 0"
+        )
+
+
+def resolve_tokens(
+    networks: NetworkSet, config: ExperimentConfig, *, sets: bool = False
+) -> ExperimentConfig:
+    """Settings whose tokens name this dataset's kinds of association, by the names of today.
+
+    Args:
+        sets: whether additional RNA sets are trained on.
+
+    Raises:
+        ConfigError: see `check_settings` and `fusion.tokens.kinds.expand_tokens`.
+    """
+    networks = with_partner_sequences(networks, config.tower.partner_fasta)
+    attention = expand_tokens(networks, config.tokens.attention)
+    trees = expand_tokens(networks, config.tokens.trees)
+    tokens = replace(config.tokens, attention=attention, trees=trees)
+    resolved = replace(config, tokens=tokens)
+    check_settings(resolved, sets=sets)
+    return resolved
+
+
+def prepare(
+    networks: NetworkSet,
+    config: ExperimentConfig,
+    *,
+    cache: str | Path | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> FusionData:
+    """Embed the networks and build every token that the settings name.
+
+    Args:
+        config: its tokens name kinds that the dataset has (see `resolve_tokens`).
+        cache: folder where embeddings are stored by content, for other runs.
+        workers: processes for embeddings; changes no number.
+
+    Raises:
+        ConfigError: a token or similarity that the networks do not have.
+    """
+    names = single_tokens(config.tokens.names)
+    if TREES in names and (TREES in config.tokens.trees or not config.tokens.trees):
+        raise ConfigError(
+            f"token {TREES!r} holds predictions of the trees: it needs other tokens in "
+            "tokens.trees and cannot be one of them"
+        )
+    networks = with_partner_sequences(networks, config.tower.partner_fasta)
+    dataset = networks.dataset
+    free = [name for name in names if token_kind(TokenName.parse(name).kind).build is not None]
+    place = None if cache is None else str(cache)
+    embeddings = learned_embeddings(
+        networks,
+        free,
+        config.embedding,
+        config.seed,
+        cache=place,
+        workers=workers,
+        progress=progress,
+    )
+    settings = BuildSettings(config.tokens.svd_dim, config.tower, embeddings)
+    profiles = tokens_of_kind(names, NEIGHBOUR_PROFILE)
+    for name in profiles:
+        require_target(networks, name)
+    needed = [name.similarity for name in tokens_of_kind(names, NEIGHBOURS)]
+    if profiles:
+        needed.append(SEQUENCE)
+    return FusionData(
+        index=dataset.index,
+        compartments=tuple(dataset.compartments),
+        labels=dataset.labels.to_numpy(dtype=np.float64),
+        groups=group_codes(_families(dataset)),
+        tokens=build_tokens(networks, free, settings),
+        similarities={name: neighbour_similarity(networks, name) for name in dict.fromkeys(needed)},
+        popularity=popularity_deciles(dataset),
+        associations={name.target: dataset.association_matrix(name.target) for name in profiles},
+        sequences=tuple(cell or None for cell in _texts(dataset, "sequence")),
+        dataset=dataset.name,
+        synthetic=dataset.synthetic,
+        matures=_texts(dataset, "matures"),
+    )
+
+
+def _families(dataset: Dataset) -> pd.Series:
+    """What groups are made of: families, sequences where the dataset names none."""
+    column = "family" if "family" in dataset.rnas.columns else "sequence"
+    return dataset.rnas[column]
+
+
+def _texts(dataset: Dataset, column: str) -> tuple[str, ...]:
+    """Texts of a column of the RNA table, empty where there is none."""
+    if column not in dataset.rnas.columns:
+        return ("",) * len(dataset.index)
+    return tuple(_text(cell) for cell in dataset.rnas[column])
+
+
+def _text(cell: object) -> str:
+    return cell if isinstance(cell, str) else ""
+
+
+def with_cold_start(data: FusionData, networks: NetworkSet, config: ExperimentConfig) -> FusionData:
+    """Add the data of the cold-start model, for RNAs of which only the sequence is known.
+
+    Nothing is added where the settings name no preset for it, where the model itself needs no
+    more than sequences, or where the dataset has no similarity of sequences.
+    """
+    names = single_tokens(config.tokens.names)
+    if not config.newcomers or SEQUENCE not in networks.similarities:
+        return data
+    if all(is_from_sequence(name) for name in names):
+        return data
+    settings = experiment_config(config.newcomers, seed=config.seed)
+    settings = resolve_tokens(networks, settings)
+    return replace(data, cold_start=(prepare(networks, settings), settings))
+
+
+def with_baselines(data: FusionData, networks: NetworkSet) -> FusionData:
+    """Add the inputs of the baselines, which are the same whatever tokens the model reads."""
+    return replace(data, baselines=baseline_inputs(networks, data.groups))
+
+
+def config_folds(dataset: Dataset, config: ExperimentConfig) -> Folds:
+    """Folds of the settings' protocol, drawn with their seed or read from a fold file."""
+    protocol = config.folds
+    return make_folds(
+        dataset,
+        protocol.split,
+        n_folds=protocol.n_folds,
+        seed=config.seed,
+        rnas=protocol.rnas,
+        protocol=protocol.protocol or None,
+    )
+
+
+def folds_sha256(folds: Folds) -> str:
+    """sha256 of the fold of every RNA, as runs record it."""
+    return hashlib.sha256(folds.to_frame().to_csv().encode()).hexdigest()

@@ -1,0 +1,200 @@
+"""Kinds of tokens on a dataset: accepted targets, expansion of names, and modalities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from fusion.tokens.evidence import report_column
+from fusion.tokens.names import (
+    ANY,
+    CO_REPORTED,
+    JOINT_GRAPH,
+    NEIGHBOURS,
+    SEQUENCE,
+    TokenName,
+    join_names,
+    parse_joined,
+)
+from fusion.tokens.partners import kinds_with_sequences
+from fusion.tokens.table import TOKENS, Target, TokenKind, token_kind
+from mirnagraph.errors import ConfigError
+from mirnagraph.networks.build import DISEASE
+from mirnagraph.networks.network import NetworkSet
+
+DISEASE_SIMILARITIES = ("functional", "semantic", "gip")
+"""Similarities of RNAs that are made of their diseases."""
+
+NEIGHBOURS_KIND = TokenKind(accepts=Target.SIMILARITY, is_from_sequence=True)
+NEIGHBOUR_PROFILE_KIND = TokenKind(accepts=Target.ASSOCIATION_NETWORK, is_from_sequence=True)
+PARTNER_LABELS_KIND = TokenKind(accepts=Target.ASSOCIATION)
+SEQUENCE_KIND = TokenKind(modality=SEQUENCE)
+TREES_KIND = TokenKind(modality="", is_from_sequence=True)
+
+MEASURE_TARGETS = {"gip": Target.ASSOCIATION_NETWORK, CO_REPORTED: Target.REPORTED}
+"""Targets of measures of ``neighbours`` that not every kind of association has."""
+
+
+def binary_columns(table: pd.DataFrame) -> list[str]:
+    """Names of the columns that hold nothing but 0 and 1."""
+    numeric = [c for c in table.columns if pd.api.types.is_numeric_dtype(table[c])]
+    return [str(column) for column in numeric if table[column].isin([0, 1]).all()]
+
+
+def check_name(name: TokenName) -> None:
+    """Check the kind of a token name, and that it has a target where its kind needs one.
+
+    Raises:
+        ConfigError: an unknown kind (with the nearest name), a missing or a needless target.
+    """
+    TOKENS.check(name.kind)
+    target = accepts(name)
+    if target is Target.NOTHING and name.target:
+        raise ConfigError(f"found token '{name}', expected {name.kind!r}, which has no target")
+    if target is not Target.NOTHING and not name.target:
+        raise ConfigError(
+            f"found token '{name}', expected '{name.kind}:' followed by a {target.value}"
+        )
+
+
+def accepts(name: TokenName) -> Target:
+    """What the target of a token may be."""
+    if name.measure:
+        return MEASURE_TARGETS.get(name.measure, Target.ASSOCIATION)
+    return token_kind(name.kind).accepts
+
+
+def accepted_targets(networks: NetworkSet, name: TokenName) -> list[str]:
+    """Targets that ``*`` stands for, in the order of the dataset; supporting kinds too.
+
+    Of networks those of associations only, also where a similarity network may be named.
+    """
+    dataset = networks.dataset
+    target = accepts(name)
+    if target is Target.NOTHING:
+        return [""]
+    if target in (Target.NETWORK, Target.ASSOCIATION_NETWORK):
+        return [n for n, network in networks.networks.items() if not network.is_similarity]
+    if target is Target.SIMILARITY:
+        return list(networks.similarities)
+    if target is Target.REPORTED:
+        return [kind for kind, table in dataset.associations.items() if report_column(table)]
+    if target is Target.PARTNER_SEQUENCES:
+        return kinds_with_sequences(dataset)
+    if target is Target.PARTNER_COLUMNS:
+        return [kind for kind, table in dataset.partners.items() if binary_columns(table)]
+    return list(dataset.associations)
+
+
+def expand_tokens(networks: NetworkSet, names: Sequence[str]) -> tuple[str, ...]:
+    """Expand ``*`` and ``?`` of token names for one dataset, and replace older names.
+
+    In a joined token the ``*`` of all parts is one target: ``svd:*+evidence:*`` gives one token
+    per kind of association, of the parts it has.
+
+    Raises:
+        ConfigError: not a token name, an unknown kind, or ``*`` in some parts of a token only.
+    """
+    expanded: list[str] = []
+    for text in names:
+        expanded += _expand(networks, text)
+    return tuple(dict.fromkeys(expanded))
+
+
+def _expand(networks: NetworkSet, text: str) -> list[str]:
+    parts = parse_joined(text)
+    for part in parts:
+        check_name(part)
+    n_starred = sum(part.target == ANY for part in parts)
+    if n_starred not in (0, len(parts)):
+        raise ConfigError(f"token {text!r}: either all joined parts end in '*' or none")
+    choices = [part.expand(accepted_targets(networks, part)) for part in parts]
+    if n_starred == 0:
+        is_complete = all(choices)
+        return [join_names([choice[0] for choice in choices])] if is_complete else []
+    joined = []
+    for target in dict.fromkeys([*networks.dataset.associations, *networks.similarities]):
+        same = [name for choice in choices for name in choice if name.target == target]
+        if same:
+            joined.append(join_names(same))
+    return joined
+
+
+def can_be_made(networks: NetworkSet, text: str) -> bool:
+    """Whether the networks hold what a token reads."""
+    return all(_has_target(networks, part) for part in parse_joined(text))
+
+
+def _has_target(networks: NetworkSet, name: TokenName) -> bool:
+    kind = token_kind(name.kind)
+    if kind.needs_reads or str(name) == JOINT_GRAPH:
+        return bool(kind.reads(networks, name))
+    target = accepts(name)
+    if target is Target.NOTHING:
+        return True
+    if name.kind == NEIGHBOURS and name.similarity in networks.similarities:
+        return True
+    if target is Target.SIMILARITY:
+        return name.target in networks.similarities
+    if target is Target.NETWORK:
+        return name.target in networks.networks
+    return name.target in networks.dataset.associations
+
+
+def is_changed(networks: NetworkSet, reduced: NetworkSet, text: str) -> bool:
+    """Whether a token reads something, other than its target, that the reduced networks lack."""
+    for name in parse_joined(text):
+        reads = token_kind(name.kind).reads
+        if list(reads(networks, name)) != list(reads(reduced, name)):
+            return True
+    return False
+
+
+def require_target(networks: NetworkSet, name: TokenName) -> None:
+    """Check that the networks hold what a token reads.
+
+    Raises:
+        ConfigError: they do not, with the targets they have.
+    """
+    if _has_target(networks, name):
+        return
+    target = accepts(name)
+    if target is Target.NOTHING:
+        raise ConfigError(f"token '{name}' needs a network of associations; the dataset has none")
+    available: Sequence[str] = list(networks.dataset.associations)
+    what = "associations of kind"
+    if target is Target.NETWORK:
+        available = list(networks.networks)
+        what = "network"
+    if target is Target.SIMILARITY:
+        available = list(networks.similarities)
+        what = "similarity"
+    raise ConfigError(
+        f"token '{name}': no {what} {name.target!r}; available: {', '.join(available)}"
+    )
+
+
+def modality_of(text: str) -> str:
+    """Modality of a single token.
+
+    Returns:
+        ``"sequence"``, ``"disease"``, another kind of association, ``"networks"`` for an encoder
+        of all networks, the modality that the entry of an outside kind states (its own name where
+        it states none), or empty for a token that belongs to no modality.
+    """
+    name = TokenName.parse(text)
+    if str(name) == JOINT_GRAPH:
+        return "networks"
+    modality = token_kind(name.kind).modality if name.kind in TOKENS else name.kind
+    if modality is not None:
+        return modality
+    return DISEASE if name.target in DISEASE_SIMILARITIES else name.target
+
+
+def is_from_sequence(text: str) -> bool:
+    """Whether a token can be made for a new RNA from its sequence and the reference RNAs."""
+    name = TokenName.parse(text)
+    if name.kind not in TOKENS or not token_kind(name.kind).is_from_sequence:
+        return False
+    return name.kind != NEIGHBOURS or name.similarity == SEQUENCE

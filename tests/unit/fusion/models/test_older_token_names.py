@@ -1,0 +1,69 @@
+"""Models that were saved with older token names load with those of today."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from fusion.config import ExperimentConfig, TokenSettings, TrainConfig
+from fusion.data.prepare import prepare
+from fusion.models.ensemble import fit_fusion_model
+from fusion.models.reference import ARRAYS, reference_rnas
+from fusion.models.saved import load_model, save_model
+from mirnagraph.evaluation.splits import make_folds
+from mirnagraph.io import sha256_of
+from mirnagraph.networks.network import NetworkSet
+from mirnagraph.runs.model_file import WEIGHTS, write_model
+from mirnagraph.runs.results import empty_result
+from mirnagraph.trees import TreesConfig
+
+OLDER = {
+    "n_similar": "alike",
+    "same_sequence": "relatives",
+    "profile:drug": "rows:drug",
+    "neighbours:co_reported_drug": "neighbours:reports_drug",
+}
+
+
+def test_a_model_with_older_names_predicts_the_same(networks: NetworkSet, tmp_path: Path) -> None:
+    tokens = TokenSettings(attention=("trees", "kmer"), trees=tuple(OLDER))
+    config = ExperimentConfig(
+        tokens,
+        newcomers="",
+        trees=TreesConfig(n_trees=3, rounds=0),
+        training=TrainConfig(epochs=1),
+    )
+    data = prepare(networks, config)
+    rows = np.arange(len(data.index))
+    model = fit_fusion_model(data, rows, config, 0)
+    folds = make_folds(networks.dataset, n_folds=3)
+    result = empty_result(data.index, data.compartments, folds, data.labels)
+    known = reference_rnas(data, model.tokens, rows, result)
+    save_model(model, known, data.compartments, tmp_path / "model", about={})
+    _rename(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.config.tokens == tokens
+    assert set(loaded.widths) == {*OLDER, "kmer", "trees"}
+    assert loaded.known is not None
+    again = loaded.fusion_model(loaded.known.tokens)
+    np.testing.assert_array_equal(again.predict(rows), model.predict(rows))
+
+
+def _rename(folder: Path) -> None:
+    """Rewrite a model folder as it was written before the tokens were renamed."""
+    arrays = {}
+    for name, array in load_file(folder / ARRAYS).items():
+        start, _, token = name.partition(".")
+        arrays[f"{start}.{OLDER.get(token, token)}" if token else name] = array
+    assert "token.alike" in arrays
+    save_file(arrays, folder / ARRAYS)
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    about["known_sha256"][ARRAYS] = sha256_of(folder / ARRAYS)
+    about["tokens"] = {OLDER.get(name, name): width for name, width in about["tokens"].items()}
+    settings = about["config"]["tokens"]
+    settings["trees"] = [OLDER[name] for name in settings["trees"]]
+    weights = load_file(folder / WEIGHTS)
+    write_model(folder, about, lambda path, described: save_file(weights, path, described))
