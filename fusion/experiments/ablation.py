@@ -184,6 +184,7 @@ def _without_graph_transformer(networks: NetworkSet, config: ExperimentConfig) -
 def _is_graph_transformer(token: str) -> bool:
     return any(part.kind == GRAPH_TRANSFORMER for part in parse_joined(token))
 
+
 def _as_node2vec(networks: NetworkSet, tokens: Sequence[str]) -> list[str]:
     """Tokens with each graph transformer replaced by node2vec of its networks."""
     plain: list[str] = []

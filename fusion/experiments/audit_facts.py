@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.stats import spearmanr
 
-from fusion.baselines.models import partner_counts
+from fusion.data.baseline_inputs import partner_counts
 from fusion.tokens.builders import shared_sequence
 from mirnagraph.dataset import Dataset
 from mirnagraph.evaluation.splits import Folds

@@ -92,9 +92,7 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
         how: dict[str, Any] = {"workers": workers, "progress": progress}
         place = cache or run.path / "embeddings"
         with_baselines = baselines and rna_sets is None
-        data = prepare_all(
-            networks, config, rna_sets, baselines=with_baselines, cache=place, **how
-        )
+        data = prepare_all(networks, config, rna_sets, baselines=with_baselines, cache=place, **how)
         result = cross_validate(data, folds, config, folder=run.path, **how)
         write_results(result, run.path, parts=PARTS)
         model = run.path / "model"

@@ -205,7 +205,7 @@ def test_trees_of_types_come_back_from_their_arrays() -> None:
     assert list(again.typed) == [0, 1]
     np.testing.assert_array_equal(again.predict(features), fitted.predict(features))
     name = next(
-        name for name in arrays if name.startswith("descriptors.typed.1.") and "columns" in name
+        name for name in arrays if name.startswith("descriptors.own.1.") and "columns" in name
     )
     without = {key: array for key, array in arrays.items() if key != name}
     wrong = [

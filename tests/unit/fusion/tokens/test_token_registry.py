@@ -13,7 +13,7 @@ from fusion.config import experiment_config
 from fusion.data.prepare import prepare, resolve_tokens
 from fusion.experiments.ablation import variants_of
 from fusion.experiments.cross_validate import run_fold
-from fusion.explain.occlusion import grouped
+from fusion.explain.occlusion import tokens_by_modality
 from fusion.models.ensemble import fit_fusion_model
 from fusion.models.predict import modalities
 from fusion.tokens.builders import build_tokens
@@ -94,7 +94,7 @@ def test_an_outside_token_is_trained_on_and_explained(tmp_path: Path, networks: 
     result = run_fold(data, make_folds(networks.dataset, n_folds=3), config, 0)
     assert np.isfinite(result.probabilities).all()
     model = fit_fusion_model(data, np.arange(len(data.index)), config, 0)
-    assert grouped(model, model.tokens.sources) == {
+    assert tokens_by_modality(model, model.tokens.sources) == {
         "sequence": ("kmer",),
         "gc": ("gc",),
         "partners in all": shares,
