@@ -44,7 +44,7 @@ def write_calibration(folder: Path, result: CrossValidationResult, seed: int = 0
     """
     save_figure(draw_reliability(result), folder / PLOT)
     table = calibration_table(result, seed)
-    header = list(table.rename(columns={"brier": "Brier"}).columns)
+    header = list(table.rename(columns={"brier": "Brier", "within_bins": "within bins"}).columns)
     rows = [[row[0], *map(finite_or_dash, row[1:])] for row in table.to_numpy(dtype=object)]
     is_off = (table["ECE"] > table["by chance"]) & (table["compartment"] != AVERAGE)
     names = ", ".join(table.loc[is_off, "compartment"])
@@ -53,7 +53,7 @@ def write_calibration(folder: Path, result: CrossValidationResult, seed: int = 0
         f"over {N_BINS} bins of equal count, pooled over the folds.\n"
         "by chance: 95th percentile of the ECE of a perfectly calibrated model with the same "
         "probabilities.\n"
-        "Brier = reliability - resolution + uncertainty, up to the variation within bins."
+        "Brier = reliability - resolution + uncertainty + within bins (variation inside bins)."
     )
     if names:
         judged = f"Calibration error above chance: {names}."

@@ -217,7 +217,7 @@ def baseline_section(
     if table is None:
         return section("Baselines", "\n".join([*notes, "The baselines were left out of this run."]))
     header, rows = baseline_rows(table)
-    sentences = "\n".join([*verdict(table, parts), *notes])
+    sentences = bullets([*verdict(table, parts), *notes])
     what = bullets(f"`{row['model']}`: {row['what']}" for row in table.to_dict("records"))
     about = (
         "All models were fitted on the same training rows and tested on the same folds. Values are "

@@ -94,7 +94,7 @@ def test_parts_of_the_model_are_no_baselines() -> None:
     ]
     text = baseline_section(given, ["A note."])
     assert "| own_trees | 0.950 ± 0.020 |" in text
-    assert "\nA note.\n" in text
+    assert "\n- A note.\n" in text
     assert "A note." in baseline_section(None, ["A note."])
 
 
