@@ -51,7 +51,8 @@ def reliability_curve(
         probability: in [0, 1], shape (n,).
         n_bins: 1 or more; bins that equal probabilities leave empty are left out.
 
-    Returns: One row per bin, lowest first: ``n`` (RNAs), ``low``, ``high`` (smallest and largest
+    Returns:
+        One row per bin, lowest first: ``n`` (RNAs), ``low``, ``high`` (smallest and largest
         probability), ``predicted`` (mean probability), ``observed`` (share annotated), all but
         ``n`` in [0, 1]. No rows for no RNAs.
     """

@@ -26,11 +26,11 @@ MAX_PASSES = 20
 class Folds:
     """A partition of RNAs into test folds.
 
-    Attributes: assigned: index ``rna_id`` (unique), int64 values: 0 … n_folds - 1 is the fold an
+    Attributes:
+        assigned: index ``rna_id`` (unique), int64 values: 0 … n_folds - 1 is the fold an
             RNA is tested in, -1 is trained on in every fold and never tested. An RNA that is not
             listed is neither trained on nor tested: the protocols on located RNAs list those alone.
-            name: how the folds were made, e.g. ``"random"``, ``"family"`` or the name of a
-            protocol.
+            name: how the folds were made, e.g. ``"random"``, ``"family"`` or the name of a protocol.
 
     Raises:
         InputError: a duplicate RNA, a number below -1, an empty fold between 0 and the highest, no
@@ -275,9 +275,10 @@ def read_folds(path: str | Path, index: NodeIndex, protocol: str | None = None) 
         index: the RNAs of the dataset; every id of the protocol must be among them.
         protocol: which of the file's protocols; may be left out where there is only one.
 
-    Raises: InputError: unknown or repeated id, or a fold that is not an integer of -1 or more:
-            names file, line and column. ConfigError: the file holds several protocols and none is
-            named, or not the named one.
+    Raises:
+        InputError: unknown or repeated id, or a fold that is not an integer of -1 or more:
+            names file, line and column.
+        ConfigError: the file holds several protocols and none is named, or not the named one.
     """
     table = read_table(path, ["rna_id", "fold"])
     names = list(dict.fromkeys(table["protocol"])) if "protocol" in table.columns else []

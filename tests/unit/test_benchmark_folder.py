@@ -97,12 +97,12 @@ def test_everything_is_joined(folder: Path) -> None:
         (
             "mirna1041/miRNA_ID_1041.txt",
             lambda t: t.replace("hsa-mir-2", "hsa-mir-1"),
-            r"an RNA id stands twice; found hsa-mir-1",
+            r"a duplicate RNA id; found hsa-mir-1",
         ),
         (
             "mirna1041/mRNA_names_2836.tsv",
             lambda t: t.replace("B\t20", "A\t20"),
-            r"stands more than once; found A|stands twice",
+            r"is duplicated; found A|duplicate",
         ),
         (
             "mirna1041/disease_names_640.tsv",
@@ -117,7 +117,7 @@ def test_everything_is_joined(folder: Path) -> None:
         (
             "mirbase/hsa_hairpin_v22.1.fa",
             lambda t: t.replace("CCCC", "CC-C"),
-            r"hsa_hairpin_v22.1.fa, line 4, column 3: letter outside ACGTUN",
+            r"hsa_hairpin_v22.1.fa, line 4, column 3: invalid nucleotide",
         ),
         (
             "mirbase/hsa_hairpin_v22.1.fa",

@@ -90,7 +90,7 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
     for kind in ("mRNA", "drug"):
         with pytest.raises(ConfigError, match=f"partner_sequences:{kind}"):
             partner_tokens(small(), [f"partner_sequences:{kind}"], SETTINGS)
-    with pytest.raises(InputError, match="letter outside"):
+    with pytest.raises(InputError, match="invalid nucleotide"):
         partner_tokens(small(["ACX", None, None]), ["partner_sequences:mRNA"], SETTINGS)
 
 

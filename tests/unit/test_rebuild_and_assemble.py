@@ -260,7 +260,7 @@ def test_assemble_joins_by_id_and_says_what_it_left_out(tmp_path: Path) -> None:
     }
     assert "no entry of that name" in left["sequence", "hsa-mir-8"]
     assert left["compartment records", "mmu-miR-9"] == "another species: 1 of 2 records"
-    assert left["compartment records", "hsa-mir-7"].startswith("RNA is not among the chosen")
+    assert left["compartment records", "hsa-mir-7"].startswith("RNA is not in the dataset")
     assert left["mRNA records", "mmu-miR-2"].startswith("another species")
     assert left["disease term", "Cold"] == "no MeSH descriptor of that name"
     again = Dataset.load(dataset.save(tmp_path / "saved"))

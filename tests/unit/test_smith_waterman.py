@@ -142,7 +142,7 @@ def test_progress_counts_the_rows() -> None:
 def test_bad_sequences_are_named() -> None:
     with pytest.raises(
         InputError,
-        match=r"letter outside ACGTUN in the sequence of sequence 2 at position 3; found X, expected A, C, G",
+        match=r"invalid nucleotide in the sequence of sequence 2 at position 3; found X, expected A, C, G",
     ):
         smith_waterman([None, "ACG", "ACX"])
     with pytest.raises(InputError, match=r"empty sequence of sequence 1"):

@@ -64,14 +64,14 @@ def test_fasta_plain_gzip_many_lines_any_line_ends(write: Write) -> None:
         (
             ">a\nACG\nACXT\n",
             [
-                ", line 3, column 3: letter outside ACGTUN in the sequence of a; found X, expected A, C, G, T, U or N"
+                ", line 3, column 3: invalid nucleotide in the sequence of a; found X, expected A, C, G, T, U or N"
             ],
         ),
-        (">a\nAC GT\n", [", line 2, column 3: letter outside ACGTUN in the sequence of a"]),
+        (">a\nAC GT\n", [", line 2, column 3: invalid nucleotide in the sequence of a"]),
         (
             ">a\nA-CG\n>b\nA\n>b\nA\n",
             [
-                ", line 2, column 2: letter outside",
+                ", line 2, column 2: invalid nucleotide",
                 ", line 5, column 2: duplicate id; found b, expected an id not seen before (first on line 3)",
             ],
         ),
@@ -163,7 +163,7 @@ def test_mirbase_joined_and_retired(write: Write) -> None:
     assert not misfits(
         mirbase.read_joined,
         write(f"{header}\nMI1\th\tF\tf\tM\tm\te\tACGX\n"),
-        ", line 2, column 'mature_seq': letter outside ACGTUN in the sequence of m at position 4; found X",
+        ", line 2, column 'mature_seq': invalid nucleotide in the sequence of m at position 4; found X",
     )
     assert not misfits(
         mirbase.read_joined,
@@ -230,7 +230,7 @@ def test_mirbase_embl(write: Write) -> None:
     assert not misfits(
         mirbase.read_embl,
         write(EMBL.replace("gggg", "ggxg")),
-        ", line 18, column 'SQ': letter outside ACGTUN",
+        ", line 18, column 'SQ': invalid nucleotide",
     )
 
 
@@ -266,7 +266,7 @@ def test_mesh_text_and_table_say_the_same(write: Write) -> None:
     assert not misfits(
         mesh.read_mesh,
         write("Infections;C01\nFlu;C01\n"),
-        ", line 2, column 'tree_number': a tree number stands twice; found C01",
+        ", line 2, column 'tree_number': a duplicate tree number; found C01",
     )
     assert not misfits(
         mesh.read_mesh,
@@ -467,8 +467,8 @@ def test_rnalocate_and_labels(write: Write) -> None:
     assert labels.to_numpy().tolist() == [[1, 1], [0, 1], [0, 0]]
     assert labels.to_numpy().dtype == np.int8
     assert unused["reason"].tolist() == [
-        "RNA is not among the chosen",
-        "compartment is not among the chosen",
+        "RNA is not in the dataset",
+        "compartment is not in the dataset",
     ]
     assert not misfits(
         rnalocate.read_rnalocate,
