@@ -25,6 +25,17 @@ LEFT_OUT_COLUMNS = ["item", "id", "reason", "source"]
 
 PAIR = ["rna_id", "partner_id"]
 
+BENCHMARK_COMPARTMENTS = (
+    "Cytoplasm",
+    "Exosome",
+    "Nucleolus",
+    "Nucleus",
+    "Extracellular vesicle",
+    "Microvesicle",
+    "Mitochondrion",
+)
+"""Compartments of the public benchmark of 1,041 miRNAs, in column order."""
+
 
 def check_kind(kind: str, where: str | Path) -> None:
     """Raise InputError unless an association kind can be part of a file name."""

@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_everything_is_joined(folder: Path) -> None:
     dataset = mirna1041.load(folder)
-    assert dataset.compartments == list(mirna1041.COMPARTMENTS)
+    assert dataset.compartments == list(mirna1041.BENCHMARK_COMPARTMENTS)
     assert dataset.located.tolist() == [True, False, True]
     assert dataset.rnas["match_kind"].tolist() == ["exact_hairpin", "exact_hairpin", "unknown"]
     assert dataset.rnas.loc[

@@ -271,7 +271,7 @@ def test_mesh_text_and_table_say_the_same(write: Write) -> None:
     assert not misfits(
         mesh.read_mesh,
         write("Body;A01\n"),
-        ": no tree number of the chosen branches; found 1 others, expected C, F03",
+        ": no tree number of the given branches; found 1 others, expected C, F03",
     )
     assert not misfits(
         mesh.read_mesh,
