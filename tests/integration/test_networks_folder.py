@@ -156,7 +156,7 @@ def _change(folder: Path, **entries: object) -> None:
         ({"networks": []}, r"column 'networks': missing or wrong entry; found \[\], expected dict"),
         (
             {"networks": {"../x": {"n_edges": 1}}},
-            r"a network that the dataset does not know; found ../x",
+            r"a network of no kind of the dataset; found ../x",
         ),
         (
             {"networks": {"sequence": {"n_edges": 1}}},

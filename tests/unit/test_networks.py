@@ -379,7 +379,7 @@ def test_graphml_refuses_letters_xml_cannot_carry(tmp_path: Path) -> None:
     )
     whole = build_networks(small_dataset())
     broken = type(whole)(whole.dataset, {"drug": network}, {})
-    with pytest.raises(InputError, match="an id holds a letter that GraphML cannot carry"):
+    with pytest.raises(InputError, match="an id holds a character that GraphML cannot hold"):
         write_graphml(broken, tmp_path)
     assert not list(tmp_path.iterdir())
 
