@@ -161,16 +161,9 @@ def evaluate(
     numbers = np.unique(fold[is_tested])
     in_fold = [fold[is_tested] == number for number in numbers]
     _warn_one_class(true, in_fold, numbers, names)
-
-    rows: list[Row] = []
-    for metric, function in FROM_PROBABILITIES.items():
-        rows += _metric_rows(metric, function, true, probabilities, in_fold, names)
-    for metric, function in FROM_CHOICES.items():
-        rows += _metric_rows(metric, function, true, predicted, in_fold, names)
     if decile is not None:
-        tested_decile = np.asarray(decile)[is_tested]
-        rows += _within_rows(true, probabilities, tested_decile, len(in_fold), names)
-    rows += _set_rows(true, probabilities, predicted, in_fold)
+        decile = np.asarray(decile)[is_tested]
+    rows = _rows(true, probabilities, predicted, in_fold, names, decile)
     place = {name: number for number, name in enumerate([*names, AVERAGE, MICRO, SETS])}
     return pd.DataFrame(rows, columns=COLUMNS).sort_values(
         "compartment",
@@ -178,6 +171,25 @@ def evaluate(
         kind="stable",
         ignore_index=True,
     )
+
+
+def _rows(
+    true: np.ndarray,
+    probabilities: np.ndarray,
+    predicted: np.ndarray,
+    in_fold: Sequence[np.ndarray],
+    names: Sequence[str],
+    decile: np.ndarray | None,
+) -> list[Row]:
+    """Rows of `evaluate`, of tested RNAs, in order of the metrics."""
+    rows: list[Row] = []
+    for metric, function in FROM_PROBABILITIES.items():
+        rows += _metric_rows(metric, function, true, probabilities, in_fold, names)
+    for metric, function in FROM_CHOICES.items():
+        rows += _metric_rows(metric, function, true, predicted, in_fold, names)
+    if decile is not None:
+        rows += _within_rows(true, probabilities, decile, len(in_fold), names)
+    return [*rows, *_set_rows(true, probabilities, predicted, in_fold)]
 
 
 def _metric_rows(

@@ -255,8 +255,8 @@ def _sequence_similarity(
 
     options: dict[str, Any] = {"workers": workers, "progress": report_rows}
     options["engine"] = config.engine
-    cells = dataset.rnas[_sequence_column(config)]
-    sequences = [cell if _is_filled(cell) else None for cell in cells]
+    cells = dataset.rnas[_sequence_column(config)].astype(object)
+    sequences = cells.where(cells.map(_is_filled), None).tolist()
     if config.which == "hairpin":
         return smith_waterman(sequences, config.scores, **options).astype(np.float32)
     matures = [list(filter(None, (cell or "").split(";"))) for cell in sequences]

@@ -33,6 +33,8 @@ _ASSOCIATIONS = {
     "disease": ("mir", "disease"),
 }
 
+_SOURCES = {"mRNA": "miRTarBase", "drug": "ncDR", "disease": "HMDD"}
+
 _EVIDENCE = {"mRNA": mrna_evidence, "drug": drug_evidence, "disease": disease_evidence}
 
 FAMILY_COLUMNS = ["family_members", "family_own", "family_species", "family_model_species"]
@@ -86,7 +88,7 @@ def assemble(  # noqa: PLR0913  one argument per table
         raise ConfigError(
             "assembling a dataset needs sequences: give miRBase names, a FASTA table, or both"
         )
-    rna_ids = list(ids) if ids is not None else _of_species(located, species, "rna")
+    rna_ids = list(ids if ids is not None else _of_species(located, species, "rna"))
     if not rna_ids:
         raise InputError(
             "no RNA to make a dataset of",
@@ -94,38 +96,29 @@ def assemble(  # noqa: PLR0913  one argument per table
             expected=f"records of {species}, or a list of ids",
         )
     rnas, left_out = _rnas(rna_ids, names, sequences, families)
-    columns = compartments
-    if columns is None:
-        columns = _of_species(located, species, "compartment")
-    labels, unused_labels = _labels(located, species, rna_ids, list(columns), names)
+    if compartments is None:
+        compartments = _of_species(located, species, "compartment")
+    labels, unused_labels = _labels(located, species, rna_ids, list(compartments), names)
     unused_tables = [left_out, unused_labels]
     associations = {}
     partners = {}
-    for kind, records, source in (
-        ("mRNA", targets, "miRTarBase"),
-        ("drug", drugs, "ncDR"),
-        ("disease", diseases, "HMDD"),
-    ):
+    for kind, records in (("mRNA", targets), ("drug", drugs), ("disease", diseases)):
         if records is not None:
             used = _used(kind, records, rna_ids, names, species)
             associations[kind], partners[kind] = _associations(kind, used, ontology)
-            unused_tables.append(unused(used, kind, source))
-    if ontology is not None and "disease" in partners:
-        unmatched = partners["disease"].index[partners["disease"]["descriptor_ids"] == ""]
-        why = "no MeSH descriptor of that name"
-        unused_tables.append(left_out_rows("disease term", unmatched, why, "MeSH"))
+            unused_tables.append(unused(used, kind, _SOURCES[kind]))
     if ontology is None:
         ontology = pd.DataFrame(columns=mesh.ONTOLOGY_COLUMNS)
+    elif "disease" in partners:
+        unused_tables.append(_unmatched_terms(partners["disease"]))
     left_out = pd.concat(unused_tables, ignore_index=True)[LEFT_OUT_COLUMNS].astype(object)
-    return Dataset(
-        name=name,
-        rnas=rnas,
-        associations=associations,
-        partners=partners,
-        labels=labels,
-        ontology=ontology,
-        left_out=left_out,
-    )
+    return Dataset(name, rnas, associations, partners, labels, ontology, left_out)
+
+
+def _unmatched_terms(diseases: pd.DataFrame) -> pd.DataFrame:
+    unmatched = diseases.index[diseases["descriptor_ids"] == ""]
+    why = "no MeSH descriptor of that name"
+    return left_out_rows("disease term", unmatched, why, "MeSH")
 
 
 def _of_species(located: pd.DataFrame, species: str, column: str) -> list[str]:
