@@ -315,7 +315,7 @@ def _split(cell: str) -> list[str]:
 
 def _family_sizes(families: pd.DataFrame, species: str) -> dict[str, tuple[int, ...]]:
     """Family -> numbers of its hairpins, of those of `species`, of species, of model species."""
-    sizes = {}
+    sizes: dict[str, tuple[int, ...]] = {}
     for name, members in families.groupby("family_id")["species"]:
         distinct = set(members)
         n_own = int((members == species).sum())

@@ -208,8 +208,9 @@ def _used(
     """Add the pair of each record and the first of the reasons that apply."""
     masks = [np.asarray(mask, dtype=bool) for mask, _ in reasons]
     reason = np.select(masks, [text for _, text in reasons], default="")
-    columns = {"rna_id": rna, "partner_id": partner, "reason": reason}
-    return records.assign(**{name: values.astype(object) for name, values in columns.items()})
+    return records.assign(
+        rna_id=rna.astype(object), partner_id=partner.astype(object), reason=reason.astype(object)
+    )
 
 
 def used_records(used: pd.DataFrame) -> pd.DataFrame:

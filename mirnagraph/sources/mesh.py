@@ -77,14 +77,14 @@ def read_mesh(path: str | Path, branches: Iterable[str] = ("C", "F03")) -> pd.Da
     is_wrong = ~table["tree_number"].str.match(_TREE_NUMBER)
     is_repeated = table["tree_number"].duplicated()
     problems = []
-    for line, number in table.loc[is_wrong | is_repeated, "tree_number"].items():
+    for line in table.index[is_wrong | is_repeated]:
         what = "a duplicate tree number"
         expected = None
         if is_wrong[line]:
             what = "not a tree number"
             expected = "a letter, 2 digits, then groups of 3"
-        place = (path, int(str(line)), "tree_number")
-        problems.append(_error(what, place, number, expected))
+        place = (path, int(line), "tree_number")
+        problems.append(_error(what, place, table.at[line, "tree_number"], expected))
     raise_problems(problems)
     selected = table[table["tree_number"].str.startswith(tuple(branches))]
     if selected.empty:

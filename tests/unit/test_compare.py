@@ -1,4 +1,4 @@
-"""Paired comparison of two models: against plain definitions, by hand, under a simulated null, and what is refused."""
+"""Paired comparison of two models: plain definitions, values by hand, simulated null, bad input."""
 
 from __future__ import annotations
 
@@ -140,7 +140,8 @@ def test_bootstrap_and_delong_agree_on_the_width_of_an_interval():
 
     first, second, labels = made(n=300, n_labels=1, gain=0.05)
     pair = _paired(first, second, labels, 1500)
-    # Another seed than the labels': the same stream of numbers would tie the resamples to the labels.
+    # Another seed than the labels': the same stream of numbers would tie the resamples to the
+    # labels.
     draws = _resampled(pair, weighted_scores, 1500, np.random.default_rng(99))[0, :, 0]
     _, _, low, high, _ = delong(pair.true[:, 0], *pair.predicted[:, :, 0])
     assert np.std(draws) == pytest.approx((high - low) / (2 * 1.96), rel=0.12)

@@ -1,4 +1,4 @@
-"""Bad input of the foundations: each ends in one sentence with file, line, column, found, expected, and nothing half-written."""
+"""Bad input of the base modules: one sentence with file, line, column, found and expected."""
 
 from __future__ import annotations
 
@@ -101,12 +101,14 @@ CASES = {
     "unknown RNA": (
         "associations.disease.tsv",
         lambda t: t.replace("r3\t", "r9\t"),
-        r"associations.disease.tsv, line 3, column 'rna_id': an association names an unknown id; found r9, expected an id of rnas.tsv",
+        r"associations.disease.tsv, line 3, column 'rna_id': an association names an unknown "
+        r"id; found r9, expected an id of rnas.tsv",
     ),
     "unknown partner": (
         "associations.disease.tsv",
         lambda t: t.replace("r3\tflu", "r3\tpox"),
-        r"line 3, column 'partner_id': an association names an unknown id; found pox, expected an id of partners.disease.tsv",
+        r"line 3, column 'partner_id': an association names an unknown id; found pox, expected "
+        r"an id of partners.disease.tsv",
     ),
     "association twice": (
         "associations.disease.tsv",
@@ -428,8 +430,8 @@ def test_errors_say_where_what_and_what_else() -> None:
         "wrong", file="t.tsv", line=3, column="x", found="a\x00", expected="b" * 300, hint="do this"
     )
     assert (
-        str(error)
-        == f"t.tsv, line 3, column 'x': wrong; found a\\x00, expected {'b' * 200}… (300 characters); do this"
+        str(error) == f"t.tsv, line 3, column 'x': wrong; found a\\x00, expected {'b' * 200}… (300 "
+        f"characters); do this"
     )
     assert str(InputError("wrong", expected=1)) == "wrong; expected 1"
     raise_problems([])

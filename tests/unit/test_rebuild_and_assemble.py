@@ -291,7 +291,8 @@ def test_datasets_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
     with pytest.raises(
         ConfigError,
-        match=r"dataset 'mirna1041' was not found; looked for .* in .*cache.*is not set.*get it with: mirnagraph fetch mirna1041",
+        match=r"dataset 'mirna1041' was not found; looked for .* in .*cache.*is not set.*get "
+        r"it with: mirnagraph fetch mirna1041",
     ):
         sources.load_dataset("mirna1041")
     monkeypatch.setenv("MIRNAGRAPH_DATA", str(tmp_path / "data"))
@@ -304,7 +305,8 @@ def test_datasets_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "data/mirna1041/miRNA_ID_1041.txt").write_text("x\n", encoding="utf-8")
     with pytest.raises(
         InputError,
-        match=r"not a folder of the 1041-miRNA benchmark; found no mirna1041/miRNA_localization.csv",
+        match=r"not a folder of the 1041-miRNA benchmark; found no "
+        r"mirna1041/miRNA_localization.csv",
     ):
         sources.load_dataset("mirna1041")
     with pytest.raises(ConfigError, match="'mesh2017' is a table to build a dataset with"):

@@ -105,7 +105,8 @@ def test_a_fitted_temperature_reaches_its_ends() -> None:
 
 
 def test_a_fitted_temperature_between_its_ends() -> None:
-    # .9 comes true in 3 of 5 cases: ln 9 / T = ln 1.5 at T = 5.419; .6 in 9 of 10: T = ln 1.5 / ln 9 = .1845
+    # .9 comes true in 3 of 5 cases: ln 9 / T = ln 1.5 at T = 5.419; .6 in 9 of 10: T = ln 1.5 / ln
+    # 9 = .1845
     often = np.r_[1, 1, 1, 0, 0, 0, 0, 0, 1, 1]
     assert fit_temperature(often, np.repeat([0.9, 0.1], 5)) == pytest.approx(
         math.log(9) / math.log(1.5), rel=1e-4

@@ -1,4 +1,4 @@
-"""Paired comparisons by hand: DeLong, weighted scores and correlations, defaults, corrected p, compartments without an answer."""
+"""Paired comparisons by hand: DeLong, weighted scores, correlations, corrected p."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ from mirnagraph.seeds import generator
 
 def test_delong_by_hand() -> None:
     true = np.array([1, 1, 0, 0])
-    # first: .8 above both, .3 above one: components (1, .5) and (1, .5), AUC .75
-    # second: .2 above one, .1 above none (ties count half): components (.5, .25) and (.75, 0), AUC .375
+    # first: .8 above both, .3 above one: components (1, .5) and (1, .5), AUC .75 second: .2 above
+    # one, .1 above none (ties count half): components (.5, .25) and (.75, 0), AUC .375
     first = np.array([0.8, 0.3, 0.1, 0.5])
     second = np.array([0.2, 0.1, 0.1, 0.6])
-    # differences of components: -.5, -.25 and -.25, -.5: variance .03125 each; (.03125 + .03125) / 2
+    # differences of components: -.5, -.25 and -.25, -.5: variance .03125 each; (.03125 + .03125) /
+    # 2
     sd = math.sqrt(0.03125)
     low, high = -0.375 - 1.959963985 * sd, -0.375 + 1.959963985 * sd
     p = 2 * norm.sf(0.375 / sd)
@@ -42,7 +43,8 @@ def test_delong_by_hand() -> None:
 def test_delong_of_unequal_classes() -> None:
     true = np.array([1, 1, 1, 0, 0])
     first = np.array([0.9, 0.8, 0.7, 0.2, 0.1])
-    # second: .4 above both, .2 above one, .05 above none: by positive 1, .5, 0; by negative (.3) 1/3, (.1) 2/3
+    # second: .4 above both, .2 above one, .05 above none: by positive 1, .5, 0; by negative (.3)
+    # 1/3, (.1) 2/3
     second = np.array([0.4, 0.2, 0.05, 0.3, 0.1])
     # variances of the differences: .25 over three, 1/18 over two
     sd = math.sqrt(0.25 / 3 + 1 / 18 / 2)
@@ -73,7 +75,8 @@ def test_weighted_scores_by_hand() -> None:
     weights = np.array([[1, 1, 1, 1], [2, 0, 1, 3], [0, 1, 1, 0], [0, 2, 1, 1], [1, 0, 0, 1.0]])
     auc, aupr = weighted_scores(true, scores, weights)
     # all once: 1 beats 2, the other ties one and beats one: 3.5 of 4; twice and once: all 9 pairs;
-    # the tie alone: a half; one annotated against a tie of weight 2 and one below: (1 + 1) of 3; one pair, won
+    # the tie alone: a half; one annotated against a tie of weight 2 and one below: (1 + 1) of 3;
+    # one pair, won
     assert auc == pytest.approx([3.5 / 4, 1, 0.5, 2 / 3, 1])
     # precision at .9 and at .6, by the share of the annotated that are first reached there
     assert aupr == pytest.approx([(1 + 2 / 3) / 2, 1, 1 / 2, 1 / 3, 1])
@@ -88,7 +91,8 @@ def test_interval_takes_the_middle_95_percent() -> None:
 
 
 def test_weighted_pearson_by_hand() -> None:
-    # points (0, 1), (1, 3), (2, 2): r = 1 / 2; without the last 1; the first twice: means 3/4 and 7/4
+    # points (0, 1), (1, 3), (2, 2): r = 1 / 2; without the last 1; the first twice: means 3/4 and
+    # 7/4
     x = np.array([0.0, 1.0, 2.0, np.nan])
     y = np.array([1.0, 3.0, 2.0, 9.0])
     weights = np.array([[1, 1, 1, 5], [1, 1, 0, 0], [2, 1, 1, 0.0]])

@@ -1,4 +1,4 @@
-"""Folds and balanced parts by hand, and folds of fixed seeds, which stay what they are from version to version."""
+"""Folds and balanced subsets by hand, and folds of fixed seeds, equal in every version."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def test_shares_are_met_where_groups_allow_it() -> None:
 
 
 def test_a_label_weighs_as_much_as_the_number_of_rows() -> None:
-    # two big groups and two small ones, the label in a big and a small one: each part has one of each
+    # two big groups and two small ones, the label in a big and a small one: each part has one of
+    # each
     labels = np.repeat([1, 0, 1, 0], [3, 3, 1, 1])[:, None]
     found = parts(labels, [3, 3, 1, 1], [0.5, 0.5])
     assert found[0] != found[1]
@@ -67,7 +68,8 @@ def test_a_part_of_almost_no_share_gets_the_smallest_group() -> None:
 
 
 def test_a_part_never_gives_away_its_only_group() -> None:
-    # 6 and 5 go to the share of .89, 1 to that of .1; the empty third part gets 5, not the smaller but lone 1
+    # 6 and 5 go to the share of .89, 1 to that of .1; the empty third part gets 5, not the smaller
+    # but lone 1
     assert parts(np.zeros((12, 1)), [1, 5, 6], [0.1, 0.89, 0.01]).tolist() == [0, 2, 1]
 
 

@@ -1,4 +1,4 @@
-"""Popularity and its deciles by hand: ties share a decile, supporting kinds do not count, row order does not matter."""
+"""Popularity and its deciles by hand: ties, supporting kinds, row order."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_supporting_kinds_do_not_count() -> None:
 def test_equally_popular_rnas_share_the_decile_of_their_mean_rank() -> None:
     # sorted: 0 0 0 1 2 2 3 4 5 6 7 7 7 7 8 9 9 9 9 9; 20 RNAs, so a decile is two ranks wide
     counts = [7, 0, 9, 2, 9, 0, 7, 4, 9, 1, 6, 7, 2, 3, 9, 0, 8, 7, 5, 9]
-    # mean ranks: 0 -> 2, 1 -> 4, 2 -> 5.5, 3 -> 7, 4 -> 8, 5 -> 9, 6 -> 10, 7 -> 12.5, 8 -> 15, 9 -> 18
-    # decile floor((rank - 0.5) / 2)
+    # mean ranks: 0 -> 2, 1 -> 4, 2 -> 5.5, 3 -> 7, 4 -> 8, 5 -> 9, 6 -> 10, 7 -> 12.5, 8 -> 15, 9
+    # -> 18 decile floor((rank - 0.5) / 2)
     decile = {0: 0, 1: 1, 2: 2, 3: 3, 4: 3, 5: 4, 6: 4, 7: 6, 8: 7, 9: 8}
     expected = [decile[count] for count in counts]
     assert popularity_deciles(dataset({"drug": counts})).tolist() == expected

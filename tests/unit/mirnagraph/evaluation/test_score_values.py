@@ -1,4 +1,4 @@
-"""Scores of one compartment and of sets by hand: single RNAs, one class, one compartment, meanings of metrics."""
+"""Scores of one compartment and of sets by hand: single RNAs, one class, one compartment."""
 
 from __future__ import annotations
 
@@ -138,7 +138,8 @@ def test_pooled_means_and_sd_by_hand() -> None:
     assert average["mean"] == pytest.approx((0.75 + 1) / 2)
     # folds: (1 + 1) / 2 and (.5 + 1) / 2
     assert average["sd"] == pytest.approx(math.sqrt(2 * 0.125**2))
-    # within, compartment 0: .9 above .6, .8 above .1, .3 below .4; compartment 1: .7 above .2, .4 below .5, .9 above .1
+    # within, compartment 0: .9 above .6, .8 above .1, .3 below .4; compartment 1: .7 above .2, .4
+    # below .5, .9 above .1
     assert found[("0", "within")]["pooled"] == pytest.approx(2 / 3)
     assert found[("1", "within")]["pooled"] == pytest.approx(2 / 3)
     # calls at .5: {0}, {0, 1}, {0}, {1}, {}, {1}; truth {0}, {1}, {0, 1}, {}, {0}, {1}

@@ -28,8 +28,9 @@ def test_a_probability_of_one_is_called_by_every_candidate() -> None:
 
 
 def test_the_middle_one_of_equal_candidates_is_taken() -> None:
-    # at .15 three are called, two rightly: (4 x 2 - 3 x 2) / sqrt(3 x 1 x 2 x 2) = 1 / sqrt(3);
-    # at .35 one is called, rightly: (4 x 1 - 1 x 2) / sqrt(1 x 3 x 2 x 2) = 1 / sqrt(3); 0 at the others
+    # at .15 three are called, two rightly: (4 x 2 - 3 x 2) / sqrt(3 x 1 x 2 x 2) = 1 / sqrt(3); at
+    # .35 one is called, rightly: (4 x 1 - 1 x 2) / sqrt(1 x 3 x 2 x 2) = 1 / sqrt(3); 0 at the
+    # others
     assert threshold([0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4]) == pytest.approx(0.35)
 
 
@@ -41,15 +42,17 @@ def test_unknown_labels_and_each_compartment_by_itself() -> None:
 
 
 def test_candidates_are_thinned_to_200_where_there_are_more() -> None:
-    # 400 levels i / 400 have 401 candidates, the i-th at (i - 0.5) / 400, of which 200 are taken at even distances:
-    # only the candidate at 100 x 400 / 199 = 201.005 lies between the levels 200 and 201
+    # 400 levels i / 400 have 401 candidates, the i-th at (i - 0.5) / 400, of which 200 are taken at
+    # even distances: only the candidate at 100 x 400 / 199 = 201.005 lies between the levels 200
+    # and 201
     levels = np.arange(400) / 400
     found = threshold((levels >= 201 / 400).tolist(), levels.tolist())
     assert found == pytest.approx((100 * 400 / 199 - 0.5) / 400)
 
 
 def test_one_candidate_more_than_200_is_thinned_and_200_are_not() -> None:
-    # 200 levels have 201 candidates: the 100th of 200 at even distances lies at 100 x 200 / 199 = 100.503
+    # 200 levels have 201 candidates: the 100th of 200 at even distances lies at 100 x 200 / 199 =
+    # 100.503
     levels = np.arange(200) / 200
     found = threshold((levels >= 101 / 200).tolist(), levels.tolist())
     assert found == pytest.approx((100 * 200 / 199 - 0.5) / 200)

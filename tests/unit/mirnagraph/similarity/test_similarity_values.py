@@ -91,7 +91,8 @@ def test_shortest_sequences_and_smallest_scores() -> None:
 
 
 def test_gaps_are_weighed_against_both_lengths() -> None:
-    # ACGUACGU against ACGACGU: 7 matches, one gap: 7 - 2 = 5 (four matches without it); 5 / sqrt(8 x 7)
+    # ACGUACGU against ACGACGU: 7 matches, one gap: 7 - 2 = 5 (four matches without it); 5 / sqrt(8
+    # x 7)
     result = smith_waterman(["ACGUACGU", "ACGACGU"], UNIT)
     assert result[0, 1] == pytest.approx(5 / 56**0.5)
 
