@@ -27,10 +27,10 @@ class Folds:
     """A partition of RNAs into test folds.
 
     Attributes:
-        assigned: index ``rna_id`` (unique), int64 values: 0 … n_folds - 1 is the fold an
-            RNA is tested in, -1 is trained on in every fold and never tested. An RNA that is not
-            listed is neither trained on nor tested: the protocols on located RNAs list those alone.
-            name: how the folds were made, e.g. ``"random"``, ``"family"`` or the name of a protocol.
+        assigned: index ``rna_id`` (unique), int64 values: 0 … n_folds - 1 is the fold an RNA is
+            tested in, -1 is trained on in every fold and never tested. An RNA that is not listed is
+            neither trained on nor tested: the protocols on located RNAs list those alone.
+        name: how the folds were made, e.g. ``"random"``, ``"family"`` or the name of a protocol.
 
     Raises:
         InputError: a duplicate RNA, a number below -1, an empty fold between 0 and the highest, no

@@ -84,7 +84,7 @@ def read_mesh(path: str | Path, branches: Iterable[str] = ("C", "F03")) -> pd.Da
             what = "not a tree number"
             expected = "a letter, 2 digits, then groups of 3"
         place = (path, int(line), "tree_number")
-        problems.append(_error(what, place, table.at[line, "tree_number"], expected))
+        problems.append(_error(what, place, str(table.at[line, "tree_number"]), expected))
     raise_problems(problems)
     selected = table[table["tree_number"].str.startswith(tuple(branches))]
     if selected.empty:
