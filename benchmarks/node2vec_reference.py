@@ -1,6 +1,7 @@
-"""Runs the node2vec package on one graph and writes times and vectors; started by node2vec_speed.py in the package's own environment.
+"""Times and vectors of the node2vec package on one graph, for node2vec_speed.py.
 
-Needs node2vec, networkx, scipy and numpy only, since the package pins numpy below 2 and cannot share an environment with mirnagraph.
+Needs node2vec, networkx, scipy and numpy only, since the package pins numpy below 2 and cannot
+share an environment with mirnagraph.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from scipy import sparse
 
 
 def main() -> None:
-    """Read a CSR matrix (.npz), embed it, write vectors (.npy) in row order, print one line of JSON: (wall, processor) seconds per step."""
+    """Embed a CSR matrix (.npz) and write its vectors (.npy) in row order.
+
+    Prints one line of JSON: (wall, processor) seconds per step.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "graph", help="scipy .npz file with a symmetric matrix without stored zeros"

@@ -1,13 +1,14 @@
-"""node2vec beside the package of that name: seconds of walks and skip-gram on the same network, on the same cores, in one run.
+"""Seconds of walks and skip-gram of node2vec and of the package node2vec, on the same cores.
 
-    python benchmarks/node2vec_speed.py                                           # ours alone, on a made-up network
-    python benchmarks/node2vec_speed.py --reference-python ENV/bin/python          # beside the package
-    python benchmarks/node2vec_speed.py --data mirna1041 --preset paper --networks disease --reference-python ENV/bin/python
-    python benchmarks/node2vec_speed.py --data mirna1041 --preset default --workers 2 --all
+- on a synthetic network: ``python benchmarks/node2vec_speed.py``
+- with the package: ``--reference-python ENV/bin/python``
+- on the benchmark: ``--data mirna1041 --preset paper --networks disease``
+- several networks in parallel: ``--data mirna1041 --preset default --workers 2 --all``
 
-The package pins numpy below 2, so it needs an environment of its own: ``python -m venv ENV && ENV/bin/pip install node2vec``. With
-``--fraction 0.1`` a tenth of the walks is taken: walks and skip-gram take time in proportion, precomputation does not. Processor
-seconds are printed beside wall seconds, since they hold on a machine that others use too.
+The package pins numpy below 2, so it needs an environment of its own: ``python -m venv ENV &&
+ENV/bin/pip install node2vec``. With ``--fraction 0.1`` a tenth of the walks is taken: walks and
+skip-gram take time in proportion, precomputation does not. Processor seconds are printed next to
+wall seconds, since they hold on a shared machine.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def made_up_networks(n_rnas: int = 400, n_partners: int = 250) -> dict[str, spar
 
 
 def benchmark_networks() -> dict[str, sparse.csr_array]:
-    """The networks of mirna1041, found through MIRNAGRAPH_DATA, without the functional one, which is not embedded."""
+    """Embedded networks of mirna1041 in MIRNAGRAPH_DATA: all but the functional one."""
     from mirnagraph.networks.build import build_networks
     from mirnagraph.sources import mirna1041
 
@@ -130,11 +131,13 @@ def map_parallel(
 ) -> None:
     """Print one network's times and ratios."""
     print(
-        f"\n{name}: {matrix.shape[0]} nodes, {matrix.nnz // 2} edges, {config.n_walks} walks of {config.walk_length}, ",
+        f"\n{name}: {matrix.shape[0]} nodes, {matrix.nnz // 2} edges, {config.n_walks} walks "
+        f"of {config.walk_length}, ",
         end="",
     )
     print(
-        f"window {config.window}, {config.epochs} epochs, subsampling {config.subsample:g}, {config.dim} dimensions"
+        f"window {config.window}, {config.epochs} epochs, subsampling {config.subsample:g}, "
+        f"{config.dim} dimensions"
     )
     node2vec(matrix, replace(config, n_walks=1, epochs=1), 0)  # compiled before the clock starts
     mine = ours(matrix, config)
@@ -153,7 +156,8 @@ def map_parallel(
         f"  package / ours = {total[0] / both[0]:.1f} (wall), {total[1] / both[1]:.1f} (processor)"
     )
     print(
-        f"  walks with precomputation: package / ours = {(total[1] - theirs['skip-gram'][1]) / mine['walks'][1]:.0f} (processor)"
+        f"  walks with precomputation: package / ours = "
+        f"{(total[1] - theirs['skip-gram'][1]) / mine['walks'][1]:.0f} (processor)"
     )
 
 
@@ -162,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", choices=["made-up", "mirna1041"], default="made-up")
+    parser.add_argument("--data", choices=["synthetic", "mirna1041"], default="synthetic")
     parser.add_argument(
         "--networks", nargs="+", help="names of the networks to take (default: all)"
     )
@@ -189,7 +193,7 @@ def main() -> None:
     )
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    networks = made_up_networks() if args.data == "made-up" else benchmark_networks()
+    networks = made_up_networks() if args.data == "synthetic" else benchmark_networks()
     networks = {
         name: matrix
         for name, matrix in networks.items()

@@ -1,11 +1,15 @@
-"""Whether explanations find what was planted: a tower is trained on made-up RNAs, and its reasons are compared with the words written into others.
+"""Recovery of planted motifs by explanations of a tower trained on synthetic RNAs.
 
-Three figures: the share of planted words that masking finds, the share that integrated gradients find, and for each word the lowest q-value of
-Tomtom over the filters of the first layer. A word of w letters is found where more than .8 of its positions lie inside the highest-scoring stretch of
-w nucleotides widened by 2 on either side (with w of 10: a stretch that is 3 off at most). Of masking, a nucleotide's score is the mean drop of the
-compartment's probability over all windows that hide it, with windows as long as the word, one nucleotide apart: the paper's windows of 100 nt, ten
-apart, cannot be as precise as a word of 10. Of integrated gradients it is the attribution to the compartment's logit. Every planted word of
-every test RNA counts, also those that the tower does not see. Labels are without errors here, words of all compartments may stand in one RNA.
+It prints the share of planted motifs that masking finds, the share that integrated gradients find,
+and for each motif the lowest q-value of Tomtom over the filters of the first layer.
+
+A motif of w nucleotides is found where more than .8 of its positions lie inside the highest-scoring
+stretch of w nucleotides widened by 2 on either side. The score of a nucleotide by masking is the
+mean drop of the compartment's probability over all windows that mask it, of the motif's length, one
+nucleotide apart: the paper's windows of 100 nt, ten apart, cannot locate a motif of 10. By
+integrated gradients it is the attribution to the compartment's logit. Every planted motif of every
+test RNA counts, also those outside the tower's input. Labels have no errors; an RNA may have motifs
+of all compartments.
 
 usage: python benchmarks/planted_proof.py [--rnas 700] [--tested 40] [--seed 0]
 """
@@ -46,7 +50,8 @@ class Proof:
 
     Attributes:
         auc: mean over compartments, on the test RNAs.
-        masking: share of planted words found by masking: in [0, 1]. attribution: the same by integrated gradients.
+        masking: share of planted motifs found by masking, in [0, 1].
+        attribution: the same by integrated gradients.
         q_values: planted word's compartment -> lowest q-value of a filter of the first layer.
         words: how many planted words were looked for.
     """
@@ -59,7 +64,9 @@ class Proof:
 
 
 def overlap(scores: np.ndarray, start: int, end: int) -> float:
-    """Share of the positions `start` to `end` (excluded) inside the highest-scoring stretch of as many, widened by `TOLERANCE`: in [0, 1].
+    """Share of `start` to `end` (excluded) in the highest-scoring stretch as long, in [0, 1].
+
+    The stretch is widened by `TOLERANCE`.
 
     Args:
         scores: one per nucleotide, shape (length,).
@@ -71,7 +78,7 @@ def overlap(scores: np.ndarray, start: int, end: int) -> float:
 
 
 def masking_scores(scan: pd.DataFrame, compartment: str, length: int) -> np.ndarray:
-    """Mean drop of a compartment's probability over the windows that hide each nucleotide: shape (length,)."""
+    """Mean drop of probability over the windows that mask each nucleotide: shape (length,)."""
     total, windows = np.zeros(length), np.zeros(length)
     for start, end, change in scan[["start", "end", compartment]].itertuples(index=False):
         total[int(start) : int(end)] -= change
@@ -80,7 +87,7 @@ def masking_scores(scan: pd.DataFrame, compartment: str, length: int) -> np.ndar
 
 
 def trained(planted: PlantedSequences, seed: int) -> SavedTower:
-    """The preset rnatracker trained on nine tenths of the RNAs and stopped on the others, with the settings of `mirnagraph seq train`."""
+    """Train the preset rnatracker as `mirnagraph seq train`, with a tenth for validation."""
     data, config = planted.data, seq_config("rnatracker", seed=seed)
     order = generator(seed, "planted proof").permutation(len(data))
     fit, stop = np.sort(order[len(data) // 10 :]), np.sort(order[: len(data) // 10])
@@ -118,8 +125,11 @@ def prove(rnas: int = 700, tested: int = 40, seed: int = 0) -> Proof:
         tested, seed=child_seed(seed, "tested"), shortest=SHORTEST, longest=LONGEST, noise=0.0
     )
     model = trained(learned, seed)
-    table = evaluate(others.data.labels, model.predict(others.data.sequences), np.zeros(tested, dtype=int), np.full_like(others.data.labels, 0.5),
-                     others.data.compartments)  # fmt: skip
+    data = others.data
+    probabilities = model.predict(data.sequences)
+    fold = np.zeros(tested, dtype=int)
+    thresholds = np.full_like(data.labels, 0.5)
+    table = evaluate(data.labels, probabilities, fold, thresholds, data.compartments)
     auc = float(
         table.loc[(table["compartment"] == "average") & (table["metric"] == "AUC"), "mean"].iloc[0]
     )
@@ -163,7 +173,7 @@ def prove(rnas: int = 700, tested: int = 40, seed: int = 0) -> Proof:
 
 
 def decoys(seed: int, n: int = 97) -> list[Motif]:
-    """Random motifs that nobody planted, for Tomtom to choose from beside the planted ones; its p-values need many targets."""
+    """Random motifs as further targets of Tomtom, whose p-values need many."""
     rng = generator(seed, "decoys")
     return [
         Motif(f"random {number}", 0.04 + 0.84 * np.eye(4)[rng.integers(0, 4, 10)], 20)
@@ -182,7 +192,8 @@ def main() -> None:
     started = time.perf_counter()
     found = prove(given.rnas, given.tested, given.seed)
     print(
-        f"{given.rnas} RNAs learned from, {given.tested} others of {SHORTEST} to {LONGEST} nt with {found.words} planted words: AUC {found.auc:.3f}"
+        f"{given.rnas} training RNAs, {given.tested} others of {SHORTEST} to {LONGEST} nt "
+        f"with {found.words} planted motifs: AUC {found.auc:.3f}"
     )
     print(f"masking, windows as long as the word: {100 * found.masking:.1f} % of words found")
     print(f"integrated gradients: {100 * found.attribution:.1f} % of words found")

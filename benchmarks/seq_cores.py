@@ -1,9 +1,13 @@
-"""Full-length training of the rnatracker tower on all cores, as `seq train` runs folds side by side, beside one RNA at a time, on real RNAs.
+"""Full-length training of the rnatracker tower on all cores, compared with one RNA at a time.
 
-Per FASTA file, a sample of its RNAs at their full length, microseconds of the clock per nucleotide and milliseconds per RNA of one pass:
-  plain, one RNA at a time      torch's own layers, one RNA and one optimizer step at a time, torch's threads on all cores (as the paper's script runs)
-  plain, side by side           the same, one thread each, a training on each core
-  tower, N x M                  our tower in batches of at most N RNAs and M positions, each core a training with the optimizer of `seq train`
+Per FASTA file, a sample of its RNAs at full length: wall microseconds per nucleotide and
+milliseconds per RNA of one pass.
+
+- plain, one RNA at a time: torch's own layers, one RNA and one optimizer step at a time, torch's
+  threads on all cores (as the paper's script runs)
+- plain, side by side: the same, one thread each, one training per core
+- tower, N x M: our tower in batches of at most N RNAs and M positions, one training per core, with
+  the optimizer of `seq train`
 
 usage: python benchmarks/seq_cores.py RNAS.fa.gz … [--nucleotides 600000] [--cores 2]
 """
@@ -31,7 +35,7 @@ from seqtower.towers.rnatracker import RNATrackerConfig
 def train(
     rnas: list[str], batched: tuple[int, int] | None, threads: int, repeats: int, ready: Any
 ) -> float:
-    """Seconds of the clock of the fastest of some passes over the RNAs, begun together with those beside."""
+    """Wall seconds of the fastest pass over the RNAs, started together with the other workers."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     encoded = [one_hot(rna) for rna in rnas]
@@ -97,7 +101,8 @@ def main() -> None:
         some = [rnas[row] for row in order[: int(np.searchsorted(total, given.nucleotides)) + 1]]
         lengths = np.array([len(rna) for rna in some])
         print(
-            f"\n{file.name}: {len(some)} RNAs, mean {lengths.mean():.0f}, median {np.median(lengths):.0f}, longest {lengths.max()}",
+            f"\n{file.name}: {len(some)} RNAs, mean {lengths.mean():.0f}, median "
+            f"{np.median(lengths):.0f}, longest {lengths.max()}",
             flush=True,
         )
         alone = map_parallel(some, None, 1, given.cores, given.repeats)
@@ -111,8 +116,10 @@ def main() -> None:
             lengths: np.ndarray = lengths,
         ) -> None:
             print(
-                f"{name:26} {1e6 * seconds / lengths.sum():6.2f} us/nt {1e3 * seconds / len(lengths):7.2f} ms per RNA: "
-                f"{alone / seconds:5.1f} times one at a time, {beside / seconds:5.1f} times one at a time on each core",
+                f"{name:26} {1e6 * seconds / lengths.sum():6.2f} us/nt "
+                f"{1e3 * seconds / len(lengths):7.2f} ms per RNA: "
+                f"{alone / seconds:5.1f} times one at a time, {beside / seconds:5.1f} times "
+                f"one at a time on each core",
                 flush=True,
             )
 

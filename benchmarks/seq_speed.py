@@ -1,12 +1,14 @@
-"""Full-length training of the rnatracker tower in batches beside one RNA at a time (as the paper does), and masking of a long RNA.
+"""Full-length training of the rnatracker tower in batches or by single RNAs; masking of an RNA.
 
-Per class of lengths (log-normal, the mean as named), each as seconds of this process and of the clock, per nucleotide of the RNAs:
-  plain, alone      the network of plain torch layers, one RNA and one optimizer step at a time, nothing padded
-  plain, padded     the same network, every RNA padded to the longest, 64 at a time (on the first 64 RNAs)
-  tower, alone      our tower, one RNA at a time
-  tower, N x M      our tower in batches of at most N RNAs and M positions
+Per class of lengths (log-normal, by their mean), process and wall seconds per nucleotide.
 
-usage: python benchmarks/seq_speed.py [--means 300 1000 3300 10000] [--nucleotides 300000] [--threads 1]
+- plain, alone: plain torch layers, one RNA and one optimizer step at a time, no padding
+- plain, padded: the same, every RNA padded to the longest, 64 at a time (on the first 64 RNAs)
+- tower, alone: our tower, one RNA at a time
+- tower, N x M: our tower in batches of at most N RNAs and M positions
+
+usage: python benchmarks/seq_speed.py [--means 300 1000 3300 10000] [--nucleotides 300000]
+[--threads 1]
 """
 
 from __future__ import annotations
@@ -97,7 +99,8 @@ def compare(mean: int, nucleotides: int, tokens: list[int]) -> None:
     encoded = [one_hot("".join(rng.choice(list("ACGU"), length))) for length in lengths]
     labels = rng.dirichlet(np.ones(4), n)
     print(
-        f"\n{n} RNAs, {lengths.sum()} nt: mean {lengths.mean():.0f}, median {np.median(lengths):.0f}, longest {lengths.max()}"
+        f"\n{n} RNAs, {lengths.sum()} nt: mean {lengths.mean():.0f}, median "
+        f"{np.median(lengths):.0f}, longest {lengths.max()}"
     )
     first = np.inf
 
@@ -116,7 +119,8 @@ def compare(mean: int, nucleotides: int, tokens: list[int]) -> None:
         )
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
-            f"{name:22} {1e6 * own / total:6.2f} us/nt own, {1e6 * clock / total:6.2f} clock, {first * total / own:5.1f} times the first; "
+            f"{name:22} {1e6 * own / total:6.2f} us/nt own, {1e6 * clock / total:6.2f} clock, "
+            f"{first * total / own:5.1f} times the first; "
             f"{len(batches)} steps, padding {padding:.0%}, peak memory {peak:.0f} MB",
             flush=True,
         )
@@ -169,7 +173,8 @@ def main() -> None:
         own, started = time.process_time(), time.perf_counter()
         mask_scan(model, rna, MaskingConfig(shuffles=shuffles))
         print(
-            f"masking 4,000 nt at stride 10, {shuffles} shuffles: {time.perf_counter() - started:.1f} s, own {time.process_time() - own:.1f} s"
+            f"masking 4,000 nt at stride 10, {shuffles} shuffles: "
+            f"{time.perf_counter() - started:.1f} s, own {time.process_time() - own:.1f} s"
         )
 
 

@@ -1,6 +1,7 @@
 """All-against-all Smith-Waterman: pyopal beside parasail on the same pairs, in one run.
 
-python benchmarks/smith_waterman.py [--n 400] [--length 80] [--repeat 3] [--threads 1] [--fasta FILE]
+usage: python benchmarks/smith_waterman.py [--n 400] [--length 80] [--repeat 3] [--threads 1]
+    [--fasta FILE]
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def main() -> None:
     )
     parser.add_argument("--n", type=int, default=400, help="sequences")
     parser.add_argument(
-        "--length", type=int, default=80, help="mean length of made-up sequences, nt"
+        "--length", type=int, default=80, help="mean length of synthetic sequences, nt"
     )
     parser.add_argument("--repeat", type=int, default=3, help="runs per engine; the fastest counts")
     parser.add_argument("--threads", type=int, default=1)
@@ -61,7 +62,8 @@ def main() -> None:
     texts = from_fasta(given.fasta, given.n) if given.fasta else synthetic(given.n, given.length)
     n_pairs = len(texts) * (len(texts) + 1) // 2
     print(
-        f"{len(texts)} sequences of {np.mean([len(t) for t in texts]):.0f} nt on average, {n_pairs:,} pairs, {given.threads} thread(s), best of {given.repeat}"
+        f"{len(texts)} sequences of {np.mean([len(t) for t in texts]):.0f} nt on average, "
+        f"{n_pairs:,} pairs, {given.threads} thread(s), best of {given.repeat}"
     )
     seconds, results = {}, {}
     for engine in ("pyopal", "parasail"):
@@ -70,11 +72,13 @@ def main() -> None:
             lambda engine=engine: smith_waterman(texts, engine=engine, workers=given.threads),
         )
         print(
-            f"{engine:9s} {seconds[engine]:8.3f} s {n_pairs / seconds[engine] / 1e6:8.2f} million pairs/s"
+            f"{engine:9s} {seconds[engine]:8.3f} s {n_pairs / seconds[engine] / 1e6:8.2f} "
+            f"million pairs/s"
         )
     same = results["pyopal"].tobytes() == results["parasail"].tobytes()
     print(
-        f"pyopal is {seconds['parasail'] / seconds['pyopal']:.1f} times as fast; results are {'equal' if same else 'NOT EQUAL'}"
+        f"pyopal is {seconds['parasail'] / seconds['pyopal']:.1f} times as fast; results are "
+        f"{'equal' if same else 'NOT EQUAL'}"
     )
     if not same:
         raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""Public files, pinned by hash, resumable download."""
+"""Catalog of public files, pinned by hash, with resumable download."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mirnagraph.parallel import Progress, report
 
 TIMEOUT = 30.0
 
-CHUNK = 1 << 13  # what is lost when a connection breaks is less than one of these
+CHUNK = 1 << 13  # bytes; less than a chunk is lost when a connection breaks
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class CatalogFile:
     """One public file.
 
     Attributes:
-        path: where it goes below the dataset's folder.
+        path: relative to the dataset's folder.
         url: address, relative to the public host.
-        sha256: of the file in its place; empty where only `git_blob` is known.
-        git_blob: git object id (SHA-1 of a blob) of the file as fetched; empty where not pinned by it.
-        bytes: size of the download, 0 where not known.
-        convert: name of the step in `CONVERSIONS` between download and file; empty for a file taken as it is.
+        sha256: of the final file; empty where only `git_blob` is known.
+        git_blob: git object id (SHA-1 of a blob) of the file as fetched; empty if not pinned by it.
+        bytes: size of the download, 0 where unknown.
+        convert: name of the step in `CONVERSIONS` between download and file; empty without one.
     """
 
     path: str
@@ -49,14 +49,23 @@ class CatalogFile:
                 f"catalog: {self.path} is pinned by nothing; expected sha256 or git_blob"
             )
         if self.convert and self.convert not in CONVERSIONS:
+            known = ", ".join(CONVERSIONS)
             raise ConfigError(
-                f"catalog: unknown conversion {self.convert!r} of {self.path}; known: {', '.join(CONVERSIONS)}"
+                f"catalog: unknown conversion {self.convert!r} of {self.path}; known: {known}"
             )
 
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """One named dataset: its files, licence, a note on what a fetch gives, and whether `sources.load_dataset` opens it by name."""
+    """One named dataset.
+
+    Attributes:
+        name: name in the catalog.
+        files: files to fetch.
+        licence: of the files.
+        note: what a fetch provides.
+        loadable: whether `sources.load_dataset` opens it by name.
+    """
 
     name: str
     files: tuple[CatalogFile, ...]
@@ -66,22 +75,20 @@ class CatalogEntry:
 
 
 def human_lines(text: str) -> str:
-    """The lines that name a human entry."""
+    """Filter the lines that name a human entry."""
     return "".join(f"{line}\n" for line in text.splitlines() if "hsa-" in line)
 
 
 def disease_branches(text: str) -> str:
-    """The tree numbers of branches C (diseases) and F03 (mental disorders), with our header."""
-    kept = [line for line in text.splitlines()[1:] if line.startswith(("C", "F03"))]
-    return "\n".join(["tree_number\tdescriptor_ui\tterm", *kept]) + "\n"
+    """Filter the tree numbers of branches C (diseases) and F03 (mental disorders); add a header."""
+    lines = [line for line in text.splitlines()[1:] if line.startswith(("C", "F03"))]
+    return "\n".join(["tree_number\tdescriptor_ui\tterm", *lines]) + "\n"
 
 
 def numbered_records(text: str) -> str:
-    """Lines ``miRNA;disease`` as a table with a record number."""
-    rows = [
-        "\t".join((str(number), *line.split(";", 1)))
-        for number, line in enumerate(line for line in text.splitlines() if line)
-    ]
+    """Turn lines ``miRNA;disease`` into a table with a record number."""
+    lines = [line.replace(";", "\t", 1) for line in text.splitlines() if line]
+    rows = [f"{number}\t{line}" for number, line in enumerate(lines)]
     return "\n".join(["record0\tmir\tdisease", *rows]) + "\n"
 
 
@@ -94,39 +101,36 @@ CONVERSIONS: Mapping[str, Callable[[str], str]] = {
 
 @memo
 def _catalog() -> tuple[str, tuple[CatalogEntry, ...]]:
-    table = tomllib.loads(
-        resources.files("mirnagraph").joinpath("catalog.toml").read_text(encoding="utf-8")
-    )
-    public = table.pop("public")
-    return public, tuple(
-        CatalogEntry(
-            name,
-            tuple(CatalogFile(**file) for file in about["files"]),
-            about["licence"],
-            about["note"],
-            about.get("loadable", False),
-        )
-        for name, about in table.items()
-    )
+    """Public host and entries of ``catalog.toml``."""
+    path = resources.files("mirnagraph").joinpath("catalog.toml")
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    host = table.pop("public")
+    known = []
+    for name, about in table.items():
+        about["files"] = tuple(CatalogFile(**file) for file in about["files"])
+        known.append(CatalogEntry(name, **about))
+    return host, tuple(known)
 
 
 def entries() -> tuple[CatalogEntry, ...]:
-    """Every dataset of the catalog."""
+    """List every dataset of the catalog."""
     return _catalog()[1]
 
 
 def entry(name: str) -> CatalogEntry:
-    """One dataset by name; raises ConfigError for an unknown one, with the known names."""
-    found = next((one for one in entries() if one.name == name), None)
-    if found is None:
-        raise ConfigError(
-            f"no public dataset is called {name!r}; known: {', '.join(one.name for one in entries())}"
-        )
-    return found
+    """Find a dataset by name.
+
+    Raises:
+        ConfigError: an unknown name; lists the known ones.
+    """
+    by_name = {candidate.name: candidate for candidate in entries()}
+    if name not in by_name:
+        raise ConfigError(f"no public dataset is called {name!r}; known: {', '.join(by_name)}")
+    return by_name[name]
 
 
 def cache_folder() -> Path:
-    """The user's cache: fetched datasets, each in a folder of its name, and what else takes long; ``MIRNAGRAPH_CACHE`` names another folder."""
+    """Locate the user's cache of datasets and results; ``MIRNAGRAPH_CACHE`` sets another folder."""
     import pooch
 
     return Path(os.environ.get("MIRNAGRAPH_CACHE") or pooch.os_cache("mirnagraph"))
@@ -140,31 +144,32 @@ def fetch(
     *,
     timeout: float = TIMEOUT,
 ) -> Path:
-    """Bring a public dataset into the cache; files that are there and whole are not fetched again.
+    """Fetch a public dataset into the cache, without the files that are complete there.
 
-    A download that breaks off leaves a ``.part`` file and goes on from there the next time. A file takes its place only
-    when its hash is right.
+    An interrupted download leaves a ``.part`` file and resumes from it the next time. A file is
+    moved into place only when its hash is right.
 
     Args:
-        name: name in the catalog, or an entry of one's own.
-        cache: folder to keep datasets in; None: the user's cache.
-        progress: called with the file's name, bytes so far, and bytes in all (0 where the server does not say).
+        name: name in the catalog, or an entry.
+        cache: folder of datasets; None: the user's cache.
+        progress: called with the file's name, bytes so far, and total bytes (0 where unknown).
         base_url: mirror in place of the public address.
-        timeout: seconds without an answer before giving up.
+        timeout: seconds without a response before giving up.
 
     Returns:
         The dataset's folder.
 
     Raises:
         ConfigError: no such dataset.
-        FetchError: no network, not found, truncated, altered, or the disk is full: names address and file.
+        FetchError: no network, not found, truncated, altered, or the disk is full: names address
+            and file.
     """
-    wanted = entry(name) if isinstance(name, str) else name
-    folder = (Path(cache) if cache is not None else cache_folder()) / wanted.name
+    dataset = entry(name) if isinstance(name, str) else name
+    folder = (Path(cache) if cache is not None else cache_folder()) / dataset.name
     host = (base_url or _catalog()[0]).rstrip("/")
-    for file in wanted.files:
+    for file in dataset.files:
         target = folder / file.path
-        if _is_whole(target, file):
+        if _is_complete(target, file):
             continue
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -182,41 +187,49 @@ def fetch(
             raise FetchError(
                 f"could not be written: {error.strerror or error}",
                 file=target,
-                hint="nothing was left half-written in its place",
+                hint="no incomplete file was left in its place",
             ) from error
     return folder
 
 
-def _is_whole(target: Path, file: CatalogFile) -> bool:
+def _is_complete(target: Path, file: CatalogFile) -> bool:
     if not target.is_file():
         return False
-    return sha256_of(target) == file.sha256 if file.sha256 else git_blob_id(target) == file.git_blob
+    if file.sha256:
+        return sha256_of(target) == file.sha256
+    return git_blob_id(target) == file.git_blob
 
 
 def find(name: str) -> Path:
-    """The folder of a named dataset: below ``$MIRNAGRAPH_DATA``, else in the user's cache.
+    """Find the folder of a named dataset: in ``$MIRNAGRAPH_DATA``, else in the user's cache.
 
     Raises:
-        ConfigError: it is in neither place; says where was looked and how to get it.
+        ConfigError: it is in neither; names the folders searched and the command to fetch it.
     """
-    wanted = entry(name)
     data = os.environ.get("MIRNAGRAPH_DATA")
-    places = [Path(data), Path(data) / name] if data else []
-    places.append(cache_folder() / name)
-    first = wanted.files[0].path
-    found = next((place for place in places if (place / first).is_file()), None)
-    if found is None:
-        looked = ", ".join(str(place) for place in places)
-        unset = "" if data else " ($MIRNAGRAPH_DATA is not set)"
-        raise ConfigError(
-            f"dataset {name!r} was not found; looked for {first} in {looked}{unset}; get it with: mirnagraph fetch {name}"
-        )
-    return found
+    folders = [Path(data), Path(data) / name] if data else []
+    folders.append(cache_folder() / name)
+    first = entry(name).files[0].path
+    for folder in folders:
+        if (folder / first).is_file():
+            return folder
+    searched = ", ".join(str(folder) for folder in folders)
+    unset = "" if data else " ($MIRNAGRAPH_DATA is not set)"
+    raise ConfigError(
+        f"dataset {name!r} was not found; looked for {first} in {searched}{unset}; "
+        f"get it with: mirnagraph fetch {name}"
+    )
 
 
 @dataclass(frozen=True)
 class Pins:
-    """What a file must be: `sha256` in its place, `git_blob` as fetched (either may be empty), `size` in bytes as fetched (0: not known)."""
+    """Expected hashes and size of a file.
+
+    Attributes:
+        sha256: of the final file; empty where unknown.
+        git_blob: git object id of the file as fetched; empty where unknown.
+        size: bytes as fetched; 0 where unknown.
+    """
 
     sha256: str = ""
     git_blob: str = ""
@@ -224,7 +237,7 @@ class Pins:
 
 
 def git_blob_id(path: str | Path) -> str:
-    """git's object id of a file: SHA-1 over ``blob``, its size and its bytes."""
+    """Compute git's object id of a file: SHA-1 over ``blob``, its size and its bytes."""
     content = Path(path).read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
@@ -240,11 +253,16 @@ def download(
 ) -> None:
     """Fetch `url` to `target`, whose folder exists.
 
-    pooch checks the hash and puts the file in its place; `_Resumable` brings the bytes. Bytes that were continued and turn
-    out wrong may be the fault of the old part: then once more from the start.
+    pooch checks the hash and moves the file into place; `_Resumable` downloads. Where a resumed
+    download has the wrong hash, it is repeated once from the start.
 
     Args:
-        convert: step from the text as fetched to the text in its place, to which `pins.sha256` then belongs.
+        url: full address.
+        target: the final file.
+        pins: expected hashes and size.
+        convert: step from the fetched to the final text, which `pins.sha256` is of.
+        progress: see `fetch`.
+        timeout: seconds without a response before giving up.
 
     Raises:
         FetchError: no network, not found, truncated or altered.
@@ -254,28 +272,31 @@ def download(
     part = target.with_name(f".{target.name}.part")
     known = f"sha256:{pins.sha256}" if pins.sha256 else None
     for _ in range(2):
-        bring = _Resumable(part, pins, convert, progress, timeout)
+        downloader = _Resumable(part, pins, convert, progress, timeout)
         try:
             with _quiet(pooch.get_logger()):
-                target.unlink(
-                    missing_ok=True
-                )  # what lies there is not whole; without a known hash pooch would keep it
+                # an incomplete file, which pooch would keep without a known hash
+                target.unlink(missing_ok=True)
                 pooch.retrieve(
-                    url, known_hash=known, fname=target.name, path=target.parent, downloader=bring
+                    url,
+                    known_hash=known,
+                    fname=target.name,
+                    path=target.parent,
+                    downloader=downloader,
                 )
         except _Altered as error:
             found = str(error)
         except ValueError:  # pooch: the hash is not the known one
-            found = f"sha256 {bring.sha256}"
+            found = f"sha256 {downloader.sha256}"
         else:
             part.unlink(missing_ok=True)
             return
         part.unlink(missing_ok=True)
-        if not bring.resumed:
+        if not downloader.resumed:
             break
     expected = f"sha256 {pins.sha256}" if pins.sha256 else f"git object {pins.git_blob}"
     raise FetchError(
-        f"the file at {url} is not the one that was pinned (altered)",
+        f"the file at {url} does not have the pinned hash (altered)",
         file=target,
         found=found,
         expected=expected,
@@ -283,15 +304,15 @@ def download(
 
 
 class _Altered(Exception):
-    """The bytes are not those of the pinned git object, or not text that can be converted."""
+    """The file is not the pinned git object, or is no UTF-8 text to convert."""
 
 
 class _Resumable:
-    """A pooch downloader that keeps what it has in a ``.part`` file and asks the server for the rest.
+    """A pooch downloader that resumes from a ``.part`` file.
 
     Attributes:
         resumed: whether bytes of an earlier attempt were used.
-        sha256: of what was handed to pooch.
+        sha256: of the file given to pooch.
     """
 
     def __init__(
@@ -316,23 +337,23 @@ class _Resumable:
         import requests
 
         try:
-            self._bring(url)
+            self._download(url)
         except requests.exceptions.ChunkedEncodingError:
             raise self._truncated(url, self.pins.size) from None
         except (requests.ConnectionError, requests.Timeout):
-            kept = (
-                f"; {self._have()} bytes are kept, the next attempt goes on from there"
-                if self._have()
-                else ""
-            )
-            what = f"could not reach {url} (no network, or the server does not answer)"
-            raise FetchError(what, file=self.part.parent, hint=f"try again later{kept}") from None
+            hint = "try again later"
+            if self._n_bytes():
+                hint += f"; the next attempt resumes after {self._n_bytes()} bytes"
+            what = f"could not reach {url} (no network, or the server does not respond)"
+            raise FetchError(what, file=self.part.parent, hint=hint) from None
         except requests.RequestException as error:
             raise FetchError(
                 f"could not fetch {url}", file=self.part.parent, found=str(error)
             ) from None
-        if self.pins.git_blob and (blob := git_blob_id(self.part)) != self.pins.git_blob:
-            raise _Altered(f"git object {blob}")
+        if self.pins.git_blob:
+            blob = git_blob_id(self.part)
+            if blob != self.pins.git_blob:
+                raise _Altered(f"git object {blob}")
         content = self.part.read_bytes()
         if self.convert is not None:
             try:
@@ -342,64 +363,69 @@ class _Resumable:
         self.sha256 = hashlib.sha256(content).hexdigest()
         Path(output_file).write_bytes(content)
 
-    def _have(self) -> int:
+    def _n_bytes(self) -> int:
         return self.part.stat().st_size if self.part.is_file() else 0
 
-    def _bring(self, url: str) -> None:
+    def _download(self, url: str) -> None:
+        """Write the response to the part, after the bytes that it holds."""
         import requests
 
-        have = self._have()
-        # Without identity the length of a compressed answer is not that of the file, and a range of it means nothing.
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-        with requests.get(url, headers=headers, stream=True, timeout=self.timeout) as answer:
-            if answer.status_code == 416 and have:
-                self.resumed = True  # nothing is left to fetch: the part is whole, or wrong, which the hash tells
+        start = self._n_bytes()
+        # Compressed, a response has another length than the file, and no range of it can be asked.
+        headers = {"Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        with requests.get(url, headers=headers, stream=True, timeout=self.timeout) as response:
+            if response.status_code == 416 and start:
+                # nothing is left to fetch: the part is complete, or wrong, which the hash shows
+                self.resumed = True
                 return
-            if answer.status_code not in (200, 206):
-                what = (
-                    "was not found" if answer.status_code in (404, 410) else "could not be fetched"
-                )
-                raise FetchError(
-                    f"{url} {what}",
-                    file=self.part.parent,
-                    found=f"HTTP status {answer.status_code}",
-                    expected="200",
-                )
-            self.resumed = answer.status_code == 206
-            if self.resumed and not answer.headers.get("Content-Range", "").startswith(
-                f"bytes {have}-"
-            ):
-                raise FetchError(
-                    f"{url} answered with another part than asked for",
-                    file=self.part.parent,
-                    found=answer.headers.get("Content-Range"),
-                )
-            done = have if self.resumed else 0
-            length = answer.headers.get("Content-Length")
+            self._check_response(response, url, start)
+            done = start if self.resumed else 0
+            length = response.headers.get("Content-Length")
             total = done + int(length) if length else self.pins.size
             with open(self.part, "ab" if self.resumed else "wb") as stream:
-                for chunk in answer.iter_content(CHUNK):
+                for chunk in response.iter_content(CHUNK):
                     stream.write(chunk)
                     done += len(chunk)
                     report(self.progress, self.part.name[1 : -len(".part")], done, max(done, total))
         if total and done < total:
             raise self._truncated(url, total)
 
+    def _check_response(self, response: Any, url: str, start: int) -> None:
+        """Refuse a response other than the file or its bytes from `start`; set `resumed`."""
+        status = response.status_code
+        if status not in (200, 206):
+            what = "was not found" if status in (404, 410) else "could not be fetched"
+            raise FetchError(
+                f"{url} {what}",
+                file=self.part.parent,
+                found=f"HTTP status {status}",
+                expected="200",
+            )
+        self.resumed = status == 206
+        content_range = response.headers.get("Content-Range")
+        if self.resumed and not (content_range or "").startswith(f"bytes {start}-"):
+            raise FetchError(
+                f"{url} sent other bytes than requested",
+                file=self.part.parent,
+                found=content_range,
+                expected=f"bytes {start}-",
+            )
+
     def _truncated(self, url: str, total: int) -> FetchError:
-        expected = f"{total} bytes" if total else "the whole file"
-        what = f"the download of {url} broke off (truncated)"
         return FetchError(
-            what,
+            f"the download of {url} was interrupted (truncated)",
             file=self.part,
-            found=f"{self._have()} bytes",
-            expected=expected,
-            hint="run it again to go on from there",
+            found=f"{self._n_bytes()} bytes",
+            expected=f"{total} bytes" if total else "the whole file",
+            hint="run it again to resume",
         )
 
 
 @contextlib.contextmanager
 def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """pooch tells of every download on stderr; the library is silent."""
+    """Silence pooch, which logs every download on stderr."""
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:

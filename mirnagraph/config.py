@@ -1,4 +1,4 @@
-"""Settings: typed frozen dataclasses, TOML files, presets that extend others, their loader."""
+"""Settings: typed frozen dataclasses, TOML files, presets that extend others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mirnagraph.errors import ConfigError, InputError
 Settings = TypeVar("Settings")
 
 BASE = "base"
-"""Preset that others extend and no user asks for."""
+"""Preset that others extend; not offered to users."""
 
 APPEND = "append"
 """Table whose lists are added to the inherited ones."""
@@ -26,28 +26,41 @@ NAME = "name"
 
 
 def require(condition: bool, name: str, found: object, expected: str) -> None:
-    """Raise ConfigError when a setting is out of range; for use in ``__post_init__``."""
+    """Raise ConfigError unless a setting is in range; for use in ``__post_init__``.
+
+    Args:
+        condition: whether the setting is in range.
+        name: of the setting.
+        found: its value.
+        expected: the valid range.
+    """
     if not condition:
         raise ConfigError(f"setting {name!r} is {found!r}, expected {expected}")
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
-    """A settings dataclass as nested plain values; None, which TOML does not have, is left out."""
+    """Turn a settings dataclass into nested plain values, without None, which TOML lacks."""
     import cattrs
 
-    def without_none(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {str(k): without_none(v) for k, v in value.items() if v is not None}
-        return [without_none(v) for v in value] if isinstance(value, list | tuple) else value
-
-    result: dict[str, Any] = without_none(cattrs.unstructure(settings))
+    result: dict[str, Any] = _without_none(cattrs.unstructure(settings))
     return result
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(item) for item in value]
+    return value
 
 
 def from_dict(kind: type[Settings], values: dict[str, Any], where: str = "settings") -> Settings:
     """Build a settings dataclass from nested plain values.
 
-    Keys that are not given keep their default.
+    Args:
+        kind: the dataclass.
+        values: values by key; keys that are not given keep their default.
+        where: file or table, for errors.
 
     Raises:
         ConfigError: an unknown key (with the nearest known one), a value of the wrong type or out
@@ -87,7 +100,7 @@ def settings_from(kind: type[Settings], settings: Any, where: str = "settings") 
 
 
 def _exactly(value: Any, kind: type) -> Any:
-    """Values of TOML keep their type; only an integer may stand for a float."""
+    """Refuse a value of another type; an integer may be given for a float."""
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
@@ -102,28 +115,28 @@ def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
 
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: found {values!r}, expected a table of settings")
-    known = {f.name: f for f in fields(kind)}
+    known = [field.name for field in fields(kind)]
     hints = get_type_hints(kind)
     for key, value in values.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            meant = (
-                f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
-            )
-            raise ConfigError(f"{where}: unknown setting {key!r}{meant}")
+            raise ConfigError(f"{where}: unknown setting {key!r}{_nearest(key, sorted(known))}")
         if is_dataclass(hints[key]):
             _check_keys(hints[key], value, f"{where}.{key}")
 
 
 def dump_toml(settings: Any) -> str:
-    """A settings dataclass as TOML text."""
+    """Write a settings dataclass as TOML text."""
     import tomli_w
 
     return tomli_w.dumps(to_dict(settings))
 
 
 def load_toml(path: str | Path) -> dict[str, Any]:
-    """Read a TOML file into plain values; raises InputError where it is missing or not TOML."""
+    """Read a TOML file into plain values.
+
+    Raises:
+        InputError: the file is missing or not TOML.
+    """
     path = Path(path)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -139,12 +152,12 @@ def read_settings(kind: type[Settings], path: str | Path) -> Settings:
 
 
 def preset_names(package: str) -> list[str]:
-    """Names of the presets in a package's folder ``presets``, without ``base``."""
+    """List the presets in a package's folder ``presets``, without ``base``."""
     return [name for name in _preset_files(package) if name != BASE]
 
 
 def preset_values(package: str, name: str) -> dict[str, Any]:
-    """A preset as nested plain values, laid over the presets that it extends.
+    """Read a preset as nested plain values, laid over the presets that it extends.
 
     Raises:
         ConfigError: an unknown preset (with the nearest name), an unknown or circular ``extends``.
@@ -167,11 +180,11 @@ def load_settings(
     build: Callable[[dict[str, Any], str], Settings] | None = None,
     upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> Settings:
-    """Settings in the order default < preset < file < `over`.
+    """Load settings in the order default < preset < file < `over`.
 
     Args:
         kind: frozen dataclass with a field ``preset``.
-        package: whose presets are meant.
+        package: package of the presets.
         preset: name of the preset to start from.
         file: TOML with any of the settings; may name another preset by ``preset = "…"``.
         over: nested plain values, laid over those of the file.
@@ -208,7 +221,7 @@ def lay_over(
     registry are not those of another. Lists of the table ``append`` are added to those of `base`.
 
     Raises:
-        ConfigError: ``append`` holds something else than lists, or names what is no list in `base`.
+        ConfigError: ``append`` holds something else than lists, or names no list of `base`.
     """
     plain = {key: value for key, value in values.items() if key != APPEND}
     return _append(_merge(base, plain), values.get(APPEND, {}), where, ())
@@ -227,7 +240,7 @@ def _merge(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _append(base: Any, added: Any, where: str, path: tuple[str, ...]) -> Any:
-    """`base` with the lists of `added` at the end of its own; `path` leads to both."""
+    """Extend the lists of `base` by those of `added`; `path` leads to both."""
     if isinstance(base, Mapping) and isinstance(added, Mapping):
         longer = dict(base)
         for key, value in added.items():
@@ -242,7 +255,7 @@ def _append(base: Any, added: Any, where: str, path: tuple[str, ...]) -> Any:
 
 
 def _extended(package: str, name: str, above: tuple[str, ...]) -> dict[str, Any]:
-    """Values of one preset file over those it extends; `above` are the presets that led here."""
+    """Values of one preset file over those it extends; `above` are the presets that extend it."""
     if name in above:
         circle = " -> ".join((*above, name))
         raise ConfigError(f"presets of {package} extend each other in a circle: {circle}")

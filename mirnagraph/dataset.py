@@ -1,4 +1,4 @@
-"""Dataset, read from and written to a folder."""
+"""Dataset of RNAs, associations, labels and ontology; folder format."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,22 @@ from mirnagraph.nodes import NodeIndex
 
 FORMAT_VERSION = 1
 
+ONTOLOGY_COLUMNS = ["tree_number", "descriptor_id", "term"]
+
 LEFT_OUT_COLUMNS = ["item", "id", "reason", "source"]
+
+PAIR = ["rna_id", "partner_id"]
+
+BENCHMARK_COMPARTMENTS = (
+    "Cytoplasm",
+    "Exosome",
+    "Nucleolus",
+    "Nucleus",
+    "Extracellular vesicle",
+    "Microvesicle",
+    "Mitochondrion",
+)
+"""Compartments of the public benchmark of 1,041 miRNAs, in column order."""
 
 
 def check_kind(kind: str, where: str | Path) -> None:
@@ -35,26 +51,31 @@ def check_kind(kind: str, where: str | Path) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Everything the towers read about a set of RNAs.
+    """Sequences, associations and labels of a set of RNAs.
 
-    Row order is that of `rnas` everywhere. All tables are joined by id when the Dataset is made; a name that does not
-    fit raises InputError.
+    Row order is that of `rnas` everywhere. All tables are joined by id when the Dataset is made; an
+    unknown id raises InputError.
 
     Attributes:
         name: short name, e.g. ``"mirna1041"``.
-        rnas: index ``rna_id`` (unique). Column ``sequence`` (upper-case ACGUN, or None where unknown); optional columns
-            ``matures`` (``;``-separated mature sequences), ``family`` (group id for grouped folds), and any others.
-        associations: association kind (``"mRNA"``, ``"drug"``, ``"disease"``) -> columns ``rna_id``, ``partner_id``
-            (pairs unique), and optional evidence columns.
-        partners: association kind -> table with index ``partner_id`` (fixes the column order of the association matrix)
-            and optional columns; for diseases ``descriptor_ids`` (``;``-separated ids into `ontology`).
-        labels: index as `rnas`, one column per compartment, int8 0/1. An RNA without any annotation has only zeros.
-        ontology: tree of disease terms, columns ``tree_number``, ``descriptor_id``, ``term``; may be empty.
-        left_out: what the sources held and this Dataset does not: ``item``, ``id``, ``reason``, ``source``.
-        description: one paragraph for people.
-        synthetic: made-up data, and every report says so.
-        supporting: kinds of association that are evidence beside the others: no network is made of them unless asked for by
-            name, and they do not count as popularity.
+        rnas: index ``rna_id`` (unique). Column ``sequence`` (upper-case ACGUN, or None where
+            unknown); optional columns ``matures`` (``;``-separated mature sequences), ``family``
+            (group id for grouped folds), and any others.
+        associations: association kind (``"mRNA"``, ``"drug"``, ``"disease"``) -> columns
+            ``rna_id``, ``partner_id`` (pairs unique), and optional evidence columns.
+        partners: association kind -> table with index ``partner_id`` (the column order of the
+            association matrix) and optional columns; for diseases ``descriptor_ids``
+            (``;``-separated ids of `ontology`).
+        labels: index as `rnas`, one column per compartment, int8 0/1. An RNA without any annotation
+            has only zeros.
+        ontology: tree of disease terms, columns ``tree_number``, ``descriptor_id``, ``term``; may
+            be empty.
+        left_out: records of the sources that the Dataset does not use: ``item``, ``id``,
+            ``reason``, ``source``.
+        description: one paragraph.
+        synthetic: whether the data are synthetic; every report states it.
+        supporting: association kinds that are additional evidence: no network is made of them
+            unless named, and they do not count as popularity.
     """
 
     name: str
@@ -62,9 +83,7 @@ class Dataset:
     associations: Mapping[str, pd.DataFrame]
     partners: Mapping[str, pd.DataFrame]
     labels: pd.DataFrame
-    ontology: pd.DataFrame = field(
-        default_factory=lambda: pd.DataFrame(columns=["tree_number", "descriptor_id", "term"])
-    )
+    ontology: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=ONTOLOGY_COLUMNS))
     left_out: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=LEFT_OUT_COLUMNS))
     description: str = ""
     synthetic: bool = False
@@ -110,48 +129,41 @@ class Dataset:
                 found=sorted(self.partners),
                 expected=sorted(self.associations),
             )
+        problems: list[InputError] = []
         for kind in self.associations:
             check_kind(kind, where)
-        raise_problems(self._association_problems(where))
+            problems += self._association_problems(kind, where)
+        raise_problems(problems)
 
-    def _association_problems(self, where: str) -> list[InputError]:
+    def _association_problems(self, kind: str, where: str) -> list[InputError]:
+        table = self.associations[kind]
         problems = []
-        for kind, table in self.associations.items():
-            for column, known, whose in (
-                ("rna_id", self._index, "RNA"),
-                ("partner_id", NodeIndex.of(self.partners[kind].index, kind), kind),
-            ):
-                if column not in table.columns:
-                    problems.append(
-                        InputError(
-                            f"{kind} associations lack a column",
-                            file=where,
-                            column=column,
-                            found=list(table.columns),
-                        )
-                    )
-                    continue
-                for name in pd.unique(table[column]):
-                    if name not in known:
-                        problems.append(
-                            InputError(
-                                f"a {kind} association names an unknown {whose}",
-                                file=where,
-                                column=column,
-                                found=str(name),
-                            )
-                        )
-            if not problems and table.duplicated(["rna_id", "partner_id"]).any():
-                pair = table.loc[
-                    table.duplicated(["rna_id", "partner_id"]), ["rna_id", "partner_id"]
-                ].iloc[0]
-                problems.append(
-                    InputError(
-                        f"a {kind} association stands twice",
-                        file=where,
-                        found=" - ".join(map(str, pair)),
-                    )
+        for column, index, what in (
+            ("rna_id", self._index, "RNA"),
+            ("partner_id", self.partner_index(kind), kind),
+        ):
+            if column not in table.columns:
+                columns = list(table.columns)
+                lacking = f"{kind} associations lack a column"
+                problems.append(InputError(lacking, file=where, column=column, found=columns))
+                continue
+            unknown = [str(name) for name in pd.unique(table[column]) if name not in index]
+            problems += [
+                InputError(
+                    f"a {kind} association names an unknown {what}",
+                    file=where,
+                    column=column,
+                    found=name,
                 )
+                for name in unknown
+            ]
+        if problems:
+            return problems
+        is_repeated = table.duplicated(PAIR)
+        if is_repeated.any():
+            pair = " - ".join(map(str, table.loc[is_repeated, PAIR].iloc[0]))
+            what = f"a {kind} association is duplicated"
+            problems.append(InputError(what, file=where, found=pair))
         return problems
 
     @property
@@ -162,11 +174,11 @@ class Dataset:
     @property
     def compartments(self) -> list[str]:
         """Names of the compartments, in column order."""
-        return [str(c) for c in self.labels.columns]
+        return [str(name) for name in self.labels.columns]
 
     @property
     def located(self) -> np.ndarray:
-        """Which RNAs have at least one compartment: bool, shape (n_rnas,)."""
+        """Mask of RNAs with at least one compartment: bool, shape (n_rnas,)."""
         return np.asarray(self.labels.to_numpy().any(axis=1))
 
     def partner_index(self, kind: str) -> NodeIndex:
@@ -174,19 +186,18 @@ class Dataset:
         return NodeIndex.of(self.partners[kind].index, kind)
 
     def association_matrix(self, kind: str) -> sparse.csr_array:
-        """Binary matrix of one association kind: shape (n_rnas, n_partners), float64, sorted indices."""
+        """Binary matrix of one kind: shape (n_rnas, n_partners), float64, sorted indices."""
         table = self.associations[kind]
         columns = self.partner_index(kind)
         rows = self.index.positions(table["rna_id"])
-        cols = columns.positions(table["partner_id"])
-        matrix = sparse.csr_array(
-            (np.ones(len(table)), (rows, cols)), shape=(len(self.index), len(columns))
-        )
+        places = (rows, columns.positions(table["partner_id"]))
+        shape = (len(self.index), len(columns))
+        matrix = sparse.csr_array((np.ones(len(table)), places), shape=shape)
         matrix.sort_indices()
         return matrix
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the dataset as TSV files and a ``dataset.toml``; all or nothing (see `load`).
+        """Write the dataset as TSV files and a ``dataset.toml``, atomically (see `load`).
 
         Raises:
             InputError: the folder exists and is not empty, and `overwrite` is not set.
@@ -218,20 +229,13 @@ class Dataset:
         return Path(folder)
 
     def _text_columns(self) -> dict[str, list[str]]:
-        """Per table the columns that hold text, so that a text of digits is not read back as a number."""
+        """Text columns of each table, so that a text of digits is not read back as a number."""
         tables = {"rnas": self.rnas}
         for kind in self.associations:
-            tables |= {
-                f"associations.{kind}": self.associations[kind],
-                f"partners.{kind}": self.partners[kind],
-            }
-        types = pd.api.types
+            tables[f"associations.{kind}"] = self.associations[kind]
+            tables[f"partners.{kind}"] = self.partners[kind]
         return {
-            name: [
-                str(c)
-                for c in table.columns
-                if not types.is_numeric_dtype(table[c]) or types.is_bool_dtype(table[c])
-            ]
+            name: [str(column) for column in table.columns if not _is_number(table[column])]
             for name, table in tables.items()
         }
 
@@ -240,64 +244,27 @@ class Dataset:
         """Read a dataset folder written by `save` or by hand.
 
         Raises:
-            InputError: the folder is not a dataset, or a file in it is wrong: names file, line and column.
+            InputError: the folder is not a dataset, or a file in it is wrong: names file, line and
+                column.
         """
-
         return load_dataset(Path(folder))
 
 
+def _is_number(column: pd.Series) -> bool:
+    types = pd.api.types
+    return types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
+
+
 def load_dataset(folder: Path) -> Dataset:
-    """Read a folder laid out as `Dataset.save` writes it; ``ontology.tsv`` and ``left_out.tsv`` may be absent.
+    """Read a dataset folder (see `Dataset.save`).
+
+    ``ontology.tsv`` and ``left_out.tsv`` may be absent.
 
     Raises:
         InputError: names the file, line and column of the first 20 problems.
     """
-    if not (folder / "dataset.toml").is_file():
-        found = "no such folder" if not folder.exists() else "no dataset.toml in it"
-        raise InputError(
-            "not a dataset folder",
-            file=folder,
-            found=found,
-            expected="dataset.toml, rnas.tsv, labels.tsv, associations.*.tsv",
-        )
-    about = load_toml(folder / "dataset.toml")
-    if about.get("format_version") != FORMAT_VERSION:
-        raise InputError(
-            "unknown dataset format",
-            file=folder / "dataset.toml",
-            column="format_version",
-            found=about.get("format_version"),
-            expected=FORMAT_VERSION,
-        )
-    for key, kind in {"name": str, "compartments": list, "associations": list}.items():
-        if not isinstance(about.get(key), kind):
-            raise InputError(
-                "missing or wrong setting",
-                file=folder / "dataset.toml",
-                column=key,
-                found=about.get(key),
-                expected=kind.__name__,
-            )
-    for key in ("compartments", "associations"):
-        if not all(isinstance(name, str) and name for name in about[key]):
-            raise InputError(
-                "missing or wrong setting",
-                file=folder / "dataset.toml",
-                column=key,
-                found=about[key],
-                expected="a list of names",
-            )
-    for kind in about["associations"]:
-        check_kind(kind, folder / "dataset.toml")
-    text = about.get("text_columns", {})
-    if not isinstance(text, dict) or not all(isinstance(names, list) for names in text.values()):
-        raise InputError(
-            "wrong setting",
-            file=folder / "dataset.toml",
-            column="text_columns",
-            found=text,
-            expected="lists of column names, one per table",
-        )
+    about = _read_about(folder)
+    text = about["text_columns"]
     rnas = _read_rnas(folder / "rnas.tsv", text.get("rnas"))
     partners = {}
     associations = {}
@@ -308,15 +275,11 @@ def load_dataset(folder: Path) -> Dataset:
         associations[kind] = _read_associations(
             folder / f"{name}.tsv", rnas.index, partners[kind].index, text.get(name)
         )
-    extra = {}
-    if (folder / "ontology.tsv").is_file():
-        extra["ontology"] = read_table(
-            folder / "ontology.tsv", ["tree_number", "descriptor_id", "term"]
-        ).reset_index(drop=True)
-    if (folder / "left_out.tsv").is_file():
-        extra["left_out"] = read_table(folder / "left_out.tsv", LEFT_OUT_COLUMNS).reset_index(
-            drop=True
-        )
+    optional = {}
+    for name, columns in (("ontology", ONTOLOGY_COLUMNS), ("left_out", LEFT_OUT_COLUMNS)):
+        path = folder / f"{name}.tsv"
+        if path.is_file():
+            optional[name] = read_table(path, columns).reset_index(drop=True)
     return Dataset(
         name=about["name"],
         rnas=rnas,
@@ -326,12 +289,58 @@ def load_dataset(folder: Path) -> Dataset:
         description=str(about.get("description", "")),
         synthetic=bool(about.get("synthetic", False)),
         supporting=tuple(str(kind) for kind in about.get("supporting", [])),
-        **extra,
+        **optional,
     )
 
 
+def _read_about(folder: Path) -> dict[str, Any]:
+    """Settings of ``dataset.toml``, checked; ``text_columns`` is always present."""
+    path = folder / "dataset.toml"
+    if not path.is_file():
+        found = "no such folder" if not folder.exists() else "no dataset.toml in it"
+        raise InputError(
+            "not a dataset folder",
+            file=folder,
+            found=found,
+            expected="dataset.toml, rnas.tsv, labels.tsv, associations.*.tsv",
+        )
+    about = load_toml(path)
+    if about.get("format_version") != FORMAT_VERSION:
+        raise InputError(
+            "unknown dataset format",
+            file=path,
+            column="format_version",
+            found=about.get("format_version"),
+            expected=FORMAT_VERSION,
+        )
+
+    def check(is_valid: bool, key: str, expected: str) -> None:
+        if not is_valid:
+            what = "missing or wrong setting"
+            raise InputError(what, file=path, column=key, found=about.get(key), expected=expected)
+
+    check(isinstance(about.get("name"), str), "name", "str")
+    for key in ("compartments", "associations"):
+        check(isinstance(about.get(key), list), key, "list")
+    for key in ("compartments", "associations"):
+        are_names = all(isinstance(name, str) and name for name in about[key])
+        check(are_names, key, "a list of names")
+    for kind in about["associations"]:
+        check_kind(kind, path)
+    text = about.setdefault("text_columns", {})
+    are_lists = isinstance(text, dict) and all(isinstance(names, list) for names in text.values())
+    check(are_lists, "text_columns", "lists of column names, one per table")
+    return about
+
+
 def unique_ids(table: pd.DataFrame, column: str, path: Path) -> None:
-    """Raise InputError for an empty or repeated id; `table` has line numbers as its index."""
+    """Raise InputError for an empty or repeated id.
+
+    Args:
+        table: index: line numbers of the file.
+        column: column of the ids.
+        path: the file, for the message.
+    """
     problems = [
         InputError("empty id", file=path, line=int(line), column=column)
         for line in table.index[table[column] == ""]
@@ -374,7 +383,11 @@ def _read_rnas(path: Path, text: list[str] | None) -> pd.DataFrame:
 
 
 def _typed(table: pd.DataFrame, text: list[str] | None, path: Path) -> pd.DataFrame:
-    """Numbers in the columns that are not among the text columns of dataset.toml; where that says nothing, where every filled cell is one."""
+    """Turn columns of numbers into numbers, in place.
+
+    These are the columns that `text` does not list; without `text`, those in which every filled
+    cell is a number.
+    """
     for name in table.columns:
         if name in {"rna_id", "partner_id", "sequence"} or name in (text or ()):
             continue
@@ -382,10 +395,11 @@ def _typed(table: pd.DataFrame, text: list[str] | None, path: Path) -> pd.DataFr
             continue
         filled = table.loc[table[name] != "", name]
         numbers = pd.to_numeric(filled, errors="coerce")
-        bad = numbers.isna()
-        bad = bad & (filled.str.lower() != "nan") if bad.any() else bad
-        if text is not None and bad.any():
-            line = int(filled.index[bad][0])
+        is_bad = numbers.isna()
+        if is_bad.any():
+            is_bad &= filled.str.lower() != "nan"
+        if text is not None and is_bad.any():
+            line = int(filled.index[is_bad][0])
             raise InputError(
                 "not a number",
                 file=path,
@@ -394,7 +408,7 @@ def _typed(table: pd.DataFrame, text: list[str] | None, path: Path) -> pd.DataFr
                 found=filled[line],
                 expected="a number, or nothing",
             )
-        if text is not None or (len(filled) and not bad.any()):
+        if text is not None or (len(filled) and not is_bad.any()):
             table[name] = numbers.reindex(table.index)
     return table
 
@@ -408,61 +422,48 @@ def _read_partners(path: Path, text: list[str] | None) -> pd.DataFrame:
 def _read_associations(
     path: Path, rnas: pd.Index, partners: pd.Index, text: list[str] | None
 ) -> pd.DataFrame:
-    table = read_table(path, ["rna_id", "partner_id"])
-    problems = []
-    for column, known, what in (
-        ("rna_id", rnas, "rnas.tsv"),
-        ("partner_id", partners, path.name.replace("associations.", "partners.")),
-    ):
-        unknown = ~table[column].isin(known)
-        for line in table.index[unknown]:
-            problems.append(
-                InputError(
-                    "an association names an unknown id",
-                    file=path,
-                    line=int(line),
-                    column=column,
-                    found=table.at[line, column],
-                    expected=f"an id of {what}",
-                )
-            )
-    twice = table.duplicated(["rna_id", "partner_id"])
-    for line in table.index[twice]:
-        pair = f"{table.at[line, 'rna_id']!s} - {table.at[line, 'partner_id']!s}"
+    table = read_table(path, PAIR)
+    of_partners = path.name.replace("associations.", "partners.")
+    what = "an association names an unknown id"
+    problems = [
+        *_cell_problems(table, "rna_id", rnas, path, what, "an id of rnas.tsv"),
+        *_cell_problems(table, "partner_id", partners, path, what, f"an id of {of_partners}"),
+    ]
+    for line, pair in table.loc[table.duplicated(PAIR), PAIR].iterrows():
+        names = " - ".join(pair)
         problems.append(
-            InputError("an association stands twice", file=path, line=int(line), found=pair)
+            InputError("a duplicate association", file=path, line=int(str(line)), found=names)
         )
-    raise_problems(sorted(problems, key=lambda p: p.line or 0))
+    raise_problems(sorted(problems, key=lambda problem: problem.line or 0))
     return _typed(table, text, path).reset_index(drop=True)
+
+
+def _cell_problems(
+    table: pd.DataFrame,
+    column: str,
+    valid: pd.Index | list[str],
+    path: Path,
+    what: str,
+    expected: str,
+) -> list[InputError]:
+    """One error for each cell of a column that is not among the valid values."""
+    wrong = table.loc[~table[column].isin(valid), column]
+    return [
+        InputError(
+            what, file=path, line=int(str(line)), column=column, found=cell, expected=expected
+        )
+        for line, cell in wrong.items()
+    ]
 
 
 def _read_labels(path: Path, rnas: pd.Index, compartments: list[str]) -> pd.DataFrame:
     table = read_table(path, ["rna_id", *compartments])
     unique_ids(table, "rna_id", path)
-    problems = [
-        InputError(
-            "a label for an unknown RNA",
-            file=path,
-            line=int(line),
-            column="rna_id",
-            found=table.at[line, "rna_id"],
-            expected="an id of rnas.tsv",
-        )
-        for line in table.index[~table["rna_id"].isin(rnas)]
-    ]
+    what = "a label for an unknown RNA"
+    problems = _cell_problems(table, "rna_id", rnas, path, what, "an id of rnas.tsv")
     for name in compartments:
-        for line in table.index[~table[name].isin(["0", "1"])]:
-            problems.append(
-                InputError(
-                    "not a label",
-                    file=path,
-                    line=int(line),
-                    column=name,
-                    found=table.at[line, name],
-                    expected="0 or 1",
-                )
-            )
-    raise_problems(sorted(problems, key=lambda p: p.line or 0))
+        problems += _cell_problems(table, name, ["0", "1"], path, "not a label", "0 or 1")
+    raise_problems(sorted(problems, key=lambda problem: problem.line or 0))
     labels = table.set_index("rna_id")[compartments].astype(np.int8)
     absent = rnas.difference(labels.index)
     if len(absent):
@@ -470,6 +471,6 @@ def _read_labels(path: Path, rnas: pd.Index, compartments: list[str]) -> pd.Data
             "RNAs without a line in the label table",
             file=path,
             found=f"{len(absent)}, the first {absent[0]}",
-            expected="one line per RNA, all 0 where nothing is known",
+            expected="one line per RNA, all 0 without annotation",
         )
     return labels.reindex(rnas)

@@ -1,4 +1,4 @@
-"""Errors of the toolkit: one small tree, each with the exit code the command line ends with."""
+"""Error classes, each with the exit code of the command line."""
 
 from __future__ import annotations
 
@@ -11,23 +11,29 @@ MAX_PROBLEMS = 20
 
 
 class MirnagraphError(Exception):
-    """Base of every error raised on purpose; anything else that reaches the command line is our bug.
+    """Base of every error raised on purpose; any other error at the command line is a bug.
 
     Attributes:
-        exit_code: what the command line exits with (1 our bug, 2 wrong use, 3 bad data).
+        exit_code: of the command line: 1 bug, 2 wrong use, 3 bad data.
     """
 
     exit_code = 1
 
 
 class ConfigError(MirnagraphError):
-    """Wrong use: an option, setting or combination of them that cannot work (exit code 2)."""
+    """Wrong use: an invalid option or setting, or a combination that cannot work (exit code 2)."""
 
     exit_code = 2
 
 
 class MissingExtraError(ConfigError):
-    """An optional dependency is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra to install.
+
+    Args:
+        package: name of the package.
+        extra: extra of this package that installs it.
+        why: what needs it, as the subject of a sentence.
+    """
 
     def __init__(self, package: str, extra: str, why: str) -> None:
         super().__init__(
@@ -41,7 +47,7 @@ def import_extra(module: str, extra: str, why: str, *, package: str | None = Non
 
     Args:
         module: full name, such as ``"captum.attr"``.
-        extra: extra of this package that brings it, as in ``pip install 'mirnagraph[EXTRA]'``.
+        extra: extra that installs it, as in ``pip install 'mirnagraph[EXTRA]'``.
         why: what needs it, as the subject of a sentence.
         package: name of the package to show where it differs from the first part of `module`.
 
@@ -55,15 +61,15 @@ def import_extra(module: str, extra: str, why: str, *, package: str | None = Non
 
 
 class InputError(MirnagraphError):
-    """Bad data: one sentence that says where, what was found and what was expected (exit code 3).
+    """Bad data: one sentence with place, found and expected value (exit code 3).
 
     Args:
-        what: the problem in a few words, e.g. ``"letter outside ACGTUN"``.
-        file: path of the file, where there is one.
+        what: the problem in a few words, e.g. ``"invalid nucleotide"``.
+        file: path of the file, if any.
         line: 1-based line in the file.
         column: 1-based column number or the name of a table column.
-        found: what stands there.
-        expected: what should stand there.
+        found: value at that place.
+        expected: valid values.
         hint: what to do about it.
     """
 
@@ -102,32 +108,34 @@ class InputError(MirnagraphError):
 
 
 class CheckpointError(InputError):
-    """A saved model or run that does not fit: unknown format, other labels, other order, damaged file."""
+    """A saved model or run that cannot be used: unknown format, other labels or order, damage."""
 
 
 class FetchError(InputError):
-    """A public file could not be brought: no network, not found, truncated, or altered."""
+    """A public file could not be fetched: no network, not found, truncated, or altered."""
 
 
 def _shorten(value: object, limit: int = 200) -> str:
     text = value if isinstance(value, str) else repr(value)
-    text = text if text.isprintable() else repr(text)[1:-1]
+    if not text.isprintable():
+        text = repr(text)[1:-1]
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
 def raise_problems(problems: Iterable[InputError]) -> None:
-    """Raise the collected problems as one error; nothing happens where there are none.
+    """Raise the collected problems as one error; do nothing without any.
 
-    A single problem is raised as it is. Several are joined, one per line, the first 20 in full and the rest as a count.
+    A single problem is raised as it is. Several are joined, one per line, the first 20 in full and
+    the rest as a count.
     """
-    found = list(problems)
-    if not found:
+    errors = list(problems)
+    if not errors:
         return
-    if len(found) == 1:
-        raise found[0]
-    shown = [str(p) for p in found[:MAX_PROBLEMS]]
-    if len(found) > MAX_PROBLEMS:
-        shown.append(f"… and {len(found) - MAX_PROBLEMS} more problems")
-    error = InputError("\n".join(shown), file=None)
-    error.file = found[0].file
-    raise error
+    if len(errors) == 1:
+        raise errors[0]
+    lines = [str(error) for error in errors[:MAX_PROBLEMS]]
+    if len(errors) > MAX_PROBLEMS:
+        lines.append(f"… and {len(errors) - MAX_PROBLEMS} more problems")
+    joined = InputError("\n".join(lines))
+    joined.file = errors[0].file
+    raise joined

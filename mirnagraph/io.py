@@ -1,4 +1,4 @@
-"""Text, TSV, atomic writes, sha256."""
+"""Files: text and TSV, atomic writes, sha256, nucleotides."""
 
 from __future__ import annotations
 
@@ -21,74 +21,87 @@ RNA_NUCLEOTIDES = frozenset("ACGUN")
 
 
 def read_text(path: str | Path, *, fallback: str | None = None) -> str:
-    """Whole text of a UTF-8 file, plain or gzip (by its first bytes), line ends as ``\\n``, byte order mark removed.
+    r"""Read the whole text of a UTF-8 file, plain or gzip (by its first bytes).
+
+    Line ends become ``\n``; a byte order mark is removed.
 
     Args:
-        fallback: encoding of files that are not UTF-8, for databases known to use one (``"latin-1"``); None refuses them.
+        path: the file.
+        fallback: encoding of files that are not UTF-8, for databases known to use one
+            (``"latin-1"``); None refuses them.
 
     Raises:
-        InputError: missing, a folder, empty, not UTF-8 (names line and column), or a truncated or damaged gzip.
+        InputError: missing, a folder, empty, not UTF-8 (names line and column), or a truncated or
+            damaged gzip.
     """
     path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError("no such file", file=path) from None
-    except IsADirectoryError:
-        raise InputError("a folder stands where a file is expected", file=path) from None
-    except PermissionError:
-        raise InputError("the file may not be read (permission denied)", file=path) from None
-    if raw[:2] == b"\x1f\x8b":
-        try:
-            raw = gzip.decompress(raw)
-        except EOFError:
-            raise InputError(
-                "truncated gzip file",
-                file=path,
-                found=f"{len(raw)} bytes",
-                expected="a complete gzip stream",
-            ) from None
-        except (OSError, zlib.error) as error:
-            raise InputError("damaged gzip file", file=path, found=str(error)) from None
+    raw = _read_bytes(path)
     if not raw.strip():
         raise InputError("the file is empty", file=path)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if fallback is not None:
-            return raw.decode(fallback).replace("\r\n", "\n").replace("\r", "\n")
-        before = raw[: error.start]
-        column = error.start - (before.rfind(b"\n") + 1) + 1
-        byte = f"byte 0x{raw[error.start]:02x}"
-        raise InputError(
-            "not a UTF-8 file",
-            file=path,
-            line=before.count(b"\n") + 1,
-            column=column,
-            found=byte,
-            expected="UTF-8 text",
-        ) from None
+        if fallback is None:
+            before = raw[: error.start]
+            raise InputError(
+                "not a UTF-8 file",
+                file=path,
+                line=before.count(b"\n") + 1,
+                column=error.start - before.rfind(b"\n"),
+                found=f"byte 0x{raw[error.start]:02x}",
+                expected="UTF-8 text",
+            ) from None
+        text = raw.decode(fallback)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def _read_bytes(path: Path) -> bytes:
+    """Content of a file, unpacked where it is gzip."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError("no such file", file=path) from None
+    except IsADirectoryError:
+        raise InputError("expected a file, found a folder", file=path) from None
+    except PermissionError:
+        raise InputError("the file cannot be read (permission denied)", file=path) from None
+    if raw[:2] != b"\x1f\x8b":
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except EOFError:
+        raise InputError(
+            "truncated gzip file",
+            file=path,
+            found=f"{len(raw)} bytes",
+            expected="a complete gzip stream",
+        ) from None
+    except (OSError, zlib.error) as error:
+        raise InputError("damaged gzip file", file=path, found=str(error)) from None
+
+
 def sha256_of(path: str | Path) -> str:
-    """sha256 of a file's bytes, as hex."""
+    """Compute the sha256 of a file's bytes, as hex."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_of_folder(folder: str | Path) -> str:
-    """One sha256 over names and contents of all files below a folder, in name order."""
+    """Compute the sha256 over names and contents of all files in a folder, as hex."""
     folder = Path(folder)
     total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        total.update(f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}\n".encode())
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        total.update(f"{name}\0{sha256_of(path)}\n".encode())
     return total.hexdigest()
 
 
 @contextlib.contextmanager
 def write_file(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it when the block ends well, and vanishes when it does not."""
+    """Write a file atomically: yield a temporary path that replaces `path` after the block.
+
+    Where the block raises, the temporary file is removed and `path` is left as it was.
+    """
     path = Path(path)
     with _explain_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,20 +120,20 @@ def write_file(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text, all or nothing."""
+    """Write UTF-8 text atomically."""
     with write_file(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 
 def check_output_folder(folder: str | Path, *, overwrite: bool = False) -> None:
-    """Refuse an output folder that holds something, before any work is done.
+    """Refuse an output folder that is not empty, before any work is done.
 
     Raises:
         InputError: it is a file, or is not empty and `overwrite` is not set.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise InputError("a file stands where the output folder goes", file=folder)
+        raise InputError("the output folder is a file", file=folder)
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise InputError(
             "the output folder exists and is not empty",
@@ -131,10 +144,12 @@ def check_output_folder(folder: str | Path, *, overwrite: bool = False) -> None:
 
 @contextlib.contextmanager
 def write_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary folder beside `folder` that takes its place when the block ends well, and vanishes when it does not.
+    """Write a folder atomically: yield a temporary folder that replaces `folder` after the block.
+
+    Where the block raises, the temporary folder is removed and `folder` is left as it was.
 
     Raises:
-        InputError: the folder holds something and `overwrite` is not set, or the disk is full.
+        InputError: the folder is not empty and `overwrite` is not set, or the disk is full.
     """
     folder = Path(folder)
     check_output_folder(folder, overwrite=overwrite)
@@ -184,14 +199,19 @@ def _umask() -> int:
 def read_rows(
     path: str | Path, *, delimiter: str = "\t", quoted: bool = False, fallback: str | None = None
 ) -> list[list[str]]:
-    """Cells of every line, blank lines at the end left out; row `i` is line `i + 1` of the file.
+    """Read the cells of every line, without blank lines at the end.
 
     Args:
-        quoted: double quotes protect delimiters (CSV); otherwise they are letters like any other.
-        fallback: encoding of files that are not UTF-8 (see `mirnagraph.io.read_text`).
+        path: plain or gzip UTF-8 file.
+        delimiter: one character.
+        quoted: double quotes protect delimiters (CSV); otherwise they are plain characters.
+        fallback: encoding of files that are not UTF-8 (see `read_text`).
+
+    Returns:
+        Row `i` is line `i + 1` of the file.
 
     Raises:
-        InputError: see `mirnagraph.io.read_text`; or a quoted cell that spans lines.
+        InputError: see `read_text`; or a quoted cell that spans lines.
     """
     lines = read_text(path, fallback=fallback).split("\n")
     while lines and not lines[-1].strip():
@@ -217,17 +237,21 @@ def read_table(
     quoted: bool = False,
     fallback: str | None = None,
 ) -> pd.DataFrame:
-    """A table with a header line as text columns; an empty cell is the empty string.
+    """Read a table with a header line as text columns; an empty cell is the empty string.
 
     Args:
         path: plain or gzip UTF-8 file.
-        required: columns that must be there; others are kept too.
+        required: columns that must be present; others are read too.
+        delimiter: one character.
+        quoted: see `read_rows`.
+        fallback: see `read_text`.
 
     Returns:
         DataFrame of str; its index holds the 1-based line numbers of the file, named ``line``.
 
     Raises:
-        InputError: a missing or repeated column, or a line with another number of cells than the header.
+        InputError: a missing or repeated column, or a line with another number of cells than the
+            header.
     """
     rows = read_rows(path, delimiter=delimiter, quoted=quoted, fallback=fallback)
     header = [cell.strip() for cell in rows[0]]
@@ -241,9 +265,9 @@ def read_table(
             found=", ".join(header),
             expected=", ".join(required),
         )
-    twice = next((name for name in header if header.count(name) > 1), None)
-    if twice is not None:
-        raise InputError("a column name stands twice", file=path, line=1, column=twice)
+    repeated = next((name for name in header if header.count(name) > 1), None)
+    if repeated is not None:
+        raise InputError("a column name is duplicated", file=path, line=1, column=repeated)
     raise_problems(
         InputError(
             "wrong number of cells",
@@ -262,26 +286,28 @@ def read_table(
 
 
 def write_tsv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as TSV, all or nothing; floats with every digit they need to read back equal.
+    """Write a table as TSV, atomically; floats with every digit they need to read back equal.
 
     Raises:
-        InputError: a cell or a column name holds a tab or a line end, which TSV cannot carry.
+        InputError: a cell or a column name holds a tab or a line end, which TSV cannot hold.
     """
-    strange = [str(name) for name in table.columns if set(str(name)) & set("\t\r\n")]
-    if strange:
+    bad_names = [str(name) for name in table.columns if set(str(name)) & set("\t\r\n")]
+    if bad_names:
         raise InputError(
-            "a column name holds a tab or line end", file=path, line=1, found=strange[0]
+            "a column name holds a tab or line end", file=path, line=1, found=bad_names[0]
         )
-    for name in table.columns:
-        if table[name].dtype == object or isinstance(table[name].dtype, pd.StringDtype):
-            bad = table[name].astype("string").str.contains(r"[\t\r\n]", regex=True).fillna(False)
-            if bad.any():
-                raise InputError(
-                    "a cell holds a tab or line end",
-                    file=path,
-                    column=str(name),
-                    found=repr(table.loc[bad, name].iloc[0]),
-                )
+    for name, column in table.items():
+        if column.dtype != object and not isinstance(column.dtype, pd.StringDtype):
+            continue
+        text = column.astype("string")
+        is_bad = text.str.contains(r"[\t\r\n]", regex=True).fillna(False)
+        if is_bad.any():
+            raise InputError(
+                "a cell holds a tab or line end",
+                file=path,
+                column=str(name),
+                found=repr(column[is_bad].iloc[0]),
+            )
     with write_file(path) as part:
         table.to_csv(part, sep="\t", index=False, lineterminator="\n", quoting=csv.QUOTE_NONE)
 
@@ -295,7 +321,16 @@ def check_nucleotides(
     column: int | str | None = None,
     letters: frozenset[str] = RNA_NUCLEOTIDES,
 ) -> None:
-    """Raise InputError where a sequence is empty or holds a letter outside `letters` (default ACGUN, upper case)."""
+    """Raise InputError for an empty sequence or an invalid nucleotide.
+
+    Args:
+        sequence: to check.
+        rna_id: for the message.
+        file: for the message.
+        line: for the message.
+        column: for the message; None for the position in the sequence.
+        letters: valid nucleotides, by default ACGUN in upper case.
+    """
     if not sequence:
         raise InputError(
             f"empty sequence of {rna_id}",
@@ -309,7 +344,7 @@ def check_nucleotides(
     for position, letter in enumerate(sequence):
         if letter not in letters:
             raise InputError(
-                f"letter outside ACGTUN in the sequence of {rna_id} at position {position + 1}",
+                f"invalid nucleotide in the sequence of {rna_id} at position {position + 1}",
                 file=file,
                 line=line,
                 column=column if column is not None else position + 1,
@@ -319,7 +354,7 @@ def check_nucleotides(
 
 
 def to_rna(sequence: str) -> str:
-    """Upper case, T as U.
+    """Normalise a sequence: upper case, T as U, no surrounding blanks.
 
     >>> to_rna("acgT")
     'ACGU'

@@ -1,4 +1,4 @@
-"""NodeIndex: the one row order that every matrix, network, embedding and file follows."""
+"""Row order of nodes, shared by matrices, networks, embeddings and files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NodeIndex:
         kinds: kind of each id (``"miRNA"``, ``"disease"`` …), as long as `ids`.
 
     Raises:
-        InputError: an id is empty or stands twice, or the lengths differ.
+        InputError: an empty or duplicate id, or lengths that differ.
     """
 
     ids: tuple[str, ...]
@@ -37,8 +37,8 @@ class NodeIndex:
             )
         position = {name: row for row, name in enumerate(self.ids)}
         if len(position) != len(self.ids):
-            twice = next(name for name, n in Counter(self.ids).items() if n > 1)
-            raise InputError("an id stands more than once", found=twice, expected="unique ids")
+            repeated = next(name for name, n in Counter(self.ids).items() if n > 1)
+            raise InputError("an id is duplicated", found=repeated, expected="unique ids")
         blank = next((name for name in self.ids if not name.strip()), None)
         if blank is not None:
             raise InputError("an id is empty", found=f"row {position[blank]}", expected="a name")
@@ -46,7 +46,7 @@ class NodeIndex:
 
     @classmethod
     def of(cls, ids: Iterable[str], kind: str) -> NodeIndex:
-        """An index of ids that are all of one kind.
+        """Make an index of ids that are all of one kind.
 
         >>> len(NodeIndex.of(["hsa-mir-21", "hsa-let-7a-1"], "miRNA"))
         2
@@ -64,11 +64,15 @@ class NodeIndex:
         return name in self._position
 
     def __add__(self, other: NodeIndex) -> NodeIndex:
-        """This index followed by another; their ids must not overlap."""
+        """Append another index; their ids must not overlap."""
         return NodeIndex(self.ids + other.ids, self.kinds + other.kinds)
 
     def position(self, name: str) -> int:
-        """Row of one id; raises InputError for an unknown one."""
+        """Row of one id.
+
+        Raises:
+            InputError: an unknown id.
+        """
         try:
             return self._position[name]
         except KeyError:
@@ -77,30 +81,25 @@ class NodeIndex:
             ) from None
 
     def positions(self, names: Sequence[str] | Iterable[str]) -> np.ndarray:
-        """Rows of several ids, shape (n,), int64, in the order asked for."""
-        wanted = list(names)
-        try:
-            return np.fromiter(
-                map(self._position.__getitem__, wanted), dtype=np.int64, count=len(wanted)
-            )
-        except KeyError as error:
-            return np.array(
-                [self.position(error.args[0])]
-            )  # raises what a single unknown id raises
+        """Rows of several ids, int64, shape (n,), in the order of `names`.
+
+        Raises:
+            InputError: an unknown id.
+        """
+        return np.array([self.position(name) for name in names], dtype=np.int64)
 
     def require_same(self, other: NodeIndex, what: str = "rows") -> None:
         """Raise InputError naming the first row at which the two orders differ."""
         if self.ids == other.ids:
             return
-        for row, (mine, theirs) in enumerate(zip(self.ids, other.ids, strict=False)):
-            if mine != theirs:
-                raise InputError(
-                    f"{what} are in another order (row {row})", found=theirs, expected=mine
-                )
+        for row, (expected, found) in enumerate(zip(self.ids, other.ids, strict=False)):
+            if found != expected:
+                what = f"{what} are in another order (row {row})"
+                raise InputError(what, found=found, expected=expected)
         raise InputError(f"{what} differ in number", found=len(other), expected=len(self))
 
     @property
     def checksum(self) -> str:
-        """sha256 over ids and kinds in order, as hex; saved beside every model."""
+        """sha256 over ids and kinds in order, as hex; saved with every model."""
         text = "\n".join(f"{kind}\t{name}" for name, kind in zip(self.ids, self.kinds, strict=True))
         return hashlib.sha256(text.encode()).hexdigest()

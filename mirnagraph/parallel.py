@@ -1,4 +1,4 @@
-"""Process pool with equal numbers for any worker count; progress callback."""
+"""Process pool with results that do not depend on the number of workers; progress callback."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from typing import Any, TypeVar
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(step, done, total)``; `done` grows from 0 to `total`."""
 
-Job = TypeVar("Job")
+JobT = TypeVar("JobT")
 
-Answer = TypeVar("Answer")
+ResultT = TypeVar("ResultT")
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-# What a worker process works on, and whether it shall go on; set once when it starts.
+# Input of all jobs of a worker process, and the event that stops it; set once at its start.
 _SHARED: Any = None
 
 _STOP: Any = None
 
 
 def report(progress: Progress | None, step: str, done: int, total: int) -> None:
-    """Call `progress` where there is one."""
+    """Call `progress` unless it is None."""
     if progress is not None:
         progress(step, done, total)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread for torch and the linear algebra libraries: sums in another order give other bits."""
+    """Run torch and the linear algebra libraries in one thread, so that sums keep their order."""
     import torch
     from threadpoolctl import threadpool_limits
 
@@ -51,7 +51,16 @@ def one_thread() -> Iterator[None]:
 def one_thread_pool(
     workers: int, initializer: Any = None, initargs: tuple[Any, ...] = ()
 ) -> Iterator[ProcessPoolExecutor | None]:
-    """A pool of fresh processes that each use one thread; None for a single worker, which needs no other process."""
+    """Start a pool of fresh processes that each use one thread.
+
+    Args:
+        workers: processes.
+        initializer: called once in each process.
+        initargs: arguments of `initializer`.
+
+    Yields:
+        The pool; None for a single worker, which needs no other process.
+    """
     if workers <= 1:
         yield None
         return
@@ -68,11 +77,14 @@ def one_thread_pool(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
 
 
 def _end_with_parent() -> None:
-    """For workers: end as soon as the process that started this one does, so that a killed run leaves no one behind who writes into its folder."""
+    """End this worker with its parent, so that no worker of a killed run writes into its folder."""
     parent = parent_process()
     if parent is not None:
         Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
@@ -90,14 +102,18 @@ def _begin(initializer: Any, initargs: tuple[Any, ...]) -> None:
 
 
 def map_parallel(
-    function: Callable[[Any, Job], Answer], shared: Any, jobs: Sequence[Job], workers: int
-) -> Iterator[Answer]:
-    """``function(shared, job)`` of every job, as they end; in this process where one worker or one job makes another pointless.
+    function: Callable[[Any, JobT], ResultT], shared: Any, jobs: Sequence[JobT], workers: int
+) -> Iterator[ResultT]:
+    """Call ``function(shared, job)`` for every job; in this process for one worker or one job.
 
     Args:
-        function: of a module's top level, so that a fresh process finds it.
-        shared: sent to every process once.
+        function: of a module's top level, so that a fresh process can import it.
+        shared: input of all jobs, sent to every process once.
+        jobs: one argument each.
         workers: processes.
+
+    Yields:
+        Results in the order in which jobs finish.
     """
     stop = get_context("spawn").Event()
     with one_thread_pool(min(workers, len(jobs)), _start, (shared, stop)) as pool:
@@ -106,10 +122,12 @@ def map_parallel(
                 yield function(shared, job)
             return
         try:
-            for future in as_completed([pool.submit(_call, function, job) for job in jobs]):
+            futures = [pool.submit(_call, function, job) for job in jobs]
+            for future in as_completed(futures):
                 yield future.result()
         finally:
-            stop.set()  # jobs that already wait in a worker's queue cannot be cancelled, but need not be begun
+            # jobs in a worker's queue cannot be cancelled, but need not start
+            stop.set()
 
 
 def _start(shared: Any, stop: Any) -> None:
@@ -118,7 +136,7 @@ def _start(shared: Any, stop: Any) -> None:
     _STOP = stop
 
 
-def _call(function: Callable[[Any, Job], Answer], job: Job) -> Answer:
+def _call(function: Callable[[Any, JobT], ResultT], job: JobT) -> ResultT:
     if _STOP.is_set():
-        raise RuntimeError("stopped before it began")
+        raise RuntimeError("stopped before its start")
     return function(_SHARED, job)

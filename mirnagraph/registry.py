@@ -1,4 +1,4 @@
-"""Registry of named entries: built in, added by code, or brought by a Python entry point."""
+"""Registry of named entries: built in, registered by code, or installed as an entry point."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Generic, TypeVar, cast, overload
 
 from mirnagraph.errors import ConfigError
 
-Entry = TypeVar("Entry")
+EntryT = TypeVar("EntryT")
 
-Added = TypeVar("Added")
+ValueT = TypeVar("ValueT")
 
 
-class Registry(Generic[Entry]):
+class Registry(Generic[EntryT]):
     """Entries of one kind by name; an entry is imported when it is read, not before.
 
     A name is looked up among the built-in and registered entries first, then among the installed
@@ -25,7 +25,7 @@ class Registry(Generic[Entry]):
         my_tower = "my_package.towers:MyTower"
 
     Args:
-        kind: what an entry is, as errors call it, e.g. ``"tower"``.
+        kind: what an entry is, for errors, e.g. ``"tower"``.
         group: group of the entry points, e.g. ``"mirnagraph.towers"``.
         builtin: name -> ``"module:attribute"``.
     """
@@ -34,13 +34,15 @@ class Registry(Generic[Entry]):
         self.kind = kind
         self.group = group
         self._builtin = dict(builtin)
-        self._registered: dict[str, Entry] = {}
+        self._registered: dict[str, EntryT] = {}
 
     @overload
-    def register(self, name: str) -> Callable[[Added], Added]: ...
+    def register(self, name: str) -> Callable[[ValueT], ValueT]: ...
     @overload
-    def register(self, name: str, entry: Added) -> Added: ...
-    def register(self, name: str, entry: Added | None = None) -> Added | Callable[[Added], Added]:
+    def register(self, name: str, entry: ValueT) -> ValueT: ...
+    def register(
+        self, name: str, entry: ValueT | None = None
+    ) -> ValueT | Callable[[ValueT], ValueT]:
         """Add an entry under a new name, as a decorator or by a call; returns the entry.
 
         Raises:
@@ -49,8 +51,8 @@ class Registry(Generic[Entry]):
         if name in self._builtin or name in self._registered:
             raise ConfigError(f"{self.kind} {name!r} is registered already")
 
-        def add(value: Added) -> Added:
-            self._registered[name] = cast(Entry, value)
+        def add(value: ValueT) -> ValueT:
+            self._registered[name] = cast(EntryT, value)
             return value
 
         return add if entry is None else add(entry)
@@ -62,7 +64,7 @@ class Registry(Generic[Entry]):
     def __contains__(self, name: object) -> bool:
         return name in self._builtin or name in self._registered or name in self._installed()
 
-    def __getitem__(self, name: str) -> Entry:
+    def __getitem__(self, name: str) -> EntryT:
         """The entry of a name, imported where needed.
 
         Raises:
@@ -72,11 +74,11 @@ class Registry(Generic[Entry]):
             return self._registered[name]
         if name in self._builtin:
             module, _, attribute = self._builtin[name].partition(":")
-            return cast(Entry, getattr(import_module(module), attribute))
+            return cast(EntryT, getattr(import_module(module), attribute))
         self.check(name)
         point = self._installed()[name]
         try:
-            return cast(Entry, point.load())
+            return cast(EntryT, point.load())
         except (ImportError, AttributeError) as error:
             where = f"{self.kind} {name!r} ({point.value})"
             raise ConfigError(f"{where} cannot be imported: {error}") from error

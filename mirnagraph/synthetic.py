@@ -1,4 +1,4 @@
-"""Synthetic datasets with known answers."""
+"""Synthetic datasets with a planted signal; the demo dataset."""
 
 from __future__ import annotations
 
@@ -11,18 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.config import require
-from mirnagraph.dataset import LEFT_OUT_COLUMNS, Dataset
+from mirnagraph.dataset import BENCHMARK_COMPARTMENTS, LEFT_OUT_COLUMNS, ONTOLOGY_COLUMNS, Dataset
 from mirnagraph.seeds import generator
-
-COMPARTMENTS = (
-    "Cytoplasm",
-    "Exosome",
-    "Nucleolus",
-    "Nucleus",
-    "Extracellular vesicle",
-    "Microvesicle",
-    "Mitochondrion",
-)
 
 KINDS = ("mRNA", "drug", "disease")
 
@@ -30,7 +20,7 @@ MODALITIES = ("family", "disease", "mRNA", "drug")
 
 DEMO_SEED = 2025
 
-LETTERS = "ACGU"
+NUCLEOTIDES = "ACGU"
 
 PAIR = {"A": "U", "C": "G", "G": "C", "U": "A"}
 
@@ -41,21 +31,23 @@ NAMES = {"mRNA": "SYNG", "drug": "syn-drug-", "disease": "syn-disease-"}
 
 @dataclass(frozen=True)
 class SyntheticConfig:
-    """What to make up.
+    """Settings of a synthetic dataset.
 
     Attributes:
         n_rnas: number of RNAs, 20 or more.
         n_compartments: 1 … 7, named as in the public benchmark.
-        n_families: number of sequence families; members are mutated copies of one made-up hairpin.
+        n_families: number of sequence families; members are mutated copies of one hairpin.
         n_communities: functional communities per association kind.
         n_partners: numbers of mRNAs, drugs and diseases.
-        mutation: share of letters that differ between a member and its ancestor, in [0, 0.5].
-        signal: how strongly family and communities move a label (log odds); 0 plants nothing.
-        noise: SD of what nothing explains (log odds).
-        popularity: how strongly being well studied moves every label and the number of associations; 0 switches it off.
+        mutation: share of nucleotides that differ between a member and its ancestor, in [0, 0.5].
+        signal: effect of family and communities on a label (log odds); 0 plants nothing.
+        noise: SD of unexplained variation (log odds).
+        popularity: effect of being well studied on every label (log odds) and on the number of
+            associations; 0 switches it off.
         unlocated: share of RNAs without any compartment, in [0, 0.9].
-        without_sequence, without_associations: shares of such RNAs, in [0, 0.5].
-        seed: the only source of chance.
+        without_sequence: share of such RNAs, in [0, 0.5].
+        without_associations: share of such RNAs, in [0, 0.5].
+        seed: of all random steps.
     """
 
     n_rnas: int = 200
@@ -74,51 +66,37 @@ class SyntheticConfig:
 
     def __post_init__(self) -> None:
         require(self.n_rnas >= 20, "n_rnas", self.n_rnas, "20 or more")
-        require(
-            1 <= self.n_compartments <= len(COMPARTMENTS),
-            "n_compartments",
-            self.n_compartments,
-            f"1 to {len(COMPARTMENTS)}",
-        )
-        require(
-            2 <= self.n_families <= self.n_rnas,
-            "n_families",
-            self.n_families,
-            f"2 to {self.n_rnas}",
-        )
+        most = {"n_compartments": len(BENCHMARK_COMPARTMENTS), "n_families": self.n_rnas}
+        for name, least in (("n_compartments", 1), ("n_families", 2)):
+            value = getattr(self, name)
+            require(least <= value <= most[name], name, value, f"{least} to {most[name]}")
         require(self.n_communities >= 2, "n_communities", self.n_communities, "2 or more")
-        require(
-            min(self.n_partners) >= self.n_communities,
-            "n_partners",
-            self.n_partners,
-            "as many of each kind as there are communities, or more",
-        )
-        for name, most in (
-            ("mutation", 0.5),
-            ("unlocated", 0.9),
-            ("without_sequence", 0.5),
-            ("without_associations", 0.5),
-        ):
-            require(
-                0 <= getattr(self, name) <= most,
-                name,
-                getattr(self, name),
-                f"a share of 0 to {most}",
-            )
+        expected = "as many of each kind as there are communities, or more"
+        is_enough = min(self.n_partners) >= self.n_communities
+        require(is_enough, "n_partners", self.n_partners, expected)
+        shares = {"mutation": 0.5, "unlocated": 0.9}
+        shares |= dict.fromkeys(("without_sequence", "without_associations"), 0.5)
+        for name, largest in shares.items():
+            value = getattr(self, name)
+            require(0 <= value <= largest, name, value, f"a share of 0 to {largest}")
         for name in ("signal", "noise", "popularity", "seed"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+            value = getattr(self, name)
+            require(value >= 0, name, value, "0 or more")
 
 
 @dataclass(frozen=True, eq=False)
 class SyntheticTruth:
-    """What was planted; no model sees it.
+    """Planted signal of a synthetic dataset; no model reads it.
 
     Attributes:
         family: family number of each RNA, index rna_id.
-        communities: community number of each RNA in each association kind, columns ``mRNA``, ``drug``, ``disease``.
-        popularity: how well studied each RNA is, standard-normal-like, index rna_id.
-        drivers: compartment -> the modalities that move it (``"family"``, ``"disease"``, ``"mRNA"``, ``"drug"``).
-        probabilities: chance of each label before noise and before RNAs lose their annotation: index and columns as the labels.
+        communities: community number of each RNA in each association kind, columns ``mRNA``,
+            ``drug``, ``disease``.
+        popularity: how well studied each RNA is, about standard normal, index rna_id.
+        drivers: compartment -> the modalities that determine it (``"family"``, ``"disease"``,
+            ``"mRNA"``, ``"drug"``).
+        probabilities: of each label before noise and before RNAs lose their annotation: index and
+            columns as the labels.
     """
 
     family: pd.Series
@@ -131,97 +109,62 @@ class SyntheticTruth:
 def make_dataset(
     n_rnas: int = 200, n_compartments: int = 5, *, seed: int = 0, **settings: object
 ) -> Dataset:
-    """A made-up Dataset; `settings` are further fields of `SyntheticConfig`, whose checks apply.
+    """Make a synthetic Dataset; further `settings` are fields of `SyntheticConfig`.
 
-    The number of families shrinks with the number of RNAs unless it is given.
+    Without `n_families`, the number of families grows with the number of RNAs.
 
     >>> make_dataset(30, 3, seed=1).labels.shape
     (30, 3)
     """
     settings.setdefault("n_families", max(2, n_rnas * 3 // 20))
-    return make_synthetic(
-        SyntheticConfig(n_rnas=n_rnas, n_compartments=n_compartments, seed=seed, **settings)
-    )[0]  # type: ignore[arg-type]
+    settings |= {"n_rnas": n_rnas, "n_compartments": n_compartments, "seed": seed}
+    return make_synthetic(SyntheticConfig(**settings))[0]  # type: ignore[arg-type]
 
 
 def make_synthetic(
     config: SyntheticConfig, name: str = "synthetic"
 ) -> tuple[Dataset, SyntheticTruth]:
-    """A made-up dataset, and what was planted in it.
+    """Make a synthetic dataset and its planted signal.
 
-    Each RNA has a family (its sequence), one community per association kind (whom it is linked with) and a popularity (how many links and
-    labels it gets). Each compartment is moved by two modalities, in turn: a driving family or community raises or lowers its log odds.
-    All chance comes from uniform random numbers of named generators, so the same config gives the same bytes everywhere.
+    Each RNA has a family (its sequence), one community per association kind (its partners) and a
+    popularity (its numbers of links and labels). Two modalities determine each compartment, in
+    turn: a driving family or community raises or lowers its log odds. All random numbers are
+    uniform ones of named generators, so the same config gives the same bytes everywhere.
     """
-    ids = pd.Index(
-        [f"syn-mir-{i + 1:04d}" for i in range(config.n_rnas)], dtype=object, name="rna_id"
-    )
-    rng = generator(config.seed, "rnas")
-    family = _families(config, rng)
-    communities = pd.DataFrame(
-        {kind: _choices(config.n_communities, config.n_rnas, rng) for kind in KINDS}, index=ids
-    )
-    popularity = _normal(config.n_rnas, rng)
-    compartments = COMPARTMENTS[: config.n_compartments]
-    drivers = {
-        name: (MODALITIES[k % 4], MODALITIES[(k + 1) % 4]) for k, name in enumerate(compartments)
-    }
-    levels = {"family": family, **{kind: communities[kind].to_numpy() for kind in KINDS}}
-    chance, labels = _labels(config, levels, drivers, popularity)
-
-    rnas = _sequences(config, family)
+    truth, labels = _plant(config)
+    ids = truth.family.index
+    rnas = _sequences(config, truth.family.to_numpy())
     rnas.index = ids
-    lonely = _some(
-        config.without_associations, config.n_rnas, generator(config.seed, "without associations")
-    )
-    tables: dict[str, Links] = {}
-    for kind, n in zip(KINDS, config.n_partners, strict=True):
-        made = linked_partners(
-            kind,
-            communities[kind].to_numpy(),
-            n,
-            config.n_communities,
-            config.popularity * popularity,
-            generator(config.seed, kind),
-        )
-        tables[kind] = replace(
-            made, rows=made.rows[~lonely[made.rows]], columns=made.columns[~lonely[made.rows]]
-        )
-    partners = {
-        kind: pd.DataFrame(index=_object_index(made.names, "partner_id"))
-        for kind, made in tables.items()
-    }
+    links = _all_links(config, truth)
+    partners = {}
+    for kind, table in links.items():
+        names = pd.Index(table.names, dtype=object, name="partner_id")
+        partners[kind] = pd.DataFrame(index=names)
     ontology, descriptors = tree_of_terms(
-        tables["disease"].community, config.n_communities, generator(config.seed, "ontology")
+        links["disease"].community, config.n_communities, generator(config.seed, "ontology")
     )
-    partners["disease"]["descriptor_ids"] = pd.Series(
-        descriptors, index=partners["disease"].index, dtype=object
-    )
+    diseases = partners["disease"]
+    diseases["descriptor_ids"] = pd.Series(descriptors, index=diseases.index, dtype=object)
     dataset = Dataset(
         name=name,
         rnas=rnas,
-        associations={kind: _pairs(ids, made) for kind, made in tables.items()},
+        associations={kind: _pairs(ids, table) for kind, table in links.items()},
         partners=partners,
-        labels=pd.DataFrame(labels, index=ids, columns=list(compartments), dtype=np.int8),
+        labels=labels,
         ontology=ontology,
         left_out=pd.DataFrame(columns=LEFT_OUT_COLUMNS, dtype=object),
         description=(
-            f"Synthetic: {config.n_rnas} made-up miRNAs in {config.n_compartments} compartments with planted sequence families and functional "
-            f"communities (mirnagraph.synthetic, seed {config.seed}). No name, sequence, association or label in it is real."
+            f"Synthetic: {config.n_rnas} miRNAs in {config.n_compartments} compartments with "
+            "planted sequence families and functional communities (mirnagraph.synthetic, "
+            f"seed {config.seed}). No name, sequence, association or label in it is real."
         ),
         synthetic=True,
     )
-    return dataset, SyntheticTruth(
-        family=pd.Series(family, index=ids, name="family"),
-        communities=communities,
-        popularity=pd.Series(popularity, index=ids, name="popularity"),
-        drivers=drivers,
-        probabilities=pd.DataFrame(chance, index=ids, columns=list(compartments)),
-    )
+    return dataset, truth
 
 
 def demo_dataset() -> Dataset:
-    """The embedded demo: read from ``data/demo`` in a source tree, made anew (and equal) where the package is installed without it."""
+    """Load the demo from ``data/demo`` in a source tree; elsewhere make the same dataset."""
     folder = Path(__file__).resolve().parent.parent / "data" / "demo"
     if (folder / "dataset.toml").is_file() and (folder.parent.parent / "pyproject.toml").is_file():
         return Dataset.load(folder)
@@ -229,18 +172,61 @@ def demo_dataset() -> Dataset:
 
 
 def make_demo() -> Dataset:
-    """Make the demo dataset up, without reading any file."""
+    """Make the demo dataset, without reading any file."""
     return make_synthetic(SyntheticConfig(seed=DEMO_SEED), name="demo")[0]
 
 
-def _families(config: SyntheticConfig, rng: np.random.Generator) -> np.ndarray:
-    """Families of unequal size, none empty, spread over the rows: the name of an RNA says nothing of its family."""
-    extra = config.n_rnas - config.n_families
-    sizes = 1 / np.sqrt(np.arange(1, config.n_families + 1))
-    drawn = np.searchsorted(np.cumsum(sizes / sizes.sum()), rng.random(extra)).clip(
-        max=config.n_families - 1
+def _plant(config: SyntheticConfig) -> tuple[SyntheticTruth, pd.DataFrame]:
+    """Planted signal and labels."""
+    names = [f"syn-mir-{row + 1:04d}" for row in range(config.n_rnas)]
+    ids = pd.Index(names, dtype=object, name="rna_id")
+    rng = generator(config.seed, "rnas")
+    family = _families(config, rng)
+    communities = {kind: _choices(config.n_communities, config.n_rnas, rng) for kind in KINDS}
+    popularity = _normal(config.n_rnas, rng)
+    compartments = BENCHMARK_COMPARTMENTS[: config.n_compartments]
+    drivers = {
+        name: (MODALITIES[number % 4], MODALITIES[(number + 1) % 4])
+        for number, name in enumerate(compartments)
+    }
+    levels = {"family": family, **communities}
+    probabilities, labels = _labels(config, levels, drivers, popularity)
+    truth = SyntheticTruth(
+        family=pd.Series(family, index=ids, name="family"),
+        communities=pd.DataFrame(communities, index=ids),
+        popularity=pd.Series(popularity, index=ids, name="popularity"),
+        drivers=drivers,
+        probabilities=pd.DataFrame(probabilities, index=ids, columns=list(compartments)),
     )
-    family: np.ndarray = np.concatenate([np.arange(config.n_families), drawn])
+    return truth, pd.DataFrame(labels, index=ids, columns=list(compartments), dtype=np.int8)
+
+
+def _all_links(config: SyntheticConfig, truth: SyntheticTruth) -> dict[str, Links]:
+    """Associations of each kind, without those of the RNAs that have none."""
+    rng = generator(config.seed, "without associations")
+    is_lonely = _sample(config.without_associations, config.n_rnas, rng)
+    tables: dict[str, Links] = {}
+    for kind, n_partners in zip(KINDS, config.n_partners, strict=True):
+        links = linked_partners(
+            kind,
+            truth.communities[kind].to_numpy(),
+            n_partners,
+            config.n_communities,
+            config.popularity * truth.popularity.to_numpy(),
+            generator(config.seed, kind),
+        )
+        is_linked = ~is_lonely[links.rows]
+        tables[kind] = replace(links, rows=links.rows[is_linked], columns=links.columns[is_linked])
+    return tables
+
+
+def _families(config: SyntheticConfig, rng: np.random.Generator) -> np.ndarray:
+    """Families of unequal size, none empty, in random rows."""
+    n_extra = config.n_rnas - config.n_families
+    sizes = 1 / np.sqrt(np.arange(1, config.n_families + 1))
+    shares = np.cumsum(sizes / sizes.sum())
+    extra = np.searchsorted(shares, rng.random(n_extra)).clip(max=config.n_families - 1)
+    family: np.ndarray = np.concatenate([np.arange(config.n_families), extra])
     return family[np.argsort(rng.random(config.n_rnas), kind="stable")]
 
 
@@ -250,27 +236,28 @@ def _labels(
     drivers: Mapping[str, tuple[str, ...]],
     popularity: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities before noise, and drawn labels; both (n_rnas, n_compartments)."""
     logits = np.zeros((config.n_rnas, len(drivers)))
-    for k, (compartment, modalities) in enumerate(drivers.items()):
+    for column, (compartment, modalities) in enumerate(drivers.items()):
         rng = generator(config.seed, "effects", compartment)
         for modality in modalities:
             n_levels = int(levels[modality].max()) + 1
-            # Half of the levels raise and half lower the odds, whatever the seed: no compartment is without signal.
-            effect = np.where(
-                np.argsort(np.argsort(rng.random(n_levels))) < n_levels / 2, 1.0, -1.0
-            )
-            logits[:, k] += config.signal / np.sqrt(len(modalities)) * effect[levels[modality]]
-        logits[:, k] += (
-            config.popularity * popularity + 1.2 * (0.5 - k / max(len(drivers) - 1, 1)) - 0.2
-        )
-    chance = 1 / (1 + np.exp(-logits))
+            # Half of the levels raise and half lower the odds: no compartment is without signal.
+            rank = np.argsort(np.argsort(rng.random(n_levels)))
+            effect = np.where(rank < n_levels / 2, 1.0, -1.0)
+            scale = config.signal / np.sqrt(len(modalities))
+            logits[:, column] += scale * effect[levels[modality]]
+        frequency = 1.2 * (0.5 - column / max(len(drivers) - 1, 1))
+        logits[:, column] += config.popularity * popularity + frequency - 0.2
+    probabilities = 1 / (1 + np.exp(-logits))
     rng = generator(config.seed, "labels")
     noisy = logits + config.noise * _normal(logits.size, rng).reshape(logits.shape)
     labels = (rng.random(logits.shape) < 1 / (1 + np.exp(-noisy))).astype(np.int8)
-    # The less studied an RNA, the likelier it is that nobody looked.
-    shy = _normal(config.n_rnas, rng) - config.popularity * popularity
-    labels[np.argsort(-shy, kind="stable")[: round(config.unlocated * config.n_rnas)]] = 0
-    return chance, labels
+    # The less studied an RNA, the likelier it was never localised.
+    neglect = _normal(config.n_rnas, rng) - config.popularity * popularity
+    n_unlocated = round(config.unlocated * config.n_rnas)
+    labels[np.argsort(-neglect, kind="stable")[:n_unlocated]] = 0
+    return probabilities, labels
 
 
 def _sequences(config: SyntheticConfig, family: np.ndarray) -> pd.DataFrame:
@@ -278,47 +265,52 @@ def _sequences(config: SyntheticConfig, family: np.ndarray) -> pd.DataFrame:
     matures = np.empty(config.n_rnas, dtype=object)
     for number in range(config.n_families):
         rows = np.flatnonzero(family == number)
-        made = hairpin_family(len(rows), config.mutation, generator(config.seed, "family", number))
-        for row, (hairpin, parts) in zip(rows, made, strict=True):
-            precursor[row], matures[row] = hairpin, ";".join(parts)
-    unknown = _some(
-        config.without_sequence, config.n_rnas, generator(config.seed, "without sequence")
-    )
-    precursor[unknown], matures[unknown] = None, ""
+        rng = generator(config.seed, "family", number)
+        members = hairpin_family(len(rows), config.mutation, rng)
+        for row, (hairpin, arms) in zip(rows, members, strict=True):
+            precursor[row] = hairpin
+            matures[row] = ";".join(arms)
+    rng = generator(config.seed, "without sequence")
+    is_unknown = _sample(config.without_sequence, config.n_rnas, rng)
+    precursor[is_unknown] = None
+    matures[is_unknown] = ""
     names = [f"syn-fam-{number + 1:03d}" for number in family]
     return pd.DataFrame({"sequence": precursor, "matures": matures, "family": names}, dtype=object)
 
 
-def _pairs(ids: pd.Index, made: Links) -> pd.DataFrame:
-    names = np.array(made.names, dtype=object)
-    return pd.DataFrame(
-        {"rna_id": ids.to_numpy()[made.rows], "partner_id": names[made.columns]}, dtype=object
-    )
-
-
-def _object_index(names: list[str], name: str) -> pd.Index:
-    return pd.Index(names, dtype=object, name=name)
+def _pairs(ids: pd.Index, links: Links) -> pd.DataFrame:
+    rnas = ids.to_numpy()[links.rows]
+    partners = np.array(links.names, dtype=object)[links.columns]
+    return pd.DataFrame({"rna_id": rnas, "partner_id": partners}, dtype=object)
 
 
 def _choices(n_choices: int, n: int, rng: np.random.Generator) -> np.ndarray:
     return (rng.random(n) * n_choices).astype(np.int64)
 
 
-def _some(share: float, n: int, rng: np.random.Generator) -> np.ndarray:
-    chosen = np.zeros(n, dtype=bool)
-    chosen[np.argsort(rng.random(n), kind="stable")[: round(share * n)]] = True
-    return chosen
+def _sample(share: float, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Mask of a random share of n rows: bool, shape (n,)."""
+    mask = np.zeros(n, dtype=bool)
+    mask[np.argsort(rng.random(n), kind="stable")[: round(share * n)]] = True
+    return mask
 
 
 def _normal(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Nearly standard normal numbers as sums of twelve uniform ones: exact arithmetic, equal on every machine."""
+    """Nearly standard normal numbers, as sums of twelve uniform ones, equal on every machine."""
     total: np.ndarray = rng.random((n, 12)).sum(axis=1)
     return total - 6.0
 
 
 @dataclass(frozen=True, eq=False)
 class Links:
-    """Associations of one kind: names and communities of the partners, and (row of RNA, column of partner) pairs, sorted."""
+    """Associations of one kind.
+
+    Attributes:
+        names: of the partners.
+        community: of each partner, shape (n_partners,).
+        rows: row of the RNA of each association, sorted.
+        columns: column of its partner.
+    """
 
     names: list[str]
     community: np.ndarray
@@ -329,36 +321,36 @@ class Links:
 def hairpin_family(
     n_members: int, mutation: float, rng: np.random.Generator
 ) -> list[tuple[str, tuple[str, str]]]:
-    """Precursors of one family: mutated copies of a random ancestor whose two arms pair.
+    """Make precursors of one family: mutated copies of a random ancestor whose two arms pair.
 
     Args:
-        mutation: share of letters replaced; a member may also lose or gain a letter at the loop.
+        n_members: number of precursors.
+        mutation: share of nucleotides replaced; a member may also lose or gain one at the loop.
+        rng: random numbers.
 
     Returns:
-        Per member (precursor of 57 to 86 nt, (mature of the 5' arm, mature of the 3' arm)), matures of 22 nt cut from it.
+        Per member (precursor of 57 to 86 nt, (mature of the 5' arm, mature of the 3' arm)), matures
+        of 22 nt cut from it.
     """
-    arm = _random_letters(25 + int(rng.random() * 11), rng)
-    loop = _random_letters(8 + int(rng.random() * 8), rng)
-    ancestor = arm + loop + "".join(PAIR[letter] for letter in reversed(arm))
+    arm = _random_sequence(25 + int(rng.random() * 11), rng)
+    loop = _random_sequence(8 + int(rng.random() * 8), rng)
+    ancestor = arm + loop + "".join(PAIR[nucleotide] for nucleotide in reversed(arm))
     members = []
     for _ in range(n_members):
-        hit = rng.random(len(ancestor))
-        new = rng.random(len(ancestor))
+        is_mutated = rng.random(len(ancestor)) < mutation
+        # One of the three other nucleotides, so that `mutation` is the share that differs.
+        steps = 1 + (3 * rng.random(len(ancestor))).astype(int)
         shift = rng.random()
-        # One of the three other letters, so that `mutation` is the share that really differs.
-        letters = [
-            LETTERS[(LETTERS.index(a) + 1 + int(3 * r)) % 4] if h < mutation else a
-            for a, h, r in zip(ancestor, hit, new, strict=True)
-        ]
+        places = np.array([NUCLEOTIDES.index(nucleotide) for nucleotide in ancestor])
+        mutated = [NUCLEOTIDES[place] for place in (places + is_mutated * steps) % 4]
         middle = len(arm) + len(loop) // 2
         if shift < mutation:
-            del letters[middle]
+            del mutated[middle]
         elif shift > 1 - mutation:
-            letters.insert(middle, "A")
-        sequence = "".join(letters)
-        members.append(
-            (sequence, (sequence[2 : 2 + MATURE_LENGTH], sequence[-2 - MATURE_LENGTH : -2]))
-        )
+            mutated.insert(middle, "A")
+        sequence = "".join(mutated)
+        arms = (sequence[2 : 2 + MATURE_LENGTH], sequence[-2 - MATURE_LENGTH : -2])
+        members.append((sequence, arms))
     return members
 
 
@@ -370,79 +362,84 @@ def linked_partners(
     popularity: np.ndarray,
     rng: np.random.Generator,
 ) -> Links:
-    """Link every RNA with partners, four in five of its own community; popular RNAs get more links.
+    """Link every RNA with partners, four in five of its community; popular RNAs get more links.
 
     Args:
+        kind: of the partners, one of `KINDS`.
         community: community of each RNA, shape (n_rnas,).
+        n_partners: number of partners.
+        n_communities: number of communities.
         popularity: in units of the log of the number of links, shape (n_rnas,).
+        rng: random numbers.
     """
     of_partner = np.arange(n_partners) % n_communities
-    fame = 0.3 + rng.random(n_partners)
+    partner_weight = 0.3 + rng.random(n_partners)
     base = {"mRNA": 7.0, "drug": 3.5, "disease": 6.0}[kind]
-    rows = []
-    columns = []
-    for row, own in enumerate(community):
+    rows: list[int] = []
+    columns: list[int] = []
+    for row, community_of_rna in enumerate(community):
         n_links = int(base * np.exp(popularity[row]) * (0.5 + rng.random())) + 1
-        weight = fame * np.where(of_partner == own, 4.0 * (n_communities - 1), 1.0)
+        is_shared = of_partner == community_of_rna
+        weight = partner_weight * np.where(is_shared, 4.0 * (n_communities - 1), 1.0)
         # Exponential races: drawing without replacement in proportion to the weights.
         order = np.argsort(-np.log(1.0 - rng.random(n_partners)) / weight, kind="stable")
-        chosen = np.sort(order[: min(n_links, n_partners // 2)])
-        rows.extend([row] * len(chosen))
-        columns.extend(chosen.tolist())
+        partners = np.sort(order[: min(n_links, n_partners // 2)])
+        rows.extend([row] * len(partners))
+        columns.extend(partners.tolist())
     width = max(3, len(str(n_partners)))
+    names = [f"{NAMES[kind]}{number:0{width}d}" for number in range(1, n_partners + 1)]
     return Links(
-        [f"{NAMES[kind]}{i + 1:0{width}d}" for i in range(n_partners)],
-        of_partner,
-        np.array(rows, dtype=np.int64),
-        np.array(columns, dtype=np.int64),
+        names, of_partner, np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)
     )
 
 
 def tree_of_terms(
     community: np.ndarray, n_communities: int, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A small ontology shaped like MeSH: one root per community, three branches each, one leaf per disease.
+    """Make a small ontology like MeSH.
 
-    One term in six also hangs under a branch of another community, so the tree is a DAG; one disease in twenty has no term, one in ten has a
-    second one, as in the public tables.
+    It has a root per community, three branches of each root, and a leaf per disease. One term in
+    six is also under a branch of another community, so the tree is a DAG; one disease in twenty has
+    no term, one in ten has a second one, as in the public tables.
 
     Args:
         community: community of each disease, shape (n_diseases,).
+        n_communities: number of communities.
+        rng: random numbers.
 
     Returns:
-        (ontology with the columns ``tree_number``, ``descriptor_id``, ``term``; descriptor ids of each disease joined by ``;``).
+        (ontology with the columns ``tree_number``, ``descriptor_id``, ``term``; descriptor ids of
+        each disease joined by ``;``).
     """
     rows = []
-    for root in range(n_communities):
-        rows.append((f"S{root + 1:02d}", f"SYND{root + 1:02d}", f"Synthetic diseases {root + 1}"))
-        for branch in range(3):
-            rows.append(
-                (
-                    f"S{root + 1:02d}.{branch + 1:03d}",
-                    f"SYND{root + 1:02d}{branch + 1}",
-                    f"Synthetic diseases {root + 1}.{branch + 1}",
-                )
-            )
+    for root in range(1, n_communities + 1):
+        rows.append((f"S{root:02d}", f"SYND{root:02d}", f"Synthetic diseases {root}"))
+        for branch in (1, 2, 3):
+            term = f"Synthetic diseases {root}.{branch}"
+            rows.append((f"S{root:02d}.{branch:03d}", f"SYND{root:02d}{branch}", term))
     descriptors = []
-    for disease, own in enumerate(community):
+    for disease, number in enumerate(community):
         leaf = f"SYND{1000 + disease}"
         chance = rng.random(5)
-        numbers = [f"S{own + 1:02d}.{int(3 * chance[0]) + 1:03d}.{disease + 101}"]
+        branches = 1 + (3 * chance).astype(int)
+        roots = [(number + 1, branches[0])]
         if chance[1] < 1 / 6:
-            other = (own + 1 + int(chance[2] * (n_communities - 1))) % n_communities
-            numbers.append(f"S{other + 1:02d}.{int(3 * chance[3]) + 1:03d}.{disease + 101}")
-        rows.extend((number, leaf, f"Synthetic disease {disease + 1}") for number in numbers)
-        unnamed = disease % 20 == 19
-        second = f";SYND{own + 1:02d}{int(3 * chance[4]) + 1}" if disease % 10 == 4 else ""
-        descriptors.append("" if unnamed else leaf + second)
-    table = pd.DataFrame(
-        sorted(rows), columns=["tree_number", "descriptor_id", "term"], dtype=object
-    )
-    return table, descriptors
+            other = (number + 1 + int(chance[2] * (n_communities - 1))) % n_communities
+            roots.append((other + 1, branches[3]))
+        for root, branch in roots:
+            tree_number = f"S{root:02d}.{branch:03d}.{disease + 101}"
+            rows.append((tree_number, leaf, f"Synthetic disease {disease + 1}"))
+        descriptor = leaf
+        if disease % 20 == 19:
+            descriptor = ""
+        elif disease % 10 == 4:
+            descriptor += f";SYND{number + 1:02d}{branches[4]}"
+        descriptors.append(descriptor)
+    return pd.DataFrame(sorted(rows), columns=ONTOLOGY_COLUMNS, dtype=object), descriptors
 
 
-def _random_letters(n: int, rng: np.random.Generator) -> str:
-    return "".join(LETTERS[int(4 * r)] for r in rng.random(n))
+def _random_sequence(n: int, rng: np.random.Generator) -> str:
+    return "".join(NUCLEOTIDES[place] for place in (4 * rng.random(n)).astype(int))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Extra trees and gradient boosting, fitted by scikit-learn and kept as plain arrays."""
+"""Extra trees and gradient boosting, fitted by scikit-learn and stored as plain arrays."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class TreesConfig:
         boosting_leaf: fewest training RNAs in a leaf of a boosted tree.
         l2: penalty on the leaves of boosted trees.
         boosting_features: share of features looked at per split of a boosted tree, in (0, 1].
-        boosting_width: boosting reads only so many features, those that the extra trees found most
-            useful; 0 for all.
+        boosting_width: number of features for boosting, the most important ones of the extra trees;
+            0 for all.
     """
 
     n_trees: int = 300
@@ -96,18 +96,18 @@ class TreeArrays:
         return self.offset + _add_leaves(rows, *nodes, self.roots)
 
     def times(self, factor: float) -> TreeArrays:
-        """The same trees, whose sum is `factor` times as much."""
+        """Scale the sum of the trees by `factor`."""
         value = (self.value * factor).astype(np.float32)
         return replace(self, value=value, offset=self.offset * factor)
 
     def to_arrays(self, prefix: str) -> dict[str, np.ndarray]:
-        """All arrays by name, for safetensors."""
+        """Name all arrays for safetensors."""
         names = self.__dataclass_fields__
         return {f"{prefix}.{name}": np.ascontiguousarray(getattr(self, name)) for name in names}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str) -> TreeArrays:
-        """Back from `to_arrays`; no node may point outside, since a file may come from a stranger.
+        """Restore trees from `to_arrays`, checked, since the file may be from an untrusted source.
 
         Raises:
             CheckpointError: an array is missing or damaged.
@@ -123,7 +123,7 @@ class TreeArrays:
         return trees
 
     def _damage(self) -> str | None:
-        """What was to be expected of arrays that do not fit each other; None where all is well."""
+        """What is expected of arrays that do not fit each other; None where they do."""
         pointers = (self.feature, self.left, self.right, self.roots)
         if any(array.dtype.kind != "i" or array.ndim != 1 for array in pointers):
             return "whole numbers for features, children and roots"
@@ -136,10 +136,9 @@ class TreeArrays:
         for array in (self.left, self.right, self.roots):
             if array.min(initial=0) < 0 or array.max(initial=-1) >= n_nodes:
                 return f"nodes 0 to {n_nodes - 1}"
-        inner = self.feature >= 0
-        own = np.arange(n_nodes)[inner]
-        # children come after their parent, so walking down ends
-        if (self.left[inner] <= own).any() or (self.right[inner] <= own).any():
+        inner = np.flatnonzero(self.feature >= 0)
+        # children come after their parent, so that a prediction ends
+        if (self.left[inner] <= inner).any() or (self.right[inner] <= inner).any():
             return "nodes that point to later nodes"
         return None
 
@@ -202,10 +201,10 @@ def _starts(lengths: Sequence[int]) -> np.ndarray:
 
 
 def join_outputs(parts: Sequence[tuple[TreeArrays, np.ndarray]], n_outputs: int) -> TreeArrays:
-    """Join trees that were fitted for some outputs each; what several add to one output is summed.
+    """Join trees of different outputs into one sum; outputs of several are added up.
 
     Args:
-        parts: trees, and which columns their outputs are.
+        parts: trees, and the columns of their outputs.
         n_outputs: number of columns of the result.
     """
     sets = [trees for trees, _ in parts]
@@ -236,7 +235,7 @@ def join_outputs(parts: Sequence[tuple[TreeArrays, np.ndarray]], n_outputs: int)
 
 
 def gated(trees: TreeArrays, column: int, columns: np.ndarray | None = None) -> TreeArrays:
-    """The same sum for rows whose `column` is above one half, and 0 for all others.
+    """Restrict a sum of trees to rows whose `column` is above one half; it is 0 for all others.
 
     The result has one tree more than `trees`: the last one adds their offset. Sums behind gates of
     different columns of a one-hot code are added by `join_outputs`.
@@ -273,19 +272,19 @@ def gated(trees: TreeArrays, column: int, columns: np.ndarray | None = None) -> 
 
 
 def constant(values: np.ndarray) -> TreeArrays:
-    """No tree, and these numbers for every row. `values`: shape (n_outputs,)."""
+    """Make a sum without trees: the same `values`, shape (n_outputs,), for every row."""
     return _pack([], len(values), np.asarray(values))
 
 
 @dataclass(frozen=True, eq=False)
 class FittedForest:
-    """Extra trees and their predictions of their own training rows.
+    """Extra trees with out-of-bag predictions of their training rows.
 
     Attributes:
         trees: the sum of trees is the probability.
         out_of_bag: shape (n_train, n_labels), each training row predicted by the trees whose
             bootstrap sample lacks it (by the training frequency where none does).
-        importance: shape (width,), summing to 1.
+        importance: of each feature, shape (width,), summing to 1.
         in_bag: bool, shape (n_trees, n_train), whether a row is in a tree's bootstrap sample.
     """
 
@@ -348,14 +347,14 @@ def _forest_seed(seed: int) -> int:
 def replay_in_bag(n_train: int, n_trees: int, seed: int) -> np.ndarray:
     """Bootstrap samples of `fit_extra_trees`, reproduced from the seed, as `FittedForest.in_bag`.
 
-    For models saved without their samples. It follows the order in which scikit-learn asks its
-    generator; a test holds that both agree.
+    For models saved without their samples. It draws random numbers in the order of scikit-learn,
+    which a test checks.
     """
-    of_forest = np.random.RandomState(_forest_seed(seed))
+    forest_state = np.random.RandomState(_forest_seed(seed))
     in_bag = np.zeros((n_trees, n_train), dtype=bool)
     for tree in range(n_trees):
-        of_tree = np.random.RandomState(of_forest.randint(np.iinfo(np.int32).max))
-        in_bag[tree, of_tree.randint(0, n_train, n_train)] = True
+        tree_state = np.random.RandomState(forest_state.randint(np.iinfo(np.int32).max))
+        in_bag[tree, tree_state.randint(0, n_train, n_train)] = True
     return in_bag
 
 

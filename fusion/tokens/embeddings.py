@@ -9,11 +9,9 @@ import numpy as np
 from fusion.config import EmbeddingSettings
 from fusion.tokens.names import ALL, GRAPH_TRANSFORMER, JOINT_GRAPH, NODE2VEC, tokens_of_kind
 from mirnagraph.embedding.embed import (
-    _graph_cache_file as _cache_file,
-)
-from mirnagraph.embedding.embed import (
-    _graph_transformers,
     embed_networks,
+    graph_cache_file,
+    graph_embeddings,
     load_vectors,
     save_vectors,
 )
@@ -78,7 +76,7 @@ def learned_embeddings(
     embeddings = {f"{NODE2VEC}:{name}": vectors[name] for name in node2vec_names}
     config = settings.graph_transformer
     work = {name: (networks[name], _node_features(networks, vectors[name])) for name in graph_names}
-    made = _graph_transformers(work, config, seed, cache, workers, progress)
+    made = graph_embeddings(work, config, seed, cache, workers, progress)
     embeddings |= {f"{GRAPH_TRANSFORMER}:{name}": embedding for name, embedding in made.items()}
     if is_joint:
         embeddings[JOINT_GRAPH] = _joint_graph(networks, vectors, config, seed, cache, progress)
@@ -130,7 +128,7 @@ def _joint_graph(
             features[name] = vectors[name][n_rnas:]
     joint_seed = child_seed(seed, "graph transformer", ALL)
     graphs = list(networks.networks.values())
-    file = _cache_file(cache, graphs, list(features.values()), config, joint_seed)
+    file = graph_cache_file(cache, graphs, list(features.values()), config, joint_seed)
     cached = load_vectors(file, sum(len(values) for values in features.values()))
     if cached is not None:
         return cached

@@ -1,10 +1,11 @@
-"""Several networks at once, cached; registry EMBEDDERS."""
+"""Embeddings of several networks at once, with a cache; registry of embedders."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -25,8 +26,8 @@ from mirnagraph.seeds import child_seed
 # A settings dataclass of an entry of EMBEDDERS.
 EmbeddingConfig: TypeAlias = Any
 
-# Raised when an embedding comes out differently for the same input, so that older files are not taken for it.
-CACHE_FORMAT = 1
+# Increased when an embedding changes for the same input, so that older files are not read.
+CACHE_FORMAT = 2
 
 EMBEDDERS: Registry[Embedder] = Registry(
     "network embedder",
@@ -36,8 +37,6 @@ EMBEDDERS: Registry[Embedder] = Registry(
         "proximity": "mirnagraph.embedding.factorization:ProximityEmbedder",
     },
 )
-
-GraphJob = tuple[str, sparse.csr_array, np.ndarray, Sequence[str], GraphTransformerConfig, int]
 
 
 class Embedder(Protocol):
@@ -65,7 +64,7 @@ class Embedder(Protocol):
 
 
 def embedder_of(config: EmbeddingConfig) -> Embedder:
-    """The entry of `EMBEDDERS` that a settings object belongs to.
+    """Find the entry of `EMBEDDERS` for a settings object.
 
     Raises:
         ConfigError: no embedder has settings of this type.
@@ -78,6 +77,23 @@ def embedder_of(config: EmbeddingConfig) -> Embedder:
     raise ConfigError(f"no network embedder has settings {type(config).__name__}; known: {known}")
 
 
+@dataclass(frozen=True, eq=False)
+class EmbeddingTask:
+    """One embedding to compute or to read from the cache.
+
+    Attributes:
+        file: see `cache_file`; None without a cache.
+        n_nodes: number of rows.
+        function: returns the embedding; of a module's top level.
+        arguments: of `function`.
+    """
+
+    file: Path | None
+    n_nodes: int
+    function: Callable[..., np.ndarray]
+    arguments: tuple[Any, ...]
+
+
 def embed_networks(
     networks: Mapping[str, Any],
     configs: Mapping[str, EmbeddingConfig],
@@ -87,106 +103,176 @@ def embed_networks(
     cache: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
-    """Embed each network on its own, some side by side.
+    """Embed each network separately, several at a time.
 
     Args:
         networks: name -> Network (its `adjacency` is read) or square scipy sparse matrix.
-        configs: settings of each name that is to be embedded; other networks are left alone.
-        seed: each network gets a child seed by its name, so adding or leaving out one changes no other.
+        configs: settings of each network to embed.
+        seed: each network gets a child seed by its name, so that adding one changes no other.
         workers: processes; each uses one thread. The result does not depend on it.
-        cache: folder in which vectors are kept as safetensors under a hash of matrix, settings, seed and versions; None keeps nothing.
-            A file there that is damaged is made anew.
+        cache: folder of finished embeddings (safetensors under a hash of matrix, settings, seed and
+            versions); None for no cache. A damaged file is computed again.
         progress: called as ``progress("embeddings", done, total)`` as networks are finished.
 
     Returns:
-        name -> float32, shape (n_nodes, columns), in the order of `configs`; rows in the order of the network's nodes.
+        name -> float32, shape (n_nodes, columns), in the order of `configs`; rows in the order of
+        the network's nodes.
 
     Raises:
-        ConfigError: settings for a network that does not exist, or of no embedder's type.
+        ConfigError: settings for an unknown network, or of no embedder's type.
         InputError: of the embedder, e.g. `node2vec` and `proximity_embedding`.
     """
     require(workers >= 1, "workers", workers, "1 or more")
     missing = [name for name in configs if name not in networks]
     if missing:
-        raise ConfigError(
-            f"settings for a network that does not exist: {missing[0]!r}; known: {', '.join(networks) or 'none'}"
-        )
-    matrices = {name: _matrix(networks[name]) for name in configs}
-    seeds = {name: child_seed(seed, "embedding", name) for name in configs}
-    embedders = {name: embedder_of(config) for name, config in configs.items()}
-    files = {
-        name: _cache_file(cache, matrices[name], configs[name], seeds[name]) for name in configs
-    }
-    found = {
-        name: vectors
-        for name in configs
-        if (vectors := load_vectors(files[name], matrices[name].shape[0])) is not None
-    }
-    report(progress, "embeddings", len(found), len(configs))
-    # The longest first, so that the last to start is short.
-    waiting = sorted(
-        (name for name in configs if name not in found), key=lambda name: -matrices[name].shape[0]
-    )
-    jobs = [(n, matrices[n], configs[n], seeds[n], embedders[n]) for n in waiting]
-    for name, vectors in map_parallel(_embed, None, jobs, workers):
-        found[name] = vectors
-        save_vectors(files[name], vectors)
-        report(progress, "embeddings", len(found), len(configs))
-    return {name: found[name] for name in configs}
+        known = ", ".join(networks) or "none"
+        raise ConfigError(f"settings for an unknown network {missing[0]!r}; known: {known}")
+    tasks = {}
+    for name, config in configs.items():
+        matrix = sparse.csr_array(getattr(networks[name], "adjacency", networks[name]))
+        embedder = embedder_of(config)
+        network_seed = child_seed(seed, "embedding", name)
+        about = {"embedder": type(config).__name__, "settings": to_dict(config)}
+        file = cache_file(cache, _arrays(matrix), about | {"seed": network_seed})
+        arguments = (matrix, config, network_seed)
+        tasks[name] = EmbeddingTask(file, matrix.shape[0], embedder.embed, arguments)
+    return compute_embeddings(tasks, "embeddings", workers, progress)
 
 
-Job: TypeAlias = tuple[str, sparse.csr_array, EmbeddingConfig, int, Embedder]
+def graph_embeddings(
+    inputs: Mapping[str, tuple[Network, np.ndarray]],
+    config: GraphTransformerConfig,
+    seed: int,
+    cache: str | None,
+    workers: int,
+    progress: Progress | None,
+) -> dict[str, np.ndarray]:
+    """Embed each network by a graph encoder trained on it alone.
+
+    Args:
+        inputs: name -> network and node features, shape (n_nodes, d).
+        config: settings of the encoder.
+        seed: each network gets a child seed by its name.
+        cache: see `embed_networks`.
+        workers: see `embed_networks`.
+        progress: called as ``progress("graph transformers", done, total)``.
+
+    Returns:
+        As `embed_networks`.
+    """
+    tasks = {}
+    for name, (network, features) in inputs.items():
+        network_seed = child_seed(seed, "graph transformer", name)
+        file = graph_cache_file(cache, [network], [features], config, network_seed)
+        arguments = (features, network.adjacency, network.nodes.kinds, config, network_seed)
+        tasks[name] = EmbeddingTask(file, len(features), _fit_graph, arguments)
+    return compute_embeddings(tasks, "graph transformers", workers, progress)
 
 
-def _embed(_shared: None, job: Job) -> tuple[str, np.ndarray]:
-    """In this process or another; one thread, since sums in another order would differ in the last bits."""
+def compute_embeddings(
+    tasks: Mapping[str, EmbeddingTask], step: str, workers: int, progress: Progress | None
+) -> dict[str, np.ndarray]:
+    """Read finished embeddings from the cache, and compute the others in parallel.
+
+    Args:
+        tasks: by name.
+        step: name for `progress`.
+        workers: processes; each uses one thread.
+        progress: called as ``progress(step, done, total)``.
+    """
+    vectors: dict[str, np.ndarray] = {}
+    for name, task in tasks.items():
+        cached = load_vectors(task.file, task.n_nodes)
+        if cached is not None:
+            vectors[name] = cached
+    report(progress, step, len(vectors), len(tasks))
+    # The largest first, so that the last to start is short.
+    waiting = [(name, task) for name, task in tasks.items() if name not in vectors]
+    waiting.sort(key=lambda item: -item[1].n_nodes)
+    for name, embedding in map_parallel(_compute, None, waiting, workers):
+        vectors[name] = embedding
+        save_vectors(tasks[name].file, embedding)
+        report(progress, step, len(vectors), len(tasks))
+    return {name: vectors[name] for name in tasks}
+
+
+def _compute(_shared: None, job: tuple[str, EmbeddingTask]) -> tuple[str, np.ndarray]:
+    """In one thread: sums in another order would differ in the last bits."""
     from threadpoolctl import threadpool_limits
 
-    name, matrix, config, seed, embedder = job
+    name, task = job
     with threadpool_limits(limits=1):
-        return name, embedder.embed(matrix, config, seed)
+        return name, task.function(*task.arguments)
 
 
-def _matrix(network: Any) -> sparse.csr_array:
-    return sparse.csr_array(getattr(network, "adjacency", network))
+def _fit_graph(
+    features: np.ndarray,
+    adjacency: sparse.csr_array,
+    kinds: Sequence[str],
+    config: GraphTransformerConfig,
+    seed: int,
+) -> np.ndarray:
+    from mirnagraph.embedding.graph_transformer import fit_graph_transformer
+
+    with one_thread():
+        return fit_graph_transformer(features, adjacency, config, seed, kinds=kinds).embedding
 
 
-def _cache_file(
-    folder: str | Path | None, matrix: sparse.csr_array, config: EmbeddingConfig, seed: int
+def cache_file(
+    folder: str | Path | None, arrays: Iterable[np.ndarray], about: Mapping[str, Any]
 ) -> Path | None:
+    """Path of an embedding in the cache: a hash of its inputs and of package versions.
+
+    Args:
+        folder: of the cache; None for no cache.
+        arrays: that the embedding depends on.
+        about: all else that it depends on, as JSON values.
+    """
     if folder is None:
         return None
     total = hashlib.sha256()
-    for part in (
-        matrix.indptr.astype(np.int64),
-        matrix.indices.astype(np.int64),
-        matrix.data.astype(np.float64),
-    ):
-        total.update(f"{part.size}\n".encode() + part.tobytes())
-    packages = {
-        name: _version(name)
-        for name in ("mirnagraph", "numpy", "scipy", "numba", "gensim", "node2vec")
-    }
-    about = {
-        "format": CACHE_FORMAT,
-        "kind": type(config).__name__,
-        "settings": to_dict(config),
-        "seed": seed,
-        "versions": packages,
-    }
-    total.update(json.dumps(about, sort_keys=True).encode())
+    for array in arrays:
+        total.update(f"{array.shape}\n".encode() + np.ascontiguousarray(array).tobytes())
+    versions = package_versions() | {"node2vec": _version_of_node2vec()}
+    key = {**about, "format": CACHE_FORMAT, "versions": versions}
+    total.update(json.dumps(key, sort_keys=True).encode())
     return Path(folder) / f"{total.hexdigest()}.safetensors"
 
 
-def _version(package: str) -> str:
+def _version_of_node2vec() -> str:
     try:
-        return version(package)
+        return version("node2vec")
     except PackageNotFoundError:
-        return "absent"
+        return "not installed"
+
+
+def graph_cache_file(
+    cache: str | None,
+    networks: Sequence[Network],
+    features: Sequence[np.ndarray],
+    config: GraphTransformerConfig,
+    seed: int,
+) -> Path | None:
+    """Path in the cache of a graph encoder's embedding of one network, or of several together."""
+    arrays = list(features)
+    for network in networks:
+        arrays += _arrays(network.adjacency)
+    about = {
+        "settings": to_dict(config),
+        "seed": seed,
+        "nodes": [network.nodes.checksum for network in networks],
+        "networks": [network.name for network in networks],
+    }
+    return cache_file(cache, arrays, about)
+
+
+def _arrays(matrix: sparse.csr_array) -> list[np.ndarray]:
+    indptr = matrix.indptr.astype(np.int64)
+    return [indptr, matrix.indices.astype(np.int64), matrix.data.astype(np.float64)]
 
 
 def load_vectors(file: Path | None, n_nodes: int) -> np.ndarray | None:
-    """Vectors kept in a file, or None where there is no file or it does not fit; a damaged file is made anew."""
+    """Read vectors from the cache; None where the file is missing, damaged or does not fit."""
     if file is None or not file.is_file():
         return None
     from safetensors import SafetensorError
@@ -200,77 +286,10 @@ def load_vectors(file: Path | None, n_nodes: int) -> np.ndarray | None:
 
 
 def save_vectors(file: Path | None, vectors: np.ndarray) -> None:
-    """Keep vectors in a file, all or nothing; None keeps nothing."""
+    """Write vectors to the cache atomically; do nothing where `file` is None."""
     if file is None:
         return
     from safetensors.numpy import save_file
 
     with write_file(file) as part:
         save_file({"vectors": np.ascontiguousarray(vectors)}, part)
-
-
-def _graph_transformers(
-    work: dict[str, tuple[Network, np.ndarray]],
-    config: GraphTransformerConfig,
-    seed: int,
-    cache: str | None,
-    workers: int,
-    progress: Progress | None,
-) -> dict[str, np.ndarray]:
-    """Embeddings of a graph encoder for each network, trained alone."""
-    found: dict[str, np.ndarray] = {}
-    seeds = {name: child_seed(seed, "graph transformer", name) for name in work}
-    files: dict[str, Path | None] = {}
-    jobs: list[GraphJob] = []
-    for name, (network, features) in work.items():
-        files[name] = _graph_cache_file(cache, [network], [features], config, seeds[name])
-        cached = load_vectors(files[name], len(features))
-        if cached is not None:
-            found[name] = cached
-            continue
-        kinds = network.nodes.kinds
-        jobs.append((name, network.adjacency, features, kinds, config, seeds[name]))
-    for name, embedding in map_parallel(_fit, None, jobs, workers):
-        found[name] = embedding
-        save_vectors(files[name], embedding)
-        report(progress, "graph transformers", len(found), len(work))
-    return {name: found[name] for name in work}
-
-
-def _fit(_shared: None, job: GraphJob) -> tuple[str, np.ndarray]:
-    """One thread, in this process or another, so that the bits do not depend on where it runs."""
-    from mirnagraph.embedding.graph_transformer import fit_graph_transformer
-
-    name, matrix, features, kinds, config, seed = job
-    with one_thread():
-        fitted = fit_graph_transformer(features, matrix, config, seed, kinds=kinds)
-    return name, fitted.embedding
-
-
-def _graph_cache_file(
-    cache: str | None,
-    networks: Sequence[Network],
-    features: Sequence[np.ndarray],
-    config: GraphTransformerConfig,
-    seed: int,
-) -> Path | None:
-    if cache is None:
-        return None
-    total = hashlib.sha256()
-    parts: list[np.ndarray] = []
-    for network in networks:
-        matrix = network.adjacency
-        parts += [matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data]
-    for values in features:
-        parts.append(np.ascontiguousarray(values))
-    for part in parts:
-        total.update(f"{part.shape}\n".encode() + part.tobytes())
-    about = {
-        "settings": to_dict(config),
-        "seed": seed,
-        "versions": package_versions(),
-        "kinds": [network.nodes.checksum for network in networks],
-        "names": [network.name for network in networks],
-    }
-    total.update(json.dumps(about, sort_keys=True).encode())
-    return Path(cache) / f"graph-{total.hexdigest()}.safetensors"

@@ -1,4 +1,4 @@
-"""K-hop proximity, truncated SVD."""
+"""Factorisations: k-hop proximity embedding of a network, truncated SVD of a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mirnagraph.config import require
 from mirnagraph.embedding.walks import walk_graph
 from mirnagraph.seeds import generator
 
-# Below this many nodes, or where most of the spectrum is asked for, the full decomposition is as fast as the truncated one.
+# Up to this many nodes, or for most of the spectrum, the full decomposition is as fast.
 SMALL = 400
 
 
@@ -23,7 +23,8 @@ class ProximityConfig:
     Attributes:
         dim: columns per hop, 1 or more.
         hops: largest number of steps, 1 or more; the embedding has ``dim * hops`` columns.
-        shift: beta of GraRep's ``log(1 / beta)`` (Eq. 1: "vertex vocabulary size"); None for the number of nodes. Above 0.
+        shift: beta of GraRep's ``log(1 / beta)`` (Eq. 1: "vertex vocabulary size"), above 0; None
+            for the number of nodes.
     """
 
     dim: int = 128
@@ -33,31 +34,29 @@ class ProximityConfig:
     def __post_init__(self) -> None:
         require(self.dim >= 1, "dim", self.dim, "1 or more")
         require(self.hops >= 1, "hops", self.hops, "1 or more")
-        require(
-            self.shift is None or 0 < self.shift < float("inf"),
-            "shift",
-            self.shift,
-            "a finite number above 0, or none",
-        )
+        is_shift = self.shift is None or 0 < self.shift < float("inf")
+        require(is_shift, "shift", self.shift, "a finite number above 0, or none")
 
 
 def log_proximity(power: np.ndarray, shift: float | None = None) -> np.ndarray:
-    """Positive log-proximity of one power of the transition matrix.
+    """Compute the positive log-proximity of one power of the transition matrix.
 
-    ``max(0, log(P_ij / sum_i P_ij) - log(1 / n))``: how much likelier j is reached from i than from a node at random.
+    ``max(0, log(P_ij / sum_i P_ij) - log(1 / n))``: how much likelier j is reached from i than from
+    a random node.
 
-    EL-RMLocNet's Eq. 1 prints ``log(S / X) - log(1 / b)`` with X "the summation of every row ... extended by repeating its only row",
-    b the number of vertices, and Eq. 2 takes powers of the result. A row vector repeated downwards divides by column sums, and powers of
-    a matrix of logarithms (minus infinity where there is no edge) have no meaning, so this reads both as GraRep (Cao et al. 2015,
-    Algorithm 1), which the text follows word for word: powers of the transition matrix first, each divided by its column sums, then
-    the logarithm, negative values and absent paths set to 0.
+    EL-RMLocNet's Eq. 1 prints ``log(S / X) - log(1 / b)`` with X "the summation of every row ...
+    extended by repeating its only row", b the number of vertices, and Eq. 2 takes powers of the
+    result. A row vector repeated downwards divides by column sums, and powers of a matrix of
+    logarithms (minus infinity without an edge) have no meaning. This follows GraRep (Cao et al.
+    2015, Algorithm 1), as the text does word for word: powers of the transition matrix first, each
+    divided by its column sums, then the logarithm; negative values and absent paths are 0.
 
     Args:
         power: k-step transition probabilities, shape (n, n), 0 or greater.
         shift: b; None for n.
 
     Returns:
-        float64, shape (n, n), 0 or greater; columns that nobody reaches are 0.
+        float64, shape (n, n), 0 or greater; columns of nodes that are never reached are 0.
     """
     n_nodes = len(power)
     column = power.sum(axis=0)
@@ -68,20 +67,20 @@ def log_proximity(power: np.ndarray, shift: float | None = None) -> np.ndarray:
 
 
 def proximity_embedding(adjacency: Any, config: ProximityConfig | None = None) -> np.ndarray:
-    """Embed every node by the paths of 1 to `hops` steps that leave it.
+    """Embed every node by its paths of 1 to `hops` steps.
 
-    For each k: ``A = D^-1 S`` to the power k, positive log-proximity, truncated SVD, ``W_k = U sqrt(S)`` (Eq. 3 names U, S and V; the
-    half power is GraRep's), all W_k side by side (Eq. 4). The sign of each column is fixed: its entries of largest size sum to
-    more than 0 (see `fix_signs`).
+    For each k: ``A = D^-1 S`` to the power k, positive log-proximity, truncated SVD, ``W_k = U
+    sqrt(S)`` (Eq. 3 names U, S and V; the half power is GraRep's), all W_k concatenated (Eq. 4).
+    The sign of each column is fixed: its largest entries sum to more than 0 (see `fix_signs`).
 
     Args:
-        adjacency: scipy sparse, shape (n_nodes, n_nodes), weights of 0 or more. Memory is that of dense (n_nodes, n_nodes) matrices,
-            since few-step paths join most nodes.
+        adjacency: scipy sparse, shape (n_nodes, n_nodes), weights of 0 or more. Memory is that of
+            dense (n_nodes, n_nodes) matrices, since paths of a few steps join most nodes.
         config: see ProximityConfig; defaults where None.
 
     Returns:
-        float32, shape (n_nodes, dim * hops), rows in the order of `adjacency`; hop k in columns (k-1)*dim to k*dim. Isolated nodes are
-        zero, and so are columns beyond the rank.
+        float32, shape (n_nodes, dim * hops), rows in the order of `adjacency`; hop k in columns
+        (k-1)*dim to k*dim. Isolated nodes are zero, and so are columns beyond the rank.
 
     Raises:
         InputError: not square and sparse, or a weight is negative or not finite.
@@ -96,7 +95,8 @@ def proximity_embedding(adjacency: Any, config: ProximityConfig | None = None) -
     result = np.zeros((n_nodes, config.dim * config.hops), np.float32)
     power = transition.toarray()
     for hop in range(config.hops):
-        power = power if hop == 0 else transition @ power
+        if hop > 0:
+            power = transition @ power
         factor = _factor(log_proximity(power, config.shift), config.dim)
         start = hop * config.dim
         result[:, start : start + factor.shape[1]] = factor
@@ -115,14 +115,20 @@ class ProximityEmbedder:
 
 
 def fix_signs(columns: np.ndarray) -> np.ndarray:
-    """Turn each column so that its entries above the median size add up to more than 0; does not depend on the order of rows."""
+    """Fix the sign of each column: entries above the median size sum to more than 0.
+
+    The result does not depend on the order of rows.
+    """
     large = np.where(np.abs(columns) >= np.median(np.abs(columns), axis=0), columns, 0)
     return columns * np.where((large**3).sum(axis=0) < 0, -1.0, 1.0)
 
 
 def _factor(matrix: np.ndarray, dim: int) -> np.ndarray:
-    """``U sqrt(S)`` of the largest singular values, shape (n, at most dim), descending; directions of no strength are zero."""
-    from scipy.sparse.linalg import ArpackError, svds  # models are opened and asked without it
+    """``U sqrt(S)`` of the largest singular values, shape (n, at most dim), descending.
+
+    Columns beyond the rank are zero.
+    """
+    from scipy.sparse.linalg import ArpackError, svds  # slow to load, and not needed to predict
 
     n_nodes = len(matrix)
     rank = min(dim, n_nodes)
@@ -146,20 +152,24 @@ def _factor(matrix: np.ndarray, dim: int) -> np.ndarray:
 
 
 def svd_scores(matrix: sparse.csr_array | np.ndarray, dim: int) -> np.ndarray:
-    """Left singular vectors times singular values: shape (n_rows, min(dim, smaller side - 1)).
+    """Compute left singular vectors times singular values of a table.
 
-    Components are defined up to sign: the largest entry of each is made positive. A table too small for one component
-    gives a column of zeros.
+    The largest entry of each component is made positive, since signs are arbitrary.
+
+    Args:
+        matrix: shape (n_rows, n_columns).
+        dim: number of components.
+
+    Returns:
+        Shape (n_rows, min(dim, smaller side - 1)); a column of zeros for a table too small for one
+        component.
     """
-    from sklearn.decomposition import (
-        TruncatedSVD,  # takes seconds to load, and models are opened and asked without it
-    )
+    from sklearn.decomposition import TruncatedSVD  # slow to load, and not needed to predict
 
     dim = min(dim, min(matrix.shape) - 1)
     if dim < 1:
         return np.zeros((matrix.shape[0], 1))
-    values = TruncatedSVD(dim, algorithm="arpack", random_state=0).fit_transform(
-        sparse.csr_matrix(matrix)
-    )
+    svd = TruncatedSVD(dim, algorithm="arpack", random_state=0)
+    values = svd.fit_transform(sparse.csr_matrix(matrix))
     signs = np.sign(values[np.abs(values).argmax(axis=0), np.arange(values.shape[1])])
     return np.asarray(values * np.where(signs == 0, 1, signs))

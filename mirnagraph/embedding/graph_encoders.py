@@ -1,4 +1,4 @@
-"""Settings and registry of the graph encoders; importing it loads no torch."""
+"""Settings and registry of the graph encoders, without torch."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class GraphTransformerConfig:
         hidden_edges: share of the edges that the encoder does not see in an epoch, in [0, 1). All
             edges are rebuilt, and one that its two nodes have just exchanged says little about
             others. Half instead of none raised the AUC of held-out edges from 0.84 to 0.89 on a
-            miRNA-disease network and left it as it was on miRNA-mRNA. 0 is the paper.
-        encoder: name in `GRAPH_ENCODERS`, which decides the layer.
+            miRNA-disease network and did not change it on miRNA-mRNA. 0 is the paper.
+        encoder: name in `GRAPH_ENCODERS`, the layer.
     """
 
     dim: int = 128

@@ -44,7 +44,7 @@ HETERO = "hetero"
 
 
 def scope_of(encoder: str) -> str:
-    """What the layers of an encoder read: ``"network"``, ``"relation"`` or ``"hetero"``."""
+    """Scope of an encoder's layers: ``"network"``, ``"relation"`` or ``"hetero"``."""
     scope: str = getattr(GRAPH_ENCODERS[encoder], "scope", NETWORK)
     return scope
 
@@ -170,14 +170,14 @@ class HgtLayer(nn.Module):
         """New states of all targets by node type, and attention by edge type."""
         # HGTConv numbers its weights by the order of the edge types.
         ordered = {edge_type: edge_index[edge_type] for edge_type in self.conv.edge_types}
-        found: list[Tensor] = []
+        attention: list[Tensor] = []
 
         @torch.no_grad()
         def keep_attention(_conv: HGTConv, inputs: tuple[dict[str, Any]], _out: Tensor) -> None:
-            given = inputs[0]
-            score = (given["q_i"] * given["k_j"]).sum(-1) * given["edge_attr"]
-            score = score / given["q_i"].size(-1) ** 0.5
-            found.append(softmax(score, given["index"], num_nodes=given["size_i"]))
+            values = inputs[0]
+            score = (values["q_i"] * values["k_j"]).sum(-1) * values["edge_attr"]
+            score = score / values["q_i"].size(-1) ** 0.5
+            attention.append(softmax(score, values["index"], num_nodes=values["size_i"]))
 
         # HGTConv does not return its attention.
         hook = self.conv.register_message_forward_hook(keep_attention)
@@ -186,11 +186,11 @@ class HgtLayer(nn.Module):
         finally:
             hook.remove()
         n_edges = [edges.shape[1] for edges in ordered.values()]
-        return out, dict(zip(ordered, found[0].split(n_edges), strict=True))
+        return out, dict(zip(ordered, attention[0].split(n_edges), strict=True))
 
 
 class RelationLayers(nn.Module):
-    """One layer of scope ``"relation"`` for each edge type; what reaches a node is summed."""
+    """One layer of scope ``"relation"`` for each edge type; messages to a node are summed."""
 
     def __init__(self, config: GraphTransformerConfig, metadata: Metadata) -> None:
         super().__init__()

@@ -216,16 +216,16 @@ class HeteroGraphTransformer(nn.Module):
         """Node states before the L2 norm by node type, and attention by layer and edge type.
 
         Args:
-            data: as at the making of the module; ``edge_weight`` may be absent.
-            visible: numbers of the edges that are read, by edge type; None for all.
+            data: with the node and edge types of the module; ``edge_weight`` may be absent.
+            visible: numbers of the edges to read, by edge type; None for all.
         """
         edge_index: ByEdgeType = {}
         edge_weight: EdgeWeights = {}
         for edge_type in data.edge_types:
             edges = data[edge_type]
-            chosen = slice(None) if visible is None else visible[edge_type]
-            edge_index[edge_type] = edges.edge_index[:, chosen]
-            weight = edges.edge_weight[chosen] if "edge_weight" in edges else None
+            numbers = slice(None) if visible is None else visible[edge_type]
+            edge_index[edge_type] = edges.edge_index[:, numbers]
+            weight = edges.edge_weight[numbers] if "edge_weight" in edges else None
             edge_weight[edge_type] = weight
         h: States = {}
         for name in data.node_types:
@@ -249,7 +249,7 @@ class HeteroGraphTransformer(nn.Module):
         """Embed all nodes.
 
         Args:
-            data: as at the making of the module.
+            data: with the node and edge types of the module.
             return_attention: also return, for each layer, attention by edge type, shape
                 (n_edges, n_heads), in the order of its ``edge_index``.
 

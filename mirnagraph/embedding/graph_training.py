@@ -1,4 +1,4 @@
-"""Self-supervised training of graph encoders: edges to rebuild, non-edges, loss, one loop."""
+"""Self-supervised training of graph encoders: relations, non-edges, loss, training loop."""
 
 from __future__ import annotations
 
@@ -128,12 +128,12 @@ def hetero_of(
     weight = torch.ones(len(source)) if edge_weight is None else edge_weight
     kinds = np.stack([groups[source], groups[target]])
     for first, second in np.unique(kinds, axis=1).T.tolist():
-        chosen = np.flatnonzero((kinds[0] == first) & (kinds[1] == second))
+        numbers = np.flatnonzero((kinds[0] == first) & (kinds[1] == second))
         name = LINKED if first <= second else REVERSE + LINKED
         edges = data[str(first), name, str(second)]
-        ends = np.stack([place[source[chosen]], place[target[chosen]]])
+        ends = np.stack([place[source[numbers]], place[target[numbers]]])
         edges.edge_index = torch.from_numpy(ends)
-        edges.edge_weight = weight[torch.from_numpy(chosen)]
+        edges.edge_weight = weight[torch.from_numpy(numbers)]
     return data, rows
 
 
@@ -142,8 +142,7 @@ def draw_non_edges(
 ) -> np.ndarray:
     """Draw for each edge a pair in which one end is another node of its kind and no neighbour.
 
-    A node that is linked with all others of the kind gets none: its pairs are given up after 20
-    draws.
+    A node that is linked with all others of the kind gets none, after 20 draws.
 
     Args:
         pairs: the edges, int64, shape (2, n_pairs).

@@ -86,7 +86,7 @@ def fit_graph_transformer(
         seed: of initial weights, dropout and non-edges; equal seeds give equal results bit for bit
             on a CPU.
         kinds: kind of each node, length n_nodes; None for one kind. A non-edge joins nodes of the
-            kinds of its edge: telling a miRNA from a disease teaches nothing about their links.
+            kinds of its edge, since the kinds alone would separate other pairs.
         progress: called as ``progress(step, done, total)`` after each epoch.
 
     Raises:

@@ -53,9 +53,8 @@ class Node2VecConfig:
             (word2vec's threshold t: a node with share f is kept with chance sqrt(t/f) + t/f), in
             [0, 1]; 0 keeps every visit. gensim's own default, which the node2vec package takes too,
             is 0.001.
-        engine: ``"numba"`` walks on our own and has gensim train; ``"reference"`` has the node2vec
-            package do everything.
-        skipgram: ``"gensim"``, the only trainer; the name stays in files of settings and models.
+        engine: ``"numba"``: own walks, trained by gensim; ``"reference"``: the node2vec package.
+        skipgram: ``"gensim"``, the only trainer; the setting is in files of settings and models.
     """
 
     dim: int = 128
@@ -170,7 +169,7 @@ def _walk_and_train(
         )
 
     def reported_walks() -> Iterator[np.ndarray]:
-        # Walking again in each epoch is far cheaper than training, and no walk has to be held.
+        # Walking again in each epoch is far cheaper than training, and needs no memory.
         nonlocal done
         for block in walks():
             yield block
@@ -182,7 +181,7 @@ def _walk_and_train(
 
 
 def count_visits(rounds: Rounds, n_nodes: int) -> np.ndarray:
-    """How often each node is in the walks, int64, shape (n_nodes,)."""
+    """Count the visits of each node in the walks: int64, shape (n_nodes,)."""
     visits = np.zeros(n_nodes, np.int64)
     for walks in rounds():
         visits += np.bincount(walks[walks >= 0], minlength=n_nodes)
@@ -240,12 +239,12 @@ def train_skip_gram(
 
 
 def reference_node2vec(adjacency: Any, config: Node2VecConfig, seed: int) -> np.ndarray:
-    """Embed every node with the node2vec package (0.4.6 or later), its slips handled.
+    """Embed every node with the node2vec package (0.4.6 or later), with its defects handled.
 
     For comparison, since the package is slow and pins numpy below 2. Zero-weight edges are dropped
-    first, since it walks them as if they weighed 1; isolated nodes are kept by ``min_count=1``;
-    both walks and skip-gram get seeds and one worker; names, which come back as text, are put into
-    row order; the global generators, which the package seeds, are as they were afterwards.
+    first, since it walks them as if they had weight 1; ``min_count=1`` includes isolated nodes;
+    both walks and skip-gram get seeds and one worker; names, which are text, are put into row
+    order; the global generators, which the package seeds, are restored.
 
     Args:
         adjacency: scipy sparse, shape (n_nodes, n_nodes), checked.

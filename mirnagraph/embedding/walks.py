@@ -1,8 +1,9 @@
-"""Random walks on a sparse network: first-order or node2vec (second-order), one random stream per walk, in numba.
+"""Random walks on a sparse network, first-order or node2vec (second-order), in numba.
 
-The bias of the second-order step is drawn by rejection, so nothing is precomputed per edge pair: memory is that of the network, and a
-step costs a few draws whatever the degrees are. Every walk has its own counter-based generator seeded from (seed, walk number), so the
-number of threads and the size of the blocks change nothing.
+The bias of the second-order step is drawn by rejection, so nothing is precomputed per edge pair:
+memory is that of the network, and a step costs a few draws at any degree. Every walk has a
+counter-based generator seeded from (seed, walk number), so the result does not depend on the number
+of threads or the size of the blocks.
 """
 
 from __future__ import annotations
@@ -21,21 +22,23 @@ from scipy import sparse
 from mirnagraph.errors import InputError
 from mirnagraph.seeds import child_seed, generator
 
-# After this many refused proposals the step is drawn from the exact distribution, which leaves the law of the walk as it is and bounds
-# the time of a step under extreme p and q.
+# After this many rejected proposals the step is drawn from the exact distribution. This leaves the
+# distribution of walks unchanged and bounds the time of a step under extreme p and q.
 MAX_PROPOSALS = 32
 
 
 @dataclass(frozen=True, eq=False)
 class WalkGraph:
-    """A checked network in the form the walker reads.
+    """A checked network in the form that the walker reads.
 
     Attributes:
         indptr: int64, shape (n_nodes + 1,).
         indices: int32, shape (n_edges,), sorted inside each row.
         weights: float64, shape (n_edges,), above 0; empty where all weights of each row are equal.
-        accept: float64, alias table: probability of keeping the drawn slot; empty where `weights` is.
-        alias: int32, alias table: neighbour slot taken otherwise, counted from the start of the row; empty where `weights` is.
+        accept: float64, alias table: probability of keeping the drawn slot; empty where `weights`
+            is.
+        alias: int32, alias table: slot of the alternative neighbour, from the start of the row;
+            empty where `weights` is.
     """
 
     indptr: np.ndarray
@@ -51,7 +54,7 @@ class WalkGraph:
 
     @property
     def is_weighted(self) -> bool:
-        """Whether some node prefers one neighbour over another."""
+        """Whether the weights of some row differ."""
         return len(self.weights) > 0
 
 
@@ -59,8 +62,9 @@ def walk_graph(adjacency: Any) -> WalkGraph:
     """Check a network and prepare it for walking.
 
     Args:
-        adjacency: scipy sparse, shape (n_nodes, n_nodes); entry (i, j) is the weight of the step from i to j. Stored zeros are no edges,
-            duplicate entries are added up. An asymmetric matrix is a directed network: a walk ends at a node without a way out.
+        adjacency: scipy sparse, shape (n_nodes, n_nodes); entry (i, j) is the weight of the step
+            from i to j. Stored zeros are no edges, duplicate entries are added up. An asymmetric
+            matrix is a directed network: a walk ends at a node without outgoing edges.
 
     Raises:
         InputError: not square, or a weight is negative, NaN or infinite.
@@ -78,9 +82,9 @@ def walk_graph(adjacency: Any) -> WalkGraph:
             found=f"shape {matrix.shape}",
             expected="(n_nodes, n_nodes)",
         )
-    bad = ~(np.isfinite(matrix.data) & (matrix.data >= 0))
-    if bad.any():
-        entry = int(np.flatnonzero(bad)[0])
+    is_bad = ~(np.isfinite(matrix.data) & (matrix.data >= 0))
+    if is_bad.any():
+        entry = int(np.flatnonzero(is_bad)[0])
         row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
         place = f"{matrix.data[entry]} in row {row}, column {int(matrix.indices[entry])}"
         raise InputError(
@@ -93,7 +97,7 @@ def walk_graph(adjacency: Any) -> WalkGraph:
     matrix.sort_indices()
     indptr = matrix.indptr.astype(np.int64)
     indices = matrix.indices.astype(np.int32)
-    if _rows_are_even(indptr, matrix.data):
+    if _rows_are_uniform(indptr, matrix.data):
         empty = np.empty(0, np.float64)
         return WalkGraph(indptr, indices, empty, empty, np.empty(0, np.int32))
     accept, alias = _alias_tables(indptr, matrix.data)
@@ -110,28 +114,28 @@ def walk_rounds(
     seed: int,
     n_threads: int = 1,
 ) -> Iterator[np.ndarray]:
-    """Walks in rounds of one walk from every node, so that all of them are never held at once.
+    """Yield walks in rounds of one walk from every node, so that memory holds one round.
 
     Args:
         graph: see `walk_graph`.
         n_walks: number of rounds.
         walk_length: nodes per walk, the start included; 1 or more.
-        p: return parameter, above 0: weight 1/p of going back to the node before (Grover and Leskovec 2016, section 3.2).
-        q: in-out parameter, above 0: weight 1/q of going to a node that the one before has no edge to.
+        p: return parameter, above 0: weight 1/p of the previous node (Grover and Leskovec 2016,
+            section 3.2).
+        q: in-out parameter, above 0: weight 1/q of a node without an edge from the previous one.
         seed: of all walks.
         n_threads: changes the time only.
 
     Yields:
-        One round: int32, shape (n_nodes, walk_length), the starts in a random order of their own. A walk that ends early (isolated
-        node, or no way out of a directed network) is filled up with -1.
+        One round: int32, shape (n_nodes, walk_length), the starts in random order. A walk that ends
+        early (isolated node, or no outgoing edge in a directed network) is filled up with -1.
     """
     stream = np.uint64(child_seed(seed, "walks"))
     kernel: Any = _walk
     with ThreadPoolExecutor(max_workers=n_threads) as pool:
         for number in range(n_walks):
-            starts = (
-                generator(seed, "walk order", number).permutation(graph.n_nodes).astype(np.int32)
-            )
+            order = generator(seed, "walk order", number).permutation(graph.n_nodes)
+            starts = order.astype(np.int32)
             walks = np.empty((graph.n_nodes, walk_length), np.int32)
             bounds = np.linspace(0, graph.n_nodes, n_threads + 1).astype(np.int64)
             first = number * graph.n_nodes
@@ -157,7 +161,11 @@ def random_walks(
     seed: int = 0,
     n_threads: int = 1,
 ) -> np.ndarray:
-    """All walks of a network at once (see `walk_rounds`): int32, shape (n_walks * n_nodes, walk_length)."""
+    """Collect all walks of a network (see `walk_rounds`).
+
+    Returns:
+        int32, shape (n_walks * n_nodes, walk_length).
+    """
     graph = walk_graph(adjacency)
     rounds = walk_rounds(
         graph, n_walks=n_walks, walk_length=walk_length, p=p, q=q, seed=seed, n_threads=n_threads
@@ -169,15 +177,15 @@ def _arrays(graph: WalkGraph) -> tuple[np.ndarray, ...]:
     return graph.indptr, graph.indices, graph.weights, graph.accept, graph.alias
 
 
-def _rows_are_even(indptr: np.ndarray, weights: np.ndarray) -> bool:
-    filled = indptr[:-1] < indptr[1:]
-    first = np.repeat(weights[indptr[:-1][filled]], np.diff(indptr)[filled])
+def _rows_are_uniform(indptr: np.ndarray, weights: np.ndarray) -> bool:
+    is_filled = indptr[:-1] < indptr[1:]
+    first = np.repeat(weights[indptr[:-1][is_filled]], np.diff(indptr)[is_filled])
     return bool(np.array_equal(first, weights))
 
 
 @njit(cache=True)
 def _alias_tables(indptr: Any, weights: Any) -> Any:
-    """Walker's alias method by Vose: one table per row."""
+    """Alias tables of Walker's method by Vose, one per row."""
     accept = np.ones(len(weights), np.float64)
     alias = np.zeros(len(weights), np.int32)
     for node in range(len(indptr) - 1):
@@ -244,7 +252,7 @@ def _has_edge(indptr: Any, indices: Any, source: Any, target: Any) -> Any:
             lo = middle + 1
         else:
             hi = middle
-    # The place found may be one past the row, which belongs to the next row or to nobody.
+    # The position may be one past the row, which belongs to the next row or to none.
     return lo < end and indices[lo] == target
 
 
@@ -270,7 +278,7 @@ def _exact_step(
 
 
 @njit(cache=True, nogil=True)
-def _walk(
+def _walk(  # noqa: C901, PLR0913  one compiled kernel
     indptr: Any,
     indices: Any,
     weights: Any,
@@ -307,30 +315,29 @@ def _walk(
                     state += step
                     if _unit(_mix(state)) >= accept[lo + slot]:
                         slot = np.int64(alias[lo + slot])
-                there = np.int64(indices[lo + slot])
+                target = np.int64(indices[lo + slot])
                 if first_order or before < 0:
                     break
                 state += step
                 height = _unit(_mix(state)) * most
-                if there == before:
-                    kept = height < 1.0 / p
+                if target == before:
+                    is_accepted = height < 1.0 / p
                 elif height < min(1.0, 1.0 / q):
-                    kept = True
+                    is_accepted = True
                 elif height >= max(1.0, 1.0 / q):
-                    kept = False
+                    is_accepted = False
                 else:
-                    kept = _has_edge(indptr, indices, before, there) == (q > 1.0)
-                if kept:
+                    is_accepted = _has_edge(indptr, indices, before, target) == (q > 1.0)
+                if is_accepted:
                     break
                 n_proposals += 1
                 if n_proposals == MAX_PROPOSALS:
                     state += step
-                    there = np.int64(
-                        _exact_step(
-                            indptr, indices, weights, before, here, p, q, _unit(_mix(state))
-                        )
+                    unit = _unit(_mix(state))
+                    target = np.int64(
+                        _exact_step(indptr, indices, weights, before, here, p, q, unit)
                     )
                     break
             before = here
-            here = there
+            here = target
             walks[row, position] = here

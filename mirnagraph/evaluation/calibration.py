@@ -1,4 +1,4 @@
-"""Calibration error, temperature, decision thresholds."""
+"""Calibration error, reliability curve, temperature scaling, decision thresholds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ N_BINS = 10
 
 CURVE_COLUMNS = ["n", "low", "high", "predicted", "observed"]
 
-# Probabilities nearer to 0 or 1 than this are taken for this near: one sure mistake must not cost infinitely much.
+BRIER_PARTS = ("brier", "reliability", "resolution", "uncertainty", "within_bins")
+
+# Probabilities are clipped this far from 0 and 1: one certain mistake must not cost infinitely.
 EPSILON = 1e-12
 
 LOWEST = 0.1
@@ -22,13 +24,15 @@ HIGHEST = 10.0
 
 
 def equal_count_bins(probability: np.ndarray, n_bins: int = N_BINS) -> np.ndarray:
-    """Bins of equally many probabilities: int64 in 0 … n_bins - 1, shape (n,); equal probabilities share a bin, so bins may differ in size.
+    """Assign probabilities to bins of equal count.
 
-    Which bin an RNA is in does not depend on the order of the rows.
+    Equal probabilities share a bin, so bins may differ in size. The bin of an RNA does not depend
+    on the order of the rows.
+
+    Returns:
+        int64 in 0 … n_bins - 1, shape (n,).
     """
-    from scipy.stats import (
-        rankdata,  # takes seconds to load, and models are opened and asked without it
-    )
+    from scipy.stats import rankdata  # slow to load, and not needed to predict
 
     require(n_bins >= 1, "n_bins", n_bins, "1 or more")
     n = len(probability)
@@ -40,7 +44,7 @@ def equal_count_bins(probability: np.ndarray, n_bins: int = N_BINS) -> np.ndarra
 def reliability_curve(
     true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS
 ) -> pd.DataFrame:
-    """What was predicted and what came true, over bins of equally many RNAs.
+    """Compare predicted with observed frequencies over bins of equal count.
 
     Args:
         true: 0/1, shape (n,).
@@ -48,8 +52,9 @@ def reliability_curve(
         n_bins: 1 or more; bins that equal probabilities leave empty are left out.
 
     Returns:
-        One row per bin, lowest first: ``n`` (RNAs), ``low``, ``high`` (smallest and largest probability), ``predicted`` (mean
-        probability), ``observed`` (share annotated), all but ``n`` in [0, 1]. No rows for no RNAs.
+        One row per bin, lowest first: ``n`` (RNAs), ``low``, ``high`` (smallest and largest
+        probability), ``predicted`` (mean probability), ``observed`` (share annotated), all but
+        ``n`` in [0, 1]. No rows for no RNAs.
     """
     true, probability = _pair(true, probability, 1)
     table = pd.DataFrame(
@@ -69,11 +74,13 @@ def reliability_curve(
 def expected_calibration_error(
     true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS
 ) -> float:
-    """Mean distance of predicted and observed over the bins, weighted by their size: in [0, 1], 0 is best; NaN for no RNAs.
+    """Mean distance of predicted and observed frequency over the bins, weighted by their size.
 
-    Guo et al. 2017 (arXiv:1706.04599, Eq. 3) with two changes that suit one rare compartment at a time: the probability of being
-    annotated in place of the confidence in the chosen class, and bins of equal count in place of equal width. Chance alone keeps it
-    above 0, the more the fewer RNAs a bin has (see `calibration_error_by_chance`): over folds of 100 RNAs it says little, pooled it says more.
+    In [0, 1], 0 is best; NaN for no RNAs. Guo et al. 2017 (arXiv:1706.04599, Eq. 3) with two
+    changes that suit one rare compartment at a time: the probability of being annotated in place of
+    the confidence in the predicted class, and bins of equal count in place of equal width. Chance
+    alone keeps it above 0, the more the fewer RNAs a bin has (see `calibration_error_by_chance`):
+    pooled values are more reliable than those of folds of 100 RNAs.
 
     Args:
         true: 0/1, shape (n,).
@@ -83,17 +90,18 @@ def expected_calibration_error(
     true, probability = _pair(true, probability, 1)
     if not len(true):
         return float("nan")
-    of = equal_count_bins(probability, n_bins)
-    return float(np.abs(np.bincount(of, weights=probability - true)).sum() / len(true))
+    bins = equal_count_bins(probability, n_bins)
+    return float(np.abs(np.bincount(bins, weights=probability - true)).sum() / len(true))
 
 
 def calibration_error_by_chance(
     probability: np.ndarray, *, n_bins: int = N_BINS, n_draws: int = 500, seed: int = 0
 ) -> np.ndarray:
-    """Expected calibration errors of a perfectly calibrated model of the same probabilities, its labels drawn from them.
+    """Expected calibration errors of a perfectly calibrated model: labels drawn from probabilities.
 
     Args:
         probability: in [0, 1], shape (n,).
+        n_bins: 1 or more.
         n_draws: how often labels are drawn, 1 or more.
         seed: of the draws.
 
@@ -104,39 +112,41 @@ def calibration_error_by_chance(
     probability = np.asarray(probability, dtype=float)
     if not len(probability):
         return np.full(n_draws, np.nan)
-    of = equal_count_bins(probability, n_bins)
-    random = generator(seed, "calibration by chance")
-    found = np.empty(n_draws)
+    bins = equal_count_bins(probability, n_bins)
+    rng = generator(seed, "calibration by chance")
+    n = len(probability)
+    errors = np.empty(n_draws)
     for draw in range(n_draws):
-        labels = random.random(len(probability)) < probability
-        found[draw] = np.abs(np.bincount(of, weights=probability - labels)).sum() / len(probability)
-    return np.sort(found)
+        labels = rng.random(n) < probability
+        errors[draw] = np.abs(np.bincount(bins, weights=probability - labels)).sum() / n
+    return np.sort(errors)
 
 
 def brier_parts(
     true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS
 ) -> dict[str, float]:
-    """The Brier score as reliability - resolution + uncertainty + what the bins hide.
+    """Decompose the Brier score: reliability - resolution + uncertainty + within_bins.
 
     - ``reliability``: squared distance of predicted and observed over the bins, 0 is best
-    - ``resolution``: how far the bins' observed shares lie from the overall share, more is better
+    - ``resolution``: distance of the bins' observed shares from the overall share, more is better
     - ``uncertainty``: share x (1 - share), which no model changes
-    - ``within_bins``: variance of the probabilities inside the bins, less twice their covariance with the labels; 0 where each bin holds one
-      probability, so that the others are then exactly Murphy's three
+    - ``within_bins``: variance of the probabilities inside the bins, less twice their covariance
+      with the labels; 0 where each bin holds one probability, which leaves Murphy's three terms
 
     All NaN for no RNAs.
 
     Args:
         true: 0/1, shape (n,).
         probability: in [0, 1], shape (n,).
+        n_bins: 1 or more.
 
-    Source: Murphy 1973, doi:10.1175/1520-0450(1973)012<0595:ANVPOT>2.0.CO;2; Stephenson et al. 2008, doi:10.1175/2007WAF2006116.1.
+    References:
+        Murphy 1973, doi:10.1175/1520-0450(1973)012<0595:ANVPOT>2.0.CO;2; Stephenson et al. 2008,
+        doi:10.1175/2007WAF2006116.1.
     """
     true, probability = _pair(true, probability, 1)
     if not len(true):
-        return dict.fromkeys(
-            ("brier", "reliability", "resolution", "uncertainty", "within_bins"), float("nan")
-        )
+        return dict.fromkeys(BRIER_PARTS, float("nan"))
     curve = reliability_curve(true, probability, n_bins)
     weight = curve["n"].to_numpy() / len(true)
     share = float(true.mean())
@@ -155,9 +165,9 @@ def brier_parts(
 
 
 def log_loss(true: np.ndarray, probability: np.ndarray) -> float:
-    """Mean of -log of the probability given to what is true, 0 or more, 0 is best; probabilities are kept 1e-12 away from 0 and 1; NaN for none.
+    """Mean negative log likelihood of 0/1 labels, 0 is best; NaN for no labels.
 
-    Arguments of any shape, the same for both.
+    Probabilities are clipped 1e-12 away from 0 and 1. Arguments of any shape, the same for both.
     """
     true = np.asarray(true, dtype=float)
     probability = np.asarray(probability, dtype=float)
@@ -165,81 +175,68 @@ def log_loss(true: np.ndarray, probability: np.ndarray) -> float:
 
 
 def fit_temperature(true: np.ndarray, probability: np.ndarray) -> float:
-    """The temperature T at which sigmoid(logit(p) / T) has the smallest log loss, one T for all compartments.
+    """Fit the temperature T at which sigmoid(logit(p) / T) has the smallest log loss.
 
-    T above 1 pulls over-confident probabilities towards 0.5, T below 1 sharpens timid ones; ranks within and between compartments stay.
-    Fit it on RNAs of the training part that the model did not learn from.
+    One T serves all compartments. T above 1 pulls over-confident probabilities towards 0.5, T below
+    1 sharpens under-confident ones; ranks within and between compartments stay. Fit it on
+    validation rows.
 
     Args:
-        true: 0/1, shape (n,) or (n, n_labels); NaN where unknown, which counts for nothing.
-        probability: in [0, 1], same shape; 0 and 1 are taken as 1e-12 away.
+        true: 0/1, shape (n,) or (n, n_labels); NaN where unknown, which does not count.
+        probability: in [0, 1], same shape, clipped 1e-12 away from 0 and 1.
 
     Returns:
-        T in [0.1, 10]. 1 where no compartment has both classes (those with one class are left out), where all probabilities are 0.5, and
-        where no other T is better.
+        T in [0.1, 10]. 1 where no compartment has both classes (those with one class are left out),
+        where all probabilities are 0.5, and where no other T is better.
 
     Raises:
         InputError: shapes that do not fit, labels other than 0 and 1, probabilities outside [0, 1].
 
-    Source: Guo et al. 2017, arXiv:1706.04599, section 4.2.
+    References:
+        Guo et al. 2017, arXiv:1706.04599, section 4.2.
     """
-    from scipy.optimize import minimize_scalar  # models are opened and asked without it
+    from scipy.optimize import minimize_scalar  # slow to load, and not needed to predict
 
     true, probability = _pair(true, probability, 2, unknown=True)
-    known = ~np.isnan(true)
-    two = (
-        ((true == 0).any(axis=0) & (true == 1).any(axis=0))
-        if len(true)
-        else np.zeros(true.shape[1], dtype=bool)
-    )
-    if not two.any():
+    is_known = ~np.isnan(true)
+    has_both = (true == 0).any(axis=0) & (true == 1).any(axis=0)
+    if not has_both.any():
         return 1.0
-    labels = true[:, two]
-    logits = _safe_logit(probability[:, two])
-    if not known.all():
-        labels = labels[known[:, two]]
-        logits = logits[known[:, two]]
-    # the loss is convex in 1 / T, hence has one valley in log T
-    found = minimize_scalar(
-        lambda t: _loss(labels, logits * np.exp(-t)),
-        bounds=(np.log(LOWEST), np.log(HIGHEST)),
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
+    labels = true[:, has_both]
+    logits = _safe_logit(probability[:, has_both])
+    if not is_known.all():
+        labels = labels[is_known[:, has_both]]
+        logits = logits[is_known[:, has_both]]
+
+    def loss(log_temperature: float) -> float:
+        return _loss(labels, logits * np.exp(-log_temperature))
+
+    # the loss is convex in 1 / T, hence has one minimum in log T
+    ends = (np.log(LOWEST), np.log(HIGHEST))
+    search = minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-6})
     # a bounded search never quite reaches its ends
-    best = min(
-        (float(found.x), np.log(LOWEST), np.log(HIGHEST)),
-        key=lambda t: _loss(labels, logits * np.exp(-t)),
-    )
-    return (
-        float(np.clip(np.exp(best), LOWEST, HIGHEST))
-        if _loss(labels, logits * np.exp(-best)) < _loss(labels, logits) - 1e-12
-        else 1.0
-    )
+    best = min((float(search.x), *ends), key=loss)
+    if loss(best) < _loss(labels, logits) - 1e-12:
+        return float(np.clip(np.exp(best), LOWEST, HIGHEST))
+    return 1.0
 
 
 def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray:
-    """sigmoid(logit(p) / T): float64 in [0, 1], same shape; a T of 1 changes nothing.
+    """Return sigmoid(logit(p) / T): float64 in [0, 1], same shape; a T of 1 changes nothing.
 
     Args:
-        probability: in [0, 1]; 0 and 1 are taken as 1e-12 away.
+        probability: in [0, 1], clipped 1e-12 away from 0 and 1.
         temperature: above 0, finite.
 
     Raises:
         ConfigError: the temperature is out of range.
     """
-    require(
-        bool(np.isfinite(temperature)) and temperature > 0,
-        "temperature",
-        temperature,
-        "a number above 0",
-    )
+    is_valid = bool(np.isfinite(temperature)) and temperature > 0
+    require(is_valid, "temperature", temperature, "a number above 0")
     probability = np.asarray(probability, dtype=float)
-    return (
-        probability.copy()
-        if temperature == 1
-        else np.asarray(expit(_safe_logit(probability) / temperature))
-    )
+    if temperature == 1:
+        return probability.copy()
+    return np.asarray(expit(_safe_logit(probability) / temperature))
 
 
 def _safe_logit(probability: np.ndarray) -> np.ndarray:
@@ -254,7 +251,7 @@ def _loss(true: np.ndarray, logits: np.ndarray) -> float:
 def _pair(
     true: np.ndarray, probability: np.ndarray, dimensions: int, *, unknown: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 of one shape with that many dimensions; one column where there was none. `unknown`: labels may be NaN."""
+    """Check both, as float64 with that many dimensions; with `unknown`, labels may be NaN."""
     true = np.asarray(true, dtype=float)
     probability = np.asarray(probability, dtype=float)
     if dimensions == 2 and true.ndim == 1 and true.shape == probability.shape:
@@ -269,47 +266,52 @@ def _pair(
         )
     if not (np.isin(true, (0, 1)) | (unknown & np.isnan(true))).all():
         raise InputError("labels must be 0 or 1")
-    bad = ~((probability >= 0) & (probability <= 1))
-    if bad.any():
-        raise InputError(
-            "not a probability", found=float(probability[bad][0]), expected="a number in [0, 1]"
-        )
+    is_bad = ~((probability >= 0) & (probability <= 1))
+    if is_bad.any():
+        first = float(probability[is_bad][0])
+        raise InputError("not a probability", found=first, expected="a number in [0, 1]")
     return true, probability
 
 
 def best_thresholds(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Per compartment the threshold of highest Matthews correlation, shape (n_labels,); 0.5 where there is one class only.
+    """Choose the threshold of highest Matthews correlation for each compartment.
 
-    Rows whose label is not known (NaN) take no part. Candidates lie halfway between neighbouring probabilities (and 0 and 1), at most 200 of
-    them; the middle one of equals is taken.
+    Candidates lie halfway between neighbouring probabilities (and 0 and 1), at most 200 of them;
+    the middle one of equals is taken.
+
+    Args:
+        true: 0/1, shape (n, n_labels); NaN where unknown, which does not count.
+        probabilities: in [0, 1], shape (n, n_labels).
+
+    Returns:
+        Shape (n_labels,); 0.5 where there is one class only.
     """
-    found = np.full(true.shape[1], 0.5)
+    thresholds = np.full(true.shape[1], 0.5)
     for column in range(true.shape[1]):
-        known = ~np.isnan(true[:, column].astype(float))
-        labels = true[known, column]
-        said = probabilities[known, column]
+        is_known = ~np.isnan(true[:, column].astype(float))
+        labels = true[is_known, column]
+        scores = probabilities[is_known, column]
         if not len(labels) or labels.min() == labels.max():
             continue
-        levels = np.unique(said)
+        levels = np.unique(scores)
         if len(levels) < 2:
             continue
-        # below all and above all stand at the ends: calling every RNA, or none, may be best
-        between = np.array([levels[0] / 2, *(levels[1:] + levels[:-1]) / 2, (levels[-1] + 1) / 2])
-        if len(between) > 200:
-            between = np.quantile(between, np.linspace(0, 1, 200))
-        scores = _mcc(labels > 0.5, said[:, None] >= between)
-        best = np.flatnonzero(scores >= scores.max() - 1e-12)
-        found[column] = between[best[len(best) // 2]]
-    return found
+        # predicting every RNA, or none, may be best
+        cuts = np.array([levels[0] / 2, *(levels[1:] + levels[:-1]) / 2, (levels[-1] + 1) / 2])
+        if len(cuts) > 200:
+            cuts = np.quantile(cuts, np.linspace(0, 1, 200))
+        correlations = _mcc(labels > 0.5, scores[:, None] >= cuts)
+        best = np.flatnonzero(correlations >= correlations.max() - 1e-12)
+        thresholds[column] = cuts[best[len(best) // 2]]
+    return thresholds
 
 
-def _mcc(true: np.ndarray, called: np.ndarray) -> np.ndarray:
-    """Matthews correlation of every column of 0/1 calls, shape (n, n_cuts), with the truth (n,); 0 where it is undefined."""
+def _mcc(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Matthews correlation of each column of `predicted`, (n, n_cuts); 0 where it is undefined."""
     n = len(true)
-    positives = true.sum()
-    calls = called.sum(axis=0).astype(float)
-    hits = called[true].sum(axis=0).astype(float)
-    spread = np.sqrt(calls * (n - calls) * positives * (n - positives))
-    return np.asarray(
-        np.where(spread > 0, (n * hits - calls * positives) / np.where(spread > 0, spread, 1), 0.0)
-    )
+    n_true = true.sum()
+    n_predicted = predicted.sum(axis=0).astype(float)
+    n_both = predicted[true].sum(axis=0).astype(float)
+    scale = np.sqrt(n_predicted * (n - n_predicted) * n_true * (n - n_true))
+    ratio = (n * n_both - n_predicted * n_true) / np.where(scale > 0, scale, 1)
+    return np.asarray(np.where(scale > 0, ratio, 0.0))

@@ -1,10 +1,11 @@
-"""One evaluator and its table; fractions too; label kinds."""
+"""Evaluation of out-of-fold predictions: by compartment and fold, by group, by label kind."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from mirnagraph.errors import InputError
 from mirnagraph.evaluation.scores import (
     FROM_CHOICES,
     FROM_PROBABILITIES,
+    NAN,
     ranking_scores,
     set_scores,
     within_auc,
@@ -31,16 +33,20 @@ FRACTIONS = "fractions"
 
 KINDS = (MULTI_LABEL, CLASS, FRACTIONS)
 
-MEASURES = {"Pearson": pearsonr, "Spearman": spearmanr}
+CORRELATIONS = {"Pearson": pearsonr, "Spearman": spearmanr}
+
+Row = tuple[object, ...]
+
+ScoreFunction = Callable[[np.ndarray, np.ndarray], float]
 
 
 class UndefinedMetricWarning(UserWarning):
-    """A metric has no answer for some compartment in some fold (one class only); it is NaN there and left out of the mean."""
+    """A metric is NaN, since a compartment has one class only in a fold."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric's numbers mean: their range and which way is better."""
+    """Range of a metric, and whether higher values are better."""
 
     low: float
     high: float
@@ -69,263 +75,6 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def evaluate(
-    true: np.ndarray,
-    probabilities: np.ndarray,
-    fold: np.ndarray,
-    thresholds: np.ndarray,
-    compartments: Sequence[str] | None = None,
-    decile: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """Score out-of-fold predictions.
-
-    ``mean`` and ``sd`` are over folds (sd with n - 1; the convention of the published results), leaving out folds in which a
-    metric is undefined; ``pooled`` scores all folds' RNAs together. Rows named ``average`` are means over the compartments
-    where there is an answer (macro; their sd is that of the folds' means); rows named ``micro`` take every (RNA, compartment)
-    pair alike; rows named ``all compartments`` are the metrics of whole sets and rankings (see `multilabel`).
-
-    An RNA that a compartment's label is not known of (NaN) takes no part in that compartment's figures; the metrics of whole sets and rankings
-    are of the RNAs with every label known.
-
-    Args:
-        true: 0/1, or NaN where unknown, shape (n, n_labels).
-        probabilities: in [0, 1], shape (n, n_labels).
-        fold: test fold of each RNA, whole numbers, shape (n,). RNAs of fold -1 (never tested) are not scored.
-        thresholds: a compartment is predicted where its probability reaches its threshold; shape (n_labels,), or (n, n_labels) where
-            each fold chose its own.
-        compartments: names, in column order; numbers from 0 when left out.
-        decile: popularity of each RNA (see `scores.popularity_deciles`), shape (n,); adds ``within``, which is pooled only.
-
-    Returns:
-        DataFrame with the columns ``compartment``, ``metric``, ``mean``, ``sd``, ``pooled``, ``n_folds`` (how many folds the
-        mean is over), ``n_labels`` (how many compartments). NaN means there is no answer.
-
-    Raises:
-        InputError: shapes that do not fit, labels other than 0 and 1, probabilities outside [0, 1] or missing, no tested RNA.
-
-    Warns:
-        UndefinedMetricWarning: once, naming each compartment and fold with one class only.
-    """
-    true = np.asarray(true)
-    probabilities = np.asarray(probabilities, dtype=float)
-    fold = np.asarray(fold)
-    thresholds = np.asarray(thresholds, dtype=float)
-    names = (
-        [str(k) for k in range(true.shape[1] if true.ndim == 2 else 0)]
-        if compartments is None
-        else [str(c) for c in compartments]
-    )
-    _check(true, probabilities, fold, thresholds, names, decile)
-    tested = fold >= 0
-    predicted = (probabilities >= thresholds).astype(np.int64)[tested]
-    true = np.asarray(true[tested], dtype=np.float64)
-    probabilities = probabilities[tested]
-    fold = fold[tested]
-    numbers = np.unique(fold)
-    parts = [fold == number for number in numbers]
-    _warn_one_class(true, parts, numbers, names)
-
-    rows: list[tuple[object, ...]] = []
-    averages: list[tuple[object, ...]] = []
-    micro: list[tuple[object, ...]] = []
-    for metric, function in {**FROM_PROBABILITIES, **FROM_CHOICES}.items():
-        scored = probabilities if metric in FROM_PROBABILITIES else predicted
-        table = np.array(
-            [[_score(function, true[p, k], scored[p, k]) for k in range(len(names))] for p in parts]
-        )
-        pooled = np.array([_score(function, true[:, k], scored[:, k]) for k in range(len(names))])
-        rows += [
-            (name, metric, *_mean_sd(table[:, k]), pooled[k], _defined(table[:, k]), 1)
-            for k, name in enumerate(names)
-        ]
-        averages.append(_average(metric, table, pooled))
-        flat = np.array([_score(function, true[p].ravel(), scored[p].ravel()) for p in parts])
-        micro.append(
-            (
-                MICRO,
-                metric,
-                *_mean_sd(flat),
-                _score(function, true.ravel(), scored.ravel()),
-                _defined(flat),
-                len(names),
-            )
-        )
-    if decile is not None:
-        classes = np.asarray(decile)[tested]
-        within = np.array(
-            [
-                within_auc(*_known(true[:, k], probabilities[:, k], classes))
-                for k in range(len(names))
-            ]
-        )
-        rows += [
-            (name, "within", np.nan, np.nan, within[k], len(parts), 1)
-            for k, name in enumerate(names)
-        ]
-        averages.append(
-            (AVERAGE, "within", np.nan, np.nan, _mean(within), len(parts), _defined(within))
-        )
-    result = pd.DataFrame(
-        [*rows, *averages, *micro, *_set_rows(true, probabilities, predicted, parts)],
-        columns=COLUMNS,
-    )
-    place = {name: i for i, name in enumerate([*names, AVERAGE, MICRO, SETS])}
-    return result.sort_values(
-        "compartment", key=lambda c: c.map(place), kind="stable", ignore_index=True
-    )
-
-
-def _known(true: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
-    """Where the label is known: labels as whole numbers, and the others."""
-    there = ~np.isnan(true)
-    return [true[there].astype(np.int64), *(other[there] for other in others)]
-
-
-def _score(
-    function: Callable[[np.ndarray, np.ndarray], float], true: np.ndarray, scored: np.ndarray
-) -> float:
-    """A metric where the label is known; NaN where it is known of no RNA."""
-    known = _known(true, scored)
-    return function(*known) if len(known[0]) else float("nan")
-
-
-def _average(metric: str, table: np.ndarray, pooled: np.ndarray) -> tuple[object, ...]:
-    """Macro row: the mean over compartments of their means over folds, as the published results have it."""
-    of_label = np.array([_mean(column) for column in table.T])
-    of_fold = np.array([_mean(row) for row in table])
-    return (
-        AVERAGE,
-        metric,
-        _mean(of_label),
-        _mean_sd(of_fold)[1],
-        _mean(pooled),
-        _defined(of_fold),
-        _defined(of_label),
-    )
-
-
-def _set_rows(
-    true: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray, parts: list[np.ndarray]
-) -> list[tuple[object, ...]]:
-    whole = ~np.isnan(true).any(axis=1)
-    if not all((part & whole).any() for part in parts):
-        return []
-    labels = np.nan_to_num(true).astype(np.int64)
-
-    def score(part: np.ndarray) -> dict[str, float]:
-        there = part & whole
-        return {
-            **set_scores(labels[there], predicted[there]),
-            **ranking_scores(labels[there], probabilities[there]),
-        }
-
-    per_fold = pd.DataFrame([score(part) for part in parts])
-    pooled = score(np.ones(len(true), dtype=bool))
-    rows: list[tuple[object, ...]] = []
-    for metric in per_fold:
-        values = per_fold[metric].to_numpy()
-        rows.append(
-            (
-                SETS,
-                str(metric),
-                *_mean_sd(values),
-                pooled[str(metric)],
-                _defined(values),
-                true.shape[1],
-            )
-        )
-    return rows
-
-
-def _defined(values: np.ndarray) -> int:
-    return int((~np.isnan(values)).sum())
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(np.mean(values[~np.isnan(values)])) if _defined(values) else float("nan")
-
-
-def _mean_sd(values: np.ndarray) -> tuple[float, float]:
-    sd = float(np.std(values[~np.isnan(values)], ddof=1)) if _defined(values) > 1 else float("nan")
-    return _mean(values), sd
-
-
-def _warn_one_class(
-    true: np.ndarray, parts: list[np.ndarray], numbers: np.ndarray, names: list[str]
-) -> None:
-    cases = []
-    for k, name in enumerate(names):
-        for what, n_of in (("no RNA annotated", 0), ("every RNA annotated", 1)):
-            folds = [
-                str(number)
-                for part, number in zip(parts, numbers, strict=True)
-                if (_known(true[part, k])[0] == n_of).all()
-            ]
-            if folds:
-                cases.append(f"{name} in fold {', '.join(folds)} ({what})")
-    if cases:
-        warnings.warn(
-            f"metrics undefined, NaN and left out of the means: {'; '.join(cases)}",
-            UndefinedMetricWarning,
-            stacklevel=3,
-        )
-
-
-def _check(
-    true: np.ndarray,
-    probabilities: np.ndarray,
-    fold: np.ndarray,
-    thresholds: np.ndarray,
-    names: list[str],
-    decile: np.ndarray | None,
-) -> None:
-    if true.ndim != 2 or probabilities.shape != true.shape:
-        raise InputError(
-            "labels and probabilities do not fit each other",
-            found=f"{true.shape} and {probabilities.shape}",
-            expected="(n, n_labels) twice",
-        )
-    if fold.shape != (len(true),):
-        raise InputError("one fold per RNA is needed", found=fold.shape, expected=(len(true),))
-    if thresholds.shape not in {(true.shape[1],), true.shape}:
-        raise InputError(
-            "thresholds do not fit the compartments",
-            found=thresholds.shape,
-            expected=f"{(true.shape[1],)} or {true.shape}",
-        )
-    if (
-        len(names) != true.shape[1]
-        or len(set(names)) != len(names)
-        or {AVERAGE, MICRO, SETS} & set(names)
-    ):
-        expected = (
-            f"{true.shape[1]} different names, none of them {AVERAGE!r}, {MICRO!r} or {SETS!r}"
-        )
-        raise InputError("compartment names do not fit", found=", ".join(names), expected=expected)
-    if decile is not None and np.shape(decile) != (len(true),):
-        raise InputError(
-            "one popularity class per RNA is needed", found=np.shape(decile), expected=(len(true),)
-        )
-    if not (np.isin(true, (0, 1)) | np.isnan(true.astype(float))).all():
-        raise InputError("labels must be 0 or 1 (NaN where unknown)")
-    tested = fold >= 0
-    if not tested.any():
-        raise InputError(
-            "no RNA was tested",
-            found=f"{len(true)} RNAs without a test fold",
-            expected="folds 0, 1, …",
-        )
-    bad = ~((probabilities >= 0) & (probabilities <= 1)) & tested[:, None]
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise InputError(
-            f"not a probability (row {row})",
-            column=names[column],
-            found=probabilities[row, column],
-            expected="a number in [0, 1]",
-        )
-
-
 def score(
     true: np.ndarray,
     predicted: np.ndarray,
@@ -339,9 +88,13 @@ def score(
     """Score out-of-fold predictions by the kind of the labels.
 
     Args:
-        true, predicted, fold, thresholds, compartments, decile: see `evaluate`; thresholds and
-            deciles are not read for fractions.
+        true: see `evaluate`, or `correlations` for fractions.
+        predicted: probabilities or fractions, shape (n, n_labels).
+        fold: test fold of each RNA, shape (n,).
+        thresholds: see `evaluate`; not read for fractions.
+        compartments: names, in column order.
         kind: one of `KINDS`.
+        decile: see `evaluate`; not read for fractions.
 
     Returns:
         The table of `evaluate`, or of `correlations` for fractions.
@@ -349,6 +102,222 @@ def score(
     if kind == FRACTIONS:
         return correlations(true, predicted, fold, compartments)
     return evaluate(true, predicted, fold, thresholds, compartments, decile)
+
+
+def evaluate(
+    true: np.ndarray,
+    probabilities: np.ndarray,
+    fold: np.ndarray,
+    thresholds: np.ndarray,
+    compartments: Sequence[str] | None = None,
+    decile: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Score out-of-fold predictions.
+
+    ``mean`` and ``sd`` are over folds (sd with n - 1; the convention of the published results),
+    leaving out folds in which a metric is undefined; ``pooled`` scores all folds' RNAs together.
+    Rows named ``average`` are means over the compartments where the metric is defined (macro; their
+    sd is that of the folds' means); rows named ``micro`` take every (RNA, compartment) pair alike;
+    rows named ``all compartments`` are the metrics of whole sets and rankings (see `set_scores` and
+    `ranking_scores`).
+
+    An RNA whose label is unknown (NaN) does not count in that compartment's metrics; the metrics of
+    whole sets and rankings are of the RNAs with every label known.
+
+    Args:
+        true: 0/1, or NaN where unknown, shape (n, n_labels).
+        probabilities: in [0, 1], shape (n, n_labels).
+        fold: test fold of each RNA, whole numbers, shape (n,). RNAs of fold -1 (never tested) are
+            not scored.
+        thresholds: a compartment is predicted where its probability reaches its threshold; shape
+            (n_labels,), or (n, n_labels) where each fold has its own.
+        compartments: names, in column order; numbers from 0 when left out.
+        decile: popularity of each RNA (see `scores.popularity_deciles`), shape (n,); adds
+            ``within``, which is pooled only.
+
+    Returns:
+        DataFrame with the columns ``compartment``, ``metric``, ``mean``, ``sd``, ``pooled``,
+        ``n_folds`` (how many folds the mean is over), ``n_labels`` (how many compartments). NaN
+        where a metric is undefined.
+
+    Raises:
+        InputError: shapes that do not fit, labels other than 0 and 1, probabilities outside [0, 1]
+            or missing, no tested RNA.
+
+    Warns:
+        UndefinedMetricWarning: once, naming each compartment and fold with one class only.
+    """
+    true = np.asarray(true)
+    probabilities = np.asarray(probabilities, dtype=float)
+    fold = np.asarray(fold)
+    thresholds = np.asarray(thresholds, dtype=float)
+    n_labels = true.shape[1] if true.ndim == 2 else 0
+    names = [str(name) for name in (range(n_labels) if compartments is None else compartments)]
+    _check(true, probabilities, fold, thresholds, names, decile)
+    is_tested = fold >= 0
+    predicted = (probabilities >= thresholds).astype(np.int64)[is_tested]
+    true = np.asarray(true[is_tested], dtype=np.float64)
+    probabilities = probabilities[is_tested]
+    numbers = np.unique(fold[is_tested])
+    in_fold = [fold[is_tested] == number for number in numbers]
+    _warn_one_class(true, in_fold, numbers, names)
+    if decile is not None:
+        decile = np.asarray(decile)[is_tested]
+    rows = _rows(true, probabilities, predicted, in_fold, names, decile)
+    place = {name: number for number, name in enumerate([*names, AVERAGE, MICRO, SETS])}
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values(
+        "compartment",
+        key=lambda compartment: compartment.map(place),
+        kind="stable",
+        ignore_index=True,
+    )
+
+
+def _rows(
+    true: np.ndarray,
+    probabilities: np.ndarray,
+    predicted: np.ndarray,
+    in_fold: Sequence[np.ndarray],
+    names: Sequence[str],
+    decile: np.ndarray | None,
+) -> list[Row]:
+    """Rows of `evaluate`, of tested RNAs, in order of the metrics."""
+    rows: list[Row] = []
+    for metric, function in FROM_PROBABILITIES.items():
+        rows += _metric_rows(metric, function, true, probabilities, in_fold, names)
+    for metric, function in FROM_CHOICES.items():
+        rows += _metric_rows(metric, function, true, predicted, in_fold, names)
+    if decile is not None:
+        rows += _within_rows(true, probabilities, decile, len(in_fold), names)
+    return [*rows, *_set_rows(true, probabilities, predicted, in_fold)]
+
+
+def _metric_rows(
+    metric: str,
+    function: ScoreFunction,
+    true: np.ndarray,
+    scored: np.ndarray,
+    in_fold: Sequence[np.ndarray],
+    names: Sequence[str],
+) -> list[Row]:
+    """One metric of each compartment, their mean, and of all (RNA, compartment) pairs alike."""
+    columns = range(len(names))
+    by_fold = np.array(
+        [
+            [_score_known(function, true[mask, column], scored[mask, column]) for column in columns]
+            for mask in in_fold
+        ]
+    )
+    pooled = np.array(
+        [_score_known(function, true[:, column], scored[:, column]) for column in columns]
+    )
+    rows: list[Row] = []
+    for column, name in enumerate(names):
+        values = by_fold[:, column]
+        rows.append((name, metric, *_mean_sd(values), pooled[column], _n_defined(values), 1))
+    # Macro: the mean over compartments of their means over folds, as the published results have it.
+    label_means = np.array([_mean(values) for values in by_fold.T])
+    fold_means = np.array([_mean(values) for values in by_fold])
+    average = (_mean(label_means), _mean_sd(fold_means)[1], _mean(pooled))
+    rows.append((AVERAGE, metric, *average, _n_defined(fold_means), _n_defined(label_means)))
+    flat = np.array(
+        [_score_known(function, true[mask].ravel(), scored[mask].ravel()) for mask in in_fold]
+    )
+    flat_pooled = _score_known(function, true.ravel(), scored.ravel())
+    rows.append((MICRO, metric, *_mean_sd(flat), flat_pooled, _n_defined(flat), len(names)))
+    return rows
+
+
+def _within_rows(
+    true: np.ndarray,
+    probabilities: np.ndarray,
+    decile: np.ndarray,
+    n_folds: int,
+    names: Sequence[str],
+) -> list[Row]:
+    values = np.full(len(names), np.nan)
+    for column in range(len(names)):
+        values[column] = within_auc(*_known(true[:, column], probabilities[:, column], decile))
+    rows: list[Row] = [
+        (name, "within", NAN, NAN, value, n_folds, 1)
+        for name, value in zip(names, values, strict=True)
+    ]
+    rows.append((AVERAGE, "within", NAN, NAN, _mean(values), n_folds, _n_defined(values)))
+    return rows
+
+
+def _set_rows(
+    true: np.ndarray,
+    probabilities: np.ndarray,
+    predicted: np.ndarray,
+    in_fold: Sequence[np.ndarray],
+) -> list[Row]:
+    """Metrics of label sets and rankings over RNAs with every label known, if each fold has any."""
+    is_whole = ~np.isnan(true).any(axis=1)
+    if not all((mask & is_whole).any() for mask in in_fold):
+        return []
+    labels = np.nan_to_num(true).astype(np.int64)
+
+    def scores_of(mask: np.ndarray) -> dict[str, float]:
+        rows = mask & is_whole
+        of_sets = set_scores(labels[rows], predicted[rows])
+        return of_sets | ranking_scores(labels[rows], probabilities[rows])
+
+    by_fold = pd.DataFrame([scores_of(mask) for mask in in_fold])
+    pooled = scores_of(np.ones(len(true), dtype=bool))
+    rows: list[Row] = []
+    for metric, value in pooled.items():
+        values = by_fold[metric].to_numpy()
+        rows.append((SETS, metric, *_mean_sd(values), value, _n_defined(values), true.shape[1]))
+    return rows
+
+
+def _known(true: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+    """Where the label is known: labels as whole numbers, and the others."""
+    is_known = ~np.isnan(true)
+    return [true[is_known].astype(np.int64), *(other[is_known] for other in others)]
+
+
+def _score_known(function: ScoreFunction, true: np.ndarray, scored: np.ndarray) -> float:
+    """A metric over the known labels; NaN where none is known."""
+    labels, values = _known(true, scored)
+    return function(labels, values) if len(labels) else NAN
+
+
+def _n_defined(values: np.ndarray) -> int:
+    return int((~np.isnan(values)).sum())
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean of the values that are not NaN; NaN without any."""
+    return float(np.mean(values[~np.isnan(values)])) if _n_defined(values) else NAN
+
+
+def _mean_sd(values: np.ndarray) -> tuple[float, float]:
+    if _n_defined(values) < 2:
+        return _mean(values), NAN
+    return _mean(values), float(np.std(values[~np.isnan(values)], ddof=1))
+
+
+def _warn_one_class(
+    true: np.ndarray, in_fold: Sequence[np.ndarray], numbers: np.ndarray, names: Sequence[str]
+) -> None:
+    cases = []
+    for column, name in enumerate(names):
+        for what, value in (("no RNA annotated", 0), ("every RNA annotated", 1)):
+            folds = [
+                str(number)
+                for mask, number in zip(in_fold, numbers, strict=True)
+                if (_known(true[mask, column])[0] == value).all()
+            ]
+            if folds:
+                cases.append(f"{name} in fold {', '.join(folds)} ({what})")
+    if cases:
+        warnings.warn(
+            f"metrics undefined, NaN and left out of the means: {'; '.join(cases)}",
+            UndefinedMetricWarning,
+            stacklevel=3,
+        )
 
 
 def evaluate_by_group(
@@ -369,6 +338,7 @@ def evaluate_by_group(
         predictions: model name -> probabilities, shape (n, n_labels).
         fold: test fold of each RNA, shape (n,); RNAs of negative folds are left out.
         thresholds: model name -> shape (n, n_labels); 0.5 for models that are not given.
+        compartments: names, in column order.
         groups: group of each RNA, length n, e.g. the dataset it comes from.
         decile: popularity class of each RNA, shape (n,), -1 where it has none; ``within`` is given
             for groups in which every RNA has one.
@@ -409,56 +379,92 @@ def _columns_with_both(true: np.ndarray) -> list[int]:
 
 
 def correlations(
-    true: np.ndarray, said: np.ndarray, fold: np.ndarray, compartments: Sequence[str]
+    true: np.ndarray, predicted: np.ndarray, fold: np.ndarray, compartments: Sequence[str]
 ) -> pd.DataFrame:
-    """Correlations in the columns of `mirnagraph.evaluation.metrics.evaluate`.
+    """Correlate predicted with measured fractions, in the columns of `evaluate`.
 
-    RNAs whose fraction is unknown are not counted. A fold with fewer than three RNAs, or in which either side never varies, has no
-    answer: it is NaN and left out of the mean.
+    RNAs whose fraction is unknown do not count. A fold with fewer than three RNAs, or in which
+    either side never varies, is NaN and left out of the mean.
 
     Args:
-        true: fractions, shape (n, n_labels), NaN where unknown. said: predicted, same shape.
+        true: measured fractions, shape (n, n_labels), NaN where unknown.
+        predicted: same shape.
         fold: shape (n,), 0 or above.
+        compartments: names, in column order.
     """
-    rows = []
-    for measure, function in MEASURES.items():
-        of_label = []
+    numbers = np.unique(fold)
+    rows: list[Row] = []
+    for metric, function in CORRELATIONS.items():
+        means = np.full(len(compartments), np.nan)
+        pooled = np.full(len(compartments), np.nan)
         for column, name in enumerate(compartments):
-            each = np.array(
-                [
-                    _one(function, true[fold == f, column], said[fold == f, column])
-                    for f in np.unique(fold)
-                ]
+            x = true[:, column]
+            y = predicted[:, column]
+            by_fold = np.array(
+                [_correlation(function, x[fold == number], y[fold == number]) for number in numbers]
             )
-            known = each[np.isfinite(each)]
-            pooled = _one(function, true[:, column], said[:, column])
-            sd = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
-            rows.append(
-                (
-                    name,
-                    measure,
-                    float(known.mean()) if len(known) else float("nan"),
-                    sd,
-                    pooled,
-                    len(known),
-                    1,
-                )
-            )
-            of_label.append((rows[-1][2], pooled))
-        mean, pooled = (_mean_correlations(values) for values in zip(*of_label, strict=True))
-        rows.append(
-            (AVERAGE, measure, mean, float("nan"), pooled, len(np.unique(fold)), len(compartments))
-        )
+            means[column], sd = _mean_sd(by_fold)
+            pooled[column] = _correlation(function, x, y)
+            row = (name, metric, means[column], sd, pooled[column], _n_defined(by_fold), 1)
+            rows.append(row)
+        average = (_mean(means), NAN, _mean(pooled), len(numbers), len(compartments))
+        rows.append((AVERAGE, metric, *average))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _one(function: object, true: np.ndarray, said: np.ndarray) -> float:
+def _correlation(function: Callable[..., Any], true: np.ndarray, predicted: np.ndarray) -> float:
     known = np.isfinite(true)
-    if known.sum() < 3 or np.ptp(true[known]) == 0 or np.ptp(said[known]) == 0:
-        return float("nan")
-    return float(function(true[known], said[known]).statistic)  # type: ignore[operator]
+    if known.sum() < 3 or np.ptp(true[known]) == 0 or np.ptp(predicted[known]) == 0:
+        return NAN
+    return float(function(true[known], predicted[known]).statistic)
 
 
-def _mean_correlations(values: Sequence[float]) -> float:
-    known = np.array([value for value in values if np.isfinite(value)])
-    return float(known.mean()) if len(known) else float("nan")
+def _check(
+    true: np.ndarray,
+    probabilities: np.ndarray,
+    fold: np.ndarray,
+    thresholds: np.ndarray,
+    names: list[str],
+    decile: np.ndarray | None,
+) -> None:
+    if true.ndim != 2 or probabilities.shape != true.shape:
+        raise InputError(
+            "labels and probabilities do not fit each other",
+            found=f"{true.shape} and {probabilities.shape}",
+            expected="(n, n_labels) twice",
+        )
+    if fold.shape != (len(true),):
+        raise InputError("one fold per RNA is needed", found=fold.shape, expected=(len(true),))
+    if thresholds.shape not in {(true.shape[1],), true.shape}:
+        raise InputError(
+            "thresholds do not fit the compartments",
+            found=thresholds.shape,
+            expected=f"{(true.shape[1],)} or {true.shape}",
+        )
+    is_unique = len(names) == true.shape[1] == len(set(names))
+    if not is_unique or {AVERAGE, MICRO, SETS} & set(names):
+        reserved = f"none of them {AVERAGE!r}, {MICRO!r} or {SETS!r}"
+        expected = f"{true.shape[1]} different names, {reserved}"
+        raise InputError("compartment names do not fit", found=", ".join(names), expected=expected)
+    if decile is not None and np.shape(decile) != (len(true),):
+        raise InputError(
+            "one popularity class per RNA is needed", found=np.shape(decile), expected=(len(true),)
+        )
+    if not (np.isin(true, (0, 1)) | np.isnan(true.astype(float))).all():
+        raise InputError("labels must be 0 or 1 (NaN where unknown)")
+    is_tested = fold >= 0
+    if not is_tested.any():
+        raise InputError(
+            "no RNA was tested",
+            found=f"{len(true)} RNAs without a test fold",
+            expected="folds 0, 1, …",
+        )
+    is_bad = ~((probabilities >= 0) & (probabilities <= 1)) & is_tested[:, None]
+    if is_bad.any():
+        row, column = np.argwhere(is_bad)[0]
+        raise InputError(
+            f"not a probability (row {row})",
+            column=names[column],
+            found=probabilities[row, column],
+            expected="a number in [0, 1]",
+        )

@@ -1,4 +1,4 @@
-"""Scores of one label or label set: pure functions."""
+"""Scores of one compartment, of label sets and of rankings; popularity of RNAs."""
 
 from __future__ import annotations
 
@@ -13,61 +13,70 @@ from mirnagraph.evaluation.calibration import expected_calibration_error
 
 NAN = float("nan")
 
+SET_SCORES = ("aiming", "coverage", "accuracy", "absolute true", "absolute false")
+
+RANKING_SCORES = ("average precision", "coverage error", "ranking loss", "one-error")
+
 
 def set_scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Agreement of the predicted set P and the true set T of each RNA, as a mean over all RNAs.
+    """Score the predicted set P against the true set T of each RNA, as a mean over all RNAs.
 
     - ``aiming``: share of P that is true, ``|T & P| / |P|``
-    - ``coverage``: share of T that is found, ``|T & P| / |T|``
+    - ``coverage``: share of T that is predicted, ``|T & P| / |T|``
     - ``accuracy``: ``|T & P| / |T | P|`` (also the accuracy of EL-RMLocNet, Eq. 23)
     - ``absolute true``: share of RNAs with P = T
     - ``absolute false``: ``(|T | P| - |T & P|) / n_labels``, 0 is best
 
-    0/0 is an agreement on nothing and counts 1 where both sets are empty, 0 where only one is. NaN for no RNAs.
+    0/0 counts 1 where both sets are empty, 0 where only one is. NaN for no RNAs.
 
     Args:
-        true, predicted: 0/1, shape (n, n_labels).
+        true: 0/1, shape (n, n_labels).
+        predicted: 0/1, shape (n, n_labels).
 
-    Source: Chen, Gu, Zhou 2024 (PMiSLocMF), doi:10.1093/bib/bbae386, after Chou 2013, doi:10.1039/c3mb25555g.
+    References:
+        Chen, Gu, Zhou 2024 (PMiSLocMF), doi:10.1093/bib/bbae386, after Chou 2013,
+        doi:10.1039/c3mb25555g.
     """
-    names = ("aiming", "coverage", "accuracy", "absolute true", "absolute false")
     if not len(true):
-        return dict.fromkeys(names, float("nan"))
-    t = true != 0
-    p = predicted != 0
-    both = (t & p).sum(axis=1)
-    either = (t | p).sum(axis=1)
-    values = (
-        _share(both, p.sum(axis=1), either),
-        _share(both, t.sum(axis=1), either),
-        _share(both, either, either),
-        (both == either).mean(),
-        ((either - both) / true.shape[1]).mean(),
-    )
-    return {name: float(value) for name, value in zip(names, values, strict=True)}
+        return dict.fromkeys(SET_SCORES, NAN)
+    in_true = true != 0
+    in_predicted = predicted != 0
+    both = (in_true & in_predicted).sum(axis=1)
+    either = (in_true | in_predicted).sum(axis=1)
+    return {
+        "aiming": _share(both, in_predicted.sum(axis=1), either),
+        "coverage": _share(both, in_true.sum(axis=1), either),
+        "accuracy": _share(both, either, either),
+        "absolute true": float((both == either).mean()),
+        "absolute false": float(((either - both) / true.shape[1]).mean()),
+    }
 
 
-def _share(part: np.ndarray, whole: np.ndarray, either: np.ndarray) -> float:
-    return float(np.where(whole > 0, part / np.maximum(whole, 1), either == 0).mean())
+def _share(n_part: np.ndarray, n_whole: np.ndarray, n_either: np.ndarray) -> float:
+    return float(np.where(n_whole > 0, n_part / np.maximum(n_whole, 1), n_either == 0).mean())
 
 
 def ranking_scores(true: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """How well the true compartments of an RNA rank before the others, as a mean over RNAs with one compartment or more.
+    """Score the ranking of compartments, as a mean over RNAs with one compartment or more.
 
-    - ``average precision``: over true compartments, share of true ones among those ranked as high or higher
-    - ``coverage error``: steps down the ranking until every true compartment is seen, counted from 0; 0 … n_labels - 1
-    - ``ranking loss``: share of (true, other) pairs in the wrong order, ties counted as wrong; 0 for an RNA in every compartment
+    - ``average precision``: over true compartments, share of true ones among those ranked as high
+      or higher
+    - ``coverage error``: steps down the ranking until every true compartment is seen, counted from
+      0; 0 … n_labels - 1
+    - ``ranking loss``: share of (true, other) pairs in the wrong order, ties counted as wrong; 0
+      for an RNA in every compartment
     - ``one-error``: share of RNAs whose highest compartment is not true (the first of equals)
 
     Args:
-        true: 0/1, shape (n, n_labels). RNAs without compartment rank nothing and are left out.
+        true: 0/1, shape (n, n_labels). RNAs without compartment are left out.
         probabilities: shape (n, n_labels).
 
     Returns:
         The four means; NaN where no RNA has a compartment.
 
-    Source: Asim et al. 2022 (EL-RMLocNet), Eq. 23, doi:10.1016/j.csbj.2022.07.031. Its coverage is called coverage error here, as scikit-learn
-    does, to keep it apart from the coverage of sets.
+    References:
+        Asim et al. 2022 (EL-RMLocNet), Eq. 23, doi:10.1016/j.csbj.2022.07.031. Its coverage is
+        called coverage error here, as in scikit-learn, unlike the coverage of sets.
     """
     from sklearn.metrics import (
         coverage_error,
@@ -75,34 +84,35 @@ def ranking_scores(true: np.ndarray, probabilities: np.ndarray) -> dict[str, flo
         label_ranking_loss,
     )
 
-    names = ("average precision", "coverage error", "ranking loss", "one-error")
-    located = true.any(axis=1)
-    if not located.any():
-        return dict.fromkeys(names, float("nan"))
-    t = (true[located] != 0).astype(int)
-    p = probabilities[located]
-    if (
-        t.shape[1] == 1
-    ):  # scikit-learn takes no single column; with one compartment every ranking is right
-        return dict(zip(names, (1.0, 0.0, 0.0, 0.0), strict=True))
-    values = (
-        label_ranking_average_precision_score(t, p),
-        coverage_error(t, p) - 1,
-        label_ranking_loss(t, p),
-        1 - t[np.arange(len(t)), p.argmax(axis=1)].mean(),
-    )
-    return {name: float(value) for name, value in zip(names, values, strict=True)}
+    is_located = true.any(axis=1)
+    if not is_located.any():
+        return dict.fromkeys(RANKING_SCORES, NAN)
+    labels = (true[is_located] != 0).astype(int)
+    scores = probabilities[is_located]
+    # scikit-learn takes no single column; with one compartment every ranking is right
+    if labels.shape[1] == 1:
+        return dict(zip(RANKING_SCORES, (1.0, 0.0, 0.0, 0.0), strict=True))
+    is_first_true = labels[np.arange(len(labels)), scores.argmax(axis=1)]
+    return {
+        "average precision": float(label_ranking_average_precision_score(labels, scores)),
+        "coverage error": float(coverage_error(labels, scores) - 1),
+        "ranking loss": float(label_ranking_loss(labels, scores)),
+        "one-error": float(1 - is_first_true.mean()),
+    }
 
 
 def auc(true: np.ndarray, probabilities: np.ndarray) -> float:
-    """Area under the ROC curve in [0, 1], ties counted half; NaN where all RNAs are of one class. Arguments of shape (n,)."""
+    """Area under the ROC curve in [0, 1], ties counted half; NaN where all are of one class."""
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(true, probabilities)) if 0 < true.sum() < len(true) else NAN
 
 
 def aupr(true: np.ndarray, probabilities: np.ndarray) -> float:
-    """Average precision, sum over thresholds of (recall_k - recall_k-1) x precision_k, in (0, 1]; NaN without an annotated RNA."""
+    """Average precision, sum over thresholds of (recall_k - recall_k-1) x precision_k.
+
+    In (0, 1]; NaN without an annotated RNA.
+    """
     from sklearn.metrics import average_precision_score
 
     return float(average_precision_score(true, probabilities)) if true.sum() > 0 else NAN
@@ -114,7 +124,10 @@ def brier(true: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def precision(true: np.ndarray, predicted: np.ndarray) -> float:
-    """Share of predicted RNAs that are annotated; 0 where none is predicted, NaN where none is annotated."""
+    """Share of predicted RNAs that are annotated.
+
+    0 where none is predicted, NaN where none is annotated.
+    """
     return float((true * predicted).sum() / max(predicted.sum(), 1)) if true.sum() > 0 else NAN
 
 
@@ -125,23 +138,24 @@ def recall(true: np.ndarray, predicted: np.ndarray) -> float:
 
 def f1(true: np.ndarray, predicted: np.ndarray) -> float:
     """2 TP / (2 TP + FP + FN) in [0, 1]; NaN where none is annotated."""
-    return (
-        float(2 * (true * predicted).sum() / (true.sum() + predicted.sum()))
-        if true.sum() > 0
-        else NAN
-    )
+    if not true.sum():
+        return NAN
+    return float(2 * (true * predicted).sum() / (true.sum() + predicted.sum()))
 
 
 def mcc(true: np.ndarray, predicted: np.ndarray) -> float:
-    """Matthews correlation in [-1, 1]; 0 where one class alone is predicted, NaN where all RNAs are of one class."""
+    """Matthews correlation in [-1, 1].
+
+    0 where one class alone is predicted, NaN where all RNAs are of one class.
+    """
     n = len(true)
-    yes = int(true.sum())
-    chosen = int(predicted.sum())
-    both = int((true * predicted).sum())
-    if not 0 < yes < n:
+    n_true = int(true.sum())
+    n_predicted = int(predicted.sum())
+    n_both = int((true * predicted).sum())
+    if not 0 < n_true < n:
         return NAN
-    spread = math.sqrt(yes * (n - yes)) * math.sqrt(chosen * (n - chosen))
-    return (n * both - yes * chosen) / spread if spread else 0.0
+    scale = math.sqrt(n_true * (n - n_true)) * math.sqrt(n_predicted * (n - n_predicted))
+    return (n * n_both - n_true * n_predicted) / scale if scale else 0.0
 
 
 FROM_PROBABILITIES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
@@ -160,24 +174,26 @@ FROM_CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def popularity(dataset: Dataset) -> np.ndarray:
-    """How well studied each RNA is: the sum over association kinds (supporting ones left aside) of the rank of its number of associations.
+    """Sum, over association kinds, the rank of each RNA by its number of associations.
+
+    Measures how well studied an RNA is. Supporting kinds do not count.
 
     Returns:
         float64, shape (n_rnas,); ties within a kind share their mean rank.
     """
     total = np.zeros(len(dataset.index))
-    for kind in (k for k in dataset.associations if k not in dataset.supporting):
-        total += (
-            pd.Series(np.asarray(dataset.association_matrix(kind).sum(axis=1))).rank().to_numpy()
-        )
+    for kind in dataset.associations:
+        if kind not in dataset.supporting:
+            counts = np.asarray(dataset.association_matrix(kind).sum(axis=1))
+            total += pd.Series(counts).rank().to_numpy()
     return total
 
 
 def popularity_deciles(dataset: Dataset) -> np.ndarray:
     """Decile of each RNA's popularity (see `popularity`) over the whole dataset.
 
-    RNAs of equal popularity share a decile, that of the middle of their (mean) rank, so that deciles may differ in size and do not
-    depend on the order of rows.
+    RNAs of equal popularity share a decile, that of the middle of their (mean) rank, so that
+    deciles may differ in size and do not depend on the order of rows.
 
     Returns:
         0 (least) … 9 (most): int64, shape (n_rnas,).
@@ -188,20 +204,25 @@ def popularity_deciles(dataset: Dataset) -> np.ndarray:
 
 
 def within_auc(true: np.ndarray, probabilities: np.ndarray, decile: np.ndarray) -> float:
-    """AUC over the pairs (annotated, not annotated) of equally well studied RNAs: what is known beyond popularity.
+    """AUC over the pairs (annotated, not annotated) of equally well studied RNAs.
+
+    It measures what is predicted beyond popularity.
 
     Args:
-        true, probabilities: shape (n,).
+        true: 0/1, shape (n,).
+        probabilities: shape (n,).
         decile: see `popularity_deciles`, shape (n,).
 
     Returns:
-        Mean of the AUC of each decile, weighted by its number of pairs; NaN where no decile has both classes.
+        Mean of the AUC of each decile, weighted by its number of pairs; NaN where no decile has
+        both classes.
     """
-    won = pairs = 0.0
-    for one in np.unique(decile):
-        here = decile == one
-        n = float(true[here].sum() * (here.sum() - true[here].sum()))
+    total = 0.0
+    n_pairs = 0.0
+    for value in np.unique(decile):
+        rows = decile == value
+        n = float(true[rows].sum() * (rows.sum() - true[rows].sum()))
         if n:
-            won += n * auc(true[here], probabilities[here])
-            pairs += n
-    return won / pairs if pairs else NAN
+            total += n * auc(true[rows], probabilities[rows])
+            n_pairs += n
+    return total / n_pairs if n_pairs else NAN

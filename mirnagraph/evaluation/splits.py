@@ -1,4 +1,4 @@
-"""Folds: random, grouped, from a file; balanced parts."""
+"""Folds: random, grouped, from a file; inner and label-balanced splits of rows."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ MAX_PASSES = 20
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """A partition of RNAs into test parts.
+    """A partition of RNAs into test folds.
 
     Attributes:
-        assigned: index ``rna_id`` (unique), int64 values: 0 … n_folds - 1 is the fold an RNA is tested in, -1 is trained
-            on in every fold and never tested. An RNA that is not listed is neither trained on nor tested: the protocols on
-            located RNAs list those alone.
-        name: how the folds came about, e.g. ``"random"``, ``"family"`` or the name of a protocol.
+        assigned: index ``rna_id`` (unique), int64 values: 0 … n_folds - 1 is the fold an RNA is
+            tested in, -1 is trained on in every fold and never tested. An RNA that is not listed is
+            neither trained on nor tested: the protocols on located RNAs list those alone.
+        name: how the folds were made, e.g. ``"random"``, ``"family"`` or the name of a protocol.
 
     Raises:
-        InputError: an RNA stands twice, a number is below -1, a fold between 0 and the highest is empty, no RNA is tested, or
-            a fold leaves nothing to train on.
+        InputError: a duplicate RNA, a number below -1, an empty fold between 0 and the highest, no
+            tested RNA, or a fold that leaves nothing to train on.
     """
 
     assigned: pd.Series
@@ -62,12 +62,12 @@ class Folds:
         present = np.unique(values[values >= 0])
         if not len(present):
             raise InputError(
-                "no RNA is in a test part",
+                "no RNA is tested",
                 found=f"{len(values)} RNAs, all with fold -1",
                 expected="folds 0, 1, …",
             )
         if len(present) != present[-1] + 1:
-            empty = next(f for f in range(len(values) + 1) if f not in present)
+            empty = np.setdiff1d(np.arange(len(values) + 1), present)[0]
             raise InputError(
                 "a fold has no RNA",
                 found=f"no RNA in fold {empty}",
@@ -82,7 +82,7 @@ class Folds:
 
     @property
     def n_folds(self) -> int:
-        """Number of test parts."""
+        """Number of test folds."""
         return int(self.assigned.max()) + 1
 
     def of_rows(self, index: NodeIndex) -> np.ndarray:
@@ -96,13 +96,12 @@ class Folds:
         return fold
 
     def rows(self, index: NodeIndex, fold: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows to train on and rows to test in one fold: two sorted int64 arrays that share no row."""
+        """Training and test rows of one fold: two sorted int64 arrays that share no row."""
         if not 0 <= fold < self.n_folds:
             raise ConfigError(f"no fold {fold}: there are folds 0 to {self.n_folds - 1}")
         of_row = self.of_rows(index)
-        return np.flatnonzero((of_row != fold) & (of_row != NOT_USED)), np.flatnonzero(
-            of_row == fold
-        )
+        train_rows = np.flatnonzero((of_row != fold) & (of_row != NOT_USED))
+        return train_rows, np.flatnonzero(of_row == fold)
 
     def to_frame(self) -> pd.DataFrame:
         """Columns ``rna_id``, ``fold``, as in a fold file."""
@@ -110,7 +109,15 @@ class Folds:
 
 
 def used_rnas(labels: pd.DataFrame, rnas: str = "all") -> np.ndarray:
-    """Which RNAs take part: ``"all"``, or ``"located"`` for those with at least one compartment. Bool, shape (n_rnas,)."""
+    """Mark the RNAs to use: bool, shape (n_rnas,).
+
+    Args:
+        labels: 0/1, one row per RNA.
+        rnas: ``"all"``, or ``"located"`` for those with at least one compartment.
+
+    Raises:
+        ConfigError: `rnas` is something else.
+    """
     if rnas == "all":
         return np.ones(len(labels), dtype=bool)
     if rnas == "located":
@@ -119,10 +126,11 @@ def used_rnas(labels: pd.DataFrame, rnas: str = "all") -> np.ndarray:
 
 
 def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
-    """Random folds with every compartment, and the RNAs without any, spread evenly (iterative stratification).
+    """Make random folds, stratified by compartment and by having none (iterative stratification).
 
-    The result depends on ids, labels and seed, not on the order of the rows. A compartment with fewer RNAs than folds puts at
-    most one into each fold; the others then have none, and the metrics say so. Sizes of folds may differ by a few RNAs.
+    The result depends on ids, labels and seed, not on the order of the rows. A compartment with
+    fewer RNAs than folds puts at most one into each fold; metrics are undefined in the others.
+    Sizes of folds may differ by a few RNAs.
 
     Args:
         labels: 0/1, index rna_id, one column per compartment, shape (n, n_labels).
@@ -132,7 +140,9 @@ def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
     Raises:
         ConfigError: `n_folds` is out of range.
 
-    Source: Sechidis, Tsoumakas, Vlahavas 2011, doi:10.1007/978-3-642-23808-6_10, as the package iterative-stratification does it.
+    References:
+        Sechidis, Tsoumakas, Vlahavas 2011, doi:10.1007/978-3-642-23808-6_10, as implemented in the
+        package iterative-stratification.
     """
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
@@ -140,14 +150,14 @@ def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
     ordered = _by_id(labels)
     state = child_seed(seed, "folds", "random", n_folds) % 2**32
     splitter = MultilabelStratifiedKFold(n_splits=n_folds, shuffle=True, random_state=state)
-    # The added column keeps RNAs without annotation evenly spread, and lets the package take a single compartment.
+    # The added column stratifies RNAs without annotation, and lets the package take a single
+    # compartment.
     values = _with_unlabelled(ordered.to_numpy())
     fold = np.full(len(ordered), NOT_USED, dtype=np.int64)
     for number, (_, test) in enumerate(splitter.split(values, values)):
         fold[test] = number
-    if (
-        len(np.unique(fold)) < n_folds
-    ):  # stratifying may starve a fold when there are about as many folds as RNAs
+    # Stratification may leave a fold empty when there are about as many folds as RNAs.
+    if len(np.unique(fold)) < n_folds:
         fold = balanced_subsets(
             values,
             np.arange(len(values)),
@@ -158,11 +168,12 @@ def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
 
 
 def grouped_folds(labels: pd.DataFrame, groups: pd.Series, n_folds: int, seed: int) -> Folds:
-    """Folds that never part a group, with RNAs and compartments spread as evenly as whole groups allow.
+    """Make folds of whole groups, with RNAs and compartments as balanced as groups allow.
 
     Args:
         labels: 0/1, index rna_id, one column per compartment.
-        groups: group of each RNA by rna_id (a family, a sequence cluster); an RNA whose group is missing or ``""`` stands alone.
+        groups: group of each RNA by rna_id (a family, a sequence cluster); an RNA whose group is
+            missing or ``""`` is a group of its own.
         n_folds: 2 … number of groups.
         seed: the run's seed.
 
@@ -190,14 +201,17 @@ def grouped_folds(labels: pd.DataFrame, groups: pd.Series, n_folds: int, seed: i
 
 
 def group_codes(groups: pd.Series) -> np.ndarray:
-    """Groups as numbers 0, 1, … in order of first appearance, int64, shape (n,); missing or empty ones get a number each."""
-    known: dict[Hashable, int] = {}
+    """Number groups 0, 1, … in order of first appearance; each missing or empty one apart.
+
+    Returns:
+        int64, shape (n,).
+    """
+    numbers: dict[Hashable, int] = {}
     codes = []
     for row, group in enumerate(groups):
-        key: Hashable = (
-            ("alone", row) if group is None or group == "" or group != group else ("group", group)
-        )
-        codes.append(known.setdefault(key, len(known)))
+        is_missing = group is None or group == "" or group != group
+        key: Hashable = ("alone", row) if is_missing else ("group", group)
+        codes.append(numbers.setdefault(key, len(numbers)))
     return np.asarray(codes, dtype=np.int64)
 
 
@@ -208,50 +222,53 @@ def inner_split(
     fraction: float,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Part the training rows of one fold into rows to fit and rows to stop early by.
+    """Split the training rows of one fold into rows to fit and validation rows.
 
     Args:
         train_rows: unique row numbers, shape (n_train,); their order does not matter.
-        labels: 0/1 of all RNAs, or NaN where unknown, shape (n_rnas, n_labels); only training rows are read.
-        groups: group number of all RNAs, shape (n_rnas,), kept whole; None lets every RNA go its own way.
-        fraction: share of rows to stop by, in (0, 1).
+        labels: 0/1 of all RNAs, or NaN where unknown, shape (n_rnas, n_labels); only training rows
+            are read.
+        groups: group number of all RNAs, shape (n_rnas,), kept whole; None for single RNAs.
+        fraction: share of validation rows, in (0, 1).
         seed: seed of this fold's step.
 
     Returns:
-        (fit, stop): sorted, disjoint, none empty, together the training rows; labels about evenly spread.
+        (fit rows, validation rows): sorted, disjoint, none empty, together the training rows;
+        labels are balanced.
 
     Raises:
         ConfigError: `fraction` is out of range.
-        InputError: fewer than two rows or groups to part.
+        InputError: fewer than two rows or groups to split.
     """
     if not 0 < fraction < 1:
         raise ConfigError(
             f"the fraction for early stopping is {fraction!r}, expected a number between 0 and 1"
         )
     rows = np.unique(np.asarray(train_rows, dtype=np.int64))
-    codes = (
-        np.arange(len(rows))
-        if groups is None
-        else np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
-    )
-    if len(np.unique(codes)) < 2:
+    codes = np.arange(len(rows))
+    if groups is not None:
+        codes = np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
+    n_groups = len(np.unique(codes))
+    if n_groups < 2:
         what = "rows" if groups is None else "groups"
         raise InputError(
             f"too few training {what} to set some aside for early stopping",
-            found=len(np.unique(codes)),
+            found=n_groups,
             expected="2 or more",
         )
-    part = balanced_subsets(
+    subset = balanced_subsets(
         _with_unlabelled(np.nan_to_num(np.asarray(labels)[rows])),
         codes,
         np.array([1 - fraction, fraction]),
         generator(seed, "inner split"),
     )
-    return rows[part == 0], rows[part == 1]
+    return rows[subset == 0], rows[subset == 1]
 
 
 def read_folds(path: str | Path, index: NodeIndex, protocol: str | None = None) -> Folds:
-    """Read a fold file: TSV with the columns ``rna_id``, ``fold`` and, where it holds several protocols, ``protocol``.
+    """Read a fold file.
+
+    A TSV with the columns ``rna_id``, ``fold`` and, where it holds several protocols, ``protocol``.
 
     Args:
         path: the file.
@@ -259,25 +276,25 @@ def read_folds(path: str | Path, index: NodeIndex, protocol: str | None = None) 
         protocol: which of the file's protocols; may be left out where there is only one.
 
     Raises:
-        InputError: unknown or repeated id, or a fold that is not an integer of -1 or more: names file, line and column.
-        ConfigError: the file holds several protocols and none is named, or not the one that is named.
+        InputError: unknown or repeated id, or a fold that is not an integer of -1 or more:
+            names file, line and column.
+        ConfigError: the file holds several protocols and none is named, or not the named one.
     """
     table = read_table(path, ["rna_id", "fold"])
     names = list(dict.fromkeys(table["protocol"])) if "protocol" in table.columns else []
     if protocol is not None and protocol not in names:
-        raise ConfigError(
-            f"{path} has no protocol {protocol!r}; it holds {', '.join(names) or 'no column protocol'}"
-        )
+        known = ", ".join(names) or "no column protocol"
+        raise ConfigError(f"{path} has no protocol {protocol!r}; it holds {known}")
     if protocol is None and len(names) > 1:
         raise ConfigError(f"{path} holds several protocols, name one of them: {', '.join(names)}")
+    name = Path(path).stem
     if names:
-        table = table[table["protocol"] == (protocol or names[0])]
+        name = protocol or names[0]
+        table = table[table["protocol"] == name]
     raise_problems(_fold_problems(table, index, path))
+    fold = table["fold"].astype(np.int64).to_numpy()
     try:
-        return Folds(
-            pd.Series(table["fold"].astype(np.int64).to_numpy(), index=list(table["rna_id"])),
-            name=protocol or (names[0] if names else Path(path).stem),
-        )
+        return Folds(pd.Series(fold, index=list(table["rna_id"])), name=name)
     except InputError as error:
         raise InputError(
             error.what, file=path, column="fold", found=error.found, expected=error.expected
@@ -285,51 +302,26 @@ def read_folds(path: str | Path, index: NodeIndex, protocol: str | None = None) 
 
 
 def _fold_problems(table: pd.DataFrame, index: NodeIndex, path: str | Path) -> list[InputError]:
-    problems: list[InputError] = []
+    problems: list[tuple[int, str, str, str, str]] = []
     first: dict[str, int] = {}
     for line, name, cell in zip(table.index, table["rna_id"], table["fold"], strict=True):
-        number = int(line)
         if name in first:
             expected = f"each RNA once (first on line {first[name]})"
-            problems.append(
-                InputError(
-                    "an RNA stands in more than one fold",
-                    file=path,
-                    line=number,
-                    column="rna_id",
-                    found=name,
-                    expected=expected,
-                )
-            )
+            problems.append((line, "an RNA is in more than one fold", "rna_id", name, expected))
         elif name not in index:
-            problems.append(
-                InputError(
-                    "unknown RNA",
-                    file=path,
-                    line=number,
-                    column="rna_id",
-                    found=name,
-                    expected="an id of the dataset",
-                )
-            )
-        first.setdefault(name, number)
+            problems.append((line, "unknown RNA", "rna_id", name, "an id of the dataset"))
+        first.setdefault(name, int(line))
         digits = cell.strip()
         if digits != "-1" and not (digits.isascii() and digits.isdigit()):
-            problems.append(
-                InputError(
-                    "not a fold number",
-                    file=path,
-                    line=number,
-                    column="fold",
-                    found=cell,
-                    expected="-1, 0, 1, 2, …",
-                )
-            )
-    return problems
+            problems.append((line, "not a fold number", "fold", cell, "-1, 0, 1, 2, …"))
+    return [
+        InputError(what, file=path, line=int(line), column=column, found=found, expected=expected)
+        for line, what, column, found, expected in problems
+    ]
 
 
 def write_folds(folds: Folds, path: str | Path) -> None:
-    """Write a fold file that `read_folds` reads back equal: TSV with ``rna_id`` and ``fold``, all or nothing."""
+    """Write a fold file that `read_folds` reads back equal, atomically."""
     write_tsv(folds.to_frame(), path)
 
 
@@ -342,37 +334,41 @@ def make_folds(
     rnas: str = "all",
     protocol: str | None = None,
 ) -> Folds:
-    """Folds as the command line names them.
+    """Make folds as named on the command line.
 
     Args:
-        split: ``"random"``, ``"family"`` (column ``family`` of the RNA table), or the path of a fold file, which then says itself how
-            many folds there are.
-        rnas: ``"all"`` or ``"located"``; with a file, ``"located"`` leaves its RNAs without compartment out.
+        dataset: RNAs, labels and, for ``"family"``, families.
+        split: ``"random"``, ``"family"`` (column ``family`` of the RNA table), or the path of a
+            fold file.
+        n_folds: number of folds; not read with a fold file.
+        seed: the run's seed; not read with a fold file.
+        rnas: ``"all"`` or ``"located"``; with a file, ``"located"`` leaves out its RNAs without
+            compartment.
         protocol: name of a protocol in the file.
 
     Raises:
-        ConfigError: wrong choice, or ``"family"`` for a dataset without that column. InputError: see `read_folds`.
+        ConfigError: an unknown choice, or ``"family"`` for a dataset without that column.
+        InputError: see `read_folds`.
     """
-    used = used_rnas(dataset.labels, rnas)
+    is_used = used_rnas(dataset.labels, rnas)
     if split not in {"random", "family"}:
-        read = read_folds(split, dataset.index, protocol)
-        return Folds(
-            read.assigned[used[dataset.index.positions(read.assigned.index)]], name=read.name
-        )
+        folds = read_folds(split, dataset.index, protocol)
+        rows = dataset.index.positions(folds.assigned.index)
+        return Folds(folds.assigned[is_used[rows]], name=folds.name)
     if protocol is not None:
         raise ConfigError(
-            f"a protocol ({protocol!r}) can be named only together with a fold file, not with the split {split!r}"
+            f"a protocol ({protocol!r}) needs a fold file; it cannot be named with split {split!r}"
         )
-    labels = dataset.labels[used]
+    labels = dataset.labels[is_used]
     if split == "random":
         return random_folds(labels, n_folds, seed)
     if "family" not in dataset.rnas.columns:
         raise ConfigError(
-            f"dataset {dataset.name!r} has no column 'family', which the split 'family' needs; use 'random' or a fold file"
+            f"dataset {dataset.name!r} has no column 'family', which the split 'family' needs; "
+            "use 'random' or a fold file"
         )
-    return Folds(
-        grouped_folds(labels, dataset.rnas["family"], n_folds, seed).assigned, name="family"
-    )
+    folds = grouped_folds(labels, dataset.rnas["family"], n_folds, seed)
+    return Folds(folds.assigned, name="family")
 
 
 def _by_id(labels: pd.DataFrame) -> pd.DataFrame:
@@ -394,68 +390,77 @@ def _check_n_folds(n_folds: int, most: int, what: str) -> None:
 def balanced_subsets(
     labels: np.ndarray, groups: np.ndarray, shares: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Give each group to one part so that rows and labels come near their share in every part.
+    """Split rows into label-balanced subsets of given sizes, keeping groups whole.
 
-    Groups are placed one by one, those that hold the largest share of some label first (big groups and rare labels), each
-    where it adds least to the sum over labels of count^2 / (share x total^2), which is least when every count is exactly its
-    share. Then groups move, one at a time, as long as a move lowers that sum. Each part gets at least one group.
+    Groups are placed one by one, those that hold the largest share of some label first (big groups
+    and rare labels), each where it adds least to the sum over labels of count^2 / (share x
+    total^2), which is least when every count is exactly its share. Then groups move, one at a time,
+    as long as a move lowers that sum. Each subset gets at least one group.
 
     Args:
         labels: 0/1, shape (n, n_labels).
-        groups: group of each row, whole numbers 0 … n_groups - 1, shape (n,); n_groups is at least the number of parts.
-        shares: wanted share of each part, positive, sum 1, shape (n_parts,).
+        groups: group of each row, whole numbers 0 … n_groups - 1, shape (n,); n_groups is at least
+            the number of subsets.
+        shares: target share of each subset, positive, sum 1, shape (n_subsets,).
         rng: breaks ties.
 
     Returns:
-        Part of each row, int64, shape (n,).
+        Subset of each row, int64, shape (n,).
     """
     n_groups = int(groups.max()) + 1
-    n_parts = len(shares)
+    n_subsets = len(shares)
     counts = np.zeros((n_groups, labels.shape[1] + 1))
     np.add.at(counts, groups, np.column_stack([labels, np.ones(len(labels))]))
     total = counts.sum(axis=0)
     relative = counts / np.where(total > 0, total, 1.0)
     order = rng.permutation(n_groups)
     order = order[np.argsort(-relative[order].max(axis=1), kind="stable")]
-    preference = rng.permutation(n_parts)
+    preference = rng.permutation(n_subsets)
 
-    part = np.full(n_groups, -1, dtype=np.int64)
-    held = np.zeros((n_parts, relative.shape[1]))
+    subset = np.full(n_groups, -1, dtype=np.int64)
+    sums = np.zeros((n_subsets, relative.shape[1]))
     for group in order:
-        cost = _added(held, relative[group], shares)
-        part[group] = preference[np.argmin(cost[preference])]
-        held[part[group]] += relative[group]
+        cost = _added_cost(sums, relative[group], shares)
+        subset[group] = preference[np.argmin(cost[preference])]
+        sums[subset[group]] += relative[group]
     for _ in range(MAX_PASSES):
-        if not _improve(part, held, relative, shares, order):
+        if not _improve(subset, sums, relative, shares, order):
             break
-    _fill_empty(part, counts[:, -1], n_parts)
-    return part[groups]
+    _fill_empty(subset, counts[:, -1], n_subsets)
+    return subset[groups]
 
 
-def _added(held: np.ndarray, group: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """What a group adds to the sum of squares of each part: shape (n_parts,)."""
-    added: np.ndarray = ((2 * held + group) * group).sum(axis=1) / shares
+def _added_cost(sums: np.ndarray, group: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """What a group adds to the sum of squares of each subset: shape (n_subsets,)."""
+    added: np.ndarray = ((2 * sums + group) * group).sum(axis=1) / shares
     return added
 
 
 def _improve(
-    part: np.ndarray, held: np.ndarray, relative: np.ndarray, shares: np.ndarray, order: np.ndarray
+    subset: np.ndarray,
+    sums: np.ndarray,
+    relative: np.ndarray,
+    shares: np.ndarray,
+    order: np.ndarray,
 ) -> bool:
-    moved = False
+    """Move each group to a subset of lower cost, in place; whether any moved."""
+    has_moved = False
     for group in order:
-        own = part[group]
-        held[own] -= relative[group]
-        cost = _added(held, relative[group], shares)
+        current = subset[group]
+        sums[current] -= relative[group]
+        cost = _added_cost(sums, relative[group], shares)
         best = int(np.argmin(cost))
         # Rounding must not send a group back and forth between equals.
-        if cost[best] < cost[own] - 1e-12:
-            part[group], moved = best, True
-        held[part[group]] += relative[group]
-    return moved
+        if cost[best] < cost[current] - 1e-12:
+            subset[group] = best
+            has_moved = True
+        sums[subset[group]] += relative[group]
+    return has_moved
 
 
-def _fill_empty(part: np.ndarray, size: np.ndarray, n_parts: int) -> None:
-    for empty in np.setdiff1d(np.arange(n_parts), part):
-        n_of_part = np.bincount(part, minlength=n_parts)
-        movable = np.flatnonzero(n_of_part[part] > 1)
-        part[movable[np.argmin(size[movable])]] = empty
+def _fill_empty(subset: np.ndarray, size: np.ndarray, n_subsets: int) -> None:
+    """Move the smallest group of a subset with several into each empty one, in place."""
+    for empty in np.setdiff1d(np.arange(n_subsets), subset):
+        n_groups = np.bincount(subset, minlength=n_subsets)
+        movable = np.flatnonzero(n_groups[subset] > 1)
+        subset[movable[np.argmin(size[movable])]] = empty

@@ -1,1 +1,1 @@
-"""Networks: from a Dataset to similarity and association networks, their statistics and exports."""
+"""Similarity and association networks of a Dataset, their statistics and exports."""

@@ -1,10 +1,11 @@
-"""Dataset to networks."""
+"""Networks of a Dataset: settings and construction."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,14 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, Network, NetworkSet
 from mirnagraph.networks.sparsify import cut_off, top_k
-from mirnagraph.parallel import Progress
-from mirnagraph.parallel import report as tell
-from mirnagraph.similarity.disease import blend, disease_semantic_similarity, functional_similarity
+from mirnagraph.parallel import Progress, report
+from mirnagraph.similarity.disease import (
+    FUNCTIONAL_METHODS,
+    SEMANTIC_METHODS,
+    blend,
+    disease_semantic_similarity,
+    functional_similarity,
+)
 from mirnagraph.similarity.profile import gip_similarity
 from mirnagraph.similarity.smith_waterman import (
     ENGINES,
@@ -30,20 +36,26 @@ DISEASE = "disease"
 
 RESERVED = (*SIMILARITY_NETWORKS, "miRNA")
 
+WHICH = ("hairpin", "mature")
+
+RULES = ("cutoff", "top_k")
+
 
 @dataclass(frozen=True)
 class SequenceNetworkConfig:
-    """How RNAs are joined by their sequences.
+    """Settings of the sequence network.
 
     Attributes:
-        which: compare ``"hairpin"`` (column ``sequence``) or ``"mature"`` (best pair over column ``matures``).
+        which: compare ``"hairpin"`` (column ``sequence``) or ``"mature"`` (best pair over column
+            ``matures``).
         engine: ``"pyopal"`` or ``"parasail"``, which give equal scores.
         rule: ``"cutoff"`` or ``"top_k"``.
-        cutoff: similarity an edge must exceed, in [0, 1). On 997 human hairpins 0.25 gives 6,608 edges where the same
-            sequences shuffled give 1,089, and 0.3 gives 3,491 where shuffled ones give 57, but leaves a third of the
-            RNAs isolated. Matures are short and alike by chance: take about 0.5 (3,358 edges, shuffled 414).
-        top_k: neighbours each RNA chooses, 1 or more.
-        weighted: edges weigh the similarity; otherwise 1.
+        cutoff: similarity an edge must exceed, in [0, 1). On 997 human hairpins 0.25 gives 6,608
+            edges (1,089 between shuffled sequences), and 0.3 gives 3,491 (57 shuffled), but leaves
+            a third of the RNAs isolated. Matures are short and similar by chance: use about 0.5
+            (3,358 edges, 414 shuffled).
+        top_k: neighbours of each RNA, 1 or more.
+        weighted: edges have the similarity as weight; otherwise 1.
         scores: scores of the alignment.
     """
 
@@ -56,25 +68,25 @@ class SequenceNetworkConfig:
     scores: AlignmentScores = field(default_factory=AlignmentScores)
 
     def __post_init__(self) -> None:
-        require(self.which in ("hairpin", "mature"), "which", self.which, "hairpin or mature")
+        require(self.which in WHICH, "which", self.which, " or ".join(WHICH))
         require(self.engine in ENGINES, "engine", self.engine, " or ".join(ENGINES))
         _check_rule(self.rule, self.cutoff, self.top_k)
 
 
 @dataclass(frozen=True)
 class FunctionalNetworkConfig:
-    """How RNAs are joined by their diseases. Defaults are those of GTMALoc where it gives one.
+    """Settings of the functional network. Defaults are those of GTMALoc where it gives one.
 
     Attributes:
         semantic_method: ``"wang"`` or ``"gtmaloc"`` (see `disease_semantic_similarity`).
         decay: contribution of a parent term, in (0, 1].
         method: ``"best_match"`` or ``"gtmaloc"`` (see `functional_similarity`).
         gamma: bandwidth of the interaction profile kernel, above 0.
-        lambda_: weight of functional similarity beside the kernel (Eq. 5), in [0, 1].
+        lambda_: weight of functional similarity against the kernel (Eq. 5), in [0, 1].
         rule: ``"cutoff"`` or ``"top_k"``.
         cutoff: T of Eq. 6, in [0, 1).
-        top_k: neighbours each RNA chooses, 1 or more.
-        weighted: edges weigh the similarity; otherwise 1, as in Eq. 6.
+        top_k: neighbours of each RNA, 1 or more.
+        weighted: edges have the similarity as weight; otherwise 1, as in Eq. 6.
     """
 
     semantic_method: str = "wang"
@@ -88,15 +100,12 @@ class FunctionalNetworkConfig:
     weighted: bool = False
 
     def __post_init__(self) -> None:
-        require(
-            self.semantic_method in ("wang", "gtmaloc"),
-            "semantic_method",
-            self.semantic_method,
-            "wang or gtmaloc",
-        )
-        require(
-            self.method in ("best_match", "gtmaloc"), "method", self.method, "best_match or gtmaloc"
-        )
+        for name, methods in (
+            ("semantic_method", SEMANTIC_METHODS),
+            ("method", FUNCTIONAL_METHODS),
+        ):
+            value = getattr(self, name)
+            require(value in methods, name, value, " or ".join(methods))
         require(0 < self.decay <= 1, "decay", self.decay, "above 0, at most 1")
         require(self.gamma > 0, "gamma", self.gamma, "above 0")
         require(0 <= self.lambda_ <= 1, "lambda_", self.lambda_, "a number in [0, 1]")
@@ -108,9 +117,10 @@ class NetworkConfig:
     """Settings of `build_networks`.
 
     Attributes:
-        networks: which to build: ``"sequence"``, ``"functional"`` and association kinds; empty: all the dataset allows, but for its supporting kinds.
-        sequence: how RNAs are joined by their sequences.
-        functional: how RNAs are joined by their diseases.
+        networks: which to build: ``"sequence"``, ``"functional"`` and association kinds; empty for
+            all that the dataset allows, except its supporting kinds.
+        sequence: settings of the sequence network.
+        functional: settings of the functional network.
     """
 
     networks: tuple[str, ...] = ()
@@ -119,7 +129,7 @@ class NetworkConfig:
 
 
 def _check_rule(rule: str, cutoff: float, k: int) -> None:
-    require(rule in ("cutoff", "top_k"), "rule", rule, "cutoff or top_k")
+    require(rule in RULES, "rule", rule, " or ".join(RULES))
     require(0 <= cutoff < 1, "cutoff", cutoff, "at least 0, below 1")
     require(k >= 1, "top_k", k, "1 or more")
 
@@ -133,10 +143,10 @@ def network_config(
     functional_cutoff: float | None = None,
     lambda_: float | None = None,
 ) -> NetworkConfig:
-    """Settings of a TOML file (or the defaults), with single values laid over them.
+    """Read settings of a TOML file (or the defaults), with single values laid over them.
 
     Args:
-        path: TOML file; what it leaves out keeps its default.
+        path: TOML file; settings that it lacks keep their default.
         functional_cutoff: T of Eq. 6; also sets the rule of the functional network to ``"cutoff"``.
         lambda_: weight of functional similarity in Eq. 5.
 
@@ -162,45 +172,48 @@ def build_networks(
 ) -> NetworkSet:
     """Build the similarity and association networks of a dataset.
 
-    Similarities are kept as float32 and cut as kept, so that cutting a loaded NetworkSet again gives the same edges.
+    Similarities are stored as float32 and cut as stored, so that cutting a loaded NetworkSet again
+    gives the same edges.
 
     Args:
-        dataset: RNAs with sequences and associations. Functional similarity reads the association kind ``"disease"``
-            and the ``descriptor_ids`` of its partners; without that column a disease is similar only to itself.
-        config: which networks, and how.
+        dataset: RNAs with sequences and associations. Functional similarity reads the association
+            kind ``"disease"`` and the ``descriptor_ids`` of its partners; without that column a
+            disease is similar only to itself.
+        config: networks to build, and their settings.
         progress: called with (step, done, total).
         workers: threads, default all processors; the result does not depend on it.
 
     Returns:
-        NetworkSet in the order sequence, functional, association kinds. A network left out because the dataset has
-        nothing to build it from stands in `left_out` with the reason.
+        NetworkSet in the order sequence, functional, association kinds. A network that the dataset
+        has no data for is in `left_out` with the reason.
 
     Raises:
-        ConfigError: a network is asked for by name that the dataset cannot give.
-        InputError: an association kind has the name of something else.
+        ConfigError: a network is named that the dataset has no data for.
+        InputError: an association kind has a reserved name.
     """
-    threads = os.cpu_count() or 1 if workers is None else workers
-    wanted, left_out = _choose(dataset, config)
+    threads = workers
+    if threads is None:
+        threads = os.cpu_count() or 1
+    names, left_out = _choose(dataset, config)
     networks: dict[str, Network] = {}
     similarities: dict[str, np.ndarray] = {}
-    if "sequence" in wanted:
+    if "sequence" in names:
         similarities["sequence"] = _sequence_similarity(dataset, config.sequence, threads, progress)
         matrix = _cut(similarities["sequence"], config.sequence)
         networks["sequence"] = Network("sequence", dataset.index, None, matrix)
-    if "functional" in wanted:
+    if "functional" in names:
         similarities.update(_functional_similarities(dataset, config.functional, progress))
         matrix = _cut(similarities["functional"], config.functional)
         networks["functional"] = Network("functional", dataset.index, None, matrix)
     for kind in dataset.associations:
-        if kind in wanted:
-            networks[kind] = Network(
-                kind, dataset.index, dataset.partner_index(kind), dataset.association_matrix(kind)
-            )
+        if kind in names:
+            matrix = dataset.association_matrix(kind)
+            networks[kind] = Network(kind, dataset.index, dataset.partner_index(kind), matrix)
     return NetworkSet(dataset, networks, similarities, to_dict(config), left_out)
 
 
 def _choose(dataset: Dataset, config: NetworkConfig) -> tuple[list[str], dict[str, str]]:
-    """Names of the networks to build, and why others are left out."""
+    """Names of the networks to build, and the reason for each that is left out."""
     for kind in dataset.associations:
         if kind in RESERVED:
             raise InputError(
@@ -210,8 +223,8 @@ def _choose(dataset: Dataset, config: NetworkConfig) -> tuple[list[str], dict[st
                 expected=f"none of {RESERVED}",
             )
     reasons = {}
-    column = "sequence" if config.sequence.which == "hairpin" else "matures"
-    if column not in dataset.rnas.columns or not any(map(_filled, dataset.rnas[column])):
+    column = _sequence_column(config.sequence)
+    if column not in dataset.rnas.columns or not any(map(_is_filled, dataset.rnas[column])):
         reasons["sequence"] = f"no RNA of the dataset has a value in the column {column!r}"
     if DISEASE not in dataset.associations or not len(dataset.associations[DISEASE]):
         reasons["functional"] = f"the dataset has no associations of the kind {DISEASE!r}"
@@ -220,60 +233,58 @@ def _choose(dataset: Dataset, config: NetworkConfig) -> tuple[list[str], dict[st
         require(name in known, "networks", name, f"names among {', '.join(known)}")
         if name in reasons:
             raise ConfigError(f"network {name!r} cannot be built: {reasons[name]}")
-    usual = config.networks or [name for name in known if name not in dataset.supporting]
-    wanted = [name for name in known if name not in reasons and name in usual]
-    return wanted, {} if config.networks else reasons
+    if config.networks:
+        return [name for name in known if name in config.networks], {}
+    optional = {*reasons, *dataset.supporting}
+    return [name for name in known if name not in optional], reasons
 
 
-def _filled(cell: object) -> bool:
+def _sequence_column(config: SequenceNetworkConfig) -> str:
+    return "sequence" if config.which == "hairpin" else "matures"
+
+
+def _is_filled(cell: object) -> bool:
     return cell is not None and cell is not pd.NA and cell == cell and cell != ""
 
 
 def _sequence_similarity(
     dataset: Dataset, config: SequenceNetworkConfig, workers: int, progress: Progress | None
 ) -> np.ndarray:
-    def rows(done: int, total: int) -> None:
-        tell(progress, "sequence similarity", done, total)
+    def report_rows(done: int, total: int) -> None:
+        report(progress, "sequence similarity", done, total)
 
-    column = dataset.rnas["sequence" if config.which == "hairpin" else "matures"]
-    cells = [str(cell) if _filled(cell) else None for cell in column]
+    options: dict[str, Any] = {"workers": workers, "progress": report_rows}
+    options["engine"] = config.engine
+    cells = dataset.rnas[_sequence_column(config)].astype(object)
+    sequences = cells.where(cells.map(_is_filled), None).tolist()
     if config.which == "hairpin":
-        dense = smith_waterman(
-            cells, config.scores, engine=config.engine, workers=workers, progress=rows
-        )
-    else:
-        matures = [[text for text in (cell or "").split(";") if text] for cell in cells]
-        dense = mature_similarity(
-            matures, config.scores, engine=config.engine, workers=workers, progress=rows
-        )
-    return dense.astype(np.float32)
+        return smith_waterman(sequences, config.scores, **options).astype(np.float32)
+    matures = [list(filter(None, (cell or "").split(";"))) for cell in sequences]
+    return mature_similarity(matures, config.scores, **options).astype(np.float32)
 
 
 def _functional_similarities(
     dataset: Dataset, config: FunctionalNetworkConfig, progress: Progress | None
 ) -> dict[str, np.ndarray]:
     """``functional`` (the blend), ``semantic`` and ``gip``, float32, shape (n_rnas, n_rnas)."""
-    tell(progress, "functional similarity", 0, 3)
+    step = "functional similarity"
+    report(progress, step, 0, 3)
     partners = dataset.partners[DISEASE]
-    descriptors = (
-        partners["descriptor_ids"]
-        if "descriptor_ids" in partners.columns
-        else pd.Series([None] * len(partners), index=partners.index)
-    )
+    descriptors = pd.Series(None, index=partners.index, dtype=object)
+    if "descriptor_ids" in partners.columns:
+        descriptors = partners["descriptor_ids"]
     diseases = disease_semantic_similarity(
         dataset.ontology, descriptors, decay=config.decay, method=config.semantic_method
     )
-    tell(progress, "functional similarity", 1, 3)
+    report(progress, step, 1, 3)
     matrix = dataset.association_matrix(DISEASE)
     semantic = functional_similarity(matrix, diseases, method=config.method)
-    tell(progress, "functional similarity", 2, 3)
+    report(progress, step, 2, 3)
     gip = gip_similarity(matrix, gamma=config.gamma)
     blended = blend(semantic, gip, lambda_=config.lambda_)
-    tell(progress, "functional similarity", 3, 3)
-    return {
-        name: array.astype(np.float32)
-        for name, array in (("functional", blended), ("semantic", semantic), ("gip", gip))
-    }
+    report(progress, step, 3, 3)
+    arrays = {"functional": blended, "semantic": semantic, "gip": gip}
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
 def _cut(
@@ -285,10 +296,14 @@ def _cut(
 
 
 def networks_or_demo(folder: str | Path | None) -> tuple[NetworkSet, Path | None]:
-    """Networks of a folder; without one those in ``./networks``, and where there are none those of the demo dataset."""
+    """Load networks of a folder, by default ``./networks``, else build those of the demo dataset.
+
+    Returns:
+        The networks, and their folder (None for the demo).
+    """
     from mirnagraph.synthetic import demo_dataset
 
-    chosen = Path(folder) if folder is not None else Path("networks")
-    if folder is None and not (chosen / "networks.json").exists():
+    path = Path(folder) if folder is not None else Path("networks")
+    if folder is None and not (path / "networks.json").exists():
         return build_networks(demo_dataset()), None
-    return NetworkSet.load(chosen), chosen
+    return NetworkSet.load(path), path

@@ -1,14 +1,14 @@
-"""Networks for other tools: networkx, PyG HeteroData, GraphML for Cytoscape, edge lists as TSV."""
+"""Export of networks: networkx, PyG HeteroData, GraphML for Cytoscape, edge lists as TSV."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from mirnagraph.errors import InputError
@@ -22,31 +22,29 @@ NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def to_networkx(network: Network) -> nx.Graph:
-    """One network as an undirected graph.
+    """Export one network as an undirected graph.
 
-    Nodes are in row order, isolated ones included. A node is its id, and has ``kind`` and ``name`` (the id as text); a
-    partner with the id of an RNA is ``"KIND:ID"``. Edges have ``weight`` (float) and ``network`` (its name).
+    Nodes are in row order, isolated ones included. A node is its id, and has ``kind`` and ``name``
+    (the id as text); a partner with the id of an RNA is ``"KIND:ID"``. Edges have ``weight``
+    (float) and ``network`` (its name).
     """
     graph = nx.Graph(name=network.name)
-    taken = set(network.rnas.ids)
-    _add(graph, network, taken, None)
+    _add(graph, network, set(network.rnas.ids), None)
     return graph
 
 
 def to_multigraph(networks: NetworkSet) -> nx.MultiGraph:
-    """All networks in one graph; two RNAs may be joined by several edges, the key of an edge is its network.
+    """Export all networks as one graph, with an edge per network, whose key is the network.
 
-    Nodes as in `to_networkx`, RNAs first; a partner whose id other nodes have too is ``"KIND:ID"``.
+    Nodes as in `to_networkx`, RNAs first; a partner with the id of another node is ``"KIND:ID"``.
     """
     graph = nx.MultiGraph(name=networks.dataset.name)
-    kinds = [
-        network.partners for network in networks.networks.values() if network.partners is not None
-    ]
-    count = pd.Series(
-        [name for index in [networks.dataset.index, *kinds] for name in index], dtype=object
-    ).value_counts()
-    taken = set(networks.dataset.index.ids) | set(count.index[count > 1])
-    graph.add_nodes_from((name, {"kind": "miRNA", "name": name}) for name in networks.dataset.index)
+    rnas = networks.dataset.index
+    counts = Counter(rnas)
+    for network in networks.networks.values():
+        counts.update(network.partners or ())
+    taken = set(rnas) | {name for name, count in counts.items() if count > 1}
+    graph.add_nodes_from((name, {"kind": "miRNA", "name": name}) for name in rnas)
     for network in networks.networks.values():
         _add(graph, network, taken, network.name)
     return graph
@@ -64,24 +62,23 @@ def _add(graph: nx.Graph, network: Network, taken: set[str], key: str | None) ->
         targets = {name: f"{kind}:{name}" if name in taken else name for name, kind in pairs}
         kinds = zip(targets.items(), network.partners.kinds, strict=True)
         graph.add_nodes_from((node, {"kind": kind, "name": name}) for (name, node), kind in kinds)
+    attributes = {"network": network.name}
+    if key is not None:
+        attributes["key"] = key
     edges = edge_list(network)
-    for source, target, weight in zip(
-        edges["source"], edges["target"], edges["weight"].tolist(), strict=True
-    ):
-        where = {} if key is None else {"key": key}
-        graph.add_edge(
-            sources[source], targets[target], **where, weight=weight, network=network.name
-        )
+    columns = (edges["source"], edges["target"], edges["weight"].tolist())
+    for source, target, weight in zip(*columns, strict=True):
+        graph.add_edge(sources[source], targets[target], weight=weight, **attributes)
 
 
 def to_pyg(networks: NetworkSet) -> HeteroData:
-    """All networks as a PyG HeteroData (loads torch).
+    """Export all networks as a PyG HeteroData (loads torch).
 
-    Node type ``"miRNA"`` and one per association kind, each with ``num_nodes`` and ``node_id`` (list of ids, row order);
-    ``"miRNA"`` also has ``y``, float32 of shape (n_rnas, n_compartments). Edge types ``("miRNA", NAME, "miRNA")`` for
-    similarities (both directions) and ``("miRNA", "associated_with", KIND)`` with its reverse
-    ``(KIND, "rev_associated_with", "miRNA")``, each with ``edge_index`` (int64, shape (2, n_edges)) and ``edge_weight``
-    (float32).
+    Node type ``"miRNA"`` and one per association kind, each with ``num_nodes`` and ``node_id``
+    (list of ids, row order); ``"miRNA"`` also has ``y``, float32 of shape (n_rnas, n_compartments).
+    Edge types ``("miRNA", NAME, "miRNA")`` for similarities (both directions) and ``("miRNA",
+    "associated_with", KIND)`` with its reverse ``(KIND, "rev_associated_with", "miRNA")``, each
+    with ``edge_index`` (int64, shape (2, n_edges)) and ``edge_weight`` (float32).
     """
     import torch
     from torch_geometric.data import HeteroData
@@ -113,10 +110,10 @@ def to_pyg(networks: NetworkSet) -> HeteroData:
 
 
 def write_graphml(networks: NetworkSet, folder: str | Path) -> list[Path]:
-    """One ``NAME.graphml`` per network into a folder, as Cytoscape opens it: attributes typed, ids as names.
+    """Write one ``NAME.graphml`` per network for Cytoscape, with typed attributes and ids as names.
 
     Raises:
-        InputError: an id holds a letter that XML cannot carry.
+        InputError: an id holds a character that XML cannot hold.
     """
     return [
         write_graphml_file(network, Path(folder) / f"{safe_name(name)}.graphml")
@@ -125,15 +122,21 @@ def write_graphml(networks: NetworkSet, folder: str | Path) -> list[Path]:
 
 
 def write_graphml_file(network: Network, path: str | Path) -> Path:
-    """One network as GraphML: node attributes ``kind`` and ``name`` (string), edge attributes ``weight`` (double) and
-    ``network`` (string)."""
+    """Write one network as GraphML.
+
+    Node attributes are ``kind`` and ``name`` (string), edge attributes ``weight`` (double) and
+    ``network`` (string).
+
+    Raises:
+        InputError: an id holds a character that XML cannot hold.
+    """
     for name in (*network.rnas.ids, *(network.partners or ())):
         if NOT_XML.search(name):
             raise InputError(
-                "an id holds a letter that GraphML cannot carry",
+                "an id holds a character that GraphML cannot hold",
                 file=path,
                 found=repr(name),
-                expected="printable letters",
+                expected="printable characters",
             )
     with write_file(path) as part:
         nx.write_graphml_xml(to_networkx(network), part)
@@ -141,6 +144,6 @@ def write_graphml_file(network: Network, path: str | Path) -> Path:
 
 
 def write_edges_tsv(network: Network, path: str | Path) -> Path:
-    """Edges as a TSV with the columns ``source``, ``target``, ``weight``; pairs of a similarity network once."""
+    """Write the edges of `edge_list` as a TSV."""
     write_tsv(edge_list(network), path)
     return Path(path)

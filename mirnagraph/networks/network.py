@@ -1,4 +1,4 @@
-"""Network, NetworkSet, statistics, folder format."""
+"""Networks of a dataset, their statistics and folder format."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Network:
         name: ``"sequence"``, ``"functional"``, or the association kind.
         rnas: the RNAs, in row order.
         partners: nodes of the other kind in column order; None for a similarity network.
-        matrix: CSR, float64, no stored zeros. Similarity: shape (n_rnas, n_rnas), symmetric, empty diagonal, weights in
-            (0, 1]. Association: shape (n_rnas, n_partners), weights above 0.
+        matrix: CSR, float64, no stored zeros. Similarity: shape (n_rnas, n_rnas), symmetric, empty
+            diagonal, weights in (0, 1]. Association: shape (n_rnas, n_partners), weights above 0.
     """
 
     name: str
@@ -98,8 +98,9 @@ class NetworkSet:
     Attributes:
         dataset: where they come from; carries labels and row order.
         networks: name -> Network, similarity networks first.
-        similarities: name -> dense float32 array in [0, 1]; ``"sequence"``, ``"functional"`` (the blend), ``"gip"``,
-            ``"semantic"`` of shape (n_rnas, n_rnas). RNAs without a sequence or disease have zeros off the diagonal.
+        similarities: name -> dense float32 array in [0, 1]; ``"sequence"``, ``"functional"`` (the
+            blend), ``"gip"``, ``"semantic"`` of shape (n_rnas, n_rnas). RNAs without a sequence or
+            disease have zeros off the diagonal.
         settings: the NetworkConfig as plain values.
         left_out: networks that the dataset has nothing to build from -> why.
     """
@@ -119,12 +120,12 @@ class NetworkSet:
             ) from None
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Write everything to a folder, all or nothing: dataset, settings, edge lists, similarities, statistics.
+        """Write dataset, settings, edge lists, similarities and statistics to a folder, atomically.
 
         Raises:
-            InputError: the folder exists and is not empty, and `overwrite` is not set; or the disk is full.
+            InputError: the folder exists and is not empty, and `overwrite` is not set; or the disk
+                is full.
         """
-
         return save_networks(self, Path(folder), overwrite=overwrite)
 
     @classmethod
@@ -132,26 +133,26 @@ class NetworkSet:
         """Read a folder written by `save`; equal to what was saved.
 
         Raises:
-            InputError: the folder is not a networks folder, or a file in it is damaged or does not fit the others.
+            InputError: the folder is not a networks folder, or a file in it is damaged or does not
+                fit the others.
         """
-
         return load_networks(Path(folder))
 
 
 def describe(networks: NetworkSet) -> pd.DataFrame:
-    """One row per network, in their order (see `describe_network`)."""
-    return pd.DataFrame(
-        [describe_network(network) for network in networks.networks.values()], columns=COLUMNS
-    )
+    """Describe each network in a row (see `describe_network`)."""
+    rows = [describe_network(network) for network in networks.networks.values()]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def describe_network(network: Network) -> dict[str, str | int | float]:
-    """Statistics of one network.
+    """Compute the statistics of one network.
 
     Returns:
-        ``nodes`` (``rnas`` and ``partners``), ``edges`` (each pair once), ``isolated`` (nodes without edge; of these
-        ``isolated_rnas``), ``components`` (an isolated node is one), ``largest_component`` (its nodes), ``density``
-        (edges over possible edges: RNA pairs, or RNAs times partners) and ``mean_degree`` (edge ends per node).
+        ``nodes`` (``rnas`` and ``partners``), ``edges`` (each pair once), ``isolated`` (nodes
+        without edge; of these ``isolated_rnas``), ``components`` (an isolated node is one),
+        ``largest_component`` (its nodes), ``density`` (edges over possible edges: RNA pairs, or
+        RNAs times partners) and ``mean_degree`` (edge ends per node).
     """
     adjacency = network.adjacency
     n_nodes = adjacency.shape[0]
@@ -182,9 +183,9 @@ def describe_network(network: Network) -> dict[str, str | int | float]:
 def save_networks(networks: NetworkSet, folder: Path, *, overwrite: bool = False) -> Path:
     """Write a NetworkSet (see `NetworkSet.save`).
 
-    The folder holds ``dataset/``, ``networks.json`` (format, settings, checksums), ``edges.NAME.parquet`` per network
-    (``source``, ``target``, ``weight``; each pair of a similarity network once), ``similarities.safetensors`` and
-    ``statistics.tsv``.
+    The folder holds ``dataset/``, ``networks.json`` (format, settings, checksums),
+    ``edges.NAME.parquet`` per network (``source``, ``target``, ``weight``; each pair of a
+    similarity network once), ``similarities.safetensors`` and ``statistics.tsv``.
     """
     from safetensors.numpy import save_file
 
@@ -218,7 +219,7 @@ def save_networks(networks: NetworkSet, folder: Path, *, overwrite: bool = False
 
 
 def load_networks(folder: Path) -> NetworkSet:
-    """Read a networks folder (see `NetworkSet.load`); other files in it are left alone."""
+    """Read a networks folder (see `NetworkSet.load`); other files in it are ignored."""
     about = _read_about(folder)
     dataset = Dataset.load(folder / "dataset")
     if sha256_of_folder(folder / "dataset") != about["dataset_sha256"]:
@@ -239,7 +240,7 @@ def load_networks(folder: Path) -> NetworkSet:
     for name, entry in about["networks"].items():
         if name not in SIMILARITY_NETWORKS and name not in dataset.associations:
             raise CheckpointError(
-                "a network that the dataset does not know",
+                "a network of no kind of the dataset",
                 file=folder / ABOUT,
                 column="networks",
                 found=name,
@@ -253,7 +254,10 @@ def load_networks(folder: Path) -> NetworkSet:
 
 
 def edge_list(network: Network) -> pd.DataFrame:
-    """Edges as columns ``source``, ``target`` (ids), ``weight``, in row order; pairs of a similarity network once."""
+    """List the edges: columns ``source``, ``target`` (ids), ``weight``, in row order.
+
+    Pairs of a similarity network are listed once.
+    """
     matrix = sparse.triu(network.matrix, k=1) if network.is_similarity else network.matrix
     edges = sparse.coo_array(matrix)
     rows = edges.coords[0]
@@ -271,8 +275,12 @@ def edge_list(network: Network) -> pd.DataFrame:
 
 
 def safe_name(name: str) -> str:
-    """The name of a network as part of a file name; raises InputError where it cannot be one."""
-    if not name or name.startswith(".") or any(letter in name for letter in '/\\:\0"<>|?*'):
+    """Check that the name of a network can be part of a file name, and return it.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if not name or name.startswith(".") or set(name) & set('/\\:\0"<>|?*'):
         raise InputError(
             "a network name cannot be a file name",
             found=name,
@@ -356,11 +364,11 @@ def _read_network(
     rows = rnas.positions(table["source"].tolist())
     columns = targets.positions(table["target"].tolist())
     weights = table["weight"].to_numpy(dtype=np.float64)
-    wrong = ~((weights > 0) & np.isfinite(weights)) | (
-        (rows >= columns) if partners is None else False
-    )
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
+    is_wrong = ~((weights > 0) & np.isfinite(weights))
+    if partners is None:
+        is_wrong |= rows >= columns
+    if is_wrong.any():
+        row = int(np.flatnonzero(is_wrong)[0])
         found = f"{table['source'].iloc[row]} - {table['target'].iloc[row]}, weight {weights[row]}"
         raise CheckpointError(
             "not an edge of this network",
@@ -369,11 +377,10 @@ def _read_network(
             found=found,
             expected="a weight above 0, source before target",
         )
-    if table.duplicated(["source", "target"]).any():
+    is_repeated = table.duplicated(["source", "target"])
+    if is_repeated.any():
         raise CheckpointError(
-            "an edge stands twice",
-            file=path,
-            line=int(np.flatnonzero(table.duplicated(["source", "target"]))[0]) + 1,
+            "a duplicate edge", file=path, line=int(np.flatnonzero(is_repeated)[0]) + 1
         )
     matrix = sparse.csr_array((weights, (rows, columns)), shape=(len(rnas), len(targets)))
     matrix = sparse.csr_array(matrix + matrix.T) if partners is None else matrix
@@ -432,18 +439,15 @@ def _read_similarities(path: Path, names: list[str], n_rnas: int) -> dict[str, n
 
 
 def networks_sha256(networks: NetworkSet) -> str:
-    """sha256 over everything a run reads from its networks: row order, sequences, evidence, labels, matrices, similarities."""
+    """Compute the sha256 over all that a run reads from its networks.
+
+    These are row order, sequences, evidence, labels, matrices and similarities.
+    """
     total = hashlib.sha256()
     dataset = networks.dataset
-    tables = [
-        dataset.rnas,
-        dataset.labels,
-        *(
-            t
-            for kind in sorted(dataset.associations)
-            for t in (dataset.associations[kind], dataset.partners[kind])
-        ),
-    ]
+    tables = [dataset.rnas, dataset.labels]
+    for kind in sorted(dataset.associations):
+        tables += [dataset.associations[kind], dataset.partners[kind]]
     for table in tables:
         total.update(table.to_csv().encode())
     for name, network in sorted(networks.networks.items()):

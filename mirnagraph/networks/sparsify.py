@@ -1,4 +1,4 @@
-"""From a dense similarity to a sparse network: everything above a cut-off, or the k most similar of each node."""
+"""Sparse networks from dense similarities: a cut-off, or the k most similar nodes of each."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ def cut_off(similarity: np.ndarray, threshold: float, *, weighted: bool = True) 
     Args:
         similarity: shape (n, n), symmetric, in [0, 1].
         threshold: T, in [0, 1); compared in the precision of `similarity`.
-        weighted: edges weigh the similarity; otherwise 1, as Eq. 6 prints it.
+        weighted: edges have the similarity as weight; otherwise 1, as Eq. 6 prints it.
 
     Returns:
-        Symmetric CSR array of shape (n, n), float64, sorted indices, empty diagonal, weights in (0, 1].
+        Symmetric CSR array of shape (n, n), float64, sorted indices, empty diagonal, weights in (0,
+        1].
 
     Raises:
         InputError: `similarity` is not a symmetric square array of numbers in [0, 1].
@@ -32,32 +33,35 @@ def cut_off(similarity: np.ndarray, threshold: float, *, weighted: bool = True) 
 
 
 def top_k(similarity: np.ndarray, k: int, *, weighted: bool = True) -> sparse.csr_array:
-    """Join each node with the k nodes most similar to it; an edge stands where either end chose the other.
+    """Join each node with the k nodes most similar to it, in either direction.
 
-    Of equally similar nodes the one in the earlier row is chosen. Similarity 0 is never chosen, so a node may have fewer
-    than k edges; since others may choose it, it may have more.
+    Of equally similar nodes the one in the earlier row comes first. Similarity 0 gives no edge, so
+    a node may have fewer than k edges; as a neighbour of others, it may have more.
 
     Args:
         similarity: shape (n, n), symmetric, in [0, 1].
-        k: neighbours each node chooses, 1 or more.
-        weighted: edges weigh the similarity; otherwise 1.
+        k: neighbours of each node, 1 or more.
+        weighted: edges have the similarity as weight; otherwise 1.
 
-    Returns, Raises:
+    Returns:
         As `cut_off`.
+
+    Raises:
+        InputError: as `cut_off`.
     """
     require(k >= 1, "k", k, "1 or more")
     similarity = _checked(similarity)
     others = similarity.copy()
     np.fill_diagonal(others, -1.0)
-    chosen = np.zeros(similarity.shape, dtype=bool)
+    is_near = np.zeros(similarity.shape, dtype=bool)
     nearest = np.argsort(-others, axis=1, kind="stable")[:, :k]
-    np.put_along_axis(chosen, nearest, True, axis=1)
-    return _network(similarity, (chosen | chosen.T) & (similarity > 0), weighted)
+    np.put_along_axis(is_near, nearest, True, axis=1)
+    return _network(similarity, (is_near | is_near.T) & (similarity > 0), weighted)
 
 
-def _network(similarity: np.ndarray, keep: np.ndarray, weighted: bool) -> sparse.csr_array:
-    np.fill_diagonal(keep, False)
-    rows, columns = np.nonzero(keep)
+def _network(similarity: np.ndarray, is_edge: np.ndarray, weighted: bool) -> sparse.csr_array:
+    np.fill_diagonal(is_edge, False)
+    rows, columns = np.nonzero(is_edge)
     weights = similarity[rows, columns].astype(np.float64) if weighted else np.ones(len(rows))
     result = sparse.csr_array((weights, (rows, columns)), shape=similarity.shape)
     result.sort_indices()

@@ -1,4 +1,4 @@
-"""MeSH semantic and functional similarity."""
+"""MeSH semantic similarity of diseases, and functional similarity of miRNAs through them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import sparse
 from mirnagraph.config import require
 from mirnagraph.errors import InputError, raise_problems
 
-METHODS = ("wang", "gtmaloc")
+SEMANTIC_METHODS = ("wang", "gtmaloc")
 
 FUNCTIONAL_METHODS = ("best_match", "gtmaloc")
 
@@ -25,51 +25,55 @@ def disease_semantic_similarity(
     decay: float = 0.5,
     method: str = "wang",
 ) -> np.ndarray:
-    """How much of their ancestry two diseases share in the MeSH hierarchy.
+    """Compute the semantic similarity of diseases from their shared ancestors in MeSH.
 
-    A descriptor stands at several places of the tree; its parents are the descriptors one step up at any of them (or at
-    the nearest tree number that the table lists). DAG(A) is A with all its ancestors and D_A(t) what ancestor t
-    contributes to A:
+    A descriptor has several tree numbers; its parents are the descriptors one step up at any of
+    them (or at the nearest tree number that the table lists). DAG(A) is A with all its ancestors
+    and D_A(t) the contribution of ancestor t to A:
 
-    - ``"wang"``: D_A(A) = 1 and D_A(t) = max over children t' of t in DAG(A) of decay * D_A(t'), which is
-      decay ** distance on the shortest way up.
-    - ``"gtmaloc"``: Eq. 2 prints C(t, A) = a / Depth(t, A). At A itself Depth is 0 and the formula has no value: we read
-      1, as in Wang, so that a (here `decay`) weighs ancestors against the disease; Depth of an ancestor is read as the
-      number of steps on the shortest way up. The paper leaves Sim(A, B) to "the overlap of their semantic values": we
-      read Wang's formula below.
+    - ``"wang"``: D_A(A) = 1 and D_A(t) = max over children t' of t in DAG(A) of decay * D_A(t'),
+      which is decay ** distance on the shortest way up.
+    - ``"gtmaloc"``: Eq. 2 prints C(t, A) = a / Depth(t, A). At A itself Depth is 0 and the formula
+      has no value: we read 1, as in Wang, so that a (here `decay`) weighs ancestors against the
+      disease; Depth of an ancestor is read as the number of steps on the shortest way up. The paper
+      leaves Sim(A, B) to "the overlap of their semantic values": we read Wang's formula below.
 
     With DV(A) the sum of D_A over DAG(A) (Eq. 3),
     S(A, B) = sum over common t of (D_A(t) + D_B(t)) / (DV(A) + DV(B)).
 
-    A disease with several descriptors (merged names) has the union of their DAGs: each descriptor contributes 1, an
-    ancestor what it contributes to the nearest of them. A disease without descriptor is similar only to itself.
+    A disease with several descriptors (merged names) has the union of their DAGs: each descriptor
+    contributes 1, an ancestor what it contributes to the nearest of them. A disease without
+    descriptor is similar only to itself.
 
     Args:
         ontology: columns ``tree_number`` (``C04.588.180``) and ``descriptor_id``.
-        descriptor_ids: one cell per disease, ``;``-separated ids of `ontology`; empty or missing where unknown.
+        descriptor_ids: one cell per disease, ``;``-separated ids of `ontology`; empty or missing
+            where unknown.
         decay: Wang's decay or Eq. 2's a, in (0, 1].
         method: ``"wang"`` or ``"gtmaloc"``.
 
     Returns:
-        float64 array of shape (n, n) in the order of `descriptor_ids`: symmetric, in [0, 1], diagonal 1.
+        float64 array of shape (n, n) in the order of `descriptor_ids`: symmetric, in [0, 1],
+        diagonal 1.
 
     Raises:
         InputError: a descriptor id that the ontology lacks, or a missing column.
         ConfigError: `decay` or `method` out of range.
 
     References:
-        Wang et al. 2010, doi:10.1093/bioinformatics/btq241; GTMALoc, doi:10.3389/fgene.2025.1623008.
+        Wang et al. 2010, doi:10.1093/bioinformatics/btq241; GTMALoc,
+        doi:10.3389/fgene.2025.1623008.
 
-    >>> tree = pd.DataFrame({"tree_number": ["C1", "C1.1", "C1.2"], "descriptor_id": ["root", "a", "b"]})
+    >>> rows = [("C1", "root"), ("C1.1", "a"), ("C1.2", "b")]
+    >>> tree = pd.DataFrame(rows, columns=["tree_number", "descriptor_id"])
     >>> disease_semantic_similarity(tree, pd.Series(["a", "b"])).round(4).tolist()
     [[1.0, 0.3333], [0.3333, 1.0]]
     """
     require(0 < decay <= 1, "decay", decay, "above 0, at most 1")
-    require(method in METHODS, "method", method, " or ".join(METHODS))
+    require(method in SEMANTIC_METHODS, "method", method, " or ".join(SEMANTIC_METHODS))
     terms, parents = descriptor_graph(ontology)
-    shares = _steps_up(
-        _own_descriptors(terms, descriptor_ids), parents
-    )  # 1 + steps to each member of the DAG
+    # 1 + steps to each member of the DAG
+    shares = _steps_up(_descriptors_of(terms, descriptor_ids), parents)
     if method == "wang":
         shares.data = decay ** (shares.data - 1)
     else:
@@ -86,11 +90,14 @@ def disease_semantic_similarity(
 
 
 def descriptor_graph(ontology: pd.DataFrame) -> tuple[pd.Index, sparse.csr_array]:
-    """The ontology as a graph of descriptors.
+    """Turn an ontology into a graph of descriptors.
 
     Returns:
-        The descriptors in order of first appearance, and a binary matrix of shape (n_descriptors, n_descriptors) with 1
-        at (child, parent).
+        The descriptors in order of first appearance, and a binary matrix of shape (n_descriptors,
+        n_descriptors) with 1 at (child, parent).
+
+    Raises:
+        InputError: a missing column.
     """
     missing = [name for name in ("tree_number", "descriptor_id") if name not in ontology.columns]
     if missing:
@@ -107,13 +114,13 @@ def descriptor_graph(ontology: pd.DataFrame) -> tuple[pd.Index, sparse.csr_array
             if above in descriptor_of:
                 edges.add((child, descriptor_of[above]))
                 break
-    children, up = np.array(sorted(edges), dtype=np.int64).reshape(-1, 2).T
-    return pd.Index(terms), sparse.csr_array(
-        (np.ones(len(up)), (children, up)), shape=(len(terms), len(terms))
-    )
+    child_rows, parent_columns = np.array(sorted(edges), dtype=np.int64).reshape(-1, 2).T
+    places = (child_rows, parent_columns)
+    shape = (len(terms), len(terms))
+    return pd.Index(terms), sparse.csr_array((np.ones(len(edges)), places), shape=shape)
 
 
-def _own_descriptors(terms: pd.Index, descriptor_ids: pd.Series) -> sparse.csr_array:
+def _descriptors_of(terms: pd.Index, descriptor_ids: pd.Series) -> sparse.csr_array:
     """Binary matrix of shape (n_diseases, n_descriptors): which descriptors a disease names."""
     rows: list[int] = []
     columns: list[int] = []
@@ -134,11 +141,10 @@ def _own_descriptors(terms: pd.Index, descriptor_ids: pd.Series) -> sparse.csr_a
                     )
                 )
     raise_problems(problems)
-    own = sparse.csr_array(
-        (np.ones(len(rows)), (rows, columns)), shape=(len(descriptor_ids), len(terms))
-    )
-    own.data[:] = 1
-    return own
+    shape = (len(descriptor_ids), len(terms))
+    matrix = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+    matrix.data[:] = 1
+    return matrix
 
 
 def _split(cell: object) -> Iterable[str]:
@@ -147,12 +153,15 @@ def _split(cell: object) -> Iterable[str]:
     return sorted({part.strip() for part in str(cell).split(";")} - {""})
 
 
-def _steps_up(own: sparse.csr_array, parents: sparse.csr_array) -> sparse.csr_array:
-    """1 + fewest steps from any own descriptor to each of its ancestors; shape as `own`, 0 where not an ancestor."""
-    steps = own.copy()
-    front = own
+def _steps_up(descriptors: sparse.csr_array, parents: sparse.csr_array) -> sparse.csr_array:
+    """1 + fewest steps from a disease's descriptors to each ancestor, (n_diseases, n_descriptors).
+
+    0 where a descriptor is no ancestor.
+    """
+    steps = descriptors.copy()
+    front = descriptors
     level = 1
-    seen = own.astype(bool)
+    seen = descriptors.astype(bool)
     while front.nnz:
         level += 1
         reached = (front @ parents).astype(bool)
@@ -169,34 +178,39 @@ def _steps_up(own: sparse.csr_array, parents: sparse.csr_array) -> sparse.csr_ar
 def functional_similarity(
     associations: sparse.sparray | np.ndarray, semantic: np.ndarray, *, method: str = "best_match"
 ) -> np.ndarray:
-    """How alike the diseases of two miRNAs are.
+    r"""Compute the functional similarity of miRNAs from the similarity of their diseases.
 
     With D1 and D2 the diseases of two miRNAs and S the similarity of diseases:
 
-    - ``"best_match"`` (Wang 2010): the average, over all diseases of both, of the similarity to the nearest disease of
-      the other, (sum over D1 of max over D2 of S + sum over D2 of max over D1 of S) / (\\|D1\\| + \\|D2\\|).
-    - ``"gtmaloc"``: Eq. 4 prints the average of Sim(d) over d in D1 ∩ D2. Sim has two arguments in the line before, and
-      Sim(d, d) is always 1. We follow the sentence above the equation ("the average semantic similarity between diseases
-      in m1 and those in m2") and read Sim(d) as the mean similarity of d to the diseases of m1 and to those of m2, half
-      each. Without a common disease it is 0, the underestimation that Eq. 5 is there to mend. The diagonal is set to 1.
+    - ``"best_match"`` (Wang 2010): the average, over all diseases of both, of the similarity to the
+      nearest disease of the other, (sum over D1 of max over D2 of S + sum over D2 of max over D1 of
+      S) / (\|D1\| + \|D2\|).
+    - ``"gtmaloc"``: Eq. 4 prints the average of Sim(d) over d in D1 ∩ D2. Sim has two arguments in
+      the line before, and Sim(d, d) is always 1. We follow the sentence above the equation ("the
+      average semantic similarity between diseases in m1 and those in m2") and read Sim(d) as the
+      mean similarity of d to the diseases of m1 and to those of m2, half each. Without a common
+      disease it is 0, which Eq. 5 compensates. The diagonal is 1.
 
     Args:
         associations: shape (n_mirnas, n_diseases); what is not 0 is an association.
-        semantic: similarity of diseases, shape (n_diseases, n_diseases), symmetric, in [0, 1], diagonal 1.
+        semantic: similarity of diseases, shape (n_diseases, n_diseases), symmetric, in [0, 1],
+            diagonal 1.
         method: ``"best_match"`` or ``"gtmaloc"``.
 
     Returns:
-        float64 array of shape (n_mirnas, n_mirnas): symmetric, in [0, 1], diagonal 1. A miRNA without diseases is 0 to
-        every other one.
+        float64 array of shape (n_mirnas, n_mirnas): symmetric, in [0, 1], diagonal 1. A miRNA
+        without diseases is 0 to every other one.
 
     Raises:
         InputError: the shapes do not fit.
         ConfigError: an unknown method.
 
     References:
-        Wang et al. 2010, doi:10.1093/bioinformatics/btq241; GTMALoc, doi:10.3389/fgene.2025.1623008.
+        Wang et al. 2010, doi:10.1093/bioinformatics/btq241; GTMALoc,
+        doi:10.3389/fgene.2025.1623008.
 
-    >>> functional_similarity(np.array([[1, 0], [1, 1]]), np.array([[1.0, 0.4], [0.4, 1.0]])).round(3).tolist()
+    >>> semantic = np.array([[1.0, 0.4], [0.4, 1.0]])
+    >>> functional_similarity(np.array([[1, 0], [1, 1]]), semantic).round(3).tolist()
     [[1.0, 0.8], [0.8, 1.0]]
     """
     require(method in FUNCTIONAL_METHODS, "method", method, " or ".join(FUNCTIONAL_METHODS))
@@ -214,14 +228,14 @@ def functional_similarity(
         total = np.asarray(profiles @ best.T)
         total += total.T.copy()
         scale = np.add.outer(count, count)
-        scale[count == 0] = scale[:, count == 0] = 0.0
+        scale[count == 0] = 0.0
+        scale[:, count == 0] = 0.0
     else:
         mean = np.asarray(profiles @ semantic) / np.maximum(count, 1)[:, None]
-        own = profiles.copy()
-        own.data = mean[
-            np.repeat(np.arange(len(count)), np.diff(profiles.indptr)), profiles.indices
-        ]
-        half = (own @ profiles.T).toarray()
+        rows = np.repeat(np.arange(len(count)), np.diff(profiles.indptr))
+        weighted = profiles.copy()
+        weighted.data = mean[rows, profiles.indices]
+        half = (weighted @ profiles.T).toarray()
         total = (half + half.T) / 2
         scale = (profiles @ profiles.T).toarray()
     result = np.divide(total, scale, out=np.zeros(total.shape), where=scale > 0)
@@ -231,16 +245,18 @@ def functional_similarity(
 
 
 def _nearest(profiles: sparse.csr_array, semantic: np.ndarray) -> np.ndarray:
-    """Similarity of each disease to the nearest disease of each miRNA: shape (n_mirnas, n_diseases), 0 without any."""
+    """Similarity of each disease to the nearest disease of each miRNA, (n_mirnas, n_diseases).
+
+    0 for miRNAs without diseases.
+    """
     best = np.zeros(profiles.shape)
     first = 0
     while first < profiles.shape[0]:
-        room = profiles.indptr[first] + ROWS_AT_ONCE
-        last = max(first + 1, int(np.searchsorted(profiles.indptr, room, side="right")) - 1)
+        end = profiles.indptr[first] + ROWS_AT_ONCE
+        last = max(first + 1, int(np.searchsorted(profiles.indptr, end, side="right")) - 1)
         starts = profiles.indptr[first : last + 1]
-        filled = np.flatnonzero(
-            np.diff(starts)
-        )  # reduceat would read the next group for an empty one
+        # reduceat would read the next group for an empty one
+        filled = np.flatnonzero(np.diff(starts))
         if len(filled):
             rows = semantic[profiles.indices[starts[0] : starts[-1]]]
             best[first + filled] = np.maximum.reduceat(rows, starts[filled] - starts[0], axis=0)
@@ -249,7 +265,7 @@ def _nearest(profiles: sparse.csr_array, semantic: np.ndarray) -> np.ndarray:
 
 
 def binary(associations: sparse.sparray | np.ndarray) -> sparse.csr_array:
-    """Associations as CSR with 1 for everything that is not 0, sorted indices, no stored zeros."""
+    """Binarise associations: CSR with 1 for all that is not 0, sorted indices, no stored zeros."""
     matrix = sparse.csr_array(associations, dtype=np.float64, copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
@@ -258,9 +274,9 @@ def binary(associations: sparse.sparray | np.ndarray) -> sparse.csr_array:
 
 
 def blend(functional: np.ndarray, interaction: np.ndarray, *, lambda_: float = 0.5) -> np.ndarray:
-    """FS* = lambda * FS + (1 - lambda) * GIP (GTMALoc Eq. 5), for every pair alike.
+    """Blend two similarities, lambda * FS + (1 - lambda) * GIP (GTMALoc Eq. 5), for every pair.
 
-    Other papers take GIP only where FS is 0; Eq. 5 is linear and so is this.
+    Other papers take GIP only where FS is 0; Eq. 5 does not.
 
     Args:
         functional: FS, shape (n, n), in [0, 1].
@@ -277,13 +293,12 @@ def blend(functional: np.ndarray, interaction: np.ndarray, *, lambda_: float = 0
             found=interaction.shape,
             expected=functional.shape,
         )
-    result = lambda_ * np.asarray(functional, dtype=np.float64) + (1.0 - lambda_) * np.asarray(
-        interaction, dtype=np.float64
-    )
+    first = np.asarray(functional, dtype=np.float64)
+    second = np.asarray(interaction, dtype=np.float64)
+    result = lambda_ * first + (1.0 - lambda_) * second
     np.minimum(result, 1.0, out=result)
     if result.ndim == 2 and result.shape[0] == result.shape[1]:
-        both = (functional.diagonal() == 1) & (
-            interaction.diagonal() == 1
-        )  # lambda + (1 - lambda) may round below 1
+        # lambda + (1 - lambda) may round below 1
+        both = (first.diagonal() == 1) & (second.diagonal() == 1)
         result[both, both] = 1.0
     return result

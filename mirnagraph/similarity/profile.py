@@ -1,4 +1,4 @@
-"""GIP kernel, cosine, tf-idf."""
+"""Similarity of association profiles: GIP kernel, cosine, tf-idf weights."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from mirnagraph.config import require
 
 
 def gip_similarity(associations: sparse.sparray | np.ndarray, *, gamma: float = 1.0) -> np.ndarray:
-    """exp(-g * squared distance of two profiles), g = gamma / mean squared norm of all profiles.
+    """Compute the Gaussian interaction profile kernel, exp(-g * squared distance of two profiles).
 
-    A profile is a row of the association matrix. Two RNAs of which nothing is known have equal (empty) profiles, and the
-    kernel as published gives them 1; here an RNA without associations is 0 to every other one, since nothing was
-    observed that they share.
+    g = gamma / mean squared norm of all profiles; a profile is a row of the association matrix. The
+    kernel as published gives 1 to two RNAs without associations; here such an RNA is 0 to every
+    other one, since nothing was observed that they share.
 
     Args:
         associations: shape (n, n_partners); weights are taken as they are.
@@ -38,19 +38,24 @@ def gip_similarity(associations: sparse.sparray | np.ndarray, *, gamma: float = 
         np.maximum(result, 0.0, out=result)
         result *= -gamma / norm.mean()
         np.exp(result, out=result)
-        result[norm == 0] = result[:, norm == 0] = 0.0
+        result[norm == 0] = 0.0
+        result[:, norm == 0] = 0.0
     np.fill_diagonal(result, 1.0)
     return result
 
 
 def tf_idf(matrix: sparse.csr_array) -> sparse.csr_array:
-    """Columns weighed by log((1 + n) / (1 + RNAs in the column)): what is said of few RNAs says more of each."""
-    rarity = np.log((1 + matrix.shape[0]) / (1 + np.asarray((matrix != 0).sum(axis=0)).ravel()))
-    return sparse.csr_array(matrix @ sparse.diags_array(rarity)) if matrix.shape[1] else matrix
+    """Weight columns by inverse document frequency, log((1 + n_rnas) / (1 + n_rnas_in_column))."""
+    if not matrix.shape[1]:
+        return matrix
+    n_in_column = np.asarray((matrix != 0).sum(axis=0)).ravel()
+    weight = np.log((1 + matrix.shape[0]) / (1 + n_in_column))
+    return sparse.csr_array(matrix @ sparse.diags_array(weight))
 
 
 def cosine(matrix: sparse.csr_array) -> np.ndarray:
-    """Cosine of every two rows: float32, shape (n, n); a row of zeros is similar to none."""
+    """Compute the cosine of every two rows: float32, shape (n, n); 0 for a row of zeros."""
     length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
-    rows = sparse.csr_array(sparse.diags_array(1 / np.where(length > 0, length, 1)) @ matrix)
+    scale = 1 / np.where(length > 0, length, 1)
+    rows = sparse.csr_array(sparse.diags_array(scale) @ matrix)
     return np.asarray((rows @ rows.T).toarray(), dtype=np.float32)

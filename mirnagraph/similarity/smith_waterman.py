@@ -1,10 +1,11 @@
-"""Scores, one alignment to show."""
+"""Smith-Waterman similarity of sequences, by pyopal or parasail; one alignment with its text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from mirnagraph.config import require
 from mirnagraph.errors import InputError
 from mirnagraph.io import check_nucleotides, to_rna
 
-LETTERS = "ACGUN"
+NUCLEOTIDES = "ACGUN"
 
 ENGINES = ("pyopal", "parasail")
 
@@ -24,15 +25,15 @@ INT32_MAX = 2**31 - 1
 class AlignmentScores:
     """Scores of a local alignment; whole numbers, since both engines count in integers.
 
-    A gap of n letters costs ``gap_open + (n - 1) * gap_extend``: opening pays for the first letter. Both engines and
-    EMBOSS ``water`` count so; BLAST does not (its 5/2 is 7/2 here). N scores 0 against every letter, itself included.
-    The defaults are the EDNAFULL matrix and the opening cost of EMBOSS ``water``.
+    A gap of n nucleotides costs ``gap_open + (n - 1) * gap_extend``, as in both engines and EMBOSS
+    ``water``, but not in BLAST (its 5/2 is 7/2 here). N scores 0 against every nucleotide, itself
+    included. The defaults are the EDNAFULL matrix and the opening cost of EMBOSS ``water``.
 
     Attributes:
-        match: two equal letters, 1 or more.
-        mismatch: two other letters, 0 or less.
-        gap_open: cost of the first letter of a gap, at least `gap_extend`.
-        gap_extend: cost of each further letter, 0 or more.
+        match: two equal nucleotides, 1 or more.
+        mismatch: two different nucleotides, 0 or less.
+        gap_open: cost of the first nucleotide of a gap, at least `gap_extend`.
+        gap_extend: cost of each further nucleotide, 0 or more.
     """
 
     match: int = 5
@@ -44,21 +45,20 @@ class AlignmentScores:
         require(self.match >= 1, "match", self.match, "1 or more")
         require(self.mismatch <= 0, "mismatch", self.mismatch, "0 or less")
         require(self.gap_extend >= 0, "gap_extend", self.gap_extend, "0 or more")
-        require(
-            self.gap_open >= self.gap_extend,
-            "gap_open",
-            self.gap_open,
-            f"at least gap_extend ({self.gap_extend})",
-        )
+        at_least = f"at least gap_extend ({self.gap_extend})"
+        require(self.gap_open >= self.gap_extend, "gap_open", self.gap_open, at_least)
         largest = max(self.match, -self.mismatch, self.gap_open)
         require(largest < 2**24, "match, mismatch or gap_open", largest, "below 2**24")
 
     def matrix(self) -> list[list[int]]:
-        """Score of each pair of letters, in the order ACGUN."""
-        return [
-            [0 if "N" in (a, b) else self.match if a == b else self.mismatch for b in LETTERS]
-            for a in LETTERS
-        ]
+        """Score of each pair of nucleotides, in the order ACGUN."""
+
+        def score(first: str, second: str) -> int:
+            if "N" in (first, second):
+                return 0
+            return self.match if first == second else self.mismatch
+
+        return [[score(first, second) for second in NUCLEOTIDES] for first in NUCLEOTIDES]
 
 
 DEFAULT_SCORES = AlignmentScores()
@@ -72,28 +72,31 @@ def smith_waterman(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Normalised Smith-Waterman similarity of every pair (GTMALoc Eq. 1; Smith and Waterman 1981).
+    """Compute the normalised Smith-Waterman similarity of every pair (GTMALoc Eq. 1).
 
-    ``s(i, j) / sqrt(s(i, i) * s(j, j))`` with s the best local alignment score. T and U are one letter, case does not
-    matter.
+    ``s(i, j) / sqrt(s(i, i) * s(j, j))`` with s the best local alignment score. T and U are equal,
+    case does not matter.
 
     Args:
         sequences: n sequences of ACGTUN, any length; None where unknown.
         scores: match, mismatch and gap scores.
-        engine: ``"pyopal"`` (inter-sequence SIMD, fast) or ``"parasail"`` (reference); both give equal scores.
+        engine: ``"pyopal"`` (inter-sequence SIMD, fast) or ``"parasail"`` (reference); both give
+            equal scores.
         workers: threads; the result does not depend on it.
-        progress: called with (rows done, rows in all).
+        progress: called with (rows done, total rows).
 
     Returns:
-        float64 array of shape (n, n), symmetric, in [0, 1], diagonal 1. A sequence that is unknown or all N is 0 to
-        every other one.
+        float64 array of shape (n, n), symmetric, in [0, 1], diagonal 1. A sequence that is unknown
+        or all N is 0 to every other one.
 
     Raises:
-        InputError: an empty sequence, a letter outside ACGTUN, or one so long that its score leaves 32 bits.
+        InputError: an empty sequence, an invalid nucleotide, or a sequence so long that its score
+            exceeds 32 bits.
         ConfigError: an unknown engine.
 
     References:
-        Smith and Waterman 1981, doi:10.1016/0022-2836(81)90087-5; GTMALoc, doi:10.3389/fgene.2025.1623008.
+        Smith and Waterman 1981, doi:10.1016/0022-2836(81)90087-5; GTMALoc,
+        doi:10.3389/fgene.2025.1623008.
 
     >>> smith_waterman(["ACGU", "acgt", "ACG", None]).round(3).tolist()[0]
     [1.0, 1.0, 0.866, 0.0]
@@ -103,8 +106,8 @@ def smith_waterman(
     raw = _score(texts, texts, scores, engine, workers, progress, triangle=True)
     result = np.eye(len(sequences))
     if known:
-        own = np.diag(raw)
-        result[np.ix_(known, known)] = _normalise(raw, own, own)
+        self_scores = np.diag(raw)
+        result[np.ix_(known, known)] = _normalise(raw, self_scores, self_scores)
         np.fill_diagonal(result, 1.0)
     return result
 
@@ -118,10 +121,11 @@ def smith_waterman_between(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Similarity of new sequences to known ones: `smith_waterman` for two lists.
+    """Compute `smith_waterman` between two lists of sequences.
 
     Returns:
-        float64 array of shape (n_queries, n_targets) in [0, 1]; 0 where either sequence is unknown or all N.
+        float64 array of shape (n_queries, n_targets) in [0, 1]; 0 where either sequence is unknown
+        or all N.
     """
     rows = [i for i, sequence in enumerate(queries) if not _missing(sequence)]
     columns = [j for j, sequence in enumerate(targets) if not _missing(sequence)]
@@ -144,7 +148,11 @@ def alignment_scores(
     engine: str = "pyopal",
     workers: int = 1,
 ) -> np.ndarray:
-    """Raw best local alignment scores, int32 of shape (n_queries, n_targets); every sequence must be known."""
+    """Compute raw best local alignment scores; every sequence must be known.
+
+    Returns:
+        int32, shape (n_queries, n_targets).
+    """
     left = prepare_sequences(queries, range(len(queries)), scores)
     right = prepare_sequences(targets, range(len(targets)), scores)
     return _score(left, right, scores, engine, workers, None, triangle=False)
@@ -158,15 +166,20 @@ def mature_similarity(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Similarity of miRNAs by their mature sequences: the best pair, one mature of each.
+    """Compute the similarity of miRNAs by their mature sequences: the best pair, one of each.
 
     Args:
         matures: for each of n miRNAs its mature sequences; none where unknown.
+        scores: match, mismatch and gap scores.
+        engine: see `smith_waterman`.
+        workers: threads; the result does not depend on it.
+        progress: called with (rows done, total rows).
 
     Returns:
-        As `smith_waterman`: float64 of shape (n, n); a miRNA without matures is 0 to every other one.
+        As `smith_waterman`: float64 of shape (n, n); a miRNA without matures is 0 to every other
+        one.
     """
-    texts = sorted({to_rna(text) for group in matures for text in group})
+    texts = sorted({to_rna(text) for text in chain.from_iterable(matures)})
     row_of = {text: row for row, text in enumerate(texts)}
     groups = [sorted({row_of[to_rna(text)] for text in group}) for group in matures]
     filled = [i for i, group in enumerate(groups) if group]
@@ -188,7 +201,16 @@ def _missing(sequence: object) -> bool:
 def prepare_sequences(
     sequences: Sequence[str], rows: Sequence[int], scores: AlignmentScores
 ) -> list[str]:
-    """Sequences as upper-case RNA, checked; `rows` are the positions that errors name."""
+    """Check sequences and turn them into upper-case RNA.
+
+    Args:
+        sequences: of ACGTUN.
+        rows: position of each, for errors.
+        scores: bound the length.
+
+    Raises:
+        InputError: see `smith_waterman`.
+    """
     texts = [to_rna(sequence) for sequence in sequences]
     for row, text in zip(rows, texts, strict=True):
         check_nucleotides(text, rna_id=f"sequence {row}")
@@ -202,7 +224,7 @@ def prepare_sequences(
 
 
 def _self_scores(texts: Sequence[str], scores: AlignmentScores) -> np.ndarray:
-    """s(i, i): every letter but N matches itself, and nothing can score higher."""
+    """s(i, i): every nucleotide but N matches itself, which is the highest score."""
     return np.array(
         [scores.match * (len(text) - text.count("N")) for text in texts], dtype=np.int64
     )
@@ -224,13 +246,14 @@ def _score(
     *,
     triangle: bool,
 ) -> np.ndarray:
-    """Raw scores; with `triangle` both lists are the same and only j >= i is computed, then mirrored."""
+    """Raw scores; with `triangle` both lists are equal and only j >= i is computed."""
     require(engine in ENGINES, "engine", engine, " or ".join(ENGINES))
     require(workers >= 1, "workers", workers, "1 or more")
     result = np.zeros((len(queries), len(targets)), dtype=np.int32)
     if not queries or not targets:
         return result
-    row_scorer = (_pyopal_rows if engine == "pyopal" else _parasail_rows)(targets, scores)
+    make_scorer = _pyopal_rows if engine == "pyopal" else _parasail_rows
+    row_scorer = make_scorer(targets, scores)
 
     def fill(row: int) -> None:
         start = row if triangle else 0
@@ -251,11 +274,11 @@ def _pyopal_rows(targets: list[str], scores: AlignmentScores) -> Callable[[str, 
     from scoring_matrices import ScoringMatrix
 
     aligner = pyopal.Aligner(
-        ScoringMatrix(scores.matrix(), alphabet=LETTERS),
+        ScoringMatrix(scores.matrix(), alphabet=NUCLEOTIDES),
         gap_open=scores.gap_open,
         gap_extend=scores.gap_extend,
     )
-    database = pyopal.Database(targets, alphabet=pyopal.Alphabet(LETTERS))
+    database = pyopal.Database(targets, alphabet=pyopal.Alphabet(NUCLEOTIDES))
 
     def row(query: str, start: int) -> np.ndarray:
         # "simple" recomputes what overflowed 8 bits in 16, then in 32: exact at any score
@@ -266,12 +289,12 @@ def _pyopal_rows(targets: list[str], scores: AlignmentScores) -> Callable[[str, 
 
 
 def parasail_matrix(scores: AlignmentScores) -> Any:
-    """Substitution matrix of parasail over ACGU and N; N scores 0 against everything."""
+    """Make parasail's substitution matrix over ACGUN; N scores 0 against everything."""
     import parasail
 
-    matrix = parasail.matrix_create(LETTERS, scores.match, scores.mismatch)
-    n = LETTERS.index("N")
-    for i in range(len(LETTERS)):
+    matrix = parasail.matrix_create(NUCLEOTIDES, scores.match, scores.mismatch)
+    n = NUCLEOTIDES.index("N")
+    for i in range(len(NUCLEOTIDES)):
         matrix[n, i] = 0
         matrix[i, n] = 0
     return matrix
@@ -283,8 +306,9 @@ def _parasail_rows(targets: list[str], scores: AlignmentScores) -> Callable[[str
     matrix = parasail_matrix(scores)
 
     def row(query: str, start: int) -> np.ndarray:
-        # 32 bits, since the saturation check of the narrow ones misses scores of one pair beyond 8 bits; "scan", since
-        # "striped" misses an insertion next to a deletion where gaps are cheaper than a mismatch
+        # 32 bits, since the saturation check of narrow ones misses scores of one pair beyond 8
+        # bits; "scan", since "striped" misses an insertion next to a deletion where gaps are
+        # cheaper than a mismatch
         profile = parasail.profile_create_32(query, matrix)
         hits = (
             parasail.sw_scan_profile_32(profile, text, scores.gap_open, scores.gap_extend)
@@ -300,12 +324,14 @@ class Alignment:
     """The best local alignment of two sequences.
 
     Attributes:
-        score: its Smith-Waterman score, 0 where no letter matches.
+        score: its Smith-Waterman score, 0 where no nucleotide matches.
         query: aligned part of the first sequence, ``-`` for gaps.
-        comparison: ``|`` under equal letters, ``.`` under others, blank under gaps and N.
+        comparison: ``|`` under equal nucleotides, ``.`` under others, blank under gaps and N.
         target: aligned part of the second sequence.
-        query_start, query_end: its place in the first sequence, 0-based, half-open.
-        target_start, target_end: its place in the second one.
+        query_start: its place in the first sequence, 0-based.
+        query_end: its end there, half-open.
+        target_start: its place in the second sequence, 0-based.
+        target_end: its end there, half-open.
     """
 
     score: int
@@ -319,7 +345,7 @@ class Alignment:
 
     @property
     def identity(self) -> float:
-        """Share of alignment columns with equal letters, in [0, 1]; 0 for an empty alignment."""
+        """Share of alignment columns with equal nucleotides, in [0, 1]; 0 for an empty one."""
         return self.comparison.count("|") / len(self.comparison) if self.comparison else 0.0
 
     def __str__(self) -> str:
@@ -332,12 +358,12 @@ class Alignment:
 
 
 def align(query: str, target: str, scores: AlignmentScores = DEFAULT_SCORES) -> Alignment:
-    """The best local alignment of two RNA sequences, by parasail's traceback.
+    """Compute the best local alignment of two RNA sequences, by parasail's traceback.
 
     Where several alignments have the best score, one of them is returned, always the same.
 
     Raises:
-        InputError: an empty sequence or a letter outside ACGTUN.
+        InputError: an empty sequence or an invalid nucleotide.
 
     >>> print(align("CCACGUACGAUGCC", "ACGUACUGAUG", AlignmentScores(gap_open=5)))
      3 ACGUAC-GAUG 12
@@ -347,22 +373,29 @@ def align(query: str, target: str, scores: AlignmentScores = DEFAULT_SCORES) -> 
     import parasail
 
     first, second = prepare_sequences([query, target], [0, 1], scores)
-    found = parasail.sw_trace_scan_32(
-        first, second, scores.gap_open, scores.gap_extend, parasail_matrix(scores)
-    )
-    if found.score <= 0:
+    matrix = parasail_matrix(scores)
+    result = parasail.sw_trace_scan_32(first, second, scores.gap_open, scores.gap_extend, matrix)
+    if result.score <= 0:
         return Alignment(0, "", "", "", 0, 0, 0, 0)
-    top = found.traceback.query
-    bottom = found.traceback.ref
-    middle = "".join(
-        " " if "-" in (a, b) or "N" in (a, b) else "|" if a == b else "."
-        for a, b in zip(top, bottom, strict=True)
-    )
-    # the length of the aligned letters, not the start of the cigar, is what the shown text says
-    query_end = found.end_query + 1
-    target_end = found.end_ref + 1
-    query_start = query_end - len(top.replace("-", ""))
-    target_start = target_end - len(bottom.replace("-", ""))
+    top = result.traceback.query
+    bottom = result.traceback.ref
+    # the start is counted back from the aligned nucleotides: that of the cigar may differ
+    query_end = result.end_query + 1
+    target_end = result.end_ref + 1
     return Alignment(
-        int(found.score), top, middle, bottom, query_start, query_end, target_start, target_end
+        score=int(result.score),
+        query=top,
+        comparison="".join(_mark(*pair) for pair in zip(top, bottom, strict=True)),
+        target=bottom,
+        query_start=query_end - len(top.replace("-", "")),
+        query_end=query_end,
+        target_start=target_end - len(bottom.replace("-", "")),
+        target_end=target_end,
     )
+
+
+def _mark(first: str, second: str) -> str:
+    """Sign under one column of an alignment."""
+    if {first, second} & {"-", "N"}:
+        return " "
+    return "|" if first == second else "."

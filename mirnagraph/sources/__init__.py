@@ -1,4 +1,4 @@
-"""Readers of public formats: one module per source, each ending in DataFrames with named columns."""
+"""Readers of public databases and formats, one module each; datasets by name."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
     """Open a dataset by name or folder.
 
     Args:
-        name_or_folder: ``"demo"`` (made-up, embedded); a name of the catalog (``"mirna1041"``), looked for under
-            ``$MIRNAGRAPH_DATA`` and then in the user's cache; otherwise a folder that `Dataset.save` wrote. A folder of the
-            same name as a dataset is meant by ``./demo``.
+        name_or_folder: ``"demo"`` (synthetic, embedded); a name of the catalog (``"mirna1041"``),
+            searched in ``$MIRNAGRAPH_DATA`` and then in the user's cache; otherwise a folder
+            written by `Dataset.save`. Write ``./demo`` for a folder with the name of a dataset.
 
     Raises:
-        ConfigError: a named dataset is nowhere, or the name is of a piece that is no dataset by itself.
+        ConfigError: a named dataset was not found, or the name is of a table that is no dataset.
         InputError: no such folder, or not a dataset.
     """
     from mirnagraph import catalog
@@ -31,23 +31,23 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
         from mirnagraph.synthetic import demo_dataset
 
         return demo_dataset()
-    known = {entry.name: entry for entry in catalog.entries()}
-    if name in known:
-        if not known[name].loadable:
-            loadable = ", ".join(["demo", *(one.name for one in known.values() if one.loadable)])
+    is_loadable = {entry.name: entry.loadable for entry in catalog.entries()}
+    datasets = ", ".join(["demo", *(known for known in is_loadable if is_loadable[known])])
+    if name in is_loadable:
+        if not is_loadable[name]:
             raise ConfigError(
-                f"{name!r} is a table to build a dataset with, no dataset by itself; datasets: {loadable}, or a folder"
+                f"{name!r} is a table to build a dataset with, no dataset by itself; "
+                f"datasets: {datasets}, or a folder"
             )
         from mirnagraph.sources import mirna1041
 
         return {"mirna1041": mirna1041.load}[name](catalog.find(name))
     folder = Path(name_or_folder)
     if not folder.exists():
-        names = ", ".join(["demo", *(one.name for one in known.values() if one.loadable)])
         raise InputError(
             "no such dataset",
             file=folder,
             found="neither a name nor a folder",
-            expected=f"{names}, or a folder written by Dataset.save",
+            expected=f"{datasets}, or a folder written by Dataset.save",
         )
     return Dataset.load(folder)

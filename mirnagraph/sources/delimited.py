@@ -21,36 +21,63 @@ def read_columns(
     *,
     fallback: str | None = None,
 ) -> pd.DataFrame:
-    """A table with a header as text columns of fixed names; tab or comma by its first line.
+    """Read a table with a header as text columns of fixed names; tab or comma by its first line.
 
     Args:
-        names: our name -> names the column has in some release, compared without case, blanks and underscores.
-        required: our names that must be there; the others become empty text where absent.
+        path: plain or gzip file.
+        names: name of the result -> names of the column in the releases, compared without case,
+            blanks and underscores.
+        required: names of the result that must be present; others are empty text where absent.
         fallback: encoding of files that are not UTF-8.
 
     Returns:
-        One column per key of `names`, cells stripped of blanks; index: 1-based line numbers, named ``line``.
+        One column per key of `names`, cells stripped of blanks; index: 1-based line numbers, named
+        ``line``.
 
     Raises:
-        InputError: a missing column (with the names it may have), a line with another number of cells than the header.
+        InputError: a missing column (with its possible names), a line with another number of cells
+            than the header.
     """
     delimiter = _delimiter(Path(path))
     table = read_table(path, delimiter=delimiter, quoted=delimiter == ",", fallback=fallback)
-    there = {_plain(column): column for column in table.columns}
-    result = {}
-    for ours, theirs in names.items():
-        column = next((there[_plain(name)] for name in theirs if _plain(name) in there), None)
-        if column is None and ours in required:
+    by_plain_name = {_plain(column): column for column in table.columns}
+    result: dict[str, pd.Series | str] = {}
+    for name, aliases in names.items():
+        present = [alias for alias in aliases if _plain(alias) in by_plain_name]
+        if present:
+            result[name] = table[by_plain_name[_plain(present[0])]].str.strip()
+            continue
+        if name in required:
             raise InputError(
                 "missing column",
                 file=path,
                 line=1,
-                column=theirs[0],
+                column=aliases[0],
                 found=", ".join(table.columns),
-                expected=" or ".join(theirs),
+                expected=" or ".join(aliases),
             )
-        result[ours] = table[column].str.strip() if column is not None else ""
+        result[name] = ""
     return pd.DataFrame(result, index=table.index, dtype=object)
+
+
+def empty_cells(
+    table: pd.DataFrame, columns: Mapping[str, str] | Sequence[str], path: str | Path
+) -> list[InputError]:
+    """List an error for each empty cell of some columns.
+
+    Args:
+        table: index: line numbers of the file.
+        columns: columns of `table`, with their names in the file where these differ.
+        path: the file, for the message.
+    """
+    problems: list[InputError] = []
+    for column in columns:
+        name = columns[column] if isinstance(columns, Mapping) else column
+        lines = table.index[table[column] == ""]
+        problems += [
+            InputError("empty cell", file=path, line=int(line), column=name) for line in lines
+        ]
+    return problems
 
 
 def _plain(name: str) -> str:
@@ -58,7 +85,7 @@ def _plain(name: str) -> str:
 
 
 def _delimiter(path: Path) -> str:
-    """Comma where the first line has one and no tab; what is wrong with the file is said by the reader that follows."""
+    """Comma where the first line has one and no tab; the reader reports malformed files."""
     try:
         with open(path, "rb") as stream:
             packed = stream.read(2) == b"\x1f\x8b"
@@ -78,58 +105,58 @@ def read_binary(
     rows_are: str = "ids",
     columns_are: str = "names",
 ) -> np.ndarray:
-    """A matrix of 0 and 1, one line per row.
+    """Read a matrix of 0 and 1, one line per row.
 
     Args:
-        n_rows, n_columns: how many names there are; the file must have as many lines and cells.
-        rows_are, columns_are: what the names are, for the message.
+        path: plain or gzip file.
+        n_rows: number of lines.
+        n_columns: number of cells of each line.
+        delimiter: one character.
+        rows_are: kind of the rows, for the message.
+        columns_are: kind of the columns, for the message.
 
     Returns:
         int8, shape (n_rows, n_columns).
 
     Raises:
-        InputError: another number of lines or cells than names, or a cell that is neither 0 nor 1: names line and column.
+        InputError: another number of lines or cells, or a cell that is neither 0 nor 1: names line
+            and column.
     """
     lines = read_text(path).rstrip("\n").split("\n")
     for number, line in enumerate(lines, 1):
         if len(line) != 2 * n_columns - 1:
-            found = len(line.split(delimiter))
-            if found != n_columns:
-                what = "the matrix does not fit its names"
-                expected = f"{n_columns} ({columns_are})"
+            n_cells = len(line.split(delimiter))
+            if n_cells != n_columns:
                 raise InputError(
-                    what,
+                    "the matrix does not fit its names",
                     file=path,
                     line=number,
-                    column=min(found, n_columns) + 1,
-                    found=f"{found} cells",
+                    column=min(n_cells, n_columns) + 1,
+                    found=f"{n_cells} cells",
                     expected=f"{n_columns} ({columns_are})",
                 )
-            _raise_bad_cell(path, number, line, delimiter)
+            _check_cells(path, number, line, delimiter)
     if len(lines) != n_rows:
-        what = "the matrix does not fit its names"
-        expected = f"{n_rows} ({rows_are})"
         raise InputError(
-            what,
+            "the matrix does not fit its names",
             file=path,
             line=min(len(lines), n_rows) + 1,
             found=f"{len(lines)} lines",
-            expected=expected,
+            expected=f"{n_rows} ({rows_are})",
         )
-    letters = np.frombuffer(
-        "".join(line + delimiter for line in lines).encode("utf-8", "replace"), dtype=np.uint8
-    )
-    good = len(letters) == 2 * n_rows * n_columns
-    cells = letters.reshape(n_rows, n_columns, 2) if good else np.empty((0, 0, 2), dtype=np.uint8)
-    if not good or not (
-        np.isin(cells[:, :, 0], (48, 49)).all() and (cells[:, :, 1] == ord(delimiter)).all()
-    ):
-        for number, line in enumerate(lines, 1):
-            _raise_bad_cell(path, number, line, delimiter)
-    return (cells[:, :, 0] - 48).astype(np.int8)
+    text = "".join(line + delimiter for line in lines)
+    characters = np.frombuffer(text.encode("utf-8", "replace"), dtype=np.uint8)
+    if len(characters) == 2 * n_rows * n_columns:
+        cells = characters.reshape(n_rows, n_columns, 2)
+        is_binary = np.isin(cells[:, :, 0], (ord("0"), ord("1"))).all()
+        if is_binary and (cells[:, :, 1] == ord(delimiter)).all():
+            return (cells[:, :, 0] - ord("0")).astype(np.int8)
+    for number, line in enumerate(lines, 1):
+        _check_cells(path, number, line, delimiter)
+    raise InputError("not a 0/1 matrix", file=path)
 
 
-def _raise_bad_cell(path: str | Path, number: int, line: str, delimiter: str) -> None:
+def _check_cells(path: str | Path, number: int, line: str, delimiter: str) -> None:
     for column, cell in enumerate(line.split(delimiter), 1):
         if cell not in ("0", "1"):
             raise InputError(

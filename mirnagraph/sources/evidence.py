@@ -1,7 +1,7 @@
 """Association pairs and evidence from database records.
 
-The rules are those by which the published matrices come out cell for cell; each function also says which records it did
-not use and why, so that nothing is dropped silently.
+The rules reproduce the published matrices cell for cell. Each function also states which records it
+does not use, and why.
 """
 
 from __future__ import annotations
@@ -11,45 +11,59 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from mirnagraph.dataset import LEFT_OUT_COLUMNS, PAIR
 from mirnagraph.errors import InputError
 from mirnagraph.sources.hmdd import EVIDENCE_GROUPS
 from mirnagraph.sources.mirtarbase import ASSAYS
 from mirnagraph.sources.ncdr import EFFECTS
 
-_KEY = ["rna_id", "partner_id"]
-
 HUMAN = "Homo sapiens"
 
 
 def mrna_evidence(associations: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
-    """Pairs with ``n_records``, ``n_strong`` (reporter assays and western blots, over all records), the assays, and ``pmids``."""
-    kept = pairs(used)
-    return _joined(associations, kept, _assays(kept), pmid="pmid")
+    """Count the evidence of miRNA-mRNA pairs.
+
+    Args:
+        associations: pairs.
+        used: from `use_mirtarbase`.
+
+    Returns:
+        The pairs with ``n_records``, ``n_strong`` (reporter assays and western blots, over all
+        records), the assays, and ``pmids``.
+    """
+    records = used_records(used)
+    return _with_evidence(associations, records, _assays(records))
 
 
 def target_evidence(associations: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
-    """As `mrna_evidence`, and how many records name the 5' and the 3' arm: ``n_5p``, ``n_3p``."""
-    counts = _assays(used) | {
-        "n_5p": used["mirna"].str.endswith("-5p"),
-        "n_3p": used["mirna"].str.endswith("-3p"),
-    }
-    return _joined(associations, used, counts, pmid="pmid")
+    """Count evidence as `mrna_evidence`, and records by arm: ``n_5p``, ``n_3p``."""
+    counts = _assays(used)
+    counts["n_5p"] = used["mirna"].str.endswith("-5p")
+    counts["n_3p"] = used["mirna"].str.endswith("-3p")
+    return _with_evidence(associations, used, counts)
 
 
 def _assays(used: pd.DataFrame) -> dict[str, pd.Series]:
-    return {
-        name: used[name]
-        for name in ("n_strong", *(f"n_{assay}" for assay in ASSAYS))
-        if name in used.columns
-    }
+    names = ["n_strong", *(f"n_{assay}" for assay in ASSAYS)]
+    return {name: used[name] for name in names if name in used.columns}
 
 
 def drug_evidence(associations: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
-    """Pairs with ``n_records``, ``n_resistant``, ``n_sensitive``, ``n_associated``, ``n_up``, ``n_down`` (expression) and ``pmids``."""
-    kept = pairs(used)
-    counts = {f"n_{effect.lower()}": kept["effect"] == effect for effect in EFFECTS}
-    counts |= {f"n_{way}": kept["expression"].str.lower() == way for way in ("up", "down")}
-    return _joined(associations, kept, counts, pmid="pmid")
+    """Count the evidence of miRNA-drug pairs.
+
+    Args:
+        associations: pairs.
+        used: from `use_ncdr`.
+
+    Returns:
+        The pairs with ``n_records``, ``n_resistant``, ``n_sensitive``, ``n_associated``, ``n_up``,
+        ``n_down`` (expression) and ``pmids``.
+    """
+    records = used_records(used)
+    counts = {f"n_{effect.lower()}": records["effect"] == effect for effect in EFFECTS}
+    for direction in ("up", "down"):
+        counts[f"n_{direction}"] = records["expression"].str.lower() == direction
+    return _with_evidence(associations, records, counts)
 
 
 def disease_evidence(
@@ -58,80 +72,92 @@ def disease_evidence(
     typed: pd.DataFrame | None = None,
     column_of: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Pairs with ``n_records``, ``first_record`` (0-based, -1 where none), ``n_circulation`` … (one per evidence group), ``pmids``, ``reports``.
+    """Count the evidence of miRNA-disease pairs.
 
-    HMDD 3.2 as it is passed on has no PMIDs. Its records stand in the order in which papers were read, so a run of records
-    of one disease is taken for one report; ``reports`` holds the numbers of those runs (the PMIDs where there are any).
+    HMDD 3.2 as published has no PMIDs. Its records are in the order in which papers were read, so
+    consecutive records of one disease count as one report; ``reports`` holds the numbers of those
+    reports (the PMIDs where there are any).
 
     Args:
-        used: from `sources.rebuild.use_hmdd`.
-        typed: pairs with the type of their evidence, for releases whose records have no category; each pair and type counts 1.
+        associations: pairs.
+        used: from `use_hmdd`.
+        typed: pairs with the type of their evidence, for releases whose records have no category;
+            each pair and type counts 1.
         column_of: disease as HMDD writes it -> partner, for `typed`.
+
+    Returns:
+        The pairs with ``n_records``, ``first_record`` (0-based, -1 where none), ``n_circulation`` …
+        (one per evidence group), ``pmids``, ``reports``.
     """
-    kept = pairs(used)
-    counts = {f"n_{group}": kept["group"] == group for group in EVIDENCE_GROUPS}
-    result = _joined(associations, kept, counts, pmid="pmid")
-    first = kept.groupby(_KEY, sort=False)["record"].min().rename("first_record").reset_index()
-    merged = result.merge(first, on=_KEY, how="left")
+    records = used_records(used)
+    counts = {f"n_{group}": records["group"] == group for group in EVIDENCE_GROUPS}
+    result = _with_evidence(associations, records, counts)
+    first = records.groupby(PAIR, sort=False)["record"].min().rename("first_record").reset_index()
+    merged = result.merge(first, on=PAIR, how="left")
     result.insert(3, "first_record", merged["first_record"].fillna(-1).astype(int))
-    run = (used["disease"] != used["disease"].shift()).cumsum().astype(str)
-    reports = used["pmid"] if (used["pmid"] != "").any() else run
-    result["reports"] = _distinct(result, kept.assign(report=reports.loc[kept.index]), "report")
-    if typed is not None:
-        partner = typed["disease"] if column_of is None else typed["disease"].map(column_of)
-        table = pd.DataFrame(
-            {"rna_id": typed["mir"], "partner_id": partner, "type": typed["type"]}
-        ).dropna()
-        wide = (
-            table.assign(one=1)
-            .pivot_table(index=_KEY, columns="type", values="one", aggfunc="sum", fill_value=0)
-            .reset_index()
-        )
-        merged = result[_KEY].merge(wide, on=_KEY, how="left")
-        for group in EVIDENCE_GROUPS:
-            if group in merged.columns:
-                result[f"n_{group}"] += merged[group].fillna(0).astype(int)
+    reports = used["pmid"]
+    if (reports == "").all():
+        reports = (used["disease"] != used["disease"].shift()).cumsum().astype(str)
+    result["reports"] = _distinct(
+        result, records.assign(report=reports.loc[records.index]), "report"
+    )
+    if typed is None:
+        return result
+    n_typed = _typed_counts(typed, column_of)
+    merged = result[PAIR].merge(n_typed, on=PAIR, how="left")
+    for group in EVIDENCE_GROUPS:
+        if group in merged.columns:
+            result[f"n_{group}"] += merged[group].fillna(0).astype(int)
     return result
 
 
-def _joined(
-    associations: pd.DataFrame, kept: pd.DataFrame, counts: Mapping[str, pd.Series], pmid: str
+def _typed_counts(typed: pd.DataFrame, column_of: Mapping[str, str] | None) -> pd.DataFrame:
+    """Number of lines of each pair by type of evidence, one column per type."""
+    partner = typed["disease"] if column_of is None else typed["disease"].map(column_of)
+    columns = {"rna_id": typed["mir"], "partner_id": partner, "type": typed["type"], "n": 1}
+    table = pd.DataFrame(columns).dropna()
+    counts = table.pivot_table(index=PAIR, columns="type", values="n", aggfunc="sum", fill_value=0)
+    return counts.reset_index()
+
+
+def _with_evidence(
+    associations: pd.DataFrame, records: pd.DataFrame, counts: Mapping[str, pd.Series]
 ) -> pd.DataFrame:
-    """`associations` with the number of records of each pair, the sums of `counts`, and the distinct PMIDs in file order."""
-    table = kept[_KEY].assign(
-        n_records=1, **{name: values.astype(int) for name, values in counts.items()}
-    )
-    sums = table.groupby(_KEY, sort=False).sum().reset_index()
-    result = associations[_KEY].merge(sums, on=_KEY, how="left")
+    """Pairs with their number of records, the sums of `counts`, and distinct PMIDs."""
+    whole = {name: values.astype(int) for name, values in counts.items()}
+    table = records[PAIR].assign(n_records=1, **whole)
+    sums = table.groupby(PAIR, sort=False).sum().reset_index()
+    result = associations[PAIR].merge(sums, on=PAIR, how="left")
     numbers = ["n_records", *counts]
     result[numbers] = result[numbers].fillna(0).astype(int)
-    result["pmids"] = _distinct(result, kept, pmid)
+    result["pmids"] = _distinct(result, records, "pmid")
     return result
 
 
-def _distinct(associations: pd.DataFrame, kept: pd.DataFrame, column: str) -> pd.Series:
-    """Distinct texts of a column of the records per pair, in file order, ``;``-separated; empty where there is none."""
-    cited: dict[tuple[str, str], dict[str, None]] = {}
-    for rna, partner, source in kept.loc[kept[column] != "", [*_KEY, column]].itertuples(
-        index=False
-    ):
-        cited.setdefault((rna, partner), {})[source] = None
-    cells = [
-        ";".join(cited.get(pair, ()))
-        for pair in zip(associations["rna_id"], associations["partner_id"], strict=True)
-    ]
+def _distinct(associations: pd.DataFrame, records: pd.DataFrame, column: str) -> pd.Series:
+    """Distinct texts of a column of the records of each pair, in file order, ``;``-separated."""
+    texts: dict[tuple[str, str], dict[str, None]] = {}
+    filled = records.loc[records[column] != "", [*PAIR, column]]
+    for rna, partner, text in filled.itertuples(index=False):
+        texts.setdefault((rna, partner), {})[text] = None
+    pairs = zip(associations["rna_id"], associations["partner_id"], strict=True)
+    cells = [";".join(texts.get(pair, ())) for pair in pairs]
     return pd.Series(cells, index=associations.index, dtype=object)
 
 
 def use_mirtarbase(records: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
-    """Which miRTarBase records count as associations, and of which id.
+    """Mark the miRTarBase records that count as associations.
 
-    Kept: human miRNA, human target, support type without "(Weak)", and a miRNA whose name in lower case without a final
-    -3p or -5p is exactly one of `ids`.
+    Used: human miRNA, human target, support type without "(Weak)", and a miRNA whose name in lower
+    case without a final -3p or -5p is exactly one of `ids`.
+
+    Args:
+        records: from `sources.mirtarbase.read_mirtarbase`.
+        ids: ids of the RNAs.
 
     Returns:
-        `records` (`sources.mirtarbase.read_mirtarbase`) with ``rna_id``, ``partner_id`` (the gene symbol) and ``reason``: why a
-        record is not used, empty where it is.
+        `records` with ``rna_id``, ``partner_id`` (the gene symbol) and ``reason``: why a record is
+        not used, empty where it is.
     """
     name = records["mirna"].str.lower().str.replace(r"-[35]p$", "", regex=True)
     reasons = [
@@ -144,7 +170,10 @@ def use_mirtarbase(records: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
 
 
 def use_ncdr(records: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
-    """Which ncDR records count: those whose miRNA is, letter for letter, one of `ids`. Columns added as in `use_mirtarbase`."""
+    """Mark the ncDR records that count: those whose miRNA is exactly one of `ids`.
+
+    Columns are added as in `use_mirtarbase`.
+    """
     reasons = [
         (records["mirna"] == "", "record without a miRNA"),
         (~records["mirna"].isin(set(ids)), "miRNA is not among the ids"),
@@ -155,11 +184,15 @@ def use_ncdr(records: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
 def use_hmdd(
     records: pd.DataFrame, ids: Sequence[str], column_of: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """Which HMDD records count: those whose miRNA is, letter for letter, one of `ids`. Columns added as in `use_mirtarbase`.
+    """Mark the HMDD records that count: those whose miRNA is exactly one of `ids`.
+
+    Columns are added as in `use_mirtarbase`.
 
     Args:
-        column_of: disease as HMDD writes it -> name of the column it is part of (the benchmark merges some); None keeps the
-            names as they are.
+        records: from `sources.hmdd.read_records`.
+        ids: ids of the RNAs.
+        column_of: disease as HMDD writes it -> name of its column (the benchmark merges some); None
+            leaves the names as they are.
     """
     disease = records["disease"] if column_of is None else records["disease"].map(column_of)
     reasons = [
@@ -172,25 +205,23 @@ def use_hmdd(
 def _used(
     records: pd.DataFrame, rna: pd.Series, partner: pd.Series, reasons: list[tuple[pd.Series, str]]
 ) -> pd.DataFrame:
-    reason = np.select(
-        [np.asarray(mask, dtype=bool) for mask, _ in reasons],
-        [text for _, text in reasons],
-        default="",
-    )
+    """Add the pair of each record and the first of the reasons that apply."""
+    masks = [np.asarray(mask, dtype=bool) for mask, _ in reasons]
+    reason = np.select(masks, [text for _, text in reasons], default="")
     return records.assign(
         rna_id=rna.astype(object), partner_id=partner.astype(object), reason=reason.astype(object)
     )
 
 
-def pairs(used: pd.DataFrame) -> pd.DataFrame:
-    """The records that are used: those of `use_mirtarbase` and its kin with an empty reason."""
+def used_records(used: pd.DataFrame) -> pd.DataFrame:
+    """Select the records with an empty reason, from `use_mirtarbase`, `use_ncdr` or `use_hmdd`."""
     return used[used["reason"] == ""]
 
 
 def matrix(
     used: pd.DataFrame, ids: Sequence[str], columns: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Association matrix of the used records.
+    """Make the association matrix of the used records.
 
     Args:
         used: from `use_mirtarbase`, `use_ncdr` or `use_hmdd`.
@@ -203,44 +234,44 @@ def matrix(
     Raises:
         InputError: a record whose partner is not among `columns`.
     """
-    kept = pairs(used)
-    names = list(dict.fromkeys(kept["partner_id"])) if columns is None else list(columns)
-    rows = pd.Index(ids).get_indexer(pd.Index(kept["rna_id"]))
-    cols = pd.Index(names).get_indexer(pd.Index(kept["partner_id"]))
-    if (cols < 0).any():
+    records = used_records(used)
+    partners = records["partner_id"]
+    names = list(dict.fromkeys(partners)) if columns is None else list(columns)
+    row_of = pd.Index(ids).get_indexer(pd.Index(records["rna_id"]))
+    column_of = pd.Index(names).get_indexer(pd.Index(partners))
+    if (column_of < 0).any():
         raise InputError(
             "an association names an unknown partner",
             column="partner_id",
-            found=kept["partner_id"].iloc[int(np.argmin(cols))],
+            found=partners.iloc[int(np.argmin(column_of))],
         )
     cells = np.zeros((len(ids), len(names)), dtype=np.int8)
-    cells[rows, cols] = 1
-    return pd.DataFrame(
-        cells, index=pd.Index(list(ids), name="rna_id", dtype=object), columns=names
-    )
+    cells[row_of, column_of] = 1
+    index = pd.Index(list(ids), name="rna_id", dtype=object)
+    return pd.DataFrame(cells, index=index, columns=names)
 
 
 def gene_order(used: pd.DataFrame, ids: Sequence[str]) -> list[str]:
-    """Column order of the benchmark's mRNA matrix: the ids walked in order, and the records of each in file order."""
-    kept = pairs(used)
-    at = pd.Index(ids).get_indexer(pd.Index(kept["rna_id"]))
-    return list(dict.fromkeys(kept["partner_id"].iloc[np.argsort(at, kind="stable")]))
+    """Order genes as the columns of the benchmark's mRNA matrix: by id, then by record."""
+    records = used_records(used)
+    row_of = pd.Index(ids).get_indexer(pd.Index(records["rna_id"]))
+    return list(dict.fromkeys(records["partner_id"].iloc[np.argsort(row_of, kind="stable")]))
 
 
 def unused(used: pd.DataFrame, kind: str, source: str) -> pd.DataFrame:
-    """The records that were not used, as rows of `Dataset.left_out`: one per reason and miRNA (or disease), with their number."""
+    """List the records that are not used, as rows of `Dataset.left_out`.
+
+    One row per reason and miRNA (or disease), with the number of records.
+    """
     rest = used[used["reason"] != ""]
-    original = rest["mir" if "mir" in rest.columns else "mirna"]
-    named = (
-        rest["disease"].where(rest["reason"] == "disease is in no column", original)
-        if "mir" in rest.columns
-        else original
-    )
-    counts = (
-        pd.DataFrame({"reason": rest["reason"], "id": named}).value_counts(sort=False).reset_index()
-    )
+    if "mir" in rest.columns:
+        is_disease = rest["reason"] == "disease is in no column"
+        ids = rest["disease"].where(is_disease, rest["mir"])
+    else:
+        ids = rest["mirna"]
+    counts = pd.DataFrame({"reason": rest["reason"], "id": ids}).value_counts(sort=False)
     rows = [
         (f"{kind} records", name, f"{reason}: {n} of {len(used)} records", source)
-        for reason, name, n in counts.itertuples(index=False)
+        for reason, name, n in counts.reset_index().itertuples(index=False)
     ]
-    return pd.DataFrame(rows, columns=["item", "id", "reason", "source"], dtype=object)
+    return pd.DataFrame(rows, columns=LEFT_OUT_COLUMNS, dtype=object)

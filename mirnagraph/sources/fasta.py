@@ -1,56 +1,54 @@
-"""FASTA files: plain or gzip, one or many lines per sequence, any line ends, T or U."""
+"""FASTA files: plain or gzip, any number of lines per sequence, any line ends, T or U."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from mirnagraph.config import require
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import read_text
+from mirnagraph.io import read_text, to_rna
 
-_SEVERAL = re.compile(r"[RYSWKMBDHV]", re.IGNORECASE)
+_AMBIGUOUS = re.compile(r"[RYSWKMBDHV]", re.IGNORECASE)
 
-_OUTSIDE = re.compile(r"[^ACGTUN\s]", re.IGNORECASE)
+_INVALID = re.compile(r"[^ACGTUN\s]", re.IGNORECASE)
+
+_BLANK_INSIDE = re.compile(r"\S(\s)\S")
 
 
 def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
     """Read sequences as RNA.
 
-    The id is the header up to the first blank; letters become upper case, T becomes U. Blank lines and blanks at the end
-    of a line are passed over.
+    The id is the header up to the first blank; nucleotides become upper case, T becomes U. Blank
+    lines and blanks at the end of a line are ignored.
 
     Args:
         path: plain or gzip UTF-8 file.
-        iupac: letters of several bases (R, Y, S, W, K, M, B, D, H, V): ``"error"``, or ``"n"`` to read them as N.
+        iupac: ambiguous nucleotides (R, Y, S, W, K, M, B, D, H, V): ``"error"``, or ``"n"`` to read
+            them as N.
 
     Returns:
-        One row per record in file order: ``id``, ``description`` (rest of the header), ``sequence`` (of A, C, G, U, N;
-        5' to 3'), ``line`` (1-based line of the header).
+        One row per record in file order: ``id``, ``description`` (rest of the header), ``sequence``
+        (of A, C, G, U, N; 5' to 3'), ``line`` (1-based line of the header).
 
     Raises:
-        InputError: the first 20 of: text before the first header, header without an id, duplicate id, same id with two
-            sequences, empty sequence, letter outside ACGTUN; each with its line and column.
+        InputError: the first 20 of: text before the first header, header without an id, duplicate
+            id, same id with two sequences, empty sequence, invalid nucleotide; each with its line
+            and column.
     """
     require(iupac in ("error", "n"), "iupac", iupac, "'error' or 'n'")
     path = Path(path)
-    records: list[tuple[int, str, list[str]]] = []
+    records: list[_Record] = []
     problems: list[InputError] = []
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.startswith(">"):
-            records.append((number, line[1:].strip(), []))
-            if not records[-1][1]:
-                problems.append(
-                    InputError(
-                        "a header without an id",
-                        file=path,
-                        line=number,
-                        column=2,
-                        expected=">id description",
-                    )
-                )
+            words = line[1:].split(None, 1)
+            name = words[0] if words else ""
+            description = words[1].strip() if len(words) > 1 else ""
+            records.append(_Record(name, description, [], number))
         elif line.strip():
             if not records:
                 raise InputError(
@@ -62,75 +60,74 @@ def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
                     expected="a header that starts with >",
                 )
             if iupac == "n":
-                line = _SEVERAL.sub("N", line)
-            bad = _OUTSIDE.search(line) or re.search(r"\S(\s)\S", line)
-            if bad:
-                at = bad.start(bad.lastindex or 0)
-                what = f"letter outside ACGTUN in the sequence of {_id(records[-1][1])}"
-                hint = (
-                    "--iupac n reads letters of several bases as N"
-                    if _SEVERAL.fullmatch(line[at])
-                    else None
-                )
-                problems.append(
-                    InputError(
-                        what,
-                        file=path,
-                        line=number,
-                        column=at + 1,
-                        found=line[at],
-                        expected="A, C, G, T, U or N",
-                        hint=hint,
-                    )
-                )
-            records[-1][2].append(line.strip())
-    rows = [
-        (
-            _id(header),
-            header[len(_id(header)) :].strip(),
-            "".join(parts).upper().replace("T", "U"),
-            line,
-        )
-        for line, header, parts in records
-    ]
-    raise_problems(
-        sorted(problems + _record_problems(rows, path), key=lambda problem: problem.line or 0)
-    )
+                line = _AMBIGUOUS.sub("N", line)
+            problems += _line_problems(line, number, records[-1].name, path)
+            records[-1].lines.append(line.strip())
+    problems += _record_problems(records, path)
+    raise_problems(sorted(problems, key=lambda problem: problem.line or 0))
+    rows = [(record.name, record.description, record.sequence, record.line) for record in records]
     return pd.DataFrame(rows, columns=["id", "description", "sequence", "line"])
 
 
-def _id(header: str) -> str:
-    return header.split(None, 1)[0] if header else ""
+@dataclass(frozen=True)
+class _Record:
+    """One record; `line` is that of its header."""
+
+    name: str
+    description: str
+    lines: list[str]
+    line: int
+
+    @property
+    def sequence(self) -> str:
+        return to_rna("".join(self.lines))
 
 
-def _record_problems(rows: list[tuple[str, str, str, int]], path: Path) -> list[InputError]:
+def _line_problems(line: str, number: int, name: str, path: Path) -> list[InputError]:
+    """The first invalid nucleotide of a line, if any."""
+    match = _INVALID.search(line) or _BLANK_INSIDE.search(line)
+    if not match:
+        return []
+    place = match.start(match.lastindex or 0)
+    is_ambiguous = _AMBIGUOUS.fullmatch(line[place])
+    problem = InputError(
+        f"invalid nucleotide in the sequence of {name}",
+        file=path,
+        line=number,
+        column=place + 1,
+        found=line[place],
+        expected="A, C, G, T, U or N",
+        hint="--iupac n reads ambiguous nucleotides as N" if is_ambiguous else None,
+    )
+    return [problem]
+
+
+def _record_problems(records: list[_Record], path: Path) -> list[InputError]:
+    """Headers without an id, empty sequences and repeated ids."""
     problems = []
-    first = dict[str, tuple[str, int]]()
-    for name, _, sequence, line in rows:
-        if not name:
+    first: dict[str, _Record] = {}
+    for record in records:
+        line = record.line
+        if not record.name:
+            what = "a header without an id"
+            expected = ">id description"
+            problems.append(InputError(what, file=path, line=line, column=2, expected=expected))
             continue
-        if not sequence:
+        if not record.sequence:
+            what = f"empty sequence of {record.name}"
+            expected = "one or more of ACGTUN"
+            problems.append(InputError(what, file=path, line=line, column=1, expected=expected))
+        earlier = first.setdefault(record.name, record)
+        if earlier is not record:
+            is_same = earlier.sequence == record.sequence
             problems.append(
                 InputError(
-                    f"empty sequence of {name}",
-                    file=path,
-                    line=line,
-                    column=1,
-                    expected="one or more of ACGTUN",
-                )
-            )
-        if name in first:
-            before, at = first[name]
-            what = "duplicate id" if before == sequence else "same id with two sequences"
-            problems.append(
-                InputError(
-                    what,
+                    "duplicate id" if is_same else "same id with two sequences",
                     file=path,
                     line=line,
                     column=2,
-                    found=name,
-                    expected=f"an id not seen before (first on line {at})",
+                    found=record.name,
+                    expected=f"an id not seen before (first on line {earlier.line})",
                 )
             )
-        first.setdefault(name, (sequence, line))
     return problems

@@ -1,4 +1,4 @@
-"""MeSH: tree numbers of disease terms, and disease names of other databases matched to descriptors."""
+"""MeSH: tree numbers of disease terms, and descriptors of disease names."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from mirnagraph.dataset import ONTOLOGY_COLUMNS
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.io import read_table, read_text
 
-ONTOLOGY_COLUMNS = ["tree_number", "descriptor_id", "term"]
-
-# Entry terms of MeSH (other names of a descriptor) that disease databases use; the tree files carry headings only.
+# Entry terms of MeSH (other names of a descriptor) that disease databases use; the tree files carry
+# headings only.
 ENTRY_TERMS = {
     "acute kidney failure": "Acute Kidney Injury",
     "aortic stenosis": "Aortic Valve Stenosis",
@@ -52,76 +52,83 @@ _TREE_NUMBER = re.compile(r"[A-Z]\d{2}(\.\d{3})*$")
 
 
 def read_mesh(path: str | Path, branches: Iterable[str] = ("C", "F03")) -> pd.DataFrame:
-    """Tree numbers from NLM's text file (``Term;C01.252``, one per line) or a table tree_number, descriptor_ui, term.
+    """Read tree numbers of diseases.
 
-    The text file has no descriptor ids: there the term stands for its descriptor, since a MeSH heading is unique.
+    Reads NLM's text file (``Term;C01.252``, one per line) or a table tree_number, descriptor_ui,
+    term. The text file has no descriptor ids: the term, which is unique in MeSH, takes their place.
 
     Args:
-        branches: keep tree numbers that start with one of these.
+        path: plain or gzip file.
+        branches: tree numbers that start with one of these are used.
 
     Returns:
         Columns ``tree_number`` (unique), ``descriptor_id``, ``term``, in file order.
 
     Raises:
-        InputError: a line that is neither, a wrong or repeated tree number, no tree number of the branches.
+        InputError: a line that is neither, a wrong or repeated tree number, no tree number of the
+            branches.
     """
     text = read_text(path)
     if text.split("\n", 1)[0].split("\t")[0].strip() == "tree_number":
-        table = read_table(path, ["tree_number", "descriptor_ui", "term"]).rename(
-            columns={"descriptor_ui": "descriptor_id"}
-        )[ONTOLOGY_COLUMNS]
+        table = read_table(path, ["tree_number", "descriptor_ui", "term"])
+        table = table.rename(columns={"descriptor_ui": "descriptor_id"})[ONTOLOGY_COLUMNS]
     else:
-        rows = []
-        lines = []
-        for number, line in enumerate(text.split("\n"), 1):
-            if not line.strip():
-                continue
-            term, semicolon, tree_number = line.strip().rpartition(";")
-            if not semicolon or not term:
-                raise InputError(
-                    "not a line of a MeSH tree file",
-                    file=path,
-                    line=number,
-                    column=1,
-                    found=line,
-                    expected="Term;C01.252",
-                )
-            rows.append((tree_number, term, term))
-            lines.append(number)
-        table = pd.DataFrame(rows, columns=ONTOLOGY_COLUMNS, index=pd.Index(lines, name="line"))
-    wrong = ~table["tree_number"].str.match(_TREE_NUMBER)
-    twice = table["tree_number"].duplicated()
-    expected = "a letter, 2 digits, then groups of 3"
-    raise_problems(
-        InputError(
-            "not a tree number" if wrong[line] else "a tree number stands twice",
-            file=path,
-            line=int(line),
-            column="tree_number",
-            found=table.at[line, "tree_number"],
-            expected=expected if wrong[line] else None,
-        )
-        for line in table.index[wrong | twice]
-    )
-    kept = table[table["tree_number"].str.startswith(tuple(branches))]
-    if kept.empty:
+        table = _read_tree_text(text, path)
+    is_wrong = ~table["tree_number"].str.match(_TREE_NUMBER)
+    is_repeated = table["tree_number"].duplicated()
+    problems = []
+    for line in table.index[is_wrong | is_repeated]:
+        what = "a duplicate tree number"
+        expected = None
+        if is_wrong[line]:
+            what = "not a tree number"
+            expected = "a letter, 2 digits, then groups of 3"
+        place = (path, int(line), "tree_number")
+        problems.append(_error(what, place, str(table.at[line, "tree_number"]), expected))
+    raise_problems(problems)
+    selected = table[table["tree_number"].str.startswith(tuple(branches))]
+    if selected.empty:
         raise InputError(
-            "no tree number of the chosen branches",
+            "no tree number of the given branches",
             file=path,
             found=f"{len(table)} others",
             expected=", ".join(branches),
         )
-    return kept.reset_index(drop=True)
+    return selected.reset_index(drop=True)
+
+
+def _read_tree_text(text: str, path: str | Path) -> pd.DataFrame:
+    """NLM's text file as a table, indexed by line number."""
+    rows = []
+    lines = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        term, semicolon, tree_number = line.strip().rpartition(";")
+        if not semicolon or not term:
+            what = "not a line of a MeSH tree file"
+            raise _error(what, (path, number, 1), line, "Term;C01.252")
+        rows.append((tree_number, term, term))
+        lines.append(number)
+    return pd.DataFrame(rows, columns=ONTOLOGY_COLUMNS, index=pd.Index(lines, name="line"))
+
+
+def _error(
+    what: str, place: tuple[str | Path, int, int | str], found: str, expected: str | None
+) -> InputError:
+    file, line, column = place
+    return InputError(what, file=file, line=line, column=column, found=found, expected=expected)
 
 
 def match_terms(names: Iterable[str], ontology: pd.DataFrame) -> pd.DataFrame:
-    """Find the MeSH descriptors that disease names mean.
+    """Match disease names with MeSH descriptors.
 
-    Tried in this order: ``exact`` term; ``case`` (letters, digits and commas equal without case); ``inverted`` (parts around
-    commas turned round: "Breast Carcinoma, Familial" for "Familial Breast Carcinoma"); ``words`` (the same words in any
-    order, plurals aside), ``entry_term`` (`ENTRY_TERMS`), ``site`` (words again, with cancer and tumor as neoplasm and the
-    sites as MeSH writes them: "Gastric Cancer" for "Stomach Neoplasms"). A name that could mean several descriptors is not
-    matched.
+    Tried in this order: ``exact`` term; ``case`` (letters, digits and commas equal without case);
+    ``inverted`` (parts around commas reversed: "Breast Carcinoma, Familial" for "Familial Breast
+    Carcinoma"); ``words`` (the same words in any order, plurals aside), ``entry_term``
+    (`ENTRY_TERMS`), ``site`` (words again, with cancer and tumor as neoplasm and the sites as MeSH
+    writes them: "Gastric Cancer" for "Stomach Neoplasms"). A name that matches several descriptors
+    is not matched.
 
     Returns:
         Index ``name``; columns ``descriptor_ids`` (``;``-separated, empty where none) and ``how``.
@@ -130,7 +137,7 @@ def match_terms(names: Iterable[str], ontology: pd.DataFrame) -> pd.DataFrame:
     steps: dict[str, Callable[[str], str]] = {
         "exact": str,
         "case": _folded,
-        "inverted": _turned,
+        "inverted": _inverted,
         "words": _words,
         "entry_term": _entry_term,
         "site": _site,
@@ -141,22 +148,19 @@ def match_terms(names: Iterable[str], ontology: pd.DataFrame) -> pd.DataFrame:
         for descriptor, term in terms[["descriptor_id", "term"]].itertuples(index=False):
             table.setdefault(key(term), set()).add(descriptor)
         tables[how] = table
+    queries = list(names)
     rows = []
-    for name in (asked := list(names)):
+    for name in queries:
         plain = re.sub(r"\s*\[unspecific\]$", "", name.strip())
         row = ("", "")
         for how, key in steps.items():
-            found = tables[how].get(key(plain), set())
-            if found and (len(found) == 1 or how == "exact"):
-                row = (";".join(sorted(found)), how)
+            descriptors = tables[how].get(key(plain), set())
+            if descriptors and (len(descriptors) == 1 or how == "exact"):
+                row = (";".join(sorted(descriptors)), how)
                 break
         rows.append(row)
-    return pd.DataFrame(
-        rows,
-        columns=["descriptor_ids", "how"],
-        index=pd.Index(asked, name="name", dtype=object),
-        dtype=object,
-    )
+    index = pd.Index(queries, name="name", dtype=object)
+    return pd.DataFrame(rows, columns=["descriptor_ids", "how"], index=index, dtype=object)
 
 
 @lru_cache(maxsize=65536)
@@ -164,18 +168,19 @@ def _folded(name: str) -> str:
     return re.sub(r"[^a-z0-9,]+", " ", name.lower().replace("'s", "")).strip()
 
 
-def _turned(name: str) -> str:
+def _inverted(name: str) -> str:
     return " ".join(" ".join(reversed(_folded(name).split(","))).split())
 
 
 @lru_cache(maxsize=65536)
 def _words(name: str) -> str:
-    return " ".join(
-        sorted(
-            re.sub(r"(?<=[a-z]{3})(ies|s)$", lambda end: "y" if end.group() == "ies" else "", word)
-            for word in _turned(name).split()
-        )
-    )
+    return " ".join(sorted(_singular(word) for word in _inverted(name).split()))
+
+
+def _singular(word: str) -> str:
+    if re.search(r"[a-z]{3}ies$", word):
+        return f"{word[:-3]}y"
+    return re.sub(r"(?<=[a-z]{3})s$", "", word)
 
 
 def _entry_term(name: str) -> str:

@@ -1,4 +1,4 @@
-"""miRBase: hairpin and mature FASTA, aliases, families, the EMBL-format miRNA.dat, and the joined tables made from them."""
+"""miRBase: hairpin and mature FASTA, aliases, families, miRNA.dat (EMBL), joined tables."""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ JOINED_COLUMNS = [
     "mature_seq",
 ]
 
+EMBL_MATURE_COLUMNS = [
+    "hairpin_acc",
+    "hairpin_id",
+    "mature_acc",
+    "mature_id",
+    "mature_start",
+    "mature_end",
+    "mature_evidence",
+    "mature_seq",
+]
+
 RETIRED_COLUMNS = [
     "hairpin_acc",
     "last_seen_release",
@@ -33,9 +44,14 @@ RETIRED_COLUMNS = [
 
 _ACCESSION = re.compile(r"MI(MAT)?\d{7}$")
 
+_FEATURE = re.compile(r"^FT\s+miRNA\s+(\d+)\.\.(\d+)\s*\n((?:FT\s+/.*\n?)*)", flags=re.MULTILINE)
+
 
 def read_mirbase_fasta(path: str | Path) -> pd.DataFrame:
-    """``hairpin.fa`` or ``mature.fa``: columns ``id``, ``accession``, ``species``, ``sequence``, ``line``.
+    """Read ``hairpin.fa`` or ``mature.fa``.
+
+    Returns:
+        Columns ``id``, ``accession``, ``species``, ``sequence``, ``line``.
 
     Raises:
         InputError: as `read_fasta`, or a header whose second word is no miRBase accession.
@@ -44,30 +60,30 @@ def read_mirbase_fasta(path: str | Path) -> pd.DataFrame:
     words = table["description"].str.split(n=3)
     table["accession"] = words.str[0].fillna("")
     table["species"] = words.str[1:3].str.join(" ")
+    is_wrong = ~table["accession"].str.match(_ACCESSION)
+    wrong = table.loc[is_wrong, ["id", "accession", "line"]]
     raise_problems(
-        InputError(
-            "not a miRBase accession",
-            file=path,
-            line=int(line),
-            column=len(str(name)) + 3,
-            found=found,
-            expected="MI or MIMAT and 7 digits",
-        )
-        for name, found, line in table.loc[
-            ~table["accession"].str.match(_ACCESSION), ["id", "accession", "line"]
-        ].itertuples(index=False)
+        _bad_accession(path, int(line), len(str(name)) + 3, accession)
+        for name, accession, line in wrong.itertuples(index=False)
     )
     return table[["id", "accession", "species", "sequence", "line"]]
 
 
+def _bad_accession(path: str | Path, line: int, column: int, found: str) -> InputError:
+    what = "not a miRBase accession"
+    expected = "MI or MIMAT and 7 digits"
+    return InputError(what, file=path, line=line, column=column, found=found, expected=expected)
+
+
 def read_aliases(path: str | Path, species: str | None = None) -> pd.DataFrame:
-    """``aliases.txt`` (accession, TAB, names parted by ``;``, oldest first): one row per accession and name.
+    """Read ``aliases.txt`` (accession, TAB, names separated by ``;``, oldest first).
 
     Args:
-        species: keep names that start with this and a dash (``"hsa"``); None keeps all.
+        path: plain or gzip file.
+        species: read names that start with this and a dash (``"hsa"``); None for all.
 
     Returns:
-        Columns ``accession``, ``name`` in file order.
+        Columns ``accession``, ``name``, one row each, in file order.
 
     Raises:
         InputError: a line without exactly two cells, or a wrong accession.
@@ -87,43 +103,37 @@ def read_aliases(path: str | Path, species: str | None = None) -> pd.DataFrame:
                 )
             )
         elif not (_ACCESSION.match(cells[0]) or re.match(r"MI(PF|MAT)?\d+$", cells[0])):
-            problems.append(
-                InputError(
-                    "not a miRBase accession",
-                    file=path,
-                    line=number,
-                    column=1,
-                    found=cells[0],
-                    expected="MI or MIMAT and 7 digits",
-                )
-            )
+            problems.append(_bad_accession(path, number, 1, cells[0]))
         else:
-            rows.extend(
-                (cells[0], name)
-                for name in cells[1].split(";")
-                if name and (species is None or name.lower().startswith(f"{species}-"))
-            )
+            names = [name for name in cells[1].split(";") if name]
+            if species is not None:
+                names = [name for name in names if name.lower().startswith(f"{species}-")]
+            rows.extend((cells[0], name) for name in names)
     raise_problems(problems)
     return pd.DataFrame(rows, columns=["accession", "name"])
 
 
 def read_families(path: str | Path) -> pd.DataFrame:
-    """``miFam.dat``: one row per family and hairpin, of all species.
+    """Read ``miFam.dat``: one row per family and hairpin, of all species.
 
     Returns:
-        Columns ``family_acc``, ``family_id``, ``hairpin_acc``, ``hairpin_id``, ``species`` (the prefix of the id).
+        Columns ``family_acc``, ``family_id``, ``hairpin_acc``, ``hairpin_id``, ``species`` (the
+        prefix of the id).
 
     Raises:
-        InputError: a line of an unknown kind, or a member before its family has an accession and a name.
+        InputError: a line of an unknown kind, or a member before its family has an accession and a
+            name.
     """
     rows: list[tuple[str, str, str, str]] = []
-    accession = name = ""
+    accession = ""
+    name = ""
     for number, line in enumerate(read_text(path).split("\n"), 1):
         words = line.split()
         if not words:
             continue
         if words[0] == "//":
-            accession = name = ""
+            accession = ""
+            name = ""
         elif words[0] == "AC" and len(words) == 2:
             accession = words[1]
         elif words[0] == "ID" and len(words) == 2:
@@ -145,10 +155,13 @@ def read_families(path: str | Path) -> pd.DataFrame:
 
 
 def read_joined(path: str | Path) -> pd.DataFrame:
-    """The joined table hairpin - mature - family: one row per hairpin and mature; text columns as in the file.
+    """Read the joined table of hairpins, matures and families; text columns as in the file.
+
+    Returns:
+        One row per hairpin and mature.
 
     Raises:
-        InputError: a missing column, or a mature with letters outside ACGTUN.
+        InputError: a missing column, or a mature with an invalid nucleotide.
     """
     table = read_table(path, JOINED_COLUMNS)
     problems = []
@@ -164,13 +177,14 @@ def read_joined(path: str | Path) -> pd.DataFrame:
 
 
 def read_retired(path: str | Path) -> pd.DataFrame:
-    """Hairpins of older releases that the current one no longer has; text columns as in the file.
+    """Read hairpins of older releases that the current one no longer has; text columns.
 
     Returns:
-        Columns ``hairpin_acc``, ``release``, ``names`` (``;``-separated), ``sequence``, ``matures`` (``name:accession:sequence``, ``;``-separated).
+        Columns ``hairpin_acc``, ``release``, ``names`` (``;``-separated), ``sequence``, ``matures``
+        (``name:accession:sequence``, ``;``-separated).
 
     Raises:
-        InputError: a missing column, or letters outside ACGTUN.
+        InputError: a missing column, or an invalid nucleotide.
     """
     table = read_table(path, RETIRED_COLUMNS)
     for line, name, sequence in zip(
@@ -188,15 +202,16 @@ def read_retired(path: str | Path) -> pd.DataFrame:
 
 
 def read_embl(path: str | Path, species: str | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """``miRNA.dat`` in EMBL format: hairpins, and matures cut out of them by their feature coordinates.
+    """Read ``miRNA.dat`` in EMBL format: hairpins, and matures by their feature coordinates.
 
     Args:
-        species: keep hairpins whose id starts with this and a dash; None keeps all.
+        path: plain or gzip file.
+        species: read hairpins whose id starts with this and a dash; None for all.
 
     Returns:
-        ``(hairpins, matures)``. Hairpins: ``hairpin_acc``, ``hairpin_id``, ``sequence`` (T as U). Matures: ``hairpin_acc``,
-        ``hairpin_id``, ``mature_acc``, ``mature_id``, ``mature_start``, ``mature_end`` (1-based, inclusive),
-        ``mature_evidence``, ``mature_seq``.
+        ``(hairpins, matures)``. Hairpins: ``hairpin_acc``, ``hairpin_id``, ``sequence`` (T as U).
+        Matures: ``hairpin_acc``, ``hairpin_id``, ``mature_acc``, ``mature_id``, ``mature_start``,
+        ``mature_end`` (1-based, inclusive), ``mature_evidence``, ``mature_seq``.
 
     Raises:
         InputError: a record without id, accession or sequence, or a mature outside its hairpin.
@@ -229,28 +244,16 @@ def read_embl(path: str | Path, species: str | None = None) -> tuple[pd.DataFram
             (accession.group(1), name.group(1), *feature)
             for feature in _features(record, sequence, name.group(1), path, start)
         )
-    columns = [
-        "hairpin_acc",
-        "hairpin_id",
-        "mature_acc",
-        "mature_id",
-        "mature_start",
-        "mature_end",
-        "mature_evidence",
-        "mature_seq",
-    ]
-    return pd.DataFrame(hairpins, columns=["hairpin_acc", "hairpin_id", "sequence"]), pd.DataFrame(
-        matures, columns=columns
-    )
+    table = pd.DataFrame(hairpins, columns=["hairpin_acc", "hairpin_id", "sequence"])
+    return table, pd.DataFrame(matures, columns=EMBL_MATURE_COLUMNS)
 
 
 def _features(
     record: str, sequence: str, name: str, path: str | Path, line: int
 ) -> list[tuple[str, str, int, int, str, str]]:
-    found = []
-    for start, end, block in re.findall(
-        r"^FT\s+miRNA\s+(\d+)\.\.(\d+)\s*\n((?:FT\s+/.*\n?)*)", record, flags=re.MULTILINE
-    ):
+    """Matures of one record: accession, id, start, end, evidence, sequence."""
+    features = []
+    for start, end, block in _FEATURE.findall(record):
         values = dict(re.findall(r'/(\w+)="?([^"\n]*)"?', block))
         first = int(start)
         last = int(end)
@@ -263,24 +266,16 @@ def _features(
                 expected=f"within 1..{len(sequence)}",
             )
         evidence = values.get("evidence", "").replace("_", " ")
-        found.append(
-            (
-                values["accession"],
-                values["product"],
-                first,
-                last,
-                evidence,
-                sequence[first - 1 : last],
-            )
-        )
-    return found
+        mature = sequence[first - 1 : last]
+        features.append((values["accession"], values["product"], first, last, evidence, mature))
+    return features
 
 
 def read_names(folder: str | Path, species: str = "hsa", release: str = "22.1") -> MirbaseNames:
-    """The names of one species from a folder of miRBase tables.
+    """Read the names of one species from a folder of miRBase tables.
 
     Reads ``{species}_hairpin_v{release}.fa``, ``{species}_hairpin_mature_family_v{release}.tsv``,
-    ``{species}_aliases_v{release}.tsv`` and, where it is there, ``{species}_retired_hairpins.tsv``.
+    ``{species}_aliases_v{release}.tsv`` and, if present, ``{species}_retired_hairpins.tsv``.
     """
     folder = Path(folder)
     retired = folder / f"{species}_retired_hairpins.tsv"

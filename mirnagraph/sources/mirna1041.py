@@ -1,33 +1,23 @@
-"""The published benchmark of 1,041 human miRNAs and seven compartments, joined with the databases it was made from."""
+"""Public benchmark of 1,041 human miRNAs and seven compartments, joined with its databases."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
-from mirnagraph.dataset import LEFT_OUT_COLUMNS, Dataset
+from mirnagraph.dataset import BENCHMARK_COMPARTMENTS, LEFT_OUT_COLUMNS, PAIR, Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.io import read_rows, read_table
-from mirnagraph.sources import evidence as rebuild
-from mirnagraph.sources import hmdd, mesh, mirbase, mirtarbase, ncdr
-from mirnagraph.sources.assemble import rna_table
+from mirnagraph.sources import evidence, hmdd, mesh, mirbase, mirtarbase, ncdr
+from mirnagraph.sources.assemble import left_out_rows, rna_table
 from mirnagraph.sources.delimited import read_binary
 from mirnagraph.sources.evidence import (
     disease_evidence,
     drug_evidence,
     mrna_evidence,
     target_evidence,
-)
-
-COMPARTMENTS = (
-    "Cytoplasm",
-    "Exosome",
-    "Nucleolus",
-    "Nucleus",
-    "Extracellular vesicle",
-    "Microvesicle",
-    "Mitochondrion",
 )
 
 NEEDED = {
@@ -55,24 +45,30 @@ NEWER_TARGET = "target_2025"
 NEWER = "mirtarbase/mirtarbase_2025_SE_WR_hsa.tsv"
 
 DESCRIPTION = (
-    "1,041 human miRNA ids with seven compartments (RNALocate, as released by PMiSLocMF and used by MiRLoc, DAmiRLocGNet and GTMALoc), "
-    "2,836 target genes (miRTarBase 8.0), 130 drugs (ncDR) and 640 diseases (HMDD 3.2, MeSH 2017); sequences and families from miRBase 22.1 and 21."
+    "1,041 human miRNA ids with seven compartments (RNALocate, as released by PMiSLocMF and used "
+    "by MiRLoc, DAmiRLocGNet and GTMALoc), 2,836 target genes (miRTarBase 8.0), 130 drugs (ncDR) "
+    "and 640 diseases (HMDD 3.2, MeSH 2017); sequences and families from miRBase 22.1 and 21."
 )
 
 
 def load(folder: str | Path) -> Dataset:
-    """Read the benchmark from a data folder that holds mirna1041/, mirbase/, mesh/, hmdd/, mirtarbase/ and ncdr/.
+    """Read the benchmark.
 
-    Columns of ``rnas``: see `sources.rnas.rna_table`. Evidence columns of the associations: see `sources.evidence`. Partners:
-    ``disease`` has ``descriptor_ids``, ``match`` (`sources.mesh.match_terms`) and ``merged_names``; ``mRNA`` has ``entrez_id`` and
-    ``loc_1`` … ``loc_4`` (compartments of the mRNA, published without names); all have ``n``, the number of miRNAs. ``target`` and, where
-    the newer release is there, ``target_2025`` are supporting kinds: genes of the mature miRNAs of an id.
+    Columns of ``rnas``: see `sources.assemble.rna_table`. Evidence columns of the associations: see
+    `sources.evidence`. Partners: ``disease`` has ``descriptor_ids``, ``match``
+    (`sources.mesh.match_terms`) and ``merged_names``; ``mRNA`` has ``entrez_id`` and ``loc_1`` …
+    ``loc_4`` (compartments of the mRNA, published without names); all have ``n``, the number of
+    miRNAs. ``target`` and, if the newer release is present, ``target_2025`` are supporting kinds:
+    genes of the mature miRNAs of an id.
+
+    Args:
+        folder: holds mirna1041/, mirbase/, mesh/, hmdd/, mirtarbase/ and ncdr/.
 
     Raises:
         InputError: a file is missing, or does not fit the others: names file, line and column.
     """
     root = Path(folder)
-    paths = {name: root / part for name, part in NEEDED.items()}
+    paths = {name: root / path for name, path in NEEDED.items()}
     missing = [str(path.relative_to(root)) for path in paths.values() if not path.is_file()]
     if missing:
         raise InputError(
@@ -86,56 +82,60 @@ def load(folder: str | Path) -> Dataset:
         ids, mirbase.read_names(root / "mirbase"), mirbase.read_families(paths["families"])
     )
     labels = read_binary(
-        paths["labels"], len(ids), len(COMPARTMENTS), rows_are="ids", columns_are="compartments"
+        paths["labels"],
+        len(ids),
+        len(BENCHMARK_COMPARTMENTS),
+        rows_are="ids",
+        columns_are="compartments",
     )
     ontology = mesh.read_mesh(paths["MeSH"])
-    parts = {
+    kinds = {
         "mRNA": _mrna(paths, ids),
         "drug": _drug(paths, ids),
         "disease": _disease(paths, ids, ontology),
+        TARGET: _targets(paths["miRTarBase"], rnas),
     }
-    parts[TARGET] = _targets(paths["miRTarBase"], rnas)
     if (root / NEWER).is_file():
-        parts[NEWER_TARGET] = _targets(root / NEWER, rnas)
+        kinds[NEWER_TARGET] = _targets(root / NEWER, rnas)
+    unused_tables = [left_out, *(tables.left_out for tables in kinds.values())]
     return Dataset(
         name="mirna1041",
         rnas=rnas,
-        associations={kind: part[0] for kind, part in parts.items()},
-        partners={kind: part[1] for kind, part in parts.items()},
-        labels=pd.DataFrame(labels, index=rnas.index, columns=list(COMPARTMENTS)),
+        associations={kind: tables.associations for kind, tables in kinds.items()},
+        partners={kind: tables.partners for kind, tables in kinds.items()},
+        labels=pd.DataFrame(labels, index=rnas.index, columns=list(BENCHMARK_COMPARTMENTS)),
         ontology=ontology,
-        left_out=pd.concat([left_out, *(part[2] for part in parts.values())], ignore_index=True)[
-            LEFT_OUT_COLUMNS
-        ],
+        left_out=pd.concat(unused_tables, ignore_index=True)[LEFT_OUT_COLUMNS],
         description=DESCRIPTION,
-        supporting=tuple(kind for kind in (TARGET, NEWER_TARGET) if kind in parts),
+        supporting=tuple(kind for kind in (TARGET, NEWER_TARGET) if kind in kinds),
     )
+
+
+class _Tables(NamedTuple):
+    """Tables of one association kind."""
+
+    associations: pd.DataFrame
+    partners: pd.DataFrame
+    left_out: pd.DataFrame
 
 
 def _pairs(path: Path, ids: list[str], names: list[str], delimiter: str, what: str) -> pd.DataFrame:
-    rows, columns = read_binary(
-        path, len(ids), len(names), delimiter=delimiter, columns_are=what
-    ).nonzero()
-    return pd.DataFrame(
-        {
-            "rna_id": pd.Index(ids, dtype=object)[rows],
-            "partner_id": pd.Index(names, dtype=object)[columns],
-        },
-        dtype=object,
-    )
+    """Pairs of a published 0/1 matrix."""
+    matrix = read_binary(path, len(ids), len(names), delimiter=delimiter, columns_are=what)
+    rows, columns = matrix.nonzero()
+    rnas = pd.Index(ids, dtype=object)[rows]
+    partners = pd.Index(names, dtype=object)[columns]
+    return pd.DataFrame({"rna_id": rnas, "partner_id": partners}, dtype=object)
 
 
 def _counted(partners: pd.DataFrame, associations: pd.DataFrame) -> pd.DataFrame:
-    partners["n"] = (
-        associations["partner_id"].value_counts().reindex(partners.index, fill_value=0).astype(int)
-    )
+    """Add the number of miRNAs of each partner."""
+    counts = associations["partner_id"].value_counts()
+    partners["n"] = counts.reindex(partners.index, fill_value=0).astype(int)
     return partners
 
 
-Part = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
-
-
-def _mrna(paths: dict[str, Path], ids: list[str]) -> Part:
+def _mrna(paths: dict[str, Path], ids: list[str]) -> _Tables:
     names = read_table(paths["mRNA names"], ["gene_symbol", "entrez_id"])
     flags = read_binary(
         paths["mRNA compartments"],
@@ -146,62 +146,55 @@ def _mrna(paths: dict[str, Path], ids: list[str]) -> Part:
         columns_are="compartments of mRNAs",
     )
     associations = _pairs(paths["mRNA"], ids, list(names["gene_symbol"]), "\t", "mRNAs")
-    used = rebuild.use_mirtarbase(mirtarbase.read_mirtarbase(paths["miRTarBase"]), ids)
+    used = evidence.use_mirtarbase(mirtarbase.read_mirtarbase(paths["miRTarBase"]), ids)
     partners = names.set_index("gene_symbol")[["entrez_id"]].rename_axis("partner_id")
     for column in range(4):
         partners[f"loc_{column + 1}"] = flags[:, column]
-    return (
+    return _Tables(
         mrna_evidence(associations, used),
         _counted(partners, associations),
-        rebuild.unused(used, "mRNA", paths["miRTarBase"].name),
+        evidence.unused(used, "mRNA", paths["miRTarBase"].name),
     )
 
 
-def _drug(paths: dict[str, Path], ids: list[str]) -> Part:
+def _drug(paths: dict[str, Path], ids: list[str]) -> _Tables:
     names = list(read_table(paths["drug names"], ["drug"])["drug"])
     associations = _pairs(paths["drug"], ids, names, ",", "drugs")
-    used = rebuild.use_ncdr(ncdr.read_ncdr(paths["ncDR"]), ids)
+    used = evidence.use_ncdr(ncdr.read_ncdr(paths["ncDR"]), ids)
     partners = pd.DataFrame(index=pd.Index(names, name="partner_id", dtype=object))
-    return (
+    return _Tables(
         drug_evidence(associations, used),
         _counted(partners, associations),
-        rebuild.unused(used, "drug", paths["ncDR"].name),
+        evidence.unused(used, "drug", paths["ncDR"].name),
     )
 
 
-def _targets(path: Path, rnas: pd.DataFrame) -> Part:
-    """Targets of the mature miRNAs of each id (the benchmark joins by name alone, which leaves half of the ids without any).
+def _targets(path: Path, rnas: pd.DataFrame) -> _Tables:
+    """Targets of the mature miRNAs of each id: a supporting kind, not a published network.
 
-    A supporting kind: no part of the published networks.
+    The benchmark joins by name alone, which leaves half of the ids without any.
     """
     records = mirtarbase.read_mirtarbase(path)
-    records = records[
-        (records["gene_species"] == rebuild.HUMAN)
-        & ~records["support"].str.contains("(Weak)", regex=False)
-    ]
-    mature = pd.DataFrame(
-        {"rna_id": rnas.index, "mirna": [str(cell).split(";") for cell in rnas["mature_ids"]]}
-    ).explode("mirna")
-    used = (
-        records.merge(mature[mature["mirna"] != ""], on="mirna")
-        .rename(columns={"gene": "partner_id"})
-        .assign(reason="")
-    )
-    associations = (
-        used[["rna_id", "partner_id"]].drop_duplicates().reset_index(drop=True).astype(object)
-    )
-    partners = pd.DataFrame(
-        index=pd.Index(associations["partner_id"].unique(), name="partner_id", dtype=object)
-    )
-    return (
+    is_human = records["gene_species"] == evidence.HUMAN
+    is_weak = records["support"].str.contains("(Weak)", regex=False)
+    matures = pd.Series(rnas["mature_ids"].astype(str).str.split(";"), name="mirna").explode()
+    rna_of = matures[matures != ""].rename_axis("rna_id").reset_index()
+    used = records[is_human & ~is_weak].merge(rna_of, on="mirna")
+    used = used.rename(columns={"gene": "partner_id"}).assign(reason="")
+    associations = used[PAIR].drop_duplicates().reset_index(drop=True).astype(object)
+    names = pd.Index(associations["partner_id"].unique(), name="partner_id", dtype=object)
+    return _Tables(
         target_evidence(associations, used),
-        _counted(partners, associations),
+        _counted(pd.DataFrame(index=names), associations),
         pd.DataFrame(columns=LEFT_OUT_COLUMNS),
     )
 
 
 def disease_columns(path: str | Path) -> dict[str, str]:
-    """Disease as HMDD writes it -> column of the benchmark's disease matrix, from the table of its 640 column names.
+    """Read the columns of the benchmark's disease matrix and the HMDD names merged in each.
+
+    Returns:
+        Disease as HMDD writes it -> column.
 
     Raises:
         InputError: a missing column, or a disease that is part of two columns.
@@ -225,11 +218,11 @@ def disease_columns(path: str | Path) -> dict[str, str]:
     return column_of
 
 
-def _disease(paths: dict[str, Path], ids: list[str], ontology: pd.DataFrame) -> Part:
+def _disease(paths: dict[str, Path], ids: list[str], ontology: pd.DataFrame) -> _Tables:
     column_of = disease_columns(paths["disease names"])
     names = list(dict.fromkeys(column_of.values()))
     associations = _pairs(paths["disease"], ids, names, ",", "diseases")
-    used = rebuild.use_hmdd(hmdd.read_records(paths["HMDD"]), ids, column_of)
+    used = evidence.use_hmdd(hmdd.read_records(paths["HMDD"]), ids, column_of)
     matched = mesh.match_terms(names, ontology)
     merged: dict[str, list[str]] = {name: [] for name in names}
     for name, column in column_of.items():
@@ -238,21 +231,12 @@ def _disease(paths: dict[str, Path], ids: list[str], ontology: pd.DataFrame) -> 
     partners = matched.rename(columns={"how": "match"}).rename_axis("partner_id")
     partners["merged_names"] = [";".join(merged[name]) for name in names]
     why = "no MeSH descriptor of that name in branches C and F03"
-    unmatched = [
-        ("disease term", name, why, paths["MeSH"].name)
-        for name in names
-        if not matched.at[name, "how"]
-    ]
-    left_out = pd.concat(
-        [
-            rebuild.unused(used, "disease", paths["HMDD"].name),
-            pd.DataFrame(unmatched, columns=LEFT_OUT_COLUMNS),
-        ],
-        ignore_index=True,
-    )
+    source = paths["MeSH"].name
+    unmatched = left_out_rows("disease term", matched.index[matched["how"] == ""], why, source)
+    not_used = evidence.unused(used, "disease", paths["HMDD"].name)
     typed = hmdd.read_typed(paths["HMDD types"])
-    return (
+    return _Tables(
         disease_evidence(associations, used, typed, column_of),
         _counted(partners, associations),
-        left_out,
+        pd.concat([not_used, unmatched], ignore_index=True),
     )

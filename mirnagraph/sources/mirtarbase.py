@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.sources.delimited import read_columns
+from mirnagraph.errors import raise_problems
+from mirnagraph.sources.delimited import empty_cells, read_columns
 
 _NAMES = {
     "mirtarbase_id": ("miRTarBase ID",),
@@ -21,6 +21,16 @@ _NAMES = {
     "support": ("Support Type",),
     "pmid": ("References (PMID)", "PMID"),
 }
+
+_REQUIRED = (
+    "mirtarbase_id",
+    "mirna",
+    "gene",
+    "mirna_species",
+    "gene_species",
+    "experiments",
+    "support",
+)
 
 _SPECIES = {"hsa": "Homo sapiens", "mmu": "Mus musculus", "rno": "Rattus norvegicus"}
 
@@ -37,34 +47,20 @@ STRONG = ("reporter", "western")
 
 
 def read_mirtarbase(path: str | Path) -> pd.DataFrame:
-    """Records in file order as text.
+    """Read records in file order as text.
 
     Returns:
-        Columns ``mirtarbase_id``, ``mirna``, ``mirna_species``, ``gene``, ``entrez_id``, ``gene_species`` (Latin names; hsa,
-        mmu and rno are written out), ``experiments`` (``//``-separated), ``support``, ``pmid``; one column ``n_ASSAY`` per
-        assay of `ASSAYS`, 1 where the record names it, and ``n_strong``: how many of reporter assay and western blot it names.
+        Columns ``mirtarbase_id``, ``mirna``, ``mirna_species``, ``gene``, ``entrez_id``,
+        ``gene_species`` (Latin names; hsa, mmu and rno are written out), ``experiments``
+        (``//``-separated), ``support``, ``pmid``; one column ``n_ASSAY`` per assay of `ASSAYS`, 1
+        where the record names it, and ``n_strong``: the number of strong assays (reporter assay,
+        western blot) it names.
 
     Raises:
         InputError: a missing column, an empty miRNA or gene.
     """
-    table = read_columns(
-        path,
-        _NAMES,
-        (
-            "mirtarbase_id",
-            "mirna",
-            "gene",
-            "mirna_species",
-            "gene_species",
-            "experiments",
-            "support",
-        ),
-    )
-    raise_problems(
-        InputError("empty cell", file=path, line=int(line), column=_NAMES[c][0])
-        for c in ("mirna", "gene")
-        for line in table.index[table[c] == ""]
-    )
+    table = read_columns(path, _NAMES, _REQUIRED)
+    raise_problems(empty_cells(table, {name: _NAMES[name][0] for name in ("mirna", "gene")}, path))
     for column in ("mirna_species", "gene_species"):
         table[column] = table[column].replace(_SPECIES)
     for assay, pattern in ASSAYS.items():

@@ -1,4 +1,4 @@
-"""ncDR: curated miRNA-drug resistance records; and headerless pairs of the NoncoRNA kind."""
+"""ncDR: curated miRNA-drug resistance records; NoncoRNA: ncRNA-drug pairs without a header."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.io import read_rows
-from mirnagraph.sources.delimited import read_columns
+from mirnagraph.sources.delimited import empty_cells, read_columns
 
 _NAMES = {
     "pmid": ("PMID",),
@@ -25,29 +25,28 @@ EFFECTS = ("Resistant", "Sensitive", "Associated")
 
 
 def read_ncdr(path: str | Path) -> pd.DataFrame:
-    """Records in file order as text: ``pmid``, ``mirna``, ``accession``, ``drug``, ``cid``, ``expression``, ``effect``, ``disease``.
+    """Read records in file order as text.
 
-    ``effect`` is one of `EFFECTS` or empty where the database gives none; some records of ncDR have no miRNA id, and keep
-    an empty one.
+    Some records of ncDR have no miRNA id; it is empty there.
+
+    Returns:
+        Columns ``pmid``, ``mirna``, ``accession``, ``drug``, ``cid``, ``expression``, ``effect``
+        (one of `EFFECTS` or empty), ``disease``.
 
     Raises:
         InputError: a missing column, an empty drug, an unknown effect.
     """
     table = read_columns(path, _NAMES, ("mirna", "drug", "effect"))
-    problems = [
-        InputError("empty cell", file=path, line=int(line), column="Drug")
-        for line in table.index[table["drug"] == ""]
-    ]
-    strange = ~table["effect"].isin([*EFFECTS, ""])
-    for line in table.index[strange]:
-        found = table.at[line, "effect"]
+    problems = empty_cells(table, {"drug": "Drug"}, path)
+    unknown = table.loc[~table["effect"].isin([*EFFECTS, ""]), "effect"]
+    for line, effect in unknown.items():
         problems.append(
             InputError(
                 "unknown effect",
                 file=path,
-                line=int(line),
+                line=int(str(line)),
                 column="Drug_effect",
-                found=found,
+                found=effect,
                 expected=", ".join(EFFECTS),
             )
         )
@@ -56,12 +55,15 @@ def read_ncdr(path: str | Path) -> pd.DataFrame:
 
 
 def read_pairs(path: str | Path) -> pd.DataFrame:
-    """Two comma-separated columns without a header, ncRNA and drug: columns ``rna``, ``drug``, in file order.
+    """Read two comma-separated columns without a header, ncRNA and drug.
+
+    Returns:
+        Columns ``rna``, ``drug``, in file order.
 
     Raises:
         InputError: a line without exactly two filled cells.
     """
-    rows = read_rows(path, delimiter=",", quoted=True)
+    rows = [[cell.strip() for cell in row] for row in read_rows(path, delimiter=",", quoted=True)]
     raise_problems(
         InputError(
             "not a pair",
@@ -72,8 +74,6 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
             expected="ncRNA,drug",
         )
         for number, row in enumerate(rows, 1)
-        if len(row) != 2 or not row[0].strip() or not row[1].strip()
+        if len(row) != 2 or not all(row)
     )
-    return pd.DataFrame(
-        [(rna.strip(), drug.strip()) for rna, drug in rows], columns=["rna", "drug"]
-    )
+    return pd.DataFrame(rows, columns=["rna", "drug"])

@@ -144,7 +144,7 @@ def test_wrong_use_is_said(
             kept,
             {"sequences": {"mine": "ACGX"}},
             InputError,
-            "letter outside ACGTUN in the sequence of mine at position 4",
+            "invalid nucleotide in the sequence of mine at position 4",
         ),
         (kept, {"sequences": {"mine": ""}}, InputError, "empty sequence of mine"),
         (kept, {"sequences": {"mine": "ACGU"}, "rna_type": "mRNA"}, ConfigError, "--rna-type"),
@@ -188,7 +188,7 @@ def test_an_answer_is_explained(project: Path) -> None:
     ):
         with pytest.raises(kind, match=sentence):
             mirnagraph.explain(kept, *words)
-    with pytest.raises(InputError, match="letter outside ACGTUN in the sequence of mine"):
+    with pytest.raises(InputError, match="invalid nucleotide in the sequence of mine"):
         mirnagraph.explain(kept, "mine", sequence="ACGX")
     with pytest.raises(CheckpointError, match="hold other RNAs than the model's"):
         mirnagraph.explain(

@@ -156,7 +156,7 @@ def _change(folder: Path, **entries: object) -> None:
         ({"networks": []}, r"column 'networks': missing or wrong entry; found \[\], expected dict"),
         (
             {"networks": {"../x": {"n_edges": 1}}},
-            r"a network that the dataset does not know; found ../x",
+            r"a network of no kind of the dataset; found ../x",
         ),
         (
             {"networks": {"sequence": {"n_edges": 1}}},
@@ -240,7 +240,7 @@ def test_a_repeated_edge_and_wrong_columns_are_named(folder: Path) -> None:
     path = folder / "edges.disease.parquet"
     table = pd.read_parquet(path)
     pd.concat([table.iloc[:-1], table.iloc[:1]]).to_parquet(path, index=False)
-    with pytest.raises(CheckpointError, match=f"line {len(table)}: an edge stands twice"):
+    with pytest.raises(CheckpointError, match=f"line {len(table)}: a duplicate edge"):
         NetworkSet.load(folder)
     table.rename(columns={"weight": "score"}).to_parquet(path, index=False)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Properties of calibration: bounds, order of rows, agreement with plain definitions, and temperatures that never make it worse."""
+"""Properties of calibration: bounds, order of rows, plain definitions, temperatures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def test_the_error_is_that_of_the_plain_definition_in_any_order(made, n_bins):
     assert cal.expected_calibration_error(true[order], prob[order], n_bins) == pytest.approx(
         got, abs=1e-12
     )
-    # never below the distance of the two means, which one bin alone shows, and never above the mean absolute error
+    # never below the distance of the two means, which one bin alone shows, and never above the mean
+    # absolute error
     assert abs(prob.mean() - true.mean()) - 1e-12 <= got <= np.abs(prob - true).mean() + 1e-12
     curve = cal.reliability_curve(true, prob, n_bins)
     assert curve["n"].sum() == len(true)

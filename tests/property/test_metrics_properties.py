@@ -1,4 +1,4 @@
-"""Properties of metrics: ranges, order of rows and columns, monotone maps, and agreement with plain definitions."""
+"""Properties of metrics: ranges, order of rows and columns, monotone maps, plain definitions."""
 
 from __future__ import annotations
 

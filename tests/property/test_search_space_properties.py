@@ -1,4 +1,4 @@
-"""Search spaces: whatever is drawn lies in the space, can be laid over the settings, and is read back from them."""
+"""Properties of search spaces: draws are in the space, apply to settings and are read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every similarity measure: symmetric, diagonal 1, in [0, 1], rows follow their RNAs, workers change nothing."""
+"""Properties of similarities: symmetric, diagonal 1, in [0, 1], order of rows, workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Properties of folds: disjoint, complete, groups whole, stratified, deterministic, blind to the order of rows."""
+"""Properties of folds: disjoint, complete, whole groups, stratified, deterministic, row order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def labelled(draw, n_min=20, n_max=80):
 
 
 def is_partition(folds, labels, n_folds):
-    """Whether every row is tested once, no fold is empty, and in each fold every row is either tested or trained on."""
+    """Whether every row is tested once, no fold is empty, and each row is tested or trained on."""
     index = NodeIndex.of(labels.index, "miRNA")
     rows = list(range(len(labels)))
     parts = [folds.rows(index, fold) for fold in range(n_folds)]

@@ -54,7 +54,8 @@ def test_parts_of_the_brier_score_by_hand():
         },
         abs=1e-12,
     )
-    # one bin for all: nothing resolved, and the bin hides the spread of the probabilities and what it was good for
+    # one bin for all: nothing resolved, and the bin hides the spread of the probabilities and what
+    # it was good for
     coarse = cal.brier_parts(HIT, LEVELS, 1)
     assert coarse["reliability"] == pytest.approx(0.1**2)
     assert coarse["resolution"] == 0

@@ -1,4 +1,4 @@
-"""Paired comparison of two models: against plain definitions, by hand, under a simulated null, and what is refused."""
+"""Paired comparison of two models: plain definitions, values by hand, simulated null, bad input."""
 
 from __future__ import annotations
 
@@ -135,14 +135,15 @@ def test_swapping_the_models_turns_the_sign():
     assert one["p"].to_numpy() == pytest.approx(other["p"].to_numpy())
 
 
-def test_bootstrap_and_delong_agree_on_the_width_of_aninterval():
-    from mirnagraph.evaluation.compare import _resampled
+def test_bootstrap_and_delong_agree_on_the_width_of_an_interval():
+    from mirnagraph.evaluation.compare import _paired, _resampled
 
     first, second, labels = made(n=300, n_labels=1, gain=0.05)
-    true, p, q = labels.to_numpy(), first[["c0"]].to_numpy(), second[["c0"]].to_numpy()
-    # Another seed than the labels': the same stream of numbers would tie the resamples to the labels.
-    draws = _resampled(true, p, q, 1500, np.random.default_rng(99))[0, :, 0]
-    _, _, low, high, _ = delong(true[:, 0], p[:, 0], q[:, 0])
+    pair = _paired(first, second, labels, 1500)
+    # Another seed than the labels': the same stream of numbers would tie the resamples to the
+    # labels.
+    draws = _resampled(pair, weighted_scores, 1500, np.random.default_rng(99))[0, :, 0]
+    _, _, low, high, _ = delong(pair.true[:, 0], *pair.predicted[:, :, 0])
     assert np.std(draws) == pytest.approx((high - low) / (2 * 1.96), rel=0.12)
     assert np.mean(draws) == pytest.approx((high + low) / 2, abs=0.003)
 

@@ -1,4 +1,4 @@
-"""Comparison of predicted fractions: weighted correlation against numpy, and a better model found better."""
+"""Comparison of predicted fractions: weighted correlation against numpy, a better model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Disease semantic similarity: a tree worked by hand, several tree numbers, merged names, bad input."""
+"""Disease semantic similarity: a tree by hand, several tree numbers, merged names, bad input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.similarity.disease import descriptor_graph, disease_semantic_similarity
 
-# R has the children A and B; C is below A at one place and below B at another; E is a far child of B; X stands alone
+# R has the children A and B; C is below A at one place and below B at another; E is a far child of
+# B; X stands alone
 TREE = pd.DataFrame(
     [
         ("C1", "R"),
@@ -27,7 +28,7 @@ TREE = pd.DataFrame(
 def plain_similarity(
     tree: pd.DataFrame, groups: list[list[str]], decay: float, method: str
 ) -> np.ndarray:
-    """Wang's recursion with dictionaries: contributions pushed up edge by edge until nothing grows."""
+    """Wang's recursion with dictionaries, edge by edge until no contribution grows."""
     of = dict(zip(tree["tree_number"], tree["descriptor_id"], strict=True))
     parents: dict[str, set[str]] = {name: set() for name in of.values()}
     for number, name in of.items():
@@ -66,7 +67,8 @@ def plain_similarity(
 
 def test_wang_worked_by_hand() -> None:
     result = disease_semantic_similarity(TREE, pd.Series(["A", "C", "E", "R", "X"]))
-    # A: A 1, R .5 = 1.5.  C: C 1, A .5, B .5, R .25 = 2.25.  E (C1.2.6 is not listed, so B is next): E 1, B .5, R .25 = 1.75
+    # A: A 1, R .5 = 1.5.  C: C 1, A .5, B .5, R .25 = 2.25.  E (C1.2.6 is not listed, so B is
+    # next): E 1, B .5, R .25 = 1.75
     assert result[0, 1] == pytest.approx((1 + 0.5 + 0.5 + 0.25) / (1.5 + 2.25))
     assert result[1, 2] == pytest.approx((0.5 + 0.5 + 0.25 + 0.25) / (2.25 + 1.75))
     assert result[0, 3] == pytest.approx((0.5 + 1) / (1.5 + 1))
@@ -154,7 +156,8 @@ def test_descriptor_graph_joins_child_and_parent() -> None:
 def test_bad_input_is_named() -> None:
     with pytest.raises(
         InputError,
-        match=r"disease 'Flu' names an unknown descriptor; found D99, expected a descriptor_id of the ontology",
+        match=r"disease 'Flu' names an unknown descriptor; found D99, expected a descriptor_id "
+        r"of the ontology",
     ):
         disease_semantic_similarity(TREE, pd.Series(["A", "B;D99"], index=["Cold", "Flu"]))
     with pytest.raises(InputError, match=r"ontology, column 'tree_number': missing column"):

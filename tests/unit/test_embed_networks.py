@@ -40,13 +40,13 @@ def networks() -> dict[str, sparse.csr_array]:
 
 def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seeds: list[int] = []
-    original = base._embed
+    original = base._compute
 
-    def counted(shared: None, job: base.Job) -> tuple[str, np.ndarray]:
-        seeds.append(job[3])
+    def counted(shared: None, job: tuple[str, base.EmbeddingTask]) -> tuple[str, np.ndarray]:
+        seeds.append(job[1].arguments[2])
         return original(shared, job)
 
-    monkeypatch.setattr(base, "_embed", counted)
+    monkeypatch.setattr(base, "_compute", counted)
     return seeds
 
 

@@ -20,7 +20,7 @@ CUT = 100_000
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Keeps the ranges it was asked for; how it behaves is said by the first part of the address."""
+    """Stores the requested ranges; the first part of the address selects its behaviour."""
 
     asked: list[str | None]
 
@@ -109,11 +109,12 @@ def test_a_whole_file_is_not_fetched_again_and_a_damaged_one_is(
 
 
 @pytest.mark.parametrize("kind", ["cut", "nolength"])
-def test_truncated_download_is_an_error_and_goes_on_from_there(
+def test_truncated_download_is_an_error_and_resumes(
     server: Server, tmp_path: Path, kind: str
 ) -> None:
     with pytest.raises(
-        FetchError, match=rf"broke off \(truncated\); found \d+ bytes, expected {len(BODY)} bytes"
+        FetchError,
+        match=rf"was interrupted \(truncated\); found \d+ bytes, expected {len(BODY)} bytes",
     ):
         catalog.fetch(one(kind), tmp_path, base_url=base(server))
     assert files_in(tmp_path) == [".table.tsv.part"]
@@ -157,9 +158,9 @@ def test_a_part_as_long_as_the_file_or_longer(server: Server, tmp_path: Path, ex
     assert len(server.asked) == (2 if extra else 1)
 
 
-def test_another_part_than_asked_for_is_refused(server: Server, tmp_path: Path) -> None:
+def test_other_bytes_than_requested_are_refused(server: Server, tmp_path: Path) -> None:
     part_of(tmp_path, BODY[:CUT])
-    with pytest.raises(FetchError, match="another part than asked for"):
+    with pytest.raises(FetchError, match="other bytes than requested"):
         catalog.fetch(one("otherrange"), tmp_path, base_url=base(server))
 
 
@@ -169,7 +170,8 @@ def test_altered_file_is_refused_and_nothing_is_left(
 ) -> None:
     with pytest.raises(
         FetchError,
-        match=r"not the one that was pinned \(altered\); found .*, expected (sha256|git object) [0-9a-f]{40,64}",
+        match=r"does not have the pinned hash \(altered\); found .*, expected (sha256|git "
+        r"object) [0-9a-f]{40,64}",
     ) as caught:
         catalog.fetch(one("altered", **pin), tmp_path, base_url=base(server))
     assert caught.value.exit_code == 3
@@ -210,7 +212,7 @@ def test_no_server_at_all(server: Server, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=r"could not reach http://127.0.0.1:.*no network"):
         catalog.fetch(one("good"), tmp_path, base_url=address, timeout=2)
     part_of(tmp_path / "second", BODY[:CUT])
-    with pytest.raises(FetchError, match=f"{CUT} bytes are kept"):
+    with pytest.raises(FetchError, match=f"resumes after {CUT} bytes"):
         catalog.fetch(one("good"), tmp_path / "second", base_url=address, timeout=2)
 
 
@@ -250,7 +252,10 @@ def test_conversions_by_hand() -> None:
         catalog.human_lines("MI1\thsa-mir-1\nMI2\tmmu-mir-2\r\nMI3\tx;hsa-let-7\r\n")
         == "MI1\thsa-mir-1\nMI3\tx;hsa-let-7\n"
     )
-    mesh = "Tree Number\tDesc Ui\tTerm\nA01\tD1\tBody\nC01\tD2\tInfections\nF03.1\tD3\tMood\nF02\tD4\tOther\n"
+    mesh = (
+        "Tree Number\tDesc Ui\tTerm\nA01\tD1\tBody\nC01\tD2\tInfections\nF03.1\tD3\tMood\n"
+        "F02\tD4\tOther\n"
+    )
     assert (
         catalog.disease_branches(mesh)
         == "tree_number\tdescriptor_ui\tterm\nC01\tD2\tInfections\nF03.1\tD3\tMood\n"

@@ -1,4 +1,4 @@
-"""Bad input of the foundations: each ends in one sentence with file, line, column, found, expected, and nothing half-written."""
+"""Bad input of the base modules: one sentence with file, line, column, found and expected."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ CASES = {
     "letters outside ACGTUN": (
         "rnas.tsv",
         lambda t: t.replace("GGGNA", "GGXNA"),
-        r"rnas.tsv, line 4, column 'sequence': letter outside ACGTUN.*r3.*position 3; found X",
+        r"rnas.tsv, line 4, column 'sequence': invalid nucleotide.*r3.*position 3; found X",
     ),
     "empty id": (
         "rnas.tsv",
@@ -101,17 +101,19 @@ CASES = {
     "unknown RNA": (
         "associations.disease.tsv",
         lambda t: t.replace("r3\t", "r9\t"),
-        r"associations.disease.tsv, line 3, column 'rna_id': an association names an unknown id; found r9, expected an id of rnas.tsv",
+        r"associations.disease.tsv, line 3, column 'rna_id': an association names an unknown "
+        r"id; found r9, expected an id of rnas.tsv",
     ),
     "unknown partner": (
         "associations.disease.tsv",
         lambda t: t.replace("r3\tflu", "r3\tpox"),
-        r"line 3, column 'partner_id': an association names an unknown id; found pox, expected an id of partners.disease.tsv",
+        r"line 3, column 'partner_id': an association names an unknown id; found pox, expected "
+        r"an id of partners.disease.tsv",
     ),
     "association twice": (
         "associations.disease.tsv",
         lambda t: t.replace("r3\t", "r1\t"),
-        r"line 3: an association stands twice; found r1 - flu",
+        r"line 3: a duplicate association; found r1 - flu",
     ),
     "label for an unknown RNA": (
         "labels.tsv",
@@ -232,7 +234,7 @@ def test_utf8_place_counts_lines_and_bytes(tmp_path: Path) -> None:
     assert read_text(path, fallback="latin-1") == "one\ntwé\n"
     path.write_bytes(b"\xef\xbb\xbfa\r\nb\rc")
     assert read_text(path) == "a\nb\nc"
-    with pytest.raises(InputError, match="a folder stands where a file is expected"):
+    with pytest.raises(InputError, match="expected a file, found a folder"):
         read_text(tmp_path)
 
 
@@ -246,7 +248,7 @@ def test_tables(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"t.csv, line 2: a quoted cell does not end on its line"):
         read_rows(path, delimiter=",", quoted=True)
     path.write_text("a,a\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"line 1, column 'a': a column name stands twice"):
+    with pytest.raises(InputError, match=r"line 1, column 'a': a column name is duplicated"):
         read_table(path, delimiter=",")
     for bad in ({"a": ["x\ty"]}, {"a": ["x\n"]}, {"a\tb": ["x"]}):
         with pytest.raises(InputError, match="tab or line end"):
@@ -263,7 +265,7 @@ def test_output_folder_that_exists_is_refused_and_kept(folder: Path) -> None:
     assert sha256_of_folder(folder) == before
     small().save(folder, overwrite=True)
     assert sha256_of_folder(folder) == before
-    with pytest.raises(InputError, match="a file stands where the output folder goes"):
+    with pytest.raises(InputError, match="the output folder is a file"):
         check_output_folder(folder / "rnas.tsv")
     (folder.parent / "empty").mkdir()
     small().save(folder.parent / "empty")
@@ -365,7 +367,7 @@ def test_dataset_made_in_memory_is_checked_too() -> None:
         ({"rnas": good.rnas.assign(sequence=["ACGU", "", "G"])}, "empty sequence of r2"),
         (
             {"rnas": good.rnas.assign(sequence=["ACGT", None, "G"])},
-            "letter outside ACGTUN in the sequence of r1 at position 4; found T|found T",
+            "invalid nucleotide in the sequence of r1 at position 4; found T|found T",
         ),
         ({"rnas": good.rnas.drop(columns="sequence")}, "column 'sequence': missing column"),
         (
@@ -385,7 +387,7 @@ def test_dataset_made_in_memory_is_checked_too() -> None:
         ({"associations": {"disease": pairs.assign(partner_id="pox")}}, "names an unknown disease"),
         (
             {"associations": {"disease": pairs.assign(rna_id="r1")}},
-            "a disease association stands twice; found r1 - flu",
+            "a disease association is duplicated; found r1 - flu",
         ),
         ({"associations": {"disease": pairs[["rna_id"]]}}, "lack a column"),
         ({"associations": {}}, "each association kind needs a partner table"),
@@ -403,10 +405,10 @@ def test_node_index() -> None:
     assert list(index.positions(["b", "a"])) == [1, 0]
     assert (index + NodeIndex.of(["c"], "drug")).kinds == ("miRNA", "miRNA", "drug")
     for build, message in (
-        (lambda: NodeIndex.of(["a", "a"], "x"), "stands more than once; found a"),
+        (lambda: NodeIndex.of(["a", "a"], "x"), "is duplicated; found a"),
         (lambda: NodeIndex.of(["a", " "], "x"), "an id is empty; found row 1"),
         (lambda: NodeIndex(("a",), ()), "one kind per id; found 0 kinds, expected 1"),
-        (lambda: index + index, "stands more than once"),
+        (lambda: index + index, "is duplicated"),
         (lambda: index.position("z"), "unknown id; found z"),
         (
             lambda: index.require_same(NodeIndex.of(["b", "a"], "miRNA")),
@@ -428,8 +430,8 @@ def test_errors_say_where_what_and_what_else() -> None:
         "wrong", file="t.tsv", line=3, column="x", found="a\x00", expected="b" * 300, hint="do this"
     )
     assert (
-        str(error)
-        == f"t.tsv, line 3, column 'x': wrong; found a\\x00, expected {'b' * 200}… (300 characters); do this"
+        str(error) == f"t.tsv, line 3, column 'x': wrong; found a\\x00, expected {'b' * 200}… (300 "
+        f"characters); do this"
     )
     assert str(InputError("wrong", expected=1)) == "wrong; expected 1"
     raise_problems([])

@@ -1,4 +1,4 @@
-"""Functional similarity, interaction profile kernel and their blend: hand-worked values and plain loops."""
+"""Functional similarity, interaction profile kernel and their blend: values and plain loops."""
 
 from __future__ import annotations
 
@@ -136,7 +136,8 @@ def test_blend_is_linear_and_keeps_the_diagonal() -> None:
 def test_bad_input_is_named() -> None:
     with pytest.raises(
         InputError,
-        match=r"the disease similarity does not fit the associations; found \(3, 3\), expected \(2, 2\)",
+        match=r"the disease similarity does not fit the associations; found \(3, 3\), expected "
+        r"\(2, 2\)",
     ):
         functional_similarity(np.eye(2), S)
     with pytest.raises(InputError, match=r"differ in shape; found \(2, 2\), expected \(3, 3\)"):

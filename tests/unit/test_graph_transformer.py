@@ -1,4 +1,4 @@
-"""Graph transformer: attention over neighbours only, order of nodes, isolated nodes, cost by edges, learning, repeatability."""
+"""Graph transformer: neighbours, order of nodes, isolated nodes, cost, learning, repeatability."""
 
 from __future__ import annotations
 

@@ -56,7 +56,8 @@ def test_within_weighs_each_decile_by_its_pairs():
     true = np.array([1, 0, 1, 1, 0, 0, 1])
     prob = np.array([0.9, 0.1, 0.2, 0.6, 0.3, 0.7, 0.5])
     decile = np.array([0, 0, 1, 1, 1, 1, 2])
-    # decile 0: 1 of 1 pair; decile 1: .2 beats none, .6 beats .3: 1 of 4 pairs; decile 2 has one class
+    # decile 0: 1 of 1 pair; decile 1: .2 beats none, .6 beats .3: 1 of 4 pairs; decile 2 has one
+    # class
     assert scores.within_auc(true, prob, decile) == pytest.approx(2 / 5)
     assert math.isnan(scores.within_auc(np.ones(4, int), prob[:4], decile[:4]))
 
@@ -135,7 +136,8 @@ def test_means_leave_out_undefined_folds_and_say_how_many_are_left():
         match=r"left out of the means: Exosome in fold 1 \(no RNA annotated\)$",
     ):
         got = evaluate(LABELS, PROBS, FOLD, np.array([0.5, 0.5]), ["Nucleus", "Exosome"])
-    # Nucleus: fold 0 has 2 of 2 pairs, fold 1 has 1 of 2; Exosome: fold 0 has 1 of 2, fold 1 none annotated
+    # Nucleus: fold 0 has 2 of 2 pairs, fold 1 has 1 of 2; Exosome: fold 0 has 1 of 2, fold 1 none
+    # annotated
     assert cell(got, "Nucleus", "AUC", "mean") == pytest.approx(0.75)
     assert cell(got, "Nucleus", "AUC", "sd") == pytest.approx(math.sqrt(0.125))
     # pooled: .9 beats 3, .2 none, .8 beats 3: 6 of 9
@@ -148,7 +150,8 @@ def test_means_leave_out_undefined_folds_and_say_how_many_are_left():
     # fold means: fold 0 (1 + .5) / 2, fold 1 .5 alone
     assert cell(got, "average", "AUC", "sd") == pytest.approx(np.std([0.75, 0.5], ddof=1))
     assert cell(got, "average", "AUC", "n_labels") == 2
-    # micro, fold 0: positives .9 .4 .9, negatives .5 .6 .5: 2 x 3 of 9; fold 1: positives .2 .8, negatives .1 .3 .4 .2: 1.5 + 4 of 8
+    # micro, fold 0: positives .9 .4 .9, negatives .5 .6 .5: 2 x 3 of 9; fold 1: positives .2 .8,
+    # negatives .1 .3 .4 .2: 1.5 + 4 of 8
     assert cell(got, "micro", "AUC", "mean") == pytest.approx((6 / 9 + 5.5 / 8) / 2)
     assert cell(got, "micro", "F1", "pooled") == pytest.approx(
         sk.f1_score(LABELS.ravel(), (PROBS >= 0.5).ravel())
@@ -171,7 +174,8 @@ def test_the_average_is_over_compartments_first_as_in_the_published_results():
     probs = np.array([[0.9, 0.9], [0.1, 0.1], [0.1, 0.2], [0.9, 0.3]])
     with pytest.warns(UndefinedMetricWarning, match="1 in fold 1"):
         got = evaluate(labels, probs, np.array([0, 0, 1, 1]), np.array([0.5, 0.5]))
-    # compartment 0: folds 1 and 0, mean .5; compartment 1: fold 0 alone, 1. Over folds first it would be (1 + 0) / 2.
+    # compartment 0: folds 1 and 0, mean .5; compartment 1: fold 0 alone, 1. Over folds first it
+    # would be (1 + 0) / 2.
     assert cell(got, "average", "AUC", "mean") == pytest.approx(0.75)
 
 
@@ -218,7 +222,8 @@ def test_rnas_of_fold_minus_one_are_not_scored():
         ({"true": LABELS + 1}, "labels must be 0 or 1"),
         (
             {"probabilities": PROBS + 0.2},
-            r"column 'Nucleus': not a probability \(row 0\); found .*1\.1.*expected a number in \[0, 1\]",
+            r"column 'Nucleus': not a probability \(row 0\); found .*1\.1.*expected a number "
+            r"in \[0, 1\]",
         ),
         (
             {"probabilities": np.where(PROBS == 0.3, np.nan, PROBS)},
@@ -241,7 +246,7 @@ def test_bad_input_is_named(change, match):
 
 
 def test_unknown_labels_take_no_part() -> None:
-    """A compartment's figures are those of the RNAs whose label is known, as if the others were not there."""
+    """A compartment's metrics are those of the RNAs with a known label."""
     random = np.random.default_rng(3)
     true = (random.random((60, 2)) < 0.5).astype(float)
     said, fold = random.random((60, 2)), np.arange(60) % 3

@@ -206,7 +206,7 @@ def test_rna_table(names: MirbaseNames) -> None:
     assert left_out["id"].tolist() == ["hsa-mir-91", "hsa-mir-33"]
     assert "withdrawn" in left_out["reason"].iloc[0]
     assert "nearest names" in left_out["reason"].iloc[1]
-    with pytest.raises(InputError, match="an RNA id stands twice; found hsa-mir-1"):
+    with pytest.raises(InputError, match="a duplicate RNA id; found hsa-mir-1"):
         rna_table(["hsa-mir-1", "hsa-mir-1"], names)
 
 

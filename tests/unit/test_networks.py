@@ -1,4 +1,4 @@
-"""Sparsifying, statistics, settings, building and exporting networks: hand-worked values and bad input."""
+"""Networks: cut-offs, statistics, settings, construction and export; values by hand, bad input."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ def test_top_k_is_a_union_with_ties_to_the_earlier_row() -> None:
     one = top_k(FOUR, 1).toarray()
     # 0 and 1 choose each other, 2 chooses 0, 3 chooses 1
     assert np.argwhere(np.triu(one)).tolist() == [[0, 1], [0, 2], [1, 3]]
-    # 0 chooses 1 and of the equally similar 2 and 3 the first; 3 chooses 1 and 0; 2 chooses 0 and never what is 0
+    # 0 chooses 1 and of the equally similar 2 and 3 the first; 3 chooses 1 and 0; 2 chooses 0 and
+    # never what is 0
     assert np.argwhere(np.triu(top_k(FOUR, 2).toarray())).tolist() == [
         [0, 1],
         [0, 2],
@@ -379,7 +380,7 @@ def test_graphml_refuses_letters_xml_cannot_carry(tmp_path: Path) -> None:
     )
     whole = build_networks(small_dataset())
     broken = type(whole)(whole.dataset, {"drug": network}, {})
-    with pytest.raises(InputError, match="an id holds a letter that GraphML cannot carry"):
+    with pytest.raises(InputError, match="an id holds a character that GraphML cannot hold"):
         write_graphml(broken, tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""node2vec: repeatable, rows in order, isolated nodes, planted communities, and the package's slips handled."""
+"""node2vec: repeatable, row order, isolated nodes, planted communities, defects of the package."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def test_seed_decides_and_threads_do_not() -> None:
 
 def test_equal_in_processes_with_different_hash_seeds() -> None:
     code = (
-        "import hashlib, numpy as np; from scipy import sparse; from mirnagraph.embedding.node2vec import *;"
+        "import hashlib, numpy as np; from scipy import sparse; from "
+        "mirnagraph.embedding.node2vec import *;"
         "ring = sparse.csr_array(np.roll(np.eye(9), 1, 1) + np.roll(np.eye(9), -1, 1));"
         "vectors = node2vec(ring, Node2VecConfig(dim=4, n_walks=2, walk_length=6), 3);"
         "print(hashlib.sha256(vectors.tobytes()).hexdigest())"
@@ -126,7 +127,10 @@ def test_settings_of_the_paper_and_ranges() -> None:
 
 
 def test_the_trainer_that_was_removed_is_refused_in_one_sentence() -> None:
-    message = r"^networks\.toml: setting 'skipgram' is 'numba', expected 'gensim', the only trainer left \('numba' was removed\)$"
+    message = (
+        r"^networks\.toml: setting 'skipgram' is 'numba', expected 'gensim', the only "
+        r"trainer left \('numba' was removed\)$"
+    )
     with pytest.raises(ConfigError, match=message):
         from_dict(Node2VecConfig, {"skipgram": "numba"}, where="networks.toml")
     assert from_dict(Node2VecConfig, {"skipgram": "gensim"}) == Node2VecConfig()
@@ -146,11 +150,12 @@ def test_any_number_of_noise_nodes_works(negative: int) -> None:
 
 
 def test_subsampling_passes_over_the_nodes_that_stand_everywhere() -> None:
-    """Node 0 has half of all visits: at a threshold that keeps about a hundredth of them its vector moves far less."""
+    """Node 0 has half of all visits: subsampled to about a hundredth, its vector moves far less."""
     star = np.zeros((41, 41))
     star[0, 1:] = star[1:, 0] = 1
     network = sparse.csr_array(star)
-    # a low rate, at which vectors are still on their way: at a high one few steps already lead to the end
+    # a low rate, at which vectors are still on their way: at a high one few steps already lead to
+    # the end
     config = Node2VecConfig(dim=8, n_walks=5, walk_length=40, epochs=1, learning_rate=0.01)
     start = node2vec(network, replace(config, learning_rate=1e-9), seed=0)[0]
     every_visit = node2vec(network, config, seed=0)[0]
@@ -181,7 +186,7 @@ def test_gensim_reads_walks_only_as_far_as_they_go() -> None:
 
 
 class FakeNode2Vec:
-    """Records what it is given, seeds the global generators as the package does, and answers with names as text."""
+    """Records its arguments, seeds the global generators and returns text names, as the package."""
 
     calls: list[dict[str, Any]] = []  # noqa: RUF012
 

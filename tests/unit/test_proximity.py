@@ -44,12 +44,16 @@ def naive_log_proximity(dense: np.ndarray, hops: int) -> np.ndarray:
 
 
 def test_path_of_three_worked_by_hand() -> None:
-    """a - b - c. One step: a->b 1, b->a 1/2, b->c 1/2, c->b 1; column sums 1/2, 2, 1/2. Log(3 * share): b->a log 3, a->b log 1.5."""
+    """Path a - b - c: a->b 1, b->a 1/2, b->c 1/2, c->b 1; column sums 1/2, 2, 1/2.
+
+    Log(3 * share): b->a log 3, a->b log 1.5.
+    """
     path = sparse.csr_array(np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], float))
     one = log_proximity(np.array([[0, 1, 0], [0.5, 0, 0.5], [0, 1, 0]]))
     log3, log15 = math.log(3), math.log(1.5)
     np.testing.assert_allclose(one, [[0, log15, 0], [log3, 0, log3], [0, log15, 0]])
-    # Rows a and c are (0, x, 0): one direction of length x sqrt 2; row b is orthogonal to it, of length log3 sqrt 2.
+    # Rows a and c are (0, x, 0): one direction of length x sqrt 2; row b is orthogonal to it, of
+    # length log3 sqrt 2.
     embedding = proximity_embedding(path, ProximityConfig(dim=2, hops=1))
     first = math.sqrt(log3 * math.sqrt(2))
     second = math.sqrt(log15 * math.sqrt(2)) / math.sqrt(2)
@@ -57,7 +61,7 @@ def test_path_of_three_worked_by_hand() -> None:
 
 
 def test_two_hops_of_the_path_worked_by_hand() -> None:
-    """Two steps: a reaches a and c with 1/2 each, b comes back to itself; a column of a sums to 1, so 3 * 1/2."""
+    """Two steps: a reaches a and c with 1/2 each, b itself; column a sums to 1, so 3 * 1/2."""
     path = sparse.csr_array(np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], float))
     embedding = proximity_embedding(path, ProximityConfig(dim=3, hops=2))[:, 3:]
     expected = [

@@ -260,7 +260,7 @@ def test_assemble_joins_by_id_and_says_what_it_left_out(tmp_path: Path) -> None:
     }
     assert "no entry of that name" in left["sequence", "hsa-mir-8"]
     assert left["compartment records", "mmu-miR-9"] == "another species: 1 of 2 records"
-    assert left["compartment records", "hsa-mir-7"].startswith("RNA is not among the chosen")
+    assert left["compartment records", "hsa-mir-7"].startswith("RNA is not in the dataset")
     assert left["mRNA records", "mmu-miR-2"].startswith("another species")
     assert left["disease term", "Cold"] == "no MeSH descriptor of that name"
     again = Dataset.load(dataset.save(tmp_path / "saved"))
@@ -291,7 +291,8 @@ def test_datasets_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
     with pytest.raises(
         ConfigError,
-        match=r"dataset 'mirna1041' was not found; looked for .* in .*cache.*is not set.*get it with: mirnagraph fetch mirna1041",
+        match=r"dataset 'mirna1041' was not found; looked for .* in .*cache.*is not set.*get "
+        r"it with: mirnagraph fetch mirna1041",
     ):
         sources.load_dataset("mirna1041")
     monkeypatch.setenv("MIRNAGRAPH_DATA", str(tmp_path / "data"))
@@ -304,7 +305,8 @@ def test_datasets_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "data/mirna1041/miRNA_ID_1041.txt").write_text("x\n", encoding="utf-8")
     with pytest.raises(
         InputError,
-        match=r"not a folder of the 1041-miRNA benchmark; found no mirna1041/miRNA_localization.csv",
+        match=r"not a folder of the 1041-miRNA benchmark; found no "
+        r"mirna1041/miRNA_localization.csv",
     ):
         sources.load_dataset("mirna1041")
     with pytest.raises(ConfigError, match="'mesh2017' is a table to build a dataset with"):

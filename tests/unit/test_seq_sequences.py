@@ -125,6 +125,6 @@ def test_unknown_columns_foreign_ids_and_letters_are_refused(files) -> None:
         join(fasta, read_labels(table), iupac="n")
     with pytest.raises(
         InputError,
-        match=r"line 9, column 3: letter outside ACGTUN in the sequence of d; found R.*--iupac n",
+        match=r"line 9, column 3: invalid nucleotide in the sequence of d; found R.*--iupac n",
     ):
         join(fasta, read_labels(table))

@@ -1,4 +1,4 @@
-"""Jobs side by side: the same answers with one process and with two, an error ends them, and the environment is as before."""
+"""Parallel jobs: equal results with one and two processes, errors, environment restored."""
 
 from __future__ import annotations
 

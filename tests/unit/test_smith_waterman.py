@@ -1,4 +1,4 @@
-"""Smith-Waterman similarity: hand-worked values, both engines against a plain implementation, bad input."""
+"""Smith-Waterman similarity: values by hand, both engines against plain code, bad input."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def test_long_sequences_leave_16_bits(engine: str) -> None:
 
 
 def test_values_worked_by_hand() -> None:
-    # ACGU against ACG: 15 / sqrt(20 * 15); against ACGN: the N is neutral, so 15 / sqrt(20 * 15) too
+    # ACGU against ACG: 15 / sqrt(20 * 15); against ACGN: the N is neutral, so 15 / sqrt(20 * 15)
+    # too
     result = smith_waterman(["ACGU", "ACG", "ACGN", "AAAA", "CCC"])
     assert result[0, 1] == pytest.approx(15 / np.sqrt(300))
     assert result[0, 2] == pytest.approx(15 / np.sqrt(300))
@@ -142,7 +143,8 @@ def test_progress_counts_the_rows() -> None:
 def test_bad_sequences_are_named() -> None:
     with pytest.raises(
         InputError,
-        match=r"letter outside ACGTUN in the sequence of sequence 2 at position 3; found X, expected A, C, G",
+        match=r"invalid nucleotide in the sequence of sequence 2 at position 3; found X, "
+        r"expected A, C, G",
     ):
         smith_waterman([None, "ACG", "ACX"])
     with pytest.raises(InputError, match=r"empty sequence of sequence 1"):

@@ -1,4 +1,4 @@
-"""Readers of the public formats on hand-written files: what they read, and what they refuse by line and column."""
+"""Readers of the public formats on hand-written files: values, and errors by line and column."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Write = Callable[[str | bytes], Path]
 
 
 def misfits(read: Callable[[Path], object], path: Path, *messages: str) -> list[str]:
-    """Refuse the file, and tell where the lines of the error are not one per message, each with the path first and its message in it."""
+    """Expected messages that the error lacks: one line each, the path first."""
     with pytest.raises(InputError) as caught:
         read(path)
     pairs = zip_longest(str(caught.value).split("\n"), messages)
@@ -64,21 +64,24 @@ def test_fasta_plain_gzip_many_lines_any_line_ends(write: Write) -> None:
         (
             ">a\nACG\nACXT\n",
             [
-                ", line 3, column 3: letter outside ACGTUN in the sequence of a; found X, expected A, C, G, T, U or N"
+                ", line 3, column 3: invalid nucleotide in the sequence of a; found X, "
+                "expected A, C, G, T, U or N"
             ],
         ),
-        (">a\nAC GT\n", [", line 2, column 3: letter outside ACGTUN in the sequence of a"]),
+        (">a\nAC GT\n", [", line 2, column 3: invalid nucleotide in the sequence of a"]),
         (
             ">a\nA-CG\n>b\nA\n>b\nA\n",
             [
-                ", line 2, column 2: letter outside",
-                ", line 5, column 2: duplicate id; found b, expected an id not seen before (first on line 3)",
+                ", line 2, column 2: invalid nucleotide",
+                ", line 5, column 2: duplicate id; found b, expected an id not seen before "
+                "(first on line 3)",
             ],
         ),
         (
             ">a\nA\n>a\nC\n",
             [
-                ", line 3, column 2: same id with two sequences; found a, expected an id not seen before (first on line 1)"
+                ", line 3, column 2: same id with two sequences; found a, expected an id not "
+                "seen before (first on line 1)"
             ],
         ),
         (">a\nAU\n>a again\nat\n", [", line 3, column 2: duplicate id; found a"]),
@@ -91,7 +94,8 @@ def test_fasta_plain_gzip_many_lines_any_line_ends(write: Write) -> None:
         (
             "\nACGT\n>a\nA\n",
             [
-                ", line 2, column 1: not a FASTA file; found ACGT, expected a header that starts with >"
+                ", line 2, column 1: not a FASTA file; found ACGT, expected a header that "
+                "starts with >"
             ],
         ),
         ("\n\n", [": the file is empty"]),
@@ -115,7 +119,8 @@ def test_mirbase_fasta_and_aliases(write: Write) -> None:
     )
     aliases = mirbase.read_aliases(
         write(
-            "MI0000060\thsa-let-7a-1L;hsa-let-7a-1;\nMI0000061\tmmu-let-7\nMIMAT0000062\thsa-let-7a\n"
+            "MI0000060\thsa-let-7a-1L;hsa-let-7a-1;\nMI0000061\tmmu-let-7\n"
+            "MIMAT0000062\thsa-let-7a\n"
         ),
         "hsa",
     )
@@ -137,7 +142,8 @@ def test_mirbase_fasta_and_aliases(write: Write) -> None:
 def test_mirbase_families(write: Write) -> None:
     table = mirbase.read_families(
         write(
-            "AC   MIPF0000001\nID   mir-17\nMI   MI0000071  hsa-mir-17\nMI   MI0000406  mmu-mir-106a\n//\n"
+            "AC   MIPF0000001\nID   mir-17\nMI   MI0000071  hsa-mir-17\nMI   MI0000406  "
+            "mmu-mir-106a\n//\n"
             "AC   MIPF0000002\nID   let-7\nMI   MI1  hsa-let-7\n//\n"
         )
     )
@@ -163,7 +169,8 @@ def test_mirbase_joined_and_retired(write: Write) -> None:
     assert not misfits(
         mirbase.read_joined,
         write(f"{header}\nMI1\th\tF\tf\tM\tm\te\tACGX\n"),
-        ", line 2, column 'mature_seq': letter outside ACGTUN in the sequence of m at position 4; found X",
+        ", line 2, column 'mature_seq': invalid nucleotide in the sequence of m at position 4; "
+        "found X",
     )
     assert not misfits(
         mirbase.read_joined,
@@ -230,7 +237,7 @@ def test_mirbase_embl(write: Write) -> None:
     assert not misfits(
         mirbase.read_embl,
         write(EMBL.replace("gggg", "ggxg")),
-        ", line 18, column 'SQ': letter outside ACGTUN",
+        ", line 18, column 'SQ': invalid nucleotide",
     )
 
 
@@ -240,7 +247,8 @@ def test_mesh_text_and_table_say_the_same(write: Write) -> None:
     )
     table = mesh.read_mesh(
         write(
-            "tree_number\tdescriptor_ui\tterm\nA01\tD0\tBody Regions\nC01\tD1\tInfections\nC01.252\tD2\tFlu; Bird\nF03.100\tD3\tMood\n"
+            "tree_number\tdescriptor_ui\tterm\nA01\tD0\tBody Regions\nC01\tD1\tInfections\n"
+            "C01.252\tD2\tFlu; Bird\nF03.100\tD3\tMood\n"
         )
     )
     assert (
@@ -266,12 +274,12 @@ def test_mesh_text_and_table_say_the_same(write: Write) -> None:
     assert not misfits(
         mesh.read_mesh,
         write("Infections;C01\nFlu;C01\n"),
-        ", line 2, column 'tree_number': a tree number stands twice; found C01",
+        ", line 2, column 'tree_number': a duplicate tree number; found C01",
     )
     assert not misfits(
         mesh.read_mesh,
         write("Body;A01\n"),
-        ": no tree number of the chosen branches; found 1 others, expected C, F03",
+        ": no tree number of the given branches; found 1 others, expected C, F03",
     )
     assert not misfits(
         mesh.read_mesh,
@@ -326,7 +334,10 @@ def test_a_name_of_two_descriptors_is_not_matched() -> None:
 
 
 def test_hmdd_download_and_tables(write: Write) -> None:
-    native = "category\tmir\tdisease\tpmid\tdescription\ncirculation_biomarker\thsa-mir-1\tFlu \t11\tna\xefve\ntarget gene\thsa-mir-2\tFlu\t12\tx\n"
+    native = (
+        "category\tmir\tdisease\tpmid\tdescription\ncirculation_biomarker\thsa-mir-1\tFlu "
+        "\t11\tna\xefve\ntarget gene\thsa-mir-2\tFlu\t12\tx\n"
+    )
     for content in (native.encode("latin-1"), native.encode("utf-8")):
         table = hmdd.read_records(write(content))
         assert table["record"].tolist() == [0, 1]
@@ -380,8 +391,10 @@ def test_hmdd_download_and_tables(write: Write) -> None:
 
 
 TARGETS = (
-    "miRTarBase ID\tmiRNA\tSpecies (miRNA)\tTarget Gene\tTarget Gene (Entrez ID)\tSpecies (Target Gene)\tExperiments\tSupport Type\tReferences (PMID)\n"
-    "MIRT1\thsa-miR-1-3p\thsa\tABC\t1\tHomo sapiens\tLuciferase reporter assay//Western blot\tFunctional MTI\t11\n"
+    "miRTarBase ID\tmiRNA\tSpecies (miRNA)\tTarget Gene\tTarget Gene (Entrez ID)\tSpecies "
+    "(Target Gene)\tExperiments\tSupport Type\tReferences (PMID)\n"
+    "MIRT1\thsa-miR-1-3p\thsa\tABC\t1\tHomo sapiens\tLuciferase reporter assay//Western "
+    "blot\tFunctional MTI\t11\n"
     "MIRT2\thsa-miR-2\thsa\tDEF\t2\thsa\tqRT-PCR\tFunctional MTI (Weak)\t12\n"
 )
 
@@ -428,7 +441,8 @@ def test_ncdr(write: Write) -> None:
         ncdr.read_ncdr,
         write("miRNA_ID\tDrug\tDrug_effect\na\tX\tresists\nb\t\tSensitive\n"),
         ", line 3, column 'Drug': empty cell",
-        ", line 2, column 'Drug_effect': unknown effect; found resists, expected Resistant, Sensitive, Associated",
+        ", line 2, column 'Drug_effect': unknown effect; found resists, expected Resistant, "
+        "Sensitive, Associated",
     )
     assert ncdr.read_pairs(write('circ1,"Drug, a"\nb, c\n')).to_numpy().tolist() == [
         ["circ1", "Drug, a"],
@@ -445,7 +459,8 @@ def test_ncdr(write: Write) -> None:
 def test_rnalocate_and_labels(write: Write) -> None:
     table = rnalocate.read_rnalocate(
         write(
-            "RNALocate ID\tRNA Symbol\tSpecies\tSubcellular Localization\tPubMed_ID\nR1\tm1\tHomo sapiens\tNucleus\t5\nR2\tm2\tHomo sapiens\tcytoplasm\t6\n"
+            "RNALocate ID\tRNA Symbol\tSpecies\tSubcellular Localization\tPubMed_ID\n"
+            "R1\tm1\tHomo sapiens\tNucleus\t5\nR2\tm2\tHomo sapiens\tcytoplasm\t6\n"
         )
     )
     assert table["pmid"].tolist() == ["5", "6"]
@@ -467,8 +482,8 @@ def test_rnalocate_and_labels(write: Write) -> None:
     assert labels.to_numpy().tolist() == [[1, 1], [0, 1], [0, 0]]
     assert labels.to_numpy().dtype == np.int8
     assert unused["reason"].tolist() == [
-        "RNA is not among the chosen",
-        "compartment is not among the chosen",
+        "RNA is not in the dataset",
+        "compartment is not in the dataset",
     ]
     assert not misfits(
         rnalocate.read_rnalocate,
@@ -487,11 +502,13 @@ def test_rnalocate_and_labels(write: Write) -> None:
     [
         (
             "1,0,1\n0,1\n",
-            ", line 2, column 3: the matrix does not fit its names; found 2 cells, expected 3 (genes)",
+            ", line 2, column 3: the matrix does not fit its names; found 2 cells, expected 3 "
+            "(genes)",
         ),
         (
             "1,0,1,1\n0,1,0,0\n",
-            ", line 1, column 4: the matrix does not fit its names; found 4 cells, expected 3 (genes)",
+            ", line 1, column 4: the matrix does not fit its names; found 4 cells, expected 3 "
+            "(genes)",
         ),
         ("1,0,1\n", ", line 2: the matrix does not fit its names; found 1 lines, expected 2 (ids)"),
         (

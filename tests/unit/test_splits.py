@@ -134,7 +134,7 @@ def test_rows_of_a_fold_leave_out_unlisted_rnas_and_train_on_minus_one():
     [
         ({"a": 0, "b": 2}, "no RNA in fold 1"),
         ({"a": 0, "b": 0}, "nothing to train on"),
-        ({"a": -1, "b": -1}, "no RNA is in a test part"),
+        ({"a": -1, "b": -1}, "no RNA is tested"),
         ({"a": -2, "b": 1}, "below -1"),
         ({"a": 0.5, "b": 1.0}, "whole"),
     ],

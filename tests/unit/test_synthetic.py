@@ -1,4 +1,4 @@
-"""The made-up dataset: repeatable, plainly made up, with what was promised planted in it; the demo is what the generator makes."""
+"""Synthetic datasets: repeatable, marked as synthetic, with the planted signal; the demo."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mirnagraph.synthetic import (
 
 
 def differences(one, other):
-    """In what two datasets differ: names of attributes and of their tables, with what is not equal in them; empty where they are equal."""
+    """Attributes and tables in which two datasets differ; empty where they are equal."""
     found = [
         name
         for name in ("name", "description", "synthetic", "compartments")

@@ -1,4 +1,4 @@
-"""Thresholds of best Matthews correlation: equal to scikit-learn's, worked by hand, safe where there is one class."""
+"""Thresholds of best Matthews correlation: scikit-learn's values, by hand, one class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gates: trees of several types as one set of trees, each for its own rows, its own columns and its own outputs."""
+"""Gates: trees of several types as one set, each for its rows, columns and outputs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ def test_gated_trees_are_saved_and_read_back() -> None:
 
 
 def tokens_of_two_types() -> tuple[TokenTable, np.ndarray]:
-    """Thirty of the first type with token a, thirty of the second with token b; each is labelled for its own compartment, and both for the last."""
+    """Thirty RNAs of each of two types, with token a or b.
+
+    Each type is labelled for one compartment, and both for the last.
+    """
     rng = np.random.default_rng(3)
     a, b = rng.normal(size=(60, 2)).astype(np.float32), rng.normal(size=(60, 3)).astype(np.float32)
     first = np.arange(60) < 30

@@ -72,9 +72,16 @@ def test_boosting_equals_scikit_learn_and_learns(table: tuple[np.ndarray, np.nda
     ours = fit_boosting(features[:80], labels[:80], CONFIG, seed=5)
     for column in range(3):
         theirs = HistGradientBoostingClassifier(
-            max_iter=15, learning_rate=CONFIG.learning_rate, max_leaf_nodes=8, min_samples_leaf=10, l2_regularization=5.0, max_features=0.5, max_bins=32,
-            early_stopping=False, random_state=child_seed(5, "boosting", column) % 2**32,
-        ).fit(features[:80], labels[:80, column])  # fmt: skip
+            max_iter=15,
+            learning_rate=CONFIG.learning_rate,
+            max_leaf_nodes=8,
+            min_samples_leaf=10,
+            l2_regularization=5.0,
+            max_features=0.5,
+            max_bins=32,
+            early_stopping=False,
+            random_state=child_seed(5, "boosting", column) % 2**32,
+        ).fit(features[:80], labels[:80, column])
         np.testing.assert_allclose(
             ours(features[80:])[:, column], theirs.decision_function(features[80:]), atol=1e-5
         )

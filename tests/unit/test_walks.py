@@ -1,4 +1,4 @@
-"""Random walks: every step is an edge, second-order frequencies are exact, threads and blocks change nothing."""
+"""Random walks: steps are edges, exact second-order frequencies, threads and blocks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from mirnagraph.embedding.walks import (
 )
 from mirnagraph.errors import InputError
 
-# Node 5 is the last row; node 4's only neighbour besides 0 is that last row, so its neighbour list ends where the matrix ends.
+# Node 5 is the last row; node 4's only neighbour besides 0 is that last row, so its neighbour list
+# ends where the matrix ends.
 EDGES = [
     (0, 1, 1.0),
     (0, 2, 2.0),

@@ -95,7 +95,7 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
     for kind in ("mRNA", "drug"):
         with pytest.raises(ConfigError, match=f"partner_sequences:{kind}"):
             build_tokens(small(), [f"partner_sequences:{kind}"], BuildSettings(tower=SETTINGS))
-    with pytest.raises(InputError, match="letter outside"):
+    with pytest.raises(InputError, match="invalid nucleotide"):
         build_tokens(
             small(["ACX", None, None]), ["partner_sequences:mRNA"], BuildSettings(tower=SETTINGS)
         )

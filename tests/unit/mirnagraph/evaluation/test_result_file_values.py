@@ -1,4 +1,4 @@
-"""Prediction tables and finished folds, written and read back: rows, bounds of probabilities, named lines."""
+"""Prediction tables and finished folds, written and read back."""
 
 from __future__ import annotations
 

@@ -161,7 +161,8 @@ def test_every_rna_annotated_is_named() -> None:
     labels = LABELS.copy()
     labels[3:, 1] = 1
     with pytest.warns(UndefinedMetricWarning, match=r"means: 1 in fold 1 \(every RNA annotated\)$"):
-        cells(true=labels)
+        found = cells(true=labels)
+    assert found[("1", "AUC")]["n_folds"] == 1
 
 
 def test_sets_are_of_rnas_with_every_label_known() -> None:
