@@ -213,7 +213,7 @@ def test_trees_of_types_come_back_from_their_arrays() -> None:
         *(arrays | {name: np.array(columns)} for columns in ([0, 0], [0, 2], [[0, 1]], [])),
     ]
     for tables in wrong:
-        with pytest.raises(CheckpointError, match="of which compartments"):
+        with pytest.raises(CheckpointError, match="without valid columns"):
             DescriptorTrees.from_arrays(tables, MULTI_LABEL, 2, types)
 
 
