@@ -141,10 +141,10 @@ def _open(folder: Path) -> SavedModel:
     from fusion.export.load import kind_of, load, model_folder
     from fusion.models.saved import SavedModel
     from mirnagraph.errors import ConfigError
-    from seqtower.saved import KIND
+    from seqtower.saved import FORMAT
 
     # what kind it is is asked first: a tower may need a language model to be opened
-    if kind_of(model_folder(folder)) == KIND:
+    if kind_of(model_folder(folder)) == FORMAT:
         raise ConfigError(
             f"{folder} is a run of `mirnagraph seq train`: use `mirnagraph seq explain --run {folder} --fasta FILE --out DIR`"
         )
@@ -163,11 +163,11 @@ def _asked(
     from mirnagraph.io import to_rna
     from mirnagraph.sources.fasta import read_fasta
 
-    if model.known is None:
+    if model.reference is None:
         raise CheckpointError("the model does not say which RNAs it knows")
     if fasta is not None:
         records = read_fasta(fasta, iupac=iupac)
-        same = exact_matches(model.known, rna_type)
+        same = exact_matches(model.reference, rna_type)
         return [
             (str(name), same.get(to_rna(text)), text)
             for name, text in zip(records["id"], records["sequence"], strict=True)
@@ -175,7 +175,7 @@ def _asked(
     rows = [int(row) for row in resolve_names(model, names)] if names else [strongest_rna(model)]
     return [
         (name, row, "")
-        for name, row in zip(names or [model.known.index.ids[rows[0]]], rows, strict=True)
+        for name, row in zip(names or [model.reference.index.ids[rows[0]]], rows, strict=True)
     ]
 
 
@@ -212,7 +212,7 @@ def _networks(
     from mirnagraph.errors import CheckpointError, InputError
     from mirnagraph.networks.network import NetworkSet
 
-    assert model.known is not None
+    assert model.reference is not None
     if not (folder / "run.json").is_file() and (folder.parent / "run.json").is_file():
         folder = folder.parent  # the model folder of a run
     hint = "name the folder of the networks the run was trained on (--networks FOLDER)"
@@ -220,7 +220,7 @@ def _networks(
         if networks is None:
             return None, f"a model folder does not say which networks it was made from; {hint}."
         loaded = NetworkSet.load(networks)
-        if loaded.dataset.index.checksum != model.known.network_rows().index.checksum:
+        if loaded.dataset.index.checksum != model.reference.network_rows().index.checksum:
             raise CheckpointError(
                 "these networks are of other RNAs than the model's", file=networks
             )

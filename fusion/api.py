@@ -207,7 +207,9 @@ def predict(
         return predict_with_tower(
             opened if rna_type is None else opened.of_type(rna_type), ids, letters
         )
-    if rna_type is not None and (opened.known is None or opened.known.types is None or ids is None):
+    if rna_type is not None and (
+        opened.reference is None or opened.reference.types is None or ids is None
+    ):
         raise ConfigError(
             "a type of RNA (--rna-type) is for new sequences and models of several types: `seq train`, or `train --sets`"
         )
@@ -224,7 +226,7 @@ def predict(
             opened, resolve_names(opened, [names] if isinstance(names, str) else list(names))
         )
     return predict_reference(
-        opened, np.arange(len(opened.known.index) if opened.known is not None else 0)
+        opened, np.arange(len(opened.reference.index) if opened.reference is not None else 0)
     )
 
 
@@ -258,9 +260,9 @@ def explain(
         raise ConfigError(
             "this is a model of sequences: `mirnagraph seq explain` says why it answers"
         )
-    if opened.known is None:
+    if opened.reference is None:
         raise CheckpointError("the model does not say which RNAs it knows")
-    if networks is not None and networks.dataset.index != opened.known.network_rows().index:
+    if networks is not None and networks.dataset.index != opened.reference.network_rows().index:
         raise CheckpointError("these networks are of other RNAs than the model's")
     columns = named_compartments(
         opened, [compartments] if isinstance(compartments, str) else list(compartments)
@@ -270,7 +272,7 @@ def explain(
             opened, int(resolve_names(opened, [rna])[0]), columns, networks, workers=workers
         )
     letters = _sequences({rna: sequence}, None, "error")[1][0]
-    row = exact_matches(opened.known, rna_type).get(
+    row = exact_matches(opened.reference, rna_type).get(
         letters
     )  # answered as that RNA, hence explained as that RNA
     if row is not None:

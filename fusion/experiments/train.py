@@ -190,7 +190,7 @@ def fit_final(
         result,
         None if rna_sets is None else rna_sets.data,
     )
-    save_model(fusion_model, known, data.compartments, folder, about=about, newcomers=newcomers)
+    save_model(fusion_model, known, data.compartments, folder, about=about, cold_start=newcomers)
     report(progress, "final model", 1, 1)
 
 

@@ -139,7 +139,7 @@ def explain_reference(
     of_networks = row < known.n_network_rnas
     near = known.network_rows() if of_networks else known
     scan = (
-        _scan(replace(model, known=near), sequence, row, workers)
+        _scan(replace(model, reference=near), sequence, row, workers)
         if of_networks
         else scan_typed(fusion_model, known, str(sequence), rna_type)
     )
@@ -270,9 +270,9 @@ def how_to_read(fusion_model: FusionModel, partners: bool) -> list[str]:
 
 def known_of(model: SavedModel) -> ReferenceRNAs:
     """The RNAs that a model knows; raises CheckpointError where it does not say."""
-    if model.known is None:
+    if model.reference is None:
         raise CheckpointError("the model does not say which RNAs it knows")
-    return model.known
+    return model.reference
 
 
 def explain_sequence(
@@ -306,14 +306,14 @@ def _of_networks(
 ) -> Explanation:
     """One such as the networks hold."""
     known = known_of(model).network_rows()
-    model = replace(model, known=known)
+    model = replace(model, reference=known)
     fusion_model = sequence_model(model, None)
-    if fusion_model is None or model.newcomers is None:
+    if fusion_model is None or model.cold_start is None:
         raise ConfigError(
             'the model has no part for RNAs of which the sequence alone is known; train it with `newcomers = "cold"`'
         )
     for column in columns:
-        if column >= len(model.newcomers.thresholds):
+        if column >= len(model.cold_start.thresholds):
             raise ConfigError(
                 f"the model for new RNAs such as the networks hold did not learn of {model.compartments[column]}"
             )
@@ -334,13 +334,13 @@ def _of_networks(
         )
     )
     first = "This RNA is new: nothing is known of it but its sequence, and the model for sequences alone answers. It has no partners to name."
-    every = np.ones(len(model.newcomers.thresholds), dtype=bool)
+    every = np.ones(len(model.cold_start.thresholds), dtype=bool)
     found = _compartments(
         model,
         asked,
         known,
         columns,
-        model.newcomers.thresholds,
+        model.cold_start.thresholds,
         every,
         known.trained,
         background,

@@ -95,8 +95,8 @@ def answering(model: SavedModel, row: int) -> tuple[FusionModel, bool]:
     drew it is kept with the model (models saved without have it reproduced from the seed), and believed only where they say what was kept of the
     RNA out-of-bag when the model was fitted.
     """
-    assert model.known is not None
-    known = model.known
+    assert model.reference is not None
+    known = model.reference
     fusion_model = replace(model.fusion_model(known.tokens), tokens=one_row(known.tokens, row))
     if not known.trained[row] or EXTRA_TREES not in fusion_model.trees:
         return fusion_model, False

@@ -159,16 +159,18 @@ def model_on(
 
 def sequence_model(model: SavedModel, row: int | None) -> FusionModel | None:
     """The model for sequences alone; for an RNA that it learned from, with those extra trees that did not draw it. None where there is none."""
-    if model.newcomers is None or model.known is None:
+    if model.cold_start is None or model.reference is None:
         return None
-    fusion_model = model.newcomers.on(TokenTable(model.known.index, ()))
-    if row is None or not model.known.trained[row]:
+    fusion_model = model.cold_start.on(TokenTable(model.reference.index, ()))
+    if row is None or not model.reference.trained[row]:
         return fusion_model
     seed = child_seed(
         model.config.seed, "final" if reads_sequence_alone(model.config) else "newcomers"
     )
     return (
-        without_own_trees(fusion_model, model.known, np.flatnonzero(model.known.trained), row, seed)
+        without_own_trees(
+            fusion_model, model.reference, np.flatnonzero(model.reference.trained), row, seed
+        )
         or fusion_model
     )
 

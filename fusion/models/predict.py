@@ -261,13 +261,13 @@ def _predict_new(
 ) -> Predictions:
     if rna_type is not None:
         return _predict_typed(model, ids, sequences, rna_type)
-    if model.newcomers is None:
+    if model.cold_start is None:
         raise ConfigError(
             'the model has no part for RNAs of which the sequence alone is known; train it with `newcomers = "cold"`'
         )
     known = _known(model).network_rows()
     new, fusion_model = tokens_of_new_rnas(
-        ids, sequences, known, model.newcomers.on(TokenTable(known.index, ())), workers=workers
+        ids, sequences, known, model.cold_start.on(TokenTable(known.index, ())), workers=workers
     )
     rows = np.arange(len(ids))
     probabilities, uncertainty = (
@@ -290,7 +290,7 @@ def _predict_new(
         model.compartments,
         probabilities,
         uncertainty,
-        probabilities >= _widened(model.newcomers.thresholds[None], len(model.compartments)),
+        probabilities >= _widened(model.cold_start.thresholds[None], len(model.compartments)),
         about,
     )
 
@@ -347,9 +347,9 @@ def _together(
 
 
 def _known(model: SavedModel) -> ReferenceRNAs:
-    if model.known is None:
+    if model.reference is None:
         raise CheckpointError("the model does not say which RNAs it knows")
-    return model.known
+    return model.reference
 
 
 def _plain(value: object) -> object:

@@ -217,7 +217,7 @@ def _refusals(encoder: Path, config: SeqConfig) -> None:
     about = json.loads(text)
     for change, words in (
         ({"alphabet": "ACGT"}, "another alphabet"),
-        ({"format_version": 9}, "another kind or version"),
+        ({"format_version": 9}, "another format version"),
         ({"weights_sha256": "0"}, "are not those"),
     ):
         (encoder / "model.json").write_text(json.dumps(about | change))
