@@ -240,7 +240,7 @@ def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(CheckpointError, match=r"not those that model\.json describes"):
         load_model(run_dir)
-    (run_dir / "model.json").write_text('{"format_version": 99}')
+    (run_dir / "model.json").write_text('{"format": "fusion", "format_version": 99}')
     with pytest.raises(CheckpointError, match="a model of another format version"):
         load_model(run_dir)
 

@@ -151,7 +151,11 @@ def test_wrong_use_ends_in_one_sentence(run, finished: Path, in_empty_folder: Pa
     for words, code, sentence in (
         ((str(finished),), 2, "where to? Give a folder to write, or --push OWNER/NAME"),
         ((str(finished), "model", "--private"), 2, "--push is not given"),
-        ((str(finished), "--push", "nowhere"), 2, "'nowhere' is no repository of the Hugging Face hub"),
+        (
+            (str(finished), "--push", "nowhere"),
+            2,
+            "'nowhere' is no repository of the Hugging Face hub",
+        ),
         (("mine", "model"), 3, "not a run folder (no run.json)"),
         (
             (str(finished), "mine", "--overwrite"),
@@ -182,7 +186,7 @@ def cut_weights(folder: Path) -> None:
     ("damage", "sentence"),
     [
         (unfinished, "the run is not finished; found running"),
-        (without_model, "the run kept no model"),
+        (without_model, "the run has no model"),
         (cut_weights, "model.safetensors: damaged or missing weights"),
     ],
 )

@@ -243,5 +243,5 @@ def test_addresses() -> None:
         "hf:///me/mine",
         "hf://me/mi ne",
     ):
-        with pytest.raises(ConfigError, match="no place on the Hugging Face hub"):
+        with pytest.raises(ConfigError, match="no repository of the Hugging Face hub"):
             hub_address(wrong)

@@ -161,7 +161,7 @@ def test_train_predict_and_explain(run, files: Path) -> None:
     assert run("seq", "compare", "mine").returncode == 2
     again = run(*TRAIN)
     assert again.returncode == 3
-    assert "holds this very run, finished" in again.stderr
+    assert "holds this run, finished" in again.stderr
 
 
 def test_a_run_on_the_demo_says_that_its_data_are_made_up(

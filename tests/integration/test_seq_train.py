@@ -124,7 +124,8 @@ def test_a_run_folder_holds_everything_and_the_model_comes_back(tmp_path: Path) 
     np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(model.predict([data.sequences[0]])[0], said[1], atol=1e-6)
     with pytest.raises(
-        CheckpointError, match="other compartments, or another order of them; found Five, Three, expected Three, Five"
+        CheckpointError,
+        match="other compartments, or another order of them; found Five, Three, expected Three, Five",
     ):
         load_tower(folder.path / "model", ["Three", "Five"])
     assert run_seq(data, small(epochs=3), tmp_path / "run", resume=True)[0] is None

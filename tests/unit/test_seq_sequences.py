@@ -111,8 +111,8 @@ def test_what_a_reader_of_answers_should_know_is_said() -> None:
     assert remarks(["ACGU", "AN"], config) == []
     assert remarks(["ACGUA"], replace(config, lengths=LengthPolicy("both-ends", 4))) == []
     long, empty = remarks(["ACGUA", "NN", "A"], config)
-    assert long.startswith("1 of 3 RNAs are longer than 4 nt and were read in windows")
-    assert empty.startswith("1 of 3 RNAs have no letter but N")
+    assert long.startswith("1 of 3 RNAs are longer than 4 nt and read in windows")
+    assert empty.startswith("1 of 3 RNAs have no nucleotide but N")
 
 
 def test_unknown_columns_foreign_ids_and_letters_are_refused(files) -> None:
