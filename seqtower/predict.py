@@ -107,6 +107,6 @@ def remarks(sequences: Sequence[str], config: SeqConfig) -> list[str]:
         lines.append(f"{n_long} of {n_rnas} RNAs are longer than {budget} nt and read in windows")
     if n_empty:
         lines.append(
-            f"{n_empty} of {n_rnas} RNAs have no nucleotide but N: their predictions are uninformative"
+            f"{n_empty} of {n_rnas} RNAs have no nucleotide but N and uninformative predictions"
         )
     return lines

@@ -59,7 +59,7 @@ def save_pretrained(
     folder: str | Path,
     **about: Any,
 ) -> None:
-    """Write the layers that `Tower.features` reads and the head on top; replaces an existing folder.
+    """Write the layers that `Tower.features` reads and the head; replaces an existing folder.
 
     Args:
         tower: the pre-trained tower, of which the layers of `Tower.feature_parts` are kept.

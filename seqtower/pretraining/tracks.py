@@ -220,7 +220,7 @@ def _bad_values(cells: pd.DataFrame, values: np.ndarray, path: Path) -> list[Inp
             file=path,
             line=int(cells.index[at]),
             column=str(cells.columns[column]),
-            found=cells.iat[at, column],
+            found=cells.iloc[at, column],
             expected="a number of 0 or more",
         )
         for at, column in zip(*np.nonzero(~is_signal), strict=True)
