@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from fusion.export.card import RunFacts, model_card, read_facts
+from fusion.export.card import model_card
+from fusion.export.facts import RunFacts, read_facts
 from fusion.export.files import (
     CARD,
     EXPORT,

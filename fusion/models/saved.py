@@ -156,7 +156,9 @@ def save_model(
 def _write_fusion_model(
     fusion_model: FusionModel, compartments: tuple[str, ...], out: Path, about: Mapping[str, Any]
 ) -> None:
-    arrays = {"thresholds": np.asarray(fusion_model.thresholds, dtype=np.float64)}
+    arrays: dict[str, np.ndarray] = {
+        "thresholds": np.asarray(fusion_model.thresholds, dtype=np.float64)
+    }
     header: dict[str, Any] = {
         "compartments": list(compartments),
         "config": to_dict(fusion_model.config),
@@ -274,7 +276,7 @@ def _read_fusion_model(folder: Path) -> SavedModel:
 def _read_in_bag(
     arrays: Mapping[str, np.ndarray], trees: Mapping[str, TreeArrays]
 ) -> np.ndarray | None:
-    """Bootstrap samples of the extra trees; raises ValueError where they are not those of the trees."""
+    """Bootstrap samples of the extra trees; ValueError for a shape that does not fit the trees."""
     if IN_BAG not in arrays:
         return None
     bits = arrays[IN_BAG]
@@ -285,7 +287,7 @@ def _read_in_bag(
 
 
 def _check_numbers(model: SavedModel) -> None:
-    """Raise ValueError for numbers that do not fit the header, on loading rather than predicting."""
+    """Raise ValueError for numbers that do not fit the header."""
     parts = list(model.trees)
     if model.attention is not None:
         parts = ["attention", *parts]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,11 @@ RNA_TYPES = ("miRNA", "precursor", "lncRNA", "mRNA", "snoRNA", "circRNA", "other
 CIRCLE = "circRNA"
 
 POLICIES = ("full", "3-prime", "5-prime", "both-ends")
-MEASURES = ("max", "average", "min")
+_MEASURES: dict[str, Callable[[np.ndarray], Any]] = {
+    "max": np.max,
+    "average": np.mean,
+    "min": np.min,
+}
 
 LEFT_OUT_COLUMNS = ["id", "reason"]
 
@@ -49,10 +53,10 @@ class LengthPolicy:
         require(self.keep in POLICIES, "keep", self.keep, f"one of {', '.join(POLICIES)}")
         require(self.length >= 2, "length", self.length, "2 or more")
         require(
-            self.measure in ("", *MEASURES),
+            self.measure in ("", *_MEASURES),
             "measure",
             self.measure,
-            f"one of {', '.join(MEASURES)}, or nothing",
+            f"one of {', '.join(_MEASURES)}, or nothing",
         )
 
     def fitted(self, lengths: np.ndarray) -> LengthPolicy:
@@ -63,8 +67,7 @@ class LengthPolicy:
         """
         if not self.measure or self.keep == "full":
             return self
-        measures = {"max": lengths.max, "average": lengths.mean, "min": lengths.min}
-        length = float(measures[self.measure]())
+        length = float(_MEASURES[self.measure](lengths))
         return LengthPolicy(self.keep, max(2, round(length)))
 
     def positions(self, length: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter
@@ -62,7 +63,7 @@ def merge_sets(
     for name, data in sets.items():
         _check_set(name, data, types)
         names[name] = _renamed(name, data.compartments, (rename or {}).get(name, {}))
-    every = tuple(dict.fromkeys(c for own in names.values() for c in own))
+    every = tuple(dict.fromkeys(itertools.chain.from_iterable(names.values())))
     parts = [
         _marked(name, data, names[name], every, the_type(types[name]))
         for name, data in sets.items()

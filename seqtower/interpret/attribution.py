@@ -244,7 +244,7 @@ def zipcodes(
     number = (significant["start"] > reach).cumsum()
     regions = []
     for _, windows in significant.groupby(number, sort=False):
-        strongest = windows.loc[windows["kl"].idxmax()]
+        strongest = windows.iloc[int(np.argmax(windows["kl"].to_numpy()))]
         changes = strongest[list(compartments)].astype(float)
         compartment = str(changes.abs().idxmax())
         regions.append(

@@ -199,6 +199,14 @@ class Subsets(NamedTuple):
     validation: np.ndarray
     test: np.ndarray
 
+    def sizes(self) -> dict[str, int]:
+        """Return the number of RNAs in each subset, by the names in ``model.json``."""
+        return {
+            "n_fit": len(self.train),
+            "n_stop": len(self.validation),
+            "n_test": len(self.test),
+        }
+
 
 def pretrain(
     records: pd.DataFrame,
@@ -214,7 +222,7 @@ def pretrain(
     """Pre-train an encoder and write a run folder.
 
     The folder holds ``encoder/`` (for `SeqConfig.pretrained`), ``figures.tsv``, ``config.toml`` and
-    ``run.json``. An unfinished run of the same settings and data resumes after its last epoch.
+    ``run.json``. An unfinished run of the same settings and data resumes.
 
     Args:
         records: columns ``id``, ``sequence``; no labels.
@@ -243,27 +251,20 @@ def pretrain(
     model = config.model
     sequences = list(records["sequence"])
     tower, head = _fresh_encoder(model, len(LETTERS if tracks is None else tracks.names))
-    pairs = zip(records["id"], sequences, strict=True)
-    text = "\n".join(f"{name}\t{sequence}" for name, sequence in pairs)
-    inputs = {"sequences": hashlib.sha256(text.encode()).hexdigest(), **(sources or {})}
+    inputs = {"sequences": _records_sha256(records), **(sources or {})}
+    about = {
+        "kind": "seqtower-pretraining",
+        "objective": config.objective,
+        "tower": model.tower,
+        "n_rnas": len(sequences),
+    }
+    settings = dump_toml(config)
     run = open_run(
-        out,
-        dump_toml(config),
-        inputs,
-        seed=model.seed,
-        overwrite=overwrite,
-        resume=resume,
-        about={
-            "kind": "seqtower-pretraining",
-            "objective": config.objective,
-            "tower": model.tower,
-            "n_rnas": len(sequences),
-        },
+        out, settings, inputs, seed=model.seed, overwrite=overwrite, resume=resume, about=about
     )
     if run.finished:
         return None, run
     subsets = _split(sequences, tracks, model, progress)
-    kind = MASKED if tracks is None else tracks.kind
     with one_thread():
         metrics, best_epoch = _fit(
             tower, head, sequences, tracks, subsets, config, run.path / CHECKPOINTS, progress
@@ -276,17 +277,25 @@ def pretrain(
         LETTERS if tracks is None else tracks.names,
         run.path / FOLDER,
         objective=config.objective,
-        kind=kind,
+        kind=_kind(tracks),
         inputs=inputs,
-        n_fit=len(subsets.train),
-        n_stop=len(subsets.validation),
-        n_test=len(subsets.test),
         best_epoch=best_epoch,
         figures=metrics.astype(object).where(metrics.notna(), None).to_dict("records"),
+        **subsets.sizes(),
     )
     shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
     run.finish()
     return metrics, run
+
+
+def _kind(tracks: Tracks | None) -> str:
+    return MASKED if tracks is None else tracks.kind
+
+
+def _records_sha256(records: pd.DataFrame) -> str:
+    pairs = zip(records["id"], records["sequence"], strict=True)
+    text = "\n".join(f"{name}\t{sequence}" for name, sequence in pairs)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _fresh_encoder(model: SeqConfig, n_outputs: int) -> tuple[Tower, nn.Linear]:
@@ -345,7 +354,7 @@ def _fit(
         return Plan(pieces, data.lengths, settings.batch_tokens, settings.batch_rnas, seed)
 
     baseline = FirstOrder(sequences, subsets.train, tracks)
-    kind = MASKED if tracks is None else tracks.kind
+    kind = _kind(tracks)
     _start_at_mean(head, baseline.mean, kind)
     train_plan = plan_of(subsets.train, model.seed)
     module = Pretraining(tower, head, kind, config.hidden, model, train_plan)

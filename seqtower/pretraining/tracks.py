@@ -223,7 +223,7 @@ def _bad_values(cells: pd.DataFrame, values: np.ndarray, path: Path) -> list[Inp
             found=cells.iloc[at, column],
             expected="a number of 0 or more",
         )
-        for at, column in zip(*np.nonzero(~is_signal), strict=True)
+        for at, column in np.argwhere(~is_signal).tolist()
     ]
 
 

@@ -187,7 +187,7 @@ def test_a_run_on_the_demo_says_that_its_data_are_made_up(
     assert json.loads((files / "demo" / "run.json").read_text())["synthetic"] is True
     assert "**Made-up data**" in (files / "demo" / "report.md").read_text()
     assert run("export", "demo", "model").returncode == 0
-    assert "**Made-up data**" in (files / "model" / "README.md").read_text()
+    assert "**Synthetic data**" in (files / "model" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
