@@ -280,51 +280,16 @@ def _numeric_kind(values: pd.DataFrame, lines: Mapping[str, int], path: Path) ->
     known = values.to_numpy()
     known = known[~np.isnan(known)]
     if np.isin(known, (0, 1)).all():
-        problems = _empty_cell_problems(values, lines, path)
+        is_labelled = ~values.isna().all(axis=1)
+        is_empty = values.isna().mul(is_labelled, axis=0)
+        what = "an empty cell in a row with other labels"
+        problems = _cell_problems(what, is_empty, values, lines, path, expected="0 or 1")
         raise_problems(problems + constant_label_problems(values, path))
         return MULTI_LABEL
     sums = values.sum(axis=1, skipna=False)
-    raise_problems(_fraction_problems(values, sums, lines, path))
-    values[sums.isna()] = np.nan  # an incomplete distribution cannot be used
-    values.update(values.div(values.sum(axis=1).where(sums.notna()), axis=0))
-    return FRACTIONS
-
-
-def _empty_cell_problems(
-    values: pd.DataFrame, lines: Mapping[str, int], path: Path
-) -> list[InputError]:
-    labelled = ~values.isna().all(axis=1)
-    problems = []
-    for column in values.columns:
-        for name in values.index[values[column].isna() & labelled]:
-            problems.append(
-                InputError(
-                    "an empty cell in a row with other labels",
-                    file=path,
-                    line=lines[str(name)],
-                    column=str(column),
-                    expected="0 or 1",
-                )
-            )
-    return problems
-
-
-def _fraction_problems(
-    values: pd.DataFrame, sums: pd.Series, lines: Mapping[str, int], path: Path
-) -> list[InputError]:
-    problems = []
-    for column in values.columns:
-        for name in values.index[values[column] < 0]:
-            problems.append(
-                InputError(
-                    "negative fraction",
-                    file=path,
-                    line=lines[str(name)],
-                    column=str(column),
-                    found=values.at[name, column],
-                    expected="0 or more",
-                )
-            )
+    problems = _cell_problems(
+        "negative fraction", values < 0, values, lines, path, expected="0 or more"
+    )
     for name, total in sums.items():
         if abs(total - 1) > SUM_TOLERANCE:
             problems.append(
@@ -334,6 +299,35 @@ def _fraction_problems(
                     line=lines[str(name)],
                     found=f"a sum of {total:.4g}",
                     expected="0 and 1 in all columns, or fractions that sum to 1",
+                )
+            )
+    raise_problems(problems)
+    values[sums.isna()] = np.nan  # an incomplete distribution cannot be used
+    values.update(values.div(values.sum(axis=1).where(sums.notna()), axis=0))
+    return FRACTIONS
+
+
+def _cell_problems(
+    what: str,
+    is_wrong: pd.DataFrame,
+    values: pd.DataFrame,
+    lines: Mapping[str, int],
+    path: Path,
+    *,
+    expected: str,
+) -> list[InputError]:
+    """One error per wrong cell, column by column; the value of an empty cell is not shown."""
+    problems = []
+    for column in values.columns:
+        for name, value in values.loc[is_wrong[column], column].items():
+            problems.append(
+                InputError(
+                    what,
+                    file=path,
+                    line=lines[str(name)],
+                    column=str(column),
+                    found=None if np.isnan(value) else value,
+                    expected=expected,
                 )
             )
     return problems
