@@ -185,7 +185,7 @@ def _bad_places(
 ) -> list[InputError]:
     problems = []
     for number, column in enumerate(PLACE[1:]):
-        for at in np.flatnonzero(~(places[:, number] % 1 == 0)):
+        for at in np.flatnonzero(~(places[:, number] % 1 == 0)).tolist():
             problems.append(
                 InputError(
                     "not a position",
@@ -197,7 +197,7 @@ def _bad_places(
                 )
             )
     start, end = places.T
-    for at in np.flatnonzero((start < 0) | (end <= start) | (end > lengths)):
+    for at in np.flatnonzero((start < 0) | (end <= start) | (end > lengths)).tolist():
         cells = table.iloc[at]
         problems.append(
             InputError(
