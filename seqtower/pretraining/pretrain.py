@@ -242,21 +242,17 @@ def pretrain(
         ConfigError: a tower without features per nucleotide.
         InputError: fewer than three RNAs (or clusters of near-duplicates), or see `open_run`.
     """
-    require(
-        (tracks is None) == (config.objective == MASKED),
-        "objective",
-        config.objective,
-        "tracks with the objective 'tracks', and none with 'masked'",
-    )
+    fits = (tracks is None) == (config.objective == MASKED)
+    expected = "tracks with the objective 'tracks', and none with 'masked'"
+    require(fits, "objective", config.objective, expected)
     model = config.model
-    sequences = list(records["sequence"])
     tower, head = _fresh_encoder(model, len(LETTERS if tracks is None else tracks.names))
     inputs = {"sequences": _records_sha256(records), **(sources or {})}
     about = {
         "kind": "seqtower-pretraining",
         "objective": config.objective,
         "tower": model.tower,
-        "n_rnas": len(sequences),
+        "n_rnas": len(records),
     }
     settings = dump_toml(config)
     run = open_run(
@@ -264,28 +260,45 @@ def pretrain(
     )
     if run.finished:
         return None, run
-    subsets = _split(sequences, tracks, model, progress)
+    metrics = _train_and_save(run, tower, head, records, tracks, config, inputs, progress)
+    run.finish()
+    return metrics, run
+
+
+def _train_and_save(
+    run: RunFolder,
+    tower: Tower,
+    head: nn.Linear,
+    records: pd.DataFrame,
+    tracks: Tracks | None,
+    config: PretrainConfig,
+    inputs: Mapping[str, str],
+    progress: Progress | None,
+) -> pd.DataFrame:
+    """Train in an open run folder and write encoder and metrics; returns the metrics."""
+    sequences = list(records["sequence"])
+    subsets = _split(sequences, tracks, config.model, progress)
+    checkpoints = run.path / CHECKPOINTS
     with one_thread():
         metrics, best_epoch = _fit(
-            tower, head, sequences, tracks, subsets, config, run.path / CHECKPOINTS, progress
+            tower, head, sequences, tracks, subsets, config, checkpoints, progress
         )
     write_tsv(metrics, run.path / METRICS)
     save_pretrained(
         tower,
         head,
-        model,
+        config.model,
         LETTERS if tracks is None else tracks.names,
         run.path / FOLDER,
         objective=config.objective,
         kind=_kind(tracks),
-        inputs=inputs,
+        inputs=dict(inputs),
         best_epoch=best_epoch,
         figures=metrics.astype(object).where(metrics.notna(), None).to_dict("records"),
         **subsets.sizes(),
     )
-    shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
-    run.finish()
-    return metrics, run
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return metrics
 
 
 def _kind(tracks: Tracks | None) -> str:
