@@ -226,7 +226,7 @@ def fit_final(
     extra_rnas = None if rna_sets is None else rna_sets.data
     reference = reference_rnas(networks.dataset, fusion_model.tokens, train, result, extra_rnas)
     save_model(
-        fusion_model, reference, data.compartments, folder, about=about, newcomers=cold_start
+        fusion_model, reference, data.compartments, folder, about=about, cold_start=cold_start
     )
     report(progress, "final model", 1, 1)
 
