@@ -205,7 +205,7 @@ def test_trees_of_types_come_back_from_their_arrays() -> None:
     assert list(again.typed) == [0, 1]
     np.testing.assert_array_equal(again.predict(features), fitted.predict(features))
     name = next(
-        name for name in arrays if name.startswith("descriptors.typed.1.") and "columns" in name
+        name for name in arrays if name.startswith("descriptors.own.1.") and "columns" in name
     )
     without = {key: array for key, array in arrays.items() if key != name}
     wrong = [
@@ -213,7 +213,7 @@ def test_trees_of_types_come_back_from_their_arrays() -> None:
         *(arrays | {name: np.array(columns)} for columns in ([0, 0], [0, 2], [[0, 1]], [])),
     ]
     for tables in wrong:
-        with pytest.raises(CheckpointError, match="of which compartments"):
+        with pytest.raises(CheckpointError, match="without valid columns of the compartments"):
             DescriptorTrees.from_arrays(tables, MULTI_LABEL, 2, types)
 
 
