@@ -32,8 +32,8 @@ def first_convolutions(model: SavedTower) -> list[MaskedConv]:
     channels = model.encoding.channels
     if model.config.encoder.name != ONE_HOT:
         raise ConfigError(
-            f"the tower {model.config.tower.name!r} reads the encoding {model.config.encoder.name!r}, "
-            "and has no filters over single nucleotides"
+            f"the tower {model.config.tower.name!r} reads the encoding "
+            f"{model.config.encoder.name!r}, and has no filters over single nucleotides"
         )
     return [
         layer
