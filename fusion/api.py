@@ -315,7 +315,7 @@ def predict(
         tower = opened if rna_type is None else opened.of_type(rna_type)
         return predict_with_tower(tower, ids, letters)
     if rna_type is not None:
-        has_types = opened.known is not None and opened.known.types is not None
+        has_types = opened.reference is not None and opened.reference.types is not None
         if ids is None or not has_types:
             raise ConfigError(
                 "--rna-type is for new sequences and models of several RNA types (`seq train`, "
@@ -327,7 +327,7 @@ def predict(
     if names is not None:
         several = [names] if isinstance(names, str) else list(names)
         return predict_reference(opened, resolve_names(opened, several))
-    n_reference = 0 if opened.known is None else len(opened.known.index)
+    n_reference = 0 if opened.reference is None else len(opened.reference.index)
     return predict_reference(opened, np.arange(n_reference))
 
 
@@ -363,15 +363,15 @@ def explain(
     opened = _opened(model)
     if isinstance(opened, SavedTower):
         raise ConfigError("a sequence tower is explained by `mirnagraph seq explain`")
-    if opened.known is None:
+    if opened.reference is None:
         raise CheckpointError("the model has no reference RNAs")
-    if networks is not None and networks.dataset.index != opened.known.of_networks().index:
+    if networks is not None and networks.dataset.index != opened.reference.of_networks().index:
         raise CheckpointError("the networks hold other RNAs than the model's")
     if sequence is None:
         query = Query(rna, int(resolve_names(opened, [rna])[0]))
     else:
         _, letters = _sequences({rna: sequence}, None, "error")
-        row = exact_matches(opened.known, rna_type).get(letters[0])
+        row = exact_matches(opened.reference, rna_type).get(letters[0])
         query = Query(rna, row, letters[0])
     names = [compartments] if isinstance(compartments, str) else list(compartments)
     return explain_query(opened, query, names, networks, rna_type=rna_type, workers=workers)

@@ -1,7 +1,4 @@
-"""Predictions and embeddings of a tower.
-
-For some hundred short RNAs a trainer takes longer to start than the tower takes to learn.
-"""
+"""Predictions and embeddings of encoded RNAs by a fitted tower."""
 
 from __future__ import annotations
 
@@ -19,34 +16,37 @@ from seqtower.towers.base import Tower
 def read_sequences(
     tower: Tower, encoded: Sequence[np.ndarray], config: SeqTrainConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What a tower in evaluation mode, told no types of RNAs, makes of encoded RNAs.
+    """Embed RNAs and predict their logits.
 
-    Of an RNA of more positions than ``batch_tokens`` it is the mean over its windows, weighed by their lengths.
+    An RNA of more positions than ``batch_tokens`` gets the mean over its windows, weighted by their
+    lengths.
+
+    Args:
+        tower: in evaluation mode, not conditioned on RNA types.
+        encoded: each of shape (positions, channels).
+        config: ``batch_tokens`` and ``batch_rnas``.
 
     Returns:
-        Embeddings, float64, shape (n, output_dim), and logits, float64, shape (n, n_labels); NaN for an RNA without a position.
+        Embeddings, float64, shape (n, output_dim), and logits, float64, shape (n, n_labels); NaN
+        for an RNA without a position.
     """
     pieces, owner = split_long(encoded, config.batch_tokens)
-    lengths = np.array([len(one) for one in pieces], dtype=np.int64)
-    n_labels = [layer for layer in tower.head.modules() if isinstance(layer, torch.nn.Linear)][
-        -1
-    ].out_features
-    total = np.zeros((len(encoded), tower.output_dim + n_labels))
-    there = np.flatnonzero(lengths > 0)
+    lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
+    linear = [layer for layer in tower.head.modules() if isinstance(layer, torch.nn.Linear)]
+    total = np.zeros((len(encoded), tower.output_dim + linear[-1].out_features))
+    filled = np.flatnonzero(lengths > 0)
+    batches = []
+    if len(filled):
+        batches = plan(lengths[filled], config.batch_tokens, config.batch_rnas)
     with torch.inference_mode():
-        for part in (
-            plan(lengths[there], config.batch_tokens, config.batch_rnas) if len(there) else []
-        ):
-            rows = there[part]
+        for numbers in batches:
+            rows = filled[numbers]
             batch = collate([pieces[row] for row in rows], rows)
             embedding = tower.encode(batch.inputs, batch.mask)
             both = torch.cat([embedding, tower.head(embedding)], dim=1).double().numpy()
             np.add.at(total, owner[rows], both * lengths[rows, None])
-    weight = (
-        np.bincount(owner, weights=lengths, minlength=len(encoded)).astype(np.float64)
-        if len(owner)
-        else np.zeros(len(encoded))
-    )
+    weight = np.zeros(len(encoded))
+    np.add.at(weight, owner, lengths)
     mean = total / np.where(weight > 0, weight, np.nan)[:, None]
     return mean[:, : tower.output_dim], mean[:, tower.output_dim :]
 
@@ -58,57 +58,55 @@ def predict(
     config: SeqTrainConfig,
     types: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Probabilities (or fractions) of encoded RNAs: float64, shape (n, n_labels).
+    """Predict probabilities or fractions of RNAs: float64, shape (n, n_labels).
 
-    Of an RNA of more positions than ``batch_tokens`` it is the mean over its windows, weighed by their lengths.
+    An RNA of more positions than ``batch_tokens`` gets the mean over its windows, weighted by their
+    lengths.
 
     Args:
-        types: number of the type of each RNA, shape (n,), for a tower that is told types.
+        tower: in evaluation mode.
+        encoded: each of shape (positions, channels).
+        kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
+        config: ``batch_tokens`` and ``batch_rnas``.
+        types: position of each RNA's type in the vocabulary, shape (n,), for a tower conditioned on
+            the type.
     """
     if not len(encoded):
         return np.zeros((0, 0))
     pieces, owner = split_long(encoded, config.batch_tokens)
-    lengths = np.array([len(one) for one in pieces], dtype=np.int64)
+    lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
     total: np.ndarray | None = None
     with torch.inference_mode():
         for rows in plan(lengths, config.batch_tokens, config.batch_rnas):
-            batch = collate(
-                [pieces[row] for row in rows],
-                rows,
-                types=None if types is None else types[owner[rows]],
-            )
-            said = (
-                probabilities(tower(batch.inputs, batch.mask, batch.types), kind).double().numpy()
-            )
-            total = np.zeros((len(encoded), said.shape[1])) if total is None else total
-            np.add.at(total, owner[rows], said * lengths[rows, None])
+            batch_types = None if types is None else types[owner[rows]]
+            batch = collate([pieces[row] for row in rows], rows, types=batch_types)
+            logits = tower(batch.inputs, batch.mask, batch.types)
+            predicted = probabilities(logits, kind).double().numpy()
+            if total is None:
+                total = np.zeros((len(encoded), predicted.shape[1]))
+            np.add.at(total, owner[rows], predicted * lengths[rows, None])
     assert total is not None
     return np.asarray(total / np.bincount(owner, weights=lengths, minlength=len(encoded))[:, None])
 
 
 def read_in_windows(sequences: Sequence[str], config: SeqConfig) -> int:
-    """How many RNAs are longer than a batch, and read in windows for it."""
-    return (
-        sum(len(one) > config.training.batch_tokens for one in sequences)
-        if config.lengths.keep == "full"
-        else 0
-    )
+    """Count the RNAs that are longer than a batch and are read in windows."""
+    if config.lengths.keep != "full":
+        return 0
+    return sum(len(sequence) > config.training.batch_tokens for sequence in sequences)
 
 
 def remarks(sequences: Sequence[str], config: SeqConfig) -> list[str]:
-    """What a reader of the answers should know of the sequences: that some were read in windows, or hold nothing that can be read."""
-    long = read_in_windows(sequences, config)
-    budget = config.training.batch_tokens
-    empty = sum(set(one) <= {"N"} for one in sequences)
-    found = (
-        [f"{long} of {len(sequences)} RNAs are longer than {budget} nt and were read in windows"]
-        if long
-        else []
-    )
-    return found + (
-        [
-            f"{empty} of {len(sequences)} RNAs have no letter but N: their answers say nothing of them"
-        ]
-        if empty
-        else []
-    )
+    """List what a reader of predictions should know: RNAs read in windows, RNAs of N alone."""
+    n_rnas = len(sequences)
+    n_long = read_in_windows(sequences, config)
+    n_empty = sum(set(sequence) <= {"N"} for sequence in sequences)
+    lines = []
+    if n_long:
+        budget = config.training.batch_tokens
+        lines.append(f"{n_long} of {n_rnas} RNAs are longer than {budget} nt and read in windows")
+    if n_empty:
+        lines.append(
+            f"{n_empty} of {n_rnas} RNAs have no nucleotide but N and uninformative predictions"
+        )
+    return lines

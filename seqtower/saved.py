@@ -1,4 +1,4 @@
-"""A fitted tower on disk: safetensors for numbers, JSON for everything a person may want to read; loading runs no code of theirs."""
+"""A fitted sequence tower with its encoding, thresholds and settings, in memory and on disk."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 
 from mirnagraph.config import from_dict, to_dict
-from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.metrics import KINDS
 from mirnagraph.io import write_folder
-from mirnagraph.runs.folder import package_versions
 from mirnagraph.runs.model_file import (
-    DESCRIPTION,
-    check_description,
-    read_description,
-    read_weights,
+    HEADER,
+    ModelFile,
+    consistent_files,
+    module_arrays,
+    module_weights,
+    read_model,
     write_model,
 )
 from seqtower.baselines.descriptor_trees import DescriptorTrees, blend
 from seqtower.config import SeqConfig, config_from
 from seqtower.data.kmers import LETTERS
-from seqtower.data.sequences import LengthPolicy, the_type, type_numbers
-from seqtower.encoders.base import LANGUAGE_MODEL, FittedEncoding, read_encoding
+from seqtower.data.sequences import RNA_TYPES, LengthPolicy, the_type, type_numbers
+from seqtower.encoders.base import ARRAYS, LANGUAGE_MODEL, FittedEncoding, read_encoding
 from seqtower.predict import predict
 from seqtower.towers.base import Tower, make_tower
 
+FORMAT = "seqtower"
 FORMAT_VERSION = 1
-
-KIND = "seqtower"
 
 TOWER = "tower."
 
-NUMBERS_AT_A_TIME = 2**26
+MAX_ENCODED_VALUES = 2**26
+"""Values (positions times channels) that are encoded at a time, which bounds memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +45,17 @@ class SavedTower:
     """A fitted tower with everything a prediction needs.
 
     Attributes:
-        kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
-        thresholds: probability above which a compartment is called: shape (n_labels,).
-        about: everything in ``model.json``; empty for one that was not read from disk.
-        types: types of RNAs that the tower was trained on; empty for one that is told none.
-        rna_type: what every RNA is taken to be (see `of_type`); empty for not said.
-        trees: on descriptors, which have a share in the answer; None where the tower answers alone.
-        weight: their share.
+        config: settings of the run.
+        compartments: names, in the order of the columns of a prediction.
+        kind: kind of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
+        tower: the network in evaluation mode.
+        encoding: fitted on the training sequences.
+        thresholds: probability from which a compartment is called, shape (n_labels,).
+        about: contents of ``model.json``; empty for a model that was not read from disk.
+        types: RNA types that the tower is conditioned on; empty for none.
+        rna_type: type assumed for every RNA, see `of_type`; empty for none.
+        trees: trees on descriptors blended with the tower; None for the tower alone.
+        weight: weight of the trees in the blend, in [0, 1].
     """
 
     config: SeqConfig
@@ -67,103 +71,109 @@ class SavedTower:
     weight: float = 0.0
 
     def of_type(self, name: str) -> Self:
-        """The same model that takes every RNA to be of one type: predictions and explanations alike.
+        """Return the model with one RNA type assumed for every RNA it predicts or explains.
 
         Raises:
-            ConfigError: an unknown type, one the model was not trained on, or a model that is told none.
+            ConfigError: an unknown type, a type without training RNAs, or a model that is not
+                conditioned on the type.
         """
-        self.type_numbers([the_type(name)])
-        return replace(self, rna_type=the_type(name))
+        rna_type = the_type(name)
+        self.type_numbers([rna_type])
+        return replace(self, rna_type=rna_type)
 
     def type_numbers(self, types: Sequence[str] | None = None, n: int = 1) -> np.ndarray | None:
-        """What the tower takes as types: int64, shape (n,); None for a model that is told none.
+        """Return the position of each RNA's type in `types`, int64, shape (n,).
 
         Args:
-            types: one of `seqtower.data.sequences.RNA_TYPES` per RNA; None for the one type of `of_type`, for `n` RNAs.
+            types: one of `seqtower.data.sequences.RNA_TYPES` per RNA; None for the type of
+                `of_type`.
+            n: number of RNAs where `types` is None.
+
+        Returns:
+            None for a model that is not conditioned on the type.
 
         Raises:
-            ConfigError: types for a model that is told none, no type for one that is, or a type it was not trained on.
+            ConfigError: types for a model that takes none, no type for a model that needs one, or
+                a type without training RNAs.
         """
         if not self.types:
             if types is not None:
                 raise ConfigError(
-                    "the model was trained without types of RNAs and takes none (leave --rna-type out)"
+                    "the model was trained without RNA types and takes none (omit --rna-type)"
                 )
             return None
-        if types is None and not self.rna_type:
-            raise ConfigError(
-                f"the model was trained with types of RNAs and needs to be told one (--rna-type); it knows {', '.join(self.types)}"
-            )
-        return type_numbers([self.rna_type] * n if types is None else types, self.types)
+        if types is None:
+            if not self.rna_type:
+                available = ", ".join(self.types)
+                raise ConfigError(
+                    "the model is conditioned on the RNA type: pass one with --rna-type; "
+                    f"available types: {available}"
+                )
+            types = [self.rna_type] * n
+        return type_numbers(types, self.types)
 
     def predict(self, sequences: Sequence[str], types: Sequence[str] | None = None) -> np.ndarray:
-        """Probabilities or fractions of tower and trees together: float64, shape (n, n_labels).
+        """Predict probabilities or fractions by tower and trees: float64, shape (n, n_labels).
 
         Args:
-            types: type of each RNA, for a model that was trained with types; see `type_numbers`.
+            sequences: nucleotides A, C, G, U, N, 5' to 3'.
+            types: type of each RNA, for a model conditioned on the type; see `type_numbers`.
         """
         numbers = self.type_numbers(types, len(sequences))
-        tower = np.concatenate(
-            [self._predict(sequences, rows, numbers) for rows in self._parts(sequences)]
-        )
+        predicted = [self._predict(sequences, rows, numbers) for rows in self._chunks(sequences)]
+        by_tower = np.concatenate(predicted)
         if self.trees is None or not len(sequences):
-            return tower
-        told = types if types is not None or not self.types else [self.rna_type] * len(sequences)
-        described = self.config.descriptors.features(sequences, told, self.types)
-        return blend(self.weight, self.trees.predict(described), tower, self.kind)
+            return by_tower
+        if types is None and self.types:
+            types = [self.rna_type] * len(sequences)
+        descriptors = self.config.descriptors.features(sequences, types, self.types)
+        return blend(self.weight, self.trees.predict(descriptors), by_tower, self.kind)
 
-    def _parts(self, sequences: Sequence[str]) -> list[list[int]]:
-        """Rows that are encoded at a time, so that their numbers fit in memory: with wide embeddings not all of them."""
-        parts: list[list[int]] = [[]]
-        held = 0
+    def _chunks(self, sequences: Sequence[str]) -> list[list[int]]:
+        """Split rows into chunks of at most `MAX_ENCODED_VALUES` encoded values."""
+        chunks: list[list[int]] = [[]]
+        n_values = 0
         for row, sequence in enumerate(sequences):
             size = len(sequence) * self.encoding.channels
-            if parts[-1] and held + size > NUMBERS_AT_A_TIME:
-                parts.append([])
-                held = 0
-            parts[-1].append(row)
-            held += size
-        return parts
+            if chunks[-1] and n_values + size > MAX_ENCODED_VALUES:
+                chunks.append([])
+                n_values = 0
+            chunks[-1].append(row)
+            n_values += size
+        return chunks
 
     def _predict(
         self, sequences: Sequence[str], rows: Sequence[int], numbers: np.ndarray | None
     ) -> np.ndarray:
         encoded = self.encoding([sequences[row] for row in rows])
-        return predict(
-            self.tower,
-            encoded,
-            self.kind,
-            self.config.training,
-            None if numbers is None else numbers[list(rows)],
-        )
+        types = None if numbers is None else numbers[list(rows)]
+        return predict(self.tower, encoded, self.kind, self.config.training, types)
 
 
 def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
-    """Write ``model.safetensors`` and ``model.json``; replaces what is there."""
+    """Write a model folder; replaces an existing one.
+
+    Args:
+        model: the fitted tower.
+        folder: gets ``model.safetensors`` and ``model.json``.
+        about: further entries of ``model.json``.
+    """
+    arrays = module_arrays(model.tower, TOWER)
+    if model.trees is not None:
+        arrays |= model.trees.to_arrays()
+    arrays |= model.encoding.to_arrays()
+    header = {
+        "alphabet": LETTERS,
+        "compartments": list(model.compartments),
+        "kind": model.kind,
+        **encoding_header(model.config, model.encoding),
+        "types": list(model.types),
+        "weight": model.weight,
+        "thresholds": [float(threshold) for threshold in model.thresholds],
+        **about,
+    }
     with write_folder(folder, overwrite=True) as out:
-        tensors = {
-            f"{TOWER}{name}": value.contiguous() for name, value in model.tower.state_dict().items()
-        }
-        trees = (
-            {}
-            if model.trees is None
-            else {
-                name: torch.from_numpy(values) for name, values in model.trees.to_arrays().items()
-            }
-        )
-        encoding = model.encoding.to_arrays()
-        arrays = (
-            tensors | trees | {name: torch.from_numpy(values) for name, values in encoding.items()}
-        )
-        text = {
-            "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "compartments": list(model.compartments), "kind": model.kind,
-            "config": to_dict(model.config), "lengths": to_dict(model.encoding.lengths), "channels": model.encoding.channels,
-            "encoder_fingerprint": model.encoding.fingerprint,
-            "types": list(model.types), "weight": model.weight,
-            "thresholds": [float(t) for t in model.thresholds], "versions": package_versions(),
-            **about,
-        }  # fmt: skip
-        write_model(out, text, lambda path, described: save_file(arrays, path, described))
+        write_model(out, FORMAT, FORMAT_VERSION, header, arrays)
 
 
 def load_tower(
@@ -175,108 +185,124 @@ def load_tower(
     """Read a model folder.
 
     Args:
-        compartments: where given, the model's must be the same, in the same order.
-        language_model: where the tower's language model is on this machine (see `LanguageModelConfig.at`); None for where training found it.
-            It must be the very model of training, which is checked when something is encoded.
+        folder: written by `save_tower`.
+        compartments: expected compartments in order; None for any.
+        language_model: where the tower's language model is on this machine (see
+            `LanguageModelConfig.at`); None for the place recorded in training. It has to be the
+            model of training, which is checked when the first RNA is encoded.
 
     Raises:
-        CheckpointError: not a model of this kind, unknown format, damaged, another alphabet or other compartments.
+        CheckpointError: not a sequence tower, unknown format version, damaged, or another alphabet
+            or other compartments.
         ConfigError: `language_model` for a tower that reads none.
     """
     folder = Path(folder)
-    about = read_description(folder, {"format": KIND, "format_version": FORMAT_VERSION})
-    if about.get("alphabet") != LETTERS:
-        raise CheckpointError(
-            "the model reads another alphabet",
-            file=folder / "model.json",
-            column="alphabet",
-            found=about.get("alphabet"),
-            expected=LETTERS,
-        )
-    if compartments is not None and list(compartments) != about.get("compartments"):
-        found = ", ".join(map(str, about.get("compartments", [])))
-        raise CheckpointError(
-            "the model has other compartments",
-            file=folder / "model.json",
-            found=found,
-            expected=", ".join(compartments),
-        )
-    tensors = read_weights(folder, about, load_file)
-    config = _config_of(about, folder, language_model)
-    try:
-        names = tuple(str(name) for name in about["compartments"])
-        types = tuple(the_type(str(name)) for name in about.get("types", ()))
-        arrays = {name: value.numpy() for name, value in tensors.items()}
-        encoding = read_encoding(
-            config.encoder,
-            from_dict(LengthPolicy, about["lengths"]),
-            arrays,
-            int(about["channels"]),
-            str(about.get("encoder_fingerprint", "")),
-        )
-        with torch.random.fork_rng():
-            tower = make_tower(
-                config.tower.name,
-                config.tower.settings,
-                encoding.channels,
-                len(names),
-                len(types),
-                type_width=config.type_width,
-            )
-        tower.load_state_dict(
-            {
-                name.removeprefix(TOWER): value
-                for name, value in tensors.items()
-                if name.startswith(TOWER)
-            }
-        )
-        thresholds = np.array(about["thresholds"], dtype=np.float64)
-        if (
-            thresholds.shape != (len(names),)
-            or not np.isfinite(thresholds).all()
-            or about["kind"] not in KINDS
-        ):
-            raise ValueError("thresholds or kind of labels that do not fit")
-        trees = (
-            DescriptorTrees.from_arrays(arrays, about["kind"], len(names), types)
-            if config.descriptors.is_used
-            else None
-        )
-        model = SavedTower(
-            config,
-            names,
-            about["kind"],
-            tower.eval(),
-            encoding,
-            thresholds,
-            about,
-            types,
-            trees=trees,
-            weight=float(about.get("weight", 0.0)),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
-        raise CheckpointError(
-            "the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]
-        ) from None
-    check_description(folder, about)
-    return model
+    file = read_model(
+        folder,
+        FORMAT,
+        (FORMAT_VERSION,),
+        alphabet=LETTERS,
+        compartments=compartments,
+        rna_types=RNA_TYPES,
+    )
+    with consistent_files(folder / HEADER):
+        config = config_from(file.header["config"], where="config")
+    if language_model is not None:
+        config = _with_language_model(config, language_model, folder)
+    with consistent_files(folder):
+        return _rebuild(file, config)
 
 
-def _config_of(about: Mapping[str, Any], folder: Path, language_model: str | None) -> SeqConfig:
-    """The settings, with the language model where it is now."""
-    try:
-        config = config_from(about["config"], where="config")
-    except (KeyError, ConfigError) as error:
-        raise CheckpointError(
-            "the model's files do not fit each other",
-            file=folder / DESCRIPTION,
-            found=str(error).splitlines()[0],
-        ) from None
-    if language_model is None:
-        return config
+def encoding_header(config: SeqConfig, encoding: FittedEncoding) -> dict[str, Any]:
+    """Return the entries of ``model.json`` that `restore_encoding` and `config_from` need."""
+    return {
+        "config": to_dict(config),
+        "lengths": to_dict(encoding.lengths),
+        "channels": encoding.channels,
+        "encoder_fingerprint": encoding.fingerprint,
+    }
+
+
+def restore_encoding(
+    config: SeqConfig,
+    header: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    prefix: str = ARRAYS,
+) -> FittedEncoding:
+    """Rebuild a fitted encoding.
+
+    A language model is loaded, and compared with its fingerprint, only when an RNA is encoded.
+
+    Args:
+        config: settings of the tower.
+        header: entries of `encoding_header`.
+        arrays: of `FittedEncoding.to_arrays`; others are ignored.
+        prefix: start of the names of the encoding's arrays.
+
+    Raises:
+        KeyError, ValueError, ConfigError: the header does not fit the settings or the arrays.
+    """
+    channels = int(header["channels"])
+    lengths = from_dict(LengthPolicy, header["lengths"])
+    fingerprint = str(header.get("encoder_fingerprint", ""))
+    return read_encoding(config.encoder, lengths, arrays, channels, fingerprint, prefix)
+
+
+def restore_tower(
+    config: SeqConfig,
+    channels: int,
+    n_labels: int,
+    n_types: int,
+    arrays: Mapping[str, np.ndarray],
+    prefix: str,
+) -> Tower:
+    """Rebuild a tower in evaluation mode from the arrays whose names start with `prefix`.
+
+    Raises:
+        RuntimeError: weights are missing, unknown or of another shape.
+    """
+    with torch.random.fork_rng(devices=[]):
+        tower = make_tower(
+            config.tower.name,
+            config.tower.settings,
+            channels,
+            n_labels,
+            n_types,
+            type_width=config.type_width,
+        )
+    tower.load_state_dict(module_weights(arrays, prefix))
+    return tower.eval()
+
+
+def _rebuild(file: ModelFile, config: SeqConfig) -> SavedTower:
+    header = file.header
+    compartments = file.compartments
+    n_labels = len(compartments)
+    kind = header["kind"]
+    if kind not in KINDS:
+        raise ValueError(f"kind of labels {kind!r}")
+    types = tuple(header.get("types", ()))
+    encoding = restore_encoding(config, header, file.arrays)
+    tower = restore_tower(config, encoding.channels, n_labels, len(types), file.arrays, TOWER)
+    trees = None
+    if config.descriptors.is_used:
+        trees = DescriptorTrees.from_arrays(file.arrays, kind, n_labels, types)
+    return SavedTower(
+        config,
+        compartments,
+        kind,
+        tower,
+        encoding,
+        file.thresholds,
+        header,
+        types,
+        trees=trees,
+        weight=float(header.get("weight", 0.0)),
+    )
+
+
+def _with_language_model(config: SeqConfig, place: str, folder: Path) -> SeqConfig:
     if config.encoder.name != LANGUAGE_MODEL:
         raise ConfigError(f"the model in {folder} reads no language model, so none can be given")
-    return replace(
-        config,
-        encoder=replace(config.encoder, settings=config.encoder.settings.at(language_model)),
-    )
+    settings = config.encoder.settings.at(place)
+    return replace(config, encoder=replace(config.encoder, settings=settings))

@@ -223,7 +223,7 @@ def fit_final(
     }
     reference = reference_rnas(data, fusion_model.tokens, train, result)
     save_model(
-        fusion_model, reference, data.compartments, folder, about=about, newcomers=cold_start
+        fusion_model, reference, data.compartments, folder, about=about, cold_start=cold_start
     )
     report(progress, "final model", 1, 1)
 

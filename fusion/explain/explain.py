@@ -183,7 +183,7 @@ def explain_sequence(
     nucleotides = to_rna(sequence)
     if rna_type is None:
         subject, notes = _new_rna(model, nucleotides, columns, workers)
-        model = replace(model, known=subject.reference)
+        model = replace(model, reference=subject.reference)
     else:
         subject, notes = _new_rna_of_type(model, nucleotides, columns, rna_type)
     return Explanation(
@@ -203,10 +203,10 @@ def _new_rna(
 ) -> tuple[_Subject, list[str]]:
     """A new RNA of the type of the networks' RNAs, and notes on it."""
     reference = reference_of(model).of_networks()
-    cold_start = sequence_model(replace(model, known=reference), None)
-    if cold_start is None or model.newcomers is None:
+    cold_start = sequence_model(replace(model, reference=reference), None)
+    if cold_start is None or model.cold_start is None:
         raise ConfigError(NO_COLD_START)
-    thresholds = model.newcomers.thresholds
+    thresholds = model.cold_start.thresholds
     is_labelled = np.arange(len(model.compartments)) < len(thresholds)
     _check_columns(model, columns, is_labelled, "RNAs of the networks")
     similarities = _similarities(reference, None, sequence, None)
@@ -333,7 +333,7 @@ def _scan_reference(
     if reference.types is not None and row >= reference.n_network_rnas:
         return scan_typed(fusion_model, reference, str(sequence), reference.types[row])
     near = reference.of_networks()
-    cold_start = sequence_model(replace(model, known=near), row)
+    cold_start = sequence_model(replace(model, reference=near), row)
     if cold_start is None or sequence is None:
         return None
     return scan_sequence(cold_start, near, sequence, row, workers=workers)

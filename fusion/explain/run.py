@@ -24,7 +24,7 @@ from mirnagraph.io import to_rna, write_folder
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.sources.fasta import read_fasta
-from seqtower.saved import KIND as TOWER
+from seqtower.saved import FORMAT as TOWER
 
 HINT = "name the folder of the networks the run was trained on (--networks FOLDER)"
 
@@ -59,7 +59,7 @@ def open_fusion_model(folder: str | Path) -> SavedModel:
     model = load(folder)
     if not isinstance(model, SavedModel):
         raise wrong_kind
-    if model.known is None:
+    if model.reference is None:
         raise CheckpointError("the model has no reference RNAs", file=folder)
     return model
 
@@ -85,17 +85,17 @@ def find_queries(
         ConfigError: an unknown name.
         InputError: see `mirnagraph.sources.fasta.read_fasta`.
     """
-    assert model.known is not None
+    assert model.reference is not None
     if fasta is not None:
         records = read_fasta(fasta, iupac=iupac)
-        row_of = exact_matches(model.known, rna_type)
+        row_of = exact_matches(model.reference, rna_type)
         return [
             Query(str(name), row_of.get(to_rna(text)), text)
             for name, text in zip(records["id"], records["sequence"], strict=True)
         ]
     if not names:
         row = strongest_rna(model)
-        return [Query(model.known.index.ids[row], row)]
+        return [Query(model.reference.index.ids[row], row)]
     rows = resolve_names(model, names)
     return [Query(name, int(row)) for name, row in zip(names, rows, strict=True)]
 
@@ -116,7 +116,7 @@ def find_networks(
     Raises:
         InputError, CheckpointError: `networks` is given, and does not hold the networks of the run.
     """
-    assert model.known is not None
+    assert model.reference is not None
     folder = Path(folder)
     if not (folder / "run.json").is_file() and (folder.parent / "run.json").is_file():
         folder = folder.parent
@@ -124,7 +124,7 @@ def find_networks(
         if networks is None:
             return None, f"a model folder does not name the networks of its run; {HINT}."
         loaded = NetworkSet.load(networks)
-        if loaded.dataset.index.checksum != model.known.of_networks().index.checksum:
+        if loaded.dataset.index.checksum != model.reference.of_networks().index.checksum:
             raise CheckpointError("the networks hold other RNAs than the model", file=networks)
         return loaded, ""
     has_default = Path("networks", "networks.json").is_file() or model.about.get("synthetic")

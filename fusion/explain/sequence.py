@@ -180,10 +180,10 @@ def sequence_model(model: SavedModel, row: int | None) -> FusionModel | None:
         None for a model without it; all trees where the RNA was not trained on, or no tree is
         out-of-bag.
     """
-    if model.newcomers is None or model.known is None:
+    if model.cold_start is None or model.reference is None:
         return None
-    reference = model.known
-    fusion_model = model.newcomers.on(TokenTable(reference.index, ()))
+    reference = model.reference
+    fusion_model = model.cold_start.on(TokenTable(reference.index, ()))
     if row is None or not reference.trained[row]:
         return fusion_model
     seed_name = "final" if reads_sequence_alone(model.config) else "newcomers"

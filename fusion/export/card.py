@@ -1,224 +1,104 @@
-"""Run facts, model card."""
+"""Model card of an exported model for the Hugging Face hub."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fusion.export.load import load
-from fusion.models.saved import NEWCOMERS, SavedModel
-from mirnagraph.errors import InputError
-from mirnagraph.evaluation.metrics import AVERAGE, FRACTIONS
-from mirnagraph.io import read_table
-from mirnagraph.runs.folder import read_run_json
-from mirnagraph.runs.report import TABLE, THIS_RUN
-from mirnagraph.runs.results import LABELS, read_metrics
+from fusion.export.facts import RunFacts
+from fusion.models.saved import SavedModel
+from mirnagraph.evaluation.metrics import AVERAGE, CLASS, FRACTIONS
 from seqtower.encoders.base import LANGUAGE_MODEL
 from seqtower.saved import SavedTower
 
-PROBABILITY_MEASURES = ("AUC", "AUPR", "F1", "MCC", "ECE")
-FRACTION_MEASURES = ("Pearson", "Spearman")
-
-COMMANDS = "`mirnagraph train` or `mirnagraph seq train`"
-
 TAGS = ("biology", "rna", "subcellular-localization")
 
-
-@dataclass(frozen=True, eq=False)
-class RunFacts:
-    """A finished run and its model.
-
-    Attributes:
-        run: everything in ``run.json``.
-        model: as loaded, hence whole.
-        about: what its ``model.json`` files say, by their name in the model folder.
-        metrics: table of `mirnagraph.evaluation.metrics.evaluate`, or of `mirnagraph.evaluation.metrics.correlations` for fractions.
-        labels: of the tested RNAs: one float64 column per compartment, NaN where unknown.
-        baselines: name -> measure -> mean over folds and compartments; empty where they were left out.
-    """
-
-    run: Mapping[str, Any]
-    model: SavedModel | SavedTower
-    about: Mapping[str, Mapping[str, Any]]
-    metrics: pd.DataFrame
-    labels: pd.DataFrame
-    baselines: Mapping[str, Mapping[str, float]]
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """The measures that a reader is shown."""
-        return (
-            FRACTION_MEASURES
-            if isinstance(self.model, SavedTower) and self.model.kind == FRACTIONS
-            else PROBABILITY_MEASURES
-        )
-
-    def figures(self, compartment: str = AVERAGE) -> dict[str, dict[str, float]]:
-        """Measure -> ``mean`` and ``sd`` over folds, and ``pooled`` value, out-of-fold."""
-        rows = self.metrics[self.metrics["compartment"] == compartment].set_index("metric")
-        wanted = [name for name in (*self.measures, "within") if name in rows.index]
-        return {
-            name: {column: float(rows[column][name]) for column in ("mean", "sd", "pooled")}
-            for name in wanted
-        }
-
-
-def read_facts(run: str | Path) -> RunFacts:
-    """Read a finished run of `mirnagraph train` or `mirnagraph seq train`.
-
-    Raises:
-        InputError: not a run folder, not finished, or without a model. CheckpointError: its model is damaged.
-    """
-    run = Path(run)
-    about = read_run_json(run)
-    if about.get("status") != "done":
-        raise InputError(
-            "the run is not finished",
-            file=run,
-            found=about.get("status"),
-            expected="done",
-            hint="run its command again: it goes on",
-        )
-    folder = run / "model"
-    if not (folder / "model.json").is_file():
-        raise InputError("the run kept no model", file=run, expected=f"a run of {COMMANDS}")
-    model = load(folder)
-    names = [
-        "model.json",
-        *(
-            [f"{NEWCOMERS}/model.json"]
-            if isinstance(model, SavedModel) and model.newcomers is not None
-            else []
-        ),
-    ]
-    said = {name: json.loads((folder / name).read_text(encoding="utf-8")) for name in names}
-    table = read_table(run / LABELS, ["rna_id", *model.compartments])
-    labels = table[list(model.compartments)].apply(pd.to_numeric, errors="coerce")
-    facts = RunFacts(about, model, said, read_metrics(run), labels, {})
-    return RunFacts(about, model, said, facts.metrics, labels, _baselines(run, facts.measures))
-
-
-def _baselines(run: Path, measures: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    if (run / TABLE).is_file():  # of `mirnagraph train`: one table
-        table = read_table(run / TABLE, ["model"])
-        rows = [row for row in table.to_dict("records") if row["model"] != THIS_RUN]
-        return {
-            str(row["model"]): {m: float(row[m]) for m in measures if row.get(m)} for row in rows
-        }
-    found = {}
-    for path in sorted(
-        (run / "baselines").glob("*/metrics.tsv")
-    ):  # of `mirnagraph seq train`: one folder each
-        metrics = read_metrics(path.parent)
-        average = metrics[metrics["compartment"] == AVERAGE].set_index("metric")["mean"]
-        found[path.parent.name] = {m: float(average[m]) for m in measures if m in average.index}
-    return found
+SPLITS = {"random": "Random folds", "family": "Family-grouped folds"}
 
 
 def model_card(facts: RunFacts, about: Mapping[str, Any], license: str | None = None) -> str:
-    """``README.md`` as the Hugging Face hub reads it: YAML front matter, then Markdown.
+    """Write ``README.md`` for the Hugging Face hub: YAML front matter, then Markdown.
 
     Args:
-        about: what goes into ``export.json``.
-        license: as the hub names it; None leaves the field to the owner, with a note.
+        facts: the run and its model.
+        about: contents of ``export.json``.
+        license: its name on the hub; None leaves the field to the owner, with a note.
     """
-    parts = [
-        _front(facts, license),
-        _what(facts, about),
+    sections = [
+        _front_matter(facts, license),
+        _summary(facts, about),
         _use(facts),
         _data(facts, about),
         _protocol(facts),
         _metrics(facts),
-        _limits(facts, about),
+        _limits(facts),
+        _made_with(about),
+        _license(license),
     ]
-    return "\n\n".join([*parts, _made_with(about), _license(license)]) + "\n"
+    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
 
 
-def _front(facts: RunFacts, license: str | None) -> str:
-    kind = (
-        ("mirna", "graph")
-        if isinstance(facts.model, SavedModel)
-        else ("rna-sequence", facts.model.config.tower.name)
-    )
-    chosen = (
-        f"license: {license}"
-        if license
-        else "# license: choose one (see the end of this card), and take the # away"
-    )
-    return "\n".join(
-        [
-            "---",
-            chosen,
-            "library_name: mirnagraph",
-            "tags:",
-            *(f"- {tag}" for tag in (*TAGS, *kind)),
-            "---",
-        ]
-    )
-
-
-def _sets(facts: RunFacts) -> Mapping[str, Mapping[str, Any]]:
-    """The sets of other RNAs that learned beside those of the networks: name -> type and number."""
-    found = facts.run.get("sets")
-    return found if isinstance(found, Mapping) else {}
-
-
-def _what(facts: RunFacts, about: Mapping[str, Any]) -> str:
-    data = about["training_set"]
-    model = facts.model
-    sets = _sets(facts)
-    on = " and ".join(
-        [data["dataset"] or "unnamed data", *([f"{len(sets)} sets of other RNAs"] if sets else [])]
-    )
-    lines = [f"# In which compartments does an RNA sit? A model trained on {on}", ""]
-    if data["synthetic"]:
-        lines += [
-            "**Made-up data**: this model shows how the tool works. Nothing it says is about biology.",
-            "",
-        ]
-    if isinstance(model, SavedModel):
-        lines += [
-            "It gives a probability per compartment for each RNA it knows (from sequence, associations and relatives in networks)"
-            + (
-                ", and for new RNAs by their sequence alone."
-                if model.newcomers is not None
-                else ". It has no part for new RNAs."
-            ),
-            "Compartments are not exclusive: probabilities need not sum to 1.",
-        ]
-        if sets:
-            lines += [
-                "RNAs of each type are answered for the compartments that some of them were labelled for, and left empty for the others."
-            ]
-    elif model.kind == FRACTIONS:
-        lines += [
-            "It reads a sequence, and says which fraction of the RNA is in each compartment; fractions sum to 1."
-        ]
+def _front_matter(facts: RunFacts, license: str | None) -> list[str]:
+    if isinstance(facts.model, SavedModel):
+        tags = [*TAGS, "mirna", "graph"]
     else:
-        lines += [
-            "It reads a sequence, and gives a probability per compartment"
-            + (", which sum to 1." if model.kind == "class" else ".")
-        ]
+        tags = [*TAGS, "rna-sequence", facts.model.config.tower.name]
+    field = "# license: choose one (see the end of this card), and remove the #"
+    if license:
+        field = f"license: {license}"
+    return ["---", field, "library_name: mirnagraph", "tags:", *(f"- {t}" for t in tags), "---"]
+
+
+def _summary(facts: RunFacts, about: Mapping[str, Any]) -> list[str]:
+    data = about["training_set"]
+    trained_on = data["dataset"] or "unnamed data"
+    if facts.sets:
+        trained_on += f" and {len(facts.sets)} additional RNA sets"
+    lines = [f"# Subcellular localization of RNAs: a model trained on {trained_on}", ""]
+    if data["synthetic"]:
+        lines += ["**Synthetic data**: the model shows how the tool works, and no biology.", ""]
+    lines += _output(facts)
     lines += ["", "| compartment | called from | annotated in training |", "|---|---|---|"]
-    for name, threshold in zip(model.compartments, model.thresholds, strict=True):
+    for name, threshold in zip(facts.model.compartments, facts.model.thresholds, strict=True):
         known = facts.labels[name].dropna()
-        counted = (
-            f"{known.mean():.3f} on average"
-            if _fractions(facts)
-            else f"{int(known.sum())} of {len(known)}"
+        if facts.predicts_fractions:
+            lines.append(f"| {name} | - | {known.mean():.3f} on average |")
+        else:
+            lines.append(f"| {name} | {threshold:.3f} | {int(known.sum())} of {len(known)} |")
+    return lines
+
+
+def _output(facts: RunFacts) -> list[str]:
+    model = facts.model
+    if isinstance(model, SavedTower):
+        if model.kind == FRACTIONS:
+            return [
+                "It predicts from a sequence the fraction of the RNA in each compartment; "
+                "fractions sum to 1."
+            ]
+        end = ", which sum to 1." if model.kind == CLASS else "."
+        return [f"It predicts from a sequence a probability per compartment{end}"]
+    lines = [
+        "It predicts a probability per compartment for each reference RNA (from sequence, "
+        "associations and network neighbours)."
+    ]
+    if model.cold_start is None:
+        lines.append("It has no cold-start model for new RNAs.")
+    else:
+        lines.append("New RNAs are predicted from their sequence alone.")
+    lines.append("Compartments are not exclusive: probabilities need not sum to 1.")
+    if facts.sets:
+        lines.append(
+            "RNAs of each type are predicted for the compartments with labels of that type, and "
+            "left empty for the others."
         )
-        lines.append(f"| {name} | {'-' if _fractions(facts) else f'{threshold:.3f}'} | {counted} |")
-    return "\n".join(lines)
+    return lines
 
 
-def _use(facts: RunFacts) -> str:
-    call = 'sequences={"mine": "UGAGGUAGUAGGUUGUAUAGUU"}'
+def _use(facts: RunFacts) -> list[str]:
     lines = [
         "## Use",
         "",
@@ -226,212 +106,233 @@ def _use(facts: RunFacts) -> str:
         "import mirnagraph",
         "",
         'model = mirnagraph.load("FOLDER")  # or "hf://OWNER/NAME"',
+        'predictions = mirnagraph.predict(model, sequences={"my_rna": "UGAGGUAGUAGGUUGUAUAGUU"})',
+        "predictions.to_frame()",
+        "```",
+        "",
+        "Or `mirnagraph predict --run FOLDER --fasta rnas.fa`. "
+        "Loading reads numbers and text, and runs no code of the folder.",
     ]
-    lines += [f"said = mirnagraph.predict(model, {call})", "said.to_frame()", "```", ""]
-    lines += [
-        "Or `mirnagraph predict --run FOLDER --fasta mine.fa`. Loading reads numbers and text, and runs nothing that is in the folder."
-    ]
-    if isinstance(facts.model, SavedModel) and facts.model.known is not None:
-        if _sets(facts):
-            told = ", ".join(sorted({str(one["type"]) for one in _sets(facts).values()}))
-            lines += [
-                f"New RNAs of another type than the networks' are told by `--rna-type` (in Python `rna_type=`): {told}."
-            ]
-        tested = int(np.isfinite(facts.model.known.probabilities).all(axis=1).sum())
-        lines += [
-            f"For {tested} of its {len(facts.model.known.index)} RNAs it gives the out-of-fold answer: that of a model that did not train on them."
-        ]
-    elif isinstance(facts.model, SavedTower) and facts.model.config.encoder.name == LANGUAGE_MODEL:
-        model = facts.model.config.encoder.settings.model
-        lines += [
-            f"It needs the language model `{model}`, which is not part of it (`--language-model`, `load(…, language_model=…)`); it must be the same."
-        ]
-    if isinstance(facts.model, SavedTower) and facts.model.types:
-        lines += [
-            f"It has to be told the type of RNA (`--rna-type`): {', '.join(facts.model.types)}."
-        ]
-    return "\n".join(lines)
+    model = facts.model
+    if isinstance(model, SavedTower):
+        if model.config.encoder.name == LANGUAGE_MODEL:
+            language_model = model.config.encoder.settings.model
+            lines.append(
+                f"It needs the language model `{language_model}` of training, which is not "
+                "included (`--language-model`, `load(…, language_model=…)`)."
+            )
+        if model.types:
+            lines.append(
+                f"It is conditioned on the RNA type (`--rna-type`): {', '.join(model.types)}."
+            )
+        return lines
+    if model.reference is None:
+        return lines
+    if facts.sets:
+        types = ", ".join(sorted({str(entry["type"]) for entry in facts.sets.values()}))
+        lines.append(
+            "Pass the type of new RNAs of another type than the networks' with `--rna-type` "
+            f"(in Python `rna_type=`): {types}."
+        )
+    n_predicted = int(np.isfinite(model.reference.probabilities).all(axis=1).sum())
+    n_rnas = len(model.reference.index)
+    lines.append(f"{n_predicted} of its {n_rnas} reference RNAs get their out-of-fold prediction.")
+    return lines
 
 
-def _data(facts: RunFacts, about: Mapping[str, Any]) -> str:
+def _data(facts: RunFacts, about: Mapping[str, Any]) -> list[str]:
     data = about["training_set"]
     lines = [
         "## Data",
         "",
-        f"`{data['dataset']}`: {data['n_rnas']} RNAs, of which {data['n_tested']} were tested in the folds.",
+        f"`{data['dataset']}`: {data['n_rnas']} RNAs, {data['n_tested']} of them tested in the "
+        "folds.",
     ]
-    if not _fractions(facts):
-        none = int((facts.labels.fillna(0) == 0).all(axis=1).sum())
-        of = (
-            "every compartment"
-            if not facts.labels.isna().to_numpy().any()
-            else "every compartment that is known of them"
+    if not facts.predicts_fractions:
+        lines.append(_unannotated(facts.labels))
+    for name, entry in facts.sets.items():
+        lines.append(
+            f"Of these, `{name}`: {entry['n']} RNAs of type {entry['type']}, with their own "
+            "labelled compartments."
         )
-        lines += [
-            f"{none} of these have no annotation at all and count as negatives of {of}."
-            if none
-            else "Each of these has an annotation."
-        ]
-    for name, one in _sets(facts).items():
-        lines += [
-            f"Of these, `{name}`: {one['n']} RNAs of type {one['type']}, labelled for compartments of their own."
-        ]
-    lines += ["Fingerprint of what it was trained on (sha256):", ""]
+    lines += ["Fingerprint of the training data (sha256):", ""]
     lines += [f"- {name}: `{value}`" for name, value in data["inputs"].items()]
     if isinstance(facts.model, SavedModel):
         lines += [
             "",
-            "The folder holds sequences and labels of the RNAs it knows, which new RNAs are compared with: who may not share these may not share it.",
+            "The folder holds sequences and labels of the reference RNAs. Share it only where "
+            "you may share these.",
         ]
-    return "\n".join(lines)
+    return lines
 
 
-def _protocol(facts: RunFacts) -> str:
-    model = facts.model
-    if isinstance(model, SavedModel):
-        folds = model.config.folds
-        split = {"random": "random folds", "family": "folds that keep families together"}.get(
-            folds.split, "folds of a file"
-        )
-        name = f" (protocol {folds.protocol})" if folds.protocol else ""
-        kept = "RNAs with an annotation" if folds.rnas == "located" else "all RNAs"
-        seen = (
-            "their sequence alone"
-            if folds.cold
-            else "their sequence and associations (the networks are made of all RNAs: transductive)"
-        )
-        n_folds = int(
-            facts.metrics["n_folds"].max()
-        )  # a file brings its own number, whatever the settings say
-        if _sets(facts):
-            kept += ", and the RNAs of the sets in folds that keep near-copies together"
-        text = f"{split[0].upper()}{split[1:]}{name}, {n_folds} of them, {kept}, seed {model.config.seed}, preset `{model.config.preset}`."
-        why = f"Each RNA was predicted by a model that saw no label of its fold; of tested RNAs models see {seen}, never their compartments."
+def _unannotated(labels: pd.DataFrame) -> str:
+    n_unannotated = int((labels.fillna(0) == 0).all(axis=1).sum())
+    if not n_unannotated:
+        return "Each of these has an annotation."
+    of = "every compartment"
+    if labels.isna().to_numpy().any():
+        of = "every compartment with a known label"
+    return f"{n_unannotated} of these have no annotation and count as negatives of {of}."
+
+
+def _protocol(facts: RunFacts) -> list[str]:
+    if isinstance(facts.model, SavedModel):
+        lines = _network_protocol(facts, facts.model)
     else:
-        config = model.config
-        together = {
-            "cluster": "near-copies by sequence kept together",
-            "none": "nothing kept together",
-        }.get(config.group, f"`{config.group}` kept together")
-        text = f"{config.n_folds} folds, {together}, seed {config.seed}, preset `{config.preset}`, tower `{config.tower.name}`."
-        why = "Each RNA was predicted by a model that saw neither it nor what is kept together with it."
-        if model.trees is not None:
-            why += f" Trees on descriptors have a share of {model.weight:g} in the answer of this final model."
-    return "\n".join(
-        [
-            "## Protocol",
-            "",
-            text,
-            why,
-            "The model itself was then trained on all of these RNAs, so no figure below was measured on it.",
-        ]
-    )
-
-
-def _metrics(facts: RunFacts) -> str:
-    measures = facts.measures
-    lines = [
-        "## Figures, out-of-fold",
+        lines = _sequence_protocol(facts.model)
+    return [
+        "## Protocol",
         "",
-        "Mean over folds (SD), then pooled over folds"
-        + (" (of ECE the pooled one says more)." if "ECE" in measures else "."),
-        "",
+        *lines,
+        "The exported model was then trained on all of these RNAs; the metrics below are those of "
+        "the models of the folds.",
     ]
-    lines += ["| compartment | " + " | ".join(measures) + " |", "|---|" + "---|" * len(measures)]
-    for name in (*facts.model.compartments, "average"):
-        row = facts.figures(name)
-        cells = [
-            f"{_text(row[m]['mean'])} ({_text(row[m]['sd'])}) {_text(row[m]['pooled'])}"
-            if m in row
-            else "-"
-            for m in measures
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    within = facts.figures().get("within")
-    if within is not None:
-        lines += [
-            "",
-            f"AUC among RNAs that are about equally well studied: {_text(within['pooled'])}.",
-        ]
-    if _sets(facts):
-        lines += [
-            "",
-            "These are over RNAs of all sets together, and telling the sets apart is part of them: what they are worth within each set stands in the run's",
-        ]
-        lines += ["`metrics_by_set.tsv` and report, beside the trees of each type alone."]
-    elif facts.baselines:
-        first = measures[0]
-        told = ", ".join(
-            f"{name} {_text(row[first])}"
-            for name, row in sorted(
-                facts.baselines.items(), key=lambda item: -item[1].get(first, 0)
-            )
-            if first in row
+
+
+def _network_protocol(facts: RunFacts, model: SavedModel) -> list[str]:
+    folds = model.config.folds
+    split = SPLITS.get(folds.split, "Folds of a file")
+    if folds.protocol:
+        split += f" (protocol {folds.protocol})"
+    rnas = "RNAs with an annotation" if folds.rnas == "located" else "all RNAs"
+    if facts.sets:
+        rnas += ", and the RNAs of the additional sets in folds grouped by near-duplicates"
+    features = "their sequence and associations (all RNAs are in the networks: transductive)"
+    if folds.cold:
+        features = "their sequence alone"
+    n_folds = int(facts.metrics["n_folds"].max())  # folds of a file override the settings
+    return [
+        f"{split}, {n_folds} of them, {rnas}, seed {model.config.seed}, "
+        f"preset `{model.config.preset}`.",
+        "Each RNA was predicted by a model trained without the labels of its fold. Features of "
+        f"tested RNAs: {features}, never their compartments.",
+    ]
+
+
+def _sequence_protocol(model: SavedTower) -> list[str]:
+    config = model.config
+    groups = {
+        "cluster": "grouped by near-duplicate sequences",
+        "none": "ungrouped",
+    }.get(config.group, f"grouped by `{config.group}`")
+    lines = [
+        f"{config.n_folds} folds, {groups}, seed {config.seed}, preset `{config.preset}`, "
+        f"tower `{config.tower.name}`.",
+        "Each RNA was predicted by a model trained on neither the RNA nor its group.",
+    ]
+    if model.trees is not None:
+        lines.append(
+            f"In the exported model, trees on descriptors have a weight of {model.weight:g}."
         )
-        lines += ["", f"Simpler models on the same folds, {first}: {told}."]
-    else:
-        lines += [
-            "",
-            "No simpler model was measured beside it, so these figures do not say what is gained by this one.",
+    return lines
+
+
+def _metrics(facts: RunFacts) -> list[str]:
+    metrics = facts.shown_metrics
+    note = " Of ECE the pooled value is the more reliable." if "ECE" in metrics else ""
+    lines = [
+        "## Metrics, out-of-fold",
+        "",
+        f"Mean over folds (SD), then pooled over folds.{note}",
+        "",
+        f"| compartment | {' | '.join(metrics)} |",
+        "|---|" + "---|" * len(metrics),
+    ]
+    for name in (*facts.model.compartments, AVERAGE):
+        summary = facts.summary(name)
+        cells = [_cell(summary.get(metric)) for metric in metrics]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    within = facts.summary().get("within")
+    if within is not None:
+        lines += ["", f"AUC within deciles of RNAs by popularity: {_text(within['pooled'])}."]
+    lines += ["", *_comparison(facts, metrics[0])]
+    return lines
+
+
+def _comparison(facts: RunFacts, metric: str) -> list[str]:
+    if facts.sets:
+        return [
+            "These metrics are over the RNAs of all sets, and include telling the sets apart. "
+            "Metrics within each set, and of trees of each type alone, are in the run's report",
+            "and its `metrics_by_set.tsv`.",
         ]
-    return "\n".join(lines)
+    if not facts.baselines:
+        return ["No baseline was run, so the gain over simpler models is unknown."]
+    ranked = sorted(facts.baselines.items(), key=lambda item: -item[1].get(metric, 0))
+    values = [f"{name} {_text(row[metric])}" for name, row in ranked if metric in row]
+    return [f"Baselines on the same folds, {metric}: {', '.join(values)}."]
 
 
-def _limits(facts: RunFacts, about: Mapping[str, Any]) -> str:
+def _limits(facts: RunFacts) -> list[str]:
     model = facts.model
     lines = [
         "## Limits",
         "",
-        "- No answer is a measurement; for research, not for decisions about anyone's health.",
+        "- Predictions are no measurements; for research, not for medical decisions.",
     ]
     if isinstance(model, SavedModel):
-        temperature = (
-            "not recalibrated"
-            if model.temperature == 1
-            else f"calibrated with temperature {model.temperature:.3g}"
-        )
+        calibrated = "not recalibrated"
+        if model.temperature != 1:
+            calibrated = f"calibrated with temperature {model.temperature:.3g}"
         lines += [
-            f"- Probabilities are {temperature}, for RNAs like those of the training set; ECE above says how far they were off.",
-            "- How well studied an RNA is predicts its annotations. A low probability may mean that nobody looked.",
-            "- Where an RNA has no annotation it was counted as absent, which is not known.",
+            f"- Probabilities are {calibrated}, for RNAs like those of the training set; the ECE "
+            "above is their calibration error.",
+            "- Well-studied RNAs have more annotations. A low probability may mean that nobody "
+            "looked.",
+            "- Compartments without an annotation were counted as absent, which is not known.",
         ]
-        if model.newcomers is not None:
+        if model.cold_start is not None:
             lines += [
-                "- A new RNA is answered by its sequence alone, by a model apart. The figures above are not its figures: expect clearly less."
-            ]
-            lines += [
-                "- Each answer for a new RNA comes with warnings where it is unlike what was learned from; heed them."
+                "- A new RNA is predicted from its sequence by the cold-start model. The metrics "
+                "above are not its metrics: expect clearly lower ones.",
+                "- Predictions of new RNAs carry warnings where the RNA is unlike the training "
+                "RNAs.",
             ]
     else:
-        lines += [
-            "- It knows RNAs like those of its training set: other lengths, types or organisms are a guess."
-        ]
-        if not _fractions(facts):
-            lines += ["- Probabilities are not recalibrated; ECE above says how far they were off."]
-    lines += ["- Its training set is what it was at the time: later annotations are not in it."]
-    return "\n".join(lines)
+        lines.append(
+            "- For RNAs like those of the training set; other lengths, types or organisms are an "
+            "extrapolation."
+        )
+        if not facts.predicts_fractions:
+            lines.append(
+                "- Probabilities are not recalibrated; the ECE above is their calibration error."
+            )
+    lines.append("- Annotations published after the training set was made are not in it.")
+    return lines
 
 
-def _made_with(about: Mapping[str, Any]) -> str:
-    told = ", ".join(
+def _made_with(about: Mapping[str, Any]) -> list[str]:
+    versions = [
         f"{name} {number}"
         for name, number in about["versions"].items()
         if number != "not installed"
-    )
-    return f"## Made with\n\n{told}. Seed {about['run']['seed']}, fingerprint of the run `{about['run']['fingerprint']}`."
+    ]
+    run = about["run"]
+    return [
+        "## Made with",
+        "",
+        f"{', '.join(versions)}. Seed {run['seed']}, fingerprint of the run "
+        f"`{run['fingerprint']}`.",
+    ]
 
 
-def _license(license: str | None) -> str:
-    said = (
-        f"`{license}`, as its owner says."
-        if license
-        else "None chosen yet: without one nobody but its owner may use it."
-    )
-    return f"## Licence\n\n{said} The data it was made from keep the licences of their sources; look there before choosing."
+def _license(license: str | None) -> list[str]:
+    text = "None chosen yet: without one, only its owner may use the model."
+    if license:
+        text = f"`{license}`, chosen by its owner."
+    return [
+        "## Licence",
+        "",
+        f"{text} The training data keep the licences of their sources; check these before "
+        "choosing one.",
+    ]
 
 
-def _fractions(facts: RunFacts) -> bool:
-    return isinstance(facts.model, SavedTower) and facts.model.kind == FRACTIONS
+def _cell(values: Mapping[str, float] | None) -> str:
+    if values is None:
+        return "-"
+    return f"{_text(values['mean'])} ({_text(values['sd'])}) {_text(values['pooled'])}"
 
 
 def _text(value: float) -> str:

@@ -1,13 +1,15 @@
-"""A trained model to hand on: a folder of safetensors, JSON and text, with a list of its files and a card in words."""
+"""Export of a trained model as a folder of safetensors, JSON and text with a model card."""
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from fusion.export.card import RunFacts, model_card, read_facts
+from fusion.export.card import model_card
+from fusion.export.facts import RunFacts, read_facts
 from fusion.export.files import (
     CARD,
     EXPORT,
@@ -17,13 +19,12 @@ from fusion.export.files import (
     check_target,
     list_files,
 )
-from fusion.export.load import load
+from fusion.export.load import load, model_facts
 from fusion.models.reference import ARRAYS, TABLE
-from fusion.models.saved import NEWCOMERS, SavedModel
+from fusion.models.saved import COLD_START, SavedModel
 from mirnagraph.io import write_folder
 from mirnagraph.runs.folder import package_versions
-
-WEIGHTS = "model.safetensors"
+from mirnagraph.runs.model_file import HEADER, WEIGHTS
 
 
 def export_run(
@@ -31,17 +32,24 @@ def export_run(
 ) -> Path:
     """Write the model of a finished run as a folder that `fusion.export.load.load` opens anywhere.
 
-    It holds what a prediction needs (of a model of networks also the sequences, labels and tokens of the RNAs it knows), ``README.md`` for the reader,
-    and ``export.json``: label order, thresholds, temperature, vocabulary, row order, fingerprint of the training set, versions, sha256 of every file.
-    Paths of the machine that trained it are left out.
+    The folder holds what a prediction needs (for a model of networks also the sequences, labels and
+    tokens of its reference RNAs), ``README.md`` for the reader, and ``export.json``: label order,
+    thresholds, temperature, vocabulary, row order, fingerprint of the training set, versions and
+    sha256 of every file. Absolute paths are replaced by file names.
 
     Args:
         run: folder of `mirnagraph train` or `mirnagraph seq train`.
-        license: for the card, as the Hugging Face hub names it (``"mit"``); None leaves it open, with a note.
-        overwrite: replace an exported model that is there; nothing else is replaced.
+        folder: output folder.
+        license: for the card, by its name on the Hugging Face hub (``"mit"``); None leaves it open,
+            with a note.
+        overwrite: replace an exported model in `folder`; nothing else is replaced.
+
+    Returns:
+        The output folder.
 
     Raises:
-        InputError: not a finished run, a run without a model, or the folder holds something. CheckpointError: the model is damaged.
+        InputError: not a finished run, a run without a model, or `folder` is not empty.
+        CheckpointError: the model is damaged.
     """
     folder = Path(folder)
     check_target(folder, overwrite=overwrite)
@@ -49,48 +57,37 @@ def export_run(
     with write_folder(folder, overwrite=overwrite) as out:
         _copy(Path(run) / "model", out, facts)
         about = export_facts(facts)
-        (out / CARD).write_text(model_card(facts, about, license), encoding="utf-8", newline="\n")
-        (out / EXPORT).write_text(
-            json.dumps({**about, "files": list_files(out)}, indent=2) + "\n", encoding="utf-8"
-        )
+        card = model_card(facts, about, license)
+        (out / CARD).write_text(card, encoding="utf-8", newline="\n")
+        about["files"] = list_files(out)
+        _write_json(out / EXPORT, about)
         check_folder(out)
-        load(out)  # what does not load is not handed on
+        load(out)  # an export has to load
     return folder
 
 
 def export_facts(facts: RunFacts) -> dict[str, Any]:
-    """Everything in ``export.json`` but the list of files."""
+    """Return everything in ``export.json`` but the list of files."""
     model = facts.model
     run = facts.run
-    about = dict(facts.about["model.json"])
-    graph = isinstance(model, SavedModel)
-    newcomers = model.newcomers if isinstance(model, SavedModel) else None
-    known = model.known if isinstance(model, SavedModel) else None
+    header = facts.headers[HEADER]
+    vocabulary = {"letters": "ACGUN"}
+    cold_start = None
+    if isinstance(model, SavedModel):
+        vocabulary["tokens"] = header["tokens"]
+        if model.cold_start is not None:
+            thresholds = [float(threshold) for threshold in model.cold_start.thresholds]
+            cold_start = {"thresholds": thresholds, "temperature": model.cold_start.temperature}
+    else:
+        vocabulary["alphabet"] = header["alphabet"]
+        vocabulary["channels"] = header["channels"]
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "model": about["format"],
-        "model_format_version": about["format_version"],
-        "compartments": list(model.compartments),
-        "thresholds": [float(t) for t in model.thresholds],
-        "temperature": model.temperature if isinstance(model, SavedModel) else None,
-        "newcomers": None
-        if newcomers is None
-        else {
-            "thresholds": [float(t) for t in newcomers.thresholds],
-            "temperature": newcomers.temperature,
-        },
-        "vocabulary": {
-            "letters": "ACGUN",
-            **(
-                {"tokens": about["tokens"]}
-                if graph
-                else {"alphabet": about["alphabet"], "channels": about["channels"]}
-            ),
-        },
-        "nodes": None
-        if known is None
-        else {"n": len(known.index), "checksum": known.index.checksum},
+        **model_facts(model),
+        "model_format_version": header["format_version"],
+        "newcomers": cold_start,
+        "vocabulary": vocabulary,
         "training_set": {
             "dataset": run.get("dataset", ""),
             "synthetic": bool(run.get("synthetic", False)),
@@ -103,42 +100,38 @@ def export_facts(facts: RunFacts) -> dict[str, Any]:
             "seed": run["seed"],
             "finished": run.get("finished"),
         },
-        "out_of_fold": {
-            name: {c: _plain(v) for c, v in row.items()} for name, row in facts.figures().items()
-        },
-        "versions": about["versions"],
+        "out_of_fold": _without_nan(facts.summary()),
+        "versions": header["versions"],
         "exported_with": package_versions()["mirnagraph"],
     }
 
 
 def _copy(model: Path, out: Path, facts: RunFacts) -> None:
-    """Only what a model consists of; whatever else may lie in the folder stays there."""
-    parts = [WEIGHTS]
+    """Copy the files of the model, but nothing else that is in its folder."""
+    names = [WEIGHTS]
     if isinstance(facts.model, SavedModel):
-        parts += [
-            TABLE,
-            ARRAYS,
-            *([f"{NEWCOMERS}/{WEIGHTS}"] if facts.model.newcomers is not None else []),
-        ]
-    for name in parts:
+        names += [TABLE, ARRAYS]
+        if facts.model.cold_start is not None:
+            names.append(f"{COLD_START}/{WEIGHTS}")
+    for name in names:
         (out / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(model / name, out / name)
-    for name, about in facts.about.items():
-        (out / name).write_text(
-            json.dumps(without_places(about), indent=2) + "\n", encoding="utf-8"
-        )
+    for name, header in facts.headers.items():
+        _write_json(out / name, without_places(header))
 
 
 def without_places(value: Any) -> Any:
-    """Plain values in which a path is cut to its last part: where files lay when the model was trained is nobody's business.
+    """Replace absolute paths in plain values by file names.
+
+    An exported model should not reveal where files were on the training machine.
 
     >>> without_places({"split": "/data/mine/folds.tsv", "n": 3})
     {'split': 'folds.tsv', 'n': 3}
     """
     if isinstance(value, dict):
-        return {key: without_places(below) for key, below in value.items()}
+        return {key: without_places(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [without_places(below) for below in value]
+        return [without_places(item) for item in value]
     if isinstance(value, str):
         if PureWindowsPath(value).is_absolute():
             return PureWindowsPath(value).name
@@ -147,6 +140,13 @@ def without_places(value: Any) -> Any:
     return value
 
 
-def _plain(value: float) -> float | None:
-    """A number as JSON has it, which knows no NaN."""
-    return value if value == value else None
+def _without_nan(metrics: dict[str, dict[str, float]]) -> dict[str, dict[str, float | None]]:
+    """Replace NaN, which JSON lacks, by None."""
+    return {
+        name: {column: None if math.isnan(value) else value for column, value in values.items()}
+        for name, values in metrics.items()
+    }
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

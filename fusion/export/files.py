@@ -1,4 +1,4 @@
-"""The files of an exported model: their list in ``export.json``, and the check that a folder holds just these, unchanged."""
+"""Files of an exported model: their list in ``export.json`` and its check."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FORMAT = "mirnagraph-export"
 FORMAT_VERSION = 1
 
 ALLOWED = (".json", ".tsv", ".md", ".txt", ".safetensors")
-"""Numbers and text; nothing of these kinds is ever run."""
+"""Endings of files in an exported model: numbers and text, no code."""
 
 HUB_OWN = (".git", ".gitattributes", ".cache")
-"""What git and huggingface_hub put at the top of a folder they fill; it is neither read nor copied."""
+"""Written by git and huggingface_hub at the top of a folder; neither read nor copied."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][\w.\-]*(/[A-Za-z0-9_][\w.\-]*)*", re.ASCII)
 
@@ -30,7 +30,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def check_target(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a folder that an exported model may not be written to, before any work is done: `overwrite` replaces such a model, and nothing else.
+    """Check before any work that an exported model can be written to a folder.
+
+    Args:
+        folder: the output folder.
+        overwrite: allow a folder with an exported model; other content is never replaced.
 
     Raises:
         InputError: it is a file, holds something else, or holds a model and `overwrite` is not set.
@@ -45,10 +49,12 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
 
 
 def list_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Name -> ``sha256`` and ``bytes`` of every file below a folder, but for the list itself and the card, which is its owner's to edit.
+    """List ``sha256`` and ``bytes`` of every file below a folder by name.
+
+    The list itself and the card, which its owner may edit, are not listed.
 
     Raises:
-        CheckpointError: something that may not be in an exported model.
+        CheckpointError: a file that may not be in an exported model.
     """
     names = sorted(name for name in _files(folder) if name not in (EXPORT, CARD))
     return {
@@ -58,16 +64,14 @@ def list_files(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def read_export(folder: Path) -> dict[str, Any]:
-    """``export.json`` of a folder, its list of files checked for names that lead elsewhere.
+    """Read ``export.json`` and check the names in its list of files.
 
     Raises:
-        CheckpointError: missing, damaged, of an unknown format, or with a name that may not stand in the list.
+        CheckpointError: missing, damaged, of an unknown format, or a name that leads out of the
+            folder or has another ending than `ALLOWED`.
     """
     path = folder / EXPORT
-    if path.is_symlink():
-        raise CheckpointError(
-            "a link stands in an exported model", file=path, expected="a plain file"
-        )
+    _refuse_link(path)
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -78,11 +82,9 @@ def read_export(folder: Path) -> dict[str, Any]:
         ) from None
     except (OSError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CheckpointError(f"damaged {EXPORT}", file=path, found=str(error)) from None
-    found = (
-        {key: about.get(key) for key in ("format", "format_version")}
-        if isinstance(about, dict)
-        else about
-    )
+    found = about
+    if isinstance(about, dict):
+        found = {"format": about.get("format"), "format_version": about.get("format_version")}
     if found != {"format": FORMAT, "format_version": FORMAT_VERSION}:
         raise CheckpointError(
             "unknown format of an exported model",
@@ -91,10 +93,7 @@ def read_export(folder: Path) -> dict[str, Any]:
             expected=f"{FORMAT}, version {FORMAT_VERSION}",
         )
     files = about.get("files")
-    if not isinstance(files, dict) or not all(
-        isinstance(entry, dict) and _SHA256.fullmatch(str(entry.get("sha256")))
-        for entry in files.values()
-    ):
+    if not isinstance(files, dict) or not all(map(_has_checksum, files.values())):
         raise CheckpointError("no list of files with their sha256", file=path, column="files")
     for name in files:
         if not _NAME.fullmatch(name) or not name.endswith(ALLOWED):
@@ -109,38 +108,48 @@ def read_export(folder: Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> dict[str, Any]:
-    """Check an exported folder against its own list before anything else of it is read; returns its ``export.json``.
+    """Compare an exported folder with its list of files; returns its ``export.json``.
 
-    The list says that nothing was lost or changed on the way, not who made it.
+    The list shows that nothing was lost or changed in transfer, not who made the model.
 
     Raises:
-        CheckpointError: see `read_export`; a file that is missing, differs, is not in the list or not of an allowed kind, or a link.
+        CheckpointError: see `read_export`; a file that is missing, differs, is not in the list or
+            not of an allowed kind, or a link.
     """
     about = read_export(folder)
     listed = about["files"]
-    there = set(_files(folder))
-    for name in sorted(there - set(listed) - {EXPORT, CARD}):
+    present = set(_files(folder))
+    for name in sorted(present - set(listed) - {EXPORT, CARD}):
         raise CheckpointError(
             f"a file that {EXPORT} does not list",
             file=folder / name,
             hint="take it out, or export the run again",
         )
     for name, entry in listed.items():
-        if name not in there:
+        if name not in present:
             raise CheckpointError(f"a file that {EXPORT} lists is missing", file=folder / name)
-        found = sha256_of(folder / name)
-        if found != entry["sha256"]:
+        checksum = sha256_of(folder / name)
+        if checksum != entry["sha256"]:
             raise CheckpointError(
                 f"the file is not the one that {EXPORT} lists",
                 file=folder / name,
-                found=found,
+                found=checksum,
                 expected=entry["sha256"],
             )
     return about
 
 
+def _has_checksum(entry: object) -> bool:
+    return isinstance(entry, dict) and bool(_SHA256.fullmatch(str(entry.get("sha256"))))
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise CheckpointError("a link in an exported model", file=path, expected="a plain file")
+
+
 def _files(folder: Path) -> Iterator[str]:
-    """Names of all files below a folder, with ``/``; links, other kinds and whatever is no plain file are refused."""
+    """Names of all files below a folder, with ``/``; CheckpointError for a link or another kind."""
     for place, folders, files in os.walk(folder):
         here = Path(place)
         if here == folder:
@@ -148,10 +157,7 @@ def _files(folder: Path) -> Iterator[str]:
             files = [name for name in files if name not in HUB_OWN]
         for name in sorted([*folders, *files]):
             path = here / name
-            if path.is_symlink():
-                raise CheckpointError(
-                    "a link stands in an exported model", file=path, expected="a plain file"
-                )
+            _refuse_link(path)
             if name in files and not (path.is_file() and name.endswith(ALLOWED)):
                 raise CheckpointError(
                     "not a file of an exported model",

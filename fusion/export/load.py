@@ -1,4 +1,4 @@
-"""Opening a model of either kind, by its run folder, by its own, or from the Hugging Face hub: nothing in it is executed."""
+"""Opening a model of networks or sequences by its run folder, its own folder or its hub address."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 
 from fusion.export.files import EXPORT, check_folder
 from fusion.export.hub import hub_address, pull
-from fusion.models.saved import KIND, SavedModel, load_model
+from fusion.models.saved import FORMAT, SavedModel, load_model
 from mirnagraph.errors import CheckpointError
-from mirnagraph.runs.model_file import DESCRIPTION
-from seqtower.saved import KIND as TOWER
+from mirnagraph.runs.model_file import HEADER
+from seqtower.saved import FORMAT as TOWER_FORMAT
 from seqtower.saved import SavedTower, load_tower
 
 Model = SavedModel | SavedTower
 
 
 def model_folder(path: str | Path) -> Path:
-    """The folder of a model: that of a run folder, or the path itself."""
+    """Return the model folder of a run folder, or the path itself."""
     path = Path(path)
-    return path / "model" if (path / "model" / "model.json").is_file() else path
+    return path / "model" if (path / "model" / HEADER).is_file() else path
 
 
 def load(
@@ -31,18 +31,22 @@ def load(
     compartments: Sequence[str] | None = None,
     language_model: str | None = None,
 ) -> Model:
-    """Open a model of `mirnagraph train` or of `mirnagraph seq train`.
+    """Open a model of `mirnagraph train` or of `mirnagraph seq train`; no code in it is run.
 
-    An exported model (`mirnagraph export`) is first checked against the list of its files, and what the list says of it against the model.
+    The files of an exported model (`mirnagraph export`) are first compared with its file list, and
+    the facts in that list with the model.
 
     Args:
-        path: a run folder, a model folder, or ``"hf://owner/name"``, with ``@revision`` where it is not to be the newest.
-        compartments: where given, the model's must be the same, in the same order.
+        path: a run folder, a model folder, or ``"hf://owner/name"``, with ``@revision`` for another
+            revision than the newest.
+        compartments: expected compartments in order; None for any.
         language_model: folder or name of the language model that a tower needs.
 
     Raises:
-        CheckpointError: no model, an unknown format, a damaged, foreign or missing file, files that do not fit each other, or other compartments.
-        FetchError: the hub gives nothing. MissingExtraError: huggingface_hub is not installed.
+        CheckpointError: no model, an unknown format, a damaged, foreign or missing file, files that
+            do not fit each other, or other compartments.
+        FetchError: the hub could not be read.
+        MissingExtraError: huggingface_hub is not installed.
     """
     address = hub_address(path)
     if address is not None:
@@ -50,28 +54,23 @@ def load(
             folder = pull(address.repo, Path(place) / "model", revision=address.revision)
             return load(folder, compartments=compartments, language_model=language_model)
     folder = model_folder(path)
-    exported = (
-        check_folder(folder)
-        if (folder / EXPORT).exists() or (folder / EXPORT).is_symlink()
-        else None
-    )
+    is_exported = (folder / EXPORT).exists() or (folder / EXPORT).is_symlink()
+    exported = check_folder(folder) if is_exported else None
     model = _open(folder, language_model)
     if exported is not None:
         _check_agreement(folder, exported, model)
     if compartments is not None and tuple(compartments) != model.compartments:
-        found = ", ".join(model.compartments)
-        expected = ", ".join(compartments)
         raise CheckpointError(
             "the model has other compartments, or another order of them",
             file=folder,
-            found=found,
-            expected=expected,
+            found=", ".join(model.compartments),
+            expected=", ".join(compartments),
         )
     return model
 
 
 def open_tower(path: str | Path, *, language_model: str | None = None) -> SavedTower:
-    """The same for a model that has to be one of `mirnagraph seq train`."""
+    """Open a model of `mirnagraph seq train` as `load` does; CheckpointError for another model."""
     model = load(path, language_model=language_model)
     if not isinstance(model, SavedTower):
         raise CheckpointError(
@@ -83,44 +82,51 @@ def open_tower(path: str | Path, *, language_model: str | None = None) -> SavedT
 
 
 def kind_of(folder: Path) -> object:
-    """What kind of model a folder says it holds, before it is read; None where it does not say, or cannot be read: loading says what is wrong."""
+    """Return the ``format`` in a folder's ``model.json``; None where it cannot be read."""
     try:
-        return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")).get("format")
+        return json.loads((folder / HEADER).read_text(encoding="utf-8")).get("format")
     except (OSError, ValueError, AttributeError):
         return None
 
 
+def model_facts(model: Model) -> dict[str, Any]:
+    """Return the facts of a model that ``export.json`` repeats for its reader."""
+    facts: dict[str, Any] = {
+        "model": TOWER_FORMAT,
+        "compartments": list(model.compartments),
+        "thresholds": [float(threshold) for threshold in model.thresholds],
+        "temperature": None,
+        "nodes": None,
+    }
+    if isinstance(model, SavedModel):
+        facts["model"] = FORMAT
+        facts["temperature"] = model.temperature
+        if model.reference is not None:
+            index = model.reference.index
+            facts["nodes"] = {"n": len(index), "checksum": index.checksum}
+    return facts
+
+
 def _open(folder: Path, language_model: str | None) -> Model:
-    found = kind_of(folder)
-    if found == TOWER:
+    model_format = kind_of(folder)
+    if model_format == TOWER_FORMAT:
         return load_tower(folder, language_model=language_model)
-    if found not in (KIND, None):
+    if model_format not in (FORMAT, None):
         raise CheckpointError(
             "not a model of this program",
-            file=folder / "model.json",
+            file=folder / HEADER,
             column="format",
-            found=found,
-            expected=f"{KIND} or {TOWER}",
+            found=model_format,
+            expected=f"{FORMAT} or {TOWER_FORMAT}",
         )
-    return load_model(folder)
+    return load_model(folder)  # reports a missing or damaged header
 
 
 def _check_agreement(folder: Path, exported: dict[str, Any], model: Model) -> None:
-    """What ``export.json`` tells a reader has to be what the model does."""
-    known = model.known if isinstance(model, SavedModel) else None
-    is_so = {
-        "model": KIND if isinstance(model, SavedModel) else TOWER,
-        "compartments": list(model.compartments),
-        "thresholds": [float(t) for t in model.thresholds],
-        "temperature": model.temperature if isinstance(model, SavedModel) else None,
-        "nodes": None
-        if known is None
-        else {"n": len(known.index), "checksum": known.index.checksum},
-    }
-    for column, expected in is_so.items():
+    for column, expected in model_facts(model).items():
         if exported.get(column) != expected:
             raise CheckpointError(
-                "not what the model itself has",
+                f"{EXPORT} does not describe this model",
                 file=folder / EXPORT,
                 column=column,
                 found=str(exported.get(column)),

@@ -97,9 +97,9 @@ def reference_of(model: SavedModel) -> ReferenceRNAs:
     Raises:
         CheckpointError: the model was saved without them.
     """
-    if model.known is None:
+    if model.reference is None:
         raise CheckpointError("the model has no reference RNAs")
-    return model.known
+    return model.reference
 
 
 def resolve_names(model: SavedModel, names: Sequence[str]) -> np.ndarray:
@@ -290,16 +290,16 @@ def _predict_new(
     model: SavedModel, ids: list[str], sequences: list[str], workers: int
 ) -> Predictions:
     """Predict new RNAs of the type of the networks' RNAs by the cold-start model."""
-    if model.newcomers is None:
+    if model.cold_start is None:
         raise ConfigError(NO_COLD_START)
     reference = reference_of(model).of_networks()
-    cold_start = model.newcomers.on(TokenTable(reference.index, ()))
+    cold_start = model.cold_start.on(TokenTable(reference.index, ()))
     new, fusion_model = tokens_of_new_rnas(ids, sequences, reference, cold_start, workers=workers)
     rows = np.arange(len(ids))
     n_labels = len(model.compartments)
     probabilities = _pad_labels(fusion_model.predict(rows), n_labels)
     uncertainty = _pad_labels(fusion_model.uncertainty(rows), n_labels)
-    thresholds = _pad_labels(model.newcomers.thresholds[None], n_labels)
+    thresholds = _pad_labels(model.cold_start.thresholds[None], n_labels)
     nearest = new.similarity.argmax(axis=1)
     about = _about(
         ids,

@@ -1,4 +1,4 @@
-"""SavedModel on runs.model_file."""
+"""A trained fusion model, its reference RNAs and its cold-start model, in memory and on disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 
 from fusion.config import ExperimentConfig
 from fusion.models.attention import TokenFusion
@@ -20,120 +19,54 @@ from fusion.tokens.names import current_name, current_settings, single_tokens
 from fusion.tokens.sequence_tower import FittedTowers
 from fusion.tokens.table import TokenTable
 from mirnagraph.config import from_dict, to_dict
-from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.errors import CheckpointError
 from mirnagraph.io import sha256_of, write_folder
-from mirnagraph.runs.folder import package_versions
 from mirnagraph.runs.model_file import (
-    check_description,
-    read_description,
-    read_weights,
+    HEADER,
+    consistent_files,
+    module_arrays,
+    module_weights,
+    read_model,
     write_model,
 )
 from mirnagraph.trees import TreeArrays
 from seqtower.config import config_from
-from seqtower.data.sequences import LengthPolicy
-from seqtower.encoders.base import read_encoding
-from seqtower.towers.base import make_tower
+from seqtower.saved import encoding_header, restore_encoding, restore_tower
 
+FORMAT = "fusion"
 FORMAT_VERSION = 3
 
-KIND = "fusion"
-NEWCOMERS = "newcomers"
+COLD_START = "newcomers"
+"""Folder of the cold-start model inside a model folder."""
 
 IN_BAG = "in_bag"
-"""Array of `FusionModel.in_bag`, one bit each, eight trees to a byte; absent in models that were saved without it."""
+"""Array of `FusionModel.in_bag`, one bit each, eight trees to a byte; older models lack it."""
 
 PREFIX = "tower."
 START = "tower.start"
 
 
-def save_model(
-    fusion_model: FusionModel,
-    known: ReferenceRNAs,
-    compartments: tuple[str, ...],
-    folder: str | Path,
-    *,
-    about: Mapping[str, Any],
-    newcomers: FusionModel | None = None,
-) -> None:
-    """Write a model folder; replaces what is there.
-
-    ``model.safetensors`` and ``model.json`` are the model, ``known.tsv`` and ``known.safetensors`` the RNAs it was made with, and the folder
-    ``newcomers`` the model for RNAs of which the sequence alone is known.
-
-    Args:
-        known: all RNAs, in row order, with the learner's tokens.
-        about: more to keep in ``model.json``: data, protocol, figures.
-    """
-    with write_folder(folder, overwrite=True) as out:
-        known.save(out)
-        kept = {
-            "nodes_checksum": known.index.checksum,
-            "known_sha256": {name: sha256_of(out / name) for name in (TABLE, ARRAYS)},
-        }
-        _write_fusion_model(fusion_model, compartments, out, {**kept, **about})
-        if newcomers is not None:
-            (out / NEWCOMERS).mkdir()
-            _write_fusion_model(
-                newcomers,
-                compartments[: len(newcomers.thresholds)],
-                out / NEWCOMERS,
-                {"nodes_checksum": known.index.checksum},
-            )
-
-
-def _write_fusion_model(
-    fusion_model: FusionModel, compartments: tuple[str, ...], out: Path, about: Mapping[str, Any]
-) -> None:
-    arrays: dict[str, np.ndarray] = {
-        "thresholds": np.asarray(fusion_model.thresholds, dtype=np.float64)
-    }
-    if fusion_model.attention is not None:
-        for number, member in enumerate(fusion_model.attention.members):
-            arrays.update(
-                {
-                    f"attention.{number}.{name}": value.numpy()
-                    for name, value in member.state_dict().items()
-                }
-            )
-    for name, trees in fusion_model.trees.items():
-        arrays.update(trees.to_arrays(f"trees.{name}"))
-    if fusion_model.in_bag is not None:
-        arrays[IN_BAG] = np.packbits(fusion_model.in_bag, axis=0)
-    if fusion_model.towers is not None:
-        arrays.update(tower_arrays(fusion_model.towers))
-        about = {"tower": about_towers(fusion_model.towers), **about}
-    arrays.update({f"profiles.{kind}": profile for kind, profile in fusion_model.profiles.items()})
-    arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-    text = {
-        "format_version": FORMAT_VERSION,
-        "format": KIND,
-        "compartments": list(compartments),
-        "config": to_dict(fusion_model.config),
-        "tokens": {token.name: token.width for token in fusion_model.tokens},
-        "members": len(fusion_model.attention.members) if fusion_model.attention is not None else 0,
-        "trees": list(fusion_model.trees),
-        "profiles": list(fusion_model.profiles),
-        "weights": dict(fusion_model.weights),
-        "temperature": fusion_model.temperature,
-        "versions": package_versions(),
-        **about,
-    }
-    write_model(out, text, lambda path, described: save_file(arrays, path, described))
-
-
 @dataclass(frozen=True, eq=False)
 class SavedModel:
-    """A model read back.
+    """A model read from disk.
 
     Attributes:
-        compartments: names, in the order of the probabilities' columns.
-        widths: token name -> width, as it was trained.
-        about: everything in ``model.json``.
+        config: settings of the run.
+        compartments: names, in the order of the columns of the probabilities.
+        widths: token name -> width, as in training.
+        attention: its members; None for trees alone.
+        trees: name -> trees, see `fusion.models.ensemble.FusionModel`.
+        weights: weight of attention and of each kind of trees.
+        thresholds: probability from which a compartment is called, shape (n_labels,).
+        temperature: divides the logits; 1 for none.
+        about: contents of ``model.json``.
         profiles: see `fusion.models.ensemble.FusionModel`.
-        known: the RNAs it was made with; None for the model for newcomers, which reads those of the model it stands beside.
-        newcomers: the model for RNAs of which the sequence alone is known, for the leading compartments; None where there is none.
-        towers: what makes the token ``tower`` of any RNAs (`fusion.tokens.sequence_tower.FittedTowers.token`); None for a model without.
+        reference: RNAs of the training data; None for a cold-start model, which uses those of the
+            model that it belongs to.
+        cold_start: model for new RNAs of which only the sequence is known, for the leading
+            compartments; None for none.
+        towers: makes the token ``tower`` of any RNA, see
+            `fusion.tokens.sequence_tower.FittedTowers.token`; None for a model without it.
         in_bag: see `fusion.models.ensemble.FusionModel`.
     """
 
@@ -147,13 +80,17 @@ class SavedModel:
     temperature: float
     about: dict[str, Any]
     profiles: dict[str, np.ndarray]
-    known: ReferenceRNAs | None = None
-    newcomers: SavedModel | None = None
+    reference: ReferenceRNAs | None = None
+    cold_start: SavedModel | None = None
     towers: FittedTowers | None = None
     in_bag: np.ndarray | None = None
 
     def fusion_model(self, tokens: TokenTable) -> FusionModel:
-        """The model on the tokens of any RNAs; raises CheckpointError where a token is missing or has another width."""
+        """Return the model on the tokens of any RNAs.
+
+        Raises:
+            CheckpointError: a token is missing or has another width than in training.
+        """
         for name, width in self.widths.items():
             found = tokens.sources.get(name)
             if found != width:
@@ -166,7 +103,7 @@ class SavedModel:
         return self.on(tokens)
 
     def on(self, tokens: TokenTable) -> FusionModel:
-        """The same, with nothing checked: for tokens that are still to be made."""
+        """Return the model on tokens without checks, for tokens that are still to be built."""
         return FusionModel(
             self.config,
             tokens,
@@ -181,108 +118,165 @@ class SavedModel:
         )
 
 
+def save_model(
+    fusion_model: FusionModel,
+    reference: ReferenceRNAs,
+    compartments: tuple[str, ...],
+    folder: str | Path,
+    *,
+    about: Mapping[str, Any],
+    cold_start: FusionModel | None = None,
+) -> None:
+    """Write a model folder; replaces an existing one.
+
+    ``model.safetensors`` and ``model.json`` are the model, ``known.tsv`` and ``known.safetensors``
+    the reference RNAs, and the folder ``newcomers`` the cold-start model.
+
+    Args:
+        fusion_model: the final model.
+        reference: all RNAs in row order, with the tokens of `fusion_model`.
+        compartments: names, in the order of the columns of the probabilities.
+        folder: the model folder.
+        about: further entries of ``model.json``: data, protocol, metrics.
+        cold_start: model for new RNAs of which only the sequence is known; None for none.
+    """
+    checksum = reference.index.checksum
+    with write_folder(folder, overwrite=True) as out:
+        reference.save(out)
+        reference_sha256 = {name: sha256_of(out / name) for name in (TABLE, ARRAYS)}
+        entries = {"nodes_checksum": checksum, "known_sha256": reference_sha256, **about}
+        _write_fusion_model(fusion_model, compartments, out, entries)
+        if cold_start is not None:
+            leading = compartments[: len(cold_start.thresholds)]
+            (out / COLD_START).mkdir()
+            _write_fusion_model(cold_start, leading, out / COLD_START, {"nodes_checksum": checksum})
+
+
+def _write_fusion_model(
+    fusion_model: FusionModel, compartments: tuple[str, ...], out: Path, about: Mapping[str, Any]
+) -> None:
+    arrays: dict[str, np.ndarray] = {
+        "thresholds": np.asarray(fusion_model.thresholds, dtype=np.float64)
+    }
+    header: dict[str, Any] = {
+        "compartments": list(compartments),
+        "config": to_dict(fusion_model.config),
+        "tokens": {token.name: token.width for token in fusion_model.tokens},
+        "members": 0,
+        "trees": list(fusion_model.trees),
+        "profiles": list(fusion_model.profiles),
+        "weights": dict(fusion_model.weights),
+        "temperature": fusion_model.temperature,
+    }
+    if fusion_model.attention is not None:
+        header["members"] = len(fusion_model.attention.members)
+        for number, member in enumerate(fusion_model.attention.members):
+            arrays.update(module_arrays(member, f"attention.{number}."))
+    for name, trees in fusion_model.trees.items():
+        arrays.update(trees.to_arrays(f"trees.{name}"))
+    if fusion_model.in_bag is not None:
+        arrays[IN_BAG] = np.packbits(fusion_model.in_bag, axis=0)
+    if fusion_model.towers is not None:
+        arrays.update(tower_arrays(fusion_model.towers))
+        header["tower"] = tower_header(fusion_model.towers)
+    for kind, profile in fusion_model.profiles.items():
+        arrays[f"profiles.{kind}"] = profile
+    write_model(out, FORMAT, FORMAT_VERSION, {**header, **about}, arrays)
+
+
 def load_model(folder: str | Path) -> SavedModel:
     """Read a model folder.
 
     Raises:
-        CheckpointError: not a model, unknown format, damaged, or numbers that do not fit the description.
+        CheckpointError: no fusion model, unknown format version, damaged, or files that do not
+            belong together.
     """
     folder = Path(folder)
     model = _read_fusion_model(folder)
+    reference = _read_reference(folder, model)
+    model.fusion_model(reference.tokens)  # checks the widths of the stored tokens
+    cold_start = None
+    if (folder / COLD_START).is_dir():
+        cold_start = _read_fusion_model(folder / COLD_START)
+        _check_cold_start(folder / COLD_START, cold_start, model, reference)
+    return replace(model, reference=reference, cold_start=cold_start)
+
+
+def _read_reference(folder: Path, model: SavedModel) -> ReferenceRNAs:
     for name, expected in dict(model.about.get("known_sha256", {})).items():
-        found = (
-            sha256_of(folder / name)
-            if name in (TABLE, ARRAYS) and (folder / name).is_file()
-            else "no such file"
-        )
+        found = "no such file"
+        if name in (TABLE, ARRAYS) and (folder / name).is_file():
+            found = sha256_of(folder / name)
         if found != expected:
             raise CheckpointError(
-                "the model's RNAs are not those that model.json describes",
+                f"the model's RNAs are not those that {HEADER} describes",
                 file=folder / str(name),
                 found=found,
                 expected=expected,
             )
-    known = ReferenceRNAs.load(folder, tuple(model.widths), len(model.compartments))
-    if known.index.checksum != model.about.get("nodes_checksum"):
+    reference = ReferenceRNAs.load(folder, tuple(model.widths), len(model.compartments))
+    if reference.index.checksum != model.about.get("nodes_checksum"):
         raise CheckpointError(
-            "the model's RNAs are not in the order that model.json describes", file=folder / TABLE
+            f"the model's RNAs are not in the order that {HEADER} describes", file=folder / TABLE
         )
-    model.fusion_model(known.tokens)  # raises where what is kept of a token has another width
-    newcomers = _read_fusion_model(folder / NEWCOMERS) if (folder / NEWCOMERS).is_dir() else None
-    own = (
-        model.compartments
-        if newcomers is None or known.types is None
-        else model.compartments[: len(newcomers.compartments)]
-    )
-    if newcomers is not None and (
-        newcomers.compartments,
-        newcomers.about.get("nodes_checksum"),
-    ) != (own, known.index.checksum):
-        raise CheckpointError(
-            "the model for newcomers is not one of this model", file=folder / NEWCOMERS
-        )
-    wrong = (
-        []
-        if newcomers is None
-        else [
-            kind
-            for kind, profile in newcomers.profiles.items()
-            if profile.ndim != 2 or len(profile) != known.n_network_rnas
-        ]
-    )
-    if wrong:
-        raise CheckpointError(
-            "the model for newcomers carries over from other RNAs than the model's",
-            file=folder / NEWCOMERS,
-            column=wrong[0],
-        )
-    return replace(model, known=known, newcomers=newcomers)
+    return reference
+
+
+def _check_cold_start(
+    folder: Path, cold_start: SavedModel, model: SavedModel, reference: ReferenceRNAs
+) -> None:
+    compartments = model.compartments
+    if reference.types is not None:
+        compartments = compartments[: len(cold_start.compartments)]
+    checksum = cold_start.about.get("nodes_checksum")
+    if cold_start.compartments != compartments or checksum != reference.index.checksum:
+        raise CheckpointError("the cold-start model belongs to another model", file=folder)
+    for kind, profile in cold_start.profiles.items():
+        if profile.ndim != 2 or len(profile) != reference.n_network_rnas:
+            raise CheckpointError(
+                "the cold-start model has profiles of other RNAs than the model's",
+                file=folder,
+                column=kind,
+                found=f"shape {profile.shape}",
+                expected=f"{reference.n_network_rnas} rows",
+            )
 
 
 def _read_fusion_model(folder: Path) -> SavedModel:
-    about = read_description(folder, {"format_version": FORMAT_VERSION})
-    arrays = read_weights(folder, about, load_file)
-    try:
-        config = from_dict(ExperimentConfig, about["config"], where=str(folder / "model.json"))
+    file = read_model(folder, FORMAT, (FORMAT_VERSION,))
+    header = file.header
+    arrays = file.arrays
+    n_labels = len(file.compartments)
+    with consistent_files(folder):
+        config = from_dict(ExperimentConfig, header["config"], where=str(folder / HEADER))
         config = replace(config, tokens=current_settings(config.tokens))
-        compartments = tuple(str(name) for name in about["compartments"])
-        trees = {name: TreeArrays.from_arrays(arrays, f"trees.{name}") for name in about["trees"]}
-        widths = {current_name(str(name)): int(width) for name, width in about["tokens"].items()}
-        towers = (
-            read_towers(arrays, about["tower"], len(compartments)) if "tower" in about else None
-        )
-        attention = _read_attention(
-            arrays, config, widths, len(compartments), int(about["members"])
-        )
-        weights = {str(name): float(value) for name, value in about["weights"].items()}
-        profiles = {str(kind): arrays[f"profiles.{kind}"] for kind in about["profiles"]}
+        trees = {name: TreeArrays.from_arrays(arrays, f"trees.{name}") for name in header["trees"]}
+        widths = {current_name(str(name)): int(width) for name, width in header["tokens"].items()}
+        towers = None
+        if "tower" in header:
+            towers = read_towers(arrays, header["tower"], n_labels)
         model = SavedModel(
             config,
-            compartments,
+            file.compartments,
             widths,
-            attention,
+            _read_attention(arrays, config, widths, n_labels, int(header["members"])),
             trees,
-            weights,
-            arrays["thresholds"],
-            float(about["temperature"]),
-            about,
-            profiles,
+            {str(name): float(value) for name, value in header["weights"].items()},
+            file.thresholds,
+            float(header["temperature"]),
+            header,
+            {str(kind): arrays[f"profiles.{kind}"] for kind in header["profiles"]},
             towers=towers,
             in_bag=_read_in_bag(arrays, trees),
         )
         _check_numbers(model)
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
-        raise CheckpointError(
-            "the model's files do not fit each other", file=folder, found=str(error).splitlines()[0]
-        ) from None
-    check_description(folder, about)
     return model
 
 
 def _read_in_bag(
     arrays: Mapping[str, np.ndarray], trees: Mapping[str, TreeArrays]
 ) -> np.ndarray | None:
-    """Bootstrap samples of the extra trees; raises ValueError where they are not those of the trees."""
+    """Bootstrap samples of the extra trees; ValueError for a shape that does not fit the trees."""
     if IN_BAG not in arrays:
         return None
     bits = arrays[IN_BAG]
@@ -293,19 +287,17 @@ def _read_in_bag(
 
 
 def _check_numbers(model: SavedModel) -> None:
-    """Raises ValueError where numbers do not fit the description: loading should say so, not the first prediction."""
-    n_labels = len(model.compartments)
-    parts = (["attention"] if model.attention is not None else []) + list(model.trees)
-    if model.thresholds.shape != (n_labels,) or not np.isfinite(model.thresholds).all():
-        raise ValueError(
-            f"thresholds of shape {model.thresholds.shape} for {n_labels} compartments"
-        )
+    """Raise ValueError for numbers that do not fit the header."""
+    parts = list(model.trees)
+    if model.attention is not None:
+        parts = ["attention", *parts]
     if not (np.isfinite(model.temperature) and model.temperature > 0):
         raise ValueError(f"temperature {model.temperature}")
     if not parts or set(model.weights) != set(parts):
-        raise ValueError(
-            f"weights of {', '.join(model.weights) or 'nothing'} for {', '.join(parts) or 'nothing'}"
-        )
+        weighted = ", ".join(model.weights) or "nothing"
+        present = ", ".join(parts) or "nothing"
+        raise ValueError(f"weights of {weighted} for {present}")
+    n_labels = len(model.compartments)
     width = sum(model.widths[name] for name in single_tokens(model.config.tokens.trees))
     for name, trees in model.trees.items():
         if trees.value.shape[1] != n_labels or int(trees.feature.max(initial=-1)) >= width:
@@ -313,91 +305,60 @@ def _check_numbers(model: SavedModel) -> None:
 
 
 def _read_attention(
-    arrays: dict[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray],
     config: ExperimentConfig,
-    widths: dict[str, int],
+    widths: Mapping[str, int],
     n_labels: int,
-    members: int,
+    n_members: int,
 ) -> TrainedAttention | None:
-    if members == 0:
+    if n_members == 0:
         return None
-    models = []
-    for number in range(members):
-        settings = member_settings(
-            config.attention, config.training, student=number >= config.training.n_members
-        )
-        token_widths = {
-            name: sum(widths[part] for part in single_tokens([name]))
-            for name in config.tokens.attention
-        }
+    token_widths = {
+        name: sum(widths[part] for part in single_tokens([name]))
+        for name in config.tokens.attention
+    }
+    members = []
+    for number in range(n_members):
+        is_student = number >= config.training.n_members
+        settings = member_settings(config.attention, config.training, student=is_student)
         with torch.random.fork_rng(devices=[]):
-            model = TokenFusion(token_widths, n_labels, settings)
-        prefix = f"attention.{number}."
-        model.load_state_dict(
-            {
-                name.removeprefix(prefix): torch.from_numpy(value)
-                for name, value in arrays.items()
-                if name.startswith(prefix)
-            }
-        )
-        models.append(model.eval())
-    return TrainedAttention(models)
+            member = TokenFusion(token_widths, n_labels, settings)
+        member.load_state_dict(module_weights(arrays, f"attention.{number}."))
+        members.append(member.eval())
+    return TrainedAttention(members)
 
 
 def tower_arrays(towers: FittedTowers) -> dict[str, np.ndarray]:
-    """All numbers by name, for safetensors."""
+    """Return all numbers of the towers by name."""
     arrays = {**towers.encoding.to_arrays(PREFIX), START: towers.start}
     for number, tower in enumerate(towers.towers):
-        arrays.update(
-            {
-                f"{PREFIX}{number}.{name}": value.numpy()
-                for name, value in tower.state_dict().items()
-            }
-        )
+        arrays.update(module_arrays(tower, f"{PREFIX}{number}."))
     return arrays
 
 
-def about_towers(towers: FittedTowers) -> dict[str, Any]:
-    """What a person may want to read, and what `read_towers` needs."""
-    encoding = towers.encoding
+def tower_header(towers: FittedTowers) -> dict[str, Any]:
+    """Return the entries of ``model.json`` that `read_towers` needs."""
     return {
-        "config": to_dict(towers.config), "lengths": to_dict(encoding.lengths), "channels": encoding.channels,
-        "encoder_fingerprint": encoding.fingerprint, "towers": len(towers.towers),
-    }  # fmt: skip
+        **encoding_header(towers.config, towers.encoding),
+        "towers": len(towers.towers),
+    }
 
 
 def read_towers(
-    arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], n_labels: int
+    arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], n_labels: int
 ) -> FittedTowers:
-    """Back from both.
+    """Rebuild the towers from `tower_arrays` and `tower_header`.
 
     Raises:
         KeyError, ValueError, RuntimeError, ConfigError: they do not fit each other.
     """
-    config = config_from(about["config"], where="tower.config")
-    encoding = read_encoding(
-        config.encoder,
-        from_dict(LengthPolicy, about["lengths"]),
-        arrays,
-        int(about["channels"]),
-        str(about["encoder_fingerprint"]),
-        PREFIX,
-    )
-    towers = []
-    for number in range(int(about["towers"])):
-        with torch.random.fork_rng(devices=[]):
-            tower = make_tower(
-                config.tower.name, config.tower.settings, encoding.channels, n_labels
-            )
-        prefix = f"{PREFIX}{number}."
-        tower.load_state_dict(
-            {
-                name.removeprefix(prefix): torch.from_numpy(value)
-                for name, value in arrays.items()
-                if name.startswith(prefix)
-            }
-        )
-        towers.append(tower.eval())
-    if arrays[START].shape != (len(towers), n_labels):
-        raise ValueError(f"starting logits of shape {arrays[START].shape} for {len(towers)} towers")
-    return FittedTowers(config, encoding, tuple(towers), arrays[START])
+    config = config_from(header["config"], where="tower.config")
+    encoding = restore_encoding(config, header, arrays, PREFIX)
+    towers = [
+        restore_tower(config, encoding.channels, n_labels, 0, arrays, f"{PREFIX}{number}.")
+        for number in range(int(header["towers"]))
+    ]
+    start = arrays[START]
+    if start.shape != (len(towers), n_labels):
+        raise ValueError(f"base-rate logits of shape {start.shape} for {len(towers)} towers")
+    return FittedTowers(config, encoding, tuple(towers), start)

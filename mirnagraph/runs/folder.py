@@ -1,4 +1,4 @@
-"""The run folder: what a run was made from, refused or resumed by its fingerprint, every file written whole."""
+"""Run folders: settings, input hashes and versions of a run, its fingerprint, and resuming."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ PACKAGES = (
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that numbers depend on."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the packages that results depend on."""
+    versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class RunFolder:
 
     Attributes:
         path: the folder.
-        resumed: whether an unfinished run of the same fingerprint was found in it.
-        finished: whether that run was already complete.
+        resumed: whether it held a run of the same fingerprint before.
+        finished: whether that run was complete.
     """
 
     path: Path
@@ -62,11 +62,11 @@ class RunFolder:
     finished: bool = False
 
     def read(self) -> dict[str, Any]:
-        """Contents of ``run.json``."""
+        """Return the contents of ``run.json``."""
         return read_run_json(self.path)
 
     def reopen(self) -> RunFolder:
-        """The same finished run as one that goes on: to add to it, and then `finish` it again."""
+        """Reopen a finished run to add results; `finish` has to follow."""
         _write(self.path, {**self.read(), "status": "running", "_resumed_at": time.time()})
         return RunFolder(self.path, resumed=True)
 
@@ -75,17 +75,20 @@ class RunFolder:
         _write(self.path, {**self.read(), **more})
 
     def finish(self, **more: Any) -> None:
-        """Mark the run as complete, with the seconds it took and whatever else is to be kept."""
+        """Mark the run as complete and add its seconds and further entries to ``run.json``."""
         about = self.read()
-        about.update(more, status="done", finished=datetime.now(UTC).isoformat(timespec="seconds"))
-        about["seconds"] = round(
-            about.get("seconds", 0.0) + time.time() - about.pop("_resumed_at"), 2
-        )
-        write_text(self.path / "run.json", json.dumps(about, indent=2) + "\n")
+        about.update(more, status="done", finished=_now())
+        seconds = time.time() - about.pop("_resumed_at")
+        about["seconds"] = round(about.get("seconds", 0.0) + seconds, 2)
+        _write(self.path, about)
 
 
 def read_run_json(folder: str | Path) -> dict[str, Any]:
-    """Contents of a folder's ``run.json``; raises InputError where there is none or it is damaged."""
+    """Return the contents of a folder's ``run.json``.
+
+    Raises:
+        InputError: no such file, damaged, or of an unknown format.
+    """
     path = Path(folder) / "run.json"
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
@@ -110,15 +113,14 @@ def read_run_json(folder: str | Path) -> dict[str, Any]:
 
 
 def fingerprint(settings: str, inputs: Mapping[str, str]) -> str:
-    """sha256 of what decides a run's numbers: its settings, its inputs' hashes, and the versions in use."""
-    text = json.dumps(
-        {
-            "settings": settings,
-            "inputs": dict(sorted(inputs.items())),
-            "versions": package_versions(),
-        },
-        sort_keys=True,
-    )
+    """Return the sha256 of what decides a run's results.
+
+    Args:
+        settings: the resolved settings as TOML.
+        inputs: name of each input -> sha256.
+    """
+    facts = {"settings": settings, "inputs": dict(inputs), "versions": package_versions()}
+    text = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -132,37 +134,48 @@ def open_run(
     resume: bool = False,
     about: Mapping[str, Any] | None = None,
 ) -> RunFolder:
-    """Make a run folder, or go on with the unfinished run that is in it.
+    """Make a run folder, or resume the unfinished run in it.
 
     Args:
-        settings: the resolved settings as TOML, kept as ``config.toml``.
+        folder: the run folder.
+        settings: the resolved settings as TOML, written to ``config.toml``.
         inputs: name of each input -> sha256.
-        overwrite: throw away what is there.
-        resume: a finished run of the same fingerprint is returned as it is.
-        about: more to keep in ``run.json``.
+        seed: of the run, for ``run.json``.
+        overwrite: replace a run in the folder.
+        resume: keep a finished run of the same fingerprint.
+        about: further entries of ``run.json``.
 
     Raises:
-        InputError: the folder holds something else, a run of another fingerprint, or a finished run and neither
-            `overwrite` nor `resume` is set.
+        InputError: the folder holds something else, a run of another fingerprint, or a finished run
+            and neither `overwrite` nor `resume` is set.
     """
     path = Path(folder)
     if path.exists() and not path.is_dir():
-        raise InputError("a file stands where the run folder goes", file=path)
-    print_of = fingerprint(settings, inputs)
+        raise InputError("the run folder is a file", file=path)
+    run_fingerprint = fingerprint(settings, inputs)
     if path.is_dir() and any(path.iterdir()):
         if overwrite:
             _refuse_foreign(path)
             shutil.rmtree(path)
         else:
-            return _continue(path, print_of, resume=resume)
+            return _resume(path, run_fingerprint, keep_finished=resume)
     path.mkdir(parents=True, exist_ok=True)
     write_text(path / "config.toml", settings)
-    _write(path, {
-        "format_version": FORMAT_VERSION, "status": "running", "fingerprint": print_of, "seed": seed, "command": sys.argv,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"), "inputs": dict(inputs), "versions": package_versions(),
+    entries = {
+        "format_version": FORMAT_VERSION,
+        "status": "running",
+        "fingerprint": run_fingerprint,
+        "seed": seed,
+        "command": sys.argv,
+        "started": _now(),
+        "inputs": dict(inputs),
+        "versions": package_versions(),
         "machine": {"system": platform.system(), "processor": platform.machine()},
-        **(about or {}), "seconds": 0.0, "_resumed_at": time.time(),
-    })  # fmt: skip
+        **(about or {}),
+        "seconds": 0.0,
+        "_resumed_at": time.time(),
+    }
+    _write(path, entries)
     return RunFolder(path)
 
 
@@ -180,14 +193,14 @@ def run_or_resume(
     """Open a run folder, do the work, and mark the run as finished.
 
     An error of data or settings before the first fold is finished removes a new folder, so that the
-    next command finds it free.
+    next command can use it.
 
     Args:
         folder, settings, inputs, seed, overwrite, resume, about: see `open_run`.
         body: does the work in the opened folder and returns the result.
 
     Returns:
-        The result, None where a finished run was kept; and the folder.
+        The result, or None for a finished run that is kept; and the folder.
 
     Raises:
         InputError: see `open_run`.
@@ -214,7 +227,7 @@ def finish_run(run: RunFolder, body: Callable[[RunFolder], Result]) -> Result:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """--overwrite replaces runs, not whatever else a mistyped path may hold."""
+    """Raise InputError for a folder without a run, which `overwrite` never replaces."""
     if not (path / "run.json").exists():
         raise InputError(
             "the folder is not empty and holds no run, so it is not replaced",
@@ -223,30 +236,33 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
-def _continue(path: Path, print_of: str, *, resume: bool) -> RunFolder:
+def _resume(path: Path, run_fingerprint: str, *, keep_finished: bool) -> RunFolder:
     if not (path / "run.json").exists():
         raise InputError(
             "the output folder exists and is not empty", file=path, hint="choose another folder"
         )
     about = read_run_json(path)
-    if about["fingerprint"] != print_of:
-        hint = "choose another folder, or pass --overwrite to replace it"
+    if about["fingerprint"] != run_fingerprint:
         raise InputError(
             "the output folder holds a run with other settings, data or versions",
             file=path,
-            hint=hint,
+            hint="choose another folder, or pass --overwrite to replace it",
         )
     if about["status"] == "done":
-        if resume:
+        if keep_finished:
             return RunFolder(path, resumed=True, finished=True)
         raise InputError(
-            "the output folder holds this very run, finished",
+            "the output folder holds this run, finished",
             file=path,
             hint="pass --overwrite to run it again, or --resume to keep it",
         )
     about["_resumed_at"] = time.time()
     _write(path, about)
     return RunFolder(path, resumed=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _write(path: Path, about: dict[str, Any]) -> None:

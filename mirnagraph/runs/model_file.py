@@ -1,23 +1,34 @@
-"""``model.json`` of a saved model's folder, which describes the numbers in ``model.safetensors`` beside it; each holds the other's checksum."""
+"""Saved models on disk: header ``model.json`` and tensors ``model.safetensors``."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save_file
 
-from mirnagraph.errors import CheckpointError
+from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.io import sha256_of
+from mirnagraph.runs.folder import package_versions
 
-DESCRIPTION = "model.json"
+if TYPE_CHECKING:
+    import torch
+
+HEADER = "model.json"
 WEIGHTS = "model.safetensors"
 
-CHECKSUM = "weights_sha256"
-SEAL = "description_sha256"
+WEIGHTS_CHECKSUM = "weights_sha256"
+"""Entry of the header: sha256 of the file of tensors."""
+
+HEADER_CHECKSUM = "description_sha256"
+"""Entry of the tensors' metadata: sha256 of the sealed entries of the header."""
 
 SEALED = (
     "alphabet",
@@ -32,114 +43,235 @@ SEALED = (
     "weight",
     "weights",
 )
-"""Entries that say what the numbers mean, and that no shape or value of a number would tell. Settings stay out: an export cuts their paths."""
+"""Entries that give the tensors their meaning, but cannot be checked against their shapes.
 
-Numbers = TypeVar("Numbers")
+Settings are not sealed: an export shortens the paths in them.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """A model read from disk.
+
+    Attributes:
+        header: contents of ``model.json``.
+        arrays: tensors by name.
+    """
+
+    header: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+    @property
+    def compartments(self) -> tuple[str, ...]:
+        """Names of the compartments in the order of the model's outputs."""
+        return tuple(str(name) for name in self.header["compartments"])
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """Decision thresholds: float64, shape (n_labels,)."""
+        values = self.header.get("thresholds", self.arrays.get("thresholds"))
+        return np.asarray(values, dtype=np.float64)
 
 
 def write_model(
-    folder: Path, about: Mapping[str, Any], save: Callable[[Path, dict[str, str]], None]
+    folder: Path,
+    model_format: str,
+    version: int,
+    header: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
 ) -> None:
-    """Write both files.
+    """Write ``model.json`` and ``model.safetensors`` into an existing folder.
 
     Args:
-        about: what ``model.json`` is to say, beside the checksum of the weights.
-        save: writes the numbers to a path, with text that belongs to them.
+        folder: where both files go.
+        model_format: kind of model, which `read_model` compares.
+        version: number of the layout of header and tensors.
+        header: further entries, as JSON has them; package versions and checksums are added.
+        arrays: tensors by name.
     """
-    text = json.loads(json.dumps(about))  # as it is read back
-    save(folder / WEIGHTS, {SEAL: _seal(text)})
-    text[CHECKSUM] = sha256_of(folder / WEIGHTS)
-    (folder / DESCRIPTION).write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+    entries = {
+        "format": model_format,
+        "format_version": version,
+        "versions": package_versions(),
+        **header,
+    }
+    entries = json.loads(json.dumps(entries))  # as it will be read, e.g. tuples as lists
+    contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    save_file(contiguous, folder / WEIGHTS, {HEADER_CHECKSUM: _header_checksum(entries)})
+    entries[WEIGHTS_CHECKSUM] = sha256_of(folder / WEIGHTS)
+    text = json.dumps(entries, indent=2) + "\n"
+    (folder / HEADER).write_text(text, encoding="utf-8")
 
 
-def read_description(
-    folder: Path, expected: Mapping[str, object], *, hint: str | None = None
-) -> dict[str, Any]:
-    """What ``model.json`` says.
+def read_model(
+    folder: Path,
+    model_format: str,
+    versions: Sequence[int],
+    *,
+    alphabet: str | None = None,
+    compartments: Sequence[str] | None = None,
+    rna_types: Sequence[str] = (),
+    hint: str | None = None,
+) -> ModelFile:
+    """Read and check the two files of a model.
 
     Args:
-        expected: entries that must be there as they are, such as ``format_version``.
-        hint: what to do where there is no such file.
+        folder: holds ``model.json`` and ``model.safetensors``.
+        model_format: expected kind of model.
+        versions: format versions that the caller can read.
+        alphabet: expected nucleotides of the model's input; None for models that have none.
+        compartments: expected compartments in order; None for any.
+        rna_types: RNA types that the model may have been trained on.
+        hint: what to do where the folder holds no model.
 
     Raises:
-        CheckpointError: no such file, no JSON, other entries than expected, or no checksum.
+        CheckpointError: no model, a damaged one, another format or version, other compartments or
+            another alphabet, or a header and tensors that do not belong together.
     """
-    path = folder / DESCRIPTION
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"not a model folder (no {DESCRIPTION})", file=folder, hint=hint
-        ) from None
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"damaged {DESCRIPTION}", file=path, found=str(error)) from None
-    found = {key: about.get(key) for key in expected} if isinstance(about, dict) else about
-    if found != dict(expected) or CHECKSUM not in about:
-        raise CheckpointError(
-            "a model of another kind or version",
-            file=path,
-            found=_words(found),
-            expected=_words(expected),
-        )
-    return dict(about)
-
-
-def read_weights(
-    folder: Path, about: Mapping[str, Any], load: Callable[[Path], Numbers]
-) -> Numbers:
-    """The numbers that ``model.json`` describes.
-
-    Args:
-        about: of `read_description`.
-        load: safetensors' reader for the wanted kind of arrays.
-
-    Raises:
-        CheckpointError: no such file, damaged, or not the one that was written with ``model.json``.
-    """
-    path = folder / WEIGHTS
-    try:
-        numbers = load(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            "damaged or missing weights", file=path, found=str(error).splitlines()[0]
-        ) from None
-    found = sha256_of(path)
-    if found != about[CHECKSUM]:
-        raise CheckpointError(
-            f"the weights are not those that {DESCRIPTION} describes",
-            file=path,
-            found=found,
-            expected=about[CHECKSUM],
-        )
-    return numbers
-
-
-def check_description(folder: Path, about: Mapping[str, Any]) -> None:
-    """Check that ``model.json`` says of the numbers what it said when they were written: the order of compartments can be seen in none of them.
-
-    Models of versions that wrote no such checksum pass.
-
-    Raises:
-        CheckpointError: it was changed since.
-    """
+    header = read_header(folder, model_format, versions, hint=hint)
+    _check_equal(folder, header, "alphabet", alphabet, "the model reads another alphabet")
+    if compartments is not None:
+        message = "the model has other compartments, or another order of them"
+        _check_equal(folder, header, "compartments", list(compartments), message)
+    arrays = _read_arrays(folder, header)
+    model = ModelFile(header, arrays)
+    with consistent_files(folder):
+        _check_values(model, rna_types)
     with safe_open(folder / WEIGHTS, framework="numpy") as file:
-        expected = (file.metadata() or {}).get(SEAL)
-    if expected is not None and expected != _seal(about):
+        checksum = (file.metadata() or {}).get(HEADER_CHECKSUM)
+    # models of the first releases carry no checksum of the header
+    if checksum is not None and checksum != _header_checksum(header):
         raise CheckpointError(
-            "the description was changed after the model was saved",
-            file=folder / DESCRIPTION,
+            f"{HEADER} was changed after the model was saved",
+            file=folder / HEADER,
             expected="the file as it was written",
         )
+    return model
 
 
-def _seal(about: Mapping[str, Any]) -> str:
-    said = {key: about[key] for key in SEALED if key in about}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+def read_header(
+    folder: Path, model_format: str, versions: Sequence[int], *, hint: str | None = None
+) -> dict[str, Any]:
+    """Read ``model.json`` and check its format and version.
+
+    Args:
+        folder, model_format, versions, hint: see `read_model`.
+
+    Raises:
+        CheckpointError: no such file, damaged, or of another format or version.
+    """
+    path = folder / HEADER
+    try:
+        header = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"not a model folder (no {HEADER})", file=folder, hint=hint) from None
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"damaged {HEADER}", file=path, found=str(error)) from None
+    if not isinstance(header, dict) or header.get("format") != model_format:
+        found = header.get("format") if isinstance(header, dict) else type(header).__name__
+        raise CheckpointError(
+            "another kind of model", file=path, column="format", found=found, expected=model_format
+        )
+    if header.get("format_version") not in versions:
+        raise CheckpointError(
+            "a model of another format version",
+            file=path,
+            found=f"format_version {header.get('format_version')}",
+            expected=f"format_version {', '.join(map(str, versions))}",
+            hint=_reader_of(header),
+        )
+    if WEIGHTS_CHECKSUM not in header:
+        raise CheckpointError(f"damaged {HEADER}", file=path, expected=f"entry {WEIGHTS_CHECKSUM}")
+    return header
 
 
-def _words(entries: object) -> str:
-    return (
-        ", ".join(f"{key} {value}" for key, value in entries.items())
-        if isinstance(entries, Mapping)
-        else str(entries)
+@contextlib.contextmanager
+def consistent_files(folder: Path) -> Iterator[None]:
+    """Report what does not fit while a model is rebuilt from its files as one CheckpointError."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+        reason = str(error) or type(error).__name__
+        raise CheckpointError(
+            "the model's files do not fit each other", file=folder, found=reason.splitlines()[0]
+        ) from None
+
+
+def module_arrays(module: torch.nn.Module, prefix: str) -> dict[str, np.ndarray]:
+    """Return the weights of a torch module as arrays, names starting with `prefix`."""
+    return {f"{prefix}{name}": value.numpy() for name, value in module.state_dict().items()}
+
+
+def module_weights(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, torch.Tensor]:
+    """Return the arrays whose names start with `prefix` as torch weights without the prefix."""
+    import torch  # slow to import, and most readers of run folders need no tensors
+
+    return {
+        name.removeprefix(prefix): torch.from_numpy(values)
+        for name, values in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def _read_arrays(folder: Path, header: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    path = folder / WEIGHTS
+    try:
+        arrays = load_file(path)
+    except (OSError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError("damaged or missing weights", file=path, found=reason) from None
+    checksum = sha256_of(path)
+    if checksum != header[WEIGHTS_CHECKSUM]:
+        raise CheckpointError(
+            f"the weights are not those that {HEADER} describes",
+            file=path,
+            found=checksum,
+            expected=header[WEIGHTS_CHECKSUM],
+        )
+    return arrays
+
+
+def _check_equal(
+    folder: Path, header: Mapping[str, Any], entry: str, expected: object, message: str
+) -> None:
+    value = header.get(entry)
+    if expected is None or value == expected:
+        return
+    raise CheckpointError(
+        message,
+        file=folder / HEADER,
+        column=entry,
+        found=_listed(value),
+        expected=_listed(expected),
     )
+
+
+def _check_values(model: ModelFile, rna_types: Sequence[str]) -> None:
+    """Raise ValueError or TypeError for compartments, thresholds or RNA types that cannot be."""
+    for name in model.header.get("types", ()):
+        if name not in rna_types:
+            raise ValueError(f"unknown type of RNA {name!r}")
+    if "compartments" not in model.header:  # a pre-trained encoder
+        return
+    n_labels = len(model.compartments)
+    thresholds = model.thresholds
+    if thresholds.shape != (n_labels,) or not np.isfinite(thresholds).all():
+        raise ValueError(f"thresholds {thresholds.tolist()} for {n_labels} compartments")
+
+
+def _header_checksum(header: Mapping[str, Any]) -> str:
+    sealed = {name: header[name] for name in SEALED if name in header}
+    return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
+
+
+def _reader_of(header: Mapping[str, Any]) -> str:
+    """Say which release reads a model of another format version."""
+    versions = header.get("versions")
+    release = versions.get("mirnagraph") if isinstance(versions, Mapping) else None
+    if release is None:
+        return "use the mirnagraph release that wrote it"
+    return f"mirnagraph {release} wrote it and reads it"
+
+
+def _listed(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

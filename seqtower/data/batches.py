@@ -1,4 +1,4 @@
-"""Length-bucketed masked batches, device count."""
+"""Length-bucketed, masked batches and their distribution over processes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from mirnagraph.seeds import generator
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Encoded RNAs side by side.
+    """Encoded RNAs padded to one width.
 
     Attributes:
-        inputs: float32, shape (n, width, channels); 0 where there is padding.
-        mask: bool, shape (n, width); True where there is a position.
-        rows: which RNAs: int64, shape (n,).
-        types: number of the type of each RNA in a model's vocabulary: int64, shape (n,); None where a tower is not told.
+        inputs: float32, shape (n, width, channels); 0 at padding.
+        mask: bool, shape (n, width); False at padding.
+        rows: row number of each RNA: int64, shape (n,).
+        types: position of each RNA's type in a model's vocabulary: int64, shape (n,); None for a
+            tower that is not conditioned on the type.
     """
 
     inputs: torch.Tensor
@@ -37,11 +38,11 @@ class Batch:
         return self.mask.sum(dim=1)
 
     def to(self, device: torch.device) -> Self:
-        """The same batch with its tensors on another device."""
-        held: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        """Return the batch with its tensors on another device."""
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         moved: dict[str, Any] = {
             name: value.to(device)
-            for name, value in held.items()
+            for name, value in values.items()
             if isinstance(value, torch.Tensor)
         }
         return replace(self, **moved)
@@ -54,38 +55,44 @@ def collate(
     at_least: int = 1,
     types: np.ndarray | None = None,
 ) -> Batch:
-    """Pad encoded RNAs, each of shape (positions, channels), on the right to the longest (and `at_least` so many positions).
+    """Pad encoded RNAs on the right to the length of the longest.
 
     Args:
-        types: number of each RNA's type, shape (n,); None where there is none.
+        encoded: each of shape (positions, channels).
+        rows: row number of each RNA.
+        at_least: smallest width of the batch.
+        types: position of each RNA's type in the vocabulary, shape (n,); None for none.
     """
-    lengths = np.array([len(one) for one in encoded])
-    inputs = np.zeros(
-        (len(encoded), max(at_least, int(lengths.max())), encoded[0].shape[1]), dtype=np.float32
-    )
-    for row, one in enumerate(encoded):
-        inputs[row, : len(one)] = one
-    mask = np.arange(inputs.shape[1]) < lengths[:, None]
+    lengths = np.array([len(positions) for positions in encoded])
+    width = max(at_least, int(lengths.max()))
+    inputs = np.zeros((len(encoded), width, encoded[0].shape[1]), dtype=np.float32)
+    for number, positions in enumerate(encoded):
+        inputs[number, : len(positions)] = positions
+    mask = np.arange(width) < lengths[:, None]
+    type_tensor = None
+    if types is not None:
+        type_tensor = torch.from_numpy(np.asarray(types, dtype=np.int64))
     return Batch(
         torch.from_numpy(inputs),
         torch.from_numpy(mask),
         np.asarray(rows, dtype=np.int64),
-        None if types is None else torch.from_numpy(np.asarray(types, dtype=np.int64)),
+        type_tensor,
     )
 
 
 def plan(
     lengths: np.ndarray, tokens: int, most: int, rng: np.random.Generator | None = None
 ) -> list[np.ndarray]:
-    """Part RNAs into batches such that no batch, padding included, holds more than `tokens` positions.
+    """Split RNAs into batches of at most `tokens` positions, padding included.
 
-    RNAs are sorted by length, so that padding is little. With `rng`, lengths are jittered before sorting and the batches come in
-    random order, so that an epoch is never the same twice.
+    RNAs are sorted by length to keep padding small. With `rng`, lengths are jittered before sorting
+    and the batches are shuffled, so that every epoch differs.
 
     Args:
-        lengths: positions per RNA, shape (n,). An RNA longer than `tokens` makes a batch of its own.
-        tokens: token budget of a batch, which bounds the memory of a training step.
-        most: most RNAs of a batch.
+        lengths: positions per RNA, shape (n,). An RNA longer than `tokens` is a batch by itself.
+        tokens: positions of a batch, which bound the memory of a training step.
+        most: largest number of RNAs of a batch.
+        rng: shuffles; None for a fixed order.
 
     Returns:
         Row numbers of each batch; every row is in one batch.
@@ -103,15 +110,17 @@ def plan(
         else:
             batches.append([row])
             longest = int(lengths[row])
-    found = [np.array(batch, dtype=np.int64) for batch in batches]
-    return found if rng is None else [found[k] for k in rng.permutation(len(found))]
+    arrays = [np.array(batch, dtype=np.int64) for batch in batches]
+    if rng is None:
+        return arrays
+    return [arrays[number] for number in rng.permutation(len(arrays))]
 
 
 class Plan:
-    """Batches of one epoch after the other: other ones in every epoch where there is a seed, the same for ever where there is none.
+    """Batches of each epoch: new ones in every epoch with a seed, always the same without one.
 
-    With a seed, processes that train together (see `seqtower.data.batches`) share the batches out: a step takes the next batch of each. Without one,
-    each of them reads all.
+    With a seed, the processes of one training divide the batches: each step takes one batch per
+    process. Without a seed, each process reads all.
     """
 
     def __init__(
@@ -123,58 +132,75 @@ class Plan:
         self.most = most
         self.seed = seed
         self.epoch = 0
-        self._made: tuple[int, list[list[np.ndarray]]] | None = None
+        self._steps: list[list[np.ndarray]] | None = None
+        self._steps_epoch = 0
 
     def steps(self) -> list[list[np.ndarray]]:
-        """Batches of this epoch, those of one step together; the last step may lack some."""
-        if (
-            self._made is None or self._made[0] != self.epoch
-        ):  # a trainer asks for their number again and again
-            self._made = self.epoch, self._make()
-        return self._made[1]
+        """Return the batches of this epoch by step; the last step may have fewer."""
+        if self._steps is None or self._steps_epoch != self.epoch:
+            self._steps = self._make()  # kept, since a trainer asks for their number repeatedly
+            self._steps_epoch = self.epoch
+        return self._steps
 
     def _make(self) -> list[list[np.ndarray]]:
         rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
         batches = plan(self.lengths, self.tokens, self.most, rng)
-        together = 1 if self.seed is None else place()[1]
-        return [batches[start : start + together] for start in range(0, len(batches), together)]
-
-    def shares(self) -> list[float]:
-        """Per step, how much this process's batch counts beside the mean of the step's batches: as its RNAs, 0 where it has none of its own."""
-        own, together = place()
+        n_processes = 1 if self.seed is None else place()[1]
         return [
-            len(step[own]) * together / sum(map(len, step)) if own < len(step) else 0.0
-            for step in self.steps()
+            batches[start : start + n_processes] for start in range(0, len(batches), n_processes)
         ]
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        own = 0 if self.seed is None else place()[0]
+    def shares(self) -> list[float]:
+        """Return the weight of this process's batch in each step.
+
+        The weight is the number of its RNAs relative to the mean batch of the step, and 0 where the
+        process has no batch.
+        """
+        process, n_processes = place()
+        shares = []
         for step in self.steps():
-            yield self.rows[
-                step[own if own < len(step) else 0]
-            ]  # all must take a step, though one counts for nothing
+            n_rnas = len(step[process]) if process < len(step) else 0
+            shares.append(n_rnas * n_processes / sum(map(len, step)))
+        return shares
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        process = 0 if self.seed is None else place()[0]
+        for step in self.steps():
+            # every process has to take the step; one without a batch has weight 0
+            yield self.rows[step[process if process < len(step) else 0]]
 
     def __len__(self) -> int:
         return len(self.steps())
 
 
 def split_long(encoded: Sequence[np.ndarray], limit: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Cut RNAs of more than `limit` positions into windows of that many, which share a tenth with their neighbours.
+    """Cut RNAs of more than `limit` positions into windows that overlap by a tenth.
+
+    Args:
+        encoded: each of shape (positions, channels).
+        limit: positions of a window.
 
     Returns:
-        The pieces, and the number of the RNA that each is of: int64, shape (n_pieces,). Without long RNAs these are the RNAs themselves.
+        The pieces, and the number of the RNA of each piece: int64, shape (n_pieces,). RNAs that are
+        not longer than `limit` are one piece.
     """
     pieces = []
     owner = []
-    for row, one in enumerate(encoded):
-        for start, end in windows(len(one), limit, limit // 10):
-            pieces.append(one[start:end])
+    for row, positions in enumerate(encoded):
+        for start, end in windows(len(positions), limit, limit // 10):
+            pieces.append(positions[start:end])
             owner.append(row)
     return pieces, np.array(owner, dtype=np.int64)
 
 
 def windows(length: int, width: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Start and end of windows that cover `length` positions, each `width` long at most, neighbours sharing `overlap` or more."""
+    """Yield start and end of windows that cover a sequence.
+
+    Args:
+        length: positions to cover.
+        width: largest length of a window.
+        overlap: positions that neighbouring windows share at least.
+    """
     require(0 <= overlap < width, "overlap", overlap, "0 to width - 1")
     if length <= width:
         yield 0, length
@@ -185,17 +211,23 @@ def windows(length: int, width: int, overlap: int) -> Iterator[tuple[int, int]]:
 
 
 def count_devices(setting: int) -> int:
-    """Processes that one training takes: as many as are asked for; for 0 one per GPU, or one where there is none.
+    """Return the number of processes of a training.
 
-    An interactive session, which cannot start other processes, takes one for 0.
+    Args:
+        setting: the number; 0 for one per GPU, or one without a GPU or in an interactive session,
+            which cannot start processes.
     """
     if setting:
         return setting
-    return 1 if hasattr(sys, "ps1") else max(1, torch.cuda.device_count())
+    is_interactive = hasattr(sys, "ps1")
+    return 1 if is_interactive else max(1, torch.cuda.device_count())
 
 
 def place() -> tuple[int, int]:
-    """Number of this process among those that train together, and how many they are: ``(0, 1)`` where it is alone."""
+    """Return the number of this process in a distributed training and the number of processes.
+
+    ``(0, 1)`` for a single process.
+    """
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1

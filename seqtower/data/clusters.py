@@ -1,4 +1,4 @@
-"""Clusters of near-copies: greedy, by shared k-mers and Smith-Waterman identity, so that folds can keep them together."""
+"""Clusters of near-duplicate sequences by shared k-mers and Smith-Waterman identity."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from mirnagraph.config import require
 from mirnagraph.parallel import Progress, report
 from seqtower.data.kmers import word_numbers
 
-# Alignments of two sequences longer than this take seconds; beyond it shared k-mers alone decide.
 LONGEST_ALIGNED = 20_000
+"""Nucleotides of the longest pair that is aligned; beyond it shared k-mers alone decide."""
 
 
 @dataclass(frozen=True)
 class ClusterConfig:
-    """What counts as a near-copy.
+    """Thresholds of near-duplicates.
 
     Attributes:
-        k: letters of a word, 6 to 15.
-        candidate: least share of the shorter sequence's words that both hold, for a pair to be aligned at all.
-        certain: share from which a pair is a near-copy without an alignment.
-        identity: least share of the shorter sequence's letters that a local alignment matches.
+        k: nucleotides of a k-mer, 6 to 15.
+        candidate: share of the shorter sequence's k-mers in both, from which a pair is aligned.
+        certain: share of k-mers from which a pair is a near-duplicate without an alignment.
+        identity: share of the shorter sequence's nucleotides matched by a local alignment, from
+            which a pair is a near-duplicate.
     """
 
     k: int = 12
@@ -48,78 +49,88 @@ class ClusterConfig:
 def cluster(
     sequences: Sequence[str], config: ClusterConfig | None = None, progress: Progress | None = None
 ) -> np.ndarray:
-    """Cluster number of every sequence: int64, shape (n,), numbered in order of first appearance.
+    """Cluster near-duplicate sequences greedily, as CD-HIT does.
 
-    From the longest sequence to the shortest, each joins the cluster of the longest earlier representative that it is a near-copy
-    of, or becomes a representative itself (as CD-HIT does). The result does not depend on the order of the sequences, except that
-    of sequences of one length the alphabetically first comes first.
+    From the longest sequence to the shortest (ties in alphabetical order), each joins the cluster
+    of the longest earlier representative of which it is a near-duplicate, or becomes a
+    representative. Clusters do not depend on the order of the sequences.
+
+    Args:
+        sequences: nucleotides A, C, G, U, N.
+        config: thresholds; None for the defaults.
+        progress: called after each sequence.
+
+    Returns:
+        Cluster number of every sequence: int64, shape (n,), in order of first appearance.
     """
     config = config or ClusterConfig()
     order = sorted(range(len(sequences)), key=lambda row: (-len(sequences[row]), sequences[row]))
-    held = _word_matrix([sequences[row] for row in order], config.k)
-    by_word = held.T.tocsr()
-    sizes = np.diff(held.indptr)
+    ordered = [sequences[row] for row in order]
+    kmers = _kmer_matrix(ordered, config.k)
+    by_kmer = kmers.T.tocsr()
     leader = np.full(len(order), -1)
     for place in range(len(order)):
         report(progress, "clusters", place + 1, len(order))
-        leader[place] = place
-        if sizes[place] == 0:
-            same = [
-                other
-                for other in range(place)
-                if sequences[order[other]] == sequences[order[place]]
-            ]
-            leader[place] = leader[same[0]] if same else place
-            continue
-        row = held.indices[held.indptr[place] : held.indptr[place + 1]]
-        shared = np.bincount(
-            np.concatenate(
-                [by_word.indices[by_word.indptr[w] : by_word.indptr[w + 1]] for w in row]
-            ),
-            minlength=len(order),
-        )[:place]
-        share = shared / sizes[place]
-        for other in np.flatnonzero(
-            (share >= config.candidate) & (leader[:place] == np.arange(place))
-        ):
-            if (
-                share[other] >= config.certain
-                or identity(sequences[order[other]], sequences[order[place]]) >= config.identity
-            ):
-                leader[place] = other
-                break
+        leader[place] = _leader_of(place, ordered, leader[:place], kmers, by_kmer, config)
     of_row = np.empty(len(order), dtype=np.int64)
     of_row[order] = leader
     _, first, number = np.unique(of_row, return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[number], dtype=np.int64)
 
 
-def identity(one: str, other: str) -> float:
-    """Letters that the best local alignment matches, as a share of the shorter sequence; 0 where both are too long to align."""
-    shorter, longer = sorted((one, other), key=len)
+def identity(first: str, second: str) -> float:
+    """Return the share of the shorter sequence that the best local alignment matches.
+
+    0 for two sequences that are both longer than `LONGEST_ALIGNED`.
+    """
+    shorter, longer = sorted((first, second), key=len)
     if len(shorter) > LONGEST_ALIGNED:
         return 0.0
     import parasail
 
-    found = parasail.sw_stats_striped_sat(shorter, longer, 5, 2, _matrix())
-    return float(found.matches) / max(len(shorter), 1)
+    result = parasail.sw_stats_striped_sat(shorter, longer, 5, 2, _matrix())
+    return float(result.matches) / max(len(shorter), 1)
 
 
 @cache
 def _matrix() -> Any:
-    import parasail  # a fifth of a second to load, and models are opened and asked without it
+    import parasail  # takes 0.2 s to import, and predictions do not need it
 
     return parasail.matrix_create("ACGU", 2, -3)
 
 
-def _word_matrix(sequences: Sequence[str], k: int) -> sparse.csr_array:
-    """Which words each sequence holds: binary, shape (n, number of different words)."""
-    found = [np.setdiff1d(word_numbers(sequence, k), [-1]) for sequence in sequences]
-    known, columns = np.unique(
-        np.concatenate(found) if found else np.zeros(0, dtype=np.int64), return_inverse=True
-    )
-    pointer = np.concatenate([[0], np.cumsum([len(one) for one in found])])
+def _leader_of(
+    place: int,
+    sequences: Sequence[str],
+    leader: np.ndarray,
+    kmers: sparse.csr_array,
+    by_kmer: sparse.csr_array,
+    config: ClusterConfig,
+) -> int:
+    """Representative of the sequence at `place`, given those of the sequences before it."""
+    own = kmers.indices[kmers.indptr[place] : kmers.indptr[place + 1]]
+    if not len(own):  # shorter than k, or with an N in every k-mer
+        same = [other for other in range(place) if sequences[other] == sequences[place]]
+        return int(leader[same[0]]) if same else place
+    holders = [by_kmer.indices[by_kmer.indptr[kmer] : by_kmer.indptr[kmer + 1]] for kmer in own]
+    n_shared = np.bincount(np.concatenate(holders), minlength=len(sequences))[:place]
+    share = n_shared / len(own)
+    is_representative = leader == np.arange(place)
+    for other in np.flatnonzero((share >= config.candidate) & is_representative).tolist():
+        if share[other] >= config.certain:
+            return other
+        if identity(sequences[other], sequences[place]) >= config.identity:
+            return other
+    return place
+
+
+def _kmer_matrix(sequences: Sequence[str], k: int) -> sparse.csr_array:
+    """K-mers of each sequence: binary, shape (n, number of different k-mers)."""
+    numbers = [np.setdiff1d(word_numbers(sequence, k), [-1]) for sequence in sequences]
+    every = np.concatenate(numbers) if numbers else np.zeros(0, dtype=np.int64)
+    different, columns = np.unique(every, return_inverse=True)
+    pointer = np.concatenate([[0], np.cumsum([len(kmers) for kmers in numbers])])
     return sparse.csr_array(
         (np.ones(len(columns), dtype=np.int8), columns, pointer),
-        shape=(len(sequences), max(len(known), 1)),
+        shape=(len(sequences), max(len(different), 1)),
     )

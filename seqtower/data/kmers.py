@@ -1,4 +1,4 @@
-"""Alphabet, one-hot, k-mer counts."""
+"""Nucleotide alphabet, one-hot code and k-mer counts."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ _CODE[[ord(letter) for letter in LETTERS]] = range(4)
 
 
 def letter_codes(sequence: str) -> np.ndarray:
-    """0 to 3 for A, C, G, U and -1 for every other letter: int8, shape (length,)."""
+    """Return 0 to 3 for A, C, G, U and -1 for others: int8, shape (length,)."""
     return np.asarray(_CODE[np.frombuffer(sequence.encode("ascii"), dtype=np.uint8)])
 
 
 def one_hot(sequence: str) -> np.ndarray:
-    """float32, shape (length, 4)."""
+    """Return the one-hot code, 0 throughout for N: float32, shape (length, 4)."""
     codes = letter_codes(sequence)
     table = np.vstack([np.eye(4, dtype=np.float32), np.zeros((1, 4), dtype=np.float32)])
     return np.asarray(table[codes])
 
 
 def kmer_names(k: int = 5) -> list[str]:
-    """Words in the order of the columns: all of one letter, all of two, …, up to `k`."""
-    return ["".join(word) for size in range(1, k + 1) for word in product(LETTERS, repeat=size)]
+    """Return all k-mers of one nucleotide, then of two, …, up to `k`, in alphabetical order."""
+    names = []
+    for size in range(1, k + 1):
+        names += ["".join(kmer) for kmer in product(LETTERS, repeat=size)]
+    return names
 
 
 def kmer_counts(
@@ -41,38 +44,42 @@ def kmer_counts(
     length: bool = True,
     circular: Sequence[bool] | None = None,
 ) -> np.ndarray:
-    """Counts of overlapping words of 1 to `k` letters; words with an N are not counted.
+    """Count overlapping k-mers of 1 to `k` nucleotides; k-mers with an N are not counted.
 
     Args:
-        k: longest word, 1 to 8.
-        frequencies: divide the counts of each word length by their sum, so that they say what an RNA is made of and not how long it is.
-        length: add a last column, the natural logarithm of the number of letters.
-        circular: per RNA, whether it is a circle, whose words go on from its last letter to its first; None for none.
+        sequences: nucleotides A, C, G, U, N.
+        k: longest k-mer, 1 to 8.
+        frequencies: divide the counts of each length by their sum, which removes the effect of the
+            length of the RNA.
+        length: add a last column, the natural logarithm of the number of nucleotides.
+        circular: whether each RNA is circular, with k-mers across its junction; None for none.
 
     Returns:
         float32, shape (n, 4 + 16 + … + 4**k (+ 1)).
     """
     require(1 <= k <= 8, "k", k, "1 to 8")
     widths = [4**size for size in range(1, k + 1)]
-    found = np.zeros((len(sequences), sum(widths) + length), dtype=np.float32)
+    values = np.zeros((len(sequences), sum(widths) + length), dtype=np.float32)
     for row, sequence in enumerate(sequences):
+        is_circular = circular is not None and circular[row]
         start = 0
         for size, width in enumerate(widths, 1):
-            numbers = word_numbers(
-                closed(sequence, size) if circular is not None and circular[row] else sequence, size
-            )
+            along = closed(sequence, size) if is_circular else sequence
+            numbers = word_numbers(along, size)
             counts = np.bincount(numbers[numbers >= 0], minlength=width).astype(np.float64)
-            found[row, start : start + width] = (
-                counts / max(counts.sum(), 1) if frequencies else counts
-            )
+            if frequencies:
+                counts /= max(counts.sum(), 1)
+            values[row, start : start + width] = counts
             start += width
         if length:
-            found[row, -1] = np.log(max(len(sequence), 1))
-    return found
+            values[row, -1] = np.log(max(len(sequence), 1))
+    return values
 
 
 def closed(sequence: str, width: int) -> str:
-    """A circle with its first `width` - 1 letters once more at the end, so that a window of that width starts at every letter once.
+    """Append the first `width` - 1 nucleotides of a circular RNA.
+
+    A window of that width then starts once at every nucleotide.
 
     >>> closed("ACGU", 3)
     'ACGUAC'
@@ -81,7 +88,10 @@ def closed(sequence: str, width: int) -> str:
 
 
 def word_numbers(sequence: str, k: int) -> np.ndarray:
-    """Number of the word that starts at each letter, in the order of `kmer_names`; -1 where it holds an N: int64, shape (length - k + 1,)."""
+    """Return the number of the k-mer at each nucleotide: int64, shape (length - k + 1,).
+
+    K-mers of one length are numbered in alphabetical order; -1 for one with an N.
+    """
     codes = letter_codes(sequence).astype(np.int64)
     n = len(codes) - k + 1
     if n < 1:

@@ -1,4 +1,4 @@
-"""Where `mirnagraph seq train` takes its labelled RNAs from: a table, FASTA headers, a dataset, or the demo."""
+"""Labelled RNAs for `mirnagraph seq train`: a table, FASTA headers, several sets or a dataset."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mirnagraph.errors import ConfigError
+
 if TYPE_CHECKING:
     from seqtower.data.sequences import SequenceSet
 
 
 @dataclass(frozen=True)
 class Source:
-    """What was asked for on the command line; see the options of `mirnagraph seq train`."""
+    """Options of `mirnagraph seq train` that name its data."""
 
     fasta: Path | None
     labels: Path | None
@@ -27,77 +29,80 @@ class Source:
 
 
 def training_data(source: Source) -> tuple[SequenceSet, str, bool]:
-    """The RNAs, their name, and whether they are made up; raises ConfigError for options that do not go together."""
-    from mirnagraph.errors import ConfigError
+    """Return the RNAs, their name, and whether they are synthetic.
+
+    Raises:
+        ConfigError: options that exclude each other.
+        InputError: a file that cannot be read.
+    """
     from seqtower.data.sequences import the_type
 
     if source.type_column is not None and (source.rna_type is not None or source.labels is None):
         raise ConfigError(
-            "--type names a column of --labels; without it, or for one type throughout, there is --rna-type"
+            "--type names a column of --labels; pass --rna-type for one type of all RNAs"
         )
     if source.sets is not None:
-        return _merged(source)
-    data, name, synthetic = _read(source)
+        return _read_sets(source, source.sets)
+    _check_labels(source)
+    if source.fasta is not None:
+        data = _read_fasta(source, source.fasta)
+        name = source.fasta.name.split(".")[0]
+        synthetic = False
+    else:
+        data, name, synthetic = _read_dataset(source.data)
     if source.rna_type is not None:
         data = replace(data, types=(the_type(source.rna_type),) * len(data))
     return data, name, synthetic
 
 
-def _merged(source: Source) -> tuple[SequenceSet, str, bool]:
-    from mirnagraph.errors import ConfigError
+def _read_sets(source: Source, path: Path) -> tuple[SequenceSet, str, bool]:
     from seqtower.data.sets import read_sets
 
-    alone = (source.fasta, source.labels, source.in_header, source.type_column, source.rna_type)
-    if source.sets is None or any(given is not None for given in alone) or source.columns:
+    others = (source.fasta, source.labels, source.in_header, source.type_column, source.rna_type)
+    if source.columns or any(option is not None for option in others):
         raise ConfigError(
-            "--sets names everything in its file: sequences, labels, label columns and types; leave these options out"
+            "--sets names sequences, labels, label columns and types in its file; omit the options "
+            "for these"
         )
-    return read_sets(source.sets, iupac=source.iupac), source.sets.stem, False
+    return read_sets(path, iupac=source.iupac), path.stem, False
 
 
-def _read(source: Source) -> tuple[SequenceSet, str, bool]:
-    from mirnagraph.errors import ConfigError
-    from mirnagraph.sources import load_dataset
-    from seqtower.data.sequences import join, of_dataset, read_labels
-    from seqtower.data.sets import FAMILY, join_headers
-    from seqtower.data.synthetic import planted_sequences
-
-    column = source.group if source.group not in ("cluster", "none") else None
+def _check_labels(source: Source) -> None:
     if source.labels is not None and source.in_header is not None:
         raise ConfigError(
-            "labels stand either in a table (--labels) or in the headers (--labels-in-header), not in both"
+            "pass labels either in a table (--labels) or in the headers (--labels-in-header), "
+            "not both"
         )
-    if (source.fasta is None) != (source.labels is None and source.in_header is None):
+    has_labels = source.labels is not None or source.in_header is not None
+    if has_labels != (source.fasta is not None):
         raise ConfigError(
-            "--fasta and --labels go together (or --labels-in-header); without both the RNAs of --data are taken"
+            "--fasta needs --labels or --labels-in-header, and they need --fasta; without them "
+            "the RNAs of --data are used"
         )
-    if source.fasta is not None:
-        name = source.fasta.name.split(".")[0]
-        if source.labels is not None:
-            return (
-                join(
-                    source.fasta,
-                    read_labels(source.labels, source.columns, column, source.type_column),
-                    iupac=source.iupac,
-                ),
-                name,
-                False,
-            )
-        if column not in (None, FAMILY):
-            raise ConfigError(
-                f"no groups {column!r} with labels in headers, which name no more than the gene; use cluster, {FAMILY} or none"
-            )
-        return (
-            join_headers(
-                source.fasta,
-                (source.in_header or "").split(","),
-                columns=source.columns,
-                iupac=source.iupac,
-            ),
-            name,
-            False,
+
+
+def _read_fasta(source: Source, fasta: Path) -> SequenceSet:
+    from seqtower.data.labels import join, read_labels
+    from seqtower.data.sets import FAMILY, join_headers
+
+    group = None if source.group in ("cluster", "none") else source.group
+    if source.labels is not None:
+        labels = read_labels(source.labels, source.columns, group, source.type_column)
+        return join(fasta, labels, iupac=source.iupac)
+    if group not in (None, FAMILY):
+        raise ConfigError(
+            f"no groups {group!r} with labels in headers; use cluster, {FAMILY} or none"
         )
-    if source.data == "demo":
+    compartments = (source.in_header or "").split(",")
+    return join_headers(fasta, compartments, columns=source.columns, iupac=source.iupac)
+
+
+def _read_dataset(data: str) -> tuple[SequenceSet, str, bool]:
+    from mirnagraph.sources import load_dataset
+    from seqtower.data.sequences import of_dataset
+    from seqtower.data.synthetic import planted_sequences
+
+    if data == "demo":
         return planted_sequences().data, "seq-demo", True
-    dataset = load_dataset(source.data)
+    dataset = load_dataset(data)
     return of_dataset(dataset), dataset.name, dataset.synthetic

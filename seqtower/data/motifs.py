@@ -1,4 +1,4 @@
-"""Motifs: what the first layer's filters look for, written as MEME and compared with known RBP motifs by Tomtom."""
+"""Sequence motifs and their files in MEME format."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from mirnagraph.errors import InputError
 from mirnagraph.io import read_text, write_text
 from seqtower.data.kmers import LETTERS
 
+DEFAULT_SITES = 20
+"""Sites of a motif in a file that does not state them, as in the MEME suite."""
+
 
 @dataclass(frozen=True, eq=False)
 class Motif:
-    """Letter frequencies of one motif.
+    """Nucleotide frequencies of one motif.
 
     Attributes:
         name: of the filter, or of the known motif.
-        frequencies: shape (width, 4), rows sum to 1, letters in the order A, C, G, U.
-        sites: how many places it was made from.
+        frequencies: shape (width, 4), rows sum to 1, columns A, C, G, U.
+        sites: number of sites that the frequencies are from.
     """
 
     name: str
@@ -40,65 +43,66 @@ def write_meme(motifs: Sequence[Motif], path: str | Path) -> None:
         "",
     ]
     for motif in motifs:
-        lines += [
-            f"MOTIF {motif.name}",
-            f"letter-probability matrix: alength= 4 w= {len(motif.frequencies)} nsites= {motif.sites} E= 0",
-        ]
-        lines += [
-            "  " + "  ".join(f"{value:.6f}" for value in row) for row in motif.frequencies
-        ] + [""]
+        width = len(motif.frequencies)
+        lines.append(f"MOTIF {motif.name}")
+        lines.append(f"letter-probability matrix: alength= 4 w= {width} nsites= {motif.sites} E= 0")
+        for row in motif.frequencies:
+            lines.append("  " + "  ".join(f"{value:.6f}" for value in row))
+        lines.append("")
     write_text(path, "\n".join(lines))
 
 
 def read_meme(path: str | Path) -> list[Motif]:
-    """Read motifs in MEME's minimal format; the name is everything behind ``MOTIF``.
+    """Read motifs in MEME's minimal format; a name is the text after ``MOTIF``.
 
     Raises:
-        InputError: another alphabet than ACGU or ACGT, a row that is not four frequencies, or no motif: names file and line.
+        InputError: another alphabet than ACGU or ACGT, a row that is not four frequencies, or no
+            motif.
     """
     motifs: list[Motif] = []
     name = ""
     rows = list[list[float]]()
-    sites = 20
-    lines = read_text(path).split("\n")
-
-    def close() -> None:
-        if name and rows:
-            motifs.append(Motif(name, np.array(rows) / np.sum(rows, axis=1, keepdims=True), sites))
-
-    inside = False
-    for number, line in enumerate([*lines, "MOTIF "], 1):
-        if line.startswith("ALPHABET=") and line.split("=", 1)[1].strip() not in ("ACGU", "ACGT"):
-            raise InputError(
-                "another alphabet",
-                file=path,
-                line=number,
-                found=line.split("=", 1)[1].strip(),
-                expected="ACGU",
-            )
+    sites = DEFAULT_SITES
+    in_matrix = False
+    for number, line in enumerate([*read_text(path).split("\n"), "MOTIF "], 1):
+        if line.startswith("ALPHABET="):
+            _check_alphabet(line.split("=", 1)[1].strip(), path, number)
         if line.startswith("MOTIF"):
-            close()
+            if name and rows:
+                frequencies = np.array(rows) / np.sum(rows, axis=1, keepdims=True)
+                motifs.append(Motif(name, frequencies, sites))
             name = line[5:].strip()
             rows = []
-            inside = False
+            in_matrix = False
         elif line.startswith("letter-probability matrix"):
-            inside = True
+            in_matrix = True
             fields = line.replace("=", " ").split()
-            sites = int(float(fields[fields.index("nsites") + 1])) if "nsites" in fields else 20
-        elif inside and line.strip() and not line.startswith("URL"):
-            try:
-                row = [float(cell) for cell in line.split()]
-            except ValueError:
-                row = []
-            if len(row) != len(LETTERS) or min(row) < 0 or abs(sum(row) - 1) > 0.05:
-                raise InputError(
-                    "not four frequencies that sum to 1", file=path, line=number, found=line.strip()
-                )
-            rows.append(row)
+            sites = DEFAULT_SITES
+            if "nsites" in fields:
+                sites = int(float(fields[fields.index("nsites") + 1]))
+        elif in_matrix and line.strip() and not line.startswith("URL"):
+            rows.append(_frequencies(line, path, number))
         elif not line.strip() and rows:
-            inside = False
+            in_matrix = False
     if not motifs:
         raise InputError(
             "no motif in MEME format", file=path, expected="MOTIF and letter-probability matrix"
         )
     return motifs
+
+
+def _check_alphabet(alphabet: str, path: str | Path, line: int) -> None:
+    if alphabet not in ("ACGU", "ACGT"):
+        raise InputError("another alphabet", file=path, line=line, found=alphabet, expected="ACGU")
+
+
+def _frequencies(text: str, path: str | Path, line: int) -> list[float]:
+    try:
+        row = [float(cell) for cell in text.split()]
+    except ValueError:
+        row = []
+    if len(row) != len(LETTERS) or min(row) < 0 or abs(sum(row) - 1) > 0.05:
+        raise InputError(
+            "not four frequencies that sum to 1", file=path, line=line, found=text.strip()
+        )
+    return row

@@ -1,9 +1,8 @@
-"""Made-up long RNAs with known reasons: a word of its own leads to each compartment. The demo, the tests and the docs use them."""
+"""Synthetic long RNAs with a planted motif per compartment, for the demo and the tests."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,21 +12,20 @@ from mirnagraph.evaluation.metrics import MULTI_LABEL
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import generator
 from seqtower.data.kmers import LETTERS
+from seqtower.data.motifs import DEFAULT_SITES, Motif
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, SequenceSet
-
-if TYPE_CHECKING:
-    from seqtower.data.motifs import Motif
 
 WORDS = {"Nucleus": "CUUCCUCUCC", "Cytoplasm": "UGUAUAUAUG", "Exosome": "GGAGGACGGA"}
 
 
 @dataclass(frozen=True, eq=False)
 class PlantedSequences:
-    """Made-up sequences and where their reasons stand.
+    """Synthetic sequences and their planted motifs.
 
     Attributes:
         data: the sequences with their labels.
-        places: one row per planted word: ``rna_id``, ``compartment``, ``start``, ``end`` (0-based, end excluded).
+        places: one row per planted motif: ``rna_id``, ``compartment``, ``start``, ``end`` (0-based,
+            end excluded).
     """
 
     data: SequenceSet
@@ -35,12 +33,10 @@ class PlantedSequences:
 
 
 def planted_motifs() -> list[Motif]:
-    """The planted words as motifs: each letter of a word with a frequency of .88."""
-    from seqtower.data.motifs import Motif  # which loads torch
-
+    """Return the planted motifs: frequency 0.88 of each consensus nucleotide."""
     eye = np.eye(len(LETTERS))
     return [
-        Motif(name, 0.04 + 0.84 * eye[[LETTERS.index(letter) for letter in word]], 20)
+        Motif(name, 0.04 + 0.84 * eye[[LETTERS.index(letter) for letter in word]], DEFAULT_SITES)
         for name, word in WORDS.items()
     ]
 
@@ -48,10 +44,14 @@ def planted_motifs() -> list[Motif]:
 def planted_sequences(
     n: int = 400, *, seed: int = 0, shortest: int = 60, longest: int = 200, noise: float = 0.05
 ) -> PlantedSequences:
-    """Random RNAs into which the words of their compartments were written, at random places.
+    """Make random RNAs with the motifs of their compartments at random places.
 
     Args:
-        noise: share of labels that say the opposite of what was planted, so that no model can be perfect: in [0, 0.5).
+        n: number of RNAs, 4 or more.
+        seed: of the random draws.
+        shortest: nucleotides of the shortest possible RNA, 60 or more.
+        longest: nucleotides of the longest possible RNA.
+        noise: share of labels that are flipped, in [0, 0.5).
     """
     require(
         n >= 4 and 20 * len(WORDS) <= shortest <= longest and 0 <= noise < 0.5,
@@ -65,27 +65,23 @@ def planted_sequences(
     places = []
     for row in range(n):
         letters = rng.choice(list("ACGU"), rng.integers(shortest, longest + 1))
-        free = np.arange(
-            0, len(letters) - 20, 20
-        )  # a grid, so that no word is written over another
+        free = np.arange(0, len(letters) - 20, 20)  # a grid, so that motifs do not overlap
         for column, at in zip(np.flatnonzero(labels[row]), rng.permutation(free), strict=False):
             name, word = list(WORDS.items())[column]
             start = int(at + rng.integers(0, 20 - len(word)))
             letters[start : start + len(word)] = list(word)
             places.append((f"made-up-{row + 1}", name, start, start + len(word)))
         sequences.append("".join(letters))
-    wrong = rng.random(labels.shape) < noise
+    is_flipped = rng.random(labels.shape) < noise
     index = NodeIndex.of([f"made-up-{row + 1}" for row in range(n)], "RNA")
-    nothing = pd.DataFrame(columns=LEFT_OUT_COLUMNS)
     data = SequenceSet(
         index,
         tuple(sequences),
-        np.where(wrong, 1 - labels, labels),
+        np.where(is_flipped, 1 - labels, labels),
         tuple(WORDS),
         MULTI_LABEL,
         None,
-        nothing,
+        pd.DataFrame(columns=LEFT_OUT_COLUMNS),
     )
-    return PlantedSequences(
-        data, pd.DataFrame(places, columns=["rna_id", "compartment", "start", "end"])
-    )
+    table = pd.DataFrame(places, columns=["rna_id", "compartment", "start", "end"])
+    return PlantedSequences(data, table)

@@ -1,1 +1,1 @@
-"""Explanations: which part of an RNA a prediction rests on, and which words a tower looks for."""
+"""Explanations of sequence towers: attributions, masking and motifs."""

@@ -1,4 +1,4 @@
-"""Integrated gradients, occlusion."""
+"""Attribution of predictions to nucleotides: integrated gradients and masking."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.stats import false_discovery_control
 
 from mirnagraph.config import require
@@ -20,6 +21,9 @@ from seqtower.saved import SavedTower
 EXTRA = "interpret"
 
 EPSILON = 1e-6
+"""Probabilities are at least this far from 0 and 1 in a divergence."""
+
+REGION_COLUMNS = ["start", "end", "compartment", "change", "kl", "q_value"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +32,10 @@ class Attribution:
 
     Attributes:
         positions: 0-based nucleotides that the tower read, ascending: int64, shape (n,).
-        values: what each adds to the logit of each compartment, compared with inputs of 0, which is an RNA of
-            nothing but N: float64, shape (n, n_labels).
-        error: completeness error per compartment: sum of the values minus the difference of the logits, as a share of that difference's size.
+        values: contribution to the logit of each compartment, relative to an RNA of N alone:
+            float64, shape (n, n_labels).
+        error: completeness error per compartment: sum of the values minus the difference of the
+            logits, as a share of the size of that difference.
     """
 
     positions: np.ndarray
@@ -41,15 +46,18 @@ class Attribution:
 def attribute(
     model: SavedTower, sequence: str, *, steps: int = 64, batch_tokens: int | None = None
 ) -> Attribution:
-    """Attribute every compartment's logit to nucleotides.
+    """Attribute every compartment's logit to nucleotides by integrated gradients.
 
-    A nucleotide's value is the sum over its channels. With structure or a language model it is what is foretold or embedded at that nucleotide
-    that adds to the logit; that the letters around it made it so is not followed further. A position that stands for a word of several letters
-    (see `seqtower.encoders.geneticseq2vec`) shares its value among them.
+    The value of a nucleotide is the sum over its channels. With structure or a language model it is
+    the contribution of the structure or embedding at that nucleotide, without its dependence on
+    the nucleotides around it. The value of a k-mer (see `seqtower.encoders.geneticseq2vec`) is
+    divided equally among its nucleotides.
 
     Args:
-        steps: points on the path from nothing to the RNA; more bring the completeness error down.
-        batch_tokens: positions computed at a time; None for the training's own.
+        model: the tower.
+        sequence: nucleotides A, C, G, U, N.
+        steps: points on the path from the baseline to the RNA; more lower the completeness error.
+        batch_tokens: positions computed at a time; None for that of the training.
 
     Raises:
         MissingExtraError: captum is not installed.
@@ -60,61 +68,76 @@ def attribute(
     captum = import_extra("captum.attr", EXTRA, "attribution to nucleotides")
     method = captum.IntegratedGradients(model.tower)
     baseline = batch.inputs * 0
-    found = []
+    with torch.no_grad():
+        logits = model.tower(batch.inputs, batch.mask, batch.types)
+        baseline_logits = model.tower(baseline, batch.mask, batch.types)
+    differences = (logits - baseline_logits)[0].tolist()
+    columns = []
     errors = []
-    for column in range(len(model.compartments)):
+    for column, difference in enumerate(differences):
         values, delta = method.attribute(
-            batch.inputs, baseline, target=column, additional_forward_args=(batch.mask, batch.types), n_steps=steps,
-            internal_batch_size=max(1, tokens // width), return_convergence_delta=True,
-        )  # fmt: skip
-        found.append(values.sum(dim=-1)[0].double().numpy())
-        span = float(
-            (
-                model.tower(batch.inputs, batch.mask, batch.types)
-                - model.tower(baseline, batch.mask, batch.types)
-            ).detach()[0, column]
+            batch.inputs,
+            baseline,
+            target=column,
+            additional_forward_args=(batch.mask, batch.types),
+            n_steps=steps,
+            internal_batch_size=max(1, tokens // width),
+            return_convergence_delta=True,
         )
-        errors.append(float(delta[0]) / max(abs(span), 1e-9))
-    per_step = np.stack(found, axis=1)
-    kept = model.encoding.lengths.positions(len(sequence))
-    words = model.encoding.encoder
-    if words.k > 1 or words.stride > 1:
-        spread = np.zeros((len(kept), per_step.shape[1]))
-        for step, value in enumerate(per_step):
-            place = slice(step * words.stride, min(step * words.stride + words.k, len(kept)))
-            spread[place] += value / max(place.stop - place.start, 1)
-        per_step = spread
-    return Attribution(kept, per_step, np.array(errors))
+        columns.append(values.sum(dim=-1)[0].double().numpy())
+        errors.append(float(delta[0]) / max(abs(difference), 1e-9))
+    attributions = np.stack(columns, axis=1)
+    positions = model.encoding.lengths.positions(len(sequence))
+    encoder = model.encoding.encoder
+    if encoder.k > 1 or encoder.stride > 1:
+        attributions = _divide_kmers(attributions, len(positions), encoder.k, encoder.stride)
+    return Attribution(positions, attributions, np.array(errors))
 
 
-def top_words(
+def _divide_kmers(values: np.ndarray, n_positions: int, k: int, stride: int) -> np.ndarray:
+    """Divide the values of k-mers, shape (n_kmers, n_labels), equally among their nucleotides."""
+    divided = np.zeros((n_positions, values.shape[1]))
+    for number, value in enumerate(values):
+        start = number * stride
+        end = min(start + k, n_positions)
+        divided[start:end] += value / max(end - start, 1)
+    return divided
+
+
+def top_kmers(
     attributions: list[tuple[str, Attribution]],
     compartments: tuple[str, ...],
     k: int = 5,
     top: int = 5,
 ) -> list[tuple[str, str, float, int]]:
-    """Words with the highest mean attribution per compartment (DeepLocRNA, section 2.5: in each RNA its best word counts).
+    """Return the k-mers with the highest attribution per compartment (DeepLocRNA, section 2.5).
+
+    Each RNA counts with its best k-mer; k-mers are ranked by the sum of their attributions.
 
     Args:
         attributions: pairs of sequence and attribution.
+        compartments: names, in the order of the columns of the attributions.
+        k: nucleotides of a k-mer.
+        top: k-mers per compartment.
 
     Returns:
-        ``(compartment, word, mean attribution of its best places, RNAs in which it is the best word)``, best first.
+        ``(compartment, k-mer, its mean attribution where it is the best, RNAs in which it is the
+        best)``, best first.
     """
     rows = []
     for column, name in enumerate(compartments):
         best: dict[str, list[float]] = {}
-        for sequence, found in attributions:
-            letters = "".join(sequence[i] for i in found.positions)
-            if len(letters) < k:
+        for sequence, attribution in attributions:
+            read = "".join(sequence[position] for position in attribution.positions)
+            if len(read) < k:
                 continue
-            sums = np.convolve(found.values[:, column], np.ones(k), mode="valid")
-            at = int(np.argmax(sums))
-            best.setdefault(letters[at : at + k], []).append(float(sums[at]))
+            sums = np.convolve(attribution.values[:, column], np.ones(k), mode="valid")
+            start = int(np.argmax(sums))
+            best.setdefault(read[start : start + k], []).append(float(sums[start]))
         ranked = sorted(
             best.items(), key=lambda item: (-len(item[1]) * float(np.mean(item[1])), item[0])
         )[:top]
-        rows += [(name, word, float(np.mean(values)), len(values)) for word, values in ranked]
+        rows += [(name, kmer, float(np.mean(values)), len(values)) for kmer, values in ranked]
     return rows
 
 
@@ -123,10 +146,10 @@ class MaskingConfig:
     """How an RNA is masked.
 
     Attributes:
-        window: nucleotides that are hidden at a time (paper: 100).
+        window: nucleotides masked at a time (paper: 100).
         stride: nucleotides from one window to the next.
-        shuffles: how many shuffled copies of the RNA say what a change by chance looks like.
-        q_value: false discovery rate below which a window is a zipcode.
+        shuffles: shuffled copies of the RNA for the null distribution.
+        q_value: false discovery rate up to which a window is a zipcode.
     """
 
     window: int = 100
@@ -153,99 +176,112 @@ def mask_scan(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Hide one stretch after the other and see what the model then says.
+    """Mask one window after the other and predict again.
 
-    Hidden letters become N, which a tower sees as nothing; encoders that look at neighbours encode each masked RNA anew, so that a hidden stretch
-    pairs with nothing and tells a language model nothing. A window is significant where the Kullback-Leibler divergence between what
-    the model says with and without it is higher than that of windows of the shuffled RNA (empirical p-values, Benjamini-Hochberg).
+    Masked nucleotides become N, and the masked RNA is encoded anew, with its own structure or
+    embedding. A window is significant where the Kullback-Leibler divergence between the predictions
+    with and without it is higher than that of windows of shuffled RNAs (empirical p-values,
+    Benjamini-Hochberg).
+
+    Args:
+        model: the tower.
+        sequence: nucleotides A, C, G, U, N.
+        config: windows and shuffles; None for the defaults.
+        seed: of the shuffles.
+        progress: called after each scan.
 
     Returns:
-        One row per window: ``start``, ``end`` (0-based, end excluded), ``kl`` (nats, 0 or more; summed over compartments where they are
-        independent), one column per compartment (probability with the window hidden minus without: below 0 where the window speaks for
-        it), and ``q_value`` (NaN without shuffles).
+        One row per window: ``start``, ``end`` (0-based, end excluded), ``kl`` (nats, 0 or more;
+        summed over independent compartments), one column per compartment (probability with the
+        window masked minus without; below 0 where the window supports the compartment), and
+        ``q_value`` (NaN without shuffles).
     """
     config = config or MaskingConfig()
     report(progress, "masking", 0, 1 + config.shuffles)
-    starts, whole, hidden = _scan(model, sequence, config)
-    kl = _divergence(whole, hidden, model.kind)
-    found = pd.DataFrame(
-        {"start": starts, "end": np.minimum(starts + config.window, len(sequence)), "kl": kl}
-    )
+    starts, whole, masked = _scan(model, sequence, config)
+    kl = _divergence(whole, masked, model.kind)
+    ends = np.minimum(starts + config.window, len(sequence))
+    scan = pd.DataFrame({"start": starts, "end": ends, "kl": kl})
     for column, name in enumerate(model.compartments):
-        found[name] = hidden[:, column] - whole[column]
+        scan[name] = masked[:, column] - whole[column]
     rng = generator(seed, "masking")
     null = []
     for number in range(config.shuffles):
         report(progress, "masking", 1 + number, 1 + config.shuffles)
-        _, base, other = _scan(model, "".join(rng.permutation(list(sequence))), config)
-        null.append(_divergence(base, other, model.kind))
-    found["q_value"] = np.nan
+        shuffled = "".join(rng.permutation(list(sequence)))
+        _, shuffled_whole, shuffled_masked = _scan(model, shuffled, config)
+        null.append(_divergence(shuffled_whole, shuffled_masked, model.kind))
+    scan["q_value"] = np.nan
     if null:
         chance = np.sort(np.concatenate(null))
-        above = len(chance) - np.searchsorted(chance, kl, side="left")
-        found["q_value"] = false_discovery_control((above + 1) / (len(chance) + 1))
+        n_as_high = len(chance) - np.searchsorted(chance, kl, side="left")
+        scan["q_value"] = false_discovery_control((n_as_high + 1) / (len(chance) + 1))
     report(progress, "masking", 1 + config.shuffles, 1 + config.shuffles)
-    return found
+    return scan
 
 
 def zipcodes(
     scan: pd.DataFrame, compartments: tuple[str, ...], config: MaskingConfig | None = None
 ) -> pd.DataFrame:
-    """Significant windows joined to regions.
+    """Merge overlapping significant windows into regions.
+
+    Args:
+        scan: table of `mask_scan`.
+        compartments: names of its columns.
+        config: false discovery rate; None for the default.
 
     Returns:
-        ``start``, ``end``, ``compartment`` (the one that changes most), ``change`` (of its probability, when the strongest window is
-        hidden), ``kl`` and ``q_value`` of that window; strongest first.
+        ``start``, ``end``, ``compartment`` (the one that changes most), ``change`` (of its
+        probability when the strongest window is masked), ``kl`` and ``q_value`` of that window;
+        strongest first.
     """
     config = config or MaskingConfig()
-    regions: list[dict[str, object]] = []
-    current: list[int] = []
-
-    def close() -> None:
-        if current:
-            part = scan.iloc[current]
-            best = part.iloc[int(np.argmax(part["kl"].to_numpy()))]
-            changes = best[list(compartments)].astype(float)
-            name = str(changes.abs().idxmax())
-            regions.append(
-                {"start": int(part["start"].min()), "end": int(part["end"].max()), "compartment": name, "change": float(changes[name]),
-                 "kl": float(best["kl"]), "q_value": float(best["q_value"])}
-            )  # fmt: skip
-
-    for row in range(len(scan)):
-        if scan["q_value"].iloc[row] <= config.q_value:
-            if current and scan["start"].iloc[row] > scan["end"].iloc[current[-1]]:
-                close()
-                current = []
-            current.append(row)
-    close()
-    table = pd.DataFrame(
-        regions, columns=["start", "end", "compartment", "change", "kl", "q_value"]
-    )
+    significant = scan[scan["q_value"] <= config.q_value]
+    reach = significant["end"].shift(fill_value=-1)
+    number = (significant["start"] > reach).cumsum()
+    regions = []
+    for _, windows in significant.groupby(number, sort=False):
+        strongest = windows.iloc[int(np.argmax(windows["kl"].to_numpy()))]
+        changes = strongest[list(compartments)].astype(float)
+        compartment = str(changes.abs().idxmax())
+        regions.append(
+            {
+                "start": int(windows["start"].min()),
+                "end": int(windows["end"].max()),
+                "compartment": compartment,
+                "change": float(changes[compartment]),
+                "kl": float(strongest["kl"]),
+                "q_value": float(strongest["q_value"]),
+            }
+        )
+    table = pd.DataFrame(regions, columns=REGION_COLUMNS)
     return table.sort_values("kl", ascending=False, kind="stable", ignore_index=True)
 
 
 def _scan(
     model: SavedTower, sequence: str, config: MaskingConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Window starts, what the model says of the whole RNA (n_labels,), and with each window hidden (n_windows, n_labels)."""
+    """Mask each window of an RNA.
+
+    Returns:
+        Window starts, the prediction for the RNA, shape (n_labels,), and with each window masked,
+        shape (n_windows, n_labels).
+    """
     last = max(len(sequence) - config.window, 0)
     starts = np.unique(np.append(np.arange(0, last + 1, config.stride), last))
-    masked = [
-        sequence[:s]
-        + "N" * (min(s + config.window, len(sequence)) - s)
-        + sequence[s + config.window :]
-        for s in starts
-    ]
+    masked = []
+    for start in starts.tolist():
+        end = min(start + config.window, len(sequence))
+        masked.append(sequence[:start] + "N" * (end - start) + sequence[end:])
     with read_only_cache():
-        said = model.predict([sequence, *masked])
-    return starts, said[0], said[1:]
+        predicted = model.predict([sequence, *masked])
+    return starts, predicted[0], predicted[1:]
 
 
-def _divergence(whole: np.ndarray, hidden: np.ndarray, kind: str) -> np.ndarray:
-    """Kullback-Leibler divergence of each row of `hidden` from `whole`, in nats: shape (n_windows,)."""
+def _divergence(whole: np.ndarray, masked: np.ndarray, kind: str) -> np.ndarray:
+    """Kullback-Leibler divergence of each row of `masked` from `whole` in nats: (n_windows,)."""
     p = np.clip(whole, EPSILON, 1 - EPSILON)
-    q = np.clip(hidden, EPSILON, 1 - EPSILON)
+    q = np.clip(masked, EPSILON, 1 - EPSILON)
     if kind == MULTI_LABEL:
         return np.asarray((p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).sum(axis=1))
     return np.asarray(np.maximum((p * np.log(p / q)).sum(axis=1), 0))

@@ -1,4 +1,4 @@
-"""Motifs: what the first layer's filters look for, written as MEME and compared with known RBP motifs by Tomtom."""
+"""Motifs of first-layer filters and their comparison with known motifs by Tomtom."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from scipy.stats import false_discovery_control
 
 from mirnagraph.errors import ConfigError, import_extra
-from seqtower.data.batches import collate, plan
+from seqtower.data.batches import Batch, collate, plan
 from seqtower.data.kmers import LETTERS
 from seqtower.data.motifs import Motif
 from seqtower.encoders.base import ONE_HOT
@@ -18,98 +18,125 @@ from seqtower.nn.layers import MaskedConv
 from seqtower.saved import SavedTower
 
 FEWEST_SITES = 10
+"""Sites below which a filter makes no motif."""
+
+MATCH_COLUMNS = ["motif", "known", "p_value", "q_value", "offset", "overlap"]
 
 
 def first_convolutions(model: SavedTower) -> list[MaskedConv]:
-    """The layers that read letters; raises ConfigError for a tower that reads no letters by filters."""
+    """Return the convolutions that read one-hot nucleotides.
+
+    Raises:
+        ConfigError: a tower that reads another encoding.
+    """
     channels = model.encoding.channels
     if model.config.encoder.name != ONE_HOT:
         raise ConfigError(
-            f"the tower {model.config.tower.name!r} reads the encoding {model.config.encoder.name!r}, and has no filters over letters alone"
+            f"the tower {model.config.tower.name!r} reads the encoding "
+            f"{model.config.encoder.name!r}, and has no filters over single nucleotides"
         )
     return [
-        m
-        for m in model.tower.modules()
-        if isinstance(m, MaskedConv) and m.conv.in_channels == channels
+        layer
+        for layer in model.tower.modules()
+        if isinstance(layer, MaskedConv) and layer.conv.in_channels == channels
     ]
 
 
 def filter_motifs(
     model: SavedTower, sequences: Sequence[str], *, share: float = 0.5
 ) -> list[Motif]:
-    """Frequencies of the letters where each first-layer filter is more than `share` of its highest activation (RNATracker, section 3.3).
+    """Make motifs of the first-layer filters (RNATracker, section 3.3).
 
-    Filters with fewer than 10 such places are left out.
+    A motif holds the nucleotide frequencies at the sites where a filter exceeds `share` of its
+    highest activation. Filters with fewer than `FEWEST_SITES` sites are left out.
+
+    Args:
+        model: the tower.
+        sequences: RNAs in which sites are looked for.
+        share: of the highest activation, in (0, 1).
+
+    Raises:
+        ConfigError: a tower without filters over single nucleotides.
     """
     layers = first_convolutions(model)
     if not layers:
         raise ConfigError(
-            f"the first layer of the tower {model.config.tower.name!r} is no convolution over letters"
+            f"the first layer of the tower {model.config.tower.name!r} is no convolution over "
+            "nucleotides"
         )
     encoded = model.encoding(sequences)
-    lengths = np.array([len(one) for one in encoded])
-    found = []
+    lengths = np.array([len(positions) for positions in encoded])
+    batches = [
+        collate([encoded[row] for row in rows], rows)
+        for rows in plan(lengths, model.config.training.batch_tokens, 64)
+    ]
+    motifs = []
     for number, layer in enumerate(layers):
-        batches = [
-            collate([encoded[row] for row in rows], rows)
-            for rows in plan(lengths, model.config.training.batch_tokens, 64)
-        ]
         with torch.inference_mode():
-            heights = [torch.relu(layer(batch.inputs, batch.mask)) for batch in batches]
-        top = torch.stack([height.amax(dim=(0, 1)) for height in heights]).amax(dim=0)
-        kernel = layer.conv.kernel_size[0]
+            activations = [torch.relu(layer(batch.inputs, batch.mask)) for batch in batches]
+        highest = torch.stack([values.amax(dim=(0, 1)) for values in activations]).amax(dim=0)
+        prefix = "" if len(layers) == 1 else f"layer_{number}_"
         for index in range(layer.conv.out_channels):
-            counts = np.zeros((kernel, len(LETTERS)))
-            sites = 0
-            for batch, height in zip(batches, heights, strict=True):
-                rna, place = torch.nonzero(height[..., index] > share * top[index], as_tuple=True)
-                first = place - layer.before
-                inside = (first >= 0) & (first + kernel <= batch.lengths[rna])
-                for offset in range(kernel):
-                    counts[offset] += (
-                        batch.inputs[rna[inside], first[inside] + offset]
-                        .sum(dim=0)
-                        .double()
-                        .numpy()
-                    )
-                sites += int(inside.sum())
-            if sites >= FEWEST_SITES:
-                name = f"filter_{index}" if len(layers) == 1 else f"layer_{number}_filter_{index}"
-                found.append(
-                    Motif(name, (counts + 0.25) / (counts + 0.25).sum(axis=1, keepdims=True), sites)
-                )
-    return found
+            is_site = [values[..., index] > share * highest[index] for values in activations]
+            counts, n_sites = _count_sites(layer, batches, is_site)
+            if n_sites >= FEWEST_SITES:
+                frequencies = (counts + 0.25) / (counts + 0.25).sum(axis=1, keepdims=True)
+                motifs.append(Motif(f"{prefix}filter_{index}", frequencies, n_sites))
+    return motifs
+
+
+def _count_sites(
+    layer: MaskedConv, batches: Sequence[Batch], is_site: Sequence[torch.Tensor]
+) -> tuple[np.ndarray, int]:
+    """Count nucleotides at the sites of a filter, shape (kernel, 4), and the sites within RNAs."""
+    kernel = layer.conv.kernel_size[0]
+    counts = np.zeros((kernel, len(LETTERS)))
+    n_sites = 0
+    for batch, mask in zip(batches, is_site, strict=True):
+        rna, position = torch.nonzero(mask, as_tuple=True)
+        first = position - layer.before
+        is_inside = (first >= 0) & (first + kernel <= batch.lengths[rna])
+        rna = rna[is_inside]
+        first = first[is_inside]
+        for offset in range(kernel):
+            counts[offset] += batch.inputs[rna, first + offset].sum(dim=0).double().numpy()
+        n_sites += len(rna)
+    return counts, n_sites
 
 
 def match_motifs(motifs: Sequence[Motif], known: Sequence[Motif]) -> pd.DataFrame:
-    """Compare motifs with known ones by Tomtom (Gupta et al. 2007), on the strand as it is.
+    """Compare motifs with known ones by Tomtom (Gupta et al. 2007), on one strand.
+
+    Args:
+        motifs: e.g. of `filter_motifs`.
+        known: e.g. of `seqtower.data.motifs.read_meme`.
 
     Returns:
-        One row per pair: ``motif``, ``known``, ``p_value``, ``q_value`` (Benjamini-Hochberg over all pairs), ``offset``, ``overlap``;
-        lowest p-value first.
+        One row per pair: ``motif``, ``known``, ``p_value``, ``q_value`` (Benjamini-Hochberg over
+        all pairs), ``offset``, ``overlap``; lowest p-value first.
 
     Raises:
         MissingExtraError: memelite is not installed.
     """
-    columns = ["motif", "known", "p_value", "q_value", "offset", "overlap"]
-    if not motifs:
-        return pd.DataFrame(columns=columns)
+    if not motifs or not known:
+        return pd.DataFrame(columns=MATCH_COLUMNS)
     memelite = import_extra("memelite", "interpret", "the comparison with known motifs")
     p, _, offsets, overlaps, _ = memelite.tomtom(
-        [m.frequencies.T for m in motifs],
-        [k.frequencies.T for k in known],
+        [motif.frequencies.T for motif in motifs],
+        [motif.frequencies.T for motif in known],
         reverse_complement=False,
         n_jobs=1,
     )
-    pairs = [(i, j) for i in range(len(motifs)) for j in range(len(known))]
+    shape = (len(motifs), len(known))
+    rows, columns = np.indices(shape).reshape(2, -1)
     table = pd.DataFrame(
         {
-            "motif": [motifs[i].name for i, _ in pairs],
-            "known": [known[j].name for _, j in pairs],
-            "p_value": [float(p[i, j]) for i, j in pairs],
-            "offset": [int(offsets[i, j]) for i, j in pairs],
-            "overlap": [int(overlaps[i, j]) for i, j in pairs],
+            "motif": [motifs[row].name for row in rows],
+            "known": [known[column].name for column in columns],
+            "p_value": np.asarray(p, dtype=np.float64)[rows, columns],
+            "offset": np.asarray(offsets)[rows, columns].astype(int),
+            "overlap": np.asarray(overlaps)[rows, columns].astype(int),
         }
     )
     table["q_value"] = false_discovery_control(np.clip(table["p_value"].to_numpy(), 0, 1))
-    return table[columns].sort_values("p_value", kind="stable", ignore_index=True)
+    return table[MATCH_COLUMNS].sort_values("p_value", kind="stable", ignore_index=True)

@@ -1,4 +1,4 @@
-"""All explanations of a run for some RNAs, written as tables, tracks and plots: what `mirnagraph seq explain` does."""
+"""Tables, tracks and plots of `mirnagraph seq explain`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pandas as pd
 from mirnagraph.errors import InputError, import_extra
 from mirnagraph.io import write_folder, write_text, write_tsv
 from mirnagraph.parallel import Progress, report
+from seqtower.data.kmers import LETTERS, one_hot
 from seqtower.data.motifs import Motif, write_meme
 from seqtower.encoders.base import ONE_HOT
 from seqtower.interpret.attribution import (
@@ -21,7 +22,7 @@ from seqtower.interpret.attribution import (
     MaskingConfig,
     attribute,
     mask_scan,
-    top_words,
+    top_kmers,
     zipcodes,
 )
 from seqtower.interpret.motifs import filter_motifs, first_convolutions, match_motifs
@@ -31,24 +32,44 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOGO_WIDTH = 60
+"""Nucleotides of the logo in a picture."""
 
 LONGEST_NAME = 100
-"""Letters of an RNA's id that its picture's name keeps: file systems have a limit."""
+"""Characters of an RNA's id in the name of its picture; file systems have a limit."""
 
 
 @dataclass(frozen=True)
 class ExplainConfig:
-    """What is made.
+    """Settings of `explain_to_folder`.
 
     Attributes:
-        masking: settings of the zipcodes.
+        masking: windows and shuffles of the zipcodes.
         steps: of integrated gradients.
-        plots: one picture per RNA.
+        plots: whether to draw a picture per RNA.
     """
 
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     steps: int = 64
     plots: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceExplanation:
+    """Explanation of the predictions of one RNA.
+
+    Attributes:
+        rna_id: of the RNA.
+        sequence: its nucleotides.
+        scan: table of `mask_scan`.
+        regions: table of `zipcodes`.
+        attribution: of each nucleotide.
+    """
+
+    rna_id: str
+    sequence: str
+    scan: pd.DataFrame
+    regions: pd.DataFrame
+    attribution: Attribution
 
 
 def explain_to_folder(
@@ -63,130 +84,159 @@ def explain_to_folder(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, int]:
-    """Explain RNAs and write everything into a folder, all or nothing.
+    """Explain the predictions of RNAs and write tables, tracks and plots into a folder.
 
-    ``masking.tsv`` (every window), ``zipcodes.bed`` (significant regions: RNA, start, end, compartment, KL, ``.``, change, q), ``attribution.tsv`` (every
-    nucleotide), ``attribution.bedgraph`` (one track per compartment), ``completeness.tsv`` (`Attribution.error`: a share), ``words.tsv`` (top 5-mers),
-    ``motifs.meme`` and ``motif_matches.tsv`` where the tower has filters over letters, and ``RNA.png``.
+    ``masking.tsv`` (every window), ``zipcodes.bed`` (significant regions: RNA, start, end,
+    compartment, KL, ``.``, change, q), ``attribution.tsv`` (every nucleotide),
+    ``attribution.bedgraph`` (one track per compartment), ``completeness.tsv``
+    (`Attribution.error`: a share), ``words.tsv`` (top 5-mers), ``motifs.meme`` and
+    ``motif_matches.tsv`` for towers with filters over nucleotides, and ``RNA.png``.
 
     Args:
-        model: one that was trained with types of RNAs is given as ``model.of_type(...)``.
+        model: the tower; of one conditioned on the RNA type ``model.of_type(...)``.
         records: columns ``id``, ``sequence``.
-        known: motifs that filters are compared with.
-        background: sequences in which filters are looked for; those of `records` where empty.
+        out: output folder, written as a whole or not at all.
+        config: settings; None for the defaults.
+        known: motifs to compare those of the filters with.
+        background: sequences in which sites of filters are looked for; empty for `records`.
+        seed: of the shuffled RNAs.
+        overwrite: replace the content of the folder.
+        progress: called after each RNA.
 
     Returns:
-        How many zipcodes, motifs and matches (q < .05) were found.
+        Number of ``zipcodes``, ``motifs`` and ``matches`` (q < 0.05).
 
     Raises:
+        InputError: no RNA, or the folder is not empty.
         MissingExtraError: a package of the extra ``interpret`` is not installed.
     """
     config = config or ExplainConfig()
     if records.empty:
         raise InputError("no RNA to explain")
     _check_extra()
-    names = model.compartments
-    scans = []
-    regions = []
-    tracks = []
-    errors = []
-    explained = []
-    pictures = _file_names(records["id"])
+    file_names = _file_names(records["id"])
+    explanations = []
     with write_folder(out, overwrite=overwrite) as folder:
-        for number, (name, sequence) in enumerate(
-            zip(records["id"], records["sequence"], strict=True)
-        ):
+        pairs = zip(records["id"], records["sequence"], strict=True)
+        for number, (rna_id, sequence) in enumerate(pairs):
             report(progress, "explained", number, len(records))
-            scan = mask_scan(model, sequence, config.masking, seed=seed)
-            found = zipcodes(scan, names, config.masking)
-            attribution = attribute(model, sequence, steps=config.steps)
-            explained.append((sequence, attribution))
-            scans.append(scan.assign(rna_id=name))
-            regions.append(found.assign(rna_id=name))
-            track = pd.DataFrame(attribution.values, columns=list(names))
-            track.insert(0, "letter", [sequence[i] for i in attribution.positions])
-            track.insert(0, "position", attribution.positions)
-            tracks.append(track.assign(rna_id=name))
-            errors.append([name, *attribution.error])
+            explanation = _explain(model, rna_id, sequence, config, seed)
+            explanations.append(explanation)
             if config.plots:
-                draw(name, sequence, scan, found, attribution, names).savefig(
-                    folder / f"{pictures[name]}.png", dpi=110, metadata={"Software": None}
-                )
+                figure = draw(explanation, model.compartments)
+                path = folder / f"{file_names[rna_id]}.png"
+                figure.savefig(path, dpi=110, metadata={"Software": None})
         report(progress, "explained", len(records), len(records))
-        write_tsv(_first(pd.concat(scans)), folder / "masking.tsv")
-        zips = pd.concat(regions, ignore_index=True)
-        write_text(folder / "zipcodes.bed", _bed(zips))
-        write_tsv(_first(pd.concat(tracks)), folder / "attribution.tsv")
-        write_text(folder / "attribution.bedgraph", _bedgraph(tracks, names))
-        write_tsv(pd.DataFrame(errors, columns=["rna_id", *names]), folder / "completeness.tsv")
-        words = pd.DataFrame(
-            top_words(explained, names), columns=["compartment", "word", "attribution", "n_rnas"]
+        n_regions = _write_tables(explanations, model.compartments, folder)
+        n_motifs, n_matches = _write_motifs(
+            model, background or list(records["sequence"]), known, folder
         )
-        write_tsv(words, folder / "words.tsv")
-        counts = {"zipcodes": len(zips), "motifs": 0, "matches": 0}
-        if model.config.encoder.name == ONE_HOT and first_convolutions(model):
-            motifs = filter_motifs(model, background or list(records["sequence"]))
-            write_meme(motifs, folder / "motifs.meme")
-            matches = (
-                match_motifs(motifs, known)
-                if known
-                else pd.DataFrame(
-                    columns=["motif", "known", "p_value", "q_value", "offset", "overlap"]
-                )
-            )
-            write_tsv(matches, folder / "motif_matches.tsv")
-            counts |= {"motifs": len(motifs), "matches": int((matches["q_value"] < 0.05).sum())}
-    return counts
+    return {"zipcodes": n_regions, "motifs": n_motifs, "matches": n_matches}
 
 
-def draw(
-    name: str,
-    sequence: str,
-    scan: pd.DataFrame,
-    regions: pd.DataFrame,
-    attribution: Attribution,
-    compartments: tuple[str, ...],
-) -> Figure:
-    """What masking changes along the RNA, its zipcodes, the attributions, and a logo of the strongest stretch."""
+def _explain(
+    model: SavedTower, rna_id: str, sequence: str, config: ExplainConfig, seed: int
+) -> SequenceExplanation:
+    """Explain the predictions of one RNA by masking and integrated gradients."""
+    scan = mask_scan(model, sequence, config.masking, seed=seed)
+    regions = zipcodes(scan, model.compartments, config.masking)
+    attribution = attribute(model, sequence, steps=config.steps)
+    return SequenceExplanation(rna_id, sequence, scan, regions, attribution)
+
+
+def draw(explanation: SequenceExplanation, compartments: tuple[str, ...]) -> Figure:
+    """Draw masking effects with zipcodes, attributions, and a logo of the strongest region."""
     from matplotlib.figure import Figure
 
+    sequence = explanation.sequence
+    scan = explanation.scan
+    attribution = explanation.attribution
     figure = Figure(figsize=(9, 6), layout="constrained")
     top, middle, bottom = figure.subplots(3, 1)
     center = (scan["start"] + scan["end"]) / 2
     for column in compartments:
         top.plot(center, scan[column], label=column, linewidth=1)
-    for row in regions.itertuples():
+    for row in explanation.regions.itertuples():
         top.axvspan(row.start, row.end, color="0.85", zorder=0)
     top.axhline(0, color="0.6", linewidth=0.6)
-    top.set(ylabel="change when hidden", title=name, xlim=(0, len(sequence)))
+    top.set(ylabel="change when masked", title=explanation.rna_id, xlim=(0, len(sequence)))
     top.legend(fontsize="x-small", ncols=4)
     for number, label in enumerate(compartments):
-        middle.plot(
-            attribution.positions, attribution.values[:, number], linewidth=0.8, label=label
-        )
+        values = attribution.values[:, number]
+        middle.plot(attribution.positions, values, linewidth=0.8, label=label)
     middle.set(ylabel="attribution (logit)", xlabel="nucleotide, 5' to 3'", xlim=(0, len(sequence)))
-    best = int(np.argmax(np.abs(attribution.values).max(axis=0)))
-    values = attribution.values[:, best]
-    width = min(LOGO_WIDTH, len(values))
-    start = int(np.argmax(np.convolve(np.abs(values), np.ones(width), mode="valid")))
-    shown = range(start, start + width)
-    matrix = pd.DataFrame(
-        [
-            [
-                values[i] if sequence[attribution.positions[i]] == letter else 0.0
-                for letter in "ACGU"
-            ]
-            for i in shown
-        ],
-        columns=list("ACGU"),
-    )
-    if matrix.to_numpy().any():  # of letters that are all N there is no logo
+    strongest = int(np.argmax(np.abs(attribution.values).max(axis=0)))
+    start, heights = _logo(sequence, attribution.positions, attribution.values[:, strongest])
+    if heights.to_numpy().any():  # logomaker refuses a region of N alone
         logomaker = import_extra("logomaker", EXTRA, "the picture of an explanation")
-        logomaker.Logo(matrix, ax=bottom, color_scheme="classic")
+        logomaker.Logo(heights, ax=bottom, color_scheme="classic")
     bottom.set(
-        ylabel=compartments[best], xlabel=f"nucleotides from {attribution.positions[start] + 1}"
+        ylabel=compartments[strongest],
+        xlabel=f"nucleotides from {attribution.positions[start] + 1}",
     )
     return figure
+
+
+def _logo(sequence: str, positions: np.ndarray, values: np.ndarray) -> tuple[int, pd.DataFrame]:
+    """Start of the strongest region, and the heights of its nucleotides, columns A, C, G, U."""
+    width = min(LOGO_WIDTH, len(values))
+    strength = np.convolve(np.abs(values), np.ones(width), mode="valid")
+    start = int(np.argmax(strength))
+    region = slice(start, start + width)
+    read = "".join(sequence[position] for position in positions[region])
+    heights = one_hot(read) * values[region, None]
+    return start, pd.DataFrame(heights, columns=list(LETTERS))
+
+
+def _write_tables(
+    explanations: Sequence[SequenceExplanation], compartments: tuple[str, ...], folder: Path
+) -> int:
+    """Write the tables of all RNAs; returns the number of zipcodes."""
+    scans = []
+    regions = []
+    tracks = []
+    errors = []
+    pairs = []
+    for explanation in explanations:
+        rna_id = explanation.rna_id
+        attribution = explanation.attribution
+        nucleotides = [explanation.sequence[position] for position in attribution.positions]
+        track = pd.DataFrame(attribution.values, columns=list(compartments))
+        track.insert(0, "rna_id", rna_id)
+        track.insert(1, "position", attribution.positions)
+        track.insert(2, "letter", nucleotides)
+        scan = explanation.scan.copy()
+        scan.insert(0, "rna_id", rna_id)
+        scans.append(scan)
+        regions.append(explanation.regions.assign(rna_id=rna_id))
+        tracks.append(track)
+        errors.append([rna_id, *attribution.error])
+        pairs.append((explanation.sequence, attribution))
+    every_region = pd.concat(regions, ignore_index=True)
+    write_tsv(pd.concat(scans, ignore_index=True), folder / "masking.tsv")
+    write_text(folder / "zipcodes.bed", _bed(every_region))
+    write_tsv(pd.concat(tracks, ignore_index=True), folder / "attribution.tsv")
+    write_text(folder / "attribution.bedgraph", _bedgraph(tracks, compartments))
+    completeness = pd.DataFrame(errors, columns=["rna_id", *compartments])
+    write_tsv(completeness, folder / "completeness.tsv")
+    kmers = pd.DataFrame(
+        top_kmers(pairs, compartments), columns=["compartment", "word", "attribution", "n_rnas"]
+    )
+    write_tsv(kmers, folder / "words.tsv")
+    return len(every_region)
+
+
+def _write_motifs(
+    model: SavedTower, sequences: Sequence[str], known: Sequence[Motif], folder: Path
+) -> tuple[int, int]:
+    """Write motifs and matches of towers with filters over nucleotides; returns both counts."""
+    if model.config.encoder.name != ONE_HOT or not first_convolutions(model):
+        return 0, 0
+    motifs = filter_motifs(model, sequences)
+    write_meme(motifs, folder / "motifs.meme")
+    matches = match_motifs(motifs, known)
+    write_tsv(matches, folder / "motif_matches.tsv")
+    return len(motifs), int((matches["q_value"] < 0.05).sum())
 
 
 def _check_extra() -> None:
@@ -195,46 +245,41 @@ def _check_extra() -> None:
         import_extra(module, EXTRA, "`seq explain`")
 
 
-def _first(table: pd.DataFrame) -> pd.DataFrame:
-    return table[["rna_id", *(c for c in table.columns if c != "rna_id")]].reset_index(drop=True)
-
-
 def _bed(regions: pd.DataFrame) -> str:
-    lines = [
-        f"{r.rna_id}\t{r.start}\t{r.end}\t{r.compartment}\t{r.kl:.6g}\t.\t{r.change:.6g}\t{r.q_value:.3g}"
-        for r in regions.itertuples()
-    ]
+    lines = []
+    for row in regions.itertuples():
+        place = f"{row.rna_id}\t{row.start}\t{row.end}"
+        scores = f"{row.kl:.6g}\t.\t{row.change:.6g}\t{row.q_value:.3g}"
+        lines.append(f"{place}\t{row.compartment}\t{scores}")
     return "\n".join([*lines, ""])
 
 
-def _bedgraph(tracks: list[pd.DataFrame], compartments: tuple[str, ...]) -> str:
+def _bedgraph(tracks: Sequence[pd.DataFrame], compartments: tuple[str, ...]) -> str:
     lines = []
     for name in compartments:
         lines.append(f'track type=bedGraph name="{name}"')
         for track in tracks:
-            lines += [
-                f"{rna}\t{at}\t{int(at) + 1}\t{value:.6g}"
-                for rna, at, value in track[["rna_id", "position", name]].itertuples(index=False)
-            ]
+            rows = track[["rna_id", "position", name]].itertuples(index=False)
+            for rna_id, position, value in rows:
+                lines.append(f"{rna_id}\t{position}\t{int(position) + 1}\t{value:.6g}")
     return "\n".join([*lines, ""])
 
 
-def _file_names(names: Iterable[str]) -> dict[str, str]:
-    """A file name for each RNA: its id where that is one, also where capitals are not told apart; else what can be kept of it, and a number."""
-    found = dict[str, str]()
+def _file_names(ids: Iterable[str]) -> dict[str, str]:
+    """A file name for each RNA: its id with `_` for other characters, numbered where not unique.
+
+    Names that differ in capitals alone count as equal, as on some file systems.
+    """
+    file_names = dict[str, str]()
     taken = set[str]()
-    for name in names:
-        plain = (
-            "".join(
-                letter if letter.isalnum() or letter in "-_." else "_" for letter in name
-            ).strip(".")[:LONGEST_NAME]
-            or "rna"
-        )
-        kept = plain
+    for rna_id in ids:
+        safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in rna_id)
+        stem = safe.strip(".")[:LONGEST_NAME] or "rna"
+        file_name = stem
         number = 1
-        while kept.casefold() in taken:
+        while file_name.casefold() in taken:
             number += 1
-            kept = f"{plain}_{number}"
-        taken.add(kept.casefold())
-        found[name] = kept
-    return found
+            file_name = f"{stem}_{number}"
+        taken.add(file_name.casefold())
+        file_names[rna_id] = file_name
+    return file_names

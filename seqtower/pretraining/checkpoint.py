@@ -1,4 +1,4 @@
-"""A pre-trained encoder on disk, and what has to fit before a tower may start from it."""
+"""A pre-trained encoder on disk, and the checks before a tower starts from it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from mirnagraph.config import to_dict
 from mirnagraph.errors import CheckpointError
 from mirnagraph.io import write_folder
-from mirnagraph.runs.folder import package_versions
 from mirnagraph.runs.model_file import (
-    DESCRIPTION,
+    HEADER,
     WEIGHTS,
-    check_description,
-    read_description,
-    read_weights,
+    WEIGHTS_CHECKSUM,
+    module_arrays,
+    module_weights,
+    read_model,
     write_model,
 )
 from seqtower.config import SeqConfig
@@ -27,9 +26,8 @@ from seqtower.data.kmers import LETTERS
 from seqtower.encoders.base import ONE_HOT
 from seqtower.towers.base import Tower, make_tower
 
+FORMAT = "seqtower-encoder"
 FORMAT_VERSION = 1
-
-KIND = "seqtower-encoder"
 
 FOLDER = "encoder"
 
@@ -44,7 +42,7 @@ class Pretrained:
     Attributes:
         tensors: weights by their names in the tower.
         sha256: of the file of weights.
-        about: everything in ``model.json``: tower, settings, tracks, figures.
+        about: contents of ``model.json``: tower, settings, tracks, metrics.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -60,45 +58,52 @@ def save_pretrained(
     folder: str | Path,
     **about: Any,
 ) -> None:
-    """Write the layers that `Tower.features` reads and the head over them; replaces what is there.
+    """Write the layers that `Tower.features` reads and the head; replaces an existing folder.
 
     Args:
-        tracks: what the head predicts, in its order.
+        tower: the pre-trained tower, of which the layers of `Tower.feature_parts` are kept.
+        head: predicts the tracks from the features.
+        config: settings of the tower.
+        tracks: outputs of the head, in order.
+        folder: gets ``model.safetensors`` and ``model.json``.
+        about: further entries of ``model.json``.
     """
+    weights = module_arrays(tower, ENCODER)
+    names = [f"{ENCODER}{name}" for name in _feature_shapes(tower)]
+    arrays = {name: weights[name] for name in names} | module_arrays(head, HEAD)
+    header = {
+        "alphabet": LETTERS,
+        "tower": config.tower.name,
+        "settings": _settings(config, tower),
+        "tracks": list(tracks),
+        **about,
+    }
     with write_folder(folder, overwrite=True) as out:
-        tensors = {f"{HEAD}{name}": value.contiguous() for name, value in head.state_dict().items()}
-        tensors |= {
-            f"{ENCODER}{name}": value.contiguous() for name, value in _features_of(tower).items()
-        }
-        text = {
-            "format": KIND, "format_version": FORMAT_VERSION, "alphabet": LETTERS, "tower": config.tower.name, "settings": _settings(config, tower),
-            "tracks": list(tracks), "versions": package_versions(), **about,
-        }  # fmt: skip
-        write_model(out, text, lambda path, described: save_file(tensors, path, described))
+        write_model(out, FORMAT, FORMAT_VERSION, header, arrays)
 
 
 def load_pretrained(config: SeqConfig) -> Pretrained:
-    """Read the encoder that ``config.pretrained`` names: the folder of `mirnagraph seq pretrain`, or ``encoder`` in it.
+    """Read the encoder of ``config.pretrained``: a folder of `mirnagraph seq pretrain`.
 
     Raises:
-        CheckpointError: no such folder, damaged, another alphabet, tower, or setting of the encoder, or weights of another shape.
+        CheckpointError: no such folder, damaged, another alphabet, tower or setting of the encoder,
+            or weights of another shape.
     """
     folder = Path(config.pretrained)
-    folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
-    hint = "give the folder that `mirnagraph seq pretrain` wrote"
-    about = read_description(folder, {"format": KIND, "format_version": FORMAT_VERSION}, hint=hint)
+    if (folder / FOLDER).is_dir():
+        folder = folder / FOLDER
+    file = read_model(
+        folder,
+        FORMAT,
+        (FORMAT_VERSION,),
+        hint="give the folder that `mirnagraph seq pretrain` wrote",
+    )
     with torch.random.fork_rng():
         tower = make_tower(config.tower.name, config.tower.settings, len(LETTERS), 1)
-    _check_fit(about, config, tower, folder / DESCRIPTION)
-    tensors = read_weights(folder, about, load_file)
-    check_description(folder, about)
-    kept = {
-        name.removeprefix(ENCODER): value
-        for name, value in tensors.items()
-        if name.startswith(ENCODER)
-    }
-    expected = {name: tuple(value.shape) for name, value in _features_of(tower).items()}
-    shapes = {name: tuple(value.shape) for name, value in kept.items()}
+    _check_fit(file.header, config, tower, folder / HEADER)
+    tensors = module_weights(file.arrays, ENCODER)
+    expected = _feature_shapes(tower)
+    shapes = {name: tuple(value.shape) for name, value in tensors.items()}
     for name in sorted(set(expected) | set(shapes)):
         if expected.get(name) != shapes.get(name):
             raise CheckpointError(
@@ -108,49 +113,50 @@ def load_pretrained(config: SeqConfig) -> Pretrained:
                 found=shapes.get(name),
                 expected=expected.get(name),
             )
-    return Pretrained(kept, about["weights_sha256"], about)
+    return Pretrained(tensors, file.header[WEIGHTS_CHECKSUM], file.header)
 
 
-def _check_fit(about: Mapping[str, Any], config: SeqConfig, tower: Tower, path: Path) -> None:
-    if about.get("alphabet") != LETTERS or config.encoder.name != ONE_HOT:
-        found = about.get("alphabet") if config.encoder.name == ONE_HOT else config.encoder.name
+def _check_fit(header: Mapping[str, Any], config: SeqConfig, tower: Tower, path: Path) -> None:
+    alphabet = header.get("alphabet")
+    if alphabet != LETTERS or config.encoder.name != ONE_HOT:
         raise CheckpointError(
             "the encoder reads another alphabet than the tower",
             file=path,
             column="alphabet",
-            found=found,
+            found=alphabet if config.encoder.name == ONE_HOT else config.encoder.name,
             expected=f"one-hot {LETTERS}",
         )
-    if about.get("tower") != config.tower.name:
+    if header.get("tower") != config.tower.name:
         raise CheckpointError(
             "the encoder is of another tower",
             file=path,
             column="tower",
-            found=about.get("tower"),
+            found=header.get("tower"),
             expected=config.tower.name,
         )
-    given = about.get("settings")
-    for name, value in _settings(config, tower).items():
-        held = given.get(name) if isinstance(given, Mapping) else None
-        if held != value:
+    settings = header.get("settings")
+    settings = settings if isinstance(settings, Mapping) else {}
+    for name, expected in _settings(config, tower).items():
+        if settings.get(name) != expected:
             raise CheckpointError(
                 "the encoder has another setting",
                 file=path,
                 column=name,
-                found=held,
-                expected=value,
+                found=settings.get(name),
+                expected=expected,
             )
 
 
 def _settings(config: SeqConfig, tower: Tower) -> dict[str, Any]:
-    """Settings that the encoder's shapes and dilations come from, as JSON has them."""
-    own = to_dict(config.tower.settings)
-    return {name: own[name] for name in tower.feature_settings}
+    """Settings that decide the encoder's shapes and dilations, as JSON has them."""
+    settings = to_dict(config.tower.settings)
+    return {name: settings[name] for name in tower.feature_settings}
 
 
-def _features_of(tower: Tower) -> dict[str, torch.Tensor]:
+def _feature_shapes(tower: Tower) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights that `Tower.features` reads, by name."""
     return {
-        name: value
+        name: tuple(value.shape)
         for name, value in tower.state_dict().items()
         if name.split(".")[0] in tower.feature_parts
     }

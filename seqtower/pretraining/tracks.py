@@ -1,11 +1,10 @@
-"""Signals along RNAs that an encoder can be pre-trained on: a table of measured binding, or sites of known motifs."""
+"""Signal tracks along RNAs for pre-training: measured binding or sites of known motifs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,7 @@ from mirnagraph.config import require
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.io import read_table
 from seqtower.data.kmers import LETTERS, letter_codes, one_hot
-
-if TYPE_CHECKING:
-    from seqtower.data.motifs import Motif
+from seqtower.data.motifs import Motif
 
 BOUNDED = "bounded"
 COUNTS = "counts"
@@ -27,13 +24,13 @@ PLACE = ("rna_id", "start", "end")
 
 @dataclass(frozen=True, eq=False)
 class Tracks:
-    """One signal per protein and nucleotide, made when it is read: all RNAs at once may not fit into memory.
+    """One signal per protein and nucleotide, computed on access to save memory.
 
     Attributes:
         names: of the tracks: proteins or motifs.
-        kind: ``"bounded"`` for values in [0, 1] that mean a probability, ``"counts"`` for values of 0 or more of which only the shape along an
-            RNA is learned, since their sum follows how much of the RNA there was.
-        rows: RNAs that have a signal, ascending: int64.
+        kind: ``"bounded"`` for probabilities, ``"counts"`` for values of 0 or more, of which only
+            the shape along an RNA is predicted, since their sum depends on the coverage.
+        rows: row numbers of RNAs with a signal, ascending: int64.
         of: row -> float32 of shape (nucleotides, n_tracks).
     """
 
@@ -46,72 +43,94 @@ class Tracks:
 def motif_tracks(
     motifs: Sequence[Motif], sequences: Sequence[str], *, prior: float = 0.01
 ) -> Tracks:
-    """Where motifs could be bound: the probability that a nucleotide is in a site of each motif.
+    """Return the probability that a nucleotide is in a site of each motif.
 
-    Each placement of a motif that lies within the RNA has log odds: the sum over its letters of ln(frequency in the motif / frequency in all
-    `sequences`); an N adds 0. A nucleotide takes the highest of the placements that cover it, as 1 / (1 + exp(-(log odds + ln(prior / (1 - prior))))):
-    Bayes' probability of a site where a share `prior` of the placements are sites. An RNA shorter than a motif has 0 there.
+    The log odds of a placement are the sum over its nucleotides of ln(frequency in the motif /
+    frequency in all `sequences`); an N adds 0. A nucleotide takes the highest log odds of the
+    placements that cover it, as 1 / (1 + exp(-(log odds + ln(prior / (1 - prior))))): Bayes'
+    probability of a site if a share `prior` of the placements are sites. An RNA shorter than a
+    motif has 0.
 
     Args:
-        motifs: their frequencies are mixed with 1 % of the background, so that no letter is impossible.
+        motifs: their frequencies are mixed with 1 % of the background, so that none is 0.
+        sequences: nucleotides A, C, G, U, N.
         prior: share of the placements that are sites, in (0, 1).
     """
     require(0 < prior < 1, "prior", prior, "in (0, 1)")
-    counts = sum(
-        (
-            np.bincount(letter_codes(s)[letter_codes(s) >= 0], minlength=len(LETTERS))
-            for s in sequences
-        ),
-        np.ones(len(LETTERS)),
-    )
-    background = counts / counts.sum()
+    background = _frequencies(sequences)
     by_width: dict[int, list[int]] = {}
     for number, motif in enumerate(motifs):
         by_width.setdefault(len(motif.frequencies), []).append(number)
     kernels = {}
-    for width, members in by_width.items():
-        odds = [
-            np.log((0.99 * motifs[number].frequencies + 0.01 * background) / background)
-            for number in members
-        ]
-        kernels[width] = torch.from_numpy(np.stack(odds).transpose(0, 2, 1)).float()
-    shift = float(np.log(prior / (1 - prior)))
+    for width, numbers in by_width.items():
+        log_odds = []
+        for number in numbers:
+            mixed = 0.99 * motifs[number].frequencies + 0.01 * background
+            log_odds.append(np.log(mixed / background))
+        kernels[width] = torch.from_numpy(np.stack(log_odds).transpose(0, 2, 1)).float()
+    prior_logit = float(np.log(prior / (1 - prior)))
 
     def of(row: int) -> np.ndarray:
-        letters = torch.from_numpy(one_hot(sequences[row])).T.unsqueeze(0)
-        found = torch.zeros(letters.shape[2], len(motifs))
-        for width, members in by_width.items():
-            if letters.shape[2] >= width:
-                scores = torch.nn.functional.conv1d(letters, kernels[width])
-                wide = torch.nn.functional.pad(scores, (width - 1, width - 1), value=float("-inf"))
-                found[:, members] = torch.sigmoid(
-                    torch.nn.functional.max_pool1d(wide, width, stride=1)[0].T + shift
-                )
-        return found.numpy()
+        nucleotides = torch.from_numpy(one_hot(sequences[row])).T.unsqueeze(0)
+        probabilities = torch.zeros(nucleotides.shape[2], len(motifs))
+        for width, numbers in by_width.items():
+            if nucleotides.shape[2] < width:
+                continue
+            scores = torch.nn.functional.conv1d(nucleotides, kernels[width])
+            margin = (width - 1, width - 1)
+            padded = torch.nn.functional.pad(scores, margin, value=float("-inf"))
+            highest = torch.nn.functional.max_pool1d(padded, width, stride=1)[0].T
+            probabilities[:, numbers] = torch.sigmoid(highest + prior_logit)
+        return probabilities.numpy()
 
-    return Tracks(tuple(motif.name for motif in motifs), BOUNDED, np.arange(len(sequences)), of)
+    names = tuple(motif.name for motif in motifs)
+    return Tracks(names, BOUNDED, np.arange(len(sequences)), of)
+
+
+@dataclass(frozen=True, eq=False)
+class _Intervals:
+    """Lines of a table of signals.
+
+    Attributes:
+        lines: 1-based line numbers in the file.
+        rows: row number of the RNA of each line.
+        starts: first nucleotide, 0-based.
+        ends: nucleotide after the last.
+        values: shape (lines, n_tracks).
+    """
+
+    lines: np.ndarray
+    rows: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+    values: np.ndarray
 
 
 def read_tracks(path: str | Path, ids: Sequence[str], sequences: Sequence[str]) -> Tracks:
-    """Read signals from a table, of which each line is a stretch of an RNA, as in a bedGraph file with one column per protein.
+    """Read signals from a table of intervals, like a bedGraph file with a column per protein.
 
-    TSV, plain or gzip, with a header line. The columns ``rna_id``, ``start``, ``end`` (0-based on the RNA 5' to 3', end excluded, as in BED) come
-    first; every other column is a protein, whose value holds for each nucleotide of the stretch: a number of 0 or more. Nucleotides that no
-    line covers have 0; an RNA that no line names is not learned from; lines of RNAs that are not among the sequences are passed over. Where all values
-    are at most 1 they are read as probabilities, and otherwise as counts (see `Tracks.kind`).
+    TSV, plain or gzip, with a header line. The columns ``rna_id``, ``start``, ``end`` (0-based on
+    the RNA 5' to 3', end excluded, as in BED) give the interval; every other column is a protein
+    whose value, a number of 0 or more, holds for each nucleotide of the interval. Nucleotides
+    without an interval have 0. RNAs without an interval are not used, and intervals of RNAs that
+    are not among the sequences are ignored. Values of at most 1 throughout are read as
+    probabilities, others as counts (see `Tracks.kind`).
 
     Args:
-        ids, sequences: of the RNAs, in one order.
+        path: the table.
+        ids: of the RNAs.
+        sequences: of the same RNAs.
 
     Raises:
-        InputError: the first 20 of: a missing column, a place that is no whole number, stretches that leave their RNA or overlap, a value that is
-            no number of 0 or more, a protein with one value throughout (with file, line and column); no RNA that is among the sequences.
+        InputError: the first 20 of: a missing column, a position that is no whole number, intervals
+            that leave their RNA or overlap, a value that is no number of 0 or more, a protein with
+            one value throughout; or no RNA that is among the sequences.
     """
     path = Path(path)
     table = read_table(path, list(PLACE))
     names = [str(name) for name in table.columns if name not in PLACE]
     if not names:
-        raise InputError("no column of a protein beside rna_id, start and end", file=path, line=1)
+        raise InputError("no column of a protein besides rna_id, start and end", file=path, line=1)
     row_of = {name: row for row, name in enumerate(ids)}
     table = table[table["rna_id"].isin(row_of)]
     if table.empty:
@@ -120,102 +139,125 @@ def read_tracks(path: str | Path, ids: Sequence[str], sequences: Sequence[str]) 
             file=path,
             found=f"{ids[0]!r} in the sequences" if len(ids) else "no sequence",
         )
-    lines = table.index.to_numpy()
+    lengths = np.array([len(sequence) for sequence in sequences])
     rows = table["rna_id"].map(row_of).to_numpy(dtype=np.int64)
-    numbers = (
-        table[[*PLACE[1:], *names]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    )
-    places = numbers[:, :2]
-    values = numbers[:, 2:]
-    problems = _bad_places(
-        table, places, lines, np.array([len(sequences[row]) for row in rows.tolist()]), path
-    )
-    for at, column in zip(*np.nonzero(~(np.isfinite(values) & (values >= 0))), strict=True):
-        found = table[names[column]].iloc[at]
+    numbers = table[[*PLACE[1:], *names]].apply(pd.to_numeric, errors="coerce")
+    places = numbers[list(PLACE[1:])].to_numpy(dtype=np.float64)
+    values = numbers[names].to_numpy(dtype=np.float64)
+    problems = _bad_places(table, places, lengths[rows], path)
+    raise_problems(problems + _bad_values(table[names], values, path))
+    starts, ends = places.astype(np.int64).T
+    intervals = _Intervals(table.index.to_numpy(), rows, starts, ends, values)
+    raise_problems(_overlaps(intervals, path))
+    n_covered = np.bincount(rows, weights=ends - starts, minlength=len(sequences))
+    is_covered = bool((n_covered == lengths)[np.unique(rows)].all())
+    _refuse_constant(names, values, path, is_covered=is_covered)
+    lines_of: dict[int, list[int]] = {}
+    for line, row in enumerate(rows.tolist()):
+        lines_of.setdefault(row, []).append(line)
+
+    def of(row: int) -> np.ndarray:
+        signal = np.zeros((len(sequences[row]), len(names)), dtype=np.float32)
+        for line in lines_of.get(row, ()):
+            signal[starts[line] : ends[line]] = values[line]
+        return signal
+
+    kind = BOUNDED if values.max() <= 1 else COUNTS
+    return Tracks(tuple(names), kind, np.unique(rows), of)
+
+
+def relative(values: np.ndarray) -> np.ndarray:
+    """Divide counts by their mean along an RNA, 0 for none: shape (nucleotides, n_tracks)."""
+    return np.asarray(values / np.maximum(values.mean(axis=0, keepdims=True), 1e-12))
+
+
+def _frequencies(sequences: Sequence[str]) -> np.ndarray:
+    """Nucleotide frequencies with a pseudocount of 1: shape (4,)."""
+    counts = np.ones(len(LETTERS))
+    for sequence in sequences:
+        codes = letter_codes(sequence)
+        counts += np.bincount(codes[codes >= 0], minlength=len(LETTERS))
+    return counts / counts.sum()
+
+
+def _bad_places(
+    table: pd.DataFrame, places: np.ndarray, lengths: np.ndarray, path: Path
+) -> list[InputError]:
+    problems = []
+    for number, column in enumerate(PLACE[1:]):
+        for at in np.flatnonzero(~(places[:, number] % 1 == 0)).tolist():
+            problems.append(
+                InputError(
+                    "not a position",
+                    file=path,
+                    line=int(table.index[at]),
+                    column=column,
+                    found=table[column].iloc[at],
+                    expected="a whole number",
+                )
+            )
+    start, end = places.T
+    for at in np.flatnonzero((start < 0) | (end <= start) | (end > lengths)).tolist():
+        cells = table.iloc[at]
         problems.append(
             InputError(
-                "not a signal",
+                "an interval outside its RNA",
                 file=path,
-                line=int(lines[at]),
-                column=names[column],
-                found=found,
-                expected="a number of 0 or more",
+                line=int(table.index[at]),
+                column="end",
+                found=f"{cells['start']} to {cells['end']}",
+                expected=f"0 <= start < end <= {lengths[at]}, the length of {cells['rna_id']}",
             )
         )
-    raise_problems(problems)
-    starts, ends = places.astype(np.int64).T
-    order = np.lexsort((starts, rows))
-    clash = np.flatnonzero(
-        (rows[order][1:] == rows[order][:-1]) & (starts[order][1:] < ends[order][:-1])
-    )
-    raise_problems(
-        InputError("stretches of one RNA overlap", file=path, line=int(lines[order[at + 1]]), column="start", found=int(starts[order[at + 1]]),
-                   expected=f"{ends[order[at]]} or more (line {lines[order[at]]})")
-        for at in clash
-    )  # fmt: skip
-    stretches: dict[int, list[int]] = {}
-    for at, row in enumerate(rows.tolist()):
-        stretches.setdefault(row, []).append(at)
-    covered = all(
-        sum(int(ends[at] - starts[at]) for at in parts) == len(sequences[row])
-        for row, parts in stretches.items()
-    )
-    for column, name in enumerate(names):
-        if values[:, column].min() == values[:, column].max() and (
-            covered or values[0, column] == 0
-        ):
+    return problems
+
+
+def _bad_values(cells: pd.DataFrame, values: np.ndarray, path: Path) -> list[InputError]:
+    is_signal = np.isfinite(values) & (values >= 0)
+    return [
+        InputError(
+            "not a signal",
+            file=path,
+            line=int(cells.index[at]),
+            column=str(cells.columns[column]),
+            found=cells.iloc[at, column],
+            expected="a number of 0 or more",
+        )
+        for at, column in np.argwhere(~is_signal).tolist()
+    ]
+
+
+def _overlaps(intervals: _Intervals, path: Path) -> list[InputError]:
+    order = np.lexsort((intervals.starts, intervals.rows))
+    lines = intervals.lines[order]
+    rows = intervals.rows[order]
+    starts = intervals.starts[order]
+    ends = intervals.ends[order]
+    is_overlap = (rows[1:] == rows[:-1]) & (starts[1:] < ends[:-1])
+    return [
+        InputError(
+            "intervals of one RNA overlap",
+            file=path,
+            line=int(lines[at + 1]),
+            column="start",
+            found=int(starts[at + 1]),
+            expected=f"{ends[at]} or more (line {lines[at]})",
+        )
+        for at in np.flatnonzero(is_overlap)
+    ]
+
+
+def _refuse_constant(
+    names: Sequence[str], values: np.ndarray, path: Path, *, is_covered: bool
+) -> None:
+    """Raise InputError for a track of one value; uncovered nucleotides, which are 0, count."""
+    for name, column in zip(names, values.T, strict=True):
+        is_constant = column.min() == column.max()
+        if is_constant and (is_covered or column[0] == 0):
             raise InputError(
                 "a track with one value throughout",
                 file=path,
                 column=name,
-                found=f"{values[0, column]:g}",
+                found=f"{column[0]:g}",
                 expected="a signal that varies",
             )
-
-    def of(row: int) -> np.ndarray:
-        found = np.zeros((len(sequences[row]), len(names)), dtype=np.float32)
-        for at in stretches.get(row, ()):
-            found[starts[at] : ends[at]] = values[at]
-        return found
-
-    return Tracks(tuple(names), BOUNDED if values.max() <= 1 else COUNTS, np.unique(rows), of)
-
-
-def relative(values: np.ndarray) -> np.ndarray:
-    """Counts along an RNA over their mean, 0 where there are none: shape (nucleotides, n_tracks), mean 1."""
-    return np.asarray(values / np.maximum(values.mean(axis=0, keepdims=True), 1e-12))
-
-
-def _bad_places(
-    table: pd.DataFrame, places: np.ndarray, lines: np.ndarray, lengths: np.ndarray, path: Path
-) -> list[InputError]:
-    problems = []
-    for number, column in enumerate(PLACE[1:]):
-        for at in np.flatnonzero(~(places[:, number] % 1 == 0)):
-            found = table[column].iloc[at]
-            problems.append(
-                InputError(
-                    "not a place",
-                    file=path,
-                    line=int(lines[at]),
-                    column=column,
-                    found=found,
-                    expected="a whole number",
-                )
-            )
-    for at in np.flatnonzero(
-        (places[:, 0] < 0) | (places[:, 1] <= places[:, 0]) | (places[:, 1] > lengths)
-    ):
-        found = f"{table['start'].iloc[at]} to {table['end'].iloc[at]}"
-        expected = f"0 <= start < end <= {lengths[at]}, the length of {table['rna_id'].iloc[at]}"
-        problems.append(
-            InputError(
-                "a stretch that does not lie within its RNA",
-                file=path,
-                line=int(lines[at]),
-                column="end",
-                found=found,
-                expected=expected,
-            )
-        )
-    return problems

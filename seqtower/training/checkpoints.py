@@ -1,4 +1,4 @@
-"""Training checkpoints without pickle: tensors in safetensors, everything else in JSON; what Lightning resumes from."""
+"""Training checkpoints for Lightning without pickle: safetensors and JSON."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TREE = "checkpoint.json"
 
 
 class SafeCheckpointIO(CheckpointIO):
-    """Writes a checkpoint as a folder of two files and reads it back; a damaged one is refused, and nothing in it is executed."""
+    """Writes a checkpoint as a folder of two files; reading it runs no code of the folder."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
         """Write all or nothing."""
         tensors: dict[str, torch.Tensor] = {}
-        tree = _take_apart(checkpoint, tensors)
+        tree = _to_json(checkpoint, tensors)
         with write_folder(Path(path), overwrite=True) as out:
             save_file(tensors, out / WEIGHTS)
             (out / TREE).write_text(json.dumps(tree) + "\n", encoding="utf-8")
@@ -39,7 +39,7 @@ class SafeCheckpointIO(CheckpointIO):
         try:
             tensors = load_file(folder / WEIGHTS)
             tree = json.loads((folder / TREE).read_text(encoding="utf-8"))
-            found = dict(_put_together(tree, tensors))
+            checkpoint = dict(_from_json(tree, tensors))
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(
                 "damaged checkpoint",
@@ -47,7 +47,7 @@ class SafeCheckpointIO(CheckpointIO):
                 found=str(error).splitlines()[0],
                 hint="delete the folder to train from the start",
             ) from None
-        return found
+        return checkpoint
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint's folder."""
@@ -57,37 +57,30 @@ class SafeCheckpointIO(CheckpointIO):
             Path(path).rmdir()
 
 
-def _take_apart(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """The value as JSON, each container tagged so that it comes back as what it was; tensors go to `tensors`."""
+def _to_json(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """The value as JSON with tagged containers; its tensors are added to `tensors`."""
     if isinstance(value, torch.Tensor):
         name = f"t{len(tensors)}"
         tensors[name] = value.detach().cpu().contiguous().clone()
         return {"tensor": name}
     if isinstance(value, dict):
-        return {
-            "dict": [
-                [_take_apart(key, tensors), _take_apart(item, tensors)]
-                for key, item in value.items()
-            ]
-        }
+        pairs = [[_to_json(key, tensors), _to_json(item, tensors)] for key, item in value.items()]
+        return {"dict": pairs}
     if isinstance(value, list | tuple):
-        return {
-            type(value).__name__ if type(value) in (list, tuple) else "list": [
-                _take_apart(item, tensors) for item in value
-            ]
-        }
+        tag = "tuple" if type(value) is tuple else "list"
+        return {tag: [_to_json(item, tensors) for item in value]}
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return str(value)  # paths of checkpoints and the like
+    return str(value)  # e.g. paths of checkpoints
 
 
-def _put_together(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def _from_json(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if not isinstance(tree, dict):
         return tree
-    ((kind, content),) = tree.items()
-    if kind == "tensor":
+    ((tag, content),) = tree.items()
+    if tag == "tensor":
         return tensors[content]
-    if kind == "dict":
-        return {_put_together(key, tensors): _put_together(item, tensors) for key, item in content}
-    items = [_put_together(item, tensors) for item in content]
-    return tuple(items) if kind == "tuple" else items
+    if tag == "dict":
+        return {_from_json(key, tensors): _from_json(item, tensors) for key, item in content}
+    items = [_from_json(item, tensors) for item in content]
+    return tuple(items) if tag == "tuple" else items

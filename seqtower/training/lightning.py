@@ -1,4 +1,4 @@
-"""Training with Lightning."""
+"""Training of towers with Lightning: loss per batch, early stopping, checkpoints, devices."""
 
 from __future__ import annotations
 
@@ -23,23 +23,30 @@ from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import seed_torch, torch_scope
 from seqtower.config import SeqConfig, SeqTrainConfig
 from seqtower.data.batches import Batch, Plan, collate, count_devices, place, split_long
-from seqtower.nn.losses import Loss, make_loss, starting_logits
-from seqtower.towers.base import Tower, make_tower
+from seqtower.nn.losses import Loss
+from seqtower.towers.base import Tower
 from seqtower.training.checkpoints import SafeCheckpointIO
-from seqtower.training.optim import make_optimizer, rates
+from seqtower.training.optim import initial_tower, make_optimizer, rates
+
+TRAIN = "train"
+VALIDATION = "inner"
+MONITOR = "inner_loss"
+"""Validation loss; names of subsets and loss are part of seeds and of checkpoints."""
 
 PAST = "past.json"
+"""History written by the first of several processes of a training."""
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning")
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedTower:
-    """A tower in evaluation mode and what happened on the way.
+    """A trained tower.
 
     Attributes:
-        history: one ``(epoch, training loss, inner loss)`` per epoch, as far as it was trained in this process.
-        best_epoch: whose weights these are.
+        tower: with the weights of the lowest validation loss, in evaluation mode.
+        history: ``(epoch, training loss, validation loss)`` of the epochs trained in this process.
+        best_epoch: epoch of the weights.
     """
 
     tower: Tower
@@ -48,22 +55,23 @@ class TrainedTower:
 
 
 class _Encoded(Dataset[Batch]):
-    """Encoded RNAs of which a list of rows is one item, padded as a batch."""
+    """Encoded RNAs; an item is the padded batch of a list of rows."""
 
     def __init__(self, encoded: Sequence[np.ndarray], types: np.ndarray | None) -> None:
         self.encoded = encoded
         self.types = types
 
     def __getitem__(self, rows: np.ndarray) -> Batch:
-        return collate(
-            [self.encoded[row] for row in rows],
-            rows,
-            types=None if self.types is None else self.types[rows],
-        )
+        types = None if self.types is None else self.types[rows]
+        return collate([self.encoded[row] for row in rows], rows, types=types)
 
 
 class StepModule(lightning.LightningModule):
-    """What Lightning trains: layers with a loss per batch, an optimizer, and what each epoch came to."""
+    """A module with a loss per batch, an optimizer and the mean losses of each epoch.
+
+    Attributes:
+        past: ``(epoch, training loss, validation loss)`` of the epochs trained in this process.
+    """
 
     def __init__(self, config: SeqTrainConfig, seed: int, train: Plan) -> None:
         super().__init__()
@@ -71,62 +79,64 @@ class StepModule(lightning.LightningModule):
         self.seed = seed
         self.train_plan = train
         self.past: list[tuple[int, float, float]] = []
-        self._sums = {"train": [0.0, 0], "inner": [0.0, 0]}
+        self._reset_sums()
         self._shares: list[float] = []
 
+    def _reset_sums(self) -> None:
+        """Set sum of losses and number of RNAs of both subsets to 0."""
+        self._sums = {TRAIN: [0.0, 0], VALIDATION: [0.0, 0]}
+
     def setup(self, stage: str) -> None:
-        """Before a checkpoint is read, so that the rate follows the first epoch."""
+        """Fix the learning rates, which follow the first epoch, before a checkpoint is read."""
         self.rate = rates(self.config, len(self.train_plan))
 
     @abstractmethod
-    def loss_of(self, batch: Any, part: str) -> torch.Tensor:
-        """Mean loss of a batch of ``"train"`` or ``"inner"``: a scalar."""
+    def loss_of(self, batch: Any, subset: str) -> torch.Tensor:
+        """Return the mean loss of a batch of `TRAIN` or `VALIDATION`: a scalar."""
 
     def on_train_epoch_start(self) -> None:
-        self._sums = {"train": [0.0, 0], "inner": [0.0, 0]}
+        self._reset_sums()
         self._shares = self.train_plan.shares()
 
     def on_train_batch_start(self, _batch: Batch, number: int) -> None:
-        # dropout's draws depend on epoch and step alone, so that a resumed run goes on as if it had never stopped
-        seed_torch(
-            self.device, self.seed, "step", self.current_epoch, number, *filter(None, [place()[0]])
-        )
-        for group in self.trainer.optimizers[
-            0
-        ].param_groups:  # the rate too is a function of the step alone
+        # dropout and learning rate depend on epoch and step alone, so that a resumed training is
+        # equal to an uninterrupted one
+        process = [place()[0]] if place()[0] else []
+        seed_torch(self.device, self.seed, "step", self.current_epoch, number, *process)
+        for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.rate(self.global_step)
 
-    def _step(self, batch: Batch, part: str, counts: bool = True) -> torch.Tensor:
-        loss = self.loss_of(batch, part)
-        self._sums[part][0] += float(loss.detach()) * len(batch.rows) * counts
-        self._sums[part][1] += len(batch.rows) * counts
+    def _step(self, batch: Batch, subset: str, counts: bool = True) -> torch.Tensor:
+        loss = self.loss_of(batch, subset)
+        if counts:
+            self._sums[subset][0] += float(loss.detach()) * len(batch.rows)
+            self._sums[subset][1] += len(batch.rows)
         return loss
 
     def training_step(self, batch: Batch, number: int) -> torch.Tensor:
         share = self._shares[number]
-        return self._step(batch, "train", share > 0) * share
+        return self._step(batch, TRAIN, share > 0) * share
 
     def validation_step(self, batch: Batch, _number: int) -> None:
-        self._step(batch, "inner")
+        self._step(batch, VALIDATION)
 
     def on_validation_epoch_end(self) -> None:
-        if place()[1] > 1:  # the inner part is read by all, the other is shared out
-            sums = torch.tensor(self._sums["train"], dtype=torch.float64, device=self.device)
-            self._sums["train"] = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
-        train, inner = (total / max(n, 1) for total, n in self._sums.values())
-        self.log("inner_loss", inner)
+        if place()[1] > 1:  # training batches are divided among processes, validation ones are not
+            sums = torch.tensor(self._sums[TRAIN], dtype=torch.float64, device=self.device)
+            self._sums[TRAIN] = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
+        train_loss, validation_loss = (total / max(n, 1) for total, n in self._sums.values())
+        self.log(MONITOR, validation_loss)
         if not self.trainer.sanity_checking:
-            self.past.append((self.current_epoch, train, inner))
+            self.past.append((self.current_epoch, train_loss, validation_loss))
 
     def on_train_epoch_end(self) -> None:
         self.train_plan.epoch = self.current_epoch + 1
 
     def on_train_end(self) -> None:
-        own, together = place()
-        if together > 1 and own == 0:  # a process of its own leaves nothing else behind
-            (
-                Path(str(getattr(self.trainer.checkpoint_callback, "dirpath", "."))) / PAST
-            ).write_text(json.dumps(self.past), encoding="utf-8")
+        process, n_processes = place()
+        if n_processes > 1 and process == 0:  # the calling process cannot read this module
+            folder = Path(str(getattr(self.trainer.checkpoint_callback, "dirpath", ".")))
+            (folder / PAST).write_text(json.dumps(self.past), encoding="utf-8")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.train_plan.epoch = int(checkpoint["epoch"]) + 1
@@ -138,7 +148,7 @@ class StepModule(lightning.LightningModule):
         return make_optimizer(self.parameters(), self.config)
 
 
-class _Module(StepModule):
+class _TowerModule(StepModule):
     """A tower and its loss over compartments."""
 
     def __init__(
@@ -155,15 +165,13 @@ class _Module(StepModule):
         self.loss = loss
         self.labels = torch.from_numpy(labels).float()
 
-    def loss_of(self, batch: Batch, part: str) -> torch.Tensor:
-        return self.loss(
-            self.tower(batch.inputs, batch.mask, batch.types),
-            self.labels[batch.rows].to(batch.inputs.device),
-        )
+    def loss_of(self, batch: Batch, subset: str) -> torch.Tensor:
+        logits = self.tower(batch.inputs, batch.mask, batch.types)
+        return self.loss(logits, self.labels[batch.rows].to(batch.inputs.device))
 
 
-class _Bar(Callback):
-    """Tells whoever watches how many epochs are done."""
+class _EpochProgress(Callback):
+    """Reports the number of finished epochs."""
 
     def __init__(self, progress: Progress | None, step: str, epochs: int) -> None:
         self.progress = progress
@@ -181,8 +189,8 @@ def train_tower(
     encoded: Sequence[np.ndarray],
     labels: np.ndarray,
     kind: str,
-    fit: np.ndarray,
-    stop: np.ndarray,
+    train_rows: np.ndarray,
+    validation_rows: np.ndarray,
     config: SeqConfig,
     seed: int,
     *,
@@ -193,61 +201,46 @@ def train_tower(
     progress: Progress | None = None,
     step: str = "epochs",
 ) -> TrainedTower:
-    """Train until the loss of the inner part no longer falls; the weights are those of its lowest loss.
+    """Train until the validation loss no longer falls; the weights are those of its minimum.
 
     Args:
         encoded: every RNA, each float32 of shape (positions, channels).
-        labels: shape (n, n_labels), NaN where unknown; only rows of `fit` and `stop` are read.
-        kind: of the labels (see `mirnagraph.evaluation.metrics.KINDS`).
-        config: an RNA of more positions than ``training.batch_tokens`` is learned from in windows, each with the labels of the whole.
-        fit: rows to learn from. stop: rows that say when to stop.
-        folder: where checkpoints go after every epoch; a training that was killed goes on from the last.
-        types: number of the type of each RNA, shape (n,), below `n_types`; None for a tower that is told none.
-        start: weights by name that replace some of the random ones before training (see `seqtower.pretraining.checkpoint`).
+        labels: shape (n, n_labels), NaN where unknown; only the rows below are read.
+        kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
+        train_rows: rows to train on.
+        validation_rows: rows for early stopping.
+        config: settings. An RNA of more positions than ``training.batch_tokens`` is trained on in
+            windows, each with the labels of the RNA.
+        seed: of weights, batches and dropout.
+        folder: checkpoints after every epoch; a killed training resumes from the last.
+        types: position of each RNA's type in the vocabulary, shape (n,), below `n_types`; None for
+            a tower that is not conditioned on the type.
+        n_types: RNA types in the vocabulary.
+        start: weights by name that replace random ones, see `seqtower.pretraining.checkpoint`.
+        progress: called after each epoch.
+        step: name of the step for `progress`.
     """
     settings = config.training
-    pieces, owner = split_long(encoded, settings.batch_tokens)
-    loss = make_loss(
-        settings.loss,
-        kind,
-        labels[fit],
-        weighted=settings.class_weights,
-        gamma=settings.focal_gamma,
+    tower, loss = initial_tower(
+        config, encoded[0].shape[1], labels[train_rows], kind, seed, n_types
     )
-    with torch_scope(seed, "weights"):
-        tower = make_tower(
-            config.tower.name,
-            config.tower.settings,
-            encoded[0].shape[1],
-            labels.shape[1],
-            n_types,
-            type_width=config.type_width,
-        )
-    if not settings.class_weights:  # with them, every compartment is as likely as not
-        tower.start_at(torch.from_numpy(starting_logits(kind, labels[fit])).float())
     tower.load_state_dict(dict(start or {}), strict=False)
-    lengths = np.array([len(one) for one in pieces], dtype=np.int64)
-    train_plan, stop_plan = (
-        Plan(
-            np.flatnonzero(np.isin(owner, part)),
-            lengths,
-            settings.batch_tokens,
-            settings.batch_rnas,
-            draws,
-        )
-        for part, draws in ((fit, seed), (stop, None))
-    )
-    hidden = np.full(
-        labels.shape, np.nan
-    )  # a test label that was read would make the loss no number
-    known = np.concatenate([fit, stop])
-    hidden[known] = labels[known]
-    module = _Module(tower, loss, hidden[owner], settings, seed, train_plan)
-    data = _Encoded(pieces, None if types is None else types[owner])
+    pieces, owner = split_long(encoded, settings.batch_tokens)
+    lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
+
+    def plan_of(rows: np.ndarray, plan_seed: int | None) -> Plan:
+        numbers = np.flatnonzero(np.isin(owner, rows))
+        return Plan(numbers, lengths, settings.batch_tokens, settings.batch_rnas, plan_seed)
+
+    readable = np.concatenate([train_rows, validation_rows])
+    masked_labels = np.full(labels.shape, np.nan)  # a test label that is read makes the loss NaN
+    masked_labels[readable] = labels[readable]
+    train_plan = plan_of(train_rows, seed)
+    module = _TowerModule(tower, loss, masked_labels[owner], settings, seed, train_plan)
     best = fit_module(
         module,
-        data,
-        stop_plan,
+        _Encoded(pieces, None if types is None else types[owner]),
+        plan_of(validation_rows, None),
         folder=folder,
         progress=progress,
         step=step,
@@ -265,67 +258,87 @@ def train_tower(
 def fit_module(
     module: StepModule,
     data: Dataset[Any],
-    stop_plan: Plan,
+    validation_plan: Plan,
     *,
     folder: Path,
     progress: Progress | None,
     step: str,
     devices: int = 1,
 ) -> dict[str, Any]:
-    """Train until the loss of the inner part no longer falls: the checkpoint of its lowest loss (``state_dict``, ``epoch``).
+    """Train a module until its validation loss no longer falls.
 
     Args:
+        module: trained in place, up to the last epoch.
         data: rows of a batch -> batch.
-        stop_plan: batches of the inner part.
-        folder: where checkpoints go after every epoch; a training that was killed goes on from the last.
-        devices: processes that train together. Of more than one, `progress` hears nothing before the end, and module and data must be such
-            as can be sent to other processes.
+        validation_plan: batches for early stopping.
+        folder: checkpoints after every epoch; a killed training resumes from the last.
+        progress: called after each epoch; with several processes only at the end.
+        step: name of the step for `progress`.
+        devices: processes that train together; module and data are then sent to other processes.
+
+    Returns:
+        The checkpoint of the lowest validation loss: ``state_dict``, ``epoch`` and others.
     """
     settings = module.config
-    bar = _Bar(progress if devices == 1 else None, step, settings.epochs)
-    keeper = ModelCheckpoint(
-        folder, filename="best", monitor="inner_loss", save_last=True, enable_version_counter=False
+    epoch_progress = _EpochProgress(progress if devices == 1 else None, step, settings.epochs)
+    checkpoints = ModelCheckpoint(
+        folder, filename="best", monitor=MONITOR, save_last=True, enable_version_counter=False
     )
-    stopper = PatientStopping(settings.patience, settings.least_steps)
+    stopping = PatientStopping(settings.patience, settings.least_steps)
+    last = folder / "last.ckpt"
+    (folder / PAST).unlink(missing_ok=True)
     with _quietly(), torch_scope(module.seed, "training"):
         trainer = lightning.Trainer(
-            max_epochs=settings.epochs, accelerator="auto", devices=devices, strategy="auto" if devices == 1 else Together(),
-            precision=_precision(settings.precision), logger=False, enable_progress_bar=False, enable_model_summary=False,
-            num_sanity_val_steps=0, gradient_clip_val=settings.clip or None, callbacks=[keeper, stopper, bar],
-            plugins=[SafeCheckpointIO()], reload_dataloaders_every_n_epochs=1, use_distributed_sampler=False,
-        )  # fmt: skip
-        last = folder / "last.ckpt"
-        (folder / PAST).unlink(missing_ok=True)
-        learn, hold = (
-            DataLoader(data, batch_size=None, sampler=part)
-            for part in (module.train_plan, stop_plan)
-        )  # type: ignore[arg-type]
+            max_epochs=settings.epochs,
+            accelerator="auto",
+            devices=devices,
+            strategy="auto" if devices == 1 else Together(),
+            precision=_precision(settings.precision),
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            gradient_clip_val=settings.clip or None,
+            callbacks=[checkpoints, stopping, epoch_progress],
+            plugins=[SafeCheckpointIO()],
+            reload_dataloaders_every_n_epochs=1,
+            use_distributed_sampler=False,
+        )
         trainer.fit(
-            module, learn, hold, ckpt_path=str(last) if last.exists() else None, weights_only=True
+            module,
+            _loader(data, module.train_plan),
+            _loader(data, validation_plan),
+            ckpt_path=str(last) if last.exists() else None,
+            weights_only=True,
         )
     if devices > 1:
-        module.past = (
-            [tuple(epoch) for epoch in json.loads((folder / PAST).read_text(encoding="utf-8"))]
-            if (folder / PAST).exists()
-            else []
-        )
+        module.past = _read_past(folder / PAST)
         report(progress, step, settings.epochs, settings.epochs)
     return SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")
 
 
+def _loader(data: Dataset[Any], plan: Plan) -> DataLoader[Any]:
+    return DataLoader(data, batch_size=None, sampler=plan)  # type: ignore[arg-type]
+
+
+def _read_past(path: Path) -> list[tuple[int, float, float]]:
+    if not path.exists():
+        return []
+    return [tuple(epoch) for epoch in json.loads(path.read_text(encoding="utf-8"))]
+
+
 def _precision(setting: str) -> Literal["bf16-mixed", "32-true"]:
     if setting == "auto":
-        setting = (
-            "mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "full"
-        )
+        has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        setting = "mixed" if has_bf16 else "full"
     return "bf16-mixed" if setting == "mixed" else "32-true"
 
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Lightning's advice on loaders and hardware is for those who call it, not for those who call us."""
+    """Silence Lightning's advice on loaders and hardware, which our callers cannot follow."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
-    before = [logger.level for logger in loggers]
+    levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
@@ -333,34 +346,36 @@ def _quietly() -> Iterator[None]:
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             yield
     finally:
-        for logger, level in zip(loggers, before, strict=True):
+        for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 
 
 class PatientStopping(EarlyStopping):
-    """Lightning's early stopping on the loss of the inner part, which stops nothing before so many steps were taken (but for a loss that is no number)."""
+    """Early stopping on the validation loss, but not before a number of steps.
+
+    A loss that is not finite stops the training at any step.
+    """
 
     def __init__(self, patience: int, least_steps: int) -> None:
-        super().__init__("inner_loss", patience=patience, check_finite=True)
+        super().__init__(MONITOR, patience=patience, check_finite=True)
         self.least_steps = least_steps
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Count as ever, and take back a stop that comes too early."""
+        """Decide as Lightning does, and revoke a stop that comes too early."""
         super().on_train_epoch_end(trainer, pl_module)
-        if trainer.global_step < self.least_steps and bool(
-            trainer.callback_metrics["inner_loss"].isfinite()
-        ):
+        is_finite = bool(trainer.callback_metrics[MONITOR].isfinite())
+        if trainer.global_step < self.least_steps and is_finite:
             trainer.should_stop = False
 
 
 class Together(DDPStrategy):
-    """One model in fresh processes of which each has a device, and whose gradients are averaged."""
+    """Data-parallel training in fresh processes, one per device, with averaged gradients."""
 
     def __init__(self) -> None:
         super().__init__(start_method="spawn")
 
     def setup_environment(self) -> None:
-        """What is set in this process does not reach a fresh one: silence, and one thread."""
+        """Silence Lightning and limit threads in the fresh process, which inherits neither."""
         warnings.filterwarnings("ignore", module=r"lightning\..*")
         for name in LOGGERS:
             logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,24 +1,64 @@
-"""How a tower learns: its optimizer, and the learning rate of each step."""
+"""Initial tower, loss, optimizer and learning-rate schedule of a training."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
 
-from seqtower.config import SeqTrainConfig
+from mirnagraph.seeds import torch_scope
+from seqtower.config import SeqConfig, SeqTrainConfig
+from seqtower.nn.losses import Loss, make_loss, starting_logits
+from seqtower.towers.base import Tower, make_tower
 
 LOWEST = 0.02
-"""Lowest rate of the schedule as a share of its highest: enough to go on polishing, too little to leave what was found."""
+"""Final learning rate of the cosine schedule as a share of its highest."""
+
+
+def initial_tower(
+    config: SeqConfig, channels: int, labels: np.ndarray, kind: str, seed: int, n_types: int = 0
+) -> tuple[Tower, Loss]:
+    """Make a tower with random weights, and its loss.
+
+    The tower starts at the base rates of the labels, or at equal rates with class weights.
+
+    Args:
+        config: settings of tower and training.
+        channels: values per position of an encoded RNA.
+        labels: of the training RNAs, NaN where unknown, shape (n_train, n_labels).
+        kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
+        seed: of the weights.
+        n_types: RNA types that the tower is conditioned on; 0 for none.
+    """
+    settings = config.training
+    loss = make_loss(
+        settings.loss, kind, labels, weighted=settings.class_weights, gamma=settings.focal_gamma
+    )
+    with torch_scope(seed, "weights"):
+        tower = make_tower(
+            config.tower.name,
+            config.tower.settings,
+            channels,
+            labels.shape[1],
+            n_types,
+            type_width=config.type_width,
+        )
+    if not settings.class_weights:
+        tower.start_at(torch.from_numpy(starting_logits(kind, labels)).float())
+    return tower, loss
 
 
 def rates(config: SeqTrainConfig, steps_per_epoch: int) -> Callable[[int], float]:
-    """The learning rate as a function of the step, from 0, and of nothing else: a resumed training has the same rates.
+    """Return the learning rate as a function of the step, from 0.
 
-    ``"cosine"`` is a linear warm-up and half a cosine (Loshchilov and Hutter 2017, without restarts), then `LOWEST` of the highest rate.
+    It depends on nothing else, so that a resumed training has the same rates. ``"cosine"`` is a
+    linear warm-up and half a cosine (Loshchilov and Hutter 2017, without restarts), then `LOWEST`
+    of the highest rate.
 
     Args:
+        config: schedule, highest rate, warm-up and length of the decay.
         steps_per_epoch: batches of the first epoch.
     """
     if config.schedule == "constant":
@@ -37,7 +77,7 @@ def rates(config: SeqTrainConfig, steps_per_epoch: int) -> Callable[[int], float
 def make_optimizer(
     parameters: Iterable[torch.nn.Parameter], config: SeqTrainConfig
 ) -> torch.optim.Optimizer:
-    """The optimizer that the settings name."""
+    """Make the optimizer of the settings."""
     kinds = {"adam": torch.optim.Adam, "nadam": torch.optim.NAdam, "adamw": torch.optim.AdamW}
     return kinds[config.optimizer](
         parameters, lr=config.learning_rate, weight_decay=config.weight_decay

@@ -68,21 +68,21 @@ def make_graph_model(folder: Path) -> None:
             networks, replace(config, folds=replace(config.folds, n_folds=3)), run, baselines=True
         )
         made = load_model(run / "model")
-        assert made.known is not None
+        assert made.reference is not None
         settings = resolve_tokens(networks, _small("cold", SMALL_NEW))
         newcomers = fit_fusion_model(
-            prepare(networks, settings), np.arange(len(made.known.index)), settings, 0
+            prepare(networks, settings), np.arange(len(made.reference.index)), settings, 0
         )
         about = {
             name: made.about[name] for name in ("dataset", "synthetic", "protocol", "out_of_fold")
         }
         save_model(
-            made.fusion_model(made.known.tokens),
-            made.known,
+            made.fusion_model(made.reference.tokens),
+            made.reference,
             made.compartments,
             run / "model",
             about=about,
-            newcomers=newcomers,
+            cold_start=newcomers,
         )
         export_run(run, folder, overwrite=True)
 
@@ -122,15 +122,15 @@ def expected(folder: Path) -> dict[str, object]:
             )
         }
     assert isinstance(model, SavedModel)
-    assert model.known is not None
+    assert model.reference is not None
     rows = np.arange(6)
-    names = [model.known.index.ids[row] for row in rows]
+    names = [model.reference.index.ids[row] for row in rows]
     return {
         "new": _by_name(
             list(NEW), predict_sequences(model, list(NEW), list(NEW.values())).probabilities
         ),
         "known": _by_name(names, predict_reference(model, rows).probabilities),
-        "final": _by_name(names, model.fusion_model(model.known.tokens).predict(rows)),
+        "final": _by_name(names, model.fusion_model(model.reference.tokens).predict(rows)),
     }
 
 

@@ -215,15 +215,15 @@ def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(
     known = reference_rnas(data, fusion_model.tokens, train, result)
     save_model(fusion_model, known, data.compartments, run_dir, about={"dataset": "made up"})
     back = load_model(run_dir)
-    assert back.known is not None
-    assert back.newcomers is None
+    assert back.reference is not None
+    assert back.cold_start is None
     assert back.compartments == data.compartments
     rows = np.arange(10)
     np.testing.assert_array_equal(
         back.fusion_model(fusion_model.tokens).predict(rows), fusion_model.predict(rows)
     )
     np.testing.assert_array_equal(
-        back.fusion_model(back.known.tokens).predict(rows), fusion_model.predict(rows)
+        back.fusion_model(back.reference.tokens).predict(rows), fusion_model.predict(rows)
     )
     kept = run_dir / "known.safetensors"
     untouched = kept.read_bytes()
@@ -241,8 +241,8 @@ def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(CheckpointError, match=r"not those that model\.json describes"):
         load_model(run_dir)
-    (run_dir / "model.json").write_text('{"format_version": 99}')
-    with pytest.raises(CheckpointError, match="a model of another kind or version"):
+    (run_dir / "model.json").write_text('{"format": "fusion", "format_version": 99}')
+    with pytest.raises(CheckpointError, match="a model of another format version"):
         load_model(run_dir)
 
 

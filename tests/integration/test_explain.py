@@ -50,18 +50,18 @@ def explanation(model: SavedModel, networks: NetworkSet) -> Explanation:
 
 
 def test_trees_that_drew_an_rna_are_left_out(model: SavedModel) -> None:
-    assert model.known is not None
+    assert model.reference is not None
     for row in range(5):
         fusion_model, unseen = model_for_row(model, row)
         assert unseen
         assert 0 < len(fusion_model.trees["extra_trees"].roots) < 20
         np.testing.assert_allclose(
             fusion_model.tokens["trees"].values[0],
-            model.known.tokens["trees"].values[row],
+            model.reference.tokens["trees"].values[row],
             atol=1e-4,
         )
     # with nothing but these trees in its place, the model is the one that was saved
-    whole = model.fusion_model(model.known.tokens)
+    whole = model.fusion_model(model.reference.tokens)
     np.testing.assert_allclose(
         fusion_model.parts(np.arange(1))["attention"][0],
         whole.parts(np.array([4]))["attention"][0],
@@ -88,9 +88,9 @@ def test_trees_that_do_not_say_what_was_kept_are_not_believed(model: SavedModel)
 def test_bootstrap_samples_are_kept_with_the_model_and_reproduced_for_older_ones(
     model: SavedModel,
 ) -> None:
-    assert model.known is not None
+    assert model.reference is not None
     assert model.in_bag is not None
-    assert model.in_bag.shape == (20, model.known.trained.sum())
+    assert model.in_bag.shape == (20, model.reference.trained.sum())
     assert 0.5 < model.in_bag.mean() < 0.75  # 1 - 1/e of the rows are drawn
     kept, _ = model_for_row(model, 5)
     replayed, unseen = model_for_row(replace(model, in_bag=None), 5)
@@ -108,10 +108,10 @@ def test_bootstrap_samples_that_do_not_fit_the_trees_are_refused(
     finished_run: Path, tmp_path: Path
 ) -> None:
     model = load_model(finished_run / "model")
-    assert model.known is not None
+    assert model.reference is not None
     assert model.in_bag is not None
-    fusion_model = replace(model.fusion_model(model.known.tokens), in_bag=model.in_bag[:8])
-    save_model(fusion_model, model.known, model.compartments, tmp_path / "model", about={})
+    fusion_model = replace(model.fusion_model(model.reference.tokens), in_bag=model.in_bag[:8])
+    save_model(fusion_model, model.reference, model.compartments, tmp_path / "model", about={})
     with pytest.raises(
         CheckpointError, match=r"bootstrap samples of shape \(1, \d+\) for 20 trees"
     ):
@@ -165,11 +165,13 @@ def test_without_a_modality_is_the_whole_model_asked_again(
 def test_an_absent_modality_changes_nothing_and_is_shown_as_absent(
     model: SavedModel, small_dataset
 ) -> None:
-    assert model.known is not None
+    assert model.reference is not None
     row = next(
         r
         for r in range(60)
-        if not any(model.known.tokens[f"svd:{k}"].present[r] for k in small_dataset.associations)
+        if not any(
+            model.reference.tokens[f"svd:{k}"].present[r] for k in small_dataset.associations
+        )
     )
     for one in explain_reference(model, row, (0,)).compartments:
         absent = [m for m in one.modalities if not m.present]
@@ -237,25 +239,25 @@ def test_integrated_gradients_equal_captums(model: SavedModel) -> None:
 def test_out_of_fold_and_final_predictions_are_both_shown(
     explanation: Explanation, model: SavedModel
 ) -> None:
-    assert model.known is not None
+    assert model.reference is not None
     one = explanation.compartments[0]
-    assert one.out_of_fold == pytest.approx(model.known.probabilities[5, 0])
-    assert one.called == (one.out_of_fold >= model.known.thresholds[5, 0])
-    assert one.located == bool(model.known.labels[5, 0])
+    assert one.out_of_fold == pytest.approx(model.reference.probabilities[5, 0])
+    assert one.called == (one.out_of_fold >= model.reference.thresholds[5, 0])
+    assert one.located == bool(model.reference.labels[5, 0])
     assert "trained on this RNA's label" in explanation.notes[0]
     # without compartments: those called, the most probable first, else the most probable one
     best = explain_reference(model, strongest_rna(model))
     predicted = [c.out_of_fold for c in best.compartments]
     assert predicted == sorted(predicted, reverse=True)
     assert all(c.called for c in best.compartments) or len(best.compartments) == 1
-    assert max(predicted) == np.nanmax(model.known.probabilities)
+    assert max(predicted) == np.nanmax(model.reference.probabilities)
 
 
 def test_an_rna_that_no_fold_tested_is_explained_by_the_final_model(
     model: SavedModel,
 ) -> None:
-    assert model.known is not None
-    labels, tokens = model.known.labels.copy(), model.known.tokens
+    assert model.reference is not None
+    labels, tokens = model.reference.labels.copy(), model.reference.tokens
     labels[3] = np.nan
     # of an RNA that was not learned from, all trees are asked
     logits = safe_logit(
@@ -266,13 +268,13 @@ def test_an_rna_that_no_fold_tested_is_explained_by_the_final_model(
         tuple(make_token("trees", logits, t.present) if t.name == "trees" else t for t in tokens),
     )
     known = replace(
-        model.known,
+        model.reference,
         probabilities=np.full(labels.shape, np.nan),
         trained=np.arange(60) != 3,
         labels=labels,
         tokens=tokens,
     )
-    other = replace(model, known=known)
+    other = replace(model, reference=known)
     found = explain_reference(other, 3)
     assert not found.learned
     assert found.compartments[0].out_of_fold is None
@@ -303,14 +305,14 @@ def test_partners_need_the_networks_and_neighbours_do_not(
 
 
 def test_a_stretch_of_the_sequence_by_hand(model: SavedModel) -> None:
-    assert model.known is not None
+    assert model.reference is not None
     fusion_model = sequence_model(model, None)
     assert fusion_model is not None
-    scan = scan_sequence(fusion_model, model.known, NEW, window=6)
+    scan = scan_sequence(fusion_model, model.reference, NEW, window=6)
     assert scan.support.shape == (len(NEW), 3)
     changed = "UGCAAU" + NEW[6:]
     _, extra_rnas = tokens_of_new_rnas(
-        ["whole", "changed"], [NEW, changed], model.known, fusion_model
+        ["whole", "changed"], [NEW, changed], model.reference, fusion_model
     )
     logits = logit(extra_rnas.predict(np.arange(2)))
     np.testing.assert_allclose(scan.probabilities, extra_rnas.predict(np.arange(1))[0], atol=1e-6)
@@ -320,28 +322,28 @@ def test_a_stretch_of_the_sequence_by_hand(model: SavedModel) -> None:
 
 def test_a_reference_rna_is_masked_for_the_cold_start_model(model: SavedModel) -> None:
     """Its own label in the known ones must not be read as that of a relative."""
-    assert model.known is not None
+    assert model.reference is not None
     row = 5
-    sequence = str(model.known.sequences[row])
+    sequence = str(model.reference.sequences[row])
     fusion_model = sequence_model(model, row)
     assert fusion_model is not None
-    labels = model.known.labels.copy()
+    labels = model.reference.labels.copy()
     labels[row] = 1 - labels[row]
-    scan = scan_sequence(fusion_model, model.known, sequence, row)
-    other = scan_sequence(fusion_model, replace(model.known, labels=labels), sequence, row)
+    scan = scan_sequence(fusion_model, model.reference, sequence, row)
+    other = scan_sequence(fusion_model, replace(model.reference, labels=labels), sequence, row)
     # the mean over all training RNAs, with which neighbours are compared, does hold it
     assert np.abs(other.probabilities - scan.probabilities).max() < 0.05
-    seen = scan_sequence(fusion_model, model.known, sequence, None)
+    seen = scan_sequence(fusion_model, model.reference, sequence, None)
     assert not np.allclose(seen.probabilities, scan.probabilities)
 
 
 def test_a_new_rna_is_explained_by_its_sequence(model: SavedModel) -> None:
     found = explain_sequence(model, "stranger", NEW.replace("U", "t"), (1,))
     one = found.compartments[0]
-    assert model.known is not None
-    assert model.newcomers is not None
+    assert model.reference is not None
+    assert model.cold_start is not None
     _, fusion_model = tokens_of_new_rnas(
-        ["x"], [NEW], model.known, model.newcomers.on(TokenTable(model.known.index, ()))
+        ["x"], [NEW], model.reference, model.cold_start.on(TokenTable(model.reference.index, ()))
     )
     assert one.probability == pytest.approx(fusion_model.predict(np.arange(1))[0, 1], abs=1e-6)
     assert {m.modality for m in one.modalities} >= {
@@ -359,7 +361,7 @@ def test_a_new_rna_is_explained_by_its_sequence(model: SavedModel) -> None:
         about["extra_trees"].end - about["extra_trees"].start, abs=1e-6
     )
     with pytest.raises(ConfigError, match="no cold-start model"):
-        explain_sequence(replace(model, newcomers=None), "stranger", NEW)
+        explain_sequence(replace(model, cold_start=None), "stranger", NEW)
     assert explain_sequence(model, "short", "A", (1,)).compartments[0].sequence is not None
 
 
@@ -439,7 +441,7 @@ def small_model(networks: NetworkSet, kind: str) -> SavedModel:
         dict(fusion_model.profiles),
         towers=fusion_model.towers,
     )
-    return replace(model, known=known, newcomers=model if kind == "sequence alone" else None)
+    return replace(model, reference=known, cold_start=model if kind == "sequence alone" else None)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -448,9 +450,9 @@ def test_models_of_other_parts(networks: NetworkSet, kind: str) -> None:
     row = next(
         r
         for r in range(60)
-        if model.known is not None
-        and model.known.sequences[r]
-        and all(t.present[r] for t in model.known.tokens)
+        if model.reference is not None
+        and model.reference.sequences[r]
+        and all(t.present[r] for t in model.reference.tokens)
     )
     found = explain_reference(model, row, (0, 1), networks)
     one = found.compartments[0]
@@ -527,15 +529,15 @@ def test_the_command_as_a_person_types_it(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert model.known is not None
+    assert model.reference is not None
     networks.save(tmp_path / "nets")
     first = run("explain", "--run", str(finished_run), "--networks", str(tmp_path / "nets"))
-    best = model.known.index.ids[strongest_rna(model)]
+    best = model.reference.index.ids[strongest_rna(model)]
     assert first.returncode == 0, first.stderr
     assert f"{best} is the RNA predicted most surely" in first.stderr
     assert first.stdout.startswith(f"{best}: why ")
     assert "share them" in first.stdout
-    name, compartment = model.known.index.ids[7], model.compartments[1]
+    name, compartment = model.reference.index.ids[7], model.compartments[1]
     words = (
         "explain",
         "--run",
@@ -558,7 +560,7 @@ def test_the_command_as_a_person_types_it(
     )
     assert any("not at hand" in note or "at hand are not" in note for note in output["notes"])
     fasta = tmp_path / "x.fa"
-    fasta.write_text(f">mine\n{NEW}\n>copy\n{model.known.sequences[7]}\n>MINE\n{NEW}A\n")
+    fasta.write_text(f">mine\n{NEW}\n>copy\n{model.reference.sequences[7]}\n>MINE\n{NEW}A\n")
     with (
         monkeypatch.context() as patch
     ):  # empty pictures for three RNAs; that of one is drawn below
@@ -625,4 +627,4 @@ def test_wrong_words_end_in_a_sentence(
     fewer.save(tmp_path / "other")
     assert run(*here, "--networks", str(tmp_path / "other")).returncode == 3
     with pytest.raises(CheckpointError, match="no reference RNAs"):
-        strongest_rna(replace(load_model(finished_run / "model"), known=None))
+        strongest_rna(replace(load_model(finished_run / "model"), reference=None))

@@ -99,8 +99,8 @@ def test_a_run_becomes_a_model_to_hand_on(run, finished: Path, in_empty_folder: 
     card = (folder / CARD).read_text()
     assert card.startswith("---\nlicense: cc-by-4.0\nlibrary_name: mirnagraph\n")
     assert "Folds of a file, 3 of them" in card
-    assert "No simpler model was measured" in card
-    assert "It has no part for new RNAs." in card
+    assert "No baseline was run" in card
+    assert "It has no cold-start model for new RNAs." in card
     (here, there) = (mirnagraph.predict(path) for path in (finished, folder))
     np.testing.assert_array_equal(here.probabilities, there.probabilities)
     again = run("export", str(finished), "model")
@@ -136,7 +136,7 @@ def test_a_run_on_sequences_too(run, in_empty_folder: Path) -> None:
         == json.loads((in_empty_folder / "run" / "run.json").read_text())["inputs"]
     )
     card = (in_empty_folder / "model" / CARD).read_text()
-    assert "2 folds, near-copies by sequence kept together" in card
+    assert "2 folds, grouped by near-duplicate sequences" in card
     assert "- rnatracker\n---" in card
     here, there = (
         mirnagraph.predict(in_empty_folder / name, sequences={"mine": SEQUENCE})
@@ -151,7 +151,11 @@ def test_wrong_use_ends_in_one_sentence(run, finished: Path, in_empty_folder: Pa
     for words, code, sentence in (
         ((str(finished),), 2, "no target: give an output folder, or --push OWNER/NAME"),
         ((str(finished), "model", "--private"), 2, "--private needs --push OWNER/NAME"),
-        ((str(finished), "--push", "nowhere"), 2, "'nowhere' is no place on the Hugging Face hub"),
+        (
+            (str(finished), "--push", "nowhere"),
+            2,
+            "'nowhere' is no repository of the Hugging Face hub",
+        ),
         (("mine", "model"), 3, "not a run folder (no run.json)"),
         (
             (str(finished), "mine", "--overwrite"),
@@ -182,7 +186,7 @@ def cut_weights(folder: Path) -> None:
     ("damage", "sentence"),
     [
         (unfinished, "the run is not finished; found running"),
-        (without_model, "the run kept no model"),
+        (without_model, "the run has no model"),
         (cut_weights, "model.safetensors: damaged or missing weights"),
     ],
 )
@@ -250,11 +254,11 @@ def linked_folder(folder: Path) -> None:
 
 DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
     (flip, "newcomers/model.safetensors: the file is not the one that export.json lists"),
-    (another_order, "column 'compartments': not what the model itself has"),
+    (another_order, "column 'compartments': export.json does not describe this model"),
     (another_order_in_the_model, "model.json: the file is not the one that export.json lists"),
     (outside, "a name that may not be in an exported model; found ../other.json"),
-    (link, "known.tsv: a link stands in an exported model"),
-    (linked_folder, "newcomers: a link stands in an exported model"),
+    (link, "known.tsv: a link in an exported model"),
+    (linked_folder, "newcomers: a link in an exported model"),
     (
         lambda folder: (folder / "more.json").write_text("{}"),
         "more.json: a file that export.json does not list",
@@ -282,11 +286,11 @@ DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
     ),
     (
         lambda folder: change(folder / EXPORT, temperature=2.0),
-        "column 'temperature': not what the model itself has",
+        "column 'temperature': export.json does not describe this model",
     ),
     (
         lambda folder: change(folder / EXPORT, nodes={"n": 30, "checksum": "0"}),
-        "column 'nodes': not what the model itself has",
+        "column 'nodes': export.json does not describe this model",
     ),
 ]
 
@@ -308,7 +312,7 @@ def test_a_model_that_is_not_whole_is_refused(
     [
         (
             {"format_version": 4},
-            "a model of another kind or version; found format_version 4, expected format_version 3",
+            "a model of another format version; found format_version 4, expected format_version 3",
         ),
         ({"format": "pickle"}, "not a model of this program; found pickle"),
         ({"temperature": 0.0}, "temperature 0.0"),

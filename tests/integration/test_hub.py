@@ -130,7 +130,7 @@ def test_there_and_back(run, hub: FakeHub, kept: Path) -> None:
     assert not any(p.is_symlink() for p in back.rglob("*"))
     model = mirnagraph.load("hf://me/mine@main")
     assert model.compartments == load(kept).compartments
-    assert model.newcomers is not None
+    assert model.cold_start is not None
     (back.parent / "new.fa").write_text(">mine\nACGUACGUACGU\n")
     assert "mine\t" in run("predict", "--run", "hf://me/mine", "--fasta", "new.fa").stdout
     again = run("pull", "me/mine", "back")
@@ -197,7 +197,7 @@ def test_what_is_missing_is_said(
     refused.response = SimpleNamespace(status_code=403)  # type: ignore[attr-defined]
     hub.fails = refused
     ended = run("export", "model", "--push", "me/mine")
-    assert "the Hugging Face hub refused; found 403 Forbidden; is the token there" in ended.stderr
+    assert "the Hugging Face hub refused; found 403 Forbidden; is the token set" in ended.stderr
     hub.token = None
     ended = run("export", "model", "--push", "me/mine")
     assert (
@@ -243,5 +243,5 @@ def test_addresses() -> None:
         "hf:///me/mine",
         "hf://me/mi ne",
     ):
-        with pytest.raises(ConfigError, match="no place on the Hugging Face hub"):
+        with pytest.raises(ConfigError, match="no repository of the Hugging Face hub"):
             hub_address(wrong)

@@ -40,37 +40,37 @@ def model(run) -> SavedModel:
 
 def test_reference_rnas_get_their_out_of_fold_prediction(run, model: SavedModel) -> None:
     output = pd.read_csv(run / "predictions.tsv", sep="\t", index_col="rna_id")
-    found = predict_reference(model, np.arange(len(model.known.index)))
+    found = predict_reference(model, np.arange(len(model.reference.index)))
     np.testing.assert_allclose(
         found.probabilities,
-        output.loc[list(model.known.index.ids), list(model.compartments)],
+        output.loc[list(model.reference.index.ids), list(model.compartments)],
         rtol=1e-6,
     )
     assert set(found.about["source"]) == {OUT_OF_FOLD}
-    final = model.fusion_model(model.known.tokens).predict(np.arange(5))
+    final = model.fusion_model(model.reference.tokens).predict(np.arange(5))
     assert not np.allclose(found.probabilities[:5], final)
 
 
 def test_an_rna_that_no_fold_tested_is_predicted_by_the_final_model(model: SavedModel) -> None:
     known = replace(
-        model.known,
-        probabilities=np.full_like(model.known.probabilities, np.nan),
-        trained=np.zeros(len(model.known.trained), dtype=bool),
+        model.reference,
+        probabilities=np.full_like(model.reference.probabilities, np.nan),
+        trained=np.zeros(len(model.reference.trained), dtype=bool),
     )
-    found = predict_reference(replace(model, known=known), np.array([3]))
+    found = predict_reference(replace(model, reference=known), np.array([3]))
     np.testing.assert_array_equal(
-        found.probabilities, model.fusion_model(model.known.tokens).predict(np.array([3]))
+        found.probabilities, model.fusion_model(model.reference.tokens).predict(np.array([3]))
     )
     assert list(found.about["source"]) == ["final model"]
     seen = replace(known, trained=np.ones(len(known.trained), dtype=bool))
     assert (
         "trained on this RNA's label"
-        in predict_reference(replace(model, known=seen), np.array([3])).about["warning"].iloc[0]
+        in predict_reference(replace(model, reference=seen), np.array([3])).about["warning"].iloc[0]
     )
 
 
 def test_modalities_are_those_that_the_networks_hold(model: SavedModel, small_dataset) -> None:
-    found = predict_reference(model, np.arange(len(model.known.index)))
+    found = predict_reference(model, np.arange(len(model.reference.index)))
     for name, output in found.about["modalities"].items():
         expected = {
             kind
@@ -128,11 +128,11 @@ def test_a_prediction_does_not_depend_on_other_queries_or_their_order(model: Sav
 def test_names_are_found_however_they_are_written_and_unknown_ones_get_suggestions(
     model: SavedModel,
 ) -> None:
-    name = model.known.index.ids[4]
+    name = model.reference.index.ids[4]
     np.testing.assert_array_equal(
         resolve_names(model, [name, name.upper(), name + "-5p"]), [4, 4, 4]
     )
-    with pytest.raises(ConfigError, match=f"did you mean .*{model.known.index.ids[0][:7]}"):
+    with pytest.raises(ConfigError, match=f"did you mean .*{model.reference.index.ids[0][:7]}"):
         resolve_names(model, [name + "9"])
     with pytest.raises(ConfigError, match="Pass the sequence of a new RNA"):
         resolve_names(model, ["nothing like it"])
@@ -140,7 +140,7 @@ def test_names_are_found_however_they_are_written_and_unknown_ones_get_suggestio
 
 def test_without_a_cold_start_model_a_new_sequence_is_refused(model: SavedModel) -> None:
     with pytest.raises(ConfigError, match="no cold-start model"):
-        predict_sequences(replace(model, newcomers=None), ["stranger"], [NEW["stranger"]])
+        predict_sequences(replace(model, cold_start=None), ["stranger"], [NEW["stranger"]])
 
 
 def test_the_command_as_a_person_types_it(run, model: SavedModel, tmp_path) -> None:
@@ -148,7 +148,7 @@ def test_the_command_as_a_person_types_it(run, model: SavedModel, tmp_path) -> N
     fasta.write_text("".join(f">{name}\n{sequence}\n" for name, sequence in NEW.items()))
     names = tmp_path / "names.tsv"
     names.write_text(
-        "rna_id\tx\n" + "\n".join(f"{name}\t1" for name in model.known.index.ids[:3]) + "\n"
+        "rna_id\tx\n" + "\n".join(f"{name}\t1" for name in model.reference.index.ids[:3]) + "\n"
     )
     runner = CliRunner()
     done = runner.invoke(
@@ -166,10 +166,10 @@ def test_the_command_as_a_person_types_it(run, model: SavedModel, tmp_path) -> N
         app, ["predict", "--run", str(run), "--ids", str(names), "--format", "json", "-q"]
     )
     output = json.loads(done.stdout)
-    assert [record["rna_id"] for record in output] == list(model.known.index.ids[:3])
+    assert [record["rna_id"] for record in output] == list(model.reference.index.ids[:3])
     assert 0 <= output[0]["compartments"][model.compartments[0]]["probability"] <= 1
     whole = runner.invoke(app, ["predict", "--run", str(run / "model"), "-q"])
-    assert len(whole.stdout.splitlines()) == len(model.known.index) + 1
+    assert len(whole.stdout.splitlines()) == len(model.reference.index) + 1
     table = runner.invoke(
         app,
         [
@@ -177,7 +177,7 @@ def test_the_command_as_a_person_types_it(run, model: SavedModel, tmp_path) -> N
             "--run",
             str(run),
             "--rna",
-            model.known.index.ids[0],
+            model.reference.index.ids[0],
             "--format",
             "table",
             "-q",

@@ -376,7 +376,7 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(
     with pytest.raises(ConfigError, match=r"no training RNA of type 'circRNA'.*lncRNA, mRNA"):
         predict_sequences(model, ["x"], [rich], rna_type="circRNA")
     for name in ("lnc|r3", "mrna|r0", networks.dataset.index.ids[0]):
-        row = model.known.index.position(name)
+        row = model.reference.index.position(name)
         kept, unseen = model_for_row(model, row)
         replayed, _ = model_for_row(replace(model, in_bag=None), row)
         assert unseen
@@ -386,12 +386,12 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(
         np.testing.assert_array_equal(
             kept.trees["extra_trees"].value, replayed.trees["extra_trees"].value
         )
-    why = explain_reference(model, model.known.index.position("mrna|r0")).to_dict()["compartments"][
-        0
-    ]
+    why = explain_reference(model, model.reference.index.position("mrna|r0")).to_dict()[
+        "compartments"
+    ][0]
     assert {"sequence"} <= {one["modality"] for one in why["modalities"]}
     assert sum(one["extra_trees"] or 0 for one in why["tokens"]) != 0
-    known_long = explain_reference(model, model.known.index.position("mrna|r0"), [granule])
+    known_long = explain_reference(model, model.reference.index.position("mrna|r0"), [granule])
     assert known_long.unseen_trees
     assert any("its type alone" in note for note in known_long.notes)
     assert len(known_long.compartments[0].sequence.support) == len(known_long.sequence)

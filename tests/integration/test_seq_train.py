@@ -22,7 +22,8 @@ from seqtower.baselines.kmer import BOOSTING, LOGISTIC
 from seqtower.config import SeqConfig, SeqTrainConfig, seq_config
 from seqtower.data.batches import windows
 from seqtower.data.kmers import one_hot
-from seqtower.data.sequences import LEFT_OUT_COLUMNS, SequenceSet, read_labels
+from seqtower.data.labels import read_labels
+from seqtower.data.sequences import LEFT_OUT_COLUMNS, SequenceSet
 from seqtower.nn.losses import make_loss, starting_logits
 from seqtower.predict import predict
 from seqtower.run import comparison_table, model_notes, parts_of_model, run_seq
@@ -125,7 +126,8 @@ def test_a_run_folder_holds_everything_and_the_model_comes_back(tmp_path: Path) 
     np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(model.predict([data.sequences[0]])[0], said[1], atol=1e-6)
     with pytest.raises(
-        CheckpointError, match="other compartments; found Five, Three, expected Three, Five"
+        CheckpointError,
+        match="other compartments, or another order of them; found Five, Three, expected Three, Five",
     ):
         load_tower(folder.path / "model", ["Three", "Five"])
     assert run_seq(data, small(epochs=3), tmp_path / "run", resume=True)[0] is None
@@ -144,7 +146,7 @@ def test_a_run_that_cannot_begin_leaves_nothing_in_the_way(tmp_path: Path) -> No
             lambda about: about | {"alphabet": "ACGT"},
             "reads another alphabet; found ACGT, expected ACGU",
         ),
-        (lambda about: about | {"format_version": 99}, "a model of another kind or version"),
+        (lambda about: about | {"format_version": 99}, "another format version; .*read"),
         (lambda about: about | {"thresholds": [0.5]}, "do not fit each other"),
         (lambda about: about | {"channels": 7}, "do not fit each other"),
         (
@@ -153,24 +155,24 @@ def test_a_run_that_cannot_begin_leaves_nothing_in_the_way(tmp_path: Path) -> No
         ),
         (
             lambda about: about | {"compartments": ["Three", "Five"]},
-            "the description was changed after the model was saved",
+            "model.json was changed after the model was saved",
         ),
         (
             lambda about: about | {"compartments": "ab"},
-            "the description was changed after the model was saved",
+            "model.json was changed after the model was saved",
         ),
         (
             lambda about: about | {"thresholds": [0.5, 0.4]},
-            "the description was changed after the model was saved",
+            "model.json was changed after the model was saved",
         ),
         (lambda about: about | {"thresholds": [0.5, float("nan")]}, "do not fit each other"),
         (
             lambda about: about | {"lengths": {}},
-            "the description was changed after the model was saved",
+            "model.json was changed after the model was saved",
         ),
         (
             lambda about: about | {"lengths": []},
-            "do not fit each other; found settings: found \\[\\], expected a table of settings",
+            "model.json was changed after the model was saved",
         ),
         (
             lambda about: about | {"config": "x"},

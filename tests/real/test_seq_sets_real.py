@@ -13,7 +13,8 @@ from seqtower.baselines.descriptor_trees import fit_descriptor_trees
 from seqtower.baselines.kmer import BOOSTING, kmer_models
 from seqtower.config import seq_config
 from seqtower.data.kmers import kmer_counts
-from seqtower.data.sequences import SequenceSet, join, read_labels
+from seqtower.data.labels import join, read_labels
+from seqtower.data.sequences import SequenceSet
 from seqtower.experiment import groups_of, make_seq_folds
 
 pytestmark = pytest.mark.real

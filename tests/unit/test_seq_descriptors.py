@@ -200,7 +200,7 @@ def test_types_are_columns_behind_the_descriptors_and_say_what_is_a_circle() -> 
         width + 1,
     )  # no circles, no junction
     with pytest.raises(
-        ConfigError, match="trained on no RNA of type 'mRNA'; it knows lncRNA, circRNA"
+        ConfigError, match="no training RNA of type 'mRNA'; available types: lncRNA, circRNA"
     ):
         SMALL.features(sequences[:1], ("mRNA",), ("lncRNA", "circRNA"))
 

@@ -83,7 +83,7 @@ def test_families_are_numbers_shared_sequences_and_their_relatives(tmp_path: Pat
         (">110\nAC\n", "line 1, column 5: a header without a name"),
         (
             ">110,Gene_Name:a\nAC\n>010,Gene_Name:a\nAC\n",
-            "line 3: an RNA stands twice; found a, expected each Gene_Name, or Gene_Name with Gene_ID, once",
+            "line 3: an RNA is duplicated; found a, expected each Gene_Name, or Gene_Name with Gene_ID, once",
         ),
         (
             ">110,Gene_Name:a\nAC\n>010,Gene_Name:b\nAC\n",
@@ -99,7 +99,7 @@ def test_wrong_headers_are_refused_where_they_stand(tmp_path: Path, text: str, w
 
 def test_compartments_are_named_once_each(tmp_path: Path) -> None:
     for names in (("Nucleus", "Nucleus", "Cytosol"), ("Nucleus", "", "Cytosol"), ()):
-        with pytest.raises(ConfigError, match="need one name each, none twice"):
+        with pytest.raises(ConfigError, match="need different compartment names"):
             join_headers(write(tmp_path, FASTA), names)
     with pytest.raises(
         ConfigError,

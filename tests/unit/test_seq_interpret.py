@@ -20,7 +20,7 @@ from seqtower.config import seq_config
 from seqtower.data.motifs import Motif, read_meme, write_meme
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import fit_encoding
-from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan, top_words, zipcodes
+from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan, top_kmers, zipcodes
 from seqtower.interpret.motifs import filter_motifs, match_motifs
 from seqtower.interpret.report import ExplainConfig, explain_to_folder
 from seqtower.saved import SavedTower
@@ -123,10 +123,10 @@ def test_attributions_of_words_are_shared_by_their_letters() -> None:
     assert np.abs(found.error).max() < 0.05
 
 
-def test_top_words_are_those_with_the_highest_sums() -> None:
+def test_top_kmers_are_those_with_the_highest_sums() -> None:
     model = saved(Weighed())
     pairs = [(s, attribute(model, s, steps=4)) for s in ("AAUCCCCCAA", "GGGGGAUAUAU")]
-    words = top_words(pairs, ("One", "Two"), k=5, top=2)
+    words = top_kmers(pairs, ("One", "Two"), k=5, top=2)
     assert words[0][:2] == ("One", "CCCCC")
     assert words[0][2] == pytest.approx(10, abs=1e-4)
     assert ("Two", "GGGGG") in [w[:2] for w in words]

@@ -64,7 +64,7 @@ def test_worked_by_hand() -> None:
     ("sets", "types", "rename", "message"),
     [
         ({"mi": ONE}, {"mi": "miRNA"}, {}, "two sets"),
-        ({"mi": ONE, "x": OTHER}, {"mi": "miRNA"}, {}, "no type"),
+        ({"mi": ONE, "x": OTHER}, {"mi": "miRNA"}, {}, "no RNA type"),
         ({"mi": ONE, "x": OTHER}, {"mi": "miRNA", "x": "tRNA"}, {}, "unknown type"),
         (
             {"mi": ONE, "x": OTHER},
@@ -78,7 +78,7 @@ def test_worked_by_hand() -> None:
             {"x": {"EV": "Cytosol"}},
             "one name",
         ),
-        ({"a|b": ONE, "x": OTHER}, {"a|b": "miRNA", "x": "mRNA"}, {}, "cannot be called"),
+        ({"a|b": ONE, "x": OTHER}, {"a|b": "miRNA", "x": "mRNA"}, {}, "invalid name of a set"),
     ],
 )
 def test_sets_that_do_not_go_together(sets, types, rename, message: str) -> None:
@@ -180,7 +180,7 @@ def test_a_file_of_sets(tmp_path) -> None:
     [
         ('type = "miRNA"\n', "", "lacks 'type'"),
         ('fasta = "a.fa"\n', "", "lacks 'fasta'"),
-        ('labels = "a.tsv"\n', "", "either in a table"),
+        ('labels = "a.tsv"\n', "", "either as a table"),
         ("[sets.a]", "[other.a]", "nothing else"),
         ('label = ["Nucleus"]', 'colour = "red"', "colour"),
         ('EV = "Exosome"', "EV = 3", "not a table of names"),

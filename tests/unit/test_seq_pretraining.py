@@ -114,16 +114,16 @@ def test_a_table_of_tracks_is_read_as_stretches(tmp_path: Path) -> None:
         ("a\t0\t2\t1\t\n", "line 2, column 'Q': not a signal"),
         (
             "a\t0.5\t2\t1\t1\n",
-            "line 2, column 'start': not a place; found 0.5, expected a whole number",
+            "line 2, column 'start': not a position; found 0.5, expected a whole number",
         ),
         (
             "a\t1\t5\t1\t1\n",
-            "line 2, column 'end': a stretch that does not lie within its RNA; found 1 to 5, expected 0 <= start < end <= 4",
+            "line 2, column 'end': an interval outside its RNA; found 1 to 5, expected 0 <= start < end <= 4",
         ),
-        ("a\t2\t2\t1\t1\n", "a stretch that does not lie within its RNA; found 2 to 2"),
+        ("a\t2\t2\t1\t1\n", "an interval outside its RNA; found 2 to 2"),
         (
             "a\t2\t4\t1\t1\nb\t0\t1\t1\t1\na\t0\t3\t1\t1\n",
-            "line 2, column 'start': stretches of one RNA overlap; found 2, expected 3 or more (line 4)",
+            "line 2, column 'start': intervals of one RNA overlap; found 2, expected 3 or more (line 4)",
         ),
         ("z\t0\t2\t1\t1\n", "no RNA of the table is among the sequences"),
         ("a\t0\t2\t1\t0\n", "column 'Q': a track with one value throughout; found 0"),
@@ -226,7 +226,7 @@ def _refusals(encoder: Path, config: SeqConfig) -> None:
     about = json.loads(text)
     for change, words in (
         ({"alphabet": "ACGT"}, "another alphabet"),
-        ({"format_version": 9}, "another kind or version"),
+        ({"format_version": 9}, "another format version"),
         ({"weights_sha256": "0"}, "are not those"),
     ):
         (encoder / "model.json").write_text(json.dumps(about | change))
@@ -302,13 +302,13 @@ def test_what_cannot_be_pre_trained_is_refused(tmp_path: Path) -> None:
         pretrain(
             records, None, PretrainConfig("masked", model=small("rnatracker")), tmp_path / "enc"
         )
-    with pytest.raises(ConfigError, match="only letters can be pre-trained on"):
+    with pytest.raises(ConfigError, match="pre-training reads single nucleotides"):
         PretrainConfig(model=small("el-rmlocnet"))
     with pytest.raises(
         ConfigError, match="tracks with the objective 'tracks', and none with 'masked'"
     ):
         pretrain(records, None, PretrainConfig(model=small()), tmp_path / "enc")
     with pytest.raises(
-        InputError, match="too few RNAs to learn from, stop by and judge by; found 2"
+        InputError, match="too few RNAs for training, early stopping and metrics; found 2"
     ):
         pretrain(records[:2], None, PretrainConfig("masked", model=small()), tmp_path / "few")

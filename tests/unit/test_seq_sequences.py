@@ -10,7 +10,8 @@ import pytest
 
 from mirnagraph.errors import ConfigError, InputError
 from seqtower.config import SeqTrainConfig, seq_config
-from seqtower.data.sequences import LengthPolicy, join, read_labels
+from seqtower.data.labels import join, read_labels
+from seqtower.data.sequences import LengthPolicy
 from seqtower.predict import remarks
 
 FASTA = ">a one\nACGT\nac\r\n>b\nGGGU\n>c\nNNAC\n>d\nACRY\n"
@@ -63,7 +64,7 @@ def test_what_has_no_sequence_or_no_label_is_named(files) -> None:
         ("id\n", "an id and one label column or more"),
         (
             "id\tN\na\t1\na\t0\n",
-            "line 3, column 'id': an id stands twice; found a, expected each id once (first on line 2)",
+            "line 3, column 'id': an id is duplicated; found a, expected each id once (first on line 2)",
         ),
         ("id\tN\n\t1\na\t0\n", "line 2, column 'id': an empty id"),
         (
@@ -76,7 +77,7 @@ def test_what_has_no_sequence_or_no_label_is_named(files) -> None:
         ),
         (
             "id\tN\tC\na\t1\t0\nb\t\t1\nc\t0\t1\n",
-            "line 3, column 'N': an empty cell beside others that are not",
+            "line 3, column 'N': an empty cell in a row with other labels",
         ),
         ("id\tN\tC\na\t.5\t.5\nb\t.5\t.6\n", "line 3: labels do not sum to 1; found a sum of 1.1"),
         ("id\tN\tC\na\t-.5\t1.5\nb\t.5\t.5\n", "line 2, column 'N': negative fraction"),
@@ -110,17 +111,17 @@ def test_what_a_reader_of_answers_should_know_is_said() -> None:
     assert remarks(["ACGU", "AN"], config) == []
     assert remarks(["ACGUA"], replace(config, lengths=LengthPolicy("both-ends", 4))) == []
     long, empty = remarks(["ACGUA", "NN", "A"], config)
-    assert long.startswith("1 of 3 RNAs are longer than 4 nt and were read in windows")
-    assert empty.startswith("1 of 3 RNAs have no letter but N")
+    assert long.startswith("1 of 3 RNAs are longer than 4 nt and read in windows")
+    assert empty.startswith("1 of 3 RNAs have no nucleotide but N")
 
 
 def test_unknown_columns_foreign_ids_and_letters_are_refused(files) -> None:
     fasta, table = files("id\tN\nx\t1\ny\t0\n")
-    with pytest.raises(ConfigError, match="no column 'M' beside the id; found N"):
+    with pytest.raises(ConfigError, match="no column 'M'; columns after the id: N"):
         read_labels(table, ["M"])
     with pytest.raises(
         InputError,
-        match="no id stands both in the sequences and in the labels; found 'a' in the sequences, 'x' in the labels",
+        match="no id is in both the sequences and the labels; found 'a' in the sequences, 'x' in the labels",
     ):
         join(fasta, read_labels(table), iupac="n")
     with pytest.raises(

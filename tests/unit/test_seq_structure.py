@@ -290,7 +290,7 @@ def test_a_tower_that_reads_structure_is_saved_and_explained(
     found = attribute(again, HAIRPIN, steps=64)
     assert found.values.shape == (20, 2)
     assert np.abs(found.error).max() < 0.05
-    with pytest.raises(ConfigError, match=r"'structure'.*no filters over letters alone"):
+    with pytest.raises(ConfigError, match=r"'structure'.*no filters over single nucleotides"):
         filter_motifs(again, [HAIRPIN])
 
 

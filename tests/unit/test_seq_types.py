@@ -16,11 +16,10 @@ from seqtower import experiment
 from seqtower.config import seq_config
 from seqtower.data.batches import collate
 from seqtower.data.kmers import one_hot
+from seqtower.data.labels import join, read_labels
 from seqtower.data.sequences import (
     RNA_TYPES,
     SequenceSet,
-    join,
-    read_labels,
     sequences_sha256,
     type_numbers,
     vocabulary,
@@ -73,7 +72,7 @@ def test_types_are_read_and_refused_where_they_stand(tmp_path: Path) -> None:
         match=f"line 3, column 'kind': an unknown type of RNA; found tRNA, expected one of {', '.join(RNA_TYPES)}",
     ):
         read_labels(table, rna_types="kind")
-    with pytest.raises(ConfigError, match="no column 'species' beside the id"):
+    with pytest.raises(ConfigError, match="no column 'species'"):
         read_labels(table, rna_types="species")
 
 
@@ -129,15 +128,15 @@ def test_a_model_learns_from_types_keeps_them_and_asks_for_them(
     )
     for name, sentence in (
         ("tRNA", "unknown type of RNA 'tRNA'"),
-        ("mRNA", "trained on no RNA of type 'mRNA'; it knows miRNA, lncRNA"),
+        ("mRNA", "no training RNA of type 'mRNA'; available types: miRNA, lncRNA"),
     ):
         with pytest.raises(ConfigError, match=sentence):
             model.of_type(name)
     with pytest.raises(
-        ConfigError, match=r"needs to be told one \(--rna-type\); it knows miRNA, lncRNA"
+        ConfigError, match=r"pass one with --rna-type; available types: miRNA, lncRNA"
     ):
         model.predict([SHORT])
-    with pytest.raises(ConfigError, match="trained without types of RNAs and takes none"):
+    with pytest.raises(ConfigError, match="trained without RNA types and takes none"):
         replace(model, types=()).of_type("miRNA")
 
     found = attribute(lnc, SHORT, steps=64)

@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 from fusion.config import TowerSettings
-from fusion.models.saved import about_towers, read_towers, tower_arrays
+from fusion.models.saved import read_towers, tower_arrays, tower_header
 from fusion.tokens.partners import partner_means
 from fusion.tokens.sequence_tower import fit_towers, split_rows
 from mirnagraph.errors import ConfigError, InputError
@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
 def test_towers_come_back_from_their_arrays() -> None:
     sequences, labels, groups = data()
     fitted, token = fit_towers(sequences, labels, groups, TRAIN, SETTINGS, 5)
-    back = read_towers(tower_arrays(fitted), about_towers(fitted), 2)
+    back = read_towers(tower_arrays(fitted), tower_header(fitted), 2)
     again = back.token(sequences[20:])
     n = again.width
     np.testing.assert_allclose(again.values, token.values[20:, :n], atol=1e-6)

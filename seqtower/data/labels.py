@@ -1,0 +1,333 @@
+"""Label tables of RNAs, and their join with sequences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mirnagraph.errors import ConfigError, InputError, raise_problems
+from mirnagraph.evaluation.metrics import CLASS, FRACTIONS, MULTI_LABEL
+from mirnagraph.io import read_table
+from mirnagraph.nodes import NodeIndex
+from mirnagraph.sources.fasta import read_fasta
+from seqtower.data.sequences import LEFT_OUT_COLUMNS, RNA_TYPES, SequenceSet, rna_type
+
+SUM_TOLERANCE = 0.01
+"""Largest difference from 1 of the sum of the fractions of an RNA."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, eq=False)
+class LabelTable:
+    """Labels by RNA id.
+
+    Attributes:
+        values: index id, one float64 column per compartment, NaN where a cell is empty.
+        kind: one of `mirnagraph.evaluation.metrics.KINDS`.
+        groups: index id, text; None without a column of groups.
+        types: index id, one of `seqtower.data.sequences.RNA_TYPES`; None without such a column.
+        path: the file.
+    """
+
+    values: pd.DataFrame
+    kind: str
+    groups: pd.Series | None
+    types: pd.Series | None = None
+    path: str | Path = ""
+
+
+def read_labels(
+    path: str | Path,
+    columns: Sequence[str] = (),
+    group: str | None = None,
+    rna_types: str | None = None,
+) -> LabelTable:
+    """Read labels: 0/1 per compartment, one column of class names, or fractions that sum to 1.
+
+    Args:
+        path: TSV with a header line; ids in the first column, whatever its name.
+        columns: label columns; empty for all but the first, `group` and `rna_types`.
+        group: column of groups that stay in one fold.
+        rna_types: column of RNA types, one of `seqtower.data.sequences.RNA_TYPES` in any capitals.
+
+    Raises:
+        InputError: the first 20 of: a duplicated or empty id, a cell that is no number, a negative
+            one or one that is not 0/1 where the others are, fractions that do not sum to 1, an
+            unknown type, a compartment or class that all RNAs share or none has.
+        ConfigError: a missing column.
+    """
+    path = Path(path)
+    table = read_table(path, [])
+    names = [str(name) for name in table.columns]
+    if len(names) < 2:
+        raise InputError(
+            "a label table needs an id and one label column or more",
+            file=path,
+            line=1,
+            found=", ".join(names),
+        )
+    special = [name for name in (group, rna_types) if name is not None]
+    for name in [*columns, *special]:
+        if name not in names[1:]:
+            raise ConfigError(
+                f"{path}: no column {name!r}; columns after the id: {', '.join(names[1:])}"
+            )
+    label_columns = list(columns) or [name for name in names[1:] if name not in special]
+    raise_problems(_id_problems(table, names[0], path))
+    lines = {name: int(line) for line, name in zip(table.index, table[names[0]], strict=True)}
+    table = table.set_index(names[0])
+    groups = None if group is None else table[group]
+    types = None if rna_types is None else _types(table[rna_types], lines, path)
+    text = _first_text(table[label_columns])
+    if text is None:
+        values = table[label_columns].map(lambda cell: float(cell) if cell else np.nan)
+        return LabelTable(values, _numeric_kind(values, lines, path), groups, types, path)
+    if len(label_columns) == 1:
+        return LabelTable(_classes(table[label_columns[0]], path), CLASS, groups, types, path)
+    name, column = text
+    raise InputError(
+        "a label is not a number",
+        file=path,
+        line=lines[name],
+        column=column,
+        found=table.at[name, column],
+        expected="0, 1 or a fraction",
+        hint="name the label columns with --label; a single text column is read as classes",
+    )
+
+
+def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> SequenceSet:
+    """Return the sequences that have a label, in the order of the FASTA file.
+
+    Sequences without a label and labels without a sequence are listed in `left_out`.
+
+    Args:
+        fasta: path of the sequences.
+        labels: labels of the same ids.
+        iupac: ``"error"`` to refuse ambiguity codes (R, Y, …), ``"n"`` to read them as N.
+
+    Raises:
+        InputError: see `mirnagraph.sources.fasta.read_fasta`; no id is in both files; a compartment
+            whose labels are all the same where there is a sequence.
+    """
+    records = read_fasta(fasta, iupac=iupac)
+    labelled_ids = set(labels.values.index)
+    unlabelled = labels.values.index[labels.values.isna().all(axis=1)]
+    records_used = records[records["id"].isin(labelled_ids - set(unlabelled))]
+    if records_used.empty:
+        found = "no record"
+        if len(records) and labelled_ids:
+            first_record = records["id"].iloc[0]
+            first_label = labels.values.index[0]
+            found = f"{first_record!r} in the sequences, {first_label!r} in the labels"
+        raise InputError("no id is in both the sequences and the labels", file=fasta, found=found)
+    sequence_ids = set(records["id"])
+    left_out = [(name, "no label") for name in records["id"] if name not in labelled_ids]
+    left_out += [(str(name), "every label cell is empty") for name in unlabelled]
+    left_out += [
+        (str(name), "no sequence") for name in labels.values.index if name not in sequence_ids
+    ]
+    ids = records_used["id"]
+    values = labels.values.loc[ids]
+    raise_problems(constant_label_problems(values, labels.path, of="RNAs with a sequence"))
+    return SequenceSet(
+        NodeIndex.of(ids, "RNA"),
+        tuple(records_used["sequence"]),
+        values.to_numpy(dtype=np.float64),
+        tuple(map(str, values.columns)),
+        labels.kind,
+        None if labels.groups is None else tuple(labels.groups.loc[ids]),
+        pd.DataFrame(left_out, columns=LEFT_OUT_COLUMNS),
+        None if labels.types is None else tuple(labels.types.loc[ids]),
+    )
+
+
+def constant_label_problems(
+    values: pd.DataFrame, path: str | Path, *, of: str = "RNAs"
+) -> list[InputError]:
+    """List the compartments whose known labels are all equal: none can be trained or scored.
+
+    Args:
+        values: one column per compartment, NaN where unknown.
+        path: the file, for the message.
+        of: whose labels they are, for the message.
+    """
+    expected = f"labels that differ between {of} (leave the column out with --label)"
+    problems = []
+    for column in values.columns:
+        different = values[column].dropna().unique()
+        if len(different) > 1:
+            continue
+        found = f"only {different[0]:g}" if len(different) else "no label"
+        problems.append(
+            InputError(
+                "a compartment with one kind of label",
+                file=path,
+                column=str(column),
+                found=found,
+                expected=expected,
+            )
+        )
+    return problems
+
+
+def duplicate_problems(
+    ids: Iterable[str],
+    lines: Iterable[int],
+    path: str | Path,
+    *,
+    what: str,
+    each: str,
+    column: str | None = None,
+) -> list[InputError]:
+    """List the ids that are duplicated.
+
+    Args:
+        ids: one per line of the file.
+        lines: 1-based line numbers.
+        path: the file, for the message.
+        what: what is duplicated, for the message.
+        each: what has to be unique, for the message.
+        column: where the ids are, for the message.
+    """
+    first_line: dict[str, int] = {}
+    problems = []
+    for name, line in zip(ids, lines, strict=True):
+        if name in first_line:
+            problems.append(
+                InputError(
+                    what,
+                    file=path,
+                    line=line,
+                    column=column,
+                    found=name,
+                    expected=f"{each} once (first on line {first_line[name]})",
+                )
+            )
+        first_line.setdefault(name, line)
+    return problems
+
+
+def _id_problems(table: pd.DataFrame, column: str, path: Path) -> list[InputError]:
+    lines = [int(line) for line in table.index]
+    pairs = list(zip(table[column], lines, strict=True))
+    empty = [
+        InputError("an empty id", file=path, line=line, column=column)
+        for name, line in pairs
+        if not name
+    ]
+    filled = [(name, line) for name, line in pairs if name]
+    duplicated = duplicate_problems(
+        [name for name, _ in filled],
+        [line for _, line in filled],
+        path,
+        what="an id is duplicated",
+        each="each id",
+        column=column,
+    )
+    return sorted(empty + duplicated, key=lambda problem: problem.line or 0)
+
+
+def _types(cells: pd.Series, lines: Mapping[str, int], path: Path) -> pd.Series:
+    types = cells.map(rna_type)
+    expected = f"one of {', '.join(RNA_TYPES)}"
+    raise_problems(
+        InputError(
+            "an unknown type of RNA",
+            file=path,
+            line=lines[str(name)],
+            column=str(cells.name),
+            found=cells[name],
+            expected=expected,
+        )
+        for name in cells.index[types.isna()]
+    )
+    return types
+
+
+def _first_text(cells: pd.DataFrame) -> tuple[str, str] | None:
+    """Id and column of the first cell that is neither empty nor a number, column by column."""
+    for column in cells.columns:
+        for name, cell in cells[column].items():
+            if cell and not _NUMBER.fullmatch(cell):
+                return str(name), str(column)
+    return None
+
+
+def _classes(cells: pd.Series, path: Path) -> pd.DataFrame:
+    names = sorted(set(cells) - {""})
+    if len(names) < 2:
+        raise InputError(
+            "every RNA has the same class",
+            file=path,
+            column=str(cells.name),
+            found=names[0] if names else "no class",
+            expected="two classes or more",
+        )
+    values = pd.DataFrame({name: (cells == name).astype(float) for name in names})
+    values[cells == ""] = np.nan
+    return values
+
+
+def _numeric_kind(values: pd.DataFrame, lines: Mapping[str, int], path: Path) -> str:
+    """Check numeric labels and return their kind; fractions are scaled in place to sum to 1."""
+    known = values.to_numpy()
+    known = known[~np.isnan(known)]
+    if np.isin(known, (0, 1)).all():
+        is_labelled = ~values.isna().all(axis=1)
+        is_empty = values.isna().mul(is_labelled, axis=0)
+        what = "an empty cell in a row with other labels"
+        problems = _cell_problems(what, is_empty, values, lines, path, expected="0 or 1")
+        raise_problems(problems + constant_label_problems(values, path))
+        return MULTI_LABEL
+    sums = values.sum(axis=1, skipna=False)
+    problems = _cell_problems(
+        "negative fraction", values < 0, values, lines, path, expected="0 or more"
+    )
+    for name, total in sums.items():
+        if abs(total - 1) > SUM_TOLERANCE:
+            problems.append(
+                InputError(
+                    "labels do not sum to 1",
+                    file=path,
+                    line=lines[str(name)],
+                    found=f"a sum of {total:.4g}",
+                    expected="0 and 1 in all columns, or fractions that sum to 1",
+                )
+            )
+    raise_problems(problems)
+    values[sums.isna()] = np.nan  # an incomplete distribution cannot be used
+    values.update(values.div(values.sum(axis=1).where(sums.notna()), axis=0))
+    return FRACTIONS
+
+
+def _cell_problems(
+    what: str,
+    is_wrong: pd.DataFrame,
+    values: pd.DataFrame,
+    lines: Mapping[str, int],
+    path: Path,
+    *,
+    expected: str,
+) -> list[InputError]:
+    """One error per wrong cell, column by column; the value of an empty cell is not shown."""
+    problems = []
+    for column in values.columns:
+        for name, value in values.loc[is_wrong[column], column].items():
+            problems.append(
+                InputError(
+                    what,
+                    file=path,
+                    line=lines[str(name)],
+                    column=str(column),
+                    found=None if np.isnan(value) else value,
+                    expected=expected,
+                )
+            )
+    return problems
