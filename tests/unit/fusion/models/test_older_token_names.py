@@ -47,8 +47,8 @@ def test_a_model_with_older_names_predicts_the_same(networks: NetworkSet, tmp_pa
     loaded = load_model(tmp_path / "model")
     assert loaded.config.tokens == tokens
     assert set(loaded.widths) == {*OLDER, "kmer", "trees"}
-    assert loaded.known is not None
-    again = loaded.fusion_model(loaded.known.tokens)
+    assert loaded.reference is not None
+    again = loaded.fusion_model(loaded.reference.tokens)
     np.testing.assert_array_equal(again.predict(rows), model.predict(rows))
 
 
@@ -66,4 +66,5 @@ def _rename(folder: Path) -> None:
     settings = about["config"]["tokens"]
     settings["trees"] = [OLDER[name] for name in settings["trees"]]
     weights = load_file(folder / WEIGHTS)
-    write_model(folder, about, lambda path, described: save_file(weights, path, described))
+    header = {key: about.pop(key) for key in ("format", "format_version")}
+    write_model(folder, header["format"], header["format_version"], about, weights)
