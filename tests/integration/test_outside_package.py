@@ -84,6 +84,14 @@ def run(project: Path, site: Path, folder: Path, *words: str) -> subprocess.Comp
     )
 
 
+def test_the_documented_entries_are_those_of_the_package(project: Path) -> None:
+    source = (project / "tests/outside/mymirna/mymirna.py").read_text(encoding="utf-8")
+    start = source.index("def gc_token")
+    entries = source[start : source.index("@dataclass", start)].rstrip()
+    assert entries in (project / "docs/extending.md").read_text(encoding="utf-8")
+    assert len(entries.splitlines()) < 30
+
+
 @pytest.mark.slow
 def test_train_runs_a_token_an_embedder_a_graph_encoder_and_a_baseline(
     project: Path, site: Path, tmp_path: Path
