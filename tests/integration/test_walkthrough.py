@@ -54,11 +54,11 @@ def test_it_runs_on_the_demo(
     monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
     monkeypatch.setenv("MIRNAGRAPH_CACHE", str(tmp_path.parent / "cache"))
     said = execute(this_project, tmp_path)
-    assert "MADE-UP DATA" in said
+    assert "SYNTHETIC DATA" in said
     assert "out-of-fold" in said
     assert "no similar training RNA" in said
     assert "neighbours" in said.lower() or "nearest" in said.lower()
-    assert "on the made-up demo" in said
+    assert "on the synthetic demo" in said
 
 
 @pytest.mark.real
