@@ -121,7 +121,14 @@ def test_the_command_on_the_demo_beats_words_and_chance(tmp_path) -> None:
     )
     assert done.exit_code == 0, done.output
     table = pd.read_csv(out / "baselines.tsv", sep="\t").set_index("model")
-    assert list(table.index) == ["this run", "frequency", "words", "neighbour_transfer", "sequence"]
+    assert list(table.index) == [
+        "this run",
+        "own_trees",
+        "frequency",
+        "words",
+        "neighbour_transfer",
+        "sequence",
+    ]
     assert table.loc["this run", "AUC"] > table.loc["words", "AUC"]
     assert table.loc["this run", "AUC"] > table.loc["frequency", "AUC"] + 0.05
     assert "cold" in (out / "config.toml").read_text()

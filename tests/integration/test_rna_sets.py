@@ -291,7 +291,7 @@ def test_transcripts_of_a_gene_stay_together_and_copies_of_the_networks_rnas_are
     assert found.data.left_out.to_numpy().tolist() == [
         [
             "m|r12",
-            f"a near-copy of {networks.dataset.rnas['sequence'].dropna().index[3]} of the networks",
+            f"near-duplicate of {networks.dataset.rnas['sequence'].dropna().index[3]} of the networks",
         ]
     ]
     assert len(set(found.groups)) == 5

@@ -312,4 +312,4 @@ def test_several_sets_make_one_model(run, files: Path) -> None:
         == 0
     )
     ended = run("seq", "train", "--sets", "sets.toml", "--rna-type", "mRNA")
-    assert (ended.returncode, "--sets names everything" in ended.stderr) == (2, True)
+    assert (ended.returncode, "--sets names sequences" in ended.stderr) == (2, True)

@@ -30,17 +30,13 @@ def wheel(project, tmp_path_factory):
     """A wheel built from a copy of the source tree, so that nothing built before gets into it."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    skip = shutil.ignore_patterns(
-        ".git",
-        ".venv*",
-        "build",
-        "dist",
-        "*.egg-info",
-        "__pycache__",
-        "runs",
-        ".*_cache",
-        ".hypothesis",
-    )
+    hidden = (".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__")
+    ignored = shutil.ignore_patterns(*hidden, "build", "dist", "*.egg-info")
+
+    def skip(folder: str, names: list[str]) -> set[str]:
+        outputs = {"runs", "networks"} if Path(folder) == project else set()
+        return ignored(folder, names) | (outputs & set(names))
+
     shutil.copytree(project, source, ignore=skip)
     # --no-build-isolation: the build needs setuptools alone, and no network.
     run(

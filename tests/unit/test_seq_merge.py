@@ -150,7 +150,7 @@ def test_trees_of_a_type_count_half_for_its_rnas_and_nothing_for_others() -> Non
         said,
     )
     wrong = {**arrays, "descriptors.own.1.columns": np.array([3])}
-    with pytest.raises(CheckpointError, match="which compartments"):
+    with pytest.raises(CheckpointError, match="without valid columns"):
         DescriptorTrees.from_arrays(wrong, MULTI_LABEL, 3, ("miRNA", "lncRNA"))
     assert fit_typed_trees(features, labels, MULTI_LABEL, config, 3, 1).typed == {}
 

@@ -225,7 +225,7 @@ def _refusals(encoder: Path, config: SeqConfig) -> None:
     text = (encoder / "model.json").read_text()
     about = json.loads(text)
     for change, words in (
-        ({"alphabet": "ACGT"}, "another alphabet"),
+        ({"alphabet": "ACGT"}, "changed after the model was saved"),
         ({"format_version": 9}, "another format version"),
         ({"weights_sha256": "0"}, "are not those"),
     ):

@@ -111,9 +111,9 @@ def test_a_model_learns_from_types_keeps_them_and_asks_for_them(
     data = typed()
     result, folder = run_seq(data, small(), tmp_path / "run")  # type: ignore[arg-type]
     assert result is not None
-    table = result.metrics["model"].set_index(["compartment", "metric"])["mean"]
+    table = result.metrics_of["model"].set_index(["compartment", "metric"])["mean"]
     assert table[data.compartments[0], "AUC"] > 0.9
-    kmers = result.metrics["kmer_logistic"].set_index(["compartment", "metric"])["mean"]
+    kmers = result.metrics_of["kmer_logistic"].set_index(["compartment", "metric"])["mean"]
     assert kmers[data.compartments[0], "AUC"] > 0.9, "baselines are told the types as well"
     assert f"{data.types.count('lncRNA')} lncRNA" in (folder.path / "report.md").read_text()  # type: ignore[union-attr]
 
