@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mirnagraph.errors import InputError
+from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.evaluation.calibration import (
     N_BINS,
     brier_parts,
@@ -18,7 +18,7 @@ from mirnagraph.evaluation.calibration import (
     reliability_curve,
 )
 from mirnagraph.evaluation.metrics import AVERAGE
-from mirnagraph.io import read_table
+from mirnagraph.io import cell_problems, read_table
 from mirnagraph.runs.markdown import finite_or_dash, save_figure, section
 from mirnagraph.runs.markdown import table as markdown_table
 from mirnagraph.runs.results import UNCERTAINTY, CrossValidationResult
@@ -160,34 +160,17 @@ def read_uncertainty(path: str | Path, result: CrossValidationResult) -> np.ndar
     """
     table = read_table(path, ["rna_id", "fold", *result.compartments])
     uncertainty = np.full(result.probabilities.shape, np.nan)
-    rows = []
-    seen = set()
-    for line, name in zip(table.index, table["rna_id"], strict=True):
-        if name not in result.index or name in seen:
-            raise InputError(
-                "unknown or repeated RNA",
-                file=path,
-                line=int(line),
-                column="rna_id",
-                found=name,
-                expected="each tested RNA once",
-            )
-        seen.add(name)
-        rows.append(result.index.position(name))
+    ids = table["rna_id"]
+    is_wrong = ~ids.isin(result.index.ids) | ids.duplicated()
+    what = "unknown or repeated RNA"
+    raise_problems(cell_problems(table, "rna_id", is_wrong, what, path, "each tested RNA once"))
+    rows = result.index.positions(ids)
     for column, name in enumerate(result.compartments):
         numbers = pd.to_numeric(table[name], errors="coerce")
         is_wrong = ~(np.isfinite(numbers) & (numbers >= 0))
-        if is_wrong.any():
-            line = int(table.index[is_wrong][0])
-            raise InputError(
-                "not a standard deviation",
-                file=path,
-                line=line,
-                column=name,
-                found=table.at[line, name],
-                expected="a number of 0 or more",
-            )
-        uncertainty[rows, column] = numbers.to_numpy(dtype=float)
+        what = "not a standard deviation"
+        raise_problems(cell_problems(table, name, is_wrong, what, path, "a number of 0 or more"))
+        uncertainty[rows, column] = numbers
     tested = result.of_row >= 0
     if not np.array_equal(np.isfinite(uncertainty[:, 0]), tested):
         raise InputError(

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mirnagraph.errors import InputError
+from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.evaluation.metrics import COLUMNS, FRACTIONS, MULTI_LABEL
 from mirnagraph.evaluation.splits import Folds
-from mirnagraph.io import read_table, write_folder, write_tsv
+from mirnagraph.io import cell_problems, read_table, write_folder, write_tsv
 from mirnagraph.nodes import NodeIndex
 
 MODEL = "model"
@@ -153,38 +153,19 @@ def read_predictions(
             names file, line and column.
     """
     table = read_table(path, ["rna_id", "fold", *compartments])
-    for line, name in zip(table.index, table["rna_id"], strict=True):
-        if name not in index:
-            raise InputError(
-                "unknown RNA",
-                file=path,
-                line=int(line),
-                column="rna_id",
-                found=name,
-                expected="an id of the dataset",
-            )
-    if table["rna_id"].duplicated().any():
-        line = int(table.index[table["rna_id"].duplicated()][0])
-        raise InputError(
-            "an RNA is predicted twice",
-            file=path,
-            line=line,
-            column="rna_id",
-            found=table.at[line, "rna_id"],
-        )
+    ids = table["rna_id"]
+    expected = "an id of the dataset"
+    raise_problems(
+        cell_problems(table, "rna_id", ~ids.isin(index.ids), "unknown RNA", path, expected)
+    )
+    raise_problems(
+        cell_problems(table, "rna_id", ids.duplicated(), "an RNA is predicted twice", path)
+    )
     for name in ("fold", *compartments):
         numbers = pd.to_numeric(table[name], errors="coerce")
-        wrong = numbers.isna() if name == "fold" else numbers.isna() | (numbers < 0) | (numbers > 1)
-        if wrong.any():
-            line = int(table.index[wrong][0])
-            raise InputError(
-                "not a number that fits",
-                file=path,
-                line=line,
-                column=name,
-                found=table.at[line, name],
-                expected="a number in [0, 1]",
-            )
+        wrong = numbers.isna() if name == "fold" else ~numbers.between(0, 1)
+        what = "not a number that fits"
+        raise_problems(cell_problems(table, name, wrong, what, path, "a number in [0, 1]"))
         table[name] = numbers
     return table.astype({"fold": int}).reset_index(drop=True)
 
