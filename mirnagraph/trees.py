@@ -405,6 +405,5 @@ def fit_boosting(
 def _boosted_tree(nodes: np.ndarray, columns_read: np.ndarray) -> TreeArrays:
     """Read a tree of scikit-learn's histogram boosting, fitted on some columns of a table."""
     feature = np.where(nodes["is_leaf"], -1, columns_read[nodes["feature_idx"]])
-    left = nodes["left"].astype(np.int64)
-    right = nodes["right"].astype(np.int64)
-    return _single_tree(feature, nodes["num_threshold"], left, right, nodes["value"][:, None])
+    value = nodes["value"][:, None]
+    return _single_tree(feature, nodes["num_threshold"], nodes["left"], nodes["right"], value)
