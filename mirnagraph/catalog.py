@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import logging
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache as memo
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -173,16 +172,7 @@ def fetch(
             continue
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            convert = CONVERSIONS[file.convert] if file.convert else None
-            pins = Pins(sha256=file.sha256, git_blob=file.git_blob, size=file.bytes)
-            download(
-                f"{host}/{file.url}",
-                target,
-                pins,
-                convert=convert,
-                progress=progress,
-                timeout=timeout,
-            )
+            download(f"{host}/{file.url}", target, file, progress, timeout)
         except OSError as error:
             raise FetchError(
                 f"could not be written: {error.strerror or error}",
@@ -193,11 +183,9 @@ def fetch(
 
 
 def _is_complete(target: Path, file: CatalogFile) -> bool:
-    if not target.is_file():
-        return False
     if file.sha256:
-        return sha256_of(target) == file.sha256
-    return git_blob_id(target) == file.git_blob
+        return target.is_file() and sha256_of(target) == file.sha256
+    return target.is_file() and git_blob_id(target) == file.git_blob
 
 
 def find(name: str) -> Path:
@@ -221,21 +209,6 @@ def find(name: str) -> Path:
     )
 
 
-@dataclass(frozen=True)
-class Pins:
-    """Expected hashes and size of a file.
-
-    Attributes:
-        sha256: of the final file; empty where unknown.
-        git_blob: git object id of the file as fetched; empty where unknown.
-        size: bytes as fetched; 0 where unknown.
-    """
-
-    sha256: str = ""
-    git_blob: str = ""
-    size: int = 0
-
-
 def git_blob_id(path: str | Path) -> str:
     """Compute git's object id of a file: SHA-1 over ``blob``, its size and its bytes."""
     content = Path(path).read_bytes()
@@ -243,192 +216,127 @@ def git_blob_id(path: str | Path) -> str:
 
 
 def download(
-    url: str,
-    target: Path,
-    pins: Pins,
-    *,
-    convert: Callable[[str], str] | None = None,
-    progress: Progress | None = None,
-    timeout: float = TIMEOUT,
+    url: str, target: Path, file: CatalogFile, progress: Progress | None, timeout: float
 ) -> None:
     """Fetch `url` to `target`, whose folder exists.
 
-    pooch checks the hash and moves the file into place; `_Resumable` downloads. Where a resumed
-    download has the wrong hash, it is repeated once from the start.
+    An interrupted download leaves a ``.part`` file, from which the next one resumes. Where a
+    resumed download has the wrong hash, it is repeated once from the start.
 
     Args:
         url: full address.
         target: the final file.
-        pins: expected hashes and size.
-        convert: step from the fetched to the final text, which `pins.sha256` is of.
+        file: its expected hashes and size, and its conversion.
         progress: see `fetch`.
         timeout: seconds without a response before giving up.
 
     Raises:
         FetchError: no network, not found, truncated or altered.
     """
-    import pooch
-
     part = target.with_name(f".{target.name}.part")
-    known = f"sha256:{pins.sha256}" if pins.sha256 else None
-    for _ in range(2):
-        downloader = _Resumable(part, pins, convert, progress, timeout)
-        try:
-            with _quiet(pooch.get_logger()):
-                # an incomplete file, which pooch would keep without a known hash
-                target.unlink(missing_ok=True)
-                pooch.retrieve(
-                    url,
-                    known_hash=known,
-                    fname=target.name,
-                    path=target.parent,
-                    downloader=downloader,
-                )
-        except _Altered as error:
-            found = str(error)
-        except ValueError:  # pooch: the hash is not the known one
-            found = f"sha256 {downloader.sha256}"
-        else:
-            part.unlink(missing_ok=True)
+    is_resumed = True
+    while is_resumed:
+        is_resumed = _complete(part, url, file.bytes, progress, timeout)
+        content, altered = _converted(part, file)
+        if altered is None:
+            part.write_bytes(content)
+            part.replace(target)
             return
-        part.unlink(missing_ok=True)
-        if not downloader.resumed:
-            break
-    expected = f"sha256 {pins.sha256}" if pins.sha256 else f"git object {pins.git_blob}"
+        part.unlink()
+    expected = f"sha256 {file.sha256}" if file.sha256 else f"git object {file.git_blob}"
     raise FetchError(
         f"the file at {url} does not have the pinned hash (altered)",
         file=target,
-        found=found,
+        found=altered,
         expected=expected,
     )
 
 
-class _Altered(Exception):
-    """The file is not the pinned git object, or is no UTF-8 text to convert."""
-
-
-class _Resumable:
-    """A pooch downloader that resumes from a ``.part`` file.
-
-    Attributes:
-        resumed: whether bytes of an earlier attempt were used.
-        sha256: of the file given to pooch.
-    """
-
-    def __init__(
-        self,
-        part: Path,
-        pins: Pins,
-        convert: Callable[[str], str] | None,
-        progress: Progress | None,
-        timeout: float,
-    ) -> None:
-        self.part = part
-        self.pins = pins
-        self.convert = convert
-        self.progress = progress
-        self.timeout = timeout
-        self.resumed = False
-        self.sha256 = ""
-
-    def __call__(
-        self, url: str, output_file: str, pooch_object: Any, check_only: bool = False
-    ) -> None:
-        import requests
-
+def _converted(part: Path, file: CatalogFile) -> tuple[bytes, str | None]:
+    """Content of the final file; and what was found where it is not the pinned one."""
+    content = part.read_bytes()
+    blob = git_blob_id(part)
+    if file.git_blob and blob != file.git_blob:
+        return content, f"git object {blob}"
+    if file.convert:
         try:
-            self._download(url)
-        except requests.exceptions.ChunkedEncodingError:
-            raise self._truncated(url, self.pins.size) from None
-        except (requests.ConnectionError, requests.Timeout):
-            hint = "try again later"
-            if self._n_bytes():
-                hint += f"; the next attempt resumes after {self._n_bytes()} bytes"
-            what = f"could not reach {url} (no network, or the server does not respond)"
-            raise FetchError(what, file=self.part.parent, hint=hint) from None
-        except requests.RequestException as error:
-            raise FetchError(
-                f"could not fetch {url}", file=self.part.parent, found=str(error)
-            ) from None
-        if self.pins.git_blob:
-            blob = git_blob_id(self.part)
-            if blob != self.pins.git_blob:
-                raise _Altered(f"git object {blob}")
-        content = self.part.read_bytes()
-        if self.convert is not None:
-            try:
-                content = self.convert(content.decode("utf-8")).encode("utf-8")
-            except UnicodeDecodeError:
-                raise _Altered("bytes that are not UTF-8") from None
-        self.sha256 = hashlib.sha256(content).hexdigest()
-        Path(output_file).write_bytes(content)
-
-    def _n_bytes(self) -> int:
-        return self.part.stat().st_size if self.part.is_file() else 0
-
-    def _download(self, url: str) -> None:
-        """Write the response to the part, after the bytes that it holds."""
-        import requests
-
-        start = self._n_bytes()
-        # Compressed, a response has another length than the file, and no range of it can be asked.
-        headers = {"Accept-Encoding": "identity"}
-        if start:
-            headers["Range"] = f"bytes={start}-"
-        with requests.get(url, headers=headers, stream=True, timeout=self.timeout) as response:
-            if response.status_code == 416 and start:
-                # nothing is left to fetch: the part is complete, or wrong, which the hash shows
-                self.resumed = True
-                return
-            self._check_response(response, url, start)
-            done = start if self.resumed else 0
-            length = response.headers.get("Content-Length")
-            total = done + int(length) if length else self.pins.size
-            with open(self.part, "ab" if self.resumed else "wb") as stream:
-                for chunk in response.iter_content(CHUNK):
-                    stream.write(chunk)
-                    done += len(chunk)
-                    report(self.progress, self.part.name[1 : -len(".part")], done, max(done, total))
-        if total and done < total:
-            raise self._truncated(url, total)
-
-    def _check_response(self, response: Any, url: str, start: int) -> None:
-        """Refuse a response other than the file or its bytes from `start`; set `resumed`."""
-        status = response.status_code
-        if status not in (200, 206):
-            what = "was not found" if status in (404, 410) else "could not be fetched"
-            raise FetchError(
-                f"{url} {what}",
-                file=self.part.parent,
-                found=f"HTTP status {status}",
-                expected="200",
-            )
-        self.resumed = status == 206
-        content_range = response.headers.get("Content-Range")
-        if self.resumed and not (content_range or "").startswith(f"bytes {start}-"):
-            raise FetchError(
-                f"{url} sent other bytes than requested",
-                file=self.part.parent,
-                found=content_range,
-                expected=f"bytes {start}-",
-            )
-
-    def _truncated(self, url: str, total: int) -> FetchError:
-        return FetchError(
-            f"the download of {url} was interrupted (truncated)",
-            file=self.part,
-            found=f"{self._n_bytes()} bytes",
-            expected=f"{total} bytes" if total else "the whole file",
-            hint="run it again to resume",
-        )
+            content = CONVERSIONS[file.convert](content.decode("utf-8")).encode("utf-8")
+        except UnicodeDecodeError:
+            return content, "bytes that are not UTF-8"
+    sha256 = hashlib.sha256(content).hexdigest()
+    if file.sha256 and sha256 != file.sha256:
+        return content, f"sha256 {sha256}"
+    return content, None
 
 
-@contextlib.contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Silence pooch, which logs every download on stderr."""
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def _complete(part: Path, url: str, size: int, progress: Progress | None, timeout: float) -> bool:
+    """Fetch what a part lacks; whether bytes of an earlier attempt were used."""
+    import requests
+
     try:
-        yield
-    finally:
-        logger.setLevel(level)
+        return _append(part, url, size, progress, timeout)
+    except requests.exceptions.ChunkedEncodingError:
+        raise _truncated(part, url, size) from None
+    except (requests.ConnectionError, requests.Timeout):
+        hint = "try again later"
+        if _n_bytes(part):
+            hint += f"; the next attempt resumes after {_n_bytes(part)} bytes"
+        what = f"could not reach {url} (no network, or the server does not respond)"
+        raise FetchError(what, file=part.parent, hint=hint) from None
+    except requests.RequestException as error:
+        raise FetchError(f"could not fetch {url}", file=part.parent, found=str(error)) from None
+
+
+def _append(part: Path, url: str, size: int, progress: Progress | None, timeout: float) -> bool:
+    """Write the response to the part, after the bytes that it holds (see `_complete`)."""
+    import requests
+
+    start = _n_bytes(part)
+    # Compressed, a response has another length than the file, and no range of it can be asked.
+    headers = {"Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
+        if response.status_code == 416 and start:
+            return True  # nothing is left to fetch: the part is complete, or wrong
+        _check_response(response, url, part, start)
+        is_resumed = start > 0 and response.status_code == 206
+        done = start if is_resumed else 0
+        length = response.headers.get("Content-Length")
+        total = done + int(length) if length else size
+        with open(part, "ab" if is_resumed else "wb") as stream:
+            for chunk in response.iter_content(CHUNK):
+                stream.write(chunk)
+                done += len(chunk)
+                report(progress, part.name[1 : -len(".part")], done, max(done, total))
+    if total and done < total:
+        raise _truncated(part, url, total)
+    return is_resumed
+
+
+def _check_response(response: Any, url: str, part: Path, start: int) -> None:
+    """Refuse a response other than the file or its bytes from `start`."""
+    status = response.status_code
+    refused = partial(FetchError, file=part.parent)
+    if status not in (200, 206):
+        what = "was not found" if status in (404, 410) else "could not be fetched"
+        raise refused(f"{url} {what}", found=f"HTTP status {status}", expected="200")
+    content_range = response.headers.get("Content-Range", "")
+    expected = f"bytes {start}-"
+    if status == 206 and not content_range.startswith(expected):
+        what = f"{url} sent other bytes than requested"
+        raise refused(what, found=content_range, expected=expected)
+
+
+def _n_bytes(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _truncated(part: Path, url: str, total: int) -> FetchError:
+    return FetchError(
+        f"the download of {url} was interrupted (truncated)",
+        file=part,
+        found=f"{_n_bytes(part)} bytes",
+        expected=f"{total} bytes" if total else "the whole file",
+        hint="run it again to resume",
+    )

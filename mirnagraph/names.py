@@ -363,7 +363,7 @@ def family_groups(resolved: pd.DataFrame) -> pd.Series:
     has_value = sparse.csr_array((np.ones(len(rows)), (rows, codes)), shape=shape)
     component = connected_components(has_value @ has_value.T, directed=False)[1]
     names = pd.Series(resolved.index, index=resolved.index, dtype=object, name="family")
-    return names.groupby(component).transform("min")
+    return names.groupby(component).transform("min").astype(object)
 
 
 def suggest(name: str, known: Iterable[str], n: int = 3) -> list[str]:

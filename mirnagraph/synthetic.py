@@ -279,10 +279,8 @@ def _labels(
 
 
 def _sequences(config: SyntheticConfig, family: pd.Series) -> pd.DataFrame:
-    names = [f"syn-fam-{number + 1:03d}" for number in family]
-    rnas = pd.DataFrame(
-        {"sequence": None, "matures": "", "family": names}, index=family.index, dtype=object
-    )
+    sequences = np.full(config.n_rnas, None, dtype=object)
+    matures = np.full(config.n_rnas, "", dtype=object)
     rng = generator(config.seed, "without sequence")
     is_known = ~_sample(config.without_sequence, config.n_rnas, rng)
     for number in range(config.n_families):
@@ -291,8 +289,11 @@ def _sequences(config: SyntheticConfig, family: pd.Series) -> pd.DataFrame:
         members = hairpin_family(len(rows), config.mutation, rng)
         for row, (hairpin, arms) in zip(rows, members, strict=True):
             if is_known[row]:
-                rnas.iloc[row, :2] = [hairpin, ";".join(arms)]
-    return rnas
+                sequences[row] = hairpin
+                matures[row] = ";".join(arms)
+    names = [f"syn-fam-{number + 1:03d}" for number in family]
+    columns = {"sequence": sequences, "matures": matures, "family": names}
+    return pd.DataFrame(columns, index=family.index, dtype=object)
 
 
 def _sample(share: float, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -182,27 +182,28 @@ def evaluate(
         names,
     )
     _warn_one_class(tested, numbers)
-    rows: list[Row] = []
-    for metric, function in FROM_PROBABILITIES.items():
-        rows += _metric_rows(metric, function, tested, tested.probabilities)
-    for metric, function in FROM_CHOICES.items():
-        rows += _metric_rows(metric, function, tested, tested.predicted)
-    if decile is not None:
-        rows += _within_rows(tested, np.asarray(decile)[is_tested])
-    rows += _set_rows(tested)
-    place = {name: number for number, name in enumerate([*names, AVERAGE, MICRO, SETS])}
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values(
-        "compartment",
-        key=lambda compartment: compartment.map(place),
-        kind="stable",
-        ignore_index=True,
-    )
+    rows = _rows(tested, None if decile is None else np.asarray(decile)[is_tested])
+    order = [*names, AVERAGE, MICRO, SETS]
+    rows.sort(key=lambda row: order.index(str(row[0])))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _row(
     compartment: str, metric: str, by_fold: np.ndarray, pooled: float, n_labels: int = 1
 ) -> Row:
     return (compartment, metric, *_mean_sd(by_fold), pooled, _n_defined(by_fold), n_labels)
+
+
+def _rows(tested: _Tested, decile: np.ndarray | None) -> list[Row]:
+    """Rows of `evaluate`, in order of the metrics."""
+    rows: list[Row] = []
+    for metric, function in FROM_PROBABILITIES.items():
+        rows += _metric_rows(metric, function, tested, tested.probabilities)
+    for metric, function in FROM_CHOICES.items():
+        rows += _metric_rows(metric, function, tested, tested.predicted)
+    if decile is not None:
+        rows += _within_rows(tested, decile)
+    return [*rows, *_set_rows(tested)]
 
 
 def _metric_rows(

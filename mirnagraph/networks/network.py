@@ -348,8 +348,8 @@ def _read_network(
     table.index += 1
     for column, known in (("source", rnas), ("target", targets)):
         unknown = table.loc[~table[column].isin(known.ids), column]
-        for line, cell in unknown.items():
-            raise damaged("an edge names an unknown id", line=line, column=column, found=str(cell))
+        for line, cell in zip(unknown.index.tolist(), unknown, strict=True):
+            raise damaged("an edge names an unknown id", line=line, column=column, found=cell)
     rows = rnas.positions(table["source"])
     columns = targets.positions(table["target"])
     weights = table["weight"].to_numpy(dtype=np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,14 +98,13 @@ def load_fold(folder: Path, fold: int) -> FoldResult:
         about = json.loads((path / "fold.json").read_text(encoding="utf-8"))
         if "names" not in about:
             raise InputError("a finished fold of an older version", file=path, hint=hint)
-        predictions = {name: _read_array(path, name) for name in about["names"]}
-        has_uncertainty = (path / "uncertainty.parquet").is_file()
+        tables = {file.stem: pd.read_parquet(file).to_numpy() for file in path.glob("*.parquet")}
         return FoldResult(
             fold,
             np.asarray(about["rows"], dtype=np.int64),
-            predictions,
+            {name: tables[name] for name in about["names"]},
             {name: np.array(values, float) for name, values in about["thresholds"].items()},
-            _read_array(path, "uncertainty") if has_uncertainty else None,
+            tables.get("uncertainty"),
             about["choices"],
             about["seconds"],
         )
@@ -113,10 +112,6 @@ def load_fold(folder: Path, fold: int) -> FoldResult:
         raise InputError(
             "a finished fold is damaged", file=path, found=str(error), hint=hint
         ) from None
-
-
-def _read_array(path: Path, name: str) -> np.ndarray:
-    return np.asarray(pd.read_parquet(path / f"{name}.parquet").to_numpy())
 
 
 def prediction_frame(
@@ -232,6 +227,12 @@ class CrossValidationResult:
         is_known = ~np.isnan(self.labels[:, column].astype(float))
         return np.flatnonzero((self.of_row >= 0) & is_known)
 
+    def pooled(self) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield each compartment with its tested rows, their labels and their probabilities."""
+        for column, name in enumerate(self.compartments):
+            rows = self.tested(column)
+            yield name, rows, self.labels[rows, column], self.probabilities[rows, column]
+
     @property
     def uncertainty(self) -> np.ndarray:
         """SD of the probabilities over the ensemble of the fold that tested the RNA.
@@ -330,7 +331,6 @@ def read_metrics(folder: str | Path) -> pd.DataFrame:
     Raises:
         InputError: it is missing or malformed.
     """
-    table = read_table(Path(folder) / "metrics.tsv", COLUMNS).reset_index(drop=True)
-    return table.assign(
-        **{name: pd.to_numeric(table[name], errors="coerce") for name in COLUMNS[2:]}
-    )
+    table = read_table(Path(folder) / METRICS, COLUMNS).reset_index(drop=True)
+    table[COLUMNS[2:]] = table[COLUMNS[2:]].apply(pd.to_numeric, errors="coerce")
+    return table
