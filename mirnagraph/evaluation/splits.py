@@ -115,11 +115,9 @@ def used_rnas(labels: pd.DataFrame, rnas: str = "all") -> np.ndarray:
     Raises:
         ConfigError: `rnas` is something else.
     """
-    if rnas == "all":
-        return np.ones(len(labels), dtype=bool)
-    if rnas == "located":
-        return np.asarray(labels.to_numpy().any(axis=1))
-    raise ConfigError(f"unknown choice of RNAs {rnas!r}, expected 'all' or 'located'")
+    if rnas not in {"all", "located"}:
+        raise ConfigError(f"unknown choice of RNAs {rnas!r}, expected 'all' or 'located'")
+    return np.asarray(labels.any(axis=1) | (rnas == "all"))
 
 
 def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
@@ -430,7 +428,7 @@ def _improve(
     order: np.ndarray,
 ) -> bool:
     """Move each group to a subset of lower cost, in place; whether any moved."""
-    has_moved = False
+    before = subset.copy()
     for group in order:
         current = subset[group]
         sums[current] -= relative[group]
@@ -439,9 +437,8 @@ def _improve(
         # Rounding must not send a group back and forth between equals.
         if cost[best] < cost[current] - 1e-12:
             subset[group] = best
-            has_moved = True
         sums[subset[group]] += relative[group]
-    return has_moved
+    return not np.array_equal(before, subset)
 
 
 def _fill_empty(subset: np.ndarray, size: np.ndarray, n_subsets: int) -> None:
