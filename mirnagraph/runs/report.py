@@ -135,9 +135,8 @@ def average_row(
 def baseline_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Header and cells of a baseline table (see `average_row`)."""
     metrics = [m for m in (*MEASURES, *SHOWN_FRACTIONS) if m in table.columns]
-    records: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
     rows = []
-    for record in records:
+    for _, record in table.iterrows():
         cells = [mean_sd(record[m], record.get(f"{m}_sd", np.nan)) for m in metrics]
         rows.append([str(record["model"]), *cells])
     return ["model", *metrics], rows
