@@ -29,29 +29,7 @@ _WHERE = {
     "summary": "fusion.api",
 }
 
-__all__ = [
-    "CrossValidationResult",
-    "Dataset",
-    "Explanation",
-    "Network",
-    "NetworkConfig",
-    "NetworkSet",
-    "NodeIndex",
-    "Predictions",
-    "__version__",
-    "baselines",
-    "build_networks",
-    "cross_validate",
-    "demo_dataset",
-    "describe",
-    "explain",
-    "export_run",
-    "fit",
-    "load",
-    "load_dataset",
-    "predict",
-    "summary",
-]
+__all__ = sorted([*_WHERE, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

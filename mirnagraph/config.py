@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from mirnagraph.errors import ConfigError, InputError
 
@@ -75,9 +75,7 @@ def from_dict(kind: type[Settings], values: dict[str, Any], where: str = "settin
         converter.register_structure_hook(exact, _exactly)
     try:
         return converter.structure(values, kind)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    except (TypeError, ValueError, KeyError, cattrs.errors.CattrsError) as error:
+    except (ConfigError, TypeError, ValueError, KeyError, cattrs.errors.CattrsError) as error:
         raise ConfigError(f"{where}: {error}") from None
 
 
@@ -86,6 +84,7 @@ def settings_from(kind: type[Settings], settings: Any, where: str = "settings") 
 
     Args:
         kind: the entry's settings dataclass.
+        settings: an instance of it, plain values by key, or None.
         where: table the values come from, for errors.
 
     Raises:
@@ -93,10 +92,12 @@ def settings_from(kind: type[Settings], settings: Any, where: str = "settings") 
     """
     if isinstance(settings, kind):
         return settings
-    if settings is not None and not isinstance(settings, Mapping):
+    if settings is None:
+        settings = {}
+    if not isinstance(settings, Mapping):
         expected = f"settings of type {kind.__name__}"
         raise ConfigError(f"{where}: found {type(settings).__name__}, expected {expected}")
-    return from_dict(kind, dict(settings or {}), where=where)
+    return from_dict(kind, dict(settings), where)
 
 
 def _exactly(value: Any, kind: type) -> Any:
@@ -111,15 +112,13 @@ def _exactly(value: Any, kind: type) -> Any:
 
 
 def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
-    from typing import get_type_hints
-
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: found {values!r}, expected a table of settings")
-    known = [field.name for field in fields(kind)]
+    known = sorted(field.name for field in fields(kind))
     hints = get_type_hints(kind)
     for key, value in values.items():
         if key not in known:
-            raise ConfigError(f"{where}: unknown setting {key!r}{_nearest(key, sorted(known))}")
+            raise ConfigError(f"{where}: unknown setting {key!r}{_nearest(key, known)}")
         if is_dataclass(hints[key]):
             _check_keys(hints[key], value, f"{where}.{key}")
 
@@ -267,7 +266,7 @@ def _extended(package: str, name: str, above: tuple[str, ...]) -> dict[str, Any]
     text = files(package).joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
     values = tomllib.loads(text)
     below = values.pop("extends", None)
-    base = _extended(package, below, (*above, name)) if below is not None else {}
+    base = {} if below is None else _extended(package, below, (*above, name))
     return lay_over(base, values, f"preset {name}")
 
 

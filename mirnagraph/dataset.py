@@ -14,7 +14,15 @@ from scipy import sparse
 
 from mirnagraph.config import load_toml
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import check_nucleotides, read_table, to_rna, write_folder, write_tsv
+from mirnagraph.io import (
+    cell_problems,
+    check_nucleotides,
+    read_table,
+    repeated_cells,
+    to_rna,
+    write_folder,
+    write_tsv,
+)
 from mirnagraph.nodes import NodeIndex
 
 FORMAT_VERSION = 1
@@ -148,20 +156,15 @@ class Dataset:
                 problems.append(InputError(lacking, file=where, column=column, found=columns))
                 continue
             unknown = [str(name) for name in pd.unique(table[column]) if name not in index]
+            what = f"a {kind} association names an unknown {what}"
             problems += [
-                InputError(
-                    f"a {kind} association names an unknown {what}",
-                    file=where,
-                    column=column,
-                    found=name,
-                )
-                for name in unknown
+                InputError(what, file=where, column=column, found=name) for name in unknown
             ]
         if problems:
             return problems
-        is_repeated = table.duplicated(PAIR)
-        if is_repeated.any():
-            pair = " - ".join(map(str, table.loc[is_repeated, PAIR].iloc[0]))
+        repeated = table.loc[table.duplicated(PAIR), PAIR].to_numpy()
+        if len(repeated):
+            pair = " - ".join(map(str, repeated[0]))
             what = f"a {kind} association is duplicated"
             problems.append(InputError(what, file=where, found=pair))
         return problems
@@ -214,18 +217,20 @@ class Dataset:
             "supporting": list(self.supporting),
             "text_columns": self._text_columns(),
         }
+        tables = {
+            "rnas": self.rnas.rename_axis("rna_id").reset_index(),
+            "labels": self.labels.rename_axis("rna_id").reset_index(),
+            "ontology": self.ontology,
+            "left_out": self.left_out,
+        }
+        for kind, table in self.associations.items():
+            tables[f"associations.{kind}"] = table
+            partners = self.partners[kind].rename_axis("partner_id")
+            tables[f"partners.{kind}"] = partners.reset_index()
         with write_folder(folder, overwrite=overwrite) as out:
             (out / "dataset.toml").write_text(tomli_w.dumps(about), encoding="utf-8")
-            write_tsv(self.rnas.rename_axis("rna_id").reset_index(), out / "rnas.tsv")
-            write_tsv(self.labels.rename_axis("rna_id").reset_index(), out / "labels.tsv")
-            write_tsv(self.ontology, out / "ontology.tsv")
-            write_tsv(self.left_out, out / "left_out.tsv")
-            for kind, table in self.associations.items():
-                write_tsv(table, out / f"associations.{kind}.tsv")
-                write_tsv(
-                    self.partners[kind].rename_axis("partner_id").reset_index(),
-                    out / f"partners.{kind}.tsv",
-                )
+            for name, table in tables.items():
+                write_tsv(table, out / f"{name}.tsv")
         return Path(folder)
 
     def _text_columns(self) -> dict[str, list[str]]:
@@ -277,9 +282,9 @@ def load_dataset(folder: Path) -> Dataset:
         )
     optional = {}
     for name, columns in (("ontology", ONTOLOGY_COLUMNS), ("left_out", LEFT_OUT_COLUMNS)):
-        path = folder / f"{name}.tsv"
-        if path.is_file():
-            optional[name] = read_table(path, columns).reset_index(drop=True)
+        if (folder / f"{name}.tsv").is_file():
+            table = read_table(folder / f"{name}.tsv", columns)
+            optional[name] = table.reset_index(drop=True)
     return Dataset(
         name=about["name"],
         rnas=rnas,
@@ -322,7 +327,6 @@ def _read_about(folder: Path) -> dict[str, Any]:
     check(isinstance(about.get("name"), str), "name", "str")
     for key in ("compartments", "associations"):
         check(isinstance(about.get(key), list), key, "list")
-    for key in ("compartments", "associations"):
         are_names = all(isinstance(name, str) and name for name in about[key])
         check(are_names, key, "a list of names")
     for kind in about["associations"]:
@@ -345,40 +349,23 @@ def unique_ids(table: pd.DataFrame, column: str, path: Path) -> None:
         InputError("empty id", file=path, line=int(line), column=column)
         for line in table.index[table[column] == ""]
     ]
-    first: dict[str, int] = {}
-    for line, name in zip(table.index, table[column], strict=True):
-        if name in first:
-            problems.append(
-                InputError(
-                    "duplicate id",
-                    file=path,
-                    line=int(line),
-                    column=column,
-                    found=name,
-                    expected=f"an id not seen before (first on line {first[name]})",
-                )
-            )
-        first.setdefault(name, int(line))
-    raise_problems(problems)
+    expected = "an id not seen before"
+    raise_problems([*problems, *repeated_cells(table, column, "duplicate id", path, expected)])
 
 
 def _read_rnas(path: Path, text: list[str] | None) -> pd.DataFrame:
     table = read_table(path, ["rna_id", "sequence"])
     unique_ids(table, "rna_id", path)
+    table["sequence"] = table["sequence"].map(to_rna).astype(object)
     problems = []
-    sequences: list[str | None] = []
-    for line, name, cell in zip(table.index, table["rna_id"], table["sequence"], strict=True):
-        sequence = to_rna(cell)
-        sequences.append(sequence or None)
+    for line, name, sequence in table[["rna_id", "sequence"]].itertuples(name=None):
         if sequence:
             try:
-                check_nucleotides(
-                    sequence, rna_id=name, file=path, line=int(line), column="sequence"
-                )
+                check_nucleotides(sequence, rna_id=name, file=path, line=line, column="sequence")
             except InputError as error:
                 problems.append(error)
     raise_problems(problems)
-    table["sequence"] = pd.Series(sequences, index=table.index, dtype=object)
+    table.loc[table["sequence"] == "", "sequence"] = None
     return _typed(table, text, path).set_index("rna_id")
 
 
@@ -398,16 +385,10 @@ def _typed(table: pd.DataFrame, text: list[str] | None, path: Path) -> pd.DataFr
         is_bad = numbers.isna()
         if is_bad.any():
             is_bad &= filled.str.lower() != "nan"
-        if text is not None and is_bad.any():
-            line = int(filled.index[is_bad][0])
-            raise InputError(
-                "not a number",
-                file=path,
-                line=line,
-                column=str(name),
-                found=filled[line],
-                expected="a number, or nothing",
-            )
+        if text is not None:
+            is_bad = is_bad.reindex(table.index, fill_value=False)
+            expected = "a number, or nothing"
+            raise_problems(cell_problems(table, name, is_bad, "not a number", path, expected))
         if text is not None or (len(filled) and not is_bad.any()):
             table[name] = numbers.reindex(table.index)
     return table
@@ -424,46 +405,29 @@ def _read_associations(
 ) -> pd.DataFrame:
     table = read_table(path, PAIR)
     of_partners = path.name.replace("associations.", "partners.")
+    known = {"rna_id": (rnas, "rnas.tsv"), "partner_id": (partners, of_partners)}
     what = "an association names an unknown id"
-    problems = [
-        *_cell_problems(table, "rna_id", rnas, path, what, "an id of rnas.tsv"),
-        *_cell_problems(table, "partner_id", partners, path, what, f"an id of {of_partners}"),
-    ]
-    for line, pair in table.loc[table.duplicated(PAIR), PAIR].iterrows():
+    problems = []
+    for column, (ids, file) in known.items():
+        is_unknown = ~table[column].isin(ids)
+        problems += cell_problems(table, column, is_unknown, what, path, f"an id of {file}")
+    for line, *pair in table.loc[table.duplicated(PAIR), PAIR].itertuples(name=None):
         names = " - ".join(pair)
-        problems.append(
-            InputError("a duplicate association", file=path, line=int(str(line)), found=names)
-        )
-    raise_problems(sorted(problems, key=lambda problem: problem.line or 0))
+        problems.append(InputError("a duplicate association", file=path, line=line, found=names))
+    raise_problems(problems, by_line=True)
     return _typed(table, text, path).reset_index(drop=True)
-
-
-def _cell_problems(
-    table: pd.DataFrame,
-    column: str,
-    valid: pd.Index | list[str],
-    path: Path,
-    what: str,
-    expected: str,
-) -> list[InputError]:
-    """One error for each cell of a column that is not among the valid values."""
-    wrong = table.loc[~table[column].isin(valid), column]
-    return [
-        InputError(
-            what, file=path, line=int(str(line)), column=column, found=cell, expected=expected
-        )
-        for line, cell in wrong.items()
-    ]
 
 
 def _read_labels(path: Path, rnas: pd.Index, compartments: list[str]) -> pd.DataFrame:
     table = read_table(path, ["rna_id", *compartments])
     unique_ids(table, "rna_id", path)
     what = "a label for an unknown RNA"
-    problems = _cell_problems(table, "rna_id", rnas, path, what, "an id of rnas.tsv")
+    is_unknown = ~table["rna_id"].isin(rnas)
+    problems = cell_problems(table, "rna_id", is_unknown, what, path, "an id of rnas.tsv")
     for name in compartments:
-        problems += _cell_problems(table, name, ["0", "1"], path, "not a label", "0 or 1")
-    raise_problems(sorted(problems, key=lambda problem: problem.line or 0))
+        is_wrong = ~table[name].isin(["0", "1"])
+        problems += cell_problems(table, name, is_wrong, "not a label", path, "0 or 1")
+    raise_problems(problems, by_line=True)
     labels = table.set_index("rna_id")[compartments].astype(np.int8)
     absent = rnas.difference(labels.index)
     if len(absent):

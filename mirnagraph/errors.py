@@ -122,13 +122,19 @@ def _shorten(value: object, limit: int = 200) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
-def raise_problems(problems: Iterable[InputError]) -> None:
+def raise_problems(problems: Iterable[InputError], *, by_line: bool = False) -> None:
     """Raise the collected problems as one error; do nothing without any.
 
     A single problem is raised as it is. Several are joined, one per line, the first 20 in full and
-    the rest as a count.
+    the rest as a count; the place of the joined error is that of the first.
+
+    Args:
+        problems: in the order of the message.
+        by_line: order them by their lines in the file.
     """
     errors = list(problems)
+    if by_line:
+        errors.sort(key=lambda error: error.line or 0)
     if not errors:
         return
     if len(errors) == 1:
@@ -138,4 +144,6 @@ def raise_problems(problems: Iterable[InputError]) -> None:
         lines.append(f"… and {len(errors) - MAX_PROBLEMS} more problems")
     joined = InputError("\n".join(lines))
     joined.file = errors[0].file
+    joined.line = errors[0].line
+    joined.column = errors[0].column
     raise joined

@@ -255,19 +255,19 @@ def read_table(
     """
     rows = read_rows(path, delimiter=delimiter, quoted=quoted, fallback=fallback)
     header = [cell.strip() for cell in rows[0]]
-    missing = [name for name in required if name not in header]
-    if missing:
-        raise InputError(
-            "missing column",
-            file=path,
-            line=1,
-            column=missing[0],
-            found=", ".join(header),
-            expected=", ".join(required),
-        )
-    repeated = next((name for name in header if header.count(name) > 1), None)
-    if repeated is not None:
-        raise InputError("a column name is duplicated", file=path, line=1, column=repeated)
+    for name in required:
+        if name not in header:
+            raise InputError(
+                "missing column",
+                file=path,
+                line=1,
+                column=name,
+                found=", ".join(header),
+                expected=", ".join(required),
+            )
+    for name in header:
+        if header.count(name) > 1:
+            raise InputError("a column name is duplicated", file=path, line=1, column=name)
     raise_problems(
         InputError(
             "wrong number of cells",
@@ -283,6 +283,58 @@ def read_table(
     table = pd.DataFrame(rows[1:], columns=header, dtype=object)
     table.index = pd.RangeIndex(2, len(rows) + 1, name="line")
     return table
+
+
+def cell_problems(
+    table: pd.DataFrame,
+    column: str,
+    is_bad: pd.Series,
+    what: str,
+    file: str | Path,
+    expected: object = None,
+) -> list[InputError]:
+    """Describe each bad cell of a column by one error.
+
+    Args:
+        table: of `read_table`.
+        column: name of the column.
+        is_bad: mask of the rows.
+        what: the problem in a few words.
+        file: of the table.
+        expected: valid values.
+    """
+    cells = table.loc[is_bad, column]
+    return [
+        InputError(what, file=file, line=line, column=column, found=cell, expected=expected)
+        for line, cell in zip(cells.index.tolist(), cells, strict=True)
+    ]
+
+
+def repeated_cells(
+    table: pd.DataFrame, column: str, what: str, file: str | Path, expected: str
+) -> list[InputError]:
+    """Describe each repetition of an earlier cell by one error, which names the first line.
+
+    Args:
+        table: of `read_table`.
+        column: name of the column.
+        what: the problem in a few words.
+        file: of the table.
+        expected: valid values.
+    """
+    first = dict(zip(table[column][::-1], table.index[::-1], strict=True))
+    cells = table.loc[table[column].duplicated(), column]
+    return [
+        InputError(
+            what,
+            file=file,
+            line=line,
+            column=column,
+            found=cell,
+            expected=f"{expected} (first on line {first[cell]})",
+        )
+        for line, cell in zip(cells.index.tolist(), cells, strict=True)
+    ]
 
 
 def write_tsv(table: pd.DataFrame, path: str | Path) -> None:

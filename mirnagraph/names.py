@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from bisect import insort
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from mirnagraph.errors import InputError
 
@@ -44,19 +46,6 @@ RESOLVED_COLUMNS = [
 ]
 
 LEAST_SIMILARITY = 0.8
-
-LOOK_UPS = (
-    "hairpin",
-    "accession",
-    "by_accession",
-    "mature",
-    "alias",
-    "retired",
-    "locus",
-    "family",
-    "of_mature",
-    "of_hairpin",
-)
 
 _TIDY = re.compile(r"[a-z]{3,4}-(?:mir|let|lin)-[a-z0-9*]+(?:-[a-z0-9*]+)*")
 
@@ -140,25 +129,25 @@ class MirbaseNames:
     aliases: pd.DataFrame
     retired: pd.DataFrame
     _look: dict[str, dict[str, list[str]]] = field(init=False, repr=False)
-    _hairpin: dict[str, tuple[str, str, str]] = field(init=False, repr=False)
+    _hairpin: dict[str, list[str]] = field(init=False, repr=False)
     _mature: dict[str, tuple[str, str]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        look: dict[str, dict[str, list[str]]] = {kind: {} for kind in LOOK_UPS}
+        look: defaultdict[str, dict[str, list[str]]] = defaultdict(dict)
         columns = self.hairpins[["accession", "family", "sequence"]]
-        rows = columns.itertuples(index=False, name=None)
-        entries = dict(zip(self.hairpins.index, rows, strict=True))
+        entries = {name: entry for name, *entry in columns.itertuples(name=None)}
 
         def add(table: str, key: str, value: str) -> None:
             values = look[table].setdefault(key, [])
             if value not in values:
                 values.append(value)
 
-        for name in sorted(self.hairpins.index, key=natural_key):
+        for name in sorted(entries, key=natural_key):
             key = normalise(name, self.species)
+            accession = entries[name][0]
             add("hairpin", key, name)
-            add("accession", entries[name][0].lower(), name)
-            add("by_accession", entries[name][0], name)
+            add("accession", accession.lower(), name)
+            add("by_accession", accession, name)
             add("locus", re.sub(r"-\d+$", "", key), name)
             lettered = re.match(r"(.*\d)[a-z]+(-\d+)?$", key)
             if lettered:
@@ -218,8 +207,7 @@ class MirbaseNames:
         if aliases is None:
             aliases = pd.DataFrame(columns=["accession", "name"])
         if retired is None:
-            columns_of_retired = ["hairpin_acc", "release", "names", "sequence", "matures"]
-            retired = pd.DataFrame(columns=columns_of_retired)
+            retired = pd.DataFrame(columns=["hairpin_acc", "names"])
         return cls(
             species=species,
             hairpins=table,
@@ -359,31 +347,23 @@ def family_groups(resolved: pd.DataFrame) -> pd.Series:
     Returns:
         Group of each RNA, named after its first member in alphabetical order; index as `resolved`.
     """
-    parent: dict[str, str] = {}
-
-    def root(node: str) -> str:
-        while parent.setdefault(node, node) != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    columns = resolved[["family_ids", "mature_sequences"]]
-    for name, families, sequences in columns.itertuples(name=None):
-        shared = [f"family {family}" for family in families.split(";") if family]
-        shared += [f"mature {sequence}" for sequence in sequences.split(";") if sequence]
+    rows = []
+    columns: list[str] = []
+    table = resolved[["family_ids", "mature_sequences"]]
+    for row, (name, families, sequences) in enumerate(table.itertuples(name=None)):
+        shared = [f"name {name}"]
         if number(name):
             shared.append(f"number {number(name)}")
-        for node in shared:
-            parent[root(node)] = root(f"rna {name}")
-    first: dict[str, str] = {}
-    for name in sorted(resolved.index):
-        first.setdefault(root(f"rna {name}"), name)
-    return pd.Series(
-        [first[root(f"rna {name}")] for name in resolved.index],
-        index=resolved.index,
-        name="family",
-        dtype=object,
-    )
+        shared += [f"family {family}" for family in families.split(";") if family]
+        shared += [f"mature {sequence}" for sequence in sequences.split(";") if sequence]
+        rows += [row] * len(shared)
+        columns += shared
+    codes, values = pd.factorize(np.array(columns, dtype=object))
+    shape = (len(resolved), len(values))
+    has_value = sparse.csr_array((np.ones(len(rows)), (rows, codes)), shape=shape)
+    component = connected_components(has_value @ has_value.T, directed=False)[1]
+    names = pd.Series(resolved.index, index=resolved.index, dtype=object, name="family")
+    return names.groupby(component).transform("min").astype(object)
 
 
 def suggest(name: str, known: Iterable[str], n: int = 3) -> list[str]:

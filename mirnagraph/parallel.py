@@ -83,20 +83,16 @@ def one_thread_pool(
                 os.environ[name] = value
 
 
-def _end_with_parent() -> None:
-    """End this worker with its parent, so that no worker of a killed run writes into its folder."""
-    parent = parent_process()
-    if parent is not None:
-        Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
-
-
 def _end_after(sentinel: int) -> None:
     wait([sentinel])
     os._exit(1)
 
 
 def _begin(initializer: Any, initargs: tuple[Any, ...]) -> None:
-    _end_with_parent()
+    # A worker ends with its parent, so that none of a killed run writes into its folder.
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
     if initializer is not None:
         initializer(*initargs)
 

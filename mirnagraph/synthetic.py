@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from mirnagraph.config import require
-from mirnagraph.dataset import BENCHMARK_COMPARTMENTS, LEFT_OUT_COLUMNS, ONTOLOGY_COLUMNS, Dataset
+from mirnagraph.dataset import BENCHMARK_COMPARTMENTS, ONTOLOGY_COLUMNS, Dataset
 from mirnagraph.seeds import generator
 
 KINDS = ("mRNA", "drug", "disease")
@@ -27,6 +27,16 @@ PAIR = {"A": "U", "C": "G", "G": "C", "U": "A"}
 MATURE_LENGTH = 22
 
 NAMES = {"mRNA": "SYNG", "drug": "syn-drug-", "disease": "syn-disease-"}
+
+
+AT_LEAST = {"n_rnas": 20, "n_communities": 2, "signal": 0, "noise": 0, "popularity": 0, "seed": 0}
+
+LARGEST_SHARES = {
+    "mutation": 0.5,
+    "unlocated": 0.9,
+    "without_sequence": 0.5,
+    "without_associations": 0.5,
+}
 
 
 @dataclass(frozen=True)
@@ -65,23 +75,19 @@ class SyntheticConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require(self.n_rnas >= 20, "n_rnas", self.n_rnas, "20 or more")
+        for name, least in AT_LEAST.items():
+            value = getattr(self, name)
+            require(value >= least, name, value, f"{least} or more")
         most = {"n_compartments": len(BENCHMARK_COMPARTMENTS), "n_families": self.n_rnas}
         for name, least in (("n_compartments", 1), ("n_families", 2)):
             value = getattr(self, name)
             require(least <= value <= most[name], name, value, f"{least} to {most[name]}")
-        require(self.n_communities >= 2, "n_communities", self.n_communities, "2 or more")
         expected = "as many of each kind as there are communities, or more"
         is_enough = min(self.n_partners) >= self.n_communities
         require(is_enough, "n_partners", self.n_partners, expected)
-        shares = {"mutation": 0.5, "unlocated": 0.9}
-        shares |= dict.fromkeys(("without_sequence", "without_associations"), 0.5)
-        for name, largest in shares.items():
+        for name, largest in LARGEST_SHARES.items():
             value = getattr(self, name)
             require(0 <= value <= largest, name, value, f"a share of 0 to {largest}")
-        for name in ("signal", "noise", "popularity", "seed"):
-            value = getattr(self, name)
-            require(value >= 0, name, value, "0 or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,27 +138,22 @@ def make_synthetic(
     uniform ones of named generators, so the same config gives the same bytes everywhere.
     """
     truth, labels = _plant(config)
-    ids = truth.family.index
-    rnas = _sequences(config, truth.family.to_numpy())
-    rnas.index = ids
-    links = _all_links(config, truth)
-    partners = {}
-    for kind, table in links.items():
-        names = pd.Index(table.names, dtype=object, name="partner_id")
-        partners[kind] = pd.DataFrame(index=names)
+    rnas = _sequences(config, truth.family)
+    associations, partners = _associations(config, truth)
     ontology, descriptors = tree_of_terms(
-        links["disease"].community, config.n_communities, generator(config.seed, "ontology")
+        _partner_communities(config.n_partners[2], config),
+        config.n_communities,
+        generator(config.seed, "ontology"),
     )
     diseases = partners["disease"]
     diseases["descriptor_ids"] = pd.Series(descriptors, index=diseases.index, dtype=object)
     dataset = Dataset(
         name=name,
         rnas=rnas,
-        associations={kind: _pairs(ids, table) for kind, table in links.items()},
+        associations=associations,
         partners=partners,
         labels=labels,
         ontology=ontology,
-        left_out=pd.DataFrame(columns=LEFT_OUT_COLUMNS, dtype=object),
         description=(
             f"Synthetic: {config.n_rnas} miRNAs in {config.n_compartments} compartments with "
             "planted sequence families and functional communities (mirnagraph.synthetic, "
@@ -182,12 +183,13 @@ def _plant(config: SyntheticConfig) -> tuple[SyntheticTruth, pd.DataFrame]:
     ids = pd.Index(names, dtype=object, name="rna_id")
     rng = generator(config.seed, "rnas")
     family = _families(config, rng)
-    communities = {kind: _choices(config.n_communities, config.n_rnas, rng) for kind in KINDS}
+    communities = {
+        kind: (rng.random(config.n_rnas) * config.n_communities).astype(np.int64) for kind in KINDS
+    }
     popularity = _normal(config.n_rnas, rng)
-    compartments = BENCHMARK_COMPARTMENTS[: config.n_compartments]
     drivers = {
         name: (MODALITIES[number % 4], MODALITIES[(number + 1) % 4])
-        for number, name in enumerate(compartments)
+        for number, name in enumerate(BENCHMARK_COMPARTMENTS[: config.n_compartments])
     }
     levels = {"family": family, **communities}
     probabilities, labels = _labels(config, levels, drivers, popularity)
@@ -196,28 +198,44 @@ def _plant(config: SyntheticConfig) -> tuple[SyntheticTruth, pd.DataFrame]:
         communities=pd.DataFrame(communities, index=ids),
         popularity=pd.Series(popularity, index=ids, name="popularity"),
         drivers=drivers,
-        probabilities=pd.DataFrame(probabilities, index=ids, columns=list(compartments)),
+        probabilities=pd.DataFrame(probabilities, index=ids, columns=list(drivers)),
     )
-    return truth, pd.DataFrame(labels, index=ids, columns=list(compartments), dtype=np.int8)
+    return truth, pd.DataFrame(labels, index=ids, columns=list(drivers), dtype=np.int8)
 
 
-def _all_links(config: SyntheticConfig, truth: SyntheticTruth) -> dict[str, Links]:
-    """Associations of each kind, without those of the RNAs that have none."""
+def _associations(
+    config: SyntheticConfig, truth: SyntheticTruth
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """Association and partner tables of each kind; some RNAs have no association."""
     rng = generator(config.seed, "without associations")
     is_lonely = _sample(config.without_associations, config.n_rnas, rng)
-    tables: dict[str, Links] = {}
+    associations = {}
+    partners = {}
     for kind, n_partners in zip(KINDS, config.n_partners, strict=True):
-        links = linked_partners(
+        width = max(3, len(str(n_partners)))
+        names = [f"{NAMES[kind]}{number:0{width}d}" for number in range(1, n_partners + 1)]
+        partner_ids = pd.Index(names, dtype=object, name="partner_id")
+        partners[kind] = pd.DataFrame(index=partner_ids)
+        rows, columns = linked_partners(
             kind,
             truth.communities[kind].to_numpy(),
-            n_partners,
-            config.n_communities,
+            _partner_communities(n_partners, config),
             config.popularity * truth.popularity.to_numpy(),
             generator(config.seed, kind),
         )
-        is_linked = ~is_lonely[links.rows]
-        tables[kind] = replace(links, rows=links.rows[is_linked], columns=links.columns[is_linked])
-    return tables
+        is_linked = ~is_lonely[rows]
+        associations[kind] = pd.DataFrame(
+            {
+                "rna_id": truth.family.index[rows[is_linked]],
+                "partner_id": partner_ids[columns[is_linked]],
+            },
+            dtype=object,
+        )
+    return associations, partners
+
+
+def _partner_communities(n_partners: int, config: SyntheticConfig) -> np.ndarray:
+    return np.arange(n_partners) % config.n_communities
 
 
 def _families(config: SyntheticConfig, rng: np.random.Generator) -> np.ndarray:
@@ -260,32 +278,22 @@ def _labels(
     return probabilities, labels
 
 
-def _sequences(config: SyntheticConfig, family: np.ndarray) -> pd.DataFrame:
-    precursor = np.empty(config.n_rnas, dtype=object)
-    matures = np.empty(config.n_rnas, dtype=object)
+def _sequences(config: SyntheticConfig, family: pd.Series) -> pd.DataFrame:
+    sequences = np.full(config.n_rnas, None, dtype=object)
+    matures = np.full(config.n_rnas, "", dtype=object)
+    rng = generator(config.seed, "without sequence")
+    is_known = ~_sample(config.without_sequence, config.n_rnas, rng)
     for number in range(config.n_families):
         rows = np.flatnonzero(family == number)
         rng = generator(config.seed, "family", number)
         members = hairpin_family(len(rows), config.mutation, rng)
         for row, (hairpin, arms) in zip(rows, members, strict=True):
-            precursor[row] = hairpin
-            matures[row] = ";".join(arms)
-    rng = generator(config.seed, "without sequence")
-    is_unknown = _sample(config.without_sequence, config.n_rnas, rng)
-    precursor[is_unknown] = None
-    matures[is_unknown] = ""
+            if is_known[row]:
+                sequences[row] = hairpin
+                matures[row] = ";".join(arms)
     names = [f"syn-fam-{number + 1:03d}" for number in family]
-    return pd.DataFrame({"sequence": precursor, "matures": matures, "family": names}, dtype=object)
-
-
-def _pairs(ids: pd.Index, links: Links) -> pd.DataFrame:
-    rnas = ids.to_numpy()[links.rows]
-    partners = np.array(links.names, dtype=object)[links.columns]
-    return pd.DataFrame({"rna_id": rnas, "partner_id": partners}, dtype=object)
-
-
-def _choices(n_choices: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    return (rng.random(n) * n_choices).astype(np.int64)
+    columns = {"sequence": sequences, "matures": matures, "family": names}
+    return pd.DataFrame(columns, index=family.index, dtype=object)
 
 
 def _sample(share: float, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -299,23 +307,6 @@ def _normal(n: int, rng: np.random.Generator) -> np.ndarray:
     """Nearly standard normal numbers, as sums of twelve uniform ones, equal on every machine."""
     total: np.ndarray = rng.random((n, 12)).sum(axis=1)
     return total - 6.0
-
-
-@dataclass(frozen=True, eq=False)
-class Links:
-    """Associations of one kind.
-
-    Attributes:
-        names: of the partners.
-        community: of each partner, shape (n_partners,).
-        rows: row of the RNA of each association, sorted.
-        columns: column of its partner.
-    """
-
-    names: list[str]
-    community: np.ndarray
-    rows: np.ndarray
-    columns: np.ndarray
 
 
 def hairpin_family(
@@ -357,40 +348,36 @@ def hairpin_family(
 def linked_partners(
     kind: str,
     community: np.ndarray,
-    n_partners: int,
-    n_communities: int,
+    of_partner: np.ndarray,
     popularity: np.ndarray,
     rng: np.random.Generator,
-) -> Links:
+) -> tuple[np.ndarray, np.ndarray]:
     """Link every RNA with partners, four in five of its community; popular RNAs get more links.
 
     Args:
         kind: of the partners, one of `KINDS`.
         community: community of each RNA, shape (n_rnas,).
-        n_partners: number of partners.
-        n_communities: number of communities.
+        of_partner: community of each partner, shape (n_partners,).
         popularity: in units of the log of the number of links, shape (n_rnas,).
         rng: random numbers.
+
+    Returns:
+        Row of the RNA (sorted) and column of the partner of each link.
     """
-    of_partner = np.arange(n_partners) % n_communities
+    n_partners = len(of_partner)
+    n_others = of_partner.max()  # number of communities other than an RNA's
     partner_weight = 0.3 + rng.random(n_partners)
     base = {"mRNA": 7.0, "drug": 3.5, "disease": 6.0}[kind]
-    rows: list[int] = []
-    columns: list[int] = []
+    columns = []
     for row, community_of_rna in enumerate(community):
         n_links = int(base * np.exp(popularity[row]) * (0.5 + rng.random())) + 1
         is_shared = of_partner == community_of_rna
-        weight = partner_weight * np.where(is_shared, 4.0 * (n_communities - 1), 1.0)
+        weight = partner_weight * np.where(is_shared, 4.0 * n_others, 1.0)
         # Exponential races: drawing without replacement in proportion to the weights.
         order = np.argsort(-np.log(1.0 - rng.random(n_partners)) / weight, kind="stable")
-        partners = np.sort(order[: min(n_links, n_partners // 2)])
-        rows.extend([row] * len(partners))
-        columns.extend(partners.tolist())
-    width = max(3, len(str(n_partners)))
-    names = [f"{NAMES[kind]}{number:0{width}d}" for number in range(1, n_partners + 1)]
-    return Links(
-        names, of_partner, np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)
-    )
+        columns.append(np.sort(order[: min(n_links, n_partners // 2)]))
+    rows = np.repeat(np.arange(len(community)), [len(partners) for partners in columns])
+    return rows, np.concatenate(columns)
 
 
 def tree_of_terms(

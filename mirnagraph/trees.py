@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -46,16 +45,9 @@ class TreesConfig:
     boosting_width: int = 0
 
     def __post_init__(self) -> None:
-        least = {
-            "n_trees": 0,
-            "rounds": 0,
-            "min_samples_leaf": 1,
-            "leaves": 2,
-            "boosting_leaf": 1,
-            "l2": 0,
-            "boosting_width": 0,
-        }
-        for name, lowest in least.items():
+        least = {"min_samples_leaf": 1, "leaves": 2, "boosting_leaf": 1}
+        for name in ("n_trees", "rounds", *least, "l2", "boosting_width"):
+            lowest = least.get(name, 0)
             value = getattr(self, name)
             require(value >= lowest, name, value, f"{lowest} or more")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
@@ -158,80 +150,52 @@ def _add_leaves(  # type: ignore[no-untyped-def]  # pragma: no cover
     return total
 
 
-@dataclass(frozen=True, eq=False)
-class _Tree:
-    """One tree: node arrays; children are numbered within the tree, leaves have feature -1."""
-
-    feature: np.ndarray
-    threshold: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    value: np.ndarray
-
-
-def _pack(trees: Sequence[_Tree], n_outputs: int, offset: np.ndarray) -> TreeArrays:
-    """Join trees whose values have `n_outputs` columns."""
-    starts = _starts([len(tree.feature) for tree in trees])
-    feature = [np.zeros(0, dtype=np.int32)]
-    threshold = [np.zeros(0)]
-    left = [np.zeros(0, dtype=np.int32)]
-    right = [np.zeros(0, dtype=np.int32)]
-    value = [np.zeros((0, n_outputs), dtype=np.float32)]
-    for tree, start in zip(trees, starts, strict=True):
-        leaf = tree.feature < 0
-        feature.append(tree.feature)
-        threshold.append(np.where(leaf, 0.0, tree.threshold))
-        left.append(np.where(leaf, 0, tree.left + start))
-        right.append(np.where(leaf, 0, tree.right + start))
-        value.append(np.where(leaf[:, None], tree.value, 0.0))
+def _single_tree(
+    feature: np.ndarray,
+    threshold: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    value: np.ndarray,
+) -> TreeArrays:
+    """Make a sum of one tree of nodes numbered within the tree; `feature` is -1 at a leaf."""
+    leaf = feature < 0
     return TreeArrays(
-        feature=np.concatenate(feature).astype(np.int32),
-        threshold=np.concatenate(threshold),
-        left=np.concatenate(left).astype(np.int32),
-        right=np.concatenate(right).astype(np.int32),
-        value=np.concatenate(value).astype(np.float32),
-        roots=starts.astype(np.int32),
-        offset=np.asarray(offset, dtype=np.float64),
+        feature=feature.astype(np.int32),
+        threshold=np.where(leaf, 0.0, threshold),
+        left=np.where(leaf, 0, left).astype(np.int32),
+        right=np.where(leaf, 0, right).astype(np.int32),
+        value=np.where(leaf[:, None], value, 0.0).astype(np.float32),
+        roots=np.zeros(1, dtype=np.int32),
+        offset=np.zeros(value.shape[1]),
     )
 
 
-def _starts(lengths: Sequence[int]) -> np.ndarray:
-    """Where each of several arrays starts once they are joined: int64, shape (len(lengths),)."""
-    return np.cumsum([0, *lengths])[:-1]
-
-
-def join_outputs(parts: Sequence[tuple[TreeArrays, np.ndarray]], n_outputs: int) -> TreeArrays:
+def join_outputs(
+    parts: Iterable[tuple[TreeArrays, np.ndarray | list[int]]], n_outputs: int
+) -> TreeArrays:
     """Join trees of different outputs into one sum; outputs of several are added up.
 
     Args:
         parts: trees, and the columns of their outputs.
         n_outputs: number of columns of the result.
     """
-    sets = [trees for trees, _ in parts]
-    starts = _starts([len(trees.feature) for trees in sets])
-    offset = np.zeros(n_outputs)
-    left = []
-    right = []
-    roots = []
-    value = []
-    for (trees, columns), start in zip(parts, starts, strict=True):
+    nothing = constant(np.zeros(n_outputs))
+    sums = [nothing]
+    offset = nothing.offset.copy()
+    start = 0
+    for trees, columns in parts:
         leaf = trees.feature < 0
-        wide = np.zeros((len(leaf), n_outputs), dtype=np.float32)
-        wide[:, columns] = trees.value
-        value.append(wide)
+        value = np.zeros((len(leaf), n_outputs), dtype=np.float32)
+        value[:, columns] = trees.value
         offset[columns] += trees.offset
-        left.append(np.where(leaf, 0, trees.left + start))
-        right.append(np.where(leaf, 0, trees.right + start))
-        roots.append(trees.roots + start)
-    return TreeArrays(
-        feature=np.concatenate([trees.feature for trees in sets]),
-        threshold=np.concatenate([trees.threshold for trees in sets]),
-        left=np.concatenate(left).astype(np.int32),
-        right=np.concatenate(right).astype(np.int32),
-        value=np.concatenate(value),
-        roots=np.concatenate(roots).astype(np.int32),
-        offset=offset,
-    )
+        left = np.where(leaf, 0, trees.left + start)
+        right = np.where(leaf, 0, trees.right + start)
+        roots = trees.roots + start
+        sums.append(replace(trees, left=left, right=right, value=value, roots=roots))
+        start += len(leaf)
+    names = [name for name in TreeArrays.__dataclass_fields__ if name != "offset"]
+    arrays = {name: np.concatenate([getattr(trees, name) for trees in sums]) for name in names}
+    return TreeArrays(**arrays, offset=offset)
 
 
 def gated(trees: TreeArrays, column: int, columns: np.ndarray | None = None) -> TreeArrays:
@@ -273,7 +237,10 @@ def gated(trees: TreeArrays, column: int, columns: np.ndarray | None = None) -> 
 
 def constant(values: np.ndarray) -> TreeArrays:
     """Make a sum without trees: the same `values`, shape (n_outputs,), for every row."""
-    return _pack([], len(values), np.asarray(values))
+    none = np.zeros(0, dtype=np.int32)
+    value = np.zeros((0, len(values)), dtype=np.float32)
+    offset = np.asarray(values, dtype=np.float64)
+    return TreeArrays(none, np.zeros(0), none, none, value, none, offset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,6 +278,7 @@ def fit_extra_trees(
     from sklearn.ensemble import ExtraTreesRegressor
 
     n_train, n_labels = labels.shape
+    every_label = np.arange(n_labels)
     forest = ExtraTreesRegressor(
         config.n_trees,
         min_samples_leaf=config.min_samples_leaf,
@@ -324,10 +292,11 @@ def fit_extra_trees(
     samples = zip(forest.estimators_, forest.estimators_samples_, strict=True)
     for number, (estimator, sample) in enumerate(samples):
         tree = estimator.tree_
-        feature = np.where(tree.children_left < 0, -1, tree.feature)
+        left = tree.children_left
+        feature = np.where(left < 0, -1, tree.feature)
         value = tree.value[:, :, 0] / config.n_trees
-        part = _Tree(feature, tree.threshold, tree.children_left, tree.children_right, value)
-        parts.append(part)
+        part = _single_tree(feature, tree.threshold, left, tree.children_right, value)
+        parts.append((part, every_label))
         in_bag[number, sample] = True
         out = ~in_bag[number]
         rows = np.asarray(features[out], dtype=np.float32)
@@ -335,8 +304,8 @@ def fit_extra_trees(
     n_trees_out = (~in_bag).sum(axis=0)
     mean = total / np.maximum(n_trees_out, 1)[:, None]
     out_of_bag = np.where(n_trees_out[:, None] > 0, mean, labels.mean(axis=0))
-    packed = _pack(parts, n_labels, np.zeros(n_labels))
-    return FittedForest(packed, out_of_bag, np.asarray(forest.feature_importances_), in_bag)
+    trees = join_outputs(parts, n_labels)
+    return FittedForest(trees, out_of_bag, np.asarray(forest.feature_importances_), in_bag)
 
 
 def _forest_seed(seed: int) -> int:
@@ -408,7 +377,7 @@ def fit_boosting(
     else:
         model = HistGradientBoostingClassifier
         offset = np.log(frequency / (1 - frequency))
-    trees: list[_Tree] = []
+    trees = []
     for column in range(n_labels):
         known = ~np.isnan(labels[:, column])
         target = labels[known, column]
@@ -425,26 +394,16 @@ def fit_boosting(
             early_stopping=False,
             random_state=child_seed(seed, "boosting", column) % 2**32,
         ).fit(features[known][:, columns_read], target)
-        offset[column], fitted = _read_boosting(boosted)
-        for tree in fitted:
-            feature = np.where(tree.feature < 0, -1, columns_read[tree.feature])
-            value = np.zeros((len(feature), n_labels))
-            value[:, column] = tree.value
-            trees.append(replace(tree, feature=feature, value=value))
-    return _pack(trees, n_labels, offset)
+        # Private names: pyproject.toml bounds scikit-learn's version, and a test compares the sums.
+        offset[column] = np.ravel(boosted._baseline_prediction)[0]
+        for (predictor,) in boosted._predictors:
+            tree = _boosted_tree(predictor.nodes, columns_read)
+            trees.append((tree, [column]))
+    return replace(join_outputs(trees, n_labels), offset=offset.astype(np.float64))
 
 
-def _read_boosting(boosted: Any) -> tuple[float, list[_Tree]]:
-    """Baseline and trees of scikit-learn's histogram boosting with one output.
-
-    They are private: pyproject.toml bounds the version, and a test compares sums of these trees.
-    """
-    baseline = float(np.ravel(boosted._baseline_prediction)[0])
-    trees = []
-    for (predictor,) in boosted._predictors:
-        nodes = predictor.nodes
-        feature = np.where(nodes["is_leaf"], -1, nodes["feature_idx"])
-        left = nodes["left"].astype(np.int64)
-        right = nodes["right"].astype(np.int64)
-        trees.append(_Tree(feature, nodes["num_threshold"], left, right, nodes["value"]))
-    return baseline, trees
+def _boosted_tree(nodes: np.ndarray, columns_read: np.ndarray) -> TreeArrays:
+    """Read a tree of scikit-learn's histogram boosting, fitted on some columns of a table."""
+    feature = np.where(nodes["is_leaf"], -1, columns_read[nodes["feature_idx"]])
+    value = nodes["value"][:, None]
+    return _single_tree(feature, nodes["num_threshold"], nodes["left"], nodes["right"], value)

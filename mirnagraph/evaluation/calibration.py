@@ -12,8 +12,6 @@ from mirnagraph.seeds import generator
 
 N_BINS = 10
 
-CURVE_COLUMNS = ["n", "low", "high", "predicted", "observed"]
-
 BRIER_PARTS = ("brier", "reliability", "resolution", "uncertainty", "within_bins")
 
 # Probabilities are clipped this far from 0 and 1: one certain mistake must not cost infinitely.
@@ -57,18 +55,18 @@ def reliability_curve(
         ``n`` in [0, 1]. No rows for no RNAs.
     """
     true, probability = _pair(true, probability, 1)
-    table = pd.DataFrame(
-        {"bin": equal_count_bins(probability, n_bins), "true": true, "probability": probability}
+    table = pd.DataFrame({"true": true, "probability": probability})
+    return (
+        table.groupby(equal_count_bins(probability, n_bins))
+        .agg(
+            n=("true", "size"),
+            low=("probability", "min"),
+            high=("probability", "max"),
+            predicted=("probability", "mean"),
+            observed=("true", "mean"),
+        )
+        .reset_index(drop=True)
     )
-    grouped = table.groupby("bin")
-    columns = [
-        grouped.size(),
-        grouped["probability"].min(),
-        grouped["probability"].max(),
-        grouped["probability"].mean(),
-        grouped["true"].mean(),
-    ]
-    return pd.concat(columns, axis=1, keys=CURVE_COLUMNS).reset_index(drop=True)
 
 
 def expected_calibration_error(
@@ -90,8 +88,12 @@ def expected_calibration_error(
     true, probability = _pair(true, probability, 1)
     if not len(true):
         return float("nan")
-    bins = equal_count_bins(probability, n_bins)
-    return float(np.abs(np.bincount(bins, weights=probability - true)).sum() / len(true))
+    return _binned_error(equal_count_bins(probability, n_bins), probability - true)
+
+
+def _binned_error(bins: np.ndarray, differences: np.ndarray) -> float:
+    """Mean distance of predicted and observed frequency over bins, weighted by their size."""
+    return float(np.abs(np.bincount(bins, weights=differences)).sum() / len(bins))
 
 
 def calibration_error_by_chance(
@@ -114,11 +116,10 @@ def calibration_error_by_chance(
         return np.full(n_draws, np.nan)
     bins = equal_count_bins(probability, n_bins)
     rng = generator(seed, "calibration by chance")
-    n = len(probability)
     errors = np.empty(n_draws)
     for draw in range(n_draws):
-        labels = rng.random(n) < probability
-        errors[draw] = np.abs(np.bincount(bins, weights=probability - labels)).sum() / n
+        labels = rng.random(len(probability)) < probability
+        errors[draw] = _binned_error(bins, probability - labels)
     return np.sort(errors)
 
 
@@ -155,13 +156,8 @@ def brier_parts(
     resolution = float(weight @ (curve["observed"] - share).to_numpy() ** 2)
     uncertainty = share * (1 - share)
     rest = brier - (reliability - resolution + uncertainty)
-    return {
-        "brier": brier,
-        "reliability": reliability,
-        "resolution": resolution,
-        "uncertainty": uncertainty,
-        "within_bins": rest,
-    }
+    parts = (brier, reliability, resolution, uncertainty, rest)
+    return dict(zip(BRIER_PARTS, parts, strict=True))
 
 
 def log_loss(true: np.ndarray, probability: np.ndarray) -> float:
@@ -198,15 +194,15 @@ def fit_temperature(true: np.ndarray, probability: np.ndarray) -> float:
     from scipy.optimize import minimize_scalar  # slow to load, and not needed to predict
 
     true, probability = _pair(true, probability, 2, unknown=True)
-    is_known = ~np.isnan(true)
     has_both = (true == 0).any(axis=0) & (true == 1).any(axis=0)
     if not has_both.any():
         return 1.0
     labels = true[:, has_both]
     logits = _safe_logit(probability[:, has_both])
+    is_known = ~np.isnan(labels)
     if not is_known.all():
-        labels = labels[is_known[:, has_both]]
-        logits = logits[is_known[:, has_both]]
+        labels = labels[is_known]
+        logits = logits[is_known]
 
     def loss(log_temperature: float) -> float:
         return _loss(labels, logits * np.exp(-log_temperature))

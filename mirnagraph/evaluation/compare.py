@@ -16,20 +16,6 @@ from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import AVERAGE, UndefinedMetricWarning
 from mirnagraph.seeds import generator
 
-COLUMNS = [
-    "compartment",
-    "metric",
-    "first",
-    "second",
-    "difference",
-    "low",
-    "high",
-    "p",
-    "p_holm",
-    "test",
-    "n_resamples",
-]
-
 CHUNK = 250  # resamples scored at a time
 
 NAN = float("nan")
@@ -81,22 +67,16 @@ def compare(
         ConfigError: `n_resamples` is out of range.
     """
     pair = _paired(first, second, labels, n_resamples)
-    positives = np.nansum(pair.true, axis=0)
-    n_known = (~np.isnan(pair.true)).sum(axis=0)
-    has_both = (positives > 0) & (positives < n_known)
-    single = [name for name, both in zip(pair.names, has_both, strict=True) if not both]
-    if single:
+    has_both = (pair.true == 0).any(axis=0) & (pair.true == 1).any(axis=0)
+    if not has_both.all():
+        single = ", ".join(np.array(pair.names)[~has_both])
         warnings.warn(
-            f"cannot be compared, all RNAs are of one class: {', '.join(single)}",
+            f"cannot be compared, all RNAs are of one class: {single}",
             UndefinedMetricWarning,
             stacklevel=2,
         )
-    values = _values(pair, weighted_scores)
-    draws = _resampled(pair, weighted_scores, n_resamples, generator(seed, "compare"))
-    rows = []
-    for number, metric in enumerate(("AUC", "AUPR")):
-        rows += _metric_rows(metric, pair, values[:, number], draws[number], has_both)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    rng = generator(seed, "compare")
+    return _compared(pair, ("AUC", "AUPR"), weighted_scores, n_resamples, rng, has_both)
 
 
 def compare_fractions(
@@ -128,11 +108,9 @@ def compare_fractions(
     def scores(true: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
         return [weighted_pearson(true, predicted, weights)]
 
-    values = _values(pair, scores)
-    draws = _resampled(pair, scores, n_resamples, generator(seed, "compare"))
     every = np.ones(len(pair.names), dtype=bool)
-    rows = _metric_rows("Pearson", pair, values[:, 0], draws[0], every)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    rng = generator(seed, "compare")
+    return _compared(pair, ("Pearson",), scores, n_resamples, rng, every)
 
 
 def delong(
@@ -166,10 +144,10 @@ def delong(
         rank = rankdata(scores)
         by_positive[row] = (rank[positive] - rankdata(scores[positive])) / n
         by_negative[row] = 1 - (rank[~positive] - rankdata(scores[~positive])) / m
-    auc = by_positive.mean(axis=1)
-    difference = float(auc[1] - auc[0])
+    auc = by_positive.mean(axis=1).tolist()
+    difference = auc[1] - auc[0]
     if m < 2 or n < 2:
-        return float(auc[0]), float(auc[1]), NAN, NAN, NAN
+        return auc[0], auc[1], NAN, NAN, NAN
     variance = (
         np.var(by_positive[1] - by_positive[0], ddof=1) / m
         + np.var(by_negative[1] - by_negative[0], ddof=1) / n
@@ -180,7 +158,7 @@ def delong(
         p = float(2 * norm.sf(abs(difference) / sd))
     else:
         p = float(abs(difference) < 1e-12)
-    return float(auc[0]), float(auc[1]), difference - half, difference + half, p
+    return auc[0], auc[1], difference - half, difference + half, p
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -201,7 +179,7 @@ def holm(p: Sequence[float]) -> list[float]:
     n_left = np.arange(len(order), 0, -1)
     corrected = np.full(len(values), np.nan)
     corrected[order] = np.minimum(np.maximum.accumulate(values[order] * n_left), 1.0)
-    return [float(value) for value in corrected]
+    return list(corrected.tolist())
 
 
 def weighted_scores(
@@ -286,14 +264,31 @@ def interval(draws: np.ndarray) -> tuple[float, float, float]:
     return float(low), float(high), float(min(1.0, 2 * tail / (len(known) + 1)))
 
 
-def _values(pair: _Pair, scores: Scores) -> np.ndarray:
-    """Metrics of both models over all RNAs: shape (2, n_metrics, n_labels)."""
-    once = np.ones((1, len(pair.true)))
+def _compared(
+    pair: _Pair,
+    metrics: Sequence[str],
+    scores: Scores,
+    n_resamples: int,
+    rng: np.random.Generator,
+    is_averaged: np.ndarray,
+) -> pd.DataFrame:
+    """Table of `compare`; the mean is over the compartments that `is_averaged` marks."""
+    # both models over all RNAs: shape (2, n_metrics, n_labels)
+    values = _scored(pair, scores, np.ones((1, len(pair.true))))[..., 0].transpose(0, 2, 1)
+    draws = _resampled(pair, scores, n_resamples, rng)
+    rows = []
+    for number, metric in enumerate(metrics):
+        rows += _metric_rows(metric, pair, values[:, number], draws[number], is_averaged)
+    return pd.DataFrame(rows)
+
+
+def _scored(pair: _Pair, scores: Scores, weights: np.ndarray) -> np.ndarray:
+    """Metrics of both models, shape (2, n_labels, n_metrics, n_sets)."""
     sides = []
     for predicted in pair.predicted:
         columns = zip(pair.true.T, predicted.T, strict=True)
-        sides.append([np.concatenate(scores(true, column, once)) for true, column in columns])
-    return np.array(sides).transpose(0, 2, 1)
+        sides.append([scores(true, column, weights) for true, column in columns])
+    return np.array(sides)
 
 
 def _resampled(
@@ -305,12 +300,8 @@ def _resampled(
     for start in range(0, n_resamples, CHUNK):
         size = min(CHUNK, n_resamples - start)
         weights = rng.multinomial(n, np.full(n, 1 / n), size=size).astype(float)
-        differences = []
-        for column in range(len(pair.names)):
-            true = pair.true[:, column]
-            first, second = (scores(true, side[:, column], weights) for side in pair.predicted)
-            differences.append(np.array(second) - np.array(first))
-        chunks.append(np.stack(differences, axis=-1))
+        first, second = _scored(pair, scores, weights)
+        chunks.append(np.moveaxis(second - first, 0, -1))
     return np.concatenate(chunks, axis=1)
 
 
@@ -322,10 +313,8 @@ def _metric_rows(
     for column, name in enumerate(pair.names):
         row = _bootstrap_row(name, metric, values[:, column], draws[:, column])
         if metric == "AUC":
-            true = pair.true[:, column]
-            known = ~np.isnan(true)
-            sides = pair.predicted[:, known, column]
-            _, _, low, high, p = delong(true[known], sides[0], sides[1])
+            known = ~np.isnan(pair.true[:, column])
+            low, high, p = delong(pair.true[known, column], *pair.predicted[:, known, column])[2:]
             row |= {"low": low, "high": high, "p": p, "test": "DeLong", "n_resamples": 0}
         rows.append(row)
     for row, corrected in zip(rows, holm([row["p"] for row in rows]), strict=True):
@@ -335,8 +324,7 @@ def _metric_rows(
     if is_averaged.any():
         mean = values[:, is_averaged].mean(axis=1)
         mean_draws = draws[:, is_averaged].mean(axis=1)
-    rows.append(_bootstrap_row(AVERAGE, metric, mean, mean_draws))
-    return rows
+    return [*rows, _bootstrap_row(AVERAGE, metric, mean, mean_draws)]
 
 
 def _bootstrap_row(
@@ -368,13 +356,12 @@ def _paired(
     second = _by_rna(second, names, "second")
     _check_same_rnas(first, second)
     second = second.loc[first.index]
-    differ = np.flatnonzero(first["fold"].to_numpy() != second["fold"].to_numpy())
+    differ = first.index[first["fold"] != second["fold"]]
     if len(differ):
-        row = differ[0]
-        folds = f"in fold {first['fold'].iloc[row]} and in fold {second['fold'].iloc[row]}"
+        folds = [table["fold"].loc[differ[0]] for table in (first, second)]
         raise InputError(
             f"the two models were tested in different folds ({len(differ)} RNAs)",
-            found=f"{first.index[row]} {folds}",
+            found=f"{differ[0]} in fold {folds[0]} and in fold {folds[1]}",
             expected="the same folds in both",
         )
     absent = first.index.difference(labels.index)
@@ -385,7 +372,7 @@ def _paired(
             found=str(absent[0]),
             expected="an RNA of the label table",
         )
-    true = labels.loc[first.index].to_numpy().astype(np.float64)
+    true = labels.loc[first.index].to_numpy(dtype=float)
     predicted = [table[names].to_numpy(dtype=float) for table in (first, second)]
     return _Pair(names, true, np.stack(predicted))
 

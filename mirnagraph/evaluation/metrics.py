@@ -48,31 +48,49 @@ class UndefinedMetricWarning(UserWarning):
 class Metric:
     """Range of a metric, and whether higher values are better."""
 
-    low: float
-    high: float
-    higher_is_better: bool
+    low: float = 0
+    high: float = 1
+    higher_is_better: bool = True
 
+
+LOWER_IS_BETTER = Metric(higher_is_better=False)
 
 METRICS: dict[str, Metric] = {
-    "AUC": Metric(0, 1, True),
-    "AUPR": Metric(0, 1, True),
-    "Brier": Metric(0, 1, False),
-    "ECE": Metric(0, 1, False),
-    "F1": Metric(0, 1, True),
-    "MCC": Metric(-1, 1, True),
-    "precision": Metric(0, 1, True),
-    "recall": Metric(0, 1, True),
-    "within": Metric(0, 1, True),
-    "aiming": Metric(0, 1, True),
-    "coverage": Metric(0, 1, True),
-    "accuracy": Metric(0, 1, True),
-    "absolute true": Metric(0, 1, True),
-    "absolute false": Metric(0, 1, False),
-    "average precision": Metric(0, 1, True),
-    "coverage error": Metric(0, float("inf"), False),
-    "ranking loss": Metric(0, 1, False),
-    "one-error": Metric(0, 1, False),
+    "AUC": Metric(),
+    "AUPR": Metric(),
+    "Brier": LOWER_IS_BETTER,
+    "ECE": LOWER_IS_BETTER,
+    "F1": Metric(),
+    "MCC": Metric(low=-1),
+    "precision": Metric(),
+    "recall": Metric(),
+    "within": Metric(),
+    "aiming": Metric(),
+    "coverage": Metric(),
+    "accuracy": Metric(),
+    "absolute true": Metric(),
+    "absolute false": LOWER_IS_BETTER,
+    "average precision": Metric(),
+    "coverage error": Metric(high=float("inf"), higher_is_better=False),
+    "ranking loss": LOWER_IS_BETTER,
+    "one-error": LOWER_IS_BETTER,
 }
+
+
+@dataclass(frozen=True, eq=False)
+class _Tested:
+    """Tested RNAs: their values, shape (n, n_labels), and a mask of the RNAs of each fold."""
+
+    true: np.ndarray
+    probabilities: np.ndarray
+    predicted: np.ndarray
+    in_fold: list[np.ndarray]
+    names: list[str]
+
+    @property
+    def masks(self) -> list[np.ndarray]:
+        """RNAs of each fold, then all."""
+        return [*self.in_fold, np.ones(len(self.true), dtype=bool)]
 
 
 def score(
@@ -155,133 +173,96 @@ def evaluate(
     names = [str(name) for name in (range(n_labels) if compartments is None else compartments)]
     _check(true, probabilities, fold, thresholds, names, decile)
     is_tested = fold >= 0
-    predicted = (probabilities >= thresholds).astype(np.int64)[is_tested]
-    true = np.asarray(true[is_tested], dtype=np.float64)
-    probabilities = probabilities[is_tested]
     numbers = np.unique(fold[is_tested])
-    in_fold = [fold[is_tested] == number for number in numbers]
-    _warn_one_class(true, in_fold, numbers, names)
-    if decile is not None:
-        decile = np.asarray(decile)[is_tested]
-    rows = _rows(true, probabilities, predicted, in_fold, names, decile)
-    place = {name: number for number, name in enumerate([*names, AVERAGE, MICRO, SETS])}
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values(
-        "compartment",
-        key=lambda compartment: compartment.map(place),
-        kind="stable",
-        ignore_index=True,
+    tested = _Tested(
+        np.asarray(true[is_tested], dtype=np.float64),
+        probabilities[is_tested],
+        (probabilities >= thresholds).astype(np.int64)[is_tested],
+        [fold[is_tested] == number for number in numbers],
+        names,
     )
+    _warn_one_class(tested, numbers)
+    rows = _rows(tested, None if decile is None else np.asarray(decile)[is_tested])
+    order = [*names, AVERAGE, MICRO, SETS]
+    rows.sort(key=lambda row: order.index(str(row[0])))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _rows(
-    true: np.ndarray,
-    probabilities: np.ndarray,
-    predicted: np.ndarray,
-    in_fold: Sequence[np.ndarray],
-    names: Sequence[str],
-    decile: np.ndarray | None,
-) -> list[Row]:
-    """Rows of `evaluate`, of tested RNAs, in order of the metrics."""
+def _row(
+    compartment: str, metric: str, by_fold: np.ndarray, pooled: float, n_labels: int = 1
+) -> Row:
+    return (compartment, metric, *_mean_sd(by_fold), pooled, _n_defined(by_fold), n_labels)
+
+
+def _rows(tested: _Tested, decile: np.ndarray | None) -> list[Row]:
+    """Rows of `evaluate`, in order of the metrics."""
     rows: list[Row] = []
     for metric, function in FROM_PROBABILITIES.items():
-        rows += _metric_rows(metric, function, true, probabilities, in_fold, names)
+        rows += _metric_rows(metric, function, tested, tested.probabilities)
     for metric, function in FROM_CHOICES.items():
-        rows += _metric_rows(metric, function, true, predicted, in_fold, names)
+        rows += _metric_rows(metric, function, tested, tested.predicted)
     if decile is not None:
-        rows += _within_rows(true, probabilities, decile, len(in_fold), names)
-    return [*rows, *_set_rows(true, probabilities, predicted, in_fold)]
+        rows += _within_rows(tested, decile)
+    return [*rows, *_set_rows(tested)]
 
 
 def _metric_rows(
-    metric: str,
-    function: ScoreFunction,
-    true: np.ndarray,
-    scored: np.ndarray,
-    in_fold: Sequence[np.ndarray],
-    names: Sequence[str],
+    metric: str, function: ScoreFunction, tested: _Tested, scored: np.ndarray
 ) -> list[Row]:
     """One metric of each compartment, their mean, and of all (RNA, compartment) pairs alike."""
-    columns = range(len(names))
-    by_fold = np.array(
-        [
-            [_score_known(function, true[mask, column], scored[mask, column]) for column in columns]
-            for mask in in_fold
-        ]
-    )
-    pooled = np.array(
-        [_score_known(function, true[:, column], scored[:, column]) for column in columns]
-    )
-    rows: list[Row] = []
-    for column, name in enumerate(names):
-        values = by_fold[:, column]
-        rows.append((name, metric, *_mean_sd(values), pooled[column], _n_defined(values), 1))
-    # Macro: the mean over compartments of their means over folds, as the published results have it.
-    label_means = np.array([_mean(values) for values in by_fold.T])
-    fold_means = np.array([_mean(values) for values in by_fold])
-    average = (_mean(label_means), _mean_sd(fold_means)[1], _mean(pooled))
-    rows.append((AVERAGE, metric, *average, _n_defined(fold_means), _n_defined(label_means)))
-    flat = np.array(
-        [_score_known(function, true[mask].ravel(), scored[mask].ravel()) for mask in in_fold]
-    )
-    flat_pooled = _score_known(function, true.ravel(), scored.ravel())
-    rows.append((MICRO, metric, *_mean_sd(flat), flat_pooled, _n_defined(flat), len(names)))
-    return rows
-
-
-def _within_rows(
-    true: np.ndarray,
-    probabilities: np.ndarray,
-    decile: np.ndarray,
-    n_folds: int,
-    names: Sequence[str],
-) -> list[Row]:
-    values = np.full(len(names), np.nan)
-    for column in range(len(names)):
-        values[column] = within_auc(*_known(true[:, column], probabilities[:, column], decile))
-    rows: list[Row] = [
-        (name, "within", NAN, NAN, value, n_folds, 1)
-        for name, value in zip(names, values, strict=True)
+    values = np.array([_scores(function, tested.true[m], scored[m]) for m in tested.masks])
+    by_fold = values[:-1]
+    pooled = values[-1]
+    rows = [
+        _row(name, metric, by_fold[:, column], pooled[column])
+        for column, name in enumerate(tested.names)
     ]
-    rows.append((AVERAGE, "within", NAN, NAN, _mean(values), n_folds, _n_defined(values)))
+    # Macro: the mean over compartments of their means over folds, as the published results have it.
+    label_means = np.array([_mean(column) for column in by_fold[:, :-1].T])
+    fold_means = np.array([_mean(row) for row in by_fold[:, :-1]])
+    average = (_mean(label_means), _mean_sd(fold_means)[1], _mean(pooled[:-1]))
+    rows.append((AVERAGE, metric, *average, _n_defined(fold_means), _n_defined(label_means)))
+    rows.append(_row(MICRO, metric, by_fold[:, -1], pooled[-1], len(tested.names)))
     return rows
 
 
-def _set_rows(
-    true: np.ndarray,
-    probabilities: np.ndarray,
-    predicted: np.ndarray,
-    in_fold: Sequence[np.ndarray],
-) -> list[Row]:
+def _scores(function: ScoreFunction, true: np.ndarray, scored: np.ndarray) -> list[float]:
+    """A metric over the known labels of each compartment, then of all; NaN where none is known."""
+    columns = [*zip(true.T, scored.T, strict=True), (true.ravel(), scored.ravel())]
+    known = [_known(*column) for column in columns]
+    return [function(labels, values) if len(labels) else NAN for labels, values in known]
+
+
+def _within_rows(tested: _Tested, decile: np.ndarray) -> list[Row]:
+    columns = zip(tested.true.T, tested.probabilities.T, strict=True)
+    values = np.array([within_auc(*_known(*column, decile)) for column in columns])
+    rows = [(name, value, 1) for name, value in zip(tested.names, values, strict=True)]
+    rows.append((AVERAGE, _mean(values), _n_defined(values)))
+    n_folds = len(tested.in_fold)
+    return [(name, "within", NAN, NAN, value, n_folds, n_labels) for name, value, n_labels in rows]
+
+
+def _set_rows(tested: _Tested) -> list[Row]:
     """Metrics of label sets and rankings over RNAs with every label known, if each fold has any."""
-    is_whole = ~np.isnan(true).any(axis=1)
-    if not all((mask & is_whole).any() for mask in in_fold):
+    is_whole = ~np.isnan(tested.true).any(axis=1)
+    masks = [mask & is_whole for mask in tested.masks]
+    if not all(mask.any() for mask in masks):
         return []
-    labels = np.nan_to_num(true).astype(np.int64)
-
-    def scores_of(mask: np.ndarray) -> dict[str, float]:
-        rows = mask & is_whole
-        of_sets = set_scores(labels[rows], predicted[rows])
-        return of_sets | ranking_scores(labels[rows], probabilities[rows])
-
-    by_fold = pd.DataFrame([scores_of(mask) for mask in in_fold])
-    pooled = scores_of(np.ones(len(true), dtype=bool))
-    rows: list[Row] = []
-    for metric, value in pooled.items():
-        values = by_fold[metric].to_numpy()
-        rows.append((SETS, metric, *_mean_sd(values), value, _n_defined(values), true.shape[1]))
-    return rows
+    labels = np.nan_to_num(tested.true).astype(np.int64)
+    scores = pd.DataFrame(
+        set_scores(labels[mask], tested.predicted[mask])
+        | ranking_scores(labels[mask], tested.probabilities[mask])
+        for mask in masks
+    )
+    n_labels = len(tested.names)
+    columns = scores.items()
+    return [_row(SETS, str(m), v.to_numpy()[:-1], v.iloc[-1], n_labels) for m, v in columns]
 
 
 def _known(true: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
     """Where the label is known: labels as whole numbers, and the others."""
     is_known = ~np.isnan(true)
     return [true[is_known].astype(np.int64), *(other[is_known] for other in others)]
-
-
-def _score_known(function: ScoreFunction, true: np.ndarray, scored: np.ndarray) -> float:
-    """A metric over the known labels; NaN where none is known."""
-    labels, values = _known(true, scored)
-    return function(labels, values) if len(labels) else NAN
 
 
 def _n_defined(values: np.ndarray) -> int:
@@ -299,19 +280,15 @@ def _mean_sd(values: np.ndarray) -> tuple[float, float]:
     return _mean(values), float(np.std(values[~np.isnan(values)], ddof=1))
 
 
-def _warn_one_class(
-    true: np.ndarray, in_fold: Sequence[np.ndarray], numbers: np.ndarray, names: Sequence[str]
-) -> None:
+def _warn_one_class(tested: _Tested, numbers: np.ndarray) -> None:
     cases = []
-    for column, name in enumerate(names):
+    for column, name in enumerate(tested.names):
+        labels = [_known(tested.true[mask, column])[0] for mask in tested.in_fold]
         for what, value in (("no RNA annotated", 0), ("every RNA annotated", 1)):
-            folds = [
-                str(number)
-                for mask, number in zip(in_fold, numbers, strict=True)
-                if (_known(true[mask, column])[0] == value).all()
-            ]
-            if folds:
-                cases.append(f"{name} in fold {', '.join(folds)} ({what})")
+            is_single = [bool((known == value).all()) for known in labels]
+            if any(is_single):
+                folds = ", ".join(map(str, numbers[is_single]))
+                cases.append(f"{name} in fold {folds} ({what})")
     if cases:
         warnings.warn(
             f"metrics undefined, NaN and left out of the means: {'; '.join(cases)}",
@@ -392,7 +369,7 @@ def correlations(
         fold: shape (n,), 0 or above.
         compartments: names, in column order.
     """
-    numbers = np.unique(fold)
+    masks = [fold == number for number in np.unique(fold)]
     rows: list[Row] = []
     for metric, function in CORRELATIONS.items():
         means = np.full(len(compartments), np.nan)
@@ -400,14 +377,11 @@ def correlations(
         for column, name in enumerate(compartments):
             x = true[:, column]
             y = predicted[:, column]
-            by_fold = np.array(
-                [_correlation(function, x[fold == number], y[fold == number]) for number in numbers]
-            )
-            means[column], sd = _mean_sd(by_fold)
+            by_fold = np.array([_correlation(function, x[mask], y[mask]) for mask in masks])
+            means[column] = _mean(by_fold)
             pooled[column] = _correlation(function, x, y)
-            row = (name, metric, means[column], sd, pooled[column], _n_defined(by_fold), 1)
-            rows.append(row)
-        average = (_mean(means), NAN, _mean(pooled), len(numbers), len(compartments))
+            rows.append(_row(name, metric, by_fold, pooled[column]))
+        average = (_mean(means), NAN, _mean(pooled), len(masks), len(compartments))
         rows.append((AVERAGE, metric, *average))
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError, raise_problems
-from mirnagraph.io import read_table, write_tsv
+from mirnagraph.io import cell_problems, read_table, repeated_cells, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed, generator
 
@@ -46,12 +46,9 @@ class Folds:
             raise InputError(
                 "fold numbers must be whole", found=str(values.dtype), expected="integers"
             )
-        NodeIndex.of(self.assigned.index, "miRNA")
-        series = pd.Series(
-            values.astype(np.int64),
-            index=pd.Index([str(i) for i in self.assigned.index], dtype=object, name="rna_id"),
-            name="fold",
-        )
+        index = NodeIndex.of(self.assigned.index, "miRNA")
+        ids = pd.Index(index.ids, dtype=object, name="rna_id")
+        series = pd.Series(values.astype(np.int64), index=ids, name="fold")
         object.__setattr__(self, "assigned", series)
         if (values < TRAIN_ONLY).any():
             raise InputError(
@@ -118,11 +115,9 @@ def used_rnas(labels: pd.DataFrame, rnas: str = "all") -> np.ndarray:
     Raises:
         ConfigError: `rnas` is something else.
     """
-    if rnas == "all":
-        return np.ones(len(labels), dtype=bool)
-    if rnas == "located":
-        return np.asarray(labels.to_numpy().any(axis=1))
-    raise ConfigError(f"unknown choice of RNAs {rnas!r}, expected 'all' or 'located'")
+    if rnas not in {"all", "located"}:
+        raise ConfigError(f"unknown choice of RNAs {rnas!r}, expected 'all' or 'located'")
+    return np.asarray(labels.any(axis=1) | (rnas == "all"))
 
 
 def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
@@ -158,12 +153,9 @@ def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
         fold[test] = number
     # Stratification may leave a fold empty when there are about as many folds as RNAs.
     if len(np.unique(fold)) < n_folds:
-        fold = balanced_subsets(
-            values,
-            np.arange(len(values)),
-            np.full(n_folds, 1 / n_folds),
-            generator(seed, "folds", "random", n_folds),
-        )
+        rng = generator(seed, "folds", "random", n_folds)
+        shares = np.full(n_folds, 1 / n_folds)
+        fold = balanced_subsets(values, np.arange(len(values)), shares, rng)
     return Folds(pd.Series(fold, index=ordered.index).loc[labels.index], name="random")
 
 
@@ -291,7 +283,7 @@ def read_folds(path: str | Path, index: NodeIndex, protocol: str | None = None) 
     if names:
         name = protocol or names[0]
         table = table[table["protocol"] == name]
-    raise_problems(_fold_problems(table, index, path))
+    raise_problems(_fold_problems(table, index, path), by_line=True)
     fold = table["fold"].astype(np.int64).to_numpy()
     try:
         return Folds(pd.Series(fold, index=list(table["rna_id"])), name=name)
@@ -302,21 +294,13 @@ def read_folds(path: str | Path, index: NodeIndex, protocol: str | None = None) 
 
 
 def _fold_problems(table: pd.DataFrame, index: NodeIndex, path: str | Path) -> list[InputError]:
-    problems: list[tuple[int, str, str, str, str]] = []
-    first: dict[str, int] = {}
-    for line, name, cell in zip(table.index, table["rna_id"], table["fold"], strict=True):
-        if name in first:
-            expected = f"each RNA once (first on line {first[name]})"
-            problems.append((line, "an RNA is in more than one fold", "rna_id", name, expected))
-        elif name not in index:
-            problems.append((line, "unknown RNA", "rna_id", name, "an id of the dataset"))
-        first.setdefault(name, int(line))
-        digits = cell.strip()
-        if digits != "-1" and not (digits.isascii() and digits.isdigit()):
-            problems.append((line, "not a fold number", "fold", cell, "-1, 0, 1, 2, …"))
+    is_unknown = ~table["rna_id"].isin(index.ids) & ~table["rna_id"].duplicated()
+    is_wrong = ~table["fold"].str.strip().str.fullmatch("-1|[0-9]+")
+    twice = "an RNA is in more than one fold"
     return [
-        InputError(what, file=path, line=int(line), column=column, found=found, expected=expected)
-        for line, what, column, found, expected in problems
+        *repeated_cells(table, "rna_id", twice, path, "each RNA once"),
+        *cell_problems(table, "rna_id", is_unknown, "unknown RNA", path, "an id of the dataset"),
+        *cell_problems(table, "fold", is_wrong, "not a fold number", path, "-1, 0, 1, 2, …"),
     ]
 
 
@@ -444,7 +428,7 @@ def _improve(
     order: np.ndarray,
 ) -> bool:
     """Move each group to a subset of lower cost, in place; whether any moved."""
-    has_moved = False
+    before = subset.copy()
     for group in order:
         current = subset[group]
         sums[current] -= relative[group]
@@ -453,9 +437,8 @@ def _improve(
         # Rounding must not send a group back and forth between equals.
         if cost[best] < cost[current] - 1e-12:
             subset[group] = best
-            has_moved = True
         sums[subset[group]] += relative[group]
-    return has_moved
+    return not np.array_equal(before, subset)
 
 
 def _fill_empty(subset: np.ndarray, size: np.ndarray, n_subsets: int) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -191,24 +191,23 @@ def build_networks(
         ConfigError: a network is named that the dataset has no data for.
         InputError: an association kind has a reserved name.
     """
-    threads = workers
-    if threads is None:
-        threads = os.cpu_count() or 1
+    if workers is None:
+        workers = os.cpu_count() or 1
     names, left_out = _choose(dataset, config)
     networks: dict[str, Network] = {}
     similarities: dict[str, np.ndarray] = {}
-    if "sequence" in names:
-        similarities["sequence"] = _sequence_similarity(dataset, config.sequence, threads, progress)
-        matrix = _cut(similarities["sequence"], config.sequence)
-        networks["sequence"] = Network("sequence", dataset.index, None, matrix)
-    if "functional" in names:
-        similarities.update(_functional_similarities(dataset, config.functional, progress))
-        matrix = _cut(similarities["functional"], config.functional)
-        networks["functional"] = Network("functional", dataset.index, None, matrix)
-    for kind in dataset.associations:
-        if kind in names:
-            matrix = dataset.association_matrix(kind)
-            networks[kind] = Network(kind, dataset.index, dataset.partner_index(kind), matrix)
+    for name in names:
+        partners = None
+        if name == "sequence":
+            similarities[name] = _sequence_similarity(dataset, config.sequence, workers, progress)
+            matrix = _cut(similarities[name], config.sequence)
+        elif name == "functional":
+            similarities.update(_functional_similarities(dataset, config.functional, progress))
+            matrix = _cut(similarities[name], config.functional)
+        else:
+            matrix = dataset.association_matrix(name)
+            partners = dataset.partner_index(name)
+        networks[name] = Network(name, dataset.index, partners, matrix)
     return NetworkSet(dataset, networks, similarities, to_dict(config), left_out)
 
 
@@ -253,14 +252,15 @@ def _sequence_similarity(
     def report_rows(done: int, total: int) -> None:
         report(progress, "sequence similarity", done, total)
 
-    options: dict[str, Any] = {"workers": workers, "progress": report_rows}
-    options["engine"] = config.engine
     cells = dataset.rnas[_sequence_column(config)].astype(object)
     sequences = cells.where(cells.map(_is_filled), None).tolist()
-    if config.which == "hairpin":
-        return smith_waterman(sequences, config.scores, **options).astype(np.float32)
-    matures = [list(filter(None, (cell or "").split(";"))) for cell in sequences]
-    return mature_similarity(matures, config.scores, **options).astype(np.float32)
+    similarity: Callable[..., np.ndarray] = smith_waterman
+    if config.which == "mature":
+        similarity = mature_similarity
+        sequences = [list(filter(None, (cell or "").split(";"))) for cell in sequences]
+    return similarity(
+        sequences, config.scores, engine=config.engine, workers=workers, progress=report_rows
+    ).astype(np.float32)
 
 
 def _functional_similarities(
@@ -270,9 +270,8 @@ def _functional_similarities(
     step = "functional similarity"
     report(progress, step, 0, 3)
     partners = dataset.partners[DISEASE]
-    descriptors = pd.Series(None, index=partners.index, dtype=object)
-    if "descriptor_ids" in partners.columns:
-        descriptors = partners["descriptor_ids"]
+    no_descriptors = pd.Series(None, index=partners.index, dtype=object)
+    descriptors = partners.get("descriptor_ids", no_descriptors)
     diseases = disease_semantic_similarity(
         dataset.ontology, descriptors, decay=config.decay, method=config.semantic_method
     )

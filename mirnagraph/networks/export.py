@@ -29,7 +29,7 @@ def to_networkx(network: Network) -> nx.Graph:
     (float) and ``network`` (its name).
     """
     graph = nx.Graph(name=network.name)
-    _add(graph, network, set(network.rnas.ids), None)
+    _add(graph, network, set(network.rnas.ids))
     return graph
 
 
@@ -46,29 +46,22 @@ def to_multigraph(networks: NetworkSet) -> nx.MultiGraph:
     taken = set(rnas) | {name for name, count in counts.items() if count > 1}
     graph.add_nodes_from((name, {"kind": "miRNA", "name": name}) for name in rnas)
     for network in networks.networks.values():
-        _add(graph, network, taken, network.name)
+        _add(graph, network, taken, key=network.name)
     return graph
 
 
-def _add(graph: nx.Graph, network: Network, taken: set[str], key: str | None) -> None:
-    sources = {name: name for name in network.rnas}
-    graph.add_nodes_from(
-        (name, {"kind": kind, "name": name})
-        for name, kind in zip(network.rnas.ids, network.rnas.kinds, strict=True)
-    )
-    targets = sources
+def _add(graph: nx.Graph, network: Network, taken: set[str], **attributes: str) -> None:
+    """Add nodes and edges; a partner whose id is taken is prefixed by its kind."""
+    for name, kind in zip(network.rnas.ids, network.rnas.kinds, strict=True):
+        graph.add_node(name, kind=kind, name=name)
+    node_of = {}
     if network.partners is not None:
-        pairs = zip(network.partners.ids, network.partners.kinds, strict=True)
-        targets = {name: f"{kind}:{name}" if name in taken else name for name, kind in pairs}
-        kinds = zip(targets.items(), network.partners.kinds, strict=True)
-        graph.add_nodes_from((node, {"kind": kind, "name": name}) for (name, node), kind in kinds)
-    attributes = {"network": network.name}
-    if key is not None:
-        attributes["key"] = key
-    edges = edge_list(network)
-    columns = (edges["source"], edges["target"], edges["weight"].tolist())
-    for source, target, weight in zip(*columns, strict=True):
-        graph.add_edge(sources[source], targets[target], weight=weight, **attributes)
+        for name, kind in zip(network.partners.ids, network.partners.kinds, strict=True):
+            node_of[name] = f"{kind}:{name}" if name in taken else name
+            graph.add_node(node_of[name], kind=kind, name=name)
+    attributes["network"] = network.name
+    for source, target, weight in edge_list(network).itertuples(index=False, name=None):
+        graph.add_edge(source, node_of.get(target, target), weight=weight, **attributes)
 
 
 def to_pyg(networks: NetworkSet) -> HeteroData:
@@ -84,12 +77,11 @@ def to_pyg(networks: NetworkSet) -> HeteroData:
     from torch_geometric.data import HeteroData
 
     data = HeteroData()
-    data["miRNA"].node_id = list(networks.dataset.index)
-    data["miRNA"].num_nodes = len(networks.dataset.index)
-    data["miRNA"].y = torch.from_numpy(
-        networks.dataset.labels.to_numpy(dtype=np.float32, copy=True)
-    )
-    data.compartments = networks.dataset.compartments
+    dataset = networks.dataset
+    data["miRNA"].node_id = list(dataset.index)
+    data["miRNA"].num_nodes = len(dataset.index)
+    data["miRNA"].y = torch.from_numpy(dataset.labels.to_numpy(dtype=np.float32, copy=True))
+    data.compartments = dataset.compartments
     for name, network in networks.networks.items():
         edges = sparse.coo_array(network.matrix)
         index = torch.from_numpy(np.stack(edges.coords).astype(np.int64))

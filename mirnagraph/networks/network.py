@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,17 @@ DENSE = "similarities.safetensors"
 EDGE_COLUMNS = ["source", "target", "weight"]
 
 
+ENTRIES = {
+    "dataset_sha256": str,
+    "rnas_checksum": str,
+    "networks": dict,
+    "similarities": list,
+    "left_out": dict,
+    "settings": dict,
+}
+"""Checked entries of ``networks.json`` and their types."""
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """One network: RNA-RNA similarity, or associations of RNAs with partners of another kind.
@@ -62,13 +74,18 @@ class Network:
     matrix: sparse.csr_array
 
     def __post_init__(self) -> None:
-        shape = (len(self.rnas), len(self.rnas if self.partners is None else self.partners))
+        shape = (len(self.rnas), len(self.targets))
         if self.matrix.shape != shape:
             raise InputError(
                 f"the matrix of network {self.name!r} does not fit its names",
                 found=self.matrix.shape,
                 expected=shape,
             )
+
+    @property
+    def targets(self) -> NodeIndex:
+        """Nodes of the matrix's columns: the partners, or the RNAs of a similarity network."""
+        return self.rnas if self.partners is None else self.partners
 
     @property
     def is_similarity(self) -> bool:
@@ -85,8 +102,8 @@ class Network:
         """Symmetric square matrix over `nodes`: CSR, float64, sorted indices, no stored zeros."""
         if self.partners is None:
             return self.matrix
-        full = sparse.block_array([[None, self.matrix], [self.matrix.T, None]], format="csr")
-        result = sparse.csr_array(full)
+        blocks = [[None, self.matrix], [self.matrix.T, None]]
+        result = sparse.csr_array(sparse.block_array(blocks))
         result.sort_indices()
         return result
 
@@ -159,12 +176,12 @@ def describe_network(network: Network) -> dict[str, str | int | float]:
     n_rnas = len(network.rnas)
     degree = np.diff(adjacency.indptr)
     n_edges = int(degree.sum()) // 2
-    possible = (
-        n_rnas * (n_rnas - 1) // 2 if network.partners is None else n_rnas * len(network.partners)
-    )
-    n_components, member_of = (
-        connected_components(adjacency, directed=False) if n_nodes else (0, np.zeros(0, dtype=int))
-    )
+    n_pairs = n_rnas * len(network.targets)
+    if network.is_similarity:
+        n_pairs = n_rnas * (n_rnas - 1) // 2
+    sizes = np.zeros(0, dtype=int)
+    if n_nodes:
+        sizes = np.bincount(connected_components(adjacency, directed=False)[1])
     return {
         "network": network.name,
         "nodes": n_nodes,
@@ -173,9 +190,9 @@ def describe_network(network: Network) -> dict[str, str | int | float]:
         "edges": n_edges,
         "isolated": int((degree == 0).sum()),
         "isolated_rnas": int((degree[:n_rnas] == 0).sum()),
-        "components": int(n_components),
-        "largest_component": int(np.bincount(member_of).max()) if n_nodes else 0,
-        "density": n_edges / possible if possible else 0.0,
+        "components": len(sizes),
+        "largest_component": int(sizes.max(initial=0)),
+        "density": n_edges / n_pairs if n_pairs else 0.0,
         "mean_degree": 2 * n_edges / n_nodes if n_nodes else 0.0,
     }
 
@@ -189,6 +206,7 @@ def save_networks(networks: NetworkSet, folder: Path, *, overwrite: bool = False
     """
     from safetensors.numpy import save_file
 
+    edges = {name: edge_list(network) for name, network in networks.networks.items()}
     with write_folder(folder, overwrite=overwrite) as out:
         networks.dataset.save(out / "dataset")
         about = {
@@ -196,19 +214,15 @@ def save_networks(networks: NetworkSet, folder: Path, *, overwrite: bool = False
             "dataset": networks.dataset.name,
             "dataset_sha256": sha256_of_folder(out / "dataset"),
             "rnas_checksum": networks.dataset.index.checksum,
-            "networks": {
-                name: {"n_edges": len(edge_list(network))}
-                for name, network in networks.networks.items()
-            },
+            "networks": {name: {"n_edges": len(table)} for name, table in edges.items()},
             "similarities": sorted(networks.similarities),
             "left_out": dict(networks.left_out),
             "settings": networks.settings,
         }
-        (out / ABOUT).write_text(
-            json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        for name, network in networks.networks.items():
-            edge_list(network).to_parquet(out / f"edges.{safe_name(name)}.parquet", index=False)
+        text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
+        (out / ABOUT).write_text(text, encoding="utf-8")
+        for name, table in edges.items():
+            table.to_parquet(_edge_path(out, name), index=False)
         dense = {
             name: np.ascontiguousarray(array, dtype=np.float32)
             for name, array in networks.similarities.items()
@@ -216,6 +230,10 @@ def save_networks(networks: NetworkSet, folder: Path, *, overwrite: bool = False
         save_file(dense, out / DENSE)
         write_tsv(describe(networks), out / "statistics.tsv")
     return folder
+
+
+def _edge_path(folder: Path, network: str) -> Path:
+    return folder / f"edges.{safe_name(network)}.parquet"
 
 
 def load_networks(folder: Path) -> NetworkSet:
@@ -228,27 +246,24 @@ def load_networks(folder: Path) -> NetworkSet:
             file=folder / "dataset",
             hint="build the networks again",
         )
+    damaged = partial(CheckpointError, file=folder / ABOUT)
     if dataset.index.checksum != about["rnas_checksum"]:
-        found = f"checksum {dataset.index.checksum[:12]}"
-        raise CheckpointError(
+        raise damaged(
             "the RNAs are not those the networks were built from",
-            file=folder / ABOUT,
-            found=found,
+            found=f"checksum {dataset.index.checksum[:12]}",
             expected=about["rnas_checksum"][:12],
         )
     networks = {}
     for name, entry in about["networks"].items():
-        if name not in SIMILARITY_NETWORKS and name not in dataset.associations:
-            raise CheckpointError(
-                "a network of no kind of the dataset",
-                file=folder / ABOUT,
-                column="networks",
-                found=name,
-            )
-        partners = None if name in SIMILARITY_NETWORKS else dataset.partner_index(name)
-        networks[name] = _read_network(
-            folder / f"edges.{safe_name(name)}.parquet", name, dataset.index, partners, entry
-        )
+        partners = None
+        if name not in SIMILARITY_NETWORKS:
+            if name not in dataset.associations:
+                what = "a network of no kind of the dataset"
+                raise damaged(what, column="networks", found=name)
+            partners = dataset.partner_index(name)
+        n_edges = entry.get("n_edges") if isinstance(entry, dict) else None
+        path = _edge_path(folder, name)
+        networks[name] = _read_network(path, name, dataset.index, partners, n_edges)
     similarities = _read_similarities(folder / DENSE, about["similarities"], len(dataset.index))
     return NetworkSet(dataset, networks, similarities, about["settings"], about["left_out"])
 
@@ -260,11 +275,10 @@ def edge_list(network: Network) -> pd.DataFrame:
     """
     matrix = sparse.triu(network.matrix, k=1) if network.is_similarity else network.matrix
     edges = sparse.coo_array(matrix)
-    rows = edges.coords[0]
-    columns = edges.coords[1]
+    rows, columns = edges.coords
     order = np.lexsort((columns, rows))
     sources = np.array(network.rnas.ids, dtype=object)
-    targets = sources if network.partners is None else np.array(network.partners.ids, dtype=object)
+    targets = np.array(network.targets.ids, dtype=object)
     return pd.DataFrame(
         {
             "source": pd.Series(sources[rows[order]], dtype="str"),
@@ -290,8 +304,9 @@ def safe_name(name: str) -> str:
 
 
 def _read_about(folder: Path) -> dict[str, Any]:
-    if not (folder / ABOUT).is_file():
-        found = "no such folder" if not folder.exists() else f"no {ABOUT} in it"
+    path = folder / ABOUT
+    if not path.is_file():
+        found = f"no {ABOUT} in it" if folder.exists() else "no such folder"
         raise InputError(
             "not a networks folder",
             file=folder,
@@ -299,91 +314,60 @@ def _read_about(folder: Path) -> dict[str, Any]:
             expected=f"what `mirnagraph build-networks` writes: {ABOUT}, dataset/, edges.*",
         )
     try:
-        about = json.loads(read_text(folder / ABOUT))
+        about: dict[str, Any] = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise InputError(
-            "not a JSON file",
-            file=folder / ABOUT,
-            line=error.lineno,
-            column=error.colno,
-            found=error.msg,
+            "not a JSON file", file=path, line=error.lineno, column=error.colno, found=error.msg
         ) from None
     version = about.get("format_version") if isinstance(about, dict) else None
+    damaged = partial(CheckpointError, file=path)
     if version != FORMAT_VERSION:
-        hint = "build the networks again with this version"
-        raise CheckpointError(
+        raise damaged(
             "unknown format of a networks folder",
-            file=folder / ABOUT,
             column="format_version",
             found=version,
-            expected=1,
-            hint=hint,
+            expected=FORMAT_VERSION,
+            hint="build the networks again with this version",
         )
-    kinds = {
-        "dataset_sha256": str,
-        "rnas_checksum": str,
-        "networks": dict,
-        "similarities": list,
-        "left_out": dict,
-        "settings": dict,
-    }
-    for key, kind in kinds.items():
-        if not isinstance(about.get(key), kind):
-            raise CheckpointError(
-                "missing or wrong entry",
-                file=folder / ABOUT,
-                column=key,
-                found=about.get(key),
-                expected=kind.__name__,
-            )
-    result: dict[str, Any] = about
-    return result
+    for key, kind in ENTRIES.items():
+        value = about.get(key)
+        if not isinstance(value, kind):
+            what = "missing or wrong entry"
+            raise damaged(what, column=key, found=value, expected=kind.__name__)
+    return about
 
 
 def _read_network(
-    path: Path, name: str, rnas: NodeIndex, partners: NodeIndex | None, entry: object
+    path: Path, name: str, rnas: NodeIndex, partners: NodeIndex | None, n_edges: int | None
 ) -> Network:
     table = _read_edges(path)
-    expected = entry.get("n_edges") if isinstance(entry, dict) else None
-    if len(table) != expected:
-        raise CheckpointError(
-            "wrong number of edges", file=path, found=len(table), expected=expected
-        )
+    damaged = partial(CheckpointError, file=path)
+    if len(table) != n_edges:
+        raise damaged("wrong number of edges", found=len(table), expected=n_edges)
     targets = rnas if partners is None else partners
+    table.index += 1
     for column, known in (("source", rnas), ("target", targets)):
-        unknown = ~table[column].isin(known.ids)
-        if unknown.any():
-            row = int(np.flatnonzero(unknown)[0])
-            raise CheckpointError(
-                "an edge names an unknown id",
-                file=path,
-                line=row + 1,
-                column=column,
-                found=str(table[column].iloc[row]),
-            )
-    rows = rnas.positions(table["source"].tolist())
-    columns = targets.positions(table["target"].tolist())
+        unknown = table.loc[~table[column].isin(known.ids), column]
+        for line, cell in zip(unknown.index.tolist(), unknown, strict=True):
+            raise damaged("an edge names an unknown id", line=line, column=column, found=cell)
+    rows = rnas.positions(table["source"])
+    columns = targets.positions(table["target"])
     weights = table["weight"].to_numpy(dtype=np.float64)
     is_wrong = ~((weights > 0) & np.isfinite(weights))
     if partners is None:
         is_wrong |= rows >= columns
-    if is_wrong.any():
-        row = int(np.flatnonzero(is_wrong)[0])
-        found = f"{table['source'].iloc[row]} - {table['target'].iloc[row]}, weight {weights[row]}"
-        raise CheckpointError(
+    for line, source, target, weight in table[is_wrong].itertuples(name=None):
+        raise damaged(
             "not an edge of this network",
-            file=path,
-            line=row + 1,
-            found=found,
+            line=line,
+            found=f"{source} - {target}, weight {weight}",
             expected="a weight above 0, source before target",
         )
-    is_repeated = table.duplicated(["source", "target"])
-    if is_repeated.any():
-        raise CheckpointError(
-            "a duplicate edge", file=path, line=int(np.flatnonzero(is_repeated)[0]) + 1
-        )
+    for line in table.index[table.duplicated(["source", "target"])]:
+        raise damaged("a duplicate edge", line=line)
     matrix = sparse.csr_array((weights, (rows, columns)), shape=(len(rnas), len(targets)))
-    matrix = sparse.csr_array(matrix + matrix.T) if partners is None else matrix
+    if partners is None:
+        matrix = sparse.csr_array(matrix + matrix.T)
     matrix.sort_indices()
     return Network(name, rnas, partners, matrix)
 
@@ -417,24 +401,18 @@ def _read_similarities(path: Path, names: list[str], n_rnas: int) -> dict[str, n
         raise InputError("no such file", file=path, expected="the dense similarities") from None
     except (SafetensorError, OSError) as error:
         raise InputError("damaged safetensors file", file=path, found=str(error)) from None
+    damaged = partial(CheckpointError, file=path)
     if sorted(arrays) != sorted(names):
-        raise CheckpointError(
-            "other similarities than listed",
-            file=path,
-            found=sorted(arrays),
-            expected=sorted(names),
-        )
+        what = "other similarities than listed"
+        raise damaged(what, found=sorted(arrays), expected=sorted(names))
     for name, array in arrays.items():
-        if array.shape != (n_rnas, n_rnas) or array.dtype != np.float32:
-            expected = f"{(n_rnas, n_rnas)} float32"
-            raise CheckpointError(
-                f"the matrix {name!r} does not fit its names",
-                file=path,
-                found=f"{array.shape} {array.dtype}",
-                expected=expected,
-            )
+        found = f"{array.shape} {array.dtype}"
+        expected = f"{(n_rnas, n_rnas)} float32"
+        if found != expected:
+            what = f"the matrix {name!r} does not fit its names"
+            raise damaged(what, found=found, expected=expected)
         if not ((array >= 0) & (array <= 1)).all():
-            raise CheckpointError(f"the matrix {name!r} holds values outside [0, 1]", file=path)
+            raise damaged(f"the matrix {name!r} holds values outside [0, 1]")
     return {name: arrays[name] for name in names}
 
 
@@ -452,12 +430,10 @@ def networks_sha256(networks: NetworkSet) -> str:
         total.update(table.to_csv().encode())
     for name, network in sorted(networks.networks.items()):
         total.update(f"{name}\0{network.nodes.checksum}".encode())
-        for part in (
-            network.matrix.indptr.astype(np.int64),
-            network.matrix.indices.astype(np.int64),
-            network.matrix.data,
-        ):
-            total.update(np.ascontiguousarray(part).tobytes())
+        matrix = network.matrix
+        for pointers in (matrix.indptr, matrix.indices):
+            total.update(pointers.astype(np.int64).tobytes())
+        total.update(matrix.data.tobytes())
     for name, similarity in sorted(networks.similarities.items()):
         total.update(name.encode() + np.ascontiguousarray(similarity).tobytes())
     return total.hexdigest()

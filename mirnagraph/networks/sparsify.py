@@ -77,20 +77,16 @@ def _checked(similarity: np.ndarray) -> np.ndarray:
             "a similarity must be a square array", found=array.shape, expected="(n, n)"
         )
     outside = ~((array >= 0) & (array <= 1))  # also where it is not a number
-    if outside.any():
-        row, column = np.argwhere(outside)[0].tolist()
+    for row, column in np.argwhere(outside).tolist():
         raise InputError(
             f"similarity out of range at row {row}, column {column}",
             found=float(array[row, column]),
             expected="a number in [0, 1]",
         )
-    unequal = array != array.T
-    if unequal.any():
-        row, column = np.argwhere(unequal)[0].tolist()
-        found = f"{array[row, column]} and {array[column, row]}"
+    for row, column in np.argwhere(array != array.T).tolist():
         raise InputError(
             f"the similarity is not symmetric at row {row}, column {column}",
-            found=found,
+            found=f"{array[row, column]} and {array[column, row]}",
             expected="equal values",
         )
     return array

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mirnagraph.errors import InputError
+from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.evaluation.calibration import (
     N_BINS,
     brier_parts,
@@ -18,7 +18,7 @@ from mirnagraph.evaluation.calibration import (
     reliability_curve,
 )
 from mirnagraph.evaluation.metrics import AVERAGE
-from mirnagraph.io import read_table
+from mirnagraph.io import cell_problems, read_table
 from mirnagraph.runs.markdown import finite_or_dash, save_figure, section
 from mirnagraph.runs.markdown import table as markdown_table
 from mirnagraph.runs.results import UNCERTAINTY, CrossValidationResult
@@ -45,7 +45,7 @@ def write_calibration(folder: Path, result: CrossValidationResult, seed: int = 0
     save_figure(draw_reliability(result), folder / PLOT)
     table = calibration_table(result, seed)
     header = list(table.rename(columns={"brier": "Brier", "within_bins": "within bins"}).columns)
-    rows = [[row[0], *map(finite_or_dash, row[1:])] for row in table.to_numpy(dtype=object)]
+    rows = [[name, *map(finite_or_dash, values)] for name, *values in table.itertuples(index=False)]
     is_off = (table["ECE"] > table["by chance"]) & (table["compartment"] != AVERAGE)
     names = ", ".join(table.loc[is_off, "compartment"])
     about = (
@@ -80,22 +80,18 @@ def calibration_table(result: CrossValidationResult, seed: int = 0) -> pd.DataFr
         the Brier score (see `brier_parts`).
     """
     rows: list[dict[str, object]] = []
-    for column, name in enumerate(result.compartments):
-        tested = result.tested(column)
-        true = result.labels[tested, column]
-        probability = result.probabilities[tested, column]
+    for name, _, true, probability in result.pooled():
         by_chance = calibration_error_by_chance(probability, seed=seed)
         row = {
             "compartment": name,
-            "predicted": float(probability.mean()),
-            "observed": float(true.mean()),
+            "predicted": probability.mean(),
+            "observed": true.mean(),
             "ECE": expected_calibration_error(true, probability),
-            "by chance": float(np.quantile(by_chance, 0.95)),
+            "by chance": np.quantile(by_chance, 0.95),
         }
-        rows.append({**row, **brier_parts(true, probability)})
-    table = pd.DataFrame(rows)
-    average = {"compartment": AVERAGE, **table.drop(columns="compartment").mean().to_dict()}
-    return pd.concat([table, pd.DataFrame([average])], ignore_index=True)
+        rows.append(row | brier_parts(true, probability))
+    means = pd.DataFrame(rows).mean(numeric_only=True)
+    return pd.DataFrame([*rows, {"compartment": AVERAGE, **means}])
 
 
 def _temperatures(result: CrossValidationResult) -> str:
@@ -128,10 +124,7 @@ def draw_reliability(result: CrossValidationResult) -> Figure:
     left, right = figure.subplots(1, 2)
     left.plot([0, 1], [0, 1], color="0.7", linestyle=":")
     bins = np.linspace(0, 1, 21).tolist()
-    for column, name in enumerate(result.compartments):
-        tested = result.tested(column)
-        true = result.labels[tested, column]
-        probability = result.probabilities[tested, column]
+    for name, _, true, probability in result.pooled():
         curve = reliability_curve(true, probability)
         label = f"{name} {expected_calibration_error(true, probability):.3f}"
         left.plot(curve["predicted"], curve["observed"], marker="o", markersize=3, label=label)
@@ -160,34 +153,17 @@ def read_uncertainty(path: str | Path, result: CrossValidationResult) -> np.ndar
     """
     table = read_table(path, ["rna_id", "fold", *result.compartments])
     uncertainty = np.full(result.probabilities.shape, np.nan)
-    rows = []
-    seen = set()
-    for line, name in zip(table.index, table["rna_id"], strict=True):
-        if name not in result.index or name in seen:
-            raise InputError(
-                "unknown or repeated RNA",
-                file=path,
-                line=int(line),
-                column="rna_id",
-                found=name,
-                expected="each tested RNA once",
-            )
-        seen.add(name)
-        rows.append(result.index.position(name))
+    ids = table["rna_id"]
+    is_wrong = ~ids.isin(result.index.ids) | ids.duplicated()
+    what = "unknown or repeated RNA"
+    raise_problems(cell_problems(table, "rna_id", is_wrong, what, path, "each tested RNA once"))
+    rows = result.index.positions(ids)
     for column, name in enumerate(result.compartments):
         numbers = pd.to_numeric(table[name], errors="coerce")
         is_wrong = ~(np.isfinite(numbers) & (numbers >= 0))
-        if is_wrong.any():
-            line = int(table.index[is_wrong][0])
-            raise InputError(
-                "not a standard deviation",
-                file=path,
-                line=line,
-                column=name,
-                found=table.at[line, name],
-                expected="a number of 0 or more",
-            )
-        uncertainty[rows, column] = numbers.to_numpy(dtype=float)
+        what = "not a standard deviation"
+        raise_problems(cell_problems(table, name, is_wrong, what, path, "a number of 0 or more"))
+        uncertainty[rows, column] = numbers
     tested = result.of_row >= 0
     if not np.array_equal(np.isfinite(uncertainty[:, 0]), tested):
         raise InputError(
@@ -212,28 +188,23 @@ def error_by_uncertainty(result: CrossValidationResult, uncertainty: np.ndarray)
         Brier`` p (1 - p), the Brier score of perfectly calibrated probabilities. Equal
         uncertainties share a third.
     """
-    rows: list[pd.DataFrame] = []
-    for column in range(len(result.compartments)):
-        tested = result.tested(column)
-        true = result.labels[tested, column]
-        p = result.probabilities[tested, column]
-        sd = uncertainty[tested, column]
+    tables: list[pd.DataFrame] = []
+    for (_, rows, true, p), sds in zip(result.pooled(), uncertainty.T, strict=True):
         pairs = pd.DataFrame(
             {
-                "part": equal_count_bins(sd, 3),
-                "sd": sd,
+                "sd": sds[rows],
                 "absolute error": np.abs(p - true),
                 "Brier": (p - true) ** 2,
                 "expected Brier": p * (1 - p),
             }
         )
-        by_part = pairs.groupby("part")
-        rows.append(by_part.mean().assign(n=by_part.size()).reset_index())
-    grouped = pd.concat(rows, ignore_index=True).groupby("part")
-    columns = ["sd", "absolute error", "Brier", "expected Brier"]
-    table = grouped[columns].mean().assign(n=grouped["n"].sum().astype(int)).reset_index()
-    table.insert(0, "third", [THIRDS[int(part)] for part in table.pop("part")])
-    return table[["third", "n", *columns]]
+        by_part = pairs.groupby(equal_count_bins(sds[rows], len(THIRDS)))
+        tables.append(by_part.mean().assign(n=by_part.size()))
+    by_part = pd.concat(tables).groupby(level=0)
+    table = by_part.mean().assign(n=by_part["n"].sum())
+    table.insert(0, "n", table.pop("n"))
+    table.insert(0, "third", [THIRDS[part] for part in table.index])
+    return table.reset_index(drop=True)
 
 
 def _uncertainty_blocks(uncertainty: np.ndarray, result: CrossValidationResult) -> list[str]:

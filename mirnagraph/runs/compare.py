@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -103,35 +103,43 @@ def compare_runs(
     if not folders or (len(folders) < 2 and not baselines):
         found = f"{len(folders)} and no baseline" if folders else "none"
         raise ConfigError(f"a comparison needs two runs or more, or a baseline; found {found}")
-    if baselines:
-        tables = [
-            _against_baselines(Path(folder), baselines, n_resamples, seed) for folder in folders
-        ]
-        return pd.concat(tables, ignore_index=True)
-    kind, labels, predictions = _aligned_predictions([Path(folder) for folder in folders])
+    paths = [Path(folder) for folder in folders]
     tables = []
-    for folder, table in zip(folders[1:], predictions[1:], strict=True):
-        part = _compare(kind, predictions[0], table, labels, n_resamples, seed)
-        tables.append(_named(part, Path(folders[0]).name, Path(folder).name))
+    for pair in _baseline_pairs(paths, baselines) if baselines else _run_pairs(paths):
+        test = compare_fractions if pair.kind == FRACTIONS else compare
+        table = test(pair.first, pair.second, pair.labels, n_resamples=n_resamples, seed=seed)
+        table.insert(0, "reference", pair.reference)
+        table.insert(1, "run", pair.run)
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def _compare(
-    kind: str,
-    reference: pd.DataFrame,
-    run: pd.DataFrame,
-    labels: pd.DataFrame,
-    n_resamples: int,
-    seed: int,
-) -> pd.DataFrame:
-    test = compare_fractions if kind == FRACTIONS else compare
-    return test(reference, run, labels, n_resamples=n_resamples, seed=seed)
+class _Pair(NamedTuple):
+    """Predictions to compare, with the names and the kind and values of the labels."""
+
+    reference: str
+    run: str
+    first: pd.DataFrame
+    second: pd.DataFrame
+    kind: str
+    labels: pd.DataFrame
 
 
-def _named(table: pd.DataFrame, reference: str, run: str) -> pd.DataFrame:
-    table.insert(0, "run", run)
-    table.insert(0, "reference", reference)
-    return table
+def _run_pairs(folders: Sequence[Path]) -> Iterator[_Pair]:
+    """Pair the first run with each other one."""
+    kind, labels, predictions = _aligned_predictions(folders)
+    for folder, table in zip(folders[1:], predictions[1:], strict=True):
+        yield _Pair(folders[0].name, folder.name, predictions[0], table, kind, labels)
+
+
+def _baseline_pairs(folders: Sequence[Path], names: Sequence[str]) -> Iterator[_Pair]:
+    """Pair each of the named baselines of each run with its model."""
+    for folder in folders:
+        kind, labels = read_labels(folder)
+        model = _read(folder / PREDICTIONS, labels)
+        for name in names:
+            baseline = _read(_baseline_file(folder, name), labels)
+            yield _Pair(name, folder.resolve().name, baseline, model, kind, labels)
 
 
 def _aligned_predictions(
@@ -157,19 +165,6 @@ def _aligned_predictions(
         table = table[table["rna_id"].isin(labels.index)]
         predictions.append(table[["rna_id", "fold", *labels.columns]].reset_index(drop=True))
     return kind, labels, predictions
-
-
-def _against_baselines(
-    folder: Path, names: Sequence[str], n_resamples: int, seed: int
-) -> pd.DataFrame:
-    kind, labels = read_labels(folder)
-    model = _read(folder / PREDICTIONS, labels)
-    tables = []
-    for name in names:
-        baseline = _read(_baseline_file(folder, name), labels)
-        part = _compare(kind, baseline, model, labels, n_resamples, seed)
-        tables.append(_named(part, name, folder.resolve().name))
-    return pd.concat(tables, ignore_index=True)
 
 
 def _read(path: Path, labels: pd.DataFrame) -> pd.DataFrame:

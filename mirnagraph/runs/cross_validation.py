@@ -112,6 +112,8 @@ def collect(
     predictions = {}
     thresholds = {}
     metrics = {}
+    if decile is not None:
+        decile = decile[tested]
     for name in names:
         predictions[name], thresholds[name] = _join(results, name, labels.shape)
         with warnings.catch_warnings():
@@ -125,7 +127,7 @@ def collect(
                 thresholds[name][tested],
                 compartments,
                 kind=kind,
-                decile=None if decile is None else decile[tested],
+                decile=decile,
             )
     if kind == MULTI_LABEL:
         labels = known_labels(labels)

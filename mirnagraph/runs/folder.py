@@ -9,8 +9,9 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,12 +68,12 @@ class RunFolder:
 
     def reopen(self) -> RunFolder:
         """Reopen a finished run to add results; `finish` has to follow."""
-        _write(self.path, {**self.read(), "status": "running", "_resumed_at": time.time()})
+        self.add(status="running", _resumed_at=time.time())
         return RunFolder(self.path, resumed=True)
 
     def add(self, **more: Any) -> None:
         """Add entries to ``run.json``."""
-        _write(self.path, {**self.read(), **more})
+        _write(self.path, self.read() | more)
 
     def finish(self, **more: Any) -> None:
         """Mark the run as complete and add its seconds and further entries to ``run.json``."""
@@ -154,11 +155,15 @@ def open_run(
         raise InputError("the run folder is a file", file=path)
     run_fingerprint = fingerprint(settings, inputs)
     if path.is_dir() and any(path.iterdir()):
-        if overwrite:
-            _refuse_foreign(path)
-            shutil.rmtree(path)
-        else:
+        if not overwrite:
             return _resume(path, run_fingerprint, keep_finished=resume)
+        if not (path / "run.json").exists():
+            raise InputError(
+                "the folder is not empty and holds no run, so it is not replaced",
+                file=path,
+                hint="choose another folder, or empty this one",
+            )
+        shutil.rmtree(path)
     path.mkdir(parents=True, exist_ok=True)
     write_text(path / "config.toml", settings)
     entries = {
@@ -196,8 +201,14 @@ def run_or_resume(
     next command can use it.
 
     Args:
-        folder, settings, inputs, seed, overwrite, resume, about: see `open_run`.
+        folder: the run folder.
+        settings: the resolved settings as TOML.
+        inputs: name of each input -> sha256.
         body: does the work in the opened folder and returns the result.
+        seed: of the run.
+        overwrite: see `open_run`.
+        resume: see `open_run`.
+        about: see `open_run`.
 
     Returns:
         The result, or None for a finished run that is kept; and the folder.
@@ -218,47 +229,34 @@ def finish_run(run: RunFolder, body: Callable[[RunFolder], Result]) -> Result:
     try:
         result = body(run)
     except MirnagraphError:
-        has_finished_folds = any(run.path.rglob("folds/fold_*"))
-        if not run.resumed and not has_finished_folds:
+        if not run.resumed and not any(run.path.rglob("folds/fold_*")):
             shutil.rmtree(run.path)
         raise
     run.finish()
     return result
 
 
-def _refuse_foreign(path: Path) -> None:
-    """Raise InputError for a folder without a run, which `overwrite` never replaces."""
-    if not (path / "run.json").exists():
-        raise InputError(
-            "the folder is not empty and holds no run, so it is not replaced",
-            file=path,
-            hint="choose another folder, or empty this one",
-        )
-
-
 def _resume(path: Path, run_fingerprint: str, *, keep_finished: bool) -> RunFolder:
+    refused = partial(InputError, file=path)
     if not (path / "run.json").exists():
-        raise InputError(
-            "the output folder exists and is not empty", file=path, hint="choose another folder"
-        )
+        what = "the output folder exists and is not empty"
+        raise refused(what, hint="choose another folder")
     about = read_run_json(path)
     if about["fingerprint"] != run_fingerprint:
-        raise InputError(
+        raise refused(
             "the output folder holds a run with other settings, data or versions",
-            file=path,
             hint="choose another folder, or pass --overwrite to replace it",
         )
-    if about["status"] == "done":
-        if keep_finished:
-            return RunFolder(path, resumed=True, finished=True)
-        raise InputError(
-            "the output folder holds this run, finished",
-            file=path,
-            hint="pass --overwrite to run it again, or --resume to keep it",
-        )
-    about["_resumed_at"] = time.time()
-    _write(path, about)
-    return RunFolder(path, resumed=True)
+    run = RunFolder(path, resumed=True)
+    if about["status"] != "done":
+        run.add(_resumed_at=time.time())
+        return run
+    if keep_finished:
+        return replace(run, finished=True)
+    raise refused(
+        "the output folder holds this run, finished",
+        hint="pass --overwrite to run it again, or --resume to keep it",
+    )
 
 
 def _now() -> str:

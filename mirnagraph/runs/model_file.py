@@ -155,7 +155,10 @@ def read_header(
     """Read ``model.json`` and check its format and version.
 
     Args:
-        folder, model_format, versions, hint: see `read_model`.
+        folder: holds ``model.json``.
+        model_format: expected kind of model.
+        versions: format versions that the caller can read.
+        hint: what to do where the folder holds no model.
 
     Raises:
         CheckpointError: no such file, damaged, or of another format or version.

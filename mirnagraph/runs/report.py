@@ -11,13 +11,7 @@ import pandas as pd
 
 from mirnagraph.evaluation.compare import compare
 from mirnagraph.evaluation.metrics import AVERAGE, FRACTIONS, UndefinedMetricWarning
-from mirnagraph.runs.markdown import (
-    bullets,
-    difference_cell,
-    finite_or_dash,
-    mean_sd,
-    section,
-)
+from mirnagraph.runs.markdown import bullets, difference_cell, finite_or_dash, mean_sd, section
 from mirnagraph.runs.markdown import table as markdown_table
 from mirnagraph.runs.results import MODEL, CrossValidationResult
 
@@ -131,20 +125,18 @@ def average_row(
     """
     row: dict[str, object] = {"model": name}
     for metric in shown:
-        if metric == "within":
-            row[metric] = metric_value(metrics, AVERAGE, metric, "pooled")
-            continue
-        row[metric] = metric_value(metrics, AVERAGE, metric, "mean")
-        row[f"{metric}_sd"] = metric_value(metrics, AVERAGE, metric, "sd")
+        column = "pooled" if metric == "within" else "mean"
+        row[metric] = metric_value(metrics, AVERAGE, metric, column)
+        if metric != "within":
+            row[f"{metric}_sd"] = metric_value(metrics, AVERAGE, metric, "sd")
     return {**row, "what": what}
 
 
 def baseline_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Header and cells of a baseline table (see `average_row`)."""
     metrics = [m for m in (*MEASURES, *SHOWN_FRACTIONS) if m in table.columns]
-    records: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
     rows = []
-    for record in records:
+    for _, record in table.iterrows():
         cells = [mean_sd(record[m], record.get(f"{m}_sd", np.nan)) for m in metrics]
         rows.append([str(record["model"]), *cells])
     return ["model", *metrics], rows
@@ -169,11 +161,10 @@ def verdict(table: pd.DataFrame, parts: Sequence[str] = (OWN_TREES,)) -> list[st
     if not baselines:
         return ["The baselines were left out of this run."]
     first = metrics[0]
-    gaps = {name: abs(row[first] - model[first]) for name, row in baselines.items()}
-    gaps = {name: gap for name, gap in gaps.items() if np.isfinite(gap)}
-    if not gaps:
+    gaps = pd.Series({name: abs(row[first] - model[first]) for name, row in baselines.items()})
+    if gaps.isna().all():
         return [f"No baseline can be compared with the model: {first} is undefined on these folds."]
-    nearest = min(gaps, key=lambda name: gaps[name])
+    nearest = str(gaps.idxmin())
     row = baselines[nearest]
     shown = "; ".join(_versus(model, row, metric) for metric in metrics[:2])
     lines = [
@@ -286,13 +277,11 @@ def set_section(table: pd.DataFrame, *notes: str) -> str:
 
 def summary_table(metrics: pd.DataFrame, compartments: tuple[str, ...]) -> pd.DataFrame:
     """Mean, SD over folds and pooled value of the main metrics, per compartment and on average."""
+    columns = [(metric, column) for metric in SHOWN for column in ("mean", "sd", "pooled")]
     rows = []
     for name in (*compartments, AVERAGE):
-        row: dict[str, object] = {"compartment": name}
-        for metric in SHOWN:
-            for column in ("mean", "sd", "pooled"):
-                row[f"{metric} {column}"] = metric_value(metrics, name, metric, column)
-        rows.append(row)
+        values = {" ".join(pair): metric_value(metrics, name, *pair) for pair in columns}
+        rows.append({"compartment": name, **values})
     return pd.DataFrame(rows)
 
 
@@ -304,10 +293,7 @@ def draw_curves(result: CrossValidationResult) -> Figure:
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     pooled = result.metrics.set_index(["compartment", "metric"])["pooled"]
-    for column, name in enumerate(result.compartments):
-        rows = result.tested(column)
-        true = result.labels[rows, column]
-        probability = result.probabilities[rows, column]
+    for name, _, true, probability in result.pooled():
         if not 0 < true.sum() < len(true):
             continue
         false_positive, true_positive, _ = roc_curve(true, probability)

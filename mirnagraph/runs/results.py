@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mirnagraph.errors import InputError
+from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.evaluation.metrics import COLUMNS, FRACTIONS, MULTI_LABEL
 from mirnagraph.evaluation.splits import Folds
-from mirnagraph.io import read_table, write_folder, write_tsv
+from mirnagraph.io import cell_problems, read_table, write_folder, write_tsv
 from mirnagraph.nodes import NodeIndex
 
 MODEL = "model"
@@ -98,14 +98,13 @@ def load_fold(folder: Path, fold: int) -> FoldResult:
         about = json.loads((path / "fold.json").read_text(encoding="utf-8"))
         if "names" not in about:
             raise InputError("a finished fold of an older version", file=path, hint=hint)
-        predictions = {name: _read_array(path, name) for name in about["names"]}
-        has_uncertainty = (path / "uncertainty.parquet").is_file()
+        tables = {file.stem: pd.read_parquet(file).to_numpy() for file in path.glob("*.parquet")}
         return FoldResult(
             fold,
             np.asarray(about["rows"], dtype=np.int64),
-            predictions,
+            {name: tables[name] for name in about["names"]},
             {name: np.array(values, float) for name, values in about["thresholds"].items()},
-            _read_array(path, "uncertainty") if has_uncertainty else None,
+            tables.get("uncertainty"),
             about["choices"],
             about["seconds"],
         )
@@ -113,10 +112,6 @@ def load_fold(folder: Path, fold: int) -> FoldResult:
         raise InputError(
             "a finished fold is damaged", file=path, found=str(error), hint=hint
         ) from None
-
-
-def _read_array(path: Path, name: str) -> np.ndarray:
-    return np.asarray(pd.read_parquet(path / f"{name}.parquet").to_numpy())
 
 
 def prediction_frame(
@@ -153,38 +148,19 @@ def read_predictions(
             names file, line and column.
     """
     table = read_table(path, ["rna_id", "fold", *compartments])
-    for line, name in zip(table.index, table["rna_id"], strict=True):
-        if name not in index:
-            raise InputError(
-                "unknown RNA",
-                file=path,
-                line=int(line),
-                column="rna_id",
-                found=name,
-                expected="an id of the dataset",
-            )
-    if table["rna_id"].duplicated().any():
-        line = int(table.index[table["rna_id"].duplicated()][0])
-        raise InputError(
-            "an RNA is predicted twice",
-            file=path,
-            line=line,
-            column="rna_id",
-            found=table.at[line, "rna_id"],
-        )
+    ids = table["rna_id"]
+    expected = "an id of the dataset"
+    raise_problems(
+        cell_problems(table, "rna_id", ~ids.isin(index.ids), "unknown RNA", path, expected)
+    )
+    raise_problems(
+        cell_problems(table, "rna_id", ids.duplicated(), "an RNA is predicted twice", path)
+    )
     for name in ("fold", *compartments):
         numbers = pd.to_numeric(table[name], errors="coerce")
-        wrong = numbers.isna() if name == "fold" else numbers.isna() | (numbers < 0) | (numbers > 1)
-        if wrong.any():
-            line = int(table.index[wrong][0])
-            raise InputError(
-                "not a number that fits",
-                file=path,
-                line=line,
-                column=name,
-                found=table.at[line, name],
-                expected="a number in [0, 1]",
-            )
+        wrong = numbers.isna() if name == "fold" else ~numbers.between(0, 1)
+        what = "not a number that fits"
+        raise_problems(cell_problems(table, name, wrong, what, path, "a number in [0, 1]"))
         table[name] = numbers
     return table.astype({"fold": int}).reset_index(drop=True)
 
@@ -250,6 +226,12 @@ class CrossValidationResult:
         """Rows that a fold tested and whose label of a compartment is known: int64."""
         is_known = ~np.isnan(self.labels[:, column].astype(float))
         return np.flatnonzero((self.of_row >= 0) & is_known)
+
+    def pooled(self) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield each compartment with its tested rows, their labels and their probabilities."""
+        for column, name in enumerate(self.compartments):
+            rows = self.tested(column)
+            yield name, rows, self.labels[rows, column], self.probabilities[rows, column]
 
     @property
     def uncertainty(self) -> np.ndarray:
@@ -349,7 +331,6 @@ def read_metrics(folder: str | Path) -> pd.DataFrame:
     Raises:
         InputError: it is missing or malformed.
     """
-    table = read_table(Path(folder) / "metrics.tsv", COLUMNS).reset_index(drop=True)
-    return table.assign(
-        **{name: pd.to_numeric(table[name], errors="coerce") for name in COLUMNS[2:]}
-    )
+    table = read_table(Path(folder) / METRICS, COLUMNS).reset_index(drop=True)
+    table[COLUMNS[2:]] = table[COLUMNS[2:]].apply(pd.to_numeric, errors="coerce")
+    return table

@@ -52,13 +52,12 @@ class AlignmentScores:
 
     def matrix(self) -> list[list[int]]:
         """Score of each pair of nucleotides, in the order ACGUN."""
-
-        def score(first: str, second: str) -> int:
-            if "N" in (first, second):
-                return 0
-            return self.match if first == second else self.mismatch
-
-        return [[score(first, second) for second in NUCLEOTIDES] for first in NUCLEOTIDES]
+        scores = np.full((len(NUCLEOTIDES), len(NUCLEOTIDES)), self.mismatch)
+        np.fill_diagonal(scores, self.match)
+        n = NUCLEOTIDES.index("N")
+        scores[n] = 0
+        scores[:, n] = 0
+        return list(scores.tolist())
 
 
 DEFAULT_SCORES = AlignmentScores()
@@ -101,8 +100,7 @@ def smith_waterman(
     >>> smith_waterman(["ACGU", "acgt", "ACG", None]).round(3).tolist()[0]
     [1.0, 1.0, 0.866, 0.0]
     """
-    known = [i for i, sequence in enumerate(sequences) if not _missing(sequence)]
-    texts = prepare_sequences([str(sequences[i]) for i in known], known, scores)
+    known, texts = _known(sequences, scores)
     raw = _score(texts, texts, scores, engine, workers, progress, triangle=True)
     result = np.eye(len(sequences))
     if known:
@@ -127,10 +125,8 @@ def smith_waterman_between(
         float64 array of shape (n_queries, n_targets) in [0, 1]; 0 where either sequence is unknown
         or all N.
     """
-    rows = [i for i, sequence in enumerate(queries) if not _missing(sequence)]
-    columns = [j for j, sequence in enumerate(targets) if not _missing(sequence)]
-    left = prepare_sequences([str(queries[i]) for i in rows], rows, scores)
-    right = prepare_sequences([str(targets[j]) for j in columns], columns, scores)
+    rows, left = _known(queries, scores)
+    columns, right = _known(targets, scores)
     raw = _score(left, right, scores, engine, workers, progress, triangle=False)
     result = np.zeros((len(queries), len(targets)))
     if rows and columns:
@@ -194,8 +190,12 @@ def mature_similarity(
     return result
 
 
-def _missing(sequence: object) -> bool:
-    return sequence is None or sequence != sequence  # NaN and its like differ from themselves
+def _known(sequences: Sequence[str | None], scores: AlignmentScores) -> tuple[list[int], list[str]]:
+    """Positions of the known sequences, and these, checked."""
+    # NaN and its like differ from themselves
+    known = {i: str(s) for i, s in enumerate(sequences) if s is not None and s == s}
+    rows = list(known)
+    return rows, prepare_sequences(list(known.values()), rows, scores)
 
 
 def prepare_sequences(
@@ -225,13 +225,11 @@ def prepare_sequences(
 
 def _self_scores(texts: Sequence[str], scores: AlignmentScores) -> np.ndarray:
     """s(i, i): every nucleotide but N matches itself, which is the highest score."""
-    return np.array(
-        [scores.match * (len(text) - text.count("N")) for text in texts], dtype=np.int64
-    )
+    return scores.match * np.array([len(text) - text.count("N") for text in texts], dtype=np.int64)
 
 
 def _normalise(raw: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    scale = np.sqrt(np.multiply.outer(rows.astype(np.float64), columns.astype(np.float64)))
+    scale = np.sqrt(np.multiply.outer(rows, columns, dtype=np.float64))
     result = np.divide(raw, scale, out=np.zeros(raw.shape), where=scale > 0)
     return np.minimum(result, 1.0, out=result)
 
