@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 
+_is_quiet = False
+"""Set by --quiet of the command that runs."""
+
 
 def preset_choices(package: str) -> str:
     """Names of a package's presets as a help text lists them: ``"a, b or c"``."""
@@ -121,9 +124,28 @@ LanguageModelOption = Annotated[
     ),
 ]
 
+
+def _set_quiet(value: bool) -> bool:
+    global _is_quiet
+    _is_quiet = value
+    return value
+
+
 QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress and no messages, only the result.")
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        callback=_set_quiet,
+        help="No progress and no messages, only the result.",
+    ),
 ]
+
+OutputFolderOption = Annotated[
+    Path, typer.Option(help="Output folder; must be empty unless --overwrite.")
+]
+
+PresetOption = Annotated[str, typer.Option(help=f"Preset: {preset_choices('fusion')}.")]
 
 TableOption = Annotated[
     Path | None, typer.Option("--out", help="Output table, TSV with every digit.")
@@ -135,12 +157,11 @@ def dataset_title(name: str, *, synthetic: bool) -> str:
     return f"Dataset {name} (synthetic)" if synthetic else f"Dataset {name}"
 
 
-def open_networks(folder: Path | None, *, quiet: bool) -> tuple[NetworkSet, Path | None]:
+def open_networks(folder: Path | None) -> tuple[NetworkSet, Path | None]:
     """Networks to train on, announced on stderr, and the folder that caches their embeddings.
 
     Args:
         folder: as of `NetworksOption`.
-        quiet: announce nothing.
 
     Returns:
         The networks; and the cache, None for networks that have no folder.
@@ -148,25 +169,26 @@ def open_networks(folder: Path | None, *, quiet: bool) -> tuple[NetworkSet, Path
     from mirnagraph.networks.build import networks_or_demo
 
     networks, source = networks_or_demo(folder)
-    announce(networks, quiet=quiet)
+    announce(networks)
     return networks, None if source is None else source / "embeddings"
 
 
-def announce(networks: NetworkSet, *, quiet: bool) -> None:
+def announce(networks: NetworkSet) -> None:
     """Write name and size of the dataset of networks to stderr."""
     dataset = networks.dataset
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)
     n_located = int(dataset.located.sum())
-    say(f"{title}: {len(dataset.index)} RNAs, {n_located} with a compartment", quiet=quiet)
+    say(f"{title}: {len(dataset.index)} RNAs, {n_located} with a compartment")
 
 
 @contextlib.contextmanager
-def progress_bars(*, quiet: bool) -> Iterator[Progress | None]:
+def progress_bars(*, shown: bool = True) -> Iterator[Progress | None]:
     """Yield a callback ``(step, done, total)`` that draws one bar per step on stderr.
 
-    It writes one line at the end of each step where stderr is no terminal, and is None when quiet.
+    It writes one line at the end of each step where stderr is no terminal, and is None when quiet
+    or not shown.
     """
-    if quiet:
+    if _is_quiet or not shown:
         yield None
     elif not sys.stderr.isatty():
         yield _line_when_done()
@@ -210,16 +232,16 @@ def _line_when_done() -> Progress:
     return write
 
 
-def say(text: str = "", *, quiet: bool = False) -> None:
-    """Write one line to stderr."""
-    if not quiet:
+def say(text: str) -> None:
+    """Write one line to stderr, unless --quiet."""
+    if not _is_quiet:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
 
-def say_kept(folder: Path, *, what: str = "run", quiet: bool = False) -> None:
+def say_kept(folder: Path, *, what: str = "run") -> None:
     """Report that `--resume` kept a finished run."""
-    say(f"The {what} in {folder} is finished and was kept.", quiet=quiet)
+    say(f"The {what} in {folder} is finished and was kept.")
 
 
 def show_table(
@@ -241,14 +263,21 @@ def show_table(
     Console().print(table)
 
 
-def show_frame(table: pd.DataFrame, title: str | None = None, *, digits: str = ".4f") -> None:
+def show_frame(
+    table: pd.DataFrame,
+    title: str | None = None,
+    *,
+    number: Callable[[float], str] = "{:.4f}".format,
+) -> None:
     """Write a data frame without its index to stdout (see `show_table`).
 
     Args:
-        digits: format of floating-point numbers.
+        table: to write.
+        title: of the table in a terminal.
+        number: text of a floating-point number.
     """
     rows = [
-        [format(value, digits) if isinstance(value, float) else str(value) for value in row]
+        [number(value) if isinstance(value, float) else str(value) for value in row]
         for row in table.to_numpy(dtype=object).tolist()
     ]
     show_table([str(name) for name in table.columns], rows, title)

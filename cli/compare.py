@@ -33,11 +33,6 @@ PlotOption = Annotated[Path | None, typer.Option(help="Output figure of the diff
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the resamples.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("compare", epilog=EPILOG)(compare)
-
-
 def compare(
     runs: RunsArgument,
     baseline: BaselineOption = None,
@@ -52,14 +47,13 @@ def compare(
 
     Tests: DeLong and paired bootstrap, Holm correction over compartments.
     """
-    from mirnagraph.io import write_file, write_tsv
+    from mirnagraph.io import write_tsv
     from mirnagraph.runs.compare import compare_runs, draw_differences
+    from mirnagraph.runs.markdown import save_figure
 
     table = compare_runs(runs, baseline or (), n_resamples=resamples, seed=seed)
     if out is not None:
         write_tsv(table, out)
     if plot is not None:
-        figure = draw_differences(table)
-        with write_file(plot) as part:
-            figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
+        save_figure(draw_differences(table), plot)
     show_frame(table, "Run - reference")

@@ -9,6 +9,7 @@ import typer
 
 from cli.common import (
     ConfigOption,
+    OutputFolderOption,
     OverwriteOption,
     QuietOption,
     WorkersOption,
@@ -30,8 +31,6 @@ DataOption = Annotated[
         "cache of `fetch`), or a dataset folder."
     ),
 ]
-
-OutOption = Annotated[Path, typer.Option(help="Output folder; must be empty unless --overwrite.")]
 
 CutoffOption = Annotated[
     float | None,
@@ -71,15 +70,9 @@ MirrorOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    app.command("fetch", epilog=FETCH_EPILOG)(fetch)
-    app.command("build-networks", epilog=BUILD_EPILOG)(build_networks)
-
-
 def build_networks(
     data: DataOption = "demo",
-    out: OutOption = Path("networks"),
+    out: OutputFolderOption = Path("networks"),
     config: ConfigOption = None,
     cutoff: CutoffOption = None,
     lambda_: LambdaOption = None,
@@ -106,14 +99,14 @@ def build_networks(
     dataset = load_dataset(data)
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)
     size = f"{len(dataset.index)} RNAs, {len(dataset.compartments)} compartments"
-    say(f"{title}: {size}, {len(dataset.left_out)} records left out", quiet=quiet)
-    with progress_bars(quiet=quiet) as progress:
+    say(f"{title}: {size}, {len(dataset.left_out)} records left out")
+    with progress_bars() as progress:
         networks = build(dataset, settings, progress=progress, workers=workers)
     networks.save(out, overwrite=overwrite)
     if graphml:
         write_graphml(networks, out)
-    show_frame(describe(networks), "Networks", digits=".4g")
-    say(f"Written to {out}. Next: mirnagraph train --networks {out} --fold 10", quiet=quiet)
+    show_frame(describe(networks), "Networks", number="{:.4g}".format)
+    say(f"Written to {out}. Next: mirnagraph train --networks {out} --fold 10")
 
 
 def fetch(
@@ -139,7 +132,7 @@ def fetch(
         if not list_:
             raise ConfigError("no dataset named; expected a name of the list above")
         return
-    with progress_bars(quiet=quiet) as progress:
+    with progress_bars() as progress:
         folder = catalog.fetch(name, cache=cache, base_url=base_url, progress=progress)
-    say(f"{name} is in {folder}", quiet=quiet)
+    say(f"{name} is in {folder}")
     typer.echo(str(folder))

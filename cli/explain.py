@@ -70,11 +70,6 @@ RnaTypeOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("explain", epilog=EPILOG)(explain)
-
-
 def explain(
     run: RunOption = None,
     rna: RnaOption = None,
@@ -109,7 +104,7 @@ def explain(
         check_output_folder(out, overwrite=overwrite)
     folder = run or newest_run()
     model = open_fusion_model(folder)
-    with progress_bars(quiet=quiet or out is None) as progress:
+    with progress_bars(shown=out is not None) as progress:
         queries = find_queries(model, rna or (), fasta, iupac=iupac, rna_type=rna_type)
         explanations = explain_run(
             folder,
@@ -123,14 +118,14 @@ def explain(
         )
     if not rna and fasta is None:
         name = queries[0].name
-        say(f"Model of {folder}: {name} is the RNA predicted most surely (--rna)", quiet=quiet)
+        say(f"Model of {folder}: {name} is the RNA predicted most surely (--rna)")
     if out is None:
         _print(explanations, format_)
         return
     write_explanations(explanations, out, overwrite=overwrite)
     where = " per RNA" if len(explanations) > 1 else ""
     files = f"explanation.txt, explanation.json, explanation.png{where}"
-    say(f"Written to {out}: {files}", quiet=quiet)
+    say(f"Written to {out}: {files}")
 
 
 def _print(explanations: list[Explanation], format_: str) -> None:

@@ -64,12 +64,6 @@ RevisionOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    app.command("export", epilog=EXPORT_EPILOG)(export)
-    app.command("pull", epilog=PULL_EPILOG)(pull)
-
-
 def export(
     run: RunArgument,
     folder: FolderArgument = None,
@@ -102,17 +96,17 @@ def export(
             hint = "push it as it is (--push OWNER/NAME), or copy it"
             raise ConfigError(f"{run} is an exported model already: {hint}")
         address = push_folder(run, push, private=private)
-        say(f"Pushed to {address}", quiet=quiet)
+        say(f"Pushed to {address}")
         return
     with tempfile.TemporaryDirectory(prefix="mirnagraph-") as temporary:
         target = folder or Path(temporary) / "model"
         written = export_run(run, target, license=license, overwrite=overwrite)
         if folder is not None:
             note = "" if license else f"; no licence given (see the end of {CARD})"
-            say(f"Written to {folder}: {CARD}, {EXPORT}, model.json, weights{note}", quiet=quiet)
+            say(f"Written to {folder}: {CARD}, {EXPORT}, model.json, weights{note}")
         if push is not None:
             address = push_folder(written, push, private=private)
-            say(f"Pushed to {address}", quiet=quiet)
+            say(f"Pushed to {address}")
 
 
 def pull(
@@ -129,7 +123,4 @@ def pull(
     from fusion.export.hub import pull as pull_folder
 
     written = pull_folder(repo, folder, revision=revision, overwrite=overwrite)
-    say(
-        f"Written to {written}. Next: mirnagraph predict --run {written} --fasta mine.fa",
-        quiet=quiet,
-    )
+    say(f"Written to {written}. Next: mirnagraph predict --run {written} --fasta mine.fa")

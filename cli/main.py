@@ -65,20 +65,22 @@ def _common(version: VersionOption = False, debug: DebugOption = False) -> None:
         os.environ["MIRNAGRAPH_DEBUG"] = "1"
 
 
-for _command in (
-    data,
-    train,
-    tune,
-    compare,
-    ablate,
-    audit,
-    rank,
-    predict,
-    explain,
-    export,
-    seq,
+for _name, _command, _epilog in (
+    ("fetch", data.fetch, data.FETCH_EPILOG),
+    ("build-networks", data.build_networks, data.BUILD_EPILOG),
+    ("train", train.train, train.EPILOG),
+    ("tune", tune.tune, tune.EPILOG),
+    ("compare", compare.compare, compare.EPILOG),
+    ("ablate", ablate.ablate, ablate.EPILOG),
+    ("audit", audit.audit, audit.EPILOG),
+    ("rank", rank.rank, rank.EPILOG),
+    ("predict", predict.predict, predict.EPILOG),
+    ("explain", explain.explain, explain.EPILOG),
+    ("export", export.export, export.EXPORT_EPILOG),
+    ("pull", export.pull, export.PULL_EPILOG),
 ):
-    _command.register(app)
+    app.command(_name, epilog=_epilog)(_command)
+app.add_typer(seq.app, name="seq")
 
 
 def main() -> None:

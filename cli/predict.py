@@ -65,11 +65,6 @@ RnaTypeOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("predict", epilog=EPILOG)(predict)
-
-
 def predict(
     run: RunOption = None,
     fasta: FastaOption = None,
@@ -106,10 +101,10 @@ def predict(
     predictions = predict_rnas(
         model, names, fasta=fasta, iupac=iupac, rna_type=rna_type, workers=workers
     )
-    say(f"Model of {folder}: {_counts(predictions)}", quiet=quiet)
+    say(f"Model of {folder}: {_counts(predictions)}")
     _write(predictions, out, format_ or _default_format(out))
     if out is not None:
-        say(f"Written to {out}", quiet=quiet)
+        say(f"Written to {out}")
 
 
 def _counts(predictions: Predictions) -> str:

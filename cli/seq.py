@@ -13,6 +13,7 @@ from cli.common import (
     ConfigOption,
     IupacOption,
     LanguageModelOption,
+    OutputFolderOption,
     OverwriteOption,
     QuietOption,
     ResamplesOption,
@@ -28,11 +29,13 @@ from cli.common import (
     show_frame,
     show_table,
 )
+from cli.compare import compare as compare_fusion_runs
 
 if TYPE_CHECKING:
     from mirnagraph.runs.results import CrossValidationResult
     from seqtower.config import SeqConfig
     from seqtower.data.load import Source
+    from seqtower.saved import SavedTower
 
 TRAIN_EPILOG = (
     "Example: `mirnagraph seq train --fasta lncrna.fa --labels lncrna.tsv --label class "
@@ -147,10 +150,6 @@ NoBaselinesOption = Annotated[
     ),
 ]
 
-ExplainOutOption = Annotated[
-    Path, typer.Option(help="Output folder; must be empty unless --overwrite.")
-]
-
 RnaOption = Annotated[
     list[str] | None,
     typer.Option(help="Id of an RNA to explain; repeatable.", show_default="all of the file"),
@@ -189,11 +188,6 @@ app = typer.Typer(
     help="Sequence towers for RNAs of any length: pretrain, train, predict, explain, compare.",
     no_args_is_help=True,
 )
-
-
-def register(main: typer.Typer) -> None:
-    """Add the commands to the app."""
-    main.add_typer(app, name="seq")
 
 
 app.command("pretrain", epilog=seq_pretrain.EPILOG)(seq_pretrain.pretrain)
@@ -252,12 +246,10 @@ def train(
         "overwrite": overwrite,
         "resume": resume,
     }
-    _train(source, settings, out, quiet=quiet, **options)
+    _train(source, settings, out, **options)
 
 
-def _train(
-    source: Source, settings: SeqConfig, out: Path | None, *, quiet: bool, **options: Any
-) -> None:
+def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any) -> None:
     from seqtower.data.load import training_data
     from seqtower.run import run_seq
 
@@ -266,31 +258,36 @@ def _train(
     size = f"{len(data)} RNAs of {lengths.min()} to {lengths.max()} nt"
     labels = f"{len(data.compartments)} compartments ({data.kind})"
     title = dataset_title(name, synthetic=synthetic)
-    say(f"{title}: {size}, {labels}; {len(data.left_out)} ids left out", quiet=quiet)
+    say(f"{title}: {size}, {labels}; {len(data.left_out)} ids left out")
     target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
-    with progress_bars(quiet=quiet) as progress:
+    with progress_bars() as progress:
         result, run = run_seq(
             data, settings, target, name=name, synthetic=synthetic, progress=progress, **options
         )
     if result is None:
-        say_kept(run.path, quiet=quiet)
+        say_kept(run.path)
     else:
-        _show_result(result, settings.tower.name, run.path, quiet=quiet)
+        _show_result(result, settings.tower.name, run.path)
 
 
-def _show_result(result: CrossValidationResult, tower: str, folder: Path, *, quiet: bool) -> None:
+def _show_result(result: CrossValidationResult, tower: str, folder: Path) -> None:
     from mirnagraph.runs.report import baseline_rows, few_folds, metric_rows, verdict
     from seqtower.run import comparison_table, model_notes, parts_of_model
 
     table = comparison_table(result)
-    header, rows = metric_rows(result)
-    show_table(header, rows, f"{result.folds.n_folds} folds, tower {tower}")
-    header, rows = baseline_rows(table)
-    show_table(header, rows, "Model and baselines")
+    show_table(*metric_rows(result), f"{result.folds.n_folds} folds, tower {tower}")
+    show_table(*baseline_rows(table), "Model and baselines")
     lines = [few_folds(result), *verdict(table, parts_of_model(result)), *model_notes(result)]
     for line in filter(None, lines):
-        say(line, quiet=quiet)
-    say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/", quiet=quiet)
+        say(line)
+    say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/")
+
+
+def _open_tower(run: Path, rna_type: str | None, language_model: str | None) -> SavedTower:
+    from fusion.export.load import open_tower
+
+    model = open_tower(run, language_model=language_model)
+    return model if rna_type is None else model.of_type(rna_type)
 
 
 @app.command("predict", epilog=PREDICT_EPILOG)
@@ -309,37 +306,34 @@ def predict(
 
     The table has the columns id, one per compartment, and called (none for fractions).
     """
-    from fusion.export.load import open_tower
     from fusion.models.predict import predict_with_tower
     from mirnagraph.evaluation.metrics import FRACTIONS
     from mirnagraph.io import write_tsv
     from mirnagraph.sources.fasta import read_fasta
     from seqtower.predict import remarks
 
-    model = open_tower(run, language_model=language_model)
-    if rna_type is not None:
-        model = model.of_type(rna_type)
+    model = _open_tower(run, rna_type, language_model)
     records = read_fasta(fasta, iupac=iupac)
     sequences = list(records["sequence"])
     predictions = predict_with_tower(model, list(records["id"]), sequences)
     for remark in remarks(sequences, model.config):
-        say(remark, quiet=quiet)
+        say(remark)
     columns = ["rna_id", *model.compartments]
     if model.kind != FRACTIONS:
         columns.append("called")
     table = predictions.to_frame()[columns].rename(columns={"rna_id": "id"})
     if out is None:
-        show_frame(table, digits=".3f")
+        show_frame(table, number="{:.3f}".format)
         return
     write_tsv(table, out)
-    say(f"Written to {out}: {len(table)} RNAs", quiet=quiet)
+    say(f"Written to {out}: {len(table)} RNAs")
 
 
 @app.command("explain", epilog=EXPLAIN_EPILOG)
 def explain(
     run: RunOption,
     fasta: FastaOption,
-    out: ExplainOutOption,
+    out: OutputFolderOption,
     rna: RnaOption = None,
     window: WindowOption = 100,
     stride: StrideOption = 10,
@@ -356,7 +350,6 @@ def explain(
 
     Needs a finished run of `seq train` (--run), sequences (--fasta) and an output folder (--out).
     """
-    from fusion.export.load import open_tower
     from mirnagraph.io import check_output_folder
     from mirnagraph.sources.fasta import read_fasta
     from seqtower.data.motifs import read_meme
@@ -364,15 +357,13 @@ def explain(
     from seqtower.interpret.report import ExplainConfig, explain_to_folder
 
     check_output_folder(out, overwrite=overwrite)
-    model = open_tower(run, language_model=language_model)
-    if rna_type is not None:
-        model = model.of_type(rna_type)
+    model = _open_tower(run, rna_type, language_model)
     records = read_fasta(fasta, iupac=iupac)
     _check_ids(rna or (), list(records["id"]), fasta)
     selected = records[records["id"].isin(rna)] if rna else records
     known = read_meme(motifs) if motifs is not None else []
     config = ExplainConfig(MaskingConfig(window=window, stride=stride), plots=plots)
-    with progress_bars(quiet=quiet) as progress:
+    with progress_bars() as progress:
         counts = explain_to_folder(
             model,
             selected,
@@ -387,14 +378,14 @@ def explain(
     if model.trees is not None:
         share = f"Trees on descriptors have the weight {model.weight:g} in the model"
         rest = "masking explains the whole model; attributions, k-mers and motifs its tower alone"
-        say(f"{share}: {rest}", quiet=quiet)
-    _say_window(selected["sequence"].str.len().tolist(), window, quiet=quiet)
+        say(f"{share}: {rest}")
+    _say_window(selected["sequence"].str.len().tolist(), window)
     matched = f", {counts['matches']} matches to known motifs at q < .05" if known else ""
     totals = f"{counts['zipcodes']} zipcodes, {counts['motifs']} motifs{matched}"
-    say(f"{len(selected)} RNAs: {totals}", quiet=quiet)
+    say(f"{len(selected)} RNAs: {totals}")
     files = sorted(path.name for path in out.iterdir() if path.suffix != ".png")
     figures = ", a figure of each RNA" if plots else ""
-    say(f"Written to {out}: {', '.join(files)}{figures}", quiet=quiet)
+    say(f"Written to {out}: {', '.join(files)}{figures}")
 
 
 def _check_ids(names: Sequence[str], ids: list[str], fasta: Path) -> None:
@@ -409,7 +400,7 @@ def _check_ids(names: Sequence[str], ids: list[str], fasta: Path) -> None:
             raise ConfigError(f"no RNA {name!r} in {fasta}{hint}")
 
 
-def _say_window(lengths: list[int], window: int, *, quiet: bool) -> None:
+def _say_window(lengths: list[int], window: int) -> None:
     """Report RNAs that one masked window covers, with a smaller window that shows more."""
     n_covered = sum(length <= window for length in lengths)
     smaller = max(min(lengths) // 4, 1)
@@ -417,7 +408,7 @@ def _say_window(lengths: list[int], window: int, *, quiet: bool) -> None:
         covered = (
             f"{n_covered} of {len(lengths)} RNAs are not longer than the window of {window} nt"
         )
-        say(f"{covered}: use a smaller one, such as --window {smaller} --stride 1", quiet=quiet)
+        say(f"{covered}: use a smaller one, such as --window {smaller} --stride 1")
 
 
 @app.command("compare", epilog=COMPARE_EPILOG)
@@ -432,10 +423,4 @@ def compare(
 
     Needs two finished runs of `seq train`, or one and --baseline.
     """
-    from mirnagraph.io import write_tsv
-    from mirnagraph.runs.compare import compare_runs
-
-    table = compare_runs(runs, baseline or (), n_resamples=resamples, seed=seed or 0)
-    if out is not None:
-        write_tsv(table, out)
-    show_frame(table, "Run - reference")
+    compare_fusion_runs(runs, baseline, out, resamples=resamples, seed=seed or 0)

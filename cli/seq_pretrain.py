@@ -112,9 +112,9 @@ def pretrain(
         signal, sources = read_signal(records, motifs, tracks)
         targets = f"{len(signal.names)} tracks ({signal.kind})"
     synthetic = "" if fasta else " (synthetic)"
-    say(f"{len(records)} RNAs{synthetic}, {targets}; no labels are read", quiet=quiet)
+    say(f"{len(records)} RNAs{synthetic}, {targets}; no labels are read")
     target = out or Path("runs") / f"pretrained-{tower}-seed{settings.model.seed}"
-    with progress_bars(quiet=quiet) as progress:
+    with progress_bars() as progress:
         metrics, run = run_pretraining(
             records,
             signal,
@@ -126,7 +126,7 @@ def pretrain(
             progress=progress,
         )
     if metrics is None:
-        say_kept(run.path, quiet=quiet)
+        say_kept(run.path)
         return
     rows = [
         [str(row.track), str(row.measure), f"{row.held_out:.3f}", f"{row.first_order:.3f}"]
@@ -135,7 +135,7 @@ def pretrain(
     header = ["track", "measure", "validation RNAs", "dinucleotides alone"]
     show_table(header, rows, "Validation of the encoder")
     command = f"mirnagraph seq train --tower {tower} --pretrained {run.path}"
-    say(f"Written to {run.path}: encoder/, figures.tsv. Next: {command}", quiet=quiet)
+    say(f"Written to {run.path}: encoder/, figures.tsv. Next: {command}")
 
 
 def _check_targets(

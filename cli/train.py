@@ -24,10 +24,13 @@ from cli.common import (
     progress_bars,
     say,
     say_kept,
+    show_frame,
     show_table,
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fusion.api import TrainedRun
     from fusion.config import ExperimentConfig
     from fusion.data.rna_sets import RnaSets
@@ -94,11 +97,6 @@ BaselinesOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("train", epilog=EPILOG)(train)
-
-
 def train(
     networks: NetworksOption = None,
     fold: FoldOption = None,
@@ -145,17 +143,23 @@ def train(
         cold=cold_start or None,
     )
     check_settings(settings, sets=sets is not None)
-    loaded, cache = open_networks(networks, quiet=quiet)
+    loaded, cache = open_networks(networks)
     target = out or Path("runs") / run_name(loaded.dataset.name, settings)
-    how = {"cache": cache, "workers": workers, "overwrite": overwrite, "resume": resume}
+    how: dict[str, Any] = {
+        "cache": cache,
+        "workers": workers,
+        "overwrite": overwrite,
+        "resume": resume,
+    }
     if space is not None:
-        from cli.tune import train_nested
+        from cli.tune import run_and_show_nested
+        from fusion.experiments.tuning import TuneSettings
 
         nested = out or target.with_name(f"{target.name}-nested")
-        train_nested(loaded, settings, space, nested, quiet=quiet, **how)
+        run_and_show_nested(loaded, settings, space, TuneSettings(grid=True), nested, **how)
         return
-    extra = {"repeats": repeats, "baselines": baselines}
-    _train(loaded, settings, target, sets, iupac, quiet=quiet, **how, **extra)
+    how |= {"repeats": repeats, "baselines": baselines}
+    _train(loaded, settings, target, sets, iupac, **how)
 
 
 def _default_preset(cold_start: bool, sets: Path | None) -> str:
@@ -170,22 +174,20 @@ def _train(
     target: Path,
     sets: Path | None,
     iupac: str,
-    *,
-    quiet: bool,
     **options: Any,
 ) -> None:
     from fusion.api import train_run
     from fusion.data.rna_sets import read_rna_sets
 
     rna_sets = None
-    with progress_bars(quiet=quiet) as progress:
+    with progress_bars() as progress:
         if sets is not None:
             rna_sets = read_rna_sets(sets, networks.dataset, iupac=iupac, progress=progress)
-            say(f"Additional RNA sets: {_sizes(rna_sets)}", quiet=quiet)
+            say(f"Additional RNA sets: {_sizes(rna_sets)}")
         trained = train_run(
             networks, settings, target, rna_sets=rna_sets, progress=progress, **options
         )
-    _show(trained, settings.preset, quiet=quiet)
+    _show(trained, settings.preset)
     if trained.result is not None and sets is not None:
         _show_by_set(trained.folder)
 
@@ -197,24 +199,24 @@ def _sizes(rna_sets: RnaSets) -> str:
     return f"{sizes} RNAs; {n_clusters} clusters of near-duplicates; {n_left_out} RNAs left out"
 
 
-def _show(trained: TrainedRun, preset: str, *, quiet: bool) -> None:
+def _show(trained: TrainedRun, preset: str) -> None:
     from fusion.experiments.repeats import shown_rows
     from mirnagraph.runs.report import SHOWN
 
     result = trained.result
     if result is None:
-        say_kept(trained.folder, quiet=quiet)
+        say_kept(trained.folder)
     if trained.over_seeds is not None:
         title = f"Mean ± SD over {trained.n_seeds} seeds, preset {preset}"
         show_table(["compartment", *SHOWN], shown_rows(trained.over_seeds), title)
     elif result is not None:
         _show_metrics(result, preset)
     if trained.baselines is not None:
-        _show_baselines(trained, quiet=quiet)
+        _show_baselines(trained.baselines)
     if result is not None or trained.over_seeds is not None:
         more = ", repeats.tsv, repeats/" if trained.over_seeds is not None else ""
         files = f"predictions.tsv, metrics.tsv, report.md, model/{more}"
-        say(f"Written to {trained.folder}: {files}", quiet=quiet)
+        say(f"Written to {trained.folder}: {files}")
 
 
 def _show_metrics(result: CrossValidationResult, preset: str) -> None:
@@ -222,39 +224,25 @@ def _show_metrics(result: CrossValidationResult, preset: str) -> None:
 
     table = summary_table(result.metrics, result.compartments)
     columns = [f"{metric} {part}" for metric in SHOWN for part in ("mean", "sd")]
-    rows = [
-        [str(row["compartment"]), *(finite_or_dash(row[column]) for column in columns)]
-        for row in table.to_dict("records")
-    ]
-    header = [column.replace(" mean", "").replace(" sd", " SD") for column in columns]
+    names = {column: column.replace(" mean", "").replace(" sd", " SD") for column in columns}
+    shown = table[["compartment", *columns]].rename(columns=names)
     title = f"{result.folds.n_folds} folds, preset {preset}"
-    show_table(["compartment", *header], rows, title)
+    show_frame(shown, title, number=finite_or_dash)
 
 
-def _show_baselines(trained: TrainedRun, *, quiet: bool) -> None:
+def _show_baselines(baselines: pd.DataFrame) -> None:
     from mirnagraph.runs.report import baseline_rows, verdict
 
-    assert trained.baselines is not None
-    header, rows = baseline_rows(trained.baselines)
-    show_table(header, rows, "Model and baselines")
-    for line in verdict(trained.baselines):
-        say(line, quiet=quiet)
+    show_table(*baseline_rows(baselines), "Model and baselines")
+    for line in verdict(baselines):
+        say(line)
 
 
 def _show_by_set(folder: Path) -> None:
     import pandas as pd
 
     from fusion.experiments.cross_validate import BY_SET
+    from mirnagraph.runs.report import set_rows
 
     table = pd.read_csv(folder / BY_SET, sep="\t")
-    table = table[(table["compartment"] == "average") & (table["metric"] == "AUC")]
-    rows = [
-        [
-            str(row["set"]),
-            str(row["model"]),
-            f"{row['mean']:.3f} ± {row['sd']:.3f}",
-            str(row["n_labels"]),
-        ]
-        for row in table.to_dict("records")
-    ]
-    show_table(["set", "model", "AUC", "compartments"], rows, "Within each set")
+    show_table(*set_rows(table), "Within each set")

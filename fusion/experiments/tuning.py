@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -222,6 +223,37 @@ def mean_score(tables: list[np.ndarray]) -> float:
 
 
 @dataclass(frozen=True, eq=False)
+class Outcome:
+    """A finished search.
+
+    Attributes:
+        bench: networks and token tables.
+        config: settings before the search.
+        space: of the search.
+        settings: of the search.
+        trials: all of it, in order.
+        n_rnas: number of RNAs that it used.
+    """
+
+    bench: Bench
+    config: ExperimentConfig
+    space: Space
+    settings: TuneSettings
+    trials: list[Trial]
+    n_rnas: int
+
+    @property
+    def best(self) -> Trial:
+        """See `fusion.experiments.study.best_of`."""
+        return best_of(self.trials)
+
+    @property
+    def selected(self) -> tuple[ExperimentConfig, NetworkConfig]:
+        """Settings of the model and of the networks, with the values of the best trial."""
+        return apply(self.config, self.bench.network_config, self.best.values)
+
+
+@dataclass(frozen=True, eq=False)
 class _Search:
     """Inputs of every trial of a search.
 
@@ -301,7 +333,9 @@ def tune(  # noqa: PLR0913 (space, data, settings and store of a search)
                 repeated = f"same values as trial {same[0].number}"
                 trial = replace(same[0], number=len(trials), seconds=0.0, note=repeated)
             else:
+                started = time.perf_counter()
                 trial = _run_trial(search, draw, values)
+                trial = replace(trial, seconds=time.perf_counter() - started)
             trial = replace(trial, note="; ".join(filter(None, (note, trial.note))))
             keep_trial(study, draw, trial)
             trials.append(trial)
@@ -336,7 +370,6 @@ def _draw(
 
 def _run_trial(search: _Search, draw: optuna.Trial, values: dict[str, Any]) -> Trial:
     """Score values on the inner folds; refused where they do not fit or training diverges."""
-    started = time.perf_counter()
     trial = Trial(draw.number, values, float("nan"), state=REFUSED)
     try:
         config, networks = apply(search.config, search.bench.network_config, values)
@@ -345,9 +378,10 @@ def _run_trial(search: _Search, draw: optuna.Trial, values: dict[str, Any]) -> T
         # A file in the error: damaged, or a full disk; without one, a diverging embedding.
         if isinstance(error, InputError) and error.file is not None:
             raise
-        return replace(trial, note=str(error), seconds=time.perf_counter() - started)
+        return replace(trial, note=str(error))
     masked = replace(data, labels=data.masked_labels(search.train))
-    inner = inner_folds(masked, search.train, search.settings.inner_folds, search.seed)
+    settings = search.settings
+    inner = inner_folds(masked, search.train, settings.inner_folds, search.seed)
     tables: list[np.ndarray] = []
     so_far: list[float] = []
     resolved = replace(resolved, seed=search.seed)
@@ -355,15 +389,16 @@ def _run_trial(search: _Search, draw: optuna.Trial, values: dict[str, Any]) -> T
         _, test = inner.rows(masked.index, fold)
         if not np.isfinite(probabilities).all():
             note = f"non-finite prediction in inner fold {fold}: training diverged"
-            return replace(trial, note=note, seconds=time.perf_counter() - started)
+            return replace(trial, note=note)
         true = masked.labels[test].astype(np.int64)
-        tables.append(fold_table(true, probabilities, search.settings.metric))
+        tables.append(fold_table(true, probabilities, settings.metric))
         so_far.append(mean_score(tables))
         is_last = fold + 1 == inner.n_folds
         # No score yet: a rare compartment may be in the next inner fold.
         if np.isfinite(so_far[-1]):
             draw.report(so_far[-1], fold)
-            if not is_last and _prunes(search.settings) and draw.should_prune():
+            is_pruned = settings.prune and not settings.grid and draw.should_prune()
+            if is_pruned and not is_last:
                 break
     if not np.isfinite(so_far[-1]):
         raise InputError(
@@ -376,23 +411,19 @@ def _run_trial(search: _Search, draw: optuna.Trial, values: dict[str, Any]) -> T
         fold_scores=tuple(mean_score([table]) for table in tables),
         so_far=tuple(so_far),
         state=DONE if len(tables) == inner.n_folds else PRUNED,
-        seconds=time.perf_counter() - started,
     )
-
-
-def _prunes(settings: TuneSettings) -> bool:
-    return settings.prune and not settings.grid
 
 
 def _predictions(
     data: FusionData, inner: Folds, config: ExperimentConfig, pool: Any
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Probabilities of each inner fold's test rows, in fold order; a pool starts all at once."""
+    run = partial(run_fold, data, inner, config)
     if pool is None:
         for fold in range(inner.n_folds):
-            yield run_fold(data, inner, config, fold).probabilities, fold
+            yield run(fold).probabilities, fold
         return
-    futures = [pool.submit(run_fold, data, inner, config, fold) for fold in range(inner.n_folds)]
+    futures = [pool.submit(run, fold) for fold in range(inner.n_folds)]
     try:
         for fold, future in enumerate(futures):
             yield future.result().probabilities, fold
