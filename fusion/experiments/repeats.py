@@ -74,11 +74,6 @@ def repeat_run(
     _check_first(path, config.seed)
     metrics = {config.seed: read_metrics(path)}
     data_sha256 = networks_sha256(networks)
-    about = {
-        "dataset": dataset.name,
-        "synthetic": dataset.synthetic,
-        "repeat_of_seed": config.seed,
-    }
     report(progress, "seeds", 1, n)
     for number in range(1, n):
         repeated = replace(config, seed=config.seed + number)
@@ -91,7 +86,7 @@ def repeat_run(
             networks_sha256=data_sha256,
             cache=cache or path / "embeddings",
             workers=workers,
-            about=about,
+            about={"repeat_of_seed": config.seed},
         )
         metrics[repeated.seed] = read_metrics(place)
         report(progress, "seeds", number + 1, n)
