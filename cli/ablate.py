@@ -88,9 +88,8 @@ def ablate(
     )
     loaded, cache = open_networks(networks)
     target = out or Path("runs") / f"{run_name(loaded.dataset.name, settings)}-ablation"
-    seeds = [settings.seed + number for number in range(repeats)]
     with progress_bars() as progress:
-        variants, run = run_ablation(
+        ablation = run_ablation(
             loaded,
             settings,
             target,
@@ -102,15 +101,17 @@ def ablate(
             progress=progress,
         )
         table = ablation_table(
-            run.path,
-            variants,
-            seeds,
+            ablation.folder,
+            ablation.variants,
+            ablation.seeds,
             n_resamples=resamples,
             seed=settings.seed,
             progress=progress,
         )
-    write_ablation(run.path, table, variants, loaded.dataset, settings, seeds)
+    write_ablation(ablation, table)
     title = f"Ablation of preset {settings.preset}, mean ± SD over {repeats} seeds"
-    show_table(SHOWN, shown_rows(table, variants), f"{title}, differences with 95 % intervals")
+    show_table(
+        SHOWN, shown_rows(table, ablation.variants), f"{title}, differences with 95 % intervals"
+    )
     files = "ablation.md, ablation.tsv, variants.tsv, ablation.png, variants/"
-    say(f"Written to {run.path}: {files}")
+    say(f"Written to {ablation.folder}: {files}")

@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from fusion.config import ExperimentConfig
-from fusion.experiments.ablation import FULL, Variant, run_folder
+from fusion.experiments.ablation import FULL, Ablation, Variant, run_folder
 from fusion.experiments.repeats import DRAWN, mean_and_sd
-from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.compare import compare, holm
 from mirnagraph.evaluation.metrics import AVERAGE, MICRO
@@ -127,10 +125,9 @@ def ablation_table(
 
 
 def _check_labels(folders: Sequence[Path], labels: pd.DataFrame) -> None:
-    expected = labels.sort_index()
     for folder in folders:
         _, other = read_labels(folder)
-        if not other.sort_index().equals(expected):
+        if not other.sort_index().equals(labels.sort_index()):
             raise InputError(
                 "the runs of an ablation were made on other RNAs or labels", file=folder
             )
@@ -234,33 +231,20 @@ def averages(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def average_row(table: pd.DataFrame, variant: str, metric: str) -> pd.Series:
     """One variant's row of one metric's average over compartments."""
-    rows = averages(table, metric)
-    return rows[rows.index == variant].iloc[0]
+    return averages(table, metric).T[variant]
 
 
-def write_ablation(
-    out: str | Path,
-    table: pd.DataFrame,
-    variants: Sequence[Variant],
-    dataset: Dataset,
-    config: ExperimentConfig,
-    seeds: Sequence[int],
-) -> None:
+def write_ablation(ablation: Ablation, table: pd.DataFrame) -> None:
     """Write ``ablation.tsv``, ``variants.tsv``, ``ablation.md`` and ``ablation.png``.
 
     Args:
-        out: the ablation's folder.
+        ablation: finished.
         table: of `ablation_table`.
-        variants: of `fusion.experiments.ablation.run_ablation`.
-        dataset: of the networks.
-        config: of the full model.
-        seeds: of the runs.
     """
-    out = Path(out)
-    write_tsv(table, out / "ablation.tsv")
-    write_tsv(variants_frame(variants), out / "variants.tsv")
-    save_figure(draw_forest(table), out / "ablation.png")
-    write_text(out / "ablation.md", ablation_page(table, variants, dataset, config, seeds))
+    write_tsv(table, ablation.folder / "ablation.tsv")
+    write_tsv(variants_frame(ablation.variants), ablation.folder / "variants.tsv")
+    save_figure(draw_forest(table), ablation.folder / "ablation.png")
+    write_text(ablation.folder / "ablation.md", ablation_page(ablation, table))
 
 
 def variants_frame(variants: Sequence[Variant]) -> pd.DataFrame:
@@ -336,14 +320,10 @@ def verdict(row: pd.Series, metric: str) -> str:
     return f"{words}. Over seeds {interval(row, 'seed')}: {place}."
 
 
-def ablation_page(
-    table: pd.DataFrame,
-    variants: Sequence[Variant],
-    dataset: Dataset,
-    config: ExperimentConfig,
-    seeds: Sequence[int],
-) -> str:
+def ablation_page(ablation: Ablation, table: pd.DataFrame) -> str:
     """``ablation.md`` (arguments as of `write_ablation`)."""
+    config = ablation.config
+    variants = ablation.variants
     drawn = "the folds of the file with every seed"
     if config.folds.split in DRAWN:
         drawn = "new folds with each seed"
@@ -351,7 +331,7 @@ def ablation_page(
     auc = average_row(table, FULL, "AUC")["mean"]
     about = (
         f"The full model has AUC {auc:.3f} (mean over folds, compartments and seeds; number of "
-        f"seeds: {len(seeds)}). Each variant leaves out or changes one part.\n"
+        f"seeds: {len(ablation.seeds)}). Each variant leaves out or changes one part.\n"
         f"All were trained on the same folds (protocol {protocol}, RNAs: {config.folds.rnas}; "
         f"{drawn})."
     )
@@ -367,14 +347,14 @@ def ablation_page(
     )
     changes = [_change(variant) for variant in variants if variant.name != FULL]
     return page(
-        f"Ablation of preset {config.preset} on {dataset.name}",
+        f"Ablation of preset {config.preset} on {ablation.dataset.name}",
         about,
         markdown_table(SHOWN, shown_rows(table, variants)),
         "![differences to the full model](ablation.png)",
         section("Differences", bullets(lines), PAPER if config.preset == "gtmaloc" else ""),
         section("Changes", bullets(changes)),
         section("Intervals", INTERVALS, many, REDUNDANCY),
-        synthetic=dataset.synthetic,
+        synthetic=ablation.dataset.synthetic,
     )
 
 
@@ -384,7 +364,7 @@ def _change(variant: Variant) -> str:
         return f"{variant.name}: not applicable, {variant.reason}"
     if variant.is_full:
         return f"{variant.name}: {variant.what}; not trained again"
-    if not variant.left_out and not variant.rebuilt:
+    if not (variant.left_out or variant.rebuilt):
         return f"{variant.name}: {variant.what}"
     removed = "no token left out"
     if variant.left_out:
