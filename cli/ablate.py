@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from cli.common import (
     ConfigOption,
@@ -32,12 +32,12 @@ EPILOG = (
 )
 
 RepeatsOption = Annotated[
-    int, typer.Option(min=1, help="Number of seeds; more can be added later to the same folder.")
+    int, Option(min=1, help="Number of seeds; more can be added later to the same folder.")
 ]
 
 OnlyOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="Variant to train with the full model, e.g. without-disease; repeatable.",
         show_default="all",
     ),
@@ -45,7 +45,7 @@ OnlyOption = Annotated[
 
 OutOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Output folder; finished runs in it are kept.",
         show_default="runs/NAME-ablation, NAME as of train",
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from cli.common import (
     NetworksOption,
@@ -21,11 +21,9 @@ from cli.common import (
 
 EPILOG = "Example: `mirnagraph audit --networks networks --out audit`"
 
-FoldOption = Annotated[int, typer.Option(min=2, help="Number of folds of each split.")]
+FoldOption = Annotated[int, Option(min=2, help="Number of folds of each split.")]
 
-SeedOption = Annotated[
-    int, typer.Option(min=0, help="Seed of folds, models and the label permutation.")
-]
+SeedOption = Annotated[int, Option(min=0, help="Seed of folds, models and the label permutation.")]
 
 
 def audit(

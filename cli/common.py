@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def preset_choices(package: str) -> str:
 
 NetworksOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Networks folder, written by `build-networks`.",
         show_default="./networks if it exists, else the synthetic demo",
     ),
@@ -39,19 +39,19 @@ NetworksOption = Annotated[
 
 RunNetworksOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Networks folder of the run, checked by hash.",
         show_default="./networks if it exists, else the synthetic demo",
     ),
 ]
 
 ConfigOption = Annotated[
-    Path | None, typer.Option(help="TOML file of settings that override the preset.")
+    Path | None, Option(help="TOML file of settings that override the preset.")
 ]
 
 FoldOption = Annotated[
     int | None,
-    typer.Option(
+    Option(
         min=2,
         help="Number of (outer) folds; ignored for a fold file, which has its own.",
         show_default="10",
@@ -60,20 +60,18 @@ FoldOption = Annotated[
 
 SplitOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Folds: random, family (miRNA families kept together), or a TSV file with the columns "
         "rna_id and fold (-1: training only).",
         show_default="random",
     ),
 ]
 
-ProtocolOption = Annotated[
-    str | None, typer.Option(help="Protocol of a fold file that holds several.")
-]
+ProtocolOption = Annotated[str | None, Option(help="Protocol of a fold file that holds several.")]
 
 RnasOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="RNAs: all (those without annotation count as negatives) or located (annotated ones).",
         show_default="all",
     ),
@@ -81,44 +79,40 @@ RnasOption = Annotated[
 
 SeedOption = Annotated[
     int | None,
-    typer.Option(
-        min=0, help="Seed of every random step; the first seed of several.", show_default="0"
-    ),
+    Option(min=0, help="Seed of every random step; the first seed of several.", show_default="0"),
 ]
 
 WorkersOption = Annotated[
-    int, typer.Option(min=1, help="Number of parallel processes; results do not depend on it.")
+    int, Option(min=1, help="Number of parallel processes; results do not depend on it.")
 ]
 
 ThreadsOption = Annotated[
-    int, typer.Option(min=1, help="Number of threads; results do not depend on it.")
+    int, Option(min=1, help="Number of threads; results do not depend on it.")
 ]
 
-ResamplesOption = Annotated[
-    int, typer.Option(min=100, help="Number of bootstrap resamples of RNAs.")
-]
+ResamplesOption = Annotated[int, Option(min=100, help="Number of bootstrap resamples of RNAs.")]
 
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace the content of the output folder.")
+    bool, Option("--overwrite", help="Replace the content of the output folder.")
 ]
 
 ResumeOption = Annotated[
     bool,
-    typer.Option("--resume", help="Keep a finished run. Unfinished runs always resume."),
+    Option("--resume", help="Keep a finished run. Unfinished runs always resume."),
 ]
 
 FastaOption = Annotated[
-    Path | None, typer.Option(help="FASTA file of known or new RNAs, plain or gzip, T or U.")
+    Path | None, Option(help="FASTA file of known or new RNAs, plain or gzip, T or U.")
 ]
 
 IupacOption = Annotated[
     str,
-    typer.Option(help="Ambiguous nucleotides (R, Y …): error, or n to read them as N."),
+    Option(help="Ambiguous nucleotides (R, Y …): error, or n to read them as N."),
 ]
 
 LanguageModelOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Language model of the sequence tower: folder, name, or RNA-FM weights file.",
         show_default="as in training",
     ),
@@ -133,7 +127,7 @@ def _set_quiet(value: bool) -> bool:
 
 QuietOption = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--quiet",
         "-q",
         callback=_set_quiet,
@@ -142,14 +136,12 @@ QuietOption = Annotated[
 ]
 
 OutputFolderOption = Annotated[
-    Path, typer.Option(help="Output folder; must be empty unless --overwrite.")
+    Path, Option(help="Output folder; must be empty unless --overwrite.")
 ]
 
-PresetOption = Annotated[str, typer.Option(help=f"Preset: {preset_choices('fusion')}.")]
+PresetOption = Annotated[str, Option(help=f"Preset: {preset_choices('fusion')}.")]
 
-TableOption = Annotated[
-    Path | None, typer.Option("--out", help="Output table, TSV with every digit.")
-]
+TableOption = Annotated[Path | None, Option("--out", help="Output table, TSV with every digit.")]
 
 
 def dataset_title(name: str, *, synthetic: bool) -> str:
@@ -203,14 +195,14 @@ def progress_bars(*, shown: bool = True) -> Iterator[Progress | None]:
         )
         from rich.progress import Progress as Bars
 
-        columns = (
+        with Bars(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-        )
-        with Bars(*columns, console=Console(stderr=True)) as bars:
+            console=Console(stderr=True),
+        ) as bars:
             tasks: dict[str, Any] = {}
 
             def draw(step: str, done: int, total: int) -> None:

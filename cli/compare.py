@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from cli.common import ResamplesOption, TableOption, show_frame
 
@@ -13,7 +13,7 @@ EPILOG = "Example: `mirnagraph compare runs/mine runs/other --plot difference.pn
 
 RunsArgument = Annotated[
     list[Path],
-    typer.Argument(
+    Argument(
         help="Run folders on the same RNAs and folds; all are compared with the first. Runs with "
         "--sets are compared on the RNAs that all of them have."
     ),
@@ -21,16 +21,16 @@ RunsArgument = Annotated[
 
 BaselineOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="Baseline or part of each run to compare it with, e.g. trees (see RUN/baselines.tsv); "
         "repeatable.",
         show_default="the first run",
     ),
 ]
 
-PlotOption = Annotated[Path | None, typer.Option(help="Output figure of the differences, PNG.")]
+PlotOption = Annotated[Path | None, Option(help="Output figure of the differences, PNG.")]
 
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the resamples.")]
+SeedOption = Annotated[int, Option(min=0, help="Seed of the resamples.")]
 
 
 def compare(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from cli.common import (
     ConfigOption,
@@ -26,7 +27,7 @@ FETCH_EPILOG = "Example: `mirnagraph fetch mirna1041`"
 
 DataOption = Annotated[
     str,
-    typer.Option(
+    Option(
         help="Dataset: demo (synthetic), mirna1041 (public benchmark, from $MIRNAGRAPH_DATA or the "
         "cache of `fetch`), or a dataset folder."
     ),
@@ -34,7 +35,7 @@ DataOption = Annotated[
 
 CutoffOption = Annotated[
     float | None,
-    typer.Option(
+    Option(
         help="Similarity above which two RNAs are linked in the functional network, 0 to 1.",
         show_default="0.6",
     ),
@@ -42,7 +43,7 @@ CutoffOption = Annotated[
 
 LambdaOption = Annotated[
     float | None,
-    typer.Option(
+    Option(
         "--lambda",
         help="Weight of disease-based similarity against the GIP kernel, 0 to 1.",
         show_default="0.5",
@@ -50,23 +51,21 @@ LambdaOption = Annotated[
 ]
 
 GraphmlOption = Annotated[
-    bool, typer.Option("--graphml", help="Also write one GraphML file per network, for Cytoscape.")
+    bool, Option("--graphml", help="Also write one GraphML file per network, for Cytoscape.")
 ]
 
-NameArgument = Annotated[str | None, typer.Argument(help="Name of a public dataset (see --list).")]
+NameArgument = Annotated[str | None, Argument(help="Name of a public dataset (see --list).")]
 
-ListOption = Annotated[
-    bool, typer.Option("--list", help="List the public datasets with their licences.")
-]
+ListOption = Annotated[bool, Option("--list", help="List the public datasets with their licences.")]
 
 CacheOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of downloaded files.", show_default="the cache folder of the user"),
+    Option(help="Folder of downloaded files.", show_default="the cache folder of the user"),
 ]
 
 MirrorOption = Annotated[
     str | None,
-    typer.Option(help="URL of a mirror to download from instead of the public addresses."),
+    Option(help="URL of a mirror to download from instead of the public addresses."),
 ]
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from cli.common import (
     FastaOption,
@@ -29,7 +29,7 @@ FORMATS = ("text", "json")
 
 RunOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Finished run of `train`, or its model folder.",
         show_default="the newest run under ./runs",
     ),
@@ -37,7 +37,7 @@ RunOption = Annotated[
 
 RnaOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="Name of a reference RNA; repeatable.",
         show_default="the one predicted most surely",
     ),
@@ -45,7 +45,7 @@ RnaOption = Annotated[
 
 CompartmentOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="Compartment to explain; repeatable.",
         show_default="those called, else the most probable",
     ),
@@ -53,12 +53,12 @@ CompartmentOption = Annotated[
 
 FormatOption = Annotated[
     str,
-    typer.Option("--format", help="text or json (one object, or a list of them for several RNAs)."),
+    Option("--format", help="text or json (one object, or a list of them for several RNAs)."),
 ]
 
 OutOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Output folder of explanation.txt, .json and .png (in a folder per RNA for several "
         "RNAs); must be empty unless --overwrite.",
         show_default="the terminal",
@@ -66,7 +66,7 @@ OutOption = Annotated[
 ]
 
 RnaTypeOption = Annotated[
-    str | None, typer.Option(help="RNA type of all new RNAs, for a model of `train --sets`.")
+    str | None, Option(help="RNA type of all new RNAs, for a model of `train --sets`.")
 ]
 
 

@@ -10,6 +10,7 @@ import traceback
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from cli import ablate, audit, compare, data, explain, export, predict, rank, seq, train, tune
 from mirnagraph.errors import MirnagraphError
@@ -51,11 +52,11 @@ def _version(wanted: bool) -> None:
 
 VersionOption = Annotated[
     bool,
-    typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit."),
+    Option("--version", callback=_version, is_eager=True, help="Print the version and exit."),
 ]
 
 DebugOption = Annotated[
-    bool, typer.Option("--debug", help="Print the traceback of errors.", envvar="MIRNAGRAPH_DEBUG")
+    bool, Option("--debug", help="Print the traceback of errors.", envvar="MIRNAGRAPH_DEBUG")
 ]
 
 

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from cli.common import QuietOption, RunNetworksOption, TableOption, dataset_title, say, show_frame
 
@@ -20,18 +20,18 @@ EPILOG = "Example: `mirnagraph rank runs/mine --compartment Nucleus --top 5 --ou
 
 RunArgument = Annotated[
     Path | None,
-    typer.Argument(help="Finished run of `train`.", show_default="the newest run under ./runs"),
+    Argument(help="Finished run of `train`.", show_default="the newest run under ./runs"),
 ]
 
 CompartmentOption = Annotated[
-    list[str] | None, typer.Option(help="Compartment to rank; repeatable.", show_default="all")
+    list[str] | None, Option(help="Compartment to rank; repeatable.", show_default="all")
 ]
 
-TopOption = Annotated[int, typer.Option(min=1, help="Number of RNAs per compartment.")]
+TopOption = Annotated[int, Option(min=1, help="Number of RNAs per compartment.")]
 
 KnownOption = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--known",
         help="Rank RNAs annotated in the compartment; with --novel all RNAs in one ranking.",
     ),
@@ -39,12 +39,12 @@ KnownOption = Annotated[
 
 NovelOption = Annotated[
     bool,
-    typer.Option("--novel", help="Rank RNAs not annotated in the compartment (the default)."),
+    Option("--novel", help="Rank RNAs not annotated in the compartment (the default)."),
 ]
 
 EvidenceOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Table that may confirm predictions, TSV with the columns rna_id and compartment, and "
         "optionally pmid, source, species."
     ),
@@ -52,7 +52,7 @@ EvidenceOption = Annotated[
 
 SpeciesOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Species of the records used from --evidence, e.g. 'Homo sapiens'.", show_default="all"
     ),
 ]

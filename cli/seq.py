@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from cli import seq_pretrain
 from cli.common import (
@@ -53,14 +54,14 @@ EXPLAIN_EPILOG = (
 COMPARE_EPILOG = "Example: `mirnagraph seq compare runs/rnatracker runs/deeplocrna`"
 
 RunOption = Annotated[
-    Path, typer.Option(help="Finished run of `seq train`, or a model exported from one.")
+    Path, Option(help="Finished run of `seq train`, or a model exported from one.")
 ]
 
-FastaOption = Annotated[Path, typer.Option(help="FASTA file, plain or gzip, T or U.")]
+FastaOption = Annotated[Path, Option(help="FASTA file, plain or gzip, T or U.")]
 
 RnaTypeOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="RNA type of all RNAs, e.g. lncRNA, for a tower conditioned on the RNA type.",
         show_default="no RNA types",
     ),
@@ -68,12 +69,12 @@ RnaTypeOption = Annotated[
 
 TrainFastaOption = Annotated[
     Path | None,
-    typer.Option(help="FASTA file, plain or gzip, T or U.", show_default="the RNAs of --data"),
+    Option(help="FASTA file, plain or gzip, T or U.", show_default="the RNAs of --data"),
 ]
 
 LabelsOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Labels: TSV with ids in the first column, then 0/1 per compartment, a column of "
         "classes, or fractions that sum to 1."
     ),
@@ -81,7 +82,7 @@ LabelsOption = Annotated[
 
 HeaderLabelsOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Comma-separated compartments of the 0/1 digits that FASTA headers start with, as in "
         ">1101000,Gene_ID:…,Gene_Name:…; replaces --labels."
     ),
@@ -89,7 +90,7 @@ HeaderLabelsOption = Annotated[
 
 DataOption = Annotated[
     str,
-    typer.Option(
+    Option(
         help="Dataset used without --fasta: demo (synthetic, one planted motif per compartment), "
         "mirna1041, or a dataset folder."
     ),
@@ -97,7 +98,7 @@ DataOption = Annotated[
 
 SetsOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="TOML file of several RNA sets for one model: tables [sets.NAME] with fasta, labels "
         "or labels_in_header, label, type, group, rename."
     ),
@@ -105,29 +106,29 @@ SetsOption = Annotated[
 
 LabelOption = Annotated[
     list[str] | None,
-    typer.Option(help="Label column; repeatable.", show_default="all but the first"),
+    Option(help="Label column; repeatable.", show_default="all but the first"),
 ]
 
 TypeColumnOption = Annotated[
     str | None,
-    typer.Option("--type", help="Column of --labels with RNA types to condition the tower on."),
+    Option("--type", help="Column of --labels with RNA types to condition the tower on."),
 ]
 
-TowerOption = Annotated[str, typer.Option(help=f"Preset: {preset_choices('seqtower')}.")]
+TowerOption = Annotated[str, Option(help=f"Preset: {preset_choices('seqtower')}.")]
 
 PretrainedOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Folder of `seq pretrain`; every fold starts from its encoder.",
         show_default="random start",
     ),
 ]
 
-FoldOption = Annotated[int | None, typer.Option(min=2, help="Number of folds.", show_default="5")]
+FoldOption = Annotated[int | None, Option(min=2, help="Number of folds.", show_default="5")]
 
 GroupOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Groups kept together in folds: cluster (near-duplicates by sequence), none, or a "
         "column of the labels (family with --data or --labels-in-header).",
         show_default="cluster",
@@ -136,7 +137,7 @@ GroupOption = Annotated[
 
 TrainOutOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Run folder; must be empty, or an unfinished run, unless --overwrite.",
         show_default="runs/DATA-TOWER-seedN",
     ),
@@ -144,7 +145,7 @@ TrainOutOption = Annotated[
 
 NoBaselinesOption = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--no-baselines",
         help="Leave out the baselines, which take minutes for thousands of RNAs.",
     ),
@@ -152,32 +153,30 @@ NoBaselinesOption = Annotated[
 
 RnaOption = Annotated[
     list[str] | None,
-    typer.Option(help="Id of an RNA to explain; repeatable.", show_default="all of the file"),
+    Option(help="Id of an RNA to explain; repeatable.", show_default="all of the file"),
 ]
 
-WindowOption = Annotated[
-    int, typer.Option(min=1, help="Length of the masked window in nucleotides.")
-]
+WindowOption = Annotated[int, Option(min=1, help="Length of the masked window in nucleotides.")]
 
-StrideOption = Annotated[int, typer.Option(min=1, help="Distance between windows in nucleotides.")]
+StrideOption = Annotated[int, Option(min=1, help="Distance between windows in nucleotides.")]
 
 MotifsOption = Annotated[
     Path | None,
-    typer.Option(help="Known motifs to compare the filters of the tower with, MEME format."),
+    Option(help="Known motifs to compare the filters of the tower with, MEME format."),
 ]
 
-PlotsOption = Annotated[bool, typer.Option("--plots/--no-plots", help="One figure per RNA.")]
+PlotsOption = Annotated[bool, Option("--plots/--no-plots", help="One figure per RNA.")]
 
 RunsArgument = Annotated[
     list[Path],
-    typer.Argument(
+    Argument(
         help="Runs of `seq train` on the same RNAs and folds; all are compared with the first."
     ),
 ]
 
 BaselineOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="Baseline of each run to compare it with, e.g. kmer_boosting (folder RUN/baselines), "
         "or tower, its tower alone; repeatable.",
         show_default="the first run",
@@ -240,13 +239,15 @@ def train(
         rna_type,
         sets,
     )
-    options = {
-        "baselines": not no_baselines,
-        "workers": workers,
-        "overwrite": overwrite,
-        "resume": resume,
-    }
-    _train(source, settings, out, **options)
+    _train(
+        source,
+        settings,
+        out,
+        baselines=not no_baselines,
+        workers=workers,
+        overwrite=overwrite,
+        resume=resume,
+    )
 
 
 def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any) -> None:

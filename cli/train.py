@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from cli.common import (
     FoldOption,
@@ -41,7 +41,7 @@ EPILOG = "Example: `mirnagraph train --networks networks --split family --rnas l
 
 ColdStartOption = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--cold-start",
         help="Mask everything about tested RNAs but their sequence, as for new RNAs; implies "
         "--split family unless another split is given.",
@@ -50,7 +50,7 @@ ColdStartOption = Annotated[
 
 PresetOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help=f"Preset: {preset_choices('fusion')}.",
         show_default="default; cold with --cold-start; unified with --sets",
     ),
@@ -58,7 +58,7 @@ PresetOption = Annotated[
 
 SetsOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="TOML file of labelled sets of other RNAs (lncRNA, mRNA …) for joint training: tables "
         "[sets.NAME] as for `seq train --sets`. Clusters of near-duplicates stay in one fold; an "
         "mRNA whose group is the name of a target is that node."
@@ -67,7 +67,7 @@ SetsOption = Annotated[
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="TOML file of settings that override the preset (see config.toml of a run); a table "
         "[nested] lists settings that each fold selects for itself."
     ),
@@ -75,14 +75,12 @@ ConfigOption = Annotated[
 
 RepeatsOption = Annotated[
     int,
-    typer.Option(
-        min=1, help="Number of seeds for mean and SD; only the first seed's models are kept."
-    ),
+    Option(min=1, help="Number of seeds for mean and SD; only the first seed's models are kept."),
 ]
 
 OutOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Run folder; must be empty, or an unfinished run, unless --overwrite.",
         show_default="runs/DATASET-PRESET-SPLIT-Nfold-RNAS-seedN",
     ),
@@ -90,7 +88,7 @@ OutOption = Annotated[
 
 BaselinesOption = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--baselines/--no-baselines",
         help="Also fit and report simpler models on the same folds (counts, names, trees …).",
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from cli.common import (
     ConfigOption,
@@ -41,7 +41,7 @@ EPILOG = (
 
 DataOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Dataset whose networks are built first, instead of --networks: demo, mirna1041, or a "
         "dataset folder."
     ),
@@ -49,7 +49,7 @@ DataOption = Annotated[
 
 SpaceOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="TOML file with a table [space]: training.epochs = [20, 40], training.learning_rate = "
         '{low = 1e-4, high = 1e-2, log = true}, "networks.lambda" = [0.3, 0.7] …',
         show_default="the space of the preset",
@@ -58,26 +58,24 @@ SpaceOption = Annotated[
 
 TrialsOption = Annotated[
     int,
-    typer.Option(
-        min=1, help="Number of trials; a finished search resumes when this number is raised."
-    ),
+    Option(min=1, help="Number of trials; a finished search resumes when this number is raised."),
 ]
 
 InnerFoldsOption = Annotated[
-    int, typer.Option(min=2, help="Number of inner folds per trial; families stay together.")
+    int, Option(min=2, help="Number of inner folds per trial; families stay together.")
 ]
 
 MetricOption = Annotated[
-    str, typer.Option(help="Metric to maximise: AUC, AUPR, or AUC+AUPR (their mean).")
+    str, Option(help="Metric to maximise: AUC, AUPR, or AUC+AUPR (their mean).")
 ]
 
 NoPruningOption = Annotated[
-    bool, typer.Option("--no-pruning", help="Run every inner fold of every trial.")
+    bool, Option("--no-pruning", help="Run every inner fold of every trial.")
 ]
 
 NestedOption = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--nested",
         help="Search inside the training part of every fold: an unbiased estimate for settings "
         "and search together.",
@@ -86,7 +84,7 @@ NestedOption = Annotated[
 
 OutOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Output folder; must be empty, or an unfinished search, unless --overwrite.",
         show_default="tune/NAME, NAME as of train",
     ),

@@ -96,41 +96,38 @@ def ablation_table(
         InputError: runs on other RNAs or labels than the full model, or damaged ones.
     """
     _, labels = read_labels(run_folder(out, FULL, seeds[0]))
-    metrics: dict[str, list[pd.Series]] = {}
-    folders: dict[str, list[Path]] = {}
-    for variant in variants:
-        if variant.is_trained:
-            folders[variant.name] = [run_folder(out, variant.name, number) for number in seeds]
-            _check_labels(folders[variant.name], labels)
-            metrics[variant.name] = [_metrics(folder) for folder in folders[variant.name]]
-    full = averaged(folders[FULL], labels)
+    full_metrics, full = _read_runs(out, FULL, seeds, labels)
     applicable = [variant for variant in variants if variant.config]
     parts = []
     for number, variant in enumerate(applicable, 1):
         if variant.is_full or variant.name == FULL:
-            part = seed_differences(metrics[FULL], metrics[FULL])
+            part = seed_differences(full_metrics, full_metrics)
             part[SEED_COLUMNS[3:]] = np.nan
             pooled = None
         else:
-            part = seed_differences(metrics[variant.name], metrics[FULL])
-            predictions = averaged(folders[variant.name], labels)
+            metrics, predictions = _read_runs(out, variant.name, seeds, labels)
+            part = seed_differences(metrics, full_metrics)
             pooled = compare(full, predictions, labels, n_resamples=n_resamples, seed=seed)
         parts.append(_with_pooled(part, pooled).assign(variant=variant.name))
         report(progress, "comparisons", number, len(applicable))
     table = pd.concat(parts, ignore_index=True)
-    table["p_holm"] = np.nan
-    for _, rows in table.groupby(["compartment", "metric"], sort=False):
-        table.loc[rows.index, "p_holm"] = holm([float(p) for p in rows["p"]])
+    of_metric = table.groupby(["compartment", "metric"])["p"]
+    table["p_holm"] = of_metric.transform(lambda p: pd.Series(holm(p.tolist()), p.index))
     return table[COLUMNS]
 
 
-def _check_labels(folders: Sequence[Path], labels: pd.DataFrame) -> None:
+def _read_runs(
+    out: str | Path, variant: str, seeds: Sequence[int], labels: pd.DataFrame
+) -> tuple[list[pd.Series], pd.DataFrame]:
+    """Metrics of a variant by seed, and its predictions averaged over the seeds."""
+    folders = [run_folder(out, variant, seed) for seed in seeds]
     for folder in folders:
         _, other = read_labels(folder)
         if not other.sort_index().equals(labels.sort_index()):
             raise InputError(
                 "the runs of an ablation were made on other RNAs or labels", file=folder
             )
+    return [_metrics(folder) for folder in folders], averaged(folders, labels)
 
 
 def _metrics(folder: Path) -> pd.Series:
@@ -165,11 +162,9 @@ def averaged(folders: Sequence[Path], labels: pd.DataFrame) -> pd.DataFrame:
                 expected=len(labels),
             )
         tables.append(table.loc[list(labels.index)])
-    mean = np.mean([table[names].to_numpy(dtype=float) for table in tables], axis=0)
-    result = pd.DataFrame(mean, columns=names)
-    result.insert(0, "rna_id", list(labels.index))
-    result.insert(1, "fold", tables[0]["fold"].to_numpy())
-    return result
+    result = tables[0].reset_index()
+    result[names] = np.mean([table[names].to_numpy(dtype=float) for table in tables], axis=0)
+    return result[["rna_id", "fold", *names]]
 
 
 def seed_differences(variant: Sequence[pd.Series], full: Sequence[pd.Series]) -> pd.DataFrame:
@@ -184,14 +179,14 @@ def seed_differences(variant: Sequence[pd.Series], full: Sequence[pd.Series]) ->
         ``seed_low``, ``seed_high``. Seeds in which a metric is undefined are left out; the interval
         needs two seeds.
     """
-    values = np.array([metrics[full[0].index].to_numpy(dtype=float) for metrics in variant])
-    reference = np.array([metrics[full[0].index].to_numpy(dtype=float) for metrics in full])
+    index = full[0].index
+    values = np.array([metrics[index] for metrics in variant])
+    differences = values - np.array([metrics[index] for metrics in full])
     rows = []
-    for column, difference in zip(values.T, (values - reference).T, strict=True):
-        is_defined = np.isfinite(column)
+    for column, difference in zip(values.T, differences.T, strict=True):
         interval = t_interval(difference[np.isfinite(difference)])
-        rows.append((*mean_and_sd(column), int(is_defined.sum()), *interval))
-    return pd.DataFrame(rows, index=full[0].index, columns=SEED_COLUMNS)
+        rows.append((*mean_and_sd(column), np.isfinite(column).sum(), *interval))
+    return pd.DataFrame(rows, index=index, columns=SEED_COLUMNS)
 
 
 def t_interval(differences: np.ndarray) -> tuple[float, float, float]:

@@ -97,9 +97,9 @@ def duplicate_metrics(
     if n > 1:
         any_two = float((sizes * (sizes - 1)).sum() / (n * (n - 1)))
     return {
-        "rnas": float((np.diff(binary.indptr) > 0).sum()),
-        "pairs": float(n_pairs),
-        "pairs apart": float((is_tested & (fold[first] != fold[second])).sum()),
+        "rnas": (np.diff(binary.indptr) > 0).sum(),
+        "pairs": n_pairs,
+        "pairs apart": (is_tested & (fold[first] != fold[second])).sum(),
         "same labels": float(is_same.mean()) if n_pairs else np.nan,
         "same labels, any two RNAs": any_two,
     }

@@ -115,7 +115,7 @@ def repeats_done(folder: str | Path, seed: int, n: int) -> bool:
 
 
 def _seed_columns(table: pd.DataFrame) -> list[str]:
-    return [str(name) for name in table.columns if str(name).startswith("seed_")]
+    return [str(name) for name in table.filter(regex="^seed_")]
 
 
 def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
@@ -139,18 +139,15 @@ def over_seeds(metrics: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
     """
     keys = ["compartment", "metric"]
     tables = {f"seed_{seed}": table.set_index(keys) for seed, table in metrics.items()}
-    first = next(iter(metrics.values()))
-    rows: list[dict[str, object]] = []
-    for key in zip(first["compartment"], first["metric"], strict=True):
-        for over, column in ((MEAN, "mean"), (POOLED, "pooled")):
-            if key[1] == "within" and over == MEAN:
-                continue
-            values = {name: float(str(table.at[key, column])) for name, table in tables.items()}
-            array = np.array(list(values.values()))
-            mean, sd = mean_and_sd(array)
-            row = {"compartment": key[0], "metric": key[1], "over": over, "mean": mean, "sd": sd}
-            rows.append({**row, "n": int(np.isfinite(array).sum()), **values})
-    return pd.DataFrame(rows)
+    parts = []
+    for over, column in ((MEAN, "mean"), (POOLED, "pooled")):
+        values = pd.DataFrame({name: table[column] for name, table in tables.items()})
+        rows = [(over, *mean_and_sd(row), np.isfinite(row).sum()) for row in values.to_numpy()]
+        summary = pd.DataFrame(rows, index=values.index, columns=["over", "mean", "sd", "n"])
+        parts.append(summary.join(values).reset_index())
+    table = pd.concat(parts).sort_index(kind="stable")
+    is_left_out = (table["metric"] == "within") & (table["over"] == MEAN)
+    return table[~is_left_out].reset_index(drop=True)
 
 
 def shown_rows(table: pd.DataFrame) -> list[list[str]]:

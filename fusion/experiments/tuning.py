@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -111,7 +111,6 @@ class Bench:
         networks: NetworkConfig,
         *,
         workers: int = 1,
-        progress: Progress | None = None,
     ) -> tuple[FusionData, ExperimentConfig]:
         """Data of a model with these settings, labels included, and its settings resolved.
 
@@ -119,7 +118,6 @@ class Bench:
             config: settings of the model; wildcards of tokens are resolved.
             networks: settings of the networks.
             workers: processes; changes no number.
-            progress: callback.
 
         Raises:
             ConfigError: tokens or networks that the dataset does not have.
@@ -131,7 +129,7 @@ class Bench:
             return self.cached[key], resolve_tokens(self.networks, config)
         built = rebuild(self.networks, self.network_config, networks, workers=workers)
         resolved = resolve_tokens(built, config)
-        data = prepare(built, resolved, cache=self.cache, workers=workers, progress=progress)
+        data = prepare(built, resolved, cache=self.cache, workers=workers)
         while len(self.cached) >= MAX_CACHED:
             del self.cached[next(iter(self.cached))]
         self.cached[key] = data
@@ -223,22 +221,39 @@ def mean_score(tables: list[np.ndarray]) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """A finished search.
+class Search:
+    """Inputs of a search.
 
     Attributes:
         bench: networks and token tables.
         config: settings before the search.
         space: of the search.
         settings: of the search.
-        trials: all of it, in order.
-        n_rnas: number of RNAs that it used.
     """
 
     bench: Bench
     config: ExperimentConfig
     space: Space
     settings: TuneSettings
+
+    def apply(self, values: Mapping[str, Any]) -> tuple[ExperimentConfig, NetworkConfig]:
+        """Settings of the model and of the networks with some values.
+
+        Raises:
+            ConfigError: see `fusion.experiments.search_space.apply`.
+        """
+        return apply(self.config, self.bench.network_config, values)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome(Search):
+    """A finished search.
+
+    Attributes:
+        trials: all of it, in order.
+        n_rnas: number of RNAs that it used.
+    """
+
     trials: list[Trial]
     n_rnas: int
 
@@ -250,29 +265,21 @@ class Outcome:
     @property
     def selected(self) -> tuple[ExperimentConfig, NetworkConfig]:
         """Settings of the model and of the networks, with the values of the best trial."""
-        return apply(self.config, self.bench.network_config, self.best.values)
+        return self.apply(self.best.values)
 
 
 @dataclass(frozen=True, eq=False)
-class _Search:
+class _RunningSearch(Search):
     """Inputs of every trial of a search.
 
     Attributes:
-        bench: networks and token tables.
-        config: settings before the search.
-        space: of the search.
         train: rows to fit and select on.
-        settings: of the search.
-        seed: of its inner folds and draws.
+        seed: of the inner folds and draws.
         workers: processes for networks and embeddings.
         pool: of processes for the inner folds, or None.
     """
 
-    bench: Bench
-    config: ExperimentConfig
-    space: Space
     train: np.ndarray
-    settings: TuneSettings
     seed: int
     workers: int
     pool: Any
@@ -322,7 +329,7 @@ def tune(  # noqa: PLR0913 (space, data, settings and store of a search)
         total = settings.trials
     seed = child_seed(config.seed, "search", name)
     with open_study(store, name) as study, one_thread_pool(workers) as pool:
-        search = _Search(bench, config, space, train, settings, seed, workers, pool)
+        search = _RunningSearch(bench, config, space, settings, train, seed, workers, pool)
         trials = read_trials(study, space, store)
         report(progress, "trials", len(trials), total)
         while len(trials) < total:
@@ -345,7 +352,7 @@ def tune(  # noqa: PLR0913 (space, data, settings and store of a search)
 
 
 def _draw(
-    study: optuna.Study, search: _Search, given: dict[str, Any], number: int
+    study: optuna.Study, search: _RunningSearch, given: dict[str, Any], number: int
 ) -> tuple[optuna.Trial, dict[str, Any], str]:
     """Draw values that fit each other, and a note on the draws passed over.
 
@@ -359,7 +366,7 @@ def _draw(
         draw = next_draw(study, params, child_seed(seed, attempt))
         values = suggest(draw, search.space)
         try:
-            apply(search.config, search.bench.network_config, values)
+            search.apply(values)
         except ConfigError as error:
             if attempt + 1 < n_draws:
                 note = f"{attempt + 1} draws passed over ({error})"
@@ -368,11 +375,11 @@ def _draw(
     return draw, values, note
 
 
-def _run_trial(search: _Search, draw: optuna.Trial, values: dict[str, Any]) -> Trial:
+def _run_trial(search: _RunningSearch, draw: optuna.Trial, values: dict[str, Any]) -> Trial:
     """Score values on the inner folds; refused where they do not fit or training diverges."""
     trial = Trial(draw.number, values, float("nan"), state=REFUSED)
     try:
-        config, networks = apply(search.config, search.bench.network_config, values)
+        config, networks = search.apply(values)
         data, resolved = search.bench.data(config, networks, workers=search.workers)
     except (ConfigError, InputError) as error:
         # A file in the error: damaged, or a full disk; without one, a diverging embedding.
