@@ -199,7 +199,7 @@ def t_interval(differences: np.ndarray) -> tuple[float, float, float]:
     """
     n = len(differences)
     mean, sd = mean_and_sd(differences)
-    half = float("nan")
+    half = np.nan
     if n > 1:
         half = float(student.ppf(0.975, n - 1)) * sd / n**0.5
     return mean, mean - half, mean + half
@@ -280,7 +280,7 @@ def interval(row: pd.Series, which: str) -> str:
         row: of `ablation_table`.
         which: ``"pooled"`` (over RNAs) or ``"seed"``.
     """
-    values = [float(row[f"{which}_{part}"]) for part in ("difference", "low", "high")]
+    values = [row[f"{which}_{part}"] for part in ("difference", "low", "high")]
     return difference_cell(*values)
 
 
@@ -291,8 +291,8 @@ def verdict(row: pd.Series, metric: str) -> str:
         row: of `ablation_table`, an average over compartments.
         metric: its name.
     """
-    low = float(row["pooled_low"])
-    high = float(row["pooled_high"])
+    low = row["pooled_low"]
+    high = row["pooled_high"]
     if not np.isfinite(low):
         return f"{metric} is undefined in every compartment."
     value = f"{metric} {interval(row, 'pooled')}"
@@ -333,7 +333,7 @@ def ablation_page(ablation: Ablation, table: pd.DataFrame) -> str:
     compared = [v for v in variants if v.is_trained and v.name != FULL]
     order = averages(table, "AUC")["pooled_difference"]
     lines = []
-    for variant in sorted(compared, key=lambda v: float(order[v.name])):
+    for variant in sorted(compared, key=lambda v: order[v.name]):
         verdicts = [verdict(average_row(table, variant.name, m), m) for m in TESTED]
         lines.append(f"**{variant.name}** ({variant.what}): {' '.join(verdicts)}")
     many = (

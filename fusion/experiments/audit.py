@@ -94,7 +94,7 @@ class Audit:
         """
         place = {"split": "", "rnas": "", "compartment": "", **columns}
         rows = self.section(section, subject=subject, measure=measure, **place)
-        return float(rows["value"].iloc[0]) if len(rows) else float("nan")
+        return float(rows["value"].iloc[0]) if len(rows) else np.nan
 
     def auc(
         self, source: str, split: str = "random", rnas: str = "all", measure: str = "AUC"
@@ -241,8 +241,7 @@ def _metric_rows(name: str, metrics: pd.DataFrame, split: str, rnas: str) -> Ite
     is_shown = metrics["metric"].isin(["AUC", "AUPR", "within"]) & (metrics["compartment"] != MICRO)
     for row in metrics[is_shown].to_dict("records"):
         column = "pooled" if row["metric"] == "within" else "mean"
-        compartment = str(row["compartment"])
-        yield section, name, split, rnas, compartment, str(row["metric"]), float(row[column])
+        yield section, name, split, rnas, row["compartment"], row["metric"], row[column]
 
 
 def few_counts_names(kinds: Sequence[str]) -> tuple[str, ...]:

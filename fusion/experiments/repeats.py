@@ -121,8 +121,8 @@ def _seed_columns(table: pd.DataFrame) -> list[str]:
 def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
     """Mean and SD (n - 1) of the finite values; NaN where there are too few."""
     defined = values[np.isfinite(values)]
-    mean = float(defined.mean()) if len(defined) else float("nan")
-    sd = float(defined.std(ddof=1)) if len(defined) > 1 else float("nan")
+    mean = float(defined.mean()) if len(defined) else np.nan
+    sd = float(defined.std(ddof=1)) if len(defined) > 1 else np.nan
     return mean, sd
 
 

@@ -169,7 +169,7 @@ def _finite_or_none(value: float) -> float | None:
 
 
 def _float_or_nan(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
+    return math.nan if value is None else float(value)
 
 
 def read_trials(study: optuna.Study, space: Space, path: Path) -> list[Trial]:

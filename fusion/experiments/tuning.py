@@ -217,7 +217,7 @@ def mean_score(tables: list[np.ndarray]) -> float:
     is_defined = ~np.isnan(stacked)
     count = is_defined.sum(axis=0)
     of_label = np.where(is_defined, stacked, 0).sum(axis=0)[count > 0] / count[count > 0]
-    return float(of_label.mean()) if of_label.size else float("nan")
+    return float(of_label.mean()) if of_label.size else np.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -377,7 +377,7 @@ def _draw(
 
 def _run_trial(search: _RunningSearch, draw: optuna.Trial, values: dict[str, Any]) -> Trial:
     """Score values on the inner folds; refused where they do not fit or training diverges."""
-    trial = Trial(draw.number, values, float("nan"), state=REFUSED)
+    trial = Trial(draw.number, values, np.nan, state=REFUSED)
     try:
         config, networks = search.apply(values)
         data, resolved = search.bench.data(config, networks, workers=search.workers)

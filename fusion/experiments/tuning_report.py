@@ -51,7 +51,7 @@ def trials_table(trials: list[Trial], space: Space) -> pd.DataFrame:
     width = max(len(trial.fold_scores) for trial in trials)
     rows = []
     for trial in trials:
-        padding = [float("nan")] * (width - len(trial.fold_scores))
+        padding = [np.nan] * (width - len(trial.fold_scores))
         settings = [as_text(trial.values[name]) for name in space]
         note = trial.note.replace("\n", " ").replace("\t", " ")
         scores = (trial.score, *trial.fold_scores, *padding)
@@ -103,7 +103,7 @@ def tune_page(search: Outcome) -> str:
         f"{counts[PRUNED]}; refused (values that do not fit each other, or diverged training: "
         f"column `note` of trials.tsv): {counts[REFUSED]}."
     )
-    rows: list[list[str]] = []
+    rows = []
     for name, entry in search.space.items():
         values = [as_text(trial.values[name]) for trial in (first, best)]
         rows.append([f"`{name}`", _entry_text(entry), *values])
