@@ -103,13 +103,11 @@ def run_search(  # noqa: PLR0913 (one function for the command)
     Args:
         networks: of the dataset.
         config: settings before the search.
-        space: settings to search.
-        settings: of the search.
+        space, settings: of the search.
         out: folder; an unfinished search of the same settings and data in it resumes.
         cache: folder for embeddings; None stores them in `out`.
         workers: processes for inner folds; changes no number.
-        overwrite: see `mirnagraph.runs.folder.open_run`.
-        resume: see `mirnagraph.runs.folder.open_run`.
+        overwrite, resume: see `mirnagraph.runs.folder.open_run`.
         progress: callback.
 
     Returns:
@@ -131,8 +129,7 @@ def run_search(  # noqa: PLR0913 (one function for the command)
         "search": search_sha256(space, how),
     }
     about = _about("search", dataset, len(rows))
-    text = dump_toml(config)
-    open_folder = partial(open_run, out, text, inputs, seed=config.seed)
+    open_folder = partial(open_run, out, dump_toml(config), inputs, seed=config.seed)
     run = open_folder(overwrite=overwrite, resume=True, about=about)
     if run.finished:
         if settings.grid or run.read()["trials"] >= settings.trials:
@@ -274,8 +271,7 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
             data are read back.
         cache: folder for embeddings; None stores them in `out`.
         workers: processes for folds; changes no number.
-        overwrite: see `mirnagraph.runs.folder.open_run`.
-        resume: see `mirnagraph.runs.folder.open_run`.
+        overwrite, resume: see `mirnagraph.runs.folder.open_run`.
         progress: callback.
 
     Returns:
@@ -317,19 +313,22 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
         resume=resume,
         about=_about("nested", dataset, len(dataset.index)),
     )
-    if outcome is None:
-        return None, None, run
-    return *outcome, run
+    return *(outcome or (None, None)), run
 
 
 def _run_job(
     job: NestedJob, workers: int, progress: Progress | None
 ) -> tuple[CrossValidationResult, pd.DataFrame]:
-    """Run untuned and nested folds, and write the run folder; result and comparison."""
+    """Run untuned and nested folds, fit the final model, and write the run folder.
+
+    Returns:
+        The result and its comparison with the untuned run.
+    """
+    networks = job.bench.networks
     write_folds(job.folds, job.folder / "folds.tsv")
     write_search(job.space, job.settings, job.folder / "search.toml")
     run_experiment(
-        job.bench.networks,
+        networks,
         job.config,
         job.folder / UNTUNED,
         cache=job.bench.cache,
@@ -358,19 +357,6 @@ def _run_job(
     pooled = compare(untuned, result.to_frame(), labels, seed=job.config.seed)
     versus = compare_folds(untuned, result, pooled[pooled["compartment"] == AVERAGE])
     write_tsv(versus, job.folder / VERSUS)
-    _finish(job, result, versus, workers, progress)
-    return result, versus
-
-
-def _finish(
-    job: NestedJob,
-    result: CrossValidationResult,
-    versus: pd.DataFrame,
-    workers: int,
-    progress: Progress | None,
-) -> None:
-    """Search on all RNAs of the protocol, fit the final model, and write the report."""
-    networks = job.bench.networks
     rows = np.flatnonzero(job.folds.of_rows(networks.dataset.index) >= TRAIN_ONLY)
     search = job.search(rows, "final", workers=workers, progress=progress)
     write_choice(job.folder, search)
@@ -379,3 +365,4 @@ def _finish(
     fit_final(data, job.folds, resolved, job.folder / "model", result, progress=progress)
     section = nested_section(result, versus, job.settings, search.best)
     write_report(job.folder, result, networks.dataset, job.config, None, "", section)
+    return result, versus
