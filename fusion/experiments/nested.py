@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import tomli_w
 
 from fusion.config import NESTED, ExperimentConfig
 from fusion.data.prepare import config_folds, folds_sha256, resolve_tokens, with_cold_start
@@ -75,8 +76,6 @@ def search_sha256(space: Space, settings: Mapping[str, Any]) -> str:
 
 def write_search(space: Space, settings: TuneSettings, path: Path) -> None:
     """Write a space as TOML that ``--space`` reads, with the search settings as comments."""
-    import tomli_w
-
     values = to_dict(settings).items()
     comments = "".join(f"# {key} = {json.dumps(value)}\n" for key, value in values)
     write_text(path, comments + tomli_w.dumps({"space": space_to_dict(space)}))
@@ -103,11 +102,13 @@ def run_search(  # noqa: PLR0913 (one function for the command)
     Args:
         networks: of the dataset.
         config: settings before the search.
-        space, settings: of the search.
+        space: settings to search.
+        settings: of the search.
         out: folder; an unfinished search of the same settings and data in it resumes.
         cache: folder for embeddings; None stores them in `out`.
         workers: processes for inner folds; changes no number.
-        overwrite, resume: see `mirnagraph.runs.folder.open_run`.
+        overwrite: see `mirnagraph.runs.folder.open_run`.
+        resume: see `mirnagraph.runs.folder.open_run`.
         progress: callback.
 
     Returns:
@@ -143,11 +144,7 @@ def run_search(  # noqa: PLR0913 (one function for the command)
             bench, config, space, rows, settings, store, workers=workers, progress=progress
         )
         search = Outcome(bench, config, space, settings, trials, len(rows))
-        write_tsv(trials_table(trials, space), run.path / "trials.tsv")
-        write_search(space, settings, run.path / "search.toml")
-        write_choice(run.path, search)
-        write_text(run.path / "tune.md", tune_page(search))
-        save_figure(draw_trials(trials, space, settings.metric), run.path / "trials.png")
+        _write_trials(run.path, search)
         run.add(trials=len(trials), best=search.best.values, score=search.best.score)
         return trials
 
@@ -162,6 +159,16 @@ def _about(kind: str, dataset: Dataset, n_rnas: int) -> dict[str, Any]:
         "synthetic": dataset.synthetic,
         "n_rnas": n_rnas,
     }
+
+
+def _write_trials(folder: Path, search: Outcome) -> None:
+    """Write the files of a finished search."""
+    write_tsv(trials_table(search.trials, search.space), folder / "trials.tsv")
+    write_search(search.space, search.settings, folder / "search.toml")
+    write_choice(folder, search)
+    write_text(folder / "tune.md", tune_page(search))
+    figure = draw_trials(search.trials, search.space, search.settings.metric)
+    save_figure(figure, folder / "trials.png")
 
 
 def write_choice(folder: Path, search: Outcome) -> None:
@@ -271,7 +278,8 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
             data are read back.
         cache: folder for embeddings; None stores them in `out`.
         workers: processes for folds; changes no number.
-        overwrite, resume: see `mirnagraph.runs.folder.open_run`.
+        overwrite: see `mirnagraph.runs.folder.open_run`.
+        resume: see `mirnagraph.runs.folder.open_run`.
         progress: callback.
 
     Returns:
@@ -283,8 +291,6 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
         ConfigError: settings that the data do not allow.
         MissingExtraError: the extra ``tune`` is not installed.
     """
-    import tomli_w
-
     require_optuna()
     dataset = networks.dataset
     text = dump_toml(resolve_tokens(networks, config))
