@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import typer
+from typer import Option
 
 from cli.common import (
     ConfigOption,
     FoldOption,
     NetworksOption,
     OverwriteOption,
+    PresetOption,
     ProtocolOption,
     QuietOption,
     ResamplesOption,
@@ -20,7 +21,6 @@ from cli.common import (
     SplitOption,
     WorkersOption,
     open_networks,
-    preset_choices,
     progress_bars,
     say,
     show_table,
@@ -31,15 +31,13 @@ EPILOG = (
     "--only without-disease --only trees-alone`"
 )
 
-PresetOption = Annotated[str, typer.Option(help=f"Preset: {preset_choices('fusion')}.")]
-
 RepeatsOption = Annotated[
-    int, typer.Option(min=1, help="Number of seeds; more can be added later to the same folder.")
+    int, Option(min=1, help="Number of seeds; more can be added later to the same folder.")
 ]
 
 OnlyOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="Variant to train with the full model, e.g. without-disease; repeatable.",
         show_default="all",
     ),
@@ -47,16 +45,11 @@ OnlyOption = Annotated[
 
 OutOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Output folder; finished runs in it are kept.",
         show_default="runs/NAME-ablation, NAME as of train",
     ),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("ablate", epilog=EPILOG)(ablate)
 
 
 def ablate(
@@ -93,18 +86,32 @@ def ablate(
     settings = experiment_config(
         preset, config, n_folds=fold, split=split, protocol=protocol, rnas=rnas, seed=seed
     )
-    loaded, cache = open_networks(networks, quiet=quiet)
+    loaded, cache = open_networks(networks)
     target = out or Path("runs") / f"{run_name(loaded.dataset.name, settings)}-ablation"
-    seeds = [settings.seed + number for number in range(repeats)]
-    how: dict[str, Any] = {"cache": cache, "workers": workers, "overwrite": overwrite}
-    resampling: dict[str, int] = {"n_resamples": resamples, "seed": settings.seed}
-    with progress_bars(quiet=quiet) as progress:
-        variants, run = run_ablation(
-            loaded, settings, target, repeats=repeats, only=only or (), progress=progress, **how
+    with progress_bars() as progress:
+        ablation = run_ablation(
+            loaded,
+            settings,
+            target,
+            repeats=repeats,
+            only=only or (),
+            cache=cache,
+            workers=workers,
+            overwrite=overwrite,
+            progress=progress,
         )
-        table = ablation_table(run.path, variants, seeds, progress=progress, **resampling)
-    write_ablation(run.path, table, variants, loaded.dataset, settings, seeds)
+        table = ablation_table(
+            ablation.folder,
+            ablation.variants,
+            ablation.seeds,
+            n_resamples=resamples,
+            seed=settings.seed,
+            progress=progress,
+        )
+    write_ablation(ablation, table)
     title = f"Ablation of preset {settings.preset}, mean ± SD over {repeats} seeds"
-    show_table(SHOWN, shown_rows(table, variants), f"{title}, differences with 95 % intervals")
+    show_table(
+        SHOWN, shown_rows(table, ablation.variants), f"{title}, differences with 95 % intervals"
+    )
     files = "ablation.md, ablation.tsv, variants.tsv, ablation.png, variants/"
-    say(f"Written to {run.path}: {files}", quiet=quiet)
+    say(f"Written to {ablation.folder}: {files}")

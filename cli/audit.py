@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from cli.common import (
     NetworksOption,
+    OutputFolderOption,
     OverwriteOption,
     QuietOption,
     WorkersOption,
@@ -20,23 +21,14 @@ from cli.common import (
 
 EPILOG = "Example: `mirnagraph audit --networks networks --out audit`"
 
-OutOption = Annotated[Path, typer.Option(help="Output folder; must be empty unless --overwrite.")]
+FoldOption = Annotated[int, Option(min=2, help="Number of folds of each split.")]
 
-FoldOption = Annotated[int, typer.Option(min=2, help="Number of folds of each split.")]
-
-SeedOption = Annotated[
-    int, typer.Option(min=0, help="Seed of folds, models and the label permutation.")
-]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("audit", epilog=EPILOG)(audit)
+SeedOption = Annotated[int, Option(min=0, help="Seed of folds, models and the label permutation.")]
 
 
 def audit(
     networks: NetworksOption = None,
-    out: OutOption = Path("audit"),
+    out: OutputFolderOption = Path("audit"),
     seed: SeedOption = 0,
     fold: FoldOption = 10,
     workers: WorkersOption = 2,
@@ -54,12 +46,11 @@ def audit(
     from mirnagraph.io import check_output_folder
 
     check_output_folder(out, overwrite=overwrite)
-    loaded, _ = open_networks(networks, quiet=quiet)
-    with progress_bars(quiet=quiet) as progress:
+    loaded, _ = open_networks(networks)
+    with progress_bars() as progress:
         result = run_audit(loaded, seed=seed, n_folds=fold, workers=workers, progress=progress)
     write_audit(result, out, overwrite=overwrite)
-    header, rows = source_rows(result)
-    show_table(header, rows, "AUC of each source alone")
+    show_table(*source_rows(result), "AUC of each source alone")
     for line in conclusions(result):
-        say(f"- {line}", quiet=quiet)
-    say(f"Written to {out}: audit.md, audit.tsv, audit.png", quiet=quiet)
+        say(f"- {line}")
+    say(f"Written to {out}: audit.md, audit.tsv, audit.png")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from mirnagraph.networks.network import NetworkSet
 
 Progress = Callable[[str, int, int], None]
+
+_is_quiet = False
+"""Set by --quiet of the command that runs."""
 
 
 def preset_choices(package: str) -> str:
@@ -28,7 +31,7 @@ def preset_choices(package: str) -> str:
 
 NetworksOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Networks folder, written by `build-networks`.",
         show_default="./networks if it exists, else the synthetic demo",
     ),
@@ -36,19 +39,19 @@ NetworksOption = Annotated[
 
 RunNetworksOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Networks folder of the run, checked by hash.",
         show_default="./networks if it exists, else the synthetic demo",
     ),
 ]
 
 ConfigOption = Annotated[
-    Path | None, typer.Option(help="TOML file of settings that override the preset.")
+    Path | None, Option(help="TOML file of settings that override the preset.")
 ]
 
 FoldOption = Annotated[
     int | None,
-    typer.Option(
+    Option(
         min=2,
         help="Number of (outer) folds; ignored for a fold file, which has its own.",
         show_default="10",
@@ -57,20 +60,18 @@ FoldOption = Annotated[
 
 SplitOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Folds: random, family (miRNA families kept together), or a TSV file with the columns "
         "rna_id and fold (-1: training only).",
         show_default="random",
     ),
 ]
 
-ProtocolOption = Annotated[
-    str | None, typer.Option(help="Protocol of a fold file that holds several.")
-]
+ProtocolOption = Annotated[str | None, Option(help="Protocol of a fold file that holds several.")]
 
 RnasOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="RNAs: all (those without annotation count as negatives) or located (annotated ones).",
         show_default="all",
     ),
@@ -78,56 +79,69 @@ RnasOption = Annotated[
 
 SeedOption = Annotated[
     int | None,
-    typer.Option(
-        min=0, help="Seed of every random step; the first seed of several.", show_default="0"
-    ),
+    Option(min=0, help="Seed of every random step; the first seed of several.", show_default="0"),
 ]
 
 WorkersOption = Annotated[
-    int, typer.Option(min=1, help="Number of parallel processes; results do not depend on it.")
+    int, Option(min=1, help="Number of parallel processes; results do not depend on it.")
 ]
 
 ThreadsOption = Annotated[
-    int, typer.Option(min=1, help="Number of threads; results do not depend on it.")
+    int, Option(min=1, help="Number of threads; results do not depend on it.")
 ]
 
-ResamplesOption = Annotated[
-    int, typer.Option(min=100, help="Number of bootstrap resamples of RNAs.")
-]
+ResamplesOption = Annotated[int, Option(min=100, help="Number of bootstrap resamples of RNAs.")]
 
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace the content of the output folder.")
+    bool, Option("--overwrite", help="Replace the content of the output folder.")
 ]
 
 ResumeOption = Annotated[
     bool,
-    typer.Option("--resume", help="Keep a finished run. Unfinished runs always resume."),
+    Option("--resume", help="Keep a finished run. Unfinished runs always resume."),
 ]
 
 FastaOption = Annotated[
-    Path | None, typer.Option(help="FASTA file of known or new RNAs, plain or gzip, T or U.")
+    Path | None, Option(help="FASTA file of known or new RNAs, plain or gzip, T or U.")
 ]
 
 IupacOption = Annotated[
     str,
-    typer.Option(help="Ambiguous nucleotides (R, Y …): error, or n to read them as N."),
+    Option(help="Ambiguous nucleotides (R, Y …): error, or n to read them as N."),
 ]
 
 LanguageModelOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Language model of the sequence tower: folder, name, or RNA-FM weights file.",
         show_default="as in training",
     ),
 ]
 
+
+def _set_quiet(value: bool) -> bool:
+    global _is_quiet
+    _is_quiet = value
+    return value
+
+
 QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="No progress and no messages, only the result.")
+    bool,
+    Option(
+        "--quiet",
+        "-q",
+        callback=_set_quiet,
+        help="No progress and no messages, only the result.",
+    ),
 ]
 
-TableOption = Annotated[
-    Path | None, typer.Option("--out", help="Output table, TSV with every digit.")
+OutputFolderOption = Annotated[
+    Path, Option(help="Output folder; must be empty unless --overwrite.")
 ]
+
+PresetOption = Annotated[str, Option(help=f"Preset: {preset_choices('fusion')}.")]
+
+TableOption = Annotated[Path | None, Option("--out", help="Output table, TSV with every digit.")]
 
 
 def dataset_title(name: str, *, synthetic: bool) -> str:
@@ -135,12 +149,11 @@ def dataset_title(name: str, *, synthetic: bool) -> str:
     return f"Dataset {name} (synthetic)" if synthetic else f"Dataset {name}"
 
 
-def open_networks(folder: Path | None, *, quiet: bool) -> tuple[NetworkSet, Path | None]:
+def open_networks(folder: Path | None) -> tuple[NetworkSet, Path | None]:
     """Networks to train on, announced on stderr, and the folder that caches their embeddings.
 
     Args:
         folder: as of `NetworksOption`.
-        quiet: announce nothing.
 
     Returns:
         The networks; and the cache, None for networks that have no folder.
@@ -148,25 +161,26 @@ def open_networks(folder: Path | None, *, quiet: bool) -> tuple[NetworkSet, Path
     from mirnagraph.networks.build import networks_or_demo
 
     networks, source = networks_or_demo(folder)
-    announce(networks, quiet=quiet)
+    announce(networks)
     return networks, None if source is None else source / "embeddings"
 
 
-def announce(networks: NetworkSet, *, quiet: bool) -> None:
+def announce(networks: NetworkSet) -> None:
     """Write name and size of the dataset of networks to stderr."""
     dataset = networks.dataset
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)
     n_located = int(dataset.located.sum())
-    say(f"{title}: {len(dataset.index)} RNAs, {n_located} with a compartment", quiet=quiet)
+    say(f"{title}: {len(dataset.index)} RNAs, {n_located} with a compartment")
 
 
 @contextlib.contextmanager
-def progress_bars(*, quiet: bool) -> Iterator[Progress | None]:
+def progress_bars(*, shown: bool = True) -> Iterator[Progress | None]:
     """Yield a callback ``(step, done, total)`` that draws one bar per step on stderr.
 
-    It writes one line at the end of each step where stderr is no terminal, and is None when quiet.
+    It writes one line at the end of each step where stderr is no terminal, and is None when quiet
+    or not shown.
     """
-    if quiet:
+    if _is_quiet or not shown:
         yield None
     elif not sys.stderr.isatty():
         yield _line_when_done()
@@ -181,14 +195,14 @@ def progress_bars(*, quiet: bool) -> Iterator[Progress | None]:
         )
         from rich.progress import Progress as Bars
 
-        columns = (
+        with Bars(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-        )
-        with Bars(*columns, console=Console(stderr=True)) as bars:
+            console=Console(stderr=True),
+        ) as bars:
             tasks: dict[str, Any] = {}
 
             def draw(step: str, done: int, total: int) -> None:
@@ -210,16 +224,16 @@ def _line_when_done() -> Progress:
     return write
 
 
-def say(text: str = "", *, quiet: bool = False) -> None:
-    """Write one line to stderr."""
-    if not quiet:
+def say(text: str) -> None:
+    """Write one line to stderr, unless --quiet."""
+    if not _is_quiet:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
 
-def say_kept(folder: Path, *, what: str = "run", quiet: bool = False) -> None:
+def say_kept(folder: Path, *, what: str = "run") -> None:
     """Report that `--resume` kept a finished run."""
-    say(f"The {what} in {folder} is finished and was kept.", quiet=quiet)
+    say(f"The {what} in {folder} is finished and was kept.")
 
 
 def show_table(
@@ -241,14 +255,21 @@ def show_table(
     Console().print(table)
 
 
-def show_frame(table: pd.DataFrame, title: str | None = None, *, digits: str = ".4f") -> None:
+def show_frame(
+    table: pd.DataFrame,
+    title: str | None = None,
+    *,
+    number: Callable[[float], str] = "{:.4f}".format,
+) -> None:
     """Write a data frame without its index to stdout (see `show_table`).
 
     Args:
-        digits: format of floating-point numbers.
+        table: to write.
+        title: of the table in a terminal.
+        number: text of a floating-point number.
     """
     rows = [
-        [format(value, digits) if isinstance(value, float) else str(value) for value in row]
+        [number(value) if isinstance(value, float) else str(value) for value in row]
         for row in table.to_numpy(dtype=object).tolist()
     ]
     show_table([str(name) for name in table.columns], rows, title)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from cli.common import ResamplesOption, TableOption, show_frame
 
@@ -13,7 +13,7 @@ EPILOG = "Example: `mirnagraph compare runs/mine runs/other --plot difference.pn
 
 RunsArgument = Annotated[
     list[Path],
-    typer.Argument(
+    Argument(
         help="Run folders on the same RNAs and folds; all are compared with the first. Runs with "
         "--sets are compared on the RNAs that all of them have."
     ),
@@ -21,21 +21,16 @@ RunsArgument = Annotated[
 
 BaselineOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="Baseline or part of each run to compare it with, e.g. trees (see RUN/baselines.tsv); "
         "repeatable.",
         show_default="the first run",
     ),
 ]
 
-PlotOption = Annotated[Path | None, typer.Option(help="Output figure of the differences, PNG.")]
+PlotOption = Annotated[Path | None, Option(help="Output figure of the differences, PNG.")]
 
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the resamples.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("compare", epilog=EPILOG)(compare)
+SeedOption = Annotated[int, Option(min=0, help="Seed of the resamples.")]
 
 
 def compare(
@@ -52,14 +47,13 @@ def compare(
 
     Tests: DeLong and paired bootstrap, Holm correction over compartments.
     """
-    from mirnagraph.io import write_file, write_tsv
+    from mirnagraph.io import write_tsv
     from mirnagraph.runs.compare import compare_runs, draw_differences
+    from mirnagraph.runs.markdown import save_figure
 
     table = compare_runs(runs, baseline or (), n_resamples=resamples, seed=seed)
     if out is not None:
         write_tsv(table, out)
     if plot is not None:
-        figure = draw_differences(table)
-        with write_file(plot) as part:
-            figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
+        save_figure(draw_differences(table), plot)
     show_frame(table, "Run - reference")

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from cli.common import (
     ConfigOption,
+    OutputFolderOption,
     OverwriteOption,
     QuietOption,
     WorkersOption,
@@ -25,17 +27,15 @@ FETCH_EPILOG = "Example: `mirnagraph fetch mirna1041`"
 
 DataOption = Annotated[
     str,
-    typer.Option(
+    Option(
         help="Dataset: demo (synthetic), mirna1041 (public benchmark, from $MIRNAGRAPH_DATA or the "
         "cache of `fetch`), or a dataset folder."
     ),
 ]
 
-OutOption = Annotated[Path, typer.Option(help="Output folder; must be empty unless --overwrite.")]
-
 CutoffOption = Annotated[
     float | None,
-    typer.Option(
+    Option(
         help="Similarity above which two RNAs are linked in the functional network, 0 to 1.",
         show_default="0.6",
     ),
@@ -43,7 +43,7 @@ CutoffOption = Annotated[
 
 LambdaOption = Annotated[
     float | None,
-    typer.Option(
+    Option(
         "--lambda",
         help="Weight of disease-based similarity against the GIP kernel, 0 to 1.",
         show_default="0.5",
@@ -51,35 +51,27 @@ LambdaOption = Annotated[
 ]
 
 GraphmlOption = Annotated[
-    bool, typer.Option("--graphml", help="Also write one GraphML file per network, for Cytoscape.")
+    bool, Option("--graphml", help="Also write one GraphML file per network, for Cytoscape.")
 ]
 
-NameArgument = Annotated[str | None, typer.Argument(help="Name of a public dataset (see --list).")]
+NameArgument = Annotated[str | None, Argument(help="Name of a public dataset (see --list).")]
 
-ListOption = Annotated[
-    bool, typer.Option("--list", help="List the public datasets with their licences.")
-]
+ListOption = Annotated[bool, Option("--list", help="List the public datasets with their licences.")]
 
 CacheOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of downloaded files.", show_default="the cache folder of the user"),
+    Option(help="Folder of downloaded files.", show_default="the cache folder of the user"),
 ]
 
 MirrorOption = Annotated[
     str | None,
-    typer.Option(help="URL of a mirror to download from instead of the public addresses."),
+    Option(help="URL of a mirror to download from instead of the public addresses."),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    app.command("fetch", epilog=FETCH_EPILOG)(fetch)
-    app.command("build-networks", epilog=BUILD_EPILOG)(build_networks)
 
 
 def build_networks(
     data: DataOption = "demo",
-    out: OutOption = Path("networks"),
+    out: OutputFolderOption = Path("networks"),
     config: ConfigOption = None,
     cutoff: CutoffOption = None,
     lambda_: LambdaOption = None,
@@ -106,14 +98,14 @@ def build_networks(
     dataset = load_dataset(data)
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)
     size = f"{len(dataset.index)} RNAs, {len(dataset.compartments)} compartments"
-    say(f"{title}: {size}, {len(dataset.left_out)} records left out", quiet=quiet)
-    with progress_bars(quiet=quiet) as progress:
+    say(f"{title}: {size}, {len(dataset.left_out)} records left out")
+    with progress_bars() as progress:
         networks = build(dataset, settings, progress=progress, workers=workers)
     networks.save(out, overwrite=overwrite)
     if graphml:
         write_graphml(networks, out)
-    show_frame(describe(networks), "Networks", digits=".4g")
-    say(f"Written to {out}. Next: mirnagraph train --networks {out} --fold 10", quiet=quiet)
+    show_frame(describe(networks), "Networks", number="{:.4g}".format)
+    say(f"Written to {out}. Next: mirnagraph train --networks {out} --fold 10")
 
 
 def fetch(
@@ -139,7 +131,7 @@ def fetch(
         if not list_:
             raise ConfigError("no dataset named; expected a name of the list above")
         return
-    with progress_bars(quiet=quiet) as progress:
+    with progress_bars() as progress:
         folder = catalog.fetch(name, cache=cache, base_url=base_url, progress=progress)
-    say(f"{name} is in {folder}", quiet=quiet)
+    say(f"{name} is in {folder}")
     typer.echo(str(folder))

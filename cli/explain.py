@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from cli.common import (
     FastaOption,
@@ -29,7 +29,7 @@ FORMATS = ("text", "json")
 
 RunOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Finished run of `train`, or its model folder.",
         show_default="the newest run under ./runs",
     ),
@@ -37,7 +37,7 @@ RunOption = Annotated[
 
 RnaOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="Name of a reference RNA; repeatable.",
         show_default="the one predicted most surely",
     ),
@@ -45,7 +45,7 @@ RnaOption = Annotated[
 
 CompartmentOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="Compartment to explain; repeatable.",
         show_default="those called, else the most probable",
     ),
@@ -53,12 +53,12 @@ CompartmentOption = Annotated[
 
 FormatOption = Annotated[
     str,
-    typer.Option("--format", help="text or json (one object, or a list of them for several RNAs)."),
+    Option("--format", help="text or json (one object, or a list of them for several RNAs)."),
 ]
 
 OutOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Output folder of explanation.txt, .json and .png (in a folder per RNA for several "
         "RNAs); must be empty unless --overwrite.",
         show_default="the terminal",
@@ -66,13 +66,8 @@ OutOption = Annotated[
 ]
 
 RnaTypeOption = Annotated[
-    str | None, typer.Option(help="RNA type of all new RNAs, for a model of `train --sets`.")
+    str | None, Option(help="RNA type of all new RNAs, for a model of `train --sets`.")
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("explain", epilog=EPILOG)(explain)
 
 
 def explain(
@@ -109,7 +104,7 @@ def explain(
         check_output_folder(out, overwrite=overwrite)
     folder = run or newest_run()
     model = open_fusion_model(folder)
-    with progress_bars(quiet=quiet or out is None) as progress:
+    with progress_bars(shown=out is not None) as progress:
         queries = find_queries(model, rna or (), fasta, iupac=iupac, rna_type=rna_type)
         explanations = explain_run(
             folder,
@@ -123,14 +118,14 @@ def explain(
         )
     if not rna and fasta is None:
         name = queries[0].name
-        say(f"Model of {folder}: {name} is the RNA predicted most surely (--rna)", quiet=quiet)
+        say(f"Model of {folder}: {name} is the RNA predicted most surely (--rna)")
     if out is None:
         _print(explanations, format_)
         return
     write_explanations(explanations, out, overwrite=overwrite)
     where = " per RNA" if len(explanations) > 1 else ""
     files = f"explanation.txt, explanation.json, explanation.png{where}"
-    say(f"Written to {out}: {files}", quiet=quiet)
+    say(f"Written to {out}: {files}")
 
 
 def _print(explanations: list[Explanation], format_: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from cli.common import OverwriteOption, QuietOption, say
 
@@ -18,21 +18,17 @@ PULL_EPILOG = "Example: `mirnagraph pull me/where-mirnas-sit model`"
 
 RunArgument = Annotated[
     Path,
-    typer.Argument(
-        help="Finished run of `train` or `seq train`; with --push also an exported folder."
-    ),
+    Argument(help="Finished run of `train` or `seq train`; with --push also an exported folder."),
 ]
 
 FolderArgument = Annotated[
     Path | None,
-    typer.Argument(
-        help="Output folder; must be empty unless --overwrite. May be left out with --push."
-    ),
+    Argument(help="Output folder; must be empty unless --overwrite. May be left out with --push."),
 ]
 
 PushOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         metavar="OWNER/NAME",
         help="Repository on the Hugging Face hub to push to; replaces a model and card in it. "
         "Needs a token with write access.",
@@ -40,34 +36,26 @@ PushOption = Annotated[
 ]
 
 PrivateOption = Annotated[
-    bool, typer.Option("--private", help="Make a new repository private (with --push).")
+    bool, Option("--private", help="Make a new repository private (with --push).")
 ]
 
 LicenceOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Licence in the model card, as the hub names it (mit, cc-by-4.0 …).",
         show_default="none",
     ),
 ]
 
 RepoArgument = Annotated[
-    str, typer.Argument(metavar="OWNER/NAME", help="Repository on the Hugging Face hub.")
+    str, Argument(metavar="OWNER/NAME", help="Repository on the Hugging Face hub.")
 ]
 
-TargetArgument = Annotated[
-    Path, typer.Argument(help="Output folder; must be empty unless --overwrite.")
-]
+TargetArgument = Annotated[Path, Argument(help="Output folder; must be empty unless --overwrite.")]
 
 RevisionOption = Annotated[
-    str | None, typer.Option(help="Branch, tag or commit.", show_default="the newest")
+    str | None, Option(help="Branch, tag or commit.", show_default="the newest")
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    app.command("export", epilog=EXPORT_EPILOG)(export)
-    app.command("pull", epilog=PULL_EPILOG)(pull)
 
 
 def export(
@@ -88,7 +76,6 @@ def export(
     from fusion.export.export import export_run
     from fusion.export.files import CARD, EXPORT
     from fusion.export.hub import HubAddress
-    from fusion.export.hub import push as push_folder
     from mirnagraph.errors import ConfigError
 
     if folder is None and push is None:
@@ -101,18 +88,23 @@ def export(
         if push is None or folder is not None or license is not None:
             hint = "push it as it is (--push OWNER/NAME), or copy it"
             raise ConfigError(f"{run} is an exported model already: {hint}")
-        address = push_folder(run, push, private=private)
-        say(f"Pushed to {address}", quiet=quiet)
+        _push(run, push, private=private)
         return
     with tempfile.TemporaryDirectory(prefix="mirnagraph-") as temporary:
         target = folder or Path(temporary) / "model"
         written = export_run(run, target, license=license, overwrite=overwrite)
         if folder is not None:
             note = "" if license else f"; no licence given (see the end of {CARD})"
-            say(f"Written to {folder}: {CARD}, {EXPORT}, model.json, weights{note}", quiet=quiet)
+            say(f"Written to {folder}: {CARD}, {EXPORT}, model.json, weights{note}")
         if push is not None:
-            address = push_folder(written, push, private=private)
-            say(f"Pushed to {address}", quiet=quiet)
+            _push(written, push, private=private)
+
+
+def _push(folder: Path, address: str, *, private: bool) -> None:
+    from fusion.export.hub import push
+
+    pushed = push(folder, address, private=private)
+    say(f"Pushed to {pushed}")
 
 
 def pull(
@@ -129,7 +121,4 @@ def pull(
     from fusion.export.hub import pull as pull_folder
 
     written = pull_folder(repo, folder, revision=revision, overwrite=overwrite)
-    say(
-        f"Written to {written}. Next: mirnagraph predict --run {written} --fasta mine.fa",
-        quiet=quiet,
-    )
+    say(f"Written to {written}. Next: mirnagraph predict --run {written} --fasta mine.fa")

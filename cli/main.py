@@ -10,6 +10,7 @@ import traceback
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from cli import ablate, audit, compare, data, explain, export, predict, rank, seq, train, tune
 from mirnagraph.errors import MirnagraphError
@@ -51,11 +52,11 @@ def _version(wanted: bool) -> None:
 
 VersionOption = Annotated[
     bool,
-    typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit."),
+    Option("--version", callback=_version, is_eager=True, help="Print the version and exit."),
 ]
 
 DebugOption = Annotated[
-    bool, typer.Option("--debug", help="Print the traceback of errors.", envvar="MIRNAGRAPH_DEBUG")
+    bool, Option("--debug", help="Print the traceback of errors.", envvar="MIRNAGRAPH_DEBUG")
 ]
 
 
@@ -65,20 +66,22 @@ def _common(version: VersionOption = False, debug: DebugOption = False) -> None:
         os.environ["MIRNAGRAPH_DEBUG"] = "1"
 
 
-for _command in (
-    data,
-    train,
-    tune,
-    compare,
-    ablate,
-    audit,
-    rank,
-    predict,
-    explain,
-    export,
-    seq,
+for _name, _command, _epilog in (
+    ("fetch", data.fetch, data.FETCH_EPILOG),
+    ("build-networks", data.build_networks, data.BUILD_EPILOG),
+    ("train", train.train, train.EPILOG),
+    ("tune", tune.tune, tune.EPILOG),
+    ("compare", compare.compare, compare.EPILOG),
+    ("ablate", ablate.ablate, ablate.EPILOG),
+    ("audit", audit.audit, audit.EPILOG),
+    ("rank", rank.rank, rank.EPILOG),
+    ("predict", predict.predict, predict.EPILOG),
+    ("explain", explain.explain, explain.EPILOG),
+    ("export", export.export, export.EXPORT_EPILOG),
+    ("pull", export.pull, export.PULL_EPILOG),
 ):
-    _command.register(app)
+    app.command(_name, epilog=_epilog)(_command)
+app.add_typer(seq.app, name="seq")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from cli.common import (
     FastaOption,
@@ -29,7 +29,7 @@ FORMATS = ("tsv", "json", "table")
 
 RunOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Finished run of `train` or `seq train`, model folder, or hf://OWNER/NAME.",
         show_default="the newest run under ./runs",
     ),
@@ -37,19 +37,19 @@ RunOption = Annotated[
 
 IdsOption = Annotated[
     Path | None,
-    typer.Option(help="File of names of reference RNAs, one a line (or first column of a TSV)."),
+    Option(help="File of names of reference RNAs, one a line (or first column of a TSV)."),
 ]
 
 RnaOption = Annotated[
     list[str] | None,
-    typer.Option(help="Name of a reference RNA; repeatable.", show_default="all reference RNAs"),
+    Option(help="Name of a reference RNA; repeatable.", show_default="all reference RNAs"),
 ]
 
-OutOption = Annotated[Path | None, typer.Option(help="Output file.", show_default="the terminal")]
+OutOption = Annotated[Path | None, Option(help="Output file.", show_default="the terminal")]
 
 FormatOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--format",
         help="tsv, json or table.",
         show_default="json for a file .json, tsv for other files, table in a terminal",
@@ -58,16 +58,11 @@ FormatOption = Annotated[
 
 RnaTypeOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="RNA type of all new RNAs, for a model of several types (`seq train` or "
         "`train --sets`)."
     ),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("predict", epilog=EPILOG)(predict)
 
 
 def predict(
@@ -106,10 +101,10 @@ def predict(
     predictions = predict_rnas(
         model, names, fasta=fasta, iupac=iupac, rna_type=rna_type, workers=workers
     )
-    say(f"Model of {folder}: {_counts(predictions)}", quiet=quiet)
+    say(f"Model of {folder}: {_counts(predictions)}")
     _write(predictions, out, format_ or _default_format(out))
     if out is not None:
-        say(f"Written to {out}", quiet=quiet)
+        say(f"Written to {out}")
 
 
 def _counts(predictions: Predictions) -> str:

@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
-from cli.common import RunNetworksOption, TableOption, dataset_title, say, show_table
+from cli.common import QuietOption, RunNetworksOption, TableOption, dataset_title, say, show_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,18 +20,18 @@ EPILOG = "Example: `mirnagraph rank runs/mine --compartment Nucleus --top 5 --ou
 
 RunArgument = Annotated[
     Path | None,
-    typer.Argument(help="Finished run of `train`.", show_default="the newest run under ./runs"),
+    Argument(help="Finished run of `train`.", show_default="the newest run under ./runs"),
 ]
 
 CompartmentOption = Annotated[
-    list[str] | None, typer.Option(help="Compartment to rank; repeatable.", show_default="all")
+    list[str] | None, Option(help="Compartment to rank; repeatable.", show_default="all")
 ]
 
-TopOption = Annotated[int, typer.Option(min=1, help="Number of RNAs per compartment.")]
+TopOption = Annotated[int, Option(min=1, help="Number of RNAs per compartment.")]
 
 KnownOption = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--known",
         help="Rank RNAs annotated in the compartment; with --novel all RNAs in one ranking.",
     ),
@@ -39,12 +39,12 @@ KnownOption = Annotated[
 
 NovelOption = Annotated[
     bool,
-    typer.Option("--novel", help="Rank RNAs not annotated in the compartment (the default)."),
+    Option("--novel", help="Rank RNAs not annotated in the compartment (the default)."),
 ]
 
 EvidenceOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Table that may confirm predictions, TSV with the columns rna_id and compartment, and "
         "optionally pmid, source, species."
     ),
@@ -52,17 +52,10 @@ EvidenceOption = Annotated[
 
 SpeciesOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Species of the records used from --evidence, e.g. 'Homo sapiens'.", show_default="all"
     ),
 ]
-
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No messages, only the table.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("rank", epilog=EPILOG)(rank)
 
 
 def rank(
@@ -96,12 +89,12 @@ def rank(
     candidates: dict[str, Any] = {"known": known, "novel": novel or not known}
     table = rank_run(finished, compartment, top=top, **candidates)
     names = list(dict.fromkeys(table["compartment"]))
-    say(_candidates(folder, finished, **candidates), quiet=quiet)
+    say(_candidates(folder, finished, **candidates))
     scores: dict[str, pd.DataFrame] = {}
     if evidence is not None:
         confirmations = read_confirmations(evidence, dataset, species=species)
         table = mark(table, dataset, confirmations)
-        say(f"{evidence}: {_used(confirmations)}", quiet=quiet)
+        say(f"{evidence}: {_used(confirmations)}")
         hits = confirmations.confirmed
         title = f"Confirmed by {evidence}"
         scores[title] = precision_at_k(finished, hits, names, top=top, **candidates)
@@ -111,11 +104,12 @@ def rank(
         scores[title] = precision_at_k(finished, hits, names, top=top, **candidates)
     if out is not None:
         write_tsv(table, out)
-    _show(_short(table, list(dataset.associations)), f"Top {top} per compartment")
+    shown = _short(table, list(dataset.associations))
+    show_frame(shown, f"Top {top} per compartment", number=_number)
     for title, score in scores.items():
-        _show(score, title)
+        show_frame(score, title, number=_number)
     if out is not None:
-        say(f"Written to {out}: every column, {len(table)} rows", quiet=quiet)
+        say(f"Written to {out}: every column, {len(table)} rows")
 
 
 def _candidates(folder: Path, finished: FinishedRun, *, known: bool, novel: bool) -> str:
@@ -145,17 +139,10 @@ def _short(table: pd.DataFrame, kinds: list[str]) -> pd.DataFrame:
     shown = table[[*first, *counts, "n_pmids", *neighbours, *last]].copy()
     for name in neighbours:
         shown[name] = shown[name].str.split("; ").str[0]
-    return shown
+    return shown.replace("", "-")
 
 
-def _show(table: pd.DataFrame, title: str) -> None:
-    rows = [[_cell(value) for value in row] for row in table.to_numpy(dtype=object).tolist()]
-    show_table([str(name) for name in table.columns], rows, title)
-
-
-def _cell(value: Any) -> str:
-    if not isinstance(value, float):
-        return str(value) or "-"
+def _number(value: float) -> str:
     if math.isnan(value):
         return "-"
     return f"{value:.2e}" if 0 < abs(value) < 5e-4 else f"{value:.3f}"

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from cli import seq_pretrain
 from cli.common import (
     ConfigOption,
     IupacOption,
     LanguageModelOption,
+    OutputFolderOption,
     OverwriteOption,
     QuietOption,
     ResamplesOption,
@@ -28,11 +30,13 @@ from cli.common import (
     show_frame,
     show_table,
 )
+from cli.compare import compare as compare_fusion_runs
 
 if TYPE_CHECKING:
     from mirnagraph.runs.results import CrossValidationResult
     from seqtower.config import SeqConfig
     from seqtower.data.load import Source
+    from seqtower.saved import SavedTower
 
 TRAIN_EPILOG = (
     "Example: `mirnagraph seq train --fasta lncrna.fa --labels lncrna.tsv --label class "
@@ -50,14 +54,14 @@ EXPLAIN_EPILOG = (
 COMPARE_EPILOG = "Example: `mirnagraph seq compare runs/rnatracker runs/deeplocrna`"
 
 RunOption = Annotated[
-    Path, typer.Option(help="Finished run of `seq train`, or a model exported from one.")
+    Path, Option(help="Finished run of `seq train`, or a model exported from one.")
 ]
 
-FastaOption = Annotated[Path, typer.Option(help="FASTA file, plain or gzip, T or U.")]
+FastaOption = Annotated[Path, Option(help="FASTA file, plain or gzip, T or U.")]
 
 RnaTypeOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="RNA type of all RNAs, e.g. lncRNA, for a tower conditioned on the RNA type.",
         show_default="no RNA types",
     ),
@@ -65,12 +69,12 @@ RnaTypeOption = Annotated[
 
 TrainFastaOption = Annotated[
     Path | None,
-    typer.Option(help="FASTA file, plain or gzip, T or U.", show_default="the RNAs of --data"),
+    Option(help="FASTA file, plain or gzip, T or U.", show_default="the RNAs of --data"),
 ]
 
 LabelsOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Labels: TSV with ids in the first column, then 0/1 per compartment, a column of "
         "classes, or fractions that sum to 1."
     ),
@@ -78,7 +82,7 @@ LabelsOption = Annotated[
 
 HeaderLabelsOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Comma-separated compartments of the 0/1 digits that FASTA headers start with, as in "
         ">1101000,Gene_ID:…,Gene_Name:…; replaces --labels."
     ),
@@ -86,7 +90,7 @@ HeaderLabelsOption = Annotated[
 
 DataOption = Annotated[
     str,
-    typer.Option(
+    Option(
         help="Dataset used without --fasta: demo (synthetic, one planted motif per compartment), "
         "mirna1041, or a dataset folder."
     ),
@@ -94,7 +98,7 @@ DataOption = Annotated[
 
 SetsOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="TOML file of several RNA sets for one model: tables [sets.NAME] with fasta, labels "
         "or labels_in_header, label, type, group, rename."
     ),
@@ -102,29 +106,29 @@ SetsOption = Annotated[
 
 LabelOption = Annotated[
     list[str] | None,
-    typer.Option(help="Label column; repeatable.", show_default="all but the first"),
+    Option(help="Label column; repeatable.", show_default="all but the first"),
 ]
 
 TypeColumnOption = Annotated[
     str | None,
-    typer.Option("--type", help="Column of --labels with RNA types to condition the tower on."),
+    Option("--type", help="Column of --labels with RNA types to condition the tower on."),
 ]
 
-TowerOption = Annotated[str, typer.Option(help=f"Preset: {preset_choices('seqtower')}.")]
+TowerOption = Annotated[str, Option(help=f"Preset: {preset_choices('seqtower')}.")]
 
 PretrainedOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Folder of `seq pretrain`; every fold starts from its encoder.",
         show_default="random start",
     ),
 ]
 
-FoldOption = Annotated[int | None, typer.Option(min=2, help="Number of folds.", show_default="5")]
+FoldOption = Annotated[int | None, Option(min=2, help="Number of folds.", show_default="5")]
 
 GroupOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Groups kept together in folds: cluster (near-duplicates by sequence), none, or a "
         "column of the labels (family with --data or --labels-in-header).",
         show_default="cluster",
@@ -133,7 +137,7 @@ GroupOption = Annotated[
 
 TrainOutOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Run folder; must be empty, or an unfinished run, unless --overwrite.",
         show_default="runs/DATA-TOWER-seedN",
     ),
@@ -141,44 +145,38 @@ TrainOutOption = Annotated[
 
 NoBaselinesOption = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--no-baselines",
         help="Leave out the baselines, which take minutes for thousands of RNAs.",
     ),
 ]
 
-ExplainOutOption = Annotated[
-    Path, typer.Option(help="Output folder; must be empty unless --overwrite.")
-]
-
 RnaOption = Annotated[
     list[str] | None,
-    typer.Option(help="Id of an RNA to explain; repeatable.", show_default="all of the file"),
+    Option(help="Id of an RNA to explain; repeatable.", show_default="all of the file"),
 ]
 
-WindowOption = Annotated[
-    int, typer.Option(min=1, help="Length of the masked window in nucleotides.")
-]
+WindowOption = Annotated[int, Option(min=1, help="Length of the masked window in nucleotides.")]
 
-StrideOption = Annotated[int, typer.Option(min=1, help="Distance between windows in nucleotides.")]
+StrideOption = Annotated[int, Option(min=1, help="Distance between windows in nucleotides.")]
 
 MotifsOption = Annotated[
     Path | None,
-    typer.Option(help="Known motifs to compare the filters of the tower with, MEME format."),
+    Option(help="Known motifs to compare the filters of the tower with, MEME format."),
 ]
 
-PlotsOption = Annotated[bool, typer.Option("--plots/--no-plots", help="One figure per RNA.")]
+PlotsOption = Annotated[bool, Option("--plots/--no-plots", help="One figure per RNA.")]
 
 RunsArgument = Annotated[
     list[Path],
-    typer.Argument(
+    Argument(
         help="Runs of `seq train` on the same RNAs and folds; all are compared with the first."
     ),
 ]
 
 BaselineOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         help="Baseline of each run to compare it with, e.g. kmer_boosting (folder RUN/baselines), "
         "or tower, its tower alone; repeatable.",
         show_default="the first run",
@@ -189,11 +187,6 @@ app = typer.Typer(
     help="Sequence towers for RNAs of any length: pretrain, train, predict, explain, compare.",
     no_args_is_help=True,
 )
-
-
-def register(main: typer.Typer) -> None:
-    """Add the commands to the app."""
-    main.add_typer(app, name="seq")
 
 
 app.command("pretrain", epilog=seq_pretrain.EPILOG)(seq_pretrain.pretrain)
@@ -246,18 +239,18 @@ def train(
         rna_type,
         sets,
     )
-    options = {
-        "baselines": not no_baselines,
-        "workers": workers,
-        "overwrite": overwrite,
-        "resume": resume,
-    }
-    _train(source, settings, out, quiet=quiet, **options)
+    _train(
+        source,
+        settings,
+        out,
+        baselines=not no_baselines,
+        workers=workers,
+        overwrite=overwrite,
+        resume=resume,
+    )
 
 
-def _train(
-    source: Source, settings: SeqConfig, out: Path | None, *, quiet: bool, **options: Any
-) -> None:
+def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any) -> None:
     from seqtower.data.load import training_data
     from seqtower.run import run_seq
 
@@ -266,31 +259,36 @@ def _train(
     size = f"{len(data)} RNAs of {lengths.min()} to {lengths.max()} nt"
     labels = f"{len(data.compartments)} compartments ({data.kind})"
     title = dataset_title(name, synthetic=synthetic)
-    say(f"{title}: {size}, {labels}; {len(data.left_out)} ids left out", quiet=quiet)
+    say(f"{title}: {size}, {labels}; {len(data.left_out)} ids left out")
     target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
-    with progress_bars(quiet=quiet) as progress:
+    with progress_bars() as progress:
         result, run = run_seq(
             data, settings, target, name=name, synthetic=synthetic, progress=progress, **options
         )
     if result is None:
-        say_kept(run.path, quiet=quiet)
+        say_kept(run.path)
     else:
-        _show_result(result, settings.tower.name, run.path, quiet=quiet)
+        _show_result(result, settings.tower.name, run.path)
 
 
-def _show_result(result: CrossValidationResult, tower: str, folder: Path, *, quiet: bool) -> None:
+def _show_result(result: CrossValidationResult, tower: str, folder: Path) -> None:
     from mirnagraph.runs.report import baseline_rows, few_folds, metric_rows, verdict
     from seqtower.run import comparison_table, model_notes, parts_of_model
 
     table = comparison_table(result)
-    header, rows = metric_rows(result)
-    show_table(header, rows, f"{result.folds.n_folds} folds, tower {tower}")
-    header, rows = baseline_rows(table)
-    show_table(header, rows, "Model and baselines")
+    show_table(*metric_rows(result), f"{result.folds.n_folds} folds, tower {tower}")
+    show_table(*baseline_rows(table), "Model and baselines")
     lines = [few_folds(result), *verdict(table, parts_of_model(result)), *model_notes(result)]
     for line in filter(None, lines):
-        say(line, quiet=quiet)
-    say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/", quiet=quiet)
+        say(line)
+    say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/")
+
+
+def _open_tower(run: Path, rna_type: str | None, language_model: str | None) -> SavedTower:
+    from fusion.export.load import open_tower
+
+    model = open_tower(run, language_model=language_model)
+    return model if rna_type is None else model.of_type(rna_type)
 
 
 @app.command("predict", epilog=PREDICT_EPILOG)
@@ -309,37 +307,34 @@ def predict(
 
     The table has the columns id, one per compartment, and called (none for fractions).
     """
-    from fusion.export.load import open_tower
     from fusion.models.predict import predict_with_tower
     from mirnagraph.evaluation.metrics import FRACTIONS
     from mirnagraph.io import write_tsv
     from mirnagraph.sources.fasta import read_fasta
     from seqtower.predict import remarks
 
-    model = open_tower(run, language_model=language_model)
-    if rna_type is not None:
-        model = model.of_type(rna_type)
+    model = _open_tower(run, rna_type, language_model)
     records = read_fasta(fasta, iupac=iupac)
     sequences = list(records["sequence"])
     predictions = predict_with_tower(model, list(records["id"]), sequences)
     for remark in remarks(sequences, model.config):
-        say(remark, quiet=quiet)
+        say(remark)
     columns = ["rna_id", *model.compartments]
     if model.kind != FRACTIONS:
         columns.append("called")
     table = predictions.to_frame()[columns].rename(columns={"rna_id": "id"})
     if out is None:
-        show_frame(table, digits=".3f")
+        show_frame(table, number="{:.3f}".format)
         return
     write_tsv(table, out)
-    say(f"Written to {out}: {len(table)} RNAs", quiet=quiet)
+    say(f"Written to {out}: {len(table)} RNAs")
 
 
 @app.command("explain", epilog=EXPLAIN_EPILOG)
 def explain(
     run: RunOption,
     fasta: FastaOption,
-    out: ExplainOutOption,
+    out: OutputFolderOption,
     rna: RnaOption = None,
     window: WindowOption = 100,
     stride: StrideOption = 10,
@@ -356,7 +351,6 @@ def explain(
 
     Needs a finished run of `seq train` (--run), sequences (--fasta) and an output folder (--out).
     """
-    from fusion.export.load import open_tower
     from mirnagraph.io import check_output_folder
     from mirnagraph.sources.fasta import read_fasta
     from seqtower.data.motifs import read_meme
@@ -364,15 +358,13 @@ def explain(
     from seqtower.interpret.report import ExplainConfig, explain_to_folder
 
     check_output_folder(out, overwrite=overwrite)
-    model = open_tower(run, language_model=language_model)
-    if rna_type is not None:
-        model = model.of_type(rna_type)
+    model = _open_tower(run, rna_type, language_model)
     records = read_fasta(fasta, iupac=iupac)
     _check_ids(rna or (), list(records["id"]), fasta)
     selected = records[records["id"].isin(rna)] if rna else records
     known = read_meme(motifs) if motifs is not None else []
     config = ExplainConfig(MaskingConfig(window=window, stride=stride), plots=plots)
-    with progress_bars(quiet=quiet) as progress:
+    with progress_bars() as progress:
         counts = explain_to_folder(
             model,
             selected,
@@ -387,14 +379,14 @@ def explain(
     if model.trees is not None:
         share = f"Trees on descriptors have the weight {model.weight:g} in the model"
         rest = "masking explains the whole model; attributions, k-mers and motifs its tower alone"
-        say(f"{share}: {rest}", quiet=quiet)
-    _say_window(selected["sequence"].str.len().tolist(), window, quiet=quiet)
+        say(f"{share}: {rest}")
+    _say_window(selected["sequence"].str.len().tolist(), window)
     matched = f", {counts['matches']} matches to known motifs at q < .05" if known else ""
     totals = f"{counts['zipcodes']} zipcodes, {counts['motifs']} motifs{matched}"
-    say(f"{len(selected)} RNAs: {totals}", quiet=quiet)
+    say(f"{len(selected)} RNAs: {totals}")
     files = sorted(path.name for path in out.iterdir() if path.suffix != ".png")
     figures = ", a figure of each RNA" if plots else ""
-    say(f"Written to {out}: {', '.join(files)}{figures}", quiet=quiet)
+    say(f"Written to {out}: {', '.join(files)}{figures}")
 
 
 def _check_ids(names: Sequence[str], ids: list[str], fasta: Path) -> None:
@@ -409,7 +401,7 @@ def _check_ids(names: Sequence[str], ids: list[str], fasta: Path) -> None:
             raise ConfigError(f"no RNA {name!r} in {fasta}{hint}")
 
 
-def _say_window(lengths: list[int], window: int, *, quiet: bool) -> None:
+def _say_window(lengths: list[int], window: int) -> None:
     """Report RNAs that one masked window covers, with a smaller window that shows more."""
     n_covered = sum(length <= window for length in lengths)
     smaller = max(min(lengths) // 4, 1)
@@ -417,7 +409,7 @@ def _say_window(lengths: list[int], window: int, *, quiet: bool) -> None:
         covered = (
             f"{n_covered} of {len(lengths)} RNAs are not longer than the window of {window} nt"
         )
-        say(f"{covered}: use a smaller one, such as --window {smaller} --stride 1", quiet=quiet)
+        say(f"{covered}: use a smaller one, such as --window {smaller} --stride 1")
 
 
 @app.command("compare", epilog=COMPARE_EPILOG)
@@ -432,10 +424,4 @@ def compare(
 
     Needs two finished runs of `seq train`, or one and --baseline.
     """
-    from mirnagraph.io import write_tsv
-    from mirnagraph.runs.compare import compare_runs
-
-    table = compare_runs(runs, baseline or (), n_resamples=resamples, seed=seed or 0)
-    if out is not None:
-        write_tsv(table, out)
-    show_frame(table, "Run - reference")
+    compare_fusion_runs(runs, baseline, out, resamples=resamples, seed=seed or 0)

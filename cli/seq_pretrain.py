@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from cli.common import (
     ConfigOption,
@@ -17,7 +17,7 @@ from cli.common import (
     progress_bars,
     say,
     say_kept,
-    show_table,
+    show_frame,
 )
 
 if TYPE_CHECKING:
@@ -27,38 +27,38 @@ EPILOG = "Example: `mirnagraph seq pretrain --fasta any.fa --motifs rbp.meme --o
 
 FastaOption = Annotated[
     list[Path] | None,
-    typer.Option(
+    Option(
         help="FASTA file of unlabelled sequences, plain or gzip; repeatable.",
         show_default="synthetic RNAs with planted motifs",
     ),
 ]
 
 MotifsOption = Annotated[
-    Path | None, typer.Option(help="Motifs whose binding sites are the targets, MEME format.")
+    Path | None, Option(help="Motifs whose binding sites are the targets, MEME format.")
 ]
 
 TracksOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Measured signals as targets: TSV with rna_id, start, end (nucleotides, 0-based, end "
         "excluded) and one column of numbers per protein."
     ),
 ]
 
 ObjectiveOption = Annotated[
-    str, typer.Option(help="Targets: tracks (of --motifs or --tracks), or masked nucleotides.")
+    str, Option(help="Targets: tracks (of --motifs or --tracks), or masked nucleotides.")
 ]
 
 TowerOption = Annotated[
     str,
-    typer.Option(
+    Option(
         help="Preset of a tower with one position per nucleotide, e.g. deeplocrna or rnaloc-lm."
     ),
 ]
 
 GroupOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Groups kept on one side of the validation split: cluster (near-duplicates), or none "
         "(faster).",
         show_default="cluster",
@@ -67,7 +67,7 @@ GroupOption = Annotated[
 
 OutOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Run folder; must be empty, or an unfinished run, unless --overwrite.",
         show_default="runs/pretrained-TOWER-seedN",
     ),
@@ -112,9 +112,9 @@ def pretrain(
         signal, sources = read_signal(records, motifs, tracks)
         targets = f"{len(signal.names)} tracks ({signal.kind})"
     synthetic = "" if fasta else " (synthetic)"
-    say(f"{len(records)} RNAs{synthetic}, {targets}; no labels are read", quiet=quiet)
+    say(f"{len(records)} RNAs{synthetic}, {targets}; no labels are read")
     target = out or Path("runs") / f"pretrained-{tower}-seed{settings.model.seed}"
-    with progress_bars(quiet=quiet) as progress:
+    with progress_bars() as progress:
         metrics, run = run_pretraining(
             records,
             signal,
@@ -126,16 +126,13 @@ def pretrain(
             progress=progress,
         )
     if metrics is None:
-        say_kept(run.path, quiet=quiet)
+        say_kept(run.path)
         return
-    rows = [
-        [str(row.track), str(row.measure), f"{row.held_out:.3f}", f"{row.first_order:.3f}"]
-        for row in metrics.itertuples()
-    ]
-    header = ["track", "measure", "validation RNAs", "dinucleotides alone"]
-    show_table(header, rows, "Validation of the encoder")
+    names = {"held_out": "validation RNAs", "first_order": "dinucleotides alone"}
+    shown = metrics[["track", "measure", *names]].rename(columns=names)
+    show_frame(shown, "Validation of the encoder", number="{:.3f}".format)
     command = f"mirnagraph seq train --tower {tower} --pretrained {run.path}"
-    say(f"Written to {run.path}: encoder/, figures.tsv. Next: {command}", quiet=quiet)
+    say(f"Written to {run.path}: encoder/, figures.tsv. Next: {command}")
 
 
 def _check_targets(

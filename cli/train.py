@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from cli.common import (
     FoldOption,
@@ -24,10 +24,13 @@ from cli.common import (
     progress_bars,
     say,
     say_kept,
+    show_frame,
     show_table,
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fusion.api import TrainedRun
     from fusion.config import ExperimentConfig
     from fusion.data.rna_sets import RnaSets
@@ -38,7 +41,7 @@ EPILOG = "Example: `mirnagraph train --networks networks --split family --rnas l
 
 ColdStartOption = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--cold-start",
         help="Mask everything about tested RNAs but their sequence, as for new RNAs; implies "
         "--split family unless another split is given.",
@@ -47,7 +50,7 @@ ColdStartOption = Annotated[
 
 PresetOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help=f"Preset: {preset_choices('fusion')}.",
         show_default="default; cold with --cold-start; unified with --sets",
     ),
@@ -55,7 +58,7 @@ PresetOption = Annotated[
 
 SetsOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="TOML file of labelled sets of other RNAs (lncRNA, mRNA …) for joint training: tables "
         "[sets.NAME] as for `seq train --sets`. Clusters of near-duplicates stay in one fold; an "
         "mRNA whose group is the name of a target is that node."
@@ -64,7 +67,7 @@ SetsOption = Annotated[
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="TOML file of settings that override the preset (see config.toml of a run); a table "
         "[nested] lists settings that each fold selects for itself."
     ),
@@ -72,14 +75,12 @@ ConfigOption = Annotated[
 
 RepeatsOption = Annotated[
     int,
-    typer.Option(
-        min=1, help="Number of seeds for mean and SD; only the first seed's models are kept."
-    ),
+    Option(min=1, help="Number of seeds for mean and SD; only the first seed's models are kept."),
 ]
 
 OutOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Run folder; must be empty, or an unfinished run, unless --overwrite.",
         show_default="runs/DATASET-PRESET-SPLIT-Nfold-RNAS-seedN",
     ),
@@ -87,16 +88,11 @@ OutOption = Annotated[
 
 BaselinesOption = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--baselines/--no-baselines",
         help="Also fit and report simpler models on the same folds (counts, names, trees …).",
     ),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("train", epilog=EPILOG)(train)
 
 
 def train(
@@ -145,17 +141,23 @@ def train(
         cold=cold_start or None,
     )
     check_settings(settings, sets=sets is not None)
-    loaded, cache = open_networks(networks, quiet=quiet)
+    loaded, cache = open_networks(networks)
     target = out or Path("runs") / run_name(loaded.dataset.name, settings)
-    how = {"cache": cache, "workers": workers, "overwrite": overwrite, "resume": resume}
+    how: dict[str, Any] = {
+        "cache": cache,
+        "workers": workers,
+        "overwrite": overwrite,
+        "resume": resume,
+    }
     if space is not None:
-        from cli.tune import train_nested
+        from cli.tune import run_and_show_nested
+        from fusion.experiments.tuning import TuneSettings
 
         nested = out or target.with_name(f"{target.name}-nested")
-        train_nested(loaded, settings, space, nested, quiet=quiet, **how)
+        run_and_show_nested(loaded, settings, space, TuneSettings(grid=True), nested, **how)
         return
-    extra = {"repeats": repeats, "baselines": baselines}
-    _train(loaded, settings, target, sets, iupac, quiet=quiet, **how, **extra)
+    how |= {"repeats": repeats, "baselines": baselines}
+    _train(loaded, settings, target, sets, iupac, **how)
 
 
 def _default_preset(cold_start: bool, sets: Path | None) -> str:
@@ -170,22 +172,20 @@ def _train(
     target: Path,
     sets: Path | None,
     iupac: str,
-    *,
-    quiet: bool,
     **options: Any,
 ) -> None:
     from fusion.api import train_run
     from fusion.data.rna_sets import read_rna_sets
 
     rna_sets = None
-    with progress_bars(quiet=quiet) as progress:
+    with progress_bars() as progress:
         if sets is not None:
             rna_sets = read_rna_sets(sets, networks.dataset, iupac=iupac, progress=progress)
-            say(f"Additional RNA sets: {_sizes(rna_sets)}", quiet=quiet)
+            say(f"Additional RNA sets: {_sizes(rna_sets)}")
         trained = train_run(
             networks, settings, target, rna_sets=rna_sets, progress=progress, **options
         )
-    _show(trained, settings.preset, quiet=quiet)
+    _show(trained, settings.preset)
     if trained.result is not None and sets is not None:
         _show_by_set(trained.folder)
 
@@ -197,24 +197,24 @@ def _sizes(rna_sets: RnaSets) -> str:
     return f"{sizes} RNAs; {n_clusters} clusters of near-duplicates; {n_left_out} RNAs left out"
 
 
-def _show(trained: TrainedRun, preset: str, *, quiet: bool) -> None:
+def _show(trained: TrainedRun, preset: str) -> None:
     from fusion.experiments.repeats import shown_rows
     from mirnagraph.runs.report import SHOWN
 
     result = trained.result
     if result is None:
-        say_kept(trained.folder, quiet=quiet)
+        say_kept(trained.folder)
     if trained.over_seeds is not None:
         title = f"Mean ± SD over {trained.n_seeds} seeds, preset {preset}"
         show_table(["compartment", *SHOWN], shown_rows(trained.over_seeds), title)
     elif result is not None:
         _show_metrics(result, preset)
     if trained.baselines is not None:
-        _show_baselines(trained, quiet=quiet)
+        _show_baselines(trained.baselines)
     if result is not None or trained.over_seeds is not None:
         more = ", repeats.tsv, repeats/" if trained.over_seeds is not None else ""
         files = f"predictions.tsv, metrics.tsv, report.md, model/{more}"
-        say(f"Written to {trained.folder}: {files}", quiet=quiet)
+        say(f"Written to {trained.folder}: {files}")
 
 
 def _show_metrics(result: CrossValidationResult, preset: str) -> None:
@@ -222,39 +222,25 @@ def _show_metrics(result: CrossValidationResult, preset: str) -> None:
 
     table = summary_table(result.metrics, result.compartments)
     columns = [f"{metric} {part}" for metric in SHOWN for part in ("mean", "sd")]
-    rows = [
-        [str(row["compartment"]), *(finite_or_dash(row[column]) for column in columns)]
-        for row in table.to_dict("records")
-    ]
-    header = [column.replace(" mean", "").replace(" sd", " SD") for column in columns]
+    names = {column: column.replace(" mean", "").replace(" sd", " SD") for column in columns}
+    shown = table[["compartment", *columns]].rename(columns=names)
     title = f"{result.folds.n_folds} folds, preset {preset}"
-    show_table(["compartment", *header], rows, title)
+    show_frame(shown, title, number=finite_or_dash)
 
 
-def _show_baselines(trained: TrainedRun, *, quiet: bool) -> None:
+def _show_baselines(baselines: pd.DataFrame) -> None:
     from mirnagraph.runs.report import baseline_rows, verdict
 
-    assert trained.baselines is not None
-    header, rows = baseline_rows(trained.baselines)
-    show_table(header, rows, "Model and baselines")
-    for line in verdict(trained.baselines):
-        say(line, quiet=quiet)
+    show_table(*baseline_rows(baselines), "Model and baselines")
+    for line in verdict(baselines):
+        say(line)
 
 
 def _show_by_set(folder: Path) -> None:
     import pandas as pd
 
     from fusion.experiments.cross_validate import BY_SET
+    from mirnagraph.runs.report import set_rows
 
     table = pd.read_csv(folder / BY_SET, sep="\t")
-    table = table[(table["compartment"] == "average") & (table["metric"] == "AUC")]
-    rows = [
-        [
-            str(row["set"]),
-            str(row["model"]),
-            f"{row['mean']:.3f} ± {row['sd']:.3f}",
-            str(row["n_labels"]),
-        ]
-        for row in table.to_dict("records")
-    ]
-    show_table(["set", "model", "AUC", "compartments"], rows, "Within each set")
+    show_table(*set_rows(table), "Within each set")

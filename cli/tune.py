@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from cli.common import (
     ConfigOption,
     FoldOption,
     NetworksOption,
     OverwriteOption,
+    PresetOption,
     ProtocolOption,
     QuietOption,
     ResumeOption,
@@ -21,23 +22,17 @@ from cli.common import (
     WorkersOption,
     announce,
     open_networks,
-    preset_choices,
     progress_bars,
     say,
     say_kept,
     show_frame,
-    show_table,
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from fusion.config import ExperimentConfig
     from fusion.experiments.search_space import Space
     from fusion.experiments.tuning import TuneSettings
     from mirnagraph.networks.network import NetworkSet
-    from mirnagraph.runs.folder import RunFolder
-    from mirnagraph.runs.results import CrossValidationResult
 
 EPILOG = (
     "Example: `mirnagraph tune --preset gtmaloc --trials 20 --out tuned`, then "
@@ -46,17 +41,15 @@ EPILOG = (
 
 DataOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Dataset whose networks are built first, instead of --networks: demo, mirna1041, or a "
         "dataset folder."
     ),
 ]
 
-PresetOption = Annotated[str, typer.Option(help=f"Preset: {preset_choices('fusion')}.")]
-
 SpaceOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="TOML file with a table [space]: training.epochs = [20, 40], training.learning_rate = "
         '{low = 1e-4, high = 1e-2, log = true}, "networks.lambda" = [0.3, 0.7] …',
         show_default="the space of the preset",
@@ -65,26 +58,24 @@ SpaceOption = Annotated[
 
 TrialsOption = Annotated[
     int,
-    typer.Option(
-        min=1, help="Number of trials; a finished search resumes when this number is raised."
-    ),
+    Option(min=1, help="Number of trials; a finished search resumes when this number is raised."),
 ]
 
 InnerFoldsOption = Annotated[
-    int, typer.Option(min=2, help="Number of inner folds per trial; families stay together.")
+    int, Option(min=2, help="Number of inner folds per trial; families stay together.")
 ]
 
 MetricOption = Annotated[
-    str, typer.Option(help="Metric to maximise: AUC, AUPR, or AUC+AUPR (their mean).")
+    str, Option(help="Metric to maximise: AUC, AUPR, or AUC+AUPR (their mean).")
 ]
 
 NoPruningOption = Annotated[
-    bool, typer.Option("--no-pruning", help="Run every inner fold of every trial.")
+    bool, Option("--no-pruning", help="Run every inner fold of every trial.")
 ]
 
 NestedOption = Annotated[
     bool,
-    typer.Option(
+    Option(
         "--nested",
         help="Search inside the training part of every fold: an unbiased estimate for settings "
         "and search together.",
@@ -93,16 +84,11 @@ NestedOption = Annotated[
 
 OutOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         help="Output folder; must be empty, or an unfinished search, unless --overwrite.",
         show_default="tune/NAME, NAME as of train",
     ),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command("tune", epilog=EPILOG)(tune)
 
 
 def tune(
@@ -151,28 +137,28 @@ def tune(
         trials=trials, inner_folds=inner_folds, metric=metric, prune=not no_pruning
     )
     searched = read_space(space) if space is not None else default_space(settings)
-    loaded, cache = _networks(networks, data, workers, quiet=quiet)
-    say(f"Settings searched: {', '.join(searched)}", quiet=quiet)
+    loaded, cache = _networks(networks, data, workers)
+    say(f"Settings searched: {', '.join(searched)}")
     name = run_name(loaded.dataset.name, settings) + ("-nested" if nested else "")
     target = out or Path("tune") / name
     how = {"cache": cache, "workers": workers, "overwrite": overwrite, "resume": resume}
-    run = _nested if nested else _search
-    run(loaded, settings, searched, search, target, quiet=quiet, **how)
+    run = run_and_show_nested if nested else _search
+    run(loaded, settings, searched, search, target, **how)
 
 
 def _networks(
-    networks: Path | None, data: str | None, workers: int, *, quiet: bool
+    networks: Path | None, data: str | None, workers: int
 ) -> tuple[NetworkSet, Path | None]:
     from mirnagraph.errors import ConfigError
     from mirnagraph.networks.build import build_networks
     from mirnagraph.sources import load_dataset
 
     if data is None:
-        return open_networks(networks, quiet=quiet)
+        return open_networks(networks)
     if networks is not None:
         raise ConfigError("found both --networks and --data, expected one of them")
     built = build_networks(load_dataset(data), workers=workers)
-    announce(built, quiet=quiet)
+    announce(built)
     return built, None
 
 
@@ -182,99 +168,64 @@ def _search(
     space: Space,
     search: TuneSettings,
     target: Path,
-    *,
-    quiet: bool,
     **how: Any,
 ) -> None:
     from fusion.experiments.nested import run_search
     from fusion.experiments.study import best_of
     from fusion.experiments.tuning_report import trials_table
 
-    with progress_bars(quiet=quiet) as progress:
+    with progress_bars() as progress:
         trials, run = run_search(
             networks, settings, space, search, target, progress=progress, **how
         )
     if trials is None:
-        say_kept(run.path, what="search", quiet=quiet)
+        say_kept(run.path, what="search")
         return
     table = trials_table(trials, space).sort_values("score", ascending=False, kind="stable")
     shown = table[["trial", "state", "score", *space]].rename(columns={"score": search.metric})
     show_frame(shown.head(10), f"The best of {len(trials)} trials")
     best = best_of(trials)
     files = "best.toml, trials.tsv, tune.md"
-    say(f"Best: trial {best.number}. Written to {run.path}: {files}", quiet=quiet)
+    say(f"Best: trial {best.number}. Written to {run.path}: {files}")
     command = f"mirnagraph train --config {run.path / 'best.toml'}"
     bias = "its metrics on these RNAs are optimistic, use --nested for an unbiased estimate"
-    say(f"Next: {command}; {bias}", quiet=quiet)
+    say(f"Next: {command}; {bias}")
 
 
-def train_nested(
-    networks: NetworkSet,
-    settings: ExperimentConfig,
-    space: Space,
-    target: Path,
-    *,
-    quiet: bool,
-    **how: Any,
-) -> None:
-    """Run and show `mirnagraph train` with a table ``[nested]``: all combinations in each fold.
-
-    Args:
-        space: of the table ``[nested]``.
-        target: run folder.
-        how: options of `fusion.experiments.nested.run_nested`.
-    """
-    from fusion.experiments.tuning import TuneSettings
-
-    _nested(networks, settings, space, TuneSettings(grid=True), target, quiet=quiet, **how)
-
-
-def _nested(
+def run_and_show_nested(
     networks: NetworkSet,
     settings: ExperimentConfig,
     space: Space,
     search: TuneSettings,
     target: Path,
-    *,
-    quiet: bool,
     **how: Any,
 ) -> None:
+    """Run nested cross-validation and show it against the untuned settings, with the verdicts.
+
+    Args:
+        networks: of the dataset.
+        settings: before the search.
+        space: settings to search.
+        search: settings of the searches.
+        target: run folder.
+        how: options of `fusion.experiments.nested.run_nested`.
+    """
     from fusion.experiments.nested import run_nested
-
-    with progress_bars(quiet=quiet) as progress:
-        result, versus, run = run_nested(
-            networks, settings, space, search, target, progress=progress, **how
-        )
-    _show_nested(result, versus, run, quiet=quiet)
-
-
-def _show_nested(
-    result: CrossValidationResult | None,
-    versus: pd.DataFrame | None,
-    run: RunFolder,
-    *,
-    quiet: bool,
-) -> None:
-    """Show the nested run against the untuned settings, fold by fold, and the verdicts."""
     from fusion.experiments.tuning_report import verdict
     from mirnagraph.runs.report import finite_or_dash
 
+    with progress_bars() as progress:
+        result, versus, run = run_nested(
+            networks, settings, space, search, target, progress=progress, **how
+        )
     if result is None or versus is None:
-        say_kept(run.path, quiet=quiet)
+        say_kept(run.path)
         return
-    rows = [
-        [
-            row["metric"],
-            row["fold"],
-            finite_or_dash(row["untuned"]),
-            finite_or_dash(row["nested"]),
-            finite_or_dash(row["difference"]),
-        ]
-        for row in versus.to_dict("records")
-    ]
-    header = ["metric", "fold", "untuned", "nested", "difference"]
-    show_table(header, rows, f"{result.folds.n_folds} folds, settings selected inside each")
+    title = f"{result.folds.n_folds} folds, settings selected inside each"
+    show_frame(
+        versus[["metric", "fold", "untuned", "nested", "difference"]], title, number=finite_or_dash
+    )
     for metric in ("AUC", "AUPR"):
-        say(verdict(versus, metric), quiet=quiet)
+        say(verdict(versus, metric))
     files = "predictions.tsv, metrics.tsv, choices.tsv, report.md, model/"
-    say(f"Written to {run.path}: {files}", quiet=quiet)
+    say(f"Written to {run.path}: {files}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -21,18 +21,18 @@ from fusion.tokens.names import (
     JOINT_GRAPH,
     NODE2VEC,
     TREES,
-    TokenName,
     join_names,
     parse_joined,
 )
 from mirnagraph.config import dump_toml, require
+from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.networks.build import DISEASE
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, map_parallel, report
-from mirnagraph.runs.folder import RunFolder, finish_run, open_run, read_run_json
+from mirnagraph.runs.folder import finish_run, open_run, read_run_json
 
 FULL = "full"
 
@@ -88,8 +88,7 @@ def variants_of(networks: NetworkSet, config: ExperimentConfig) -> tuple[Variant
         *(_without_network(networks, config, name) for name in names),
         _without_graph_transformer(networks, config),
         _without_attention(config),
-        _trees_alone(config),
-        _attention_alone(config),
+        *_parts_alone(config),
         *(_heads(config, n) for n in HEADS),
     )
 
@@ -191,15 +190,13 @@ def _as_node2vec(networks: NetworkSet, tokens: Sequence[str]) -> list[str]:
     for token in tokens:
         if token == JOINT_GRAPH:
             plain += [f"{NODE2VEC}:{network}" for network in networks.networks]
-        elif _is_graph_transformer(token):
-            plain.append(join_names([_with_node2vec(part) for part in parse_joined(token)]))
-        else:
-            plain.append(token)
+            continue
+        parts = list(parse_joined(token))
+        for number, part in enumerate(parts):
+            if part.kind == GRAPH_TRANSFORMER:
+                parts[number] = replace(part, kind=NODE2VEC)
+        plain.append(join_names(parts) if _is_graph_transformer(token) else token)
     return plain
-
-
-def _with_node2vec(name: TokenName) -> TokenName:
-    return replace(name, kind=NODE2VEC) if name.kind == GRAPH_TRANSFORMER else name
 
 
 def _attends(config: ExperimentConfig) -> bool:
@@ -216,25 +213,30 @@ def _without_attention(config: ExperimentConfig) -> Variant:
     return Variant(name, what, replace(config, attention=attention))
 
 
-def _trees_alone(config: ExperimentConfig) -> Variant:
-    name = "trees-alone"
-    what = "the trees without the attention part"
-    if not (config.tokens.trees and config.tokens.attention):
-        return Variant(name, what, reason="the model does not mix trees and attention")
-    removed = tuple(t for t in config.tokens.attention if t not in config.tokens.trees)
-    return Variant(name, what, _with_tokens(config, (), config.tokens.trees), left_out=removed)
-
-
-def _attention_alone(config: ExperimentConfig) -> Variant:
-    name = "attention-alone"
-    what = "the attention part without trees, in the mean and as residual"
-    if not (config.tokens.trees and config.tokens.attention):
-        return Variant(name, what, reason="the model does not mix trees and attention")
-    alone = _with_tokens(config, config.tokens.attention, ())
-    if alone is None:
-        return Variant(name, what, reason="attention reads nothing but the trees")
-    removed = tuple(t for t in _all_tokens(config) if t not in alone.tokens.attention)
-    return Variant(name, what, alone, left_out=removed)
+def _parts_alone(config: ExperimentConfig) -> Iterator[Variant]:
+    """The trees and the attention part of a model that mixes them, each alone."""
+    attention = config.tokens.attention
+    trees = config.tokens.trees
+    for name, what, alone in (
+        (
+            "trees-alone",
+            "the trees without the attention part",
+            _with_tokens(config, (), trees),
+        ),
+        (
+            "attention-alone",
+            "the attention part without trees, in the mean and as residual",
+            _with_tokens(config, attention, ()),
+        ),
+    ):
+        if not trees or not attention:
+            yield Variant(name, what, reason="the model does not mix trees and attention")
+        elif alone is None:
+            yield Variant(name, what, reason="attention reads nothing but the trees")
+        else:
+            left = _all_tokens(alone)
+            removed = tuple(token for token in _all_tokens(config) if token not in left)
+            yield Variant(name, what, alone, left_out=removed)
 
 
 def _heads(config: ExperimentConfig, n: int) -> Variant:
@@ -248,6 +250,25 @@ def _heads(config: ExperimentConfig, n: int) -> Variant:
     if n == attention.n_heads:
         return Variant(name, f"{n} heads: the full model", config, is_full=True)
     return Variant(name, what, replace(config, attention=replace(attention, n_heads=n)))
+
+
+@dataclass(frozen=True, eq=False)
+class Ablation:
+    """A finished ablation.
+
+    Attributes:
+        folder: of the ablation.
+        variants: to report, the full model first.
+        dataset: of the networks.
+        config: of the full model, with resolved tokens.
+        seeds: that every variant was trained with.
+    """
+
+    folder: Path
+    variants: tuple[Variant, ...]
+    dataset: Dataset
+    config: ExperimentConfig
+    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,7 +325,7 @@ def run_ablation(  # noqa: PLR0913 (one function for the command)
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> tuple[list[Variant], RunFolder]:
+) -> Ablation:
     """Train the variants of a model over several seeds; finished runs are not trained again.
 
     Args:
@@ -320,8 +341,8 @@ def run_ablation(  # noqa: PLR0913 (one function for the command)
         progress: callback.
 
     Returns:
-        The variants to report (selected now, or finished for all these seeds before), with those
-        that do not apply; and the folder.
+        The ablation; its variants are those to report (selected now, or finished for all these
+        seeds before), with those that do not apply.
 
     Raises:
         ConfigError: no such variant, or folds that the data do not allow.
@@ -353,16 +374,14 @@ def run_ablation(  # noqa: PLR0913 (one function for the command)
     if run.finished:
         run = run.reopen()
     reported = [v for v in variants if v in selected or _is_complete(out, v, seeds)]
-    for variant in reported:
-        if variant.without:
-            reduced = reduced_networks(networks, variant.without)
-            hashes[variant.without] = networks_sha256(reduced)
+    for name in {variant.without for variant in reported} - {""}:
+        hashes[name] = networks_sha256(reduced_networks(networks, name))
     place = str(cache or run.path / "embeddings")
     deciles = popularity_deciles(dataset)
     work = AblationWork(networks, folds, hashes, deciles, place, str(run.path), workers=1)
     jobs = [(v, seed) for seed in seeds for v in reported if v.is_trained]
     finish_run(run, lambda _: _train_all(work, jobs, workers, progress))
-    return reported, run
+    return Ablation(run.path, tuple(reported), dataset, config, tuple(seeds))
 
 
 def _is_complete(out: str | Path, variant: Variant, seeds: Sequence[int]) -> bool:
@@ -421,13 +440,6 @@ def _train(work: AblationWork, job: tuple[Variant, int]) -> None:
     variant, seed = job
     if variant.config is None:
         raise ValueError(f"variant {variant.name} does not apply")
-    dataset = work.networks.dataset
-    about = {
-        "variant": variant.name,
-        "without": variant.without,
-        "dataset": dataset.name,
-        "synthetic": dataset.synthetic,
-    }
     bare_run(
         reduced_networks(work.networks, variant.without),
         replace(variant.config, seed=seed),
@@ -437,5 +449,5 @@ def _train(work: AblationWork, job: tuple[Variant, int]) -> None:
         cache=work.cache,
         workers=work.workers,
         popularity=work.popularity,
-        about=about,
+        about={"variant": variant.name, "without": variant.without},
     )

@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from fusion.config import ExperimentConfig
-from fusion.experiments.ablation import FULL, Variant, run_folder
+from fusion.experiments.ablation import FULL, Ablation, Variant, run_folder
 from fusion.experiments.repeats import DRAWN, mean_and_sd
-from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.compare import compare, holm
 from mirnagraph.evaluation.metrics import AVERAGE, MICRO
@@ -98,42 +96,38 @@ def ablation_table(
         InputError: runs on other RNAs or labels than the full model, or damaged ones.
     """
     _, labels = read_labels(run_folder(out, FULL, seeds[0]))
-    metrics: dict[str, list[pd.Series]] = {}
-    folders: dict[str, list[Path]] = {}
-    for variant in variants:
-        if variant.is_trained:
-            folders[variant.name] = [run_folder(out, variant.name, number) for number in seeds]
-            _check_labels(folders[variant.name], labels)
-            metrics[variant.name] = [_metrics(folder) for folder in folders[variant.name]]
-    full = averaged(folders[FULL], labels)
+    full_metrics, full = _read_runs(out, FULL, seeds, labels)
     applicable = [variant for variant in variants if variant.config]
     parts = []
     for number, variant in enumerate(applicable, 1):
         if variant.is_full or variant.name == FULL:
-            part = seed_differences(metrics[FULL], metrics[FULL])
+            part = seed_differences(full_metrics, full_metrics)
             part[SEED_COLUMNS[3:]] = np.nan
             pooled = None
         else:
-            part = seed_differences(metrics[variant.name], metrics[FULL])
-            predictions = averaged(folders[variant.name], labels)
+            metrics, predictions = _read_runs(out, variant.name, seeds, labels)
+            part = seed_differences(metrics, full_metrics)
             pooled = compare(full, predictions, labels, n_resamples=n_resamples, seed=seed)
         parts.append(_with_pooled(part, pooled).assign(variant=variant.name))
         report(progress, "comparisons", number, len(applicable))
     table = pd.concat(parts, ignore_index=True)
-    table["p_holm"] = np.nan
-    for _, rows in table.groupby(["compartment", "metric"], sort=False):
-        table.loc[rows.index, "p_holm"] = holm([float(p) for p in rows["p"]])
+    of_metric = table.groupby(["compartment", "metric"])["p"]
+    table["p_holm"] = of_metric.transform(lambda p: pd.Series(holm(p.tolist()), p.index))
     return table[COLUMNS]
 
 
-def _check_labels(folders: Sequence[Path], labels: pd.DataFrame) -> None:
-    expected = labels.sort_index()
+def _read_runs(
+    out: str | Path, variant: str, seeds: Sequence[int], labels: pd.DataFrame
+) -> tuple[list[pd.Series], pd.DataFrame]:
+    """Metrics of a variant by seed, and its predictions averaged over the seeds."""
+    folders = [run_folder(out, variant, seed) for seed in seeds]
     for folder in folders:
         _, other = read_labels(folder)
-        if not other.sort_index().equals(expected):
+        if not other.sort_index().equals(labels.sort_index()):
             raise InputError(
                 "the runs of an ablation were made on other RNAs or labels", file=folder
             )
+    return [_metrics(folder) for folder in folders], averaged(folders, labels)
 
 
 def _metrics(folder: Path) -> pd.Series:
@@ -168,11 +162,9 @@ def averaged(folders: Sequence[Path], labels: pd.DataFrame) -> pd.DataFrame:
                 expected=len(labels),
             )
         tables.append(table.loc[list(labels.index)])
-    mean = np.mean([table[names].to_numpy(dtype=float) for table in tables], axis=0)
-    result = pd.DataFrame(mean, columns=names)
-    result.insert(0, "rna_id", list(labels.index))
-    result.insert(1, "fold", tables[0]["fold"].to_numpy())
-    return result
+    result = tables[0].reset_index()
+    result[names] = np.mean([table[names].to_numpy(dtype=float) for table in tables], axis=0)
+    return result[["rna_id", "fold", *names]]
 
 
 def seed_differences(variant: Sequence[pd.Series], full: Sequence[pd.Series]) -> pd.DataFrame:
@@ -187,14 +179,14 @@ def seed_differences(variant: Sequence[pd.Series], full: Sequence[pd.Series]) ->
         ``seed_low``, ``seed_high``. Seeds in which a metric is undefined are left out; the interval
         needs two seeds.
     """
-    values = np.array([metrics[full[0].index].to_numpy(dtype=float) for metrics in variant])
-    reference = np.array([metrics[full[0].index].to_numpy(dtype=float) for metrics in full])
+    index = full[0].index
+    values = np.array([metrics[index] for metrics in variant])
+    differences = values - np.array([metrics[index] for metrics in full])
     rows = []
-    for column, difference in zip(values.T, (values - reference).T, strict=True):
-        is_defined = np.isfinite(column)
+    for column, difference in zip(values.T, differences.T, strict=True):
         interval = t_interval(difference[np.isfinite(difference)])
-        rows.append((*mean_and_sd(column), int(is_defined.sum()), *interval))
-    return pd.DataFrame(rows, index=full[0].index, columns=SEED_COLUMNS)
+        rows.append((*mean_and_sd(column), np.isfinite(column).sum(), *interval))
+    return pd.DataFrame(rows, index=index, columns=SEED_COLUMNS)
 
 
 def t_interval(differences: np.ndarray) -> tuple[float, float, float]:
@@ -207,7 +199,7 @@ def t_interval(differences: np.ndarray) -> tuple[float, float, float]:
     """
     n = len(differences)
     mean, sd = mean_and_sd(differences)
-    half = float("nan")
+    half = np.nan
     if n > 1:
         half = float(student.ppf(0.975, n - 1)) * sd / n**0.5
     return mean, mean - half, mean + half
@@ -234,33 +226,20 @@ def averages(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def average_row(table: pd.DataFrame, variant: str, metric: str) -> pd.Series:
     """One variant's row of one metric's average over compartments."""
-    rows = averages(table, metric)
-    return rows[rows.index == variant].iloc[0]
+    return averages(table, metric).T[variant]
 
 
-def write_ablation(
-    out: str | Path,
-    table: pd.DataFrame,
-    variants: Sequence[Variant],
-    dataset: Dataset,
-    config: ExperimentConfig,
-    seeds: Sequence[int],
-) -> None:
+def write_ablation(ablation: Ablation, table: pd.DataFrame) -> None:
     """Write ``ablation.tsv``, ``variants.tsv``, ``ablation.md`` and ``ablation.png``.
 
     Args:
-        out: the ablation's folder.
+        ablation: finished.
         table: of `ablation_table`.
-        variants: of `fusion.experiments.ablation.run_ablation`.
-        dataset: of the networks.
-        config: of the full model.
-        seeds: of the runs.
     """
-    out = Path(out)
-    write_tsv(table, out / "ablation.tsv")
-    write_tsv(variants_frame(variants), out / "variants.tsv")
-    save_figure(draw_forest(table), out / "ablation.png")
-    write_text(out / "ablation.md", ablation_page(table, variants, dataset, config, seeds))
+    write_tsv(table, ablation.folder / "ablation.tsv")
+    write_tsv(variants_frame(ablation.variants), ablation.folder / "variants.tsv")
+    save_figure(draw_forest(table), ablation.folder / "ablation.png")
+    write_text(ablation.folder / "ablation.md", ablation_page(ablation, table))
 
 
 def variants_frame(variants: Sequence[Variant]) -> pd.DataFrame:
@@ -301,7 +280,7 @@ def interval(row: pd.Series, which: str) -> str:
         row: of `ablation_table`.
         which: ``"pooled"`` (over RNAs) or ``"seed"``.
     """
-    values = [float(row[f"{which}_{part}"]) for part in ("difference", "low", "high")]
+    values = [row[f"{which}_{part}"] for part in ("difference", "low", "high")]
     return difference_cell(*values)
 
 
@@ -312,8 +291,8 @@ def verdict(row: pd.Series, metric: str) -> str:
         row: of `ablation_table`, an average over compartments.
         metric: its name.
     """
-    low = float(row["pooled_low"])
-    high = float(row["pooled_high"])
+    low = row["pooled_low"]
+    high = row["pooled_high"]
     if not np.isfinite(low):
         return f"{metric} is undefined in every compartment."
     value = f"{metric} {interval(row, 'pooled')}"
@@ -336,14 +315,10 @@ def verdict(row: pd.Series, metric: str) -> str:
     return f"{words}. Over seeds {interval(row, 'seed')}: {place}."
 
 
-def ablation_page(
-    table: pd.DataFrame,
-    variants: Sequence[Variant],
-    dataset: Dataset,
-    config: ExperimentConfig,
-    seeds: Sequence[int],
-) -> str:
+def ablation_page(ablation: Ablation, table: pd.DataFrame) -> str:
     """``ablation.md`` (arguments as of `write_ablation`)."""
+    config = ablation.config
+    variants = ablation.variants
     drawn = "the folds of the file with every seed"
     if config.folds.split in DRAWN:
         drawn = "new folds with each seed"
@@ -351,14 +326,14 @@ def ablation_page(
     auc = average_row(table, FULL, "AUC")["mean"]
     about = (
         f"The full model has AUC {auc:.3f} (mean over folds, compartments and seeds; number of "
-        f"seeds: {len(seeds)}). Each variant leaves out or changes one part.\n"
+        f"seeds: {len(ablation.seeds)}). Each variant leaves out or changes one part.\n"
         f"All were trained on the same folds (protocol {protocol}, RNAs: {config.folds.rnas}; "
         f"{drawn})."
     )
     compared = [v for v in variants if v.is_trained and v.name != FULL]
     order = averages(table, "AUC")["pooled_difference"]
     lines = []
-    for variant in sorted(compared, key=lambda v: float(order[v.name])):
+    for variant in sorted(compared, key=lambda v: order[v.name]):
         verdicts = [verdict(average_row(table, variant.name, m), m) for m in TESTED]
         lines.append(f"**{variant.name}** ({variant.what}): {' '.join(verdicts)}")
     many = (
@@ -367,14 +342,14 @@ def ablation_page(
     )
     changes = [_change(variant) for variant in variants if variant.name != FULL]
     return page(
-        f"Ablation of preset {config.preset} on {dataset.name}",
+        f"Ablation of preset {config.preset} on {ablation.dataset.name}",
         about,
         markdown_table(SHOWN, shown_rows(table, variants)),
         "![differences to the full model](ablation.png)",
         section("Differences", bullets(lines), PAPER if config.preset == "gtmaloc" else ""),
         section("Changes", bullets(changes)),
         section("Intervals", INTERVALS, many, REDUNDANCY),
-        synthetic=dataset.synthetic,
+        synthetic=ablation.dataset.synthetic,
     )
 
 
@@ -384,7 +359,7 @@ def _change(variant: Variant) -> str:
         return f"{variant.name}: not applicable, {variant.reason}"
     if variant.is_full:
         return f"{variant.name}: {variant.what}; not trained again"
-    if not variant.left_out and not variant.rebuilt:
+    if not (variant.left_out or variant.rebuilt):
         return f"{variant.name}: {variant.what}"
     removed = "no token left out"
     if variant.left_out:

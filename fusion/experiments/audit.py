@@ -83,26 +83,18 @@ class Audit:
             table = table[table[column] == value]
         return table
 
-    def value(
-        self,
-        section: str,
-        subject: str,
-        measure: str,
-        *,
-        split: str = "",
-        rnas: str = "",
-        compartment: str = "",
-    ) -> float:
-        """One value; NaN where there is none."""
-        rows = self.section(
-            section,
-            subject=subject,
-            measure=measure,
-            split=split,
-            rnas=rnas,
-            compartment=compartment,
-        )
-        return float(rows["value"].iloc[0]) if len(rows) else float("nan")
+    def value(self, section: str, subject: str, measure: str, **columns: str) -> float:
+        """One value; NaN where there is none.
+
+        Args:
+            section: of the value.
+            subject: of the value.
+            measure: of the value.
+            columns: ``split``, ``rnas`` and ``compartment`` where they are not empty.
+        """
+        place = {"split": "", "rnas": "", "compartment": "", **columns}
+        rows = self.section(section, subject=subject, measure=measure, **place)
+        return float(rows["value"].iloc[0]) if len(rows) else np.nan
 
     def auc(
         self, source: str, split: str = "random", rnas: str = "all", measure: str = "AUC"
@@ -142,11 +134,8 @@ def audit(
             expected="one or more to audit",
         )
     notes: list[str] = []
-    families = None
-    groups = group_codes(pd.Series([None] * len(labels), dtype=object))
-    if "family" in dataset.rnas.columns:
-        families = dataset.rnas["family"]
-        groups = group_codes(families)
+    families = dataset.rnas.get("family", pd.Series([None] * len(labels), dtype=object))
+    groups = group_codes(families)
     tokens = TokenTable(dataset.index, ())
     compartments = tuple(dataset.compartments)
     deciles = popularity_deciles(dataset)
@@ -156,13 +145,12 @@ def audit(
         "matching": match_features(dataset),
     }
     inputs = replace(baseline_inputs(networks, groups), extra=extra)
-    protocols = list(_protocols(dataset, families, n_folds, seed, notes))
+    protocols = list(_protocols(dataset, n_folds, seed, notes))
     order = generator(seed, "audit", "permutation").permutation(len(labels))
     shuffled = replace(data, labels=labels[order])
     works = _source_works(inputs, data, shuffled, protocols, settings, seed)
     rows = list(_source_rows(works, workers, progress))
-    random_split = next(folds for split, rnas, folds in protocols if split == "random")
-    rows += fact_rows(dataset, random_split)
+    rows += fact_rows(dataset, protocols[0][2])
     return Audit(
         dataset.name,
         dataset.synthetic,
@@ -174,46 +162,34 @@ def audit(
 
 
 def _protocols(
-    dataset: Dataset, families: pd.Series | None, n_folds: int, seed: int, notes: list[str]
+    dataset: Dataset, n_folds: int, seed: int, notes: list[str]
 ) -> Iterator[tuple[str, str, Folds]]:
-    """Split, RNAs and folds of every combination that the dataset allows; adds to `notes`."""
+    """Split, RNAs and folds of every combination that the dataset allows; adds to `notes`.
+
+    The first is the random split of all RNAs.
+    """
+    families = dataset.rnas.get("family")
     if families is None:
         notes.append("The RNA table has no column 'family': no family-grouped folds.")
-    yield "random", "all", _random(dataset.labels, n_folds, seed, "all")
-    if families is not None:
-        yield from _family(dataset.labels, families, n_folds, seed, "all", notes)
-    if dataset.located.all():
-        notes.append("Every RNA has a compartment: leaving out those without changes nothing.")
-        return
-    labels = dataset.labels[used_rnas(dataset.labels, "located")]
-    if len(labels) < 2 * n_folds:
-        notes.append(f"{len(labels)} RNAs have a compartment: too few to test them separately.")
-        return
-    yield "random", "located", _random(labels, n_folds, seed, "located")
-    if families is not None:
-        yield from _family(labels, families, n_folds, seed, "located", notes)
-
-
-def _random(labels: pd.DataFrame, n_folds: int, seed: int, rnas: str) -> Folds:
-    split_seed = child_seed(seed, "audit", "random", rnas)
-    return random_folds(labels, min(n_folds, len(labels)), split_seed)
-
-
-def _family(
-    labels: pd.DataFrame,
-    families: pd.Series,
-    n_folds: int,
-    seed: int,
-    rnas: str,
-    notes: list[str],
-) -> Iterator[tuple[str, str, Folds]]:
-    """Family-grouped folds; none where there is one family."""
-    n_groups = len(np.unique(group_codes(families.loc[labels.index])))
-    if n_groups < 2:
-        notes.append("All RNAs are of one family: no family-grouped folds.")
-        return
-    split_seed = child_seed(seed, "audit", "family", rnas)
-    yield "family", rnas, grouped_folds(labels, families, min(n_folds, n_groups), split_seed)
+    for rnas in ("all", "located"):
+        labels = dataset.labels[used_rnas(dataset.labels, rnas)]
+        n = len(labels)
+        if rnas == "located" and n == len(dataset.labels):
+            notes.append("Every RNA has a compartment: leaving out those without changes nothing.")
+            return
+        if rnas == "located" and n < 2 * n_folds:
+            notes.append(f"{n} RNAs have a compartment: too few to test them separately.")
+            return
+        split_seed = child_seed(seed, "audit", "random", rnas)
+        yield "random", rnas, random_folds(labels, min(n_folds, n), split_seed)
+        if families is None:
+            continue
+        n_groups = len(np.unique(group_codes(families.loc[labels.index])))
+        if n_groups < 2:
+            notes.append("All RNAs are of one family: no family-grouped folds.")
+            continue
+        split_seed = child_seed(seed, "audit", "family", rnas)
+        yield "family", rnas, grouped_folds(labels, families, min(n_folds, n_groups), split_seed)
 
 
 def _source_works(
@@ -265,8 +241,7 @@ def _metric_rows(name: str, metrics: pd.DataFrame, split: str, rnas: str) -> Ite
     is_shown = metrics["metric"].isin(["AUC", "AUPR", "within"]) & (metrics["compartment"] != MICRO)
     for row in metrics[is_shown].to_dict("records"):
         column = "pooled" if row["metric"] == "within" else "mean"
-        compartment = str(row["compartment"])
-        yield section, name, split, rnas, compartment, str(row["metric"]), float(row[column])
+        yield section, name, split, rnas, row["compartment"], row["metric"], row[column]
 
 
 def few_counts_names(kinds: Sequence[str]) -> tuple[str, ...]:

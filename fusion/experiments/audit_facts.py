@@ -36,17 +36,17 @@ def fact_rows(dataset: Dataset, folds: Folds) -> Iterator[AuditRow]:
     for pair in compartment_pairs(dataset.labels).to_dict("records"):
         subject = f"{pair['first']} and {pair['second']}"
         for measure in ("jaccard", "phi"):
-            yield "compartments", subject, "", "", "", measure, float(pair[measure])
+            yield "compartments", subject, "", "", "", measure, pair[measure]
     for kind, match in match_table(dataset).iterrows():
         for measure in ("n", "compartments", "unannotated"):
-            yield "matching", str(kind), "", "", "", measure, float(match[measure])
+            yield "matching", str(kind), "", "", "", measure, match[measure]
     for kind, value in count_correlations(dataset).items():
         yield "counts", kind, "", "", "", "Spearman with number of compartments", value
     is_unannotated = ~dataset.located
-    yield "unannotated", "RNAs", "", "", "", "n", float(is_unannotated.sum())
+    yield "unannotated", "RNAs", "", "", "", "n", is_unannotated.sum()
     for column, name in enumerate(dataset.compartments):
         negatives = is_unannotated[labels[:, column] == 0]
-        share = float(negatives.mean()) if len(negatives) else float("nan")
+        share = negatives.mean() if len(negatives) else np.nan
         yield "unannotated", "share of the negatives", "", "", name, "share", share
     error = auc_standard_error(labels)
     yield "permutation", "chance", "", "", "", "standard error of an AUC", error
@@ -95,12 +95,12 @@ def duplicate_metrics(
     n = len(labels)
     any_two = np.nan
     if n > 1:
-        any_two = float((sizes * (sizes - 1)).sum() / (n * (n - 1)))
+        any_two = (sizes * (sizes - 1)).sum() / (n * (n - 1))
     return {
-        "rnas": float((np.diff(binary.indptr) > 0).sum()),
-        "pairs": float(n_pairs),
-        "pairs apart": float((is_tested & (fold[first] != fold[second])).sum()),
-        "same labels": float(is_same.mean()) if n_pairs else np.nan,
+        "rnas": (np.diff(binary.indptr) > 0).sum(),
+        "pairs": n_pairs,
+        "pairs apart": (is_tested & (fold[first] != fold[second])).sum(),
+        "same labels": is_same.mean() if n_pairs else np.nan,
         "same labels, any two RNAs": any_two,
     }
 
@@ -116,14 +116,14 @@ def compartment_pairs(labels: pd.DataFrame) -> pd.DataFrame:
     for first, second in combinations(labels.columns, 2):
         a = labels[first].to_numpy(dtype=float)
         b = labels[second].to_numpy(dtype=float)
-        n_either = float(np.maximum(a, b).sum())
+        n_either = np.maximum(a, b).sum()
         jaccard = np.nan
         phi = np.nan
         if n_either:
-            jaccard = float((a * b).sum() / n_either)
+            jaccard = (a * b).sum() / n_either
         if a.std() > 0 and b.std() > 0:
-            phi = float(np.corrcoef(a, b)[0, 1])
-        rows.append((str(first), str(second), jaccard, phi))
+            phi = np.corrcoef(a, b)[0, 1]
+        rows.append((first, second, jaccard, phi))
     return pd.DataFrame(rows, columns=["first", "second", "jaccard", "phi"])
 
 
@@ -185,7 +185,7 @@ def count_correlations(dataset: Dataset) -> dict[str, float]:
     for name, column in columns.items():
         correlations[name] = np.nan
         if len(np.unique(column)) > 1 and len(np.unique(n_labels)) > 1:
-            correlations[name] = float(spearmanr(column, n_labels).statistic)
+            correlations[name] = spearmanr(column, n_labels).statistic
     return correlations
 
 
@@ -205,5 +205,5 @@ def auc_standard_error(labels: np.ndarray) -> float:
     n_positive = labels.sum(axis=0).astype(float)
     n_positive = n_positive[(n_positive > 0) & (n_positive < n)]
     if not len(n_positive):
-        return float("nan")
+        return np.nan
     return float(np.sqrt((n + 1) / (12 * n_positive * (n - n_positive))).mean())

@@ -62,10 +62,8 @@ def conclusions(audit: Audit) -> list[str]:
 
 def _permutation(audit: Audit) -> str:
     bound = 3 * audit.value("permutation", "chance", "standard error of an AUC")
-    aucs = {}
-    for name in PERMUTED_SOURCES:
-        aucs[name] = _permuted_auc(audit, name)
-    values = _named_values(aucs)
+    aucs = {SHORT[name]: _permuted_auc(audit, name) for name in PERMUTED_SOURCES}
+    values = ", ".join(f"{name} {cell(auc)}" for name, auc in aucs.items())
     chance = f"chance: 0.5 ± {cell(bound)}"
     if all(abs(auc - 0.5) <= bound for auc in aucs.values()):
         return f"With permuted labels every AUC is at chance ({values}; {chance}): no label leaks."
@@ -76,10 +74,6 @@ def _permutation(audit: Audit) -> str:
 
 def _permuted_auc(audit: Audit, name: str) -> float:
     return audit.value("permutation", name, "AUC", split=PERMUTED, rnas="all", compartment=AVERAGE)
-
-
-def _named_values(values: dict[str, float]) -> str:
-    return ", ".join(f"{SHORT[name]} {cell(value)}" for name, value in values.items())
 
 
 def _counts(audit: Audit) -> str:
@@ -101,10 +95,7 @@ def _counts(audit: Audit) -> str:
 def _few_counts(audit: Audit) -> str:
     rows = audit.section("few counts", compartment=AVERAGE, measure="AUC", split="random")
     rows = rows[rows["rnas"] == "all"]
-    values = [
-        f"{_kinds(name)} {cell(value)}"
-        for name, value in zip(rows["subject"], rows["value"], strict=True)
-    ]
+    values = [f"{_kinds(n)} {cell(v)}" for n, v in zip(rows["subject"], rows["value"], strict=True)]
     if not values:
         return ""
     return f"Logistic regression on one or two counts, AUC: {'; '.join(values)}."
@@ -257,6 +248,10 @@ def _protocols(rows: pd.DataFrame) -> list[tuple[str, str]]:
     return list(dict.fromkeys(zip(rows["split"], rows["rnas"], strict=True)))
 
 
+def _header(first: str, protocols: list[tuple[str, str]]) -> list[str]:
+    return [first, *map(", ".join, protocols)]
+
+
 def source_rows(audit: Audit) -> tuple[list[str], list[list[str]]]:
     """Header and cells: AUC of every source on every protocol."""
     protocols = _protocols(audit.section("sources"))
@@ -264,7 +259,7 @@ def source_rows(audit: Audit) -> tuple[list[str], list[list[str]]]:
     for name in SOURCES:
         aucs = [audit.auc(name, split, rnas) for split, rnas in protocols]
         rows.append([SHORT[name], *map(cell, aucs)])
-    return ["source", *(f"{split}, {rnas}" for split, rnas in protocols)], rows
+    return _header("source", protocols), rows
 
 
 def page(audit: Audit) -> str:
@@ -327,9 +322,10 @@ def _few_counts_section(audit: Audit) -> str:
             for split, rnas in protocols
         ]
         rows.append([_kinds(name), *cells])
-    header = ["counts of", *(f"{split}, {rnas}" for split, rnas in protocols)]
     about = "Logistic regression on an RNA's number of partners, AUC / AUPR."
-    return section("Models of one or two counts", about, markdown_table(header, rows))
+    return section(
+        "Models of one or two counts", about, markdown_table(_header("counts of", protocols), rows)
+    )
 
 
 def draw(audit: Audit) -> Figure:

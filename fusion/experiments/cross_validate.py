@@ -133,7 +133,7 @@ def bare_run(  # noqa: PLR0913 (the settings of a run, as of `run_experiment`)
         popularity: decile of every RNA for the metric ``within``, shape (n_rnas,); None for that of
             `networks`.
         progress: callback.
-        about: further entries of ``run.json``.
+        about: further entries of ``run.json``, besides the dataset.
 
     Raises:
         InputError: the folder holds something else.
@@ -153,6 +153,11 @@ def bare_run(  # noqa: PLR0913 (the settings of a run, as of `run_experiment`)
 
     inputs = {"networks": networks_sha256, "folds": folds_sha256(folds)}
     inputs |= partner_inputs(config.tower)
+    about = {
+        "dataset": networks.dataset.name,
+        "synthetic": networks.dataset.synthetic,
+        **(about or {}),
+    }
     settings = dump_toml(config)
     _, run = run_or_resume(out, settings, inputs, body, seed=config.seed, resume=True, about=about)
     return run

@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import tomli_w
 
 from fusion.config import NESTED, ExperimentConfig
 from fusion.data.prepare import config_folds, folds_sha256, resolve_tokens, with_cold_start
 from fusion.experiments.cross_validate import PARTS, collect, run_fold
-from fusion.experiments.search_space import NETWORKS, Space, apply, combinations, space_to_dict
-from fusion.experiments.study import Trial, best_of, require_optuna
+from fusion.experiments.search_space import NETWORKS, Space, combinations, space_to_dict
+from fusion.experiments.study import Trial, require_optuna
 from fusion.experiments.train import fit_final, run_experiment, write_report
-from fusion.experiments.tuning import Bench, TuneSettings, tune
+from fusion.experiments.tuning import Bench, Outcome, TuneSettings, tune
 from fusion.experiments.tuning_report import (
     best_toml,
     choices_table,
@@ -75,8 +76,6 @@ def search_sha256(space: Space, settings: Mapping[str, Any]) -> str:
 
 def write_search(space: Space, settings: TuneSettings, path: Path) -> None:
     """Write a space as TOML that ``--space`` reads, with the search settings as comments."""
-    import tomli_w
-
     values = to_dict(settings).items()
     comments = "".join(f"# {key} = {json.dumps(value)}\n" for key, value in values)
     write_text(path, comments + tomli_w.dumps({"space": space_to_dict(space)}))
@@ -131,8 +130,7 @@ def run_search(  # noqa: PLR0913 (one function for the command)
         "search": search_sha256(space, how),
     }
     about = _about("search", dataset, len(rows))
-    text = dump_toml(config)
-    open_folder = partial(open_run, out, text, inputs, seed=config.seed)
+    open_folder = partial(open_run, out, dump_toml(config), inputs, seed=config.seed)
     run = open_folder(overwrite=overwrite, resume=True, about=about)
     if run.finished:
         if settings.grid or run.read()["trials"] >= settings.trials:
@@ -145,9 +143,9 @@ def run_search(  # noqa: PLR0913 (one function for the command)
         trials = tune(
             bench, config, space, rows, settings, store, workers=workers, progress=progress
         )
-        best = best_of(trials)
-        _write_trials(run.path, config, bench, space, settings, trials, len(rows))
-        run.add(trials=len(trials), best=best.values, score=best.score)
+        search = Outcome(bench, config, space, settings, trials, len(rows))
+        _write_trials(run.path, search)
+        run.add(trials=len(trials), best=search.best.values, score=search.best.score)
         return trials
 
     return finish_run(run, body), run
@@ -163,51 +161,26 @@ def _about(kind: str, dataset: Dataset, n_rnas: int) -> dict[str, Any]:
     }
 
 
-def _write_trials(
-    folder: Path,
-    config: ExperimentConfig,
-    bench: Bench,
-    space: Space,
-    settings: TuneSettings,
-    trials: list[Trial],
-    n_rnas: int,
-) -> None:
-    """Write the files of a finished search (arguments as of `write_choice`)."""
-    write_tsv(trials_table(trials, space), folder / "trials.tsv")
-    write_search(space, settings, folder / "search.toml")
-    write_choice(folder, config, bench, space, settings, trials, n_rnas)
-    page = tune_page(config, space, trials, settings, bench.networks.dataset, n_rnas)
-    write_text(folder / "tune.md", page)
-    save_figure(draw_trials(trials, space, settings.metric), folder / "trials.png")
+def _write_trials(folder: Path, search: Outcome) -> None:
+    """Write the files of a finished search."""
+    write_tsv(trials_table(search.trials, search.space), folder / "trials.tsv")
+    write_search(search.space, search.settings, folder / "search.toml")
+    write_choice(folder, search)
+    write_text(folder / "tune.md", tune_page(search))
+    figure = draw_trials(search.trials, search.space, search.settings.metric)
+    save_figure(figure, folder / "trials.png")
 
 
-def write_choice(
-    folder: Path,
-    config: ExperimentConfig,
-    bench: Bench,
-    space: Space,
-    settings: TuneSettings,
-    trials: list[Trial],
-    n_rnas: int,
-) -> None:
+def write_choice(folder: Path, search: Outcome) -> None:
     """Write ``best.toml``, and ``networks.toml`` where settings of the networks were searched.
 
     Args:
         folder: to write to.
-        config: settings before the search.
-        bench: of the search.
-        space: of the search.
-        settings: of the search.
-        trials: all of it.
-        n_rnas: number of RNAs that the search used.
+        search: finished.
     """
-    best = best_of(trials)
-    selected, network_config = apply(config, bench.network_config, best.values)
-    dataset = bench.networks.dataset
-    text = best_toml(selected, network_config, trials, settings, dataset, n_rnas)
-    write_text(folder / "best.toml", text)
-    if any(name.startswith(NETWORKS) for name in space):
-        write_text(folder / "networks.toml", dump_toml(network_config))
+    write_text(folder / "best.toml", best_toml(search))
+    if any(name.startswith(NETWORKS) for name in search.space):
+        write_text(folder / "networks.toml", dump_toml(search.selected[1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +205,7 @@ class NestedJob:
 
     def search(
         self, rows: np.ndarray, name: str, *, workers: int = 1, progress: Progress | None = None
-    ) -> list[Trial]:
+    ) -> Outcome:
         """Search on some rows; its trials are stored under a name."""
         folder = self.folder / "searches"
         trials = tune(
@@ -247,7 +220,7 @@ class NestedJob:
             progress=progress,
         )
         write_tsv(trials_table(trials, self.space), folder / f"{name}.tsv")
-        return trials
+        return Outcome(self.bench, self.config, self.space, self.settings, trials, len(rows))
 
 
 def choose_and_fit(job: NestedJob, fold: int, progress: Progress | None = None) -> FoldResult:
@@ -264,17 +237,16 @@ def choose_and_fit(job: NestedJob, fold: int, progress: Progress | None = None) 
         report(progress, f"trials of fold {fold}", done, total)
 
     train, _ = job.folds.rows(job.bench.networks.dataset.index, fold)
-    trials = job.search(train, f"fold_{fold:02d}", progress=trials_done)
-    best = best_of(trials)
-    settings = apply(job.config, job.bench.network_config, best.values)
-    data, resolved = job.bench.data(*settings)
+    outcome = job.search(train, f"fold_{fold:02d}", progress=trials_done)
+    best = outcome.best
+    data, resolved = job.bench.data(*outcome.selected)
     result = run_fold(data, job.folds, resolved, fold)
     search = {
         "values": best.values,
         "score": best.score,
         "metric": job.settings.metric,
         "trial": best.number,
-        "n_trials": len(trials),
+        "n_trials": len(outcome.trials),
     }
     return replace(result, choices={**result.choices, "search": search})
 
@@ -321,8 +293,10 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
     """
     require_optuna()
     dataset = networks.dataset
+    text = dump_toml(resolve_tokens(networks, config))
     if settings.grid:
         combinations(space)  # Refuses too many before anything is written.
+        text += "\n" + tomli_w.dumps({NESTED: space_to_dict(space)})
     folds = config_folds(dataset, config)
     inputs = {
         "networks": networks_sha256(networks),
@@ -335,7 +309,6 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
         job = NestedJob(bench, folds, config, space, settings, run.path)
         return _run_job(job, workers, progress)
 
-    text = _settings_text(resolve_tokens(networks, config), space, settings)
     outcome, run = run_or_resume(
         out,
         text,
@@ -346,19 +319,22 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
         resume=resume,
         about=_about("nested", dataset, len(dataset.index)),
     )
-    if outcome is None:
-        return None, None, run
-    return *outcome, run
+    return *(outcome or (None, None)), run
 
 
 def _run_job(
     job: NestedJob, workers: int, progress: Progress | None
 ) -> tuple[CrossValidationResult, pd.DataFrame]:
-    """Run untuned and nested folds, and write the run folder; result and comparison."""
+    """Run untuned and nested folds, fit the final model, and write the run folder.
+
+    Returns:
+        The result and its comparison with the untuned run.
+    """
+    networks = job.bench.networks
     write_folds(job.folds, job.folder / "folds.tsv")
     write_search(job.space, job.settings, job.folder / "search.toml")
     run_experiment(
-        job.bench.networks,
+        networks,
         job.config,
         job.folder / UNTUNED,
         cache=job.bench.cache,
@@ -366,25 +342,6 @@ def _run_job(
         resume=True,
         progress=progress,
     )
-    result = _cross_validate(job, workers, progress)
-    versus = _write_results(job, result)
-    _finish(job, result, versus, workers, progress)
-    return result, versus
-
-
-def _settings_text(config: ExperimentConfig, space: Space, settings: TuneSettings) -> str:
-    """``config.toml`` of the run; the table ``[nested]`` describes a grid completely."""
-    import tomli_w
-
-    text = dump_toml(config)
-    if settings.grid:
-        text += "\n" + tomli_w.dumps({NESTED: space_to_dict(space)})
-    return text
-
-
-def _cross_validate(
-    job: NestedJob, workers: int, progress: Progress | None
-) -> CrossValidationResult:
     # Progress of the trials cannot be reported from another process.
     fit = partial(choose_and_fit, progress=progress) if workers <= 1 else choose_and_fit
     results = cross_validation.cross_validate(
@@ -397,11 +354,7 @@ def _cross_validate(
         step="nested folds",
     )
     data, _ = job.bench.data(job.config, job.bench.network_config)
-    return collect(data, job.folds, results)
-
-
-def _write_results(job: NestedJob, result: CrossValidationResult) -> pd.DataFrame:
-    """Write results, choices and the comparison with the untuned run, which is returned."""
+    result = collect(data, job.folds, results)
     write_results(result, job.folder, parts=PARTS)
     write_tsv(choices_table(result), job.folder / CHOICES)
     path = job.folder / UNTUNED / PREDICTIONS
@@ -410,25 +363,12 @@ def _write_results(job: NestedJob, result: CrossValidationResult) -> pd.DataFram
     pooled = compare(untuned, result.to_frame(), labels, seed=job.config.seed)
     versus = compare_folds(untuned, result, pooled[pooled["compartment"] == AVERAGE])
     write_tsv(versus, job.folder / VERSUS)
-    return versus
-
-
-def _finish(
-    job: NestedJob,
-    result: CrossValidationResult,
-    versus: pd.DataFrame,
-    workers: int,
-    progress: Progress | None,
-) -> None:
-    """Search on all RNAs of the protocol, fit the final model, and write the report."""
-    networks = job.bench.networks
     rows = np.flatnonzero(job.folds.of_rows(networks.dataset.index) >= TRAIN_ONLY)
-    trials = job.search(rows, "final", workers=workers, progress=progress)
-    write_choice(job.folder, job.config, job.bench, job.space, job.settings, trials, len(rows))
-    best = best_of(trials)
-    selected = apply(job.config, job.bench.network_config, best.values)
-    data, resolved = job.bench.data(*selected)
+    search = job.search(rows, "final", workers=workers, progress=progress)
+    write_choice(job.folder, search)
+    data, resolved = job.bench.data(*search.selected)
     data = with_cold_start(data, networks, resolved)
     fit_final(data, job.folds, resolved, job.folder / "model", result, progress=progress)
-    section = nested_section(result, versus, job.settings, best)
+    section = nested_section(result, versus, job.settings, search.best)
     write_report(job.folder, result, networks.dataset, job.config, None, "", section)
+    return result, versus

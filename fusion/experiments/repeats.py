@@ -74,11 +74,6 @@ def repeat_run(
     _check_first(path, config.seed)
     metrics = {config.seed: read_metrics(path)}
     data_sha256 = networks_sha256(networks)
-    about = {
-        "dataset": dataset.name,
-        "synthetic": dataset.synthetic,
-        "repeat_of_seed": config.seed,
-    }
     report(progress, "seeds", 1, n)
     for number in range(1, n):
         repeated = replace(config, seed=config.seed + number)
@@ -91,7 +86,7 @@ def repeat_run(
             networks_sha256=data_sha256,
             cache=cache or path / "embeddings",
             workers=workers,
-            about=about,
+            about={"repeat_of_seed": config.seed},
         )
         metrics[repeated.seed] = read_metrics(place)
         report(progress, "seeds", number + 1, n)
@@ -120,14 +115,14 @@ def repeats_done(folder: str | Path, seed: int, n: int) -> bool:
 
 
 def _seed_columns(table: pd.DataFrame) -> list[str]:
-    return [str(name) for name in table.columns if str(name).startswith("seed_")]
+    return [str(name) for name in table.filter(regex="^seed_")]
 
 
 def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
     """Mean and SD (n - 1) of the finite values; NaN where there are too few."""
     defined = values[np.isfinite(values)]
-    mean = float(defined.mean()) if len(defined) else float("nan")
-    sd = float(defined.std(ddof=1)) if len(defined) > 1 else float("nan")
+    mean = float(defined.mean()) if len(defined) else np.nan
+    sd = float(defined.std(ddof=1)) if len(defined) > 1 else np.nan
     return mean, sd
 
 
@@ -144,18 +139,15 @@ def over_seeds(metrics: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
     """
     keys = ["compartment", "metric"]
     tables = {f"seed_{seed}": table.set_index(keys) for seed, table in metrics.items()}
-    first = next(iter(metrics.values()))
-    rows: list[dict[str, object]] = []
-    for key in zip(first["compartment"], first["metric"], strict=True):
-        for over, column in ((MEAN, "mean"), (POOLED, "pooled")):
-            if key[1] == "within" and over == MEAN:
-                continue
-            values = {name: float(str(table.at[key, column])) for name, table in tables.items()}
-            array = np.array(list(values.values()))
-            mean, sd = mean_and_sd(array)
-            row = {"compartment": key[0], "metric": key[1], "over": over, "mean": mean, "sd": sd}
-            rows.append({**row, "n": int(np.isfinite(array).sum()), **values})
-    return pd.DataFrame(rows)
+    parts = []
+    for over, column in ((MEAN, "mean"), (POOLED, "pooled")):
+        values = pd.DataFrame({name: table[column] for name, table in tables.items()})
+        rows = [(over, *mean_and_sd(row), np.isfinite(row).sum()) for row in values.to_numpy()]
+        summary = pd.DataFrame(rows, index=values.index, columns=["over", "mean", "sd", "n"])
+        parts.append(summary.join(values).reset_index())
+    table = pd.concat(parts).sort_index(kind="stable")
+    is_left_out = (table["metric"] == "within") & (table["over"] == MEAN)
+    return table[~is_left_out].reset_index(drop=True)
 
 
 def shown_rows(table: pd.DataFrame) -> list[list[str]]:

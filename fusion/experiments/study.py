@@ -8,12 +8,11 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusion.experiments.search_space import Space
-from mirnagraph.errors import ConfigError, InputError, MissingExtraError
+from mirnagraph.errors import ConfigError, InputError, import_extra
 
 if TYPE_CHECKING:
     import optuna
@@ -65,10 +64,7 @@ def best_of(trials: list[Trial]) -> Trial:
 def require_optuna() -> None:
     """Raise MissingExtraError unless the packages of the extra ``tune`` are installed."""
     for package in ("optuna", "sqlalchemy"):
-        try:
-            import_module(package)
-        except ImportError:
-            raise MissingExtraError(package, "tune", "choosing settings") from None
+        import_extra(package, "tune", "choosing settings")
 
 
 @contextmanager
@@ -173,7 +169,7 @@ def _finite_or_none(value: float) -> float | None:
 
 
 def _float_or_nan(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
+    return math.nan if value is None else float(value)
 
 
 def read_trials(study: optuna.Study, space: Space, path: Path) -> list[Trial]:

@@ -102,7 +102,7 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
         if rna_sets is not None:
             sets = _rna_set_section(data, result, rna_sets, run.path)
         elif baselines:
-            table = _fit_baselines(data, config, result, run.path, workers, progress)
+            table = _fit_baselines(data, config, result, run.path, **how)
         write_report(run.path, result, dataset, config, table, sets)
         return result
 
@@ -148,20 +148,11 @@ def _fit_baselines(
     config: ExperimentConfig,
     result: CrossValidationResult,
     folder: Path,
-    workers: int,
-    progress: Progress | None,
+    **how: Any,
 ) -> pd.DataFrame:
     """Fit the baselines of a run and write ``baselines.tsv``."""
     names = baseline_names(cold=config.folds.cold)
-    baselines = run_baselines(
-        data,
-        result.folds,
-        config.seed,
-        names=names,
-        folder=folder,
-        workers=workers,
-        progress=progress,
-    )
+    baselines = run_baselines(data, result.folds, config.seed, names=names, folder=folder, **how)
     table = baseline_table(baselines, result)
     write_tsv(table, folder / TABLE)
     return table
@@ -190,52 +181,38 @@ def fit_final(
     """Fit and save the final model and its cold-start model, trained on all RNAs of the protocol.
 
     Args:
-        networks: of the dataset.
         data: inputs of the cross-validation, labels included.
         folds: of the cross-validation; RNAs outside its protocol are not trained on.
         config: with resolved tokens.
         folder: to write the model to.
         result: of the cross-validation; its out-of-fold predictions are stored with the model.
-        rna_sets: additional labelled RNA sets in `data`.
         progress: callback.
     """
     report(progress, "final model", 0, 1)
     train = np.flatnonzero(folds.of_rows(data.index) >= -1)
     with one_thread():
         fusion_model = fit_fusion_model(data, train, config, child_seed(config.seed, "final"))
-        cold_start: FusionModel | None
+        cold_start: FusionModel | None = None
         if reads_sequence_alone(config):
             cold_start = fusion_model
-        else:
+        elif data.cold_start is not None:
+            inputs, settings = data.cold_start
             network_rows = train[train < data.n_network_rnas]
-            cold_start = _fit_cold_start_model(data, network_rows, config)
+            seed = child_seed(config.seed, "newcomers")
+            cold_start = fit_fusion_model(inputs, network_rows, settings, seed)
     is_average = result.metrics["compartment"] == AVERAGE
     averages = result.metrics[is_average].set_index("metric")[["mean", "pooled"]].dropna()
-    scores = {
-        str(metric): {"mean": float(row["mean"]), "pooled": float(row["pooled"])}
-        for metric, row in averages.to_dict("index").items()
-    }
     about = {
         "dataset": data.dataset,
         "synthetic": data.synthetic,
         "protocol": folds.name,
-        "out_of_fold": scores,
+        "out_of_fold": averages.to_dict("index"),
     }
     reference = reference_rnas(data, fusion_model.tokens, train, result)
     save_model(
         fusion_model, reference, data.compartments, folder, about=about, cold_start=cold_start
     )
     report(progress, "final model", 1, 1)
-
-
-def _fit_cold_start_model(
-    data: FusionData, train: np.ndarray, config: ExperimentConfig
-) -> FusionModel | None:
-    """The model for RNAs without associations; None where settings or sequences lack it."""
-    if data.cold_start is None:
-        return None
-    inputs, settings = data.cold_start
-    return fit_fusion_model(inputs, train, settings, child_seed(config.seed, "newcomers"))
 
 
 def run_name(dataset: str, config: ExperimentConfig) -> str:

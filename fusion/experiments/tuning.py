@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +111,6 @@ class Bench:
         networks: NetworkConfig,
         *,
         workers: int = 1,
-        progress: Progress | None = None,
     ) -> tuple[FusionData, ExperimentConfig]:
         """Data of a model with these settings, labels included, and its settings resolved.
 
@@ -118,7 +118,6 @@ class Bench:
             config: settings of the model; wildcards of tokens are resolved.
             networks: settings of the networks.
             workers: processes; changes no number.
-            progress: callback.
 
         Raises:
             ConfigError: tokens or networks that the dataset does not have.
@@ -130,7 +129,7 @@ class Bench:
             return self.cached[key], resolve_tokens(self.networks, config)
         built = rebuild(self.networks, self.network_config, networks, workers=workers)
         resolved = resolve_tokens(built, config)
-        data = prepare(built, resolved, cache=self.cache, workers=workers, progress=progress)
+        data = prepare(built, resolved, cache=self.cache, workers=workers)
         while len(self.cached) >= MAX_CACHED:
             del self.cached[next(iter(self.cached))]
         self.cached[key] = data
@@ -218,29 +217,69 @@ def mean_score(tables: list[np.ndarray]) -> float:
     is_defined = ~np.isnan(stacked)
     count = is_defined.sum(axis=0)
     of_label = np.where(is_defined, stacked, 0).sum(axis=0)[count > 0] / count[count > 0]
-    return float(of_label.mean()) if of_label.size else float("nan")
+    return float(of_label.mean()) if of_label.size else np.nan
 
 
 @dataclass(frozen=True, eq=False)
-class _Search:
-    """Inputs of every trial of a search.
+class Search:
+    """Inputs of a search.
 
     Attributes:
         bench: networks and token tables.
         config: settings before the search.
         space: of the search.
-        train: rows to fit and select on.
         settings: of the search.
-        seed: of its inner folds and draws.
-        workers: processes for networks and embeddings.
-        pool: of processes for the inner folds, or None.
     """
 
     bench: Bench
     config: ExperimentConfig
     space: Space
-    train: np.ndarray
     settings: TuneSettings
+
+    def apply(self, values: Mapping[str, Any]) -> tuple[ExperimentConfig, NetworkConfig]:
+        """Settings of the model and of the networks with some values.
+
+        Raises:
+            ConfigError: see `fusion.experiments.search_space.apply`.
+        """
+        return apply(self.config, self.bench.network_config, values)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome(Search):
+    """A finished search.
+
+    Attributes:
+        trials: all of it, in order.
+        n_rnas: number of RNAs that it used.
+    """
+
+    trials: list[Trial]
+    n_rnas: int
+
+    @property
+    def best(self) -> Trial:
+        """See `fusion.experiments.study.best_of`."""
+        return best_of(self.trials)
+
+    @property
+    def selected(self) -> tuple[ExperimentConfig, NetworkConfig]:
+        """Settings of the model and of the networks, with the values of the best trial."""
+        return self.apply(self.best.values)
+
+
+@dataclass(frozen=True, eq=False)
+class _RunningSearch(Search):
+    """Inputs of every trial of a search.
+
+    Attributes:
+        train: rows to fit and select on.
+        seed: of the inner folds and draws.
+        workers: processes for networks and embeddings.
+        pool: of processes for the inner folds, or None.
+    """
+
+    train: np.ndarray
     seed: int
     workers: int
     pool: Any
@@ -290,7 +329,7 @@ def tune(  # noqa: PLR0913 (space, data, settings and store of a search)
         total = settings.trials
     seed = child_seed(config.seed, "search", name)
     with open_study(store, name) as study, one_thread_pool(workers) as pool:
-        search = _Search(bench, config, space, train, settings, seed, workers, pool)
+        search = _RunningSearch(bench, config, space, settings, train, seed, workers, pool)
         trials = read_trials(study, space, store)
         report(progress, "trials", len(trials), total)
         while len(trials) < total:
@@ -301,7 +340,9 @@ def tune(  # noqa: PLR0913 (space, data, settings and store of a search)
                 repeated = f"same values as trial {same[0].number}"
                 trial = replace(same[0], number=len(trials), seconds=0.0, note=repeated)
             else:
+                started = time.perf_counter()
                 trial = _run_trial(search, draw, values)
+                trial = replace(trial, seconds=time.perf_counter() - started)
             trial = replace(trial, note="; ".join(filter(None, (note, trial.note))))
             keep_trial(study, draw, trial)
             trials.append(trial)
@@ -311,7 +352,7 @@ def tune(  # noqa: PLR0913 (space, data, settings and store of a search)
 
 
 def _draw(
-    study: optuna.Study, search: _Search, given: dict[str, Any], number: int
+    study: optuna.Study, search: _RunningSearch, given: dict[str, Any], number: int
 ) -> tuple[optuna.Trial, dict[str, Any], str]:
     """Draw values that fit each other, and a note on the draws passed over.
 
@@ -325,7 +366,7 @@ def _draw(
         draw = next_draw(study, params, child_seed(seed, attempt))
         values = suggest(draw, search.space)
         try:
-            apply(search.config, search.bench.network_config, values)
+            search.apply(values)
         except ConfigError as error:
             if attempt + 1 < n_draws:
                 note = f"{attempt + 1} draws passed over ({error})"
@@ -334,20 +375,20 @@ def _draw(
     return draw, values, note
 
 
-def _run_trial(search: _Search, draw: optuna.Trial, values: dict[str, Any]) -> Trial:
+def _run_trial(search: _RunningSearch, draw: optuna.Trial, values: dict[str, Any]) -> Trial:
     """Score values on the inner folds; refused where they do not fit or training diverges."""
-    started = time.perf_counter()
-    trial = Trial(draw.number, values, float("nan"), state=REFUSED)
+    trial = Trial(draw.number, values, np.nan, state=REFUSED)
     try:
-        config, networks = apply(search.config, search.bench.network_config, values)
+        config, networks = search.apply(values)
         data, resolved = search.bench.data(config, networks, workers=search.workers)
     except (ConfigError, InputError) as error:
         # A file in the error: damaged, or a full disk; without one, a diverging embedding.
         if isinstance(error, InputError) and error.file is not None:
             raise
-        return replace(trial, note=str(error), seconds=time.perf_counter() - started)
+        return replace(trial, note=str(error))
     masked = replace(data, labels=data.masked_labels(search.train))
-    inner = inner_folds(masked, search.train, search.settings.inner_folds, search.seed)
+    settings = search.settings
+    inner = inner_folds(masked, search.train, settings.inner_folds, search.seed)
     tables: list[np.ndarray] = []
     so_far: list[float] = []
     resolved = replace(resolved, seed=search.seed)
@@ -355,15 +396,16 @@ def _run_trial(search: _Search, draw: optuna.Trial, values: dict[str, Any]) -> T
         _, test = inner.rows(masked.index, fold)
         if not np.isfinite(probabilities).all():
             note = f"non-finite prediction in inner fold {fold}: training diverged"
-            return replace(trial, note=note, seconds=time.perf_counter() - started)
+            return replace(trial, note=note)
         true = masked.labels[test].astype(np.int64)
-        tables.append(fold_table(true, probabilities, search.settings.metric))
+        tables.append(fold_table(true, probabilities, settings.metric))
         so_far.append(mean_score(tables))
         is_last = fold + 1 == inner.n_folds
         # No score yet: a rare compartment may be in the next inner fold.
         if np.isfinite(so_far[-1]):
             draw.report(so_far[-1], fold)
-            if not is_last and _prunes(search.settings) and draw.should_prune():
+            is_pruned = settings.prune and not settings.grid and draw.should_prune()
+            if is_pruned and not is_last:
                 break
     if not np.isfinite(so_far[-1]):
         raise InputError(
@@ -376,23 +418,19 @@ def _run_trial(search: _Search, draw: optuna.Trial, values: dict[str, Any]) -> T
         fold_scores=tuple(mean_score([table]) for table in tables),
         so_far=tuple(so_far),
         state=DONE if len(tables) == inner.n_folds else PRUNED,
-        seconds=time.perf_counter() - started,
     )
-
-
-def _prunes(settings: TuneSettings) -> bool:
-    return settings.prune and not settings.grid
 
 
 def _predictions(
     data: FusionData, inner: Folds, config: ExperimentConfig, pool: Any
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Probabilities of each inner fold's test rows, in fold order; a pool starts all at once."""
+    run = partial(run_fold, data, inner, config)
     if pool is None:
         for fold in range(inner.n_folds):
-            yield run_fold(data, inner, config, fold).probabilities, fold
+            yield run(fold).probabilities, fold
         return
-    futures = [pool.submit(run_fold, data, inner, config, fold) for fold in range(inner.n_folds)]
+    futures = [pool.submit(run, fold) for fold in range(inner.n_folds)]
     try:
         for fold, future in enumerate(futures):
             yield future.result().probabilities, fold

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from fusion.config import ExperimentConfig
 from fusion.experiments.search_space import NETWORKS, Choices, Range, Space
-from fusion.experiments.study import DONE, PRUNED, REFUSED, Trial, best_of
-from fusion.experiments.tuning import TuneSettings, fold_table, mean_score
+from fusion.experiments.study import DONE, PRUNED, REFUSED, Trial
+from fusion.experiments.tuning import Outcome, TuneSettings, fold_table, mean_score
 from mirnagraph.config import dump_toml
-from mirnagraph.dataset import Dataset
-from mirnagraph.networks.build import NetworkConfig
 from mirnagraph.runs.markdown import bullets, finite_or_dash, page, section
 from mirnagraph.runs.markdown import table as markdown_table
 from mirnagraph.runs.results import CrossValidationResult
@@ -53,7 +51,7 @@ def trials_table(trials: list[Trial], space: Space) -> pd.DataFrame:
     width = max(len(trial.fold_scores) for trial in trials)
     rows = []
     for trial in trials:
-        padding = [float("nan")] * (width - len(trial.fold_scores))
+        padding = [np.nan] * (width - len(trial.fold_scores))
         settings = [as_text(trial.values[name]) for name in space]
         note = trial.note.replace("\n", " ").replace("\t", " ")
         scores = (trial.score, *trial.fold_scores, *padding)
@@ -63,29 +61,16 @@ def trials_table(trials: list[Trial], space: Space) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def best_toml(
-    config: ExperimentConfig,
-    networks: NetworkConfig,
-    trials: list[Trial],
-    settings: TuneSettings,
-    dataset: Dataset,
-    n_rnas: int,
-) -> str:
-    """The selected settings as TOML that `mirnagraph train --config` reads, with comments.
-
-    Args:
-        config: settings of the model with the selected values.
-        networks: settings of the networks with the selected values.
-        trials: of the search.
-        settings: of the search.
-        dataset: of the networks.
-        n_rnas: number of RNAs that the search used.
-    """
-    best = best_of(trials)
+def best_toml(search: Outcome) -> str:
+    """The selected settings as TOML that `mirnagraph train --config` reads, with comments."""
+    best = search.best
+    settings = search.settings
+    dataset = search.bench.networks.dataset
+    config, networks = search.selected
     synthetic = " (synthetic data)" if dataset.synthetic else ""
     lines = [
-        f"Selected by `mirnagraph tune` on {n_rnas} RNAs of {dataset.name}{synthetic}:",
-        f"trial {best.number} of {len(trials)}, mean {settings.metric} over compartments in "
+        f"Selected by `mirnagraph tune` on {search.n_rnas} RNAs of {dataset.name}{synthetic}:",
+        f"trial {best.number} of {len(search.trials)}, mean {settings.metric} over compartments in "
         f"{settings.inner_folds} inner folds {best.score:.4f}.",
         *(f"  {name} = {as_text(value)}" for name, value in best.values.items()),
         "The labels of these RNAs took part in the selection: metrics of a cross-validation with",
@@ -101,39 +86,25 @@ def best_toml(
     return "\n".join(f"# {line}" for line in lines) + "\n\n" + dump_toml(config)
 
 
-def tune_page(
-    config: ExperimentConfig,
-    space: Space,
-    trials: list[Trial],
-    settings: TuneSettings,
-    dataset: Dataset,
-    n_rnas: int,
-) -> str:
-    """``tune.md``: space, trials and the best of them.
-
-    Args:
-        config: settings before the search.
-        space: of the search.
-        trials: in order.
-        settings: of the search.
-        dataset: of the networks.
-        n_rnas: number of RNAs that the search used.
-    """
-    best = best_of(trials)
+def tune_page(search: Outcome) -> str:
+    """``tune.md``: space, trials and the best of them."""
+    trials = search.trials
+    best = search.best
+    config = search.config
+    settings = search.settings
+    dataset = search.bench.networks.dataset
     first = trials[0]
-    counts = {
-        state: sum(trial.state == state for trial in trials) for state in (DONE, PRUNED, REFUSED)
-    }
+    counts = Counter(trial.state for trial in trials)
     about = (
-        f"{len(trials)} trials on {n_rnas} RNAs ({config.folds.rnas}). Score: mean "
+        f"{len(trials)} trials on {search.n_rnas} RNAs ({config.folds.rnas}). Score: mean "
         f"{settings.metric} over compartments in {settings.inner_folds} family-grouped inner "
         f"folds.\n"
         f"Finished: {counts[DONE]}; stopped early (below the median of earlier trials): "
         f"{counts[PRUNED]}; refused (values that do not fit each other, or diverged training: "
         f"column `note` of trials.tsv): {counts[REFUSED]}."
     )
-    rows: list[list[str]] = []
-    for name, entry in space.items():
+    rows = []
+    for name, entry in search.space.items():
         values = [as_text(trial.values[name]) for trial in (first, best)]
         rows.append([f"`{name}`", _entry_text(entry), *values])
     sd = float(np.std(best.fold_scores, ddof=1))
@@ -265,7 +236,6 @@ def compare_folds(
     before = untuned.set_index("rna_id").loc[frame["rna_id"], names].to_numpy(dtype=float)
     nested = frame[names].to_numpy(dtype=float)
     true = result.labels_frame()[names].to_numpy(dtype=np.int64)
-    nan = float("nan")
     rows: list[list[object]] = []
     for metric in TESTED:
         tables: list[list[np.ndarray]] = [[], []]
@@ -273,16 +243,13 @@ def compare_folds(
             is_tested = (frame["fold"] == fold).to_numpy()
             for tables_of, predicted in zip(tables, (before, nested), strict=True):
                 tables_of.append(fold_table(true[is_tested], predicted[is_tested], metric))
-            scores = [mean_score(tables_of[-1:]) for tables_of in tables]
-            rows.append([metric, str(fold), *scores, scores[1] - scores[0], nan, nan])
-        scores = [mean_score(tables_of) for tables_of in tables]
-        rows.append([metric, MEAN, *scores, scores[1] - scores[0], nan, nan])
+            rows.append([metric, str(fold), *(mean_score(tables_of[-1:]) for tables_of in tables)])
+        rows.append([metric, MEAN, *map(mean_score, tables)])
         whole = pooled[pooled["metric"] == metric].iloc[0]
-        scores = [float(whole["first"]), float(whole["second"])]
-        bounds = [float(whole["low"]), float(whole["high"])]
-        rows.append([metric, POOLED, *scores, scores[1] - scores[0], *bounds])
-    columns = ["metric", "fold", "untuned", "nested", "difference", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
+        rows.append([metric, POOLED, *whole[["first", "second", "low", "high"]]])
+    table = pd.DataFrame(rows, columns=["metric", "fold", "untuned", "nested", "low", "high"])
+    table.insert(4, "difference", table["nested"] - table["untuned"])
+    return table
 
 
 def verdict(versus: pd.DataFrame, metric: str) -> str:
@@ -328,13 +295,12 @@ def nested_section(
         f"{settings.inner_folds} family-grouped inner folds.\nNo label of a tested RNA took part "
         "in the selection. All trials are in `searches/`."
     )
+    searches = {str(fold.fold): fold.choices["search"] for fold in result.results}
+    searches["all RNAs (the saved model)"] = {"values": final.values, "score": final.score}
     selected = []
-    for fold in result.results:
-        search = fold.choices["search"]
+    for fold, search in searches.items():
         values = [as_text(search["values"][name]) for name in names]
-        selected.append([str(fold.fold), *values, f"{search['score']:.4f}"])
-    values = [as_text(final.values[name]) for name in names]
-    selected.append(["all RNAs (the saved model)", *values, f"{final.score:.4f}"])
+        selected.append([fold, *values, f"{search['score']:.4f}"])
     header = ["fold", *(f"`{name}`" for name in names), f"inner {settings.metric}"]
     by_fold = versus.set_index(["metric", "fold"])[["untuned", "nested"]]
     compared = []
