@@ -12,7 +12,7 @@ import pandas as pd
 from fusion.config import ExperimentConfig, experiment_config
 from fusion.data.baseline_inputs import baseline_inputs
 from fusion.data.inputs import FusionData
-from fusion.tokens.builders import build_tokens
+from fusion.tokens.builders import build_tokens, texts
 from fusion.tokens.embeddings import learned_embeddings
 from fusion.tokens.kinds import expand_tokens, is_from_sequence, require_target
 from fusion.tokens.names import (
@@ -140,10 +140,10 @@ def prepare(
         similarities={name: neighbour_similarity(networks, name) for name in dict.fromkeys(needed)},
         popularity=popularity_deciles(dataset),
         associations={name.target: dataset.association_matrix(name.target) for name in profiles},
-        sequences=tuple(cell or None for cell in _texts(dataset, "sequence")),
+        sequences=tuple(cell or None for cell in texts(dataset, "sequence")),
         dataset=dataset.name,
         synthetic=dataset.synthetic,
-        matures=_texts(dataset, "matures"),
+        matures=texts(dataset, "matures"),
     )
 
 
@@ -151,17 +151,6 @@ def _families(dataset: Dataset) -> pd.Series:
     """What groups are made of: families, sequences where the dataset names none."""
     column = "family" if "family" in dataset.rnas.columns else "sequence"
     return dataset.rnas[column]
-
-
-def _texts(dataset: Dataset, column: str) -> tuple[str, ...]:
-    """Texts of a column of the RNA table, empty where there is none."""
-    if column not in dataset.rnas.columns:
-        return ("",) * len(dataset.index)
-    return tuple(_text(cell) for cell in dataset.rnas[column])
-
-
-def _text(cell: object) -> str:
-    return cell if isinstance(cell, str) else ""
 
 
 def with_cold_start(data: FusionData, networks: NetworkSet, config: ExperimentConfig) -> FusionData:

@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from fusion.config import ExperimentConfig
 from fusion.data.inputs import ExtraRnas, FusionData
 from fusion.data.prepare import config_folds, prepare, with_baselines, with_cold_start
-from fusion.tokens.builders import kmer_frequencies, network_rna_types, type_codes
+from fusion.tokens.builders import kmer_frequencies, network_rna_types, texts, type_codes
 from fusion.tokens.embeddings import learned_embeddings
 from fusion.tokens.kinds import require_target
 from fusion.tokens.names import (
@@ -135,11 +135,8 @@ def _molecules(dataset: Dataset) -> list[tuple[str, str]]:
     """Name and sequence of a dataset's RNAs, and of their mature forms."""
     pairs = []
     for column in ("sequence", "matures"):
-        if column not in dataset.rnas.columns:
-            continue
-        for name, cell in dataset.rnas[column].items():
-            sequences = cell.split(";") if isinstance(cell, str) else []
-            pairs += [(str(name), sequence) for sequence in sequences if sequence]
+        for name, cell in zip(dataset.index, texts(dataset, column), strict=True):
+            pairs += [(name, sequence) for sequence in cell.split(";") if sequence]
     return pairs
 
 
