@@ -22,6 +22,8 @@ from mirnagraph.sources.evidence import (
     HUMAN,
     disease_evidence,
     drug_evidence,
+    is_weak,
+    mark_used,
     mrna_evidence,
     unused,
     used_records,
@@ -110,15 +112,12 @@ def assemble(  # noqa: PLR0913  one argument per table
     if ontology is None:
         ontology = pd.DataFrame(columns=mesh.ONTOLOGY_COLUMNS)
     elif "disease" in partners:
-        unused_tables.append(_unmatched_terms(partners["disease"]))
+        terms = partners["disease"]["descriptor_ids"]
+        why = "no MeSH descriptor of that name"
+        unmatched = left_out_rows("disease term", terms.index[terms == ""], why, "MeSH")
+        unused_tables.append(unmatched)
     left_out = pd.concat(unused_tables, ignore_index=True)[LEFT_OUT_COLUMNS].astype(object)
     return Dataset(name, rnas, associations, partners, labels, ontology, left_out)
-
-
-def _unmatched_terms(diseases: pd.DataFrame) -> pd.DataFrame:
-    unmatched = diseases.index[diseases["descriptor_ids"] == ""]
-    why = "no MeSH descriptor of that name"
-    return left_out_rows("disease term", unmatched, why, "MeSH")
 
 
 def _of_species(located: pd.DataFrame, species: str, column: str) -> list[str]:
@@ -222,19 +221,13 @@ def _used(
     """One row per record and id: ``rna_id``, ``partner_id`` and ``reason`` (why it is not used)."""
     rna, partner = _ASSOCIATIONS[kind]
     matches = match_names(records[rna].unique(), ids, names)
-    table = records.assign(
-        rna_id=records[rna].map(lambda name: matches.get(name, [""])),
-        partner_id=records[partner],
-        reason="",
-    )
-    table = table.explode("rna_id", ignore_index=True)
-    table.loc[table["rna_id"] == "", "reason"] = "miRNA is not among the ids"
+    rna_ids = records[rna].map(lambda name: matches.get(name, [""]))
+    table = records.assign(rna_id=rna_ids).explode("rna_id", ignore_index=True)
+    reasons = [(table["rna_id"] == "", "miRNA is not among the ids")]
     if kind == "mRNA":
-        is_weak = table["support"].str.contains("(Weak)", regex=False)
-        table.loc[is_weak, "reason"] = "support is weak"
         is_foreign = (table["mirna_species"] != species) | (table["gene_species"] != species)
-        table.loc[is_foreign, "reason"] = "another species"
-    return table
+        reasons = [(is_foreign, "another species"), (is_weak(table), "support is weak"), *reasons]
+    return mark_used(table, table["rna_id"], table[partner], reasons)
 
 
 def _associations(
@@ -243,8 +236,7 @@ def _associations(
     """Associations with their evidence, and partners."""
     records = used_records(used)
     pairs = records[PAIR].drop_duplicates(ignore_index=True)
-    counts = pairs["partner_id"].value_counts(sort=False)
-    partners = pd.DataFrame({"n": counts.astype(int)}).rename_axis("partner_id")
+    partners = pairs["partner_id"].value_counts(sort=False).to_frame("n")
     partners.index = partners.index.astype(object)
     if kind == "mRNA":
         of_partner = records.drop_duplicates("partner_id").set_index("partner_id")
@@ -293,10 +285,10 @@ def rna_table(
         rnas[column] = resolved[column]
     is_experimental = names.matures["evidence"] == "experimental"
     experimental = set(names.matures.loc[is_experimental, "accession"])
-    accessions = [_split(cell) for cell in resolved["mature_accs"]]
-    sequences = [_split(cell) for cell in resolved["mature_sequences"]]
-    rnas["n_hairpins"] = [len(_split(cell)) for cell in resolved["hairpin_ids"]]
-    rnas["n_matures"] = [len(cell) for cell in accessions]
+    accessions = resolved["mature_accs"].map(_split)
+    sequences = resolved["mature_sequences"].map(_split)
+    rnas["n_hairpins"] = resolved["hairpin_ids"].map(_split).map(len)
+    rnas["n_matures"] = accessions.map(len)
     rnas["n_experimental"] = [sum(name in experimental for name in cell) for cell in accessions]
     rnas["mature_length"] = [sum(map(len, cell)) / max(1, len(cell)) for cell in sequences]
     sizes = _family_sizes(families, names.species) if families is not None else {}

@@ -77,14 +77,13 @@ def read_mesh(path: str | Path, branches: Iterable[str] = ("C", "F03")) -> pd.Da
     is_wrong = ~table["tree_number"].str.match(_TREE_NUMBER)
     is_repeated = table["tree_number"].duplicated()
     problems = []
-    for line in table.index[is_wrong | is_repeated]:
-        what = "a duplicate tree number"
-        expected = None
+    for line, found in table.loc[is_wrong | is_repeated, "tree_number"].items():
+        place = {"file": path, "line": line, "column": "tree_number", "found": found}
+        problem = InputError("a duplicate tree number", **place)
         if is_wrong[line]:
-            what = "not a tree number"
             expected = "a letter, 2 digits, then groups of 3"
-        place = (path, int(line), "tree_number")
-        problems.append(_error(what, place, str(table.at[line, "tree_number"]), expected))
+            problem = InputError("not a tree number", **place, expected=expected)
+        problems.append(problem)
     raise_problems(problems)
     selected = table[table["tree_number"].str.startswith(tuple(branches))]
     if selected.empty:
@@ -106,18 +105,17 @@ def _read_tree_text(text: str, path: str | Path) -> pd.DataFrame:
             continue
         term, semicolon, tree_number = line.strip().rpartition(";")
         if not semicolon or not term:
-            what = "not a line of a MeSH tree file"
-            raise _error(what, (path, number, 1), line, "Term;C01.252")
+            raise InputError(
+                "not a line of a MeSH tree file",
+                file=path,
+                line=number,
+                column=1,
+                found=line,
+                expected="Term;C01.252",
+            )
         rows.append((tree_number, term, term))
         lines.append(number)
     return pd.DataFrame(rows, columns=ONTOLOGY_COLUMNS, index=pd.Index(lines, name="line"))
-
-
-def _error(
-    what: str, place: tuple[str | Path, int, int | str], found: str, expected: str | None
-) -> InputError:
-    file, line, column = place
-    return InputError(what, file=file, line=line, column=column, found=found, expected=expected)
 
 
 def match_terms(names: Iterable[str], ontology: pd.DataFrame) -> pd.DataFrame:
@@ -142,12 +140,10 @@ def match_terms(names: Iterable[str], ontology: pd.DataFrame) -> pd.DataFrame:
         "entry_term": _entry_term,
         "site": _site,
     }
-    tables = {}
-    for how, key in steps.items():
-        table: dict[str, set[str]] = {}
-        for descriptor, term in terms[["descriptor_id", "term"]].itertuples(index=False):
-            table.setdefault(key(term), set()).add(descriptor)
-        tables[how] = table
+    tables: dict[str, dict[str, set[str]]] = {how: {} for how in steps}
+    for descriptor, term in terms[["descriptor_id", "term"]].itertuples(index=False):
+        for how, key in steps.items():
+            tables[how].setdefault(key(term), set()).add(descriptor)
     queries = list(names)
     rows = []
     for name in queries:
