@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, overload
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +82,29 @@ def _feed_forward(config: GraphTransformerConfig) -> nn.Sequential:
     return nn.Sequential(nn.Linear(config.dim, wide), nn.GELU(), nn.Linear(wide, config.dim))
 
 
-class GraphTransformer(nn.Module):
+class _Encoder(nn.Module):
+    """What the encoders of one network and of several node types share."""
+
+    def __init__(self, config: GraphTransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def output_dim(self) -> int:
+        """Length of an embedding."""
+        return self.config.dim
+
+    @torch.no_grad()
+    def encode(self, *inputs: Any) -> Any:
+        """`forward` without dropout or gradients; leaves the training mode as it was."""
+        was_training = self.training
+        try:
+            return self.eval()(*inputs)
+        finally:
+            self.train(was_training)
+
+
+class GraphTransformer(_Encoder):
     """Node features and edges of one network in, one unit vector per node out.
 
     Args:
@@ -94,21 +116,15 @@ class GraphTransformer(nn.Module):
     """
 
     def __init__(self, in_channels: int, config: GraphTransformerConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         require(in_channels >= 1, "in_channels", in_channels, "1 or more")
         if scope_of(config.encoder) == HETERO:
             raise ConfigError(
                 f"graph encoder {config.encoder!r} reads node types; use HeteroGraphTransformer"
             )
-        self.config = config
         self.project = nn.Linear(in_channels, config.dim)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.norm = nn.LayerNorm(config.dim)
-
-    @property
-    def output_dim(self) -> int:
-        """Length of an embedding."""
-        return self.config.dim
 
     def hidden(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None
@@ -121,23 +137,6 @@ class GraphTransformer(nn.Module):
             attentions.append(attention)
         return self.norm(h), attentions
 
-    @overload
-    def forward(
-        self,
-        x: Tensor,
-        edge_index: Tensor,
-        edge_weight: Tensor | None = ...,
-        return_attention: Literal[False] = ...,
-    ) -> Tensor: ...
-    @overload
-    def forward(
-        self,
-        x: Tensor,
-        edge_index: Tensor,
-        edge_weight: Tensor | None = ...,
-        *,
-        return_attention: Literal[True],
-    ) -> tuple[Tensor, list[Tensor]]: ...
     def forward(
         self,
         x: Tensor,
@@ -162,17 +161,8 @@ class GraphTransformer(nn.Module):
         out = functional.normalize(h, dim=-1)
         return (out, attentions) if return_attention else out
 
-    @torch.no_grad()
-    def encode(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
-        """`forward` without dropout or gradients; leaves the training mode as it was."""
-        was_training = self.training
-        try:
-            return self.eval()(x, edge_index, edge_weight)
-        finally:
-            self.train(was_training)
 
-
-class HeteroGraphTransformer(nn.Module):
+class HeteroGraphTransformer(_Encoder):
     """All node and edge types of a HeteroData in, one unit vector per node out.
 
     Args:
@@ -185,14 +175,13 @@ class HeteroGraphTransformer(nn.Module):
     """
 
     def __init__(self, data: HeteroData, config: GraphTransformerConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         if scope_of(config.encoder) == NETWORK:
             raise ConfigError(
                 f"graph encoder {config.encoder!r} reads one network; give "
                 "fit_graph_transformer one relation (see relation_of), or choose "
                 "encoder = 'transformer' or 'hgt'"
             )
-        self.config = config
         self.project = ModuleDict()
         self.start = ParameterDict()
         for name in data.node_types:
@@ -204,11 +193,6 @@ class HeteroGraphTransformer(nn.Module):
         metadata = data.metadata()
         self.blocks = nn.ModuleList(HeteroBlock(config, metadata) for _ in range(config.n_layers))
         self.norm = ModuleDict({name: nn.LayerNorm(config.dim) for name in data.node_types})
-
-    @property
-    def output_dim(self) -> int:
-        """Length of an embedding."""
-        return self.config.dim
 
     def hidden(
         self, data: HeteroData, visible: Mapping[EdgeType, Tensor] | None = None
@@ -225,8 +209,8 @@ class HeteroGraphTransformer(nn.Module):
             edges = data[edge_type]
             numbers = slice(None) if visible is None else visible[edge_type]
             edge_index[edge_type] = edges.edge_index[:, numbers]
-            weight = edges.edge_weight[numbers] if "edge_weight" in edges else None
-            edge_weight[edge_type] = weight
+            has_weights = "edge_weight" in edges
+            edge_weight[edge_type] = edges.edge_weight[numbers] if has_weights else None
         h: States = {}
         for name in data.node_types:
             has_features = name in self.project
@@ -237,12 +221,6 @@ class HeteroGraphTransformer(nn.Module):
             attentions.append(attention)
         return {name: self.norm[name](state) for name, state in h.items()}, attentions
 
-    @overload
-    def forward(self, data: HeteroData, return_attention: Literal[False] = ...) -> States: ...
-    @overload
-    def forward(
-        self, data: HeteroData, *, return_attention: Literal[True]
-    ) -> tuple[States, list[ByEdgeType]]: ...
     def forward(
         self, data: HeteroData, return_attention: bool = False
     ) -> States | tuple[States, list[ByEdgeType]]:
@@ -259,12 +237,3 @@ class HeteroGraphTransformer(nn.Module):
         h, attentions = self.hidden(data)
         out = {name: functional.normalize(state, dim=-1) for name, state in h.items()}
         return (out, attentions) if return_attention else out
-
-    @torch.no_grad()
-    def encode(self, data: HeteroData) -> States:
-        """`forward` without dropout or gradients; leaves the training mode as it was."""
-        was_training = self.training
-        try:
-            return self.eval()(data)
-        finally:
-            self.train(was_training)
