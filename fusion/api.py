@@ -94,7 +94,7 @@ def settings_of(
         return preset
     fold_settings = [item.name for item in fields(FoldSettings)]
     tables = [item.name for item in fields(ExperimentConfig) if item.name not in FIXED]
-    over: dict[str, Any] = {}
+    over = {}
     folds: dict[str, Any] = {}
     for name, value in settings.items():
         if name in fold_settings:

@@ -155,7 +155,7 @@ def merge_groups(clusters: np.ndarray, groups: tuple[str, ...] | None) -> np.nda
     edges = (np.ones(len(cluster_of)), (cluster_of, n_clusters + group_of))
     links = sparse.coo_array(edges, shape=(n_nodes, n_nodes))
     components = connected_components(links, directed=False)[1]
-    return np.asarray(components[cluster_of], dtype=np.int64)
+    return components[cluster_of].astype(np.int64)
 
 
 def rna_set_folds(network_folds: Folds, rna_sets: RnaSets, seed: int) -> Folds:

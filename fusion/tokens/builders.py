@@ -96,7 +96,7 @@ class _Inputs:
 
     def has_partners(self) -> np.ndarray:
         table = self.dataset.associations[self.name.target]
-        return np.asarray(self.dataset.rnas.index.isin(table["rna_id"]))
+        return self.dataset.rnas.index.isin(table["rna_id"])
 
     def all_present(self) -> np.ndarray:
         return np.ones(len(self.dataset.index), dtype=bool)
@@ -119,7 +119,7 @@ def _kind(
 
 def _is_filled(matrix: sparse.csr_array) -> np.ndarray:
     """Whether each row has an entry."""
-    return np.asarray(np.diff(matrix.indptr) > 0)
+    return np.diff(matrix.indptr) > 0
 
 
 def _association_networks(networks: NetworkSet, _name: TokenName) -> list[str]:
@@ -212,7 +212,7 @@ def similar_counts(similarity: np.ndarray, *, is_new: bool = False) -> np.ndarra
     n_similar = np.stack(counts, axis=1).astype(np.float32)
     if not is_new:
         n_similar -= np.diagonal(similarity)[:, None] > np.array(LEVELS, dtype=np.float32)
-    return np.asarray(np.log1p(n_similar), dtype=np.float32)
+    return np.log1p(n_similar)
 
 
 def n_similar_token(
@@ -299,7 +299,7 @@ def _covariates(inputs: _Inputs) -> _Values:
     values = table.fillna(0.0).to_numpy()
     masks = is_unknown[:, is_unknown.any(axis=0)]
     columns = np.hstack([np.sign(values) * np.log1p(np.abs(values)), masks])
-    return columns, ~is_unknown.all(axis=1)
+    return columns, np.logical_not(is_unknown.all(axis=1))
 
 
 def shared_sequence(sequences: Sequence[str | None]) -> sparse.csr_array:
@@ -338,11 +338,11 @@ def _same_sequence(inputs: _Inputs) -> _Values:
         if cells not in dataset.rnas.columns:
             continue
         related = shared_sequence(texts(dataset, cells))
-        count = np.asarray(related.sum(axis=1)).ravel()
+        count = related.sum(axis=1)
         columns.append(np.log1p(count))
         for degree in degrees:
             of_related = (related @ sparse.diags_array(degree)).max(axis=1)
-            largest = np.asarray(of_related.toarray()).ravel()
+            largest = of_related.toarray().ravel()
             ratio = np.log((degree + 1) / (largest + 1))
             columns += [np.log1p(largest), np.where(count > 0, ratio, 0.0)]
     return np.column_stack(columns), inputs.all_present()

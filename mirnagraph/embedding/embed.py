@@ -180,7 +180,7 @@ def compute_embeddings(
         workers: processes; each uses one thread.
         progress: called as ``progress(step, done, total)``.
     """
-    vectors: dict[str, np.ndarray] = {}
+    vectors = {}
     for name, task in tasks.items():
         cached = load_vectors(task.file, task.n_nodes)
         if cached is not None:

@@ -67,7 +67,7 @@ class HeteroBlock(nn.Module):
         """New states by node type and attention by edge type."""
         normed = {name: self.norm_attention[name](state) for name, state in h.items()}
         mixed, attention = self.attention(normed, edge_index, edge_weight)
-        out: States = {}
+        out = {}
         for name, state in h.items():
             # A node type that no edge type points at keeps its states.
             if name in mixed:
@@ -131,7 +131,7 @@ class GraphTransformer(_Encoder):
     ) -> tuple[Tensor, list[Tensor]]:
         """Node states before the L2 norm, which the loss reads (Eq. 10), and attention by layer."""
         h = self.project(x)
-        attentions: list[Tensor] = []
+        attentions = []
         for block in self.blocks:
             h, attention = block(h, edge_index, edge_weight)
             attentions.append(attention)
@@ -203,19 +203,19 @@ class HeteroGraphTransformer(_Encoder):
             data: with the node and edge types of the module; ``edge_weight`` may be absent.
             visible: numbers of the edges to read, by edge type; None for all.
         """
-        edge_index: ByEdgeType = {}
-        edge_weight: EdgeWeights = {}
+        edge_index = {}
+        edge_weight = {}
         for edge_type in data.edge_types:
             edges = data[edge_type]
             numbers = slice(None) if visible is None else visible[edge_type]
             edge_index[edge_type] = edges.edge_index[:, numbers]
             has_weights = "edge_weight" in edges
             edge_weight[edge_type] = edges.edge_weight[numbers] if has_weights else None
-        h: States = {}
+        h = {}
         for name in data.node_types:
             has_features = name in self.project
             h[name] = self.project[name](data[name].x) if has_features else self.start[name]
-        attentions: list[ByEdgeType] = []
+        attentions = []
         for block in self.blocks:
             h, attention = block(h, edge_index, edge_weight)
             attentions.append(attention)

@@ -220,11 +220,11 @@ def train(
     losses = np.zeros(config.epochs)
     draw = generator(seed, "non-edges")
     for epoch in range(config.epochs):
-        visible: dict[EdgeType, Tensor] = {}
-        pairs: list[tuple[np.ndarray, np.ndarray]] = []
+        visible = {}
+        pairs = []
         for relation in relations:
             ends = relation.ends
-            is_visible = draw.random(ends.shape[1]) >= config.hidden_edges
+            is_visible = np.asarray(draw.random(ends.shape[1]) >= config.hidden_edges)
             for edge_type, pair in relation.pair_of_edge.items():
                 visible[edge_type] = torch.from_numpy(np.flatnonzero(is_visible[pair]))
             repeated = np.tile(ends, config.n_negatives)

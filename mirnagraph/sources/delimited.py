@@ -68,7 +68,8 @@ def read_columns(
         for line in table.index[columns[name] == ""]:
             problems.append(InputError("empty cell", file=path, line=line, column=names[name][0]))
     for name, valid in values.items():
-        for line, cell in columns.loc[~columns[name].isin([*valid, ""]), name].items():
+        unknown = columns.loc[~columns[name].isin([*valid, ""]), [name]]
+        for line, cell in unknown.itertuples(name=None):
             problem = InputError(
                 f"unknown {name}",
                 file=path,

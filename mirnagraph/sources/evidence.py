@@ -103,7 +103,7 @@ def disease_evidence(
         return result
     n_typed = _typed_counts(typed, column_of)
     merged = result[PAIR].merge(n_typed, on=PAIR, how="left").fillna(0)
-    for group in merged.columns.intersection(EVIDENCE_GROUPS):
+    for group in merged.columns.intersection(list(EVIDENCE_GROUPS)):
         result[f"n_{group}"] += merged[group].astype(int)
     return result
 

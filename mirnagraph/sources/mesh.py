@@ -76,15 +76,18 @@ def read_mesh(path: str | Path, branches: Iterable[str] = ("C", "F03")) -> pd.Da
         table = _read_tree_text(text, path)
     is_wrong = ~table["tree_number"].str.match(_TREE_NUMBER)
     is_repeated = table["tree_number"].duplicated()
-    problems = []
-    for line, found in table.loc[is_wrong | is_repeated, "tree_number"].items():
-        place = {"file": path, "line": line, "column": "tree_number", "found": found}
-        problem = InputError("a duplicate tree number", **place)
-        if is_wrong[line]:
-            expected = "a letter, 2 digits, then groups of 3"
-            problem = InputError("not a tree number", **place, expected=expected)
-        problems.append(problem)
-    raise_problems(problems)
+    flagged = table[["tree_number"]].assign(is_wrong=is_wrong)[is_wrong | is_repeated]
+    raise_problems(
+        InputError(
+            "not a tree number" if wrong else "a duplicate tree number",
+            file=path,
+            line=line,
+            column="tree_number",
+            found=found,
+            expected="a letter, 2 digits, then groups of 3" if wrong else None,
+        )
+        for line, found, wrong in flagged.itertuples(name=None)
+    )
     selected = table[table["tree_number"].str.startswith(tuple(branches))]
     if selected.empty:
         raise InputError(

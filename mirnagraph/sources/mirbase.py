@@ -88,7 +88,7 @@ def read_aliases(path: str | Path, species: str | None = None) -> pd.DataFrame:
     Raises:
         InputError: a line without exactly two cells, or a wrong accession.
     """
-    rows: list[tuple[str, str]] = []
+    rows = []
     problems = []
     for number, cells in enumerate(read_rows(path), 1):
         if len(cells) != 2:
@@ -123,7 +123,7 @@ def read_families(path: str | Path) -> pd.DataFrame:
         InputError: a line of an unknown kind, or a member before its family has an accession and a
             name.
     """
-    rows: list[tuple[str, str, str, str]] = []
+    rows = []
     accession = ""
     name = ""
     for number, line in enumerate(read_text(path).split("\n"), 1):
@@ -215,7 +215,7 @@ def read_embl(path: str | Path, species: str | None = None) -> tuple[pd.DataFram
     Raises:
         InputError: a record without id, accession or sequence, or a mature outside its hairpin.
     """
-    hairpins: list[tuple[str, str, str]] = []
+    hairpins = []
     matures: list[tuple[object, ...]] = []
     text = read_text(path)
     line = 1
