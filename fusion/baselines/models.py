@@ -200,6 +200,7 @@ class FeatureBaseline:
         test: np.ndarray,
         seed: int,
     ) -> np.ndarray:
+        """See `FitPredict`."""
         features = self.features(inputs)
         if self.penalty is None:
             return _small_forest(features, labels, train, test, seed)
@@ -312,6 +313,7 @@ class TreeBaseline:
         test: np.ndarray,
         seed: int,
     ) -> np.ndarray:
+        """See `FitPredict`."""
         no_rows = (train[:0], train[:0])
         trees = BaselineSettings().trees
         predictions = _fit_trees(inputs, labels, train, test, no_rows, seed, trees)

@@ -143,7 +143,7 @@ def graph_embeddings(
     inputs: Mapping[str, tuple[Network, np.ndarray]],
     config: GraphTransformerConfig,
     seed: int,
-    cache: str | None,
+    cache: str | Path | None,
     workers: int,
     progress: Progress | None,
 ) -> dict[str, np.ndarray]:
@@ -247,7 +247,7 @@ def _version_of_node2vec() -> str:
 
 
 def graph_cache_file(
-    cache: str | None,
+    cache: str | Path | None,
     networks: Sequence[Network],
     features: Sequence[np.ndarray],
     config: GraphTransformerConfig,
