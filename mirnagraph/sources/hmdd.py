@@ -35,14 +35,14 @@ def read_records(path: str | Path) -> pd.DataFrame:
     needed = ("mir", "disease")
     table = read_columns(path, names, needed, filled=needed, fallback="latin-1")
     numbers = pd.to_numeric(table["record"], errors="coerce")
-    is_bad = numbers.isna() & (table["record"] != "")
-    if is_bad.any():
+    wrong = table.loc[numbers.isna() & (table["record"] != ""), "record"]
+    if len(wrong):
         raise InputError(
             "not a record number",
             file=path,
-            line=int(table.index[is_bad][0]),
+            line=int(wrong.index[0]),
             column="record0",
-            found=table.loc[is_bad, "record"].iloc[0],
+            found=wrong.iloc[0],
         )
     if numbers.isna().any():
         numbers = pd.Series(range(len(table)), index=table.index)

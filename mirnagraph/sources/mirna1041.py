@@ -75,13 +75,8 @@ def load(folder: str | Path) -> Dataset:
     rnas, left_out = rna_table(
         ids, mirbase.read_names(root / "mirbase"), mirbase.read_families(paths["families"])
     )
-    labels = read_binary(
-        paths["labels"],
-        len(ids),
-        len(BENCHMARK_COMPARTMENTS),
-        rows_are="ids",
-        columns_are="compartments",
-    )
+    n_labels = len(BENCHMARK_COMPARTMENTS)
+    labels = read_binary(paths["labels"], len(ids), n_labels, columns_are="compartments")
     ontology = mesh.read_mesh(paths["MeSH"])
     kinds = {
         "mRNA": _mrna(paths, ids),

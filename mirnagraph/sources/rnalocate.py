@@ -59,14 +59,13 @@ def labels(
     for rna, compartment in records[["rna", "compartment"]].itertuples(index=False):
         row_numbers = [rows[name] for name in rna_of.get(rna, ()) if name in rows]
         column = columns.get(compartment.lower())
-        reason = ""
         if not row_numbers:
-            reason = "RNA is not in the dataset"
+            reasons.append("RNA is not in the dataset")
         elif column is None:
-            reason = "compartment is not in the dataset"
+            reasons.append("compartment is not in the dataset")
         else:
+            reasons.append("")
             matrix[row_numbers, column] = 1
-        reasons.append(reason)
     index = pd.Index(list(rna_ids), name="rna_id", dtype=object)
     table = pd.DataFrame(matrix, index=index, columns=list(compartments))
     unused = records.assign(reason=reasons)
