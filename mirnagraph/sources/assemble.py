@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -113,12 +114,14 @@ def assemble(  # noqa: PLR0913  one argument per table
     if ontology is None:
         ontology = pd.DataFrame(columns=mesh.ONTOLOGY_COLUMNS)
     elif "disease" in partners:
-        terms = partners["disease"]["descriptor_ids"]
-        why = "no MeSH descriptor of that name"
-        unmatched = left_out_rows("disease term", terms.index[terms == ""], why, "MeSH")
-        unused_tables.append(unmatched)
+        unused_tables.append(_unmatched_terms(partners["disease"]))
     left_out = pd.concat(unused_tables, ignore_index=True)[LEFT_OUT_COLUMNS].astype(object)
     return Dataset(name, rnas, associations, partners, labels, ontology, left_out)
+
+
+def _unmatched_terms(diseases: pd.DataFrame) -> pd.DataFrame:
+    unmatched = diseases.index[diseases["descriptor_ids"] == ""]
+    return left_out_rows("disease term", unmatched, "no MeSH descriptor of that name", "MeSH")
 
 
 def _of_species(located: pd.DataFrame, species: str, column: str) -> list[str]:
@@ -168,7 +171,7 @@ def match_names(
     for rna_id in ids:
         by_name[normalise(rna_id)].append(rna_id)
     by_hairpin = defaultdict(list)
-    hairpins_of: dict[str, list[str]] = {}
+    hairpins_of: dict[Any, list[str]] = {}
     if names is not None:
         hairpins_of = resolve(distinct, names)["hairpin_ids"].map(_split).to_dict()
         for rna_id, hairpins in zip(ids, resolve(ids, names)["hairpin_ids"], strict=True):
