@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import pandas as pd
 from fusion.baselines.models import BASELINES, baseline_names
 from fusion.baselines.run import baseline_table, run_baselines
 from fusion.config import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
+from fusion.data.inputs import FusionData
 from fusion.data.prepare import prepare, resolve_tokens, with_baselines
 from fusion.data.rna_sets import RnaSets, folds_of, prepare_all, read_rna_sets
 from fusion.experiments import cross_validate as experiment
@@ -33,6 +34,7 @@ from fusion.models.predict import (
 )
 from fusion.models.saved import SavedModel, load_model
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
+from mirnagraph.evaluation.splits import Folds
 from mirnagraph.io import check_nucleotides, check_output_folder, read_text, to_rna
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress
@@ -41,6 +43,8 @@ from mirnagraph.runs.results import CrossValidationResult, empty_result
 from mirnagraph.sources.fasta import read_fasta
 from seqtower.data.sequences import the_type
 from seqtower.saved import SavedTower
+
+Sets: TypeAlias = str | Path | RnaSets | None
 
 FIXED = ("preset", "source", "folds")
 """Fields of `ExperimentConfig` that are no table of settings."""
@@ -94,7 +98,7 @@ def settings_of(
         return preset
     fold_settings = [item.name for item in fields(FoldSettings)]
     tables = [item.name for item in fields(ExperimentConfig) if item.name not in FIXED]
-    over: dict[str, Any] = {}
+    over = {}
     folds: dict[str, Any] = {}
     for name, value in settings.items():
         if name in fold_settings:
@@ -102,21 +106,18 @@ def settings_of(
         elif name in tables:
             over[name] = dict(value) if isinstance(value, Mapping) else value
         else:
-            raise _unknown_setting(name, [*fold_settings, *tables])
+            known = [*fold_settings, *tables]
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"unknown setting {name!r}; {hint}")
     return experiment_config(preset, config, over={**over, "folds": folds})
-
-
-def _unknown_setting(name: str, known: list[str]) -> ConfigError:
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-    return ConfigError(f"unknown setting {name!r}; {hint}")
 
 
 def cross_validate(
     networks: NetworkSet,
     preset: str | ExperimentConfig = "default",
     *,
-    sets: str | Path | RnaSets | None = None,
+    sets: Sets = None,
     config: str | Path | None = None,
     cache: str | Path | None = None,
     workers: int = 1,
@@ -129,7 +130,9 @@ def cross_validate(
 
     Args:
         networks: of `mirnagraph.build_networks`, or loaded by `NetworkSet.load`.
-        preset, config, settings: see `settings_of`.
+        preset: see `settings_of`.
+        config: see `settings_of`.
+        **settings: see `settings_of`.
         sets: labelled sets of other RNAs for joint training: TOML file (see
             `fusion.data.rna_sets.read_rna_sets`) or what was read from it. The preset ``"default"``
             then stands for ``"unified"``.
@@ -149,15 +152,12 @@ def cross_validate(
         >>> result = mirnagraph.cross_validate(networks, n_folds=5)
         >>> mirnagraph.summary(result)
     """
-    resolved, rna_sets = _settings_and_rna_sets(networks, preset, sets, config, settings)
-    data = prepare_all(
-        networks, resolved, rna_sets, cache=cache, workers=workers, progress=progress
-    )
-    folds = folds_of(networks.dataset, resolved, rna_sets)
+    resolved = settings_of(_joint_preset(preset, sets), config, **settings)
+    data, folds, resolved = _prepared(networks, resolved, sets, cache, workers, progress)
     return experiment.cross_validate(data, folds, resolved, workers=workers, progress=progress)
 
 
-def train_run(
+def train_run(  # noqa: PLR0913  options of the command
     networks: NetworkSet,
     config: ExperimentConfig,
     out: str | Path,
@@ -174,7 +174,10 @@ def train_run(
     """Cross-validate and fit a model into a run folder, over several seeds if wanted.
 
     Args:
-        networks, cache, workers, progress: as of `cross_validate`.
+        networks: as of `cross_validate`.
+        cache: as of `cross_validate`.
+        workers: as of `cross_validate`.
+        progress: as of `cross_validate`.
         config: complete settings; its seed is the first of the repeats.
         out: run folder; an unfinished run of the same settings and data in it resumes.
         repeats: number of seeds.
@@ -212,13 +215,13 @@ def train_run(
     return TrainedRun(run.path, result, over_seeds, repeats, table)
 
 
-def fit(
+def fit(  # noqa: PLR0913  options of the command
     networks: NetworkSet,
     preset: str | ExperimentConfig = "default",
     *,
     cross_validation: CrossValidationResult | None = None,
     folder: str | Path | None = None,
-    sets: str | Path | RnaSets | None = None,
+    sets: Sets = None,
     config: str | Path | None = None,
     cache: str | Path | None = None,
     workers: int = 1,
@@ -228,7 +231,14 @@ def fit(
     """Fit a model on all RNAs of the protocol, with its cold-start model for new RNAs.
 
     Args:
-        networks, preset, sets, config, cache, workers, progress, settings: as of `cross_validate`.
+        networks: as of `cross_validate`.
+        preset: as of `cross_validate`.
+        sets: as of `cross_validate`.
+        config: as of `cross_validate`.
+        cache: as of `cross_validate`.
+        workers: as of `cross_validate`.
+        progress: as of `cross_validate`.
+        **settings: as of `cross_validate`.
         cross_validation: of the same networks and settings. With it, `predict` returns the
             out-of-fold predictions of the reference RNAs; without it, those of the fitted model,
             with a warning that it trained on their labels.
@@ -241,11 +251,8 @@ def fit(
     """
     if folder is not None:
         check_output_folder(folder)
-    resolved, rna_sets = _settings_and_rna_sets(networks, preset, sets, config, settings)
-    data = prepare_all(
-        networks, resolved, rna_sets, cache=cache, workers=workers, progress=progress
-    )
-    folds = folds_of(networks.dataset, resolved, rna_sets)
+    resolved = settings_of(_joint_preset(preset, sets), config, **settings)
+    data, folds, resolved = _prepared(networks, resolved, sets, cache, workers, progress)
     result = cross_validation
     if result is None:
         result = empty_result(data.index, data.compartments, folds, data.labels)
@@ -393,7 +400,8 @@ def baselines(
         cross_validation: not of a cold start, whose masked associations these baselines read.
         names: of `fusion.baselines.models.BASELINES`; None for those of a run.
         seed: as of the cross-validation.
-        workers, progress: as of `cross_validate`.
+        workers: as of `cross_validate`.
+        progress: as of `cross_validate`.
 
     Returns:
         The row of the model, then one per baseline; columns ``model``, ``AUC``, ``AUC_sd`` …
@@ -449,21 +457,25 @@ def _opened(model: Model | str | Path) -> Model:
     return load(model) if isinstance(model, str | Path) else model
 
 
-def _settings_and_rna_sets(
+def _joint_preset(preset: str | ExperimentConfig, sets: Sets) -> str | ExperimentConfig:
+    """The preset, `unified` for the default one where there are additional RNA sets."""
+    return "unified" if sets is not None and preset == "default" else preset
+
+
+def _prepared(
     networks: NetworkSet,
-    preset: str | ExperimentConfig,
-    sets: str | Path | RnaSets | None,
-    config: str | Path | None,
-    settings: Mapping[str, Any],
-) -> tuple[ExperimentConfig, RnaSets | None]:
-    if sets is not None and preset == "default":
-        preset = "unified"
-    resolved = resolve_tokens(
-        networks, settings_of(preset, config, **settings), sets=sets is not None
-    )
+    config: ExperimentConfig,
+    sets: Sets,
+    cache: str | Path | None,
+    workers: int,
+    progress: Progress | None,
+) -> tuple[FusionData, Folds, ExperimentConfig]:
+    """Data, folds and settings with resolved tokens."""
+    config = resolve_tokens(networks, config, sets=sets is not None)
     if isinstance(sets, str | Path):
-        return resolved, read_rna_sets(sets, networks.dataset)
-    return resolved, sets
+        sets = read_rna_sets(sets, networks.dataset)
+    data = prepare_all(networks, config, sets, cache=cache, workers=workers, progress=progress)
+    return data, folds_of(networks.dataset, config, sets), config
 
 
 def _sequences(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,24 @@ READOUTS = ("concat", "mean", "queries", "light_queries")
 
 CROSSFIT = "crossfit"
 
+_RANGES: dict[str, Callable[[float], bool]] = {
+    "0 or more": lambda value: value >= 0,
+    "1 or more": lambda value: value >= 1,
+    "2 or more": lambda value: value >= 2,
+    "above 0": lambda value: value > 0,
+    "below 1": lambda value: value < 1,
+    "in [0, 1)": lambda value: 0 <= value < 1,
+    "in [0, 1]": lambda value: 0 <= value <= 1,
+    "in [0, 0.5]": lambda value: 0 <= value <= 0.5,
+}
+
+
+def _require_range(settings: Any, expected: str, *names: str) -> None:
+    """Raise ConfigError unless each of the named settings is in a range of `_RANGES`."""
+    for name in names:
+        value = getattr(settings, name)
+        require(_RANGES[expected](value), name, value, expected)
+
 
 @dataclass(frozen=True)
 class FoldSettings:
@@ -47,7 +65,7 @@ class FoldSettings:
     cold: bool = False
 
     def __post_init__(self) -> None:
-        require(self.n_folds >= 2, "n_folds", self.n_folds, "2 or more")
+        _require_range(self, "2 or more", "n_folds")
         require(self.rnas in ("all", "located"), "rnas", self.rnas, "'all' or 'located'")
 
 
@@ -73,8 +91,7 @@ class EmbeddingSettings:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require(self.similarity_dim >= 1, "similarity_dim", self.similarity_dim, "1 or more")
-        require(self.association_dim >= 1, "association_dim", self.association_dim, "1 or more")
+        _require_range(self, "1 or more", "similarity_dim", "association_dim")
         if self.embedder == NODE2VEC:
             expected = "none for embedder 'node2vec', which reads the table 'node2vec'"
             require(not self.options, "options", self.options, expected)
@@ -119,14 +136,8 @@ class TokenSettings:
         return (*self.attention, *self.trees)
 
     def __post_init__(self) -> None:
-        require(
-            len(self.attention) + len(self.trees) > 0,
-            "tokens",
-            self.attention,
-            "at least one token",
-        )
-        require(self.svd_dim >= 1, "svd_dim", self.svd_dim, "1 or more")
-        require(self.neighbours >= 1, "neighbours", self.neighbours, "1 or more")
+        require(len(self.names) > 0, "tokens", self.attention, "at least one token")
+        _require_range(self, "1 or more", "svd_dim", "neighbours")
 
 
 @dataclass(frozen=True)
@@ -151,18 +162,10 @@ class MixSettings:
     calibration_part: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("attention", "extra_trees", "boosting"):
-            weight = getattr(self, name)
-            require(weight > 0, name, weight, "above 0")
-        require(
-            0 <= self.calibration_part <= 0.5,
-            "calibration_part",
-            self.calibration_part,
-            "in [0, 0.5]",
-        )
-        require(
-            self.thresholds in ("half", "mcc"), "thresholds", self.thresholds, "'half' or 'mcc'"
-        )
+        _require_range(self, "above 0", "attention", "extra_trees", "boosting")
+        _require_range(self, "in [0, 0.5]", "calibration_part")
+        is_rule = self.thresholds in ("half", "mcc")
+        require(is_rule, "thresholds", self.thresholds, "'half' or 'mcc'")
 
 
 def experiment_config(
@@ -226,19 +229,13 @@ class AttentionConfig:
     norm_first: bool = False
 
     def __post_init__(self) -> None:
-        require(self.dim >= 1, "dim", self.dim, "1 or more")
-        require(
-            self.n_heads >= 1 and self.dim % self.n_heads == 0,
-            "n_heads",
-            self.n_heads,
-            f"a divisor of dim = {self.dim}",
-        )
-        require(self.n_layers >= 0, "n_layers", self.n_layers, "0 or more")
-        require(self.hidden_factor > 0, "hidden_factor", self.hidden_factor, "above 0")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
-        require(0 <= self.input_dropout < 1, "input_dropout", self.input_dropout, "in [0, 1)")
-        require(0 <= self.token_dropout < 1, "token_dropout", self.token_dropout, "in [0, 1)")
-        require(self.block_dropout < 1, "block_dropout", self.block_dropout, "below 1")
+        _require_range(self, "1 or more", "dim")
+        is_divisor = self.n_heads >= 1 and self.dim % self.n_heads == 0
+        require(is_divisor, "n_heads", self.n_heads, f"a divisor of dim = {self.dim}")
+        _require_range(self, "0 or more", "n_layers")
+        _require_range(self, "above 0", "hidden_factor")
+        _require_range(self, "in [0, 1)", "dropout", "input_dropout", "token_dropout")
+        _require_range(self, "below 1", "block_dropout")
         require(self.readout in READOUTS, "readout", self.readout, " or ".join(READOUTS))
 
 
@@ -276,23 +273,14 @@ class TrainConfig:
     distillation: float = 0.6
 
     def __post_init__(self) -> None:
-        require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
-        require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
-        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
-        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
-        require(self.patience >= 1, "patience", self.patience, "1 or more")
-        require(
-            0 <= self.inner_fraction <= 0.5, "inner_fraction", self.inner_fraction, "in [0, 0.5]"
-        )
-        require(
-            self.n_members >= 0 and self.n_students >= 0,
-            "n_members, n_students",
-            (self.n_members, self.n_students),
-            "0 or more",
-        )
-        require(self.n_members + self.n_students >= 1, "n_members + n_students", 0, "1 or more")
-        require(self.student_layers >= 0, "student_layers", self.student_layers, "0 or more")
-        require(0 <= self.distillation <= 1, "distillation", self.distillation, "in [0, 1]")
+        _require_range(self, "1 or more", "epochs", "batch_size", "patience")
+        _require_range(self, "above 0", "learning_rate")
+        _require_range(self, "in [0, 0.5]", "inner_fraction")
+        numbers = (self.n_members, self.n_students)
+        require(min(numbers) >= 0, "n_members, n_students", numbers, "0 or more")
+        require(sum(numbers) >= 1, "n_members + n_students", 0, "1 or more")
+        _require_range(self, "0 or more", "weight_decay", "student_layers")
+        _require_range(self, "in [0, 1]", "distillation")
 
 
 @dataclass(frozen=True)
@@ -325,26 +313,25 @@ class TowerSettings:
 
     def __post_init__(self) -> None:
         presets = preset_names("seqtower")
-        expected = ", ".join(presets)
-        require(self.preset in presets, "preset", self.preset, f"one of {expected}")
+        expected = f"one of {', '.join(presets)}"
+        require(self.preset in presets, "preset", self.preset, expected)
         if self.mode == "joint":
             raise ConfigError(
                 "setting 'mode' of the tower is 'joint', but towers trained inside attention were "
                 f"removed; use {CROSSFIT!r}"
             )
         require(self.mode == CROSSFIT, "mode", self.mode, repr(CROSSFIT))
-        require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
-        require(self.parts >= 2, "parts", self.parts, "2 or more")
-        require(self.dim >= 1, "dim", self.dim, "1 or more")
+        _require_range(self, "0 or more", "epochs")
+        _require_range(self, "2 or more", "parts")
+        _require_range(self, "1 or more", "dim")
 
     def config(self) -> SeqConfig:
         """Settings of the tower; the learning rate decays over `epochs`."""
         config = seq_config(self.preset)
         if not self.epochs:
             return config
-        training = replace(
-            config.training, epochs=self.epochs, decay_epochs=self.epochs, decay_steps=0
-        )
+        n_epochs = self.epochs
+        training = replace(config.training, epochs=n_epochs, decay_epochs=n_epochs, decay_steps=0)
         return replace(config, training=training)
 
 
@@ -379,4 +366,4 @@ class ExperimentConfig:
     tower: TowerSettings = field(default_factory=TowerSettings)
 
     def __post_init__(self) -> None:
-        require(self.seed >= 0, "seed", self.seed, "0 or more")
+        _require_range(self, "0 or more", "seed")

@@ -41,40 +41,36 @@ COLD_BASELINES = ("frequency", "words", "neighbour_transfer", "sequence")
 TREE_BASELINES = ("extra_trees", "boosting", "trees")
 """Baselines that share one fit."""
 
-AUDIT_BASELINES = ("names", "relatives", "matching")
-"""Baselines of `mirnagraph audit` alone: they read artefacts (`BaselineInputs.extra`)."""
-
 COUNTS = "counts:"
 """Prefix of a baseline on the partner counts of the named kinds: ``counts:drug+disease``."""
 
 SMALL_FOREST = TreesConfig(n_trees=100, min_samples_leaf=3, max_features=0.3)
 
-FitPredict = Callable[
-    ["BaselineInputs", np.ndarray, np.ndarray, np.ndarray, int],
-    np.ndarray,
-]
+FitPredict = Callable[[BaselineInputs, np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
 """``fit_predict(inputs, labels, train, test, seed)``: probabilities, shape (n_test, n_labels).
 
 `labels` has shape (n_rnas, n_labels), NaN where a label is masked or unknown; only rows of `train`
 may be read.
 """
 
+_BUILTIN = {
+    "frequency": "frequency",
+    "popularity": "partner_count_regression",
+    "popularity_and_name": "count_and_name_regression",
+    "logistic": "all_token_regression",
+    "neighbours": "nearest",
+    "extra_trees": "extra_trees",
+    "boosting": "boosting",
+    "trees": "mean_of_trees",
+    "words": "kmer_forest",
+    "neighbour_transfer": "nearest_by_sequence",
+    "sequence": "sequence_alone",
+}
+
 BASELINES: Registry[Any] = Registry(
     "baseline",
     "mirnagraph.baselines",
-    {
-        "frequency": "fusion.baselines.models:frequency",
-        "popularity": "fusion.baselines.models:partner_count_regression",
-        "popularity_and_name": "fusion.baselines.models:count_and_name_regression",
-        "logistic": "fusion.baselines.models:all_token_regression",
-        "neighbours": "fusion.baselines.models:nearest",
-        "extra_trees": "fusion.baselines.models:extra_trees",
-        "boosting": "fusion.baselines.models:boosting",
-        "trees": "fusion.baselines.models:mean_of_trees",
-        "words": "fusion.baselines.models:kmer_forest",
-        "neighbour_transfer": "fusion.baselines.models:nearest_by_sequence",
-        "sequence": "fusion.baselines.models:sequence_alone",
-    },
+    {name: f"{__name__}:{attribute}" for name, attribute in _BUILTIN.items()},
 )
 """Baselines by name: a function `FitPredict`, or a class whose objects have it as a method.
 
@@ -121,7 +117,7 @@ def baseline_names(*, cold: bool = False) -> tuple[str, ...]:
         cold: whether test RNAs have nothing but their sequence.
     """
     builtin = COLD_BASELINES if cold else RUN_BASELINES
-    added = [name for name in BASELINES.names() if name not in (*RUN_BASELINES, *COLD_BASELINES)]
+    added = [name for name in BASELINES.names() if name not in _BUILTIN]
     if cold:
         added = [n for n in added if getattr(BASELINES[n], "reads_sequence_alone", False)]
     return (*builtin, *added)
@@ -158,6 +154,8 @@ def logistic_regression(
     Args:
         features: shape (n_rnas, width).
         labels: shape (n_rnas, n_labels); only rows of `train` are read.
+        train: training rows.
+        test: rows to predict.
         c: inverse strength of the ridge penalty.
 
     Returns:
@@ -180,56 +178,72 @@ def logistic_regression(
     return probabilities
 
 
-def partner_count_regression(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, _seed: int
-) -> np.ndarray:
-    """Logistic regression on how many partners an RNA has, per kind of association."""
-    return logistic_regression(inputs.counts, labels, train, test, NARROW_C)
+@dataclass(frozen=True)
+class FeatureBaseline:
+    """Baseline that fits one model on features that read no label.
+
+    Attributes:
+        description: one line for reports.
+        features: of all RNAs, shape (n_rnas, width).
+        penalty: `c` of `logistic_regression`; None for a small forest of extra trees.
+    """
+
+    description: str
+    features: Callable[[BaselineInputs], np.ndarray]
+    penalty: float | None = NARROW_C
+
+    def __call__(
+        self,
+        inputs: BaselineInputs,
+        labels: np.ndarray,
+        train: np.ndarray,
+        test: np.ndarray,
+        seed: int,
+    ) -> np.ndarray:
+        """See `FitPredict`."""
+        features = self.features(inputs)
+        if self.penalty is None:
+            return _small_forest(features, labels, train, test, seed)
+        return logistic_regression(features, labels, train, test, self.penalty)
 
 
-def _name_regression(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, _seed: int
-) -> np.ndarray:
-    return logistic_regression(inputs.names, labels, train, test, NARROW_C)
+partner_count_regression = FeatureBaseline(
+    "logistic regression on how many partners an RNA has, per kind of association",
+    lambda inputs: inputs.counts,
+)
+
+count_and_name_regression = FeatureBaseline(
+    "popularity plus number and prefix in the RNA's name (an artefact, never part of a model)",
+    lambda inputs: np.hstack([inputs.counts, inputs.names]),
+)
+
+all_token_regression = FeatureBaseline(
+    "logistic regression on all label-free features, concatenated",
+    lambda inputs: inputs.tokens.flat(inputs.logistic),
+    WIDE_C,
+)
+
+kmer_forest = FeatureBaseline(
+    "extra trees on the k-mers of the sequence alone",
+    lambda inputs: inputs.tokens.flat(["kmer"]),
+    None,
+)
+
+AUDIT_BASELINES = {
+    "names": FeatureBaseline("", lambda inputs: inputs.names),
+    "relatives": FeatureBaseline("", lambda inputs: inputs.extra["relatives"], None),
+    "matching": FeatureBaseline("", lambda inputs: inputs.extra["matching"]),
+}
+"""Baselines of `mirnagraph audit` alone: they read artefacts (`BaselineInputs.extra`)."""
 
 
-def count_and_name_regression(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, _seed: int
-) -> np.ndarray:
-    """Popularity plus number and prefix in the RNA's name (an artefact, never part of a model)."""
-    features = np.hstack([inputs.counts, inputs.names])
-    return logistic_regression(features, labels, train, test, NARROW_C)
-
-
-def all_token_regression(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, _seed: int
-) -> np.ndarray:
-    """Logistic regression on all label-free features, concatenated."""
-    features = inputs.tokens.flat(inputs.logistic)
-    return logistic_regression(features, labels, train, test, WIDE_C)
-
-
-def _kind_count_regression(
-    kinds: Sequence[str],
-    inputs: BaselineInputs,
-    labels: np.ndarray,
-    train: np.ndarray,
-    test: np.ndarray,
-    _seed: int,
-) -> np.ndarray:
-    """Logistic regression on the partner counts of some kinds of association."""
+def _counts_of(kinds: Sequence[str], inputs: BaselineInputs) -> np.ndarray:
+    """Partner counts of some kinds of association."""
     unknown = [kind for kind in kinds if kind not in inputs.kinds]
     if unknown:
         expected = ", ".join(inputs.kinds)
         raise ConfigError(f"unknown kind {unknown[0]!r} in a baseline {COUNTS}…; known: {expected}")
-    columns = [inputs.kinds.index(kind) for kind in kinds]
-    return logistic_regression(inputs.counts[:, columns], labels, train, test, NARROW_C)
-
-
-def _matching_regression(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, _seed: int
-) -> np.ndarray:
-    return logistic_regression(inputs.extra["matching"], labels, train, test, NARROW_C)
+    return inputs.counts[:, [inputs.kinds.index(kind) for kind in kinds]]
 
 
 def nearest(
@@ -264,25 +278,12 @@ def sequence_alone(
     inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
 ) -> np.ndarray:
     """Extra trees on k-mers and the labels of the training RNAs with the most similar sequences."""
-    features = inputs.tokens.flat(["kmer"])
+    features = kmer_forest.features(inputs)
     if "sequence" in inputs.similarities:
         similarity = inputs.similarities["sequence"]
         averages = neighbour_labels(similarity, labels, train, NEIGHBOURS_K)
         features = np.hstack([features, averages])
     return _small_forest(features, labels, train, test, seed)
-
-
-def kmer_forest(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
-) -> np.ndarray:
-    """Extra trees on the k-mers of the sequence alone."""
-    return _small_forest(inputs.tokens.flat(["kmer"]), labels, train, test, seed)
-
-
-def _same_sequence_forest(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
-) -> np.ndarray:
-    return _small_forest(inputs.extra["relatives"], labels, train, test, seed)
 
 
 def _small_forest(
@@ -292,32 +293,42 @@ def _small_forest(
     return np.clip(forest.trees(features[test]), 0, 1)
 
 
-def extra_trees(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
-) -> np.ndarray:
-    """Extra trees on all label-free features and the neighbours' labels."""
-    return _trees_by_default(inputs, labels, train, test, seed)["extra_trees"].probabilities
+@dataclass(frozen=True)
+class TreeBaseline:
+    """One of `TREE_BASELINES`, fitted by itself.
+
+    Attributes:
+        name: one of `TREE_BASELINES`.
+        description: one line for reports.
+    """
+
+    name: str
+    description: str
+
+    def __call__(
+        self,
+        inputs: BaselineInputs,
+        labels: np.ndarray,
+        train: np.ndarray,
+        test: np.ndarray,
+        seed: int,
+    ) -> np.ndarray:
+        """See `FitPredict`."""
+        no_rows = (train[:0], train[:0])
+        trees = BaselineSettings().trees
+        predictions = _fit_trees(inputs, labels, train, test, no_rows, seed, trees)
+        return predictions[self.name].probabilities
 
 
-def boosting(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
-) -> np.ndarray:
-    """Gradient boosting on the features that the extra trees found most useful."""
-    return _trees_by_default(inputs, labels, train, test, seed)["boosting"].probabilities
+extra_trees = TreeBaseline(
+    "extra_trees", "extra trees on all label-free features and the neighbours' labels"
+)
 
+boosting = TreeBaseline(
+    "boosting", "gradient boosting on the features that the extra trees found most useful"
+)
 
-def mean_of_trees(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
-) -> np.ndarray:
-    """Mean of extra trees and boosting."""
-    return _trees_by_default(inputs, labels, train, test, seed)["trees"].probabilities
-
-
-def _trees_by_default(
-    inputs: BaselineInputs, labels: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int
-) -> dict[str, Prediction]:
-    no_rows = (train[:0], train[:0])
-    return _fit_trees(inputs, labels, train, test, no_rows, seed, BaselineSettings().trees)
+mean_of_trees = TreeBaseline("trees", "mean of extra trees and boosting")
 
 
 def predict_fold(
@@ -334,8 +345,13 @@ def predict_fold(
     `TREE_BASELINES` are fitted once for all of them, with `settings`.
 
     Args:
+        inputs: what the baselines read.
         labels: shape (n_rnas, n_labels), NaN outside `train` (see
             `fusion.data.inputs.FusionData.masked_labels`).
+        train: training rows.
+        test: rows to predict.
+        seed: of this fold.
+        settings: sizes of the baselines.
         names: of `BASELINES` or `AUDIT_BASELINES`, or ``counts:KIND+KIND…`` (see `COUNTS`).
 
     Raises:
@@ -373,17 +389,14 @@ def find_baseline(name: str) -> FitPredict:
     Raises:
         ConfigError: an unknown name, or an entry that cannot be called.
     """
+    entry: Any
     if name.startswith(COUNTS):
         kinds = name.removeprefix(COUNTS).split("+")
-        return partial(_kind_count_regression, kinds)
-    if name in AUDIT_BASELINES:
-        audited: dict[str, FitPredict] = {
-            "names": _name_regression,
-            "relatives": _same_sequence_forest,
-            "matching": _matching_regression,
-        }
-        return audited[name]
-    entry = BASELINES[name]
+        entry = FeatureBaseline("", partial(_counts_of, kinds))
+    elif name in AUDIT_BASELINES:
+        entry = AUDIT_BASELINES[name]
+    else:
+        entry = BASELINES[name]
     if inspect.isclass(entry):
         entry = entry()
     function = getattr(entry, "fit_predict", entry)
@@ -431,6 +444,12 @@ def _fit_trees(
     fitted without the rows of the thresholds.
 
     Args:
+        inputs: what the baselines read.
+        labels: shape (n_rnas, n_labels), NaN outside `train`.
+        train: training rows.
+        test: rows to predict.
+        seed: of this fit.
+        config: sizes of the trees.
         inner_rows: rows of `train` to fit that boosting on, and to choose thresholds on.
     """
     near = neighbour_tokens(inputs.tokens.index, inputs.similarities, labels, train, NEIGHBOURS_K)
@@ -441,19 +460,17 @@ def _fit_trees(
     boosted = fit_boosting(flat[train], labels[train], config, seed, forest.importance)
     from_forest = np.clip(forest.trees(flat[test]), 0, 1)
     probabilities = _with_mean(from_forest, expit(boosted(flat[test])))
+    thresholds = {name: np.full(labels.shape[1], 0.5) for name in probabilities}
     fit_rows, threshold_rows = inner_rows
-    if len(threshold_rows) == 0:
-        thresholds = np.full(labels.shape[1], 0.5)
-        return {name: Prediction(values, thresholds) for name, values in probabilities.items()}
-    inner_seed = child_seed(seed, "inner")
-    inner = fit_boosting(flat[fit_rows], labels[fit_rows], config, inner_seed, forest.importance)
-    out_of_bag = forest.out_of_bag[np.searchsorted(train, threshold_rows)]
-    inner_probabilities = _with_mean(out_of_bag, expit(inner(flat[threshold_rows])))
-    predictions = {}
-    for name, values in probabilities.items():
-        thresholds = best_thresholds(labels[threshold_rows], inner_probabilities[name])
-        predictions[name] = Prediction(values, thresholds)
-    return predictions
+    if len(threshold_rows):
+        inner_seed = child_seed(seed, "inner")
+        inner = fit_boosting(
+            flat[fit_rows], labels[fit_rows], config, inner_seed, forest.importance
+        )
+        out_of_bag = forest.out_of_bag[np.searchsorted(train, threshold_rows)]
+        for name, values in _with_mean(out_of_bag, expit(inner(flat[threshold_rows]))).items():
+            thresholds[name] = best_thresholds(labels[threshold_rows], values)
+    return {name: Prediction(values, thresholds[name]) for name, values in probabilities.items()}
 
 
 def _with_mean(forest: np.ndarray, boosted: np.ndarray) -> dict[str, np.ndarray]:

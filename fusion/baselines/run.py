@@ -61,6 +61,9 @@ def run_baselines(
     Args:
         data: labels, families, row order, and the inputs of the baselines (see
             `fusion.data.prepare.with_baselines`).
+        folds: of the run.
+        settings: sizes of the baselines; defaults where None.
+        progress: called as ``progress(step, done, total)``.
         seed: the run's seed.
         names: which baselines (see `fusion.baselines.models.predict_fold`); None: all of a run,
             those of other packages included.
@@ -157,6 +160,7 @@ def baseline_table(
     """Average metrics of every baseline, one row each.
 
     Args:
+        baselines: of `run_baselines`.
         model: the run's own result on the same folds; its rows come first: the whole model, and
             ``own_trees`` (the trees inside the model, alone) where it has them.
 

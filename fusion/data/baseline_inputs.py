@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -66,22 +65,14 @@ def name_features(ids: Sequence[str]) -> np.ndarray:
         lower case) those of two RNAs or more, the 8 most frequent at most; none where all RNAs
         share one.
     """
-    numbers = np.zeros(len(ids))
-    has_number = np.zeros(len(ids))
-    prefixes = []
-    for row, name in enumerate(ids):
-        match = re.search(r"[0-9]+", name)
-        prefixes.append(name[: match.start()].lower() if match else name.lower())
-        if match:
-            numbers[row] = np.log1p(float(match.group()))
-            has_number[row] = 1.0
-    counts = pd.Series(prefixes).value_counts().sort_index()
-    counts = counts.sort_values(ascending=False, kind="stable")
-    common = [str(prefix) for prefix, n in counts.items() if 2 <= n < len(ids)][:MAX_PREFIXES]
-    indicators = np.zeros((len(ids), len(common)))
-    for column, name in enumerate(common):
-        indicators[:, column] = [prefix == name for prefix in prefixes]
-    return np.column_stack([numbers, has_number, indicators])
+    names = pd.Series(ids, dtype=object)
+    digits = names.str.extract(r"([0-9]+)", expand=False)
+    prefixes = names.str.split(r"[0-9]", n=1, regex=True).str[0].str.lower()
+    counts = prefixes.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    common = counts.index[counts.between(2, len(ids) - 1)][:MAX_PREFIXES]
+    numbers = np.log1p(digits.astype(float).fillna(0.0))
+    indicators = [prefixes == prefix for prefix in common]
+    return np.column_stack([numbers, digits.notna(), *indicators])
 
 
 def flat_tokens(networks: NetworkSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -110,6 +101,7 @@ def baseline_inputs(
     """Make what the baselines read; no label is read.
 
     Args:
+        networks: with the dataset.
         groups: family number of every RNA, shape (n_rnas,).
         svd_dim: components of each truncated SVD.
     """
@@ -127,5 +119,5 @@ def baseline_inputs(
         logistic=logistic,
         trees=trees,
         similarities={name: neighbour_similarity(networks, name) for name in similar},
-        groups=np.asarray(groups),
+        groups=groups,
     )

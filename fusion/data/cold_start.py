@@ -23,6 +23,7 @@ def mask_all_but_sequence(dataset: Dataset, rows: np.ndarray) -> Dataset:
     """Remove the associations of some RNAs and mask their columns other than `UNMASKED`.
 
     Args:
+        dataset: the whole dataset.
         rows: row numbers of these RNAs.
     """
     masked = {dataset.index.ids[row] for row in rows}

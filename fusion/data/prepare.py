@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from fusion.config import ExperimentConfig, experiment_config
 from fusion.data.baseline_inputs import baseline_inputs
 from fusion.data.inputs import FusionData
-from fusion.tokens.builders import build_tokens
+from fusion.tokens.builders import build_tokens, texts
 from fusion.tokens.embeddings import learned_embeddings
 from fusion.tokens.kinds import expand_tokens, is_from_sequence, require_target
 from fusion.tokens.names import (
@@ -73,6 +72,8 @@ def resolve_tokens(
     """Settings whose tokens name this dataset's kinds of association, by the names of today.
 
     Args:
+        networks: with the dataset.
+        config: settings as given.
         sets: whether additional RNA sets are trained on.
 
     Raises:
@@ -98,6 +99,8 @@ def prepare(
     """Embed the networks and build every token that the settings name.
 
     Args:
+        networks: with the dataset.
+        progress: called as ``progress(step, done, total)``.
         config: its tokens name kinds that the dataset has (see `resolve_tokens`).
         cache: folder where embeddings are stored by content, for other runs.
         workers: processes for embeddings; changes no number.
@@ -113,14 +116,15 @@ def prepare(
         )
     networks = with_partner_sequences(networks, config.tower.partner_fasta)
     dataset = networks.dataset
+    # Groups are families, sequences where the dataset names none.
+    families = dataset.rnas["family" if "family" in dataset.rnas.columns else "sequence"]
     free = [name for name in names if token_kind(TokenName.parse(name).kind).build is not None]
-    place = None if cache is None else str(cache)
     embeddings = learned_embeddings(
         networks,
         free,
         config.embedding,
         config.seed,
-        cache=place,
+        cache=cache,
         workers=workers,
         progress=progress,
     )
@@ -135,33 +139,16 @@ def prepare(
         index=dataset.index,
         compartments=tuple(dataset.compartments),
         labels=dataset.labels.to_numpy(dtype=np.float64),
-        groups=group_codes(_families(dataset)),
+        groups=group_codes(families),
         tokens=build_tokens(networks, free, settings),
         similarities={name: neighbour_similarity(networks, name) for name in dict.fromkeys(needed)},
         popularity=popularity_deciles(dataset),
         associations={name.target: dataset.association_matrix(name.target) for name in profiles},
-        sequences=tuple(cell or None for cell in _texts(dataset, "sequence")),
+        sequences=tuple(cell or None for cell in texts(dataset, "sequence")),
         dataset=dataset.name,
         synthetic=dataset.synthetic,
-        matures=_texts(dataset, "matures"),
+        matures=texts(dataset, "matures"),
     )
-
-
-def _families(dataset: Dataset) -> pd.Series:
-    """What groups are made of: families, sequences where the dataset names none."""
-    column = "family" if "family" in dataset.rnas.columns else "sequence"
-    return dataset.rnas[column]
-
-
-def _texts(dataset: Dataset, column: str) -> tuple[str, ...]:
-    """Texts of a column of the RNA table, empty where there is none."""
-    if column not in dataset.rnas.columns:
-        return ("",) * len(dataset.index)
-    return tuple(_text(cell) for cell in dataset.rnas[column])
-
-
-def _text(cell: object) -> str:
-    return cell if isinstance(cell, str) else ""
 
 
 def with_cold_start(data: FusionData, networks: NetworkSet, config: ExperimentConfig) -> FusionData:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from fusion.config import ExperimentConfig
 from fusion.data.inputs import ExtraRnas, FusionData
 from fusion.data.prepare import config_folds, prepare, with_baselines, with_cold_start
-from fusion.tokens.builders import kmer_frequencies, network_rna_types, type_codes
+from fusion.tokens.builders import kmer_frequencies, network_rna_types, texts, type_codes
 from fusion.tokens.embeddings import learned_embeddings
 from fusion.tokens.kinds import require_target
 from fusion.tokens.names import (
@@ -135,11 +136,8 @@ def _molecules(dataset: Dataset) -> list[tuple[str, str]]:
     """Name and sequence of a dataset's RNAs, and of their mature forms."""
     pairs = []
     for column in ("sequence", "matures"):
-        if column not in dataset.rnas.columns:
-            continue
-        for name, cell in dataset.rnas[column].items():
-            sequences = cell.split(";") if isinstance(cell, str) else []
-            pairs += [(str(name), sequence) for sequence in sequences if sequence]
+        for name, cell in zip(dataset.index, texts(dataset, column), strict=True):
+            pairs += [(name, sequence) for sequence in cell.split(";") if sequence]
     return pairs
 
 
@@ -158,7 +156,7 @@ def merge_groups(clusters: np.ndarray, groups: tuple[str, ...] | None) -> np.nda
     edges = (np.ones(len(cluster_of)), (cluster_of, n_clusters + group_of))
     links = sparse.coo_array(edges, shape=(n_nodes, n_nodes))
     components = connected_components(links, directed=False)[1]
-    return np.asarray(components[cluster_of], dtype=np.int64)
+    return components[cluster_of].astype(np.int64)
 
 
 def rna_set_folds(network_folds: Folds, rna_sets: RnaSets, seed: int) -> Folds:
@@ -203,6 +201,9 @@ def add_rna_sets(
 
     Args:
         data: of the networks alone.
+        networks: with the dataset.
+        rna_sets: the additional RNAs.
+        config: settings with resolved tokens.
         vectors: embeddings of all nodes by token (see
             `fusion.tokens.embeddings.learned_embeddings`).
 
@@ -220,10 +221,10 @@ def add_rna_sets(
     if dataset.name in (extra.sets or ()):
         raise ConfigError(f"a set is named {dataset.name!r} as the dataset: rename the set")
     names = single_tokens(config.tokens.names)
-    label_tokens = tokens_of_kind(names, PARTNER_LABELS)
-    for name in label_tokens:
+    kinds = []
+    for name in tokens_of_kind(names, PARTNER_LABELS):
         require_target(networks, name)
-    kinds = [name.target for name in label_tokens]
+        kinds.append(name.target)
     n_network_rnas = data.n_network_rnas
     index = data.index + NodeIndex.of(extra.index.ids, "miRNA")
     compartments = tuple(dict.fromkeys((*data.compartments, *extra.compartments)))
@@ -292,32 +293,27 @@ def _with_rna_sets(
 ) -> Token:
     """A token of the networks' RNAs, followed by the rows of the additional RNAs."""
     name = TokenName.parse(token.name)
-    values = np.zeros((len(rna_sets), token.width), dtype=np.float32)
-    present = np.zeros(len(rna_sets), dtype=bool)
+    values = np.zeros((len(rna_sets), token.width))
+    present = np.full(len(rna_sets), name.kind in (TYPE, KMER))
     if name.kind == TYPE:
         values = type_codes(rna_sets.data.types or ())
-        present = ~present
     elif name.kind == KMER:
-        values = kmer_frequencies(rna_sets.data.sequences).astype(np.float32)
-        present = ~present
+        values = kmer_frequencies(rna_sets.data.sequences)
     elif token.name in vectors and name.target in networks.dataset.partners:
         rows = partner_rows(networks.dataset, name.target, rna_sets)
         present = rows >= 0
         of_partner = vectors[token.name][len(networks.dataset.index) + np.maximum(rows, 0)]
-        values = np.where(present[:, None], of_partner, 0).astype(np.float32)
-    return Token(
-        token.name, np.concatenate([token.values, values]), np.concatenate([token.present, present])
-    )
+        values = np.where(present[:, None], of_partner, 0)
+    values = np.concatenate([token.values, values.astype(np.float32)])
+    return Token(token.name, values, np.concatenate([token.present, present]))
 
 
 def node_vectors(
     networks: NetworkSet, config: ExperimentConfig, cache: str | None = None
 ) -> dict[str, np.ndarray]:
     """Embeddings of all nodes, partners too, that the settings' tokens name; cached as others."""
-    names = []
-    for name in single_tokens(config.tokens.names):
-        if token_kind(TokenName.parse(name).kind).is_embedding:
-            names.append(name)
+    names = single_tokens(config.tokens.names)
+    names = [name for name in names if token_kind(TokenName.parse(name).kind).is_embedding]
     return learned_embeddings(networks, names, config.embedding, config.seed, cache=cache)
 
 
@@ -340,25 +336,21 @@ def prepare_all(
     """Data of a whole run: folds, cold-start model, baselines where wanted, additional RNA sets.
 
     Args:
+        networks: with the dataset.
+        rna_sets: additional RNA sets; None for none.
+        progress: called as ``progress(step, done, total)``.
         config: its tokens name kinds that the dataset has (see
             `fusion.data.prepare.resolve_tokens`).
         baselines: also make the inputs of the baselines.
         cache: folder for embeddings, shared between runs.
         workers: processes for embeddings; changes no number.
     """
-    if rna_sets is not None and cache is None:
-        # The embeddings are read twice, for the networks' RNAs and for the additional ones.
-        with tempfile.TemporaryDirectory(prefix="mirnagraph-") as folder:
-            return prepare_all(
-                networks,
-                config,
-                rna_sets,
-                baselines=baselines,
-                cache=folder,
-                workers=workers,
-                progress=progress,
-            )
-    data = prepare(networks, config, cache=cache, workers=workers, progress=progress)
+    with ExitStack() as stack:
+        if rna_sets is not None and cache is None:
+            # The embeddings are read twice, for the networks' RNAs and for the additional ones.
+            cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="mirnagraph-"))
+        data = prepare(networks, config, cache=cache, workers=workers, progress=progress)
+        vectors = {} if rna_sets is None else node_vectors(networks, config, str(cache))
     data = with_cold_start(data, networks, config)
     if config.folds.cold:
         data = replace(data, networks=networks)
@@ -366,5 +358,4 @@ def prepare_all(
         data = with_baselines(data, networks)
     if rna_sets is None:
         return data
-    vectors = node_vectors(networks, config, str(cache))
     return add_rna_sets(data, networks, rna_sets, config, vectors)

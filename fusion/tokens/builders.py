@@ -5,7 +5,9 @@ What builders read of test RNAs (sequences, associations) is transductive; repor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -48,7 +50,9 @@ def build_tokens(
     """Build the named tokens.
 
     Args:
+        networks: what the tokens are built from.
         names: single tokens of kinds that are built from networks (see `TOKENS`), without ``*``.
+        settings: further inputs; defaults where None.
 
     Raises:
         ConfigError: see `fusion.tokens.kinds.check_name`; a target that the networks lack, an
@@ -70,13 +74,52 @@ def build_tokens(
     return TokenTable(networks.dataset.index, tuple(tokens))
 
 
-def _has_edges(networks: NetworkSet, network: str) -> np.ndarray:
-    return np.asarray(np.diff(networks[network].matrix.indptr) > 0)
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    """What one token is built from."""
+
+    networks: NetworkSet
+    name: TokenName
+    settings: BuildSettings
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.networks.dataset
+
+    @property
+    def matrix(self) -> sparse.csr_array:
+        """Matrix of the network that the token names."""
+        return self.networks[self.name.target].matrix
+
+    def svd(self, matrix: sparse.csr_array | np.ndarray) -> np.ndarray:
+        return svd_scores(matrix, self.settings.svd_dim)
+
+    def has_partners(self) -> np.ndarray:
+        table = self.dataset.associations[self.name.target]
+        return self.dataset.rnas.index.isin(table["rna_id"])
+
+    def all_present(self) -> np.ndarray:
+        return np.ones(len(self.dataset.index), dtype=bool)
 
 
-def _has_partners(networks: NetworkSet, kind: str) -> np.ndarray:
-    table = networks.dataset.associations[kind]
-    return np.asarray(networks.dataset.rnas.index.isin(table["rna_id"]))
+# Values, and whether each RNA has the token; None where it has none for a row of zeros.
+_Values: TypeAlias = tuple[np.ndarray, np.ndarray | None]
+
+
+def _kind(
+    build: Callable[[_Inputs], _Values], accepts: Target = Target.NOTHING, **attributes: Any
+) -> TokenKind:
+    """Make the kind of a builder that returns values and presence."""
+
+    def token(networks: NetworkSet, name: TokenName, settings: BuildSettings) -> Token:
+        return make_token(str(name), *build(_Inputs(networks, name, settings)))
+
+    return TokenKind(token, accepts, **attributes)
+
+
+def _is_filled(matrix: sparse.csr_array) -> np.ndarray:
+    """Whether each row has an entry."""
+    return np.diff(matrix.indptr) > 0
 
 
 def _association_networks(networks: NetworkSet, _name: TokenName) -> list[str]:
@@ -94,40 +137,38 @@ def _graph_inputs(networks: NetworkSet, name: TokenName) -> list[str]:
     return ["functional"] if "functional" in networks.similarities else []
 
 
-def _embedding(networks: NetworkSet, name: TokenName, settings: BuildSettings) -> Token:
-    vectors = settings.embeddings.get(str(name))
+def _embedding(inputs: _Inputs) -> _Values:
+    networks = inputs.networks
+    vectors = inputs.settings.embeddings.get(str(inputs.name))
     if vectors is None:
-        raise ConfigError(f"token '{name}' needs an embedding that was not computed")
-    read = list(networks.networks) if str(name) == JOINT_GRAPH else [name.target]
-    has_edges = np.any([_has_edges(networks, network) for network in read], axis=0)
-    return make_token(str(name), vectors[: len(networks.dataset.index)], has_edges)
+        raise ConfigError(f"token '{inputs.name}' needs an embedding that was not computed")
+    is_joint = str(inputs.name) == JOINT_GRAPH
+    read = list(networks.networks) if is_joint else [inputs.name.target]
+    has_edges = np.any([_is_filled(networks[network].matrix) for network in read], axis=0)
+    return vectors[: len(inputs.dataset.index)], has_edges
 
 
-def _svd(networks: NetworkSet, name: TokenName, settings: BuildSettings) -> Token:
-    scores = svd_scores(networks[name.target].matrix, settings.svd_dim)
-    return make_token(str(name), scores, _has_edges(networks, name.target))
+def _svd(inputs: _Inputs) -> _Values:
+    return inputs.svd(inputs.matrix), _is_filled(inputs.matrix)
 
 
-def _svd_similarity(networks: NetworkSet, name: TokenName, settings: BuildSettings) -> Token:
+def _svd_similarity(inputs: _Inputs) -> _Values:
     """SVD of a dense similarity; present where an RNA is similar to another one than itself."""
-    array = np.asarray(networks.similarities[name.target], dtype=np.float64)
+    array = np.asarray(inputs.networks.similarities[inputs.name.target], dtype=np.float64)
     is_similar = array.sum(axis=1) > 1 + 1e-9
-    scores = svd_scores(np.where(is_similar[:, None], array, 0), settings.svd_dim)
-    return make_token(str(name), scores, is_similar)
+    return inputs.svd(np.where(is_similar[:, None], array, 0)), is_similar
 
 
-def _profile(networks: NetworkSet, name: TokenName, _settings: BuildSettings) -> Token:
+def _profile(inputs: _Inputs) -> _Values:
     """Raw rows of a network."""
-    rows = networks[name.target].matrix.toarray()
-    return make_token(str(name), rows, _has_edges(networks, name.target))
+    return inputs.matrix.toarray(), _is_filled(inputs.matrix)
 
 
-def _sequences(networks: NetworkSet) -> list[str | None]:
-    return [_text(cell) for cell in networks.dataset.rnas["sequence"]]
-
-
-def _text(cell: object) -> str | None:
-    return cell if isinstance(cell, str) and cell else None
+def texts(dataset: Dataset, column: str) -> tuple[str, ...]:
+    """Texts of a column of the RNA table, empty where there is none."""
+    if column not in dataset.rnas.columns:
+        return ("",) * len(dataset.index)
+    return tuple(cell if isinstance(cell, str) else "" for cell in dataset.rnas[column])
 
 
 def kmer_frequencies(sequences: Sequence[str | None], largest: int = 3) -> np.ndarray:
@@ -150,8 +191,8 @@ def kmer_frequencies(sequences: Sequence[str | None], largest: int = 3) -> np.nd
     return np.hstack([*blocks, lengths])
 
 
-def _kmer(networks: NetworkSet, name: TokenName, _settings: BuildSettings) -> Token:
-    return make_token(str(name), kmer_frequencies(_sequences(networks)))
+def _kmer(inputs: _Inputs) -> _Values:
+    return kmer_frequencies(texts(inputs.dataset, SEQUENCE)), None
 
 
 def similar_counts(similarity: np.ndarray, *, is_new: bool = False) -> np.ndarray:
@@ -171,7 +212,7 @@ def similar_counts(similarity: np.ndarray, *, is_new: bool = False) -> np.ndarra
     n_similar = np.stack(counts, axis=1).astype(np.float32)
     if not is_new:
         n_similar -= np.diagonal(similarity)[:, None] > np.array(LEVELS, dtype=np.float32)
-    return np.asarray(np.log1p(n_similar), dtype=np.float32)
+    return np.log1p(n_similar)
 
 
 def n_similar_token(
@@ -187,82 +228,78 @@ def n_similar_token(
     return make_token(N_SIMILAR, similar_counts(similarity, is_new=is_new), has_sequence)
 
 
-def _n_similar(networks: NetworkSet, name: TokenName, _settings: BuildSettings) -> Token:
-    if SEQUENCE not in networks.similarities:
-        available = ", ".join(networks.similarities)
-        raise ConfigError(f"token '{name}': no similarity 'sequence'; available: {available}")
-    similarity = np.asarray(networks.similarities[SEQUENCE])
-    has_sequence = np.array([sequence is not None for sequence in _sequences(networks)])
-    return n_similar_token(similarity, has_sequence)
+def _n_similar(inputs: _Inputs) -> _Values:
+    similarities = inputs.networks.similarities
+    if SEQUENCE not in similarities:
+        available = ", ".join(similarities)
+        raise ConfigError(
+            f"token '{inputs.name}': no similarity 'sequence'; available: {available}"
+        )
+    has_sequence = np.array(texts(inputs.dataset, SEQUENCE)) != ""
+    return similar_counts(np.asarray(similarities[SEQUENCE])), has_sequence
 
 
-def _degree(networks: NetworkSet, name: TokenName, _settings: BuildSettings) -> Token:
+def _degree(inputs: _Inputs) -> _Values:
     """log(1 + number of partners) and its rank in [0, 1], per association network.
 
     Always present: 0 partners is a value too.
     """
     columns = []
-    for network in _association_networks(networks, name):
-        n_partners = np.diff(networks[network].matrix.indptr)
-        columns.append(np.log1p(n_partners))
-        columns.append(pd.Series(n_partners).rank(pct=True).to_numpy())
-    present = np.ones(len(networks.dataset.index), dtype=bool)
-    return make_token(str(name), np.column_stack(columns), present)
+    for network in _association_networks(inputs.networks, inputs.name):
+        n_partners = np.diff(inputs.networks[network].matrix.indptr)
+        columns += [np.log1p(n_partners), pd.Series(n_partners).rank(pct=True)]
+    return np.column_stack(columns), inputs.all_present()
 
 
-def _evidence(networks: NetworkSet, name: TokenName, _settings: BuildSettings) -> Token:
+def _evidence(inputs: _Inputs) -> _Values:
     """Numeric evidence columns, and times and sizes of the reports where these are named."""
-    numbers = numeric_evidence(networks.dataset, name.target).to_numpy()
-    times = report_times(networks.dataset, name.target)
-    return make_token(str(name), np.hstack([numbers, times]), _has_partners(networks, name.target))
+    numbers = numeric_evidence(inputs.dataset, inputs.name.target)
+    times = report_times(inputs.dataset, inputs.name.target)
+    return np.hstack([numbers, times]), inputs.has_partners()
 
 
-def _co_reported(networks: NetworkSet, name: TokenName, settings: BuildSettings) -> Token:
+def _co_reported(inputs: _Inputs) -> _Values:
     """SVD of RNAs x reports: RNAs that were reported together are near each other."""
-    matrix = shared_reports(networks.dataset, name.target)
-    is_shared = np.diff(matrix.indptr) > 0
-    return make_token(str(name), svd_scores(matrix, settings.svd_dim), is_shared)
+    matrix = shared_reports(inputs.dataset, inputs.name.target)
+    return inputs.svd(matrix), _is_filled(matrix)
 
 
-def _weighted(networks: NetworkSet, name: TokenName, settings: BuildSettings) -> Token:
+def _weighted(inputs: _Inputs) -> _Values:
     """SVD of the associations weighted by their number of records."""
-    matrix = weighted_matrix(networks.dataset, name.target)
-    scores = svd_scores(matrix, settings.svd_dim)
-    return make_token(str(name), scores, _has_partners(networks, name.target))
+    matrix = weighted_matrix(inputs.dataset, inputs.name.target)
+    return inputs.svd(matrix), inputs.has_partners()
 
 
-def _partners(networks: NetworkSet, name: TokenName, _settings: BuildSettings) -> Token:
+def _partners(inputs: _Inputs) -> _Values:
     """Mean of the partners' 0/1 columns, e.g. the localization of target mRNAs.
 
     With mRNAs this is the co-localization feature of PMiSLocMF.
     """
-    table = networks.dataset.partners[name.target]
+    table = inputs.dataset.partners[inputs.name.target]
     binary = binary_columns(table)
     if not binary:
-        return make_token(str(name), np.zeros((len(networks.dataset.index), 1)))
-    matrix = networks.dataset.association_matrix(name.target)
+        return np.zeros((len(inputs.dataset.index), 1)), None
+    matrix = inputs.dataset.association_matrix(inputs.name.target)
     n_partners = np.diff(matrix.indptr)
     total = matrix @ table[binary].to_numpy(dtype=float)
-    mean = total / np.maximum(1, n_partners)[:, None]
-    return make_token(str(name), mean, np.asarray(n_partners > 0))
+    return total / np.maximum(1, n_partners)[:, None], n_partners > 0
 
 
-def _covariates(networks: NetworkSet, name: TokenName, _settings: BuildSettings) -> Token:
+def _covariates(inputs: _Inputs) -> _Values:
     """Numeric columns of the RNA table on a signed log scale, e.g. members of the family.
 
     Unknown values are 0; a column that has some is followed by its 0/1 mask at the end.
     """
-    rnas = networks.dataset.rnas
+    rnas = inputs.dataset.rnas
     numeric = [c for c in rnas.columns if pd.api.types.is_numeric_dtype(rnas[c])]
     if not numeric:
-        return make_token(str(name), np.zeros((len(rnas), 1)))
+        return np.zeros((len(rnas), 1)), None
     table = rnas[numeric].astype(float)
     is_unknown = table.isna().to_numpy()
     values = table.fillna(0.0).to_numpy()
-    masks = is_unknown[:, is_unknown.any(axis=0)].astype(float)
+    masks = is_unknown[:, is_unknown.any(axis=0)]
     columns = np.hstack([np.sign(values) * np.log1p(np.abs(values)), masks])
-    is_known = np.asarray(~is_unknown.all(axis=1))
-    return make_token(str(name), columns, is_known)
+    return columns, np.logical_not(is_unknown.all(axis=1))
 
 
 def shared_sequence(sequences: Sequence[str | None]) -> sparse.csr_array:
@@ -285,31 +322,30 @@ def shared_sequence(sequences: Sequence[str | None]) -> sparse.csr_array:
     return sparse.csr_array(pairs.tocsr() > 0).astype(float)
 
 
-def _same_sequence(networks: NetworkSet, name: TokenName, _settings: BuildSettings) -> Token:
+def _same_sequence(inputs: _Inputs) -> _Values:
     """Associations of an RNA compared with RNAs of the same hairpin or mature sequence.
 
     Databases spread the findings on one molecule over several of its ids. Per relation: log(1 +
     number of RNAs of the same sequence); per kind of association log(1 + their largest number of
     partners), and the log ratio of the RNA's own number to it.
     """
-    dataset = networks.dataset
-    cells = [_sequences(networks)]
-    if "matures" in dataset.rnas.columns:
-        cells.append([_text(cell) for cell in dataset.rnas["matures"]])
+    dataset = inputs.dataset
     degrees = []
     for kind in dataset.associations:
         degrees.append(np.diff(dataset.association_matrix(kind).indptr).astype(float))
     columns = []
-    for related in map(shared_sequence, cells):
-        count = np.asarray(related.sum(axis=1)).ravel()
+    for cells in (SEQUENCE, "matures"):
+        if cells not in dataset.rnas.columns:
+            continue
+        related = shared_sequence(texts(dataset, cells))
+        count = related.sum(axis=1)
         columns.append(np.log1p(count))
         for degree in degrees:
             of_related = (related @ sparse.diags_array(degree)).max(axis=1)
-            largest = np.asarray(of_related.toarray()).ravel()
+            largest = of_related.toarray().ravel()
             ratio = np.log((degree + 1) / (largest + 1))
             columns += [np.log1p(largest), np.where(count > 0, ratio, 0.0)]
-    present = np.ones(len(dataset.index), dtype=bool)
-    return make_token(str(name), np.column_stack(columns), present)
+    return np.column_stack(columns), inputs.all_present()
 
 
 def type_codes(types: Sequence[str]) -> np.ndarray:
@@ -334,22 +370,22 @@ def network_rna_types(dataset: Dataset) -> list[str]:
     return [the_type(str(cell)) for cell in dataset.rnas["type"]]
 
 
-def _type(networks: NetworkSet, name: TokenName, _settings: BuildSettings) -> Token:
-    return make_token(str(name), type_codes(network_rna_types(networks.dataset)))
+def _type(inputs: _Inputs) -> _Values:
+    return type_codes(network_rna_types(inputs.dataset)), None
 
 
-node2vec = TokenKind(_embedding, Target.NETWORK, is_embedding=True)
-graph_transformer = TokenKind(_embedding, Target.NETWORK, reads=_graph_inputs, is_embedding=True)
-svd = TokenKind(_svd, Target.NETWORK)
-svd_similarity = TokenKind(_svd_similarity, Target.SIMILARITY)
-profile = TokenKind(_profile, Target.NETWORK)
-kmer = TokenKind(_kmer, modality=SEQUENCE, is_from_sequence=True)
-n_similar = TokenKind(_n_similar, modality=SEQUENCE, is_from_sequence=True)
-degree = TokenKind(_degree, modality="", reads=_association_networks, needs_reads=True)
-evidence = TokenKind(_evidence, Target.ASSOCIATION)
-co_reported = TokenKind(_co_reported, Target.REPORTED)
-weighted = TokenKind(_weighted, Target.ASSOCIATION)
-partners = TokenKind(_partners, Target.PARTNER_COLUMNS)
-covariates = TokenKind(_covariates, modality="")
-same_sequence = TokenKind(_same_sequence, modality="", reads=_associations)
-rna_type = TokenKind(_type, modality="")
+node2vec = _kind(_embedding, Target.NETWORK, is_embedding=True)
+graph_transformer = _kind(_embedding, Target.NETWORK, reads=_graph_inputs, is_embedding=True)
+svd = _kind(_svd, Target.NETWORK)
+svd_similarity = _kind(_svd_similarity, Target.SIMILARITY)
+profile = _kind(_profile, Target.NETWORK)
+kmer = _kind(_kmer, modality=SEQUENCE, is_from_sequence=True)
+n_similar = _kind(_n_similar, modality=SEQUENCE, is_from_sequence=True)
+degree = _kind(_degree, modality="", reads=_association_networks, needs_reads=True)
+evidence = _kind(_evidence, Target.ASSOCIATION)
+co_reported = _kind(_co_reported, Target.REPORTED)
+weighted = _kind(_weighted, Target.ASSOCIATION)
+partners = _kind(_partners, Target.PARTNER_COLUMNS)
+covariates = _kind(_covariates, modality="")
+same_sequence = _kind(_same_sequence, modality="", reads=_associations)
+rna_type = _kind(_type, modality="")

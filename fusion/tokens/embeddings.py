@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def learned_embeddings(
     settings: EmbeddingSettings,
     seed: int,
     *,
-    cache: str | None = None,
+    cache: str | Path | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
@@ -53,8 +54,9 @@ def learned_embeddings(
     Raises:
         ConfigError: a network that does not exist, or ``all`` with an encoder of one network.
     """
-    node2vec_names = _networks_of(names, NODE2VEC)
-    graph_names = [name for name in _networks_of(names, GRAPH_TRANSFORMER) if name != ALL]
+    node2vec_names = [name.target for name in tokens_of_kind(names, NODE2VEC)]
+    graph_names = [name.target for name in tokens_of_kind(names, GRAPH_TRANSFORMER)]
+    graph_names = [name for name in graph_names if name != ALL]
     is_joint = JOINT_GRAPH in names
     if is_joint:
         _check_joint(settings.graph_transformer)
@@ -71,8 +73,9 @@ def learned_embeddings(
         is_similarity = networks[name].is_similarity
         width = settings.similarity_dim if is_similarity else settings.association_dim
         configs[name] = settings.network_config(width)
-    graphs = {name: networks[name] for name in read}
-    vectors = embed_networks(graphs, configs, seed, workers=workers, cache=cache, progress=progress)
+    vectors = embed_networks(
+        networks.networks, configs, seed, workers=workers, cache=cache, progress=progress
+    )
     embeddings = {f"{NODE2VEC}:{name}": vectors[name] for name in node2vec_names}
     config = settings.graph_transformer
     work = {name: (networks[name], _node_features(networks, vectors[name])) for name in graph_names}
@@ -81,10 +84,6 @@ def learned_embeddings(
     if is_joint:
         embeddings[JOINT_GRAPH] = _joint_graph(networks, vectors, config, seed, cache, progress)
     return embeddings
-
-
-def _networks_of(names: Sequence[str], kind: str) -> list[str]:
-    return [name.target for name in tokens_of_kind(names, kind)]
 
 
 def _check_joint(config: GraphTransformerConfig) -> None:
@@ -113,7 +112,7 @@ def _joint_graph(
     vectors: Mapping[str, np.ndarray],
     config: GraphTransformerConfig,
     seed: int,
-    cache: str | None,
+    cache: str | Path | None,
     progress: Progress | None,
 ) -> np.ndarray:
     """Embedding of a graph encoder trained on all networks together."""

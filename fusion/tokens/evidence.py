@@ -40,26 +40,24 @@ def report_matrix(dataset: Dataset, kind: str) -> tuple[sparse.csr_array, np.nda
     rows = dataset.index.positions(table["rna_id"])
     cells = table[column_name].astype(str).str.split(";")
     pairs = pd.DataFrame({"rna": rows, "report": cells}).explode("report")
-    numbers = pd.to_numeric(pairs["report"], errors="coerce")
-    pairs = pairs.assign(report=numbers)[numbers.notna()].drop_duplicates()
+    pairs["report"] = pd.to_numeric(pairs["report"], errors="coerce")
+    pairs = pairs.dropna().drop_duplicates()
     reports, columns = np.unique(pairs["report"].to_numpy(dtype=float), return_inverse=True)
-    entries = (np.ones(len(pairs)), (pairs["rna"].to_numpy(), columns))
+    entries = (np.ones(len(pairs)), (pairs["rna"], columns))
     return sparse.csr_array(entries, shape=(n_rnas, len(reports))), reports
 
 
 def shared_reports(dataset: Dataset, kind: str) -> sparse.csr_array:
     """Tf-idf matrix of the reports that name two RNAs or more, shape (n_rnas, n_shared)."""
     matrix, _ = report_matrix(dataset, kind)
-    is_shared = np.asarray(matrix.sum(axis=0)).ravel() >= 2
+    is_shared = matrix.sum(axis=0) >= 2
     return tf_idf(sparse.csr_array(matrix[:, np.flatnonzero(is_shared)]))
 
 
 def weighted_matrix(dataset: Dataset, kind: str) -> sparse.csr_array:
     """Associations weighted by log(1 + number of records), shape (n_rnas, n_partners)."""
     table = dataset.associations[kind]
-    n_records = np.ones(len(table))
-    if "n_records" in table.columns:
-        n_records = table["n_records"].to_numpy(dtype=float)
+    n_records = np.asarray(table.get("n_records", np.ones(len(table))), dtype=float)
     rows = dataset.index.positions(table["rna_id"])
     columns = dataset.partner_index(kind).positions(table["partner_id"])
     shape = (len(dataset.index), len(dataset.partners[kind]))
@@ -79,7 +77,7 @@ def report_times(dataset: Dataset, kind: str) -> np.ndarray:
     times = np.full((n_rnas, 5), 1.0)
     sizes = np.zeros((n_rnas, 3))
     bins = np.zeros((n_rnas, TIME_BINS))
-    size_of = np.asarray(matrix.sum(axis=0)).ravel()
+    size_of = matrix.sum(axis=0)
     for row in range(n_rnas):
         columns = np.sort(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
         if len(columns):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import pandas as pd
 
@@ -76,15 +77,13 @@ def accepted_targets(networks: NetworkSet, name: TokenName) -> list[str]:
         return [""]
     if target in (Target.NETWORK, Target.ASSOCIATION_NETWORK):
         return [n for n, network in networks.networks.items() if not network.is_similarity]
-    if target is Target.SIMILARITY:
-        return list(networks.similarities)
     if target is Target.REPORTED:
         return [kind for kind, table in dataset.associations.items() if report_column(table)]
     if target is Target.PARTNER_SEQUENCES:
         return kinds_with_sequences(dataset)
     if target is Target.PARTNER_COLUMNS:
         return [kind for kind, table in dataset.partners.items() if binary_columns(table)]
-    return list(dataset.associations)
+    return _nameable(networks, target)
 
 
 def expand_tokens(networks: NetworkSet, names: Sequence[str]) -> tuple[str, ...]:
@@ -96,10 +95,8 @@ def expand_tokens(networks: NetworkSet, names: Sequence[str]) -> tuple[str, ...]
     Raises:
         ConfigError: not a token name, an unknown kind, or ``*`` in some parts of a token only.
     """
-    expanded: list[str] = []
-    for text in names:
-        expanded += _expand(networks, text)
-    return tuple(dict.fromkeys(expanded))
+    expanded = [_expand(networks, text) for text in names]
+    return tuple(dict.fromkeys(chain.from_iterable(expanded)))
 
 
 def _expand(networks: NetworkSet, text: str) -> list[str]:
@@ -135,11 +132,16 @@ def _has_target(networks: NetworkSet, name: TokenName) -> bool:
         return True
     if name.kind == NEIGHBOURS and name.similarity in networks.similarities:
         return True
+    return name.target in _nameable(networks, target)
+
+
+def _nameable(networks: NetworkSet, target: Target) -> list[str]:
+    """What a token may name as its target, whether or not it can be made."""
     if target is Target.SIMILARITY:
-        return name.target in networks.similarities
+        return list(networks.similarities)
     if target is Target.NETWORK:
-        return name.target in networks.networks
-    return name.target in networks.dataset.associations
+        return list(networks.networks)
+    return list(networks.dataset.associations)
 
 
 def is_changed(networks: NetworkSet, reduced: NetworkSet, text: str) -> bool:
@@ -162,17 +164,10 @@ def require_target(networks: NetworkSet, name: TokenName) -> None:
     target = accepts(name)
     if target is Target.NOTHING:
         raise ConfigError(f"token '{name}' needs a network of associations; the dataset has none")
-    available: Sequence[str] = list(networks.dataset.associations)
-    what = "associations of kind"
-    if target is Target.NETWORK:
-        available = list(networks.networks)
-        what = "network"
-    if target is Target.SIMILARITY:
-        available = list(networks.similarities)
-        what = "similarity"
-    raise ConfigError(
-        f"token '{name}': no {what} {name.target!r}; available: {', '.join(available)}"
-    )
+    kinds = {Target.NETWORK: "network", Target.SIMILARITY: "similarity"}
+    what = kinds.get(target, "associations of kind")
+    available = ", ".join(_nameable(networks, target))
+    raise ConfigError(f"token '{name}': no {what} {name.target!r}; available: {available}")
 
 
 def modality_of(text: str) -> str:

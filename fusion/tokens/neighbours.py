@@ -36,6 +36,7 @@ def neighbour_similarity(networks: NetworkSet, name: str) -> np.ndarray:
     """Dense similarity in which neighbours are looked up.
 
     Args:
+        networks: hold the stored similarities and the dataset.
         name: a stored similarity (``sequence``, ``functional``, ``gip`` ...); or for a kind of
             association ``gip_KIND`` (profile kernel), ``cosine_KIND`` (rows weighted by rarity),
             ``weighted_KIND`` (rows weighted by number of records) or ``co_reported_KIND``
@@ -48,17 +49,15 @@ def neighbour_similarity(networks: NetworkSet, name: str) -> np.ndarray:
         ConfigError: no such similarity, or no such kind.
     """
     dataset = networks.dataset
-    if name in networks.similarities:
-        values = np.array(networks.similarities[name], dtype=np.float32)
-        np.fill_diagonal(values, 0.0)
-        return values
     token = TokenName.parse(f"{NEIGHBOURS}:{name}")
     kind = token.target
-    if not token.measure or kind not in dataset.associations:
+    if name in networks.similarities:
+        values = np.array(networks.similarities[name], dtype=np.float32)
+    elif not token.measure or kind not in dataset.associations:
         pairs = [f"{measure}_{kind}" for measure in MEASURES for kind in dataset.associations]
         available = ", ".join([*networks.similarities, *pairs])
         raise ConfigError(f"no similarity {name!r}; available: {available}")
-    if token.measure == "gip":
+    elif token.measure == "gip":
         values = gip_similarity(dataset.association_matrix(kind)).astype(np.float32)
     elif token.measure == "cosine":
         values = cosine(tf_idf(dataset.association_matrix(kind)))
@@ -104,10 +103,8 @@ def neighbour_labels(
         weights = np.where(allowed[:, train], weights, 0.0)
     if len(train) > k:
         # A stable sort breaks ties at the k-th neighbour by row.
-        order = np.argsort(-weights, axis=1, kind="stable")[:, :k]
-        nearest = np.zeros_like(weights)
-        np.put_along_axis(nearest, order, np.take_along_axis(weights, order, axis=1), axis=1)
-        weights = nearest
+        farther = np.argsort(-weights, axis=1, kind="stable")[:, k:]
+        np.put_along_axis(weights, farther, 0.0, axis=1)
     total = weights.sum(axis=1, keepdims=True)
     mean = train_labels.mean(axis=0)
     scale = np.where(total > 0, total, 1)
@@ -144,7 +141,7 @@ def neighbour_tokens(
 
 
 def _log_odds(share: np.ndarray) -> np.ndarray:
-    return np.asarray(np.log((share + SMOOTHING) / (1 + SMOOTHING - share)))
+    return np.log((share + SMOOTHING) / (1 + SMOOTHING - share))
 
 
 def neighbour_profiles(
@@ -178,8 +175,12 @@ def neighbour_profile_tokens(
     present where one of them has a similarity above 0.
 
     Args:
+        index: of the n RNAs.
         similarity: shape (n, n_reference), see `neighbour_labels`.
         profiles: see `neighbour_profiles`.
+        train: training rows of the reference RNAs.
+        k: number of neighbours.
+        is_new: see `neighbour_labels`.
     """
     tokens = []
     for kind, profile in profiles.items():
@@ -220,8 +221,9 @@ def partner_label_tokens(
     tokens = []
     for kind, matrix in associations.items():
         linked = _links_between(matrix, links[kind])
-        values, present = _partner_labels(linked, train_labels, share, is_train)
-        tokens.append(make_token(f"{PARTNER_LABELS}:{kind}", values, present))
+        n_train = linked @ is_train
+        values = np.hstack([_partner_odds(linked, train_labels, share), np.log1p(n_train)[:, None]])
+        tokens.append(make_token(f"{PARTNER_LABELS}:{kind}", values, n_train > 0))
     return TokenTable(index, tuple(tokens))
 
 
@@ -239,13 +241,11 @@ def _links_between(matrix: sparse.csr_array, link: np.ndarray) -> sparse.csr_arr
     return sparse.csr_array((np.tile(pairs.data, 2), both), shape=(n_rnas, n_rnas))
 
 
-def _partner_labels(
-    linked: sparse.csr_array, train_labels: np.ndarray, share: np.ndarray, is_train: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _partner_odds(
+    linked: sparse.csr_array, train_labels: np.ndarray, share: np.ndarray
+) -> np.ndarray:
     n_positive = linked @ np.nan_to_num(train_labels)
     n_labelled = linked @ (~np.isnan(train_labels)).astype(float)
     smooth = (n_positive + share) / (n_labelled + 1)
     difference = np.log(smooth / (1 - smooth)) - np.log(share / (1 - share))
-    odds = np.clip(np.where(n_labelled > 0, difference, 0.0), -3, 3)
-    n_train = linked @ is_train
-    return np.hstack([odds, np.log1p(n_train)[:, None]]), n_train > 0
+    return np.clip(np.where(n_labelled > 0, difference, 0.0), -3, 3)

@@ -34,6 +34,7 @@ def with_partner_sequences(networks: NetworkSet, fasta: str | Path) -> NetworkSe
     that a table has already are not replaced.
 
     Args:
+        networks: with the partner tables.
         fasta: path; the networks are returned as they are where it is empty.
 
     Raises:
@@ -183,5 +184,5 @@ def partner_means(
         of rows averaged, int64, shape (n_columns,).
     """
     linked = sparse.csr_array(matrix[rows] != 0).astype(np.float64)
-    n_rows = np.asarray(linked.sum(axis=0)).ravel().astype(np.int64)
-    return np.asarray(linked.T @ values[rows]) / np.maximum(n_rows, 1)[:, None], n_rows
+    n_rows = linked.sum(axis=0).astype(np.int64)
+    return (linked.T @ values[rows]) / np.maximum(n_rows, 1)[:, None], n_rows

@@ -64,12 +64,9 @@ def encode(encoding: FittedEncoding, sequences: Sequence[str | None]) -> list[np
     Returns:
         float32, shape (positions, channels) each; no position for an RNA without a sequence.
     """
-    rows = [row for row, sequence in enumerate(sequences) if sequence]
-    arrays = [np.zeros((0, encoding.channels), dtype=np.float32)] * len(sequences)
-    encoded = encoding([str(sequences[row]) for row in rows])
-    for row, array in zip(rows, encoded, strict=True):
-        arrays[row] = array
-    return arrays
+    encoded = iter(encoding([sequence for sequence in sequences if sequence]))
+    nothing = np.zeros((0, encoding.channels), dtype=np.float32)
+    return [next(encoded) if sequence else nothing for sequence in sequences]
 
 
 def split_rows(rows: np.ndarray, groups: np.ndarray, n_subsets: int, seed: int) -> np.ndarray:
@@ -81,6 +78,7 @@ def split_rows(rows: np.ndarray, groups: np.ndarray, n_subsets: int, seed: int) 
         rows: row numbers, shape (n,).
         groups: group number of every RNA, shape (n_rnas,).
         n_subsets: at most; the number of groups where there are fewer.
+        seed: of this fold.
 
     Returns:
         Subset of each of `rows`: int64, shape (n,).
@@ -88,8 +86,8 @@ def split_rows(rows: np.ndarray, groups: np.ndarray, n_subsets: int, seed: int) 
     Raises:
         InputError: fewer than two groups.
     """
-    codes = np.unique(groups[rows], return_inverse=True)[1]
-    n_groups = len(np.unique(codes))
+    families, codes = np.unique(groups[rows], return_inverse=True)
+    n_groups = len(families)
     if n_groups < 2:
         raise InputError(
             "too few training RNAs with a sequence to cross-fit towers",
@@ -119,6 +117,7 @@ def fit_towers(
         labels: shape (n_rnas, n_labels); only training rows are read.
         groups: family number of every RNA, shape (n_rnas,).
         train: training rows.
+        settings: of the towers.
         seed: of this fold.
 
     Raises:

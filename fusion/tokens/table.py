@@ -190,28 +190,18 @@ class TokenKind:
         return self.build(networks, name, settings)
 
 
-_BUILDERS = "fusion.tokens.builders"
+_BUILDERS = (
+    "node2vec", "graph_transformer", "svd", "svd_similarity", "profile", "kmer", "n_similar",
+    "degree", "evidence", "co_reported", "weighted", "partners", "covariates", "same_sequence",
+)  # fmt: skip
 _KINDS = "fusion.tokens.kinds"
 
 TOKENS: Registry[Any] = Registry(
     "token kind",
     "mirnagraph.tokens",
-    {
-        "node2vec": f"{_BUILDERS}:node2vec",
-        "graph_transformer": f"{_BUILDERS}:graph_transformer",
-        "svd": f"{_BUILDERS}:svd",
-        "svd_similarity": f"{_BUILDERS}:svd_similarity",
-        "profile": f"{_BUILDERS}:profile",
-        "kmer": f"{_BUILDERS}:kmer",
-        "n_similar": f"{_BUILDERS}:n_similar",
-        "degree": f"{_BUILDERS}:degree",
-        "evidence": f"{_BUILDERS}:evidence",
-        "co_reported": f"{_BUILDERS}:co_reported",
-        "weighted": f"{_BUILDERS}:weighted",
-        "partners": f"{_BUILDERS}:partners",
-        "covariates": f"{_BUILDERS}:covariates",
-        "same_sequence": f"{_BUILDERS}:same_sequence",
-        "type": f"{_BUILDERS}:rna_type",
+    {name: f"fusion.tokens.builders:{name}" for name in _BUILDERS}
+    | {
+        "type": "fusion.tokens.builders:rna_type",
         "partner_sequences": "fusion.tokens.partners:partner_sequences",
         "neighbours": f"{_KINDS}:NEIGHBOURS_KIND",
         "neighbour_profile": f"{_KINDS}:NEIGHBOUR_PROFILE_KIND",

@@ -143,7 +143,7 @@ def graph_embeddings(
     inputs: Mapping[str, tuple[Network, np.ndarray]],
     config: GraphTransformerConfig,
     seed: int,
-    cache: str | None,
+    cache: str | Path | None,
     workers: int,
     progress: Progress | None,
 ) -> dict[str, np.ndarray]:
@@ -180,7 +180,7 @@ def compute_embeddings(
         workers: processes; each uses one thread.
         progress: called as ``progress(step, done, total)``.
     """
-    vectors: dict[str, np.ndarray] = {}
+    vectors = {}
     for name, task in tasks.items():
         cached = load_vectors(task.file, task.n_nodes)
         if cached is not None:
@@ -247,7 +247,7 @@ def _version_of_node2vec() -> str:
 
 
 def graph_cache_file(
-    cache: str | None,
+    cache: str | Path | None,
     networks: Sequence[Network],
     features: Sequence[np.ndarray],
     config: GraphTransformerConfig,

@@ -89,7 +89,7 @@ def proximity_embedding(adjacency: Any, config: ProximityConfig | None = None) -
     walk_graph(adjacency)
     weights = sparse.csr_array(adjacency, dtype=np.float64, copy=True)
     n_nodes = weights.shape[0]
-    out = np.asarray(weights.sum(axis=1)).ravel()
+    out = weights.sum(axis=1)
     inverse = np.divide(1.0, out, out=np.zeros(n_nodes), where=out > 0)
     transition = sparse.csr_array(sparse.diags_array(inverse) @ weights)
     result = np.zeros((n_nodes, config.dim * config.hops), np.float32)
@@ -172,4 +172,4 @@ def svd_scores(matrix: sparse.csr_array | np.ndarray, dim: int) -> np.ndarray:
     svd = TruncatedSVD(dim, algorithm="arpack", random_state=0)
     values = svd.fit_transform(sparse.csr_matrix(matrix))
     signs = np.sign(values[np.abs(values).argmax(axis=0), np.arange(values.shape[1])])
-    return np.asarray(values * np.where(signs == 0, 1, signs))
+    return values * np.where(signs == 0, 1, signs)

@@ -72,8 +72,9 @@ class GraphTransformerConfig:
         for name in ("dropout", "hidden_edges"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a number in [0, 1)")
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
-        is_rate = 0 < self.learning_rate < float("inf")
-        require(is_rate, "learning_rate", self.learning_rate, "a finite number above 0")
-        is_decay = 0 <= self.weight_decay < float("inf")
-        require(is_decay, "weight_decay", self.weight_decay, "a finite number of 0 or more")
+        rate = self.learning_rate
+        require(0 < rate < float("inf"), "learning_rate", rate, "a finite number above 0")
+        decay = self.weight_decay
+        expected = "a finite number of 0 or more"
+        require(0 <= decay < float("inf"), "weight_decay", decay, expected)
         GRAPH_ENCODERS.check(self.encoder)

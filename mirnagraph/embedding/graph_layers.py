@@ -70,10 +70,9 @@ class EdgeAttention(MessagePassing):
             self.query = nn.Linear(config.dim, config.dim)
             self.key = nn.Linear(config.dim, config.dim)
         else:
-            self.receive = nn.Parameter(torch.empty(self.n_heads, self.width))
-            self.send = nn.Parameter(torch.empty(self.n_heads, self.width))
-            nn.init.xavier_uniform_(self.receive)
-            nn.init.xavier_uniform_(self.send)
+            start = torch.empty(self.n_heads, self.width)
+            self.receive = nn.Parameter(nn.init.xavier_uniform_(start.clone()))
+            self.send = nn.Parameter(nn.init.xavier_uniform_(start))
 
     def forward(
         self, h: Tensor, edge_index: Tensor, edge_weight: Tensor | None
@@ -114,7 +113,23 @@ class EdgeAttention(MessagePassing):
         return (value_j * attention.unsqueeze(-1)).flatten(1)
 
 
-class TransformerLayer(nn.Module):
+class _ConvLayer(nn.Module):
+    """A convolution of PyG that reads the edge weight as an edge feature, 1 where there is none."""
+
+    conv: nn.Module
+
+    def forward(
+        self, h: Tensor | tuple[Tensor, Tensor], edge_index: Tensor, edge_weight: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """New states of the targets and attention of each edge."""
+        if edge_weight is None:
+            edge_weight = torch.ones(edge_index.shape[1], device=edge_index.device)
+        feature = edge_weight.unsqueeze(-1)
+        out, (_, attention) = self.conv(h, edge_index, feature, return_attention_weights=True)
+        return out, attention
+
+
+class TransformerLayer(_ConvLayer):
     """Encoder `transformer`: `TransformerConv` (Shi et al. 2021), edge weight as edge feature."""
 
     scope = RELATION
@@ -124,16 +139,8 @@ class TransformerLayer(nn.Module):
         width = config.dim // config.n_heads
         self.conv = TransformerConv(config.dim, width, heads=config.n_heads, edge_dim=1)
 
-    def forward(
-        self, h: Tensor | tuple[Tensor, Tensor], edge_index: Tensor, edge_weight: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """New states of the targets and attention of each edge."""
-        feature = _edge_feature(edge_index, edge_weight)
-        out, (_, attention) = self.conv(h, edge_index, feature, return_attention_weights=True)
-        return out, attention
 
-
-class GatLayer(nn.Module):
+class GatLayer(_ConvLayer):
     """Encoder `gat`: `GATv2Conv` (Brody et al. 2022), the edge weight as edge feature."""
 
     scope = NETWORK
@@ -145,14 +152,6 @@ class GatLayer(nn.Module):
         self.conv = GATv2Conv(
             config.dim, width, heads=config.n_heads, edge_dim=1, add_self_loops=False
         )
-
-    def forward(
-        self, h: Tensor, edge_index: Tensor, edge_weight: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """New states and attention of each edge."""
-        feature = _edge_feature(edge_index, edge_weight)
-        out, (_, attention) = self.conv(h, edge_index, feature, return_attention_weights=True)
-        return out, attention
 
 
 class HgtLayer(nn.Module):
@@ -210,10 +209,3 @@ class RelationLayers(nn.Module):
             mixed[target] = mixed[target] + out if target in mixed else out
             attentions[edge_type] = attention
         return mixed, attentions
-
-
-def _edge_feature(edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
-    """Edge weights as a column, 1 where there are none."""
-    if edge_weight is None:
-        return torch.ones(edge_index.shape[1], 1, device=edge_index.device)
-    return edge_weight.unsqueeze(-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, overload
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +67,7 @@ class HeteroBlock(nn.Module):
         """New states by node type and attention by edge type."""
         normed = {name: self.norm_attention[name](state) for name, state in h.items()}
         mixed, attention = self.attention(normed, edge_index, edge_weight)
-        out: States = {}
+        out = {}
         for name, state in h.items():
             # A node type that no edge type points at keeps its states.
             if name in mixed:
@@ -82,7 +82,29 @@ def _feed_forward(config: GraphTransformerConfig) -> nn.Sequential:
     return nn.Sequential(nn.Linear(config.dim, wide), nn.GELU(), nn.Linear(wide, config.dim))
 
 
-class GraphTransformer(nn.Module):
+class _Encoder(nn.Module):
+    """What the encoders of one network and of several node types share."""
+
+    def __init__(self, config: GraphTransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def output_dim(self) -> int:
+        """Length of an embedding."""
+        return self.config.dim
+
+    @torch.no_grad()
+    def encode(self, *inputs: Any) -> Any:
+        """`forward` without dropout or gradients; leaves the training mode as it was."""
+        was_training = self.training
+        try:
+            return self.eval()(*inputs)
+        finally:
+            self.train(was_training)
+
+
+class GraphTransformer(_Encoder):
     """Node features and edges of one network in, one unit vector per node out.
 
     Args:
@@ -94,50 +116,27 @@ class GraphTransformer(nn.Module):
     """
 
     def __init__(self, in_channels: int, config: GraphTransformerConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         require(in_channels >= 1, "in_channels", in_channels, "1 or more")
         if scope_of(config.encoder) == HETERO:
             raise ConfigError(
                 f"graph encoder {config.encoder!r} reads node types; use HeteroGraphTransformer"
             )
-        self.config = config
         self.project = nn.Linear(in_channels, config.dim)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.norm = nn.LayerNorm(config.dim)
-
-    @property
-    def output_dim(self) -> int:
-        """Length of an embedding."""
-        return self.config.dim
 
     def hidden(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         """Node states before the L2 norm, which the loss reads (Eq. 10), and attention by layer."""
         h = self.project(x)
-        attentions: list[Tensor] = []
+        attentions = []
         for block in self.blocks:
             h, attention = block(h, edge_index, edge_weight)
             attentions.append(attention)
         return self.norm(h), attentions
 
-    @overload
-    def forward(
-        self,
-        x: Tensor,
-        edge_index: Tensor,
-        edge_weight: Tensor | None = ...,
-        return_attention: Literal[False] = ...,
-    ) -> Tensor: ...
-    @overload
-    def forward(
-        self,
-        x: Tensor,
-        edge_index: Tensor,
-        edge_weight: Tensor | None = ...,
-        *,
-        return_attention: Literal[True],
-    ) -> tuple[Tensor, list[Tensor]]: ...
     def forward(
         self,
         x: Tensor,
@@ -162,17 +161,8 @@ class GraphTransformer(nn.Module):
         out = functional.normalize(h, dim=-1)
         return (out, attentions) if return_attention else out
 
-    @torch.no_grad()
-    def encode(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
-        """`forward` without dropout or gradients; leaves the training mode as it was."""
-        was_training = self.training
-        try:
-            return self.eval()(x, edge_index, edge_weight)
-        finally:
-            self.train(was_training)
 
-
-class HeteroGraphTransformer(nn.Module):
+class HeteroGraphTransformer(_Encoder):
     """All node and edge types of a HeteroData in, one unit vector per node out.
 
     Args:
@@ -185,14 +175,13 @@ class HeteroGraphTransformer(nn.Module):
     """
 
     def __init__(self, data: HeteroData, config: GraphTransformerConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         if scope_of(config.encoder) == NETWORK:
             raise ConfigError(
                 f"graph encoder {config.encoder!r} reads one network; give "
                 "fit_graph_transformer one relation (see relation_of), or choose "
                 "encoder = 'transformer' or 'hgt'"
             )
-        self.config = config
         self.project = ModuleDict()
         self.start = ParameterDict()
         for name in data.node_types:
@@ -205,11 +194,6 @@ class HeteroGraphTransformer(nn.Module):
         self.blocks = nn.ModuleList(HeteroBlock(config, metadata) for _ in range(config.n_layers))
         self.norm = ModuleDict({name: nn.LayerNorm(config.dim) for name in data.node_types})
 
-    @property
-    def output_dim(self) -> int:
-        """Length of an embedding."""
-        return self.config.dim
-
     def hidden(
         self, data: HeteroData, visible: Mapping[EdgeType, Tensor] | None = None
     ) -> tuple[States, list[ByEdgeType]]:
@@ -219,30 +203,24 @@ class HeteroGraphTransformer(nn.Module):
             data: with the node and edge types of the module; ``edge_weight`` may be absent.
             visible: numbers of the edges to read, by edge type; None for all.
         """
-        edge_index: ByEdgeType = {}
-        edge_weight: EdgeWeights = {}
+        edge_index = {}
+        edge_weight = {}
         for edge_type in data.edge_types:
             edges = data[edge_type]
             numbers = slice(None) if visible is None else visible[edge_type]
             edge_index[edge_type] = edges.edge_index[:, numbers]
-            weight = edges.edge_weight[numbers] if "edge_weight" in edges else None
-            edge_weight[edge_type] = weight
-        h: States = {}
+            has_weights = "edge_weight" in edges
+            edge_weight[edge_type] = edges.edge_weight[numbers] if has_weights else None
+        h = {}
         for name in data.node_types:
             has_features = name in self.project
             h[name] = self.project[name](data[name].x) if has_features else self.start[name]
-        attentions: list[ByEdgeType] = []
+        attentions = []
         for block in self.blocks:
             h, attention = block(h, edge_index, edge_weight)
             attentions.append(attention)
         return {name: self.norm[name](state) for name, state in h.items()}, attentions
 
-    @overload
-    def forward(self, data: HeteroData, return_attention: Literal[False] = ...) -> States: ...
-    @overload
-    def forward(
-        self, data: HeteroData, *, return_attention: Literal[True]
-    ) -> tuple[States, list[ByEdgeType]]: ...
     def forward(
         self, data: HeteroData, return_attention: bool = False
     ) -> States | tuple[States, list[ByEdgeType]]:
@@ -259,12 +237,3 @@ class HeteroGraphTransformer(nn.Module):
         h, attentions = self.hidden(data)
         out = {name: functional.normalize(state, dim=-1) for name, state in h.items()}
         return (out, attentions) if return_attention else out
-
-    @torch.no_grad()
-    def encode(self, data: HeteroData) -> States:
-        """`forward` without dropout or gradients; leaves the training mode as it was."""
-        was_training = self.training
-        try:
-            return self.eval()(data)
-        finally:
-            self.train(was_training)

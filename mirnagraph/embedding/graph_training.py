@@ -99,12 +99,8 @@ def relations_of(data: HeteroData) -> list[Relation]:
 
 def node_starts(data: HeteroData) -> dict[str, int]:
     """Number of the first node of each type, counted over all types in their order."""
-    start: dict[str, int] = {}
-    total = 0
-    for name in data.node_types:
-        start[name] = total
-        total += data[name].num_nodes
-    return start
+    n_nodes = [data[name].num_nodes for name in data.node_types]
+    return dict(zip(data.node_types, np.cumsum([0, *n_nodes]).tolist(), strict=False))
 
 
 def _forward(edge_type: EdgeType, edge_types: Sequence[EdgeType]) -> EdgeType:
@@ -185,11 +181,10 @@ def reconstruction_loss(h: Tensor, edges: Tensor, non_edges: Tensor) -> Tensor:
     """
     loss = h.sum() * 0
     for pairs, sign in ((edges, -1), (non_edges, 1)):
-        if pairs.shape[1] == 0:
-            continue
-        ends = h.index_select(0, pairs[0]), h.index_select(0, pairs[1])
-        score = (ends[0] * ends[1]).sum(-1) / h.shape[1] ** 0.5
-        loss = loss + functional.softplus(sign * score).mean()
+        if pairs.shape[1] > 0:
+            product = h.index_select(0, pairs[0]) * h.index_select(0, pairs[1])
+            score = product.sum(-1) / h.shape[1] ** 0.5
+            loss = loss + functional.softplus(sign * score).mean()
     return loss
 
 
@@ -225,20 +220,17 @@ def train(
     losses = np.zeros(config.epochs)
     draw = generator(seed, "non-edges")
     for epoch in range(config.epochs):
-        visible: dict[EdgeType, Tensor] = {}
-        non_edges: list[np.ndarray] = []
+        visible = {}
+        pairs = []
         for relation in relations:
-            chance = draw.random(relation.ends.shape[1])
-            is_visible = np.asarray(chance >= config.hidden_edges)
+            ends = relation.ends
+            is_visible = np.asarray(draw.random(ends.shape[1]) >= config.hidden_edges)
             for edge_type, pair in relation.pair_of_edge.items():
                 visible[edge_type] = torch.from_numpy(np.flatnonzero(is_visible[pair]))
-            pairs = np.tile(relation.ends, config.n_negatives)
-            non_edges.append(draw_non_edges(pairs, groups, relation.known, draw))
+            repeated = np.tile(ends, config.n_negatives)
+            pairs.append((ends, draw_non_edges(repeated, groups, relation.known, draw)))
         h = states(visible)
-        parts = [
-            reconstruction_loss(h, torch.from_numpy(relation.ends), torch.from_numpy(apart))
-            for relation, apart in zip(relations, non_edges, strict=True)
-        ]
+        parts = [reconstruction_loss(h, *map(torch.from_numpy, both)) for both in pairs]
         loss = torch.stack(parts).mean()
         optimizer.zero_grad()
         loss.backward()

@@ -176,16 +176,13 @@ def relation_of(data: HeteroData, edge_type: EdgeType) -> tuple[sparse.csr_array
     edges = data[edge_type]
     first, second = edges.edge_index.numpy()
     weight = edges.edge_weight.numpy() if "edge_weight" in edges else np.ones(len(first))
-    n_source = data[source].num_nodes
-    kinds = [source] * n_source
-    if source == target:
-        matrix = sparse.coo_array((weight, (first, second)), shape=(n_source, n_source))
-        return sparse.csr_array(matrix.maximum(matrix.T)), kinds
-    n_target = data[target].num_nodes
-    kinds += [target] * n_target
-    ends = (first, second + n_source)
-    matrix = sparse.coo_array((weight, ends), shape=(len(kinds), len(kinds)))
-    return sparse.csr_array(matrix + matrix.T), kinds
+    kinds = [source] * data[source].num_nodes
+    if source != target:
+        second = second + len(kinds)
+        kinds += [target] * data[target].num_nodes
+    matrix = sparse.coo_array((weight, (first, second)), shape=(len(kinds), len(kinds)))
+    both = matrix.maximum(matrix.T) if source == target else matrix + matrix.T
+    return sparse.csr_array(both), kinds
 
 
 def _check_hetero(data: HeteroData) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -157,16 +158,16 @@ def _walk_and_train(
     total = config.n_walks * config.epochs
     done = 0
 
-    def walks() -> Iterator[np.ndarray]:
-        return walk_rounds(
-            graph,
-            n_walks=config.n_walks,
-            walk_length=config.walk_length,
-            p=config.p,
-            q=config.q,
-            seed=seed,
-            n_threads=n_threads,
-        )
+    walks = partial(
+        walk_rounds,
+        graph,
+        n_walks=config.n_walks,
+        walk_length=config.walk_length,
+        p=config.p,
+        q=config.q,
+        seed=seed,
+        n_threads=n_threads,
+    )
 
     def reported_walks() -> Iterator[np.ndarray]:
         # Walking again in each epoch is far cheaper than training, and needs no memory.
@@ -212,9 +213,8 @@ def train_skip_gram(
     class Corpus:
         def __iter__(self) -> Iterator[list[int]]:
             for walks in rounds():
-                ended = walks[:, -1] < 0
-                for walk, short in zip(walks.tolist(), ended.tolist(), strict=True):
-                    yield walk[: walk.index(-1)] if short else walk
+                for walk in walks.tolist():
+                    yield walk[: walk.index(-1)] if walk[-1] < 0 else walk
 
     model = Word2Vec(
         vector_size=config.dim,
@@ -292,8 +292,7 @@ def reference_node2vec(adjacency: Any, config: Node2VecConfig, seed: int) -> np.
             workers=1,
             seed=_seed_of_skip_gram(seed),
         )
-    rows = [np.asarray(fitted.wv[str(node)], dtype=np.float32) for node in range(n_nodes)]
-    return np.stack(rows)
+    return np.stack([fitted.wv[str(node)] for node in range(n_nodes)]).astype(np.float32)
 
 
 def _seed_of_skip_gram(seed: int) -> int:

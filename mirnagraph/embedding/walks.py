@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -27,8 +26,7 @@ from mirnagraph.seeds import child_seed, generator
 MAX_PROPOSALS = 32
 
 
-@dataclass(frozen=True, eq=False)
-class WalkGraph:
+class WalkGraph(NamedTuple):
     """A checked network in the form that the walker reads.
 
     Attributes:
@@ -97,7 +95,9 @@ def walk_graph(adjacency: Any) -> WalkGraph:
     matrix.sort_indices()
     indptr = matrix.indptr.astype(np.int64)
     indices = matrix.indices.astype(np.int32)
-    if _rows_are_uniform(indptr, matrix.data):
+    n_edges = np.diff(indptr)
+    first = matrix.data[indptr[:-1][n_edges > 0]]
+    if np.array_equal(np.repeat(first, n_edges[n_edges > 0]), matrix.data):
         empty = np.empty(0, np.float64)
         return WalkGraph(indptr, indices, empty, empty, np.empty(0, np.int32))
     accept, alias = _alias_tables(indptr, matrix.data)
@@ -139,7 +139,7 @@ def walk_rounds(
             walks = np.empty((graph.n_nodes, walk_length), np.int32)
             bounds = np.linspace(0, graph.n_nodes, n_threads + 1).astype(np.int64)
             first = number * graph.n_nodes
-            steps = partial(kernel, *_arrays(graph), stream=stream, p=float(p), q=float(q))
+            steps = partial(kernel, *graph, stream=stream, p=float(p), q=float(q))
             jobs = [
                 pool.submit(
                     steps, starts=starts[lo:hi], walks=walks[lo:hi], first=np.uint64(first + lo)
@@ -149,38 +149,6 @@ def walk_rounds(
             for job in jobs:
                 job.result()
             yield walks
-
-
-def random_walks(
-    adjacency: Any,
-    *,
-    n_walks: int,
-    walk_length: int,
-    p: float = 1.0,
-    q: float = 1.0,
-    seed: int = 0,
-    n_threads: int = 1,
-) -> np.ndarray:
-    """Collect all walks of a network (see `walk_rounds`).
-
-    Returns:
-        int32, shape (n_walks * n_nodes, walk_length).
-    """
-    graph = walk_graph(adjacency)
-    rounds = walk_rounds(
-        graph, n_walks=n_walks, walk_length=walk_length, p=p, q=q, seed=seed, n_threads=n_threads
-    )
-    return np.concatenate([np.empty((0, walk_length), np.int32), *rounds])
-
-
-def _arrays(graph: WalkGraph) -> tuple[np.ndarray, ...]:
-    return graph.indptr, graph.indices, graph.weights, graph.accept, graph.alias
-
-
-def _rows_are_uniform(indptr: np.ndarray, weights: np.ndarray) -> bool:
-    is_filled = indptr[:-1] < indptr[1:]
-    first = np.repeat(weights[indptr[:-1][is_filled]], np.diff(indptr)[is_filled])
-    return bool(np.array_equal(first, weights))
 
 
 @njit(cache=True)

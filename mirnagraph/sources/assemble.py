@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -22,6 +24,8 @@ from mirnagraph.sources.evidence import (
     HUMAN,
     disease_evidence,
     drug_evidence,
+    is_weak,
+    mark_used,
     mrna_evidence,
     unused,
     used_records,
@@ -117,8 +121,7 @@ def assemble(  # noqa: PLR0913  one argument per table
 
 def _unmatched_terms(diseases: pd.DataFrame) -> pd.DataFrame:
     unmatched = diseases.index[diseases["descriptor_ids"] == ""]
-    why = "no MeSH descriptor of that name"
-    return left_out_rows("disease term", unmatched, why, "MeSH")
+    return left_out_rows("disease term", unmatched, "no MeSH descriptor of that name", "MeSH")
 
 
 def _of_species(located: pd.DataFrame, species: str, column: str) -> list[str]:
@@ -164,21 +167,21 @@ def match_names(
         Name -> ids, without names that match none.
     """
     distinct = list(dict.fromkeys(queries))
-    by_name: dict[str, list[str]] = {}
+    by_name = defaultdict(list)
     for rna_id in ids:
-        by_name.setdefault(normalise(rna_id), []).append(rna_id)
-    by_hairpin: dict[str, list[str]] = {}
-    hairpins_of: dict[str, str] = {}
+        by_name[normalise(rna_id)].append(rna_id)
+    by_hairpin = defaultdict(list)
+    hairpins_of: dict[Any, list[str]] = {}
     if names is not None:
-        hairpins_of = dict(zip(distinct, resolve(distinct, names)["hairpin_ids"], strict=True))
+        hairpins_of = resolve(distinct, names)["hairpin_ids"].map(_split).to_dict()
         for rna_id, hairpins in zip(ids, resolve(ids, names)["hairpin_ids"], strict=True):
-            for hairpin in filter(None, hairpins.split(";")):
-                by_hairpin.setdefault(hairpin, []).append(rna_id)
+            for hairpin in _split(hairpins):
+                by_hairpin[hairpin].append(rna_id)
     result = {}
     for name in distinct:
         matches = by_name.get(normalise(name)) or by_name.get(stem(name)) or []
         if not matches:
-            for hairpin in hairpins_of.get(name, "").split(";"):
+            for hairpin in hairpins_of.get(name, []):
                 matches = matches + by_hairpin.get(hairpin, [])
         if matches:
             result[name] = list(dict.fromkeys(matches))
@@ -200,17 +203,13 @@ def _rnas(
         family = family_groups(pd.DataFrame("", index=index, columns=columns, dtype=object))
         cells = {"sequence": None, "matures": "", "family": family}
         rnas = pd.DataFrame(cells, index=index, dtype=object)
-        left_out = pd.DataFrame(columns=LEFT_OUT_COLUMNS)
+        left_out = left_out_rows("sequence", ids, "no sequence: not in the FASTA file", "FASTA")
     if sequences is None:
         return rnas, left_out
     given = dict(zip(sequences["id"], sequences["sequence"], strict=True))
     cells_of = [given.get(name, old) for name, old in rnas["sequence"].items()]
     rnas["sequence"] = pd.Series(cells_of, index=rnas.index, dtype=object)
     left_out = left_out[~left_out["id"].isin(list(given))]
-    if names is None:
-        absent = [name for name in ids if name not in given]
-        why = "no sequence: not in the FASTA file"
-        left_out = left_out_rows("sequence", absent, why, "FASTA")
     spare = [name for name in given if name not in rnas.index]
     spare_table = left_out_rows("sequence", spare, "not among the RNAs", "FASTA")
     return rnas, pd.concat([left_out, spare_table], ignore_index=True)
@@ -222,19 +221,13 @@ def _used(
     """One row per record and id: ``rna_id``, ``partner_id`` and ``reason`` (why it is not used)."""
     rna, partner = _ASSOCIATIONS[kind]
     matches = match_names(records[rna].unique(), ids, names)
-    table = records.assign(
-        rna_id=records[rna].map(lambda name: matches.get(name, [""])),
-        partner_id=records[partner],
-        reason="",
-    )
-    table = table.explode("rna_id", ignore_index=True)
-    table.loc[table["rna_id"] == "", "reason"] = "miRNA is not among the ids"
+    rna_ids = records[rna].map(lambda name: matches.get(name, [""]))
+    table = records.assign(rna_id=rna_ids).explode("rna_id", ignore_index=True)
+    reasons = [(table["rna_id"] == "", "miRNA is not among the ids")]
     if kind == "mRNA":
-        is_weak = table["support"].str.contains("(Weak)", regex=False)
-        table.loc[is_weak, "reason"] = "support is weak"
         is_foreign = (table["mirna_species"] != species) | (table["gene_species"] != species)
-        table.loc[is_foreign, "reason"] = "another species"
-    return table
+        reasons = [(is_foreign, "another species"), (is_weak(table), "support is weak"), *reasons]
+    return mark_used(table, table["rna_id"], table[partner], reasons)
 
 
 def _associations(
@@ -243,8 +236,7 @@ def _associations(
     """Associations with their evidence, and partners."""
     records = used_records(used)
     pairs = records[PAIR].drop_duplicates(ignore_index=True)
-    counts = pairs["partner_id"].value_counts(sort=False)
-    partners = pd.DataFrame({"n": counts.astype(int)}).rename_axis("partner_id")
+    partners = pairs["partner_id"].value_counts(sort=False).to_frame("n")
     partners.index = partners.index.astype(object)
     if kind == "mRNA":
         of_partner = records.drop_duplicates("partner_id").set_index("partner_id")
@@ -293,19 +285,15 @@ def rna_table(
         rnas[column] = resolved[column]
     is_experimental = names.matures["evidence"] == "experimental"
     experimental = set(names.matures.loc[is_experimental, "accession"])
-    accessions = [_split(cell) for cell in resolved["mature_accs"]]
-    sequences = [_split(cell) for cell in resolved["mature_sequences"]]
-    rnas["n_hairpins"] = [len(_split(cell)) for cell in resolved["hairpin_ids"]]
-    rnas["n_matures"] = [len(cell) for cell in accessions]
+    accessions = resolved["mature_accs"].map(_split)
+    sequences = resolved["mature_sequences"].map(_split)
+    rnas["n_hairpins"] = resolved["hairpin_ids"].map(_split).map(len)
+    rnas["n_matures"] = accessions.map(len)
     rnas["n_experimental"] = [sum(name in experimental for name in cell) for cell in accessions]
     rnas["mature_length"] = [sum(map(len, cell)) / max(1, len(cell)) for cell in sequences]
-    sizes = _family_sizes(families, names.species) if families is not None else {}
-    none = (0,) * len(FAMILY_COLUMNS)
-    for position, column in enumerate(FAMILY_COLUMNS):
-        rnas[column] = [
-            max(sizes.get(name, none)[position] for name in cell.split(";"))
-            for cell in resolved["family_ids"]
-        ]
+    family_ids = resolved["family_ids"].str.split(";").explode()
+    sizes = _family_sizes(families, names.species).reindex(family_ids, fill_value=0)
+    rnas[FAMILY_COLUMNS] = sizes.set_index(family_ids.index).groupby(level=0).max()
     return rnas, _without_sequence(resolved, names)
 
 
@@ -313,14 +301,21 @@ def _split(cell: str) -> list[str]:
     return [text for text in cell.split(";") if text]
 
 
-def _family_sizes(families: pd.DataFrame, species: str) -> dict[str, tuple[int, ...]]:
-    """Family -> numbers of its hairpins, of those of `species`, of species, of model species."""
-    sizes: dict[str, tuple[int, ...]] = {}
-    for name, members in families.groupby("family_id")["species"]:
-        distinct = set(members)
-        n_own = int((members == species).sum())
-        sizes[str(name)] = (len(members), n_own, len(distinct), len(distinct & MODEL_SPECIES))
-    return sizes
+def _family_sizes(families: pd.DataFrame | None, species: str) -> pd.DataFrame:
+    """Numbers of `FAMILY_COLUMNS` by family: hairpins, those of `species`, species, model ones."""
+    if families is None:
+        return pd.DataFrame(columns=FAMILY_COLUMNS, dtype=int)
+    of_family = families.assign(
+        is_own=families["species"] == species,
+        model=families["species"].where(families["species"].isin(MODEL_SPECIES)),
+    ).groupby("family_id")
+    columns = [
+        of_family.size(),
+        of_family["is_own"].sum(),
+        of_family["species"].nunique(),
+        of_family["model"].nunique(),
+    ]
+    return pd.concat(columns, axis=1, keys=FAMILY_COLUMNS)
 
 
 def _without_sequence(resolved: pd.DataFrame, names: MirbaseNames) -> pd.DataFrame:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
-from mirnagraph.errors import InputError
+from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.io import read_table, read_text
 
 
@@ -19,6 +19,8 @@ def read_columns(
     names: Mapping[str, Sequence[str]],
     required: Sequence[str],
     *,
+    filled: Sequence[str] = (),
+    values: Mapping[str, Sequence[str]] = MappingProxyType({}),
     fallback: str | None = None,
 ) -> pd.DataFrame:
     """Read a table with a header as text columns of fixed names; tab or comma by its first line.
@@ -28,6 +30,8 @@ def read_columns(
         names: name of the result -> names of the column in the releases, compared without case,
             blanks and underscores.
         required: names of the result that must be present; others are empty text where absent.
+        filled: names of the result without empty cells.
+        values: name of the result -> what its cells may be, apart from empty.
         fallback: encoding of files that are not UTF-8.
 
     Returns:
@@ -36,9 +40,10 @@ def read_columns(
 
     Raises:
         InputError: a missing column (with its possible names), a line with another number of cells
-            than the header.
+            than the header, an empty cell of `filled`, a cell that is not among its `values`.
     """
-    delimiter = _delimiter(Path(path))
+    header = read_text(path, fallback=fallback).split("\n", 1)[0]
+    delimiter = "," if "," in header and "\t" not in header else "\t"
     table = read_table(path, delimiter=delimiter, quoted=delimiter == ",", fallback=fallback)
     by_plain_name = {_plain(column): column for column in table.columns}
     result: dict[str, pd.Series | str] = {}
@@ -46,8 +51,7 @@ def read_columns(
         present = [alias for alias in aliases if _plain(alias) in by_plain_name]
         if present:
             result[name] = table[by_plain_name[_plain(present[0])]].str.strip()
-            continue
-        if name in required:
+        elif name in required:
             raise InputError(
                 "missing column",
                 file=path,
@@ -56,44 +60,31 @@ def read_columns(
                 found=", ".join(table.columns),
                 expected=" or ".join(aliases),
             )
-        result[name] = ""
-    return pd.DataFrame(result, index=table.index, dtype=object)
-
-
-def empty_cells(
-    table: pd.DataFrame, columns: Mapping[str, str] | Sequence[str], path: str | Path
-) -> list[InputError]:
-    """List an error for each empty cell of some columns.
-
-    Args:
-        table: index: line numbers of the file.
-        columns: columns of `table`, with their names in the file where these differ.
-        path: the file, for the message.
-    """
-    problems: list[InputError] = []
-    for column in columns:
-        name = columns[column] if isinstance(columns, Mapping) else column
-        lines = table.index[table[column] == ""]
-        problems += [
-            InputError("empty cell", file=path, line=int(line), column=name) for line in lines
-        ]
-    return problems
+        else:
+            result[name] = ""
+    columns = pd.DataFrame(result, index=table.index, dtype=object)
+    problems = []
+    for name in filled:
+        for line in table.index[columns[name] == ""]:
+            problems.append(InputError("empty cell", file=path, line=line, column=names[name][0]))
+    for name, valid in values.items():
+        unknown = columns.loc[~columns[name].isin([*valid, ""]), [name]]
+        for line, cell in unknown.itertuples(name=None):
+            problem = InputError(
+                f"unknown {name}",
+                file=path,
+                line=line,
+                column=names[name][0],
+                found=cell,
+                expected=", ".join(valid),
+            )
+            problems.append(problem)
+    raise_problems(problems)
+    return columns
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s_]+", "", name.lower())
-
-
-def _delimiter(path: Path) -> str:
-    """Comma where the first line has one and no tab; the reader reports malformed files."""
-    try:
-        with open(path, "rb") as stream:
-            packed = stream.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if packed else open(path, "rb") as stream:
-            first = stream.readline()
-    except (OSError, EOFError):
-        return "\t"
-    return "," if b"," in first and b"\t" not in first else "\t"
 
 
 def read_binary(
@@ -123,19 +114,32 @@ def read_binary(
             and column.
     """
     lines = read_text(path).rstrip("\n").split("\n")
+    rows = []
     for number, line in enumerate(lines, 1):
-        if len(line) != 2 * n_columns - 1:
-            n_cells = len(line.split(delimiter))
-            if n_cells != n_columns:
-                raise InputError(
-                    "the matrix does not fit its names",
-                    file=path,
-                    line=number,
-                    column=min(n_cells, n_columns) + 1,
-                    found=f"{n_cells} cells",
-                    expected=f"{n_columns} ({columns_are})",
-                )
-            _check_cells(path, number, line, delimiter)
+        cells = line.split(delimiter)
+        # A line of the right length has another delimiter, which is a wrong cell.
+        if len(cells) != n_columns and len(line) != 2 * n_columns - 1:
+            raise InputError(
+                "the matrix does not fit its names",
+                file=path,
+                line=number,
+                column=min(len(cells), n_columns) + 1,
+                found=f"{len(cells)} cells",
+                expected=f"{n_columns} ({columns_are})",
+            )
+        wrong = set(cells) - {"0", "1"}
+        if wrong:
+            column = next(i for i, cell in enumerate(cells) if cell in wrong)
+            raise InputError(
+                "not a cell of a 0/1 matrix",
+                file=path,
+                line=number,
+                column=column + 1,
+                found=cells[column],
+                expected="0 or 1",
+            )
+        # The cells are every second character.
+        rows.append(np.frombuffer(line.encode(), dtype=np.int8)[::2] - ord("0"))
     if len(lines) != n_rows:
         raise InputError(
             "the matrix does not fit its names",
@@ -144,26 +148,4 @@ def read_binary(
             found=f"{len(lines)} lines",
             expected=f"{n_rows} ({rows_are})",
         )
-    text = "".join(line + delimiter for line in lines)
-    characters = np.frombuffer(text.encode("utf-8", "replace"), dtype=np.uint8)
-    if len(characters) == 2 * n_rows * n_columns:
-        cells = characters.reshape(n_rows, n_columns, 2)
-        is_binary = np.isin(cells[:, :, 0], (ord("0"), ord("1"))).all()
-        if is_binary and (cells[:, :, 1] == ord(delimiter)).all():
-            return (cells[:, :, 0] - ord("0")).astype(np.int8)
-    for number, line in enumerate(lines, 1):
-        _check_cells(path, number, line, delimiter)
-    raise InputError("not a 0/1 matrix", file=path)
-
-
-def _check_cells(path: str | Path, number: int, line: str, delimiter: str) -> None:
-    for column, cell in enumerate(line.split(delimiter), 1):
-        if cell not in ("0", "1"):
-            raise InputError(
-                "not a cell of a 0/1 matrix",
-                file=path,
-                line=number,
-                column=column,
-                found=cell,
-                expected="0 or 1",
-            )
+    return np.stack(rows)

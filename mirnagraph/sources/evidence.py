@@ -92,22 +92,19 @@ def disease_evidence(
     records = used_records(used)
     counts = {f"n_{group}": records["group"] == group for group in EVIDENCE_GROUPS}
     result = _with_evidence(associations, records, counts)
-    first = records.groupby(PAIR, sort=False)["record"].min().rename("first_record").reset_index()
-    merged = result.merge(first, on=PAIR, how="left")
-    result.insert(3, "first_record", merged["first_record"].fillna(-1).astype(int))
+    first = records.groupby(PAIR)["record"].min()
+    pairs = pd.MultiIndex.from_frame(result[PAIR])
+    result.insert(3, "first_record", first.reindex(pairs, fill_value=-1).to_numpy())
     reports = used["pmid"]
     if (reports == "").all():
         reports = (used["disease"] != used["disease"].shift()).cumsum().astype(str)
-    result["reports"] = _distinct(
-        result, records.assign(report=reports.loc[records.index]), "report"
-    )
+    result["reports"] = _distinct(result, records.assign(report=reports), "report")
     if typed is None:
         return result
     n_typed = _typed_counts(typed, column_of)
-    merged = result[PAIR].merge(n_typed, on=PAIR, how="left")
-    for group in EVIDENCE_GROUPS:
-        if group in merged.columns:
-            result[f"n_{group}"] += merged[group].fillna(0).astype(int)
+    merged = result[PAIR].merge(n_typed, on=PAIR, how="left").fillna(0)
+    for group in merged.columns.intersection(list(EVIDENCE_GROUPS)):
+        result[f"n_{group}"] += merged[group].astype(int)
     return result
 
 
@@ -140,9 +137,14 @@ def _distinct(associations: pd.DataFrame, records: pd.DataFrame, column: str) ->
     filled = records.loc[records[column] != "", [*PAIR, column]]
     for rna, partner, text in filled.itertuples(index=False):
         texts.setdefault((rna, partner), {})[text] = None
-    pairs = zip(associations["rna_id"], associations["partner_id"], strict=True)
+    pairs = associations[PAIR].itertuples(index=False, name=None)
     cells = [";".join(texts.get(pair, ())) for pair in pairs]
     return pd.Series(cells, index=associations.index, dtype=object)
+
+
+def is_weak(records: pd.DataFrame) -> pd.Series:
+    """Whether the support of each miRTarBase record is weak."""
+    return records["support"].str.contains("(Weak)", regex=False)
 
 
 def use_mirtarbase(records: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
@@ -163,10 +165,10 @@ def use_mirtarbase(records: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
     reasons = [
         (records["mirna_species"] != HUMAN, "miRNA is not human"),
         (records["gene_species"] != HUMAN, "target is not human"),
-        (records["support"].str.contains("(Weak)", regex=False), "support is weak"),
+        (is_weak(records), "support is weak"),
         (~name.isin(set(ids)), "miRNA is not among the ids"),
     ]
-    return _used(records, name, records["gene"], reasons)
+    return mark_used(records, name, records["gene"], reasons)
 
 
 def use_ncdr(records: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
@@ -178,7 +180,7 @@ def use_ncdr(records: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
         (records["mirna"] == "", "record without a miRNA"),
         (~records["mirna"].isin(set(ids)), "miRNA is not among the ids"),
     ]
-    return _used(records, records["mirna"], records["drug"], reasons)
+    return mark_used(records, records["mirna"], records["drug"], reasons)
 
 
 def use_hmdd(
@@ -199,17 +201,17 @@ def use_hmdd(
         (~records["mir"].isin(set(ids)), "miRNA is not among the ids"),
         (disease.isna(), "disease is in no column"),
     ]
-    return _used(records, records["mir"], disease.fillna(""), reasons)
+    return mark_used(records, records["mir"], disease.fillna(""), reasons)
 
 
-def _used(
+def mark_used(
     records: pd.DataFrame, rna: pd.Series, partner: pd.Series, reasons: list[tuple[pd.Series, str]]
 ) -> pd.DataFrame:
     """Add the pair of each record and the first of the reasons that apply."""
-    masks = [np.asarray(mask, dtype=bool) for mask, _ in reasons]
-    reason = np.select(masks, [text for _, text in reasons], default="")
+    masks, names = zip(*reasons, strict=True)
+    reason = np.select(masks, names, default="").astype(object)
     return records.assign(
-        rna_id=rna.astype(object), partner_id=partner.astype(object), reason=reason.astype(object)
+        rna_id=rna.astype(object), partner_id=partner.astype(object), reason=reason
     )
 
 

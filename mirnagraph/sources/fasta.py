@@ -41,7 +41,7 @@ def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
     """
     require(iupac in ("error", "n"), "iupac", iupac, "'error' or 'n'")
     path = Path(path)
-    records: list[_Record] = []
+    records = []
     problems: list[InputError] = []
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.startswith(">"):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.sources.delimited import empty_cells, read_columns
+from mirnagraph.errors import InputError
+from mirnagraph.sources.delimited import read_columns
 
 EVIDENCE_GROUPS = ("circulation", "epigenetics", "genetics", "target", "tissue_expression", "other")
 
@@ -32,23 +32,22 @@ def read_records(path: str | Path) -> pd.DataFrame:
         "category": ("category",),
         "pmid": ("pmid",),
     }
-    table = read_columns(path, names, ("mir", "disease"), fallback="latin-1")
-    raise_problems(empty_cells(table, ("mir", "disease"), path))
+    needed = ("mir", "disease")
+    table = read_columns(path, names, needed, filled=needed, fallback="latin-1")
     numbers = pd.to_numeric(table["record"], errors="coerce")
-    is_bad = numbers.isna() & (table["record"] != "")
-    if is_bad.any():
+    wrong = table.loc[numbers.isna() & (table["record"] != ""), "record"]
+    if len(wrong):
         raise InputError(
             "not a record number",
             file=path,
-            line=int(table.index[is_bad][0]),
+            line=int(wrong.index[0]),
             column="record0",
-            found=table.loc[is_bad, "record"].iloc[0],
+            found=wrong.iloc[0],
         )
     if numbers.isna().any():
         numbers = pd.Series(range(len(table)), index=table.index)
     table["record"] = numbers.astype(int)
-    group_of = {category: evidence_group(category) for category in table["category"].unique()}
-    table["group"] = table["category"].map(group_of)
+    table["group"] = table["category"].map(evidence_group)
     return table.reset_index(drop=True)
 
 
@@ -76,6 +75,5 @@ def read_typed(path: str | Path) -> pd.DataFrame:
         InputError: a missing column or an empty cell.
     """
     columns = ("mir", "disease", "type")
-    table = read_columns(path, {name: (name,) for name in columns}, columns)
-    raise_problems(empty_cells(table, columns, path))
+    table = read_columns(path, {name: (name,) for name in columns}, columns, filled=columns)
     return table.reset_index(drop=True)

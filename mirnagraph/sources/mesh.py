@@ -76,16 +76,18 @@ def read_mesh(path: str | Path, branches: Iterable[str] = ("C", "F03")) -> pd.Da
         table = _read_tree_text(text, path)
     is_wrong = ~table["tree_number"].str.match(_TREE_NUMBER)
     is_repeated = table["tree_number"].duplicated()
-    problems = []
-    for line in table.index[is_wrong | is_repeated]:
-        what = "a duplicate tree number"
-        expected = None
-        if is_wrong[line]:
-            what = "not a tree number"
-            expected = "a letter, 2 digits, then groups of 3"
-        place = (path, int(line), "tree_number")
-        problems.append(_error(what, place, str(table.at[line, "tree_number"]), expected))
-    raise_problems(problems)
+    flagged = table[["tree_number"]].assign(is_wrong=is_wrong)[is_wrong | is_repeated]
+    raise_problems(
+        InputError(
+            "not a tree number" if wrong else "a duplicate tree number",
+            file=path,
+            line=line,
+            column="tree_number",
+            found=found,
+            expected="a letter, 2 digits, then groups of 3" if wrong else None,
+        )
+        for line, found, wrong in flagged.itertuples(name=None)
+    )
     selected = table[table["tree_number"].str.startswith(tuple(branches))]
     if selected.empty:
         raise InputError(
@@ -106,18 +108,17 @@ def _read_tree_text(text: str, path: str | Path) -> pd.DataFrame:
             continue
         term, semicolon, tree_number = line.strip().rpartition(";")
         if not semicolon or not term:
-            what = "not a line of a MeSH tree file"
-            raise _error(what, (path, number, 1), line, "Term;C01.252")
+            raise InputError(
+                "not a line of a MeSH tree file",
+                file=path,
+                line=number,
+                column=1,
+                found=line,
+                expected="Term;C01.252",
+            )
         rows.append((tree_number, term, term))
         lines.append(number)
     return pd.DataFrame(rows, columns=ONTOLOGY_COLUMNS, index=pd.Index(lines, name="line"))
-
-
-def _error(
-    what: str, place: tuple[str | Path, int, int | str], found: str, expected: str | None
-) -> InputError:
-    file, line, column = place
-    return InputError(what, file=file, line=line, column=column, found=found, expected=expected)
 
 
 def match_terms(names: Iterable[str], ontology: pd.DataFrame) -> pd.DataFrame:
@@ -142,12 +143,10 @@ def match_terms(names: Iterable[str], ontology: pd.DataFrame) -> pd.DataFrame:
         "entry_term": _entry_term,
         "site": _site,
     }
-    tables = {}
-    for how, key in steps.items():
-        table: dict[str, set[str]] = {}
-        for descriptor, term in terms[["descriptor_id", "term"]].itertuples(index=False):
-            table.setdefault(key(term), set()).add(descriptor)
-        tables[how] = table
+    tables: dict[str, dict[str, set[str]]] = {how: {} for how in steps}
+    for descriptor, term in terms[["descriptor_id", "term"]].itertuples(index=False):
+        for how, key in steps.items():
+            tables[how].setdefault(key(term), set()).add(descriptor)
     queries = list(names)
     rows = []
     for name in queries:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import check_nucleotides, read_rows, read_table, read_text
+from mirnagraph.io import check_nucleotides, read_rows, read_table, read_text, to_rna
 from mirnagraph.names import MirbaseNames
 from mirnagraph.sources.fasta import read_fasta
 
@@ -63,7 +63,7 @@ def read_mirbase_fasta(path: str | Path) -> pd.DataFrame:
     is_wrong = ~table["accession"].str.match(_ACCESSION)
     wrong = table.loc[is_wrong, ["id", "accession", "line"]]
     raise_problems(
-        _bad_accession(path, int(line), len(str(name)) + 3, accession)
+        _bad_accession(path, line, len(name) + 3, accession)
         for name, accession, line in wrong.itertuples(index=False)
     )
     return table[["id", "accession", "species", "sequence", "line"]]
@@ -88,7 +88,7 @@ def read_aliases(path: str | Path, species: str | None = None) -> pd.DataFrame:
     Raises:
         InputError: a line without exactly two cells, or a wrong accession.
     """
-    rows: list[tuple[str, str]] = []
+    rows = []
     problems = []
     for number, cells in enumerate(read_rows(path), 1):
         if len(cells) != 2:
@@ -102,13 +102,12 @@ def read_aliases(path: str | Path, species: str | None = None) -> pd.DataFrame:
                     expected=2,
                 )
             )
-        elif not (_ACCESSION.match(cells[0]) or re.match(r"MI(PF|MAT)?\d+$", cells[0])):
+        elif not re.match(r"MI(PF|MAT)?\d+$", cells[0]):
             problems.append(_bad_accession(path, number, 1, cells[0]))
         else:
-            names = [name for name in cells[1].split(";") if name]
-            if species is not None:
-                names = [name for name in names if name.lower().startswith(f"{species}-")]
-            rows.extend((cells[0], name) for name in names)
+            for name in filter(None, cells[1].split(";")):
+                if species is None or name.lower().startswith(f"{species}-"):
+                    rows.append((cells[0], name))
     raise_problems(problems)
     return pd.DataFrame(rows, columns=["accession", "name"])
 
@@ -124,7 +123,7 @@ def read_families(path: str | Path) -> pd.DataFrame:
         InputError: a line of an unknown kind, or a member before its family has an accession and a
             name.
     """
-    rows: list[tuple[str, str, str, str]] = []
+    rows = []
     accession = ""
     name = ""
     for number, line in enumerate(read_text(path).split("\n"), 1):
@@ -164,16 +163,19 @@ def read_joined(path: str | Path) -> pd.DataFrame:
         InputError: a missing column, or a mature with an invalid nucleotide.
     """
     table = read_table(path, JOINED_COLUMNS)
+    _check_sequences(table, "mature_id", "mature_seq", path)
+    return table.reset_index(drop=True)
+
+
+def _check_sequences(table: pd.DataFrame, name: str, sequence: str, path: str | Path) -> None:
+    """Raise InputError for the invalid nucleotides of a column; `name` is the column of the ids."""
     problems = []
-    for line, name, sequence in zip(
-        table.index, table["mature_id"], table["mature_seq"], strict=True
-    ):
+    for row in table[[name, sequence]].itertuples(name=None):
         try:
-            check_nucleotides(sequence, rna_id=name, file=path, line=int(line), column="mature_seq")
+            check_nucleotides(row[2], rna_id=row[1], file=path, line=row[0], column=sequence)
         except InputError as error:
             problems.append(error)
     raise_problems(problems)
-    return table.reset_index(drop=True)
 
 
 def read_retired(path: str | Path) -> pd.DataFrame:
@@ -187,10 +189,7 @@ def read_retired(path: str | Path) -> pd.DataFrame:
         InputError: a missing column, or an invalid nucleotide.
     """
     table = read_table(path, RETIRED_COLUMNS)
-    for line, name, sequence in zip(
-        table.index, table["hairpin_acc"], table["sequence"], strict=True
-    ):
-        check_nucleotides(sequence, rna_id=name, file=path, line=int(line), column="sequence")
+    _check_sequences(table, "hairpin_acc", "sequence", path)
     table = table.rename(
         columns={
             "last_seen_release": "release",
@@ -216,7 +215,7 @@ def read_embl(path: str | Path, species: str | None = None) -> tuple[pd.DataFram
     Raises:
         InputError: a record without id, accession or sequence, or a mature outside its hairpin.
     """
-    hairpins: list[tuple[str, str, str]] = []
+    hairpins = []
     matures: list[tuple[object, ...]] = []
     text = read_text(path)
     line = 1
@@ -228,7 +227,7 @@ def read_embl(path: str | Path, species: str | None = None) -> tuple[pd.DataFram
         name = re.search(r"^ID\s+(\S+)", record, flags=re.MULTILINE)
         accession = re.search(r"^AC\s+([^;\s]+);", record, flags=re.MULTILINE)
         body = re.search(r"^SQ.*\n((?:[ \t]+.*\n?)*)", record, flags=re.MULTILINE)
-        sequence = re.sub(r"[\s\d]", "", body.group(1)).upper().replace("T", "U") if body else ""
+        sequence = to_rna(re.sub(r"[\s\d]", "", body.group(1))) if body else ""
         if not (name and accession and sequence):
             raise InputError(
                 "not a record of miRNA.dat",
@@ -236,14 +235,12 @@ def read_embl(path: str | Path, species: str | None = None) -> tuple[pd.DataFram
                 line=start,
                 expected="lines ID, AC and SQ with a sequence",
             )
-        check_nucleotides(sequence, rna_id=name.group(1), file=path, line=start, column="SQ")
-        if species is not None and not name.group(1).startswith(f"{species}-"):
-            continue
-        hairpins.append((accession.group(1), name.group(1), sequence))
-        matures.extend(
-            (accession.group(1), name.group(1), *feature)
-            for feature in _features(record, sequence, name.group(1), path, start)
-        )
+        ids = (accession.group(1), name.group(1))
+        check_nucleotides(sequence, rna_id=ids[1], file=path, line=start, column="SQ")
+        if species is None or ids[1].startswith(f"{species}-"):
+            hairpins.append((*ids, sequence))
+            features = _features(record, sequence, ids[1], path, start)
+            matures += [(*ids, *feature) for feature in features]
     table = pd.DataFrame(hairpins, columns=["hairpin_acc", "hairpin_id", "sequence"])
     return table, pd.DataFrame(matures, columns=EMBL_MATURE_COLUMNS)
 

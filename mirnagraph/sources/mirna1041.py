@@ -13,12 +13,6 @@ from mirnagraph.io import read_rows, read_table
 from mirnagraph.sources import evidence, hmdd, mesh, mirbase, mirtarbase, ncdr
 from mirnagraph.sources.assemble import left_out_rows, rna_table
 from mirnagraph.sources.delimited import read_binary
-from mirnagraph.sources.evidence import (
-    disease_evidence,
-    drug_evidence,
-    mrna_evidence,
-    target_evidence,
-)
 
 NEEDED = {
     "ids": "mirna1041/miRNA_ID_1041.txt",
@@ -81,13 +75,8 @@ def load(folder: str | Path) -> Dataset:
     rnas, left_out = rna_table(
         ids, mirbase.read_names(root / "mirbase"), mirbase.read_families(paths["families"])
     )
-    labels = read_binary(
-        paths["labels"],
-        len(ids),
-        len(BENCHMARK_COMPARTMENTS),
-        rows_are="ids",
-        columns_are="compartments",
-    )
+    n_labels = len(BENCHMARK_COMPARTMENTS)
+    labels = read_binary(paths["labels"], len(ids), n_labels, columns_are="compartments")
     ontology = mesh.read_mesh(paths["MeSH"])
     kinds = {
         "mRNA": _mrna(paths, ids),
@@ -148,10 +137,9 @@ def _mrna(paths: dict[str, Path], ids: list[str]) -> _Tables:
     associations = _pairs(paths["mRNA"], ids, list(names["gene_symbol"]), "\t", "mRNAs")
     used = evidence.use_mirtarbase(mirtarbase.read_mirtarbase(paths["miRTarBase"]), ids)
     partners = names.set_index("gene_symbol")[["entrez_id"]].rename_axis("partner_id")
-    for column in range(4):
-        partners[f"loc_{column + 1}"] = flags[:, column]
+    partners[["loc_1", "loc_2", "loc_3", "loc_4"]] = flags
     return _Tables(
-        mrna_evidence(associations, used),
+        evidence.mrna_evidence(associations, used),
         _counted(partners, associations),
         evidence.unused(used, "mRNA", paths["miRTarBase"].name),
     )
@@ -163,7 +151,7 @@ def _drug(paths: dict[str, Path], ids: list[str]) -> _Tables:
     used = evidence.use_ncdr(ncdr.read_ncdr(paths["ncDR"]), ids)
     partners = pd.DataFrame(index=pd.Index(names, name="partner_id", dtype=object))
     return _Tables(
-        drug_evidence(associations, used),
+        evidence.drug_evidence(associations, used),
         _counted(partners, associations),
         evidence.unused(used, "drug", paths["ncDR"].name),
     )
@@ -176,15 +164,14 @@ def _targets(path: Path, rnas: pd.DataFrame) -> _Tables:
     """
     records = mirtarbase.read_mirtarbase(path)
     is_human = records["gene_species"] == evidence.HUMAN
-    is_weak = records["support"].str.contains("(Weak)", regex=False)
     matures = pd.Series(rnas["mature_ids"].astype(str).str.split(";"), name="mirna").explode()
     rna_of = matures[matures != ""].rename_axis("rna_id").reset_index()
-    used = records[is_human & ~is_weak].merge(rna_of, on="mirna")
+    used = records[is_human & ~evidence.is_weak(records)].merge(rna_of, on="mirna")
     used = used.rename(columns={"gene": "partner_id"}).assign(reason="")
     associations = used[PAIR].drop_duplicates().reset_index(drop=True).astype(object)
     names = pd.Index(associations["partner_id"].unique(), name="partner_id", dtype=object)
     return _Tables(
-        target_evidence(associations, used),
+        evidence.target_evidence(associations, used),
         _counted(pd.DataFrame(index=names), associations),
         pd.DataFrame(columns=LEFT_OUT_COLUMNS),
     )
@@ -199,22 +186,20 @@ def disease_columns(path: str | Path) -> dict[str, str]:
     Raises:
         InputError: a missing column, or a disease that is part of two columns.
     """
-    table = read_table(path, ["anchor_hmdd_disease", "other_merged_hmdd_names"])
+    columns = ["anchor_hmdd_disease", "other_merged_hmdd_names"]
+    table = read_table(path, columns)[columns]
     column_of: dict[str, str] = {}
-    for line, anchor, others in zip(
-        table.index, table["anchor_hmdd_disease"], table["other_merged_hmdd_names"], strict=True
-    ):
-        for name in (anchor, *others.split("|")):
+    for line, anchor, others in table.itertuples(name=None):
+        for name in filter(None, (anchor, *others.split("|"))):
             if name in column_of:
                 raise InputError(
                     "a disease is part of two columns",
                     file=path,
-                    line=int(line),
+                    line=line,
                     column="anchor_hmdd_disease",
                     found=name,
                 )
-            if name:
-                column_of[name] = anchor
+            column_of[name] = anchor
     return column_of
 
 
@@ -224,19 +209,18 @@ def _disease(paths: dict[str, Path], ids: list[str], ontology: pd.DataFrame) -> 
     associations = _pairs(paths["disease"], ids, names, ",", "diseases")
     used = evidence.use_hmdd(hmdd.read_records(paths["HMDD"]), ids, column_of)
     matched = mesh.match_terms(names, ontology)
-    merged: dict[str, list[str]] = {name: [] for name in names}
-    for name, column in column_of.items():
-        if name != column:
-            merged[column].append(name)
     partners = matched.rename(columns={"how": "match"}).rename_axis("partner_id")
-    partners["merged_names"] = [";".join(merged[name]) for name in names]
+    partners["merged_names"] = [
+        ";".join(name for name, column in column_of.items() if column == anchor != name)
+        for anchor in names
+    ]
     why = "no MeSH descriptor of that name in branches C and F03"
     source = paths["MeSH"].name
     unmatched = left_out_rows("disease term", matched.index[matched["how"] == ""], why, source)
     not_used = evidence.unused(used, "disease", paths["HMDD"].name)
     typed = hmdd.read_typed(paths["HMDD types"])
     return _Tables(
-        disease_evidence(associations, used, typed, column_of),
+        evidence.disease_evidence(associations, used, typed, column_of),
         _counted(partners, associations),
         pd.concat([not_used, unmatched], ignore_index=True),
     )

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mirnagraph.errors import raise_problems
-from mirnagraph.sources.delimited import empty_cells, read_columns
+from mirnagraph.sources.delimited import read_columns
 
 _NAMES = {
     "mirtarbase_id": ("miRTarBase ID",),
@@ -21,16 +20,6 @@ _NAMES = {
     "support": ("Support Type",),
     "pmid": ("References (PMID)", "PMID"),
 }
-
-_REQUIRED = (
-    "mirtarbase_id",
-    "mirna",
-    "gene",
-    "mirna_species",
-    "gene_species",
-    "experiments",
-    "support",
-)
 
 _SPECIES = {"hsa": "Homo sapiens", "mmu": "Mus musculus", "rno": "Rattus norvegicus"}
 
@@ -59,8 +48,8 @@ def read_mirtarbase(path: str | Path) -> pd.DataFrame:
     Raises:
         InputError: a missing column, an empty miRNA or gene.
     """
-    table = read_columns(path, _NAMES, _REQUIRED)
-    raise_problems(empty_cells(table, {name: _NAMES[name][0] for name in ("mirna", "gene")}, path))
+    required = [name for name in _NAMES if name not in ("entrez_id", "pmid")]
+    table = read_columns(path, _NAMES, required, filled=("mirna", "gene"))
     for column in ("mirna_species", "gene_species"):
         table[column] = table[column].replace(_SPECIES)
     for assay, pattern in ASSAYS.items():

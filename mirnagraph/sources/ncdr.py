@@ -8,7 +8,7 @@ import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.io import read_rows
-from mirnagraph.sources.delimited import empty_cells, read_columns
+from mirnagraph.sources.delimited import read_columns
 
 _NAMES = {
     "pmid": ("PMID",),
@@ -36,21 +36,8 @@ def read_ncdr(path: str | Path) -> pd.DataFrame:
     Raises:
         InputError: a missing column, an empty drug, an unknown effect.
     """
-    table = read_columns(path, _NAMES, ("mirna", "drug", "effect"))
-    problems = empty_cells(table, {"drug": "Drug"}, path)
-    unknown = table.loc[~table["effect"].isin([*EFFECTS, ""]), "effect"]
-    for line, effect in unknown.items():
-        problems.append(
-            InputError(
-                "unknown effect",
-                file=path,
-                line=int(str(line)),
-                column="Drug_effect",
-                found=effect,
-                expected=", ".join(EFFECTS),
-            )
-        )
-    raise_problems(problems)
+    required = ("mirna", "drug", "effect")
+    table = read_columns(path, _NAMES, required, filled=("drug",), values={"effect": EFFECTS})
     return table.reset_index(drop=True)
 
 

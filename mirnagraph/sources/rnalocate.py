@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mirnagraph.errors import raise_problems
-from mirnagraph.sources.delimited import empty_cells, read_columns
+from mirnagraph.sources.delimited import read_columns
 
 _NAMES = {
     "rna": ("RNA Symbol", "Gene_Symbol", "Gene Symbol", "Symbol", "mirna", "name", "rna_id"),
@@ -32,9 +31,7 @@ def read_rnalocate(path: str | Path) -> pd.DataFrame:
         InputError: no column for the RNA or the compartment, or an empty cell in one of them.
     """
     required = ("rna", "compartment")
-    table = read_columns(path, _NAMES, required)
-    raise_problems(empty_cells(table, {name: _NAMES[name][0] for name in required}, path))
-    return table.reset_index(drop=True)
+    return read_columns(path, _NAMES, required, filled=required).reset_index(drop=True)
 
 
 def labels(
@@ -62,14 +59,13 @@ def labels(
     for rna, compartment in records[["rna", "compartment"]].itertuples(index=False):
         row_numbers = [rows[name] for name in rna_of.get(rna, ()) if name in rows]
         column = columns.get(compartment.lower())
-        reason = ""
         if not row_numbers:
-            reason = "RNA is not in the dataset"
+            reasons.append("RNA is not in the dataset")
         elif column is None:
-            reason = "compartment is not in the dataset"
+            reasons.append("compartment is not in the dataset")
         else:
+            reasons.append("")
             matrix[row_numbers, column] = 1
-        reasons.append(reason)
     index = pd.Index(list(rna_ids), name="rna_id", dtype=object)
     table = pd.DataFrame(matrix, index=index, columns=list(compartments))
     unused = records.assign(reason=reasons)

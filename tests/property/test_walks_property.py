@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from mirnagraph.embedding.walks import random_walks
+from mirnagraph.embedding.walks import walk_graph, walk_rounds
 
 
 @settings(max_examples=40, deadline=None)
@@ -29,7 +29,8 @@ def test_every_step_is_an_edge_and_padding_stays_at_the_end(
     )
     if not directed:
         dense = np.triu(dense) + np.triu(dense, 1).T
-    walks = random_walks(sparse.csr_array(dense), n_walks=2, walk_length=8, p=p, q=q, seed=seed)
+    graph = walk_graph(sparse.csr_array(dense))
+    walks = np.concatenate(list(walk_rounds(graph, n_walks=2, walk_length=8, p=p, q=q, seed=seed)))
     assert walks.shape == (2 * n_nodes, 8)
     assert (walks[:, 0] >= 0).all()
     for walk in walks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import sparse, stats
@@ -10,7 +12,6 @@ from mirnagraph.embedding.walks import (
     _alias_tables,
     _exact_step,
     _has_edge,
-    random_walks,
     walk_graph,
     walk_rounds,
 )
@@ -30,12 +31,20 @@ EDGES = [
 ]
 
 
+DEFAULTS = {"p": 1.0, "q": 1.0, "seed": 0}
+
+
 def small_graph(weighted: bool) -> sparse.csr_array:
     rows, cols, weights = (np.array(x) for x in zip(*EDGES, strict=True))
     half = sparse.csr_array(
         (weights if weighted else np.ones(len(EDGES)), (rows, cols)), shape=(6, 6)
     )
     return sparse.csr_array(half + half.T)
+
+
+def random_walks(network: sparse.csr_array, **settings: Any) -> np.ndarray:
+    """All walks of a network, by default first-order with seed 0."""
+    return np.concatenate(list(walk_rounds(walk_graph(network), **DEFAULTS | settings)))
 
 
 def exact_second_order(dense: np.ndarray, p: float, q: float, before: int, here: int) -> np.ndarray:
