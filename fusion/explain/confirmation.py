@@ -82,19 +82,16 @@ def read_confirmations(
     is_other_species = np.zeros(len(records), dtype=bool)
     if species is not None:
         is_other_species = (records["species"].str.lower() != species.lower()).to_numpy()
-    reasons = {
-        "another species": is_other_species,
-        "RNA is not in the dataset": rows.str.len() == 0,
-        "compartment is not in the dataset": column.isna(),
-    }
-    reason = np.select(list(reasons.values()), list(reasons), default="")
+    reason = np.where(column.isna(), "compartment is not in the dataset", "")
+    reason = np.where(rows.str.len() == 0, "RNA is not in the dataset", reason)
+    reason = np.where(is_other_species, "another species", reason)
     listed = np.zeros(len(dataset.index), dtype=bool)
     listed[rows[~is_other_species].explode().dropna().astype(int)] = True
-    used = records.assign(row=rows, column=column)[reason == ""].explode("row")
+    used = records.assign(row=rows, column=column).loc[reason == ""].explode("row")
     used = used.astype({"row": int, "column": int})
     confirmed = np.zeros(dataset.labels.shape, dtype=bool)
     confirmed[used["row"], used["column"]] = True
-    unused = records.assign(reason=reason)[reason != ""].reset_index(drop=True)
+    unused = records.assign(reason=reason).loc[reason != ""].reset_index(drop=True)
     if not confirmed.any():
         counts = unused["reason"].value_counts()
         raise InputError(
@@ -109,8 +106,12 @@ def read_confirmations(
 
 def _cited(records: pd.DataFrame, field: str) -> dict[tuple[int, int], tuple[str, ...]]:
     """(row, column) -> what is cited, each once, in file order."""
-    pairs = records[records[field] != ""].groupby(["row", "column"])[field]
-    return {pair: tuple(cited) for pair, cited in pairs.unique().items()}
+    cited: dict[tuple[int, int], tuple[str, ...]] = {}
+    for row, column, text in records[["row", "column", field]].itertuples(index=False):
+        known = cited.get((row, column), ())
+        if text and text not in known:
+            cited[row, column] = (*known, text)
+    return cited
 
 
 def _matched_rows(names: Iterable[str], dataset: Dataset) -> dict[str, list[int]]:
@@ -198,10 +199,10 @@ def precision_at_k(
     total: dict[str, object] = {"compartment": "all"}
     for count in PRECISION_COLUMNS[:4]:
         total[count] = int(table[count].sum())
+    n_taken = int(table["k"].sum())
     for share in PRECISION_COLUMNS[4:7]:
-        total[share] = np.nan
-        if total["k"]:
-            total[share] = float((table[share] * (table["k"] / total["k"])).sum())
+        mean = float((table[share] * (table["k"] / max(n_taken, 1))).sum())
+        total[share] = mean if n_taken else np.nan
     total["p"] = np.nan
     return pd.concat([table, pd.DataFrame([total])], ignore_index=True)
 

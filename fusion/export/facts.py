@@ -71,8 +71,11 @@ class RunFacts:
             Metric -> ``mean`` and ``sd`` over folds, and ``pooled`` value.
         """
         rows = self.metrics[self.metrics["compartment"] == compartment].set_index("metric")
-        names = [name for name in (*self.shown_metrics, "within") if name in rows.index]
-        return rows.loc[names, ["mean", "sd", "pooled"]].astype(float).to_dict("index")
+        return {
+            name: {column: float(rows[column][name]) for column in ("mean", "sd", "pooled")}
+            for name in (*self.shown_metrics, "within")
+            if name in rows.index
+        }
 
 
 def read_facts(run: str | Path) -> RunFacts:
@@ -120,6 +123,6 @@ def _read_baselines(run: Path) -> dict[str, dict[str, float]]:
     for path in sorted((run / "baselines").glob("*/metrics.tsv")):
         table = read_metrics(path.parent)
         means = table[table["compartment"] == AVERAGE].set_index("metric")["mean"]
-        names = means.index.intersection(METRICS)
-        baselines[path.parent.name] = means[names].astype(float).to_dict()
+        values = {name: float(means[name]) for name in METRICS if name in means.index}
+        baselines[path.parent.name] = values
     return baselines

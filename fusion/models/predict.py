@@ -207,8 +207,8 @@ def predict_sequences(
     if len(matched):
         predictions.append(predict_reference(model, rows[matched]))
     if len(new):
-        new_ids = [ids[number] for number in new]
-        new_sequences = [rna_sequences[number] for number in new]
+        new_ids = np.array(ids, dtype=object)[new].tolist()
+        new_sequences = np.array(rna_sequences, dtype=object)[new].tolist()
         if rna_type is None:
             predictions.append(_predict_new(model, new_ids, new_sequences, workers))
         else:
@@ -262,7 +262,7 @@ def modalities(tokens: TokenTable, row: int) -> list[str]:
     return [name for name in names if name]
 
 
-def _about(ids: Sequence[str], **columns: object) -> pd.DataFrame:
+def _about(ids: list[str], **columns: object) -> pd.DataFrame:
     """The table `Predictions.about`; a single value holds for every RNA."""
     of_sequences = {
         "source": SEQUENCE_ALONE,
