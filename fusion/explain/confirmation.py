@@ -147,20 +147,15 @@ def mark(table: pd.DataFrame, dataset: Dataset, evidence: Confirmations) -> pd.D
     Columns ``evidence`` (confirmed, listed elsewhere, not listed), ``evidence_source`` and
     ``evidence_pmids``.
     """
-    marks = []
-    sources = []
-    pmids = []
-    for rna, name in table[["rna_id", "compartment"]].itertuples(index=False, name=None):
-        pair = (dataset.index.position(rna), dataset.compartments.index(name))
-        if evidence.confirmed[pair]:
-            marks.append(CONFIRMED)
-        elif evidence.listed[pair[0]]:
-            marks.append(ELSEWHERE)
-        else:
-            marks.append(NOT_LISTED)
-        sources.append(";".join(evidence.sources.get(pair, ())))
-        pmids.append(";".join(evidence.pmids.get(pair, ())))
-    return table.assign(evidence=marks, evidence_source=sources, evidence_pmids=pmids)
+    rows = dataset.index.positions(table["rna_id"])
+    columns = np.array([dataset.compartments.index(name) for name in table["compartment"]], int)
+    marks = np.where(evidence.listed[rows], ELSEWHERE, NOT_LISTED)
+    pairs = list(zip(rows.tolist(), columns.tolist(), strict=True))
+    return table.assign(
+        evidence=np.where(evidence.confirmed[rows, columns], CONFIRMED, marks).astype(object),
+        evidence_source=[";".join(evidence.sources.get(pair, ())) for pair in pairs],
+        evidence_pmids=[";".join(evidence.pmids.get(pair, ())) for pair in pairs],
+    )
 
 
 def precision_at_k(

@@ -181,7 +181,6 @@ def explain_sequence(
     nucleotides = to_rna(sequence)
     if rna_type is None:
         subject, notes = _new_rna(model, nucleotides, columns, workers)
-        model = replace(model, reference=subject.reference)
     else:
         subject, notes = _new_rna_of_type(model, nucleotides, columns, rna_type)
     return Explanation(
@@ -276,13 +275,14 @@ def _compartments(
     model: SavedModel, subject: _Subject, columns: Sequence[int]
 ) -> tuple[Compartment, ...]:
     """Reasons per compartment: those given, else those called, else the most probable one."""
-    groups, probabilities = occlude_modalities(subject.fusion_model)
+    fusion_model = subject.fusion_model
+    groups, probabilities = occlude_modalities(fusion_model)
     is_tested = subject.out_of_fold is not None
     decisive = probabilities[0] if subject.out_of_fold is None else subject.out_of_fold
     if not columns:
         shown = np.where(subject.is_labelled[: len(decisive)], decisive, -1.0)
         columns = called_columns(shown, subject.thresholds)
-    shares = token_shares(subject.fusion_model, list(columns), subject.background, subject.base)
+    shares = token_shares(fusion_model, list(columns), subject.background, subject.base)
     reference = subject.reference
     row = subject.row
     compartments = []
@@ -305,9 +305,7 @@ def _compartments(
                 called=bool(decisive[column] >= subject.thresholds[column]),
                 located=located,
                 base=float(subject.base[column]),
-                modalities=modality_changes(
-                    groups, subject.fusion_model.tokens, probabilities, column
-                ),
+                modalities=modality_changes(groups, fusion_model.tokens, probabilities, column),
                 tokens=tokens,
                 parts=parts,
                 partners=partners,

@@ -87,18 +87,16 @@ def tokens_by_modality(
         names: the tokens (see `TokenTable.sources`).
     """
     is_sequence_model = reads_sequence_alone(fusion_model.config)
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, tuple[str, ...]] = {}
     for token in names:
-        if token in (TREES, TYPE):
-            continue
-        if is_sequence_model:
-            modality = _sequence_modality(token)
-        else:
+        if token not in (TREES, TYPE):
             modality = modality_of(token) or WELL_STUDIED
-        groups.setdefault(modality, []).append(token)
+            if is_sequence_model:
+                modality = _sequence_modality(token)
+            groups[modality] = (*groups.get(modality, ()), token)
     if WELL_STUDIED in groups:
         groups[WELL_STUDIED] = groups.pop(WELL_STUDIED)
-    return {modality: tuple(tokens) for modality, tokens in groups.items()}
+    return groups
 
 
 def _sequence_modality(token: str) -> str:
@@ -219,14 +217,12 @@ def modality_changes(
     """
     of_column = probabilities[:, column]
     logits = logit(np.clip(of_column, 1e-12, 1 - 1e-12))
+    values = np.stack([of_column, of_column - of_column[0], logits - logits[0]], axis=1).tolist()
     changes = []
     for number, (name, group) in enumerate(groups.items(), 1):
         present = any(bool(tokens[token].present[0]) for token in group)
         # an absent modality changes nothing, not even the last digit of a matrix product
-        row = number if present else 0
-        change = float(of_column[row] - of_column[0])
-        change_logit = float(logits[row] - logits[0])
-        changes.append(Modality(name, present, group, float(of_column[row]), change, change_logit))
+        changes.append(Modality(name, present, group, *values[number if present else 0]))
     changes.sort(key=lambda modality: (not modality.present, -abs(modality.change_logit)))
     return tuple(changes)
 

@@ -16,7 +16,7 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.evaluation.splits import read_folds
 from mirnagraph.names import suggest
-from mirnagraph.networks.build import networks_or_demo
+from mirnagraph.networks.build import build_networks, networks_or_demo
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet, networks_sha256
 from mirnagraph.runs.folder import read_run_json
 from mirnagraph.runs.results import MODEL, read_predictions
@@ -52,10 +52,10 @@ def newest_run(folder: str | Path = "runs") -> Path:
         InputError: there is none, or a run.json is damaged.
     """
     runs = []
-    for path in sorted(Path(folder).glob("*/run.json")):
-        about = read_run_json(path.parent)
-        if about.get("status") == "done" and (path.parent / "predictions.tsv").is_file():
-            runs.append((datetime.fromisoformat(about["finished"]), path.parent))
+    for run in sorted(path.parent for path in Path(folder).glob("*/run.json")):
+        about = read_run_json(run)
+        if about.get("status") == "done" and (run / "predictions.tsv").is_file():
+            runs.append((datetime.fromisoformat(about["finished"]), run))
     if not runs:
         raise InputError(
             "no finished run in this folder",
@@ -85,7 +85,6 @@ def networks_of_run(run: str | Path, networks: str | Path | None = None) -> Netw
     if networks_sha256(loaded) == expected:
         return loaded
     if networks is None and folder is not None and about.get("synthetic"):
-        from mirnagraph.networks.build import build_networks
         from mirnagraph.synthetic import demo_dataset
 
         demo = build_networks(demo_dataset())
@@ -251,7 +250,7 @@ def compartment_columns(names: Sequence[str], compartments: Sequence[str]) -> li
         ConfigError: an unknown name, with those that are near.
     """
     column_of = {name.lower(): column for column, name in enumerate(compartments)}
-    columns = []
+    columns = {}
     for name in names:
         column = column_of.get(name.strip().lower())
         if column is None:
@@ -259,8 +258,8 @@ def compartment_columns(names: Sequence[str], compartments: Sequence[str]) -> li
             hint = f"; did you mean {near}?" if near else ""
             available = ", ".join(compartments)
             raise ConfigError(f"unknown compartment {name!r}; available: {available}{hint}")
-        columns.append(column)
-    return list(dict.fromkeys(columns))
+        columns[column] = name
+    return list(columns)
 
 
 def _prediction(run: FinishedRun, row: int, column: int) -> dict[str, object]:

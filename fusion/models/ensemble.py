@@ -285,11 +285,7 @@ def _with_neighbours(
     config: ExperimentConfig,
     profiles: Mapping[str, np.ndarray],
 ) -> TokenTable:
-    """Append averages over neighbours in the networks; additional RNAs have none.
-
-    Args:
-        train: training rows of the networks.
-    """
+    """Append averages over neighbours, training rows of the networks; additional RNAs have none."""
     similarities = {}
     for name in tokens_of_kind(config.tokens.names, NEIGHBOURS):
         similarities[name.similarity] = data.similarities[name.similarity]

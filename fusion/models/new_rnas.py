@@ -76,8 +76,10 @@ def tokens_of_new_rnas(
 
     Args:
         ids: unique.
-        sequences: of the same length.
+        sequences: one per id.
+        reference: the reference RNAs of the model.
         fusion_model: the cold-start model, as loaded.
+        workers: number of threads.
 
     Returns:
         The new RNAs, and the model on their tokens: ``fusion_model.predict(rows)`` predicts them.
@@ -109,7 +111,10 @@ def sequence_tokens(
     """Every token that a cold-start model reads, of some sequences.
 
     Args:
+        index: names of the RNAs.
+        sequences: upper-case ACGUN.
         similarity: to every reference RNA, shape (n, n_reference); 0 masks a reference RNA.
+        reference: the reference RNAs of the model.
         fusion_model: the cold-start model.
 
     Raises:
@@ -173,9 +178,11 @@ def _warnings(
     """Reasons to doubt each prediction.
 
     Args:
+        sequences: of the new RNAs.
         training: sequences of the training RNAs.
         kmers: their `kmer_frequencies`.
-        nearest: similarity to the nearest training RNA, shape (n_sequences,).
+        nearest: similarity to the nearest training RNA, shape (n_sequences,); 1 where it was not
+            computed.
     """
     lengths = [len(str(sequence)) for sequence in training]
     unusual = unusual_kmers(sequences, kmers)
@@ -203,6 +210,7 @@ def unusual_kmers(sequences: Sequence[str], training: np.ndarray) -> np.ndarray:
     That is further than 99 % of the training RNAs are from their nearest one.
 
     Args:
+        sequences: of the new RNAs.
         training: `fusion.tokens.builders.kmer_frequencies`, shape (n_training, width); the last
             column, the length, is not read.
 
@@ -251,7 +259,11 @@ def typed_tokens(
     """Every token that a model of several RNA types reads, of new RNAs of one type.
 
     Args:
+        index: names of the RNAs.
         sequences: upper-case ACGUN.
+        rna_type: type of all of them.
+        reference: the reference RNAs of the model.
+        fusion_model: the final model.
     """
     types = (rna_type,) * len(sequences)
     is_present = np.ones(len(sequences), dtype=bool)

@@ -136,6 +136,7 @@ def predict_reference(model: SavedModel, rows: np.ndarray) -> Predictions:
     No out-of-fold prediction uses the RNA's own label.
 
     Args:
+        model: with reference RNAs.
         rows: of the reference RNAs.
     """
     reference = reference_of(model)
@@ -184,10 +185,12 @@ def predict_sequences(
     queries.
 
     Args:
+        model: with reference RNAs.
         ids: unique names.
         sequences: of ACGUTN, one nucleotide or more each.
         rna_type: of the new RNAs, for a model with additional RNA sets; None: the type of the
             networks' RNAs.
+        workers: number of threads; predictions do not depend on it.
 
     Raises:
         ConfigError: no sequence; a new one without a cold-start model; a type without training
@@ -239,6 +242,7 @@ def exact_matches(reference: ReferenceRNAs, rna_type: str | None = None) -> dict
     Where several share it, the first by name counts, RNAs of the networks first.
 
     Args:
+        reference: the reference RNAs.
         rna_type: additional RNAs of this type alone; None: all reference RNAs.
     """
     rows = list(range(len(reference.index)))
@@ -317,7 +321,10 @@ def _predict_labelled(
     """Predict the RNAs of a model's tokens; NaN for compartments that are not labelled.
 
     Args:
+        model: names the compartments.
+        fusion_model: on the tokens of the RNAs.
         is_labelled: bool, shape (n_labels,); those that `fusion_model` lacks come last.
+        about: see `Predictions`.
     """
     rows = np.arange(len(about))
     thresholds = fusion_model.thresholds[None]
