@@ -21,8 +21,17 @@ NOT_LISTED = "not listed"
 
 ALIAS_COLUMNS = ("hairpin_ids", "mature_ids")
 
-Citations = dict[tuple[int, int], dict[str, None]]
-"""(row, column) -> what is cited, each once, in file order."""
+PRECISION_COLUMNS = (
+    "n_candidates",
+    "n_hits",
+    "k",
+    "hits_at_k",
+    "precision_at_k",
+    "chance",
+    "popularity_at_k",
+    "p",
+)
+"""Four counts, three shares, and the p-value of `precision_at_k`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +66,7 @@ def read_confirmations(
     Args:
         path: columns ``rna_id`` and ``compartment`` (or as RNALocate calls them); optional
             ``pmid``, ``source``, ``species``.
+        dataset: the RNAs and compartments.
         species: only records of this species, compared without case.
 
     Raises:
@@ -66,35 +76,22 @@ def read_confirmations(
     from mirnagraph.sources.rnalocate import read_rnalocate
 
     records = read_rnalocate(path)
-    rows_of = _matched_rows(records["rna"].unique(), dataset)
+    rows = records["rna"].map(_matched_rows(records["rna"].unique(), dataset))
     columns = {name.lower(): column for column, name in enumerate(dataset.compartments)}
-    confirmed = np.zeros((len(dataset.index), len(columns)), dtype=bool)
+    column = records["compartment"].str.lower().map(columns)
+    is_other_species = np.zeros(len(records), dtype=bool)
+    if species is not None:
+        is_other_species = (records["species"].str.lower() != species.lower()).to_numpy()
+    reason = np.where(column.isna(), "compartment is not in the dataset", "")
+    reason = np.where(rows.str.len() == 0, "RNA is not in the dataset", reason)
+    reason = np.where(is_other_species, "another species", reason)
     listed = np.zeros(len(dataset.index), dtype=bool)
-    sources: Citations = {}
-    pmids: Citations = {}
-    reasons = []
-    fields = ("rna", "species", "compartment", "pmid", "source")
-    cells = (records[field].astype(str) for field in fields)
-    for rna, organism, compartment, pmid, source in zip(*cells, strict=True):
-        if species is not None and organism.lower() != species.lower():
-            reasons.append("another species")
-            continue
-        rows = rows_of[rna]
-        column = columns.get(compartment.lower())
-        listed[rows] = True
-        if not rows:
-            reasons.append("RNA is not in the dataset")
-            continue
-        if column is None:
-            reasons.append("compartment is not in the dataset")
-            continue
-        reasons.append("")
-        for row in rows:
-            confirmed[row, column] = True
-            _cite(sources, (row, column), source)
-            _cite(pmids, (row, column), pmid)
-    unused = records.assign(reason=reasons)
-    unused = unused[unused["reason"] != ""].reset_index(drop=True)
+    listed[rows[~is_other_species].explode().dropna().astype(int)] = True
+    used = records.assign(row=rows, column=column).loc[reason == ""].explode("row")
+    used = used.astype({"row": int, "column": int})
+    confirmed = np.zeros(dataset.labels.shape, dtype=bool)
+    confirmed[used["row"], used["column"]] = True
+    unused = records.assign(reason=reason).loc[reason != ""].reset_index(drop=True)
     if not confirmed.any():
         counts = unused["reason"].value_counts()
         raise InputError(
@@ -103,17 +100,18 @@ def read_confirmations(
             found=", ".join(f"{reason}: {n}" for reason, n in counts.items()),
             expected=f"e.g. {dataset.index.ids[0]}, {dataset.compartments[0]}",
         )
-    n_records = len(records)
-    return Confirmations(confirmed, _tuples(sources), _tuples(pmids), listed, unused, n_records)
+    sources = _cited(used, "source")
+    return Confirmations(confirmed, sources, _cited(used, "pmid"), listed, unused, len(records))
 
 
-def _cite(citations: Citations, pair: tuple[int, int], cited: str) -> None:
-    if cited:
-        citations.setdefault(pair, {})[cited] = None
-
-
-def _tuples(citations: Citations) -> dict[tuple[int, int], tuple[str, ...]]:
-    return {pair: tuple(cited) for pair, cited in citations.items()}
+def _cited(records: pd.DataFrame, field: str) -> dict[tuple[int, int], tuple[str, ...]]:
+    """(row, column) -> what is cited, each once, in file order."""
+    cited: dict[tuple[int, int], tuple[str, ...]] = {}
+    for row, column, text in records[["row", "column", field]].itertuples(index=False):
+        known = cited.get((row, column), ())
+        if text and text not in known:
+            cited[row, column] = (*known, text)
+    return cited
 
 
 def _matched_rows(names: Iterable[str], dataset: Dataset) -> dict[str, list[int]]:
@@ -125,7 +123,7 @@ def _matched_rows(names: Iterable[str], dataset: Dataset) -> dict[str, list[int]
     rows_of = {}
     for name in names:
         rnas = rnas_of.get(name, rnas_of.get(name.lower(), []))
-        rows_of[name] = [dataset.index.position(rna) for rna in rnas]
+        rows_of[name] = dataset.index.positions(rnas).tolist()
     return rows_of
 
 
@@ -135,11 +133,11 @@ def _aliases(dataset: Dataset) -> dict[str, list[str]]:
     for column in ALIAS_COLUMNS:
         if column not in dataset.rnas.columns:
             continue
-        for rna, cell in dataset.rnas[column].fillna("").items():
-            for name in filter(None, str(cell).lower().split(";")):
-                rnas = rnas_of.setdefault(name, [])
-                if rna not in rnas:
-                    rnas.append(str(rna))
+        names = dataset.rnas[column].fillna("").str.lower().str.split(";").explode()
+        for rna, name in names[names != ""].items():
+            rnas = rnas_of.setdefault(name, [])
+            if rna not in rnas:
+                rnas.append(str(rna))
     return rnas_of
 
 
@@ -149,20 +147,15 @@ def mark(table: pd.DataFrame, dataset: Dataset, evidence: Confirmations) -> pd.D
     Columns ``evidence`` (confirmed, listed elsewhere, not listed), ``evidence_source`` and
     ``evidence_pmids``.
     """
-    marks = []
-    sources = []
-    pmids = []
-    for rna, name in table[["rna_id", "compartment"]].itertuples(index=False, name=None):
-        pair = (dataset.index.position(rna), dataset.compartments.index(name))
-        if evidence.confirmed[pair]:
-            marks.append(CONFIRMED)
-        elif evidence.listed[pair[0]]:
-            marks.append(ELSEWHERE)
-        else:
-            marks.append(NOT_LISTED)
-        sources.append(";".join(evidence.sources.get(pair, ())))
-        pmids.append(";".join(evidence.pmids.get(pair, ())))
-    return table.assign(evidence=marks, evidence_source=sources, evidence_pmids=pmids)
+    rows = dataset.index.positions(table["rna_id"])
+    columns = np.array([dataset.compartments.index(name) for name in table["compartment"]], int)
+    marks = np.where(evidence.listed[rows], ELSEWHERE, NOT_LISTED)
+    pairs = list(zip(rows.tolist(), columns.tolist(), strict=True))
+    return table.assign(
+        evidence=np.where(evidence.confirmed[rows, columns], CONFIRMED, marks).astype(object),
+        evidence_source=[";".join(evidence.sources.get(pair, ())) for pair in pairs],
+        evidence_pmids=[";".join(evidence.pmids.get(pair, ())) for pair in pairs],
+    )
 
 
 def precision_at_k(
@@ -177,10 +170,12 @@ def precision_at_k(
     """Hits among the top k, compared with chance and with ranking by popularity alone.
 
     Args:
+        run: the finished run.
         hit: bool, shape (n_rnas, n_labels): confirmed by a table, or annotated.
         compartments: names.
         top: k, 1 or more.
-        known, novel: which RNAs are candidates (see `fusion.explain.ranking.rank`).
+        known: whether annotated RNAs are candidates.
+        novel: whether others are (see `fusion.explain.ranking.rank`).
 
     Returns:
         Per compartment, and ``all`` for the sums: ``n_candidates``, ``n_hits`` (among all
@@ -190,21 +185,19 @@ def precision_at_k(
         chance; empty for ``all``).
     """
     studied = popularity(run.networks.dataset)
-    rows: list[dict[str, object]] = []
+    rows = []
     for name in compartments:
         column = run.networks.dataset.compartments.index(name)
         order = rank_order(run, column, known=known, novel=novel)
-        row: dict[str, object] = {"compartment": name}
-        rows.append(row | _precision(order, hit[:, column], studied, top))
+        rows.append({"compartment": name, **_precision(order, hit[:, column], studied, top)})
     table = pd.DataFrame(rows)
-    n_taken = int(table["k"].sum())
     total: dict[str, object] = {"compartment": "all"}
-    for column_name in ("n_candidates", "n_hits", "k", "hits_at_k"):
-        total[column_name] = int(table[column_name].sum())
-    weights = table["k"] / max(n_taken, 1)
-    for column_name in ("precision_at_k", "chance", "popularity_at_k"):
-        mean = float((table[column_name] * weights).sum())
-        total[column_name] = mean if n_taken else np.nan
+    for count in PRECISION_COLUMNS[:4]:
+        total[count] = int(table[count].sum())
+    n_taken = int(table["k"].sum())
+    for share in PRECISION_COLUMNS[4:7]:
+        mean = float((table[share] * (table["k"] / max(n_taken, 1))).sum())
+        total[share] = mean if n_taken else np.nan
     total["p"] = np.nan
     return pd.concat([table, pd.DataFrame([total])], ignore_index=True)
 
@@ -218,23 +211,16 @@ def _precision(
         order: candidates, the strongest prediction first.
         hit: bool, shape (n_rnas,).
         studied: popularity, shape (n_rnas,); ties in row order.
+        top: k.
     """
-    taken = order[:top]
     candidates = np.sort(order)
     popular = candidates[np.argsort(-studied[candidates], kind="stable")][:top]
     n_hits = int(hit[order].sum())
-    hits_at_k = int(hit[taken].sum())
-    row: dict[str, object] = {
-        "n_candidates": len(order),
-        "n_hits": n_hits,
-        "k": len(taken),
-        "hits_at_k": hits_at_k,
-    }
-    if not len(taken):
-        empty = ("precision_at_k", "chance", "popularity_at_k", "p")
-        return row | dict.fromkeys(empty, np.nan)
-    row["precision_at_k"] = hits_at_k / len(taken)
-    row["chance"] = n_hits / len(order)
-    row["popularity_at_k"] = float(hit[popular].mean())
-    row["p"] = float(hypergeom.sf(hits_at_k - 1, len(order), n_hits, len(taken)))
-    return row
+    n_taken = min(top, len(order))
+    hits_at_k = int(hit[order[:top]].sum())
+    shares = (np.nan, np.nan, np.nan, np.nan)
+    if n_taken:
+        p = float(hypergeom.sf(hits_at_k - 1, len(order), n_hits, n_taken))
+        shares = (hits_at_k / n_taken, n_hits / len(order), float(hit[popular].mean()), p)
+    values = (len(order), n_hits, n_taken, hits_at_k, *shares)
+    return dict(zip(PRECISION_COLUMNS, values, strict=True))

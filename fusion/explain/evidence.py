@@ -75,6 +75,7 @@ def partners_of(
 
     Args:
         dataset: rows in the order of `reference`.
+        reference: the reference RNAs.
         row: of the RNA.
         column: of the compartment.
         min_sharing: training RNAs that have to share a partner.
@@ -98,21 +99,13 @@ def partners_of(
         enriched = order[log_odds[order] > 0][:MAX_ENRICHED]
         depleted = order[log_odds[order] < 0][-MAX_DEPLETED:]
         names = dataset.partner_index(kind).ids
-        records = _records_of(dataset, kind, row)
-        for at in (int(number) for number in (*enriched, *depleted)):
+        table = dataset.associations[kind]
+        records = table[table["rna_id"] == dataset.index.ids[row]]
+        records = records.fillna({"pmids": ""}).set_index("partner_id")
+        for at in (*enriched, *depleted):
             name = names[columns[at]]
-            n_records, pmids = _citations(records.loc[name])
-            partners.append(
-                Partner(
-                    kind,
-                    name,
-                    float(log_odds[at]),
-                    int(sharing[at]),
-                    int(located[at]),
-                    n_records,
-                    pmids,
-                )
-            )
+            counts = (float(log_odds[at]), int(sharing[at]), int(located[at]))
+            partners.append(Partner(kind, name, *counts, *_citations(records.loc[name])))
     return tuple(partners)
 
 
@@ -122,20 +115,10 @@ def _matrix(dataset: Dataset, kind: str) -> sparse.csr_array:
     return dataset.association_matrix(kind)
 
 
-def _records_of(dataset: Dataset, kind: str, row: int) -> pd.DataFrame:
-    """Associations of one RNA by partner."""
-    table = dataset.associations[kind]
-    records = table[table["rna_id"] == dataset.index.ids[row]]
-    return records.fillna({"pmids": ""}).set_index("partner_id")
-
-
 def _citations(record: pd.Series) -> tuple[float | None, tuple[str, ...]]:
     """Number of records and latest PMIDs of an association, where the dataset has them."""
-    n_records = float(record["n_records"]) if "n_records" in record.index else None
-    pmids: tuple[str, ...] = ()
-    if "pmids" in record.index:
-        pmids = tuple(latest_pmids([record["pmids"]])[:N_PMIDS])
-    return n_records, pmids
+    n_records = float(record["n_records"]) if "n_records" in record else None
+    return n_records, tuple(latest_pmids([record.get("pmids", "")])[:N_PMIDS])
 
 
 def smoothed_log_odds(located: np.ndarray, sharing: np.ndarray, base: float) -> np.ndarray:
@@ -161,6 +144,7 @@ def neighbours_of(
 
     Args:
         similarities: name -> similarity of the RNA to all reference RNAs, shape (n_reference,).
+        reference: the reference RNAs.
         row: of the RNA itself, where it is a reference RNA.
         column: of the compartment.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -41,12 +41,12 @@ class _Subject:
     Attributes:
         fusion_model: the explained model, on the tokens of the RNA.
         reference: RNAs among which partners and neighbours are counted.
-        row: of the RNA among them; None for a new RNA.
         sequence: of the RNA, or None.
         is_labelled: compartments that its type has labels for, shape (n_labels,).
         base: share of the training RNAs of its type in each compartment, shape (n_labels,).
         background: flat tokens of training RNAs, which the trees read.
         thresholds: shape (n_labels,).
+        row: of the RNA among the reference RNAs; None for a new RNA.
         out_of_fold: probabilities, shape (n_labels,); None where no fold tested the RNA.
         scan: of the sequence; None where there is no sequence or no model for it.
         similarities: name -> similarity to the reference RNAs.
@@ -55,16 +55,16 @@ class _Subject:
 
     fusion_model: FusionModel
     reference: ReferenceRNAs
-    row: int | None
     sequence: str | None
     is_labelled: np.ndarray
     base: np.ndarray
     background: np.ndarray
     thresholds: np.ndarray
-    out_of_fold: np.ndarray | None
-    scan: SequenceScan | None
-    similarities: Mapping[str, np.ndarray]
-    networks: NetworkSet | None
+    row: int | None = None
+    out_of_fold: np.ndarray | None = None
+    scan: SequenceScan | None = None
+    similarities: Mapping[str, np.ndarray] = field(default_factory=dict)
+    networks: NetworkSet | None = None
 
 
 def named_compartments(model: SavedModel, names: Sequence[str]) -> list[int]:
@@ -99,51 +99,46 @@ def explain_reference(
     """Explain the final model's prediction of a reference RNA.
 
     Args:
+        model: with reference RNAs.
+        row: of the reference RNA.
         columns: compartments; empty: those called out-of-fold, else the most probable one.
         networks: those the model was made from; None leaves the partners out.
         missing: reason for None.
         name: of the RNA in the explanation; empty: that of the reference RNA.
+        workers: number of threads.
 
     Raises:
         ConfigError: a compartment for which the RNA type has no labels.
     """
     reference = reference_of(model)
     rna_id = reference.index.ids[row]
+    sequence = reference.sequences[row]
     fusion_model, is_out_of_bag = model_for_row(model, row)
     rna_type = reference.types[row] if reference.types else ""
-    is_labelled, same_type = _of_type(reference, rna_type)
-    _check_columns(model, columns, is_labelled, f"RNAs of the type of {rna_id}")
-    sequence = reference.sequences[row]
-    near = reference
-    similarities: dict[str, np.ndarray] = {}
+    subject = _subject_of_type(model, fusion_model, sequence, rna_type)
+    _check_columns(model, columns, subject, f"RNAs of the type of {rna_id}")
     is_network_rna = row < reference.n_network_rnas
     if is_network_rna:
         near = reference.of_networks()
         similarities = _similarities(near, row, sequence, networks)
+        subject = replace(subject, reference=near, similarities=similarities, networks=networks)
     else:
-        networks = None
         missing = "the networks hold no RNA of its type."
     is_tested = bool(np.isfinite(reference.probabilities[row]).all())
-    subject = _Subject(
-        fusion_model,
-        near,
-        row,
-        sequence,
-        is_labelled=is_labelled,
-        base=base_rates(reference, same_type),
-        background=_flat_tokens(fusion_model, reference, same_type),
-        thresholds=reference.thresholds[row] if is_tested else model.thresholds,
-        out_of_fold=reference.probabilities[row] if is_tested else None,
-        scan=_scan_reference(model, fusion_model, row, workers),
-        similarities=similarities,
-        networks=networks,
-    )
+    if is_tested:
+        subject = replace(
+            subject,
+            thresholds=reference.thresholds[row],
+            out_of_fold=reference.probabilities[row],
+        )
+    scan = _scan_reference(model, fusion_model, row, workers)
+    subject = replace(subject, row=row, scan=scan)
     compartments = _compartments(model, subject, columns)
     is_trained = bool(reference.trained[row])
     notes = training_notes(is_trained, is_out_of_bag, is_tested)
-    if networks is None and missing:
+    if subject.networks is None and missing:
         notes.append(f"Partners are left out: {missing}")
-    notes.append(sequence_note(sequence, subject.scan, is_network_rna))
+    notes.append(sequence_note(sequence, scan, is_network_rna))
     notes += reading_notes(fusion_model, has_partners=bool(compartments[0].partners))
     return Explanation(
         name or rna_id,
@@ -172,9 +167,12 @@ def explain_sequence(
     of that type.
 
     Args:
+        model: with reference RNAs.
+        name: of the new RNA.
         sequence: of ACGUTN, one nucleotide or more.
         columns: as in `explain_reference`.
         rna_type: as in `fusion.models.predict.predict_sequences`.
+        workers: number of threads.
 
     Raises:
         ConfigError: no cold-start model, no training RNA of the type, or no training labels of a
@@ -183,7 +181,6 @@ def explain_sequence(
     nucleotides = to_rna(sequence)
     if rna_type is None:
         subject, notes = _new_rna(model, nucleotides, columns, workers)
-        model = replace(model, reference=subject.reference)
     else:
         subject, notes = _new_rna_of_type(model, nucleotides, columns, rna_type)
     return Explanation(
@@ -204,26 +201,21 @@ def _new_rna(
     """A new RNA of the type of the networks' RNAs, and notes on it."""
     reference = reference_of(model).of_networks()
     cold_start = sequence_model(replace(model, reference=reference), None)
-    if cold_start is None or model.cold_start is None:
+    if cold_start is None:
         raise ConfigError(NO_COLD_START)
-    thresholds = model.cold_start.thresholds
-    is_labelled = np.arange(len(model.compartments)) < len(thresholds)
-    _check_columns(model, columns, is_labelled, "RNAs of the networks")
     similarities = _similarities(reference, None, sequence, None)
     subject = _Subject(
-        fusion_model=model_on_sequences(cold_start, reference, [sequence], workers=workers),
-        reference=reference,
-        row=None,
-        sequence=sequence,
-        is_labelled=is_labelled[: len(thresholds)],
+        model_on_sequences(cold_start, reference, [sequence], workers=workers),
+        reference,
+        sequence,
+        is_labelled=np.arange(len(model.compartments)) < len(cold_start.thresholds),
         base=base_rates(reference, reference.trained),
         background=background_tokens(cold_start, reference, workers=workers),
-        thresholds=thresholds,
-        out_of_fold=None,
-        scan=scan_sequence(cold_start, reference, sequence, workers=workers),
+        thresholds=cold_start.thresholds,
         similarities=similarities,
-        networks=None,
+        scan=scan_sequence(cold_start, reference, sequence, workers=workers),
     )
+    _check_columns(model, columns, subject, "RNAs of the networks")
     notes = [
         "New RNA: only its sequence is known, and the cold-start model predicts it. "
         "It has no partners."
@@ -243,24 +235,11 @@ def _new_rna_of_type(
     """A new RNA of a type of the additional RNA sets, and notes on it."""
     reference = reference_of(model)
     check_type(reference, rna_type)
-    is_labelled, same_type = _of_type(reference, rna_type)
-    _check_columns(model, columns, is_labelled, f"RNAs of type {rna_type}")
     final = model.fusion_model(reference.tokens)
     fusion_model = typed_model_on(final, reference, [sequence], rna_type)
-    subject = _Subject(
-        fusion_model=fusion_model,
-        reference=reference,
-        row=None,
-        sequence=sequence,
-        is_labelled=is_labelled,
-        base=base_rates(reference, same_type),
-        background=_flat_tokens(fusion_model, reference, same_type),
-        thresholds=model.thresholds,
-        out_of_fold=None,
-        scan=scan_typed(fusion_model, reference, sequence, rna_type),
-        similarities={},
-        networks=None,
-    )
+    subject = _subject_of_type(model, fusion_model, sequence, rna_type)
+    _check_columns(model, columns, subject, f"RNAs of type {rna_type}")
+    subject = replace(subject, scan=scan_typed(fusion_model, reference, sequence, rna_type))
     warnings = typed_warnings([sequence], rna_type, reference)
     notes = [
         f"New RNA: only its sequence and its type, {rna_type}, are known. It has no partners.",
@@ -270,16 +249,40 @@ def _new_rna_of_type(
     return subject, notes
 
 
+def _subject_of_type(
+    model: SavedModel, fusion_model: FusionModel, sequence: str | None, rna_type: str
+) -> _Subject:
+    """A subject of a type (empty: the networks') among all reference RNAs, by the final model."""
+    reference = reference_of(model)
+    same_type = reference.trained
+    if reference.types is not None:
+        same_type = same_type & np.array([name == rna_type for name in reference.types])
+    background = np.zeros((int(same_type.sum()), 0), dtype=np.float32)
+    if fusion_model.trees:
+        background = reference.tokens.flat(fusion_model.config.tokens.trees)[same_type]
+    return _Subject(
+        fusion_model,
+        reference,
+        sequence,
+        is_labelled=reference.labelled_for(rna_type),
+        base=base_rates(reference, same_type),
+        background=background,
+        thresholds=model.thresholds,
+    )
+
+
 def _compartments(
     model: SavedModel, subject: _Subject, columns: Sequence[int]
 ) -> tuple[Compartment, ...]:
     """Reasons per compartment: those given, else those called, else the most probable one."""
-    groups, probabilities = occlude_modalities(subject.fusion_model)
+    fusion_model = subject.fusion_model
+    groups, probabilities = occlude_modalities(fusion_model)
+    is_tested = subject.out_of_fold is not None
     decisive = probabilities[0] if subject.out_of_fold is None else subject.out_of_fold
     if not columns:
-        shown = np.where(subject.is_labelled, decisive, -1.0)
+        shown = np.where(subject.is_labelled[: len(decisive)], decisive, -1.0)
         columns = called_columns(shown, subject.thresholds)
-    shares = token_shares(subject.fusion_model, list(columns), subject.background, subject.base)
+    shares = token_shares(fusion_model, list(columns), subject.background, subject.base)
     reference = subject.reference
     row = subject.row
     compartments = []
@@ -293,7 +296,6 @@ def _compartments(
         sequence = None
         if subject.scan is not None and subject.sequence is not None:
             sequence = sequence_reasons(subject.scan, subject.sequence, column)
-        is_tested = subject.out_of_fold is not None
         compartments.append(
             Compartment(
                 compartment=model.compartments[column],
@@ -303,9 +305,7 @@ def _compartments(
                 called=bool(decisive[column] >= subject.thresholds[column]),
                 located=located,
                 base=float(subject.base[column]),
-                modalities=modality_changes(
-                    groups, subject.fusion_model.tokens, probabilities, column
-                ),
+                modalities=modality_changes(groups, fusion_model.tokens, probabilities, column),
                 tokens=tokens,
                 parts=parts,
                 partners=partners,
@@ -316,11 +316,9 @@ def _compartments(
     return tuple(compartments)
 
 
-def _check_columns(
-    model: SavedModel, columns: Sequence[int], is_labelled: np.ndarray, rnas: str
-) -> None:
+def _check_columns(model: SavedModel, columns: Sequence[int], subject: _Subject, rnas: str) -> None:
     for column in columns:
-        if not is_labelled[column]:
+        if not subject.is_labelled[column]:
             raise ConfigError(f"no training labels of {model.compartments[column]} for {rnas}")
 
 
@@ -354,20 +352,12 @@ def _similarities(
     return {"sequence": smith_waterman_between([sequence], reference.sequences)[0]}
 
 
-def _flat_tokens(
-    fusion_model: FusionModel, reference: ReferenceRNAs, rows: np.ndarray
-) -> np.ndarray:
-    """What the trees read of some reference RNAs; no column without trees."""
-    if not fusion_model.trees:
-        return np.zeros((int(rows.sum()), 0), dtype=np.float32)
-    return reference.tokens.flat(fusion_model.config.tokens.trees)[rows]
-
-
 def called_columns(probabilities: np.ndarray, thresholds: np.ndarray) -> list[int]:
     """Called compartments, the most probable first; where none is, the most probable one.
 
     Args:
-        probabilities, thresholds: shape (n_labels,).
+        probabilities: shape (n_labels,).
+        thresholds: likewise.
     """
     called = np.flatnonzero(probabilities >= thresholds)
     if not len(called):
@@ -375,21 +365,13 @@ def called_columns(probabilities: np.ndarray, thresholds: np.ndarray) -> list[in
     return called[np.argsort(-probabilities[called], kind="stable")].tolist()
 
 
-def _of_type(reference: ReferenceRNAs, rna_type: str) -> tuple[np.ndarray, np.ndarray]:
-    """Compartments with labels for a type (empty: the networks'), and its training RNAs: bools."""
-    is_labelled = reference.labelled_for(rna_type)
-    if reference.types is None:
-        return is_labelled, reference.trained
-    same_type = np.array([name == rna_type for name in reference.types])
-    return is_labelled, reference.trained & same_type
-
-
 def base_rates(reference: ReferenceRNAs, rows: np.ndarray) -> np.ndarray:
     """Share of some reference RNAs that are annotated in each compartment; 0.5 without labels.
 
     Args:
+        reference: the reference RNAs.
         rows: bool, shape (n_reference,).
     """
     labels = reference.labels[rows]
     n = (~np.isnan(labels)).sum(axis=0)
-    return np.asarray(np.where(n > 0, np.nansum(labels, axis=0) / np.maximum(n, 1), 0.5))
+    return np.where(n > 0, np.nansum(labels, axis=0) / np.maximum(n, 1), 0.5)

@@ -14,7 +14,7 @@ from fusion.models.new_rnas import reads_sequence_alone
 from fusion.models.predict import reference_of
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
-from fusion.models.typed_trees import without_trees_of
+from fusion.models.typed_trees import TypedTraining, without_trees_of
 from fusion.tokens.kinds import modality_of
 from fusion.tokens.names import (
     KMER,
@@ -83,21 +83,20 @@ def tokens_by_modality(
     `SEQUENCE_MODALITIES`.
 
     Args:
+        fusion_model: that reads them.
         names: the tokens (see `TokenTable.sources`).
     """
     is_sequence_model = reads_sequence_alone(fusion_model.config)
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, tuple[str, ...]] = {}
     for token in names:
-        if token in (TREES, TYPE):
-            continue
-        if is_sequence_model:
-            modality = _sequence_modality(token)
-        else:
+        if token not in (TREES, TYPE):
             modality = modality_of(token) or WELL_STUDIED
-        groups.setdefault(modality, []).append(token)
+            if is_sequence_model:
+                modality = _sequence_modality(token)
+            groups[modality] = (*groups.get(modality, ()), token)
     if WELL_STUDIED in groups:
         groups[WELL_STUDIED] = groups.pop(WELL_STUDIED)
-    return {modality: tuple(tokens) for modality, tokens in groups.items()}
+    return groups
 
 
 def _sequence_modality(token: str) -> str:
@@ -141,6 +140,8 @@ def out_of_bag_model(
     """The model without the extra trees that have a training RNA in their bootstrap sample.
 
     Args:
+        fusion_model: with extra trees.
+        reference: the reference RNAs.
         train: rows that the model was trained on.
         row: one of them.
         seed: that the model was fitted with.
@@ -150,32 +151,23 @@ def out_of_bag_model(
     """
     forest = fusion_model.trees[EXTRA_TREES]
     config = fusion_model.config
-    trees: TreeArrays | None
+    in_bag = fusion_model.in_bag
+    trees: TreeArrays | None = None
     if reference.types is not None:
         network_types = reference.tokens[TYPE].values[: reference.n_network_rnas].argmax(axis=1)
-        trees = without_trees_of(
-            forest,
-            fusion_model.in_bag,
-            reference.tokens,
-            config.tokens.trees,
-            reference.labels,
-            train,
-            trees_of_types(set(network_types), config),
-            seed,
-            row,
+        settings = trees_of_types(set(network_types), config)
+        training = TypedTraining(
+            reference.tokens, config.tokens.trees, reference.labels, train, settings, seed
         )
-        if trees is None:
-            return None
+        trees = without_trees_of(forest, in_bag, training, row)
     else:
-        in_bag = fusion_model.in_bag
         if in_bag is None:
             in_bag = replay_in_bag(len(train), config.trees.n_trees, seed)
-        if in_bag.shape != (len(forest.roots), len(train)):
-            return None
-        is_in_bag = in_bag[:, int(np.searchsorted(train, row))]
-        if is_in_bag.all():
-            return None
-        trees = some_trees(forest, ~is_in_bag)
+        if in_bag.shape == (len(forest.roots), len(train)):
+            is_in_bag = in_bag[:, int(np.searchsorted(train, row))]
+            trees = None if is_in_bag.all() else some_trees(forest, ~is_in_bag)
+    if trees is None:
+        return None
     return replace(fusion_model, trees={**fusion_model.trees, EXTRA_TREES: trees})
 
 
@@ -218,20 +210,19 @@ def modality_changes(
     """Changes of one compartment, the largest of the logit first, absent modalities last.
 
     Args:
-        groups, probabilities: of `occlude_modalities`.
+        groups: of `occlude_modalities`.
         tokens: of the RNA.
+        probabilities: of `occlude_modalities`.
         column: of the compartment.
     """
     of_column = probabilities[:, column]
     logits = logit(np.clip(of_column, 1e-12, 1 - 1e-12))
+    values = np.stack([of_column, of_column - of_column[0], logits - logits[0]], axis=1).tolist()
     changes = []
     for number, (name, group) in enumerate(groups.items(), 1):
         present = any(bool(tokens[token].present[0]) for token in group)
         # an absent modality changes nothing, not even the last digit of a matrix product
-        row = number if present else 0
-        change = float(of_column[row] - of_column[0])
-        change_logit = float(logits[row] - logits[0])
-        changes.append(Modality(name, present, group, float(of_column[row]), change, change_logit))
+        changes.append(Modality(name, present, group, *values[number if present else 0]))
     changes.sort(key=lambda modality: (not modality.present, -abs(modality.change_logit)))
     return tuple(changes)
 

@@ -16,7 +16,7 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.evaluation.splits import read_folds
 from mirnagraph.names import suggest
-from mirnagraph.networks.build import networks_or_demo
+from mirnagraph.networks.build import build_networks, networks_or_demo
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet, networks_sha256
 from mirnagraph.runs.folder import read_run_json
 from mirnagraph.runs.results import MODEL, read_predictions
@@ -52,10 +52,10 @@ def newest_run(folder: str | Path = "runs") -> Path:
         InputError: there is none, or a run.json is damaged.
     """
     runs = []
-    for path in sorted(Path(folder).glob("*/run.json")):
-        about = read_run_json(path.parent)
-        if about.get("status") == "done" and (path.parent / "predictions.tsv").is_file():
-            runs.append((datetime.fromisoformat(about["finished"]), path.parent))
+    for run in sorted(path.parent for path in Path(folder).glob("*/run.json")):
+        about = read_run_json(run)
+        if about.get("status") == "done" and (run / "predictions.tsv").is_file():
+            runs.append((datetime.fromisoformat(about["finished"]), run))
     if not runs:
         raise InputError(
             "no finished run in this folder",
@@ -70,6 +70,7 @@ def networks_of_run(run: str | Path, networks: str | Path | None = None) -> Netw
     """The networks that a run was made from, compared by the hash in its ``run.json``.
 
     Args:
+        run: folder of the run.
         networks: their folder; None: ``./networks`` where it exists, else the demo, as for
             `mirnagraph train`. A run on the demo finds the demo even where ``./networks`` holds
             something else.
@@ -84,7 +85,6 @@ def networks_of_run(run: str | Path, networks: str | Path | None = None) -> Netw
     if networks_sha256(loaded) == expected:
         return loaded
     if networks is None and folder is not None and about.get("synthetic"):
-        from mirnagraph.networks.build import build_networks
         from mirnagraph.synthetic import demo_dataset
 
         demo = build_networks(demo_dataset())
@@ -157,29 +157,23 @@ def _thresholds(path: Path, n_labels: int) -> np.ndarray:
             values = about["thresholds"][MODEL]
         else:  # a run of an older version
             values = about["choices"]["thresholds"]
-        thresholds = np.asarray(values, dtype=float)
+        return np.asarray(values, dtype=float).reshape(n_labels)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             "a finished fold is damaged",
             file=path,
-            found=str(error),
-            expected="its thresholds",
-        ) from None
-    if thresholds.shape != (n_labels,):
-        raise InputError(
-            "a finished fold is damaged",
-            file=path,
             column="thresholds",
-            found=thresholds.shape,
-            expected=(n_labels,),
-        )
-    return thresholds
+            found=str(error),
+            expected=f"{n_labels} numbers",
+        ) from None
 
 
 def rank_order(run: FinishedRun, column: int, *, known: bool, novel: bool) -> np.ndarray:
     """Tested rows from the highest probability of a compartment to the lowest; ties in row order.
 
     Args:
+        run: the finished run.
+        column: of the compartment.
         known: whether RNAs annotated there are ranked.
         novel: whether RNAs not annotated there are ranked.
     """
@@ -204,6 +198,7 @@ def rank(
     predictions. Table 5: doi:10.3389/fgene.2025.1623008.
 
     Args:
+        run: the finished run.
         compartments: names, compared without case; None: all, in column order.
         top: number per compartment, 1 or more.
         known: whether RNAs annotated there are ranked.
@@ -232,15 +227,13 @@ def rank(
     names = dataset.compartments
     columns = compartment_columns(compartments or names, names)
     similarities = [name for name in similarities if name in run.networks.similarities]
-    rows: list[dict[str, object]] = []
+    rows = []
     for column in columns:
         order = rank_order(run, column, known=known, novel=novel)[:top]
         for place, row in enumerate(order.tolist(), 1):
-            record: dict[str, object] = {"rank": place}
-            record |= _prediction(run, row, column)
-            record |= _associations(dataset, row)
-            record |= _neighbours(run, row, column, similarities)
-            rows.append(record)
+            prediction = _prediction(run, row, column)
+            neighbours = _neighbours(run, row, column, similarities)
+            rows.append({"rank": place, **prediction, **_associations(dataset, row), **neighbours})
     header = ["rank", "rna_id", "compartment", "probability", "threshold", "call", "known", "fold"]
     for kind in dataset.associations:
         header += [f"n_{kind}", f"strongest_{kind}"]
@@ -257,7 +250,7 @@ def compartment_columns(names: Sequence[str], compartments: Sequence[str]) -> li
         ConfigError: an unknown name, with those that are near.
     """
     column_of = {name.lower(): column for column, name in enumerate(compartments)}
-    columns = []
+    columns = {}
     for name in names:
         column = column_of.get(name.strip().lower())
         if column is None:
@@ -265,8 +258,8 @@ def compartment_columns(names: Sequence[str], compartments: Sequence[str]) -> li
             hint = f"; did you mean {near}?" if near else ""
             available = ", ".join(compartments)
             raise ConfigError(f"unknown compartment {name!r}; available: {available}{hint}")
-        columns.append(column)
-    return list(dict.fromkeys(columns))
+        columns[column] = name
+    return list(columns)
 
 
 def _prediction(run: FinishedRun, row: int, column: int) -> dict[str, object]:
@@ -292,12 +285,12 @@ def _associations(dataset: Dataset, row: int) -> dict[str, object]:
         records = table[table["rna_id"] == dataset.index.ids[row]]
         if "n_records" in records.columns:
             records = records.sort_values("n_records", ascending=False, kind="stable")
-            first = records[["partner_id", "n_records"]].head(N_PARTNERS)
-            strongest = [f"{partner} ({n:g})" for partner, n in first.itertuples(index=False)]
+            pairs = zip(records["partner_id"], records["n_records"], strict=True)
+            strongest = [f"{partner} ({n:g})" for partner, n in pairs]
         else:
-            strongest = [str(partner) for partner in records["partner_id"].head(N_PARTNERS)]
+            strongest = [str(partner) for partner in records["partner_id"]]
         cells[f"n_{kind}"] = len(records)
-        cells[f"strongest_{kind}"] = "; ".join(strongest)
+        cells[f"strongest_{kind}"] = "; ".join(strongest[:N_PARTNERS])
         if "pmids" in records.columns:
             cited += records["pmids"].fillna("").tolist()
     latest = latest_pmids(cited)
@@ -319,10 +312,9 @@ def _neighbours(
         order = nearest_rows(weights, is_training)
         annotated = order[is_annotated[order]][:N_NEIGHBOURS]
         shown = [f"{dataset.index.ids[near]} ({weights[near]:.3f})" for near in annotated]
-        nearest = order[:N_NEAREST]
-        share = float(is_annotated[nearest].mean()) if len(nearest) else float("nan")
+        nearest = is_annotated[order[:N_NEAREST]]
         cells[f"neighbours_{name}"] = "; ".join(shown)
-        cells[f"share_{name}"] = share
+        cells[f"share_{name}"] = float(nearest.mean()) if len(nearest) else np.nan
     return cells
 
 

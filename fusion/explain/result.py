@@ -145,12 +145,11 @@ def _headline(reasons: Compartment) -> str:
 def _modality_lines(reasons: Compartment) -> list[str]:
     rows = []
     for modality in reasons.modalities:
+        cells = ["absent", "", ""]
         if modality.present:
-            probability = f"{modality.probability:.3f}"
             change = f"{modality.change:+.3f}"
-            rows.append([modality.modality, probability, change, f"{modality.change_logit:+.2f}"])
-        else:
-            rows.append([modality.modality, "absent", "", ""])
+            cells = [f"{modality.probability:.3f}", change, f"{modality.change_logit:+.2f}"]
+        rows.append([modality.modality, *cells])
     return _table(["without", "probability", "change", "of the logit"], rows)
 
 
@@ -264,8 +263,7 @@ def support_marks(support: Sequence[float]) -> str:
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    columns = zip(header, *rows, strict=True)
-    widths = [max(len(cell) for cell in column) for column in columns]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = []
     for name, *values in (header, *rows):
         cells = [name.ljust(widths[0])]

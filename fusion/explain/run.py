@@ -17,10 +17,10 @@ from fusion.explain.figure import save_explanation
 from fusion.explain.ranking import networks_of_run
 from fusion.explain.result import Explanation, to_text
 from fusion.export.load import kind_of, load, model_folder
-from fusion.models.predict import exact_matches, resolve_names
+from fusion.models.predict import exact_matches, reference_of, resolve_names
 from fusion.models.saved import SavedModel
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
-from mirnagraph.io import to_rna, write_folder
+from mirnagraph.io import to_rna, write_folder, write_text
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.sources.fasta import read_fasta
@@ -52,13 +52,10 @@ def open_fusion_model(folder: str | Path) -> SavedModel:
         CheckpointError: see `fusion.export.load.load`; a model without reference RNAs.
     """
     # The kind comes first: loading a sequence tower may need a language model.
-    hint = f"use `mirnagraph seq explain --run {folder} --fasta FILE --out DIR`"
-    wrong_kind = ConfigError(f"{folder} is a run of `mirnagraph seq train`: {hint}")
-    if kind_of(model_folder(folder)) == TOWER:
-        raise wrong_kind
-    model = load(folder)
+    model = None if kind_of(model_folder(folder)) == TOWER else load(folder)
     if not isinstance(model, SavedModel):
-        raise wrong_kind
+        hint = f"use `mirnagraph seq explain --run {folder} --fasta FILE --out DIR`"
+        raise ConfigError(f"{folder} is a run of `mirnagraph seq train`: {hint}")
     if model.reference is None:
         raise CheckpointError("the model has no reference RNAs", file=folder)
     return model
@@ -85,17 +82,17 @@ def find_queries(
         ConfigError: an unknown name.
         InputError: see `mirnagraph.sources.fasta.read_fasta`.
     """
-    assert model.reference is not None
+    reference = reference_of(model)
     if fasta is not None:
         records = read_fasta(fasta, iupac=iupac)
-        row_of = exact_matches(model.reference, rna_type)
+        row_of = exact_matches(reference, rna_type)
         return [
             Query(str(name), row_of.get(to_rna(text)), text)
             for name, text in zip(records["id"], records["sequence"], strict=True)
         ]
     if not names:
         row = strongest_rna(model)
-        return [Query(model.reference.index.ids[row], row)]
+        return [Query(reference.index.ids[row], row)]
     rows = resolve_names(model, names)
     return [Query(name, int(row)) for name, row in zip(names, rows, strict=True)]
 
@@ -116,15 +113,14 @@ def find_networks(
     Raises:
         InputError, CheckpointError: `networks` is given, and does not hold the networks of the run.
     """
-    assert model.reference is not None
     folder = Path(folder)
-    if not (folder / "run.json").is_file() and (folder.parent / "run.json").is_file():
+    if not (folder / "run.json").is_file():
         folder = folder.parent
     if not (folder / "run.json").is_file():
         if networks is None:
             return None, f"a model folder does not name the networks of its run; {HINT}."
         loaded = NetworkSet.load(networks)
-        if loaded.dataset.index.checksum != model.reference.of_networks().index.checksum:
+        if loaded.dataset.index.checksum != reference_of(model).of_networks().index.checksum:
             raise CheckpointError("the networks hold other RNAs than the model", file=networks)
         return loaded, ""
     has_default = Path("networks", "networks.json").is_file() or model.about.get("synthetic")
@@ -151,6 +147,8 @@ def explain_query(
     """Explain the prediction of one RNA.
 
     Args:
+        model: with reference RNAs.
+        query: the RNA.
         compartments: names; empty for those called, or the most probable.
         networks: of the run, for partners and neighbours; None leaves these out.
         missing: why there are no networks, as a note of the explanation.
@@ -184,9 +182,14 @@ def explain_run(
     """Explain RNAs by the model of a run, in their order.
 
     Args:
-        folder, model, networks: see `find_networks`.
+        folder: see `find_networks`.
+        model: likewise.
         queries: see `find_queries`.
-        compartments, rna_type, workers: see `explain_query`.
+        compartments: see `explain_query`.
+        networks: see `find_networks`.
+        rna_type: see `explain_query`.
+        workers: likewise.
+        progress: called after each RNA.
 
     Raises:
         ConfigError: see `explain_query`.
@@ -229,10 +232,9 @@ def write_explanations(
             if len(explanations) > 1:
                 target = folder / _file_name(explanation.rna_id, used)
                 target.mkdir()
-            text = to_text(explanation)
-            values = json.dumps(explanation.to_dict(), indent=2) + "\n"
-            (target / "explanation.txt").write_text(text, encoding="utf-8", newline="\n")
-            (target / "explanation.json").write_text(values, encoding="utf-8", newline="\n")
+            values = json.dumps(explanation.to_dict(), indent=2)
+            write_text(target / "explanation.txt", to_text(explanation))
+            write_text(target / "explanation.json", f"{values}\n")
             save_explanation(explanation, target / "explanation.png")
 
 
@@ -241,9 +243,9 @@ def _file_name(name: str, used: set[str]) -> str:
     letters = [letter if letter.isalnum() or letter in "-_." else "_" for letter in name]
     plain = "".join(letters).strip(".") or "rna"
     unique = plain
-    number = 2
+    number = 1
     while unique.lower() in used:
-        unique = f"{plain}_{number}"
         number += 1
+        unique = f"{plain}_{number}"
     used.add(unique.lower())
     return unique

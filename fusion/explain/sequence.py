@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.special import logit
@@ -16,6 +17,7 @@ from fusion.models.new_rnas import (
     similarity_to,
     typed_tokens,
 )
+from fusion.models.predict import reference_of
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
 from fusion.tokens.table import TokenTable
@@ -77,12 +79,9 @@ def windows_of(length: int, window: int = WINDOW) -> tuple[list[int], int, int]:
     Windows of a hairpin start at every nucleotide; longer sequences have about `MAX_WINDOWS`.
     """
     window = min(max(window, -(-length // MAX_WINDOWS)), length)
-    stride = max(1, -(-(length - window) // MAX_WINDOWS))
-    stride = min(stride, window)
-    starts = list(range(0, length - window + 1, stride))
-    if starts[-1] != length - window:
-        starts.append(length - window)
-    return starts, window, stride
+    last = length - window
+    stride = min(max(1, -(-last // MAX_WINDOWS)), window)
+    return [*range(0, last, stride), last], window, stride
 
 
 def scan_sequence(
@@ -102,13 +101,15 @@ def scan_sequence(
 
     Args:
         fusion_model: a cold-start model.
+        reference: the reference RNAs.
         sequence: ACGUN, one nucleotide or more.
         masked_row: reference RNA that is masked: the RNA itself.
+        window: nucleotides exchanged at a time.
+        workers: number of threads.
     """
-
-    def model_on(sequences: list[str]) -> FusionModel:
-        return model_on_sequences(fusion_model, reference, sequences, masked_row, workers=workers)
-
+    model_on = partial(
+        model_on_sequences, fusion_model, reference, masked_row=masked_row, workers=workers
+    )
     return _scan(sequence, model_on, window)
 
 
@@ -116,11 +117,7 @@ def scan_typed(
     fusion_model: FusionModel, reference: ReferenceRNAs, sequence: str, rna_type: str
 ) -> SequenceScan:
     """Likewise by a model of several RNA types, which reads the sequence and the type."""
-
-    def model_on(sequences: list[str]) -> FusionModel:
-        return typed_model_on(fusion_model, reference, sequences, rna_type)
-
-    return _scan(sequence, model_on)
+    return _scan(sequence, partial(typed_model_on, fusion_model, reference, rna_type=rna_type))
 
 
 def _scan(
@@ -180,9 +177,9 @@ def sequence_model(model: SavedModel, row: int | None) -> FusionModel | None:
         None for a model without it; all trees where the RNA was not trained on, or no tree is
         out-of-bag.
     """
-    if model.cold_start is None or model.reference is None:
+    if model.cold_start is None:
         return None
-    reference = model.reference
+    reference = reference_of(model)
     fusion_model = model.cold_start.on(TokenTable(reference.index, ()))
     if row is None or not reference.trained[row]:
         return fusion_model
@@ -224,7 +221,7 @@ def sequence_reasons(scan: SequenceScan, sequence: str, column: int) -> Sequence
         window=scan.window,
         stride=scan.stride,
         probability=float(scan.probabilities[column]),
-        support=tuple(float(value) for value in support),
+        support=tuple(support.tolist()),
         start=start,
         end=end,
         change=float(means[start]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +25,9 @@ from mirnagraph.trees import TreeArrays
 STEPS = 64
 """Points of the integral of the gradients."""
 
+SHARES = {ATTENTION: "gradients", EXTRA_TREES: "extra_trees", BOOSTING: "boosting"}
+"""Part of the model -> its attribute of `TokenShare`."""
+
 
 @dataclass(frozen=True)
 class TokenShare:
@@ -41,10 +44,10 @@ class TokenShare:
 
     token: str
     present: bool
-    attention: float | None
-    gradients: float | None
-    extra_trees: float | None
-    boosting: float | None
+    attention: float | None = None
+    gradients: float | None = None
+    extra_trees: float | None = None
+    boosting: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,38 +78,37 @@ class _Attribution:
     """Contributions of tokens to one part of the model.
 
     Attributes:
-        tokens: their names.
-        values: shape (n_tokens, n_columns).
+        values: token -> contributions, shape (n_columns,).
         start, end, error: see `PartSum`; shape (n_columns,).
     """
 
-    tokens: tuple[str, ...]
-    values: np.ndarray
+    values: dict[str, np.ndarray]
     start: np.ndarray
     end: np.ndarray
     error: np.ndarray
 
 
-def attention_weights(fusion_model: FusionModel, n_labels: int) -> np.ndarray | None:
+def attention_weights(fusion_model: FusionModel, n_labels: int) -> dict[str, np.ndarray]:
     """Attention weights of one RNA, averaged over members and heads.
 
     Returns:
-        Shape (n_labels, n_tokens); None for a model without attention. A read-out without a query
-        per compartment has the same weights for all: the mean over the present tokens as queries.
+        Token -> weights, shape (n_labels,); empty for a model without attention. A read-out without
+        a query per compartment has the same weights for all: the mean over the present tokens as
+        queries.
     """
     if fusion_model.attention is None:
-        return None
+        return {}
     tokens = fusion_model.tokens.select(fusion_model.config.tokens.attention)
     weights = fusion_model.attention.attention(tokens, np.arange(1))[0]
     if not weights.any():
-        return None
+        return {}
     if "queries" not in fusion_model.config.attention.readout:
-        is_query = np.array([*(bool(token.present[0]) for token in tokens), False])
+        is_query = np.array([*(token.present[0] for token in tokens), False])
         if not is_query.any():
             is_query = ~is_query
         mean = weights[is_query].mean(axis=0, keepdims=True)
         weights = np.repeat(mean, n_labels, axis=0)
-    return np.asarray(weights[:, :-1], dtype=float)
+    return {token.name: weights[:, n].astype(float) for n, token in enumerate(tokens)}
 
 
 def integrated_gradients(
@@ -202,11 +204,11 @@ def token_shares(
 
     Args:
         fusion_model: on the tokens of one RNA.
+        columns: compartments.
         background: what the trees read of training RNAs, shape (n, width) (see
             `tree_contributions`).
         base: share of training RNAs in each compartment, shape (n_labels,).
     """
-    settings = fusion_model.config.tokens
     probabilities = fusion_model.parts(np.arange(1))
     total = sum(fusion_model.weights[name] for name in probabilities)
     weights = attention_weights(fusion_model, len(base))
@@ -215,29 +217,35 @@ def token_shares(
         attributions[ATTENTION] = _attention_attribution(fusion_model, columns, base)
     for name, trees in fusion_model.trees.items():
         attributions[name] = _tree_attribution(fusion_model, trees, columns, background)
-    names = list(dict.fromkeys(name for part in attributions.values() for name in part.tokens))
+    is_present: dict[str, bool] = {}
+    for attribution in attributions.values():
+        for name in attribution.values:
+            parts = [fusion_model.tokens[part].present[0] for part in single_tokens([name])]
+            is_present[name] = any(map(bool, parts))
     shares = []
     for number, column in enumerate(columns):
-        weight_of = {}
-        if weights is not None:
-            weight_of = dict(zip(settings.attention, weights[column].tolist(), strict=True))
-        added = {
-            part: dict(zip(given.tokens, given.values[:, number].tolist(), strict=True))
-            for part, given in attributions.items()
-        }
-        tokens = tuple(_share(fusion_model, name, weight_of, added) for name in names)
+        tokens = []
+        for name, present in is_present.items():
+            added = {
+                SHARES[part]: float(attribution.values[name][number])
+                for part, attribution in attributions.items()
+                if name in attribution.values
+            }
+            if name in weights:
+                added["attention"] = float(weights[name][column])
+            tokens.append(TokenShare(name, present, **added))
         sums = tuple(
             PartSum(
                 part,
                 float(probabilities[part][0, column]),
                 fusion_model.weights[part] / total,
-                float(given.start[number]),
-                float(given.end[number]),
-                float(given.error[number]),
+                float(attribution.start[number]),
+                float(attribution.end[number]),
+                float(attribution.error[number]),
             )
-            for part, given in attributions.items()
+            for part, attribution in attributions.items()
         )
-        shares.append((tokens, sums))
+        shares.append((tuple(tokens), sums))
     return shares
 
 
@@ -245,8 +253,8 @@ def _attention_attribution(
     fusion_model: FusionModel, columns: list[int], base: np.ndarray
 ) -> _Attribution:
     gradients, sums = integrated_gradients(fusion_model, columns, safe_logit(base))
-    start, end, error = np.array(sums).reshape(len(columns), 3).T
-    return _Attribution(fusion_model.config.tokens.attention, gradients, start, end, error)
+    names = fusion_model.config.tokens.attention
+    return _Attribution(dict(zip(names, gradients, strict=True)), *np.array(sums).T)
 
 
 def _tree_attribution(
@@ -255,25 +263,13 @@ def _tree_attribution(
     names = fusion_model.config.tokens.trees
     flat = fusion_model.tokens.flat(names)
     contributions = tree_contributions(trees, flat[0], background)
-    tokens = tuple(single_tokens(names))
-    widths = [fusion_model.tokens.sources[name] for name in tokens]
-    per_token = np.add.reduceat(contributions.values, np.cumsum([0, *widths[:-1]]), axis=0)
+    tokens = single_tokens(names)
+    starts = np.cumsum([0, *(fusion_model.tokens[name].width for name in tokens[:-1])])
+    per_token = np.add.reduceat(contributions.values, starts)[:, columns]
     start = contributions.bias[columns]
     end = trees(flat)[0, columns].astype(np.float64)
     sums = np.array([contributions.values[:, column].sum() for column in columns])
-    error = start + sums - end
-    return _Attribution(tokens, per_token[:, columns], start, end, error)
-
-
-def _share(
-    fusion_model: FusionModel,
-    name: str,
-    weight_of: Mapping[str, float],
-    added: Mapping[str, Mapping[str, float]],
-) -> TokenShare:
-    present = any(bool(fusion_model.tokens[part].present[0]) for part in single_tokens([name]))
-    parts = [added.get(part, {}).get(name) for part in (ATTENTION, EXTRA_TREES, BOOSTING)]
-    return TokenShare(name, present, weight_of.get(name), *parts)
+    return _Attribution(dict(zip(tokens, per_token, strict=True)), start, end, start + sums - end)
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,18 +296,16 @@ def tree_contributions(
     """Decompose the prediction of trees for a row.
 
     Args:
+        trees: fitted trees.
         row: features, shape (width,).
         background: training rows over which a node's prediction is averaged, shape (n, width).
     """
     rows = np.ascontiguousarray(background, dtype=np.float32)
-    counts = _count_leaves(
-        rows, trees.feature, trees.threshold, trees.left, trees.right, trees.roots
-    )
+    nodes = (trees.feature, trees.threshold, trees.left, trees.right)
+    counts = _count_leaves(rows, *nodes, trees.roots)
     means = _node_means(counts, trees.feature, trees.left, trees.right, trees.value)
     features = np.ascontiguousarray(row, dtype=np.float32)
-    values = _along_paths(
-        features, means, trees.feature, trees.threshold, trees.left, trees.right, trees.roots
-    )
+    values = _along_paths(features, means, *nodes, trees.roots)
     return TreeContributions(values, trees.offset + means[trees.roots].sum(axis=0))
 
 
@@ -319,40 +313,32 @@ def some_trees(trees: TreeArrays, is_used: np.ndarray) -> TreeArrays:
     """The mean of some trees of a forest, whose leaves hold shares of the mean over all.
 
     Args:
+        trees: the forest.
         is_used: bool, shape (n_trees,), True for one or more.
     """
     scale = np.float32(len(is_used) / is_used.sum())
     return replace(trees, roots=trees.roots[is_used], value=trees.value * scale)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]  # pragma: no cover
-def _count_leaves(
-    rows: np.ndarray,
-    feature: np.ndarray,
-    threshold: np.ndarray,
-    left: np.ndarray,
-    right: np.ndarray,
-    roots: np.ndarray,
-) -> np.ndarray:
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _count_leaves(  # type: ignore[no-untyped-def]  # pragma: no cover
+    rows, feature, threshold, left, right, roots
+):
     """Number of rows in each leaf: int64, shape (n_nodes,)."""
     counts = np.zeros(len(feature), dtype=np.int64)
-    for i in range(rows.shape[0]):
+    for row in rows:
         for root in roots:
             node = root
             while feature[node] >= 0:
-                node = left[node] if rows[i, feature[node]] <= threshold[node] else right[node]
+                node = left[node] if row[feature[node]] <= threshold[node] else right[node]
             counts[node] += 1
     return counts
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]  # pragma: no cover
-def _node_means(
-    counts: np.ndarray,
-    feature: np.ndarray,
-    left: np.ndarray,
-    right: np.ndarray,
-    value: np.ndarray,
-) -> np.ndarray:
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _node_means(  # type: ignore[no-untyped-def]  # pragma: no cover
+    counts, feature, left, right, value
+):
     """Mean leaf value of the rows below each node: float64, shape (n_nodes, n_outputs).
 
     A node that no row reaches is the mean of its children.
@@ -366,27 +352,19 @@ def _node_means(
             second = right[node]
             below[node] = below[first] + below[second]
             share = below[first] / below[node] if below[node] > 0 else 0.5
-            for j in range(value.shape[1]):
-                means[node, j] = share * means[first, j] + (1 - share) * means[second, j]
+            means[node] = share * means[first] + (1 - share) * means[second]
     return means
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]  # pragma: no cover
-def _along_paths(
-    row: np.ndarray,
-    means: np.ndarray,
-    feature: np.ndarray,
-    threshold: np.ndarray,
-    left: np.ndarray,
-    right: np.ndarray,
-    roots: np.ndarray,
-) -> np.ndarray:
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _along_paths(  # type: ignore[no-untyped-def]  # pragma: no cover
+    row, means, feature, threshold, left, right, roots
+):
     total = np.zeros((len(row), means.shape[1]))
     for root in roots:
         node = root
         while feature[node] >= 0:
             child = left[node] if row[feature[node]] <= threshold[node] else right[node]
-            for j in range(means.shape[1]):
-                total[feature[node], j] += means[child, j] - means[node, j]
+            total[feature[node]] += means[child] - means[node]
             node = child
     return total

@@ -18,6 +18,32 @@ TAGS = ("biology", "rna", "subcellular-localization")
 
 SPLITS = {"random": "Random folds", "family": "Family-grouped folds"}
 
+GROUPS = {"cluster": "grouped by near-duplicate sequences", "none": "ungrouped"}
+
+USE = """\
+## Use
+
+```python
+import mirnagraph
+
+model = mirnagraph.load("FOLDER")  # or "hf://OWNER/NAME"
+predictions = mirnagraph.predict(model, sequences={"my_rna": "UGAGGUAGUAGGUUGUAUAGUU"})
+predictions.to_frame()
+```
+
+Or `mirnagraph predict --run FOLDER --fasta rnas.fa`. Loading reads numbers and text, and runs no \
+code of the folder."""
+
+LIMITS = """\
+## Limits
+
+- Predictions are no measurements; for research, not for medical decisions."""
+
+COLD_START_LIMITS = """\
+- A new RNA is predicted from its sequence by the cold-start model. The metrics above are not its \
+metrics: expect clearly lower ones.
+- Predictions of new RNAs carry warnings where the RNA is unlike the training RNAs."""
+
 
 def model_card(facts: RunFacts, about: Mapping[str, Any], license: str | None = None) -> str:
     """Write ``README.md`` for the Hugging Face hub: YAML front matter, then Markdown.
@@ -29,9 +55,9 @@ def model_card(facts: RunFacts, about: Mapping[str, Any], license: str | None = 
     """
     sections = [
         _front_matter(facts, license),
-        _summary(facts, about),
+        _summary(facts, about["training_set"]),
         _use(facts),
-        _data(facts, about),
+        _data(facts, about["training_set"]),
         _protocol(facts),
         _metrics(facts),
         _limits(facts),
@@ -42,9 +68,8 @@ def model_card(facts: RunFacts, about: Mapping[str, Any], license: str | None = 
 
 
 def _front_matter(facts: RunFacts, license: str | None) -> list[str]:
-    if isinstance(facts.model, SavedModel):
-        tags = [*TAGS, "mirna", "graph"]
-    else:
+    tags = [*TAGS, "mirna", "graph"]
+    if isinstance(facts.model, SavedTower):
         tags = [*TAGS, "rna-sequence", facts.model.config.tower.name]
     field = "# license: choose one (see the end of this card), and remove the #"
     if license:
@@ -52,8 +77,7 @@ def _front_matter(facts: RunFacts, license: str | None) -> list[str]:
     return ["---", field, "library_name: mirnagraph", "tags:", *(f"- {t}" for t in tags), "---"]
 
 
-def _summary(facts: RunFacts, about: Mapping[str, Any]) -> list[str]:
-    data = about["training_set"]
+def _summary(facts: RunFacts, data: Mapping[str, Any]) -> list[str]:
     trained_on = data["dataset"] or "unnamed data"
     if facts.sets:
         trained_on += f" and {len(facts.sets)} additional RNA sets"
@@ -81,15 +105,15 @@ def _output(facts: RunFacts) -> list[str]:
             ]
         end = ", which sum to 1." if model.kind == CLASS else "."
         return [f"It predicts from a sequence a probability per compartment{end}"]
+    new_rnas = "New RNAs are predicted from their sequence alone."
+    if model.cold_start is None:
+        new_rnas = "It has no cold-start model for new RNAs."
     lines = [
         "It predicts a probability per compartment for each reference RNA (from sequence, "
-        "associations and network neighbours)."
+        "associations and network neighbours).",
+        new_rnas,
+        "Compartments are not exclusive: probabilities need not sum to 1.",
     ]
-    if model.cold_start is None:
-        lines.append("It has no cold-start model for new RNAs.")
-    else:
-        lines.append("New RNAs are predicted from their sequence alone.")
-    lines.append("Compartments are not exclusive: probabilities need not sum to 1.")
     if facts.sets:
         lines.append(
             "RNAs of each type are predicted for the compartments with labels of that type, and "
@@ -99,62 +123,39 @@ def _output(facts: RunFacts) -> list[str]:
 
 
 def _use(facts: RunFacts) -> list[str]:
-    lines = [
-        "## Use",
-        "",
-        "```python",
-        "import mirnagraph",
-        "",
-        'model = mirnagraph.load("FOLDER")  # or "hf://OWNER/NAME"',
-        'predictions = mirnagraph.predict(model, sequences={"my_rna": "UGAGGUAGUAGGUUGUAUAGUU"})',
-        "predictions.to_frame()",
-        "```",
-        "",
-        "Or `mirnagraph predict --run FOLDER --fasta rnas.fa`. "
-        "Loading reads numbers and text, and runs no code of the folder.",
-    ]
+    lines = [USE]
     model = facts.model
     if isinstance(model, SavedTower):
         if model.config.encoder.name == LANGUAGE_MODEL:
-            language_model = model.config.encoder.settings.model
+            name = model.config.encoder.settings.model
             lines.append(
-                f"It needs the language model `{language_model}` of training, which is not "
-                "included (`--language-model`, `load(…, language_model=…)`)."
+                f"It needs the language model `{name}` of training, which is not included "
+                "(`--language-model`, `load(…, language_model=…)`)."
             )
         if model.types:
+            types = ", ".join(model.types)
+            lines.append(f"It is conditioned on the RNA type (`--rna-type`): {types}.")
+    elif model.reference is not None:
+        if facts.sets:
+            types = ", ".join(sorted({str(entry["type"]) for entry in facts.sets.values()}))
             lines.append(
-                f"It is conditioned on the RNA type (`--rna-type`): {', '.join(model.types)}."
+                "Pass the type of new RNAs of another type than the networks' with `--rna-type` "
+                f"(in Python `rna_type=`): {types}."
             )
-        return lines
-    if model.reference is None:
-        return lines
-    if facts.sets:
-        types = ", ".join(sorted({str(entry["type"]) for entry in facts.sets.values()}))
-        lines.append(
-            "Pass the type of new RNAs of another type than the networks' with `--rna-type` "
-            f"(in Python `rna_type=`): {types}."
-        )
-    n_predicted = int(np.isfinite(model.reference.probabilities).all(axis=1).sum())
-    n_rnas = len(model.reference.index)
-    lines.append(f"{n_predicted} of its {n_rnas} reference RNAs get their out-of-fold prediction.")
+        n_predicted = int(np.isfinite(model.reference.probabilities).all(axis=1).sum())
+        of = f"{n_predicted} of its {len(model.reference.index)} reference RNAs"
+        lines.append(f"{of} get their out-of-fold prediction.")
     return lines
 
 
-def _data(facts: RunFacts, about: Mapping[str, Any]) -> list[str]:
-    data = about["training_set"]
-    lines = [
-        "## Data",
-        "",
-        f"`{data['dataset']}`: {data['n_rnas']} RNAs, {data['n_tested']} of them tested in the "
-        "folds.",
-    ]
+def _data(facts: RunFacts, data: Mapping[str, Any]) -> list[str]:
+    numbers = f"{data['n_rnas']} RNAs, {data['n_tested']} of them tested in the folds."
+    lines = ["## Data", "", f"`{data['dataset']}`: {numbers}"]
     if not facts.predicts_fractions:
         lines.append(_unannotated(facts.labels))
     for name, entry in facts.sets.items():
-        lines.append(
-            f"Of these, `{name}`: {entry['n']} RNAs of type {entry['type']}, with their own "
-            "labelled compartments."
-        )
+        of_set = f"{entry['n']} RNAs of type {entry['type']}"
+        lines.append(f"Of these, `{name}`: {of_set}, with their own labelled compartments.")
     lines += ["Fingerprint of the training data (sha256):", ""]
     lines += [f"- {name}: `{value}`" for name, value in data["inputs"].items()]
     if isinstance(facts.model, SavedModel):
@@ -172,18 +173,17 @@ def _unannotated(labels: pd.DataFrame) -> str:
         return "Each of these has an annotation."
     of = "every compartment"
     if labels.isna().to_numpy().any():
-        of = "every compartment with a known label"
+        of += " with a known label"
     return f"{n_unannotated} of these have no annotation and count as negatives of {of}."
 
 
 def _protocol(facts: RunFacts) -> list[str]:
+    lines = ["## Protocol", ""]
     if isinstance(facts.model, SavedModel):
-        lines = _network_protocol(facts, facts.model)
+        lines += _network_protocol(facts, facts.model)
     else:
-        lines = _sequence_protocol(facts.model)
+        lines += _sequence_protocol(facts.model)
     return [
-        "## Protocol",
-        "",
         *lines,
         "The exported model was then trained on all of these RNAs; the metrics below are those of "
         "the models of the folds.",
@@ -212,10 +212,7 @@ def _network_protocol(facts: RunFacts, model: SavedModel) -> list[str]:
 
 def _sequence_protocol(model: SavedTower) -> list[str]:
     config = model.config
-    groups = {
-        "cluster": "grouped by near-duplicate sequences",
-        "none": "ungrouped",
-    }.get(config.group, f"grouped by `{config.group}`")
+    groups = GROUPS.get(config.group, f"grouped by `{config.group}`")
     lines = [
         f"{config.n_folds} folds, {groups}, seed {config.seed}, preset `{config.preset}`, "
         f"tower `{config.tower.name}`.",
@@ -241,13 +238,12 @@ def _metrics(facts: RunFacts) -> list[str]:
     ]
     for name in (*facts.model.compartments, AVERAGE):
         summary = facts.summary(name)
-        cells = [_cell(summary.get(metric)) for metric in metrics]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        cells = " | ".join(_cell(summary.get(metric)) for metric in metrics)
+        lines.append(f"| {name} | {cells} |")
     within = facts.summary().get("within")
     if within is not None:
         lines += ["", f"AUC within deciles of RNAs by popularity: {_text(within['pooled'])}."]
-    lines += ["", *_comparison(facts, metrics[0])]
-    return lines
+    return [*lines, "", *_comparison(facts, metrics[0])]
 
 
 def _comparison(facts: RunFacts, metric: str) -> list[str]:
@@ -266,11 +262,7 @@ def _comparison(facts: RunFacts, metric: str) -> list[str]:
 
 def _limits(facts: RunFacts) -> list[str]:
     model = facts.model
-    lines = [
-        "## Limits",
-        "",
-        "- Predictions are no measurements; for research, not for medical decisions.",
-    ]
+    lines = [LIMITS]
     if isinstance(model, SavedModel):
         calibrated = "not recalibrated"
         if model.temperature != 1:
@@ -283,12 +275,7 @@ def _limits(facts: RunFacts) -> list[str]:
             "- Compartments without an annotation were counted as absent, which is not known.",
         ]
         if model.cold_start is not None:
-            lines += [
-                "- A new RNA is predicted from its sequence by the cold-start model. The metrics "
-                "above are not its metrics: expect clearly lower ones.",
-                "- Predictions of new RNAs carry warnings where the RNA is unlike the training "
-                "RNAs.",
-            ]
+            lines.append(COLD_START_LIMITS)
     else:
         lines.append(
             "- For RNAs like those of the training set; other lengths, types or organisms are an "
@@ -298,23 +285,13 @@ def _limits(facts: RunFacts) -> list[str]:
             lines.append(
                 "- Probabilities are not recalibrated; the ECE above is their calibration error."
             )
-    lines.append("- Annotations published after the training set was made are not in it.")
-    return lines
+    return [*lines, "- Annotations published after the training set was made are not in it."]
 
 
 def _made_with(about: Mapping[str, Any]) -> list[str]:
-    versions = [
-        f"{name} {number}"
-        for name, number in about["versions"].items()
-        if number != "not installed"
-    ]
-    run = about["run"]
-    return [
-        "## Made with",
-        "",
-        f"{', '.join(versions)}. Seed {run['seed']}, fingerprint of the run "
-        f"`{run['fingerprint']}`.",
-    ]
+    versions = [f"{name} {n}" for name, n in about["versions"].items() if n != "not installed"]
+    run = f"Seed {about['run']['seed']}, fingerprint of the run `{about['run']['fingerprint']}`."
+    return ["## Made with", "", f"{', '.join(versions)}. {run}"]
 
 
 def _license(license: str | None) -> list[str]:

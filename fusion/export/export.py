@@ -22,7 +22,7 @@ from fusion.export.files import (
 from fusion.export.load import load, model_facts
 from fusion.models.reference import ARRAYS, TABLE
 from fusion.models.saved import COLD_START, SavedModel
-from mirnagraph.io import write_folder
+from mirnagraph.io import write_folder, write_text
 from mirnagraph.runs.folder import package_versions
 from mirnagraph.runs.model_file import HEADER, WEIGHTS
 
@@ -57,8 +57,7 @@ def export_run(
     with write_folder(folder, overwrite=overwrite) as out:
         _copy(Path(run) / "model", out, facts)
         about = export_facts(facts)
-        card = model_card(facts, about, license)
-        (out / CARD).write_text(card, encoding="utf-8", newline="\n")
+        write_text(out / CARD, model_card(facts, about, license))
         about["files"] = list_files(out)
         _write_json(out / EXPORT, about)
         check_folder(out)
@@ -76,7 +75,7 @@ def export_facts(facts: RunFacts) -> dict[str, Any]:
     if isinstance(model, SavedModel):
         vocabulary["tokens"] = header["tokens"]
         if model.cold_start is not None:
-            thresholds = [float(threshold) for threshold in model.cold_start.thresholds]
+            thresholds = model.cold_start.thresholds.tolist()
             cold_start = {"thresholds": thresholds, "temperature": model.cold_start.temperature}
     else:
         vocabulary["alphabet"] = header["alphabet"]
@@ -149,4 +148,4 @@ def _without_nan(metrics: dict[str, dict[str, float]]) -> dict[str, dict[str, fl
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, indent=2) + "\n")

@@ -23,6 +23,7 @@ from seqtower.saved import SavedTower
 
 PROBABILITY_METRICS = ("AUC", "AUPR", "F1", "MCC", "ECE")
 FRACTION_METRICS = ("Pearson", "Spearman")
+METRICS = (*PROBABILITY_METRICS, *FRACTION_METRICS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +51,12 @@ class RunFacts:
     @property
     def predicts_fractions(self) -> bool:
         """Whether the model predicts fractions instead of probabilities."""
-        return _predicts_fractions(self.model)
+        return isinstance(self.model, SavedTower) and self.model.kind == FRACTIONS
 
     @property
     def shown_metrics(self) -> tuple[str, ...]:
         """Names of the metrics in the card."""
-        return _shown_metrics(self.model)
+        return FRACTION_METRICS if self.predicts_fractions else PROBABILITY_METRICS
 
     @property
     def sets(self) -> Mapping[str, Mapping[str, Any]]:
@@ -108,29 +109,20 @@ def read_facts(run: str | Path) -> RunFacts:
     headers = {name: json.loads((folder / name).read_text(encoding="utf-8")) for name in names}
     table = read_table(run / LABELS, ["rna_id", *model.compartments])
     labels = table[list(model.compartments)].apply(pd.to_numeric, errors="coerce")
-    baselines = _read_baselines(run, _shown_metrics(model))
-    return RunFacts(about, model, headers, read_metrics(run), labels, baselines)
+    return RunFacts(about, model, headers, read_metrics(run), labels, _read_baselines(run))
 
 
-def _predicts_fractions(model: SavedModel | SavedTower) -> bool:
-    return isinstance(model, SavedTower) and model.kind == FRACTIONS
-
-
-def _shown_metrics(model: SavedModel | SavedTower) -> tuple[str, ...]:
-    return FRACTION_METRICS if _predicts_fractions(model) else PROBABILITY_METRICS
-
-
-def _read_baselines(run: Path, metrics: tuple[str, ...]) -> dict[str, dict[str, float]]:
+def _read_baselines(run: Path) -> dict[str, dict[str, float]]:
     baselines = {}
     if (run / TABLE).is_file():
         for row in read_table(run / TABLE, ["model"]).to_dict("records"):
             if row["model"] != THIS_RUN:
-                values = {name: float(row[name]) for name in metrics if row.get(name)}
+                values = {name: float(row[name]) for name in METRICS if row.get(name)}
                 baselines[str(row["model"])] = values
         return baselines
     for path in sorted((run / "baselines").glob("*/metrics.tsv")):
         table = read_metrics(path.parent)
         means = table[table["compartment"] == AVERAGE].set_index("metric")["mean"]
-        values = {name: float(means[name]) for name in metrics if name in means.index}
+        values = {name: float(means[name]) for name in METRICS if name in means.index}
         baselines[path.parent.name] = values
     return baselines

@@ -94,7 +94,7 @@ def model_facts(model: Model) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "model": TOWER_FORMAT,
         "compartments": list(model.compartments),
-        "thresholds": [float(threshold) for threshold in model.thresholds],
+        "thresholds": model.thresholds.tolist(),
         "temperature": None,
         "nodes": None,
     }

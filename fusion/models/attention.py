@@ -26,6 +26,7 @@ def attend(
     keys.
 
     Args:
+        attention: the module.
         query: shape (B, Q, dim).
         tokens: shape (B, T, dim).
         absent: bool, shape (B, T); True masks a token.
@@ -37,12 +38,7 @@ def attend(
     per_head = mask.repeat_interleave(attention.num_heads, dim=0).unsqueeze(1)
     pair_mask = per_head.expand(-1, query.shape[1], -1)
     values, weights = attention(
-        query,
-        tokens,
-        tokens,
-        attn_mask=pair_mask,
-        need_weights=True,
-        average_attn_weights=False,
+        query, tokens, tokens, attn_mask=pair_mask, average_attn_weights=False
     )
     return values, weights
 
@@ -139,7 +135,6 @@ class TokenFusion(nn.Module):
         require(len(token_dims) > 0, "tokens", list(token_dims), "at least one token")
         self.names = tuple(token_dims)
         self.config = config
-        self.n_labels = n_labels
         self.project = nn.ModuleList(nn.Linear(width, config.dim) for width in token_dims.values())
         self.widths = list(token_dims.values())
         self.register_buffer("shift", torch.zeros(sum(self.widths)))
@@ -151,25 +146,21 @@ class TokenFusion(nn.Module):
         self.blocks = nn.ModuleList(
             AttentionBlock(config, block_dropout, config.norm_first) for _ in range(config.n_layers)
         )
-        if config.readout == "queries":
-            self.queries = nn.Parameter(torch.randn(n_labels, config.dim) * 0.02)
-            self.read = AttentionBlock(config, config.dropout)
-            self.label_weight = nn.Parameter(torch.randn(n_labels, config.dim) * config.dim**-0.5)
-            self.label_bias = nn.Parameter(torch.zeros(n_labels))
-        elif config.readout == "light_queries":
-            self.light_read = QueryReader(config, n_labels)
-            self.label_weight = nn.Parameter(torch.randn(n_labels, config.dim) * 0.05)
+        if "queries" in config.readout:
+            label_scale = 0.05
+            if config.readout == "queries":
+                label_scale = config.dim**-0.5
+                self.queries = nn.Parameter(torch.randn(n_labels, config.dim) * 0.02)
+                self.read = AttentionBlock(config, config.dropout)
+            else:
+                self.light_read = QueryReader(config, n_labels)
+            self.label_weight = nn.Parameter(torch.randn(n_labels, config.dim) * label_scale)
             self.label_bias = nn.Parameter(torch.zeros(n_labels))
         else:
             width = config.dim * (len(self.names) if config.readout == "concat" else 1)
             self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, n_labels))
         if config.residual:
             self.prior_scale = nn.Parameter(torch.ones(n_labels))
-
-    @property
-    def output_dim(self) -> int:
-        """Width of the fused representation that `encode` returns."""
-        return self.config.dim
 
     def set_scaling(self, tokens: list[Tensor], present: Tensor) -> None:
         """Set mean and SD of each token from the given (training) rows that have it."""

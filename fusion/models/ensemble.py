@@ -93,11 +93,8 @@ class FusionModel:
         if self.trees:
             flat = self.tokens.flat(self.config.tokens.trees)[rows]
             for name, trees in self.trees.items():
-                values = trees(flat)
-                if name == EXTRA_TREES:
-                    members[name] = np.clip(values, 0, 1)[None]
-                else:
-                    members[name] = expit(values)[None]
+                values = trees(flat)[None]
+                members[name] = np.clip(values, 0, 1) if name == EXTRA_TREES else expit(values)
         return members
 
 
@@ -124,17 +121,25 @@ def fit_fusion_model(
     Args:
         data: its labels are masked outside `train` in a fold (see `FusionData.masked_labels`).
         train: training rows.
+        config: settings of the run.
         seed: of this fold.
     """
     labels = data.labels
     network_rows = train[train < data.n_network_rnas]
     profiles = neighbour_profiles(data.associations, network_rows, config.tokens.svd_dim)
-    tokens = _with_neighbours(data, train, config, profiles)
-    tokens = _with_colocalized(data, tokens, train)
-    tokens, towers = _with_tower(data, tokens, train, config, seed)
+    tokens = _with_neighbours(data, network_rows, config, profiles)
+    extra = data.extra_rnas
+    if extra is not None:
+        tokens = tokens + partner_label_tokens(
+            data.index, extra.associations, extra.links, labels, train
+        )
+    towers = None
+    if TOWER in single_tokens((*config.tokens.attention, *config.tokens.trees)):
+        towers, token = fit_towers(data.sequences, labels, data.groups, train, config.tower, seed)
+        tokens = tokens + TokenTable(data.index, (token,))
     trees: dict[str, TreeArrays] = {}
-    in_bag: np.ndarray | None = None
-    out_of_bag: np.ndarray | None = None
+    in_bag = None
+    out_of_bag = None
     if config.tokens.trees:
         trees, out_of_bag, in_bag = _fit_trees(data, tokens, train, config, seed)
         probabilities = _forest_probabilities(trees[EXTRA_TREES], tokens, config)
@@ -143,7 +148,7 @@ def fit_fusion_model(
     attention = None
     if config.tokens.attention:
         attention = _fit_members(data, tokens, train, config, seed)
-    names = list(trees) if attention is None else [ATTENTION, *trees]
+    names = trees if attention is None else (ATTENTION, *trees)
     weights = {name: getattr(config.mix, name) for name in names}
     temperature = _temperature(data, train, config, seed)
     thresholds = np.full(labels.shape[1], 0.5)
@@ -170,15 +175,14 @@ def _fit_members(
     data: FusionData, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int
 ) -> TrainedAttention:
     """Members of attention; without `inner_fraction` all training rows are for training."""
+    training = config.training
     train_rows = train
     validation_rows = train[:0]
-    fraction = config.training.inner_fraction
-    if fraction > 0:
+    if training.inner_fraction > 0:
         split_seed = child_seed(seed, "inner part")
         train_rows, validation_rows = inner_split(
-            train, data.labels, data.groups, fraction, split_seed
+            train, data.labels, data.groups, training.inner_fraction, split_seed
         )
-    training = config.training
     is_student = [False] * training.n_members + [True] * training.n_students
     splits = [MemberSplit(train_rows, validation_rows, student) for student in is_student]
     return fit_attention(
@@ -224,6 +228,7 @@ def trees_token(index: NodeIndex, probabilities: np.ndarray) -> TokenTable:
     """The token ``trees``: logits of the extra trees, present for every RNA.
 
     Args:
+        index: the RNAs.
         probabilities: of the extra trees, shape (n_rnas, n_labels).
     """
     present = np.ones(len(probabilities), dtype=bool)
@@ -274,27 +279,17 @@ def _trees_logits(tokens: TokenTable) -> np.ndarray | None:
     return tokens[TREES].values if TREES in tokens.sources else None
 
 
-def _with_tower(
-    data: FusionData, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int
-) -> tuple[TokenTable, FittedTowers | None]:
-    if TOWER not in single_tokens((*config.tokens.attention, *config.tokens.trees)):
-        return tokens, None
-    towers, token = fit_towers(data.sequences, data.labels, data.groups, train, config.tower, seed)
-    return tokens + TokenTable(data.index, (token,)), towers
-
-
 def _with_neighbours(
     data: FusionData,
     train: np.ndarray,
     config: ExperimentConfig,
     profiles: Mapping[str, np.ndarray],
 ) -> TokenTable:
-    """Append averages over neighbours in the networks; additional RNAs have none."""
+    """Append averages over neighbours, training rows of the networks; additional RNAs have none."""
     similarities = {}
     for name in tokens_of_kind(config.tokens.names, NEIGHBOURS):
         similarities[name.similarity] = data.similarities[name.similarity]
     n_network_rnas = data.n_network_rnas
-    train = train[train < n_network_rnas]
     index = data.index
     labels = data.labels
     if data.extra_rnas is not None:
@@ -307,26 +302,12 @@ def _with_neighbours(
         near = near + neighbour_profile_tokens(
             index, data.similarities[SEQUENCE], profiles, train, config.tokens.neighbours
         )
-    padded = tuple(_padded(token, len(data.index)) for token in near)
-    return data.tokens + TokenTable(data.index, padded)
-
-
-def _padded(token: Token, n_rnas: int) -> Token:
-    """The token with further RNAs, for which it is absent."""
-    n_more = n_rnas - len(token.values)
-    if n_more == 0:
-        return token
-    values = np.pad(token.values, ((0, n_more), (0, 0)))
-    return Token(token.name, values, np.pad(token.present, (0, n_more)))
-
-
-def _with_colocalized(data: FusionData, tokens: TokenTable, train: np.ndarray) -> TokenTable:
-    extra_rnas = data.extra_rnas
-    if extra_rnas is None:
-        return tokens
-    return tokens + partner_label_tokens(
-        data.index, extra_rnas.associations, extra_rnas.links, data.labels, train
-    )
+    n_more = len(data.index) - len(index)
+    padded = []
+    for token in near:
+        values = np.pad(token.values, ((0, n_more), (0, 0)))
+        padded.append(Token(token.name, values, np.pad(token.present, (0, n_more))))
+    return data.tokens + TokenTable(data.index, tuple(padded))
 
 
 def trees_of_types(network_types: set[int], config: ExperimentConfig) -> list[TreesConfig]:
@@ -334,6 +315,7 @@ def trees_of_types(network_types: set[int], config: ExperimentConfig) -> list[Tr
 
     Args:
         network_types: numbers of the types of the networks' RNAs (see `seqtower.data.sequences`).
+        config: settings of the run.
     """
     return [
         config.trees if number in network_types else config.guest_trees

@@ -40,8 +40,6 @@ RELATED = 0.3
 UNUSUAL = 0.99
 """Quantile of the distances between training RNAs above which k-mers are unusual."""
 
-UNUSUAL_KMERS = "unusual k-mer composition"
-
 BLOCK = 500
 """Queries compared at a time: all pairs of ten thousand RNAs at once would take gigabytes."""
 
@@ -78,8 +76,10 @@ def tokens_of_new_rnas(
 
     Args:
         ids: unique.
-        sequences: of the same length.
+        sequences: one per id.
+        reference: the reference RNAs of the model.
         fusion_model: the cold-start model, as loaded.
+        workers: number of threads.
 
     Returns:
         The new RNAs, and the model on their tokens: ``fusion_model.predict(rows)`` predicts them.
@@ -87,8 +87,8 @@ def tokens_of_new_rnas(
     Raises:
         CheckpointError: the model reads a token that a sequence alone cannot give.
     """
-    index = NodeIndex.of(ids, "miRNA")
     similarity = similarity_to(reference, sequences, workers=workers)
+    index = NodeIndex.of(ids, "miRNA")
     tokens = sequence_tokens(index, sequences, similarity, reference, fusion_model)
     return NewRNAs(tuple(sequences), similarity, tokens), replace(fusion_model, tokens=tokens)
 
@@ -111,7 +111,10 @@ def sequence_tokens(
     """Every token that a cold-start model reads, of some sequences.
 
     Args:
+        index: names of the RNAs.
+        sequences: upper-case ACGUN.
         similarity: to every reference RNA, shape (n, n_reference); 0 masks a reference RNA.
+        reference: the reference RNAs of the model.
         fusion_model: the cold-start model.
 
     Raises:
@@ -162,12 +165,33 @@ def warnings_of(new: NewRNAs, reference: ReferenceRNAs) -> list[str]:
         for sequence, is_trained in zip(reference.sequences, reference.trained, strict=True)
         if sequence and is_trained
     ]
-    lengths = [len(sequence) for sequence in training]
-    unusual = unusual_kmers(new.sequences, kmer_frequencies(training))
     nearest = new.similarity[:, reference.trained].max(axis=1, initial=0.0)
+    return _warnings(new.sequences, training, kmer_frequencies(training), nearest)
+
+
+def _warnings(
+    sequences: Sequence[str],
+    training: Sequence[str | None],
+    kmers: np.ndarray,
+    nearest: np.ndarray,
+) -> list[str]:
+    """Reasons to doubt each prediction.
+
+    Args:
+        sequences: of the new RNAs.
+        training: sequences of the training RNAs.
+        kmers: their `kmer_frequencies`.
+        nearest: similarity to the nearest training RNA, shape (n_sequences,); 1 where it was not
+            computed.
+    """
+    lengths = [len(str(sequence)) for sequence in training]
+    unusual = unusual_kmers(sequences, kmers)
     warnings = []
-    for sequence, near, is_unusual in zip(new.sequences, nearest, unusual, strict=True):
-        reasons = _length_warnings(sequence, lengths)
+    for sequence, near, is_unusual in zip(sequences, nearest, unusual, strict=True):
+        reasons = []
+        if not min(lengths) <= len(sequence) <= max(lengths):
+            expected = f"training RNAs have {min(lengths)} to {max(lengths)} nt"
+            reasons.append(f"{len(sequence)} nt, {expected}")
         if near <= CHANCE:
             reasons.append(
                 f"no similar training RNA (nearest similarity {near:.2f}, by chance {CHANCE})"
@@ -175,17 +199,9 @@ def warnings_of(new: NewRNAs, reference: ReferenceRNAs) -> list[str]:
         elif near <= RELATED:
             reasons.append(f"no related training RNA (nearest similarity {near:.2f})")
         if is_unusual:
-            reasons.append(UNUSUAL_KMERS)
+            reasons.append("unusual k-mer composition")
         warnings.append("; ".join(reasons))
     return warnings
-
-
-def _length_warnings(sequence: str, lengths: Sequence[int]) -> list[str]:
-    shortest = min(lengths)
-    longest = max(lengths)
-    if shortest <= len(sequence) <= longest:
-        return []
-    return [f"{len(sequence)} nt, training RNAs have {shortest} to {longest} nt"]
 
 
 def unusual_kmers(sequences: Sequence[str], training: np.ndarray) -> np.ndarray:
@@ -194,6 +210,7 @@ def unusual_kmers(sequences: Sequence[str], training: np.ndarray) -> np.ndarray:
     That is further than 99 % of the training RNAs are from their nearest one.
 
     Args:
+        sequences: of the new RNAs.
         training: `fusion.tokens.builders.kmer_frequencies`, shape (n_training, width); the last
             column, the length, is not read.
 
@@ -210,14 +227,13 @@ def _nearest_distances(
     queries: np.ndarray, rows: np.ndarray, *, itself: bool = False
 ) -> np.ndarray:
     """Euclidean distance of each query to the nearest row, other than itself with `itself`."""
-    squares = (rows**2).sum(axis=1)[None]
+    squares = (rows**2).sum(axis=1)
     distances = [np.zeros(0)]
     for start in range(0, len(queries), BLOCK):
         block = queries[start : start + BLOCK]
-        squared = (block**2).sum(axis=1)[:, None] + squares - 2 * block @ rows.T
+        squared = (block**2).sum(axis=1, keepdims=True) + squares - 2 * block @ rows.T
         if itself:
-            numbers = np.arange(len(block))
-            squared[numbers, start + numbers] = np.inf
+            np.fill_diagonal(squared[:, start:], np.inf)
         distances.append(np.sqrt(np.maximum(squared.min(axis=1), 0)))
     return np.concatenate(distances)
 
@@ -225,13 +241,12 @@ def _nearest_distances(
 def check_type(reference: ReferenceRNAs, rna_type: str) -> None:
     """Raise ConfigError for a type of which there is no additional RNA."""
     types = sorted(set(reference.types or ()) - {""})
-    if rna_type in types:
-        return
-    available = ", ".join(types) if types else "none, the model has no additional RNA sets"
-    raise ConfigError(
-        f"no training RNA of type {rna_type!r}; available types: {available}. "
-        "RNAs of the type of the networks need no --rna-type"
-    )
+    if rna_type not in types:
+        available = ", ".join(types) or "none, the model has no additional RNA sets"
+        raise ConfigError(
+            f"no training RNA of type {rna_type!r}; available types: {available}. "
+            "RNAs of the type of the networks need no --rna-type"
+        )
 
 
 def typed_tokens(
@@ -244,24 +259,25 @@ def typed_tokens(
     """Every token that a model of several RNA types reads, of new RNAs of one type.
 
     Args:
+        index: names of the RNAs.
         sequences: upper-case ACGUN.
+        rna_type: type of all of them.
+        reference: the reference RNAs of the model.
+        fusion_model: the final model.
     """
     types = (rna_type,) * len(sequences)
     is_present = np.ones(len(sequences), dtype=bool)
     tokens: list[Token] = []
     for token in reference.tokens:
-        if token.name == TREES:
-            continue
         if token.name == DESCRIPTORS:
-            descriptors = rna_set_descriptors(tuple(sequences), types)
-            tokens.append(make_token(token.name, descriptors))
+            tokens.append(make_token(DESCRIPTORS, rna_set_descriptors(tuple(sequences), types)))
         elif token.name == TYPE:
             tokens.append(make_token(TYPE, type_codes(types), is_present))
         elif token.name == KMER:
             tokens.append(make_token(KMER, kmer_frequencies(sequences), is_present))
         elif token.name == TOWER and fusion_model.towers is not None:
             tokens.append(fusion_model.towers.token(sequences))
-        else:
+        elif token.name != TREES:
             values = np.zeros((len(sequences), token.width), dtype=np.float32)
             tokens.append(Token(token.name, values, ~is_present))
     table = TokenTable(index, tuple(tokens))
@@ -273,20 +289,12 @@ def typed_tokens(
 
 def typed_warnings(sequences: Sequence[str], rna_type: str, reference: ReferenceRNAs) -> list[str]:
     """Reasons to doubt the prediction of each new RNA of a type: its length, unusual k-mers."""
-    rows = [
-        row
-        for row, name in enumerate(reference.types or ())
-        if name == rna_type and reference.trained[row]
-    ]
-    lengths = [len(str(reference.sequences[row])) for row in rows]
+    is_of_type = np.array([name == rna_type for name in reference.types or ()])
+    rows = np.flatnonzero(is_of_type & reference.trained)
+    training = [reference.sequences[row] for row in rows]
     if KMER in reference.tokens.sources:
-        training = reference.tokens[KMER].values[rows]
+        kmers = reference.tokens[KMER].values[rows]
     else:
-        training = kmer_frequencies([reference.sequences[row] for row in rows])
-    warnings = []
-    for sequence, is_unusual in zip(sequences, unusual_kmers(sequences, training), strict=True):
-        reasons = _length_warnings(sequence, lengths)
-        if is_unusual:
-            reasons.append(UNUSUAL_KMERS)
-        warnings.append("; ".join(reasons))
-    return warnings
+        kmers = kmer_frequencies(training)
+    not_compared = np.ones(len(sequences))
+    return _warnings(sequences, training, kmers, not_compared)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from fusion.models.ensemble import FusionModel
 from fusion.models.new_rnas import (
     check_type,
     tokens_of_new_rnas,
@@ -31,7 +32,6 @@ FINAL = "final model"
 SEQUENCE_ALONE = "sequence alone"
 
 TRAINED_ON = "the model was trained on this RNA's label"
-
 
 NO_COLD_START = 'the model has no cold-start model for new RNAs; train it with `newcomers = "cold"`'
 
@@ -136,6 +136,7 @@ def predict_reference(model: SavedModel, rows: np.ndarray) -> Predictions:
     No out-of-fold prediction uses the RNA's own label.
 
     Args:
+        model: with reference RNAs.
         rows: of the reference RNAs.
     """
     reference = reference_of(model)
@@ -150,23 +151,22 @@ def predict_reference(model: SavedModel, rows: np.ndarray) -> Predictions:
         probabilities[untested] = fusion_model.predict(rows[untested])
         uncertainty[untested] = fusion_model.uncertainty(rows[untested])
         thresholds[untested] = model.thresholds
-    called = probabilities >= thresholds
     if reference.types is not None:
-        labelled = [reference.labelled_for(reference.types[int(row)]) for row in rows]
-        is_labelled = np.array(labelled, dtype=bool).reshape(probabilities.shape)
-        probabilities = np.where(is_labelled, probabilities, np.nan)
-        uncertainty = np.where(is_labelled, uncertainty, np.nan)
-        called &= is_labelled
-    names = [reference.index.ids[int(row)] for row in rows]
+        labelled = [reference.labelled_for(reference.types[row]) for row in rows]
+        is_unlabelled = ~np.array(labelled, dtype=bool).reshape(probabilities.shape)
+        probabilities[is_unlabelled] = np.nan
+        uncertainty[is_unlabelled] = np.nan
+    names = [reference.index.ids[row] for row in rows]
     about = _about(
         names,
         source=np.where(is_tested, OUT_OF_FOLD, FINAL).astype(object),
         known_as=names,
-        modalities=[";".join(modalities(reference.tokens, int(row))) for row in rows],
+        modalities=[";".join(modalities(reference.tokens, row)) for row in rows],
         nearest=names,
         similarity=1.0,
         warning=np.where(reference.trained[rows] & ~is_tested, TRAINED_ON, "").astype(object),
     )
+    called = probabilities >= thresholds
     return Predictions(model.compartments, probabilities, uncertainty, called, about)
 
 
@@ -185,10 +185,12 @@ def predict_sequences(
     queries.
 
     Args:
+        model: with reference RNAs.
         ids: unique names.
         sequences: of ACGUTN, one nucleotide or more each.
         rna_type: of the new RNAs, for a model with additional RNA sets; None: the type of the
             networks' RNAs.
+        workers: number of threads; predictions do not depend on it.
 
     Raises:
         ConfigError: no sequence; a new one without a cold-start model; a type without training
@@ -208,8 +210,8 @@ def predict_sequences(
     if len(matched):
         predictions.append(predict_reference(model, rows[matched]))
     if len(new):
-        new_ids = [ids[int(number)] for number in new]
-        new_sequences = [rna_sequences[int(number)] for number in new]
+        new_ids = np.array(ids, dtype=object)[new].tolist()
+        new_sequences = np.array(rna_sequences, dtype=object)[new].tolist()
         if rna_type is None:
             predictions.append(_predict_new(model, new_ids, new_sequences, workers))
         else:
@@ -229,8 +231,9 @@ def predict_with_tower(
     if tower.kind != FRACTIONS:
         called = probabilities >= tower.thresholds
     uncertainty = np.full(probabilities.shape, np.nan)
-    about = _about(ids, source=SEQUENCE_ALONE, modalities="sequence")
-    return Predictions(tuple(tower.compartments), probabilities, uncertainty, called, about)
+    return Predictions(
+        tuple(tower.compartments), probabilities, uncertainty, called, _about(list(ids))
+    )
 
 
 def exact_matches(reference: ReferenceRNAs, rna_type: str | None = None) -> dict[str, int]:
@@ -239,13 +242,12 @@ def exact_matches(reference: ReferenceRNAs, rna_type: str | None = None) -> dict
     Where several share it, the first by name counts, RNAs of the networks first.
 
     Args:
+        reference: the reference RNAs.
         rna_type: additional RNAs of this type alone; None: all reference RNAs.
     """
-    rows = [
-        row
-        for row in range(len(reference.index))
-        if rna_type is None or (reference.types is not None and reference.types[row] == rna_type)
-    ]
+    rows = list(range(len(reference.index)))
+    if rna_type is not None:
+        rows = [row for row, name in enumerate(reference.types or ()) if name == rna_type]
     n_network_rnas = reference.n_network_rnas
     rows.sort(key=lambda row: (row >= n_network_rnas, natural_key(reference.index.ids[row])))
     row_of: dict[str, int] = {}
@@ -264,26 +266,17 @@ def modalities(tokens: TokenTable, row: int) -> list[str]:
     return [name for name in names if name]
 
 
-def _about(
-    ids: Sequence[str],
-    *,
-    source: Sequence[str] | np.ndarray | str,
-    modalities: Sequence[str] | str,
-    known_as: Sequence[str] | str = "",
-    nearest: Sequence[str] | str = "",
-    similarity: np.ndarray | float = np.nan,
-    warning: Sequence[str] | np.ndarray | str = "",
-) -> pd.DataFrame:
+def _about(ids: list[str], **columns: object) -> pd.DataFrame:
     """The table `Predictions.about`; a single value holds for every RNA."""
-    columns = {
-        "source": source,
-        "known_as": known_as,
-        "modalities": modalities,
-        "nearest": nearest,
-        "similarity": similarity,
-        "warning": warning,
+    of_sequences = {
+        "source": SEQUENCE_ALONE,
+        "known_as": "",
+        "modalities": "sequence",
+        "nearest": "",
+        "similarity": np.nan,
+        "warning": "",
     }
-    return pd.DataFrame(columns, index=pd.Index(list(ids), dtype=object))
+    return pd.DataFrame(of_sequences | columns, index=pd.Index(ids, dtype=object))
 
 
 def _predict_new(
@@ -295,27 +288,15 @@ def _predict_new(
     reference = reference_of(model).of_networks()
     cold_start = model.cold_start.on(TokenTable(reference.index, ()))
     new, fusion_model = tokens_of_new_rnas(ids, sequences, reference, cold_start, workers=workers)
-    rows = np.arange(len(ids))
-    n_labels = len(model.compartments)
-    probabilities = _pad_labels(fusion_model.predict(rows), n_labels)
-    uncertainty = _pad_labels(fusion_model.uncertainty(rows), n_labels)
-    thresholds = _pad_labels(model.cold_start.thresholds[None], n_labels)
     nearest = new.similarity.argmax(axis=1)
     about = _about(
         ids,
-        source=SEQUENCE_ALONE,
-        modalities="sequence",
-        nearest=[reference.index.ids[int(row)] for row in nearest],
-        similarity=new.similarity[rows, nearest].astype(float).round(4),
+        nearest=[reference.index.ids[row] for row in nearest],
+        similarity=new.similarity.max(axis=1).astype(float).round(4),
         warning=warnings_of(new, reference),
     )
-    called = probabilities >= thresholds
-    return Predictions(model.compartments, probabilities, uncertainty, called, about)
-
-
-def _pad_labels(values: np.ndarray, n_labels: int) -> np.ndarray:
-    """Append NaN for compartments that the networks' RNAs have no labels for, which come last."""
-    return np.pad(values, ((0, 0), (0, n_labels - values.shape[1])), constant_values=np.nan)
+    is_labelled = np.arange(len(model.compartments)) < len(fusion_model.thresholds)
+    return _predict_labelled(model, fusion_model, is_labelled, about)
 
 
 def _predict_typed(
@@ -323,21 +304,36 @@ def _predict_typed(
 ) -> Predictions:
     """Predict new RNAs of a type of the additional RNA sets by the final model."""
     reference = reference_of(model)
-    rows = np.arange(len(ids))
-    fusion_model = model.fusion_model(reference.tokens)
-    index = NodeIndex.of(ids, "miRNA")
-    tokens = typed_tokens(index, sequences, rna_type, reference, fusion_model)
-    fusion_model = replace(fusion_model, tokens=tokens)
-    is_labelled = reference.labelled_for(rna_type)
-    probabilities = np.where(is_labelled, fusion_model.predict(rows), np.nan)
-    uncertainty = np.where(is_labelled, fusion_model.uncertainty(rows), np.nan)
+    final = model.fusion_model(reference.tokens)
+    tokens = typed_tokens(NodeIndex.of(ids, "miRNA"), sequences, rna_type, reference, final)
     about = _about(
         ids,
-        source=SEQUENCE_ALONE,
         modalities=f"sequence;{rna_type}",
         warning=typed_warnings(sequences, rna_type, reference),
     )
-    called = probabilities >= model.thresholds
+    is_labelled = reference.labelled_for(rna_type)
+    return _predict_labelled(model, replace(final, tokens=tokens), is_labelled, about)
+
+
+def _predict_labelled(
+    model: SavedModel, fusion_model: FusionModel, is_labelled: np.ndarray, about: pd.DataFrame
+) -> Predictions:
+    """Predict the RNAs of a model's tokens; NaN for compartments that are not labelled.
+
+    Args:
+        model: names the compartments.
+        fusion_model: on the tokens of the RNAs.
+        is_labelled: bool, shape (n_labels,); those that `fusion_model` lacks come last.
+        about: see `Predictions`.
+    """
+    rows = np.arange(len(about))
+    thresholds = fusion_model.thresholds[None]
+    values = (fusion_model.predict(rows), fusion_model.uncertainty(rows), thresholds)
+    n_missing = len(is_labelled) - len(fusion_model.thresholds)
+    probabilities, uncertainty, thresholds = (
+        np.where(is_labelled, np.pad(array, ((0, 0), (0, n_missing))), np.nan) for array in values
+    )
+    called = probabilities >= thresholds
     return Predictions(model.compartments, probabilities, uncertainty, called, about)
 
 
@@ -345,16 +341,14 @@ def _in_order(
     predictions: list[Predictions], numbers: np.ndarray, ids: Sequence[str]
 ) -> Predictions:
     """Join predictions and sort them by number, under the names given."""
-    order = np.argsort(numbers, kind="stable")
+    order = np.argsort(numbers)
     about = pd.concat([part.about for part in predictions]).iloc[order]
     about.index = pd.Index(list(ids), dtype=object)
-    return Predictions(
-        predictions[0].compartments,
-        np.concatenate([part.probabilities for part in predictions])[order],
-        np.concatenate([part.uncertainty for part in predictions])[order],
-        np.concatenate([part.called for part in predictions])[order],
-        about,
+    probabilities, uncertainty, called = (
+        np.concatenate([getattr(part, name) for part in predictions])[order]
+        for name in ("probabilities", "uncertainty", "called")
     )
+    return Predictions(predictions[0].compartments, probabilities, uncertainty, called, about)
 
 
 def _plain(value: object) -> object:

@@ -108,15 +108,11 @@ class ReferenceRNAs:
 
     def save(self, folder: Path) -> None:
         """Write `TABLE` and `ARRAYS` into an existing folder."""
-        cells = [
-            list(self.index.ids),
-            [sequence or "" for sequence in self.sequences],
-            list(self.matures),
-            self.trained.astype(int),
-        ]
+        sequences = [sequence or "" for sequence in self.sequences]
+        cells = (self.index.ids, sequences, self.matures, self.trained.astype(int))
         table = pd.DataFrame(dict(zip(COLUMNS, cells, strict=True)))
         if self.types is not None:
-            table[TYPE] = list(self.types)
+            table[TYPE] = self.types
         write_tsv(table, folder / TABLE)
         arrays = {"labels": self.labels}
         arrays |= {key: getattr(self, name) for name, key in OUT_OF_FOLD_ARRAYS.items()}
@@ -130,6 +126,7 @@ class ReferenceRNAs:
         """Read what `save` wrote.
 
         Args:
+            folder: the model folder.
             tokens: names of the tokens, in order.
             n_labels: number of compartments.
 
@@ -162,8 +159,8 @@ class ReferenceRNAs:
                 )
         return cls(
             index,
-            tuple(str(cell) or None for cell in table["sequence"]),
-            tuple(str(cell) for cell in table["matures"]),
+            tuple(cell or None for cell in table["sequence"]),
+            tuple(table["matures"]),
             (table["trained"] == "1").to_numpy(dtype=bool),
             tokens=token_table,
             types=_read_types(table, folder),
@@ -185,17 +182,16 @@ def _read_types(table: pd.DataFrame, folder: Path) -> tuple[str, ...] | None:
     """The column of RNA types, checked."""
     if TYPE not in table.columns:
         return None
-    types = tuple(str(cell) for cell in table[TYPE])
-    unknown = next((name for name in types if name and name not in RNA_TYPES), None)
+    types = tuple(table[TYPE])
+    unknown = [name for name in types if name and name not in RNA_TYPES]
     is_additional = [bool(name) for name in types]
-    if unknown is not None:
-        found = unknown
-        expected = ", ".join(RNA_TYPES)
-    elif is_additional != sorted(is_additional):
-        found = "an RNA of the networks after an additional RNA"
-        expected = "the RNAs of the networks first"
-    else:
+    if not unknown and is_additional == sorted(is_additional):
         return types
+    found = "an RNA of the networks after an additional RNA"
+    expected = "the RNAs of the networks first"
+    if unknown:
+        found = unknown[0]
+        expected = ", ".join(RNA_TYPES)
     raise CheckpointError(
         "the reference RNAs of the model are damaged",
         file=folder / TABLE,
@@ -211,6 +207,7 @@ def reference_rnas(
     """Reference RNAs to store with a final model.
 
     Args:
+        data: its RNAs.
         tokens: of the final model, over all its RNAs.
         train: rows that it was trained on.
         result: the cross-validation with the same settings.
@@ -218,14 +215,14 @@ def reference_rnas(
     trained = np.zeros(len(result.index), dtype=bool)
     trained[train] = True
     types = None
-    n_extra = len(data.index) - data.n_network_rnas
+    n_network_rnas = data.n_network_rnas
     if data.extra_rnas is not None:
-        types = ("",) * data.n_network_rnas + data.extra_rnas.types[data.n_network_rnas :]
+        types = ("",) * n_network_rnas + data.extra_rnas.types[n_network_rnas:]
     return ReferenceRNAs(
-        index=result.index,
-        sequences=data.sequences,
-        matures=(*data.matures, *[""] * n_extra),
-        trained=trained,
+        result.index,
+        data.sequences,
+        (*data.matures, *[""] * (len(data.index) - n_network_rnas)),
+        trained,
         labels=np.where(trained[:, None], result.labels, np.nan),
         tokens=tokens,
         probabilities=result.probabilities,

@@ -12,7 +12,7 @@ import torch
 
 from fusion.config import ExperimentConfig
 from fusion.models.attention import TokenFusion
-from fusion.models.ensemble import EXTRA_TREES, FusionModel
+from fusion.models.ensemble import ATTENTION, EXTRA_TREES, FusionModel
 from fusion.models.reference import ARRAYS, TABLE, ReferenceRNAs
 from fusion.models.training import TrainedAttention, member_settings
 from fusion.tokens.names import current_name, current_settings, single_tokens
@@ -171,13 +171,13 @@ def _write_fusion_model(
     if fusion_model.attention is not None:
         header["members"] = len(fusion_model.attention.members)
         for number, member in enumerate(fusion_model.attention.members):
-            arrays.update(module_arrays(member, f"attention.{number}."))
+            arrays |= module_arrays(member, f"attention.{number}.")
     for name, trees in fusion_model.trees.items():
-        arrays.update(trees.to_arrays(f"trees.{name}"))
+        arrays |= trees.to_arrays(f"trees.{name}")
     if fusion_model.in_bag is not None:
         arrays[IN_BAG] = np.packbits(fusion_model.in_bag, axis=0)
     if fusion_model.towers is not None:
-        arrays.update(tower_arrays(fusion_model.towers))
+        arrays |= tower_arrays(fusion_model.towers)
         header["tower"] = tower_header(fusion_model.towers)
     for kind, profile in fusion_model.profiles.items():
         arrays[f"profiles.{kind}"] = profile
@@ -288,9 +288,7 @@ def _read_in_bag(
 
 def _check_numbers(model: SavedModel) -> None:
     """Raise ValueError for numbers that do not fit the header."""
-    parts = list(model.trees)
-    if model.attention is not None:
-        parts = ["attention", *parts]
+    parts = list(model.trees) if model.attention is None else [ATTENTION, *model.trees]
     if not (np.isfinite(model.temperature) and model.temperature > 0):
         raise ValueError(f"temperature {model.temperature}")
     if not parts or set(model.weights) != set(parts):
@@ -332,16 +330,13 @@ def tower_arrays(towers: FittedTowers) -> dict[str, np.ndarray]:
     """Return all numbers of the towers by name."""
     arrays = {**towers.encoding.to_arrays(PREFIX), START: towers.start}
     for number, tower in enumerate(towers.towers):
-        arrays.update(module_arrays(tower, f"{PREFIX}{number}."))
+        arrays |= module_arrays(tower, f"{PREFIX}{number}.")
     return arrays
 
 
 def tower_header(towers: FittedTowers) -> dict[str, Any]:
     """Return the entries of ``model.json`` that `read_towers` needs."""
-    return {
-        **encoding_header(towers.config, towers.encoding),
-        "towers": len(towers.towers),
-    }
+    return {**encoding_header(towers.config, towers.encoding), "towers": len(towers.towers)}
 
 
 def read_towers(

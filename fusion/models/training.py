@@ -40,6 +40,8 @@ class TrainedAttention:
         """Probabilities of each member: float64, shape (n_members, len(rows), n_labels).
 
         Args:
+            tokens: of all RNAs.
+            rows: of the RNAs to predict.
             prior: logits of the trees for all RNAs, shape (n_rnas, n_labels).
         """
         inputs = member_inputs(tokens, rows, prior)
@@ -122,12 +124,11 @@ def masked_loss(logits: Tensor, target: Tensor) -> Tensor:
         logits: shape (n, n_labels).
         target: in [0, 1], same shape; NaN where unknown, which gives no gradient.
     """
+    cross_entropy = nn.functional.binary_cross_entropy_with_logits
     is_known = ~torch.isnan(target)
     if bool(is_known.all()):
-        return nn.functional.binary_cross_entropy_with_logits(logits, target)
-    each = nn.functional.binary_cross_entropy_with_logits(
-        logits, target.nan_to_num(0.0), reduction="none"
-    )
+        return cross_entropy(logits, target)
+    each = cross_entropy(logits, target.nan_to_num(0.0), reduction="none")
     return (each * is_known).sum() / is_known.sum().clamp(min=1)
 
 
@@ -146,18 +147,18 @@ def fit_attention(
         tokens: all RNAs; only the rows of the splits are read.
         labels: shape (n_rnas, n_labels), 0/1 on the training rows, NaN where unknown; other rows
             are never read.
+        splits: rows and kind of each member.
+        attention: settings of the model.
+        training: settings of the training.
         seed: of this fold; member `m` draws from its own child.
         prior: logits of the trees, shape (n_rnas, n_labels), out-of-bag on training rows; for
             `AttentionConfig.residual` and students.
     """
-    members = []
-    history = []
+    fitted = []
     for number, split in enumerate(splits):
         member_seed = child_seed(seed, "member", number)
-        model, losses = _fit_member(tokens, labels, split, attention, training, member_seed, prior)
-        members.append(model)
-        history.append(losses)
-    return TrainedAttention(members, history)
+        fitted.append(_fit_member(tokens, labels, split, attention, training, member_seed, prior))
+    return TrainedAttention([model for model, _ in fitted], [losses for _, losses in fitted])
 
 
 def _fit_member(
@@ -218,19 +219,12 @@ def _fit_member(
 def _optimizer(
     model: TokenFusion, training: TrainConfig, n_train: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    rate = training.learning_rate
     optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=training.learning_rate,
-        weight_decay=training.weight_decay,
-        fused=True,
+        model.parameters(), rate, weight_decay=training.weight_decay, fused=True
     )
-    n_batches = -(-n_train // training.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        training.learning_rate,
-        total_steps=training.epochs * n_batches,
-        pct_start=0.15,
-    )
+    n_steps = training.epochs * -(-n_train // training.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, n_steps, pct_start=0.15)
     return optimizer, schedule
 
 

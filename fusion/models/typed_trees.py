@@ -62,11 +62,14 @@ def fit_typed_trees(
         tokens: with ``type``, a one-hot code.
         names: tokens that the trees read.
         labels: shape (n_rnas, n_labels), NaN where unknown; only training rows are read.
+        train: training rows.
         settings: per type, in the order of the columns of ``type``.
+        seed: of the trees; every type and group of compartments draws from its own child.
 
     Raises:
         ConfigError: the trees do not read ``type``.
     """
+    training = TypedTraining(tokens, names, labels, train, settings, seed)
     flat = tokens.flat(names)
     n_labels = labels.shape[1]
     n_known = (~np.isnan(labels[train])).sum(axis=0)
@@ -75,8 +78,8 @@ def fit_typed_trees(
     boosted: list[tuple[TreeArrays, np.ndarray]] = []
     out_of_bag = np.tile(share, (len(train), 1))
     in_bag = [np.zeros((0, len(train)), dtype=bool)]
-    types = _rows_of_types(tokens, names, labels, train, len(settings))
-    for of_type, config in zip(types, settings, strict=True):
+    for of_type in training.of_types():
+        config = of_type.config
         for group, is_labelled in of_type.groups:
             group_seed = of_type.seed(seed, group)
             fit_places = of_type.places[is_labelled]
@@ -108,56 +111,88 @@ def fit_typed_trees(
 
 
 def without_trees_of(
-    forest: TreeArrays,
-    in_bag: np.ndarray | None,
-    tokens: TokenTable,
-    names: tuple[str, ...],
-    labels: np.ndarray,
-    train: np.ndarray,
-    settings: list[TreesConfig],
-    seed: int,
-    row: int,
+    forest: TreeArrays, in_bag: np.ndarray | None, training: TypedTraining, row: int
 ) -> TreeArrays | None:
     """The forest of `fit_typed_trees` without the trees that have one training row in their sample.
 
     Args:
+        forest: of `fit_typed_trees`.
         in_bag: see `TypedTrees`; None where the model was saved without it: the samples are then
             reproduced from the seed.
-        row: one of `train`. The other arguments: those that the forest was fitted with.
+        training: what the forest was fitted with.
+        row: one of the training rows.
 
     Returns:
         None where every tree has the row in its sample, or where the forest has other trees.
     """
-    place = int(np.flatnonzero(train == row)[0])
+    place = int(np.flatnonzero(training.train == row)[0])
     start = 0
     is_used = np.ones(len(forest.roots), dtype=bool)
     value = forest.value.copy()
     ends = np.append(forest.roots, len(value))
-    types = _rows_of_types(tokens, names, labels, train, len(settings))
-    for of_type, config in zip(types, settings, strict=True):
+    for of_type in training.of_types():
+        n_trees = of_type.config.n_trees
         for group, is_labelled in of_type.groups:
             fit_places = of_type.places[is_labelled]
-            end = start + config.n_trees + 1  # the last root holds the offset
+            end = start + n_trees + 1  # the last root holds the offset
             if end > len(forest.roots):
                 return None
-            if row in train[fit_places]:
+            if place in fit_places:
                 if in_bag is not None:
                     is_out_of_bag = ~in_bag[start : end - 1, place]
                 else:
-                    group_seed = of_type.seed(seed, group)
-                    samples = replay_in_bag(len(fit_places), config.n_trees, group_seed)
-                    is_out_of_bag = ~samples[:, int(np.flatnonzero(fit_places == place)[0])]
+                    group_seed = of_type.seed(training.seed, group)
+                    samples = replay_in_bag(len(fit_places), n_trees, group_seed)
+                    is_out_of_bag = ~samples[:, np.flatnonzero(fit_places == place)[0]]
                 if not is_out_of_bag.any():
                     return None
                 is_used[start : end - 1] = is_out_of_bag
                 scale = len(is_out_of_bag) / is_out_of_bag.sum()
                 value[ends[start] : ends[end]] *= np.float32(scale)
             start = end
-        if len(of_type.unlabelled(labels.shape[1])):
+        if len(of_type.unlabelled(training.labels.shape[1])):
             start += 1
     if start != len(forest.roots):
         return None
     return replace(forest, roots=forest.roots[is_used], value=value)
+
+
+@dataclass(frozen=True, eq=False)
+class TypedTraining:
+    """What `fit_typed_trees` fits, see its arguments."""
+
+    tokens: TokenTable
+    names: tuple[str, ...]
+    labels: np.ndarray
+    train: np.ndarray
+    settings: list[TreesConfig]
+    seed: int
+
+    def of_types(self) -> Iterator[_RowsOfType]:
+        """Training rows per type; ConfigError where the trees do not read ``type``."""
+        single = single_tokens(self.names)
+        if TYPE not in single:
+            raise ConfigError(
+                f"the trees do not read the token {TYPE!r}, which RNAs of several types need"
+            )
+        starts = np.cumsum([0, *(self.tokens[name].width for name in single)])
+        is_known = ~np.isnan(self.labels[self.train])
+        first_gate = int(starts[single.index(TYPE)])
+        for number, config in enumerate(self.settings):
+            places = np.flatnonzero(self.tokens[TYPE].values[self.train, number] > 0.5)
+            columns = [np.arange(0)]
+            for name, start in zip(single, starts, strict=False):
+                token = self.tokens[name]
+                if name != TYPE and token.present[self.train[places]].any():
+                    columns.append(start + np.arange(token.width))
+            groups = []
+            if len(columns) > 1:
+                for group in both_known(is_known[places]):
+                    is_labelled = is_known[places, group[0]]
+                    if is_labelled.any():
+                        groups.append((group, is_labelled))
+            gate = first_gate + number
+            yield _RowsOfType(number, config, gate, places, np.concatenate(columns), groups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,13 +201,16 @@ class _RowsOfType:
 
     Attributes:
         number: of the type.
+        config: settings of its trees.
         gate: column of the flat tokens that holds the type.
         places: of the rows among the training rows.
-        columns: of the flat tokens, that the trees of the type read.
+        columns: of the flat tokens that the trees of the type read: those that at least one of the
+            rows has, without those of the type.
         groups: compartments that are known together, and which of the rows have them.
     """
 
     number: int
+    config: TreesConfig
     gate: int
     places: np.ndarray
     columns: np.ndarray
@@ -186,37 +224,3 @@ class _RowsOfType:
         labels = np.arange(n_labels)
         grouped = np.concatenate([labels[:0], *(group for group, _ in self.groups)])
         return np.setdiff1d(labels, grouped)
-
-
-def _rows_of_types(
-    tokens: TokenTable, names: tuple[str, ...], labels: np.ndarray, train: np.ndarray, n_types: int
-) -> Iterator[_RowsOfType]:
-    single = single_tokens(names)
-    if TYPE not in single:
-        raise ConfigError(
-            f"the trees do not read the token {TYPE!r}, which RNAs of several types need"
-        )
-    starts = np.cumsum([0, *(tokens[name].width for name in single)])
-    is_known = ~np.isnan(labels[train])
-    first_gate = int(starts[single.index(TYPE)])
-    for number in range(n_types):
-        places = np.flatnonzero(tokens[TYPE].values[train, number] > 0.5)
-        columns = _columns(tokens, single, starts, train[places])
-        groups = []
-        if len(columns):
-            for group in both_known(is_known[places]):
-                is_labelled = is_known[places, group[0]]
-                if is_labelled.any():
-                    groups.append((group, is_labelled))
-        yield _RowsOfType(number, first_gate + number, places, columns, groups)
-
-
-def _columns(
-    tokens: TokenTable, single: list[str], starts: np.ndarray, rows: np.ndarray
-) -> np.ndarray:
-    """Columns of the flat tokens that at least one of the rows has, without those of the type."""
-    columns = [np.arange(0)]
-    for number, name in enumerate(single):
-        if name != TYPE and tokens[name].present[rows].any():
-            columns.append(np.arange(starts[number], starts[number + 1]))
-    return np.concatenate(columns).astype(np.int64)
