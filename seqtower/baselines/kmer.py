@@ -89,7 +89,7 @@ def _fractions(
     model: Any = Ridge(alpha=300.0)
     if name == BOOSTING:
         model = HistGradientBoostingRegressor(random_state=seed, **GROWTH)
-    return np.asarray(model.fit(features, true).predict(others))
+    return model.fit(features, true).predict(others)
 
 
 def _probabilities(
@@ -101,12 +101,12 @@ def _probabilities(
     model: Any = LogisticRegression(C=0.002, max_iter=500)
     if name == BOOSTING:
         model = HistGradientBoostingClassifier(random_state=seed, **GROWTH)
-    return np.asarray(model.fit(features, true).predict_proba(others)[:, 1])
+    return model.fit(features, true).predict_proba(others)[:, 1]
 
 
 def _sum_to_one(values: np.ndarray) -> np.ndarray:
     clipped = np.clip(values, LEAST, None)
-    return np.asarray(clipped / clipped.sum(axis=1, keepdims=True))
+    return clipped / clipped.sum(axis=1, keepdims=True)
 
 
 def _seed(seed: int, column: int) -> int:

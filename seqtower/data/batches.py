@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -39,10 +39,9 @@ class Batch:
 
     def to(self, device: torch.device) -> Self:
         """Return the batch with its tensors on another device."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         moved: dict[str, Any] = {
             name: value.to(device)
-            for name, value in values.items()
+            for name, value in vars(self).items()
             if isinstance(value, torch.Tensor)
         }
         return replace(self, **moved)
@@ -69,14 +68,11 @@ def collate(
     for number, positions in enumerate(encoded):
         inputs[number, : len(positions)] = positions
     mask = np.arange(width) < lengths[:, None]
-    type_tensor = None
-    if types is not None:
-        type_tensor = torch.from_numpy(np.asarray(types, dtype=np.int64))
     return Batch(
         torch.from_numpy(inputs),
         torch.from_numpy(mask),
         np.asarray(rows, dtype=np.int64),
-        type_tensor,
+        None if types is None else torch.as_tensor(types, dtype=torch.int64),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mirnagraph.config import require
 from mirnagraph.errors import import_extra
+from seqtower.checks import require_least
 from seqtower.data.kmers import LETTERS, letter_codes, one_hot
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import Encoder
@@ -51,7 +52,7 @@ class StructureConfig:
         encodings = f"{JOINT!r} or {SEPARATE!r}"
         spans = f"{SHORTEST} to the window's {self.window}"
         require(self.encoding in (JOINT, SEPARATE), "encoding", self.encoding, encodings)
-        require(self.window >= SHORTEST, "window", self.window, f"{SHORTEST} or more")
+        require_least(self, SHORTEST, "window")
         require(SHORTEST <= self.span <= self.window, "span", self.span, spans)
         require(0 < self.cutoff <= 1, "cutoff", self.cutoff, "in (0, 1]")
 
