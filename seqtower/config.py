@@ -247,10 +247,9 @@ def _with_tables(
 def _without_svm(values: dict[str, Any], where: str) -> dict[str, Any]:
     """Settings without the table ``descriptors.svm`` of older versions."""
     descriptors = values.get("descriptors")
-    svm = descriptors.get("svm") if isinstance(descriptors, dict) else None
-    if descriptors is None or not isinstance(svm, dict):
+    if not isinstance(descriptors, dict) or not isinstance(descriptors.get("svm"), dict):
         return values
-    share = svm.get("share", 0)
+    share = descriptors["svm"].get("share", 0)
     if share != 0:
         raise ConfigError(
             f"{where}: setting 'descriptors.svm.share' is {share!r}, but the support vector "

@@ -96,21 +96,18 @@ class SavedTower:
             ConfigError: types for a model that takes none, no type for a model that needs one, or
                 a type without training RNAs.
         """
-        if not self.types:
-            if types is not None:
-                raise ConfigError(
-                    "the model was trained without RNA types and takes none (omit --rna-type)"
-                )
+        if not self.types and types is None:
             return None
-        if types is None:
-            if not self.rna_type:
-                available = ", ".join(self.types)
-                raise ConfigError(
-                    "the model is conditioned on the RNA type: pass one with --rna-type; "
-                    f"available types: {available}"
-                )
-            types = [self.rna_type] * n
-        return type_numbers(types, self.types)
+        if not self.types:
+            raise ConfigError(
+                "the model was trained without RNA types and takes none (omit --rna-type)"
+            )
+        if types is None and not self.rna_type:
+            raise ConfigError(
+                "the model is conditioned on the RNA type: pass one with --rna-type; "
+                f"available types: {', '.join(self.types)}"
+            )
+        return type_numbers([self.rna_type] * n if types is None else types, self.types)
 
     def predict(self, sequences: Sequence[str], types: Sequence[str] | None = None) -> np.ndarray:
         """Predict probabilities or fractions by tower and trees: float64, shape (n, n_labels).

@@ -128,23 +128,18 @@ class Plan:
         self.most = most
         self.seed = seed
         self.epoch = 0
-        self._steps: list[list[np.ndarray]] | None = None
-        self._steps_epoch = 0
+        self._steps: list[list[np.ndarray]] = []
+        self._steps_epoch = -1
 
     def steps(self) -> list[list[np.ndarray]]:
         """Return the batches of this epoch by step; the last step may have fewer."""
-        if self._steps is None or self._steps_epoch != self.epoch:
-            self._steps = self._make()  # kept, since a trainer asks for their number repeatedly
+        if self._steps_epoch != self.epoch:  # a trainer asks for the steps of an epoch repeatedly
+            rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
+            batches = plan(self.lengths, self.tokens, self.most, rng)
+            n = 1 if self.seed is None else place()[1]
+            self._steps = [batches[start : start + n] for start in range(0, len(batches), n)]
             self._steps_epoch = self.epoch
         return self._steps
-
-    def _make(self) -> list[list[np.ndarray]]:
-        rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
-        batches = plan(self.lengths, self.tokens, self.most, rng)
-        n_processes = 1 if self.seed is None else place()[1]
-        return [
-            batches[start : start + n_processes] for start in range(0, len(batches), n_processes)
-        ]
 
     def shares(self) -> list[float]:
         """Return the weight of this process's batch in each step.

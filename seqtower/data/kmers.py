@@ -93,9 +93,7 @@ def word_numbers(sequence: str, k: int) -> np.ndarray:
     K-mers of one length are numbered in alphabetical order; -1 for one with an N.
     """
     codes = letter_codes(sequence).astype(np.int64)
-    n = len(codes) - k + 1
-    if n < 1:
-        return np.zeros(0, dtype=np.int64)
+    n = max(len(codes) - k + 1, 0)
     value = np.zeros(n, dtype=np.int64)
     known = np.ones(n, dtype=bool)
     for offset in range(k):

@@ -59,9 +59,8 @@ class StructureConfig:
     @property
     def channels(self) -> int:
         """Values per nucleotide."""
-        n_letters = len(LETTERS)
-        n_elements = len(ELEMENTS)
-        n = n_letters * n_elements if self.encoding == JOINT else n_letters + n_elements
+        separate = len(LETTERS) + len(ELEMENTS)
+        n = len(LETTERS) * len(ELEMENTS) if self.encoding == JOINT else separate
         return n + self.unpaired
 
 

@@ -66,10 +66,8 @@ def filter_motifs(
         )
     encoded = model.encoding(sequences)
     lengths = np.array([len(positions) for positions in encoded])
-    batches = [
-        collate([encoded[row] for row in rows], rows)
-        for rows in plan(lengths, model.config.training.batch_tokens, 64)
-    ]
+    plans = plan(lengths, model.config.training.batch_tokens, 64)
+    batches = [collate([encoded[row] for row in rows], rows) for rows in plans]
     motifs = []
     for number, layer in enumerate(layers):
         with torch.inference_mode():

@@ -298,19 +298,15 @@ def fit_module(
             weights_only=True,
         )
     if devices > 1:
-        module.past = _read_past(folder / PAST)
+        past = folder / PAST
+        epochs = json.loads(past.read_text(encoding="utf-8")) if past.exists() else []
+        module.past = [tuple(epoch) for epoch in epochs]
         report(progress, EPOCHS, settings.epochs, settings.epochs)
     return SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")
 
 
 def _loader(data: PieceData, plan: Plan) -> DataLoader[Any]:
     return DataLoader(data, batch_size=None, sampler=plan)  # type: ignore[arg-type]
-
-
-def _read_past(path: Path) -> list[tuple[int, float, float]]:
-    if not path.exists():
-        return []
-    return [tuple(epoch) for epoch in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def _precision(setting: str) -> Literal["bf16-mixed", "32-true"]:
