@@ -19,6 +19,7 @@ from mirnagraph.config import (
 from mirnagraph.errors import ConfigError
 from mirnagraph.registry import Registry
 from seqtower.baselines.descriptor_trees import DescriptorConfig
+from seqtower.checks import require_least
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import (
     ENCODERS,
@@ -28,7 +29,7 @@ from seqtower.encoders.base import (
     STRUCTURE,
     EncoderConfig,
 )
-from seqtower.towers.base import TOWERS, TowerConfig
+from seqtower.towers.base import TOWERS, Tower, TowerConfig, make_tower
 
 DEFAULT = "rnatracker"
 """Preset, and tower, where none is named."""
@@ -109,12 +110,9 @@ class SeqTrainConfig:
     class_weights: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "patience", "batch_tokens", "batch_rnas"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        for name in ("least_steps", "warm_up", "decay_steps", "decay_epochs", "devices"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        for name in ("weight_decay", "clip", "focal_gamma"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require_least(self, 1, "epochs", "patience", "batch_tokens", "batch_rnas")
+        require_least(self, 0, "least_steps", "warm_up", "decay_steps", "decay_epochs", "devices")
+        require_least(self, 0, "weight_decay", "clip", "focal_gamma")
         share = self.inner_fraction
         require(0 < share <= 0.5, "inner_fraction", share, "in (0, 0.5]")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
@@ -165,9 +163,15 @@ class SeqConfig:
     descriptors: DescriptorConfig = field(default_factory=DescriptorConfig)
 
     def __post_init__(self) -> None:
-        require(self.seed >= 0, "seed", self.seed, "0 or more")
-        require(self.n_folds >= 2, "n_folds", self.n_folds, "2 or more")
-        require(self.type_width >= 1, "type_width", self.type_width, "1 or more")
+        require_least(self, 0, "seed")
+        require_least(self, 2, "n_folds")
+        require_least(self, 1, "type_width")
+
+    def make_tower(self, channels: int, n_labels: int, n_types: int = 0) -> Tower:
+        """Build an untrained tower of these settings, see `seqtower.towers.base.make_tower`."""
+        name = self.tower.name
+        settings = self.tower.settings
+        return make_tower(name, settings, channels, n_labels, n_types, type_width=self.type_width)
 
 
 def config_from(values: dict[str, Any], where: str = "settings") -> SeqConfig:
@@ -243,10 +247,9 @@ def _with_tables(
 def _without_svm(values: dict[str, Any], where: str) -> dict[str, Any]:
     """Settings without the table ``descriptors.svm`` of older versions."""
     descriptors = values.get("descriptors")
-    svm = descriptors.get("svm") if isinstance(descriptors, dict) else None
-    if descriptors is None or not isinstance(svm, dict):
+    if not isinstance(descriptors, dict) or not isinstance(descriptors.get("svm"), dict):
         return values
-    share = svm.get("share", 0)
+    share = descriptors["svm"].get("share", 0)
     if share != 0:
         raise ConfigError(
             f"{where}: setting 'descriptors.svm.share' is {share!r}, but the support vector "

@@ -162,10 +162,11 @@ def fit_rows(
         train: row numbers of the training RNAs.
         seed: of all random steps.
         folder: of the checkpoints.
+        progress: called after each epoch.
     """
     data = work.data
     config = work.config
-    labels = np.nan_to_num(data.binary().to_numpy(dtype=float))
+    labels = data.binary().to_numpy(dtype=float)
     share = config.training.inner_fraction
     fit, validation = inner_split(train, labels, work.groups, share, child_seed(seed, "inner"))
     fit_sequences = [data.sequences[row] for row in fit]
@@ -197,15 +198,12 @@ def fit_rows(
         predicted = blend(weight, by_trees, predicted, data.kind)
     thresholds = np.full(data.labels.shape[1], 0.5)
     if data.kind != FRACTIONS:
-        thresholds = best_thresholds(_known_binary(data)[validation], predicted)
-    needs_trees = config.descriptors.is_used or work.baselines
-    trees = _fit_trees(work, train, seed) if needs_trees else None
+        true = np.where(np.isnan(data.labels), np.nan, labels)[validation]
+        thresholds = best_thresholds(true, predicted)
+    trees = None
+    if config.descriptors.is_used or work.baselines:
+        trees = _fit_trees(work, train, seed)
     return Fitted(trained, encoding, trees, weight, thresholds)
-
-
-def _known_binary(data: SequenceSet) -> np.ndarray:
-    """Labels as 0/1, NaN where unknown: shape (n, n_labels)."""
-    return np.where(np.isnan(data.labels), np.nan, data.binary().to_numpy(dtype=float))
 
 
 def _fit_trees(work: Work, rows: np.ndarray, seed: int) -> DescriptorTrees:
@@ -294,6 +292,7 @@ def cross_validate(
     Args:
         work: what every fold reads.
         workers: folds that run in parallel; changes no number.
+        progress: called after each fold.
     """
     results = cross_validation.cross_validate(
         run_fold, work, work.folds, folder=work.folder, workers=workers, progress=progress

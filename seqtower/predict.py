@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from seqtower.config import SeqConfig, SeqTrainConfig
-from seqtower.data.batches import collate, plan, split_long
+from seqtower.data.batches import Batch
 from seqtower.nn.losses import probabilities
 from seqtower.towers.base import Tower
+from seqtower.training.pieces import EncodedPieces
 
 
 def read_sequences(
@@ -30,25 +31,15 @@ def read_sequences(
         Embeddings, float64, shape (n, output_dim), and logits, float64, shape (n, n_labels); NaN
         for an RNA without a position.
     """
-    pieces, owner = split_long(encoded, config.batch_tokens)
-    lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
-    linear = [layer for layer in tower.head.modules() if isinstance(layer, torch.nn.Linear)]
-    total = np.zeros((len(encoded), tower.output_dim + linear[-1].out_features))
-    filled = np.flatnonzero(lengths > 0)
-    batches = []
-    if len(filled):
-        batches = plan(lengths[filled], config.batch_tokens, config.batch_rnas)
-    with torch.inference_mode():
-        for numbers in batches:
-            rows = filled[numbers]
-            batch = collate([pieces[row] for row in rows], rows)
-            embedding = tower.encode(batch.inputs, batch.mask)
-            both = torch.cat([embedding, tower.head(embedding)], dim=1).double().numpy()
-            np.add.at(total, owner[rows], both * lengths[rows, None])
-    weight = np.zeros(len(encoded))
-    np.add.at(weight, owner, lengths)
-    mean = total / np.where(weight > 0, weight, np.nan)[:, None]
-    return mean[:, : tower.output_dim], mean[:, tower.output_dim :]
+
+    def read(batch: Batch) -> torch.Tensor:
+        embedding = tower.encode(batch.inputs, batch.mask)
+        return torch.cat([embedding, tower.head(embedding)], dim=1)
+
+    width = tower.output_dim
+    n_columns = width + tower.last_layer().out_features
+    mean = _mean_over_windows(read, n_columns, EncodedPieces(encoded, config.batch_tokens), config)
+    return mean[:, :width], mean[:, width:]
 
 
 def predict(
@@ -61,7 +52,7 @@ def predict(
     """Predict probabilities or fractions of RNAs: float64, shape (n, n_labels).
 
     An RNA of more positions than ``batch_tokens`` gets the mean over its windows, weighted by their
-    lengths.
+    lengths; NaN for an RNA without a position.
 
     Args:
         tower: in evaluation mode.
@@ -71,22 +62,28 @@ def predict(
         types: position of each RNA's type in the vocabulary, shape (n,), for a tower conditioned on
             the type.
     """
-    if not len(encoded):
-        return np.zeros((0, 0))
-    pieces, owner = split_long(encoded, config.batch_tokens)
-    lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
-    total: np.ndarray | None = None
+
+    def read(batch: Batch) -> torch.Tensor:
+        return probabilities(tower(batch.inputs, batch.mask, batch.types), kind)
+
+    data = EncodedPieces(encoded, config.batch_tokens, types)
+    return _mean_over_windows(read, tower.last_layer().out_features, data, config)
+
+
+def _mean_over_windows(
+    read: Callable[[Batch], torch.Tensor],
+    n_columns: int,
+    data: EncodedPieces,
+    config: SeqTrainConfig,
+) -> np.ndarray:
+    """Mean of what is read from the windows of each RNA: float64, shape (n, n_columns)."""
+    total = np.zeros((data.n_rnas, n_columns))
     with torch.inference_mode():
-        for rows in plan(lengths, config.batch_tokens, config.batch_rnas):
-            batch_types = None if types is None else types[owner[rows]]
-            batch = collate([pieces[row] for row in rows], rows, types=batch_types)
-            logits = tower(batch.inputs, batch.mask, batch.types)
-            predicted = probabilities(logits, kind).double().numpy()
-            if total is None:
-                total = np.zeros((len(encoded), predicted.shape[1]))
-            np.add.at(total, owner[rows], predicted * lengths[rows, None])
-    assert total is not None
-    return np.asarray(total / np.bincount(owner, weights=lengths, minlength=len(encoded))[:, None])
+        for numbers in data.plan(data.owner[data.lengths > 0], config):
+            values = read(data[numbers]).double().numpy()
+            np.add.at(total, data.owner[numbers], values * data.lengths[numbers, None])
+    weight = np.bincount(data.owner, weights=data.lengths, minlength=data.n_rnas)
+    return total / np.where(weight > 0, weight, np.nan)[:, None]
 
 
 def read_in_windows(sequences: Sequence[str], config: SeqConfig) -> int:

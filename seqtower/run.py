@@ -81,7 +81,6 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         ConfigError: settings that the data do not allow.
         CheckpointError: a pre-trained encoder that does not fit the settings.
     """
-    inputs = _input_hashes(data, config)
     about = {
         "kind": "seqtower",
         "labels": data.kind,
@@ -95,20 +94,20 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         groups = groups_of(data, config, progress)
         warm_up(config.encoder, config.lengths, data.sequences, progress)
         work = prepare_work(data, config, run.path, groups, baselines=baselines)
-        _write_inputs(work, run.path)
+        _write_inputs(work)
         result = cross_validate(work, workers, progress)
         others = [name for name in result.predictions if name != MODEL]
         write_results(result, run.path, baselines=others)
         if data.sets is not None:
             write_tsv(by_set(data, result), run.path / BY_SET)
-        write_seq_report(run.path, data, result, config, name, groups, synthetic=synthetic)
-        _final(work, run.path, name, progress)
+        write_seq_report(work, result, name, synthetic=synthetic)
+        _final(work, name, progress)
         return result
 
     return run_or_resume(
         out,
         dump_toml(config),
-        inputs,
+        _input_hashes(data, config),
         body,
         seed=config.seed,
         overwrite=overwrite,
@@ -129,22 +128,22 @@ def _input_hashes(data: SequenceSet, config: SeqConfig) -> dict[str, str]:
     return inputs
 
 
-def _write_inputs(work: Work, folder: Path) -> None:
+def _write_inputs(work: Work) -> None:
     """Write folds, groups and the ids that were left out."""
-    write_folds(work.folds, folder / "folds.tsv")
+    write_folds(work.folds, work.folder / "folds.tsv")
     by_rna = pd.DataFrame({"rna_id": list(work.data.index.ids), "group": work.groups})
-    write_tsv(by_rna, folder / GROUPS)
-    write_tsv(work.data.left_out, folder / LEFT_OUT)
+    write_tsv(by_rna, work.folder / GROUPS)
+    write_tsv(work.data.left_out, work.folder / LEFT_OUT)
 
 
-def _final(work: Work, folder: Path, name: str, progress: Progress | None) -> None:
+def _final(work: Work, name: str, progress: Progress | None) -> None:
     """Fit the final model on all RNAs and save it."""
     report(progress, "final model", 0, 1)
-    checkpoints = folder / "checkpoints" / "final"
+    checkpoints = work.folder / "checkpoints" / "final"
     data = work.data
     seed = child_seed(work.config.seed, "final")
+    without_baselines = replace(work, baselines=False)
     with one_thread():
-        without_baselines = replace(work, baselines=False)
         fitted = fit_rows(without_baselines, np.arange(len(data)), seed, checkpoints)
     model = SavedTower(
         work.config,
@@ -160,7 +159,7 @@ def _final(work: Work, folder: Path, name: str, progress: Progress | None) -> No
     )
     save_tower(
         model,
-        folder / "model",
+        work.folder / "model",
         dataset=name,
         n_rnas=len(data),
         data_sha256=sequences_sha256(data),
@@ -196,69 +195,61 @@ def model_notes(result: CrossValidationResult) -> list[str]:
     """Sentence on the weight of the trees in the model; none for a tower alone."""
     if TOWER not in result.metrics_of:
         return []
-    if DESCRIPTORS in parts_of_model(result):
-        return [
-            f"The selected weight of the trees is 1 in every fold: the predictions of the model "
-            f"are those of `{DESCRIPTORS}`."
-        ]
     weights = ", ".join(f"{fold.choices['weight']:g}" for fold in result.results)
-    return [
+    note = (
         f"The model blends `{TOWER}` and `{DESCRIPTORS}`; weight of the trees per fold: {weights}."
-    ]
+    )
+    if DESCRIPTORS in parts_of_model(result):
+        note = (
+            "The selected weight of the trees is 1 in every fold: the predictions of the model "
+            f"are those of `{DESCRIPTORS}`."
+        )
+    return [note]
 
 
 def write_seq_report(
-    folder: Path,
-    data: SequenceSet,
-    result: CrossValidationResult,
-    config: SeqConfig,
-    name: str,
-    groups: np.ndarray,
-    *,
-    synthetic: bool = False,
+    work: Work, result: CrossValidationResult, name: str, *, synthetic: bool = False
 ) -> None:
     """Write ``report.md``.
 
     Args:
-        folder: the run folder.
-        data: of the run.
+        work: of the run.
         result: of the cross-validation.
-        config: of the run.
         name: of the data.
-        groups: group number of every RNA, shape (n,).
         synthetic: the data are synthetic.
     """
     set_text = ""
-    if data.sets is not None:
-        set_text = set_section(by_set(data, result))
+    if work.data.sets is not None:
+        set_text = set_section(by_set(work.data, result))
     folds = [
         [fold.fold, fold.choices["best_epoch"], fold.choices["epochs"], f"{fold.seconds:.0f}"]
         for fold in result.results
     ]
-    notes = model_notes(result)
+    baselines = comparison_table(result)
+    config = work.config
     text = page(
         f"Run on {name}: tower {config.tower.name}, seed {config.seed}",
-        "\n".join(_data_lines(data, result, config, groups)),
+        "\n".join(_data_lines(work)),
         metric_section(result),
-        baseline_section(comparison_table(result), notes, parts_of_model(result)),
+        baseline_section(baselines, model_notes(result), parts_of_model(result)),
         set_text,
         section("Training", table(["fold", "best epoch", "epochs", "seconds"], folds)),
         synthetic=synthetic,
     )
-    write_text(folder / "report.md", text)
+    write_text(work.folder / "report.md", text)
 
 
-def _data_lines(
-    data: SequenceSet, result: CrossValidationResult, config: SeqConfig, groups: np.ndarray
-) -> list[str]:
+def _data_lines(work: Work) -> list[str]:
     """Sentences on the sequences, their groups and what the model reads."""
+    data = work.data
+    config = work.config
     lengths = data.lengths
-    sizes = np.bincount(groups)
+    sizes = np.bincount(work.groups)
     n_joined = int((sizes > 1).sum())
     median = int(np.median(lengths))
     lines = [
         f"{len(data)} RNAs of {lengths.min()} to {lengths.max()} nt (median {median}), "
-        f"{result.folds.n_folds} folds.",
+        f"{work.folds.n_folds} folds.",
         f"Groups kept in one fold (`{config.group}`): {len(sizes)}, of which {n_joined} have two "
         f"RNAs or more (largest: {sizes.max()}).",
         f"{len(data.left_out)} ids were left out (left_out.tsv).",

@@ -29,7 +29,7 @@ from seqtower.data.kmers import LETTERS
 from seqtower.data.sequences import RNA_TYPES, LengthPolicy, the_type, type_numbers
 from seqtower.encoders.base import ARRAYS, LANGUAGE_MODEL, FittedEncoding, read_encoding
 from seqtower.predict import predict
-from seqtower.towers.base import Tower, make_tower
+from seqtower.towers.base import Tower
 
 FORMAT = "seqtower"
 FORMAT_VERSION = 1
@@ -96,21 +96,18 @@ class SavedTower:
             ConfigError: types for a model that takes none, no type for a model that needs one, or
                 a type without training RNAs.
         """
-        if not self.types:
-            if types is not None:
-                raise ConfigError(
-                    "the model was trained without RNA types and takes none (omit --rna-type)"
-                )
+        if not self.types and types is None:
             return None
-        if types is None:
-            if not self.rna_type:
-                available = ", ".join(self.types)
-                raise ConfigError(
-                    "the model is conditioned on the RNA type: pass one with --rna-type; "
-                    f"available types: {available}"
-                )
-            types = [self.rna_type] * n
-        return type_numbers(types, self.types)
+        if not self.types:
+            raise ConfigError(
+                "the model was trained without RNA types and takes none (omit --rna-type)"
+            )
+        if types is None and not self.rna_type:
+            raise ConfigError(
+                "the model is conditioned on the RNA type: pass one with --rna-type; "
+                f"available types: {', '.join(self.types)}"
+            )
+        return type_numbers([self.rna_type] * n if types is None else types, self.types)
 
     def predict(self, sequences: Sequence[str], types: Sequence[str] | None = None) -> np.ndarray:
         """Predict probabilities or fractions by tower and trees: float64, shape (n, n_labels).
@@ -120,7 +117,11 @@ class SavedTower:
             types: type of each RNA, for a model conditioned on the type; see `type_numbers`.
         """
         numbers = self.type_numbers(types, len(sequences))
-        predicted = [self._predict(sequences, rows, numbers) for rows in self._chunks(sequences)]
+        predicted = []
+        for rows in self._chunks(sequences):
+            encoded = self.encoding(sequences[rows])
+            of_rows = None if numbers is None else numbers[rows]
+            predicted.append(predict(self.tower, encoded, self.kind, self.config.training, of_rows))
         by_tower = np.concatenate(predicted)
         if self.trees is None or not len(sequences):
             return by_tower
@@ -129,25 +130,19 @@ class SavedTower:
         descriptors = self.config.descriptors.features(sequences, types, self.types)
         return blend(self.weight, self.trees.predict(descriptors), by_tower, self.kind)
 
-    def _chunks(self, sequences: Sequence[str]) -> list[list[int]]:
+    def _chunks(self, sequences: Sequence[str]) -> list[slice]:
         """Split rows into chunks of at most `MAX_ENCODED_VALUES` encoded values."""
-        chunks: list[list[int]] = [[]]
+        chunks = []
+        start = 0
         n_values = 0
         for row, sequence in enumerate(sequences):
             size = len(sequence) * self.encoding.channels
-            if chunks[-1] and n_values + size > MAX_ENCODED_VALUES:
-                chunks.append([])
+            if row > start and n_values + size > MAX_ENCODED_VALUES:
+                chunks.append(slice(start, row))
+                start = row
                 n_values = 0
-            chunks[-1].append(row)
             n_values += size
-        return chunks
-
-    def _predict(
-        self, sequences: Sequence[str], rows: Sequence[int], numbers: np.ndarray | None
-    ) -> np.ndarray:
-        encoded = self.encoding([sequences[row] for row in rows])
-        types = None if numbers is None else numbers[list(rows)]
-        return predict(self.tower, encoded, self.kind, self.config.training, types)
+        return [*chunks, slice(start, len(sequences))]
 
 
 def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
@@ -262,14 +257,7 @@ def restore_tower(
         RuntimeError: weights are missing, unknown or of another shape.
     """
     with torch.random.fork_rng(devices=[]):
-        tower = make_tower(
-            config.tower.name,
-            config.tower.settings,
-            channels,
-            n_labels,
-            n_types,
-            type_width=config.type_width,
-        )
+        tower = config.make_tower(channels, n_labels, n_types)
     tower.load_state_dict(module_weights(arrays, prefix))
     return tower.eval()
 

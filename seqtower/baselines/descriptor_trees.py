@@ -20,7 +20,9 @@ from mirnagraph.trees import (
     fit_extra_trees,
     join_outputs,
 )
+from seqtower.checks import require_least
 from seqtower.data.sequences import CIRCLE, type_numbers
+from seqtower.encoders.base import without_prefix
 from seqtower.encoders.descriptors import descriptor_names, descriptors, junction, junction_names
 
 TREES = TreesConfig(
@@ -79,7 +81,7 @@ class DescriptorConfig:
     def __post_init__(self) -> None:
         for weight in (self.weight, *self.weights):
             require(0 <= weight <= 1, "weight", weight, "in [0, 1]")
-        require(self.members >= 1, "members", self.members, "1 or more")
+        require_least(self, 1, "members")
         for name, trees in (("trees", self.trees), ("fraction_trees", self.fraction_trees)):
             has_both = trees.n_trees > 0 and trees.rounds > 0
             require(has_both, name, "none of a kind", "extra trees and boosting")
@@ -190,12 +192,7 @@ class DescriptorTrees:
         """
         typed = {}
         for number in range(len(known)):
-            prefix = f"{TYPED}.{number}."
-            of_type = {
-                name.removeprefix(prefix): array
-                for name, array in arrays.items()
-                if name.startswith(prefix)
-            }
+            of_type = without_prefix(arrays, f"{TYPED}.{number}.")
             if of_type:
                 columns = _read_columns(of_type, n_labels)
                 typed[number] = (cls._untyped(of_type, kind, len(columns), known), columns)
@@ -221,9 +218,8 @@ class DescriptorTrees:
 
 def _read_columns(arrays: Mapping[str, np.ndarray], n_labels: int) -> np.ndarray:
     """Compartments that the trees of a type predict."""
-    columns = np.asarray(arrays.get(COLUMNS, np.zeros(0, dtype=np.int64)))
-    is_valid = columns.ndim == 1 and len(columns) > 0
-    is_valid = is_valid and bool(np.isin(columns, range(n_labels)).all())
+    columns = arrays.get(COLUMNS, np.zeros(0, dtype=np.int64))
+    is_valid = columns.ndim == 1 and len(columns) > 0 and np.isin(columns, range(n_labels)).all()
     if not is_valid or len(np.unique(columns)) < len(columns):
         raise CheckpointError(
             "trees of an RNA type without valid columns of the compartments that they predict",
@@ -249,7 +245,10 @@ def fit_typed_trees(
     Args:
         features: shape (n, width), the last `n_types` columns mark the type; with fewer than two
             types there are shared trees alone.
-        labels, kind, config, seed: see `fit_descriptor_trees`.
+        labels: see `fit_descriptor_trees`.
+        kind: of the labels.
+        config: settings of the trees.
+        seed: of all random steps.
         n_types: number of RNA types.
     """
     shared = fit_descriptor_trees(features, labels, kind, config, seed)
@@ -297,9 +296,8 @@ def fit_descriptor_trees(
         true = labels[rows][:, columns]
         for member in range(config.members):
             member_seed = child_seed(seed, "member", member)
-            forest_seed = child_seed(member_seed, "forest")
+            forest = fit_extra_trees(inputs, true, settings, child_seed(member_seed, "forest"))
             boosting_seed = child_seed(member_seed, "boosting")
-            forest = fit_extra_trees(inputs, true, settings, forest_seed)
             boosting = fit_boosting(
                 inputs, true, settings, boosting_seed, forest.importance, fractions=is_fraction
             )
@@ -314,18 +312,19 @@ def blend(weight: float, first: np.ndarray, second: np.ndarray, kind: str) -> np
 
     Args:
         weight: of `first`, in [0, 1]; that of `second` is the rest.
-        first, second: probabilities or fractions, shape (n, n_labels).
+        first: probabilities or fractions, shape (n, n_labels).
+        second: the same of another model.
         kind: of the labels; classes are mixed geometrically, fractions arithmetically.
     """
     first = np.clip(first, LEAST, 1 - LEAST)
     second = np.clip(second, LEAST, 1 - LEAST)
     if kind == MULTI_LABEL:
-        return np.asarray(expit(weight * logit(first) + (1 - weight) * logit(second)))
+        return expit(weight * logit(first) + (1 - weight) * logit(second))
     if kind == FRACTIONS:
         mixed = weight * first + (1 - weight) * second
     else:
         mixed = np.exp(weight * np.log(first) + (1 - weight) * np.log(second))
-    return np.asarray(mixed / mixed.sum(axis=1, keepdims=True))
+    return mixed / mixed.sum(axis=1, keepdims=True)
 
 
 def choose_weight(
@@ -337,7 +336,8 @@ def choose_weight(
 
     Args:
         config: settings; without `weights` the weight is fixed.
-        trees, tower: predictions of validation rows, shape (n, n_labels).
+        trees: predictions of validation rows by the trees, shape (n, n_labels).
+        tower: predictions by the tower.
         labels: of the same rows, NaN where unknown.
         kind: of the labels.
     """

@@ -74,12 +74,15 @@ def kmer_models(
     for column in range(labels.shape[1]):
         known = train[~np.isnan(labels[train, column])]
         true = labels[known, column]
+        column_seed = child_seed(seed, "k-mer boosting", column) % 2**32
         for name, inputs in ((LOGISTIC, scaled), (BOOSTING, features)):
-            values = fit_predict(name, inputs[known], true, inputs[rows], _seed(seed, column))
+            values = fit_predict(name, inputs[known], true, inputs[rows], column_seed)
             predictions[name][:, column] = values
-    if kind == MULTI_LABEL:
-        return predictions
-    return {name: _sum_to_one(values) for name, values in predictions.items()}
+    if kind != MULTI_LABEL:
+        for name, values in predictions.items():
+            clipped = np.clip(values, LEAST, None)
+            predictions[name] = clipped / clipped.sum(axis=1, keepdims=True)
+    return predictions
 
 
 def _fractions(
@@ -89,7 +92,7 @@ def _fractions(
     model: Any = Ridge(alpha=300.0)
     if name == BOOSTING:
         model = HistGradientBoostingRegressor(random_state=seed, **GROWTH)
-    return np.asarray(model.fit(features, true).predict(others))
+    return model.fit(features, true).predict(others)
 
 
 def _probabilities(
@@ -101,13 +104,4 @@ def _probabilities(
     model: Any = LogisticRegression(C=0.002, max_iter=500)
     if name == BOOSTING:
         model = HistGradientBoostingClassifier(random_state=seed, **GROWTH)
-    return np.asarray(model.fit(features, true).predict_proba(others)[:, 1])
-
-
-def _sum_to_one(values: np.ndarray) -> np.ndarray:
-    clipped = np.clip(values, LEAST, None)
-    return np.asarray(clipped / clipped.sum(axis=1, keepdims=True))
-
-
-def _seed(seed: int, column: int) -> int:
-    return child_seed(seed, "k-mer boosting", column) % 2**32
+    return model.fit(features, true).predict_proba(others)[:, 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -39,10 +39,9 @@ class Batch:
 
     def to(self, device: torch.device) -> Self:
         """Return the batch with its tensors on another device."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         moved: dict[str, Any] = {
             name: value.to(device)
-            for name, value in values.items()
+            for name, value in vars(self).items()
             if isinstance(value, torch.Tensor)
         }
         return replace(self, **moved)
@@ -69,14 +68,11 @@ def collate(
     for number, positions in enumerate(encoded):
         inputs[number, : len(positions)] = positions
     mask = np.arange(width) < lengths[:, None]
-    type_tensor = None
-    if types is not None:
-        type_tensor = torch.from_numpy(np.asarray(types, dtype=np.int64))
     return Batch(
         torch.from_numpy(inputs),
         torch.from_numpy(mask),
         np.asarray(rows, dtype=np.int64),
-        type_tensor,
+        None if types is None else torch.as_tensor(types, dtype=torch.int64),
     )
 
 
@@ -132,23 +128,18 @@ class Plan:
         self.most = most
         self.seed = seed
         self.epoch = 0
-        self._steps: list[list[np.ndarray]] | None = None
-        self._steps_epoch = 0
+        self._steps: list[list[np.ndarray]] = []
+        self._steps_epoch = -1
 
     def steps(self) -> list[list[np.ndarray]]:
         """Return the batches of this epoch by step; the last step may have fewer."""
-        if self._steps is None or self._steps_epoch != self.epoch:
-            self._steps = self._make()  # kept, since a trainer asks for their number repeatedly
+        if self._steps_epoch != self.epoch:  # a trainer asks for the steps of an epoch repeatedly
+            rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
+            batches = plan(self.lengths, self.tokens, self.most, rng)
+            n = 1 if self.seed is None else place()[1]
+            self._steps = [batches[start : start + n] for start in range(0, len(batches), n)]
             self._steps_epoch = self.epoch
         return self._steps
-
-    def _make(self) -> list[list[np.ndarray]]:
-        rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
-        batches = plan(self.lengths, self.tokens, self.most, rng)
-        n_processes = 1 if self.seed is None else place()[1]
-        return [
-            batches[start : start + n_processes] for start in range(0, len(batches), n_processes)
-        ]
 
     def shares(self) -> list[float]:
         """Return the weight of this process's batch in each step.

@@ -25,7 +25,7 @@ def one_hot(sequence: str) -> np.ndarray:
     """Return the one-hot code, 0 throughout for N: float32, shape (length, 4)."""
     codes = letter_codes(sequence)
     table = np.vstack([np.eye(4, dtype=np.float32), np.zeros((1, 4), dtype=np.float32)])
-    return np.asarray(table[codes])
+    return table[codes]
 
 
 def kmer_names(k: int = 5) -> list[str]:
@@ -93,13 +93,11 @@ def word_numbers(sequence: str, k: int) -> np.ndarray:
     K-mers of one length are numbered in alphabetical order; -1 for one with an N.
     """
     codes = letter_codes(sequence).astype(np.int64)
-    n = len(codes) - k + 1
-    if n < 1:
-        return np.zeros(0, dtype=np.int64)
+    n = max(len(codes) - k + 1, 0)
     value = np.zeros(n, dtype=np.int64)
     known = np.ones(n, dtype=bool)
     for offset in range(k):
         part = codes[offset : offset + n]
         value = value * 4 + np.maximum(part, 0)
         known &= part >= 0
-    return np.asarray(np.where(known, value, -1))
+    return np.where(known, value, -1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,25 +80,33 @@ def read_labels(
             )
     label_columns = list(columns) or [name for name in names[1:] if name not in special]
     raise_problems(_id_problems(table, names[0], path))
-    lines = {name: int(line) for line, name in zip(table.index, table[names[0]], strict=True)}
-    table = table.set_index(names[0])
-    groups = None if group is None else table[group]
-    types = None if rna_types is None else _types(table[rna_types], lines, path)
-    text = _first_text(table[label_columns])
+    types = None if rna_types is None else _types(table[rna_types], path)
+    cells = table[label_columns]
+    text = _first_text(cells)
     if text is None:
-        values = table[label_columns].map(lambda cell: float(cell) if cell else np.nan)
-        return LabelTable(values, _numeric_kind(values, lines, path), groups, types, path)
-    if len(label_columns) == 1:
-        return LabelTable(_classes(table[label_columns[0]], path), CLASS, groups, types, path)
-    name, column = text
-    raise InputError(
-        "a label is not a number",
-        file=path,
-        line=lines[name],
-        column=column,
-        found=table.at[name, column],
-        expected="0, 1 or a fraction",
-        hint="name the label columns with --label; a single text column is read as classes",
+        values = cells.map(lambda cell: float(cell) if cell else np.nan)
+        kind = _numeric_kind(values, path)
+    elif len(label_columns) == 1:
+        values = _classes(cells[label_columns[0]], path)
+        kind = CLASS
+    else:
+        line, column = text
+        raise InputError(
+            "a label is not a number",
+            file=path,
+            line=line,
+            column=column,
+            found=cells.at[line, column],
+            expected="0, 1 or a fraction",
+            hint="name the label columns with --label; a single text column is read as classes",
+        )
+    ids = pd.Index(table[names[0]])
+    return LabelTable(
+        values.set_axis(ids),
+        kind,
+        None if group is None else table[group].set_axis(ids),
+        None if types is None else types.set_axis(ids),
+        path,
     )
 
 
@@ -215,48 +223,35 @@ def duplicate_problems(
 
 
 def _id_problems(table: pd.DataFrame, column: str, path: Path) -> list[InputError]:
-    lines = [int(line) for line in table.index]
-    pairs = list(zip(table[column], lines, strict=True))
+    ids = table[column]
     empty = [
         InputError("an empty id", file=path, line=line, column=column)
-        for name, line in pairs
-        if not name
+        for line in table.index[ids == ""]
     ]
-    filled = [(name, line) for name, line in pairs if name]
+    filled = ids[ids != ""]
+    what = "an id is duplicated"
     duplicated = duplicate_problems(
-        [name for name, _ in filled],
-        [line for _, line in filled],
-        path,
-        what="an id is duplicated",
-        each="each id",
-        column=column,
+        filled, filled.index, path, what=what, each="each id", column=column
     )
     return sorted(empty + duplicated, key=lambda problem: problem.line or 0)
 
 
-def _types(cells: pd.Series, lines: Mapping[str, int], path: Path) -> pd.Series:
+def _types(cells: pd.Series, path: Path) -> pd.Series:
     types = cells.map(rna_type)
+    is_unknown = types.isna().to_numpy()[:, None]
     expected = f"one of {', '.join(RNA_TYPES)}"
     raise_problems(
-        InputError(
-            "an unknown type of RNA",
-            file=path,
-            line=lines[str(name)],
-            column=str(cells.name),
-            found=cells[name],
-            expected=expected,
-        )
-        for name in cells.index[types.isna()]
+        cell_problems("an unknown type of RNA", is_unknown, cells.to_frame(), path, expected)
     )
     return types
 
 
-def _first_text(cells: pd.DataFrame) -> tuple[str, str] | None:
-    """Id and column of the first cell that is neither empty nor a number, column by column."""
+def _first_text(cells: pd.DataFrame) -> tuple[int, str] | None:
+    """Line and column of the first cell that is neither empty nor a number, column by column."""
     for column in cells.columns:
-        for name, cell in cells[column].items():
+        for line, cell in cells[column].items():
             if cell and not _NUMBER.fullmatch(cell):
-                return str(name), str(column)
+                return int(str(line)), str(column)
     return None
 
 
@@ -275,58 +270,57 @@ def _classes(cells: pd.Series, path: Path) -> pd.DataFrame:
     return values
 
 
-def _numeric_kind(values: pd.DataFrame, lines: Mapping[str, int], path: Path) -> str:
+def _numeric_kind(values: pd.DataFrame, path: Path) -> str:
     """Check numeric labels and return their kind; fractions are scaled in place to sum to 1."""
-    known = values.to_numpy()
-    known = known[~np.isnan(known)]
-    if np.isin(known, (0, 1)).all():
-        is_labelled = ~values.isna().all(axis=1)
-        is_empty = values.isna().mul(is_labelled, axis=0)
+    is_empty = values.isna()
+    if (values.isin([0, 1]) | is_empty).all(axis=None):
+        is_gap = is_empty.mul(~is_empty.all(axis=1), axis=0).to_numpy()
         what = "an empty cell in a row with other labels"
-        problems = _cell_problems(what, is_empty, values, lines, path, expected="0 or 1")
+        problems = cell_problems(what, is_gap, values, path, "0 or 1")
         raise_problems(problems + constant_label_problems(values, path))
         return MULTI_LABEL
+    is_negative = (values < 0).to_numpy()
+    problems = cell_problems("negative fraction", is_negative, values, path, "0 or more")
     sums = values.sum(axis=1, skipna=False)
-    problems = _cell_problems(
-        "negative fraction", values < 0, values, lines, path, expected="0 or more"
-    )
-    for name, total in sums.items():
-        if abs(total - 1) > SUM_TOLERANCE:
-            problems.append(
-                InputError(
-                    "labels do not sum to 1",
-                    file=path,
-                    line=lines[str(name)],
-                    found=f"a sum of {total:.4g}",
-                    expected="0 and 1 in all columns, or fractions that sum to 1",
-                )
+    wrong_sums = sums[(sums - 1).abs() > SUM_TOLERANCE]
+    for line, total in wrong_sums.items():
+        problems.append(
+            InputError(
+                "labels do not sum to 1",
+                file=path,
+                line=int(str(line)),
+                found=f"a sum of {total:.4g}",
+                expected="0 and 1 in all columns, or fractions that sum to 1",
             )
+        )
     raise_problems(problems)
     values[sums.isna()] = np.nan  # an incomplete distribution cannot be used
     values.update(values.div(values.sum(axis=1).where(sums.notna()), axis=0))
     return FRACTIONS
 
 
-def _cell_problems(
-    what: str,
-    is_wrong: pd.DataFrame,
-    values: pd.DataFrame,
-    lines: Mapping[str, int],
-    path: Path,
-    *,
-    expected: str,
+def cell_problems(
+    what: str, is_wrong: np.ndarray, cells: pd.DataFrame, path: Path, expected: str
 ) -> list[InputError]:
-    """One error per wrong cell, column by column; the value of an empty cell is not shown."""
+    """List one error per wrong cell, column by column; an empty cell is not shown.
+
+    Args:
+        what: is wrong, for the message.
+        is_wrong: shape of `cells`.
+        cells: index: 1-based lines of the file.
+        path: the file, for the message.
+        expected: valid values, for the message.
+    """
     problems = []
-    for column in values.columns:
-        for name, value in values.loc[is_wrong[column], column].items():
+    for number, column in enumerate(cells.columns):
+        for line, value in cells.loc[is_wrong[:, number], column].items():
             problems.append(
                 InputError(
                     what,
                     file=path,
-                    line=lines[str(name)],
+                    line=int(str(line)),
                     column=str(column),
-                    found=None if np.isnan(value) else value,
+                    found=None if pd.isna(value) else value,
                     expected=expected,
                 )
             )

@@ -16,6 +16,7 @@ from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
 from mirnagraph.evaluation.splits import used_rnas
 from mirnagraph.nodes import NodeIndex
+from seqtower.checks import require_least
 
 RNA_TYPES = ("miRNA", "precursor", "lncRNA", "mRNA", "snoRNA", "circRNA", "other")
 CIRCLE = "circRNA"
@@ -51,7 +52,7 @@ class LengthPolicy:
 
     def __post_init__(self) -> None:
         require(self.keep in POLICIES, "keep", self.keep, f"one of {', '.join(POLICIES)}")
-        require(self.length >= 2, "length", self.length, "2 or more")
+        require_least(self, 2, "length")
         require(
             self.measure in ("", *_MEASURES),
             "measure",
@@ -72,27 +73,20 @@ class LengthPolicy:
 
     def positions(self, length: int) -> np.ndarray:
         """Return the 0-based positions that are kept of an RNA of this length, ascending: int64."""
-        if self.keep == "full" or length <= self.length:
-            return np.arange(length)
-        if self.keep == "3-prime":
-            return np.arange(length - self.length, length)
-        if self.keep == "5-prime":
-            return np.arange(self.length)
-        head = self.length // 2
-        tail = self.length - head
+        head, tail = self._ends(length)
         return np.concatenate([np.arange(head), np.arange(length - tail, length)])
 
     def cut(self, sequence: str) -> str:
         """Return the nucleotides that are kept."""
-        if self.keep == "full" or len(sequence) <= self.length:
-            return sequence
-        if self.keep == "3-prime":
-            return sequence[-self.length :]
-        if self.keep == "5-prime":
-            return sequence[: self.length]
-        head = self.length // 2
-        tail = self.length - head
+        head, tail = self._ends(len(sequence))
         return sequence[:head] + sequence[len(sequence) - tail :]
+
+    def _ends(self, length: int) -> tuple[int, int]:
+        """Numbers of nucleotides that are kept at the 5' end and at the 3' end."""
+        if self.keep == "full" or length <= self.length:
+            return length, 0
+        head = {"3-prime": 0, "5-prime": self.length}.get(self.keep, self.length // 2)
+        return head, self.length - head
 
 
 def rna_type(text: str) -> str | None:

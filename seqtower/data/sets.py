@@ -345,13 +345,7 @@ def _unique_ids(
 ) -> list[str]:
     n_records = Counter(name for name, _ in genes)
     ids = [f"{name},{gene}" if n_records[name] > 1 and gene else name for name, gene in genes]
-    raise_problems(
-        duplicate_problems(
-            ids,
-            lines,
-            fasta,
-            what="an RNA is duplicated",
-            each="each Gene_Name, or Gene_Name with Gene_ID,",
-        )
-    )
+    each = "each Gene_Name, or Gene_Name with Gene_ID,"
+    problems = duplicate_problems(ids, lines, fasta, what="an RNA is duplicated", each=each)
+    raise_problems(problems)
     return ids

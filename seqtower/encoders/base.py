@@ -77,8 +77,9 @@ class Encoder(ABC):
         Args:
             settings: of the type `Config`.
             arrays: of `to_arrays`.
-            channels, fingerprint: of the encoder that was saved; loading more than that can wait
-                until something is encoded.
+            channels: values per position of the saved encoder.
+            fingerprint: of the saved encoder; loading more than that can wait until something is
+                encoded.
         """
         return cls.fit((), settings)
 
@@ -173,6 +174,15 @@ class FittedEncoding:
         return {f"{prefix}{name}": array for name, array in self.encoder.to_arrays().items()}
 
 
+def without_prefix(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Return the arrays whose names start with `prefix`, without it."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
 def fit_encoding(
     encoder: EncoderConfig, lengths: LengthPolicy, sequences: Sequence[str]
 ) -> FittedEncoding:
@@ -197,21 +207,19 @@ def read_encoding(
     """Restore the encoding of a model file.
 
     Args:
-        encoder, lengths: settings, and length policy with a fixed length.
+        encoder: settings.
+        lengths: length policy with a fixed length.
         arrays: of `FittedEncoding.to_arrays`; others are ignored.
-        channels, fingerprint: of the encoding that was saved.
+        channels: values per position of the saved encoding.
+        fingerprint: of the saved encoding.
         prefix: start of the names of its arrays.
 
     Raises:
         KeyError, ValueError: the parts do not fit each other.
     """
-    encoder_arrays = {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
     entry = ENCODERS[encoder.name]
-    restored = entry.from_arrays(encoder.settings, encoder_arrays, channels, fingerprint)
+    of_encoder = without_prefix(arrays, prefix)
+    restored = entry.from_arrays(encoder.settings, of_encoder, channels, fingerprint)
     if restored.channels != channels:
         raise ValueError(f"{restored.channels} channels instead of {channels}")
     return FittedEncoding(restored, lengths)

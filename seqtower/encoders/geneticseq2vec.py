@@ -11,6 +11,7 @@ from scipy import sparse
 
 from mirnagraph.config import require
 from mirnagraph.embedding.factorization import ProximityConfig, proximity_embedding
+from seqtower.checks import require_least
 from seqtower.data.kmers import word_numbers
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import Encoder
@@ -37,8 +38,7 @@ class GeneticSeq2VecConfig:
 
     def __post_init__(self) -> None:
         require(1 <= self.k <= 6, "k", self.k, "1 to 6")
-        require(self.stride >= 1, "stride", self.stride, "1 or more")
-        require(self.dim >= 1 and self.hops >= 1, "dim, hops", (self.dim, self.hops), "1 or more")
+        require_least(self, 1, "stride", "dim", "hops")
 
 
 class GeneticSeq2Vec(Encoder):

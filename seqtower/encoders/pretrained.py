@@ -17,6 +17,7 @@ import torch
 from mirnagraph.config import require
 from mirnagraph.errors import ConfigError, InputError, import_extra
 from mirnagraph.io import sha256_of
+from seqtower.checks import require_least
 
 RNA_FM = "rna-fm"
 
@@ -76,7 +77,7 @@ class LanguageModelConfig:
         require(self.letters in ("U", "T"), "letters", self.letters, "'U' or 'T'")
         require(self.window == 0 or self.window >= 2, "window", self.window, window)
         require(0 <= self.overlap <= 0.5, "overlap", self.overlap, "in [0, 0.5]")
-        require(self.batch >= 1, "batch", self.batch, "1 or more")
+        require_least(self, 1, "batch")
 
     def at(self, place: str) -> LanguageModelConfig:
         """The same settings with the model at another place.
@@ -188,8 +189,7 @@ def _sha256(path: Path, _size: int, _changed: int) -> str:
 @lru_cache(maxsize=1)
 def _transformer(name: str, folder: Path, fingerprint: str, letters: str) -> LanguageModel:
     tokenizer, model = _load_transformer(name, folder)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = model.eval().float().requires_grad_(False).to(device)
+    model, device = _frozen(model)
     tokens = _tokens(tokenizer, name, letters)
     probe = PROBE.replace("U", letters)
     n_special = int((~tokens([probe])[1]).sum())
@@ -204,6 +204,12 @@ def _transformer(name: str, folder: Path, fingerprint: str, letters: str) -> Lan
 
     limit = _limit(tokenizer, model.config, n_special)
     return LanguageModel(name, fingerprint, embed([probe]).shape[-1], limit, embed)
+
+
+def _frozen(model: Any) -> tuple[Any, torch.device]:
+    """The model in evaluation mode on a GPU where there is one, and its device."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return model.eval().float().requires_grad_(False).to(device), device
 
 
 def _load_transformer(name: str, folder: Path) -> tuple[Any, Any]:
@@ -362,8 +368,7 @@ def _rna_fm_from(fm: Any, file: Path, fingerprint: str, letters: str) -> Languag
             model, alphabet = load("RNA-FM", stored, None, "rna")
     except Exception as error:
         raise InputError("not the weights of RNA-FM", file=file, found=_first_line(error)) from None
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = model.eval().float().requires_grad_(False).to(device)
+    model, device = _frozen(model)
     last = len(model.layers)
 
     def tokens(text: str) -> list[int]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mirnagraph.config import require
 from mirnagraph.errors import import_extra
+from seqtower.checks import require_least
 from seqtower.data.kmers import LETTERS, letter_codes, one_hot
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import Encoder
@@ -51,16 +52,15 @@ class StructureConfig:
         encodings = f"{JOINT!r} or {SEPARATE!r}"
         spans = f"{SHORTEST} to the window's {self.window}"
         require(self.encoding in (JOINT, SEPARATE), "encoding", self.encoding, encodings)
-        require(self.window >= SHORTEST, "window", self.window, f"{SHORTEST} or more")
+        require_least(self, SHORTEST, "window")
         require(SHORTEST <= self.span <= self.window, "span", self.span, spans)
         require(0 < self.cutoff <= 1, "cutoff", self.cutoff, "in (0, 1]")
 
     @property
     def channels(self) -> int:
         """Values per nucleotide."""
-        n_letters = len(LETTERS)
-        n_elements = len(ELEMENTS)
-        n = n_letters * n_elements if self.encoding == JOINT else n_letters + n_elements
+        separate = len(LETTERS) + len(ELEMENTS)
+        n = len(LETTERS) * len(ELEMENTS) if self.encoding == JOINT else separate
         return n + self.unpaired
 
 

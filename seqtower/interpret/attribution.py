@@ -14,6 +14,7 @@ from mirnagraph.errors import import_extra
 from mirnagraph.evaluation.metrics import MULTI_LABEL
 from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import generator
+from seqtower.checks import require_least
 from seqtower.data.batches import collate
 from seqtower.encoders.cache import read_only_cache
 from seqtower.saved import SavedTower
@@ -158,13 +159,8 @@ class MaskingConfig:
     q_value: float = 0.05
 
     def __post_init__(self) -> None:
-        require(
-            self.window >= 1 and self.stride >= 1,
-            "window, stride",
-            (self.window, self.stride),
-            "1 or more",
-        )
-        require(self.shuffles >= 0, "shuffles", self.shuffles, "0 or more")
+        require_least(self, 1, "window", "stride")
+        require_least(self, 0, "shuffles")
         require(0 < self.q_value < 1, "q_value", self.q_value, "in (0, 1)")
 
 
@@ -283,5 +279,5 @@ def _divergence(whole: np.ndarray, masked: np.ndarray, kind: str) -> np.ndarray:
     p = np.clip(whole, EPSILON, 1 - EPSILON)
     q = np.clip(masked, EPSILON, 1 - EPSILON)
     if kind == MULTI_LABEL:
-        return np.asarray((p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).sum(axis=1))
-    return np.asarray(np.maximum((p * np.log(p / q)).sum(axis=1), 0))
+        return (p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).sum(axis=1)
+    return np.maximum((p * np.log(p / q)).sum(axis=1), 0)

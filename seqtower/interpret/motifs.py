@@ -66,10 +66,8 @@ def filter_motifs(
         )
     encoded = model.encoding(sequences)
     lengths = np.array([len(positions) for positions in encoded])
-    batches = [
-        collate([encoded[row] for row in rows], rows)
-        for rows in plan(lengths, model.config.training.batch_tokens, 64)
-    ]
+    plans = plan(lengths, model.config.training.batch_tokens, 64)
+    batches = [collate([encoded[row] for row in rows], rows) for rows in plans]
     motifs = []
     for number, layer in enumerate(layers):
         with torch.inference_mode():
@@ -127,15 +125,13 @@ def match_motifs(motifs: Sequence[Motif], known: Sequence[Motif]) -> pd.DataFram
         reverse_complement=False,
         n_jobs=1,
     )
-    shape = (len(motifs), len(known))
-    rows, columns = np.indices(shape).reshape(2, -1)
     table = pd.DataFrame(
         {
-            "motif": [motifs[row].name for row in rows],
-            "known": [known[column].name for column in columns],
-            "p_value": np.asarray(p, dtype=np.float64)[rows, columns],
-            "offset": np.asarray(offsets)[rows, columns].astype(int),
-            "overlap": np.asarray(overlaps)[rows, columns].astype(int),
+            "motif": np.repeat([motif.name for motif in motifs], len(known)),
+            "known": [motif.name for motif in known] * len(motifs),
+            "p_value": np.ravel(p).astype(np.float64),
+            "offset": np.ravel(offsets).astype(int),
+            "overlap": np.ravel(overlaps).astype(int),
         }
     )
     table["q_value"] = false_discovery_control(np.clip(table["p_value"].to_numpy(), 0, 1))

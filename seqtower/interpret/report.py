@@ -60,8 +60,8 @@ class SequenceExplanation:
     Attributes:
         rna_id: of the RNA.
         sequence: its nucleotides.
-        scan: table of `mask_scan`.
-        regions: table of `zipcodes`.
+        scan: table of `mask_scan`, ``rna_id`` before it.
+        regions: table of `zipcodes` and ``rna_id``.
         attribution: of each nucleotide.
     """
 
@@ -72,7 +72,7 @@ class SequenceExplanation:
     attribution: Attribution
 
 
-def explain_to_folder(
+def explain_to_folder(  # noqa: PLR0913 (one function for the command)
     model: SavedTower,
     records: pd.DataFrame,
     out: str | Path,
@@ -140,7 +140,9 @@ def _explain(
     """Explain the predictions of one RNA by masking and integrated gradients."""
     scan = mask_scan(model, sequence, config.masking, seed=seed)
     regions = zipcodes(scan, model.compartments, config.masking)
+    scan.insert(0, "rna_id", rna_id)
     attribution = attribute(model, sequence, steps=config.steps)
+    regions["rna_id"] = rna_id
     return SequenceExplanation(rna_id, sequence, scan, regions, attribution)
 
 
@@ -192,38 +194,32 @@ def _write_tables(
     explanations: Sequence[SequenceExplanation], compartments: tuple[str, ...], folder: Path
 ) -> int:
     """Write the tables of all RNAs; returns the number of zipcodes."""
-    scans = []
-    regions = []
-    tracks = []
-    errors = []
-    pairs = []
-    for explanation in explanations:
-        rna_id = explanation.rna_id
-        attribution = explanation.attribution
-        nucleotides = [explanation.sequence[position] for position in attribution.positions]
-        track = pd.DataFrame(attribution.values, columns=list(compartments))
-        track.insert(0, "rna_id", rna_id)
-        track.insert(1, "position", attribution.positions)
-        track.insert(2, "letter", nucleotides)
-        scan = explanation.scan.copy()
-        scan.insert(0, "rna_id", rna_id)
-        scans.append(scan)
-        regions.append(explanation.regions.assign(rna_id=rna_id))
-        tracks.append(track)
-        errors.append([rna_id, *attribution.error])
-        pairs.append((explanation.sequence, attribution))
-    every_region = pd.concat(regions, ignore_index=True)
-    write_tsv(pd.concat(scans, ignore_index=True), folder / "masking.tsv")
-    write_text(folder / "zipcodes.bed", _bed(every_region))
-    write_tsv(pd.concat(tracks, ignore_index=True), folder / "attribution.tsv")
-    write_text(folder / "attribution.bedgraph", _bedgraph(tracks, compartments))
+    scan = pd.concat([explanation.scan for explanation in explanations], ignore_index=True)
+    regions = pd.concat([explanation.regions for explanation in explanations], ignore_index=True)
+    track = pd.concat([_track(each, compartments) for each in explanations], ignore_index=True)
+    errors = [[each.rna_id, *each.attribution.error] for each in explanations]
+    pairs = [(each.sequence, each.attribution) for each in explanations]
+    write_tsv(scan, folder / "masking.tsv")
+    write_text(folder / "zipcodes.bed", _bed(regions))
+    write_tsv(track, folder / "attribution.tsv")
+    write_text(folder / "attribution.bedgraph", _bedgraph(track, compartments))
     completeness = pd.DataFrame(errors, columns=["rna_id", *compartments])
     write_tsv(completeness, folder / "completeness.tsv")
     kmers = pd.DataFrame(
         top_kmers(pairs, compartments), columns=["compartment", "word", "attribution", "n_rnas"]
     )
     write_tsv(kmers, folder / "words.tsv")
-    return len(every_region)
+    return len(regions)
+
+
+def _track(explanation: SequenceExplanation, compartments: tuple[str, ...]) -> pd.DataFrame:
+    """Attributions of one RNA, one row per nucleotide."""
+    positions = explanation.attribution.positions
+    track = pd.DataFrame(explanation.attribution.values, columns=list(compartments))
+    track.insert(0, "rna_id", explanation.rna_id)
+    track.insert(1, "position", positions)
+    track.insert(2, "letter", [explanation.sequence[position] for position in positions])
+    return track
 
 
 def _write_motifs(
@@ -254,14 +250,13 @@ def _bed(regions: pd.DataFrame) -> str:
     return "\n".join([*lines, ""])
 
 
-def _bedgraph(tracks: Sequence[pd.DataFrame], compartments: tuple[str, ...]) -> str:
+def _bedgraph(track: pd.DataFrame, compartments: tuple[str, ...]) -> str:
     lines = []
     for name in compartments:
         lines.append(f'track type=bedGraph name="{name}"')
-        for track in tracks:
-            rows = track[["rna_id", "position", name]].itertuples(index=False)
-            for rna_id, position, value in rows:
-                lines.append(f"{rna_id}\t{position}\t{int(position) + 1}\t{value:.6g}")
+        rows = track[["rna_id", "position", name]].itertuples(index=False)
+        for rna_id, position, value in rows:
+            lines.append(f"{rna_id}\t{position}\t{int(position) + 1}\t{value:.6g}")
     return "\n".join([*lines, ""])
 
 

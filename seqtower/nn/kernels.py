@@ -102,13 +102,12 @@ class _ConvolveAndPool(torch.autograd.Function):
         values, weight, lengths, place = ctx.saved_tensors
         n_filters, channels, kernel = weight.shape
         filters = weight.transpose(1, 2).reshape(n_filters, kernel * channels).contiguous()
-        d_filters = torch.zeros_like(filters)
         needs_values = ctx.needs_input_grad[0]
-        d_values = values.new_zeros(values.shape if needs_values else (0, 0, 0))
         slopes = torch.where(place == NOWHERE, 0.0, grad).contiguous()
         known = [slopes, place, values.contiguous(), filters, lengths]
         arrays = [tensor.numpy() for tensor in known]
-        _pass_back(*arrays, ctx.before, ctx.window, d_filters.numpy(), d_values.numpy())
+        gradients = _pass_back(*arrays, ctx.before, ctx.window, needs_values)
+        d_filters, d_values = map(torch.from_numpy, gradients)
         d_weight = d_filters.view(n_filters, kernel, channels).transpose(1, 2)
         d_bias = slopes.sum(dim=(0, 1))
         return d_values if needs_values else None, d_weight, d_bias, None, None, None
@@ -129,9 +128,7 @@ def convolve_and_pool(
     Returns:
         Shape (n, ceil(width / window), filters), 0 at padding.
     """
-    apply: Any = _ConvolveAndPool.apply
-    pooled: Tensor = apply(values, conv.weight, conv.bias, lengths, before, window)
-    return pooled
+    return _ConvolveAndPool.apply(values, conv.weight, conv.bias, lengths, before, window)
 
 
 @_compiled
@@ -153,10 +150,12 @@ def _pool(sums, lengths, window, pooled, place):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _pass_back(  # type: ignore[no-untyped-def]
-    slopes, place, values, filters, lengths, before, window, d_filters, d_values
+    slopes, place, values, filters, lengths, before, window, needs_values
 ):
-    """Add up the gradients of filters and, where there is room for them, of values."""
+    """Gradients of filters and, where they are needed, of values; 0 where they are not."""
     n, width, channels = values.shape
+    d_filters = np.zeros_like(filters)
+    d_values = np.zeros_like(values)
     _, n_steps, n_filters = slopes.shape
     reach = filters.shape[1]
     flat_filters = filters.reshape(-1)
@@ -177,7 +176,7 @@ def _pass_back(  # type: ignore[no-untyped-def]
                 starts[count] = (step * window + place[row, step, f]) * channels
                 count += slopes[row, step, f] != 0
             _add_rows(factors, starts, count, padded, d_filters[f])
-        if len(d_values) == 0:
+        if not needs_values:
             continue
         d_padded[:] = 0
         for step in range(n_windows):
@@ -190,6 +189,7 @@ def _pass_back(  # type: ignore[no-untyped-def]
                 start = (step * window + within) * channels
                 _add_rows(factors, starts, count, flat_filters, d_padded[start : start + reach])
         d_values[row].reshape(-1)[:size] = d_padded[first : first + size]
+    return d_filters, d_values
 
 
 class _Recurrence(torch.autograd.Function):
@@ -213,11 +213,9 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Compute the gradients of the sums and of the recurrent weights."""
         weight, lengths, gates, hidden, cells = ctx.saved_tensors
-        d_sums = torch.empty_like(gates)
-        past = hidden.new_empty(len(gates), hidden.shape[1])
         known = [grad.contiguous(), gates, weight.contiguous(), lengths, hidden, cells]
-        known_arrays = [tensor.numpy() for tensor in known]
-        _run_against(*known_arrays, ctx.runs_backward, d_sums.numpy(), past.numpy())
+        arrays = [tensor.numpy() for tensor in known]
+        d_sums, past = map(torch.from_numpy, _run_against(*arrays, ctx.runs_backward))
         return d_sums, d_sums.t() @ past, None, None
 
 
@@ -231,9 +229,7 @@ def recur(sums: Tensor, weight: Tensor, lengths: Tensor, backward: bool) -> Tens
         lengths: positions of each RNA, int64, shape (n,).
         backward: run from the last position of each RNA to its first.
     """
-    apply: Any = _Recurrence.apply
-    hidden: Tensor = apply(sums, weight, lengths, backward)
-    return hidden
+    return _Recurrence.apply(sums, weight, lengths, backward)
 
 
 _TANH_LIMIT = np.float32(7.90531110763549805)
@@ -311,10 +307,12 @@ def _run_along(gates, weight, lengths, hidden, cells, backward):  # type: ignore
 
 @_compiled
 def _run_against(  # type: ignore[no-untyped-def]
-    grad, gates, weight, lengths, hidden, cells, backward, d_sums, past
+    grad, gates, weight, lengths, hidden, cells, backward
 ):
-    """Fill the gradients of what goes into the gates, and the hidden state before each position."""
+    """Gradients of what goes into the gates, and the hidden state before each position."""
     n_gates, n_units = weight.shape
+    d_sums = np.empty_like(gates)
+    past = np.empty((len(gates), n_units), np.float32)
     flat_weight = weight.reshape(-1)
     rows = np.arange(n_gates) * n_units
     d_hidden = np.empty(n_units, np.float32)
@@ -350,3 +348,4 @@ def _run_against(  # type: ignore[no-untyped-def]
                 d_cell[j] = d_here * keep
             d_hidden[:] = 0
             _add_rows(d_gate, rows, n_gates, flat_weight, d_hidden)
+    return d_sums, past

@@ -27,13 +27,13 @@ def positive_weights(labels: np.ndarray) -> np.ndarray:
     n_positive = np.nansum(labels, axis=0)
     n_known = (~np.isnan(labels)).sum(axis=0)
     ratio = (n_known - n_positive) / np.maximum(n_positive, 1)
-    return np.asarray(np.clip(ratio, 0.05, 20.0))
+    return np.clip(ratio, 0.05, 20.0)
 
 
 def class_weights(labels: np.ndarray) -> np.ndarray:
     """Weight per class, inverse to its share, 1 on average over the RNAs: shape (n_labels,)."""
     share = np.nanmean(labels, axis=0)
-    return np.asarray(1 / np.maximum(share * len(share), 1e-6))
+    return 1 / np.maximum(share * len(share), 1e-6)
 
 
 def starting_logits(kind: str, labels: np.ndarray) -> np.ndarray:
@@ -53,7 +53,7 @@ def starting_logits(kind: str, labels: np.ndarray) -> np.ndarray:
     # Half an RNA more on each side, so that no logit is infinite.
     share = (np.nansum(labels, axis=0) + 0.5) / (n_known + 1)
     odds = share / (1 - share) if kind == MULTI_LABEL else share
-    return np.asarray(np.log(odds))
+    return np.log(odds)
 
 
 def make_loss(

@@ -24,7 +24,7 @@ from mirnagraph.runs.model_file import (
 from seqtower.config import SeqConfig
 from seqtower.data.kmers import LETTERS
 from seqtower.encoders.base import ONE_HOT
-from seqtower.towers.base import Tower, make_tower
+from seqtower.towers.base import Tower
 
 FORMAT = "seqtower-encoder"
 FORMAT_VERSION = 1
@@ -99,52 +99,33 @@ def load_pretrained(config: SeqConfig) -> Pretrained:
         hint="give the folder that `mirnagraph seq pretrain` wrote",
     )
     with torch.random.fork_rng():
-        tower = make_tower(config.tower.name, config.tower.settings, len(LETTERS), 1)
+        tower = config.make_tower(len(LETTERS), 1)
     _check_fit(file.header, config, tower, folder / HEADER)
     tensors = module_weights(file.arrays, ENCODER)
     expected = _feature_shapes(tower)
     shapes = {name: tuple(value.shape) for name, value in tensors.items()}
     for name in sorted(set(expected) | set(shapes)):
-        if expected.get(name) != shapes.get(name):
-            raise CheckpointError(
-                "weights of another shape",
-                file=folder / WEIGHTS,
-                column=name,
-                found=shapes.get(name),
-                expected=expected.get(name),
-            )
+        what = "weights of another shape"
+        _require_equal(what, folder / WEIGHTS, name, shapes.get(name), expected.get(name))
     return Pretrained(tensors, file.header[WEIGHTS_CHECKSUM], file.header)
 
 
 def _check_fit(header: Mapping[str, Any], config: SeqConfig, tower: Tower, path: Path) -> None:
-    alphabet = header.get("alphabet")
-    if alphabet != LETTERS or config.encoder.name != ONE_HOT:
-        raise CheckpointError(
-            "the encoder reads another alphabet than the tower",
-            file=path,
-            column="alphabet",
-            found=alphabet if config.encoder.name == ONE_HOT else config.encoder.name,
-            expected=f"one-hot {LETTERS}",
-        )
-    if header.get("tower") != config.tower.name:
-        raise CheckpointError(
-            "the encoder is of another tower",
-            file=path,
-            column="tower",
-            found=header.get("tower"),
-            expected=config.tower.name,
-        )
+    alphabet = f"{config.encoder.name} {header.get('alphabet')}"
+    what = "the encoder reads another alphabet than the tower"
+    _require_equal(what, path, "alphabet", alphabet, f"{ONE_HOT} {LETTERS}")
+    what = "the encoder is of another tower"
+    _require_equal(what, path, "tower", header.get("tower"), config.tower.name)
     settings = header.get("settings")
     settings = settings if isinstance(settings, Mapping) else {}
     for name, expected in _settings(config, tower).items():
-        if settings.get(name) != expected:
-            raise CheckpointError(
-                "the encoder has another setting",
-                file=path,
-                column=name,
-                found=settings.get(name),
-                expected=expected,
-            )
+        what = "the encoder has another setting"
+        _require_equal(what, path, name, settings.get(name), expected)
+
+
+def _require_equal(what: str, path: Path, column: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise CheckpointError(what, file=path, column=column, found=found, expected=expected)
 
 
 def _settings(config: SeqConfig, tower: Tower) -> dict[str, Any]:

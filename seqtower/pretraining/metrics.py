@@ -74,7 +74,7 @@ class FirstOrder:
 
     def __call__(self, row: int, start: int, end: int) -> np.ndarray:
         """Predict a piece of an RNA: shape (nucleotides, outputs)."""
-        return np.asarray(self.table[self._context(row)[start:end]])
+        return self.table[self._context(row)[start:end]]
 
     def codes(self, row: int, start: int, end: int) -> np.ndarray:
         """Return 0 to 3 per nucleotide of a piece, -1 for N."""
@@ -88,7 +88,7 @@ class FirstOrder:
     def _values(self, row: int) -> np.ndarray:
         if self.tracks is None:
             codes = letter_codes(self.sequences[row])
-            return np.asarray((codes[:, None] == np.arange(len(LETTERS))).astype(np.float64))
+            return (codes[:, None] == np.arange(len(LETTERS))).astype(np.float64)
         values = self.tracks.of(row).astype(np.float64)
         return relative(values) if self.tracks.kind == COUNTS else values
 
@@ -167,4 +167,4 @@ class RunningCorrelation:
         x, y, xx, yy, xy = self.sums / max(self.n, 1)
         scale = np.sqrt(np.maximum(xx - x * x, 0) * np.maximum(yy - y * y, 0))
         covariance = xy - x * y
-        return np.asarray(np.where(scale > 1e-15, covariance / np.maximum(scale, 1e-15), np.nan))
+        return np.where(scale > 1e-15, covariance / np.maximum(scale, 1e-15), np.nan)

@@ -13,13 +13,11 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.utils.data import Dataset
 
 from mirnagraph.config import dump_toml, require
 from mirnagraph.errors import InputError
@@ -36,8 +34,9 @@ from seqtower.encoders.base import ONE_HOT
 from seqtower.pretraining.checkpoint import FOLDER, save_pretrained
 from seqtower.pretraining.metrics import FirstOrder, Predicted, masking_metrics, track_metrics
 from seqtower.pretraining.tracks import BOUNDED, COUNTS, Tracks, relative
-from seqtower.towers.base import Tower, make_tower
+from seqtower.towers.base import Tower
 from seqtower.training.lightning import StepModule, fit_module
+from seqtower.training.pieces import PieceData
 
 TRACKS = "tracks"
 MASKED = "masked"
@@ -101,7 +100,7 @@ class TrackBatch(Batch):
     targets: torch.Tensor | None = None
 
 
-class Pieces(Dataset[TrackBatch]):
+class Pieces(PieceData):
     """RNAs in windows of at most `limit` nucleotides; an item is the batch of a list of windows."""
 
     def __init__(
@@ -148,8 +147,7 @@ class Pretraining(StepModule):
 
     def logits(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Predict logits per nucleotide, shape (n, width, outputs)."""
-        logits: torch.Tensor = self.head(self.tower.features(inputs, mask))
-        return logits
+        return self.head(self.tower.features(inputs, mask))
 
     def mask_nucleotides(self, batch: Batch, subset: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Mask random nucleotides other than N.
@@ -189,22 +187,6 @@ class Pretraining(StepModule):
         log_shape = torch.log_softmax(logits.masked_fill(~mask, float("-inf")), dim=1)
         each = -(shape * log_shape.masked_fill(~mask, 0.0)).sum(dim=1)
         return each.sum() / (counts > 0).sum().clamp_min(1)
-
-
-class Subsets(NamedTuple):
-    """Row numbers of the RNAs for training, for early stopping and for the metrics."""
-
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-
-    def sizes(self) -> dict[str, int]:
-        """Return the number of RNAs in each subset, by the names in ``model.json``."""
-        return {
-            "n_fit": len(self.train),
-            "n_stop": len(self.validation),
-            "n_test": len(self.test),
-        }
 
 
 def pretrain(
@@ -275,33 +257,45 @@ def _train_and_save(
     progress: Progress | None,
 ) -> pd.DataFrame:
     """Train in an open run folder and write encoder and metrics; returns the metrics."""
+    model = config.model
+    settings = model.training
     sequences = list(records["sequence"])
-    subsets = _split(sequences, tracks, config.model, progress)
+    train, validation, test = _split(sequences, tracks, model, progress)
+    rows = np.concatenate([train, validation, test])
+    data = Pieces(sequences, rows, tracks, settings.batch_tokens)
+    baseline = FirstOrder(sequences, train, tracks)
+    kind = MASKED if tracks is None else tracks.kind
+    _start_at_mean(head, baseline.mean, kind)
+    train_plan = data.plan(train, settings, model.seed)
+    module = Pretraining(tower, head, kind, config.hidden, model, train_plan)
     checkpoints = run.path / CHECKPOINTS
     with one_thread():
-        metrics, best_epoch = _fit(
-            tower, head, sequences, tracks, subsets, config, checkpoints, progress
-        )
+        validation_plan = data.plan(validation, settings)
+        best = fit_module(module, data, validation_plan, folder=checkpoints, progress=progress)
+        module.load_state_dict(best["state_dict"])
+        pieces = _predict(module.eval().cpu(), data, data.plan(test, settings))
+        if tracks is None:
+            metrics = masking_metrics(pieces, baseline)
+        else:
+            metrics = track_metrics(pieces, baseline, tracks.names)
     write_tsv(metrics, run.path / METRICS)
     save_pretrained(
         tower,
         head,
-        config.model,
+        model,
         LETTERS if tracks is None else tracks.names,
         run.path / FOLDER,
         objective=config.objective,
-        kind=_kind(tracks),
+        kind=kind,
         inputs=dict(inputs),
-        best_epoch=best_epoch,
+        best_epoch=int(best["epoch"]),
         figures=metrics.astype(object).where(metrics.notna(), None).to_dict("records"),
-        **subsets.sizes(),
+        n_fit=len(train),
+        n_stop=len(validation),
+        n_test=len(test),
     )
     shutil.rmtree(checkpoints, ignore_errors=True)
     return metrics
-
-
-def _kind(tracks: Tracks | None) -> str:
-    return MASKED if tracks is None else tracks.kind
 
 
 def _records_sha256(records: pd.DataFrame) -> str:
@@ -313,7 +307,7 @@ def _records_sha256(records: pd.DataFrame) -> str:
 def _fresh_encoder(model: SeqConfig, n_outputs: int) -> tuple[Tower, nn.Linear]:
     """A tower and a head with random weights; ConfigError for one without nucleotide features."""
     with torch_scope(model.seed, "weights"):
-        tower = make_tower(model.tower.name, model.tower.settings, len(LETTERS), 1)
+        tower = model.make_tower(len(LETTERS), 1)
         nucleotide = torch.zeros(1, 1, len(LETTERS))
         tower.features(nucleotide, torch.ones(1, 1, dtype=torch.bool))
         head = nn.Linear(tower.feature_dim, n_outputs)
@@ -324,8 +318,8 @@ def _fresh_encoder(model: SeqConfig, n_outputs: int) -> tuple[Tower, nn.Linear]:
 
 def _split(
     sequences: Sequence[str], tracks: Tracks | None, model: SeqConfig, progress: Progress | None
-) -> Subsets:
-    """Split the RNAs with a signal into subsets, near-duplicates in one of them."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows with a signal for training, early stopping and metrics; near-duplicates in one."""
     rows = np.arange(len(sequences)) if tracks is None else tracks.rows
     groups = np.arange(len(sequences))
     if model.group == "cluster":
@@ -342,49 +336,7 @@ def _split(
     test_seed = child_seed(model.seed, "pre-training", "test")
     validation_seed = child_seed(model.seed, "pre-training", "inner")
     rest, test = inner_split(rows, no_labels, groups, share, test_seed)
-    train, validation = inner_split(rest, no_labels, groups, share, validation_seed)
-    return Subsets(train, validation, test)
-
-
-def _fit(
-    tower: Tower,
-    head: nn.Linear,
-    sequences: Sequence[str],
-    tracks: Tracks | None,
-    subsets: Subsets,
-    config: PretrainConfig,
-    folder: Path,
-    progress: Progress | None,
-) -> tuple[pd.DataFrame, int]:
-    """Train tower and head in place; returns the metrics on the test subset and the best epoch."""
-    model = config.model
-    settings = model.training
-    data = Pieces(sequences, np.concatenate(subsets), tracks, settings.batch_tokens)
-
-    def plan_of(rows: np.ndarray, seed: int | None) -> Plan:
-        pieces = np.flatnonzero(np.isin(data.owner, rows))
-        return Plan(pieces, data.lengths, settings.batch_tokens, settings.batch_rnas, seed)
-
-    baseline = FirstOrder(sequences, subsets.train, tracks)
-    kind = _kind(tracks)
-    _start_at_mean(head, baseline.mean, kind)
-    train_plan = plan_of(subsets.train, model.seed)
-    module = Pretraining(tower, head, kind, config.hidden, model, train_plan)
-    best = fit_module(
-        module,
-        data,
-        plan_of(subsets.validation, None),
-        folder=folder,
-        progress=progress,
-        step="epochs",
-    )
-    module.load_state_dict(best["state_dict"])
-    pieces = _predict(module.eval().cpu(), data, plan_of(subsets.test, None))
-    if tracks is None:
-        metrics = masking_metrics(pieces, baseline)
-    else:
-        metrics = track_metrics(pieces, baseline, tracks.names)
-    return metrics, int(best["epoch"])
+    return *inner_split(rest, no_labels, groups, share, validation_seed), test
 
 
 def _start_at_mean(head: nn.Linear, mean: np.ndarray, kind: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from mirnagraph.config import require
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.io import read_table
 from seqtower.data.kmers import LETTERS, letter_codes, one_hot
+from seqtower.data.labels import cell_problems
 from seqtower.data.motifs import Motif
 
 BOUNDED = "bounded"
@@ -87,25 +89,6 @@ def motif_tracks(
     return Tracks(names, BOUNDED, np.arange(len(sequences)), of)
 
 
-@dataclass(frozen=True, eq=False)
-class _Intervals:
-    """Lines of a table of signals.
-
-    Attributes:
-        lines: 1-based line numbers in the file.
-        rows: row number of the RNA of each line.
-        starts: first nucleotide, 0-based.
-        ends: nucleotide after the last.
-        values: shape (lines, n_tracks).
-    """
-
-    lines: np.ndarray
-    rows: np.ndarray
-    starts: np.ndarray
-    ends: np.ndarray
-    values: np.ndarray
-
-
 def read_tracks(path: str | Path, ids: Sequence[str], sequences: Sequence[str]) -> Tracks:
     """Read signals from a table of intervals, like a bedGraph file with a column per protein.
 
@@ -144,11 +127,16 @@ def read_tracks(path: str | Path, ids: Sequence[str], sequences: Sequence[str]) 
     numbers = table[[*PLACE[1:], *names]].apply(pd.to_numeric, errors="coerce")
     places = numbers[list(PLACE[1:])].to_numpy(dtype=np.float64)
     values = numbers[names].to_numpy(dtype=np.float64)
-    problems = _bad_places(table, places, lengths[rows], path)
-    raise_problems(problems + _bad_values(table[names], values, path))
+    is_whole = places % 1 == 0
+    is_signal = np.isfinite(values) & (values >= 0)
+    positions = table[list(PLACE[1:])]
+    problems = cell_problems("not a position", ~is_whole, positions, path, "a whole number")
+    problems += _outside(table, places, lengths[rows], path)
+    expected = "a number of 0 or more"
+    problems += cell_problems("not a signal", ~is_signal, table[names], path, expected)
+    raise_problems(problems)
     starts, ends = places.astype(np.int64).T
-    intervals = _Intervals(table.index.to_numpy(), rows, starts, ends, values)
-    raise_problems(_overlaps(intervals, path))
+    raise_problems(_overlaps(table.index, rows, starts, ends, path))
     n_covered = np.bincount(rows, weights=ends - starts, minlength=len(sequences))
     is_covered = bool((n_covered == lengths)[np.unique(rows)].all())
     _refuse_constant(names, values, path, is_covered=is_covered)
@@ -168,7 +156,7 @@ def read_tracks(path: str | Path, ids: Sequence[str], sequences: Sequence[str]) 
 
 def relative(values: np.ndarray) -> np.ndarray:
     """Divide counts by their mean along an RNA, 0 for none: shape (nucleotides, n_tracks)."""
-    return np.asarray(values / np.maximum(values.mean(axis=0, keepdims=True), 1e-12))
+    return values / np.maximum(values.mean(axis=0, keepdims=True), 1e-12)
 
 
 def _frequencies(sequences: Sequence[str]) -> np.ndarray:
@@ -180,24 +168,12 @@ def _frequencies(sequences: Sequence[str]) -> np.ndarray:
     return counts / counts.sum()
 
 
-def _bad_places(
+def _outside(
     table: pd.DataFrame, places: np.ndarray, lengths: np.ndarray, path: Path
 ) -> list[InputError]:
+    starts, ends = places.T
     problems = []
-    for number, column in enumerate(PLACE[1:]):
-        for at in np.flatnonzero(~(places[:, number] % 1 == 0)).tolist():
-            problems.append(
-                InputError(
-                    "not a position",
-                    file=path,
-                    line=int(table.index[at]),
-                    column=column,
-                    found=table[column].iloc[at],
-                    expected="a whole number",
-                )
-            )
-    start, end = places.T
-    for at in np.flatnonzero((start < 0) | (end <= start) | (end > lengths)).tolist():
+    for at in np.flatnonzero((starts < 0) | (ends <= starts) | (ends > lengths)).tolist():
         cells = table.iloc[at]
         problems.append(
             InputError(
@@ -212,39 +188,23 @@ def _bad_places(
     return problems
 
 
-def _bad_values(cells: pd.DataFrame, values: np.ndarray, path: Path) -> list[InputError]:
-    is_signal = np.isfinite(values) & (values >= 0)
-    return [
-        InputError(
-            "not a signal",
-            file=path,
-            line=int(cells.index[at]),
-            column=str(cells.columns[column]),
-            found=cells.iloc[at, column],
-            expected="a number of 0 or more",
-        )
-        for at, column in np.argwhere(~is_signal).tolist()
-    ]
-
-
-def _overlaps(intervals: _Intervals, path: Path) -> list[InputError]:
-    order = np.lexsort((intervals.starts, intervals.rows))
-    lines = intervals.lines[order]
-    rows = intervals.rows[order]
-    starts = intervals.starts[order]
-    ends = intervals.ends[order]
-    is_overlap = (rows[1:] == rows[:-1]) & (starts[1:] < ends[:-1])
-    return [
-        InputError(
-            "intervals of one RNA overlap",
-            file=path,
-            line=int(lines[at + 1]),
-            column="start",
-            found=int(starts[at + 1]),
-            expected=f"{ends[at]} or more (line {lines[at]})",
-        )
-        for at in np.flatnonzero(is_overlap)
-    ]
+def _overlaps(
+    lines: pd.Index, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray, path: Path
+) -> list[InputError]:
+    problems = []
+    for before, after in pairwise(np.lexsort((starts, rows)).tolist()):
+        if rows[before] == rows[after] and starts[after] < ends[before]:
+            problems.append(
+                InputError(
+                    "intervals of one RNA overlap",
+                    file=path,
+                    line=int(lines[after]),
+                    column="start",
+                    found=int(starts[after]),
+                    expected=f"{ends[before]} or more (line {lines[before]})",
+                )
+            )
+    return problems
 
 
 def _refuse_constant(

@@ -56,9 +56,13 @@ class Tower(nn.Module):
         nn.init.zeros_(tags.weight)
         self.tags = nn.Sequential(tags, nn.Linear(width, n_labels, bias=False))
 
+    def last_layer(self) -> nn.Linear:
+        """Return the last linear layer of the head."""
+        return [layer for layer in self.head.modules() if isinstance(layer, nn.Linear)][-1]
+
     def start_at(self, logits: torch.Tensor) -> None:
         """Set the bias of the last linear layer, where it has one, to `logits` (n_labels,)."""
-        last = [layer for layer in self.head.modules() if isinstance(layer, nn.Linear)][-1]
+        last = self.last_layer()
         if last.bias is not None:
             with torch.no_grad():
                 last.bias.copy_(logits)
@@ -110,14 +114,15 @@ class Tower(nn.Module):
         """Compute logits: shape (n, n_labels).
 
         Args:
-            inputs, mask: see `read`.
+            inputs: see `read`.
+            mask: see `read`.
             types: number of each RNA's type in the model's vocabulary, int64, shape (n,); needed
                 by a tower with tags, and by no other.
 
         Raises:
             ConfigError: types for a tower without tags, or none for one with tags.
         """
-        logits: torch.Tensor = self.head(self.encode(inputs, mask))
+        logits = self.head(self.encode(inputs, mask))
         if self.tags is None:
             if types is not None:
                 raise ConfigError("the tower is not conditioned on RNA types and takes none")
@@ -176,7 +181,7 @@ def make_tower(
         type_width: width of the learned vector of an RNA type.
     """
     entry: Any = TOWERS[name]
-    tower: Tower = entry(settings, channels, n_labels)
+    tower = entry(settings, channels, n_labels)
     if n_types:
         tower.add_tags(n_types, type_width, n_labels)
     return tower

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mirnagraph.config import require
+from seqtower.checks import require_dropout, require_least
 from seqtower.nn.layers import AdditiveAttention, MaskedConv, pool
 from seqtower.towers.base import Tower
-
-COUNTS = ("filters", "first_kernel", "kernel", "blocks", "window", "heads", "attention_units")
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,9 @@ class DeepLocRNAConfig:
     dropout: float = 0.25
 
     def __post_init__(self) -> None:
-        for name in COUNTS:
-            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        require(self.growth >= 1, "growth", self.growth, "1 or more")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+        require_least(self, 1, "filters", "first_kernel", "kernel", "blocks", "growth", "window")
+        require_least(self, 1, "heads", "attention_units")
+        require_dropout(self, "dropout")
 
 
 class DeepLocRNA(Tower):

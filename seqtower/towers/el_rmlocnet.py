@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mirnagraph.config import require
+from seqtower.checks import require_dropout, require_least
 from seqtower.nn.layers import AdditiveAttention, MaskedLSTM
 from seqtower.towers.base import Tower
 
@@ -38,10 +38,8 @@ class ELRMLocNetConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("units", "layers", "attention_units"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        for name in ("kmer_dropout", "embedding_dropout", "weight_dropout", "dropout"):
-            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+        require_least(self, 1, "units", "layers", "attention_units")
+        require_dropout(self, "kmer_dropout", "embedding_dropout", "weight_dropout", "dropout")
 
 
 class DroppedLSTM(nn.Module):
@@ -54,13 +52,12 @@ class DroppedLSTM(nn.Module):
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Compute hidden states: shape (n, width, units), 0 at padding."""
-        weights: dict[str, torch.Tensor] = {}
+        weights = {}
         if self.training and self.dropout:
             for name, value in self.inner.named_parameters():
                 if "weight" in name:
                     weights[name] = nn.functional.dropout(value, self.dropout)
-        hidden: torch.Tensor = torch.func.functional_call(self.inner, weights, (values, mask))
-        return hidden
+        return torch.func.functional_call(self.inner, weights, (values, mask))
 
 
 class ELRMLocNet(Tower):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from mirnagraph.config import require
+from seqtower.checks import require_dropout, require_least
 from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
 from seqtower.towers.base import Tower
 
@@ -39,11 +40,12 @@ class RNALocLMConfig:
     dropout: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in ("token_dim", "filters", "window", "units", "heads", "attention_units"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        require_least(
+            self, 1, "token_dim", "filters", "window", "units", "heads", "attention_units"
+        )
         has_widths = len(self.widths) > 0 and min(self.widths) >= 1
         require(has_widths, "widths", self.widths, "one or more numbers, each 1 or more")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+        require_dropout(self, "dropout")
 
 
 class RNALocLM(Tower):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mirnagraph.config import require
+from seqtower.checks import require_dropout, require_least
 from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM
 from seqtower.towers.base import Tower
 
@@ -34,9 +34,8 @@ class RNATrackerConfig:
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("filters", "kernel", "window", "units", "attention_units"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "in [0, 1)")
+        require_least(self, 1, "filters", "kernel", "window", "units", "attention_units")
+        require_dropout(self, "dropout")
 
 
 class RNATracker(Tower):

@@ -17,16 +17,17 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import seed_torch, torch_scope
 from seqtower.config import SeqConfig, SeqTrainConfig
-from seqtower.data.batches import Batch, Plan, collate, count_devices, place, split_long
+from seqtower.data.batches import Batch, Plan, count_devices, place
 from seqtower.nn.losses import Loss
 from seqtower.towers.base import Tower
 from seqtower.training.checkpoints import SafeCheckpointIO
 from seqtower.training.optim import initial_tower, make_optimizer, rates
+from seqtower.training.pieces import EncodedPieces, PieceData
 
 TRAIN = "train"
 VALIDATION = "inner"
@@ -35,6 +36,8 @@ MONITOR = "inner_loss"
 
 PAST = "past.json"
 """History written by the first of several processes of a training."""
+
+EPOCHS = "epochs"
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning")
 
@@ -52,18 +55,6 @@ class TrainedTower:
     tower: Tower
     history: tuple[tuple[int, float, float], ...]
     best_epoch: int
-
-
-class _Encoded(Dataset[Batch]):
-    """Encoded RNAs; an item is the padded batch of a list of rows."""
-
-    def __init__(self, encoded: Sequence[np.ndarray], types: np.ndarray | None) -> None:
-        self.encoded = encoded
-        self.types = types
-
-    def __getitem__(self, rows: np.ndarray) -> Batch:
-        types = None if self.types is None else self.types[rows]
-        return collate([self.encoded[row] for row in rows], rows, types=types)
 
 
 class StepModule(lightning.LightningModule):
@@ -95,12 +86,16 @@ class StepModule(lightning.LightningModule):
         """Return the mean loss of a batch of `TRAIN` or `VALIDATION`: a scalar."""
 
     def on_train_epoch_start(self) -> None:
+        """Begin new sums and read the weights of this process's batches."""
         self._reset_sums()
         self._shares = self.train_plan.shares()
 
     def on_train_batch_start(self, _batch: Batch, number: int) -> None:
-        # dropout and learning rate depend on epoch and step alone, so that a resumed training is
-        # equal to an uninterrupted one
+        """Seed dropout and set the learning rate.
+
+        Both depend on epoch and step alone, so that a resumed training is equal to an uninterrupted
+        one.
+        """
         process = [place()[0]] if place()[0] else []
         seed_torch(self.device, self.seed, "step", self.current_epoch, number, *process)
         for group in self.trainer.optimizers[0].param_groups:
@@ -114,13 +109,16 @@ class StepModule(lightning.LightningModule):
         return loss
 
     def training_step(self, batch: Batch, number: int) -> torch.Tensor:
+        """Return the loss, weighted by the batch's share of the step."""
         share = self._shares[number]
         return self._step(batch, TRAIN, share > 0) * share
 
     def validation_step(self, batch: Batch, _number: int) -> None:
+        """Add the loss to the sums."""
         self._step(batch, VALIDATION)
 
     def on_validation_epoch_end(self) -> None:
+        """Log the mean losses of the epoch."""
         if place()[1] > 1:  # training batches are divided among processes, validation ones are not
             sums = torch.tensor(self._sums[TRAIN], dtype=torch.float64, device=self.device)
             self._sums[TRAIN] = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
@@ -130,21 +128,26 @@ class StepModule(lightning.LightningModule):
             self.past.append((self.current_epoch, train_loss, validation_loss))
 
     def on_train_epoch_end(self) -> None:
+        """Plan the batches of the next epoch."""
         self.train_plan.epoch = self.current_epoch + 1
 
     def on_train_end(self) -> None:
+        """Write the history where several processes train."""
         process, n_processes = place()
         if n_processes > 1 and process == 0:  # the calling process cannot read this module
             folder = Path(str(getattr(self.trainer.checkpoint_callback, "dirpath", ".")))
             (folder / PAST).write_text(json.dumps(self.past), encoding="utf-8")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Resume with the batches of the epoch after that of the checkpoint."""
         self.train_plan.epoch = int(checkpoint["epoch"]) + 1
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _number: int) -> Batch:
+        """Move a batch to the device of the training."""
         return batch.to(device)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Make the optimizer of the settings."""
         return make_optimizer(self.parameters(), self.config)
 
 
@@ -173,19 +176,18 @@ class _TowerModule(StepModule):
 class _EpochProgress(Callback):
     """Reports the number of finished epochs."""
 
-    def __init__(self, progress: Progress | None, step: str, epochs: int) -> None:
+    def __init__(self, progress: Progress | None, epochs: int) -> None:
         self.progress = progress
-        self.step = step
         self.epochs = epochs
 
     def on_train_epoch_end(self, trainer: Any, _module: Any) -> None:
-        report(self.progress, self.step, trainer.current_epoch + 1, self.epochs)
+        report(self.progress, EPOCHS, trainer.current_epoch + 1, self.epochs)
 
     def on_train_end(self, _trainer: Any, _module: Any) -> None:
-        report(self.progress, self.step, self.epochs, self.epochs)
+        report(self.progress, EPOCHS, self.epochs, self.epochs)
 
 
-def train_tower(
+def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
     encoded: Sequence[np.ndarray],
     labels: np.ndarray,
     kind: str,
@@ -199,7 +201,6 @@ def train_tower(
     n_types: int = 0,
     start: Mapping[str, torch.Tensor] | None = None,
     progress: Progress | None = None,
-    step: str = "epochs",
 ) -> TrainedTower:
     """Train until the validation loss no longer falls; the weights are those of its minimum.
 
@@ -218,69 +219,54 @@ def train_tower(
         n_types: RNA types in the vocabulary.
         start: weights by name that replace random ones, see `seqtower.pretraining.checkpoint`.
         progress: called after each epoch.
-        step: name of the step for `progress`.
     """
     settings = config.training
     tower, loss = initial_tower(
         config, encoded[0].shape[1], labels[train_rows], kind, seed, n_types
     )
     tower.load_state_dict(dict(start or {}), strict=False)
-    pieces, owner = split_long(encoded, settings.batch_tokens)
-    lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
-
-    def plan_of(rows: np.ndarray, plan_seed: int | None) -> Plan:
-        numbers = np.flatnonzero(np.isin(owner, rows))
-        return Plan(numbers, lengths, settings.batch_tokens, settings.batch_rnas, plan_seed)
-
+    data = EncodedPieces(encoded, settings.batch_tokens, types)
     readable = np.concatenate([train_rows, validation_rows])
     masked_labels = np.full(labels.shape, np.nan)  # a test label that is read makes the loss NaN
     masked_labels[readable] = labels[readable]
-    train_plan = plan_of(train_rows, seed)
-    module = _TowerModule(tower, loss, masked_labels[owner], settings, seed, train_plan)
+    train_plan = data.plan(train_rows, settings, seed)
+    module = _TowerModule(tower, loss, masked_labels[data.owner], settings, seed, train_plan)
     best = fit_module(
         module,
-        _Encoded(pieces, None if types is None else types[owner]),
-        plan_of(validation_rows, None),
+        data,
+        data.plan(validation_rows, settings),
         folder=folder,
         progress=progress,
-        step=step,
         devices=count_devices(settings.devices),
     )
-    weights = {
-        name.removeprefix("tower."): value
-        for name, value in best["state_dict"].items()
-        if name.startswith("tower.")
-    }
-    tower.load_state_dict(weights)
+    module.load_state_dict(best["state_dict"])
     return TrainedTower(tower.eval().cpu(), tuple(module.past), int(best["epoch"]))
 
 
 def fit_module(
     module: StepModule,
-    data: Dataset[Any],
+    data: PieceData,
     validation_plan: Plan,
     *,
     folder: Path,
     progress: Progress | None,
-    step: str,
     devices: int = 1,
 ) -> dict[str, Any]:
     """Train a module until its validation loss no longer falls.
 
     Args:
         module: trained in place, up to the last epoch.
-        data: rows of a batch -> batch.
+        data: pieces of RNAs.
         validation_plan: batches for early stopping.
         folder: checkpoints after every epoch; a killed training resumes from the last.
         progress: called after each epoch; with several processes only at the end.
-        step: name of the step for `progress`.
         devices: processes that train together; module and data are then sent to other processes.
 
     Returns:
         The checkpoint of the lowest validation loss: ``state_dict``, ``epoch`` and others.
     """
     settings = module.config
-    epoch_progress = _EpochProgress(progress if devices == 1 else None, step, settings.epochs)
+    epoch_progress = _EpochProgress(progress if devices == 1 else None, settings.epochs)
     checkpoints = ModelCheckpoint(
         folder, filename="best", monitor=MONITOR, save_last=True, enable_version_counter=False
     )
@@ -312,19 +298,15 @@ def fit_module(
             weights_only=True,
         )
     if devices > 1:
-        module.past = _read_past(folder / PAST)
-        report(progress, step, settings.epochs, settings.epochs)
+        past = folder / PAST
+        epochs = json.loads(past.read_text(encoding="utf-8")) if past.exists() else []
+        module.past = [tuple(epoch) for epoch in epochs]
+        report(progress, EPOCHS, settings.epochs, settings.epochs)
     return SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")
 
 
-def _loader(data: Dataset[Any], plan: Plan) -> DataLoader[Any]:
+def _loader(data: PieceData, plan: Plan) -> DataLoader[Any]:
     return DataLoader(data, batch_size=None, sampler=plan)  # type: ignore[arg-type]
-
-
-def _read_past(path: Path) -> list[tuple[int, float, float]]:
-    if not path.exists():
-        return []
-    return [tuple(epoch) for epoch in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def _precision(setting: str) -> Literal["bf16-mixed", "32-true"]:

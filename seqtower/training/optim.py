@@ -11,7 +11,7 @@ import torch
 from mirnagraph.seeds import torch_scope
 from seqtower.config import SeqConfig, SeqTrainConfig
 from seqtower.nn.losses import Loss, make_loss, starting_logits
-from seqtower.towers.base import Tower, make_tower
+from seqtower.towers.base import Tower
 
 LOWEST = 0.02
 """Final learning rate of the cosine schedule as a share of its highest."""
@@ -37,14 +37,7 @@ def initial_tower(
         settings.loss, kind, labels, weighted=settings.class_weights, gamma=settings.focal_gamma
     )
     with torch_scope(seed, "weights"):
-        tower = make_tower(
-            config.tower.name,
-            config.tower.settings,
-            channels,
-            labels.shape[1],
-            n_types,
-            type_width=config.type_width,
-        )
+        tower = config.make_tower(channels, labels.shape[1], n_types)
     if not settings.class_weights:
         tower.start_at(torch.from_numpy(starting_logits(kind, labels)).float())
     return tower, loss

@@ -12,9 +12,9 @@ import torch
 
 from mirnagraph.seeds import torch_scope
 from seqtower.config import SeqConfig
-from seqtower.data.batches import Plan, collate, split_long
 from seqtower.towers.base import Tower
 from seqtower.training.optim import initial_tower, make_optimizer, rates
+from seqtower.training.pieces import EncodedPieces
 
 
 def train_quick(
@@ -34,11 +34,9 @@ def train_quick(
     """
     settings = config.training
     tower, loss_of = initial_tower(config, encoded[0].shape[1], labels, kind, seed)
-    pieces, owner = split_long(encoded, settings.batch_tokens)
-    targets = torch.from_numpy(labels[owner]).float()
-    lengths = np.array([len(piece) for piece in pieces])
-    rows = np.arange(len(pieces))
-    batches = Plan(rows, lengths, settings.batch_tokens, settings.batch_rnas, seed)
+    data = EncodedPieces(encoded, settings.batch_tokens)
+    targets = torch.from_numpy(labels[data.owner]).float()
+    batches = data.plan(data.owner, settings, seed)
     optimizer = make_optimizer(tower.parameters(), settings)
     rate = rates(settings, len(batches))
     step = 0
@@ -47,7 +45,7 @@ def train_quick(
         for epoch in range(settings.epochs):
             batches.epoch = epoch
             for rows in batches:
-                batch = collate([pieces[row] for row in rows], rows)
+                batch = data[rows]
                 for group in optimizer.param_groups:
                     group["lr"] = rate(step)
                 optimizer.zero_grad()

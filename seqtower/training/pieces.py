@@ -1,0 +1,48 @@
+"""RNAs in pieces that fit into a batch: the data of training and prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from seqtower.config import SeqTrainConfig
+from seqtower.data.batches import Batch, Plan, collate, split_long
+
+
+class PieceData(Dataset[Batch]):
+    """Pieces of RNAs; an item is the padded batch of some pieces.
+
+    Attributes:
+        owner: row number of the RNA of each piece: int64, shape (n_pieces,).
+        lengths: positions of each piece: int64, shape (n_pieces,).
+    """
+
+    owner: np.ndarray
+    lengths: np.ndarray
+
+    def plan(self, rows: np.ndarray, config: SeqTrainConfig, seed: int | None = None) -> Plan:
+        """Plan batches of the pieces of some RNAs, see `Plan`."""
+        numbers = np.flatnonzero(np.isin(self.owner, rows))
+        return Plan(numbers, self.lengths, config.batch_tokens, config.batch_rnas, seed)
+
+
+class EncodedPieces(PieceData):
+    """Encoded RNAs, those of more than `limit` positions in windows (see `split_long`).
+
+    Attributes:
+        n_rnas: number of RNAs.
+    """
+
+    def __init__(
+        self, encoded: Sequence[np.ndarray], limit: int, types: np.ndarray | None = None
+    ) -> None:
+        self.n_rnas = len(encoded)
+        self.pieces, self.owner = split_long(encoded, limit)
+        self.lengths = np.array([len(piece) for piece in self.pieces], dtype=np.int64)
+        self.types = None if types is None else types[self.owner]
+
+    def __getitem__(self, numbers: np.ndarray) -> Batch:
+        types = None if self.types is None else self.types[numbers]
+        return collate([self.pieces[number] for number in numbers], numbers, types=types)
