@@ -75,7 +75,7 @@ def module_graph() -> dict[str, frozenset[str]]:
         graph[name] = frozenset(
             found
             for found in imported
-            if found not in submodules or not NAMES[found].name == "__init__.py"
+            if found not in submodules or NAMES[found].name != "__init__.py"
         )
     return graph
 

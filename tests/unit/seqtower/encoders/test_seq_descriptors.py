@@ -34,7 +34,7 @@ from seqtower.encoders.descriptors import (
 )
 from seqtower.saved import load_tower
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "tower_v1"
+GOLDEN = Path(__file__).parents[3] / "golden" / "tower_v1"
 
 SMALL = DescriptorConfig(
     trees=replace(TREES, n_trees=20, rounds=20),

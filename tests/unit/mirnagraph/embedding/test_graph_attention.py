@@ -17,7 +17,7 @@ from mirnagraph.embedding.graph_training import edges_of
 from mirnagraph.embedding.graph_transformer import fit_graph_transformer
 from mirnagraph.seeds import torch_scope
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "gtmaloc_attention.json"
+GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "gtmaloc_attention.json"
 CONFIGS = {
     name: GraphTransformerConfig(dim=8, n_layers=2, n_heads=2, epochs=5, attention=name)
     for name in ("dot", "additive")
