@@ -1,11 +1,12 @@
 # make demo: install what the toolkit needs, run the main job on the demo data.
 # make test, real, check: install what development needs too, then the tests or the lint.
+# make stress: checks of half an hour, before an issue is called resolved.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev demo test real check clean
+.PHONY: setup setup-dev demo test real check stress clean
 
 setup: $(VENV)/.installed
 
@@ -36,6 +37,10 @@ real: setup-dev
 
 check: setup-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+stress: setup-dev
+	$(BIN)/python benchmarks/mutation_check.py --workers 2
+	$(BIN)/python benchmarks/planted_proof.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info networks runs
