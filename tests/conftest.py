@@ -1,4 +1,6 @@
-"""Fixtures that all tests share; one thread per test, so that tests run side by side without crowding each other."""
+"""Fixtures that all tests share; one thread per test,
+so that tests run side by side without crowding each other.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,14 @@ from hypothesis import settings
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"  # read when numpy and torch load, which is later
 
-# Shared machines are slow at times: a deadline per example would make properties fail by load, not by logic.
+# Shared machines are slow at times: a deadline per example would make properties fail by load,
+# not by logic.
 settings.register_profile("mirnagraph", deadline=None, print_blob=True)
 settings.load_profile("mirnagraph")
 
-gc.disable()  # while the tests are collected: modules come and stay, and looking through them for garbage takes a fifth of that time
+# While the tests are collected: modules come and stay, and looking through them for garbage takes
+# a fifth of that time.
+gc.disable()
 
 
 def pytest_collection_finish() -> None:
@@ -58,7 +63,9 @@ def networks(small_dataset):
 
 @pytest.fixture(scope="session")
 def real_data():
-    """Folder of the public benchmark data; the test is skipped, with the reason, where there is none."""
+    """Folder of the public benchmark data; the test is skipped, with the reason,
+    where there is none.
+    """
     name = os.environ.get("MIRNAGRAPH_DATA")
     if not name:
         pytest.skip("MIRNAGRAPH_DATA is not set: the public benchmark data is not here")

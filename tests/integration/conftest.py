@@ -1,4 +1,6 @@
-"""What the end-to-end tests share: folds and a problem of the small dataset, and commands run in this process."""
+"""What the end-to-end tests share: folds and a problem of the small dataset,
+and commands run in this process.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def data(networks, request: pytest.FixtureRequest):
 
 @pytest.fixture(scope="session")
 def finished_run(networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished small run with a model for newcomers. Shared by all tests of a session: do not change it."""
+    """A finished small run with a model for newcomers. Shared by all tests of a session:
+    do not change it.
+    """
     from fusion.config import ExperimentConfig, experiment_config
     from fusion.experiments.train import run_experiment
 
@@ -93,7 +97,9 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., Ended]:
-    """Run ``mirnagraph`` with these words in this process, which spares the imports, in an empty folder: exit code, stdout, stderr."""
+    """Run ``mirnagraph`` with these words in this process, which spares the imports,
+    in an empty folder: exit code, stdout, stderr.
+    """
     from cli.main import main
 
     monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
@@ -113,13 +119,17 @@ def run(
 
 @pytest.fixture
 def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs without a report, whose pictures take longer to draw than a small model to train: for tests that read its numbers alone."""
+    """Runs without a report, whose pictures take longer to draw than a small model to train:
+    for tests that read its numbers alone.
+    """
     monkeypatch.setattr("fusion.experiments.train.write_report", lambda *_: None)
 
 
 @pytest.fixture
 def quick(in_empty_folder: Path) -> Callable[..., Path]:
-    """Write ``quick.toml`` into the folder the test works in, with changes to sections of `QUICK`: its path."""
+    """Write ``quick.toml`` into the folder the test works in, with changes to sections of `QUICK`:
+    its path.
+    """
 
     def write(**changes: dict[str, Any]) -> Path:
         assert set(changes) <= set(QUICK), changes

@@ -36,7 +36,9 @@ SEQUENCE = "UGAGGUAGUAGGUUGUAUAGUUUUAGGGUCACACCC"
 
 @pytest.fixture(scope="module")
 def finished(networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of `mirnagraph train` with three folds of a file, shared by the tests of this module: copy it before changing it."""
+    """A finished run of `mirnagraph train` with three folds of a file,
+    shared by the tests of this module: copy it before changing it.
+    """
     place = tmp_path_factory.mktemp("finished")
     ids = list(networks.dataset.index)
     pd.DataFrame({"rna_id": ids, "fold": [row % 3 for row in range(len(ids))]}).to_csv(

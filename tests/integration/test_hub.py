@@ -1,4 +1,6 @@
-"""Models pushed to and pulled from a Hugging Face hub that a folder stands in for, and the sentences where something is missing."""
+"""Models pushed to and pulled from a Hugging Face hub that a folder stands in for,
+and the sentences where something is missing.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class RepositoryNotFoundError(OSError):
 
 
 class FakeHub:
-    """What of huggingface_hub is used: repositories are folders, and a snapshot is a folder of links, as in the hub's own cache."""
+    """What of huggingface_hub is used: repositories are folders,
+    and a snapshot is a folder of links, as in the hub's own cache.
+    """
 
     def __init__(self, place: Path) -> None:
         self.place, self.token, self.made, self.fails = place, "hf_of_nobody", [], None  # type: ignore[var-annotated]

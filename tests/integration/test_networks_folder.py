@@ -151,7 +151,10 @@ def _change(folder: Path, **entries: object) -> None:
     [
         (
             {"format_version": 99},
-            r"networks.json, column 'format_version': unknown format of a networks folder; found 99, expected 1",
+            (
+                r"networks.json, column 'format_version': unknown format of a networks folder; "
+                r"found 99, expected 1"
+            ),
         ),
         ({"networks": []}, r"column 'networks': missing or wrong entry; found \[\], expected dict"),
         (

@@ -288,11 +288,9 @@ def test_transcripts_of_a_gene_stay_together_and_copies_of_the_networks_rnas_are
     )
     found = read_rna_sets("sets.toml", networks.dataset)
     assert list(found.data.index.ids) == [f"m|r{i}" for i in (*range(12), 13)]
+    twin = networks.dataset.rnas["sequence"].dropna().index[3]
     assert found.data.left_out.to_numpy().tolist() == [
-        [
-            "m|r12",
-            f"near-duplicate of {networks.dataset.rnas['sequence'].dropna().index[3]} of the networks",
-        ]
+        ["m|r12", f"near-duplicate of {twin} of the networks"]
     ]
     assert len(set(found.groups)) == 5
     assert (found.groups[:12].reshape(4, 3) == found.groups[:12:3, None]).all()

@@ -1,4 +1,6 @@
-"""`mirnagraph seq …` as a person types it: train, predict, explain, and the sentences on bad input."""
+"""`mirnagraph seq …` as a person types it: train, predict, explain,
+and the sentences on bad input.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ boosting_width = 20
 
 @pytest.fixture
 def files(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A FASTA file, a label table and quick settings in the empty folder that the command runs in."""
+    """A FASTA file, a label table and quick settings in the empty folder that the command
+    runs in.
+    """
     monkeypatch.setattr(experiment, "K", 2)
     data = planted_sequences(24, longest=120).data
     (in_empty_folder / "rna.fa").write_text(
@@ -132,8 +136,8 @@ def test_train_predict_and_explain(run, files: Path) -> None:
         "--no-plots",
     )
     assert (
-        "1 of 1 RNAs are not longer than the window of 5000 nt: use a smaller one, such as --window "
-        in hidden.stderr
+        "1 of 1 RNAs are not longer than the window of 5000 nt: "
+        "use a smaller one, such as --window " in hidden.stderr
     )
     unknown = run(
         "seq",
@@ -282,10 +286,15 @@ def test_labels_in_headers_and_a_type_which_the_model_then_asks_for(run, files: 
 
 @pytest.mark.slow
 def test_several_sets_make_one_model(run, files: Path) -> None:
-    """A second set of other compartments: unknown where a set does not speak of them, and each set stands in the report by itself."""
+    """A second set of other compartments: unknown where a set does not speak of them,
+    and each set stands in the report by itself.
+    """
     table = pd.read_csv(files / "rna.tsv", sep="\t")
     table[["id", "Nucleus"]].to_csv(files / "second.tsv", sep="\t", index=False)
-    sets = '[sets.one]\nfasta = "rna.fa"\nlabels = "rna.tsv"\ntype = "lncRNA"\n[sets.two]\nfasta = "rna.fa"\nlabels = "second.tsv"\ntype = "mRNA"\n'
+    sets = (
+        '[sets.one]\nfasta = "rna.fa"\nlabels = "rna.tsv"\ntype = "lncRNA"\n'
+        '[sets.two]\nfasta = "rna.fa"\nlabels = "second.tsv"\ntype = "mRNA"\n'
+    )
     (files / "sets.toml").write_text(sets)
     (files / "both.toml").write_text(TOML.replace("[descriptors]", "[descriptors]\nweight = 0.5"))
     words = ("--fold", "2", "--config", "both.toml", "--workers", "1", "--no-baselines")

@@ -1,4 +1,6 @@
-"""One tower trained in two processes: every RNA once per epoch over both, checkpoints that both go on from, and a tower that has learned."""
+"""One tower trained in two processes: every RNA once per epoch over both,
+checkpoints that both go on from, and a tower that has learned.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Explanations of a trained tower find what was planted: masking, integrated gradients, and filters compared by Tomtom."""
+"""Explanations of a trained tower find what was planted:
+masking, integrated gradients, and filters compared by Tomtom.
+"""
 
 from __future__ import annotations
 

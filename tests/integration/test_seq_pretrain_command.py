@@ -29,7 +29,9 @@ inner_fraction = 0.2
 
 @pytest.fixture
 def files(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Sequences in two files, labels, motifs and quick settings in the empty folder that the command runs in."""
+    """Sequences in two files, labels, motifs and quick settings in the empty folder that the
+    command runs in.
+    """
     monkeypatch.setattr(experiment, "K", 2)
     data = planted_sequences(30, longest=100).data
     records = [f">{name}\n{s}\n" for name, s in zip(data.index.ids, data.sequences, strict=True)]

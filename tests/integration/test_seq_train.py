@@ -1,4 +1,6 @@
-"""The sequence tower end to end: it learns what k-mers cannot say, resumes to the same bits, and its model comes back from disk."""
+"""The sequence tower end to end: it learns what k-mers cannot say, resumes to the same bits,
+and its model comes back from disk.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ FEW_TREES = DescriptorConfig(
 
 
 def planted(n: int, seed: int = 0, low: int = 40, high: int = 70) -> SequenceSet:
-    """The same word near the 5' end (class Five) or near the 3' end (class Three) of random RNAs: k-mers cannot tell which."""
+    """The same word near the 5' end (class Five) or near the 3' end (class Three) of random RNAs:
+    k-mers cannot tell which.
+    """
     rng = generator(seed, "planted")
     sequences, labels = [], []
     for number in range(n):
@@ -60,7 +64,9 @@ def planted(n: int, seed: int = 0, low: int = 40, high: int = 70) -> SequenceSet
 
 @pytest.fixture(autouse=True)
 def short_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Baselines on words of up to three letters: their trees would take longer than the towers of these tests."""
+    """Baselines on words of up to three letters: their trees would take longer than the towers of
+    these tests.
+    """
     monkeypatch.setattr(experiment, "K", 3)
 
 
@@ -127,7 +133,9 @@ def test_a_run_folder_holds_everything_and_the_model_comes_back(tmp_path: Path) 
     np.testing.assert_allclose(model.predict([data.sequences[0]])[0], said[1], atol=1e-6)
     with pytest.raises(
         CheckpointError,
-        match="other compartments, or another order of them; found Five, Three, expected Three, Five",
+        match=(
+            "other compartments, or another order of them; found Five, Three, expected Three, Five"
+        ),
     ):
         load_tower(folder.path / "model", ["Three", "Five"])
     assert run_seq(data, small(epochs=3), tmp_path / "run", resume=True)[0] is None
@@ -392,8 +400,8 @@ def test_an_rna_beyond_the_budget_is_read_in_windows(tmp_path: Path) -> None:
     result, folder = run_seq(data, config, tmp_path / "run")
     assert result is not None
     assert (
-        "RNAs are longer than the 45 positions of a batch (`training.batch_tokens`): they were read in windows."
-        in (folder.path / "report.md").read_text()
+        "RNAs are longer than the 45 positions of a batch (`training.batch_tokens`): "
+        "they were read in windows." in (folder.path / "report.md").read_text()
     )
     model = load_tower(folder.path / "model")
     long = "ACGUUGCAAC" * 9

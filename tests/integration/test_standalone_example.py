@@ -24,8 +24,8 @@ def test_the_example_runs_and_joins_each_family() -> None:
 
 def test_the_example_loads_neither_torch_nor_the_other_rooms(tmp_path: Path) -> None:
     code = (
-        EXAMPLE
-        + "\nimport sys\nprint(sorted({'torch', 'seqtower', 'fusion', 'cli', 'typer'} & set(sys.modules)))\n"
+        EXAMPLE + "\nimport sys\n"
+        "print(sorted({'torch', 'seqtower', 'fusion', 'cli', 'typer'} & set(sys.modules)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,4 +1,6 @@
-"""The sequence tower in a cross-validated model: blind to test labels, repeatable, saved and read back."""
+"""The sequence tower in a cross-validated model:
+blind to test labels, repeatable, saved and read back.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,8 @@ def test_a_saved_model_predicts_the_same_and_makes_the_token_of_new_rnas(
         back.fusion_model(fusion_model.tokens).predict(rows), fusion_model.predict(rows)
     )
     assert back.towers is not None
-    # the token of the rows that no tower learned from can be made again from the files alone, whatever stands beside them
+    # the token of the rows that no tower learned from can be made again from the files alone,
+    # whatever stands beside them
     anew = back.towers.token([*data.sequences[-10:], "ACGU" * 60])
     held = fusion_model.tokens["tower"]
     np.testing.assert_allclose(anew.values[:10], held.values[-10:], atol=1e-5)

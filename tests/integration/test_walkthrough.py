@@ -1,4 +1,6 @@
-"""The notebook docs/walkthrough.ipynb: it runs from top to bottom, and is committed without outputs."""
+"""The notebook docs/walkthrough.ipynb: it runs from top to bottom,
+and is committed without outputs.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def execute(project: Path, place: Path) -> str:
 
 @pytest.fixture
 def this_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The kernel is a process of its own: it has to find this source tree, wherever it was installed from."""
+    """The kernel is a process of its own: it has to find this source tree,
+    wherever it was installed from.
+    """
     monkeypatch.setenv("PYTHONPATH", str(project))
     return project
 

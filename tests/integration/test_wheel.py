@@ -1,4 +1,6 @@
-"""The built wheel works in an empty environment, away from the source tree, and brings neither tests nor data."""
+"""The built wheel works in an empty environment, away from the source tree,
+and brings neither tests nor data.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def wheel(project, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """A new environment with the wheel; the dependencies are lent by the environment the tests run in."""
+    """A new environment with the wheel;
+    the dependencies are lent by the environment the tests run in.
+    """
     folder = tmp_path_factory.mktemp("empty")
     run(sys.executable, "-m", "venv", "--without-pip", folder / "env", cwd=folder)
     (site,) = (folder / "env").glob("lib/python*/site-packages")
@@ -76,7 +80,8 @@ def installed(wheel, tmp_path_factory):
         wheel,
         cwd=folder,
     )
-    # After the install: a path file makes the lender's packages visible. Its own path files (an editable mirnagraph) are not followed.
+    # After the install: a path file makes the lender's packages visible.
+    # Its own path files (an editable mirnagraph) are not followed.
     (site / "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     return python, folder
 
@@ -107,7 +112,8 @@ def test_it_runs_away_from_the_source_tree(installed, project):
     where = run(
         python,
         "-c",
-        "import mirnagraph, cli.main, fusion, seqtower; print(mirnagraph.__file__, cli.main.__file__)",
+        "import mirnagraph, cli.main, fusion, seqtower; "
+        "print(mirnagraph.__file__, cli.main.__file__)",
         cwd=folder,
     ).split()
     assert len(where) == 2
@@ -133,7 +139,8 @@ def test_every_module_can_be_imported_from_the_wheel(installed):
     code = (
         "import importlib, pkgutil\n"
         "for top in ('mirnagraph', 'seqtower', 'fusion', 'cli'):\n"
-        "    for found in pkgutil.walk_packages(importlib.import_module(top).__path__, top + '.'):\n"
+        "    for found in pkgutil.walk_packages(importlib.import_module(top).__path__, "
+        "top + '.'):\n"
         "        if not found.name.endswith('.__main__'):\n"
         "            importlib.import_module(found.name)\n"
         "print('all')"

@@ -1,4 +1,6 @@
-"""Without the packages of the extra `tune`: searches end in one sentence, every other module loads."""
+"""Without the packages of the extra `tune`: searches end in one sentence,
+every other module loads.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Dependencies: each hard one is imported, each imported package is declared, development has all extras."""
+"""Dependencies: each hard one is imported, each imported package is declared,
+development has all extras.
+"""
 
 from __future__ import annotations
 

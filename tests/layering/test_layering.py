@@ -1,4 +1,6 @@
-"""The shape of the tree: direction of imports, circles, sizes, light start, wheel contents, no machine's paths."""
+"""The shape of the tree: direction of imports, circles, sizes, light start, wheel contents,
+no machine's paths.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ def module_graph() -> dict[str, frozenset[str]]:
 
 
 def room_of(name: str) -> str:
-    """Room of a module: its subfolder, or the module itself where it lies in the package's folder."""
+    """Room of a module: its subfolder, or the module itself where it lies in the package's
+    folder.
+    """
     if NAMES[name].name == "__init__.py":
         return name
     parent = name.rpartition(".")[0]

@@ -1,4 +1,6 @@
-"""On the public benchmark: calibration of a finished run against its files, temperature across halves, and its ranking with RNALocate 1 as evidence."""
+"""On the public benchmark: calibration of a finished run against its files,
+temperature across halves, and its ranking with RNALocate 1 as evidence.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def files_of(folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
 
 
 def plain_error(true: np.ndarray, probability: np.ndarray) -> float:
-    """Ten bins by the mean of an RNA's first and last place among the sorted probabilities; from the definition, with dictionaries."""
+    """Ten bins by the mean of an RNA's first and last place among the sorted probabilities;
+    from the definition, with dictionaries.
+    """
     ordered = sorted(probability.tolist())
     first = {p: k for k, p in reversed(list(enumerate(ordered)))}
     last = {p: k + 1 for k, p in enumerate(ordered)}
@@ -100,7 +104,8 @@ def test_a_ranking_is_far_above_chance_on_what_was_known_and_counts_what_a_table
     table = mark(rank(finished), dataset, evidence)
     assert len(table) == 70
     assert (table["known"] == 0).all()
-    # release 1 is older than the labels and holds little that they do not: how much of it comes out on top is reported, not promised
+    # release 1 is older than the labels and holds little that they do not: how much of it comes out
+    # on top is reported, not promised
     novel = precision_at_k(finished, evidence.confirmed, dataset.compartments, top=10).set_index(
         "compartment"
     )

@@ -1,4 +1,6 @@
-"""Our metrics equal those of the benchmark's own scorer, on made-up predictions for its four protocols."""
+"""Our metrics equal those of the benchmark's own scorer,
+on made-up predictions for its four protocols.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def links(matrix, ids, prefix):
 
 @pytest.fixture(scope="module")
 def dataset(bench, scorer):
-    """The benchmark's matrices as a Dataset, read here by position so that no reader of ours takes part in the comparison."""
+    """The benchmark's matrices as a Dataset, read here by position so that no reader of ours takes
+    part in the comparison.
+    """
     folder = bench.parent / "data" / "mirna1041"
     ids = (folder / "miRNA_ID_1041.txt").read_text().split()
     matrices = {

@@ -1,4 +1,6 @@
-"""On the public benchmark: both engines agree on every pair, and the networks are what the notes say, in time."""
+"""On the public benchmark: both engines agree on every pair,
+and the networks are what the notes say, in time.
+"""
 
 from __future__ import annotations
 
@@ -77,8 +79,9 @@ def test_mesh_values() -> None:
     diseases = tree.drop_duplicates("term").set_index("term").loc[names, "descriptor_id"]
     result = disease_semantic_similarity(tree, diseases)
     assert diseases.tolist() == [id_of[name] for name in names]
-    # C04.588.180 and C17.800.090.500: Breast Neoplasms 1; Neoplasms by Site .5, Neoplasms .25; Breast Diseases .5, Skin and
-    # Connective Tissue Diseases .125, Skin Diseases .25; together 2.625
+    # C04.588.180 and C17.800.090.500: Breast Neoplasms 1; Neoplasms by Site .5, Neoplasms .25;
+    # Breast Diseases .5, Skin and Connective Tissue Diseases .125, Skin Diseases .25;
+    # together 2.625
     assert result[0, 2] == pytest.approx((0.25 + 1) / (2.625 + 1))
     # Breast Diseases 1, Skin Diseases .5, Skin and Connective Tissue Diseases .25; together 1.75
     assert result[0, 1] == pytest.approx((0.5 + 1 + 0.25 + 0.5 + 0.125 + 0.25) / (2.625 + 1.75))

@@ -1,4 +1,6 @@
-"""The readers on the public tables: the benchmark's matrices rebuilt cell for cell, its ids resolved, its dataset loaded."""
+"""The readers on the public tables: the benchmark's matrices rebuilt cell for cell,
+its ids resolved, its dataset loaded.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,9 @@ KINDS = {
     "retired_no_sequence": "retired_no_sequence",
     "none": "unknown",
 }
-# hsa-mir-1273 is the former name of hsa-mir-1273a (MI0006409, withdrawn after release 21): what was measured under that
-# name is that hairpin, so an exact old name goes before the guess that the curator meant hsa-mir-1273c or -1273h.
+# hsa-mir-1273 is the former name of hsa-mir-1273a (MI0006409, withdrawn after release 21): what was
+# measured under that name is that hairpin, so an exact old name goes before the guess that the
+# curator meant hsa-mir-1273c or -1273h.
 JUDGED_OTHERWISE = {"hsa-mir-1273": ("family_prefix", "retired", "MI0006409 release 21.0")}
 
 

@@ -1,4 +1,6 @@
-"""Long RNAs of the public sets are read whole, and trees on descriptors learn from them what words alone do not say."""
+"""Long RNAs of the public sets are read whole, and trees on descriptors learn from them what words
+alone do not say.
+"""
 
 from __future__ import annotations
 

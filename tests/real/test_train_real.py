@@ -1,4 +1,6 @@
-"""The default preset on the public benchmark: better than counting how well studied a miRNA is, and blind to test labels."""
+"""The default preset on the public benchmark: better than counting how well studied a miRNA is,
+and blind to test labels.
+"""
 
 from __future__ import annotations
 

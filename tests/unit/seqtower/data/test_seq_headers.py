@@ -34,8 +34,13 @@ def write(folder: Path, text: str) -> Path:
 def test_digits_become_labels_and_the_rest_an_id(tmp_path: Path) -> None:
     found = join_headers(write(tmp_path, FASTA), NAMES)
     assert found.index.ids == (
-        "hsa-let-7a-1", "pre-let-7b", "ebv-miR-X1-5p,db:A3", "ebv-miR-X1-5p,db:A4", "C13orf25|hsa-mir-18a", "a gene of no field",
-    )  # fmt: skip
+        "hsa-let-7a-1",
+        "pre-let-7b",
+        "ebv-miR-X1-5p,db:A3",
+        "ebv-miR-X1-5p,db:A4",
+        "C13orf25|hsa-mir-18a",
+        "a gene of no field",
+    )
     np.testing.assert_array_equal(found.labels[:3], [[1, 1, 0], [1, 0, 1], [0, 1, 0]])
     assert (found.kind, found.compartments, found.sequences[3]) == ("multi-label", NAMES, "GGGU")
     part = join_headers(write(tmp_path, FASTA), NAMES, columns=["Cytosol", "Nucleus"])
@@ -70,7 +75,10 @@ def test_families_are_numbers_shared_sequences_and_their_relatives(tmp_path: Pat
     [
         (
             ">110,Gene_Name:a\nAC\n>11,Gene_Name:b\nAC\n",
-            "line 3, column 2: the labels in a header do not fit the compartments; found 11, expected 3 digits",
+            (
+                "line 3, column 2: the labels in a header do not fit the compartments; "
+                "found 11, expected 3 digits"
+            ),
         ),
         (
             ">1102,Gene_Name:a\nAC\n",
@@ -83,7 +91,10 @@ def test_families_are_numbers_shared_sequences_and_their_relatives(tmp_path: Pat
         (">110\nAC\n", "line 1, column 5: a header without a name"),
         (
             ">110,Gene_Name:a\nAC\n>010,Gene_Name:a\nAC\n",
-            "line 3: an RNA is duplicated; found a, expected each Gene_Name, or Gene_Name with Gene_ID, once",
+            (
+                "line 3: an RNA is duplicated; "
+                "found a, expected each Gene_Name, or Gene_Name with Gene_ID, once"
+            ),
         ),
         (
             ">110,Gene_Name:a\nAC\n>010,Gene_Name:b\nAC\n",

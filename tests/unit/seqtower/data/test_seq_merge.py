@@ -1,4 +1,6 @@
-"""Sets merged into one: compartments by name, unknown where a set does not speak of them, learned and measured only where known."""
+"""Sets merged into one: compartments by name, unknown where a set does not speak of them,
+learned and measured only where known.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +110,9 @@ def test_trees_of_parts_of_the_outputs_add_up_to_each_part() -> None:
 
 
 def test_unknown_labels_teach_nothing() -> None:
-    """A compartment is learned as if the rows that it is unknown of were not there, and is not moved by compartments known elsewhere."""
+    """A compartment is learned as if the rows that it is unknown of were not there,
+    and is not moved by compartments known elsewhere.
+    """
     random = np.random.default_rng(1)
     features = random.random((60, 5)).astype(np.float32)
     labels = (random.random((60, 2)) < 0.5).astype(float)
@@ -161,8 +165,14 @@ def _files(folder: Path, kind: str = "miRNA") -> Path:
     (folder / "b.fa").write_text(
         ">10,Gene_ID:1,Gene_Name:z\nACGU\n>01,Gene_ID:2,Gene_Name:w\nGGGG\n"
     )
-    table = f'[sets.a]\nfasta = "a.fa"\nlabels = "a.tsv"\nlabel = ["Nucleus"]\ngroup = "fam"\ntype = "{kind}"\n'
-    table += '[sets.b]\nfasta = "b.fa"\nlabels_in_header = "Nucleus,EV"\ntype = "lncRNA"\n[sets.b.rename]\nEV = "Exosome"\n'
+    table = (
+        '[sets.a]\nfasta = "a.fa"\nlabels = "a.tsv"\nlabel = ["Nucleus"]\n'
+        f'group = "fam"\ntype = "{kind}"\n'
+    )
+    table += (
+        '[sets.b]\nfasta = "b.fa"\nlabels_in_header = "Nucleus,EV"\ntype = "lncRNA"\n'
+        '[sets.b.rename]\nEV = "Exosome"\n'
+    )
     (folder / "sets.toml").write_text(table)
     return folder / "sets.toml"
 

@@ -64,7 +64,10 @@ def test_what_has_no_sequence_or_no_label_is_named(files) -> None:
         ("id\n", "an id and one label column or more"),
         (
             "id\tN\na\t1\na\t0\n",
-            "line 3, column 'id': an id is duplicated; found a, expected each id once (first on line 2)",
+            (
+                "line 3, column 'id': an id is duplicated; "
+                "found a, expected each id once (first on line 2)"
+            ),
         ),
         ("id\tN\n\t1\na\t0\n", "line 2, column 'id': an empty id"),
         (
@@ -101,7 +104,10 @@ def test_wrong_labels_are_refused_where_they_stand(files, labels: str, words: st
 )
 def test_labels_that_are_the_same_for_all_sequences_are_refused(files, labels: str) -> None:
     fasta, table = files(labels)
-    found = r"column '[NC]': a compartment with one kind of label; found only .*expected labels that differ between RNAs with a sequence"
+    found = (
+        r"column '[NC]': a compartment with one kind of label; "
+        r"found only .*expected labels that differ between RNAs with a sequence"
+    )
     with pytest.raises(InputError, match=found):
         join(fasta, read_labels(table), iupac="n")
 
@@ -121,7 +127,10 @@ def test_unknown_columns_foreign_ids_and_letters_are_refused(files) -> None:
         read_labels(table, ["M"])
     with pytest.raises(
         InputError,
-        match="no id is in both the sequences and the labels; found 'a' in the sequences, 'x' in the labels",
+        match=(
+            "no id is in both the sequences and the labels; "
+            "found 'a' in the sequences, 'x' in the labels"
+        ),
     ):
         join(fasta, read_labels(table), iupac="n")
     with pytest.raises(

@@ -1,4 +1,6 @@
-"""Types of RNAs: read and refused by line and column, told to every tower, kept with the model, passed on by the explanations."""
+"""Types of RNAs: read and refused by line and column, told to every tower, kept with the model,
+passed on by the explanations.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,10 @@ def test_types_are_read_and_refused_where_they_stand(tmp_path: Path) -> None:
     table.write_text("id\tN\tkind\na\t1\tlncRNA\nb\t0\ttRNA\n")
     with pytest.raises(
         InputError,
-        match=f"line 3, column 'kind': an unknown type of RNA; found tRNA, expected one of {', '.join(RNA_TYPES)}",
+        match=(
+            "line 3, column 'kind': an unknown type of RNA; "
+            f"found tRNA, expected one of {', '.join(RNA_TYPES)}"
+        ),
     ):
         read_labels(table, rna_types="kind")
     with pytest.raises(ConfigError, match="no column 'species'"):

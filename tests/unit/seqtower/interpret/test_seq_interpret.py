@@ -1,4 +1,6 @@
-"""Explanations against towers whose reasons are known: masking, integrated gradients, words, filters and Tomtom."""
+"""Explanations against towers whose reasons are known:
+masking, integrated gradients, words, filters and Tomtom.
+"""
 
 from __future__ import annotations
 

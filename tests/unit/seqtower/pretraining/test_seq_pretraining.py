@@ -1,4 +1,6 @@
-"""Pre-training: tracks by hand, encoders that learn them, towers that start from them, and what does not fit."""
+"""Pre-training: tracks by hand, encoders that learn them, towers that start from them,
+and what does not fit.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,17 @@ TABLE = "rna_id\tstart\tend\tP\tQ\n"
 
 def small(tower: str = "deeplocrna", **training: object) -> SeqConfig:
     config = seq_config(tower, n_folds=2, group="none")
-    settings = {"epochs": 12, "patience": 12, "learning_rate": 0.01, "batch_rnas": 8, "inner_fraction": 0.15, "weight_decay": 0.0,
-                "schedule": "constant", **training}  # fmt: skip  # a few dozen steps, which a warm-up would eat
+    # a few dozen steps, which a warm-up would eat
+    settings = {
+        "epochs": 12,
+        "patience": 12,
+        "learning_rate": 0.01,
+        "batch_rnas": 8,
+        "inner_fraction": 0.15,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        **training,
+    }
     deep = DeepLocRNAConfig(
         filters=12, first_kernel=10, kernel=3, blocks=1, heads=2, attention_units=4, dropout=0.0
     )
@@ -118,12 +129,18 @@ def test_a_table_of_tracks_is_read_as_stretches(tmp_path: Path) -> None:
         ),
         (
             "a\t1\t5\t1\t1\n",
-            "line 2, column 'end': an interval outside its RNA; found 1 to 5, expected 0 <= start < end <= 4",
+            (
+                "line 2, column 'end': an interval outside its RNA; "
+                "found 1 to 5, expected 0 <= start < end <= 4"
+            ),
         ),
         ("a\t2\t2\t1\t1\n", "an interval outside its RNA; found 2 to 2"),
         (
             "a\t2\t4\t1\t1\nb\t0\t1\t1\t1\na\t0\t3\t1\t1\n",
-            "line 2, column 'start': intervals of one RNA overlap; found 2, expected 3 or more (line 4)",
+            (
+                "line 2, column 'start': intervals of one RNA overlap; "
+                "found 2, expected 3 or more (line 4)"
+            ),
         ),
         ("z\t0\t2\t1\t1\n", "no RNA of the table is among the sequences"),
         ("a\t0\t2\t1\t0\n", "column 'Q': a track with one value throughout; found 0"),
