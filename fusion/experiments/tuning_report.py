@@ -243,8 +243,9 @@ def compare_folds(
             is_tested = (frame["fold"] == fold).to_numpy()
             for tables_of, predicted in zip(tables, (before, nested), strict=True):
                 tables_of.append(fold_table(true[is_tested], predicted[is_tested], metric))
-            rows.append([metric, str(fold), *(mean_score(tables_of[-1:]) for tables_of in tables)])
-        rows.append([metric, MEAN, *map(mean_score, tables)])
+            scores = [mean_score(tables_of[-1:]) for tables_of in tables]
+            rows.append([metric, str(fold), *scores, np.nan, np.nan])
+        rows.append([metric, MEAN, *map(mean_score, tables), np.nan, np.nan])
         whole = pooled[pooled["metric"] == metric].iloc[0]
         rows.append([metric, POOLED, *whole[["first", "second", "low", "high"]]])
     table = pd.DataFrame(rows, columns=["metric", "fold", "untuned", "nested", "low", "high"])
