@@ -235,3 +235,9 @@ def test_what_cannot_be_compared_is_refused():
             compare(one, other, truth, n_resamples=100)
     with pytest.raises(ConfigError, match="'n_resamples' is 10"):
         compare(first, second, labels, n_resamples=10)
+
+
+def test_as_many_resamples_as_asked_for_in_more_than_one_chunk() -> None:
+    first, second, labels = made(n=60, n_labels=1, seed=5)
+    table = compare(first, second, labels, n_resamples=300).set_index(["compartment", "metric"])
+    assert table.loc[("average", "AUPR"), "n_resamples"] == 300

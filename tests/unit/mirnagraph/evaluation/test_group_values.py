@@ -38,6 +38,7 @@ def table(**more: object):
 
 def test_each_group_is_scored_on_its_own_rnas_and_compartments() -> None:
     values, cells = table()
+    assert list(values.columns[:3]) == ["set", "model", "compartment"]
     assert list(dict.fromkeys(values["set"])) == ["x", "y"]
     compartments = values.groupby("set")["compartment"].unique()
     assert {"P", "Q"} <= set(compartments["x"])

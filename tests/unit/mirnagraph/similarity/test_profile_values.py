@@ -31,3 +31,12 @@ def test_cosine_of_every_two_rows() -> None:
     found = cosine(matrix)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert found.dtype == np.float32
+
+
+def test_rarity_counts_rows_and_short_rows_have_a_length() -> None:
+    # 2 rows, 3 columns; the first column is in one row: log(3 / 2)
+    matrix = sparse.csr_array(np.array([[1.0, 0, 0], [0, 1, 1]]))
+    np.testing.assert_allclose(tf_idf(matrix).toarray()[0], [0.405465, 0, 0], atol=1e-6)
+    # lengths 0.5 and 0.5: (0.12 + 0.12) / 0.25
+    short = sparse.csr_array(np.array([[0.3, 0.4], [0.4, 0.3]]))
+    np.testing.assert_allclose(cosine(short), [[1, 0.96], [0.96, 1]], atol=1e-6)
