@@ -33,7 +33,6 @@ from mutants import ImportHook, Mutant, mutants_of, unchanged
 MODULES = (
     "mirnagraph.similarity",
     "mirnagraph.evaluation",
-    "mirnagraph.embedding.factorization",
     "seqtower.data.kmers",
     "seqtower.encoders.descriptors",
     "seqtower.baselines.descriptor_trees",

@@ -10,8 +10,9 @@ from scipy import sparse
 
 from fusion.config import TowerSettings
 from fusion.models.saved import read_towers, tower_arrays, tower_header
+from fusion.tokens import sequence_tower
 from fusion.tokens.partners import partner_means
-from fusion.tokens.sequence_tower import fit_towers, split_rows
+from fusion.tokens.sequence_tower import FittedTowers, fit_towers, split_rows
 from mirnagraph.errors import ConfigError, InputError
 from seqtower.config import seq_config
 from seqtower.nn.losses import starting_logits
@@ -134,3 +135,36 @@ def test_what_rnas_say_of_their_partners_worked_by_hand() -> None:
     mean, n = partner_means(matrix, labels, np.array([1]))
     assert n.tolist() == [1, 1, 0]
     assert mean.tolist() == [[0, 0], [0, 0], [0, 0]]
+
+
+class _Lengths:
+    """Encoding by a column of ones, one position per nucleotide."""
+
+    channels = 1
+
+    def __call__(self, sequences: list[str]) -> list[np.ndarray]:
+        return [np.ones((len(sequence), 1), dtype=np.float32) for sequence in sequences]
+
+
+def test_the_token_is_the_logit_above_the_base_rate_of_the_tower_that_did_not_train_on_the_rna(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logits = {"first": [[2.0], [4.0], [6.0], [0.0]], "second": [[1.0], [3.5], [5.0], [0.0]]}
+    monkeypatch.setattr(
+        sequence_tower, "read_sequences", lambda tower, *_: (None, np.array(logits[tower]))
+    )
+    start = np.array([[0.5], [1.5]])
+    towers = FittedTowers(seq_config(), _Lengths(), ("first", "second"), start)  # type: ignore[arg-type]
+    token = towers.token(["A", "AC", "ACG", None], np.array([0, 1, -1, -1]))
+    # 2 - 0.5; 3.5 - 1.5; mean of 6 - 0.5 and 5 - 1.5; no sequence
+    assert token.values[:, 0].tolist() == [1.5, 2.0, 4.5, 0.0]
+    assert token.present.tolist() == [True, True, True, False]
+    assert towers.token(["A", "AC", "ACG", None]).values[0, 0] == 0.5  # (1.5 - 0.5) / 2
+
+
+def test_two_families_are_enough_to_split_rows() -> None:
+    subset = split_rows(np.arange(4), np.array([7, 7, 9, 9]), 3, 0)
+    assert subset[0] == subset[1] != subset[2] == subset[3]
+    assert set(subset) == {0, 1}
+    with pytest.raises(InputError, match="too few training RNAs"):
+        split_rows(np.arange(2), np.array([7, 7]), 3, 0)
