@@ -27,8 +27,8 @@ _STOP: Any = None
 
 
 def report(progress: Progress | None, step: str, done: int, total: int) -> None:
-    """Call `progress` unless it is None."""
-    if progress is not None:
+    """Call `progress` where there is one; a step without work is not reported."""
+    if progress is not None and total:
         progress(step, done, total)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mirnagraph.parallel import THREADS, map_parallel
+from mirnagraph.parallel import THREADS, map_parallel, report
 
 
 def _times(shared: int, job: int) -> int:
@@ -81,3 +81,11 @@ def test_workers_end_when_the_run_is_killed(tmp_path: Path) -> None:
             break
         time.sleep(0.1)
     assert not any(_alive(process) for process in workers)
+
+
+def test_a_step_without_work_is_not_reported() -> None:
+    steps: list[tuple[str, int, int]] = []
+    for total in (0, 2):
+        report(lambda *step: steps.append(step), "graph transformers", 0, total)
+    report(None, "no callback", 0, 1)
+    assert steps == [("graph transformers", 0, 2)]
