@@ -84,9 +84,11 @@ def build_networks(
 
     Needs nothing: without --data it uses the synthetic demo.
 
-    Networks: sequence similarity, functional similarity, and one per kind of association.
+    Networks: sequence similarity, functional similarity, co-expression where the dataset has
+    measured expression, and one per kind of association.
     """
     from mirnagraph.io import check_output_folder
+    from mirnagraph.measurements import coverage
     from mirnagraph.networks.build import build_networks as build
     from mirnagraph.networks.build import network_config
     from mirnagraph.networks.export import write_graphml
@@ -99,6 +101,9 @@ def build_networks(
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)
     size = f"{len(dataset.index)} RNAs, {len(dataset.compartments)} compartments"
     say(f"{title}: {size}, {len(dataset.left_out)} records left out")
+    for name, measurement in dataset.measurements.items():
+        covered = coverage(measurement, len(dataset.index))
+        say(f"Measurement {name} ({measurement.source}): {covered}")
     with progress_bars() as progress:
         networks = build(dataset, settings, progress=progress, workers=workers)
     networks.save(out, overwrite=overwrite)

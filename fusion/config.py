@@ -123,12 +123,15 @@ class TokenSettings:
         svd_dim: components of each truncated SVD.
         neighbours: training neighbours averaged in tokens ``neighbours:NAME`` and
             ``neighbour_profile:KIND``.
+        body_fluids: tokens of expression also read samples of body fluids (plasma, serum, saliva,
+            semen), which are extracellular and therefore near the labels of vesicles.
     """
 
     attention: tuple[str, ...] = ()
     trees: tuple[str, ...] = ()
     svd_dim: int = 32
     neighbours: int = 20
+    body_fluids: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from mirnagraph.io import (
     write_folder,
     write_tsv,
 )
+from mirnagraph.measurements import Measurement, load_measurement, write_measurement
 from mirnagraph.nodes import NodeIndex
 
 FORMAT_VERSION = 1
@@ -47,12 +48,16 @@ BENCHMARK_COMPARTMENTS = (
 
 def check_kind(kind: str, where: str | Path) -> None:
     """Raise InputError unless an association kind can be part of a file name."""
-    if not re.fullmatch(r"\w[\w -]*", kind):
+    _check_name(kind, where, "kind of association", "associations")
+
+
+def _check_name(name: str, where: str | Path, what: str, column: str) -> None:
+    if not re.fullmatch(r"\w[\w -]*", name):
         raise InputError(
-            "not a name for a kind of association",
+            f"not a name for a {what}",
             file=where,
-            column="associations",
-            found=kind,
+            column=column,
+            found=name,
             expected="letters, digits, _, - and blanks",
         )
 
@@ -84,6 +89,7 @@ class Dataset:
         synthetic: whether the data are synthetic; every report states it.
         supporting: association kinds that are additional evidence: no network is made of them
             unless named, and they do not count as popularity.
+        measurements: name -> numbers measured per RNA and sample, such as ``"expression"``.
     """
 
     name: str
@@ -96,6 +102,7 @@ class Dataset:
     description: str = ""
     synthetic: bool = False
     supporting: tuple[str, ...] = ()
+    measurements: Mapping[str, Measurement] = field(default_factory=dict)
     _index: NodeIndex = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -142,6 +149,16 @@ class Dataset:
             check_kind(kind, where)
             problems += self._association_problems(kind, where)
         raise_problems(problems)
+        for name, measurement in self.measurements.items():
+            _check_name(name, where, "measurement", "measurements")
+            unknown = [rna for rna in measurement.values.index if rna not in self._index]
+            if unknown:
+                raise InputError(
+                    f"measurement {name!r} names an unknown RNA",
+                    file=where,
+                    found=unknown[0],
+                    expected="an id of the RNA table",
+                )
 
     def _association_problems(self, kind: str, where: str) -> list[InputError]:
         table = self.associations[kind]
@@ -217,6 +234,16 @@ class Dataset:
             "supporting": list(self.supporting),
             "text_columns": self._text_columns(),
         }
+        if self.measurements:
+            about["measurements"] = {
+                name: {
+                    "unit": measurement.unit,
+                    "is_label_like": measurement.is_label_like,
+                    "source": measurement.source,
+                    "arms": list(measurement.arms),
+                }
+                for name, measurement in self.measurements.items()
+            }
         tables = {
             "rnas": self.rnas.rename_axis("rna_id").reset_index(),
             "labels": self.labels.rename_axis("rna_id").reset_index(),
@@ -231,6 +258,8 @@ class Dataset:
             (out / "dataset.toml").write_text(tomli_w.dumps(about), encoding="utf-8")
             for name, table in tables.items():
                 write_tsv(table, out / f"{name}.tsv")
+            for name, measurement in self.measurements.items():
+                write_measurement(measurement, out, name)
         return Path(folder)
 
     def _text_columns(self) -> dict[str, list[str]]:
@@ -294,6 +323,7 @@ def load_dataset(folder: Path) -> Dataset:
         description=str(about.get("description", "")),
         synthetic=bool(about.get("synthetic", False)),
         supporting=tuple(str(kind) for kind in about.get("supporting", [])),
+        measurements=_read_measurements(folder, about, rnas.index),
         **optional,
     )
 
@@ -334,7 +364,31 @@ def _read_about(folder: Path) -> dict[str, Any]:
     text = about.setdefault("text_columns", {})
     are_lists = isinstance(text, dict) and all(isinstance(names, list) for names in text.values())
     check(are_lists, "text_columns", "lists of column names, one per table")
+    measured = about.setdefault("measurements", {})
+    are_tables = isinstance(measured, dict) and all(isinstance(m, dict) for m in measured.values())
+    check(are_tables, "measurements", "one table of settings per measurement")
+    for name in measured:
+        _check_name(name, path, "measurement", "measurements")
     return about
+
+
+def _read_measurements(
+    folder: Path, about: dict[str, Any], rnas: pd.Index
+) -> dict[str, Measurement]:
+    """Measurements that ``dataset.toml`` names."""
+    measurements = {}
+    for name, entry in about["measurements"].items():
+        measurements[name] = load_measurement(folder, name, entry)
+        unknown = measurements[name].values.index.difference(rnas, sort=False)
+        if len(unknown):
+            raise InputError(
+                "a measurement of an unknown RNA",
+                file=folder / f"measurements.{name}.tsv",
+                column="rna_id",
+                found=f"{len(unknown)}, the first {unknown[0]}",
+                expected="ids of rnas.tsv",
+            )
+    return measurements
 
 
 def unique_ids(table: pd.DataFrame, column: str, path: Path) -> None:

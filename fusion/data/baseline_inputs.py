@@ -10,11 +10,11 @@ import pandas as pd
 
 from fusion.tokens.builders import build_tokens
 from fusion.tokens.kinds import can_be_made, expand_tokens
-from fusion.tokens.names import COVARIATES, KMER, PROFILE
+from fusion.tokens.names import COVARIATES, EXPRESSION, EXPRESSION_PROFILE, KMER, PROFILE
 from fusion.tokens.neighbours import neighbour_similarity
 from fusion.tokens.table import BuildSettings, TokenTable
 from mirnagraph.dataset import Dataset
-from mirnagraph.networks.network import NetworkSet
+from mirnagraph.networks.network import COEXPRESSION, NetworkSet
 
 MAX_PREFIXES = 8
 
@@ -90,7 +90,8 @@ def flat_tokens(networks: NetworkSet) -> tuple[tuple[str, ...], tuple[str, ...]]
             narrow.append(f"{PROFILE}:{name}")
     similar = ["svd_similarity:sequence?", "svd_similarity:gip?"]
     degree = ["degree"] if can_be_made(networks, "degree") else []
-    wanted = ["svd:*", *similar, "evidence:*", "partners:*", COVARIATES, KMER, *degree]
+    measured = [f"{EXPRESSION}:*", f"{EXPRESSION_PROFILE}:*"]
+    wanted = ["svd:*", *similar, "evidence:*", "partners:*", COVARIATES, KMER, *degree, *measured]
     logistic = expand_tokens(networks, wanted)
     return logistic, (*narrow, *logistic)
 
@@ -109,7 +110,8 @@ def baseline_inputs(
     logistic, trees = flat_tokens(networks)
     partners = partner_counts(dataset)
     kinds = tuple(partners.columns)
-    similar = [name for name in ("sequence", "functional", "gip") if name in networks.similarities]
+    stored = ("sequence", "functional", "gip", COEXPRESSION)
+    similar = [name for name in stored if name in networks.similarities]
     similar += [f"cosine_{kind}" for kind in kinds]
     return BaselineInputs(
         counts=np.log1p(partners.to_numpy(dtype=np.float64)),

@@ -20,7 +20,7 @@ UNMASKED = ("sequence", "family")
 
 
 def mask_all_but_sequence(dataset: Dataset, rows: np.ndarray) -> Dataset:
-    """Remove the associations of some RNAs and mask their columns other than `UNMASKED`.
+    """Remove associations and measurements of some RNAs, and mask columns but `UNMASKED`.
 
     Args:
         dataset: the whole dataset.
@@ -33,7 +33,10 @@ def mask_all_but_sequence(dataset: Dataset, rows: np.ndarray) -> Dataset:
     rnas = dataset.rnas.copy()
     for column in rnas.columns.difference(list(UNMASKED)):
         rnas[column] = rnas[column].mask(rnas.index.isin(masked))
-    return replace(dataset, rnas=rnas, associations=associations)
+    measurements = {
+        name: measurement.without_rnas(masked) for name, measurement in dataset.measurements.items()
+    }
+    return replace(dataset, rnas=rnas, associations=associations, measurements=measurements)
 
 
 def cold_networks(networks: NetworkSet, rows: np.ndarray) -> NetworkSet:

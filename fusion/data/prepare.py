@@ -128,7 +128,9 @@ def prepare(
         workers=workers,
         progress=progress,
     )
-    settings = BuildSettings(config.tokens.svd_dim, config.tower, embeddings)
+    settings = BuildSettings(
+        config.tokens.svd_dim, config.tower, embeddings, config.tokens.body_fluids
+    )
     profiles = tokens_of_kind(names, NEIGHBOUR_PROFILE)
     for name in profiles:
         require_target(networks, name)

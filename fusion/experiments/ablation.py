@@ -29,8 +29,8 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
 from mirnagraph.evaluation.splits import Folds
-from mirnagraph.networks.build import DISEASE
-from mirnagraph.networks.network import NetworkSet, networks_sha256
+from mirnagraph.networks.build import DISEASE, coexpression_source
+from mirnagraph.networks.network import COEXPRESSION, NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, map_parallel, report
 from mirnagraph.runs.folder import finish_run, open_run, read_run_json
 
@@ -82,7 +82,8 @@ def variants_of(networks: NetworkSet, config: ExperimentConfig) -> tuple[Variant
         config: any settings; wildcards of tokens are resolved here.
     """
     config = resolve_tokens(networks, config)
-    names = dict.fromkeys((*networks.networks, *networks.dataset.associations))
+    dataset = networks.dataset
+    names = dict.fromkeys((*networks.networks, *dataset.associations, *dataset.measurements))
     return (
         Variant(FULL, f"preset {config.preset}, unchanged", config),
         *(_without_network(networks, config, name) for name in names),
@@ -94,11 +95,12 @@ def variants_of(networks: NetworkSet, config: ExperimentConfig) -> tuple[Variant
 
 
 def reduced_networks(networks: NetworkSet, name: str) -> NetworkSet:
-    """Remove one network or kind of association from the data; nothing for the empty name.
+    """Remove one network, kind of association or measurement; nothing for the empty name.
 
     A kind of association is removed with its tables, its network, and, for diseases, with the
     similarities derived from them (``functional``, ``semantic``, ``gip``). A similarity network is
-    removed with the dense similarity of its name.
+    removed with the dense similarity of its name. A measurement is removed with the co-expression
+    that was made of it.
     """
     if not name:
         return networks
@@ -113,6 +115,10 @@ def reduced_networks(networks: NetworkSet, name: str) -> NetworkSet:
         )
         if name == DISEASE:
             removed |= set(DISEASE_SIMILARITIES)
+    if name in dataset.measurements:
+        if name == coexpression_source(networks):
+            removed.add(COEXPRESSION)
+        dataset = replace(dataset, measurements=_without(dataset.measurements, removed))
     return replace(
         networks,
         dataset=dataset,
@@ -130,6 +136,8 @@ def _without_network(networks: NetworkSet, config: ExperimentConfig, name: str) 
     what = f"data without {name}"
     if name == DISEASE:
         what += " and the similarities derived from it"
+    elif name in networks.dataset.measurements and name == coexpression_source(networks):
+        what += " and the co-expression made of it"
     reduced = reduced_networks(networks, name)
     left_out = []
     rebuilt = []

@@ -11,6 +11,7 @@ from fusion.tokens.evidence import report_column
 from fusion.tokens.names import (
     ANY,
     CO_REPORTED,
+    EXPRESSION,
     JOINT_GRAPH,
     NEIGHBOURS,
     SEQUENCE,
@@ -21,8 +22,9 @@ from fusion.tokens.names import (
 from fusion.tokens.partners import kinds_with_sequences
 from fusion.tokens.table import TOKENS, Target, TokenKind, token_kind
 from mirnagraph.errors import ConfigError
+from mirnagraph.measurements import default_names
 from mirnagraph.networks.build import DISEASE
-from mirnagraph.networks.network import NetworkSet
+from mirnagraph.networks.network import COEXPRESSION, NetworkSet
 
 DISEASE_SIMILARITIES = ("functional", "semantic", "gip")
 """Similarities of RNAs that are made of their diseases."""
@@ -69,7 +71,8 @@ def accepts(name: TokenName) -> Target:
 def accepted_targets(networks: NetworkSet, name: TokenName) -> list[str]:
     """Targets that ``*`` stands for, in the order of the dataset; supporting kinds too.
 
-    Of networks those of associations only, also where a similarity network may be named.
+    Of networks those of associations only, also where a similarity network may be named; of
+    measurements not the label-like ones, which have to be named.
     """
     dataset = networks.dataset
     target = accepts(name)
@@ -81,6 +84,8 @@ def accepted_targets(networks: NetworkSet, name: TokenName) -> list[str]:
         return [kind for kind, table in dataset.associations.items() if report_column(table)]
     if target is Target.PARTNER_SEQUENCES:
         return kinds_with_sequences(dataset)
+    if target is Target.MEASUREMENT and name.target == ANY:
+        return default_names(dataset.measurements)
     if target is Target.PARTNER_COLUMNS:
         return [kind for kind, table in dataset.partners.items() if binary_columns(table)]
     return _nameable(networks, target)
@@ -111,7 +116,9 @@ def _expand(networks: NetworkSet, text: str) -> list[str]:
         is_complete = all(choices)
         return [join_names([choice[0] for choice in choices])] if is_complete else []
     joined = []
-    for target in dict.fromkeys([*networks.dataset.associations, *networks.similarities]):
+    dataset = networks.dataset
+    targets = [*dataset.associations, *networks.similarities, *dataset.measurements]
+    for target in dict.fromkeys(targets):
         same = [name for choice in choices for name in choice if name.target == target]
         if same:
             joined.append(join_names(same))
@@ -141,6 +148,8 @@ def _nameable(networks: NetworkSet, target: Target) -> list[str]:
         return list(networks.similarities)
     if target is Target.NETWORK:
         return list(networks.networks)
+    if target is Target.MEASUREMENT:
+        return list(networks.dataset.measurements)
     return list(networks.dataset.associations)
 
 
@@ -164,8 +173,8 @@ def require_target(networks: NetworkSet, name: TokenName) -> None:
     target = accepts(name)
     if target is Target.NOTHING:
         raise ConfigError(f"token '{name}' needs a network of associations; the dataset has none")
-    kinds = {Target.NETWORK: "network", Target.SIMILARITY: "similarity"}
-    what = kinds.get(target, "associations of kind")
+    kinds = (Target.NETWORK, Target.SIMILARITY, Target.MEASUREMENT)
+    what = target.value if target in kinds else "associations of kind"
     available = ", ".join(_nameable(networks, target))
     raise ConfigError(f"token '{name}': no {what} {name.target!r}; available: {available}")
 
@@ -184,6 +193,8 @@ def modality_of(text: str) -> str:
     modality = token_kind(name.kind).modality if name.kind in TOKENS else name.kind
     if modality is not None:
         return modality
+    if name.target == COEXPRESSION:
+        return EXPRESSION
     return DISEASE if name.target in DISEASE_SIMILARITIES else name.target
 
 

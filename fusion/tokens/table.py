@@ -127,6 +127,7 @@ class Target(Enum):
     PARTNER_COLUMNS = "kind of association with 0/1 columns of partners"
     PARTNER_SEQUENCES = "kind of association with sequences of partners"
     SIMILARITY = "similarity"
+    MEASUREMENT = "measurement"
 
 
 @dataclass(frozen=True)
@@ -137,11 +138,13 @@ class BuildSettings:
         svd_dim: components of each truncated SVD.
         tower: settings of the embedding of partner sequences.
         embeddings: token name -> float32, shape (n_nodes, dim), RNAs first.
+        body_fluids: whether tokens of expression read samples of body fluids.
     """
 
     svd_dim: int = 32
     tower: TowerSettings = field(default_factory=TowerSettings)
     embeddings: Mapping[str, np.ndarray] = field(default_factory=dict)
+    body_fluids: bool = False
 
 
 Builder = Callable[[NetworkSet, TokenName, BuildSettings], Token]
@@ -202,6 +205,8 @@ TOKENS: Registry[Any] = Registry(
     {name: f"fusion.tokens.builders:{name}" for name in _BUILDERS}
     | {
         "type": "fusion.tokens.builders:rna_type",
+        "expression": "fusion.tokens.expression:expression",
+        "expression_profile": "fusion.tokens.expression:expression_profile",
         "partner_sequences": "fusion.tokens.partners:partner_sequences",
         "neighbours": f"{_KINDS}:NEIGHBOURS_KIND",
         "neighbour_profile": f"{_KINDS}:NEIGHBOUR_PROFILE_KIND",

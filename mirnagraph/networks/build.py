@@ -14,7 +14,8 @@ from scipy import sparse
 from mirnagraph.config import read_settings, require, to_dict
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.networks.network import SIMILARITY_NETWORKS, Network, NetworkSet
+from mirnagraph.measurements import default_names
+from mirnagraph.networks.network import COEXPRESSION, SIMILARITY_NETWORKS, Network, NetworkSet
 from mirnagraph.networks.sparsify import cut_off, top_k
 from mirnagraph.parallel import Progress, report
 from mirnagraph.similarity.disease import (
@@ -24,7 +25,7 @@ from mirnagraph.similarity.disease import (
     disease_semantic_similarity,
     functional_similarity,
 )
-from mirnagraph.similarity.profile import gip_similarity
+from mirnagraph.similarity.profile import CORRELATIONS, correlation_similarity, gip_similarity
 from mirnagraph.similarity.smith_waterman import (
     ENGINES,
     AlignmentScores,
@@ -113,19 +114,49 @@ class FunctionalNetworkConfig:
 
 
 @dataclass(frozen=True)
+class CoexpressionNetworkConfig:
+    """Settings of the co-expression network.
+
+    Attributes:
+        measurement: of the dataset; empty for its first that is not label-like.
+        method: ``"spearman"`` or ``"pearson"`` correlation of log2(1 + value) over the samples
+            used; negative ones count as 0.
+        body_fluids: whether samples of body fluids are read. Isolated fractions never are.
+        rule: ``"cutoff"`` or ``"top_k"``.
+        cutoff: correlation an edge must exceed, in [0, 1).
+        top_k: neighbours of each RNA, 1 or more.
+        weighted: edges have the correlation as weight; otherwise 1.
+    """
+
+    measurement: str = ""
+    method: str = "spearman"
+    body_fluids: bool = False
+    rule: str = "top_k"
+    cutoff: float = 0.6
+    top_k: int = 10
+    weighted: bool = True
+
+    def __post_init__(self) -> None:
+        require(self.method in CORRELATIONS, "method", self.method, " or ".join(CORRELATIONS))
+        _check_rule(self.rule, self.cutoff, self.top_k)
+
+
+@dataclass(frozen=True)
 class NetworkConfig:
     """Settings of `build_networks`.
 
     Attributes:
-        networks: which to build: ``"sequence"``, ``"functional"`` and association kinds; empty for
-            all that the dataset allows, except its supporting kinds.
+        networks: which to build: ``"sequence"``, ``"functional"``, ``"coexpression"`` and
+            association kinds; empty for all that the dataset allows, except its supporting kinds.
         sequence: settings of the sequence network.
         functional: settings of the functional network.
+        coexpression: settings of the co-expression network.
     """
 
     networks: tuple[str, ...] = ()
     sequence: SequenceNetworkConfig = field(default_factory=SequenceNetworkConfig)
     functional: FunctionalNetworkConfig = field(default_factory=FunctionalNetworkConfig)
+    coexpression: CoexpressionNetworkConfig = field(default_factory=CoexpressionNetworkConfig)
 
 
 def _check_rule(rule: str, cutoff: float, k: int) -> None:
@@ -184,8 +215,8 @@ def build_networks(
         workers: threads, default all processors; the result does not depend on it.
 
     Returns:
-        NetworkSet in the order sequence, functional, association kinds. A network that the dataset
-        has no data for is in `left_out` with the reason.
+        NetworkSet in the order sequence, functional, coexpression, association kinds. A network
+        that the dataset has no data for is in `left_out` with the reason.
 
     Raises:
         ConfigError: a network is named that the dataset has no data for.
@@ -204,6 +235,11 @@ def build_networks(
         elif name == "functional":
             similarities.update(_functional_similarities(dataset, config.functional, progress))
             matrix = _cut(similarities[name], config.functional)
+        elif name == COEXPRESSION:
+            report(progress, "co-expression", 0, 1)
+            similarities[name] = coexpression_similarity(dataset, config.coexpression)
+            matrix = _cut(similarities[name], config.coexpression)
+            report(progress, "co-expression", 1, 1)
         else:
             matrix = dataset.association_matrix(name)
             partners = dataset.partner_index(name)
@@ -227,6 +263,8 @@ def _choose(dataset: Dataset, config: NetworkConfig) -> tuple[list[str], dict[st
         reasons["sequence"] = f"no RNA of the dataset has a value in the column {column!r}"
     if DISEASE not in dataset.associations or not len(dataset.associations[DISEASE]):
         reasons["functional"] = f"the dataset has no associations of the kind {DISEASE!r}"
+    if not default_names(dataset.measurements) and not config.coexpression.measurement:
+        reasons[COEXPRESSION] = "the dataset has no measurement other than label-like ones"
     known = [*SIMILARITY_NETWORKS, *dataset.associations]
     for name in config.networks:
         require(name in known, "networks", name, f"names among {', '.join(known)}")
@@ -235,6 +273,8 @@ def _choose(dataset: Dataset, config: NetworkConfig) -> tuple[list[str], dict[st
     if config.networks:
         return [name for name in known if name in config.networks], {}
     optional = {*reasons, *dataset.supporting}
+    if not dataset.measurements:
+        reasons.pop(COEXPRESSION, None)  # most datasets have none: not worth a remark
     return [name for name in known if name not in optional], reasons
 
 
@@ -286,8 +326,42 @@ def _functional_similarities(
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
+def coexpression_similarity(dataset: Dataset, config: CoexpressionNetworkConfig) -> np.ndarray:
+    """Compute the correlation of expression profiles (see `correlation_similarity`).
+
+    Returns:
+        float32, shape (n_rnas, n_rnas); 0 to all others for an RNA that was not measured.
+
+    Raises:
+        ConfigError: no such measurement, or it has fewer than two samples to be used.
+    """
+    known = default_names(dataset.measurements)
+    name = config.measurement or known[0]
+    require(name in dataset.measurements, "coexpression.measurement", name, ", ".join(known))
+    measurement = dataset.measurements[name]
+    is_used = measurement.used(body_fluids=config.body_fluids)
+    if is_used.sum() < 2:
+        raise ConfigError(
+            f"co-expression needs two samples or more: measurement {name!r} has {is_used.sum()} "
+            "that are no isolated fraction or body fluid"
+        )
+    profiles = measurement.log_values().loc[:, is_used].reindex(dataset.rnas.index)
+    return correlation_similarity(profiles.to_numpy(), method=config.method)
+
+
+def coexpression_source(networks: NetworkSet) -> str:
+    """Name of the measurement that the co-expression of some networks was made of; may be empty."""
+    if COEXPRESSION not in networks.similarities:
+        return ""
+    settings = networks.settings.get(COEXPRESSION, {})
+    named = settings.get("measurement", "") if isinstance(settings, dict) else ""
+    known = default_names(networks.dataset.measurements)
+    return str(named) or (known[0] if known else "")
+
+
 def _cut(
-    similarity: np.ndarray, config: SequenceNetworkConfig | FunctionalNetworkConfig
+    similarity: np.ndarray,
+    config: SequenceNetworkConfig | FunctionalNetworkConfig | CoexpressionNetworkConfig,
 ) -> sparse.csr_array:
     if config.rule == "cutoff":
         return cut_off(similarity, config.cutoff, weighted=config.weighted)

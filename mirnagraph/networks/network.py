@@ -20,7 +20,9 @@ from mirnagraph.errors import CheckpointError, InputError
 from mirnagraph.io import read_text, sha256_of_folder, write_folder, write_tsv
 from mirnagraph.nodes import NodeIndex
 
-SIMILARITY_NETWORKS = ("sequence", "functional")
+COEXPRESSION = "coexpression"
+
+SIMILARITY_NETWORKS = ("sequence", "functional", COEXPRESSION)
 
 COLUMNS = [
     "network",
@@ -61,7 +63,7 @@ class Network:
     """One network: RNA-RNA similarity, or associations of RNAs with partners of another kind.
 
     Attributes:
-        name: ``"sequence"``, ``"functional"``, or the association kind.
+        name: ``"sequence"``, ``"functional"``, ``"coexpression"``, or the association kind.
         rnas: the RNAs, in row order.
         partners: nodes of the other kind in column order; None for a similarity network.
         matrix: CSR, float64, no stored zeros. Similarity: shape (n_rnas, n_rnas), symmetric, empty
@@ -116,8 +118,8 @@ class NetworkSet:
         dataset: where they come from; carries labels and row order.
         networks: name -> Network, similarity networks first.
         similarities: name -> dense float32 array in [0, 1]; ``"sequence"``, ``"functional"`` (the
-            blend), ``"gip"``, ``"semantic"`` of shape (n_rnas, n_rnas). RNAs without a sequence or
-            disease have zeros off the diagonal.
+            blend), ``"gip"``, ``"semantic"``, ``"coexpression"`` of shape (n_rnas, n_rnas). RNAs
+            without a sequence, disease or measured expression have zeros off the diagonal.
         settings: the NetworkConfig as plain values.
         left_out: networks that the dataset has nothing to build from -> why.
     """
@@ -419,13 +421,16 @@ def _read_similarities(path: Path, names: list[str], n_rnas: int) -> dict[str, n
 def networks_sha256(networks: NetworkSet) -> str:
     """Compute the sha256 over all that a run reads from its networks.
 
-    These are row order, sequences, evidence, labels, matrices and similarities.
+    These are row order, sequences, evidence, labels, measurements, matrices and similarities.
     """
     total = hashlib.sha256()
     dataset = networks.dataset
     tables = [dataset.rnas, dataset.labels]
     for kind in sorted(dataset.associations):
         tables += [dataset.associations[kind], dataset.partners[kind]]
+    for name, measurement in sorted(dataset.measurements.items()):
+        total.update(f"{name}\0{measurement.unit}\0{measurement.is_label_like}".encode())
+        tables += [measurement.values, *measurement.arms.values(), measurement.samples]
     for table in tables:
         total.update(table.to_csv().encode())
     for name, network in sorted(networks.networks.items()):

@@ -1,11 +1,14 @@
-"""Similarity of association profiles: GIP kernel, cosine, tf-idf weights."""
+"""Similarity of profiles: GIP kernel, cosine, tf-idf weights, correlation."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from mirnagraph.config import require
+
+CORRELATIONS = ("spearman", "pearson")
 
 
 def gip_similarity(associations: sparse.sparray | np.ndarray, *, gamma: float = 1.0) -> np.ndarray:
@@ -59,3 +62,35 @@ def cosine(matrix: sparse.csr_array) -> np.ndarray:
     scale = 1 / np.where(length > 0, length, 1)
     rows = sparse.csr_array(sparse.diags_array(scale) @ matrix)
     return np.asarray((rows @ rows.T).toarray(), dtype=np.float32)
+
+
+def correlation_similarity(profiles: np.ndarray, *, method: str = "spearman") -> np.ndarray:
+    """Compute the correlation of every two rows, negative ones as 0.
+
+    Args:
+        profiles: shape (n, n_samples), NaN where not measured. Each row is centred over its
+            measured samples; a sample that was not measured adds nothing to a product.
+        method: ``"pearson"``, or ``"spearman"``: the same on ranks within the row (mean rank of
+            ties).
+
+    Returns:
+        float32, shape (n, n): symmetric, in [0, 1], diagonal 1; 0 to all others for a row without
+        variation or without values.
+
+    >>> correlation_similarity(np.array([[1, 2, 3], [1, 2, 9], [3, 2, 1.0]])).tolist()
+    [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    require(method in CORRELATIONS, "method", method, " or ".join(CORRELATIONS))
+    table = pd.DataFrame(np.asarray(profiles, dtype=np.float64))
+    if method == "spearman":
+        table = table.rank(axis=1)
+    centred = table.sub(table.mean(axis=1), axis=0).fillna(0.0).to_numpy()
+    length = np.linalg.norm(centred, axis=1)
+    # what is left of a constant row by rounding is no variation
+    is_varied = length > 1e-9 * (1 + np.abs(table).max(axis=1).fillna(0.0).to_numpy())
+    units = centred / np.where(is_varied, length, 1.0)[:, None]
+    units[~is_varied] = 0.0
+    product = units @ units.T
+    similarity = np.clip((product + product.T) / 2, 0.0, 1.0).astype(np.float32)
+    np.fill_diagonal(similarity, 1.0)
+    return similarity

@@ -10,7 +10,9 @@ import pandas as pd
 from mirnagraph.dataset import BENCHMARK_COMPARTMENTS, LEFT_OUT_COLUMNS, PAIR, Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.io import read_rows, read_table
-from mirnagraph.sources import evidence, hmdd, mesh, mirbase, mirtarbase, ncdr
+from mirnagraph.measurements import Measurement
+from mirnagraph.names import MirbaseNames
+from mirnagraph.sources import evidence, expression, hmdd, mesh, mirbase, mirtarbase, ncdr
 from mirnagraph.sources.assemble import left_out_rows, rna_table
 from mirnagraph.sources.delimited import read_binary
 
@@ -36,6 +38,17 @@ TARGET = "target"
 
 NEWER_TARGET = "target_2025"
 
+MIRMINE = "mirmine"
+EVMIRNA2 = "evmirna2"
+VESICLEPEDIA = "vesiclepedia"
+
+MEASURED = {
+    "expression": (MIRMINE, expression.read_mirmine),
+    "vesicle_expression": (EVMIRNA2, expression.read_evmirna2),
+    "vesicle_records": (VESICLEPEDIA, expression.read_vesiclepedia),
+}
+"""Measurement -> folder beside the benchmark, and its reader."""
+
 NEWER = "mirtarbase/mirtarbase_2025_SE_WR_hsa.tsv"
 
 DESCRIPTION = (
@@ -53,10 +66,13 @@ def load(folder: str | Path) -> Dataset:
     (`sources.mesh.match_terms`) and ``merged_names``; ``mRNA`` has ``entrez_id`` and ``loc_1`` …
     ``loc_4`` (compartments of the mRNA, published without names); all have ``n``, the number of
     miRNAs. ``target`` and, if the newer release is present, ``target_2025`` are supporting kinds:
-    genes of the mature miRNAs of an id.
+    genes of the mature miRNAs of an id. Measurements, where their folder is present:
+    ``expression`` (miRmine), ``vesicle_expression`` (EVmiRNA2) and ``vesicle_records``
+    (Vesiclepedia), the last two label-like.
 
     Args:
-        folder: holds mirna1041/, mirbase/, mesh/, hmdd/, mirtarbase/ and ncdr/.
+        folder: holds mirna1041/, mirbase/, mesh/, hmdd/, mirtarbase/ and ncdr/; and mirmine/,
+            evmirna2/ and vesiclepedia/ where these are wanted.
 
     Raises:
         InputError: a file is missing, or does not fit the others: names file, line and column.
@@ -72,9 +88,8 @@ def load(folder: str | Path) -> Dataset:
             expected="the files of the data set",
         )
     ids = [row[0].strip() for row in read_rows(paths["ids"])]
-    rnas, left_out = rna_table(
-        ids, mirbase.read_names(root / "mirbase"), mirbase.read_families(paths["families"])
-    )
+    names = mirbase.read_names(root / "mirbase")
+    rnas, left_out = rna_table(ids, names, mirbase.read_families(paths["families"]))
     n_labels = len(BENCHMARK_COMPARTMENTS)
     labels = read_binary(paths["labels"], len(ids), n_labels, columns_are="compartments")
     ontology = mesh.read_mesh(paths["MeSH"])
@@ -86,7 +101,8 @@ def load(folder: str | Path) -> Dataset:
     }
     if (root / NEWER).is_file():
         kinds[NEWER_TARGET] = _targets(root / NEWER, rnas)
-    unused_tables = [left_out, *(tables.left_out for tables in kinds.values())]
+    measurements, not_measured = _measurements(root, rnas, names)
+    unused_tables = [left_out, *(tables.left_out for tables in kinds.values()), *not_measured]
     return Dataset(
         name="mirna1041",
         rnas=rnas,
@@ -95,9 +111,36 @@ def load(folder: str | Path) -> Dataset:
         labels=pd.DataFrame(labels, index=rnas.index, columns=list(BENCHMARK_COMPARTMENTS)),
         ontology=ontology,
         left_out=pd.concat(unused_tables, ignore_index=True)[LEFT_OUT_COLUMNS],
-        description=DESCRIPTION,
+        description=DESCRIPTION + _measured_note(measurements, len(ids)),
         supporting=tuple(kind for kind in (TARGET, NEWER_TARGET) if kind in kinds),
+        measurements=measurements,
     )
+
+
+def _measurements(
+    root: Path, rnas: pd.DataFrame, names: MirbaseNames
+) -> tuple[dict[str, Measurement], list[pd.DataFrame]]:
+    """Measurements whose folder is present, and their rows that match no RNA."""
+    reasons = dict(expression.LABEL_PMIDS)
+    if (root / VESICLEPEDIA).is_dir():
+        for pmid in expression.vesiclepedia_pmids(root / VESICLEPEDIA):
+            reasons.setdefault(pmid, "in Vesiclepedia")
+    measurements = {}
+    left_out = []
+    for name, (folder, read) in MEASURED.items():
+        if (root / folder).is_dir():
+            measured = expression.mark_overlap(read(root / folder, names), reasons)
+            measurements[name], unmatched = expression.of_rnas(measured, rnas)
+            left_out.append(unmatched)
+    return measurements, left_out
+
+
+def _measured_note(measurements: dict[str, Measurement], n_rnas: int) -> str:
+    """End of the description: which measurements there are."""
+    if "expression" not in measurements:
+        return f" No expression: no folder {MIRMINE}/ lies beside the benchmark."
+    n_measured = len(measurements["expression"].values)
+    return f" Expression of {n_measured} of {n_rnas} ids from miRmine."
 
 
 class _Tables(NamedTuple):

@@ -227,7 +227,8 @@ def test_what_a_dataset_cannot_give_is_said() -> None:
         build_networks(bare, NetworkConfig(networks=("functional",)))
     with pytest.raises(
         ConfigError,
-        match="'networks' is 'protein', expected names among sequence, functional, disease, drug",
+        match="'networks' is 'protein', expected names among sequence, functional, "
+        "coexpression, disease, drug",
     ):
         build_networks(small_dataset(), NetworkConfig(networks=("protein",)))
     wanted = NetworkConfig(networks=("sequence",), sequence=SequenceNetworkConfig(which="mature"))
