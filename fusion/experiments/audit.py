@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from fusion.baselines.models import COUNTS, BaselineSettings
 from fusion.baselines.run import BaselineWork, cross_validate_baselines
 from fusion.data.baseline_inputs import BaselineInputs, baseline_inputs
 from fusion.data.inputs import FusionData
+from fusion.data.leakage import leakage_section
+from fusion.experiments.audit_expression import expression_inputs
 from fusion.experiments.audit_facts import AuditRow, fact_rows, match_features
 from fusion.tokens.builders import build_tokens
 from fusion.tokens.table import TokenTable
@@ -51,6 +54,9 @@ PERMUTED = "permuted"
 
 PERMUTED_FOLDS = 5
 
+EXPRESSION = "expression"
+"""Section of the full model by samples of expression."""
+
 COLUMNS = ["section", "subject", "split", "rnas", "compartment", "measure", "value"]
 
 
@@ -67,6 +73,7 @@ class Audit:
             ``permuted`` or empty), ``rnas`` (``all``, ``located`` or empty), ``compartment``
             (``average``, or empty where it is of all), ``measure``, ``value``.
         notes: what could not be audited, and why.
+        leakage: section on the samples of measurements; empty without measurements.
     """
 
     dataset: str
@@ -75,6 +82,7 @@ class Audit:
     n_located: int
     values: pd.DataFrame
     notes: tuple[str, ...]
+    leakage: str = ""
 
     def section(self, section: str, **columns: str) -> pd.DataFrame:
         """Rows of one section with given values of other columns."""
@@ -149,6 +157,7 @@ def audit(
     order = generator(seed, "audit", "permutation").permutation(len(labels))
     shuffled = replace(data, labels=labels[order])
     works = _source_works(inputs, data, shuffled, protocols, settings, seed)
+    works += _expression_works(networks, works[0])
     rows = list(_source_rows(works, workers, progress))
     rows += fact_rows(dataset, protocols[0][2])
     return Audit(
@@ -158,6 +167,7 @@ def audit(
         int(dataset.located.sum()),
         pd.DataFrame(rows, columns=COLUMNS),
         tuple(notes),
+        leakage_section(dataset),
     )
 
 
@@ -192,6 +202,15 @@ def _protocols(
         yield "family", rnas, grouped_folds(labels, families, min(n_folds, n_groups), split_seed)
 
 
+class _Work(NamedTuple):
+    """Models on one protocol; `variant` names the samples of expression that they read."""
+
+    split: str
+    rnas: str
+    work: BaselineWork
+    variant: str = ""
+
+
 def _source_works(
     inputs: BaselineInputs,
     data: FusionData,
@@ -199,7 +218,7 @@ def _source_works(
     protocols: list[tuple[str, str, Folds]],
     settings: BaselineSettings,
     seed: int,
-) -> list[tuple[str, str, BaselineWork]]:
+) -> list[_Work]:
     """Split, which RNAs, and models of every protocol, and of the permuted labels."""
     table = pd.DataFrame(shuffled.labels, index=pd.Index(data.index.ids, dtype=object))
     permuted_seed = child_seed(seed, "audit", PERMUTED)
@@ -213,17 +232,26 @@ def _source_works(
     for split, rnas, folds in protocols:
         names = (*SOURCES, *few) if rnas == "all" else (*LOCATED_SOURCES, *few)
         split_seed = child_seed(seed, "audit", f"{split} {rnas}")
-        works.append((split, rnas, BaselineWork(inputs, data, folds, names, split_seed, settings)))
-    return [*works, (PERMUTED, "all", of_permuted)]
+        work = BaselineWork(inputs, data, folds, names, split_seed, settings)
+        works.append(_Work(split, rnas, work))
+    return [*works, _Work(PERMUTED, "all", of_permuted)]
 
 
-def _source_rows(
-    works: list[tuple[str, str, BaselineWork]], workers: int, progress: Progress | None
-) -> Iterator[AuditRow]:
+def _expression_works(networks: NetworkSet, first: _Work) -> list[_Work]:
+    """The full model by samples of expression, with the folds and seeds of the first protocol."""
+    work = replace(first.work, names=("trees",))
+    variants = expression_inputs(networks, work.data.groups)
+    return [
+        first._replace(work=replace(work, inputs=inputs), variant=name)
+        for name, inputs in variants.items()
+    ]
+
+
+def _source_rows(works: list[_Work], workers: int, progress: Progress | None) -> Iterator[AuditRow]:
     """Metrics of every source on every protocol."""
-    total = sum(work.folds.n_folds for _, _, work in works)
+    total = sum(entry.work.folds.n_folds for entry in works)
     n_done = 0
-    for split, rnas, work in works:
+    for split, rnas, work, variant in works:
 
         def count(_: str, done: int, __: int, before: int = n_done) -> None:
             report(progress, "audit", before + done, total)
@@ -231,13 +259,23 @@ def _source_rows(
         result = cross_validate_baselines(work, workers=workers, progress=count)
         n_done += work.folds.n_folds
         for name, metrics in result.metrics_of.items():
-            yield from _metric_rows(name, metrics, split, rnas)
+            section = _section_of(name, split)
+            if variant:
+                section = EXPRESSION
+                name = variant
+            yield from _metric_rows(section, name, metrics, split, rnas)
 
 
-def _metric_rows(name: str, metrics: pd.DataFrame, split: str, rnas: str) -> Iterator[AuditRow]:
-    section = "few counts" if name.startswith(COUNTS) else "sources"
+def _section_of(name: str, split: str) -> str:
+    """Section of a model that reads no other samples of expression than usual."""
     if split == PERMUTED:
-        section = "permutation"
+        return "permutation"
+    return "few counts" if name.startswith(COUNTS) else "sources"
+
+
+def _metric_rows(
+    section: str, name: str, metrics: pd.DataFrame, split: str, rnas: str
+) -> Iterator[AuditRow]:
     is_shown = metrics["metric"].isin(["AUC", "AUPR", "within"]) & (metrics["compartment"] != MICRO)
     for row in metrics[is_shown].to_dict("records"):
         column = "pooled" if row["metric"] == "within" else "mean"

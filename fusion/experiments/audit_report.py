@@ -10,10 +10,18 @@ import numpy as np
 import pandas as pd
 
 from fusion.baselines.models import COUNTS
-from fusion.experiments.audit import LOCATED_SOURCES, PERMUTED, PERMUTED_SOURCES, SOURCES, Audit
+from fusion.experiments.audit import (
+    EXPRESSION,
+    LOCATED_SOURCES,
+    PERMUTED,
+    PERMUTED_SOURCES,
+    SOURCES,
+    Audit,
+)
+from fusion.experiments.audit_expression import ORDINARY, WITHOUT
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.io import write_folder, write_text, write_tsv
-from mirnagraph.runs.markdown import bullets, save_figure, section
+from mirnagraph.runs.markdown import bullets, join_blocks, save_figure, section
 from mirnagraph.runs.markdown import finite_or_dash as cell
 from mirnagraph.runs.markdown import page as markdown_page
 from mirnagraph.runs.markdown import table as markdown_table
@@ -55,6 +63,7 @@ def conclusions(audit: Audit) -> list[str]:
         _compartments(audit),
         _unannotated(audit),
         _correlations(audit),
+        _expression(audit),
         *audit.notes,
     ]
     return [line for line in lines if line]
@@ -243,6 +252,54 @@ def _correlations(audit: Audit) -> str:
     )
 
 
+def expression_values(audit: Audit, measure: str) -> dict[str, float]:
+    """Value of the full model by samples of expression, random folds of all RNAs.
+
+    Empty for a dataset without expression.
+    """
+    rows = audit.section(EXPRESSION, compartment=AVERAGE, measure=measure)
+    values = dict(zip(rows["subject"], rows["value"], strict=True))
+    if not values:
+        return {}
+    without = values.pop(WITHOUT)
+    return {WITHOUT: without, ORDINARY: audit.auc("trees", measure=measure), **values}
+
+
+def _expression(audit: Audit) -> str:
+    values = expression_values(audit, "AUC")
+    if not values:
+        return ""
+    without = values.pop(WITHOUT)
+    ordinary = values.pop(ORDINARY)
+    line = (
+        f"Expression changes the AUC of the full model from {cell(without)} to {cell(ordinary)} "
+        "(ordinary samples; what published models without expression may be compared with is the "
+        "first)."
+    )
+    if not values:
+        return line
+    others = "; ".join(f"{name} {cell(auc)}" for name, auc in values.items())
+    nearest = max(abs(auc - ordinary) for auc in values.values())
+    judged = "the samples near the labels make little difference"
+    if nearest > NOTABLE:
+        judged = "the samples near the labels matter: keep them out"
+    return f"{line} With other samples: {others}: {judged}."
+
+
+def _expression_table(audit: Audit) -> str:
+    """Full model by samples of expression: AUC, AUPR and within."""
+    measures = ("AUC", "AUPR", "within")
+    columns = [expression_values(audit, measure) for measure in measures]
+    if not columns[0]:
+        return ""
+    rows = [[name, *(cell(column[name]) for column in columns)] for name in columns[0]]
+    about = (
+        "The full model (trees) by the samples of expression that it reads, random folds of all "
+        "RNAs."
+    )
+    return join_blocks(about, markdown_table(["samples", *measures], rows))
+
+
 def _protocols(rows: pd.DataFrame) -> list[tuple[str, str]]:
     """Split and RNAs of every protocol, in order."""
     return list(dict.fromkeys(zip(rows["split"], rows["rnas"], strict=True)))
@@ -288,6 +345,7 @@ def page(audit: Audit) -> str:
             bullets(f"{SHORT[name]}: {what}" for name, what in SOURCES.items()),
         ),
         _few_counts_section(audit),
+        join_blocks(audit.leakage, _expression_table(audit)),
         section("Matching of ids to sequences", markdown_table(kinds_header, kinds)),
         "All values are in audit.tsv.",
         synthetic=audit.synthetic,

@@ -12,6 +12,7 @@ from fusion.baselines.models import baseline_names
 from fusion.baselines.run import baseline_table, run_baselines
 from fusion.config import ExperimentConfig
 from fusion.data.inputs import FusionData
+from fusion.data.leakage import leakage_section
 from fusion.data.prepare import folds_sha256, resolve_tokens
 from fusion.data.rna_sets import RnaSets, folds_of, prepare_all
 from fusion.experiments.cross_validate import BY_SET, PARTS, by_set, by_set_section, cross_validate
@@ -259,6 +260,7 @@ def write_report(
         _protocol_lines(result, config),
         metrics,
         write_calibration(folder, result, config.seed),
+        leakage_section(dataset, config.tokens.names, body_fluids=config.tokens.body_fluids),
         _left_out_section(dataset),
         *more,
         synthetic=dataset.synthetic,
