@@ -13,9 +13,9 @@ import pandas as pd
 from fusion.baselines.models import COUNTS, BaselineSettings
 from fusion.baselines.run import BaselineWork, cross_validate_baselines
 from fusion.data.baseline_inputs import BaselineInputs, baseline_inputs
+from fusion.data.expression_samples import expression_inputs
 from fusion.data.inputs import FusionData
 from fusion.data.leakage import leakage_section
-from fusion.experiments.audit_expression import expression_inputs
 from fusion.experiments.audit_facts import AuditRow, fact_rows, match_features
 from fusion.tokens.builders import build_tokens
 from fusion.tokens.table import TokenTable

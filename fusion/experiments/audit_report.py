@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fusion.baselines.models import COUNTS
+from fusion.data.expression_samples import ORDINARY, WITHOUT
 from fusion.experiments.audit import (
     EXPRESSION,
     LOCATED_SOURCES,
@@ -18,7 +19,6 @@ from fusion.experiments.audit import (
     SOURCES,
     Audit,
 )
-from fusion.experiments.audit_expression import ORDINARY, WITHOUT
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.io import write_folder, write_text, write_tsv
 from mirnagraph.runs.markdown import bullets, join_blocks, save_figure, section

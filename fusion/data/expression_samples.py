@@ -1,4 +1,4 @@
-"""Audit of expression: the full model without it, and with samples that are near the labels."""
+"""Selections of expression samples, with and without those near the labels; model inputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from fusion.data.baseline_inputs import BaselineInputs, baseline_inputs
-from fusion.experiments.ablation import reduced_networks
 from mirnagraph.config import from_dict
 from mirnagraph.measurements import BODY_FLUID, ISOLATED_FRACTION, Measurement, default_names
 from mirnagraph.networks.build import NetworkConfig, coexpression_similarity
@@ -61,24 +60,27 @@ def selections_of(networks: NetworkSet) -> list[str]:
 def networks_of_samples(networks: NetworkSet, selection: str) -> NetworkSet:
     """Networks whose models read exactly the samples of a selection.
 
-    The samples become ordinary ones, and the co-expression is made of them again; its network is
-    left out, which the models of an audit do not read.
+    The samples become ordinary ones, and the co-expression is made of them again. Its network stays
+    as it is: the models of an audit do not read it.
 
     Args:
         networks: with a measurement that is not label-like.
         selection: of `SELECTIONS`, or `WITHOUT`.
     """
     dataset = networks.dataset
-    if selection == WITHOUT:
-        for name in default_names(dataset.measurements):
-            networks = reduced_networks(networks, name)
-        return networks
     measurements = dict(dataset.measurements)
-    for name in default_names(measurements):
+    similarities = dict(networks.similarities)
+    read = default_names(measurements)
+    if selection == WITHOUT:
+        for name in read:
+            del measurements[name]
+        similarities.pop(COEXPRESSION, None)
+        dataset = replace(dataset, measurements=measurements)
+        return replace(networks, dataset=dataset, similarities=similarities)
+    for name in read:
         selected = measurements[name].select(SELECTIONS[selection](measurements[name]))
         measurements[name] = replace(selected, samples=selected.samples.assign(kind=""))
     dataset = replace(dataset, measurements=measurements)
-    similarities = dict(networks.similarities)
     if COEXPRESSION in similarities:
         config = from_dict(NetworkConfig, dict(networks.settings), where="settings of the networks")
         similarities[COEXPRESSION] = coexpression_similarity(dataset, config.coexpression)
