@@ -292,7 +292,10 @@ def _expression_table(audit: Audit) -> str:
     columns = [expression_values(audit, measure) for measure in measures]
     if not columns[0]:
         return ""
-    rows = [[name, *(cell(column[name]) for column in columns)] for name in columns[0]]
+    rows = []
+    for name in columns[0]:
+        values = [column.get(name, np.nan) for column in columns]
+        rows.append([name, *map(cell, values)])
     about = (
         "The full model (trees) by the samples of expression that it reads, random folds of all "
         "RNAs."

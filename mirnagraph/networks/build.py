@@ -263,8 +263,8 @@ def _choose(dataset: Dataset, config: NetworkConfig) -> tuple[list[str], dict[st
         reasons["sequence"] = f"no RNA of the dataset has a value in the column {column!r}"
     if DISEASE not in dataset.associations or not len(dataset.associations[DISEASE]):
         reasons["functional"] = f"the dataset has no associations of the kind {DISEASE!r}"
-    if not default_names(dataset.measurements) and not config.coexpression.measurement:
-        reasons[COEXPRESSION] = "the dataset has no measurement other than label-like ones"
+    if not config.coexpression.measurement:
+        reasons |= _no_coexpression(dataset, config.coexpression)
     known = [*SIMILARITY_NETWORKS, *dataset.associations]
     for name in config.networks:
         require(name in known, "networks", name, f"names among {', '.join(known)}")
@@ -276,6 +276,17 @@ def _choose(dataset: Dataset, config: NetworkConfig) -> tuple[list[str], dict[st
     if not dataset.measurements:
         reasons.pop(COEXPRESSION, None)  # most datasets have none: not worth a remark
     return [name for name in known if name not in optional], reasons
+
+
+def _no_coexpression(dataset: Dataset, config: CoexpressionNetworkConfig) -> dict[str, str]:
+    """Why no co-expression can be made of the dataset's first measurement; empty where it can."""
+    names = default_names(dataset.measurements)
+    if not names:
+        return {COEXPRESSION: "the dataset has no measurement other than label-like ones"}
+    is_used = dataset.measurements[names[0]].used(body_fluids=config.body_fluids)
+    if is_used.sum() < 2:
+        return {COEXPRESSION: f"measurement {names[0]!r} has {is_used.sum()} samples to be used"}
+    return {}
 
 
 def _sequence_column(config: SequenceNetworkConfig) -> str:

@@ -122,7 +122,12 @@ def test_settings_of_coexpression_are_checked() -> None:
     with pytest.raises(ConfigError, match=r"'coexpression.measurement' is 'proteins', expected ex"):
         build_networks(dataset, config)
     few = small_dataset(expression=measured(["", "body fluid", "body fluid", "body fluid"]))
-    with pytest.raises(ConfigError, match="'expression' has 1 that are no isolated fraction"):
+    with pytest.raises(ConfigError, match="'coexpression' cannot be built: measurement 'expressi"):
         build_networks(few, NetworkConfig(networks=("coexpression",)))
+    left_out = build_networks(few, workers=1).left_out
+    assert left_out["coexpression"] == "measurement 'expression' has 1 samples to be used"
+    named = CoexpressionNetworkConfig(measurement="expression")
+    with pytest.raises(ConfigError, match="'expression' has 1 that are no isolated fraction"):
+        build_networks(few, NetworkConfig(coexpression=named))
     with pytest.raises(ConfigError, match="'coexpression' cannot be built: the dataset has no mea"):
         build_networks(small_dataset(), NetworkConfig(networks=("coexpression",)))
