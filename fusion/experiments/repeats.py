@@ -32,6 +32,7 @@ HEADING = "## Over seeds"
 MEAN = "mean over folds"
 POOLED = "pooled"
 
+
 def repeat_run(
     networks: NetworkSet,
     config: ExperimentConfig,

@@ -81,7 +81,9 @@ def load(folder: str | Path) -> Dataset:
     labels, folds = _read_labels(root / LABELS)
     sequences = _read_sequences(root / SEQUENCES, labels.index)
     rnas = pd.DataFrame(
-        {"sequence": sequences, "type": RNA, PUBLISHED_FOLD: folds}, index=labels.index, dtype=object
+        {"sequence": sequences, "type": RNA, PUBLISHED_FOLD: folds},
+        index=labels.index,
+        dtype=object,
     )
     partners = {}
     associations = {}
