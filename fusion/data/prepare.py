@@ -35,6 +35,7 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
 from mirnagraph.evaluation.splits import CLUSTER, Folds, group_codes, make_folds
+from mirnagraph.networks.build import sequence_kmers
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress
 from seqtower.data.clusters import cluster
@@ -154,6 +155,7 @@ def prepare(
         dataset=dataset.name,
         synthetic=dataset.synthetic,
         matures=texts(dataset, "matures"),
+        kmers=sequence_kmers(networks),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mirnagraph.config import read_settings, require, to_dict
+from mirnagraph.config import from_dict, read_settings, require, to_dict
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, Network, NetworkSet
@@ -315,6 +315,28 @@ def circular_rnas(dataset: Dataset) -> list[bool]:
         return [False] * len(dataset.rnas)
     types = dataset.rnas["type"].astype(str).str.strip().str.lower()
     return [name == CIRCULAR.lower() for name in types]
+
+
+@dataclass(frozen=True)
+class SequenceKmers:
+    """k-mer similarity of the sequences of a dataset.
+
+    Attributes:
+        config: length of a k-mer and measure.
+        circular: whether each RNA is circular.
+    """
+
+    config: KmerConfig
+    circular: tuple[bool, ...]
+
+
+def sequence_kmers(networks: NetworkSet) -> SequenceKmers | None:
+    """How the sequence similarity was made, if of shared k-mers; None for alignments."""
+    settings = networks.settings.get("sequence")
+    if not isinstance(settings, Mapping) or settings.get("engine") != KMER:
+        return None
+    config = from_dict(KmerConfig, settings["kmer"], where="sequence.kmer")
+    return SequenceKmers(config, tuple(circular_rnas(networks.dataset)))
 
 
 def _functional_similarities(
