@@ -61,8 +61,9 @@ FoldOption = Annotated[
 SplitOption = Annotated[
     str | None,
     Option(
-        help="Folds: random, family (miRNA families kept together), or a TSV file with the columns "
-        "rna_id and fold (-1: training only).",
+        help="Folds: random, family (miRNA families kept together), cluster (near-duplicate "
+        "sequences kept together), a column of the RNA table with published folds, or a TSV file "
+        "with the columns rna_id and fold (-1: training only).",
         show_default="random",
     ),
 ]

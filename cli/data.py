@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -21,6 +21,9 @@ from cli.common import (
     show_table,
 )
 
+if TYPE_CHECKING:
+    from mirnagraph.networks.network import NetworkSet
+
 BUILD_EPILOG = "Example: `mirnagraph build-networks --data mirna1041 --out networks`"
 
 FETCH_EPILOG = "Example: `mirnagraph fetch mirna1041`"
@@ -29,7 +32,7 @@ DataOption = Annotated[
     str,
     Option(
         help="Dataset: demo (synthetic), mirna1041 (public benchmark, from $MIRNAGRAPH_DATA or the "
-        "cache of `fetch`), or a dataset folder."
+        "cache of `fetch`), circloc (circRNAs, from $MIRNAGRAPH_DATA), or a dataset folder."
     ),
 ]
 
@@ -106,11 +109,24 @@ def build_networks(
         say(f"Measurement {name} ({measurement.source}): {covered}")
     with progress_bars() as progress:
         networks = build(dataset, settings, progress=progress, workers=workers)
+    say_engine(networks)
     networks.save(out, overwrite=overwrite)
     if graphml:
         write_graphml(networks, out)
     show_frame(describe(networks), "Networks", number="{:.4g}".format)
     say(f"Written to {out}. Next: mirnagraph train --networks {out} --fold 10")
+
+
+def say_engine(networks: NetworkSet) -> None:
+    """Say where sequences were compared by their k-mers in place of alignments."""
+    from mirnagraph.networks.build import KMER, mean_length
+
+    settings: Any = networks.settings.get("sequence", {})
+    if "sequence" in networks.networks and settings.get("engine") == KMER:
+        say(
+            f"Sequence similarity: shared {settings['kmer']['k']}-mers in place of alignments "
+            f"(mean length {mean_length(networks.dataset):.0f} nt)"
+        )
 
 
 def fetch(

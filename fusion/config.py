@@ -50,7 +50,8 @@ class FoldSettings:
     """Protocol: which RNAs, and which folds.
 
     Attributes:
-        split: ``"random"``, ``"family"``, or the path of a fold file.
+        split: ``"random"``, ``"family"``, ``"cluster"``, a column of the RNA table with folds, or
+            the path of a fold file (see `mirnagraph.evaluation.splits.make_folds`).
         n_folds: number of folds; a fold file has its own.
         rnas: ``"all"`` (RNAs without annotation count as negatives) or ``"located"``.
         protocol: name of a protocol in a fold file with several; empty for none.

@@ -65,6 +65,7 @@ class CatalogEntry:
         licence: of the files.
         note: what a fetch provides.
         loadable: whether `sources.load_dataset` opens it by name.
+        unfetchable: why `fetch` cannot provide the files, which then have no `url`; else empty.
     """
 
     name: str
@@ -72,6 +73,7 @@ class CatalogEntry:
     licence: str
     note: str
     loadable: bool = False
+    unfetchable: str = ""
 
 
 def human_lines(text: str) -> str:
@@ -160,11 +162,17 @@ def fetch(
         The dataset's folder.
 
     Raises:
-        ConfigError: no such dataset.
+        ConfigError: no such dataset, or one that cannot be fetched.
         FetchError: no network, not found, truncated, altered, or the disk is full: names address
             and file.
     """
     dataset = entry(name) if isinstance(name, str) else name
+    if dataset.unfetchable:
+        first = dataset.files[0].path
+        raise ConfigError(
+            f"dataset {dataset.name!r} cannot be fetched: {dataset.unfetchable}; "
+            f"put {first} and the other files into $MIRNAGRAPH_DATA"
+        )
     folder = (Path(cache) if cache is not None else cache_folder()) / dataset.name
     host = (base_url or _catalog()[0]).rstrip("/")
     for file in dataset.files:
@@ -209,15 +217,18 @@ def find(name: str) -> Path:
     data = os.environ.get("MIRNAGRAPH_DATA")
     folders = [Path(data), Path(data) / name] if data else []
     folders.append(cache_folder() / name)
-    first = entry(name).files[0].path
+    dataset = entry(name)
+    first = dataset.files[0].path
     for folder in folders:
         if (folder / first).is_file():
             return folder
     searched = ", ".join(str(folder) for folder in folders)
     unset = "" if data else " ($MIRNAGRAPH_DATA is not set)"
+    how = f"get it with: mirnagraph fetch {name}"
+    if dataset.unfetchable:
+        how = f"it cannot be fetched: {dataset.unfetchable}"
     raise ConfigError(
-        f"dataset {name!r} was not found; looked for {first} in {searched}{unset}; "
-        f"get it with: mirnagraph fetch {name}"
+        f"dataset {name!r} was not found; looked for {first} in {searched}{unset}; {how}"
     )
 
 

@@ -11,6 +11,7 @@ from scipy import sparse
 from fusion.config import ExperimentConfig
 from fusion.data.baseline_inputs import BaselineInputs
 from fusion.tokens.table import TokenTable
+from mirnagraph.networks.build import SequenceKmers
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.nodes import NodeIndex
 
@@ -61,6 +62,8 @@ class FusionData:
         matures: ``;``-separated mature sequences of every RNA of the networks, may be empty.
         cold_start: data and settings of the cold-start model; None where the settings name none.
         baselines: inputs of the baselines; None where they are not fitted.
+        kmers: settings of the sequence similarity where it is of shared k-mers; None for
+            alignments.
     """
 
     index: NodeIndex
@@ -79,6 +82,7 @@ class FusionData:
     matures: tuple[str, ...] = ()
     cold_start: tuple[FusionData, ExperimentConfig] | None = None
     baselines: BaselineInputs | None = None
+    kmers: SequenceKmers | None = None
 
     @property
     def n_network_rnas(self) -> int:

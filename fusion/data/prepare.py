@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from fusion.config import ExperimentConfig, experiment_config
 from fusion.data.baseline_inputs import baseline_inputs
@@ -32,9 +34,11 @@ from fusion.tokens.table import BuildSettings, token_kind
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
-from mirnagraph.evaluation.splits import Folds, group_codes, make_folds
+from mirnagraph.evaluation.splits import CLUSTER, Folds, group_codes, make_folds
+from mirnagraph.networks.build import sequence_kmers
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress
+from seqtower.data.clusters import cluster
 
 
 def check_settings(config: ExperimentConfig, *, sets: bool) -> None:
@@ -116,8 +120,11 @@ def prepare(
         )
     networks = with_partner_sequences(networks, config.tower.partner_fasta)
     dataset = networks.dataset
-    # Groups are families, sequences where the dataset names none.
-    families = dataset.rnas["family" if "family" in dataset.rnas.columns else "sequence"]
+    # Groups are families, near-duplicate sequences where the dataset names none.
+    if "family" in dataset.rnas.columns:
+        families = dataset.rnas["family"]
+    else:
+        families = sequence_clusters(dataset)
     free = [name for name in names if token_kind(TokenName.parse(name).kind).build is not None]
     embeddings = learned_embeddings(
         networks,
@@ -150,6 +157,7 @@ def prepare(
         dataset=dataset.name,
         synthetic=dataset.synthetic,
         matures=texts(dataset, "matures"),
+        kmers=sequence_kmers(networks),
     )
 
 
@@ -174,9 +182,30 @@ def with_baselines(data: FusionData, networks: NetworkSet) -> FusionData:
     return replace(data, baselines=baseline_inputs(networks, data.groups))
 
 
+def sequence_clusters(dataset: Dataset) -> pd.Series:
+    """Cluster of near-duplicates of every RNA (see `seqtower.data.clusters.cluster`).
+
+    Returns:
+        Index rna_id; a text, empty for an RNA without a sequence.
+    """
+    sequences = texts(dataset, "sequence")
+    is_known = np.array([sequence != "" for sequence in sequences], dtype=bool)
+    names = np.full(len(sequences), "", dtype=object)
+    numbers = _clusters(tuple(sequence for sequence in sequences if sequence))
+    names[is_known] = [f"cluster {number}" for number in numbers]
+    return pd.Series(names, index=dataset.rnas.index, name=CLUSTER)
+
+
+@lru_cache(maxsize=2)
+def _clusters(sequences: tuple[str, ...]) -> tuple[int, ...]:
+    """Clusters, which folds and tokens of one run both read."""
+    return tuple(int(number) for number in cluster(sequences))
+
+
 def config_folds(dataset: Dataset, config: ExperimentConfig) -> Folds:
-    """Folds of the settings' protocol, drawn with their seed or read from a fold file."""
+    """Folds of the settings' protocol, drawn with their seed or read from a file or column."""
     protocol = config.folds
+    clusters = sequence_clusters(dataset) if protocol.split == CLUSTER else None
     return make_folds(
         dataset,
         protocol.split,
@@ -184,6 +213,7 @@ def config_folds(dataset: Dataset, config: ExperimentConfig) -> Folds:
         seed=config.seed,
         rnas=protocol.rnas,
         protocol=protocol.protocol or None,
+        clusters=clusters,
     )
 
 

@@ -11,10 +11,11 @@ import pandas as pd
 from scipy.stats import t as student
 
 from fusion.experiments.ablation import FULL, Ablation, Variant, run_folder
-from fusion.experiments.repeats import DRAWN, mean_and_sd
+from fusion.experiments.repeats import mean_and_sd
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.compare import compare, holm
 from mirnagraph.evaluation.metrics import AVERAGE, MICRO
+from mirnagraph.evaluation.splits import DRAWN
 from mirnagraph.io import write_text, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.parallel import Progress, report

@@ -15,6 +15,7 @@ from fusion.experiments.cross_validate import bare_run
 from mirnagraph.config import require
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import MICRO
+from mirnagraph.evaluation.splits import DRAWN
 from mirnagraph.io import read_table, read_text, write_text, write_tsv
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, report
@@ -30,9 +31,6 @@ HEADING = "## Over seeds"
 
 MEAN = "mean over folds"
 POOLED = "pooled"
-
-DRAWN = ("random", "family")
-"""Splits that are drawn anew with each seed; any other is a file."""
 
 
 def repeat_run(

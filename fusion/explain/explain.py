@@ -24,14 +24,18 @@ from fusion.explain.sequence import (
 )
 from fusion.explain.tokens import token_shares
 from fusion.models.ensemble import FusionModel
-from fusion.models.new_rnas import RELATED, check_type, typed_warnings
+from fusion.models.new_rnas import (
+    check_type,
+    similarity_levels,
+    similarity_of_sequences,
+    typed_warnings,
+)
 from fusion.models.predict import FINAL, NO_COLD_START, SEQUENCE_ALONE, reference_of
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
 from mirnagraph.errors import ConfigError
 from mirnagraph.io import to_rna
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
-from mirnagraph.similarity.smith_waterman import smith_waterman_between
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +143,9 @@ def explain_reference(
     if subject.networks is None and missing:
         notes.append(f"Partners are left out: {missing}")
     notes.append(sequence_note(sequence, scan, is_network_rna))
-    notes += reading_notes(fusion_model, has_partners=bool(compartments[0].partners))
+    has_partners = bool(compartments[0].partners)
+    has_kmers = reference.kmers is not None
+    notes += reading_notes(fusion_model, has_partners=has_partners, has_kmers=has_kmers)
     return Explanation(
         name or rna_id,
         rna_id,
@@ -183,6 +189,8 @@ def explain_sequence(
         subject, notes = _new_rna(model, nucleotides, columns, workers)
     else:
         subject, notes = _new_rna_of_type(model, nucleotides, columns, rna_type)
+    has_kmers = subject.reference.kmers is not None
+    reading = reading_notes(subject.fusion_model, has_partners=False, has_kmers=has_kmers)
     return Explanation(
         rna_id=name,
         known_as="",
@@ -191,7 +199,7 @@ def explain_sequence(
         unseen_trees=False,
         sequence=nucleotides,
         compartments=_compartments(model, subject, columns),
-        notes=(*notes, *reading_notes(subject.fusion_model, has_partners=False)),
+        notes=(*notes, *reading),
     )
 
 
@@ -221,7 +229,7 @@ def _new_rna(
         "It has no partners."
     ]
     nearest = float(similarities["sequence"].max(initial=0.0))
-    if nearest <= RELATED:
+    if nearest <= similarity_levels(reference)[1]:
         notes.append(
             f"No reference RNA is related (nearest similarity {nearest:.2f}): the neighbours are "
             "weak evidence."
@@ -349,7 +357,7 @@ def _similarities(
         }
     if sequence is None:
         return {}
-    return {"sequence": smith_waterman_between([sequence], reference.sequences)[0]}
+    return {"sequence": similarity_of_sequences(reference, [sequence])[0]}
 
 
 def called_columns(probabilities: np.ndarray, thresholds: np.ndarray) -> list[int]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from fusion.explain.occlusion import WELL_STUDIED
 from fusion.explain.sequence import SequenceScan
 from fusion.models.ensemble import FusionModel
-from fusion.models.new_rnas import CHANCE, RELATED, reads_sequence_alone
+from fusion.models.new_rnas import (
+    CHANCE,
+    KMER_CHANCE,
+    KMER_RELATED,
+    RELATED,
+    reads_sequence_alone,
+)
 
 ATTENTION_NOTE = (
     "Attention is not attribution: a weight tells where the model looks, not whether the token "
@@ -31,6 +37,11 @@ STUDIED_NOTE = (
 SIMILARITY_NOTE = (
     f"Sequences of two unrelated hairpins reach a similarity of {CHANCE} by chance, and rarely "
     f"{RELATED}."
+)
+
+KMER_NOTE = (
+    "Similarity of sequences is that of their k-mers: two unrelated RNAs reach "
+    f"{KMER_CHANCE} by chance, and rarely {KMER_RELATED}."
 )
 
 COLD_START_NOTE = (
@@ -83,8 +94,16 @@ def sequence_note(sequence: str | None, scan: SequenceScan | None, is_network_rn
     return COLD_START_NOTE if is_network_rna else TYPE_NOTE
 
 
-def reading_notes(fusion_model: FusionModel, *, has_partners: bool) -> list[str]:
-    """Notes on the parts of an explanation that a model has."""
+def reading_notes(
+    fusion_model: FusionModel, *, has_partners: bool, has_kmers: bool = False
+) -> list[str]:
+    """Notes on the parts of an explanation that a model has.
+
+    Args:
+        fusion_model: the explained model.
+        has_partners: whether partners are shown.
+        has_kmers: whether the similarity of sequences is that of their k-mers.
+    """
     notes = [OCCLUSION_NOTE]
     if not reads_sequence_alone(fusion_model.config):
         notes.append(STUDIED_NOTE)
@@ -92,5 +111,5 @@ def reading_notes(fusion_model: FusionModel, *, has_partners: bool) -> list[str]
         notes += [ATTENTION_NOTE, GRADIENTS_NOTE]
     if has_partners:
         notes.append(PARTNERS_NOTE)
-    notes.append(SIMILARITY_NOTE)
+    notes.append(KMER_NOTE if has_kmers else SIMILARITY_NOTE)
     return notes

@@ -29,6 +29,7 @@ from fusion.tokens.neighbours import neighbour_profile_tokens, neighbour_tokens
 from fusion.tokens.table import Token, TokenTable, make_token
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.similarity.kmer import kmer_similarity_between
 from mirnagraph.similarity.smith_waterman import smith_waterman_between
 
 CHANCE = 0.25
@@ -36,6 +37,13 @@ CHANCE = 0.25
 
 RELATED = 0.3
 """Smith-Waterman similarity that hardly any two unrelated hairpins reach."""
+
+KMER_CHANCE = 0.02
+"""The same for shared 11-mers of long RNAs (`SequenceNetworkConfig.kmer_cutoff`)."""
+
+KMER_RELATED = 0.05
+"""Shared 11-mers: one of 1.1 million pairs of random sequences with the dinucleotides of the
+circRNAs of CircLoc exceeds it."""
 
 UNUSUAL = 0.99
 """Quantile of the distances between training RNAs above which k-mers are unusual."""
@@ -96,9 +104,38 @@ def tokens_of_new_rnas(
 def similarity_to(
     reference: ReferenceRNAs, sequences: Sequence[str], *, workers: int = 1
 ) -> np.ndarray:
-    """Smith-Waterman similarity to the reference RNAs: float32, shape (n, n_reference)."""
-    similarity = smith_waterman_between(sequences, reference.sequences, workers=workers)
-    return similarity.astype(np.float32)
+    """Sequence similarity to the reference RNAs (see `similarity_of_sequences`), float32."""
+    return similarity_of_sequences(reference, sequences, workers=workers).astype(np.float32)
+
+
+def similarity_of_sequences(
+    reference: ReferenceRNAs, sequences: Sequence[str], *, workers: int = 1
+) -> np.ndarray:
+    """Sequence similarity by the engine that the model's networks were built with.
+
+    Smith-Waterman, or shared k-mers (long sequences); by k-mers the new RNAs are circular where
+    all reference RNAs are.
+
+    Returns:
+        float64, shape (n, n_reference).
+    """
+    if reference.kmers is None:
+        return smith_waterman_between(sequences, reference.sequences, workers=workers)
+    circular = reference.kmers.circular
+    is_new_circular = [all(circular)] * len(sequences)
+    return kmer_similarity_between(
+        sequences,
+        reference.sequences,
+        reference.kmers.config,
+        circular=(is_new_circular, circular),
+    )
+
+
+def similarity_levels(reference: ReferenceRNAs) -> tuple[float, float]:
+    """Similarity that unrelated RNAs reach by chance, and one that hardly any two reach."""
+    if reference.kmers is None:
+        return CHANCE, RELATED
+    return KMER_CHANCE, KMER_RELATED
 
 
 def sequence_tokens(
@@ -166,7 +203,8 @@ def warnings_of(new: NewRNAs, reference: ReferenceRNAs) -> list[str]:
         if sequence and is_trained
     ]
     nearest = new.similarity[:, reference.trained].max(axis=1, initial=0.0)
-    return _warnings(new.sequences, training, kmer_frequencies(training), nearest)
+    levels = similarity_levels(reference)
+    return _warnings(new.sequences, training, kmer_frequencies(training), nearest, levels)
 
 
 def _warnings(
@@ -174,6 +212,7 @@ def _warnings(
     training: Sequence[str | None],
     kmers: np.ndarray,
     nearest: np.ndarray,
+    levels: tuple[float, float] = (CHANCE, RELATED),
 ) -> list[str]:
     """Reasons to doubt each prediction.
 
@@ -183,7 +222,9 @@ def _warnings(
         kmers: their `kmer_frequencies`.
         nearest: similarity to the nearest training RNA, shape (n_sequences,); 1 where it was not
             computed.
+        levels: see `similarity_levels`.
     """
+    chance, related = levels
     lengths = [len(str(sequence)) for sequence in training]
     unusual = unusual_kmers(sequences, kmers)
     warnings = []
@@ -192,11 +233,11 @@ def _warnings(
         if not min(lengths) <= len(sequence) <= max(lengths):
             expected = f"training RNAs have {min(lengths)} to {max(lengths)} nt"
             reasons.append(f"{len(sequence)} nt, {expected}")
-        if near <= CHANCE:
+        if near <= chance:
             reasons.append(
-                f"no similar training RNA (nearest similarity {near:.2f}, by chance {CHANCE})"
+                f"no similar training RNA (nearest similarity {near:.2f}, by chance {chance})"
             )
-        elif near <= RELATED:
+        elif near <= related:
             reasons.append(f"no related training RNA (nearest similarity {near:.2f})")
         if is_unusual:
             reasons.append("unusual k-mer composition")

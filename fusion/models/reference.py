@@ -16,8 +16,10 @@ from fusion.tokens.names import current_name
 from fusion.tokens.table import Token, TokenTable
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import read_table, write_tsv
+from mirnagraph.networks.build import SequenceKmers
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs.results import CrossValidationResult
+from mirnagraph.similarity.kmer import MEASURES, KmerConfig
 from seqtower.data.sequences import RNA_TYPES
 
 TABLE = "known.tsv"
@@ -26,6 +28,9 @@ ARRAYS = "known.safetensors"
 COLUMNS = ["rna_id", "sequence", "matures", "trained"]
 
 TYPE = "type"
+
+KMER_SETTINGS = "kmer_similarity.settings"
+KMER_CIRCULAR = "kmer_similarity.circular"
 
 OUT_OF_FOLD_ARRAYS = {
     "probabilities": "probabilities",
@@ -52,6 +57,8 @@ class ReferenceRNAs:
         thresholds: of the folds that predicted, same shape.
         types: RNA type of every additional RNA (see `fusion.data.rna_sets`), which stand last;
             empty for RNAs of the networks. None where there are only those.
+        kmers: settings of the sequence similarity where it is of shared k-mers; None for
+            alignments.
     """
 
     index: NodeIndex
@@ -64,6 +71,7 @@ class ReferenceRNAs:
     uncertainty: np.ndarray
     thresholds: np.ndarray
     types: tuple[str, ...] | None = None
+    kmers: SequenceKmers | None = None
 
     @cached_property
     def n_network_rnas(self) -> int:
@@ -87,6 +95,7 @@ class ReferenceRNAs:
             self.matures[:n],
             self.trained[:n],
             tokens=TokenTable(index, tokens),
+            kmers=self.kmers,
             **arrays,
         )
 
@@ -116,6 +125,10 @@ class ReferenceRNAs:
         write_tsv(table, folder / TABLE)
         arrays = {"labels": self.labels}
         arrays |= {key: getattr(self, name) for name, key in OUT_OF_FOLD_ARRAYS.items()}
+        if self.kmers is not None:
+            config = self.kmers.config
+            arrays[KMER_SETTINGS] = np.array([config.k, MEASURES.index(config.measure)])
+            arrays[KMER_CIRCULAR] = np.array(self.kmers.circular, dtype=np.uint8)
         for token in self.tokens:
             arrays |= {f"token.{token.name}": token.values, f"present.{token.name}": token.present}
         contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
@@ -164,6 +177,7 @@ class ReferenceRNAs:
             (table["trained"] == "1").to_numpy(dtype=bool),
             tokens=token_table,
             types=_read_types(table, folder),
+            kmers=_read_kmers(arrays, len(index), folder),
             **matrices,
         )
 
@@ -176,6 +190,34 @@ def _current_array(name: str) -> str:
     """Name of today of an array of a token (see `fusion.tokens.names.ALIASES`)."""
     start, dot, token = name.partition(".")
     return f"{start}.{current_name(token)}" if dot and start in ("token", "present") else name
+
+
+def _read_kmers(arrays: dict[str, np.ndarray], n_rnas: int, folder: Path) -> SequenceKmers | None:
+    """Settings of k-mer similarity, checked; None where a model has none."""
+    if KMER_SETTINGS not in arrays:
+        return None
+    settings = arrays[KMER_SETTINGS].tolist()
+    circular = arrays.get(KMER_CIRCULAR, np.zeros(0))
+    try:
+        k, measure = settings
+        config = KmerConfig(k, MEASURES[measure])
+    except (ValueError, IndexError, ConfigError):
+        raise CheckpointError(
+            "the settings of the k-mer similarity are damaged",
+            file=folder / ARRAYS,
+            column=KMER_SETTINGS,
+            found=settings,
+            expected="k, and the number of a measure",
+        ) from None
+    if circular.shape != (n_rnas,):
+        raise CheckpointError(
+            "the reference RNAs do not fit the model",
+            file=folder / ARRAYS,
+            column=KMER_CIRCULAR,
+            found=circular.shape,
+            expected=(n_rnas,),
+        )
+    return SequenceKmers(config, tuple(bool(flag) for flag in circular))
 
 
 def _read_types(table: pd.DataFrame, folder: Path) -> tuple[str, ...] | None:
@@ -229,4 +271,5 @@ def reference_rnas(
         uncertainty=result.uncertainty,
         thresholds=result.thresholds,
         types=types,
+        kmers=data.kmers,
     )

@@ -297,6 +297,27 @@ def _warn_one_class(tested: _Tested, numbers: np.ndarray) -> None:
         )
 
 
+def undefined_as_zero(metrics: pd.DataFrame, n_folds: int) -> pd.DataFrame:
+    """Means over folds in which an undefined metric counts 0, as some publications have it.
+
+    Args:
+        metrics: of `evaluate`.
+        n_folds: number of folds.
+
+    Returns:
+        Columns ``compartment``, ``metric``, ``mean``: one row per compartment and metric that has
+        means over folds, and their mean over compartments under the name ``average``.
+    """
+    is_single = ~metrics["compartment"].isin([AVERAGE, MICRO, SETS]) & (
+        metrics["metric"] != "within"
+    )
+    table = metrics.loc[is_single, ["compartment", "metric", "mean", "n_folds"]].copy()
+    table["mean"] = table["mean"].fillna(0.0) * table.pop("n_folds") / n_folds
+    averages = table.groupby("metric", sort=False)["mean"].mean().reset_index()
+    averages.insert(0, "compartment", AVERAGE)
+    return pd.concat([table, averages], ignore_index=True)
+
+
 def evaluate_by_group(
     true: np.ndarray,
     predictions: Mapping[str, np.ndarray],

@@ -1,4 +1,4 @@
-"""Folds: random, grouped, from a file; inner and label-balanced splits of rows."""
+"""Folds: random, grouped, from a file or column; inner and label-balanced splits of rows."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ TRAIN_ONLY = -1
 NOT_USED = -2
 
 MAX_PASSES = 20
+
+CLUSTER = "cluster"
+
+DRAWN = ("random", "family", CLUSTER)
+"""Splits that are drawn with the seed of a run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,6 +309,47 @@ def _fold_problems(table: pd.DataFrame, index: NodeIndex, path: str | Path) -> l
     ]
 
 
+def column_folds(dataset: Dataset, column: str) -> Folds:
+    """Read folds from a column of the RNA table, such as those of a publication.
+
+    Args:
+        dataset: with the column.
+        column: holds a whole number for every RNA: 1 or more for the fold it is tested in, below 1
+            for an RNA that is trained on in every fold and never tested. Folds are numbered from 0
+            in ascending order.
+
+    Raises:
+        ConfigError: the dataset lacks the column.
+        InputError: a cell that is not a whole number, or fewer than two folds.
+    """
+    if column not in dataset.rnas.columns:
+        raise ConfigError(
+            f"dataset {dataset.name!r} has no column {column!r} with folds; columns: "
+            f"{', '.join(map(str, dataset.rnas.columns))}"
+        )
+    cells = dataset.rnas[column]
+    numbers = pd.to_numeric(cells, errors="coerce")
+    is_wrong = (numbers.isna() | (numbers % 1 != 0)).to_numpy()
+    where = f"dataset {dataset.name!r}"
+    if is_wrong.any():
+        row = int(is_wrong.argmax())
+        raise InputError(
+            f"not a fold number of {dataset.index.ids[row]}",
+            file=where,
+            column=column,
+            found=str(cells.iloc[row])[:40],
+            expected="1, 2, … for a fold, below 1 for training only",
+        )
+    published = numbers.to_numpy(dtype=np.int64)
+    present = np.unique(published[published >= 1])
+    if len(present) < 2:
+        raise InputError(
+            "too few folds", file=where, column=column, found=len(present), expected="2 or more"
+        )
+    fold = np.where(published >= 1, np.searchsorted(present, published), TRAIN_ONLY)
+    return Folds(pd.Series(fold, index=dataset.rnas.index), name=column)
+
+
 def write_folds(folds: Folds, path: str | Path) -> None:
     """Write a fold file that `read_folds` reads back equal, atomically."""
     write_tsv(folds.to_frame(), path)
@@ -317,25 +363,30 @@ def make_folds(
     seed: int = 0,
     rnas: str = "all",
     protocol: str | None = None,
+    clusters: pd.Series | None = None,
 ) -> Folds:
     """Make folds as named on the command line.
 
     Args:
         dataset: RNAs, labels and, for ``"family"``, families.
-        split: ``"random"``, ``"family"`` (column ``family`` of the RNA table), or the path of a
-            fold file.
+        split: ``"random"``, ``"family"`` (column ``family`` of the RNA table), ``"cluster"``,
+            another column of the RNA table with folds (see `column_folds`), or the path of a fold
+            file.
         n_folds: number of folds; not read with a fold file.
         seed: the run's seed; not read with a fold file.
         rnas: ``"all"`` or ``"located"``; with a file, ``"located"`` leaves out its RNAs without
             compartment.
         protocol: name of a protocol in the file.
+        clusters: cluster of near-duplicate sequences of each RNA by rna_id, for ``"cluster"``.
 
     Raises:
-        ConfigError: an unknown choice, or ``"family"`` for a dataset without that column.
-        InputError: see `read_folds`.
+        ConfigError: an unknown choice, ``"family"`` for a dataset without that column, or
+            ``"cluster"`` without `clusters`.
+        InputError: see `read_folds` and `column_folds`.
     """
     is_used = used_rnas(dataset.labels, rnas)
-    if split not in {"random", "family"}:
+    is_column = names_column(dataset, split)
+    if split not in DRAWN and not is_column:
         folds = read_folds(split, dataset.index, protocol)
         rows = dataset.index.positions(folds.assigned.index)
         return Folds(folds.assigned[is_used[rows]], name=folds.name)
@@ -343,9 +394,17 @@ def make_folds(
         raise ConfigError(
             f"a protocol ({protocol!r}) needs a fold file; it cannot be named with split {split!r}"
         )
+    if is_column:
+        folds = column_folds(dataset, split)
+        return Folds(folds.assigned[is_used], name=folds.name)
     labels = dataset.labels[is_used]
     if split == "random":
         return random_folds(labels, n_folds, seed)
+    if split == CLUSTER:
+        if clusters is None:
+            raise ConfigError("the split 'cluster' needs clusters of the sequences")
+        folds = grouped_folds(labels, clusters, n_folds, seed)
+        return Folds(folds.assigned, name=CLUSTER)
     if "family" not in dataset.rnas.columns:
         raise ConfigError(
             f"dataset {dataset.name!r} has no column 'family', which the split 'family' needs; "
@@ -353,6 +412,13 @@ def make_folds(
         )
     folds = grouped_folds(labels, dataset.rnas["family"], n_folds, seed)
     return Folds(folds.assigned, name="family")
+
+
+def names_column(dataset: Dataset, split: str) -> bool:
+    """Whether a split is the name of a column of the RNA table, and of no file."""
+    if split in DRAWN or split not in dataset.rnas.columns:
+        return False
+    return not Path(split).is_file()
 
 
 def _by_id(labels: pd.DataFrame) -> pd.DataFrame:

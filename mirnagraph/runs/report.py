@@ -10,7 +10,12 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.evaluation.compare import compare
-from mirnagraph.evaluation.metrics import AVERAGE, FRACTIONS, UndefinedMetricWarning
+from mirnagraph.evaluation.metrics import (
+    AVERAGE,
+    FRACTIONS,
+    UndefinedMetricWarning,
+    undefined_as_zero,
+)
 from mirnagraph.runs.markdown import bullets, difference_cell, finite_or_dash, mean_sd, section
 from mirnagraph.runs.markdown import table as markdown_table
 from mirnagraph.runs.results import MODEL, CrossValidationResult
@@ -102,9 +107,20 @@ def few_folds(result: CrossValidationResult) -> str:
             few.append(f"{name} {count}")
     if not few:
         return ""
-    return (
+    sentences = (
         f"Number of folds (of {n_folds}) in which {metric} is defined: {', '.join(few)}. In the "
         "other folds all tested RNAs have the same label."
+    )
+    return sentences if result.kind == FRACTIONS else f"{sentences} {zero_sentence(result)}"
+
+
+def zero_sentence(result: CrossValidationResult) -> str:
+    """State the averages of the convention that counts an undefined metric as 0."""
+    table = undefined_as_zero(result.metrics, result.folds.n_folds)
+    averages = table[table["compartment"] == AVERAGE].set_index("metric")["mean"]
+    return (
+        "Counted as 0 there, as some publications do, the averages are: "
+        f"AUC {averages['AUC']:.3f}, AUPR {averages['AUPR']:.3f}."
     )
 
 

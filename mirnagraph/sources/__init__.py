@@ -15,9 +15,10 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
     """Open a dataset by name or folder.
 
     Args:
-        name_or_folder: ``"demo"`` (synthetic, embedded); a name of the catalog (``"mirna1041"``),
-            searched in ``$MIRNAGRAPH_DATA`` and then in the user's cache; otherwise a folder
-            written by `Dataset.save`. Write ``./demo`` for a folder with the name of a dataset.
+        name_or_folder: ``"demo"`` (synthetic, embedded); a name of the catalog (``"mirna1041"``,
+            ``"circloc"``), searched in ``$MIRNAGRAPH_DATA`` and then in the user's cache; otherwise
+            a folder written by `Dataset.save`. Write ``./demo`` for a folder with the name of a
+            dataset.
 
     Raises:
         ConfigError: a named dataset was not found, or the name is of a table that is no dataset.
@@ -39,9 +40,10 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
                 f"{name!r} is a table to build a dataset with, no dataset by itself; "
                 f"datasets: {datasets}, or a folder"
             )
-        from mirnagraph.sources import mirna1041
+        from mirnagraph.sources import circloc, mirna1041
 
-        return {"mirna1041": mirna1041.load}[name](catalog.find(name))
+        loaders = {"mirna1041": mirna1041.load, "circloc": circloc.load}
+        return loaders[name](catalog.find(name))
     folder = Path(name_or_folder)
     if not folder.exists():
         raise InputError(
