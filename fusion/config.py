@@ -244,6 +244,67 @@ class AttentionConfig:
 
 
 @dataclass(frozen=True)
+class FusionConfig:
+    """Settings of `fusion.models.towers.TwoTowerFusion` and of its training.
+
+    Attributes:
+        dim: width of a token.
+        n_heads: heads of the attention over tokens; divides `dim`.
+        n_queries: learned queries that attend over the tokens.
+        hidden: width of the hidden layer after attention.
+        n_members: models whose logits are averaged; they are trained side by side.
+        bins: bins of the piecewise-linear encoding of numbers.
+        graph_heads: heads of each relation, for each member.
+        sequence_tower: entry of `seqtower.towers.base.TOWERS`.
+        sequence_settings: settings of the tower, as plain values.
+        epochs: passes over the training rows.
+        batch_size: RNAs per step.
+        learning_rate: highest of AdamW, in one cycle.
+        weight_decay: of AdamW.
+        averaging: decay of the exponential moving average of the weights, which predicts.
+        label_smoothing: share of 0.5 in every target, in [0, 1).
+        input_dropout: rate at which numbers are masked in training, in [0, 1).
+        dropout: rate after attention and in hidden layers, in [0, 1).
+        graph_dropout: rate on the labels that the graph tower passes, in [0, 1).
+        family_dropout: share of the training RNAs in a step that do not see their own family in
+            the relations, in [0, 1].
+    """
+
+    dim: int = 32
+    n_heads: int = 2
+    n_queries: int = 32
+    hidden: int = 64
+    n_members: int = 4
+    bins: int = 6
+    graph_heads: int = 2
+    sequence_tower: str = "cnn"
+    sequence_settings: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 30
+    batch_size: int = 235
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.1
+    averaging: float = 0.97
+    label_smoothing: float = 0.02
+    input_dropout: float = 0.3
+    dropout: float = 0.15
+    graph_dropout: float = 0.1
+    family_dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        _require_range(
+            self, "1 or more", "dim", "n_queries", "hidden", "n_members", "bins", "graph_heads",
+            "epochs", "batch_size",
+        )  # fmt: skip
+        is_divisor = self.n_heads >= 1 and self.dim % self.n_heads == 0
+        require(is_divisor, "n_heads", self.n_heads, f"a divisor of dim = {self.dim}")
+        _require_range(self, "above 0", "learning_rate")
+        _require_range(self, "0 or more", "weight_decay")
+        rates = ("averaging", "label_smoothing", "input_dropout", "dropout", "graph_dropout")
+        _require_range(self, "in [0, 1)", *rates)
+        _require_range(self, "in [0, 1]", "family_dropout")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Training of `fusion.models.attention.TokenFusion`.
 

@@ -19,7 +19,7 @@ from fusion.tokens.kinds import expand_tokens, is_from_sequence, require_target
 from fusion.tokens.names import (
     DESCRIPTORS,
     NEIGHBOUR_PROFILE,
-    NEIGHBOURS,
+    BY_SIMILARITY,
     PARTNER_LABELS,
     SEQUENCE,
     TREES,
@@ -136,12 +136,18 @@ def prepare(
         progress=progress,
     )
     settings = BuildSettings(
-        config.tokens.svd_dim, config.tower, embeddings, config.tokens.body_fluids
+        config.tokens.svd_dim,
+        config.tokens.letters,
+        config.tower,
+        embeddings,
+        config.tokens.body_fluids,
     )
     profiles = tokens_of_kind(names, NEIGHBOUR_PROFILE)
     for name in profiles:
         require_target(networks, name)
-    needed = [name.similarity for name in tokens_of_kind(names, NEIGHBOURS)]
+    needed = [
+        name.similarity for kind in BY_SIMILARITY for name in tokens_of_kind(names, kind)
+    ]
     if profiles:
         needed.append(SEQUENCE)
     return FusionData(

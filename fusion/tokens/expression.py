@@ -120,5 +120,12 @@ def _profile(networks: NetworkSet, name: TokenName, settings: BuildSettings) -> 
     return _token(networks, name, pd.DataFrame(np.hstack(blocks), index=log_values.index))
 
 
+def _samples(networks: NetworkSet, name: TokenName, settings: BuildSettings) -> Token:
+    """log2(1 + value) in every sample; 0 where it was not measured."""
+    log_values = _used(networks, name, settings).log_values()
+    return _token(networks, name, log_values.fillna(0.0))
+
+
 expression = TokenKind(_level, Target.MEASUREMENT, modality=EXPRESSION)
 expression_profile = TokenKind(_profile, Target.MEASUREMENT, modality=EXPRESSION)
+expression_samples = TokenKind(_samples, Target.MEASUREMENT, modality=EXPRESSION)

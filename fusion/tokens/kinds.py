@@ -13,6 +13,8 @@ from fusion.tokens.names import (
     CO_REPORTED,
     EXPRESSION,
     JOINT_GRAPH,
+    BY_SIMILARITY,
+    MATURE,
     NEIGHBOURS,
     SEQUENCE,
     TokenName,
@@ -26,10 +28,17 @@ from mirnagraph.measurements import default_names
 from mirnagraph.networks.build import DISEASE
 from mirnagraph.networks.network import COEXPRESSION, NetworkSet
 
-DISEASE_SIMILARITIES = ("functional", "semantic", "gip")
-"""Similarities of RNAs that are made of their diseases."""
+MODALITIES = {
+    "functional": DISEASE,
+    "semantic": DISEASE,
+    "gip": DISEASE,
+    COEXPRESSION: EXPRESSION,
+    MATURE: SEQUENCE,
+}
+"""Similarity of RNAs -> modality of what it is made of."""
 
 NEIGHBOURS_KIND = TokenKind(accepts=Target.SIMILARITY, is_from_sequence=True)
+NEAREST_KIND = TokenKind(accepts=Target.SIMILARITY)
 NEIGHBOUR_PROFILE_KIND = TokenKind(accepts=Target.ASSOCIATION_NETWORK, is_from_sequence=True)
 PARTNER_LABELS_KIND = TokenKind(accepts=Target.ASSOCIATION)
 SEQUENCE_KIND = TokenKind(modality=SEQUENCE)
@@ -137,7 +146,7 @@ def _has_target(networks: NetworkSet, name: TokenName) -> bool:
     target = accepts(name)
     if target is Target.NOTHING:
         return True
-    if name.kind == NEIGHBOURS and name.similarity in networks.similarities:
+    if name.kind in BY_SIMILARITY and name.similarity in _similarities(networks):
         return True
     return name.target in _nameable(networks, target)
 
@@ -145,12 +154,19 @@ def _has_target(networks: NetworkSet, name: TokenName) -> bool:
 def _nameable(networks: NetworkSet, target: Target) -> list[str]:
     """What a token may name as its target, whether or not it can be made."""
     if target is Target.SIMILARITY:
-        return list(networks.similarities)
+        return _similarities(networks)
     if target is Target.NETWORK:
         return list(networks.networks)
     if target is Target.MEASUREMENT:
         return list(networks.dataset.measurements)
     return list(networks.dataset.associations)
+
+
+def _similarities(networks: NetworkSet) -> list[str]:
+    """Stored similarities, and that of mature sequences where the dataset has any."""
+    matures = networks.dataset.rnas.get("matures")
+    has_matures = matures is not None and matures.fillna("").astype(bool).any()
+    return [*networks.similarities, *([MATURE] if has_matures else [])]
 
 
 def is_changed(networks: NetworkSet, reduced: NetworkSet, text: str) -> bool:
@@ -193,9 +209,7 @@ def modality_of(text: str) -> str:
     modality = token_kind(name.kind).modality if name.kind in TOKENS else name.kind
     if modality is not None:
         return modality
-    if name.target == COEXPRESSION:
-        return EXPRESSION
-    return DISEASE if name.target in DISEASE_SIMILARITIES else name.target
+    return MODALITIES.get(name.target, name.target)
 
 
 def is_from_sequence(text: str) -> bool:

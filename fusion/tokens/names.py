@@ -27,6 +27,7 @@ SEQUENCE = "sequence"
 NODE2VEC = "node2vec"
 GRAPH_TRANSFORMER = "graph_transformer"
 NEIGHBOURS = "neighbours"
+NEAREST = "nearest"
 NEIGHBOUR_PROFILE = "neighbour_profile"
 PARTNER_LABELS = "partner_labels"
 SAME_SEQUENCE = "same_sequence"
@@ -37,7 +38,10 @@ CO_REPORTED = "co_reported"
 DESCRIPTORS = "descriptors"
 EXPRESSION = "expression"
 EXPRESSION_PROFILE = "expression_profile"
+EXPRESSION_SAMPLES = "expression_samples"
 KMER = "kmer"
+LETTERS = "letters"
+MATURE = "mature"
 TOWER = "tower"
 TREES = "trees"
 TYPE = "type"
@@ -46,7 +50,10 @@ JOINT_GRAPH = f"{GRAPH_TRANSFORMER}:{ALL}"
 """Token of one graph encoder over all networks."""
 
 MEASURES = ("gip", "cosine", "weighted", CO_REPORTED)
-"""Similarities of RNAs by one kind of association, for the kind ``neighbours``."""
+"""Similarities of RNAs by one kind of association, for the kinds of `BY_SIMILARITY`."""
+
+BY_SIMILARITY = (NEIGHBOURS, NEAREST)
+"""Kinds of token that name a similarity of RNAs, stored or by a measure."""
 
 ALIASES = {
     "alike": N_SIMILAR,
@@ -66,7 +73,8 @@ class TokenName:
 
     Attributes:
         kind: entry of `fusion.tokens.table.TOKENS`, e.g. ``"svd"``.
-        measure: one of `MEASURES` for a token ``neighbours:MEASURE_KIND``, else empty.
+        measure: one of `MEASURES` for a token ``neighbours:MEASURE_KIND`` or
+            ``nearest:MEASURE_KIND``, else empty.
         target: network, similarity or kind of association, ``"*"`` for all, empty for none.
         optional: whether the token is left out where the dataset does not have its target.
     """
@@ -87,7 +95,7 @@ class TokenName:
         kind, colon, target = text.removesuffix(OPTIONAL).partition(":")
         kind = ALIASES.get(kind, kind)
         measure = ""
-        if kind == NEIGHBOURS:
+        if kind in BY_SIMILARITY:
             measure, target = _measure_and_target(target)
         is_complete = bool(kind) and bool(target) == bool(colon)
         is_plain = not MARKS & set(kind) and (target == ANY or not MARKS & set(target))

@@ -14,6 +14,7 @@ from scipy import sparse
 
 from fusion.tokens.evidence import shared_reports, weighted_matrix
 from fusion.tokens.names import (
+    MATURE,
     MEASURES,
     NEIGHBOUR_PROFILE,
     NEIGHBOURS,
@@ -25,6 +26,7 @@ from mirnagraph.embedding.factorization import svd_scores
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.similarity.smith_waterman import mature_similarity
 from mirnagraph.similarity.profile import cosine, gip_similarity, tf_idf
 
 SMOOTHING = 0.01  # keeps the log odds of an average of 0 or 1 finite
@@ -40,7 +42,8 @@ def neighbour_similarity(networks: NetworkSet, name: str) -> np.ndarray:
         name: a stored similarity (``sequence``, ``functional``, ``gip`` ...); or for a kind of
             association ``gip_KIND`` (profile kernel), ``cosine_KIND`` (rows weighted by rarity),
             ``weighted_KIND`` (rows weighted by number of records) or ``co_reported_KIND``
-            (reports that name both).
+            (reports that name both); or ``mature``, of the mature sequences of two RNAs, which is
+            computed here.
 
     Returns:
         float32, shape (n_rnas, n_rnas), zero diagonal, in [0, 1].
@@ -53,6 +56,10 @@ def neighbour_similarity(networks: NetworkSet, name: str) -> np.ndarray:
     kind = token.target
     if name in networks.similarities:
         values = np.array(networks.similarities[name], dtype=np.float32)
+    elif name == MATURE and "matures" in dataset.rnas:
+        cells = dataset.rnas["matures"].fillna("").astype(str)
+        matures = [list(filter(None, cell.split(";"))) for cell in cells]
+        values = mature_similarity(matures, workers=1).astype(np.float32)
     elif not token.measure or kind not in dataset.associations:
         pairs = [f"{measure}_{kind}" for measure in MEASURES for kind in dataset.associations]
         available = ", ".join([*networks.similarities, *pairs])

@@ -136,12 +136,14 @@ class BuildSettings:
 
     Attributes:
         svd_dim: components of each truncated SVD.
+        letters: nucleotides of the token ``letters``.
         tower: settings of the embedding of partner sequences.
         embeddings: token name -> float32, shape (n_nodes, dim), RNAs first.
         body_fluids: whether tokens of expression read samples of body fluids.
     """
 
     svd_dim: int = 32
+    letters: int = 200
     tower: TowerSettings = field(default_factory=TowerSettings)
     embeddings: Mapping[str, np.ndarray] = field(default_factory=dict)
     body_fluids: bool = False
@@ -208,7 +210,10 @@ TOKENS: Registry[Any] = Registry(
         "expression": "fusion.tokens.expression:expression",
         "expression_profile": "fusion.tokens.expression:expression_profile",
         "partner_sequences": "fusion.tokens.partners:partner_sequences",
+        "expression_samples": "fusion.tokens.expression:expression_samples",
+        "letters": "fusion.tokens.letters:letters",
         "neighbours": f"{_KINDS}:NEIGHBOURS_KIND",
+        "nearest": f"{_KINDS}:NEAREST_KIND",
         "neighbour_profile": f"{_KINDS}:NEIGHBOUR_PROFILE_KIND",
         "partner_labels": f"{_KINDS}:PARTNER_LABELS_KIND",
         "tower": f"{_KINDS}:SEQUENCE_KIND",

@@ -1,0 +1,262 @@
+"""Fusion of two towers: graph, sequence and other sources as tokens, joined by attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fusion.config import FusionConfig
+from fusion.models.encoding import PiecewiseLinear
+from fusion.models.packed import PackedAttentionPooling, PackedLinear
+from fusion.tokens.names import LETTERS, NEAREST, PROFILE, TokenName, single_tokens
+from fusion.tokens.table import TokenTable
+from mirnagraph.embedding.label_attention import LabelGraphTower, Surroundings
+from seqtower.towers.base import Tower, make_tower, tower_settings
+
+N_LETTERS = 5
+"""Codes of nucleotides in the token ``letters``: 1 to 5 for A, C, G, U and N, 0 for padding; a
+nucleotide of a mature miRNA has `N_LETTERS` more."""
+
+PRESENCE = "presence"
+"""Token that says which of the others an RNA has; every RNA has it."""
+
+
+def kind_of(text: str) -> str:
+    """Kind of a token; empty for joined tokens of several kinds."""
+    kinds = {TokenName.parse(part).kind for part in single_tokens([text])}
+    return kinds.pop() if len(kinds) == 1 else ""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What `TwoTowerFusion` reads of n RNAs.
+
+    Attributes:
+        dense: piecewise-linear encoding of each token of numbers, zeros where it is absent.
+        rnas: for the graph tower.
+        letters: codes of nucleotides (see `N_LETTERS`), int64, shape (n, width); None without the
+            token.
+        present: bool, shape (n, n_tokens): which tokens an RNA has, in the order of
+            `TwoTowerFusion.sources`; the last, `PRESENCE`, always.
+    """
+
+    dense: tuple[Tensor, ...]
+    rnas: Surroundings
+    letters: Tensor | None
+    present: Tensor
+
+    def rows(self, rows: Tensor) -> Inputs:
+        """Some of the RNAs."""
+        nearest = {name: (near[rows], sims[rows]) for name, (near, sims) in self.rnas.nearest.items()}
+        profiles = {kind: profile[rows] for kind, profile in self.rnas.profiles.items()}
+        letters = None if self.letters is None else self.letters[rows]
+        dense = tuple(values[rows] for values in self.dense)
+        return Inputs(dense, Surroundings(nearest, profiles), letters, self.present[rows])
+
+    def without_nearest(self, is_hidden: Mapping[str, Tensor]) -> Inputs:
+        """Without some similar RNAs: relation -> bool, shape (n, k)."""
+        nearest = {
+            name: (near, sims.masked_fill(is_hidden[name], 0.0))
+            for name, (near, sims) in self.rnas.nearest.items()
+        }
+        return replace(self, rnas=Surroundings(nearest, self.rnas.profiles))
+
+
+class TwoTowerFusion(nn.Module):
+    """Logits of compartments from a graph tower, a sequence tower and further sources.
+
+    Each source is a token of width `dim`: numbers by a piecewise-linear encoding and a projection;
+    each relation and each kind of partner of the graph tower (labels of other RNAs, see
+    `LabelGraphTower`); the sequence tower's embedding of the nucleotides. Learned queries attend
+    over the tokens that an RNA has, and a hidden layer reads what they return. Members are packed:
+    all have weights of their own but for the sequence tower's, which they share.
+
+    Args:
+        widths: token -> columns, in token order.
+        n_labels: compartments.
+        config: settings.
+        n_reference: RNAs whose labels the graph tower may read.
+    """
+
+    def __init__(
+        self, widths: Mapping[str, int], n_labels: int, config: FusionConfig, n_reference: int
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.names = tuple(widths)
+        self.widths = list(widths.values())
+        self.n_labels = n_labels
+        self.n_reference = n_reference
+        n_members, dim = config.n_members, config.dim
+        towers = (NEAREST, PROFILE, LETTERS)
+        self.dense = [name for name in widths if kind_of(name) not in towers]
+        self.nearest = [name for name in widths if kind_of(name) == NEAREST]
+        self.profiles = [name for name in widths if kind_of(name) == PROFILE]
+        self.encodings = nn.ModuleList(PiecewiseLinear(widths[name]) for name in self.dense)
+        self.project = nn.ModuleList()
+        self.graph: LabelGraphTower | None = None
+        if self.nearest or self.profiles:
+            n_heads = n_members * config.graph_heads
+            kinds = {TokenName.parse(name).target: widths[name] for name in self.profiles}
+            self.graph = LabelGraphTower(
+                tuple(self.nearest), kinds, n_reference, n_labels, n_heads
+            )
+            of_heads = config.graph_heads * n_labels
+            self.read_nearest = nn.ModuleList(
+                nn.ModuleList(
+                    [PackedLinear(n_members, of_heads + 2, 2 * dim), PackedLinear(n_members, 2 * dim, dim)]
+                )
+                for _ in self.nearest
+            )
+            self.read_profiles = nn.ModuleList(
+                PackedLinear(n_members, of_heads, dim) for _ in self.profiles
+            )
+        self.sequence: Tower | None = None
+        if LETTERS in widths:
+            settings = tower_settings(config.sequence_tower, config.sequence_settings)
+            self.sequence = make_tower(config.sequence_tower, settings, N_LETTERS + 1, n_labels)
+            self.read_letters = PackedLinear(n_members, self.sequence.output_dim, dim)
+        self.read_presence = PackedLinear(n_members, len(self.sources), dim)
+        self.pool = PackedAttentionPooling(
+            n_members, len(self.sources), dim, config.n_heads, config.n_queries
+        )
+        self.hidden = PackedLinear(n_members, config.n_queries * dim, config.hidden)
+        self.head = PackedLinear(n_members, config.hidden, n_labels, scale=0.3)
+
+    @property
+    def sources(self) -> list[str]:
+        """Tokens in the order in which attention reads them; the last is `PRESENCE`."""
+        letters = [LETTERS] if LETTERS in self.names else []
+        return [*self.dense, *self.nearest, *self.profiles, *letters, PRESENCE]
+
+    def fit_inputs(self, tokens: TokenTable, rows: np.ndarray, labels: np.ndarray) -> None:
+        """Set bins of numbers, and labels and partners that the graph tower reads.
+
+        Args:
+            tokens: of all RNAs, in the order of `names`.
+            rows: training rows.
+            labels: shape (n_reference, n_labels); NaN where a label may not be read.
+        """
+        n_members, dim = self.config.n_members, self.config.dim
+        encodings = []
+        for name in self.dense:
+            token = tokens[name]
+            with_token = rows[token.present[rows]]
+            encodings.append(PiecewiseLinear.fit(token.values[with_token], self.config.bins))
+        self.set_encodings(encodings)
+        if self.graph is not None:
+            profiles = {
+                TokenName.parse(name).target: torch.from_numpy(tokens[name].values)
+                for name in self.profiles
+            }
+            self.graph.set_reference(torch.from_numpy(labels.astype(np.float32)), profiles)
+        share = np.nan_to_num(np.nanmean(labels[rows], axis=0), nan=0.5).clip(0.01, 0.99)
+        with torch.no_grad():
+            self.head.bias.copy_(torch.logit(torch.from_numpy(share).float()))
+
+    def set_encodings(self, encodings: list[PiecewiseLinear]) -> None:
+        """Set the encodings of numbers and make their projections."""
+        n_members, dim = self.config.n_members, self.config.dim
+        self.encodings = nn.ModuleList(encodings)
+        self.project = nn.ModuleList(
+            PackedLinear(n_members, encoding.n_components, dim) for encoding in encodings
+        )
+
+    def inputs(self, values: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Inputs:
+        """Encode tokens of n RNAs.
+
+        Args:
+            values: token -> float32, shape (n, width).
+            present: token -> bool, shape (n,).
+        """
+        dense = tuple(
+            encoding(values[name]) * present[name].unsqueeze(1)
+            for name, encoding in zip(self.dense, self.encodings, strict=True)
+        )
+        nearest = {}
+        for name in self.nearest:
+            rows, similarities = values[name].chunk(2, dim=1)
+            nearest[name] = (rows.long(), similarities * present[name].unsqueeze(1))
+        profiles = {
+            TokenName.parse(name).target: values[name] * present[name].unsqueeze(1)
+            for name in self.profiles
+        }
+        letters = None
+        if self.sequence is not None:
+            letters = (values[LETTERS] * present[LETTERS].unsqueeze(1)).long()
+        columns = [present[name] for name in self.sources[:-1]]
+        columns.append(torch.ones(len(next(iter(values.values()))), dtype=torch.bool))
+        return Inputs(dense, Surroundings(nearest, profiles), letters, torch.stack(columns, dim=1))
+
+    def forward(
+        self, inputs: Inputs, hidden: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits and attention.
+
+        Args:
+            inputs: of n RNAs.
+            hidden: rows of reference RNAs whose labels the partners may not read.
+
+        Returns:
+            Logits, shape (n_members, n, n_labels); attention over `sources`, shape (n_members, n,
+            n_heads, n_queries, n_tokens).
+        """
+        config = self.config
+        tokens = []
+        for values, project in zip(inputs.dense, self.project, strict=True):
+            tokens.append(project(self._drop(values, config.input_dropout)))
+        if self.graph is not None:
+            tokens += self._graph_tokens(self.graph, inputs.rnas, hidden)
+        if self.sequence is not None and inputs.letters is not None:
+            tokens.append(self._sequence_token(self.sequence, inputs.letters))
+        tokens.append(self.read_presence(inputs.present.float()))
+        stacked = torch.stack(
+            [token.expand(config.n_members, -1, -1) for token in tokens], dim=2
+        )
+        pooled, weights = self.pool(functional.gelu(stacked), inputs.present)
+        hidden_layer = functional.gelu(self.hidden(self._drop(pooled, config.dropout)))
+        return self.head(self._drop(hidden_layer, config.dropout)), weights
+
+    def _graph_tokens(
+        self, graph: LabelGraphTower, rnas: Surroundings, hidden: Tensor | None
+    ) -> list[Tensor]:
+        """Tokens of relations and partners, each (n_members, n, dim)."""
+        config = self.config
+        read = graph(rnas, hidden)
+        n = len(read)
+        # (n_sources, n_members, n, heads of a member x n_labels)
+        by_member = read.view(n, -1, config.n_members, config.graph_heads * self.n_labels)
+        by_source = by_member.permute(1, 2, 0, 3)
+        tokens = []
+        for number, (name, (first, second)) in enumerate(
+            zip(self.nearest, self.read_nearest, strict=True)
+        ):
+            similarities = rnas.nearest[name][1]
+            total = (similarities.sum(dim=1) + 1e-3).log() / 3
+            facts = torch.stack([total, similarities.amax(dim=1)], dim=1)
+            facts = facts.expand(config.n_members, -1, -1)
+            labels = torch.cat([by_source[number], facts], dim=2)
+            state = functional.gelu(first(self._drop(labels, config.graph_dropout)))
+            tokens.append(second(self._drop(state, config.dropout)))
+        for number, layer in enumerate(self.read_profiles, len(self.nearest)):
+            tokens.append(layer(self._drop(by_source[number], config.graph_dropout)))
+        return tokens
+
+    def _sequence_token(self, tower: Tower, letters: Tensor) -> Tensor:
+        """Token of the sequence tower: (n_members, n, dim)."""
+        is_letter = letters > 0
+        nucleotide = torch.where(letters > N_LETTERS, letters - N_LETTERS, letters)
+        one_hot = functional.one_hot(nucleotide, N_LETTERS + 1)[..., 1:]
+        is_mature = (letters > N_LETTERS).unsqueeze(2)
+        channels = torch.cat([one_hot, is_mature], dim=2).float()
+        # an RNA without letters has one of padding, so that no pooling is over nothing
+        embedding = tower.encode(channels, is_letter)
+        return self.read_letters(self._drop(embedding, self.config.dropout))
+
+    def _drop(self, values: Tensor, rate: float) -> Tensor:
+        return functional.dropout(values, rate, self.training)
