@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,14 @@ NESTED = "nested"
 READOUTS = ("concat", "mean", "queries", "light_queries")
 
 CROSSFIT = "crossfit"
+
+TIMES = "*"
+"""Joins the names of blocks whose kernels are multiplied."""
+
+FUSION = "fusion"
+
+NEURAL = ("attention", FUSION)
+"""Neural parts: `fusion.models.attention.TokenFusion`, `fusion.models.towers.TwoTowerFusion`."""
 
 _RANGES: dict[str, Callable[[float], bool]] = {
     "0 or more": lambda value: value >= 0,
@@ -122,8 +130,9 @@ class TokenSettings:
             `fusion.data.rna_sets`).
         trees: tokens of the trees; empty for no trees.
         svd_dim: components of each truncated SVD.
-        neighbours: training neighbours averaged in tokens ``neighbours:NAME`` and
-            ``neighbour_profile:KIND``.
+        neighbours: training neighbours that tokens ``neighbours:NAME``, ``nearest:NAME`` and
+            ``neighbour_profile:KIND`` are made of.
+        letters: nucleotides of the token ``letters``; of a longer sequence one half from each end.
         body_fluids: tokens of expression also read samples of body fluids (plasma, serum, saliva,
             semen), which are extracellular and therefore near the labels of vesicles.
     """
@@ -132,6 +141,7 @@ class TokenSettings:
     trees: tuple[str, ...] = ()
     svd_dim: int = 32
     neighbours: int = 20
+    letters: int = 200
     body_fluids: bool = False
 
     @property
@@ -141,7 +151,7 @@ class TokenSettings:
 
     def __post_init__(self) -> None:
         require(len(self.names) > 0, "tokens", self.attention, "at least one token")
-        _require_range(self, "1 or more", "svd_dim", "neighbours")
+        _require_range(self, "1 or more", "svd_dim", "neighbours", "letters")
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,7 @@ class MixSettings:
     Weights are scaled to sum to 1 over the components of a model.
 
     Attributes:
-        attention, extra_trees, boosting: weights, above 0.
+        attention, extra_trees, boosting, kernel: weights, above 0.
         calibration_part: share of the training rows, families whole, that a second model (same
             settings, one member of each kind) is not trained on; a temperature is chosen on its
             predictions of them (Guo et al. 2017). 0 for no calibration; in [0, 0.5].
@@ -162,11 +172,12 @@ class MixSettings:
     attention: float = 1.0
     extra_trees: float = 1.0
     boosting: float = 1.0
+    kernel: float = 1.0
     thresholds: str = "mcc"
     calibration_part: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_range(self, "above 0", "attention", "extra_trees", "boosting")
+        _require_range(self, "above 0", "attention", "extra_trees", "boosting", "kernel")
         _require_range(self, "in [0, 0.5]", "calibration_part")
         is_rule = self.thresholds in ("half", "mcc")
         require(is_rule, "thresholds", self.thresholds, "'half' or 'mcc'")
@@ -305,6 +316,62 @@ class FusionConfig:
 
 
 @dataclass(frozen=True)
+class KernelSettings:
+    """Settings of kernel logistic regression.
+
+    Attributes:
+        blocks: name of a block -> its tokens; empty for no kernel part. An RNA has a block where it
+            has any of its tokens.
+        products: names of blocks joined by ``*``; their kernels are multiplied. The kernel is the
+            mean of the kernels of all blocks and of all products.
+        penalty: of the squared norm of the function, L2.
+        bandwidth: distance at which the kernel of a block is exp(-1), in mean distances between
+            training RNAs.
+    """
+
+    blocks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    products: tuple[str, ...] = ()
+    penalty: float = 0.05
+    bandwidth: float = 2.0
+
+    def __post_init__(self) -> None:
+        require(self.penalty > 0, "penalty", self.penalty, "above 0")
+        require(self.bandwidth > 0, "bandwidth", self.bandwidth, "above 0")
+        for name, tokens in self.blocks.items():
+            require(TIMES not in name, "blocks", name, f"names without {TIMES!r}")
+            require(len(tokens) > 0, f"blocks.{name}", tokens, "at least one token")
+        for product in self.products:
+            factors = product.split(TIMES)
+            is_valid = len(factors) > 1 and set(factors) <= set(self.blocks)
+            available = ", ".join(self.blocks) or "none"
+            expected = f"blocks joined by {TIMES!r}; available: {available}"
+            require(is_valid, "products", product, expected)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Names of all tokens; may repeat."""
+        return tuple(name for tokens in self.blocks.values() for name in tokens)
+
+    @property
+    def terms(self) -> tuple[tuple[str, ...], ...]:
+        """Names of the blocks that are multiplied, for every term of the kernel."""
+        single = [(name,) for name in self.blocks]
+        return (*single, *(tuple(product.split(TIMES)) for product in self.products))
+
+    def with_tokens(self, expand: Callable[[Sequence[str]], Sequence[str]]) -> KernelSettings:
+        """Expand token names; a block without tokens, and its products, are left out.
+
+        Args:
+            expand: names of tokens to those that the dataset has, see
+                `fusion.tokens.kinds.expand_tokens`.
+        """
+        expanded = {name: tuple(expand(tokens)) for name, tokens in self.blocks.items()}
+        blocks = {name: tokens for name, tokens in expanded.items() if tokens}
+        products = [p for p in self.products if set(p.split(TIMES)) <= set(blocks)]
+        return KernelSettings(blocks, tuple(products), self.penalty, self.bandwidth)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Training of `fusion.models.attention.TokenFusion`.
 
@@ -409,9 +476,11 @@ class ExperimentConfig:
         preset: name of the preset that the settings started from.
         source: description of the settings.
         seed: of the whole run.
+        neural: which model reads `tokens.attention`: ``"fusion"`` (settings `fusion`) or
+            ``"attention"`` (settings `attention` and `training`).
         newcomers: preset of the cold-start model, for RNAs of which only the sequence is known; it
             is fitted with the final model. Empty for none.
-        folds, embedding, attention, training, trees, mix, tower: see their classes.
+        folds, embedding, attention, training, fusion, trees, kernel, mix, tower: see their classes.
         guest_trees: trees of each RNA type that the networks do not have (see
             `fusion.data.rna_sets`).
     """
@@ -420,15 +489,24 @@ class ExperimentConfig:
     preset: str = "default"
     source: str = ""
     seed: int = 0
+    neural: str = "attention"
     newcomers: str = "cold"
     folds: FoldSettings = field(default_factory=FoldSettings)
     embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     training: TrainConfig = field(default_factory=TrainConfig)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    kernel: KernelSettings = field(default_factory=KernelSettings)
     trees: TreesConfig = field(default_factory=TreesConfig)
     guest_trees: TreesConfig = field(default_factory=lambda: TREES)
     mix: MixSettings = field(default_factory=MixSettings)
     tower: TowerSettings = field(default_factory=TowerSettings)
 
+    @property
+    def token_names(self) -> tuple[str, ...]:
+        """Tokens of all parts of the model; may repeat."""
+        return (*self.tokens.names, *self.kernel.tokens)
+
     def __post_init__(self) -> None:
         _require_range(self, "0 or more", "seed")
+        require(self.neural in NEURAL, "neural", self.neural, " or ".join(NEURAL))

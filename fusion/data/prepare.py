@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from functools import lru_cache
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def check_settings(config: ExperimentConfig, *, sets: bool) -> None:
     """
     if not sets:
         for kind in (DESCRIPTORS, PARTNER_LABELS):
-            needing = tokens_of_kind(config.tokens.names, kind)
+            needing = tokens_of_kind(config.token_names, kind)
             if needing:
                 raise ConfigError(
                     f"token '{needing[0]}' needs additional RNA sets: name them with --sets FILE"
@@ -87,7 +88,8 @@ def resolve_tokens(
     attention = expand_tokens(networks, config.tokens.attention)
     trees = expand_tokens(networks, config.tokens.trees)
     tokens = replace(config.tokens, attention=attention, trees=trees)
-    resolved = replace(config, tokens=tokens)
+    kernel = config.kernel.with_tokens(partial(expand_tokens, networks))
+    resolved = replace(config, tokens=tokens, kernel=kernel)
     check_settings(resolved, sets=sets)
     return resolved
 
@@ -112,7 +114,7 @@ def prepare(
     Raises:
         ConfigError: a token or similarity that the networks do not have.
     """
-    names = single_tokens(config.tokens.names)
+    names = single_tokens(config.token_names)
     if TREES in names and (TREES in config.tokens.trees or not config.tokens.trees):
         raise ConfigError(
             f"token {TREES!r} holds predictions of the trees: it needs other tokens in "
@@ -173,7 +175,7 @@ def with_cold_start(data: FusionData, networks: NetworkSet, config: ExperimentCo
     Nothing is added where the settings name no preset for it, where the model itself needs no
     more than sequences, or where the dataset has no similarity of sequences.
     """
-    names = single_tokens(config.tokens.names)
+    names = single_tokens(config.token_names)
     if not config.newcomers or SEQUENCE not in networks.similarities:
         return data
     if all(is_from_sequence(name) for name in names):

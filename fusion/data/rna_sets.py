@@ -220,7 +220,7 @@ def add_rna_sets(
         )
     if dataset.name in (extra.sets or ()):
         raise ConfigError(f"a set is named {dataset.name!r} as the dataset: rename the set")
-    names = single_tokens(config.tokens.names)
+    names = single_tokens(config.token_names)
     kinds = []
     for name in tokens_of_kind(names, PARTNER_LABELS):
         require_target(networks, name)
@@ -312,7 +312,7 @@ def node_vectors(
     networks: NetworkSet, config: ExperimentConfig, cache: str | None = None
 ) -> dict[str, np.ndarray]:
     """Embeddings of all nodes, partners too, that the settings' tokens name; cached as others."""
-    names = single_tokens(config.tokens.names)
+    names = single_tokens(config.token_names)
     names = [name for name in names if token_kind(TokenName.parse(name).kind).is_embedding]
     return learned_embeddings(networks, names, config.embedding, config.seed, cache=cache)
 

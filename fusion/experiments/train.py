@@ -260,7 +260,7 @@ def write_report(
         _protocol_lines(result, config),
         metrics,
         write_calibration(folder, result, config.seed),
-        leakage_section(dataset, config.tokens.names, body_fluids=config.tokens.body_fluids),
+        leakage_section(dataset, config.token_names, body_fluids=config.tokens.body_fluids),
         _left_out_section(dataset),
         *more,
         synthetic=dataset.synthetic,

@@ -1,4 +1,4 @@
-"""Fusion model of one fold: trees on tokens, attention over tokens, and their mean of logits."""
+"""Fusion model of one fold: a neural part, trees and a kernel model, and their mean of logits."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
-from fusion.config import ExperimentConfig
+from fusion.config import FUSION, ExperimentConfig
 from fusion.data.inputs import FusionData
+from fusion.models.kernel import KernelModel, fit_kernel
+from fusion.models.towers_training import TrainedFusion, fit_fusion
 from fusion.models.training import MemberSplit, TrainedAttention, fit_attention
 from fusion.models.typed_trees import fit_typed_trees
-from fusion.tokens.names import NEIGHBOURS, SEQUENCE, TOWER, TREES, single_tokens, tokens_of_kind
+from fusion.tokens.nearest import nearest_tokens
+from fusion.tokens.names import NEAREST, NEIGHBOURS, SEQUENCE, TOWER, TREES, single_tokens, tokens_of_kind
 from fusion.tokens.neighbours import (
     neighbour_profile_tokens,
     neighbour_profiles,
@@ -35,6 +38,7 @@ EPSILON = 5e-3
 ATTENTION = "attention"
 EXTRA_TREES = "extra_trees"
 BOOSTING = "boosting"
+KERNEL = "kernel"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +48,8 @@ class FusionModel:
     Attributes:
         tokens: of all RNAs: label-free tokens, label averages over the training rows and the logits
             of the trees.
-        attention: None where the settings have no attention tokens.
+        attention: the neural part, see `ExperimentConfig.neural`; None where the settings have no
+            attention tokens.
         trees: name of each tree model -> its arrays.
         weights: name of each part -> its weight in the mean of logits; they sum to 1.
         thresholds: probability above which a compartment is called, shape (n_labels,).
@@ -55,11 +60,12 @@ class FusionModel:
         towers: models of the token ``tower``; None where the settings have none.
         in_bag: bool, shape (n_extra_trees, n_train): whether a training row is in a tree's
             bootstrap sample; None without extra trees, or for a model that was saved without it.
+        kernel: None where the settings have no blocks.
     """
 
     config: ExperimentConfig
     tokens: TokenTable
-    attention: TrainedAttention | None
+    attention: TrainedAttention | TrainedFusion | None
     trees: Mapping[str, TreeArrays]
     weights: Mapping[str, float]
     thresholds: np.ndarray
@@ -68,6 +74,7 @@ class FusionModel:
     profiles: Mapping[str, np.ndarray] = field(default_factory=dict)
     towers: FittedTowers | None = None
     in_bag: np.ndarray | None = None
+    kernel: KernelModel | None = None
 
     def parts(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Probabilities of each part alone: name -> float64, shape (len(rows), n_labels)."""
@@ -78,9 +85,9 @@ class FusionModel:
         return apply_temperature(join(self.parts(rows), self.weights), self.temperature)
 
     def uncertainty(self, rows: np.ndarray) -> np.ndarray:
-        """SD of the probabilities over tree models and members of attention, as `predict`."""
+        """SD of the probabilities over trees, kernel and members of attention, as `predict`."""
         members = self._members(rows)
-        ordered = [members[name] for name in (*self.trees, ATTENTION) if name in members]
+        ordered = [members[name] for name in (*self.trees, KERNEL, ATTENTION) if name in members]
         return np.asarray(np.concatenate(ordered).std(axis=0))
 
     def _members(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -95,6 +102,8 @@ class FusionModel:
             for name, trees in self.trees.items():
                 values = trees(flat)[None]
                 members[name] = np.clip(values, 0, 1) if name == EXTRA_TREES else expit(values)
+        if self.kernel is not None:
+            members[KERNEL] = self.kernel.probabilities(self.tokens, rows)[None]
         return members
 
 
@@ -134,7 +143,7 @@ def fit_fusion_model(
             data.index, extra.associations, extra.links, labels, train
         )
     towers = None
-    if TOWER in single_tokens((*config.tokens.attention, *config.tokens.trees)):
+    if TOWER in single_tokens(config.token_names):
         towers, token = fit_towers(data.sequences, labels, data.groups, train, config.tower, seed)
         tokens = tokens + TokenTable(data.index, (token,))
     trees: dict[str, TreeArrays] = {}
@@ -148,7 +157,11 @@ def fit_fusion_model(
     attention = None
     if config.tokens.attention:
         attention = _fit_members(data, tokens, train, config, seed)
-    names = trees if attention is None else (ATTENTION, *trees)
+    kernel = None
+    if config.kernel.blocks:
+        kernel = fit_kernel(tokens, labels, train, config.kernel)
+    is_part = {ATTENTION: attention, **trees, KERNEL: kernel}
+    names = [name for name, part in is_part.items() if part is not None]
     weights = {name: getattr(config.mix, name) for name in names}
     temperature = _temperature(data, train, config, seed)
     thresholds = np.full(labels.shape[1], 0.5)
@@ -168,13 +181,18 @@ def fit_fusion_model(
         profiles,
         towers,
         in_bag,
+        kernel,
     )
 
 
 def _fit_members(
     data: FusionData, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int
-) -> TrainedAttention:
-    """Members of attention; without `inner_fraction` all training rows are for training."""
+) -> TrainedAttention | TrainedFusion:
+    """The neural part. Members of attention; without `inner_fraction` all training rows are for training."""
+    if config.neural == FUSION:
+        tokens = tokens.select(config.tokens.attention)
+        fusion_seed = child_seed(seed, "fusion")
+        return fit_fusion(tokens, data.labels, train, data.groups, config.fusion, fusion_seed)
     training = config.training
     train_rows = train
     validation_rows = train[:0]
@@ -270,7 +288,8 @@ def _temperature(data: FusionData, train: np.ndarray, config: ExperimentConfig, 
         n_students=min(1, config.training.n_students),
     )
     mix = replace(config.mix, calibration_part=0.0)
-    second_config = replace(config, training=training, mix=mix)
+    fusion = replace(config.fusion, n_members=1)
+    second_config = replace(config, training=training, fusion=fusion, mix=mix)
     second = fit_fusion_model(data, train_rows, second_config, child_seed(seed, "calibration"))
     return fit_temperature(data.labels[validation_rows], second.predict(validation_rows))
 
@@ -287,7 +306,7 @@ def _with_neighbours(
 ) -> TokenTable:
     """Append averages over neighbours, training rows of the networks; additional RNAs have none."""
     similarities = {}
-    for name in tokens_of_kind(config.tokens.names, NEIGHBOURS):
+    for name in tokens_of_kind(config.token_names, NEIGHBOURS):
         similarities[name.similarity] = data.similarities[name.similarity]
     n_network_rnas = data.n_network_rnas
     index = data.index
@@ -298,6 +317,12 @@ def _with_neighbours(
     near = TokenTable(index, ())
     if similarities:
         near = near + neighbour_tokens(index, similarities, labels, train, config.tokens.neighbours)
+    nearest = {
+        name.similarity: data.similarities[name.similarity]
+        for name in tokens_of_kind(config.token_names, NEAREST)
+    }
+    if nearest:
+        near = near + nearest_tokens(index, nearest, train, config.tokens.neighbours)
     if profiles:
         near = near + neighbour_profile_tokens(
             index, data.similarities[SEQUENCE], profiles, train, config.tokens.neighbours

@@ -2,83 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import expit
 
+from fusion.config import KernelSettings
 from fusion.models.kernel_logistic import fit_kernel_logistic
 from fusion.tokens.names import JOIN
 from fusion.tokens.table import TokenTable
-from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError, ConfigError
-
-TIMES = "*"
-"""Joins the names of blocks whose kernels are multiplied."""
 
 MAX_ROWS = 5000
 """Most training RNAs: time grows with their cube, memory with their square."""
 
 PREFIX = "kernel"
-
-
-@dataclass(frozen=True)
-class KernelSettings:
-    """Settings of kernel logistic regression.
-
-    Attributes:
-        blocks: name of a block -> its tokens; empty for no kernel part. An RNA has a block where it
-            has any of its tokens.
-        products: names of blocks joined by ``*``; their kernels are multiplied. The kernel is the
-            mean of the kernels of all blocks and of all products.
-        penalty: of the squared norm of the function, L2.
-        bandwidth: distance at which the kernel of a block is exp(-1), in mean distances between
-            training RNAs.
-    """
-
-    blocks: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    products: tuple[str, ...] = ()
-    penalty: float = 0.05
-    bandwidth: float = 2.0
-
-    def __post_init__(self) -> None:
-        require(self.penalty > 0, "penalty", self.penalty, "above 0")
-        require(self.bandwidth > 0, "bandwidth", self.bandwidth, "above 0")
-        for name, tokens in self.blocks.items():
-            require(TIMES not in name, "blocks", name, f"names without {TIMES!r}")
-            require(len(tokens) > 0, f"blocks.{name}", tokens, "at least one token")
-        for product in self.products:
-            factors = product.split(TIMES)
-            is_valid = len(factors) > 1 and set(factors) <= set(self.blocks)
-            available = ", ".join(self.blocks) or "none"
-            expected = f"blocks joined by {TIMES!r}; available: {available}"
-            require(is_valid, "products", product, expected)
-
-    @property
-    def tokens(self) -> tuple[str, ...]:
-        """Names of all tokens; may repeat."""
-        return tuple(name for tokens in self.blocks.values() for name in tokens)
-
-    @property
-    def terms(self) -> tuple[tuple[str, ...], ...]:
-        """Names of the blocks that are multiplied, for every term of the kernel."""
-        single = [(name,) for name in self.blocks]
-        return (*single, *(tuple(product.split(TIMES)) for product in self.products))
-
-    def with_tokens(self, expand: Callable[[Sequence[str]], Sequence[str]]) -> KernelSettings:
-        """Expand token names; a block without tokens, and its products, are left out.
-
-        Args:
-            expand: names of tokens to those that the dataset has, see
-                `fusion.tokens.kinds.expand_tokens`.
-        """
-        expanded = {name: tuple(expand(tokens)) for name, tokens in self.blocks.items()}
-        blocks = {name: tokens for name, tokens in expanded.items() if tokens}
-        products = [p for p in self.products if set(p.split(TIMES)) <= set(blocks)]
-        return KernelSettings(blocks, tuple(products), self.penalty, self.bandwidth)
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,7 +69,7 @@ class NewRNAs:
 
 def reads_sequence_alone(config: ExperimentConfig) -> bool:
     """Whether every token of these settings can be made from a sequence and the reference RNAs."""
-    return all(is_from_sequence(name) for name in single_tokens(config.tokens.names))
+    return all(is_from_sequence(name) for name in single_tokens(config.token_names))
 
 
 def tokens_of_new_rnas(

@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from fusion.config import ExperimentConfig
+from fusion.config import FUSION, ExperimentConfig
 from fusion.models.attention import TokenFusion
-from fusion.models.ensemble import ATTENTION, EXTRA_TREES, FusionModel
+from fusion.models.encoding import PiecewiseLinear
+from fusion.models.ensemble import ATTENTION, EXTRA_TREES, KERNEL, FusionModel
+from fusion.models.kernel import KernelModel
 from fusion.models.reference import ARRAYS, TABLE, ReferenceRNAs
+from fusion.models.towers import TwoTowerFusion
+from fusion.models.towers_training import TrainedFusion
 from fusion.models.training import TrainedAttention, member_settings
 from fusion.tokens.names import current_name, current_settings, single_tokens
 from fusion.tokens.sequence_tower import FittedTowers
@@ -67,13 +71,13 @@ class SavedModel:
             compartments; None for none.
         towers: makes the token ``tower`` of any RNA, see
             `fusion.tokens.sequence_tower.FittedTowers.token`; None for a model without it.
-        in_bag: see `fusion.models.ensemble.FusionModel`.
+        in_bag, kernel: see `fusion.models.ensemble.FusionModel`.
     """
 
     config: ExperimentConfig
     compartments: tuple[str, ...]
     widths: dict[str, int]
-    attention: TrainedAttention | None
+    attention: TrainedAttention | TrainedFusion | None
     trees: dict[str, TreeArrays]
     weights: dict[str, float]
     thresholds: np.ndarray
@@ -84,6 +88,7 @@ class SavedModel:
     cold_start: SavedModel | None = None
     towers: FittedTowers | None = None
     in_bag: np.ndarray | None = None
+    kernel: KernelModel | None = None
 
     def fusion_model(self, tokens: TokenTable) -> FusionModel:
         """Return the model on the tokens of any RNAs.
@@ -115,6 +120,7 @@ class SavedModel:
             profiles=self.profiles,
             towers=self.towers,
             in_bag=self.in_bag,
+            kernel=self.kernel,
         )
 
 
@@ -168,9 +174,15 @@ def _write_fusion_model(
         "weights": dict(fusion_model.weights),
         "temperature": fusion_model.temperature,
     }
-    if fusion_model.attention is not None:
-        header["members"] = len(fusion_model.attention.members)
-        for number, member in enumerate(fusion_model.attention.members):
+    neural = fusion_model.attention
+    if isinstance(neural, TrainedFusion):
+        header["members"] = neural.model.config.n_members
+        header["components"] = [encoding.n_components for encoding in neural.model.encodings]
+        header["reference"] = neural.model.n_reference
+        arrays |= module_arrays(neural.model, f"{FUSION}.")
+    elif neural is not None:
+        header["members"] = len(neural.members)
+        for number, member in enumerate(neural.members):
             arrays |= module_arrays(member, f"attention.{number}.")
     for name, trees in fusion_model.trees.items():
         arrays |= trees.to_arrays(f"trees.{name}")
@@ -179,6 +191,8 @@ def _write_fusion_model(
     if fusion_model.towers is not None:
         arrays |= tower_arrays(fusion_model.towers)
         header["tower"] = tower_header(fusion_model.towers)
+    if fusion_model.kernel is not None:
+        arrays |= fusion_model.kernel.to_arrays()
     for kind, profile in fusion_model.profiles.items():
         arrays[f"profiles.{kind}"] = profile
     write_model(out, FORMAT, FORMAT_VERSION, {**header, **about}, arrays)
@@ -259,7 +273,7 @@ def _read_fusion_model(folder: Path) -> SavedModel:
             config,
             file.compartments,
             widths,
-            _read_attention(arrays, config, widths, n_labels, int(header["members"])),
+            _read_neural(arrays, config, widths, n_labels, header),
             trees,
             {str(name): float(value) for name, value in header["weights"].items()},
             file.thresholds,
@@ -268,6 +282,7 @@ def _read_fusion_model(folder: Path) -> SavedModel:
             {str(kind): arrays[f"profiles.{kind}"] for kind in header["profiles"]},
             towers=towers,
             in_bag=_read_in_bag(arrays, trees),
+            kernel=_read_kernel(arrays, config, n_labels),
         )
         _check_numbers(model)
     return model
@@ -289,6 +304,8 @@ def _read_in_bag(
 def _check_numbers(model: SavedModel) -> None:
     """Raise ValueError for numbers that do not fit the header."""
     parts = list(model.trees) if model.attention is None else [ATTENTION, *model.trees]
+    if model.kernel is not None:
+        parts.append(KERNEL)
     if not (np.isfinite(model.temperature) and model.temperature > 0):
         raise ValueError(f"temperature {model.temperature}")
     if not parts or set(model.weights) != set(parts):
@@ -302,19 +319,52 @@ def _check_numbers(model: SavedModel) -> None:
             raise ValueError(f"trees {name!r} for other tokens or compartments")
 
 
-def _read_attention(
+def _read_kernel(
+    arrays: Mapping[str, np.ndarray], config: ExperimentConfig, n_labels: int
+) -> KernelModel | None:
+    """The kernel model; ValueError where it is of other compartments."""
+    if not config.kernel.blocks:
+        return None
+    kernel = KernelModel.from_arrays(arrays, config.kernel)
+    if len(kernel.intercept) != n_labels:
+        raise ValueError(f"a kernel model of {len(kernel.intercept)} compartments")
+    return kernel
+
+
+def _read_fusion(
     arrays: Mapping[str, np.ndarray],
     config: ExperimentConfig,
     widths: Mapping[str, int],
     n_labels: int,
-    n_members: int,
-) -> TrainedAttention | None:
+    header: Mapping[str, Any],
+) -> TrainedFusion:
+    with torch.random.fork_rng(devices=[]):
+        model = TwoTowerFusion(widths, n_labels, config.fusion, int(header["reference"]))
+        encodings = [
+            PiecewiseLinear(widths[name], int(n_components))
+            for name, n_components in zip(model.dense, header["components"], strict=True)
+        ]
+        model.set_encodings(encodings)
+    model.load_state_dict(module_weights(arrays, f"{FUSION}."))
+    return TrainedFusion(model.eval())
+
+
+def _read_neural(
+    arrays: Mapping[str, np.ndarray],
+    config: ExperimentConfig,
+    widths: Mapping[str, int],
+    n_labels: int,
+    header: Mapping[str, Any],
+) -> TrainedAttention | TrainedFusion | None:
+    n_members = int(header["members"])
     if n_members == 0:
         return None
     token_widths = {
         name: sum(widths[part] for part in single_tokens([name]))
         for name in config.tokens.attention
     }
+    if config.neural == FUSION:
+        return _read_fusion(arrays, config, token_widths, n_labels, header)
     members = []
     for number in range(n_members):
         is_student = number >= config.training.n_members

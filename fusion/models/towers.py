@@ -16,7 +16,7 @@ from fusion.models.packed import PackedAttentionPooling, PackedLinear
 from fusion.tokens.names import LETTERS, NEAREST, PROFILE, TokenName, single_tokens
 from fusion.tokens.table import TokenTable
 from mirnagraph.embedding.label_attention import LabelGraphTower, Surroundings
-from seqtower.towers.base import Tower, make_tower, tower_settings
+from seqtower.towers.base import Tower, TowerConfig, make_tower
 
 N_LETTERS = 5
 """Codes of nucleotides in the token ``letters``: 1 to 5 for A, C, G, U and N, 0 for padding; a
@@ -118,8 +118,8 @@ class TwoTowerFusion(nn.Module):
             )
         self.sequence: Tower | None = None
         if LETTERS in widths:
-            settings = tower_settings(config.sequence_tower, config.sequence_settings)
-            self.sequence = make_tower(config.sequence_tower, settings, N_LETTERS + 1, n_labels)
+            tower = TowerConfig(config.sequence_tower, config.sequence_settings)
+            self.sequence = make_tower(tower.name, tower.settings, N_LETTERS + 1, n_labels)
             self.read_letters = PackedLinear(n_members, self.sequence.output_dim, dim)
         self.read_presence = PackedLinear(n_members, len(self.sources), dim)
         self.pool = PackedAttentionPooling(

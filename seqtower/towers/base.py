@@ -136,6 +136,7 @@ TOWERS: Registry[type[Tower]] = Registry(
     "tower",
     "mirnagraph.towers",
     {
+        "cnn": "seqtower.towers.cnn:Cnn",
         "rnatracker": "seqtower.towers.rnatracker:RNATracker",
         "deeplocrna": "seqtower.towers.deeplocrna:DeepLocRNA",
         "el-rmlocnet": "seqtower.towers.el_rmlocnet:ELRMLocNet",
