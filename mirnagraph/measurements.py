@@ -111,7 +111,10 @@ class Measurement:
         log2(1 + value) for `COUNT_UNITS`; other units are returned as they are.
         """
         values = self.values if table is None else table
-        return np.log2(1 + values) if self.unit in COUNT_UNITS else values
+        if self.unit not in COUNT_UNITS:
+            return values
+        logarithms = np.log2(1 + values.to_numpy())
+        return pd.DataFrame(logarithms, index=values.index, columns=values.columns)
 
 
 def _checked_samples(samples: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -156,12 +159,12 @@ def _checked_values(values: pd.DataFrame, about: Measurement, where: str) -> pd.
     if about.unit in COUNT_UNITS:
         is_bad |= array < 0
         expected = f"0 or more, in {about.unit}"
-    for row, column in np.argwhere(is_bad).tolist():
+    for row, place in np.argwhere(is_bad).tolist():
         raise InputError(
             f"value of {values.index[row]} out of range",
             file=where,
-            column=str(values.columns[column]),
-            found=float(array[row, column]),
+            column=str(values.columns[place]),
+            found=float(array[row, place]),
             expected=expected,
         )
     index = pd.Index(values.index.astype(str), name="rna_id", dtype=object)
