@@ -90,7 +90,7 @@ class SequenceNetworkConfig:
 
     def __post_init__(self) -> None:
         require(self.which in WHICH, "which", self.which, " or ".join(WHICH))
-        engines = SEQUENCE_ENGINES
+        engines: tuple[str, ...] = SEQUENCE_ENGINES
         if self.which == "mature":
             engines = (AUTO, *ENGINES)
         require(self.engine in engines, "engine", self.engine, " or ".join(engines))
