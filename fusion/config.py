@@ -31,6 +31,8 @@ TIMES = "*"
 
 FUSION = "fusion"
 
+POOLINGS = ("attention", "mean")
+
 NEURAL = ("attention", FUSION)
 """Neural parts: `fusion.models.attention.TokenFusion`, `fusion.models.towers.TwoTowerFusion`."""
 
@@ -262,6 +264,7 @@ class FusionConfig:
         dim: width of a token.
         n_heads: heads of the attention over tokens; divides `dim`.
         n_queries: learned queries that attend over the tokens.
+        pooling: ``"attention"``, or ``"mean"`` of the present tokens, for comparison.
         hidden: width of the hidden layer after attention.
         n_members: models whose logits are averaged; they are trained side by side.
         bins: bins of the piecewise-linear encoding of numbers.
@@ -269,7 +272,7 @@ class FusionConfig:
         sequence_tower: entry of `seqtower.towers.base.TOWERS`.
         sequence_settings: settings of the tower, as plain values.
         epochs: passes over the training rows.
-        batch_size: RNAs per step.
+        n_batches: steps of a pass; more where a step would have more than 256 RNAs.
         learning_rate: highest of AdamW, in one cycle.
         weight_decay: of AdamW.
         averaging: decay of the exponential moving average of the weights, which predicts.
@@ -284,6 +287,7 @@ class FusionConfig:
     dim: int = 32
     n_heads: int = 2
     n_queries: int = 32
+    pooling: str = "attention"
     hidden: int = 64
     n_members: int = 4
     bins: int = 6
@@ -291,7 +295,7 @@ class FusionConfig:
     sequence_tower: str = "cnn"
     sequence_settings: dict[str, Any] = field(default_factory=dict)
     epochs: int = 30
-    batch_size: int = 235
+    n_batches: int = 4
     learning_rate: float = 3e-3
     weight_decay: float = 0.1
     averaging: float = 0.97
@@ -304,7 +308,7 @@ class FusionConfig:
     def __post_init__(self) -> None:
         _require_range(
             self, "1 or more", "dim", "n_queries", "hidden", "n_members", "bins", "graph_heads",
-            "epochs", "batch_size",
+            "epochs", "n_batches",
         )  # fmt: skip
         is_divisor = self.n_heads >= 1 and self.dim % self.n_heads == 0
         require(is_divisor, "n_heads", self.n_heads, f"a divisor of dim = {self.dim}")
@@ -313,6 +317,7 @@ class FusionConfig:
         rates = ("averaging", "label_smoothing", "input_dropout", "dropout", "graph_dropout")
         _require_range(self, "in [0, 1)", *rates)
         _require_range(self, "in [0, 1]", "family_dropout")
+        require(self.pooling in POOLINGS, "pooling", self.pooling, " or ".join(POOLINGS))
 
 
 @dataclass(frozen=True)

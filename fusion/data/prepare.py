@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from functools import partial
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +17,9 @@ from fusion.tokens.builders import build_tokens, texts
 from fusion.tokens.embeddings import learned_embeddings
 from fusion.tokens.kinds import expand_tokens, is_from_sequence, require_target
 from fusion.tokens.names import (
+    BY_SIMILARITY,
     DESCRIPTORS,
     NEIGHBOUR_PROFILE,
-    BY_SIMILARITY,
     PARTNER_LABELS,
     SEQUENCE,
     TREES,
@@ -147,9 +146,7 @@ def prepare(
     profiles = tokens_of_kind(names, NEIGHBOUR_PROFILE)
     for name in profiles:
         require_target(networks, name)
-    needed = [
-        name.similarity for kind in BY_SIMILARITY for name in tokens_of_kind(names, kind)
-    ]
+    needed = [name.similarity for kind in BY_SIMILARITY for name in tokens_of_kind(names, kind)]
     if profiles:
         needed.append(SEQUENCE)
     return FusionData(

@@ -15,8 +15,16 @@ from fusion.models.kernel import KernelModel, fit_kernel
 from fusion.models.towers_training import TrainedFusion, fit_fusion
 from fusion.models.training import MemberSplit, TrainedAttention, fit_attention
 from fusion.models.typed_trees import fit_typed_trees
+from fusion.tokens.names import (
+    NEAREST,
+    NEIGHBOURS,
+    SEQUENCE,
+    TOWER,
+    TREES,
+    single_tokens,
+    tokens_of_kind,
+)
 from fusion.tokens.nearest import nearest_tokens
-from fusion.tokens.names import NEAREST, NEIGHBOURS, SEQUENCE, TOWER, TREES, single_tokens, tokens_of_kind
 from fusion.tokens.neighbours import (
     neighbour_profile_tokens,
     neighbour_profiles,

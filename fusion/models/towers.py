@@ -52,7 +52,9 @@ class Inputs:
 
     def rows(self, rows: Tensor) -> Inputs:
         """Some of the RNAs."""
-        nearest = {name: (near[rows], sims[rows]) for name, (near, sims) in self.rnas.nearest.items()}
+        nearest = {
+            name: (near[rows], sims[rows]) for name, (near, sims) in self.rnas.nearest.items()
+        }
         profiles = {kind: profile[rows] for kind, profile in self.rnas.profiles.items()}
         letters = None if self.letters is None else self.letters[rows]
         dense = tuple(values[rows] for values in self.dense)
@@ -103,13 +105,14 @@ class TwoTowerFusion(nn.Module):
         if self.nearest or self.profiles:
             n_heads = n_members * config.graph_heads
             kinds = {TokenName.parse(name).target: widths[name] for name in self.profiles}
-            self.graph = LabelGraphTower(
-                tuple(self.nearest), kinds, n_reference, n_labels, n_heads
-            )
+            self.graph = LabelGraphTower(tuple(self.nearest), kinds, n_reference, n_labels, n_heads)
             of_heads = config.graph_heads * n_labels
             self.read_nearest = nn.ModuleList(
                 nn.ModuleList(
-                    [PackedLinear(n_members, of_heads + 2, 2 * dim), PackedLinear(n_members, 2 * dim, dim)]
+                    [
+                        PackedLinear(n_members, of_heads + 2, 2 * dim),
+                        PackedLinear(n_members, 2 * dim, dim),
+                    ]
                 )
                 for _ in self.nearest
             )
@@ -122,10 +125,12 @@ class TwoTowerFusion(nn.Module):
             self.sequence = make_tower(tower.name, tower.settings, N_LETTERS + 1, n_labels)
             self.read_letters = PackedLinear(n_members, self.sequence.output_dim, dim)
         self.read_presence = PackedLinear(n_members, len(self.sources), dim)
-        self.pool = PackedAttentionPooling(
-            n_members, len(self.sources), dim, config.n_heads, config.n_queries
-        )
-        self.hidden = PackedLinear(n_members, config.n_queries * dim, config.hidden)
+        if config.pooling == "attention":
+            self.pool = PackedAttentionPooling(
+                n_members, len(self.sources), dim, config.n_heads, config.n_queries
+            )
+        n_pooled = config.n_queries * dim if config.pooling == "attention" else dim
+        self.hidden = PackedLinear(n_members, n_pooled, config.hidden)
         self.head = PackedLinear(n_members, config.hidden, n_labels, scale=0.3)
 
     @property
@@ -193,9 +198,7 @@ class TwoTowerFusion(nn.Module):
         columns.append(torch.ones(len(next(iter(values.values()))), dtype=torch.bool))
         return Inputs(dense, Surroundings(nearest, profiles), letters, torch.stack(columns, dim=1))
 
-    def forward(
-        self, inputs: Inputs, hidden: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, inputs: Inputs, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits and attention.
 
         Args:
@@ -215,12 +218,19 @@ class TwoTowerFusion(nn.Module):
         if self.sequence is not None and inputs.letters is not None:
             tokens.append(self._sequence_token(self.sequence, inputs.letters))
         tokens.append(self.read_presence(inputs.present.float()))
-        stacked = torch.stack(
-            [token.expand(config.n_members, -1, -1) for token in tokens], dim=2
-        )
-        pooled, weights = self.pool(functional.gelu(stacked), inputs.present)
+        stacked = torch.stack([token.expand(config.n_members, -1, -1) for token in tokens], dim=2)
+        pooled, weights = self._pool(functional.gelu(stacked), inputs.present)
         hidden_layer = functional.gelu(self.hidden(self._drop(pooled, config.dropout)))
         return self.head(self._drop(hidden_layer, config.dropout)), weights
+
+    def _pool(self, tokens: Tensor, is_present: Tensor) -> tuple[Tensor, Tensor]:
+        """Pooled tokens and attention, see `PackedAttentionPooling`."""
+        if self.config.pooling == "attention":
+            pooled, weights = self.pool(tokens, is_present)
+            return pooled, weights
+        share = is_present / is_present.sum(dim=1, keepdim=True)
+        pooled = (tokens * share[None, :, :, None]).sum(dim=2)
+        return pooled, share[None, :, None, None]
 
     def _graph_tokens(
         self, graph: LabelGraphTower, rnas: Surroundings, hidden: Tensor | None

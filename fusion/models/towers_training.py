@@ -16,6 +16,9 @@ from fusion.models.training import History, masked_loss
 from fusion.tokens.table import TokenTable
 from mirnagraph.seeds import torch_generator, torch_scope
 
+MAX_BATCH = 256
+"""Most RNAs of a step."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedFusion:
@@ -87,7 +90,7 @@ def fit_fusion(
         model.fit_inputs(tokens, train, visible)
         inputs = model_inputs(model, tokens, train)
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
-        n_batches = max(1, round(len(train) / config.batch_size))
+        n_batches = max(config.n_batches, -(-len(train) // MAX_BATCH))
         optimizer = torch.optim.AdamW(
             model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )

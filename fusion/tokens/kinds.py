@@ -10,10 +10,10 @@ import pandas as pd
 from fusion.tokens.evidence import report_column
 from fusion.tokens.names import (
     ANY,
+    BY_SIMILARITY,
     CO_REPORTED,
     EXPRESSION,
     JOINT_GRAPH,
-    BY_SIMILARITY,
     MATURE,
     NEIGHBOURS,
     SEQUENCE,

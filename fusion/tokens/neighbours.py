@@ -26,8 +26,8 @@ from mirnagraph.embedding.factorization import svd_scores
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.similarity.smith_waterman import mature_similarity
 from mirnagraph.similarity.profile import cosine, gip_similarity, tf_idf
+from mirnagraph.similarity.smith_waterman import mature_similarity
 
 SMOOTHING = 0.01  # keeps the log odds of an average of 0 or 1 finite
 

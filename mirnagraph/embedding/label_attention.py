@@ -36,9 +36,7 @@ class LabelAttention(MessagePassing):
         super().__init__(aggr="add", node_dim=0)
         self.strength = nn.Parameter(torch.rand(n_heads) * 3)
 
-    def forward(
-        self, x: tuple[Tensor, Tensor], edge_index: Tensor, edge_attr: Tensor
-    ) -> Tensor:
+    def forward(self, x: tuple[Tensor, Tensor], edge_index: Tensor, edge_attr: Tensor) -> Tensor:
         """Mean of the sources' labels, by head.
 
         Args:
@@ -201,8 +199,10 @@ class LabelGraphTower(nn.Module):
         """
         data = self.graph(rnas, hidden)
         states = dict(data.x_dict)
-        features = {(RNA, relation, TARGET): data[RNA, relation, TARGET].edge_attr
-                    for relation in self.relations}
+        features = {
+            (RNA, relation, TARGET): data[RNA, relation, TARGET].edge_attr
+            for relation in self.relations
+        }
         if self.count is not None:
             edges = {(RNA, "in", kind): data[RNA, "in", kind].edge_index for kind in self.kinds}
             for kind, counts in self.count(states, edges).items():
