@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import expit
 
-from fusion.config import KernelSettings
+from fusion.model_config import KernelSettings
 from fusion.models.kernel_logistic import fit_kernel_logistic
 from fusion.tokens.names import JOIN
 from fusion.tokens.table import TokenTable

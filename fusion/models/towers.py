@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fusion.config import FusionConfig
+from fusion.model_config import FusionConfig
 from fusion.models.encoding import PiecewiseLinear
 from fusion.models.packed import PackedAttentionPooling, PackedLinear
 from fusion.tokens.names import LETTERS, NEAREST, PROFILE, TokenName, single_tokens

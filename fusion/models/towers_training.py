@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from fusion.config import FusionConfig
+from fusion.model_config import FusionConfig
 from fusion.models.towers import Inputs, TwoTowerFusion
 from fusion.models.training import History, masked_loss
 from fusion.tokens.table import TokenTable

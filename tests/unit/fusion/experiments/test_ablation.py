@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusion.config import AttentionConfig, ExperimentConfig, TokenSettings, experiment_config
+from fusion.config import ExperimentConfig, TokenSettings, experiment_config
 from fusion.data.prepare import prepare, resolve_tokens
 from fusion.experiments.ablation import Variant, can_be_made, choose, reduced_networks, variants_of
 from fusion.experiments.ablation_report import (
@@ -22,6 +22,7 @@ from fusion.experiments.ablation_report import (
     t_interval,
     verdict,
 )
+from fusion.model_config import AttentionConfig
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.build import build_networks
