@@ -196,7 +196,7 @@ def fit_fusion_model(
 def _fit_members(
     data: FusionData, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int
 ) -> TrainedAttention | TrainedFusion:
-    """The neural part. Members of attention; without `inner_fraction` all training rows are for training."""
+    """Train the neural part; without `inner_fraction` on all training rows."""
     if config.neural == FUSION:
         tokens = tokens.select(config.tokens.attention)
         fusion_seed = child_seed(seed, "fusion")

@@ -147,7 +147,6 @@ class TwoTowerFusion(nn.Module):
             rows: training rows.
             labels: shape (n_reference, n_labels); NaN where a label may not be read.
         """
-        n_members, dim = self.config.n_members, self.config.dim
         encodings = []
         for name in self.dense:
             token = tokens[name]
