@@ -121,11 +121,6 @@ def prepare(
         )
     networks = with_partner_sequences(networks, config.tower.partner_fasta)
     dataset = networks.dataset
-    # Groups are families, near-duplicate sequences where the dataset names none.
-    if "family" in dataset.rnas.columns:
-        families = dataset.rnas["family"]
-    else:
-        families = sequence_clusters(dataset)
     free = [name for name in names if token_kind(TokenName.parse(name).kind).build is not None]
     embeddings = learned_embeddings(
         networks,
@@ -153,7 +148,7 @@ def prepare(
         index=dataset.index,
         compartments=tuple(dataset.compartments),
         labels=dataset.labels.to_numpy(dtype=np.float64),
-        groups=group_codes(families),
+        groups=group_codes(_groups(dataset)),
         tokens=build_tokens(networks, free, settings),
         similarities={name: neighbour_similarity(networks, name) for name in dict.fromkeys(needed)},
         popularity=popularity_deciles(dataset),
@@ -164,6 +159,13 @@ def prepare(
         matures=texts(dataset, "matures"),
         kmers=sequence_kmers(networks),
     )
+
+
+def _groups(dataset: Dataset) -> pd.Series:
+    """Families, or clusters of near-duplicate sequences where the dataset names none."""
+    if "family" in dataset.rnas.columns:
+        return dataset.rnas["family"]
+    return sequence_clusters(dataset)
 
 
 def with_cold_start(data: FusionData, networks: NetworkSet, config: ExperimentConfig) -> FusionData:

@@ -12,13 +12,13 @@ import torch
 
 from fusion.config import FUSION, ExperimentConfig
 from fusion.models.attention import TokenFusion
-from fusion.models.encoding import PiecewiseLinear
 from fusion.models.ensemble import ATTENTION, EXTRA_TREES, KERNEL, FusionModel
 from fusion.models.kernel import KernelModel
 from fusion.models.reference import ARRAYS, TABLE, ReferenceRNAs
 from fusion.models.towers import TwoTowerFusion
 from fusion.models.towers_training import TrainedFusion
 from fusion.models.training import TrainedAttention, member_settings
+from fusion.nn.encoding import PiecewiseLinear
 from fusion.tokens.names import current_name, current_settings, single_tokens
 from fusion.tokens.sequence_tower import FittedTowers
 from fusion.tokens.table import TokenTable

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fusion.model_config import FusionConfig
-from fusion.models.encoding import PiecewiseLinear
-from fusion.models.packed import PackedAttentionPooling, PackedLinear
+from fusion.nn.encoding import PiecewiseLinear
+from fusion.nn.packed import PackedAttentionPooling, PackedLinear
 from fusion.tokens.names import LETTERS, NEAREST, PROFILE, TokenName, single_tokens
 from fusion.tokens.table import TokenTable
 from mirnagraph.embedding.label_attention import LabelGraphTower, Surroundings
