@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from seqtower.checks import require_dropout, require_least
-from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM
+from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
 from seqtower.towers.base import Tower
 
 
@@ -63,8 +63,7 @@ class RNATracker(Tower):
         """See `Tower.read`."""
         values = inputs
         for layer in self.convolutions:
-            assert isinstance(layer, MaskedConv)
-            values, mask = layer.rectified_and_pooled(values, mask, self.window)
-            values = self.dropout(values)
+            values, mask = pool(layer(values, mask), mask, self.window)
+            values = self.dropout(torch.relu(values))
         context, weights = self.attend(self.lstm(values, mask), mask)
         return context.flatten(1), weights
