@@ -7,18 +7,16 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from scipy import sparse
 
-from mirnagraph.config import require
+from mirnagraph.config import AtLeastTwo, Checked, Count, Positive, require
 from mirnagraph.embedding.walks import WalkGraph, walk_graph, walk_rounds
 from mirnagraph.errors import ConfigError, MissingExtraError
 from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import child_seed
-
-ENGINES = ("numba", "reference")
 
 SKIP_GRAM = "gensim"
 
@@ -33,7 +31,7 @@ Rounds = Callable[[], Iterator[np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Node2VecConfig:
+class Node2VecConfig(Checked):
     """Settings of node2vec; the defaults are chosen for speed at no loss of quality.
 
     See `paper` and benchmarks/node2vec_speed.py. A short window is not only fast: on the miRNA
@@ -58,29 +56,21 @@ class Node2VecConfig:
         skipgram: ``"gensim"``, the only trainer; the setting is in files of settings and models.
     """
 
-    dim: int = 128
-    n_walks: int = 10
-    walk_length: int = 80
-    p: float = 1.0
-    q: float = 1.0
-    window: int = 2
-    epochs: int = 2
-    negative: int = 5
-    learning_rate: float = 0.025
-    subsample: float = 0.0
-    engine: str = "numba"
+    dim: Count = 128
+    n_walks: Count = 10
+    walk_length: AtLeastTwo = 80
+    p: Positive = 1.0
+    q: Positive = 1.0
+    window: Count = 2
+    epochs: Count = 2
+    negative: Count = 5
+    learning_rate: Positive = 0.025
+    subsample: Annotated[float, "in [0, 1]"] = 0.0
+    engine: Annotated[str, ("numba", "reference")] = "numba"
     skipgram: str = SKIP_GRAM
 
     def __post_init__(self) -> None:
-        least = {"dim": 1, "n_walks": 1, "walk_length": 2, "window": 1, "epochs": 1, "negative": 1}
-        for name, lowest in least.items():
-            value = getattr(self, name)
-            require(value >= lowest, name, value, f"{lowest} or more")
-        for name in ("p", "q", "learning_rate"):
-            value = getattr(self, name)
-            require(0 < value < float("inf"), name, value, "a finite number above 0")
-        require(0 <= self.subsample <= 1, "subsample", self.subsample, "a number in [0, 1]")
-        require(self.engine in ENGINES, "engine", self.engine, f"one of {', '.join(ENGINES)}")
+        super().__post_init__()
         only = f"{SKIP_GRAM!r}, the only trainer left ('numba' was removed)"
         require(self.skipgram == SKIP_GRAM, "skipgram", self.skipgram, only)
 

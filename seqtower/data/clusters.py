@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from mirnagraph.config import require
+from mirnagraph.config import Checked, Share, require
 from mirnagraph.parallel import Progress, report
 from seqtower.data.kmers import word_numbers
 
@@ -19,7 +19,7 @@ LONGEST_ALIGNED = 20_000
 
 
 @dataclass(frozen=True)
-class ClusterConfig:
+class ClusterConfig(Checked):
     """Thresholds of near-duplicates.
 
     Attributes:
@@ -33,9 +33,10 @@ class ClusterConfig:
     k: int = 12
     candidate: float = 0.1
     certain: float = 0.9
-    identity: float = 0.8
+    identity: Share = 0.8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(6 <= self.k <= 15, "k", self.k, "6 to 15")
         require(
             0 < self.candidate <= self.certain <= 1,
@@ -43,7 +44,6 @@ class ClusterConfig:
             (self.candidate, self.certain),
             "in (0, 1], candidate not above certain",
         )
-        require(0 < self.identity <= 1, "identity", self.identity, "in (0, 1]")
 
 
 def cluster(

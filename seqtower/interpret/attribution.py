@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import false_discovery_control
 
-from mirnagraph.config import require
+from mirnagraph.config import Checked, Count, CountOrZero
 from mirnagraph.errors import import_extra
 from mirnagraph.evaluation.metrics import MULTI_LABEL
 from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import generator
-from seqtower.checks import require_least
 from seqtower.data.batches import collate
 from seqtower.encoders.cache import read_only_cache
 from seqtower.saved import SavedTower
@@ -143,7 +143,7 @@ def top_kmers(
 
 
 @dataclass(frozen=True)
-class MaskingConfig:
+class MaskingConfig(Checked):
     """How an RNA is masked.
 
     Attributes:
@@ -153,15 +153,10 @@ class MaskingConfig:
         q_value: false discovery rate up to which a window is a zipcode.
     """
 
-    window: int = 100
-    stride: int = 10
-    shuffles: int = 3
-    q_value: float = 0.05
-
-    def __post_init__(self) -> None:
-        require_least(self, 1, "window", "stride")
-        require_least(self, 0, "shuffles")
-        require(0 < self.q_value < 1, "q_value", self.q_value, "in (0, 1)")
+    window: Count = 100
+    stride: Count = 10
+    shuffles: CountOrZero = 3
+    q_value: Annotated[float, "in (0, 1)"] = 0.05
 
 
 def mask_scan(
