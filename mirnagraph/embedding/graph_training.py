@@ -15,7 +15,6 @@ from torch_geometric.data import HeteroData
 from mirnagraph.embedding.graph_encoders import EdgeType, GraphTransformerConfig
 from mirnagraph.embedding.walks import walk_graph
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import generator
 
 REVERSE = "rev_"
@@ -195,7 +194,6 @@ def train(
     groups: np.ndarray,
     config: GraphTransformerConfig,
     seed: int,
-    progress: Progress | None,
 ) -> np.ndarray:
     """Train a module to rebuild the edges of all relations; the loss is a mean over relations.
 
@@ -206,7 +204,6 @@ def train(
         groups: kind of each node; a non-edge joins nodes of the kinds of its edge.
         config: epochs, learning rate, weight decay, share of hidden edges, non-edges per edge.
         seed: of hidden edges and non-edges.
-        progress: called as ``progress("graph transformer", epoch, epochs)``.
 
     Returns:
         Loss of each epoch before its step, float64, shape (epochs,).
@@ -241,6 +238,5 @@ def train(
                 f"the graph transformer diverged in epoch {epoch + 1}; "
                 f"a smaller learning_rate than {config.learning_rate} may help"
             )
-        report(progress, "graph transformer", epoch + 1, config.epochs)
     module.eval()
     return losses

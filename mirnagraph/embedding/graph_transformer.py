@@ -29,7 +29,6 @@ from mirnagraph.embedding.graph_training import (
     train,
 )
 from mirnagraph.errors import InputError
-from mirnagraph.parallel import Progress
 from mirnagraph.seeds import torch_scope
 
 
@@ -70,7 +69,6 @@ def fit_graph_transformer(
     seed: int = 0,
     *,
     kinds: Sequence[object] | None = None,
-    progress: Progress | None = None,
 ) -> GraphEmbedding:
     """Train a graph encoder on one network, without labels, and embed its nodes.
 
@@ -87,7 +85,6 @@ def fit_graph_transformer(
             on a CPU.
         kinds: kind of each node, length n_nodes; None for one kind. A non-edge joins nodes of the
             kinds of its edge, since the kinds alone would separate other pairs.
-        progress: called as ``progress(step, done, total)`` after each epoch.
 
     Raises:
         InputError: features do not fit the network or are not finite, a weight is negative or not
@@ -100,7 +97,7 @@ def fit_graph_transformer(
     groups = groups_of(kinds, len(x))
     if scope_of(config.encoder) == HETERO:
         data, rows = hetero_of(x, edge_index, edge_weight, groups)
-        joint = fit_hetero(data, config, seed, progress=progress)
+        joint = fit_hetero(data, config, seed)
         embedding = np.empty((len(x), config.dim), np.float32)
         for name, members in zip(data.node_types, rows, strict=True):
             embedding[members] = joint.embeddings[name]
@@ -115,7 +112,7 @@ def fit_graph_transformer(
             weight = None if edge_weight is None else edge_weight[seen]
             return module.hidden(x, edge_index[:, seen], weight)[0]
 
-        losses = train(module, states, [relation], groups, config, seed, progress)
+        losses = train(module, states, [relation], groups, config, seed)
     return GraphEmbedding(module.encode(x, edge_index, edge_weight).numpy(), losses, module)
 
 
@@ -123,8 +120,6 @@ def fit_hetero(
     data: HeteroData,
     config: GraphTransformerConfig | None = None,
     seed: int = 0,
-    *,
-    progress: Progress | None = None,
 ) -> HeteroEmbedding:
     """Train one graph encoder on all relations of a HeteroData, without labels.
 
@@ -138,7 +133,6 @@ def fit_hetero(
         config: defaults where None, with encoder ``"hgt"``. Encoders of scope ``"relation"`` or
             ``"hetero"``: ``"transformer"``, ``"hgt"``.
         seed: as of `fit_graph_transformer`.
-        progress: called as ``progress(step, done, total)`` after each epoch.
 
     Raises:
         InputError: there is no edge type, or a feature or weight is out of range.
@@ -154,7 +148,7 @@ def fit_hetero(
         def states(visible: dict[EdgeType, Tensor]) -> Tensor:
             return torch.cat(list(module.hidden(data, visible)[0].values()))
 
-        losses = train(module, states, relations_of(data), groups, config, seed, progress)
+        losses = train(module, states, relations_of(data), groups, config, seed)
     embeddings = {name: states.numpy() for name, states in module.encode(data).items()}
     return HeteroEmbedding(embeddings, losses, module)
 
