@@ -14,7 +14,6 @@ from mirnagraph.config import AtLeastTwo, Checked, require
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
-from mirnagraph.evaluation.splits import used_rnas
 from mirnagraph.nodes import NodeIndex
 
 RNA_TYPES = ("miRNA", "precursor", "lncRNA", "mRNA", "snoRNA", "circRNA", "other")
@@ -197,29 +196,23 @@ def sequences_sha256(data: SequenceSet) -> str:
     return total.hexdigest()
 
 
-def of_dataset(dataset: Dataset, *, rnas: str = "all") -> SequenceSet:
+def of_dataset(dataset: Dataset) -> SequenceSet:
     """Return the RNAs of a dataset that have a sequence.
 
     Compartments of the dataset become labels, families become groups.
 
     Args:
         dataset: RNAs with sequences and labels.
-        rnas: ``"all"`` (RNAs without annotation count as negatives) or ``"located"``.
 
     Raises:
         InputError: no RNA has a sequence.
     """
     table = dataset.rnas
-    has_sequence = table["sequence"].notna().to_numpy()
-    is_used = used_rnas(dataset.labels, rnas)
-    rows = np.flatnonzero(has_sequence & is_used)
+    has_sequence = table["sequence"].notna()
+    rows = np.flatnonzero(has_sequence)
     if not len(rows):
         raise InputError(f"no RNA of dataset {dataset.name!r} has a sequence")
-    left_out = [
-        (name, "no sequence" if used else "no compartment")
-        for name, used, has in zip(table.index, is_used, has_sequence, strict=True)
-        if not (used and has)
-    ]
+    left_out = [(name, "no sequence") for name in table.index[~has_sequence]]
     groups = None
     if "family" in table.columns:
         groups = tuple(table["family"].iloc[rows].fillna(""))
