@@ -15,6 +15,7 @@ from torch_geometric.data import HeteroData
 from mirnagraph.embedding.graph_encoders import EdgeType, GraphTransformerConfig
 from mirnagraph.embedding.walks import walk_graph
 from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import generator
 
 REVERSE = "rev_"
@@ -194,6 +195,7 @@ def train(
     groups: np.ndarray,
     config: GraphTransformerConfig,
     seed: int,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Train a module to rebuild the edges of all relations; the loss is a mean over relations.
 
@@ -204,6 +206,7 @@ def train(
         groups: kind of each node; a non-edge joins nodes of the kinds of its edge.
         config: epochs, learning rate, weight decay, share of hidden edges, non-edges per edge.
         seed: of hidden edges and non-edges.
+        progress: called after each epoch.
 
     Returns:
         Loss of each epoch before its step, float64, shape (epochs,).
@@ -238,5 +241,6 @@ def train(
                 f"the graph transformer diverged in epoch {epoch + 1}; "
                 f"a smaller learning_rate than {config.learning_rate} may help"
             )
+        report(progress, "graph transformer", epoch + 1, config.epochs)
     module.eval()
     return losses

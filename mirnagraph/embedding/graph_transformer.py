@@ -29,6 +29,7 @@ from mirnagraph.embedding.graph_training import (
     train,
 )
 from mirnagraph.errors import InputError
+from mirnagraph.parallel import Progress
 from mirnagraph.seeds import torch_scope
 
 
@@ -120,6 +121,8 @@ def fit_hetero(
     data: HeteroData,
     config: GraphTransformerConfig | None = None,
     seed: int = 0,
+    *,
+    progress: Progress | None = None,
 ) -> HeteroEmbedding:
     """Train one graph encoder on all relations of a HeteroData, without labels.
 
@@ -133,6 +136,7 @@ def fit_hetero(
         config: defaults where None, with encoder ``"hgt"``. Encoders of scope ``"relation"`` or
             ``"hetero"``: ``"transformer"``, ``"hgt"``.
         seed: as of `fit_graph_transformer`.
+        progress: called after each epoch.
 
     Raises:
         InputError: there is no edge type, or a feature or weight is out of range.
@@ -148,7 +152,7 @@ def fit_hetero(
         def states(visible: dict[EdgeType, Tensor]) -> Tensor:
             return torch.cat(list(module.hidden(data, visible)[0].values()))
 
-        losses = train(module, states, relations_of(data), groups, config, seed)
+        losses = train(module, states, relations_of(data), groups, config, seed, progress)
     embeddings = {name: states.numpy() for name, states in module.encode(data).items()}
     return HeteroEmbedding(embeddings, losses, module)
 
