@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mirnagraph.config import from_dict, load_settings, preset_names, require
+from mirnagraph.config import from_dict, load_settings, preset_names, require, require_range
 from mirnagraph.embedding.embed import EMBEDDERS
 from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
 from mirnagraph.embedding.node2vec import Node2VecConfig
@@ -36,24 +36,6 @@ POOLINGS = ("attention", "mean")
 NEURAL = ("attention", FUSION)
 """Neural parts: `fusion.models.attention.TokenFusion`, `fusion.models.towers.TwoTowerFusion`."""
 
-_RANGES: dict[str, Callable[[float], bool]] = {
-    "0 or more": lambda value: value >= 0,
-    "1 or more": lambda value: value >= 1,
-    "2 or more": lambda value: value >= 2,
-    "above 0": lambda value: value > 0,
-    "below 1": lambda value: value < 1,
-    "in [0, 1)": lambda value: 0 <= value < 1,
-    "in [0, 1]": lambda value: 0 <= value <= 1,
-    "in [0, 0.5]": lambda value: 0 <= value <= 0.5,
-}
-
-
-def _require_range(settings: Any, expected: str, *names: str) -> None:
-    """Raise ConfigError unless each of the named settings is in a range of `_RANGES`."""
-    for name in names:
-        value = getattr(settings, name)
-        require(_RANGES[expected](value), name, value, expected)
-
 
 @dataclass(frozen=True)
 class FoldSettings:
@@ -76,7 +58,7 @@ class FoldSettings:
     cold: bool = False
 
     def __post_init__(self) -> None:
-        _require_range(self, "2 or more", "n_folds")
+        require_range(self, "2 or more", "n_folds")
         require(self.rnas in ("all", "located"), "rnas", self.rnas, "'all' or 'located'")
 
 
@@ -102,7 +84,7 @@ class EmbeddingSettings:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require_range(self, "1 or more", "similarity_dim", "association_dim")
+        require_range(self, "1 or more", "similarity_dim", "association_dim")
         if self.embedder == NODE2VEC:
             expected = "none for embedder 'node2vec', which reads the table 'node2vec'"
             require(not self.options, "options", self.options, expected)
@@ -153,7 +135,7 @@ class TokenSettings:
 
     def __post_init__(self) -> None:
         require(len(self.names) > 0, "tokens", self.attention, "at least one token")
-        _require_range(self, "1 or more", "svd_dim", "neighbours", "letters")
+        require_range(self, "1 or more", "svd_dim", "neighbours", "letters")
 
 
 @dataclass(frozen=True)
@@ -179,8 +161,8 @@ class MixSettings:
     calibration_part: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_range(self, "above 0", "attention", "extra_trees", "boosting", "kernel")
-        _require_range(self, "in [0, 0.5]", "calibration_part")
+        require_range(self, "above 0", "attention", "extra_trees", "boosting", "kernel")
+        require_range(self, "in [0, 0.5]", "calibration_part")
         is_rule = self.thresholds in ("half", "mcc")
         require(is_rule, "thresholds", self.thresholds, "'half' or 'mcc'")
 
@@ -246,13 +228,13 @@ class AttentionConfig:
     norm_first: bool = False
 
     def __post_init__(self) -> None:
-        _require_range(self, "1 or more", "dim")
+        require_range(self, "1 or more", "dim")
         is_divisor = self.n_heads >= 1 and self.dim % self.n_heads == 0
         require(is_divisor, "n_heads", self.n_heads, f"a divisor of dim = {self.dim}")
-        _require_range(self, "0 or more", "n_layers")
-        _require_range(self, "above 0", "hidden_factor")
-        _require_range(self, "in [0, 1)", "dropout", "input_dropout", "token_dropout")
-        _require_range(self, "below 1", "block_dropout")
+        require_range(self, "0 or more", "n_layers")
+        require_range(self, "above 0", "hidden_factor")
+        require_range(self, "in [0, 1)", "dropout", "input_dropout", "token_dropout")
+        require_range(self, "below 1", "block_dropout")
         require(self.readout in READOUTS, "readout", self.readout, " or ".join(READOUTS))
 
 
@@ -306,17 +288,17 @@ class FusionConfig:
     family_dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        _require_range(
+        require_range(
             self, "1 or more", "dim", "n_queries", "hidden", "n_members", "bins", "graph_heads",
             "epochs", "n_batches",
         )  # fmt: skip
         is_divisor = self.n_heads >= 1 and self.dim % self.n_heads == 0
         require(is_divisor, "n_heads", self.n_heads, f"a divisor of dim = {self.dim}")
-        _require_range(self, "above 0", "learning_rate")
-        _require_range(self, "0 or more", "weight_decay")
+        require_range(self, "above 0", "learning_rate")
+        require_range(self, "0 or more", "weight_decay")
         rates = ("averaging", "label_smoothing", "input_dropout", "dropout", "graph_dropout")
-        _require_range(self, "in [0, 1)", *rates)
-        _require_range(self, "in [0, 1]", "family_dropout")
+        require_range(self, "in [0, 1)", *rates)
+        require_range(self, "in [0, 1]", "family_dropout")
         require(self.pooling in POOLINGS, "pooling", self.pooling, " or ".join(POOLINGS))
 
 
@@ -410,14 +392,14 @@ class TrainConfig:
     distillation: float = 0.6
 
     def __post_init__(self) -> None:
-        _require_range(self, "1 or more", "epochs", "batch_size", "patience")
-        _require_range(self, "above 0", "learning_rate")
-        _require_range(self, "in [0, 0.5]", "inner_fraction")
+        require_range(self, "1 or more", "epochs", "batch_size", "patience")
+        require_range(self, "above 0", "learning_rate")
+        require_range(self, "in [0, 0.5]", "inner_fraction")
         numbers = (self.n_members, self.n_students)
         require(min(numbers) >= 0, "n_members, n_students", numbers, "0 or more")
         require(sum(numbers) >= 1, "n_members + n_students", 0, "1 or more")
-        _require_range(self, "0 or more", "weight_decay", "student_layers")
-        _require_range(self, "in [0, 1]", "distillation")
+        require_range(self, "0 or more", "weight_decay", "student_layers")
+        require_range(self, "in [0, 1]", "distillation")
 
 
 @dataclass(frozen=True)
@@ -458,9 +440,9 @@ class TowerSettings:
                 f"removed; use {CROSSFIT!r}"
             )
         require(self.mode == CROSSFIT, "mode", self.mode, repr(CROSSFIT))
-        _require_range(self, "0 or more", "epochs")
-        _require_range(self, "2 or more", "parts")
-        _require_range(self, "1 or more", "dim")
+        require_range(self, "0 or more", "epochs")
+        require_range(self, "2 or more", "parts")
+        require_range(self, "1 or more", "dim")
 
     def config(self) -> SeqConfig:
         """Settings of the tower; the learning rate decays over `epochs`."""
@@ -513,5 +495,5 @@ class ExperimentConfig:
         return (*self.tokens.names, *self.kernel.tokens)
 
     def __post_init__(self) -> None:
-        _require_range(self, "0 or more", "seed")
+        require_range(self, "0 or more", "seed")
         require(self.neural in NEURAL, "neural", self.neural, " or ".join(NEURAL))
