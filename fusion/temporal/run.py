@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -172,7 +173,8 @@ def all_rankings(
 
     Returns:
         ``score``, ``model``, ``popularity`` and, where the dataset has them, ``number of
-        diseases``; shape (n_rnas, n_labels) or (n_rnas,).
+        diseases`` and the mean of each measurement over its samples, such as ``mean expression``;
+        shape (n_rnas, n_labels) or (n_rnas,).
     """
     rankings = {
         SCORE: ranking_scores(result.probabilities, dataset, config.ranking),
@@ -182,6 +184,12 @@ def all_rankings(
     if DISEASE in dataset.associations:
         counts = np.asarray(dataset.association_matrix(DISEASE).sum(axis=1))
         rankings["number of diseases"] = counts.ravel()
+    measurements: Mapping[str, Any] = getattr(dataset, "measurements", {})
+    for name, measurement in measurements.items():
+        if not measurement.is_label_like:
+            level = measurement.log_values().loc[:, measurement.used()].mean(axis=1)
+            levels = level.reindex(dataset.rnas.index).fillna(0.0)
+            rankings[f"mean {name}"] = levels.to_numpy()
     return rankings
 
 

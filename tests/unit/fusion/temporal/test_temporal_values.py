@@ -1,0 +1,139 @@
+"""Ranking score and temporal metrics by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fusion.config import RankingSettings
+from fusion.temporal.evaluate import Pairs, cell, evaluate
+from fusion.temporal.report import verdict
+from fusion.temporal.score import mean_ranks, molecule_share, ranking_scores
+from mirnagraph.dataset import Dataset
+from mirnagraph.errors import ConfigError
+
+IDS = ["a", "b", "c", "d"]
+
+
+def dataset(matures: list[str]) -> Dataset:
+    """RNAs a, b, c, d have 0, 3, 1 and 2 partners: popularity 1, 4, 2, 3."""
+    links = [("b", "x"), ("b", "y"), ("b", "z"), ("c", "x"), ("d", "x"), ("d", "y")]
+    index = pd.Index(IDS, name="rna_id")
+    return Dataset(
+        name="tiny",
+        rnas=pd.DataFrame({"sequence": "ACGU", "matures": matures}, index=index, dtype=object),
+        associations={"drug": pd.DataFrame(links, columns=["rna_id", "partner_id"])},
+        partners={"drug": pd.DataFrame(index=pd.Index(["x", "y", "z"]))},
+        labels=pd.DataFrame({"Nucleus": 0, "Outside": 0}, index=index, dtype=np.int8),
+    )
+
+
+def test_ranks_are_shares_and_ties_share_their_mean() -> None:
+    assert mean_ranks(np.array([5.0, 1.0, 5.0, 9.0])).tolist() == [0.625, 0.25, 0.625, 1.0]
+    columns = mean_ranks(np.array([[2.0, 7.0], [1.0, 8.0], [np.nan, 9.0]]))
+    assert columns[:2, 0].tolist() == [1.0, 0.5]
+    assert np.isnan(columns[2, 0])
+    assert columns[:, 1].tolist() == pytest.approx([1 / 3, 2 / 3, 1.0])
+
+
+def test_the_share_of_a_molecule_is_relative_to_its_most_popular_id() -> None:
+    # a (1) shares a mature with b (4); c (2) with d (3)
+    made = dataset(["AA", "AA;CC", "GG", "GG"])
+    assert molecule_share(made).tolist() == pytest.approx([1 / 4, 1.0, 2 / 3, 1.0])
+    assert molecule_share(dataset(["", "", "", ""])).tolist() == [1.0] * 4
+
+
+def test_the_score_is_the_weighted_mean_of_ranks_and_share() -> None:
+    made = dataset(["AA", "AA;CC", "GG", "GG"])
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.2], [np.nan, np.nan], [0.5, 0.3]])
+    scores = ranking_scores(probabilities, made, RankingSettings(2, 1, 1))
+    # ranks among the three tested: Nucleus 3, 1, 2 of 3; popularity 1, 3, 2 of 3
+    expected = [
+        (2 * 3 / 3 + 1 / 3 + 1 / 4) / 4,
+        (2 * 1 / 3 + 1 + 1) / 4,
+        (2 * 2 / 3 + 2 / 3 + 1) / 4,
+    ]
+    assert scores[[0, 1, 3], 0].tolist() == pytest.approx(expected)
+    assert scores[0, 1] == pytest.approx((2 * 1 / 3 + 1 / 3 + 1 / 4) / 4)
+    assert np.isnan(scores[2]).all()
+    by_model = ranking_scores(probabilities, made, RankingSettings(1, 0, 0))
+    assert by_model[[0, 1, 3], 0].tolist() == pytest.approx([1.0, 1 / 3, 2 / 3])
+
+
+def test_weights_out_of_range_are_refused() -> None:
+    with pytest.raises(ConfigError, match="'popularity' is -1"):
+        RankingSettings(popularity=-1)
+    with pytest.raises(ConfigError, match="one weight above 0"):
+        RankingSettings(0, 0, 0)
+
+
+def pairs() -> Pairs:
+    """Five RNAs; Nucleus is open for four of them, Outside for the first three."""
+    is_open = np.array([[1, 1], [1, 1], [1, 1], [1, 0], [0, 0]], dtype=bool)
+    later = np.array([[1, 0], [0, 1], [1, 0], [0, 1], [1, 1]])
+    return Pairs(("Nucleus", "Outside"), is_open, later)
+
+
+def test_auc_counts_open_pairs_alone() -> None:
+    score = np.array([[0.9, 0.3], [0.5, 0.1], [0.4, 0.2], [0.1, 0.9], [0.0, 0.0]])
+    popularity = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    table = evaluate(pairs(), {"score": score, "popularity": popularity}, n_resamples=300)
+    # Nucleus: found later 0.9 and 0.4, not 0.5 and 0.1: 3 of 4 pairs in order; Outside: 0 of 2
+    assert cell(table, "score", "Nucleus", "AUC", "value") == pytest.approx(3 / 4)
+    assert cell(table, "score", "Outside", "AUC", "value") == 0.0
+    assert cell(table, "score", "average", "AUC", "value") == pytest.approx(3 / 8)
+    # popularity: Nucleus 1 and 3 against 2 and 4: 1 of 4; Outside 2 against 1 and 3: 1 of 2
+    assert cell(table, "popularity", "average", "AUC", "value") == pytest.approx(3 / 8)
+    assert cell(table, "score", "Nucleus", "AUC", "difference") == pytest.approx(1 / 2)
+    assert cell(table, "score", "Nucleus", "AUC", "n_pairs") == 4
+    assert cell(table, "score", "Nucleus", "AUC", "n_later") == 2
+    assert np.isnan(cell(table, "popularity", "Nucleus", "AUC", "difference"))
+    low, high = (cell(table, "score", "Nucleus", "AUC", name) for name in ("low", "high"))
+    assert 0 <= low <= 3 / 4 <= high <= 1
+
+
+def test_precision_at_k_takes_the_highest_pairs_of_all_compartments() -> None:
+    n = 20
+    later = np.zeros((n, 1))
+    later[[0, 1, 2, 12]] = 1
+    made = Pairs(("Nucleus",), np.ones((n, 1), dtype=bool), later)
+    falling = -np.arange(n, dtype=float)
+    table = evaluate(made, {"score": falling, "popularity": np.zeros(n)}, n_resamples=100)
+    assert cell(table, "score", "all", "precision at 10", "value") == pytest.approx(3 / 10)
+    # fewer than 50 pairs: all of them are taken
+    assert cell(table, "score", "all", "precision at 50", "value") == pytest.approx(4 / 20)
+    # all equal: the mean over the tied pairs
+    assert cell(table, "popularity", "all", "precision at 10", "value") == pytest.approx(4 / 20)
+
+
+def test_equal_rankings_do_not_differ_and_clear_ones_do() -> None:
+    rng = np.random.default_rng(0)
+    later = (rng.random((200, 2)) < 0.4).astype(int)
+    made = Pairs(("Nucleus", "Outside"), np.ones((200, 2), dtype=bool), later)
+    noise = rng.random(200)
+    score = later + rng.random((200, 2))
+    rankings = {"score": score, "model": noise, "popularity": noise}
+    table = evaluate(made, rankings, n_resamples=200)
+    columns = ("difference", "difference_low", "difference_high")
+    same = [cell(table, "model", "average", "AUC", column) for column in columns]
+    assert same == [0.0, 0.0, 0.0]
+    assert cell(table, "score", "average", "AUC", "difference_low") > 0
+    lines = verdict(table)
+    assert "`score` (" in lines[0]
+    assert "is higher than that of popularity alone" in lines[0]
+    assert "has no significant difference to" in lines[1]
+    reverse = evaluate(made, {**rankings, "score": -score}, n_resamples=200)
+    assert "is lower than" in verdict(reverse)[0]
+    again = evaluate(made, rankings, n_resamples=200)
+    pd.testing.assert_frame_equal(table, again)
+
+
+def test_a_compartment_of_one_class_does_not_count() -> None:
+    later = np.array([[1, 0], [0, 0], [1, 0]])
+    made = Pairs(("Nucleus", "Outside"), np.ones((3, 2), dtype=bool), later)
+    table = evaluate(
+        made, {"score": np.array([3.0, 1.0, 2.0]), "popularity": np.ones(3)}, n_resamples=100
+    )
+    assert np.isnan(cell(table, "score", "Outside", "AUC", "value"))
+    assert cell(table, "score", "average", "AUC", "value") == 1.0
