@@ -72,7 +72,7 @@ def rank(
 ) -> None:
     """Rank RNAs per compartment, with partners, PMIDs and neighbours.
 
-    RNAs not annotated there are ranked by the score of the run: the ranks of out-of-fold
+    RNAs not annotated there are ranked by the score of the run, made of out-of-fold
     probability and popularity (settings [ranking]). With --known the probability ranks.
 
     Needs a finished run of `train`, and the networks it was trained on.

@@ -339,7 +339,7 @@ class TowerSettings:
 class RankingSettings:
     """Score by which `rank` and `train --temporal` rank unlabelled pairs of RNA and compartment.
 
-    Weighted mean (see `fusion.temporal.score.ranking_scores`).
+    Weights of a mean that orders the RNAs of a compartment (see `fusion.temporal.score`).
 
     Attributes:
         model: weight of the rank of the model's probability.

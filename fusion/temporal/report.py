@@ -97,12 +97,14 @@ def temporal_section(table: pd.DataFrame, config: ExperimentConfig) -> str:
     weights = config.ranking
     what = bullets(
         [
-            f"`{SCORE}`: weighted mean of the rank of the model's probability "
-            f"({weights.model:g}), the rank of popularity ({weights.popularity:g}) and the "
-            f"popularity of an id relative to the ids of the same molecule "
-            f"({weights.molecule:g}); settings `[ranking]`",
+            f"`{SCORE}`: probabilities of each compartment in the order of a weighted mean of the "
+            f"rank of the probability ({weights.model:g}), the rank of popularity "
+            f"({weights.popularity:g}) and the popularity of an id relative to the ids of the "
+            f"same molecule ({weights.molecule:g}); settings `[ranking]`",
             f"`{MODEL}`: out-of-fold probability",
-            f"`{POPULARITY}`: sum of the ranks of the numbers of associations, no model",
+            f"`{POPULARITY}`: sum of the ranks of the numbers of associations, no model; like "
+            "the columns after it, multiplied by the share of RNAs labelled earlier in each "
+            "compartment, which changes no AUC",
         ]
     )
     intervals = "Intervals: 95 %, bootstrap over RNAs, paired for differences."

@@ -17,7 +17,7 @@ from fusion.experiments.cross_validate import PARTS, cross_validate
 from fusion.temporal.evaluate import MODEL, POPULARITY, SCORE, Pairs, evaluate
 from fusion.temporal.labels import EarlierLabels, with_labels
 from fusion.temporal.report import temporal_page
-from fusion.temporal.score import ranking_scores
+from fusion.temporal.score import ranking_scores, with_base_rates
 from fusion.tokens.partners import partner_inputs
 from mirnagraph.config import dump_toml
 from mirnagraph.dataset import Dataset
@@ -157,7 +157,7 @@ def _write_evaluation(
     is_tested = result.of_row >= 0
     is_open = (earlier.labels.to_numpy() == 0) & is_tested[:, None]
     pairs = Pairs(result.compartments, is_open, later.labels.to_numpy())
-    rankings = all_rankings(result, later, config)
+    rankings = all_rankings(result, later, earlier, config)
     table = evaluate(pairs, rankings, seed=config.seed)
     write_tsv(table, folder / TEMPORAL)
     scores = pd.DataFrame(rankings[SCORE], columns=list(result.compartments))
@@ -167,30 +167,33 @@ def _write_evaluation(
 
 
 def all_rankings(
-    result: CrossValidationResult, dataset: Dataset, config: ExperimentConfig
+    result: CrossValidationResult,
+    dataset: Dataset,
+    earlier: EarlierLabels,
+    config: ExperimentConfig,
 ) -> dict[str, np.ndarray]:
     """The rankings of a temporal run: the score, the model alone, and baselines without a model.
 
     Returns:
         ``score``, ``model``, ``popularity`` and, where the dataset has them, ``number of
         diseases`` and the mean of each measurement over its samples, such as ``mean expression``;
-        shape (n_rnas, n_labels) or (n_rnas,).
+        shape (n_rnas, n_labels).
     """
-    rankings = {
-        SCORE: ranking_scores(result.probabilities, dataset, config.ranking),
-        MODEL: result.probabilities,
-        POPULARITY: popularity(dataset),
-    }
+    levels = {POPULARITY: popularity(dataset)}
     if DISEASE in dataset.associations:
         counts = np.asarray(dataset.association_matrix(DISEASE).sum(axis=1))
-        rankings["number of diseases"] = counts.ravel()
+        levels["number of diseases"] = counts.ravel()
     measurements: Mapping[str, Any] = getattr(dataset, "measurements", {})
     for name, measurement in measurements.items():
         if not measurement.is_label_like:
             level = measurement.log_values().loc[:, measurement.used()].mean(axis=1)
-            levels = level.reindex(dataset.rnas.index).fillna(0.0)
-            rankings[f"mean {name}"] = levels.to_numpy()
-    return rankings
+            levels[f"mean {name}"] = level.reindex(dataset.rnas.index).fillna(0.0).to_numpy()
+    labels = earlier.labels.to_numpy()
+    return {
+        SCORE: ranking_scores(result.probabilities, dataset, config.ranking),
+        MODEL: result.probabilities,
+        **{name: with_base_rates(values, labels) for name, values in levels.items()},
+    }
 
 
 def read_temporal(folder: str | Path) -> pd.DataFrame:

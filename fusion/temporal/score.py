@@ -39,13 +39,33 @@ def molecule_share(dataset: Dataset) -> np.ndarray:
     return np.asarray(values / np.where(largest > 0, largest, 1.0))
 
 
+def with_base_rates(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Rank of one number per RNA, times the share of RNAs labelled in each compartment.
+
+    So a number that knows no compartment can rank pairs of all compartments; within a compartment
+    the order is that of the number.
+
+    Args:
+        values: shape (n_rnas,).
+        labels: 0/1, shape (n_rnas, n_labels).
+
+    Returns:
+        Shape (n_rnas, n_labels).
+    """
+    shares = (labels.sum(axis=0) + 1) / (len(labels) + 2)
+    return np.asarray(mean_ranks(values)[:, None] * shares)
+
+
 def ranking_scores(
     probabilities: np.ndarray, dataset: Dataset, settings: RankingSettings
 ) -> np.ndarray:
-    """Weighted mean of the ranks of probabilities and popularity, and of the molecule share.
+    """Probabilities in the order of a weighted mean of three ranks.
 
     A probability says which annotated RNAs an RNA resembles; whether someone has looked is said by
-    popularity. An unlabelled pair is ranked by both.
+    popularity. Within each compartment the RNAs are ordered by the weighted mean of the rank of the
+    probability, the rank of the popularity, and the share of the molecule (`molecule_share`); the
+    first gets the highest probability of the compartment, the second the next, and so on. So pairs
+    of different compartments stay comparable: a compartment of many RNAs has higher scores.
 
     Args:
         probabilities: out-of-fold, shape (n_rnas, n_labels); NaN in rows that no fold tested.
@@ -53,15 +73,17 @@ def ranking_scores(
         settings: weights.
 
     Returns:
-        float64 in [0, 1], shape (n_rnas, n_labels); NaN where `probabilities` is.
+        float64 in [0, 1], shape (n_rnas, n_labels); NaN where `probabilities` is. RNAs of equal
+        weighted mean share a score.
     """
-    weights = np.array([settings.model, settings.popularity, settings.molecule])
     is_tested = ~np.isnan(probabilities).any(axis=1)
-    studied = np.where(is_tested, popularity(dataset), np.nan)
-    parts = (
-        mean_ranks(probabilities),
-        mean_ranks(studied)[:, None],
-        molecule_share(dataset)[:, None],
-    )
-    total = sum(weight * part for weight, part in zip(weights, parts, strict=True))
-    return np.asarray(total / weights.sum())
+    studied = mean_ranks(popularity(dataset)[is_tested])
+    share = molecule_share(dataset)[is_tested]
+    scores = np.full(probabilities.shape, np.nan)
+    for column, tested in enumerate(probabilities[is_tested].T):
+        total = settings.model * mean_ranks(tested)
+        total = total + settings.popularity * studied + settings.molecule * share
+        places = mean_ranks(total.round(12)) * len(total)
+        every_place = np.arange(1, len(total) + 1)
+        scores[is_tested, column] = np.interp(places, every_place, np.sort(tested))
+    return scores

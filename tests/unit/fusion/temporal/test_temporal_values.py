@@ -9,7 +9,7 @@ import pytest
 from fusion.config import RankingSettings
 from fusion.temporal.evaluate import Pairs, cell, evaluate
 from fusion.temporal.report import verdict
-from fusion.temporal.score import mean_ranks, molecule_share, ranking_scores
+from fusion.temporal.score import mean_ranks, molecule_share, ranking_scores, with_base_rates
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 
@@ -44,21 +44,31 @@ def test_the_share_of_a_molecule_is_relative_to_its_most_popular_id() -> None:
     assert molecule_share(dataset(["", "", "", ""])).tolist() == [1.0] * 4
 
 
-def test_the_score_is_the_weighted_mean_of_ranks_and_share() -> None:
+def test_the_score_is_the_probability_of_the_place_by_the_weighted_mean() -> None:
     made = dataset(["AA", "AA;CC", "GG", "GG"])
     probabilities = np.array([[0.9, 0.1], [0.2, 0.2], [np.nan, np.nan], [0.5, 0.3]])
+    # ranks among the three tested: Nucleus 3, 1, 2 of 3; popularity 1, 3, 2 of 3; share 1/4, 1, 1
     scores = ranking_scores(probabilities, made, RankingSettings(2, 1, 1))
-    # ranks among the three tested: Nucleus 3, 1, 2 of 3; popularity 1, 3, 2 of 3
-    expected = [
-        (2 * 3 / 3 + 1 / 3 + 1 / 4) / 4,
-        (2 * 1 / 3 + 1 + 1) / 4,
-        (2 * 2 / 3 + 2 / 3 + 1) / 4,
-    ]
-    assert scores[[0, 1, 3], 0].tolist() == pytest.approx(expected)
-    assert scores[0, 1] == pytest.approx((2 * 1 / 3 + 1 / 3 + 1 / 4) / 4)
+    # Nucleus: 2 + 1/3 + 1/4, 2/3 + 1 + 1 and 4/3 + 2/3 + 1: 2.58, 2.67, 3.00
+    assert scores[[0, 1, 3], 0].tolist() == [0.2, 0.5, 0.9]
+    # Outside: ranks 1, 2, 3 of 3: 1.25, 3.33, 3.67
+    assert scores[[0, 1, 3], 1].tolist() == [0.1, 0.2, 0.3]
     assert np.isnan(scores[2]).all()
     by_model = ranking_scores(probabilities, made, RankingSettings(1, 0, 0))
-    assert by_model[[0, 1, 3], 0].tolist() == pytest.approx([1.0, 1 / 3, 2 / 3])
+    assert by_model[[0, 1, 3]].tolist() == probabilities[[0, 1, 3]].tolist()
+    by_popularity = ranking_scores(probabilities, made, RankingSettings(0, 1, 0))
+    assert by_popularity[[0, 1, 3], 0].tolist() == [0.2, 0.9, 0.5]
+    # by the share b and d are equal: they share the mean of the two highest
+    by_share = ranking_scores(probabilities, made, RankingSettings(0, 0, 1))
+    assert by_share[[0, 1, 3], 0].tolist() == pytest.approx([0.2, 0.7, 0.7])
+
+
+def test_a_number_is_weighted_by_the_labels_of_each_compartment() -> None:
+    labels = np.array([[1, 0], [1, 0], [0, 0], [1, 0]])
+    # ranks 3, 1.5, 1.5, 4 of 4; (3 + 1) / (4 + 2) and (0 + 1) / (4 + 2)
+    made = with_base_rates(np.array([7.0, 2.0, 2.0, 9.0]), labels)
+    assert made[:, 0].tolist() == pytest.approx([0.5, 0.25, 0.25, 2 / 3])
+    assert made[:, 1].tolist() == pytest.approx([0.125, 0.0625, 0.0625, 1 / 6])
 
 
 def test_weights_out_of_range_are_refused() -> None:
