@@ -164,9 +164,8 @@ def train(
     )
     check_settings(settings, sets=sets is not None)
     loaded, cache = open_networks(networks)
-    target = out or Path("runs") / run_name(loaded.dataset.name, settings)
-    if temporal is not None and out is None:
-        target = target.with_name(f"{target.name}-temporal")
+    name = run_name(loaded.dataset.name, settings) + ("" if temporal is None else "-temporal")
+    target = out or Path("runs") / name
     how: dict[str, Any] = {
         "cache": cache,
         "workers": workers,
