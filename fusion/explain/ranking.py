@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 
 from fusion.config import RankingSettings
+from fusion.temporal.evaluate import POPULARITY, SCORE
 from fusion.temporal.labels import read_earlier
 from fusion.temporal.run import EARLIER, TEMPORAL, read_temporal
 from fusion.temporal.score import ranking_scores
 from mirnagraph.config import from_dict, load_toml, require
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
+from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.evaluation.splits import read_folds
 from mirnagraph.names import suggest
 from mirnagraph.networks.build import build_networks, networks_or_demo
@@ -175,10 +177,12 @@ def read_run(run: str | Path, networks: NetworkSet) -> FinishedRun:
     for number in np.unique(fold[fold >= 0]):
         path = run / "folds" / f"fold_{number:02d}" / "fold.json"
         thresholds[fold == number] = _thresholds(path, len(names))
-    scores = ranking_scores(probabilities, networks.dataset, ranking_settings(run))
+    labels = networks.dataset.labels.to_numpy()
     earlier = None
     if about.get("temporal"):
         earlier = read_earlier(run / EARLIER, networks.dataset).labels.to_numpy()
+        labels = earlier
+    scores = ranking_scores(probabilities, labels, networks.dataset, ranking_settings(run))
     return FinishedRun(networks, fold, probabilities, thresholds, scores, earlier)
 
 
@@ -201,8 +205,9 @@ def temporal_precision(run: str | Path) -> tuple[Path, pd.DataFrame] | None:
         run: a run folder: of a temporal run, or with one in its subfolder ``temporal``.
 
     Returns:
-        The folder of the temporal run, and ``metric``, ``score``, ``low``, ``high`` (95 %
-        interval), ``popularity`` (precision by popularity alone); None without a temporal run.
+        The folder of the temporal run, and ``compartment``, ``metric``, ``score``, ``low``,
+        ``high`` (95 % interval), ``popularity`` (precision by popularity alone): of the ranking of
+        each compartment, as a mean over compartments (``average``). None without a temporal run.
 
     Raises:
         InputError: its table is malformed.
@@ -210,12 +215,13 @@ def temporal_precision(run: str | Path) -> tuple[Path, pd.DataFrame] | None:
     for folder in (Path(run), Path(run) / "temporal"):
         if (folder / TEMPORAL).is_file():
             table = read_temporal(folder)
-            table = table[table["metric"].str.startswith("precision")]
-            by_metric = table.set_index("metric")
-            score = by_metric[by_metric["ranking"] == "score"]
-            shown = score[["value", "low", "high"]].rename(columns={"value": "score"})
-            is_popularity = by_metric["ranking"] == "popularity"
-            shown["popularity"] = by_metric.loc[is_popularity, "value"]
+            is_shown = table["metric"].str.startswith("precision")
+            is_shown &= table["compartment"] == AVERAGE
+            by_metric = table[is_shown].set_index(["compartment", "metric"])
+            score = by_metric[by_metric["ranking"] == SCORE]
+            shown = score[["value", "low", "high"]].rename(columns={"value": SCORE})
+            is_popularity = by_metric["ranking"] == POPULARITY
+            shown[POPULARITY] = by_metric.loc[is_popularity, "value"]
             return folder, shown.reset_index()
     return None
 

@@ -21,6 +21,9 @@ N_RESAMPLES = 1000
 
 CHUNK = 250  # resamples scored at a time
 
+ALL = "all"
+"""Pairs of all compartments, ranked together."""
+
 SCORE = "score"
 MODEL = "model"
 POPULARITY = "popularity"
@@ -82,7 +85,8 @@ def evaluate(
     Returns:
         Columns of `COLUMNS`, per ranking: ``AUC`` of each compartment and its mean over the
         compartments where it is defined (``average``); ``precision at K``, the share of the K
-        highest open pairs of all compartments that were found later, for ``all``. ``low`` and
+        highest open pairs that were found later: of each compartment, its mean (``average``), and
+        of the pairs of all compartments ranked together (``all``). ``low`` and
         ``high``: 95 % interval over resampled RNAs. ``difference``: value minus that of the
         baseline on the same resamples; empty for the baseline.
     """
@@ -107,7 +111,7 @@ def evaluate(
 
 
 def _metrics(pairs: Pairs, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """AUC of each compartment, their mean, and precision at each of `TOP`: (n_metrics, n_sets)."""
+    """Metrics in the order of `_headings`: shape (n_metrics, n_sets)."""
     scores = by_pair(score, pairs.is_open.shape)
     aucs = [
         weighted_scores(true, column, weights)[0]
@@ -117,7 +121,15 @@ def _metrics(pairs: Pairs, score: np.ndarray, weights: np.ndarray) -> np.ndarray
     mean = np.full(len(weights), np.nan)
     if defined.any():
         mean = np.array(aucs)[defined].mean(axis=0)
-    return np.vstack([*aucs, mean, _precisions(pairs, scores, weights)])
+    shares = np.array(
+        [
+            _precisions(pairs.is_open[:, [i]], pairs.later[:, [i]], scores[:, [i]], weights)
+            for i in range(len(pairs.compartments))
+        ]
+    )
+    together = _precisions(pairs.is_open, pairs.later, scores, weights)
+    by_k = np.concatenate([shares, np.nanmean(shares, axis=0)[None], together[None]])
+    return np.vstack([*aucs, mean, *by_k])
 
 
 def by_pair(score: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -126,20 +138,22 @@ def by_pair(score: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.broadcast_to(values if values.ndim == 2 else values[:, None], shape)
 
 
-def _precisions(pairs: Pairs, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _precisions(
+    is_open: np.ndarray, later: np.ndarray, scores: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Share of later labels among the highest open pairs, shape (len(TOP), n_sets).
 
     An RNA that a resample holds twice counts twice. Pairs of equal score that only partly fit among
     the highest count with their mean.
     """
-    rows, columns = np.nonzero(pairs.is_open)
+    rows, columns = np.nonzero(is_open)
     values = scores[rows, columns]
     order = np.argsort(-values, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(values[order]) != 0]) if len(order) else [0]
     if not len(order):
         return np.full((len(TOP), len(weights)), np.nan)
     of_pair = weights[:, rows[order]]
-    found = of_pair * (pairs.later[rows, columns][order] != 0)
+    found = of_pair * (later[rows, columns][order] != 0)
     sizes = np.add.reduceat(of_pair, starts, axis=1)
     hits = np.add.reduceat(found, starts, axis=1)
     before = np.cumsum(sizes, axis=1) - sizes
@@ -188,7 +202,10 @@ def _headings(pairs: Pairs) -> list[tuple[str, str, int, int]]:
     names = pairs.compartments
     headings = [(name, AUC, n_pairs[i], n_later[i]) for i, name in enumerate(names)]
     headings.append((AVERAGE, AUC, sum(n_pairs), sum(n_later)))
-    headings += [("all", precision_name(k), sum(n_pairs), sum(n_later)) for k in TOP]
+    counts = [*zip(names, n_pairs, n_later, strict=True)]
+    counts += [(name, sum(n_pairs), sum(n_later)) for name in (AVERAGE, ALL)]
+    for name, *numbers in counts:
+        headings += [(name, precision_name(k), *numbers) for k in TOP]
     return headings
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from fusion.config import ExperimentConfig
 from fusion.temporal.evaluate import (
+    ALL,
     AUC,
     MODEL,
     POPULARITY,
@@ -97,14 +98,15 @@ def temporal_section(table: pd.DataFrame, config: ExperimentConfig) -> str:
     weights = config.ranking
     what = bullets(
         [
-            f"`{SCORE}`: probabilities of each compartment in the order of a weighted mean of the "
-            f"rank of the probability ({weights.model:g}), the rank of popularity "
-            f"({weights.popularity:g}) and the popularity of an id relative to the ids of the "
-            f"same molecule ({weights.molecule:g}); settings `[ranking]`",
+            f"`{SCORE}`: rank by a weighted mean of the rank of the model's probability "
+            f"({weights.model:g}), the rank of popularity ({weights.popularity:g}) and the "
+            f"popularity of an id relative to the ids of the same molecule "
+            f"({weights.molecule:g}); settings `[ranking]`",
             f"`{MODEL}`: out-of-fold probability",
-            f"`{POPULARITY}`: sum of the ranks of the numbers of associations, no model; like "
-            "the columns after it, multiplied by the share of RNAs labelled earlier in each "
-            "compartment, which changes no AUC",
+            f"`{POPULARITY}`: sum of the ranks of the numbers of associations, no model",
+            f"All but `{MODEL}` are multiplied by the share of RNAs labelled earlier in each "
+            "compartment, so that pairs of all compartments can be ranked together; this changes "
+            "nothing within a compartment",
         ]
     )
     intervals = "Intervals: 95 %, bootstrap over RNAs, paired for differences."
@@ -151,13 +153,18 @@ def auc_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def precision_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Header and cells: precision among the k highest pairs, one column per ranking."""
+    """Header and cells: precision among the k highest pairs, one column per ranking.
+
+    Of each compartment by itself (the mean over compartments), and of all compartments together.
+    """
     names = rankings_of(table)
     rows = []
-    for k in TOP:
-        metric = precision_name(k)
-        rows.append([metric, *(_value(table, name, "all", metric) for name in names)])
-    return ["pairs of all compartments", *names], rows
+    for compartment, shown in ((AVERAGE, "each compartment, mean"), (ALL, "all together")):
+        for k in TOP:
+            metric = precision_name(k)
+            cells = [_value(table, name, compartment, metric) for name in names]
+            rows.append([f"{metric}, {shown}", *cells])
+    return ["share found later", *names], rows
 
 
 def _value(table: pd.DataFrame, ranking: str, compartment: str, metric: str) -> str:

@@ -190,7 +190,7 @@ def all_rankings(
             levels[f"mean {name}"] = level.reindex(dataset.rnas.index).fillna(0.0).to_numpy()
     labels = earlier.labels.to_numpy()
     return {
-        SCORE: ranking_scores(result.probabilities, dataset, config.ranking),
+        SCORE: ranking_scores(result.probabilities, labels, dataset, config.ranking),
         MODEL: result.probabilities,
         **{name: with_base_rates(values, labels) for name, values in levels.items()},
     }

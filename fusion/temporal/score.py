@@ -40,50 +40,45 @@ def molecule_share(dataset: Dataset) -> np.ndarray:
 
 
 def with_base_rates(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Rank of one number per RNA, times the share of RNAs labelled in each compartment.
+    """Rank of the RNAs, times the share of RNAs labelled in each compartment.
 
-    So a number that knows no compartment can rank pairs of all compartments; within a compartment
-    the order is that of the number.
+    So pairs of different compartments can be ranked together; within a compartment the order is
+    that of the values.
 
     Args:
-        values: shape (n_rnas,).
+        values: of every RNA, shape (n_rnas,), or of every pair, shape (n_rnas, n_labels).
         labels: 0/1, shape (n_rnas, n_labels).
 
     Returns:
-        Shape (n_rnas, n_labels).
+        float64 in [0, 1], shape (n_rnas, n_labels); NaN where `values` is.
     """
     shares = (labels.sum(axis=0) + 1) / (len(labels) + 2)
-    return np.asarray(mean_ranks(values)[:, None] * shares)
+    ranks = mean_ranks(values)
+    return np.asarray((ranks if ranks.ndim == 2 else ranks[:, None]) * shares)
 
 
 def ranking_scores(
-    probabilities: np.ndarray, dataset: Dataset, settings: RankingSettings
+    probabilities: np.ndarray, labels: np.ndarray, dataset: Dataset, settings: RankingSettings
 ) -> np.ndarray:
-    """Probabilities in the order of a weighted mean of three ranks.
+    """Score that orders the RNAs of a compartment by a weighted mean of three ranks.
 
     A probability says which annotated RNAs an RNA resembles; whether someone has looked is said by
-    popularity. Within each compartment the RNAs are ordered by the weighted mean of the rank of the
-    probability, the rank of the popularity, and the share of the molecule (`molecule_share`); the
-    first gets the highest probability of the compartment, the second the next, and so on. So pairs
-    of different compartments stay comparable: a compartment of many RNAs has higher scores.
+    popularity. The RNAs of each compartment are ranked by the weighted mean of the rank of the
+    probability, the rank of the popularity, and the share of the molecule (`molecule_share`). The
+    rank is multiplied by the share of RNAs labelled in the compartment (`with_base_rates`).
 
     Args:
         probabilities: out-of-fold, shape (n_rnas, n_labels); NaN in rows that no fold tested.
+        labels: 0/1 that the model was trained on, shape (n_rnas, n_labels).
         dataset: the RNAs, in the same order.
         settings: weights.
 
     Returns:
-        float64 in [0, 1], shape (n_rnas, n_labels); NaN where `probabilities` is. RNAs of equal
-        weighted mean share a score.
+        float64 in [0, 1], shape (n_rnas, n_labels); NaN where `probabilities` is.
     """
     is_tested = ~np.isnan(probabilities).any(axis=1)
-    studied = mean_ranks(popularity(dataset)[is_tested])
-    share = molecule_share(dataset)[is_tested]
-    scores = np.full(probabilities.shape, np.nan)
-    for column, tested in enumerate(probabilities[is_tested].T):
-        total = settings.model * mean_ranks(tested)
-        total = total + settings.popularity * studied + settings.molecule * share
-        places = mean_ranks(total.round(12)) * len(total)
-        every_place = np.arange(1, len(total) + 1)
-        scores[is_tested, column] = np.interp(places, every_place, np.sort(tested))
-    return scores
+    studied = np.where(is_tested, popularity(dataset), np.nan)
+    total = settings.model * mean_ranks(probabilities)
+    total += settings.popularity * mean_ranks(studied)[:, None]
+    total += settings.molecule * molecule_share(dataset)[:, None]
+    return with_base_rates(total.round(12), labels)

@@ -32,7 +32,7 @@ def test_a_temporal_run_and_its_ranking(folder: Path, run, small_dataset: Datase
     code, out, err = run(*words)
     assert code == 0, err
     assert out.startswith("compartment\topen pairs\tfound later\tscore\tmodel\tpopularity\t")
-    assert "precision at 10\t" in out
+    assert "precision at 10, each compartment, mean\t" in out
     earlier = pd.read_csv("earlier.tsv", sep="\t").set_index("rna_id")
     earlier = earlier.reindex(small_dataset.rnas.index, fill_value=0)
     is_open = earlier.to_numpy() == 0
@@ -66,7 +66,7 @@ def test_a_temporal_run_and_its_ranking(folder: Path, run, small_dataset: Datase
         "call",
         "known",
     ]
-    assert "metric\tscore\tlow\thigh\tpopularity" in out
+    assert "compartment\tmetric\tscore\tlow\thigh\tpopularity" in out
     scores = pd.read_csv("temporal/scores.tsv", sep="\t").set_index("rna_id")
     first = out.splitlines()[1].split("\t")
     open_scores = scores[first[0]].where(earlier[first[0]] == 0)

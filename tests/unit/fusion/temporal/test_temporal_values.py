@@ -44,23 +44,25 @@ def test_the_share_of_a_molecule_is_relative_to_its_most_popular_id() -> None:
     assert molecule_share(dataset(["", "", "", ""])).tolist() == [1.0] * 4
 
 
-def test_the_score_is_the_probability_of_the_place_by_the_weighted_mean() -> None:
+def test_the_score_is_the_rank_of_a_weighted_mean_times_the_base_rate() -> None:
     made = dataset(["AA", "AA;CC", "GG", "GG"])
+    labels = np.array([[1, 0], [1, 0], [0, 0], [1, 0]])  # base rates 4 / 6 and 1 / 6
     probabilities = np.array([[0.9, 0.1], [0.2, 0.2], [np.nan, np.nan], [0.5, 0.3]])
-    # ranks among the three tested: Nucleus 3, 1, 2 of 3; popularity 1, 3, 2 of 3; share 1/4, 1, 1
-    scores = ranking_scores(probabilities, made, RankingSettings(2, 1, 1))
-    # Nucleus: 2 + 1/3 + 1/4, 2/3 + 1 + 1 and 4/3 + 2/3 + 1: 2.58, 2.67, 3.00
-    assert scores[[0, 1, 3], 0].tolist() == [0.2, 0.5, 0.9]
-    # Outside: ranks 1, 2, 3 of 3: 1.25, 3.33, 3.67
-    assert scores[[0, 1, 3], 1].tolist() == [0.1, 0.2, 0.3]
-    assert np.isnan(scores[2]).all()
-    by_model = ranking_scores(probabilities, made, RankingSettings(1, 0, 0))
-    assert by_model[[0, 1, 3]].tolist() == probabilities[[0, 1, 3]].tolist()
-    by_popularity = ranking_scores(probabilities, made, RankingSettings(0, 1, 0))
-    assert by_popularity[[0, 1, 3], 0].tolist() == [0.2, 0.9, 0.5]
-    # by the share b and d are equal: they share the mean of the two highest
-    by_share = ranking_scores(probabilities, made, RankingSettings(0, 0, 1))
-    assert by_share[[0, 1, 3], 0].tolist() == pytest.approx([0.2, 0.7, 0.7])
+
+    def ranks(*weights: float) -> list[list[float]]:
+        scores = ranking_scores(probabilities, labels, made, RankingSettings(*weights))
+        assert np.isnan(scores[2]).all()
+        return (scores[[0, 1, 3]] / [4 / 6, 1 / 6] * 3).round(9).T.tolist()
+
+    # ranks among the three tested: Nucleus 3, 1, 2 of 3; Outside 1, 2, 3; popularity 1, 3, 2;
+    # share 1/4, 1, 1. Nucleus: 2 + 1/3 + 1/4, 2/3 + 1 + 1 and 4/3 + 2/3 + 1 = 2.58, 2.67, 3.00
+    assert ranks(2, 1, 1) == [[1, 2, 3], [1, 2, 3]]
+    assert ranks(1, 0, 0) == [[3, 1, 2], [1, 2, 3]]
+    assert ranks(0, 1, 0) == [[1, 3, 2], [1, 3, 2]]
+    assert ranks(0, 0, 1) == [[1, 2.5, 2.5], [1, 2.5, 2.5]]
+    # Nucleus: 3 + .25 against 1 + 1 and 2 + 1, in thirds and quarters: 1.25, 1.33 and 1.67
+    assert ranks(1, 0, 1)[0] == [1, 2, 3]
+    assert ranks(3, 0, 1)[0] == [3, 1, 2]
 
 
 def test_a_number_is_weighted_by_the_labels_of_each_compartment() -> None:
@@ -115,6 +117,26 @@ def test_precision_at_k_takes_the_highest_pairs_of_all_compartments() -> None:
     assert cell(table, "score", "all", "precision at 50", "value") == pytest.approx(4 / 20)
     # all equal: the mean over the tied pairs
     assert cell(table, "popularity", "all", "precision at 10", "value") == pytest.approx(4 / 20)
+
+
+def test_precision_of_each_compartment_and_of_all_together() -> None:
+    n = 20
+    later = np.zeros((n, 2))
+    later[:4, 0] = 1
+    later[-6:, 1] = 1
+    falling = -np.arange(n, dtype=float)
+    made = Pairs(("Nucleus", "Outside"), np.ones((n, 2), dtype=bool), later)
+    score = np.column_stack([falling, falling - 100])
+    table = evaluate(made, {"score": score, "popularity": falling}, n_resamples=100)
+    metric = "precision at 10"
+    assert cell(table, "score", "Nucleus", metric, "value") == pytest.approx(4 / 10)
+    assert cell(table, "score", "Outside", metric, "value") == 0
+    assert cell(table, "score", "average", metric, "value") == pytest.approx(2 / 10)
+    # together the ten highest are all of Nucleus; by popularity five of each
+    assert cell(table, "score", "all", metric, "value") == pytest.approx(4 / 10)
+    assert cell(table, "popularity", "all", metric, "value") == pytest.approx(4 / 10)
+    assert cell(table, "score", "Nucleus", metric, "n_later") == 4
+    assert cell(table, "score", "all", metric, "n_pairs") == 40
 
 
 def test_equal_rankings_do_not_differ_and_clear_ones_do() -> None:
