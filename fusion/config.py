@@ -13,9 +13,8 @@ from fusion.model_config import (
     KernelSettings,
     MixSettings,
     TrainConfig,
-    require_range,
 )
-from mirnagraph.config import from_dict, load_settings, preset_names, require
+from mirnagraph.config import from_dict, load_settings, preset_names, require, require_range
 from mirnagraph.embedding.embed import EMBEDDERS
 from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
 from mirnagraph.embedding.node2vec import Node2VecConfig
@@ -192,6 +191,29 @@ class TowerSettings:
 
 
 @dataclass(frozen=True)
+class RankingSettings:
+    """Score by which `rank` and `train --temporal` rank unlabelled pairs of RNA and compartment.
+
+    Weights of a mean that orders the RNAs of a compartment (see `fusion.temporal.score`).
+
+    Attributes:
+        model: weight of the rank of the model's probability.
+        popularity: weight of the rank of the popularity (numbers of associations).
+        molecule: weight of the popularity of an id relative to the most popular id with the same
+            mature sequence.
+    """
+
+    model: float = 1.0
+    popularity: float = 1.0
+    molecule: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_range(self, "0 or more", "model", "popularity", "molecule")
+        weights = (self.model, self.popularity, self.molecule)
+        require(sum(weights) > 0, "ranking", weights, "one weight above 0")
+
+
+@dataclass(frozen=True)
 class ExperimentConfig:
     """All settings of a run; with the data they decide every number.
 
@@ -204,7 +226,8 @@ class ExperimentConfig:
             ``"attention"`` (settings `attention` and `training`).
         newcomers: preset of the cold-start model, for RNAs of which only the sequence is known; it
             is fitted with the final model. Empty for none.
-        folds, embedding, attention, training, fusion, trees, kernel, mix, tower: see their classes.
+        folds, embedding, attention, training, fusion, trees, kernel, mix, tower, ranking: see their
+            classes.
         guest_trees: trees of each RNA type that the networks do not have (see
             `fusion.data.rna_sets`).
     """
@@ -225,6 +248,7 @@ class ExperimentConfig:
     guest_trees: TreesConfig = field(default_factory=lambda: TREES)
     mix: MixSettings = field(default_factory=MixSettings)
     tower: TowerSettings = field(default_factory=TowerSettings)
+    ranking: RankingSettings = field(default_factory=RankingSettings)
 
     @property
     def token_names(self) -> tuple[str, ...]:

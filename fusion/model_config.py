@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mirnagraph.config import require
+from mirnagraph.config import require, require_range
 
 READOUTS = ("concat", "mean", "queries", "light_queries")
 
@@ -14,24 +14,6 @@ POOLINGS = ("attention", "mean")
 
 TIMES = "*"
 """Joins the names of blocks whose kernels are multiplied."""
-
-_RANGES: dict[str, Callable[[float], bool]] = {
-    "0 or more": lambda value: value >= 0,
-    "1 or more": lambda value: value >= 1,
-    "2 or more": lambda value: value >= 2,
-    "above 0": lambda value: value > 0,
-    "below 1": lambda value: value < 1,
-    "in [0, 1)": lambda value: 0 <= value < 1,
-    "in [0, 1]": lambda value: 0 <= value <= 1,
-    "in [0, 0.5]": lambda value: 0 <= value <= 0.5,
-}
-
-
-def require_range(settings: Any, expected: str, *names: str) -> None:
-    """Raise ConfigError unless each of the named settings is in a range of `_RANGES`."""
-    for name in names:
-        value = getattr(settings, name)
-        require(_RANGES[expected](value), name, value, expected)
 
 
 @dataclass(frozen=True)
