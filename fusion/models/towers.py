@@ -13,7 +13,7 @@ from torch.nn import functional
 from fusion.model_config import FusionConfig
 from fusion.nn.encoding import PiecewiseLinear
 from fusion.nn.packed import PackedAttentionPooling, PackedLinear
-from fusion.tokens.names import LETTERS, NEAREST, PROFILE, TokenName, single_tokens
+from fusion.tokens.names import JOIN, LETTERS, NEAREST, PROFILE, TokenName
 from fusion.tokens.table import TokenTable
 from mirnagraph.embedding.label_attention import LabelGraphTower, Surroundings
 from seqtower.towers.base import Tower, TowerConfig, make_tower
@@ -27,9 +27,8 @@ PRESENCE = "presence"
 
 
 def kind_of(text: str) -> str:
-    """Kind of a token; empty for joined tokens of several kinds."""
-    kinds = {TokenName.parse(part).kind for part in single_tokens([text])}
-    return kinds.pop() if len(kinds) == 1 else ""
+    """Kind of a token; empty for joined tokens, which are numbers of any kind."""
+    return "" if JOIN in text else TokenName.parse(text).kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +158,9 @@ class TwoTowerFusion(nn.Module):
                 for name in self.profiles
             }
             self.graph.set_reference(torch.from_numpy(labels.astype(np.float32)), profiles)
-        share = np.nan_to_num(np.nanmean(labels[rows], axis=0), nan=0.5).clip(0.01, 0.99)
+        n_known = (~np.isnan(labels[rows])).sum(axis=0)
+        n_positive = np.nansum(labels[rows], axis=0)
+        share = np.where(n_known > 0, n_positive / np.maximum(n_known, 1), 0.5).clip(0.01, 0.99)
         with torch.no_grad():
             self.head.bias.copy_(torch.logit(torch.from_numpy(share).float()))
 
@@ -259,11 +260,13 @@ class TwoTowerFusion(nn.Module):
     def _sequence_token(self, tower: Tower, letters: Tensor) -> Tensor:
         """Token of the sequence tower: (n_members, n, dim)."""
         is_letter = letters > 0
+        # an RNA without letters has one of padding, so that no tower pools over nothing
+        is_empty = ~is_letter.any(dim=1)
+        is_letter[:, 0] |= is_empty
         nucleotide = torch.where(letters > N_LETTERS, letters - N_LETTERS, letters)
         one_hot = functional.one_hot(nucleotide, N_LETTERS + 1)[..., 1:]
         is_mature = (letters > N_LETTERS).unsqueeze(2)
         channels = torch.cat([one_hot, is_mature], dim=2).float()
-        # an RNA without letters has one of padding, so that no pooling is over nothing
         embedding = tower.encode(channels, is_letter)
         return self.read_letters(self._drop(embedding, self.config.dropout))
 

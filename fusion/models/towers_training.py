@@ -19,6 +19,9 @@ from mirnagraph.seeds import torch_generator, torch_scope
 MAX_BATCH = 256
 """Most RNAs of a step."""
 
+WARM_UP = 0.2
+"""Share of the steps in which the learning rate rises; two steps at least."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedFusion:
@@ -90,12 +93,13 @@ def fit_fusion(
         model.fit_inputs(tokens, train, visible)
         inputs = model_inputs(model, tokens, train)
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
-        n_batches = max(config.n_batches, -(-len(train) // MAX_BATCH))
+        n_batches = max(min(config.n_batches, len(train)), -(-len(train) // MAX_BATCH))
+        n_steps = config.epochs * n_batches
         optimizer = torch.optim.AdamW(
             model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, config.learning_rate, config.epochs * n_batches, pct_start=0.2
+            optimizer, config.learning_rate, n_steps, pct_start=max(WARM_UP, 2 / max(n_steps, 3))
         )
         order = torch_generator(seed, "batches")
         history: History = []

@@ -11,10 +11,10 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn import HeteroConv, MessagePassing
 from torch_geometric.utils import softmax
 
-RNA = "rna"
-"""Node type of the reference RNAs, whose labels are read."""
+RNA = "rna:reference"
+"""Node type of the reference RNAs, whose labels are read; no kind of partner has a colon."""
 
-TARGET = "target"
+TARGET = "rna:embedded"
 """Node type of the RNAs to embed."""
 
 SMOOTHING = 3.0
@@ -124,12 +124,13 @@ class LabelGraphTower(nn.Module):
         self.n_labels = n_labels
         self.register_buffer("labels", torch.zeros(n_reference, n_labels))
         self.register_buffer("visible", torch.zeros(n_reference, n_labels))
+        self.register_buffer("base", torch.full((n_labels,), 0.5))
         for kind, n_partners in self.kinds.items():
             self.register_buffer(f"profile_{kind}", torch.zeros(n_reference, n_partners))
         layers = {(RNA, relation, TARGET): LabelAttention(n_heads) for relation in relations}
         layers |= {(kind, "of", TARGET): LabelAttention(n_heads) for kind in self.kinds}
         counts = {(RNA, "in", kind): LabelCounts() for kind in self.kinds}
-        self.read = HeteroConv(layers, aggr=None) if layers else None
+        self.read = HeteroConv(layers, aggr=None)
         self.count = HeteroConv(counts) if counts else None
 
     @property
@@ -138,10 +139,17 @@ class LabelGraphTower(nn.Module):
         return (*self.relations, *self.kinds)
 
     def set_reference(self, labels: Tensor, profiles: Mapping[str, Tensor]) -> None:
-        """Set labels, NaN where they may not be read, and associations of the reference RNAs."""
+        """Set labels, NaN where they may not be read, and associations of the reference RNAs.
+
+        The base rate of a label is over all labels that may be read: one number for all RNAs and
+        steps, which therefore says nothing about a hidden one.
+        """
         is_known = ~torch.isnan(labels)
+        known = torch.where(is_known, labels, 0.0)
+        base = (known.sum(dim=0) + 0.5) / (is_known.sum(dim=0) + 1)
         self.get_buffer("visible").copy_(is_known)
-        self.get_buffer("labels").copy_(torch.where(is_known, labels, 0.0))
+        self.get_buffer("labels").copy_(known)
+        self.get_buffer("base").copy_(base.clamp(0.001, 0.999))
         for kind in self.kinds:
             self.get_buffer(f"profile_{kind}").copy_(profiles[kind])
 
@@ -161,7 +169,6 @@ class LabelGraphTower(nn.Module):
         data = HeteroData()
         labels, visible = self.get_buffer("labels"), self.get_buffer("visible")
         data[RNA].x = torch.cat([labels, visible], dim=1)
-        n_rnas = len(next(iter({**rnas.nearest, **rnas.profiles}.values()))[0])
         if rnas.nearest:
             n_rnas = len(next(iter(rnas.nearest.values()))[0])
         else:
@@ -203,20 +210,16 @@ class LabelGraphTower(nn.Module):
             (RNA, relation, TARGET): data[RNA, relation, TARGET].edge_attr
             for relation in self.relations
         }
+        base = self.get_buffer("base")
         if self.count is not None:
             edges = {(RNA, "in", kind): data[RNA, "in", kind].edge_index for kind in self.kinds}
             for kind, counts in self.count(states, edges).items():
                 total, visible = counts.chunk(2, dim=1)
-                share = (total + SMOOTHING * self._base()) / (visible + SMOOTHING)
-                ratio = share.log() - self._base().log()
+                share = (total + SMOOTHING * base) / (visible + SMOOTHING)
+                ratio = share.log() - base.log()
                 states[kind] = torch.cat([ratio, torch.ones_like(ratio)], dim=1)
                 partners = data[kind, "of", TARGET].edge_index[0]
                 features[kind, "of", TARGET] = -visible.amax(dim=1)[partners].log1p()
         edges = {name: data[name].edge_index for name in features}
         read: Tensor = self.read(states, edges, edge_attr_dict=features)[TARGET]
         return read
-
-    def _base(self) -> Tensor:
-        """Base rate of each label, shape (n_labels,), inside (0, 1)."""
-        labels, visible = self.get_buffer("labels"), self.get_buffer("visible")
-        return ((labels.sum(dim=0) + 0.5) / (visible.sum(dim=0) + 1)).clamp(0.001, 0.999)
