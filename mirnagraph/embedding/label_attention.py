@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -77,6 +78,13 @@ class LabelCounts(MessagePassing):
         return counts
 
 
+def _by_edge_type(layers: Mapping[tuple[str, str, str], nn.Module], aggr: str | None) -> HeteroConv:
+    """Layers by edge type, without the warning that sources keep their states, as they should."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="There exist node types", category=UserWarning)
+        return HeteroConv(dict(layers), aggr=aggr)
+
+
 @dataclass(frozen=True, eq=False)
 class Surroundings:
     """What a graph tower reads of n RNAs.
@@ -130,8 +138,8 @@ class LabelGraphTower(nn.Module):
         layers = {(RNA, relation, TARGET): LabelAttention(n_heads) for relation in relations}
         layers |= {(kind, "of", TARGET): LabelAttention(n_heads) for kind in self.kinds}
         counts = {(RNA, "in", kind): LabelCounts() for kind in self.kinds}
-        self.read = HeteroConv(layers, aggr=None)
-        self.count = HeteroConv(counts) if counts else None
+        self.read = _by_edge_type(layers, aggr=None)
+        self.count = _by_edge_type(counts, aggr="sum") if counts else None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -169,10 +177,8 @@ class LabelGraphTower(nn.Module):
         data = HeteroData()
         labels, visible = self.get_buffer("labels"), self.get_buffer("visible")
         data[RNA].x = torch.cat([labels, visible], dim=1)
-        if rnas.nearest:
-            n_rnas = len(next(iter(rnas.nearest.values()))[0])
-        else:
-            n_rnas = len(next(iter(rnas.profiles.values())))
+        firsts = [rows for rows, _ in rnas.nearest.values()]
+        n_rnas = len(next(iter([*firsts, *rnas.profiles.values()])))
         data[TARGET].x = labels.new_zeros(n_rnas, 0)
         for relation in self.relations:
             rows, similarity = rnas.nearest[relation]
