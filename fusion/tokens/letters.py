@@ -41,9 +41,9 @@ def letter_codes(sequence: str, matures: Sequence[str], width: int) -> np.ndarra
 def _build(networks: NetworkSet, name: TokenName, settings: BuildSettings) -> Token:
     rnas = networks.dataset.rnas
     cells = rnas[SEQUENCE].fillna("").astype(str)
-    matures = (
-        rnas["matures"].fillna("").astype(str) if "matures" in rnas else cells.where(False, "")
-    )
+    matures = [""] * len(cells)
+    if "matures" in rnas:
+        matures = rnas["matures"].fillna("").astype(str).tolist()
     width = max(1, min(settings.letters, int(cells.str.len().max())))
     rows = [
         letter_codes(sequence, of_rna.split(";"), width)

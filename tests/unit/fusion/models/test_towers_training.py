@@ -105,6 +105,7 @@ def test_its_own_label_does_not_reach_its_logit_in_the_step_that_trains_on_it(
     assert model.graph is not None
     labels = model.graph.get_buffer("labels")
     inputs = model_inputs(model, tokens_for(), TRAIN)
+    reached = []
     for row in TRAIN:
         hidden = torch.tensor([row])
         with torch.no_grad():
@@ -113,7 +114,8 @@ def test_its_own_label_does_not_reach_its_logit_in_the_step_that_trains_on_it(
             after = model(inputs, hidden)[0]
             labels[row] = 1 - labels[row]
         assert torch.equal(after[:, row], before[:, row])
-        assert not torch.equal(after, before)
+        reached += (after != before).any(dim=2).any(dim=0).nonzero()[:, 0].tolist()
+    assert set(reached) == set(TRAIN)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(trained: TrainedFusion) -> None:
@@ -196,7 +198,10 @@ def test_loss_of_the_first_step_is_that_of_smoothed_labels_without_its_own() -> 
 
 
 def test_training_lowers_the_loss() -> None:
-    config = replace(CONFIG, epochs=12, n_batches=2, learning_rate=0.03, dim=8)
+    config = replace(
+        CONFIG, epochs=15, n_batches=1, learning_rate=0.1, dim=8, hidden=8, input_dropout=0.0,
+        dropout=0.0, graph_dropout=0.0, family_dropout=0.0,
+    )  # fmt: skip
     history = fit(labels_of(), config).history[0]
     assert history[-1][1] < 0.9 * history[0][1]
 
