@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh
 
-from fusion.model_config import TIMES, KernelSettings
+from fusion.model_config import KernelSettings
 from fusion.models.kernel import RankBlock, fit_blocks, read_blocks, term_kernels, write_blocks
 from fusion.tokens.names import KERNEL_FEATURES
 from fusion.tokens.table import TokenTable
@@ -81,7 +81,7 @@ class KernelFeatures:
     @property
     def widths(self) -> dict[str, int]:
         """Name of each token, ``kernel_features:TERM``, and its columns."""
-        names = [f"{KERNEL_FEATURES}:{TIMES.join(term)}" for term in self.settings.terms]
+        names = [f"{KERNEL_FEATURES}:{'-'.join(term)}" for term in self.settings.terms]
         widths = [components.projection.shape[1] for components in self.components]
         return dict(zip(names, widths, strict=True))
 
