@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from fusion.tokens.names import SEQUENCE, TokenName
 from fusion.tokens.table import BuildSettings, Token, TokenKind, make_token
@@ -42,7 +43,9 @@ def _build(networks: NetworkSet, name: TokenName, settings: BuildSettings) -> To
     rnas = networks.dataset.rnas
     cells = rnas[SEQUENCE].fillna("").astype(str)
     matures = (
-        rnas["matures"].fillna("").astype(str) if "matures" in rnas else cells.where(False, "")
+        rnas["matures"].fillna("").astype(str)
+        if "matures" in rnas
+        else pd.Series("", index=cells.index)
     )
     width = max(1, min(settings.letters, int(cells.str.len().max())))
     rows = [
