@@ -74,7 +74,9 @@ class FusionConfig:
         pooling: ``"attention"``, or ``"mean"`` of the present tokens, for comparison.
         hidden: width of the hidden layer after attention.
         n_members: models whose logits are averaged; they are trained side by side.
-        bins: bins of the piecewise-linear encoding of numbers.
+        kernel_dim: principal components of the kernel of every block and product of
+            `KernelSettings`, which stand for the tokens of its blocks; 0 to read no kernels.
+        bins: bins of the piecewise-linear encoding of the numbers of other tokens.
         graph_heads: heads of each relation, for each member.
         sequence_tower: entry of `seqtower.towers.base.TOWERS`.
         sequence_settings: settings of the tower, as plain values.
@@ -97,6 +99,7 @@ class FusionConfig:
     pooling: str = "attention"
     hidden: int = 64
     n_members: int = 4
+    kernel_dim: int = 48
     bins: int = 6
     graph_heads: int = 2
     sequence_tower: str = "cnn"
@@ -234,7 +237,8 @@ class MixSettings:
     Weights are scaled to sum to 1 over the components of a model.
 
     Attributes:
-        attention, extra_trees, boosting, kernel: weights, above 0.
+        attention, extra_trees, boosting: weights, above 0.
+        kernel: weight, 0 or more; 0 for no such part.
         calibration_part: share of the training rows, families whole, that a second model (same
             settings, one member of each kind) is not trained on; a temperature is chosen on its
             predictions of them (Guo et al. 2017). 0 for no calibration; in [0, 0.5].
@@ -250,7 +254,8 @@ class MixSettings:
     calibration_part: float = 0.0
 
     def __post_init__(self) -> None:
-        require_range(self, "above 0", "attention", "extra_trees", "boosting", "kernel")
+        require_range(self, "above 0", "attention", "extra_trees", "boosting")
+        require_range(self, "0 or more", "kernel")
         require_range(self, "in [0, 0.5]", "calibration_part")
         is_rule = self.thresholds in ("half", "mcc")
         require(is_rule, "thresholds", self.thresholds, "'half' or 'mcc'")

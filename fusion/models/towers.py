@@ -13,7 +13,7 @@ from torch.nn import functional
 from fusion.model_config import FusionConfig
 from fusion.nn.encoding import PiecewiseLinear
 from fusion.nn.packed import PackedAttentionPooling, PackedLinear
-from fusion.tokens.names import JOIN, LETTERS, NEAREST, PROFILE, TokenName
+from fusion.tokens.names import JOIN, KERNEL_FEATURES, LETTERS, NEAREST, PROFILE, TokenName
 from fusion.tokens.table import TokenTable
 from mirnagraph.embedding.label_attention import LabelGraphTower, Surroundings
 from seqtower.towers.base import Tower, TowerConfig, make_tower
@@ -36,7 +36,8 @@ class Inputs:
     """What `TwoTowerFusion` reads of n RNAs.
 
     Attributes:
-        dense: piecewise-linear encoding of each token of numbers, zeros where it is absent.
+        dense: kernel components (see `fusion.models.kernel_features`) of each kernel, then the
+            piecewise-linear encoding of each other token of numbers; zeros where it is absent.
         rnas: for the graph tower.
         letters: codes of nucleotides (see `N_LETTERS`), int64, shape (n, width); None without the
             token.
@@ -71,7 +72,8 @@ class Inputs:
 class TwoTowerFusion(nn.Module):
     """Logits of compartments from a graph tower, a sequence tower and further sources.
 
-    Each source is a token of width `dim`: numbers by a piecewise-linear encoding and a projection;
+    Each source is a token of width `dim`: numbers by their kernel components, or by a
+    piecewise-linear encoding, and a projection;
     each relation and each kind of partner of the graph tower (labels of other RNAs, see
     `LabelGraphTower`); the sequence tower's embedding of the nucleotides. Learned queries attend
     over the tokens that an RNA has, and a hidden layer reads what they return. Members are packed:
@@ -95,10 +97,16 @@ class TwoTowerFusion(nn.Module):
         self.n_reference = n_reference
         n_members, dim = config.n_members, config.dim
         towers = (NEAREST, PROFILE, LETTERS)
-        self.dense = [name for name in widths if kind_of(name) not in towers]
+        kernels = [name for name in widths if kind_of(name) == KERNEL_FEATURES]
+        others = [name for name in widths if kind_of(name) not in (*towers, KERNEL_FEATURES)]
+        self.n_kernels = len(kernels)
+        self.dense = [*kernels, *others]
         self.nearest = [name for name in widths if kind_of(name) == NEAREST]
         self.profiles = [name for name in widths if kind_of(name) == PROFILE]
-        self.encodings = nn.ModuleList(PiecewiseLinear(widths[name]) for name in self.dense)
+        self.encodings = nn.ModuleList(PiecewiseLinear(widths[name]) for name in others)
+        self.project_kernels = nn.ModuleList(
+            PackedLinear(n_members, widths[name], dim) for name in kernels
+        )
         self.project = nn.ModuleList()
         self.graph: LabelGraphTower | None = None
         if self.nearest or self.profiles:
@@ -146,8 +154,8 @@ class TwoTowerFusion(nn.Module):
             rows: training rows.
             labels: shape (n_reference, n_labels); NaN where a label may not be read.
         """
-        encodings = []
-        for name in self.dense:
+        encodings: list[PiecewiseLinear] = []
+        for name in self.dense[self.n_kernels :]:
             token = tokens[name]
             with_token = rows[token.present[rows]]
             encodings.append(PiecewiseLinear.fit(token.values[with_token], self.config.bins))
@@ -179,10 +187,9 @@ class TwoTowerFusion(nn.Module):
             values: token -> float32, shape (n, width).
             present: token -> bool, shape (n,).
         """
-        dense = tuple(
-            encoding(values[name]) * present[name].unsqueeze(1)
-            for name, encoding in zip(self.dense, self.encodings, strict=True)
-        )
+        dense = [values[name] for name in self.dense[: self.n_kernels]]
+        for name, encoding in zip(self.dense[self.n_kernels :], self.encodings, strict=True):
+            dense.append(encoding(values[name]) * present[name].unsqueeze(1))
         nearest = {}
         for name in self.nearest:
             rows, similarities = values[name].chunk(2, dim=1)
@@ -196,7 +203,8 @@ class TwoTowerFusion(nn.Module):
             letters = (values[LETTERS] * present[LETTERS].unsqueeze(1)).long()
         columns = [present[name] for name in self.sources[:-1]]
         columns.append(torch.ones(len(next(iter(values.values()))), dtype=torch.bool))
-        return Inputs(dense, Surroundings(nearest, profiles), letters, torch.stack(columns, dim=1))
+        rnas = Surroundings(nearest, profiles)
+        return Inputs(tuple(dense), rnas, letters, torch.stack(columns, dim=1))
 
     def forward(self, inputs: Inputs, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits and attention.
@@ -211,7 +219,8 @@ class TwoTowerFusion(nn.Module):
         """
         config = self.config
         tokens = []
-        for values, project in zip(inputs.dense, self.project, strict=True):
+        projections = (*self.project_kernels, *self.project)
+        for values, project in zip(inputs.dense, projections, strict=True):
             tokens.append(project(self._drop(values, config.input_dropout)))
         if self.graph is not None:
             tokens += self._graph_tokens(self.graph, inputs.rnas, hidden)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from fusion.tokens.names import SEQUENCE, TokenName
 from fusion.tokens.table import BuildSettings, Token, TokenKind, make_token
@@ -41,9 +42,11 @@ def letter_codes(sequence: str, matures: Sequence[str], width: int) -> np.ndarra
 def _build(networks: NetworkSet, name: TokenName, settings: BuildSettings) -> Token:
     rnas = networks.dataset.rnas
     cells = rnas[SEQUENCE].fillna("").astype(str)
-    matures = [""] * len(cells)
-    if "matures" in rnas:
-        matures = rnas["matures"].fillna("").astype(str).tolist()
+    matures = (
+        rnas["matures"].fillna("").astype(str)
+        if "matures" in rnas
+        else pd.Series("", index=cells.index)
+    )
     width = max(1, min(settings.letters, int(cells.str.len().max())))
     rows = [
         letter_codes(sequence, of_rna.split(";"), width)

@@ -11,8 +11,6 @@ from fusion.data.prepare import check_settings
 from fusion.model_config import FusionConfig
 from mirnagraph.errors import ConfigError
 
-BLOCKS = {"a": ["kmer"], "b": ["degree"]}
-
 
 @pytest.mark.parametrize(
     ("settings", "message"),
@@ -43,7 +41,7 @@ def test_bad_settings_of_the_fusion(settings: dict[str, Any], message: str) -> N
         ({"neural": "graph"}, "setting 'neural' is 'graph', expected attention or fusion"),
         ({"fusion": {"n_heads": 5}}, "'n_heads' is 5, expected a divisor of dim = 32"),
         ({"fusion": {"pool": "mean"}}, "pool"),
-        ({"mix": {"kernel": 0.0}}, r"'kernel' is 0\.0, expected above 0"),
+        ({"mix": {"kernel": -1.0}}, r"'kernel' is -1\.0, expected 0 or more"),
         ({"kernel": {"blocks": {"x": []}, "products": []}}, r"'blocks\.x' is .*one token"),
         ({"kernel": {"products": ["covariates*x"]}}, "blocks joined by"),
     ],

@@ -17,7 +17,7 @@ SMALL = {
     "newcomers": "",
     "trees": {"n_trees": 3, "rounds": 2, "boosting_width": 10},
     "fusion": {
-        "dim": 4, "n_queries": 2, "hidden": 4, "n_members": 1, "bins": 2, "graph_heads": 1,
+        "dim": 4, "kernel_dim": 3, "n_queries": 2, "hidden": 4, "n_members": 1, "bins": 2, "graph_heads": 1,
         "epochs": 1, "n_batches": 1, "sequence_settings": {"filters": 2, "kernel": 3},
     },
     "mix": {"calibration_part": 0.0},

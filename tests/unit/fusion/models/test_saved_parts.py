@@ -43,7 +43,7 @@ CONFIG = ExperimentConfig(
     kernel=KernelSettings({"kmer": ("kmer",), "degree": ("degree",)}, ("kmer*degree",)),
     fusion=FusionConfig(
         dim=4, n_heads=2, n_queries=2, hidden=4, n_members=2, bins=2, graph_heads=1, epochs=1,
-        n_batches=1, sequence_settings={"filters": 2, "kernel": 3},
+        n_batches=1, kernel_dim=3, sequence_settings={"filters": 2, "kernel": 3},
     ),
 )  # fmt: skip
 
@@ -158,6 +158,9 @@ def _with_entry(name: str, value: object) -> Callable[[dict[str, Any], Arrays], 
         _without_array("fusion.hidden.weight"),
         _without_array("fusion.graph.labels"),
         _without_array("kernel.dual"),
+        _without_array("kernel_features.term.1.mean"),
+        _with_array("kernel_features.term.0.scale", np.ones(2, dtype=np.float32)),
+        _with_array("kernel_features.term.2.projection", np.ones((3, 3), dtype=np.float32)),
         _with_array("fusion.head.bias", np.zeros((2, 1, 9), dtype=np.float32)),
         _with_array("kernel.intercept", np.zeros(9, dtype=np.float32)),
         _with_entry("components", [1]),

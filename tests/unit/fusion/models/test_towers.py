@@ -52,7 +52,7 @@ def model_of(tokens: TokenTable, config: FusionConfig = CONFIG) -> TwoTowerFusio
 
 
 def logits_of(model: TwoTowerFusion, tokens: TokenTable, hidden: Tensor | None = None) -> Tensor:
-    logits: Tensor = model(model_inputs(model, tokens, ROWS), hidden)[0].detach()
+    logits: Tensor = model(model_inputs(model, None, tokens, ROWS), hidden)[0].detach()
     return logits
 
 
@@ -66,7 +66,7 @@ def test_sources_are_ordered_by_tower() -> None:
 def test_inputs_are_those_of_the_tokens_that_are_present() -> None:
     tokens = table()
     model = model_of(tokens)
-    inputs = model_inputs(model, tokens, np.array([0, 3]))
+    inputs = model_inputs(model, None, tokens, np.array([0, 3]))
     assert inputs.present.tolist() == [[True] * 5, [False] * 4 + [True]]
     rows, similarities = inputs.rnas.nearest[NEAR]
     assert rows.tolist() == [[1, 2], [0, 0]]
@@ -84,8 +84,8 @@ def test_inputs_are_those_of_the_tokens_that_are_present() -> None:
 def test_rows_of_inputs_are_inputs_of_rows() -> None:
     tokens = table()
     model = model_of(tokens)
-    some = model_inputs(model, tokens, ROWS).rows(torch.tensor([2, 0]))
-    expected = model_inputs(model, tokens, np.array([2, 0]))
+    some = model_inputs(model, None, tokens, ROWS).rows(torch.tensor([2, 0]))
+    expected = model_inputs(model, None, tokens, np.array([2, 0]))
     torch.testing.assert_close(model(some), model(expected))
     assert torch.equal(some.present, expected.present)
 
@@ -103,7 +103,7 @@ def test_logits_start_at_the_base_rates() -> None:
 
 def test_absent_tokens_get_no_attention_and_an_rna_without_any_reads_its_presence() -> None:
     tokens = table()
-    _, weights = model_of(tokens)(model_inputs(model_of(tokens), tokens, ROWS))
+    _, weights = model_of(tokens)(model_inputs(model_of(tokens), None, tokens, ROWS))
     assert weights.shape == (2, 4, 2, 2, 5)
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, 4, 2, 2))
     assert (weights[:, :3] > 0).all()
@@ -128,7 +128,7 @@ def test_what_an_absent_token_holds_is_not_read(pooling: str) -> None:
 def test_mean_pooling_shares_the_weight_evenly() -> None:
     tokens = table()
     model = model_of(tokens, replace(CONFIG, pooling="mean"))
-    _, weights = model(model_inputs(model, tokens, ROWS))
+    _, weights = model(model_inputs(model, None, tokens, ROWS))
     assert weights.shape == (1, 4, 1, 1, 5)
     expected = [[0.2] * 5, [0, 0, 0, 0, 1]]
     np.testing.assert_allclose(weights[0, [0, 3], 0, 0], expected, rtol=1e-6)
@@ -219,7 +219,7 @@ def test_its_own_label_does_not_reach_an_rna_but_its_neighbours_do() -> None:
 
 def test_relatives_are_hidden_from_a_share_of_the_rnas() -> None:
     tokens = table(**{NEAR: [[1, 2, 0.5, 0.25], [0, 2, 0.5, 0.1], [0, 1, 0.25, 0.1], [0] * 4]})
-    inputs = model_inputs(model_of(tokens), tokens, ROWS)
+    inputs = model_inputs(model_of(tokens), None, tokens, ROWS)
     family = torch.tensor([7, 7, 8, 9])
     assert _hide_families(inputs, torch.from_numpy(ROWS), family, 0.0) is inputs
     hidden = _hide_families(inputs, torch.from_numpy(ROWS), family, 1.0)
@@ -237,7 +237,7 @@ def test_a_relation_without_edges_and_tokens_without_rnas_are_finite() -> None:
     logits = logits_of(model, tokens)
     assert logits.isfinite().all()
     assert model.encodings[0].n_components == 0
-    _, weights = model(model_inputs(model, tokens, ROWS))
+    _, weights = model(model_inputs(model, None, tokens, ROWS))
     assert (weights[..., -1] == 1).all()
 
 

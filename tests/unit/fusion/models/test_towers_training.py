@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from fusion.model_config import FusionConfig
+from fusion.model_config import FusionConfig, KernelSettings
+from fusion.models.kernel_features import fit_kernel_features
 from fusion.models.towers import PRESENCE, TwoTowerFusion
 from fusion.models.towers_training import TrainedFusion, fit_fusion, model_inputs
 from fusion.models.training import masked_loss
@@ -19,8 +20,9 @@ from mirnagraph.seeds import torch_scope
 
 CONFIG = FusionConfig(
     dim=4, n_heads=2, n_queries=2, hidden=4, n_members=2, bins=2, graph_heads=1,
-    sequence_settings={"filters": 2, "kernel": 3}, epochs=2, n_batches=2,
+    kernel_dim=3, sequence_settings={"filters": 2, "kernel": 3}, epochs=2, n_batches=2,
 )  # fmt: skip
+KERNELS = KernelSettings({"kmer": ("kmer",), "disease": ("profile:disease",)}, ("kmer*disease",))
 N_RNAS = 14
 TRAIN = np.arange(10)
 ROWS = np.arange(N_RNAS)
@@ -65,7 +67,8 @@ def fit(
     tokens: TokenTable | None = None,
 ) -> TrainedFusion:
     tokens = tokens if tokens is not None else tokens_for(train)
-    return fit_fusion(tokens, labels, train, GROUPS, config, seed)
+    names = tuple(tokens.sources)
+    return fit_fusion(tokens, names, labels, train, GROUPS, config, KERNELS, seed)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +107,7 @@ def test_its_own_label_does_not_reach_its_logit_in_the_step_that_trains_on_it(
     model = trained.model
     assert model.graph is not None
     labels = model.graph.get_buffer("labels")
-    inputs = model_inputs(model, tokens_for(), TRAIN)
+    inputs = trained.inputs(tokens_for(), TRAIN)
     reached = []
     for row in TRAIN:
         hidden = torch.tensor([row])
@@ -157,10 +160,11 @@ def test_an_rna_without_tokens_and_relations_without_edges() -> None:
     fitted = fit(labels_of(), tokens=tokens)
     assert np.isfinite(fitted.probabilities(tokens, ROWS)).all()
     attention = fitted.attention(tokens, ROWS)
-    assert attention.shape == (N_RNAS, 2, 5)
+    assert attention.shape == (N_RNAS, 2, 8)
     assert fitted.model.sources[-1] == PRESENCE
-    assert attention[-1].tolist() == [[0, 0, 0, 0, 1]] * 2
-    assert not attention[:, :, 1].any()
+    assert attention[-1].tolist() == [[0] * 7 + [1]] * 2
+    assert not attention[:, :, fitted.model.sources.index("nearest:sequence")].any()
+    assert attention[0, 0, fitted.model.sources.index("kernel_features:kmer")] > 0
 
 
 @pytest.mark.parametrize(
@@ -184,12 +188,12 @@ def test_loss_of_the_first_step_is_that_of_smoothed_labels_without_its_own() -> 
     labels = labels_of()
     labels[~np.isin(ROWS, TRAIN)] = np.nan
     ((_, loss, validation),) = fit(labels, config).history[0]
+    features = fit_kernel_features(tokens, TRAIN, KERNELS, config.kernel_dim)
     with torch_scope(0, "weights and dropout"):
-        widths = {token.name: token.width for token in tokens}
-        model = TwoTowerFusion(widths, 3, config, N_RNAS)
+        model = TwoTowerFusion({**features.widths, **tokens.sources}, 3, config, N_RNAS)
         model.fit_inputs(tokens, TRAIN, labels)
     rows = torch.from_numpy(TRAIN)
-    logits, _ = model(model_inputs(model, tokens, TRAIN), rows)
+    logits, _ = model(model_inputs(model, features, tokens, TRAIN), rows)
     # 1 becomes 0.95 and 0 becomes 0.05
     target = torch.from_numpy(np.where(labels[TRAIN] == 1, 0.95, 0.05)).float()
     expected = masked_loss(logits, target.expand_as(logits))
