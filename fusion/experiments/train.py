@@ -36,8 +36,11 @@ from mirnagraph.runs.report import (
     baseline_section,
     draw_curves,
     metric_section,
-    own_trees_sentence,
-    summary_table,
+    part_names,
+    part_rows,
+    part_sentences,
+    run_summary,
+    weight_sentence,
 )
 from mirnagraph.runs.results import CrossValidationResult, write_results
 from mirnagraph.seeds import child_seed
@@ -244,7 +247,7 @@ def write_report(
         rna_sets: section on the metrics within each RNA set, in place of that on baselines.
         more: further sections.
     """
-    write_tsv(summary_table(result.metrics, result.compartments), folder / "summary.tsv")
+    write_tsv(run_summary(result), folder / "summary.tsv")
     save_figure(draw_curves(result), folder / "roc.png")
     if rna_sets:
         pooled = (
@@ -253,8 +256,11 @@ def write_report(
         )
         metrics = join_blocks(metric_section(result, pooled, ROC), rna_sets)
     else:
-        own_trees = own_trees_sentence(result, config.seed)
-        metrics = join_blocks(metric_section(result, ROC), baseline_section(baselines, own_trees))
+        notes = [*weight_sentence(result), *part_sentences(result, config.seed)]
+        table = baselines
+        if baselines is None and part_names(result):
+            table = pd.DataFrame(part_rows(result))
+        metrics = join_blocks(metric_section(result, ROC), baseline_section(table, notes))
     text = page(
         f"Run on {dataset.name}: preset {config.preset}, seed {config.seed}",
         _protocol_lines(result, config),

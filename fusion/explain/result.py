@@ -13,6 +13,7 @@ from fusion.explain.evidence import Neighbour, Partner
 from fusion.explain.occlusion import Modality
 from fusion.explain.sequence import SequenceReasons
 from fusion.explain.tokens import PartSum, TokenShare
+from fusion.explain.towers import Carrier, KernelReasons, Relation, Support
 
 WIDTH = 120
 MAX_TOKENS = 10
@@ -24,7 +25,22 @@ MAX_NUCLEOTIDES = 440
 MAX_LETTERS = 30
 """Length up to which a window of the sequence is spelled out."""
 
-UNITS = {"attention": "logit", "extra_trees": "probability", "boosting": "logit"}
+UNITS = {
+    "attention": "logit",
+    "neural": "logit",
+    "extra_trees": "probability",
+    "boosting": "logit",
+    "kernel": "logit",
+}
+
+TOKEN_COLUMNS = {
+    "attention": ("weight", ".3f"),
+    "masked": ("with it (neural logit)", "+.3f"),
+    "gradients": ("numbers (neural logit)", "+.3f"),
+    "extra_trees": ("extra trees (prob.)", "+.3f"),
+    "boosting": ("boosting (logit)", "+.3f"),
+}
+"""Attribute of `TokenShare` -> its column in the text, and the form of its numbers."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,8 @@ class Compartment:
         base: share of the training RNAs that are annotated there.
         modalities, tokens, parts, partners, neighbours: the reasons, see their classes.
         sequence: likewise; None without a sequence or a model that predicts from it alone.
+        relations: what the graph tower passes on; empty without one.
+        kernel: None without a kernel model.
     """
 
     compartment: str
@@ -56,6 +74,8 @@ class Compartment:
     partners: tuple[Partner, ...]
     neighbours: tuple[Neighbour, ...]
     sequence: SequenceReasons | None
+    relations: tuple[Relation, ...] = ()
+    kernel: KernelReasons | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +129,7 @@ def to_text(explanation: Explanation) -> str:
 def ranked_tokens(tokens: Sequence[TokenShare]) -> list[TokenShare]:
     """Present tokens by their largest share in any part of the model, the largest first."""
     relative = []
-    for part in ("gradients", "extra_trees", "boosting"):
+    for part in ("masked", "gradients", "extra_trees", "boosting"):
         sizes = [abs(getattr(token, part) or 0.0) for token in tokens]
         relative.append(np.array(sizes) / max(max(sizes, default=0.0), 1e-12))
     order = np.argsort(-np.max(relative, axis=0), kind="stable")
@@ -121,6 +141,10 @@ def _compartment_lines(reasons: Compartment, sequence: str | None) -> list[str]:
     lines += [*_modality_lines(reasons), ""]
     lines += _token_lines(reasons)
     lines += [_part_line(part) for part in reasons.parts]
+    if reasons.relations:
+        lines += ["", *_relation_lines(reasons)]
+    if reasons.kernel is not None:
+        lines += ["", *_kernel_lines(reasons.compartment, reasons.kernel)]
     if reasons.partners:
         lines += ["", *_partner_lines(reasons)]
     if reasons.neighbours:
@@ -155,17 +179,29 @@ def _modality_lines(reasons: Compartment) -> list[str]:
 
 def _token_lines(reasons: Compartment) -> list[str]:
     tokens = ranked_tokens(reasons.tokens)
-    header = ["token", "weight", "attention (logit)", "extra trees (prob.)", "boosting (logit)"]
+    columns = _token_columns(tokens)
     rows = []
     for token in tokens[:MAX_TOKENS]:
-        shares = (token.gradients, token.extra_trees, token.boosting)
-        signed = [_number(share, "+.3f") for share in shares]
-        rows.append([token.token, _number(token.attention, ".3f"), *signed])
-    lines = _table(header, rows)
+        cells = [_number(getattr(token, key), form) for key, (_, form) in columns.items()]
+        rows.append([token.token, *cells])
+    lines = _table(["token", *(name for name, _ in columns.values())], rows)
     n_more = len(tokens) - MAX_TOKENS
     if n_more > 0:
         lines.append(f"  … and {n_more} more tokens")
     return lines
+
+
+def _token_columns(tokens: Sequence[TokenShare]) -> dict[str, tuple[str, str]]:
+    """Columns of the table of tokens; for a fusion of two towers those with a number."""
+    if all(token.masked is None for token in tokens):
+        columns = {key: column for key, column in TOKEN_COLUMNS.items() if key != "masked"}
+        return {**columns, "gradients": ("attention (logit)", "+.3f")}
+    shown = tokens[:MAX_TOKENS]
+    return {
+        key: column
+        for key, column in TOKEN_COLUMNS.items()
+        if any(getattr(token, key) is not None for token in shown)
+    }
 
 
 def _part_line(part: PartSum) -> str:
@@ -173,9 +209,54 @@ def _part_line(part: PartSum) -> str:
     unit = UNITS[part.part]
     error = f"{abs(part.error):.1g}"
     return (
-        f"  {name}: probability {part.probability:.3f}, weight {part.weight:.2f}; its tokens lead "
-        f"from {part.start:+.3f} to {part.end:+.3f} ({unit}, error {error})"
+        f"  {name}: probability {part.probability:.3f}, weight {part.weight:.2f}; its {part.terms} "
+        f"lead from {part.start:+.3f} to {part.end:+.3f} ({unit}, error {error})"
     )
+
+
+def _relation_lines(reasons: Compartment) -> list[str]:
+    name = reasons.compartment
+    lines = [
+        f"  Graph tower: labels passed along similarities (+ annotated in {name}, - not; % of the "
+        "attention) and through partners"
+    ]
+    for relation in reasons.relations:
+        token = relation.token.partition(":")[2]
+        strengths = " ".join(f"{strength:.1f}" for strength in relation.strengths)
+        if relation.is_similarity:
+            carriers = [_carrier(carrier) for carrier in relation.carriers]
+            text = f"{token}: share {relation.value:.2f}; {', '.join(carriers)}"
+        else:
+            text = f"partners {token}: log ratio {relation.value:+.2f}"
+        text += f"; strength of heads {strengths}"
+        lines += textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="      ")
+    return lines
+
+
+def _carrier(carrier: Carrier) -> str:
+    sign = "+" if carrier.located else "-"
+    return f"{carrier.rna} {100 * carrier.weight:.0f}%{sign}"
+
+
+def _kernel_lines(name: str, kernel: KernelReasons) -> list[str]:
+    sums = (
+        f"intercept {kernel.intercept:+.2f}, supporting RNAs {kernel.supporting:+.2f}, opposing "
+        f"RNAs {kernel.opposing:+.2f}, logit {kernel.logit:+.2f}"
+    )
+    lines = [f"  Kernel model: {sums} (+ annotated in {name}, - not)"]
+    for what, is_positive in (("supporting", True), ("opposing", False)):
+        rnas = [rna for rna in kernel.rnas if (rna.contribution > 0) == is_positive]
+        if rnas:
+            text = ", ".join(_support(rna) for rna in rnas)
+            lines += textwrap.wrap(
+                text, WIDTH, initial_indent=f"    {what}: ", subsequent_indent="      "
+            )
+    return lines
+
+
+def _support(rna: Support) -> str:
+    sign = "+" if rna.located else "-"
+    return f"{rna.rna}{sign} {rna.contribution:+.3f} (likeness {rna.kernel:.2f})"
 
 
 def _partner_lines(reasons: Compartment) -> list[str]:
