@@ -176,7 +176,8 @@ class KernelModel:
                 blocks[name] = RankBlock(
                     np.asarray(arrays[f"{prefix}.{number}.values"]),
                     np.asarray(arrays[f"{prefix}.{number}.present"]).astype(bool),
-                    np.asarray(arrays[f"{prefix}.{number}.scale"]),
+                    # one number, which a file stores as an array of shape (1,)
+                    np.asarray(arrays[f"{prefix}.{number}.scale"]).squeeze(),
                 )
             dual = np.asarray(arrays[f"{prefix}.dual"])
             intercept = np.asarray(arrays[f"{prefix}.intercept"])
