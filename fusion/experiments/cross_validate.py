@@ -27,6 +27,7 @@ from fusion.tokens.partners import partner_inputs
 from mirnagraph.config import dump_toml
 from mirnagraph.evaluation.metrics import evaluate_by_group
 from mirnagraph.evaluation.splits import Folds, write_folds
+from mirnagraph.io import write_tsv
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, one_thread
 from mirnagraph.runs import cross_validation
@@ -36,6 +37,7 @@ from mirnagraph.runs.results import MODEL, CrossValidationResult, FoldResult, wr
 from mirnagraph.seeds import child_seed
 
 BY_SET = "metrics_by_set.tsv"
+BY_PART = "metrics_by_part.tsv"
 
 
 def run_fold(data: FusionData, folds: Folds, config: ExperimentConfig, fold: int) -> FoldResult:
@@ -154,6 +156,7 @@ def bare_run(  # noqa: PLR0913 (the settings of a run, as of `run_experiment`)
             data, folds, config, folder=run.path, workers=workers, progress=progress
         )
         write_results(result, run.path, parts=PARTS)
+        write_parts(result, run.path)
         return result
 
     inputs = {"networks": networks_sha256, "folds": folds_sha256(folds)}
@@ -166,6 +169,18 @@ def bare_run(  # noqa: PLR0913 (the settings of a run, as of `run_experiment`)
     settings = dump_toml(config)
     _, run = run_or_resume(out, settings, inputs, body, seed=config.seed, resume=True, about=about)
     return run
+
+
+def write_parts(result: CrossValidationResult, folder: Path) -> None:
+    """Write the metrics of each part into `BY_PART`: column ``part``, then as ``metrics.tsv``."""
+    tables = []
+    for name, prediction in PARTS.items():
+        if prediction in result.metrics_of:
+            table = result.metrics_of[prediction].copy()
+            table.insert(0, "part", name)
+            tables.append(table)
+    if tables:
+        write_tsv(pd.concat(tables, ignore_index=True), folder / BY_PART)
 
 
 def by_set(data: FusionData, result: CrossValidationResult) -> pd.DataFrame:

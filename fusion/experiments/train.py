@@ -15,7 +15,14 @@ from fusion.data.inputs import FusionData
 from fusion.data.leakage import leakage_section
 from fusion.data.prepare import folds_sha256, resolve_tokens
 from fusion.data.rna_sets import RnaSets, folds_of, prepare_all
-from fusion.experiments.cross_validate import BY_SET, PARTS, by_set, by_set_section, cross_validate
+from fusion.experiments.cross_validate import (
+    BY_SET,
+    PARTS,
+    by_set,
+    by_set_section,
+    cross_validate,
+    write_parts,
+)
 from fusion.models.ensemble import FusionModel, fit_fusion_model
 from fusion.models.new_rnas import reads_sequence_alone
 from fusion.models.reference import reference_rnas
@@ -99,6 +106,7 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
         data = prepare_all(networks, config, rna_sets, baselines=with_baselines, cache=place, **how)
         result = cross_validate(data, folds, config, folder=run.path, **how)
         write_results(result, run.path, parts=PARTS)
+        write_parts(result, run.path)
         model = run.path / "model"
         fit_final(data, folds, config, model, result, progress=progress)
         table = None

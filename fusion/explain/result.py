@@ -120,6 +120,7 @@ def to_text(explanation: Explanation) -> str:
     lines = [title, "=" * len(title), ""]
     for reasons in explanation.compartments:
         lines += [*_compartment_lines(reasons, explanation.sequence), ""]
+    lines += _strength_lines(explanation.compartments[0].relations)
     lines.append("How to read this")
     for note in explanation.notes:
         lines += textwrap.wrap(note, WIDTH, initial_indent="- ", subsequent_indent="  ")
@@ -220,17 +221,32 @@ def _relation_lines(reasons: Compartment) -> list[str]:
         f"  Graph tower: labels passed along similarities (+ annotated in {name}, - not; % of the "
         "attention) and through partners"
     ]
-    for relation in reasons.relations:
+    adds = {token.token: token.masked or 0.0 for token in reasons.tokens}
+    for relation in sorted(reasons.relations, key=lambda relation: -abs(adds[relation.token])):
         token = relation.token.partition(":")[2]
-        strengths = " ".join(f"{strength:.1f}" for strength in relation.strengths)
         if relation.is_similarity:
             carriers = [_carrier(carrier) for carrier in relation.carriers]
-            text = f"{token}: share {relation.value:.2f}; {', '.join(carriers)}"
+            text = f"{token}: share {relation.value:.2f}"
+            tail = f"; {', '.join(carriers)}"
         else:
             text = f"partners {token}: log ratio {relation.value:+.2f}"
-        text += f"; strength of heads {strengths}"
+            tail = ""
+        text += f", with it {adds[relation.token]:+.2f}{tail}"
         lines += textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="      ")
     return lines
+
+
+def _strength_lines(relations: Sequence[Relation]) -> list[str]:
+    """Strengths of the heads of the graph tower, which are the same for every compartment."""
+    if not relations:
+        return []
+    rows = []
+    for relation in relations:
+        token = relation.token.partition(":")[2]
+        name = token if relation.is_similarity else f"partners {token}"
+        rows.append([name, *(f"{strength:.1f}" for strength in relation.strengths)])
+    heads = [str(number + 1) for number in range(len(relations[0].strengths))]
+    return ["Graph tower: strength of each head", *_table(["relation", *heads], rows), ""]
 
 
 def _carrier(carrier: Carrier) -> str:
