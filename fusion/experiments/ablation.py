@@ -15,7 +15,7 @@ from fusion.config import FUSION, ExperimentConfig, KernelSettings
 from fusion.data.prepare import config_folds, folds_sha256, resolve_tokens
 from fusion.experiments.cross_validate import bare_run
 from fusion.tokens.embeddings import learned_embeddings
-from fusion.tokens.kinds import DISEASE_SIMILARITIES, can_be_made, is_changed, modality_of
+from fusion.tokens.kinds import MODALITIES, can_be_made, is_changed, modality_of
 from fusion.tokens.names import (
     EXPRESSION,
     GRAPH_TRANSFORMER,
@@ -123,7 +123,7 @@ def reduced_networks(networks: NetworkSet, name: str) -> NetworkSet:
             supporting=tuple(kind for kind in dataset.supporting if kind != name),
         )
         if name == DISEASE:
-            removed |= set(DISEASE_SIMILARITIES)
+            removed |= {name for name, modality in MODALITIES.items() if modality == DISEASE}
     if name in dataset.measurements:
         if name == coexpression_source(networks):
             removed.add(COEXPRESSION)

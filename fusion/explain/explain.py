@@ -363,7 +363,8 @@ def _tower_reasons(
         trained_on = subject.reference
         if int(trained_on.trained.sum()) != len(fusion_model.kernel.dual):
             trained_on = reference_of(model)
-        kernels = kernel_reasons(fusion_model.kernel, fusion_model.tokens, trained_on, columns)
+        tokens = fusion_model.tokens
+        kernels = kernel_reasons(fusion_model.kernel, tokens, trained_on, columns, subject.row)
     return relations, kernels
 
 

@@ -80,8 +80,9 @@ GRAPH_NOTE = (
 )
 
 KERNEL_RNAS_NOTE = (
-    "The kernel model's logit is a sum over training RNAs: likeness (0 to 1) times a fitted "
-    "weight. Annotated RNAs support a compartment, others oppose it."
+    "The kernel model's logit is a sum over training RNAs: a fitted weight times the likeness (0 "
+    "to 1) above the mean. Of RNAs more like than the mean, annotated ones support a compartment "
+    "and others oppose it; RNAs that other ones explain badly weigh most."
 )
 
 

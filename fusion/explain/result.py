@@ -17,6 +17,7 @@ from fusion.explain.towers import Carrier, KernelReasons, Relation, Support
 
 WIDTH = 120
 MAX_TOKENS = 10
+MAX_RELATIONS = 6
 
 NUCLEOTIDES_PER_LINE = WIDTH - 10
 MAX_NUCLEOTIDES = 440
@@ -222,7 +223,8 @@ def _relation_lines(reasons: Compartment) -> list[str]:
         "attention) and through partners"
     ]
     adds = {token.token: token.masked or 0.0 for token in reasons.tokens}
-    for relation in sorted(reasons.relations, key=lambda relation: -abs(adds[relation.token])):
+    ranked = sorted(reasons.relations, key=lambda relation: -abs(adds[relation.token]))
+    for relation in ranked[:MAX_RELATIONS]:
         token = relation.token.partition(":")[2]
         if relation.is_similarity:
             carriers = [_carrier(carrier) for carrier in relation.carriers]
@@ -233,6 +235,9 @@ def _relation_lines(reasons: Compartment) -> list[str]:
             tail = ""
         text += f", with it {adds[relation.token]:+.2f}{tail}"
         lines += textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="      ")
+    n_more = len(ranked) - MAX_RELATIONS
+    if n_more > 0:
+        lines.append(f"    … and {n_more} more")
     return lines
 
 
@@ -250,29 +255,33 @@ def _strength_lines(relations: Sequence[Relation]) -> list[str]:
 
 
 def _carrier(carrier: Carrier) -> str:
-    sign = "+" if carrier.located else "-"
-    return f"{carrier.rna} {100 * carrier.weight:.0f}%{sign}"
+    return f"{carrier.rna} {100 * carrier.weight:.0f}%{_sign(carrier.located)}"
 
 
 def _kernel_lines(name: str, kernel: KernelReasons) -> list[str]:
     sums = (
-        f"intercept {kernel.intercept:+.2f}, supporting RNAs {kernel.supporting:+.2f}, opposing "
-        f"RNAs {kernel.opposing:+.2f}, logit {kernel.logit:+.2f}"
+        f"start {kernel.start:+.2f}, like RNAs {kernel.supporting:+.2f} and "
+        f"{kernel.opposing:+.2f}, unlike ones {kernel.unlike:+.2f}, logit {kernel.logit:+.2f}"
     )
     lines = [f"  Kernel model: {sums} (+ annotated in {name}, - not)"]
+    nearest = [f"{rna.rna} {rna.kernel:.2f}{_sign(rna.located)}" for rna in kernel.nearest]
+    texts = {"most like": ", ".join(nearest)}
     for what, is_positive in (("supporting", True), ("opposing", False)):
         rnas = [rna for rna in kernel.rnas if (rna.contribution > 0) == is_positive]
-        if rnas:
-            text = ", ".join(_support(rna) for rna in rnas)
-            lines += textwrap.wrap(
-                text, WIDTH, initial_indent=f"    {what}: ", subsequent_indent="      "
-            )
+        texts[what] = ", ".join(_support(rna) for rna in rnas)
+    for what, text in texts.items():
+        lines += textwrap.wrap(
+            text, WIDTH, initial_indent=f"    {what}: ", subsequent_indent="      "
+        )
     return lines
 
 
+def _sign(is_located: bool) -> str:
+    return "+" if is_located else "-"
+
+
 def _support(rna: Support) -> str:
-    sign = "+" if rna.located else "-"
-    return f"{rna.rna}{sign} {rna.contribution:+.3f} (likeness {rna.kernel:.2f})"
+    return f"{rna.rna}{_sign(rna.located)} {rna.contribution:+.2f} (likeness {rna.kernel:.2f})"
 
 
 def _partner_lines(reasons: Compartment) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from fusion.explain.towers import masked_changes, number_gradients
+from fusion.explain.towers import kernel_starts, masked_changes, number_gradients
 from fusion.models.ensemble import (
     ATTENTION,
     BOOSTING,
@@ -72,7 +72,7 @@ class PartSum:
         probability: of the part alone.
         weight: in the mean of logits.
         start: prediction without the RNA: attention, for the average training RNA; trees, the mean
-            over training RNAs; kernel, the intercept.
+            over training RNAs; kernel, with all training RNAs equally like.
         end: prediction for the RNA.
         error: sum of the tokens, minus (end - start).
         terms: what is summed.
@@ -308,7 +308,8 @@ def _tree_attribution(
 def _kernel_attribution(
     kernel: KernelModel, fusion_model: FusionModel, columns: Sequence[int]
 ) -> _Attribution:
-    start = kernel.intercept[columns].astype(np.float64)
+    likeness = kernel.kernel(fusion_model.tokens, np.arange(1))[0].astype(np.float64)
+    start = kernel_starts(kernel, likeness)[columns]
     end = kernel.logits(fusion_model.tokens, np.arange(1))[0, columns]
     return _Attribution({}, start, end, np.zeros(len(columns)), "training RNAs")
 

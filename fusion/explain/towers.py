@@ -19,7 +19,8 @@ from fusion.tokens.names import NEAREST, TokenName
 from fusion.tokens.table import TokenTable
 
 N_CARRIERS = 4
-N_SUPPORTING = 5
+N_NEAREST = 5
+N_SUPPORTING = 4
 N_OPPOSING = 3
 
 VARIES = 0.1
@@ -76,7 +77,8 @@ class Support:
 
     Attributes:
         kernel: likeness to the explained RNA, in [0, 1].
-        contribution: kernel times the RNA's weight.
+        contribution: the RNA's fitted weight times its likeness above the mean of all training
+            RNAs.
         located: whether it is annotated in the compartment.
     """
 
@@ -91,20 +93,26 @@ class KernelReasons:
     """Logit of the kernel model as a sum over training RNAs.
 
     Attributes:
-        intercept: logit without any.
-        supporting, opposing: sums of the positive and of the negative contributions.
-        rnas: those with the largest contributions, then those with the most negative ones.
+        start: logit if all training RNAs were equally like, at their mean likeness.
+        supporting, opposing: sums of the positive and of the negative contributions of RNAs that
+            are more like than the mean.
+        unlike: sum over those that are less like.
+        nearest: the RNAs most like the explained one.
+        rnas: among those more like than the mean, the largest contributions, then the most negative
+            ones.
     """
 
-    intercept: float
+    start: float
     supporting: float
     opposing: float
+    unlike: float
+    nearest: tuple[Support, ...]
     rnas: tuple[Support, ...]
 
     @property
     def logit(self) -> float:
         """Of the kernel model."""
-        return self.intercept + self.supporting + self.opposing
+        return self.start + self.supporting + self.opposing + self.unlike
 
 
 @dataclass(frozen=True)
@@ -346,7 +354,11 @@ def _carriers(
 
 
 def kernel_reasons(
-    kernel: KernelModel, tokens: TokenTable, reference: ReferenceRNAs, columns: Sequence[int]
+    kernel: KernelModel,
+    tokens: TokenTable,
+    reference: ReferenceRNAs,
+    columns: Sequence[int],
+    row: int | None = None,
 ) -> list[KernelReasons]:
     """The training RNAs that the kernel model's logit of one RNA is made of.
 
@@ -355,31 +367,54 @@ def kernel_reasons(
         tokens: of the RNA, one row.
         reference: names and labels of the training RNAs.
         columns: compartments.
+        row: of the RNA itself, which is not named, where it is a reference RNA.
     """
     train = np.flatnonzero(reference.trained)
     likeness = kernel.kernel(tokens, np.arange(1))[0].astype(np.float64)
+    centred = likeness - likeness.mean()
+    nearest = np.argsort(-likeness, kind="stable")
+    nearest = nearest[train[nearest] != (-1 if row is None else row)][:N_NEAREST]
+    starts = kernel_starts(kernel, likeness)
     reasons = []
     for column in columns:
-        contributions = likeness * kernel.dual[:, column].astype(np.float64)
+        contributions = centred * kernel.dual[:, column].astype(np.float64)
         order = np.argsort(-contributions, kind="stable")
+        order = order[centred[order] > 0]
         supporting = order[contributions[order] > 0]
         opposing = order[contributions[order] < 0][::-1]
-        shown = [*supporting[:N_SUPPORTING], *opposing[:N_OPPOSING]]
-        rnas = [
-            Support(
-                reference.index.ids[train[place]],
-                float(likeness[place]),
-                float(contributions[place]),
-                bool(reference.labels[train[place], column] > 0),
-            )
-            for place in shown
-        ]
+
+        def support(
+            place: int, column: int = column, values: np.ndarray = contributions
+        ) -> Support:
+            row = train[place]
+            is_located = bool(reference.labels[row, column] > 0)
+            name = reference.index.ids[row]
+            return Support(name, float(likeness[place]), float(values[place]), is_located)
+
         reasons.append(
             KernelReasons(
-                float(kernel.intercept[column]),
+                float(starts[column]),
                 float(contributions[supporting].sum()),
                 float(contributions[opposing].sum()),
-                tuple(rnas),
+                float(contributions[centred <= 0].sum()),
+                tuple(support(place) for place in nearest),
+                tuple(support(place) for place in shown_of(supporting, opposing)),
             )
         )
     return reasons
+
+
+def shown_of(supporting: np.ndarray, opposing: np.ndarray) -> list[int]:
+    """The first of both."""
+    return [*supporting[:N_SUPPORTING].tolist(), *opposing[:N_OPPOSING].tolist()]
+
+
+def kernel_starts(kernel: KernelModel, likeness: np.ndarray) -> np.ndarray:
+    """Logits of an RNA that is equally like to all training RNAs: float64, shape (n_labels,).
+
+    Args:
+        kernel: fitted.
+        likeness: of the RNA to the training RNAs, whose mean is taken, shape (n_train,).
+    """
+    total = kernel.dual.astype(np.float64).sum(axis=0)
+    return np.asarray(kernel.intercept + likeness.mean() * total)
