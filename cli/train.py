@@ -285,6 +285,8 @@ def _show(trained: TrainedRun, preset: str) -> None:
         _show_metrics(result, preset)
     if trained.baselines is not None:
         _show_baselines(trained.baselines)
+    elif result is not None:
+        _show_parts(result)
     if result is not None or trained.over_seeds is not None:
         more = ", repeats.tsv, repeats/" if trained.over_seeds is not None else ""
         files = f"predictions.tsv, metrics.tsv, report.md, model/{more}"
@@ -308,6 +310,15 @@ def _show_baselines(baselines: pd.DataFrame) -> None:
     show_table(*baseline_rows(baselines), "Model and baselines")
     for line in verdict(baselines):
         say(line)
+
+
+def _show_parts(result: CrossValidationResult) -> None:
+    import pandas as pd
+
+    from mirnagraph.runs.report import baseline_rows, part_names, part_rows
+
+    if part_names(result):
+        show_table(*baseline_rows(pd.DataFrame(part_rows(result))), "Model and its parts")
 
 
 def _show_by_set(folder: Path) -> None:

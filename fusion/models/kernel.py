@@ -138,8 +138,15 @@ class KernelModel:
             ConfigError: a token is missing.
             CheckpointError: a block has another width than in training.
         """
-        kernel = _mean_kernel(self.settings, self.blocks, tokens, rows).astype(np.float64)
+        kernel = self.kernel(tokens, rows).astype(np.float64)
         return np.asarray(kernel @ self.dual.astype(np.float64) + self.intercept)
+
+    def kernel(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
+        """Mean of the kernels to the training RNAs: float32 in [0, 1], shape (len(rows), n_train).
+
+        Arguments and errors as of `logits`.
+        """
+        return _mean_kernel(self.settings, self.blocks, tokens, rows)
 
     def probabilities(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
         """Probabilities: float64, shape (len(rows), n_labels); see `logits`."""
@@ -295,7 +302,8 @@ def read_blocks(
         blocks[name] = RankBlock(
             np.asarray(arrays[f"{prefix}.{number}.values"]),
             np.asarray(arrays[f"{prefix}.{number}.present"]).astype(bool),
-            np.asarray(arrays[f"{prefix}.{number}.scale"]),
+            # one number, which a file stores as an array of shape (1,)
+            np.asarray(arrays[f"{prefix}.{number}.scale"]).squeeze(),
         )
     return blocks
 
