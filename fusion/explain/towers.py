@@ -14,7 +14,7 @@ from fusion.models.ensemble import EPSILON, FusionModel
 from fusion.models.kernel import KernelModel
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.towers import PRESENCE, Inputs, TwoTowerFusion
-from fusion.models.towers_training import TrainedFusion, model_inputs
+from fusion.models.towers_training import TrainedFusion, token_tensors
 from fusion.tokens.names import NEAREST, TokenName
 from fusion.tokens.table import TokenTable
 
@@ -166,8 +166,7 @@ def _trained(fusion_model: FusionModel) -> TrainedFusion:
 
 
 def _inputs(fusion_model: FusionModel, tokens: TokenTable, rows: np.ndarray) -> Inputs:
-    selected = tokens.select(fusion_model.config.tokens.attention)
-    return model_inputs(_trained(fusion_model).model, selected, rows)
+    return _trained(fusion_model).inputs(tokens, rows)
 
 
 def _logit(model: TwoTowerFusion, inputs: Inputs) -> Tensor:
@@ -232,21 +231,24 @@ def masked_changes(fusion_model: FusionModel, columns: Sequence[int]) -> dict[st
     Returns:
         Token -> shape (len(columns),); 0 for a token that the RNA does not have.
     """
-    model = _trained(fusion_model).model
-    tokens = fusion_model.tokens.select(fusion_model.config.tokens.attention)
+    trained = _trained(fusion_model)
+    model = trained.model
+    own_values, own_present = token_tensors(
+        model, trained.features, fusion_model.tokens, np.arange(1)
+    )
     n_rows = len(model.names) + 1
     values = {}
     present = {}
     for number, name in enumerate(model.names, 1):
-        values[name] = torch.from_numpy(tokens[name].values[:1]).expand(n_rows, -1)
-        present[name] = torch.full((n_rows,), bool(tokens[name].present[0]))
+        values[name] = own_values[name].expand(n_rows, -1)
+        present[name] = own_present[name].repeat(n_rows)
         present[name][number] = False
     with torch.no_grad():
         logits = _logit(model, model.inputs(values, present)).numpy()
     changes = {}
     for number, name in enumerate(model.names, 1):
         difference = logits[0, list(columns)] - logits[number, list(columns)]
-        changes[name] = difference if tokens[name].present[0] else np.zeros(len(columns))
+        changes[name] = difference if own_present[name][0] else np.zeros(len(columns))
     return changes
 
 

@@ -187,7 +187,8 @@ class TwoTowerFusion(nn.Module):
             values: token -> float32, shape (n, width).
             present: token -> bool, shape (n,).
         """
-        dense = [values[name] for name in self.dense[: self.n_kernels]]
+        kernels = self.dense[: self.n_kernels]
+        dense = [values[name] * present[name].unsqueeze(1) for name in kernels]
         for name, encoding in zip(self.dense[self.n_kernels :], self.encodings, strict=True):
             dense.append(encoding(values[name]) * present[name].unsqueeze(1))
         nearest = {}

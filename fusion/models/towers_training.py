@@ -60,7 +60,15 @@ class TrainedFusion:
 def model_inputs(
     model: TwoTowerFusion, features: KernelFeatures | None, tokens: TokenTable, rows: np.ndarray
 ) -> Inputs:
-    """Inputs of some rows of a token table."""
+    """Inputs of some rows of a table with all tokens that model and features read."""
+    with torch.no_grad():
+        return model.inputs(*token_tensors(model, features, tokens, rows))
+
+
+def token_tensors(
+    model: TwoTowerFusion, features: KernelFeatures | None, tokens: TokenTable, rows: np.ndarray
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Values and presence of every token that a model reads, see `TwoTowerFusion.inputs`."""
     described = {} if features is None else features.tokens(tokens, rows)
     for token in tokens.select([name for name in model.names if name not in described]):
         described[token.name] = (token.values[rows], token.present[rows])
@@ -69,8 +77,7 @@ def model_inputs(
     for name, (of_rows, has_token) in described.items():
         values[name] = torch.from_numpy(np.ascontiguousarray(of_rows))
         present[name] = torch.from_numpy(has_token)
-    with torch.no_grad():
-        return model.inputs(values, present)
+    return values, present
 
 
 def fit_fusion(

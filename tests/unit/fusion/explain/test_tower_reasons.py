@@ -44,7 +44,14 @@ CONFIG = ExperimentConfig(
     ),
     neural="fusion",
     fusion=FusionConfig(
-        dim=8, n_heads=2, n_queries=3, hidden=8, n_members=2, epochs=4, learning_rate=0.02
+        dim=8,
+        n_heads=2,
+        n_queries=3,
+        hidden=8,
+        n_members=2,
+        kernel_dim=0,
+        epochs=4,
+        learning_rate=0.02,
     ),
     kernel=KernelSettings({"numbers": ("kmer", "evidence:disease")}, penalty=0.5),
     mix=MixSettings(),
@@ -72,7 +79,14 @@ def parts() -> tuple[FusionModel, ReferenceRNAs]:
     ) + nearest_tokens(index, {"sequence": similarity}, train, 5)
     trained = np.arange(N) < N - 1
     neural = fit_fusion(
-        tokens.select(CONFIG.tokens.attention), labels, train, np.arange(N), CONFIG.fusion, 3
+        tokens,
+        CONFIG.tokens.attention,
+        labels,
+        train,
+        np.arange(N),
+        CONFIG.fusion,
+        CONFIG.kernel,
+        3,
     )
     kernel = fit_kernel(tokens, labels, train, CONFIG.kernel)
     model = FusionModel(
