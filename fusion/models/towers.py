@@ -113,7 +113,9 @@ class TwoTowerFusion(nn.Module):
         if self.nearest or self.profiles:
             n_heads = n_members * config.graph_heads
             kinds = {TokenName.parse(name).target: widths[name] for name in self.profiles}
-            self.graph = LabelGraphTower(tuple(self.nearest), kinds, n_reference, n_labels, n_heads)
+            self.graph = LabelGraphTower(
+                tuple(self.nearest), kinds, n_reference, n_labels, n_heads, config.graph_layer
+            )
             of_heads = config.graph_heads * n_labels
             self.read_nearest = nn.ModuleList(
                 nn.ModuleList(
