@@ -156,7 +156,8 @@ class KernelSettings:
         require(self.penalty > 0, "penalty", self.penalty, "above 0")
         require(self.bandwidth > 0, "bandwidth", self.bandwidth, "above 0")
         for name, tokens in self.blocks.items():
-            require(TIMES not in name, "blocks", name, f"names without {TIMES!r}")
+            is_plain = not {TIMES, "-"} & set(name)
+            require(is_plain, "blocks", name, f"names without {TIMES!r} and '-'")
             require(len(tokens) > 0, f"blocks.{name}", tokens, "at least one token")
         for product in self.products:
             factors = product.split(TIMES)
