@@ -36,7 +36,13 @@ MODULES = (
     "seqtower.data.kmers",
     "seqtower.encoders.descriptors",
     "seqtower.baselines.descriptor_trees",
+    "seqtower.towers.cnn",
+    "mirnagraph.embedding.label_attention",
     "fusion.tokens",
+    "fusion.nn",
+    "fusion.models.kernel_features",
+    "fusion.models.towers",
+    "fusion.models.towers_training",
 )
 """Modules and packages that are checked unless others are named."""
 ROOT = Path(__file__).resolve().parent.parent

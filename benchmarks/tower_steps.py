@@ -1,7 +1,7 @@
-"""Time of a training step of each tower on one core, with and without `seqtower.nn.kernels`.
+"""Time of a training step of each tower on one core.
 
 Milliseconds of a step (collation, forward, backward, optimizer) on 16 random RNAs, the fastest of
-some, and the ratio. Their lengths are the same, or with --spread log-normal around it.
+some. Their lengths are the same, or with --spread log-normal around it.
 
 usage: python benchmarks/tower_steps.py [--length 1000] [--spread 0] [--steps 8]
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -63,11 +62,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     for name in TOWERS.names():
-        kernels = fastest_step(name, given.length, given.spread, given.steps)
-        with patch("seqtower.nn.kernels.can_fuse", lambda _values: False):
-            layers = fastest_step(name, given.length, given.spread, given.steps)
-        times = f"{1e3 * kernels:7.1f} ms, torch's layers {1e3 * layers:7.1f} ms"
-        print(f"{name:12} {times}: {layers / kernels:4.1f} times", flush=True)
+        seconds = fastest_step(name, given.length, given.spread, given.steps)
+        print(f"{name:12} {1e3 * seconds:7.1f} ms", flush=True)
 
 
 if __name__ == "__main__":

@@ -73,14 +73,24 @@ def ablate(
 
     Needs nothing: without --networks it uses ./networks, else the synthetic demo.
 
-    Variants: without each network or kind of association (and the tokens that read it), without
-    the graph transformer (node2vec alone), without attention, trees alone, attention alone, and 2,
-    4 and 8 heads. Variants that do not apply to the model are listed with the reason. Differences
-    to the full model come with two 95 % intervals: over RNAs and over seeds.
+    Variants: without each network, kind of association or measurement (and the tokens that read
+    it), without the graph transformer (node2vec alone), without attention, trees alone, attention
+    alone, and 2, 4 and 8 heads. Of a fusion of two towers also: without each tower, relation and
+    part, without sequence or expression; its neural part is scored alone too. Variants that do not
+    apply to the model are listed with the reason. Differences to the full model come with two 95 %
+    intervals: over RNAs and over seeds.
     """
-    from fusion.config import experiment_config
+    from fusion.config import FUSION, experiment_config
     from fusion.experiments.ablation import run_ablation
-    from fusion.experiments.ablation_report import SHOWN, ablation_table, shown_rows, write_ablation
+    from fusion.experiments.ablation_report import (
+        NEURAL,
+        SHOWN,
+        ablation_table,
+        has_part,
+        part_variants,
+        shown_rows,
+        write_ablation,
+    )
     from fusion.experiments.train import run_name
 
     settings = experiment_config(
@@ -108,10 +118,26 @@ def ablate(
             seed=settings.seed,
             progress=progress,
         )
-    write_ablation(ablation, table)
+        neural = None
+        if settings.neural == FUSION and has_part(
+            ablation.folder, ablation.variants[0], ablation.seeds, NEURAL
+        ):
+            neural = ablation_table(
+                ablation.folder,
+                ablation.variants,
+                ablation.seeds,
+                part=NEURAL,
+                n_resamples=resamples,
+                seed=settings.seed,
+                progress=progress,
+            )
+    write_ablation(ablation, table, neural)
     title = f"Ablation of preset {settings.preset}, mean ± SD over {repeats} seeds"
     show_table(
         SHOWN, shown_rows(table, ablation.variants), f"{title}, differences with 95 % intervals"
     )
+    if neural is not None:
+        rows = shown_rows(neural, part_variants(neural, ablation.variants))
+        show_table(SHOWN, rows, "The neural part alone")
     files = "ablation.md, ablation.tsv, variants.tsv, ablation.png, variants/"
     say(f"Written to {ablation.folder}: {files}")

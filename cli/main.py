@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from cli import ablate, audit, compare, data, explain, export, predict, rank, seq, train, tune
+from cli import (
+    ablate,
+    audit,
+    compare,
+    data,
+    explain,
+    export,
+    labels,
+    predict,
+    rank,
+    seq,
+    train,
+    tune,
+)
 from mirnagraph.errors import MirnagraphError
 
 HELP = """
@@ -25,6 +38,7 @@ What each command needs:
 - a finished run (by default the newest under ./runs): predict, explain, rank
 - run folders: compare, seq compare, export
 - a run and a FASTA file: seq predict, seq explain
+- a table of records: read-labels
 - a name: fetch (dataset), pull (model on the Hugging Face hub)
 """
 
@@ -69,6 +83,7 @@ def _common(version: VersionOption = False, debug: DebugOption = False) -> None:
 for _name, _command, _epilog in (
     ("fetch", data.fetch, data.FETCH_EPILOG),
     ("build-networks", data.build_networks, data.BUILD_EPILOG),
+    ("read-labels", labels.read_labels, labels.EPILOG),
     ("train", train.train, train.EPILOG),
     ("tune", tune.tune, tune.EPILOG),
     ("compare", compare.compare, compare.EPILOG),

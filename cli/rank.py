@@ -70,12 +70,15 @@ def rank(
     out: TableOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Rank RNAs per compartment by out-of-fold probability, with partners, PMIDs and neighbours.
+    """Rank RNAs per compartment, with partners, PMIDs and neighbours.
+
+    RNAs not annotated there are ranked by the score of the run, made of out-of-fold
+    probability and popularity (settings [ranking]). With --known the probability ranks.
 
     Needs a finished run of `train`, and the networks it was trained on.
     """
     from fusion.explain.confirmation import mark, precision_at_k, read_confirmations
-    from fusion.explain.ranking import networks_of_run, newest_run, read_run
+    from fusion.explain.ranking import networks_of_run, newest_run, read_run, temporal_precision
     from fusion.explain.ranking import rank as rank_run
     from mirnagraph.errors import ConfigError
     from mirnagraph.io import write_tsv
@@ -104,6 +107,11 @@ def rank(
         scores[title] = precision_at_k(finished, hits, names, top=top, **candidates)
     if out is not None:
         write_tsv(table, out)
+    measured = None if known else temporal_precision(folder)
+    if measured is not None:
+        title = f"Precision of this ranking, measured by the temporal run in {measured[0]}"
+        say(title)
+        scores[title] = measured[1]
     shown = _short(table, list(dataset.associations))
     show_frame(shown, f"Top {top} per compartment", number=_number)
     for title, score in scores.items():
@@ -134,7 +142,8 @@ def _short(table: pd.DataFrame, kinds: list[str]) -> pd.DataFrame:
     """Columns of a ranking that fit a terminal, with the nearest neighbour alone."""
     neighbours = [name for name in table.columns if name.startswith("neighbours_")]
     counts = [f"n_{kind}" for kind in kinds]
-    first = ["compartment", "rank", "rna_id", "probability", "call", "known"]
+    first = ["compartment", "rank", "rna_id", "score", "probability", "call", "known"]
+    first += [name for name in ("later",) if name in table.columns]
     last = [name for name in ("evidence", "evidence_pmids") if name in table.columns]
     shown = table[[*first, *counts, "n_pmids", *neighbours, *last]].copy()
     for name in neighbours:

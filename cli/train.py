@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fusion.api import TrainedRun
     from fusion.config import ExperimentConfig
     from fusion.data.rna_sets import RnaSets
+    from fusion.temporal.run import TemporalRun
     from mirnagraph.networks.network import NetworkSet
     from mirnagraph.runs.results import CrossValidationResult
 
@@ -94,6 +95,24 @@ BaselinesOption = Annotated[
     ),
 ]
 
+TemporalOption = Annotated[
+    Path | None,
+    Option(
+        help="Table of earlier labels (rna_id and the dataset's compartments, 0/1; see "
+        "`read-labels`): train on them, and score the ranking of unlabelled pairs by the dataset's "
+        "labels."
+    ),
+]
+
+LabelsByOption = Annotated[
+    str | None,
+    Option(
+        help="Training labels of --temporal: id, or molecule to join the labels of ids that share "
+        "a mature sequence.",
+        show_default="id",
+    ),
+]
+
 
 def train(
     networks: NetworksOption = None,
@@ -113,6 +132,8 @@ def train(
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
     baselines: BaselinesOption = True,
+    temporal: TemporalOption = None,
+    labels_by: LabelsByOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Cross-validate a model on networks, and fit a final model.
@@ -130,6 +151,7 @@ def train(
     space = nested_space(config)
     if sets is not None and (repeats > 1 or space is not None):
         raise ConfigError("--sets goes neither with --repeats nor with a table [nested]")
+    _check_temporal(temporal, labels_by, sets=sets, repeats=repeats, is_nested=space is not None)
     settings = experiment_config(
         preset or _default_preset(cold_start, sets),
         config,
@@ -142,7 +164,8 @@ def train(
     )
     check_settings(settings, sets=sets is not None)
     loaded, cache = open_networks(networks)
-    target = out or Path("runs") / run_name(loaded.dataset.name, settings)
+    name = run_name(loaded.dataset.name, settings) + ("" if temporal is None else "-temporal")
+    target = out or Path("runs") / name
     how: dict[str, Any] = {
         "cache": cache,
         "workers": workers,
@@ -156,8 +179,59 @@ def train(
         nested = out or target.with_name(f"{target.name}-nested")
         run_and_show_nested(loaded, settings, space, TuneSettings(grid=True), nested, **how)
         return
+    if temporal is not None:
+        _train_temporal(loaded, settings, temporal, labels_by or "id", target, **how)
+        return
     how |= {"repeats": repeats, "baselines": baselines}
     _train(loaded, settings, target, sets, iupac, **how)
+
+
+def _check_temporal(
+    temporal: Path | None,
+    labels_by: str | None,
+    *,
+    sets: Path | None,
+    repeats: int,
+    is_nested: bool,
+) -> None:
+    """Raise ConfigError for options that do not go with --temporal, or go with it alone."""
+    from mirnagraph.errors import ConfigError
+
+    if temporal is None and labels_by is not None:
+        raise ConfigError("--labels-by needs --temporal")
+    if temporal is not None and (sets is not None or repeats > 1 or is_nested):
+        raise ConfigError("--temporal goes with none of --sets, --repeats and a table [nested]")
+
+
+def _train_temporal(
+    networks: NetworkSet,
+    settings: ExperimentConfig,
+    earlier: Path,
+    labels_by: str,
+    target: Path,
+    **options: Any,
+) -> None:
+    from fusion.temporal.labels import read_earlier
+    from fusion.temporal.run import run_temporal
+
+    labels = read_earlier(earlier, networks.dataset)
+    with progress_bars() as progress:
+        run = run_temporal(
+            networks, settings, labels, target, labels_by=labels_by, progress=progress, **options
+        )
+    if run.result is None:
+        say_kept(run.folder)
+    _show_temporal(run)
+
+
+def _show_temporal(run: TemporalRun) -> None:
+    from fusion.temporal.report import auc_rows, precision_rows, verdict
+
+    show_table(*auc_rows(run.table), "AUC over the pairs without an earlier label")
+    show_table(*precision_rows(run.table), "Share of the highest pairs that were found later")
+    for line in verdict(run.table):
+        say(line)
+    say(f"Written to {run.folder}: temporal.tsv, predictions.tsv, scores.tsv, report.md")
 
 
 def _default_preset(cold_start: bool, sets: Path | None) -> str:
@@ -211,6 +285,8 @@ def _show(trained: TrainedRun, preset: str) -> None:
         _show_metrics(result, preset)
     if trained.baselines is not None:
         _show_baselines(trained.baselines)
+    elif result is not None:
+        _show_parts(result)
     if result is not None or trained.over_seeds is not None:
         more = ", repeats.tsv, repeats/" if trained.over_seeds is not None else ""
         files = f"predictions.tsv, metrics.tsv, report.md, model/{more}"
@@ -234,6 +310,15 @@ def _show_baselines(baselines: pd.DataFrame) -> None:
     show_table(*baseline_rows(baselines), "Model and baselines")
     for line in verdict(baselines):
         say(line)
+
+
+def _show_parts(result: CrossValidationResult) -> None:
+    import pandas as pd
+
+    from mirnagraph.runs.report import baseline_rows, part_names, part_rows
+
+    if part_names(result):
+        show_table(*baseline_rows(pd.DataFrame(part_rows(result))), "Model and its parts")
 
 
 def _show_by_set(folder: Path) -> None:

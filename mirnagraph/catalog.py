@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import logging
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache as memo
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from mirnagraph.errors import ConfigError, FetchError
-from mirnagraph.io import sha256_of
 from mirnagraph.parallel import Progress, report
 
 TIMEOUT = 30.0
 
-CHUNK = 1 << 13  # bytes; less than a chunk is lost when a connection breaks
+CHUNK = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
@@ -30,29 +27,16 @@ class CatalogFile:
     Attributes:
         path: relative to the dataset's folder.
         url: address, relative to the public host.
-        sha256: of the final file; empty where only `git_blob` is known.
-        git_blob: git object id (SHA-1 of a blob) of the file as fetched; empty if not pinned by it.
+        sha256: of the final file.
         bytes: size of the download, 0 where unknown.
         convert: name of the step in `CONVERSIONS` between download and file; empty without one.
     """
 
     path: str
     url: str
-    sha256: str = ""
-    git_blob: str = ""
+    sha256: str
     bytes: int = 0
     convert: str = ""
-
-    def __post_init__(self) -> None:
-        if not (self.sha256 or self.git_blob):
-            raise ConfigError(
-                f"catalog: {self.path} is pinned by nothing; expected sha256 or git_blob"
-            )
-        if self.convert and self.convert not in CONVERSIONS:
-            known = ", ".join(CONVERSIONS)
-            raise ConfigError(
-                f"catalog: unknown conversion {self.convert!r} of {self.path}; known: {known}"
-            )
 
 
 @dataclass(frozen=True)
@@ -148,13 +132,12 @@ def fetch(
 ) -> Path:
     """Fetch a public dataset into the cache, without the files that are complete there.
 
-    An interrupted download leaves a ``.part`` file and resumes from it the next time. A file is
-    moved into place only when its hash is right.
+    A file is moved into place only when its hash is right.
 
     Args:
         name: name in the catalog, or an entry.
         cache: folder of datasets; None: the user's cache.
-        progress: called with the file's name, bytes so far, and total bytes (0 where unknown).
+        progress: called with the file's name, bytes so far, and total bytes.
         base_url: mirror in place of the public address.
         timeout: seconds without a response before giving up.
 
@@ -166,6 +149,9 @@ def fetch(
         FetchError: no network, not found, truncated, altered, or the disk is full: names address
             and file.
     """
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")
     dataset = entry(name) if isinstance(name, str) else name
     if dataset.unfetchable:
         first = dataset.files[0].path
@@ -177,20 +163,18 @@ def fetch(
     host = (base_url or _catalog()[0]).rstrip("/")
     for file in dataset.files:
         target = folder / file.path
-        if _is_complete(target, file):
-            continue
+        url = f"{host}/{file.url}"
+        pinned = f"sha256:{file.sha256}"
+        downloader = partial(_download, file=file, progress=progress, timeout=timeout)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            convert = CONVERSIONS[file.convert] if file.convert else None
-            pins = Pins(sha256=file.sha256, git_blob=file.git_blob, size=file.bytes)
-            download(
-                f"{host}/{file.url}",
-                target,
-                pins,
-                convert=convert,
-                progress=progress,
-                timeout=timeout,
-            )
+            pooch.retrieve(url, pinned, target.name, target.parent, downloader=downloader)
+        except ValueError as error:
+            raise FetchError(
+                f"the file at {url} does not have the pinned hash (altered)",
+                file=target,
+                found=str(error),
+                expected=f"sha256 {file.sha256}",
+            ) from None
         except OSError as error:
             raise FetchError(
                 f"could not be written: {error.strerror or error}",
@@ -200,12 +184,50 @@ def fetch(
     return folder
 
 
-def _is_complete(target: Path, file: CatalogFile) -> bool:
-    if not target.is_file():
-        return False
-    if file.sha256:
-        return sha256_of(target) == file.sha256
-    return git_blob_id(target) == file.git_blob
+def _download(
+    url: str,
+    output_file: str,
+    _pooch: Any,
+    *,
+    file: CatalogFile,
+    progress: Progress | None,
+    timeout: float,
+) -> None:
+    """Download and convert a file; what pooch calls as a downloader."""
+    import requests
+
+    failed = partial(FetchError, file=file.path)
+    content = bytearray()
+    total = file.bytes
+    # Compressed, a response has another length than the file.
+    headers = {"Accept-Encoding": "identity"}
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
+            status = response.status_code
+            if status != 200:
+                what = "was not found" if status in (404, 410) else "could not be fetched"
+                raise failed(f"{url} {what}", found=f"HTTP status {status}", expected="200")
+            total = int(response.headers.get("Content-Length", total))
+            for chunk in response.iter_content(CHUNK):
+                content += chunk
+                report(progress, Path(file.path).name, len(content), max(len(content), total))
+    except requests.exceptions.ChunkedEncodingError:
+        pass  # incomplete, see below
+    except (requests.ConnectionError, requests.Timeout):
+        what = f"could not reach {url} (no network, or the server does not respond)"
+        raise failed(what, hint="try again later") from None
+    except requests.RequestException as error:
+        raise failed(f"could not fetch {url}", found=str(error)) from None
+    if len(content) < total:
+        raise failed(
+            f"the download of {url} was interrupted (truncated)",
+            found=f"{len(content)} bytes",
+            expected=f"{total} bytes",
+            hint="run the command again",
+        )
+    if file.convert:
+        content = bytearray(CONVERSIONS[file.convert](content.decode("utf-8")).encode("utf-8"))
+    Path(output_file).write_bytes(content)
 
 
 def find(name: str) -> Path:
@@ -230,216 +252,3 @@ def find(name: str) -> Path:
     raise ConfigError(
         f"dataset {name!r} was not found; looked for {first} in {searched}{unset}; {how}"
     )
-
-
-@dataclass(frozen=True)
-class Pins:
-    """Expected hashes and size of a file.
-
-    Attributes:
-        sha256: of the final file; empty where unknown.
-        git_blob: git object id of the file as fetched; empty where unknown.
-        size: bytes as fetched; 0 where unknown.
-    """
-
-    sha256: str = ""
-    git_blob: str = ""
-    size: int = 0
-
-
-def git_blob_id(path: str | Path) -> str:
-    """Compute git's object id of a file: SHA-1 over ``blob``, its size and its bytes."""
-    content = Path(path).read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-def download(
-    url: str,
-    target: Path,
-    pins: Pins,
-    *,
-    convert: Callable[[str], str] | None = None,
-    progress: Progress | None = None,
-    timeout: float = TIMEOUT,
-) -> None:
-    """Fetch `url` to `target`, whose folder exists.
-
-    pooch checks the hash and moves the file into place; `_Resumable` downloads. Where a resumed
-    download has the wrong hash, it is repeated once from the start.
-
-    Args:
-        url: full address.
-        target: the final file.
-        pins: expected hashes and size.
-        convert: step from the fetched to the final text, which `pins.sha256` is of.
-        progress: see `fetch`.
-        timeout: seconds without a response before giving up.
-
-    Raises:
-        FetchError: no network, not found, truncated or altered.
-    """
-    import pooch
-
-    part = target.with_name(f".{target.name}.part")
-    known = f"sha256:{pins.sha256}" if pins.sha256 else None
-    for _ in range(2):
-        downloader = _Resumable(part, pins, convert, progress, timeout)
-        try:
-            with _quiet(pooch.get_logger()):
-                # an incomplete file, which pooch would keep without a known hash
-                target.unlink(missing_ok=True)
-                pooch.retrieve(
-                    url,
-                    known_hash=known,
-                    fname=target.name,
-                    path=target.parent,
-                    downloader=downloader,
-                )
-        except _Altered as error:
-            found = str(error)
-        except ValueError:  # pooch: the hash is not the known one
-            found = f"sha256 {downloader.sha256}"
-        else:
-            part.unlink(missing_ok=True)
-            return
-        part.unlink(missing_ok=True)
-        if not downloader.resumed:
-            break
-    expected = f"sha256 {pins.sha256}" if pins.sha256 else f"git object {pins.git_blob}"
-    raise FetchError(
-        f"the file at {url} does not have the pinned hash (altered)",
-        file=target,
-        found=found,
-        expected=expected,
-    )
-
-
-class _Altered(Exception):
-    """The file is not the pinned git object, or is no UTF-8 text to convert."""
-
-
-class _Resumable:
-    """A pooch downloader that resumes from a ``.part`` file.
-
-    Attributes:
-        resumed: whether bytes of an earlier attempt were used.
-        sha256: of the file given to pooch.
-    """
-
-    def __init__(
-        self,
-        part: Path,
-        pins: Pins,
-        convert: Callable[[str], str] | None,
-        progress: Progress | None,
-        timeout: float,
-    ) -> None:
-        self.part = part
-        self.pins = pins
-        self.convert = convert
-        self.progress = progress
-        self.timeout = timeout
-        self.resumed = False
-        self.sha256 = ""
-
-    def __call__(
-        self, url: str, output_file: str, pooch_object: Any, check_only: bool = False
-    ) -> None:
-        import requests
-
-        try:
-            self._download(url)
-        except requests.exceptions.ChunkedEncodingError:
-            raise self._truncated(url, self.pins.size) from None
-        except (requests.ConnectionError, requests.Timeout):
-            hint = "try again later"
-            if self._n_bytes():
-                hint += f"; the next attempt resumes after {self._n_bytes()} bytes"
-            what = f"could not reach {url} (no network, or the server does not respond)"
-            raise FetchError(what, file=self.part.parent, hint=hint) from None
-        except requests.RequestException as error:
-            raise FetchError(
-                f"could not fetch {url}", file=self.part.parent, found=str(error)
-            ) from None
-        if self.pins.git_blob:
-            blob = git_blob_id(self.part)
-            if blob != self.pins.git_blob:
-                raise _Altered(f"git object {blob}")
-        content = self.part.read_bytes()
-        if self.convert is not None:
-            try:
-                content = self.convert(content.decode("utf-8")).encode("utf-8")
-            except UnicodeDecodeError:
-                raise _Altered("bytes that are not UTF-8") from None
-        self.sha256 = hashlib.sha256(content).hexdigest()
-        Path(output_file).write_bytes(content)
-
-    def _n_bytes(self) -> int:
-        return self.part.stat().st_size if self.part.is_file() else 0
-
-    def _download(self, url: str) -> None:
-        """Write the response to the part, after the bytes that it holds."""
-        import requests
-
-        start = self._n_bytes()
-        # Compressed, a response has another length than the file, and no range of it can be asked.
-        headers = {"Accept-Encoding": "identity"}
-        if start:
-            headers["Range"] = f"bytes={start}-"
-        with requests.get(url, headers=headers, stream=True, timeout=self.timeout) as response:
-            if response.status_code == 416 and start:
-                # nothing is left to fetch: the part is complete, or wrong, which the hash shows
-                self.resumed = True
-                return
-            self._check_response(response, url, start)
-            done = start if self.resumed else 0
-            length = response.headers.get("Content-Length")
-            total = done + int(length) if length else self.pins.size
-            with open(self.part, "ab" if self.resumed else "wb") as stream:
-                for chunk in response.iter_content(CHUNK):
-                    stream.write(chunk)
-                    done += len(chunk)
-                    report(self.progress, self.part.name[1 : -len(".part")], done, max(done, total))
-        if total and done < total:
-            raise self._truncated(url, total)
-
-    def _check_response(self, response: Any, url: str, start: int) -> None:
-        """Refuse a response other than the file or its bytes from `start`; set `resumed`."""
-        status = response.status_code
-        if status not in (200, 206):
-            what = "was not found" if status in (404, 410) else "could not be fetched"
-            raise FetchError(
-                f"{url} {what}",
-                file=self.part.parent,
-                found=f"HTTP status {status}",
-                expected="200",
-            )
-        self.resumed = status == 206
-        content_range = response.headers.get("Content-Range")
-        if self.resumed and not (content_range or "").startswith(f"bytes {start}-"):
-            raise FetchError(
-                f"{url} sent other bytes than requested",
-                file=self.part.parent,
-                found=content_range,
-                expected=f"bytes {start}-",
-            )
-
-    def _truncated(self, url: str, total: int) -> FetchError:
-        return FetchError(
-            f"the download of {url} was interrupted (truncated)",
-            file=self.part,
-            found=f"{self._n_bytes()} bytes",
-            expected=f"{total} bytes" if total else "the whole file",
-            hint="run it again to resume",
-        )
-
-
-@contextlib.contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Silence pooch, which logs every download on stderr."""
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

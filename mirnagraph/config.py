@@ -6,9 +6,10 @@ import difflib
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 from mirnagraph.errors import ConfigError, InputError
 
@@ -36,6 +37,63 @@ def require(condition: bool, name: str, found: object, expected: str) -> None:
     """
     if not condition:
         raise ConfigError(f"setting {name!r} is {found!r}, expected {expected}")
+
+
+RANGES: dict[str, Callable[[float], bool]] = {
+    "0 or more": lambda value: 0 <= value < float("inf"),
+    "1 or more": lambda value: value >= 1,
+    "2 or more": lambda value: value >= 2,
+    "above 0": lambda value: 0 < value < float("inf"),
+    "below 1": lambda value: value < 1,
+    "in [0, 1)": lambda value: 0 <= value < 1,
+    "in [0, 1]": lambda value: 0 <= value <= 1,
+    "in (0, 1]": lambda value: 0 < value <= 1,
+    "in (0, 1)": lambda value: 0 < value < 1,
+    "in [0, 0.5]": lambda value: 0 <= value <= 0.5,
+    "in (0, 0.5]": lambda value: 0 < value <= 0.5,
+}
+"""Valid ranges of numbers, by how messages name them."""
+
+Count = Annotated[int, "1 or more"]
+AtLeastTwo = Annotated[int, "2 or more"]
+CountOrZero = Annotated[int, "0 or more"]
+Positive = Annotated[float, "above 0"]
+PositiveOrZero = Annotated[float, "0 or more"]
+Rate = Annotated[float, "in [0, 1)"]
+Share = Annotated[float, "in (0, 1]"]
+
+
+class Checked:
+    """Base of settings dataclasses that checks fields against their annotations.
+
+    A field annotated ``Annotated[type, "in [0, 1)"]`` (a key of `RANGES`), or with a tuple of valid
+    values in place of the range, is refused with a ConfigError where its value is another.
+    """
+
+    def __post_init__(self) -> None:
+        kind: Any = type(self)  # mypy: not Hashable
+        for name, valid in _valid_values(kind):
+            if isinstance(valid, tuple):
+                value = getattr(self, name)
+                require(value in valid, name, value, f"one of {', '.join(valid)}")
+            else:
+                require_range(self, valid, name)
+
+
+@cache
+def _valid_values(kind: type) -> list[tuple[str, Any]]:
+    """Name and valid values of each field of a settings class that has some."""
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        (name, *hint.__metadata__) for name, hint in hints.items() if get_origin(hint) is Annotated
+    ]
+
+
+def require_range(settings: Any, expected: str, *names: str) -> None:
+    """Raise ConfigError unless each of the named settings is in a range of `RANGES`."""
+    for name in names:
+        value = getattr(settings, name)
+        require(RANGES[expected](value), name, value, expected)
 
 
 def to_dict(settings: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +18,9 @@ import pandas as pd
 from mirnagraph.errors import InputError, raise_problems
 
 RNA_NUCLEOTIDES = frozenset("ACGUN")
+
+LONGEST_NAME = 100
+"""Characters of a file name made from an id."""
 
 
 def read_text(path: str | Path, *, fallback: str | None = None) -> str:
@@ -412,3 +415,23 @@ def to_rna(sequence: str) -> str:
     'ACGU'
     """
     return sequence.strip().upper().replace("T", "U")
+
+
+def file_names(ids: Iterable[str]) -> list[str]:
+    """Make file names of ids, without suffix: letters, digits, ``-_.``, all different.
+
+    Names that differ in capitals only get a number too, since some file systems take them for one.
+    """
+    names: list[str] = []
+    taken: set[str] = set()
+    for text in ids:
+        safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in text)
+        stem = safe.strip(".")[:LONGEST_NAME] or "rna"
+        name = stem
+        number = 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{stem}_{number}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import insort
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -220,10 +219,6 @@ class MirbaseNames:
         """Ids of the hairpins of a mature, in natural order."""
         return sorted(self._look["of_mature"].get(mature_accession, []), key=natural_key)
 
-    def matures_of(self, hairpin_id: str) -> list[str]:
-        """Accessions of the matures of a hairpin, 5p first."""
-        return list(self._look["of_hairpin"].get(hairpin_id, []))
-
     def known_names(self) -> list[str]:
         """Every name that resolves to something, normalised, for `suggest`."""
         look = self._look
@@ -383,33 +378,12 @@ def suggest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     >>> suggest("hsa-mir-12b", ["hsa-mir-125b", "hsa-let-7a"])
     ['hsa-mir-125b']
     """
-    query = normalise(name)
-    names = list(known)
-    bounds = _similarity_bounds(query, names)
-    matcher = SequenceMatcher(b=query, autojunk=False)
-    nearest: list[tuple[float, int]] = []
-    for position in np.argsort(-bounds, kind="stable").tolist():
-        needed = -nearest[n - 1][0] if len(nearest) >= n else LEAST_SIMILARITY
-        if bounds[position] < needed:
-            break
-        matcher.set_seq1(names[position])
-        similarity = matcher.ratio()
-        if similarity >= LEAST_SIMILARITY:
-            insort(nearest, (-similarity, position))
-    return [names[position] for _, position in nearest[:n]]
-
-
-def _similarity_bounds(query: str, names: Sequence[str]) -> np.ndarray:
-    """Largest similarity that each name can have by the characters it shares, shape (n_names,).
-
-    Matching stretches is far slower: with 50,000 names this leaves a few hundred to match.
-    """
-    lengths = np.array([len(name) for name in names], dtype=np.int64)
-    text = "".join(names).encode("utf-32-le", "surrogatepass")
-    characters = np.frombuffer(text, dtype=np.uint32)
-    rows = np.repeat(np.arange(len(names)), lengths)
-    shared = np.zeros(len(names))
-    for character, count in Counter(query).items():
-        counts = np.bincount(rows[characters == ord(character)], minlength=len(names))
-        shared += np.minimum(counts, count)
-    return 2.0 * shared / np.maximum(lengths + len(query), 1)
+    matcher = SequenceMatcher(b=normalise(name), autojunk=False)
+    nearest: list[tuple[float, str]] = []
+    for candidate in known:
+        matcher.set_seq1(candidate)
+        # Upper bounds first, which are quicker.
+        if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= LEAST_SIMILARITY:
+            nearest.append((matcher.ratio(), candidate))
+    nearest.sort(key=lambda pair: -pair[0])
+    return [candidate for ratio, candidate in nearest[:n] if ratio >= LEAST_SIMILARITY]

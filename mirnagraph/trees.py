@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numba import njit
 
-from mirnagraph.config import require
+from mirnagraph.config import (
+    AtLeastTwo,
+    Checked,
+    Count,
+    CountOrZero,
+    Positive,
+    PositiveOrZero,
+    Share,
+)
 from mirnagraph.errors import CheckpointError
 from mirnagraph.seeds import child_seed
 
@@ -16,7 +24,7 @@ GATE = 0.5
 
 
 @dataclass(frozen=True)
-class TreesConfig:
+class TreesConfig(Checked):
     """Settings of the trees.
 
     Attributes:
@@ -33,27 +41,16 @@ class TreesConfig:
             0 for all.
     """
 
-    n_trees: int = 300
-    min_samples_leaf: int = 1
-    max_features: float = 0.1
-    rounds: int = 120
-    learning_rate: float = 0.06
-    leaves: int = 8
-    boosting_leaf: int = 10
-    l2: float = 5.0
-    boosting_features: float = 0.1
-    boosting_width: int = 0
-
-    def __post_init__(self) -> None:
-        least = {"min_samples_leaf": 1, "leaves": 2, "boosting_leaf": 1}
-        for name in ("n_trees", "rounds", *least, "l2", "boosting_width"):
-            lowest = least.get(name, 0)
-            value = getattr(self, name)
-            require(value >= lowest, name, value, f"{lowest} or more")
-        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
-        for name in ("max_features", "boosting_features"):
-            share = getattr(self, name)
-            require(0 < share <= 1, name, share, "in (0, 1]")
+    n_trees: CountOrZero = 300
+    min_samples_leaf: Count = 1
+    max_features: Share = 0.1
+    rounds: CountOrZero = 120
+    learning_rate: Positive = 0.06
+    leaves: AtLeastTwo = 8
+    boosting_leaf: Count = 10
+    l2: PositiveOrZero = 5.0
+    boosting_features: Share = 0.1
+    boosting_width: CountOrZero = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,20 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from mirnagraph.config import (
+    AtLeastTwo,
+    Checked,
+    Count,
+    CountOrZero,
+    Positive,
+    PositiveOrZero,
     from_dict,
     lay_over,
     load_settings,
     preset_names,
-    require,
     settings_from,
 )
 from mirnagraph.errors import ConfigError
 from mirnagraph.registry import Registry
 from seqtower.baselines.descriptor_trees import DescriptorConfig
-from seqtower.checks import require_least
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import (
     ENCODERS,
@@ -34,13 +38,13 @@ from seqtower.towers.base import TOWERS, Tower, TowerConfig, make_tower
 DEFAULT = "rnatracker"
 """Preset, and tower, where none is named."""
 
-OPTIMIZERS = ("adam", "nadam", "adamw")
+Optimizer = Annotated[str, ("adam", "nadam", "adamw")]
 
-PRECISIONS = ("auto", "full", "mixed")
+Precision = Annotated[str, ("auto", "full", "mixed")]
 
-LOSSES = ("auto", "bce", "kl", "focal")
+LossName = Annotated[str, ("auto", "bce", "kl", "focal")]
 
-SCHEDULES = ("cosine", "constant")
+Schedule = Annotated[str, ("cosine", "constant")]
 
 TOWER_TABLES = {
     "rnatracker": "rnatracker",
@@ -55,7 +59,7 @@ ENCODER_TABLES = {"words": GENETICSEQ2VEC, "structure": STRUCTURE, "language_mod
 
 
 @dataclass(frozen=True)
-class SeqTrainConfig:
+class SeqTrainConfig(Checked):
     """Training of a tower.
 
     Attributes:
@@ -89,46 +93,29 @@ class SeqTrainConfig:
         class_weights: weight positives of a compartment by how rare they are.
     """
 
-    epochs: int = 100
-    patience: int = 10
-    least_steps: int = 600
-    inner_fraction: float = 0.1
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    schedule: str = "cosine"
-    warm_up: int = 50
-    decay_steps: int = 900
-    decay_epochs: int = 10
-    weight_decay: float = 0.0
-    clip: float = 0.0
-    batch_tokens: int = 65_536
-    batch_rnas: int = 64
-    precision: str = "auto"
-    devices: int = 0
-    loss: str = "auto"
-    focal_gamma: float = 2.0
+    epochs: Count = 100
+    patience: Count = 10
+    least_steps: CountOrZero = 600
+    inner_fraction: Annotated[float, "in (0, 0.5]"] = 0.1
+    optimizer: Optimizer = "adam"
+    learning_rate: Positive = 1e-3
+    schedule: Schedule = "cosine"
+    warm_up: CountOrZero = 50
+    decay_steps: CountOrZero = 900
+    decay_epochs: CountOrZero = 10
+    weight_decay: PositiveOrZero = 0.0
+    clip: PositiveOrZero = 0.0
+    batch_tokens: Count = 65_536
+    batch_rnas: Count = 64
+    precision: Precision = "auto"
+    devices: CountOrZero = 0
+    loss: LossName = "auto"
+    focal_gamma: PositiveOrZero = 2.0
     class_weights: bool = False
-
-    def __post_init__(self) -> None:
-        require_least(self, 1, "epochs", "patience", "batch_tokens", "batch_rnas")
-        require_least(self, 0, "least_steps", "warm_up", "decay_steps", "decay_epochs", "devices")
-        require_least(self, 0, "weight_decay", "clip", "focal_gamma")
-        share = self.inner_fraction
-        require(0 < share <= 0.5, "inner_fraction", share, "in (0, 0.5]")
-        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
-        choices = {
-            "optimizer": OPTIMIZERS,
-            "schedule": SCHEDULES,
-            "precision": PRECISIONS,
-            "loss": LOSSES,
-        }
-        for name, known in choices.items():
-            value = getattr(self, name)
-            require(value in known, name, value, f"one of {', '.join(known)}")
 
 
 @dataclass(frozen=True)
-class SeqConfig:
+class SeqConfig(Checked):
     """Everything that decides the numbers of a run, apart from the data.
 
     Attributes:
@@ -151,21 +138,16 @@ class SeqConfig:
 
     preset: str = "rnatracker"
     source: str = ""
-    seed: int = 0
-    n_folds: int = 5
+    seed: CountOrZero = 0
+    n_folds: AtLeastTwo = 5
     group: str = "cluster"
-    type_width: int = 4
+    type_width: Count = 4
     pretrained: str = ""
     tower: TowerConfig = field(default_factory=TowerConfig)
     lengths: LengthPolicy = field(default_factory=LengthPolicy)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     training: SeqTrainConfig = field(default_factory=SeqTrainConfig)
     descriptors: DescriptorConfig = field(default_factory=DescriptorConfig)
-
-    def __post_init__(self) -> None:
-        require_least(self, 0, "seed")
-        require_least(self, 2, "n_folds")
-        require_least(self, 1, "type_width")
 
     def make_tower(self, channels: int, n_labels: int, n_types: int = 0) -> Tower:
         """Build an untrained tower of these settings, see `seqtower.towers.base.make_tower`."""

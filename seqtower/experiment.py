@@ -149,9 +149,7 @@ class Fitted:
     thresholds: np.ndarray
 
 
-def fit_rows(
-    work: Work, train: np.ndarray, seed: int, folder: Path, progress: Progress | None = None
-) -> Fitted:
+def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path) -> Fitted:
     """Fit encoding, tower, trees on descriptors, their weight, and thresholds.
 
     Weight and thresholds are chosen on the validation rows that stop the tower; for the weight, the
@@ -162,7 +160,6 @@ def fit_rows(
         train: row numbers of the training RNAs.
         seed: of all random steps.
         folder: of the checkpoints.
-        progress: called after each epoch.
     """
     data = work.data
     config = work.config
@@ -184,7 +181,6 @@ def fit_rows(
         types=work.types_of(np.arange(len(data))),
         n_types=len(vocabulary(data.types)),
         start=work.pretrained,
-        progress=progress,
     )
     encoded_validation = [encoded[row] for row in validation]
     types = work.types_of(validation)

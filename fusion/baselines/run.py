@@ -21,7 +21,7 @@ from mirnagraph.errors import InputError
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.parallel import Progress, one_thread
 from mirnagraph.runs import cross_validation, results
-from mirnagraph.runs.report import OWN_TREES, THIS_RUN, average_row
+from mirnagraph.runs.report import average_row, part_rows
 from mirnagraph.runs.results import CrossValidationResult, FoldResult, write_baselines
 from mirnagraph.seeds import child_seed
 
@@ -162,18 +162,13 @@ def baseline_table(
     Args:
         baselines: of `run_baselines`.
         model: the run's own result on the same folds; its rows come first: the whole model, and
-            ``own_trees`` (the trees inside the model, alone) where it has them.
+            its parts alone where it has several (``neural``, ``own_trees``, ``kernel``).
 
     Returns:
         Columns ``model``, ``AUC``, ``AUC_sd``, ``AUPR`` ...: mean over folds and its SD; ``within``
         (AUC among RNAs of equal popularity) is pooled and has none; ``what`` describes the model.
     """
-    rows = []
-    if model is not None:
-        rows.append(average_row(THIS_RUN, model.metrics, "the model of this run"))
-        if OWN_TREES in model.metrics_of:
-            what = "the trees inside the model, alone: the same sources, the same fits"
-            rows.append(average_row(OWN_TREES, model.metrics_of[OWN_TREES], what))
+    rows = [] if model is None else part_rows(model)
     for name, metrics in baselines.metrics_of.items():
         rows.append(average_row(name, metrics, describe(name)))
     return pd.DataFrame(rows)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fusion.config import ExperimentConfig, experiment_config
+from fusion.config import FUSION, ExperimentConfig, experiment_config
 from fusion.data.baseline_inputs import baseline_inputs
 from fusion.data.inputs import FusionData
 from fusion.tokens.builders import build_tokens, texts
@@ -19,6 +19,9 @@ from fusion.tokens.kinds import expand_tokens, is_from_sequence, require_target
 from fusion.tokens.names import (
     BY_SIMILARITY,
     DESCRIPTORS,
+    JOIN,
+    LETTERS,
+    NEAREST,
     NEIGHBOUR_PROFILE,
     PARTNER_LABELS,
     SEQUENCE,
@@ -45,8 +48,9 @@ def check_settings(config: ExperimentConfig, *, sets: bool) -> None:
     """Check that the settings fit a run with (`sets`) or without additional RNA sets.
 
     Raises:
-        ConfigError: they do not.
+        ConfigError: they do not, or a token for a tower of the fusion is read by another part.
     """
+    _check_tower_tokens(config)
     if not sets:
         for kind in (DESCRIPTORS, PARTNER_LABELS):
             needing = tokens_of_kind(config.token_names, kind)
@@ -68,6 +72,18 @@ def check_settings(config: ExperimentConfig, *, sets: bool) -> None:
             f"found trees.rounds = {config.trees.rounds} and guest_trees.rounds = "
             f"{config.guest_trees.rounds}, expected both 0 or both above 0"
         )
+
+
+def _check_tower_tokens(config: ExperimentConfig) -> None:
+    """Row numbers and codes of nucleotides are no numbers to calculate with."""
+    readers = [*config.tokens.trees, *config.kernel.tokens]
+    readers += [name for name in config.tokens.attention if JOIN in name or config.neural != FUSION]
+    for kind in (NEAREST, LETTERS):
+        for name in tokens_of_kind(readers, kind):
+            raise ConfigError(
+                f"token '{name}' is for a tower: expected among tokens.attention, not joined, with "
+                f"neural = {FUSION!r}"
+            )
 
 
 def resolve_tokens(
@@ -121,11 +137,6 @@ def prepare(
         )
     networks = with_partner_sequences(networks, config.tower.partner_fasta)
     dataset = networks.dataset
-    # Groups are families, near-duplicate sequences where the dataset names none.
-    if "family" in dataset.rnas.columns:
-        families = dataset.rnas["family"]
-    else:
-        families = sequence_clusters(dataset)
     free = [name for name in names if token_kind(TokenName.parse(name).kind).build is not None]
     embeddings = learned_embeddings(
         networks,
@@ -153,7 +164,7 @@ def prepare(
         index=dataset.index,
         compartments=tuple(dataset.compartments),
         labels=dataset.labels.to_numpy(dtype=np.float64),
-        groups=group_codes(families),
+        groups=group_codes(_groups(dataset)),
         tokens=build_tokens(networks, free, settings),
         similarities={name: neighbour_similarity(networks, name) for name in dict.fromkeys(needed)},
         popularity=popularity_deciles(dataset),
@@ -164,6 +175,13 @@ def prepare(
         matures=texts(dataset, "matures"),
         kmers=sequence_kmers(networks),
     )
+
+
+def _groups(dataset: Dataset) -> pd.Series:
+    """Families, or clusters of near-duplicate sequences where the dataset names none."""
+    if "family" in dataset.rnas.columns:
+        return dataset.rnas["family"]
+    return sequence_clusters(dataset)
 
 
 def with_cold_start(data: FusionData, networks: NetworkSet, config: ExperimentConfig) -> FusionData:

@@ -11,18 +11,26 @@ from typing import TypeVar
 
 import numpy as np
 
-from fusion.config import ExperimentConfig
+from fusion.config import FUSION, ExperimentConfig, KernelSettings
 from fusion.data.prepare import config_folds, folds_sha256, resolve_tokens
 from fusion.experiments.cross_validate import bare_run
 from fusion.tokens.embeddings import learned_embeddings
-from fusion.tokens.kinds import DISEASE_SIMILARITIES, can_be_made, is_changed
+from fusion.tokens.kinds import MODALITIES, can_be_made, is_changed, modality_of
 from fusion.tokens.names import (
+    EXPRESSION,
     GRAPH_TRANSFORMER,
+    JOIN,
     JOINT_GRAPH,
+    LETTERS,
+    NEAREST,
     NODE2VEC,
+    PROFILE,
+    SEQUENCE,
     TREES,
+    TokenName,
     join_names,
     parse_joined,
+    single_tokens,
 )
 from mirnagraph.config import dump_toml, require
 from mirnagraph.dataset import Dataset
@@ -38,7 +46,7 @@ FULL = "full"
 
 HEADS = (2, 4, 8)
 
-RESERVED = ("graph-transformer", "attention")
+RESERVED = ("graph-transformer", "attention", "graph-tower", "sequence-tower", "trees", "kernel")
 """Names of model components; a network of such a name gets another variant name."""
 
 Value = TypeVar("Value")
@@ -89,6 +97,7 @@ def variants_of(networks: NetworkSet, config: ExperimentConfig) -> tuple[Variant
         *(_without_network(networks, config, name) for name in names),
         _without_graph_transformer(networks, config),
         _without_attention(config),
+        *(_without_parts_of_fusion(config) if config.neural == FUSION else ()),
         *_parts_alone(config),
         *(_heads(config, n) for n in HEADS),
     )
@@ -114,7 +123,7 @@ def reduced_networks(networks: NetworkSet, name: str) -> NetworkSet:
             supporting=tuple(kind for kind in dataset.supporting if kind != name),
         )
         if name == DISEASE:
-            removed |= set(DISEASE_SIMILARITIES)
+            removed |= {other for other, source in MODALITIES.items() if source == DISEASE}
     if name in dataset.measurements:
         if name == coexpression_source(networks):
             removed.add(COEXPRESSION)
@@ -148,16 +157,23 @@ def _without_network(networks: NetworkSet, config: ExperimentConfig, name: str) 
             rebuilt.append(token)
     if not left_out and not rebuilt:
         return Variant(variant, what, reason="no token reads it")
-    attention = [token for token in config.tokens.attention if token not in left_out]
-    trees = [token for token in config.tokens.trees if token not in left_out]
-    changed = _with_tokens(config, attention, trees)
+    changed = _without_tokens(config, left_out)
     if changed is None:
         return Variant(variant, what, reason="no token is left without it")
     return Variant(variant, what, changed, name, tuple(left_out), tuple(rebuilt))
 
 
 def _all_tokens(config: ExperimentConfig) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*config.tokens.attention, *config.tokens.trees)))
+    names = (*config.tokens.attention, *config.tokens.trees, *config.kernel.tokens)
+    return tuple(dict.fromkeys(names))
+
+
+def _without_tokens(config: ExperimentConfig, left_out: Sequence[str]) -> ExperimentConfig | None:
+    """Settings without some tokens, in all parts; None where none is left."""
+    attention = [token for token in config.tokens.attention if token not in left_out]
+    trees = [token for token in config.tokens.trees if token not in left_out]
+    kernel = config.kernel.with_tokens(lambda names: [n for n in names if n not in left_out])
+    return _with_tokens(replace(config, kernel=kernel), attention, trees)
 
 
 def _with_tokens(
@@ -168,7 +184,7 @@ def _with_tokens(
     Without trees the token `trees` and the residual connection are dropped.
     """
     attention = tuple(dict.fromkeys(token for token in attention if trees or token != TREES))
-    if not attention and not trees:
+    if not attention and not trees and not config.kernel.blocks:
         return None
     tokens = replace(config.tokens, attention=attention, trees=tuple(dict.fromkeys(trees)))
     has_residual = config.attention.residual and bool(trees)
@@ -208,6 +224,8 @@ def _as_node2vec(networks: NetworkSet, tokens: Sequence[str]) -> list[str]:
 
 
 def _attends(config: ExperimentConfig) -> bool:
+    if config.neural == FUSION:
+        return bool(config.tokens.attention) and config.fusion.pooling == "attention"
     has_attention = config.attention.n_layers > 0 or config.attention.readout == "queries"
     return bool(config.tokens.attention) and has_attention
 
@@ -215,16 +233,84 @@ def _attends(config: ExperimentConfig) -> bool:
 def _without_attention(config: ExperimentConfig) -> Variant:
     name = "without-attention"
     what = "the projected tokens are concatenated and read by one linear layer"
+    if config.neural == FUSION:
+        what = "the tokens are averaged"
     if not _attends(config):
         return Variant(name, what, reason="the model has no attention")
+    if config.neural == FUSION:
+        return Variant(name, what, replace(config, fusion=replace(config.fusion, pooling="mean")))
     attention = replace(config.attention, n_layers=0, readout="concat")
     return Variant(name, what, replace(config, attention=attention))
+
+
+def _without_parts_of_fusion(config: ExperimentConfig) -> Iterator[Variant]:
+    """A fusion of two towers without each tower, relation, modality and voice."""
+    neural = single_tokens(config.tokens.attention)
+    relations = [token for token in neural if TokenName.parse(token).kind == NEAREST]
+    partners = [token for token in neural if TokenName.parse(token).kind == PROFILE]
+    towers = (
+        ("graph-tower", [*relations, *partners], "graph tower"),
+        ("sequence-tower", [token for token in neural if token == LETTERS], "sequence tower"),
+        *((f"relation-{token.partition(':')[2]}", [token], "") for token in relations),
+        *((f"partners-{token.partition(':')[2]}", [token], "") for token in partners),
+    )
+    for name, left_out, part in towers:
+        what = f"the neural part without {part or left_out[0]}"
+        yield _without_neural_tokens(config, f"without-{name}", what, left_out)
+    for modality in (SEQUENCE, EXPRESSION):
+        every = single_tokens(_all_tokens(config))
+        left_out = [token for token in every if modality_of(token) == modality]
+        what = f"all parts without tokens of {modality}"
+        changed = _without_tokens(config, left_out)
+        if changed is None or not left_out:
+            reason = f"the model has no token of {modality}, or no other"
+            yield Variant(f"without-{modality}-tokens", what, reason=reason)
+        else:
+            left = tuple(left_out)
+            yield Variant(f"without-{modality}-tokens", what, changed, left_out=left)
+    tokens = config.tokens
+    voices = (
+        ("trees", "without trees", _with_tokens(config, tokens.attention, ()), tokens.trees),
+        ("kernel", "without the kernel model", _without_kernel(config), config.kernel.tokens),
+        ("neural", "without the neural part", _with_tokens(config, (), tokens.trees), neural),
+    )
+    for name, what, changed, removed in voices:
+        if changed is None or not removed:
+            reason = f"the model has no such part, or no other: {name}"
+            yield Variant(f"without-{name}", what, reason=reason)
+        else:
+            yield Variant(f"without-{name}", what, changed)
+
+
+def _without_kernel(config: ExperimentConfig) -> ExperimentConfig | None:
+    without = replace(config, kernel=KernelSettings())
+    return _with_tokens(without, config.tokens.attention, config.tokens.trees)
+
+
+def _without_neural_tokens(
+    config: ExperimentConfig, name: str, what: str, left_out: Sequence[str]
+) -> Variant:
+    """A fusion whose neural part lacks some tokens; trees and kernel keep theirs."""
+    attention = []
+    for token in config.tokens.attention:
+        parts = [part for part in single_tokens([token]) if part not in left_out]
+        if parts:
+            attention.append(JOIN.join(parts))
+    if not left_out or not attention:
+        return Variant(name, what, reason="the neural part has no such token, or no other")
+    changed = _with_tokens(config, attention, config.tokens.trees)
+    return Variant(name, what, changed, left_out=tuple(left_out))
 
 
 def _parts_alone(config: ExperimentConfig) -> Iterator[Variant]:
     """The trees and the attention part of a model that mixes them, each alone."""
     attention = config.tokens.attention
     trees = config.tokens.trees
+    if config.neural == FUSION:
+        reason = "`parts/` of the full model has this prediction"
+        yield Variant("trees-alone", "the trees without the other parts", reason=reason)
+        yield Variant("attention-alone", "the neural part without the others", reason=reason)
+        return
     for name, what, alone in (
         (
             "trees-alone",
@@ -249,7 +335,7 @@ def _parts_alone(config: ExperimentConfig) -> Iterator[Variant]:
 
 def _heads(config: ExperimentConfig, n: int) -> Variant:
     name = f"heads-{n}"
-    attention = config.attention
+    attention = config.fusion if config.neural == FUSION else config.attention
     what = f"{n} attention heads instead of {attention.n_heads}"
     if not _attends(config):
         return Variant(name, what, reason="the model has no attention")
@@ -257,7 +343,10 @@ def _heads(config: ExperimentConfig, n: int) -> Variant:
         return Variant(name, what, reason=f"{n} heads cannot share a width of {attention.dim}")
     if n == attention.n_heads:
         return Variant(name, f"{n} heads: the full model", config, is_full=True)
-    return Variant(name, what, replace(config, attention=replace(attention, n_heads=n)))
+    if config.neural == FUSION:
+        return Variant(name, what, replace(config, fusion=replace(config.fusion, n_heads=n)))
+    changed = replace(config.attention, n_heads=n)
+    return Variant(name, what, replace(config, attention=changed))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from fusion.experiments.ablation import FULL, Ablation, Variant, run_folder
+from fusion.experiments.cross_validate import BY_PART
 from fusion.experiments.repeats import mean_and_sd
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.compare import compare, holm
@@ -23,7 +24,7 @@ from mirnagraph.runs.compare import read_labels
 from mirnagraph.runs.markdown import bullets, difference_cell, page, save_figure, section
 from mirnagraph.runs.markdown import finite_or_dash as cell
 from mirnagraph.runs.markdown import table as markdown_table
-from mirnagraph.runs.results import PREDICTIONS, read_metrics, read_predictions
+from mirnagraph.runs.results import PARTS, PREDICTIONS, read_metrics, read_predictions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 METRICS = ("AUC", "AUPR", "F1", "MCC", "within")
 
 TESTED = ("AUC", "AUPR")
+
+NEURAL = "neural"
+"""Part of a fusion of two towers that is scored alone too (see `mirnagraph.runs.report.PARTS`)."""
 
 SEED_COLUMNS = ["mean", "sd", "n_seeds", "seed_difference", "seed_low", "seed_high"]
 POOLED_COLUMNS = ["pooled_difference", "pooled_low", "pooled_high", "p"]
@@ -65,6 +69,7 @@ def ablation_table(
     variants: Sequence[Variant],
     seeds: Sequence[int],
     *,
+    part: str = "",
     n_resamples: int = 2000,
     seed: int = 0,
     progress: Progress | None = None,
@@ -83,6 +88,8 @@ def ablation_table(
         out: the ablation's folder.
         variants: of `fusion.experiments.ablation.run_ablation`, the full model among them.
         seeds: seeds that every variant was trained with.
+        part: part of each model to score alone, such as ``neural``, in variants that have it; empty
+            for the whole.
         n_resamples: of the bootstrap.
         seed: of the bootstrap.
         progress: callback.
@@ -97,19 +104,19 @@ def ablation_table(
         InputError: runs on other RNAs or labels than the full model, or damaged ones.
     """
     _, labels = read_labels(run_folder(out, FULL, seeds[0]))
-    full_metrics, full = _read_runs(out, FULL, seeds, labels)
-    applicable = [variant for variant in variants if variant.config]
+    full_metrics, full = _read_runs(out, FULL, seeds, labels, part)
+    applicable = [v for v in variants if v.config and (not part or has_part(out, v, seeds, part))]
     parts = []
     for number, variant in enumerate(applicable, 1):
         if variant.is_full or variant.name == FULL:
-            part = seed_differences(full_metrics, full_metrics)
-            part[SEED_COLUMNS[3:]] = np.nan
+            rows = seed_differences(full_metrics, full_metrics)
+            rows[SEED_COLUMNS[3:]] = np.nan
             pooled = None
         else:
-            metrics, predictions = _read_runs(out, variant.name, seeds, labels)
-            part = seed_differences(metrics, full_metrics)
+            metrics, predictions = _read_runs(out, variant.name, seeds, labels, part)
+            rows = seed_differences(metrics, full_metrics)
             pooled = compare(full, predictions, labels, n_resamples=n_resamples, seed=seed)
-        parts.append(_with_pooled(part, pooled).assign(variant=variant.name))
+        parts.append(_with_pooled(rows, pooled).assign(variant=variant.name))
         report(progress, "comparisons", number, len(applicable))
     table = pd.concat(parts, ignore_index=True)
     of_metric = table.groupby(["compartment", "metric"])["p"]
@@ -117,8 +124,17 @@ def ablation_table(
     return table[COLUMNS]
 
 
+def has_part(out: str | Path, variant: Variant, seeds: Sequence[int], part: str) -> bool:
+    """Whether the runs of a variant, with all seeds, have the predictions of a part."""
+    name = FULL if variant.is_full else variant.name
+    folders = [run_folder(out, name, seed) for seed in seeds]
+    files = [folder / PARTS / f"{part}.tsv" for folder in folders]
+    files += [folder / BY_PART for folder in folders]
+    return variant.config is not None and all(file.is_file() for file in files)
+
+
 def _read_runs(
-    out: str | Path, variant: str, seeds: Sequence[int], labels: pd.DataFrame
+    out: str | Path, variant: str, seeds: Sequence[int], labels: pd.DataFrame, part: str = ""
 ) -> tuple[list[pd.Series], pd.DataFrame]:
     """Metrics of a variant by seed, and its predictions averaged over the seeds."""
     folders = [run_folder(out, variant, seed) for seed in seeds]
@@ -128,24 +144,29 @@ def _read_runs(
             raise InputError(
                 "the runs of an ablation were made on other RNAs or labels", file=folder
             )
-    return [_metrics(folder) for folder in folders], averaged(folders, labels)
+    return [_metrics(folder, part) for folder in folders], averaged(folders, labels, part)
 
 
-def _metrics(folder: Path) -> pd.Series:
+def _metrics(folder: Path, part: str = "") -> pd.Series:
     """Mean over folds (pooled for ``within``) by compartment and metric."""
-    table = read_metrics(folder)
+    if part:
+        table = pd.read_csv(folder / BY_PART, sep="\t")
+        table = table[table["part"] == part]
+    else:
+        table = read_metrics(folder)
     table = table[table["metric"].isin(METRICS) & (table["compartment"] != MICRO)]
     values = table["mean"].where(table["metric"] != "within", table["pooled"])
     index = pd.MultiIndex.from_frame(table[["compartment", "metric"]])
     return pd.Series(values.to_numpy(dtype=float), index=index)
 
 
-def averaged(folders: Sequence[Path], labels: pd.DataFrame) -> pd.DataFrame:
+def averaged(folders: Sequence[Path], labels: pd.DataFrame, part: str = "") -> pd.DataFrame:
     """Mean of the out-of-fold probabilities over runs, in the order of `labels`.
 
     Args:
         folders: of the runs; ``fold`` is that of the first.
         labels: index of tested RNAs, one column per compartment.
+        part: see `ablation_table`.
 
     Raises:
         InputError: a run predicts other RNAs, or its file is damaged.
@@ -154,11 +175,12 @@ def averaged(folders: Sequence[Path], labels: pd.DataFrame) -> pd.DataFrame:
     names = [str(name) for name in labels.columns]
     tables = []
     for folder in folders:
-        table = read_predictions(folder / PREDICTIONS, index, tuple(names)).set_index("rna_id")
+        path = folder / PARTS / f"{part}.tsv" if part else folder / PREDICTIONS
+        table = read_predictions(path, index, tuple(names)).set_index("rna_id")
         if len(table) != len(labels):
             raise InputError(
                 "predictions do not cover the tested RNAs",
-                file=folder / PREDICTIONS,
+                file=path,
                 found=len(table),
                 expected=len(labels),
             )
@@ -230,17 +252,23 @@ def average_row(table: pd.DataFrame, variant: str, metric: str) -> pd.Series:
     return averages(table, metric).T[variant]
 
 
-def write_ablation(ablation: Ablation, table: pd.DataFrame) -> None:
+def write_ablation(
+    ablation: Ablation, table: pd.DataFrame, neural: pd.DataFrame | None = None
+) -> None:
     """Write ``ablation.tsv``, ``variants.tsv``, ``ablation.md`` and ``ablation.png``.
 
     Args:
         ablation: finished.
         table: of `ablation_table`.
+        neural: of `ablation_table` for the neural part alone, which goes to ``ablation_neural.tsv``
+            and into the page; None for a model of one part.
     """
+    if neural is not None:
+        write_tsv(neural, ablation.folder / "ablation_neural.tsv")
     write_tsv(table, ablation.folder / "ablation.tsv")
     write_tsv(variants_frame(ablation.variants), ablation.folder / "variants.tsv")
     save_figure(draw_forest(table), ablation.folder / "ablation.png")
-    write_text(ablation.folder / "ablation.md", ablation_page(ablation, table))
+    write_text(ablation.folder / "ablation.md", ablation_page(ablation, table, neural))
 
 
 def variants_frame(variants: Sequence[Variant]) -> pd.DataFrame:
@@ -316,7 +344,9 @@ def verdict(row: pd.Series, metric: str) -> str:
     return f"{words}. Over seeds {interval(row, 'seed')}: {place}."
 
 
-def ablation_page(ablation: Ablation, table: pd.DataFrame) -> str:
+def ablation_page(
+    ablation: Ablation, table: pd.DataFrame, neural: pd.DataFrame | None = None
+) -> str:
     """``ablation.md`` (arguments as of `write_ablation`)."""
     config = ablation.config
     variants = ablation.variants
@@ -332,11 +362,7 @@ def ablation_page(ablation: Ablation, table: pd.DataFrame) -> str:
         f"{drawn})."
     )
     compared = [v for v in variants if v.is_trained and v.name != FULL]
-    order = averages(table, "AUC")["pooled_difference"]
-    lines = []
-    for variant in sorted(compared, key=lambda v: order[v.name]):
-        verdicts = [verdict(average_row(table, variant.name, m), m) for m in TESTED]
-        lines.append(f"**{variant.name}** ({variant.what}): {' '.join(verdicts)}")
+    lines = _verdict_lines(table, compared)
     many = (
         f"With {len(compared)} variants some interval may exclude 0 by chance: `p_holm` in "
         "`ablation.tsv` is corrected for their number."
@@ -348,10 +374,39 @@ def ablation_page(ablation: Ablation, table: pd.DataFrame) -> str:
         markdown_table(SHOWN, shown_rows(table, variants)),
         "![differences to the full model](ablation.png)",
         section("Differences", bullets(lines), PAPER if config.preset == "gtmaloc" else ""),
+        _neural_section(neural, variants),
         section("Changes", bullets(changes)),
         section("Intervals", INTERVALS, many, REDUNDANCY),
         synthetic=ablation.dataset.synthetic,
     )
+
+
+def _verdict_lines(table: pd.DataFrame, variants: Sequence[Variant]) -> list[str]:
+    """A line per variant, the largest loss of AUC first."""
+    order = averages(table, "AUC")["pooled_difference"]
+    lines = []
+    for variant in sorted(variants, key=lambda v: order[v.name]):
+        verdicts = [verdict(average_row(table, variant.name, m), m) for m in TESTED]
+        lines.append(f"**{variant.name}** ({variant.what}): {' '.join(verdicts)}")
+    return lines
+
+
+def _neural_section(neural: pd.DataFrame | None, variants: Sequence[Variant]) -> str:
+    """The section on the neural part alone; empty without one."""
+    if neural is None:
+        return ""
+    scored = part_variants(neural, variants)
+    compared = [v for v in scored if v.is_trained and v.name != FULL]
+    about = "The same runs, with the predictions of the neural part alone (`parts/neural.tsv`)."
+    lines = bullets(_verdict_lines(neural, compared))
+    cells = markdown_table(SHOWN, shown_rows(neural, scored))
+    return section("Neural part alone", about, cells, lines)
+
+
+def part_variants(table: pd.DataFrame, variants: Sequence[Variant]) -> list[Variant]:
+    """Variants that a table of `ablation_table` has."""
+    names = set(table["variant"])
+    return [variant for variant in variants if variant.name in names]
 
 
 def _change(variant: Variant) -> str:

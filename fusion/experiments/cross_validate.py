@@ -15,23 +15,29 @@ from fusion.config import ExperimentConfig
 from fusion.data.cold_start import cold_start_data
 from fusion.data.inputs import FusionData
 from fusion.data.prepare import folds_sha256, prepare
-from fusion.models.ensemble import ATTENTION, BOOSTING, EXTRA_TREES, fit_fusion_model, join
+from fusion.models.ensemble import (
+    ATTENTION,
+    BOOSTING,
+    EXTRA_TREES,
+    KERNEL,
+    fit_fusion_model,
+    join,
+)
 from fusion.tokens.partners import partner_inputs
 from mirnagraph.config import dump_toml
 from mirnagraph.evaluation.metrics import evaluate_by_group
 from mirnagraph.evaluation.splits import Folds, write_folds
+from mirnagraph.io import write_tsv
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, one_thread
 from mirnagraph.runs import cross_validation
 from mirnagraph.runs.folder import RunFolder, run_or_resume
-from mirnagraph.runs.report import OWN_TREES, set_section
+from mirnagraph.runs.report import OWN_TREES, PARTS, set_section
 from mirnagraph.runs.results import MODEL, CrossValidationResult, FoldResult, write_results
 from mirnagraph.seeds import child_seed
 
 BY_SET = "metrics_by_set.tsv"
-
-PARTS = {"neural": ATTENTION, OWN_TREES: OWN_TREES}
-"""Files of ``parts/`` in a run folder -> name of the prediction."""
+BY_PART = "metrics_by_part.tsv"
 
 
 def run_fold(data: FusionData, folds: Folds, config: ExperimentConfig, fold: int) -> FoldResult:
@@ -85,7 +91,8 @@ def cross_validate(
         progress: callback.
 
     Returns:
-        Predictions ``model``, and ``attention`` and ``own_trees`` where the model has them.
+        Predictions ``model``, and ``attention``, ``own_trees`` and ``kernel`` where the model has
+        them.
     """
     results = cross_validation.cross_validate(
         _run_fold, (data, folds, config), folds, folder=folder, workers=workers, progress=progress
@@ -149,6 +156,7 @@ def bare_run(  # noqa: PLR0913 (the settings of a run, as of `run_experiment`)
             data, folds, config, folder=run.path, workers=workers, progress=progress
         )
         write_results(result, run.path, parts=PARTS)
+        write_parts(result, run.path)
         return result
 
     inputs = {"networks": networks_sha256, "folds": folds_sha256(folds)}
@@ -163,19 +171,32 @@ def bare_run(  # noqa: PLR0913 (the settings of a run, as of `run_experiment`)
     return run
 
 
+def write_parts(result: CrossValidationResult, folder: Path) -> None:
+    """Write the metrics of each part into `BY_PART`: column ``part``, then as ``metrics.tsv``."""
+    tables = []
+    for name, prediction in PARTS.items():
+        if prediction in result.metrics_of:
+            table = result.metrics_of[prediction].copy()
+            table.insert(0, "part", name)
+            tables.append(table)
+    if tables:
+        write_tsv(pd.concat(tables, ignore_index=True), folder / BY_PART)
+
+
 def by_set(data: FusionData, result: CrossValidationResult) -> pd.DataFrame:
     """Metrics within every RNA set.
 
     Returns:
-        Columns ``set``, ``model`` (``model``, ``attention``, and ``trees``: those of the RNA type
-        alone), and those of `mirnagraph.evaluation.metrics.evaluate`, with ``within`` for the RNAs
-        of the networks. Compartments without a label or with one value in a set are left out.
+        Columns ``set``, ``model`` (``model``, ``attention``, ``trees``: those of the RNA type
+        alone, and ``kernel``), and those of `mirnagraph.evaluation.metrics.evaluate`, with
+        ``within`` for the RNAs of the networks. Compartments without a label or with one value in a
+        set are left out.
     """
     if data.extra_rnas is None:
         raise ValueError("data of one RNA set")
     decile = np.full(len(data.index), -1)
     decile[: data.n_network_rnas] = data.popularity[: data.n_network_rnas]
-    names = {MODEL: MODEL, ATTENTION: ATTENTION, "trees": OWN_TREES}
+    names = {MODEL: MODEL, ATTENTION: ATTENTION, "trees": OWN_TREES, KERNEL: KERNEL}
     predictions = {
         shown: result.predictions[name]
         for shown, name in names.items()

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from fusion.config import NESTED, ExperimentConfig
+from fusion.config import FUSION, NESTED, ExperimentConfig
 from mirnagraph.config import from_dict, load_toml, to_dict
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.build import NetworkConfig
@@ -139,22 +139,33 @@ def nested_space(path: str | Path | None) -> Space | None:
 
 
 def default_space(config: ExperimentConfig) -> Space:
-    """The space of a configuration's preset, or of preset ``default``, without unused settings.
+    """The space for a configuration, without unused settings.
+
+    That of preset ``default`` for a fusion of two towers; else that of the preset, or of ``trees``.
 
     Raises:
         ConfigError: no setting of it has an effect.
     """
     folder = files("fusion").joinpath("spaces")
     name = f"{config.preset}.toml"
-    if not folder.joinpath(name).is_file():
+    if config.neural == FUSION:
         name = "default.toml"
+    elif config.preset == "default" or not folder.joinpath(name).is_file():
+        name = "trees.toml"
     values = tomllib.loads(folder.joinpath(name).read_text(encoding="utf-8"))
     space = space_from(values["space"], where=name)
-    unused: list[str] = []
-    if not config.tokens.trees:
-        unused += ["trees.", "mix."]
-    if not config.tokens.attention:
-        unused += ["attention.", "training.", "mix."]
+    has_part = {
+        "trees": bool(config.tokens.trees),
+        "attention": bool(config.tokens.attention),
+        "kernel": bool(config.kernel.blocks),
+    }
+    unused: list[str] = [] if sum(has_part.values()) > 1 else ["mix."]
+    if not has_part["trees"]:
+        unused += ["trees.", "mix.extra_trees", "mix.boosting"]
+    if not has_part["attention"]:
+        unused += ["attention.", "training.", "fusion.", "mix.attention"]
+    if not has_part["kernel"]:
+        unused += ["kernel.", "mix.kernel"]
     used = {key: value for key, value in space.items() if not key.startswith(tuple(unused))}
     if not used:
         raise ConfigError(

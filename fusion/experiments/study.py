@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,14 +143,10 @@ def keep_trial(study: optuna.Study, draw: optuna.Trial, trial: Trial) -> None:
     """Write a finished trial to the study."""
     from optuna.trial import TrialState, create_trial
 
-    about = {
+    about = asdict(trial) | {
         "values": json.dumps(trial.values),
-        "fold_scores": list(trial.fold_scores),
         "so_far": [_finite_or_none(score) for score in trial.so_far],
-        "state": trial.state,
         "score": _finite_or_none(trial.score),
-        "seconds": trial.seconds,
-        "note": trial.note,
     }
     is_done = trial.state == DONE
     finished = create_trial(

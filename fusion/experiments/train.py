@@ -15,7 +15,14 @@ from fusion.data.inputs import FusionData
 from fusion.data.leakage import leakage_section
 from fusion.data.prepare import folds_sha256, resolve_tokens
 from fusion.data.rna_sets import RnaSets, folds_of, prepare_all
-from fusion.experiments.cross_validate import BY_SET, PARTS, by_set, by_set_section, cross_validate
+from fusion.experiments.cross_validate import (
+    BY_SET,
+    PARTS,
+    by_set,
+    by_set_section,
+    cross_validate,
+    write_parts,
+)
 from fusion.models.ensemble import FusionModel, fit_fusion_model
 from fusion.models.new_rnas import reads_sequence_alone
 from fusion.models.reference import reference_rnas
@@ -36,8 +43,11 @@ from mirnagraph.runs.report import (
     baseline_section,
     draw_curves,
     metric_section,
-    own_trees_sentence,
-    summary_table,
+    part_names,
+    part_rows,
+    part_sentences,
+    run_summary,
+    weight_sentence,
 )
 from mirnagraph.runs.results import CrossValidationResult, write_results
 from mirnagraph.seeds import child_seed
@@ -96,6 +106,7 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
         data = prepare_all(networks, config, rna_sets, baselines=with_baselines, cache=place, **how)
         result = cross_validate(data, folds, config, folder=run.path, **how)
         write_results(result, run.path, parts=PARTS)
+        write_parts(result, run.path)
         model = run.path / "model"
         fit_final(data, folds, config, model, result, progress=progress)
         table = None
@@ -244,7 +255,7 @@ def write_report(
         rna_sets: section on the metrics within each RNA set, in place of that on baselines.
         more: further sections.
     """
-    write_tsv(summary_table(result.metrics, result.compartments), folder / "summary.tsv")
+    write_tsv(run_summary(result), folder / "summary.tsv")
     save_figure(draw_curves(result), folder / "roc.png")
     if rna_sets:
         pooled = (
@@ -253,8 +264,11 @@ def write_report(
         )
         metrics = join_blocks(metric_section(result, pooled, ROC), rna_sets)
     else:
-        own_trees = own_trees_sentence(result, config.seed)
-        metrics = join_blocks(metric_section(result, ROC), baseline_section(baselines, own_trees))
+        notes = [*weight_sentence(result), *part_sentences(result, config.seed)]
+        table = baselines
+        if baselines is None and part_names(result):
+            table = pd.DataFrame(part_rows(result))
+        metrics = join_blocks(metric_section(result, ROC), baseline_section(table, notes))
     text = page(
         f"Run on {dataset.name}: preset {config.preset}, seed {config.seed}",
         _protocol_lines(result, config),

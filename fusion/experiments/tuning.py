@@ -36,7 +36,7 @@ from fusion.experiments.study import (
     open_study,
     read_trials,
 )
-from mirnagraph.config import dump_toml, from_dict, require, to_dict
+from mirnagraph.config import AtLeastTwo, Checked, Count, dump_toml, from_dict, require
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.scores import FROM_PROBABILITIES
 from mirnagraph.evaluation.splits import Folds, grouped_folds
@@ -58,7 +58,7 @@ MAX_CACHED = 3
 
 
 @dataclass(frozen=True)
-class TuneSettings:
+class TuneSettings(Checked):
     """Settings of a search.
 
     Attributes:
@@ -72,15 +72,14 @@ class TuneSettings:
         grid: try every combination of choices instead; `trials` and `prune` are not used then.
     """
 
-    trials: int = 20
-    inner_folds: int = 3
+    trials: Count = 20
+    inner_folds: AtLeastTwo = 3
     metric: str = "AUC"
     prune: bool = True
     grid: bool = False
 
     def __post_init__(self) -> None:
-        require(self.trials >= 1, "trials", self.trials, "1 or more")
-        require(self.inner_folds >= 2, "inner_folds", self.inner_folds, "2 or more")
+        super().__post_init__()
         require(self.metric in METRICS, "metric", self.metric, " or ".join(METRICS))
 
 
@@ -164,7 +163,7 @@ def rebuild(
         networks,
         networks={n: fresh.networks.get(n, old) for n, old in networks.networks.items()},
         similarities={n: fresh.similarities.get(n, m) for n, m in networks.similarities.items()},
-        settings=to_dict(wanted),
+        settings={**networks.settings, **{n: fresh.settings[n] for n in changed}},
     )
 
 

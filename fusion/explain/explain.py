@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fusion.explain.evidence import Partner, neighbours_of, partners_of
-from fusion.explain.notes import TYPE_NOTE, reading_notes, sequence_note, training_notes
+from fusion.explain.notes import (
+    TYPE_NOTE,
+    attention_notes,
+    reading_notes,
+    sequence_note,
+    training_notes,
+)
 from fusion.explain.occlusion import modality_changes, model_for_row, occlude_modalities
 from fusion.explain.ranking import compartment_columns
 from fusion.explain.result import Compartment, Explanation
@@ -23,6 +29,15 @@ from fusion.explain.sequence import (
     typed_model_on,
 )
 from fusion.explain.tokens import token_shares
+from fusion.explain.towers import (
+    VARIES,
+    KernelReasons,
+    Relation,
+    SourceAttention,
+    attention_to_sources,
+    kernel_reasons,
+    relations_of,
+)
 from fusion.models.ensemble import FusionModel
 from fusion.models.new_rnas import (
     check_type,
@@ -33,6 +48,7 @@ from fusion.models.new_rnas import (
 from fusion.models.predict import FINAL, NO_COLD_START, SEQUENCE_ALONE, reference_of
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
+from fusion.models.towers_training import TrainedFusion
 from mirnagraph.errors import ConfigError
 from mirnagraph.io import to_rna
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
@@ -55,6 +71,7 @@ class _Subject:
         scan: of the sequence; None where there is no sequence or no model for it.
         similarities: name -> similarity to the reference RNAs.
         networks: for partners; None leaves them out.
+        attention: to the sources of a fusion of two towers; empty for another model.
     """
 
     fusion_model: FusionModel
@@ -69,6 +86,7 @@ class _Subject:
     scan: SequenceScan | None = None
     similarities: Mapping[str, np.ndarray] = field(default_factory=dict)
     networks: NetworkSet | None = None
+    attention: tuple[SourceAttention, ...] = ()
 
 
 def named_compartments(model: SavedModel, names: Sequence[str]) -> list[int]:
@@ -137,15 +155,19 @@ def explain_reference(
         )
     scan = _scan_reference(model, fusion_model, row, workers)
     subject = replace(subject, row=row, scan=scan)
+    if isinstance(fusion_model.attention, TrainedFusion):
+        subject = replace(subject, attention=attention_to_sources(fusion_model, reference))
     compartments = _compartments(model, subject, columns)
     is_trained = bool(reference.trained[row])
-    notes = training_notes(is_trained, is_out_of_bag, is_tested)
+    has_towers = isinstance(fusion_model.attention, TrainedFusion) or bool(fusion_model.kernel)
+    notes = training_notes(is_trained, is_out_of_bag, is_tested, has_towers=has_towers)
     if subject.networks is None and missing:
         notes.append(f"Partners are left out: {missing}")
     notes.append(sequence_note(sequence, scan, is_network_rna))
     has_partners = bool(compartments[0].partners)
     has_kmers = reference.kmers is not None
     notes += reading_notes(fusion_model, has_partners=has_partners, has_kmers=has_kmers)
+    notes += attention_notes(subject.attention)
     return Explanation(
         name or rna_id,
         rna_id,
@@ -290,11 +312,13 @@ def _compartments(
     if not columns:
         shown = np.where(subject.is_labelled[: len(decisive)], decisive, -1.0)
         columns = called_columns(shown, subject.thresholds)
-    shares = token_shares(fusion_model, list(columns), subject.background, subject.base)
+    varying = {of.token: of.weight for of in subject.attention if of.between_rnas >= VARIES}
+    shares = token_shares(fusion_model, list(columns), subject.background, subject.base, varying)
+    relations, kernels = _tower_reasons(model, subject, columns)
     reference = subject.reference
     row = subject.row
     compartments = []
-    for (tokens, parts), column in zip(shares, columns, strict=True):
+    for number, ((tokens, parts), column) in enumerate(zip(shares, columns, strict=True)):
         located = None
         if row is not None and reference.trained[row]:
             located = bool(reference.labels[row, column] > 0)
@@ -319,9 +343,29 @@ def _compartments(
                 partners=partners,
                 neighbours=neighbours_of(subject.similarities, reference, row, column),
                 sequence=sequence,
+                relations=relations[number],
+                kernel=kernels[number],
             )
         )
     return tuple(compartments)
+
+
+def _tower_reasons(
+    model: SavedModel, subject: _Subject, columns: Sequence[int]
+) -> tuple[Sequence[tuple[Relation, ...]], Sequence[KernelReasons | None]]:
+    """Reasons of graph tower and kernel model per compartment; empty where there are none."""
+    fusion_model = subject.fusion_model
+    relations: Sequence[tuple[Relation, ...]] = [()] * len(columns)
+    kernels: Sequence[KernelReasons | None] = [None] * len(columns)
+    if isinstance(fusion_model.attention, TrainedFusion):
+        relations = relations_of(fusion_model, reference_of(model), columns)
+    if fusion_model.kernel is not None:
+        trained_on = subject.reference
+        if int(trained_on.trained.sum()) != len(fusion_model.kernel.dual):
+            trained_on = reference_of(model)
+        tokens = fusion_model.tokens
+        kernels = kernel_reasons(fusion_model.kernel, tokens, trained_on, columns, subject.row)
+    return relations, kernels
 
 
 def _check_columns(model: SavedModel, columns: Sequence[int], subject: _Subject, rnas: str) -> None:

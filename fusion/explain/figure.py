@@ -106,9 +106,13 @@ def _draw_modalities(axis: Any, reasons: Compartment) -> None:
 
 def _draw_tokens(weight_axis: Any, share_axis: Any, reasons: Compartment) -> None:
     ranked = ranked_tokens(reasons.tokens)
-    tokens = [token for token in ranked if token.gradients is not None][:MAX_TOKENS]
-    unit = "attention's logit"
-    shares = [token.gradients or 0.0 for token in tokens]
+    tokens = [token for token in ranked if token.masked is not None][:MAX_TOKENS]
+    unit = "the neural part's logit"
+    shares = [token.masked or 0.0 for token in tokens]
+    if not tokens:
+        tokens = [token for token in ranked if token.gradients is not None][:MAX_TOKENS]
+        unit = "attention's logit"
+        shares = [token.gradients or 0.0 for token in tokens]
     if not tokens:
         tokens = ranked[:MAX_TOKENS]
         unit = "the extra trees' probability"

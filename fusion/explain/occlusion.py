@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import logit
 
 from fusion.explain.tokens import some_trees
+from fusion.explain.towers import without_own_label
 from fusion.models.ensemble import EXTRA_TREES, FusionModel, trees_of_types, with_trees_token
 from fusion.models.new_rnas import reads_sequence_alone
 from fusion.models.predict import reference_of
@@ -107,7 +108,10 @@ def _sequence_modality(token: str) -> str:
 
 
 def model_for_row(model: SavedModel, row: int) -> tuple[FusionModel, bool]:
-    """The final model on the tokens of one reference RNA, with its out-of-bag extra trees.
+    """The final model on the tokens of one reference RNA, without the RNA's own label.
+
+    Graph tower and kernel model do not read it (see `without_own_label`), and the extra trees are
+    the out-of-bag ones.
 
     An extra tree with an RNA in its bootstrap sample holds the RNA's label in a leaf, and every
     feature on the path there would look like a reason. The samples are stored with the model, or
@@ -120,6 +124,8 @@ def model_for_row(model: SavedModel, row: int) -> tuple[FusionModel, bool]:
     reference = reference_of(model)
     tokens = one_row(reference.tokens, row)
     fusion_model = replace(model.fusion_model(reference.tokens), tokens=tokens)
+    if reference.trained[row]:
+        fusion_model = without_own_label(fusion_model, reference.trained, row)
     is_trained = reference.trained[row] and EXTRA_TREES in fusion_model.trees
     if not is_trained or TREES not in tokens.sources:
         return fusion_model, False

@@ -11,9 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mirnagraph.config import require
+from fusion.config import RankingSettings
+from fusion.temporal.evaluate import POPULARITY, SCORE
+from fusion.temporal.labels import read_earlier
+from fusion.temporal.run import EARLIER, TEMPORAL, read_temporal
+from fusion.temporal.score import ranking_scores
+from mirnagraph.config import from_dict, load_toml, require
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
+from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.evaluation.splits import read_folds
 from mirnagraph.names import suggest
 from mirnagraph.networks.build import build_networks, networks_or_demo
@@ -26,6 +32,17 @@ N_PMIDS = 5
 N_NEIGHBOURS = 3
 N_NEAREST = 10
 
+PREDICTION_COLUMNS = (
+    "rna_id",
+    "compartment",
+    "score",
+    "probability",
+    "threshold",
+    "call",
+    "known",
+    "fold",
+)
+
 OTHER_NETWORKS = "the run was made from other networks"
 
 
@@ -37,16 +54,28 @@ class FinishedRun:
         networks: those the run was made from.
         fold: of each RNA: int64, shape (n_rnas,); -1 training only, -2 not used.
         probabilities, thresholds: shape (n_rnas, n_labels); NaN where an RNA was not tested.
+        scores: by which unlabelled pairs are ranked (see `fusion.temporal.score.ranking_scores`),
+            shape (n_rnas, n_labels); None for the probabilities.
+        earlier: 0/1, shape (n_rnas, n_labels): labels that a temporal run was trained on; None
+            for a run on the labels of the dataset.
     """
 
     networks: NetworkSet
     fold: np.ndarray
     probabilities: np.ndarray
     thresholds: np.ndarray
+    scores: np.ndarray | None = None
+    earlier: np.ndarray | None = None
+
+    @property
+    def is_annotated(self) -> np.ndarray:
+        """Labels that the run was trained on: bool, shape (n_rnas, n_labels)."""
+        labels = self.networks.dataset.labels.to_numpy() if self.earlier is None else self.earlier
+        return np.asarray(labels > 0)
 
 
 def newest_run(folder: str | Path = "runs") -> Path:
-    """The run folder directly below `folder` that finished last.
+    """The run folder directly below `folder` that finished last, other than temporal runs.
 
     Raises:
         InputError: there is none, or a run.json is damaged.
@@ -54,7 +83,8 @@ def newest_run(folder: str | Path = "runs") -> Path:
     runs = []
     for run in sorted(path.parent for path in Path(folder).glob("*/run.json")):
         about = read_run_json(run)
-        if about.get("status") == "done" and (run / "predictions.tsv").is_file():
+        is_done = about.get("status") == "done" and not about.get("temporal")
+        if is_done and (run / "predictions.tsv").is_file():
             runs.append((datetime.fromisoformat(about["finished"]), run))
     if not runs:
         raise InputError(
@@ -147,7 +177,53 @@ def read_run(run: str | Path, networks: NetworkSet) -> FinishedRun:
     for number in np.unique(fold[fold >= 0]):
         path = run / "folds" / f"fold_{number:02d}" / "fold.json"
         thresholds[fold == number] = _thresholds(path, len(names))
-    return FinishedRun(networks, fold, probabilities, thresholds)
+    labels = networks.dataset.labels.to_numpy()
+    earlier = None
+    if about.get("temporal"):
+        earlier = read_earlier(run / EARLIER, networks.dataset).labels.to_numpy()
+        labels = earlier
+    scores = ranking_scores(probabilities, labels, networks.dataset, ranking_settings(run))
+    return FinishedRun(networks, fold, probabilities, thresholds, scores, earlier)
+
+
+def ranking_settings(run: Path) -> RankingSettings:
+    """Table ``[ranking]`` of a run's settings; the defaults for a run of an older version.
+
+    Raises:
+        InputError, ConfigError: malformed settings.
+    """
+    path = run / "config.toml"
+    if not path.is_file():
+        return RankingSettings()
+    return from_dict(RankingSettings, load_toml(path).get("ranking", {}), where="ranking")
+
+
+def temporal_precision(run: str | Path) -> tuple[Path, pd.DataFrame] | None:
+    """Precision at k of the ranking, as measured by a temporal run.
+
+    Args:
+        run: a run folder: of a temporal run, or with one in its subfolder ``temporal``.
+
+    Returns:
+        The folder of the temporal run, and ``compartment``, ``metric``, ``score``, ``low``,
+        ``high`` (95 % interval), ``popularity`` (precision by popularity alone): of the ranking of
+        each compartment, as a mean over compartments (``average``). None without a temporal run.
+
+    Raises:
+        InputError: its table is malformed.
+    """
+    for folder in (Path(run), Path(run) / "temporal"):
+        if (folder / TEMPORAL).is_file():
+            table = read_temporal(folder)
+            is_shown = table["metric"].str.startswith("precision")
+            is_shown &= table["compartment"] == AVERAGE
+            by_metric = table[is_shown].set_index(["compartment", "metric"])
+            score = by_metric[by_metric["ranking"] == SCORE]
+            shown = score[["value", "low", "high"]].rename(columns={"value": SCORE})
+            is_popularity = by_metric["ranking"] == POPULARITY
+            shown[POPULARITY] = by_metric.loc[is_popularity, "value"]
+            return folder, shown.reset_index()
+    return None
 
 
 def _thresholds(path: Path, n_labels: int) -> np.ndarray:
@@ -169,7 +245,9 @@ def _thresholds(path: Path, n_labels: int) -> np.ndarray:
 
 
 def rank_order(run: FinishedRun, column: int, *, known: bool, novel: bool) -> np.ndarray:
-    """Tested rows from the highest probability of a compartment to the lowest; ties in row order.
+    """Tested rows of a compartment, the strongest prediction first; ties in row order.
+
+    Unlabelled RNAs alone are ordered by the score of the run, others by their probability.
 
     Args:
         run: the finished run.
@@ -177,10 +255,13 @@ def rank_order(run: FinishedRun, column: int, *, known: bool, novel: bool) -> np
         known: whether RNAs annotated there are ranked.
         novel: whether RNAs not annotated there are ranked.
     """
-    is_annotated = run.networks.dataset.labels.to_numpy()[:, column] > 0
+    is_annotated = run.is_annotated[:, column]
     is_ranked = (is_annotated & known) | (~is_annotated & novel)
     rows = np.flatnonzero((run.fold >= 0) & is_ranked)
-    return rows[np.argsort(-run.probabilities[rows, column], kind="stable")]
+    scores = run.probabilities
+    if run.scores is not None and not known:
+        scores = run.scores
+    return rows[np.argsort(-scores[rows, column], kind="stable")]
 
 
 def rank(
@@ -194,8 +275,8 @@ def rank(
 ) -> pd.DataFrame:
     """The strongest predictions per compartment, as in Table 5 of GTMALoc.
 
-    Each probability is out-of-fold. By default only RNAs without the annotation are ranked: new
-    predictions. Table 5: doi:10.3389/fgene.2025.1623008.
+    Each probability is out-of-fold. By default only RNAs without the annotation are ranked, by the
+    score of the run: new predictions. Table 5: doi:10.3389/fgene.2025.1623008.
 
     Args:
         run: the finished run.
@@ -206,9 +287,10 @@ def rank(
         similarities: networks of the neighbours; those that the run does not have are left out.
 
     Returns:
-        Columns ``rank`` (from 1), ``rna_id``, ``compartment``, ``probability``, ``threshold`` and
-        ``call`` (1: the probability reaches it; chosen on training rows), ``known`` (1:
-        annotated), ``fold``. Per kind of association ``n_KIND`` (partners) and
+        Columns ``rank`` (from 1), ``rna_id``, ``compartment``, ``score`` (in [0, 1]),
+        ``probability``, ``threshold`` and ``call`` (1: the probability reaches it; chosen on
+        training rows), ``known`` (1: annotated), ``fold``; of a temporal run ``later`` (1: the
+        dataset has the annotation). Per kind of association ``n_KIND`` (partners) and
         ``strongest_KIND`` (the three with most records, with their number); ``n_pmids`` and
         ``pmids`` (the five highest, hence latest) of its associations. Per similarity
         ``neighbours_NAME`` (the three nearest training RNAs annotated there, with the similarity)
@@ -234,7 +316,9 @@ def rank(
             prediction = _prediction(run, row, column)
             neighbours = _neighbours(run, row, column, similarities)
             rows.append({"rank": place, **prediction, **_associations(dataset, row), **neighbours})
-    header = ["rank", "rna_id", "compartment", "probability", "threshold", "call", "known", "fold"]
+    header = ["rank", *PREDICTION_COLUMNS]
+    if run.earlier is not None:
+        header.append("later")
     for kind in dataset.associations:
         header += [f"n_{kind}", f"strongest_{kind}"]
     header += ["n_pmids", "pmids"]
@@ -266,15 +350,19 @@ def _prediction(run: FinishedRun, row: int, column: int) -> dict[str, object]:
     dataset = run.networks.dataset
     probability = float(run.probabilities[row, column])
     threshold = float(run.thresholds[row, column])
-    return {
+    cells = {
         "rna_id": dataset.index.ids[row],
         "compartment": dataset.compartments[column],
+        "score": probability if run.scores is None else float(run.scores[row, column]),
         "probability": probability,
         "threshold": threshold,
         "call": int(probability >= threshold),
-        "known": int(dataset.labels.to_numpy()[row, column]),
+        "known": int(run.is_annotated[row, column]),
         "fold": int(run.fold[row]),
     }
+    if run.earlier is not None:
+        cells["later"] = int(dataset.labels.to_numpy()[row, column])
+    return cells
 
 
 def _associations(dataset: Dataset, row: int) -> dict[str, object]:
@@ -305,7 +393,7 @@ def _neighbours(
     """Nearest RNAs among those that the model of this RNA's fold was trained on."""
     dataset = run.networks.dataset
     cells: dict[str, object] = {}
-    is_annotated = dataset.labels.to_numpy()[:, column] > 0
+    is_annotated = run.is_annotated[:, column]
     is_training = (run.fold >= -1) & (run.fold != run.fold[row])
     for name in similarities:
         weights = run.networks.similarities[name][row]

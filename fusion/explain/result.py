@@ -13,9 +13,11 @@ from fusion.explain.evidence import Neighbour, Partner
 from fusion.explain.occlusion import Modality
 from fusion.explain.sequence import SequenceReasons
 from fusion.explain.tokens import PartSum, TokenShare
+from fusion.explain.towers import Carrier, KernelReasons, Relation, Support
 
 WIDTH = 120
 MAX_TOKENS = 10
+MAX_RELATIONS = 6
 
 NUCLEOTIDES_PER_LINE = WIDTH - 10
 MAX_NUCLEOTIDES = 440
@@ -24,7 +26,22 @@ MAX_NUCLEOTIDES = 440
 MAX_LETTERS = 30
 """Length up to which a window of the sequence is spelled out."""
 
-UNITS = {"attention": "logit", "extra_trees": "probability", "boosting": "logit"}
+UNITS = {
+    "attention": "logit",
+    "neural": "logit",
+    "extra_trees": "probability",
+    "boosting": "logit",
+    "kernel": "logit",
+}
+
+TOKEN_COLUMNS = {
+    "attention": ("weight", ".3f"),
+    "masked": ("with it (neural logit)", "+.3f"),
+    "gradients": ("numbers (neural logit)", "+.3f"),
+    "extra_trees": ("extra trees (prob.)", "+.3f"),
+    "boosting": ("boosting (logit)", "+.3f"),
+}
+"""Attribute of `TokenShare` -> its column in the text, and the form of its numbers."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +58,8 @@ class Compartment:
         base: share of the training RNAs that are annotated there.
         modalities, tokens, parts, partners, neighbours: the reasons, see their classes.
         sequence: likewise; None without a sequence or a model that predicts from it alone.
+        relations: what the graph tower passes on; empty without one.
+        kernel: None without a kernel model.
     """
 
     compartment: str
@@ -56,6 +75,8 @@ class Compartment:
     partners: tuple[Partner, ...]
     neighbours: tuple[Neighbour, ...]
     sequence: SequenceReasons | None
+    relations: tuple[Relation, ...] = ()
+    kernel: KernelReasons | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +121,7 @@ def to_text(explanation: Explanation) -> str:
     lines = [title, "=" * len(title), ""]
     for reasons in explanation.compartments:
         lines += [*_compartment_lines(reasons, explanation.sequence), ""]
+    lines += _strength_lines(explanation.compartments[0].relations)
     lines.append("How to read this")
     for note in explanation.notes:
         lines += textwrap.wrap(note, WIDTH, initial_indent="- ", subsequent_indent="  ")
@@ -109,7 +131,7 @@ def to_text(explanation: Explanation) -> str:
 def ranked_tokens(tokens: Sequence[TokenShare]) -> list[TokenShare]:
     """Present tokens by their largest share in any part of the model, the largest first."""
     relative = []
-    for part in ("gradients", "extra_trees", "boosting"):
+    for part in ("masked", "gradients", "extra_trees", "boosting"):
         sizes = [abs(getattr(token, part) or 0.0) for token in tokens]
         relative.append(np.array(sizes) / max(max(sizes, default=0.0), 1e-12))
     order = np.argsort(-np.max(relative, axis=0), kind="stable")
@@ -121,6 +143,10 @@ def _compartment_lines(reasons: Compartment, sequence: str | None) -> list[str]:
     lines += [*_modality_lines(reasons), ""]
     lines += _token_lines(reasons)
     lines += [_part_line(part) for part in reasons.parts]
+    if reasons.relations:
+        lines += ["", *_relation_lines(reasons)]
+    if reasons.kernel is not None:
+        lines += ["", *_kernel_lines(reasons.compartment, reasons.kernel)]
     if reasons.partners:
         lines += ["", *_partner_lines(reasons)]
     if reasons.neighbours:
@@ -155,17 +181,29 @@ def _modality_lines(reasons: Compartment) -> list[str]:
 
 def _token_lines(reasons: Compartment) -> list[str]:
     tokens = ranked_tokens(reasons.tokens)
-    header = ["token", "weight", "attention (logit)", "extra trees (prob.)", "boosting (logit)"]
+    columns = _token_columns(tokens)
     rows = []
     for token in tokens[:MAX_TOKENS]:
-        shares = (token.gradients, token.extra_trees, token.boosting)
-        signed = [_number(share, "+.3f") for share in shares]
-        rows.append([token.token, _number(token.attention, ".3f"), *signed])
-    lines = _table(header, rows)
+        cells = [_number(getattr(token, key), form) for key, (_, form) in columns.items()]
+        rows.append([token.token, *cells])
+    lines = _table(["token", *(name for name, _ in columns.values())], rows)
     n_more = len(tokens) - MAX_TOKENS
     if n_more > 0:
         lines.append(f"  … and {n_more} more tokens")
     return lines
+
+
+def _token_columns(tokens: Sequence[TokenShare]) -> dict[str, tuple[str, str]]:
+    """Columns of the table of tokens; for a fusion of two towers those with a number."""
+    if all(token.masked is None for token in tokens):
+        columns = {key: column for key, column in TOKEN_COLUMNS.items() if key != "masked"}
+        return {**columns, "gradients": ("attention (logit)", "+.3f")}
+    shown = tokens[:MAX_TOKENS]
+    return {
+        key: column
+        for key, column in TOKEN_COLUMNS.items()
+        if any(getattr(token, key) is not None for token in shown)
+    }
 
 
 def _part_line(part: PartSum) -> str:
@@ -173,9 +211,77 @@ def _part_line(part: PartSum) -> str:
     unit = UNITS[part.part]
     error = f"{abs(part.error):.1g}"
     return (
-        f"  {name}: probability {part.probability:.3f}, weight {part.weight:.2f}; its tokens lead "
-        f"from {part.start:+.3f} to {part.end:+.3f} ({unit}, error {error})"
+        f"  {name}: probability {part.probability:.3f}, weight {part.weight:.2f}; its {part.terms} "
+        f"lead from {part.start:+.3f} to {part.end:+.3f} ({unit}, error {error})"
     )
+
+
+def _relation_lines(reasons: Compartment) -> list[str]:
+    name = reasons.compartment
+    lines = [
+        f"  Graph tower: labels passed along similarities (+ annotated in {name}, - not; % of the "
+        "attention) and through partners"
+    ]
+    adds = {token.token: token.masked or 0.0 for token in reasons.tokens}
+    ranked = sorted(reasons.relations, key=lambda relation: -abs(adds[relation.token]))
+    for relation in ranked[:MAX_RELATIONS]:
+        token = relation.token.partition(":")[2]
+        if relation.is_similarity:
+            carriers = [_carrier(carrier) for carrier in relation.carriers]
+            text = f"{token}: share {relation.value:.2f}"
+            tail = f"; {', '.join(carriers)}"
+        else:
+            text = f"partners {token}: log ratio {relation.value:+.2f}"
+            tail = ""
+        text += f", with it {adds[relation.token]:+.2f}{tail}"
+        lines += textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="      ")
+    n_more = len(ranked) - MAX_RELATIONS
+    if n_more > 0:
+        lines.append(f"    … and {n_more} more")
+    return lines
+
+
+def _strength_lines(relations: Sequence[Relation]) -> list[str]:
+    """Strengths of the heads of the graph tower, which are the same for every compartment."""
+    if not relations:
+        return []
+    rows = []
+    for relation in relations:
+        token = relation.token.partition(":")[2]
+        name = token if relation.is_similarity else f"partners {token}"
+        rows.append([name, *(f"{strength:.1f}" for strength in relation.strengths)])
+    heads = [str(number + 1) for number in range(len(relations[0].strengths))]
+    return ["Graph tower: strength of each head", *_table(["relation", *heads], rows), ""]
+
+
+def _carrier(carrier: Carrier) -> str:
+    return f"{carrier.rna} {100 * carrier.weight:.0f}%{_sign(carrier.located)}"
+
+
+def _kernel_lines(name: str, kernel: KernelReasons) -> list[str]:
+    sums = (
+        f"start {kernel.start:+.2f}, like RNAs {kernel.supporting:+.2f} and "
+        f"{kernel.opposing:+.2f}, unlike ones {kernel.unlike:+.2f}, logit {kernel.logit:+.2f}"
+    )
+    lines = [f"  Kernel model: {sums} (+ annotated in {name}, - not)"]
+    nearest = [f"{rna.rna} {rna.kernel:.2f}{_sign(rna.located)}" for rna in kernel.nearest]
+    texts = {"most like": ", ".join(nearest)}
+    for what, is_positive in (("supporting", True), ("opposing", False)):
+        rnas = [rna for rna in kernel.rnas if (rna.contribution > 0) == is_positive]
+        texts[what] = ", ".join(_support(rna) for rna in rnas)
+    for what, text in texts.items():
+        lines += textwrap.wrap(
+            text, WIDTH, initial_indent=f"    {what}: ", subsequent_indent="      "
+        )
+    return lines
+
+
+def _sign(is_located: bool) -> str:
+    return "+" if is_located else "-"
+
+
+def _support(rna: Support) -> str:
+    return f"{rna.rna}{_sign(rna.located)} {rna.contribution:+.2f} (likeness {rna.kernel:.2f})"
 
 
 def _partner_lines(reasons: Compartment) -> list[str]:

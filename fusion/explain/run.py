@@ -20,7 +20,7 @@ from fusion.export.load import kind_of, load, model_folder
 from fusion.models.predict import exact_matches, reference_of, resolve_names
 from fusion.models.saved import SavedModel
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
-from mirnagraph.io import to_rna, write_folder, write_text
+from mirnagraph.io import file_names, to_rna, write_folder, write_text
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.sources.fasta import read_fasta
@@ -226,26 +226,13 @@ def write_explanations(
         InputError: `out` is not empty, and `overwrite` is false.
     """
     with write_folder(out, overwrite=overwrite) as folder:
-        used: set[str] = set()
-        for explanation in explanations:
+        names = file_names(explanation.rna_id for explanation in explanations)
+        for name, explanation in zip(names, explanations, strict=True):
             target = folder
             if len(explanations) > 1:
-                target = folder / _file_name(explanation.rna_id, used)
+                target = folder / name
                 target.mkdir()
             values = json.dumps(explanation.to_dict(), indent=2)
             write_text(target / "explanation.txt", to_text(explanation))
             write_text(target / "explanation.json", f"{values}\n")
             save_explanation(explanation, target / "explanation.png")
-
-
-def _file_name(name: str, used: set[str]) -> str:
-    """Name that every file system takes, unlike those in `used` even without regard to case."""
-    letters = [letter if letter.isalnum() or letter in "-_." else "_" for letter in name]
-    plain = "".join(letters).strip(".") or "rna"
-    unique = plain
-    number = 1
-    while unique.lower() in used:
-        number += 1
-        unique = f"{plain}_{number}"
-    used.add(unique.lower())
-    return unique

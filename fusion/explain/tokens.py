@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,20 +10,27 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from fusion.explain.towers import kernel_starts, masked_changes, number_gradients
 from fusion.models.ensemble import (
     ATTENTION,
     BOOSTING,
     EPSILON,
     EXTRA_TREES,
+    KERNEL,
     FusionModel,
     safe_logit,
 )
-from fusion.models.training import as_tensors
+from fusion.models.kernel import KernelModel
+from fusion.models.towers_training import TrainedFusion
+from fusion.models.training import TrainedAttention, as_tensors
 from fusion.tokens.names import TREES, single_tokens
 from mirnagraph.trees import TreeArrays
 
 STEPS = 64
 """Points of the integral of the gradients."""
+
+NEURAL = "neural"
+"""Shown name of the part `ATTENTION` where it is a fusion of two towers."""
 
 SHARES = {ATTENTION: "gradients", EXTRA_TREES: "extra_trees", BOOSTING: "boosting"}
 """Part of the model -> its attribute of `TokenShare`."""
@@ -36,10 +43,14 @@ class TokenShare:
     Attributes:
         present: whether the RNA has the token.
         attention: weight, averaged over members and heads; the weights of the tokens sum to 1. It
-            is no attribution.
-        gradients: added to the logit of the attention part (integrated gradients).
+            is no attribution. Of a fusion of two towers also averaged over queries, and None where
+            it hardly differs between RNAs.
+        gradients: added to the logit of the attention part (integrated gradients); None for a
+            token that is no numbers in a fusion of two towers.
         extra_trees: added to the probability of the extra trees.
         boosting: added to the logit of boosting.
+        masked: change of the neural part's logit, with the token minus without it, in a fusion of
+            two towers.
     """
 
     token: str
@@ -48,6 +59,7 @@ class TokenShare:
     gradients: float | None = None
     extra_trees: float | None = None
     boosting: float | None = None
+    masked: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,14 +67,15 @@ class PartSum:
     """One part of the model, and the sum of its tokens.
 
     Attributes:
-        part: ``attention`` (in logits), ``extra_trees`` (in probabilities) or ``boosting`` (in
-            logits).
+        part: ``attention`` or, for a fusion of two towers, ``neural`` (in logits),
+            ``extra_trees`` (in probabilities), ``boosting`` or ``kernel`` (in logits).
         probability: of the part alone.
         weight: in the mean of logits.
         start: prediction without the RNA: attention, for the average training RNA; trees, the mean
-            over training RNAs.
+            over training RNAs; kernel, with all training RNAs equally like.
         end: prediction for the RNA.
         error: sum of the tokens, minus (end - start).
+        terms: what is summed.
     """
 
     part: str
@@ -71,6 +84,7 @@ class PartSum:
     start: float
     end: float
     error: float
+    terms: str = "tokens"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,23 +94,26 @@ class _Attribution:
     Attributes:
         values: token -> contributions, shape (n_columns,).
         start, end, error: see `PartSum`; shape (n_columns,).
+        terms: likewise.
     """
 
     values: dict[str, np.ndarray]
     start: np.ndarray
     end: np.ndarray
     error: np.ndarray
+    terms: str = "tokens"
 
 
 def attention_weights(fusion_model: FusionModel, n_labels: int) -> dict[str, np.ndarray]:
     """Attention weights of one RNA, averaged over members and heads.
 
     Returns:
-        Token -> weights, shape (n_labels,); empty for a model without attention. A read-out without
+        Token -> weights, shape (n_labels,); empty for a model without attention, or for a fusion of
+        two towers (see `fusion.explain.towers.attention_to_sources`). A read-out without
         a query per compartment has the same weights for all: the mean over the present tokens as
         queries.
     """
-    if fusion_model.attention is None:
+    if not isinstance(fusion_model.attention, TrainedAttention):
         return {}
     tokens = fusion_model.tokens.select(fusion_model.config.tokens.attention)
     weights = fusion_model.attention.attention(tokens, np.arange(1))[0]
@@ -165,7 +182,7 @@ def _attention_logit(
         Function from rows to logits, the row of the RNA, the row to start from, and the widths of
         the tokens in it; the last piece is the trees' logits, where there are trees.
     """
-    assert fusion_model.attention is not None
+    assert isinstance(fusion_model.attention, TrainedAttention)
     members = list(fusion_model.attention.members)
     names = list(fusion_model.config.tokens.attention)
     values, present = as_tensors(fusion_model.tokens.select(names), np.arange(1))
@@ -198,7 +215,11 @@ def _attention_logit(
 
 
 def token_shares(
-    fusion_model: FusionModel, columns: list[int], background: np.ndarray, base: np.ndarray
+    fusion_model: FusionModel,
+    columns: list[int],
+    background: np.ndarray,
+    base: np.ndarray,
+    varying: Mapping[str, float] | None = None,
 ) -> list[tuple[tuple[TokenShare, ...], tuple[PartSum, ...]]]:
     """Contributions of tokens, those of attention first, and sums of parts, per compartment.
 
@@ -208,18 +229,27 @@ def token_shares(
         background: what the trees read of training RNAs, shape (n, width) (see
             `tree_contributions`).
         base: share of training RNAs in each compartment, shape (n_labels,).
+        varying: of a fusion of two towers, token -> attention weight where it is to be shown.
     """
     probabilities = fusion_model.parts(np.arange(1))
     total = sum(fusion_model.weights[name] for name in probabilities)
     weights = attention_weights(fusion_model, len(base))
+    weights |= {name: np.full(len(base), weight) for name, weight in (varying or {}).items()}
     attributions = {}
-    if fusion_model.attention is not None:
+    masked: dict[str, np.ndarray] = {}
+    if isinstance(fusion_model.attention, TrainedFusion):
+        masked = masked_changes(fusion_model, columns)
+        gradients, of_columns = number_gradients(fusion_model, columns, steps=STEPS)
+        attributions[ATTENTION] = _Attribution(gradients, *np.array(of_columns).T, "numbers")
+    elif fusion_model.attention is not None:
         attributions[ATTENTION] = _attention_attribution(fusion_model, columns, base)
     for name, trees in fusion_model.trees.items():
         attributions[name] = _tree_attribution(fusion_model, trees, columns, background)
+    if fusion_model.kernel is not None:
+        attributions[KERNEL] = _kernel_attribution(fusion_model.kernel, fusion_model, columns)
     is_present: dict[str, bool] = {}
-    for attribution in attributions.values():
-        for name in attribution.values:
+    for values in (masked, *(attribution.values for attribution in attributions.values())):
+        for name in values:
             parts = [fusion_model.tokens[part].present[0] for part in single_tokens([name])]
             is_present[name] = any(map(bool, parts))
     shares = []
@@ -231,17 +261,20 @@ def token_shares(
                 for part, attribution in attributions.items()
                 if name in attribution.values
             }
+            if name in masked:
+                added["masked"] = float(masked[name][number])
             if name in weights:
                 added["attention"] = float(weights[name][column])
             tokens.append(TokenShare(name, present, **added))
         sums = tuple(
             PartSum(
-                part,
+                NEURAL if attribution.terms == "numbers" else part,
                 float(probabilities[part][0, column]),
                 fusion_model.weights[part] / total,
                 float(attribution.start[number]),
                 float(attribution.end[number]),
                 float(attribution.error[number]),
+                attribution.terms,
             )
             for part, attribution in attributions.items()
         )
@@ -270,6 +303,15 @@ def _tree_attribution(
     end = trees(flat)[0, columns].astype(np.float64)
     sums = np.array([contributions.values[:, column].sum() for column in columns])
     return _Attribution(dict(zip(tokens, per_token, strict=True)), start, end, start + sums - end)
+
+
+def _kernel_attribution(
+    kernel: KernelModel, fusion_model: FusionModel, columns: Sequence[int]
+) -> _Attribution:
+    likeness = kernel.kernel(fusion_model.tokens, np.arange(1))[0].astype(np.float64)
+    start = kernel_starts(kernel, likeness)[columns]
+    end = kernel.logits(fusion_model.tokens, np.arange(1))[0, columns]
+    return _Attribution({}, start, end, np.zeros(len(columns)), "training RNAs")
 
 
 @dataclass(frozen=True, eq=False)

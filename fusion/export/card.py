@@ -11,6 +11,7 @@ import pandas as pd
 from fusion.export.facts import RunFacts
 from fusion.models.saved import SavedModel
 from mirnagraph.evaluation.metrics import AVERAGE, CLASS, FRACTIONS
+from mirnagraph.runs.report import PARTS, WEIGHTED
 from seqtower.encoders.base import LANGUAGE_MODEL
 from seqtower.saved import SavedTower
 
@@ -243,7 +244,28 @@ def _metrics(facts: RunFacts) -> list[str]:
     within = facts.summary().get("within")
     if within is not None:
         lines += ["", f"AUC within deciles of RNAs by popularity: {_text(within['pooled'])}."]
-    return [*lines, "", *_comparison(facts, metrics[0])]
+    return [*lines, "", *_parts(facts, metrics[0]), *_comparison(facts, metrics[0])]
+
+
+def _parts(facts: RunFacts, metric: str) -> list[str]:
+    """Weights of the parts of a fusion model, and each part alone; none for a single part."""
+    model = facts.model
+    if not isinstance(model, SavedModel) or len(model.weights) < 2:
+        return []
+    total = sum(model.weights.values())
+    weights = [f"{WEIGHTED[name]} {weight / total:.2f}" for name, weight in model.weights.items()]
+    lines = [
+        "The prediction is the mean of the logits of its parts, with the weights "
+        f"{', '.join(weights)}."
+    ]
+    alone = [
+        f"`{name}` {_text(facts.baselines[name][metric])}"
+        for name in PARTS
+        if metric in facts.baselines.get(name, {})
+    ]
+    if alone:
+        lines.append(f"Each part alone, on the same folds, {metric}: {', '.join(alone)}.")
+    return [*lines, ""]
 
 
 def _comparison(facts: RunFacts, metric: str) -> list[str]:
@@ -253,9 +275,10 @@ def _comparison(facts: RunFacts, metric: str) -> list[str]:
             "Metrics within each set, and of trees of each type alone, are in the run's report",
             "and its `metrics_by_set.tsv`.",
         ]
-    if not facts.baselines:
+    baselines = {name: row for name, row in facts.baselines.items() if name not in PARTS}
+    if not baselines:
         return ["No baseline was run, so the gain over simpler models is unknown."]
-    ranked = sorted(facts.baselines.items(), key=lambda item: -item[1].get(metric, 0))
+    ranked = sorted(baselines.items(), key=lambda item: -item[1].get(metric, 0))
     values = [f"{name} {_text(row[metric])}" for name, row in ranked if metric in row]
     return [f"Baselines on the same folds, {metric}: {', '.join(values)}."]
 

@@ -15,7 +15,7 @@ from fusion.models.saved import COLD_START, SavedModel
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import AVERAGE, FRACTIONS
 from mirnagraph.io import read_table
-from mirnagraph.runs.folder import read_run_json
+from mirnagraph.runs.folder import read_finished_run
 from mirnagraph.runs.model_file import HEADER
 from mirnagraph.runs.report import TABLE, THIS_RUN
 from mirnagraph.runs.results import LABELS, read_metrics
@@ -86,15 +86,7 @@ def read_facts(run: str | Path) -> RunFacts:
         CheckpointError: its model is damaged.
     """
     run = Path(run)
-    about = read_run_json(run)
-    if about.get("status") != "done":
-        raise InputError(
-            "the run is not finished",
-            file=run,
-            found=about.get("status"),
-            expected="done",
-            hint="run its command again to resume it",
-        )
+    about = read_finished_run(run)
     folder = run / "model"
     if not (folder / HEADER).is_file():
         raise InputError(

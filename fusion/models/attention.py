@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from fusion.config import AttentionConfig
+from fusion.model_config import AttentionConfig
 from mirnagraph.config import require
 
 NEVER_DROPPED = "trees"

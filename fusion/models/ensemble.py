@@ -102,7 +102,9 @@ class FusionModel:
         """Probabilities of each part: name -> shape (n_members, len(rows), n_labels)."""
         members = {}
         if self.attention is not None:
-            tokens = self.tokens.select(self.config.tokens.attention)
+            tokens = self.tokens
+            if isinstance(self.attention, TrainedAttention):
+                tokens = tokens.select(self.config.tokens.attention)
             prior = _trees_logits(self.tokens)
             members[ATTENTION] = self.attention.probabilities(tokens, rows, prior)
         if self.trees:
@@ -166,7 +168,7 @@ def fit_fusion_model(
     if config.tokens.attention:
         attention = _fit_members(data, tokens, train, config, seed)
     kernel = None
-    if config.kernel.blocks:
+    if config.kernel.blocks and config.mix.kernel > 0:
         kernel = fit_kernel(tokens, labels, train, config.kernel)
     is_part = {ATTENTION: attention, **trees, KERNEL: kernel}
     names = [name for name, part in is_part.items() if part is not None]
@@ -196,11 +198,18 @@ def fit_fusion_model(
 def _fit_members(
     data: FusionData, tokens: TokenTable, train: np.ndarray, config: ExperimentConfig, seed: int
 ) -> TrainedAttention | TrainedFusion:
-    """The neural part. Members of attention; without `inner_fraction` all training rows are for training."""
+    """Train the neural part; without `inner_fraction` on all training rows."""
     if config.neural == FUSION:
-        tokens = tokens.select(config.tokens.attention)
-        fusion_seed = child_seed(seed, "fusion")
-        return fit_fusion(tokens, data.labels, train, data.groups, config.fusion, fusion_seed)
+        return fit_fusion(
+            tokens,
+            config.tokens.attention,
+            data.labels,
+            train,
+            data.groups,
+            config.fusion,
+            config.kernel,
+            child_seed(seed, "fusion"),
+        )
     training = config.training
     train_rows = train
     validation_rows = train[:0]

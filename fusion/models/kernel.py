@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import expit
 
-from fusion.config import KernelSettings
+from fusion.model_config import KernelSettings
 from fusion.models.kernel_logistic import fit_kernel_logistic
 from fusion.tokens.names import JOIN
 from fusion.tokens.table import TokenTable
@@ -138,8 +138,15 @@ class KernelModel:
             ConfigError: a token is missing.
             CheckpointError: a block has another width than in training.
         """
-        kernel = _mean_kernel(self.settings, self.blocks, tokens, rows).astype(np.float64)
+        kernel = self.kernel(tokens, rows).astype(np.float64)
         return np.asarray(kernel @ self.dual.astype(np.float64) + self.intercept)
+
+    def kernel(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
+        """Mean of the kernels to the training RNAs: float32 in [0, 1], shape (len(rows), n_train).
+
+        Arguments and errors as of `logits`.
+        """
+        return _mean_kernel(self.settings, self.blocks, tokens, rows)
 
     def probabilities(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
         """Probabilities: float64, shape (len(rows), n_labels); see `logits`."""
@@ -148,11 +155,7 @@ class KernelModel:
     def to_arrays(self, prefix: str = PREFIX) -> dict[str, np.ndarray]:
         """Name all arrays for safetensors; blocks by their number, in the order of the settings."""
         arrays = {f"{prefix}.dual": self.dual, f"{prefix}.intercept": self.intercept}
-        for number, block in enumerate(self.blocks.values()):
-            arrays[f"{prefix}.{number}.values"] = block.values
-            arrays[f"{prefix}.{number}.present"] = block.present.astype(np.uint8)
-            arrays[f"{prefix}.{number}.scale"] = block.scale
-        return arrays
+        return arrays | write_blocks(self.blocks, prefix)
 
     @classmethod
     def from_arrays(
@@ -163,14 +166,8 @@ class KernelModel:
         Raises:
             CheckpointError: an array is missing or damaged.
         """
-        blocks = {}
         try:
-            for number, name in enumerate(settings.blocks):
-                blocks[name] = RankBlock(
-                    np.asarray(arrays[f"{prefix}.{number}.values"]),
-                    np.asarray(arrays[f"{prefix}.{number}.present"]).astype(bool),
-                    np.asarray(arrays[f"{prefix}.{number}.scale"]),
-                )
+            blocks = read_blocks(arrays, settings, prefix)
             dual = np.asarray(arrays[f"{prefix}.dual"])
             intercept = np.asarray(arrays[f"{prefix}.intercept"])
         except KeyError as error:
@@ -186,15 +183,9 @@ class KernelModel:
         if self.dual.ndim != 2 or self.intercept.shape != self.dual.shape[1:]:
             return "a weight per training RNA and compartment, and an intercept per compartment"
         numbers = [self.dual, self.intercept]
-        n_train = len(self.dual)
-        for block in self.blocks.values():
-            if block.values.ndim != 2 or block.present.shape != (n_train,):
-                return f"{n_train} training RNAs in every block"
-            if len(block.values) != n_train:
-                return f"{n_train} training RNAs in every block"
-            if block.scale.shape != () or not block.scale > 0:
-                return "one scale above 0 for each block"
-            numbers += [block.values, block.scale]
+        expected = block_damage(self.blocks, len(self.dual))
+        if expected is not None:
+            return expected
         if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in numbers):
             return "finite numbers"
         return None
@@ -218,14 +209,7 @@ def fit_kernel(
     """
     if not settings.blocks:
         raise ConfigError("kernel logistic regression has no block of tokens, expected one or more")
-    if not 0 < len(train) <= MAX_ROWS:
-        raise ConfigError(
-            f"kernel logistic regression has {len(train)} training RNAs, expected 1 to {MAX_ROWS}"
-        )
-    blocks = {}
-    for name, names in settings.blocks.items():
-        values, present = _block_of(tokens, names)
-        blocks[name] = fit_rank_block(values[train], present[train], settings.bandwidth)
+    blocks = fit_blocks(tokens, train, settings)
     kernel = _mean_kernel(settings, blocks, tokens, train)
     dual, intercept = fit_kernel_logistic(kernel, labels[train], settings.penalty)
     return KernelModel(settings, blocks, dual.astype(np.float32), intercept.astype(np.float32))
@@ -237,14 +221,42 @@ def _block_of(tokens: TokenTable, names: Sequence[str]) -> tuple[np.ndarray, np.
     return joined.values, joined.present
 
 
-def _mean_kernel(
+def fit_blocks(
+    tokens: TokenTable, train: np.ndarray, settings: KernelSettings
+) -> dict[str, RankBlock]:
+    """Fit the kernel of every block on training rows; see `fit_rank_block`.
+
+    Raises:
+        ConfigError: no training row, or more than `MAX_ROWS`.
+    """
+    if not 0 < len(train) <= MAX_ROWS:
+        raise ConfigError(
+            f"kernels of blocks have {len(train)} training RNAs, expected 1 to {MAX_ROWS}"
+        )
+    blocks = {}
+    for name, names in settings.blocks.items():
+        values, present = _block_of(tokens, names)
+        blocks[name] = fit_rank_block(values[train], present[train], settings.bandwidth)
+    return blocks
+
+
+def term_kernels(
     settings: KernelSettings,
     blocks: Mapping[str, RankBlock],
     tokens: TokenTable,
     rows: np.ndarray,
-) -> np.ndarray:
-    """Mean of the kernels of blocks and products: float32, shape (len(rows), n_train)."""
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Kernel of every block and product of the settings, in the order of their terms.
+
+    Yields:
+        The kernel to the training RNAs, float32, shape (len(rows), n_train), and which rows have
+        all blocks of the term, bool, shape (len(rows),).
+
+    Raises:
+        CheckpointError: a block has another width than in training.
+    """
     kernels = {}
+    is_present = {}
     for name, block in blocks.items():
         values, present = _block_of(tokens, settings.blocks[name])
         if values.shape[1] != block.values.shape[1]:
@@ -254,12 +266,62 @@ def _mean_kernel(
                 found=f"width {values.shape[1]}",
                 expected=f"width {block.values.shape[1]}",
             )
+        is_present[name] = present[rows]
         kernels[name] = block.kernel(values[rows], present[rows])
-    terms = settings.terms
-    total = np.zeros_like(next(iter(kernels.values())))
-    for term in terms:
-        product = np.ones_like(total)
-        for name in term:
-            product *= kernels[name]
-        total += product
-    return total / np.float32(len(terms))
+    for term in settings.terms:
+        product = np.prod([kernels[name] for name in term], axis=0)
+        yield product, np.all([is_present[name] for name in term], axis=0)
+
+
+def _mean_kernel(
+    settings: KernelSettings,
+    blocks: Mapping[str, RankBlock],
+    tokens: TokenTable,
+    rows: np.ndarray,
+) -> np.ndarray:
+    """Mean of the kernels of blocks and products: float32, shape (len(rows), n_train)."""
+    n_train = len(next(iter(blocks.values())).present)
+    total = np.zeros((len(rows), n_train), dtype=np.float32)
+    for kernel, _ in term_kernels(settings, blocks, tokens, rows):
+        total += kernel
+    return total / np.float32(len(settings.terms))
+
+
+def write_blocks(blocks: Mapping[str, RankBlock], prefix: str) -> dict[str, np.ndarray]:
+    """Name all arrays of blocks for safetensors; blocks by their number."""
+    arrays = {}
+    for number, block in enumerate(blocks.values()):
+        arrays[f"{prefix}.{number}.values"] = block.values
+        arrays[f"{prefix}.{number}.present"] = block.present.astype(np.uint8)
+        arrays[f"{prefix}.{number}.scale"] = block.scale
+    return arrays
+
+
+def read_blocks(
+    arrays: Mapping[str, np.ndarray], settings: KernelSettings, prefix: str
+) -> dict[str, RankBlock]:
+    """Restore what `write_blocks` wrote; KeyError where an array is missing."""
+    blocks = {}
+    for number, name in enumerate(settings.blocks):
+        blocks[name] = RankBlock(
+            np.asarray(arrays[f"{prefix}.{number}.values"]),
+            np.asarray(arrays[f"{prefix}.{number}.present"]).astype(bool),
+            # one number, which a file stores as an array of shape (1,)
+            np.asarray(arrays[f"{prefix}.{number}.scale"]).squeeze(),
+        )
+    return blocks
+
+
+def block_damage(blocks: Mapping[str, RankBlock], n_train: int) -> str | None:
+    """What is expected of blocks read from a file; None where they are sound."""
+    for block in blocks.values():
+        if block.values.ndim != 2 or block.present.shape != (n_train,):
+            return f"{n_train} training RNAs in every block"
+        if len(block.values) != n_train:
+            return f"{n_train} training RNAs in every block"
+        if block.scale.shape != () or not block.scale > 0:
+            return "one scale above 0 for each block"
+        for array in (block.values, block.scale):
+            if array.dtype.kind != "f" or not np.isfinite(array).all():
+                return "finite numbers"
+    return None

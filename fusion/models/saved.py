@@ -12,13 +12,14 @@ import torch
 
 from fusion.config import FUSION, ExperimentConfig
 from fusion.models.attention import TokenFusion
-from fusion.models.encoding import PiecewiseLinear
 from fusion.models.ensemble import ATTENTION, EXTRA_TREES, KERNEL, FusionModel
 from fusion.models.kernel import KernelModel
+from fusion.models.kernel_features import KernelFeatures
 from fusion.models.reference import ARRAYS, TABLE, ReferenceRNAs
 from fusion.models.towers import TwoTowerFusion
 from fusion.models.towers_training import TrainedFusion
 from fusion.models.training import TrainedAttention, member_settings
+from fusion.nn.encoding import PiecewiseLinear
 from fusion.tokens.names import current_name, current_settings, single_tokens
 from fusion.tokens.sequence_tower import FittedTowers
 from fusion.tokens.table import TokenTable
@@ -178,6 +179,9 @@ def _write_fusion_model(
     if isinstance(neural, TrainedFusion):
         header["members"] = neural.model.config.n_members
         header["components"] = [encoding.n_components for encoding in neural.model.encodings]
+        if neural.features is not None:
+            arrays |= neural.features.to_arrays()
+            header["kernel_features"] = neural.features.widths
         header["reference"] = neural.model.n_reference
         arrays |= module_arrays(neural.model, f"{FUSION}.")
     elif neural is not None:
@@ -323,7 +327,7 @@ def _read_kernel(
     arrays: Mapping[str, np.ndarray], config: ExperimentConfig, n_labels: int
 ) -> KernelModel | None:
     """The kernel model; ValueError where it is of other compartments."""
-    if not config.kernel.blocks:
+    if not (config.kernel.blocks and config.mix.kernel > 0):
         return None
     kernel = KernelModel.from_arrays(arrays, config.kernel)
     if len(kernel.intercept) != n_labels:
@@ -339,14 +343,19 @@ def _read_fusion(
     header: Mapping[str, Any],
 ) -> TrainedFusion:
     with torch.random.fork_rng(devices=[]):
+        features = None
+        if "kernel_features" in header:
+            features = KernelFeatures.from_arrays(arrays, config.kernel)
+            widths = {**features.widths, **widths}
         model = TwoTowerFusion(widths, n_labels, config.fusion, int(header["reference"]))
+        others = model.dense[model.n_kernels :]
         encodings = [
             PiecewiseLinear(widths[name], int(n_components))
-            for name, n_components in zip(model.dense, header["components"], strict=True)
+            for name, n_components in zip(others, header["components"], strict=True)
         ]
         model.set_encodings(encodings)
     model.load_state_dict(module_weights(arrays, f"{FUSION}."))
-    return TrainedFusion(model.eval())
+    return TrainedFusion(model.eval(), features)
 
 
 def _read_neural(

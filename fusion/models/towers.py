@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fusion.config import FusionConfig
-from fusion.models.encoding import PiecewiseLinear
-from fusion.models.packed import PackedAttentionPooling, PackedLinear
-from fusion.tokens.names import LETTERS, NEAREST, PROFILE, TokenName, single_tokens
+from fusion.model_config import FusionConfig
+from fusion.nn.encoding import PiecewiseLinear
+from fusion.nn.packed import PackedAttentionPooling, PackedLinear
+from fusion.tokens.names import JOIN, KERNEL_FEATURES, LETTERS, NEAREST, PROFILE, TokenName
 from fusion.tokens.table import TokenTable
 from mirnagraph.embedding.label_attention import LabelGraphTower, Surroundings
 from seqtower.towers.base import Tower, TowerConfig, make_tower
@@ -27,9 +28,8 @@ PRESENCE = "presence"
 
 
 def kind_of(text: str) -> str:
-    """Kind of a token; empty for joined tokens of several kinds."""
-    kinds = {TokenName.parse(part).kind for part in single_tokens([text])}
-    return kinds.pop() if len(kinds) == 1 else ""
+    """Kind of a token; empty for joined tokens, which are numbers of any kind."""
+    return "" if JOIN in text else TokenName.parse(text).kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,8 @@ class Inputs:
     """What `TwoTowerFusion` reads of n RNAs.
 
     Attributes:
-        dense: piecewise-linear encoding of each token of numbers, zeros where it is absent.
+        dense: kernel components (see `fusion.models.kernel_features`) of each kernel, then the
+            piecewise-linear encoding of each other token of numbers; zeros where it is absent.
         rnas: for the graph tower.
         letters: codes of nucleotides (see `N_LETTERS`), int64, shape (n, width); None without the
             token.
@@ -72,7 +73,8 @@ class Inputs:
 class TwoTowerFusion(nn.Module):
     """Logits of compartments from a graph tower, a sequence tower and further sources.
 
-    Each source is a token of width `dim`: numbers by a piecewise-linear encoding and a projection;
+    Each source is a token of width `dim`: numbers by their kernel components, or by a
+    piecewise-linear encoding, and a projection;
     each relation and each kind of partner of the graph tower (labels of other RNAs, see
     `LabelGraphTower`); the sequence tower's embedding of the nucleotides. Learned queries attend
     over the tokens that an RNA has, and a hidden layer reads what they return. Members are packed:
@@ -96,16 +98,24 @@ class TwoTowerFusion(nn.Module):
         self.n_reference = n_reference
         n_members, dim = config.n_members, config.dim
         towers = (NEAREST, PROFILE, LETTERS)
-        self.dense = [name for name in widths if kind_of(name) not in towers]
+        kernels = [name for name in widths if kind_of(name) == KERNEL_FEATURES]
+        others = [name for name in widths if kind_of(name) not in (*towers, KERNEL_FEATURES)]
+        self.n_kernels = len(kernels)
+        self.dense = [*kernels, *others]
         self.nearest = [name for name in widths if kind_of(name) == NEAREST]
         self.profiles = [name for name in widths if kind_of(name) == PROFILE]
-        self.encodings = nn.ModuleList(PiecewiseLinear(widths[name]) for name in self.dense)
+        self.encodings = nn.ModuleList(PiecewiseLinear(widths[name]) for name in others)
+        self.project_kernels = nn.ModuleList(
+            PackedLinear(n_members, widths[name], dim) for name in kernels
+        )
         self.project = nn.ModuleList()
         self.graph: LabelGraphTower | None = None
         if self.nearest or self.profiles:
             n_heads = n_members * config.graph_heads
             kinds = {TokenName.parse(name).target: widths[name] for name in self.profiles}
-            self.graph = LabelGraphTower(tuple(self.nearest), kinds, n_reference, n_labels, n_heads)
+            self.graph = LabelGraphTower(
+                tuple(self.nearest), kinds, n_reference, n_labels, n_heads, config.graph_layer
+            )
             of_heads = config.graph_heads * n_labels
             self.read_nearest = nn.ModuleList(
                 nn.ModuleList(
@@ -147,9 +157,8 @@ class TwoTowerFusion(nn.Module):
             rows: training rows.
             labels: shape (n_reference, n_labels); NaN where a label may not be read.
         """
-        n_members, dim = self.config.n_members, self.config.dim
-        encodings = []
-        for name in self.dense:
+        encodings: list[PiecewiseLinear] = []
+        for name in self.dense[self.n_kernels :]:
             token = tokens[name]
             with_token = rows[token.present[rows]]
             encodings.append(PiecewiseLinear.fit(token.values[with_token], self.config.bins))
@@ -160,7 +169,9 @@ class TwoTowerFusion(nn.Module):
                 for name in self.profiles
             }
             self.graph.set_reference(torch.from_numpy(labels.astype(np.float32)), profiles)
-        share = np.nan_to_num(np.nanmean(labels[rows], axis=0), nan=0.5).clip(0.01, 0.99)
+        n_known = (~np.isnan(labels[rows])).sum(axis=0)
+        n_positive = np.nansum(labels[rows], axis=0)
+        share = np.where(n_known > 0, n_positive / np.maximum(n_known, 1), 0.5).clip(0.01, 0.99)
         with torch.no_grad():
             self.head.bias.copy_(torch.logit(torch.from_numpy(share).float()))
 
@@ -179,10 +190,10 @@ class TwoTowerFusion(nn.Module):
             values: token -> float32, shape (n, width).
             present: token -> bool, shape (n,).
         """
-        dense = tuple(
-            encoding(values[name]) * present[name].unsqueeze(1)
-            for name, encoding in zip(self.dense, self.encodings, strict=True)
-        )
+        kernels = self.dense[: self.n_kernels]
+        dense = [values[name] * present[name].unsqueeze(1) for name in kernels]
+        for name, encoding in zip(self.dense[self.n_kernels :], self.encodings, strict=True):
+            dense.append(encoding(values[name]) * present[name].unsqueeze(1))
         nearest = {}
         for name in self.nearest:
             rows, similarities = values[name].chunk(2, dim=1)
@@ -196,7 +207,8 @@ class TwoTowerFusion(nn.Module):
             letters = (values[LETTERS] * present[LETTERS].unsqueeze(1)).long()
         columns = [present[name] for name in self.sources[:-1]]
         columns.append(torch.ones(len(next(iter(values.values()))), dtype=torch.bool))
-        return Inputs(dense, Surroundings(nearest, profiles), letters, torch.stack(columns, dim=1))
+        rnas = Surroundings(nearest, profiles)
+        return Inputs(tuple(dense), rnas, letters, torch.stack(columns, dim=1))
 
     def forward(self, inputs: Inputs, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits and attention.
@@ -211,7 +223,8 @@ class TwoTowerFusion(nn.Module):
         """
         config = self.config
         tokens = []
-        for values, project in zip(inputs.dense, self.project, strict=True):
+        projections = (*self.project_kernels, *self.project)
+        for values, project in zip(inputs.dense, projections, strict=True):
             tokens.append(project(self._drop(values, config.input_dropout)))
         if self.graph is not None:
             tokens += self._graph_tokens(self.graph, inputs.rnas, hidden)
@@ -243,9 +256,8 @@ class TwoTowerFusion(nn.Module):
         by_member = read.view(n, -1, config.n_members, config.graph_heads * self.n_labels)
         by_source = by_member.permute(1, 2, 0, 3)
         tokens = []
-        for number, (name, (first, second)) in enumerate(
-            zip(self.nearest, self.read_nearest, strict=True)
-        ):
+        for number, (name, layers) in enumerate(zip(self.nearest, self.read_nearest, strict=True)):
+            first, second = cast(nn.ModuleList, layers)
             similarities = rnas.nearest[name][1]
             total = (similarities.sum(dim=1) + 1e-3).log() / 3
             facts = torch.stack([total, similarities.amax(dim=1)], dim=1)
@@ -260,11 +272,13 @@ class TwoTowerFusion(nn.Module):
     def _sequence_token(self, tower: Tower, letters: Tensor) -> Tensor:
         """Token of the sequence tower: (n_members, n, dim)."""
         is_letter = letters > 0
+        # an RNA without letters has one of padding, so that no tower pools over nothing
+        is_empty = ~is_letter.any(dim=1)
+        is_letter[:, 0] |= is_empty
         nucleotide = torch.where(letters > N_LETTERS, letters - N_LETTERS, letters)
         one_hot = functional.one_hot(nucleotide, N_LETTERS + 1)[..., 1:]
         is_mature = (letters > N_LETTERS).unsqueeze(2)
         channels = torch.cat([one_hot, is_mature], dim=2).float()
-        # an RNA without letters has one of padding, so that no pooling is over nothing
         embedding = tower.encode(channels, is_letter)
         return self.read_letters(self._drop(embedding, self.config.dropout))
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from fusion.config import FusionConfig
+from fusion.model_config import FusionConfig, KernelSettings
+from fusion.models.kernel_features import KernelFeatures, fit_kernel_features
 from fusion.models.towers import Inputs, TwoTowerFusion
 from fusion.models.training import History, masked_loss
 from fusion.tokens.table import TokenTable
@@ -19,6 +21,9 @@ from mirnagraph.seeds import torch_generator, torch_scope
 MAX_BATCH = 256
 """Most RNAs of a step."""
 
+WARM_UP = 0.2
+"""Share of the steps in which the learning rate rises; two steps at least."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedFusion:
@@ -26,10 +31,12 @@ class TrainedFusion:
 
     Attributes:
         model: all members.
+        features: kernel components that the model reads; None without.
         history: ``(epoch, training loss, NaN)`` per epoch, once for all members.
     """
 
     model: TwoTowerFusion
+    features: KernelFeatures | None = None
     history: Sequence[History] = field(default_factory=list)
 
     def probabilities(
@@ -37,47 +44,73 @@ class TrainedFusion:
     ) -> np.ndarray:
         """Probabilities of each member: float64, shape (n_members, len(rows), n_labels)."""
         with torch.no_grad():
-            logits, _ = self.model(model_inputs(self.model, tokens, rows))
+            logits, _ = self.model(self.inputs(tokens, rows))
         return np.asarray(torch.sigmoid(logits.double()).numpy())
 
     def attention(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
         """Attention averaged over members and heads: shape (len(rows), n_queries, n_sources)."""
         with torch.no_grad():
-            _, weights = self.model(model_inputs(self.model, tokens, rows))
+            _, weights = self.model(self.inputs(tokens, rows))
         return np.asarray(weights.mean(dim=(0, 2)).numpy())
 
+    def inputs(self, tokens: TokenTable, rows: np.ndarray) -> Inputs:
+        """Inputs of some rows of a table with all tokens of the settings."""
+        return model_inputs(self.model, self.features, tokens, rows)
 
-def model_inputs(model: TwoTowerFusion, tokens: TokenTable, rows: np.ndarray) -> Inputs:
-    """Inputs of some rows of a token table."""
+
+def model_inputs(
+    model: TwoTowerFusion, features: KernelFeatures | None, tokens: TokenTable, rows: np.ndarray
+) -> Inputs:
+    """Inputs of some rows of a table with all tokens that model and features read."""
+    with torch.no_grad():
+        return model.inputs(*token_tensors(model, features, tokens, rows))
+
+
+def token_tensors(
+    model: TwoTowerFusion, features: KernelFeatures | None, tokens: TokenTable, rows: np.ndarray
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Values and presence of every token that a model reads, see `TwoTowerFusion.inputs`."""
+    described = {} if features is None else features.tokens(tokens, rows)
+    for token in tokens.select([name for name in model.names if name not in described]):
+        described[token.name] = (token.values[rows], token.present[rows])
     values = {}
     present = {}
-    for name in model.names:
-        token = tokens[name]
-        values[name] = torch.from_numpy(np.ascontiguousarray(token.values[rows]))
-        present[name] = torch.from_numpy(token.present[rows])
-    with torch.no_grad():
-        return model.inputs(values, present)
+    for name, (of_rows, has_token) in described.items():
+        values[name] = torch.from_numpy(np.ascontiguousarray(of_rows))
+        present[name] = torch.from_numpy(has_token)
+    return values, present
 
 
 def fit_fusion(
     tokens: TokenTable,
+    names: Sequence[str],
     labels: np.ndarray,
     train: np.ndarray,
     groups: np.ndarray,
     config: FusionConfig,
+    kernels: KernelSettings,
     seed: int,
 ) -> TrainedFusion:
     """Train all members together.
 
     Args:
-        tokens: of all RNAs, those that the model reads.
+        tokens: of all RNAs, with all tokens that are named.
+        names: tokens that the model reads beside those of the kernels.
         labels: shape (n_rnas, n_labels), 0/1 on training rows, NaN where unknown; other rows are
             never read.
         train: training rows.
         groups: family of every RNA, shape (n_rnas,).
         config: settings.
+        kernels: blocks and products whose components are read too, unless `config` says no.
         seed: of this fold.
     """
+    features = None
+    widths: dict[str, int] = {}
+    if config.kernel_dim and kernels.blocks:
+        features = fit_kernel_features(tokens, train, kernels, config.kernel_dim)
+        widths |= features.widths
+    read = tokens.select(names)
+    widths |= read.sources
     visible = np.full(labels.shape, np.nan)
     visible[train] = labels[train]
     smoothed = visible[train] * (1 - config.label_smoothing) + config.label_smoothing / 2
@@ -85,18 +118,12 @@ def fit_fusion(
     rows = torch.from_numpy(train)
     family = torch.from_numpy(groups)
     with torch_scope(seed, "weights and dropout"):
-        widths = {token.name: token.width for token in tokens}
         model = TwoTowerFusion(widths, labels.shape[1], config, len(labels))
-        model.fit_inputs(tokens, train, visible)
-        inputs = model_inputs(model, tokens, train)
+        model.fit_inputs(read, train, visible)
+        inputs = model_inputs(model, features, tokens, train)
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
-        n_batches = max(config.n_batches, -(-len(train) // MAX_BATCH))
-        optimizer = torch.optim.AdamW(
-            model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, config.learning_rate, config.epochs * n_batches, pct_start=0.2
-        )
+        n_batches = max(min(config.n_batches, len(train)), -(-len(train) // MAX_BATCH))
+        optimizer, schedule = _optimizer(model, config, config.epochs * n_batches)
         order = torch_generator(seed, "batches")
         history: History = []
         model.train()
@@ -117,8 +144,20 @@ def fit_fusion(
                 averaged.update_parameters(model)
                 total += float(loss.detach()) / config.n_members * len(batch)
             history.append((epoch, total / len(train), float("nan")))
-    trained: TwoTowerFusion = averaged.module.eval()
-    return TrainedFusion(trained, [history])
+    trained = cast(TwoTowerFusion, averaged.module.eval())
+    return TrainedFusion(trained, features, [history])
+
+
+def _optimizer(
+    model: TwoTowerFusion, config: FusionConfig, n_steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    rate = config.learning_rate
+    optimizer = torch.optim.AdamW(
+        model.parameters(), rate, weight_decay=config.weight_decay, fused=True
+    )
+    warm_up = max(WARM_UP, 2 / max(n_steps, 3))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, n_steps, pct_start=warm_up)
+    return optimizer, schedule
 
 
 def _hide_families(inputs: Inputs, rows: Tensor, family: Tensor, rate: float) -> Inputs:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fusion.config import AttentionConfig, TrainConfig
+from fusion.model_config import AttentionConfig, TrainConfig
 from fusion.models.attention import TokenFusion
 from fusion.tokens.table import TokenTable
 from mirnagraph.seeds import child_seed, torch_generator, torch_scope

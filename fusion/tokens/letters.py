@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from fusion.tokens.names import SEQUENCE, TokenName
 from fusion.tokens.table import BuildSettings, Token, TokenKind, make_token
+from mirnagraph.io import to_rna
 from mirnagraph.networks.network import NetworkSet
 
 ALPHABET = "ACGUN"
@@ -23,11 +25,11 @@ def letter_codes(sequence: str, matures: Sequence[str], width: int) -> np.ndarra
 
     Args:
         sequence: upper-case ACGUN, may be empty.
-        matures: sequences whose first place in it is marked by `IN_MATURE`.
+        matures: sequences, U or T, whose first place in it is marked by `IN_MATURE`.
         width: length of the result.
     """
     codes = np.array([ALPHABET.index(letter) + 1 for letter in sequence], dtype=np.float32)
-    for mature in filter(None, matures):
+    for mature in filter(None, map(to_rna, matures)):
         start = sequence.find(mature)
         if start >= 0:
             place = codes[start : start + len(mature)]
@@ -41,7 +43,9 @@ def _build(networks: NetworkSet, name: TokenName, settings: BuildSettings) -> To
     rnas = networks.dataset.rnas
     cells = rnas[SEQUENCE].fillna("").astype(str)
     matures = (
-        rnas["matures"].fillna("").astype(str) if "matures" in rnas else cells.where(False, "")
+        rnas["matures"].fillna("").astype(str)
+        if "matures" in rnas
+        else pd.Series("", index=cells.index)
     )
     width = max(1, min(settings.letters, int(cells.str.len().max())))
     rows = [

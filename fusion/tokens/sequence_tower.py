@@ -11,8 +11,8 @@ from fusion.config import TowerSettings
 from fusion.tokens.names import TOWER
 from fusion.tokens.table import Token, make_token
 from mirnagraph.errors import InputError
+from mirnagraph.evaluation.balance import balanced_subsets
 from mirnagraph.evaluation.metrics import MULTI_LABEL
-from mirnagraph.evaluation.splits import balanced_subsets
 from mirnagraph.seeds import child_seed, generator
 from seqtower.config import SeqConfig
 from seqtower.encoders.base import FittedEncoding, fit_encoding

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -233,17 +232,9 @@ def cache_file(
     total = hashlib.sha256()
     for array in arrays:
         total.update(f"{array.shape}\n".encode() + np.ascontiguousarray(array).tobytes())
-    versions = package_versions() | {"node2vec": _version_of_node2vec()}
-    key = {**about, "format": CACHE_FORMAT, "versions": versions}
+    key = {**about, "format": CACHE_FORMAT, "versions": package_versions()}
     total.update(json.dumps(key, sort_keys=True).encode())
     return Path(folder) / f"{total.hexdigest()}.safetensors"
-
-
-def _version_of_node2vec() -> str:
-    try:
-        return version("node2vec")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def graph_cache_file(

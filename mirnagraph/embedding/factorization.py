@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from mirnagraph.config import require
+from mirnagraph.config import Checked, Count, require
 from mirnagraph.embedding.walks import walk_graph
 from mirnagraph.seeds import generator
 
@@ -17,7 +17,7 @@ SMALL = 400
 
 
 @dataclass(frozen=True)
-class ProximityConfig:
+class ProximityConfig(Checked):
     """Settings of the proximity embedding.
 
     Attributes:
@@ -27,13 +27,12 @@ class ProximityConfig:
             for the number of nodes.
     """
 
-    dim: int = 128
-    hops: int = 3
+    dim: Count = 128
+    hops: Count = 3
     shift: float | None = None
 
     def __post_init__(self) -> None:
-        require(self.dim >= 1, "dim", self.dim, "1 or more")
-        require(self.hops >= 1, "hops", self.hops, "1 or more")
+        super().__post_init__()
         is_shift = self.shift is None or 0 < self.shift < float("inf")
         require(is_shift, "shift", self.shift, "a finite number above 0, or none")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from mirnagraph.config import require
+from mirnagraph.config import Checked, Count, CountOrZero, Positive, PositiveOrZero, Rate, require
 from mirnagraph.registry import Registry
 
 _LAYERS = "mirnagraph.embedding.graph_layers"
@@ -22,13 +22,12 @@ GRAPH_ENCODERS: Registry[Any] = Registry(
     },
 )
 
-ATTENTIONS = ("dot", "additive")
 
 EdgeType: TypeAlias = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class GraphTransformerConfig:
+class GraphTransformerConfig(Checked):
     """Settings of a graph encoder and its training.
 
     Attributes:
@@ -51,30 +50,19 @@ class GraphTransformerConfig:
     """
 
     dim: int = 128
-    n_layers: int = 2
-    n_heads: int = 4
-    attention: str = "dot"
-    dropout: float = 0.1
-    epochs: int = 60
-    learning_rate: float = 0.003
-    weight_decay: float = 1e-4
-    n_negatives: int = 1
-    hidden_edges: float = 0.5
+    n_layers: Count = 2
+    n_heads: Count = 4
+    attention: Annotated[str, ("dot", "additive")] = "dot"
+    dropout: Rate = 0.1
+    epochs: CountOrZero = 60
+    learning_rate: Positive = 0.003
+    weight_decay: PositiveOrZero = 1e-4
+    n_negatives: Count = 1
+    hidden_edges: Rate = 0.5
     encoder: str = "gtmaloc"
 
     def __post_init__(self) -> None:
-        for name in ("n_layers", "n_heads", "n_negatives"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        super().__post_init__()
         is_multiple = self.dim >= 1 and self.dim % self.n_heads == 0
         require(is_multiple, "dim", self.dim, f"a multiple of n_heads ({self.n_heads})")
-        expected = f"one of {', '.join(ATTENTIONS)}"
-        require(self.attention in ATTENTIONS, "attention", self.attention, expected)
-        for name in ("dropout", "hidden_edges"):
-            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a number in [0, 1)")
-        require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
-        rate = self.learning_rate
-        require(0 < rate < float("inf"), "learning_rate", rate, "a finite number above 0")
-        decay = self.weight_decay
-        expected = "a finite number of 0 or more"
-        require(0 <= decay < float("inf"), "weight_decay", decay, expected)
         GRAPH_ENCODERS.check(self.encoder)

@@ -195,7 +195,7 @@ def train(
     groups: np.ndarray,
     config: GraphTransformerConfig,
     seed: int,
-    progress: Progress | None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Train a module to rebuild the edges of all relations; the loss is a mean over relations.
 
@@ -206,7 +206,7 @@ def train(
         groups: kind of each node; a non-edge joins nodes of the kinds of its edge.
         config: epochs, learning rate, weight decay, share of hidden edges, non-edges per edge.
         seed: of hidden edges and non-edges.
-        progress: called as ``progress("graph transformer", epoch, epochs)``.
+        progress: called after each epoch.
 
     Returns:
         Loss of each epoch before its step, float64, shape (epochs,).

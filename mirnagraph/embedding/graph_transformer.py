@@ -70,7 +70,6 @@ def fit_graph_transformer(
     seed: int = 0,
     *,
     kinds: Sequence[object] | None = None,
-    progress: Progress | None = None,
 ) -> GraphEmbedding:
     """Train a graph encoder on one network, without labels, and embed its nodes.
 
@@ -87,7 +86,6 @@ def fit_graph_transformer(
             on a CPU.
         kinds: kind of each node, length n_nodes; None for one kind. A non-edge joins nodes of the
             kinds of its edge, since the kinds alone would separate other pairs.
-        progress: called as ``progress(step, done, total)`` after each epoch.
 
     Raises:
         InputError: features do not fit the network or are not finite, a weight is negative or not
@@ -100,7 +98,7 @@ def fit_graph_transformer(
     groups = groups_of(kinds, len(x))
     if scope_of(config.encoder) == HETERO:
         data, rows = hetero_of(x, edge_index, edge_weight, groups)
-        joint = fit_hetero(data, config, seed, progress=progress)
+        joint = fit_hetero(data, config, seed)
         embedding = np.empty((len(x), config.dim), np.float32)
         for name, members in zip(data.node_types, rows, strict=True):
             embedding[members] = joint.embeddings[name]
@@ -115,7 +113,7 @@ def fit_graph_transformer(
             weight = None if edge_weight is None else edge_weight[seen]
             return module.hidden(x, edge_index[:, seen], weight)[0]
 
-        losses = train(module, states, [relation], groups, config, seed, progress)
+        losses = train(module, states, [relation], groups, config, seed)
     return GraphEmbedding(module.encode(x, edge_index, edge_weight).numpy(), losses, module)
 
 
@@ -138,7 +136,7 @@ def fit_hetero(
         config: defaults where None, with encoder ``"hgt"``. Encoders of scope ``"relation"`` or
             ``"hetero"``: ``"transformer"``, ``"hgt"``.
         seed: as of `fit_graph_transformer`.
-        progress: called as ``progress(step, done, total)`` after each epoch.
+        progress: called after each epoch.
 
     Raises:
         InputError: there is no edge type, or a feature or weight is out of range.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
-from torch_geometric.nn import HeteroConv, MessagePassing
+from torch_geometric.nn import HeteroConv, MessagePassing, TransformerConv
 from torch_geometric.utils import softmax
 
-RNA = "rna"
-"""Node type of the reference RNAs, whose labels are read."""
+from mirnagraph.registry import Registry
 
-TARGET = "target"
+RNA = "rna:reference"
+"""Node type of the reference RNAs, whose labels are read; no kind of partner has a colon."""
+
+TARGET = "rna:embedded"
 """Node type of the RNAs to embed."""
 
 SMOOTHING = 3.0
@@ -30,9 +34,10 @@ class LabelAttention(MessagePassing):
 
     Args:
         n_heads: heads.
+        n_labels: compartments; the layer's size does not depend on it.
     """
 
-    def __init__(self, n_heads: int) -> None:
+    def __init__(self, n_heads: int, n_labels: int = 0) -> None:
         super().__init__(aggr="add", node_dim=0)
         self.strength = nn.Parameter(torch.rand(n_heads) * 3)
 
@@ -62,6 +67,44 @@ class LabelAttention(MessagePassing):
         return attention.unsqueeze(-1) * x_j.unsqueeze(1)
 
 
+class TransformerLabels(nn.Module):
+    """PyG's `TransformerConv` with the edge feature, in place of `LabelAttention`.
+
+    Queries do not depend on the target. Edge features count in keys and values, so that its output
+    is no mean of labels.
+
+    Args:
+        n_heads: heads.
+        n_labels: compartments.
+    """
+
+    def __init__(self, n_heads: int, n_labels: int) -> None:
+        super().__init__()
+        self.shape = (n_heads, n_labels)
+        self.conv = TransformerConv(
+            (2 * n_labels, 1), n_labels, heads=n_heads, edge_dim=1, root_weight=False
+        )
+
+    def forward(self, x: tuple[Tensor, Tensor], edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """Messages by head; arguments and shape as in `LabelAttention`."""
+        sources, targets = x
+        queries = sources.new_ones(len(targets), 1)
+        mixed: Tensor = self.conv((sources, queries), edge_index, edge_attr.unsqueeze(-1))
+        return mixed.view(-1, *self.shape)
+
+
+LABEL_LAYERS: Registry[Any] = Registry(
+    "label layer",
+    "mirnagraph.label_layers",
+    {
+        "labels": "mirnagraph.embedding.label_attention:LabelAttention",
+        "transformer": "mirnagraph.embedding.label_attention:TransformerLabels",
+    },
+)
+"""Layers of `LabelGraphTower`, built as ``Layer(n_heads, n_labels)`` and called as
+`LabelAttention`."""
+
+
 class LabelCounts(MessagePassing):
     """Sum of the sources' states, shape (n_targets, 2 * n_labels)."""
 
@@ -75,6 +118,13 @@ class LabelCounts(MessagePassing):
             edge_index, x=(sources, None), size=(len(sources), len(targets))
         )
         return counts
+
+
+def _by_edge_type(layers: Mapping[tuple[str, str, str], nn.Module], aggr: str | None) -> HeteroConv:
+    """Layers by edge type, without the warning that sources keep their states, as they should."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="There exist node types", category=UserWarning)
+        return HeteroConv(dict(layers), aggr=aggr)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +157,7 @@ class LabelGraphTower(nn.Module):
         n_reference: reference RNAs.
         n_labels: compartments.
         n_heads: heads of each relation.
+        layer: entry of `LABEL_LAYERS`.
     """
 
     def __init__(
@@ -116,6 +167,7 @@ class LabelGraphTower(nn.Module):
         n_reference: int,
         n_labels: int,
         n_heads: int,
+        layer: str = "labels",
     ) -> None:
         super().__init__()
         self.relations = relations
@@ -124,13 +176,15 @@ class LabelGraphTower(nn.Module):
         self.n_labels = n_labels
         self.register_buffer("labels", torch.zeros(n_reference, n_labels))
         self.register_buffer("visible", torch.zeros(n_reference, n_labels))
+        self.register_buffer("base", torch.full((n_labels,), 0.5))
         for kind, n_partners in self.kinds.items():
             self.register_buffer(f"profile_{kind}", torch.zeros(n_reference, n_partners))
-        layers = {(RNA, relation, TARGET): LabelAttention(n_heads) for relation in relations}
-        layers |= {(kind, "of", TARGET): LabelAttention(n_heads) for kind in self.kinds}
+        make = LABEL_LAYERS[layer]
+        layers = {(RNA, relation, TARGET): make(n_heads, n_labels) for relation in relations}
+        layers |= {(kind, "of", TARGET): make(n_heads, n_labels) for kind in self.kinds}
         counts = {(RNA, "in", kind): LabelCounts() for kind in self.kinds}
-        self.read = HeteroConv(layers, aggr=None) if layers else None
-        self.count = HeteroConv(counts) if counts else None
+        self.read = _by_edge_type(layers, aggr=None)
+        self.count = _by_edge_type(counts, aggr="sum") if counts else None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,10 +192,17 @@ class LabelGraphTower(nn.Module):
         return (*self.relations, *self.kinds)
 
     def set_reference(self, labels: Tensor, profiles: Mapping[str, Tensor]) -> None:
-        """Set labels, NaN where they may not be read, and associations of the reference RNAs."""
+        """Set labels, NaN where they may not be read, and associations of the reference RNAs.
+
+        The base rate of a label is over all labels that may be read: one number for all RNAs and
+        steps, which therefore says nothing about a hidden one.
+        """
         is_known = ~torch.isnan(labels)
+        known = torch.where(is_known, labels, 0.0)
+        base = (known.sum(dim=0) + 0.5) / (is_known.sum(dim=0) + 1)
         self.get_buffer("visible").copy_(is_known)
-        self.get_buffer("labels").copy_(torch.where(is_known, labels, 0.0))
+        self.get_buffer("labels").copy_(known)
+        self.get_buffer("base").copy_(base.clamp(0.001, 0.999))
         for kind in self.kinds:
             self.get_buffer(f"profile_{kind}").copy_(profiles[kind])
 
@@ -161,11 +222,8 @@ class LabelGraphTower(nn.Module):
         data = HeteroData()
         labels, visible = self.get_buffer("labels"), self.get_buffer("visible")
         data[RNA].x = torch.cat([labels, visible], dim=1)
-        n_rnas = len(next(iter({**rnas.nearest, **rnas.profiles}.values()))[0])
-        if rnas.nearest:
-            n_rnas = len(next(iter(rnas.nearest.values()))[0])
-        else:
-            n_rnas = len(next(iter(rnas.profiles.values())))
+        firsts = [rows for rows, _ in rnas.nearest.values()]
+        n_rnas = len(next(iter([*firsts, *rnas.profiles.values()])))
         data[TARGET].x = labels.new_zeros(n_rnas, 0)
         for relation in self.relations:
             rows, similarity = rnas.nearest[relation]
@@ -203,20 +261,16 @@ class LabelGraphTower(nn.Module):
             (RNA, relation, TARGET): data[RNA, relation, TARGET].edge_attr
             for relation in self.relations
         }
+        base = self.get_buffer("base")
         if self.count is not None:
             edges = {(RNA, "in", kind): data[RNA, "in", kind].edge_index for kind in self.kinds}
             for kind, counts in self.count(states, edges).items():
                 total, visible = counts.chunk(2, dim=1)
-                share = (total + SMOOTHING * self._base()) / (visible + SMOOTHING)
-                ratio = share.log() - self._base().log()
+                share = (total + SMOOTHING * base) / (visible + SMOOTHING)
+                ratio = share.log() - base.log()
                 states[kind] = torch.cat([ratio, torch.ones_like(ratio)], dim=1)
                 partners = data[kind, "of", TARGET].edge_index[0]
                 features[kind, "of", TARGET] = -visible.amax(dim=1)[partners].log1p()
         edges = {name: data[name].edge_index for name in features}
         read: Tensor = self.read(states, edges, edge_attr_dict=features)[TARGET]
         return read
-
-    def _base(self) -> Tensor:
-        """Base rate of each label, shape (n_labels,), inside (0, 1)."""
-        labels, visible = self.get_buffer("labels"), self.get_buffer("visible")
-        return ((labels.sum(dim=0) + 0.5) / (visible.sum(dim=0) + 1)).clamp(0.001, 0.999)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from scipy import sparse
 
-from mirnagraph.config import require
-from mirnagraph.embedding.walks import WalkGraph, walk_graph, walk_rounds
-from mirnagraph.errors import ConfigError, MissingExtraError
-from mirnagraph.parallel import Progress, report
+from mirnagraph.config import AtLeastTwo, Checked, Count, Positive, require
+from mirnagraph.embedding.walks import walk_graph, walk_rounds
+from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import child_seed
-
-ENGINES = ("numba", "reference")
 
 SKIP_GRAM = "gensim"
 
@@ -33,7 +27,7 @@ Rounds = Callable[[], Iterator[np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Node2VecConfig:
+class Node2VecConfig(Checked):
     """Settings of node2vec; the defaults are chosen for speed at no loss of quality.
 
     See `paper` and benchmarks/node2vec_speed.py. A short window is not only fast: on the miRNA
@@ -54,33 +48,25 @@ class Node2VecConfig:
             (word2vec's threshold t: a node with share f is kept with chance sqrt(t/f) + t/f), in
             [0, 1]; 0 keeps every visit. gensim's own default, which the node2vec package takes too,
             is 0.001.
-        engine: ``"numba"``: own walks, trained by gensim; ``"reference"``: the node2vec package.
+        engine: ``"numba"``, the only walker; the setting is in files of settings and models.
         skipgram: ``"gensim"``, the only trainer; the setting is in files of settings and models.
     """
 
-    dim: int = 128
-    n_walks: int = 10
-    walk_length: int = 80
-    p: float = 1.0
-    q: float = 1.0
-    window: int = 2
-    epochs: int = 2
-    negative: int = 5
-    learning_rate: float = 0.025
-    subsample: float = 0.0
-    engine: str = "numba"
+    dim: Count = 128
+    n_walks: Count = 10
+    walk_length: AtLeastTwo = 80
+    p: Positive = 1.0
+    q: Positive = 1.0
+    window: Count = 2
+    epochs: Count = 2
+    negative: Count = 5
+    learning_rate: Positive = 0.025
+    subsample: Annotated[float, "in [0, 1]"] = 0.0
+    engine: Annotated[str, ("numba",)] = "numba"
     skipgram: str = SKIP_GRAM
 
     def __post_init__(self) -> None:
-        least = {"dim": 1, "n_walks": 1, "walk_length": 2, "window": 1, "epochs": 1, "negative": 1}
-        for name, lowest in least.items():
-            value = getattr(self, name)
-            require(value >= lowest, name, value, f"{lowest} or more")
-        for name in ("p", "q", "learning_rate"):
-            value = getattr(self, name)
-            require(0 < value < float("inf"), name, value, "a finite number above 0")
-        require(0 <= self.subsample <= 1, "subsample", self.subsample, "a number in [0, 1]")
-        require(self.engine in ENGINES, "engine", self.engine, f"one of {', '.join(ENGINES)}")
+        super().__post_init__()
         only = f"{SKIP_GRAM!r}, the only trainer left ('numba' was removed)"
         require(self.skipgram == SKIP_GRAM, "skipgram", self.skipgram, only)
 
@@ -93,24 +79,14 @@ class Node2VecConfig:
         return cls(dim=dim, n_walks=200, walk_length=150, window=5, epochs=5, subsample=0.001)
 
 
-def node2vec(
-    adjacency: Any,
-    config: Node2VecConfig,
-    seed: int,
-    *,
-    progress: Progress | None = None,
-    n_threads: int = 1,
-) -> np.ndarray:
+def node2vec(adjacency: Any, config: Node2VecConfig, seed: int) -> np.ndarray:
     """Embed every node of a network.
 
     Args:
         adjacency: scipy sparse, shape (n_nodes, n_nodes), weights of 0 or more; an entry of 0 is no
             edge. Symmetric, or directed.
         config: see Node2VecConfig.
-        seed: equal seeds give equal vectors bit for bit, in any process and with any number of
-            threads.
-        progress: called as ``progress(step, done, total)`` after each round of walks.
-        n_threads: threads of the walker; skip-gram uses one.
+        seed: equal seeds give equal vectors bit for bit, in any process.
 
     Returns:
         float32, shape (n_nodes, dim), rows in the order of `adjacency`. Nodes without any edge get
@@ -119,17 +95,24 @@ def node2vec(
     Raises:
         InputError: see `walk_graph`.
         ConfigError: the skip-gram diverged.
-        MissingExtraError: engine ``"reference"`` without the node2vec package.
     """
     graph = walk_graph(adjacency)
     linked = np.diff(graph.indptr) > 0
     linked[graph.indices] = True
     if not linked.any():
         return np.zeros((graph.n_nodes, config.dim), np.float32)
-    if config.engine == "reference":
-        vectors = reference_node2vec(adjacency, config, seed)
-    else:
-        vectors = _walk_and_train(graph, config, seed, progress, n_threads)
+    # Walking again in each epoch is far cheaper than training, and needs no memory.
+    walks = partial(
+        walk_rounds,
+        graph,
+        n_walks=config.n_walks,
+        walk_length=config.walk_length,
+        p=config.p,
+        q=config.q,
+        seed=seed,
+    )
+    visits = count_visits(walks, graph.n_nodes)
+    vectors = train_skip_gram(walks, visits, config.n_walks * graph.n_nodes, config, seed)
     vectors[~linked] = 0
     if not np.isfinite(vectors).all() or np.abs(vectors).max() > DIVERGED:
         rate = config.learning_rate
@@ -146,39 +129,6 @@ class Node2VecEmbedder:
     def embed(adjacency: Any, config: Node2VecConfig, seed: int) -> np.ndarray:
         """See `node2vec`."""
         return node2vec(adjacency, config, seed)
-
-
-def _walk_and_train(
-    graph: WalkGraph,
-    config: Node2VecConfig,
-    seed: int,
-    progress: Progress | None,
-    n_threads: int,
-) -> np.ndarray:
-    total = config.n_walks * config.epochs
-    done = 0
-
-    walks = partial(
-        walk_rounds,
-        graph,
-        n_walks=config.n_walks,
-        walk_length=config.walk_length,
-        p=config.p,
-        q=config.q,
-        seed=seed,
-        n_threads=n_threads,
-    )
-
-    def reported_walks() -> Iterator[np.ndarray]:
-        # Walking again in each epoch is far cheaper than training, and needs no memory.
-        nonlocal done
-        for block in walks():
-            yield block
-            done += 1
-            report(progress, "node2vec", done, total)
-
-    visits = count_visits(walks, graph.n_nodes)
-    return train_skip_gram(reported_walks, visits, config.n_walks * graph.n_nodes, config, seed)
 
 
 def count_visits(rounds: Rounds, n_nodes: int) -> np.ndarray:
@@ -227,7 +177,7 @@ def train_skip_gram(
         sample=config.subsample,
         min_count=1,
         workers=1,
-        seed=_seed_of_skip_gram(seed),
+        seed=child_seed(seed, "skip-gram") % 2**32,
         sorted_vocab=0,
     )
     frequencies = {node: int(n) for node, n in enumerate(visits) if n > 0}
@@ -236,75 +186,3 @@ def train_skip_gram(
     vectors = np.zeros((len(visits), config.dim), np.float32)
     vectors[np.array(model.wv.index_to_key)] = model.wv.vectors
     return vectors
-
-
-def reference_node2vec(adjacency: Any, config: Node2VecConfig, seed: int) -> np.ndarray:
-    """Embed every node with the node2vec package (0.4.6 or later), with its defects handled.
-
-    For comparison, since the package is slow and pins numpy below 2. Zero-weight edges are dropped
-    first, since it walks them as if they had weight 1; ``min_count=1`` includes isolated nodes;
-    both walks and skip-gram get seeds and one worker; names, which are text, are put into row
-    order; the global generators, which the package seeds, are restored.
-
-    Args:
-        adjacency: scipy sparse, shape (n_nodes, n_nodes), checked.
-        config: engine and skipgram are not read.
-        seed: of walks and skip-gram.
-
-    Returns:
-        float32, shape (n_nodes, dim), rows in the order of `adjacency`.
-
-    Raises:
-        MissingExtraError: the package is not installed.
-    """
-    try:
-        from node2vec import Node2Vec
-    except ImportError:
-        raise MissingExtraError("node2vec", "node2vec", "the engine 'reference'") from None
-    import networkx as nx
-
-    matrix = sparse.csr_array(adjacency, dtype=np.float64, copy=True)
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    n_nodes = matrix.shape[0]
-    directed = abs(matrix - matrix.T).nnz > 0
-    kind = nx.DiGraph if directed else nx.Graph
-    graph = nx.from_scipy_sparse_array(matrix, create_using=kind)
-    with _restored_generators():
-        model = Node2Vec(
-            graph,
-            dimensions=config.dim,
-            walk_length=config.walk_length,
-            num_walks=config.n_walks,
-            p=config.p,
-            q=config.q,
-            workers=1,
-            seed=child_seed(seed, "walks") % 2**32,
-            quiet=True,
-        )
-        fitted = model.fit(
-            window=config.window,
-            epochs=config.epochs,
-            negative=config.negative,
-            alpha=config.learning_rate,
-            sample=config.subsample,
-            min_count=1,
-            workers=1,
-            seed=_seed_of_skip_gram(seed),
-        )
-    return np.stack([fitted.wv[str(node)] for node in range(n_nodes)]).astype(np.float32)
-
-
-def _seed_of_skip_gram(seed: int) -> int:
-    return child_seed(seed, "skip-gram") % 2**32
-
-
-@contextlib.contextmanager
-def _restored_generators() -> Iterator[None]:
-    python = random.getstate()
-    numpy = np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002

@@ -9,9 +9,6 @@ of threads or the size of the blocks.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,7 +109,6 @@ def walk_rounds(
     p: float,
     q: float,
     seed: int,
-    n_threads: int = 1,
 ) -> Iterator[np.ndarray]:
     """Yield walks in rounds of one walk from every node, so that memory holds one round.
 
@@ -124,7 +120,6 @@ def walk_rounds(
             section 3.2).
         q: in-out parameter, above 0: weight 1/q of a node without an edge from the previous one.
         seed: of all walks.
-        n_threads: changes the time only.
 
     Yields:
         One round: int32, shape (n_nodes, walk_length), the starts in random order. A walk that ends
@@ -132,23 +127,12 @@ def walk_rounds(
     """
     stream = np.uint64(child_seed(seed, "walks"))
     kernel: Any = _walk
-    with ThreadPoolExecutor(max_workers=n_threads) as pool:
-        for number in range(n_walks):
-            order = generator(seed, "walk order", number).permutation(graph.n_nodes)
-            starts = order.astype(np.int32)
-            walks = np.empty((graph.n_nodes, walk_length), np.int32)
-            bounds = np.linspace(0, graph.n_nodes, n_threads + 1).astype(np.int64)
-            first = number * graph.n_nodes
-            steps = partial(kernel, *graph, stream=stream, p=float(p), q=float(q))
-            jobs = [
-                pool.submit(
-                    steps, starts=starts[lo:hi], walks=walks[lo:hi], first=np.uint64(first + lo)
-                )
-                for lo, hi in pairwise(bounds)
-            ]
-            for job in jobs:
-                job.result()
-            yield walks
+    for number in range(n_walks):
+        order = generator(seed, "walk order", number).permutation(graph.n_nodes)
+        walks = np.empty((graph.n_nodes, walk_length), np.int32)
+        first = np.uint64(number * graph.n_nodes)
+        kernel(*graph, order.astype(np.int32), walks, first, stream, float(p), float(q))
+        yield walks
 
 
 @njit(cache=True)

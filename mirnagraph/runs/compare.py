@@ -15,7 +15,7 @@ from mirnagraph.evaluation.compare import compare, compare_fractions
 from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
 from mirnagraph.io import read_table
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.runs.folder import read_run_json
+from mirnagraph.runs.folder import read_finished_run, read_run_json
 from mirnagraph.runs.results import (
     BASELINES,
     LABELS,
@@ -38,15 +38,7 @@ def read_labels(folder: str | Path) -> tuple[str, pd.DataFrame]:
     Raises:
         InputError: not a finished run, or a cell that is no label.
     """
-    about = read_run_json(folder)
-    if about["status"] != "done":
-        raise InputError(
-            "the run is not finished",
-            file=folder,
-            found=about["status"],
-            expected="done",
-            hint="run its command again",
-        )
+    about = read_finished_run(folder)
     kind = str(about.get("labels", MULTI_LABEL))
     path = Path(folder) / LABELS
     table = read_table(path, ["rna_id"]).set_index("rna_id")

@@ -113,6 +113,24 @@ def read_run_json(folder: str | Path) -> dict[str, Any]:
     return about
 
 
+def read_finished_run(folder: str | Path) -> dict[str, Any]:
+    """Read ``run.json`` of a finished run.
+
+    Raises:
+        InputError: see `read_run_json`; or the run is not finished.
+    """
+    about = read_run_json(folder)
+    if about.get("status") != "done":
+        raise InputError(
+            "the run is not finished",
+            file=folder,
+            found=about.get("status"),
+            expected="done",
+            hint="run its command again to resume it",
+        )
+    return about
+
+
 def fingerprint(settings: str, inputs: Mapping[str, str]) -> str:
     """Return the sha256 of what decides a run's results.
 

@@ -96,7 +96,8 @@ def write_model(
         **header,
     }
     entries = json.loads(json.dumps(entries))  # as it will be read, e.g. tuples as lists
-    contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    # ascontiguousarray would make a scalar an array of one number
+    contiguous = {name: np.asarray(values, order="C") for name, values in arrays.items()}
     save_file(contiguous, folder / WEIGHTS, {HEADER_CHECKSUM: _header_checksum(entries)})
     entries[WEIGHTS_CHECKSUM] = sha256_of(folder / WEIGHTS)
     text = json.dumps(entries, indent=2) + "\n"

@@ -27,7 +27,24 @@ TABLE = "baselines.tsv"
 THIS_RUN = "this run"
 
 OWN_TREES = "own_trees"
-"""Mean of logits of the trees inside a fusion model, without its attention part."""
+"""Mean of logits of the trees inside a fusion model, without its other parts."""
+
+PARTS = {"neural": "attention", OWN_TREES: OWN_TREES, "kernel": "kernel"}
+"""Parts of a fusion model: files of ``parts/`` and rows of tables -> name of the prediction."""
+
+ABOUT_PARTS = {
+    "neural": "the neural model inside the whole, alone: the same fit, nothing mixed in",
+    OWN_TREES: "the trees inside the whole, alone: the same sources, the same fits",
+    "kernel": "the kernel model inside the whole, alone: the same fit",
+}
+
+WEIGHTED = {
+    "attention": "neural",
+    "extra_trees": "extra trees",
+    "boosting": "boosting",
+    "kernel": "kernel",
+}
+"""Name of a weight -> its part, in words."""
 
 SHOWN = ("AUC", "AUPR", "F1", "MCC")
 SHOWN_FRACTIONS = ("Pearson", "Spearman")
@@ -158,7 +175,7 @@ def baseline_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     return ["model", *metrics], rows
 
 
-def verdict(table: pd.DataFrame, parts: Sequence[str] = (OWN_TREES,)) -> list[str]:
+def verdict(table: pd.DataFrame, parts: Sequence[str] = tuple(PARTS)) -> list[str]:
     """State which baselines the model does not outperform.
 
     Args:
@@ -212,13 +229,13 @@ def _listed(names: Sequence[str]) -> str:
 def baseline_section(
     table: pd.DataFrame | None,
     notes: Sequence[str] = (),
-    parts: Sequence[str] = (OWN_TREES,),
+    parts: Sequence[str] = tuple(PARTS),
 ) -> str:
     """The section on baselines: verdict, table, what each model is.
 
     Args:
         table: baseline table (see `average_row`); None where the baselines were left out.
-        notes: further sentences, e.g. of `own_trees_sentence`.
+        notes: further sentences, e.g. of `part_sentences`.
         parts: see `verdict`.
     """
     if table is None:
@@ -239,31 +256,71 @@ def baseline_section(
     return section("Baselines", sentences, markdown_table(header, rows), what, about)
 
 
-def own_trees_sentence(result: CrossValidationResult, seed: int) -> list[str]:
-    """Sentence on the model against the trees inside it, with paired intervals.
+def part_names(result: CrossValidationResult) -> list[str]:
+    """Names in `PARTS` of the parts of a model; none where it has a single one."""
+    names = [name for name, prediction in PARTS.items() if prediction in result.predictions]
+    return names if len(names) > 1 else []
+
+
+def part_rows(result: CrossValidationResult) -> list[dict[str, object]]:
+    """Rows of a baseline table (see `average_row`): the whole model, then its parts alone."""
+    rows = [average_row(THIS_RUN, result.metrics, "the whole model of this run")]
+    for name in part_names(result):
+        rows.append(average_row(name, result.metrics_of[PARTS[name]], ABOUT_PARTS[name]))
+    return rows
+
+
+def part_sentences(result: CrossValidationResult, seed: int) -> list[str]:
+    """Sentences on the whole model against each part, and neural model against own trees.
 
     Args:
         result: of the run.
         seed: of the bootstrap resamples.
 
     Returns:
-        One line, or none for a model without trees or of trees alone.
+        One line a pair, with paired intervals; none for a model of a single part.
     """
-    if OWN_TREES not in result.predictions or "attention" not in result.predictions:
-        return []
+    names = part_names(result)
+    pairs = [(MODEL, "Whole", name) for name in names]
+    if {"neural", OWN_TREES} <= set(names):
+        pairs.append((PARTS["neural"], "`neural`", OWN_TREES))
     labels = result.labels_frame().set_index("rna_id")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)
-        table = compare(result.to_frame(OWN_TREES), result.to_frame(), labels, seed=seed)
-    cells = []
-    for metric in ("AUC", "AUPR"):
-        columns = ("difference", "low", "high")
-        values = [metric_value(table, AVERAGE, metric, column) for column in columns]
-        cells.append(f"{metric} {difference_cell(*values, digits=3)}")
-    return [
-        f"Model - `{OWN_TREES}` (pooled, mean over compartments, 95 % intervals): "
-        f"{', '.join(cells)}."
-    ]
+    lines = []
+    for prediction, shown, name in pairs:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UndefinedMetricWarning)
+            first = result.to_frame(PARTS[name])
+            table = compare(first, result.to_frame(prediction), labels, seed=seed)
+        cells = []
+        for metric in ("AUC", "AUPR"):
+            columns = ("difference", "low", "high")
+            values = [metric_value(table, AVERAGE, metric, column) for column in columns]
+            cells.append(f"{metric} {difference_cell(*values, digits=3)}")
+        differences = ", ".join(cells)
+        about = "pooled, mean over compartments, 95 % intervals"
+        lines.append(f"{shown} - `{name}` ({about}): {differences}.")
+    return lines
+
+
+def weight_sentence(result: CrossValidationResult) -> list[str]:
+    """Sentence on the weights of the parts in the mean of logits.
+
+    Returns:
+        One line with the mean over folds, and the range where folds differ; none for a model of
+        one part.
+    """
+    every = [fold.choices.get("weights", {}) for fold in result.results]
+    names = list(every[0]) if every else []
+    if len(names) < 2 or any(list(weights) != names for weights in every):
+        return []
+    shares = np.array([[weights[name] for name in names] for weights in every], dtype=float)
+    shares /= shares.sum(axis=1, keepdims=True)
+    means = shares.mean(axis=0)
+    cells = [f"{WEIGHTED[name]} {mean:.2f}" for name, mean in zip(names, means, strict=True)]
+    how = "the same in every fold"
+    if np.ptp(shares, axis=0).max() > 1e-9:
+        how = "mean over folds"
+    return [f"Weights of the parts in the mean of logits, {how}: {', '.join(cells)}."]
 
 
 def set_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -299,6 +356,21 @@ def summary_table(metrics: pd.DataFrame, compartments: tuple[str, ...]) -> pd.Da
         values = {" ".join(pair): metric_value(metrics, name, *pair) for pair in columns}
         rows.append({"compartment": name, **values})
     return pd.DataFrame(rows)
+
+
+def run_summary(result: CrossValidationResult) -> pd.DataFrame:
+    """Contents of ``summary.tsv``: `summary_table` of the whole model and of its parts.
+
+    The column ``model`` in front is ``whole`` or one of `PARTS`.
+    """
+    tables = {"whole": result.metrics}
+    tables |= {name: result.metrics_of[PARTS[name]] for name in part_names(result)}
+    parts = []
+    for name, metrics in tables.items():
+        table = summary_table(metrics, result.compartments)
+        table.insert(0, "model", name)
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)
 
 
 def draw_curves(result: CrossValidationResult) -> Figure:

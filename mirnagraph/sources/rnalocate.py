@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from mirnagraph.names import MirbaseNames, normalise, resolve, stem
 from mirnagraph.sources.delimited import read_columns
 
 _NAMES = {
@@ -70,3 +72,80 @@ def labels(
     table = pd.DataFrame(matrix, index=index, columns=list(compartments))
     unused = records.assign(reason=reasons)
     return table, unused[unused["reason"] != ""].reset_index(drop=True)
+
+
+def star(name: str) -> str:
+    """Write the minor arm of a hairpin as miRBase did, with ``*`` in place of ``-star``.
+
+    >>> star("hsa-miR-21-star")
+    'hsa-miR-21*'
+    """
+    return re.sub(r"-star$", "*", name.strip(), flags=re.IGNORECASE)
+
+
+def match_molecules(
+    queries: Iterable[str], ids: Sequence[str], names: MirbaseNames
+) -> dict[str, list[str]]:
+    """Match names of records with every id of the molecule they name.
+
+    A name belongs to the id of the same name, to that of its hairpin (arms ``-5p``, ``-3p`` and
+    ``*`` or ``-star`` removed), and to all ids with a hairpin that it names today, through aliases
+    where it is an old name: ``hsa-miR-24`` belongs to hsa-mir-24, hsa-mir-24-1 and hsa-mir-24-2.
+    An id that names a whole family (``hsa-let-7``) is no molecule and is matched by name alone.
+
+    Args:
+        queries: names in records.
+        ids: ids of the RNAs.
+        names: miRBase.
+
+    Returns:
+        Name as in the records -> ids in row order, without names that match none.
+    """
+    distinct = list(dict.fromkeys(queries))
+    by_name: dict[str, list[int]] = {}
+    by_hairpin: dict[str, list[int]] = {}
+    resolved_ids = resolve(ids, names)[["match_kind", "hairpin_ids"]]
+    for row, (rna_id, kind, hairpins) in enumerate(resolved_ids.itertuples(name=None)):
+        by_name.setdefault(normalise(rna_id, names.species), []).append(row)
+        if kind != "family_prefix":
+            for hairpin in filter(None, hairpins.split(";")):
+                by_hairpin.setdefault(hairpin, []).append(row)
+    resolved = resolve([star(name) for name in distinct], names)
+    columns = (distinct, resolved["match_kind"], resolved["hairpin_ids"])
+    result = {}
+    for name, kind, hairpins in zip(*columns, strict=True):
+        rows = set(by_name.get(normalise(name, names.species), ()))
+        rows.update(by_name.get(stem(star(name)), ()))
+        if kind != "family_prefix":
+            for hairpin in filter(None, hairpins.split(";")):
+                rows.update(by_hairpin.get(hairpin, ()))
+        if rows:
+            result[name] = [ids[row] for row in sorted(rows)]
+    return result
+
+
+def label_table(
+    records: pd.DataFrame,
+    rna_ids: Sequence[str],
+    compartments: Sequence[str],
+    names: MirbaseNames,
+    species: str = "Homo sapiens",
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make a label table from the records of any release, such as an earlier one.
+
+    Args:
+        records: of `read_rnalocate`.
+        rna_ids: rows of the result.
+        compartments: columns of the result; records of other locations are left out.
+        names: miRBase, which matches arms, star names and old names (see `match_molecules`).
+        species: Latin name; records that name another are left out.
+
+    Returns:
+        ``(labels, unused)`` as of `labels`.
+    """
+    is_used = records["species"].isin(["", species])
+    used = records[is_used]
+    rna_of = match_molecules(used["rna"], rna_ids, names)
+    table, unused = labels(used, rna_of, rna_ids, compartments)
+    foreign = records[~is_used].assign(reason="another species")
+    return table, pd.concat([unused, foreign], ignore_index=True)

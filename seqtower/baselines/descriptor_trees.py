@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.special import expit, logit
 
-from mirnagraph.config import require
+from mirnagraph.config import Checked, Count, require
 from mirnagraph.errors import CheckpointError
 from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
 from mirnagraph.seeds import child_seed
@@ -20,7 +20,6 @@ from mirnagraph.trees import (
     fit_extra_trees,
     join_outputs,
 )
-from seqtower.checks import require_least
 from seqtower.data.sequences import CIRCLE, type_numbers
 from seqtower.encoders.base import without_prefix
 from seqtower.encoders.descriptors import descriptor_names, descriptors, junction, junction_names
@@ -57,7 +56,7 @@ LEAST_OF_A_TYPE = 50
 
 
 @dataclass(frozen=True)
-class DescriptorConfig:
+class DescriptorConfig(Checked):
     """Settings of the trees on descriptors.
 
     Attributes:
@@ -76,12 +75,12 @@ class DescriptorConfig:
     window: int = 100
     trees: TreesConfig = field(default_factory=lambda: TREES)
     fraction_trees: TreesConfig = field(default_factory=lambda: FRACTION_TREES)
-    members: int = 2
+    members: Count = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for weight in (self.weight, *self.weights):
             require(0 <= weight <= 1, "weight", weight, "in [0, 1]")
-        require_least(self, 1, "members")
         for name, trees in (("trees", self.trees), ("fraction_trees", self.fraction_trees)):
             has_both = trees.n_trees > 0 and trees.rounds > 0
             require(has_both, name, "none of a kind", "extra trees and boosting")

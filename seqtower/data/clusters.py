@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from mirnagraph.config import require
 from mirnagraph.parallel import Progress, report
 from seqtower.data.kmers import word_numbers
 
@@ -18,37 +16,20 @@ LONGEST_ALIGNED = 20_000
 """Nucleotides of the longest pair that is aligned; beyond it shared k-mers alone decide."""
 
 
-@dataclass(frozen=True)
-class ClusterConfig:
-    """Thresholds of near-duplicates.
+K = 12
 
-    Attributes:
-        k: nucleotides of a k-mer, 6 to 15.
-        candidate: share of the shorter sequence's k-mers in both, from which a pair is aligned.
-        certain: share of k-mers from which a pair is a near-duplicate without an alignment.
-        identity: share of the shorter sequence's nucleotides matched by a local alignment, from
-            which a pair is a near-duplicate.
-    """
+CANDIDATE = 0.1
+"""Share of the shorter sequence's k-mers in both, from which a pair is aligned."""
 
-    k: int = 12
-    candidate: float = 0.1
-    certain: float = 0.9
-    identity: float = 0.8
+CERTAIN = 0.9
+"""Share of k-mers from which a pair is a near-duplicate without an alignment."""
 
-    def __post_init__(self) -> None:
-        require(6 <= self.k <= 15, "k", self.k, "6 to 15")
-        require(
-            0 < self.candidate <= self.certain <= 1,
-            "candidate, certain",
-            (self.candidate, self.certain),
-            "in (0, 1], candidate not above certain",
-        )
-        require(0 < self.identity <= 1, "identity", self.identity, "in (0, 1]")
+IDENTITY = 0.8
+"""Share of the shorter sequence's nucleotides matched by a local alignment, from which a pair is a
+near-duplicate."""
 
 
-def cluster(
-    sequences: Sequence[str], config: ClusterConfig | None = None, progress: Progress | None = None
-) -> np.ndarray:
+def cluster(sequences: Sequence[str], progress: Progress | None = None) -> np.ndarray:
     """Cluster near-duplicate sequences greedily, as CD-HIT does.
 
     From the longest sequence to the shortest (ties in alphabetical order), each joins the cluster
@@ -57,21 +38,19 @@ def cluster(
 
     Args:
         sequences: nucleotides A, C, G, U, N.
-        config: thresholds; None for the defaults.
         progress: called after each sequence.
 
     Returns:
         Cluster number of every sequence: int64, shape (n,), in order of first appearance.
     """
-    config = config or ClusterConfig()
     order = sorted(range(len(sequences)), key=lambda row: (-len(sequences[row]), sequences[row]))
     ordered = [sequences[row] for row in order]
-    kmers = _kmer_matrix(ordered, config.k)
+    kmers = _kmer_matrix(ordered)
     by_kmer = kmers.T.tocsr()
     leader = np.full(len(order), -1)
     for place in range(len(order)):
         report(progress, "clusters", place + 1, len(order))
-        leader[place] = _leader_of(place, ordered, leader[:place], kmers, by_kmer, config)
+        leader[place] = _leader_of(place, ordered, leader[:place], kmers, by_kmer)
     of_row = np.empty(len(order), dtype=np.int64)
     of_row[order] = leader
     _, first, number = np.unique(of_row, return_index=True, return_inverse=True)
@@ -105,7 +84,6 @@ def _leader_of(
     leader: np.ndarray,
     kmers: sparse.csr_array,
     by_kmer: sparse.csr_array,
-    config: ClusterConfig,
 ) -> int:
     """Representative of the sequence at `place`, given those of the sequences before it."""
     own = kmers.indices[kmers.indptr[place] : kmers.indptr[place + 1]]
@@ -116,17 +94,17 @@ def _leader_of(
     n_shared = np.bincount(np.concatenate(holders), minlength=len(sequences))[:place]
     share = n_shared / len(own)
     is_representative = leader == np.arange(place)
-    for other in np.flatnonzero((share >= config.candidate) & is_representative).tolist():
-        if share[other] >= config.certain:
+    for other in np.flatnonzero((share >= CANDIDATE) & is_representative).tolist():
+        if share[other] >= CERTAIN:
             return other
-        if identity(sequences[other], sequences[place]) >= config.identity:
+        if identity(sequences[other], sequences[place]) >= IDENTITY:
             return other
     return place
 
 
-def _kmer_matrix(sequences: Sequence[str], k: int) -> sparse.csr_array:
+def _kmer_matrix(sequences: Sequence[str]) -> sparse.csr_array:
     """K-mers of each sequence: binary, shape (n, number of different k-mers)."""
-    numbers = [np.setdiff1d(word_numbers(sequence, k), [-1]) for sequence in sequences]
+    numbers = [np.setdiff1d(word_numbers(sequence, K), [-1]) for sequence in sequences]
     every = np.concatenate(numbers) if numbers else np.zeros(0, dtype=np.int64)
     different, columns = np.unique(every, return_inverse=True)
     pointer = np.concatenate([[0], np.cumsum([len(kmers) for kmers in numbers])])

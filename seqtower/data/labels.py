@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import pandas as pd
 
 from mirnagraph.errors import ConfigError, InputError, raise_problems
 from mirnagraph.evaluation.metrics import CLASS, FRACTIONS, MULTI_LABEL
-from mirnagraph.io import read_table
+from mirnagraph.io import cell_problems as column_problems
+from mirnagraph.io import read_table, repeated_cells
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.sources.fasta import read_fasta
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, RNA_TYPES, SequenceSet, rna_type
@@ -185,53 +186,14 @@ def constant_label_problems(
     return problems
 
 
-def duplicate_problems(
-    ids: Iterable[str],
-    lines: Iterable[int],
-    path: str | Path,
-    *,
-    what: str,
-    each: str,
-    column: str | None = None,
-) -> list[InputError]:
-    """List the ids that are duplicated.
-
-    Args:
-        ids: one per line of the file.
-        lines: 1-based line numbers.
-        path: the file, for the message.
-        what: what is duplicated, for the message.
-        each: what has to be unique, for the message.
-        column: where the ids are, for the message.
-    """
-    first_line: dict[str, int] = {}
-    problems = []
-    for name, line in zip(ids, lines, strict=True):
-        if name in first_line:
-            problems.append(
-                InputError(
-                    what,
-                    file=path,
-                    line=line,
-                    column=column,
-                    found=name,
-                    expected=f"{each} once (first on line {first_line[name]})",
-                )
-            )
-        first_line.setdefault(name, line)
-    return problems
-
-
 def _id_problems(table: pd.DataFrame, column: str, path: Path) -> list[InputError]:
     ids = table[column]
     empty = [
         InputError("an empty id", file=path, line=line, column=column)
         for line in table.index[ids == ""]
     ]
-    filled = ids[ids != ""]
-    what = "an id is duplicated"
-    duplicated = duplicate_problems(
-        filled, filled.index, path, what=what, each="each id", column=column
+    duplicated = repeated_cells(
+        table[ids != ""], column, "an id is duplicated", path, "each id once"
     )
     return sorted(empty + duplicated, key=lambda problem: problem.line or 0)
 
@@ -312,16 +274,7 @@ def cell_problems(
         expected: valid values, for the message.
     """
     problems = []
-    for number, column in enumerate(cells.columns):
-        for line, value in cells.loc[is_wrong[:, number], column].items():
-            problems.append(
-                InputError(
-                    what,
-                    file=path,
-                    line=int(str(line)),
-                    column=str(column),
-                    found=None if pd.isna(value) else value,
-                    expected=expected,
-                )
-            )
+    shown = cells.astype(object).where(cells.notna(), None)
+    for column, is_bad in zip(cells.columns, is_wrong.T, strict=True):
+        problems += column_problems(shown, column, is_bad, what, path, expected)
     return problems

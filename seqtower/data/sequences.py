@@ -5,23 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
-from mirnagraph.config import require
+from mirnagraph.config import AtLeastTwo, Checked, require
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
-from mirnagraph.evaluation.splits import used_rnas
 from mirnagraph.nodes import NodeIndex
-from seqtower.checks import require_least
 
 RNA_TYPES = ("miRNA", "precursor", "lncRNA", "mRNA", "snoRNA", "circRNA", "other")
 CIRCLE = "circRNA"
 
-POLICIES = ("full", "3-prime", "5-prime", "both-ends")
 _MEASURES: dict[str, Callable[[np.ndarray], Any]] = {
     "max": np.max,
     "average": np.mean,
@@ -34,7 +31,7 @@ _TYPE_BY_LOWER_CASE = {name.lower(): name for name in RNA_TYPES}
 
 
 @dataclass(frozen=True)
-class LengthPolicy:
+class LengthPolicy(Checked):
     """How long RNAs are cut.
 
     Attributes:
@@ -46,13 +43,12 @@ class LengthPolicy:
             (EL-RMLocNet); empty to take it as given.
     """
 
-    keep: str = "full"
-    length: int = 4000
+    keep: Annotated[str, ("full", "3-prime", "5-prime", "both-ends")] = "full"
+    length: AtLeastTwo = 4000
     measure: str = ""
 
     def __post_init__(self) -> None:
-        require(self.keep in POLICIES, "keep", self.keep, f"one of {', '.join(POLICIES)}")
-        require_least(self, 2, "length")
+        super().__post_init__()
         require(
             self.measure in ("", *_MEASURES),
             "measure",
@@ -200,29 +196,23 @@ def sequences_sha256(data: SequenceSet) -> str:
     return total.hexdigest()
 
 
-def of_dataset(dataset: Dataset, *, rnas: str = "all") -> SequenceSet:
+def of_dataset(dataset: Dataset) -> SequenceSet:
     """Return the RNAs of a dataset that have a sequence.
 
     Compartments of the dataset become labels, families become groups.
 
     Args:
         dataset: RNAs with sequences and labels.
-        rnas: ``"all"`` (RNAs without annotation count as negatives) or ``"located"``.
 
     Raises:
         InputError: no RNA has a sequence.
     """
     table = dataset.rnas
-    has_sequence = table["sequence"].notna().to_numpy()
-    is_used = used_rnas(dataset.labels, rnas)
-    rows = np.flatnonzero(has_sequence & is_used)
+    has_sequence = table["sequence"].notna()
+    rows = np.flatnonzero(has_sequence)
     if not len(rows):
         raise InputError(f"no RNA of dataset {dataset.name!r} has a sequence")
-    left_out = [
-        (name, "no sequence" if used else "no compartment")
-        for name, used, has in zip(table.index, is_used, has_sequence, strict=True)
-        if not (used and has)
-    ]
+    left_out = [(name, "no sequence") for name in table.index[~has_sequence]]
     groups = None
     if "family" in table.columns:
         groups = tuple(table["family"].iloc[rows].fillna(""))

@@ -17,10 +17,11 @@ import pandas as pd
 from mirnagraph.config import from_dict, load_toml
 from mirnagraph.errors import ConfigError, InputError, raise_problems
 from mirnagraph.evaluation.metrics import MULTI_LABEL
+from mirnagraph.io import repeated_cells
 from mirnagraph.names import family_groups, number, stem
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.sources.fasta import read_fasta
-from seqtower.data.labels import constant_label_problems, duplicate_problems, join, read_labels
+from seqtower.data.labels import constant_label_problems, join, read_labels
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, SequenceSet, the_type
 
 MARK = "|"
@@ -345,7 +346,7 @@ def _unique_ids(
 ) -> list[str]:
     n_records = Counter(name for name, _ in genes)
     ids = [f"{name},{gene}" if n_records[name] > 1 and gene else name for name, gene in genes]
-    each = "each Gene_Name, or Gene_Name with Gene_ID,"
-    problems = duplicate_problems(ids, lines, fasta, what="an RNA is duplicated", each=each)
-    raise_problems(problems)
+    table = pd.DataFrame({"Gene_Name": ids}, index=list(lines))
+    each = "each Gene_Name, or Gene_Name with Gene_ID, once"
+    raise_problems(repeated_cells(table, "Gene_Name", "an RNA is duplicated", fasta, each))
     return ids

@@ -9,16 +9,15 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 
-from mirnagraph.config import require
+from mirnagraph.config import Checked, Count, require
 from mirnagraph.embedding.factorization import ProximityConfig, proximity_embedding
-from seqtower.checks import require_least
 from seqtower.data.kmers import word_numbers
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import Encoder
 
 
 @dataclass(frozen=True)
-class GeneticSeq2VecConfig:
+class GeneticSeq2VecConfig(Checked):
     """Settings of the k-mer vectors.
 
     EL-RMLocNet's Table 2 has others per RNA class (lncRNA: k 2, stride 2, 200 dimensions; miRNA:
@@ -32,13 +31,13 @@ class GeneticSeq2VecConfig:
     """
 
     k: int = 2
-    stride: int = 2
-    dim: int = 50
-    hops: int = 4
+    stride: Count = 2
+    dim: Count = 50
+    hops: Count = 4
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(1 <= self.k <= 6, "k", self.k, "1 to 6")
-        require_least(self, 1, "stride", "dim", "hops")
 
 
 class GeneticSeq2Vec(Encoder):

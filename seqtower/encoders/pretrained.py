@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
-from mirnagraph.config import require
+from mirnagraph.config import Checked, Count, require
 from mirnagraph.errors import ConfigError, InputError, import_extra
 from mirnagraph.io import sha256_of
-from seqtower.checks import require_least
 
 RNA_FM = "rna-fm"
 
@@ -47,7 +46,7 @@ NO_MODEL = (
 
 
 @dataclass(frozen=True)
-class LanguageModelConfig:
+class LanguageModelConfig(Checked):
     """Which language model is used, and how it reads RNAs.
 
     Attributes:
@@ -67,17 +66,16 @@ class LanguageModelConfig:
     weights: str = ""
     letters: str = "U"
     window: int = 0
-    overlap: float = 0.25
-    batch: int = 8
+    overlap: Annotated[float, "in [0, 0.5]"] = 0.25
+    batch: Count = 8
     download: bool = False
     cache: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         window = "2 or more, or 0 for as many as the model can"
         require(self.letters in ("U", "T"), "letters", self.letters, "'U' or 'T'")
         require(self.window == 0 or self.window >= 2, "window", self.window, window)
-        require(0 <= self.overlap <= 0.5, "overlap", self.overlap, "in [0, 0.5]")
-        require_least(self, 1, "batch")
 
     def at(self, place: str) -> LanguageModelConfig:
         """The same settings with the model at another place.

@@ -8,9 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from mirnagraph.config import require
+from mirnagraph.config import Checked, Share, require
 from mirnagraph.errors import import_extra
-from seqtower.checks import require_least
 from seqtower.data.kmers import LETTERS, letter_codes, one_hot
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import Encoder
@@ -26,7 +25,7 @@ SHORTEST = 5
 
 
 @dataclass(frozen=True)
-class StructureConfig:
+class StructureConfig(Checked):
     """Settings of secondary structure; defaults of the paper (Yan et al. 2019, 2.2 and 2.7).
 
     Attributes:
@@ -44,17 +43,17 @@ class StructureConfig:
     encoding: str = JOINT
     window: int = 150
     span: int = 100
-    cutoff: float = 0.01
+    cutoff: Share = 0.01
     unpaired: bool = False
     cache: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         encodings = f"{JOINT!r} or {SEPARATE!r}"
         spans = f"{SHORTEST} to the window's {self.window}"
         require(self.encoding in (JOINT, SEPARATE), "encoding", self.encoding, encodings)
-        require_least(self, SHORTEST, "window")
+        require(self.window >= SHORTEST, "window", self.window, f"{SHORTEST} or more")
         require(SHORTEST <= self.span <= self.window, "span", self.span, spans)
-        require(0 < self.cutoff <= 1, "cutoff", self.cutoff, "in (0, 1]")
 
     @property
     def channels(self) -> int:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import false_discovery_control
 
-from mirnagraph.config import require
+from mirnagraph.config import Checked, Count, CountOrZero
 from mirnagraph.errors import import_extra
 from mirnagraph.evaluation.metrics import MULTI_LABEL
-from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import generator
-from seqtower.checks import require_least
 from seqtower.data.batches import collate
 from seqtower.encoders.cache import read_only_cache
 from seqtower.saved import SavedTower
@@ -44,9 +43,7 @@ class Attribution:
     error: np.ndarray
 
 
-def attribute(
-    model: SavedTower, sequence: str, *, steps: int = 64, batch_tokens: int | None = None
-) -> Attribution:
+def attribute(model: SavedTower, sequence: str, *, steps: int = 64) -> Attribution:
     """Attribute every compartment's logit to nucleotides by integrated gradients.
 
     The value of a nucleotide is the sum over its channels. With structure or a language model it is
@@ -58,14 +55,13 @@ def attribute(
         model: the tower.
         sequence: nucleotides A, C, G, U, N.
         steps: points on the path from the baseline to the RNA; more lower the completeness error.
-        batch_tokens: positions computed at a time; None for that of the training.
 
     Raises:
         MissingExtraError: captum is not installed.
     """
     batch = collate(model.encoding([sequence]), [0], types=model.type_numbers())
     width = batch.inputs.shape[1]
-    tokens = batch_tokens or model.config.training.batch_tokens
+    tokens = model.config.training.batch_tokens
     captum = import_extra("captum.attr", EXTRA, "attribution to nucleotides")
     method = captum.IntegratedGradients(model.tower)
     baseline = batch.inputs * 0
@@ -143,7 +139,7 @@ def top_kmers(
 
 
 @dataclass(frozen=True)
-class MaskingConfig:
+class MaskingConfig(Checked):
     """How an RNA is masked.
 
     Attributes:
@@ -153,15 +149,10 @@ class MaskingConfig:
         q_value: false discovery rate up to which a window is a zipcode.
     """
 
-    window: int = 100
-    stride: int = 10
-    shuffles: int = 3
-    q_value: float = 0.05
-
-    def __post_init__(self) -> None:
-        require_least(self, 1, "window", "stride")
-        require_least(self, 0, "shuffles")
-        require(0 < self.q_value < 1, "q_value", self.q_value, "in (0, 1)")
+    window: Count = 100
+    stride: Count = 10
+    shuffles: CountOrZero = 3
+    q_value: Annotated[float, "in (0, 1)"] = 0.05
 
 
 def mask_scan(
@@ -170,7 +161,6 @@ def mask_scan(
     config: MaskingConfig | None = None,
     *,
     seed: int = 0,
-    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Mask one window after the other and predict again.
 
@@ -184,7 +174,6 @@ def mask_scan(
         sequence: nucleotides A, C, G, U, N.
         config: windows and shuffles; None for the defaults.
         seed: of the shuffles.
-        progress: called after each scan.
 
     Returns:
         One row per window: ``start``, ``end`` (0-based, end excluded), ``kl`` (nats, 0 or more;
@@ -193,7 +182,6 @@ def mask_scan(
         ``q_value`` (NaN without shuffles).
     """
     config = config or MaskingConfig()
-    report(progress, "masking", 0, 1 + config.shuffles)
     starts, whole, masked = _scan(model, sequence, config)
     kl = _divergence(whole, masked, model.kind)
     ends = np.minimum(starts + config.window, len(sequence))
@@ -202,8 +190,7 @@ def mask_scan(
         scan[name] = masked[:, column] - whole[column]
     rng = generator(seed, "masking")
     null = []
-    for number in range(config.shuffles):
-        report(progress, "masking", 1 + number, 1 + config.shuffles)
+    for _ in range(config.shuffles):
         shuffled = "".join(rng.permutation(list(sequence)))
         _, shuffled_whole, shuffled_masked = _scan(model, shuffled, config)
         null.append(_divergence(shuffled_whole, shuffled_masked, model.kind))
@@ -212,7 +199,6 @@ def mask_scan(
         chance = np.sort(np.concatenate(null))
         n_as_high = len(chance) - np.searchsorted(chance, kl, side="left")
         scan["q_value"] = false_discovery_control((n_as_high + 1) / (len(chance) + 1))
-    report(progress, "masking", 1 + config.shuffles, 1 + config.shuffles)
     return scan
 
 

@@ -17,6 +17,9 @@ from seqtower.encoders.base import ONE_HOT
 from seqtower.nn.layers import MaskedConv
 from seqtower.saved import SavedTower
 
+SITE_SHARE = 0.5
+"""Share of a filter's highest activation above which a position is a site."""
+
 FEWEST_SITES = 10
 """Sites below which a filter makes no motif."""
 
@@ -42,18 +45,15 @@ def first_convolutions(model: SavedTower) -> list[MaskedConv]:
     ]
 
 
-def filter_motifs(
-    model: SavedTower, sequences: Sequence[str], *, share: float = 0.5
-) -> list[Motif]:
+def filter_motifs(model: SavedTower, sequences: Sequence[str]) -> list[Motif]:
     """Make motifs of the first-layer filters (RNATracker, section 3.3).
 
-    A motif holds the nucleotide frequencies at the sites where a filter exceeds `share` of its
+    A motif holds the nucleotide frequencies at the sites where a filter exceeds `SITE_SHARE` of its
     highest activation. Filters with fewer than `FEWEST_SITES` sites are left out.
 
     Args:
         model: the tower.
         sequences: RNAs in which sites are looked for.
-        share: of the highest activation, in (0, 1).
 
     Raises:
         ConfigError: a tower without filters over single nucleotides.
@@ -75,7 +75,7 @@ def filter_motifs(
         highest = torch.stack([values.amax(dim=(0, 1)) for values in activations]).amax(dim=0)
         prefix = "" if len(layers) == 1 else f"layer_{number}_"
         for index in range(layer.conv.out_channels):
-            is_site = [values[..., index] > share * highest[index] for values in activations]
+            is_site = [values[..., index] > SITE_SHARE * highest[index] for values in activations]
             counts, n_sites = _count_sites(layer, batches, is_site)
             if n_sites >= FEWEST_SITES:
                 frequencies = (counts + 0.25) / (counts + 0.25).sum(axis=1, keepdims=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.errors import InputError, import_extra
-from mirnagraph.io import write_folder, write_text, write_tsv
+from mirnagraph.io import file_names, write_folder, write_text, write_tsv
 from mirnagraph.parallel import Progress, report
 from seqtower.data.kmers import LETTERS, one_hot
 from seqtower.data.motifs import Motif, write_meme
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 LOGO_WIDTH = 60
 """Nucleotides of the logo in a picture."""
-
-LONGEST_NAME = 100
-"""Characters of an RNA's id in the name of its picture; file systems have a limit."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,7 @@ def explain_to_folder(  # noqa: PLR0913 (one function for the command)
     if records.empty:
         raise InputError("no RNA to explain")
     _check_extra()
-    file_names = _file_names(records["id"])
+    names = file_names(records["id"])
     explanations = []
     with write_folder(out, overwrite=overwrite) as folder:
         pairs = zip(records["id"], records["sequence"], strict=True)
@@ -124,7 +121,7 @@ def explain_to_folder(  # noqa: PLR0913 (one function for the command)
             explanations.append(explanation)
             if config.plots:
                 figure = draw(explanation, model.compartments)
-                path = folder / f"{file_names[rna_id]}.png"
+                path = folder / f"{names[number]}.png"
                 figure.savefig(path, dpi=110, metadata={"Software": None})
         report(progress, "explained", len(records), len(records))
         n_regions = _write_tables(explanations, model.compartments, folder)
@@ -258,23 +255,3 @@ def _bedgraph(track: pd.DataFrame, compartments: tuple[str, ...]) -> str:
         for rna_id, position, value in rows:
             lines.append(f"{rna_id}\t{position}\t{int(position) + 1}\t{value:.6g}")
     return "\n".join([*lines, ""])
-
-
-def _file_names(ids: Iterable[str]) -> dict[str, str]:
-    """A file name for each RNA: its id with `_` for other characters, numbered where not unique.
-
-    Names that differ in capitals alone count as equal, as on some file systems.
-    """
-    file_names = dict[str, str]()
-    taken = set[str]()
-    for rna_id in ids:
-        safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in rna_id)
-        stem = safe.strip(".")[:LONGEST_NAME] or "rna"
-        file_name = stem
-        number = 1
-        while file_name.casefold() in taken:
-            number += 1
-            file_name = f"{stem}_{number}"
-        taken.add(file_name.casefold())
-        file_names[rna_id] = file_name
-    return file_names

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
-
-from seqtower.nn.kernels import can_fuse, convolve, convolve_and_pool, recur
 
 
 def mask_padding(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -28,24 +24,18 @@ class MaskedConv(nn.Module):
         self.conv = nn.Conv1d(channels, filters, kernel, dilation=dilation)
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Compute the convolution, 0 at padding."""
-        around = (self.before, self.after)
-        dilation = self.conv.dilation[0]
-        values = mask_padding(values, mask)
-        sums = convolve(values, self.conv.weight, self.conv.bias, around, dilation)
-        return mask_padding(sums, mask)
+        """Compute the convolution, 0 at padding.
 
-    def rectified_and_pooled(
-        self, values: torch.Tensor, mask: torch.Tensor, window: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Apply `pool` to the rectified convolution: its values and mask."""
-        if self.conv.dilation[0] > 1 or not can_fuse(values):
-            return pool(torch.relu(self(values, mask)), mask, window)
-        lengths = mask.sum(dim=1)
-        n_steps = -(-mask.shape[1] // window)
-        pooled_mask = torch.arange(n_steps) * window < lengths.unsqueeze(1)
-        values = mask_padding(values, mask)
-        return convolve_and_pool(values, lengths, self.conv, self.before, window), pooled_mask
+        It is that of a picture of height 1 whose channels come last: on a CPU this takes half of
+        the time of torch's convolution in one dimension, or less.
+        """
+        around = (0, 0, self.before, self.after)
+        padded = nn.functional.pad(mask_padding(values, mask), around).unsqueeze(1)
+        weight = self.conv.weight.unsqueeze(2)
+        dilation = (1, self.conv.dilation[0])
+        pictures = padded.permute(0, 3, 1, 2)
+        sums = nn.functional.conv2d(pictures, weight, self.conv.bias, dilation=dilation)
+        return mask_padding(sums[:, :, 0].transpose(1, 2), mask)
 
 
 def pool(
@@ -61,14 +51,10 @@ def pool(
     Returns:
         Values of shape (n, ceil(width / window), channels) and their mask.
     """
-    n, width, channels = values.shape
-    short = -width % window
     low = torch.finfo(values.dtype).min
-    filled = values.masked_fill(~mask.unsqueeze(-1), low)
-    filled = nn.functional.pad(filled, (0, 0, 0, short), value=low)
-    wide = nn.functional.pad(mask, (0, short))
-    pooled_mask = wide.view(n, -1, window).any(dim=2)
-    pooled = filled.view(n, -1, window, channels).amax(dim=2)
+    filled = values.masked_fill(~mask.unsqueeze(-1), low).transpose(1, 2)
+    pooled = nn.functional.max_pool1d(filled, window, ceil_mode=True).transpose(1, 2)
+    pooled_mask = mask[:, ::window]  # an RNA starts at the first position
     return pooled.masked_fill(~pooled_mask.unsqueeze(-1), 0.0), pooled_mask
 
 
@@ -95,8 +81,6 @@ class MaskedLSTM(nn.Module):
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Compute hidden states, 0 at padding."""
-        if can_fuse(values):
-            return self._run_packed(values, mask)
         place = torch.arange(values.shape[1], device=values.device)
         reversed_place = mask.sum(dim=1, keepdim=True) - 1 - place
         order = torch.where(reversed_place >= 0, reversed_place, place)  # padding stays
@@ -107,30 +91,6 @@ class MaskedLSTM(nn.Module):
                 states = torch.cat([states, _reordered(backward, order)], dim=-1)
             values = mask_padding(states, mask)
         return values
-
-    def _run_packed(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Compute the same with `recur`, on the positions of all RNAs without their padding."""
-        n, width, _ = values.shape
-        lengths = mask.sum(dim=1)
-        positions = torch.nonzero(mask.flatten())[:, 0]
-        packed = values.flatten(0, 1).index_select(0, positions)
-        for number, forwards in enumerate(self.forwards):
-            states = [_run_lstm(forwards, packed, lengths, backward=False)]
-            if self.bidirectional:
-                backwards = self.backwards[number]
-                states.append(_run_lstm(backwards, packed, lengths, backward=True))
-            packed = torch.cat(states, dim=1)
-        padded = packed.new_zeros(n * width, packed.shape[1]).index_copy(0, positions, packed)
-        return padded.view(n, width, -1)
-
-
-def _run_lstm(
-    lstm: Any, packed: torch.Tensor, lengths: torch.Tensor, *, backward: bool
-) -> torch.Tensor:
-    """Hidden states of one direction at all positions: shape (positions, units)."""
-    bias = lstm.bias_ih_l0 + lstm.bias_hh_l0
-    sums = nn.functional.linear(packed, lstm.weight_ih_l0, bias)
-    return recur(sums, lstm.weight_hh_l0, lengths, backward)
 
 
 def _reordered(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:

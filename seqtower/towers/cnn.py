@@ -19,7 +19,7 @@ class CnnConfig:
     Attributes:
         filters: filters of each convolution.
         kernel: nucleotides that a filter of the first convolution sees.
-        window: nucleotides of a pooling window after each convolution.
+        window: nucleotides of a pooling window after the first convolution.
         dropout: rate on the inputs of each convolution, in [0, 1).
     """
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import nn
 
-from seqtower.checks import require_dropout, require_least
+from mirnagraph.config import Checked, Count, Rate
 from seqtower.nn.layers import AdditiveAttention, MaskedConv, pool
 from seqtower.towers.base import Tower
 
 
 @dataclass(frozen=True)
-class DeepLocRNAConfig:
+class DeepLocRNAConfig(Checked):
     """Settings.
 
     The paper prints the layout (ten rounds of features, pooling by 8, attention, a fully connected
@@ -33,20 +34,15 @@ class DeepLocRNAConfig:
         dropout: in the residual blocks and before the head.
     """
 
-    filters: int = 32
-    first_kernel: int = 12
-    kernel: int = 6
-    blocks: int = 9
-    growth: float = 1.75
-    window: int = 8
-    heads: int = 4
-    attention_units: int = 32
-    dropout: float = 0.25
-
-    def __post_init__(self) -> None:
-        require_least(self, 1, "filters", "first_kernel", "kernel", "blocks", "growth", "window")
-        require_least(self, 1, "heads", "attention_units")
-        require_dropout(self, "dropout")
+    filters: Count = 32
+    first_kernel: Count = 12
+    kernel: Count = 6
+    blocks: Count = 9
+    growth: Annotated[float, "1 or more"] = 1.75
+    window: Count = 8
+    heads: Count = 4
+    attention_units: Count = 32
+    dropout: Rate = 0.25
 
 
 class DeepLocRNA(Tower):

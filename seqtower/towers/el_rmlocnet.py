@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from seqtower.checks import require_dropout, require_least
+from mirnagraph.config import Checked, Count, Rate
 from seqtower.nn.layers import AdditiveAttention, MaskedLSTM
 from seqtower.towers.base import Tower
 
 
 @dataclass(frozen=True)
-class ELRMLocNetConfig:
+class ELRMLocNetConfig(Checked):
     """Settings; the defaults are those of human lncRNA in the paper's Table 2, but for the units.
 
     Attributes:
@@ -29,17 +29,13 @@ class ELRMLocNetConfig:
         dropout: before the head (paper, lncRNA: 0.1).
     """
 
-    units: int = 64
-    layers: int = 1
-    attention_units: int = 50
-    kmer_dropout: float = 0.005
-    embedding_dropout: float = 0.005
-    weight_dropout: float = 0.1
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        require_least(self, 1, "units", "layers", "attention_units")
-        require_dropout(self, "kmer_dropout", "embedding_dropout", "weight_dropout", "dropout")
+    units: Count = 64
+    layers: Count = 1
+    attention_units: Count = 50
+    kmer_dropout: Rate = 0.005
+    embedding_dropout: Rate = 0.005
+    weight_dropout: Rate = 0.1
+    dropout: Rate = 0.1
 
 
 class DroppedLSTM(nn.Module):

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mirnagraph.config import require
-from seqtower.checks import require_dropout, require_least
+from mirnagraph.config import Checked, Count, Rate, require
 from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
 from seqtower.towers.base import Tower
 
 
 @dataclass(frozen=True)
-class RNALocLMConfig:
+class RNALocLMConfig(Checked):
     """Settings. The paper's abstract names the parts and their order; all sizes are our choice.
 
     Attributes:
@@ -30,22 +29,19 @@ class RNALocLMConfig:
         dropout: after the tokens, after the TextCNN and before the head.
     """
 
-    token_dim: int = 32
-    filters: int = 32
+    token_dim: Count = 32
+    filters: Count = 32
     widths: tuple[int, ...] = (3, 5, 7, 9)
-    window: int = 4
-    units: int = 32
-    heads: int = 4
-    attention_units: int = 32
-    dropout: float = 0.3
+    window: Count = 4
+    units: Count = 32
+    heads: Count = 4
+    attention_units: Count = 32
+    dropout: Rate = 0.3
 
     def __post_init__(self) -> None:
-        require_least(
-            self, 1, "token_dim", "filters", "window", "units", "heads", "attention_units"
-        )
+        super().__post_init__()
         has_widths = len(self.widths) > 0 and min(self.widths) >= 1
         require(has_widths, "widths", self.widths, "one or more numbers, each 1 or more")
-        require_dropout(self, "dropout")
 
 
 class RNALocLM(Tower):

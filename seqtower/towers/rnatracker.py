@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from seqtower.checks import require_dropout, require_least
-from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM
+from mirnagraph.config import Checked, Count, Rate
+from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
 from seqtower.towers.base import Tower
 
 
 @dataclass(frozen=True)
-class RNATrackerConfig:
+class RNATrackerConfig(Checked):
     """Settings; the defaults are the paper's (sections 2.4 and 2.5).
 
     Attributes:
@@ -26,16 +26,12 @@ class RNATrackerConfig:
         dropout: after each convolution (paper: 0.2).
     """
 
-    filters: int = 32
-    kernel: int = 10
-    window: int = 3
-    units: int = 32
-    attention_units: int = 50
-    dropout: float = 0.2
-
-    def __post_init__(self) -> None:
-        require_least(self, 1, "filters", "kernel", "window", "units", "attention_units")
-        require_dropout(self, "dropout")
+    filters: Count = 32
+    kernel: Count = 10
+    window: Count = 3
+    units: Count = 32
+    attention_units: Count = 50
+    dropout: Rate = 0.2
 
 
 class RNATracker(Tower):
@@ -63,8 +59,7 @@ class RNATracker(Tower):
         """See `Tower.read`."""
         values = inputs
         for layer in self.convolutions:
-            assert isinstance(layer, MaskedConv)
-            values, mask = layer.rectified_and_pooled(values, mask, self.window)
-            values = self.dropout(values)
+            values, mask = pool(layer(values, mask), mask, self.window)
+            values = self.dropout(torch.relu(values))
         context, weights = self.attend(self.lstm(values, mask), mask)
         return context.flatten(1), weights

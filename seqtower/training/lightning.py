@@ -200,7 +200,6 @@ def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
     types: np.ndarray | None = None,
     n_types: int = 0,
     start: Mapping[str, torch.Tensor] | None = None,
-    progress: Progress | None = None,
 ) -> TrainedTower:
     """Train until the validation loss no longer falls; the weights are those of its minimum.
 
@@ -218,7 +217,6 @@ def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
             a tower that is not conditioned on the type.
         n_types: RNA types in the vocabulary.
         start: weights by name that replace random ones, see `seqtower.pretraining.checkpoint`.
-        progress: called after each epoch.
     """
     settings = config.training
     tower, loss = initial_tower(
@@ -236,7 +234,6 @@ def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
         data,
         data.plan(validation_rows, settings),
         folder=folder,
-        progress=progress,
         devices=count_devices(settings.devices),
     )
     module.load_state_dict(best["state_dict"])
@@ -249,7 +246,7 @@ def fit_module(
     validation_plan: Plan,
     *,
     folder: Path,
-    progress: Progress | None,
+    progress: Progress | None = None,
     devices: int = 1,
 ) -> dict[str, Any]:
     """Train a module until its validation loss no longer falls.
@@ -259,14 +256,14 @@ def fit_module(
         data: pieces of RNAs.
         validation_plan: batches for early stopping.
         folder: checkpoints after every epoch; a killed training resumes from the last.
-        progress: called after each epoch; with several processes only at the end.
+        progress: called after each epoch, with one process.
         devices: processes that train together; module and data are then sent to other processes.
 
     Returns:
         The checkpoint of the lowest validation loss: ``state_dict``, ``epoch`` and others.
     """
     settings = module.config
-    epoch_progress = _EpochProgress(progress if devices == 1 else None, settings.epochs)
+    epoch_progress = _EpochProgress(progress, settings.epochs)
     checkpoints = ModelCheckpoint(
         folder, filename="best", monitor=MONITOR, save_last=True, enable_version_counter=False
     )
@@ -301,7 +298,6 @@ def fit_module(
         past = folder / PAST
         epochs = json.loads(past.read_text(encoding="utf-8")) if past.exists() else []
         module.past = [tuple(epoch) for epoch in epochs]
-        report(progress, EPOCHS, settings.epochs, settings.epochs)
     return SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")
 
 

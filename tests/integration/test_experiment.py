@@ -9,18 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.config import (
-    AttentionConfig,
-    ExperimentConfig,
-    FoldSettings,
-    MixSettings,
-    TokenSettings,
-    TrainConfig,
-)
+from fusion.config import ExperimentConfig, FoldSettings, TokenSettings
 from fusion.data.inputs import FusionData
 from fusion.data.prepare import prepare
 from fusion.experiments.cross_validate import cross_validate, run_fold
 from fusion.experiments.train import run_experiment
+from fusion.model_config import AttentionConfig, MixSettings, TrainConfig
 from fusion.models.reference import reference_rnas
 from fusion.models.saved import load_model
 from mirnagraph.errors import CheckpointError, ConfigError, InputError

@@ -77,6 +77,7 @@ def make_run(
     status: str = "done",
 ) -> Path:
     (folder / "folds").mkdir(parents=True)
+    (folder / "config.toml").write_text("[ranking]\nmodel = 1\npopularity = 0\nmolecule = 0\n")
     about = {
         "format_version": FORMAT_VERSION,
         "status": status,
@@ -283,12 +284,12 @@ def test_the_command_on_a_run_of_the_demo(run, quick) -> None:
     assert code == 0, err
     assert "Dataset demo (synthetic)" in err
     lines = out.splitlines()
-    assert lines[0].startswith("compartment\trank\trna_id\tprobability\tcall\tknown")
+    assert lines[0].startswith("compartment\trank\trna_id\tscore\tprobability\tcall\tknown")
     assert len(lines) == 1 + 2 * 5
     table = pd.read_csv("novel.tsv", sep="\t")
     assert (table["known"] == 0).all()
     assert (
-        table.groupby("compartment", sort=False)["probability"]
+        table.groupby("compartment", sort=False)["score"]
         .apply(lambda p: p.is_monotonic_decreasing)
         .all()
     )

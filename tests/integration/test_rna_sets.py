@@ -11,15 +11,7 @@ import pandas as pd
 import pytest
 
 from fusion import api
-from fusion.config import (
-    AttentionConfig,
-    ExperimentConfig,
-    FoldSettings,
-    MixSettings,
-    TokenSettings,
-    TowerSettings,
-    TrainConfig,
-)
+from fusion.config import ExperimentConfig, FoldSettings, TokenSettings, TowerSettings
 from fusion.data.inputs import FusionData
 from fusion.data.prepare import check_settings, prepare, resolve_tokens
 from fusion.data.rna_sets import (
@@ -37,6 +29,7 @@ from fusion.explain.explain import explain_reference, explain_sequence
 from fusion.explain.occlusion import model_for_row
 from fusion.explain.ranking import read_run
 from fusion.export.load import load
+from fusion.model_config import AttentionConfig, MixSettings, TrainConfig
 from fusion.models.ensemble import fit_fusion_model
 from fusion.models.predict import predict_reference, predict_sequences, resolve_names
 from fusion.models.saved import load_model

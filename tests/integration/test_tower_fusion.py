@@ -12,19 +12,17 @@ import pandas as pd
 import pytest
 
 from fusion.config import (
-    AttentionConfig,
     ExperimentConfig,
     FoldSettings,
-    MixSettings,
     TokenSettings,
     TowerSettings,
-    TrainConfig,
     experiment_config,
 )
 from fusion.data.inputs import FusionData
 from fusion.data.prepare import prepare, resolve_tokens
 from fusion.experiments.cross_validate import run_fold
 from fusion.experiments.train import run_experiment
+from fusion.model_config import AttentionConfig, MixSettings, TrainConfig
 from fusion.models.ensemble import fit_fusion_model
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import load_model, save_model

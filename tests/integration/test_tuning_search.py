@@ -12,14 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.config import (
-    AttentionConfig,
-    ExperimentConfig,
-    FoldSettings,
-    TokenSettings,
-    TrainConfig,
-    experiment_config,
-)
+from fusion.config import ExperimentConfig, FoldSettings, TokenSettings, experiment_config
 from fusion.experiments import cross_validate, tuning
 from fusion.experiments.nested import NestedJob, choose_and_fit, run_nested, run_search
 from fusion.experiments.search_space import (
@@ -31,6 +24,7 @@ from fusion.experiments.search_space import (
 )
 from fusion.experiments.study import best_of
 from fusion.experiments.tuning import Bench, TuneSettings, tune
+from fusion.model_config import AttentionConfig, TrainConfig
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.runs.results import FoldResult

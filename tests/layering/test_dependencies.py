@@ -22,8 +22,6 @@ UNDECLARED = {"fm"}
 """RNA-FM's own package, which is not on the index; the error that asks for it says where it is."""
 BROUGHT = {"requests": "pooch", "scoring_matrices": "pyopal"}
 """Modules whose types belong to the interface of a declared package, which brings them."""
-APART = {"node2vec"}
-"""Extra for an environment of its own: the package pins numpy below 2."""
 
 
 @cache
@@ -77,7 +75,7 @@ def test_development_has_every_extra_that_is_imported() -> None:
     dev = names_of(extras["dev"])
     lacking = set()
     for extra, requirements in extras.items():
-        if extra not in {"dev", *APART}:
+        if extra != "dev":
             needed = {
                 name for name in names_of(requirements) if module_of(name) in imported_modules()
             }

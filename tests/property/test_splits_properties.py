@@ -7,7 +7,8 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirnagraph.evaluation.splits import balanced_subsets, grouped_folds, inner_split, random_folds
+from mirnagraph.evaluation.balance import balanced_subsets
+from mirnagraph.evaluation.splits import grouped_folds, inner_split, random_folds
 from mirnagraph.nodes import NodeIndex
 
 seeds = st.integers(0, 10_000)

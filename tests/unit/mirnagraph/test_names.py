@@ -151,7 +151,6 @@ def test_accessions_go_with_names(names: MirbaseNames) -> None:
     assert list(table["mature_accs"]) == ["MIMAT0000001", "MIMAT0000090", "MIMAT0000091"]
     assert list(table["sequence_source"]) == ["hsa-mir-1-1", "MI0000090 release 15.0", ""]
     assert names.hairpins_of("MIMAT0000001") == ["hsa-mir-1-1", "hsa-mir-1-2"]
-    assert names.matures_of("hsa-mir-1-1") == ["MIMAT0000001", "MIMAT0000002"]
     assert names.hairpins_of("MIMAT9999999") == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fusion.config import READOUTS, AttentionConfig
+from fusion.model_config import READOUTS, AttentionConfig
 from fusion.models.attention import TokenFusion
 from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import torch_scope

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from fusion.config import ExperimentConfig, TokenSettings, TrainConfig
+from fusion.config import ExperimentConfig, TokenSettings
 from fusion.data.prepare import prepare
+from fusion.model_config import TrainConfig
 from fusion.models.ensemble import fit_fusion_model
 from fusion.models.reference import ARRAYS, reference_rnas
 from fusion.models.saved import load_model, save_model

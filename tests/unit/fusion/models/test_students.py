@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusion.config import AttentionConfig, TrainConfig
+from fusion.model_config import AttentionConfig, TrainConfig
 from fusion.models.training import MemberSplit, fit_attention, member_settings
 from fusion.tokens.table import TokenTable, make_token
 from mirnagraph.errors import ConfigError

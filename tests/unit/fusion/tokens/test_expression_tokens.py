@@ -187,3 +187,24 @@ def test_baselines_read_the_same_expression(networks: NetworkSet) -> None:
     _, trees = flat_tokens(networks)
     assert {"expression:expression", "expression_profile:expression"} < set(trees)
     assert not any("vesicles" in name for name in trees)
+
+
+def test_samples_token_holds_each_sample_that_is_read(networks: NetworkSet) -> None:
+    name = "expression_samples:expression"
+    token = build_tokens(networks, [name])[name]
+    # log2(1 + x) of s1 and s2; no isolated fraction, no body fluid
+    assert token.values.tolist() == [[0, 2], [1, 10], [3, 3], [0, 0]]
+    assert token.present.tolist() == [True, True, True, False]
+    fluids = build_tokens(networks, [name], BuildSettings(body_fluids=True))[name]
+    assert fluids.values[0].tolist() == [0, 2, 4]
+    assert modality_of(name) == "expression"
+
+
+def test_a_sample_that_was_not_measured_is_0(networks: NetworkSet) -> None:
+    values = pd.DataFrame(
+        [[np.nan, 3, 1, 1], [7, np.nan, 1, 1]], index=["a", "b"], columns=SAMPLES.index
+    )
+    expression = Measurement(values, samples=SAMPLES, arms={})
+    dataset = replace(networks.dataset, measurements={"expression": expression})
+    token = build_tokens(replace(networks, dataset=dataset), ["expression_samples:expression"])
+    assert token.tokens[0].values.tolist() == [[0, 2], [3, 0], [0, 0], [0, 0]]

@@ -137,13 +137,10 @@ def test_edge_lookup_never_reads_past_a_row() -> None:
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_threads_and_blocks_change_nothing(weighted: bool) -> None:
+def test_the_seed_decides_and_the_number_of_rounds_does_not(weighted: bool) -> None:
     settings = {"n_walks": 7, "walk_length": 30, "p": 0.5, "q": 2.0}
-    one = random_walks(small_graph(weighted), **settings, seed=3, n_threads=1)
-    for threads in (2, 3, 8):
-        np.testing.assert_array_equal(
-            one, random_walks(small_graph(weighted), **settings, seed=3, n_threads=threads)
-        )
+    one = random_walks(small_graph(weighted), **settings, seed=3)
+    np.testing.assert_array_equal(one, random_walks(small_graph(weighted), **settings, seed=3))
     fewer = random_walks(small_graph(weighted), **{**settings, "n_walks": 3}, seed=3)
     np.testing.assert_array_equal(one[: len(fewer)], fewer)
     assert not np.array_equal(one, random_walks(small_graph(weighted), **settings, seed=4))

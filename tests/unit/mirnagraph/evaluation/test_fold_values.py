@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.evaluation.balance import balanced_subsets
 from mirnagraph.evaluation.splits import (
     Folds,
-    balanced_subsets,
     group_codes,
     grouped_folds,
     inner_split,

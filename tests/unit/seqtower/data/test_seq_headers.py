@@ -92,7 +92,7 @@ def test_families_are_numbers_shared_sequences_and_their_relatives(tmp_path: Pat
         (
             ">110,Gene_Name:a\nAC\n>010,Gene_Name:a\nAC\n",
             (
-                "line 3: an RNA is duplicated; "
+                "line 3, column 'Gene_Name': an RNA is duplicated; "
                 "found a, expected each Gene_Name, or Gene_Name with Gene_ID, once"
             ),
         ),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirnagraph.seeds import generator
-from seqtower.data.clusters import ClusterConfig, cluster, identity
+from seqtower.data.clusters import cluster, identity
 from seqtower.data.kmers import kmer_counts, kmer_names, one_hot
 
 
@@ -85,10 +86,11 @@ def test_clusters_do_not_depend_on_the_order(order: list[int]) -> None:
     assert len(set(found)) == 4
 
 
-def test_identity_is_a_share_of_the_shorter() -> None:
+def test_identity_is_a_share_of_the_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert identity("ACGUACGUAC", "GGACGUACGUACGG") == 1.0
     assert identity("AAAAAAAAAA", "CCCCCCCCCC") == 0.0
-    loose = ClusterConfig(identity=0.3, candidate=0.01)
+    monkeypatch.setattr("seqtower.data.clusters.IDENTITY", 0.3)
+    monkeypatch.setattr("seqtower.data.clusters.CANDIDATE", 0.01)
     rng = generator(2, "clusters")
     one = random_rna(rng, 200)
-    assert cluster([one, mutated(one, rng, 0.2)], loose).tolist() == [0, 0]
+    assert cluster([one, mutated(one, rng, 0.2)]).tolist() == [0, 0]

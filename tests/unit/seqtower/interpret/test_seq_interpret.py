@@ -149,14 +149,17 @@ def planted_filter() -> SavedTower:
     return saved(tower)
 
 
-def test_a_filter_becomes_the_motif_it_looks_for_and_tomtom_knows_it(tmp_path: Path) -> None:
+def test_a_filter_becomes_the_motif_it_looks_for_and_tomtom_knows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqtower.interpret.motifs.SITE_SHARE", 0.9)
     rng = generator(1, "filters")
     sequences = []
     for _ in range(60):
         letters = "".join(rng.choice(list("ACGU"), 80))
         at = rng.integers(10, 60)
         sequences.append(letters[:at] + WORD + letters[at:])
-    motifs = filter_motifs(planted_filter(), sequences, share=0.9)
+    motifs = filter_motifs(planted_filter(), sequences)
     assert [m.name for m in motifs] == ["filter_0"]
     assert motifs[0].sites >= 60
     assert "".join("ACGU"[i] for i in motifs[0].frequencies[1:9].argmax(axis=1)) == WORD

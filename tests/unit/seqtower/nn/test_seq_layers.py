@@ -53,6 +53,64 @@ def test_pooling_takes_the_highest_real_position() -> None:
     assert pooled_mask.tolist() == [[True, False]]
 
 
+@pytest.mark.parametrize(("kernel", "dilation"), [(6, 1), (6, 5), (3, 40), (1, 1)])
+def test_dilated_convolution_equals_torch(kernel: int, dilation: int) -> None:
+    torch.manual_seed(0)
+    layer = MaskedConv(5, 7, kernel, dilation)
+    values = torch.randn(3, 50, 5)
+    wide = torch.nn.functional.pad(values.transpose(1, 2), (layer.before, layer.after))
+    sums = layer(values, torch.ones(3, 50, dtype=torch.bool))
+    torch.testing.assert_close(sums, layer.conv(wide).transpose(1, 2), atol=1e-5, rtol=1e-5)
+
+
+def test_a_window_of_equal_maxima_passes_its_gradient_to_the_first() -> None:
+    values = torch.tensor([2.0, 5.0, 5.0, -1.0, -3.0]).view(1, 5, 1).requires_grad_()
+    pooled, _ = pool(values, torch.ones(1, 5, dtype=torch.bool), 3)
+    assert pooled.flatten().tolist() == [5, -1]
+    (slopes,) = torch.autograd.grad(pooled.sum(), values)
+    assert slopes.flatten().tolist() == [0, 1, 0, 1, 0]
+
+
+def test_nan_is_passed_on_by_pooling() -> None:
+    values = torch.zeros(1, 6, 2)
+    values[0, 0] = float("nan")
+    pooled, _ = pool(values, torch.ones(1, 6, dtype=torch.bool), 3)
+    assert pooled[0, 0].isnan().all()
+    assert not pooled[0, 1].isnan().any()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("n", [1, 3, 4])
+def test_lstm_equals_torch_on_each_rna_alone(bidirectional: bool, n: int) -> None:
+    torch.manual_seed(0)
+    lengths = [50, 31, 7, 1][-n:]
+    mask = torch.arange(50) < torch.tensor(lengths).unsqueeze(1)
+    layer = MaskedLSTM(5, 6, bidirectional=bidirectional).double()
+    values = torch.randn(n, 50, 5, dtype=torch.float64)
+    values[~mask] = 7.0  # padding is not read
+    values.requires_grad_()
+    hidden = layer(values, mask)
+    rows = []
+    for row, length in enumerate(lengths):
+        alone = values[row : row + 1, :length]
+        states = [layer.forwards[0](alone)[0]]
+        if bidirectional:
+            states.append(layer.backwards[0](alone.flip(1))[0].flip(1))
+        rows.append(torch.nn.functional.pad(torch.cat(states, dim=2), (0, 0, 0, 50 - length)))
+    expected = torch.cat(rows)
+    torch.testing.assert_close(hidden, expected)
+    weights = [values, *layer.parameters()]
+    slopes = torch.autograd.grad(hidden.sum(), weights, retain_graph=True)
+    torch.testing.assert_close(slopes, torch.autograd.grad(expected.sum(), weights))
+
+
+def test_a_prediction_leaves_the_generator_as_it_is(both) -> None:
+    tower = make_tower("rnatracker", RNATrackerConfig(), 4, 3).eval()
+    before = torch.get_rng_state()
+    tower(both.inputs, both.mask)
+    assert (torch.get_rng_state() == before).all()
+
+
 def test_lstm_starts_and_ends_with_the_rna(both, alone) -> None:
     torch.manual_seed(0)
     ours = MaskedLSTM(4, 3, layers=2)

@@ -16,7 +16,7 @@ class PiecewiseLinear(nn.Module):
     Bins of a column end at quantiles of the training rows. A component is 0 below its bin, 1 above
     it, and linear inside; the first bin is open below and the last one above, up to `MARGIN`. Then
     the training mean is subtracted. A column that is constant over the training rows has no
-    component.
+    component, nor has any column without training rows.
 
     Args:
         n_columns: numbers of a row.
@@ -46,9 +46,11 @@ class PiecewiseLinear(nn.Module):
         column: list[np.ndarray] = []
         starts: list[np.ndarray] = []
         widths: list[np.ndarray] = []
-        for number in range(values.shape[1]):
-            places = np.linspace(0, 1, n_bins + 1)
-            edges = np.unique(np.quantile(values[:, number].astype(np.float64), places))
+        places = np.linspace(0, 1, n_bins + 1)
+        for number in range(values.shape[1] if len(values) else 0):
+            quantiles = np.quantile(values[:, number].astype(np.float64), places)
+            # as the buffers: edges that differ in float64 alone would be a bin of width 0
+            edges = np.unique(quantiles.astype(np.float32))
             starts.append(edges[:-1])
             widths.append(np.diff(edges))
             column.append(np.full(len(edges) - 1, number))
@@ -65,9 +67,10 @@ class PiecewiseLinear(nn.Module):
         }.items():
             buffer = encoding.get_buffer(name)
             buffer.copy_(torch.from_numpy(array).to(buffer.dtype))
-        with torch.no_grad():
-            encoded = encoding(torch.from_numpy(values.astype(np.float32)))
-        encoding.get_buffer("mean").copy_(encoded.mean(dim=0) if len(encoded) else 0.0)
+        if len(values):
+            with torch.no_grad():
+                encoded = encoding(torch.from_numpy(values.astype(np.float32)))
+            encoding.get_buffer("mean").copy_(encoded.mean(dim=0))
         return encoding
 
     def forward(self, values: Tensor) -> Tensor:

@@ -1,0 +1,105 @@
+"""`mirnagraph read-labels`: the label table of a dataset from localization records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from cli.common import OverwriteOption, QuietOption, dataset_title, say, show_table
+from cli.data import DataOption
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EPILOG = (
+    "Example: `mirnagraph read-labels rnalocate1.tsv --data mirna1041 --out earlier.tsv`, then "
+    "`mirnagraph train --temporal earlier.tsv`"
+)
+
+RecordsArgument = Annotated[
+    Path,
+    Argument(
+        help="Table of RNAs and compartments, such as a release of RNALocate: one line per pair, "
+        "columns mirna and location, or as RNALocate calls them."
+    ),
+]
+
+LabelsOption = Annotated[
+    Path,
+    Option(help="Output table: rna_id and the dataset's compartments, 0/1."),
+]
+
+MirbaseOption = Annotated[
+    Path | None,
+    Option(
+        help="Folder of miRBase tables, for arms and older names.",
+        show_default="that of the dataset mirna1041",
+    ),
+]
+
+SpeciesOption = Annotated[
+    str, Option(help="Species of the records used; those without a species are used too.")
+]
+
+
+def read_labels(
+    records: RecordsArgument,
+    data: DataOption = "mirna1041",
+    out: LabelsOption = Path("earlier.tsv"),
+    mirbase: MirbaseOption = None,
+    species: SpeciesOption = "Homo sapiens",
+    overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Read localization records into a label table of a dataset, e.g. for `train --temporal`.
+
+    Needs a table of records, and the tables of miRBase.
+
+    Mature names (-5p, -3p, * or -star) count for their hairpins, older names through miRBase's
+    aliases, and one molecule with several ids for all of them.
+    """
+    from mirnagraph import catalog
+    from mirnagraph.errors import InputError
+    from mirnagraph.io import write_tsv
+    from mirnagraph.sources import load_dataset
+    from mirnagraph.sources.mirbase import read_names
+    from mirnagraph.sources.rnalocate import label_table, read_rnalocate
+
+    if out.exists() and not overwrite:
+        raise InputError(
+            "the output table exists", file=out, hint="name another, or pass --overwrite"
+        )
+    dataset = load_dataset(data)
+    names = read_names(mirbase or catalog.find("mirna1041") / "mirbase")
+    table = read_rnalocate(records)
+    ids = list(dataset.index.ids)
+    labels, unused = label_table(table, ids, dataset.compartments, names, species)
+    if not labels.to_numpy().any():
+        raise InputError(
+            "no record has an RNA and a compartment of the dataset",
+            file=records,
+            found=_reasons(unused),
+            expected=f"e.g. {ids[0]}, {dataset.compartments[0]}",
+        )
+    left_out = out.with_name(f"{out.stem}_left_out.tsv")
+    write_tsv(labels.reset_index(), out)
+    write_tsv(unused, left_out)
+    title = dataset_title(dataset.name, synthetic=dataset.synthetic)
+    n_used = len(table) - len(unused)
+    say(f"{title}: {n_used} of {len(table)} records used; left out: {_reasons(unused)}")
+    rows = [[name, str(int(n))] for name, n in labels.sum().items()]
+    n_labelled = int(labels.to_numpy().any(axis=1).sum())
+    rows.append(["RNAs with a compartment", str(n_labelled)])
+    show_table(["compartment", "RNAs"], rows, "Labels")
+    say(f"Written to {out}; the records left out, with the reason, to {left_out}")
+
+
+def _reasons(unused: pd.DataFrame) -> str:
+    """Numbers of records by reason, with the number of distinct names where the RNA is unknown."""
+    parts = []
+    for reason, part in unused.groupby("reason", sort=False):
+        n_names = part["rna"].nunique()
+        parts.append(f"{reason}: {len(part)} ({n_names} names)")
+    return "; ".join(parts) or "none"

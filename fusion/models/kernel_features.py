@@ -1,0 +1,156 @@
+"""Kernel principal components of each source, the numbers that the fusion reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+
+from fusion.model_config import KernelSettings
+from fusion.models.kernel import RankBlock, fit_blocks, read_blocks, term_kernels, write_blocks
+from fusion.tokens.names import KERNEL_FEATURES
+from fusion.tokens.table import TokenTable
+
+SMALLEST = 1e-6
+"""Eigenvalues below this share of the largest one give no component."""
+
+PREFIX = "kernel_features"
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """Principal components of one kernel (Schölkopf et al. 1998, doi:10.1162/089976698300017467).
+
+    Attributes:
+        projection: from a centred row of the kernel to components, float32, shape (n_train, dim).
+        mean: column means of the kernel among training RNAs, float32, shape (n_train,).
+        scale: SD of all components of all training RNAs; divides them. Leading components stay
+            larger than later ones.
+    """
+
+    projection: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def fit(cls, kernel: np.ndarray, dim: int) -> Components:
+        """Fit at most `dim` components of a kernel among training RNAs, shape (n, n)."""
+        n = len(kernel)
+        mean = kernel.mean(axis=0, dtype=np.float64)
+        centred = kernel - mean[None] - mean[:, None] + mean.mean()
+        first = max(0, n - dim)
+        values, vectors = eigh(centred, subset_by_index=[first, n - 1])
+        values, vectors = values[::-1], vectors[:, ::-1]
+        is_used = values > SMALLEST * max(values[0], 1e-12)
+        values, vectors = values[is_used], vectors[:, is_used]
+        # the sign of an eigenvector is arbitrary: its largest entry is made positive
+        largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
+        vectors = vectors * np.where(largest < 0, -1.0, 1.0)
+        total = float(values.sum()) / max(1, n * len(values))
+        scale = np.sqrt(total) if total > 0 else 1.0
+        projection = vectors / np.sqrt(values)
+        scales = np.array([scale], dtype=np.float32)
+        return cls(projection.astype(np.float32), mean.astype(np.float32), scales)
+
+    def __call__(self, kernel: np.ndarray) -> np.ndarray:
+        """Components of RNAs from their kernel to the training RNAs, shape (n, n_train).
+
+        Returns:
+            float32, shape (n, dim).
+        """
+        own_mean = kernel.mean(axis=1, keepdims=True)
+        centred = kernel - own_mean - self.mean + self.mean.mean()
+        return np.asarray(centred @ self.projection / self.scale, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class KernelFeatures:
+    """Components of the kernel of every block and product of `KernelSettings`.
+
+    Attributes:
+        settings: blocks and products.
+        blocks: name -> its kernel, over the training RNAs.
+        components: of each term of the settings, in their order.
+    """
+
+    settings: KernelSettings
+    blocks: Mapping[str, RankBlock]
+    components: tuple[Components, ...]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Name of each token, ``kernel_features:TERM``, and its columns."""
+        names = [f"{KERNEL_FEATURES}:{'-'.join(term)}" for term in self.settings.terms]
+        widths = [components.projection.shape[1] for components in self.components]
+        return dict(zip(names, widths, strict=True))
+
+    def tokens(
+        self, tokens: TokenTable, rows: np.ndarray
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Token -> components, float32, shape (len(rows), width), and presence, bool.
+
+        An RNA has the token of a term where it has all blocks of it; otherwise the row is 0.
+
+        Args:
+            tokens: of any RNAs, with at least the tokens of the settings.
+            rows: of the RNAs to describe.
+        """
+        kernels = term_kernels(self.settings, self.blocks, tokens, rows)
+        described = {}
+        for name, components, (kernel, present) in zip(
+            self.widths, self.components, kernels, strict=True
+        ):
+            described[name] = (components(kernel) * present[:, None], present)
+        return described
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Name all arrays for safetensors; terms by their number."""
+        arrays = write_blocks(self.blocks, PREFIX)
+        for number, components in enumerate(self.components):
+            place = f"{PREFIX}.term.{number}"
+            arrays[f"{place}.projection"] = components.projection
+            arrays[f"{place}.mean"] = components.mean
+            arrays[f"{place}.scale"] = components.scale
+        return arrays
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, np.ndarray], settings: KernelSettings
+    ) -> KernelFeatures:
+        """Restore from `to_arrays`.
+
+        Raises:
+            KeyError, ValueError: an array is missing or does not fit the others.
+            CheckpointError: a block is damaged.
+        """
+        blocks = read_blocks(arrays, settings, PREFIX)
+        n_train = len(next(iter(blocks.values())).values)
+        components = []
+        for number in range(len(settings.terms)):
+            place = f"{PREFIX}.term.{number}"
+            named = (arrays[f"{place}.{name}"] for name in ("projection", "mean", "scale"))
+            read = Components(*named)
+            shapes = (read.projection.shape[:1], read.mean.shape, read.scale.shape)
+            if shapes != ((n_train,), (n_train,), (1,)):
+                raise ValueError(f"components of shapes {shapes} for {n_train} training RNAs")
+            components.append(read)
+        return cls(settings, blocks, tuple(components))
+
+
+def fit_kernel_features(
+    tokens: TokenTable, train: np.ndarray, settings: KernelSettings, dim: int
+) -> KernelFeatures:
+    """Fit components of every block and product; no label is read.
+
+    Args:
+        tokens: of all RNAs, with at least the tokens of the settings.
+        train: training rows; ranks, scales and components are theirs.
+        settings: blocks and products.
+        dim: components of each.
+    """
+    blocks = fit_blocks(tokens, train, settings)
+    kernels = term_kernels(settings, blocks, tokens, train)
+    components = tuple(Components.fit(kernel, dim) for kernel, _ in kernels)
+    return KernelFeatures(settings, blocks, components)
