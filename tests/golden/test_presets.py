@@ -57,7 +57,7 @@ def test_settings_of_a_preset_are_as_they_were(name: str) -> None:
         for part in ("attention", "trees"):
             kept["tokens"][part] = [current_name(token) for token in kept["tokens"][part]]
         kept = ADDED_SETTINGS | kept
-        kept["tokens"] = {"letters": 200} | kept["tokens"]
+        kept["tokens"] = {"letters": 500} | kept["tokens"]
         kept["mix"] = {"kernel": 1.0} | kept["mix"]
     kept = with_choices(kept)
     assert settings.pop("source")
