@@ -125,7 +125,7 @@ class TokenSettings:
     trees: tuple[str, ...] = ()
     svd_dim: int = 32
     neighbours: int = 20
-    letters: int = 2000
+    letters: int = 500
     body_fluids: bool = False
 
     @property

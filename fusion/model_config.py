@@ -77,6 +77,8 @@ class FusionConfig:
         kernel_dim: principal components of the kernel of every block and product of
             `KernelSettings`, which stand for the tokens of its blocks; 0 to read no kernels.
         bins: bins of the piecewise-linear encoding of the numbers of other tokens.
+        graph_layer: entry of `mirnagraph.embedding.label_attention.LABEL_LAYERS`: ``"labels"``, or
+            ``"transformer"`` for PyG's `TransformerConv`, which overfits the benchmark.
         graph_heads: heads of each relation, for each member.
         sequence_tower: entry of `seqtower.towers.base.TOWERS`.
         sequence_settings: settings of the tower, as plain values.
@@ -101,6 +103,7 @@ class FusionConfig:
     n_members: int = 4
     kernel_dim: int = 48
     bins: int = 6
+    graph_layer: str = "labels"
     graph_heads: int = 2
     sequence_tower: str = "cnn"
     sequence_settings: dict[str, Any] = field(default_factory=dict)
@@ -153,7 +156,8 @@ class KernelSettings:
         require(self.penalty > 0, "penalty", self.penalty, "above 0")
         require(self.bandwidth > 0, "bandwidth", self.bandwidth, "above 0")
         for name, tokens in self.blocks.items():
-            require(TIMES not in name, "blocks", name, f"names without {TIMES!r}")
+            is_plain = not {TIMES, "-"} & set(name)
+            require(is_plain, "blocks", name, f"names without {TIMES!r} and '-'")
             require(len(tokens) > 0, f"blocks.{name}", tokens, "at least one token")
         for product in self.products:
             factors = product.split(TIMES)

@@ -107,8 +107,7 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
         result = cross_validate(data, folds, config, folder=run.path, **how)
         write_results(result, run.path, parts=PARTS)
         write_parts(result, run.path)
-        model = run.path / "model"
-        fit_final(data, folds, config, model, result, progress=progress)
+        fit_final(data, folds, config, run.path / "model", result, progress=progress)
         table = None
         sets = ""
         if rna_sets is not None:

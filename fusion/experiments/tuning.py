@@ -36,7 +36,7 @@ from fusion.experiments.study import (
     open_study,
     read_trials,
 )
-from mirnagraph.config import AtLeastTwo, Checked, Count, dump_toml, from_dict, require, to_dict
+from mirnagraph.config import AtLeastTwo, Checked, Count, dump_toml, from_dict, require
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.scores import FROM_PROBABILITIES
 from mirnagraph.evaluation.splits import Folds, grouped_folds
@@ -163,7 +163,7 @@ def rebuild(
         networks,
         networks={n: fresh.networks.get(n, old) for n, old in networks.networks.items()},
         similarities={n: fresh.similarities.get(n, m) for n, m in networks.similarities.items()},
-        settings=to_dict(wanted),
+        settings={**networks.settings, **{n: fresh.settings[n] for n in changed}},
     )
 
 

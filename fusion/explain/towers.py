@@ -313,7 +313,7 @@ def relations_of(
         for number, (token, layer) in enumerate(zip(tokens, layers, strict=True)):
             if not is_here[token]:
                 continue
-            strengths = layer.strength.detach()
+            strengths = getattr(layer, "strength", torch.zeros(1)).detach()
             carriers: tuple[Carrier, ...] = ()
             if token in model.nearest:
                 rows, similarity = one.rnas.nearest[token]

@@ -209,10 +209,6 @@ def fit_kernel(
     """
     if not settings.blocks:
         raise ConfigError("kernel logistic regression has no block of tokens, expected one or more")
-    if not 0 < len(train) <= MAX_ROWS:
-        raise ConfigError(
-            f"kernel logistic regression has {len(train)} training RNAs, expected 1 to {MAX_ROWS}"
-        )
     blocks = fit_blocks(tokens, train, settings)
     kernel = _mean_kernel(settings, blocks, tokens, train)
     dual, intercept = fit_kernel_logistic(kernel, labels[train], settings.penalty)
@@ -228,7 +224,15 @@ def _block_of(tokens: TokenTable, names: Sequence[str]) -> tuple[np.ndarray, np.
 def fit_blocks(
     tokens: TokenTable, train: np.ndarray, settings: KernelSettings
 ) -> dict[str, RankBlock]:
-    """Fit the kernel of every block on training rows; see `fit_rank_block`."""
+    """Fit the kernel of every block on training rows; see `fit_rank_block`.
+
+    Raises:
+        ConfigError: no training row, or more than `MAX_ROWS`.
+    """
+    if not 0 < len(train) <= MAX_ROWS:
+        raise ConfigError(
+            f"kernels of blocks have {len(train)} training RNAs, expected 1 to {MAX_ROWS}"
+        )
     blocks = {}
     for name, names in settings.blocks.items():
         values, present = _block_of(tokens, names)

@@ -51,7 +51,8 @@ class Components:
         total = float(values.sum()) / max(1, n * len(values))
         scale = np.sqrt(total) if total > 0 else 1.0
         projection = vectors / np.sqrt(values)
-        return cls(projection.astype(np.float32), mean.astype(np.float32), np.float32([scale]))
+        scales = np.array([scale], dtype=np.float32)
+        return cls(projection.astype(np.float32), mean.astype(np.float32), scales)
 
     def __call__(self, kernel: np.ndarray) -> np.ndarray:
         """Components of RNAs from their kernel to the training RNAs, shape (n, n_train).

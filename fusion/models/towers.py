@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -112,7 +113,9 @@ class TwoTowerFusion(nn.Module):
         if self.nearest or self.profiles:
             n_heads = n_members * config.graph_heads
             kinds = {TokenName.parse(name).target: widths[name] for name in self.profiles}
-            self.graph = LabelGraphTower(tuple(self.nearest), kinds, n_reference, n_labels, n_heads)
+            self.graph = LabelGraphTower(
+                tuple(self.nearest), kinds, n_reference, n_labels, n_heads, config.graph_layer
+            )
             of_heads = config.graph_heads * n_labels
             self.read_nearest = nn.ModuleList(
                 nn.ModuleList(
@@ -253,9 +256,8 @@ class TwoTowerFusion(nn.Module):
         by_member = read.view(n, -1, config.n_members, config.graph_heads * self.n_labels)
         by_source = by_member.permute(1, 2, 0, 3)
         tokens = []
-        for number, (name, (first, second)) in enumerate(
-            zip(self.nearest, self.read_nearest, strict=True)
-        ):
+        for number, (name, layers) in enumerate(zip(self.nearest, self.read_nearest, strict=True)):
+            first, second = cast(nn.ModuleList, layers)
             similarities = rnas.nearest[name][1]
             total = (similarities.sum(dim=1) + 1e-3).log() / 3
             facts = torch.stack([total, similarities.amax(dim=1)], dim=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ def fit_fusion(
         seed: of this fold.
     """
     features = None
-    widths = {}
+    widths: dict[str, int] = {}
     if config.kernel_dim and kernels.blocks:
         features = fit_kernel_features(tokens, train, kernels, config.kernel_dim)
         widths |= features.widths
@@ -122,13 +123,7 @@ def fit_fusion(
         inputs = model_inputs(model, features, tokens, train)
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.averaging))
         n_batches = max(min(config.n_batches, len(train)), -(-len(train) // MAX_BATCH))
-        n_steps = config.epochs * n_batches
-        optimizer = torch.optim.AdamW(
-            model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, config.learning_rate, n_steps, pct_start=max(WARM_UP, 2 / max(n_steps, 3))
-        )
+        optimizer, schedule = _optimizer(model, config, config.epochs * n_batches)
         order = torch_generator(seed, "batches")
         history: History = []
         model.train()
@@ -149,8 +144,20 @@ def fit_fusion(
                 averaged.update_parameters(model)
                 total += float(loss.detach()) / config.n_members * len(batch)
             history.append((epoch, total / len(train), float("nan")))
-    trained: TwoTowerFusion = averaged.module.eval()
+    trained = cast(TwoTowerFusion, averaged.module.eval())
     return TrainedFusion(trained, features, [history])
+
+
+def _optimizer(
+    model: TwoTowerFusion, config: FusionConfig, n_steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    rate = config.learning_rate
+    optimizer = torch.optim.AdamW(
+        model.parameters(), rate, weight_decay=config.weight_decay, fused=True
+    )
+    warm_up = max(WARM_UP, 2 / max(n_steps, 3))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, n_steps, pct_start=warm_up)
+    return optimizer, schedule
 
 
 def _hide_families(inputs: Inputs, rows: Tensor, family: Tensor, rate: float) -> Inputs:

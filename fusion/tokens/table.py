@@ -143,7 +143,7 @@ class BuildSettings:
     """
 
     svd_dim: int = 32
-    letters: int = 2000
+    letters: int = 500
     tower: TowerSettings = field(default_factory=TowerSettings)
     embeddings: Mapping[str, np.ndarray] = field(default_factory=dict)
     body_fluids: bool = False

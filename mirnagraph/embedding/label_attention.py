@@ -5,12 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
-from torch_geometric.nn import HeteroConv, MessagePassing
+from torch_geometric.nn import HeteroConv, MessagePassing, TransformerConv
 from torch_geometric.utils import softmax
+
+from mirnagraph.registry import Registry
 
 RNA = "rna:reference"
 """Node type of the reference RNAs, whose labels are read; no kind of partner has a colon."""
@@ -31,9 +34,10 @@ class LabelAttention(MessagePassing):
 
     Args:
         n_heads: heads.
+        n_labels: compartments; the layer's size does not depend on it.
     """
 
-    def __init__(self, n_heads: int) -> None:
+    def __init__(self, n_heads: int, n_labels: int = 0) -> None:
         super().__init__(aggr="add", node_dim=0)
         self.strength = nn.Parameter(torch.rand(n_heads) * 3)
 
@@ -61,6 +65,44 @@ class LabelAttention(MessagePassing):
         score = feature.unsqueeze(-1) * self.strength
         attention = softmax(score, index, num_nodes=size_i)
         return attention.unsqueeze(-1) * x_j.unsqueeze(1)
+
+
+class TransformerLabels(nn.Module):
+    """PyG's `TransformerConv` with the edge feature, in place of `LabelAttention`.
+
+    Queries do not depend on the target. Edge features count in keys and values, so that its output
+    is no mean of labels.
+
+    Args:
+        n_heads: heads.
+        n_labels: compartments.
+    """
+
+    def __init__(self, n_heads: int, n_labels: int) -> None:
+        super().__init__()
+        self.shape = (n_heads, n_labels)
+        self.conv = TransformerConv(
+            (2 * n_labels, 1), n_labels, heads=n_heads, edge_dim=1, root_weight=False
+        )
+
+    def forward(self, x: tuple[Tensor, Tensor], edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """Messages by head; arguments and shape as in `LabelAttention`."""
+        sources, targets = x
+        queries = sources.new_ones(len(targets), 1)
+        mixed: Tensor = self.conv((sources, queries), edge_index, edge_attr.unsqueeze(-1))
+        return mixed.view(-1, *self.shape)
+
+
+LABEL_LAYERS: Registry[Any] = Registry(
+    "label layer",
+    "mirnagraph.label_layers",
+    {
+        "labels": "mirnagraph.embedding.label_attention:LabelAttention",
+        "transformer": "mirnagraph.embedding.label_attention:TransformerLabels",
+    },
+)
+"""Layers of `LabelGraphTower`, built as ``Layer(n_heads, n_labels)`` and called as
+`LabelAttention`."""
 
 
 class LabelCounts(MessagePassing):
@@ -115,6 +157,7 @@ class LabelGraphTower(nn.Module):
         n_reference: reference RNAs.
         n_labels: compartments.
         n_heads: heads of each relation.
+        layer: entry of `LABEL_LAYERS`.
     """
 
     def __init__(
@@ -124,6 +167,7 @@ class LabelGraphTower(nn.Module):
         n_reference: int,
         n_labels: int,
         n_heads: int,
+        layer: str = "labels",
     ) -> None:
         super().__init__()
         self.relations = relations
@@ -135,8 +179,9 @@ class LabelGraphTower(nn.Module):
         self.register_buffer("base", torch.full((n_labels,), 0.5))
         for kind, n_partners in self.kinds.items():
             self.register_buffer(f"profile_{kind}", torch.zeros(n_reference, n_partners))
-        layers = {(RNA, relation, TARGET): LabelAttention(n_heads) for relation in relations}
-        layers |= {(kind, "of", TARGET): LabelAttention(n_heads) for kind in self.kinds}
+        make = LABEL_LAYERS[layer]
+        layers = {(RNA, relation, TARGET): make(n_heads, n_labels) for relation in relations}
+        layers |= {(kind, "of", TARGET): make(n_heads, n_labels) for kind in self.kinds}
         counts = {(RNA, "in", kind): LabelCounts() for kind in self.kinds}
         self.read = _by_edge_type(layers, aggr=None)
         self.count = _by_edge_type(counts, aggr="sum") if counts else None

@@ -12,12 +12,20 @@ from typing import Any
 
 import pytest
 
-from fusion.config import experiment_config
+from fusion.config import FusionConfig, experiment_config
 from fusion.tokens.names import current_name, current_settings
 from mirnagraph.config import preset_names, to_dict
 from seqtower.config import config_from, seq_config
 
 KEPT = Path(__file__).resolve().parent / "presets.json"
+
+ADDED_SETTINGS = {
+    "neural": "attention",
+    "fusion": to_dict(FusionConfig()),
+    "kernel": {"blocks": {}, "products": [], "penalty": 0.05, "bandwidth": 2.0},
+}
+"""Settings of a fusion run that older ones lack: a preset of before has no kernel model, and its
+neural part is attention over tokens."""
 
 
 def resolved() -> dict[str, dict[str, Any]]:
@@ -48,6 +56,9 @@ def test_settings_of_a_preset_are_as_they_were(name: str) -> None:
     if name.startswith("fusion/"):
         for part in ("attention", "trees"):
             kept["tokens"][part] = [current_name(token) for token in kept["tokens"][part]]
+        kept = ADDED_SETTINGS | kept
+        kept["tokens"] = {"letters": 500} | kept["tokens"]
+        kept["mix"] = {"kernel": 1.0} | kept["mix"]
     kept = with_choices(kept)
     assert settings.pop("source")
     assert kept.pop("source")

@@ -70,7 +70,7 @@ def finished_run(networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "neighbours:sequence",
         "neighbours:functional",
     )
-    config = small(experiment_config("default", n_folds=3))
+    config = small(experiment_config("trees", n_folds=3))
     tokens = replace(
         config.tokens, attention=("trees", "svd:drug+neighbours:gip_drug", *reads[1:]), trees=reads
     )

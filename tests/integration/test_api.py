@@ -83,7 +83,9 @@ def test_baselines_stand_beside(
     networks: NetworkSet, result: mirnagraph.CrossValidationResult
 ) -> None:
     table = mirnagraph.baselines(networks, result, names=["frequency", "popularity"])
-    assert list(table["model"]) == ["this run", "own_trees", "frequency", "popularity"]
+    assert list(table["model"]) == [
+        "this run", "neural", "own_trees", "frequency", "popularity",
+    ]  # fmt: skip
     assert table["AUC"][0] == pytest.approx(mirnagraph.summary(result)["AUC mean"].iloc[-1])
     with pytest.raises(ConfigError, match="unknown baseline 'guess'; known: frequency"):
         mirnagraph.baselines(networks, result, names=["guess"])

@@ -155,7 +155,7 @@ def test_a_run_with_baselines_reports_and_compares_them(
     monkeypatch.setattr(baseline_run, "BaselineSettings", lambda: SMALL)
     run_experiment(networks, CONFIG, run_dir, baselines=True)
     table = pd.read_csv(run_dir / "baselines.tsv", sep="\t")
-    assert list(table["model"]) == [THIS_RUN, "own_trees", *RUN_BASELINES]
+    assert list(table["model"]) == [THIS_RUN, *RUN_BASELINES]
     text = (run_dir / "report.md").read_text()
     assert "## Baselines" in text
     assert "Nearest baseline in AUC" in text
@@ -196,7 +196,7 @@ def test_a_registered_baseline_is_fitted_next_to_the_builtin_ones(
     monkeypatch.setattr(baseline_run, "BaselineSettings", lambda: SMALL)
     run_experiment(networks, CONFIG, run_dir, baselines=True)
     table = pd.read_csv(run_dir / "baselines.tsv", sep="\t").set_index("model")
-    assert list(table.index) == [THIS_RUN, "own_trees", *RUN_BASELINES, "by_length"]
+    assert list(table.index) == [THIS_RUN, *RUN_BASELINES, "by_length"]
     assert table.at["by_length", "what"] == "training frequency, halved"
     assert (run_dir / "baselines" / "by_length" / "predictions.tsv").is_file()
     assert "by_length" in (run_dir / "report.md").read_text()

@@ -123,6 +123,7 @@ def test_the_command_on_the_demo_beats_words_and_chance(tmp_path) -> None:
     table = pd.read_csv(out / "baselines.tsv", sep="\t").set_index("model")
     assert list(table.index) == [
         "this run",
+        "neural",
         "own_trees",
         "frequency",
         "words",

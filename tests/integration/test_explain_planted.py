@@ -25,7 +25,7 @@ MODALITY_OF = {"family": "sequence", "disease": "disease", "mRNA": "mRNA", "drug
 def test_predictions_change_most_without_what_was_planted() -> None:
     dataset, truth = make_synthetic(SyntheticConfig(seed=DEMO_SEED))
     networks = build_networks(dataset)
-    config = experiment_config("default")
+    config = experiment_config("trees")
     training = replace(config.training, epochs=10, n_members=1, n_students=1)
     trees = replace(config.trees, n_trees=100, rounds=40)
     config = resolve_tokens(

@@ -76,9 +76,9 @@ def test_variants_of_gtmaloc(networks: NetworkSet) -> None:
     assert "does not mix" in found["attention-alone"].reason
 
 
-def test_variants_of_the_default_preset(networks: NetworkSet) -> None:
-    full = resolve_tokens(networks, experiment_config("default"))
-    found = by_name(networks, experiment_config("default"))
+def test_variants_of_the_preset_trees(networks: NetworkSet) -> None:
+    full = resolve_tokens(networks, experiment_config("trees"))
+    found = by_name(networks, experiment_config("trees"))
     assert found["without-graph-transformer"].reason == "the model has no graph transformer"
     assert found["heads-2"].is_full
     assert config_of(found["trees-alone"]).tokens == replace(full.tokens, attention=())
@@ -126,7 +126,7 @@ def test_nothing_of_what_is_taken_out_is_left_to_read(
 
 
 def test_every_kept_token_can_be_made_and_every_gone_one_cannot(networks: NetworkSet) -> None:
-    config = experiment_config("default")
+    config = experiment_config("trees")
     for variant in variants_of(networks, config):
         if not variant.without:
             continue

@@ -86,7 +86,7 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_outside_token_is_trained_on_and_explained(tmp_path: Path, networks: NetworkSet) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(SETTINGS.format(tokens='gc", "share:*'))
-    config = resolve_tokens(networks, experiment_config("default", file))
+    config = resolve_tokens(networks, experiment_config("trees", file))
     shares = ("share:mRNA", "share:drug", "share:disease")
     assert config.tokens.trees == ("kmer", "gc", *shares)
     data = prepare(networks, config)
@@ -106,8 +106,7 @@ def test_ablate_takes_out_what_an_outside_token_reads(tmp_path: Path, networks: 
     file = tmp_path / "settings.toml"
     file.write_text(SETTINGS.format(tokens='gc", "share:*'))
     found = {
-        variant.name: variant
-        for variant in variants_of(networks, experiment_config("default", file))
+        variant.name: variant for variant in variants_of(networks, experiment_config("trees", file))
     }
     assert found["without-mRNA"].left_out == ("share:mRNA",)
     assert found["without-mRNA"].rebuilt == ()

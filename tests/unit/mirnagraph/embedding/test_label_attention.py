@@ -14,7 +14,9 @@ from mirnagraph.embedding.label_attention import (
     LabelCounts,
     LabelGraphTower,
     Surroundings,
+    TransformerLabels,
 )
+from mirnagraph.errors import ConfigError
 
 NAN = float("nan")
 PROFILE = torch.tensor([[1.0, 0], [0, 0], [1, 0], [0, 1]])
@@ -164,3 +166,19 @@ def test_sources_are_stacked_in_the_order_of_their_names() -> None:
     found = tower(Surroundings(nearest, {"disease": torch.zeros(1, 2)})).detach()
     assert found.shape == (1, 3, 2, 1)
     assert found[0, :, :, 0].tolist() == [[0, 0], [1, 1], [0, 0]]
+
+
+def test_transformer_conv_can_take_the_place_of_label_attention() -> None:
+    layer = TransformerLabels(2, 3)
+    x = (torch.rand(4, 6), torch.zeros(2, 0))
+    edges = torch.tensor([[0, 1, 3], [0, 0, 1]])
+    feature = torch.tensor([0.0, -1.0, 0.0])
+    read = layer(x, edges, feature)
+    assert read.shape == (2, 2, 3)
+    # one edge alone has attention 1: its message is value plus edge feature
+    value = layer.conv.lin_value(x[0][3]) + layer.conv.lin_edge(feature[2:])
+    torch.testing.assert_close(read[1].flatten(), value)
+    tower = LabelGraphTower(("a",), {}, 4, 3, 2, "transformer")
+    assert isinstance(tower.read.convs[RNA, "a", TARGET], TransformerLabels)
+    with pytest.raises(ConfigError, match="label layer"):
+        LabelGraphTower(("a",), {}, 4, 3, 2, "transformers")
