@@ -10,7 +10,12 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from fusion.explain.towers import kernel_starts, masked_changes, number_gradients
+from fusion.explain.towers import (
+    kernel_starts,
+    masked_changes,
+    number_gradients,
+    present_tokens,
+)
 from fusion.models.ensemble import (
     ATTENTION,
     BOOSTING,
@@ -237,7 +242,9 @@ def token_shares(
     weights |= {name: np.full(len(base), weight) for name, weight in (varying or {}).items()}
     attributions = {}
     masked: dict[str, np.ndarray] = {}
+    is_present: dict[str, bool] = {}
     if isinstance(fusion_model.attention, TrainedFusion):
+        is_present = present_tokens(fusion_model)
         masked = masked_changes(fusion_model, columns)
         gradients, of_columns = number_gradients(fusion_model, columns, steps=STEPS)
         attributions[ATTENTION] = _Attribution(gradients, *np.array(of_columns).T, "numbers")
@@ -247,9 +254,8 @@ def token_shares(
         attributions[name] = _tree_attribution(fusion_model, trees, columns, background)
     if fusion_model.kernel is not None:
         attributions[KERNEL] = _kernel_attribution(fusion_model.kernel, fusion_model, columns)
-    is_present: dict[str, bool] = {}
     for values in (masked, *(attribution.values for attribution in attributions.values())):
-        for name in values:
+        for name in [name for name in values if name not in is_present]:
             parts = [fusion_model.tokens[part].present[0] for part in single_tokens([name])]
             is_present[name] = any(map(bool, parts))
     shares = []

@@ -252,6 +252,13 @@ def masked_changes(fusion_model: FusionModel, columns: Sequence[int]) -> dict[st
     return changes
 
 
+def present_tokens(fusion_model: FusionModel) -> dict[str, bool]:
+    """Whether one RNA has each token of the neural part, kernel components among them."""
+    trained = _trained(fusion_model)
+    _, present = token_tensors(trained.model, trained.features, fusion_model.tokens, np.arange(1))
+    return {name: bool(values[0]) for name, values in present.items()}
+
+
 def attention_to_sources(
     fusion_model: FusionModel, reference: ReferenceRNAs
 ) -> tuple[SourceAttention, ...]:

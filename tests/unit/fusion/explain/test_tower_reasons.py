@@ -271,6 +271,31 @@ def test_attention_is_shown_only_where_it_differs(
     assert attention_notes(()) == []
 
 
+def test_shares_name_kernel_components(parts: tuple[FusionModel, ReferenceRNAs]) -> None:
+    model, reference = parts
+    tokens = replace(CONFIG.tokens, attention=("letters",))
+    config = replace(CONFIG, tokens=tokens, fusion=replace(CONFIG.fusion, kernel_dim=2))
+    families = np.arange(N)
+    train = np.arange(N - 1)
+    neural = fit_fusion(
+        model.tokens,
+        ("letters",),
+        reference.labels,
+        train,
+        families,
+        config.fusion,
+        config.kernel,
+        3,
+    )
+    one = of_row(replace(model, config=config, attention=neural), 3)
+    nothing = np.zeros((0, 0), np.float32)
+    ((shares, _),) = token_shares(one, [0], nothing, np.array([0.5, 0.5]))
+    (share,) = (share for share in shares if share.token == "kernel_features:numbers")
+    assert share.present
+    assert share.masked != 0
+    assert share.gradients is not None
+
+
 def test_shares_and_text_name_every_part(parts: tuple[FusionModel, ReferenceRNAs]) -> None:
     model, reference = parts
     one = of_row(model, 3)
