@@ -10,7 +10,12 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from fusion.explain.towers import kernel_starts, masked_changes, number_gradients
+from fusion.explain.towers import (
+    kernel_presence,
+    kernel_starts,
+    masked_changes,
+    number_gradients,
+)
 from fusion.models.ensemble import (
     ATTENTION,
     BOOSTING,
@@ -237,10 +242,13 @@ def token_shares(
     weights |= {name: np.full(len(base), weight) for name, weight in (varying or {}).items()}
     attributions = {}
     masked: dict[str, np.ndarray] = {}
+    has_components: dict[str, bool] = {}
     if isinstance(fusion_model.attention, TrainedFusion):
         masked = masked_changes(fusion_model, columns)
+        has_components = kernel_presence(fusion_model)
         gradients, of_columns = number_gradients(fusion_model, columns, steps=STEPS)
-        attributions[ATTENTION] = _Attribution(gradients, *np.array(of_columns).T, "numbers")
+        start, end, error = np.array(of_columns).T
+        attributions[ATTENTION] = _Attribution(gradients, start, end, error, "numbers")
     elif fusion_model.attention is not None:
         attributions[ATTENTION] = _attention_attribution(fusion_model, columns, base)
     for name, trees in fusion_model.trees.items():
@@ -250,8 +258,7 @@ def token_shares(
     is_present: dict[str, bool] = {}
     for values in (masked, *(attribution.values for attribution in attributions.values())):
         for name in values:
-            parts = [fusion_model.tokens[part].present[0] for part in single_tokens([name])]
-            is_present[name] = any(map(bool, parts))
+            is_present[name] = _is_present(fusion_model, name, has_components)
     shares = []
     for number, column in enumerate(columns):
         tokens = []
@@ -280,6 +287,13 @@ def token_shares(
         )
         shares.append((tuple(tokens), sums))
     return shares
+
+
+def _is_present(fusion_model: FusionModel, name: str, has_components: Mapping[str, bool]) -> bool:
+    """Whether the RNA has a token, joined tokens (any part of it) or kernel components."""
+    if name in has_components:
+        return has_components[name]
+    return any(bool(fusion_model.tokens[part].present[0]) for part in single_tokens([name]))
 
 
 def _attention_attribution(

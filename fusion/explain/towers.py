@@ -221,6 +221,19 @@ def number_gradients(
     return dict(zip(model.dense, by_token, strict=False)), sums
 
 
+def kernel_presence(fusion_model: FusionModel) -> dict[str, bool]:
+    """Kernel components that the neural part reads -> whether the RNA has them.
+
+    Args:
+        fusion_model: on the tokens of one RNA.
+    """
+    features = _trained(fusion_model).features
+    if features is None:
+        return {}
+    described = features.tokens(fusion_model.tokens, np.arange(1))
+    return {name: bool(present[0]) for name, (_, present) in described.items()}
+
+
 def masked_changes(fusion_model: FusionModel, columns: Sequence[int]) -> dict[str, np.ndarray]:
     """What each token adds to the neural part's logit: with it minus without it.
 

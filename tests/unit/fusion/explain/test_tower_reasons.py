@@ -23,6 +23,7 @@ from fusion.explain.tokens import token_shares
 from fusion.explain.towers import (
     SourceAttention,
     attention_to_sources,
+    kernel_presence,
     kernel_reasons,
     masked_changes,
     number_gradients,
@@ -269,6 +270,35 @@ def test_attention_is_shown_only_where_it_differs(
     (note,) = attention_notes([SourceAttention("kmer", 0.5, 0.25, 0.5), sources[1]])
     assert "shown for 1 of 2 sources" in note
     assert attention_notes(()) == []
+
+
+def test_shares_of_kernel_components(parts: tuple[FusionModel, ReferenceRNAs]) -> None:
+    model, reference = parts
+    neural = fit_fusion(
+        model.tokens,
+        CONFIG.tokens.attention,
+        reference.labels,
+        np.arange(N - 1),
+        np.arange(N),
+        replace(CONFIG.fusion, kernel_dim=3),
+        CONFIG.kernel,
+        3,
+    )
+    with_components = replace(model, attention=neural)
+    nothing = np.zeros((0, 0), np.float32)
+    name = "kernel_features:numbers"
+    for row in (3, 5):  # the RNA of row 5 has no `evidence:disease`, but the block by its k-mers
+        one = of_row(with_components, row)
+        assert kernel_presence(one) == {name: True}
+        ((tokens, sums),) = token_shares(one, [0], nothing, np.array([0.5, 0.5]))
+        shares = {token.token: token for token in tokens}
+        assert shares[name].present
+        assert shares[name].masked == pytest.approx(float(masked_changes(one, [0])[name][0]))
+        assert shares[name].masked != 0
+        assert shares["evidence:disease"].present == (row == 3)
+        gradients = sum(token.gradients or 0.0 for token in tokens)
+        assert gradients == pytest.approx(sums[0].end - sums[0].start + sums[0].error, abs=1e-5)
+    assert kernel_presence(of_row(model, 3)) == {}
 
 
 def test_shares_and_text_name_every_part(parts: tuple[FusionModel, ReferenceRNAs]) -> None:
