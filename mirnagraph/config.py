@@ -227,7 +227,7 @@ def preset_values(package: str, name: str) -> dict[str, Any]:
     return values
 
 
-def load_settings(
+def load_settings(  # noqa: PLR0913 (one function for the settings of every package)
     kind: type[Settings],
     package: str,
     preset: str,

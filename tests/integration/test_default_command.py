@@ -80,7 +80,7 @@ def test_a_run_of_the_default_is_read_by_every_command(
     explained = run(*why, "--rna", name, "--compartment", model.compartments[0])
     assert explained.returncode == 0, explained.stderr
     (reasons,) = json.loads(explained.stdout)["compartments"]
-    assert [part["part"] for part in reasons["parts"]][0] == "neural"
+    assert reasons["parts"][0]["part"] == "neural"
     assert {"kernel", "extra_trees"} <= {part["part"] for part in reasons["parts"]}
     assert any(token["token"].startswith("kernel_features:") for token in reasons["tokens"])
     assert run(*why, "--fasta", "new.fa").returncode == 0
