@@ -80,17 +80,9 @@ def ablate(
     apply to the model are listed with the reason. Differences to the full model come with two 95 %
     intervals: over RNAs and over seeds.
     """
-    from fusion.config import FUSION, experiment_config
+    from fusion.config import experiment_config
     from fusion.experiments.ablation import run_ablation
-    from fusion.experiments.ablation_report import (
-        NEURAL,
-        SHOWN,
-        ablation_table,
-        has_part,
-        part_variants,
-        shown_rows,
-        write_ablation,
-    )
+    from fusion.experiments.ablation_report import SHOWN, ablation_tables, part_variants, shown_rows
     from fusion.experiments.train import run_name
 
     settings = experiment_config(
@@ -110,28 +102,7 @@ def ablate(
             overwrite=overwrite,
             progress=progress,
         )
-        table = ablation_table(
-            ablation.folder,
-            ablation.variants,
-            ablation.seeds,
-            n_resamples=resamples,
-            seed=settings.seed,
-            progress=progress,
-        )
-        neural = None
-        if settings.neural == FUSION and has_part(
-            ablation.folder, ablation.variants[0], ablation.seeds, NEURAL
-        ):
-            neural = ablation_table(
-                ablation.folder,
-                ablation.variants,
-                ablation.seeds,
-                part=NEURAL,
-                n_resamples=resamples,
-                seed=settings.seed,
-                progress=progress,
-            )
-    write_ablation(ablation, table, neural)
+        table, neural = ablation_tables(ablation, n_resamples=resamples, progress=progress)
     title = f"Ablation of preset {settings.preset}, mean ± SD over {repeats} seeds"
     show_table(
         SHOWN, shown_rows(table, ablation.variants), f"{title}, differences with 95 % intervals"

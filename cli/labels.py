@@ -89,7 +89,7 @@ def read_labels(
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)
     n_used = len(table) - len(unused)
     say(f"{title}: {n_used} of {len(table)} records used; left out: {_reasons(unused)}")
-    rows = [[name, str(int(n))] for name, n in labels.sum().items()]
+    rows = [[str(name), str(int(n))] for name, n in labels.sum().items()]
     n_labelled = int(labels.to_numpy().any(axis=1).sum())
     rows.append(["RNAs with a compartment", str(n_labelled)])
     show_table(["compartment", "RNAs"], rows, "Labels")

@@ -72,10 +72,10 @@ def rank(
 ) -> None:
     """Rank RNAs per compartment, with partners, PMIDs and neighbours.
 
+    Needs a finished run of `train`, and the networks it was trained on.
+
     RNAs not annotated there are ranked by the score of the run, made of out-of-fold
     probability and popularity (settings [ranking]). With --known the probability ranks.
-
-    Needs a finished run of `train`, and the networks it was trained on.
     """
     from fusion.explain.confirmation import mark, precision_at_k, read_confirmations
     from fusion.explain.ranking import networks_of_run, newest_run, read_run, temporal_precision

@@ -29,6 +29,9 @@ NESTED = "nested"
 """Table of a settings file with the settings that each fold chooses by itself (see
 `fusion.experiments.search_space.nested_space`)."""
 
+BLOCKS = ("kernel", "blocks")
+"""Table and key of the kernel's blocks; a file that names them names them all."""
+
 CROSSFIT = "crossfit"
 
 FUSION = "fusion"
@@ -278,7 +281,9 @@ def experiment_config(
     Raises:
         InputError, ConfigError: see `mirnagraph.config.load_settings`.
     """
-    config = load_settings(ExperimentConfig, "fusion", preset, file, over, skip=(NESTED,))
+    config = load_settings(
+        ExperimentConfig, "fusion", preset, file, over, skip=(NESTED,), whole=(BLOCKS,)
+    )
     given = {key: value for key, value in folds_and_seed.items() if value is not None}
     seed = given.pop("seed", config.seed)
     return replace(config, seed=seed, folds=replace(config.folds, **given))

@@ -227,7 +227,7 @@ def preset_values(package: str, name: str) -> dict[str, Any]:
     return values
 
 
-def load_settings(
+def load_settings(  # noqa: PLR0913 (one function for the settings of every package)
     kind: type[Settings],
     package: str,
     preset: str,
@@ -236,6 +236,7 @@ def load_settings(
     skip: Sequence[str] = (),
     build: Callable[[dict[str, Any], str], Settings] | None = None,
     upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    whole: Sequence[tuple[str, str]] = (),
 ) -> Settings:
     """Load settings in the order default < preset < file < `over`.
 
@@ -250,6 +251,7 @@ def load_settings(
             `from_dict` is not enough.
         upgrade: turns the values of a file of an older version into those of today, before they
             are laid over the preset.
+        whole: (table, key) whose entries the user names: given, it replaces the inherited one.
 
     Raises:
         InputError: the file is missing or not TOML.
@@ -264,8 +266,9 @@ def load_settings(
     if upgrade is not None:
         read = upgrade(read)
     where = f"preset {name}" if file is None else str(file)
-    values = lay_over(preset_values(package, name), read, where)
-    values = lay_over(values, over or {}, where)
+    values = preset_values(package, name)
+    for laid in (read, over or {}):
+        values = lay_over(_without_replaced(values, laid, whole), laid, where)
     return from_dict(kind, values, where) if build is None else build(values, where)
 
 
@@ -294,6 +297,19 @@ def _merge(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]
             value = _merge(below, value)
         merged[key] = value
     return merged
+
+
+def _without_replaced(
+    base: Mapping[str, Any], values: Mapping[str, Any], whole: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """`base` without the tables of `whole` that `values` gives anew."""
+    kept = dict(base)
+    for table, key in whole:
+        given = values.get(table)
+        below = kept.get(table)
+        if isinstance(given, Mapping) and isinstance(below, Mapping) and key in given:
+            kept[table] = {name: value for name, value in below.items() if name != key}
+    return kept
 
 
 def _append(base: Any, added: Any, where: str, path: tuple[str, ...]) -> Any:

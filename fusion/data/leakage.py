@@ -126,8 +126,9 @@ def _publications(samples: pd.DataFrame) -> str:
     """Numbers of samples by PMID, the most frequent first, with the reason of an overlap."""
     counts = samples.groupby(["pmid", "overlap"], sort=True).size()
     counts = counts.sort_values(ascending=False, kind="stable")
+    table = counts.rename("n").reset_index()
     parts = []
-    for (pmid, overlap), n in counts.items():
+    for pmid, overlap, n in zip(table["pmid"], table["overlap"], table["n"], strict=True):
         place = f"PMID {pmid}" if pmid else "no PMID"
         reason = f" ({overlap})" if overlap else ""
         parts.append((f"{n} of {place}{reason}", bool(overlap)))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from fusion.config import FUSION, ExperimentConfig, KernelSettings
 from fusion.data.prepare import config_folds, folds_sha256, resolve_tokens
+from fusion.data.reduced import all_tokens, reduced_networks, with_tokens, without_tokens
 from fusion.experiments.cross_validate import bare_run
 from fusion.tokens.embeddings import learned_embeddings
-from fusion.tokens.kinds import MODALITIES, can_be_made, is_changed, modality_of
+from fusion.tokens.kinds import can_be_made, is_changed, modality_of
 from fusion.tokens.names import (
     EXPRESSION,
     GRAPH_TRANSFORMER,
@@ -26,7 +26,6 @@ from fusion.tokens.names import (
     NODE2VEC,
     PROFILE,
     SEQUENCE,
-    TREES,
     TokenName,
     join_names,
     parse_joined,
@@ -38,7 +37,7 @@ from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.networks.build import DISEASE, coexpression_source
-from mirnagraph.networks.network import COEXPRESSION, NetworkSet, networks_sha256
+from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, map_parallel, report
 from mirnagraph.runs.folder import finish_run, open_run, read_run_json
 
@@ -48,8 +47,6 @@ HEADS = (2, 4, 8)
 
 RESERVED = ("graph-transformer", "attention", "graph-tower", "sequence-tower", "trees", "kernel")
 """Names of model components; a network of such a name gets another variant name."""
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -103,43 +100,6 @@ def variants_of(networks: NetworkSet, config: ExperimentConfig) -> tuple[Variant
     )
 
 
-def reduced_networks(networks: NetworkSet, name: str) -> NetworkSet:
-    """Remove one network, kind of association or measurement; nothing for the empty name.
-
-    A kind of association is removed with its tables, its network, and, for diseases, with the
-    similarities derived from them (``functional``, ``semantic``, ``gip``). A similarity network is
-    removed with the dense similarity of its name. A measurement is removed with the co-expression
-    that was made of it.
-    """
-    if not name:
-        return networks
-    dataset = networks.dataset
-    removed = {name}
-    if name in dataset.associations:
-        dataset = replace(
-            dataset,
-            associations=_without(dataset.associations, removed),
-            partners=_without(dataset.partners, removed),
-            supporting=tuple(kind for kind in dataset.supporting if kind != name),
-        )
-        if name == DISEASE:
-            removed |= {other for other, source in MODALITIES.items() if source == DISEASE}
-    if name in dataset.measurements:
-        if name == coexpression_source(networks):
-            removed.add(COEXPRESSION)
-        dataset = replace(dataset, measurements=_without(dataset.measurements, removed))
-    return replace(
-        networks,
-        dataset=dataset,
-        networks=_without(networks.networks, removed),
-        similarities=_without(networks.similarities, removed),
-    )
-
-
-def _without(table: Mapping[str, Value], names: set[str]) -> dict[str, Value]:
-    return {name: value for name, value in table.items() if name not in names}
-
-
 def _without_network(networks: NetworkSet, config: ExperimentConfig, name: str) -> Variant:
     variant = f"without-network-{name}" if name in RESERVED else f"without-{name}"
     what = f"data without {name}"
@@ -150,58 +110,28 @@ def _without_network(networks: NetworkSet, config: ExperimentConfig, name: str) 
     reduced = reduced_networks(networks, name)
     left_out = []
     rebuilt = []
-    for token in _all_tokens(config):
+    for token in all_tokens(config):
         if not can_be_made(reduced, token):
             left_out.append(token)
         elif is_changed(networks, reduced, token):
             rebuilt.append(token)
     if not left_out and not rebuilt:
         return Variant(variant, what, reason="no token reads it")
-    changed = _without_tokens(config, left_out)
+    changed = without_tokens(config, left_out)
     if changed is None:
         return Variant(variant, what, reason="no token is left without it")
     return Variant(variant, what, changed, name, tuple(left_out), tuple(rebuilt))
 
 
-def _all_tokens(config: ExperimentConfig) -> tuple[str, ...]:
-    names = (*config.tokens.attention, *config.tokens.trees, *config.kernel.tokens)
-    return tuple(dict.fromkeys(names))
-
-
-def _without_tokens(config: ExperimentConfig, left_out: Sequence[str]) -> ExperimentConfig | None:
-    """Settings without some tokens, in all parts; None where none is left."""
-    attention = [token for token in config.tokens.attention if token not in left_out]
-    trees = [token for token in config.tokens.trees if token not in left_out]
-    kernel = config.kernel.with_tokens(lambda names: [n for n in names if n not in left_out])
-    return _with_tokens(replace(config, kernel=kernel), attention, trees)
-
-
-def _with_tokens(
-    config: ExperimentConfig, attention: Sequence[str], trees: Sequence[str]
-) -> ExperimentConfig | None:
-    """Settings with other tokens; None where no token is left.
-
-    Without trees the token `trees` and the residual connection are dropped.
-    """
-    attention = tuple(dict.fromkeys(token for token in attention if trees or token != TREES))
-    if not attention and not trees and not config.kernel.blocks:
-        return None
-    tokens = replace(config.tokens, attention=attention, trees=tuple(dict.fromkeys(trees)))
-    has_residual = config.attention.residual and bool(trees)
-    return replace(
-        config, tokens=tokens, attention=replace(config.attention, residual=has_residual)
-    )
-
-
 def _without_graph_transformer(networks: NetworkSet, config: ExperimentConfig) -> Variant:
     name = "without-graph-transformer"
     what = "each graph transformer token is replaced by node2vec of the same network"
-    replaced = tuple(token for token in _all_tokens(config) if _is_graph_transformer(token))
+    replaced = tuple(token for token in all_tokens(config) if _is_graph_transformer(token))
     if not replaced:
         return Variant(name, what, reason="the model has no graph transformer")
     attention = _as_node2vec(networks, config.tokens.attention)
     trees = _as_node2vec(networks, config.tokens.trees)
-    return Variant(name, what, _with_tokens(config, attention, trees), left_out=replaced)
+    return Variant(name, what, with_tokens(config, attention, trees), left_out=replaced)
 
 
 def _is_graph_transformer(token: str) -> bool:
@@ -258,10 +188,10 @@ def _without_parts_of_fusion(config: ExperimentConfig) -> Iterator[Variant]:
         what = f"the neural part without {part or left_out[0]}"
         yield _without_neural_tokens(config, f"without-{name}", what, left_out)
     for modality in (SEQUENCE, EXPRESSION):
-        every = single_tokens(_all_tokens(config))
+        every = single_tokens(all_tokens(config))
         left_out = [token for token in every if modality_of(token) == modality]
         what = f"all parts without tokens of {modality}"
-        changed = _without_tokens(config, left_out)
+        changed = without_tokens(config, left_out)
         if changed is None or not left_out:
             reason = f"the model has no token of {modality}, or no other"
             yield Variant(f"without-{modality}-tokens", what, reason=reason)
@@ -270,9 +200,9 @@ def _without_parts_of_fusion(config: ExperimentConfig) -> Iterator[Variant]:
             yield Variant(f"without-{modality}-tokens", what, changed, left_out=left)
     tokens = config.tokens
     voices = (
-        ("trees", "without trees", _with_tokens(config, tokens.attention, ()), tokens.trees),
+        ("trees", "without trees", with_tokens(config, tokens.attention, ()), tokens.trees),
         ("kernel", "without the kernel model", _without_kernel(config), config.kernel.tokens),
-        ("neural", "without the neural part", _with_tokens(config, (), tokens.trees), neural),
+        ("neural", "without the neural part", with_tokens(config, (), tokens.trees), neural),
     )
     for name, what, changed, removed in voices:
         if changed is None or not removed:
@@ -284,7 +214,7 @@ def _without_parts_of_fusion(config: ExperimentConfig) -> Iterator[Variant]:
 
 def _without_kernel(config: ExperimentConfig) -> ExperimentConfig | None:
     without = replace(config, kernel=KernelSettings())
-    return _with_tokens(without, config.tokens.attention, config.tokens.trees)
+    return with_tokens(without, config.tokens.attention, config.tokens.trees)
 
 
 def _without_neural_tokens(
@@ -298,7 +228,7 @@ def _without_neural_tokens(
             attention.append(JOIN.join(parts))
     if not left_out or not attention:
         return Variant(name, what, reason="the neural part has no such token, or no other")
-    changed = _with_tokens(config, attention, config.tokens.trees)
+    changed = with_tokens(config, attention, config.tokens.trees)
     return Variant(name, what, changed, left_out=tuple(left_out))
 
 
@@ -315,12 +245,12 @@ def _parts_alone(config: ExperimentConfig) -> Iterator[Variant]:
         (
             "trees-alone",
             "the trees without the attention part",
-            _with_tokens(config, (), trees),
+            with_tokens(config, (), trees),
         ),
         (
             "attention-alone",
             "the attention part without trees, in the mean and as residual",
-            _with_tokens(config, attention, ()),
+            with_tokens(config, attention, ()),
         ),
     ):
         if not trees or not attention:
@@ -328,8 +258,8 @@ def _parts_alone(config: ExperimentConfig) -> Iterator[Variant]:
         elif alone is None:
             yield Variant(name, what, reason="attention reads nothing but the trees")
         else:
-            left = _all_tokens(alone)
-            removed = tuple(token for token in _all_tokens(config) if token not in left)
+            left = all_tokens(alone)
+            removed = tuple(token for token in all_tokens(config) if token not in left)
             yield Variant(name, what, alone, left_out=removed)
 
 
@@ -526,7 +456,7 @@ def _embed(work: AblationWork, job: tuple[tuple[Variant, ...], int]) -> None:
     """Compute the embeddings that some variants of the same data read, into the cache."""
     variants, seed = job
     configs = [variant.config for variant in variants if variant.config]
-    names = list(dict.fromkeys(token for config in configs for token in _all_tokens(config)))
+    names = list(dict.fromkeys(token for config in configs for token in all_tokens(config)))
     reduced = reduced_networks(work.networks, variants[0].without)
     settings = configs[0].embedding
     learned_embeddings(reduced, names, settings, seed, cache=work.cache, workers=work.workers)

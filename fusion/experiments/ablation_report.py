@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from fusion.config import FUSION
 from fusion.experiments.ablation import FULL, Ablation, Variant, run_folder
 from fusion.experiments.cross_validate import BY_PART
 from fusion.experiments.repeats import mean_and_sd
@@ -62,6 +63,43 @@ REDUNDANCY = (
     "The sequence network is the similarity of sequences; tokens such as `kmer` and `relatives` "
     "read the sequences themselves."
 )
+
+
+def ablation_tables(
+    ablation: Ablation, *, n_resamples: int = 2000, progress: Progress | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Metrics of an ablation and, for a fusion of two towers, of its neural part alone.
+
+    Writes the files of `write_ablation` into the folder of the ablation.
+
+    Args:
+        ablation: finished.
+        n_resamples: of the paired bootstrap.
+        progress: callback.
+
+    Returns:
+        Tables of `ablation_table`; the second is None where the full model has no neural part.
+    """
+    config = ablation.config
+    folder = ablation.folder
+    variants = ablation.variants
+    seeds = ablation.seeds
+    table = ablation_table(
+        folder, variants, seeds, n_resamples=n_resamples, seed=config.seed, progress=progress
+    )
+    neural = None
+    if config.neural == FUSION and has_part(folder, variants[0], seeds, NEURAL):
+        neural = ablation_table(
+            folder,
+            variants,
+            seeds,
+            part=NEURAL,
+            n_resamples=n_resamples,
+            seed=config.seed,
+            progress=progress,
+        )
+    write_ablation(ablation, table, neural)
+    return table, neural
 
 
 def ablation_table(

@@ -247,7 +247,8 @@ def token_shares(
         is_present = present_tokens(fusion_model)
         masked = masked_changes(fusion_model, columns)
         gradients, of_columns = number_gradients(fusion_model, columns, steps=STEPS)
-        attributions[ATTENTION] = _Attribution(gradients, *np.array(of_columns).T, "numbers")
+        start, end, error = np.array(of_columns).T
+        attributions[ATTENTION] = _Attribution(gradients, start, end, error, "numbers")
     elif fusion_model.attention is not None:
         attributions[ATTENTION] = _attention_attribution(fusion_model, columns, base)
     for name, trees in fusion_model.trees.items():

@@ -114,7 +114,7 @@ def read_mirmine(folder: str | Path, names: MirbaseNames | None = None) -> Measu
     matures = current_matures(rows["mature_name"], rows["accession"], names)
     return Measurement(
         _numbers(rows.drop(columns=list(MIRMINE_ROW)), path).groupby(matures.to_numpy()).max(),
-        _in_order(samples, "run", rows.columns[len(MIRMINE_ROW) :], folder / "runs.tsv"),
+        _in_order(samples, "run", list(rows.columns[len(MIRMINE_ROW) :]), folder / "runs.tsv"),
         unit="RPM",
         source="miRmine",
     )
@@ -184,9 +184,10 @@ def read_evmirna2(folder: str | Path, names: MirbaseNames | None = None) -> Meas
     values = _numbers(rows.drop(columns="mirna"), path).groupby(matures.to_numpy()).max()
     projects = projects[projects["project"].isin(values.columns)]
     samples = projects.assign(study=projects["project"], tissue=projects["source_group"])
+    cpm = values.rpow(2.0) - 1
     return Measurement(
-        np.exp2(values) - 1,
-        _in_order(samples, "project", values.columns, folder / "projects.tsv"),
+        cpm,
+        _in_order(samples, "project", list(values.columns), folder / "projects.tsv"),
         unit="CPM",
         is_label_like=True,
         source="EVmiRNA2",

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import pytest
 import tomli_w
 
-# Settings with which training takes a second: attention alone, and no model for newcomers.
+# Settings with which training takes a second: few tokens, and no model for newcomers.
 QUICK: dict[str, dict[str, Any]] = {
     "tokens": {"attention": ["svd:disease", "svd:drug", "degree"], "trees": []},
     "attention": {"dim": 8, "n_heads": 2},
+    "fusion": {"dim": 8, "n_heads": 2, "n_members": 1, "epochs": 2, "kernel_dim": 4},
     "training": {"epochs": 2, "n_members": 1, "inner_fraction": 0.2},
     "trees": {"n_trees": 5, "rounds": 2, "boosting_width": 20},
 }
@@ -79,7 +80,7 @@ def finished_run(networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.MonkeyPatch.context() as patch
     ):  # the model for newcomers is fitted by its preset, whose trees take longer than all the rest
         patch.setattr(
-            "fusion.config.experiment_config",
+            "fusion.data.prepare.experiment_config",
             lambda preset, **given: small(experiment_config(preset, **given)),
         )
         run_experiment(

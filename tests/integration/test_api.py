@@ -23,12 +23,17 @@ QUICK: dict[str, Any] = {
         "attention": ("svd:disease", "degree"),
         "trees": ("kmer", "n_similar", "neighbours:sequence"),
     },
-    "attention": {"dim": 8, "n_heads": 2},
-    "training": {"epochs": 2, "n_members": 1, "n_students": 0},
+    "fusion": {"dim": 8, "n_heads": 2, "n_members": 1, "epochs": 2, "kernel_dim": 4},
+    "kernel": {"blocks": {"disease": ("svd:disease", "degree")}, "products": ()},
+    "mix": {"calibration_part": 0.0},
     "trees": {"n_trees": 5, "rounds": 2, "boosting_width": 20},
     "newcomers": "",
 }
-COLD = {**QUICK, "tokens": {"attention": (), "trees": ("kmer", "n_similar", "neighbours:sequence")}}
+COLD = {
+    **QUICK,
+    "tokens": {"attention": (), "trees": ("kmer", "n_similar", "neighbours:sequence")},
+    "kernel": {"blocks": {}, "products": ()},
+}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +89,7 @@ def test_baselines_stand_beside(
 ) -> None:
     table = mirnagraph.baselines(networks, result, names=["frequency", "popularity"])
     assert list(table["model"]) == [
-        "this run", "neural", "own_trees", "frequency", "popularity",
+        "this run", "neural", "own_trees", "kernel", "frequency", "popularity",
     ]  # fmt: skip
     assert table["AUC"][0] == pytest.approx(mirnagraph.summary(result)["AUC mean"].iloc[-1])
     with pytest.raises(ConfigError, match="unknown baseline 'guess'; known: frequency"):

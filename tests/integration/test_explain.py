@@ -391,7 +391,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 def small_model(networks: NetworkSet, kind: str) -> SavedModel:
     """A model of other parts, fitted without a run; its own cold-start model for sequences."""
-    config = experiment_config("default")
+    config = experiment_config("trees")
     training = replace(
         config.training, epochs=2, n_members=1, n_students=int(kind == "sequence alone")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from fusion.config import experiment_config
 from fusion.data.prepare import check_settings
 from fusion.model_config import FusionConfig
+from mirnagraph.config import dump_toml
 from mirnagraph.errors import ConfigError
 
 
@@ -71,3 +73,21 @@ def test_tokens_of_the_towers_are_read_by_nothing_else(settings: dict[str, Any])
 
 def test_tokens_of_the_towers_in_the_fusion() -> None:
     check_settings(experiment_config("default"), sets=False)
+
+
+@pytest.mark.parametrize("blocks", [{}, {"numbers": ["kmer", "degree"]}])
+def test_blocks_of_a_file_replace_those_of_the_preset(
+    tmp_path: Path, blocks: dict[str, Any]
+) -> None:
+    default = experiment_config("default")
+    assert "expression" in default.kernel.blocks
+    settings = {"kernel": {"blocks": blocks, "products": [], "penalty": 0.5}}
+    config = experiment_config("default", over=settings)
+    assert {name: list(tokens) for name, tokens in config.kernel.blocks.items()} == blocks
+    assert config.kernel.bandwidth == default.kernel.bandwidth
+    path = tmp_path / "mine.toml"
+    path.write_text(dump_toml(config))
+    assert experiment_config(file=path) == config
+    # a file without blocks keeps those of the preset
+    kept = experiment_config("default", over={"kernel": {"penalty": 0.5}})
+    assert kept.kernel.blocks == default.kernel.blocks

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fusion.config import ExperimentConfig, TokenSettings, experiment_config
 from fusion.data.prepare import prepare, resolve_tokens
-from fusion.experiments.ablation import Variant, can_be_made, choose, reduced_networks, variants_of
+from fusion.data.reduced import reduced_networks
+from fusion.experiments.ablation import Variant, can_be_made, choose, variants_of
 from fusion.experiments.ablation_report import (
     COLUMNS,
     draw_forest,

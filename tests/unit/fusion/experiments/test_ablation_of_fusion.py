@@ -19,7 +19,8 @@ from fusion.config import (
     experiment_config,
 )
 from fusion.data.prepare import prepare
-from fusion.experiments.ablation import Variant, reduced_networks, run_ablation, variants_of
+from fusion.data.reduced import reduced_networks
+from fusion.experiments.ablation import Variant, run_ablation, variants_of
 from fusion.experiments.ablation_report import (
     ablation_table,
     has_part,

@@ -10,7 +10,7 @@ import pytest
 
 from fusion.data.baseline_inputs import flat_tokens
 from fusion.data.cold_start import mask_all_but_sequence
-from fusion.experiments.ablation import reduced_networks
+from fusion.data.reduced import reduced_networks
 from fusion.tokens.builders import build_tokens
 from fusion.tokens.expression import group_means, leading_components, level_columns
 from fusion.tokens.kinds import expand_tokens, is_from_sequence, modality_of
