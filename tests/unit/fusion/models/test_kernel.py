@@ -314,8 +314,8 @@ def test_bad_training_rows(
     tokens = table(**arrays)
     with pytest.raises(ConfigError, match="no block of tokens"):
         fit_kernel(tokens, labels, TRAIN, KernelSettings())
-    with pytest.raises(ConfigError, match="has 0 training RNAs, expected 1 to 5000"):
+    with pytest.raises(ConfigError, match="have 0 training RNAs, expected 1 to 5000"):
         fit_kernel(tokens, labels, TRAIN[:0], SETTINGS)
     monkeypatch.setattr(kernel_module, "MAX_ROWS", 44)
-    with pytest.raises(ConfigError, match="has 45 training RNAs, expected 1 to 44"):
+    with pytest.raises(ConfigError, match="have 45 training RNAs, expected 1 to 44"):
         fit_kernel(tokens, labels, TRAIN, SETTINGS)
