@@ -312,7 +312,8 @@ def test_datasets_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ConfigError, match="'mesh2017' is a table to build a dataset with"):
         sources.load_dataset("mesh2017")
     with pytest.raises(
-        InputError, match="neither a name nor a folder, expected demo, mirna1041, circloc, or a folder"
+        InputError,
+        match="neither a name nor a folder, expected demo, mirna1041, circloc, or a folder",
     ):
         sources.load_dataset(tmp_path / "nowhere")
     made = assemble(
