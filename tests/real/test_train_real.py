@@ -76,6 +76,14 @@ def test_no_token_is_read_off_a_name(
             kind: table.assign(rna_id=table["rna_id"].map(other))
             for kind, table in dataset.associations.items()
         },
+        measurements={
+            name: replace(
+                table,
+                values=table.values.rename(index=other),
+                arms={arm: values.rename(index=other) for arm, values in table.arms.items()},
+            )
+            for name, table in dataset.measurements.items()
+        },
     )
     plain = replace(
         config.tokens,
