@@ -52,8 +52,8 @@ def test_a_run_of_the_default_is_read_by_every_command(
     networks.save("networks")
     Path("tiny.toml").write_text(tomli_w.dumps(TINY))
     monkeypatch.setattr("fusion.data.prepare.experiment_config", small_cold_start)
-    words = "train --networks networks --fold 2 --config tiny.toml --workers 1 --no-baselines --out run -q"
-    trained = run(*words.split())
+    words = "--networks networks --fold 2 --config tiny.toml --workers 1 --no-baselines -q"
+    trained = run("train", *words.split(), "--out", "run")
     assert trained.returncode == 0, trained.stderr
     for part in ("neural", "own_trees", "kernel"):
         assert Path(f"run/parts/{part}.tsv").is_file()
