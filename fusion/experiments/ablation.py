@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fusion.config import FUSION, ExperimentConfig, KernelSettings
+from fusion.config import FUSION, ExperimentConfig
 from fusion.data.prepare import config_folds, folds_sha256, resolve_tokens
 from fusion.data.reduced import all_tokens, reduced_networks, with_tokens, without_tokens
 from fusion.experiments.cross_validate import bare_run
@@ -213,8 +213,10 @@ def _without_parts_of_fusion(config: ExperimentConfig) -> Iterator[Variant]:
 
 
 def _without_kernel(config: ExperimentConfig) -> ExperimentConfig | None:
-    without = replace(config, kernel=KernelSettings())
-    return with_tokens(without, config.tokens.attention, config.tokens.trees)
+    """Settings without the kernel model; its kernels' components stay in the neural part."""
+    if not config.tokens.names:
+        return None
+    return replace(config, mix=replace(config.mix, kernel=0.0))
 
 
 def _without_neural_tokens(

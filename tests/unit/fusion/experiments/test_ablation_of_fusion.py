@@ -79,7 +79,7 @@ def test_variants_take_away_one_part_and_nothing_else(variants: dict[str, Varian
     assert "no token of expression" in variants["without-expression-tokens"].reason
     mean = config_of(variants["without-attention"])
     assert mean == replace(SMALL, fusion=replace(SMALL.fusion, pooling="mean"))
-    assert config_of(variants["without-kernel"]).kernel.blocks == {}
+    assert config_of(variants["without-kernel"]).mix.kernel == 0
     assert config_of(variants["without-trees"]).tokens.trees == ()
     assert config_of(variants["without-neural"]).tokens.attention == ()
     assert config_of(variants["without-neural"]).kernel == SMALL.kernel
