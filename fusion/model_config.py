@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from mirnagraph.config import require, require_range
+from mirnagraph.config import (
+    Checked,
+    Count,
+    CountOrZero,
+    Positive,
+    PositiveOrZero,
+    Rate,
+    require,
+    require_range,
+)
 
 READOUTS = ("concat", "mean", "queries", "light_queries")
 
@@ -64,7 +73,7 @@ class AttentionConfig:
 
 
 @dataclass(frozen=True)
-class FusionConfig:
+class FusionConfig(Checked):
     """Settings of `fusion.models.towers.TwoTowerFusion` and of its training.
 
     Attributes:
@@ -95,42 +104,33 @@ class FusionConfig:
             the relations, in [0, 1].
     """
 
-    dim: int = 32
-    n_heads: int = 2
-    n_queries: int = 32
-    pooling: str = "attention"
-    hidden: int = 64
-    n_members: int = 4
-    kernel_dim: int = 48
-    bins: int = 6
+    dim: Count = 32
+    n_heads: Count = 2
+    n_queries: Count = 32
+    pooling: Annotated[str, POOLINGS] = "attention"
+    hidden: Count = 64
+    n_members: Count = 4
+    kernel_dim: CountOrZero = 48
+    bins: Count = 6
     graph_layer: str = "labels"
-    graph_heads: int = 2
+    graph_heads: Count = 2
     sequence_tower: str = "cnn"
     sequence_settings: dict[str, Any] = field(default_factory=dict)
-    epochs: int = 30
-    n_batches: int = 4
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.1
-    averaging: float = 0.97
-    label_smoothing: float = 0.02
-    input_dropout: float = 0.3
-    dropout: float = 0.15
-    graph_dropout: float = 0.1
-    family_dropout: float = 0.5
+    epochs: Count = 30
+    n_batches: Count = 4
+    learning_rate: Positive = 3e-3
+    weight_decay: PositiveOrZero = 0.1
+    averaging: Rate = 0.97
+    label_smoothing: Rate = 0.02
+    input_dropout: Rate = 0.3
+    dropout: Rate = 0.15
+    graph_dropout: Rate = 0.1
+    family_dropout: Annotated[float, "in [0, 1]"] = 0.5
 
     def __post_init__(self) -> None:
-        require_range(
-            self, "1 or more", "dim", "n_queries", "hidden", "n_members", "bins", "graph_heads",
-            "epochs", "n_batches",
-        )  # fmt: skip
-        is_divisor = self.n_heads >= 1 and self.dim % self.n_heads == 0
+        super().__post_init__()
+        is_divisor = self.dim % self.n_heads == 0
         require(is_divisor, "n_heads", self.n_heads, f"a divisor of dim = {self.dim}")
-        require_range(self, "above 0", "learning_rate")
-        require_range(self, "0 or more", "weight_decay")
-        rates = ("averaging", "label_smoothing", "input_dropout", "dropout", "graph_dropout")
-        require_range(self, "in [0, 1)", *rates)
-        require_range(self, "in [0, 1]", "family_dropout")
-        require(self.pooling in POOLINGS, "pooling", self.pooling, " or ".join(POOLINGS))
 
 
 @dataclass(frozen=True)

@@ -255,3 +255,8 @@ def test_an_unknown_sequence_tower_is_one_sentence() -> None:
     assert "\n" not in str(error.value)
     with pytest.raises(ConfigError, match="filter"):
         model_of(table(), replace(CONFIG, sequence_settings={"filter": 3}))
+
+
+def test_a_negative_number_of_components_is_refused() -> None:
+    with pytest.raises(ConfigError, match="kernel_dim"):
+        FusionConfig(kernel_dim=-1)
