@@ -105,7 +105,7 @@ class FusionConfig(Checked):
     """
 
     dim: Count = 32
-    n_heads: Count = 2
+    n_heads: int = 2
     n_queries: Count = 32
     pooling: Annotated[str, POOLINGS] = "attention"
     hidden: Count = 64
@@ -129,7 +129,7 @@ class FusionConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        is_divisor = self.dim % self.n_heads == 0
+        is_divisor = self.n_heads >= 1 and self.dim % self.n_heads == 0
         require(is_divisor, "n_heads", self.n_heads, f"a divisor of dim = {self.dim}")
 
 

@@ -17,7 +17,7 @@ from mirnagraph.errors import ConfigError
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pooling": "max"}, "setting 'pooling' is 'max', expected attention or mean"),
+        ({"pooling": "max"}, "setting 'pooling' is 'max', expected one of attention, mean"),
         ({"n_heads": 3}, "setting 'n_heads' is 3, expected a divisor of dim = 32"),
         ({"n_heads": 0}, "setting 'n_heads' is 0, expected a divisor of dim = 32"),
         ({"bins": 0}, "setting 'bins' is 0, expected 1 or more"),
