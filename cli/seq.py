@@ -273,12 +273,13 @@ def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any
 
 def _show_result(result: CrossValidationResult, tower: str, folder: Path) -> None:
     from mirnagraph.runs.report import baseline_rows, few_folds, metric_rows, verdict
-    from seqtower.run import comparison_table, model_notes, parts_of_model
+    from seqtower.run import comparison_table, health_notes, model_notes, parts_of_model
 
     table = comparison_table(result)
     show_table(*metric_rows(result), f"{result.folds.n_folds} folds, tower {tower}")
     show_table(*baseline_rows(table), "Model and baselines")
     lines = [few_folds(result), *verdict(table, parts_of_model(result)), *model_notes(result)]
+    lines += health_notes(result, folder)
     for line in filter(None, lines):
         say(line)
     say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/")
@@ -312,8 +313,12 @@ def predict(
     from mirnagraph.io import write_tsv
     from mirnagraph.sources.fasta import read_fasta
     from seqtower.predict import remarks
+    from seqtower.training.health import model_warning
 
     model = _open_tower(run, rna_type, language_model)
+    warning = model_warning(model.about)
+    if warning:
+        say(f"Warning: {warning}")
     records = read_fasta(fasta, iupac=iupac)
     sequences = list(records["sequence"])
     predictions = predict_with_tower(model, list(records["id"]), sequences)

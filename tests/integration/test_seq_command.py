@@ -194,6 +194,40 @@ def test_a_run_on_the_demo_says_that_its_data_are_made_up(
     assert "**Synthetic data**" in (files / "model" / "README.md").read_text()
 
 
+def test_a_tower_that_died_is_never_silent(run, files: Path) -> None:
+    dead = TOML.replace("[training]", '[training]\nlearning_rate = 1e-9\nschedule = "constant"')
+    (files / "quick.toml").write_text(dead)
+    trained = run(*TRAIN, "--no-baselines")
+    assert trained.returncode == 0, trained.stderr
+    for where in ("fold 0", "fold 1", "the final model"):
+        retried = f"FAILED: the tower of {where}, also when trained again with 0.2 of"
+        assert retried in trained.stderr
+    warning = "The tower of this model FAILED in training, its predictions are not usable: "
+    said = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa", "--out", "said.tsv")
+    assert said.returncode == 0, said.stderr
+    assert f"Warning: {warning}" in said.stderr
+    about = json.loads((files / "mine" / "model" / "model.json").read_text())
+    assert about["health"]["status"] == "failed"
+    assert about["health"]["retried"] is True
+    assert about["answered_by"] == "tower"
+    assert run("export", "mine", "model").returncode == 0
+    card = (files / "model" / "README.md").read_text()
+    assert f"**{warning}" in card
+    assert "No baseline was run" in card
+    again = run("seq", "predict", "--run", "model", "--fasta", "rna.fa", "--out", "again.tsv")
+    assert f"Warning: {warning}" in again.stderr
+
+
+def test_a_model_of_trees_alone_says_so(run, files: Path) -> None:
+    (files / "quick.toml").write_text(TOML.replace("[descriptors]", "[descriptors]\nweight = 1.0"))
+    trained = run(*TRAIN, "--no-baselines")
+    assert trained.returncode == 0, trained.stderr
+    about = json.loads((files / "mine" / "model" / "model.json").read_text())
+    assert about["answered_by"] == "trees"
+    said = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa", "--out", "said.tsv")
+    assert "trees on descriptors predict" in said.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
