@@ -251,6 +251,7 @@ def train(
 
 
 def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any) -> None:
+    from seqtower.data.conflicts import find_conflicts
     from seqtower.data.load import training_data
     from seqtower.run import run_seq
 
@@ -260,6 +261,9 @@ def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any
     labels = f"{len(data.compartments)} compartments ({data.kind})"
     title = dataset_title(name, synthetic=synthetic)
     say(f"{title}: {size}, {labels}; {len(data.left_out)} ids left out")
+    if data.sets is not None:
+        for sentence in find_conflicts(data).sentences():
+            say(sentence)
     target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
     with progress_bars() as progress:
         result, run = run_seq(
@@ -273,13 +277,19 @@ def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any
 
 def _show_result(result: CrossValidationResult, tower: str, folder: Path) -> None:
     from mirnagraph.runs.report import baseline_rows, few_folds, metric_rows, verdict
-    from seqtower.run import comparison_table, health_notes, model_notes, parts_of_model
+    from seqtower.run import (
+        comparison_table,
+        gap_notes,
+        health_notes,
+        model_notes,
+        parts_of_model,
+    )
 
     table = comparison_table(result)
     show_table(*metric_rows(result), f"{result.folds.n_folds} folds, tower {tower}")
     show_table(*baseline_rows(table), "Model and baselines")
     lines = [few_folds(result), *verdict(table, parts_of_model(result)), *model_notes(result)]
-    lines += health_notes(result, folder)
+    lines += [*gap_notes(result), *health_notes(result, folder)]
     for line in filter(None, lines):
         say(line)
     say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/")

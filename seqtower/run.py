@@ -16,7 +16,7 @@ from mirnagraph.evaluation.splits import write_folds
 from mirnagraph.io import write_text, write_tsv
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.runs.folder import RunFolder, run_or_resume
-from mirnagraph.runs.markdown import bullets, finite_or_dash, page, section, table
+from mirnagraph.runs.markdown import bullets, finite_or_dash, join_blocks, page, section, table
 from mirnagraph.runs.model_file import read_header
 from mirnagraph.runs.report import (
     THIS_RUN,
@@ -30,6 +30,8 @@ from mirnagraph.runs.results import MODEL, CrossValidationResult, write_results
 from mirnagraph.seeds import child_seed
 from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, TOWER
 from seqtower.config import SeqConfig
+from seqtower.data.conflicts import find_conflicts
+from seqtower.data.coverage import check_labels, fold_gaps, gap_sentences
 from seqtower.data.sequences import SequenceSet, sequences_sha256, vocabulary
 from seqtower.encoders.base import ENCODERS, fit_encoding, warm_up
 from seqtower.experiment import (
@@ -61,6 +63,7 @@ from seqtower.training.health import (
 GROUPS = "groups.tsv"
 LEFT_OUT = "left_out.tsv"
 BY_SET = "metrics_by_set.tsv"
+CONFLICTS = "conflicts.tsv"
 
 HEALTH_TABLE = "health.tsv"
 """Health of the tower of each fold and of the final model."""
@@ -102,10 +105,12 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         The result, None where `resume` kept a finished run; and the folder.
 
     Raises:
-        InputError: see `mirnagraph.runs.folder.open_run`.
+        InputError: labels that do not differ between RNAs, or between the training RNAs of a fold;
+            or see `mirnagraph.runs.folder.open_run`.
         ConfigError: settings that the data do not allow.
         CheckpointError: a pre-trained encoder that does not fit the settings.
     """
+    check_labels(data.labels, data.compartments)
     about = {
         "kind": "seqtower",
         "labels": data.kind,
@@ -119,6 +124,7 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         groups = groups_of(data, config, progress)
         warm_up(config.encoder, config.lengths, data.sequences, progress)
         work = prepare_work(data, config, run.path, groups, baselines=baselines)
+        fold_gaps(data.labels, data.compartments, work.folds, data.index)
         _write_inputs(work)
         result = cross_validate(work, workers, progress)
         others = [name for name in result.predictions if name != MODEL]
@@ -156,11 +162,13 @@ def _input_hashes(data: SequenceSet, config: SeqConfig) -> dict[str, str]:
 
 
 def _write_inputs(work: Work) -> None:
-    """Write folds, groups and the ids that were left out."""
+    """Write folds, groups, the ids that were left out, and conflicts between sets."""
     write_folds(work.folds, work.folder / "folds.tsv")
     by_rna = pd.DataFrame({"rna_id": list(work.data.index.ids), "group": work.groups})
     write_tsv(by_rna, work.folder / GROUPS)
     write_tsv(work.data.left_out, work.folder / LEFT_OUT)
+    if work.data.sets is not None:
+        write_tsv(find_conflicts(work.data).table, work.folder / CONFLICTS)
 
 
 def _final(work: Work, name: str, progress: Progress | None) -> Fitted:
@@ -267,6 +275,12 @@ def health_notes(result: CrossValidationResult, folder: Path) -> list[str]:
     return [note for note in notes if note]
 
 
+def gap_notes(result: CrossValidationResult) -> list[str]:
+    """Sentences on compartments that the training RNAs of some fold cannot teach."""
+    gaps = fold_gaps(result.labels, result.compartments, result.folds, result.index)
+    return gap_sentences(gaps)
+
+
 def model_notes(result: CrossValidationResult) -> list[str]:
     """Sentence on the weight of the trees in the model; none for a tower alone."""
     if not any(fold.choices["weight"] for fold in result.results):
@@ -302,13 +316,18 @@ def write_seq_report(
     """
     set_text = ""
     if work.data.sets is not None:
-        set_text = set_section(by_set(work.data, result))
+        sentences = bullets(find_conflicts(work.data).sentences())
+        about = f"RNAs of equal sequence or id are the same; each conflict is in {CONFLICTS}."
+        set_text = join_blocks(
+            section("Conflicts between sets", sentences, about),
+            set_section(by_set(work.data, result)),
+        )
     baselines = comparison_table(result)
     config = work.config
     text = page(
         f"Run on {name}: tower {config.tower.name}, seed {config.seed}",
         "\n".join(_data_lines(work)),
-        bullets(health_notes(result, work.folder)),
+        bullets([*gap_notes(result), *health_notes(result, work.folder)]),
         metric_section(result),
         baseline_section(baselines, model_notes(result), parts_of_model(result)),
         set_text,

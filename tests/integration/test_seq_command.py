@@ -218,6 +218,42 @@ def test_a_tower_that_died_is_never_silent(run, files: Path) -> None:
     assert f"Warning: {warning}" in again.stderr
 
 
+def test_groups_that_leave_a_fold_without_a_class(run, files: Path) -> None:
+    """All RNAs with B are of one gene: the fold that tests them has none to train on."""
+    table = pd.read_csv(files / "rna.tsv", sep="\t")
+    in_gene = table.index < 8
+    table["gene"] = [f"g{row}" for row in table.index]
+    table.loc[in_gene, "gene"] = "g"
+    table["B"] = in_gene.astype(int)
+    table.to_csv(files / "rna.tsv", sep="\t", index=False)
+    words = (*TRAIN, "--group", "gene", "--no-baselines", "--label", "B")
+    refused = run(*words)
+    assert refused.returncode == 3
+    assert "have nothing to learn from; found B: only the label 0, expected" in refused.stderr
+    assert not (files / "mine").exists()
+    stated = run(*words, "--label", "Nucleus")
+    assert stated.returncode == 0, stated.stderr
+    folds = pd.read_csv(files / "mine" / "folds.tsv", sep="\t")
+    tested = folds.loc[in_gene, "fold"].iloc[0]
+    sentence = f"B cannot be learned in fold {tested}, whose training RNAs have only the label 0"
+    assert sentence in stated.stderr
+    assert f"- {sentence}" in (files / "mine" / "report.md").read_text()
+
+
+def test_a_set_of_one_class_is_refused_with_its_file(run, files: Path) -> None:
+    table = pd.read_csv(files / "rna.tsv", sep="\t")
+    table.assign(Nucleus=1)[["id", "Nucleus"]].to_csv(files / "one.tsv", sep="\t", index=False)
+    (files / "sets.toml").write_text(
+        '[sets.one]\nfasta = "rna.fa"\nlabels = "rna.tsv"\ntype = "lncRNA"\n'
+        '[sets.two]\nfasta = "rna.fa"\nlabels = "one.tsv"\ntype = "mRNA"\n'
+    )
+    refused = run("seq", "train", "--sets", "sets.toml", "--out", "mine")
+    assert refused.returncode == 3
+    sentence = "one.tsv, column 'Nucleus': a compartment with one kind of label; found only 1"
+    assert sentence in refused.stderr
+    assert not (files / "mine").exists()
+
+
 def test_a_model_of_trees_alone_says_so(run, files: Path) -> None:
     (files / "quick.toml").write_text(TOML.replace("[descriptors]", "[descriptors]\nweight = 1.0"))
     trained = run(*TRAIN, "--no-baselines")
@@ -324,7 +360,9 @@ def test_several_sets_make_one_model(run, files: Path) -> None:
     and each set stands in the report by itself.
     """
     table = pd.read_csv(files / "rna.tsv", sep="\t")
-    table[["id", "Nucleus"]].to_csv(files / "second.tsv", sep="\t", index=False)
+    second = table[["id", "Nucleus"]].copy()
+    second.loc[[0, 1, 2], "Nucleus"] = 1 - second.loc[[0, 1, 2], "Nucleus"]
+    second.to_csv(files / "second.tsv", sep="\t", index=False)
     sets = (
         '[sets.one]\nfasta = "rna.fa"\nlabels = "rna.tsv"\ntype = "lncRNA"\n'
         '[sets.two]\nfasta = "rna.fa"\nlabels = "second.tsv"\ntype = "mRNA"\n'
@@ -334,6 +372,14 @@ def test_several_sets_make_one_model(run, files: Path) -> None:
     words = ("--fold", "2", "--config", "both.toml", "--workers", "1", "--no-baselines")
     trained = run("seq", "train", "--sets", "sets.toml", *words, "--out", "mine")
     assert trained.returncode == 0, trained.stderr
+    sentence = "Conflicting labels of the RNAs shared by one and two: Nucleus 3 of 24."
+    assert sentence in trained.stderr
+    assert f"- {sentence}" in (files / "mine" / "report.md").read_text()
+    conflicts = pd.read_csv(files / "mine" / "conflicts.tsv", sep="\t")
+    assert conflicts["rna_1"].tolist() == [f"one|{name}" for name in table["id"][:3]]
+    assert conflicts["rna_2"].tolist() == [f"two|{name}" for name in table["id"][:3]]
+    assert (conflicts["label_1"] == table["Nucleus"][:3]).all()
+    assert (conflicts["label_2"] == 1 - table["Nucleus"][:3]).all()
     found = pd.read_csv(files / "mine" / "metrics_by_set.tsv", sep="\t")
     assert set(found["set"]) == {"one", "two"}
     assert set(found["model"]) == {"model", "tower", "descriptor_trees", "own_set"}

@@ -143,8 +143,15 @@ def test_a_run_folder_holds_everything_and_the_model_comes_back(tmp_path: Path) 
     assert run_seq(data, small(epochs=3), tmp_path / "run", resume=True)[0] is None
 
 
+def test_labels_of_one_class_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    data = planted(8)
+    with pytest.raises(InputError, match="no compartment has labels that differ between RNAs"):
+        run_seq(replace(data, labels=data.labels * 0), small(epochs=1), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_cannot_begin_leaves_nothing_in_the_way(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="too few training groups"):
+    with pytest.raises(InputError, match="nothing to learn from"):
         run_seq(planted(2), small(epochs=1), tmp_path / "run", baselines=False)
     assert not (tmp_path / "run").exists()
 
