@@ -316,13 +316,16 @@ def predict(
 
     Needs a finished run of `seq train` (--run) and sequences (--fasta).
 
-    The table has the columns id, one per compartment, and called (none for fractions).
+    The table has the columns id, one per compartment, called (none for fractions), and of each RNA
+    its length, the nucleotides that the tower read, and the number of windows it read them in.
     """
+    import pandas as pd
+
     from fusion.models.predict import predict_with_tower
     from mirnagraph.evaluation.metrics import FRACTIONS
     from mirnagraph.io import write_tsv
     from mirnagraph.sources.fasta import read_fasta
-    from seqtower.predict import remarks
+    from seqtower.predict import readings, remarks
     from seqtower.training.health import model_warning
 
     model = _open_tower(run, rna_type, language_model)
@@ -332,12 +335,14 @@ def predict(
     records = read_fasta(fasta, iupac=iupac)
     sequences = list(records["sequence"])
     predictions = predict_with_tower(model, list(records["id"]), sequences)
-    for remark in remarks(sequences, model.config):
+    reading = (sequences, model.encoding, model.config.training)
+    for remark in remarks(*reading, has_trees=model.trees is not None):
         say(remark)
     columns = ["rna_id", *model.compartments]
     if model.kind != FRACTIONS:
         columns.append("called")
     table = predictions.to_frame()[columns].rename(columns={"rna_id": "id"})
+    table = pd.concat([table.reset_index(drop=True), readings(*reading)], axis=1)
     if out is None:
         show_frame(table, number="{:.3f}".format)
         return

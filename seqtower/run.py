@@ -43,7 +43,7 @@ from seqtower.experiment import (
     groups_of,
     prepare_work,
 )
-from seqtower.predict import read_in_windows
+from seqtower.predict import kept_part, read_in_windows
 from seqtower.pretraining.checkpoint import load_pretrained
 from seqtower.saved import FORMAT, FORMAT_VERSION, SavedTower, save_tower
 from seqtower.training.health import (
@@ -124,16 +124,14 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         groups = groups_of(data, config, progress)
         warm_up(config.encoder, config.lengths, data.sequences, progress)
         work = prepare_work(data, config, run.path, groups, baselines=baselines)
-        fold_gaps(data.labels, data.compartments, work.folds, data.index)
         _write_inputs(work)
         result = cross_validate(work, workers, progress)
         others = [name for name in result.predictions if name != MODEL]
         write_results(result, run.path, baselines=others)
         if data.sets is not None:
             write_tsv(by_set(data, result), run.path / BY_SET)
-        final = _final(work, name, progress)
-        health = health_of(result, final.health)
-        write_tsv(_health_frame(health), run.path / HEALTH_TABLE)
+        health = health_of(result, _final(work, name, progress).health)
+        _write_health(health, run.path / HEALTH_TABLE)
         write_seq_report(work, result, name, health, synthetic=synthetic)
         return result
 
@@ -162,7 +160,13 @@ def _input_hashes(data: SequenceSet, config: SeqConfig) -> dict[str, str]:
 
 
 def _write_inputs(work: Work) -> None:
-    """Write folds, groups, the ids that were left out, and conflicts between sets."""
+    """Write folds, groups, the ids that were left out, and conflicts between sets.
+
+    Raises:
+        InputError: a fold whose training RNAs teach no compartment.
+    """
+    data = work.data
+    fold_gaps(data.labels, data.compartments, work.folds, data.index)
     write_folds(work.folds, work.folder / "folds.tsv")
     by_rna = pd.DataFrame({"rna_id": list(work.data.index.ids), "group": work.groups})
     write_tsv(by_rna, work.folder / GROUPS)
@@ -249,10 +253,10 @@ def health_of(result: CrossValidationResult, final: Health) -> dict[str, Health]
     return {**health, FINAL: final}
 
 
-def _health_frame(health: Mapping[str, Health]) -> pd.DataFrame:
-    """Contents of ``health.tsv``: ``tower``, then the fields of `Health`."""
+def _write_health(health: Mapping[str, Health], path: Path) -> None:
+    """Write ``health.tsv``: ``tower``, then the fields of `Health`."""
     rows = [{"tower": name, **entry.to_dict()} for name, entry in health.items()]
-    return pd.DataFrame(rows)
+    write_tsv(pd.DataFrame(rows), path)
 
 
 def health_notes(result: CrossValidationResult, folder: Path) -> list[str]:
@@ -386,6 +390,12 @@ def _data_lines(work: Work) -> list[str]:
             "trained without labels. If tested RNAs were among its sequences, the run is "
             "transductive for sequences."
         )
+    part = kept_part(config.lengths)
+    if part:
+        lines.append(
+            f"Of a longer RNA the tower reads {part} (`lengths`){_share_read(lengths, config)}. "
+            "Baselines and trees read whole RNAs."
+        )
     n_long = read_in_windows(data.sequences, config)
     if n_long:
         lines.append(
@@ -393,3 +403,12 @@ def _data_lines(work: Work) -> list[str]:
             "batch (`training.batch_tokens`): they were read in windows."
         )
     return lines
+
+
+def _share_read(lengths: np.ndarray, config: SeqConfig) -> str:
+    """How many RNAs are cut; empty where the length is measured anew in each training part."""
+    if config.lengths.measure:
+        return ""
+    read = np.minimum(lengths, config.lengths.length)
+    n_cut = int((read < lengths).sum())
+    return f": {n_cut} of {len(lengths)} are cut, {read.sum() / lengths.sum():.0%} of all nt read"

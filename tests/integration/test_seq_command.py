@@ -80,7 +80,11 @@ def test_train_predict_and_explain(run, files: Path) -> None:
     said = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa", "--out", "said.tsv")
     assert said.returncode == 0, said.stderr
     table = pd.read_csv(files / "said.tsv", sep="\t")
-    assert list(table.columns) == ["id", "Nucleus", "Cytoplasm", "Exosome", "called"]
+    columns = ["id", "Nucleus", "Cytoplasm", "Exosome", "called", "length", "read", "windows"]
+    assert list(table.columns) == columns
+    lengths = [len(sequence) for sequence in planted_sequences(24, longest=120).data.sequences]
+    assert table["length"].tolist() == table["read"].tolist() == lengths
+    assert (table["windows"] == 1).all()
     assert table["id"].tolist() == predictions["rna_id"].tolist()
     shown = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa")
     assert shown.stdout.splitlines()[1].split("\t")[:2] == [
@@ -216,6 +220,28 @@ def test_a_tower_that_died_is_never_silent(run, files: Path) -> None:
     assert "No baseline was run" in card
     again = run("seq", "predict", "--run", "model", "--fasta", "rna.fa", "--out", "again.tsv")
     assert f"Warning: {warning}" in again.stderr
+
+
+def test_what_the_tower_read_of_each_rna(run, files: Path) -> None:
+    cut = TOML.replace("[training]", '[lengths]\nkeep = "both-ends"\nlength = 80\n[training]')
+    cut = cut.replace("batch_rnas = 8", "batch_tokens = 60")
+    (files / "quick.toml").write_text(cut)
+    assert run(*TRAIN, "--no-baselines").returncode == 0
+    lengths = [len(sequence) for sequence in planted_sequences(24, longest=120).data.sequences]
+    read = [min(length, 80) for length in lengths]
+    n_cut = sum(length > 80 for length in lengths)
+    report = (files / "mine" / "report.md").read_text()
+    share = f"{sum(read) / sum(lengths):.0%}"
+    assert (
+        "Of a longer RNA the tower reads the first 40 and the last 40 nt (`lengths`): "
+        f"{n_cut} of 24 are cut, {share} of all nt read." in report
+    )
+    said = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa", "--out", "said.tsv")
+    assert f"{n_cut} of 24 RNAs were cut: the tower read the first 40 and" in said.stderr
+    table = pd.read_csv(files / "said.tsv", sep="\t")
+    assert table["length"].tolist() == lengths
+    assert table["read"].tolist() == read
+    assert table["windows"].tolist() == [1 + (n > 60) for n in read]
 
 
 def test_groups_that_leave_a_fold_without_a_class(run, files: Path) -> None:
