@@ -251,6 +251,7 @@ def train(
 
 
 def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any) -> None:
+    from seqtower.data.conflicts import find_conflicts
     from seqtower.data.load import training_data
     from seqtower.run import run_seq
 
@@ -260,6 +261,9 @@ def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any
     labels = f"{len(data.compartments)} compartments ({data.kind})"
     title = dataset_title(name, synthetic=synthetic)
     say(f"{title}: {size}, {labels}; {len(data.left_out)} ids left out")
+    if data.sets is not None:
+        for sentence in find_conflicts(data).sentences():
+            say(sentence)
     target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
     with progress_bars() as progress:
         result, run = run_seq(
@@ -273,12 +277,19 @@ def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any
 
 def _show_result(result: CrossValidationResult, tower: str, folder: Path) -> None:
     from mirnagraph.runs.report import baseline_rows, few_folds, metric_rows, verdict
-    from seqtower.run import comparison_table, model_notes, parts_of_model
+    from seqtower.run import (
+        comparison_table,
+        gap_notes,
+        health_notes,
+        model_notes,
+        parts_of_model,
+    )
 
     table = comparison_table(result)
     show_table(*metric_rows(result), f"{result.folds.n_folds} folds, tower {tower}")
     show_table(*baseline_rows(table), "Model and baselines")
     lines = [few_folds(result), *verdict(table, parts_of_model(result)), *model_notes(result)]
+    lines += [*gap_notes(result), *health_notes(result, folder)]
     for line in filter(None, lines):
         say(line)
     say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/")
@@ -305,24 +316,33 @@ def predict(
 
     Needs a finished run of `seq train` (--run) and sequences (--fasta).
 
-    The table has the columns id, one per compartment, and called (none for fractions).
+    The table has the columns id, one per compartment, called (none for fractions), and of each RNA
+    its length, the nucleotides that the tower read, and the number of windows it read them in.
     """
+    import pandas as pd
+
     from fusion.models.predict import predict_with_tower
     from mirnagraph.evaluation.metrics import FRACTIONS
     from mirnagraph.io import write_tsv
     from mirnagraph.sources.fasta import read_fasta
-    from seqtower.predict import remarks
+    from seqtower.predict import readings, remarks
+    from seqtower.training.health import model_warning
 
     model = _open_tower(run, rna_type, language_model)
+    warning = model_warning(model.about)
+    if warning:
+        say(f"Warning: {warning}")
     records = read_fasta(fasta, iupac=iupac)
     sequences = list(records["sequence"])
     predictions = predict_with_tower(model, list(records["id"]), sequences)
-    for remark in remarks(sequences, model.config):
+    reading = (sequences, model.encoding, model.config.training)
+    for remark in remarks(*reading, has_trees=model.trees is not None):
         say(remark)
     columns = ["rna_id", *model.compartments]
     if model.kind != FRACTIONS:
         columns.append("called")
     table = predictions.to_frame()[columns].rename(columns={"rna_id": "id"})
+    table = pd.concat([table.reset_index(drop=True), readings(*reading)], axis=1)
     if out is None:
         show_frame(table, number="{:.3f}".format)
         return

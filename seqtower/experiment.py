@@ -34,6 +34,7 @@ from seqtower.baselines.descriptor_trees import (
     fit_typed_trees,
 )
 from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, OWN_SET, TOWER, K, kmer_models
+from seqtower.baselines.simple import simple_models
 from seqtower.config import SeqConfig
 from seqtower.data.clusters import cluster
 from seqtower.data.kmers import kmer_counts
@@ -41,7 +42,9 @@ from seqtower.data.sequences import SequenceSet, type_numbers, vocabulary
 from seqtower.encoders.base import FittedEncoding, fit_encoding
 from seqtower.predict import predict
 from seqtower.pretraining.checkpoint import load_pretrained
-from seqtower.training.lightning import TrainedTower, train_tower
+from seqtower.retry import train_checked
+from seqtower.training.health import HEALTH, Health
+from seqtower.training.lightning import TrainedTower
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +139,7 @@ class Fitted:
 
     Attributes:
         trained: the tower and its training history.
+        health: of the tower.
         encoding: encoder and length policy.
         trees: on descriptors; None where neither the model nor a baseline needs them.
         weight: of the trees in the prediction.
@@ -143,6 +147,7 @@ class Fitted:
     """
 
     trained: TrainedTower
+    health: Health
     encoding: FittedEncoding
     trees: DescriptorTrees | None
     weight: float
@@ -169,7 +174,7 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path) -> Fitted:
     fit_sequences = [data.sequences[row] for row in fit]
     encoding = fit_encoding(config.encoder, config.lengths, fit_sequences)
     encoded = encoding(data.sequences)
-    trained = train_tower(
+    checked = train_checked(
         encoded,
         data.labels,
         data.kind,
@@ -182,9 +187,7 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path) -> Fitted:
         n_types=len(vocabulary(data.types)),
         start=work.pretrained,
     )
-    encoded_validation = [encoded[row] for row in validation]
-    types = work.types_of(validation)
-    predicted = predict(trained.tower, encoded_validation, data.kind, config.training, types)
+    predicted = checked.validation
     weight = 0.0
     if config.descriptors.is_used:
         inner_trees = _fit_trees(work, fit, seed)
@@ -199,7 +202,7 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path) -> Fitted:
     trees = None
     if config.descriptors.is_used or work.baselines:
         trees = _fit_trees(work, train, seed)
-    return Fitted(trained, encoding, trees, weight, thresholds)
+    return Fitted(checked.trained, checked.health, encoding, trees, weight, thresholds)
 
 
 def _fit_trees(work: Work, rows: np.ndarray, seed: int) -> DescriptorTrees:
@@ -252,6 +255,7 @@ def run_fold(work: Work, fold: int) -> FoldResult:
         "best_epoch": fitted.trained.best_epoch,
         "epochs": len(fitted.trained.history),
         "history": [list(entry) for entry in fitted.trained.history],
+        HEALTH: fitted.health.to_dict(),
     }
     seconds = time.perf_counter() - started
     thresholds = {MODEL: fitted.thresholds}
@@ -271,10 +275,12 @@ def _predict_fold(
         predictions[DESCRIPTORS] = fitted.trees.predict(work.tree_features[test])
     if work.config.descriptors.is_used:
         predictions[MODEL] = blend(fitted.weight, predictions[DESCRIPTORS], tower, data.kind)
-        predictions[TOWER] = tower
+    predictions[TOWER] = tower
     if data.sets is not None and fitted.trees is not None:
         predictions[OWN_SET] = _own_set_predictions(work, train, test, seed)
     if work.baselines:
+        simple_seed = child_seed(seed, "simple baselines")
+        predictions |= simple_models(data.lengths, data.labels, data.kind, train, test, simple_seed)
         kmer_seed = child_seed(seed, "baselines")
         predictions |= kmer_models(work.kmers, data.labels, data.kind, train, test, kmer_seed)
     return predictions

@@ -1,14 +1,17 @@
-"""Predictions and embeddings of encoded RNAs by a fitted tower."""
+"""Predictions and embeddings of encoded RNAs by a fitted tower, and the part that it reads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import pandas as pd
 import torch
 
 from seqtower.config import SeqConfig, SeqTrainConfig
-from seqtower.data.batches import Batch
+from seqtower.data.batches import Batch, windows
+from seqtower.data.sequences import LengthPolicy
+from seqtower.encoders.base import FittedEncoding
 from seqtower.nn.losses import probabilities
 from seqtower.towers.base import Tower
 from seqtower.training.pieces import EncodedPieces
@@ -93,14 +96,76 @@ def read_in_windows(sequences: Sequence[str], config: SeqConfig) -> int:
     return sum(len(sequence) > config.training.batch_tokens for sequence in sequences)
 
 
-def remarks(sequences: Sequence[str], config: SeqConfig) -> list[str]:
-    """List what a reader of predictions should know: RNAs read in windows, RNAs of N alone."""
+def readings(
+    sequences: Sequence[str], encoding: FittedEncoding, config: SeqTrainConfig
+) -> pd.DataFrame:
+    """Count what a tower reads of each RNA.
+
+    Args:
+        sequences: RNA, not cut.
+        encoding: of the tower; its length policy has a fixed length.
+        config: ``batch_tokens``, the positions of a window.
+
+    Returns:
+        One row per RNA with the columns ``length`` (nucleotides), ``read`` (nucleotides that the
+        length policy keeps) and ``windows`` (number of windows they are read in).
+    """
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+    read = [len(encoding.lengths.positions(length)) for length in lengths.tolist()]
+    encoder = encoding.encoder
+    limit = config.batch_tokens
+    n_windows = []
+    for n_read in read:
+        n_positions = max((n_read - encoder.k) // encoder.stride + 1, 1)
+        n_windows.append(len(list(windows(n_positions, limit, limit // 10))))
+    return pd.DataFrame({"length": lengths, "read": read, "windows": n_windows})
+
+
+def kept_part(lengths: LengthPolicy) -> str:
+    """Part of a long RNA that a length policy keeps, in words; empty where it keeps all."""
+    if lengths.keep == "full":
+        return ""
+    if lengths.measure:
+        ends = {"3-prime": "3' end", "5-prime": "5' end", "both-ends": "two ends"}[lengths.keep]
+        return f"the {ends}, together as long as the {lengths.measure} of the training RNAs"
+    if lengths.keep == "both-ends":
+        first = lengths.length // 2
+        return f"the first {first} and the last {lengths.length - first} nt"
+    end = "last" if lengths.keep == "3-prime" else "first"
+    return f"the {end} {lengths.length} nt"
+
+
+def remarks(
+    sequences: Sequence[str],
+    encoding: FittedEncoding,
+    config: SeqTrainConfig,
+    *,
+    has_trees: bool = False,
+) -> list[str]:
+    """List what a reader of predictions should know: RNAs cut, in windows, or of N alone.
+
+    Args:
+        sequences: RNA, not cut.
+        encoding: of the tower.
+        config: of the tower's training.
+        has_trees: trees on descriptors, which read whole RNAs, have a part in the predictions.
+    """
     n_rnas = len(sequences)
-    n_long = read_in_windows(sequences, config)
+    table = readings(sequences, encoding, config)
+    is_cut = table["read"] < table["length"]
+    n_long = int((table["windows"] > 1).sum())
     n_empty = sum(set(sequence) <= {"N"} for sequence in sequences)
     lines = []
+    if is_cut.any():
+        share = table["read"].sum() / table["length"].sum()
+        part = kept_part(encoding.lengths)
+        line = (
+            f"{is_cut.sum()} of {n_rnas} RNAs were cut: the tower read {part} of each ({share:.0%} "
+            "of all nucleotides)"
+        )
+        lines.append(f"{line}; the trees on descriptors read whole RNAs" if has_trees else line)
     if n_long:
-        budget = config.training.batch_tokens
+        budget = config.batch_tokens
         lines.append(f"{n_long} of {n_rnas} RNAs are longer than {budget} nt and read in windows")
     if n_empty:
         lines.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.config import dump_toml
+from mirnagraph.evaluation.metrics import FRACTIONS
 from mirnagraph.evaluation.splits import write_folds
 from mirnagraph.io import write_text, write_tsv
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.runs.folder import RunFolder, run_or_resume
-from mirnagraph.runs.markdown import page, section, table
+from mirnagraph.runs.markdown import bullets, finite_or_dash, join_blocks, page, section, table
+from mirnagraph.runs.model_file import read_header
 from mirnagraph.runs.report import (
     THIS_RUN,
     average_row,
@@ -27,9 +30,12 @@ from mirnagraph.runs.results import MODEL, CrossValidationResult, write_results
 from mirnagraph.seeds import child_seed
 from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, TOWER
 from seqtower.config import SeqConfig
+from seqtower.data.conflicts import find_conflicts
+from seqtower.data.coverage import check_labels, fold_gaps, gap_sentences
 from seqtower.data.sequences import SequenceSet, sequences_sha256, vocabulary
 from seqtower.encoders.base import ENCODERS, fit_encoding, warm_up
 from seqtower.experiment import (
+    Fitted,
     Work,
     by_set,
     cross_validate,
@@ -37,13 +43,35 @@ from seqtower.experiment import (
     groups_of,
     prepare_work,
 )
-from seqtower.predict import read_in_windows
+from seqtower.predict import kept_part, read_in_windows
 from seqtower.pretraining.checkpoint import load_pretrained
-from seqtower.saved import SavedTower, save_tower
+from seqtower.saved import FORMAT, FORMAT_VERSION, SavedTower, save_tower
+from seqtower.training.health import (
+    ANSWERED_BY,
+    BY_TREES,
+    HEALTH,
+    LEAST_AUC,
+    LEAST_PEARSON,
+    LEAST_SD,
+    RETRY_SHARE,
+    Health,
+    answered_by,
+    health_sentence,
+    model_warning,
+)
 
 GROUPS = "groups.tsv"
 LEFT_OUT = "left_out.tsv"
 BY_SET = "metrics_by_set.tsv"
+CONFLICTS = "conflicts.tsv"
+
+HEALTH_TABLE = "health.tsv"
+"""Health of the tower of each fold and of the final model."""
+
+FINAL = "final model"
+
+LAST_ROWS = (TOWER, MODEL)
+"""Last rows of the baseline table: the tower alone, and the model, a mix of tower and trees."""
 
 
 def run_seq(  # noqa: PLR0913 (one function for the command)
@@ -77,10 +105,12 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         The result, None where `resume` kept a finished run; and the folder.
 
     Raises:
-        InputError: see `mirnagraph.runs.folder.open_run`.
+        InputError: labels that do not differ between RNAs, or between the training RNAs of a fold;
+            or see `mirnagraph.runs.folder.open_run`.
         ConfigError: settings that the data do not allow.
         CheckpointError: a pre-trained encoder that does not fit the settings.
     """
+    check_labels(data.labels, data.compartments)
     about = {
         "kind": "seqtower",
         "labels": data.kind,
@@ -100,8 +130,9 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         write_results(result, run.path, baselines=others)
         if data.sets is not None:
             write_tsv(by_set(data, result), run.path / BY_SET)
-        write_seq_report(work, result, name, synthetic=synthetic)
-        _final(work, name, progress)
+        health = health_of(result, _final(work, name, progress).health)
+        _write_health(health, run.path / HEALTH_TABLE)
+        write_seq_report(work, result, name, health, synthetic=synthetic)
         return result
 
     return run_or_resume(
@@ -129,22 +160,31 @@ def _input_hashes(data: SequenceSet, config: SeqConfig) -> dict[str, str]:
 
 
 def _write_inputs(work: Work) -> None:
-    """Write folds, groups and the ids that were left out."""
+    """Write folds, groups, the ids that were left out, and conflicts between sets.
+
+    Raises:
+        InputError: a fold whose training RNAs teach no compartment.
+    """
+    data = work.data
+    fold_gaps(data.labels, data.compartments, work.folds, data.index)
     write_folds(work.folds, work.folder / "folds.tsv")
     by_rna = pd.DataFrame({"rna_id": list(work.data.index.ids), "group": work.groups})
     write_tsv(by_rna, work.folder / GROUPS)
     write_tsv(work.data.left_out, work.folder / LEFT_OUT)
+    if work.data.sets is not None:
+        write_tsv(find_conflicts(work.data).table, work.folder / CONFLICTS)
 
 
-def _final(work: Work, name: str, progress: Progress | None) -> None:
+def _final(work: Work, name: str, progress: Progress | None) -> Fitted:
     """Fit the final model on all RNAs and save it."""
-    report(progress, "final model", 0, 1)
+    report(progress, FINAL, 0, 1)
     checkpoints = work.folder / "checkpoints" / "final"
     data = work.data
     seed = child_seed(work.config.seed, "final")
     without_baselines = replace(work, baselines=False)
     with one_thread():
         fitted = fit_rows(without_baselines, np.arange(len(data)), seed, checkpoints)
+    parts = answered_by(fitted.trees is not None, fitted.weight)
     model = SavedTower(
         work.config,
         data.compartments,
@@ -164,24 +204,34 @@ def _final(work: Work, name: str, progress: Progress | None) -> None:
         n_rnas=len(data),
         data_sha256=sequences_sha256(data),
         best_epoch=fitted.trained.best_epoch,
+        **{HEALTH: fitted.health.to_dict(), ANSWERED_BY: parts},
     )
     shutil.rmtree(checkpoints, ignore_errors=True)
-    report(progress, "final model", 1, 1)
+    report(progress, FINAL, 1, 1)
+    return fitted
 
 
 def comparison_table(result: CrossValidationResult) -> pd.DataFrame:
-    """Baseline table of a run (see `mirnagraph.runs.report.average_row`): model, tower, baselines.
+    """Baseline table of a run (see `mirnagraph.runs.report.average_row`).
 
-    The tower has a row where the model is a blend of tower and trees.
+    Rows from the simplest model to the model of the run: base rate, length, k-mers, trees, tower,
+    model.
     """
-    described = {MODEL: "the model of this run", TOWER: "the tower of the model, alone"}
-    described |= BASELINES
+    described = {**BASELINES, TOWER: "the tower of the model, alone", MODEL: _about_model(result)}
     shown = shown_metrics(result.kind)
     rows = []
-    for name, metrics in result.metrics_of.items():
-        row_name = THIS_RUN if name == MODEL else name
-        rows.append(average_row(row_name, metrics, described[name], shown))
+    for name in (*BASELINES, *LAST_ROWS):
+        if name in result.metrics_of:
+            row_name = THIS_RUN if name == MODEL else name
+            rows.append(average_row(row_name, result.metrics_of[name], described[name], shown))
     return pd.DataFrame(rows)
+
+
+def _about_model(result: CrossValidationResult) -> str:
+    about = "the model of this run, "
+    if any(fold.choices["weight"] for fold in result.results):
+        return f"{about}a mix of `{TOWER}` and `{DESCRIPTORS}`"
+    return f"{about}its tower alone"
 
 
 def parts_of_model(result: CrossValidationResult) -> tuple[str, ...]:
@@ -191,9 +241,53 @@ def parts_of_model(result: CrossValidationResult) -> tuple[str, ...]:
     return (TOWER,)
 
 
+def health_of(result: CrossValidationResult, final: Health) -> dict[str, Health]:
+    """Health of the towers of a run: ``"fold 0"``, …, ``"final model"`` -> health.
+
+    Folds of a run that an earlier version began have none.
+    """
+    health = {}
+    for fold in result.results:
+        if HEALTH in fold.choices:
+            health[f"fold {fold.fold}"] = Health.from_dict(fold.choices[HEALTH])
+    return {**health, FINAL: final}
+
+
+def _write_health(health: Mapping[str, Health], path: Path) -> None:
+    """Write ``health.tsv``: ``tower``, then the fields of `Health`."""
+    rows = [{"tower": name, **entry.to_dict()} for name, entry in health.items()]
+    write_tsv(pd.DataFrame(rows), path)
+
+
+def health_notes(result: CrossValidationResult, folder: Path) -> list[str]:
+    """Sentences on the towers that failed in training, and on a saved model of trees alone.
+
+    Args:
+        result: of the cross-validation.
+        folder: the run folder, with the saved model.
+    """
+    header = read_header(folder / "model", FORMAT, (FORMAT_VERSION,))
+    final = Health.from_dict(header[HEALTH])
+    notes = []
+    for name, health in health_of(result, final).items():
+        where = f"the {name}" if name == FINAL else name
+        notes.append(health_sentence(where, health))
+    if final.has_failed:
+        notes.append(f"The saved model carries this verdict; its parts: {header[ANSWERED_BY]}.")
+    elif header[ANSWERED_BY] == BY_TREES:
+        notes.append(f"Saved model: {model_warning(header)}")
+    return [note for note in notes if note]
+
+
+def gap_notes(result: CrossValidationResult) -> list[str]:
+    """Sentences on compartments that the training RNAs of some fold cannot teach."""
+    gaps = fold_gaps(result.labels, result.compartments, result.folds, result.index)
+    return gap_sentences(gaps)
+
+
 def model_notes(result: CrossValidationResult) -> list[str]:
     """Sentence on the weight of the trees in the model; none for a tower alone."""
-    if TOWER not in result.metrics_of:
+    if not any(fold.choices["weight"] for fold in result.results):
         return []
     weights = ", ".join(f"{fold.choices['weight']:g}" for fold in result.results)
     note = (
@@ -208,35 +302,68 @@ def model_notes(result: CrossValidationResult) -> list[str]:
 
 
 def write_seq_report(
-    work: Work, result: CrossValidationResult, name: str, *, synthetic: bool = False
+    work: Work,
+    result: CrossValidationResult,
+    name: str,
+    health: Mapping[str, Health],
+    *,
+    synthetic: bool = False,
 ) -> None:
     """Write ``report.md``.
 
     Args:
-        work: of the run.
+        work: of the run, whose folder holds the saved model.
         result: of the cross-validation.
         name: of the data.
+        health: of `health_of`.
         synthetic: the data are synthetic.
     """
     set_text = ""
     if work.data.sets is not None:
-        set_text = set_section(by_set(work.data, result))
-    folds = [
-        [fold.fold, fold.choices["best_epoch"], fold.choices["epochs"], f"{fold.seconds:.0f}"]
-        for fold in result.results
-    ]
+        sentences = bullets(find_conflicts(work.data).sentences())
+        about = f"RNAs of equal sequence or id are the same; each conflict is in {CONFLICTS}."
+        set_text = join_blocks(
+            section("Conflicts between sets", sentences, about),
+            set_section(by_set(work.data, result)),
+        )
     baselines = comparison_table(result)
     config = work.config
     text = page(
         f"Run on {name}: tower {config.tower.name}, seed {config.seed}",
         "\n".join(_data_lines(work)),
+        bullets([*gap_notes(result), *health_notes(result, work.folder)]),
         metric_section(result),
         baseline_section(baselines, model_notes(result), parts_of_model(result)),
         set_text,
-        section("Training", table(["fold", "best epoch", "epochs", "seconds"], folds)),
+        _training_section(result, health),
         synthetic=synthetic,
     )
     write_text(work.folder / "report.md", text)
+
+
+def _training_section(result: CrossValidationResult, health: Mapping[str, Health]) -> str:
+    """The section on epochs, time and health of every tower."""
+    folds = {f"fold {fold.fold}": fold for fold in result.results}
+    rows = []
+    for name, entry in health.items():
+        fold = folds.get(name)
+        cells = ["-", "-"]
+        if fold is not None:
+            cells = [str(fold.choices["epochs"]), f"{fold.seconds:.0f}"]
+        tried = "twice" if entry.retried else "once"
+        status = entry.status.upper() if entry.has_failed else entry.status
+        numbers = [finite_or_dash(entry.sd, 4), finite_or_dash(entry.score)]
+        rows.append([name, str(entry.best_epoch), *cells, status, *numbers, tried])
+    score = "Pearson" if result.kind == FRACTIONS else "AUC"
+    header = ["tower", "best epoch", "epochs", "seconds", "health", "SD", f"training {score}"]
+    about = (
+        "SD: of the predictions over the validation RNAs, the largest of the compartments. "
+        f"Training {score}: mean over compartments on the RNAs trained on. A tower fails with an "
+        f"SD below {LEAST_SD:g}, a training AUC below {LEAST_AUC:g} (Pearson below "
+        f"{LEAST_PEARSON:g}), or its best epoch the first; it is then trained again with "
+        f"{RETRY_SHARE:g} of the learning rate."
+    )
+    return section("Training", table([*header, "trained"], rows), about)
 
 
 def _data_lines(work: Work) -> list[str]:
@@ -263,6 +390,12 @@ def _data_lines(work: Work) -> list[str]:
             "trained without labels. If tested RNAs were among its sequences, the run is "
             "transductive for sequences."
         )
+    part = kept_part(config.lengths)
+    if part:
+        lines.append(
+            f"Of a longer RNA the tower reads {part} (`lengths`){_share_read(lengths, config)}. "
+            "Baselines and trees read whole RNAs."
+        )
     n_long = read_in_windows(data.sequences, config)
     if n_long:
         lines.append(
@@ -270,3 +403,12 @@ def _data_lines(work: Work) -> list[str]:
             "batch (`training.batch_tokens`): they were read in windows."
         )
     return lines
+
+
+def _share_read(lengths: np.ndarray, config: SeqConfig) -> str:
+    """How many RNAs are cut; empty where the length is measured anew in each training part."""
+    if config.lengths.measure:
+        return ""
+    read = np.minimum(lengths, config.lengths.length)
+    n_cut = int((read < lengths).sum())
+    return f": {n_cut} of {len(lengths)} are cut, {read.sum() / lengths.sum():.0%} of all nt read"

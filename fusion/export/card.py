@@ -11,9 +11,13 @@ import pandas as pd
 from fusion.export.facts import RunFacts
 from fusion.models.saved import SavedModel
 from mirnagraph.evaluation.metrics import AVERAGE, CLASS, FRACTIONS
+from mirnagraph.evaluation.scores import NAN
+from mirnagraph.runs.model_file import HEADER
 from mirnagraph.runs.report import PARTS, WEIGHTED
+from seqtower.baselines.kmer import TOWER
 from seqtower.encoders.base import LANGUAGE_MODEL
 from seqtower.saved import SavedTower
+from seqtower.training.health import model_warning
 
 TAGS = ("biology", "rna", "subcellular-localization")
 
@@ -85,6 +89,9 @@ def _summary(facts: RunFacts, data: Mapping[str, Any]) -> list[str]:
     lines = [f"# Subcellular localization of RNAs: a model trained on {trained_on}", ""]
     if data["synthetic"]:
         lines += ["**Synthetic data**: the model shows how the tool works, and no biology.", ""]
+    warning = model_warning(facts.headers[HEADER])
+    if warning:
+        lines += [f"**{warning}**", ""]
     lines += _output(facts)
     lines += ["", "| compartment | called from | annotated in training |", "|---|---|---|"]
     for name, threshold in zip(facts.model.compartments, facts.model.thresholds, strict=True):
@@ -275,11 +282,13 @@ def _comparison(facts: RunFacts, metric: str) -> list[str]:
             "Metrics within each set, and of trees of each type alone, are in the run's report",
             "and its `metrics_by_set.tsv`.",
         ]
-    baselines = {name: row for name, row in facts.baselines.items() if name not in PARTS}
+    parts = (*PARTS, TOWER)
+    baselines = {name: row for name, row in facts.baselines.items() if name not in parts}
     if not baselines:
         return ["No baseline was run, so the gain over simpler models is unknown."]
-    ranked = sorted(baselines.items(), key=lambda item: -item[1].get(metric, 0))
-    values = [f"{name} {_text(row[metric])}" for name, row in ranked if metric in row]
+    defined = {n: row[metric] for n, row in baselines.items() if np.isfinite(row.get(metric, NAN))}
+    ranked = sorted(defined.items(), key=lambda item: -item[1])
+    values = [f"{name} {_text(value)}" for name, value in ranked]
     return [f"Baselines on the same folds, {metric}: {', '.join(values)}."]
 
 

@@ -16,6 +16,7 @@ from mirnagraph.trees import (
     TreeArrays,
     TreesConfig,
     both_known,
+    constant,
     fit_boosting,
     fit_extra_trees,
     join_outputs,
@@ -276,10 +277,11 @@ def fit_descriptor_trees(
 
     Compartments that are known of the same RNAs share a forest, fitted on these RNAs: of sets that
     are labelled for different compartments, each compartment is fitted on the sets labelled for it.
+    A compartment that is known of no RNA is predicted with 0.5.
 
     Args:
         features: of `DescriptorConfig.features`, shape (n, width).
-        labels: shape (n, n_labels), NaN where unknown; every compartment is known of some row.
+        labels: shape (n, n_labels), NaN where unknown.
         kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
         config: settings of the trees.
         seed: of all random steps.
@@ -291,6 +293,10 @@ def fit_descriptor_trees(
     boosted = []
     for columns in both_known(is_known):
         rows = is_known[:, columns[0]]
+        if not rows.any():
+            # 0.5 in the forest, and a logit or fraction of 0 in boosting
+            forests.append((constant(np.full(len(columns), 0.5)), columns))
+            continue
         inputs = features[rows]
         true = labels[rows][:, columns]
         for member in range(config.members):

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
 from mirnagraph.seeds import child_seed
+from seqtower.baselines.simple import BASE_RATE, LENGTH, sum_to_one
 
 TOWER = "tower"
 
@@ -21,6 +22,9 @@ OWN_SET = "own_set"
 KMERS = (LOGISTIC, BOOSTING)
 
 BASELINES = {
+    BASE_RATE: "share of positives (mean fraction) in the training RNAs, the same for every RNA: "
+    "AUC 0.5 in every fold",
+    LENGTH: "extra trees on the logarithm of the length alone",
     LOGISTIC: "logistic regression (ridge for fractions) on k-mer frequencies, k 1 to 5, and the "
     "length",
     BOOSTING: "gradient boosting on the same",
@@ -39,9 +43,6 @@ GROWTH: dict[str, Any] = {
     "max_features": 0.2,
 }
 """Settings of gradient boosting."""
-
-LEAST = 1e-6
-"""Least class probability or fraction before predictions are scaled to a sum of 1."""
 
 
 def kmer_models(
@@ -74,15 +75,17 @@ def kmer_models(
     for column in range(labels.shape[1]):
         known = train[~np.isnan(labels[train, column])]
         true = labels[known, column]
+        if not len(known):
+            for values in predictions.values():
+                values[:, column] = 0.5
+            continue
         column_seed = child_seed(seed, "k-mer boosting", column) % 2**32
         for name, inputs in ((LOGISTIC, scaled), (BOOSTING, features)):
             values = fit_predict(name, inputs[known], true, inputs[rows], column_seed)
             predictions[name][:, column] = values
-    if kind != MULTI_LABEL:
-        for name, values in predictions.items():
-            clipped = np.clip(values, LEAST, None)
-            predictions[name] = clipped / clipped.sum(axis=1, keepdims=True)
-    return predictions
+    if kind == MULTI_LABEL:
+        return predictions
+    return {name: sum_to_one(values) for name, values in predictions.items()}
 
 
 def _fractions(

@@ -80,7 +80,11 @@ def test_train_predict_and_explain(run, files: Path) -> None:
     said = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa", "--out", "said.tsv")
     assert said.returncode == 0, said.stderr
     table = pd.read_csv(files / "said.tsv", sep="\t")
-    assert list(table.columns) == ["id", "Nucleus", "Cytoplasm", "Exosome", "called"]
+    columns = ["id", "Nucleus", "Cytoplasm", "Exosome", "called", "length", "read", "windows"]
+    assert list(table.columns) == columns
+    lengths = [len(sequence) for sequence in planted_sequences(24, longest=120).data.sequences]
+    assert table["length"].tolist() == table["read"].tolist() == lengths
+    assert (table["windows"] == 1).all()
     assert table["id"].tolist() == predictions["rna_id"].tolist()
     shown = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa")
     assert shown.stdout.splitlines()[1].split("\t")[:2] == [
@@ -194,6 +198,98 @@ def test_a_run_on_the_demo_says_that_its_data_are_made_up(
     assert "**Synthetic data**" in (files / "model" / "README.md").read_text()
 
 
+def test_a_tower_that_died_is_never_silent(run, files: Path) -> None:
+    dead = TOML.replace("[training]", '[training]\nlearning_rate = 1e-9\nschedule = "constant"')
+    (files / "quick.toml").write_text(dead)
+    trained = run(*TRAIN, "--no-baselines")
+    assert trained.returncode == 0, trained.stderr
+    for where in ("fold 0", "fold 1", "the final model"):
+        retried = f"FAILED: the tower of {where}, also when trained again with 0.2 of"
+        assert retried in trained.stderr
+    warning = "The tower of this model FAILED in training, its predictions are not usable: "
+    said = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa", "--out", "said.tsv")
+    assert said.returncode == 0, said.stderr
+    assert f"Warning: {warning}" in said.stderr
+    about = json.loads((files / "mine" / "model" / "model.json").read_text())
+    assert about["health"]["status"] == "failed"
+    assert about["health"]["retried"] is True
+    assert about["answered_by"] == "tower"
+    assert run("export", "mine", "model").returncode == 0
+    card = (files / "model" / "README.md").read_text()
+    assert f"**{warning}" in card
+    assert "No baseline was run" in card
+    again = run("seq", "predict", "--run", "model", "--fasta", "rna.fa", "--out", "again.tsv")
+    assert f"Warning: {warning}" in again.stderr
+
+
+def test_what_the_tower_read_of_each_rna(run, files: Path) -> None:
+    cut = TOML.replace("[training]", '[lengths]\nkeep = "both-ends"\nlength = 80\n[training]')
+    cut = cut.replace("batch_rnas = 8", "batch_tokens = 60")
+    (files / "quick.toml").write_text(cut)
+    assert run(*TRAIN, "--no-baselines").returncode == 0
+    lengths = [len(sequence) for sequence in planted_sequences(24, longest=120).data.sequences]
+    read = [min(length, 80) for length in lengths]
+    n_cut = sum(length > 80 for length in lengths)
+    report = (files / "mine" / "report.md").read_text()
+    share = f"{sum(read) / sum(lengths):.0%}"
+    assert (
+        "Of a longer RNA the tower reads the first 40 and the last 40 nt (`lengths`): "
+        f"{n_cut} of 24 are cut, {share} of all nt read." in report
+    )
+    said = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa", "--out", "said.tsv")
+    assert f"{n_cut} of 24 RNAs were cut: the tower read the first 40 and" in said.stderr
+    table = pd.read_csv(files / "said.tsv", sep="\t")
+    assert table["length"].tolist() == lengths
+    assert table["read"].tolist() == read
+    assert table["windows"].tolist() == [1 + (n > 60) for n in read]
+
+
+def test_groups_that_leave_a_fold_without_a_class(run, files: Path) -> None:
+    """All RNAs with B are of one gene: the fold that tests them has none to train on."""
+    table = pd.read_csv(files / "rna.tsv", sep="\t")
+    in_gene = table.index < 8
+    table["gene"] = [f"g{row}" for row in table.index]
+    table.loc[in_gene, "gene"] = "g"
+    table["B"] = in_gene.astype(int)
+    table.to_csv(files / "rna.tsv", sep="\t", index=False)
+    words = (*TRAIN, "--group", "gene", "--no-baselines", "--label", "B")
+    refused = run(*words)
+    assert refused.returncode == 3
+    assert "have nothing to learn from; found B: only the label 0, expected" in refused.stderr
+    assert not (files / "mine").exists()
+    stated = run(*words, "--label", "Nucleus")
+    assert stated.returncode == 0, stated.stderr
+    folds = pd.read_csv(files / "mine" / "folds.tsv", sep="\t")
+    tested = folds.loc[in_gene, "fold"].iloc[0]
+    sentence = f"B cannot be learned in fold {tested}, whose training RNAs have only the label 0"
+    assert sentence in stated.stderr
+    assert f"- {sentence}" in (files / "mine" / "report.md").read_text()
+
+
+def test_a_set_of_one_class_is_refused_with_its_file(run, files: Path) -> None:
+    table = pd.read_csv(files / "rna.tsv", sep="\t")
+    table.assign(Nucleus=1)[["id", "Nucleus"]].to_csv(files / "one.tsv", sep="\t", index=False)
+    (files / "sets.toml").write_text(
+        '[sets.one]\nfasta = "rna.fa"\nlabels = "rna.tsv"\ntype = "lncRNA"\n'
+        '[sets.two]\nfasta = "rna.fa"\nlabels = "one.tsv"\ntype = "mRNA"\n'
+    )
+    refused = run("seq", "train", "--sets", "sets.toml", "--out", "mine")
+    assert refused.returncode == 3
+    sentence = "one.tsv, column 'Nucleus': a compartment with one kind of label; found only 1"
+    assert sentence in refused.stderr
+    assert not (files / "mine").exists()
+
+
+def test_a_model_of_trees_alone_says_so(run, files: Path) -> None:
+    (files / "quick.toml").write_text(TOML.replace("[descriptors]", "[descriptors]\nweight = 1.0"))
+    trained = run(*TRAIN, "--no-baselines")
+    assert trained.returncode == 0, trained.stderr
+    about = json.loads((files / "mine" / "model" / "model.json").read_text())
+    assert about["answered_by"] == "trees"
+    said = run("seq", "predict", "--run", "mine", "--fasta", "rna.fa", "--out", "said.tsv")
+    assert "trees on descriptors predict" in said.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
@@ -290,7 +386,9 @@ def test_several_sets_make_one_model(run, files: Path) -> None:
     and each set stands in the report by itself.
     """
     table = pd.read_csv(files / "rna.tsv", sep="\t")
-    table[["id", "Nucleus"]].to_csv(files / "second.tsv", sep="\t", index=False)
+    second = table[["id", "Nucleus"]].copy()
+    second.loc[[0, 1, 2], "Nucleus"] = 1 - second.loc[[0, 1, 2], "Nucleus"]
+    second.to_csv(files / "second.tsv", sep="\t", index=False)
     sets = (
         '[sets.one]\nfasta = "rna.fa"\nlabels = "rna.tsv"\ntype = "lncRNA"\n'
         '[sets.two]\nfasta = "rna.fa"\nlabels = "second.tsv"\ntype = "mRNA"\n'
@@ -300,6 +398,14 @@ def test_several_sets_make_one_model(run, files: Path) -> None:
     words = ("--fold", "2", "--config", "both.toml", "--workers", "1", "--no-baselines")
     trained = run("seq", "train", "--sets", "sets.toml", *words, "--out", "mine")
     assert trained.returncode == 0, trained.stderr
+    sentence = "Conflicting labels of the RNAs shared by one and two: Nucleus 3 of 24."
+    assert sentence in trained.stderr
+    assert f"- {sentence}" in (files / "mine" / "report.md").read_text()
+    conflicts = pd.read_csv(files / "mine" / "conflicts.tsv", sep="\t")
+    assert conflicts["rna_1"].tolist() == [f"one|{name}" for name in table["id"][:3]]
+    assert conflicts["rna_2"].tolist() == [f"two|{name}" for name in table["id"][:3]]
+    assert (conflicts["label_1"] == table["Nucleus"][:3]).all()
+    assert (conflicts["label_2"] == 1 - table["Nucleus"][:3]).all()
     found = pd.read_csv(files / "mine" / "metrics_by_set.tsv", sep="\t")
     assert set(found["set"]) == {"one", "two"}
     assert set(found["model"]) == {"model", "tower", "descriptor_trees", "own_set"}

@@ -18,9 +18,10 @@ from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs import cross_validation
 from mirnagraph.runs.report import verdict
 from mirnagraph.seeds import generator
-from seqtower import experiment, run
+from seqtower import experiment, retry, run
 from seqtower.baselines.descriptor_trees import TREES, DescriptorConfig, blend
-from seqtower.baselines.kmer import BOOSTING, LOGISTIC
+from seqtower.baselines.kmer import BOOSTING, DESCRIPTORS, LOGISTIC, TOWER
+from seqtower.baselines.simple import BASE_RATE, LENGTH
 from seqtower.config import SeqConfig, SeqTrainConfig, seq_config
 from seqtower.data.batches import windows
 from seqtower.data.kmers import one_hot
@@ -28,11 +29,12 @@ from seqtower.data.labels import read_labels
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, SequenceSet
 from seqtower.nn.losses import make_loss, starting_logits
 from seqtower.predict import predict
-from seqtower.run import comparison_table, model_notes, parts_of_model, run_seq
+from seqtower.run import comparison_table, health_notes, model_notes, parts_of_model, run_seq
 from seqtower.saved import load_tower
 from seqtower.towers.base import TowerConfig
 from seqtower.towers.rnatracker import RNATrackerConfig
 from seqtower.training.checkpoints import SafeCheckpointIO
+from seqtower.training.health import DIVERGED, Health, model_warning
 from seqtower.training.lightning import train_tower
 from seqtower.training.optim import rates
 
@@ -141,8 +143,15 @@ def test_a_run_folder_holds_everything_and_the_model_comes_back(tmp_path: Path) 
     assert run_seq(data, small(epochs=3), tmp_path / "run", resume=True)[0] is None
 
 
+def test_labels_of_one_class_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    data = planted(8)
+    with pytest.raises(InputError, match="no compartment has labels that differ between RNAs"):
+        run_seq(replace(data, labels=data.labels * 0), small(epochs=1), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_cannot_begin_leaves_nothing_in_the_way(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="too few training groups"):
+    with pytest.raises(InputError, match="nothing to learn from"):
         run_seq(planted(2), small(epochs=1), tmp_path / "run", baselines=False)
     assert not (tmp_path / "run").exists()
 
@@ -321,9 +330,9 @@ def test_a_killed_run_keeps_its_folds_and_has_the_same_numbers(
         run_seq(data, small(epochs=2), tmp_path / "killed")
     monkeypatch.undo()
     trained: list[int] = []
-    once = experiment.train_tower
+    once = experiment.train_checked
     monkeypatch.setattr(
-        experiment, "train_tower", lambda *a, **k: (trained.append(1), once(*a, **k))[1]
+        experiment, "train_checked", lambda *a, **k: (trained.append(1), once(*a, **k))[1]
     )
     again, _ = run_seq(data, small(epochs=2), tmp_path / "killed")
     assert len(trained) == 2  # the second fold and the final model
@@ -486,3 +495,98 @@ def test_mixed_precision_trains_to_about_the_same_place(tmp_path: Path) -> None:
         said.append(result.predictions["model"])
     np.testing.assert_allclose(said[0], said[1], atol=0.1)
     assert not np.array_equal(said[0], said[1])
+
+
+def test_the_report_has_every_baseline_from_the_simplest_to_the_model(tmp_path: Path) -> None:
+    data = planted(40)
+    config = replace(small(epochs=2), descriptors=replace(FEW_TREES, weight=0.5))
+    result, folder = run_seq(data, config, tmp_path / "run")
+    assert result is not None
+    simple = [BASE_RATE, LENGTH, LOGISTIC, BOOSTING, DESCRIPTORS, TOWER]
+    table = comparison_table(result)
+    assert table["model"].tolist() == [*simple, "this run"]
+    assert table.set_index("model").loc[BASE_RATE, ["AUC", "AUC_sd"]].tolist() == [0.5, 0]
+    report = (folder.path / "report.md").read_text()
+    places = [report.index(f"\n| {name} |") for name in (*simple, "this run")]
+    assert places == sorted(places)
+    for name in simple:
+        assert (folder.path / "baselines" / name / "metrics.tsv").is_file(), name
+    for fold in result.results:
+        rest = np.setdiff1d(np.arange(40), fold.rows)
+        rates = data.labels[rest].mean(axis=0)
+        np.testing.assert_allclose(fold.predictions[BASE_RATE], np.tile(rates, (len(fold.rows), 1)))
+
+
+@pytest.mark.parametrize("rate", [1e-9, 1e30])
+def test_a_training_that_dies_is_reported_retried_and_marked(tmp_path: Path, rate: float) -> None:
+    """A rate of next to nothing leaves a tower as it began, a huge one leaves no finite number."""
+    data = planted(40)
+    config = small(epochs=3, learning_rate=rate, schedule="constant")
+    result, folder = run_seq(data, config, tmp_path / "run", baselines=False)
+    assert result is not None
+    words = "do not vary" if rate < 1 else DIVERGED
+    for fold in result.results:
+        health = Health.from_dict(fold.choices["health"])
+        assert health.has_failed
+        assert health.retried
+        assert words in health.reason
+        assert np.isfinite(fold.probabilities).all()
+        if rate > 1:
+            np.testing.assert_allclose(fold.probabilities, 0.5, atol=0.05)
+            assert np.ptp(fold.probabilities, axis=0).max() == 0
+    notes = health_notes(result, folder.path)
+    assert [note.split(",")[0] for note in notes] == [
+        "FAILED: the tower of fold 0",
+        "FAILED: the tower of fold 1",
+        "FAILED: the tower of the final model",
+        "The saved model carries this verdict; its parts: tower.",
+    ]
+    report = (folder.path / "report.md").read_text()
+    assert all(f"- {note}\n" in report for note in notes)
+    table = pd.read_csv(folder.path / "health.tsv", sep="\t")
+    assert table["tower"].tolist() == ["fold 0", "fold 1", "final model"]
+    assert table["status"].tolist() == ["failed"] * 3
+    assert table["retried"].all()
+    model = load_tower(folder.path / "model")
+    assert model_warning(model.about).startswith("The tower of this model FAILED in training")
+    assert np.isfinite(model.predict(data.sequences[:2])).all()
+
+
+def test_a_second_training_saves_a_tower_that_began_too_fast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates_seen = []
+    once = retry.train_tower
+
+    def fast_at_first(*args: object, **more: object) -> object:
+        rates_seen.append(args[5].training.learning_rate)
+        if len(rates_seen) % 2:
+            config = args[5]
+            broken = replace(config, training=replace(config.training, learning_rate=1e30))
+            args = (*args[:5], broken, *args[6:])
+        return once(*args, **more)
+
+    monkeypatch.setattr(retry, "train_tower", fast_at_first)
+    data = planted(200)
+    encoded = [one_hot(sequence) for sequence in data.sequences]
+    config = small(learning_rate=0.05)
+    tower = retry.train_checked(
+        encoded,
+        data.labels,
+        data.kind,
+        np.arange(160),
+        np.arange(160, 200),
+        config,
+        3,
+        folder=tmp_path / "checkpoints",
+    )
+    assert rates_seen == pytest.approx([0.05, 0.01])
+    health = tower.health
+    assert not health.has_failed
+    assert (health.retried, health.reason) == (True, DIVERGED)
+    assert health.sd > 0.1
+    assert health.score > 0.9
+    assert tower.validation.shape == (40, 2)
+    rows = [encoded[row] for row in range(160, 200)]
+    said = predict(tower.trained.tower, rows, data.kind, config.training)
+    np.testing.assert_array_equal(said, tower.validation)

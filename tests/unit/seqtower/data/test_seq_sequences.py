@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from mirnagraph.errors import ConfigError, InputError
-from seqtower.config import SeqTrainConfig, seq_config
+from seqtower.config import SeqTrainConfig
 from seqtower.data.labels import join, read_labels
 from seqtower.data.sequences import LengthPolicy
-from seqtower.predict import remarks
+from seqtower.encoders.base import EncoderConfig, fit_encoding
+from seqtower.predict import kept_part, readings, remarks
 
 FASTA = ">a one\nACGT\nac\r\n>b\nGGGU\n>c\nNNAC\n>d\nACRY\n"
 
@@ -112,13 +113,58 @@ def test_labels_that_are_the_same_for_all_sequences_are_refused(files, labels: s
         join(fasta, read_labels(table), iupac="n")
 
 
+ENCODING = fit_encoding(EncoderConfig(), LengthPolicy(), [])
+
+
 def test_what_a_reader_of_answers_should_know_is_said() -> None:
-    config = seq_config("rnatracker", training=SeqTrainConfig(batch_tokens=4))
-    assert remarks(["ACGU", "AN"], config) == []
-    assert remarks(["ACGUA"], replace(config, lengths=LengthPolicy("both-ends", 4))) == []
-    long, empty = remarks(["ACGUA", "NN", "A"], config)
+    config = SeqTrainConfig(batch_tokens=4)
+    assert remarks(["ACGU", "AN"], ENCODING, config) == []
+    ends = replace(ENCODING, lengths=LengthPolicy("both-ends", 5))
+    # 5 of 8 and 2 of 2 nucleotides
+    cut, long = remarks(["ACGUACGU", "AC"], ends, config)
+    assert cut == (
+        "1 of 2 RNAs were cut: the tower read the first 2 and the last 3 nt of each (70% of all "
+        "nucleotides)"
+    )
+    assert long.startswith("1 of 2 RNAs are longer than 4 nt and read in windows")
+    with_trees = remarks(["ACGUACGU", "AC"], ends, config, has_trees=True)
+    assert with_trees[0] == f"{cut}; the trees on descriptors read whole RNAs"
+    long, empty = remarks(["ACGUA", "NN", "A"], ENCODING, config)
     assert long.startswith("1 of 3 RNAs are longer than 4 nt and read in windows")
     assert empty.startswith("1 of 3 RNAs have no nucleotide but N")
+
+
+def test_what_a_tower_reads_by_hand() -> None:
+    config = SeqTrainConfig(batch_tokens=20)
+    sequences = ["A" * length for length in (10, 20, 21, 38, 39)]
+    table = readings(sequences, ENCODING, config)
+    # windows of 20 that overlap by 2 or more: two reach 38
+    assert table["length"].tolist() == table["read"].tolist() == [10, 20, 21, 38, 39]
+    assert table["windows"].tolist() == [1, 1, 2, 2, 3]
+    cut = replace(ENCODING, lengths=LengthPolicy("3-prime", 21))
+    table = readings(sequences, cut, config)
+    assert table["length"].tolist() == [10, 20, 21, 38, 39]
+    assert table["read"].tolist() == [10, 20, 21, 21, 21]
+    assert table["windows"].tolist() == [1, 1, 2, 2, 2]
+    # k-mers of 5, 3 apart: of 62 nt 20, of 63 and 64 also 20, of 65 nt 21
+    settings = EncoderConfig("geneticseq2vec", {"k": 5, "stride": 3, "dim": 2, "hops": 1})
+    kmers = fit_encoding(settings, LengthPolicy(), ["ACGUACGGUACCA" * 9])
+    table = readings(["ACGU" * 17], kmers, config)
+    assert table.to_numpy().tolist() == [[68, 68, 2]]
+    sequences = ["ACGU", "A" * 64, "A" * 65]
+    table = readings(sequences, kmers, config)
+    assert table["windows"].tolist() == [1, 1, 2]
+    n_positions = [len(encoded) for encoded in kmers(sequences)]
+    assert n_positions == [1, 20, 21]
+
+
+def test_the_part_that_is_kept_in_words() -> None:
+    assert kept_part(LengthPolicy()) == ""
+    assert kept_part(LengthPolicy("3-prime", 400)) == "the last 400 nt"
+    assert kept_part(LengthPolicy("5-prime", 400)) == "the first 400 nt"
+    assert kept_part(LengthPolicy("both-ends", 400)) == "the first 200 and the last 200 nt"
+    measured = LengthPolicy("both-ends", 400, "average")
+    assert "as long as the average of the training RNAs" in kept_part(measured)
 
 
 def test_unknown_columns_foreign_ids_and_letters_are_refused(files) -> None:
