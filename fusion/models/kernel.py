@@ -4,111 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-from scipy.spatial.distance import cdist
 from scipy.special import expit
 
 from fusion.model_config import KernelSettings
 from fusion.models.kernel_logistic import fit_kernel_logistic
 from fusion.tokens.names import JOIN
 from fusion.tokens.table import TokenTable
+from mirnagraph.embedding.rank_kernel import (
+    RankBlock,
+    block_damage,
+    fit_rank_block,
+    read_blocks,
+    write_blocks,
+)
 from mirnagraph.errors import CheckpointError, ConfigError
 
 MAX_ROWS = 5000
 """Most training RNAs: time grows with their cube, memory with their square."""
 
 PREFIX = "kernel"
-
-
-@dataclass(frozen=True, eq=False)
-class RankBlock:
-    """Laplace kernel on the ranks of one block among the training RNAs that have it.
-
-    Attributes:
-        values: of the training RNAs, float32, shape (n_train, width); zeros where absent.
-        present: whether a training RNA has the block, bool, shape (n_train,).
-        scale: distance at which the kernel is exp(-1), in ranks; float64, shape ().
-    """
-
-    values: np.ndarray
-    present: np.ndarray
-    scale: np.ndarray
-
-    @cached_property
-    def _sorted(self) -> np.ndarray:
-        """Values that vary over the training RNAs with the block, each column sorted."""
-        return np.sort(self.values[self.present][:, self._varies], axis=0)
-
-    @cached_property
-    def _varies(self) -> np.ndarray:
-        rows = self.values[self.present]
-        if len(rows) == 0:
-            return np.zeros(rows.shape[1], dtype=bool)
-        return np.asarray(rows.min(axis=0) < rows.max(axis=0))
-
-    @cached_property
-    def _train_ranks(self) -> np.ndarray:
-        return self.ranks(self.values[self.present])
-
-    def ranks(self, values: np.ndarray) -> np.ndarray:
-        """Share of training RNAs below each value, plus half the share that is equal to it.
-
-        Args:
-            values: shape (n, width).
-
-        Returns:
-            float32, shape (n, number of columns that vary over the training RNAs).
-        """
-        reference = self._sorted
-        n_reference, width = reference.shape
-        ranks = np.zeros((len(values), width), dtype=np.float32)
-        for number, column in enumerate(np.flatnonzero(self._varies)):
-            queries = values[:, column]
-            below = np.searchsorted(reference[:, number], queries, side="left")
-            up_to = np.searchsorted(reference[:, number], queries, side="right")
-            ranks[:, number] = (below + up_to) / (2 * n_reference)
-        return ranks
-
-    def distances(self, values: np.ndarray) -> np.ndarray:
-        """Mean absolute difference of ranks to the training RNAs with the block: (n, n_present)."""
-        ranks = self.ranks(values)
-        if ranks.shape[1] == 0:
-            return np.zeros((len(values), int(self.present.sum())))
-        return np.asarray(cdist(ranks, self._train_ranks, "cityblock") / ranks.shape[1])
-
-    def kernel(self, values: np.ndarray, present: np.ndarray) -> np.ndarray:
-        """exp(-distance / scale) to all training RNAs, 0 where either RNA lacks the block.
-
-        Args:
-            values: shape (n, width).
-            present: bool, shape (n,).
-
-        Returns:
-            float32, shape (n, n_train).
-        """
-        kernel = np.zeros((len(values), len(self.present)), dtype=np.float32)
-        block = np.exp(-self.distances(values[present]) / self.scale)
-        kernel[np.ix_(present, self.present)] = block
-        return kernel
-
-
-def fit_rank_block(values: np.ndarray, present: np.ndarray, bandwidth: float) -> RankBlock:
-    """Fit the scale of a block: `bandwidth` mean distances between two training RNAs.
-
-    Args:
-        values: of the training RNAs, shape (n_train, width).
-        present: bool, shape (n_train,).
-        bandwidth: in mean distances.
-    """
-    rows = np.where(present[:, None], values, 0).astype(np.float32)
-    block = RankBlock(rows, present, np.ones(()))
-    n_present = int(present.sum())
-    total = float(block.distances(rows[present]).sum())
-    mean_distance = total / max(1, n_present * (n_present - 1))
-    scale = bandwidth * mean_distance if mean_distance > 0 else 1.0
-    return RankBlock(rows, present, np.asarray(scale))
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +83,7 @@ class KernelModel:
             CheckpointError: an array is missing or damaged.
         """
         try:
-            blocks = read_blocks(arrays, settings, prefix)
+            blocks = read_blocks(arrays, list(settings.blocks), prefix)
             dual = np.asarray(arrays[f"{prefix}.dual"])
             intercept = np.asarray(arrays[f"{prefix}.intercept"])
         except KeyError as error:
@@ -285,43 +201,3 @@ def _mean_kernel(
     for kernel, _ in term_kernels(settings, blocks, tokens, rows):
         total += kernel
     return total / np.float32(len(settings.terms))
-
-
-def write_blocks(blocks: Mapping[str, RankBlock], prefix: str) -> dict[str, np.ndarray]:
-    """Name all arrays of blocks for safetensors; blocks by their number."""
-    arrays = {}
-    for number, block in enumerate(blocks.values()):
-        arrays[f"{prefix}.{number}.values"] = block.values
-        arrays[f"{prefix}.{number}.present"] = block.present.astype(np.uint8)
-        arrays[f"{prefix}.{number}.scale"] = block.scale
-    return arrays
-
-
-def read_blocks(
-    arrays: Mapping[str, np.ndarray], settings: KernelSettings, prefix: str
-) -> dict[str, RankBlock]:
-    """Restore what `write_blocks` wrote; KeyError where an array is missing."""
-    blocks = {}
-    for number, name in enumerate(settings.blocks):
-        blocks[name] = RankBlock(
-            np.asarray(arrays[f"{prefix}.{number}.values"]),
-            np.asarray(arrays[f"{prefix}.{number}.present"]).astype(bool),
-            # one number, which a file stores as an array of shape (1,)
-            np.asarray(arrays[f"{prefix}.{number}.scale"]).squeeze(),
-        )
-    return blocks
-
-
-def block_damage(blocks: Mapping[str, RankBlock], n_train: int) -> str | None:
-    """What is expected of blocks read from a file; None where they are sound."""
-    for block in blocks.values():
-        if block.values.ndim != 2 or block.present.shape != (n_train,):
-            return f"{n_train} training RNAs in every block"
-        if len(block.values) != n_train:
-            return f"{n_train} training RNAs in every block"
-        if block.scale.shape != () or not block.scale > 0:
-            return "one scale above 0 for each block"
-        for array in (block.values, block.scale):
-            if array.dtype.kind != "f" or not np.isfinite(array).all():
-                return "finite numbers"
-    return None

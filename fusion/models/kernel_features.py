@@ -6,63 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
 
 from fusion.model_config import KernelSettings
-from fusion.models.kernel import RankBlock, fit_blocks, read_blocks, term_kernels, write_blocks
+from fusion.models.kernel import fit_blocks, term_kernels
 from fusion.tokens.names import KERNEL_FEATURES
 from fusion.tokens.table import TokenTable
-
-SMALLEST = 1e-6
-"""Eigenvalues below this share of the largest one give no component."""
+from mirnagraph.embedding.rank_kernel import Components, RankBlock, read_blocks, write_blocks
 
 PREFIX = "kernel_features"
-
-
-@dataclass(frozen=True, eq=False)
-class Components:
-    """Principal components of one kernel (Schölkopf et al. 1998, doi:10.1162/089976698300017467).
-
-    Attributes:
-        projection: from a centred row of the kernel to components, float32, shape (n_train, dim).
-        mean: column means of the kernel among training RNAs, float32, shape (n_train,).
-        scale: SD of all components of all training RNAs; divides them. Leading components stay
-            larger than later ones.
-    """
-
-    projection: np.ndarray
-    mean: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def fit(cls, kernel: np.ndarray, dim: int) -> Components:
-        """Fit at most `dim` components of a kernel among training RNAs, shape (n, n)."""
-        n = len(kernel)
-        mean = kernel.mean(axis=0, dtype=np.float64)
-        centred = kernel - mean[None] - mean[:, None] + mean.mean()
-        first = max(0, n - dim)
-        values, vectors = eigh(centred, subset_by_index=[first, n - 1])
-        values, vectors = values[::-1], vectors[:, ::-1]
-        is_used = values > SMALLEST * max(values[0], 1e-12)
-        values, vectors = values[is_used], vectors[:, is_used]
-        # the sign of an eigenvector is arbitrary: its largest entry is made positive
-        largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
-        vectors = vectors * np.where(largest < 0, -1.0, 1.0)
-        total = float(values.sum()) / max(1, n * len(values))
-        scale = np.sqrt(total) if total > 0 else 1.0
-        projection = vectors / np.sqrt(values)
-        scales = np.array([scale], dtype=np.float32)
-        return cls(projection.astype(np.float32), mean.astype(np.float32), scales)
-
-    def __call__(self, kernel: np.ndarray) -> np.ndarray:
-        """Components of RNAs from their kernel to the training RNAs, shape (n, n_train).
-
-        Returns:
-            float32, shape (n, dim).
-        """
-        own_mean = kernel.mean(axis=1, keepdims=True)
-        centred = kernel - own_mean - self.mean + self.mean.mean()
-        return np.asarray(centred @ self.projection / self.scale, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +76,7 @@ class KernelFeatures:
             KeyError, ValueError: an array is missing or does not fit the others.
             CheckpointError: a block is damaged.
         """
-        blocks = read_blocks(arrays, settings, PREFIX)
+        blocks = read_blocks(arrays, list(settings.blocks), PREFIX)
         n_train = len(next(iter(blocks.values())).values)
         components = []
         for number in range(len(settings.terms)):

@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from fusion.model_config import FusionConfig
 from fusion.nn.encoding import PiecewiseLinear
-from fusion.nn.packed import PackedAttentionPooling, PackedLinear
 from fusion.tokens.names import JOIN, KERNEL_FEATURES, LETTERS, NEAREST, PROFILE, TokenName
 from fusion.tokens.table import TokenTable
 from mirnagraph.embedding.label_attention import LabelGraphTower, Surroundings
+from seqtower.nn.packed import PackedAttentionPooling, PackedLinear
 from seqtower.towers.base import Tower, TowerConfig, make_tower
 
 N_LETTERS = 5

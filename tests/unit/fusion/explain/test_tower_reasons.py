@@ -30,11 +30,12 @@ from fusion.explain.towers import (
     without_own_label,
 )
 from fusion.models.ensemble import FusionModel, safe_logit
-from fusion.models.kernel import KernelModel, RankBlock, fit_kernel
+from fusion.models.kernel import KernelModel, fit_kernel
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.towers_training import TrainedFusion, fit_fusion
 from fusion.tokens.nearest import nearest_tokens
 from fusion.tokens.table import TokenTable, make_token
+from mirnagraph.embedding.rank_kernel import RankBlock
 from mirnagraph.nodes import NodeIndex
 
 N = 24

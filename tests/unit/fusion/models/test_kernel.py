@@ -11,10 +11,11 @@ from sklearn.linear_model import LogisticRegression
 
 from fusion.model_config import KernelSettings
 from fusion.models import kernel as kernel_module
-from fusion.models.kernel import KernelModel, RankBlock, fit_kernel, fit_rank_block
+from fusion.models.kernel import KernelModel, fit_kernel
 from fusion.models.kernel_logistic import fit_kernel_logistic
 from fusion.tokens.table import TokenTable, make_token
 from mirnagraph.config import dump_toml, from_dict, to_dict
+from mirnagraph.embedding.rank_kernel import RankBlock, fit_rank_block
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.nodes import NodeIndex
 

@@ -7,8 +7,9 @@ import pytest
 from sklearn.decomposition import KernelPCA
 
 from fusion.model_config import KernelSettings
-from fusion.models.kernel_features import Components, KernelFeatures, fit_kernel_features
+from fusion.models.kernel_features import KernelFeatures, fit_kernel_features
 from fusion.tokens.table import TokenTable, make_token
+from mirnagraph.embedding.rank_kernel import Components
 from mirnagraph.nodes import NodeIndex
 
 N_RNAS = 12

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from fusion.nn.packed import PackedAttentionPooling, PackedLinear
 from mirnagraph.seeds import torch_scope
+from seqtower.nn.packed import PackedAttentionPooling, PackedLinear
 
 
 def packed(n_members: int, n_in: int, n_out: int) -> PackedLinear:
