@@ -28,7 +28,7 @@ from mirnagraph.seeds import child_seed
 from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, TOWER
 from seqtower.config import SeqConfig
 from seqtower.data.sequences import SequenceSet, sequences_sha256, vocabulary
-from seqtower.encoders.base import ENCODERS, fit_encoding, warm_up
+from seqtower.encoders.base import ENCODERS, check_encoder, warm_up
 from seqtower.experiment import (
     Work,
     by_set,
@@ -121,8 +121,7 @@ def _input_hashes(data: SequenceSet, config: SeqConfig) -> dict[str, str]:
     inputs = {"sequences": sequences_sha256(data)}
     if ENCODERS[config.encoder.name].is_cached:
         # Also fails here, before the folder is made, where the encoder lacks a package or a file.
-        encoding = fit_encoding(config.encoder, config.lengths, data.sequences)
-        inputs["encoder"] = encoding.fingerprint
+        inputs["encoder"] = check_encoder(config.encoder)
     if config.pretrained:
         inputs["pretrained"] = load_pretrained(config).sha256
     return inputs
