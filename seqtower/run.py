@@ -33,7 +33,7 @@ from seqtower.config import SeqConfig
 from seqtower.data.conflicts import find_conflicts
 from seqtower.data.coverage import check_labels, fold_gaps, gap_sentences
 from seqtower.data.sequences import SequenceSet, sequences_sha256, vocabulary
-from seqtower.encoders.base import ENCODERS, fit_encoding, warm_up
+from seqtower.encoders.base import ENCODERS, check_encoder, warm_up
 from seqtower.experiment import (
     Fitted,
     Work,
@@ -152,8 +152,7 @@ def _input_hashes(data: SequenceSet, config: SeqConfig) -> dict[str, str]:
     inputs = {"sequences": sequences_sha256(data)}
     if ENCODERS[config.encoder.name].is_cached:
         # Also fails here, before the folder is made, where the encoder lacks a package or a file.
-        encoding = fit_encoding(config.encoder, config.lengths, data.sequences)
-        inputs["encoder"] = encoding.fingerprint
+        inputs["encoder"] = check_encoder(config.encoder)
     if config.pretrained:
         inputs["pretrained"] = load_pretrained(config).sha256
     return inputs

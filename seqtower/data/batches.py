@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -199,6 +200,20 @@ def windows(length: int, width: int, overlap: int) -> Iterator[tuple[int, int]]:
     n = -(-(length - overlap) // (width - overlap))
     for start in np.linspace(0, length - width, n).round().astype(int).tolist():
         yield start, start + width
+
+
+def centre_cuts(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Part of each window whose values are used; neighbours meet in the middle of their overlap.
+
+    Args:
+        places: start and end of the windows, ascending, each touching the next.
+
+    Returns:
+        Start and end per window; every position is in one of them.
+    """
+    inner = [(after[0] + before[1]) // 2 for before, after in pairwise(places)]
+    bounds = [places[0][0], *inner, places[-1][1]]
+    return list(pairwise(bounds))
 
 
 def count_devices(setting: int) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from mirnagraph.config import settings_from
 from mirnagraph.parallel import Progress, report
 from mirnagraph.registry import Registry
+from seqtower.data.batches import plan
 from seqtower.data.kmers import LETTERS, one_hot
 from seqtower.data.sequences import LengthPolicy
 
@@ -19,6 +20,10 @@ ONE_HOT = "one-hot"
 GENETICSEQ2VEC = "geneticseq2vec"
 STRUCTURE = "structure"
 LANGUAGE_MODEL = "language-model"
+TIS = "tis"
+
+STEP = "encoding (nucleotides)"
+"""Step of `warm_up` in a progress bar."""
 
 ARRAYS = "encoding."
 """Start of the names of an encoder's arrays in a model file."""
@@ -31,6 +36,10 @@ class Encoder(ABC):
         Config: frozen dataclass of its settings.
         is_cached: encodings take long and are kept on disk, so they are made before the folds run.
         reads_whole: a position's values depend on the whole RNA, whatever part of it is encoded.
+        caches_kept: the cache holds values of the nucleotides that the length policy keeps, so it
+            is of no use to another policy.
+        chunk: nucleotides, padding included, that are encoded at a time to fill the cache; 1 for
+            one RNA at a time.
         k: nucleotides that a position stands for.
         stride: nucleotides from one position to the next.
         channels: values per position.
@@ -41,6 +50,8 @@ class Encoder(ABC):
     Config: ClassVar[type[Any]]
     is_cached: ClassVar[bool] = False
     reads_whole: ClassVar[bool] = False
+    caches_kept: ClassVar[bool] = False
+    chunk: ClassVar[int] = 1
     k: int = 1
     stride: int = 1
     channels: int
@@ -54,6 +65,17 @@ class Encoder(ABC):
         Raises:
             ConfigError, InputError: a package or file that the encoder needs is missing.
         """
+
+    @classmethod
+    def fit_whole(cls, sequences: Sequence[str], lengths: LengthPolicy, settings: Any) -> Self:
+        """Fit on whole training sequences of which a length policy keeps a part.
+
+        By default on what it keeps, with `fit`.
+
+        Raises:
+            ConfigError, InputError: a package or file that the encoder needs is missing.
+        """
+        return cls.fit([lengths.cut(sequence) for sequence in sequences], settings)
 
     @abstractmethod
     def encode(self, sequences: Sequence[str], lengths: LengthPolicy) -> list[np.ndarray]:
@@ -92,6 +114,7 @@ ENCODERS: Registry[type[Encoder]] = Registry(
         GENETICSEQ2VEC: "seqtower.encoders.geneticseq2vec:GeneticSeq2Vec",
         STRUCTURE: "seqtower.encoders.structure:Structure",
         LANGUAGE_MODEL: "seqtower.encoders.language_model:LanguageModelEncoder",
+        TIS: "seqtower.encoders.tis:Tis",
     },
 )
 
@@ -104,7 +127,7 @@ class EncoderConfig:
         name: entry of `ENCODERS`: ``"one-hot"`` for nucleotides, ``"geneticseq2vec"`` for k-mer
             vectors, ``"structure"`` for nucleotides and secondary structure (needs the extra
             ``structure``), ``"language-model"`` for embeddings of a pretrained model (needs the
-            extra ``lm``).
+            extra ``lm``), ``"tis"`` for patches of the TIS Transformer, whose weights ship.
         settings: of the type `Config` of the entry; also given as plain values or None (defaults).
     """
 
@@ -192,8 +215,8 @@ def fit_encoding(
         ConfigError, InputError: a package or file that the encoder needs is missing.
     """
     lengths = lengths.fitted(np.array([len(sequence) for sequence in sequences]))
-    cut = [lengths.cut(sequence) for sequence in sequences]
-    return FittedEncoding(ENCODERS[encoder.name].fit(cut, encoder.settings), lengths)
+    entry = ENCODERS[encoder.name]
+    return FittedEncoding(entry.fit_whole(sequences, lengths, encoder.settings), lengths)
 
 
 def read_encoding(
@@ -225,6 +248,15 @@ def read_encoding(
     return FittedEncoding(restored, lengths)
 
 
+def check_encoder(encoder: EncoderConfig) -> str:
+    """Return the fingerprint of an encoder, fitted on nothing.
+
+    Raises:
+        ConfigError, InputError: a package or file that the encoder needs is missing.
+    """
+    return ENCODERS[encoder.name].fit((), encoder.settings).fingerprint
+
+
 def warm_up(
     encoder: EncoderConfig,
     lengths: LengthPolicy,
@@ -233,14 +265,21 @@ def warm_up(
 ) -> None:
     """Fill the cache of a slow encoder before folds that run in parallel each encode the same RNAs.
 
-    Nothing happens for encoders without a cache, or where encodings depend on a length that is
-    measured on the training rows of each fold.
+    RNAs are encoded by length, shortest first, and each is stored when it is made: a killed run
+    goes on behind the last. Progress counts nucleotides, which the time grows with. Nothing happens
+    for encoders without a cache, or where encodings depend on a length that is measured on the
+    training rows of each fold.
     """
     entry = ENCODERS[encoder.name]
-    if not entry.is_cached or (lengths.measure and not entry.reads_whole):
+    is_measured = bool(lengths.measure) and lengths.keep != "full"
+    if not entry.is_cached or (is_measured and (entry.caches_kept or not entry.reads_whole)):
         return
-    encoding = fit_encoding(encoder, lengths, sequences)
-    for number, sequence in enumerate(sequences):
-        report(progress, "encoding", number, len(sequences))
-        encoding([sequence])
-    report(progress, "encoding", len(sequences), len(sequences))
+    sizes = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+    unfitted = FittedEncoding(entry.fit((), encoder.settings), lengths.fitted(sizes))
+    total = int(sizes.sum())
+    done = 0
+    for rows in plan(sizes, entry.chunk, max(1, len(sequences))):
+        report(progress, STEP, done, total)
+        unfitted([sequences[row] for row in rows.tolist()])
+        done += int(sizes[rows].sum())
+    report(progress, STEP, total, total)

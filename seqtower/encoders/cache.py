@@ -40,9 +40,6 @@ def content_key(sequence: str, about: Mapping[str, object]) -> str:
 def cached(folder: Path, key: str, make: Callable[[], np.ndarray], length: int) -> np.ndarray:
     """Read the array of a key; make and store it where it is missing.
 
-    Files are replaced whole, so no process reads a half-written one. A file that is damaged (zip
-    has a checksum) or of another length is made again. Nothing is unpickled.
-
     Args:
         folder: of `encodings_folder`.
         key: of `content_key`.
@@ -52,14 +49,40 @@ def cached(folder: Path, key: str, make: Callable[[], np.ndarray], length: int) 
     Raises:
         InputError: the folder cannot be written.
     """
-    path = folder / key[:2] / f"{key}.npz"
-    with contextlib.suppress(*_UNREADABLE), np.load(path, allow_pickle=False) as stored:
-        values = np.asarray(stored["values"])
+    values = read_cached(folder, key, length)
+    if values is None:
+        values = make()
+        write_cached(folder, key, values)
+    return values
+
+
+def read_cached(folder: Path, key: str, length: int) -> np.ndarray | None:
+    """Read the array of a key, or None where it has to be made.
+
+    A file that is damaged (zip has a checksum) or of another length counts as missing. Nothing is
+    unpickled.
+
+    Args:
+        folder: of `encodings_folder`.
+        key: of `content_key`.
+        length: size of its first dimension.
+    """
+    with contextlib.suppress(*_UNREADABLE), np.load(_file(folder, key), allow_pickle=False) as file:
+        values = np.asarray(file["values"])
         if len(values) == length:
             return values
-    values = make()
+    return None
+
+
+def write_cached(folder: Path, key: str, values: np.ndarray) -> None:
+    """Store the array of a key; replaces the file whole, so no process reads a half-written one.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
     if not _WRITING.get():
-        return values
+        return
+    path = _file(folder, key)
     try:
         with write_file(path) as part, open(part, "wb") as stream:
             np.savez(stream, values=values)
@@ -70,7 +93,10 @@ def cached(folder: Path, key: str, make: Callable[[], np.ndarray], length: int) 
             found=str(error),
             hint="set MIRNAGRAPH_CACHE, or the encoder's setting 'cache', to another folder",
         ) from None
-    return values
+
+
+def _file(folder: Path, key: str) -> Path:
+    return folder / key[:2] / f"{key}.npz"
 
 
 @contextlib.contextmanager

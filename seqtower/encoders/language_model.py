@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 
 from mirnagraph.config import require
 from mirnagraph.errors import CheckpointError
-from seqtower.data.batches import windows
+from seqtower.data.batches import centre_cuts, windows
 from seqtower.data.kmers import letter_codes
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import Encoder
@@ -102,20 +101,6 @@ def embed_sequence(sequence: str, model: LanguageModel, config: LanguageModelCon
     folder = encodings_folder(config.cache, "language-model")
     vectors = cached(folder, content_key(sequence, about), make, len(sequence))
     return np.where(letter_codes(sequence)[:, None] >= 0, vectors, np.float32(0))
-
-
-def centre_cuts(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Part of each window whose vectors are used; neighbours meet in the middle of their overlap.
-
-    Args:
-        places: start and end of the windows, ascending, each touching the next.
-
-    Returns:
-        Start and end per window; every position is in one of them.
-    """
-    inner = [(after[0] + before[1]) // 2 for before, after in pairwise(places)]
-    bounds = [places[0][0], *inner, places[-1][1]]
-    return list(pairwise(bounds))
 
 
 def _embed_windows(

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint as recomputed
 
 DIM = 48
 """Width of the hidden state."""
@@ -39,14 +40,18 @@ class TisTransformer(nn.Module):
     Eight pre-norm layers of attention and feed-forward network, without a final norm. Three heads
     attend over the whole RNA by random features of the softmax kernel (FAVOR+, Choromanski et al.
     2021, doi:10.48550/arXiv.2009.14794), five attend within blocks of 256 positions and their two
-    neighbours. Sizes are those of the published weights.
+    neighbours. Sizes are those of the published weights (`seqtower.encoders.tis_weights`).
 
-    Source: Clauwaert et al. 2023, NAR Genomics and Bioinformatics; names of the parameters are
-    those of the weights' file.
+    Source: Clauwaert et al. 2023, NAR Genomics and Bioinformatics, doi:10.1093/nargab/lqad021.
+
+    Attributes:
+        checkpoint: keep the input of each layer alone and compute the layer again in the backward
+            pass: a third more time, an eighth of the memory.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, checkpoint: bool = False) -> None:
         super().__init__()
+        self.checkpoint = checkpoint
         self.nuc_emb = nn.Embedding(N_TOKENS, DIM)
         self.layers = nn.ModuleList(TisLayer() for _ in range(DEPTH))
         self.ff_1 = nn.Linear(DIM, 2 * DIM)
@@ -63,20 +68,41 @@ class TisTransformer(nn.Module):
             Hidden states, float32, shape (n, width, DIM); no value of an RNA depends on padding or
             on other RNAs of the batch. Padding holds arbitrary numbers.
         """
-        width = tokens.shape[1]
+        return self.hidden(self.nuc_emb(tokens), lengths)
+
+    def hidden(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """Compute hidden states from embedded tokens, so that gradients reach the letters.
+
+        Args:
+            embedded: rows of `nuc_emb` or mixtures of them, without positions: float32, shape
+                (n, width, DIM).
+            lengths: tokens of each RNA, int64, shape (n,).
+
+        Returns:
+            As `forward`.
+        """
+        width = embedded.shape[1]
         padded = -(-width // BLOCK) * BLOCK
-        tokens = functional.pad(tokens, (0, padded - width))
-        is_token = torch.arange(padded, device=tokens.device) < lengths[:, None]
-        hidden = self.nuc_emb(tokens) + sinusoid(padded, DIM, tokens.device)
+        hidden = functional.pad(embedded, (0, 0, 0, padded - width))
+        hidden = hidden + sinusoid(padded, DIM, embedded.device)
+        is_token = torch.arange(padded, device=embedded.device) < lengths[:, None]
         places = Places(is_token)
+        is_recomputed = self.checkpoint and torch.is_grad_enabled()
         for layer in self.layers:
-            hidden = layer(hidden, places)
+            if is_recomputed:
+                hidden = recomputed(layer, hidden, places, use_reentrant=False)
+            else:
+                hidden = layer(hidden, places)
         return hidden[:, :width]
 
     def start_scores(self, hidden: Tensor) -> Tensor:
         """Probability that translation starts at a position: (..., DIM) -> (...)."""
+        return self.start_logits(hidden).sigmoid()
+
+    def start_logits(self, hidden: Tensor) -> Tensor:
+        """Logit of the probability that translation starts at a position: (..., DIM) -> (...)."""
         logits = self.ff_2(torch.relu(self.ff_1(hidden)))
-        return logits.softmax(dim=-1)[..., 1]
+        return logits[..., 1] - logits[..., 0]
 
 
 class Places:
@@ -187,9 +213,13 @@ def rotation(width: int, device: torch.device | None = None) -> tuple[Tensor, Te
     return angles.cos(), angles.sin()
 
 
+def frequencies(dim: int, device: torch.device | None = None) -> Tensor:
+    """Radians per position of the sines of `dim` values: shape (dim / 2,)."""
+    return 1.0 / 10000 ** (torch.arange(0, dim, 2, device=device).float() / dim)
+
+
 def _angles(width: int, dim: int, device: torch.device | None) -> Tensor:
-    frequencies = 1.0 / 10000 ** (torch.arange(0, dim, 2, device=device).float() / dim)
-    return torch.arange(width, device=device).float()[:, None] * frequencies
+    return torch.arange(width, device=device).float()[:, None] * frequencies(dim, device)
 
 
 def turn_pairs(values: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

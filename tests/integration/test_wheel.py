@@ -105,6 +105,12 @@ def test_the_wheel_holds_the_packages_and_their_files_alone(wheel, project):
     assert other
     assert other | {"mirnagraph/py.typed"} <= set(names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    weights = {
+        p.relative_to(project).as_posix() for p in (project / "seqtower" / "weights").iterdir()
+    }
+    assert len(weights) == 3
+    assert weights <= set(names)
+    assert any(name.endswith("licenses/seqtower/weights/LICENSE.tis") for name in names)
 
 
 def test_it_runs_away_from_the_source_tree(installed, project):
@@ -124,6 +130,15 @@ def test_it_runs_away_from_the_source_tree(installed, project):
     ).strip()
     assert version in run(python.parent / "mirnagraph", "--version", cwd=folder)
     assert "build-networks" in run(python.parent / "mirnagraph", "--help", cwd=folder)
+
+
+def test_the_weights_that_ship_are_read(installed):
+    python, folder = installed
+    code = (
+        "from seqtower.encoders.tis_weights import frozen_tis, weights_file; "
+        "frozen_tis(); print(weights_file(''))"
+    )
+    assert Path(run(python, "-c", code, cwd=folder).strip()).is_relative_to(folder)
 
 
 def test_the_demo_is_made_anew_where_the_data_folder_is_not_installed(installed, project):

@@ -18,10 +18,11 @@ from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import generator
 from seqtower import experiment, run
 from seqtower.config import SeqConfig, seq_config
+from seqtower.data.batches import centre_cuts, windows
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, LengthPolicy, SequenceSet
 from seqtower.encoders import pretrained
 from seqtower.encoders.base import EncoderConfig, fit_encoding
-from seqtower.encoders.language_model import centre_cuts, embed_sequence
+from seqtower.encoders.language_model import embed_sequence
 from seqtower.encoders.pretrained import LanguageModelConfig, load_language_model
 from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan
 from seqtower.saved import load_tower
@@ -138,8 +139,6 @@ def test_long_rnas_take_every_position_from_the_middle_of_a_window(folder: Path)
     sequence = "".join(generator(0, "long").choice(list("ACGU"), 47))
     found = embedded(sequence, config)
     assert np.abs(found).min(axis=1).max() > 0
-    from seqtower.data.batches import windows
-
     places = list(windows(47, 20, 10))
     cuts = centre_cuts(places)
     assert [place for low, high in cuts for place in range(low, high)] == list(range(47))
