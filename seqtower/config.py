@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,8 @@ from seqtower.encoders.base import (
     STRUCTURE,
     EncoderConfig,
 )
+from seqtower.encoders.tis import TisConfig
+from seqtower.encoders.whole import WholeConfig
 from seqtower.towers.base import TOWERS, Tower, TowerConfig, make_tower
 
 DEFAULT = "rnatracker"
@@ -132,6 +134,7 @@ class SeqConfig(Checked):
         tower: tower and its settings.
         lengths: part of an RNA that is read.
         encoder: encoder and its settings.
+        whole: numbers of whole RNAs that the tower reads beside the encoded positions.
         training: training of the tower.
         descriptors: trees on descriptors and their weight in the prediction.
     """
@@ -146,14 +149,26 @@ class SeqConfig(Checked):
     tower: TowerConfig = field(default_factory=TowerConfig)
     lengths: LengthPolicy = field(default_factory=LengthPolicy)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    whole: WholeConfig = field(default_factory=WholeConfig)
     training: SeqTrainConfig = field(default_factory=SeqTrainConfig)
     descriptors: DescriptorConfig = field(default_factory=DescriptorConfig)
 
-    def make_tower(self, channels: int, n_labels: int, n_types: int = 0) -> Tower:
+    @property
+    def tis(self) -> TisConfig:
+        """How the TIS Transformer reads, for the numbers of whole RNAs."""
+        settings = self.encoder.settings
+        return settings if isinstance(settings, TisConfig) else TisConfig()
+
+    def make_tower(
+        self, channels: int, n_labels: int, n_types: int = 0, whole: Sequence[int] = ()
+    ) -> Tower:
         """Build an untrained tower of these settings, see `seqtower.towers.base.make_tower`."""
         name = self.tower.name
         settings = self.tower.settings
-        return make_tower(name, settings, channels, n_labels, n_types, type_width=self.type_width)
+        width = self.type_width
+        return make_tower(
+            name, settings, channels, n_labels, n_types, type_width=width, whole=whole
+        )
 
 
 def config_from(values: dict[str, Any], where: str = "settings") -> SeqConfig:

@@ -40,6 +40,7 @@ from seqtower.data.clusters import cluster
 from seqtower.data.kmers import kmer_counts
 from seqtower.data.sequences import SequenceSet, type_numbers, vocabulary
 from seqtower.encoders.base import FittedEncoding, fit_encoding
+from seqtower.encoders.whole import FittedWhole, fit_whole, whole_numbers
 from seqtower.predict import predict
 from seqtower.pretraining.checkpoint import load_pretrained
 from seqtower.retry import train_checked
@@ -60,6 +61,7 @@ class Work:
             on them: shape (n, width).
         tree_features: features of the trees on descriptors, RNA types among them where there are
             some: shape (n, width).
+        whole: numbers of whole RNAs that the tower reads, by block: shape (n, width) each.
         folder: the run folder.
         pretrained: weights of a pre-trained encoder, from which every fold starts.
         baselines: whether the baselines are fitted with the model.
@@ -71,6 +73,7 @@ class Work:
     groups: np.ndarray
     kmers: np.ndarray
     tree_features: np.ndarray
+    whole: Mapping[str, np.ndarray]
     folder: Path
     pretrained: Mapping[str, torch.Tensor] | None = None
     baselines: bool = True
@@ -104,9 +107,21 @@ def prepare_work(
     tree_features = np.zeros((len(data), 0), dtype=np.float32)
     if baselines or config.descriptors.is_used:
         tree_features = config.descriptors.features(data.sequences, data.types, types)
+    whole = whole_numbers(data.sequences, config.whole, types=data.types, tis=config.tis)
     pretrained = load_pretrained(config).tensors if config.pretrained else None
     folds = make_seq_folds(data, config, groups)
-    return Work(data, config, folds, groups, kmers, tree_features, folder, pretrained, baselines)
+    return Work(
+        data,
+        config,
+        folds,
+        groups,
+        kmers,
+        tree_features,
+        whole,
+        folder,
+        pretrained=pretrained,
+        baselines=baselines,
+    )
 
 
 def groups_of(data: SequenceSet, config: SeqConfig, progress: Progress | None = None) -> np.ndarray:
@@ -141,6 +156,8 @@ class Fitted:
         trained: the tower and its training history.
         health: of the tower.
         encoding: encoder and length policy.
+        whole: kernel components of the numbers of whole RNAs; without a block where the tower reads
+            none.
         trees: on descriptors; None where neither the model nor a baseline needs them.
         weight: of the trees in the prediction.
         thresholds: probability above which a compartment is called, shape (n_labels,).
@@ -149,6 +166,7 @@ class Fitted:
     trained: TrainedTower
     health: Health
     encoding: FittedEncoding
+    whole: FittedWhole
     trees: DescriptorTrees | None
     weight: float
     thresholds: np.ndarray
@@ -174,6 +192,7 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path) -> Fitted:
     fit_sequences = [data.sequences[row] for row in fit]
     encoding = fit_encoding(config.encoder, config.lengths, fit_sequences)
     encoded = encoding(data.sequences)
+    whole = fit_whole(work.whole, fit, config.whole, child_seed(seed, "whole"))
     checked = train_checked(
         encoded,
         data.labels,
@@ -186,6 +205,8 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path) -> Fitted:
         types=work.types_of(np.arange(len(data))),
         n_types=len(vocabulary(data.types)),
         start=work.pretrained,
+        numbers=whole(work.whole),
+        whole=whole.widths,
     )
     predicted = checked.validation
     weight = 0.0
@@ -202,7 +223,7 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path) -> Fitted:
     trees = None
     if config.descriptors.is_used or work.baselines:
         trees = _fit_trees(work, train, seed)
-    return Fitted(checked.trained, checked.health, encoding, trees, weight, thresholds)
+    return Fitted(checked.trained, checked.health, encoding, whole, trees, weight, thresholds)
 
 
 def _fit_trees(work: Work, rows: np.ndarray, seed: int) -> DescriptorTrees:
@@ -269,7 +290,9 @@ def _predict_fold(
     data = work.data
     encoded = fitted.encoding([data.sequences[row] for row in test])
     types = work.types_of(test)
-    tower = predict(fitted.trained.tower, encoded, data.kind, work.config.training, types)
+    numbers = fitted.whole({name: values[test] for name, values in work.whole.items()})
+    settings = work.config.training
+    tower = predict(fitted.trained.tower, encoded, data.kind, settings, types, numbers)
     predictions = {MODEL: tower}
     if fitted.trees is not None:
         predictions[DESCRIPTORS] = fitted.trees.predict(work.tree_features[test])

@@ -51,6 +51,7 @@ def predict(
     kind: str,
     config: SeqTrainConfig,
     types: np.ndarray | None = None,
+    numbers: np.ndarray | None = None,
 ) -> np.ndarray:
     """Predict probabilities or fractions of RNAs: float64, shape (n, n_labels).
 
@@ -64,12 +65,14 @@ def predict(
         config: ``batch_tokens`` and ``batch_rnas``.
         types: position of each RNA's type in the vocabulary, shape (n,), for a tower conditioned on
             the type.
+        numbers: of whole RNAs, shape (n, width), for a tower that reads them.
     """
 
     def read(batch: Batch) -> torch.Tensor:
-        return probabilities(tower(batch.inputs, batch.mask, batch.types), kind)
+        logits = tower(batch.inputs, batch.mask, batch.types, batch.numbers)
+        return probabilities(logits, kind)
 
-    data = EncodedPieces(encoded, config.batch_tokens, types)
+    data = EncodedPieces(encoded, config.batch_tokens, types, numbers)
     return _mean_over_windows(read, tower.last_layer().out_features, data, config)
 
 

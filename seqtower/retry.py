@@ -45,6 +45,8 @@ def train_checked(  # noqa: PLR0913 (what a training needs, in one call)
     types: np.ndarray | None = None,
     n_types: int = 0,
     start: Mapping[str, torch.Tensor] | None = None,
+    numbers: np.ndarray | None = None,
+    whole: Sequence[int] = (),
 ) -> CheckedTower:
     """Train a tower; once more where it failed, with a lower learning rate and other weights.
 
@@ -68,6 +70,8 @@ def train_checked(  # noqa: PLR0913 (what a training needs, in one call)
             types=types,
             n_types=n_types,
             start=start,
+            numbers=numbers,
+            whole=whole,
         )
         of_train = predict_rows(trained, train_rows)
         of_validation = predict_rows(trained, validation_rows)
@@ -79,7 +83,8 @@ def train_checked(  # noqa: PLR0913 (what a training needs, in one call)
     def predict_rows(trained: TrainedTower, rows: np.ndarray) -> np.ndarray:
         of_rows = [encoded[row] for row in rows]
         types_of_rows = None if types is None else types[rows]
-        return predict(trained.tower, of_rows, kind, config.training, types_of_rows)
+        of_whole = None if numbers is None else numbers[rows]
+        return predict(trained.tower, of_rows, kind, config.training, types_of_rows, of_whole)
 
     first = train(config, seed, folder)
     if not first.health.has_failed:
@@ -92,7 +97,7 @@ def train_checked(  # noqa: PLR0913 (what a training needs, in one call)
     if not health.has_diverged:
         return replace(second if takes_second else first, health=health)
     channels = encoded[0].shape[1]
-    tower, _ = initial_tower(config, channels, labels[train_rows], kind, seed, n_types)
+    tower, _ = initial_tower(config, channels, labels[train_rows], kind, seed, n_types, whole)
     torch.nn.init.zeros_(tower.last_layer().weight)
     trained = replace(trained, tower=tower.eval())
     health = replace(health, reason=f"{health.reason}; base rates take its place")

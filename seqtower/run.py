@@ -126,8 +126,7 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         work = prepare_work(data, config, run.path, groups, baselines=baselines)
         _write_inputs(work)
         result = cross_validate(work, workers, progress)
-        others = [name for name in result.predictions if name != MODEL]
-        write_results(result, run.path, baselines=others)
+        write_results(result, run.path, baselines=[n for n in result.predictions if n != MODEL])
         if data.sets is not None:
             write_tsv(by_set(data, result), run.path / BY_SET)
         health = health_of(result, _final(work, name, progress).health)
@@ -193,6 +192,7 @@ def _final(work: Work, name: str, progress: Progress | None) -> Fitted:
         fitted.thresholds,
         {},
         vocabulary(data.types),
+        whole=fitted.whole,
         trees=fitted.trees,
         weight=fitted.weight,
     )

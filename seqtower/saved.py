@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +28,7 @@ from seqtower.config import SeqConfig, config_from
 from seqtower.data.kmers import LETTERS
 from seqtower.data.sequences import RNA_TYPES, LengthPolicy, the_type, type_numbers
 from seqtower.encoders.base import ARRAYS, LANGUAGE_MODEL, FittedEncoding, read_encoding
+from seqtower.encoders.whole import FittedWhole, WholeConfig, read_whole, whole_numbers
 from seqtower.predict import predict
 from seqtower.towers.base import Tower
 
@@ -54,6 +55,7 @@ class SavedTower:
         about: contents of ``model.json``; empty for a model that was not read from disk.
         types: RNA types that the tower is conditioned on; empty for none.
         rna_type: type assumed for every RNA, see `of_type`; empty for none.
+        whole: kernel components of the numbers of whole RNAs.
         trees: trees on descriptors blended with the tower; None for the tower alone.
         weight: weight of the trees in the blend, in [0, 1].
     """
@@ -67,6 +69,7 @@ class SavedTower:
     about: dict[str, Any]
     types: tuple[str, ...] = ()
     rna_type: str = ""
+    whole: FittedWhole = field(default_factory=lambda: FittedWhole(WholeConfig(), {}, {}))
     trees: DescriptorTrees | None = None
     weight: float = 0.0
 
@@ -117,18 +120,37 @@ class SavedTower:
             types: type of each RNA, for a model conditioned on the type; see `type_numbers`.
         """
         numbers = self.type_numbers(types, len(sequences))
+        if types is None and self.types:
+            types = [self.rna_type] * len(sequences)
         predicted = []
         for rows in self._chunks(sequences):
             encoded = self.encoding(sequences[rows])
             of_rows = None if numbers is None else numbers[rows]
-            predicted.append(predict(self.tower, encoded, self.kind, self.config.training, of_rows))
+            whole = self.whole_numbers(sequences[rows], None if types is None else types[rows])
+            settings = self.config.training
+            predicted.append(predict(self.tower, encoded, self.kind, settings, of_rows, whole))
         by_tower = np.concatenate(predicted)
         if self.trees is None or not len(sequences):
             return by_tower
-        if types is None and self.types:
-            types = [self.rna_type] * len(sequences)
         descriptors = self.config.descriptors.features(sequences, types, self.types)
         return blend(self.weight, self.trees.predict(descriptors), by_tower, self.kind)
+
+    def whole_numbers(
+        self, sequences: Sequence[str], types: Sequence[str] | None = None
+    ) -> np.ndarray | None:
+        """Compute the numbers of whole RNAs that the tower reads; None where it reads none.
+
+        Args:
+            sequences: whole RNAs.
+            types: type of each RNA; None for the type of `of_type`, if the model has types.
+
+        Returns:
+            float32, shape (n, sum of the widths of `FittedWhole`).
+        """
+        if types is None and self.types:
+            types = [self.rna_type] * len(sequences)
+        config = self.config
+        return self.whole(whole_numbers(sequences, config.whole, types=types, tis=config.tis))
 
     def _chunks(self, sequences: Sequence[str]) -> list[slice]:
         """Split rows into chunks of at most `MAX_ENCODED_VALUES` encoded values."""
@@ -156,7 +178,7 @@ def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
     arrays = module_arrays(model.tower, TOWER)
     if model.trees is not None:
         arrays |= model.trees.to_arrays()
-    arrays |= model.encoding.to_arrays()
+    arrays |= model.encoding.to_arrays() | model.whole.to_arrays()
     header = {
         "alphabet": LETTERS,
         "compartments": list(model.compartments),
@@ -250,6 +272,7 @@ def restore_tower(
     n_types: int,
     arrays: Mapping[str, np.ndarray],
     prefix: str,
+    whole: Sequence[int] = (),
 ) -> Tower:
     """Rebuild a tower in evaluation mode from the arrays whose names start with `prefix`.
 
@@ -257,7 +280,7 @@ def restore_tower(
         RuntimeError: weights are missing, unknown or of another shape.
     """
     with torch.random.fork_rng(devices=[]):
-        tower = config.make_tower(channels, n_labels, n_types)
+        tower = config.make_tower(channels, n_labels, n_types, whole)
     tower.load_state_dict(module_weights(arrays, prefix))
     return tower.eval()
 
@@ -271,7 +294,9 @@ def _rebuild(file: ModelFile, config: SeqConfig) -> SavedTower:
         raise ValueError(f"kind of labels {kind!r}")
     types = tuple(header.get("types", ()))
     encoding = restore_encoding(config, header, file.arrays)
-    tower = restore_tower(config, encoding.channels, n_labels, len(types), file.arrays, TOWER)
+    whole = read_whole(file.arrays, config.whole)
+    channels = encoding.channels
+    tower = restore_tower(config, channels, n_labels, len(types), file.arrays, TOWER, whole.widths)
     trees = None
     if config.descriptors.is_used:
         trees = DescriptorTrees.from_arrays(file.arrays, kind, n_labels, types)
@@ -284,6 +309,7 @@ def _rebuild(file: ModelFile, config: SeqConfig) -> SavedTower:
         file.thresholds,
         header,
         types,
+        whole=whole,
         trees=trees,
         weight=float(header.get("weight", 0.0)),
     )

@@ -26,12 +26,14 @@ class Batch:
         rows: row number of each RNA: int64, shape (n,).
         types: position of each RNA's type in a model's vocabulary: int64, shape (n,); None for a
             tower that is not conditioned on the type.
+        numbers: of the whole RNAs, float32, shape (n, width); None for a tower without.
     """
 
     inputs: torch.Tensor
     mask: torch.Tensor
     rows: np.ndarray
     types: torch.Tensor | None = None
+    numbers: torch.Tensor | None = None
 
     @property
     def lengths(self) -> torch.Tensor:
@@ -54,6 +56,7 @@ def collate(
     *,
     at_least: int = 1,
     types: np.ndarray | None = None,
+    numbers: np.ndarray | None = None,
 ) -> Batch:
     """Pad encoded RNAs on the right to the length of the longest.
 
@@ -62,6 +65,7 @@ def collate(
         rows: row number of each RNA.
         at_least: smallest width of the batch.
         types: position of each RNA's type in the vocabulary, shape (n,); None for none.
+        numbers: of the whole RNAs, shape (n, width); None for none.
     """
     lengths = np.array([len(positions) for positions in encoded])
     width = max(at_least, int(lengths.max()))
@@ -74,6 +78,7 @@ def collate(
         torch.from_numpy(mask),
         np.asarray(rows, dtype=np.int64),
         None if types is None else torch.as_tensor(types, dtype=torch.int64),
+        None if numbers is None else torch.as_tensor(numbers, dtype=torch.float32),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -27,6 +28,8 @@ class Tower(nn.Module):
         feature_dim: width of `features`; 0 for a tower without.
         feature_parts: names of the layers that compute `features`, which pre-training fits.
         feature_settings: names of the settings that decide the shapes of these layers.
+        reads_whole: the tower also reads numbers of whole RNAs (see `seqtower.encoders.whole`). It
+            is then built with their widths as fourth argument, and its `read` takes them third.
         tags: learned vector of each RNA type with its part of the last layer; None for a tower that
             is not conditioned on the RNA type.
     """
@@ -36,6 +39,7 @@ class Tower(nn.Module):
     feature_dim: int = 0
     feature_parts: tuple[str, ...] = ()
     feature_settings: tuple[str, ...] = ()
+    reads_whole: ClassVar[bool] = False
     head: nn.Module
     tags: nn.Module | None
 
@@ -90,16 +94,32 @@ class Tower(nn.Module):
             "too early, or reads k-mers; use deeplocrna"
         )
 
-    def encode(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Compute the embedding: shape (n, output_dim)."""
-        return self.read(inputs, mask)[0]
+    def encode(
+        self, inputs: torch.Tensor, mask: torch.Tensor, numbers: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Compute the embedding: shape (n, output_dim); arguments as of `forward`."""
+        return self._read(inputs, mask, numbers)[0]
 
-    def attention(self, inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def _read(
+        self, inputs: torch.Tensor, mask: torch.Tensor, numbers: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Call `read`, with numbers where the tower reads them."""
+        if not self.reads_whole:
+            if numbers is not None:
+                raise ConfigError("the tower reads no numbers of whole RNAs and takes none")
+            return self.read(inputs, mask)
+        read: Any = self.read
+        embedding, weights = read(inputs, mask, numbers)
+        return embedding, weights
+
+    def attention(
+        self, inputs: torch.Tensor, mask: torch.Tensor, numbers: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Compute attention over positions: shape (n, heads, width), sums to 1 over an RNA.
 
         The weight of a step is shared evenly by the positions that it pools.
         """
-        weights = self.read(inputs, mask)[1]
+        weights = self._read(inputs, mask, numbers)[1]
         width = mask.shape[1]
         steps = weights.shape[-1]
         if steps == width:
@@ -109,7 +129,11 @@ class Tower(nn.Module):
         return spread / spread.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(spread.dtype).tiny)
 
     def forward(
-        self, inputs: torch.Tensor, mask: torch.Tensor, types: torch.Tensor | None = None
+        self,
+        inputs: torch.Tensor,
+        mask: torch.Tensor,
+        types: torch.Tensor | None = None,
+        numbers: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Compute logits: shape (n, n_labels).
 
@@ -118,11 +142,14 @@ class Tower(nn.Module):
             mask: see `read`.
             types: number of each RNA's type in the model's vocabulary, int64, shape (n,); needed
                 by a tower with tags, and by no other.
+            numbers: of whole RNAs, float32, shape (n, sum of widths); needed by a tower that reads
+                them, and by no other.
 
         Raises:
-            ConfigError: types for a tower without tags, or none for one with tags.
+            ConfigError: types or numbers for a tower that takes none, or none for one that needs
+                them.
         """
-        logits = self.head(self.encode(inputs, mask))
+        logits = self.head(self.encode(inputs, mask, numbers))
         if self.tags is None:
             if types is not None:
                 raise ConfigError("the tower is not conditioned on RNA types and takes none")
@@ -130,6 +157,22 @@ class Tower(nn.Module):
         if types is None:
             raise ConfigError("the tower was trained with RNA types and needs them")
         return logits + self.tags(types)
+
+    def member_logits(
+        self,
+        inputs: torch.Tensor,
+        mask: torch.Tensor,
+        types: torch.Tensor | None = None,
+        numbers: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Compute the logits of each member of an ensemble, which have losses of their own.
+
+        Arguments and errors as of `forward`, which is the mean over members.
+
+        Returns:
+            Shape (n_members, n, n_labels); one member for most towers.
+        """
+        return self(inputs, mask, types, numbers).unsqueeze(0)
 
 
 TOWERS: Registry[type[Tower]] = Registry(
@@ -141,6 +184,7 @@ TOWERS: Registry[type[Tower]] = Registry(
         "deeplocrna": "seqtower.towers.deeplocrna:DeepLocRNA",
         "el-rmlocnet": "seqtower.towers.el_rmlocnet:ELRMLocNet",
         "rnaloc-lm": "seqtower.towers.rnaloc_lm:RNALocLM",
+        "long": "seqtower.towers.long:Long",
     },
 )
 
@@ -170,6 +214,7 @@ def make_tower(
     n_types: int = 0,
     *,
     type_width: int = 4,
+    whole: Sequence[int] = (),
 ) -> Tower:
     """Build an untrained tower; its weights are drawn from torch's current generator.
 
@@ -180,9 +225,16 @@ def make_tower(
         n_labels: number of compartments.
         n_types: number of RNA types that it is conditioned on; 0 for none.
         type_width: width of the learned vector of an RNA type.
+        whole: columns of each block of numbers of whole RNAs; empty for none.
+
+    Raises:
+        ConfigError: numbers of whole RNAs for a tower that reads none.
     """
     entry: Any = TOWERS[name]
-    tower = entry(settings, channels, n_labels)
+    if whole and not entry.reads_whole:
+        raise ConfigError(f"the tower {name!r} reads no numbers of whole RNAs; omit 'whole.blocks'")
+    widths = (tuple(whole),) if entry.reads_whole else ()
+    tower = entry(settings, channels, n_labels, *widths)
     if n_types:
         tower.add_tags(n_types, type_width, n_labels)
     return tower

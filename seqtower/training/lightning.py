@@ -169,8 +169,9 @@ class _TowerModule(StepModule):
         self.labels = torch.from_numpy(labels).float()
 
     def loss_of(self, batch: Batch, subset: str) -> torch.Tensor:
-        logits = self.tower(batch.inputs, batch.mask, batch.types)
-        return self.loss(logits, self.labels[batch.rows].to(batch.inputs.device))
+        true = self.labels[batch.rows].to(batch.inputs.device)
+        members = self.tower.member_logits(batch.inputs, batch.mask, batch.types, batch.numbers)
+        return torch.stack([self.loss(logits, true) for logits in members]).mean()
 
 
 class _EpochProgress(Callback):
@@ -200,6 +201,8 @@ def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
     types: np.ndarray | None = None,
     n_types: int = 0,
     start: Mapping[str, torch.Tensor] | None = None,
+    numbers: np.ndarray | None = None,
+    whole: Sequence[int] = (),
 ) -> TrainedTower:
     """Train until the validation loss no longer falls; the weights are those of its minimum.
 
@@ -217,13 +220,15 @@ def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
             a tower that is not conditioned on the type.
         n_types: RNA types in the vocabulary.
         start: weights by name that replace random ones, see `seqtower.pretraining.checkpoint`.
+        numbers: of whole RNAs, float32, shape (n, sum of `whole`); None for a tower without.
+        whole: columns of each block of `numbers`.
     """
     settings = config.training
     tower, loss = initial_tower(
-        config, encoded[0].shape[1], labels[train_rows], kind, seed, n_types
+        config, encoded[0].shape[1], labels[train_rows], kind, seed, n_types, whole
     )
     tower.load_state_dict(dict(start or {}), strict=False)
-    data = EncodedPieces(encoded, settings.batch_tokens, types)
+    data = EncodedPieces(encoded, settings.batch_tokens, types, numbers)
     readable = np.concatenate([train_rows, validation_rows])
     masked_labels = np.full(labels.shape, np.nan)  # a test label that is read makes the loss NaN
     masked_labels[readable] = labels[readable]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +18,13 @@ LOWEST = 0.02
 
 
 def initial_tower(
-    config: SeqConfig, channels: int, labels: np.ndarray, kind: str, seed: int, n_types: int = 0
+    config: SeqConfig,
+    channels: int,
+    labels: np.ndarray,
+    kind: str,
+    seed: int,
+    n_types: int = 0,
+    whole: Sequence[int] = (),
 ) -> tuple[Tower, Loss]:
     """Make a tower with random weights, and its loss.
 
@@ -31,13 +37,14 @@ def initial_tower(
         kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
         seed: of the weights.
         n_types: RNA types that the tower is conditioned on; 0 for none.
+        whole: columns of each block of numbers of whole RNAs; empty for none.
     """
     settings = config.training
     loss = make_loss(
         settings.loss, kind, labels, weighted=settings.class_weights, gamma=settings.focal_gamma
     )
     with torch_scope(seed, "weights"):
-        tower = config.make_tower(channels, labels.shape[1], n_types)
+        tower = config.make_tower(channels, labels.shape[1], n_types, whole)
     if not settings.class_weights:
         tower.start_at(torch.from_numpy(starting_logits(kind, labels)).float())
     return tower, loss

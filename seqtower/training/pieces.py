@@ -36,13 +36,20 @@ class EncodedPieces(PieceData):
     """
 
     def __init__(
-        self, encoded: Sequence[np.ndarray], limit: int, types: np.ndarray | None = None
+        self,
+        encoded: Sequence[np.ndarray],
+        limit: int,
+        types: np.ndarray | None = None,
+        numbers: np.ndarray | None = None,
     ) -> None:
         self.n_rnas = len(encoded)
         self.pieces, self.owner = split_long(encoded, limit)
         self.lengths = np.array([len(piece) for piece in self.pieces], dtype=np.int64)
         self.types = None if types is None else types[self.owner]
+        self.numbers = numbers
 
     def __getitem__(self, numbers: np.ndarray) -> Batch:
         types = None if self.types is None else self.types[numbers]
-        return collate([self.pieces[number] for number in numbers], numbers, types=types)
+        of_rnas = None if self.numbers is None else self.numbers[self.owner[numbers]]
+        pieces = [self.pieces[number] for number in numbers]
+        return collate(pieces, numbers, types=types, numbers=of_rnas)
