@@ -86,7 +86,7 @@ def accepted_targets(networks: NetworkSet, name: TokenName) -> list[str]:
     dataset = networks.dataset
     target = accepts(name)
     if target is Target.NOTHING:
-        return [""]
+        return [""] if _has_target(networks, name) else []
     if target in (Target.NETWORK, Target.ASSOCIATION_NETWORK):
         return [n for n, network in networks.networks.items() if not network.is_similarity]
     if target is Target.REPORTED:

@@ -212,6 +212,7 @@ TOKENS: Registry[Any] = Registry(
         "partner_sequences": "fusion.tokens.partners:partner_sequences",
         "expression_samples": "fusion.tokens.expression:expression_samples",
         "letters": "fusion.tokens.letters:letters",
+        "transcript": "fusion.tokens.transcript:transcript",
         "neighbours": f"{_KINDS}:NEIGHBOURS_KIND",
         "nearest": f"{_KINDS}:NEAREST_KIND",
         "neighbour_profile": f"{_KINDS}:NEIGHBOUR_PROFILE_KIND",
