@@ -188,7 +188,8 @@ def require_target(networks: NetworkSet, name: TokenName) -> None:
         return
     target = accepts(name)
     if target is Target.NOTHING:
-        raise ConfigError(f"token '{name}' needs a network of associations; the dataset has none")
+        needs = token_kind(name.kind).needs
+        raise ConfigError(f"token '{name}' needs {needs}; the dataset has none")
     kinds = (Target.NETWORK, Target.SIMILARITY, Target.MEASUREMENT)
     what = target.value if target in kinds else "associations of kind"
     available = ", ".join(_nameable(networks, target))

@@ -171,6 +171,7 @@ class TokenKind:
             none, None for that of the target.
         reads: names of what it is made from in addition to its target, for ``ablate``.
         needs_reads: whether it cannot be made where `reads` names nothing.
+        needs: what that is, for the error.
         is_embedding: whether `BuildSettings.embeddings` has to hold its vectors.
         is_from_sequence: whether it can be made for a new RNA from its sequence and the reference
             RNAs (of ``neighbours`` only ``neighbours:sequence``).
@@ -181,6 +182,7 @@ class TokenKind:
     modality: str | None = None
     reads: Callable[[NetworkSet, TokenName], Sequence[str]] = _reads_nothing
     needs_reads: bool = False
+    needs: str = "a network of associations"
     is_embedding: bool = False
     is_from_sequence: bool = False
 

@@ -31,4 +31,10 @@ def _build(networks: NetworkSet, name: TokenName, _settings: BuildSettings) -> T
     return make_token(str(name), values, is_long)
 
 
-transcript = TokenKind(_build, modality=SEQUENCE, reads=_long_rnas, needs_reads=True)
+transcript = TokenKind(
+    _build,
+    modality=SEQUENCE,
+    reads=_long_rnas,
+    needs_reads=True,
+    needs=f"RNAs of {LEAST} nt or more",
+)

@@ -48,6 +48,6 @@ def test_long_rnas_have_their_summary_and_others_nothing(
 def test_a_dataset_of_hairpins_has_no_such_token(networks: NetworkSet) -> None:
     assert expand_tokens(networks, ["kmer", "transcript?"]) == ("kmer",)
     assert expand_tokens(with_sequences(networks, LONG), ["transcript?"]) == ("transcript",)
-    with pytest.raises(ConfigError, match="transcript"):
+    with pytest.raises(ConfigError, match="needs RNAs of 200 nt or more; the dataset has none"):
         build_tokens(networks, ["transcript"])
     assert modality_of("transcript") == "sequence"
