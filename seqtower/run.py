@@ -126,8 +126,7 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         work = prepare_work(data, config, run.path, groups, baselines=baselines)
         _write_inputs(work)
         result = cross_validate(work, workers, progress)
-        others = [name for name in result.predictions if name != MODEL]
-        write_results(result, run.path, baselines=others)
+        write_results(result, run.path, baselines=[n for n in result.predictions if n != MODEL])
         if data.sets is not None:
             write_tsv(by_set(data, result), run.path / BY_SET)
         health = health_of(result, _final(work, name, progress).health)
@@ -168,11 +167,11 @@ def _write_inputs(work: Work) -> None:
     data = work.data
     fold_gaps(data.labels, data.compartments, work.folds, data.index)
     write_folds(work.folds, work.folder / "folds.tsv")
-    by_rna = pd.DataFrame({"rna_id": list(work.data.index.ids), "group": work.groups})
+    by_rna = pd.DataFrame({"rna_id": list(data.index.ids), "group": work.groups})
     write_tsv(by_rna, work.folder / GROUPS)
-    write_tsv(work.data.left_out, work.folder / LEFT_OUT)
-    if work.data.sets is not None:
-        write_tsv(find_conflicts(work.data).table, work.folder / CONFLICTS)
+    write_tsv(data.left_out, work.folder / LEFT_OUT)
+    if data.sets is not None:
+        write_tsv(find_conflicts(data).table, work.folder / CONFLICTS)
 
 
 def _final(work: Work, name: str, progress: Progress | None) -> Fitted:
