@@ -53,6 +53,7 @@ from seqtower.training.health import (
     LEAST_AUC,
     LEAST_PEARSON,
     LEAST_SD,
+    MOST_SCORED,
     RETRY_SHARE,
     Health,
     answered_by,
@@ -357,9 +358,9 @@ def _training_section(result: CrossValidationResult, health: Mapping[str, Health
     header = ["tower", "best epoch", "epochs", "seconds", "health", "SD", f"training {score}"]
     about = (
         "SD: of the predictions over the validation RNAs, the largest of the compartments. "
-        f"Training {score}: mean over compartments on the RNAs trained on. A tower fails with an "
-        f"SD below {LEAST_SD:g}, a training AUC below {LEAST_AUC:g} (Pearson below "
-        f"{LEAST_PEARSON:g}), or its best epoch the first; it is then trained again with "
+        f"Training {score}: mean over compartments on the RNAs trained on, at most {MOST_SCORED}. "
+        f"A tower fails with an SD below {LEAST_SD:g}, a training AUC below {LEAST_AUC:g} (Pearson "
+        f"below {LEAST_PEARSON:g}), or its best epoch the first; it is then trained again with "
         f"{RETRY_SHARE:g} of the learning rate."
     )
     return section("Training", table([*header, "trained"], rows), about)

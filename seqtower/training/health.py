@@ -24,6 +24,9 @@ LEAST_AUC = 0.55
 LEAST_PEARSON = 0.05
 """Least mean Pearson correlation on the training RNAs of fractions; chance is 0."""
 
+MOST_SCORED = 2000
+"""Most training RNAs that the score is computed on, since a prediction of all takes long."""
+
 RETRY_SHARE = 0.2
 """Learning rate of the second training, as a share of that of the first."""
 
@@ -102,7 +105,8 @@ def assess(
     """Judge a trained tower.
 
     Args:
-        true: labels of the training RNAs, NaN where unknown, shape (n_train, n_labels).
+        true: labels of the training RNAs (see `scored_rows`), NaN where unknown, shape (n_train,
+            n_labels).
         predicted: predictions of the same RNAs.
         validation: predictions of the validation RNAs, shape (n_validation, n_labels).
         kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
@@ -132,6 +136,18 @@ def assess(
         reasons.append("its validation loss never fell below that of the first epoch")
     status = FAILED if reasons else HEALTHY
     return Health(status, "; ".join(reasons), sd, score, best_epoch)
+
+
+def scored_rows(train_rows: np.ndarray, most: int = MOST_SCORED) -> np.ndarray:
+    """Choose the training rows to score: all, or `most` of them at even distances.
+
+    Args:
+        train_rows: row numbers, shape (n_train,).
+        most: largest number of rows.
+    """
+    if len(train_rows) <= most:
+        return train_rows
+    return train_rows[np.arange(most) * len(train_rows) // most]
 
 
 def largest_sd(predicted: np.ndarray) -> float:
