@@ -42,6 +42,8 @@ BY_TOWER = "tower"
 BY_TREES = "trees"
 BY_BOTH = "tower and trees"
 
+ONLY_TREES = "Only the trees on descriptors predict: the tower of this model has no weight."
+
 
 @dataclass(frozen=True)
 class Health:
@@ -253,11 +255,7 @@ def model_warning(header: Mapping[str, Any]) -> str:
     parts = header.get(ANSWERED_BY, "")
     health = header.get(HEALTH)
     if not health or health["status"] != FAILED:
-        return (
-            "Only the trees on descriptors predict: the tower of this model has no weight."
-            if parts == BY_TREES
-            else ""
-        )
+        return ONLY_TREES if parts == BY_TREES else ""
     consequence = "its predictions are not usable"
     if parts == BY_TREES:
         consequence = "only its trees on descriptors predict"
