@@ -12,7 +12,7 @@ import torch
 from mirnagraph.seeds import child_seed
 from seqtower.config import SeqConfig
 from seqtower.predict import predict
-from seqtower.training.health import RETRY_SHARE, Health, after_retry, assess
+from seqtower.training.health import RETRY_SHARE, Health, after_retry, assess, scored_rows
 from seqtower.training.lightning import TrainedTower, train_tower
 from seqtower.training.optim import initial_tower
 
@@ -73,10 +73,10 @@ def train_checked(  # noqa: PLR0913 (what a training needs, in one call)
             numbers=numbers,
             whole=whole,
         )
-        of_train = predict_rows(trained, train_rows)
+        of_train = predict_rows(trained, scored)
         of_validation = predict_rows(trained, validation_rows)
         epochs = config.training.epochs
-        true = labels[train_rows]
+        true = labels[scored]
         health = assess(true, of_train, of_validation, kind, trained.best_epoch, epochs)
         return CheckedTower(trained, health, of_validation)
 
@@ -86,6 +86,7 @@ def train_checked(  # noqa: PLR0913 (what a training needs, in one call)
         of_whole = None if numbers is None else numbers[rows]
         return predict(trained.tower, of_rows, kind, config.training, types_of_rows, of_whole)
 
+    scored = scored_rows(train_rows)
     first = train(config, seed, folder)
     if not first.health.has_failed:
         return first

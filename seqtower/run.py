@@ -53,6 +53,7 @@ from seqtower.training.health import (
     LEAST_AUC,
     LEAST_PEARSON,
     LEAST_SD,
+    MOST_SCORED,
     RETRY_SHARE,
     Health,
     answered_by,
@@ -166,11 +167,11 @@ def _write_inputs(work: Work) -> None:
     data = work.data
     fold_gaps(data.labels, data.compartments, work.folds, data.index)
     write_folds(work.folds, work.folder / "folds.tsv")
-    by_rna = pd.DataFrame({"rna_id": list(work.data.index.ids), "group": work.groups})
+    by_rna = pd.DataFrame({"rna_id": list(data.index.ids), "group": work.groups})
     write_tsv(by_rna, work.folder / GROUPS)
-    write_tsv(work.data.left_out, work.folder / LEFT_OUT)
-    if work.data.sets is not None:
-        write_tsv(find_conflicts(work.data).table, work.folder / CONFLICTS)
+    write_tsv(data.left_out, work.folder / LEFT_OUT)
+    if data.sets is not None:
+        write_tsv(find_conflicts(data).table, work.folder / CONFLICTS)
 
 
 def _final(work: Work, name: str, progress: Progress | None) -> Fitted:
@@ -357,9 +358,9 @@ def _training_section(result: CrossValidationResult, health: Mapping[str, Health
     header = ["tower", "best epoch", "epochs", "seconds", "health", "SD", f"training {score}"]
     about = (
         "SD: of the predictions over the validation RNAs, the largest of the compartments. "
-        f"Training {score}: mean over compartments on the RNAs trained on. A tower fails with an "
-        f"SD below {LEAST_SD:g}, a training AUC below {LEAST_AUC:g} (Pearson below "
-        f"{LEAST_PEARSON:g}), or its best epoch the first; it is then trained again with "
+        f"Training {score}: mean over compartments on the RNAs trained on, at most {MOST_SCORED}. "
+        f"A tower fails with an SD below {LEAST_SD:g}, a training AUC below {LEAST_AUC:g} (Pearson "
+        f"below {LEAST_PEARSON:g}), or its best epoch the first; it is then trained again with "
         f"{RETRY_SHARE:g} of the learning rate."
     )
     return section("Training", table([*header, "trained"], rows), about)

@@ -24,6 +24,9 @@ LEAST_AUC = 0.55
 LEAST_PEARSON = 0.05
 """Least mean Pearson correlation on the training RNAs of fractions; chance is 0."""
 
+MOST_SCORED = 2000
+"""Most training RNAs that the score is computed on, since a prediction of all takes long."""
+
 RETRY_SHARE = 0.2
 """Learning rate of the second training, as a share of that of the first."""
 
@@ -38,6 +41,8 @@ ANSWERED_BY = "answered_by"
 BY_TOWER = "tower"
 BY_TREES = "trees"
 BY_BOTH = "tower and trees"
+
+ONLY_TREES = "Only the trees on descriptors predict: the tower of this model has no weight."
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,8 @@ def assess(
     """Judge a trained tower.
 
     Args:
-        true: labels of the training RNAs, NaN where unknown, shape (n_train, n_labels).
+        true: labels of the training RNAs (see `scored_rows`), NaN where unknown, shape (n_train,
+            n_labels).
         predicted: predictions of the same RNAs.
         validation: predictions of the validation RNAs, shape (n_validation, n_labels).
         kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
@@ -132,6 +138,18 @@ def assess(
         reasons.append("its validation loss never fell below that of the first epoch")
     status = FAILED if reasons else HEALTHY
     return Health(status, "; ".join(reasons), sd, score, best_epoch)
+
+
+def scored_rows(train_rows: np.ndarray, most: int = MOST_SCORED) -> np.ndarray:
+    """Choose the training rows to score: all, or `most` of them at even distances.
+
+    Args:
+        train_rows: row numbers, shape (n_train,).
+        most: largest number of rows.
+    """
+    if len(train_rows) <= most:
+        return train_rows
+    return train_rows[np.arange(most) * len(train_rows) // most]
 
 
 def largest_sd(predicted: np.ndarray) -> float:
@@ -237,11 +255,7 @@ def model_warning(header: Mapping[str, Any]) -> str:
     parts = header.get(ANSWERED_BY, "")
     health = header.get(HEALTH)
     if not health or health["status"] != FAILED:
-        return (
-            "Only the trees on descriptors predict: the tower of this model has no weight."
-            if parts == BY_TREES
-            else ""
-        )
+        return ONLY_TREES if parts == BY_TREES else ""
     consequence = "its predictions are not usable"
     if parts == BY_TREES:
         consequence = "only its trees on descriptors predict"

@@ -22,6 +22,7 @@ from seqtower.training.health import (
     health_sentence,
     largest_sd,
     model_warning,
+    scored_rows,
     training_score,
 )
 
@@ -30,6 +31,13 @@ TRUE = np.array([[0.0, 1], [0, 0], [1, 0], [1, 1]])
 WELL = Health(HEALTHY, "", 0.2, 0.8, 4)
 DEAD = Health(FAILED, "dead", 0.001, 0.52, 3)
 NOTHING = Health(FAILED, DIVERGED, math.nan, math.nan, 0)
+
+
+def test_scored_rows_by_hand() -> None:
+    rows = np.array([2, 3, 5, 7, 11, 13, 17])
+    np.testing.assert_array_equal(scored_rows(rows), rows)
+    np.testing.assert_array_equal(scored_rows(rows, 3), [2, 5, 11])  # 0, 7 // 3, 14 // 3
+    assert len(set(scored_rows(np.arange(2001)))) == 2000
 
 
 def test_sd_by_hand() -> None:
