@@ -75,30 +75,29 @@ def train_checked(  # noqa: PLR0913 (what a training needs, in one call)
         )
         of_train = predict_rows(trained, scored)
         of_validation = predict_rows(trained, validation_rows)
-        epochs = config.training.epochs
-        true = labels[scored]
-        health = assess(true, of_train, of_validation, kind, trained.best_epoch, epochs)
+        best, most = trained.best_epoch, config.training.epochs
+        health = assess(labels[scored], of_train, of_validation, kind, best, most)
         return CheckedTower(trained, health, of_validation)
 
     def predict_rows(trained: TrainedTower, rows: np.ndarray) -> np.ndarray:
         of_rows = [encoded[row] for row in rows]
-        types_of_rows = None if types is None else types[rows]
-        of_whole = None if numbers is None else numbers[rows]
-        return predict(trained.tower, of_rows, kind, config.training, types_of_rows, of_whole)
+        row_types = None if types is None else types[rows]
+        whole_rows = None if numbers is None else numbers[rows]
+        return predict(trained.tower, of_rows, kind, config.training, row_types, whole_rows)
 
     scored = scored_rows(train_rows)
     first = train(config, seed, folder)
     if not first.health.has_failed:
         return first
-    rate = config.training.learning_rate * RETRY_SHARE
-    slower = replace(config, training=replace(config.training, learning_rate=rate))
-    second = train(slower, child_seed(seed, "retry"), folder / "retry")
+    settings = config.training
+    slower = replace(settings, learning_rate=settings.learning_rate * RETRY_SHARE)
+    second = train(replace(config, training=slower), child_seed(seed, "retry"), folder / "retry")
     health, takes_second = after_retry(first.health, second.health)
     trained = second.trained if takes_second else first.trained
     if not health.has_diverged:
         return replace(second if takes_second else first, health=health)
-    channels = encoded[0].shape[1]
-    tower, _ = initial_tower(config, channels, labels[train_rows], kind, seed, n_types, whole)
+    true, width = labels[train_rows], encoded[0].shape[1]
+    tower, _ = initial_tower(config, width, true, kind, seed, n_types, whole)
     torch.nn.init.zeros_(tower.last_layer().weight)
     trained = replace(trained, tower=tower.eval())
     health = replace(health, reason=f"{health.reason}; base rates take its place")
