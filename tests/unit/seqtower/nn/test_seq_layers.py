@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from seqtower.config import seq_config
 from seqtower.data.batches import collate
 from seqtower.data.kmers import one_hot
 from seqtower.nn.layers import AdditiveAttention, MaskedConv, MaskedLSTM, pool
-from seqtower.towers.base import make_tower
+from seqtower.towers.base import TowerConfig, make_tower
 from seqtower.towers.rnatracker import RNATrackerConfig
 
 LONG, SHORT = "ACGUUGCANNACGUACGGAUUCGAUCGA", "GGACUUACG"
@@ -136,10 +138,18 @@ def test_attention_sums_to_one_over_real_positions(both) -> None:
     assert (weights[1, :, len(SHORT) :] == 0).all()
 
 
+def tower_on_letters(preset: str) -> TowerConfig:
+    """The tower of a preset, for one-hot letters in place of patches."""
+    config = seq_config(preset).tower
+    if preset != "long":
+        return config
+    return replace(config, settings=replace(config.settings, letters=0))
+
+
 @pytest.mark.parametrize("preset", preset_names("seqtower"))
 def test_a_tower_predicts_the_same_in_every_batch(preset: str, both, alone) -> None:
     torch.manual_seed(0)
-    config = seq_config(preset).tower
+    config = tower_on_letters(preset)
     tower = make_tower(config.name, config.settings, 4, 3).eval()
     together, single = tower(both.inputs, both.mask), tower(alone.inputs, alone.mask)
     torch.testing.assert_close(together[1], single[0], atol=1e-6, rtol=1e-5)
