@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from mirnagraph.errors import counted
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -171,7 +173,8 @@ def announce(networks: NetworkSet) -> None:
     dataset = networks.dataset
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)
     n_located = int(dataset.located.sum())
-    say(f"{title}: {len(dataset.index)} RNAs, {n_located} with a compartment")
+    n_rnas = counted(len(dataset.index), "RNA")
+    say(f"{title}: {n_rnas}, {n_located} with a compartment")
 
 
 @contextlib.contextmanager

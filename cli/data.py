@@ -20,6 +20,7 @@ from cli.common import (
     show_frame,
     show_table,
 )
+from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
     from mirnagraph.networks.network import NetworkSet
@@ -102,8 +103,10 @@ def build_networks(
     check_output_folder(out, overwrite=overwrite)
     dataset = load_dataset(data)
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)
-    size = f"{len(dataset.index)} RNAs, {len(dataset.compartments)} compartments"
-    say(f"{title}: {size}, {len(dataset.left_out)} records left out")
+    n_rnas = counted(len(dataset.index), "RNA")
+    n_compartments = counted(len(dataset.compartments), "compartment")
+    n_left_out = counted(len(dataset.left_out), "record")
+    say(f"{title}: {n_rnas}, {n_compartments}, {n_left_out} left out")
     for name, measurement in dataset.measurements.items():
         covered = coverage(measurement, len(dataset.index))
         say(f"Measurement {name} ({measurement.source}): {covered}")

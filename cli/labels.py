@@ -9,6 +9,7 @@ from typer import Argument, Option
 
 from cli.common import OverwriteOption, QuietOption, dataset_title, say, show_table
 from cli.data import DataOption
+from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +89,8 @@ def read_labels(
     write_tsv(unused, left_out)
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)
     n_used = len(table) - len(unused)
-    say(f"{title}: {n_used} of {len(table)} records used; left out: {_reasons(unused)}")
+    n_records = counted(len(table), "record")
+    say(f"{title}: {n_used} of {n_records} used; left out: {_reasons(unused)}")
     rows = [[str(name), str(int(n))] for name, n in labels.sum().items()]
     n_labelled = int(labels.to_numpy().any(axis=1).sum())
     rows.append(["RNAs with a compartment", str(n_labelled)])
@@ -100,6 +102,6 @@ def _reasons(unused: pd.DataFrame) -> str:
     """Numbers of records by reason, with the number of distinct names where the RNA is unknown."""
     parts = []
     for reason, part in unused.groupby("reason", sort=False):
-        n_names = part["rna"].nunique()
-        parts.append(f"{reason}: {len(part)} ({n_names} names)")
+        n_names = counted(part["rna"].nunique(), "name")
+        parts.append(f"{reason}: {len(part)} ({n_names})")
     return "; ".join(parts) or "none"

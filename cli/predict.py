@@ -19,6 +19,7 @@ from cli.common import (
     say,
     show_table,
 )
+from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
     from fusion.models.predict import Predictions
@@ -114,7 +115,8 @@ def _counts(predictions: Predictions) -> str:
     sources = ", ".join(f"{n} {source}" for source, n in by_source.items())
     n_warnings = int((about["warning"] != "").sum())
     warnings = f", {n_warnings} with a warning" if n_warnings else ""
-    return f"{len(about)} RNAs ({sources}){warnings}"
+    n_rnas = counted(len(about), "RNA")
+    return f"{n_rnas} ({sources}){warnings}"
 
 
 def _default_format(out: Path | None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from cli.common import QuietOption, RunNetworksOption, TableOption, dataset_title, say, show_frame
+from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,8 @@ def rank(
     for title, score in scores.items():
         show_frame(score, title, number=_number)
     if out is not None:
-        say(f"Written to {out}: every column, {len(table)} rows")
+        n_rows = counted(len(table), "row")
+        say(f"Written to {out}: every column, {n_rows}")
 
 
 def _candidates(folder: Path, finished: FinishedRun, *, known: bool, novel: bool) -> str:
@@ -127,15 +129,16 @@ def _candidates(folder: Path, finished: FinishedRun, *, known: bool, novel: bool
     ranked = "RNAs without the annotation"
     if known:
         ranked = "all RNAs" if novel else "annotated RNAs"
-    return f"{title}, run {folder}: {n_tested} RNAs tested; ranked: {ranked}"
+    tested = counted(n_tested, "RNA")
+    return f"{title}, run {folder}: {tested} tested; ranked: {ranked}"
 
 
 def _used(confirmations: Confirmations) -> str:
     by_reason = confirmations.unused["reason"].value_counts()
     reasons = "; ".join(f"{reason}: {n}" for reason, n in by_reason.items())
     details = f" ({reasons})" if reasons else ""
-    n_records = confirmations.n_records
-    return f"{n_records} records, {len(confirmations.unused)} not used{details}"
+    n_records = counted(confirmations.n_records, "record")
+    return f"{n_records}, {len(confirmations.unused)} not used{details}"
 
 
 def _short(table: pd.DataFrame, kinds: list[str]) -> pd.DataFrame:

@@ -31,6 +31,7 @@ from cli.common import (
     show_table,
 )
 from cli.compare import compare as compare_fusion_runs
+from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
     from mirnagraph.runs.results import CrossValidationResult
@@ -257,10 +258,13 @@ def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any
 
     data, name, synthetic = training_data(source)
     lengths = data.lengths
-    size = f"{len(data)} RNAs of {lengths.min()} to {lengths.max()} nt"
-    labels = f"{len(data.compartments)} compartments ({data.kind})"
+    n_rnas = counted(len(data), "RNA")
+    n_compartments = counted(len(data.compartments), "compartment")
+    size = f"{n_rnas} of {lengths.min()} to {lengths.max()} nt"
+    labels = f"{n_compartments} ({data.kind})"
     title = dataset_title(name, synthetic=synthetic)
-    say(f"{title}: {size}, {labels}; {len(data.left_out)} ids left out")
+    n_left_out = counted(len(data.left_out), "id")
+    say(f"{title}: {size}, {labels}; {n_left_out} left out")
     if data.sets is not None:
         for sentence in find_conflicts(data).sentences():
             say(sentence)
@@ -286,7 +290,8 @@ def _show_result(result: CrossValidationResult, tower: str, folder: Path) -> Non
     )
 
     table = comparison_table(result)
-    show_table(*metric_rows(result), f"{result.folds.n_folds} folds, tower {tower}")
+    n_folds = counted(result.folds.n_folds, "fold")
+    show_table(*metric_rows(result), f"{n_folds}, tower {tower}")
     show_table(*baseline_rows(table), "Model and baselines")
     lines = [few_folds(result), *verdict(table, parts_of_model(result)), *model_notes(result)]
     lines += [*gap_notes(result), *health_notes(result, folder)]
@@ -347,7 +352,8 @@ def predict(
         show_frame(table, number="{:.3f}".format)
         return
     write_tsv(table, out)
-    say(f"Written to {out}: {len(table)} RNAs")
+    n_rnas = counted(len(table), "RNA")
+    say(f"Written to {out}: {n_rnas}")
 
 
 @app.command("explain", epilog=EXPLAIN_EPILOG)
@@ -402,8 +408,10 @@ def explain(
         say(f"{share}: {rest}")
     _say_window(selected["sequence"].str.len().tolist(), window)
     matched = f", {counts['matches']} matches to known motifs at q < .05" if known else ""
-    totals = f"{counts['zipcodes']} zipcodes, {counts['motifs']} motifs{matched}"
-    say(f"{len(selected)} RNAs: {totals}")
+    n_zipcodes = counted(counts["zipcodes"], "zipcode")
+    n_motifs = counted(counts["motifs"], "motif")
+    n_rnas = counted(len(selected), "RNA")
+    say(f"{n_rnas}: {n_zipcodes}, {n_motifs}{matched}")
     files = sorted(path.name for path in out.iterdir() if path.suffix != ".png")
     figures = ", a figure of each RNA" if plots else ""
     say(f"Written to {out}: {', '.join(files)}{figures}")
@@ -426,9 +434,9 @@ def _say_window(lengths: list[int], window: int) -> None:
     n_covered = sum(length <= window for length in lengths)
     smaller = max(min(lengths) // 4, 1)
     if n_covered and smaller < window:
-        covered = (
-            f"{n_covered} of {len(lengths)} RNAs are not longer than the window of {window} nt"
-        )
+        verb = "is" if n_covered == 1 else "are"
+        n_rnas = counted(len(lengths), "RNA")
+        covered = f"{n_covered} of {n_rnas} {verb} not longer than the window of {window} nt"
         say(f"{covered}: use a smaller one, such as --window {smaller} --stride 1")
 
 

@@ -19,6 +19,7 @@ from cli.common import (
     say_kept,
     show_frame,
 )
+from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
     from seqtower.pretraining.tracks import Tracks
@@ -110,9 +111,11 @@ def pretrain(
         targets = "masked nucleotides"
     else:
         signal, sources = read_signal(records, motifs, tracks)
-        targets = f"{len(signal.names)} tracks ({signal.kind})"
+        n_tracks = counted(len(signal.names), "track")
+        targets = f"{n_tracks} ({signal.kind})"
     synthetic = "" if fasta else " (synthetic)"
-    say(f"{len(records)} RNAs{synthetic}, {targets}; no labels are read")
+    n_rnas = counted(len(records), "RNA")
+    say(f"{n_rnas}{synthetic}, {targets}; no labels are read")
     target = out or Path("runs") / f"pretrained-{tower}-seed{settings.model.seed}"
     with progress_bars() as progress:
         metrics, run = run_pretraining(

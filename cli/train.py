@@ -27,6 +27,7 @@ from cli.common import (
     show_frame,
     show_table,
 )
+from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -266,9 +267,9 @@ def _train(
 
 def _sizes(rna_sets: RnaSets) -> str:
     sizes = ", ".join(f"{name} {about['n']}" for name, about in rna_sets.summary().items())
-    n_clusters = len(set(rna_sets.groups))
-    n_left_out = len(rna_sets.data.left_out)
-    return f"{sizes} RNAs; {n_clusters} clusters of near-duplicates; {n_left_out} RNAs left out"
+    n_clusters = counted(len(set(rna_sets.groups)), "cluster")
+    n_left_out = counted(len(rna_sets.data.left_out), "RNA")
+    return f"{sizes} RNAs; {n_clusters} of near-duplicates; {n_left_out} left out"
 
 
 def _show(trained: TrainedRun, preset: str) -> None:
@@ -300,7 +301,8 @@ def _show_metrics(result: CrossValidationResult, preset: str) -> None:
     columns = [f"{metric} {part}" for metric in SHOWN for part in ("mean", "sd")]
     names = {column: column.replace(" mean", "").replace(" sd", " SD") for column in columns}
     shown = table[["compartment", *columns]].rename(columns=names)
-    title = f"{result.folds.n_folds} folds, preset {preset}"
+    n_folds = counted(result.folds.n_folds, "fold")
+    title = f"{n_folds}, preset {preset}"
     show_frame(shown, title, number=finite_or_dash)
 
 

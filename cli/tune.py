@@ -27,6 +27,7 @@ from cli.common import (
     say_kept,
     show_frame,
 )
+from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
     from fusion.config import ExperimentConfig
@@ -221,7 +222,8 @@ def run_and_show_nested(
     if result is None or versus is None:
         say_kept(run.path)
         return
-    title = f"{result.folds.n_folds} folds, settings selected inside each"
+    n_folds = counted(result.folds.n_folds, "fold")
+    title = f"{n_folds}, settings selected inside each"
     show_frame(
         versus[["metric", "fold", "untuned", "nested", "difference"]], title, number=finite_or_dash
     )

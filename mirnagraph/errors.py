@@ -1,4 +1,4 @@
-"""Error classes, each with the exit code of the command line."""
+"""Error classes, each with the exit code of the command line, and counts in messages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from os import PathLike
 from typing import Any
 
 MAX_PROBLEMS = 20
+
+
+def counted(n: int, noun: str) -> str:
+    """Write a count with its noun: ``"1 RNA"``, ``"200 RNAs"``, ``"0 folds"``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 class MirnagraphError(Exception):

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import norm, rankdata
 
 from mirnagraph.config import require
-from mirnagraph.errors import InputError
+from mirnagraph.errors import InputError, counted
 from mirnagraph.evaluation.metrics import AVERAGE, UndefinedMetricWarning
 from mirnagraph.seeds import generator
 
@@ -359,8 +359,9 @@ def _paired(
     differ = first.index[first["fold"] != second["fold"]]
     if len(differ):
         folds = [table["fold"].loc[differ[0]] for table in (first, second)]
+        n_differ = counted(len(differ), "RNA")
         raise InputError(
-            f"the two models were tested in different folds ({len(differ)} RNAs)",
+            f"the two models were tested in different folds ({n_differ})",
             found=f"{differ[0]} in fold {folds[0]} and in fold {folds[1]}",
             expected="the same folds in both",
         )
@@ -409,8 +410,9 @@ def _check_same_rnas(first: pd.DataFrame, second: pd.DataFrame) -> None:
     for table, other, which in ((first, second, "second"), (second, first, "first")):
         absent = table.index.difference(other.index)
         if len(absent):
+            n_absent = counted(len(absent), "RNA")
             raise InputError(
-                f"the two models predict different RNAs: {len(absent)} are not in the {which}",
+                f"the two models predict different RNAs: {n_absent} not in the {which}",
                 found=str(absent[0]),
                 expected="the same RNAs in both",
             )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.dataset import Dataset
-from mirnagraph.errors import ConfigError, InputError, raise_problems
+from mirnagraph.errors import ConfigError, InputError, counted, raise_problems
 from mirnagraph.evaluation.balance import balanced_subsets
 from mirnagraph.io import cell_problems, read_table, repeated_cells, write_tsv
 from mirnagraph.nodes import NodeIndex
@@ -431,6 +431,5 @@ def _with_unlabelled(values: np.ndarray) -> np.ndarray:
 
 def _check_n_folds(n_folds: int, most: int, what: str) -> None:
     if not 2 <= n_folds <= most:
-        raise ConfigError(
-            f"{n_folds} folds cannot be made from {most} {what}, expected 2 to {most} folds"
-        )
+        asked = counted(n_folds, "fold")
+        raise ConfigError(f"{asked} cannot be made from {most} {what}, expected 2 to {most} folds")

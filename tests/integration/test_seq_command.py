@@ -117,7 +117,7 @@ def test_train_predict_and_explain(run, files: Path) -> None:
         "--no-plots",
     )
     assert why.returncode == 0, why.stderr
-    assert "1 RNAs:" in why.stderr
+    assert "1 RNA:" in why.stderr
     assert (
         f"Written to why: {', '.join(sorted(path.name for path in (files / 'why').iterdir()))}\n"
         in why.stderr
@@ -140,7 +140,7 @@ def test_train_predict_and_explain(run, files: Path) -> None:
         "--no-plots",
     )
     assert (
-        "1 of 1 RNAs are not longer than the window of 5000 nt: "
+        "1 of 1 RNA is not longer than the window of 5000 nt: "
         "use a smaller one, such as --window " in hidden.stderr
     )
     unknown = run(

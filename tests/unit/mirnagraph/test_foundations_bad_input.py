@@ -17,6 +17,7 @@ from mirnagraph.errors import (
     ConfigError,
     InputError,
     MissingExtraError,
+    counted,
     import_extra,
     raise_problems,
 )
@@ -32,6 +33,13 @@ from mirnagraph.io import (
     write_tsv,
 )
 from mirnagraph.nodes import NodeIndex
+
+
+@pytest.mark.parametrize(
+    ("n", "text"), [(0, "0 RNAs"), (1, "1 RNA"), (2, "2 RNAs"), (200, "200 RNAs")]
+)
+def test_a_count_of_one_has_a_singular_noun(n: int, text: str) -> None:
+    assert counted(n, "RNA") == text
 
 
 def small() -> Dataset:

@@ -202,13 +202,13 @@ def test_what_cannot_be_compared_is_refused():
     first, second, labels = made()
     other_fold = second.assign(fold=np.where(second["rna_id"] == "r7", 4, second["fold"]))
     cases = [
-        (first, second.iloc[1:], labels, "different RNAs: 1 are not in the second; found r0"),
-        (first.iloc[:-2], second, labels, "different RNAs: 2 are not in the first"),
+        (first, second.iloc[1:], labels, "different RNAs: 1 RNA not in the second; found r0"),
+        (first.iloc[:-2], second, labels, "different RNAs: 2 RNAs not in the first"),
         (
             first,
             other_fold,
             labels,
-            r"different folds \(1 RNAs\); found r7 in fold 2 and in fold 4",
+            r"different folds \(1 RNA\); found r7 in fold 2 and in fold 4",
         ),
         (
             first,

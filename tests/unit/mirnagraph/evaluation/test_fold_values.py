@@ -127,7 +127,7 @@ def test_two_folds_of_two_rnas() -> None:
     groups = pd.Series(["g", "h", "g"], index=labels.index)
     assigned = grouped_folds(labels, groups, 2, 0).assigned
     assert assigned["x"] == assigned["z"] != assigned["y"]
-    with pytest.raises(ConfigError, match="1 folds cannot be made from 3 RNAs"):
+    with pytest.raises(ConfigError, match="1 fold cannot be made from 3 RNAs"):
         random_folds(labels, 1, 0)
     with pytest.raises(ConfigError, match="2 folds cannot be made from 0 groups"):
         grouped_folds(labels[:0], groups, 2, 0)
