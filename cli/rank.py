@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     from fusion.explain.confirmation import Confirmations
     from fusion.explain.ranking import FinishedRun
 
-EPILOG = "Example: `mirnagraph rank runs/mine --compartment Nucleus --top 5 --out novel.tsv`"
+EPILOG = "Example: `mirnagraph rank --run runs/mine --compartment Nucleus --top 5 --out novel.tsv`"
 
 RunArgument = Annotated[
     Path | None,
-    Argument(help="Finished run of `train`.", show_default="the newest run under ./runs"),
+    Argument(help="Finished run of `train`; the same as --run.", show_default="that of --run"),
+]
+
+RunOption = Annotated[
+    Path | None,
+    Option("--run", help="Finished run of `train`.", show_default="the newest run under ./runs"),
 ]
 
 CompartmentOption = Annotated[
@@ -61,6 +66,7 @@ SpeciesOption = Annotated[
 
 def rank(
     run: RunArgument = None,
+    run_option: RunOption = None,
     compartment: CompartmentOption = None,
     top: TopOption = 10,
     known: KnownOption = False,
@@ -86,7 +92,9 @@ def rank(
 
     if species is not None and evidence is None:
         raise ConfigError("--species needs an --evidence table")
-    folder = run or newest_run()
+    if run is not None and run_option is not None:
+        raise ConfigError(f"two runs given, {run} and --run {run_option}; expected one")
+    folder = run or run_option or newest_run()
     loaded = networks_of_run(folder, networks)
     dataset = loaded.dataset
     finished = read_run(folder, loaded)

@@ -309,6 +309,13 @@ def test_the_command_on_a_run_of_the_demo(run, quick) -> None:
         "Nucleus",
         "all",
     ]
+    newest = str(newest_run())
+    by_option = run("rank", "--run", newest, "--top", "2", "-q")
+    assert by_option[0] == 0
+    assert by_option == run("rank", newest, "--top", "2", "-q")
+    code, _, err = run("rank", newest, "--run", newest)
+    assert code == 2
+    assert f"two runs given, {newest} and --run {newest}; expected one" in err
     assert run("rank", "--networks", "networks")[0] == 3
     assert run("rank", "--compartment", "Golgi")[0] == 2
     assert run("rank", "--species", "x")[0] == 2
