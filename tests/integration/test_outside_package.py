@@ -39,6 +39,28 @@ rounds = 2
 calibration_part = 0.0
 """
 
+GRAPH_TOWER = """
+newcomers = ""
+neural = "fusion"
+[tokens]
+trees = ["kmer"]
+attention = ["nearest:sequence", "profile:disease"]
+[fusion]
+graph_layer = "mean_labels"
+dim = 8
+n_queries = 2
+hidden = 8
+n_members = 1
+kernel_dim = 0
+epochs = 2
+[trees]
+n_trees = 5
+rounds = 2
+[mix]
+kernel = 0.0
+calibration_part = 0.0
+"""
+
 SEQ_TRAIN = """
 n_folds = 2
 [tower]
@@ -109,6 +131,25 @@ def test_train_runs_a_token_an_embedder_a_graph_encoder_and_a_baseline(
     wrong = run(project, site, tmp_path, "train", "--config", "wrong.toml", "--out", "other")
     assert wrong.returncode == 2
     assert "did you mean 'spectral'?" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_train_and_predict_run_a_layer_of_the_graph_tower(
+    project: Path, site: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.toml").write_text(GRAPH_TOWER, encoding="utf-8")
+    options = ["--config", "mine.toml", "--fold", "2", "--out", "run", "--workers", "1"]
+    done = run(project, site, tmp_path, "train", *options, "--no-baselines")
+    assert done.returncode == 0, done.stderr
+    settings = tomllib.loads((tmp_path / "run" / "config.toml").read_text(encoding="utf-8"))
+    assert settings["fusion"]["graph_layer"] == "mean_labels"
+    predicted = run(project, site, tmp_path, "predict", "--run", "run", "--rna", "syn-mir-0001")
+    assert predicted.returncode == 0, predicted.stderr
+    wrong = GRAPH_TOWER.replace('"mean_labels"', '"mean_label"')
+    (tmp_path / "wrong.toml").write_text(wrong, encoding="utf-8")
+    failed = run(project, site, tmp_path, "train", "--config", "wrong.toml", "--out", "other")
+    assert failed.returncode == 2
+    assert "did you mean 'mean_labels'?" in failed.stderr
 
 
 @pytest.mark.slow

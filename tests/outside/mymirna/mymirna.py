@@ -1,4 +1,4 @@
-"""One entry of each registry: token, baseline, embedder, graph encoder, tower, sequence encoder."""
+"""One entry of each registry: token, baseline, embedder, layers of graphs, tower, encoder."""
 
 from __future__ import annotations
 
@@ -71,6 +71,23 @@ class MeanLayer(nn.Module):
         mixed = scatter(self.project(h)[source], target, dim_size=len(h), reduce="mean")
         degree = scatter(torch.ones_like(target), target, dim_size=len(h), reduce="sum")
         return mixed, (1 / degree[target].float()).unsqueeze(1).expand(-1, self.n_heads)
+
+
+class MeanLabels(nn.Module):
+    """Mean of the neighbours' visible labels, the same in every head."""
+
+    def __init__(self, n_heads, n_labels):
+        super().__init__()
+        self.n_heads = n_heads
+
+    def forward(self, x, edge_index, edge_attr):
+        """Labels of shape (n_targets, n_heads, n_labels); similarities are not read."""
+        states, targets = x
+        source, target = edge_index
+        sums = scatter(states[source], target, dim_size=len(targets), reduce="sum")
+        total, visible = sums.chunk(2, dim=1)
+        mean = total / visible.clamp(min=1)
+        return mean.unsqueeze(1).expand(-1, self.n_heads, -1)
 
 
 @dataclass(frozen=True)
