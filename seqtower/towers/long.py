@@ -41,6 +41,8 @@ class LongConfig(Checked):
             convolutions.
         dropout: on the tokens' inputs and before the hidden and the last layer.
         conv_dropout: between the convolutions.
+        token_dropout: share of the tokens hidden from an RNA in a training step, so that each learns
+            to answer without the others; one at least is kept.
     """
 
     letters: CountOrZero = 64
@@ -53,6 +55,7 @@ class LongConfig(Checked):
     members: Count = 4
     dropout: Rate = 0.3
     conv_dropout: Rate = 0.1
+    token_dropout: Rate = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -145,9 +148,16 @@ class Long(Tower):
         if self.config.letters:
             tokens.append(self._letter_token(inputs[..., self.n_states :], mask))
         joined = torch.relu(torch.stack(tokens, dim=2))
-        is_present = torch.ones(joined.shape[1:3], dtype=torch.bool, device=joined.device)
-        pooled, _ = self.pool(joined, is_present)
+        pooled, _ = self.pool(joined, self._shown(joined.shape[1], joined.shape[2], joined.device))
         return self.dropout(torch.relu(self.hidden(self.dropout(pooled)))), weights
+
+    def _shown(self, n: int, n_tokens: int, device: torch.device) -> torch.Tensor:
+        """Tokens that each RNA shows in this step, bool, shape (n, n_tokens); all outside training."""
+        if not (self.training and self.config.token_dropout):
+            return torch.ones((n, n_tokens), dtype=torch.bool, device=device)
+        draws = torch.rand((n, n_tokens), device=device)
+        is_kept = draws >= self.config.token_dropout
+        return is_kept | (draws == draws.amax(dim=1, keepdim=True))
 
     def _number_tokens(
         self, inputs: torch.Tensor, numbers: torch.Tensor | None
