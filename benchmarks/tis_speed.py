@@ -16,25 +16,23 @@ refused by the comparison.
 from __future__ import annotations
 
 import argparse
-import os
 import time
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from mirnagraph.parallel import one_thread
 from mirnagraph.seeds import generator
 from seqtower.encoders.tis import rna_tokens
 from seqtower.encoders.tis_weights import load_tis, weights_file
 
 LENGTHS = (300, 1200, 5000, 20000)
 
-LARGEST_DIFFERENCE = 1e-5
-"""Of the largest hidden value."""
+LARGEST_DIFFERENCE = 1e-4
+"""Of the largest hidden value. Rounding of the stock package: 1e-6 at 300 nt, 7e-5 at 20,000, where
+ours differs by 6e-7 from the same network in float64."""
 
 
 class Stock(nn.Module):
@@ -98,12 +96,16 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="+", default=list(LENGTHS))
     parser.add_argument("--repeats", type=int, default=2)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    with one_thread():
+        compare(arguments.lengths, arguments.repeats)
+
+
+def compare(lengths: list[int], repeats: int) -> None:
     ours = load_tis()
     stock = load_stock()
     print("nucleotides  stock nt/s  ours nt/s  ratio  largest relative difference")
     with torch.inference_mode():
-        for length in arguments.lengths:
+        for length in lengths:
             tokens = torch.from_numpy(rna_tokens(random_rna(length)))[None]
             sizes = torch.tensor([length + 2])
             expected = stock(tokens)
@@ -114,8 +116,8 @@ def main() -> None:
                     f"the values differ by {difference:.1e} of the largest at {length} nt; "
                     "is local-attention 1.4.4 installed?"
                 )
-            of_stock = seconds(lambda t=tokens: stock(t), arguments.repeats)
-            of_ours = seconds(lambda t=tokens, s=sizes: ours(t, s), arguments.repeats)
+            of_stock = seconds(lambda t=tokens: stock(t), repeats)
+            of_ours = seconds(lambda t=tokens, s=sizes: ours(t, s), repeats)
             print(
                 f"{length:11d}  {length / of_stock:10.0f}  {length / of_ours:9.0f}  "
                 f"{of_stock / of_ours:5.1f}  {difference:.1e}",
