@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.io import sha256_of
+from seqtower.config import seq_config
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders import tis, tis_weights
 from seqtower.encoders.base import (
@@ -31,6 +33,10 @@ from seqtower.encoders.tis_weights import (
     network_name,
     weights_file,
 )
+from seqtower.interpret.attribution import attribute
+from seqtower.saved import SavedTower, load_tower, save_tower
+from seqtower.towers.base import TowerConfig, make_tower
+from seqtower.towers.rnatracker import RNATrackerConfig
 
 UNIT = "AUGGCUUACGGAUCCNACGU"
 PATCHED = EncoderConfig("tis", TisConfig(patch=8))
@@ -382,3 +388,30 @@ def test_a_length_measured_in_each_fold_is_not_warmed_up(n_read: list[int]) -> N
     assert not n_read
     warm_up(PATCHED, LengthPolicy("full", measure="average"), [UNIT], None)
     assert n_read == [20]
+
+
+# --- a tower -----------------------------------------------------------------------------------
+
+
+def test_a_tower_that_reads_patches_is_saved_and_explained(tmp_path: Path) -> None:
+    pytest.importorskip("captum", reason="the extra 'interpret' is not installed")
+    rna = UNIT * 3
+    config = replace(
+        seq_config("rnatracker"),
+        encoder=PATCHED,
+        tower=TowerConfig("rnatracker", RNATrackerConfig(filters=4, kernel=3, units=4)),
+    )
+    fitted = fit_encoding(config.encoder, config.lengths, [rna])
+    torch.manual_seed(0)
+    tower = make_tower(config.tower.name, config.tower.settings, fitted.channels, 2).eval()
+    names = ("One", "Two")
+    model = SavedTower(config, names, "multi-label", tower, fitted, np.array([0.5, 0.5]), {})
+    predicted = model.predict([rna, UNIT])
+    save_tower(model, tmp_path / "model")
+    again = load_tower(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict([rna, UNIT]), predicted)
+    found = attribute(again, rna, steps=32)
+    assert found.values.shape == (60, 2)
+    of_patches = np.split(found.values[:56], 7)
+    assert all((patch == patch[0]).all() for patch in of_patches)
+    assert np.abs(found.values).max() > 0
