@@ -120,7 +120,7 @@ TowerOption = Annotated[str, Option(help=f"Preset: {preset_choices('seqtower')}.
 PretrainedOption = Annotated[
     Path | None,
     Option(
-        help="Folder of `seq pretrain`; every fold starts from its encoder.",
+        help="Folder of `seq pretrain`; every fold starts from its encoder or tower.",
         show_default="random start",
     ),
 ]
@@ -254,6 +254,7 @@ def train(
 def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any) -> None:
     from seqtower.data.conflicts import find_conflicts
     from seqtower.data.load import training_data
+    from seqtower.pretraining.start import load_start, start_sentences
     from seqtower.run import run_seq
 
     data, name, synthetic = training_data(source)
@@ -267,6 +268,10 @@ def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any
     say(f"{title}: {size}, {labels}; {n_left_out} left out")
     if data.sets is not None:
         for sentence in find_conflicts(data).sentences():
+            say(sentence)
+    start = load_start(settings, data)
+    if start is not None:
+        for sentence in start_sentences(start, data, settings.pretrained):
             say(sentence)
     target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
     with progress_bars() as progress:

@@ -15,6 +15,7 @@ from mirnagraph.config import (
     CountOrZero,
     Positive,
     PositiveOrZero,
+    Share,
     from_dict,
     lay_over,
     load_settings,
@@ -73,6 +74,8 @@ class SeqTrainConfig(Checked):
             (0, 0.5].
         optimizer: one of ``"adam"``, ``"nadam"``, ``"adamw"``.
         learning_rate: of the optimizer; the highest of the schedule.
+        body_rate: learning rate of weights that come from a pre-training, as a share of
+            `learning_rate`; without effect on a random start.
         schedule: ``"cosine"`` for a rate that rises linearly over `warm_up` steps, falls by a half
             cosine, and stays at its lowest; ``"constant"`` for one rate throughout.
         warm_up: steps in which the rate of ``"cosine"`` rises.
@@ -101,6 +104,7 @@ class SeqTrainConfig(Checked):
     inner_fraction: Annotated[float, "in (0, 0.5]"] = 0.1
     optimizer: Optimizer = "adam"
     learning_rate: Positive = 1e-3
+    body_rate: Share = 1.0
     schedule: Schedule = "cosine"
     warm_up: CountOrZero = 50
     decay_steps: CountOrZero = 900
@@ -129,8 +133,8 @@ class SeqConfig(Checked):
             ``"none"``, or a column of the label table.
         type_width: width of the learned vector of an RNA type (DeepLocRNA: four dimensions), where
             types are given.
-        pretrained: folder of `mirnagraph seq pretrain` whose encoder every fold starts from; empty
-            for a random start.
+        pretrained: folder of `mirnagraph seq pretrain` whose encoder or tower every fold starts
+            from; empty for a random start.
         tower: tower and its settings.
         lengths: part of an RNA that is read.
         encoder: encoder and its settings.

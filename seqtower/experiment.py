@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.calibration import best_thresholds
@@ -42,7 +41,8 @@ from seqtower.data.sequences import SequenceSet, type_numbers, vocabulary
 from seqtower.encoders.base import FittedEncoding, fit_encoding
 from seqtower.encoders.whole import FittedWhole, fit_whole, whole_numbers
 from seqtower.predict import predict
-from seqtower.pretraining.checkpoint import load_pretrained
+from seqtower.pretraining.checkpoint import Pretrained
+from seqtower.pretraining.start import load_start
 from seqtower.retry import train_checked
 from seqtower.training.health import HEALTH, Health
 from seqtower.training.lightning import TrainedTower
@@ -63,7 +63,7 @@ class Work:
             some: shape (n, width).
         whole: numbers of whole RNAs that the tower reads, by block: shape (n, width) each.
         folder: the run folder.
-        pretrained: weights of a pre-trained encoder, from which every fold starts.
+        pretrained: encoder or tower from which every fold starts.
         baselines: whether the baselines are fitted with the model.
     """
 
@@ -75,7 +75,7 @@ class Work:
     tree_features: np.ndarray
     whole: Mapping[str, np.ndarray]
     folder: Path
-    pretrained: Mapping[str, torch.Tensor] | None = None
+    pretrained: Pretrained | None = None
     baselines: bool = True
 
     def types_of(self, rows: np.ndarray) -> np.ndarray | None:
@@ -108,7 +108,7 @@ def prepare_work(
     if baselines or config.descriptors.is_used:
         tree_features = config.descriptors.features(data.sequences, data.types, types)
     whole = whole_numbers(data.sequences, config.whole, types=data.types, tis=config.tis)
-    pretrained = load_pretrained(config).tensors if config.pretrained else None
+    pretrained = load_start(config, data)
     folds = make_seq_folds(data, config, groups)
     return Work(
         data,
@@ -189,10 +189,8 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path) -> Fitted:
     labels = data.binary().to_numpy(dtype=float)
     share = config.training.inner_fraction
     fit, validation = inner_split(train, labels, work.groups, share, child_seed(seed, "inner"))
-    fit_sequences = [data.sequences[row] for row in fit]
-    encoding = fit_encoding(config.encoder, config.lengths, fit_sequences)
+    encoding, whole = _fit_inputs(work, fit, seed)
     encoded = encoding(data.sequences)
-    whole = fit_whole(work.whole, fit, config.whole, child_seed(seed, "whole"))
     checked = train_checked(
         encoded,
         data.labels,
@@ -204,7 +202,7 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path) -> Fitted:
         folder=folder,
         types=work.types_of(np.arange(len(data))),
         n_types=len(vocabulary(data.types)),
-        start=work.pretrained,
+        start=None if work.pretrained is None else work.pretrained.tensors,
         numbers=whole(work.whole),
         whole=whole.widths,
     )
@@ -224,6 +222,17 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path) -> Fitted:
     if config.descriptors.is_used or work.baselines:
         trees = _fit_trees(work, train, seed)
     return Fitted(checked.trained, checked.health, encoding, whole, trees, weight, thresholds)
+
+
+def _fit_inputs(work: Work, rows: np.ndarray, seed: int) -> tuple[FittedEncoding, FittedWhole]:
+    """Encoding and kernels of whole RNAs: of the pre-trained tower, or fitted on some rows."""
+    start = work.pretrained
+    if start is not None and start.encoding is not None and start.whole is not None:
+        return start.encoding, start.whole
+    config = work.config
+    sequences = [work.data.sequences[row] for row in rows]
+    encoding = fit_encoding(config.encoder, config.lengths, sequences)
+    return encoding, fit_whole(work.whole, rows, config.whole, child_seed(seed, "whole"))
 
 
 def _fit_trees(work: Work, rows: np.ndarray, seed: int) -> DescriptorTrees:

@@ -44,7 +44,7 @@ from seqtower.experiment import (
     prepare_work,
 )
 from seqtower.predict import kept_part, read_in_windows
-from seqtower.pretraining.checkpoint import load_pretrained
+from seqtower.pretraining.start import load_start, start_sentences
 from seqtower.saved import FORMAT, FORMAT_VERSION, SavedTower, save_tower
 from seqtower.training.health import (
     ANSWERED_BY,
@@ -153,8 +153,9 @@ def _input_hashes(data: SequenceSet, config: SeqConfig) -> dict[str, str]:
     if ENCODERS[config.encoder.name].is_cached:
         # Also fails here, before the folder is made, where the encoder lacks a package or a file.
         inputs["encoder"] = check_encoder(config.encoder)
-    if config.pretrained:
-        inputs["pretrained"] = load_pretrained(config).sha256
+    start = load_start(config, data)
+    if start is not None:
+        inputs["pretrained"] = start.sha256
     return inputs
 
 
@@ -384,12 +385,8 @@ def _data_lines(work: Work) -> list[str]:
     if data.types is not None:
         counts = ", ".join(f"{data.types.count(t)} {t}" for t in vocabulary(data.types))
         lines.append(f"Tower and baselines are conditioned on the types of RNAs: {counts}.")
-    if config.pretrained:
-        lines.append(
-            f"Every fold started from the pre-trained encoder in `{config.pretrained}`, which was "
-            "trained without labels. If tested RNAs were among its sequences, the run is "
-            "transductive for sequences."
-        )
+    if work.pretrained is not None:
+        lines.extend(start_sentences(work.pretrained, data, config.pretrained))
     part = kept_part(config.lengths)
     if part:
         lines.append(

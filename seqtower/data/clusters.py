@@ -24,6 +24,9 @@ CANDIDATE = 0.1
 CERTAIN = 0.9
 """Share of k-mers from which a pair is a near-duplicate without an alignment."""
 
+CHUNK = 512
+"""Sequences whose shared k-mers with all references are counted at a time."""
+
 IDENTITY = 0.8
 """Share of the shorter sequence's nucleotides matched by a local alignment, from which a pair is a
 near-duplicate."""
@@ -55,6 +58,65 @@ def cluster(sequences: Sequence[str], progress: Progress | None = None) -> np.nd
     of_row[order] = leader
     _, first, number = np.unique(of_row, return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[number], dtype=np.int64)
+
+
+def near_copies(
+    sequences: Sequence[str], references: Sequence[str], progress: Progress | None = None
+) -> np.ndarray:
+    """Find for each sequence a reference of which it is a near-duplicate, as `cluster` has it.
+
+    Only pairs of a sequence and a reference are compared: shared k-mers of all pairs by products of
+    sparse matrices, then alignments of the pairs that share some.
+
+    Args:
+        sequences: nucleotides A, C, G, U, N.
+        references: the same.
+        progress: called after each chunk of sequences.
+
+    Returns:
+        Row of the first such reference, -1 for none: int64, shape (n_sequences,).
+    """
+    found = np.full(len(sequences), -1, dtype=np.int64)
+    equal = {sequence: row for row, sequence in reversed(list(enumerate(references)))}
+    kmers = [_kmers_of(sequence) for sequence in references]
+    different = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *kmers]))
+    by_kmer = _kmer_columns(kmers, different).T.tocsr()
+    n_kmers = np.array([len(numbers) for numbers in kmers])
+    lengths = np.array([len(sequence) for sequence in references])
+    for start in range(0, len(sequences), CHUNK):
+        chunk = sequences[start : start + CHUNK]
+        of_chunk = [_kmers_of(sequence) for sequence in chunk]
+        shared = (_kmer_columns(of_chunk, different) @ by_kmer).tocsr()
+        for place, sequence in enumerate(chunk):
+            row = slice(shared.indptr[place], shared.indptr[place + 1])
+            others = shared.indices[row]
+            is_shorter = len(sequence) <= lengths[others]
+            n_own = np.where(is_shorter, len(of_chunk[place]), n_kmers[others])
+            share = shared.data[row] / n_own
+            found[start + place] = equal.get(sequence, -1)
+            if found[start + place] < 0:
+                pairs = sorted(zip(others.tolist(), share.tolist(), strict=True))
+                found[start + place] = _first_copy(sequence, references, pairs)
+        report(progress, "near-copies", min(start + CHUNK, len(sequences)), len(sequences))
+    return found
+
+
+def _first_copy(
+    sequence: str, references: Sequence[str], pairs: Sequence[tuple[int, float]]
+) -> int:
+    """First of some references that a sequence is a near-duplicate of; -1 for none.
+
+    Args:
+        sequence: nucleotides.
+        references: of the rows in `pairs`.
+        pairs: row of a reference, and share of the shorter sequence's k-mers in both.
+    """
+    for row, share in pairs:
+        if share >= CERTAIN:
+            return row
+        if share >= CANDIDATE and identity(references[row], sequence) >= IDENTITY:
+            return row
+    return -1
 
 
 def identity(first: str, second: str) -> float:
@@ -104,7 +166,7 @@ def _leader_of(
 
 def _kmer_matrix(sequences: Sequence[str]) -> sparse.csr_array:
     """K-mers of each sequence: binary, shape (n, number of different k-mers)."""
-    numbers = [np.setdiff1d(word_numbers(sequence, K), [-1]) for sequence in sequences]
+    numbers = [_kmers_of(sequence) for sequence in sequences]
     every = np.concatenate(numbers) if numbers else np.zeros(0, dtype=np.int64)
     different, columns = np.unique(every, return_inverse=True)
     pointer = np.concatenate([[0], np.cumsum([len(kmers) for kmers in numbers])])
@@ -112,3 +174,28 @@ def _kmer_matrix(sequences: Sequence[str]) -> sparse.csr_array:
         (np.ones(len(columns), dtype=np.int8), columns, pointer),
         shape=(len(sequences), max(len(different), 1)),
     )
+
+
+def _kmers_of(sequence: str) -> np.ndarray:
+    """Different k-mers of a sequence: sorted numbers, int64."""
+    return np.setdiff1d(word_numbers(sequence, K), [-1])
+
+
+def _kmer_columns(numbers: Sequence[np.ndarray], different: np.ndarray) -> sparse.csr_array:
+    """Which of some k-mers each sequence has: 0/1, shape (n, len(different)).
+
+    Args:
+        numbers: of `_kmers_of`, one array per sequence.
+        different: sorted numbers of the k-mers in the columns; others are left out.
+    """
+    rows = []
+    for of_sequence in numbers:
+        places = np.searchsorted(different, of_sequence)
+        is_inside = places < len(different)
+        is_column = np.zeros(len(places), dtype=bool)
+        is_column[is_inside] = different[places[is_inside]] == of_sequence[is_inside]
+        rows.append(places[is_column])
+    pointer = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    columns = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
+    ones = np.ones(len(columns), dtype=np.int32)
+    return sparse.csr_array((ones, columns, pointer), shape=(len(numbers), max(len(different), 1)))

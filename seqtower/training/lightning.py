@@ -7,7 +7,7 @@ import json
 import logging
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from seqtower.data.batches import Batch, Plan, count_devices, place
 from seqtower.nn.losses import Loss
 from seqtower.towers.base import Tower
 from seqtower.training.checkpoints import SafeCheckpointIO
-from seqtower.training.optim import initial_tower, make_optimizer, rates
+from seqtower.training.optim import SHARE, initial_tower, make_optimizer, rate_groups, rates
 from seqtower.training.pieces import EncodedPieces, PieceData
 
 TRAIN = "train"
@@ -99,7 +99,7 @@ class StepModule(lightning.LightningModule):
         process = [place()[0]] if place()[0] else []
         seed_torch(self.device, self.seed, "step", self.current_epoch, number, *process)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.rate(self.global_step)
+            group["lr"] = self.rate(self.global_step) * group.get(SHARE, 1.0)
 
     def _step(self, batch: Batch, subset: str, counts: bool = True) -> torch.Tensor:
         loss = self.loss_of(batch, subset)
@@ -162,16 +162,23 @@ class _TowerModule(StepModule):
         config: SeqTrainConfig,
         seed: int,
         train: Plan,
+        pretrained: Collection[str] = (),
     ) -> None:
         super().__init__(config, seed, train)
         self.tower = tower
         self.loss = loss
+        self.pretrained = frozenset(pretrained)
         self.labels = torch.from_numpy(labels).float()
 
     def loss_of(self, batch: Batch, subset: str) -> torch.Tensor:
         true = self.labels[batch.rows].to(batch.inputs.device)
         members = self.tower.member_logits(batch.inputs, batch.mask, batch.types, batch.numbers)
         return torch.stack([self.loss(logits, true) for logits in members]).mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Make the optimizer, with a rate of its own for pre-trained weights."""
+        groups = rate_groups(self.tower, self.pretrained, self.config.body_rate)
+        return make_optimizer(groups, self.config)
 
 
 class _EpochProgress(Callback):
@@ -233,7 +240,8 @@ def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
     masked_labels = np.full(labels.shape, np.nan)  # a test label that is read makes the loss NaN
     masked_labels[readable] = labels[readable]
     train_plan = data.plan(train_rows, settings, seed)
-    module = _TowerModule(tower, loss, masked_labels[data.owner], settings, seed, train_plan)
+    of_pieces = masked_labels[data.owner]
+    module = _TowerModule(tower, loss, of_pieces, settings, seed, train_plan, start or ())
     best = fit_module(
         module,
         data,

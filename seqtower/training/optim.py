@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from seqtower.towers.base import Tower
 
 LOWEST = 0.02
 """Final learning rate of the cosine schedule as a share of its highest."""
+
+SHARE = "share_of_rate"
+"""Entry of a group of weights: its share of the learning rate."""
 
 
 def initial_tower(
@@ -50,6 +54,24 @@ def initial_tower(
     return tower, loss
 
 
+def rate_groups(
+    module: torch.nn.Module, pretrained: Collection[str], body_rate: float
+) -> list[dict[str, Any]]:
+    """Group weights by their share of the learning rate, the entry `SHARE` of a group.
+
+    Args:
+        module: whose weights are trained.
+        pretrained: names of the weights that come from a pre-training.
+        body_rate: their share; all others have the share 1.
+    """
+    named = list(module.named_parameters())
+    if not pretrained or body_rate == 1:
+        return [{"params": [weight for _, weight in named], SHARE: 1.0}]
+    body = [weight for name, weight in named if name in pretrained]
+    rest = [weight for name, weight in named if name not in pretrained]
+    return [{"params": rest, SHARE: 1.0}, {"params": body, SHARE: body_rate}]
+
+
 def rates(config: SeqTrainConfig, steps_per_epoch: int) -> Callable[[int], float]:
     """Return the learning rate as a function of the step, from 0.
 
@@ -75,9 +97,9 @@ def rates(config: SeqTrainConfig, steps_per_epoch: int) -> Callable[[int], float
 
 
 def make_optimizer(
-    parameters: Iterable[torch.nn.Parameter], config: SeqTrainConfig
+    parameters: Iterable[torch.nn.Parameter] | list[dict[str, Any]], config: SeqTrainConfig
 ) -> torch.optim.Optimizer:
-    """Make the optimizer of the settings."""
+    """Make the optimizer of the settings for weights, or for groups of them (see `rate_groups`)."""
     kinds = {"adam": torch.optim.Adam, "nadam": torch.optim.NAdam, "adamw": torch.optim.AdamW}
     return kinds[config.optimizer](
         parameters, lr=config.learning_rate, weight_decay=config.weight_decay

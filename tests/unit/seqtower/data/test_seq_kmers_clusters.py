@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirnagraph.seeds import generator
-from seqtower.data.clusters import cluster, identity
+from seqtower.data import clusters
+from seqtower.data.clusters import cluster, identity, near_copies
 from seqtower.data.kmers import kmer_counts, kmer_names, one_hot
 
 
@@ -72,6 +73,38 @@ def test_near_copies_stay_together_and_others_apart() -> None:
     ]
     found = cluster(sequences)
     assert found.tolist() == [0, 1, 0, 0, 2, 3, 1, 4, 4, 5]
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 512])
+def test_near_copies_of_another_set(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "CHUNK", chunk)
+    rng = generator(4, "clusters")
+    first, second = random_rna(rng, 600), random_rna(rng, 500)
+    references = [random_rna(rng, 300), first, second, "ACG", first]
+    sequences = [
+        first,
+        mutated(second, rng, 0.1),
+        first[100:400],
+        random_rna(rng, 200) + second,
+        mutated(second, rng, 0.4),
+        random_rna(rng, 80),
+        "ACG",
+        "ACU",
+    ]
+    assert near_copies(sequences, references).tolist() == [1, 2, 1, 2, -1, -1, 3, -1]
+    assert near_copies(sequences, []).tolist() == [-1] * len(sequences)
+    assert near_copies([], references).tolist() == []
+
+
+def test_the_share_of_k_mers_is_that_of_the_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "identity", lambda *_: 0.0)
+    rng = generator(5, "clusters")
+    part = random_rna(rng, 120)  # 109 k-mers
+    whole = random_rna(rng, 400) + part
+    assert near_copies([part], [whole]).tolist() == [0]
+    assert near_copies([whole], [part]).tolist() == [0]
+    assert near_copies([part[:110] + random_rna(rng, 10)], [whole]).tolist() == [0], "99 of 109"
+    assert near_copies([part[:100] + random_rna(rng, 20)], [whole]).tolist() == [-1], "89 of 109"
 
 
 @settings(max_examples=15, deadline=None)
