@@ -24,6 +24,8 @@ from cli.common import (
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from seqtower.pretraining.tracks import Tracks
 
 EPILOG = (
@@ -195,12 +197,17 @@ def pretrain(
         )
     if metrics is None:
         say_kept(run.path)
-        return
+    else:
+        _show_encoder(metrics, run.path, tower)
+
+
+def _show_encoder(metrics: pd.DataFrame, folder: Path, tower: str) -> None:
+    """Print how well the encoder predicts the tracks of held-out RNAs, and the next command."""
     names = {"held_out": "validation RNAs", "first_order": "dinucleotides alone"}
     shown = metrics[["track", "measure", *names]].rename(columns=names)
     show_frame(shown, "Validation of the encoder", number="{:.3f}".format)
-    command = f"mirnagraph seq train --tower {tower} --pretrained {run.path}"
-    say(f"Written to {run.path}: encoder/, figures.tsv. Next: {command}")
+    command = f"mirnagraph seq train --tower {tower} --pretrained {folder}"
+    say(f"Written to {folder}: encoder/, figures.tsv. Next: {command}")
 
 
 def _folder(out: Path | None, tower: str, seed: int) -> Path:

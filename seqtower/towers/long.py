@@ -41,8 +41,8 @@ class LongConfig(Checked):
             convolutions.
         dropout: on the tokens' inputs and before the hidden and the last layer.
         conv_dropout: between the convolutions.
-        token_dropout: share of the tokens hidden from an RNA in a training step, so that each learns
-            to answer without the others; one at least is kept.
+        token_dropout: share of the tokens that a training step hides of an RNA, so that each token
+            learns to answer without the others; one at least is kept.
     """
 
     letters: CountOrZero = 64
@@ -152,7 +152,7 @@ class Long(Tower):
         return self.dropout(torch.relu(self.hidden(self.dropout(pooled)))), weights
 
     def _shown(self, n: int, n_tokens: int, device: torch.device) -> torch.Tensor:
-        """Tokens that each RNA shows in this step, bool, shape (n, n_tokens); all outside training."""
+        """Tokens that each RNA shows in this step: bool, (n, n_tokens); all outside training."""
         if not (self.training and self.config.token_dropout):
             return torch.ones((n, n_tokens), dtype=torch.bool, device=device)
         draws = torch.rand((n, n_tokens), device=device)
