@@ -36,7 +36,7 @@ from mirnagraph.errors import counted
 if TYPE_CHECKING:
     from mirnagraph.runs.results import CrossValidationResult
     from seqtower.config import SeqConfig
-    from seqtower.data.load import Source
+    from seqtower.data.sequences import SequenceSet
     from seqtower.saved import SavedTower
 
 TRAIN_EPILOG = (
@@ -115,7 +115,13 @@ TypeColumnOption = Annotated[
     Option("--type", help="Column of --labels with RNA types to condition the tower on."),
 ]
 
-TowerOption = Annotated[str, Option(help=f"Preset: {preset_choices('seqtower')}.")]
+TowerOption = Annotated[
+    str | None,
+    Option(
+        help=f"Preset: {preset_choices('seqtower')}.",
+        show_default="long; mirna where most RNAs have fewer than 200 nt",
+    ),
+]
 
 PretrainedOption = Annotated[
     Path | None,
@@ -203,7 +209,7 @@ def train(
     label: LabelOption = None,
     type_column: TypeColumnOption = None,
     rna_type: RnaTypeOption = None,
-    tower: TowerOption = "rnatracker",
+    tower: TowerOption = None,
     pretrained: PretrainedOption = None,
     fold: FoldOption = None,
     group: GroupOption = None,
@@ -221,13 +227,15 @@ def train(
 
     Needs nothing: without --fasta it uses synthetic RNAs with planted motifs.
 
-    Near-duplicates by sequence stay in one fold.
+    Near-duplicates by sequence stay in one fold. Without --tower, and without a tower in --config,
+    long RNAs are read by the tower long, short ones (median below 200 nt) by the preset mirna.
     """
-    from seqtower.config import seq_config
-    from seqtower.data.load import Source
+    from seqtower.config import DEFAULT, names_tower, preset_for, seq_config
+    from seqtower.data.load import Source, training_data
 
     start = None if pretrained is None else str(pretrained)
-    settings = seq_config(tower, config, seed=seed, n_folds=fold, group=group, pretrained=start)
+    given = {"seed": seed, "n_folds": fold, "group": group, "pretrained": start}
+    settings = seq_config(tower or DEFAULT, config, **given)
     source = Source(
         fasta,
         labels,
@@ -240,8 +248,11 @@ def train(
         rna_type,
         sets,
     )
+    data = training_data(source)
+    if tower is None and not names_tower(config):
+        settings = seq_config(preset_for(data[0].lengths), config, **given)
     _train(
-        source,
+        data,
         settings,
         out,
         baselines=not no_baselines,
@@ -251,13 +262,14 @@ def train(
     )
 
 
-def _train(source: Source, settings: SeqConfig, out: Path | None, **options: Any) -> None:
+def _train(
+    read: tuple[SequenceSet, str, bool], settings: SeqConfig, out: Path | None, **options: Any
+) -> None:
     from seqtower.data.conflicts import find_conflicts
-    from seqtower.data.load import training_data
     from seqtower.pretraining.start import load_start, start_sentences
     from seqtower.run import run_seq
 
-    data, name, synthetic = training_data(source)
+    data, name, synthetic = read
     lengths = data.lengths
     n_rnas = counted(len(data), "RNA")
     n_compartments = counted(len(data.compartments), "compartment")

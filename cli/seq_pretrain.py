@@ -26,7 +26,6 @@ from mirnagraph.errors import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-    from seqtower.pretraining.tracks import Tracks
 
 EPILOG = (
     "Examples: `mirnagraph seq pretrain --fasta any.fa --motifs rbp.meme --out encoder`; "
@@ -159,9 +158,9 @@ def pretrain(
     folder_options = {"overwrite": overwrite, "resume": resume}
     if sets is not None:
         _check_alone(fasta, motifs, tracks, objective)
-        settings = {"file": config, "seed": seed, "group": group}
         options = Labelled(sets, target, target_labels, tuple(gene or ()), rna_type, iupac)
-        _pretrain_tower(options, tower or LABELS_TOWER, settings, out, folder_options)
+        given = {"file": config, "seed": seed, "group": group}
+        _pretrain_tower(options, tower or LABELS_TOWER, given, out, folder_options)
         return
     _check_no_target(target, target_labels, gene, rna_type)
     tower = tower or ENCODER_TOWER
@@ -173,17 +172,13 @@ def pretrain(
     settings = PretrainConfig(objective, model=seq_config(tower, config, seed=seed, group=group))
     _check_targets(fasta, motifs, tracks, objective)
     records = read_records(fasta or (), iupac=iupac)
-    if objective == MASKED:
-        signal: Tracks | None = None
-        sources: dict[str, str] = {}
-        targets = "masked nucleotides"
-    else:
+    signal, sources = None, {}
+    if objective != MASKED:
         signal, sources = read_signal(records, motifs, tracks)
-        n_tracks = counted(len(signal.names), "track")
-        targets = f"{n_tracks} ({signal.kind})"
+    n_tracks = "" if signal is None else counted(len(signal.names), "track")
+    targets = "masked nucleotides" if signal is None else f"{n_tracks} ({signal.kind})"
     synthetic = "" if fasta else " (synthetic)"
-    n_rnas = counted(len(records), "RNA")
-    say(f"{n_rnas}{synthetic}, {targets}; no labels are read")
+    say(f"{counted(len(records), 'RNA')}{synthetic}, {targets}; no labels are read")
     folder = _folder(out, tower, settings.model.seed)
     with progress_bars() as progress:
         metrics, run = run_pretraining(

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+
 from mirnagraph.config import (
     AtLeastTwo,
     Checked,
@@ -19,6 +21,7 @@ from mirnagraph.config import (
     from_dict,
     lay_over,
     load_settings,
+    load_toml,
     preset_names,
     settings_from,
 )
@@ -39,7 +42,13 @@ from seqtower.encoders.whole import WholeConfig
 from seqtower.towers.base import TOWERS, Tower, TowerConfig, make_tower
 
 DEFAULT = "rnatracker"
-"""Preset, and tower, where none is named."""
+"""Preset, and tower, of settings that name none."""
+
+LONG = "long"
+SHORT = "mirna"
+
+SHORTEST_LONG = 200
+"""Nucleotides from which an RNA is long."""
 
 Optimizer = Annotated[str, ("adam", "nadam", "adamw")]
 
@@ -258,6 +267,24 @@ def _without_svm(values: dict[str, Any], where: str) -> dict[str, Any]:
         )
     remaining = {name: value for name, value in descriptors.items() if name != "svm"}
     return {**values, "descriptors": remaining}
+
+
+def preset_for(lengths: np.ndarray) -> str:
+    """Preset of a training that names none, for the lengths of its RNAs, shape (n,).
+
+    `LONG`, and `SHORT` where most RNAs have fewer than `SHORTEST_LONG` nucleotides: the best presets
+    for such RNAs on the public sets (docs/results.md).
+    """
+    return LONG if np.median(lengths) >= SHORTEST_LONG else SHORT
+
+
+def names_tower(file: str | Path | None) -> bool:
+    """Whether a settings file names a tower or a preset.
+
+    Raises:
+        InputError: the file is missing or not TOML.
+    """
+    return file is not None and not {"preset", "tower"}.isdisjoint(load_toml(file))
 
 
 def seq_config(preset: str = DEFAULT, file: str | Path | None = None, **given: Any) -> SeqConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
@@ -260,7 +261,9 @@ def trainable(network: TisTransformer, how: str, *, seed: int = 0) -> list[nn.Pa
             for name in ADAPTED:
                 linear = layer.get_submodule(name)
                 if not isinstance(linear, Adapted):
-                    adapted = Adapted(linear, generator(seed, "adapters", number, name))
+                    adapted = Adapted(
+                        cast(nn.Linear, linear), generator(seed, "adapters", number, name)
+                    )
                     setattr(layer, name, adapted)
                 else:
                     adapted = linear

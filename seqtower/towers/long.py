@@ -106,7 +106,7 @@ class Long(Tower):
         self.output_dim = n_members * config.hidden
         # the mean of the members' last layers is one layer over their hidden values
         self.head = nn.Linear(self.output_dim, n_labels)
-        nn.init.normal_(self.head.weight, std=0.3 / math.sqrt(config.hidden) / n_members)
+        nn.init.normal_(self.last_layer().weight, std=0.3 / math.sqrt(config.hidden) / n_members)
 
     def read(
         self, inputs: torch.Tensor, mask: torch.Tensor, numbers: torch.Tensor | None = None
@@ -131,8 +131,9 @@ class Long(Tower):
         """See `Tower.member_logits`: the mean over members is `forward`."""
         config = self.config
         hidden, _ = self._hidden(inputs, mask, numbers)
-        weight = self.head.weight.view(-1, config.members, config.hidden).permute(1, 2, 0)
-        logits = config.members * (hidden @ weight) + self.head.bias
+        last = self.last_layer()
+        weight = last.weight.view(-1, config.members, config.hidden).permute(1, 2, 0)
+        logits = config.members * (hidden @ weight) + last.bias
         return logits if types is None or self.tags is None else logits + self.tags(types)
 
     def _hidden(
