@@ -248,11 +248,11 @@ def train(
         rna_type,
         sets,
     )
-    data = training_data(source)
+    read = training_data(source)
     if tower is None and not names_tower(config):
-        settings = seq_config(preset_for(data[0].lengths), config, **given)
+        settings = seq_config(preset_for(read[0].lengths), config, **given)
     _train(
-        data,
+        read,
         settings,
         out,
         baselines=not no_baselines,

@@ -272,8 +272,8 @@ def _without_svm(values: dict[str, Any], where: str) -> dict[str, Any]:
 def preset_for(lengths: np.ndarray) -> str:
     """Preset of a training that names none, for the lengths of its RNAs, shape (n,).
 
-    `LONG`, and `SHORT` where most RNAs have fewer than `SHORTEST_LONG` nucleotides: the best presets
-    for such RNAs on the public sets (docs/results.md).
+    `LONG`, and `SHORT` where most RNAs have fewer than `SHORTEST_LONG` nucleotides: the best
+    presets for such RNAs on the public sets (docs/results.md).
     """
     return LONG if np.median(lengths) >= SHORTEST_LONG else SHORT
 
