@@ -156,19 +156,52 @@ def pretrain(
     are not supported.
     """
     folder_options = {"overwrite": overwrite, "resume": resume}
+    settings = {"file": config, "seed": seed, "group": group}
     if sets is not None:
         _check_alone(fasta, motifs, tracks, objective)
+<<<<<<< HEAD
         options = Labelled(sets, target, target_labels, tuple(gene or ()), rna_type, iupac)
         given = {"file": config, "seed": seed, "group": group}
         _pretrain_tower(options, tower or LABELS_TOWER, given, out, folder_options)
+=======
+        labelled = Labelled(sets, target, target_labels, tuple(gene or ()), rna_type, iupac)
+        _pretrain_tower(labelled, tower or LABELS_TOWER, settings, out, folder_options)
+>>>>>>> transfer
         return
     _check_no_target(target, target_labels, gene, rna_type)
-    tower = tower or ENCODER_TOWER
+    _check_targets(fasta, motifs, tracks, objective)
+    unlabelled = Unlabelled(fasta or [], motifs, tracks, objective, iupac)
+    _pretrain_encoder(unlabelled, tower or ENCODER_TOWER, settings, out, folder_options)
+
+
+def _folder(out: Path | None, tower: str, seed: int) -> Path:
+    return out or Path("runs") / f"pretrained-{tower}-seed{seed}"
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Options that name the data of a pre-training without labels."""
+
+    fasta: list[Path]
+    motifs: Path | None
+    tracks: Path | None
+    objective: str
+    iupac: str
+
+
+def _pretrain_encoder(
+    options: Unlabelled,
+    tower: str,
+    settings: dict[str, Any],
+    out: Path | None,
+    folder_options: dict[str, bool],
+) -> None:
+    """Pre-train an encoder without labels and print how well it predicts."""
     from seqtower.config import seq_config
     from seqtower.pretraining.load import read_records, read_signal
-    from seqtower.pretraining.pretrain import MASKED, PretrainConfig
-    from seqtower.pretraining.pretrain import pretrain as run_pretraining
+    from seqtower.pretraining.pretrain import MASKED, PretrainConfig, pretrain
 
+<<<<<<< HEAD
     settings = PretrainConfig(objective, model=seq_config(tower, config, seed=seed, group=group))
     _check_targets(fasta, motifs, tracks, objective)
     records = read_records(fasta or (), iupac=iupac)
@@ -180,15 +213,23 @@ def pretrain(
     synthetic = "" if fasta else " (synthetic)"
     say(f"{counted(len(records), 'RNA')}{synthetic}, {targets}; no labels are read")
     folder = _folder(out, tower, settings.model.seed)
+=======
+    config = PretrainConfig(options.objective, model=seq_config(tower, **settings))
+    records = read_records(options.fasta, iupac=options.iupac)
+    if options.objective == MASKED:
+        signal: Tracks | None = None
+        sources: dict[str, str] = {}
+        targets = "masked nucleotides"
+    else:
+        signal, sources = read_signal(records, options.motifs, options.tracks)
+        targets = f"{len(signal.names)} tracks ({signal.kind})"
+    synthetic = "" if options.fasta else " (synthetic)"
+    say(f"{len(records)} RNAs{synthetic}, {targets}; no labels are read")
+    folder = _folder(out, tower, config.model.seed)
+>>>>>>> transfer
     with progress_bars() as progress:
-        metrics, run = run_pretraining(
-            records,
-            signal,
-            settings,
-            folder,
-            sources=sources,
-            progress=progress,
-            **folder_options,
+        metrics, run = pretrain(
+            records, signal, config, folder, sources=sources, progress=progress, **folder_options
         )
     if metrics is None:
         say_kept(run.path)
@@ -203,10 +244,6 @@ def _show_encoder(metrics: pd.DataFrame, folder: Path, tower: str) -> None:
     show_frame(shown, "Validation of the encoder", number="{:.3f}".format)
     command = f"mirnagraph seq train --tower {tower} --pretrained {folder}"
     say(f"Written to {folder}: encoder/, figures.tsv. Next: {command}")
-
-
-def _folder(out: Path | None, tower: str, seed: int) -> Path:
-    return out or Path("runs") / f"pretrained-{tower}-seed{seed}"
 
 
 @dataclass(frozen=True)

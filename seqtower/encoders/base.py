@@ -43,6 +43,8 @@ class Encoder(ABC):
         k: nucleotides that a position stands for.
         stride: nucleotides from one position to the next.
         channels: values per position.
+        letter_channels: how many of the last channels are one-hot letters of the nucleotides of a
+            position, in their order; 0 for none.
         fingerprint: of what the values depend on beside settings and arrays, such as the sha256 of
             weights or the version of a package; empty for nothing.
     """
@@ -55,6 +57,7 @@ class Encoder(ABC):
     k: int = 1
     stride: int = 1
     channels: int
+    letter_channels: int = 0
     fingerprint: str = ""
 
     @classmethod

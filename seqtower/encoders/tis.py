@@ -105,6 +105,7 @@ class Tis(Encoder):
         self.k = settings.patch
         self.stride = settings.patch
         self.channels = settings.channels
+        self.letter_channels = settings.channels - settings.n_pooled
         self.fingerprint = fingerprint
 
     @classmethod

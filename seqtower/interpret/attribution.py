@@ -15,6 +15,7 @@ from mirnagraph.errors import import_extra
 from mirnagraph.evaluation.metrics import MULTI_LABEL
 from mirnagraph.seeds import generator
 from seqtower.data.batches import collate
+from seqtower.data.kmers import LETTERS
 from seqtower.encoders.cache import read_only_cache
 from seqtower.saved import SavedTower
 
@@ -48,8 +49,10 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64) -> Attributi
 
     The value of a nucleotide is the sum over its channels. With structure or a language model it is
     the contribution of the structure or embedding at that nucleotide, without its dependence on
-    the nucleotides around it. The value of a k-mer (see `seqtower.encoders.geneticseq2vec`) is
-    divided equally among its nucleotides.
+    the nucleotides around it. The value of a k-mer (see `seqtower.encoders.geneticseq2vec`) or a
+    patch is divided equally among its nucleotides, but for the letters of a patch, which have values
+    of their own. Numbers of the whole RNA (see `seqtower.encoders.whole`) stay as they are: what they
+    contribute has no place in the RNA.
 
     Args:
         model: the tower.
@@ -59,15 +62,17 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64) -> Attributi
     Raises:
         MissingExtraError: captum is not installed.
     """
-    batch = collate(model.encoding([sequence]), [0], types=model.type_numbers())
+    whole = model.whole_numbers([sequence])
+    batch = collate(model.encoding([sequence]), [0], types=model.type_numbers(), numbers=whole)
+    fixed = (batch.mask, batch.types, batch.numbers)
     width = batch.inputs.shape[1]
     tokens = model.config.training.batch_tokens
     captum = import_extra("captum.attr", EXTRA, "attribution to nucleotides")
     method = captum.IntegratedGradients(model.tower)
     baseline = batch.inputs * 0
     with torch.no_grad():
-        logits = model.tower(batch.inputs, batch.mask, batch.types)
-        baseline_logits = model.tower(baseline, batch.mask, batch.types)
+        logits = model.tower(batch.inputs, *fixed)
+        baseline_logits = model.tower(baseline, *fixed)
     differences = (logits - baseline_logits)[0].tolist()
     columns = []
     errors = []
@@ -76,18 +81,23 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64) -> Attributi
             batch.inputs,
             baseline,
             target=column,
-            additional_forward_args=(batch.mask, batch.types),
+            additional_forward_args=fixed,
             n_steps=steps,
             internal_batch_size=max(1, tokens // width),
             return_convergence_delta=True,
         )
-        columns.append(values.sum(dim=-1)[0].double().numpy())
+        columns.append(values[0].double().numpy())
         errors.append(float(delta[0]) / max(abs(difference), 1e-9))
-    attributions = np.stack(columns, axis=1)
     positions = model.encoding.lengths.positions(len(sequence))
     encoder = model.encoding.encoder
+    by_channel = np.stack(columns, axis=1)
+    n_letters = encoder.letter_channels
+    shared = by_channel[:, :, : by_channel.shape[2] - n_letters].sum(axis=2)
+    attributions = shared
     if encoder.k > 1 or encoder.stride > 1:
-        attributions = _divide_kmers(attributions, len(positions), encoder.k, encoder.stride)
+        attributions = _divide_kmers(shared, len(positions), encoder.k, encoder.stride)
+    if n_letters:
+        attributions = attributions + _of_letters(by_channel[:, :, -n_letters:], len(positions))
     return Attribution(positions, attributions, np.array(errors))
 
 
@@ -99,6 +109,13 @@ def _divide_kmers(values: np.ndarray, n_positions: int, k: int, stride: int) -> 
         end = min(start + k, n_positions)
         divided[start:end] += value / max(end - start, 1)
     return divided
+
+
+def _of_letters(values: np.ndarray, n_positions: int) -> np.ndarray:
+    """Values of the letters of patches, (n_patches, n_labels, patch * 4), by nucleotide."""
+    n_patches, n_labels, _ = values.shape
+    by_letter = values.reshape(n_patches, n_labels, -1, len(LETTERS)).sum(axis=3)
+    return by_letter.transpose(0, 2, 1).reshape(-1, n_labels)[:n_positions]
 
 
 def top_kmers(

@@ -390,5 +390,5 @@ def test_a_large_set_helps_a_small_one(tmp_path: Path) -> None:
             predicted = fold.predictions[MODEL]
             of_folds += [auc(true[:, column], predicted[:, column]) for column in range(3)]
         scores.append(float(np.mean(of_folds)))
-    assert scores[1] > scores[0] + 0.1
+    assert scores[1] > scores[0] + 0.1, scores
     assert scores[1] > 0.8
