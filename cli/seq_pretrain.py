@@ -24,8 +24,7 @@ from cli.common import (
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from seqtower.pretraining.tracks import Tracks
 
 EPILOG = (
     "Examples: `mirnagraph seq pretrain --fasta any.fa --motifs rbp.meme --out encoder`; "
@@ -159,14 +158,8 @@ def pretrain(
     settings = {"file": config, "seed": seed, "group": group}
     if sets is not None:
         _check_alone(fasta, motifs, tracks, objective)
-<<<<<<< HEAD
-        options = Labelled(sets, target, target_labels, tuple(gene or ()), rna_type, iupac)
-        given = {"file": config, "seed": seed, "group": group}
-        _pretrain_tower(options, tower or LABELS_TOWER, given, out, folder_options)
-=======
         labelled = Labelled(sets, target, target_labels, tuple(gene or ()), rna_type, iupac)
         _pretrain_tower(labelled, tower or LABELS_TOWER, settings, out, folder_options)
->>>>>>> transfer
         return
     _check_no_target(target, target_labels, gene, rna_type)
     _check_targets(fasta, motifs, tracks, objective)
@@ -201,19 +194,6 @@ def _pretrain_encoder(
     from seqtower.pretraining.load import read_records, read_signal
     from seqtower.pretraining.pretrain import MASKED, PretrainConfig, pretrain
 
-<<<<<<< HEAD
-    settings = PretrainConfig(objective, model=seq_config(tower, config, seed=seed, group=group))
-    _check_targets(fasta, motifs, tracks, objective)
-    records = read_records(fasta or (), iupac=iupac)
-    signal, sources = None, {}
-    if objective != MASKED:
-        signal, sources = read_signal(records, motifs, tracks)
-    n_tracks = "" if signal is None else counted(len(signal.names), "track")
-    targets = "masked nucleotides" if signal is None else f"{n_tracks} ({signal.kind})"
-    synthetic = "" if fasta else " (synthetic)"
-    say(f"{counted(len(records), 'RNA')}{synthetic}, {targets}; no labels are read")
-    folder = _folder(out, tower, settings.model.seed)
-=======
     config = PretrainConfig(options.objective, model=seq_config(tower, **settings))
     records = read_records(options.fasta, iupac=options.iupac)
     if options.objective == MASKED:
@@ -222,28 +202,22 @@ def _pretrain_encoder(
         targets = "masked nucleotides"
     else:
         signal, sources = read_signal(records, options.motifs, options.tracks)
-        targets = f"{len(signal.names)} tracks ({signal.kind})"
+        targets = f"{counted(len(signal.names), 'track')} ({signal.kind})"
     synthetic = "" if options.fasta else " (synthetic)"
-    say(f"{len(records)} RNAs{synthetic}, {targets}; no labels are read")
+    say(f"{counted(len(records), 'RNA')}{synthetic}, {targets}; no labels are read")
     folder = _folder(out, tower, config.model.seed)
->>>>>>> transfer
     with progress_bars() as progress:
         metrics, run = pretrain(
             records, signal, config, folder, sources=sources, progress=progress, **folder_options
         )
     if metrics is None:
         say_kept(run.path)
-    else:
-        _show_encoder(metrics, run.path, tower)
-
-
-def _show_encoder(metrics: pd.DataFrame, folder: Path, tower: str) -> None:
-    """Print how well the encoder predicts the tracks of held-out RNAs, and the next command."""
+        return
     names = {"held_out": "validation RNAs", "first_order": "dinucleotides alone"}
     shown = metrics[["track", "measure", *names]].rename(columns=names)
     show_frame(shown, "Validation of the encoder", number="{:.3f}".format)
-    command = f"mirnagraph seq train --tower {tower} --pretrained {folder}"
-    say(f"Written to {folder}: encoder/, figures.tsv. Next: {command}")
+    command = f"mirnagraph seq train --tower {tower} --pretrained {run.path}"
+    say(f"Written to {run.path}: encoder/, figures.tsv. Next: {command}")
 
 
 @dataclass(frozen=True)
@@ -285,7 +259,7 @@ def _pretrain_tower(
     folder = _folder(out, tower, config.model.seed)
     with progress_bars() as progress:
         cut = cut_target(data, target, progress)
-        say(f"{cut.sentence()}. {len(cut.kept)} RNAs are left.")
+        say(f"{cut.sentence()}. {counted(len(cut.kept), 'RNA')} left.")
         metrics, run = pretrain_tower(
             data, target, cut, config, folder, progress=progress, **folder_options
         )

@@ -50,9 +50,9 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64) -> Attributi
     The value of a nucleotide is the sum over its channels. With structure or a language model it is
     the contribution of the structure or embedding at that nucleotide, without its dependence on
     the nucleotides around it. The value of a k-mer (see `seqtower.encoders.geneticseq2vec`) or a
-    patch is divided equally among its nucleotides, but for the letters of a patch, which have values
-    of their own. Numbers of the whole RNA (see `seqtower.encoders.whole`) stay as they are: what they
-    contribute has no place in the RNA.
+    patch is divided equally among its nucleotides; letters of a patch have values of their own.
+    Numbers of the whole RNA (see `seqtower.encoders.whole`) stay as they are: what they contribute
+    has no place in the RNA.
 
     Args:
         model: the tower.

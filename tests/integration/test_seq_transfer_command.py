@@ -94,7 +94,7 @@ def test_pretrain_on_sets_then_train_from_it(run, files: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (
         "4 of 70 RNAs were cut for the target: 2 of the same sequence, 1 near-copies, 1 more of "
-        "the same gene. 66 RNAs are left."
+        "the same gene. 66 RNAs left."
     ) in " ".join(done.stderr.split())
     lines = [line.split("\t") for line in done.stdout.splitlines()]
     assert lines[0] == ["output", "n_train", "n_validation", "n_positive", "auc", "aupr"]
