@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from seqtower.pretraining.tracks import Tracks
 
 EPILOG = (
-    "Examples: `mirnagraph seq pretrain --fasta any.fa --motifs rbp.meme --out encoder`; "
-    "`mirnagraph seq pretrain --sets large.toml --target small.fa --out start`"
+    "Example: `mirnagraph seq pretrain --fasta any.fa --motifs rbp.meme --out encoder`, "
+    "or `mirnagraph seq pretrain --sets large.toml --target small.fa --out start`"
 )
 
 ENCODER_TOWER = "deeplocrna"
