@@ -16,6 +16,7 @@ from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs.folder import read_run_json
 from mirnagraph.runs.model_file import HEADER
 from mirnagraph.runs.results import MODEL
+from seqtower.baselines.kmer import TOWER
 from seqtower.config import SeqConfig, seq_config
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, SequenceSet
 from seqtower.data.sets import merge_sets
@@ -387,7 +388,7 @@ def test_a_large_set_helps_a_small_one(tmp_path: Path) -> None:
         for number in range(2):
             fold = run_fold(work, number)
             true = target_set.labels[fold.rows]
-            predicted = fold.predictions[MODEL]
+            predicted = fold.predictions[TOWER]
             of_folds += [auc(true[:, column], predicted[:, column]) for column in range(3)]
         scores.append(float(np.mean(of_folds)))
     assert scores[1] > scores[0] + 0.1, scores
