@@ -172,6 +172,15 @@ MotifsOption = Annotated[
     Option(help="Known motifs to compare the filters of the tower with, MEME format."),
 ]
 
+MaskingOption = Annotated[
+    bool,
+    Option(
+        "--masking/--no-masking",
+        help="Mask windows and predict again: zipcodes. A pretrained transformer reads the whole "
+        "RNA again for each window, which takes minutes for a long RNA.",
+    ),
+]
+
 PlotsOption = Annotated[bool, Option("--plots/--no-plots", help="One figure per RNA.")]
 
 RunsArgument = Annotated[
@@ -381,6 +390,7 @@ def explain(
     rna: RnaOption = None,
     window: WindowOption = 100,
     stride: StrideOption = 10,
+    masking: MaskingOption = True,
     motifs: MotifsOption = None,
     rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
@@ -397,7 +407,7 @@ def explain(
     from mirnagraph.io import check_output_folder
     from mirnagraph.sources.fasta import read_fasta
     from seqtower.data.motifs import read_meme
-    from seqtower.interpret.attribution import MaskingConfig
+    from seqtower.interpret.attribution import MaskingConfig, masked_nucleotides
     from seqtower.interpret.report import ExplainConfig, explain_to_folder
 
     check_output_folder(out, overwrite=overwrite)
@@ -406,7 +416,12 @@ def explain(
     _check_ids(rna or (), list(records["id"]), fasta)
     selected = records[records["id"].isin(rna)] if rna else records
     known = read_meme(motifs) if motifs is not None else []
-    config = ExplainConfig(MaskingConfig(window=window, stride=stride), plots=plots)
+    windows = MaskingConfig(window=window, stride=stride)
+    config = ExplainConfig(windows if masking else None, plots=plots)
+    lengths = selected["sequence"].str.len().tolist()
+    if masking and model.encoding.encoder.is_cached:
+        n_read = masked_nucleotides(lengths, windows)
+        say(f"Masking reads {n_read:,} nt anew; a larger --stride, or --no-masking, is faster")
     with progress_bars() as progress:
         counts = explain_to_folder(
             model,
@@ -423,7 +438,8 @@ def explain(
         share = f"Trees on descriptors have the weight {model.weight:g} in the model"
         rest = "masking explains the whole model; attributions, k-mers and motifs its tower alone"
         say(f"{share}: {rest}")
-    _say_window(selected["sequence"].str.len().tolist(), window)
+    if masking:
+        _say_window(lengths, window)
     matched = f", {counts['matches']} matches to known motifs at q < .05" if known else ""
     n_zipcodes = counted(counts["zipcodes"], "zipcode")
     n_motifs = counted(counts["motifs"], "motif")

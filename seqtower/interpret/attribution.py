@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -219,6 +220,21 @@ def mask_scan(
     return scan
 
 
+def no_windows(compartments: Sequence[str]) -> pd.DataFrame:
+    """Table of `mask_scan` without a window."""
+    columns = ["start", "end", "kl", *compartments, "q_value"]
+    return pd.DataFrame({name: np.zeros(0) for name in columns})
+
+
+def masked_nucleotides(lengths: Sequence[int], config: MaskingConfig) -> int:
+    """Nucleotides that a tower reads anew to mask RNAs of these lengths."""
+    total = 0
+    for length in lengths:
+        n_windows = len(_starts(length, config))
+        total += (1 + config.shuffles) * (n_windows + 1) * length
+    return total
+
+
 def zipcodes(
     scan: pd.DataFrame, compartments: tuple[str, ...], config: MaskingConfig | None = None
 ) -> pd.DataFrame:
@@ -257,6 +273,12 @@ def zipcodes(
     return table.sort_values("kl", ascending=False, kind="stable", ignore_index=True)
 
 
+def _starts(length: int, config: MaskingConfig) -> np.ndarray:
+    """Starts of the windows of an RNA, ascending."""
+    last = max(length - config.window, 0)
+    return np.unique(np.append(np.arange(0, last + 1, config.stride), last))
+
+
 def _scan(
     model: SavedTower, sequence: str, config: MaskingConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -266,8 +288,7 @@ def _scan(
         Window starts, the prediction for the RNA, shape (n_labels,), and with each window masked,
         shape (n_windows, n_labels).
     """
-    last = max(len(sequence) - config.window, 0)
-    starts = np.unique(np.append(np.arange(0, last + 1, config.stride), last))
+    starts = _starts(len(sequence), config)
     masked = []
     for start in starts.tolist():
         end = min(start + config.window, len(sequence))

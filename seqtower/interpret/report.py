@@ -22,6 +22,7 @@ from seqtower.interpret.attribution import (
     MaskingConfig,
     attribute,
     mask_scan,
+    no_windows,
     top_kmers,
     zipcodes,
 )
@@ -40,12 +41,13 @@ class ExplainConfig:
     """Settings of `explain_to_folder`.
 
     Attributes:
-        masking: windows and shuffles of the zipcodes.
+        masking: windows and shuffles of the zipcodes; None to mask nothing, so that the table of
+            windows and the zipcodes are empty.
         steps: of integrated gradients.
         plots: whether to draw a picture per RNA.
     """
 
-    masking: MaskingConfig = field(default_factory=MaskingConfig)
+    masking: MaskingConfig | None = field(default_factory=MaskingConfig)
     steps: int = 64
     plots: bool = True
 
@@ -135,7 +137,10 @@ def _explain(
     model: SavedTower, rna_id: str, sequence: str, config: ExplainConfig, seed: int
 ) -> SequenceExplanation:
     """Explain the predictions of one RNA by masking and integrated gradients."""
-    scan = mask_scan(model, sequence, config.masking, seed=seed)
+    if config.masking is None:
+        scan = no_windows(model.compartments)
+    else:
+        scan = mask_scan(model, sequence, config.masking, seed=seed)
     regions = zipcodes(scan, model.compartments, config.masking)
     scan.insert(0, "rna_id", rna_id)
     attribution = attribute(model, sequence, steps=config.steps)

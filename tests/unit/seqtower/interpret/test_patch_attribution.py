@@ -1,10 +1,16 @@
-"""Values of the letters of patches, by nucleotide."""
+"""Values of the letters of patches, by nucleotide; what masking reads, and no masking."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from seqtower.interpret.attribution import _of_letters
+from seqtower.interpret.attribution import (
+    MaskingConfig,
+    _of_letters,
+    masked_nucleotides,
+    no_windows,
+    zipcodes,
+)
 
 
 def test_letters_of_two_patches_by_hand() -> None:
@@ -16,3 +22,15 @@ def test_letters_of_two_patches_by_hand() -> None:
     values[1, 0, 2] = -3.0  # third, G
     values[1, 0, 5] = 9.0  # fourth, beyond the end
     np.testing.assert_allclose(_of_letters(values, 3)[:, 0], [1.0, 2.5, -3.0])
+
+
+def test_nucleotides_that_masking_reads_by_hand() -> None:
+    """Windows of 4, every 3 nt of 10, start at 0, 3 and 6; with the RNA itself four reads."""
+    config = MaskingConfig(window=4, stride=3, shuffles=1)
+    assert masked_nucleotides([10], config) == 2 * 4 * 10
+    # an RNA shorter than the window has one
+    assert masked_nucleotides([10, 2], config) == 80 + 2 * 2 * 2
+
+
+def test_no_window_has_no_zipcode() -> None:
+    assert zipcodes(no_windows(("A", "B")), ("A", "B")).empty
