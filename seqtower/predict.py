@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from seqtower.config import SeqConfig, SeqTrainConfig
 from seqtower.data.batches import Batch, windows
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import FittedEncoding
+from seqtower.encoders.tis import TisConfig
 from seqtower.nn.losses import probabilities
 from seqtower.towers.base import Tower
 from seqtower.training.pieces import EncodedPieces
@@ -92,11 +94,24 @@ def _mean_over_windows(
     return total / np.where(weight > 0, weight, np.nan)[:, None]
 
 
+def longest_at_once(encoder_settings: Any, batch_tokens: int) -> int:
+    """Nucleotides of the longest RNA that a tower and its encoder read without windows.
+
+    Args:
+        encoder_settings: of the encoder.
+        batch_tokens: most positions of a batch.
+    """
+    if isinstance(encoder_settings, TisConfig):
+        return min(encoder_settings.window, encoder_settings.patch * batch_tokens)
+    return batch_tokens
+
+
 def read_in_windows(sequences: Sequence[str], config: SeqConfig) -> int:
-    """Count the RNAs that are longer than a batch and are read in windows."""
+    """Count the RNAs that are too long to be read at once (see `longest_at_once`)."""
     if config.lengths.keep != "full":
         return 0
-    return sum(len(sequence) > config.training.batch_tokens for sequence in sequences)
+    longest = longest_at_once(config.encoder.settings, config.training.batch_tokens)
+    return sum(len(sequence) > longest for sequence in sequences)
 
 
 def readings(
@@ -118,9 +133,10 @@ def readings(
     encoder = encoding.encoder
     limit = config.batch_tokens
     n_windows = []
-    for n_read in read:
+    for length, n_read in zip(lengths.tolist(), read, strict=True):
         n_positions = max((n_read - encoder.k) // encoder.stride + 1, 1)
-        n_windows.append(len(list(windows(n_positions, limit, limit // 10))))
+        n_of_tower = len(list(windows(n_positions, limit, limit // 10)))
+        n_windows.append(max(n_of_tower, encoder.n_windows(length)))
     return pd.DataFrame({"length": lengths, "read": read, "windows": n_windows})
 
 
@@ -168,8 +184,9 @@ def remarks(
         )
         lines.append(f"{line}; the trees on descriptors read whole RNAs" if has_trees else line)
     if n_long:
-        budget = config.batch_tokens
-        lines.append(f"{n_long} of {n_rnas} RNAs are longer than {budget} nt and read in windows")
+        settings = getattr(encoding.encoder, "settings", None)
+        longest = longest_at_once(settings, config.batch_tokens)
+        lines.append(f"{n_long} of {n_rnas} RNAs are longer than {longest} nt and read in windows")
     if n_empty:
         lines.append(
             f"{n_empty} of {n_rnas} RNAs have no nucleotide but N and uninformative predictions"

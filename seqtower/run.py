@@ -43,7 +43,7 @@ from seqtower.experiment import (
     groups_of,
     prepare_work,
 )
-from seqtower.predict import kept_part, read_in_windows
+from seqtower.predict import kept_part, longest_at_once, read_in_windows
 from seqtower.pretraining.start import load_start, start_sentences
 from seqtower.saved import FORMAT, FORMAT_VERSION, SavedTower, save_tower
 from seqtower.training.health import (
@@ -395,10 +395,8 @@ def _data_lines(work: Work) -> list[str]:
         )
     n_long = read_in_windows(data.sequences, config)
     if n_long:
-        lines.append(
-            f"{n_long} RNAs are longer than the {config.training.batch_tokens} positions of a "
-            "batch (`training.batch_tokens`): they were read in windows."
-        )
+        longest = longest_at_once(config.encoder.settings, config.training.batch_tokens)
+        lines.append(f"{n_long} RNAs are longer than {longest} nt: they were read in windows.")
     return lines
 
 

@@ -89,6 +89,10 @@ class Encoder(ABC):
             lengths: the nucleotides that are encoded.
         """
 
+    def n_windows(self, _length: int) -> int:
+        """Windows in which a pretrained network reads an RNA; 1 where it reads the whole."""
+        return 1
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Fitted arrays by name, for a model file."""
         return {}

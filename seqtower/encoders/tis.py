@@ -157,6 +157,10 @@ class Tis(Encoder):
             encoded.append(np.asarray(standardised, dtype=np.float32))
         return encoded
 
+    def n_windows(self, length: int) -> int:
+        """See `Encoder.n_windows`."""
+        return len(list(windows(length, self.settings.window, window_overlap(self.settings))))
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """See `Encoder.to_arrays`."""
         return {"mean": self.mean, "sd": self.sd}

@@ -149,7 +149,10 @@ class Tower(nn.Module):
             ConfigError: types or numbers for a tower that takes none, or none for one that needs
                 them.
         """
-        logits = self.head(self.encode(inputs, mask, numbers))
+        return self._with_tags(self.head(self.encode(inputs, mask, numbers)), types)
+
+    def _with_tags(self, logits: torch.Tensor, types: torch.Tensor | None) -> torch.Tensor:
+        """Add what the RNA types contribute to logits (…, n, n_labels); errors of `forward`."""
         if self.tags is None:
             if types is not None:
                 raise ConfigError("the tower is not conditioned on RNA types and takes none")

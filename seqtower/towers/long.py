@@ -134,7 +134,7 @@ class Long(Tower):
         last = self.last_layer()
         weight = last.weight.view(-1, config.members, config.hidden).permute(1, 2, 0)
         logits = config.members * (hidden @ weight) + last.bias
-        return logits if types is None or self.tags is None else logits + self.tags(types)
+        return self._with_tags(logits, types)
 
     def _hidden(
         self, inputs: torch.Tensor, mask: torch.Tensor, numbers: torch.Tensor | None
