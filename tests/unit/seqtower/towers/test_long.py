@@ -119,3 +119,15 @@ def test_too_few_channels_and_heads_that_do_not_divide() -> None:
         make_tower("long", LongConfig(letters=64), 100, 2)
     with pytest.raises(ConfigError, match="heads"):
         LongConfig(heads=5)
+
+
+def test_training_hides_a_share_of_the_tokens_and_never_all() -> None:
+    model = tower(token_dropout=0.3)
+    assert model._shown(5, 4, torch.device("cpu")).all()
+    model.train()
+    torch.manual_seed(2)
+    shown = model._shown(20_000, 4, torch.device("cpu"))
+    assert shown.any(dim=1).all()
+    # a share of .3 is hidden, but for the RNAs of which all four would be: .3 ** 4 keep one
+    assert float((~shown).float().mean()) == pytest.approx(0.3 - 0.3**4 / 4, abs=0.01)
+    assert tower(token_dropout=0.0).train()._shown(9, 4, torch.device("cpu")).all()
