@@ -207,7 +207,7 @@ def _final(work: Work, name: str, progress: Progress | None) -> Fitted:
         best_epoch=fitted.trained.best_epoch,
         **{HEALTH: fitted.health.to_dict(), ANSWERED_BY: parts},
     )
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    shutil.rmtree(checkpoints.parent, ignore_errors=True)
     report(progress, FINAL, 1, 1)
     return fitted
 
