@@ -23,6 +23,7 @@ from mirnagraph.config import (
     load_settings,
     load_toml,
     preset_names,
+    require,
     settings_from,
 )
 from mirnagraph.errors import ConfigError
@@ -165,6 +166,20 @@ class SeqConfig(Checked):
     whole: WholeConfig = field(default_factory=WholeConfig)
     training: SeqTrainConfig = field(default_factory=SeqTrainConfig)
     descriptors: DescriptorConfig = field(default_factory=DescriptorConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        name = self.tower.name
+        if self.whole.blocks and not TOWERS[name].reads_whole:
+            raise ConfigError(
+                f"the tower {name!r} reads no numbers of whole RNAs; omit 'whole.blocks'"
+            )
+        patches = self.encoder.settings
+        if isinstance(patches, TisConfig) and name == LONG:
+            n_letters = patches.patch if patches.letters else 0
+            found = self.tower.settings.letters
+            expected = f"{n_letters}, the letters of a patch of the encoder"
+            require(found == n_letters, "tower.settings.letters", found, expected)
 
     @property
     def tis(self) -> TisConfig:

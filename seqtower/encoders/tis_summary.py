@@ -54,10 +54,10 @@ def summarise_patches(patches: np.ndarray) -> np.ndarray:
             highest logit of a start of translation; shape (n_patches, 97).
 
     Returns:
-        Shape (`WIDTH`,): of the means over a patch, the mean and SD along the RNA, the mean of the
-        `FIRST` and of the `LAST` patches; the mean of the SDs; of the start scores, the highest,
-        the mean, the place of the highest (share of the RNA, and logarithm of 1 + its patch), and
-        the patches above 0. Zeros for an RNA without a nucleotide.
+        Shape (`WIDTH`,). Of the hidden values: mean and SD along the RNA, means of the `FIRST` and
+        of the `LAST` patches, and mean SD within a patch, 48 numbers each. Of the start scores: the
+        highest, the mean, the place of the highest (as a share of the RNA, and as log(1 + number of
+        its patch)), and how many are above 0. Zeros for an RNA without a nucleotide.
     """
     if not len(patches):
         return np.zeros(WIDTH)
