@@ -246,6 +246,9 @@ class MixSettings:
         calibration_part: share of the training rows, families whole, that a second model (same
             settings, one member of each kind) is not trained on; a temperature is chosen on its
             predictions of them (Guo et al. 2017). 0 for no calibration; in [0, 0.5].
+        least_gain: the neural part, the trees or the kernel model are left out of the mean where
+            that lowers the log loss of these rows by more (nats per label), and by more than two
+            standard errors. 0 keeps every part.
         thresholds: ``"half"``, or ``"mcc"`` for the best Matthews correlation on training rows
             that a component was not trained on.
     """
@@ -256,10 +259,11 @@ class MixSettings:
     kernel: float = 1.0
     thresholds: str = "mcc"
     calibration_part: float = 0.0
+    least_gain: float = 0.0
 
     def __post_init__(self) -> None:
         require_range(self, "above 0", "attention", "extra_trees", "boosting")
-        require_range(self, "0 or more", "kernel")
+        require_range(self, "0 or more", "kernel", "least_gain")
         require_range(self, "in [0, 0.5]", "calibration_part")
         is_rule = self.thresholds in ("half", "mcc")
         require(is_rule, "thresholds", self.thresholds, "'half' or 'mcc'")

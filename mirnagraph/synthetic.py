@@ -12,24 +12,29 @@ import pandas as pd
 
 from mirnagraph.config import require
 from mirnagraph.dataset import BENCHMARK_COMPARTMENTS, ONTOLOGY_COLUMNS, Dataset
+from mirnagraph.hairpins import CODES, MATURE_LENGTH, NUCLEOTIDES, hairpin_family, with_motif
 from mirnagraph.seeds import generator
 
 KINDS = ("mRNA", "drug", "disease")
 
 MODALITIES = ("family", "disease", "mRNA", "drug")
 
+MOTIF = "motif"
+
 DEMO_SEED = 2025
-
-NUCLEOTIDES = "ACGU"
-
-PAIR = {"A": "U", "C": "G", "G": "C", "U": "A"}
-
-MATURE_LENGTH = 22
 
 NAMES = {"mRNA": "SYNG", "drug": "syn-drug-", "disease": "syn-disease-"}
 
 
-AT_LEAST = {"n_rnas": 20, "n_communities": 2, "signal": 0, "noise": 0, "popularity": 0, "seed": 0}
+AT_LEAST = {
+    "n_rnas": 20,
+    "n_communities": 2,
+    "signal": 0,
+    "noise": 0,
+    "popularity": 0,
+    "purity": 0,
+    "seed": 0,
+}
 
 LARGEST_SHARES = {
     "mutation": 0.5,
@@ -50,7 +55,12 @@ class SyntheticConfig:
         n_communities: functional communities per association kind.
         n_partners: numbers of mRNAs, drugs and diseases.
         mutation: share of nucleotides that differ between a member and its ancestor, in [0, 0.5].
-        signal: effect of family and communities on a label (log odds); 0 plants nothing.
+        purity: odds that a link is to a partner of the RNA's community.
+        motif: IUPAC codes of ACGURYSWN, at most as long as a mature. Half of the RNAs have it in
+            both matures, the others have it backwards, so that neither composition nor presence of
+            the letters tells them apart; it then drives every compartment, with a community of one
+            kind. Empty for none.
+        signal: effect of all drivers on a label (log odds); 0 plants nothing.
         noise: SD of unexplained variation (log odds).
         popularity: effect of being well studied on every label (log odds) and on the number of
             associations; 0 switches it off.
@@ -66,6 +76,8 @@ class SyntheticConfig:
     n_communities: int = 4
     n_partners: tuple[int, int, int] = (150, 50, 80)
     mutation: float = 0.08
+    purity: float = 4.0
+    motif: str = ""
     signal: float = 4.0
     noise: float = 0.5
     popularity: float = 0.8
@@ -88,6 +100,21 @@ class SyntheticConfig:
         for name, largest in LARGEST_SHARES.items():
             value = getattr(self, name)
             require(0 <= value <= largest, name, value, f"a share of 0 to {largest}")
+        is_motif = len(self.motif) <= MATURE_LENGTH and set(self.motif) <= {*NUCLEOTIDES, *CODES}
+        letters = f"at most {MATURE_LENGTH} of {NUCLEOTIDES}{''.join(CODES)}"
+        require(is_motif, "motif", self.motif, letters)
+
+
+DEMO = SyntheticConfig(
+    purity=20.0,
+    motif="RRRRRRYYYYYY",
+    signal=4.5,
+    noise=0.2,
+    popularity=0.3,
+    unlocated=0.05,
+    seed=DEMO_SEED,
+)
+"""The demo: a compartment depends on a community in the networks and on a motif in the matures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +126,9 @@ class SyntheticTruth:
         communities: community number of each RNA in each association kind, columns ``mRNA``,
             ``drug``, ``disease``.
         popularity: how well studied each RNA is, about standard normal, index rna_id.
+        has_motif: whether an RNA has the motif (forwards), index rna_id; False without a motif.
         drivers: compartment -> the modalities that determine it (``"family"``, ``"disease"``,
-            ``"mRNA"``, ``"drug"``).
+            ``"mRNA"``, ``"drug"``, ``"motif"``).
         probabilities: of each label before noise and before RNAs lose their annotation: index and
             columns as the labels.
     """
@@ -108,6 +136,7 @@ class SyntheticTruth:
     family: pd.Series
     communities: pd.DataFrame
     popularity: pd.Series
+    has_motif: pd.Series
     drivers: Mapping[str, tuple[str, ...]]
     probabilities: pd.DataFrame
 
@@ -134,11 +163,12 @@ def make_synthetic(
 
     Each RNA has a family (its sequence), one community per association kind (its partners) and a
     popularity (its numbers of links and labels). Two modalities determine each compartment, in
-    turn: a driving family or community raises or lowers its log odds. All random numbers are
+    turn: a driving family or community raises or lowers its log odds. With a motif these are the
+    communities of one kind and the motif. All random numbers are
     uniform ones of named generators, so the same config gives the same bytes everywhere.
     """
     truth, labels = _plant(config)
-    rnas = _sequences(config, truth.family)
+    rnas = _sequences(config, truth)
     associations, partners = _associations(config, truth)
     ontology, descriptors = tree_of_terms(
         _partner_communities(config.n_partners[2], config),
@@ -147,6 +177,9 @@ def make_synthetic(
     )
     diseases = partners["disease"]
     diseases["descriptor_ids"] = pd.Series(descriptors, index=diseases.index, dtype=object)
+    planted = "planted sequence families and functional communities"
+    if config.motif:
+        planted = "planted functional communities and a motif"
     dataset = Dataset(
         name=name,
         rnas=rnas,
@@ -156,8 +189,8 @@ def make_synthetic(
         ontology=ontology,
         description=(
             f"Synthetic: {config.n_rnas} miRNAs in {config.n_compartments} compartments with "
-            "planted sequence families and functional communities (mirnagraph.synthetic, "
-            f"seed {config.seed}). No name, sequence, association or label in it is real."
+            f"{planted} (mirnagraph.synthetic, seed {config.seed}). No name, sequence, association "
+            "or label in it is real."
         ),
         synthetic=True,
     )
@@ -174,7 +207,7 @@ def demo_dataset() -> Dataset:
 
 def make_demo() -> Dataset:
     """Make the demo dataset, without reading any file."""
-    return make_synthetic(SyntheticConfig(seed=DEMO_SEED), name="demo")[0]
+    return make_synthetic(DEMO, name="demo")[0]
 
 
 def _plant(config: SyntheticConfig) -> tuple[SyntheticTruth, pd.DataFrame]:
@@ -187,16 +220,21 @@ def _plant(config: SyntheticConfig) -> tuple[SyntheticTruth, pd.DataFrame]:
         kind: (rng.random(config.n_rnas) * config.n_communities).astype(np.int64) for kind in KINDS
     }
     popularity = _normal(config.n_rnas, rng)
-    drivers = {
-        name: (MODALITIES[number % 4], MODALITIES[(number + 1) % 4])
-        for number, name in enumerate(BENCHMARK_COMPARTMENTS[: config.n_compartments])
-    }
-    levels = {"family": family, **communities}
+    has_motif = np.zeros(config.n_rnas, dtype=bool)
+    if config.motif:
+        has_motif = _sample(0.5, config.n_rnas, generator(config.seed, MOTIF))
+    drivers = {}
+    for number, name in enumerate(BENCHMARK_COMPARTMENTS[: config.n_compartments]):
+        drivers[name] = (MODALITIES[number % 4], MODALITIES[(number + 1) % 4])
+        if config.motif:
+            drivers[name] = (KINDS[number % 3], MOTIF)
+    levels = {"family": family, **communities, MOTIF: has_motif.astype(np.int64)}
     probabilities, labels = _labels(config, levels, drivers, popularity)
     truth = SyntheticTruth(
         family=pd.Series(family, index=ids, name="family"),
         communities=pd.DataFrame(communities, index=ids),
         popularity=pd.Series(popularity, index=ids, name="popularity"),
+        has_motif=pd.Series(has_motif, index=ids, name="has_motif"),
         drivers=drivers,
         probabilities=pd.DataFrame(probabilities, index=ids, columns=list(drivers)),
     )
@@ -222,6 +260,7 @@ def _associations(
             _partner_communities(n_partners, config),
             config.popularity * truth.popularity.to_numpy(),
             generator(config.seed, kind),
+            config.purity,
         )
         is_linked = ~is_lonely[rows]
         associations[kind] = pd.DataFrame(
@@ -278,7 +317,9 @@ def _labels(
     return probabilities, labels
 
 
-def _sequences(config: SyntheticConfig, family: pd.Series) -> pd.DataFrame:
+def _sequences(config: SyntheticConfig, truth: SyntheticTruth) -> pd.DataFrame:
+    family = truth.family
+    of_motif = generator(config.seed, "places of the motif")
     sequences = np.full(config.n_rnas, None, dtype=object)
     matures = np.full(config.n_rnas, "", dtype=object)
     rng = generator(config.seed, "without sequence")
@@ -288,6 +329,9 @@ def _sequences(config: SyntheticConfig, family: pd.Series) -> pd.DataFrame:
         rng = generator(config.seed, "family", number)
         members = hairpin_family(len(rows), config.mutation, rng)
         for row, (hairpin, arms) in zip(rows, members, strict=True):
+            if config.motif:
+                motif = config.motif if truth.has_motif.iloc[row] else config.motif[::-1]
+                hairpin, arms = with_motif(hairpin, motif, of_motif)
             if is_known[row]:
                 sequences[row] = hairpin
                 matures[row] = ";".join(arms)
@@ -309,50 +353,15 @@ def _normal(n: int, rng: np.random.Generator) -> np.ndarray:
     return total - 6.0
 
 
-def hairpin_family(
-    n_members: int, mutation: float, rng: np.random.Generator
-) -> list[tuple[str, tuple[str, str]]]:
-    """Make precursors of one family: mutated copies of a random ancestor whose two arms pair.
-
-    Args:
-        n_members: number of precursors.
-        mutation: share of nucleotides replaced; a member may also lose or gain one at the loop.
-        rng: random numbers.
-
-    Returns:
-        Per member (precursor of 57 to 86 nt, (mature of the 5' arm, mature of the 3' arm)), matures
-        of 22 nt cut from it.
-    """
-    arm = _random_sequence(25 + int(rng.random() * 11), rng)
-    loop = _random_sequence(8 + int(rng.random() * 8), rng)
-    ancestor = arm + loop + "".join(PAIR[nucleotide] for nucleotide in reversed(arm))
-    members = []
-    for _ in range(n_members):
-        is_mutated = rng.random(len(ancestor)) < mutation
-        # One of the three other nucleotides, so that `mutation` is the share that differs.
-        steps = 1 + (3 * rng.random(len(ancestor))).astype(int)
-        shift = rng.random()
-        places = np.array([NUCLEOTIDES.index(nucleotide) for nucleotide in ancestor])
-        mutated = [NUCLEOTIDES[place] for place in (places + is_mutated * steps) % 4]
-        middle = len(arm) + len(loop) // 2
-        if shift < mutation:
-            del mutated[middle]
-        elif shift > 1 - mutation:
-            mutated.insert(middle, "A")
-        sequence = "".join(mutated)
-        arms = (sequence[2 : 2 + MATURE_LENGTH], sequence[-2 - MATURE_LENGTH : -2])
-        members.append((sequence, arms))
-    return members
-
-
 def linked_partners(
     kind: str,
     community: np.ndarray,
     of_partner: np.ndarray,
     popularity: np.ndarray,
     rng: np.random.Generator,
+    purity: float = SyntheticConfig.purity,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Link every RNA with partners, four in five of its community; popular RNAs get more links.
+    """Link every RNA with partners, most of its community; popular RNAs get more links.
 
     Args:
         kind: of the partners, one of `KINDS`.
@@ -360,6 +369,7 @@ def linked_partners(
         of_partner: community of each partner, shape (n_partners,).
         popularity: in units of the log of the number of links, shape (n_rnas,).
         rng: random numbers.
+        purity: odds that a link is to a partner of the RNA's community.
 
     Returns:
         Row of the RNA (sorted) and column of the partner of each link.
@@ -372,7 +382,7 @@ def linked_partners(
     for row, community_of_rna in enumerate(community):
         n_links = int(base * np.exp(popularity[row]) * (0.5 + rng.random())) + 1
         is_shared = of_partner == community_of_rna
-        weight = partner_weight * np.where(is_shared, 4.0 * n_others, 1.0)
+        weight = partner_weight * np.where(is_shared, purity * n_others, 1.0)
         # Exponential races: drawing without replacement in proportion to the weights.
         order = np.argsort(-np.log(1.0 - rng.random(n_partners)) / weight, kind="stable")
         columns.append(np.sort(order[: min(n_links, n_partners // 2)]))
@@ -423,10 +433,6 @@ def tree_of_terms(
             descriptor += f";SYND{number + 1:02d}{branches[4]}"
         descriptors.append(descriptor)
     return pd.DataFrame(sorted(rows), columns=ONTOLOGY_COLUMNS, dtype=object), descriptors
-
-
-def _random_sequence(n: int, rng: np.random.Generator) -> str:
-    return "".join(NUCLEOTIDES[place] for place in (4 * rng.random(n)).astype(int))
 
 
 if __name__ == "__main__":

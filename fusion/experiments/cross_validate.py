@@ -58,7 +58,8 @@ def run_fold(data: FusionData, folds: Folds, config: ExperimentConfig, fold: int
         uncertainty = fusion_model.uncertainty(test)
     trees = {name: parts[name] for name in (EXTRA_TREES, BOOSTING) if name in parts}
     if trees:
-        predictions[OWN_TREES] = join(trees, fusion_model.weights)
+        given = {name: getattr(config.mix, name) for name in trees}
+        predictions[OWN_TREES] = join(trees, given)
     return FoldResult(
         fold,
         test,

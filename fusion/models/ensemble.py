@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from fusion.tokens.neighbours import (
 from fusion.tokens.sequence_tower import FittedTowers, fit_towers
 from fusion.tokens.table import Token, TokenTable, make_token
 from mirnagraph.evaluation.calibration import apply_temperature, best_thresholds, fit_temperature
+from mirnagraph.evaluation.mixture import left_out
 from mirnagraph.evaluation.splits import inner_split
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
@@ -48,6 +49,9 @@ EXTRA_TREES = "extra_trees"
 BOOSTING = "boosting"
 KERNEL = "kernel"
 
+VOICES = {"neural": (ATTENTION,), "own_trees": (EXTRA_TREES, BOOSTING), "kernel": (KERNEL,)}
+"""Parts that `MixSettings.least_gain` keeps or leaves out together."""
+
 
 @dataclass(frozen=True, eq=False)
 class FusionModel:
@@ -59,7 +63,8 @@ class FusionModel:
         attention: the neural part, see `ExperimentConfig.neural`; None where the settings have no
             attention tokens.
         trees: name of each tree model -> its arrays.
-        weights: name of each part -> its weight in the mean of logits; they sum to 1.
+        weights: name of each part -> its weight in the mean of logits, scaled to sum to 1; 0 for
+            one that is left out.
         thresholds: probability above which a compartment is called, shape (n_labels,).
         temperature: divides the logits of the joined probabilities.
         choices: weights, epochs and temperature, as plain values.
@@ -95,7 +100,8 @@ class FusionModel:
     def uncertainty(self, rows: np.ndarray) -> np.ndarray:
         """SD of the probabilities over trees, kernel and members of attention, as `predict`."""
         members = self._members(rows)
-        ordered = [members[name] for name in (*self.trees, KERNEL, ATTENTION) if name in members]
+        names = [name for name in (*self.trees, KERNEL, ATTENTION) if name in members]
+        ordered = [members[name] for name in names if self.weights[name] > 0]
         return np.asarray(np.concatenate(ordered).std(axis=0))
 
     def _members(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -173,10 +179,11 @@ def fit_fusion_model(
     is_part = {ATTENTION: attention, **trees, KERNEL: kernel}
     names = [name for name, part in is_part.items() if part is not None]
     weights = {name: getattr(config.mix, name) for name in names}
-    temperature = _temperature(data, train, config, seed)
+    dropped, temperature = _calibrate(data, train, config, seed)
+    weights |= dict.fromkeys(dropped, 0.0)
     thresholds = np.full(labels.shape[1], 0.5)
     if out_of_bag is not None and config.mix.thresholds == "mcc":
-        joined = apply_temperature(join({EXTRA_TREES: out_of_bag}, weights), temperature)
+        joined = apply_temperature(join({EXTRA_TREES: out_of_bag}, {EXTRA_TREES: 1.0}), temperature)
         thresholds = best_thresholds(labels[train], joined)
     epochs = [] if attention is None else [len(history) for history in attention.history]
     return FusionModel(
@@ -284,14 +291,16 @@ def _forest_probabilities(
     return np.clip(forest(tokens.flat(config.tokens.trees)), 0, 1)
 
 
-def _temperature(data: FusionData, train: np.ndarray, config: ExperimentConfig, seed: int) -> float:
-    """Temperature that calibrates a second model best on training rows that it was not fitted on.
+def _calibrate(
+    data: FusionData, train: np.ndarray, config: ExperimentConfig, seed: int
+) -> tuple[list[str], float]:
+    """Parts to leave out of the mean, and the temperature that calibrates it best.
 
-    That model has one member of each kind: more would take as long as the model itself for a
-    temperature that hardly differs.
+    Both are chosen by a second model on training rows that it was not fitted on. It has one member
+    of each kind: more would take as long as the model itself for a temperature that hardly differs.
     """
     if config.mix.calibration_part == 0:
-        return 1.0
+        return [], 1.0
     train_rows, validation_rows = inner_split(
         train,
         data.labels,
@@ -308,7 +317,39 @@ def _temperature(data: FusionData, train: np.ndarray, config: ExperimentConfig, 
     fusion = replace(config.fusion, n_members=1)
     second_config = replace(config, training=training, fusion=fusion, mix=mix)
     second = fit_fusion_model(data, train_rows, second_config, child_seed(seed, "calibration"))
-    return fit_temperature(data.labels[validation_rows], second.predict(validation_rows))
+    parts = second.parts(validation_rows)
+    labels = data.labels[validation_rows]
+    dropped: list[str] = []
+    if config.mix.least_gain > 0:
+        dropped = parts_left_out(labels, parts, second.weights, config.mix.least_gain)
+    joined = join({name: parts[name] for name in parts if name not in dropped}, second.weights)
+    return dropped, fit_temperature(labels, joined)
+
+
+def parts_left_out(
+    labels: np.ndarray,
+    parts: Mapping[str, np.ndarray],
+    weights: Mapping[str, float],
+    least_gain: float,
+) -> list[str]:
+    """Find the parts that are better left out of the mean (see `evaluation.mixture.left_out`).
+
+    Args:
+        labels: of RNAs that the parts were not fitted on, shape (n, n_labels).
+        parts: probabilities of each, same shape.
+        weights: of the parts.
+        least_gain: see `MixSettings.least_gain`.
+    """
+    of_voice = {voice: [name for name in names if name in parts] for voice, names in VOICES.items()}
+
+    def mean(voices: Sequence[str]) -> np.ndarray:
+        names = [name for voice in voices for name in of_voice[voice]]
+        return join({name: parts[name] for name in names}, weights)
+
+    voices = [voice for voice, names in of_voice.items() if names]
+    return [
+        name for voice in left_out(labels, voices, mean, least_gain) for name in of_voice[voice]
+    ]
 
 
 def _trees_logits(tokens: TokenTable) -> np.ndarray | None:

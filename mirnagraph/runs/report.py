@@ -320,7 +320,15 @@ def weight_sentence(result: CrossValidationResult) -> list[str]:
     how = "the same in every fold"
     if np.ptp(shares, axis=0).max() > 1e-9:
         how = "mean over folds"
-    return [f"Weights of the parts in the mean of logits, {how}: {', '.join(cells)}."]
+    sentences = [f"Weights of the parts in the mean of logits, {how}: {', '.join(cells)}."]
+    n_left_out = (shares == 0).sum(axis=0)
+    for name, n_folds in zip(names, n_left_out, strict=True):
+        if n_folds:
+            sentences.append(
+                f"{WEIGHTED[name]} left out in {n_folds} of {len(every)} folds: it made the mean "
+                "worse on training RNAs that no part was fitted on."
+            )
+    return [" ".join(sentences)]
 
 
 def set_rows(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:

@@ -59,7 +59,7 @@ def test_settings_of_a_preset_are_as_they_were(name: str) -> None:
             kept["tokens"][part] = [current_name(token) for token in kept["tokens"][part]]
         kept = ADDED_SETTINGS | kept
         kept["tokens"] = {"letters": 500} | kept["tokens"]
-        kept["mix"] = {"kernel": 1.0} | kept["mix"]
+        kept["mix"] = {"kernel": 1.0, "least_gain": 0.0} | kept["mix"]
     else:
         kept = {"whole": to_dict(WholeConfig())} | kept
         kept["training"] = {"body_rate": 1.0} | kept["training"]

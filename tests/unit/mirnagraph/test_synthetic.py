@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,12 +14,15 @@ import pytest
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
+from mirnagraph.hairpins import with_motif
 from mirnagraph.io import sha256_of_folder
 from mirnagraph.synthetic import (
+    DEMO,
     KINDS,
     MODALITIES,
     SyntheticConfig,
     demo_dataset,
+    linked_partners,
     make_dataset,
     make_demo,
     make_synthetic,
@@ -174,6 +179,60 @@ def test_labels_follow_the_planted_drivers_and_nothing_else():
             assert chance.groupby(levels[modality]).mean().std() > 0.1
 
 
+def test_a_motif_and_a_community_drive_every_compartment_of_the_demo():
+    _, truth = make_synthetic(replace(DEMO, popularity=0.0, noise=0.0, unlocated=0.0))
+    levels = truth.communities.assign(motif=truth.has_motif.astype(int))
+    for compartment, drivers in truth.drivers.items():
+        assert len(drivers) == 2
+        assert drivers[1] == "motif"
+        chance = truth.probabilities[compartment]
+        assert chance.groupby([levels[m] for m in drivers]).nunique().max() == 1
+        for modality in drivers:
+            assert np.ptp(chance.groupby(levels[modality]).mean()) > 0.3
+
+
+def test_both_matures_have_the_motif_and_the_others_have_it_backwards():
+    dataset, truth = make_synthetic(replace(DEMO, motif="RRRRRRYYYYYY"))
+    forwards = re.compile("[AG]{6}[CU]{6}")
+    backwards = re.compile("[CU]{6}[AG]{6}")
+    known = dataset.rnas.dropna(subset="sequence")
+    assert truth.has_motif.sum() == 100
+    for rna, matures in known["matures"].items():
+        wanted = forwards if truth.has_motif[rna] else backwards
+        for mature in matures.split(";"):
+            assert wanted.search(mature)
+            assert mature in known["sequence"][rna]
+
+
+def test_a_motif_is_written_letter_by_letter_at_a_random_place():
+    rng = np.random.default_rng(0)
+    hairpin = "A" * 60
+    places = set()
+    for _ in range(100):
+        sequence, arms = with_motif(hairpin, "CSW", rng)
+        assert len(sequence) == 60
+        assert arms == (sequence[2:24], sequence[-24:-2])
+        found = re.fullmatch("A*C([CG])([AU])A*", arms[0])
+        assert found
+        places.add(arms[0].index("C"))
+        assert sequence[24:36] == "A" * 12
+    assert min(places) == 0
+    assert max(places) == 19
+
+
+def test_purity_is_the_odds_of_a_link_within_the_community():
+    def share(purity):
+        rng = np.random.default_rng(3)
+        community = np.arange(400) % 4
+        of_partner = np.arange(400) % 4
+        rows, columns = linked_partners("drug", community, of_partner, np.zeros(400), rng, purity)
+        return (community[rows] == of_partner[columns]).mean()
+
+    assert share(4.0) == pytest.approx(0.8, abs=0.03)
+    assert share(20.0) == pytest.approx(20 / 21, abs=0.03)
+    assert share(1.0) == pytest.approx(0.5, abs=0.04)
+
+
 def test_popularity_can_be_switched_off_and_on():
     def link(popularity):
         dataset, truth = make_synthetic(
@@ -227,6 +286,9 @@ def test_a_model_on_the_planted_features_beats_popularity_and_label_frequencies(
         ({"mutation": 0.9}, "'mutation' is 0.9"),
         ({"n_partners": (2, 9, 9)}, "n_partners"),
         ({"signal": -1.0}, "'signal' is -1.0, expected 0 or more"),
+        ({"motif": "RRX"}, "'motif' is 'RRX', expected at most 22 of ACGURYSWN"),
+        ({"motif": "R" * 23}, "motif"),
+        ({"purity": -1.0}, "purity"),
     ],
 )
 def test_settings_out_of_range_are_wrong_use(settings, match):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from fusion.config import ExperimentConfig, TokenSettings
-from fusion.models.ensemble import FusionModel, join, safe_logit, trees_token
+from fusion.models.ensemble import FusionModel, join, parts_left_out, safe_logit, trees_token
 from fusion.models.training import masked_loss
 from fusion.tokens.table import TokenTable, make_token
 from mirnagraph.nodes import NodeIndex
@@ -92,6 +93,27 @@ def test_predictions_are_divided_by_the_temperature() -> None:
 def test_uncertainty_is_the_deviation_over_members_and_trees() -> None:
     # 0.2, 0.4, 0.6 and 0.8: mean 0.5, squares 0.09, 0.01, 0.01, 0.09, sqrt(0.2 / 4) = 0.223607
     np.testing.assert_allclose(fusion_model().uncertainty(np.array([0])), [[0.223607]], atol=1e-6)
+
+
+def test_a_part_that_is_left_out_counts_for_nothing() -> None:
+    weights = {"attention": 0.5, "extra_trees": 0.25, "boosting": 0.0}
+    model = replace(fusion_model(), weights=weights)
+    # logits of 0.3 and 0.6, weights 2 and 1 of 3: (-2 x 0.837886 + 0.401341) / 3 = -0.424810;
+    # 1 / (1 + e^0.424810) = 0.395366
+    np.testing.assert_allclose(model.predict(np.array([0])), [[0.395366]], atol=1e-6)
+    # 0.2, 0.4 and 0.6: sqrt(0.08 / 3) = 0.163299
+    np.testing.assert_allclose(model.uncertainty(np.array([0])), [[0.163299]], atol=1e-6)
+
+
+def test_trees_are_left_out_together() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (200, 2)).astype(float)
+    good = np.where(labels == 1, 0.8, 0.2)
+    noise = rng.random((200, 2))
+    parts = {"extra_trees": noise, "boosting": good * 0 + noise, "attention": good, "kernel": good}
+    weights = {"attention": 1.0, "extra_trees": 0.5, "boosting": 0.5, "kernel": 1.0}
+    assert parts_left_out(labels, parts, weights, 0.01) == ["extra_trees", "boosting"]
+    assert parts_left_out(labels, {"kernel": noise}, weights, 0.01) == []
 
 
 def test_the_loss_is_a_mean_over_known_labels() -> None:

@@ -92,6 +92,10 @@ def test_weights_are_shares_and_say_where_folds_differ() -> None:
     # shares of the kernel: 1 of 4 and 5 of 8
     assert line.endswith("kernel 0.44.")
     assert "mean over folds" in line
+    without = replace(result.results[1], choices={"weights": {**WEIGHTS, "kernel": 0.0}})
+    (line,) = weight_sentence(replace(result, results=(result.results[0], without)))
+    assert "kernel left out in 1 of 2 folds" in line
+    assert "boosting left out" not in line
     bare = replace(other, choices={})
     assert weight_sentence(replace(result, results=(bare, bare))) == []
 
