@@ -90,9 +90,19 @@ class TreeArrays:
         return replace(self, value=value, offset=self.offset * factor)
 
     def to_arrays(self, prefix: str) -> dict[str, np.ndarray]:
-        """Name all arrays for safetensors."""
+        """Name all arrays for safetensors.
+
+        Values of inner nodes, which nothing reads, are 0. A threshold is the largest float32 that
+        is not above it: features are float32, so that every row goes the same way.
+        """
+        nearest = self.threshold.astype(np.float32)
+        below = np.nextafter(nearest, np.float32(-np.inf))
+        changed = {
+            "threshold": np.where(nearest > self.threshold, below, nearest).astype(np.float64),
+            "value": np.where((self.feature < 0)[:, None], self.value, np.float32(0)),
+        }
         names = self.__dataclass_fields__
-        return {f"{prefix}.{name}": np.ascontiguousarray(getattr(self, name)) for name in names}
+        return {f"{prefix}.{name}": changed.get(name, getattr(self, name)) for name in names}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str) -> TreeArrays:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from fusion.data.inputs import FusionData
 from fusion.tokens.names import current_name
@@ -18,6 +17,7 @@ from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import read_table, write_tsv
 from mirnagraph.networks.build import SequenceKmers
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.runs.results import CrossValidationResult
 from mirnagraph.similarity.kmer import MEASURES, KmerConfig
 from seqtower.data.sequences import RNA_TYPES
@@ -131,8 +131,7 @@ class ReferenceRNAs:
             arrays[KMER_CIRCULAR] = np.array(self.kmers.circular, dtype=np.uint8)
         for token in self.tokens:
             arrays |= {f"token.{token.name}": token.values, f"present.{token.name}": token.present}
-        contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-        save_file(contiguous, folder / ARRAYS)
+        save_arrays(arrays, folder / ARRAYS)
 
     @classmethod
     def load(cls, folder: Path, tokens: tuple[str, ...], n_labels: int) -> ReferenceRNAs:
@@ -148,7 +147,7 @@ class ReferenceRNAs:
         """
         try:
             table = read_table(folder / TABLE, COLUMNS)
-            stored = load_file(folder / ARRAYS)
+            stored = load_arrays(folder / ARRAYS)
             arrays = {_current_array(name): array for name, array in stored.items()}
             index = NodeIndex.of(table["rna_id"], "miRNA")
             token_table = TokenTable(index, tuple(_read_token(arrays, name) for name in tokens))

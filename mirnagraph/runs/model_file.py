@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
 
 from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.io import sha256_of
+from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.runs.folder import package_versions
 
 if TYPE_CHECKING:
@@ -96,9 +96,7 @@ def write_model(
         **header,
     }
     entries = json.loads(json.dumps(entries))  # as it will be read, e.g. tuples as lists
-    # ascontiguousarray would make a scalar an array of one number
-    contiguous = {name: np.asarray(values, order="C") for name, values in arrays.items()}
-    save_file(contiguous, folder / WEIGHTS, {HEADER_CHECKSUM: _header_checksum(entries)})
+    save_arrays(arrays, folder / WEIGHTS, {HEADER_CHECKSUM: _header_checksum(entries)})
     entries[WEIGHTS_CHECKSUM] = sha256_of(folder / WEIGHTS)
     text = json.dumps(entries, indent=2) + "\n"
     (folder / HEADER).write_text(text, encoding="utf-8")
@@ -220,7 +218,7 @@ def module_weights(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, t
 def _read_arrays(folder: Path, header: Mapping[str, Any]) -> dict[str, np.ndarray]:
     path = folder / WEIGHTS
     try:
-        arrays = load_file(path)
+        arrays = load_arrays(path)
     except (OSError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError("damaged or missing weights", file=path, found=reason) from None

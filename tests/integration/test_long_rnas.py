@@ -135,16 +135,16 @@ def test_new_rnas_are_compared_as_the_networks_were(networks: NetworkSet, tmp_pa
 
 
 def test_damaged_settings_of_a_stored_similarity(networks: NetworkSet, tmp_path: Path) -> None:
-    from safetensors.numpy import load_file, save_file
+    from mirnagraph.runs.arrays import load_arrays, save_arrays
 
     reference(networks).save(tmp_path)
-    arrays = load_file(tmp_path / "known.safetensors")
-    save_file(
+    arrays = load_arrays(tmp_path / "known.safetensors")
+    save_arrays(
         {**arrays, "kmer_similarity.settings": np.array([3, 0])}, tmp_path / "known.safetensors"
     )
     with pytest.raises(CheckpointError, match="k-mer similarity are damaged"):
         ReferenceRNAs.load(tmp_path, (), 2)
-    save_file({**arrays, "kmer_similarity.circular": np.ones(3)}, tmp_path / "known.safetensors")
+    save_arrays({**arrays, "kmer_similarity.circular": np.ones(3)}, tmp_path / "known.safetensors")
     with pytest.raises(CheckpointError, match="do not fit"):
         ReferenceRNAs.load(tmp_path, (), 2)
 

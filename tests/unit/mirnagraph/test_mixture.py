@@ -1,4 +1,4 @@
-"""Which models of a mean of logits are left out: losses by hand, gains, errors, one that remains."""
+"""Which models of a mean of logits are left out: losses, gains, errors, by hand."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
 from fusion.config import ExperimentConfig, TokenSettings
 from fusion.data.prepare import prepare
@@ -17,6 +16,7 @@ from fusion.models.saved import load_model, save_model
 from mirnagraph.evaluation.splits import make_folds
 from mirnagraph.io import sha256_of
 from mirnagraph.networks.network import NetworkSet
+from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.runs.model_file import WEIGHTS, write_model
 from mirnagraph.runs.results import empty_result
 from mirnagraph.trees import TreesConfig
@@ -56,16 +56,16 @@ def test_a_model_with_older_names_predicts_the_same(networks: NetworkSet, tmp_pa
 def _rename(folder: Path) -> None:
     """Rewrite a model folder as it was written before the tokens were renamed."""
     arrays = {}
-    for name, array in load_file(folder / ARRAYS).items():
+    for name, array in load_arrays(folder / ARRAYS).items():
         start, _, token = name.partition(".")
         arrays[f"{start}.{OLDER.get(token, token)}" if token else name] = array
     assert "token.alike" in arrays
-    save_file(arrays, folder / ARRAYS)
+    save_arrays(arrays, folder / ARRAYS)
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     about["known_sha256"][ARRAYS] = sha256_of(folder / ARRAYS)
     about["tokens"] = {OLDER.get(name, name): width for name, width in about["tokens"].items()}
     settings = about["config"]["tokens"]
     settings["trees"] = [OLDER[name] for name in settings["trees"]]
-    weights = load_file(folder / WEIGHTS)
+    weights = load_arrays(folder / WEIGHTS)
     header = {key: about.pop(key) for key in ("format", "format_version")}
     write_model(folder, header["format"], header["format_version"], about, weights)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
 from fusion.config import ExperimentConfig, TokenSettings
 from fusion.data.inputs import FusionData
@@ -24,6 +23,7 @@ from fusion.models.towers_training import TrainedFusion
 from mirnagraph.errors import CheckpointError
 from mirnagraph.evaluation.splits import make_folds
 from mirnagraph.networks.network import NetworkSet
+from mirnagraph.runs.arrays import load_arrays
 from mirnagraph.runs.model_file import WEIGHTS, write_model
 from mirnagraph.runs.results import empty_result
 from mirnagraph.trees import TreesConfig
@@ -88,7 +88,7 @@ def changed(saved: Path, tmp_path: Path, change: Callable[[dict[str, Any], Array
     folder = tmp_path / "changed"
     shutil.copytree(saved, folder)
     header = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    arrays = load_file(folder / WEIGHTS)
+    arrays = load_arrays(folder / WEIGHTS)
     change(header, arrays)
     name = header.pop("format")
     version = header.pop("format_version")
