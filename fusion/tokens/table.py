@@ -215,7 +215,6 @@ TOKENS: Registry[Any] = Registry(
         "expression_samples": "fusion.tokens.expression:expression_samples",
         "letters": "fusion.tokens.letters:letters",
         "transcript": "fusion.tokens.transcript:transcript",
-        "long_descriptors": "fusion.tokens.transcript:long_descriptors",
         "neighbours": f"{_KINDS}:NEIGHBOURS_KIND",
         "nearest": f"{_KINDS}:NEAREST_KIND",
         "neighbour_profile": f"{_KINDS}:NEIGHBOUR_PROFILE_KIND",

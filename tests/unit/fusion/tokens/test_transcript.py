@@ -1,4 +1,4 @@
-"""Tokens ``transcript`` and ``long_descriptors``: of long RNAs alone, left out without any."""
+"""Token ``transcript``: long RNAs alone, left out where there is none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from mirnagraph.errors import ConfigError
 from mirnagraph.networks.build import build_networks
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.synthetic import SyntheticConfig, make_synthetic
-from seqtower.encoders.descriptors import descriptors
 from seqtower.encoders.tis_summary import transcript_summary
 
 SHORTER = "A" * (LEAST - 1)
@@ -43,19 +42,6 @@ def test_long_rnas_have_their_summary_and_others_nothing(
     (token,) = build_tokens(changed, ["transcript"])
     assert np.flatnonzero(token.present).tolist() == [1]
     np.testing.assert_array_equal(token.values[1], transcript_summary([LONG])[0])
-    assert not token.values[[0, *range(2, 20)]].any()
-
-
-@pytest.mark.parametrize("is_circle", [False, True])
-def test_long_rnas_have_descriptors(networks: NetworkSet, is_circle: bool) -> None:
-    changed = with_sequences(networks, SHORTER, LONG)
-    rnas = changed.dataset.rnas.assign(type="circRNA" if is_circle else "lncRNA")
-    changed = replace(changed, dataset=replace(changed.dataset, rnas=rnas))
-    (token,) = build_tokens(changed, ["long_descriptors"])
-    assert np.flatnonzero(token.present).tolist() == [1]
-    expected = descriptors([LONG], circular=[is_circle])[0]
-    np.testing.assert_array_equal(token.values[1], expected)
-    assert (descriptors([LONG], circular=[not is_circle])[0] != expected).any()
     assert not token.values[[0, *range(2, 20)]].any()
 
 
