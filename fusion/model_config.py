@@ -246,9 +246,9 @@ class MixSettings:
         calibration_part: share of the training rows, families whole, that a second model (same
             settings, one member of each kind) is not trained on; a temperature is chosen on its
             predictions of them (Guo et al. 2017). 0 for no calibration; in [0, 0.5].
-        least_gain: the neural part, the trees or the kernel model are left out of the mean where
-            that lowers the log loss of these rows by more (nats per label), and by more than two
-            standard errors. 0 keeps every part.
+        least_gain: the trees, or the kernel model, are left out of the mean where that lowers the
+            log loss of these rows by more (nats per label), and by more than two standard errors. 0
+            keeps every part.
         thresholds: ``"half"``, or ``"mcc"`` for the best Matthews correlation on training rows
             that a component was not trained on.
     """

@@ -49,8 +49,9 @@ EXTRA_TREES = "extra_trees"
 BOOSTING = "boosting"
 KERNEL = "kernel"
 
-VOICES = {"neural": (ATTENTION,), "own_trees": (EXTRA_TREES, BOOSTING), "kernel": (KERNEL,)}
-"""Parts that `MixSettings.least_gain` keeps or leaves out together."""
+VOICES = {"own_trees": (EXTRA_TREES, BOOSTING), "kernel": (KERNEL,)}
+"""Parts that `MixSettings.least_gain` keeps or leaves out together. The neural part stays: the
+model that decides has one member of it, and several are better."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,7 +333,7 @@ def parts_left_out(
     weights: Mapping[str, float],
     least_gain: float,
 ) -> list[str]:
-    """Find the parts that are better left out of the mean (see `evaluation.mixture.left_out`).
+    """Find the voices that are better left out of the mean (see `evaluation.mixture.left_out`).
 
     Args:
         labels: of RNAs that the parts were not fitted on, shape (n, n_labels).

@@ -38,19 +38,22 @@ def left_out(
     models: Sequence[str],
     mean: Callable[[Sequence[str]], np.ndarray],
     least_gain: float,
+    *,
+    least: int = 1,
 ) -> tuple[str, ...]:
     """Find models without which the mean is better.
 
     One model after the other is left out, the worst first, as long as that lowers the mean log loss
     by more than `least_gain` and by more than two standard errors of the paired difference over
     RNAs. Both means are calibrated by a temperature first, so that a model is not kept or left out
-    for its scale. One model at least remains.
+    for its scale.
 
     Args:
         true: 0/1 of RNAs that no model was trained on, shape (n, n_labels); NaN where unknown.
         models: names.
         mean: joined probabilities of some of them, shape (n, n_labels).
         least_gain: nats per label, above 0.
+        least: number of models that remain at least; 0 where others are always in the mean.
 
     Returns:
         Names, in the order in which they were left out.
@@ -63,7 +66,7 @@ def left_out(
 
     kept = list(models)
     removed: list[str] = []
-    while len(kept) > 1:
+    while len(kept) > least:
         whole = loss_of(kept)
         best = (least_gain, "")
         for name in kept:

@@ -114,6 +114,11 @@ def test_trees_are_left_out_together() -> None:
     weights = {"attention": 1.0, "extra_trees": 0.5, "boosting": 0.5, "kernel": 1.0}
     assert parts_left_out(labels, parts, weights, 0.01) == ["extra_trees", "boosting"]
     assert parts_left_out(labels, {"kernel": noise}, weights, 0.01) == []
+    parts = {"extra_trees": good, "boosting": good, "attention": noise, "kernel": noise}
+    assert parts_left_out(labels, parts, weights, 0.01) == ["kernel"]
+    parts = {"extra_trees": noise, "boosting": noise, "attention": good, "kernel": noise}
+    found = parts_left_out(labels, parts, weights, 0.01)
+    assert sorted(found) == ["boosting", "extra_trees", "kernel"]
 
 
 def test_the_loss_is_a_mean_over_known_labels() -> None:
