@@ -343,14 +343,15 @@ def parts_left_out(
     """
     of_voice = {voice: [name for name in names if name in parts] for voice, names in VOICES.items()}
 
+    always = [name for name in parts if name == ATTENTION]
+
     def mean(voices: Sequence[str]) -> np.ndarray:
-        names = [name for voice in voices for name in of_voice[voice]]
+        names = [*always, *(name for voice in voices for name in of_voice[voice])]
         return join({name: parts[name] for name in names}, weights)
 
     voices = [voice for voice, names in of_voice.items() if names]
-    return [
-        name for voice in left_out(labels, voices, mean, least_gain) for name in of_voice[voice]
-    ]
+    removed = left_out(labels, voices, mean, least_gain, least=0 if always else 1)
+    return [name for voice in removed for name in of_voice[voice]]
 
 
 def _trees_logits(tokens: TokenTable) -> np.ndarray | None:
