@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import check_nucleotides, read_rows, read_table, read_text, to_rna
-from mirnagraph.names import MirbaseNames
+from mirnagraph.io import (
+    cell_problems,
+    check_nucleotides,
+    read_rows,
+    read_table,
+    read_text,
+    to_rna,
+)
+from mirnagraph.names.mirbase import ALL_SPECIES, MirbaseNames
 from mirnagraph.sources.fasta import read_fasta
 
 JOINED_COLUMNS = [
@@ -42,13 +50,73 @@ RETIRED_COLUMNS = [
     "matures(name:acc:seq)",
 ]
 
+HAIRPINS = "hairpin.fa.gz"
+PAIRS = "hairpin_mature.tsv.gz"
+ALIASES = "aliases.tsv.gz"
+ORGANISMS = "organisms.tsv"
+FAMILIES = "miFam.dat"
+
+PAIR_COLUMNS = [
+    "hairpin_id",
+    "hairpin_acc",
+    "mature_id",
+    "mature_acc",
+    "start",
+    "end",
+    "evidence",
+]
+
+COMMON_NAMES = {
+    "arabidopsis": "ath",
+    "barley": "hvu",
+    "cat": "fca",
+    "cattle": "bta",
+    "chicken": "gga",
+    "chimpanzee": "ptr",
+    "cow": "bta",
+    "dog": "cfa",
+    "fruit fly": "dme",
+    "goat": "chi",
+    "gorilla": "ggo",
+    "grape": "vvi",
+    "honey bee": "ame",
+    "horse": "eca",
+    "human": "hsa",
+    "macaque": "mml",
+    "maize": "zma",
+    "man": "hsa",
+    "mouse": "mmu",
+    "nematode": "cel",
+    "orangutan": "ppy",
+    "pig": "ssc",
+    "rabbit": "ocu",
+    "rat": "rno",
+    "rhesus macaque": "mml",
+    "rice": "osa",
+    "sheep": "oar",
+    "silkworm": "bmo",
+    "soybean": "gma",
+    "tomato": "sly",
+    "wheat": "tae",
+    "xenopus": "xtr",
+    "zebrafish": "dre",
+}
+"""Common names of species -> their prefix in miRBase."""
+
 _ACCESSION = re.compile(r"MI(MAT)?\d{7}$")
 
 _FEATURE = re.compile(r"^FT\s+miRNA\s+(\d+)\.\.(\d+)\s*\n((?:FT\s+/.*\n?)*)", flags=re.MULTILINE)
 
 
-def read_mirbase_fasta(path: str | Path) -> pd.DataFrame:
+def read_mirbase_fasta(
+    path: str | Path, species: str | None = None, *, iupac: str = "error"
+) -> pd.DataFrame:
     """Read ``hairpin.fa`` or ``mature.fa``.
+
+    Args:
+        path: plain or gzip file.
+        species: return records whose id starts with this and a dash; None for all.
+        iupac: see `read_fasta`.
 
     Returns:
         Columns ``id``, ``accession``, ``species``, ``sequence``, ``line``.
@@ -56,7 +124,9 @@ def read_mirbase_fasta(path: str | Path) -> pd.DataFrame:
     Raises:
         InputError: as `read_fasta`, or a header whose second word is no miRBase accession.
     """
-    table = read_fasta(path)
+    table = read_fasta(path, iupac=iupac)
+    if species is not None:
+        table = table[table["id"].str.startswith(f"{species}-")].reset_index(drop=True)
     words = table["description"].str.split(n=3)
     table["accession"] = words.str[0].fillna("")
     table["species"] = words.str[1:3].str.join(" ")
@@ -269,17 +339,163 @@ def _features(
 
 
 def read_names(folder: str | Path, species: str = "hsa", release: str = "22.1") -> MirbaseNames:
-    """Read the names of one species from a folder of miRBase tables.
+    """Read the names of one species, or of all, from a folder of miRBase tables.
 
-    Reads ``{species}_hairpin_v{release}.fa``, ``{species}_hairpin_mature_family_v{release}.tsv``,
-    ``{species}_aliases_v{release}.tsv`` and, if present, ``{species}_retired_hairpins.tsv``.
+    Two layouts: of one species (``{species}_hairpin_v{release}.fa``,
+    ``{species}_hairpin_mature_family_v{release}.tsv``, ``{species}_aliases_v{release}.tsv`` and, if
+    present, ``{species}_retired_hairpins.tsv``), and of all species (see `read_all_species`).
+
+    Args:
+        folder: of either layout.
+        species: prefix (``"mmu"``), Latin name (``"Mus musculus"``) or common name (``"mouse"``);
+            ``"all"`` for every species of the folder.
+        release: of miRBase.
+
+    Raises:
+        InputError: an unknown species, with the nearest ones; a missing or malformed file.
     """
     folder = Path(folder)
-    retired = folder / f"{species}_retired_hairpins.tsv"
+    if (folder / HAIRPINS).is_file():
+        return read_all_species(folder, species, release)
+    available = sorted(path.name.split("_")[0] for path in folder.glob(f"*_hairpin_v{release}.fa"))
+    code = COMMON_NAMES.get(species.strip().lower(), species.strip())
+    if available and code not in available:
+        raise InputError(
+            "no names of that species",
+            file=folder,
+            found=species,
+            expected=", ".join(available),
+            hint=f"the tables of all species are {HAIRPINS}, {PAIRS}, {ALIASES}, {ORGANISMS}",
+        )
+    retired = folder / f"{code}_retired_hairpins.tsv"
     return MirbaseNames.of(
-        hairpins=read_mirbase_fasta(folder / f"{species}_hairpin_v{release}.fa"),
-        joined=read_joined(folder / f"{species}_hairpin_mature_family_v{release}.tsv"),
-        aliases=read_aliases(folder / f"{species}_aliases_v{release}.tsv", species),
+        hairpins=read_mirbase_fasta(folder / f"{code}_hairpin_v{release}.fa"),
+        joined=read_joined(folder / f"{code}_hairpin_mature_family_v{release}.tsv"),
+        aliases=read_aliases(folder / f"{code}_aliases_v{release}.tsv", code),
         retired=read_retired(retired) if retired.is_file() else None,
-        species=species,
+        species=code,
+        release=release,
+    )
+
+
+def read_organisms(path: str | Path) -> pd.DataFrame:
+    """Read the table of species.
+
+    Returns:
+        Index ``prefix``; columns ``name`` (Latin) and ``n_hairpin``.
+
+    Raises:
+        InputError: a missing column, or a number of hairpins that is none.
+    """
+    table = read_table(path, ["prefix", "name", "n_hairpin"])
+    is_wrong = ~table["n_hairpin"].str.fullmatch(r"\d+")
+    raise_problems(cell_problems(table, "n_hairpin", is_wrong, "not a number", path, "a count"))
+    table["n_hairpin"] = table["n_hairpin"].astype(int)
+    return table.set_index("prefix")[["name", "n_hairpin"]]
+
+
+def species_code(species: str, organisms: pd.DataFrame) -> str:
+    """Find the prefix of a species.
+
+    Args:
+        species: prefix, Latin name or common name, without case.
+        organisms: of `read_organisms`.
+
+    Raises:
+        InputError: unknown, or without any hairpin; with the nearest prefixes and names.
+    """
+    text = " ".join(species.split()).lower()
+    text = COMMON_NAMES.get(text, text)
+    latin = {str(name).lower(): str(code) for code, name in organisms["name"].items()}
+    code = latin.get(text, text)
+    if code in organisms.index and organisms.at[code, "n_hairpin"]:
+        return code
+    choices = {str(prefix): str(prefix) for prefix in organisms.index} | latin
+    choices |= {name: prefix for name, prefix in COMMON_NAMES.items() if prefix in choices}
+    similar = [name for name in choices if text and text in name.split()]
+    similar += get_close_matches(text, choices, 6, 0.6)
+    near = dict.fromkeys(choices[name] for name in similar)
+    named = [f"{prefix} ({organisms.at[prefix, 'name']})" for prefix in list(near)[:4]]
+    what = "a species without an entry in miRBase" if code in organisms.index else "unknown species"
+    if named:
+        expected = f"such as {', '.join(named)}"
+    else:
+        expected = f"one of {len(organisms)} prefixes, such as hsa, mmu, rno"
+    raise InputError(what, found=species, expected=expected)
+
+
+def read_all_species(
+    folder: str | Path, species: str = ALL_SPECIES, release: str = "22.1"
+) -> MirbaseNames:
+    """Read names from the tables of all species.
+
+    Reads ``hairpin.fa.gz``, ``hairpin_mature.tsv.gz`` (matures by their place in the hairpin),
+    ``aliases.tsv.gz``, ``organisms.tsv`` and, if present, families in ``miFam.dat``. Ambiguous
+    nucleotides are read as N.
+
+    Args:
+        folder: of these files.
+        species: see `read_names`.
+        release: of miRBase.
+
+    Raises:
+        InputError: see `read_names`; a mature outside its hairpin.
+    """
+    folder = Path(folder)
+    code = species.strip().lower()
+    if code != ALL_SPECIES:
+        code = species_code(species, read_organisms(folder / ORGANISMS))
+    only = None if code == ALL_SPECIES else code
+    hairpins = read_mirbase_fasta(folder / HAIRPINS, only, iupac="n")
+    families = folder / FAMILIES
+    family_of: dict[str, str] = {}
+    if families.is_file():
+        table = read_families(families)
+        family_of = dict(zip(table["hairpin_acc"], table["family_id"], strict=True))
+    return MirbaseNames.of(
+        hairpins=hairpins,
+        joined=_read_pairs(folder / PAIRS, hairpins, only, family_of),
+        aliases=read_aliases(folder / ALIASES, only),
+        species=code,
+        release=release,
+    )
+
+
+def _read_pairs(
+    path: Path, hairpins: pd.DataFrame, species: str | None, family_of: dict[str, str]
+) -> pd.DataFrame:
+    """Matures of every hairpin in the columns of `read_joined` that names need."""
+    table = read_table(path, PAIR_COLUMNS)
+    if species is not None:
+        table = table[table["hairpin_id"].str.startswith(f"{species}-")]
+    sequence_of = dict(zip(hairpins["id"], hairpins["sequence"], strict=True))
+    cells = table[["hairpin_id", "start", "end"]].itertuples(name=None)
+    problems = []
+    sequences = []
+    for line, hairpin, start, end in cells:
+        sequence = sequence_of.get(hairpin, "")
+        is_place = start.isdigit() and end.isdigit()
+        if not (is_place and 1 <= int(start) <= int(end) <= len(sequence)):
+            problems.append(
+                InputError(
+                    f"a mature outside its hairpin {hairpin}",
+                    file=path,
+                    line=line,
+                    found=f"{start}..{end}",
+                    expected=f"within 1..{len(sequence)}",
+                )
+            )
+            continue
+        sequences.append(sequence[int(start) - 1 : int(end)])
+    raise_problems(problems)
+    return pd.DataFrame(
+        {
+            "hairpin_id": table["hairpin_id"].to_numpy(),
+            "family_id": [family_of.get(name, "") for name in table["hairpin_acc"]],
+            "mature_acc": table["mature_acc"].to_numpy(),
+            "mature_id": table["mature_id"].to_numpy(),
+            "mature_evidence": table["evidence"].to_numpy(),
+            "mature_seq": sequences,
+        },
+        dtype=object,
     )
