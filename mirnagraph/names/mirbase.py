@@ -52,6 +52,7 @@ RESOLVED_COLUMNS = [
     "sequence_source",
 ]
 
+
 @dataclass(frozen=True, eq=False)
 class MirbaseNames:
     """Names of one release of miRBase; make it with `MirbaseNames.of`.
@@ -155,9 +156,7 @@ class MirbaseNames:
 
     def known_names(self) -> list[str]:
         """Every name that resolves to something, normalised, for `suggest`."""
-        tables = self.tables
-        loci = [name for name, hairpins in tables.locus.items() if len(hairpins) > 1]
-        return sorted({*loci, *tables.hairpin, *tables.mature, *tables.alias, *tables.retired})
+        return self.tables.known
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +188,12 @@ class NameTables:
     mature_entries: dict[str, tuple[str, str]]
     by_sequence: dict[str, list[str]]
     by_mature_sequence: dict[str, list[str]]
+
+    @cached_property
+    def known(self) -> list[str]:
+        """See `MirbaseNames.known_names`."""
+        loci = [name for name, hairpins in self.locus.items() if len(hairpins) > 1]
+        return sorted({*loci, *self.hairpin, *self.mature, *self.alias, *self.retired})
 
 
 def name_tables(names: MirbaseNames) -> NameTables:

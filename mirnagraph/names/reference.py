@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mirnagraph.names.mirbase import MATCH_KINDS, MirbaseNames, look_up
-from mirnagraph.names.spelling import natural_key, normalise, species_of
+from mirnagraph.names.spelling import is_like_mirna, natural_key, normalise, species_of
 
 FAMILY = "family_prefix"
 
@@ -69,6 +69,11 @@ class ReferenceNames:
         if self.names is not None and (not found or len(self.names.prefixes) == 1):
             found |= dict.fromkeys(self.names.prefixes)
         return tuple(found) or ("hsa",)
+
+    @cached_property
+    def are_mirnas(self) -> bool:
+        """Whether every id is a name of a miRNA."""
+        return all(map(is_like_mirna, self.ids))
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

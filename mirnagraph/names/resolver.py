@@ -19,12 +19,13 @@ from mirnagraph.names.match import (
     Match,
     listed,
 )
-from mirnagraph.names.mirbase import MATCH_KINDS, MirbaseNames
+from mirnagraph.names.mirbase import MirbaseNames
 from mirnagraph.names.reference import FAMILY, OF_FAMILY, Entry, ReferenceNames, entry_of
 from mirnagraph.names.spelling import (
     family_stem,
     has_arm,
     is_host_gene,
+    is_like_mirna,
     is_truncated,
     locus_stem,
     natural_key,
@@ -74,9 +75,7 @@ class NameResolver:
                 return match
         return self._unknown(query)
 
-    def match_sequence(
-        self, name: str, sequence: str, rows: Iterable[int] | None = None
-    ) -> Match:
+    def match_sequence(self, name: str, sequence: str, rows: Iterable[int] | None = None) -> Match:
         """Answer one sequence by the most specific reference RNA that holds it.
 
         Args:
@@ -187,7 +186,9 @@ class NameResolver:
             return ""
         tables = self.names.tables
         if kind == SEQUENCE:
-            accessions = [tables.entries[hairpin][0] for hairpin in entries if hairpin in tables.entries]
+            accessions = [
+                tables.entries[hairpin][0] for hairpin in entries if hairpin in tables.entries
+            ]
             return ";".join(accessions)
         of_row = [accession for accession in entries if accession in entry.mature_accs]
         named = [
@@ -241,7 +242,9 @@ class NameResolver:
             accessions = set(self._mature_accessions(key))
             for row in self.reference.rows_of_key.get(stem(key), ()):
                 entry = self.reference.entries[row]
-                is_other = entry is not None and accessions and not accessions & set(entry.mature_accs)
+                is_other = (
+                    entry is not None and accessions and not accessions & set(entry.mature_accs)
+                )
                 if not is_other:
                     rows.append(row)
         match = self._one_of(query, rows, ARM)
@@ -383,7 +386,7 @@ class NameResolver:
         return Match(query, None, ";".join(accessions), WITHDRAWN, (), note)
 
     def _by_similar_ids(self, query: str, keys: list[str]) -> Match | None:
-        """Reference RNAs whose ids go on where the name ends: loci -1, -2 or letters of a family."""
+        """Reference RNAs whose ids go on where the name ends: loci, or letters of a family."""
         rows = [
             row
             for row, key in enumerate(self.reference.keys)
@@ -396,6 +399,15 @@ class NameResolver:
         several = tuple(sorted(dict.fromkeys(candidates), key=natural_key))
         note = f"{query!r} could be any of {listed(several)}"
         return Match(query, None, "", AMBIGUOUS, several, note)
+
+    def _nearest(self, query: str) -> list[str]:
+        """The nearest ids, else names of miRBase; none for a query that looks like none of them."""
+        if not is_like_mirna(query) and self.reference.are_mirnas:
+            return []  # a list of genes may be long, and comparing each with all ids takes time
+        near = suggest(query, self.reference.ids)
+        if near or self.names is None or not is_like_mirna(query):
+            return near
+        return suggest(query, self.names.tables.known)
 
     def _truncated(self, query: str) -> Match:
         """A name that ends before its number: the reference RNAs that begin with it."""
@@ -411,7 +423,10 @@ class NameResolver:
 
     def _unknown(self, query: str) -> Match:
         """A name without an answer, with the reason and the nearest names."""
+        n_ids = len(self.reference.ids)
         note = f"unknown RNA {query!r}"
+        if n_ids:
+            note += f" ({counted(n_ids, 'reference RNA')})"
         foreign = self._foreign(query)
         if not query.strip():
             note = "an empty name"
@@ -422,9 +437,7 @@ class NameResolver:
         elif _ACCESSION.fullmatch(query.strip().lower()) and self.names is None:
             note += " (the model carries no names of miRBase to find an accession in)"
         else:
-            near = suggest(query, self.reference.ids)
-            if not near and self.names is not None:
-                near = suggest(query, self.names.known_names())
+            near = self._nearest(query)
             if near:
                 note += f"; did you mean {', '.join(near)}?"
             return Match(query, None, "", UNKNOWN, tuple(near), note)

@@ -21,6 +21,8 @@ _SYMBOL = re.compile(r"mir(let-?)?(\d+)([a-z]*?)(\d*)((?:-.*)?)")
 
 _HOST_GENE = re.compile(r"mir(?:let)?-?\d+[a-z]*\d*(?:-\d+)?hg\b")
 
+_LIKE_MIRNA = re.compile(r"mi-?r|let|lin")
+
 _ARM = re.compile(r"(?:-[35]p|\*)+$")
 
 _SPECIES = re.compile(r"([a-z][a-z0-9]{2,6})-(?=(?:mirna|microrna|mir|let|lin|bantam)\b|mir\w)")
@@ -159,6 +161,11 @@ def is_host_gene(name: str) -> bool:
     (True, False)
     """
     return _HOST_GENE.match(_BLANKS.sub("-", name.lower().strip())) is not None
+
+
+def is_like_mirna(name: str) -> bool:
+    """Whether a text could be the name of a miRNA, perhaps a misspelt one."""
+    return _LIKE_MIRNA.search(name.lower()) is not None
 
 
 def is_truncated(name: str) -> bool:
