@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mirnagraph.names.mirbase import MATCH_KINDS, MirbaseNames, look_up
-from mirnagraph.names.spelling import is_like_mirna, natural_key, normalise, species_of
+from mirnagraph.names.spelling import (
+    family_stem,
+    is_like_mirna,
+    locus_stem,
+    natural_key,
+    normalise,
+    species_of,
+)
 
 FAMILY = "family_prefix"
 
@@ -85,6 +92,14 @@ class ReferenceNames:
     def rows_of_key(self) -> dict[str, list[int]]:
         """Rows of every normalised id."""
         return _rows_by((key, row) for row, key in enumerate(self.keys))
+
+    @cached_property
+    def rows_of_stem(self) -> dict[str, list[int]]:
+        """Rows of every normalised id without its locus, and without the letter of a paralog."""
+        pairs = []
+        for row, key in enumerate(self.keys):
+            pairs += [(start, row) for start in (locus_stem(key), family_stem(key)) if start]
+        return _rows_by(pairs)
 
     @cached_property
     def entries(self) -> tuple[Entry | None, ...]:

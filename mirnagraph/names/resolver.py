@@ -22,12 +22,10 @@ from mirnagraph.names.match import (
 from mirnagraph.names.mirbase import MirbaseNames
 from mirnagraph.names.reference import FAMILY, OF_FAMILY, Entry, ReferenceNames, entry_of
 from mirnagraph.names.spelling import (
-    family_stem,
     has_arm,
     is_host_gene,
     is_like_mirna,
     is_truncated,
-    locus_stem,
     natural_key,
     normalise,
     species_of,
@@ -374,24 +372,20 @@ class NameResolver:
             for accession in accessions
             for row in self.reference.rows_of_accession.get(accession, ())
         ]
+        named = ";".join(entry.hairpin_accs or entry.mature_accs)
         match = self._one_of(query, rows, entry.kind)
         if match is not None and match.row is not None:
-            named = ";".join(entry.hairpin_accs or entry.mature_accs)
             note = match.note or f"miRBase has withdrawn {query!r} ({named})"
             return replace(match, accession=named, note=note, is_doubtful=True)
         release = entry.source.partition(" release ")[2]
         last = f", last in release {release}" if release else ""
         names = f" {entry.hairpins[0]}" if entry.hairpins else ""
-        note = f"{query!r}: miRBase has withdrawn{names} {';'.join(accessions)}{last}"
-        return Match(query, None, ";".join(accessions), WITHDRAWN, (), note)
+        note = f"{query!r}: miRBase has withdrawn{names} {named}{last}"
+        return Match(query, None, named, WITHDRAWN, (), note)
 
     def _by_similar_ids(self, query: str, keys: list[str]) -> Match | None:
         """Reference RNAs whose ids go on where the name ends: loci, or letters of a family."""
-        rows = [
-            row
-            for row, key in enumerate(self.reference.keys)
-            if locus_stem(key) in keys or (family_stem(key) in keys)
-        ]
+        rows = {row for key in keys for row in self.reference.rows_of_stem.get(key, ())}
         ids = [self.reference.ids[row] for row in rows]
         return self._ambiguous(query, ids) if len(ids) > 1 else None
 

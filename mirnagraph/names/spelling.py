@@ -16,12 +16,12 @@ _DOTTED = re.compile(r"(?:[a-z]{3,4}\.)?(?:mir|let|lin)\.[\w.*]+")
 
 _PREFIX = re.compile(r"^(?:([a-z]{3,4})-)?(?:mirna|microrna|mir|let|lin)(?=[-\d])")
 
-_SYMBOL = re.compile(r"mir(let-?)?(\d+)([a-z]*?)(\d*)((?:-.*)?)")
+_SYMBOL = re.compile(r"mir(let-?)?(\d+)([a-z]*?)(\d*)(-.*|\*)?")
 """A gene symbol: MIR21, MIR16-1, MIR125B1, MIRLET7A1; Mir21a and Mirlet7a-1 of the mouse."""
 
 _HOST_GENE = re.compile(r"mir(?:let)?-?\d+[a-z]*\d*(?:-\d+)?hg\b")
 
-_LIKE_MIRNA = re.compile(r"mi-?r|let|lin")
+_LIKE_MIRNA = re.compile(r"mi-?r|(?:let|lin)[\W_]?\d|-\d")
 
 _ARM = re.compile(r"(?:-[35]p|\*)+$")
 
@@ -80,7 +80,7 @@ def _of_symbol(text: str) -> str:
     kind = "let" if let else "mir"
     if letters and locus:
         locus = f"-{locus}"
-    return f"{kind}-{digits}{letters}{locus}{rest}"
+    return f"{kind}-{digits}{letters}{locus}{rest or ''}"
 
 
 def hgnc_symbol(hairpin: str) -> str:
