@@ -90,7 +90,7 @@ def test_a_family_never_answers_for_a_mature_of_another_rna(
     resolver = reference_of(dataset, names)
     match = resolver.match_sequence("hsa-let-7b-5p", "UGAGGUAGUAGGUUGUGUGGUU")
     assert (match.rna_id, match.accession) == ("hsa-let-7b", "MIMAT0000063")
-    assert match.warning == "the same sequence: hsa-let-7"
+    assert match.warning == "the sequence is also in hsa-let-7"
 
 
 def test_every_symbol_of_hgnc_is_its_hairpin(names: MirbaseNames) -> None:
@@ -121,9 +121,7 @@ def test_every_earlier_name_has_an_answer_or_a_reason(
     resolver = reference_of(dataset, names)
     matches = [resolver.match(query) for query in queries]
     assert all(match.rna_id or match.note for match in matches)
-    of_benchmark = Counter(
-        match.kind if match.rna_id is None else "answered" for match in matches
-    )
+    of_benchmark = Counter(match.kind if match.rna_id is None else "answered" for match in matches)
     assert of_benchmark == {"answered": 1011, "withdrawn": 107, "ambiguous": 2}
     withdrawn = [match for match in matches if match.kind == "withdrawn"]
     assert all("miRBase has withdrawn" in match.note for match in withdrawn)
