@@ -180,6 +180,8 @@ class NameResolver:
         if not rows:
             return self._of_hairpin(query, entry, accession)
         first, *others = reference.ranked(rows, own=own)
+        if not is_of_mature and self._are_different_matures(rows):
+            return self._ambiguous(query, [reference.ids[row] for row in (first, *others)])
         covers = set(entry.hairpins) <= set(_hairpins(reference.entry(first)))
         if others and not (is_one_mature or covers or len(entry.hairpins) == 1):
             return self._ambiguous(query, [reference.ids[row] for row in (first, *others)])
@@ -222,6 +224,13 @@ class NameResolver:
                 for same in tables.by_mature_sequence[tables.mature_entries[accession][1]]:
                     rows += reference.rows_of_accession.get(same, ())
         return rows, [row for accession in accessions for row in self.reference.own_rows(accession)]
+
+    def _are_different_matures(self, rows: Iterable[int]) -> bool:
+        """Whether RNAs of one hairpin are its matures, of which its name means none alone."""
+        entries = [self.reference.entry(row) for row in rows]
+        if any(entry is None or entry.kind != "exact_mature" for entry in entries):
+            return False
+        return len({entry.mature_accs for entry in entries if entry is not None}) > 1
 
     def _is_mature(self, key: str) -> bool:
         """Whether a name is the current one of a mature."""

@@ -20,8 +20,11 @@ def match_sequence(
         entries = reference.names.tables.by_sequence.get(sequence, ())
     holders = list(reference.rows_of_sequence.get(sequence, ()))
     for hairpin in entries:
-        holders += reference.rows_of_hairpin.get(hairpin, ())
+        rows_of_hairpin = reference.rows_of_hairpin.get(hairpin, ())
+        holders += [row for row in rows_of_hairpin if not _is_mature(reference, row)]
     holders = [row for row in holders if rows is None or row in rows]
+    if not entries:
+        entries = _mature_accessions(reference, sequence)
     if not holders:
         kind = MATURE_SEQUENCE
         entries = _mature_accessions(reference, sequence)
@@ -78,6 +81,12 @@ def _mature_accessions(reference: ReferenceNames, sequence: str) -> Sequence[str
     return reference.names.tables.by_mature_sequence.get(sequence, ())
 
 
+def _is_mature(reference: ReferenceNames, row: int) -> bool:
+    """Whether an RNA is a mature, which its hairpin's sequence is not of."""
+    entry = reference.entry(row)
+    return entry is not None and entry.kind == "exact_mature"
+
+
 def _named_rows(reference: ReferenceNames, name: str) -> list[int]:
     """Rows that the id of a sequence names: itself or, of a mature, its precursor."""
     rows = reference.rows_of_key
@@ -108,7 +117,7 @@ def _accession(
     if entry is None or reference.names is None:
         return ""
     tables = reference.names.tables
-    if kind == SEQUENCE:
+    if kind == SEQUENCE and any(name in tables.entries for name in entries):
         return ";".join(tables.entries[hairpin][0] for hairpin in entries)
     of_row = [accession for accession in entries if accession in entry.mature_accs]
     keys = reference.keys_of(name)
