@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
     from mirnagraph.networks.network import NetworkSet
 
 Progress = Callable[[str, int, int], None]
+
+LOGGED = ("mirnagraph", "seqtower", "fusion", "cli")
+"""Packages whose loggers --verbose shows."""
+
+SECONDS_BETWEEN_LINES = 10
+"""Longest time between two lines of progress where stderr is no terminal."""
 
 _is_quiet = False
 """Set by --quiet of the command that runs."""
@@ -105,7 +114,10 @@ ResumeOption = Annotated[
 ]
 
 FastaOption = Annotated[
-    Path | None, Option(help="FASTA file of known or new RNAs, plain or gzip, T or U.")
+    Path | None,
+    Option(
+        help="FASTA file of known or new RNAs, plain or gzip, T or U; - for the standard input."
+    ),
 ]
 
 IupacOption = Annotated[
@@ -135,6 +147,31 @@ QuietOption = Annotated[
         "-q",
         callback=_set_quiet,
         help="No progress and no messages, only the result.",
+    ),
+]
+
+
+def _set_verbose(value: bool) -> bool:
+    """Show the log of the library on stderr; `value` is that of --verbose."""
+    for name in LOGGED:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO if value else logging.WARNING)
+        logger.propagate = not value
+        logger.handlers = []
+        if value:
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+            logger.addHandler(handler)
+    return value
+
+
+VerboseOption = Annotated[
+    bool,
+    Option(
+        "--verbose",
+        "-v",
+        callback=_set_verbose,
+        help="Log the steps and what is left out to stderr.",
     ),
 ]
 
@@ -181,13 +218,14 @@ def announce(networks: NetworkSet) -> None:
 def progress_bars(*, shown: bool = True) -> Iterator[Progress | None]:
     """Yield a callback ``(step, done, total)`` that draws one bar per step on stderr.
 
-    It writes one line at the end of each step where stderr is no terminal, and is None when quiet
-    or not shown.
+    A total of 0 is unknown. Where stderr is no terminal it writes a line at the end of each step,
+    and every ten seconds in between; it is None when quiet or not shown.
     """
     if _is_quiet or not shown:
         yield None
     elif not sys.stderr.isatty():
-        yield _line_when_done()
+        with _progress_lines() as progress:
+            yield progress
     else:
         from rich.console import Console
         from rich.progress import (
@@ -206,26 +244,53 @@ def progress_bars(*, shown: bool = True) -> Iterator[Progress | None]:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
+            redirect_stdout=False,
         ) as bars:
             tasks: dict[str, Any] = {}
 
             def draw(step: str, done: int, total: int) -> None:
                 if step not in tasks:
-                    tasks[step] = bars.add_task(step, total=total)
-                bars.update(tasks[step], completed=done, total=total)
+                    tasks[step] = bars.add_task(step, total=total or None)
+                bars.update(tasks[step], completed=done, total=total or None)
 
             yield draw
 
 
-def _line_when_done() -> Progress:
-    finished = set()
+@contextlib.contextmanager
+def _progress_lines() -> Iterator[Progress]:
+    """Yield a callback that writes lines, and write the last state again where none comes."""
+    finished: set[str] = set()
+    state = {"text": "Working", "written": time.monotonic()}
+    start = time.monotonic()
+    is_over = threading.Event()
+
+    def line(text: str) -> None:
+        state["written"] = time.monotonic()
+        say(text)
 
     def write(step: str, done: int, total: int) -> None:
-        if done >= total and step not in finished:
+        if step in finished:
+            return
+        state["text"] = f"{step}: {done}/{total}" if total else f"{step}: {done}"
+        if total and done >= total:
             finished.add(step)
-            say(f"{step}: {done}/{total}")
+            line(str(state["text"]))
+        elif time.monotonic() - float(state["written"]) >= SECONDS_BETWEEN_LINES:
+            line(str(state["text"]))
 
-    return write
+    def watch() -> None:
+        while not is_over.wait(SECONDS_BETWEEN_LINES / 10):
+            now = time.monotonic()
+            if now - float(state["written"]) >= SECONDS_BETWEEN_LINES:
+                line(f"{state['text']} ({now - start:.0f} s)")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield write
+    finally:
+        is_over.set()
+        watcher.join()
 
 
 def say(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from cli import seq_pretrain
+from cli import seq_predict, seq_pretrain
 from cli.common import (
     ConfigOption,
     IupacOption,
@@ -27,25 +27,20 @@ from cli.common import (
     progress_bars,
     say,
     say_kept,
-    show_frame,
     show_table,
 )
 from cli.compare import compare as compare_fusion_runs
+from cli.seq_predict import FastaOption, RnaTypeOption, open_chosen_tower
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
     from mirnagraph.runs.results import CrossValidationResult
     from seqtower.config import SeqConfig
     from seqtower.data.sequences import SequenceSet
-    from seqtower.saved import SavedTower
 
 TRAIN_EPILOG = (
     "Example: `mirnagraph seq train --fasta lncrna.fa --labels lncrna.tsv --label class "
     "--out runs/lncrna`"
-)
-
-PREDICT_EPILOG = (
-    "Example: `mirnagraph seq predict --run runs/lncrna --fasta mine.fa --out mine.tsv`"
 )
 
 EXPLAIN_EPILOG = (
@@ -56,16 +51,6 @@ COMPARE_EPILOG = "Example: `mirnagraph seq compare runs/rnatracker runs/deeplocr
 
 RunOption = Annotated[
     Path, Option(help="Finished run of `seq train`, or a model exported from one.")
-]
-
-FastaOption = Annotated[Path, Option(help="FASTA file, plain or gzip, T or U.")]
-
-RnaTypeOption = Annotated[
-    str | None,
-    Option(
-        help="RNA type of all RNAs, e.g. lncRNA, for a tower conditioned on the RNA type.",
-        show_default="no RNA types",
-    ),
 ]
 
 TrainFastaOption = Annotated[
@@ -326,60 +311,7 @@ def _show_result(result: CrossValidationResult, tower: str, folder: Path) -> Non
     say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/")
 
 
-def _open_tower(run: Path, rna_type: str | None, language_model: str | None) -> SavedTower:
-    from fusion.export.load import open_tower
-
-    model = open_tower(run, language_model=language_model)
-    return model if rna_type is None else model.of_type(rna_type)
-
-
-@app.command("predict", epilog=PREDICT_EPILOG)
-def predict(
-    run: RunOption,
-    fasta: FastaOption,
-    out: TableOption = None,
-    rna_type: RnaTypeOption = None,
-    iupac: IupacOption = "error",
-    language_model: LanguageModelOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Predict the compartments of sequences with the final model of a run.
-
-    Needs a finished run of `seq train` (--run) and sequences (--fasta).
-
-    The table has the columns id, one per compartment, called (none for fractions), and of each RNA
-    its length, the nucleotides that the tower read, and the number of windows it read them in.
-    """
-    import pandas as pd
-
-    from fusion.models.predict import predict_with_tower
-    from mirnagraph.evaluation.metrics import FRACTIONS
-    from mirnagraph.io import write_tsv
-    from mirnagraph.sources.fasta import read_fasta
-    from seqtower.predict import readings, remarks
-    from seqtower.training.health import model_warning
-
-    model = _open_tower(run, rna_type, language_model)
-    warning = model_warning(model.about)
-    if warning:
-        say(f"Warning: {warning}")
-    records = read_fasta(fasta, iupac=iupac)
-    sequences = list(records["sequence"])
-    predictions = predict_with_tower(model, list(records["id"]), sequences)
-    reading = (sequences, model.encoding, model.config.training)
-    for remark in remarks(*reading, has_trees=model.trees is not None):
-        say(remark)
-    columns = ["rna_id", *model.compartments]
-    if model.kind != FRACTIONS:
-        columns.append("called")
-    table = predictions.to_frame()[columns].rename(columns={"rna_id": "id"})
-    table = pd.concat([table.reset_index(drop=True), readings(*reading)], axis=1)
-    if out is None:
-        show_frame(table, number="{:.3f}".format)
-        return
-    write_tsv(table, out)
-    n_rnas = counted(len(table), "RNA")
-    say(f"Written to {out}: {n_rnas}")
+app.command("predict", epilog=seq_predict.EPILOG)(seq_predict.predict)
 
 
 @app.command("explain", epilog=EXPLAIN_EPILOG)
@@ -411,7 +343,7 @@ def explain(
     from seqtower.interpret.report import ExplainConfig, explain_to_folder
 
     check_output_folder(out, overwrite=overwrite)
-    model = _open_tower(run, rna_type, language_model)
+    model = open_chosen_tower(run, rna_type, language_model)
     records = read_fasta(fasta, iupac=iupac)
     _check_ids(rna or (), list(records["id"]), fasta)
     selected = records[records["id"].isin(rna)] if rna else records

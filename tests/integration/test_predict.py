@@ -156,12 +156,13 @@ def test_the_command_as_a_person_types_it(run, model: SavedModel, tmp_path) -> N
     )
     assert done.exit_code == 0, done.output
     table = pd.read_csv(tmp_path / "p.tsv", sep="\t", keep_default_na=False)
-    assert list(table.columns[: len(model.compartments) + 2]) == [
+    assert list(table.columns[: len(model.compartments) + 3]) == [
+        "query",
         "rna_id",
         *model.compartments,
         "called",
     ]
-    assert list(table["rna_id"]) == list(NEW)
+    assert list(table["query"]) == list(NEW)
     done = runner.invoke(
         app, ["predict", "--run", str(run), "--ids", str(names), "--format", "json", "-q"]
     )
