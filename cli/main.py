@@ -17,6 +17,7 @@ from cli import (
     audit,
     compare,
     data,
+    enrich,
     explain,
     export,
     labels,
@@ -36,6 +37,7 @@ What each command needs:
 - nothing (the synthetic demo by default): build-networks, train, tune, ablate, audit, seq train,
   seq pretrain
 - a finished run (by default the newest under ./runs): predict, explain, rank
+- the same, and a list of names: enrich
 - run folders: compare, seq compare, export
 - a run and a FASTA file: seq predict, seq explain
 - a table of records: read-labels
@@ -92,6 +94,7 @@ for _name, _command, _epilog in (
     ("rank", rank.rank, rank.EPILOG),
     ("predict", predict.predict, predict.EPILOG),
     ("explain", explain.explain, explain.EPILOG),
+    ("enrich", enrich.enrich, enrich.EPILOG),
     ("export", export.export, export.EXPORT_EPILOG),
     ("pull", export.pull, export.PULL_EPILOG),
 ):

@@ -191,7 +191,7 @@ def check_format(format_: str | None, out: Path | None) -> str:
         ConfigError: an unknown format, or a table for a file.
     """
     from mirnagraph.errors import ConfigError
-    from mirnagraph.runs.prediction_file import FORMATS, format_of
+    from mirnagraph.runs.table_file import FORMATS, format_of
 
     if format_ is None:
         return TABLE if out is None and sys.stdout.isatty() else format_of(out)
@@ -218,7 +218,7 @@ def write_rows(
         InputError: the file cannot be written.
     """
     from fusion.streaming import thresholds_of
-    from mirnagraph.runs.prediction_file import prediction_file
+    from mirnagraph.runs.table_file import table_file
     from mirnagraph.runs.prediction_table import compartment_columns, strongest
 
     columns = compartment_columns(compartments or model.compartments, model.compartments)
@@ -237,7 +237,7 @@ def write_rows(
     if format_ == TABLE:
         _show(list(selected()))
         return
-    with prediction_file(out, format_, thresholds_of(model, chosen)) as write:
+    with table_file(out, format_, thresholds_of(model, chosen)) as write:
         for rows in selected():
             write(rows)
 

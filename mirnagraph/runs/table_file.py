@@ -1,4 +1,4 @@
-"""Files of predictions, written row by row: TSV, CSV, JSON Lines, JSON and Parquet."""
+"""Files of results, written part by part: TSV, CSV, JSON Lines, JSON and Parquet."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from pandas.api.types import is_float_dtype, is_integer_dtype
 
 from mirnagraph.errors import ConfigError
 from mirnagraph.io import write_file, write_text
-from mirnagraph.runs.prediction_table import DIGITS, PredictionRows
+from mirnagraph.runs.prediction_table import DIGITS, plain
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet", "json")
 
@@ -41,7 +42,34 @@ PARQUET_KEY = b"mirnagraph"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters of a text cell that a spreadsheet takes for a formula."""
 
-Write = Callable[[PredictionRows], None]
+
+class Rows(Protocol):
+    """Rows of a table, such as `mirnagraph.runs.prediction_table.PredictionRows`."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Rows as a data frame; every part of a file has the same columns."""
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Rows as plain values for JSON."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameRows:
+    """Rows of a data frame."""
+
+    frame: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        """The frame."""
+        return self.frame
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """One mapping per row, of plain values."""
+        records = self.frame.to_dict("records")
+        return [{str(name): plain(value) for name, value in row.items()} for row in records]
+
+
+Write = Callable[[Rows], None]
 
 
 def format_of(out: Path | None) -> str:
@@ -50,10 +78,10 @@ def format_of(out: Path | None) -> str:
 
 
 @contextlib.contextmanager
-def prediction_file(
+def table_file(
     out: Path | None, format_: str, about: Mapping[str, Any] | None = None
 ) -> Iterator[Write]:
-    """Open a file of predictions: yield a function that appends rows.
+    """Open a file of a table: yield a function that appends rows.
 
     A file replaces an earlier one only when the block ends without an error, so that none is left
     half-written. Numbers have six significant digits (Parquet: every digit); an empty cell stands
@@ -115,7 +143,7 @@ def _delimited(stream: IO[str], *, is_csv: bool) -> Write:
     """Append rows as lines; cells with a tab, a quote or a line end are quoted."""
     is_first = True
 
-    def write(rows: PredictionRows) -> None:
+    def write(rows: Rows) -> None:
         nonlocal is_first
         table = rows.to_frame()
         if is_csv:
@@ -150,7 +178,7 @@ def _json(stream: IO[str]) -> Iterator[Write]:
     """One JSON list of records, indented by two."""
     separator = "[\n"
 
-    def write(rows: PredictionRows) -> None:
+    def write(rows: Rows) -> None:
         nonlocal separator
         for record in rows.to_records():
             text = json.dumps(record, indent=2).replace("\n", "\n  ")
@@ -167,7 +195,7 @@ def _parquet(stream: IO[bytes], about: Mapping[str, Any] | None) -> Iterator[Wri
 
     writer: Any = None
 
-    def write(rows: PredictionRows) -> None:
+    def write(rows: Rows) -> None:
         nonlocal writer
         table = rows.to_frame()
         if writer is None:
