@@ -218,8 +218,8 @@ def write_rows(
         InputError: the file cannot be written.
     """
     from fusion.streaming import thresholds_of
-    from mirnagraph.runs.table_file import table_file
     from mirnagraph.runs.prediction_table import compartment_columns, strongest
+    from mirnagraph.runs.table_file import table_file
 
     columns = compartment_columns(compartments or model.compartments, model.compartments)
     chosen = [model.compartments[column] for column in columns]

@@ -43,7 +43,9 @@ def draw_enrichment(result: Enrichment) -> Figure:
         axis.set(title=label, xlabel="log2 odds ratio (95 % interval)")
     panels[0].set(yticks=np.arange(len(result.compartments)), yticklabels=result.compartments)
     panels[0].invert_yaxis()
-    panels[-1].legend(fontsize="small", title="against")
+    panels[0].set(xlim=(-LARGEST - 1, LARGEST + 1))
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, title="compared with")
     return figure
 
 
@@ -68,10 +70,12 @@ def _bars(axis: Axes, result: Enrichment, measure: str, background: str, shift: 
     axis.errorbar(
         np.nan_to_num(centre), places, xerr=errors, fmt="none", ecolor="0.2", capsize=2, linewidth=1
     )
-    for place, value, q, at in zip(places, ends[:, 0], part["q"], centre, strict=True):
+    for place, value, q, row in zip(places, ends[:, 0], part["q"], range(len(part)), strict=True):
         mark = "*" if q < SIGNIFICANT else ""
         if abs(value) > LARGEST:
             mark = ("→" if value > 0 else "←") + mark
         if mark:
-            side = "left" if at >= 0 else "right"
+            outer = high[row] if value > 0 else low[row]
+            at = centre[row] if np.isnan(outer) else outer
+            side = "left" if value > 0 else "right"
             axis.annotate(f" {mark} ", (at, place), ha=side, va="center", fontsize="medium")
