@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -201,19 +201,42 @@ def enrich(
     }
     compartments = tuple(model.compartments[:n_labels])
     rng = generator(seed, "enrichment")
-    tables = [
-        _measured(measure, values, is_member, decile, compartments, (n_permutations, rng))
-        for measure, values in measures.items()
-    ]
+    table = enrichment_table(measures, is_member, decile, compartments, n_permutations, rng)
     is_unlabelled = np.isnan(measures[ANNOTATED]).any(axis=1) & is_member
     logger.info("%d RNAs of the list, %d of the background", is_member.sum(), len(rows))
     return Enrichment(
-        pd.concat(tables, ignore_index=True)[COLUMNS],
+        table,
         members,
         int((~is_inside).sum()),
         int(is_unlabelled.sum()),
         compartments,
     )
+
+
+def enrichment_table(
+    measures: Mapping[str, np.ndarray],
+    is_member: np.ndarray,
+    decile: np.ndarray,
+    compartments: Sequence[str],
+    n_permutations: int,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Compare members of a list with a background, see `Enrichment.table`.
+
+    Args:
+        measures: `ANNOTATED` and `CALLED` (0/1), `MEAN` (probabilities): shape (n, n_labels). An
+            RNA with NaN is left out of that measure.
+        is_member: whether each RNA of the background is in the list: bool, shape (n,).
+        decile: popularity class of each RNA, shape (n,).
+        compartments: names.
+        n_permutations: number of permutations.
+        rng: of the permutations.
+    """
+    tables = [
+        _measured(measure, values, is_member, decile, compartments, (n_permutations, rng))
+        for measure, values in measures.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def find_names(model: SavedModel, names: Iterable[str]) -> NameList:

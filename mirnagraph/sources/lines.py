@@ -101,8 +101,8 @@ def _blocks(stream: IO[bytes], file: str | Path) -> Iterator[bytes]:
     if head.startswith(GZIP):
         whole = gzip.GzipFile(fileobj=whole)
     while block := whole.read(BLOCK_BYTES):
-        if block.endswith(b"\r"):
-            block += whole.read(1)
+        while block.endswith(b"\r") and (following := whole.read(1)):
+            block += following
         yield block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
@@ -117,8 +117,8 @@ class _Rejoined(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        block = self.head or self.stream.read(len(buffer))
-        self.head = b""
+        block = self.head[: len(buffer)] or self.stream.read(len(buffer))
+        self.head = self.head[len(block) :]
         buffer[: len(block)] = block
         return len(block)
 
