@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import logging
+import os
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-from typer import Option
+from typer import BadParameter, Option
 
 from mirnagraph.errors import counted
 
@@ -175,6 +179,59 @@ VerboseOption = Annotated[
     ),
 ]
 
+COMMON_OPTIONS = {"quiet": QuietOption, "verbose": VerboseOption}
+"""Options that every command has."""
+
+
+def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with those of `COMMON_OPTIONS` that it does not name itself.
+
+    They act when the command line is read, so that a command has no use for their values.
+    """
+    signature = inspect.signature(command)
+    added = {
+        name: option for name, option in COMMON_OPTIONS.items() if name not in signature.parameters
+    }
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        command(**{name: value for name, value in values.items() if name not in added})
+
+    hints = get_type_hints(command, include_extras=True)
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+        for name, parameter in signature.parameters.items()
+    ]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
+        for name, option in added.items()
+    ]
+    run.__annotations__ = {**hints, **added}
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def _set_device(value: str) -> str:
+    """Hide GPUs from torch, which reads this variable when it first looks for them."""
+    match = re.fullmatch(r"auto|cpu|cuda(:\d+)?", value)
+    if not match:
+        raise BadParameter(f"{value!r}, expected auto, cpu, cuda or cuda:N")
+    if value == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    elif match.group(1):
+        os.environ["CUDA_VISIBLE_DEVICES"] = match.group(1)[1:]
+    return value
+
+
+DeviceOption = Annotated[
+    str,
+    Option(
+        callback=_set_device,
+        help="Where towers are trained and transformers read: auto (a GPU if there is one), cpu, "
+        "cuda or cuda:N.",
+    ),
+]
+
 OutputFolderOption = Annotated[
     Path, Option(help="Output folder; must be empty unless --overwrite.")
 ]
@@ -291,6 +348,24 @@ def _progress_lines() -> Iterator[Progress]:
     finally:
         is_over.set()
         watcher.join()
+
+
+def is_bar_shown(out: Path | None) -> bool:
+    """Whether a progress bar on stderr does not run into rows on the same terminal."""
+    return out is not None or not sys.stdout.isatty()
+
+
+def the_one(argument: Path | None, option: Path | None, name: str) -> Path | None:
+    """Path given as an argument or by its option, not both.
+
+    Raises:
+        ConfigError: both are given.
+    """
+    from mirnagraph.errors import ConfigError
+
+    if argument is not None and option is not None:
+        raise ConfigError(f"two paths given, {argument} and --{name} {option}; expected one")
+    return argument or option
 
 
 def say(text: str) -> None:

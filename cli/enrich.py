@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from cli.common import QuietOption, RunNetworksOption, VerboseOption, say, show_table
+from cli.common import QuietOption, RunNetworksOption, say, show_table
 from cli.predict import TABLE, check_format
 
 if TYPE_CHECKING:
@@ -72,7 +72,6 @@ def enrich(
     format_: FormatOption = None,
     seed: SeedOption = 0,
     quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Find the compartments over-represented in a list of RNAs, by annotation and by prediction.
 

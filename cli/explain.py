@@ -16,6 +16,7 @@ from cli.common import (
     QuietOption,
     RunNetworksOption,
     ThreadsOption,
+    is_bar_shown,
     progress_bars,
     say,
 )
@@ -93,6 +94,7 @@ def explain(
     """
     from fusion.explain.ranking import newest_run
     from fusion.explain.run import explain_run, find_queries, open_fusion_model, write_explanations
+    from fusion.models.saved import FORMAT
     from mirnagraph.errors import ConfigError
     from mirnagraph.io import check_output_folder
 
@@ -102,9 +104,9 @@ def explain(
         raise ConfigError(f"--format is {format_!r}, expected {' or '.join(FORMATS)}")
     if out is not None:
         check_output_folder(out, overwrite=overwrite)
-    folder = run or newest_run()
+    folder = run or newest_run(model=FORMAT)
     model = open_fusion_model(folder)
-    with progress_bars(shown=out is not None) as progress:
+    with progress_bars(shown=is_bar_shown(out)) as progress:
         queries = find_queries(model, rna or (), fasta, iupac=iupac, rna_type=rna_type)
         explanations = explain_run(
             folder,

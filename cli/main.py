@@ -27,6 +27,7 @@ from cli import (
     train,
     tune,
 )
+from cli.common import with_common_options
 from mirnagraph.errors import MirnagraphError
 
 HELP = """
@@ -51,7 +52,7 @@ app = typer.Typer(
     name="mirnagraph",
     help=HELP,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -98,7 +99,7 @@ for _name, _command, _epilog in (
     ("export", export.export, export.EXPORT_EPILOG),
     ("pull", export.pull, export.PULL_EPILOG),
 ):
-    app.command(_name, epilog=_epilog)(_command)
+    app.command(_name, epilog=_epilog)(with_common_options(_command))
 app.add_typer(seq.app, name="seq")
 
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from cli.common import (
+    DeviceOption,
     FastaOption,
     IupacOption,
     LanguageModelOption,
     QuietOption,
     ThreadsOption,
-    VerboseOption,
+    is_bar_shown,
     progress_bars,
     say,
     show_table,
@@ -124,8 +125,8 @@ def predict(
     language_model: LanguageModelOption = None,
     iupac: IupacOption = "error",
     workers: ThreadsOption = 2,
+    device: DeviceOption = "auto",
     quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Predict the compartments of RNAs: probability, 95 % interval, call, evidence, warning.
 
@@ -285,11 +286,6 @@ def _newest(fasta: Path | None) -> Path:
     from fusion.models.saved import FORMAT
 
     return newest_run(model=FORMAT if fasta is None else None)
-
-
-def is_bar_shown(out: Path | None) -> bool:
-    """Whether a progress bar on stderr does not run into rows on the same terminal."""
-    return out is not None or not sys.stdout.isatty()
 
 
 def _show(parts: list[PredictionRows]) -> None:

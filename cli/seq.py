@@ -12,6 +12,7 @@ from typer import Argument, Option
 from cli import seq_predict, seq_pretrain
 from cli.common import (
     ConfigOption,
+    DeviceOption,
     IupacOption,
     LanguageModelOption,
     OutputFolderOption,
@@ -28,9 +29,10 @@ from cli.common import (
     say,
     say_kept,
     show_table,
+    with_common_options,
 )
 from cli.compare import compare as compare_fusion_runs
-from cli.seq_predict import FastaOption, RnaTypeOption, open_chosen_tower
+from cli.seq_predict import FastaOption, RnaTypeOption, RunOption, open_chosen_tower
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
@@ -48,10 +50,6 @@ EXPLAIN_EPILOG = (
 )
 
 COMPARE_EPILOG = "Example: `mirnagraph seq compare runs/rnatracker runs/deeplocrna`"
-
-RunOption = Annotated[
-    Path, Option(help="Finished run of `seq train`, or a model exported from one.")
-]
 
 TrainFastaOption = Annotated[
     Path | None,
@@ -190,10 +188,6 @@ app = typer.Typer(
 )
 
 
-app.command("pretrain", epilog=seq_pretrain.EPILOG)(seq_pretrain.pretrain)
-
-
-@app.command("train", epilog=TRAIN_EPILOG)
 def train(
     fasta: TrainFastaOption = None,
     labels: LabelsOption = None,
@@ -212,6 +206,7 @@ def train(
     seed: SeedOption = None,
     out: TrainOutOption = None,
     workers: WorkersOption = 2,
+    device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
     no_baselines: NoBaselinesOption = False,
@@ -311,14 +306,10 @@ def _show_result(result: CrossValidationResult, tower: str, folder: Path) -> Non
     say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/")
 
 
-app.command("predict", epilog=seq_predict.EPILOG)(seq_predict.predict)
-
-
-@app.command("explain", epilog=EXPLAIN_EPILOG)
 def explain(
-    run: RunOption,
     fasta: FastaOption,
     out: OutputFolderOption,
+    run: RunOption = None,
     rna: RnaOption = None,
     window: WindowOption = 100,
     stride: StrideOption = 10,
@@ -328,22 +319,25 @@ def explain(
     iupac: IupacOption = "error",
     language_model: LanguageModelOption = None,
     seed: SeedOption = None,
+    device: DeviceOption = "auto",
     plots: PlotsOption = True,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Explain a tower: zipcodes by masking, attributions by integrated gradients, and motifs.
 
-    Needs a finished run of `seq train` (--run), sequences (--fasta) and an output folder (--out).
+    Needs a finished run of `seq train`, sequences (--fasta) and an output folder (--out).
     """
+    from fusion.explain.ranking import newest_run
     from mirnagraph.io import check_output_folder
     from mirnagraph.sources.fasta import read_fasta
     from seqtower.data.motifs import read_meme
     from seqtower.interpret.attribution import MaskingConfig, masked_nucleotides
     from seqtower.interpret.report import ExplainConfig, explain_to_folder
+    from seqtower.saved import FORMAT
 
     check_output_folder(out, overwrite=overwrite)
-    model = open_chosen_tower(run, rna_type, language_model)
+    model = open_chosen_tower(run or newest_run(model=FORMAT), rna_type, language_model)
     records = read_fasta(fasta, iupac=iupac)
     _check_ids(rna or (), list(records["id"]), fasta)
     selected = records[records["id"].isin(rna)] if rna else records
@@ -405,7 +399,6 @@ def _say_window(lengths: list[int], window: int) -> None:
         say(f"{covered}: use a smaller one, such as --window {smaller} --stride 1")
 
 
-@app.command("compare", epilog=COMPARE_EPILOG)
 def compare(
     runs: RunsArgument,
     baseline: BaselineOption = None,
@@ -418,3 +411,13 @@ def compare(
     Needs two finished runs of `seq train`, or one and --baseline.
     """
     compare_fusion_runs(runs, baseline, out, resamples=resamples, seed=seed or 0)
+
+
+for _name, _command, _epilog in (
+    ("pretrain", seq_pretrain.pretrain, seq_pretrain.EPILOG),
+    ("train", train, TRAIN_EPILOG),
+    ("predict", seq_predict.predict, seq_predict.EPILOG),
+    ("explain", explain, EXPLAIN_EPILOG),
+    ("compare", compare, COMPARE_EPILOG),
+):
+    app.command(_name, epilog=_epilog)(with_common_options(_command))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from cli.common import (
+    DeviceOption,
     IupacOption,
     LanguageModelOption,
     QuietOption,
-    VerboseOption,
+    is_bar_shown,
     progress_bars,
     say,
 )
@@ -21,7 +22,6 @@ from cli.predict import (
     OutOption,
     TopOption,
     check_format,
-    is_bar_shown,
     predict_fasta,
     say_counts,
     write_rows,
@@ -63,12 +63,12 @@ def predict(
     rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
     language_model: LanguageModelOption = None,
+    device: DeviceOption = "auto",
     quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Predict the compartments of sequences with the final model of a run.
 
-    Needs a finished run of `seq train` (--run) and sequences (--fasta).
+    Needs a finished run of `seq train` and sequences (--fasta).
 
     The table is that of `predict`, and of each RNA its length, the nucleotides that the tower read,
     and the number of windows it read them in. A FASTA file may be of any size.

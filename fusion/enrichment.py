@@ -178,17 +178,7 @@ def enrich(
     rows = np.arange(len(reference.index))
     if background is not None:
         rows = find_names(model, background).rows
-    if not len(members.rows):
-        raise InputError("no name of the list is an RNA of the model")
-    is_inside = np.isin(members.rows, rows)
-    if not is_inside.any():
-        raise InputError("no RNA of the list is in the background")
-    is_member = np.isin(rows, members.rows)
-    if is_member.all():
-        raise InputError(
-            "the list is the whole background, so that there is nothing to compare it with",
-            hint="give a list that is a part of the background",
-        )
+    is_member = _membership(members, rows)
     if studied is None:
         studied = popularity_of(reference)
     decile = deciles(studied)[rows]
@@ -202,15 +192,36 @@ def enrich(
     compartments = tuple(model.compartments[:n_labels])
     rng = generator(seed, "enrichment")
     table = enrichment_table(measures, is_member, decile, compartments, n_permutations, rng)
+    for name, reason in members.not_found.items():
+        logger.info("left out: %s (%s)", name, reason)
     is_unlabelled = np.isnan(measures[ANNOTATED]).any(axis=1) & is_member
     logger.info("%d RNAs of the list, %d of the background", is_member.sum(), len(rows))
     return Enrichment(
         table,
         members,
-        int((~is_inside).sum()),
+        len(members.rows) - int(is_member.sum()),
         int(is_unlabelled.sum()),
         compartments,
     )
+
+
+def _membership(members: NameList, rows: np.ndarray) -> np.ndarray:
+    """Whether each row of the background is in the list: bool, shape (n,).
+
+    Raises:
+        InputError: the list is empty, outside the background, or all of it.
+    """
+    if not len(members.rows):
+        raise InputError("no name of the list is an RNA of the model")
+    is_member = np.isin(rows, members.rows)
+    if not is_member.any():
+        raise InputError("no RNA of the list is in the background")
+    if is_member.all():
+        raise InputError(
+            "the list is the whole background, so that there is nothing to compare it with",
+            hint="give a list that is a part of the background",
+        )
+    return is_member
 
 
 def enrichment_table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,8 @@ NO_PARTNERS = "no partners in the networks"
 UNCERTAINTY_OF = "uncertainty of {}"
 
 EXPRESSION = "expression"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -110,6 +113,7 @@ def stream_predictions(
             rows = _with_readings(rows, model, list(sequences.values()), counts)
         counts.add(rows)
         n_done += len(rows)
+        logger.info("%d RNAs predicted", n_done)
         if progress is not None:
             progress(STEP, n_done, n_records)
         yield rows

@@ -81,7 +81,7 @@ def newest_run(folder: str | Path = "runs", model: str | None = None) -> Path:
 
     Args:
         folder: of the run folders.
-        model: format of the run's model, e.g. `fusion.models.saved.FORMAT`; None for any run.
+        model: format of its model, e.g. `fusion.models.saved.FORMAT`, or no model; None for any.
 
     Raises:
         InputError: there is none, or a run.json is damaged.
@@ -90,7 +90,7 @@ def newest_run(folder: str | Path = "runs", model: str | None = None) -> Path:
     for run in sorted(path.parent for path in Path(folder).glob("*/run.json")):
         about = read_run_json(run)
         is_done = about.get("status") == "done" and not about.get("temporal")
-        is_wanted = model is None or kind_of(model_folder(run)) == model
+        is_wanted = model is None or kind_of(model_folder(run)) in (model, None)
         if is_done and is_wanted and (run / "predictions.tsv").is_file():
             runs.append((datetime.fromisoformat(about["finished"]), run))
     command = "mirnagraph seq train" if model == TOWER_FORMAT else "mirnagraph train --fold 10"
