@@ -162,9 +162,8 @@ def predict(
             )
             write_rows(model, parts, out, format_, compartments=compartment, top=top)
     else:
-        rows = predict_names(model, several, counts, rna_type=rna_type, workers=workers)
-        if strict:
-            _refuse_unanswered(counts)
+        options = {"rna_type": rna_type, "strict": strict, "workers": workers}
+        rows = predict_names(model, several, counts, **options)
         write_rows(model, [rows], out, format_, compartments=compartment, top=top)
     say_counts(model, counts, folder)
     if out is not None:
@@ -271,13 +270,6 @@ def _unanswered(counts: StreamCounts) -> str:
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     first = ", ".join(names[:MAX_NAMED])
     return f"{counted(len(names), 'name')} without a prediction: {first}{more}"
-
-
-def _refuse_unanswered(counts: StreamCounts) -> None:
-    from mirnagraph.errors import InputError
-
-    if counts.unanswered:
-        raise InputError(_unanswered(counts), hint="without --strict they get a row with a reason")
 
 
 def _newest(fasta: Path | None) -> Path:

@@ -12,10 +12,10 @@ import pandas as pd
 
 from fusion import api
 from fusion.explain.ranking import networks_of_run
-from fusion.models.predict import reference_of, resolve_names
+from fusion.models.predict import match_queries, reference_of
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
-from mirnagraph.errors import CheckpointError, ConfigError, InputError, counted
+from mirnagraph.errors import CheckpointError, InputError, counted
 from mirnagraph.evaluation.enrichment import (
     benjamini_hochberg,
     exact_test,
@@ -252,35 +252,18 @@ def enrichment_table(
 
 def find_names(model: SavedModel, names: Iterable[str]) -> NameList:
     """Rows of the RNAs of the networks that names stand for; none stops at an unknown name."""
-    several = list(dict.fromkeys(names))
+    matches = match_queries(model, dict.fromkeys(names))
     n_rnas = reference_of(model).n_network_rnas
-    row_of: dict[str, int] = {}
+    rows: set[int] = set()
     not_found: dict[str, str] = {}
-    _resolve(model, several, row_of, not_found)
-    for name, row in row_of.items():
-        if not 0 <= row < n_rnas:
-            not_found[name] = "no RNA of the networks"
-    rows = {row for name, row in row_of.items() if name not in not_found}
-    return NameList(np.array(sorted(rows), dtype=np.int64), len(several), not_found)
-
-
-def _resolve(
-    model: SavedModel, names: Sequence[str], row_of: dict[str, int], not_found: dict[str, str]
-) -> None:
-    """Fill `row_of` and `not_found`; a part with an unknown name is halved until it is alone."""
-    if not names:
-        return
-    try:
-        rows = resolve_names(model, names)
-    except (ConfigError, InputError) as error:
-        if len(names) == 1:
-            not_found[names[0]] = str(error)
-            return
-        half = len(names) // 2
-        _resolve(model, names[:half], row_of, not_found)
-        _resolve(model, names[half:], row_of, not_found)
-        return
-    row_of |= dict(zip(names, rows.tolist(), strict=True))
+    for match in matches:
+        if match.row is None:
+            not_found[match.query] = match.note or "no RNA of the model"
+        elif match.row >= n_rnas:
+            not_found[match.query] = "no RNA of the networks"
+        else:
+            rows.add(match.row)
+    return NameList(np.array(sorted(rows), dtype=np.int64), len(matches), not_found)
 
 
 def popularity_of(reference: ReferenceRNAs) -> np.ndarray:

@@ -12,13 +12,13 @@ import pandas as pd
 
 from fusion import api
 from fusion.export.load import Model
-from fusion.models.predict import OUT_OF_FOLD, SEQUENCE_ALONE, Predictions
+from fusion.models.predict import OUT_OF_FOLD, QUERY_COLUMNS, SEQUENCE_ALONE, Predictions
 from fusion.models.saved import SavedModel
 from fusion.tokens.kinds import modality_of
 from fusion.tokens.names import SEQUENCE, TokenName
 from mirnagraph.evaluation.metrics import CLASS, FRACTIONS
 from mirnagraph.parallel import Progress, report
-from mirnagraph.runs.prediction_table import CALLED, QUERY, RNA_ID, WARNING, PredictionRows
+from mirnagraph.runs.prediction_table import CALLED, QUERY, WARNING, PredictionRows
 from mirnagraph.sources.fasta import FastaRecord
 from seqtower.predict import ReadingCounts, reading_counts, reading_warnings, readings
 from seqtower.saved import SavedTower
@@ -105,10 +105,9 @@ def stream_predictions(
     """
     n_done = 0
     for chunk in _chunks(records, chunk_rnas):
-        names = [record.id for record in chunk]
-        sequences = dict(zip(names, (record.sequence for record in chunk), strict=True))
+        sequences = {record.id: record.sequence for record in chunk}
         predictions = api.predict(model, sequences=sequences, rna_type=rna_type, workers=workers)
-        rows = prediction_rows(model, predictions, names)
+        rows = prediction_rows(model, predictions)
         if isinstance(model, SavedTower):
             rows = _with_readings(rows, model, list(sequences.values()), counts)
         counts.add(rows)
@@ -132,34 +131,27 @@ def predict_names(
         **options: see `fusion.api.predict`.
     """
     predictions = api.predict(model, names, **options)
-    rows = prediction_rows(model, predictions, names)
+    rows = prediction_rows(model, predictions)
     counts.add(rows)
     return rows
 
 
-def prediction_rows(
-    model: Model, predictions: Predictions, queries: Sequence[str] | None = None
-) -> PredictionRows:
+def prediction_rows(model: Model, predictions: Predictions) -> PredictionRows:
     """Rows of a table of predictions.
 
     Args:
         model: that predicted.
         predictions: of `fusion.api.predict`.
-        queries: as asked, for predictions that do not hold them; None for the names of the RNAs.
     """
     table = predictions.to_frame()
     names = list(predictions.compartments)
-    n_ids = table.columns.get_loc(names[0]) if names else 1
-    ids = table.iloc[:, :n_ids].copy()
-    if QUERY not in ids:
-        ids.insert(0, QUERY, ids[RNA_ID] if queries is None else list(queries))
-    numbers = {*names, CALLED, *(UNCERTAINTY_OF.format(name) for name in names)}
-    details = table[[name for name in table.columns[n_ids:] if name not in numbers]].copy()
+    others = {*QUERY_COLUMNS, *names, CALLED, *(UNCERTAINTY_OF.format(name) for name in names)}
+    details = table[[name for name in table.columns if name not in others]].copy()
     is_fractions = isinstance(model, SavedTower) and model.kind == FRACTIONS
     if isinstance(model, SavedModel):
         details[WARNING] = _with_partners_warning(model, details)
     return PredictionRows(
-        ids,
+        table[QUERY_COLUMNS],
         tuple(names),
         np.asarray(predictions.probabilities, dtype=np.float64),
         np.asarray(predictions.uncertainty, dtype=np.float64),

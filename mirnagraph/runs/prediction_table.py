@@ -15,7 +15,6 @@ from mirnagraph.names import suggest
 
 QUERY = "query"
 RNA_ID = "rna_id"
-MATCH = "match"
 CALLED = "called"
 WARNING = "warning"
 LOW = "{} low"
@@ -23,9 +22,6 @@ HIGH = "{} high"
 
 Z_95 = 1.96
 """Standard normal quantile of a 95 % interval."""
-
-UNANSWERED = ("unknown", "ambiguous", "withdrawn")
-"""Values of the column `MATCH` of a name without a prediction."""
 
 DIGITS = 6
 """Significant digits of numbers in text formats."""
@@ -62,7 +58,8 @@ class PredictionRows:
     """Predictions of some RNAs, in the order of their queries.
 
     Attributes:
-        ids: text columns ``query`` (as asked), ``rna_id`` and further names; index 0, 1, …
+        ids: text columns ``query`` (as asked), ``rna_id`` (that answers, empty for none) and
+            further names; index 0, 1, …
         compartments: names, in column order.
         probabilities: shape (n, n_compartments); NaN where there is none.
         uncertainty: SD over the members of the ensemble, same shape; NaN where there is none.
@@ -82,10 +79,8 @@ class PredictionRows:
 
     @property
     def is_unanswered(self) -> np.ndarray:
-        """Whether the query is unknown, ambiguous or withdrawn: bool, shape (n,)."""
-        if MATCH not in self.ids:
-            return np.zeros(len(self), dtype=bool)
-        return self.ids[MATCH].isin(UNANSWERED).to_numpy(dtype=bool)
+        """Whether no RNA answers the query: bool, shape (n,)."""
+        return (self.ids[RNA_ID] == "").to_numpy(dtype=bool)
 
     def take(self, rows: np.ndarray) -> Self:
         """Rows by number, in the order given."""

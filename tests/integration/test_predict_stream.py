@@ -168,41 +168,18 @@ def test_an_rna_without_associations_says_so(model: SavedModel) -> None:
 
 
 def test_unknown_names_are_rows_and_strict_refuses_them(
-    run, finished_run: Path, model: SavedModel, monkeypatch
+    run, finished_run: Path, model: SavedModel
 ) -> None:
-    """What `predict` does with the column `match`, whoever fills it."""
-    from fusion import api
-    from fusion.models.predict import Predictions
-
-    predict = api.predict
-    to_frame = Predictions.to_frame
-
-    def with_match(opened: SavedModel, names: list[str], **options: object) -> Predictions:
-        predictions = predict(opened, names[:1], **options)
-        table = to_frame(predictions)
-        table = pd.concat([table, table.assign(warning="no such miRNA")], ignore_index=True)
-        table.loc[1, list(opened.compartments)] = np.nan
-        table["rna_id"] = [table["rna_id"][0], ""]
-        table.insert(0, "query", names)
-        table.insert(2, "match", ["exact", "unknown"])
-        table.loc[1, ["source", "called"]] = ""
-        monkeypatch.setattr(Predictions, "to_frame", lambda _: table)
-        values = np.vstack(
-            [predictions.probabilities, np.full_like(predictions.uncertainty, np.nan)]
-        )
-        called = np.vstack([predictions.called, np.zeros_like(predictions.called)])
-        return Predictions(opened.compartments, values, values, called, predictions.about)
-
-    monkeypatch.setattr(api, "predict", with_match)
     words = ("predict", model.reference.index.ids[0], "hsa-mir-9999", "--run", str(finished_run))
     done = run(*words)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(io.StringIO(done.stdout), sep="\t", keep_default_na=False)
-    assert table["match"].tolist() == ["exact", "unknown"]
-    assert table["warning"][1] == "no such miRNA"
-    assert table[model.compartments[0]][1] == ""
+    assert table["match"].tolist() == ["id", "unknown"]
+    assert table["query"].tolist() == list(words[1:3])
+    assert "hsa-mir-9999" in table["warning"][1]
+    assert table[model.compartments[0]][1] == table["rna_id"][1] == ""
     assert "1 name without a prediction: hsa-mir-9999" in done.stderr
     strict = run(*words, "--strict", "--out", "p.tsv")
     assert (strict.returncode, strict.stdout) == (3, "")
-    assert "1 name without a prediction: hsa-mir-9999" in strict.stderr
+    assert "hsa-mir-9999" in strict.stderr
     assert not Path("p.tsv").exists()
