@@ -240,13 +240,14 @@ def _with_readings(
 def _with_partners_warning(model: SavedModel, details: pd.DataFrame) -> list[str]:
     """Warnings, with `NO_PARTNERS` for an RNA of the networks that has no association."""
     kinds = partner_modalities(model)
-    warnings = []
-    for _, row in details[["source", "modalities", WARNING]].iterrows():
-        reasons = [str(row[WARNING])]
-        is_of_networks = row["source"] not in ("", SEQUENCE_ALONE)
-        if kinds and is_of_networks and not kinds & set(str(row["modalities"]).split(";")):
-            reasons.append(NO_PARTNERS)
-        warnings.append("; ".join(filter(None, reasons)))
+    warnings = [str(text) for text in details[WARNING]]
+    if not kinds:
+        return warnings
+    is_of_networks = ~details["source"].isin(["", SEQUENCE_ALONE]).to_numpy()
+    modalities = details["modalities"].tolist()
+    for row in np.flatnonzero(is_of_networks):
+        if not kinds & set(str(modalities[row]).split(";")):
+            warnings[row] = "; ".join(filter(None, [warnings[row], NO_PARTNERS]))
     return warnings
 
 
