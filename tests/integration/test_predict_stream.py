@@ -6,12 +6,14 @@ import gzip
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from fusion.export.load import load
 from fusion.models.saved import SavedModel, load_model
 from fusion.streaming import StreamCounts, stream_predictions
 from mirnagraph.runs.prediction_table import PredictionRows, join_rows
@@ -51,6 +53,48 @@ def test_the_size_of_a_chunk_changes_nothing(model: SavedModel, records) -> None
         np.testing.assert_allclose(parts.uncertainty, whole.uncertainty, atol=1e-6)
         pd.testing.assert_frame_equal(parts.details, whole.details)
         np.testing.assert_array_equal(parts.called, whole.called)
+
+
+def test_no_more_than_a_chunk_is_held(model: SavedModel, records) -> None:
+    """The next chunk is read only when the rows of the last one were taken."""
+    n_read = 0
+
+    def counted() -> Iterator[FastaRecord]:
+        nonlocal n_read
+        for record in records:
+            n_read += 1
+            yield record
+
+    seen: list[tuple[str, int, int]] = []
+    parts = stream_predictions(
+        model,
+        counted(),
+        StreamCounts(),
+        chunk_rnas=10,
+        progress=lambda *state: seen.append(state),
+    )
+    assert len(next(parts)) == 10
+    assert n_read == 11
+    assert len(next(parts)) == 10
+    assert n_read == 21
+    assert [len(part) for part in parts] == [10, 5]
+    assert seen == [("Predicting", n, 0) for n in (10, 20, 30, 35)] + [("Predicting", 35, 35)]
+
+
+def test_chunks_of_a_tower_and_what_it_read(project: Path) -> None:
+    tower = load(project / "tests" / "golden" / "tower_v1")
+    lengths = [30, 500, 12, 90, 3]
+    records = [FastaRecord(f"r{n}", "", "ACGUUGCA" * n, 1) for n in lengths]
+    records.append(FastaRecord("n", "", "NNNN", 1))
+    counts = StreamCounts()
+    whole = join_rows(list(stream_predictions(tower, records, counts)))
+    parts = list(stream_predictions(tower, records, StreamCounts(), chunk_rnas=2))
+    np.testing.assert_allclose(join_rows(parts).probabilities, whole.probabilities, atol=1e-6)
+    assert whole.details["length"].tolist() == [*(8 * n for n in lengths), 4]
+    assert whole.details["warning"].tolist()[-1].endswith("no nucleotide but N")
+    assert counts.reading.n_rnas == 6
+    assert counts.reading.n_empty == 1
+    assert np.isnan(whole.interval()).all()
 
 
 def test_a_long_sequence_is_a_chunk_of_its_own(model: SavedModel, monkeypatch) -> None:
