@@ -317,29 +317,31 @@ def progress_bars(*, shown: bool = True) -> Iterator[Progress | None]:
 def _progress_lines() -> Iterator[Progress]:
     """Yield a callback that writes lines, and write the last state again where none comes."""
     finished: set[str] = set()
-    state = {"text": "Working", "written": time.monotonic()}
-    start = time.monotonic()
+    text = "Working"
+    start = written = time.monotonic()
     is_over = threading.Event()
 
-    def line(text: str) -> None:
-        state["written"] = time.monotonic()
-        say(text)
+    def line(suffix: str = "") -> None:
+        nonlocal written
+        written = time.monotonic()
+        say(text + suffix)
 
     def write(step: str, done: int, total: int) -> None:
+        nonlocal text
         if step in finished:
             return
-        state["text"] = f"{step}: {done}/{total}" if total else f"{step}: {done}"
+        text = f"{step}: {done}/{total}" if total else f"{step}: {done}"
         if total and done >= total:
             finished.add(step)
-            line(str(state["text"]))
-        elif time.monotonic() - float(state["written"]) >= SECONDS_BETWEEN_LINES:
-            line(str(state["text"]))
+            line()
+        elif time.monotonic() - written >= SECONDS_BETWEEN_LINES:
+            line()
 
     def watch() -> None:
         while not is_over.wait(SECONDS_BETWEEN_LINES / 10):
             now = time.monotonic()
-            if now - float(state["written"]) >= SECONDS_BETWEEN_LINES:
-                line(f"{state['text']} ({now - start:.0f} s)")
+            if now - written >= SECONDS_BETWEEN_LINES:
+                line(f" ({now - start:.0f} s)")
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

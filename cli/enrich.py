@@ -121,21 +121,21 @@ def enrich(
 def _short(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Header and cells for a terminal."""
     rows = []
-    for row in table.itertuples():
-        digits = 1 if row.measure == "mean probability" else 0
+    for row in table.to_dict("records"):
+        digits = 1 if row["measure"] == "mean probability" else 0
         ratio = "-"
-        if not math.isnan(row.odds_ratio):
-            ratio = f"{row.odds_ratio:.2f} [{row.low:.2f}, {row.high:.2f}]"
+        if not math.isnan(row["odds_ratio"]):
+            ratio = f"{row['odds_ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
         rows.append(
             [
-                row.compartment,
-                row.measure,
-                row.background,
-                f"{row.in_list:.{digits}f} of {row.n_list}",
-                f"{row.expected:.1f}",
+                str(row["compartment"]),
+                str(row["measure"]),
+                str(row["background"]),
+                f"{row['in_list']:.{digits}f} of {row['n_list']}",
+                f"{row['expected']:.1f}",
                 ratio,
-                f"{row.p:.2g}",
-                f"{row.q:.2g}",
+                f"{row['p']:.2g}",
+                f"{row['q']:.2g}",
             ]
         )
     header = ["compartment", "measure", "against", "list", "expected", "odds ratio", "p", "q"]

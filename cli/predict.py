@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -162,7 +162,7 @@ def predict(
             )
             write_rows(model, parts, out, format_, compartments=compartment, top=top)
     else:
-        options = {"rna_type": rna_type, "strict": strict, "workers": workers}
+        options: dict[str, Any] = {"rna_type": rna_type, "strict": strict, "workers": workers}
         rows = predict_names(model, several, counts, **options)
         write_rows(model, [rows], out, format_, compartments=compartment, top=top)
     say_counts(model, counts, folder)
@@ -171,7 +171,7 @@ def predict(
 
 
 def predict_fasta(
-    model: Model, fasta: Path, counts: StreamCounts, *, iupac: str, **options: object
+    model: Model, fasta: Path, counts: StreamCounts, *, iupac: str, **options: Any
 ) -> Iterator[PredictionRows]:
     """Predict the sequences of a file, checked as a whole first unless it is a stream."""
     from fusion.streaming import stream_predictions

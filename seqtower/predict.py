@@ -210,12 +210,13 @@ def reading_warnings(
     """
     part = kept_part(encoding.lengths)
     warnings = []
-    for row, sequence in zip(table.itertuples(), sequences, strict=True):
+    columns = (table[name].tolist() for name in ("length", "read", "windows"))
+    for length, n_read, n_windows, sequence in zip(*columns, sequences, strict=True):
         reasons = []
-        if row.read < row.length:
+        if n_read < length:
             reasons.append(f"cut: the tower read {part}")
-        if row.windows > 1:
-            reasons.append(f"read in {row.windows} windows")
+        if n_windows > 1:
+            reasons.append(f"read in {n_windows} windows")
         if is_empty(sequence):
             reasons.append("no nucleotide but N")
         warnings.append("; ".join(reasons))
