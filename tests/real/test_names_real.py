@@ -90,7 +90,7 @@ def test_a_family_never_answers_for_a_mature_of_another_rna(
     resolver = reference_of(dataset, names)
     match = resolver.match_sequence("hsa-let-7b-5p", "UGAGGUAGUAGGUUGUGUGGUU")
     assert (match.rna_id, match.accession) == ("hsa-let-7b", "MIMAT0000063")
-    assert match.warning == "the same sequence: hsa-let-7"
+    assert match.warning == "the sequence is also in hsa-let-7"
 
 
 def test_every_symbol_of_hgnc_is_its_hairpin(names: MirbaseNames) -> None:

@@ -316,7 +316,7 @@ def test_old_names_of_an_arm_keep_their_arm(names: MirbaseNames) -> None:
 
 
 def test_names_travel_between_processes(names: MirbaseNames) -> None:
-    assert names.tables.hairpin["hsa-mir-21"] == ["hsa-mir-21"]
+    assert names.tables.hairpin["hsa-mir-21"] == ("hsa-mir-21",)
     again = pickle.loads(pickle.dumps(names))
     assert "tables" not in again.__dict__
     assert again.tables.hairpin == names.tables.hairpin
