@@ -12,10 +12,11 @@ import pandas as pd
 
 from fusion import api
 from fusion.explain.ranking import networks_of_run
+from fusion.export.load import Model, load
 from fusion.models.predict import match_queries, reference_of
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
-from mirnagraph.errors import CheckpointError, InputError, counted
+from mirnagraph.errors import CheckpointError, ConfigError, InputError, counted
 from mirnagraph.evaluation.enrichment import (
     benjamini_hochberg,
     exact_test,
@@ -26,6 +27,7 @@ from mirnagraph.evaluation.enrichment import (
 )
 from mirnagraph.evaluation.scores import deciles, popularity
 from mirnagraph.seeds import generator
+from seqtower.saved import SavedTower
 
 ANNOTATED = "annotated"
 CALLED = "called"
@@ -143,7 +145,7 @@ def _direction(row: pd.Series) -> str:
 
 
 def enrich(
-    model: SavedModel,
+    model: Model | str | Path,
     names: Iterable[str],
     background: Iterable[str] | None = None,
     *,
@@ -160,7 +162,7 @@ def enrich(
     against both.
 
     Args:
-        model: fitted on networks, with reference RNAs.
+        model: of `fit` or `load`, fitted on networks, or a path that `load` takes.
         names: of the list; a name that stands for an RNA named before is counted once.
         background: names of the background; None for all RNAs of the networks.
         studied: popularity of each RNA of the networks, see `popularity_of`, shape
@@ -172,7 +174,16 @@ def enrich(
         InputError: no name of the list, or of the background, is an RNA of the model; the list is
             the background.
         CheckpointError: the model has no reference RNAs, or no popularity.
+        ConfigError: a sequence tower.
+
+    Example:
+        >>> result = mirnagraph.enrich("runs/mine", ["hsa-miR-21-5p", "hsa-let-7a"])
+        >>> result.table[result.table["q"] < 0.05]
     """
+    if isinstance(model, str | Path):
+        model = load(model)
+    if isinstance(model, SavedTower):
+        raise ConfigError("a sequence tower has no reference RNAs to compare a list with")
     reference = reference_of(model).of_networks()
     members = find_names(model, names)
     rows = np.arange(len(reference.index))

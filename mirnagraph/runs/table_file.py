@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import gzip
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +17,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype, is_integer_dtype
 
-from mirnagraph.errors import ConfigError
+from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.io import write_file, write_text
 from mirnagraph.runs.prediction_table import DIGITS, plain
 
@@ -73,8 +75,16 @@ Write = Callable[[Rows], None]
 
 
 def format_of(out: Path | None) -> str:
-    """Format of a file by its suffix; TSV for other suffixes and for the standard output."""
-    return "tsv" if out is None else SUFFIXES.get(out.suffix.lower(), "tsv")
+    """Format of a file by its suffix, without ``.gz``; TSV for others and the standard output."""
+    if out is None:
+        return "tsv"
+    name = Path(out.stem) if is_packed(out) else out
+    return SUFFIXES.get(name.suffix.lower(), "tsv")
+
+
+def is_packed(out: Path) -> bool:
+    """Whether a text file is written as gzip, by its name."""
+    return out.suffix.lower() == ".gz"
 
 
 @contextlib.contextmanager
@@ -85,8 +95,9 @@ def table_file(
 
     A file replaces an earlier one only when the block ends without an error, so that none is left
     half-written. Numbers have six significant digits (Parquet: every digit); an empty cell stands
-    for no value. In CSV a text cell that a spreadsheet would take for a formula (see `FORMULA`)
-    gets an apostrophe in front; other formats hold every text as it is.
+    for no value. A text file whose name ends with ``.gz`` is written as gzip. In CSV a text cell
+    that a spreadsheet would take for a formula (see `FORMULA`) gets an apostrophe in front; other
+    formats hold every text as it is.
 
     Args:
         out: file; None for the standard output.
@@ -97,22 +108,34 @@ def table_file(
 
     Raises:
         ConfigError: an unknown format, or Parquet for a terminal.
-        InputError: the file cannot be written.
+        InputError: the file is a folder or cannot be written.
     """
     if format_ not in FORMATS:
         raise ConfigError(f"--format is {format_!r}, expected {', '.join(FORMATS)}")
     if out is None:
         yield from _to_stdout(format_, about)
         return
+    if out.is_dir():
+        raise InputError("the output file is a folder", file=out)
     with write_file(out) as part:
         if format_ == "parquet":
             with open(part, "wb") as stream:
                 yield from _parquet(stream, about)
         else:
-            with open(part, "w", encoding="utf-8", newline="\n") as text:
+            with _open_text(part, packed=is_packed(out)) as text:
                 yield from _text(text, format_)
     if about is not None and format_ != "parquet":
         write_text(thresholds_file(out), json.dumps(about, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def _open_text(path: Path, *, packed: bool) -> Iterator[IO[str]]:
+    """Open a text file for writing; packed, the same bytes for the same text."""
+    with contextlib.ExitStack() as stack:
+        stream: Any = stack.enter_context(open(path, "wb"))
+        if packed:
+            stream = stack.enter_context(gzip.GzipFile("", "wb", fileobj=stream, mtime=0))
+        yield stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8", newline="\n"))
 
 
 def thresholds_file(out: Path) -> Path:

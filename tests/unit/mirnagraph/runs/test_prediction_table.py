@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from pyarrow import parquet
 
-from mirnagraph.errors import ConfigError
+from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.runs.prediction_table import (
     PredictionRows,
     join_rows,
@@ -158,6 +158,16 @@ def test_names_with_tabs_and_quotes_read_back(tmp_path: Path) -> None:
     assert pd.read_csv(tmp_path / "p.tsv", sep="\t")["query"].tolist() == names
 
 
+def test_a_packed_file_and_a_folder(tmp_path: Path) -> None:
+    path = written(tmp_path / "p.csv.gz")
+    first = path.read_bytes()
+    assert first.startswith(b"\x1f\x8b")
+    assert pd.read_csv(path)["query"].tolist() == ["'=1+1", "b", "c", "d"]
+    assert written(path).read_bytes() == first
+    with pytest.raises(InputError, match="the output file is a folder"):
+        written(tmp_path)
+
+
 def test_joined_rows_are_the_parts() -> None:
     parts = [ROWS.take(np.array([0])), ROWS.take(np.array([1, 2, 3]))]
     pd.testing.assert_frame_equal(join_rows(parts).to_frame(), ROWS.to_frame())
@@ -165,7 +175,7 @@ def test_joined_rows_are_the_parts() -> None:
 
 def test_formats_by_suffix() -> None:
     assert format_of(None) == "tsv"
-    names = ["a.TSV", "a.csv", "a.ndjson", "a.pq", "a.json", "a"]
+    names = ["a.TSV", "a.csv.gz", "a.ndjson", "a.pq", "a.json", "a", "a.gz"]
     assert [format_of(Path(name)) for name in names] == [
-        *["tsv", "csv", "jsonl", "parquet", "json", "tsv"]
+        *["tsv", "csv", "jsonl", "parquet", "json", "tsv", "tsv"]
     ]
