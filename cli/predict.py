@@ -136,7 +136,7 @@ def predict(
     similarity to the reference RNAs; a FASTA file may be of any size.
     """
     from fusion.export.load import load
-    from fusion.streaming import StreamCounts, predict_names
+    from fusion.streaming import StreamCounts, stream_names
     from mirnagraph.errors import ConfigError
     from mirnagraph.sources.name_list import read_name_list
 
@@ -149,22 +149,14 @@ def predict(
     folder = run or _newest(fasta)
     model = load(folder, language_model=language_model)
     counts = StreamCounts()
-    if fasta is not None:
-        with progress_bars(shown=is_bar_shown(out)) as progress:
-            parts = predict_fasta(
-                model,
-                fasta,
-                counts,
-                rna_type=rna_type,
-                iupac=iupac,
-                workers=workers,
-                progress=progress,
-            )
-            write_rows(model, parts, out, format_, compartments=compartment, top=top)
-    else:
-        options: dict[str, Any] = {"rna_type": rna_type, "strict": strict, "workers": workers}
-        rows = predict_names(model, several, counts, **options)
-        write_rows(model, [rows], out, format_, compartments=compartment, top=top)
+    options: dict[str, Any] = {"rna_type": rna_type, "workers": workers}
+    with progress_bars(shown=is_bar_shown(out)) as progress:
+        options["progress"] = progress
+        if fasta is not None:
+            parts = predict_fasta(model, fasta, counts, iupac=iupac, **options)
+        else:
+            parts = stream_names(model, several, counts, strict=strict, **options)
+        write_rows(model, parts, out, format_, compartments=compartment, top=top)
     say_counts(model, counts, folder)
     if out is not None:
         say(f"Written to {out}")

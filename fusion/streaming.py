@@ -12,7 +12,13 @@ import pandas as pd
 
 from fusion import api
 from fusion.export.load import Model
-from fusion.models.predict import OUT_OF_FOLD, QUERY_COLUMNS, SEQUENCE_ALONE, Predictions
+from fusion.models.predict import (
+    OUT_OF_FOLD,
+    QUERY_COLUMNS,
+    SEQUENCE_ALONE,
+    Predictions,
+    match_queries,
+)
 from fusion.models.saved import SavedModel
 from fusion.tokens.kinds import modality_of
 from fusion.tokens.names import SEQUENCE, TokenName
@@ -25,6 +31,9 @@ from seqtower.saved import SavedTower
 
 CHUNK_RNAS = 500
 """RNAs predicted at a time."""
+
+CHUNK_NAMES = 2_000
+"""Names predicted at a time."""
 
 CHUNK_NUCLEOTIDES = 1_000_000
 """Nucleotides predicted at a time, unless one RNA is longer."""
@@ -119,21 +128,42 @@ def stream_predictions(
     report(progress, STEP, n_done, n_done)
 
 
-def predict_names(
-    model: Model, names: Sequence[str] | None, counts: StreamCounts, **options: Any
-) -> PredictionRows:
-    """Predict reference RNAs by name.
+def stream_names(
+    model: Model,
+    names: Sequence[str] | None,
+    counts: StreamCounts,
+    *,
+    strict: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Iterator[PredictionRows]:
+    """Predict RNAs by name, chunk by chunk, in the order of the names.
 
     Args:
         model: opened.
         names: None for all reference RNAs.
         counts: is added to.
+        strict: raise for names without an answer, before anything is predicted.
+        progress: called after each chunk of several.
         **options: see `fusion.api.predict`.
+
+    Raises:
+        ConfigError, InputError: see `fusion.api.predict`.
     """
-    predictions = api.predict(model, names, **options)
-    rows = prediction_rows(model, predictions)
-    counts.add(rows)
-    return rows
+    if names is None:
+        chunks: list[Sequence[str] | None] = [None]
+    else:
+        chunks = [names[start : start + CHUNK_NAMES] for start in range(0, len(names), CHUNK_NAMES)]
+        if strict and isinstance(model, SavedModel):
+            match_queries(model, names, strict=True)
+    n_done = 0
+    for chunk in chunks:
+        rows = prediction_rows(model, api.predict(model, chunk, **options))
+        counts.add(rows)
+        n_done += len(rows)
+        if names is not None and len(chunks) > 1:
+            report(progress, STEP, n_done, len(names))
+        yield rows
 
 
 def prediction_rows(model: Model, predictions: Predictions) -> PredictionRows:

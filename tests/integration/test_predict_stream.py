@@ -15,7 +15,8 @@ import pytest
 
 from fusion.export.load import load
 from fusion.models.saved import SavedModel, load_model
-from fusion.streaming import StreamCounts, stream_predictions
+from fusion.streaming import StreamCounts, stream_names, stream_predictions
+from mirnagraph.errors import InputError
 from mirnagraph.runs.prediction_table import PredictionRows, join_rows
 from mirnagraph.sources.fasta import FastaRecord
 
@@ -105,6 +106,21 @@ def test_a_long_sequence_is_a_chunk_of_its_own(model: SavedModel, monkeypatch) -
     ]
     parts = list(stream_predictions(model, records, StreamCounts()))
     assert [part.ids["query"].tolist() for part in parts] == [["a", "b"], ["c"], ["d"]]
+
+
+def test_chunks_of_names_are_all_of_them(model: SavedModel, monkeypatch) -> None:
+    names = [*model.reference.index.ids[:5], "nothing"]
+    whole = join_rows(list(stream_names(model, names, StreamCounts())))
+    monkeypatch.setattr("fusion.streaming.CHUNK_NAMES", 4)
+    seen: list[tuple[str, int, int]] = []
+    counts = StreamCounts()
+    parts = stream_names(model, names, counts, progress=lambda *state: seen.append(state))
+    pd.testing.assert_frame_equal(join_rows(list(parts)).to_frame(), whole.to_frame())
+    assert seen == [("Predicting", 4, 6), ("Predicting", 6, 6)]
+    assert (counts.n_rnas, list(counts.unanswered)) == (6, ["nothing"])
+    strict = stream_names(model, names, StreamCounts(), strict=True)
+    with pytest.raises(InputError, match="nothing"):
+        next(strict)
 
 
 def test_names_as_arguments(run, finished_run: Path, model: SavedModel) -> None:
