@@ -304,8 +304,8 @@ def look_up(name: str, names: MirbaseNames) -> tuple[str, ...]:
     old_matures = [accession for accession in aliased if accession in tables.mature_entries]
     if old_matures:
         # An old name without an arm is one of the hairpin; one of an arm keeps its arm.
-        matures = old_matures if has_arm(key) else None
-        return _current_entry("alias_mature", _parents(old_matures, names), matures, names)
+        of_arm = old_matures if has_arm(key) else None
+        return _current_entry("alias_mature", _parents(old_matures, names), of_arm, names)
     if arms:
         return _current_entry("mature_name", _parents(arms, names), arms, names)
     withdrawn = [accession for accession in aliased if accession in names.retired.index]

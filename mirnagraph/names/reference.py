@@ -44,9 +44,11 @@ class Entry:
 
 def entry_of(name: str, names: MirbaseNames) -> Entry:
     """Look up a name; the kind is ``unknown`` where miRBase has none."""
-    cells = look_up(name, names)
-    lists = [tuple(filter(None, cells[column].split(";"))) for column in (1, 2, 4, 5)]
-    return Entry(cells[0], *lists, source=cells[8])
+    kind, *cells = look_up(name, names)
+    hairpins, hairpin_accs, _, mature_ids, mature_accs = (
+        tuple(filter(None, cell.split(";"))) for cell in cells[:5]
+    )
+    return Entry(kind, hairpins, hairpin_accs, mature_ids, mature_accs, source=cells[7])
 
 
 @dataclass(frozen=True, eq=False)
