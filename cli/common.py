@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
+import logging
+import os
+import re
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-from typer import Option
+from typer import BadParameter, Option
 
 from mirnagraph.errors import counted
 
@@ -18,6 +25,12 @@ if TYPE_CHECKING:
     from mirnagraph.networks.network import NetworkSet
 
 Progress = Callable[[str, int, int], None]
+
+LOGGED = ("mirnagraph", "seqtower", "fusion", "cli")
+"""Packages whose loggers --verbose shows."""
+
+SECONDS_BETWEEN_LINES = 10
+"""Longest time between two lines of progress where stderr is no terminal."""
 
 _is_quiet = False
 """Set by --quiet of the command that runs."""
@@ -105,7 +118,10 @@ ResumeOption = Annotated[
 ]
 
 FastaOption = Annotated[
-    Path | None, Option(help="FASTA file of known or new RNAs, plain or gzip, T or U.")
+    Path | None,
+    Option(
+        help="FASTA file of known or new RNAs, plain or gzip, T or U; - for the standard input."
+    ),
 ]
 
 IupacOption = Annotated[
@@ -135,6 +151,84 @@ QuietOption = Annotated[
         "-q",
         callback=_set_quiet,
         help="No progress and no messages, only the result.",
+    ),
+]
+
+
+def _set_verbose(value: bool) -> bool:
+    """Show the log of the library on stderr; `value` is that of --verbose."""
+    for name in LOGGED:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO if value else logging.WARNING)
+        logger.propagate = not value
+        logger.handlers = []
+        if value:
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+            logger.addHandler(handler)
+    return value
+
+
+VerboseOption = Annotated[
+    bool,
+    Option(
+        "--verbose",
+        "-v",
+        callback=_set_verbose,
+        help="Log the steps and what is left out to stderr.",
+    ),
+]
+
+COMMON_OPTIONS = {"quiet": QuietOption, "verbose": VerboseOption}
+"""Options that every command has."""
+
+
+def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with those of `COMMON_OPTIONS` that it does not name itself.
+
+    They act when the command line is read, so that a command has no use for their values.
+    """
+    signature = inspect.signature(command)
+    added = {
+        name: option for name, option in COMMON_OPTIONS.items() if name not in signature.parameters
+    }
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        command(**{name: value for name, value in values.items() if name not in added})
+
+    hints = get_type_hints(command, include_extras=True)
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+        for name, parameter in signature.parameters.items()
+    ]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
+        for name, option in added.items()
+    ]
+    run.__annotations__ = {**hints, **added}
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def _set_device(value: str) -> str:
+    """Hide GPUs from torch, which reads this variable when it first looks for them."""
+    match = re.fullmatch(r"auto|cpu|cuda(:\d+)?", value)
+    if not match:
+        raise BadParameter(f"{value!r}, expected auto, cpu, cuda or cuda:N")
+    if value == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    elif match.group(1):
+        os.environ["CUDA_VISIBLE_DEVICES"] = match.group(1)[1:]
+    return value
+
+
+DeviceOption = Annotated[
+    str,
+    Option(
+        callback=_set_device,
+        help="Where towers are trained and transformers read: auto (a GPU if there is one), cpu, "
+        "cuda or cuda:N.",
     ),
 ]
 
@@ -181,13 +275,14 @@ def announce(networks: NetworkSet) -> None:
 def progress_bars(*, shown: bool = True) -> Iterator[Progress | None]:
     """Yield a callback ``(step, done, total)`` that draws one bar per step on stderr.
 
-    It writes one line at the end of each step where stderr is no terminal, and is None when quiet
-    or not shown.
+    A total of 0 is unknown. Where stderr is no terminal it writes a line at the end of each step,
+    and every ten seconds in between; it is None when quiet or not shown.
     """
     if _is_quiet or not shown:
         yield None
     elif not sys.stderr.isatty():
-        yield _line_when_done()
+        with _progress_lines() as progress:
+            yield progress
     else:
         from rich.console import Console
         from rich.progress import (
@@ -206,26 +301,73 @@ def progress_bars(*, shown: bool = True) -> Iterator[Progress | None]:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
+            redirect_stdout=False,
         ) as bars:
             tasks: dict[str, Any] = {}
 
             def draw(step: str, done: int, total: int) -> None:
                 if step not in tasks:
-                    tasks[step] = bars.add_task(step, total=total)
-                bars.update(tasks[step], completed=done, total=total)
+                    tasks[step] = bars.add_task(step, total=total or None)
+                bars.update(tasks[step], completed=done, total=total or None)
 
             yield draw
 
 
-def _line_when_done() -> Progress:
-    finished = set()
+@contextlib.contextmanager
+def _progress_lines() -> Iterator[Progress]:
+    """Yield a callback that writes lines, and write the last state again where none comes."""
+    finished: set[str] = set()
+    text = "Working"
+    start = written = time.monotonic()
+    is_over = threading.Event()
+
+    def line(suffix: str = "") -> None:
+        nonlocal written
+        written = time.monotonic()
+        say(text + suffix)
 
     def write(step: str, done: int, total: int) -> None:
-        if done >= total and step not in finished:
+        nonlocal text
+        if step in finished:
+            return
+        text = f"{step}: {done}/{total}" if total else f"{step}: {done}"
+        if total and done >= total:
             finished.add(step)
-            say(f"{step}: {done}/{total}")
+            line()
+        elif time.monotonic() - written >= SECONDS_BETWEEN_LINES:
+            line()
 
-    return write
+    def watch() -> None:
+        while not is_over.wait(SECONDS_BETWEEN_LINES / 10):
+            now = time.monotonic()
+            if now - written >= SECONDS_BETWEEN_LINES:
+                line(f" ({now - start:.0f} s)")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield write
+    finally:
+        is_over.set()
+        watcher.join()
+
+
+def is_bar_shown(out: Path | None) -> bool:
+    """Whether a progress bar on stderr does not run into rows on the same terminal."""
+    return out is not None or not sys.stdout.isatty()
+
+
+def the_one(argument: Path | None, option: Path | None, name: str) -> Path | None:
+    """Path given as an argument or by its option, not both.
+
+    Raises:
+        ConfigError: both are given.
+    """
+    from mirnagraph.errors import ConfigError
+
+    if argument is not None and option is not None:
+        raise ConfigError(f"two paths given, {argument} and --{name} {option}; expected one")
+    return argument or option
 
 
 def say(text: str) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Option
+from typer import Argument, Option
 
 from cli.common import (
     FastaOption,
@@ -16,6 +16,7 @@ from cli.common import (
     QuietOption,
     RunNetworksOption,
     ThreadsOption,
+    is_bar_shown,
     progress_bars,
     say,
 )
@@ -23,7 +24,7 @@ from cli.common import (
 if TYPE_CHECKING:
     from fusion.explain.result import Explanation
 
-EPILOG = "Example: `mirnagraph explain --rna hsa-mir-21 --compartment Nucleus --out why`"
+EPILOG = "Example: `mirnagraph explain hsa-mir-21 --compartment Nucleus --out why`"
 
 FORMATS = ("text", "json")
 
@@ -35,12 +36,17 @@ RunOption = Annotated[
     ),
 ]
 
-RnaOption = Annotated[
+NamesArgument = Annotated[
     list[str] | None,
-    Option(
-        help="Name of an RNA, as of `predict`; repeatable.",
+    Argument(
+        metavar="NAME",
+        help="Names of RNAs to explain, as of `predict`.",
         show_default="the one predicted most surely",
     ),
+]
+
+RnaOption = Annotated[
+    list[str] | None, Option(help="Name of an RNA; repeatable; the same as NAME.")
 ]
 
 CompartmentOption = Annotated[
@@ -71,6 +77,7 @@ RnaTypeOption = Annotated[
 
 
 def explain(
+    names: NamesArgument = None,
     run: RunOption = None,
     rna: RnaOption = None,
     fasta: FastaOption = None,
@@ -93,19 +100,21 @@ def explain(
     """
     from fusion.explain.ranking import newest_run
     from fusion.explain.run import explain_run, find_queries, open_fusion_model, write_explanations
+    from fusion.models.saved import FORMAT
     from mirnagraph.errors import ConfigError
     from mirnagraph.io import check_output_folder
 
+    rna = [*(names or ()), *(rna or ())]
     if fasta is not None and rna:
         raise ConfigError("--fasta and --rna exclude each other: give one of them")
     if format_ not in FORMATS:
         raise ConfigError(f"--format is {format_!r}, expected {' or '.join(FORMATS)}")
     if out is not None:
         check_output_folder(out, overwrite=overwrite)
-    folder = run or newest_run()
+    folder = run or newest_run(model=FORMAT)
     model = open_fusion_model(folder)
-    with progress_bars(shown=out is not None) as progress:
-        queries = find_queries(model, rna or (), fasta, iupac=iupac, rna_type=rna_type)
+    with progress_bars(shown=is_bar_shown(out)) as progress:
+        queries = find_queries(model, rna, fasta, iupac=iupac, rna_type=rna_type)
         explanations = explain_run(
             folder,
             model,

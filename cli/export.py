@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from cli.common import OverwriteOption, QuietOption, say
+from cli.common import OverwriteOption, QuietOption, say, the_one
 
 EXPORT_EPILOG = (
     "Example: `mirnagraph export runs/mine model`, or "
@@ -17,9 +17,19 @@ EXPORT_EPILOG = (
 PULL_EPILOG = "Example: `mirnagraph pull me/where-mirnas-sit model`"
 
 RunArgument = Annotated[
-    Path,
-    Argument(help="Finished run of `train` or `seq train`; with --push also an exported folder."),
+    Path | None,
+    Argument(
+        help="Finished run of `train` or `seq train`; with --push also an exported folder.",
+        show_default="that of --run",
+    ),
 ]
+
+RunOption = Annotated[
+    Path | None,
+    Option("--run", help="The same as RUN.", show_default="the newest run under ./runs"),
+]
+
+OutOption = Annotated[Path | None, Option("--out", help="The same as FOLDER.")]
 
 FolderArgument = Annotated[
     Path | None,
@@ -51,7 +61,10 @@ RepoArgument = Annotated[
     str, Argument(metavar="OWNER/NAME", help="Repository on the Hugging Face hub.")
 ]
 
-TargetArgument = Annotated[Path, Argument(help="Output folder; must be empty unless --overwrite.")]
+TargetArgument = Annotated[
+    Path | None,
+    Argument(help="Output folder; must be empty unless --overwrite.", show_default=False),
+]
 
 RevisionOption = Annotated[
     str | None, Option(help="Branch, tag or commit.", show_default="the newest")
@@ -59,8 +72,10 @@ RevisionOption = Annotated[
 
 
 def export(
-    run: RunArgument,
+    run: RunArgument = None,
     folder: FolderArgument = None,
+    run_option: RunOption = None,
+    out: OutOption = None,
     push: PushOption = None,
     private: PrivateOption = False,
     license: LicenceOption = None,
@@ -73,11 +88,14 @@ def export(
     """
     import tempfile
 
+    from fusion.explain.ranking import newest_run
     from fusion.export.export import export_run
     from fusion.export.files import CARD, EXPORT
     from fusion.export.hub import HubAddress
     from mirnagraph.errors import ConfigError
 
+    run = the_one(run, run_option, "run") or newest_run()
+    folder = the_one(folder, out, "out")
     if folder is None and push is None:
         raise ConfigError("no target: give an output folder, or --push OWNER/NAME")
     if private and push is None:
@@ -109,7 +127,8 @@ def _push(folder: Path, address: str, *, private: bool) -> None:
 
 def pull(
     repo: RepoArgument,
-    folder: TargetArgument,
+    folder: TargetArgument = None,
+    out: OutOption = None,
     revision: RevisionOption = None,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
@@ -119,6 +138,10 @@ def pull(
     Needs the name of a repository and an output folder.
     """
     from fusion.export.hub import pull as pull_folder
+    from mirnagraph.errors import ConfigError
 
-    written = pull_folder(repo, folder, revision=revision, overwrite=overwrite)
+    target = the_one(folder, out, "out")
+    if target is None:
+        raise ConfigError("no target: give an output folder")
+    written = pull_folder(repo, target, revision=revision, overwrite=overwrite)
     say(f"Written to {written}. Next: mirnagraph predict --run {written} --fasta mine.fa")

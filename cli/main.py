@@ -17,6 +17,7 @@ from cli import (
     audit,
     compare,
     data,
+    enrich,
     explain,
     export,
     labels,
@@ -26,6 +27,7 @@ from cli import (
     train,
     tune,
 )
+from cli.common import with_common_options
 from mirnagraph.errors import MirnagraphError
 
 HELP = """
@@ -36,6 +38,7 @@ What each command needs:
 - nothing (the synthetic demo by default): build-networks, train, tune, ablate, audit, seq train,
   seq pretrain
 - a finished run (by default the newest under ./runs): predict, explain, rank
+- the same, and a list of names: enrich
 - run folders: compare, seq compare, export
 - a run and a FASTA file: seq predict, seq explain
 - a table of records: read-labels
@@ -49,7 +52,7 @@ app = typer.Typer(
     name="mirnagraph",
     help=HELP,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -92,10 +95,11 @@ for _name, _command, _epilog in (
     ("rank", rank.rank, rank.EPILOG),
     ("predict", predict.predict, predict.EPILOG),
     ("explain", explain.explain, explain.EPILOG),
+    ("enrich", enrich.enrich, enrich.EPILOG),
     ("export", export.export, export.EXPORT_EPILOG),
     ("pull", export.pull, export.PULL_EPILOG),
 ):
-    app.command(_name, epilog=_epilog)(_command)
+    app.command(_name, epilog=_epilog)(with_common_options(_command))
 app.add_typer(seq.app, name="seq")
 
 

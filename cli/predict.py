@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Option
+from typer import Argument, Option
 
 from cli.common import (
+    DeviceOption,
     FastaOption,
     IupacOption,
     LanguageModelOption,
     QuietOption,
     ThreadsOption,
+    is_bar_shown,
+    progress_bars,
     say,
     show_table,
 )
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
-    from fusion.models.predict import Predictions
+    from fusion.export.load import Model
+    from fusion.streaming import StreamCounts
+    from mirnagraph.runs.prediction_table import PredictionRows
 
-EPILOG = "Example: `mirnagraph predict --run runs/mine --fasta new.fa --out new.tsv`"
+EPILOG = "Example: `mirnagraph predict hsa-mir-21 hsa-let-7a --out two.tsv`"
 
-FORMATS = ("tsv", "json", "table")
+TABLE = "table"
+
+MAX_SHOWN = 1_000
+"""Most rows of a table in a terminal."""
+
+MAX_NAMED = 10
+"""Most unknown names in a message."""
 
 RunOption = Annotated[
     Path | None,
@@ -36,25 +47,58 @@ RunOption = Annotated[
     ),
 ]
 
+NamesArgument = Annotated[
+    list[str] | None,
+    Argument(
+        metavar="NAME",
+        help="Names of reference RNAs.",
+        show_default="all reference RNAs",
+    ),
+]
+
 IdsOption = Annotated[
     Path | None,
-    Option(help="File of names of reference RNAs, one a line (or first column of a TSV)."),
+    Option(
+        help="Table whose first column names reference RNAs: TSV or CSV, header or none; - for "
+        "the standard input."
+    ),
 ]
 
 RnaOption = Annotated[
-    list[str] | None,
-    Option(help="Name of a reference RNA; repeatable.", show_default="all reference RNAs"),
+    list[str] | None, Option(help="Name of a reference RNA; repeatable; the same as NAME.")
 ]
 
-OutOption = Annotated[Path | None, Option(help="Output file.", show_default="the terminal")]
+OutOption = Annotated[
+    Path | None,
+    Option(help="Output file; thresholds go to FILE.thresholds.json.", show_default="the terminal"),
+]
 
 FormatOption = Annotated[
     str | None,
     Option(
         "--format",
-        help="tsv, json or table.",
-        show_default="json for a file .json, tsv for other files, table in a terminal",
+        help="tsv, csv, jsonl, json, parquet, or table (for a terminal).",
+        show_default="by the suffix of --out; tsv when piped, table in a terminal",
     ),
+]
+
+CompartmentOption = Annotated[
+    list[str] | None,
+    Option(help="Compartment to write; repeatable.", show_default="all"),
+]
+
+TopOption = Annotated[
+    int | None,
+    Option(
+        min=1,
+        help="Number of RNAs to write, those of the largest probability (in --compartment) first.",
+        show_default="all, in the order of the input",
+    ),
+]
+
+StrictOption = Annotated[
+    bool,
+    Option("--strict", help="End with exit code 3 where a name is unknown, and write nothing."),
 ]
 
 RnaTypeOption = Annotated[
@@ -67,109 +111,198 @@ RnaTypeOption = Annotated[
 
 
 def predict(
+    names: NamesArgument = None,
     run: RunOption = None,
     fasta: FastaOption = None,
     ids: IdsOption = None,
     rna: RnaOption = None,
+    compartment: CompartmentOption = None,
+    top: TopOption = None,
     out: OutOption = None,
     format_: FormatOption = None,
+    strict: StrictOption = False,
     rna_type: RnaTypeOption = None,
     language_model: LanguageModelOption = None,
     iupac: IupacOption = "error",
     workers: ThreadsOption = 2,
+    device: DeviceOption = "auto",
     quiet: QuietOption = False,
 ) -> None:
-    """Predict the compartments of RNAs: probability, uncertainty, call, evidence, warning.
+    """Predict the compartments of RNAs: probability, 95 % interval, call, evidence, warning.
 
     Needs a finished run or a model; a model of `seq train` also needs --fasta.
 
     RNAs of the networks get their out-of-fold prediction. A new sequence is predicted from its
-    similarity to the reference RNAs.
+    similarity to the reference RNAs; a FASTA file may be of any size.
     """
-    from fusion.api import predict as predict_rnas
-    from fusion.api import read_names
-    from fusion.explain.ranking import newest_run
     from fusion.export.load import load
+    from fusion.streaming import StreamCounts, stream_names
     from mirnagraph.errors import ConfigError
+    from mirnagraph.sources.name_list import read_name_list
 
-    if sum(given is not None for given in (fasta, ids, rna or None)) > 1:
-        raise ConfigError("--fasta, --ids and --rna exclude each other: give one of them")
-    if format_ is not None and format_ not in FORMATS:
-        raise ConfigError(f"--format is {format_!r}, expected {', '.join(FORMATS)}")
-    folder = run or newest_run()
+    several = [*(names or ()), *(rna or ())] or None
+    if sum(given is not None for given in (fasta, ids, several)) > 1:
+        raise ConfigError("--fasta, --ids and names (or --rna) exclude each other: give one")
+    format_ = check_format(format_, out)
+    if ids is not None:
+        several = read_name_list(ids)
+    folder = run or _newest(fasta)
     model = load(folder, language_model=language_model)
-    names = rna or (read_names(ids) if ids is not None else None)
-    predictions = predict_rnas(
-        model, names, fasta=fasta, iupac=iupac, rna_type=rna_type, workers=workers
-    )
-    say(f"Model of {folder}: {_counts(predictions)}")
-    _write(predictions, out, format_ or _default_format(out))
+    counts = StreamCounts()
+    options: dict[str, Any] = {"rna_type": rna_type, "workers": workers}
+    with progress_bars(shown=is_bar_shown(out)) as progress:
+        options["progress"] = progress
+        if fasta is not None:
+            parts = predict_fasta(model, fasta, counts, iupac=iupac, **options)
+        else:
+            parts = stream_names(model, several, counts, strict=strict, **options)
+        write_rows(model, parts, out, format_, compartments=compartment, top=top)
+    say_counts(model, counts, folder)
     if out is not None:
         say(f"Written to {out}")
 
 
-def _counts(predictions: Predictions) -> str:
-    """Numbers of RNAs by the model that predicted them, and of warnings."""
-    about = predictions.about
-    by_source = about["source"].value_counts()
-    sources = ", ".join(f"{n} {source}" for source, n in by_source.items())
-    n_warnings = int((about["warning"] != "").sum())
-    warnings = f", {n_warnings} with a warning" if n_warnings else ""
-    n_rnas = counted(len(about), "RNA")
-    return f"{n_rnas} ({sources}){warnings}"
+def predict_fasta(
+    model: Model, fasta: Path, counts: StreamCounts, *, iupac: str, **options: Any
+) -> Iterator[PredictionRows]:
+    """Predict the sequences of a file, checked as a whole first unless it is a stream."""
+    from fusion.streaming import stream_predictions
+    from mirnagraph.sources.fasta import count_fasta, stream_fasta
+    from mirnagraph.sources.lines import STDIN
+
+    is_stream = str(fasta) == STDIN or not fasta.is_file()
+    n_records = 0 if is_stream else count_fasta(fasta, iupac=iupac)
+    records = stream_fasta(fasta, iupac=iupac)
+    yield from stream_predictions(model, records, counts, n_records=n_records, **options)
 
 
-def _default_format(out: Path | None) -> str:
-    if out is not None:
-        return "json" if out.suffix == ".json" else "tsv"
-    return "table" if sys.stdout.isatty() else "tsv"
+def check_format(format_: str | None, out: Path | None) -> str:
+    """Resolve the format of the output.
+
+    Raises:
+        ConfigError: an unknown format, or a table for a file.
+    """
+    from mirnagraph.errors import ConfigError
+    from mirnagraph.runs.table_file import FORMATS, format_of
+
+    if format_ is None:
+        return TABLE if out is None and sys.stdout.isatty() else format_of(out)
+    if format_ not in (*FORMATS, TABLE):
+        raise ConfigError(f"--format is {format_!r}, expected {', '.join(FORMATS)} or {TABLE}")
+    if format_ == TABLE and out is not None:
+        raise ConfigError("--format table is for a terminal: omit --out, or choose another format")
+    return format_
 
 
-def _write(predictions: Predictions, out: Path | None, format_: str) -> None:
-    from mirnagraph.io import write_text, write_tsv
+def write_rows(
+    model: Model,
+    parts: Iterable[PredictionRows],
+    out: Path | None,
+    format_: str,
+    *,
+    compartments: Sequence[str] | None = None,
+    top: int | None = None,
+) -> None:
+    """Write predictions as they come; with `top` only the strongest, at the end.
 
-    if format_ == "tsv":
-        table = predictions.to_frame()
-        if out is not None:
-            write_tsv(table, out)
-        else:
-            table.to_csv(sys.stdout, sep="\t", index=False, float_format="%.6g")
+    Raises:
+        ConfigError: an unknown compartment.
+        InputError: the file cannot be written.
+    """
+    from fusion.streaming import thresholds_of
+    from mirnagraph.runs.prediction_table import compartment_columns, strongest
+    from mirnagraph.runs.table_file import table_file
+
+    columns = compartment_columns(compartments or model.compartments, model.compartments)
+    chosen = [model.compartments[column] for column in columns]
+
+    def selected() -> Iterator[PredictionRows]:
+        best: list[PredictionRows] = []
+        for rows in parts:
+            rows = rows.select(chosen)
+            if top is None:
+                yield rows
+            else:
+                best = [strongest([*best, rows], top)]
+        yield from best
+
+    if format_ == TABLE:
+        _show(list(selected()))
         return
-    if format_ == "table" and out is None:
-        show_table(*_short(predictions))
-        return
-    if format_ == "json":
-        text = json.dumps(predictions.to_dicts(), indent=2) + "\n"
-    else:
-        header, rows = _short(predictions)
-        lines = ["  ".join(cells) for cells in (header, *rows)]
-        text = "\n".join(lines) + "\n"
-    if out is not None:
-        write_text(out, text)
-    else:
-        sys.stdout.write(text)
+    with table_file(out, format_, thresholds_of(model, chosen)) as write:
+        for rows in selected():
+            write(rows)
 
 
-def _short(predictions: Predictions) -> tuple[list[str], list[list[str]]]:
-    """Header and cells for a terminal: probability ± uncertainty, marked where called."""
-    rows = []
-    for number, (name, about) in enumerate(predictions.about.iterrows()):
-        values = zip(
-            predictions.probabilities[number],
-            predictions.uncertainty[number],
-            predictions.called[number],
-            strict=True,
-        )
+def say_counts(model: Model, counts: StreamCounts, folder: Path | str) -> None:
+    """Report numbers of RNAs by the model that predicted them, of warnings and unknown names."""
+    from seqtower.predict import remarks_of
+    from seqtower.saved import SavedTower
+    from seqtower.training.health import model_warning
+
+    if isinstance(model, SavedTower):
+        warning = model_warning(model.about)
+        if warning:
+            say(f"Warning: {warning}")
+        has_trees = model.trees is not None
+        settings = model.config.training
+        for remark in remarks_of(counts.reading, model.encoding, settings, has_trees=has_trees):
+            say(remark)
+    sources = ", ".join(f"{n} {source}" for source, n in counts.sources.items())
+    warnings = f", {counts.n_warnings} with a warning" if counts.n_warnings else ""
+    n_rnas = counted(counts.n_rnas, "RNA")
+    say(f"Model of {folder}: {n_rnas} ({sources}){warnings}")
+    if counts.unanswered:
+        say(_unanswered(counts))
+
+
+def _unanswered(counts: StreamCounts) -> str:
+    """Names without a prediction, the first of them in full."""
+    names = list(counts.unanswered)
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    first = ", ".join(names[:MAX_NAMED])
+    return f"{counted(len(names), 'name')} without a prediction: {first}{more}"
+
+
+def _newest(fasta: Path | None) -> Path:
+    """The newest run; of the networks where names are asked."""
+    from fusion.explain.ranking import newest_run
+    from fusion.models.saved import FORMAT
+
+    return newest_run(model=FORMAT if fasta is None else None)
+
+
+def _show(parts: list[PredictionRows]) -> None:
+    """Show rows in a terminal: probability and interval, marked where called."""
+    from mirnagraph.runs.prediction_table import join_rows
+
+    rows = join_rows(parts)
+    n_rows = len(rows)
+    low, high = rows.interval()
+    lines = []
+    for number in range(min(n_rows, MAX_SHOWN)):
+        ids = rows.ids.iloc[number]
+        name = str(ids["query"])
+        if ids["rna_id"] not in ("", name):
+            name += f" ({ids['rna_id']})"
+        called = [False] * len(rows.compartments)
+        if rows.called is not None:
+            called = rows.called[number].tolist()
+        values = zip(rows.probabilities[number], low[number], high[number], called, strict=True)
         cells = [_cell(*value) for value in values]
+        about = rows.details.iloc[number]
         details = [str(about[column]) for column in ("source", "modalities", "warning")]
-        rows.append([str(name), *cells, *details])
-    return ["RNA", *predictions.compartments, "predicted by", "modalities", "warning"], rows
+        lines.append([name, *cells, *details])
+    header = ["RNA", *rows.compartments, "predicted by", "modalities", "warning"]
+    show_table(header, lines)
+    if n_rows > MAX_SHOWN:
+        say(f"{n_rows - MAX_SHOWN} more rows: --out FILE holds all of them")
 
 
-def _cell(probability: float, uncertainty: float, is_called: bool) -> str:
+def _cell(probability: float, low: float, high: float, is_called: bool) -> str:
     if math.isnan(probability):
         return "-"
     text = f"{probability:.2f}"
-    if not math.isnan(uncertainty):
-        text += f"±{uncertainty:.2f}"
+    if not math.isnan(low):
+        text += f" [{low:.2f}, {high:.2f}]"
     return f"{text} *" if is_called else text

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from cli.common import QuietOption, RunNetworksOption, TableOption, dataset_title, say, show_frame
+from cli.common import (
+    QuietOption,
+    RunNetworksOption,
+    TableOption,
+    dataset_title,
+    say,
+    show_frame,
+    the_one,
+)
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
@@ -87,14 +95,13 @@ def rank(
     from fusion.explain.confirmation import mark, precision_at_k, read_confirmations
     from fusion.explain.ranking import networks_of_run, newest_run, read_run, temporal_precision
     from fusion.explain.ranking import rank as rank_run
+    from fusion.models.saved import FORMAT
     from mirnagraph.errors import ConfigError
     from mirnagraph.io import write_tsv
 
     if species is not None and evidence is None:
         raise ConfigError("--species needs an --evidence table")
-    if run is not None and run_option is not None:
-        raise ConfigError(f"two runs given, {run} and --run {run_option}; expected one")
-    folder = run or run_option or newest_run()
+    folder = the_one(run, run_option, "run") or newest_run(model=FORMAT)
     loaded = networks_of_run(folder, networks)
     dataset = loaded.dataset
     finished = read_run(folder, loaded)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from cli import seq_pretrain
+from cli import seq_predict, seq_pretrain
 from cli.common import (
     ConfigOption,
+    DeviceOption,
     IupacOption,
     LanguageModelOption,
     OutputFolderOption,
@@ -27,25 +28,21 @@ from cli.common import (
     progress_bars,
     say,
     say_kept,
-    show_frame,
     show_table,
+    with_common_options,
 )
 from cli.compare import compare as compare_fusion_runs
+from cli.seq_predict import FastaOption, RnaTypeOption, RunOption, open_chosen_tower
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
     from mirnagraph.runs.results import CrossValidationResult
     from seqtower.config import SeqConfig
     from seqtower.data.sequences import SequenceSet
-    from seqtower.saved import SavedTower
 
 TRAIN_EPILOG = (
     "Example: `mirnagraph seq train --fasta lncrna.fa --labels lncrna.tsv --label class "
     "--out runs/lncrna`"
-)
-
-PREDICT_EPILOG = (
-    "Example: `mirnagraph seq predict --run runs/lncrna --fasta mine.fa --out mine.tsv`"
 )
 
 EXPLAIN_EPILOG = (
@@ -53,20 +50,6 @@ EXPLAIN_EPILOG = (
 )
 
 COMPARE_EPILOG = "Example: `mirnagraph seq compare runs/rnatracker runs/deeplocrna`"
-
-RunOption = Annotated[
-    Path, Option(help="Finished run of `seq train`, or a model exported from one.")
-]
-
-FastaOption = Annotated[Path, Option(help="FASTA file, plain or gzip, T or U.")]
-
-RnaTypeOption = Annotated[
-    str | None,
-    Option(
-        help="RNA type of all RNAs, e.g. lncRNA, for a tower conditioned on the RNA type.",
-        show_default="no RNA types",
-    ),
-]
 
 TrainFastaOption = Annotated[
     Path | None,
@@ -205,10 +188,6 @@ app = typer.Typer(
 )
 
 
-app.command("pretrain", epilog=seq_pretrain.EPILOG)(seq_pretrain.pretrain)
-
-
-@app.command("train", epilog=TRAIN_EPILOG)
 def train(
     fasta: TrainFastaOption = None,
     labels: LabelsOption = None,
@@ -227,6 +206,7 @@ def train(
     seed: SeedOption = None,
     out: TrainOutOption = None,
     workers: WorkersOption = 2,
+    device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
     no_baselines: NoBaselinesOption = False,
@@ -326,67 +306,10 @@ def _show_result(result: CrossValidationResult, tower: str, folder: Path) -> Non
     say(f"Written to {folder}: predictions.tsv, metrics.tsv, report.md, model/")
 
 
-def _open_tower(run: Path, rna_type: str | None, language_model: str | None) -> SavedTower:
-    from fusion.export.load import open_tower
-
-    model = open_tower(run, language_model=language_model)
-    return model if rna_type is None else model.of_type(rna_type)
-
-
-@app.command("predict", epilog=PREDICT_EPILOG)
-def predict(
-    run: RunOption,
-    fasta: FastaOption,
-    out: TableOption = None,
-    rna_type: RnaTypeOption = None,
-    iupac: IupacOption = "error",
-    language_model: LanguageModelOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Predict the compartments of sequences with the final model of a run.
-
-    Needs a finished run of `seq train` (--run) and sequences (--fasta).
-
-    The table has the columns id, one per compartment, called (none for fractions), and of each RNA
-    its length, the nucleotides that the tower read, and the number of windows it read them in.
-    """
-    import pandas as pd
-
-    from fusion.models.predict import predict_with_tower
-    from mirnagraph.evaluation.metrics import FRACTIONS
-    from mirnagraph.io import write_tsv
-    from mirnagraph.sources.fasta import read_fasta
-    from seqtower.predict import readings, remarks
-    from seqtower.training.health import model_warning
-
-    model = _open_tower(run, rna_type, language_model)
-    warning = model_warning(model.about)
-    if warning:
-        say(f"Warning: {warning}")
-    records = read_fasta(fasta, iupac=iupac)
-    sequences = list(records["sequence"])
-    predictions = predict_with_tower(model, list(records["id"]), sequences)
-    reading = (sequences, model.encoding, model.config.training)
-    for remark in remarks(*reading, has_trees=model.trees is not None):
-        say(remark)
-    columns = ["rna_id", *model.compartments]
-    if model.kind != FRACTIONS:
-        columns.append("called")
-    table = predictions.to_frame()[columns].rename(columns={"rna_id": "id"})
-    table = pd.concat([table.reset_index(drop=True), readings(*reading)], axis=1)
-    if out is None:
-        show_frame(table, number="{:.3f}".format)
-        return
-    write_tsv(table, out)
-    n_rnas = counted(len(table), "RNA")
-    say(f"Written to {out}: {n_rnas}")
-
-
-@app.command("explain", epilog=EXPLAIN_EPILOG)
 def explain(
-    run: RunOption,
     fasta: FastaOption,
     out: OutputFolderOption,
+    run: RunOption = None,
     rna: RnaOption = None,
     window: WindowOption = 100,
     stride: StrideOption = 10,
@@ -396,22 +319,25 @@ def explain(
     iupac: IupacOption = "error",
     language_model: LanguageModelOption = None,
     seed: SeedOption = None,
+    device: DeviceOption = "auto",
     plots: PlotsOption = True,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Explain a tower: zipcodes by masking, attributions by integrated gradients, and motifs.
 
-    Needs a finished run of `seq train` (--run), sequences (--fasta) and an output folder (--out).
+    Needs a finished run of `seq train`, sequences (--fasta) and an output folder (--out).
     """
+    from fusion.explain.ranking import newest_run
     from mirnagraph.io import check_output_folder
     from mirnagraph.sources.fasta import read_fasta
     from seqtower.data.motifs import read_meme
     from seqtower.interpret.attribution import MaskingConfig, masked_nucleotides
     from seqtower.interpret.report import ExplainConfig, explain_to_folder
+    from seqtower.saved import FORMAT
 
     check_output_folder(out, overwrite=overwrite)
-    model = _open_tower(run, rna_type, language_model)
+    model = open_chosen_tower(run or newest_run(model=FORMAT), rna_type, language_model)
     records = read_fasta(fasta, iupac=iupac)
     _check_ids(rna or (), list(records["id"]), fasta)
     selected = records[records["id"].isin(rna)] if rna else records
@@ -473,7 +399,6 @@ def _say_window(lengths: list[int], window: int) -> None:
         say(f"{covered}: use a smaller one, such as --window {smaller} --stride 1")
 
 
-@app.command("compare", epilog=COMPARE_EPILOG)
 def compare(
     runs: RunsArgument,
     baseline: BaselineOption = None,
@@ -486,3 +411,13 @@ def compare(
     Needs two finished runs of `seq train`, or one and --baseline.
     """
     compare_fusion_runs(runs, baseline, out, resamples=resamples, seed=seed or 0)
+
+
+for _name, _command, _epilog in (
+    ("pretrain", seq_pretrain.pretrain, seq_pretrain.EPILOG),
+    ("train", train, TRAIN_EPILOG),
+    ("predict", seq_predict.predict, seq_predict.EPILOG),
+    ("explain", explain, EXPLAIN_EPILOG),
+    ("compare", compare, COMPARE_EPILOG),
+):
+    app.command(_name, epilog=_epilog)(with_common_options(_command))

@@ -10,6 +10,7 @@ from typer import Option
 
 from cli.common import (
     ConfigOption,
+    DeviceOption,
     IupacOption,
     OverwriteOption,
     QuietOption,
@@ -139,6 +140,7 @@ def pretrain(
     iupac: IupacOption = "error",
     seed: SeedOption = None,
     out: OutOption = None,
+    device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
     quiet: QuietOption = False,

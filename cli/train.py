@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from cli.common import (
+    DeviceOption,
     FoldOption,
     IupacOption,
     NetworksOption,
     OverwriteOption,
     ProtocolOption,
-    QuietOption,
     ResumeOption,
     RnasOption,
     SeedOption,
@@ -130,12 +130,12 @@ def train(
     repeats: RepeatsOption = 1,
     out: OutOption = None,
     workers: WorkersOption = 2,
+    device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
     baselines: BaselinesOption = True,
     temporal: TemporalOption = None,
     labels_by: LabelsByOption = None,
-    quiet: QuietOption = False,
 ) -> None:
     """Cross-validate a model on networks, and fit a final model.
 

@@ -32,14 +32,15 @@ from fusion.models.predict import (
     predict_with_tower,
 )
 from fusion.models.saved import SavedModel, load_model
-from mirnagraph.errors import CheckpointError, ConfigError, InputError
+from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.evaluation.splits import Folds
-from mirnagraph.io import check_nucleotides, check_output_folder, read_text, to_rna
+from mirnagraph.io import check_nucleotides, check_output_folder, to_rna
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress
 from mirnagraph.runs.report import TABLE, summary_table
 from mirnagraph.runs.results import CrossValidationResult, empty_result
 from mirnagraph.sources.fasta import read_fasta
+from mirnagraph.sources.name_list import read_name_list
 from seqtower.data.sequences import the_type
 from seqtower.saved import SavedTower
 
@@ -440,20 +441,12 @@ def summary(cross_validation: CrossValidationResult) -> pd.DataFrame:
 
 
 def read_names(path: str | Path) -> list[str]:
-    """Read the names of RNAs from a text file, one a line, or from the first column of a TSV.
-
-    A header ``rna_id`` and empty lines are skipped.
+    """Read the names of RNAs from the first column of a table, as ``mirnagraph predict --ids``.
 
     Raises:
-        InputError: the file is missing, or has no name.
+        InputError: see `mirnagraph.sources.name_list.read_name_list`.
     """
-    cells = [line.split("\t")[0].strip() for line in read_text(path).splitlines()]
-    if cells and cells[0] == "rna_id":
-        cells = cells[1:]
-    names = [cell for cell in cells if cell]
-    if not names:
-        raise InputError("no name in the file", file=path, expected="one name per line")
-    return names
+    return read_name_list(path)
 
 
 def _opened(model: Model | str | Path) -> Model:

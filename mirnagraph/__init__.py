@@ -20,6 +20,7 @@ _WHERE = {
     "cross_validate": "fusion.api",
     "demo_dataset": "mirnagraph.synthetic",
     "describe": "mirnagraph.networks.network",
+    "enrich": "fusion.enrichment",
     "explain": "fusion.api",
     "export_run": "fusion.export.export",
     "fit": "fusion.api",

@@ -4,6 +4,7 @@ from fusion.api import explain as explain
 from fusion.api import fit as fit
 from fusion.api import predict as predict
 from fusion.api import summary as summary
+from fusion.enrichment import enrich as enrich
 from fusion.explain.result import Explanation as Explanation
 from fusion.export.export import export_run as export_run
 from fusion.export.load import load as load

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -26,8 +27,16 @@ _SHARED: Any = None
 _STOP: Any = None
 
 
+logger = logging.getLogger(__name__)
+
+
 def report(progress: Progress | None, step: str, done: int, total: int) -> None:
-    """Call `progress` where there is one; a step without work is not reported."""
+    """Call `progress` where there is one; a step without work is not reported.
+
+    Start and end of a step are logged.
+    """
+    if total and done in (0, total):
+        logger.info("%s: %s", step, "done" if done else "started")
     if progress is not None and total:
         progress(step, done, total)
 

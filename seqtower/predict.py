@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from mirnagraph.evaluation.metrics import CLASS, FRACTIONS
 from seqtower.config import SeqConfig, SeqTrainConfig
 from seqtower.data.batches import Batch, windows
 from seqtower.data.sequences import LengthPolicy
@@ -154,6 +156,73 @@ def kept_part(lengths: LengthPolicy) -> str:
     return f"the {end} {lengths.length} nt"
 
 
+@dataclass(frozen=True)
+class ReadingCounts:
+    """Numbers of RNAs by how a tower read them; counts of parts are added.
+
+    Attributes:
+        n_rnas: number of RNAs.
+        n_cut: RNAs of which the length policy keeps a part.
+        n_long: RNAs read in windows.
+        n_empty: RNAs of N alone.
+        n_nucleotides: of all RNAs.
+        n_read: nucleotides that the length policy keeps.
+    """
+
+    n_rnas: int = 0
+    n_cut: int = 0
+    n_long: int = 0
+    n_empty: int = 0
+    n_nucleotides: int = 0
+    n_read: int = 0
+
+    def __add__(self, other: ReadingCounts) -> ReadingCounts:
+        totals = zip(astuple(self), astuple(other), strict=True)
+        return ReadingCounts(*(ours + theirs for ours, theirs in totals))
+
+
+def reading_counts(table: pd.DataFrame, sequences: Sequence[str]) -> ReadingCounts:
+    """Count the RNAs of a table of `readings`."""
+    return ReadingCounts(
+        n_rnas=len(table),
+        n_cut=int((table["read"] < table["length"]).sum()),
+        n_long=int((table["windows"] > 1).sum()),
+        n_empty=sum(is_empty(sequence) for sequence in sequences),
+        n_nucleotides=int(table["length"].sum()),
+        n_read=int(table["read"].sum()),
+    )
+
+
+def is_empty(sequence: str) -> bool:
+    """Whether a sequence has no nucleotide but N."""
+    return set(sequence) <= {"N"}
+
+
+def reading_warnings(
+    table: pd.DataFrame, sequences: Sequence[str], encoding: FittedEncoding
+) -> list[str]:
+    """Say of each RNA how it was read, where that is not whole and at once.
+
+    Args:
+        table: of `readings`.
+        sequences: RNA, not cut.
+        encoding: of the tower.
+    """
+    part = kept_part(encoding.lengths)
+    warnings = []
+    columns = (table[name].tolist() for name in ("length", "read", "windows"))
+    for length, n_read, n_windows, sequence in zip(*columns, sequences, strict=True):
+        reasons = []
+        if n_read < length:
+            reasons.append(f"cut: the tower read {part}")
+        if n_windows > 1:
+            reasons.append(f"read in {n_windows} windows")
+        if is_empty(sequence):
+            reasons.append("no nucleotide but N")
+        warnings.append("; ".join(reasons))
+    return warnings
+
+
 def remarks(
     sequences: Sequence[str],
     encoding: FittedEncoding,
@@ -169,26 +238,59 @@ def remarks(
         config: of the tower's training.
         has_trees: trees on descriptors, which read whole RNAs, have a part in the predictions.
     """
-    n_rnas = len(sequences)
-    table = readings(sequences, encoding, config)
-    is_cut = table["read"] < table["length"]
-    n_long = int((table["windows"] > 1).sum())
-    n_empty = sum(set(sequence) <= {"N"} for sequence in sequences)
+    counts = reading_counts(readings(sequences, encoding, config), sequences)
+    return remarks_of(counts, encoding, config, has_trees=has_trees)
+
+
+def remarks_of(
+    counts: ReadingCounts,
+    encoding: FittedEncoding,
+    config: SeqTrainConfig,
+    *,
+    has_trees: bool = False,
+) -> list[str]:
+    """List what `remarks` does, of RNAs that were counted."""
+    n_rnas = counts.n_rnas
     lines = []
-    if is_cut.any():
-        share = table["read"].sum() / table["length"].sum()
+    if counts.n_cut:
+        share = counts.n_read / counts.n_nucleotides
         part = kept_part(encoding.lengths)
         line = (
-            f"{is_cut.sum()} of {n_rnas} RNAs were cut: the tower read {part} of each ({share:.0%} "
+            f"{counts.n_cut} of {n_rnas} RNAs were cut: the tower read {part} of each ({share:.0%} "
             "of all nucleotides)"
         )
         lines.append(f"{line}; the trees on descriptors read whole RNAs" if has_trees else line)
-    if n_long:
+    if counts.n_long:
         settings = getattr(encoding.encoder, "settings", None)
         longest = longest_at_once(settings, config.batch_tokens)
-        lines.append(f"{n_long} of {n_rnas} RNAs are longer than {longest} nt and read in windows")
-    if n_empty:
         lines.append(
-            f"{n_empty} of {n_rnas} RNAs have no nucleotide but N and uninformative predictions"
+            f"{counts.n_long} of {n_rnas} RNAs are longer than {longest} nt and read in windows"
+        )
+    if counts.n_empty:
+        lines.append(
+            f"{counts.n_empty} of {n_rnas} RNAs have no nucleotide but N and uninformative "
+            "predictions"
         )
     return lines
+
+
+def calls(probabilities: np.ndarray, kind: str, thresholds: np.ndarray) -> np.ndarray:
+    """Call compartments: bool, shape (n, n_labels).
+
+    Classes that exclude each other are called by the largest probability, the first of equal ones;
+    compartments that do not, by their thresholds; fractions are never called, and neither is an
+    RNA whose probabilities are NaN.
+
+    Args:
+        probabilities: shape (n, n_labels).
+        kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
+        thresholds: shape (n_labels,).
+    """
+    called = np.zeros(probabilities.shape, dtype=bool)
+    if kind == FRACTIONS:
+        return called
+    if kind != CLASS:
+        return np.asarray(probabilities >= thresholds)
+    is_known = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
+    called[is_known, probabilities[is_known].argmax(axis=1)] = True
+    return called

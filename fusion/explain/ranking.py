@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fusion.config import RankingSettings
+from fusion.export.load import kind_of, model_folder
 from fusion.temporal.evaluate import POPULARITY, SCORE
 from fusion.temporal.labels import read_earlier
 from fusion.temporal.run import EARLIER, TEMPORAL, read_temporal
@@ -26,6 +27,7 @@ from mirnagraph.networks.build import build_networks, networks_or_demo
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet, networks_sha256
 from mirnagraph.runs.folder import read_run_json
 from mirnagraph.runs.results import MODEL, read_predictions
+from seqtower.saved import FORMAT as TOWER_FORMAT
 
 N_PARTNERS = 3
 N_PMIDS = 5
@@ -74,8 +76,12 @@ class FinishedRun:
         return np.asarray(labels > 0)
 
 
-def newest_run(folder: str | Path = "runs") -> Path:
+def newest_run(folder: str | Path = "runs", model: str | None = None) -> Path:
     """The run folder directly below `folder` that finished last, other than temporal runs.
+
+    Args:
+        folder: of the run folders.
+        model: format of its model, e.g. `fusion.models.saved.FORMAT`, or no model; None for any.
 
     Raises:
         InputError: there is none, or a run.json is damaged.
@@ -84,14 +90,16 @@ def newest_run(folder: str | Path = "runs") -> Path:
     for run in sorted(path.parent for path in Path(folder).glob("*/run.json")):
         about = read_run_json(run)
         is_done = about.get("status") == "done" and not about.get("temporal")
-        if is_done and (run / "predictions.tsv").is_file():
+        is_wanted = model is None or kind_of(model_folder(run)) in (model, None)
+        if is_done and is_wanted and (run / "predictions.tsv").is_file():
             runs.append((datetime.fromisoformat(about["finished"]), run))
+    command = "mirnagraph seq train" if model == TOWER_FORMAT else "mirnagraph train --fold 10"
     if not runs:
         raise InputError(
             "no finished run in this folder",
             file=Path(folder),
-            expected="a run folder of `mirnagraph train`",
-            hint="make one with `mirnagraph train --fold 10`, or name a run folder",
+            expected=f"a run folder of `{command}`",
+            hint=f"make one with `{command}`, or name a run folder with --run",
         )
     return max(runs)[1]
 

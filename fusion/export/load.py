@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from seqtower.saved import FORMAT as TOWER_FORMAT
 from seqtower.saved import SavedTower, load_tower
 
 Model = SavedModel | SavedTower
+
+logger = logging.getLogger(__name__)
 
 
 def model_folder(path: str | Path) -> Path:
@@ -57,6 +60,7 @@ def load(
     is_exported = (folder / EXPORT).exists() or (folder / EXPORT).is_symlink()
     exported = check_folder(folder) if is_exported else None
     model = _open(folder, language_model)
+    logger.info("model of %s: %s", folder, ", ".join(model.compartments))
     if exported is not None:
         _check_agreement(folder, exported, model)
     if compartments is not None and tuple(compartments) != model.compartments:

@@ -21,11 +21,11 @@ from fusion.models.saved import SavedModel
 from fusion.tokens.kinds import modality_of
 from fusion.tokens.table import TokenTable
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
-from mirnagraph.evaluation.metrics import FRACTIONS
 from mirnagraph.io import to_rna
 from mirnagraph.names import Match, unanswered
 from mirnagraph.names.match import NEW, UNKNOWN
 from mirnagraph.nodes import NodeIndex
+from seqtower.predict import calls
 from seqtower.saved import SavedTower
 
 OUT_OF_FOLD = "out-of-fold"
@@ -307,12 +307,10 @@ def predict_with_tower(
 ) -> Predictions:
     """Predict sequences by a sequence tower.
 
-    A tower has one member, so that its uncertainty is NaN; a tower of fractions calls nothing.
+    A tower has one member, so that its uncertainty is NaN; for calls see `seqtower.predict.calls`.
     """
     probabilities = tower.predict([to_rna(sequence) for sequence in sequences])
-    called = np.zeros(probabilities.shape, dtype=bool)
-    if tower.kind != FRACTIONS:
-        called = probabilities >= tower.thresholds
+    called = calls(probabilities, tower.kind, tower.thresholds)
     uncertainty = np.full(probabilities.shape, np.nan)
     return Predictions(
         tuple(tower.compartments), probabilities, uncertainty, called, _about(list(ids))

@@ -190,15 +190,20 @@ def popularity(dataset: Dataset) -> np.ndarray:
 
 
 def popularity_deciles(dataset: Dataset) -> np.ndarray:
-    """Decile of each RNA's popularity (see `popularity`) over the whole dataset.
+    """Decile of each RNA's popularity (see `popularity`) over the whole dataset."""
+    return deciles(popularity(dataset))
 
-    RNAs of equal popularity share a decile, that of the middle of their (mean) rank, so that
-    deciles may differ in size and do not depend on the order of rows.
+
+def deciles(values: np.ndarray) -> np.ndarray:
+    """Decile of each value among all of them.
+
+    Equal values share a decile, that of the middle of their (mean) rank, so that deciles may differ
+    in size and do not depend on the order.
 
     Returns:
-        0 (least) … 9 (most): int64, shape (n_rnas,).
+        0 (smallest) … 9 (largest): int64, shape (n,).
     """
-    rank = pd.Series(popularity(dataset)).rank().to_numpy()
+    rank = pd.Series(values).rank().to_numpy()
     below = rank - 0.5
     return np.asarray(below * 10 // max(len(rank), 1), dtype=np.int64)
 

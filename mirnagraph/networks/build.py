@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -53,6 +54,9 @@ LONGEST_MEAN = 500
 grows with the square of the mean."""
 
 CIRCULAR = "circRNA"
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -286,6 +290,9 @@ def build_networks(
             matrix = dataset.association_matrix(name)
             partners = dataset.partner_index(name)
         networks[name] = Network(name, dataset.index, partners, matrix)
+        logger.info("network %s: %d links", name, matrix.nnz)
+    for name, reason in left_out.items():
+        logger.info("network %s is left out: %s", name, reason)
     return NetworkSet(dataset, networks, similarities, to_dict(config), left_out)
 
 

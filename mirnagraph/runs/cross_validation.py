@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from mirnagraph.runs.results import (
 )
 
 Work = TypeVar("Work")
+
+logger = logging.getLogger(__name__)
 
 
 def cross_validate(
@@ -63,6 +66,7 @@ def cross_validate(
     waiting = [fold for fold in range(folds.n_folds) if fold not in done]
     for result in map_parallel(fit_fold, work, waiting, workers):
         done[result.fold] = result
+        logger.info("fold %d: %d RNAs tested", result.fold, len(result.rows))
         if folder is not None:
             save_fold(folder, result)
         report(progress, step, len(done), folds.n_folds)

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from mirnagraph.config import require
-from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import read_text, to_rna
+from mirnagraph.errors import MAX_PROBLEMS, InputError, raise_problems
+from mirnagraph.io import to_rna
+from mirnagraph.sources.lines import file_title, read_lines
 
 _AMBIGUOUS = re.compile(r"[RYSWKMBDHV]", re.IGNORECASE)
 
 _INVALID = re.compile(r"[^ACGTUN\s]", re.IGNORECASE)
 
 _BLANK_INSIDE = re.compile(r"\S(\s)\S")
+
+
+@dataclass(frozen=True, slots=True)
+class FastaRecord:
+    """One record of a FASTA file.
+
+    Attributes:
+        id: header up to the first blank.
+        description: rest of the header.
+        sequence: of A, C, G, U, N; 5' to 3'.
+        line: 1-based line of the header.
+    """
+
+    id: str
+    description: str
+    sequence: str
+    line: int
 
 
 def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
@@ -26,7 +45,7 @@ def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
     lines and blanks at the end of a line are ignored.
 
     Args:
-        path: plain or gzip UTF-8 file.
+        path: plain or gzip UTF-8 file; ``"-"`` for the standard input.
         iupac: ambiguous nucleotides (R, Y, S, W, K, M, B, D, H, V): ``"error"``, or ``"n"`` to read
             them as N.
 
@@ -39,21 +58,67 @@ def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
             id, same id with two sequences, empty sequence, invalid nucleotide; each with its line
             and column.
     """
+    rows = [
+        (record.id, record.description, record.sequence, record.line)
+        for record in stream_fasta(path, iupac=iupac)
+    ]
+    return pd.DataFrame(rows, columns=["id", "description", "sequence", "line"])
+
+
+def stream_fasta(path: str | Path, *, iupac: str = "error") -> Iterator[FastaRecord]:
+    """Read the records of a FASTA file one after the other.
+
+    Only the ids seen so far and one record are held in memory, so that a file may be of any size.
+
+    Args:
+        path: as of `read_fasta`.
+        iupac: as of `read_fasta`.
+
+    Yields:
+        Records in file order, up to the first problem.
+
+    Raises:
+        InputError: as of `read_fasta`. After a first problem the rest of the file is read for
+            further ones, and nothing more is yielded.
+    """
     require(iupac in ("error", "n"), "iupac", iupac, "'error' or 'n'")
-    path = Path(path)
-    records = []
+    file = file_title(path)
     problems: list[InputError] = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+    seen: dict[str, tuple[int, int]] = {}
+    for record in _records(path, iupac, file, problems):
+        problems += _record_problems(record, seen, file)
+        if not problems:
+            yield record
+        elif len(problems) > MAX_PROBLEMS:
+            break
+    raise_problems(problems, by_line=True)
+
+
+def count_fasta(path: str | Path, *, iupac: str = "error") -> int:
+    """Check a whole FASTA file and count its records; see `stream_fasta` for errors."""
+    return sum(1 for _ in stream_fasta(path, iupac=iupac))
+
+
+def _records(
+    path: str | Path, iupac: str, file: str | Path, problems: list[InputError]
+) -> Iterator[FastaRecord]:
+    """Records as they are written; the problems of their lines are appended to `problems`."""
+    header: tuple[str, str, int] | None = None
+    parts: list[str] = []
+    for number, line in enumerate(read_lines(path), 1):
         if line.startswith(">"):
+            if header is not None:
+                yield _record(header, parts)
             words = line[1:].split(None, 1)
             name = words[0] if words else ""
             description = words[1].strip() if len(words) > 1 else ""
-            records.append(_Record(name, description, [], number))
+            header = (name, description, number)
+            parts = []
         elif line.strip():
-            if not records:
+            if header is None:
                 raise InputError(
                     "not a FASTA file",
-                    file=path,
+                    file=file,
                     line=number,
                     column=1,
                     found=line.strip()[:40],
@@ -61,29 +126,18 @@ def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
                 )
             if iupac == "n":
                 line = _AMBIGUOUS.sub("N", line)
-            problems += _line_problems(line, number, records[-1].name, path)
-            records[-1].lines.append(line.strip())
-    problems += _record_problems(records, path)
-    raise_problems(sorted(problems, key=lambda problem: problem.line or 0))
-    rows = [(record.name, record.description, record.sequence, record.line) for record in records]
-    return pd.DataFrame(rows, columns=["id", "description", "sequence", "line"])
+            problems += _line_problems(line, number, header[0], file)
+            parts.append(line.strip())
+    if header is not None:
+        yield _record(header, parts)
 
 
-@dataclass(frozen=True)
-class _Record:
-    """One record; `line` is that of its header."""
-
-    name: str
-    description: str
-    lines: list[str]
-    line: int
-
-    @property
-    def sequence(self) -> str:
-        return to_rna("".join(self.lines))
+def _record(header: tuple[str, str, int], parts: list[str]) -> FastaRecord:
+    name, description, line = header
+    return FastaRecord(name, description, to_rna("".join(parts)), line)
 
 
-def _line_problems(line: str, number: int, name: str, path: Path) -> list[InputError]:
+def _line_problems(line: str, number: int, name: str, file: str | Path) -> list[InputError]:
     """The first invalid nucleotide of a line, if any."""
     match = _INVALID.search(line) or _BLANK_INSIDE.search(line)
     if not match:
@@ -92,7 +146,7 @@ def _line_problems(line: str, number: int, name: str, path: Path) -> list[InputE
     is_ambiguous = _AMBIGUOUS.fullmatch(line[place])
     problem = InputError(
         f"invalid nucleotide in the sequence of {name}",
-        file=path,
+        file=file,
         line=number,
         column=place + 1,
         found=line[place],
@@ -102,32 +156,37 @@ def _line_problems(line: str, number: int, name: str, path: Path) -> list[InputE
     return [problem]
 
 
-def _record_problems(records: list[_Record], path: Path) -> list[InputError]:
-    """Headers without an id, empty sequences and repeated ids."""
+def _record_problems(
+    record: FastaRecord, seen: dict[str, tuple[int, int]], file: str | Path
+) -> list[InputError]:
+    """A header without an id, an empty sequence, or an id that was seen before.
+
+    Args:
+        record: to check.
+        seen: id -> line of its header and hash of its sequence; the record is added.
+        file: for the message.
+    """
+    line = record.line
+    if not record.id:
+        what = "a header without an id"
+        return [InputError(what, file=file, line=line, column=2, expected=">id description")]
     problems = []
-    first: dict[str, _Record] = {}
-    for record in records:
-        line = record.line
-        if not record.name:
-            what = "a header without an id"
-            expected = ">id description"
-            problems.append(InputError(what, file=path, line=line, column=2, expected=expected))
-            continue
-        if not record.sequence:
-            what = f"empty sequence of {record.name}"
-            expected = "one or more of ACGTUN"
-            problems.append(InputError(what, file=path, line=line, column=1, expected=expected))
-        earlier = first.setdefault(record.name, record)
-        if earlier is not record:
-            is_same = earlier.sequence == record.sequence
-            problems.append(
-                InputError(
-                    "duplicate id" if is_same else "same id with two sequences",
-                    file=path,
-                    line=line,
-                    column=2,
-                    found=record.name,
-                    expected=f"an id not seen before (first on line {earlier.line})",
-                )
+    if not record.sequence:
+        what = f"empty sequence of {record.id}"
+        expected = "one or more of ACGTUN"
+        problems.append(InputError(what, file=file, line=line, column=1, expected=expected))
+    content = hash(record.sequence)
+    first_line, first_content = seen.setdefault(record.id, (line, content))
+    if first_line != line:
+        is_same = first_content == content
+        problems.append(
+            InputError(
+                "duplicate id" if is_same else "same id with two sequences",
+                file=file,
+                line=line,
+                column=2,
+                found=record.id,
+                expected=f"an id not seen before (first on line {first_line})",
             )
+        )
     return problems

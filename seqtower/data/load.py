@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from mirnagraph.errors import ConfigError
 
 if TYPE_CHECKING:
     from seqtower.data.sequences import SequenceSet
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def training_data(source: Source) -> tuple[SequenceSet, str, bool]:
         data, name, synthetic = _read_dataset(source.data)
     if source.rna_type is not None:
         data = replace(data, types=(the_type(source.rna_type),) * len(data))
+    logger.info("%s: %d RNAs, %d ids left out", name, len(data), len(data.left_out))
     return data, name, synthetic
 
 

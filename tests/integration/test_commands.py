@@ -147,7 +147,7 @@ def test_a_wrong_setting_in_a_file_is_named(run, config: str) -> None:
 
 
 ALONE = ["ablate", "audit", "build-networks", "seq pretrain", "seq train", "train", "tune"]
-WITH_A_RUN = ["compare", "explain", "export", "predict", "rank"]
+WITH_A_RUN = ["compare", "enrich", "explain", "export", "predict", "rank"]
 WITH_A_RUN += ["seq compare", "seq explain", "seq predict"]
 
 

@@ -315,7 +315,7 @@ def test_the_command_on_a_run_of_the_demo(run, quick) -> None:
     assert by_option == run("rank", newest, "--top", "2", "-q")
     code, _, err = run("rank", newest, "--run", newest)
     assert code == 2
-    assert f"two runs given, {newest} and --run {newest}; expected one" in err
+    assert f"two paths given, {newest} and --run {newest}; expected one" in err
     assert run("rank", "--networks", "networks")[0] == 3
     assert run("rank", "--compartment", "Golgi")[0] == 2
     assert run("rank", "--species", "x")[0] == 2

@@ -1,0 +1,97 @@
+"""`mirnagraph seq predict`: compartments of sequences by a sequence tower."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from cli.common import (
+    DeviceOption,
+    IupacOption,
+    LanguageModelOption,
+    QuietOption,
+    is_bar_shown,
+    progress_bars,
+    say,
+)
+from cli.predict import (
+    CompartmentOption,
+    FormatOption,
+    OutOption,
+    TopOption,
+    check_format,
+    predict_fasta,
+    say_counts,
+    write_rows,
+)
+
+if TYPE_CHECKING:
+    from seqtower.saved import SavedTower
+
+EPILOG = "Example: `mirnagraph seq predict --run runs/lncrna --fasta mine.fa --out mine.tsv`"
+
+RunOption = Annotated[
+    Path | None,
+    Option(
+        help="Finished run of `seq train`, or a model exported from one.",
+        show_default="the newest run of `seq train` under ./runs",
+    ),
+]
+
+FastaOption = Annotated[
+    Path, Option(help="FASTA file, plain or gzip, T or U; - for the standard input.")
+]
+
+RnaTypeOption = Annotated[
+    str | None,
+    Option(
+        help="RNA type of all RNAs, e.g. lncRNA, for a tower conditioned on the RNA type.",
+        show_default="no RNA types",
+    ),
+]
+
+
+def predict(
+    fasta: FastaOption,
+    run: RunOption = None,
+    compartment: CompartmentOption = None,
+    top: TopOption = None,
+    out: OutOption = None,
+    format_: FormatOption = None,
+    rna_type: RnaTypeOption = None,
+    iupac: IupacOption = "error",
+    language_model: LanguageModelOption = None,
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
+) -> None:
+    """Predict the compartments of sequences with the final model of a run.
+
+    Needs a finished run of `seq train` and sequences (--fasta).
+
+    The table is that of `predict`, and of each RNA its length, the nucleotides that the tower read,
+    and the number of windows it read them in. A FASTA file may be of any size.
+    """
+    from fusion.explain.ranking import newest_run
+    from fusion.streaming import StreamCounts
+    from seqtower.saved import FORMAT
+
+    format_ = check_format(format_, out)
+    folder = run or newest_run(model=FORMAT)
+    model = open_chosen_tower(folder, rna_type, language_model)
+    counts = StreamCounts()
+    with progress_bars(shown=is_bar_shown(out)) as progress:
+        parts = predict_fasta(model, fasta, counts, iupac=iupac, progress=progress)
+        write_rows(model, parts, out, format_, compartments=compartment, top=top)
+    say_counts(model, counts, folder)
+    if out is not None:
+        say(f"Written to {out}")
+
+
+def open_chosen_tower(run: Path, rna_type: str | None, language_model: str | None) -> SavedTower:
+    """Open the tower of a run, told the type of the RNAs where one is given."""
+    from fusion.export.load import open_tower
+
+    model = open_tower(run, language_model=language_model)
+    return model if rna_type is None else model.of_type(rna_type)

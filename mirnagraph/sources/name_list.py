@@ -1,0 +1,97 @@
+"""Names of RNAs in the first column of any table: with or without header, tabs, commas, quotes."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from mirnagraph.errors import InputError
+from mirnagraph.sources.lines import file_title, read_lines
+
+DELIMITERS = ("\t", ";", ",")
+"""The first of these in the first two lines separates the columns of all lines."""
+
+_NAME_OF_RNA = re.compile(r"(mi-?r|let|lin|mimat|mi)-?\d", re.IGNORECASE)
+
+HEADERS = frozenset(
+    (
+        "accession", "feature", "gene", "geneid", "genename", "genesymbol", "hairpin", "id", "ids",
+        "identifier", "mature", "maturemirna", "mir", "mirbase", "mirbaseid", "mirid", "mirna",
+        "mirnaid", "mirnaids", "mirname", "mirnaname", "mirnas", "name", "names", "precursor",
+        "probe", "probeid", "query", "rna", "rnaid", "rnaids", "rnaname", "rnas", "symbol",
+        "transcript", "transcriptid",
+    )
+)  # fmt: skip
+"""Headers of a first column of names: lower case, letters alone."""
+
+
+def read_name_list(path: str | Path) -> list[str]:
+    """Read the names in the first column of a table, in file order, repeated ones included.
+
+    Columns are separated by tabs, else semicolons, else commas, and may be quoted. A header is
+    left out: a first line whose first cell is one of `HEADERS` (in any spelling) or empty, that has
+    one cell fewer than the next line (as R writes it), or over a column of numbers. Empty lines,
+    lines that start with ``#`` and empty cells are left out too. A single line of miRNA names is
+    read whole.
+
+    Args:
+        path: plain or gzip UTF-8 file; ``"-"`` for the standard input.
+
+    Raises:
+        InputError: see `mirnagraph.sources.lines.read_lines`; a quoted cell that does not end on
+            its line; no name.
+    """
+    file = file_title(path)
+    lines = [
+        (number, line)
+        for number, line in enumerate(read_lines(path), 1)
+        if line.strip() and not line.startswith("#")
+    ]
+    start = "".join(line for _, line in lines[:2])
+    delimiter = next((mark for mark in DELIMITERS if mark in start), "\t")
+    rows: list[list[str]] = []
+    for number, line in lines:
+        try:
+            cells = next(csv.reader([line], delimiter=delimiter, strict=True))
+        except csv.Error as error:
+            raise InputError(
+                "a quoted cell does not end on its line", file=file, line=number, found=str(error)
+            ) from None
+        rows.append([cell.strip() for cell in cells])
+    if len(rows) == 1 and all(map(_NAME_OF_RNA.search, rows[0])):
+        return rows[0]
+    first = 1 if rows and _is_header(rows) else 0
+    names = [row[0] for row in rows[first:] if row[0]]
+    if not names:
+        raise InputError("no name in the file", file=file, expected="one name per line")
+    return names
+
+
+def _is_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row holds the names of columns."""
+    header = rows[0]
+    if _NAME_OF_RNA.search(header[0]):
+        return False
+    letters = re.sub(r"[^a-z]", "", header[0].casefold())
+    if letters in HEADERS and not re.search(r"\d", header[0]):
+        return True
+    if len(rows) == 1:
+        return False
+    if len(header) == len(rows[1]) - 1 or (not header[0] and len(header) > 1):
+        return True
+    for column in range(1, len(header)):
+        cells = [row[column] for row in rows[1:] if column < len(row) and row[column]]
+        if cells and not _is_number(header[column]) and all(map(_is_number, cells)):
+            return True
+    return False
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell is a number, NA or empty."""
+    try:
+        float(cell.replace(",", "."))
+    except ValueError:
+        return cell.casefold() in ("", "na", "nan")
+    return True

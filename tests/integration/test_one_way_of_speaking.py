@@ -1,0 +1,190 @@
+"""Every command: the same options by the same names, quiet, verbose, progress lines, completion."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+
+from cli import common
+from cli.main import app
+from cli.seq import app as seq_app
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+OPTIONS = {
+    "data": "--data",
+    "networks": "--networks",
+    "run": "--run",
+    "out": "--out",
+    "overwrite": "--overwrite",
+    "seed": "--seed",
+    "workers": "--workers",
+    "format_": "--format",
+    "quiet": "--quiet",
+    "verbose": "--verbose",
+    "device": "--device",
+    "fasta": "--fasta",
+    "compartment": "--compartment",
+    "plot": "--plot",
+    "config": "--config",
+    "resume": "--resume",
+}
+"""Name of a parameter -> the one spelling of its option."""
+
+FOREIGN = {
+    "--output", "-o", "--threads", "--jobs", "--n-jobs", "--force", "--model", "--random-state",
+    "--dataset", "--network", "--folder", "--silent", "--debug-log", "--json", "--csv", "--gpu",
+    "--cpu", "--input", "--figure",
+}  # fmt: skip
+"""Other spellings of the same things."""
+
+
+def commands() -> dict[str, typer.core.TyperCommand]:
+    group = typer.main.get_command(app)
+    found = dict(group.commands)
+    seq = found.pop("seq")
+    return found | {f"seq {name}": command for name, command in seq.commands.items()}
+
+
+COMMANDS = commands()
+
+READ_A_RUN = ["predict", "explain", "rank", "enrich", "export", "seq predict", "seq explain"]
+
+
+def options_of(name: str) -> dict[str, list[str]]:
+    """Parameter -> spellings of its option."""
+    parameters = COMMANDS[name].params
+    return {
+        p.name: [*p.opts, *p.secondary_opts] for p in parameters if p.param_type_name == "option"
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_same_thing_has_the_same_name(name: str) -> None:
+    options = options_of(name)
+    for parameter, spellings in options.items():
+        expected = OPTIONS.get(parameter.removesuffix("_option"))
+        assert expected is None or expected in spellings, parameter
+        assert not FOREIGN & set(spellings)
+    by_spelling = {spelling: p for p, all_ in options.items() for spelling in all_}
+    for parameter, spelling in OPTIONS.items():
+        if spelling in by_spelling:
+            assert by_spelling[spelling].removesuffix("_option") == parameter
+    assert {"--quiet", "-q"} <= set(options["quiet"])
+    assert {"--verbose", "-v"} <= set(options["verbose"])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_names_what_is_needed_and_every_option(name: str) -> None:
+    command = COMMANDS[name]
+    assert "\nNeeds " in inspect.cleandoc(command.help or "")
+    assert f"mirnagraph {name} " in (command.epilog or "")
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), parameter.name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_writes_a_folder_can_replace_it(name: str) -> None:
+    options = options_of(name)
+    out = next((p for p in COMMANDS[name].params if p.name == "out"), None)
+    if out is not None and "must be empty" in str(getattr(out, "help", "")):
+        assert "overwrite" in options
+
+
+@pytest.mark.parametrize("name", READ_A_RUN)
+def test_the_newest_run_is_read_where_none_is_named(run, name: str) -> None:
+    assert any("--run" in spellings for spellings in options_of(name).values())
+    words = {
+        "enrich": ["list.txt"],
+        "export": ["--out", "model"],
+        "seq predict": ["--fasta", "x.fa"],
+        "seq explain": ["--fasta", "x.fa", "--out", "why"],
+    }
+    Path("list.txt").write_text("hsa-mir-21\n")
+    Path("x.fa").write_text(">a\nACGU\n")
+    ended = run(*name.split(), *words.get(name, []))
+    assert ended.returncode == 3
+    assert "runs: no finished run in this folder" in ended.stderr
+
+
+def test_verbose_shows_the_log_of_the_library(run) -> None:
+    quiet = run("build-networks", "--out", "a")
+    loud = run("build-networks", "--out", "b", "--verbose")
+    assert quiet.returncode == loud.returncode == 0
+    lines = [line for line in loud.stderr.splitlines() if " mirnagraph.networks.build: " in line]
+    assert any("network sequence" in line for line in lines)
+    assert " mirnagraph.networks.build: " not in quiet.stderr
+    assert run("build-networks", "--out", "c", "-q").stderr == ""
+    assert logging.getLogger("mirnagraph").handlers == []
+
+
+def test_a_piped_command_writes_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(common, "SECONDS_BETWEEN_LINES", 0.2)
+    monkeypatch.setattr(common, "_is_quiet", False)
+    with common.progress_bars() as progress:
+        progress("Reading", 1, 5)
+        time.sleep(0.5)
+        progress("Reading", 2, 5)
+        progress("Counting", 7, 0)
+        time.sleep(0.5)
+        progress("Reading", 5, 5)
+        progress("Reading", 5, 5)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Reading: 1/5 (0 s)")
+    assert any(line.startswith("Counting: 7 (") for line in lines)
+    assert lines[-1] == "Reading: 5/5"
+    assert lines.count("Reading: 5/5") == 1
+    with common.progress_bars(shown=False) as none:
+        assert none is None
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    code = "import sys; sys.argv[0] = 'mirnagraph'; from cli.main import main; main()"
+    for words, expected in (
+        ("mirnagraph enr", "enrich"),
+        ("mirnagraph predict --comp", "--compartment"),
+    ):
+        environment = {
+            **os.environ,
+            "_MIRNAGRAPH_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split()) - 1),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=environment,
+            check=False,
+        )
+        assert expected in done.stdout.split(), done.stderr
+
+
+def test_a_device_is_checked_and_hides_the_gpus(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    wrong = run("seq", "predict", "--fasta", "x.fa", "--device", "tpu")
+    assert wrong.returncode == 2
+    assert "expected auto, cpu, cuda or cuda:N" in " ".join(wrong.stderr.split())
+    for device, visible in (("auto", "0"), ("cuda", "0"), ("cuda:1", "1"), ("cpu", "")):
+        run("seq", "predict", "--fasta", "x.fa", "--device", device)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
+
+
+def test_options_shared_by_commands_are_added_once() -> None:
+    assert {command.name for command in seq_app.registered_commands} == {
+        name.removeprefix("seq ") for name in COMMANDS if name.startswith("seq ")
+    }
+    for command in COMMANDS.values():
+        names = [parameter.name for parameter in command.params]
+        assert len(names) == len(set(names))
