@@ -38,8 +38,8 @@ BackgroundOption = Annotated[
 RunOption = Annotated[
     Path | None,
     Option(
-        help="Finished run of `train`, or its model folder.",
-        show_default="the newest run of `train` under ./runs",
+        help="Finished run of `train`, its model folder, or shipped.",
+        show_default="the newest run of `train` under ./runs, else the model that ships",
     ),
 ]
 
@@ -75,15 +75,15 @@ def enrich(
 ) -> None:
     """Find the compartments over-represented in a list of RNAs, by annotation and by prediction.
 
-    Needs a list of names, and a finished run of `train` or its model.
+    Needs a list of names; without a run, the model that ships answers for human miRNAs.
 
     Compared with all RNAs (Fisher's exact test), and with equally well studied ones (permutations
     within deciles of popularity). q: Benjamini-Hochberg over compartments.
     """
+    from fusion.default_model import default_model
     from fusion.enrichment import enrich as enrich_names
     from fusion.enrichment import popularity_of_run
     from fusion.enrichment_figure import draw_enrichment
-    from fusion.explain.ranking import newest_run
     from fusion.explain.run import open_fusion_model
     from fusion.models.saved import FORMAT
     from mirnagraph.errors import ConfigError
@@ -97,7 +97,7 @@ def enrich(
         raise ConfigError("the list and --background cannot both be the standard input")
     members = read_name_list(names)
     others = None if background is None else read_name_list(background)
-    folder = run or newest_run(model=FORMAT)
+    folder = run or default_model(members, model=FORMAT)
     model = open_fusion_model(folder)
     studied = popularity_of_run(model, folder, networks)
     result = enrich_names(

@@ -31,8 +31,8 @@ FORMATS = ("text", "json")
 RunOption = Annotated[
     Path | None,
     Option(
-        help="Finished run of `train`, or its model folder.",
-        show_default="the newest run under ./runs",
+        help="Finished run of `train`, its model folder, or shipped.",
+        show_default="the newest run under ./runs, else the model that ships",
     ),
 ]
 
@@ -93,12 +93,13 @@ def explain(
 ) -> None:
     """Explain predictions: modalities, tokens, partners, neighbours and sequence windows.
 
-    Needs a finished run of `train`, and its networks for partners and neighbours.
+    Needs nothing: without a run, the model that ships explains human miRNAs. Partners and all
+    neighbours need the networks of a run.
 
     The whole model predicts again without each modality. Attention and integrated gradients show
     how its parts read their tokens.
     """
-    from fusion.explain.ranking import newest_run
+    from fusion.default_model import default_model
     from fusion.explain.run import explain_run, find_queries, open_fusion_model, write_explanations
     from fusion.models.saved import FORMAT
     from mirnagraph.errors import ConfigError
@@ -111,7 +112,7 @@ def explain(
         raise ConfigError(f"--format is {format_!r}, expected {' or '.join(FORMATS)}")
     if out is not None:
         check_output_folder(out, overwrite=overwrite)
-    folder = run or newest_run(model=FORMAT)
+    folder = run or default_model(rna, model=FORMAT)
     model = open_fusion_model(folder)
     with progress_bars(shown=is_bar_shown(out)) as progress:
         queries = find_queries(model, rna, fasta, iupac=iupac, rna_type=rna_type)

@@ -14,6 +14,7 @@ from typer import Option
 
 from cli import (
     ablate,
+    atlas,
     audit,
     compare,
     data,
@@ -37,8 +38,9 @@ What each command needs:
 
 - nothing (the synthetic demo by default): build-networks, train, tune, ablate, audit, seq train,
   seq pretrain
-- a finished run (by default the newest under ./runs): predict, explain, rank
+- nothing (without a run, a trained model of human miRNAs that ships): predict, explain, atlas
 - the same, and a list of names: enrich
+- a finished run (by default the newest under ./runs): rank
 - run folders: compare, seq compare, export
 - a run and a FASTA file: seq predict, seq explain
 - a table of records: read-labels
@@ -96,6 +98,7 @@ for _name, _command, _epilog in (
     ("predict", predict.predict, predict.EPILOG),
     ("explain", explain.explain, explain.EPILOG),
     ("enrich", enrich.enrich, enrich.EPILOG),
+    ("atlas", atlas.atlas, atlas.EPILOG),
     ("export", export.export, export.EXPORT_EPILOG),
     ("pull", export.pull, export.PULL_EPILOG),
 ):

@@ -42,8 +42,8 @@ MAX_NAMED = 10
 RunOption = Annotated[
     Path | None,
     Option(
-        help="Finished run of `train` or `seq train`, model folder, or hf://OWNER/NAME.",
-        show_default="the newest run under ./runs",
+        help="Finished run of `train` or `seq train`, model folder, hf://OWNER/NAME, or shipped.",
+        show_default="the newest run under ./runs, else the model that ships",
     ),
 ]
 
@@ -130,12 +130,15 @@ def predict(
 ) -> None:
     """Predict the compartments of RNAs: probability, 95 % interval, call, evidence, warning.
 
-    Needs a finished run or a model; a model of `seq train` also needs --fasta.
+    Needs nothing: without a run, the model that ships answers for human miRNAs. A model of `seq
+    train` needs --fasta.
 
     RNAs of the networks get their out-of-fold prediction. A new sequence is predicted from its
     similarity to the reference RNAs; a FASTA file may be of any size.
     """
+    from fusion.default_model import default_model
     from fusion.export.load import load
+    from fusion.models.saved import FORMAT
     from fusion.streaming import StreamCounts, stream_names
     from mirnagraph.errors import ConfigError
     from mirnagraph.sources.name_list import read_name_list
@@ -146,7 +149,7 @@ def predict(
     format_ = check_format(format_, out)
     if ids is not None:
         several = read_name_list(ids)
-    folder = run or _newest(fasta)
+    folder = run or default_model(several, model=FORMAT if fasta is None else None)
     model = load(folder, language_model=language_model)
     counts = StreamCounts()
     options: dict[str, Any] = {"rna_type": rna_type, "workers": workers}
@@ -262,14 +265,6 @@ def _unanswered(counts: StreamCounts) -> str:
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     first = ", ".join(names[:MAX_NAMED])
     return f"{counted(len(names), 'name')} without a prediction: {first}{more}"
-
-
-def _newest(fasta: Path | None) -> Path:
-    """The newest run; of the networks where names are asked."""
-    from fusion.explain.ranking import newest_run
-    from fusion.models.saved import FORMAT
-
-    return newest_run(model=FORMAT if fasta is None else None)
 
 
 def _show(parts: list[PredictionRows]) -> None:

@@ -76,15 +76,15 @@ class FinishedRun:
         return np.asarray(labels > 0)
 
 
-def newest_run(folder: str | Path = "runs", model: str | None = None) -> Path:
-    """The run folder directly below `folder` that finished last, other than temporal runs.
+def finished_runs(folder: str | Path = "runs", model: str | None = None) -> list[Path]:
+    """The finished run folders directly below `folder`, oldest first, without temporal runs.
 
     Args:
         folder: of the run folders.
-        model: format of its model, e.g. `fusion.models.saved.FORMAT`, or no model; None for any.
+        model: format of their models, e.g. `fusion.models.saved.FORMAT`, or no model; None for any.
 
     Raises:
-        InputError: there is none, or a run.json is damaged.
+        InputError: a run.json is damaged.
     """
     runs = []
     for run in sorted(path.parent for path in Path(folder).glob("*/run.json")):
@@ -93,6 +93,16 @@ def newest_run(folder: str | Path = "runs", model: str | None = None) -> Path:
         is_wanted = model is None or kind_of(model_folder(run)) in (model, None)
         if is_done and is_wanted and (run / "predictions.tsv").is_file():
             runs.append((datetime.fromisoformat(about["finished"]), run))
+    return [run for _, run in sorted(runs)]
+
+
+def newest_run(folder: str | Path = "runs", model: str | None = None) -> Path:
+    """The last of `finished_runs`.
+
+    Raises:
+        InputError: there is none, or a run.json is damaged.
+    """
+    runs = finished_runs(folder, model)
     command = "mirnagraph seq train" if model == TOWER_FORMAT else "mirnagraph train --fold 10"
     if not runs:
         raise InputError(
@@ -101,7 +111,7 @@ def newest_run(folder: str | Path = "runs", model: str | None = None) -> Path:
             expected=f"a run folder of `{command}`",
             hint=f"make one with `{command}`, or name a run folder with --run",
         )
-    return max(runs)[1]
+    return runs[-1]
 
 
 def networks_of_run(run: str | Path, networks: str | Path | None = None) -> NetworkSet:

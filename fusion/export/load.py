@@ -40,8 +40,8 @@ def load(
     the facts in that list with the model.
 
     Args:
-        path: a run folder, a model folder, or ``"hf://owner/name"``, with ``@revision`` for another
-            revision than the newest.
+        path: a run folder, a model folder, ``"shipped"`` for the model of the package, or
+            ``"hf://owner/name"``, with ``@revision`` for another revision than the newest.
         compartments: expected compartments in order; None for any.
         language_model: folder or name of the language model that a tower needs.
 
