@@ -16,6 +16,7 @@ def make_run(name: str, finished: str, *, synthetic: bool = False) -> Path:
     folder = Path("runs") / name
     folder.mkdir(parents=True)
     about = {
+        "format_version": 1,
         "status": "done",
         "finished": f"2026-01-{finished}T00:00:00+00:00",
         "synthetic": synthetic,
