@@ -15,6 +15,7 @@ from typer import Option
 from cli import (
     ablate,
     audit,
+    build_dataset,
     compare,
     data,
     explain,
@@ -38,6 +39,7 @@ What each command needs:
 - a finished run (by default the newest under ./runs): predict, explain, rank
 - run folders: compare, seq compare, export
 - a run and a FASTA file: seq predict, seq explain
+- a recipe, and the files it names: build-dataset
 - a table of records: read-labels
 - a name: fetch (dataset), pull (model on the Hugging Face hub)
 """
@@ -82,6 +84,7 @@ def _common(version: VersionOption = False, debug: DebugOption = False) -> None:
 
 for _name, _command, _epilog in (
     ("fetch", data.fetch, data.FETCH_EPILOG),
+    ("build-dataset", build_dataset.build_dataset, build_dataset.EPILOG),
     ("build-networks", data.build_networks, data.BUILD_EPILOG),
     ("read-labels", labels.read_labels, labels.EPILOG),
     ("train", train.train, train.EPILOG),
