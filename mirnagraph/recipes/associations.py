@@ -111,6 +111,7 @@ def read_associations(
     if listed is not None:
         sources.append(listed.source)
     partners, more = _add_partner_files(part.partners, partners, places, where)
+    partners["n"] = partners.pop("n")
     return RecipeAssociations(
         table, partners, (*sources, *more), _unused(used, part.kind, path.name)
     )

@@ -40,18 +40,22 @@ class Built:
     provenance: Provenance
 
 
-def build_dataset(recipe: Recipe, progress: Progress | None = None) -> Built:
+def build_dataset(
+    recipe: Recipe, progress: Progress | None = None, places: Places | None = None
+) -> Built:
     """Build the dataset of a recipe; nothing is written.
 
     Args:
         recipe: of `read_recipe`.
         progress: called with the step, the number of steps done, and their number.
+        places: where its files lie; None: see `Places.of`.
 
     Raises:
         ConfigError: an unknown species.
         InputError: a missing or wrong file: names file, line, column, found and expected value.
     """
-    places = Places.of(recipe.name, recipe.folder)
+    if places is None:
+        places = Places.of(recipe.name, recipe.folder)
     n_steps = 2 + len(recipe.associations) + len(recipe.expression)
     report(progress, "sources", 0, n_steps)
     species = species_of(recipe.species, places, in_mirbase=recipe.rnas.uses_mirbase)

@@ -70,7 +70,7 @@ def read_labels(part: LabelsPart, rnas: RecipeRnas, places: Places) -> RecipeLab
     _check_compartments(compartments, present, path)
     usable = records[~is_unknown & ~is_foreign]
     rna_of = rnas.match(usable["rna"], part.match)
-    table, unused = rnalocate.labels(usable, rna_of, rnas.ids, compartments)
+    table, _ = rnalocate.labels(usable, rna_of, rnas.ids, compartments)
     reasons = pd.Series("", index=records.index, dtype=object)
     reasons[is_foreign] = "another species"
     reasons[is_unknown] = "compartment unknown"

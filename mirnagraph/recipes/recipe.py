@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from mirnagraph.config import Checked, from_dict, load_toml, nearest, require
+from mirnagraph.config import Checked, CountOrZero, from_dict, load_toml, nearest, require
 from mirnagraph.errors import ConfigError, InputError
 
 HAIRPINS = "mirbase hairpins"
@@ -40,6 +40,8 @@ class RnasPart(Checked):
         families: ``miFam.dat``, for the sizes of families; empty: none.
         type: of all RNAs, such as circRNA; empty: none.
         iupac: ambiguous nucleotides of a FASTA: refused, or read as N.
+        cut_at: length of sequences that are published cut, such as the 32,767 characters that a
+            cell of a spreadsheet holds; 0: none.
     """
 
     origin: Annotated[str, (HAIRPINS, MATURES, FASTA, LIST)]
@@ -51,6 +53,7 @@ class RnasPart(Checked):
     families: str = ""
     type: str = ""
     iupac: Annotated[str, ("error", "n")] = "error"
+    cut_at: CountOrZero = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,7 +11,7 @@ import pandas as pd
 from mirnagraph.dataset import LEFT_OUT_COLUMNS
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.io import cell_problems, read_rows, repeated_cells
-from mirnagraph.names import MirbaseNames, family_groups
+from mirnagraph.names import MirbaseNames
 from mirnagraph.recipes.places import Places, Species
 from mirnagraph.recipes.provenance import Source, source_of
 from mirnagraph.recipes.recipe import FASTA, HAIRPINS, LIST, MATURES, RnasPart
@@ -91,10 +91,7 @@ def read_rnas(part: RnasPart, species: Species, places: Places) -> RecipeRnas:
     ids = list(listed.index)
     if names is None:
         index = pd.Index(ids, name="rna_id", dtype=object)
-        rnas = pd.DataFrame({"sequence": None, "matures": ""}, index=index, dtype=object)
-        columns = ["family_ids", "mature_sequences"]
-        empty = pd.DataFrame("", index=index, columns=columns, dtype=object)
-        rnas["family"] = family_groups(empty)
+        rnas = pd.DataFrame({"sequence": None}, index=index, dtype=object)
         left_out = left_out_rows("sequence", ids, "no sequence: not in the FASTA file", "FASTA")
     else:
         families = None
@@ -118,7 +115,19 @@ def read_rnas(part: RnasPart, species: Species, places: Places) -> RecipeRnas:
         made = _with_sequences(made, part, fasta, places)
     if part.type:
         made.rnas["type"] = part.type
-    return made
+    return _with_cuts(made, part)
+
+
+def _with_cuts(made: RecipeRnas, part: RnasPart) -> RecipeRnas:
+    """List the sequences that are published cut."""
+    if not part.cut_at:
+        return made
+    lengths = made.rnas["sequence"].dropna().str.len()
+    cut = lengths.index[lengths >= part.cut_at]
+    why = f"nucleotides after {part.cut_at:,}, which a spreadsheet cell does not hold"
+    rows = left_out_rows("end of a sequence", cut, why, Path(part.sequences or part.file).name)
+    left_out = pd.concat([made.left_out, rows], ignore_index=True)[LEFT_OUT_COLUMNS]
+    return replace(made, left_out=left_out)
 
 
 def _listed(part: RnasPart, names: MirbaseNames | None, places: Places) -> pd.DataFrame:

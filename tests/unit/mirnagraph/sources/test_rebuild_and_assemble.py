@@ -313,7 +313,7 @@ def test_datasets_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         sources.load_dataset("mesh2017")
     with pytest.raises(
         InputError,
-        match="neither a name nor a folder, expected demo, mirna1041, circloc, or a folder",
+        match="neither a name nor a folder, expected demo, mirna1041, circloc, rnalight",
     ):
         sources.load_dataset(tmp_path / "nowhere")
     made = assemble(
