@@ -111,7 +111,7 @@ def build_networks(
     say(f"{title}: {n_rnas}, {n_compartments}, {n_left_out} left out")
     is_unlisted = dataset.left_out["item"] == UNLISTED
     for name, why in dataset.left_out.loc[is_unlisted, ["id", "reason"]].to_numpy():
-        say(f"Warning: {name} of {data} is not read: {why} of dataset.toml")
+        say(f"Warning: {name} of {data} is not read: {why}")
     for name, measurement in dataset.measurements.items():
         covered = coverage(measurement, len(dataset.index))
         say(f"Measurement {name} ({measurement.source}): {covered}")

@@ -73,11 +73,21 @@ def read_labels(part: LabelsPart, rnas: RecipeRnas, places: Places) -> RecipeLab
     table, _ = rnalocate.labels(usable, rna_of, rnas.ids, compartments)
     reasons = pd.Series("", index=records.index, dtype=object)
     reasons[is_foreign] = "another species"
-    reasons[is_unknown] = "compartment unknown"
+    reasons[is_unknown] = "no compartment, or not known"
     reasons[usable.index] = _reasons(usable, rna_of, compartments)
     _check_matches(records, reasons, usable, rna_of, rnas, path)
-    source = source_of(part.file, path, "labels", _by_line(records, reasons))
+    note = _unread(part, path, columns) if part.format == "table" and columns else ""
+    source = source_of(part.file, path, "labels", _by_line(records, reasons), note=note)
     return RecipeLabels(table, source, _left_out(records, reasons, path))
+
+
+def _unread(part: LabelsPart, path: Path, columns: list[str]) -> str:
+    """Name the columns of a table that were not taken for labels."""
+    if part.compartments:
+        return ""
+    read = {*columns, *part.columns.values()}
+    others = [str(name) for name in _all_columns(path).columns[1:] if name not in read]
+    return f"columns not read: {', '.join(others)}" if others else ""
 
 
 def _check_compartments(compartments: list[str], present: list[str], path: Path) -> None:
@@ -212,9 +222,9 @@ def _all_columns(path: Path) -> pd.DataFrame:
 
 
 def _is_binary(cells: pd.Series) -> bool:
-    """Whether a column holds 0 and 1, apart from unknown cells."""
+    """Whether most known cells of a column are 0 and 1; the others are then errors."""
     known = cells[~cells.str.lower().isin(UNKNOWN)]
-    return bool(len(known) and known.isin(["0", "1"]).all())
+    return bool(len(known) and known.isin(["0", "1"]).mean() > 0.5)
 
 
 def _class_column(cells: pd.DataFrame) -> str:

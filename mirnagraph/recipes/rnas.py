@@ -97,6 +97,7 @@ def read_rnas(part: RnasPart, species: Species, places: Places) -> RecipeRnas:
         families = None
         if part.families:
             families = mirbase.read_families(places.find(part.families, "families"))
+            names = _with_families(names, families)
         rnas, left_out = rna_table(ids, names, families)
         sources.append(_mirbase_source(part, names, rnas, folder, place))
         if part.families:
@@ -176,6 +177,15 @@ def _mirbase_source(
     reasons = pd.Series("hairpin of no RNA", index=names.hairpins.index)
     reasons = reasons.mask(names.hairpins.index.isin(used), "")
     return source_of(folder, place, "names, sequences", reasons, note=f"{names.species} hairpins")
+
+
+def _with_families(names: MirbaseNames, families: pd.DataFrame) -> MirbaseNames:
+    """Names with the families of their hairpins, where the tables of miRBase do not have them."""
+    if (names.hairpins["family"] != "").any():
+        return names
+    family_of = families.drop_duplicates("hairpin_acc").set_index("hairpin_acc")["family_id"]
+    family = names.hairpins["accession"].map(family_of).fillna("")
+    return replace(names, hairpins=names.hairpins.assign(family=family))
 
 
 def _mature_sequences(ids: list[str], names: MirbaseNames | None) -> list[str]:

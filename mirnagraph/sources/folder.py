@@ -60,19 +60,19 @@ def unlisted_files(folder: Path, dataset: Dataset) -> list[tuple[str, str]]:
         listed |= {f"measurements.{name}.{arm}.tsv" for arm in measurement.arms}
     result = []
     for path in sorted(folder.iterdir()):
-        if path.name in listed or path.name.startswith(".") or path.is_dir():
+        if path.name in listed or path.name.startswith((".", "names.")) or path.is_dir():
             continue
         what, _, rest = path.name.partition(".")
         why = "not a file of a dataset"
         if what in ("associations", "partners") and rest.endswith(".tsv"):
-            why = f"{rest.removesuffix('.tsv')!r} is not in the list 'associations'"
+            why = f"{rest.removesuffix('.tsv')!r} is not in 'associations' of dataset.toml"
         elif what in ("measurements", "samples") and rest.endswith(".tsv"):
-            why = f"there is no table [measurements.{rest.removesuffix('.tsv')}]"
+            why = f"dataset.toml has no table [measurements.{rest.removesuffix('.tsv')}]"
         result.append((path.name, why))
     known = {"rna_id", *dataset.compartments}
     for column in read_table(folder / "labels.tsv").columns:
         if column not in known:
-            why = "not in the list 'compartments'"
+            why = "not in 'compartments' of dataset.toml"
             result.append((f"labels.tsv, column {column}", why))
     return result
 
