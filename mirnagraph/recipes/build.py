@@ -20,7 +20,7 @@ from mirnagraph.recipes.measurements import label_overlap, read_measurement
 from mirnagraph.recipes.places import Places, species_of
 from mirnagraph.recipes.provenance import Provenance, Source, source_of, write_provenance
 from mirnagraph.recipes.recipe import AssociationPart, MeasurementPart, MeshPart, Recipe
-from mirnagraph.recipes.rnas import RecipeRnas, read_rnas
+from mirnagraph.recipes.rnas import RecipeRnas, mirbase_folder, read_rnas
 from mirnagraph.sources import mesh
 from mirnagraph.sources.assemble import left_out_rows
 
@@ -59,6 +59,7 @@ def build_dataset(
     n_steps = 2 + len(recipe.associations) + len(recipe.expression)
     report(progress, "sources", 0, n_steps)
     species = species_of(recipe.species, places, in_mirbase=recipe.rnas.uses_mirbase)
+    places.check(recipe.files(mirbase_folder(recipe.rnas, species)))
     rnas = read_rnas(recipe.rnas, species, places)
     sources = list(rnas.sources)
     left_out = [rnas.left_out]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from mirnagraph.catalog import cache_folder
 from mirnagraph.config import nearest
-from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.errors import ConfigError, InputError, raise_problems
 from mirnagraph.io import read_table
 
 ORGANISMS = "mirbase_all/organisms.tsv"
@@ -55,15 +55,25 @@ class Places:
         """
         found = self.find_or_none(path)
         if found is None:
-            searched = ", ".join(str(folder) for folder in self.folders)
-            hint = None if os.environ.get("MIRNAGRAPH_DATA") else "$MIRNAGRAPH_DATA is not set"
-            raise InputError(
-                f"no such file or folder, named by {where} of the recipe",
-                file=path,
-                expected=f"in one of {searched}",
-                hint=hint,
-            )
+            raise self._absent(path, where)
         return found
+
+    def check(self, files: Iterable[tuple[str, str]]) -> None:
+        """Raise InputError for all of the files, as path and setting, that are in no folder."""
+        raise_problems(
+            self._absent(path, where)
+            for path, where in dict(files).items()
+            if self.find_or_none(path) is None
+        )
+
+    def _absent(self, path: str, where: str) -> InputError:
+        searched = ", ".join(str(folder) for folder in self.folders)
+        return InputError(
+            f"no such file or folder, named by {where} of the recipe",
+            file=path,
+            expected=f"in one of {searched}",
+            hint=None if os.environ.get("MIRNAGRAPH_DATA") else "$MIRNAGRAPH_DATA is not set",
+        )
 
     def find_or_none(self, path: str) -> Path | None:
         """Find a file or folder; None where it is in no folder."""

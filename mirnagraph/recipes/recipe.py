@@ -230,6 +230,39 @@ class Recipe:
     text: str
     folder: Path | None
 
+    def files(self, mirbase: str) -> list[tuple[str, str]]:
+        """Files and folders that must be there: path and the setting that names it.
+
+        Args:
+            mirbase: folder of miRBase; empty where it is not read.
+        """
+        rnas = self.rnas
+        named = [
+            (rnas.file, "rnas.file"),
+            (mirbase, "rnas.mirbase"),
+            (rnas.families, "rnas.families"),
+            (rnas.sequences, "rnas.sequences"),
+        ]
+        if self.labels is not None:
+            named.append((self.labels.file, "labels.file"))
+        for part in self.associations:
+            if not part.optional:
+                where = f"associations.{part.kind}"
+                named += [
+                    (part.file, f"{where}.file"),
+                    (part.types, f"{where}.types"),
+                    (part.partners.file, f"{where}.partners.file"),
+                    (part.partners.matrix, f"{where}.partners.matrix"),
+                    (part.partners.sequences, f"{where}.partners.sequences"),
+                ]
+        if self.mesh is not None:
+            named.append((self.mesh.file, "mesh.file"))
+        for measured in self.expression:
+            if not measured.optional:
+                where = f"expression.{measured.name}"
+                named += [(measured.file, f"{where}.file"), (measured.samples, f"{where}.samples")]
+        return [(path, where) for path, where in named if path]
+
 
 _KEYS = ["associations", "description", "expression", "labels", "mesh", "name", "rnas", "species"]
 
@@ -342,6 +375,10 @@ def _part(kind: type[Part], values: Any, where: str) -> Part:
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: found {values!r}, expected a table of settings")
     all_fields: Any = fields(kind)  # type: ignore[arg-type]
+    known = [item.name for item in all_fields]
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown setting {key!r}{nearest(key, known)}")
     for item in all_fields:
         if item.init and item.name not in values and _is_required(item):
             raise ConfigError(f"{where}: the setting {_written(item.name)!r} is missing")

@@ -74,6 +74,13 @@ class RecipeRnas:
         return {name: ids_of[name] for name in distinct if name in ids_of}
 
 
+def mirbase_folder(part: RnasPart, species: Species) -> str:
+    """Folder of miRBase that a recipe reads; empty where it reads none."""
+    if not part.uses_mirbase:
+        return ""
+    return part.mirbase or ("mirbase" if species.prefix == "hsa" else "mirbase_all")
+
+
 def read_rnas(part: RnasPart, species: Species, places: Places) -> RecipeRnas:
     """Read the RNAs of a recipe.
 
@@ -83,9 +90,9 @@ def read_rnas(part: RnasPart, species: Species, places: Places) -> RecipeRnas:
     """
     names = None
     sources = []
-    if part.uses_mirbase:
-        folder = part.mirbase or ("mirbase" if species.prefix == "hsa" else "mirbase_all")
-        place = places.find(folder, "mirbase")
+    folder = mirbase_folder(part, species)
+    if folder:
+        place = places.find(folder, "rnas.mirbase")
         names = mirbase.read_names(place, species.prefix)
     listed = _listed(part, names, places)
     ids = list(listed.index)

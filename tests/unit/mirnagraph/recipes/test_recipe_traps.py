@@ -153,6 +153,16 @@ def test_an_unknown_species_is_refused_before_a_file_is_read(build: Build) -> No
         build(LIST.replace('"hsa"', '"Mus muscullus"'))
 
 
+def test_all_missing_files_are_named_at_once(build: Build) -> None:
+    recipe = (
+        LIST.replace("ids.txt", "none.txt") + LABELS + TABLE + MESH.replace("mesh.tsv", "m.tsv")
+    )
+    with pytest.raises(InputError) as caught:
+        build(recipe.replace("[mesh]", '[mesh]\nkind = "protein"'))
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["none.txt", "l.tsv", "p.tsv", "m.tsv"]
+
+
 def workbook() -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
