@@ -22,15 +22,14 @@ from fusion.experiments import cross_validate as experiment
 from fusion.experiments.repeats import repeat_run, repeats_done
 from fusion.experiments.train import fit_final, run_experiment
 from fusion.explain.result import Explanation
-from fusion.explain.run import Query, explain_query
+from fusion.explain.run import explain_query, name_queries, sequence_queries
 from fusion.export.load import Model, load
 from fusion.models.predict import (
     Predictions,
-    exact_matches,
+    predict_names,
     predict_reference,
     predict_sequences,
     predict_with_tower,
-    resolve_names,
 )
 from fusion.models.saved import SavedModel, load_model
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
@@ -279,6 +278,7 @@ def predict(
     fasta: str | Path | None = None,
     iupac: str = "error",
     rna_type: str | None = None,
+    strict: bool = False,
     workers: int = 1,
 ) -> Predictions:
     """Predict the compartments of RNAs, as ``mirnagraph predict`` does.
@@ -287,21 +287,25 @@ def predict(
 
     Args:
         model: of `fit` or `load`, or a path that `load` takes.
-        names: one or several names of reference RNAs.
+        names: one or several, of any kind: ids of reference RNAs; with a dataset of miRNAs also
+            names and accessions of miRBase, predicted from their sequence where these are new.
         sequences: name -> sequence of ACGTUN, of reference or new RNAs.
         fasta: FASTA file of reference or new RNAs.
         iupac: ambiguous nucleotides of the file: ``"error"``, or ``"n"`` to read them as N.
         rna_type: of all new RNAs, for a sequence tower conditioned on the RNA type, or a model of
             ``mirnagraph train --sets``.
+        strict: raise for names without an answer, all at once; else they are rows of NaN with the
+            reason as their warning.
         workers: number of threads; results do not depend on it.
 
     Returns:
         Probabilities, uncertainty, calls and the origin of each prediction, in the order given.
 
     Raises:
-        ConfigError: more than one of names, sequences and file; an unknown name or RNA type; no
-            sequences for a sequence tower.
-        InputError: a letter that is no nucleotide, an empty sequence, or a malformed file.
+        ConfigError: more than one of names, sequences and file; an unknown RNA type; no sequences
+            for a sequence tower.
+        InputError: a letter that is no nucleotide, an empty sequence, or a malformed file; with
+            `strict`, names without an answer.
         CheckpointError: see `load`.
 
     Example:
@@ -333,7 +337,7 @@ def predict(
         return predict_sequences(opened, ids, letters, rna_type=rna_type, workers=workers)
     if names is not None:
         several = [names] if isinstance(names, str) else list(names)
-        return predict_reference(opened, resolve_names(opened, several))
+        return predict_names(opened, several, strict=strict, workers=workers)
     n_reference = 0 if opened.reference is None else len(opened.reference.index)
     return predict_reference(opened, np.arange(n_reference))
 
@@ -352,7 +356,7 @@ def explain(
 
     Args:
         model: of `fit` or `load`, fitted on networks, or a path that `load` takes.
-        rna: name of a reference RNA; any name with `sequence`.
+        rna: name of a reference RNA or a hairpin of miRBase; any name with `sequence`.
         compartments: one or several names; empty for those called, or the most probable.
         sequence: of a new RNA, of ACGTUN. A sequence equal to that of a reference RNA is explained
             as that RNA.
@@ -362,10 +366,10 @@ def explain(
         workers: number of threads; results do not depend on it.
 
     Raises:
-        ConfigError: an unknown RNA or compartment (with the nearest names), or a sequence tower,
-            which `seqtower.interpret.report` explains.
+        ConfigError: an unknown compartment (with the nearest names), or a sequence tower, which
+            `seqtower.interpret.report` explains.
         CheckpointError: see `load`; networks of other RNAs than the model's.
-        InputError: a letter that is no nucleotide, or an empty sequence.
+        InputError: an unknown RNA, a letter that is no nucleotide, or an empty sequence.
     """
     opened = _opened(model)
     if isinstance(opened, SavedTower):
@@ -375,11 +379,10 @@ def explain(
     if networks is not None and networks.dataset.index != opened.reference.of_networks().index:
         raise CheckpointError("the networks hold other RNAs than the model's")
     if sequence is None:
-        query = Query(rna, int(resolve_names(opened, [rna])[0]))
+        query = name_queries(opened, [rna])[0]
     else:
         _, letters = _sequences({rna: sequence}, None, "error")
-        row = exact_matches(opened.reference, rna_type).get(letters[0])
-        query = Query(rna, row, letters[0])
+        query = sequence_queries(opened, [rna], letters, rna_type)[0]
     names = [compartments] if isinstance(compartments, str) else list(compartments)
     return explain_query(opened, query, names, networks, rna_type=rna_type, workers=workers)
 

@@ -24,6 +24,8 @@ from mirnagraph.io import (
     write_tsv,
 )
 from mirnagraph.measurements import Measurement, load_measurement, write_measurement
+from mirnagraph.names.mirbase import MirbaseNames
+from mirnagraph.names.store import load_names, save_names
 from mirnagraph.nodes import NodeIndex
 
 FORMAT_VERSION = 1
@@ -81,15 +83,14 @@ class Dataset:
             (``;``-separated ids of `ontology`).
         labels: index as `rnas`, one column per compartment, int8 0/1. An RNA without any annotation
             has only zeros.
-        ontology: tree of disease terms, columns ``tree_number``, ``descriptor_id``, ``term``; may
-            be empty.
-        left_out: records of the sources that the Dataset does not use: ``item``, ``id``,
-            ``reason``, ``source``.
+        ontology: tree of diseases: ``tree_number``, ``descriptor_id``, ``term``; may be empty.
+        left_out: records that are not used: ``item``, ``id``, ``reason``, ``source``.
         description: one paragraph.
         synthetic: whether the data are synthetic; every report states it.
         supporting: association kinds that are additional evidence: no network is made of them
             unless named, and they do not count as popularity.
         measurements: name -> numbers measured per RNA and sample, such as ``"expression"``.
+        names: names of miRBase, which models made from the dataset carry on; None for none.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Dataset:
     synthetic: bool = False
     supporting: tuple[str, ...] = ()
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    names: MirbaseNames | None = None
     _index: NodeIndex = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -224,7 +226,7 @@ class Dataset:
         """
         import tomli_w
 
-        about = {
+        about: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "name": self.name,
             "description": self.description,
@@ -252,9 +254,10 @@ class Dataset:
         }
         for kind, table in self.associations.items():
             tables[f"associations.{kind}"] = table
-            partners = self.partners[kind].rename_axis("partner_id")
-            tables[f"partners.{kind}"] = partners.reset_index()
+            tables[f"partners.{kind}"] = self.partners[kind].rename_axis("partner_id").reset_index()
         with write_folder(folder, overwrite=overwrite) as out:
+            if self.names is not None:
+                about["names"] = save_names(self.names, out)
             (out / "dataset.toml").write_text(tomli_w.dumps(about), encoding="utf-8")
             for name, table in tables.items():
                 write_tsv(table, out / f"{name}.tsv")
@@ -324,6 +327,7 @@ def load_dataset(folder: Path) -> Dataset:
         synthetic=bool(about.get("synthetic", False)),
         supporting=tuple(str(kind) for kind in about.get("supporting", [])),
         measurements=_read_measurements(folder, about, rnas.index),
+        names=load_names(folder, about["names"]) if "names" in about else None,
         **optional,
     )
 
@@ -367,6 +371,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
     measured = about.setdefault("measurements", {})
     are_tables = isinstance(measured, dict) and all(isinstance(m, dict) for m in measured.values())
     check(are_tables, "measurements", "one table of settings per measurement")
+    check(isinstance(about.get("names", {}), dict), "names", "a table: species and release")
     for name in measured:
         _check_name(name, path, "measurement", "measurements")
     return about

@@ -11,6 +11,7 @@ from scipy import sparse
 from fusion.config import ExperimentConfig
 from fusion.data.baseline_inputs import BaselineInputs
 from fusion.tokens.table import TokenTable
+from mirnagraph.names.mirbase import MirbaseNames
 from mirnagraph.networks.build import SequenceKmers
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.nodes import NodeIndex
@@ -64,6 +65,7 @@ class FusionData:
         baselines: inputs of the baselines; None where they are not fitted.
         kmers: settings of the sequence similarity where it is of shared k-mers; None for
             alignments.
+        names: names of miRBase of the dataset, for the reference RNAs of the final model.
     """
 
     index: NodeIndex
@@ -83,6 +85,7 @@ class FusionData:
     cold_start: tuple[FusionData, ExperimentConfig] | None = None
     baselines: BaselineInputs | None = None
     kmers: SequenceKmers | None = None
+    names: MirbaseNames | None = None
 
     @property
     def n_network_rnas(self) -> int:

@@ -179,6 +179,7 @@ def prepare(
         synthetic=dataset.synthetic,
         matures=texts(dataset, "matures"),
         kmers=sequence_kmers(networks),
+        names=dataset.names,
     )
 
 

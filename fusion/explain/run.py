@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fusion.explain.explain import (
@@ -17,7 +17,7 @@ from fusion.explain.figure import save_explanation
 from fusion.explain.ranking import networks_of_run
 from fusion.explain.result import Explanation, to_text
 from fusion.export.load import kind_of, load, model_folder
-from fusion.models.predict import exact_matches, reference_of, resolve_names
+from fusion.models.predict import match_queries, match_sequences, reference_of
 from fusion.models.saved import SavedModel
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import file_names, to_rna, write_folder, write_text
@@ -37,11 +37,13 @@ class Query:
         name: as the user gave it.
         row: its row among the reference RNAs of the model; None for a new RNA.
         sequence: of a new RNA; may be empty for a reference RNA.
+        note: what to know of the match of the name or sequence; empty for nothing.
     """
 
     name: str
     row: int | None
     sequence: str = ""
+    note: str = ""
 
 
 def open_fusion_model(folder: str | Path) -> SavedModel:
@@ -72,29 +74,45 @@ def find_queries(
     """RNAs to explain: those of a FASTA file, else those named, else the one predicted most surely.
 
     Args:
-        model: with reference RNAs; a sequence of the file that equals one of theirs is that RNA.
-        names: of reference RNAs.
+        model: with reference RNAs; a sequence of the file that equals one of theirs is that RNA,
+            the most specific one where several hold it.
+        names: of reference RNAs, or of hairpins of miRBase, which are explained from their
+            sequence.
         fasta: file of known or new RNAs.
         iupac: see `mirnagraph.sources.fasta.read_fasta`.
         rna_type: of the new RNAs, for a model of several RNA types.
 
     Raises:
-        ConfigError: an unknown name.
-        InputError: see `mirnagraph.sources.fasta.read_fasta`.
+        InputError: names without an answer, all at once; see `mirnagraph.sources.fasta.read_fasta`.
     """
     reference = reference_of(model)
     if fasta is not None:
         records = read_fasta(fasta, iupac=iupac)
-        row_of = exact_matches(reference, rna_type)
-        return [
-            Query(str(name), row_of.get(to_rna(text)), text)
-            for name, text in zip(records["id"], records["sequence"], strict=True)
-        ]
+        return sequence_queries(model, records["id"], records["sequence"], rna_type)
     if not names:
         row = strongest_rna(model)
         return [Query(reference.index.ids[row], row)]
-    rows = resolve_names(model, names)
-    return [Query(name, int(row)) for name, row in zip(names, rows, strict=True)]
+    return name_queries(model, names)
+
+
+def name_queries(model: SavedModel, names: Sequence[str]) -> list[Query]:
+    """RNAs to explain, by name (see `find_queries`)."""
+    matches = match_queries(model, names, strict=True)
+    return [Query(match.query, match.row, match.sequence, match.note) for match in matches]
+
+
+def sequence_queries(
+    model: SavedModel,
+    names: Iterable[str],
+    sequences: Iterable[str],
+    rna_type: str | None = None,
+) -> list[Query]:
+    """RNAs to explain, by sequence (see `find_queries`)."""
+    letters = [to_rna(text) for text in sequences]
+    ids = [str(name) for name in names]
+    matches = match_sequences(reference_of(model), ids, letters, rna_type)
+    pairs = zip(matches, letters, strict=True)
+    return [Query(match.query, match.row, text, match.note) for match, text in pairs]
 
 
 def find_networks(
@@ -160,12 +178,17 @@ def explain_query(
     """
     columns = named_compartments(model, list(compartments))
     if query.row is None:
-        return explain_sequence(
+        explanation = explain_sequence(
             model, query.name, query.sequence, columns, rna_type=rna_type, workers=workers
         )
-    return explain_reference(
-        model, query.row, columns, networks, missing=missing, name=query.name, workers=workers
-    )
+    else:
+        explanation = explain_reference(
+            model, query.row, columns, networks, missing=missing, name=query.name, workers=workers
+        )
+    if not query.note:
+        return explanation
+    note = f"Asked as {query.name}: {query.note}."
+    return replace(explanation, notes=(note, *explanation.notes))
 
 
 def explain_run(

@@ -23,6 +23,7 @@ from fusion.export.load import load, model_facts
 from fusion.models.reference import ARRAYS, TABLE
 from fusion.models.saved import COLD_START, SavedModel
 from mirnagraph.io import write_folder, write_text
+from mirnagraph.names.store import FILES as NAME_FILES
 from mirnagraph.runs.folder import package_versions
 from mirnagraph.runs.model_file import HEADER, WEIGHTS
 
@@ -110,6 +111,8 @@ def _copy(model: Path, out: Path, facts: RunFacts) -> None:
     names = [WEIGHTS]
     if isinstance(facts.model, SavedModel):
         names += [TABLE, ARRAYS]
+        if facts.model.reference is not None and facts.model.reference.names is not None:
+            names += NAME_FILES
         if facts.model.cold_start is not None:
             names.append(f"{COLD_START}/{WEIGHTS}")
     for name in names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,16 +20,20 @@ from fusion.models.reference import ReferenceRNAs
 from fusion.models.saved import SavedModel
 from fusion.tokens.kinds import modality_of
 from fusion.tokens.table import TokenTable
-from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.evaluation.metrics import FRACTIONS
 from mirnagraph.io import to_rna
-from mirnagraph.names import natural_key, normalise, stem, suggest
+from mirnagraph.names import Match, unanswered
+from mirnagraph.names.match import NEW, UNKNOWN
 from mirnagraph.nodes import NodeIndex
 from seqtower.saved import SavedTower
 
 OUT_OF_FOLD = "out-of-fold"
 FINAL = "final model"
 SEQUENCE_ALONE = "sequence alone"
+
+QUERY_COLUMNS = ["query", "rna_id", "accession", "match"]
+"""First columns of every table of predictions."""
 
 TRAINED_ON = "the model was trained on this RNA's label"
 
@@ -47,10 +51,13 @@ class Predictions:
         uncertainty: SD of the probabilities over the ensemble, same shape.
         called: bool, same shape: whether the probability reaches the threshold, which was chosen
             on training RNAs.
-        about: index ``rna_id``; columns ``source`` (which model predicted: ``out-of-fold``, one
-            that was not trained on the RNA; ``final model``, for an RNA that no fold tested;
-            ``sequence alone``), ``known_as`` (reference RNA), ``modalities`` (of the RNA's
-            tokens), ``nearest`` and ``similarity`` (of the reference sequences), ``warning``.
+        about: one row per query, with it as the index; columns ``query`` (as asked), ``rna_id``
+            (the RNA that is predicted, empty for none), ``accession`` (of what was asked),
+            ``match`` (a key of `mirnagraph.names.QUERY_KINDS`), ``source`` (which model predicted:
+            ``out-of-fold``, one that was not trained on the RNA; ``final model``, for an RNA that
+            no fold tested; ``sequence alone``; empty for none), ``known_as`` (reference RNA),
+            ``modalities`` (of the RNA's tokens), ``nearest`` and ``similarity`` (of the reference
+            sequences), ``warning``.
     """
 
     compartments: tuple[str, ...]
@@ -60,24 +67,23 @@ class Predictions:
     about: pd.DataFrame
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per RNA.
+        """One row per query.
 
-        Columns ``rna_id``, one probability per compartment, ``called``, ``uncertainty of …`` per
-        compartment, then those of `about`.
+        Columns ``query``, ``rna_id``, ``accession``, ``match``, one probability per compartment,
+        ``called``, ``uncertainty of …`` per compartment, then the others of `about`.
         """
-        table = pd.DataFrame(
-            self.probabilities, columns=list(self.compartments), index=self.about.index
-        )
+        about = self.about.reset_index(drop=True)
+        table = pd.DataFrame(self.probabilities, columns=list(self.compartments))
         names = np.array(self.compartments, dtype=object)
         table["called"] = [";".join(names[is_called]) for is_called in self.called]
         for column, name in enumerate(self.compartments):
             table[f"uncertainty of {name}"] = self.uncertainty[:, column]
-        return pd.concat([table, self.about], axis=1).rename_axis("rna_id").reset_index()
+        return pd.concat([about[QUERY_COLUMNS], table, about.drop(columns=QUERY_COLUMNS)], axis=1)
 
     def to_dicts(self) -> list[dict[str, object]]:
-        """One mapping per RNA, of plain values for JSON."""
+        """One mapping per query, of plain values for JSON."""
         records = []
-        for row, (name, about) in enumerate(self.about.to_dict("index").items()):
+        for row, about in enumerate(self.about.to_dict("records")):
             compartments = {}
             for column, compartment in enumerate(self.compartments):
                 compartments[compartment] = {
@@ -85,7 +91,8 @@ class Predictions:
                     "uncertainty": _plain(self.uncertainty[row, column]),
                     "called": bool(self.called[row, column]),
                 }
-            record: dict[str, object] = {"rna_id": name, "compartments": compartments}
+            record: dict[str, object] = {name: about.pop(name) for name in QUERY_COLUMNS}
+            record["compartments"] = compartments
             record |= {str(key): _plain(value) for key, value in about.items()}
             records.append(record)
         return records
@@ -102,32 +109,100 @@ def reference_of(model: SavedModel) -> ReferenceRNAs:
     return model.reference
 
 
+def match_queries(model: SavedModel, names: Iterable[str], *, strict: bool = False) -> list[Match]:
+    """Answer names by the reference RNAs of a model and the names of miRBase that it carries.
+
+    A hairpin that is no reference RNA has an answer where the model has a cold-start model.
+
+    Args:
+        model: with reference RNAs.
+        names: of any kind (see `mirnagraph.names.NameResolver`).
+        strict: raise for names without an answer, all of them at once.
+
+    Raises:
+        InputError: `strict`, and a name has no answer.
+    """
+    resolver = reference_of(model).resolver
+    matches = [resolver.match(str(name)) for name in names]
+    if model.cold_start is None:
+        matches = [_without_cold_start(match) for match in matches]
+    if strict:
+        require_answers(matches)
+    return matches
+
+
+def _without_cold_start(match: Match) -> Match:
+    """The match of a model that cannot predict from a sequence."""
+    if match.rna_id is None or match.row is not None:
+        return match
+    note = f"{match.query!r} ({match.rna_id}) is no reference RNA, and {NO_COLD_START}"
+    return replace(match, rna_id=None, kind=UNKNOWN, note=note)
+
+
+def require_answers(matches: Sequence[Match]) -> None:
+    """Raise InputError that names every query without an answer; do nothing without any."""
+    n_missing = sum(match.rna_id is None for match in matches)
+    if not n_missing:
+        return
+    of = f"{n_missing} of {len(matches)} names have no answer: " if len(matches) > 1 else ""
+    reasons = unanswered(matches)
+    end = "" if reasons.endswith("?") else "."
+    raise InputError(f"{of}{reasons}{end} Pass the sequence of a new RNA with --fasta")
+
+
 def resolve_names(model: SavedModel, names: Sequence[str]) -> np.ndarray:
     """Row of each name among the reference RNAs: int64, shape (n,).
 
-    Case and spelling of a miRNA name do not matter; a mature form (-5p, -3p) that is no reference
-    RNA stands for its precursor.
+    Raises:
+        InputError: names without an answer, all at once, or that are of no reference RNA.
+    """
+    matches = reference_of(model).resolver
+    found = [_of_reference(matches.match(name)) for name in names]
+    require_answers(found)
+    return np.array([match.row for match in found], dtype=np.int64)
+
+
+def _of_reference(match: Match) -> Match:
+    """The match, without an answer where it is of no reference RNA."""
+    if match.row is not None or match.rna_id is None:
+        return match
+    note = f"{match.query!r} is no reference RNA"
+    return replace(match, rna_id=None, kind=UNKNOWN, note=note)
+
+
+def predict_names(
+    model: SavedModel, names: Sequence[str], *, strict: bool = False, workers: int = 1
+) -> Predictions:
+    """Predict RNAs by name, in the order of the names.
+
+    A reference RNA is predicted as by `predict_reference`. A hairpin of miRBase that is none is
+    predicted from its sequence by the cold-start model. A name without an answer is a row of NaN
+    with the reason as its warning.
+
+    Args:
+        model: with reference RNAs.
+        names: of any kind; the same RNA may be asked for under several names.
+        strict: raise for names without an answer.
+        workers: number of threads; predictions do not depend on it.
 
     Raises:
-        ConfigError: an unknown name, with those that are near.
+        InputError: `strict`, and a name has no answer.
     """
-    ids = reference_of(model).index.ids
-    row_of = {name: row for row, name in enumerate(ids)}
-    row_of_normalised = {normalise(name): row for name, row in reversed(row_of.items())}
-    rows = []
-    for name in names:
-        row = row_of.get(name)
-        if row is None:
-            row = row_of_normalised.get(normalise(name), row_of_normalised.get(stem(name)))
-        if row is None:
-            near = ", ".join(suggest(name, ids))
-            hint = f"; did you mean {near}?" if near else "."
-            raise ConfigError(
-                f"unknown RNA {name!r} ({len(ids)} reference RNAs){hint} "
-                "Pass the sequence of a new RNA with --fasta"
-            )
-        rows.append(row)
-    return np.asarray(rows, dtype=np.int64)
+    matches = match_queries(model, names, strict=strict)
+    rows = np.array([-1 if match.row is None else match.row for match in matches], dtype=np.int64)
+    is_new = [bool(match.rna_id) and match.row is None for match in matches]
+    known = np.flatnonzero(rows >= 0)
+    new = np.flatnonzero(is_new)
+    missing = np.flatnonzero([match.rna_id is None for match in matches])
+    predictions = [_no_predictions(model, len(missing))]
+    if len(known):
+        predictions.append(_predict_rows(model, rows[known]))
+    if len(new):
+        sequence_of = {str(matches[place].rna_id): matches[place].sequence for place in new}
+        ids = list(sequence_of)
+        unique = _predict_new(model, ids, list(sequence_of.values()), workers)
+        predictions.append(_rows(unique, [ids.index(str(matches[place].rna_id)) for place in new]))
+    return _in_order(predictions, np.concatenate([missing, known, new]), matches)
 
 
 def predict_reference(model: SavedModel, rows: np.ndarray) -> Predictions:
@@ -139,8 +214,16 @@ def predict_reference(model: SavedModel, rows: np.ndarray) -> Predictions:
         model: with reference RNAs.
         rows: of the reference RNAs.
     """
-    reference = reference_of(model)
     rows = np.asarray(rows, dtype=np.int64)
+    resolver = reference_of(model).resolver
+    ids = reference_of(model).index.ids
+    matches = [resolver.match(ids[row]) for row in rows]
+    return _in_order([_predict_rows(model, rows)], np.arange(len(rows)), matches)
+
+
+def _predict_rows(model: SavedModel, rows: np.ndarray) -> Predictions:
+    """Predictions of reference RNAs, under their ids."""
+    reference = reference_of(model)
     probabilities = reference.probabilities[rows].astype(np.float64)
     uncertainty = reference.uncertainty[rows].astype(np.float64)
     thresholds = reference.thresholds[rows].astype(np.float64)
@@ -180,9 +263,9 @@ def predict_sequences(
 ) -> Predictions:
     """Predict sequences, in their order.
 
-    The exact sequence of a reference RNA, or of one of its mature forms, is predicted as that RNA.
-    Any other is predicted from its similarity to the reference RNAs, independently of the other
-    queries.
+    The exact sequence of a reference RNA, or of one of its mature forms, is predicted as that RNA:
+    the most specific one where several hold it (see `match_sequences`). Any other is predicted from
+    its similarity to the reference RNAs, independently of the other queries.
 
     Args:
         model: with reference RNAs.
@@ -202,13 +285,13 @@ def predict_sequences(
         check_type(reference, rna_type)
     if not rna_sequences:
         raise ConfigError("no sequence to predict")
-    matches = exact_matches(reference, rna_type)
-    rows = np.array([matches.get(sequence, -1) for sequence in rna_sequences], dtype=np.int64)
+    matches = match_sequences(reference, ids, rna_sequences, rna_type)
+    rows = np.array([-1 if match.row is None else match.row for match in matches], dtype=np.int64)
     matched = np.flatnonzero(rows >= 0)
     new = np.flatnonzero(rows < 0)
     predictions = []
     if len(matched):
-        predictions.append(predict_reference(model, rows[matched]))
+        predictions.append(_predict_rows(model, rows[matched]))
     if len(new):
         new_ids = np.array(ids, dtype=object)[new].tolist()
         new_sequences = np.array(rna_sequences, dtype=object)[new].tolist()
@@ -216,7 +299,7 @@ def predict_sequences(
             predictions.append(_predict_new(model, new_ids, new_sequences, workers))
         else:
             predictions.append(_predict_typed(model, new_ids, new_sequences, rna_type))
-    return _in_order(predictions, np.concatenate([matched, new]), ids)
+    return _in_order(predictions, np.concatenate([matched, new]), matches)
 
 
 def predict_with_tower(
@@ -236,28 +319,29 @@ def predict_with_tower(
     )
 
 
-def exact_matches(reference: ReferenceRNAs, rna_type: str | None = None) -> dict[str, int]:
-    """Row of the reference RNA with a sequence, or with a mature form of that sequence.
+def match_sequences(
+    reference: ReferenceRNAs,
+    ids: Sequence[str],
+    sequences: Sequence[str],
+    rna_type: str | None = None,
+) -> list[Match]:
+    """Answer sequences by the reference RNAs that hold them, as themselves or as a mature form.
 
-    Where several share it, the first by name counts, RNAs of the networks first.
+    Where several do, the most specific one answers (see `mirnagraph.names.ReferenceNames.ranked`)
+    and the others are named.
 
     Args:
         reference: the reference RNAs.
+        ids: of the sequences.
+        sequences: upper-case ACGUN.
         rna_type: additional RNAs of this type alone; None: all reference RNAs.
     """
-    rows = list(range(len(reference.index)))
+    rows = None
     if rna_type is not None:
-        rows = [row for row, name in enumerate(reference.types or ()) if name == rna_type]
-    n_network_rnas = reference.n_network_rnas
-    rows.sort(key=lambda row: (row >= n_network_rnas, natural_key(reference.index.ids[row])))
-    row_of: dict[str, int] = {}
-    for row in rows:
-        if reference.sequences[row]:
-            row_of.setdefault(str(reference.sequences[row]), row)
-    for row in rows:
-        for mature in filter(None, reference.matures[row].split(";")):
-            row_of.setdefault(mature, row)
-    return row_of
+        rows = {row for row, name in enumerate(reference.types or ()) if name == rna_type}
+    resolver = reference.resolver
+    pairs = zip(ids, sequences, strict=True)
+    return [resolver.match_sequence(str(name), sequence, rows) for name, sequence in pairs]
 
 
 def modalities(tokens: TokenTable, row: int) -> list[str]:
@@ -269,6 +353,10 @@ def modalities(tokens: TokenTable, row: int) -> list[str]:
 def _about(ids: list[str], **columns: object) -> pd.DataFrame:
     """The table `Predictions.about`; a single value holds for every RNA."""
     of_sequences = {
+        "query": ids,
+        "rna_id": ids,
+        "accession": "",
+        "match": NEW,
         "source": SEQUENCE_ALONE,
         "known_as": "",
         "modalities": "sequence",
@@ -337,13 +425,38 @@ def _predict_labelled(
     return Predictions(model.compartments, probabilities, uncertainty, called, about)
 
 
+def _no_predictions(model: SavedModel, n: int) -> Predictions:
+    """Rows of NaN, for names without an answer."""
+    values = np.full((n, len(model.compartments)), np.nan)
+    about = _about([""] * n, source="", modalities="")
+    called = np.zeros(values.shape, dtype=bool)
+    return Predictions(model.compartments, values, values, called, about)
+
+
+def _rows(predictions: Predictions, rows: Sequence[int]) -> Predictions:
+    """Some rows of predictions, also repeated."""
+    return replace(
+        predictions,
+        probabilities=predictions.probabilities[rows],
+        uncertainty=predictions.uncertainty[rows],
+        called=predictions.called[rows],
+        about=predictions.about.iloc[list(rows)],
+    )
+
+
 def _in_order(
-    predictions: list[Predictions], numbers: np.ndarray, ids: Sequence[str]
+    predictions: list[Predictions], numbers: np.ndarray, matches: Sequence[Match]
 ) -> Predictions:
-    """Join predictions and sort them by number, under the names given."""
+    """Join predictions, sort them by number, and say what was asked and how it was matched."""
     order = np.argsort(numbers)
     about = pd.concat([part.about for part in predictions]).iloc[order]
-    about.index = pd.Index(list(ids), dtype=object)
+    about.index = pd.Index([match.query for match in matches], dtype=object)
+    about["query"] = [match.query for match in matches]
+    about["rna_id"] = [match.rna_id or "" for match in matches]
+    about["accession"] = [match.accession for match in matches]
+    about["match"] = [match.kind for match in matches]
+    reasons = zip((match.warning for match in matches), about["warning"], strict=True)
+    about["warning"] = ["; ".join(filter(None, both)) for both in reasons]
     probabilities, uncertainty, called = (
         np.concatenate([getattr(part, name) for part in predictions])[order]
         for name in ("probabilities", "uncertainty", "called")

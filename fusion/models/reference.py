@@ -16,6 +16,7 @@ from fusion.tokens.names import current_name
 from fusion.tokens.table import Token, TokenTable
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import read_table, write_tsv
+from mirnagraph.names import MirbaseNames, NameResolver, ReferenceNames
 from mirnagraph.networks.build import SequenceKmers
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs.results import CrossValidationResult
@@ -59,6 +60,7 @@ class ReferenceRNAs:
             empty for RNAs of the networks. None where there are only those.
         kmers: settings of the sequence similarity where it is of shared k-mers; None for
             alignments.
+        names: names of miRBase of the dataset; None where it has none.
     """
 
     index: NodeIndex
@@ -72,6 +74,15 @@ class ReferenceRNAs:
     thresholds: np.ndarray
     types: tuple[str, ...] | None = None
     kmers: SequenceKmers | None = None
+    names: MirbaseNames | None = None
+
+    @cached_property
+    def resolver(self) -> NameResolver:
+        """Answers names and sequences of these RNAs."""
+        reference = ReferenceNames(
+            self.index.ids, self.names, self.sequences, self.matures, self.n_network_rnas
+        )
+        return NameResolver(reference)
 
     @cached_property
     def n_network_rnas(self) -> int:
@@ -96,6 +107,7 @@ class ReferenceRNAs:
             self.trained[:n],
             tokens=TokenTable(index, tokens),
             kmers=self.kmers,
+            names=self.names,
             **arrays,
         )
 
@@ -116,7 +128,7 @@ class ReferenceRNAs:
         return {name: is_known[types == name].any(axis=0) for name in dict.fromkeys(self.types)}
 
     def save(self, folder: Path) -> None:
-        """Write `TABLE` and `ARRAYS` into an existing folder."""
+        """Write `TABLE` and `ARRAYS` into an existing folder; `save_names` writes the names."""
         sequences = [sequence or "" for sequence in self.sequences]
         cells = (self.index.ids, sequences, self.matures, self.trained.astype(int))
         table = pd.DataFrame(dict(zip(COLUMNS, cells, strict=True)))
@@ -135,13 +147,20 @@ class ReferenceRNAs:
         save_file(contiguous, folder / ARRAYS)
 
     @classmethod
-    def load(cls, folder: Path, tokens: tuple[str, ...], n_labels: int) -> ReferenceRNAs:
+    def load(
+        cls,
+        folder: Path,
+        tokens: tuple[str, ...],
+        n_labels: int,
+        names: MirbaseNames | None = None,
+    ) -> ReferenceRNAs:
         """Read what `save` wrote.
 
         Args:
             folder: the model folder.
             tokens: names of the tokens, in order.
             n_labels: number of compartments.
+            names: see above.
 
         Raises:
             CheckpointError: a file is missing, damaged, or does not fit the others.
@@ -178,6 +197,7 @@ class ReferenceRNAs:
             tokens=token_table,
             types=_read_types(table, folder),
             kmers=_read_kmers(arrays, len(index), folder),
+            names=names,
             **matrices,
         )
 
@@ -272,4 +292,5 @@ def reference_rnas(
         thresholds=result.thresholds,
         types=types,
         kmers=data.kmers,
+        names=data.names,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,11 @@ from fusion.tokens.names import current_name, current_settings, single_tokens
 from fusion.tokens.sequence_tower import FittedTowers
 from fusion.tokens.table import TokenTable
 from mirnagraph.config import from_dict, to_dict
-from mirnagraph.errors import CheckpointError
+from mirnagraph.errors import CheckpointError, InputError
 from mirnagraph.io import sha256_of, write_folder
+from mirnagraph.names.mirbase import MirbaseNames
+from mirnagraph.names.store import FILES as NAME_FILES
+from mirnagraph.names.store import load_names, save_names
 from mirnagraph.runs.model_file import (
     HEADER,
     consistent_files,
@@ -43,6 +46,9 @@ FORMAT_VERSION = 3
 
 COLD_START = "newcomers"
 """Folder of the cold-start model inside a model folder."""
+
+NAMES = "names"
+"""Entry of ``model.json``: species, release and sha256 of the names of miRBase."""
 
 IN_BAG = "in_bag"
 """Array of `FusionModel.in_bag`, one bit each, eight trees to a byte; older models lack it."""
@@ -137,7 +143,8 @@ def save_model(
     """Write a model folder; replaces an existing one.
 
     ``model.safetensors`` and ``model.json`` are the model, ``known.tsv`` and ``known.safetensors``
-    the reference RNAs, and the folder ``newcomers`` the cold-start model.
+    the reference RNAs, ``names.tsv`` and ``names_earlier.tsv`` names of miRBase where the dataset
+    has them, and the folder ``newcomers`` the cold-start model.
 
     Args:
         fusion_model: the final model.
@@ -152,6 +159,10 @@ def save_model(
         reference.save(out)
         reference_sha256 = {name: sha256_of(out / name) for name in (TABLE, ARRAYS)}
         entries = {"nodes_checksum": checksum, "known_sha256": reference_sha256, **about}
+        if reference.names is not None:
+            of_names = save_names(reference.names, out)
+            sha256 = {name: sha256_of(out / name) for name in NAME_FILES}
+            entries[NAMES] = {**of_names, "sha256": sha256}
         _write_fusion_model(fusion_model, compartments, out, entries)
         if cold_start is not None:
             leading = compartments[: len(cold_start.thresholds)]
@@ -221,23 +232,44 @@ def load_model(folder: str | Path) -> SavedModel:
 
 
 def _read_reference(folder: Path, model: SavedModel) -> ReferenceRNAs:
-    for name, expected in dict(model.about.get("known_sha256", {})).items():
-        found = "no such file"
-        if name in (TABLE, ARRAYS) and (folder / name).is_file():
-            found = sha256_of(folder / name)
-        if found != expected:
-            raise CheckpointError(
-                f"the model's RNAs are not those that {HEADER} describes",
-                file=folder / str(name),
-                found=found,
-                expected=expected,
-            )
-    reference = ReferenceRNAs.load(folder, tuple(model.widths), len(model.compartments))
+    what = f"the model's RNAs are not those that {HEADER} describes"
+    _check_sha256(folder, dict(model.about.get("known_sha256", {})), (TABLE, ARRAYS), what)
+    names = _read_names(folder, model.about)
+    n_labels = len(model.compartments)
+    reference = ReferenceRNAs.load(folder, tuple(model.widths), n_labels, names)
     if reference.index.checksum != model.about.get("nodes_checksum"):
         raise CheckpointError(
             f"the model's RNAs are not in the order that {HEADER} describes", file=folder / TABLE
         )
     return reference
+
+
+def _read_names(folder: Path, about: Mapping[str, Any]) -> MirbaseNames | None:
+    """Names of miRBase; None where the model has none, as models of earlier releases."""
+    if NAMES not in about:
+        return None
+    entry = about[NAMES]
+    if not isinstance(entry, dict) or set(entry.get("sha256") or ()) != set(NAME_FILES):
+        raise CheckpointError("damaged entry", file=folder / HEADER, column=NAMES, found=entry)
+    what = f"the model's names of miRBase are not those that {HEADER} describes"
+    _check_sha256(folder, entry["sha256"], NAME_FILES, what)
+    try:
+        return load_names(folder, entry)
+    except InputError as error:
+        found = str(error).splitlines()[0]
+        raise CheckpointError("the model's names are damaged", file=folder, found=found) from None
+
+
+def _check_sha256(
+    folder: Path, expected_of: Mapping[str, str], allowed: Sequence[str], what: str
+) -> None:
+    """Raise CheckpointError for a file of the model that is missing, foreign or altered."""
+    for name, expected in expected_of.items():
+        found = "no such file"
+        if name in allowed and (folder / name).is_file():
+            found = sha256_of(folder / name)
+        if found != expected:
+            raise CheckpointError(what, file=folder / str(name), found=found, expected=expected)
 
 
 def _check_cold_start(

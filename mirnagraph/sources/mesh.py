@@ -48,6 +48,9 @@ _SITES = {
     "gastric": "stomach",
 }
 
+_APOSTROPHES = re.compile("[\u2018\u2019\u02bc\u00b4`]")
+"""Apostrophes of print and keyboards, which MeSH writes as '."""
+
 _TREE_NUMBER = re.compile(r"[A-Z]\d{2}(\.\d{3})*$")
 
 
@@ -150,7 +153,7 @@ def match_terms(names: Iterable[str], ontology: pd.DataFrame) -> pd.DataFrame:
     queries = list(names)
     rows = []
     for name in queries:
-        plain = re.sub(r"\s*\[unspecific\]$", "", name.strip())
+        plain = re.sub(r"\s*\[unspecific\]$", "", _APOSTROPHES.sub("'", name.strip()))
         row = ("", "")
         for how, key in steps.items():
             descriptors = tables[how].get(key(plain), set())

@@ -9,8 +9,9 @@ import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.io import check_nucleotides, read_rows, read_table, read_text, to_rna
-from mirnagraph.names import MirbaseNames
+from mirnagraph.names.mirbase import ALL_SPECIES, MirbaseNames
 from mirnagraph.sources.fasta import read_fasta
+from mirnagraph.sources.organisms import COMMON_NAMES, read_organisms, species_code
 
 JOINED_COLUMNS = [
     "hairpin_acc",
@@ -42,13 +43,36 @@ RETIRED_COLUMNS = [
     "matures(name:acc:seq)",
 ]
 
+HAIRPINS = "hairpin.fa.gz"
+PAIRS = "hairpin_mature.tsv.gz"
+ALIASES = "aliases.tsv.gz"
+ORGANISMS = "organisms.tsv"
+FAMILIES = "miFam.dat"
+
+PAIR_COLUMNS = [
+    "hairpin_id",
+    "hairpin_acc",
+    "mature_id",
+    "mature_acc",
+    "start",
+    "end",
+    "evidence",
+]
+
 _ACCESSION = re.compile(r"MI(MAT)?\d{7}$")
 
 _FEATURE = re.compile(r"^FT\s+miRNA\s+(\d+)\.\.(\d+)\s*\n((?:FT\s+/.*\n?)*)", flags=re.MULTILINE)
 
 
-def read_mirbase_fasta(path: str | Path) -> pd.DataFrame:
+def read_mirbase_fasta(
+    path: str | Path, species: str | None = None, *, iupac: str = "error"
+) -> pd.DataFrame:
     """Read ``hairpin.fa`` or ``mature.fa``.
+
+    Args:
+        path: plain or gzip file.
+        species: return records whose id starts with this and a dash; None for all.
+        iupac: see `read_fasta`.
 
     Returns:
         Columns ``id``, ``accession``, ``species``, ``sequence``, ``line``.
@@ -56,7 +80,9 @@ def read_mirbase_fasta(path: str | Path) -> pd.DataFrame:
     Raises:
         InputError: as `read_fasta`, or a header whose second word is no miRBase accession.
     """
-    table = read_fasta(path)
+    table = read_fasta(path, iupac=iupac)
+    if species is not None:
+        table = table[table["id"].str.startswith(f"{species}-")].reset_index(drop=True)
     words = table["description"].str.split(n=3)
     table["accession"] = words.str[0].fillna("")
     table["species"] = words.str[1:3].str.join(" ")
@@ -269,17 +295,117 @@ def _features(
 
 
 def read_names(folder: str | Path, species: str = "hsa", release: str = "22.1") -> MirbaseNames:
-    """Read the names of one species from a folder of miRBase tables.
+    """Read the names of one species, or of all, from a folder of miRBase tables.
 
-    Reads ``{species}_hairpin_v{release}.fa``, ``{species}_hairpin_mature_family_v{release}.tsv``,
-    ``{species}_aliases_v{release}.tsv`` and, if present, ``{species}_retired_hairpins.tsv``.
+    Two layouts: of one species (``{species}_hairpin_v{release}.fa``,
+    ``{species}_hairpin_mature_family_v{release}.tsv``, ``{species}_aliases_v{release}.tsv`` and, if
+    present, ``{species}_retired_hairpins.tsv``), and of all species (see `read_all_species`).
+
+    Args:
+        folder: of either layout.
+        species: prefix (``"mmu"``), Latin name (``"Mus musculus"``) or common name (``"mouse"``);
+            ``"all"`` for every species of the folder.
+        release: of miRBase.
+
+    Raises:
+        InputError: an unknown species, with the nearest ones; a missing or malformed file.
     """
     folder = Path(folder)
-    retired = folder / f"{species}_retired_hairpins.tsv"
+    if (folder / HAIRPINS).is_file():
+        return read_all_species(folder, species, release)
+    available = sorted(path.name.split("_")[0] for path in folder.glob(f"*_hairpin_v{release}.fa"))
+    code = COMMON_NAMES.get(species.strip().lower(), species.strip())
+    if available and code not in available:
+        raise InputError(
+            "no names of that species",
+            file=folder,
+            found=species,
+            expected=", ".join(available),
+            hint=f"the tables of all species are {HAIRPINS}, {PAIRS}, {ALIASES}, {ORGANISMS}",
+        )
+    retired = folder / f"{code}_retired_hairpins.tsv"
     return MirbaseNames.of(
-        hairpins=read_mirbase_fasta(folder / f"{species}_hairpin_v{release}.fa"),
-        joined=read_joined(folder / f"{species}_hairpin_mature_family_v{release}.tsv"),
-        aliases=read_aliases(folder / f"{species}_aliases_v{release}.tsv", species),
+        hairpins=read_mirbase_fasta(folder / f"{code}_hairpin_v{release}.fa"),
+        joined=read_joined(folder / f"{code}_hairpin_mature_family_v{release}.tsv"),
+        aliases=read_aliases(folder / f"{code}_aliases_v{release}.tsv", code),
         retired=read_retired(retired) if retired.is_file() else None,
-        species=species,
+        species=code,
+        release=release,
+    )
+
+
+def read_all_species(
+    folder: str | Path, species: str = ALL_SPECIES, release: str = "22.1"
+) -> MirbaseNames:
+    """Read names from the tables of all species.
+
+    Reads ``hairpin.fa.gz``, ``hairpin_mature.tsv.gz`` (matures by their place in the hairpin),
+    ``aliases.tsv.gz``, ``organisms.tsv`` and, if present, families in ``miFam.dat``. Ambiguous
+    nucleotides are read as N.
+
+    Args:
+        folder: of these files.
+        species: see `read_names`.
+        release: of miRBase.
+
+    Raises:
+        InputError: see `read_names`; a mature outside its hairpin.
+    """
+    folder = Path(folder)
+    code = species.strip().lower()
+    if code != ALL_SPECIES:
+        code = species_code(species, read_organisms(folder / ORGANISMS))
+    only = None if code == ALL_SPECIES else code
+    hairpins = read_mirbase_fasta(folder / HAIRPINS, only, iupac="n")
+    families = folder / FAMILIES
+    family_of: dict[str, str] = {}
+    if families.is_file():
+        table = read_families(families)
+        family_of = dict(zip(table["hairpin_acc"], table["family_id"], strict=True))
+    return MirbaseNames.of(
+        hairpins=hairpins,
+        joined=_read_pairs(folder / PAIRS, hairpins, only, family_of),
+        aliases=read_aliases(folder / ALIASES, only),
+        species=code,
+        release=release,
+    )
+
+
+def _read_pairs(
+    path: Path, hairpins: pd.DataFrame, species: str | None, family_of: dict[str, str]
+) -> pd.DataFrame:
+    """Matures of every hairpin in the columns of `read_joined` that names need."""
+    table = read_table(path, PAIR_COLUMNS)
+    if species is not None:
+        table = table[table["hairpin_id"].str.startswith(f"{species}-")]
+    sequence_of = dict(zip(hairpins["id"], hairpins["sequence"], strict=True))
+    cells = table[["hairpin_id", "start", "end"]].itertuples(name=None)
+    problems = []
+    sequences = []
+    for line, hairpin, start, end in cells:
+        sequence = sequence_of.get(hairpin, "")
+        is_place = start.isdigit() and end.isdigit()
+        if not (is_place and 1 <= int(start) <= int(end) <= len(sequence)):
+            problems.append(
+                InputError(
+                    f"a mature outside its hairpin {hairpin}",
+                    file=path,
+                    line=line,
+                    found=f"{start}..{end}",
+                    expected=f"within 1..{len(sequence)}",
+                )
+            )
+            continue
+        sequences.append(sequence[int(start) - 1 : int(end)])
+    raise_problems(problems)
+    return pd.DataFrame(
+        {
+            "hairpin_id": table["hairpin_id"].to_numpy(),
+            "family_id": [family_of.get(name, "") for name in table["hairpin_acc"]],
+            "mature_acc": table["mature_acc"].to_numpy(),
+            "mature_id": table["mature_id"].to_numpy(),
+            "mature_evidence": table["evidence"].to_numpy(),
+            "mature_seq": sequences,
+        },
+        dtype=object,
     )

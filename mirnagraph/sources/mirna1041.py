@@ -114,6 +114,7 @@ def load(folder: str | Path) -> Dataset:
         description=DESCRIPTION + _measured_note(measurements, len(ids)),
         supporting=tuple(kind for kind in (TARGET, NEWER_TARGET) if kind in kinds),
         measurements=measurements,
+        names=names,
     )
 
 

@@ -143,8 +143,8 @@ def test_wrong_use_is_said(
         (kept, {"names": "syn-mir-0001", "fasta": "x.fa"}, ConfigError, "exclude each other"),
         (
             kept,
-            {"names": "syn-mir-9"},
-            ConfigError,
+            {"names": "syn-mir-9", "strict": True},
+            InputError,
             r"unknown RNA 'syn-mir-9' \(30 reference RNAs\)",
         ),
         (
@@ -190,7 +190,7 @@ def test_an_answer_is_explained(project: Path) -> None:
     said = mirnagraph.predict(kept, sequences={"mine": "ACGUACGUACGUUUGGCA"})
     assert new.compartments[0].probability == pytest.approx(said.probabilities[0, 2], abs=1e-6)
     for words, kind, sentence in (
-        (("syn-mir-9",), ConfigError, "unknown RNA 'syn-mir-9'"),
+        (("syn-mir-9",), InputError, "unknown RNA 'syn-mir-9'"),
         (("syn-mir-0002", "Golgi"), ConfigError, "unknown compartment 'Golgi'"),
     ):
         with pytest.raises(kind, match=sentence):
@@ -249,7 +249,7 @@ def test_an_answer_is_explained_in_one_call(
     assert mirnagraph.explain(tmp_path / "model", name, compartment, networks=networks) == why
     new = mirnagraph.explain(model, "mine", sequence="acgtACGUACGUACGUUUGC")
     assert new.compartments
-    with pytest.raises(ConfigError, match="did you mean"):
+    with pytest.raises(InputError, match="did you mean"):
         mirnagraph.explain(model, name + "x")
     with pytest.raises(InputError, match="mine"):
         mirnagraph.explain(model, "mine", sequence="ACGX")

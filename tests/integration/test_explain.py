@@ -611,7 +611,7 @@ def test_wrong_words_end_in_a_sentence(
 ) -> None:
     here = ("explain", "--run", str(finished_run))
     wrong = run(*here, "--rna", "syn-mir-006")
-    assert wrong.returncode == 2
+    assert wrong.returncode == 3
     assert "did you mean syn-mir-00" in wrong.stderr
     assert run(*here, "--compartment", "Golgi").returncode == 2
     assert "exclude each other" in run(*here, "--rna", "x", "--fasta", "y").stderr

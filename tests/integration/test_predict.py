@@ -20,7 +20,7 @@ from fusion.models.predict import (
     resolve_names,
 )
 from fusion.models.saved import SavedModel, load_model
-from mirnagraph.errors import CheckpointError, ConfigError, MirnagraphError
+from mirnagraph.errors import CheckpointError, ConfigError, InputError, MirnagraphError
 
 NEW = {
     "stranger": "ACGUUAGCUAGGAUCCGAUUAGCGAUUCGAGGCUAUCGAUUUAGCGCGAUAUCGGCUAUAGCGGC",
@@ -132,9 +132,9 @@ def test_names_are_found_however_they_are_written_and_unknown_ones_get_suggestio
     np.testing.assert_array_equal(
         resolve_names(model, [name, name.upper(), name + "-5p"]), [4, 4, 4]
     )
-    with pytest.raises(ConfigError, match=f"did you mean .*{model.reference.index.ids[0][:7]}"):
+    with pytest.raises(InputError, match=f"did you mean .*{model.reference.index.ids[0][:7]}"):
         resolve_names(model, [name + "9"])
-    with pytest.raises(ConfigError, match="Pass the sequence of a new RNA"):
+    with pytest.raises(InputError, match=r"RNAs\)\. Pass the sequence of a new RNA"):
         resolve_names(model, ["nothing like it"])
 
 
@@ -156,12 +156,16 @@ def test_the_command_as_a_person_types_it(run, model: SavedModel, tmp_path) -> N
     )
     assert done.exit_code == 0, done.output
     table = pd.read_csv(tmp_path / "p.tsv", sep="\t", keep_default_na=False)
-    assert list(table.columns[: len(model.compartments) + 2]) == [
+    assert list(table.columns[: len(model.compartments) + 5]) == [
+        "query",
         "rna_id",
+        "accession",
+        "match",
         *model.compartments,
         "called",
     ]
-    assert list(table["rna_id"]) == list(NEW)
+    assert list(table["query"]) == list(table["rna_id"]) == list(NEW)
+    assert set(table["match"]) == {"new"}
     done = runner.invoke(
         app, ["predict", "--run", str(run), "--ids", str(names), "--format", "json", "-q"]
     )
@@ -189,7 +193,6 @@ def test_the_command_as_a_person_types_it(run, model: SavedModel, tmp_path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--rna", "hsa-mir-9999"], "unknown RNA"),
         (["--rna", "a", "--fasta", "b"], "exclude each other"),
         (["--rna", "a", "--format", "xml"], "--format"),
         (["--rna", "a", "--rna-type", "lncRNA"], "--rna-type"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fusion.config import ExperimentConfig, TokenSettings, experiment_config
@@ -14,6 +15,7 @@ from fusion.data.rna_sets import prepare_all
 from fusion.models.reference import reference_rnas
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.splits import make_folds
+from mirnagraph.names import MirbaseNames
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.runs.results import empty_result
 
@@ -42,6 +44,31 @@ def test_facts_of_the_dataset_make_the_reference_rnas(networks: NetworkSet) -> N
     assert [bool(text) for text in known.sequences] == list(rnas["sequence"].notna())
     assert np.flatnonzero(known.trained).tolist() == [1, 4]
     assert known.types is None
+    assert known.names is None
+
+
+def test_names_of_the_dataset_go_on_to_the_reference_rnas(networks: NetworkSet) -> None:
+    hairpins = pd.DataFrame(
+        [("syn-mir-0001", "MI0000001", "ACGU")], columns=["id", "accession", "sequence"]
+    )
+    columns = [
+        "hairpin_id",
+        "family_id",
+        "mature_acc",
+        "mature_id",
+        "mature_evidence",
+        "mature_seq",
+    ]
+    names = MirbaseNames.of(hairpins=hairpins, joined=pd.DataFrame(columns=columns), species="syn")
+    named = replace(networks, dataset=replace(networks.dataset, names=names))
+    data = prepare_all(named, CONFIG)
+    result = empty_result(
+        data.index, data.compartments, make_folds(named.dataset, n_folds=3), data.labels
+    )
+    known = reference_rnas(data, data.tokens, np.array([1]), result)
+    assert known.names is names
+    assert known.of_networks().names is names
+    assert known.resolver.match("MI0000001").rna_id == "syn-mir-0001"
 
 
 def test_the_cold_start_model_has_data_where_the_settings_name_it(networks: NetworkSet) -> None:

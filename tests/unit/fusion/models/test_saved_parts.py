@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
@@ -23,6 +24,7 @@ from fusion.models.saved import load_model, save_model
 from fusion.models.towers_training import TrainedFusion
 from mirnagraph.errors import CheckpointError
 from mirnagraph.evaluation.splits import make_folds
+from mirnagraph.names import MirbaseNames
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.runs.model_file import WEIGHTS, write_model
 from mirnagraph.runs.results import empty_result
@@ -116,6 +118,40 @@ def test_masked_labels_reach_no_prediction(
     rows = rows_of(model)
     for name, part in model.parts(rows).items():
         np.testing.assert_array_equal(again.parts(rows)[name], part)
+
+
+def test_names_of_mirbase_are_saved_with_their_sha256(
+    networks: NetworkSet, data: FusionData, train: np.ndarray, model: FusionModel, tmp_path: Path
+) -> None:
+    hairpins = [("syn-mir-0002", "MI0000002", "ACGUACGU"), ("syn-mir-77", "MI0000077", "AC")]
+    columns = [
+        "hairpin_id",
+        "family_id",
+        "mature_acc",
+        "mature_id",
+        "mature_evidence",
+        "mature_seq",
+    ]
+    names = MirbaseNames.of(
+        hairpins=pd.DataFrame(hairpins, columns=["id", "accession", "sequence"]),
+        joined=pd.DataFrame(
+            [("syn-mir-77", "", "MIMAT0000077", "syn-miR-77", "", "AC")], columns=columns
+        ),
+        species="syn",
+        release="3",
+    )
+    folds = make_folds(networks.dataset, n_folds=3)
+    result = empty_result(data.index, data.compartments, folds, data.labels)
+    reference = replace(reference_rnas(data, model.tokens, train, result), names=names)
+    save_model(model, reference, data.compartments, tmp_path / "model", about={})
+    loaded = load_model(tmp_path / "model")
+    assert loaded.about["names"]["species"] == "syn"
+    assert set(loaded.about["names"]["sha256"]) == {"names.tsv", "names_earlier.tsv"}
+    assert loaded.reference is not None
+    assert loaded.reference.names is not None
+    assert loaded.reference.names.release == "3"
+    match = loaded.reference.resolver.match("MIMAT0000077")
+    assert (match.rna_id, match.row, match.sequence) == ("syn-mir-77", None, "AC")
 
 
 def test_a_loaded_model_predicts_the_same_bits(saved: Path, model: FusionModel) -> None:

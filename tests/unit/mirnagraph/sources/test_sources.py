@@ -324,6 +324,18 @@ def test_disease_names_find_their_descriptors(name: str, ids: str, how: str) -> 
     assert mesh.match_terms([name], ontology).loc[name].tolist() == [ids, how]
 
 
+@pytest.mark.parametrize("apostrophe", "'\u2019\u2018\u02bc\u00b4`")
+def test_typographic_apostrophes_are_apostrophes(apostrophe: str) -> None:
+    ontology = pd.DataFrame(
+        [("C01", "D1", "Crohn Disease"), ("C02", "D2", "Raynaud's Phenomenon")],
+        columns=mesh.ONTOLOGY_COLUMNS,
+    )
+    names = [f"Crohn{apostrophe}s Disease", f"Raynaud{apostrophe}s Phenomenon"]
+    matched = mesh.match_terms(names, ontology)
+    assert matched["descriptor_ids"].tolist() == ["D1", "D2"]
+    assert matched["how"].tolist() == ["case", "exact"]
+
+
 def test_a_name_of_two_descriptors_is_not_matched() -> None:
     ontology = pd.DataFrame(
         [("C01", "D1", "Heart Valve Diseases"), ("C02", "D2", "Valve Heart Disease")],

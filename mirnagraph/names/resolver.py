@@ -1,0 +1,468 @@
+"""Resolver of names: the reference RNA, or the entry of miRBase, that a name means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from mirnagraph.errors import counted
+from mirnagraph.names.match import (
+    AMBIGUOUS,
+    ARM,
+    ID,
+    MATURE_SEQUENCE,
+    NEW,
+    SEQUENCE,
+    UNKNOWN,
+    WITHDRAWN,
+    Match,
+    listed,
+)
+from mirnagraph.names.mirbase import MirbaseNames
+from mirnagraph.names.reference import FAMILY, OF_FAMILY, Entry, ReferenceNames, entry_of
+from mirnagraph.names.spelling import (
+    has_arm,
+    is_host_gene,
+    is_like_mirna,
+    is_truncated,
+    natural_key,
+    normalise,
+    species_of,
+    stem,
+)
+from mirnagraph.names.suggest import suggest
+
+_ACCESSION = re.compile(r"mi(mat)?\d{7}")
+
+OF_MATURES = ("exact_mature", "alias_mature", "mature_name")
+"""Kinds of match by the name of a mature."""
+
+
+@dataclass(frozen=True, eq=False)
+class NameResolver:
+    """Answers names of any kind, and sequences, from reference RNAs and from miRBase.
+
+    A name means the reference RNA of that id in any spelling, else the one of its hairpin or
+    mature in miRBase (current and earlier names, accessions), else that entry of miRBase itself. A
+    name that could mean several RNAs has no answer, but candidates.
+
+    Attributes:
+        reference: the reference RNAs; may be none.
+    """
+
+    reference: ReferenceNames
+
+    @property
+    def names(self) -> MirbaseNames | None:
+        """Names of miRBase; None where they are not at hand."""
+        return self.reference.names
+
+    def match(self, query: str) -> Match:
+        """Answer one name."""
+        row = self.reference.row_of_id.get(query)
+        if row is not None:
+            return self._of_id(query, row)
+        if is_truncated(query):
+            return self._truncated(query)
+        keys = self._keys(query)
+        steps = (self._by_id, self._by_arm, self._by_mirbase, self._by_similar_ids)
+        for step in steps:
+            match = step(query, keys)
+            if match is not None:
+                return match
+        return self._unknown(query)
+
+    def match_sequence(self, name: str, sequence: str, rows: Iterable[int] | None = None) -> Match:
+        """Answer one sequence by the most specific reference RNA that holds it.
+
+        Args:
+            name: of the sequence; it decides between RNAs that are equally specific.
+            sequence: upper-case ACGUN.
+            rows: of the reference RNAs that may answer; None for all.
+
+        Returns:
+            The kind is ``sequence``, ``mature_sequence`` or ``new``.
+        """
+        reference = self.reference
+        accessions = self._sequence_accessions(sequence)
+        holders = list(reference.rows_of_sequence.get(sequence, ()))
+        hairpins = self.names.tables.by_sequence.get(sequence, []) if self.names else []
+        for hairpin in hairpins:
+            holders += reference.rows_of_hairpin.get(hairpin, ())
+        kind = SEQUENCE
+        own: list[int] = []
+        if rows is not None:
+            holders = [row for row in holders if row in rows]
+        if not holders:
+            kind = MATURE_SEQUENCE
+            holders = list(reference.rows_of_mature_sequence.get(sequence, ()))
+            if rows is not None:
+                holders = [row for row in holders if row in rows]
+            own = [row for accession in accessions for row in self._own_rows(accession)]
+        if not holders:
+            return self._of_new_sequence(name, sequence, accessions)
+        named = self._named_rows(name)
+        first, *others = reference.ranked(holders, named, own)
+        return self._of_sequence(name, kind, first, others, hairpins or accessions)
+
+    def _of_sequence(
+        self, name: str, kind: str, row: int, others: list[int], entries: Sequence[str]
+    ) -> Match:
+        """A match by sequence; the note names the other RNAs that hold it."""
+        reference = self.reference
+        notes = []
+        if reference.breadth(row) == OF_FAMILY:
+            notes.append(f"{reference.ids[row]} stands for a family of miRNAs")
+        shared = sorted((reference.ids[other] for other in others), key=natural_key)
+        if shared:
+            notes.append(f"the same sequence: {listed(shared)}")
+        foreign = self._foreign(name)
+        if foreign:
+            notes.append(foreign)
+        accession = self._accession_of(row, kind, name, entries)
+        return Match(
+            name,
+            reference.ids[row],
+            accession,
+            kind,
+            tuple(shared),
+            "; ".join(notes),
+            row,
+            is_doubtful=bool(notes),
+        )
+
+    def _of_new_sequence(self, name: str, sequence: str, accessions: Sequence[str]) -> Match:
+        """A sequence of no reference RNA; the note says what miRBase knows of it."""
+        if self.names is None:
+            note = self._foreign(name)
+            return Match(name, name, kind=NEW, note=note, is_doubtful=bool(note))
+        tables = self.names.tables
+        hairpins = tables.by_sequence.get(sequence, [])
+        ids = hairpins or [tables.mature_entries[accession][0] for accession in accessions]
+        accs = [tables.entries[hairpin][0] for hairpin in hairpins] or list(accessions)
+        note = self._foreign(name)
+        if ids:
+            others = sorted({species_of(entry) for entry in ids} - set(self.reference.species))
+            note = f"the sequence of {listed(ids)}"
+            if len(others) == len({species_of(entry) for entry in ids}):
+                note += f", of another species than the reference RNAs ({', '.join(others)})"
+            elif not hairpins:
+                note += ": by that name its hairpin is predicted"
+        return Match(name, name, ";".join(accs), NEW, note=note, is_doubtful=bool(note))
+
+    def _sequence_accessions(self, sequence: str) -> list[str]:
+        """Accessions of the matures of a sequence."""
+        if self.names is None:
+            return []
+        return self.names.tables.by_mature_sequence.get(sequence, [])
+
+    def _own_rows(self, accession: str) -> list[int]:
+        """Rows whose id is the name of a mature, with or without its arm."""
+        assert self.names is not None
+        mature = self.names.normalise(self.names.tables.mature_entries[accession][0])
+        rows = self.reference.rows_of_key
+        return [*rows.get(mature, ()), *rows.get(stem(mature), ())]
+
+    def _named_rows(self, name: str) -> list[int]:
+        """Rows that the id of a sequence names: itself or, of a mature, its precursor."""
+        rows = self.reference.rows_of_key
+        found = []
+        for key in self._keys(name):
+            found += [*rows.get(key, ()), *rows.get(stem(key), ())]
+        if not found and self.names is not None:
+            for key in self._keys(name):
+                entry = entry_of(key, self.names)
+                for accession in entry.mature_accs if entry.kind in OF_MATURES else ():
+                    found += self._own_rows(accession)
+        return found
+
+    def _accession_of(self, row: int, kind: str, name: str, entries: Sequence[str]) -> str:
+        """Accession of a sequence: of the hairpins or matures that have it and are of the row."""
+        entry = self.reference.entries[row]
+        if entry is None or self.names is None:
+            return ""
+        tables = self.names.tables
+        if kind == SEQUENCE:
+            accessions = [
+                tables.entries[hairpin][0] for hairpin in entries if hairpin in tables.entries
+            ]
+            return ";".join(accessions)
+        of_row = [accession for accession in entries if accession in entry.mature_accs]
+        named = [
+            accession
+            for accession in of_row
+            if self.names.normalise(tables.mature_entries[accession][0]) in self._keys(name)
+        ]
+        return ";".join(named or of_row)
+
+    def _keys(self, query: str) -> list[str]:
+        """Normalised forms of a name: one per species where it has no prefix."""
+        key = normalise(query, "")
+        if re.match(r"(?:mir|let|lin)-", key):
+            return [f"{species}-{key}" for species in self.reference.species]
+        return [key]
+
+    def _foreign(self, query: str) -> str:
+        """A reason where a name is of a species that the reference RNAs are not of; else empty."""
+        species = species_of(query)
+        if not species or species in self.reference.species:
+            return ""
+        own = ", ".join(self.reference.species)
+        return f"{query!r} is a name of another species ({species}; the reference RNAs: {own})"
+
+    def _of_id(self, query: str, row: int) -> Match:
+        """A match by id, which is doubtful where the id is of a family or withdrawn."""
+        entry = self.reference.entries[row]
+        rna_id = self.reference.ids[row]
+        if entry is None:
+            return Match(query, rna_id, kind=ID, row=row)
+        if entry.kind == FAMILY:
+            note = f"{rna_id} stands for a family: {listed(entry.hairpins)}"
+            return Match(query, rna_id, "", ID, entry.hairpins, note, row, is_doubtful=True)
+        accession = _accession(entry, rna_id)
+        if entry.kind.startswith("retired"):
+            note = f"miRBase has withdrawn {rna_id} ({entry.source or accession})"
+            return Match(query, rna_id, accession, ID, (), note, row, is_doubtful=True)
+        return Match(query, rna_id, accession, ID, row=row)
+
+    def _by_id(self, query: str, keys: list[str]) -> Match | None:
+        """The reference RNA of that id in another spelling."""
+        rows = [row for key in keys for row in self.reference.rows_of_key.get(key, ())]
+        return self._one_of(query, rows, ID)
+
+    def _by_arm(self, query: str, keys: list[str]) -> Match | None:
+        """The reference RNA of which the name is a mature form, unless miRBase knows better."""
+        rows = []
+        for key in keys:
+            if not has_arm(key):
+                continue
+            accessions = set(self._mature_accessions(key))
+            for row in self.reference.rows_of_key.get(stem(key), ()):
+                entry = self.reference.entries[row]
+                is_other = (
+                    entry is not None and accessions and not accessions & set(entry.mature_accs)
+                )
+                if not is_other:
+                    rows.append(row)
+        match = self._one_of(query, rows, ARM)
+        if match is None or match.row is None or self.names is None:
+            return match
+        entry = entry_of(query if len(keys) > 1 else keys[0], self.names)
+        if entry.kind in OF_MATURES:
+            return replace(match, kind=entry.kind, accession=_accession(entry, keys[0]))
+        return replace(match, accession="") if match.kind == ARM else match
+
+    def _mature_accessions(self, key: str) -> tuple[str, ...]:
+        """Accessions of the matures of a name, current or old; empty where it is of none."""
+        if self.names is None:
+            return ()
+        entry = entry_of(key, self.names)
+        return entry.mature_accs if entry.kind in OF_MATURES else ()
+
+    def _one_of(self, query: str, rows: Sequence[int], kind: str) -> Match | None:
+        """A match of one row; ambiguous with several, None without any."""
+        rows = list(dict.fromkeys(rows))
+        if not rows:
+            return None
+        if len(rows) > 1:
+            return self._ambiguous(query, [self.reference.ids[row] for row in rows])
+        return replace(self._of_id(query, rows[0]), kind=kind)
+
+    def _by_mirbase(self, query: str, keys: list[str]) -> Match | None:
+        """What miRBase knows by that name."""
+        if self.names is None:
+            return None
+        entries = [(key, entry_of(key, self.names)) for key in keys]
+        known = [(key, entry) for key, entry in entries if entry.kind != UNKNOWN]
+        if not known:
+            return None
+        if len(known) > 1:
+            return self._ambiguous(query, [key for key, _ in known])
+        key, entry = known[0]
+        if entry.kind.startswith("retired"):
+            return self._withdrawn(query, entry)
+        if entry.kind == FAMILY and len(entry.hairpins) > 1:
+            rows = [row for hairpin in entry.hairpins for row in self._rows(hairpin)]
+            ids = dict.fromkeys(self.reference.ids[row] for row in rows)
+            return self._ambiguous(query, list(ids) or list(entry.hairpins))
+        return self._of_entry(query, key, entry)
+
+    def _rows(self, hairpin: str) -> list[int]:
+        return self.reference.rows_of_hairpin.get(hairpin, [])
+
+    def _of_entry(self, query: str, key: str, entry: Entry) -> Match:
+        """The reference RNA of an entry of miRBase, or the entry itself."""
+        reference = self.reference
+        is_of_mature = entry.kind in OF_MATURES or self._is_mature(key)
+        is_one_mature = is_of_mature and len(set(entry.mature_accs)) == 1
+        own: list[int] = []
+        if is_of_mature:
+            rows, own = self._rows_of_matures(entry.mature_accs)
+        else:
+            rows = [row for hairpin in entry.hairpins for row in self._rows(hairpin)]
+        accession = ";".join(entry.mature_accs) if is_one_mature else _accession(entry, key)
+        if not rows:
+            return self._of_hairpin(query, entry, accession)
+        first, *others = reference.ranked(rows, own=own)
+        covers = set(entry.hairpins) <= set(_hairpins(reference.entries[first]))
+        if others and not (is_one_mature or covers or len(entry.hairpins) == 1):
+            return self._ambiguous(query, [reference.ids[row] for row in (first, *others)])
+        others = [row for row in others if reference.breadth(row) <= reference.breadth(first)]
+        candidates = sorted((reference.ids[row] for row in others), key=natural_key)
+        notes = []
+        if reference.breadth(first) == OF_FAMILY:
+            notes.append(f"{reference.ids[first]} stands for a family of miRNAs")
+        is_own = first in own or covers
+        if candidates and not is_own:
+            notes.append(f"{query!r} is also of {listed(candidates)}")
+        elif not covers and entry.kind not in OF_MATURES:
+            notes.append(f"{query!r} stands for {listed(entry.hairpins)}")
+        is_doubtful = bool(notes)
+        if entry.kind.startswith("alias") and not notes:
+            current = entry.mature_ids if entry.kind == "alias_mature" else entry.hairpins
+            notes.append(f"an earlier name of {listed(current)}")
+        return Match(
+            query,
+            reference.ids[first],
+            accession,
+            entry.kind,
+            tuple(candidates),
+            "; ".join(notes),
+            first,
+            is_doubtful=is_doubtful,
+        )
+
+    def _rows_of_matures(self, accessions: Sequence[str]) -> tuple[list[int], list[int]]:
+        """Rows of matures, and those whose id is a mature's name.
+
+        Where there are none but families, RNAs with a mature of the same sequence count too.
+        """
+        assert self.names is not None
+        tables = self.names.tables
+        reference = self.reference
+        rows = [row for name in accessions for row in reference.rows_of_accession.get(name, ())]
+        if all(reference.breadth(row) == OF_FAMILY for row in rows):
+            for accession in accessions:
+                for same in tables.by_mature_sequence[tables.mature_entries[accession][1]]:
+                    rows += reference.rows_of_accession.get(same, ())
+        return rows, [row for accession in accessions for row in self._own_rows(accession)]
+
+    def _is_mature(self, key: str) -> bool:
+        """Whether a name is the current one of a mature."""
+        return self.names is not None and key in self.names.tables.mature
+
+    def _of_hairpin(self, query: str, entry: Entry, accession: str) -> Match:
+        """An entry of miRBase that is no reference RNA: its first hairpin."""
+        assert self.names is not None
+        first, *others = entry.hairpins
+        note = f"no reference RNA, predicted from the sequence of {first}"
+        if others:
+            note += f"; other hairpins: {listed(others)}"
+        sequence = self.names.tables.entries[first][2]
+        return Match(
+            query, first, accession, entry.kind, tuple(others), note, None, sequence, bool(others)
+        )
+
+    def _withdrawn(self, query: str, entry: Entry) -> Match:
+        """A withdrawn entry: the reference RNA of the same entry, else none."""
+        accessions = (*entry.hairpin_accs, *entry.mature_accs)
+        rows = [
+            row
+            for accession in accessions
+            for row in self.reference.rows_of_accession.get(accession, ())
+        ]
+        named = ";".join(entry.hairpin_accs or entry.mature_accs)
+        match = self._one_of(query, rows, entry.kind)
+        if match is not None and match.row is not None:
+            note = match.note or f"miRBase has withdrawn {query!r} ({named})"
+            return replace(match, accession=named, note=note, is_doubtful=True)
+        release = entry.source.partition(" release ")[2]
+        last = f", last in release {release}" if release else ""
+        names = f" {entry.hairpins[0]}" if entry.hairpins else ""
+        note = f"{query!r}: miRBase has withdrawn{names} {named}{last}"
+        return Match(query, None, named, WITHDRAWN, (), note)
+
+    def _by_similar_ids(self, query: str, keys: list[str]) -> Match | None:
+        """Reference RNAs whose ids go on where the name ends: loci, or letters of a family."""
+        rows = {row for key in keys for row in self.reference.rows_of_stem.get(key, ())}
+        ids = [self.reference.ids[row] for row in rows]
+        return self._ambiguous(query, ids) if len(ids) > 1 else None
+
+    def _ambiguous(self, query: str, candidates: Iterable[str]) -> Match:
+        several = tuple(sorted(dict.fromkeys(candidates), key=natural_key))
+        note = f"{query!r} could be any of {listed(several)}"
+        return Match(query, None, "", AMBIGUOUS, several, note)
+
+    def _nearest(self, query: str) -> list[str]:
+        """The nearest ids, else names of miRBase; none for a query that looks like none of them."""
+        if not is_like_mirna(query) and self.reference.are_mirnas:
+            return []  # a list of genes may be long, and comparing each with all ids takes time
+        near = suggest(query, self.reference.ids)
+        if near or self.names is None or not is_like_mirna(query):
+            return near
+        return suggest(query, self.names.tables.known)
+
+    def _truncated(self, query: str) -> Match:
+        """A name that ends before its number: the reference RNAs that begin with it."""
+        starts = tuple(f"{key}-" for key in self._keys(f"{query.strip(' -_')}-1"))
+        starts = tuple(start.removesuffix("1-") for start in starts)
+        ids = [
+            name
+            for name, key in zip(self.reference.ids, self.reference.keys, strict=True)
+            if key.startswith(starts)
+        ]
+        shown = f": {counted(len(ids), 'reference RNA')}, such as {listed(ids, 3)}" if ids else ""
+        return Match(query, None, "", AMBIGUOUS, tuple(ids), f"{query!r} is cut short{shown}")
+
+    def _unknown(self, query: str) -> Match:
+        """A name without an answer, with the reason and the nearest names."""
+        n_ids = len(self.reference.ids)
+        note = f"unknown RNA {query!r}"
+        if n_ids:
+            note += f" ({counted(n_ids, 'reference RNA')})"
+        foreign = self._foreign(query)
+        if not query.strip():
+            note = "an empty name"
+        elif foreign:
+            note = foreign
+        elif is_host_gene(query):
+            note = f"{query!r} is a host gene, not a miRNA"
+        elif _ACCESSION.fullmatch(query.strip().lower()) and self.names is None:
+            note += " (the model carries no names of miRBase to find an accession in)"
+        else:
+            near = self._nearest(query)
+            if near:
+                note += f"; did you mean {', '.join(near)}?"
+            return Match(query, None, "", UNKNOWN, tuple(near), note)
+        return Match(query, None, "", UNKNOWN, (), note)
+
+
+def match_names(
+    queries: Iterable[str], ids: Sequence[str] = (), names: MirbaseNames | None = None
+) -> list[Match]:
+    """Answer names from the ids of reference RNAs, from miRBase, or from both.
+
+    Args:
+        queries: names or accessions of any kind.
+        ids: of the reference RNAs; without them every answer is an entry of miRBase.
+        names: miRBase.
+
+    Returns:
+        One match per query, in their order.
+    """
+    resolver = NameResolver(ReferenceNames(tuple(ids), names))
+    return [resolver.match(str(query)) for query in queries]
+
+
+def _hairpins(entry: Entry | None) -> tuple[str, ...]:
+    return entry.hairpins if entry is not None else ()
+
+
+def _accession(entry: Entry, key: str) -> str:
+    """Accession of what was named: of the mature of an arm, else of the hairpins."""
+    if entry.kind == FAMILY:
+        return ""
+    is_of_mature = entry.kind == "exact_mature" or (entry.kind in OF_MATURES and has_arm(key))
+    accessions = entry.mature_accs if is_of_mature else entry.hairpin_accs
+    return ";".join(accessions or entry.mature_accs)
