@@ -8,7 +8,7 @@ import os
 import shutil
 import tomllib
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache as memo
 from functools import partial
@@ -313,6 +313,22 @@ def _converted(file: CatalogFile, parts: Sequence[Path]) -> bytes:
         return b""  # of another layout than the pinned file: its hash is wrong
 
 
+def _save(
+    chunks: Iterable[bytes], part: Path, n_kept: int, report_bytes: Callable[[int], None]
+) -> None:
+    """Write what arrives after the bytes that are kept."""
+    n_bytes = n_kept
+    with part.open("ab" if n_kept else "wb") as stream:
+        for chunk in chunks:
+            stream.write(chunk)
+            n_bytes += len(chunk)
+            report_bytes(n_bytes)
+
+
+def _report(progress: Progress | None, url: str, total: int, n_bytes: int) -> None:
+    report(progress, url.rsplit("/", 1)[-1], n_bytes, max(n_bytes, total))
+
+
 def _download(
     url: str, part: Path, *, expected: int, progress: Progress | None, timeout: float
 ) -> bool:
@@ -353,13 +369,9 @@ def _download(
                 n_kept = 0
             length = response.headers.get("Content-Length")
             total = expected if length is None else n_kept + int(length)
-            with part.open("ab" if n_kept else "wb") as stream:
-                n_bytes = n_kept
-                for chunk in response.iter_content(CHUNK):
-                    stream.write(chunk)
-                    n_bytes += len(chunk)
-                    name = url.rsplit("/", 1)[-1]
-                    report(progress, name, n_bytes, max(n_bytes, total))
+            _save(
+                response.iter_content(CHUNK), part, n_kept, partial(_report, progress, url, total)
+            )
     except requests.exceptions.ChunkedEncodingError:
         pass  # incomplete, see below
     except (requests.ConnectionError, requests.Timeout):

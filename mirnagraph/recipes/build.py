@@ -51,8 +51,8 @@ def build_dataset(
         places: where its files lie; None: see `Places.of`.
 
     Raises:
-        ConfigError: an unknown species.
-        InputError: a missing or wrong file: names file, line, column, found and expected value.
+        InputError: an unknown species; a missing or wrong file: names file, line, column, found
+            and expected value.
     """
     if places is None:
         places = Places.of(recipe.name, recipe.folder)
@@ -75,7 +75,6 @@ def build_dataset(
     report(progress, "sources", 2, n_steps)
     kinds: dict[str, RecipeAssociations] = {}
     measurements: dict[str, Measurement] = {}
-    overlap = label_overlap(recipe.expression, places)
     for step, part in enumerate((*recipe.associations, *recipe.expression), 3):
         if part.optional and places.find_or_none(part.file) is None:
             notes.append(f"without {_name(part)}: no file {part.file}")
@@ -84,17 +83,17 @@ def build_dataset(
             sources += kinds[part.kind].sources
             left_out.append(kinds[part.kind].left_out)
         else:
-            measured, source, unmatched = read_measurement(part, rnas, overlap, places)
-            measurements[part.name] = measured
+            overlap = label_overlap(recipe.expression, places)
+            measurements[part.name], source, rest = read_measurement(part, rnas, overlap, places)
             sources.append(source)
-            left_out.append(unmatched)
+            left_out.append(rest)
         report(progress, "sources", step, n_steps)
     partners = {kind: made.partners for kind, made in kinds.items()}
     ontology = pd.DataFrame(columns=ONTOLOGY_COLUMNS)
     if recipe.mesh is not None and recipe.mesh.kind in partners:
-        ontology, source, unmatched = _match_mesh(recipe.mesh, partners, places)
+        ontology, source, rest = _match_mesh(recipe.mesh, partners, places)
         sources.append(source)
-        left_out.append(unmatched)
+        left_out.append(rest)
     dataset = Dataset(
         name=recipe.name,
         rnas=rnas.rnas,
@@ -104,10 +103,9 @@ def build_dataset(
         ontology=ontology,
         left_out=pd.concat(left_out, ignore_index=True)[LEFT_OUT_COLUMNS].astype(object),
         description=recipe.description or _describe(recipe, rnas),
-        supporting=tuple(
-            part.kind for part in recipe.associations if part.supporting and part.kind in kinds
-        ),
+        supporting=tuple(kind for kind in _supporting(recipe) if kind in kinds),
         measurements=measurements,
+        names=rnas.names,
     )
     return Built(dataset, Provenance(recipe.text, __version__, tuple(sources), tuple(notes)))
 
@@ -146,6 +144,10 @@ def write_dataset(built: Built, folder: str | Path, *, overwrite: bool = False) 
         built.dataset.save(out)
         write_provenance(built.provenance, out)
     return Path(folder)
+
+
+def _supporting(recipe: Recipe) -> list[str]:
+    return [part.kind for part in recipe.associations if part.supporting]
 
 
 def _name(part: AssociationPart | MeasurementPart) -> str:

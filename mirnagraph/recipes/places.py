@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import pandas as pd
+
 from mirnagraph.catalog import cache_folder
-from mirnagraph.config import nearest
-from mirnagraph.errors import ConfigError, InputError, raise_problems
-from mirnagraph.io import read_table
+from mirnagraph.errors import InputError, raise_problems
+from mirnagraph.sources.organisms import read_organisms, species_code
 
 ORGANISMS = "mirbase_all/organisms.tsv"
 
@@ -95,7 +96,7 @@ class Species:
 
 
 def species_of(text: str, places: Places, *, in_mirbase: bool) -> Species:
-    """Find a species by its prefix or Latin name, in any letter case.
+    """Find a species by its prefix, Latin or common name, in any letter case.
 
     Args:
         text: as in the recipe.
@@ -103,26 +104,25 @@ def species_of(text: str, places: Places, *, in_mirbase: bool) -> Species:
         in_mirbase: whether it must be one of miRBase.
 
     Raises:
-        ConfigError: an unknown species, with the nearest name.
+        InputError: an unknown species, with the nearest names.
     """
-    known = dict(COMMON)
     path = places.find_or_none(ORGANISMS)
-    if path is not None:
-        table = read_table(path, ["prefix", "name"])
-        known |= dict(zip(table["prefix"], table["name"], strict=True))
-    plain = " ".join(text.split()).lower()
-    for prefix, latin in known.items():
-        if plain in (prefix.lower(), latin.lower()):
-            return Species(prefix, latin)
-    words = text.split()
-    if not in_mirbase and len(words) > 1 and words[0].istitle():
-        return Species("", " ".join(words))
-    names = {name.lower(): name for pair in known.items() for name in pair}
-    near = nearest(plain, list(names))
-    if "did you mean" in near:
-        near = f"; did you mean {names[near.split(chr(39))[1]]!r}?"
-    else:
-        near = f"; known: {len(known)} prefixes and Latin names, such as hsa or Mus musculus"
     if path is None:
-        near += f" (other species need miRBase's table {ORGANISMS}, which is not there)"
-    raise ConfigError(f"unknown species {text!r}{near}")
+        organisms = pd.DataFrame({"name": dict(COMMON), "n_hairpin": 1})
+    else:
+        organisms = read_organisms(path)
+    try:
+        code = species_code(text, organisms)
+        return Species(code, str(organisms.at[code, "name"]))
+    except InputError as error:
+        words = text.split()
+        if not in_mirbase and len(words) > 1 and words[0].istitle():
+            return Species("", " ".join(words))
+        hint = f"miRBase's table {ORGANISMS} of other species is not there"
+        raise InputError(
+            error.what,
+            column="species",
+            found=error.found,
+            expected=error.expected,
+            hint=hint if path is None else None,
+        ) from None

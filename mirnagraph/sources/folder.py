@@ -11,6 +11,7 @@ import pandas as pd
 from mirnagraph.dataset import LEFT_OUT_COLUMNS, ONTOLOGY_COLUMNS, Dataset
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.io import RNA_NUCLEOTIDES, read_table, to_rna
+from mirnagraph.names import store
 
 UNLISTED = "file that nothing lists"
 """``item`` of the rows of `Dataset.left_out` for files of the folder that were not read."""
@@ -52,7 +53,7 @@ def unlisted_files(folder: Path, dataset: Dataset) -> list[tuple[str, str]]:
     A compartment of ``labels.tsv`` that ``dataset.toml`` does not name counts too. Hidden files and
     folders are passed over.
     """
-    listed = set(_ALWAYS)
+    listed = {*_ALWAYS, *(store.FILES if dataset.names is not None else ())}
     for kind in dataset.associations:
         listed |= {f"associations.{kind}.tsv", f"partners.{kind}.tsv"}
     for name, measurement in dataset.measurements.items():
@@ -60,7 +61,7 @@ def unlisted_files(folder: Path, dataset: Dataset) -> list[tuple[str, str]]:
         listed |= {f"measurements.{name}.{arm}.tsv" for arm in measurement.arms}
     result = []
     for path in sorted(folder.iterdir()):
-        if path.name in listed or path.name.startswith((".", "names.")) or path.is_dir():
+        if path.name in listed or path.name.startswith(".") or path.is_dir():
             continue
         what, _, rest = path.name.partition(".")
         why = "not a file of a dataset"

@@ -134,13 +134,16 @@ def test_species_by_prefix_or_latin_name(tmp_path: Path) -> None:
     assert species_of("MMU", places, in_mirbase=True).latin == "Mus musculus"
     assert species_of("mus  musculus", places, in_mirbase=True).prefix == "mmu"
     assert species_of("Danio rerio", places, in_mirbase=False).prefix == ""
-    with pytest.raises(ConfigError, match=r"unknown species 'Danio rerio'.*organisms"):
+    with pytest.raises(InputError, match=r"unknown species; found Danio rerio.*organisms"):
         species_of("Danio rerio", places, in_mirbase=True)
     (tmp_path / "mirbase_all").mkdir()
-    table = "prefix\tname\ndre\tDanio rerio\n"
+    table = "prefix\tname\tn_hairpin\ndre\tDanio rerio\t3\nxyz\tXenia yzma\t0\n"
     (tmp_path / "mirbase_all/organisms.tsv").write_text(table, encoding="utf-8")
     assert species_of("Danio rerio", places, in_mirbase=True).prefix == "dre"
-    with pytest.raises(ConfigError, match=r"'Dani reri'; did you mean 'Danio rerio'\?$"):
+    assert species_of("zebrafish", places, in_mirbase=True).latin == "Danio rerio"
+    with pytest.raises(InputError, match=r"found Dani reri, expected such as dre \(Danio rerio\)$"):
         species_of("Dani reri", places, in_mirbase=True)
-    with pytest.raises(ConfigError, match="'Elvish'; known: 4 prefixes and Latin names"):
+    with pytest.raises(InputError, match="a species without an entry in miRBase; found xyz"):
+        species_of("xyz", places, in_mirbase=True)
+    with pytest.raises(InputError, match="'species': unknown species; found Elvish"):
         species_of("Elvish", places, in_mirbase=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mirnagraph.errors import ConfigError, InputError, MirnagraphError
+from mirnagraph.errors import InputError, MirnagraphError
 from mirnagraph.recipes.build import Built, check_out
 from mirnagraph.recipes.recipe import read_recipe
 
@@ -149,7 +149,7 @@ def test_traps_end_in_a_sentence(
 
 
 def test_an_unknown_species_is_refused_before_a_file_is_read(build: Build) -> None:
-    with pytest.raises(ConfigError, match=r"unknown species 'Mus muscullus'; did you mean"):
+    with pytest.raises(InputError, match=r"unknown species; found Mus muscullus, expected such"):
         build(LIST.replace('"hsa"', '"Mus muscullus"'))
 
 
