@@ -87,12 +87,8 @@ def read_labels(
     label_columns = list(columns) or [name for name in names[1:] if name not in special]
     raise_problems(_id_problems(table, names[0], path))
     types = None if rna_types is None else _types(table[rna_types], path)
-    cells = table[label_columns]
+    cells = _given(table[label_columns])
     text = _first_text(cells)
-    if text is not None and len(label_columns) == 1:
-        # As R writes them; NA among numbers is refused.
-        cells = cells.mask(cells.isin(NOT_GIVEN), "")
-        text = _first_text(cells) or text
     if text is None:
         values = cells.map(lambda cell: float(cell) if cell else np.nan)
         kind = _numeric_kind(values, path)
@@ -223,6 +219,11 @@ def _first_text(cells: pd.DataFrame) -> tuple[int, str] | None:
             if cell and not _NUMBER.fullmatch(cell):
                 return int(str(line)), str(column)
     return None
+
+
+def _given(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells with `NOT_GIVEN` as empty ones in a single column; among several it is an error."""
+    return cells.mask(cells.isin(NOT_GIVEN), "") if cells.shape[1] == 1 else cells
 
 
 def _classes(cells: pd.Series, path: Path) -> tuple[pd.DataFrame, str]:
