@@ -81,7 +81,8 @@ def build_dataset(
     say(f"Dataset {dataset.name}: {n_rnas}, {n_compartments}, {n_located} with a compartment")
     for note in built.provenance.notes:
         say(f"Note: {note}")
-    say(f"Written to {folder}. Next: mirnagraph build-networks --data {folder} --out networks")
+    what = "build-networks" if dataset.associations else "seq train"
+    say(f"Written to {folder}. Next: mirnagraph {what} --data {folder}")
 
 
 def write_new(path: str | None) -> None:
