@@ -12,8 +12,8 @@ from cli.common import OverwriteOption, QuietOption, progress_bars, say, show_fr
 from mirnagraph.errors import counted
 
 EPILOG = (
-    "Examples: `mirnagraph build-dataset --new my.toml`, then `mirnagraph build-dataset my.toml "
-    "--out my`; `mirnagraph build-dataset mirna1041 --out benchmark`"
+    "Example: `mirnagraph build-dataset mirna1041 --out benchmark`; for tables of your own, "
+    "`mirnagraph build-dataset --new my.toml`, then `mirnagraph build-dataset my.toml --out my`"
 )
 
 RecipeArgument = Annotated[

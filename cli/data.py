@@ -146,8 +146,10 @@ def fetch(
 ) -> None:
     """Download a public dataset and build it; every file is checked against a pinned hash.
 
-    Needs the name of a dataset, or --list. What cannot be fetched is named first, with where to get
-    it. An interrupted download goes on when the command is run again.
+    Needs the name of a dataset, or --list.
+
+    What cannot be fetched is named first, with where to get it. An interrupted download goes on
+    from where it ended.
     """
     from mirnagraph import catalog
     from mirnagraph.errors import ConfigError
@@ -168,6 +170,8 @@ def fetch(
         say(f"{counted(len(absent), 'file')} of {name} cannot be fetched, and must be put there:")
         for file in absent:
             say(f"- {file.sentence()}")
+    for path in catalog.altered_by_hand(name, _data_folders(root / name)):
+        say(f"Warning: {path} has another content than the file that results were made with")
     with progress_bars() as progress:
         folder = catalog.fetch(name, cache=cache, base_url=base_url, progress=progress)
         say(f"{name} is in {folder}")

@@ -246,6 +246,22 @@ def missing_by_hand(name: str, folders: Sequence[str | Path]) -> list[ByHand]:
     ]
 
 
+def altered_by_hand(name: str, folders: Sequence[str | Path]) -> list[Path]:
+    """Files put by hand whose content is not the one that the project uses.
+
+    Args:
+        name: in the catalog.
+        folders: that are searched; the first that holds a file counts.
+    """
+    altered = []
+    for file in entry(name).by_hand:
+        paths = [Path(folder) / file.path for folder in folders]
+        present = next((path for path in paths if path.is_file()), None)
+        if present is not None and sha256_of(present) != file.sha256:
+            altered.append(present)
+    return altered
+
+
 def _content_sha256(path: Path) -> str:
     """sha256 of the content, unpacked where the name ends in .gz."""
     if path.suffix != ".gz":

@@ -12,7 +12,7 @@ import pandas as pd
 from mirnagraph.dataset import LEFT_OUT_COLUMNS, PAIR
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.io import cell_problems
-from mirnagraph.recipes.places import Places
+from mirnagraph.recipes.places import Places, Species
 from mirnagraph.recipes.provenance import Source, source_of
 from mirnagraph.recipes.recipe import AssociationPart, PartnersPart
 from mirnagraph.recipes.rnas import RNA_COLUMNS, RecipeRnas
@@ -197,21 +197,22 @@ def _use(
     partner = table[form.partner]
     if column_of is not None:
         partner = partner.map(column_of)
-    reasons = _source_reasons(part, table, rnas.species.latin)
+    reasons = _source_reasons(part, table, rnas.species)
     reasons.append((table["rna_id"] == "", "RNA is not in the dataset"))
     reasons.append((partner.isna(), "partner is not in the list of partners"))
     return evidence.mark_used(table, table["rna_id"], partner.fillna(""), reasons)
 
 
 def _source_reasons(
-    part: AssociationPart, table: pd.DataFrame, latin: str
+    part: AssociationPart, table: pd.DataFrame, species: Species
 ) -> list[tuple[pd.Series, str]]:
     """Reasons that a record has by itself: species, support."""
+    names = [species.latin, species.prefix]
     if part.format == "table":
-        return [(~table["species"].isin(["", latin]), "another species")]
+        return [(~table["species"].isin(["", *names]), "another species")]
     if part.format != "mirtarbase":
         return []
-    is_foreign = (table["mirna_species"] != latin) | (table["gene_species"] != latin)
+    is_foreign = ~table["mirna_species"].isin(names) | ~table["gene_species"].isin(names)
     reasons = [(is_foreign, "another species")]
     if not part.weak:
         reasons.append((evidence.is_weak(table), "support is weak"))

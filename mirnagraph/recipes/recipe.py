@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
@@ -24,6 +24,21 @@ TEMPLATE = "new"
 """Name of the commented recipe that `build-dataset --new` writes; no dataset by itself."""
 
 Part = TypeVar("Part")
+
+_MORE_COLUMNS = {
+    "mirtarbase": ("mirna_species", "gene_species", "entrez_id", "experiments", "support"),
+    "ncdr": ("expression", "effect"),
+    "hmdd3": ("category",),
+    "hmdd4": ("category",),
+}
+"""Columns that a format has besides rna, partner and pmid."""
+
+
+def _check_columns(columns: Mapping[str, str], known: Sequence[str]) -> None:
+    """Raise ConfigError for a name that is no column of the part."""
+    for name in columns:
+        if name not in known:
+            raise ConfigError(f"setting 'columns' names {name!r}{nearest(name, list(known))}")
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,9 @@ class RnasPart(Checked):
             require(bool(self.file), "file", self.file, f"the file of a {self.origin}")
         else:
             require(not self.file, "file", self.file, f'nothing with from = "{self.origin}"')
+        if self.columns:
+            require(self.origin == LIST, "columns", self.columns, 'nothing but with from = "list"')
+            require("rna" in self.columns, "columns", self.columns, "a name 'rna' among them")
 
     @property
     def uses_mirbase(self) -> bool:
@@ -94,6 +112,7 @@ class LabelsPart(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_columns(self.columns, ("rna", "compartment", "species"))
         if self.format in ("bits", "matrix"):
             expected = f'the compartments of the columns, with format = "{self.format}"'
             require(bool(self.compartments), "compartments", [], expected)
@@ -118,6 +137,9 @@ class PartnersPart(Checked):
     matrix: str = ""
     matrix_columns: tuple[str, ...] = ()
     sequences: str = ""
+
+    def __post_init__(self) -> None:
+        _check_columns(self.columns, ("partner", "merged"))
 
 
 @dataclass(frozen=True)
@@ -160,6 +182,8 @@ class AssociationPart(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        more = _MORE_COLUMNS.get(self.format, ("species",))
+        _check_columns(self.columns, ("rna", "partner", "pmid", *more))
         if self.format == "table":
             require(self.match != "published", "match", self.match, "name, exact or mature")
         else:

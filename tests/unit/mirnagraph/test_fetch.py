@@ -4,6 +4,7 @@ files, with and without ranges.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import hashlib
@@ -32,6 +33,10 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # a client that did not wait
+            super().handle()
+
     def do_GET(self) -> None:
         assert isinstance(self.server, Server)
         self.server.n_asked += 1
@@ -335,6 +340,8 @@ def test_what_cannot_be_fetched_is_named_with_where_it_is(tmp_path: Path) -> Non
     (tmp_path / "circloc").mkdir()
     (tmp_path / "circloc/localization_1486.tsv").write_text("x", encoding="utf-8")
     assert len(catalog.missing_by_hand("circloc", [tmp_path])) == 7
+    labels = tmp_path / "circloc/localization_1486.tsv"
+    assert catalog.altered_by_hand("circloc", [tmp_path / "nowhere", tmp_path]) == [labels]
 
 
 def test_unknown_name() -> None:

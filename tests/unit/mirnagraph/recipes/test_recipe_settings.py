@@ -48,6 +48,12 @@ def test_the_smallest_recipe_has_no_labels_and_no_associations() -> None:
         (LIST + '[labels]\nfile = "l"\n', r"\[labels\]: the setting 'format' is missing"),
         (LIST + '[labels]\nfile = "l"\nformat = "tabel"\n', "setting 'format' is 'tabel', expe"),
         (LIST + '[labels]\nfile = "l"\nformat = "matrix"\n', "setting 'compartments' is"),
+        (
+            LIST + '[labels]\nfile = "l"\nformat = "table"\ncolumns = { rnaa = "x" }\n',
+            r"\[labels\]: setting 'columns' names 'rnaa'; did you mean 'rna'\?",
+        ),
+        (LIST + 'columns = { name = "x" }\n', "setting 'columns' is .*, expected a name 'rna'"),
+        (SMALLEST + 'columns = { rna = "x" }\n', "expected nothing but with from = "),
         (LIST + '[associations]\nkind = "a"\n', r"found \[associations\], expected \[\[associa"),
         (
             LIST + '[[associations]]\nkind = "a"\nformat = "table"\nfile = "f"\n'
