@@ -91,6 +91,11 @@ class CatalogEntry:
     recipe: str = ""
     by_hand: tuple[ByHand, ...] = ()
 
+    @property
+    def first_path(self) -> str:
+        """Path of one of the files, by which a folder of them is known."""
+        return self.files[0].path if self.files else self.by_hand[0].path
+
 
 def human_lines(text: str) -> str:
     """Filter the lines that name a human entry."""
@@ -417,7 +422,7 @@ def find(name: str) -> Path:
     folders = [Path(data), Path(data) / name] if data else []
     folders.append(cache_folder() / name)
     dataset = entry(name)
-    first = [*dataset.files, *dataset.by_hand][0].path
+    first = dataset.first_path
     for folder in folders:
         if (folder / first).is_file():
             return folder
@@ -435,7 +440,7 @@ def is_in_data_folder(name: str) -> bool:
     """Whether ``$MIRNAGRAPH_DATA`` holds the files of a named dataset."""
     data = os.environ.get("MIRNAGRAPH_DATA")
     dataset = entry(name)
-    first = [*dataset.files, *dataset.by_hand][0].path
+    first = dataset.first_path
     folders = [Path(data), Path(data) / name] if data else []
     return any((folder / first).is_file() for folder in folders)
 

@@ -27,9 +27,9 @@ def require_trainable(dataset: Dataset) -> None:
     n_positive = located.sum()
     if ((n_positive > 0) & (n_positive < len(located))).any():
         return
-    name = n_positive.idxmax()
+    name = str(n_positive.idxmax())
     raise InputError(
-        f"compartment {str(name)!r} has one class: every RNA with a label is in it, so the dataset "
+        f"compartment {name!r} has one class: every RNA with a label is in it, so the dataset "
         "can be predicted on, not trained on",
         file=where,
         found=f"{n_positive[name]} of {len(located)} labelled RNAs",

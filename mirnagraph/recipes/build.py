@@ -75,7 +75,8 @@ def build_dataset(
     report(progress, "sources", 2, n_steps)
     kinds: dict[str, RecipeAssociations] = {}
     measurements: dict[str, Measurement] = {}
-    for step, part in enumerate((*recipe.associations, *recipe.expression), 3):
+    parts: list[AssociationPart | MeasurementPart] = [*recipe.associations, *recipe.expression]
+    for step, part in enumerate(parts, 3):
         if part.optional and places.find_or_none(part.file) is None:
             notes.append(f"without {_name(part)}: no file {part.file}")
         elif isinstance(part, AssociationPart):

@@ -151,10 +151,10 @@ def _check_matches(
 
 def _left_out(records: pd.DataFrame, reasons: pd.Series, path: Path) -> pd.DataFrame:
     table = pd.DataFrame({"reason": reasons, "id": records["rna"]})
-    counts = table[table["reason"] != ""].value_counts(sort=False)
+    counts = table[table["reason"] != ""].value_counts(sort=False).reset_index()
     rows = [
         ("compartment records", name, f"{reason}: {n} of {len(records)} records", path.name)
-        for (reason, name), n in counts.items()
+        for reason, name, n in counts.itertuples(index=False)
     ]
     return pd.DataFrame(rows, columns=LEFT_OUT_COLUMNS, dtype=object)
 

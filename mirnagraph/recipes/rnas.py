@@ -102,16 +102,16 @@ def read_rnas(part: RnasPart, species: Species, places: Places) -> RecipeRnas:
         left_out = left_out_rows("sequence", ids, "no sequence: not in the FASTA file", "FASTA")
     else:
         families = None
+        path = None
         if part.families:
-            families = mirbase.read_families(places.find(part.families, "families"))
+            path = places.find(part.families, "rnas.families")
+            families = mirbase.read_families(path)
             names = _with_families(names, families)
         rnas, left_out = rna_table(ids, names, families)
         sources.append(_mirbase_source(part, names, rnas, folder, place))
-        if part.families:
-            member_of = set(rnas["family_ids"].str.split(";").explode())
-            is_used = families["family_id"].isin(member_of)
+        if families is not None and path is not None:
+            is_used = families["family_id"].isin(set(rnas["family_ids"].str.split(";").explode()))
             reasons = pd.Series("family of no RNA", index=families.index).where(~is_used, "")
-            path = places.find(part.families, "families")
             sources.append(source_of(part.families, path, "sizes of families", reasons))
     if part.origin == MATURES:
         rnas["sequence"] = _mature_sequences(ids, names)
@@ -245,7 +245,7 @@ def _with_sequences(made: RecipeRnas, part: RnasPart, fasta: str, places: Places
             file=path,
             line=int(lines[name]),
             found=given[name],
-            expected=of_mirbase[name],
+            expected=of_mirbase[str(name)],
             hint='say whose counts with prefer = "fasta" or "mirbase" in [rnas]',
         )
     cells = []

@@ -85,12 +85,12 @@ def _check_sequences(path: Path) -> None:
         InputError(
             "a sequence is not given",
             file=path,
-            line=int(line),
+            line=line,
             column="sequence",
             found=cell,
             expected="nucleotides, or an empty cell",
         )
-        for line, cell in table["sequence"].items()
+        for line, cell in zip(table.index.tolist(), table["sequence"], strict=True)
         if cell.strip().upper() == "NA"
     )
 
