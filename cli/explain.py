@@ -38,7 +38,7 @@ RunOption = Annotated[
 RnaOption = Annotated[
     list[str] | None,
     Option(
-        help="Name of a reference RNA; repeatable.",
+        help="Name of an RNA, as of `predict`; repeatable.",
         show_default="the one predicted most surely",
     ),
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -152,7 +151,7 @@ class MirbaseNames:
 
     def hairpins_of(self, mature_accession: str) -> list[str]:
         """Ids of the hairpins of a mature, in natural order."""
-        return sorted(self.tables.of_mature.get(mature_accession, []), key=natural_key)
+        return sorted(self.tables.of_mature.get(mature_accession, ()), key=natural_key)
 
     def known_names(self) -> list[str]:
         """Every name that resolves to something, normalised, for `suggest`."""
@@ -175,19 +174,19 @@ class NameTables:
         by_sequence: sequence -> hairpins. by_mature_sequence: sequence -> accessions of matures.
     """
 
-    hairpin: dict[str, list[str]]
-    locus: dict[str, list[str]]
-    family: dict[str, list[str]]
-    accession: dict[str, list[str]]
-    mature: dict[str, list[str]]
-    alias: dict[str, list[str]]
-    retired: dict[str, list[str]]
-    of_mature: dict[str, list[str]]
-    of_hairpin: dict[str, list[str]]
+    hairpin: dict[str, tuple[str, ...]]
+    locus: dict[str, tuple[str, ...]]
+    family: dict[str, tuple[str, ...]]
+    accession: dict[str, tuple[str, ...]]
+    mature: dict[str, tuple[str, ...]]
+    alias: dict[str, tuple[str, ...]]
+    retired: dict[str, tuple[str, ...]]
+    of_mature: dict[str, tuple[str, ...]]
+    of_hairpin: dict[str, tuple[str, ...]]
     entries: dict[str, tuple[str, str, str]]
     mature_entries: dict[str, tuple[str, str]]
-    by_sequence: dict[str, list[str]]
-    by_mature_sequence: dict[str, list[str]]
+    by_sequence: dict[str, tuple[str, ...]]
+    by_mature_sequence: dict[str, tuple[str, ...]]
 
     @cached_property
     def known(self) -> list[str]:
@@ -198,49 +197,61 @@ class NameTables:
 
 def name_tables(names: MirbaseNames) -> NameTables:
     """Make the tables for look-up; hairpins of one name stand in natural order."""
-    look: defaultdict[str, dict[str, list[str]]] = defaultdict(dict)
-
-    def add(table: str, key: str, value: str) -> None:
-        values = look[table].setdefault(key, [])
-        if value not in values:
-            values.append(value)
-
+    kinds = [name for name in NameTables.__dataclass_fields__ if not name.endswith("entries")]
+    tables = NameTables(entries={}, mature_entries={}, **{kind: {} for kind in kinds})
     columns = names.hairpins[["accession", "family", "sequence"]]
-    entries = {str(name): tuple(entry) for name, *entry in columns.itertuples(name=None)}
-    for name in sorted(entries, key=natural_key):
+    cells = zip(*(columns[name].tolist() for name in columns), strict=True)
+    tables.entries.update(zip(names.hairpins.index.tolist(), cells, strict=True))
+    for name in sorted(tables.entries, key=natural_key):
         key = names.normalise(name)
-        accession, _, sequence = entries[name]
-        add("hairpin", key, name)
-        add("accession", accession.lower(), name)
-        add("accession", accession, name)
-        add("locus", locus_stem(key), name)
-        add("by_sequence", sequence, name)
+        accession, _, sequence = tables.entries[name]
+        _add(tables.hairpin, key, name)
+        _add(tables.accession, accession.lower(), name)
+        _add(tables.accession, accession, name)
+        _add(tables.locus, locus_stem(key), name)
+        _add(tables.by_sequence, sequence, name)
         family = family_stem(key)
         if family is not None:
-            add("family", family, name)
-    matures = names.matures[["hairpin_id", "mature_id", "accession", "sequence"]]
-    mature_entries: dict[str, tuple[str, str]] = {}
-    for hairpin, mature, accession, sequence in matures.itertuples(index=False):
-        mature_entries[accession] = (mature, sequence)
-        add("mature", names.normalise(mature), accession)
-        add("mature", accession.lower(), accession)
-        add("of_mature", accession, hairpin)
-        add("of_hairpin", hairpin, accession)
-        add("by_mature_sequence", sequence, accession)
-    for accession, name in names.aliases[["accession", "name"]].itertuples(index=False):
-        key = names.normalise(name)
-        if key not in look["hairpin"] and key not in look["mature"]:  # current names go first
-            add("alias", key, accession)
-        if accession not in mature_entries and accession not in look["accession"]:
-            add("alias", accession.lower(), accession)
+            _add(tables.family, family, name)
+    columns = names.matures[["hairpin_id", "mature_id", "accession", "sequence"]]
+    rows = zip(*(columns[name].tolist() for name in columns), strict=True)
+    for hairpin, mature, accession, sequence in rows:
+        _add(tables.of_mature, accession, hairpin)
+        _add(tables.of_hairpin, hairpin, accession)
+        if accession not in tables.mature_entries:
+            tables.mature_entries[accession] = (mature, sequence)
+            _add(tables.mature, names.normalise(mature), accession)
+            _add(tables.mature, accession.lower(), accession)
+            _add(tables.by_mature_sequence, sequence, accession)
+    _add_earlier(tables, names)
+    return tables
+
+
+def _add_earlier(tables: NameTables, names: MirbaseNames) -> None:
+    """Add names of earlier releases and withdrawn entries."""
+    current = {*tables.entries, *(name for name, _ in tables.mature_entries.values())}
+    aliases = names.aliases
+    for accession, name in zip(
+        aliases["accession"].tolist(), aliases["name"].tolist(), strict=True
+    ):
+        if name not in current:
+            key = names.normalise(name)
+            if key not in tables.hairpin and key not in tables.mature:  # these go first
+                _add(tables.alias, key, accession)
+        if accession not in tables.mature_entries and accession not in tables.accession:
+            _add(tables.alias, accession.lower(), accession)
     for accession, old_names in names.retired["names"].items():
-        add("retired", str(accession).lower(), str(accession))
+        _add(tables.retired, str(accession).lower(), str(accession))
         for name in old_names.split(";"):
-            add("retired", names.normalise(name), str(accession))
-    kinds = [name for name in NameTables.__dataclass_fields__ if not name.endswith("entries")]
-    return NameTables(
-        entries=entries, mature_entries=mature_entries, **{kind: look[kind] for kind in kinds}
-    )
+            _add(tables.retired, names.normalise(name), str(accession))
+
+
+def _add(table: dict[str, tuple[str, ...]], key: str, value: str) -> None:
+    """Add a value to those of a key, once."""
+    values = table.get(key, ())
+    if value not in values:
+        # Tuples of texts cost the garbage collector nothing, tens of thousands of lists a lot.
+        table[key] = (*values, value)
 
 
 def resolve(ids: Sequence[str] | Iterable[str], names: MirbaseNames) -> pd.DataFrame:
@@ -280,21 +291,21 @@ def look_up(name: str, names: MirbaseNames) -> tuple[str, ...]:
     if hairpins:
         return _current_entry("exact_hairpin", hairpins, None, names)
     matures = tables.mature.get(key)
-    loci = tables.locus.get(key, [])
+    loci = tables.locus.get(key, ())
     if matures and not loci:
         return _current_entry("exact_mature", _parents(matures, names), matures, names)
     arms = _gather(tables.mature, (key, f"{key}-5p", f"{key}-3p"))
     if loci:
         return _current_entry("multilocus_stem", loci, arms or None, names)
-    aliased = tables.alias.get(key, [])
+    aliased = tables.alias.get(key, ())
     old_hairpins = _gather(tables.accession, aliased)
     if old_hairpins:
         return _current_entry("alias_hairpin", sorted(old_hairpins, key=natural_key), None, names)
     old_matures = [accession for accession in aliased if accession in tables.mature_entries]
     if old_matures:
         # An old name without an arm is one of the hairpin; one of an arm keeps its arm.
-        matures = old_matures if has_arm(key) else None
-        return _current_entry("alias_mature", _parents(old_matures, names), matures, names)
+        of_arm = old_matures if has_arm(key) else None
+        return _current_entry("alias_mature", _parents(old_matures, names), of_arm, names)
     if arms:
         return _current_entry("mature_name", _parents(arms, names), arms, names)
     withdrawn = [accession for accession in aliased if accession in names.retired.index]
@@ -310,20 +321,20 @@ def look_up(name: str, names: MirbaseNames) -> tuple[str, ...]:
     return ("unknown",) + ("",) * (len(RESOLVED_COLUMNS) - 1)
 
 
-def _gather(table: dict[str, list[str]], keys: Iterable[str]) -> list[str]:
+def _gather(table: dict[str, tuple[str, ...]], keys: Iterable[str]) -> list[str]:
     """Values of all keys, in order; a key that is not in the table has none."""
     values: list[str] = []
     for key in keys:
-        values += table.get(key, [])
+        values += table.get(key, ())
     return values
 
 
-def _parents(matures: list[str], names: MirbaseNames) -> list[str]:
+def _parents(matures: Sequence[str], names: MirbaseNames) -> list[str]:
     return sorted(set(_gather(names.tables.of_mature, matures)), key=natural_key)
 
 
 def _current_entry(
-    kind: str, hairpins: list[str], matures: list[str] | None, names: MirbaseNames
+    kind: str, hairpins: Sequence[str], matures: Sequence[str] | None, names: MirbaseNames
 ) -> tuple[str, ...]:
     if matures is None:
         matures = list(dict.fromkeys(_gather(names.tables.of_hairpin, hairpins)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from mirnagraph.names.mirbase import MATCH_KINDS, MirbaseNames, look_up
@@ -15,9 +15,13 @@ from mirnagraph.names.spelling import (
     natural_key,
     normalise,
     species_of,
+    stem,
 )
 
 FAMILY = "family_prefix"
+
+OF_MATURES = ("exact_mature", "alias_mature", "mature_name")
+"""Kinds of match by the name of a mature."""
 
 MANY_MATURES = 3
 """More mature forms than this make an RNA a family where miRBase is not at hand to tell."""
@@ -40,9 +44,11 @@ class Entry:
 
 def entry_of(name: str, names: MirbaseNames) -> Entry:
     """Look up a name; the kind is ``unknown`` where miRBase has none."""
-    cells = look_up(name, names)
-    lists = [tuple(filter(None, cells[column].split(";"))) for column in (1, 2, 4, 5)]
-    return Entry(cells[0], *lists, source=cells[8])
+    kind, *cells = look_up(name, names)
+    hairpins, hairpin_accs, _, mature_ids, mature_accs = (
+        tuple(filter(None, cell.split(";"))) for cell in cells[:5]
+    )
+    return Entry(kind, hairpins, hairpin_accs, mature_ids, mature_accs, source=cells[7])
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +69,7 @@ class ReferenceNames:
     sequences: tuple[str | None, ...] = ()
     matures: tuple[str, ...] = ()
     n_first: int | None = None
+    _entries: dict[int, Entry | None] = field(init=False, repr=False, default_factory=dict)
 
     @cached_property
     def row_of_id(self) -> dict[str, int]:
@@ -89,28 +96,34 @@ class ReferenceNames:
         return tuple(normalise(name, species) for name in self.ids)
 
     @cached_property
-    def rows_of_key(self) -> dict[str, list[int]]:
+    def rows_of_key(self) -> dict[str, tuple[int, ...]]:
         """Rows of every normalised id."""
         return _rows_by((key, row) for row, key in enumerate(self.keys))
 
     @cached_property
-    def rows_of_stem(self) -> dict[str, list[int]]:
+    def rows_of_stem(self) -> dict[str, tuple[int, ...]]:
         """Rows of every normalised id without its locus, and without the letter of a paralog."""
         pairs = []
         for row, key in enumerate(self.keys):
             pairs += [(start, row) for start in (locus_stem(key), family_stem(key)) if start]
         return _rows_by(pairs)
 
-    @cached_property
-    def entries(self) -> tuple[Entry | None, ...]:
-        """What every id means in miRBase; None where it means nothing or miRBase is not at hand."""
+    def entry(self, row: int) -> Entry | None:
+        """What an id means in miRBase; None where it means nothing or miRBase is not at hand."""
         if self.names is None:
-            return (None,) * len(self.ids)
-        entries = [entry_of(name, self.names) for name in self.ids]
-        return tuple(None if entry.kind == "unknown" else entry for entry in entries)
+            return None
+        if row not in self._entries:
+            entry = entry_of(self.ids[row], self.names)
+            self._entries[row] = None if entry.kind == "unknown" else entry
+        return self._entries[row]
 
     @cached_property
-    def rows_of_hairpin(self) -> dict[str, list[int]]:
+    def entries(self) -> tuple[Entry | None, ...]:
+        """`entry` of every row."""
+        return tuple(map(self.entry, range(len(self.ids))))
+
+    @cached_property
+    def rows_of_hairpin(self) -> dict[str, tuple[int, ...]]:
         """Rows that stand for a hairpin, by its id; families, which are guesses, are left out."""
         return _rows_by(
             (hairpin, row)
@@ -120,7 +133,7 @@ class ReferenceNames:
         )
 
     @cached_property
-    def rows_of_accession(self) -> dict[str, list[int]]:
+    def rows_of_accession(self) -> dict[str, tuple[int, ...]]:
         """Rows with a mature, or a withdrawn hairpin, by its accession; families included."""
         pairs = []
         for row, entry in enumerate(self.entries):
@@ -131,13 +144,13 @@ class ReferenceNames:
         return _rows_by(pairs)
 
     @cached_property
-    def rows_of_sequence(self) -> dict[str, list[int]]:
+    def rows_of_sequence(self) -> dict[str, tuple[int, ...]]:
         """Rows by the sequence of the RNA."""
         pairs = [(text, row) for row, text in enumerate(self.sequences) if text]
         return _rows_by(pairs)
 
     @cached_property
-    def rows_of_mature_sequence(self) -> dict[str, list[int]]:
+    def rows_of_mature_sequence(self) -> dict[str, tuple[int, ...]]:
         """Rows by the sequences of their mature forms."""
         return _rows_by(
             (mature, row)
@@ -146,16 +159,38 @@ class ReferenceNames:
             if mature
         )
 
+    def keys_of(self, query: str) -> list[str]:
+        """Normalised forms of a name: one per species where it has no prefix."""
+        key = normalise(query, "")
+        if re.match(r"(?:mir|let|lin)-", key):
+            return [f"{species}-{key}" for species in self.species]
+        return [key]
+
+    def foreign(self, query: str) -> str:
+        """A reason where a name is of a species that the RNAs are not of; else empty."""
+        species = species_of(query)
+        if not species or species in self.species:
+            return ""
+        own = ", ".join(self.species)
+        return f"{query!r} is a name of another species ({species}; the reference RNAs: {own})"
+
+    def own_rows(self, accession: str) -> list[int]:
+        """Rows whose id is the name of a mature, with or without its arm."""
+        assert self.names is not None
+        mature = self.names.normalise(self.names.tables.mature_entries[accession][0])
+        rows = self.rows_of_key
+        return [*rows.get(mature, ()), *rows.get(stem(mature), ())]
+
     def n_matures(self, row: int) -> int:
         """Number of mature forms of an RNA."""
-        entry = self.entries[row]
+        entry = self.entry(row)
         if entry is not None:
             return len(entry.mature_accs)
         return len([text for text in self.matures[row].split(";") if text]) if self.matures else 0
 
     def breadth(self, row: int) -> int:
         """How specific an RNA is: `OWN`, `SHARED` or `OF_FAMILY`."""
-        entry = self.entries[row]
+        entry = self.entry(row)
         if entry is None:
             is_family = self.names is None and self.n_matures(row) > MANY_MATURES
             return OF_FAMILY if is_family else OWN
@@ -186,7 +221,7 @@ class ReferenceNames:
             breadth = self.breadth(row)
             if row in is_own and breadth != OF_FAMILY:
                 breadth = OWN
-            entry = self.entries[row]
+            entry = self.entry(row)
             return (
                 row >= n_first,
                 breadth,
@@ -200,10 +235,11 @@ class ReferenceNames:
         return sorted(dict.fromkeys(rows), key=key)
 
 
-def _rows_by(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+def _rows_by(pairs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
     """Rows of every key, in order, each once."""
-    rows: defaultdict[str, list[int]] = defaultdict(list)
+    rows: dict[str, tuple[int, ...]] = {}
     for key, row in pairs:
-        if row not in rows[key][-1:]:
-            rows[key].append(row)
-    return dict(rows)
+        earlier = rows.get(key, ())
+        if row not in earlier[-1:]:
+            rows[key] = (*earlier, row)
+    return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mirnagraph.errors import counted
@@ -11,32 +11,32 @@ from mirnagraph.names.match import (
     AMBIGUOUS,
     ARM,
     ID,
-    MATURE_SEQUENCE,
-    NEW,
-    SEQUENCE,
     UNKNOWN,
     WITHDRAWN,
     Match,
     listed,
 )
 from mirnagraph.names.mirbase import MirbaseNames
-from mirnagraph.names.reference import FAMILY, OF_FAMILY, Entry, ReferenceNames, entry_of
+from mirnagraph.names.reference import (
+    FAMILY,
+    OF_FAMILY,
+    OF_MATURES,
+    Entry,
+    ReferenceNames,
+    entry_of,
+)
+from mirnagraph.names.sequences import match_sequence
 from mirnagraph.names.spelling import (
     has_arm,
     is_host_gene,
     is_like_mirna,
     is_truncated,
     natural_key,
-    normalise,
-    species_of,
     stem,
 )
 from mirnagraph.names.suggest import suggest
 
 _ACCESSION = re.compile(r"mi(mat)?\d{7}")
-
-OF_MATURES = ("exact_mature", "alias_mature", "mature_name")
-"""Kinds of match by the name of a mature."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class NameResolver:
             return self._of_id(query, row)
         if is_truncated(query):
             return self._truncated(query)
-        keys = self._keys(query)
+        keys = self.reference.keys_of(query)
         steps = (self._by_id, self._by_arm, self._by_mirbase, self._by_similar_ids)
         for step in steps:
             match = step(query, keys)
@@ -73,7 +73,7 @@ class NameResolver:
                 return match
         return self._unknown(query)
 
-    def match_sequence(self, name: str, sequence: str, rows: Iterable[int] | None = None) -> Match:
+    def match_sequence(self, name: str, sequence: str, rows: Container[int] | None = None) -> Match:
         """Answer one sequence by the most specific reference RNA that holds it.
 
         Args:
@@ -84,136 +84,11 @@ class NameResolver:
         Returns:
             The kind is ``sequence``, ``mature_sequence`` or ``new``.
         """
-        reference = self.reference
-        accessions = self._sequence_accessions(sequence)
-        holders = list(reference.rows_of_sequence.get(sequence, ()))
-        hairpins = self.names.tables.by_sequence.get(sequence, []) if self.names else []
-        for hairpin in hairpins:
-            holders += reference.rows_of_hairpin.get(hairpin, ())
-        kind = SEQUENCE
-        own: list[int] = []
-        if rows is not None:
-            holders = [row for row in holders if row in rows]
-        if not holders:
-            kind = MATURE_SEQUENCE
-            holders = list(reference.rows_of_mature_sequence.get(sequence, ()))
-            if rows is not None:
-                holders = [row for row in holders if row in rows]
-            own = [row for accession in accessions for row in self._own_rows(accession)]
-        if not holders:
-            return self._of_new_sequence(name, sequence, accessions)
-        named = self._named_rows(name)
-        first, *others = reference.ranked(holders, named, own)
-        return self._of_sequence(name, kind, first, others, hairpins or accessions)
-
-    def _of_sequence(
-        self, name: str, kind: str, row: int, others: list[int], entries: Sequence[str]
-    ) -> Match:
-        """A match by sequence; the note names the other RNAs that hold it."""
-        reference = self.reference
-        notes = []
-        if reference.breadth(row) == OF_FAMILY:
-            notes.append(f"{reference.ids[row]} stands for a family of miRNAs")
-        shared = sorted((reference.ids[other] for other in others), key=natural_key)
-        if shared:
-            notes.append(f"the same sequence: {listed(shared)}")
-        foreign = self._foreign(name)
-        if foreign:
-            notes.append(foreign)
-        accession = self._accession_of(row, kind, name, entries)
-        return Match(
-            name,
-            reference.ids[row],
-            accession,
-            kind,
-            tuple(shared),
-            "; ".join(notes),
-            row,
-            is_doubtful=bool(notes),
-        )
-
-    def _of_new_sequence(self, name: str, sequence: str, accessions: Sequence[str]) -> Match:
-        """A sequence of no reference RNA; the note says what miRBase knows of it."""
-        if self.names is None:
-            note = self._foreign(name)
-            return Match(name, name, kind=NEW, note=note, is_doubtful=bool(note))
-        tables = self.names.tables
-        hairpins = tables.by_sequence.get(sequence, [])
-        ids = hairpins or [tables.mature_entries[accession][0] for accession in accessions]
-        accs = [tables.entries[hairpin][0] for hairpin in hairpins] or list(accessions)
-        note = self._foreign(name)
-        if ids:
-            others = sorted({species_of(entry) for entry in ids} - set(self.reference.species))
-            note = f"the sequence of {listed(ids)}"
-            if len(others) == len({species_of(entry) for entry in ids}):
-                note += f", of another species than the reference RNAs ({', '.join(others)})"
-            elif not hairpins:
-                note += ": by that name its hairpin is predicted"
-        return Match(name, name, ";".join(accs), NEW, note=note, is_doubtful=bool(note))
-
-    def _sequence_accessions(self, sequence: str) -> list[str]:
-        """Accessions of the matures of a sequence."""
-        if self.names is None:
-            return []
-        return self.names.tables.by_mature_sequence.get(sequence, [])
-
-    def _own_rows(self, accession: str) -> list[int]:
-        """Rows whose id is the name of a mature, with or without its arm."""
-        assert self.names is not None
-        mature = self.names.normalise(self.names.tables.mature_entries[accession][0])
-        rows = self.reference.rows_of_key
-        return [*rows.get(mature, ()), *rows.get(stem(mature), ())]
-
-    def _named_rows(self, name: str) -> list[int]:
-        """Rows that the id of a sequence names: itself or, of a mature, its precursor."""
-        rows = self.reference.rows_of_key
-        found = []
-        for key in self._keys(name):
-            found += [*rows.get(key, ()), *rows.get(stem(key), ())]
-        if not found and self.names is not None:
-            for key in self._keys(name):
-                entry = entry_of(key, self.names)
-                for accession in entry.mature_accs if entry.kind in OF_MATURES else ():
-                    found += self._own_rows(accession)
-        return found
-
-    def _accession_of(self, row: int, kind: str, name: str, entries: Sequence[str]) -> str:
-        """Accession of a sequence: of the hairpins or matures that have it and are of the row."""
-        entry = self.reference.entries[row]
-        if entry is None or self.names is None:
-            return ""
-        tables = self.names.tables
-        if kind == SEQUENCE:
-            accessions = [
-                tables.entries[hairpin][0] for hairpin in entries if hairpin in tables.entries
-            ]
-            return ";".join(accessions)
-        of_row = [accession for accession in entries if accession in entry.mature_accs]
-        named = [
-            accession
-            for accession in of_row
-            if self.names.normalise(tables.mature_entries[accession][0]) in self._keys(name)
-        ]
-        return ";".join(named or of_row)
-
-    def _keys(self, query: str) -> list[str]:
-        """Normalised forms of a name: one per species where it has no prefix."""
-        key = normalise(query, "")
-        if re.match(r"(?:mir|let|lin)-", key):
-            return [f"{species}-{key}" for species in self.reference.species]
-        return [key]
-
-    def _foreign(self, query: str) -> str:
-        """A reason where a name is of a species that the reference RNAs are not of; else empty."""
-        species = species_of(query)
-        if not species or species in self.reference.species:
-            return ""
-        own = ", ".join(self.reference.species)
-        return f"{query!r} is a name of another species ({species}; the reference RNAs: {own})"
+        return match_sequence(self.reference, name, sequence, rows)
 
     def _of_id(self, query: str, row: int) -> Match:
         """A match by id, which is doubtful where the id is of a family or withdrawn."""
-        entry = self.reference.entries[row]
+        entry = self.reference.entry(row)
         rna_id = self.reference.ids[row]
         if entry is None:
             return Match(query, rna_id, kind=ID, row=row)
@@ -239,7 +114,7 @@ class NameResolver:
                 continue
             accessions = set(self._mature_accessions(key))
             for row in self.reference.rows_of_key.get(stem(key), ()):
-                entry = self.reference.entries[row]
+                entry = self.reference.entry(row)
                 is_other = (
                     entry is not None and accessions and not accessions & set(entry.mature_accs)
                 )
@@ -288,8 +163,8 @@ class NameResolver:
             return self._ambiguous(query, list(ids) or list(entry.hairpins))
         return self._of_entry(query, key, entry)
 
-    def _rows(self, hairpin: str) -> list[int]:
-        return self.reference.rows_of_hairpin.get(hairpin, [])
+    def _rows(self, hairpin: str) -> Sequence[int]:
+        return self.reference.rows_of_hairpin.get(hairpin, ())
 
     def _of_entry(self, query: str, key: str, entry: Entry) -> Match:
         """The reference RNA of an entry of miRBase, or the entry itself."""
@@ -305,7 +180,9 @@ class NameResolver:
         if not rows:
             return self._of_hairpin(query, entry, accession)
         first, *others = reference.ranked(rows, own=own)
-        covers = set(entry.hairpins) <= set(_hairpins(reference.entries[first]))
+        if not is_of_mature and self._are_different_matures(rows):
+            return self._ambiguous(query, [reference.ids[row] for row in (first, *others)])
+        covers = set(entry.hairpins) <= set(_hairpins(reference.entry(first)))
         if others and not (is_one_mature or covers or len(entry.hairpins) == 1):
             return self._ambiguous(query, [reference.ids[row] for row in (first, *others)])
         others = [row for row in others if reference.breadth(row) <= reference.breadth(first)]
@@ -346,7 +223,14 @@ class NameResolver:
             for accession in accessions:
                 for same in tables.by_mature_sequence[tables.mature_entries[accession][1]]:
                     rows += reference.rows_of_accession.get(same, ())
-        return rows, [row for accession in accessions for row in self._own_rows(accession)]
+        return rows, [row for accession in accessions for row in self.reference.own_rows(accession)]
+
+    def _are_different_matures(self, rows: Iterable[int]) -> bool:
+        """Whether RNAs of one hairpin are its matures, of which its name means none alone."""
+        entries = [self.reference.entry(row) for row in rows]
+        if any(entry is None or entry.kind != "exact_mature" for entry in entries):
+            return False
+        return len({entry.mature_accs for entry in entries if entry is not None}) > 1
 
     def _is_mature(self, key: str) -> bool:
         """Whether a name is the current one of a mature."""
@@ -405,7 +289,7 @@ class NameResolver:
 
     def _truncated(self, query: str) -> Match:
         """A name that ends before its number: the reference RNAs that begin with it."""
-        starts = tuple(f"{key}-" for key in self._keys(f"{query.strip(' -_')}-1"))
+        starts = tuple(f"{key}-" for key in self.reference.keys_of(f"{query.strip(' -_')}-1"))
         starts = tuple(start.removesuffix("1-") for start in starts)
         ids = [
             name
@@ -421,7 +305,7 @@ class NameResolver:
         note = f"unknown RNA {query!r}"
         if n_ids:
             note += f" ({counted(n_ids, 'reference RNA')})"
-        foreign = self._foreign(query)
+        foreign = self.reference.foreign(query)
         if not query.strip():
             note = "an empty name"
         elif foreign:

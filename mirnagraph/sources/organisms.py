@@ -85,7 +85,8 @@ def species_code(species: str, organisms: pd.DataFrame) -> str:
     similar = [name for name in choices if text and text in name.split()]
     similar += get_close_matches(text, choices, 6, 0.6)
     near = dict.fromkeys(choices[name] for name in similar)
-    named = [f"{prefix} ({organisms.at[prefix, 'name']})" for prefix in list(near)[:4]]
+    latin_of = organisms["name"].to_dict()
+    named = [f"{prefix} ({latin_of[prefix]})" for prefix in list(near)[:4]]
     what = "a species without an entry in miRBase" if code in organisms.index else "unknown species"
     if named:
         expected = f"such as {', '.join(named)}"

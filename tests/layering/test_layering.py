@@ -254,7 +254,9 @@ def loaded_after(code: str, *arguments: str) -> tuple[set[str], str]:
 
 def test_importing_the_library_loads_nothing_heavy() -> None:
     heavy = {"torch", "pandas", "scipy", "sklearn", "numba", "gensim", "matplotlib", "lightning"}
-    loaded, _ = loaded_after("import mirnagraph; mirnagraph.__version__; dir(mirnagraph)")
+    loaded, _ = loaded_after(
+        "import mirnagraph, mirnagraph.names; mirnagraph.__version__; dir(mirnagraph)"
+    )
     assert "mirnagraph" in loaded
     assert not loaded & (heavy | {"fusion", "seqtower", "cli"})
 

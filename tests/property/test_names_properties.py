@@ -11,7 +11,7 @@ DASHES = "-_ \u00a0\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 WORDS = "hsa mmu mir miR MIR let 7 21 a B 1 5p 3p * star HG . pre MIMAT0000076 \u200b İ ß"
 pieces = st.sampled_from([*DASHES, *WORDS.split(" ")])
 texts = st.one_of(st.text(max_size=20), st.lists(pieces, max_size=8).map("".join))
-letters = st.text("abcdefghij", max_size=2)
+letters = st.text("abcdefij", max_size=2)  # a symbol that ends in HG is of a host gene
 
 
 @given(texts, st.sampled_from(["hsa", "mmu", ""]))

@@ -298,6 +298,23 @@ def test_a_sequence_of_another_species_is_said_to_be_one(resolver: NameResolver)
     assert "by that name its hairpin is predicted" in of_all.match_sequence("x", "CCAA").warning
 
 
+def test_reference_rnas_that_are_matures(names: MirbaseNames) -> None:
+    ids = ("hsa-miR-21-5p", "hsa-miR-21-3p", "hsa-let-7a-5p")
+    resolver = NameResolver(ReferenceNames(ids, names, ("AAAA", "CCCC", "GGAA"), ("", "", "")))
+    assert resolver.match("hsa-miR-21*").rna_id == "hsa-miR-21-3p"
+    assert resolver.match("MIMAT0000076").rna_id == "hsa-miR-21-5p"
+    hairpin = resolver.match("hsa-mir-21")
+    assert (hairpin.kind, hairpin.candidates) == ("ambiguous", ("hsa-miR-21-3p", "hsa-miR-21-5p"))
+    match = resolver.match_sequence("x", "CCCC")
+    assert (match.rna_id, match.kind, match.accession) == (
+        "hsa-miR-21-3p",
+        "sequence",
+        "MIMAT0004494",
+    )
+    # The sequence of the hairpin is not that of its matures.
+    assert resolver.match_sequence("x", "AAAACCCC").kind == "new"
+
+
 def test_an_id_that_mirbase_withdrew_says_so(names: MirbaseNames) -> None:
     match = NameResolver(ReferenceNames(("hsa-mir-90",), names)).match("hsa-mir-90")
     assert match.rna_id == "hsa-mir-90"
@@ -316,7 +333,7 @@ def test_old_names_of_an_arm_keep_their_arm(names: MirbaseNames) -> None:
 
 
 def test_names_travel_between_processes(names: MirbaseNames) -> None:
-    assert names.tables.hairpin["hsa-mir-21"] == ["hsa-mir-21"]
+    assert names.tables.hairpin["hsa-mir-21"] == ("hsa-mir-21",)
     again = pickle.loads(pickle.dumps(names))
     assert "tables" not in again.__dict__
     assert again.tables.hairpin == names.tables.hairpin
