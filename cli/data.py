@@ -33,7 +33,8 @@ DataOption = Annotated[
     str,
     Option(
         help="Dataset: demo (synthetic), mirna1041 (public benchmark, from $MIRNAGRAPH_DATA or the "
-        "cache of `fetch`), circloc (circRNAs, from $MIRNAGRAPH_DATA), or a dataset folder."
+        "cache of `fetch`), circloc (circRNAs, from $MIRNAGRAPH_DATA), another name that `fetch` "
+        "builds, or a dataset folder."
     ),
 ]
 
