@@ -184,3 +184,16 @@ def test_unknown_columns_foreign_ids_and_letters_are_refused(files) -> None:
         match=r"line 9, column 3: invalid nucleotide in the sequence of d; found R.*--iupac n",
     ):
         join(fasta, read_labels(table))
+
+
+def test_na_is_no_class_and_a_cell_may_hold_several(files) -> None:
+    fasta, table = files("id\twhere\na\tnucleus\nb\tNA\nc\tcytoplasm\n")
+    found = join(fasta, read_labels(table), iupac="n")
+    assert (found.kind, found.compartments) == ("class", ("cytoplasm", "nucleus"))
+    assert found.index.ids == ("a", "c")
+
+    fasta, table = files("id\twhere\na\tnucleus;cytoplasm\nb\tcytoplasm; nucleus\nc\tnucleus\n")
+    found = read_labels(table)
+    assert found.kind == "multi-label"
+    assert list(found.values.columns) == ["cytoplasm", "nucleus"]
+    np.testing.assert_array_equal(found.values.to_numpy(), [[1, 1], [1, 1], [0, 1]])
