@@ -43,7 +43,7 @@ shipped-model: setup
 	$(BIN)/mirnagraph build-networks --data mirna1041 --out build/networks --overwrite
 	$(BIN)/mirnagraph train --networks build/networks --rnas located --fold 10 --seed 0 --out build/shipped --overwrite
 	$(BIN)/mirnagraph export build/shipped fusion/shipped --license other --overwrite
-	$(BIN)/mirnagraph atlas --run fusion/shipped --out data/atlas/atlas.tsv
+	$(BIN)/mirnagraph atlas --run fusion/shipped --out data/atlas/atlas.tsv.gz
 
 stress: setup-dev
 	$(BIN)/python benchmarks/mutation_check.py --workers 2

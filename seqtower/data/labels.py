@@ -27,6 +27,10 @@ NOT_GIVEN = ("NA", "N/A", "NaN", "nan", "<NA>")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
+FIELD_END = "|"
+"""Between the fields of an id of GENCODE or circBase."""
+
+
 @dataclass(frozen=True, eq=False)
 class LabelTable:
     """Labels by RNA id.
@@ -118,7 +122,9 @@ def read_labels(
 def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> SequenceSet:
     """Return the sequences that have a label, in the order of the FASTA file.
 
-    Sequences without a label and labels without a sequence are listed in `left_out`.
+    Sequences without a label and labels without a sequence are listed in `left_out`. Where no id is
+    in both, ids of GENCODE and circBase (``ENST…|ENSG…|…``) are joined by the field, counted from
+    the left, that is unique and in the labels; then that field is the id.
 
     Args:
         fasta: path of the sequences.
@@ -129,7 +135,7 @@ def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> Sequ
         InputError: see `mirnagraph.sources.fasta.read_fasta`; no id is in both files; a compartment
             whose labels are all the same where there is a sequence.
     """
-    records = read_fasta(fasta, iupac=iupac)
+    records = _by_field(read_fasta(fasta, iupac=iupac), labels)
     labelled_ids = set(labels.values.index)
     unlabelled = labels.values.index[labels.values.isna().all(axis=1)]
     records_used = records[records["id"].isin(labelled_ids - set(unlabelled))]
@@ -159,6 +165,20 @@ def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> Sequ
         pd.DataFrame(left_out, columns=LEFT_OUT_COLUMNS),
         None if labels.types is None else tuple(labels.types.loc[ids]),
     )
+
+
+def _by_field(records: pd.DataFrame, labels: LabelTable) -> pd.DataFrame:
+    """Records named by one field of their ids, where the labels have that field and no whole id."""
+    ids = records["id"].astype(str)
+    known = set(labels.values.index)
+    if ids.isin(known).any() or not ids.str.contains(FIELD_END, regex=False).any():
+        return records
+    fields = ids.str.split(FIELD_END, expand=True)
+    for column in fields.columns:
+        field = fields[column].fillna("")
+        if field.isin(known).any() and (field != "").all() and field.is_unique:
+            return records.assign(id=field)
+    return records
 
 
 def constant_label_problems(
