@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-PACKED = "packed"
-"""Entry of the metadata that says how arrays are stored."""
+PACKED = "packed.json"
+"""Array of bytes: JSON that says how the others are stored. As an entry of the file's metadata, whose
+order is random, it would make other bytes each time."""
 
 SMALLEST = 1024
 """Bytes below which an array is stored as it is."""
@@ -43,7 +44,7 @@ def save_arrays(
     Args:
         arrays: by name.
         path: of the file.
-        metadata: further entries of the file's metadata.
+        metadata: of the file; with one entry at most, equal arrays make equal files.
     """
     stored: dict[str, np.ndarray] = {}
     how: dict[str, dict[str, Any]] = {}
@@ -59,7 +60,9 @@ def save_arrays(
             continue
         first[key] = name
         stored |= _pack(name, values, how)
-    save_file(stored, path, {**(metadata or {}), PACKED: json.dumps(how)})
+    if how:
+        stored[PACKED] = np.frombuffer(json.dumps(how).encode(), dtype=np.uint8)
+    save_file(stored, path, dict(metadata or {}))
 
 
 def _pack(name: str, values: np.ndarray, how: dict[str, dict[str, Any]]) -> dict[str, np.ndarray]:
@@ -92,10 +95,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         OSError, SafetensorError: the file is missing or damaged.
     """
     stored = load_file(path)
-    with safe_open(path, framework="numpy") as file:
-        text = (file.metadata() or {}).get(PACKED, "{}")
     try:
-        how = json.loads(text)
+        how = json.loads(stored.pop(PACKED, np.frombuffer(b"{}", dtype=np.uint8)).tobytes())
         arrays = {name: _unpack(name, stored, how.get(name, {})) for name in _own(stored, how)}
         for name, entry in how.items():
             if "same" in entry:

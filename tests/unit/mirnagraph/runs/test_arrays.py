@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import hypothesis.extra.numpy as np_strategies
@@ -72,6 +74,18 @@ def test_any_matrix_comes_back(tmp_path: Path, values: np.ndarray) -> None:
     assert same_bits(found["two"], values)
 
 
+def test_equal_arrays_make_equal_files(tmp_path: Path) -> None:
+    program = (
+        "import sys, numpy as np; from pathlib import Path;"
+        "from mirnagraph.runs.arrays import save_arrays;"
+        "save_arrays({'b': np.ones((50, 50)), 'a': np.eye(50)}, Path(sys.argv[1]), {'x': 'y'})"
+    )
+    files = [tmp_path / f"{number}.safetensors" for number in range(4)]
+    for file in files:
+        subprocess.run([sys.executable, "-c", program, str(file)], check=True)
+    assert len({file.read_bytes() for file in files}) == 1
+
+
 def test_files_of_before_are_read_as_they_are(tmp_path: Path) -> None:
     values = np.ones((40, 40), dtype=np.float32)
     save_file({"a": values}, tmp_path / "old.safetensors")
@@ -93,6 +107,7 @@ def test_files_of_before_are_read_as_they_are(tmp_path: Path) -> None:
 )
 def test_a_damaged_description_is_named(tmp_path: Path, how: object) -> None:
     arrays = {"a": np.zeros((0, 2**20), dtype=np.float32), "a.rows": np.zeros(50, dtype=np.uint8)}
-    save_file(arrays, tmp_path / "a.safetensors", {PACKED: json.dumps(how)})
+    arrays[PACKED] = np.frombuffer(json.dumps(how).encode(), dtype=np.uint8)
+    save_file(arrays, tmp_path / "a.safetensors")
     with pytest.raises(SafetensorError, match="packed arrays"):
         load_arrays(tmp_path / "a.safetensors")
