@@ -9,13 +9,21 @@ import numpy as np
 
 from fusion.explain.evidence import Partner, neighbours_of, partners_of
 from fusion.explain.notes import (
+    NO_PARTNERS,
     TYPE_NOTE,
     attention_notes,
     reading_notes,
     sequence_note,
     training_notes,
 )
-from fusion.explain.occlusion import modality_changes, model_for_row, occlude_modalities
+from fusion.explain.occlusion import (
+    modality_changes,
+    model_for_row,
+    occlude,
+    occlude_modalities,
+    source_effects,
+    tokens_by_source,
+)
 from fusion.explain.ranking import compartment_columns
 from fusion.explain.result import Compartment, Explanation
 from fusion.explain.sequence import (
@@ -52,6 +60,9 @@ from fusion.models.towers_training import TrainedFusion
 from mirnagraph.errors import ConfigError
 from mirnagraph.io import to_rna
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
+
+MAX_REMARKS = 2
+"""Notes on a new RNA in the short text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,9 +172,14 @@ def explain_reference(
     is_trained = bool(reference.trained[row])
     has_towers = isinstance(fusion_model.attention, TrainedFusion) or bool(fusion_model.kernel)
     notes = training_notes(is_trained, is_out_of_bag, is_tested, has_towers=has_towers)
-    if subject.networks is None and missing:
-        notes.append(f"Partners are left out: {missing}")
-    notes.append(sequence_note(sequence, scan, is_network_rna))
+    remarks = []
+    if subject.networks is None:
+        remarks.append(f"{NO_PARTNERS}: {missing or 'no networks were given.'}")
+    if scan is None:
+        remarks.append(sequence_note(sequence, scan, is_network_rna))
+    else:
+        notes.append(sequence_note(sequence, scan, is_network_rna))
+    notes += remarks
     has_partners = bool(compartments[0].partners)
     has_kmers = reference.kmers is not None
     notes += reading_notes(fusion_model, has_partners=has_partners, has_kmers=has_kmers)
@@ -177,6 +193,8 @@ def explain_reference(
         sequence=sequence,
         compartments=compartments,
         notes=tuple(notes),
+        remarks=tuple(remarks),
+        attention=subject.attention,
     )
 
 
@@ -222,6 +240,7 @@ def explain_sequence(
         sequence=nucleotides,
         compartments=_compartments(model, subject, columns),
         notes=(*notes, *reading),
+        remarks=tuple(notes[:MAX_REMARKS]),
     )
 
 
@@ -307,6 +326,8 @@ def _compartments(
     """Reasons per compartment: those given, else those called, else the most probable one."""
     fusion_model = subject.fusion_model
     groups, probabilities = occlude_modalities(fusion_model)
+    sources = tokens_by_source(fusion_model.tokens.sources)
+    of_sources = occlude(fusion_model, list(sources.values()))
     is_tested = subject.out_of_fold is not None
     decisive = probabilities[0] if subject.out_of_fold is None else subject.out_of_fold
     if not columns:
@@ -345,6 +366,7 @@ def _compartments(
                 sequence=sequence,
                 relations=relations[number],
                 kernel=kernels[number],
+                effects=source_effects(sources, fusion_model.tokens, of_sources, column),
             )
         )
     return tuple(compartments)
