@@ -372,12 +372,14 @@ def modality_changes(
     """
     effects = source_effects(groups, tokens, probabilities, column)
     ranked = sorted(effects, key=lambda of: (not of.present, -abs(of.effect_logit)))
-    return tuple(
-        Modality(
-            of.source, of.present, of.tokens, of.probability, 0.0 - of.effect, 0.0 - of.effect_logit
+    changes = []
+    for of in ranked:
+        change = 0.0 - of.effect
+        change_logit = 0.0 - of.effect_logit
+        changes.append(
+            Modality(of.source, of.present, of.tokens, of.probability, change, change_logit)
         )
-        for of in ranked
-    )
+    return tuple(changes)
 
 
 def _with_trees(fusion_model: FusionModel, tokens: TokenTable) -> FusionModel:

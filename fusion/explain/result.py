@@ -36,7 +36,7 @@ SHARED = "n of m training RNAs that share it are annotated there"
 SIGNS = "+ annotated there, - not"
 """How to read partners and neighbours."""
 
-SHORT_WIDTH = 100
+SHORT_WIDTH = 110
 """Characters of a line of the short text."""
 
 BAR_WIDTH = 18
@@ -158,9 +158,11 @@ def answer_lines(explanation: Explanation, reasons: Compartment) -> list[str]:
     """Short text of one compartment."""
     lines = [headline(explanation, reasons)]
     if reasons.out_of_fold is not None:
+        out_of_fold = format_probability(reasons.out_of_fold)
+        explained = format_probability(reasons.probability)
         lines.append(
-            f"  {format_probability(reasons.out_of_fold)} is out-of-fold, as `predict` reports; the "
-            f"final model, explained here, gives {format_probability(reasons.probability)}."
+            f"  {out_of_fold} is out-of-fold, as `predict` reports; the final model, explained "
+            f"here, gives {explained}."
         )
     lines += effect_lines(reasons)
     if reasons.partners or reasons.neighbours:

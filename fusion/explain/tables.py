@@ -78,6 +78,7 @@ def modality_table(modalities: Sequence[Modality], probability: float) -> list[s
 
 
 def token_lines(tokens: Sequence[TokenShare]) -> list[str]:
+    """Table of the tokens with the largest shares."""
     tokens = ranked_tokens(tokens)
     columns = _token_columns(tokens)
     rows = []
@@ -105,6 +106,7 @@ def _token_columns(tokens: Sequence[TokenShare]) -> dict[str, tuple[str, str]]:
 
 
 def part_line(part: PartSum) -> str:
+    """One part of the model and the sum of its tokens."""
     name = part.part.replace("_", " ")
     unit = UNITS[part.part]
     error = f"{abs(part.error):.1g}"
@@ -117,6 +119,7 @@ def part_line(part: PartSum) -> str:
 def relation_lines(
     name: str, relations: Sequence[Relation], tokens: Sequence[TokenShare]
 ) -> list[str]:
+    """Labels that the graph tower passes along each relation, the largest change first."""
     lines = [
         f"  Graph tower: labels passed along similarities (+ annotated in {name}, - not; % of the "
         "attention) and through partners"
@@ -158,6 +161,7 @@ def _carrier(carrier: Carrier) -> str:
 
 
 def kernel_lines(name: str, kernel: KernelReasons) -> list[str]:
+    """Training RNAs that support or oppose the compartment `name` in the kernel model."""
     sums = (
         f"start {kernel.start:+.2f}, like RNAs {kernel.supporting:+.2f} and "
         f"{kernel.opposing:+.2f}, unlike ones {kernel.unlike:+.2f}, logit {kernel.logit:+.2f}"
@@ -184,6 +188,7 @@ def _support(rna: Support) -> str:
 
 
 def partner_lines(name: str, partners: Sequence[Partner]) -> list[str]:
+    """Partners per kind of association, with counts, records and PMIDs."""
     lines = [f"  Partners, by how common {name} is among the training RNAs that share them"]
     for kind, of_kind in groupby(partners, key=lambda partner: partner.kind):
         text = "; ".join(_partner(partner) for partner in of_kind)
@@ -206,6 +211,7 @@ def _partner(partner: Partner) -> str:
 
 
 def neighbour_lines(name: str, neighbours: Sequence[Neighbour]) -> list[str]:
+    """Nearest training RNAs per similarity."""
     lines = [f"  Nearest training RNAs, + annotated in {name}, - not"]
     for network, of_network in groupby(neighbours, key=lambda near: near.network):
         cells = []
@@ -218,6 +224,7 @@ def neighbour_lines(name: str, neighbours: Sequence[Neighbour]) -> list[str]:
 
 
 def sequence_lines(reasons: SequenceReasons, sequence: str) -> list[str]:
+    """Window that matters most, and the whole sequence with a sign per nucleotide."""
     letters = reasons.letters
     if len(letters) > MAX_LETTERS:
         letters = f"{len(letters)} nt"
