@@ -55,7 +55,7 @@ EVIDENCE_LEFT = 4.05
 STRIP_HEIGHT = 0.13
 """Inches, of the parts from top to bottom and from left to right."""
 
-EVIDENCE_LETTERS = 68
+EVIDENCE_LETTERS = 64
 EVIDENCE_LINES = 2
 """Letters of a line beside the bars, and lines of one kind of evidence."""
 

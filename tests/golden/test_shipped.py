@@ -82,7 +82,9 @@ def test_it_explains_without_networks(model: SavedModel) -> None:
 
 
 def test_the_atlas_is_what_the_model_answers(model: SavedModel, project: Path) -> None:
-    atlas = pd.read_csv(project / "data" / "atlas" / "atlas.tsv.gz", sep="\t", keep_default_na=False)
+    atlas = pd.read_csv(
+        project / "data" / "atlas" / "atlas.tsv.gz", sep="\t", keep_default_na=False
+    )
     assert list(atlas["query"]) == atlas_names(model)
     assert len(atlas) == 1_917 + 2_656
     assert set(atlas["source"]) == {"out-of-fold", "final model", "sequence alone"}
