@@ -65,7 +65,7 @@ TYPE_NOTE = (
     "networks."
 )
 
-NO_PARTNERS = "Partners and all neighbours but those by sequence are left out"
+NO_PARTNERS = "No partners, and neighbours by sequence alone"
 
 PARTNERS_NOTE = (
     "Partners are counted among training RNAs and are associations, not causes. RNAs that share a "

@@ -26,7 +26,7 @@ from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.sources.fasta import read_fasta
 from seqtower.saved import FORMAT as TOWER
 
-HINT = "name those of the run (--networks FOLDER)"
+HINT = "give --networks FOLDER"
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def find_networks(
         folder = folder.parent
     if not (folder / "run.json").is_file():
         if networks is None:
-            return None, f"a model folder does not name the networks of its run; {HINT}."
+            return None, f"a model folder names no networks; {HINT}."
         loaded = NetworkSet.load(networks)
         if loaded.dataset.index.checksum != reference_of(model).of_networks().index.checksum:
             raise CheckpointError("the networks hold other RNAs than the model", file=networks)

@@ -558,12 +558,10 @@ def test_the_short_text_of_a_compartment(explanation: Explanation, model: SavedM
     name = explanation.compartments[0].compartment
     assert lines[0].startswith(f"{explanation.rna_id}: {name}, probability ")
     assert len(to_text(explanation).splitlines()) < 50
-    assert not any("left out" in line for line in lines)
+    assert not any("No partners" in line for line in lines)
     alone = explain_reference(model, 5, (0,))
-    (missing,) = [line for line in to_text(alone).splitlines() if "left out" in line]
-    assert missing == (
-        "Partners and all neighbours but those by sequence are left out: no networks were given."
-    )
+    (missing,) = [line for line in to_text(alone).splitlines() if "No partners" in line]
+    assert missing == ("No partners, and neighbours by sequence alone: no networks were given.")
 
 
 def test_the_command_as_a_person_types_it(

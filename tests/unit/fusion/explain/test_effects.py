@@ -83,7 +83,7 @@ def explanation_by_hand(length: int = 70) -> Explanation:
         sequence=sequence,
         effects=effects_by_hand(),
     )
-    letters = (SEQUENCE * 10)[:length]
+    letters = (SEQUENCE * 50)[:length]
     return Explanation(
         "hsa-mir-1", "hsa-mir-1", "final model", True, True, letters, (compartment,), ()
     )
