@@ -200,6 +200,23 @@ def test_picture_text_and_json_have_the_same_signs() -> None:
     assert signs_of_picture(explanation) == by_hand
 
 
+def test_the_legend_names_the_colours_of_the_bars() -> None:
+    figure = draw_explanation(explanation_by_hand())
+    (legend,) = figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    colours = {
+        label: patch.get_facecolor()
+        for label, patch in zip(labels, legend.get_patches(), strict=False)
+    }
+    # targets speak for the compartment, drugs against it
+    patches = figure.axes[0].patches
+    assert same_color(colours["speaks for it"], patches[0].get_facecolor())
+    assert same_color(colours["speaks against it"], patches[2].get_facecolor())
+    assert any("base rate" in label for label in labels)
+    # the mark of the base rate, 0.32
+    assert figure.axes[1].lines[0].get_xdata() == pytest.approx([0.32])
+
+
 def test_the_first_line_is_the_answer() -> None:
     explanation = explanation_by_hand()
     assert to_text(explanation).splitlines()[0] == (
