@@ -172,18 +172,11 @@ def explain_reference(
     is_trained = bool(reference.trained[row])
     has_towers = isinstance(fusion_model.attention, TrainedFusion) or bool(fusion_model.kernel)
     notes = training_notes(is_trained, is_out_of_bag, is_tested, has_towers=has_towers)
-    remarks = []
-    if subject.networks is None:
-        remarks.append(f"{NO_PARTNERS}: {missing or 'no networks were given.'}")
-    if scan is None:
-        remarks.append(sequence_note(sequence, scan, is_network_rna))
-    else:
+    remarks = _remarks(subject, missing)
+    if scan is not None:
         notes.append(sequence_note(sequence, scan, is_network_rna))
     notes += remarks
-    has_partners = bool(compartments[0].partners)
-    has_kmers = reference.kmers is not None
-    notes += reading_notes(fusion_model, has_partners=has_partners, has_kmers=has_kmers)
-    notes += attention_notes(subject.attention)
+    notes += _reading_notes(subject, compartments)
     return Explanation(
         name or rna_id,
         rna_id,
@@ -196,6 +189,23 @@ def explain_reference(
         remarks=tuple(remarks),
         attention=subject.attention,
     )
+
+
+def _reading_notes(subject: _Subject, compartments: Sequence[Compartment]) -> list[str]:
+    has_partners = bool(compartments[0].partners)
+    has_kmers = subject.reference.kmers is not None
+    notes = reading_notes(subject.fusion_model, has_partners=has_partners, has_kmers=has_kmers)
+    return notes + attention_notes(subject.attention)
+
+
+def _remarks(subject: _Subject, missing: str) -> list[str]:
+    """What an explanation of a reference RNA leaves out, and why."""
+    remarks = []
+    if subject.networks is None:
+        remarks.append(f"{NO_PARTNERS}: {missing or 'no networks were given.'}")
+    if subject.scan is None:
+        remarks.append(sequence_note(subject.sequence, None, is_network_rna=True))
+    return remarks
 
 
 def explain_sequence(
