@@ -208,7 +208,7 @@ def _draw_header(figure: Figure, explanation: Explanation) -> None:
         title += f", known as {explanation.known_as}"
     text = f"{title}: what speaks for and against each compartment ({explanation.source})"
     _text(figure, MARGIN, 0.1, text, fontsize=TITLE_SIZE + 1, fontweight="bold")
-    marker = {"linestyle": "none", "color": "black", "markersize": 5}
+    marker: dict[str, Any] = {"linestyle": "none", "color": "black", "markersize": 5}
     handles = [
         Patch(facecolor=COLOURS[FOR], label="speaks for it"),
         Patch(
@@ -330,7 +330,7 @@ def _draw_track(axis: Any, reasons: SequenceReasons, sequence: str, start: int, 
     support = np.array(reasons.support)
     shown = support[start:end]
     edges = np.arange(start, end + 1) + 0.5
-    style = {"fill": True, "linewidth": 0}
+    style: dict[str, Any] = {"fill": True, "linewidth": 0}
     axis.stairs(np.maximum(shown, 0), edges, color=COLOURS[FOR], **style)
     axis.stairs(
         np.minimum(shown, 0),
