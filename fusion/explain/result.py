@@ -197,7 +197,7 @@ def verdict(reasons: Compartment) -> str:
 
 def format_probability(value: float) -> str:
     """Two decimals, three near 0 and 1."""
-    return f"{value:.2f}" if 0.01 <= value <= 0.99 else f"{value:.3f}"
+    return f"{value:.2f}" if 0.015 <= value <= 0.985 else f"{value:.3f}"
 
 
 def format_effect(effect: float) -> str:
