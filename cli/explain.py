@@ -71,6 +71,15 @@ OutOption = Annotated[
     ),
 ]
 
+FullOption = Annotated[
+    bool,
+    Option(
+        "--full",
+        help="Text with every table: modalities, tokens, kernel model, graph tower. JSON has them "
+        "always.",
+    ),
+]
+
 RnaTypeOption = Annotated[
     str | None, Option(help="RNA type of all new RNAs, for a model of `train --sets`.")
 ]
@@ -84,6 +93,7 @@ def explain(
     compartment: CompartmentOption = None,
     networks: RunNetworksOption = None,
     format_: FormatOption = "text",
+    full: FullOption = False,
     out: OutOption = None,
     rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
@@ -91,13 +101,14 @@ def explain(
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Explain predictions: modalities, tokens, partners, neighbours and sequence windows.
+    """Explain predictions: what speaks for a compartment, and what against it.
 
     Needs nothing: without a run, the model that ships explains human miRNAs. Partners and all
     neighbours need the networks of a run.
 
-    The whole model predicts again without each modality. Attention and integrated gradients show
-    how its parts read their tokens.
+    The whole model predicts again without each source (targets, diseases, drugs, relatives,
+    expression, sequence, how well studied): where the probability falls, the source speaks for the
+    compartment. Partners and neighbours come with PMIDs, the sequence with a sign per nucleotide.
     """
     from fusion.default_model import default_model
     from fusion.explain.run import explain_run, find_queries, open_fusion_model, write_explanations
@@ -130,17 +141,17 @@ def explain(
         name = queries[0].name
         say(f"Model of {folder}: {name} is the RNA predicted most surely (--rna)")
     if out is None:
-        _print(explanations, format_)
+        _print(explanations, format_, full=full)
         return
-    write_explanations(explanations, out, overwrite=overwrite)
+    write_explanations(explanations, out, overwrite=overwrite, full=full)
     where = " per RNA" if len(explanations) > 1 else ""
     files = f"explanation.txt, explanation.json, explanation.png{where}"
     say(f"Written to {out}: {files}")
 
 
-def _print(explanations: list[Explanation], format_: str) -> None:
+def _print(explanations: list[Explanation], format_: str, *, full: bool) -> None:
     if format_ == "text":
-        texts = [explanation.to_text() for explanation in explanations]
+        texts = [explanation.to_text(full=full) for explanation in explanations]
         sys.stdout.write("\n".join(texts))
         return
     values = [explanation.to_dict() for explanation in explanations]

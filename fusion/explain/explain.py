@@ -9,13 +9,21 @@ import numpy as np
 
 from fusion.explain.evidence import Partner, neighbours_of, partners_of
 from fusion.explain.notes import (
+    NO_PARTNERS,
     TYPE_NOTE,
     attention_notes,
     reading_notes,
     sequence_note,
     training_notes,
 )
-from fusion.explain.occlusion import modality_changes, model_for_row, occlude_modalities
+from fusion.explain.occlusion import (
+    modality_changes,
+    model_for_row,
+    occlude,
+    occlude_modalities,
+    source_effects,
+    tokens_by_source,
+)
 from fusion.explain.ranking import compartment_columns
 from fusion.explain.result import Compartment, Explanation
 from fusion.explain.sequence import (
@@ -52,6 +60,9 @@ from fusion.models.towers_training import TrainedFusion
 from mirnagraph.errors import ConfigError
 from mirnagraph.io import to_rna
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
+
+MAX_REMARKS = 2
+"""Notes on a new RNA in the short text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,13 +172,11 @@ def explain_reference(
     is_trained = bool(reference.trained[row])
     has_towers = isinstance(fusion_model.attention, TrainedFusion) or bool(fusion_model.kernel)
     notes = training_notes(is_trained, is_out_of_bag, is_tested, has_towers=has_towers)
-    if subject.networks is None and missing:
-        notes.append(f"Partners are left out: {missing}")
-    notes.append(sequence_note(sequence, scan, is_network_rna))
-    has_partners = bool(compartments[0].partners)
-    has_kmers = reference.kmers is not None
-    notes += reading_notes(fusion_model, has_partners=has_partners, has_kmers=has_kmers)
-    notes += attention_notes(subject.attention)
+    remarks = _remarks(subject, missing)
+    if scan is not None:
+        notes.append(sequence_note(sequence, scan, is_network_rna))
+    notes += remarks
+    notes += _reading_notes(subject, compartments)
     return Explanation(
         name or rna_id,
         rna_id,
@@ -177,7 +186,26 @@ def explain_reference(
         sequence=sequence,
         compartments=compartments,
         notes=tuple(notes),
+        remarks=tuple(remarks),
+        attention=subject.attention,
     )
+
+
+def _reading_notes(subject: _Subject, compartments: Sequence[Compartment]) -> list[str]:
+    has_partners = bool(compartments[0].partners)
+    has_kmers = subject.reference.kmers is not None
+    notes = reading_notes(subject.fusion_model, has_partners=has_partners, has_kmers=has_kmers)
+    return notes + attention_notes(subject.attention)
+
+
+def _remarks(subject: _Subject, missing: str) -> list[str]:
+    """What an explanation of a reference RNA leaves out, and why."""
+    remarks = []
+    if subject.networks is None:
+        remarks.append(f"{NO_PARTNERS}: {missing or 'no networks were given.'}")
+    if subject.scan is None:
+        remarks.append(sequence_note(subject.sequence, None, is_network_rna=True))
+    return remarks
 
 
 def explain_sequence(
@@ -222,6 +250,7 @@ def explain_sequence(
         sequence=nucleotides,
         compartments=_compartments(model, subject, columns),
         notes=(*notes, *reading),
+        remarks=tuple(notes[:MAX_REMARKS]),
     )
 
 
@@ -307,6 +336,8 @@ def _compartments(
     """Reasons per compartment: those given, else those called, else the most probable one."""
     fusion_model = subject.fusion_model
     groups, probabilities = occlude_modalities(fusion_model)
+    sources = tokens_by_source(fusion_model.tokens.sources)
+    of_sources = occlude(fusion_model, list(sources.values()))
     is_tested = subject.out_of_fold is not None
     decisive = probabilities[0] if subject.out_of_fold is None else subject.out_of_fold
     if not columns:
@@ -345,6 +376,7 @@ def _compartments(
                 sequence=sequence,
                 relations=relations[number],
                 kernel=kernels[number],
+                effects=source_effects(sources, fusion_model.tokens, of_sources, column),
             )
         )
     return tuple(compartments)

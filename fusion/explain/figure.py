@@ -1,77 +1,117 @@
-"""Figure of an explanation: modalities, tokens and the sequence, one row per compartment."""
+"""Figure of an explanation: signed bars of the sources, evidence, and the sequence as a track."""
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusion.explain.result import Compartment, Explanation, ranked_tokens
+from fusion.explain.occlusion import AGAINST, FOR, NEITHER
+from fusion.explain.result import (
+    SHARED,
+    SIGNS,
+    Compartment,
+    Explanation,
+    bar_scale,
+    differing_attention,
+    format_effect,
+    format_probability,
+    neighbour_summary,
+    partner_summary,
+    verdict,
+)
+from fusion.explain.sequence import SequenceReasons
+from fusion.explain.towers import SourceAttention
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MAX_TOKENS = 12
-MAX_LETTERS = 120
-"""Length up to which every nucleotide is drawn."""
+DPI = 150
+WIDTH = 8.0
+"""Inches: at 800 pixels a point of a font is 1.4 pixels."""
 
-DPI = 110
+TITLE_SIZE = 9.0
+FONT_SIZE = 8.0
+SMALL_SIZE = 7.5
+"""Points."""
 
-ROW_HEIGHT = 3.6
-TITLE_HEIGHT = 0.35
-AXIS_HEIGHT = 0.55
-LETTER_WIDTH = 0.067
-"""Inches: a row, the title above its axes, the labels below them, a letter of a small label."""
+HEADER_HEIGHT = 0.62
+TITLE_HEIGHT = 0.36
+BAR_HEIGHT = 0.21
+AXIS_HEIGHT = 0.44
+LINE_HEIGHT = 0.126
+TRACK_HEIGHT = 0.72
+TRACK_TITLE_HEIGHT = 0.24
+TRACK_AXIS_HEIGHT = 0.3
+GAP = 0.16
+MARGIN = 0.12
+BARS_LEFT = 1.85
+BARS_WIDTH = 1.95
+EVIDENCE_LEFT = 4.05
+STRIP_HEIGHT = 0.13
+"""Inches, of the parts from top to bottom and from left to right."""
 
-PANEL_HEIGHT = ROW_HEIGHT - AXIS_HEIGHT - TITLE_HEIGHT
+EVIDENCE_LETTERS = 64
+EVIDENCE_LINES = 2
+"""Letters of a line beside the bars, and lines of one kind of evidence."""
 
-PANEL_WIDTHS = (2.6, 1.8, 2.6, 4.2)
-"""Inches: modalities, attention, token shares, sequence."""
+TRACK_NUCLEOTIDES = 90
+MAX_LETTERS = 180
+"""Nucleotides of one track, and of a sequence up to which every letter is drawn."""
 
-SUPPORTS = "C0"
-OPPOSES = "C3"
+ROOM = 0.3
+LITTLE_ROOM = 0.1
+"""Of the width of all bars: room for values beside them, and on a side without bars."""
+
+COLOURS = {FOR: "#0072B2", AGAINST: "#E69F00", NEITHER: "0.6"}
+HATCHES = {FOR: "", AGAINST: "////", NEITHER: ""}
+"""Direction -> colour (Okabe and Ito) and hatch: dark, and light with lines, in grey too."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of the chart.
+
+    Attributes:
+        words: the source in plain words.
+        length: the effect on the probability: above 0 to the right.
+        direction: of the effect, which sets colour and hatch.
+        is_present: whether the RNA has the source.
+    """
+
+    words: str
+    length: float
+    direction: str
+    is_present: bool
+
+
+def bars_of(reasons: Compartment) -> tuple[Bar, ...]:
+    """Bars of a compartment, from top to bottom."""
+    return tuple(Bar(of.words, of.effect, of.direction, of.present) for of in reasons.effects)
 
 
 def draw_explanation(explanation: Explanation) -> Figure:
-    """Draw changes without each modality, weights and shares of tokens, and the sequence."""
-    from matplotlib import rc_context
+    """Draw what speaks for each compartment and against it, the evidence, and the sequence."""
     from matplotlib.figure import Figure
 
-    rows = explanation.compartments
-    has_sequence = any(reasons.sequence is not None for reasons in rows)
-    modality_names = [name for reasons in rows for name in _modality_names(reasons)]
-    token_names = [token.token for reasons in rows for token in reasons.tokens]
-    margins = [_label_width(modality_names), _label_width(token_names), 0.2, 0.8]
-    n_panels = 4 if has_sequence else 3
-    margins = margins[:n_panels]
-    widths = PANEL_WIDTHS[:n_panels]
-    # Positions are set by hand, of titles and labels too: a layout that measures draws everything
-    # twice, which takes longer than all the rest.
-    width = sum(margins) + sum(widths) + 0.1
-    height = ROW_HEIGHT * len(rows) + 0.3
-    figure = Figure(figsize=(width, height), dpi=DPI)
-    title = f"{explanation.rna_id} ({explanation.source}); attention is not attribution"
-    figure.text(0.5, 1 - 0.1 / height, title, ha="center", va="top")
-    starts = np.cumsum(margins) + np.cumsum([0.0, *widths[:-1]])
-    for number, reasons in enumerate(rows):
-        bottom = ROW_HEIGHT * (len(rows) - 1 - number) + AXIS_HEIGHT
-        axes = []
-        for start, panel_width in zip(starts, widths, strict=True):
-            place = (
-                start / width,
-                bottom / height,
-                panel_width / width,
-                PANEL_HEIGHT / height,
-            )
-            axes.append(figure.add_axes(place))
-        with rc_context({"axes.titley": 1.0}):
-            _draw_modalities(axes[0], reasons)
-            _draw_tokens(axes[1], axes[2], reasons)
-            if has_sequence:
-                _draw_sequence(axes[3], reasons, explanation.sequence or "")
-        for axis in axes:
-            axis.xaxis.set_label_coords(0.5, -0.34 / PANEL_HEIGHT)
+    attention = differing_attention(explanation.attention)
+    heights = [_block_height(explanation, reasons) for reasons in explanation.compartments]
+    height = HEADER_HEIGHT + sum(heights)
+    if attention:
+        height += TITLE_HEIGHT + BAR_HEIGHT * len(attention) + AXIS_HEIGHT
+    # Positions are set by hand: a layout that measures draws everything twice.
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI)
+    _draw_header(figure, explanation)
+    top = HEADER_HEIGHT
+    for reasons, block_height in zip(explanation.compartments, heights, strict=True):
+        _draw_compartment(figure, explanation, reasons, top)
+        top += block_height
+    if attention:
+        _draw_attention(figure, attention, top)
     return figure
 
 
@@ -87,98 +127,263 @@ def save_explanation(explanation: Explanation, path: Path) -> None:
     canvas.print_png(path, metadata={"Software": None}, pil_kwargs={"compress_level": 1})
 
 
-def _label_width(names: list[str]) -> float:
-    return 0.3 + LETTER_WIDTH * max(len(name) for name in names)
+def _evidence(reasons: Compartment) -> list[str]:
+    """Lines beside the bars."""
+    width = EVIDENCE_LINES * EVIDENCE_LETTERS - 12
+    lines = []
+    if reasons.partners:
+        lines.append(f"Partners: {SHARED}")
+        lines += _wrapped(partner_summary(reasons, width))
+    if reasons.neighbours:
+        lines.append(f"Most similar training RNAs: {SIGNS}")
+        lines += _wrapped(neighbour_summary(reasons, width))
+    return lines
 
 
-def _modality_names(reasons: Compartment) -> list[str]:
-    return [m.modality if m.present else f"{m.modality} (absent)" for m in reasons.modalities]
+def _wrapped(lines: Sequence[str]) -> list[str]:
+    wrapped = []
+    for line in lines:
+        # a number stays with its word
+        kept = line.replace("PMID ", "PMID\u00a0").replace(" of ", "\u00a0of\u00a0")
+        wrapped += textwrap.wrap(
+            kept,
+            EVIDENCE_LETTERS,
+            initial_indent="  ",
+            subsequent_indent="      ",
+            break_on_hyphens=False,
+        )
+    return wrapped
 
 
-def _draw_modalities(axis: Any, reasons: Compartment) -> None:
-    changes = [modality.change_logit for modality in reasons.modalities]
-    _draw_bars(axis, _modality_names(reasons), changes)
-    title = f"{reasons.compartment}: {reasons.probability:.2f}"
-    if reasons.out_of_fold is not None:
-        title += f", out-of-fold {reasons.out_of_fold:.2f}"
-    axis.set(title=title, xlabel="change of the logit without it")
+def _tracks(explanation: Explanation, reasons: Compartment) -> list[tuple[int, int]]:
+    """Start and end of each track of the sequence; long sequences have one, without letters."""
+    if reasons.sequence is None or explanation.sequence is None:
+        return []
+    length = len(explanation.sequence)
+    if length > MAX_LETTERS:
+        return [(0, length)]
+    n_tracks = -(-length // TRACK_NUCLEOTIDES)
+    width = -(-length // n_tracks)
+    return [(start, min(start + width, length)) for start in range(0, length, width)]
 
 
-def _draw_tokens(weight_axis: Any, share_axis: Any, reasons: Compartment) -> None:
-    ranked = ranked_tokens(reasons.tokens)
-    tokens = [token for token in ranked if token.masked is not None][:MAX_TOKENS]
-    unit = "the neural part's logit"
-    shares = [token.masked or 0.0 for token in tokens]
-    if not tokens:
-        tokens = [token for token in ranked if token.gradients is not None][:MAX_TOKENS]
-        unit = "attention's logit"
-        shares = [token.gradients or 0.0 for token in tokens]
-    if not tokens:
-        tokens = ranked[:MAX_TOKENS]
-        unit = "the extra trees' probability"
-        shares = [token.extra_trees or 0.0 for token in tokens]
-    names = [token.token for token in tokens]
-    weights = [token.attention or 0.0 for token in tokens]
-    _draw_bars(weight_axis, names, weights, ["0.6"] * len(tokens))
-    weight_axis.set(title="attention", xlabel="weight")
-    _draw_bars(share_axis, [""] * len(tokens), shares)
-    share_axis.set(title="what the tokens add", xlabel=f"to {unit}")
+def _body_height(reasons: Compartment) -> float:
+    bars = BAR_HEIGHT * max(len(reasons.effects), 1) + AXIS_HEIGHT
+    evidence = STRIP_HEIGHT + 0.34 + LINE_HEIGHT * len(_evidence(reasons))
+    return max(bars, evidence)
 
 
-def _draw_bars(
-    axis: Any, names: list[str], values: list[float], colours: list[str] | None = None
-) -> None:
-    """Horizontal bars, the first on top.
-
-    One collection and plain texts: a patch per bar and a tick per name take three times as long.
-    """
-    points_per_bar = 72 * PANEL_HEIGHT / max(len(values), 1)
-    if colours is None:
-        colours = [SUPPORTS if value > 0 else OPPOSES for value in values]
-    axis.hlines(range(len(values)), 0, values, colors=colours, linewidth=0.8 * points_per_bar)
-    axis.axvline(0, color="0.6", linewidth=0.6)
-    style = {"ha": "right", "va": "center", "fontsize": "small"}
-    for place, name in enumerate(names):
-        axis.text(-0.02, place, name, transform=axis.get_yaxis_transform(), **style)
-    axis.set(yticks=[], ylim=(len(values) - 0.5, -0.5))
-    axis.locator_params(axis="x", nbins=4)
+def _block_height(explanation: Explanation, reasons: Compartment) -> float:
+    height = TITLE_HEIGHT + _body_height(reasons)
+    tracks = _tracks(explanation, reasons)
+    if tracks:
+        height += TRACK_TITLE_HEIGHT + len(tracks) * (TRACK_HEIGHT + TRACK_AXIS_HEIGHT)
+    return height + GAP
 
 
-def _draw_sequence(axis: Any, reasons: Compartment, sequence: str) -> None:
-    if reasons.sequence is None:
-        axis.set_axis_off()
-        return
-    support = np.array(reasons.sequence.support)
-    edges = np.arange(len(support) + 1) + 0.5
-    axis.use_sticky_edges = False  # room for the letters below
-    # one outline: a bar per nucleotide takes long to measure
-    axis.stairs(np.maximum(support, 0), edges, fill=True, color=SUPPORTS)
-    axis.stairs(np.minimum(support, 0), edges, fill=True, color=OPPOSES)
-    window = (reasons.sequence.start + 0.5, reasons.sequence.end + 0.5)
-    axis.axvspan(*window, color="0.9", zorder=0)
-    axis.axhline(0, color="0.6", linewidth=0.6)
-    axis.set(
-        title=f"sequence alone: {reasons.sequence.probability:.2f}",
-        xlabel="nucleotide, 5' to 3'",
-        ylabel="loss of the logit when exchanged",
-        xlim=(0.5, len(support) + 0.5),
+def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Any:
+    """Axes at a place in inches from the left and from the top."""
+    page = figure.get_figheight()
+    place = (left / WIDTH, 1 - (top + height) / page, width / WIDTH, height / page)
+    axis = figure.add_axes(place)
+    axis.tick_params(labelsize=SMALL_SIZE, length=2, pad=2)
+    for side in ("top", "right", "left"):
+        axis.spines[side].set_visible(False)
+    return axis
+
+
+def _text(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
+    """Text whose top left corner is at a place in inches."""
+    page = figure.get_figheight()
+    style = {"fontsize": FONT_SIZE, **style}
+    figure.text(left / WIDTH, 1 - top / page, text, ha="left", va="top", **style)
+
+
+def _draw_header(figure: Figure, explanation: Explanation) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    title = explanation.rna_id
+    if explanation.known_as not in ("", explanation.rna_id):
+        title += f", known as {explanation.known_as}"
+    text = f"{title}: what speaks for and against each compartment ({explanation.source})"
+    _text(figure, MARGIN, 0.1, text, fontsize=TITLE_SIZE + 1, fontweight="bold")
+    marker: dict[str, Any] = {"linestyle": "none", "color": "black", "markersize": 5}
+    handles = [
+        Patch(facecolor=COLOURS[FOR], label="speaks for it"),
+        Patch(
+            facecolor=COLOURS[AGAINST],
+            edgecolor="black",
+            hatch=HATCHES[AGAINST],
+            linewidth=0,
+            label="speaks against it",
+        ),
+        Line2D([], [], marker="v", label="base rate: share of the training RNAs", **marker),
+        Line2D([], [], marker="|", markeredgewidth=1.5, label="threshold of a call", **marker),
+    ]
+    page = figure.get_figheight()
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(MARGIN / WIDTH, 1 - 0.29 / page),
+        ncols=len(handles),
+        fontsize=FONT_SIZE,
+        frameon=False,
+        borderpad=0.2,
+        borderaxespad=0,
+        columnspacing=1.4,
     )
+
+
+def _draw_compartment(
+    figure: Figure, explanation: Explanation, reasons: Compartment, top: float
+) -> None:
+    name = reasons.compartment
+    title = f"{name}: probability {format_probability(reasons.answer)} ({verdict(reasons)})"
+    _text(figure, MARGIN, top + 0.06, title, fontsize=TITLE_SIZE, fontweight="bold")
+    top += TITLE_HEIGHT
+    if reasons.effects:
+        height = BAR_HEIGHT * len(reasons.effects)
+        _draw_bars(_axes(figure, BARS_LEFT, top, BARS_WIDTH, height), reasons)
+    right = WIDTH - EVIDENCE_LEFT - MARGIN
+    _draw_strip(_axes(figure, EVIDENCE_LEFT, top + 0.1, right, STRIP_HEIGHT), reasons)
+    lines = "\n".join(_evidence(reasons))
+    place = top + STRIP_HEIGHT + 0.34
+    _text(figure, EVIDENCE_LEFT, place, lines, fontsize=SMALL_SIZE, linespacing=1.1)
+    top += _body_height(reasons)
+    tracks = _tracks(explanation, reasons)
+    if reasons.sequence is None or explanation.sequence is None:
+        return
+    _text(figure, MARGIN, top + 0.05, _track_title(reasons.sequence))
+    top += TRACK_TITLE_HEIGHT
+    longest = max(end - start for start, end in tracks)
+    for start, end in tracks:
+        width = (WIDTH - 0.62 - MARGIN) * (end - start) / longest
+        axis = _axes(figure, 0.62, top, width, TRACK_HEIGHT)
+        _draw_track(axis, reasons.sequence, explanation.sequence, start, end)
+        top += TRACK_HEIGHT + TRACK_AXIS_HEIGHT
+
+
+def _draw_bars(axis: Any, reasons: Compartment) -> None:
+    """Signed bars, the first on top: for to the right, against to the left, with their values."""
+    bars = bars_of(reasons)
+    scale = bar_scale(reasons.effects)
+    for place, bar in enumerate(bars):
+        axis.barh(
+            place,
+            bar.length,
+            height=0.72,
+            color=COLOURS[bar.direction],
+            hatch=HATCHES[bar.direction],
+            edgecolor="black",
+            linewidth=0,
+        )
+        is_left = bar.direction == AGAINST
+        gap = -0.03 * scale if is_left else 0.03 * scale
+        value = format_effect(bar.length) if bar.is_present else "unknown"
+        axis.text(
+            bar.length + gap,
+            place,
+            value,
+            ha="right" if is_left else "left",
+            va="center",
+            fontsize=SMALL_SIZE,
+        )
+    axis.axvline(0, color="black", linewidth=0.8)
+    has_left = any(bar.direction == AGAINST for bar in bars)
+    low = min(0.0, *(bar.length for bar in bars))
+    high = max(0.0, *(bar.length for bar in bars))
+    width = max(high - low, scale)
+    left = low - width * (ROOM if has_left else LITTLE_ROOM)
+    axis.set(ylim=(len(bars) - 0.5, -0.5), xlim=(left, max(high, width + low) + ROOM * width))
+    axis.set_yticks(range(len(bars)), [bar.words for bar in bars], fontsize=FONT_SIZE)
+    axis.tick_params(axis="y", length=0)
+    axis.locator_params(axis="x", nbins=4)
+    axis.set_xlabel("probability: all sources − without it", fontsize=SMALL_SIZE, labelpad=1)
+
+
+def _draw_strip(axis: Any, reasons: Compartment) -> None:
+    """Probability from 0 to 1 with base rate and threshold."""
+    axis.barh(0.5, reasons.answer, height=1, color="0.75")
+    axis.plot([reasons.base], [1.25], marker="v", color="black", markersize=5, clip_on=False)
+    axis.plot([reasons.threshold] * 2, [0, 1], color="black", linewidth=1.5)
+    axis.set(xlim=(0, 1), ylim=(0, 1), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
+    axis.set_xticklabels(["0", "0.25", "probability", "0.75", "1"])
+    for side in ("top", "right", "left"):
+        axis.spines[side].set_visible(True)
+    for spine in axis.spines.values():
+        spine.set_linewidth(0.6)
+
+
+def _track_title(reasons: SequenceReasons) -> str:
+    direction = "for" if reasons.change > 0 else "against"
+    probability = format_probability(reasons.probability)
+    window = f"nt {reasons.start + 1}-{reasons.end}"
+    return (
+        f"Sequence alone: probability {probability}; {window} (grey) speak most, {direction} it. "
+        f"Bars: loss of the logit when {reasons.window} nt are exchanged"
+    )
+
+
+def _draw_track(axis: Any, reasons: SequenceReasons, sequence: str, start: int, end: int) -> None:
+    """Support of each nucleotide, above the line for and below it against, and its letter."""
+    support = np.array(reasons.support)
+    shown = support[start:end]
+    edges = np.arange(start, end + 1) + 0.5
+    style: dict[str, Any] = {"fill": True, "linewidth": 0}
+    axis.stairs(np.maximum(shown, 0), edges, color=COLOURS[FOR], **style)
+    axis.stairs(
+        np.minimum(shown, 0),
+        edges,
+        facecolor=COLOURS[AGAINST],
+        edgecolor="black",
+        hatch=HATCHES[AGAINST],
+        **style,
+    )
+    window = (max(reasons.start, start) + 0.5, min(reasons.end, end) + 0.5)
+    if window[0] < window[1]:
+        axis.axvspan(*window, color="0.88", zorder=0)
+    axis.axhline(0, color="black", linewidth=0.6)
+    low = min(float(support.min()), 0.0)
+    high = max(float(support.max()), 1e-3)
+    room = 0.25 * (high - low)
+    axis.set(xlim=(start + 0.5, end + 0.5), ylim=(low - room, high))
+    axis.locator_params(axis="y", nbins=3)
+    axis.spines["left"].set_visible(True)
     if len(sequence) <= MAX_LETTERS:
-        _draw_letters(axis, sequence)
+        ticks = [place for place in range(10, end + 1, 10) if place > start]
+        axis.set_xticks([start + 1, *ticks])
+        _draw_letters(axis, sequence, start, end)
 
 
-def _draw_letters(axis: Any, sequence: str) -> None:
-    """Nucleotides below the axis, one marker per kind: a text each takes longer than the row."""
-    letters = np.array(list(sequence))
+def _draw_letters(axis: Any, sequence: str, start: int, end: int) -> None:
+    """Nucleotides below the bars, one marker per kind: a text each takes longer than the row."""
+    letters = np.array(list(sequence[start:end]))
     for letter in np.unique(letters):
-        places = np.flatnonzero(letters == letter) + 1
+        places = np.flatnonzero(letters == letter) + start + 1
         axis.plot(
             places,
-            np.full(len(places), 0.025),
+            np.full(len(places), 0.09),
             transform=axis.get_xaxis_transform(),
             linestyle="none",
             marker=f"$\\mathrm{{{letter}}}$",
-            markersize=4,
+            markersize=5,
             color="black",
-            markeredgewidth=0,
+            markeredgewidth=0.2,
         )
+
+
+def _draw_attention(figure: Figure, attention: Sequence[SourceAttention], top: float) -> None:
+    """Attention to the sources where it differs between RNAs, with its SD between them."""
+    title = "Attention, where it differs between RNAs (no reason in itself)"
+    _text(figure, MARGIN, top + 0.06, title, fontsize=TITLE_SIZE, fontweight="bold")
+    height = BAR_HEIGHT * len(attention)
+    axis = _axes(figure, BARS_LEFT, top + TITLE_HEIGHT, BARS_WIDTH, height)
+    weights = [of.weight for of in attention]
+    spreads = [of.weight * of.between_rnas for of in attention]
+    places = np.arange(len(attention))
+    axis.errorbar(weights, places, xerr=spreads, fmt="o", color="black", markersize=4, capsize=2)
+    axis.set(ylim=(len(attention) - 0.5, -0.5))
+    axis.set_yticks(places, [of.token for of in attention], fontsize=SMALL_SIZE)
+    axis.locator_params(axis="x", nbins=4)
+    axis.set_xlabel("weight, and its SD between training RNAs", fontsize=SMALL_SIZE, labelpad=1)

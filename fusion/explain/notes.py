@@ -28,9 +28,16 @@ GRADIENTS_NOTE = (
     "Contributions to trees follow the decision paths (Saabas) and sum exactly to their prediction."
 )
 
+EFFECT_NOTE = (
+    "Effect: probability with all sources minus that without it; associations, no causes. "
+    "More: --full"
+)
+
 OCCLUSION_NOTE = (
-    "Without a modality: its tokens are masked for all parts, and the whole model "
-    "predicts again. Of two modalities with the same information, each looks dispensable."
+    "Effect of a source: probability with all sources minus that without this one; above 0 it "
+    "speaks for the compartment. Without a source or modality: its tokens are masked for all "
+    "parts, and the whole model predicts again. Of two modalities with the same information, each "
+    "looks dispensable; sources that hold all kinds of targets or diseases do less so."
 )
 
 STUDIED_NOTE = (
@@ -57,6 +64,8 @@ TYPE_NOTE = (
     "The sequence part explains the same model on the sequence and its type alone, without the "
     "networks."
 )
+
+NO_PARTNERS = "No partners, and neighbours by sequence alone"
 
 PARTNERS_NOTE = (
     "Partners are counted among training RNAs and are associations, not causes. RNAs that share a "

@@ -1,8 +1,12 @@
-"""Occlusion of modalities: the whole model predicts one RNA again without each of them."""
+"""Occlusion: the whole model predicts one RNA again without each source or modality.
+
+`effect_of` and `direction_of` are the only places that set the sign of an effect: text, figure and
+JSON read `Effect`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +24,7 @@ from fusion.tokens.kinds import modality_of
 from fusion.tokens.names import (
     KMER,
     N_SIMILAR,
+    NEAREST,
     NEIGHBOUR_PROFILE,
     NEIGHBOURS,
     SEQUENCE,
@@ -28,6 +33,7 @@ from fusion.tokens.names import (
     TokenName,
 )
 from fusion.tokens.table import Token, TokenTable
+from mirnagraph.networks.build import DISEASE
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
 from mirnagraph.trees import TreeArrays, replay_in_bag
@@ -37,6 +43,24 @@ WELL_STUDIED = "how well studied"
 
 TOLERANCE = 1e-3
 """Difference of logits up to which sums of the same trees in another order count as equal."""
+
+FOR = "for"
+AGAINST = "against"
+NEITHER = "neither"
+
+NEGLIGIBLE = 0.0005
+"""Effect on the probability below which a source speaks for neither."""
+
+TARGETS = "targets"
+DISEASES = "diseases"
+DRUGS = "drugs"
+RELATIVES = "relatives"
+
+SOURCES = {"mRNA": TARGETS, "target": TARGETS, DISEASE: DISEASES, "drug": DRUGS}
+"""Modality, without what follows an underscore -> source; other modalities are their own."""
+
+WORDS = {RELATIVES: "relatives (like in sequence)", "rbp": "RNA-binding proteins"}
+"""Source -> plain words, where they differ."""
 
 SEQUENCE_MODALITIES = {
     KMER: "k-mers",
@@ -54,7 +78,8 @@ class Modality:
         present: whether the RNA has a token of it; without, nothing changes.
         tokens: of the modality, that the model reads.
         probability: without it, in [0, 1].
-        change: of the probability, without it minus with it.
+        change: of the probability, without it minus with it: below 0 it speaks for the compartment
+            (the opposite sign of `Effect.effect`).
         change_logit: of the logit, likewise.
     """
 
@@ -64,6 +89,44 @@ class Modality:
     probability: float
     change: float
     change_logit: float
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one source adds to the prediction of a compartment.
+
+    Attributes:
+        source: name, such as `TARGETS`; several modalities may make one source.
+        words: the source in plain words.
+        present: whether the RNA has a token of it; without, the effect is 0.
+        tokens: of the source, that the model reads.
+        probability: without the source, in [0, 1].
+        effect: probability with all sources minus that without this one: above 0 it speaks for the
+            compartment, below 0 against it.
+        effect_logit: of the logit, likewise.
+        direction: `FOR`, `AGAINST` or, for a negligible effect, `NEITHER`.
+    """
+
+    source: str
+    words: str
+    present: bool
+    tokens: tuple[str, ...]
+    probability: float
+    effect: float
+    effect_logit: float
+    direction: str
+
+
+def effect_of(with_all: float, without: float) -> float:
+    """Effect of a source: the prediction with it minus the one without it; above 0 it supports."""
+    return with_all - without
+
+
+def direction_of(effect: float) -> str:
+    """`FOR`, `AGAINST` or `NEITHER`, of an effect on the probability."""
+    if abs(effect) < NEGLIGIBLE:
+        return NEITHER
+    return FOR if effect > 0 else AGAINST
 
 
 def one_row(tokens: TokenTable, row: int) -> TokenTable:
@@ -98,6 +161,44 @@ def tokens_by_modality(
     if WELL_STUDIED in groups:
         groups[WELL_STUDIED] = groups.pop(WELL_STUDIED)
     return groups
+
+
+def tokens_by_source(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Source -> its tokens, in token order; `WELL_STUDIED` comes last.
+
+    A source is what a reader would name: all kinds of targets together, all of diseases; labels and
+    partners of RNAs with a similar sequence are `RELATIVES`, not the sequence. Redundant modalities
+    that are masked one by one each look dispensable, and together do not.
+
+    Args:
+        names: the tokens; that of the trees and the RNA type are left out (see
+            `tokens_by_modality`).
+    """
+    groups: dict[str, tuple[str, ...]] = {}
+    for token in names:
+        if token not in (TREES, TYPE):
+            source = source_of(token)
+            groups[source] = (*groups.get(source, ()), token)
+    if WELL_STUDIED in groups:
+        groups[WELL_STUDIED] = groups.pop(WELL_STUDIED)
+    return groups
+
+
+def source_of(token: str) -> str:
+    """Source of a single token (see `tokens_by_source`)."""
+    name = TokenName.parse(token)
+    if name.kind == N_SIMILAR:
+        return WELL_STUDIED
+    modality = modality_of(token) or WELL_STUDIED
+    is_label = name.kind in (NEIGHBOURS, NEAREST) and modality == SEQUENCE
+    if is_label or name.kind == NEIGHBOUR_PROFILE:
+        return RELATIVES
+    return source_of_kind(modality)
+
+
+def source_of_kind(modality: str) -> str:
+    """Source of a modality or a kind of association."""
+    return SOURCES.get(modality.partition("_")[0], modality)
 
 
 def _sequence_modality(token: str) -> str:
@@ -180,31 +281,79 @@ def out_of_bag_model(
 def occlude_modalities(
     fusion_model: FusionModel,
 ) -> tuple[dict[str, tuple[str, ...]], np.ndarray]:
-    """Predict one RNA with all modalities, and without each of them.
+    """Predict one RNA with all modalities, and without each of them (see `occlude`).
 
-    The tokens of a modality are made absent: masked in attention and zero for the trees, whose new
-    prediction attention reads. Counts of partners and of similar RNAs are a modality of their own
+    Returns:
+        Modality -> tokens; and the probabilities.
+    """
+    groups = tokens_by_modality(fusion_model, fusion_model.tokens.sources)
+    return groups, occlude(fusion_model, list(groups.values()))
+
+
+def occlude(fusion_model: FusionModel, groups: Sequence[tuple[str, ...]]) -> np.ndarray:
+    """Predict one RNA with all tokens, and without each group of them.
+
+    The tokens of a group are made absent: masked in attention and zero for the trees, whose new
+    prediction attention reads. Counts of partners and of similar RNAs are a group of their own
     (`WELL_STUDIED`): they stay when a kind of association is masked.
 
     Args:
         fusion_model: on the tokens of one RNA (see `model_for_row`).
+        groups: names of tokens; a token may be in several groups.
 
     Returns:
-        Modality -> tokens; and probabilities, float64, shape (1 + n_modalities, n_labels), the
-        first row with all modalities.
+        Probabilities, float64, shape (1 + n_groups, n_labels), the first row with all tokens.
     """
     tokens = fusion_model.tokens
-    groups = tokens_by_modality(fusion_model, tokens.sources)
-    ids = ["everything", *(f"without {name}" for name in groups)]
+    ids = ["everything", *(f"without {number}" for number in range(len(groups)))]
     index = NodeIndex.of(ids, tokens.index.kinds[0])
     occluded = []
     for token in tokens:
-        is_read = np.array([True, *(token.name not in group for group in groups.values())])
+        is_read = np.array([True, *(token.name not in group for group in groups)])
         present = is_read & token.present[0]
         values = np.where(present[:, None], token.values, 0).astype(np.float32)
         occluded.append(Token(token.name, values, present))
     occluded_model = _with_trees(fusion_model, TokenTable(index, tuple(occluded)))
-    return groups, occluded_model.predict(np.arange(len(index)))
+    return occluded_model.predict(np.arange(len(index)))
+
+
+def source_effects(
+    groups: Mapping[str, tuple[str, ...]],
+    tokens: TokenTable,
+    probabilities: np.ndarray,
+    column: int,
+) -> tuple[Effect, ...]:
+    """Effects on one compartment, the largest first, absent sources last.
+
+    Args:
+        groups: of `tokens_by_source`.
+        tokens: of the RNA.
+        probabilities: of `occlude`, with the groups in the same order.
+        column: of the compartment.
+    """
+    of_column = probabilities[:, column]
+    logits = logit(np.clip(of_column, 1e-12, 1 - 1e-12))
+    effects = []
+    for number, (source, group) in enumerate(groups.items(), 1):
+        present = any(bool(tokens[token].present[0]) for token in group)
+        # an absent source changes nothing, not even the last digit of a matrix product
+        without = number if present else 0
+        effect = effect_of(float(of_column[0]), float(of_column[without]))
+        effect_logit = effect_of(float(logits[0]), float(logits[without]))
+        effects.append(
+            Effect(
+                source,
+                WORDS.get(source, source.replace("_", " ")),
+                present,
+                group,
+                float(of_column[without]),
+                effect,
+                effect_logit,
+                direction_of(effect),
+            )
+        )
+    effects.sort(key=lambda of: (not of.present, -abs(of.effect)))
+    return tuple(effects)
 
 
 def modality_changes(
@@ -213,23 +362,23 @@ def modality_changes(
     probabilities: np.ndarray,
     column: int,
 ) -> tuple[Modality, ...]:
-    """Changes of one compartment, the largest of the logit first, absent modalities last.
+    """Changes without each modality, the largest of the logit first, absent modalities last.
 
     Args:
         groups: of `occlude_modalities`.
-        tokens: of the RNA.
-        probabilities: of `occlude_modalities`.
-        column: of the compartment.
+        tokens: as in `source_effects`.
+        probabilities: likewise.
+        column: likewise.
     """
-    of_column = probabilities[:, column]
-    logits = logit(np.clip(of_column, 1e-12, 1 - 1e-12))
-    values = np.stack([of_column, of_column - of_column[0], logits - logits[0]], axis=1).tolist()
+    effects = source_effects(groups, tokens, probabilities, column)
+    ranked = sorted(effects, key=lambda of: (not of.present, -abs(of.effect_logit)))
     changes = []
-    for number, (name, group) in enumerate(groups.items(), 1):
-        present = any(bool(tokens[token].present[0]) for token in group)
-        # an absent modality changes nothing, not even the last digit of a matrix product
-        changes.append(Modality(name, present, group, *values[number if present else 0]))
-    changes.sort(key=lambda modality: (not modality.present, -abs(modality.change_logit)))
+    for of in ranked:
+        change = 0.0 - of.effect
+        change_logit = 0.0 - of.effect_logit
+        changes.append(
+            Modality(of.source, of.present, of.tokens, of.probability, change, change_logit)
+        )
     return tuple(changes)
 
 

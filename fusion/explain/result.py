@@ -3,45 +3,53 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
-
-import numpy as np
 
 from fusion.explain.evidence import Neighbour, Partner
-from fusion.explain.occlusion import Modality
+from fusion.explain.notes import EFFECT_NOTE
+from fusion.explain.occlusion import FOR, NEITHER, Effect, Modality, source_of_kind
 from fusion.explain.sequence import SequenceReasons
+from fusion.explain.tables import (
+    WIDTH,
+    effect_table,
+    kernel_lines,
+    modality_table,
+    neighbour_lines,
+    part_line,
+    partner_lines,
+    relation_lines,
+    sequence_lines,
+    strength_lines,
+    support_marks,
+    token_lines,
+)
 from fusion.explain.tokens import PartSum, TokenShare
-from fusion.explain.towers import Carrier, KernelReasons, Relation, Support
+from fusion.explain.towers import VARIES, KernelReasons, Relation, SourceAttention
 
-WIDTH = 120
-MAX_TOKENS = 10
-MAX_RELATIONS = 6
+MAX_SOURCES = 7
+MAX_KINDS = 3
+MAX_NEIGHBOURS = 4
+"""Lines of sources, of kinds of partners and of similarities; RNAs of a similarity."""
 
-NUCLEOTIDES_PER_LINE = WIDTH - 10
-MAX_NUCLEOTIDES = 440
-"""Length up to which every nucleotide is printed."""
+SHARED = "n of m training RNAs that share it are annotated there"
+SIGNS = "+ annotated there, - not"
+"""How to read partners and neighbours."""
 
-MAX_LETTERS = 30
-"""Length up to which a window of the sequence is spelled out."""
+SHORT_WIDTH = 110
+"""Characters of a line of the short text."""
 
-UNITS = {
-    "attention": "logit",
-    "neural": "logit",
-    "extra_trees": "probability",
-    "boosting": "logit",
-    "kernel": "logit",
-}
+BAR_WIDTH = 18
+"""Characters of the longest bar."""
 
-TOKEN_COLUMNS = {
-    "attention": ("weight", ".3f"),
-    "masked": ("with it (neural logit)", "+.3f"),
-    "gradients": ("numbers (neural logit)", "+.3f"),
-    "extra_trees": ("extra trees (prob.)", "+.3f"),
-    "boosting": ("boosting (logit)", "+.3f"),
-}
-"""Attribute of `TokenShare` -> its column in the text, and the form of its numbers."""
+SMALLEST_SCALE = 0.05
+"""Effect of the longest bar at least: where no source matters, no bar is long."""
+
+STRETCH = 90
+"""Nucleotides of the sequence in the short text, around the window that matters most."""
+
+LIKE = {"functional": "diseases", "semantic": "diseases", "coexpression": "expression"}
+"""Similarity network -> what two RNAs are alike in, where the name does not tell."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Compartment:
             one.
         located: the annotation; None where the model was not trained on the RNA.
         base: share of the training RNAs that are annotated there.
-        modalities, tokens, parts, partners, neighbours: the reasons, see their classes.
+        modalities, tokens, parts, partners, neighbours, effects: the reasons, see their classes.
         sequence: likewise; None without a sequence or a model that predicts from it alone.
         relations: what the graph tower passes on; empty without one.
         kernel: None without a kernel model.
@@ -77,6 +85,12 @@ class Compartment:
     sequence: SequenceReasons | None
     relations: tuple[Relation, ...] = ()
     kernel: KernelReasons | None = None
+    effects: tuple[Effect, ...] = ()
+
+    @property
+    def answer(self) -> float:
+        """Probability that `predict` reports: out-of-fold where there is one."""
+        return self.probability if self.out_of_fold is None else self.out_of_fold
 
 
 @dataclass(frozen=True)
@@ -91,6 +105,9 @@ class Explanation:
         unseen_trees: whether the extra trees with the RNA in their bootstrap sample are left out.
         sequence: upper-case ACGUN, or None.
         notes: how to read it, and what is left out and why.
+        remarks: those of the notes that are about this RNA, not about every explanation.
+        attention: to the sources of a fusion of two towers, with its spread between RNAs; empty for
+            another model.
     """
 
     rna_id: str
@@ -101,10 +118,12 @@ class Explanation:
     sequence: str | None
     compartments: tuple[Compartment, ...]
     notes: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    attention: tuple[SourceAttention, ...] = ()
 
-    def to_text(self) -> str:
-        """Text and tables, as the command prints them."""
-        return to_text(self)
+    def to_text(self, *, full: bool = False) -> str:
+        """Text, as the command prints it; `full` adds tokens, kernel model and graph tower."""
+        return full_text(self) if full else to_text(self)
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
@@ -112,271 +131,221 @@ class Explanation:
 
 
 def to_text(explanation: Explanation) -> str:
-    """Text of an explanation, with rounded numbers; JSON has all of them."""
-    names = ", ".join(reasons.compartment for reasons in explanation.compartments)
-    rna = explanation.rna_id
-    if explanation.known_as not in ("", rna):
-        rna += f", known as {explanation.known_as}"
-    title = f"{rna}: why {names}"
-    lines = [title, "=" * len(title), ""]
+    """Short text, below 25 lines per compartment: the answer first, then what speaks for it."""
+    blocks = [answer_lines(explanation, reasons) for reasons in explanation.compartments]
+    gap = [""] if len(blocks) > 1 else []
+    lines = []
+    for block in blocks:
+        lines += [*block, *gap]
+    differing = attention_line(explanation.attention)
+    lines += [differing] if differing else []
+    return "\n".join([*lines, *explanation.remarks, EFFECT_NOTE]) + "\n"
+
+
+def full_text(explanation: Explanation) -> str:
+    """Long text: every table, with rounded numbers; JSON has all of them."""
+    lines = []
     for reasons in explanation.compartments:
-        lines += [*_compartment_lines(reasons, explanation.sequence), ""]
-    lines += _strength_lines(explanation.compartments[0].relations)
+        lines += [*_compartment_lines(explanation, reasons), ""]
+    lines += strength_lines(explanation.compartments[0].relations)
     lines.append("How to read this")
     for note in explanation.notes:
         lines += textwrap.wrap(note, WIDTH, initial_indent="- ", subsequent_indent="  ")
     return "\n".join(lines) + "\n"
 
 
-def ranked_tokens(tokens: Sequence[TokenShare]) -> list[TokenShare]:
-    """Present tokens by their largest share in any part of the model, the largest first."""
-    relative = []
-    for part in ("masked", "gradients", "extra_trees", "boosting"):
-        sizes = [abs(getattr(token, part) or 0.0) for token in tokens]
-        relative.append(np.array(sizes) / max(max(sizes, default=0.0), 1e-12))
-    order = np.argsort(-np.max(relative, axis=0), kind="stable")
-    return [tokens[int(number)] for number in order if tokens[int(number)].present]
-
-
-def _compartment_lines(reasons: Compartment, sequence: str | None) -> list[str]:
-    lines = [_headline(reasons), ""]
-    lines += [*_modality_lines(reasons), ""]
-    lines += _token_lines(reasons)
-    lines += [_part_line(part) for part in reasons.parts]
-    if reasons.relations:
-        lines += ["", *_relation_lines(reasons)]
-    if reasons.kernel is not None:
-        lines += ["", *_kernel_lines(reasons.compartment, reasons.kernel)]
-    if reasons.partners:
-        lines += ["", *_partner_lines(reasons)]
-    if reasons.neighbours:
-        lines += ["", *_neighbour_lines(reasons)]
-    if reasons.sequence is not None and sequence is not None:
-        lines += ["", *_sequence_lines(reasons.sequence, sequence)]
-    return lines
-
-
-def _headline(reasons: Compartment) -> str:
-    text = f"{reasons.compartment}: probability {reasons.probability:.3f}"
+def answer_lines(explanation: Explanation, reasons: Compartment) -> list[str]:
+    """Short text of one compartment."""
+    lines = [headline(explanation, reasons)]
     if reasons.out_of_fold is not None:
-        text += f", out-of-fold {reasons.out_of_fold:.3f}"
+        out_of_fold = format_probability(reasons.out_of_fold)
+        explained = format_probability(reasons.probability)
+        lines.append(
+            f"  {out_of_fold} is out-of-fold, as `predict` reports; the final model, explained "
+            f"here, gives {explained}."
+        )
+    lines += effect_lines(reasons)
+    if reasons.partners or reasons.neighbours:
+        how = [SHARED] if reasons.partners else []
+        how += [SIGNS] if reasons.neighbours else []
+        lines.append(f"  Evidence ({'; '.join(how)})")
+        lines += [f"    {line}" for line in partner_summary(reasons, SHORT_WIDTH - 4)]
+        lines += [f"    {line}" for line in neighbour_summary(reasons, SHORT_WIDTH - 4)]
+    if reasons.sequence is not None and explanation.sequence is not None:
+        lines += _stretch_lines(reasons.sequence, explanation.sequence)
+    return lines
+
+
+def headline(explanation: Explanation, reasons: Compartment) -> str:
+    """The answer in words: RNA, compartment, probability, call, annotation and base rate."""
+    rna = explanation.rna_id
+    if explanation.known_as not in ("", rna):
+        rna += f", known as {explanation.known_as}"
+    probability = format_probability(reasons.answer)
+    return f"{rna}: {reasons.compartment}, probability {probability} ({verdict(reasons)})"
+
+
+def verdict(reasons: Compartment) -> str:
+    """Call, annotation and base rate in words."""
     call = "called" if reasons.called else "not called"
-    text += f", threshold {reasons.threshold:.3f}: {call}"
-    if reasons.located is not None:
-        annotation = "annotated" if reasons.located else "not annotated"
-        text += f"; {annotation} there"
-    return f"{text} ({100 * reasons.base:.0f} % of the training RNAs are)"
+    base = f"{100 * reasons.base:.0f} % of the training RNAs are"
+    if reasons.located is None:
+        return f"{call}; {base} annotated there"
+    annotation = "annotated" if reasons.located else "not annotated"
+    return f"{call}; {annotation} there; {base}"
 
 
-def _modality_lines(reasons: Compartment) -> list[str]:
-    rows = []
-    for modality in reasons.modalities:
-        cells = ["absent", "", ""]
-        if modality.present:
-            change = f"{modality.change:+.3f}"
-            cells = [f"{modality.probability:.3f}", change, f"{modality.change_logit:+.2f}"]
-        rows.append([modality.modality, *cells])
-    return _table(["without", "probability", "change", "of the logit"], rows)
+def format_probability(value: float) -> str:
+    """Two decimals, three near 0 and 1."""
+    return f"{value:.2f}" if 0.015 <= value <= 0.985 else f"{value:.3f}"
 
 
-def _token_lines(reasons: Compartment) -> list[str]:
-    tokens = ranked_tokens(reasons.tokens)
-    columns = _token_columns(tokens)
-    rows = []
-    for token in tokens[:MAX_TOKENS]:
-        cells = [_number(getattr(token, key), form) for key, (_, form) in columns.items()]
-        rows.append([token.token, *cells])
-    lines = _table(["token", *(name for name, _ in columns.values())], rows)
-    n_more = len(tokens) - MAX_TOKENS
-    if n_more > 0:
-        lines.append(f"  … and {n_more} more tokens")
-    return lines
+def format_effect(effect: float) -> str:
+    """Signed, with three decimals; 0 without a sign."""
+    text = f"{effect:+.3f}"
+    return " 0.000" if float(text) == 0 else text
 
 
-def _token_columns(tokens: Sequence[TokenShare]) -> dict[str, tuple[str, str]]:
-    """Columns of the table of tokens; for a fusion of two towers those with a number."""
-    if all(token.masked is None for token in tokens):
-        columns = {key: column for key, column in TOKEN_COLUMNS.items() if key != "masked"}
-        return {**columns, "gradients": ("attention (logit)", "+.3f")}
-    shown = tokens[:MAX_TOKENS]
-    return {
-        key: column
-        for key, column in TOKEN_COLUMNS.items()
-        if any(getattr(token, key) is not None for token in shown)
-    }
+def shown_effects(reasons: Compartment) -> tuple[list[Effect], list[Effect]]:
+    """Effects with a bar, and those of the other present sources."""
+    present = [of for of in reasons.effects if of.present]
+    shown = [of for of in present if of.direction != NEITHER][:MAX_SOURCES]
+    return shown, [of for of in present if of not in shown]
 
 
-def _part_line(part: PartSum) -> str:
-    name = part.part.replace("_", " ")
-    unit = UNITS[part.part]
-    error = f"{abs(part.error):.1g}"
-    return (
-        f"  {name}: probability {part.probability:.3f}, weight {part.weight:.2f}; its {part.terms} "
-        f"lead from {part.start:+.3f} to {part.end:+.3f} ({unit}, error {error})"
-    )
+def bar_scale(effects: Iterable[Effect]) -> float:
+    """Size of the effect that the longest bar stands for."""
+    return max([SMALLEST_SCALE, *(abs(of.effect) for of in effects)])
 
 
-def _relation_lines(reasons: Compartment) -> list[str]:
-    name = reasons.compartment
-    lines = [
-        f"  Graph tower: labels passed along similarities (+ annotated in {name}, - not; % of the "
-        "attention) and through partners"
-    ]
-    adds = {token.token: token.masked or 0.0 for token in reasons.tokens}
-    ranked = sorted(reasons.relations, key=lambda relation: -abs(adds[relation.token]))
-    for relation in ranked[:MAX_RELATIONS]:
-        token = relation.token.partition(":")[2]
-        if relation.is_similarity:
-            carriers = [_carrier(carrier) for carrier in relation.carriers]
-            text = f"{token}: share {relation.value:.2f}"
-            tail = f"; {', '.join(carriers)}"
-        else:
-            text = f"partners {token}: log ratio {relation.value:+.2f}"
-            tail = ""
-        text += f", with it {adds[relation.token]:+.2f}{tail}"
-        lines += textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="      ")
-    n_more = len(ranked) - MAX_RELATIONS
-    if n_more > 0:
-        lines.append(f"    … and {n_more} more")
-    return lines
-
-
-def _strength_lines(relations: Sequence[Relation]) -> list[str]:
-    """Strengths of the heads of the graph tower, which are the same for every compartment."""
-    if not relations:
-        return []
-    rows = []
-    for relation in relations:
-        token = relation.token.partition(":")[2]
-        name = token if relation.is_similarity else f"partners {token}"
-        rows.append([name, *(f"{strength:.1f}" for strength in relation.strengths)])
-    heads = [str(number + 1) for number in range(len(relations[0].strengths))]
-    return ["Graph tower: strength of each head", *_table(["relation", *heads], rows), ""]
-
-
-def _carrier(carrier: Carrier) -> str:
-    return f"{carrier.rna} {100 * carrier.weight:.0f}%{_sign(carrier.located)}"
-
-
-def _kernel_lines(name: str, kernel: KernelReasons) -> list[str]:
-    sums = (
-        f"start {kernel.start:+.2f}, like RNAs {kernel.supporting:+.2f} and "
-        f"{kernel.opposing:+.2f}, unlike ones {kernel.unlike:+.2f}, logit {kernel.logit:+.2f}"
-    )
-    lines = [f"  Kernel model: {sums} (+ annotated in {name}, - not)"]
-    nearest = [f"{rna.rna} {rna.kernel:.2f}{_sign(rna.located)}" for rna in kernel.nearest]
-    texts = {"most like": ", ".join(nearest)}
-    for what, is_positive in (("supporting", True), ("opposing", False)):
-        rnas = [rna for rna in kernel.rnas if (rna.contribution > 0) == is_positive]
-        texts[what] = ", ".join(_support(rna) for rna in rnas)
-    for what, text in texts.items():
-        lines += textwrap.wrap(
-            text, WIDTH, initial_indent=f"    {what}: ", subsequent_indent="      "
-        )
-    return lines
-
-
-def _sign(is_located: bool) -> str:
-    return "+" if is_located else "-"
-
-
-def _support(rna: Support) -> str:
-    return f"{rna.rna}{_sign(rna.located)} {rna.contribution:+.2f} (likeness {rna.kernel:.2f})"
-
-
-def _partner_lines(reasons: Compartment) -> list[str]:
-    name = reasons.compartment
-    lines = [f"  Partners, by how common {name} is among the training RNAs that share them"]
-    for kind, partners in groupby(reasons.partners, key=lambda partner: partner.kind):
-        text = "; ".join(_partner(partner) for partner in partners)
-        lines += textwrap.wrap(
-            text, WIDTH, initial_indent=f"    {kind}: ", subsequent_indent="      "
-        )
-    return lines
-
-
-def _partner(partner: Partner) -> str:
-    details = [f"{partner.located} of {partner.sharing}", f"log odds {partner.log_odds:+.2f}"]
-    if partner.n_records is not None:
-        plural = "" if partner.n_records == 1 else "s"
-        details.append(f"{partner.n_records:g} record{plural}")
-    if partner.pmids:
-        pmids = ", ".join(partner.pmids)
-        details.append(f"PMID {pmids}")
-    joined = ", ".join(details)
-    return f"{partner.partner} ({joined})"
-
-
-def _neighbour_lines(reasons: Compartment) -> list[str]:
-    lines = [f"  Nearest training RNAs, + annotated in {reasons.compartment}, - not"]
-    for network, neighbours in groupby(reasons.neighbours, key=lambda near: near.network):
-        cells = []
-        for near in neighbours:
-            sign = "+" if near.located else "-"
-            cells.append(f"{near.rna} {near.weight:.2f}{sign}")
-        joined = ", ".join(cells)
-        lines.append(f"    {network}: {joined}")
-    return lines
-
-
-def _sequence_lines(reasons: SequenceReasons, sequence: str) -> list[str]:
-    letters = reasons.letters
-    if len(letters) > MAX_LETTERS:
-        letters = f"{len(letters)} nt"
-    sign = "supports" if reasons.change > 0 else "opposes"
-    lines = [
-        f"  The sequence alone predicts {reasons.probability:.3f}. With {reasons.window} nt at a "
-        "time exchanged, the logit changes most around",
-        f"  nt {reasons.start + 1}-{reasons.end} ({letters}), which {sign} the compartment "
-        f"({reasons.change:+.2f}). Signs: # and + support it, = and - oppose it.",
-    ]
-    if len(sequence) > MAX_NUCLEOTIDES:
-        width = -(-len(sequence) // NUCLEOTIDES_PER_LINE)
-        starts = range(0, len(sequence), width)
-        means = [float(np.mean(reasons.support[start : start + width])) for start in starts]
-        return [
-            *lines,
-            f"  One sign stands for {width} nt, 5' to 3'; the JSON has every nucleotide "
-            "(--out or --format json).",
-            f"         {support_marks(means)}",
-        ]
-    marks = support_marks(reasons.support)
-    for start in range(0, len(sequence), NUCLEOTIDES_PER_LINE):
-        end = start + NUCLEOTIDES_PER_LINE
-        lines += [f"  {start + 1:>6} {sequence[start:end]}", f"         {marks[start:end]}"]
-    return lines
-
-
-def support_marks(support: Sequence[float]) -> str:
-    """One sign per nucleotide by its support, relative to the largest size.
-
-    ``#`` and ``+`` from two thirds and one third on where it supports the compartment, ``=`` and
-    ``-`` where it opposes it, else a dot.
-    """
-    largest = max((abs(value) for value in support), default=0.0)
-    if largest == 0:
-        return "." * len(support)
-
-    def mark(value: float) -> str:
-        size = abs(value)
-        if size < largest / 3:
-            return "."
-        if size < 2 * largest / 3:
-            return "+" if value > 0 else "-"
-        return "#" if value > 0 else "="
-
-    return "".join(mark(value) for value in support)
-
-
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+def effect_lines(reasons: Compartment) -> list[str]:
+    """Signed bars of the effects: for to the right, against to the left."""
+    shown, others = shown_effects(reasons)
+    scale = bar_scale(shown)
+    width = max((len(of.words) for of in shown), default=0)
     lines = []
-    for name, *values in (header, *rows):
-        cells = [name.ljust(widths[0])]
-        cells += [value.rjust(width) for value, width in zip(values, widths[1:], strict=True)]
-        lines.append("  " + "  ".join(cells))
+    if shown:
+        lines.append(f"  {'effect'.rjust(width + 8)}  {'against'.rjust(BAR_WIDTH)} | for")
+    for of in shown:
+        length = round(BAR_WIDTH * abs(of.effect) / scale)
+        left = "" if of.direction == FOR else "=" * length
+        right = "#" * length if of.direction == FOR else ""
+        bar = f"{left.rjust(BAR_WIDTH)} | {right}".rstrip()
+        lines.append(f"  {of.words.ljust(width)}  {format_effect(of.effect)}  {bar}")
+    absent = [of.words for of in reasons.effects if not of.present]
+    remainder = []
+    if others:
+        remainder.append(f"smaller or no effect: {_joined(of.words for of in others)}")
+    if absent:
+        remainder.append(f"unknown of this RNA: {_joined(absent)}")
+    if remainder:
+        lines.append(f"  {'; '.join(remainder)}")
     return lines
 
 
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+def partner_summary(reasons: Compartment, width: int) -> list[str]:
+    """Line per source with the partners that say most, and their latest PMID.
+
+    Args:
+        reasons: of a compartment.
+        width: characters of a line; what does not fit is left out.
+    """
+    by_source: dict[str, list[Partner]] = {}
+    for partner in reasons.partners:
+        by_source.setdefault(source_of_kind(partner.kind), []).append(partner)
+    return [
+        _fitting(f"{source}: ", "; ", _partner_cells(partners), width)
+        for source, partners in list(by_source.items())[:MAX_KINDS]
+    ]
+
+
+def neighbour_summary(reasons: Compartment, width: int) -> list[str]:
+    """Line per similarity with the nearest training RNAs; `width` as of `partner_summary`."""
+    by_network: dict[str, list[str]] = {}
+    for near in reasons.neighbours:
+        sign = "+" if near.located else "-"
+        by_network.setdefault(near.network, []).append(f"{near.rna} {near.weight:.2f}{sign}")
+    lines = []
+    for network, cells in list(by_network.items())[:MAX_KINDS]:
+        label = f"similar in {LIKE.get(network, network)}: "
+        lines.append(_fitting(label, ", ", cells[:MAX_NEIGHBOURS], width))
+    return lines
+
+
+def _partner_cells(partners: Sequence[Partner]) -> list[str]:
+    """Each partner once, the two most enriched first, then the most depleted one."""
+    ranked = sorted(partners, key=lambda partner: -partner.log_odds)
+    unique = list({partner.partner: partner for partner in reversed(ranked)}.values())[::-1]
+    if len(unique) > 2 and unique[-1].log_odds < 0:
+        unique = [*unique[:2], unique[-1], *unique[2:-1]]
+    cells = []
+    for partner in unique:
+        cell = f"{partner.partner} {partner.located} of {partner.sharing}"
+        if partner.pmids:
+            cell += f" (PMID {partner.pmids[0]})"
+        cells.append(cell)
+    return cells
+
+
+def _fitting(label: str, separator: str, cells: Sequence[str], width: int) -> str:
+    """A label and as many cells as fit, one at least."""
+    line = label + cells[0]
+    for cell in cells[1:]:
+        if len(line) + len(separator) + len(cell) > width:
+            break
+        line += separator + cell
+    return line
+
+
+def _stretch_lines(reasons: SequenceReasons, sequence: str) -> list[str]:
+    """The window that matters most, and the nucleotides around it."""
+    verb = "speak for" if reasons.change > 0 else "speak against"
+    middle = (reasons.start + reasons.end) // 2
+    start = max(0, min(middle - STRETCH // 2, len(sequence) - STRETCH))
+    end = start + STRETCH
+    first = f"{start + 1:>6} "
+    return [
+        f"  Sequence alone: {format_probability(reasons.probability)}; nt {reasons.start + 1}-"
+        f"{reasons.end} {verb} it most (# + for, = - against)",
+        f"{first}{sequence[start:end]}",
+        f"{' ' * len(first)}{support_marks(reasons.support)[start:end]}",
+    ]
+
+
+def differing_attention(attention: Sequence[SourceAttention]) -> list[SourceAttention]:
+    """Sources whose attention differs between RNAs, the largest weight first."""
+    differing = [of for of in attention if of.between_rnas >= VARIES]
+    return sorted(differing, key=lambda of: -of.weight)
+
+
+def attention_line(attention: Sequence[SourceAttention]) -> str:
+    """Attention where it differs between RNAs, with its spread; empty where it does not."""
+    cells = [
+        f"{of.token} {of.weight:.3f} (SD {100 * of.between_rnas:.0f} %)"
+        for of in differing_attention(attention)
+    ]
+    return _fitting("Attention, no reason in itself: ", ", ", cells, SHORT_WIDTH) if cells else ""
+
+
+def _joined(words: Iterable[str]) -> str:
+    return ", ".join(words)
+
+
+def _compartment_lines(explanation: Explanation, reasons: Compartment) -> list[str]:
+    lines = answer_lines(explanation, reasons)
+    lines += ["", *effect_table(reasons.effects), ""]
+    lines += [*modality_table(reasons.modalities, reasons.probability), ""]
+    lines += token_lines(reasons.tokens)
+    lines += [part_line(part) for part in reasons.parts]
+    name = reasons.compartment
+    if reasons.relations:
+        lines += ["", *relation_lines(name, reasons.relations, reasons.tokens)]
+    if reasons.kernel is not None:
+        lines += ["", *kernel_lines(name, reasons.kernel)]
+    if reasons.partners:
+        lines += ["", *partner_lines(name, reasons.partners)]
+    if reasons.neighbours:
+        lines += ["", *neighbour_lines(name, reasons.neighbours)]
+    if reasons.sequence is not None and explanation.sequence is not None:
+        lines += ["", *sequence_lines(reasons.sequence, explanation.sequence)]
+    return lines

@@ -15,7 +15,7 @@ from fusion.explain.explain import (
 )
 from fusion.explain.figure import save_explanation
 from fusion.explain.ranking import networks_of_run
-from fusion.explain.result import Explanation, to_text
+from fusion.explain.result import Explanation
 from fusion.export.load import kind_of, load, model_folder
 from fusion.models.predict import match_queries, match_sequences, reference_of
 from fusion.models.saved import SavedModel
@@ -26,7 +26,7 @@ from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.sources.fasta import read_fasta
 from seqtower.saved import FORMAT as TOWER
 
-HINT = "name the folder of the networks the run was trained on (--networks FOLDER)"
+HINT = "give --networks FOLDER"
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def find_networks(
         folder = folder.parent
     if not (folder / "run.json").is_file():
         if networks is None:
-            return None, f"a model folder does not name the networks of its run; {HINT}."
+            return None, f"a model folder names no networks; {HINT}."
         loaded = NetworkSet.load(networks)
         if loaded.dataset.index.checksum != reference_of(model).of_networks().index.checksum:
             raise CheckpointError("the networks hold other RNAs than the model", file=networks)
@@ -188,7 +188,11 @@ def explain_query(
     if not query.note:
         return explanation
     note = f"Asked as {query.name}: {query.note}."
-    return replace(explanation, notes=(note, *explanation.notes))
+    return replace(
+        explanation,
+        notes=(note, *explanation.notes),
+        remarks=(note, *explanation.remarks),
+    )
 
 
 def explain_run(
@@ -241,9 +245,19 @@ def explain_run(
 
 
 def write_explanations(
-    explanations: Sequence[Explanation], out: str | Path, *, overwrite: bool = False
+    explanations: Sequence[Explanation],
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    full: bool = False,
 ) -> None:
     """Write ``explanation.txt``, ``.json`` and ``.png``, in a folder per RNA for several RNAs.
+
+    Args:
+        explanations: to write.
+        out: folder.
+        overwrite: replace what it holds.
+        full: as of `Explanation.to_text`.
 
     Raises:
         InputError: `out` is not empty, and `overwrite` is false.
@@ -256,6 +270,6 @@ def write_explanations(
                 target = folder / name
                 target.mkdir()
             values = json.dumps(explanation.to_dict(), indent=2)
-            write_text(target / "explanation.txt", to_text(explanation))
+            write_text(target / "explanation.txt", explanation.to_text(full=full))
             write_text(target / "explanation.json", f"{values}\n")
             save_explanation(explanation, target / "explanation.png")

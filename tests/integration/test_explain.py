@@ -22,7 +22,12 @@ from fusion.explain.explain import (
     strongest_rna,
 )
 from fusion.explain.figure import draw_explanation
-from fusion.explain.occlusion import WELL_STUDIED, model_for_row, occlude_modalities
+from fusion.explain.occlusion import (
+    WELL_STUDIED,
+    model_for_row,
+    occlude,
+    occlude_modalities,
+)
 from fusion.explain.result import Explanation, to_text
 from fusion.explain.sequence import scan_sequence, sequence_model
 from fusion.explain.tokens import STEPS, _attention_logit, integrated_gradients
@@ -179,7 +184,9 @@ def test_an_absent_modality_changes_nothing_and_is_shown_as_absent(
         assert all(m.change == 0 for m in absent)
         assert one.modalities[-len(absent) :] == tuple(absent)
         assert not any(t.gradients for t in one.tokens if not t.present)
-    assert "absent" in to_text(explain_reference(model, row, (0,)))
+    explanation = explain_reference(model, row, (0,))
+    assert "absent" in explanation.to_text(full=True)
+    assert "unknown of this RNA: " in to_text(explanation)
 
 
 def test_tokens_sum_to_what_the_parts_say(explanation: Explanation, model: SavedModel) -> None:
@@ -501,10 +508,10 @@ def test_it_is_plain_data_text_and_a_picture(explanation: Explanation) -> None:
         back["compartments"][0]["modalities"][0]["modality"]
         == explanation.compartments[0].modalities[0].modality
     )
-    text = to_text(explanation)
+    text = explanation.to_text(full=True)
     for word in (
         "out-of-fold",
-        "without",
+        "without it",
         "weight",
         "Attention is not attribution",
         "Nearest training RNAs",
@@ -514,11 +521,47 @@ def test_it_is_plain_data_text_and_a_picture(explanation: Explanation) -> None:
         assert word in text.replace("\n  ", " "), word
     assert max(map(len, text.splitlines())) <= 130
     figure = draw_explanation(explanation)
-    assert len(figure.axes) == 8
+    # bars, probability and sequence of two compartments
+    assert len(figure.axes) == 6
     no_sequence = replace(
         explanation, compartments=tuple(replace(c, sequence=None) for c in explanation.compartments)
     )
-    assert len(draw_explanation(no_sequence).axes) == 6
+    assert len(draw_explanation(no_sequence).axes) == 4
+
+
+def test_effects_are_those_of_the_model_without_the_tokens_of_a_source(
+    model: SavedModel, networks: NetworkSet
+) -> None:
+    """Drop-one by hand: the tokens of a source are made absent, and the model predicts again."""
+    explanation = explain_reference(model, 5, (0,), networks)
+    (compartment,) = explanation.compartments
+    assert {of.source for of in compartment.effects} >= {"targets", "diseases", "drugs", "sequence"}
+    fusion_model, _ = model_for_row(model, 5)
+    for of in compartment.effects:
+        probabilities = occlude(fusion_model, [of.tokens])[:, 0]
+        assert probabilities[0] == pytest.approx(compartment.probability, abs=1e-6)
+        if of.present:
+            difference = probabilities[0] - probabilities[1]
+            assert of.effect == pytest.approx(difference, abs=1e-6)
+            assert of.probability == pytest.approx(probabilities[1], abs=1e-6)
+    assert any(of.effect != 0 for of in compartment.effects)
+    # the older changes of modalities: without minus with
+    drug = next(of for of in compartment.effects if of.source == "drugs")
+    older = next(of for of in compartment.modalities if of.modality == "drug")
+    assert older.change == pytest.approx(-drug.effect, abs=1e-6)
+
+
+def test_the_short_text_of_a_compartment(explanation: Explanation, model: SavedModel) -> None:
+    one = replace(explanation, compartments=explanation.compartments[:1])
+    lines = to_text(one).splitlines()
+    assert len(lines) < 25
+    name = explanation.compartments[0].compartment
+    assert lines[0].startswith(f"{explanation.rna_id}: {name}, probability ")
+    assert len(to_text(explanation).splitlines()) < 50
+    assert not any("No partners" in line for line in lines)
+    alone = explain_reference(model, 5, (0,))
+    (missing,) = [line for line in to_text(alone).splitlines() if "No partners" in line]
+    assert missing == ("No partners, and neighbours by sequence alone: no networks were given.")
 
 
 def test_the_command_as_a_person_types_it(
@@ -535,8 +578,15 @@ def test_the_command_as_a_person_types_it(
     best = model.reference.index.ids[strongest_rna(model)]
     assert first.returncode == 0, first.stderr
     assert f"{best} is the RNA predicted most surely" in first.stderr
-    assert first.stdout.startswith(f"{best}: why ")
-    assert "share them" in first.stdout
+    assert first.stdout.startswith(f"{best}: ")
+    assert ", probability " in first.stdout.splitlines()[0]
+    assert "share it are annotated there" in first.stdout
+    assert "\n  token " not in first.stdout
+    full = run(
+        "explain", "--run", str(finished_run), "--networks", str(tmp_path / "nets"), "--full"
+    )
+    assert full.stdout.startswith(first.stdout.splitlines()[0])
+    assert "\n  token " in full.stdout
     name, compartment = model.reference.index.ids[7], model.compartments[1]
     words = (
         "explain",
@@ -616,7 +666,6 @@ def test_wrong_words_end_in_a_sentence(
     assert run(*here, "--compartment", "Golgi").returncode == 2
     assert "exclude each other" in run(*here, "--rna", "x", "--fasta", "y").stderr
     assert "expected text or json" in run(*here, "--format", "yaml").stderr
-    assert run("explain").returncode == 3  # no run here
     tower = tmp_path / "tower" / "model"
     tower.mkdir(parents=True)
     (tower / "model.json").write_text(json.dumps({"format": "seqtower"}))

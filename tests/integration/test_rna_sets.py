@@ -391,9 +391,11 @@ def test_a_run_learns_is_kept_and_answers_for_all_types(
     assert one.probability == pytest.approx(new.probabilities[0, granule], abs=1e-6)
     assert sum(one.sequence.support[:80]) > 0  # G makes a granule; a window of G is exchanged for C
     assert [(m.modality, m.present) for m in one.modalities if m.present] == [("sequence", True)]
-    long = explain_sequence(model, "long", rich * 5, [granule], rna_type="mRNA").to_text()
-    assert "One sign stands for 6 nt" in long
-    assert rich not in long
+    long = explain_sequence(model, "long", rich * 5, [granule], rna_type="mRNA")
+    text = long.to_text(full=True)
+    assert "One sign stands for 6 nt" in text
+    assert rich not in text
+    assert len(long.to_text().splitlines()) < 25
     assert asked.notes[0].endswith("It has no partners.")
     with pytest.raises(ConfigError, match="no training labels of Chromatin for RNAs of type mRNA"):
         explain_sequence(

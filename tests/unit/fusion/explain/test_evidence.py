@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from fusion.explain.evidence import PSEUDOCOUNT, neighbours_of, partners_of, smoothed_log_odds
-from fusion.explain.result import support_marks
 from fusion.explain.sequence import WINDOW, SequenceScan, sequence_reasons, windows_of
+from fusion.explain.tables import support_marks
 from fusion.models.reference import ReferenceRNAs
 from fusion.tokens.table import TokenTable
 from mirnagraph.dataset import Dataset

@@ -18,7 +18,7 @@ from fusion.config import (
 )
 from fusion.explain.notes import attention_notes
 from fusion.explain.occlusion import occlude_modalities, one_row
-from fusion.explain.result import Compartment, Explanation, to_text
+from fusion.explain.result import Compartment, Explanation
 from fusion.explain.tokens import token_shares
 from fusion.explain.towers import (
     SourceAttention,
@@ -334,7 +334,7 @@ def test_shares_and_text_name_every_part(parts: tuple[FusionModel, ReferenceRNAs
         kernel,
     )
     explanation = Explanation("rna3", "", "final model", True, False, None, (compartment,), ())
-    text = to_text(explanation)
+    text = explanation.to_text(full=True)
     assert "with it (neural logit)" in text
     assert "extra trees" not in text
     assert "neural: probability" in text
