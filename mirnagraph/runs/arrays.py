@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 PACKED = "packed.json"
-"""Array of bytes: JSON that says how the others are stored. Metadata of the file have a random order,
-which would make other bytes each time."""
+"""Array of bytes: JSON that says how the others are stored. Entries of the metadata have no fixed
+order, so that the same arrays would make other bytes each time."""
 
 SMALLEST = 1024
 """Bytes below which an array is stored as it is."""
