@@ -251,7 +251,7 @@ def say_counts(model: Model, counts: StreamCounts, folder: Path | str) -> None:
         settings = model.config.training
         for remark in remarks_of(counts.reading, model.encoding, settings, has_trees=has_trees):
             say(remark)
-    sources = ", ".join(f"{n} {source}" for source, n in counts.sources.items())
+    sources = ", ".join(f"{n} {source}" for source, n in counts.sources.items()) or "none answered"
     warnings = f", {counts.n_warnings} with a warning" if counts.n_warnings else ""
     n_rnas = counted(counts.n_rnas, "RNA")
     say(f"Model of {folder}: {n_rnas} ({sources}){warnings}")
