@@ -1,0 +1,179 @@
+"""The page: sections of all runs as one HTML file without outside addresses."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fusion.report import interactive
+from fusion.report.blocks import Block, Chart, Neighbourhoods, Section
+from fusion.report.print_figures import write_figures
+from fusion.report.run_data import ReportRun, open_run
+from fusion.report.sections import (
+    baseline_section,
+    calibration_section,
+    cite_section,
+    curve_section,
+    headline,
+    label_section,
+    overview,
+    reproduce_section,
+    training_section,
+)
+from mirnagraph.errors import import_extra
+from mirnagraph.io import check_output_folder, file_names, write_text
+
+TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """All sections of one run, or those on several.
+
+    Attributes:
+        title: its heading.
+        sections: in order.
+    """
+
+    title: str
+    sections: tuple[Section, ...]
+
+
+def write_report(
+    folders: Sequence[str | Path],
+    out: str | Path,
+    *,
+    figures: str | Path | None = None,
+    overwrite: bool = False,
+) -> list[Chart]:
+    """Write the report of finished runs as one HTML file.
+
+    Args:
+        folders: of the runs; several are put side by side first.
+        out: the HTML file.
+        figures: folder for SVG, PDF and TSV of every figure; None: not written.
+        overwrite: replace the content of `figures`.
+
+    Returns:
+        The charts in the order of the page.
+
+    Raises:
+        InputError: not a finished run, a damaged file in it, or `figures` is not empty.
+        MissingExtraError: a package of the extra ``report`` is not installed.
+    """
+    interactive.check_extra()
+    if figures is not None:
+        check_output_folder(figures, overwrite=overwrite)
+    runs = [open_run(folder) for folder in folders]
+    chapters = [Chapter(run.name, tuple(run_sections(run))) for run in runs]
+    chapters.append(Chapter("Citation", (cite_section(runs),)))
+    chapters = with_names(chapters)
+    charts = charts_of(chapters)
+    write_text(out, render(chapters, runs))
+    if figures is not None:
+        write_figures(charts, figures, overwrite=overwrite)
+    return charts
+
+
+def run_sections(run: ReportRun) -> list[Section]:
+    """Sections of one run."""
+    sections = [overview(run), headline(run), curve_section(run)]
+    if not run.is_fraction:
+        sections += [calibration_section(run), label_section(run)]
+    sections.append(baseline_section(run))
+    training = training_section(run)
+    if training is not None:
+        sections.append(training)
+    sections.append(reproduce_section(run))
+    return sections
+
+
+def with_names(chapters: Sequence[Chapter]) -> list[Chapter]:
+    """Chapters whose charts have names of their own, which are file names."""
+    charts = charts_of(chapters)
+    several = len(chapters) > 2
+    wanted = []
+    for chapter in chapters:
+        prefix = f"{chapter.title}." if several else ""
+        wanted += [f"{prefix}{chart.name}" for chart in charts_of([chapter])]
+    names = dict(zip(map(id, charts), file_names(wanted), strict=True))
+
+    def renamed(block: Block) -> Block:
+        return replace(block, name=names[id(block)]) if isinstance(block, Chart) else block
+
+    result = []
+    for chapter in chapters:
+        sections = []
+        for section in chapter.sections:
+            blocks = tuple(renamed(block) for block in section.blocks)
+            sections.append(replace(section, blocks=blocks))
+        result.append(replace(chapter, sections=tuple(sections)))
+    return result
+
+
+def charts_of(chapters: Sequence[Chapter]) -> list[Chart]:
+    """All charts in the order of the page."""
+    blocks = _blocks(chapters)
+    return [block for block in blocks if isinstance(block, Chart)]
+
+
+def _blocks(chapters: Sequence[Chapter]) -> list[Block]:
+    found: list[Block] = []
+    for chapter in chapters:
+        for section in chapter.sections:
+            found += section.blocks
+    return found
+
+
+def render(chapters: Sequence[Chapter], runs: Sequence[ReportRun]) -> str:
+    """The HTML of chapters; every text in it is escaped."""
+    jinja2 = import_extra("jinja2", interactive.EXTRA, interactive.WHY)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("fusion.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["figure"] = _marked(interactive.to_json)
+    environment.filters["network"] = _marked(_network_json)
+    environment.filters["cited"] = lambda cell: getattr(cell, "links", None)
+    source, _, _ = environment.loader.get_source(environment, "page.js")
+    scripts = [interactive.library(), source]
+    return str(
+        environment.get_template(TEMPLATE).render(
+            title=", ".join(run.name for run in runs),
+            chapters=chapters,
+            scripts=[_markup(script) for script in scripts],
+            hashes=[_hash(script) for script in scripts],
+            written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        )
+    )
+
+
+def _hash(script: str) -> str:
+    """Hash of a script as the content security policy of the page lists it."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _markup(text: str) -> object:
+    """Text of our own that is not escaped: scripts."""
+    return import_extra("markupsafe", interactive.EXTRA, interactive.WHY).Markup(text)
+
+
+def _marked(function: Callable[[Any], str]) -> Callable[[Any], object]:
+    """A filter whose result is JSON that `interactive.script_json` made safe."""
+    return lambda value: _markup(function(value))
+
+
+def _network_json(block: Neighbourhoods) -> str:
+    names = [interactive.plain(name) for name in block.names]
+    kinds = [interactive.plain(name) for name in block.kinds]
+    entries = {"kinds": kinds, "names": names, "edges": block.edges}
+    return interactive.script_json(entries)
