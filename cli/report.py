@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from cli.common import OverwriteOption, say
+from cli.common import OverwriteOption, RunNetworksOption, say
 
 EPILOG = "Example: `mirnagraph report runs/mine --figures figures`"
 
@@ -16,6 +16,14 @@ RunsArgument = Annotated[
 ]
 
 OutOption = Annotated[Path, Option(help="Output page, HTML.")]
+
+IncludeOption = Annotated[
+    list[Path] | None,
+    Option(
+        help="Folder of `ablate`, `audit`, `tune`, `train --temporal` or `seq explain` to show; "
+        "repeatable. Those inside a run folder are shown anyway."
+    ),
+]
 
 FiguresOption = Annotated[
     Path | None,
@@ -29,6 +37,8 @@ FiguresOption = Annotated[
 def report(
     runs: RunsArgument,
     out: OutOption = Path("report.html"),
+    networks: RunNetworksOption = None,
+    include: IncludeOption = None,
     figures: FiguresOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -39,7 +49,14 @@ def report(
     """
     from fusion.report.page import write_report
 
-    charts = write_report(runs, out, figures=figures, overwrite=overwrite)
+    charts = write_report(
+        runs,
+        out,
+        networks=networks,
+        include=include or (),
+        figures=figures,
+        overwrite=overwrite,
+    )
     say(f"Written to {out}: {out.stat().st_size / 1e6:.1f} MB, {len(charts)} figures")
     if figures is not None:
         say(f"Written to {figures}: each figure as SVG and PDF, its data as TSV")

@@ -94,7 +94,7 @@ class Chart:
         name: file name without suffix.
         title: of the figure.
         shape: `LINES`, `POINTS` (one row a ``y``, with the interval ``low`` to ``high`` of ``x``),
-            `SCATTER` or `HEAT` (``low`` is the value of a cell).
+            `SCATTER` or `HEAT` (``low`` is the value of a cell; row by row, none left out).
         data: columns `COLUMNS`, see `chart_data`. ``low`` and ``high`` are bounds of ``y`` for
             lines, of ``x`` for points.
         x_label, y_label: of the axes, with unit.

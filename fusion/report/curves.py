@@ -12,7 +12,7 @@ from mirnagraph.evaluation.metrics import AVERAGE, FRACTIONS
 from mirnagraph.runs.results import CrossValidationResult
 from mirnagraph.seeds import generator
 
-GRID = np.linspace(0, 1, 41)
+GRID = np.linspace(0, 1, 101)
 """Places at which the curves of folds are averaged."""
 
 FOLDS = "mean of the folds"

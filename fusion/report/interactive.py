@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fusion.report.blocks import HEAT, LINES, POINTS, SCATTER, Chart
-from fusion.report.style import HOLLOW, PALE, grid_of, point_places, style_of
+from fusion.report.style import HOLLOW, PALE, categories_of, grid_of, point_places, style_of
 from mirnagraph.errors import import_extra
 
 EXTRA = "report"
@@ -77,7 +77,7 @@ def draw(chart: Chart) -> Any:
         part = chart.data[chart.data["panel"] == panel]
         for trace in _traces(chart, part, is_first=number == 0):
             figure.add_trace(trace, **place)
-        _axes(figure, chart, part, place)
+        _axes(figure, chart, place)
     figure.update_layout(
         height=height,
         margin=MARGIN,
@@ -93,14 +93,13 @@ def draw(chart: Chart) -> Any:
 
 def _panel_height(chart: Chart) -> int:
     if chart.shape == POINTS:
-        most = chart.data.groupby("panel")["y"].nunique().max()
-        return max(160, ROW_HEIGHT * int(most) + 40)
+        return max(160, ROW_HEIGHT * len(categories_of(chart)) + 40)
     if chart.shape == HEAT:
         return max(240, 34 * chart.data["y"].nunique() + 60)
     return PANEL_HEIGHT
 
 
-def _axes(figure: Any, chart: Chart, part: pd.DataFrame, place: dict[str, int]) -> None:
+def _axes(figure: Any, chart: Chart, place: dict[str, int]) -> None:
     """Titles, ranges and reference lines of one panel."""
     common = {"showline": True, "linecolor": "#888", "gridcolor": "#eee", "zeroline": False}
     x_axis: Trace = {**common, "title": {"text": plain(chart.x_label), "standoff": 6}}
@@ -117,8 +116,9 @@ def _axes(figure: Any, chart: Chart, part: pd.DataFrame, place: dict[str, int]) 
         x_axis["showticklabels"] = False
         y_axis["showticklabels"] = False
     if chart.shape == POINTS:
-        names = _categories(part)
+        names = categories_of(chart)
         y_axis |= {
+            "showticklabels": place["col"] == 1,
             "tickvals": list(range(len(names))),
             "ticktext": [plain(name) for name in names],
             "range": [len(names) - 0.4, -0.6],
@@ -133,10 +133,6 @@ def _axes(figure: Any, chart: Chart, part: pd.DataFrame, place: dict[str, int]) 
         figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line=grey, **place)
     if chart.zero:
         figure.add_vline(x=0, line=grey, **place)
-
-
-def _categories(part: pd.DataFrame) -> list[str]:
-    return [str(name) for name in part["y"].unique()]
 
 
 def _traces(chart: Chart, part: pd.DataFrame, *, is_first: bool) -> list[Trace]:
@@ -159,7 +155,7 @@ def _traces(chart: Chart, part: pd.DataFrame, *, is_first: bool) -> list[Trace]:
         elif chart.shape == SCATTER:
             traces.append(_points(rows, common, number))
         else:
-            places = point_places(rows, _categories(part), number, len(chart.series))
+            places = point_places(rows, categories_of(chart), number, len(chart.series))
             traces.append(_intervals(rows, common, number, places))
     return traces
 
@@ -231,14 +227,14 @@ def _intervals(rows: pd.DataFrame, common: Trace, number: int, places: np.ndarra
 def _heat(part: pd.DataFrame) -> Trace:
     columns = list(dict.fromkeys(part["x"]))
     names = list(dict.fromkeys(part["y"]))
-    values = part.pivot(index="y", columns="x", values="low").loc[names, columns]
-    labels = part.pivot(index="y", columns="x", values="label").loc[names, columns]
+    values = part["low"].to_numpy(dtype=float).reshape(len(names), len(columns))
+    labels = part["label"].to_numpy().reshape(len(names), len(columns))
     return {
         "type": "heatmap",
         "x": [plain(name) for name in columns],
         "y": [plain(name) for name in names],
-        "z": [_numbers(row) for row in values.to_numpy(dtype=float)],
-        "customdata": [[plain(cell) for cell in row] for row in labels.to_numpy()],
+        "z": [_numbers(row) for row in values],
+        "customdata": [[plain(cell) for cell in row] for row in labels],
         "texttemplate": "%{z:.2f}",
         "hovertemplate": "%{y}, %{x}: %{z:.2f} (%{customdata})<extra></extra>",
         "colorscale": "Cividis",

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from fusion.report import interactive
-from fusion.report.blocks import Block, Chart, Neighbourhoods, Section
+from fusion.report.blocks import Block, Chart, Neighbourhoods, Section, Text
+from fusion.report.experiments import MAKERS, experiment_sections
+from fusion.report.networks import (
+    NOT_AT_HAND,
+    check_networks_used,
+    map_section,
+    network_section,
+    networks_at_hand,
+    ranking_section,
+)
 from fusion.report.print_figures import write_figures
 from fusion.report.run_data import ReportRun, open_run
 from fusion.report.sections import (
@@ -25,8 +34,11 @@ from fusion.report.sections import (
     reproduce_section,
     training_section,
 )
-from mirnagraph.errors import import_extra
+from fusion.report.sequence import ATTRIBUTION, attribution_sections, health_section
+from fusion.report.side_by_side import side_by_side
+from mirnagraph.errors import InputError, import_extra
 from mirnagraph.io import check_output_folder, file_names, write_text
+from mirnagraph.networks.network import NetworkSet
 
 TEMPLATE = "report.html.j2"
 
@@ -48,6 +60,8 @@ def write_report(
     folders: Sequence[str | Path],
     out: str | Path,
     *,
+    networks: str | Path | None = None,
+    include: Sequence[str | Path] = (),
     figures: str | Path | None = None,
     overwrite: bool = False,
 ) -> list[Chart]:
@@ -56,6 +70,10 @@ def write_report(
     Args:
         folders: of the runs; several are put side by side first.
         out: the HTML file.
+        networks: folder of the networks of the runs; None: ``./networks``, or the demo for runs on
+            the demo. Without them rankings and networks are left out.
+        include: folders of an ablation, an audit, a search or an explanation of sequences that lie
+            outside the run folders.
         figures: folder for SVG, PDF and TSV of every figure; None: not written.
         overwrite: replace the content of `figures`.
 
@@ -63,16 +81,16 @@ def write_report(
         The charts in the order of the page.
 
     Raises:
-        InputError: not a finished run, a damaged file in it, or `figures` is not empty.
+        InputError: not a finished run, a damaged file in it, a folder of `include` without one of
+            these, or `figures` is not empty.
+        CheckpointError: `networks` belong to none of the runs.
         MissingExtraError: a package of the extra ``report`` is not installed.
     """
     interactive.check_extra()
     if figures is not None:
         check_output_folder(figures, overwrite=overwrite)
-    runs = [open_run(folder) for folder in folders]
-    chapters = [Chapter(run.name, tuple(run_sections(run))) for run in runs]
-    chapters.append(Chapter("Citation", (cite_section(runs),)))
-    chapters = with_names(chapters)
+    runs = open_runs(folders)
+    chapters = make_chapters(runs, networks, [Path(folder) for folder in include])
     charts = charts_of(chapters)
     write_text(out, render(chapters, runs))
     if figures is not None:
@@ -80,12 +98,61 @@ def write_report(
     return charts
 
 
-def run_sections(run: ReportRun) -> list[Section]:
-    """Sections of one run."""
+def open_runs(folders: Sequence[str | Path]) -> list[ReportRun]:
+    """Runs with names of their own: those of their folders, or their paths where these repeat."""
+    runs = [open_run(folder) for folder in folders]
+    names = [run.name for run in runs]
+    if len(set(names)) == len(names):
+        return runs
+    return [
+        replace(run, name=str(path) if names.count(run.name) > 1 else run.name)
+        for run, path in zip(runs, folders, strict=True)
+    ]
+
+
+def make_chapters(
+    runs: list[ReportRun], networks: str | Path | None, include: list[Path]
+) -> list[Chapter]:
+    """Runs side by side where there are several, each run, what was included, citations."""
+    chapters = []
+    if len(runs) > 1:
+        chapters.append(Chapter("Side by side", tuple(side_by_side(runs))))
+    by_folder = {run.folder: networks_at_hand(run, networks) for run in runs if not run.is_sequence}
+    if networks is not None:
+        check_networks_used(runs, Path(networks), by_folder)
+    for run in runs:
+        sections = run_sections(run, by_folder.get(run.folder), has_included=bool(include))
+        chapters.append(Chapter(f"Run {run.name}", tuple(sections)))
+    if include:
+        chapters.append(Chapter("Experiments", tuple(_included(include))))
+    chapters.append(Chapter("Citation", (cite_section(runs),)))
+    return with_names(chapters)
+
+
+def run_sections(
+    run: ReportRun, networks: NetworkSet | None = None, *, has_included: bool = False
+) -> list[Section]:
+    """Sections of one run.
+
+    Args:
+        run: the run.
+        networks: of the run, if at hand.
+        has_included: whether experiments outside the run folder are shown elsewhere.
+    """
     sections = [overview(run), headline(run), curve_section(run)]
     if not run.is_fraction:
         sections += [calibration_section(run), label_section(run)]
     sections.append(baseline_section(run))
+    if run.is_sequence:
+        sections.append(health_section(run))
+        sections += attribution_sections([run.folder], is_run=not has_included)
+    else:
+        sections += experiment_sections([run.folder], is_run=not has_included)
+        if networks is None:
+            sections.append(Section("New predictions and networks", (Text(NOT_AT_HAND),)))
+        else:
+            sections += [ranking_section(run, networks), network_section(run, networks)]
+        sections.append(map_section(run))
     training = training_section(run)
     if training is not None:
         sections.append(training)
@@ -93,13 +160,28 @@ def run_sections(run: ReportRun) -> list[Section]:
     return sections
 
 
+def _included(folders: list[Path]) -> list[Section]:
+    sections = []
+    for folder in folders:
+        found = experiment_sections([folder], is_run=False)
+        found += attribution_sections([folder], is_run=False)
+        if not found:
+            raise InputError(
+                "nothing to include in this folder",
+                file=folder,
+                expected=f"one of {', '.join([*MAKERS, ATTRIBUTION])}",
+            )
+        sections += found
+    return sections
+
+
 def with_names(chapters: Sequence[Chapter]) -> list[Chapter]:
     """Chapters whose charts have names of their own, which are file names."""
     charts = charts_of(chapters)
-    several = len(chapters) > 2
+    several = sum(bool(charts_of([chapter])) for chapter in chapters) > 1
     wanted = []
     for chapter in chapters:
-        prefix = f"{chapter.title}." if several else ""
+        prefix = f"{chapter.title.removeprefix('Run ')}." if several else ""
         wanted += [f"{prefix}{chart.name}" for chart in charts_of([chapter])]
     names = dict(zip(map(id, charts), file_names(wanted), strict=True))
 

@@ -15,6 +15,7 @@ from fusion.report.style import (
     MATPLOTLIB_DASHES,
     MATPLOTLIB_MARKERS,
     PALE,
+    categories_of,
     grid_of,
     point_places,
     style_of,
@@ -72,6 +73,8 @@ def draw(chart: Chart) -> Figure:
         axis.set_xlabel(chart.x_label)
         if number % n_columns == 0:
             axis.set_ylabel(chart.y_label)
+        elif chart.shape == POINTS:
+            axis.set_yticklabels([])
     if chart.shape != HEAT and any(chart.series):
         handles: dict[str, Any] = {}
         for axis in grid.flat:
@@ -87,7 +90,7 @@ def draw(chart: Chart) -> Figure:
 def _size(chart: Chart, n_rows: int, n_columns: int) -> tuple[float, float]:
     """Width and height in inches."""
     if chart.shape == POINTS:
-        most = int(chart.data.groupby("panel")["y"].nunique().max())
+        most = len(categories_of(chart))
         return (1.8 + PANEL_WIDTH * max(n_columns, 1.6), 1.1 + n_rows * (0.7 + 0.26 * most))
     if chart.shape == HEAT:
         n = chart.data["y"].nunique()
@@ -104,7 +107,6 @@ def _panel(axis: Any, chart: Chart, part: pd.DataFrame) -> None:
     if chart.shape == HEAT:
         _heat(axis, part)
         return
-    categories = [str(name) for name in part["y"].unique()]
     for number, name in enumerate(chart.series):
         rows = part[part["series"] == name]
         if rows.empty:
@@ -114,9 +116,10 @@ def _panel(axis: Any, chart: Chart, part: pd.DataFrame) -> None:
         elif chart.shape == SCATTER:
             _scatter(axis, rows, name, number)
         else:
-            places = point_places(rows, categories, number, len(chart.series))
+            places = point_places(rows, categories_of(chart), number, len(chart.series))
             _intervals(axis, rows, places, name, number)
     if chart.shape == POINTS:
+        categories = categories_of(chart)
         axis.set_yticks(range(len(categories)), categories)
         axis.set_ylim(len(categories) - 0.4, -0.6)
     if chart.unit:
@@ -185,8 +188,7 @@ def _intervals(axis: Any, rows: pd.DataFrame, places: np.ndarray, name: str, num
 def _heat(axis: Any, part: pd.DataFrame) -> None:
     columns = list(dict.fromkeys(part["x"]))
     names = list(dict.fromkeys(part["y"]))
-    values = part.pivot(index="y", columns="x", values="low").loc[names, columns]
-    shares = values.to_numpy(dtype=float)
+    shares = part["low"].to_numpy(dtype=float).reshape(len(names), len(columns))
     axis.imshow(shares, cmap="cividis", vmin=0, vmax=1, aspect="auto")
     axis.set_xticks(range(len(columns)), columns, rotation=35, ha="right")
     axis.set_yticks(range(len(names)), names)

@@ -405,10 +405,12 @@ CITED = (
 
 CITED_SEQUENCE = (
     ("RNATracker", "Yan et al. 2019, Bioinformatics 35:i333, doi:10.1093/bioinformatics/btz337"),
-    ("DeepLocRNA", "Wang et al. 2024, Bioinformatics 40:btae065, doi:10.1093/bioinformatics/btae065"),
+    ("DeepLocRNA", "Wang et al. 2024, Bioinformatics 40:btae065, "
+     "doi:10.1093/bioinformatics/btae065"),
     ("EL-RMLocNet", "Asim et al. 2022, Comput. Struct. Biotechnol. J. 20:3986, "
      "doi:10.1016/j.csbj.2022.07.031"),
-    ("RNALoc-LM", "Zeng et al. 2025, Bioinformatics 41:btaf127, doi:10.1093/bioinformatics/btaf127"),
+    ("RNALoc-LM", "Zeng et al. 2025, Bioinformatics 41:btaf127, "
+     "doi:10.1093/bioinformatics/btaf127"),
 )  # fmt: skip
 
 

@@ -57,12 +57,17 @@ def grid_of(chart: Chart) -> tuple[int, int]:
     return math.ceil(n_panels / n_columns), n_columns
 
 
+def categories_of(chart: Chart) -> list[str]:
+    """Names of the rows of a chart of points, the topmost first; the same in every panel."""
+    return [str(name) for name in chart.data["y"].unique()]
+
+
 def point_places(part: pd.DataFrame, categories: list[str], number: int, n: int) -> np.ndarray:
     """Heights of the points of one series: one unit a category, series next to each other.
 
     Args:
         part: rows of the series.
-        categories: of the panel, the topmost first.
+        categories: of the chart, the topmost first.
         number: of the series.
         n: number of series.
     """
