@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,6 @@ from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import read_table
 from mirnagraph.networks.network import NetworkSet, describe
 from mirnagraph.runs.arrays import load_arrays
-from mirnagraph.runs.folder import read_run_json
 from mirnagraph.seeds import child_seed
 
 N_RANKED = 10
@@ -69,13 +68,20 @@ def networks_at_hand(run: ReportRun, folder: str | Path | None) -> NetworkSet | 
         return None
 
 
-def check_networks_used(runs: list[ReportRun], folder: Path, found: Mapping[str, object]) -> None:
+def networks_hash(run: ReportRun) -> str:
+    """Hash of the networks that a run was made from; empty for a run without."""
+    return str(run.about.get("inputs", {}).get("networks", ""))
+
+
+def check_networks_used(
+    runs: Sequence[ReportRun], folder: Path, found: Mapping[str, NetworkSet]
+) -> None:
     """Raise CheckpointError where networks that were named belong to none of the runs."""
-    if runs and not any(value is not None for value in found.values()):
+    if not found:
         raise CheckpointError(
             "the networks belong to none of the runs",
             file=folder,
-            expected=f"those of {read_run_json(runs[0].folder).get('dataset', 'the data set')}",
+            expected=f"those of {runs[0].about.get('dataset', 'the data set')}",
             hint="name the folder the run was trained on, or leave --networks away",
         )
 
@@ -90,7 +96,7 @@ def ranking_section(run: ReportRun, networks: NetworkSet) -> Section:
     kinds = list(networks.dataset.associations)
     blocks: list[Block] = [
         Text(
-            "RNAs without the annotation, ordered by the score of the run (see `mirnagraph rank`); "
+            "RNAs without the annotation, ordered by the score of the run (as mirnagraph rank does); "
             "probabilities are out-of-fold. PMIDs are the latest of the RNA's associations, not "
             "of its compartment."
         )
@@ -109,7 +115,7 @@ def ranking_section(run: ReportRun, networks: NetworkSet) -> Section:
     return Section(title, tuple(blocks))
 
 
-def network_section(run: ReportRun, networks: NetworkSet) -> Section:
+def network_section(networks: NetworkSet) -> Section:
     """Sizes of the networks, degree distributions, and the neighbourhood of a chosen RNA."""
     table = describe(networks)
     columns = ["network", "rnas", "partners", "edges", "isolated_rnas", "density", "mean_degree"]
@@ -117,14 +123,15 @@ def network_section(run: ReportRun, networks: NetworkSet) -> Section:
     for record in table[columns].to_dict("records"):
         shares = [f"{record['density']:.4f}", f"{record['mean_degree']:.1f}"]
         rows.append([*[record[name] for name in columns[:5]], *shares])
-    header = [name.replace("_", " ") for name in columns]
+    header = ["network", "RNAs", "partners", "edges", "RNAs without an edge", "density",
+              "mean degree"]  # fmt: skip
     chart = Chart(
         "degrees",
         "Degrees",
         LINES,
         degree_data(networks),
         "number of edges",
-        "share of RNAs with that many or more",
+        "share with so many or more",
         "Cumulative degree distributions of the RNAs, both axes logarithmic; RNAs without an edge "
         "are in the table.",
         log=True,

@@ -19,6 +19,7 @@ from fusion.report.networks import (
     map_section,
     network_section,
     networks_at_hand,
+    networks_hash,
     ranking_section,
 )
 from fusion.report.print_figures import write_figures
@@ -117,16 +118,28 @@ def make_chapters(
     chapters = []
     if len(runs) > 1:
         chapters.append(Chapter("Side by side", tuple(side_by_side(runs))))
-    by_folder = {run.folder: networks_at_hand(run, networks) for run in runs if not run.is_sequence}
-    if networks is not None:
-        check_networks_used(runs, Path(networks), by_folder)
+    at_hand = _networks_by_hash(runs, networks)
     for run in runs:
-        sections = run_sections(run, by_folder.get(run.folder), has_included=bool(include))
+        found = at_hand.get(networks_hash(run))
+        sections = run_sections(run, found, has_included=bool(include))
         chapters.append(Chapter(f"Run {run.name}", tuple(sections)))
+    for found in at_hand.values():
+        title = f"Networks of {found.dataset.name}"
+        chapters.append(Chapter(title, (network_section(found),)))
     if include:
         chapters.append(Chapter("Experiments", tuple(_included(include))))
     chapters.append(Chapter("Citation", (cite_section(runs),)))
     return with_names(chapters)
+
+
+def _networks_by_hash(runs: list[ReportRun], networks: str | Path | None) -> dict[str, NetworkSet]:
+    """Hash of the networks -> networks, of the runs whose networks are at hand."""
+    first = {networks_hash(run): run for run in reversed(runs) if not run.is_sequence}
+    loaded = {name: networks_at_hand(run, networks) for name, run in first.items()}
+    at_hand = {name: found for name, found in loaded.items() if found is not None}
+    if networks is not None:
+        check_networks_used(runs, Path(networks), at_hand)
+    return at_hand
 
 
 def run_sections(
@@ -151,7 +164,7 @@ def run_sections(
         if networks is None:
             sections.append(Section("New predictions and networks", (Text(NOT_AT_HAND),)))
         else:
-            sections += [ranking_section(run, networks), network_section(run, networks)]
+            sections.append(ranking_section(run, networks))
         sections.append(map_section(run))
     training = training_section(run)
     if training is not None:

@@ -28,7 +28,7 @@ N_BINS = 400
 """Most points of one track; longer RNAs are shown in bins of nucleotides."""
 
 NOT_EXPLAINED = (
-    "No attributions in this run folder: `mirnagraph seq explain` computes them; name its folder "
+    "No attributions in this run folder: mirnagraph seq explain computes them; name its folder "
     "with --include."
 )
 
