@@ -36,10 +36,8 @@ def roc_points(true: np.ndarray, probability: np.ndarray) -> np.ndarray:
     from sklearn.metrics import roc_curve
 
     false_positive, true_positive, _ = roc_curve(true, probability)
-    # at one false positive rate the highest true positive rate counts
-    last = np.r_[false_positive[1:] != false_positive[:-1], True]
-    values = np.interp(GRID, false_positive[last], true_positive[last])
-    return np.asarray(values)
+    # of several points at one false positive rate, interp takes the last, the highest
+    return np.asarray(np.interp(GRID, false_positive, true_positive))
 
 
 def precision_points(true: np.ndarray, probability: np.ndarray) -> np.ndarray:

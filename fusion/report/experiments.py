@@ -60,7 +60,7 @@ def experiment_sections(folders: Sequence[Path], *, is_run: bool = True) -> list
         lacking = [what for name, what in MADE_BY.items() if not folders_with(name, folders)]
         if lacking:
             text = NOT_FOUND.format(what="; ".join(lacking))
-            sections.append(Section("Experiments that were not run", (Text(text),)))
+            sections.append(Section("What each source is worth, audit, tuning", (Text(text),)))
     return sections
 
 

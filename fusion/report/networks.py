@@ -96,8 +96,8 @@ def ranking_section(run: ReportRun, networks: NetworkSet) -> Section:
     kinds = list(networks.dataset.associations)
     blocks: list[Block] = [
         Text(
-            "RNAs without the annotation, ordered by the score of the run (as mirnagraph rank does); "
-            "probabilities are out-of-fold. PMIDs are the latest of the RNA's associations, not "
+            "RNAs without the annotation, ordered by the score of the run, as by mirnagraph rank. "
+            "Probabilities are out-of-fold. PMIDs are the latest of the RNA's associations, not "
             "of its compartment."
         )
     ]

@@ -33,6 +33,7 @@ from fusion.report.sections import (
     label_section,
     overview,
     reproduce_section,
+    set_section,
     training_section,
 )
 from fusion.report.sequence import ATTRIBUTION, attribution_sections, health_section
@@ -156,6 +157,9 @@ def run_sections(
     if not run.is_fraction:
         sections += [calibration_section(run), label_section(run)]
     sections.append(baseline_section(run))
+    by_set = set_section(run)
+    if by_set is not None:
+        sections.append(by_set)
     if run.is_sequence:
         sections.append(health_section(run))
         sections += attribution_sections([run.folder], is_run=not has_included)

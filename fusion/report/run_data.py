@@ -18,7 +18,7 @@ from mirnagraph.io import read_table
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs.compare import read_labels
 from mirnagraph.runs.folder import read_finished_run
-from mirnagraph.runs.report import PARTS
+from mirnagraph.runs.report import ABOUT_PARTS, PARTS
 from mirnagraph.runs.results import (
     BASELINES,
     METRICS,
@@ -30,6 +30,8 @@ from mirnagraph.runs.results import (
     read_metrics,
     read_predictions,
 )
+from seqtower.baselines.kmer import BASELINES as SEQUENCE_BASELINES
+from seqtower.baselines.kmer import DESCRIPTORS, TOWER
 
 SEQUENCE = "seqtower"
 """``kind`` in run.json of a run of `mirnagraph seq train`."""
@@ -49,7 +51,7 @@ class ReportRun:
         settings: contents of ``config.toml``.
         result: tested RNAs, labels, out-of-fold probabilities of the model, its metrics.
         metrics: ``"model"``, part or baseline -> table of metrics as stored.
-        what: part or baseline -> what it is, where the run says so.
+        what: part or baseline -> what it is.
     """
 
     folder: Path
@@ -72,13 +74,20 @@ class ReportRun:
 
     @property
     def parts(self) -> list[str]:
-        """Names of the parts of the model."""
-        return [name for name in self.metrics if name in PARTS]
+        """Names of the parts of the model, of what it is made of."""
+        names: set[str] = set(PARTS)
+        if self.is_sequence:
+            names.add(TOWER)
+            weights = [fold.choices.get("weight", 0.0) for fold in self.result.results]
+            if weights and all(weight == 1 for weight in weights):  # the model is these trees
+                names.add(DESCRIPTORS)
+        return [name for name in self.metrics if name in names]
 
     @property
     def baselines(self) -> list[str]:
         """Names of the baselines."""
-        return [name for name in self.metrics if name not in PARTS and name != MODEL]
+        parts = self.parts
+        return [name for name in self.metrics if name not in parts and name != MODEL]
 
     @property
     def seed(self) -> int:
@@ -178,11 +187,11 @@ def _all_metrics(folder: Path) -> tuple[dict[str, pd.DataFrame], dict[str, str]]
         table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
         for name, part in table.groupby("part", sort=False):
             metrics[str(name)] = part.drop(columns="part").reset_index(drop=True)
-    what: dict[str, str] = {}
+    what: dict[str, str] = {**ABOUT_PARTS, **SEQUENCE_BASELINES, TOWER: "the tower, alone"}
     path = folder / BASELINE_TABLE
     if path.is_file():
         table = read_table(path, ["model", "what"])
-        what = dict(zip(table["model"], table["what"], strict=True))
+        what |= dict(zip(table["model"], table["what"], strict=True))
     stored = {file.parent.name: file for file in sorted((folder / BASELINES).glob(f"*/{METRICS}"))}
     ordered = [name for name in what if name in stored]
     ordered += [name for name in stored if name not in what]

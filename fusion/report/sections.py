@@ -32,6 +32,8 @@ from fusion.report.curves import (
 )
 from fusion.report.run_data import ReportRun
 from mirnagraph.evaluation.metrics import AVERAGE
+from mirnagraph.evaluation.metrics import COLUMNS as METRIC_COLUMNS
+from mirnagraph.io import read_table
 from mirnagraph.runs.calibration_report import (
     calibration_table,
     error_by_uncertainty,
@@ -40,18 +42,20 @@ from mirnagraph.runs.calibration_report import (
 from mirnagraph.runs.compare import compare_runs
 from mirnagraph.runs.markdown import difference_cell, finite_or_dash, mean_sd
 from mirnagraph.runs.report import (
-    ABOUT_PARTS,
     COMPARED,
     THIS_RUN,
     average_row,
     few_folds,
     mean_sd_of,
     metric_value,
+    set_rows,
     shown_metrics,
     verdict,
     weight_sentence,
 )
 from mirnagraph.runs.results import MODEL, UNCERTAINTY
+
+BY_SET = "metrics_by_set.tsv"
 
 HEADLINE = ("AUC", "AUPR", "within", "F1", "MCC", "Brier", "Pearson", "Spearman")
 """Metrics of the headline table, those that a run has."""
@@ -302,8 +306,7 @@ def baseline_section(run: ReportRun) -> Section:
     ]
     records = [average_row(THIS_RUN, run.metrics[MODEL], "the whole model of this run", shown)]
     for name in others:
-        what = run.what.get(name) or ABOUT_PARTS.get(name, "")
-        records.append(average_row(name, run.metrics[name], what, shown))
+        records.append(average_row(name, run.metrics[name], run.what.get(name, ""), shown))
     table = pd.DataFrame(records)
     rows = []
     for record in records:
@@ -311,7 +314,7 @@ def baseline_section(run: ReportRun) -> Section:
         rows.append([record["model"], _role(run, str(record["model"])), *cells, record["what"]])
     blocks: list[Block] = []
     if run.baselines:
-        sentences = [line.replace("`", "") for line in verdict(table)]
+        sentences = [line.replace("`", "") for line in verdict(table, run.parts)]
         blocks.append(Text(" ".join(sentences)))
     else:
         blocks.append(Text("The baselines were left out of this run; parts of the model alone:"))
@@ -361,6 +364,19 @@ def difference_chart(run: ReportRun, others: list[str]) -> Chart:
         "significant difference.",
         zero=True,
     )
+
+
+def set_section(run: ReportRun) -> Section | None:
+    """Metrics within each RNA set; None for a run of one set."""
+    path = run.folder / BY_SET
+    if not path.is_file():
+        return None
+    numbers = METRIC_COLUMNS[2:]
+    table = read_table(path, ["set", "model", *METRIC_COLUMNS])
+    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
+    header, rows = set_rows(table)
+    caption = "Mean ± SD over folds, averaged over the compartments labelled in the set."
+    return Section("Within each set", (make_table(header, rows, caption),))
 
 
 def training_section(run: ReportRun) -> Section | None:

@@ -50,6 +50,9 @@ def health_section(run: ReportRun) -> Section:
             "tower that learned nothing has an SD near 0 and a training AUC near 0.5."
         )
         blocks.append(make_table(header, rows, caption))
+        failed = [row["tower"] for row in table.to_dict("records") if row["status"] != "healthy"]
+        if failed:
+            blocks.append(Text(f"Not healthy: {', '.join(failed)}. Read the metrics with care."))
     else:
         blocks.append(Text("This run stores no health of its towers."))
     path = run.folder / GROUPS
