@@ -1,12 +1,13 @@
 # make demo: install what the toolkit needs, run the main job on the demo data.
 # make test, real, check: install what development needs too, then the tests or the lint.
+# make shipped-model: the trained model and the atlas of the package, from the data of $MIRNAGRAPH_DATA.
 # make stress: checks of half an hour, before an issue is called resolved.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev demo test real check stress clean
+.PHONY: setup setup-dev demo test real check shipped-model stress clean
 
 setup: $(VENV)/.installed
 
@@ -37,6 +38,12 @@ real: setup-dev
 
 check: setup-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+shipped-model: setup
+	$(BIN)/mirnagraph build-networks --data mirna1041 --out build/networks --overwrite
+	$(BIN)/mirnagraph train --networks build/networks --rnas located --fold 10 --seed 0 --out build/shipped --overwrite
+	$(BIN)/mirnagraph export build/shipped fusion/shipped --license other --overwrite
+	$(BIN)/mirnagraph atlas --run fusion/shipped --out data/atlas/atlas.tsv.gz
 
 stress: setup-dev
 	$(BIN)/python benchmarks/mutation_check.py --workers 2

@@ -33,7 +33,8 @@ DataOption = Annotated[
     str,
     Option(
         help="Dataset: demo (synthetic), mirna1041 (public benchmark, from $MIRNAGRAPH_DATA or the "
-        "cache of `fetch`), circloc (circRNAs, from $MIRNAGRAPH_DATA), or a dataset folder."
+        "cache of `fetch`), circloc (circRNAs, from $MIRNAGRAPH_DATA), another name that `fetch` "
+        "builds, or a dataset folder."
     ),
 ]
 
@@ -101,12 +102,17 @@ def build_networks(
 
     settings = network_config(config, functional_cutoff=cutoff, lambda_=lambda_)
     check_output_folder(out, overwrite=overwrite)
+    from mirnagraph.sources.folder import UNLISTED
+
     dataset = load_dataset(data)
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)
     n_rnas = counted(len(dataset.index), "RNA")
     n_compartments = counted(len(dataset.compartments), "compartment")
     n_left_out = counted(len(dataset.left_out), "record")
     say(f"{title}: {n_rnas}, {n_compartments}, {n_left_out} left out")
+    is_unlisted = dataset.left_out["item"] == UNLISTED
+    for name, why in dataset.left_out.loc[is_unlisted, ["id", "reason"]].to_numpy():
+        say(f"Warning: {name} of {data} is not read: {why}")
     for name, measurement in dataset.measurements.items():
         covered = coverage(measurement, len(dataset.index))
         say(f"Measurement {name} ({measurement.source}): {covered}")
@@ -139,23 +145,65 @@ def fetch(
     base_url: MirrorOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Download a public dataset; every file is checked against a pinned hash.
+    """Download a public dataset and build it; every file is checked against a pinned hash.
 
     Needs the name of a dataset, or --list.
+
+    What cannot be fetched is named first, with where to get it. An interrupted download goes on
+    from where it ended.
     """
     from mirnagraph import catalog
     from mirnagraph.errors import ConfigError
 
     if list_ or name is None:
         rows = [
-            [entry.name, str(len(entry.files)), entry.licence, entry.note]
+            [entry.name, str(len(entry.files)), str(len(entry.by_hand)), entry.licence, entry.note]
             for entry in catalog.entries()
         ]
-        show_table(["name", "files", "licence", "note"], rows, "Public datasets")
+        show_table(["name", "files", "by hand", "licence", "note"], rows, "Public datasets")
         if not list_:
             raise ConfigError("no dataset named; expected a name of the list above")
         return
+    entry = catalog.entry(name)
+    root = catalog.cache_folder() if cache is None else cache
+    absent = catalog.missing_by_hand(name, _data_folders(root / name))
+    if absent and entry.files:
+        say(f"{counted(len(absent), 'file')} of {name} cannot be fetched, and must be put there:")
+        for file in absent:
+            say(f"- {file.sentence()}")
+    for path in catalog.altered_by_hand(name, _data_folders(root / name)):
+        say(f"Warning: {path} has another content than the file that results were made with")
     with progress_bars() as progress:
         folder = catalog.fetch(name, cache=cache, base_url=base_url, progress=progress)
-    say(f"{name} is in {folder}")
+        say(f"{name} is in {folder}")
+        if entry.recipe and absent:
+            say(
+                f"No dataset is built yet: put the files named above into {folder} or "
+                f"$MIRNAGRAPH_DATA, then: mirnagraph fetch {name}"
+            )
+        elif entry.recipe:
+            _build(name, folder, progress)
+            say(f"Next: mirnagraph build-networks --data {name}, or seq train --data {name}")
     typer.echo(str(folder))
+
+
+def _data_folders(cache: Path) -> list[Path]:
+    """Folders in which files that cannot be fetched may lie."""
+    import os
+
+    data = os.environ.get("MIRNAGRAPH_DATA")
+    return [cache, Path(data)] if data else [cache]
+
+
+def _build(name: str, folder: Path, progress: Any) -> None:
+    """Build the dataset of a recipe into the folder of its files."""
+    from mirnagraph.catalog import BUILT
+    from mirnagraph.recipes.build import build_dataset, write_dataset
+    from mirnagraph.recipes.places import Places
+    from mirnagraph.recipes.recipe import read_recipe
+
+    recipe = read_recipe(name)
+    built = build_dataset(recipe, progress, Places((folder, *_data_folders(folder)[1:])))
+    write_dataset(built, folder / BUILT, overwrite=True)
+    n_rnas = counted(len(built.dataset.index), "RNA")
+    say(f"Dataset {name}: {n_rnas}, built in {folder / BUILT}")

@@ -16,6 +16,7 @@ from cli import (
     ablate,
     atlas,
     audit,
+    build_dataset,
     compare,
     data,
     enrich,
@@ -44,6 +45,7 @@ What each command needs:
 - a finished run (by default the newest under ./runs): rank
 - run folders: report, compare, seq compare, export
 - a run and a FASTA file: seq predict, seq explain
+- a recipe, and the files it names: build-dataset
 - a table of records: read-labels
 - a name: fetch (dataset), pull (model on the Hugging Face hub)
 """
@@ -88,6 +90,7 @@ def _common(version: VersionOption = False, debug: DebugOption = False) -> None:
 
 for _name, _command, _epilog in (
     ("fetch", data.fetch, data.FETCH_EPILOG),
+    ("build-dataset", build_dataset.build_dataset, build_dataset.EPILOG),
     ("build-networks", data.build_networks, data.BUILD_EPILOG),
     ("read-labels", labels.read_labels, labels.EPILOG),
     ("train", train.train, train.EPILOG),

@@ -271,9 +271,13 @@ def _with_partners_warning(model: SavedModel, details: pd.DataFrame) -> list[str
     """Warnings, with `NO_PARTNERS` for an RNA of the networks that has no association."""
     kinds = partner_modalities(model)
     warnings = [str(text) for text in details[WARNING]]
-    if not kinds:
+    reference = model.reference
+    if not kinds or reference is None:
         return warnings
     is_of_networks = ~details["source"].isin(["", SEQUENCE_ALONE]).to_numpy()
+    if reference.types is not None:
+        of_networks = reference.index.ids[: reference.n_network_rnas]
+        is_of_networks &= details["known_as"].isin(of_networks).to_numpy()
     modalities = details["modalities"].tolist()
     for row in np.flatnonzero(is_of_networks):
         if not kinds & set(str(modalities[row]).split(";")):

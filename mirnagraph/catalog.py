@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
+import shutil
 import tomllib
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache as memo
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from mirnagraph.errors import ConfigError, FetchError
+from mirnagraph.io import sha256_of, write_file
 from mirnagraph.parallel import Progress, report
 
 TIMEOUT = 30.0
 
 CHUNK = 1 << 16  # bytes
+
+BUILT = "dataset"
+"""Folder of the dataset that ``mirnagraph fetch`` builds, in the folder of its files."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +34,10 @@ class CatalogFile:
     Attributes:
         path: relative to the dataset's folder.
         url: address, relative to the public host.
-        sha256: of the final file.
+        sha256: of the final file; of its content, where the path ends in .gz.
         bytes: size of the download, 0 where unknown.
         convert: name of the step in `CONVERSIONS` between download and file; empty without one.
+        more: further addresses that the conversion joins.
     """
 
     path: str
@@ -37,6 +45,28 @@ class CatalogFile:
     sha256: str
     bytes: int = 0
     convert: str = ""
+    more: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A file that cannot be fetched.
+
+    Attributes:
+        path: relative to the dataset's folder.
+        sha256: of the file that the project uses.
+        why: it cannot be fetched.
+        where: a person gets it.
+    """
+
+    path: str
+    sha256: str
+    why: str
+    where: str
+
+    def sentence(self) -> str:
+        """Name the file, why it cannot be fetched, and where it is."""
+        return f"{self.path} ({self.why}): {self.where}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +79,8 @@ class CatalogEntry:
         licence: of the files.
         note: what a fetch provides.
         loadable: whether `sources.load_dataset` opens it by name.
-        unfetchable: why `fetch` cannot provide the files, which then have no `url`; else empty.
+        recipe: name of the recipe that makes a dataset of the files; empty for none.
+        by_hand: files that cannot be fetched.
     """
 
     name: str
@@ -57,7 +88,13 @@ class CatalogEntry:
     licence: str
     note: str
     loadable: bool = False
-    unfetchable: str = ""
+    recipe: str = ""
+    by_hand: tuple[ByHand, ...] = ()
+
+    @property
+    def first_path(self) -> str:
+        """Path of one of the files, by which a folder of them is known."""
+        return self.files[0].path if self.files else self.by_hand[0].path
 
 
 def human_lines(text: str) -> str:
@@ -78,10 +115,33 @@ def numbered_records(text: str) -> str:
     return "\n".join(["record0\tmir\tdisease", *rows]) + "\n"
 
 
-CONVERSIONS: Mapping[str, Callable[[str], str]] = {
+def rnalight_rows(*texts: str) -> list[list[str]]:
+    """Rows ``id, name, sequence, class`` of RNAlight's tables: cytoplasmic, then nuclear."""
+    rows = []
+    for text, label in zip(texts, ("cytoplasmic", "nuclear"), strict=True):
+        rows += [[*line.split("\t"), label] for line in text.splitlines()[1:]]
+    return rows
+
+
+def rnalight_fasta(*texts: str) -> str:
+    """Turn RNAlight's tables into FASTA."""
+    rows = rnalight_rows(*texts)
+    return "".join(f">{rna} {name}\n{sequence}\n" for rna, name, sequence, _ in rows)
+
+
+def rnalight_labels(*texts: str) -> str:
+    """Turn RNAlight's tables into a table of classes."""
+    rows = rnalight_rows(*texts)
+    lines = [f"{rna}\t{name}\t{label}" for rna, name, _, label in rows]
+    return "\n".join(["ensembl_transcript_id\tname\tclass", *lines]) + "\n"
+
+
+CONVERSIONS: Mapping[str, Callable[..., str]] = {
     "human_lines": human_lines,
     "disease_branches": disease_branches,
     "numbered_records": numbered_records,
+    "rnalight_fasta": rnalight_fasta,
+    "rnalight_labels": rnalight_labels,
 }
 
 
@@ -93,7 +153,11 @@ def _catalog() -> tuple[str, tuple[CatalogEntry, ...]]:
     host = table.pop("public")
     known = []
     for name, about in table.items():
-        about["files"] = tuple(CatalogFile(**file) for file in about["files"])
+        files = about.pop("files", [])
+        about["files"] = tuple(
+            CatalogFile(**{**file, "more": tuple(file.get("more", ()))}) for file in files
+        )
+        about["by_hand"] = tuple(ByHand(**file) for file in about.get("by_hand", ()))
         known.append(CatalogEntry(name, **about))
     return host, tuple(known)
 
@@ -132,7 +196,8 @@ def fetch(
 ) -> Path:
     """Fetch a public dataset into the cache, without the files that are complete there.
 
-    A file is moved into place only when its hash is right.
+    A file is moved into place only when its hash is right. Of an interrupted download the part is
+    kept, in the folder ``.downloads``, and continued by the next call.
 
     Args:
         name: name in the catalog, or an entry.
@@ -145,89 +210,206 @@ def fetch(
         The dataset's folder.
 
     Raises:
-        ConfigError: no such dataset, or one that cannot be fetched.
+        ConfigError: no such dataset, or none of its files can be fetched.
         FetchError: no network, not found, truncated, altered, or the disk is full: names address
             and file.
     """
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
     dataset = entry(name) if isinstance(name, str) else name
-    if dataset.unfetchable:
-        first = dataset.files[0].path
+    if not dataset.files:
         raise ConfigError(
-            f"dataset {dataset.name!r} cannot be fetched: {dataset.unfetchable}; "
-            f"put {first} and the other files into $MIRNAGRAPH_DATA"
+            f"dataset {dataset.name!r} cannot be fetched; put into $MIRNAGRAPH_DATA: "
+            + "; ".join(file.sentence() for file in dataset.by_hand)
         )
     folder = (Path(cache) if cache is not None else cache_folder()) / dataset.name
     host = (base_url or _catalog()[0]).rstrip("/")
     for file in dataset.files:
-        target = folder / file.path
-        url = f"{host}/{file.url}"
-        pinned = f"sha256:{file.sha256}"
-        downloader = partial(_download, file=file, progress=progress, timeout=timeout)
-        try:
-            pooch.retrieve(url, pinned, target.name, target.parent, downloader=downloader)
-        except ValueError as error:
-            raise FetchError(
-                f"the file at {url} does not have the pinned hash (altered)",
-                file=target,
-                found=str(error),
-                expected=f"sha256 {file.sha256}",
-            ) from None
-        except OSError as error:
-            raise FetchError(
-                f"could not be written: {error.strerror or error}",
-                file=target,
-                hint="no incomplete file was left in its place",
-            ) from error
+        if not is_complete(folder, file):
+            n_bytes = 0 if file.more else file.bytes
+            how = partial(_download, expected=n_bytes, progress=progress, timeout=timeout)
+            _fetch_file(folder, file, host, how)
+    shutil.rmtree(folder / ".downloads", ignore_errors=True)
     return folder
 
 
-def _download(
-    url: str,
-    output_file: str,
-    _pooch: Any,
-    *,
-    file: CatalogFile,
-    progress: Progress | None,
-    timeout: float,
+def is_complete(folder: str | Path, file: CatalogFile) -> bool:
+    """Whether a file lies in a folder with the pinned hash."""
+    path = Path(folder) / file.path
+    return path.is_file() and _content_sha256(path) == file.sha256
+
+
+def missing_by_hand(name: str, folders: Sequence[str | Path]) -> list[ByHand]:
+    """Files of a dataset that cannot be fetched and are in none of the folders.
+
+    Args:
+        name: in the catalog.
+        folders: that are searched.
+    """
+    return [
+        file
+        for file in entry(name).by_hand
+        if not any((Path(folder) / file.path).is_file() for folder in folders)
+    ]
+
+
+def altered_by_hand(name: str, folders: Sequence[str | Path]) -> list[Path]:
+    """Files put by hand whose content is not the one that the project uses.
+
+    Args:
+        name: in the catalog.
+        folders: that are searched; the first that holds a file counts.
+    """
+    altered = []
+    for file in entry(name).by_hand:
+        paths = [Path(folder) / file.path for folder in folders]
+        present = next((path for path in paths if path.is_file()), None)
+        if present is not None and sha256_of(present) != file.sha256:
+            altered.append(present)
+    return altered
+
+
+def _content_sha256(path: Path) -> str:
+    """sha256 of the content, unpacked where the name ends in .gz."""
+    if path.suffix != ".gz":
+        return sha256_of(path)
+    try:
+        return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
+    except (OSError, EOFError, zlib.error):
+        return ""
+
+
+def _fetch_file(
+    folder: Path, file: CatalogFile, host: str, download: Callable[[str, Path], bool]
 ) -> None:
-    """Download and convert a file; what pooch calls as a downloader."""
+    """Download what a file is made of, convert it, check its hash, and move it into place."""
+    target = folder / file.path
+    urls = [f"{host}/{url}" for url in (file.url, *file.more)]
+    try:
+        parts = [
+            folder / ".downloads" / hashlib.sha256(url.encode()).hexdigest()[:16] for url in urls
+        ]
+        for part in parts:
+            part.parent.mkdir(parents=True, exist_ok=True)
+        resumed = [download(url, part) for url, part in zip(urls, parts, strict=True)]
+        content = _converted(file, parts)
+        if hashlib.sha256(content).hexdigest() != file.sha256 and any(resumed):
+            # What was kept may be of another version: once more from the start.
+            _remove(parts)
+            for url, part in zip(urls, parts, strict=True):
+                download(url, part)
+            content = _converted(file, parts)
+        found = hashlib.sha256(content).hexdigest()
+        if found != file.sha256:
+            _remove(parts)
+            raise FetchError(
+                f"the file at {urls[0]} does not have the pinned hash (altered)",
+                file=target,
+                found=f"sha256 {found}",
+                expected=f"sha256 {file.sha256}",
+            )
+        with write_file(target) as path:
+            path.write_bytes(gzip.compress(content, mtime=0) if target.suffix == ".gz" else content)
+    except OSError as error:
+        raise FetchError(
+            f"could not be written: {error.strerror or error}",
+            file=target,
+            hint="no incomplete file was left in its place",
+        ) from error
+
+
+def _remove(parts: Sequence[Path]) -> None:
+    """Remove downloads, and that they were complete."""
+    for part in parts:
+        part.unlink(missing_ok=True)
+        part.with_suffix(".done").unlink(missing_ok=True)
+
+
+def _converted(file: CatalogFile, parts: Sequence[Path]) -> bytes:
+    """Content of a file from its downloads, before compression."""
+    raw = [part.read_bytes() for part in parts]
+    if not file.convert:
+        return raw[0]
+    try:
+        return CONVERSIONS[file.convert](*(part.decode("utf-8") for part in raw)).encode("utf-8")
+    except (UnicodeDecodeError, ValueError, KeyError):
+        return b""  # of another layout than the pinned file: its hash is wrong
+
+
+def _save(
+    chunks: Iterable[bytes], part: Path, n_kept: int, report_bytes: Callable[[int], None]
+) -> None:
+    """Write what arrives after the bytes that are kept."""
+    n_bytes = n_kept
+    with part.open("ab" if n_kept else "wb") as stream:
+        for chunk in chunks:
+            stream.write(chunk)
+            n_bytes += len(chunk)
+            report_bytes(n_bytes)
+
+
+def _report(progress: Progress | None, url: str, total: int, n_bytes: int) -> None:
+    report(progress, url.rsplit("/", 1)[-1], n_bytes, max(n_bytes, total))
+
+
+def _download(
+    url: str, part: Path, *, expected: int, progress: Progress | None, timeout: float
+) -> bool:
+    """Download an address to a file, from where an earlier download ended.
+
+    Args:
+        url: address.
+        part: file, which keeps what has arrived.
+        expected: bytes where the server does not say how many; 0: unknown.
+        progress: see `fetch`.
+        timeout: see `fetch`.
+
+    Returns:
+        Whether an earlier download was continued.
+    """
     import requests
 
-    failed = partial(FetchError, file=file.path)
-    content = bytearray()
-    total = file.bytes
+    done = part.with_suffix(".done")
+    if done.is_file() and part.is_file():
+        return True
+    n_kept = part.stat().st_size if part.is_file() else 0
+    failed = partial(FetchError, file=url.rsplit("/", 1)[-1])
     # Compressed, a response has another length than the file.
     headers = {"Accept-Encoding": "identity"}
+    if n_kept:
+        headers["Range"] = f"bytes={n_kept}-"
+    total = 0
     try:
         with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
             status = response.status_code
-            if status != 200:
+            if status == 416:
+                part.unlink()
+                return _download(url, part, expected=expected, progress=progress, timeout=timeout)
+            if status not in (200, 206):
                 what = "was not found" if status in (404, 410) else "could not be fetched"
                 raise failed(f"{url} {what}", found=f"HTTP status {status}", expected="200")
-            total = int(response.headers.get("Content-Length", total))
-            for chunk in response.iter_content(CHUNK):
-                content += chunk
-                report(progress, Path(file.path).name, len(content), max(len(content), total))
+            if status == 200:
+                n_kept = 0
+            length = response.headers.get("Content-Length")
+            total = expected if length is None else n_kept + int(length)
+            _save(
+                response.iter_content(CHUNK), part, n_kept, partial(_report, progress, url, total)
+            )
     except requests.exceptions.ChunkedEncodingError:
         pass  # incomplete, see below
     except (requests.ConnectionError, requests.Timeout):
         what = f"could not reach {url} (no network, or the server does not respond)"
-        raise failed(what, hint="try again later") from None
+        raise failed(what, hint="try again later: the download goes on from there") from None
     except requests.RequestException as error:
         raise failed(f"could not fetch {url}", found=str(error)) from None
-    if len(content) < total:
+    n_bytes = part.stat().st_size
+    if n_bytes < total:
         raise failed(
             f"the download of {url} was interrupted (truncated)",
-            found=f"{len(content)} bytes",
+            found=f"{n_bytes} bytes",
             expected=f"{total} bytes",
-            hint="run the command again",
+            hint="run the command again: it goes on from there",
         )
-    if file.convert:
-        content = bytearray(CONVERSIONS[file.convert](content.decode("utf-8")).encode("utf-8"))
-    Path(output_file).write_bytes(content)
+    done.touch()
+    return n_kept > 0
 
 
 def find(name: str) -> Path:
@@ -240,15 +422,30 @@ def find(name: str) -> Path:
     folders = [Path(data), Path(data) / name] if data else []
     folders.append(cache_folder() / name)
     dataset = entry(name)
-    first = dataset.files[0].path
+    first = dataset.first_path
     for folder in folders:
         if (folder / first).is_file():
             return folder
     searched = ", ".join(str(folder) for folder in folders)
     unset = "" if data else " ($MIRNAGRAPH_DATA is not set)"
     how = f"get it with: mirnagraph fetch {name}"
-    if dataset.unfetchable:
-        how = f"it cannot be fetched: {dataset.unfetchable}"
+    if not dataset.files:
+        how = f"it cannot be fetched: {dataset.by_hand[0].why}; {dataset.by_hand[0].where}"
     raise ConfigError(
         f"dataset {name!r} was not found; looked for {first} in {searched}{unset}; {how}"
     )
+
+
+def is_in_data_folder(name: str) -> bool:
+    """Whether ``$MIRNAGRAPH_DATA`` holds the files of a named dataset."""
+    data = os.environ.get("MIRNAGRAPH_DATA")
+    dataset = entry(name)
+    first = dataset.first_path
+    folders = [Path(data), Path(data) / name] if data else []
+    return any((folder / first).is_file() for folder in folders)
+
+
+def built_folder(name: str) -> Path | None:
+    """Folder of the dataset that ``fetch`` built of its files; None where there is none."""
+    folder = cache_folder() / name / BUILT
+    return folder if (folder / "dataset.toml").is_file() else None

@@ -176,7 +176,7 @@ def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
     hints = get_type_hints(kind)
     for key, value in values.items():
         if key not in known:
-            raise ConfigError(f"{where}: unknown setting {key!r}{_nearest(key, known)}")
+            raise ConfigError(f"{where}: unknown setting {key!r}{nearest(key, known)}")
         if is_dataclass(hints[key]):
             _check_keys(hints[key], value, f"{where}.{key}")
 
@@ -196,7 +196,7 @@ def load_toml(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError("no such file", file=path) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -221,7 +221,7 @@ def preset_values(package: str, name: str) -> dict[str, Any]:
     """
     known = preset_names(package)
     if name not in known:
-        raise ConfigError(f"unknown preset {name!r}{_nearest(name, known)}")
+        raise ConfigError(f"unknown preset {name!r}{nearest(name, known)}")
     values = _extended(package, name, ())
     values["preset"] = name
     return values
@@ -335,7 +335,7 @@ def _extended(package: str, name: str, above: tuple[str, ...]) -> dict[str, Any]
     known = _preset_files(package)
     if name not in known:
         raise ConfigError(
-            f"preset {above[-1]!r} extends the unknown preset {name!r}{_nearest(name, known)}"
+            f"preset {above[-1]!r} extends the unknown preset {name!r}{nearest(name, known)}"
         )
     text = files(package).joinpath("presets", f"{name}.toml").read_text(encoding="utf-8")
     values = tomllib.loads(text)
@@ -349,7 +349,8 @@ def _preset_files(package: str) -> list[str]:
     return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
-def _nearest(name: str, known: list[str]) -> str:
+def nearest(name: str, known: list[str]) -> str:
+    """End of a message about an unknown name: the nearest known one, or all of them."""
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"

@@ -22,6 +22,22 @@ RNA_NUCLEOTIDES = frozenset("ACGUN")
 LONGEST_NAME = 100
 """Characters of a file name made from an id."""
 
+_ZIP = b"PK\x03\x04"
+
+_SAVE_SHEET = "save the sheet as tab-separated text"
+
+_BINARY = (
+    (_ZIP, "a zip archive", "unpack it first"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook", _SAVE_SHEET),
+    (b"%PDF-", "a PDF", "copy its table into tab-separated text"),
+    (b"BZh91AY", "a bzip2 file", "unpack it first"),
+    (b"\xfd7zXZ\x00", "an xz file", "unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "a zstd file", "unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
+    (b"Rar!\x1a\x07", "a rar archive", "unpack it first"),
+)
+"""First bytes of files that people give as tables: what they are, and what to do."""
+
 
 def read_text(path: str | Path, *, fallback: str | None = None) -> str:
     r"""Read the whole text of a UTF-8 file, plain or gzip (by its first bytes).
@@ -68,8 +84,23 @@ def _read_bytes(path: Path) -> bytes:
         raise InputError("expected a file, found a folder", file=path) from None
     except PermissionError:
         raise InputError("the file cannot be read (permission denied)", file=path) from None
-    if raw[:2] != b"\x1f\x8b":
-        return raw
+    if raw[:2] == b"\x1f\x8b":
+        raw = _unpacked(raw, path)
+    for start, what, hint in _BINARY:
+        if raw.startswith(start):
+            is_workbook = start == _ZIP and b"xl/" in raw
+            raise InputError(
+                "not a text file",
+                file=path,
+                found="an Excel workbook" if is_workbook else what,
+                expected="text, plain or gzip",
+                hint=_SAVE_SHEET if is_workbook else hint,
+            )
+    return raw
+
+
+def _unpacked(raw: bytes, path: Path) -> bytes:
+    """Content of gzip bytes."""
     try:
         return gzip.decompress(raw)
     except EOFError:

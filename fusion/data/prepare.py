@@ -38,6 +38,7 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.scores import popularity_deciles
 from mirnagraph.evaluation.splits import CLUSTER, Folds, group_codes, make_folds
+from mirnagraph.evaluation.trainable import require_trainable
 from mirnagraph.networks.build import sequence_kmers
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress
@@ -98,7 +99,11 @@ def resolve_tokens(
 
     Raises:
         ConfigError: see `check_settings` and `fusion.tokens.kinds.expand_tokens`.
+        InputError: without `sets`, labels of which nothing can be learned
+            (`mirnagraph.evaluation.trainable`).
     """
+    if not sets:
+        require_trainable(networks.dataset)
     networks = with_partner_sequences(networks, config.tower.partner_fasta)
     attention = expand_tokens(networks, config.tokens.attention)
     trees = expand_tokens(networks, config.tokens.trees)

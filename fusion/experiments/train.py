@@ -144,6 +144,7 @@ def _about(dataset: Dataset, folds: Folds, rna_sets: RnaSets | None) -> dict[str
     """Entries of ``run.json``."""
     about: dict[str, Any] = {
         "dataset": dataset.name,
+        "description": dataset.description,
         "synthetic": dataset.synthetic,
         "n_rnas": len(dataset.index),
         "n_tested": int((folds.assigned >= 0).sum()),

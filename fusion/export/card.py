@@ -159,6 +159,8 @@ def _use(facts: RunFacts) -> list[str]:
 def _data(facts: RunFacts, data: Mapping[str, Any]) -> list[str]:
     numbers = f"{data['n_rnas']} RNAs, {data['n_tested']} of them tested in the folds."
     lines = ["## Data", "", f"`{data['dataset']}`: {numbers}"]
+    if data.get("description"):
+        lines.append(str(data["description"]))
     if not facts.predicts_fractions:
         lines.append(_unannotated(facts.labels))
     for name, entry in facts.sets.items():

@@ -90,6 +90,7 @@ def export_facts(facts: RunFacts) -> dict[str, Any]:
         "vocabulary": vocabulary,
         "training_set": {
             "dataset": run.get("dataset", ""),
+            "description": run.get("description", ""),
             "synthetic": bool(run.get("synthetic", False)),
             "n_rnas": run.get("n_rnas"),
             "n_tested": len(facts.labels),

@@ -6,6 +6,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,22 @@ from seqtower.saved import SavedTower, load_tower
 
 Model = SavedModel | SavedTower
 
+SHIPPED = "shipped"
+"""Name of the model that ships with the package."""
+
 logger = logging.getLogger(__name__)
 
 
+def shipped_folder() -> Path:
+    """Folder of the model that ships with the package."""
+    return Path(str(resources.files("fusion").joinpath(SHIPPED)))
+
+
 def model_folder(path: str | Path) -> Path:
-    """Return the model folder of a run folder, or the path itself."""
+    """Return the model folder of a run folder or of `SHIPPED`, or the path itself."""
     path = Path(path)
+    if str(path) == SHIPPED and not path.exists():
+        return shipped_folder()
     return path / "model" if (path / "model" / HEADER).is_file() else path
 
 

@@ -25,7 +25,7 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
         InputError: no such folder, or not a dataset.
     """
     from mirnagraph import catalog
-    from mirnagraph.dataset import Dataset
+    from mirnagraph.sources.folder import open_folder
 
     name = str(name_or_folder)
     if name == "demo":
@@ -43,7 +43,16 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
         from mirnagraph.sources import circloc, mirna1041
 
         loaders = {"mirna1041": mirna1041.load, "circloc": circloc.load}
-        return loaders[name](catalog.find(name))
+        built = catalog.built_folder(name)
+        if built is not None and not catalog.is_in_data_folder(name):
+            return open_folder(built)
+        folder = catalog.find(name)
+        if name in loaders:
+            return loaders[name](folder)
+        raise ConfigError(
+            f"dataset {name!r} is not built of its files in {folder}; build it with: "
+            f"mirnagraph build-dataset {name} --out {name}, and give that folder"
+        )
     folder = Path(name_or_folder)
     if not folder.exists():
         raise InputError(
@@ -52,4 +61,4 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
             found="neither a name nor a folder",
             expected=f"{datasets}, or a folder written by Dataset.save",
         )
-    return Dataset.load(folder)
+    return open_folder(folder)

@@ -1,4 +1,4 @@
-"""Assembly of a Dataset from the tables of public databases."""
+"""Tables that datasets are assembled from: RNAs of miRBase, matches of names, what is left out."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from mirnagraph.dataset import LEFT_OUT_COLUMNS, PAIR, Dataset
-from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.dataset import LEFT_OUT_COLUMNS
+from mirnagraph.errors import InputError
 from mirnagraph.names import (
     MATCH_KINDS,
     MirbaseNames,
@@ -19,132 +19,11 @@ from mirnagraph.names import (
     stem,
     suggest,
 )
-from mirnagraph.sources import mesh, rnalocate
-from mirnagraph.sources.evidence import (
-    HUMAN,
-    disease_evidence,
-    drug_evidence,
-    is_weak,
-    mark_used,
-    mrna_evidence,
-    unused,
-    used_records,
-)
-
-_ASSOCIATIONS = {
-    "mRNA": ("mirna", "gene"),
-    "drug": ("mirna", "drug"),
-    "disease": ("mir", "disease"),
-}
-
-_SOURCES = {"mRNA": "miRTarBase", "drug": "ncDR", "disease": "HMDD"}
-
-_EVIDENCE = {"mRNA": mrna_evidence, "drug": drug_evidence, "disease": disease_evidence}
 
 FAMILY_COLUMNS = ["family_members", "family_own", "family_species", "family_model_species"]
 
 # Species with the most complete miRNA annotation: a family absent from them is young.
 MODEL_SPECIES = frozenset(("mmu", "rno", "bta", "gga", "xtr", "dre", "dme", "cel"))
-
-
-def assemble(  # noqa: PLR0913  one argument per table
-    name: str,
-    located: pd.DataFrame,
-    *,
-    ids: Sequence[str] | None = None,
-    compartments: Sequence[str] | None = None,
-    names: MirbaseNames | None = None,
-    sequences: pd.DataFrame | None = None,
-    families: pd.DataFrame | None = None,
-    targets: pd.DataFrame | None = None,
-    drugs: pd.DataFrame | None = None,
-    diseases: pd.DataFrame | None = None,
-    ontology: pd.DataFrame | None = None,
-    species: str = HUMAN,
-) -> Dataset:
-    """Join the tables of the databases into one Dataset.
-
-    A record belongs to an id by the same name (without case and kind of dash), by the name without
-    its arm, or, with `names`, by a hairpin they share; one record may belong to several ids
-    (hsa-miR-7-5p to hsa-mir-7-1 and -7-2).
-
-    Args:
-        name: of the dataset.
-        located: records of compartments (`sources.rnalocate.read_rnalocate`).
-        ids: the RNAs, in row order; None: every RNA of `located` of that species, in order of first
-            appearance.
-        compartments: the label columns; None: those of the records, in order of first appearance.
-        names: miRBase (`sources.mirbase.read_names`), for sequences, matures and families.
-        sequences: columns ``id``, ``sequence`` (`sources.fasta.read_fasta`); they replace those of
-            `names`.
-        families: members of miRBase families (`sources.mirbase.read_families`).
-        targets: `sources.mirtarbase.read_mirtarbase`.
-        drugs: `sources.ncdr.read_ncdr`.
-        diseases: `sources.hmdd.read_records`.
-        ontology: `sources.mesh.read_mesh`.
-        species: Latin name; records that name another are left out.
-
-    Raises:
-        ConfigError: neither `names` nor `sequences`.
-        InputError: no RNA at all, a duplicate id, or an invalid nucleotide.
-    """
-    if names is None and sequences is None:
-        raise ConfigError(
-            "assembling a dataset needs sequences: give miRBase names, a FASTA table, or both"
-        )
-    rna_ids = list(ids if ids is not None else _of_species(located, species, "rna"))
-    if not rna_ids:
-        raise InputError(
-            "no RNA to make a dataset of",
-            found=f"{len(located)} records of compartments",
-            expected=f"records of {species}, or a list of ids",
-        )
-    rnas, left_out = _rnas(rna_ids, names, sequences, families)
-    if compartments is None:
-        compartments = _of_species(located, species, "compartment")
-    labels, unused_labels = _labels(located, species, rna_ids, list(compartments), names)
-    unused_tables = [left_out, unused_labels]
-    associations = {}
-    partners = {}
-    for kind, records in (("mRNA", targets), ("drug", drugs), ("disease", diseases)):
-        if records is not None:
-            used = _used(kind, records, rna_ids, names, species)
-            associations[kind], partners[kind] = _associations(kind, used, ontology)
-            unused_tables.append(unused(used, kind, _SOURCES[kind]))
-    if ontology is None:
-        ontology = pd.DataFrame(columns=mesh.ONTOLOGY_COLUMNS)
-    elif "disease" in partners:
-        unused_tables.append(_unmatched_terms(partners["disease"]))
-    left_out = pd.concat(unused_tables, ignore_index=True)[LEFT_OUT_COLUMNS].astype(object)
-    return Dataset(name, rnas, associations, partners, labels, ontology, left_out)
-
-
-def _unmatched_terms(diseases: pd.DataFrame) -> pd.DataFrame:
-    unmatched = diseases.index[diseases["descriptor_ids"] == ""]
-    return left_out_rows("disease term", unmatched, "no MeSH descriptor of that name", "MeSH")
-
-
-def _of_species(located: pd.DataFrame, species: str, column: str) -> list[str]:
-    """Distinct values of a column in records of one species or of none."""
-    is_used = located["species"].isin(["", species])
-    return list(dict.fromkeys(located.loc[is_used, column]))
-
-
-def _labels(
-    located: pd.DataFrame,
-    species: str,
-    rna_ids: list[str],
-    compartments: list[str],
-    names: MirbaseNames | None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Labels, and the records of compartments that are not used."""
-    is_used = located["species"].isin(["", species])
-    records = located[is_used]
-    rna_of = match_names(records["rna"].unique(), rna_ids, names)
-    labels, not_used = rnalocate.labels(records, rna_of, rna_ids, compartments)
-    foreign = located[~is_used].assign(reason="another species")
-    table = pd.concat([not_used, foreign], ignore_index=True).rename(columns={"rna": "mirna"})
-    return labels, unused(table, "compartment", "RNALocate")
 
 
 def left_out_rows(item: str, ids: Iterable[str], reason: str, source: str) -> pd.DataFrame:
@@ -156,7 +35,11 @@ def left_out_rows(item: str, ids: Iterable[str], reason: str, source: str) -> pd
 def match_names(
     queries: Iterable[str], ids: Sequence[str], names: MirbaseNames | None = None
 ) -> dict[str, list[str]]:
-    """Match names of records with RNA ids (see `assemble`).
+    """Match names of records with RNA ids.
+
+    By the same name (without case and kind of dash), by the name without its arm, or, with `names`,
+    by a hairpin that both have; one name may belong to several ids (hsa-miR-7-5p to hsa-mir-7-1 and
+    -7-2).
 
     Args:
         queries: names in records.
@@ -186,64 +69,6 @@ def match_names(
         if matches:
             result[name] = list(dict.fromkeys(matches))
     return result
-
-
-def _rnas(
-    ids: list[str],
-    names: MirbaseNames | None,
-    sequences: pd.DataFrame | None,
-    families: pd.DataFrame | None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Table of the RNAs, and what is left out of it."""
-    if names is not None:
-        rnas, left_out = rna_table(ids, names, families)
-    else:
-        index = pd.Index(ids, name="rna_id", dtype=object)
-        columns = ["family_ids", "mature_sequences"]
-        family = family_groups(pd.DataFrame("", index=index, columns=columns, dtype=object))
-        cells = {"sequence": None, "matures": "", "family": family}
-        rnas = pd.DataFrame(cells, index=index, dtype=object)
-        left_out = left_out_rows("sequence", ids, "no sequence: not in the FASTA file", "FASTA")
-    if sequences is None:
-        return rnas, left_out
-    given = dict(zip(sequences["id"], sequences["sequence"], strict=True))
-    cells_of = [given.get(name, old) for name, old in rnas["sequence"].items()]
-    rnas["sequence"] = pd.Series(cells_of, index=rnas.index, dtype=object)
-    left_out = left_out[~left_out["id"].isin(list(given))]
-    spare = [name for name in given if name not in rnas.index]
-    spare_table = left_out_rows("sequence", spare, "not among the RNAs", "FASTA")
-    return rnas, pd.concat([left_out, spare_table], ignore_index=True)
-
-
-def _used(
-    kind: str, records: pd.DataFrame, ids: list[str], names: MirbaseNames | None, species: str
-) -> pd.DataFrame:
-    """One row per record and id: ``rna_id``, ``partner_id`` and ``reason`` (why it is not used)."""
-    rna, partner = _ASSOCIATIONS[kind]
-    matches = match_names(records[rna].unique(), ids, names)
-    rna_ids = records[rna].map(lambda name: matches.get(name, [""]))
-    table = records.assign(rna_id=rna_ids).explode("rna_id", ignore_index=True)
-    reasons = [(table["rna_id"] == "", "miRNA is not among the ids")]
-    if kind == "mRNA":
-        is_foreign = (table["mirna_species"] != species) | (table["gene_species"] != species)
-        reasons = [(is_foreign, "another species"), (is_weak(table), "support is weak"), *reasons]
-    return mark_used(table, table["rna_id"], table[partner], reasons)
-
-
-def _associations(
-    kind: str, used: pd.DataFrame, ontology: pd.DataFrame | None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Associations with their evidence, and partners."""
-    records = used_records(used)
-    pairs = records[PAIR].drop_duplicates(ignore_index=True)
-    partners = pairs["partner_id"].value_counts(sort=False).to_frame("n")
-    partners.index = partners.index.astype(object)
-    if kind == "mRNA":
-        of_partner = records.drop_duplicates("partner_id").set_index("partner_id")
-        partners["entrez_id"] = of_partner["entrez_id"].reindex(partners.index)
-    if kind == "disease" and ontology is not None:
-        partners["descriptor_ids"] = mesh.match_terms(partners.index, ontology)["descriptor_ids"]
-    return _EVIDENCE[kind](pairs, used), partners
 
 
 def rna_table(

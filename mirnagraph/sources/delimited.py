@@ -22,6 +22,7 @@ def read_columns(
     filled: Sequence[str] = (),
     values: Mapping[str, Sequence[str]] = MappingProxyType({}),
     fallback: str | None = None,
+    columns: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Read a table with a header as text columns of fixed names; tab or comma by its first line.
 
@@ -33,6 +34,7 @@ def read_columns(
         filled: names of the result without empty cells.
         values: name of the result -> what its cells may be, apart from empty.
         fallback: encoding of files that are not UTF-8.
+        columns: name of the result -> column of this file, in place of the known names.
 
     Returns:
         One column per key of `names`, cells stripped of blanks; index: 1-based line numbers, named
@@ -47,11 +49,12 @@ def read_columns(
     table = read_table(path, delimiter=delimiter, quoted=delimiter == ",", fallback=fallback)
     by_plain_name = {_plain(column): column for column in table.columns}
     result: dict[str, pd.Series | str] = {}
+    names = {**names, **{name: (column,) for name, column in columns.items()}}
     for name, aliases in names.items():
         present = [alias for alias in aliases if _plain(alias) in by_plain_name]
         if present:
             result[name] = table[by_plain_name[_plain(present[0])]].str.strip()
-        elif name in required:
+        elif name in required or name in columns:
             raise InputError(
                 "missing column",
                 file=path,
@@ -62,13 +65,13 @@ def read_columns(
             )
         else:
             result[name] = ""
-    columns = pd.DataFrame(result, index=table.index, dtype=object)
+    cells = pd.DataFrame(result, index=table.index, dtype=object)
     problems = []
     for name in filled:
-        for line in table.index[columns[name] == ""]:
+        for line in table.index[cells[name] == ""]:
             problems.append(InputError("empty cell", file=path, line=line, column=names[name][0]))
     for name, valid in values.items():
-        unknown = columns.loc[~columns[name].isin([*valid, ""]), [name]]
+        unknown = cells.loc[~cells[name].isin([*valid, ""]), [name]]
         for line, cell in unknown.itertuples(name=None):
             problem = InputError(
                 f"unknown {name}",
@@ -80,7 +83,7 @@ def read_columns(
             )
             problems.append(problem)
     raise_problems(problems)
-    return columns
+    return cells
 
 
 def _plain(name: str) -> str:

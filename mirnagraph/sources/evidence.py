@@ -66,6 +66,32 @@ def drug_evidence(associations: pd.DataFrame, used: pd.DataFrame) -> pd.DataFram
     return _with_evidence(associations, records, counts)
 
 
+def plain_evidence(
+    associations: pd.DataFrame, used: pd.DataFrame, columns: Sequence[str]
+) -> pd.DataFrame:
+    """Evidence of the pairs of a table of one's own.
+
+    Args:
+        associations: pairs.
+        used: records, with ``pmid`` (several separated by ``;``) and numbers in `columns`.
+        columns: numbers of 0 or more.
+
+    Returns:
+        The pairs with the largest number of each of `columns`; where a record has a PMID, also
+        ``n_records`` and ``pmids``. Without either, pairs alone.
+    """
+    records = used_records(used)
+    result = associations[PAIR]
+    if (records["pmid"] != "").any():
+        split = records.assign(pmid=records["pmid"].str.split(";")).explode("pmid")
+        result = _with_evidence(associations, records, {})
+        result["pmids"] = _distinct(result, split.assign(pmid=split["pmid"].str.strip()), "pmid")
+    if not columns:
+        return result
+    largest = records.groupby(PAIR, sort=False)[list(columns)].max().reset_index()
+    return result.merge(largest, on=PAIR, how="left")
+
+
 def disease_evidence(
     associations: pd.DataFrame,
     used: pd.DataFrame,
@@ -145,6 +171,11 @@ def _distinct(associations: pd.DataFrame, records: pd.DataFrame, column: str) ->
 def is_weak(records: pd.DataFrame) -> pd.Series:
     """Whether the support of each miRTarBase record is weak."""
     return records["support"].str.contains("(Weak)", regex=False)
+
+
+def is_non_functional(records: pd.DataFrame) -> pd.Series:
+    """Whether each miRTarBase record says that the gene was tested and is no target."""
+    return records["support"].str.lower().str.startswith("non-functional")
 
 
 def use_mirtarbase(records: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:

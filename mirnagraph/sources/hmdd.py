@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -12,11 +14,17 @@ from mirnagraph.sources.delimited import read_columns
 EVIDENCE_GROUPS = ("circulation", "epigenetics", "genetics", "target", "tissue_expression", "other")
 
 
-def read_records(path: str | Path) -> pd.DataFrame:
+def read_records(
+    path: str | Path, columns: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
     """Read records in database order.
 
     Reads the download of HMDD v3 and v4 (columns category, mir, disease, pmid, description,
     tab-separated, in Latin-1) and plain tables with the columns mir and disease.
+
+    Args:
+        path: plain or gzip file.
+        columns: name of the result -> column of this file, where it has another than HMDD's.
 
     Returns:
         Columns ``record`` (0-based, from the column record0 if present), ``mir``, ``disease``,
@@ -33,7 +41,7 @@ def read_records(path: str | Path) -> pd.DataFrame:
         "pmid": ("pmid",),
     }
     needed = ("mir", "disease")
-    table = read_columns(path, names, needed, filled=needed, fallback="latin-1")
+    table = read_columns(path, names, needed, filled=needed, fallback="latin-1", columns=columns)
     numbers = pd.to_numeric(table["record"], errors="coerce")
     wrong = table.loc[numbers.isna() & (table["record"] != ""), "record"]
     if len(wrong):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,9 @@ NEEDED = {
 TARGET = "target"
 
 NEWER_TARGET = "target_2025"
+
+TARGET_RELEASES = {TARGET: "8.0", NEWER_TARGET: "2025"}
+"""Kind -> release of miRTarBase."""
 
 MIRMINE = "mirmine"
 EVMIRNA2 = "evmirna2"
@@ -111,7 +115,7 @@ def load(folder: str | Path) -> Dataset:
         labels=pd.DataFrame(labels, index=rnas.index, columns=list(BENCHMARK_COMPARTMENTS)),
         ontology=ontology,
         left_out=pd.concat(unused_tables, ignore_index=True)[LEFT_OUT_COLUMNS],
-        description=DESCRIPTION + _measured_note(measurements, len(ids)),
+        description=DESCRIPTION + _target_note(kinds) + _measured_note(measurements, len(ids)),
         supporting=tuple(kind for kind in (TARGET, NEWER_TARGET) if kind in kinds),
         measurements=measurements,
         names=names,
@@ -134,6 +138,12 @@ def _measurements(
             measurements[name], unmatched = expression.of_rnas(measured, rnas)
             left_out.append(unmatched)
     return measurements, left_out
+
+
+def _target_note(kinds: Collection[str]) -> str:
+    """Part of the description: where the targets of matures are from."""
+    releases = [TARGET_RELEASES[kind] for kind in (TARGET, NEWER_TARGET) if kind in kinds]
+    return f" Targets of matures from miRTarBase {' and '.join(releases)}."
 
 
 def _measured_note(measurements: dict[str, Measurement], n_rnas: int) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -35,8 +37,14 @@ ASSAYS = {
 STRONG = ("reporter", "western")
 
 
-def read_mirtarbase(path: str | Path) -> pd.DataFrame:
+def read_mirtarbase(
+    path: str | Path, columns: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
     """Read records in file order as text.
+
+    Args:
+        path: plain or gzip file.
+        columns: name of the result -> column of this file, where it has another than miRTarBase's.
 
     Returns:
         Columns ``mirtarbase_id``, ``mirna``, ``mirna_species``, ``gene``, ``entrez_id``,
@@ -49,7 +57,7 @@ def read_mirtarbase(path: str | Path) -> pd.DataFrame:
         InputError: a missing column, an empty miRNA or gene.
     """
     required = [name for name in _NAMES if name not in ("entrez_id", "pmid")]
-    table = read_columns(path, _NAMES, required, filled=("mirna", "gene"))
+    table = read_columns(path, _NAMES, required, filled=("mirna", "gene"), columns=columns)
     for column in ("mirna_species", "gene_species"):
         table[column] = table[column].replace(_SPECIES)
     for assay, pattern in ASSAYS.items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -24,10 +26,14 @@ _NAMES = {
 EFFECTS = ("Resistant", "Sensitive", "Associated")
 
 
-def read_ncdr(path: str | Path) -> pd.DataFrame:
+def read_ncdr(path: str | Path, columns: Mapping[str, str] = MappingProxyType({})) -> pd.DataFrame:
     """Read records in file order as text.
 
     Some records of ncDR have no miRNA id; it is empty there.
+
+    Args:
+        path: plain or gzip file.
+        columns: name of the result -> column of this file, where it has another than ncDR's.
 
     Returns:
         Columns ``pmid``, ``mirna``, ``accession``, ``drug``, ``cid``, ``expression``, ``effect``
@@ -37,7 +43,8 @@ def read_ncdr(path: str | Path) -> pd.DataFrame:
         InputError: a missing column, an empty drug, an unknown effect.
     """
     required = ("mirna", "drug", "effect")
-    table = read_columns(path, _NAMES, required, filled=("drug",), values={"effect": EFFECTS})
+    values = {"effect": EFFECTS}
+    table = read_columns(path, _NAMES, required, filled=("drug",), values=values, columns=columns)
     return table.reset_index(drop=True)
 
 

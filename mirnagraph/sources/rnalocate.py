@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,14 @@ _NAMES = {
 }
 
 
-def read_rnalocate(path: str | Path) -> pd.DataFrame:
+def read_rnalocate(
+    path: str | Path, columns: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
     """Read records in file order as text.
+
+    Args:
+        path: plain or gzip file.
+        columns: name of the result -> column of this file, where it has another than RNALocate's.
 
     Returns:
         Columns ``rna``, ``species``, ``category``, ``compartment``, ``pmid``, ``source`` (empty
@@ -33,7 +40,20 @@ def read_rnalocate(path: str | Path) -> pd.DataFrame:
         InputError: no column for the RNA or the compartment, or an empty cell in one of them.
     """
     required = ("rna", "compartment")
-    return read_columns(path, _NAMES, required, filled=required).reset_index(drop=True)
+    table = read_columns(path, _NAMES, required, filled=required, columns=columns)
+    return table.reset_index(drop=True)
+
+
+def distinct_compartments(names: Iterable[str]) -> list[str]:
+    """Compartments in order of first appearance; those that differ in capitals only are one.
+
+    >>> distinct_compartments(["Cytoplasm", "Nucleus", "cytoplasm"])
+    ['Cytoplasm', 'Nucleus']
+    """
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(name.lower(), name)
+    return list(first.values())
 
 
 def labels(
@@ -48,13 +68,15 @@ def labels(
         records: columns ``rna``, ``compartment`` (`read_rnalocate`).
         rna_of: symbol in the records -> ids of the RNAs; other symbols are left out.
         rna_ids: rows of the result.
-        compartments: columns of the result, compared without case.
+        compartments: columns of the result, compared without case; those that differ in capitals
+            only are one column, with the first spelling.
 
     Returns:
         ``(labels, unused)``: int8 0/1, shape (n_rnas, n_compartments), index ``rna_id``; and the
         unused records, with a column ``reason``.
     """
     rows = {name: i for i, name in enumerate(rna_ids)}
+    compartments = distinct_compartments(compartments)
     columns = {name.lower(): i for i, name in enumerate(compartments)}
     matrix = np.zeros((len(rows), len(columns)), dtype=np.int8)
     reasons = []

@@ -21,7 +21,14 @@ from seqtower.data.sequences import LEFT_OUT_COLUMNS, RNA_TYPES, SequenceSet, rn
 SUM_TOLERANCE = 0.01
 """Largest difference from 1 of the sum of the fractions of an RNA."""
 
+NOT_GIVEN = ("NA", "N/A", "NaN", "nan", "<NA>")
+"""Cells of a column of classes that say nothing, like an empty one."""
+
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+FIELD_END = "|"
+"""Between the fields of an id of GENCODE or circBase."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +57,8 @@ def read_labels(
     rna_types: str | None = None,
 ) -> LabelTable:
     """Read labels: 0/1 per compartment, one column of class names, or fractions that sum to 1.
+
+    In a column of classes ``NA`` is an empty cell, and ``nucleus;cytoplasm`` two compartments.
 
     Args:
         path: TSV with a header line; ids in the first column, whatever its name.
@@ -82,14 +91,13 @@ def read_labels(
     label_columns = list(columns) or [name for name in names[1:] if name not in special]
     raise_problems(_id_problems(table, names[0], path))
     types = None if rna_types is None else _types(table[rna_types], path)
-    cells = table[label_columns]
+    cells = _given(table[label_columns])
     text = _first_text(cells)
     if text is None:
         values = cells.map(lambda cell: float(cell) if cell else np.nan)
         kind = _numeric_kind(values, path)
     elif len(label_columns) == 1:
-        values = _classes(cells[label_columns[0]], path)
-        kind = CLASS
+        values, kind = _classes(cells[label_columns[0]], path)
     else:
         line, column = text
         raise InputError(
@@ -114,7 +122,9 @@ def read_labels(
 def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> SequenceSet:
     """Return the sequences that have a label, in the order of the FASTA file.
 
-    Sequences without a label and labels without a sequence are listed in `left_out`.
+    Sequences without a label and labels without a sequence are listed in `left_out`. Where no id is
+    in both, ids of GENCODE and circBase (``ENST…|ENSG…|…``) are joined by the field, counted from
+    the left, that is unique and in the labels; then that field is the id.
 
     Args:
         fasta: path of the sequences.
@@ -125,7 +135,7 @@ def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> Sequ
         InputError: see `mirnagraph.sources.fasta.read_fasta`; no id is in both files; a compartment
             whose labels are all the same where there is a sequence.
     """
-    records = read_fasta(fasta, iupac=iupac)
+    records = _by_field(read_fasta(fasta, iupac=iupac), labels)
     labelled_ids = set(labels.values.index)
     unlabelled = labels.values.index[labels.values.isna().all(axis=1)]
     records_used = records[records["id"].isin(labelled_ids - set(unlabelled))]
@@ -155,6 +165,20 @@ def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> Sequ
         pd.DataFrame(left_out, columns=LEFT_OUT_COLUMNS),
         None if labels.types is None else tuple(labels.types.loc[ids]),
     )
+
+
+def _by_field(records: pd.DataFrame, labels: LabelTable) -> pd.DataFrame:
+    """Records named by one field of their ids, where the labels have that field and no whole id."""
+    ids = records["id"].astype(str)
+    known = set(labels.values.index)
+    if ids.isin(known).any() or not ids.str.contains(FIELD_END, regex=False).any():
+        return records
+    fields = ids.str.split(FIELD_END, expand=True)
+    for column in fields.columns:
+        field = fields[column].fillna("")
+        if field.isin(known).any() and (field != "").all() and field.is_unique:
+            return records.assign(id=field)
+    return records
 
 
 def constant_label_problems(
@@ -217,8 +241,19 @@ def _first_text(cells: pd.DataFrame) -> tuple[int, str] | None:
     return None
 
 
-def _classes(cells: pd.Series, path: Path) -> pd.DataFrame:
-    names = sorted(set(cells) - {""})
+def _given(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells with `NOT_GIVEN` as empty ones in a single column; among several it is an error."""
+    return cells.mask(cells.isin(NOT_GIVEN), "") if cells.shape[1] == 1 else cells
+
+
+def _classes(cells: pd.Series, path: Path) -> tuple[pd.DataFrame, str]:
+    """One 0/1 column per class, NaN where the cell is empty; and the kind of label.
+
+    Where a cell holds several classes, ``nucleus;cytoplasm``, an RNA may be in several.
+    """
+    parts = cells.str.split(";")
+    classes_of = [{part.strip() for part in cell} - {""} for cell in parts]
+    names = sorted(set().union(*classes_of))
     if len(names) < 2:
         raise InputError(
             "every RNA has the same class",
@@ -227,9 +262,11 @@ def _classes(cells: pd.Series, path: Path) -> pd.DataFrame:
             found=names[0] if names else "no class",
             expected="two classes or more",
         )
-    values = pd.DataFrame({name: (cells == name).astype(float) for name in names})
-    values[cells == ""] = np.nan
-    return values
+    rows = [[float(name in classes) for name in names] for classes in classes_of]
+    values = pd.DataFrame(rows, columns=names, index=cells.index)
+    values[[not classes for classes in classes_of]] = np.nan
+    is_several = any(len(classes) > 1 for classes in classes_of)
+    return values, MULTI_LABEL if is_several else CLASS
 
 
 def _numeric_kind(values: pd.DataFrame, path: Path) -> str:

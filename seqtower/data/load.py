@@ -102,6 +102,7 @@ def _read_fasta(source: Source, fasta: Path) -> SequenceSet:
 
 
 def _read_dataset(data: str) -> tuple[SequenceSet, str, bool]:
+    from mirnagraph.evaluation.trainable import require_trainable
     from mirnagraph.sources import load_dataset
     from seqtower.data.sequences import of_dataset
     from seqtower.data.synthetic import planted_sequences
@@ -109,4 +110,5 @@ def _read_dataset(data: str) -> tuple[SequenceSet, str, bool]:
     if data == "demo":
         return planted_sequences().data, "seq-demo", True
     dataset = load_dataset(data)
+    require_trainable(dataset)
     return of_dataset(dataset), dataset.name, dataset.synthetic

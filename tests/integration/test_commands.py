@@ -148,14 +148,16 @@ def test_a_wrong_setting_in_a_file_is_named(run, config: str) -> None:
 
 ALONE = ["ablate", "audit", "build-networks", "seq pretrain", "seq train", "train", "tune"]
 WITH_A_RUN = ["compare", "enrich", "explain", "export", "predict", "rank"]
-WITH_A_RUN += ["seq compare", "seq explain", "seq predict"]
+WITH_A_RUN += ["atlas", "seq compare", "seq explain", "seq predict"]
 
 
 def test_help_says_what_every_command_needs(run) -> None:
     groups = [*app.registered_commands, *seq_app.registered_commands]
     names = [str(command.name) for command in app.registered_commands]
     names += [f"seq {command.name}" for command in seq_app.registered_commands]
-    assert sorted(names) == sorted([*ALONE, *WITH_A_RUN, "read-labels", "fetch", "pull"])
+    assert sorted(names) == sorted(
+        [*ALONE, *WITH_A_RUN, "read-labels", "build-dataset", "fetch", "pull"]
+    )
     shown = run("--help").stdout
     assert not [name for name in names if name not in shown]
     for name, command in zip(names, groups, strict=True):

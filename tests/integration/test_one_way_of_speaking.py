@@ -56,7 +56,9 @@ def commands() -> dict[str, typer.core.TyperCommand]:
 
 COMMANDS = commands()
 
-READ_A_RUN = ["predict", "explain", "rank", "enrich", "export", "seq predict", "seq explain"]
+READ_A_RUN = ["rank", "export", "seq predict", "seq explain"]
+
+READ_WHAT_SHIPS = ["predict", "explain", "enrich"]
 
 
 def options_of(name: str) -> dict[str, list[str]]:
@@ -103,16 +105,23 @@ def test_a_command_that_writes_a_folder_can_replace_it(name: str) -> None:
 def test_the_newest_run_is_read_where_none_is_named(run, name: str) -> None:
     assert any("--run" in spellings for spellings in options_of(name).values())
     words = {
-        "enrich": ["list.txt"],
         "export": ["--out", "model"],
         "seq predict": ["--fasta", "x.fa"],
         "seq explain": ["--fasta", "x.fa", "--out", "why"],
     }
-    Path("list.txt").write_text("hsa-mir-21\n")
     Path("x.fa").write_text(">a\nACGU\n")
     ended = run(*name.split(), *words.get(name, []))
     assert ended.returncode == 3
     assert "runs: no finished run in this folder" in ended.stderr
+
+
+@pytest.mark.parametrize("name", READ_WHAT_SHIPS)
+def test_without_a_run_the_model_that_ships_answers(run, name: str) -> None:
+    Path("list.txt").write_text("hsa-mir-21\nhsa-mir-155\n")
+    words = {"enrich": ["list.txt"], "predict": ["hsa-miR-21-5p"], "explain": ["hsa-miR-21-5p"]}
+    ended = run(name, *words[name])
+    assert ended.returncode == 0, ended.stderr
+    assert "Exosome" in ended.stdout
 
 
 def test_verbose_shows_the_log_of_the_library(run) -> None:

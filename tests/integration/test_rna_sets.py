@@ -489,7 +489,8 @@ def test_the_command(
         "predict", "--run", "r", "--fasta", "l.fa", "--rna-type", "lncRNA", "--format", "tsv"
     )
     assert said.returncode == 0, said.stderr
-    assert said.stdout.startswith("rna_id\t")
+    assert said.stdout.startswith("query\trna_id\t")
+    assert "no partners" not in said.stdout, "these RNAs are in no network"
     assert load("r").compartments[-1] == "Both"
     refused = run("train", "--sets", "sets.toml", "--repeats", "2", "--out", "other")
     assert refused.returncode == 2

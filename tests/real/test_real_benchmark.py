@@ -27,7 +27,6 @@ from mirnagraph.sources import (
     ncdr,
     rnalocate,
 )
-from mirnagraph.sources.assemble import assemble
 from mirnagraph.sources.delimited import read_binary
 from mirnagraph.sources.fasta import read_fasta
 
@@ -271,24 +270,3 @@ def test_catalog_pins_are_those_of_the_files() -> None:
             assert file.convert or path.stat().st_size == file.bytes
             found += 1
     assert found == 17
-
-
-def test_assembled_from_the_raw_tables(ids: list[str]) -> None:
-    made = assemble(
-        "assembled",
-        rnalocate.read_rnalocate(DATA / "rnalocate/rnalocate1_loc_mirna_pairs.tsv"),
-        ids=ids,
-        names=mirbase.read_names(DATA / "mirbase"),
-        drugs=ncdr.read_ncdr(DATA / "ncdr/ncdr_curated_miRNA.tsv"),
-    )
-    assert len(made.compartments) == 9
-    assert int(made.located.sum()) > 500
-    published = read_binary(DATA / "mirna1041/miRNA_drug.csv", 1041, 130)
-    mine = made.association_matrix("drug").toarray()
-    columns = [
-        made.partner_index("drug").position(name)
-        for name in read_table(DATA / "mirna1041/drug_names_130.tsv")["drug"]
-    ]
-    assert not (
-        published > mine[:, columns]
-    ).any()  # at least the published pairs: names are matched more freely here

@@ -1,19 +1,25 @@
-"""Fetching against a local HTTP server that serves good, truncated, altered and missing files."""
+"""Fetching against a local HTTP server that serves good, truncated, altered, slow and missing
+files, with and without ranges.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gzip
 import hashlib
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mirnagraph import catalog
-from mirnagraph.catalog import CatalogEntry, CatalogFile
+from mirnagraph.catalog import ByHand, CatalogEntry, CatalogFile
 from mirnagraph.errors import ConfigError, FetchError
+from mirnagraph.recipes.recipe import read_recipe, shipped
 
 BODY = b"".join(b"line %d of a made-up table\n" % n for n in range(20000))
 CUT = 100_000
@@ -23,22 +29,37 @@ class Server(http.server.ThreadingHTTPServer):
     """Counts requests; the first part of the address selects its behaviour."""
 
     n_asked: int
+    ranges: list[str | None]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # a client that did not wait
+            super().handle()
+
     def do_GET(self) -> None:
         assert isinstance(self.server, Server)
         self.server.n_asked += 1
+        asked = self.headers.get("Range")
+        self.server.ranges.append(asked)
         kind = self.path.split("/")[1]
         if kind in ("missing", "broken"):
             self.send_error(404 if kind == "missing" else 503)
             return
         body = BODY[::-1] if kind == "altered" else BODY
-        self.send_response(200)
+        start = int(asked[len("bytes=") : -1]) if asked and kind in ("ranged", "stalls") else 0
+        if start >= len(body):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
         if kind != "nolength":
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
-        self.wfile.write(body[:CUT] if kind in ("cut", "nolength") else body)
+        is_cut = kind in ("cut", "nolength") or (kind in ("ranged", "stalls") and not start)
+        self.wfile.write(body[start : CUT if is_cut else None])
+        if kind == "stalls" and is_cut:
+            self.wfile.flush()
+            time.sleep(1.0)  # longer than the client waits
 
     def log_message(self, *args: object) -> None:
         pass
@@ -49,6 +70,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     made = Server(("127.0.0.1", 0), Handler)
     made.n_asked = 0
+    made.ranges = []
     thread = threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield made
@@ -71,7 +93,19 @@ def one(kind: str, **changes: object) -> CatalogEntry:
 
 
 def files_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+    """Names of the files, without the parts that are kept to go on from."""
+    paths = [path for path in folder.rglob("*") if ".downloads" not in path.parts]
+    return sorted(path.name for path in paths if path.is_file())
+
+
+def kept(folder: Path) -> bytes:
+    """What was kept of an interrupted download."""
+    paths = [path for path in (folder / "made-up/.downloads").iterdir() if not path.suffix]
+    assert len(paths) == 1
+    content = paths[0].read_bytes()
+    assert BODY.startswith(content)
+    assert catalog.CHUNK <= len(content) <= CUT
+    return content
 
 
 def test_good_file_arrives_whole_with_progress(server: Server, tmp_path: Path) -> None:
@@ -97,7 +131,7 @@ def test_a_whole_file_is_not_fetched_again_and_a_damaged_one_is(
 
 
 @pytest.mark.parametrize("kind", ["cut", "nolength"])
-def test_truncated_download_is_an_error_and_leaves_nothing(
+def test_truncated_download_is_an_error_and_leaves_no_file(
     server: Server, tmp_path: Path, kind: str
 ) -> None:
     with pytest.raises(
@@ -106,17 +140,60 @@ def test_truncated_download_is_an_error_and_leaves_nothing(
     ):
         catalog.fetch(one(kind), tmp_path, base_url=base(server))
     assert files_in(tmp_path) == []
+    kept(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["ranged", "stalls"])
+def test_an_interrupted_download_goes_on_from_there(
+    server: Server, tmp_path: Path, kind: str
+) -> None:
+    what = "was interrupted" if kind == "ranged" else "does not respond"
+    with pytest.raises(FetchError, match=what):
+        catalog.fetch(one(kind), tmp_path, base_url=base(server), timeout=0.3)
+    n_kept = len(kept(tmp_path))
+    folder = catalog.fetch(one(kind), tmp_path, base_url=base(server))
+    assert server.ranges == [None, f"bytes={n_kept}-"]
+    assert (folder / "sub/table.tsv").read_bytes() == BODY
+    assert not (folder / ".downloads").exists()
+
+
+def test_a_part_of_another_version_is_fetched_again(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match="was interrupted"):
+        catalog.fetch(one("ranged"), tmp_path, base_url=base(server))
+    (part,) = (tmp_path / "made-up/.downloads").iterdir()
+    part.write_bytes(b"x" * len(BODY))  # the server answers 416: nothing follows
+    with pytest.raises(FetchError, match="was interrupted"):  # "ranged" cuts what has no range
+        catalog.fetch(one("ranged"), tmp_path, base_url=base(server))
+    part.write_bytes(b"x" * CUT)
+    with pytest.raises(FetchError, match="was interrupted"):
+        catalog.fetch(one("ranged"), tmp_path, base_url=base(server))
+    assert server.ranges[-2:] == [f"bytes={CUT}-", None]
+    folder = catalog.fetch(one("ranged"), tmp_path, base_url=base(server))
+    assert (folder / "sub/table.tsv").read_bytes() == BODY
+
+
+def test_a_server_without_ranges_sends_the_whole_file(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match="was interrupted"):
+        catalog.fetch(one("cut"), tmp_path, base_url=base(server))
+    (part,) = (tmp_path / "made-up/.downloads").iterdir()
+    n_kept = part.stat().st_size
+    good = hashlib.sha256(f"{base(server)}/good/table.tsv".encode()).hexdigest()[:16]
+    part.rename(part.with_name(good))
+    folder = catalog.fetch(one("good"), tmp_path, base_url=base(server))
+    assert server.ranges == [None, f"bytes={n_kept}-"]
+    assert (folder / "sub/table.tsv").read_bytes() == BODY
 
 
 def test_altered_file_is_refused_and_nothing_is_left(server: Server, tmp_path: Path) -> None:
     with pytest.raises(
         FetchError,
-        match=r"does not have the pinned hash \(altered\); found .*, expected sha256 [0-9a-f]{64}",
+        match=r"does not have the pinned hash \(altered\); found sha256 .*, expected sha256 ",
     ) as caught:
         catalog.fetch(one("altered"), tmp_path, base_url=base(server))
     assert caught.value.exit_code == 3
     assert server.n_asked == 1
     assert files_in(tmp_path) == []
+    assert list((tmp_path / "made-up/.downloads").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -142,10 +219,10 @@ def test_no_server_at_all(server: Server, tmp_path: Path) -> None:
 def test_full_disk_is_one_sentence(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, content: bytes) -> int:
+    def full(*_args: object, **_kwargs: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(
         FetchError, match=r"table.tsv: could not be written: No space left on device"
     ):
@@ -192,17 +269,79 @@ def test_catalog_is_sound() -> None:
     for entry in catalog.entries():
         assert entry.licence
         assert entry.note
-        paths = [file.path for file in entry.files]
+        assert entry.recipe in ("", *shipped())
+        paths = [file.path for file in (*entry.files, *entry.by_hand)]
+        assert paths
         assert len(paths) == len(set(paths))
+        for path in paths:
+            assert not path.startswith("/")
+            assert ".." not in path
+        for file in entry.by_hand:
+            assert len(file.sha256) == 64
+            assert file.why
+            assert file.where
         for file in entry.files:
-            assert not file.path.startswith("/")
-            assert ".." not in file.path
             assert len(file.sha256) == 64
             assert file.convert in ("", *catalog.CONVERSIONS)
-            if entry.unfetchable:
-                assert file.url == ""
-                continue
-            assert len(file.url.split("/")[2]) in (12, 40)  # owner, repository, commit
+            for url in (file.url, *file.more):
+                assert len(url.split("/")[2]) in (12, 40)  # owner, repository, commit
+
+
+def test_every_file_of_a_recipe_is_fetched_or_named() -> None:
+    """What the shipped recipe of a dataset reads is in the catalog, apart from optional parts."""
+    for entry in catalog.entries():
+        if not entry.recipe:
+            continue
+        recipe = read_recipe(entry.recipe)
+        parts = [recipe.rnas.file, recipe.rnas.sequences, recipe.rnas.families]
+        parts += [recipe.labels.file] if recipe.labels else []
+        parts += [recipe.mesh.file] if recipe.mesh and entry.name != "circloc" else []
+        for part in recipe.associations:
+            if not part.optional:
+                parts += [part.file, part.types, part.partners.file, part.partners.matrix]
+        listed = {file.path for file in (*entry.files, *entry.by_hand)}
+        assert set(filter(None, parts)) <= listed, entry.name
+
+
+def test_two_downloads_become_one_gzip_file_pinned_by_its_content(
+    server: Server, tmp_path: Path
+) -> None:
+    cyto = "ensembl_transcript_id\tname\tcdna\nENST1\tA\tACG\n"
+    nuc = "ensembl_transcript_id\tname\tcdna\nENST2\tB\tTTT\nENST3\tC\tGG\n"
+    fasta = ">ENST1 A\nACG\n>ENST2 B\nTTT\n>ENST3 C\nGG\n"
+    assert catalog.rnalight_fasta(cyto, nuc) == fasta
+    assert catalog.rnalight_labels(cyto, nuc) == (
+        "ensembl_transcript_id\tname\tclass\nENST1\tA\tcytoplasmic\nENST2\tB\tnuclear\n"
+        "ENST3\tC\tnuclear\n"
+    )
+    lines = BODY.decode().splitlines()[1:]
+    rows = [[line.split("\t")[0], *line.split("\t")[1:]] for line in lines]
+    assert len(rows[0]) == 1  # not RNAlight's layout, which is an altered file, no traceback
+    changes = {"path": "x.fa.gz", "convert": "rnalight_fasta", "more": ("good/second.tsv",)}
+    with pytest.raises(FetchError, match="altered"):
+        catalog.fetch(one("good", **changes), tmp_path, base_url=base(server))
+    assert server.n_asked == 2
+    folder = catalog.fetch(one("good", path="table.txt.gz"), tmp_path, base_url=base(server))
+    assert gzip.decompress((folder / "table.txt.gz").read_bytes()) == BODY
+    catalog.fetch(one("good", path="table.txt.gz"), tmp_path, base_url=base(server))
+    assert server.n_asked == 3  # complete by the hash of its content
+
+
+def test_what_cannot_be_fetched_is_named_with_where_it_is(tmp_path: Path) -> None:
+    hand = (ByHand("a/x.tsv", "0" * 64, "no licence", "https://example.org"),)
+    with pytest.raises(
+        ConfigError,
+        match=r"'made-up' cannot be fetched; put into \$MIRNAGRAPH_DATA: "
+        r"a/x.tsv \(no licence\): https://example.org",
+    ):
+        catalog.fetch(CatalogEntry("made-up", (), "none", "none", by_hand=hand), tmp_path)
+    everything = len(catalog.entry("circloc").by_hand)
+    assert len(catalog.missing_by_hand("circloc", [tmp_path])) == everything == 8
+    (tmp_path / "circloc").mkdir()
+    (tmp_path / "circloc/localization_1486.tsv").write_text("x", encoding="utf-8")
+    assert len(catalog.missing_by_hand("circloc", [tmp_path])) == 7
+    labels = tmp_path / "circloc/localization_1486.tsv"
+    assert catalog.altered_by_hand("circloc", [tmp_path / "nowhere", tmp_path]) == [labels]
 
 
 def test_unknown_name() -> None:

@@ -13,7 +13,7 @@ from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.names import MirbaseNames
 from mirnagraph.sources import evidence
 from mirnagraph.sources import evidence as rebuild
-from mirnagraph.sources.assemble import assemble, match_names
+from mirnagraph.sources.assemble import match_names
 from mirnagraph.sources.hmdd import EVIDENCE_GROUPS
 
 IDS = ["hsa-mir-2", "hsa-mir-1"]
@@ -193,18 +193,6 @@ def mirbase_names() -> MirbaseNames:
     )
 
 
-def located() -> pd.DataFrame:
-    rows = [
-        ("hsa-miR-1-3p", HUMAN, "Nucleus"),
-        ("hsa-miR-2-5p", HUMAN, "Exosome"),
-        ("mmu-miR-9", "Mus musculus", "Nucleus"),
-        ("hsa-mir-7", "", "Nucleus"),
-    ]
-    return pd.DataFrame(rows, columns=["rna", "species", "compartment"]).assign(
-        category="miRNA", pmid=""
-    )
-
-
 def test_names_belong_to_ids_by_name_stem_or_hairpin() -> None:
     ids = ["hsa-mir-1", "hsa-mir-2-2", "hsa-mir-2-1"]
     found = match_names(
@@ -220,70 +208,6 @@ def test_names_belong_to_ids_by_name_stem_or_hairpin() -> None:
         "HSA-MIR-1": ["hsa-mir-1"],
     }
     assert match_names(["hsa-miR-1-3p", "hsa-mir-1a"], ids) == {"hsa-miR-1-3p": ["hsa-mir-1"]}
-
-
-def test_assemble_joins_by_id_and_says_what_it_left_out(tmp_path: Path) -> None:
-    ids = ["hsa-mir-2-2", "hsa-mir-1", "hsa-mir-2-1", "hsa-mir-8"]
-    ontology = pd.DataFrame(
-        [("C01", "D1", "Flu"), ("C02", "D2", "Bird Flu")],
-        columns=["tree_number", "descriptor_id", "term"],
-    )
-    dataset = assemble(
-        "made-up",
-        located(),
-        ids=ids,
-        names=mirbase_names(),
-        targets=targets(),
-        drugs=drugs(),
-        diseases=diseases(),
-        ontology=ontology,
-    )
-    assert list(dataset.rnas.index) == ids
-    assert dataset.rnas["sequence"].tolist() == ["GGGG", "ACGU", "CCCC", None]
-    assert dataset.compartments == ["Nucleus", "Exosome"]
-    assert dataset.labels.to_numpy().tolist() == [[0, 1], [1, 0], [0, 1], [0, 0]]
-    assert dataset.association_matrix("mRNA").toarray().tolist() == [
-        [0, 1],
-        [1, 1],
-        [0, 1],
-        [0, 0],
-    ]  # columns B, A
-    assert dataset.partners["mRNA"].loc["A"].to_dict() == {"n": 3, "entrez_id": "10"}
-    assert dataset.partners["disease"]["descriptor_ids"].to_dict() == {
-        "Flu": "D1",
-        "Flu, Bird": "D2",
-        "Cold": "",
-    }
-    assert dataset.partners["drug"]["n"].to_dict() == {"X": 1, "Y": 1}
-    left = {
-        (item, name): reason for item, name, reason, _ in dataset.left_out.itertuples(index=False)
-    }
-    assert "no entry of that name" in left["sequence", "hsa-mir-8"]
-    assert left["compartment records", "mmu-miR-9"] == "another species: 1 of 2 records"
-    assert left["compartment records", "hsa-mir-7"].startswith("RNA is not in the dataset")
-    assert left["mRNA records", "mmu-miR-2"].startswith("another species")
-    assert left["disease term", "Cold"] == "no MeSH descriptor of that name"
-    again = Dataset.load(dataset.save(tmp_path / "saved"))
-    pd.testing.assert_frame_equal(
-        again.associations["mRNA"], dataset.associations["mRNA"], check_dtype=False
-    )
-    assert again.labels.equals(dataset.labels)
-
-
-def test_assemble_from_a_fasta_table_takes_every_labelled_rna() -> None:
-    sequences = pd.DataFrame({"id": ["hsa-mir-7", "spare"], "sequence": ["AAAA", "CCCC"]})
-    dataset = assemble("made-up", located(), sequences=sequences, compartments=["Exosome"])
-    assert list(dataset.rnas.index) == ["hsa-miR-1-3p", "hsa-miR-2-5p", "hsa-mir-7"]
-    assert dataset.rnas["sequence"].tolist() == [None, None, "AAAA"]
-    assert dataset.labels["Exosome"].tolist() == [0, 1, 0]
-    left = dataset.left_out.set_index(["item", "id"])["reason"]
-    assert left["sequence", "hsa-miR-1-3p"] == "no sequence: not in the FASTA file"
-    assert left["sequence", "spare"] == "not among the RNAs"
-    assert ("sequence", "hsa-mir-7") not in left.index
-    with pytest.raises(ConfigError, match="needs sequences"):
-        assemble("x", located())
-    with pytest.raises(InputError, match="no RNA to make a dataset of; found 4 records"):
-        assemble("x", located(), sequences=sequences, species="Danio rerio", ids=[])
 
 
 def test_datasets_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,10 +237,10 @@ def test_datasets_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         sources.load_dataset("mesh2017")
     with pytest.raises(
         InputError,
-        match="neither a name nor a folder, expected demo, mirna1041, circloc, or a folder",
+        match="neither a name nor a folder, expected demo, mirna1041, circloc, rnalight",
     ):
         sources.load_dataset(tmp_path / "nowhere")
-    made = assemble(
-        "mine", located(), sequences=pd.DataFrame({"id": ["a"], "sequence": ["A"]}), ids=["a"]
-    )
+    index = pd.Index(["a"], name="rna_id")
+    rnas = pd.DataFrame({"sequence": ["A"]}, index=index)
+    made = Dataset("mine", rnas, {}, {}, pd.DataFrame({"Nucleus": [1]}, index=index))
     assert sources.load_dataset(made.save(tmp_path / "mine")).name == "mine"

@@ -184,3 +184,55 @@ def test_unknown_columns_foreign_ids_and_letters_are_refused(files) -> None:
         match=r"line 9, column 3: invalid nucleotide in the sequence of d; found R.*--iupac n",
     ):
         join(fasta, read_labels(table))
+
+
+def test_na_is_no_class_and_a_cell_may_hold_several(files) -> None:
+    fasta, table = files("id\twhere\na\tnucleus\nb\tNA\nc\tcytoplasm\n")
+    found = join(fasta, read_labels(table), iupac="n")
+    assert (found.kind, found.compartments) == ("class", ("cytoplasm", "nucleus"))
+    assert found.index.ids == ("a", "c")
+
+    fasta, table = files("id\twhere\na\tnucleus;cytoplasm\nb\tcytoplasm; nucleus\nc\tnucleus\n")
+    found = read_labels(table)
+    assert found.kind == "multi-label"
+    assert list(found.values.columns) == ["cytoplasm", "nucleus"]
+    np.testing.assert_array_equal(found.values.to_numpy(), [[1, 1], [1, 1], [0, 1]])
+
+
+GENCODE = """\
+>ENST1.2|ENSG7.1|-|A-201
+ACGUACGU
+>ENST2.1|ENSG7.1|-|A-202
+GGGUACGU
+>ENST3.1|ENSG9.1|-|B-201
+CCCUACGU
+"""
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (("ENST1.2", "ENST3.1"), ["ENST1.2", "ENST3.1"]),
+        (("B-201", "A-202"), ["A-202", "B-201"]),
+        (("ENST1.2|ENSG7.1|-|A-201", "ENST3.1"), ["ENST1.2|ENSG7.1|-|A-201"]),
+    ],
+)
+def test_ids_of_gencode_are_joined_by_a_field(tmp_path, ids, expected):
+    fasta = tmp_path / "a.fa"
+    fasta.write_text(GENCODE)
+    table = tmp_path / "a.tsv"
+    other = "ENST2.1|ENSG7.1|-|A-202" if "|" in ids[0] else "ENST9.9"
+    rows = [f"{ids[0]}\t1", f"{ids[1]}\t0", f"{other}\t0"]
+    table.write_text("\n".join(["id\tNucleus", *rows]) + "\n")
+    found = join(fasta, read_labels(table))
+    wanted = [*expected, other] if "|" in ids[0] else expected
+    assert list(found.index.ids) == wanted
+
+
+def test_a_field_that_several_records_share_joins_nothing(tmp_path):
+    fasta = tmp_path / "a.fa"
+    fasta.write_text(GENCODE)
+    table = tmp_path / "a.tsv"
+    table.write_text("id\tNucleus\nENSG7.1\t1\nENSG9.1\t0\n")
+    with pytest.raises(InputError, match="no id is in both the sequences and the labels"):
+        join(fasta, read_labels(table))

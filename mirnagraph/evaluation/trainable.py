@@ -1,0 +1,37 @@
+"""Whether a model can be trained on the labels of a dataset."""
+
+from __future__ import annotations
+
+from mirnagraph.dataset import Dataset
+from mirnagraph.errors import InputError, counted
+
+
+def require_trainable(dataset: Dataset) -> None:
+    """Refuse a dataset without labels, or whose labelled RNAs are all of one class.
+
+    An RNA without any label is unknown, not negative: a dataset of positives only, such as miRNAs
+    seen in vesicles, has nothing to tell them from.
+
+    Raises:
+        InputError: in one sentence, with the compartment.
+    """
+    where = f"dataset {dataset.name!r}"
+    located = dataset.labels[dataset.located]
+    if not len(dataset.compartments) or located.empty:
+        raise InputError(
+            "no RNA has a label, so it can be predicted on, not trained on",
+            file=where,
+            found=counted(len(dataset.compartments), "compartment"),
+            expected="labels of two compartments or more",
+        )
+    n_positive = located.sum()
+    if ((n_positive > 0) & (n_positive < len(located))).any():
+        return
+    name = str(n_positive.idxmax())
+    raise InputError(
+        f"compartment {name!r} has one class: every RNA with a label is in it, so the dataset "
+        "can be predicted on, not trained on",
+        file=where,
+        found=f"{n_positive[name]} of {len(located)} labelled RNAs",
+        expected="RNAs that are known to be elsewhere, by a label of another compartment",
+    )
