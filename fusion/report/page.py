@@ -193,13 +193,18 @@ def _included(folders: list[Path]) -> list[Section]:
 
 
 def with_names(chapters: Sequence[Chapter]) -> list[Chapter]:
-    """Chapters whose charts have names of their own, which are file names."""
+    """Chapters whose charts have names of their own, which are file names.
+
+    A name that several chapters use has that of the run in front.
+    """
     charts = charts_of(chapters)
-    several = sum(bool(charts_of([chapter])) for chapter in chapters) > 1
+    taken = [chart.name for chart in charts]
     wanted = []
     for chapter in chapters:
-        prefix = f"{chapter.title.removeprefix('Run ')}." if several else ""
-        wanted += [f"{prefix}{chart.name}" for chart in charts_of([chapter])]
+        prefix = chapter.title.removeprefix("Run ")
+        for chart in charts_of([chapter]):
+            is_shared = taken.count(chart.name) > 1
+            wanted.append(f"{prefix}.{chart.name}" if is_shared else chart.name)
     names = dict(zip(map(id, charts), file_names(wanted), strict=True))
 
     def renamed(block: Block) -> Block:

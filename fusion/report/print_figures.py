@@ -118,6 +118,13 @@ def _panel(axis: Any, chart: Chart, part: pd.DataFrame) -> None:
         else:
             places = point_places(rows, categories_of(chart), number, len(chart.series))
             _intervals(axis, rows, places, name, number)
+    _scale(axis, chart)
+
+
+def _scale(axis: Any, chart: Chart) -> None:
+    """Ticks and ranges of one panel."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     if chart.shape == POINTS:
         categories = categories_of(chart)
         axis.set_yticks(range(len(categories)), categories)
@@ -126,6 +133,10 @@ def _panel(axis: Any, chart: Chart, part: pd.DataFrame) -> None:
         axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     if chart.log:
         axis.set(xscale="log", yscale="log")
+        for one in (axis.xaxis, axis.yaxis):  # powers of ten would need formulas
+            one.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+            one.set_major_formatter(StrMethodFormatter("{x:g}"))
+            one.set_minor_formatter(NullFormatter())
     if chart.bare:
         axis.set(xticks=[], yticks=[])
 

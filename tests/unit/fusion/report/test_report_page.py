@@ -167,6 +167,19 @@ def test_names_with_dollars_are_no_formulas() -> None:
         assert figure.axes[0].get_title() == "$x$"
 
 
+def test_logarithmic_axes_have_plain_numbers() -> None:
+    rows = [{"panel": "p", "x": 10.0**k, "y": 10.0**-k} for k in range(4)]
+    chart = Chart("log", "t", LINES, chart_data(rows), "x", "y", log=True)
+    import matplotlib as mpl
+
+    with mpl.rc_context(print_figures.STYLE):
+        figure = print_figures.draw(chart)
+        figure.canvas.draw()
+        labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert "100" in labels
+    assert not any("$" in label for label in labels)
+
+
 def test_lines_differ_without_colour() -> None:
     rows = [{"series": name, "x": x, "y": x} for name in "abcdef" for x in range(20)]
     chart = Chart("grey", "t", LINES, chart_data(rows), "x", "y")
