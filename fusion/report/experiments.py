@@ -76,17 +76,17 @@ def ablation_section(folder: Path) -> Section:
     points = []
     rows = []
     is_shown = average["metric"].isin(["AUC", "AUPR"]) & average["pooled_difference"].notna()
-    for row in average[is_shown].itertuples():
-        values = [float(row.pooled_difference), float(row.pooled_low), float(row.pooled_high)]
-        if row.variant != FULL:
-            point = {"panel": row.metric, "series": "", "x": values[0], "y": row.variant}
+    for row in average[is_shown].to_dict("records"):
+        values = [float(row[name]) for name in bounds]
+        if row["variant"] != FULL:
+            point = {"panel": row["metric"], "series": "", "x": values[0], "y": row["variant"]}
             points.append({**point, "low": values[1], "high": values[2]})
     for variant, part in average.groupby("variant", sort=False):
-        by_metric = part.set_index("metric")
+        by_metric = {row["metric"]: row for row in part.to_dict("records")}
         cells: list[object] = [variant]
         for metric in ("AUC", "AUPR"):
-            if metric in by_metric.index:
-                row = by_metric.loc[metric]
+            if metric in by_metric:
+                row = by_metric[metric]
                 cells.append(finite_or_dash(float(row["mean"])))
                 values = [float(row[name]) for name in bounds]
                 cells.append(difference_cell(*values, digits=3))

@@ -169,7 +169,7 @@ def headline(run: ReportRun) -> Section:
 def _interval(bounds: pd.DataFrame, compartment: str, metric: str) -> str:
     if (compartment, metric) not in bounds.index:
         return "-"
-    low, high = bounds.loc[(compartment, metric)]
+    low, high = (float(bounds[name][compartment, metric]) for name in ("low", "high"))
     return f"{low:.3f} to {high:.3f}" if np.isfinite(low) else "-"
 
 
@@ -348,10 +348,12 @@ def difference_chart(run: ReportRun, others: list[str]) -> Chart:
     table = compare_runs([run.folder], others, n_resamples=n_resamples, seed=run.seed)
     average = table[table["compartment"] == AVERAGE]
     rows = []
-    for row in average.itertuples():
-        point = {"panel": row.metric, "series": "", "x": row.difference, "y": row.reference}
-        label = difference_cell(float(row.difference), float(row.low), float(row.high), digits=3)
-        rows.append({**point, "low": row.low, "high": row.high, "label": label})
+    for row in average.to_dict("records"):
+        point = {"panel": row["metric"], "series": "", "x": row["difference"]}
+        values = (row["difference"], row["low"], row["high"])
+        label = difference_cell(*values, digits=3)
+        bounds = {"low": row["low"], "high": row["high"]}
+        rows.append({**point, **bounds, "y": row["reference"], "label": label})
     return Chart(
         "differences",
         "Model minus part or baseline",

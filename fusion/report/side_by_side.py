@@ -94,14 +94,14 @@ def _differences(runs: list[ReportRun]) -> Section:
             table = compare_runs(folders, n_resamples=n_resamples, seed=runs[0].seed)
         except (InputError, ConfigError) as error:
             return Section(title, (Text(f"No paired comparison: {error}"),))
-        for row in table.itertuples():
-            values = [float(row.difference), float(row.low), float(row.high)]
+        for row in table.to_dict("records"):
+            values = [float(row[name]) for name in ("difference", "low", "high")]
             cell = difference_cell(*values, digits=3)
-            p_value = finite_or_dash(float(row.p_holm))
-            rows.append([run.name, row.compartment, row.metric, cell, p_value])
+            p_value = finite_or_dash(float(row["p_holm"]))
+            rows.append([run.name, row["compartment"], row["metric"], cell, p_value])
             if np.isfinite(values[0]):
-                point = {"panel": row.metric, "series": run.name}
-                place = {"x": values[0], "y": row.compartment}
+                point = {"panel": row["metric"], "series": run.name}
+                place = {"x": values[0], "y": row["compartment"]}
                 points.append({**point, **place, "low": values[1], "high": values[2]})
     chart = Chart(
         "run_differences",
