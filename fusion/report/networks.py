@@ -139,6 +139,8 @@ def network_section(networks: NetworkSet) -> Section:
     blocks: list[Block] = [make_table(header, rows), chart]
     if len(networks.dataset.index) <= MOST_RNAS:
         blocks.append(neighbourhoods(networks))
+    else:
+        blocks.append(Text(f"Neighbourhoods are shown for up to {MOST_RNAS} RNAs."))
     return Section("Networks", tuple(blocks))
 
 

@@ -103,6 +103,13 @@ def open_run(folder: str | Path) -> ReportRun:
     """
     folder = Path(folder)
     about = read_finished_run(folder)
+    if about.get("temporal"):
+        raise InputError(
+            "a temporal run has no cross-validation of its own",
+            file=folder,
+            hint="name the run of `mirnagraph train` on the same networks, and this one with "
+            "--include",
+        )
     kind, labels = read_labels(folder)
     index = NodeIndex.of(labels.index, "RNA")
     compartments = tuple(str(name) for name in labels.columns)

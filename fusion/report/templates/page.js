@@ -6,7 +6,10 @@ function drawFigure(place) {
   const canvas = place.querySelector(".canvas");
   canvas.textContent = "";
   Plotly.newPlot(canvas, figure.data, figure.layout, SETTINGS);
+  waiting.delete(place);
 }
+
+const waiting = new Set(document.querySelectorAll(".figure"));
 
 const seen = new IntersectionObserver((entries) => {
   for (const entry of entries) {
@@ -16,7 +19,8 @@ const seen = new IntersectionObserver((entries) => {
     }
   }
 }, {rootMargin: "600px"});
-document.querySelectorAll(".figure").forEach((place) => seen.observe(place));
+waiting.forEach((place) => seen.observe(place));
+window.addEventListener("beforeprint", () => waiting.forEach(drawFigure));
 
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid"];

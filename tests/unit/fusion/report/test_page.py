@@ -215,6 +215,9 @@ def test_damaged_runs_end_in_a_sentence(tmp_path: Path, write_run: MakeRun) -> N
     unfinished = write_run(tmp_path / "unfinished", status="running")
     with pytest.raises(InputError, match="not finished"):
         open_run(unfinished)
+    temporal = write_run(tmp_path / "temporal", temporal={"labels": "earlier.tsv"})
+    with pytest.raises(InputError, match=r"temporal run .*--include"):
+        open_run(temporal)
     run = write_run(tmp_path / "damaged")
     (run / "folds" / "fold_00" / "fold.json").write_text("{")
     with pytest.raises(InputError, match="fold is damaged"):
