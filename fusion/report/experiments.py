@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fusion.experiments.ablation import FULL
+from fusion.experiments.audit import COLUMNS as AUDIT_COLUMNS
 from fusion.explain.ranking import temporal_precision
 from fusion.report.blocks import LINES, POINTS, Block, Chart, Section, Text, chart_data, make_table
 from mirnagraph.evaluation.metrics import AVERAGE
@@ -19,9 +21,6 @@ AUDIT = "audit.tsv"
 TRIALS = "trials.tsv"
 REPEATS = "repeats.tsv"
 TEMPORAL = "temporal.tsv"
-
-FULL = "full"
-"""Variant of an ablation that the others are compared with."""
 
 N_TRIALS = 10
 
@@ -115,7 +114,7 @@ def ablation_section(folder: Path) -> Section:
 
 def audit_section(folder: Path) -> Section:
     """All values of an audit, a folded table per section."""
-    columns = ["section", "subject", "split", "rnas", "compartment", "measure", "value"]
+    columns = AUDIT_COLUMNS
     table = read_table(folder / AUDIT, columns)
     blocks: list[Block] = [
         Text(f"Checks of data and folds for leakage and popularity; in words: {folder}/audit.md.")

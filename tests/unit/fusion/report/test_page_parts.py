@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from fusion.experiments.ablation_report import COLUMNS as ABLATION_COLUMNS
 from fusion.report.blocks import Chart, Table
 from fusion.report.experiments import experiment_sections
 from fusion.report.networks import (
@@ -110,6 +111,7 @@ def test_experiments_in_a_run_folder_are_shown(tmp_path: Path) -> None:
         "no_drug average AUC 0.88 0.01 2 -0.02 -0.03 -0.01",
         "no_drug Nucleus AUC 0.8 0.01 2 -0.1 -0.2 0",
     ]
+    assert set(header.split()) <= set(ABLATION_COLUMNS)
     write(tmp_path / "ablation" / "ablation.tsv", "\n".join(rows).replace(" ", "\t") + "\n")
     write(
         tmp_path / "audit.tsv",
