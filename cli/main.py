@@ -25,6 +25,7 @@ from cli import (
     labels,
     predict,
     rank,
+    report,
     seq,
     train,
     tune,
@@ -42,7 +43,7 @@ What each command needs:
 - nothing (without a run, a trained model of human miRNAs that ships): predict, explain, atlas
 - the same, and a list of names: enrich
 - a finished run (by default the newest under ./runs): rank
-- run folders: compare, seq compare, export
+- run folders: report, compare, seq compare, export
 - a run and a FASTA file: seq predict, seq explain
 - a recipe, and the files it names: build-dataset
 - a table of records: read-labels
@@ -98,6 +99,7 @@ for _name, _command, _epilog in (
     ("ablate", ablate.ablate, ablate.EPILOG),
     ("audit", audit.audit, audit.EPILOG),
     ("rank", rank.rank, rank.EPILOG),
+    ("report", report.report, report.EPILOG),
     ("predict", predict.predict, predict.EPILOG),
     ("explain", explain.explain, explain.EPILOG),
     ("enrich", enrich.enrich, enrich.EPILOG),

@@ -1,0 +1,62 @@
+"""`mirnagraph report`: one HTML file on finished runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from cli.common import OverwriteOption, RunNetworksOption, say
+
+EPILOG = "Example: `mirnagraph report runs/mine --figures figures`"
+
+RunsArgument = Annotated[
+    list[Path], Argument(help="Run folders of `train` or `seq train`; several are compared.")
+]
+
+OutOption = Annotated[Path, Option(help="Output page, HTML.")]
+
+IncludeOption = Annotated[
+    list[Path] | None,
+    Option(
+        help="Folder of `ablate`, `audit`, `tune`, `train --temporal` or `seq explain` to show; "
+        "repeatable. Those inside a run folder are shown anyway."
+    ),
+]
+
+FiguresOption = Annotated[
+    Path | None,
+    Option(
+        help="Folder for every figure as SVG and PDF, and its data as TSV; must be empty unless "
+        "--overwrite."
+    ),
+]
+
+
+def report(
+    runs: RunsArgument,
+    out: OutOption = Path("report.html"),
+    networks: RunNetworksOption = None,
+    include: IncludeOption = None,
+    figures: FiguresOption = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Write a page on finished runs: results, curves, calibration, baselines, networks.
+
+    Needs a finished run, and the extra `report`. The page is one file that loads nothing from
+    outside.
+    """
+    from fusion.report.page import write_report
+
+    charts = write_report(
+        runs,
+        out,
+        networks=networks,
+        include=include or (),
+        figures=figures,
+        overwrite=overwrite,
+    )
+    say(f"Written to {out}: {out.stat().st_size / 1e6:.1f} MB, {len(charts)} figures")
+    if figures is not None:
+        say(f"Written to {figures}: each figure as SVG and PDF, its data as TSV")

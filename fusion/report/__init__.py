@@ -1,0 +1,1 @@
+"""Report of runs: one HTML file, and its figures for print."""

@@ -1,0 +1,196 @@
+"""Sections on experiments with a model: ablation, audit, tuning, repeats, later labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fusion.experiments.ablation import FULL
+from fusion.experiments.audit import COLUMNS as AUDIT_COLUMNS
+from fusion.explain.ranking import temporal_precision
+from fusion.report.blocks import LINES, POINTS, Block, Chart, Section, Text, chart_data, make_table
+from mirnagraph.evaluation.metrics import AVERAGE
+from mirnagraph.io import read_table
+from mirnagraph.runs.markdown import difference_cell, finite_or_dash
+
+ABLATION = "ablation.tsv"
+AUDIT = "audit.tsv"
+TRIALS = "trials.tsv"
+REPEATS = "repeats.tsv"
+TEMPORAL = "temporal.tsv"
+
+N_TRIALS = 10
+
+NOT_FOUND = (
+    "Not in this run folder: {what}. Name the folder of one that was run elsewhere with --include."
+)
+
+MADE_BY = {
+    ABLATION: "an ablation (mirnagraph ablate), which measures what each source is worth",
+    AUDIT: "an audit (mirnagraph audit)",
+    TRIALS: "a search of settings (mirnagraph tune)",
+}
+
+
+def folders_with(name: str, folders: Sequence[Path]) -> list[Path]:
+    """Folders that hold a file, among those given and their direct subfolders."""
+    found = []
+    for folder in folders:
+        places = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
+        found += [place for place in places if (place / name).is_file()]
+    return list(dict.fromkeys(found))
+
+
+def experiment_sections(folders: Sequence[Path], *, is_run: bool = True) -> list[Section]:
+    """Sections on what the folders hold, and a sentence on what they do not hold.
+
+    Args:
+        folders: a run folder, or folders that were named.
+        is_run: whether to say what was not found.
+    """
+    sections = []
+    for name, make in MAKERS.items():
+        for folder in folders_with(name, folders):
+            sections.append(make(folder))
+    if is_run:
+        lacking = [what for name, what in MADE_BY.items() if not folders_with(name, folders)]
+        if lacking:
+            text = NOT_FOUND.format(what="; ".join(lacking))
+            sections.append(Section("What each source is worth, audit, tuning", (Text(text),)))
+    return sections
+
+
+def ablation_section(folder: Path) -> Section:
+    """What each part and source is worth: variant minus full model, with intervals."""
+    columns = ["variant", "compartment", "metric", "mean", "sd", "n_seeds"]
+    bounds = ["pooled_difference", "pooled_low", "pooled_high"]
+    path = folder / ABLATION
+    table = read_table(path, [*columns, *bounds])
+    numbers = [*columns[3:], *bounds]
+    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
+    average = table[table["compartment"] == AVERAGE]
+    points = []
+    rows = []
+    is_shown = average["metric"].isin(["AUC", "AUPR"]) & average["pooled_difference"].notna()
+    for row in average[is_shown].to_dict("records"):
+        values = [float(row[name]) for name in bounds]
+        if row["variant"] != FULL:
+            point = {"panel": row["metric"], "series": "", "x": values[0], "y": row["variant"]}
+            points.append({**point, "low": values[1], "high": values[2]})
+    for variant, part in average.groupby("variant", sort=False):
+        by_metric = {row["metric"]: row for row in part.to_dict("records")}
+        cells: list[object] = [variant]
+        for metric in ("AUC", "AUPR"):
+            if metric in by_metric:
+                row = by_metric[metric]
+                cells.append(finite_or_dash(float(row["mean"])))
+                values = [float(row[name]) for name in bounds]
+                cells.append(difference_cell(*values, digits=3))
+            else:
+                cells += ["-", "-"]
+        rows.append(cells)
+    blocks: list[Block] = []
+    if points:
+        blocks.append(
+            Chart(
+                "ablation",
+                "What each part and source is worth",
+                POINTS,
+                chart_data(points),
+                "variant - full model",
+                "",
+                "Left of 0: the model is worse without it. Mean over compartments of the pooled "
+                "values, paired 95 % intervals by resampling RNAs.",
+                zero=True,
+            )
+        )
+    header = ["variant", "AUC", "AUC - full", "AUPR", "AUPR - full"]
+    blocks.append(make_table(header, rows, f"Mean over seeds, folds and compartments: {path}"))
+    return Section("What each source is worth (ablation)", tuple(blocks))
+
+
+def audit_section(folder: Path) -> Section:
+    """All values of an audit, a folded table per section."""
+    columns = AUDIT_COLUMNS
+    table = read_table(folder / AUDIT, columns)
+    blocks: list[Block] = [
+        Text(f"Checks of data and folds for leakage and popularity; in words: {folder}/audit.md.")
+    ]
+    for name, part in table.groupby("section", sort=False):
+        rows = []
+        for cells in part[columns[1:]].itertuples(index=False):
+            value = pd.to_numeric(cells[-1], errors="coerce")
+            rows.append([*cells[:-1], f"{value:.4g}" if np.isfinite(value) else "-"])
+        blocks.append(make_table(columns[1:], rows, title=str(name)))
+    return Section("Audit", tuple(blocks))
+
+
+def tuning_section(folder: Path) -> Section:
+    """Scores of the trials of a search, and the best of them."""
+    table = read_table(folder / TRIALS, ["trial", "state", "score"])
+    scores = pd.to_numeric(table["score"], errors="coerce").to_numpy(dtype=float)
+    trials = pd.to_numeric(table["trial"], errors="coerce").to_numpy(dtype=float)
+    is_scored = np.isfinite(scores)
+    best = np.maximum.accumulate(scores[is_scored]) if is_scored.any() else scores[is_scored]
+    points = [
+        pd.DataFrame({"series": "trial", "x": trials[is_scored], "y": scores[is_scored]}),
+        pd.DataFrame({"series": "best so far", "x": trials[is_scored], "y": best}),
+    ]
+    chart = Chart(
+        "tuning",
+        "Trials of the search",
+        LINES,
+        chart_data(pd.concat(points)),
+        "trial",
+        "score in the inner folds",
+        "Scores in inner folds are optimistic for the selected settings.",
+    )
+    hidden = [name for name in table.columns if name.startswith("inner fold") or name == "note"]
+    shown = table.drop(columns=hidden).assign(score=scores)
+    top = shown.sort_values("score", ascending=False, kind="stable").head(N_TRIALS)
+    rows = top.assign(score=[finite_or_dash(score, 4) for score in top["score"]]).to_numpy()
+    states = ", ".join(f"{name} {n}" for name, n in table["state"].value_counts().items())
+    best_table = make_table(list(top.columns), rows.tolist(), f"The best of {len(table)}: {states}")
+    return Section("Tuning", (chart, best_table))
+
+
+def repeats_section(folder: Path) -> Section:
+    """Mean and SD of the metrics over the seeds of a repeated run."""
+    table = read_table(folder / REPEATS, ["compartment", "metric", "over", "mean", "sd", "n"])
+    is_shown = (table["compartment"] == AVERAGE) & table["metric"].isin(
+        ["AUC", "AUPR", "within", "F1", "MCC"]
+    )
+    rows = []
+    for row in table[is_shown].to_dict("records"):
+        numbers = pd.to_numeric(pd.Series([row["mean"], row["sd"]]), errors="coerce")
+        rows.append([row["metric"], row["over"], *map(finite_or_dash, numbers), row["n"]])
+    header = ["metric", "over", "mean of the seeds", "SD", "seeds"]
+    return Section("Other seeds", (make_table(header, rows, "Mean over compartments."),))
+
+
+def temporal_section(folder: Path) -> Section:
+    """Precision of the ranking by later labels."""
+    title = "Ranking by later labels"
+    measured = temporal_precision(folder)
+    if measured is None:
+        return Section(title, (Text("No temporal run."),))
+    rows = []
+    for row in measured[1].to_dict("records"):
+        cell = difference_cell(row["score"], row["low"], row["high"], digits=3).replace("+", "")
+        rows.append([row["metric"], cell, finite_or_dash(row["popularity"])])
+    caption = "Trained on earlier labels, scored by later ones; 95 % intervals."
+    table = make_table(["metric", "ranking of the run", "popularity alone"], rows, caption)
+    return Section(title, (table,))
+
+
+MAKERS = {
+    ABLATION: ablation_section,
+    AUDIT: audit_section,
+    TRIALS: tuning_section,
+    REPEATS: repeats_section,
+    TEMPORAL: temporal_section,
+}
+"""File -> function that makes the section on it."""

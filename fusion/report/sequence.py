@@ -1,0 +1,157 @@
+"""Sections of runs of sequence towers: health, groups, explained RNAs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fusion.report.blocks import LINES, Block, Chart, Section, Text, chart_data, make_table
+from fusion.report.experiments import folders_with
+from fusion.report.run_data import ReportRun
+from mirnagraph.io import read_table
+from mirnagraph.runs.markdown import finite_or_dash
+
+HEALTH = "health.tsv"
+GROUPS = "groups.tsv"
+LEFT_OUT = "left_out.tsv"
+ATTRIBUTION = "attribution.tsv"
+ZIPCODES = "zipcodes.bed"
+MATCHES = "motif_matches.tsv"
+
+MOST_TRACKS = 6
+"""Explained RNAs that are shown."""
+
+N_BINS = 400
+"""Most points of one track; longer RNAs are shown in bins of nucleotides."""
+
+NOT_EXPLAINED = (
+    "No attributions in this run folder: mirnagraph seq explain computes them; name its folder "
+    "with --include."
+)
+
+
+def health_section(run: ReportRun) -> Section:
+    """Health of the towers, and the groups that folds keep together."""
+    blocks: list[Block] = []
+    path = run.folder / HEALTH
+    if path.is_file():
+        table = read_table(path, ["tower", "status", "reason", "sd", "score", "best_epoch"])
+        rows = []
+        for row in table.to_dict("records"):
+            numbers = pd.to_numeric(pd.Series([row["sd"], row["score"]]), errors="coerce")
+            sd, score = map(finite_or_dash, numbers)
+            rows.append([row["tower"], row["status"], row["reason"], sd, score, row["best_epoch"]])
+        header = ["tower", "health", "reason", "SD", "training score", "best epoch"]
+        caption = (
+            "SD: of the predictions over the validation RNAs, the largest of the compartments. A "
+            "tower that learned nothing has an SD near 0 and a training AUC near 0.5."
+        )
+        blocks.append(make_table(header, rows, caption))
+        failed = [row["tower"] for row in table.to_dict("records") if row["status"] != "healthy"]
+        if failed:
+            blocks.append(Text(f"Not healthy: {', '.join(failed)}. Read the metrics with care."))
+    else:
+        blocks.append(Text("This run stores no health of its towers."))
+    path = run.folder / GROUPS
+    if path.is_file():
+        sizes = read_table(path, ["rna_id", "group"])["group"].value_counts()
+        n_several = int((sizes > 1).sum())
+        blocks.append(
+            Text(
+                f"Groups of similar sequences kept in one fold: {len(sizes)}, of which "
+                f"{n_several} have two RNAs or more (largest: {int(sizes.max())})."
+            )
+        )
+    path = run.folder / LEFT_OUT
+    if path.is_file():
+        reasons = read_table(path, ["id", "reason"])["reason"].value_counts()
+        if len(reasons):
+            rows = [[reason, n] for reason, n in reasons.items()]
+            blocks.append(make_table(["reason", "RNAs left out"], rows))
+    return Section("Health of the towers", tuple(blocks))
+
+
+def attribution_sections(folders: Sequence[Path], *, is_run: bool = True) -> list[Section]:
+    """Tracks, zipcodes and motif matches of explained RNAs.
+
+    Args:
+        folders: a run folder, or folders that were named.
+        is_run: whether to say that nothing was found.
+    """
+    found = folders_with(ATTRIBUTION, folders)
+    if not found and is_run:
+        return [Section("Attributions", (Text(NOT_EXPLAINED),))]
+    return [_attribution_section(folder) for folder in found]
+
+
+def _attribution_section(folder: Path) -> Section:
+    path = folder / ATTRIBUTION
+    table = read_table(path, ["rna_id", "position", "letter"])
+    compartments = [str(name) for name in table.columns[3:]]
+    numbers = ["position", *compartments]
+    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
+    rnas = list(table["rna_id"].unique())
+    chart = Chart(
+        "attribution",
+        "Attribution tracks",
+        LINES,
+        attribution_data(table, rnas[:MOST_TRACKS], compartments),
+        "nucleotide, 5' to 3'",
+        "attribution (logit)",
+        "Above 0 a nucleotide speaks for the compartment, below 0 against it. Of a long RNA each "
+        "point is the strongest nucleotide of a stretch.",
+    )
+    blocks: list[Block] = [chart]
+    if len(rnas) > MOST_TRACKS:
+        blocks.append(Text(f"The first {MOST_TRACKS} of {len(rnas)} RNAs; all: {path}"))
+    zipcodes = _zipcode_rows(folder / ZIPCODES)
+    if zipcodes:
+        header = ["RNA", "from", "to", "compartment", "change when masked", "q"]
+        blocks.append(make_table(header, zipcodes, "Zipcodes: stretches whose masking matters."))
+    else:
+        blocks.append(Text("No zipcode: no masked stretch changes a prediction significantly."))
+    return Section("Attributions", tuple(blocks))
+
+
+def attribution_data(
+    table: pd.DataFrame, rnas: Sequence[str], compartments: Sequence[str]
+) -> pd.DataFrame:
+    """Tracks: a panel per RNA, a series per compartment.
+
+    Args:
+        table: of ``attribution.tsv``: ``rna_id``, ``position`` from 0, one column per compartment.
+        rnas: to show.
+        compartments: columns.
+
+    Returns:
+        See `chart_data`; ``x`` counts nucleotides from 1. RNAs of more than `N_BINS` nucleotides
+        have one point a bin: the value of largest size in it.
+    """
+    tables = []
+    for rna_id in rnas:
+        track = table[table["rna_id"] == rna_id]
+        width = int(np.ceil(len(track) / N_BINS))
+        bins = np.arange(len(track)) // max(width, 1)
+        for name in compartments:
+            values = track[name].to_numpy(dtype=float)
+            strongest = pd.Series(np.abs(values)).groupby(bins).idxmax().to_numpy()
+            places = track["position"].to_numpy()[strongest] + 1
+            points = {"panel": rna_id, "series": name, "x": places, "y": values[strongest]}
+            tables.append(pd.DataFrame(points))
+    return chart_data(pd.concat(tables, ignore_index=True) if tables else [])
+
+
+def _zipcode_rows(path: Path) -> list[list[str]]:
+    """RNA, first and last nucleotide from 1, compartment, change, q of every zipcode."""
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        cells = line.split("\t")
+        if len(cells) >= 8:
+            start = str(int(cells[1]) + 1)
+            rows.append([cells[0], start, cells[2], cells[3], cells[6], cells[7]])
+    return rows
