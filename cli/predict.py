@@ -254,6 +254,8 @@ def say_counts(model: Model, counts: StreamCounts, folder: Path | str) -> None:
     sources = ", ".join(f"{n} {source}" for source, n in counts.sources.items()) or "none answered"
     warnings = f", {counts.n_warnings} with a warning" if counts.n_warnings else ""
     n_rnas = counted(counts.n_rnas, "RNA")
+    if model.about.get("synthetic"):
+        say("Warning: the model was trained on synthetic data and says nothing about real RNAs")
     say(f"Model of {folder}: {n_rnas} ({sources}){warnings}")
     if counts.unanswered:
         say(_unanswered(counts))

@@ -122,6 +122,7 @@ def test_without_a_run_the_model_that_ships_answers(run, name: str) -> None:
     ended = run(name, *words[name])
     assert ended.returncode == 0, ended.stderr
     assert "Exosome" in ended.stdout
+    assert "synthetic" not in ended.stderr
 
 
 def test_verbose_shows_the_log_of_the_library(run) -> None:

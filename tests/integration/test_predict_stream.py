@@ -127,6 +127,7 @@ def test_names_as_arguments(run, finished_run: Path, model: SavedModel) -> None:
     names = model.reference.index.ids[:2]
     done = run("predict", *names, "--run", str(finished_run))
     assert done.returncode == 0, done.stderr
+    assert "trained on synthetic data" in done.stderr
     table = pd.read_csv(io.StringIO(done.stdout), sep="\t", keep_default_na=False)
     assert table["query"].tolist() == list(names)
     first = model.compartments[0]
