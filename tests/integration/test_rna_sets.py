@@ -505,7 +505,7 @@ def test_the_command(
     Path("new.fa").write_text(">fresh\n" + "GACGGU" * 30 + "\n")
     told = run("explain", "--run", "r", "--fasta", "new.fa", "--rna-type", "lncRNA")
     assert told.returncode == 0, told.stderr
-    assert told.stdout.startswith("fresh: why ")
+    assert told.stdout.startswith("fresh: Both, probability ")
     assert "its type, lncRNA," in " ".join(told.stdout.split())
     refused = run(
         "explain",
