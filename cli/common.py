@@ -117,6 +117,14 @@ ResumeOption = Annotated[
     Option("--resume", help="Keep a finished run. Unfinished runs always resume."),
 ]
 
+TrainedRunOption = Annotated[
+    Path | None,
+    Option(
+        help="Finished run of `train`, its model folder, or shipped.",
+        show_default="the newest run under ./runs, else the model that ships",
+    ),
+]
+
 FastaOption = Annotated[
     Path | None,
     Option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from cli.common import QuietOption, RunNetworksOption, say, show_table
+from cli.common import QuietOption, RunNetworksOption, TrainedRunOption, say, show_table
 from cli.predict import TABLE, check_format
 
 if TYPE_CHECKING:
@@ -35,14 +35,6 @@ BackgroundOption = Annotated[
     ),
 ]
 
-RunOption = Annotated[
-    Path | None,
-    Option(
-        help="Finished run of `train`, its model folder, or shipped.",
-        show_default="the newest run of `train` under ./runs, else the model that ships",
-    ),
-]
-
 PlotOption = Annotated[Path | None, Option(help="Output figure of the log odds ratios, PNG.")]
 
 OutOption = Annotated[Path | None, Option(help="Output table.", show_default="the terminal")]
@@ -64,7 +56,7 @@ SeedOption = Annotated[int, Option(min=0, help="Seed of the permutations.")]
 def enrich(
     names: ListArgument,
     background: BackgroundOption = None,
-    run: RunOption = None,
+    run: TrainedRunOption = None,
     networks: RunNetworksOption = None,
     permutations: PermutationsOption = 9_999,
     plot: PlotOption = None,

@@ -16,6 +16,7 @@ from cli.common import (
     QuietOption,
     RunNetworksOption,
     ThreadsOption,
+    TrainedRunOption,
     is_bar_shown,
     progress_bars,
     say,
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 EPILOG = "Example: `mirnagraph explain hsa-mir-21 --compartment Nucleus --out why`"
 
 FORMATS = ("text", "json")
-
-RunOption = Annotated[
-    Path | None,
-    Option(
-        help="Finished run of `train`, its model folder, or shipped.",
-        show_default="the newest run under ./runs, else the model that ships",
-    ),
-]
 
 NamesArgument = Annotated[
     list[str] | None,
@@ -87,7 +80,7 @@ RnaTypeOption = Annotated[
 
 def explain(
     names: NamesArgument = None,
-    run: RunOption = None,
+    run: TrainedRunOption = None,
     rna: RnaOption = None,
     fasta: FastaOption = None,
     compartment: CompartmentOption = None,

@@ -49,7 +49,7 @@ EXTRA_TREES = "extra_trees"
 BOOSTING = "boosting"
 KERNEL = "kernel"
 
-VOICES = {"own_trees": (EXTRA_TREES, BOOSTING), "kernel": (KERNEL,)}
+OPTIONAL_PARTS = {"own_trees": (EXTRA_TREES, BOOSTING), "kernel": (KERNEL,)}
 """Parts that `MixSettings.least_gain` keeps or leaves out together. The neural part stays: the
 model that decides has one member of it, and several are better."""
 
@@ -333,7 +333,7 @@ def parts_left_out(
     weights: Mapping[str, float],
     least_gain: float,
 ) -> list[str]:
-    """Find the voices that are better left out of the mean (see `evaluation.mixture.left_out`).
+    """Find the parts that are better left out of the mean (see `evaluation.mixture.left_out`).
 
     Args:
         labels: of RNAs that the parts were not fitted on, shape (n, n_labels).
@@ -341,17 +341,19 @@ def parts_left_out(
         weights: of the parts.
         least_gain: see `MixSettings.least_gain`.
     """
-    of_voice = {voice: [name for name in names if name in parts] for voice, names in VOICES.items()}
+    names_of = {
+        part: [name for name in names if name in parts] for part, names in OPTIONAL_PARTS.items()
+    }
 
     always = [name for name in parts if name == ATTENTION]
 
-    def mean(voices: Sequence[str]) -> np.ndarray:
-        names = [*always, *(name for voice in voices for name in of_voice[voice])]
+    def mean(optional: Sequence[str]) -> np.ndarray:
+        names = [*always, *(name for part in optional for name in names_of[part])]
         return join({name: parts[name] for name in names}, weights)
 
-    voices = [voice for voice, names in of_voice.items() if names]
-    removed = left_out(labels, voices, mean, least_gain, least=0 if always else 1)
-    return [name for voice in removed for name in of_voice[voice]]
+    optional = [part for part, names in names_of.items() if names]
+    removed = left_out(labels, optional, mean, least_gain, least=0 if always else 1)
+    return [name for part in removed for name in names_of[part]]
 
 
 def _trees_logits(tokens: TokenTable) -> np.ndarray | None:

@@ -17,7 +17,11 @@ def dataset(labels: dict[str, list[int]]) -> Dataset:
 
 
 def test_two_classes_can_be_trained_on() -> None:
-    require_trainable(dataset({"Nucleus": [1, 0, 0], "Exosome": [1, 1, 0]}))
+    labels = {"Nucleus": [1, 0, 0], "Exosome": [1, 1, 0]}
+    for name, column in labels.items():
+        with pytest.raises(InputError, match="has one class"):
+            require_trainable(dataset({name: column}))
+    require_trainable(dataset(labels))
 
 
 @pytest.mark.parametrize("labels", [{}, {"Nucleus": [0, 0, 0]}])
