@@ -116,7 +116,7 @@ def explain(
         raise ConfigError(f"--format is {format_!r}, expected {' or '.join(FORMATS)}")
     if out is not None:
         check_output_folder(out, overwrite=overwrite)
-    folder = run or default_model(rna, model=FORMAT)
+    folder = run or default_model(rna, sequences=fasta is not None, model=FORMAT)
     model = open_fusion_model(folder)
     with progress_bars(shown=is_bar_shown(out)) as progress:
         queries = find_queries(model, rna, fasta, iupac=iupac, rna_type=rna_type)

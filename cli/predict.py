@@ -149,7 +149,9 @@ def predict(
     format_ = check_format(format_, out)
     if ids is not None:
         several = read_name_list(ids)
-    folder = run or default_model(several, model=FORMAT if fasta is None else None)
+    is_fasta = fasta is not None
+    kind = None if is_fasta else FORMAT
+    folder = run or default_model(several, sequences=is_fasta, model=kind)
     model = load(folder, language_model=language_model)
     counts = StreamCounts()
     options: dict[str, Any] = {"rna_type": rna_type, "workers": workers}

@@ -13,14 +13,17 @@ SYNTHETIC_NAME = "syn-"
 """Start of the names of synthetic RNAs."""
 
 
-def default_model(names: Sequence[str] | None = None, *, model: str | None = None) -> Path:
+def default_model(
+    names: Sequence[str] | None = None, *, sequences: bool = False, model: str | None = None
+) -> Path:
     """Choose the newest finished run under ``./runs``, else the model that ships.
 
-    A run on synthetic data, such as the demo, does not answer names of real RNAs: these go to the
-    model that ships.
+    A run on synthetic data, such as the demo, answers neither names of real RNAs nor sequences:
+    these go to the model that ships.
 
     Args:
         names: that are asked; None for none.
+        sequences: whether sequences are asked.
         model: see `fusion.explain.ranking.finished_runs`.
 
     Returns:
@@ -33,6 +36,7 @@ def default_model(names: Sequence[str] | None = None, *, model: str | None = Non
     if not runs:
         return Path(SHIPPED)
     is_synthetic = bool(read_run_json(runs[-1]).get("synthetic"))
-    if is_synthetic and names and not any(name.startswith(SYNTHETIC_NAME) for name in names):
+    is_real = names is not None and not any(name.startswith(SYNTHETIC_NAME) for name in names)
+    if is_synthetic and (sequences or (names and is_real)):
         return Path(SHIPPED)
     return runs[-1]

@@ -45,6 +45,8 @@ def test_a_run_on_the_demo_answers_synthetic_names_alone(
     assert default_model() == Path("runs/demo")
     assert default_model(["hsa-mir-21", "syn-mir-0001"]) == Path("runs/demo")
     assert default_model(["hsa-mir-21"]) == Path(SHIPPED)
+    assert default_model(sequences=True) == Path(SHIPPED)
+    assert default_model([]) == Path("runs/demo")
 
 
 def test_a_damaged_run_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
