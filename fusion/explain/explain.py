@@ -59,6 +59,7 @@ from fusion.models.saved import SavedModel
 from fusion.models.towers_training import TrainedFusion
 from mirnagraph.errors import ConfigError
 from mirnagraph.io import to_rna
+from mirnagraph.names.match import ID, NEW
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
 
 MAX_REMARKS = 2
@@ -178,9 +179,10 @@ def explain_reference(
     notes += remarks
     notes += _reading_notes(subject, compartments)
     return Explanation(
-        name or rna_id,
-        rna_id,
-        FINAL,
+        query=name or rna_id,
+        rna_id=rna_id,
+        known_as=rna_id,
+        source=FINAL,
         learned=is_trained,
         unseen_trees=is_out_of_bag,
         sequence=sequence,
@@ -188,6 +190,7 @@ def explain_reference(
         notes=tuple(notes),
         remarks=tuple(remarks),
         attention=subject.attention,
+        match=ID,
     )
 
 
@@ -242,6 +245,7 @@ def explain_sequence(
     has_kmers = subject.reference.kmers is not None
     reading = reading_notes(subject.fusion_model, has_partners=False, has_kmers=has_kmers)
     return Explanation(
+        query=name,
         rna_id=name,
         known_as="",
         source=SEQUENCE_ALONE,
@@ -251,6 +255,7 @@ def explain_sequence(
         compartments=_compartments(model, subject, columns),
         notes=(*notes, *reading),
         remarks=tuple(notes[:MAX_REMARKS]),
+        match=NEW,
     )
 
 

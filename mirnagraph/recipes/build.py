@@ -11,6 +11,7 @@ import pandas as pd
 from mirnagraph import __version__
 from mirnagraph.dataset import LEFT_OUT_COLUMNS, ONTOLOGY_COLUMNS, Dataset
 from mirnagraph.errors import InputError
+from mirnagraph.evaluation.trainable import LABELS_KNOWN
 from mirnagraph.io import check_output_folder, write_folder
 from mirnagraph.measurements import Measurement
 from mirnagraph.parallel import Progress, report
@@ -70,6 +71,9 @@ def build_dataset(
     else:
         labelled = read_labels(recipe.labels, rnas, places)
         labels = labelled.labels
+        if labelled.negatives:
+            is_known = labels.any(axis=1) | labels.index.isin(labelled.negatives)
+            rnas.rnas[LABELS_KNOWN] = is_known.map({True: "yes", False: "no"}).astype(object)
         sources.append(labelled.source)
         left_out.append(labelled.left_out)
     report(progress, "sources", 2, n_steps)

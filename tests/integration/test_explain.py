@@ -600,7 +600,7 @@ def test_the_command_as_a_person_types_it(
     asked = run(*words, "--format", "json")
     output = json.loads(asked.stdout)
     assert (
-        output["rna_id"],
+        output["query"],
         output["known_as"],
         [c["compartment"] for c in output["compartments"]],
     ) == (
