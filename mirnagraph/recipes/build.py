@@ -15,7 +15,7 @@ from mirnagraph.evaluation.trainable import LABELS_KNOWN
 from mirnagraph.io import check_output_folder, write_folder
 from mirnagraph.measurements import Measurement
 from mirnagraph.parallel import Progress, report
-from mirnagraph.recipes.associations import RecipeAssociations, read_associations
+from mirnagraph.recipes.associations import RecipeAssociations, has_types, read_associations
 from mirnagraph.recipes.labels import read_labels
 from mirnagraph.recipes.measurements import label_overlap, read_measurement
 from mirnagraph.recipes.places import Places, species_of
@@ -85,6 +85,8 @@ def build_dataset(
             notes.append(f"without {_name(part)}: no file {part.file}")
         elif isinstance(part, AssociationPart):
             kinds[part.kind] = read_associations(part, rnas, places)
+            if not has_types(part, places):
+                notes.append(f"without types of {part.kind} evidence: no file {part.types}")
             sources += kinds[part.kind].sources
             left_out.append(kinds[part.kind].left_out)
         else:

@@ -179,15 +179,18 @@ def test_fetch_names_what_cannot_be_fetched_before_it_downloads(
     monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
     hopeless = run("fetch", "circloc", "--cache", "cache")
     assert hopeless.returncode == 2
+    assert "--data circloc does not open yet: 8 files cannot be fetched" in hopeless.stderr
     assert "circloc/sequences_1486.fa.gz (published as spreadsheets" in hopeless.stderr
     assert "https://github.com/CNHanFei/CircLoc" in hopeless.stderr
     nobody = "http://127.0.0.1:9"  # discard: nothing listens
     ended = run("fetch", "mirna1041", "--cache", "cache", "--base-url", nobody)
     assert ended.returncode == 3
     lines = ended.stderr.splitlines()
-    assert lines[0].startswith("6 files of mirna1041 cannot be fetched, and must be put there:")
-    assert any(line.startswith("- mirtarbase/mirtarbase_8.0") for line in lines)
-    assert any("https://mirtarbase.cuhk.edu.cn" in line for line in lines)
+    assert lines[0].startswith("Licence of mirna1041: ")
+    assert "miRTarBase, HMDD, ncDR: academic use" in lines[0]
+    assert lines[1].startswith("2 files that mirna1041 can do without cannot be fetched, and can ")
+    assert any(line.startswith("- hmdd/hmdd_v3.2_typed") for line in lines)
+    assert lines[-2].startswith("--data mirna1041 does not open yet; missing: mirna1041/miRNA_ID")
     assert lines[-1].startswith("Error: ")
     assert "could not reach" in lines[-1]
 

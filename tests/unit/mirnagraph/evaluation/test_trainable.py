@@ -29,7 +29,7 @@ def test_one_compartment_with_known_negatives_can_be_trained_on() -> None:
     assert list(make_folds(made, n_folds=2, rnas="located").assigned.index) == ["a", "b", "c"]
     assert len(make_folds(made, n_folds=2, rnas="all").assigned) == 4
     for cells in (["no"] * 4, ["no", "yes", "no", "no"]):
-        with pytest.raises(InputError, match="has one class.*yes in a column labels_known"):
+        with pytest.raises(InputError, match=r"has one class.*yes in a column labels_known"):
             require_trainable(Dataset("d", rnas.assign(**{LABELS_KNOWN: cells}), {}, {}, labels))
 
 
