@@ -288,8 +288,9 @@ def _fetch_file(
         if found != file.sha256:
             _remove(parts)
             what = "what is made of it" if file.convert else "it"
+            what += " does not have the pinned hash (altered)"
             raise _WrongFileError(
-                f"the file at {urls[0]} has changed: {what} does not have the pinned hash (altered)",
+                f"the file at {urls[0]} has changed: {what}",
                 file=target,
                 found=f"sha256 {found}",
                 expected=f"sha256 {file.sha256}",

@@ -308,9 +308,10 @@ def rank(
     Returns:
         Columns ``rank`` (from 1), ``query``, ``rna_id``, ``accession`` and ``match`` as of
         `predict`, ``compartment``, ``score`` (in [0, 1]), ``probability``, ``threshold`` and
-        ``call`` (1: the probability reaches it; chosen on training rows), ``known`` (1: annotated), ``fold``; of a temporal run ``later`` (1: the
-        dataset has the annotation). Per kind of association ``n_KIND`` (partners) and
-        ``strongest_KIND`` (the three with most records, with their number); ``n_pmids`` and
+        ``call`` (1: the probability reaches it; chosen on training rows), ``known`` (1:
+        annotated), ``fold``; of a temporal run ``later`` (1: the dataset has the annotation). Per
+        kind of association ``n_KIND`` (partners) and ``strongest_KIND`` (the three with most
+        records, with their number); ``n_pmids`` and
         ``pmids`` (the five highest, hence latest) of its associations. Per similarity
         ``neighbours_NAME`` (the three nearest training RNAs annotated there, with the similarity)
         and ``share_NAME`` (share annotated there of the ten nearest training RNAs, empty without
