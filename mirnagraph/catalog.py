@@ -19,7 +19,7 @@ from pathlib import Path
 from mirnagraph.errors import ConfigError, FetchError, raise_problems
 from mirnagraph.io import sha256_of, write_file
 from mirnagraph.parallel import Progress, report
-from mirnagraph.sources.published import CONVERSIONS
+from mirnagraph.published.conversions import CONVERSIONS
 
 TIMEOUT = 30.0
 

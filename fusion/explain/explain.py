@@ -59,7 +59,6 @@ from fusion.models.saved import SavedModel
 from fusion.models.towers_training import TrainedFusion
 from mirnagraph.errors import ConfigError
 from mirnagraph.io import to_rna
-from mirnagraph.names.match import ID, NEW
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
 
 MAX_REMARKS = 2
@@ -176,11 +175,10 @@ def explain_reference(
     remarks = _remarks(subject, missing)
     if scan is not None:
         notes.append(sequence_note(sequence, scan, is_network_rna))
-    notes += remarks
-    notes += _reading_notes(subject, compartments)
+    notes += [*remarks, *_reading_notes(subject, compartments)]
     return Explanation(
-        query=name or rna_id,
-        rna_id=rna_id,
+        name or rna_id,
+        rna_id,
         known_as=rna_id,
         source=FINAL,
         learned=is_trained,
@@ -190,7 +188,6 @@ def explain_reference(
         notes=tuple(notes),
         remarks=tuple(remarks),
         attention=subject.attention,
-        match=ID,
     )
 
 
@@ -255,7 +252,6 @@ def explain_sequence(
         compartments=_compartments(model, subject, columns),
         notes=(*notes, *reading),
         remarks=tuple(notes[:MAX_REMARKS]),
-        match=NEW,
     )
 
 

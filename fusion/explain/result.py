@@ -111,7 +111,8 @@ class Explanation:
         attention: to the sources of a fusion of two towers, with its spread between RNAs; empty for
             another model.
         accession: of miRBase, of what was asked; empty where none is known.
-        match: how the query was matched, a key of `mirnagraph.names.QUERY_KINDS`.
+        match: how the query was matched, a key of `mirnagraph.names.QUERY_KINDS`; empty where no
+            name or sequence was asked.
     """
 
     query: str

@@ -16,6 +16,7 @@ from fusion.explain.explain import (
 from fusion.explain.figure import save_explanation
 from fusion.explain.ranking import networks_of_run
 from fusion.explain.result import Explanation
+from fusion.export.evidence import stored_networks
 from fusion.export.load import kind_of, load, model_folder
 from fusion.models.predict import match_queries, match_sequences, reference_of
 from fusion.models.saved import SavedModel
@@ -180,7 +181,8 @@ def explain_query(
         model: with reference RNAs.
         query: the RNA.
         compartments: names; empty for those called, or the most probable.
-        networks: of the run, for partners and neighbours; None leaves these out.
+        networks: of the run, for partners and neighbours; None: the evidence that is stored with
+            the model, which may be none.
         missing: why there are no networks, as a note of the explanation.
         rna_type: of a new RNA, for a model of several RNA types.
         workers: number of threads; results do not depend on it.
@@ -189,6 +191,7 @@ def explain_query(
         ConfigError: an unknown compartment, or no model for new RNAs.
     """
     columns = named_compartments(model, list(compartments))
+    networks = networks or stored_networks(model)
     if query.row is None:
         explanation = explain_sequence(
             model, query.name, query.sequence, columns, rna_type=rna_type, workers=workers

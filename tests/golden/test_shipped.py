@@ -84,6 +84,14 @@ def test_it_explains_without_networks(model: SavedModel) -> None:
     (reasons,) = explanation.compartments
     assert reasons.probability > reasons.base
     assert any(modality.modality == "sequence" for modality in reasons.modalities)
+    partners = {(partner.kind, partner.partner): partner for partner in reasons.partners}
+    assert partners["drug", "Erlotinib"].pmids[0] == "23963283"
+    assert partners["target_2025", "RASA1"].pmids
+    assert {near.network for near in reasons.neighbours} == {
+        "sequence",
+        "functional",
+        "coexpression",
+    }
 
 
 def test_the_atlas_is_what_the_model_answers(model: SavedModel, project: Path) -> None:

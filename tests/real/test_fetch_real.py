@@ -19,9 +19,9 @@ import pytest
 
 from mirnagraph import catalog
 from mirnagraph.dataset import Dataset
+from mirnagraph.published.conversions import CLDP_COMPARTMENTS
 from mirnagraph.recipes.opening import load_dataset
 from mirnagraph.sources import mirna1041
-from mirnagraph.sources.published import CLDP_COMPARTMENTS
 
 DATA = Path(os.environ.get("MIRNAGRAPH_DATA", "nowhere"))
 pytestmark = [

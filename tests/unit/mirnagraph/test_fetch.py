@@ -19,8 +19,8 @@ import pytest
 from mirnagraph import catalog
 from mirnagraph.catalog import ByHand, CatalogEntry, CatalogFile
 from mirnagraph.errors import ConfigError, FetchError, InputError
+from mirnagraph.published import conversions as published
 from mirnagraph.recipes.recipe import read_recipe, shipped
-from mirnagraph.sources import published
 
 BODY = b"".join(b"line %d of a made-up table\n" % n for n in range(20000))
 CUT = 100_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirnagraph.sources import published
+from mirnagraph.published import conversions as published
 
 EMBL = """ID   cel-let-7         standard; RNA; CEL; 5 BP.
 AC   MI0000001;
