@@ -246,7 +246,10 @@ def _build(name: str, folder: Path, progress: Any) -> None:
     if folder.parent != cache_folder():
         say(f"Next: mirnagraph build-networks --data {folder / BUILT}")
         return
-    what = "build-networks" if built.dataset.associations else "seq train"
-    if not built.dataset.compartments:
-        what = "build-networks"
-    say(f"--data {name} opens now. Next: mirnagraph {what} --data {name}")
+    opens = f"--data {name} opens now"
+    if built.dataset.associations:
+        say(f"{opens}. Next: mirnagraph build-networks --data {name}")
+    elif built.dataset.compartments:
+        say(f"{opens}. Next: mirnagraph seq train --data {name}")
+    else:
+        say(opens)

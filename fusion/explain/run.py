@@ -18,7 +18,12 @@ from fusion.explain.ranking import networks_of_run
 from fusion.explain.result import Explanation
 from fusion.export.evidence import stored_networks
 from fusion.export.load import kind_of, load, model_folder
-from fusion.models.predict import match_queries, match_sequences, reference_of
+from fusion.models.predict import (
+    match_queries,
+    match_sequences,
+    reference_of,
+    require_answers,
+)
 from fusion.models.saved import SavedModel
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import file_names, to_rna, write_folder, write_text
@@ -112,6 +117,26 @@ def name_queries(model: SavedModel, names: Sequence[str]) -> list[Query]:
     """RNAs to explain, by name (see `find_queries`)."""
     matches = match_queries(model, names, strict=True)
     return [Query.of(match, match.sequence) for match in matches]
+
+
+def split_queries(
+    model: SavedModel, names: Sequence[str], *, strict: bool = False
+) -> tuple[list[Query], list[Match]]:
+    """RNAs to explain, by name, and the names without an answer.
+
+    Args:
+        model: see `find_queries`.
+        names: likewise.
+        strict: raise where any name has no answer.
+
+    Raises:
+        InputError: no name has an answer, or `strict` and one has none.
+    """
+    matches = match_queries(model, names, strict=strict)
+    if all(match.rna_id is None for match in matches):
+        require_answers(matches)
+    queries = [Query.of(match, match.sequence) for match in matches if match.rna_id is not None]
+    return queries, [match for match in matches if match.rna_id is None]
 
 
 def sequence_queries(
