@@ -176,6 +176,7 @@ def _print(
     values = [explanation.to_dict() for explanation in explanations]
     for match in unanswered:
         names = (match.query, "", match.accession, match.kind)
-        values.append(dict(zip(QUERY_COLUMNS, names, strict=True)) | {"reason": match.note})
+        reason: dict[str, object] = {"reason": match.note}
+        values.append(dict(zip(QUERY_COLUMNS, names, strict=True)) | reason)
     shown = values[0] if len(values) == 1 else values
     sys.stdout.write(json.dumps(shown, indent=2) + "\n")

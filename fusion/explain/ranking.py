@@ -337,8 +337,8 @@ def rank(
             prediction = _prediction(run, row, column)
             neighbours = _neighbours(run, row, column, similarities)
             match = resolver.match(dataset.index.ids[row])
-            names = (match.query, match.rna_id, match.accession, match.kind)
-            cells = dict(zip(QUERY_COLUMNS, names, strict=True)) | prediction
+            found = (match.query, match.rna_id, match.accession, match.kind)
+            cells = dict(zip(QUERY_COLUMNS, found, strict=True)) | prediction
             rows.append({"rank": place, **cells, **_associations(dataset, row), **neighbours})
     header = ["rank", *PREDICTION_COLUMNS]
     if run.earlier is not None:
