@@ -21,6 +21,7 @@ from cli.common import (
     progress_bars,
     say,
 )
+from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
     from fusion.explain.result import Explanation
@@ -111,15 +112,9 @@ def explain(
     compartment. Partners and neighbours come with PMIDs, the sequence with a sign per nucleotide.
     """
     from fusion.default_model import default_model
-    from fusion.explain.run import (
-        explain_run,
-        find_queries,
-        open_fusion_model,
-        split_queries,
-        write_explanations,
-    )
+    from fusion.explain.run import explain_run, open_fusion_model, split_queries, write_explanations
     from fusion.models.saved import FORMAT
-    from mirnagraph.errors import ConfigError, counted
+    from mirnagraph.errors import ConfigError
     from mirnagraph.io import check_output_folder
 
     rna = [*(names or ()), *(rna or ())]
@@ -132,11 +127,9 @@ def explain(
     folder = run or default_model(rna, sequences=fasta is not None, model=FORMAT)
     model = open_fusion_model(folder)
     with progress_bars(shown=is_bar_shown(out)) as progress:
-        unanswered: list[Match] = []
-        if rna:
-            queries, unanswered = split_queries(model, rna, strict=strict)
-        else:
-            queries = find_queries(model, (), fasta, iupac=iupac, rna_type=rna_type)
+        queries, unanswered = split_queries(
+            model, rna, fasta, strict=strict, iupac=iupac, rna_type=rna_type
+        )
         explanations = explain_run(
             folder,
             model,
@@ -150,9 +143,7 @@ def explain(
     if not rna and fasta is None:
         name = queries[0].name
         say(f"Model of {folder}: {name} is the RNA predicted most surely (--rna)")
-    if unanswered:
-        n_names = counted(len(unanswered), "name")
-        say(f"{n_names} without an explanation: {', '.join(match.query for match in unanswered)}")
+    _say_unanswered(unanswered)
     if out is None:
         _print(explanations, unanswered, format_, full=full)
         return
@@ -160,6 +151,12 @@ def explain(
     where = " per RNA" if len(explanations) > 1 else ""
     files = f"explanation.txt, explanation.json, explanation.png{where}"
     say(f"Written to {out}: {files}")
+
+
+def _say_unanswered(unanswered: list[Match]) -> None:
+    if unanswered:
+        names = ", ".join(match.query for match in unanswered)
+        say(f"{counted(len(unanswered), 'name')} without an explanation: {names}")
 
 
 def _print(

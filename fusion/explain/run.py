@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from fusion.explain.explain import (
     explain_reference,
@@ -120,18 +121,27 @@ def name_queries(model: SavedModel, names: Sequence[str]) -> list[Query]:
 
 
 def split_queries(
-    model: SavedModel, names: Sequence[str], *, strict: bool = False
+    model: SavedModel,
+    names: Sequence[str] = (),
+    fasta: str | Path | None = None,
+    *,
+    strict: bool = False,
+    **options: Any,
 ) -> tuple[list[Query], list[Match]]:
-    """RNAs to explain, by name, and the names without an answer.
+    """RNAs to explain, and the names without an answer.
 
     Args:
         model: see `find_queries`.
         names: likewise.
+        fasta: likewise.
         strict: raise where any name has no answer.
+        **options: see `find_queries`.
 
     Raises:
-        InputError: no name has an answer, or `strict` and one has none.
+        InputError: no name has an answer, or `strict` and one has none; see `find_queries`.
     """
+    if not names:
+        return find_queries(model, (), fasta, **options), []
     matches = match_queries(model, names, strict=strict)
     if all(match.rna_id is None for match in matches):
         require_answers(matches)
