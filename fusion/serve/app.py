@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import traceback
 from asyncio import wrap_future
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from functools import cache
 from importlib import resources
@@ -82,11 +79,6 @@ def create_app(service: Service, hosts: Hosts) -> FastAPI:
         hosts: names by which a browser may ask for it.
     """
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        service.jobs.close()
-
     app = FastAPI(
         title="mirnagraph",
         version=mirnagraph.__version__,
@@ -94,7 +86,6 @@ def create_app(service: Service, hosts: Hosts) -> FastAPI:
         docs_url=None,  # these pages load scripts from another address
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        lifespan=lifespan,
     )
     app.state.service = service
     app.include_router(pages)
@@ -361,6 +352,6 @@ async def _http(_: Request, error: Exception) -> Response:
     return response
 
 
-async def _bug(_: Request, error: Exception) -> Response:
-    traceback.print_exception(error)
+async def _bug(_: Request, __: Exception) -> Response:
+    # The server writes the traceback to its terminal.
     return _problem(500, BUG)

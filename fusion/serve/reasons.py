@@ -21,6 +21,7 @@ from fusion.explain.result import (
     verdict,
 )
 from fusion.explain.tables import support_marks
+from fusion.serve.questions import page_words
 
 WITHOUT_OPTION = EFFECT_NOTE.removesuffix(" More: --full")
 
@@ -36,8 +37,8 @@ def reasons_of(explanation: Explanation) -> dict[str, Any]:
     compartments = [compartment_reasons(explanation, of) for of in explanation.compartments]
     return {
         "compartments": compartments,
-        "remarks": list(explanation.remarks),
-        "notes": list(explanation.notes),
+        "remarks": [page_words(remark) for remark in explanation.remarks],
+        "notes": [page_words(note) for note in explanation.notes],
         "effect": WITHOUT_OPTION,
         "shared": SHARED,
         "signs": SIGNS,
@@ -49,9 +50,9 @@ def compartment_reasons(explanation: Explanation, reasons: Compartment) -> dict[
 
     Returns:
         ``headline``, ``probability`` and ``verdict`` in words; ``effects`` with a bar: ``words``,
-        ``effect``, ``text``, ``direction`` and ``share`` (length of the bar, in [0, 1]); ``smaller``
-        and ``unknown``: sources without a bar; ``partners`` by source and ``similar`` RNAs by
-        network; ``sequence``: nucleotides, one mark each, and a sentence, or None.
+        ``effect``, ``text``, ``direction`` and ``share`` (length of the bar, in [0, 1]);
+        ``smaller`` and ``unknown``: sources without a bar; ``partners`` by source and ``similar``
+        RNAs by network; ``sequence``: nucleotides, one mark each, and a sentence, or None.
     """
     shown, others = shown_effects(reasons)
     scale = bar_scale(shown)

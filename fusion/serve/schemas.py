@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Iupac = Literal["error", "n"]
 TableFormat = Literal["tsv", "csv", "json", "jsonl"]
 Status = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+
+def _encodable(text: str) -> str:
+    """A text as it is; JSON may hold halves of characters, which no table can."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair is no character") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
 
 
 class _Request(BaseModel):
@@ -18,19 +30,19 @@ class _Request(BaseModel):
 class PredictRequest(_Request):
     """RNAs to predict: one of names, sequences and FASTA text."""
 
-    names: list[str] | None = Field(
+    names: list[Text] | None = Field(
         None,
         description="Names of any kind: ids, names and accessions of miRBase.",
         examples=[["hsa-miR-21-5p", "miR-155"]],
     )
-    sequences: dict[str, str] | None = Field(
+    sequences: dict[Text, Text] | None = Field(
         None, description="Name -> sequence of ACGTUN, of known or new RNAs."
     )
-    fasta: str | None = Field(None, description="Text of a FASTA file.")
+    fasta: Text | None = Field(None, description="Text of a FASTA file.")
     iupac: Iupac = Field(
         "error", description="Ambiguous nucleotides of FASTA text: error, or n to read them as N."
     )
-    rna_type: str | None = Field(
+    rna_type: Text | None = Field(
         None, description="RNA type of all new RNAs, for a model of several types."
     )
 
@@ -38,19 +50,19 @@ class PredictRequest(_Request):
 class ExplainRequest(_Request):
     """One RNA to explain, by name or by sequence."""
 
-    name: str = Field(description="Name of the RNA; of any kind where no sequence is given.")
-    sequence: str | None = Field(None, description="Sequence of ACGTUN of a new RNA.")
-    compartments: list[str] = Field(
+    name: Text = Field(description="Name of the RNA; of any kind where no sequence is given.")
+    sequence: Text | None = Field(None, description="Sequence of ACGTUN of a new RNA.")
+    compartments: list[Text] = Field(
         [], description="Compartments to explain; empty for those called, or the most probable."
     )
-    rna_type: str | None = Field(None, description="As of a prediction.")
+    rna_type: Text | None = Field(None, description="As of a prediction.")
 
 
 class ExplainRowRequest(_Request):
     """One RNA of a job to explain."""
 
     row: int = Field(ge=0, description="Row of the answer, counted from 0.")
-    compartments: list[str] = Field([], description="As of an explanation by name.")
+    compartments: list[Text] = Field([], description="As of an explanation by name.")
 
 
 class TableRequest(_Request):

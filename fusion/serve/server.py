@@ -67,7 +67,10 @@ def serve(
         )
         if started is not None:
             started(service.title, address_of(host, listener))
-        uvicorn.Server(config).run(sockets=[listener])
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            service.jobs.close()
 
 
 def listen(host: str, port: int) -> socket.socket:

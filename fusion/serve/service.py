@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import mirnagraph
 from fusion.explain.result import Explanation
 from fusion.explain.run import (
@@ -32,6 +34,7 @@ from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import one_thread
 from mirnagraph.runs.prediction_table import PredictionRows
 from mirnagraph.runs.table_file import table_file
+from mirnagraph.sources.fasta import FastaRecord
 
 EXAMPLE_NAMES = ("hsa-miR-21-5p", "miR-155", "hsa-let-7a", "MIMAT0000440", "hsa-mir-375")
 """Names of an example; those of the reference RNAs where the model does not know them."""
@@ -101,12 +104,21 @@ class Service:
         }
 
     def warm(self) -> None:
-        """Make the tables that the first question would wait for."""
-        names = self.facts["examples"]["names"]
-        question = Question(names=tuple(names)) if names else None
-        if question is not None:
-            self.jobs.predict(question)[1].result()
+        """Load what the first question would wait for: tables of names, and every kind of model."""
         self.suggestions.like("mir")
+        records = [FastaRecord("new", "", EXAMPLE_SEQUENCE, 1)]
+        questions = [Question(records=tuple(records))]
+        names = self.facts["examples"]["names"]
+        if isinstance(self.model, SavedModel) and self.model.reference is not None:
+            reference = self.model.reference
+            untested = np.flatnonzero(np.isnan(reference.probabilities).any(axis=1))
+            names = [*names, *(reference.index.ids[row] for row in untested[:1])]
+        if names:
+            questions.append(Question(names=tuple(names)))
+        for question in questions:
+            self.jobs.predict(question)[1].result()
+        if names:  # takes longer, and is asked for later
+            self.jobs.run(lambda: self.explain_name(names[0]))
 
     def status(self, job: Job) -> dict[str, Any]:
         """Progress of a job, in numbers and words."""

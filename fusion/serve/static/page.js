@@ -63,6 +63,7 @@ async function predict(event) {
   const number = waiting;
   complain("");
   stopRunning();
+  $("answer").hidden = true;
   showWork({status: "waiting", done: 0, total: 0});
   try {
     let job = await startJob();

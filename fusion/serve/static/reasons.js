@@ -109,7 +109,7 @@ function drawPartners(group, shared) {
 function drawSimilar(group, compartment) {
   const items = group.rnas.map((near) => make("li", {class: near.annotated ? "yes" : "no"},
     `${near.rna} ${near.similarity.toFixed(2)} `, make("span", {}, near.annotated ? "+" : "−")));
-  const how = `similarity, and whether the RNA is annotated in ${compartment} (+) or not (−).`;
+  const how = `Similarity, and whether the RNA is annotated in ${compartment} (+) or not (−).`;
   return make("div", {}, make("h4", {}, `Similar in ${group.network}`), make("p", {class: "hint"}, how),
     make("ul", {class: "inline"}, ...items));
 }
@@ -128,7 +128,7 @@ function drawSequence(sequence) {
     start = end;
   }
   const legend = make("p", {class: "hint"}, `${sequence.text} `,
-    make("span", {class: "for-much"}, "for"), " ", make("span", {class: "for-some"}, "less"), " ",
-    make("span", {class: "against-much"}, "against"), " ", make("span", {class: "against-some"}, "less"));
+    make("span", {class: "for-much"}, "strongly for"), " ", make("span", {class: "for-some"}, "for"), " ",
+    make("span", {class: "against-much"}, "strongly against"), " ", make("span", {class: "against-some"}, "against"));
   return make("div", {}, make("h4", {}, "Sequence"), legend, track);
 }

@@ -6,9 +6,9 @@ const ROWS_SHOWN = 250;
 
 const COLUMNS = [
   {key: "name", title: "RNA", text: (record) => record.query},
+  {key: "warning", title: "warning", text: (record) => record.warning},
   {key: "source", title: "predicted by", text: (record) => record.source},
   {key: "modalities", title: "modalities", text: (record) => record.modalities.replaceAll(";", ", ")},
-  {key: "warning", title: "warning", text: (record) => record.warning},
 ];
 
 const collator = new Intl.Collator("en", {numeric: true, sensitivity: "base"});
@@ -148,9 +148,9 @@ export class PredictionTable {
     const said = isCalled ? make("span", {class: "unseen"}, " called") : null;
     const interval = cell.low === null ? null
       : make("span", {class: "interval"}, `[${short(cell.low)}, ${short(cell.high)}]`);
-    const element = make("td", {class: isCalled ? "number is-called" : "number"}, mark,
-      make("span", {class: "value"}, short(cell.probability)), said, interval);
-    element.style.setProperty("--p", cell.probability.toFixed(3));
-    return element;
+    const bar = make("span", {class: "p-bar"});
+    bar.style.setProperty("--p", cell.probability.toFixed(3));
+    return make("td", {class: isCalled ? "number is-called" : "number"}, mark,
+      make("span", {class: "value"}, short(cell.probability)), said, interval, bar);
   }
 }
