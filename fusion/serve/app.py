@@ -78,7 +78,6 @@ def create_app(service: Service, hosts: Hosts) -> FastAPI:
         service: model and limits.
         hosts: names by which a browser may ask for it.
     """
-
     app = FastAPI(
         title="mirnagraph",
         version=mirnagraph.__version__,
