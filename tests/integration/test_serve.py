@@ -413,6 +413,7 @@ def test_the_page_forbids_everything_from_outside(client: TestClient) -> None:
         assert response.headers["x-frame-options"] == "DENY"
         assert "access-control-allow-origin" not in response.headers
     page = client.get("/").text
+    assert "<noscript>" in page
     assert "<script>" not in page
     assert " style=" not in page
     assert "http" not in page.replace("http-equiv", "")

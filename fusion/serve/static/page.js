@@ -8,6 +8,7 @@ import {PredictionTable} from "./table.js";
 const FIRST_WAIT = 60;
 const LONGEST_WAIT = 700; // milliseconds between two looks at a job
 const FILTER_WAIT = 150;
+const LONG_PASTE = 20_000; // characters from which a browser is slow to paste
 
 const $ = (id) => document.getElementById(id);
 const form = $("ask");
@@ -188,6 +189,14 @@ $("filter").addEventListener("input", () => {
   typing = setTimeout(filter, FILTER_WAIT);
 });
 $("example").addEventListener("click", example);
+for (const field of [$("names"), $("fasta")]) {
+  field.addEventListener("paste", (event) => {
+    const text = event.clipboardData.getData("text/plain");
+    if (text.length < LONG_PASTE) return;
+    event.preventDefault();
+    field.setRangeText(text, field.selectionStart, field.selectionEnd, "end");
+  });
+}
 startSuggestions($("names"), $("suggestions"), $("suggested"));
 choosePanel();
 get("/api/model").then((facts) => { model = facts; }, (error) => complain(error.message));
