@@ -20,6 +20,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
+EVERY_ADDRESS = ("0.0.0.0", "::", "")
+"""Hosts that stand for every address of a machine."""
+
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 OWN_SITE = ("same-origin", "none")
@@ -76,10 +79,9 @@ class Hosts:
     def of(cls, host: str) -> Hosts:
         """Names of a server that listens on a host, such as ``"127.0.0.1"`` or ``"0.0.0.0"``."""
         names = {*LOOPBACK, host.lower()}
-        is_any_address = host in ("0.0.0.0", "::", "")
         if host.lower() not in LOOPBACK:
             names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
-        return cls(frozenset(names), is_any_address)
+        return cls(frozenset(names - {""}), host in EVERY_ADDRESS)
 
     def allows(self, header: str) -> bool:
         """Whether a ``Host`` header, with or without a port, is one of these names."""

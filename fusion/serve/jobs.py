@@ -183,7 +183,9 @@ class Jobs:
 
     def _work(self, job: Job) -> None:
         """Predict the RNAs of a job chunk by chunk."""
-        job.status = RUNNING
+        job.status = CANCELLED if job.is_cancelled else RUNNING
+        if job.is_cancelled:
+            return
         try:
             parts = []
             for rows in _parts(self.model, job):

@@ -468,6 +468,7 @@ def test_a_server_for_others_answers_addresses_and_its_own_name() -> None:
     for host in ("192.168.0.7:8000", "[fe80::1]:80", socket.gethostname(), "LOCALHOST"):
         assert every.allows(host), host
     assert not every.allows("evil.example")
+    assert not Hosts.of("").allows("")
     one = Hosts.of("192.168.0.7")
     assert one.allows("192.168.0.7:80")
     assert not one.allows("192.168.0.8:80")

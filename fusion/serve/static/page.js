@@ -124,7 +124,9 @@ function showAnswer(job, answer) {
   const missing = job.n_unanswered;
   const left = missing ? `; ${missing} ${missing === 1 ? "name" : "names"} without a prediction` : "";
   $("summary").textContent = `${answer.summary}${left}.`;
-  $("remarks").replaceChildren(...answer.remarks.map((remark) => make("p", {class: "warning"}, remark)));
+  // Those on the model itself stand above the form.
+  const remarks = answer.remarks.filter((remark) => !model?.remarks.includes(remark));
+  $("remarks").replaceChildren(...remarks.map((remark) => make("p", {class: "warning"}, remark)));
   $("called").replaceChildren($("called").options[0], ...answer.compartments.map((name) => make("option", {}, name)));
   $("called").selectedIndex = 0;
   $("filter").value = "";
@@ -199,4 +201,7 @@ for (const field of [$("names"), $("fasta")]) {
 }
 startSuggestions($("names"), $("suggestions"), $("suggested"));
 choosePanel();
-get("/api/model").then((facts) => { model = facts; }, (error) => complain(error.message));
+get("/api/model").then((facts) => {
+  model = facts;
+  $("example").disabled = false;
+}, (error) => complain(error.message));
