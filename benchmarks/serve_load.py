@@ -47,7 +47,7 @@ def main() -> None:
     command = [sys.executable, "-c", COMMAND, "serve", "--run", args.run, "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     start = time.monotonic()
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         try:
             address = address_of(server)
             started = time.monotonic()
@@ -67,12 +67,11 @@ def main() -> None:
 
 
 def address_of(server: subprocess.Popen[str]) -> str:
-    assert server.stderr is not None
-    for line in server.stderr:
-        match = re.match(r"http://\S+", line)
-        if match:
-            return match[0]
-    raise SystemExit("the server did not start")
+    assert server.stdout is not None
+    address = server.stdout.readline().strip()
+    if not address:
+        raise SystemExit("the server did not start")
+    return address
 
 
 def ask(address: str, path: str, body: dict[str, Any] | None = None) -> Any:

@@ -26,7 +26,9 @@ RunOption = Annotated[
 
 HostOption = Annotated[
     str,
-    Option(help="Name or address to listen on; other than this machine alone, without a password."),
+    Option(
+        help="Name or address to listen on; 0.0.0.0 lets other machines in, without a password."
+    ),
 ]
 
 PortOption = Annotated[int, Option(min=0, max=65535, help="Port; 0 for any free one.")]
@@ -72,8 +74,9 @@ def serve(
     def started(title: str, address: str) -> None:
         if not is_loopback(host):
             say(f"Warning: everyone who reaches {host} can use the page; it has no password")
-        say(f"Serving the {title}")
-        say(f"{address}  (Ctrl-C ends)")
+        say(f"Serving the {title}; Ctrl-C ends")
+        sys.stdout.write(f"{address}\n")
+        sys.stdout.flush()
 
     try:
         start(folder, networks=networks, host=host, port=port, limits=limits, started=started)

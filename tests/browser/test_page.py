@@ -191,6 +191,7 @@ def test_a_thousand_sequences(page: Any) -> None:
 def test_a_batch_is_stopped(page: Any) -> None:
     paste(page, "".join(f">s{number}\n{'ACGUUAGCUA' * 40}\n" for number in range(3_000)))
     page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped.")).to_be_visible()
     expect(page.locator("#working")).to_be_hidden()
     expect(page.get_by_role("button", name="Predict", exact=True)).to_be_enabled()
     expect(page.locator("#answer")).to_be_hidden()

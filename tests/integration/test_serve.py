@@ -357,6 +357,9 @@ def test_a_malformed_request_is_named(client: TestClient) -> None:
     headers = {"content-type": "application/json"}
     response = client.post("/api/predict", content=surrogate, headers=headers)
     assert response.status_code == 422
+    deep = client.post("/api/predict", content=b"[" * 100_000, headers=headers)
+    assert error_of(deep, deep.status_code)
+    assert deep.status_code in (400, 422)
     broken = client.post("/api/predict", content=b"{", headers=headers)
     assert "JSON" in error_of(broken, 422)
     unknown = error_of(client.post("/api/explain", json={"name": "nonsense"}), 400)

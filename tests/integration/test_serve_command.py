@@ -129,21 +129,24 @@ def test_a_sequence_tower_answers_sequences_alone(run: Callable) -> None:
 def test_it_starts_answers_and_ends_quietly(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from cli.main import main; main()", "serve", "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment
+        command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path, env=environment
     ) as process:
+        assert process.stdout is not None
         assert process.stderr is not None
         try:
-            assert process.stderr.readline() == "Serving the model that ships: human miRNAs\n"
-            address = re.match(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
+            said = process.stderr.readline()
+            assert said == "Serving the model that ships: human miRNAs; Ctrl-C ends\n"
+            address = re.fullmatch(r"(http://127\.0\.0\.1:\d+)\n", process.stdout.readline())
             assert address is not None
             body = json.dumps({"names": ["hsa-mir-21"]}).encode()
             headers = {"content-type": "application/json"}
-            request = urllib.request.Request(f"{address[0]}/api/predict", body, headers)
+            request = urllib.request.Request(f"{address[1]}/api/predict", body, headers)
             with urllib.request.urlopen(request, timeout=30) as response:
                 assert json.load(response)["predictions"][0]["rna_id"] == "hsa-mir-21"
         finally:
             process.send_signal(signal.SIGINT)
-            rest = process.stderr.read()
+            rest = process.stdout.read() + process.stderr.read()
         assert process.wait(timeout=30) == 130
         assert rest == ""

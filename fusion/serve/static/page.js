@@ -63,6 +63,7 @@ async function predict(event) {
   waiting += 1;
   const number = waiting;
   complain("");
+  $("said").textContent = "";
   stopRunning();
   $("answer").hidden = true;
   showWork({status: "waiting", done: 0, total: 0});
@@ -135,7 +136,6 @@ function showAnswer(job, answer) {
   table.fill(answer, model?.explains ?? true);
   $("answer").hidden = false;
   $("answer-title").focus();
-  $("said").textContent = `${answer.summary}.`;
 }
 
 function sayShown() {
