@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Annotated, Any
 
 import jinja2
+import numpy as np
 from fastapi import APIRouter, FastAPI, File, Form, Query, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
@@ -241,7 +242,9 @@ async def explain_row(request: Request, job: str, asked: schemas.ExplainRowReque
     return JsonBytes(await wrap_future(service.jobs.run(answer)))
 
 
-TABLE = {200: {"content": {kind.split(";")[0]: {} for kind in MEDIA_TYPES.values()}}}
+TABLE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {kind.split(";")[0]: {} for kind in MEDIA_TYPES.values()}}
+}
 
 
 @api.get(
@@ -273,7 +276,7 @@ async def some_rows(request: Request, job: str, asked: schemas.TableRequest) -> 
         if wrong or len(asked.rows) > len(rows):
             found = wrong[0] if wrong else f"{len(asked.rows)} rows"
             raise RefusedError(BAD_REQUEST, f"row {found}; expected rows from 0 to {len(rows) - 1}")
-        rows = rows.take(asked.rows)
+        rows = rows.take(np.array(asked.rows, dtype=np.int64))
     return await _table(service, rows, asked.format)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -220,7 +220,7 @@ class Jobs:
                 n_kept -= 1
 
 
-def _parts(model: Model, job: Job) -> Any:
+def _parts(model: Model, job: Job) -> Iterator[PredictionRows]:
     """Predictions of a job, chunk by chunk."""
     question = job.question
     if question.records is not None:

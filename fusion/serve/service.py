@@ -26,7 +26,7 @@ from fusion.export.load import SHIPPED, Model, load, shipped_folder
 from fusion.models.saved import SavedModel
 from fusion.serve.jobs import Job, Jobs
 from fusion.serve.limits import BAD_REQUEST, Limits, RefusedError, check_length
-from fusion.serve.questions import Question, checked_sequence, page_words
+from fusion.serve.questions import Question, checked_sequence
 from fusion.serve.reasons import reasons_of
 from fusion.serve.suggestions import Suggestions
 from fusion.streaming import StreamCounts, counts_in_words, model_remarks, thresholds_of
@@ -301,6 +301,3 @@ def _name(folder: str | Path) -> str:
     """Last part of a path, so that the page tells nothing of the machine."""
     path = Path(folder)
     return path.name or path.resolve().name
-
-
-__all__ = ["TABLE_FORMATS", "Service", "as_json", "open_service", "page_words", "rna_types"]
