@@ -1,5 +1,6 @@
 # make demo: install what the toolkit needs, run the main job on the demo data.
 # make test, real, check: install what development needs too, then the tests or the lint.
+# make browser: the tests of the page in a headless Chromium, where there is one.
 # make shipped-model: the trained model and the atlas of the package, from the data of $MIRNAGRAPH_DATA.
 # make stress: checks of half an hour, before an issue is called resolved.
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev demo test real check shipped-model stress clean
+.PHONY: setup setup-dev demo test real browser check shipped-model stress clean
 
 setup: $(VENV)/.installed
 
@@ -35,6 +36,9 @@ test: setup-dev
 
 real: setup-dev
 	$(BIN)/python -m pytest -m 'real or slow' -n 2
+
+browser: setup-dev
+	$(BIN)/python -m pytest -m browser -rs
 
 check: setup-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
