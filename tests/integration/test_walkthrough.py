@@ -1,4 +1,4 @@
-"""The notebook docs/walkthrough.ipynb: it runs from top to bottom,
+"""The notebook docs/notebooks/walkthrough.ipynb: it runs from top to bottom,
 and is committed without outputs.
 """
 
@@ -11,7 +11,7 @@ import pytest
 
 nbclient = pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
-NOTEBOOK = Path("docs") / "walkthrough.ipynb"
+NOTEBOOK = Path("docs/notebooks/walkthrough.ipynb")
 
 
 def test_it_is_kept_without_outputs(project: Path) -> None:
