@@ -7,10 +7,11 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from cli.common import OverwriteOption, QuietOption, say, the_one
+from cli.common import OverwriteOption, QuietOption, RunNetworksOption, say, the_one
 
 EXPORT_EPILOG = (
-    "Example: `mirnagraph export runs/mine model`, or "
+    "Example: `mirnagraph export runs/mine model`, "
+    "`mirnagraph export runs/mine --graphml graphs`, or "
     "`mirnagraph export runs/mine --push me/where-mirnas-sit --private`"
 )
 
@@ -42,6 +43,15 @@ PushOption = Annotated[
         metavar="OWNER/NAME",
         help="Repository on the Hugging Face hub to push to; replaces a model and card in it. "
         "Needs a token with write access.",
+    ),
+]
+
+GraphmlOption = Annotated[
+    Path | None,
+    Option(
+        metavar="FOLDER",
+        help="Folder for the networks of the run as GraphML, with its out-of-fold predictions as "
+        "attributes, and a style file for Cytoscape; must be empty unless --overwrite.",
     ),
 ]
 
@@ -79,12 +89,14 @@ def export(
     push: PushOption = None,
     private: PrivateOption = False,
     license: LicenceOption = None,
+    graphml: GraphmlOption = None,
+    networks: RunNetworksOption = None,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Export the model of a run: safetensors, JSON and a model card, with a hash of every file.
 
-    Needs a finished run, and an output folder or --push (or both).
+    Needs a finished run, and an output folder, --push or --graphml (or several of them).
     """
     import tempfile
 
@@ -96,12 +108,18 @@ def export(
 
     run = the_one(run, run_option, "run") or newest_run()
     folder = the_one(folder, out, "out")
-    if folder is None and push is None:
-        raise ConfigError("no target: give an output folder, or --push OWNER/NAME")
+    if folder is None and push is None and graphml is None:
+        raise ConfigError("no target: give an output folder, --push OWNER/NAME or --graphml FOLDER")
     if private and push is None:
         raise ConfigError("--private needs --push OWNER/NAME")
+    if networks is not None and graphml is None:
+        raise ConfigError("--networks needs --graphml FOLDER")
     if push is not None:
         HubAddress(push)  # refuses a wrong address before anything is written
+    if graphml is not None:
+        _write_graphs(run, networks, graphml, overwrite=overwrite)
+        if folder is None and push is None:
+            return
     if (run / EXPORT).is_file():
         if push is None or folder is not None or license is not None:
             hint = "push it as it is (--push OWNER/NAME), or copy it"
@@ -116,6 +134,21 @@ def export(
             say(f"Written to {folder}: {CARD}, {EXPORT}, model.json, weights{note}")
         if push is not None:
             _push(written, push, private=private)
+
+
+def _write_graphs(run: Path, folder: Path | None, out: Path, *, overwrite: bool) -> None:
+    """Write the networks of a run with its predictions."""
+    from fusion.explain.ranking import networks_of_run, prediction_table, read_run
+    from mirnagraph.io import write_folder
+    from mirnagraph.networks.cytoscape import STYLE
+    from mirnagraph.networks.export import write_graphml
+
+    networks = networks_of_run(run, folder)
+    predictions = prediction_table(read_run(run, networks))
+    with write_folder(out, overwrite=overwrite) as part:
+        paths = write_graphml(networks, part, predictions)
+    names = ", ".join(path.name for path in paths)
+    say(f"Written to {out}: {names}, {STYLE}")
 
 
 def _push(folder: Path, address: str, *, private: bool) -> None:
