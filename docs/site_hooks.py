@@ -29,6 +29,8 @@ LINK = re.compile(r"(\]\()([^)\s#]+\.(?:md|ipynb))(#[^)\s]*)?(\))")
 
 FENCE = re.compile(r"^(\s*```console)(?:[ ]+\w+)+$", re.MULTILINE)
 
+TABLE = re.compile(r"<table[^>]*>(.*?)</table>", re.DOTALL)
+
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
@@ -102,7 +104,8 @@ def output_block(output: dict[str, Any]) -> str:
     if "image/png" in data:
         return f"![Output](data:image/png;base64,{''.join(data['image/png']).strip()})"
     if "text/html" in data:
-        lines = "".join(data["text/html"]).splitlines()
-        return "\n".join(line for line in lines if line.strip())
+        html = TABLE.search("".join(data["text/html"]))
+        lines = html.group(1).splitlines() if html else []
+        return "\n".join(["<table>", *(line for line in lines if line.strip()), "</table>"])
     text = "".join(output.get("text", "") or data.get("text/plain", ""))
     return f"```text\n{text.rstrip()}\n```" if text.strip() else ""
