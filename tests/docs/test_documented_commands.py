@@ -1,7 +1,7 @@
 """Commands of README and documentation: their options exist, they run, and outputs are as shown.
 
-Blocks that begin with ```console hold commands after ``$`` and what they write. They are run, page by
-page, in an empty folder; a block with a title is a file of that folder. The words ``slow`` and
+Blocks that begin with ```console hold commands after ``$`` and what they write. They are run, page
+by page, in an empty folder; a block with a title is a file of that folder. The words ``slow`` and
 ``real`` after ``console`` mark blocks that take longer, or need the public data.
 """
 
@@ -45,6 +45,8 @@ def misspelt(words: list[str]) -> str:
     command = typer.main.get_command(app)
     path = ["mirnagraph"]
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        if words[0].isupper():
+            return ""  # stands for any command
         if words[0] not in command.commands:
             return f"no command {words[0]}"
         path.append(words[0])
