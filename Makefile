@@ -1,14 +1,14 @@
 # make demo: install what the toolkit needs, run the main job on the demo data.
 # make test, real, check: install what development needs too, then the tests or the lint.
-# make docs: the documentation site, in build/site.
 # make shipped-model: the trained model and the atlas of the package, from the data of $MIRNAGRAPH_DATA.
+# make docs: the documentation site, in build/site.
 # make stress: checks of half an hour, before an issue is called resolved.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev demo test real check docs shipped-model stress clean
+.PHONY: setup setup-dev demo test real check shipped-model stress clean
 
 setup: $(VENV)/.installed
 
@@ -40,14 +40,15 @@ real: setup-dev
 check: setup-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-docs: setup-dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
-
 shipped-model: setup
 	$(BIN)/mirnagraph build-networks --data mirna1041 --out build/networks --overwrite
 	$(BIN)/mirnagraph train --networks build/networks --rnas located --fold 10 --seed 0 --out build/shipped --overwrite
 	$(BIN)/mirnagraph export build/shipped fusion/shipped --license other --overwrite
 	$(BIN)/mirnagraph atlas --run fusion/shipped --out data/atlas/atlas.tsv.gz
+
+.PHONY: docs
+docs: setup-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 stress: setup-dev
 	$(BIN)/python benchmarks/mutation_check.py --workers 2
