@@ -109,7 +109,9 @@ def export(
     run = the_one(run, run_option, "run") or newest_run()
     folder = the_one(folder, out, "out")
     if folder is None and push is None and graphml is None:
-        raise ConfigError("no target: give an output folder, --push OWNER/NAME or --graphml FOLDER")
+        raise ConfigError(
+            "no target: give an output folder, or --push OWNER/NAME, or --graphml FOLDER"
+        )
     if private and push is None:
         raise ConfigError("--private needs --push OWNER/NAME")
     if networks is not None and graphml is None:
