@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,7 @@ def rna_attributes(
     accessions = _accessions(dataset)
     evidence, pmids = _totals(dataset, dataset.associations, "rna_id")
     names = dataset.compartments
+    predicted = {} if predictions is None else predictions.to_dict("index")
     found: dict[str, Attributes] = {}
     for row, rna in enumerate(dataset.index):
         is_known = dataset.labels.iloc[row].to_numpy() > 0
@@ -51,8 +53,8 @@ def rna_attributes(
         values |= {KNOWN + name: bool(known) for name, known in zip(names, is_known, strict=True)}
         values["evidence"] = evidence.get(rna, 0)
         values["n_pmids"] = len(pmids.get(rna, ()))
-        if predictions is not None and rna in predictions.index:
-            values |= _predicted(predictions.loc[rna], names)
+        if rna in predicted:
+            values |= _predicted(predicted[rna], names)
         found[rna] = {name: value for name, value in values.items() if value != ""}
     return found
 
@@ -85,7 +87,7 @@ def edge_attributes(dataset: Dataset, kind: str) -> dict[tuple[str, str], Attrib
     return found
 
 
-def _predicted(row: pd.Series, names: list[str]) -> Attributes:
+def _predicted(row: Mapping[Hashable, Any], names: list[str]) -> Attributes:
     """Probabilities of one RNA as plain numbers, without those it lacks."""
     values: Attributes = {}
     for name in names:
@@ -144,5 +146,5 @@ def _text(table: pd.DataFrame, row: str, column: str) -> str:
     """Cell as text, empty where there is none."""
     if column not in table.columns:
         return ""
-    cell = table.at[row, column]
+    cell: Any = table.at[row, column]
     return "" if pd.isna(cell) else str(cell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,13 +124,19 @@ def to_described(
         dataset: what the network was built from.
         predictions: as of `rna_attributes`.
     """
+    return _described(network, dataset, rna_attributes(dataset, predictions))
+
+
+def _described(
+    network: Network, dataset: Dataset, rnas: Mapping[str, dict[str, object]]
+) -> nx.Graph:
+    """Add what is known of the RNAs, the partners and the associations."""
     graph = to_networkx(network)
     partners: dict[str, dict[str, object]] = {}
     edges: dict[tuple[str, str], dict[str, object]] = {}
     if network.partners is not None:
         partners = partner_attributes(dataset, network.name)
         edges = edge_attributes(dataset, network.name)
-    rnas = rna_attributes(dataset, predictions)
     n_rnas = len(network.rnas)
     for number, (node, values) in enumerate(graph.nodes(data=True)):
         details = rnas if number < n_rnas else partners
@@ -158,10 +164,11 @@ def write_graphml(
         InputError: an id or another text holds a character that XML cannot hold.
     """
     dataset = networks.dataset
+    rnas = rna_attributes(dataset, predictions)
     paths = []
     for name, network in networks.networks.items():
         path = Path(folder) / f"{safe_name(name)}.graphml"
-        paths.append(_write_graph(to_described(network, dataset, predictions), path))
+        paths.append(_write_graph(_described(network, dataset, rnas), path))
     write_style(Path(folder) / STYLE, dataset.compartments, predicted=predictions is not None)
     return paths
 
