@@ -29,6 +29,8 @@ LINK = re.compile(r"(\]\()([^)\s#]+\.(?:md|ipynb))(#[^)\s]*)?(\))")
 
 FENCE = re.compile(r"^(\s*```console)(?:[ ]+\w+)+$", re.MULTILINE)
 
+EQUATION = re.compile(r'<pre class="equation">.*?</pre>', re.DOTALL)
+
 TABLE = re.compile(r"<table[^>]*>(.*?)</table>", re.DOTALL)
 
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
@@ -59,6 +61,17 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         folder = posixpath.dirname(source)
         markdown = relink(markdown, posixpath.join("docs", folder), folder)
     return FENCE.sub(r"\1", markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Lower and raise the indices of equations."""
+    return EQUATION.sub(lambda match: indices(match.group(0)), html)
+
+
+def indices(equation: str) -> str:
+    """Write ``a_ij`` and ``x_(t+1)`` with a subscript, ``P^k`` with a superscript."""
+    equation = re.sub(r"_(?:\(([^)]*)\)|([A-Za-z0-9]+))", r"<sub>\1\2</sub>", equation)
+    return re.sub(r"\^([A-Za-z0-9]+)", r"<sup>\1</sup>", equation)
 
 
 def relink(text: str, folder: str, page_folder: str) -> str:

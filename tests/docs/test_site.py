@@ -61,6 +61,7 @@ def test_it_loads_nothing_from_outside(site: Path) -> None:
 def test_equations_outputs_and_docstrings_are_shown(site: Path) -> None:
     graph = (site / "methods/graph.html").read_text(encoding="utf-8")
     assert '<pre class="equation">' in graph
+    assert "a<sub>ij</sub> = w<sub>ij</sub> exp(e<sub>ij</sub>)" in graph
     names = (site / "names.html").read_text(encoding="utf-8")
     assert "```" not in names
     api = (site / "api/similarity.html").read_text(encoding="utf-8")
