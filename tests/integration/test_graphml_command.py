@@ -69,5 +69,3 @@ def test_something_to_write_must_be_named(run: Callable, finished_run: Path) -> 
     ended = run("export", str(finished_run))
     assert ended.returncode == 2
     assert "--graphml" in ended.stderr
-    ended = run("export", str(finished_run), "model", "--networks", "networks")
-    assert (ended.returncode, "--networks needs --graphml" in ended.stderr) == (2, True)
