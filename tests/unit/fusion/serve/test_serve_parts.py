@@ -100,6 +100,22 @@ def test_reasons_are_drawn_with_their_signs() -> None:
     assert remark.endswith("at hand; start `mirnagraph serve` with --networks FOLDER.")
 
 
+def test_a_partner_of_several_kinds_is_shown_once() -> None:
+    partners = (
+        Partner("mRNA", "PTEN", 0.4, 5, 3, None, ("1",)),
+        Partner("target", "PTEN", 0.6, 9, 8, None, ("2",)),
+        *(Partner("target", f"P{n}", 0.3 - n / 100, 5, 3, None, ()) for n in range(7)),
+        Partner("target", "A", -0.1, 9, 1, None, ()),
+        Partner("target", "B", -0.2, 9, 1, None, ()),
+        Partner("mRNA", "C", -0.3, 9, 0, None, ()),
+    )
+    (of,) = reasons_of(explanation(replace(COMPARTMENT, partners=partners)))["compartments"]
+    (group,) = of["partners"]
+    names = [partner["partner"] for partner in group["partners"]]
+    assert names == ["PTEN", "P0", "P1", "P2", "P3", "P4", "B", "C"]
+    assert group["partners"][0]["pmids"] == ["2"]
+
+
 def test_where_no_source_matters_no_bar_is_long() -> None:
     small = replace(COMPARTMENT, effects=(effect("targets", 0.01, FOR),), out_of_fold=None)
     (of,) = reasons_of(explanation(small))["compartments"]
