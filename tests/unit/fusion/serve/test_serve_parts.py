@@ -65,9 +65,10 @@ COMPARTMENT = Compartment(
 
 def explanation(compartment: Compartment = COMPARTMENT) -> Explanation:
     return Explanation(
-        "mine",
-        "hsa-mir-9",
-        "final model",
+        query="mine",
+        rna_id="hsa-mir-9",
+        known_as="hsa-mir-9",
+        source="final model",
         learned=False,
         unseen_trees=False,
         sequence="ACGUA",
