@@ -342,6 +342,8 @@ async def _invalid(_: Request, error: Exception) -> Response:
     texts = []
     for problem in error.errors()[:MAX_PROBLEMS]:
         place = ".".join(str(part) for part in problem["loc"][1:]) or "body"
+        if problem["type"] == "json_invalid":
+            place = f"character {place}"
         texts.append(f"{shortened(place)}: {problem['msg']}")
     return _problem(INVALID, f"the request does not fit its description; {'; '.join(texts)}")
 

@@ -121,7 +121,8 @@ class Guard:
         if problem:
             await _refuse(send, FORBIDDEN, problem)
             return
-        body = await _body(receive, self.max_body + FORM_BYTES)
+        limit = self.max_body + FORM_BYTES
+        body = None if _declared(scope) > DRAINED * limit else await _body(receive, limit)
         if body is None:
             most = in_megabytes(self.max_body)
             await _refuse(send, TOO_LARGE, f"the request is larger than {most}, the limit here")
@@ -162,6 +163,12 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _declared(scope: Scope) -> int:
+    """Bytes of the body as the request declares them; 0 where it does not."""
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    return max((int(value) for value in lengths if value.isdigit()), default=0)
 
 
 async def _body(receive: Receive, limit: int) -> bytes | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from fusion.explain.evidence import Partner
 from fusion.explain.notes import EFFECT_NOTE
 from fusion.explain.occlusion import source_of_kind
 from fusion.explain.result import (
@@ -22,6 +24,10 @@ from fusion.explain.result import (
 )
 from fusion.explain.tables import support_marks
 from fusion.serve.questions import page_words
+
+MAX_ENRICHED = 6
+MAX_DEPLETED = 2
+"""Partners of a source; the JSON of an explanation has all."""
 
 WITHOUT_OPTION = EFFECT_NOTE.removesuffix(" More: --full")
 
@@ -92,11 +98,24 @@ def _origin(reasons: Compartment) -> str:
 
 
 def _partners(reasons: Compartment) -> list[dict[str, Any]]:
-    by_source: dict[str, list[dict[str, Any]]] = {}
+    by_source: dict[str, list[Partner]] = {}
     for partner in reasons.partners:
-        cell = asdict(partner) | {"pmids": list(partner.pmids)}
-        by_source.setdefault(source_of_kind(partner.kind), []).append(cell)
-    return [{"source": source, "partners": cells} for source, cells in by_source.items()]
+        by_source.setdefault(source_of_kind(partner.kind), []).append(partner)
+    groups = []
+    for source, partners in by_source.items():
+        cells = [asdict(partner) | {"pmids": list(partner.pmids)} for partner in _shown(partners)]
+        groups.append({"source": source, "partners": cells})
+    return groups
+
+
+def _shown(partners: Sequence[Partner]) -> list[Partner]:
+    """Each partner once, of several kinds the most enriched: enriched ones, then depleted ones."""
+    unique: dict[str, Partner] = {}
+    for partner in sorted(partners, key=lambda partner: -partner.log_odds):
+        unique.setdefault(partner.partner, partner)
+    enriched = [partner for partner in unique.values() if partner.log_odds >= 0]
+    depleted = [partner for partner in unique.values() if partner.log_odds < 0]
+    return enriched[:MAX_ENRICHED] + depleted[-MAX_DEPLETED:]
 
 
 def _similar(reasons: Compartment) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ def serve(
         app = create_app(service, Hosts.of(host))
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            log_level="error",
             access_log=False,
             server_header=False,
             ws="none",

@@ -22,6 +22,7 @@ from fusion.explain.run import (
     name_queries,
     sequence_queries,
 )
+from fusion.export.evidence import stored_networks
 from fusion.export.load import SHIPPED, Model, load, shipped_folder
 from fusion.models.saved import SavedModel
 from fusion.serve.jobs import Job, Jobs
@@ -266,6 +267,8 @@ def open_service(
     missing = ""
     if isinstance(model, SavedModel) and model.reference is not None:
         loaded, missing = find_networks(folder, model, networks)
+        # Read once: an explanation without networks reads the stored evidence every time.
+        loaded = loaded or stored_networks(model)
     is_shipped = str(folder) == SHIPPED and not Path(folder).exists()
     is_shipped = is_shipped or Path(folder).resolve() == shipped_folder().resolve()
     title = "model that ships: human miRNAs" if is_shipped else f"model of {_name(folder)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import time
@@ -93,7 +94,7 @@ def test_names_get_the_answers_of_the_command(client: TestClient, run: Callable)
     expected = json.loads(ended.stdout)
     answer = client.post("/api/predict", json={"names": NAMES}).json()
     assert answer["predictions"] == expected
-    counts = "5 RNAs (2 out-of-fold, 1 final model, 1 sequence alone), 1 with a warning"
+    counts = "5 RNAs (2 out-of-fold, 1 final model, 1 sequence alone), 2 with a warning"
     assert answer["summary"] == counts
     job = finished(client, client.post("/api/jobs", json={"names": NAMES}).json())
     assert (job["status"], job["done"], job["total"], job["n_unanswered"]) == ("done", 5, 5, 1)
@@ -249,6 +250,25 @@ def test_a_body_without_a_length_is_limited_too(small: TestClient) -> None:
     assert "larger than 0.02 MB" in error_of(response, 413)
 
 
+def test_a_body_that_is_far_too_large_is_not_waited_for() -> None:
+    from fusion.serve.guard import DRAINED, FORM_BYTES, Guard
+
+    sent = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def never() -> Any:
+        raise AssertionError("the body is read")
+
+    length = DRAINED * (1_000 + FORM_BYTES) + 1
+    headers = [(b"host", b"127.0.0.1"), (b"content-length", str(length).encode())]
+    scope = {"type": "http", "method": "POST", "path": "/api/predict", "headers": headers}
+    guard = Guard(never, Hosts.of("127.0.0.1"), 1_000)  # type: ignore[arg-type]
+    asyncio.run(guard(scope, never, send))
+    assert sent[0]["status"] == 413
+
+
 def test_more_requests_than_may_wait_are_refused(service: Service) -> None:
     import threading
 
@@ -361,7 +381,7 @@ def test_a_malformed_request_is_named(client: TestClient) -> None:
     assert error_of(deep, deep.status_code)
     assert deep.status_code in (400, 422)
     broken = client.post("/api/predict", content=b"{", headers=headers)
-    assert "JSON" in error_of(broken, 422)
+    assert error_of(broken, 422).endswith("character 1: JSON decode error")
     unknown = error_of(client.post("/api/explain", json={"name": "nonsense"}), 400)
     assert unknown.startswith("unknown RNA 'nonsense'")
     assert "--fasta" not in unknown

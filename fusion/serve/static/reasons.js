@@ -103,7 +103,7 @@ function drawPartners(group, shared) {
       make("a", {href: PUBMED + encodeURIComponent(pmid), rel: "noreferrer", target: "_blank"}, `PMID ${pmid}`)]);
     return make("li", {}, `${partner.partner}: ${partner.located} of ${partner.sharing}`, ...links);
   });
-  return make("div", {}, make("h4", {}, group.source), make("p", {class: "hint"}, `${shared}.`), make("ul", {}, ...items));
+  return make("div", {}, make("h4", {}, `Shared ${group.source}`), make("p", {class: "hint"}, `${shared}.`), make("ul", {}, ...items));
 }
 
 function drawSimilar(group, compartment) {

@@ -65,9 +65,10 @@ COMPARTMENT = Compartment(
 
 def explanation(compartment: Compartment = COMPARTMENT) -> Explanation:
     return Explanation(
-        "mine",
-        "hsa-mir-9",
-        "final model",
+        query="mine",
+        rna_id="hsa-mir-9",
+        known_as="hsa-mir-9",
+        source="final model",
         learned=False,
         unseen_trees=False,
         sequence="ACGUA",
@@ -98,6 +99,22 @@ def test_reasons_are_drawn_with_their_signs() -> None:
     assert not similar["sequence"][0]["annotated"]
     (remark,) = reasons["remarks"]
     assert remark.endswith("at hand; start `mirnagraph serve` with --networks FOLDER.")
+
+
+def test_a_partner_of_several_kinds_is_shown_once() -> None:
+    partners = (
+        Partner("mRNA", "PTEN", 0.4, 5, 3, None, ("1",)),
+        Partner("target", "PTEN", 0.6, 9, 8, None, ("2",)),
+        *(Partner("target", f"P{n}", 0.3 - n / 100, 5, 3, None, ()) for n in range(7)),
+        Partner("target", "A", -0.1, 9, 1, None, ()),
+        Partner("target", "B", -0.2, 9, 1, None, ()),
+        Partner("mRNA", "C", -0.3, 9, 0, None, ()),
+    )
+    (of,) = reasons_of(explanation(replace(COMPARTMENT, partners=partners)))["compartments"]
+    (group,) = of["partners"]
+    names = [partner["partner"] for partner in group["partners"]]
+    assert names == ["PTEN", "P0", "P1", "P2", "P3", "P4", "B", "C"]
+    assert group["partners"][0]["pmids"] == ["2"]
 
 
 def test_where_no_source_matters_no_bar_is_long() -> None:
