@@ -356,8 +356,7 @@ def explain(
     selected = records[records["id"].isin(rna)] if rna else records
     known = read_meme(motifs) if motifs is not None else []
     windows = MaskingConfig(window=window, stride=stride)
-    if masking is None:
-        masking = not model.encoding.encoder.is_cached
+    masking = not model.encoding.encoder.is_cached if masking is None else masking
     config = ExplainConfig(windows if masking else None, method or "", plots=plots)
     lengths = selected["sequence"].str.len().tolist()
     if masking and model.encoding.encoder.is_cached:

@@ -112,7 +112,7 @@ def _begin(initializer: Any, initargs: tuple[Any, ...]) -> None:
 
 @contextmanager
 def use_mapper(mapper: Mapper) -> Iterator[None]:
-    """Let `map_parallel` run its jobs elsewhere, such as on a cluster (`mirnagraph.cluster`).
+    """Let `map_parallel` run its jobs elsewhere, such as on a cluster (`mirnagraph.runs.cluster`).
 
     Args:
         mapper: called as ``mapper(function, shared, jobs)``; yields results as jobs finish.
