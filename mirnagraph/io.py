@@ -17,6 +17,7 @@ from mirnagraph.writing.files import write_file as write_file
 from mirnagraph.writing.files import write_text as write_text
 from mirnagraph.writing.folders import check_output_folder as check_output_folder
 from mirnagraph.writing.folders import write_folder as write_folder
+from mirnagraph.writing.marker import UNHASHED
 from mirnagraph.writing.tables import write_tsv as write_tsv
 
 RNA_NUCLEOTIDES = frozenset("ACGUN")
@@ -123,10 +124,14 @@ def sha256_of(path: str | Path) -> str:
 
 
 def sha256_of_folder(folder: str | Path) -> str:
-    """Compute the sha256 over names and contents of all files in a folder, as hex."""
+    """Compute the sha256 over names and contents of all files in a folder, as hex.
+
+    The list of its files (`mirnagraph.writing.marker`) does not count, nor what systems drop.
+    """
     folder = Path(folder)
     total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in UNHASHED)
+    for path in sorted(files):
         name = path.relative_to(folder).as_posix()
         total.update(f"{name}\0{sha256_of(path)}\n".encode())
     return total.hexdigest()

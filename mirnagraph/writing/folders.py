@@ -40,7 +40,7 @@ def check_output_folder(folder: str | Path, *, overwrite: bool = False) -> None:
 
     Raises:
         InputError: it is a file, the current folder or one above it; it is not empty and
-            `overwrite` is not set; or it holds a file that mirnagraph did not write, which is named.
+            `overwrite` is not set; or it holds a file of someone else, which is named.
     """
     folder = Path(folder)
     with explain_disk(folder):

@@ -40,6 +40,8 @@ class _Held:
 
 _HELD: dict[Path, _Held] = {}
 
+_was_listed = False
+
 # Folder -> names that this process has added to its list.
 _CLAIMED: dict[Path, set[str]] = {}
 
@@ -111,9 +113,9 @@ def unlock_all() -> None:
         unlock(path)
 
 
-def is_locked() -> bool:
-    """Whether this process holds a lock."""
-    return bool(_HELD)
+def was_listed() -> bool:
+    """Whether this process has begun a folder with a list of its own, such as a run."""
+    return _was_listed
 
 
 def open_folder(path: Path) -> Path | None:
@@ -142,8 +144,10 @@ def start_list(folder: Path, fingerprint: str) -> None:
     Raises:
         InputError: it cannot be written.
     """
+    global _was_listed
     path = _real(folder)
     names = listed_files(path) or set()
+    _was_listed = True
     if path not in _HELD or (path / MARKER).exists():
         return
     with explain_disk(folder), open(path / MARKER, "w", encoding="utf-8", newline="\n") as stream:
@@ -159,6 +163,20 @@ def claim(path: Path) -> None:
     if folder is None or is_inside_temporary(path):
         return
     add_to_list(folder, [path.relative_to(folder).as_posix()])
+
+
+def adopt(path: Path) -> None:
+    """Add a file to the list of the finished folder above it, such as a cache of networks.
+
+    Raises:
+        InputError: the list cannot be written.
+    """
+    real = _real(path)
+    for folder in real.parents[:2]:
+        if (folder / MARKER).is_file():
+            with explain_disk(path):
+                add_to_list(folder, [real.relative_to(folder).as_posix()])
+            return
 
 
 def add_to_list(folder: Path, names: list[str]) -> None:

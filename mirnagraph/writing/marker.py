@@ -25,24 +25,93 @@ MAX_BYTES = 1 << 26
 DROPPED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory", "._.DS_Store"})
 """Files that operating systems drop into folders that someone looks at."""
 
+UNHASHED = DROPPED | {MARKER, LOCK}
+"""Files that do not belong to the content of a folder."""
+
+_MODEL = (
+    "known.tsv",
+    "known.safetensors",
+    "model.json",
+    "model.safetensors",
+    "names.*.tsv",
+    "newcomers/*",
+    "cold_start/*",
+)
+
 _RUN = (
-    "*.tsv *.md *.png *.toml run.json */run.json config.toml */config.toml folds/* model/* "
-    "embeddings/* parts/* repeats/* variants/* inner/* search/* checkpoints/* trials* study* "
-    "baselines/* outer/* baseline_*/* fold_*/* full/* *.db *.json *.safetensors"
-).split()
+    "ablation.md",
+    "ablation.tsv",
+    "ablation_neural.tsv",
+    "baselines.tsv",
+    "baselines/*",
+    "best.toml",
+    "by_length.tsv",
+    "checkpoints/*",
+    "choices.tsv",
+    "config.toml",
+    "conflicts.tsv",
+    "embeddings/*",
+    "folds.tsv",
+    "folds/*",
+    "inner/*",
+    "labels.tsv",
+    "left_out.tsv",
+    "metrics.tsv",
+    "metrics_by_part.tsv",
+    "metrics_by_set.tsv",
+    "model/*",
+    "networks.toml",
+    "outer/*",
+    "parts/*",
+    "predictions.tsv",
+    "reliability.png",
+    "repeats.tsv",
+    "repeats/*",
+    "report.md",
+    "roc.png",
+    "run.json",
+    "scores.tsv",
+    "summary.tsv",
+    "temporal.tsv",
+    "trials.tsv",
+    "tune.md",
+    "uncertainty.tsv",
+    "variants.tsv",
+    "variants/*",
+)
+
+_NETWORKS = (
+    "networks.json",
+    "edges.*.parquet",
+    "similarities.safetensors",
+    "statistics.tsv",
+    "dataset/*",
+    "embeddings/*",
+    "*.graphml",
+)
+
+_DATASET = (
+    "dataset.toml",
+    "rnas.tsv",
+    "labels.tsv",
+    "ontology.tsv",
+    "left_out.tsv",
+    "associations.*.tsv",
+    "partners.*.tsv",
+    "measurements.*.tsv",
+    "samples.*.tsv",
+    "names.*.tsv",
+    "provenance.json",
+)
 
 # File that tells a folder of an earlier version -> entries that it has, and names of its files.
-_EARLIER: dict[str, tuple[frozenset[str], list[str]]] = {
+_EARLIER: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "run.json": (frozenset({"format_version", "fingerprint", "inputs", "status"}), _RUN),
     "networks.json": (
         frozenset({"format_version", "dataset_sha256", "rnas_checksum"}),
-        "networks.json edges.*.parquet similarities.safetensors statistics.tsv dataset/*.tsv "
-        "dataset/dataset.toml dataset/*.json embeddings/* *.graphml *.tsv".split(),
+        _NETWORKS,
     ),
-    "model.json": (
-        frozenset({"format", "format_version", "weights_sha256"}),
-        "*.json *.safetensors *.tsv cold_start/* newcomers/*".split(),
-    ),
+    "model.json": (frozenset({"format", "format_version", "weights_sha256"}), _MODEL),
 }
 
 
@@ -72,8 +141,7 @@ def listed_files(folder: Path) -> set[str] | None:
     for name, (entries, patterns) in _EARLIER.items():
         about = _json(folder / name)
         if isinstance(about, dict) and entries <= set(about):
-            found = files_in(folder)
-            return {file for file in found if any(fnmatchcase(file, each) for each in patterns)}
+            return _matching(folder, patterns)
     return _listed_by_export(folder) or _earlier_dataset(folder)
 
 
@@ -121,12 +189,12 @@ def _earlier_dataset(folder: Path) -> set[str] | None:
     text = _text(folder / "dataset.toml")
     if text is None or "format_version" not in text or "compartments" not in text:
         return None
-    patterns = (
-        "dataset.toml rnas.tsv labels.tsv ontology.tsv left_out.tsv associations.*.tsv "
-        "partners.*.tsv measurements.*.tsv samples.*.tsv names*.tsv provenance.json"
-    ).split()
-    found = files_in(folder)
-    return {file for file in found if any(fnmatchcase(file, each) for each in patterns)}
+    return _matching(folder, _DATASET)
+
+
+def _matching(folder: Path, patterns: tuple[str, ...]) -> set[str]:
+    names = files_in(folder)
+    return {name for name in names if any(fnmatchcase(name, each) for each in patterns)}
 
 
 def _json(path: Path) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from mirnagraph.errors import ConfigError
+from mirnagraph.errors import InputError
 
 _STDIN = "-"
+
+_HINT = "choose another output"
 
 
 def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | Path]) -> None:
@@ -19,21 +21,21 @@ def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | 
         inputs: name of each input -> its path; what does not exist is passed over.
 
     Raises:
-        ConfigError: an output is an input, a folder above one, or another output.
+        InputError: an output is an input, a folder above one, or another output.
     """
     for name, path in outputs.items():
         for other, source in inputs.items():
             if str(source) == _STDIN or not os.path.exists(source):
                 continue
             if is_same(path, source):
-                raise ConfigError(f"{name} and {other} are the same: {path}")
+                raise InputError(f"{name} and {other} are the same", file=path, hint=_HINT)
             if os.path.isdir(path) and _is_above(path, source):
-                raise ConfigError(f"{name} is a folder that holds {other}: {path} holds {source}")
+                raise InputError(f"{name} is a folder that holds {other}", file=path, hint=_HINT)
     named = list(outputs.items())
     for place, (name, path) in enumerate(named):
         for other, twin in named[:place]:
             if is_same(path, twin):
-                raise ConfigError(f"{other} and {name} are the same: {path}")
+                raise InputError(f"{other} and {name} are the same", file=path, hint=_HINT)
 
 
 def is_same(path: str | Path, other: str | Path) -> bool:
@@ -59,8 +61,3 @@ def folder_name(text: str) -> str:
     """
     safe = "".join(char if char.isalnum() or char in "-_. +" else "_" for char in text)
     return safe.strip("._ ")[:100] or "unnamed"
-
-
-def named(outputs: Iterable[tuple[str, str | Path | None]]) -> dict[str, str | Path]:
-    """Paths that are given, by name."""
-    return {name: path for name, path in outputs if path is not None}

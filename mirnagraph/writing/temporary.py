@@ -87,8 +87,8 @@ def asked(path: Path) -> Path:
 
 
 def is_inside_temporary(path: Path) -> bool:
-    """Whether a path lies in a temporary folder of this process."""
-    return any(parent in _PLACES for parent in path.parents)
+    """Whether a path is, or lies in, a temporary folder of this process."""
+    return any(place in _PLACES for place in (path, *path.parents))
 
 
 def is_leftover(path: Path) -> bool:
