@@ -147,8 +147,8 @@ def _run() -> int:
 def _explained(error: BaseException) -> int:
     """Say what ended a command, and clean up: its exit code."""
     if isinstance(error, SystemExit):
-        # click ends with 1 where the reader of a help text is gone
-        is_gone = type(sys.stdout).__name__ == "PacifyFlushWrapper"
+        # click and rich end with 1 where the reader of a help text is gone
+        is_gone = isinstance(error.__context__, BrokenPipeError)
         return end.DONE if is_gone else _code_of(error)
     if isinstance(error, end.Signalled | KeyboardInterrupt | EOFError):
         return _interrupted(error)
@@ -178,15 +178,16 @@ def _refused(text: str, error: BaseException, code: int) -> int:
 
 def _sentence_of_disk(error: OSError) -> str:
     """What went wrong with a file that no reader or writer has put into a sentence."""
-    reason = error.strerror or str(error) or type(error).__name__
+    from mirnagraph.writing.disk import OF_DISK, reason_of
+
+    reason = reason_of(error) or type(error).__name__
     if error.filename is not None:
         return f"{os.fsdecode(error.filename)}: could not be read or written: {reason}"
-    try:
-        sys.stdout.flush()
-    except OSError:
+    what = "a file or stream could not be read or written"
+    if error.errno in OF_DISK:  # files name themselves, see mirnagraph.writing
         end.leave_stream(sys.stdout)
-        return f"the standard output could not be written: {reason}"
-    return f"a file or stream could not be read or written: {reason}"
+        what = "the standard output could not be written"
+    return f"{what}: {reason}"
 
 
 def _unexpected(error: BaseException) -> int:

@@ -14,8 +14,8 @@ from mirnagraph.writing.temporary import asked
 
 WHOLE = "nothing was left half-written"
 
-# Errors of a disk, which come without the name of a file.
-_OF_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
+OF_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO})
+"""Errors of a disk, which come without the name of a file."""
 
 _OF_RUST = re.compile(r'message: "([^"]+)"')
 
@@ -39,7 +39,7 @@ def explain_disk(place: Path, *within: Path) -> Iterator[None]:
     except OSError as error:
         if within and not _is_within(error, within):
             raise
-        raise _unwritable(place, error.strerror or str(error)) from error
+        raise _unwritable(place, reason_of(error)) from error
     except Exception as error:
         # safetensors does not raise OSError; it is not imported here
         message = _OF_RUST.search(str(error))
@@ -48,9 +48,14 @@ def explain_disk(place: Path, *within: Path) -> Iterator[None]:
         raise _unwritable(place, message.group(1)) from error
 
 
+def reason_of(error: OSError) -> str:
+    """What the system says of an error, without what a library puts around it."""
+    return os.strerror(error.errno) if error.errno else error.strerror or str(error)
+
+
 def _is_within(error: OSError, within: tuple[Path, ...]) -> bool:
     if error.filename is None:
-        return error.errno in _OF_DISK
+        return error.errno in OF_DISK
     path = Path(os.fsdecode(error.filename))
     return any(path == place or place in path.parents for place in within)
 

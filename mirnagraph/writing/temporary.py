@@ -77,7 +77,8 @@ def remove_temporaries() -> None:
 def asked(path: Path) -> Path:
     """Place that was asked for: a path in a temporary folder as a path in what it becomes."""
     for _ in range(len(_PLACES) + 1):
-        for temporary, place in list(_PLACES.items()):
+        # the innermost first
+        for temporary, place in sorted(_PLACES.items(), key=lambda pair: -len(pair[0].parts)):
             if path == temporary or temporary in path.parents:
                 path = place / path.relative_to(temporary)
                 break
