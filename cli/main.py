@@ -141,6 +141,8 @@ def _run() -> int:
         if re.fullmatch(r"--[\w-]+=", option):
             raise ConfigError(f"{option[:-1]} is empty; expected a value")
     code = app(standalone_mode=False)
+    if code == 128 + signal.SIGINT:  # of typer for KeyboardInterrupt, which it catches
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else end.DONE
 
 

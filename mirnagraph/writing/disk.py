@@ -21,13 +21,14 @@ _OF_RUST = re.compile(r'message: "([^"]+)"')
 
 
 @contextlib.contextmanager
-def explain_disk(place: Path, *within: Path) -> Iterator[None]:
+def explain_disk(place: Path, *within: Path, hint: str | None = WHOLE) -> Iterator[None]:
     """Turn what a disk refuses into one sentence that names the place that was asked for.
 
     Args:
         place: that is written.
         within: paths whose errors are meant; others pass, as those of a file that is read in the
             block. Without any, every OSError is meant.
+        hint: what is left of the output.
 
     Raises:
         InputError: a full or read-only disk, a right that is missing, …
@@ -39,13 +40,13 @@ def explain_disk(place: Path, *within: Path) -> Iterator[None]:
     except OSError as error:
         if within and not _is_within(error, within):
             raise
-        raise _unwritable(place, reason_of(error)) from error
+        raise _unwritable(place, reason_of(error), hint) from error
     except Exception as error:
         # safetensors does not raise OSError; it is not imported here
         message = _OF_RUST.search(str(error))
         if type(error).__name__ != "SafetensorError" or message is None:
             raise
-        raise _unwritable(place, message.group(1)) from error
+        raise _unwritable(place, message.group(1), hint) from error
 
 
 def reason_of(error: OSError) -> str:
@@ -60,8 +61,8 @@ def _is_within(error: OSError, within: tuple[Path, ...]) -> bool:
     return any(path == place or place in path.parents for place in within)
 
 
-def _unwritable(place: Path, reason: str) -> InputError:
-    return InputError(f"could not be written: {reason}", file=asked(place), hint=WHOLE)
+def _unwritable(place: Path, reason: str, hint: str | None) -> InputError:
+    return InputError(f"could not be written: {reason}", file=asked(place), hint=hint)
 
 
 def finish_file(path: Path) -> None:

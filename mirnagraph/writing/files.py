@@ -72,7 +72,7 @@ def open_output(path: str | Path) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     if file_behind(path) is None:
-        with explain_disk(path), _open_in_place(path) as stream:
+        with explain_disk(path, hint=None), _open_in_place(path) as stream:
             yield stream
         return
     with write_file(path) as part, open(part, "wb") as stream:
@@ -154,7 +154,11 @@ def _staged(path: Path) -> Iterator[Path]:
     try:
         with explain_disk(path, part):
             yield part
-        with open(part, "rb") as content, explain_disk(path), _open_in_place(path) as stream:
+        with (
+            open(part, "rb") as content,
+            explain_disk(path, hint=None),
+            _open_in_place(path) as stream,
+        ):
             while block := content.read(1 << 20):
                 stream.write(block)
     finally:

@@ -13,6 +13,7 @@ from mirnagraph.errors import InputError
 from mirnagraph.writing.disk import explain_disk, finish_file, finish_folder, sync
 from mirnagraph.writing.locks import claim_folder, is_outside, locked, open_folder
 from mirnagraph.writing.marker import (
+    EXPORT,
     LOCK,
     MARKER,
     files_in,
@@ -197,7 +198,7 @@ def _put(part: Path, target: Path, folder: Path, *, overwrite: bool) -> None:
     with locked(folder), explain_disk(folder):
         check_output_folder(folder, overwrite=overwrite)  # again: time has passed
         finish_folder(part)
-        if not claim_folder(part, target):
+        if not claim_folder(part, target) and not (part / EXPORT).is_file():
             text = header(_fingerprint(part)) + lines_of(sorted(files_in(part)))
             (part / MARKER).write_text(text, encoding="utf-8", newline="\n")
             finish_file(part / MARKER)

@@ -15,6 +15,9 @@ MARKER = "mirnagraph.jsonl"
 LOCK = "mirnagraph.lock"
 """File of the command that is at work in a folder."""
 
+EXPORT = "export.json"
+"""File of an exported model that lists its files itself."""
+
 FORMAT = "mirnagraph folder"
 
 FORMAT_VERSION = 1
@@ -33,27 +36,34 @@ _MODEL = (
     "known.safetensors",
     "model.json",
     "model.safetensors",
-    "names.*.tsv",
+    "names.tsv",
+    "names_earlier.tsv",
     "newcomers/*",
     "cold_start/*",
 )
 
 _RUN = (
     "ablation.md",
+    "ablation.png",
     "ablation.tsv",
     "ablation_neural.tsv",
+    "attention.png",
     "baselines.tsv",
     "baselines/*",
     "best.toml",
-    "by_length.tsv",
     "checkpoints/*",
     "choices.tsv",
     "config.toml",
     "conflicts.tsv",
+    "cut.tsv",
+    "earlier.tsv",
     "embeddings/*",
+    "encoder/*",
+    "figures.tsv",
     "folds.tsv",
     "folds/*",
-    "inner/*",
+    "groups.tsv",
+    "health.tsv",
     "labels.tsv",
     "left_out.tsv",
     "metrics.tsv",
@@ -61,23 +71,29 @@ _RUN = (
     "metrics_by_set.tsv",
     "model/*",
     "networks.toml",
-    "outer/*",
     "parts/*",
     "predictions.tsv",
     "reliability.png",
     "repeats.tsv",
     "repeats/*",
     "report.md",
+    "rnas.tsv",
     "roc.png",
     "run.json",
     "scores.tsv",
+    "search.sqlite",
+    "search.toml",
+    "searches/*",
     "summary.tsv",
     "temporal.tsv",
+    "tower/*",
+    "trials.png",
     "trials.tsv",
     "tune.md",
     "uncertainty.tsv",
     "variants.tsv",
     "variants/*",
+    "versus_untuned.tsv",
 )
 
 _NETWORKS = (
@@ -100,7 +116,9 @@ _DATASET = (
     "partners.*.tsv",
     "measurements.*.tsv",
     "samples.*.tsv",
-    "names.*.tsv",
+    "names.tsv",
+    "names_earlier.tsv",
+    "organisms.tsv",
     "provenance.json",
 )
 
@@ -138,11 +156,13 @@ def listed_files(folder: Path) -> set[str] | None:
     names = _listed(folder / MARKER)
     if names is not None:
         return names | _listed_by_export(folder)
+    if exported := _listed_by_export(folder):
+        return exported
     for name, (entries, patterns) in _EARLIER.items():
         about = _json(folder / name)
         if isinstance(about, dict) and entries <= set(about):
             return _matching(folder, patterns)
-    return _listed_by_export(folder) or _earlier_dataset(folder)
+    return _earlier_dataset(folder)
 
 
 def foreign_files(folder: Path, names: set[str]) -> list[str]:
@@ -178,11 +198,11 @@ def _listed(path: Path) -> set[str] | None:
 
 
 def _listed_by_export(folder: Path) -> set[str]:
-    about = _json(folder / "export.json")
+    about = _json(folder / EXPORT)
     files = about.get("files") if isinstance(about, dict) else None
     if not isinstance(files, dict) or "format_version" not in about:
         return set()
-    return {*map(str, files), "export.json", "README.md"}
+    return {*map(str, files), EXPORT, "README.md"}
 
 
 def _earlier_dataset(folder: Path) -> set[str] | None:
