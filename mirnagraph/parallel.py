@@ -175,7 +175,8 @@ def map_parallel(
     Yields:
         Results in the order in which jobs finish.
     """
-    stop = get_context("spawn").Event()
+    with _signals_held():
+        stop = get_context("spawn").Event()  # starts the process that counts semaphores
     with one_thread_pool(min(workers, len(jobs)), _start, (shared, stop)) as pool:
         if pool is None:
             for job in jobs:

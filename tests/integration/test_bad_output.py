@@ -69,6 +69,17 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+def is_gone(group: int) -> bool:
+    """Whether no process of a group is left, some time after its first has ended."""
+    for _ in range(200):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def hidden(folder: Path) -> list[str]:
     """What a command must not leave behind."""
     return [
@@ -190,9 +201,7 @@ def test_devices_are_written_in_place(run, place: Path) -> None:
         assert ended.returncode == code, ended.stderr
         assert stat.S_ISCHR(os.stat(name).st_mode)
         assert not Path(f"{name}.thresholds.json").exists()
-    assert ended.stderr == (
-        "Error: full: could not be written: No space left on device; nothing was left half-written\n"
-    )
+    assert ended.stderr == "Error: full: could not be written: No space left on device\n"
 
 
 @pytest.mark.parametrize("words", [PREDICT, ("predict", "--run", "run", "--format", "parquet")])
@@ -205,7 +214,7 @@ def test_a_fifo_that_someone_reads(run, place: Path, words) -> None:
     assert content.startswith(b"PAR1" if "parquet" in words else b"query\t")
 
 
-@pytest.mark.parametrize("out", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", ">(cat >&2)"])
+@pytest.mark.parametrize("out", ["/dev/stdout", ">(cat >&2)"])
 def test_descriptors_are_written_in_place(place: Path, new_process, out) -> None:
     if out.startswith(">"):
         read, write = os.pipe()
@@ -267,7 +276,7 @@ def test_an_output_that_is_the_input_is_refused(run, place: Path, out) -> None:
         (("--out", "f/x"), "f/x: could not be written: Not a directory"),
         (("--out", ""), "--out is empty"),
         (("--out="), "--out is empty"),
-        (("--out", "run"), "run: the output file is a folder"),
+        (("--out", "nets"), "nets: the output file is a folder"),
     ],
     ids=["file/x", "empty", "empty=", "folder"],
 )
@@ -393,7 +402,7 @@ def test_the_second_command_in_a_folder_says_who_holds_it(run, place: Path, new_
 def test_a_signal_ends_a_run_with_one_sentence(
     place: Path, new_process, quick, number, word
 ) -> None:
-    config = str(quick(fusion={"epochs": 400}, training={"epochs": 400}))
+    config = str(quick(fusion={"epochs": 60}, training={"epochs": 60}))
     process = new_process(
         *("train", "--networks", "nets", "--fold", "10", "--config", config, "--no-baselines"),
         *("--workers", "2", "--out", "r", "-q"),
@@ -407,8 +416,7 @@ def test_a_signal_ends_a_run_with_one_sentence(
     assert process.returncode == 128 + getattr(signal, number), said
     assert said.strip() == f"{word}. Finished folds are saved; run the same command to resume."
     assert hidden(place) == []
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    assert is_gone(process.pid)
 
 
 def test_a_signal_while_a_folder_is_written_leaves_nothing(place: Path, new_process) -> None:
@@ -438,9 +446,13 @@ def test_a_signal_while_a_folder_is_written_leaves_nothing(place: Path, new_proc
 
 @pytest.mark.parametrize(
     "words",
-    [("predict", "--run", "run", "-q"), ("predict", "--run", "run", "--format", "json"), ("train", "--help")],
+    [
+        ("predict", "--run", "run", "-q"),
+        ("predict", "--run", "run", "-q", "--format", "json"),
+        ("train", "--help"),
+    ],
     ids=["tsv", "json", "help"],
-)  # fmt: skip
+)
 def test_a_reader_that_is_gone_ends_a_command_quietly(place: Path, new_process, words) -> None:
     read, write = os.pipe()
     os.close(read)
@@ -513,6 +525,5 @@ def test_the_name_of_a_dataset_is_no_path(run, place: Path, quick) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert [path.name for path in (place / "deep").iterdir()] == ["runs"]
-    assert [path.name for path in Path("runs").iterdir()] == [
-        "escaped-default-random-2fold-all-seed0"
-    ]
+    (folder,) = Path("runs").iterdir()
+    assert folder.name == "escaped-default-random-2fold-all-seed0"

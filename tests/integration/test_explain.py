@@ -628,7 +628,7 @@ def test_the_command_as_a_person_types_it(
         )
     assert out.returncode == 0, out.stderr
     assert out.stdout == ""
-    assert sorted(str(p.relative_to("why")) for p in Path("why").rglob("*.*")) == [
+    assert sorted(str(p.relative_to("why")) for p in Path("why").rglob("explanation.*")) == [
         f"{folder}/explanation.{end}"
         for folder in ("MINE_2", "copy", "mine")
         for end in ("json", "png", "txt")
