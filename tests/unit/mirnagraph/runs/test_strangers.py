@@ -27,7 +27,7 @@ def edit(folder: Path, **config: object) -> None:
 
 
 def test_a_model_asks_nobody_and_writes_nowhere(tmp_path: Path) -> None:
-    encoder = {"model": "me/beacon", "download": True, "cache": "/home/victim", "window": 3}
+    encoder = {"model": "me/beacon", "download": True, "cache": "/victim", "window": 3}
     folder = saved(tmp_path / "m", encoder=encoder, list=[{"download": True}])
     config = read_model(folder, "toy", (1,)).header["config"]
     assert config == {
@@ -37,7 +37,7 @@ def test_a_model_asks_nobody_and_writes_nowhere(tmp_path: Path) -> None:
 
 
 def test_settings_are_sealed_and_an_export_may_shorten_their_places(tmp_path: Path) -> None:
-    folder = saved(tmp_path / "m", window=3, split="/data/mine/folds.tsv")
+    folder = saved(tmp_path / "m", window=3, split="/data/folds.tsv")
     about = json.loads((folder / HEADER).read_text())
     (folder / HEADER).write_text(json.dumps(without_places(about)))
     assert read_model(folder, "toy", (1,)).header["config"]["split"] == "folds.tsv"

@@ -31,13 +31,17 @@ def names(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
+def half_written(part: Path) -> None:
+    assert (part.parent.name, part.read_text()) == ("new", "")  # on the file system of the target
+    part.write_text("half")
+    raise ValueError("boom")
+
+
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.txt"
     write_text(path, "one\n")
     with pytest.raises(ValueError, match="boom"), write_file(path) as part:
-        assert part.parent == path.parent  # the file system of the target
-        part.write_text("half")
-        raise ValueError("boom")
+        half_written(part)
     assert (path.read_text(), names(tmp_path)) == ("one\n", ["new", "new/a.txt"])
     with open_output(path) as stream:
         stream.write(b"two\n")
@@ -48,16 +52,16 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
 def test_a_missing_input_in_the_block_is_not_called_an_output(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), write_file(tmp_path / "a") as part:
         part.write_text((tmp_path / "missing").read_text())
-    with pytest.raises(InputError, match=r"a: could not be written: No such file"):
-        with write_file(tmp_path / "a") as part:
-            part.unlink()
+    gone = pytest.raises(InputError, match=r"a: could not be written: No such file")
+    with gone, write_file(tmp_path / "a") as part:
+        part.unlink()
     assert names(tmp_path) == []
 
 
 def test_messages_name_the_place_that_was_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=rf"^{tmp_path}/out/in/x.tsv, column a: a cell holds"):
-        with write_folder(tmp_path / "out") as out, write_folder(out / "in") as inner:
-            write_tsv(pd.DataFrame({"a": ["x\ty"]}), inner / "x.tsv")
+    named = pytest.raises(InputError, match=rf"^{tmp_path}/out/in/x.tsv, column 'a': a cell holds")
+    with named, write_folder(tmp_path / "out") as out, write_folder(out / "in") as inner:
+        write_tsv(pd.DataFrame({"a": ["x\ty"]}), inner / "x.tsv")
     assert names(tmp_path) == []
 
 
@@ -79,10 +83,9 @@ def test_a_file_that_comes_during_the_work_is_kept(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with write_folder(out) as part:
         write_text(part / "a", "one")
-    with pytest.raises(InputError, match="found late"):
-        with write_folder(out, overwrite=True) as part:
-            write_text(part / "a", "two")
-            (out / "late").write_text("mine")
+    refused = pytest.raises(InputError, match="found late")
+    with refused, write_folder(out, overwrite=True):
+        (out / "late").write_text("mine")
     assert (names(out), (out / "a").read_text()) == (["a", "late", MARKER], "one")
 
 
@@ -177,7 +180,7 @@ def test_files_of_an_open_folder_are_listed_before_they_take_their_place(tmp_pat
     assert not (out / "folds" / "fold_00" / MARKER).exists()
     unlock(out)
     write_text(out / "predictions-of-mine.tsv", "x")  # of another command: its user's
-    with pytest.raises(InputError, match="found predictions-of-mine.tsv"):
+    with pytest.raises(InputError, match=r"found predictions-of-mine\.tsv"):
         check_output_folder(out, overwrite=True)
 
 
