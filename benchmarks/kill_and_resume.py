@@ -96,10 +96,11 @@ def jobs(folder: Path) -> list[Job]:
     for name, text in (("small", SMALL), ("space", SPACE), ("seq", SEQ)):
         (folder / f"{name}.toml").write_text(text, encoding="utf-8")
     train = ("train", "--networks", "nets", "--fold", "4", "--config", "small.toml")
+    seq = ("seq", "train", "--data", "ds", "--fold", "2", "--config", "seq.toml")
     tune = ("tune", "--networks", "nets", "--fold", "2", "--config", "small.toml")
     return [
         Job("train", (*train, "--no-baselines", "--workers", "2")),
-        Job("seq train", ("seq", "train", "--data", "ds", "--fold", "2", "--config", "seq.toml")),
+        Job("seq train", (*seq, "--no-baselines", "--workers", "1")),
         Job("tune", (*tune, "--space", "space.toml", "--trials", "3", "--workers", "1")),
         Job("build-networks", ("build-networks", "--data", "ds", "--workers", "1")),
     ]
@@ -149,7 +150,25 @@ def without_seconds(path: Path) -> bytes:
     if path.suffix == ".tsv" and SECONDS.encode() in rows[0]:
         place = rows[0].index(SECONDS.encode())
         return b"\n".join(b"\t".join(row[:place] + row[place + 1 :]) for row in rows)
-    return re.sub(rb"[\d.,]+ (s|min|h)\b", b"", content) if path.suffix == ".md" else content
+    if path.suffix == ".md":
+        return without_column(re.sub(rb"[\d.,]+ (s|min|h)\b", b"", content).decode()).encode()
+    return content
+
+
+def without_column(text: str) -> str:
+    """Markdown without the cells of columns of times."""
+    place = None
+    lines = []
+    for line in text.split("\n"):
+        cells = [cell.strip() for cell in line.split("|")] if line.startswith("|") else []
+        if SECONDS in cells:
+            place = cells.index(SECONDS)
+        elif not cells:
+            place = None
+        if place is not None:
+            cells = cells[:place] + cells[place + 1 :]
+        lines.append("|".join(cells) if cells else line)
+    return "\n".join(lines)
 
 
 def leftovers(folder: Path) -> list[str]:

@@ -253,7 +253,7 @@ def _fingerprint(folder: Path) -> str:
 
 def _remove_files(folder: Path, names: set[str]) -> None:
     """Remove the files of a folder that are among `names`, and folders that this leaves empty."""
-    parents = set()
+    parents: set[Path] = set()
     for name in list(files_in(folder)):
         if name in names:
             (folder / name).unlink(missing_ok=True)
