@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
@@ -51,6 +52,8 @@ ASCII = str.maketrans(
 
 _is_ending = False
 
+_is_said = False
+
 _watcher: threading.Timer | None = None
 
 
@@ -78,7 +81,7 @@ class ReaderGone(BaseException):
 @contextlib.contextmanager
 def catch_signals() -> Iterator[None]:
     """Raise `Signalled` for the signals that ask to end; one that is ignored stays so (nohup)."""
-    global _is_ending, _watcher
+    global _is_ending, _is_said, _watcher
     before = {}
     if threading.current_thread() is threading.main_thread():
         for name in WORDS:
@@ -94,23 +97,40 @@ def catch_signals() -> Iterator[None]:
             _watcher.cancel()
         _watcher = None
         _is_ending = False
+        _is_said = False
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
     global _is_ending, _watcher
     if _is_ending:  # asked twice
-        end_now(128 + number)
+        end_now(number)
     _is_ending = True
-    _watcher = threading.Timer(SECONDS_TO_UNWIND, end_now, (128 + number,))
+    _watcher = threading.Timer(SECONDS_TO_UNWIND, end_now, (number,))
     _watcher.daemon = True
     _watcher.start()
     raise Signalled(number)
 
 
-def end_now(code: int) -> None:
-    """End the process with its children and temporary files, without any other clean-up."""
+def end_now(number: int) -> None:
+    """End the process after a signal, with its children and temporary files, whatever it is at."""
+    if os.environ.get("MIRNAGRAPH_DEBUG"):
+        faulthandler.dump_traceback(all_threads=True)
+    say_end(Signalled(number))
     clean_up()
-    os._exit(code)
+    os._exit(128 + number)
+
+
+def say_end(error: Signalled) -> None:
+    """Say once that a signal ended the command, and what is kept."""
+    global _is_said
+    if _is_said:
+        return
+    _is_said = True
+    locks = sys.modules.get("mirnagraph.writing.locks")
+    is_run = locks is not None and locks.was_listed()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"\n{sentence_of(error, is_run=is_run)}\n")
+        sys.stderr.flush()
 
 
 def clean_up() -> None:

@@ -209,10 +209,8 @@ def _unexpected(error: BaseException) -> int:
 
 
 def _interrupted(error: BaseException) -> int:
-    from mirnagraph.writing.locks import was_listed
-
     signalled = error if isinstance(error, end.Signalled) else end.Signalled(signal.SIGINT)
-    typer.echo("\n" + end.sentence_of(signalled, is_run=was_listed()), err=True)
+    end.say_end(signalled)
     return signalled.exit_code
 
 
