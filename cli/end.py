@@ -20,6 +20,9 @@ WRONG_USE = 2
 
 BAD_DATA = 3
 
+LOCKS = "mirnagraph.writing.locks"
+"""Module of locks, which a command that writes nothing does not load."""
+
 SECONDS_TO_UNWIND = 10
 """Longest wait for the clean-up after a signal, before the process ends itself."""
 
@@ -82,6 +85,8 @@ class ReaderGone(BaseException):
 def catch_signals() -> Iterator[None]:
     """Raise `Signalled` for the signals that ask to end; one that is ignored stays so (nohup)."""
     global _is_ending, _is_said, _watcher
+    if LOCKS in sys.modules:  # an earlier command of this process
+        sys.modules[LOCKS].begin_command()
     before = {}
     if threading.current_thread() is threading.main_thread():
         for name in WORDS:
@@ -126,7 +131,7 @@ def say_end(error: Signalled) -> None:
     if _is_said:
         return
     _is_said = True
-    locks = sys.modules.get("mirnagraph.writing.locks")
+    locks = sys.modules.get(LOCKS)
     is_run = locks is not None and locks.was_listed()
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"\n{sentence_of(error, is_run=is_run)}\n")

@@ -114,8 +114,14 @@ def unlock_all() -> None:
 
 
 def was_listed() -> bool:
-    """Whether this process has begun a folder with a list of its own, such as a run."""
+    """Whether this command has begun a folder with a list of its own, such as a run."""
     return _was_listed
+
+
+def begin_command() -> None:
+    """Forget what earlier commands of this process have begun."""
+    global _was_listed
+    _was_listed = False
 
 
 def open_folder(path: Path) -> Path | None:

@@ -649,7 +649,7 @@ def test_the_command_as_a_person_types_it(
         compartment,
     )
     assert again.returncode == 0
-    assert sorted(p.name for p in Path("why").iterdir()) == [
+    assert sorted(p.name for p in Path("why").glob("explanation.*")) == [
         "explanation.json",
         "explanation.png",
         "explanation.txt",
