@@ -57,6 +57,7 @@ docs: setup-dev
 stress: setup-dev
 	$(BIN)/python benchmarks/mutation_check.py --workers 2
 	$(BIN)/python benchmarks/planted_proof.py
+	$(BIN)/python benchmarks/kill_and_resume.py --kills 20
 
 clean:
 	rm -rf $(VENV) build *.egg-info networks runs
