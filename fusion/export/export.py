@@ -24,10 +24,12 @@ from fusion.models.reference import ARRAYS, TABLE
 from fusion.models.saved import COLD_START, SavedModel
 from mirnagraph.io import write_folder, write_text
 from mirnagraph.names.store import FILES as NAME_FILES
+from mirnagraph.reading.arguments import checked
 from mirnagraph.runs.folder import package_versions
 from mirnagraph.runs.model_file import HEADER, WEIGHTS
 
 
+@checked
 def export_run(
     run: str | Path, folder: str | Path, *, license: str | None = None, overwrite: bool = False
 ) -> Path:

@@ -14,6 +14,7 @@ from fusion.export.files import EXPORT, check_folder
 from fusion.export.hub import hub_address, pull
 from fusion.models.saved import FORMAT, SavedModel, load_model
 from mirnagraph.errors import CheckpointError
+from mirnagraph.reading.arguments import checked
 from mirnagraph.runs.model_file import HEADER
 from seqtower.saved import FORMAT as TOWER_FORMAT
 from seqtower.saved import SavedTower, load_tower
@@ -39,6 +40,7 @@ def model_folder(path: str | Path) -> Path:
     return path / "model" if (path / "model" / HEADER).is_file() else path
 
 
+@checked
 def load(
     path: str | Path,
     *,

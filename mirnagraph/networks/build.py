@@ -19,6 +19,7 @@ from mirnagraph.measurements import default_names
 from mirnagraph.networks.network import COEXPRESSION, SIMILARITY_NETWORKS, Network, NetworkSet
 from mirnagraph.networks.sparsify import cut_off, top_k
 from mirnagraph.parallel import Progress, report
+from mirnagraph.reading.arguments import checked
 from mirnagraph.similarity.disease import (
     FUNCTIONAL_METHODS,
     SEMANTIC_METHODS,
@@ -238,6 +239,7 @@ def network_config(
     return replace(config, functional=functional)
 
 
+@checked
 def build_networks(
     dataset: Dataset,
     config: NetworkConfig = DEFAULT_CONFIG,

@@ -19,6 +19,7 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, InputError
 from mirnagraph.io import read_text, sha256_of_folder, write_folder, write_tsv
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.arguments import checked
 
 COEXPRESSION = "coexpression"
 
@@ -158,12 +159,14 @@ class NetworkSet:
         return load_networks(Path(folder))
 
 
+@checked
 def describe(networks: NetworkSet) -> pd.DataFrame:
     """Describe each network in a row (see `describe_network`)."""
     rows = [describe_network(network) for network in networks.networks.values()]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+@checked
 def describe_network(network: Network) -> dict[str, str | int | float]:
     """Compute the statistics of one network.
 
@@ -199,6 +202,7 @@ def describe_network(network: Network) -> dict[str, str | int | float]:
     }
 
 
+@checked
 def save_networks(networks: NetworkSet, folder: Path, *, overwrite: bool = False) -> Path:
     """Write a NetworkSet (see `NetworkSet.save`).
 
@@ -238,6 +242,7 @@ def _edge_path(folder: Path, network: str) -> Path:
     return folder / f"edges.{safe_name(network)}.parquet"
 
 
+@checked
 def load_networks(folder: Path) -> NetworkSet:
     """Read a networks folder (see `NetworkSet.load`); other files in it are ignored."""
     about = _read_about(folder)

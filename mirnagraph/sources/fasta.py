@@ -11,8 +11,8 @@ import pandas as pd
 
 from mirnagraph.config import require
 from mirnagraph.errors import MAX_PROBLEMS, InputError, raise_problems
-from mirnagraph.io import to_rna
-from mirnagraph.sources.lines import file_title, read_lines
+from mirnagraph.reading.nucleotides import to_rna
+from mirnagraph.reading.text import file_title, plain, read_lines
 
 _AMBIGUOUS = re.compile(r"[RYSWKMBDHV]", re.IGNORECASE)
 
@@ -106,6 +106,7 @@ def _records(
     header: tuple[str, str, int] | None = None
     parts: list[str] = []
     for number, line in enumerate(read_lines(path), 1):
+        line = plain(line)
         if line.startswith(">"):
             if header is not None:
                 yield _record(header, parts)

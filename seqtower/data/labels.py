@@ -12,17 +12,15 @@ import pandas as pd
 
 from mirnagraph.errors import ConfigError, InputError, raise_problems
 from mirnagraph.evaluation.metrics import CLASS, FRACTIONS, MULTI_LABEL
-from mirnagraph.io import cell_problems as column_problems
-from mirnagraph.io import read_table, repeated_cells
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.table import cell_problems as column_problems
+from mirnagraph.reading.table import read_table, repeated_cells
+from mirnagraph.reading.text import NOT_GIVEN
 from mirnagraph.sources.fasta import read_fasta
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, RNA_TYPES, SequenceSet, rna_type
 
 SUM_TOLERANCE = 0.01
 """Largest difference from 1 of the sum of the fractions of an RNA."""
-
-NOT_GIVEN = ("NA", "N/A", "NaN", "nan", "<NA>")
-"""Cells of a column of classes that say nothing, like an empty one."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mirnagraph.errors import InputError
-from mirnagraph.sources import lines as lines_module
+from mirnagraph.reading import text as lines_module
+from mirnagraph.reading.text import read_lines
 from mirnagraph.sources.fasta import count_fasta, read_fasta, stream_fasta
-from mirnagraph.sources.lines import read_lines
 from mirnagraph.sources.name_list import read_name_list
 
 FASTA = ">a first one\nACGT\nacgu\n\n>b\r\nNN\r\n>c\rGG"
