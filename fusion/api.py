@@ -38,6 +38,7 @@ from mirnagraph.io import check_nucleotides, check_output_folder, to_rna
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress
 from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.table import read_typed
 from mirnagraph.runs.report import TABLE, summary_table
 from mirnagraph.runs.results import CrossValidationResult, empty_result
 from mirnagraph.sources.fasta import read_fasta
@@ -215,7 +216,7 @@ def train_run(  # noqa: PLR0913  options of the command
         )
     table = None
     if result is not None and baselines and rna_sets is None:
-        table = pd.read_csv(run.path / TABLE, sep="\t")
+        table = read_typed(run.path / TABLE)
     return TrainedRun(run.path, result, over_seeds, repeats, table)
 
 

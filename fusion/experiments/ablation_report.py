@@ -21,6 +21,7 @@ from mirnagraph.evaluation.splits import DRAWN
 from mirnagraph.io import write_text, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.parallel import Progress, report
+from mirnagraph.reading.table import read_typed
 from mirnagraph.runs.compare import read_labels
 from mirnagraph.runs.markdown import bullets, difference_cell, page, save_figure, section
 from mirnagraph.runs.markdown import finite_or_dash as cell
@@ -188,7 +189,7 @@ def _read_runs(
 def _metrics(folder: Path, part: str = "") -> pd.Series:
     """Mean over folds (pooled for ``within``) by compartment and metric."""
     if part:
-        table = pd.read_csv(folder / BY_PART, sep="\t")
+        table = read_typed(folder / BY_PART)
         table = table[table["part"] == part]
     else:
         table = read_metrics(folder)

@@ -32,7 +32,7 @@ from mirnagraph.config import dump_toml
 from mirnagraph.dataset import Dataset
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.evaluation.splits import Folds, write_folds
-from mirnagraph.io import write_text, write_tsv
+from mirnagraph.io import file_names, write_text, write_tsv
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.runs.calibration_report import write_calibration
@@ -232,7 +232,9 @@ def run_name(dataset: str, config: ExperimentConfig) -> str:
     split = config.folds.protocol or Path(config.folds.split).stem
     cold = "-cold" if config.folds.cold else ""
     folds = f"{split}-{config.folds.n_folds}fold-{config.folds.rnas}{cold}"
-    return f"{dataset}-{config.preset}-{folds}-seed{config.seed}"
+    # the name of a dataset is its maker's, and no path
+    safe = file_names([dataset])[0]
+    return f"{safe}-{config.preset}-{folds}-seed{config.seed}"
 
 
 def write_report(

@@ -101,21 +101,26 @@ def ranking_scores(true: np.ndarray, probabilities: np.ndarray) -> dict[str, flo
     }
 
 
+def _has_both(true: np.ndarray) -> bool:
+    """Whether some RNAs are annotated and some are not: with one class scores are 0 or 1 by it."""
+    return bool(0 < true.sum() < len(true))
+
+
 def auc(true: np.ndarray, probabilities: np.ndarray) -> float:
     """Area under the ROC curve in [0, 1], ties counted half; NaN where all are of one class."""
     from sklearn.metrics import roc_auc_score
 
-    return float(roc_auc_score(true, probabilities)) if 0 < true.sum() < len(true) else NAN
+    return float(roc_auc_score(true, probabilities)) if _has_both(true) else NAN
 
 
 def aupr(true: np.ndarray, probabilities: np.ndarray) -> float:
     """Average precision, sum over thresholds of (recall_k - recall_k-1) x precision_k.
 
-    In (0, 1]; NaN without an annotated RNA.
+    In (0, 1]; NaN where all are of one class.
     """
     from sklearn.metrics import average_precision_score
 
-    return float(average_precision_score(true, probabilities)) if true.sum() > 0 else NAN
+    return float(average_precision_score(true, probabilities)) if _has_both(true) else NAN
 
 
 def brier(true: np.ndarray, probabilities: np.ndarray) -> float:
@@ -126,19 +131,19 @@ def brier(true: np.ndarray, probabilities: np.ndarray) -> float:
 def precision(true: np.ndarray, predicted: np.ndarray) -> float:
     """Share of predicted RNAs that are annotated.
 
-    0 where none is predicted, NaN where none is annotated.
+    0 where none is predicted, NaN where all RNAs are of one class.
     """
-    return float((true * predicted).sum() / max(predicted.sum(), 1)) if true.sum() > 0 else NAN
+    return float((true * predicted).sum() / max(predicted.sum(), 1)) if _has_both(true) else NAN
 
 
 def recall(true: np.ndarray, predicted: np.ndarray) -> float:
-    """Share of annotated RNAs that are predicted; NaN where none is annotated."""
-    return float((true * predicted).sum() / true.sum()) if true.sum() > 0 else NAN
+    """Share of annotated RNAs that are predicted; NaN where all RNAs are of one class."""
+    return float((true * predicted).sum() / true.sum()) if _has_both(true) else NAN
 
 
 def f1(true: np.ndarray, predicted: np.ndarray) -> float:
-    """2 TP / (2 TP + FP + FN) in [0, 1]; NaN where none is annotated."""
-    if not true.sum():
+    """2 TP / (2 TP + FP + FN) in [0, 1]; NaN where all RNAs are of one class."""
+    if not _has_both(true):
         return NAN
     return float(2 * (true * predicted).sum() / (true.sum() + predicted.sum()))
 

@@ -29,7 +29,7 @@ from mirnagraph.io import is_dropping
 from mirnagraph.measurements import Measurement, load_measurement
 from mirnagraph.names import store
 from mirnagraph.reading.schema import NUMBER, NUMERAL, Column, check_table, exactly
-from mirnagraph.reading.table import read_table, repeated_cells
+from mirnagraph.reading.table import read_table
 from mirnagraph.reading.text import has_control
 
 FORMAT_VERSION = 1
@@ -219,20 +219,25 @@ def _read_optional(folder: Path, read: Any, partners: Mapping[str, pd.DataFrame]
 
 def _check_ontology(table: pd.DataFrame, path: Path) -> None:
     """Refuse a tree number that is there twice."""
-    first = table.drop_duplicates("tree_number").set_index("tree_number")["descriptor_id"]
-    problems = repeated_cells(table, "tree_number", "a duplicate tree number", path, "each once")
-    repeated = table.loc[table["tree_number"].duplicated(), ["tree_number", "descriptor_id"]]
-    for problem, (number, descriptor) in zip(
-        problems, repeated.itertuples(index=False, name=None), strict=True
-    ):
-        if first[number] != descriptor:
-            what = "one tree number with two descriptors"
-            found = f"{number} of {descriptor}"
-            expected = f"{number} of {first[number]}, as on an earlier line"
-            line = problem.line
-            problems[problems.index(problem)] = InputError(
-                what, file=path, line=line, column="tree_number", found=found, expected=expected
+    first: dict[str, tuple[int, str]] = {}
+    problems = []
+    for line, number, descriptor in table[ONTOLOGY_COLUMNS[:2]].itertuples(name=None):
+        earlier, of_earlier = first.setdefault(number, (int(line), descriptor))
+        if earlier == line:
+            continue
+        what = "one tree number with two descriptors"
+        if of_earlier == descriptor:
+            what = "a duplicate tree number"
+        problems.append(
+            InputError(
+                what,
+                file=path,
+                line=int(line),
+                column="tree_number",
+                found=f"{number} of {descriptor}",
+                expected=f"a number not seen before (line {earlier}: {of_earlier})",
             )
+        )
     raise_problems(problems)
 
 
@@ -240,7 +245,7 @@ def _check_descriptors(
     folder: Path, ontology: pd.DataFrame, every: Mapping[str, pd.DataFrame]
 ) -> None:
     """Refuse an ontology of which no disease has a descriptor: every similarity would be 0."""
-    if ontology.empty or _DISEASE not in every or every[_DISEASE].empty:
+    if ontology.empty or _DISEASE not in every or not len(every[_DISEASE]):
         return
     partners = every[_DISEASE]
     cells = partners.get("descriptor_ids", pd.Series("", index=partners.index)).fillna("")

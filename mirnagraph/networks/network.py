@@ -17,9 +17,10 @@ from scipy.sparse.csgraph import connected_components
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, InputError
-from mirnagraph.io import read_text, sha256_of_folder, write_folder, write_tsv
+from mirnagraph.io import sha256_of_folder, write_folder, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.documents import read_json
 
 COEXPRESSION = "coexpression"
 
@@ -320,12 +321,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
             found=found,
             expected=f"what `mirnagraph build-networks` writes: {ABOUT}, dataset/, edges.*",
         )
-    try:
-        about: dict[str, Any] = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(
-            "not a JSON file", file=path, line=error.lineno, column=error.colno, found=error.msg
-        ) from None
+    about: dict[str, Any] = read_json(path)
     version = about.get("format_version") if isinstance(about, dict) else None
     damaged = partial(CheckpointError, file=path)
     if version != FORMAT_VERSION:
@@ -402,7 +398,10 @@ def _read_similarities(path: Path, names: list[str], n_rnas: int) -> dict[str, n
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    from mirnagraph.reading.tensors import check_tensors
+
     try:
+        check_tensors(path)
         arrays: dict[str, np.ndarray] = load_file(path)
     except FileNotFoundError:
         raise InputError("no such file", file=path, expected="the dense similarities") from None

@@ -91,6 +91,7 @@ def text_blocks(stream: IO[bytes], file: object, size: int) -> Iterator[bytes]:
     if how is None:
         yield from iter(lambda: whole.read(size), b"")
         return
+    whole_stream = f"a complete {how} stream"
     try:
         unpacked = _unpacking(how, whole)
         head = _first(unpacked)
@@ -105,12 +106,11 @@ def text_blocks(stream: IO[bytes], file: object, size: int) -> Iterator[bytes]:
         while block := unpacked.read(size):
             yield bytes(block)
     except EOFError:
-        raise InputError(
-            f"truncated {how} file", file=file, expected=f"a complete {how} stream"
-        ) from None
+        raise InputError(f"truncated {how} file", file=file, expected=whole_stream) from None
     except _damages() as error:
-        what = "truncated" if "truncated" in str(error).lower() else "damaged"
-        raise InputError(f"{what} {how} file", file=file, found=str(error)) from None
+        if "truncated" in str(error).lower():
+            raise InputError(f"truncated {how} file", file=file, expected=whole_stream) from None
+        raise InputError(f"damaged {how} file", file=file, found=str(error)) from None
 
 
 def _first(stream: Any) -> bytes:

@@ -139,6 +139,17 @@ def read_table(
     return table
 
 
+def read_typed(path: str | Path) -> pd.DataFrame:
+    """Read a table that this package wrote, with columns of numbers as numbers, NaN where empty."""
+    table = read_table(path, as_written=True).reset_index(drop=True)
+    for name in table.columns:
+        filled = table.loc[table[name] != "", name]
+        numbers = pd.to_numeric(filled, errors="coerce")
+        if len(filled) and not (numbers.isna() & (filled.str.lower() != "nan")).any():
+            table[name] = numbers.reindex(table.index)
+    return table
+
+
 def _without_empty_end(row: list[str], n: int) -> list[str]:
     """A row without the empty cells behind its first `n`."""
     end = len(row)

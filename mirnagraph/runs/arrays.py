@@ -12,6 +12,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from mirnagraph.reading.tensors import check_tensors
+
 PACKED = "packed.json"
 """Array of bytes: JSON that says how the others are stored. Entries of the metadata have no fixed
 order, so that the same arrays would make other bytes each time."""
@@ -95,6 +97,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises:
         OSError, SafetensorError: the file is missing or damaged.
     """
+    check_tensors(path)
     stored = load_file(path)
     try:
         how = json.loads(stored.pop(PACKED, np.frombuffer(b"{}", dtype=np.uint8)).tobytes())

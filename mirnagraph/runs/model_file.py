@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import sha256_of
+from mirnagraph.reading.documents import read_json
 from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.runs.folder import package_versions
 
@@ -164,11 +165,11 @@ def read_header(
     """
     path = folder / HEADER
     try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        header = read_json(path)
+    except InputError as error:
+        if path.exists():
+            raise CheckpointError(f"damaged {HEADER}", file=path, found=str(error)) from None
         raise CheckpointError(f"not a model folder (no {HEADER})", file=folder, hint=hint) from None
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"damaged {HEADER}", file=path, found=str(error)) from None
     if not isinstance(header, dict) or header.get("format") != model_format:
         found = header.get("format") if isinstance(header, dict) else type(header).__name__
         raise CheckpointError(

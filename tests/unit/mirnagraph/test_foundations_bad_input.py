@@ -150,7 +150,7 @@ CASES = {
     "not a number": (
         "associations.disease.tsv",
         lambda t: t.replace("\t2\t", "\ttwo\t"),
-        r"line 2, column 'n_records': not a number; found two",
+        r"line 2, column 'n_records': not a count; found two",
     ),
     "format": (
         "dataset.toml",
@@ -223,9 +223,7 @@ def test_truncated_and_damaged_gzip(tmp_path: Path) -> None:
     path.write_bytes(packed)
     assert len(read_table(path, ["a"])) == 999
     path.write_bytes(packed[:-9])
-    with pytest.raises(
-        InputError, match=r"table.tsv.gz: truncated gzip file"
-    ):
+    with pytest.raises(InputError, match=r"table.tsv.gz: truncated gzip file"):
         read_text(path)
     middle = len(packed) // 2
     path.write_bytes(packed[:middle] + b"\x00\xff\x00\xff" + packed[middle + 4 :])

@@ -89,7 +89,7 @@ def test_a_stream_that_ends_in_the_middle(tmp_path: Path, monkeypatch: pytest.Mo
         (b" \n\n", "the file is empty"),
         (b"ACGU\n", "line 1, column 1: not a FASTA file"),
         (b">a\nAC\n>b\xff\nAC\n", "line 3, column 3: not a UTF-8 file; found byte 0xff"),
-        (b"PK\x03\x04rest", "an Excel workbook"),
+        (b"PK\x03\x04rest", "a zip archive"),
         (b">\nAC\n", "a header without an id"),
         (b">a\n", "empty sequence of a"),
     ],
