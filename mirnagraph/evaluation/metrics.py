@@ -135,7 +135,8 @@ def is_trained(true: np.ndarray, fold: np.ndarray) -> np.ndarray:
 
     Args:
         true: 0/1, NaN where unknown, shape (n, n_labels), of all RNAs of the cross-validation.
-        fold: test fold of each RNA, shape (n,); RNAs of negative folds are trained on in all.
+        fold: test fold of each RNA, shape (n,); RNAs of fold -1 are trained on in all folds, those
+            of lower numbers in none.
 
     Returns:
         bool, shape (n, n_labels). All True where no fold has any training RNA in `true`.
@@ -143,7 +144,7 @@ def is_trained(true: np.ndarray, fold: np.ndarray) -> np.ndarray:
     labels = np.asarray(true, dtype=np.float64)
     result = np.ones(labels.shape, dtype=bool)
     for number in np.unique(fold[fold >= 0]):
-        training = labels[fold != number]
+        training = labels[(fold != number) & (fold >= -1)]
         if len(training):
             result[fold == number] = (training == 1).any(axis=0) & (training == 0).any(axis=0)
     return result
@@ -181,7 +182,7 @@ def evaluate(
         compartments: names, in column order; numbers from 0 when left out.
         decile: popularity of each RNA (see `scores.popularity_deciles`), shape (n,); adds
             ``within``, which is pooled only.
-        trained: see `is_trained`, shape (n, n_labels); None to take it from `true` and `fold`.
+        trained: see `is_trained`, bool, shape (n, n_labels); None where all were.
 
     Returns:
         DataFrame with the columns ``compartment``, ``metric``, ``mean``, ``sd``, ``pooled``,
@@ -205,7 +206,7 @@ def evaluate(
     is_tested = fold >= 0
     numbers = np.unique(fold[is_tested])
     labels = np.asarray(true, dtype=np.float64)
-    trained = is_trained(labels, fold) if trained is None else np.asarray(trained, dtype=bool)
+    trained = np.ones(labels.shape, dtype=bool) if trained is None else trained
     tested = _Tested(
         np.where(trained, labels, NAN)[is_tested],
         labels[is_tested],

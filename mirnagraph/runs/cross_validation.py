@@ -18,7 +18,7 @@ from mirnagraph.evaluation.metrics import (
     is_trained,
     score,
 )
-from mirnagraph.evaluation.splits import NOT_USED, Folds
+from mirnagraph.evaluation.splits import Folds
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.parallel import Progress, map_parallel, report
 from mirnagraph.runs.results import (
@@ -126,8 +126,7 @@ def collect(
         decile = decile[tested]
     trained = np.ones(labels.shape, dtype=bool)
     if kind != FRACTIONS:
-        used = of_row != NOT_USED
-        trained[used] = is_trained(labels[used], of_row[used])
+        trained = is_trained(labels, of_row)
     for name in names:
         predictions[name], thresholds[name] = _join(results, name, labels.shape)
         with warnings.catch_warnings():

@@ -75,7 +75,7 @@ def datasets(draw: st.DrawFn) -> Dataset:
             pd.Index(names, name="partner_id", dtype=object)
         )
         if kind == "disease":  # an ontology of which no disease has a descriptor is refused
-            partners[kind]["descriptor_ids"] = "D1"
+            partners[kind]["descriptor_ids"] = pd.Series("D1", partners[kind].index, dtype=object)
     compartments = draw(
         st.lists(
             ids.filter(lambda name: name == name.strip() and name != "rna_id"),
