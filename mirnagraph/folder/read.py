@@ -304,7 +304,9 @@ def _read_measurements(
     """Measurements that ``dataset.toml`` names."""
     measurements = {}
     for name, entry in about["measurements"].items():
-        measurements[name] = load_measurement(folder, name, entry)
+        measurements[name] = load_measurement(
+            folder, name, entry, as_written="text_columns" in about
+        )
         unknown = measurements[name].values.index.difference(rnas, sort=False)
         if len(unknown):
             raise InputError(

@@ -192,7 +192,9 @@ def _read_table(part: LabelsPart, path: Path) -> tuple[pd.DataFrame, list[str]]:
         table = read_columns(
             path, {"compartment": ()}, ["compartment"], columns={"compartment": class_column}
         )
-        records = named.assign(compartment=table["compartment"], line=named.index)
+        classes = table["compartment"]
+        classes = classes.mask(classes.str.lower().isin(UNKNOWN), "")
+        records = named.assign(compartment=classes, line=named.index)
         return _split(records.reset_index(drop=True)), []
     if not label_columns:
         is_label = [_is_binary(cells[column]) for column in cells.columns]

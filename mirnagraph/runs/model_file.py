@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,11 @@ WEIGHTS = "model.safetensors"
 WEIGHTS_CHECKSUM = "weights_sha256"
 """Entry of the header: sha256 of the file of tensors."""
 
-HEADER_CHECKSUM = "description_sha256"
-"""Entry of the tensors' metadata: sha256 of the sealed entries of the header."""
+HEADER_CHECKSUM = "sealed_sha256"
+"""Entry of the tensors' metadata: sha256 of the sealed entries and the settings of the header."""
+
+EARLIER_CHECKSUM = "description_sha256"
+"""The same of earlier releases: of the sealed entries alone."""
 
 SEALED = (
     "alphabet",
@@ -44,10 +48,10 @@ SEALED = (
     "weight",
     "weights",
 )
-"""Entries that give the tensors their meaning, but cannot be checked against their shapes.
+"""Entries that give the tensors their meaning, but cannot be checked against their shapes."""
 
-Settings are not sealed: an export shortens the paths in them.
-"""
+SETTINGS = ("config", "tower")
+"""Entries of settings, sealed but for the folders in them, which an export leaves out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,9 +142,11 @@ def read_model(
     with consistent_files(folder):
         _check_values(model, rna_types)
     with safe_open(folder / WEIGHTS, framework="numpy") as file:
-        checksum = (file.metadata() or {}).get(HEADER_CHECKSUM)
+        metadata = file.metadata() or {}
     # models of the first releases carry no checksum of the header
-    if checksum is not None and checksum != _header_checksum(header):
+    expected = _header_checksum(header, with_settings=HEADER_CHECKSUM in metadata)
+    checksum = metadata.get(HEADER_CHECKSUM, metadata.get(EARLIER_CHECKSUM, expected))
+    if checksum != expected:
         raise CheckpointError(
             f"{HEADER} was changed after the model was saved",
             file=folder / HEADER,
@@ -262,9 +268,23 @@ def _check_values(model: ModelFile, rna_types: Sequence[str]) -> None:
         raise ValueError(f"thresholds {thresholds.tolist()} for {n_labels} compartments")
 
 
-def _header_checksum(header: Mapping[str, Any]) -> str:
+def _header_checksum(header: Mapping[str, Any], *, with_settings: bool = True) -> str:
     sealed = {name: header[name] for name in SEALED if name in header}
+    if with_settings:
+        settings = {name: header[name] for name in SETTINGS if name in header}
+        sealed |= {name: _without_folders(value) for name, value in settings.items()}
     return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
+
+
+def _without_folders(value: Any) -> Any:
+    """Plain values with the last part of every path alone."""
+    if isinstance(value, dict):
+        return {key: _without_folders(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(item) for item in value]
+    if isinstance(value, str):
+        return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
+    return value
 
 
 def _reader_of(header: Mapping[str, Any]) -> str:
