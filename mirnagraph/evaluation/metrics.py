@@ -20,6 +20,7 @@ from mirnagraph.evaluation.scores import (
     set_scores,
     within_auc,
 )
+from mirnagraph.reading.arguments import checked
 
 AVERAGE = "average"
 MICRO = "micro"
@@ -97,6 +98,7 @@ class _Tested:
         return [*self.in_fold, np.ones(len(self.true), dtype=bool)]
 
 
+@checked
 def score(
     true: np.ndarray,
     predicted: np.ndarray,
@@ -150,6 +152,7 @@ def is_trained(true: np.ndarray, fold: np.ndarray) -> np.ndarray:
     return result
 
 
+@checked
 def evaluate(
     true: np.ndarray,
     probabilities: np.ndarray,
@@ -357,6 +360,7 @@ def undefined_as_zero(metrics: pd.DataFrame, n_folds: int) -> pd.DataFrame:
     return pd.concat([table, averages], ignore_index=True)
 
 
+@checked
 def evaluate_by_group(
     true: np.ndarray,
     predictions: Mapping[str, np.ndarray],

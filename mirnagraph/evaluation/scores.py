@@ -10,6 +10,7 @@ import pandas as pd
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.evaluation.calibration import expected_calibration_error
+from mirnagraph.reading.arguments import checked
 
 NAN = float("nan")
 
@@ -18,6 +19,7 @@ SET_SCORES = ("aiming", "coverage", "accuracy", "absolute true", "absolute false
 RANKING_SCORES = ("average precision", "coverage error", "ranking loss", "one-error")
 
 
+@checked
 def set_scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Score the predicted set P against the true set T of each RNA, as a mean over all RNAs.
 
@@ -56,6 +58,7 @@ def _share(n_part: np.ndarray, n_whole: np.ndarray, n_either: np.ndarray) -> flo
     return float(np.where(n_whole > 0, n_part / np.maximum(n_whole, 1), n_either == 0).mean())
 
 
+@checked
 def ranking_scores(true: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Score the ranking of compartments, as a mean over RNAs with one compartment or more.
 
@@ -178,6 +181,7 @@ FROM_CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 }
 
 
+@checked
 def popularity(dataset: Dataset) -> np.ndarray:
     """Sum, over association kinds, the rank of each RNA by its number of associations.
 
@@ -194,11 +198,13 @@ def popularity(dataset: Dataset) -> np.ndarray:
     return total
 
 
+@checked
 def popularity_deciles(dataset: Dataset) -> np.ndarray:
     """Decile of each RNA's popularity (see `popularity`) over the whole dataset."""
     return deciles(popularity(dataset))
 
 
+@checked
 def deciles(values: np.ndarray) -> np.ndarray:
     """Decile of each value among all of them.
 
@@ -213,6 +219,7 @@ def deciles(values: np.ndarray) -> np.ndarray:
     return np.asarray(below * 10 // max(len(rank), 1), dtype=np.int64)
 
 
+@checked
 def within_auc(true: np.ndarray, probabilities: np.ndarray, decile: np.ndarray) -> float:
     """AUC over the pairs (annotated, not annotated) of equally well studied RNAs.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
@@ -35,19 +36,41 @@ def checked(function: Function) -> Function:
         if not hints:
             hints.update(_hints(function))
         try:
-            given = signature.bind(*args, **kwargs).arguments
+            bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise ArgumentError(f"{function.__name__}: {error}") from None
-        for name, value in given.items():
-            kind = signature.parameters[name].kind
-            if name in hints and kind not in (
-                inspect.Parameter.VAR_KEYWORD,
-                inspect.Parameter.VAR_POSITIONAL,
-            ):
+        for name, value in bound.arguments.items():
+            if name in hints and signature.parameters[name].kind not in _VARIADIC:
+                value = _by_place(value, hints[name])
                 _check(function.__name__, name, value, hints[name])
-        return function(*args, **kwargs)
+                bound.arguments[name] = value
+        return function(*bound.args, **bound.kwargs)
 
     return call  # type: ignore[return-value]
+
+
+_VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+
+
+def _by_place(value: Any, hint: Any) -> Any:
+    """Columns of tables, and arrays, as a list or an array: element i is the i-th, by no label."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    origins = [get_origin(kind) or kind for kind in kinds]
+    if any(isinstance(kind, type) and isinstance(value, kind) for kind in origins):
+        is_column = hasattr(value, "to_numpy") and Iterable in origins
+        return list(value) if is_column else value
+    names = [getattr(kind, "__name__", "") for kind in origins]
+    if Sequence in origins and hasattr(value, "__array__"):
+        return list(value) if getattr(value, "ndim", 1) == 1 else value
+    if "ndarray" in names and (isinstance(value, list | tuple) or hasattr(value, "to_numpy")):
+        import numpy as np
+
+        try:
+            array = np.asarray(value)
+        except ValueError:  # rows of different lengths
+            return value
+        return value if array.dtype == object else array
+    return value
 
 
 def check_fields(instance: Any, *names: str) -> None:
@@ -70,7 +93,9 @@ def _hints(owner: Any) -> dict[str, Any]:
     """Annotations that can be resolved; the others are left out."""
     if owner not in _CACHE:
         module = inspect.getmodule(owner)
-        names = dict(vars(module)) if module is not None else {}
+        # pandas and numpy where a module imports them for types alone
+        names: dict[str, Any] = {"pd": sys.modules.get("pandas"), "np": sys.modules.get("numpy")}
+        names |= {} if module is None else vars(module)
         result = {}
         for name, hint in getattr(owner, "__annotations__", {}).items():
             try:

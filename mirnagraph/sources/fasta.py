@@ -11,6 +11,7 @@ import pandas as pd
 
 from mirnagraph.config import require
 from mirnagraph.errors import MAX_PROBLEMS, InputError, raise_problems
+from mirnagraph.reading.arguments import checked
 from mirnagraph.reading.nucleotides import to_rna
 from mirnagraph.reading.text import file_title, plain, read_lines
 
@@ -38,6 +39,7 @@ class FastaRecord:
     line: int
 
 
+@checked
 def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
     """Read sequences as RNA.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mirnagraph.errors import InputError
+from mirnagraph.reading.arguments import checked
 from mirnagraph.reading.table import split_line
 from mirnagraph.reading.text import NOT_GIVEN, file_title, read_lines
 
@@ -27,6 +28,7 @@ HEADERS = frozenset(
 """Headers of a first column of names: lower case, letters alone."""
 
 
+@checked
 def read_name_list(path: str | Path) -> list[str]:
     """Read the names in the first column of a table, in file order, repeated ones included.
 

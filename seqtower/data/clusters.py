@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from mirnagraph.parallel import Progress, report
+from mirnagraph.reading.arguments import checked
 from seqtower.data.kmers import word_numbers
 
 LONGEST_ALIGNED = 20_000
@@ -32,6 +33,7 @@ IDENTITY = 0.8
 near-duplicate."""
 
 
+@checked
 def cluster(sequences: Sequence[str], progress: Progress | None = None) -> np.ndarray:
     """Cluster near-duplicate sequences greedily, as CD-HIT does.
 
@@ -60,6 +62,7 @@ def cluster(sequences: Sequence[str], progress: Progress | None = None) -> np.nd
     return np.asarray(np.argsort(np.argsort(first))[number], dtype=np.int64)
 
 
+@checked
 def near_copies(
     sequences: Sequence[str], references: Sequence[str], progress: Progress | None = None
 ) -> np.ndarray:

@@ -14,6 +14,7 @@ from mirnagraph.errors import ConfigError, InputError, raise_problems
 from mirnagraph.evaluation.metrics import CLASS, FRACTIONS, MULTI_LABEL
 from mirnagraph.folder.columns import check_compartments
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.arguments import checked
 from mirnagraph.reading.table import cell_problems as column_problems
 from mirnagraph.reading.table import one_of_each_case, read_table, repeated_cells
 from mirnagraph.reading.text import NOT_GIVEN
@@ -52,6 +53,7 @@ class LabelTable:
     path: str | Path = ""
 
 
+@checked
 def read_labels(
     path: str | Path,
     columns: Sequence[str] = (),
@@ -124,6 +126,7 @@ def read_labels(
     )
 
 
+@checked
 def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> SequenceSet:
     """Return the sequences that have a label, in the order of the FASTA file.
 
