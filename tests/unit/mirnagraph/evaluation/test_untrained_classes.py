@@ -62,7 +62,7 @@ def results() -> pd.DataFrame:
     ]
     with pytest.warns(UndefinedMetricWarning, match=r"rare in fold 0 \(no training RNA of one"):
         result = collect(parts, index, ("rare", "often"), folds, true)
-    return result.metrics[MODEL]
+    return result.metrics
 
 
 def test_no_number_counts_for_a_class_never_trained(results: pd.DataFrame) -> None:
