@@ -48,6 +48,7 @@ shipped-model: setup
 stress: setup-dev
 	$(BIN)/python benchmarks/mutation_check.py --workers 2
 	$(BIN)/python benchmarks/planted_proof.py
+	MIRNAGRAPH_FUZZ_SECONDS=600 $(BIN)/python -m pytest -m slow tests/property/test_damaged_files.py -s
 
 clean:
 	rm -rf $(VENV) build *.egg-info networks runs

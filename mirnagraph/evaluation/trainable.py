@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError, counted
+
+
+class UntrainableWarning(UserWarning):
+    """A compartment has one label among all labelled RNAs."""
 
 
 def require_trainable(dataset: Dataset) -> None:
@@ -14,6 +20,9 @@ def require_trainable(dataset: Dataset) -> None:
 
     Raises:
         InputError: in one sentence, with the compartment.
+
+    Warns:
+        UntrainableWarning: some compartments, but not all, have one label only.
     """
     where = f"dataset {dataset.name!r}"
     located = dataset.labels[dataset.located]
@@ -25,7 +34,16 @@ def require_trainable(dataset: Dataset) -> None:
             expected="labels of two compartments or more",
         )
     n_positive = located.sum()
-    if ((n_positive > 0) & (n_positive < len(located))).any():
+    is_trainable = (n_positive > 0) & (n_positive < len(located))
+    if is_trainable.any():
+        if not is_trainable.all():
+            names = ", ".join(map(str, n_positive.index[~is_trainable]))
+            warnings.warn(
+                f"{where}: no labelled RNA is in, or none is outside of, {names}: such a compartment "
+                "is neither trained nor scored",
+                UntrainableWarning,
+                stacklevel=2,
+            )
         return
     name = str(n_positive.idxmax())
     raise InputError(

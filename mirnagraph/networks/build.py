@@ -19,7 +19,7 @@ from mirnagraph.measurements import default_names
 from mirnagraph.networks.network import COEXPRESSION, SIMILARITY_NETWORKS, Network, NetworkSet
 from mirnagraph.networks.sparsify import cut_off, top_k
 from mirnagraph.parallel import Progress, report
-from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arguments import check_fields, checked
 from mirnagraph.similarity.disease import (
     FUNCTIONAL_METHODS,
     SEMANTIC_METHODS,
@@ -196,6 +196,9 @@ class NetworkConfig:
     sequence: SequenceNetworkConfig = field(default_factory=SequenceNetworkConfig)
     functional: FunctionalNetworkConfig = field(default_factory=FunctionalNetworkConfig)
     coexpression: CoexpressionNetworkConfig = field(default_factory=CoexpressionNetworkConfig)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def mean_length(dataset: Dataset) -> float:

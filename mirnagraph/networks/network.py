@@ -19,7 +19,7 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, InputError
 from mirnagraph.io import sha256_of_folder, write_folder, write_tsv
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arguments import check_fields, checked
 from mirnagraph.reading.documents import read_json
 
 COEXPRESSION = "coexpression"
@@ -131,6 +131,9 @@ class NetworkSet:
     similarities: Mapping[str, np.ndarray]
     settings: Mapping[str, object] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "dataset", "networks", "similarities")
 
     def __getitem__(self, name: str) -> Network:
         try:

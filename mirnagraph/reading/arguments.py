@@ -152,6 +152,8 @@ def _is_instance(value: Any, kind: Any) -> bool:
         return not isinstance(value, str | bytes | Mapping | set | frozenset) and (
             isinstance(value, Iterable) and (kind is Iterable or hasattr(value, "__len__"))
         )
+    if kind is tuple:
+        return isinstance(value, tuple | list)
     if kind is bool:
         return type(value).__name__ in ("bool", "bool_")
     if getattr(kind, "_is_protocol", False):

@@ -146,7 +146,8 @@ def _line_problems(line: str, number: int, name: str, file: str | Path) -> list[
     if not match:
         return []
     place = match.start(match.lastindex or 0)
-    is_ambiguous = _AMBIGUOUS.fullmatch(line[place])
+    # a protein has letters that are no ambiguous nucleotides
+    is_ambiguous = all(map(_AMBIGUOUS.fullmatch, _INVALID.findall(line)))
     problem = InputError(
         f"invalid nucleotide in the sequence of {name}",
         file=file,

@@ -13,7 +13,7 @@ import tomli_w
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.trainable import require_trainable
+from mirnagraph.evaluation.trainable import UntrainableWarning, require_trainable
 from mirnagraph.folder.columns import RNA_COLUMNS
 from mirnagraph.networks.build import build_networks
 from mirnagraph.reading.schema import COUNT, NUMBER, Column, check_table
@@ -218,6 +218,21 @@ def test_labels_of_one_kind_are_refused_before_training(small_dataset: Dataset, 
         labels,
     )
     with pytest.raises(InputError, match="trained on"):
+        require_trainable(dataset)
+
+
+def test_a_compartment_that_nobody_has_is_named_before_training(small_dataset: Dataset) -> None:
+    labels = small_dataset.labels.copy()
+    name = str(labels.columns[1])
+    labels[name] = 0
+    dataset = Dataset(
+        small_dataset.name,
+        small_dataset.rnas,
+        small_dataset.associations,
+        small_dataset.partners,
+        labels,
+    )
+    with pytest.warns(UntrainableWarning, match=rf"none is outside of, {name}: such"):
         require_trainable(dataset)
 
 
