@@ -188,11 +188,9 @@ def _read_runs(
 
 def _metrics(folder: Path, part: str = "") -> pd.Series:
     """Mean over folds (pooled for ``within``) by compartment and metric."""
+    table = read_typed(folder / BY_PART) if part else read_metrics(folder)
     if part:
-        table = read_typed(folder / BY_PART)
         table = table[table["part"] == part]
-    else:
-        table = read_metrics(folder)
     table = table[table["metric"].isin(METRICS) & (table["compartment"] != MICRO)]
     values = table["mean"].where(table["metric"] != "within", table["pooled"])
     index = pd.MultiIndex.from_frame(table[["compartment", "metric"]])

@@ -20,6 +20,7 @@ from mirnagraph.evaluation.scores import (
     set_scores,
     within_auc,
 )
+from mirnagraph.evaluation.trainable import is_trained
 from mirnagraph.reading.arguments import checked
 
 AVERAGE = "average"
@@ -128,28 +129,6 @@ def score(
     if kind == FRACTIONS:
         return correlations(true, predicted, fold, compartments)
     return evaluate(true, predicted, fold, thresholds, compartments, decile, trained)
-
-
-def is_trained(true: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Whether a compartment had both labels among the training RNAs of the fold that tests an RNA.
-
-    Without both a model learns nothing of the compartment, and its scores there are chance.
-
-    Args:
-        true: 0/1, NaN where unknown, shape (n, n_labels), of all RNAs of the cross-validation.
-        fold: test fold of each RNA, shape (n,); RNAs of fold -1 are trained on in all folds, those
-            of lower numbers in none.
-
-    Returns:
-        bool, shape (n, n_labels). All True where no fold has any training RNA in `true`.
-    """
-    labels = np.asarray(true, dtype=np.float64)
-    result = np.ones(labels.shape, dtype=bool)
-    for number in np.unique(fold[fold >= 0]):
-        training = labels[(fold != number) & (fold >= -1)]
-        if len(training):
-            result[fold == number] = (training == 1).any(axis=0) & (training == 0).any(axis=0)
-    return result
 
 
 @checked

@@ -1,8 +1,10 @@
-"""Whether a model can be trained on the labels of a dataset."""
+"""Whether a model can be trained on the labels of a dataset, and of the RNAs of a fold."""
 
 from __future__ import annotations
 
 import warnings
+
+import numpy as np
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError, counted
@@ -39,8 +41,8 @@ def require_trainable(dataset: Dataset) -> None:
         if not is_trainable.all():
             names = ", ".join(map(str, n_positive.index[~is_trainable]))
             warnings.warn(
-                f"{where}: no labelled RNA is in, or none is outside of, {names}: such a compartment "
-                "is neither trained nor scored",
+                f"{where}: no labelled RNA is in, or none is outside of, {names}: such a "
+                "compartment is neither trained nor scored",
                 UntrainableWarning,
                 stacklevel=2,
             )
@@ -53,3 +55,25 @@ def require_trainable(dataset: Dataset) -> None:
         found=f"{n_positive[name]} of {len(located)} labelled RNAs",
         expected="RNAs that are known to be elsewhere, by a label of another compartment",
     )
+
+
+def is_trained(true: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Whether a compartment had both labels among the training RNAs of the fold that tests an RNA.
+
+    Without both a model learns nothing of the compartment, and its scores there are chance.
+
+    Args:
+        true: 0/1, NaN where unknown, shape (n, n_labels), of all RNAs of the cross-validation.
+        fold: test fold of each RNA, shape (n,); RNAs of fold -1 are trained on in all folds, those
+            of lower numbers in none.
+
+    Returns:
+        bool, shape (n, n_labels). All True where no fold has any training RNA in `true`.
+    """
+    labels = np.asarray(true, dtype=np.float64)
+    result = np.ones(labels.shape, dtype=bool)
+    for number in np.unique(fold[fold >= 0]):
+        training = labels[(fold != number) & (fold >= -1)]
+        if len(training):
+            result[fold == number] = (training == 1).any(axis=0) & (training == 0).any(axis=0)
+    return result

@@ -15,10 +15,10 @@ from mirnagraph.evaluation.metrics import (
     FRACTIONS,
     MULTI_LABEL,
     UndefinedMetricWarning,
-    is_trained,
     score,
 )
 from mirnagraph.evaluation.splits import Folds
+from mirnagraph.evaluation.trainable import is_trained
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.parallel import Progress, map_parallel, report
 from mirnagraph.runs.results import (

@@ -59,7 +59,8 @@ RNALOCATE = b"RNA Symbol\tSubcellular Localization\nhsa-miR-21\tNucleus\nhsa-let
 TOML = b'[trees]\nn_trees = 10\nrate = 0.5\nname = "x"\nlist = [1, 2]\n'
 JSON = b'{"a": [1, 2.5, null], "b": {"c": "x"}}\n'
 RECIPE = (
-    b'name = "x"\nspecies = "hsa"\n[rnas]\nfrom = "list"\nfile = "ids.txt"\n[labels]\nfile = "l.tsv"\n'
+    b'name = "x"\nspecies = "hsa"\n[rnas]\nfrom = "list"\nfile = "ids.txt"\n[labels]\n'
+    b'file = "l.tsv"\n'
     b'format = "table"\n'
 )
 

@@ -13,10 +13,10 @@ from mirnagraph.evaluation.metrics import (
     UndefinedMetricWarning,
     evaluate,
     evaluate_by_group,
-    is_trained,
 )
 from mirnagraph.evaluation.scores import deciles, within_auc
 from mirnagraph.evaluation.splits import Folds
+from mirnagraph.evaluation.trainable import is_trained
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.runs.cross_validation import collect
 from mirnagraph.runs.results import MODEL, FoldResult
