@@ -247,7 +247,7 @@ def square_matrix(values: Any, name: str) -> np.ndarray:
     import numpy as np
     from scipy import sparse
 
-    matrix = finite_matrix(values, name)
+    matrix: Any = finite_matrix(values, name)
     dense = matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)
     if dense.shape[0] != dense.shape[1]:
         raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any
 
 from mirnagraph.errors import InputError
@@ -73,7 +74,7 @@ class Rejoined(io.RawIOBase):
         return len(block)
 
 
-def text_blocks(stream: IO[bytes], file: object, size: int) -> Iterator[bytes]:
+def text_blocks(stream: IO[bytes], file: str | Path, size: int) -> Iterator[bytes]:
     """Read the bytes of a text in blocks, unpacked where the file is compressed.
 
     Args:
@@ -133,7 +134,7 @@ _AFTER_BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")
 """Start of the first block of a bzip2 file, or of its end where it holds nothing."""
 
 
-def _refuse_binary(head: bytes, file: object) -> None:
+def _refuse_binary(head: bytes, file: str | Path) -> None:
     for start, what, hint in _BINARY:
         if not head.startswith(start):
             continue

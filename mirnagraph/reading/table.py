@@ -114,7 +114,7 @@ def read_table(
         header = _without_empty_end(header, 1)
     _check_header(header, required, path)
     n = len(header)
-    lines = range(2, len(rows) + 1)
+    lines: Sequence[int] = range(2, len(rows) + 1)
     cells = rows[1:]
     if not as_written:
         filled = [number for number in lines if any(rows[number - 1])]
