@@ -13,6 +13,7 @@ import pandas as pd
 from mirnagraph.dataset import LEFT_OUT_COLUMNS
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.reading.table import cell_problems, read_table
+from mirnagraph.reading.text import NOT_GIVEN
 from mirnagraph.recipes.places import Places
 from mirnagraph.recipes.provenance import Source, source_of
 from mirnagraph.recipes.recipe import LabelsPart
@@ -22,7 +23,7 @@ from mirnagraph.sources.assemble import left_out_rows
 from mirnagraph.sources.delimited import read_binary, read_columns
 from mirnagraph.sources.fasta import read_fasta
 
-UNKNOWN = ("", "na", "nan", "n/a")
+UNKNOWN = frozenset(("", *(text.lower() for text in NOT_GIVEN)))
 """Cells of a label table that say nothing, in lower case."""
 
 _CLASS_COLUMNS = ("class", "label", "location", "localization", "compartment", "tag")
@@ -192,9 +193,7 @@ def _read_table(part: LabelsPart, path: Path) -> tuple[pd.DataFrame, list[str]]:
         table = read_columns(
             path, {"compartment": ()}, ["compartment"], columns={"compartment": class_column}
         )
-        classes = table["compartment"]
-        classes = classes.mask(classes.str.lower().isin(UNKNOWN), "")
-        records = named.assign(compartment=classes, line=named.index)
+        records = named.assign(compartment=table["compartment"], line=named.index)
         return _split(records.reset_index(drop=True)), []
     if not label_columns:
         is_label = [_is_binary(cells[column]) for column in cells.columns]

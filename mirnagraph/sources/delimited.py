@@ -12,7 +12,7 @@ import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.reading.table import read_table
-from mirnagraph.reading.text import NOT_GIVEN, read_text
+from mirnagraph.reading.text import read_text
 
 
 def read_columns(
@@ -32,7 +32,7 @@ def read_columns(
         names: name of the result -> names of the column in the releases, compared without case,
             blanks and underscores.
         required: names of the result that must be present; others are empty text where absent.
-        filled: names of the result without empty cells and ``NA``.
+        filled: names of the result without empty cells.
         values: name of the result -> what its cells may be, apart from empty.
         fallback: encoding of files that are not UTF-8.
         columns: name of the result -> column of this file, in place of the known names.
@@ -67,12 +67,8 @@ def read_columns(
     cells = pd.DataFrame(result, index=table.index, dtype=object)
     problems = []
     for name in filled:
-        column = names[name][0]
-        for line, cell in cells.loc[cells[name].isin(["", *NOT_GIVEN]), [name]].itertuples():
-            found = cell or None
-            problems.append(
-                InputError("empty cell", file=path, line=line, column=column, found=found)
-            )
+        for line in table.index[cells[name] == ""]:
+            problems.append(InputError("empty cell", file=path, line=line, column=names[name][0]))
     for name, valid in values.items():
         unknown = cells.loc[~cells[name].isin([*valid, ""]), [name]]
         for line, cell in unknown.itertuples(name=None):
