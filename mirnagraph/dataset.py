@@ -26,7 +26,7 @@ from mirnagraph.measurements import Measurement, write_measurement
 from mirnagraph.names.mirbase import MirbaseNames
 from mirnagraph.names.store import save_names
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.reading.arguments import check_fields
+from mirnagraph.reading.arguments import check_fields, checked
 from mirnagraph.reading.schema import LARGEST_COUNT
 
 BENCHMARK_COMPARTMENTS = (
@@ -198,7 +198,14 @@ class Dataset:
         return NodeIndex.of(self.partners[kind].index, kind)
 
     def association_matrix(self, kind: str) -> sparse.csr_array:
-        """Binary matrix of one kind: shape (n_rnas, n_partners), float64, sorted indices."""
+        """Binary matrix of one kind: shape (n_rnas, n_partners), float64, sorted indices.
+
+        Raises:
+            InputError: the dataset has no such kind.
+        """
+        if kind not in self.associations:
+            expected = ", ".join(self.associations) or "none"
+            raise InputError("no such kind of association", found=str(kind), expected=expected)
         table = self.associations[kind]
         columns = self.partner_index(kind)
         rows = self.index.positions(table["rna_id"])
@@ -208,6 +215,7 @@ class Dataset:
         matrix.sort_indices()
         return matrix
 
+    @checked
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the dataset as TSV files and a ``dataset.toml``, atomically (see `load`).
 
@@ -267,6 +275,7 @@ class Dataset:
         }
 
     @classmethod
+    @checked
     def load(cls, folder: str | Path) -> Dataset:
         """Read a dataset folder written by `save` or by hand.
 

@@ -78,6 +78,7 @@ class Network:
     matrix: sparse.csr_array
 
     def __post_init__(self) -> None:
+        check_fields(self, "name", "rnas", "partners")
         shape = (len(self.rnas), len(self.targets))
         if self.matrix.shape != shape:
             raise InputError(
@@ -143,6 +144,7 @@ class NetworkSet:
                 "no such network", found=name, expected=", ".join(self.networks)
             ) from None
 
+    @checked
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write dataset, settings, edge lists, similarities and statistics to a folder, atomically.
 
@@ -153,6 +155,7 @@ class NetworkSet:
         return save_networks(self, Path(folder), overwrite=overwrite)
 
     @classmethod
+    @checked
     def load(cls, folder: str | Path) -> NetworkSet:
         """Read a folder written by `save`; equal to what was saved.
 

@@ -38,11 +38,11 @@ def checked(function: Function) -> Function:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise ArgumentError(f"{function.__name__}: {error}") from None
+            raise ArgumentError(f"{function.__qualname__}: {error}") from None
         for name, value in bound.arguments.items():
             if name in hints and signature.parameters[name].kind not in _VARIADIC:
                 value = _by_place(value, hints[name])
-                _check(function.__name__, name, value, hints[name])
+                _check(function.__qualname__, name, value, hints[name])
                 bound.arguments[name] = value
         return function(*bound.args, **bound.kwargs)
 

@@ -170,6 +170,22 @@ def test_parts_of_a_dataset_are_checked(small_dataset: Dataset) -> None:
             replace(small_dataset, **{name: value})
 
 
+def test_folders_and_parts_of_networks_are_checked(small_dataset: Dataset) -> None:
+    for kind in (Dataset, mirnagraph.NetworkSet):
+        with pytest.raises(ArgumentError, match=rf"{kind.__name__}.load: folder is 5"):
+            kind.load(5)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"Dataset\.save: folder is 5"):
+        small_dataset.save(5)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="NetworkConfig: sequence is 5"):
+        mirnagraph.NetworkConfig(sequence=5)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="NetworkSet: dataset is 5"):
+        mirnagraph.NetworkSet(5, {}, {})  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="Network: rnas is 5"):
+        mirnagraph.Network("x", 5, None, sparse.csr_array((1, 1)))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no such kind of association; found x"):
+        small_dataset.association_matrix("x")
+
+
 def public_functions() -> list[tuple[str, object]]:
     """Functions of the package's front, and of the modules that list their names."""
     every = {}
