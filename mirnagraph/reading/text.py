@@ -146,6 +146,8 @@ def _decoded(raw: bytes, number: int, file: str | Path) -> str:
         line = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _not_utf8(raw, error, file, number, error.start + 1) from None
+    if line.isprintable():  # most lines, and quickly told
+        return line
     for match in _CONTROL.finditer(line):
         if match.group() not in _PRINTED:
             raise _control_error(match.group(), file, number, match.start() + 1)
