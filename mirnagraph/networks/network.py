@@ -134,7 +134,7 @@ class NetworkSet:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_fields(self, "dataset", "networks", "similarities")
+        check_fields(self, "networks", "similarities")
 
     def __getitem__(self, name: str) -> Network:
         try:

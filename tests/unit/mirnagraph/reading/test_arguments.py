@@ -178,8 +178,8 @@ def test_folders_and_parts_of_networks_are_checked(small_dataset: Dataset) -> No
         small_dataset.save(5)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="NetworkConfig: sequence is 5"):
         mirnagraph.NetworkConfig(sequence=5)  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="NetworkSet: dataset is 5"):
-        mirnagraph.NetworkSet(5, {}, {})  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="NetworkSet: networks is 5"):
+        mirnagraph.NetworkSet(small_dataset, 5, {})  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="Network: rnas is 5"):
         mirnagraph.Network("x", 5, None, sparse.csr_array((1, 1)))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no such kind of association; found x"):
