@@ -42,7 +42,7 @@ check: setup-dev
 shipped-model: setup
 	$(BIN)/mirnagraph build-networks --data mirna1041 --out build/networks --overwrite
 	$(BIN)/mirnagraph train --networks build/networks --rnas located --fold 10 --seed 0 --out build/shipped --overwrite
-	$(BIN)/mirnagraph export build/shipped fusion/shipped --license other --overwrite
+	$(BIN)/mirnagraph export build/shipped fusion/shipped --license other --networks build/networks --overwrite
 	$(BIN)/mirnagraph atlas --run fusion/shipped --out data/atlas/atlas.tsv.gz
 
 stress: setup-dev

@@ -57,6 +57,16 @@ LicenceOption = Annotated[
     ),
 ]
 
+EvidenceOption = Annotated[
+    Path | None,
+    Option(
+        "--networks",
+        help="Networks that the run was made from: their partners and PMIDs are stored with the "
+        "model, for `explain`.",
+        show_default="not stored",
+    ),
+]
+
 RepoArgument = Annotated[
     str, Argument(metavar="OWNER/NAME", help="Repository on the Hugging Face hub.")
 ]
@@ -79,6 +89,7 @@ def export(
     push: PushOption = None,
     private: PrivateOption = False,
     license: LicenceOption = None,
+    networks: EvidenceOption = None,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -88,7 +99,7 @@ def export(
     """
     import tempfile
 
-    from fusion.explain.ranking import newest_run
+    from fusion.explain.ranking import networks_of_run, newest_run
     from fusion.export.export import export_run
     from fusion.export.files import CARD, EXPORT
     from fusion.export.hub import HubAddress
@@ -103,14 +114,15 @@ def export(
     if push is not None:
         HubAddress(push)  # refuses a wrong address before anything is written
     if (run / EXPORT).is_file():
-        if push is None or folder is not None or license is not None:
+        if push is None or folder is not None or license is not None or networks is not None:
             hint = "push it as it is (--push OWNER/NAME), or copy it"
             raise ConfigError(f"{run} is an exported model already: {hint}")
         _push(run, push, private=private)
         return
     with tempfile.TemporaryDirectory(prefix="mirnagraph-") as temporary:
         target = folder or Path(temporary) / "model"
-        written = export_run(run, target, license=license, overwrite=overwrite)
+        loaded = None if networks is None else networks_of_run(run, networks)
+        written = export_run(run, target, license=license, networks=loaded, overwrite=overwrite)
         if folder is not None:
             note = "" if license else f"; no licence given (see the end of {CARD})"
             say(f"Written to {folder}: {CARD}, {EXPORT}, model.json, weights{note}")

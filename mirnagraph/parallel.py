@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from contextvars import ContextVar
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
@@ -26,6 +27,9 @@ _SHARED: Any = None
 
 _STOP: Any = None
 
+Mapper = Callable[[Callable[[Any, Any], Any], Any, Sequence[Any]], Iterator[Any]]
+
+_MAPPER: ContextVar[Mapper | None] = ContextVar("mapper", default=None)
 
 logger = logging.getLogger(__name__)
 
@@ -106,10 +110,26 @@ def _begin(initializer: Any, initargs: tuple[Any, ...]) -> None:
         initializer(*initargs)
 
 
+@contextmanager
+def use_mapper(mapper: Mapper) -> Iterator[None]:
+    """Let `map_parallel` run its jobs elsewhere, such as on a cluster (`mirnagraph.cluster`).
+
+    Args:
+        mapper: called as ``mapper(function, shared, jobs)``; yields results as jobs finish.
+    """
+    before = _MAPPER.set(mapper)
+    try:
+        yield
+    finally:
+        _MAPPER.reset(before)
+
+
 def map_parallel(
     function: Callable[[Any, JobT], ResultT], shared: Any, jobs: Sequence[JobT], workers: int
 ) -> Iterator[ResultT]:
     """Call ``function(shared, job)`` for every job; in this process for one worker or one job.
+
+    Inside `use_mapper` all jobs run where that says, whatever `workers` is.
 
     Args:
         function: of a module's top level, so that a fresh process can import it.
@@ -120,6 +140,10 @@ def map_parallel(
     Yields:
         Results in the order in which jobs finish.
     """
+    mapper = _MAPPER.get()
+    if mapper is not None:
+        yield from mapper(function, shared, jobs)
+        return
     stop = get_context("spawn").Event()
     with one_thread_pool(min(workers, len(jobs)), _start, (shared, stop)) as pool:
         if pool is None:

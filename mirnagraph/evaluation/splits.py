@@ -12,6 +12,7 @@ import pandas as pd
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError, counted, raise_problems
 from mirnagraph.evaluation.balance import balanced_subsets
+from mirnagraph.evaluation.trainable import labelled_rows
 from mirnagraph.io import cell_problems, read_table, repeated_cells, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.arguments import checked
@@ -378,7 +379,7 @@ def make_folds(
         n_folds: number of folds; not read with a fold file.
         seed: the run's seed; not read with a fold file.
         rnas: ``"all"`` or ``"located"``; with a file, ``"located"`` leaves out its RNAs without
-            compartment.
+            compartment, unless they are known to be in none (`trainable.labelled_rows`).
         protocol: name of a protocol in the file.
         clusters: cluster of near-duplicate sequences of each RNA by rna_id, for ``"cluster"``.
 
@@ -387,7 +388,7 @@ def make_folds(
             ``"cluster"`` without `clusters`.
         InputError: see `read_folds` and `column_folds`.
     """
-    is_used = used_rnas(dataset.labels, rnas)
+    is_used = used_rnas(dataset.labels, rnas) | labelled_rows(dataset)
     is_column = names_column(dataset, split)
     if split not in DRAWN and not is_column:
         folds = read_folds(split, dataset.index, protocol)

@@ -38,12 +38,14 @@ class RecipeLabels:
     Attributes:
         labels: as of `Dataset.labels`.
         source: the file.
+        negatives: ids of RNAs with a 0 in a table of one compartment: known not to be there.
         left_out: rows of `Dataset.left_out`.
     """
 
     labels: pd.DataFrame
     source: Source
     left_out: pd.DataFrame
+    negatives: frozenset[str] = frozenset()
 
 
 def read_labels(part: LabelsPart, rnas: RecipeRnas, places: Places) -> RecipeLabels:
@@ -63,7 +65,8 @@ def read_labels(part: LabelsPart, rnas: RecipeRnas, places: Places) -> RecipeLab
     else:
         records, columns = _read_records(part, path)
     records["compartment"] = records["compartment"].replace(part.rename)
-    is_unknown = records["compartment"].str.lower().isin(UNKNOWN)
+    is_negative = records["label"] == "0" if "label" in records else pd.Series(False, records.index)
+    is_unknown = records["compartment"].str.lower().isin(UNKNOWN) | is_negative
     is_foreign = ~records["species"].isin(["", rnas.species.latin])
     present = [*columns, *records.loc[~is_unknown & ~is_foreign, "compartment"]]
     present = rnalocate.distinct_compartments(part.rename.get(name, name) for name in present)
@@ -76,10 +79,16 @@ def read_labels(part: LabelsPart, rnas: RecipeRnas, places: Places) -> RecipeLab
     reasons[is_foreign] = "another species"
     reasons[is_unknown] = "no compartment, or not known"
     reasons[usable.index] = _reasons(usable, rna_of, compartments)
+    zeros = records.loc[is_negative & ~is_foreign, "rna"]
+    negative_of = rnas.match(zeros, part.match)
+    reasons[zeros.index] = ""
+    reasons[zeros.index[~zeros.isin(list(negative_of))]] = "RNA is not in the dataset"
     _check_matches(records, reasons, usable, rna_of, rnas, path)
     note = _unread(part, path, columns) if part.format == "table" and columns else ""
     source = source_of(part.file, path, "labels", _by_line(records, reasons), note=note)
-    return RecipeLabels(table, source, _left_out(records, reasons, path))
+    positives = set(table.index[table.any(axis=1)])
+    negatives = frozenset(rna for ids in negative_of.values() for rna in ids) - positives
+    return RecipeLabels(table, source, _left_out(records, reasons, path), negatives)
 
 
 def _unread(part: LabelsPart, path: Path, columns: list[str]) -> str:
@@ -209,7 +218,10 @@ def _read_table(part: LabelsPart, path: Path) -> tuple[pd.DataFrame, list[str]]:
     # A row of zeros is kept as one record of no compartment, so that it is counted.
     rows = long[(long["label"] == "1") | (is_first & ~has_label)].reset_index(drop=True)
     rows["compartment"] = rows["compartment"].mask(rows["label"] != "1", "")
-    return rows.drop(columns="label"), label_columns
+    # Of several compartments a row of zeros says nothing; of one alone, a 0 is an answer.
+    if len(label_columns) > 1:
+        rows = rows.drop(columns="label")
+    return rows, label_columns
 
 
 def _all_columns(path: Path) -> pd.DataFrame:

@@ -155,6 +155,7 @@ class AssociationPart(Checked):
         columns: name here -> column of the file: ``rna``, ``partner``, ``pmid``, ``species``.
         evidence: columns of a ``table`` that hold numbers of 0 or more; the largest of a pair.
         types: HMDD's pairs with the type of their evidence.
+        types_optional: whether the dataset is built without them where the file is not there.
         match: ``name`` (in any letter case, without its arm, by a hairpin of miRBase that both
             have), ``exact`` (letter for letter), ``mature`` (a mature of the RNA) or ``published``
             (as the authors of the benchmark joined the format); empty: ``name`` with miRBase, else
@@ -173,6 +174,7 @@ class AssociationPart(Checked):
     columns: dict[str, str] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     types: str = ""
+    types_optional: bool = False
     match: Annotated[str, ("", "name", "exact", "mature", "published")] = ""
     order: Annotated[str, ("records", "rnas")] = "records"
     weak: bool = False
@@ -275,7 +277,7 @@ class Recipe:
                 where = f"associations.{part.kind}"
                 named += [
                     (part.file, f"{where}.file"),
-                    (part.types, f"{where}.types"),
+                    ("" if part.types_optional else part.types, f"{where}.types"),
                     (part.partners.file, f"{where}.partners.file"),
                     (part.partners.matrix, f"{where}.partners.matrix"),
                     (part.partners.sequences, f"{where}.partners.sequences"),

@@ -103,7 +103,7 @@ def smith_waterman(
     [1.0, 1.0, 0.866, 0.0]
     """
     sequences = list(sequences)
-    known, texts = _known(sequences, scores)
+    known, texts = known_sequences(sequences, scores)
     raw = _score(texts, texts, scores, engine, workers, progress, triangle=True)
     result = np.eye(len(sequences))
     if known:
@@ -129,8 +129,8 @@ def smith_waterman_between(
         float64 array of shape (n_queries, n_targets) in [0, 1]; 0 where either sequence is unknown
         or all N.
     """
-    rows, left = _known(queries, scores)
-    columns, right = _known(targets, scores)
+    rows, left = known_sequences(queries, scores)
+    columns, right = known_sequences(targets, scores)
     raw = _score(left, right, scores, engine, workers, progress, triangle=False)
     result = np.zeros((len(queries), len(targets)))
     if rows and columns:
@@ -196,8 +196,18 @@ def mature_similarity(
     return result
 
 
-def _known(sequences: Sequence[str | None], scores: AlignmentScores) -> tuple[list[int], list[str]]:
-    """Positions of the known sequences, and these, checked."""
+def known_sequences(
+    sequences: Sequence[str | None], scores: AlignmentScores
+) -> tuple[list[int], list[str]]:
+    """Return the positions of the known sequences, and these as RNA, checked.
+
+    Args:
+        sequences: None or NaN where unknown.
+        scores: bound the length.
+
+    Raises:
+        InputError: see `smith_waterman`.
+    """
     # NaN and its like differ from themselves
     known = {i: str(s) for i, s in enumerate(sequences) if s is not None and s == s}
     rows = list(known)
@@ -256,7 +266,7 @@ def _score(
     result = np.zeros((len(queries), len(targets)), dtype=np.int32)
     if not queries or not targets:
         return result
-    make_scorer = _pyopal_rows if engine == "pyopal" else _parasail_rows
+    make_scorer = pyopal_rows if engine == "pyopal" else _parasail_rows
     row_scorer = make_scorer(targets, scores)
 
     def fill(row: int) -> None:
@@ -273,7 +283,8 @@ def _score(
     return result
 
 
-def _pyopal_rows(targets: list[str], scores: AlignmentScores) -> Callable[[str, int], np.ndarray]:
+def pyopal_rows(targets: list[str], scores: AlignmentScores) -> Callable[[str, int], np.ndarray]:
+    """Make a function of a query and a start: raw scores to the targets from there on, int32."""
     import pyopal
     from scoring_matrices import ScoringMatrix
 

@@ -11,6 +11,9 @@ from mirnagraph.reading.arguments import checked
 if TYPE_CHECKING:
     from mirnagraph.dataset import Dataset
 
+LOADERS = ("mirna1041", "circloc")
+"""Datasets that are read from their files without a recipe."""
+
 
 @checked
 def load_dataset(name_or_folder: str | Path) -> Dataset:
@@ -42,14 +45,14 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
                 f"{name!r} is a table to build a dataset with, no dataset by itself; "
                 f"datasets: {datasets}, or a folder"
             )
-        from mirnagraph.sources import circloc, mirna1041
-
-        loaders = {"mirna1041": mirna1041.load, "circloc": circloc.load}
         built = catalog.built_folder(name)
-        if built is not None and not catalog.is_in_data_folder(name):
+        if built is not None and not (name in LOADERS and catalog.is_in_data_folder(name)):
             return Dataset.load(built)
         folder = catalog.find(name)
-        if name in loaders:
+        if name in LOADERS:
+            from mirnagraph.sources import circloc, mirna1041
+
+            loaders = {"mirna1041": mirna1041.load, "circloc": circloc.load}
             return loaders[name](folder)
         raise ConfigError(
             f"dataset {name!r} is not built of its files in {folder}; build it with: "

@@ -192,7 +192,7 @@ def test_an_interrupted_command_says_how_to_resume(run, monkeypatch: pytest.Monk
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mirnagraph.sources.load_dataset", interrupt)
+    monkeypatch.setattr("mirnagraph.recipes.opening.load_dataset", interrupt)
     ended = run("build-networks")
     sentence = "Interrupted. Finished folds are saved; run the same command to resume."
     assert (ended.returncode, ended.stderr.strip()) == (130, sentence)
