@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
@@ -134,7 +135,7 @@ def read_table(
     )
     table = pd.DataFrame(cells, columns=header, dtype=object)
     is_range = isinstance(lines, range)
-    index = pd.RangeIndex(2, len(rows) + 1) if is_range else pd.Index(lines, dtype="int64")
+    index = pd.RangeIndex(2, len(rows) + 1) if is_range else pd.Index(np.array(lines))
     table.index = index.rename("line")
     return table
 
