@@ -108,7 +108,7 @@ def build_networks(
 
     settings = network_config(config, functional_cutoff=cutoff, lambda_=lambda_)
     check_output_folder(out, overwrite=overwrite)
-    from mirnagraph.sources.folder import UNLISTED
+    from mirnagraph.folder.read import UNLISTED
 
     dataset = load_dataset(data)
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)

@@ -172,8 +172,8 @@ def predict_fasta(
 ) -> Iterator[PredictionRows]:
     """Predict the sequences of a file, checked as a whole first unless it is a stream."""
     from fusion.streaming import stream_predictions
+    from mirnagraph.reading.text import STDIN
     from mirnagraph.sources.fasta import count_fasta, stream_fasta
-    from mirnagraph.sources.lines import STDIN
 
     is_stream = str(fasta) == STDIN or not fasta.is_file()
     n_records = 0 if is_stream else count_fasta(fasta, iupac=iupac)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +25,7 @@ from mirnagraph.evaluation.splits import read_folds
 from mirnagraph.names import NameResolver, ReferenceNames, suggest
 from mirnagraph.networks.build import build_networks, networks_or_demo
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet, networks_sha256
+from mirnagraph.reading.documents import read_json
 from mirnagraph.runs.folder import read_run_json
 from mirnagraph.runs.results import MODEL, read_predictions
 from seqtower.saved import FORMAT as TOWER_FORMAT
@@ -264,13 +264,13 @@ def temporal_precision(run: str | Path) -> tuple[Path, pd.DataFrame] | None:
 
 def _thresholds(path: Path, n_labels: int) -> np.ndarray:
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_json(path)
         if "thresholds" in about:
             values = about["thresholds"][MODEL]
         else:  # a run of an older version
             values = about["choices"]["thresholds"]
         return np.asarray(values, dtype=float).reshape(n_labels)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, InputError) as error:
         raise InputError(
             "a finished fold is damaged",
             file=path,

@@ -23,6 +23,7 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import write_text
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
+from mirnagraph.reading.text import read_text
 from mirnagraph.runs.arrays import load_arrays, save_arrays
 
 FILE = "evidence.safetensors"
@@ -178,7 +179,7 @@ def add_evidence(folder: str | Path, networks: NetworkSet, model: Model) -> None
     if not isinstance(model, SavedModel) or model.reference is None:
         raise ConfigError(f"the model in {folder} has no RNAs of networks to store evidence of")
     write_evidence(networks, model.reference, folder)
-    card = (folder / CARD).read_text(encoding="utf-8")
+    card = read_text(folder / CARD)
     start, _, rest = card.partition(f"{TITLE}\n")
     if rest:
         rest = rest[rest.index("\n## ") + 1 :]

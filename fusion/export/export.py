@@ -25,11 +25,13 @@ from fusion.models.saved import COLD_START, SavedModel
 from mirnagraph.io import write_folder, write_text
 from mirnagraph.names.store import FILES as NAME_FILES
 from mirnagraph.networks.network import NetworkSet
+from mirnagraph.reading.arguments import checked
 from mirnagraph.runs.folder import package_versions
 from mirnagraph.runs.model_file import HEADER, WEIGHTS, without_places
 from mirnagraph.writing.files import copy_file
 
 
+@checked
 def export_run(
     run: str | Path,
     folder: str | Path,

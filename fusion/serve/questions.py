@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from fusion.serve.limits import (
     BAD_REQUEST,
-    TOO_LARGE,
     Limits,
     RefusedError,
     check_length,
@@ -22,19 +21,16 @@ from fusion.serve.limits import (
 )
 from mirnagraph.errors import InputError
 from mirnagraph.io import check_nucleotides, to_rna
+from mirnagraph.reading.binary import text_blocks
 from mirnagraph.sources.fasta import FastaRecord, stream_fasta
-from mirnagraph.sources.lines import GZIP
 from mirnagraph.sources.name_list import read_name_list
 
 PASTED = "pasted text"
 UPLOADED = "uploaded file"
 """Places of text as errors name them; the name that a browser gives a file is never used."""
 
-GZIP_WINDOW = 31
-"""Window bits by which zlib reads the header of gzip."""
-
-MAX_MEMBERS = 1_000
-"""Most members of a gzip file; each is a copy of the rest."""
+BLOCK = 2**16
+"""Bytes that are unpacked at a time."""
 
 PAGE_WORDS = {
     "--iupac n reads ambiguous nucleotides as N": "ambiguous nucleotides can be read as N "
@@ -205,23 +201,11 @@ def _of_file(content: bytes, title: str, read: Callable[[Path], Result]) -> Resu
 
 
 def _unpacked(content: bytes, limits: Limits) -> bytes:
-    """Unpack gzip as far as the limit; other bytes as they are."""
-    if not content.startswith(GZIP):
-        return content
-    parts: list[bytes] = []
+    """Unpack what is compressed as far as the limit; other bytes as they are."""
+    parts = []
     n_bytes = 0
-    rest = content
-    while rest.startswith(GZIP):  # a file may hold several members
-        member = zlib.decompressobj(GZIP_WINDOW)
-        try:
-            parts.append(member.decompress(rest, limits.max_upload_bytes + 1 - n_bytes))
-        except zlib.error as error:
-            raise InputError("damaged gzip file", file=UPLOADED, found=str(error)) from None
-        n_bytes += len(parts[-1])
+    for block in text_blocks(io.BytesIO(content), UPLOADED, BLOCK):
+        n_bytes += len(block)
         check_upload(n_bytes, limits, "the unpacked file")
-        if not member.eof:
-            raise InputError("truncated gzip file", file=UPLOADED, expected="a complete file")
-        if len(parts) == MAX_MEMBERS:
-            raise RefusedError(TOO_LARGE, f"the gzip file has more than {MAX_MEMBERS:,} members")
-        rest = member.unused_data
+        parts.append(block)
     return b"".join(parts)

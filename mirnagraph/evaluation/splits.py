@@ -15,6 +15,7 @@ from mirnagraph.evaluation.balance import balanced_subsets
 from mirnagraph.evaluation.trainable import labelled_rows
 from mirnagraph.io import cell_problems, read_table, repeated_cells, write_tsv
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.arguments import checked
 from mirnagraph.seeds import child_seed, generator
 
 TRAIN_ONLY = -1
@@ -262,6 +263,7 @@ def inner_split(
     return rows[subset == 0], rows[subset == 1]
 
 
+@checked
 def read_folds(path: str | Path, index: NodeIndex, protocol: str | None = None) -> Folds:
     """Read a fold file.
 
@@ -350,11 +352,13 @@ def column_folds(dataset: Dataset, column: str) -> Folds:
     return Folds(pd.Series(fold, index=dataset.rnas.index), name=column)
 
 
+@checked
 def write_folds(folds: Folds, path: str | Path) -> None:
     """Write a fold file that `read_folds` reads back equal, atomically."""
     write_tsv(folds.to_frame(), path)
 
 
+@checked
 def make_folds(
     dataset: Dataset,
     split: str = "random",

@@ -15,6 +15,7 @@ from mirnagraph.names.spelling import (
     natural_key,
     normalise,
 )
+from mirnagraph.reading.arguments import checked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,6 +255,7 @@ def _add(table: dict[str, tuple[str, ...]], key: str, value: str) -> None:
         table[key] = (*values, value)
 
 
+@checked
 def resolve(ids: Sequence[str] | Iterable[str], names: MirbaseNames) -> pd.DataFrame:
     """Look up every id in miRBase, by the strongest match.
 

@@ -35,6 +35,7 @@ from mirnagraph.names.spelling import (
     stem,
 )
 from mirnagraph.names.suggest import suggest
+from mirnagraph.reading.arguments import checked
 
 _ACCESSION = re.compile(r"mi(mat)?\d{7}")
 
@@ -331,6 +332,7 @@ class NameResolver:
         return Match(query, None, "", UNKNOWN, (), note)
 
 
+@checked
 def match_names(
     queries: Iterable[str], ids: Sequence[str] = (), names: MirbaseNames | None = None
 ) -> list[Match]:

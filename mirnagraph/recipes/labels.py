@@ -12,7 +12,8 @@ import pandas as pd
 
 from mirnagraph.dataset import LEFT_OUT_COLUMNS
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import cell_problems
+from mirnagraph.reading.table import cell_problems, read_table
+from mirnagraph.reading.text import NOT_GIVEN
 from mirnagraph.recipes.places import Places
 from mirnagraph.recipes.provenance import Source, source_of
 from mirnagraph.recipes.recipe import LabelsPart
@@ -22,7 +23,7 @@ from mirnagraph.sources.assemble import left_out_rows
 from mirnagraph.sources.delimited import read_binary, read_columns
 from mirnagraph.sources.fasta import read_fasta
 
-UNKNOWN = ("", "na", "nan", "n/a")
+UNKNOWN = frozenset(("", *(text.lower() for text in NOT_GIVEN)))
 """Cells of a label table that say nothing, in lower case."""
 
 _CLASS_COLUMNS = ("class", "label", "location", "localization", "compartment", "tag")
@@ -225,12 +226,7 @@ def _read_table(part: LabelsPart, path: Path) -> tuple[pd.DataFrame, list[str]]:
 
 def _all_columns(path: Path) -> pd.DataFrame:
     """Every column of a table as text, stripped of blanks."""
-    from mirnagraph.io import read_table, read_text
-
-    header = read_text(path).split("\n", 1)[0]
-    delimiter = "," if "," in header and "\t" not in header else "\t"
-    table = read_table(path, delimiter=delimiter, quoted=delimiter == ",")
-    return table.apply(lambda column: column.str.strip())
+    return read_table(path, delimiter=None)
 
 
 def _is_binary(cells: pd.Series) -> bool:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from mirnagraph.config import Checked, CountOrZero, from_dict, load_toml, nearest, require
 from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.reading.text import read_text
 
 HAIRPINS = "mirbase hairpins"
 
@@ -327,7 +328,7 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
             hint="write one to start from with: mirnagraph build-dataset --new recipe.toml",
         )
     load_toml(path)
-    return parse_recipe(path.read_text(encoding="utf-8-sig"), str(path), path.resolve().parent)
+    return parse_recipe(read_text(path), str(path), path.resolve().parent)
 
 
 def parse_recipe(text: str, where: str, folder: Path | None) -> Recipe:

@@ -20,6 +20,8 @@ from mirnagraph.config import require
 from mirnagraph.errors import InputError
 from mirnagraph.io import write_file, write_text
 from mirnagraph.parallel import Progress, map_parallel, report
+from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.text import read_bytes
 from mirnagraph.similarity.smith_waterman import (
     DEFAULT_SCORES,
     AlignmentScores,
@@ -337,8 +339,8 @@ def _opened(folder: Path, work: _Work) -> Path:
     fingerprint = _fingerprint(work)
     if manifest.exists():
         try:
-            found = json.loads(manifest.read_text(encoding="utf-8")).get("fingerprint")
-        except (ValueError, AttributeError):
+            found = read_json(manifest).get("fingerprint")
+        except (InputError, AttributeError):
             found = "no JSON with a fingerprint"
         if found != fingerprint:
             raise InputError(
@@ -372,10 +374,10 @@ def _read_block(folder: Path, block: Block) -> dict[str, np.ndarray] | None:
     if not path.exists():
         return None
     try:
-        arrays = load(path.read_bytes())
+        arrays = load(read_bytes(path))
         if set(arrays) == set(ARRAYS):
             return arrays
-    except (SafetensorError, OSError):
+    except (SafetensorError, OSError, InputError):
         pass
     logger.warning("%s is damaged; its block is aligned again", path)
     return None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.reading.arguments import checked
 
 if TYPE_CHECKING:
     from mirnagraph.dataset import Dataset
@@ -14,6 +15,7 @@ LOADERS = ("mirna1041", "circloc")
 """Datasets that are read from their files without a recipe."""
 
 
+@checked
 def load_dataset(name_or_folder: str | Path) -> Dataset:
     """Open a dataset by name or folder.
 
@@ -28,7 +30,7 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
         InputError: no such folder, or not a dataset.
     """
     from mirnagraph import catalog
-    from mirnagraph.sources.folder import open_folder
+    from mirnagraph.dataset import Dataset
 
     name = str(name_or_folder)
     if name == "demo":
@@ -45,7 +47,7 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
             )
         built = catalog.built_folder(name)
         if built is not None and not (name in LOADERS and catalog.is_in_data_folder(name)):
-            return open_folder(built)
+            return Dataset.load(built)
         folder = catalog.find(name)
         if name in LOADERS:
             from mirnagraph.sources import circloc, mirna1041
@@ -64,4 +66,4 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
             found="neither a name nor a folder",
             expected=f"{datasets}, or a folder written by Dataset.save",
         )
-    return open_folder(folder)
+    return Dataset.load(folder)

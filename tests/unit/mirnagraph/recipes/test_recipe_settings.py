@@ -70,7 +70,7 @@ def test_the_smallest_recipe_has_no_labels_and_no_associations() -> None:
         ),
         (
             LIST + '[[associations]]\nkind = "a"\nformat = "ncdr"\nfile = 3\n',
-            r"number 1: found 3 \(int\), expected a value of type str",
+            r"number 1.file: found 3 \(int\), expected a value of type str",
         ),
         (LIST + '[mesh]\nfile = "m"\n', "setting 'kind' is 'disease', expected a kind .*there is"),
     ],
