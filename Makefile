@@ -2,6 +2,7 @@
 # make test, real, check: install what development needs too, then the tests or the lint.
 # make browser: the tests of the page in a headless Chromium, where there is one.
 # make shipped-model: the trained model and the atlas of the package, from the data of $MIRNAGRAPH_DATA.
+# make docs: the documentation site, in build/site.
 # make stress: checks of half an hour, before an issue is called resolved.
 PYTHON ?= python3
 VENV ?= .venv
@@ -49,9 +50,14 @@ shipped-model: setup
 	$(BIN)/mirnagraph export build/shipped fusion/shipped --license other --networks build/networks --overwrite
 	$(BIN)/mirnagraph atlas --run fusion/shipped --out data/atlas/atlas.tsv.gz
 
+.PHONY: docs
+docs: setup-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 stress: setup-dev
 	$(BIN)/python benchmarks/mutation_check.py --workers 2
 	$(BIN)/python benchmarks/planted_proof.py
+	$(BIN)/python benchmarks/kill_and_resume.py --kills 20
 
 clean:
 	rm -rf $(VENV) build *.egg-info networks runs

@@ -66,9 +66,10 @@ def build_dataset(
     from mirnagraph.recipes.build import check_out, write_dataset
     from mirnagraph.recipes.provenance import provenance_table
     from mirnagraph.recipes.recipe import read_recipe
+    from mirnagraph.writing.targets import folder_name
 
     settings = read_recipe(recipe)
-    folder = Path(settings.name) if out is None else out
+    folder = Path(folder_name(settings.name)) if out is None else out
     check_out(settings, folder, overwrite=overwrite)
     with progress_bars() as progress:
         built = build(settings, progress)

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from typer import BadParameter, Option
 
+from cli import end
+from cli.outputs import check_paths, output_locked
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
@@ -203,7 +205,9 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        command(**{name: value for name, value in values.items() if name not in added})
+        check_paths(values)
+        with end.reader_may_leave(), output_locked(command.__name__, values):
+            command(**{name: value for name, value in values.items() if name not in added})
 
     hints = get_type_hints(command, include_extras=True)
     parameters = [
@@ -400,12 +404,16 @@ def show_table(
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
+    # names are shown letter by letter: brackets in them are no markup
+    heading = None if title is None else Text(end.printable(title))
+    table = Table(title=heading, title_justify="left")
     for number, name in enumerate(columns):
-        table.add_column(name, justify="left" if number == 0 else "right")
+        column = Text(end.printable(name))
+        table.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*[Text(end.printable(cell)) for cell in row])
     Console().print(table)
 
 

@@ -57,7 +57,12 @@ LambdaOption = Annotated[
 ]
 
 GraphmlOption = Annotated[
-    bool, Option("--graphml", help="Also write one GraphML file per network, for Cytoscape.")
+    bool,
+    Option(
+        "--graphml",
+        help="Also write one GraphML file per network with a style file, for Cytoscape, igraph, "
+        "networkx and Gephi.",
+    ),
 ]
 
 NameArgument = Annotated[str | None, Argument(help="Name of a public dataset (see --list).")]

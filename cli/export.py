@@ -10,7 +10,8 @@ from typer import Argument, Option
 from cli.common import OverwriteOption, QuietOption, say, the_one
 
 EXPORT_EPILOG = (
-    "Example: `mirnagraph export runs/mine model`, or "
+    "Example: `mirnagraph export runs/mine model`, "
+    "`mirnagraph export runs/mine --graphml graphs`, or "
     "`mirnagraph export runs/mine --push me/where-mirnas-sit --private`"
 )
 
@@ -45,6 +46,15 @@ PushOption = Annotated[
     ),
 ]
 
+GraphmlOption = Annotated[
+    Path | None,
+    Option(
+        metavar="FOLDER",
+        help="Folder for the networks of the run as GraphML, with its out-of-fold predictions as "
+        "attributes, and a style file for Cytoscape; must be empty unless --overwrite.",
+    ),
+]
+
 PrivateOption = Annotated[
     bool, Option("--private", help="Make a new repository private (with --push).")
 ]
@@ -62,8 +72,8 @@ EvidenceOption = Annotated[
     Option(
         "--networks",
         help="Networks that the run was made from: their partners and PMIDs are stored with the "
-        "model, for `explain`.",
-        show_default="not stored",
+        "model, for `explain`; with --graphml they are written.",
+        show_default="not stored; with --graphml ./networks if it exists, else the synthetic demo",
     ),
 ]
 
@@ -89,13 +99,14 @@ def export(
     push: PushOption = None,
     private: PrivateOption = False,
     license: LicenceOption = None,
+    graphml: GraphmlOption = None,
     networks: EvidenceOption = None,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Export the model of a run: safetensors, JSON and a model card, with a hash of every file.
 
-    Needs a finished run, and an output folder or --push (or both).
+    Needs a finished run, and an output folder, --push or --graphml (or several of them).
     """
     import tempfile
 
@@ -107,12 +118,18 @@ def export(
 
     run = the_one(run, run_option, "run") or newest_run()
     folder = the_one(folder, out, "out")
-    if folder is None and push is None:
-        raise ConfigError("no target: give an output folder, or --push OWNER/NAME")
+    if folder is None and push is None and graphml is None:
+        raise ConfigError(
+            "no target: give an output folder, or --push OWNER/NAME, or --graphml FOLDER"
+        )
     if private and push is None:
         raise ConfigError("--private needs --push OWNER/NAME")
     if push is not None:
         HubAddress(push)  # refuses a wrong address before anything is written
+    if graphml is not None:
+        _write_graphs(run, networks, graphml, overwrite=overwrite)
+        if folder is None and push is None:
+            return
     if (run / EXPORT).is_file():
         if push is None or folder is not None or license is not None or networks is not None:
             hint = "push it as it is (--push OWNER/NAME), or copy it"
@@ -128,6 +145,21 @@ def export(
             say(f"Written to {folder}: {CARD}, {EXPORT}, model.json, weights{note}")
         if push is not None:
             _push(written, push, private=private)
+
+
+def _write_graphs(run: Path, folder: Path | None, out: Path, *, overwrite: bool) -> None:
+    """Write the networks of a run with its predictions."""
+    from fusion.explain.ranking import networks_of_run, prediction_table, read_run
+    from mirnagraph.io import write_folder
+    from mirnagraph.networks.cytoscape import STYLE
+    from mirnagraph.networks.export import write_graphml
+
+    networks = networks_of_run(run, folder)
+    predictions = prediction_table(read_run(run, networks))
+    with write_folder(out, overwrite=overwrite) as part:
+        paths = write_graphml(networks, part, predictions)
+    names = ", ".join(path.name for path in paths)
+    say(f"Written to {out}: {names}, {STYLE}")
 
 
 def _push(folder: Path, address: str, *, private: bool) -> None:

@@ -67,11 +67,14 @@ def read_labels(
     from mirnagraph.recipes.opening import load_dataset
     from mirnagraph.sources.mirbase import read_names
     from mirnagraph.sources.rnalocate import label_table, read_rnalocate
+    from mirnagraph.writing.targets import check_outputs
 
     if out.exists() and not overwrite:
         raise InputError(
             "the output table exists", file=out, hint="name another, or pass --overwrite"
         )
+    left_out = out.with_name(f"{out.stem}_left_out.tsv")
+    check_outputs({"--out": out, "the table of what is left out": left_out}, {"RECORDS": records})
     dataset = load_dataset(data)
     names = read_names(mirbase or catalog.find("mirna1041") / "mirbase")
     table = read_rnalocate(records)
@@ -84,7 +87,6 @@ def read_labels(
             found=_reasons(unused),
             expected=f"e.g. {ids[0]}, {dataset.compartments[0]}",
         )
-    left_out = out.with_name(f"{out.stem}_left_out.tsv")
     write_tsv(labels.reset_index(), out)
     write_tsv(unused, left_out)
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)

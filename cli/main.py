@@ -5,8 +5,11 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import re
+import signal
 import sys
 import traceback
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -19,6 +22,7 @@ from cli import (
     build_dataset,
     compare,
     data,
+    end,
     enrich,
     explain,
     export,
@@ -32,7 +36,7 @@ from cli import (
     tune,
 )
 from cli.common import with_common_options
-from mirnagraph.errors import MirnagraphError
+from mirnagraph.errors import ConfigError, MirnagraphError
 
 HELP = """
 Prediction of the subcellular compartments of RNAs from association networks and sequences.
@@ -51,9 +55,6 @@ What each command needs:
 - a table of records: read-labels
 - a name: fetch (dataset), pull (model on the Hugging Face hub)
 """
-
-INTERRUPTED = 130
-"""Exit code of a command that was stopped by Ctrl-C."""
 
 app = typer.Typer(
     name="mirnagraph",
@@ -115,51 +116,105 @@ app.add_typer(seq.app, name="seq")
 
 
 def main() -> None:
-    """Run a command and exit.
+    """Run a command and exit: the one place that decides exit codes, signals and streams.
 
-    Exit codes: 0 done, 1 a bug of the program, 2 wrong use, 3 bad data, 130 interrupted.
+    Exit codes: 0 done, 1 a bug of the program, 2 wrong use, 3 bad data or a disk that refuses, 129
+    terminal closed, 130 interrupted, 143 terminated (see ``docs/errors.md``).
     """
     # Collections among imported objects took a fifth of a short command, most of it at exit.
     gc.set_threshold(50_000, 20, 20)
     atexit.register(gc.freeze)
-    try:
-        code = app(standalone_mode=False)
-    except MirnagraphError as error:
-        if os.environ.get("MIRNAGRAPH_DEBUG"):
-            traceback.print_exc()
-        typer.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, EOFError):
-        _interrupted()
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    except Exception as error:
-        _unexpected(error)
-    if code == INTERRUPTED:  # typer returns it for Ctrl-C, and raises nothing
-        _interrupted()
-    sys.exit(code if isinstance(code, int) else 0)
+    end.prepare_streams()
+    with end.catch_signals():
+        try:
+            code = _run()
+            sys.stdout.flush()
+        except BaseException as error:
+            code = _explained(error)
+        end.clean_up()
+        end.leave_if_gone()
+    sys.exit(code)
 
 
-def _unexpected(error: Exception) -> None:
-    """Exit after an error of typer, whose classes differ between versions, or after a bug."""
+def _run() -> int:
+    """Run the command of the command line: its exit code."""
+    for option, value in pairwise([*sys.argv, "end"]):
+        if re.fullmatch(r"--[\w-]+", option) and value == "":
+            raise ConfigError(f"{option} is empty; expected a value")
+        if re.fullmatch(r"--[\w-]+=", option):
+            raise ConfigError(f"{option[:-1]} is empty; expected a value")
+    code = app(standalone_mode=False)
+    if code == 128 + signal.SIGINT:  # of typer for KeyboardInterrupt, which it catches
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else end.DONE
+
+
+def _explained(error: BaseException) -> int:
+    """Say what ended a command, and clean up: its exit code."""
+    if isinstance(error, SystemExit):
+        # click and rich end with 1 where the reader of a help text is gone
+        is_gone = isinstance(error.__context__, BrokenPipeError)
+        return end.DONE if is_gone else _code_of(error)
+    if isinstance(error, end.Signalled | KeyboardInterrupt | EOFError):
+        return _interrupted(error)
+    if isinstance(error, end.ReaderGone | BrokenPipeError):
+        end.leave_stream(sys.stdout)
+        return end.DONE
+    if isinstance(error, MirnagraphError):
+        return _refused(str(error), error, error.exit_code)
+    if isinstance(error, OSError):
+        return _refused(_sentence_of_disk(error), error, end.BAD_DATA)
+    if isinstance(error, MemoryError):
+        what = "not enough memory; use fewer --workers, or a smaller input"
+        return _refused(what, error, end.BAD_DATA)
+    return _unexpected(error)
+
+
+def _code_of(error: SystemExit) -> int:
+    return error.code if isinstance(error.code, int) else end.DONE
+
+
+def _refused(text: str, error: BaseException, code: int) -> int:
+    if os.environ.get("MIRNAGRAPH_DEBUG"):
+        traceback.print_exception(error)
+    typer.echo(f"Error: {end.printable(text)}", err=True)
+    return code
+
+
+def _sentence_of_disk(error: OSError) -> str:
+    """What went wrong with a file that no reader or writer has put into a sentence."""
+    from mirnagraph.writing.disk import OF_DISK, reason_of
+
+    reason = reason_of(error) or type(error).__name__
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: could not be read or written: {reason}"
+    what = "a file or stream could not be read or written"
+    if error.errno in OF_DISK:  # files name themselves, see mirnagraph.writing
+        end.leave_stream(sys.stdout)
+        what = "the standard output could not be written"
+    return f"{what}: {reason}"
+
+
+def _unexpected(error: BaseException) -> int:
+    """Explain an error of typer, whose classes differ between versions, or a bug."""
     if type(error).__name__ == "Abort":
-        _interrupted()
+        return _interrupted(error)
     if hasattr(error, "show") and hasattr(error, "exit_code"):
         error.show()
-        sys.exit(error.exit_code)
-    traceback.print_exc()
+        return int(error.exit_code)
+    traceback.print_exception(error)
     typer.echo(
-        f"Error: a bug of mirnagraph ({type(error).__name__}: {error}); "
+        f"Error: a bug of mirnagraph ({type(error).__name__}: {end.printable(str(error))}); "
         "please report it with the lines above",
         err=True,
     )
-    sys.exit(1)
+    return end.BUG
 
 
-def _interrupted() -> None:
-    typer.echo("\nInterrupted. Finished folds are saved; run the same command to resume.", err=True)
-    sys.exit(INTERRUPTED)
+def _interrupted(error: BaseException) -> int:
+    signalled = error if isinstance(error, end.Signalled) else end.Signalled(signal.SIGINT)
+    end.say_end(signalled)
+    return signalled.exit_code
 
 
 if __name__ == "__main__":

@@ -266,6 +266,7 @@ def train(
 def _train(
     read: tuple[SequenceSet, str, bool], settings: SeqConfig, out: Path | None, **options: Any
 ) -> None:
+    from mirnagraph.writing.targets import folder_name
     from seqtower.data.conflicts import find_conflicts
     from seqtower.pretraining.start import load_start, start_sentences
     from seqtower.run import run_seq
@@ -286,7 +287,7 @@ def _train(
     if start is not None:
         for sentence in start_sentences(start, data, settings.pretrained):
             say(sentence)
-    target = out or Path("runs") / f"{name}-{settings.preset}-seed{settings.seed}"
+    target = out or Path("runs") / f"{folder_name(name)}-{settings.preset}-seed{settings.seed}"
     with progress_bars() as progress:
         result, run = run_seq(
             data, settings, target, name=name, synthetic=synthetic, progress=progress, **options
@@ -356,8 +357,7 @@ def explain(
     selected = records[records["id"].isin(rna)] if rna else records
     known = read_meme(motifs) if motifs is not None else []
     windows = MaskingConfig(window=window, stride=stride)
-    if masking is None:
-        masking = not model.encoding.encoder.is_cached
+    masking = not model.encoding.encoder.is_cached if masking is None else masking
     config = ExplainConfig(windows if masking else None, method or "", plots=plots)
     lengths = selected["sequence"].str.len().tolist()
     if masking and model.encoding.encoder.is_cached:

@@ -1,21 +1,24 @@
-"""Files: text and TSV, atomic writes, sha256, nucleotides."""
+"""Files: text and TSV, sha256, nucleotides; what writes them is in `mirnagraph.writing`."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import gzip
 import hashlib
-import os
-import shutil
-import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
+from mirnagraph.writing.cells import plain_cell
+from mirnagraph.writing.files import write_file as write_file
+from mirnagraph.writing.files import write_text as write_text
+from mirnagraph.writing.folders import check_output_folder as check_output_folder
+from mirnagraph.writing.folders import write_folder as write_folder
+from mirnagraph.writing.marker import UNHASHED
+from mirnagraph.writing.tables import write_tsv as write_tsv
 
 RNA_NUCLEOTIDES = frozenset("ACGUN")
 
@@ -121,113 +124,17 @@ def sha256_of(path: str | Path) -> str:
 
 
 def sha256_of_folder(folder: str | Path) -> str:
-    """Compute the sha256 over names and contents of all files in a folder, as hex."""
+    """Compute the sha256 over names and contents of all files in a folder, as hex.
+
+    The list of its files (`mirnagraph.writing.marker`) does not count, nor what systems drop.
+    """
     folder = Path(folder)
     total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in UNHASHED)
+    for path in sorted(files):
         name = path.relative_to(folder).as_posix()
         total.update(f"{name}\0{sha256_of(path)}\n".encode())
     return total.hexdigest()
-
-
-@contextlib.contextmanager
-def write_file(path: str | Path) -> Iterator[Path]:
-    """Write a file atomically: yield a temporary path that replaces `path` after the block.
-
-    Where the block raises, the temporary file is removed and `path` is left as it was.
-    """
-    path = Path(path)
-    with _explain_disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-    part = Path(name)
-    try:
-        with _explain_disk(path):
-            yield part
-            with open(part, "rb+") as stream:
-                os.fsync(stream.fileno())
-            part.chmod(0o666 & ~_umask())
-            os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
-    with write_file(path) as part:
-        part.write_text(text, encoding="utf-8", newline="\n")
-
-
-def check_output_folder(folder: str | Path, *, overwrite: bool = False) -> None:
-    """Refuse an output folder that is not empty, before any work is done.
-
-    Raises:
-        InputError: it is a file, or is not empty and `overwrite` is not set.
-    """
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError("the output folder is a file", file=folder)
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise InputError(
-            "the output folder exists and is not empty",
-            file=folder,
-            hint="choose another, or pass --overwrite to replace it",
-        )
-
-
-@contextlib.contextmanager
-def write_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Write a folder atomically: yield a temporary folder that replaces `folder` after the block.
-
-    Where the block raises, the temporary folder is removed and `folder` is left as it was.
-
-    Raises:
-        InputError: the folder is not empty and `overwrite` is not set, or the disk is full.
-    """
-    folder = Path(folder)
-    check_output_folder(folder, overwrite=overwrite)
-    with _explain_disk(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        with _explain_disk(folder):
-            yield part
-            part.chmod(0o777 & ~_umask())
-            if folder.exists():
-                old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-                os.replace(folder, old / "was")
-                try:
-                    os.replace(part, folder)
-                except BaseException:
-                    os.replace(old / "was", folder)
-                    raise
-                finally:
-                    shutil.rmtree(old, ignore_errors=True)
-            else:
-                os.replace(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _explain_disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise InputError(
-            f"could not be written: {error.strerror or error}",
-            file=path,
-            hint="nothing was left half-written",
-        ) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def read_rows(
@@ -288,7 +195,7 @@ def read_table(
             header.
     """
     rows = read_rows(path, delimiter=delimiter, quoted=quoted, fallback=fallback)
-    header = [cell.strip() for cell in rows[0]]
+    header = [plain_cell(cell.strip()) for cell in rows[0]]
     for name in required:
         if name not in header:
             raise InputError(
@@ -314,7 +221,8 @@ def read_table(
         for number, row in enumerate(rows[1:], 2)
         if len(row) != len(header)
     )
-    table = pd.DataFrame(rows[1:], columns=header, dtype=object)
+    cells = [[plain_cell(cell) for cell in row] for row in rows[1:]]
+    table = pd.DataFrame(cells, columns=header, dtype=object)
     table.index = pd.RangeIndex(2, len(rows) + 1, name="line")
     return table
 
@@ -369,33 +277,6 @@ def repeated_cells(
         )
         for line, cell in zip(cells.index.tolist(), cells, strict=True)
     ]
-
-
-def write_tsv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as TSV, atomically; floats with every digit they need to read back equal.
-
-    Raises:
-        InputError: a cell or a column name holds a tab or a line end, which TSV cannot hold.
-    """
-    bad_names = [str(name) for name in table.columns if set(str(name)) & set("\t\r\n")]
-    if bad_names:
-        raise InputError(
-            "a column name holds a tab or line end", file=path, line=1, found=bad_names[0]
-        )
-    for name, column in table.items():
-        if column.dtype != object and not isinstance(column.dtype, pd.StringDtype):
-            continue
-        text = column.astype("string")
-        is_bad = text.str.contains(r"[\t\r\n]", regex=True).fillna(False)
-        if is_bad.any():
-            raise InputError(
-                "a cell holds a tab or line end",
-                file=path,
-                column=str(name),
-                found=repr(column[is_bad].iloc[0]),
-            )
-    with write_file(path) as part:
-        table.to_csv(part, sep="\t", index=False, lineterminator="\n", quoting=csv.QUOTE_NONE)
 
 
 def check_nucleotides(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
 from typing import Any, TypeVar
+
+from mirnagraph.errors import InputError
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(step, done, total)``; `done` grows from 0 to `total`."""
@@ -21,6 +25,14 @@ JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+SECONDS_TO_END = 2
+"""Longest wait for the end of a worker."""
+
+TO_END = {
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+}
+"""Signals that ask a process to end."""
 
 # Input of all jobs of a worker process, and the event that stops it; set once at its start.
 _SHARED: Any = None
@@ -79,7 +91,7 @@ def one_thread_pool(
         return
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))  # read by a child when it loads numpy
-    pool = ProcessPoolExecutor(
+    pool = _Pool(
         workers,
         mp_context=get_context("spawn"),
         initializer=_begin,
@@ -87,13 +99,56 @@ def one_thread_pool(
     )
     try:
         yield pool
-    finally:
+    except (Exception, GeneratorExit):
         pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    except BaseException:  # a signal: what the workers are at is not waited for
+        end_workers()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    else:
+        pool.shutdown(wait=True)
+    finally:
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
+
+
+def end_workers() -> None:
+    """End the processes that this one started."""
+    children = active_children()
+    for child in children:
+        child.kill()  # they take no other signal; what they were writing is removed with the locks
+    for child in children:
+        child.join(SECONDS_TO_END)
+
+
+class _Pool(ProcessPoolExecutor):
+    """A pool whose processes leave signals to the process that started them."""
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Submit a job; processes that this starts are born with signals blocked."""
+        with _signals_held():
+            return super().submit(*args, **kwargs)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let signals wait, so that they reach this process afterwards, and its new children never.
+
+    Ctrl-C reaches every process of a terminal; without this, a worker that is still importing
+    would answer with a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TO_END)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_after(sentinel: int) -> None:
@@ -112,7 +167,7 @@ def _begin(initializer: Any, initargs: tuple[Any, ...]) -> None:
 
 @contextmanager
 def use_mapper(mapper: Mapper) -> Iterator[None]:
-    """Let `map_parallel` run its jobs elsewhere, such as on a cluster (`mirnagraph.cluster`).
+    """Let `map_parallel` run its jobs elsewhere, such as on a cluster (`mirnagraph.runs.cluster`).
 
     Args:
         mapper: called as ``mapper(function, shared, jobs)``; yields results as jobs finish.
@@ -144,7 +199,8 @@ def map_parallel(
     if mapper is not None:
         yield from mapper(function, shared, jobs)
         return
-    stop = get_context("spawn").Event()
+    with _signals_held():
+        stop = get_context("spawn").Event()  # starts the process that counts semaphores
     with one_thread_pool(min(workers, len(jobs)), _start, (shared, stop)) as pool:
         if pool is None:
             for job in jobs:
@@ -154,6 +210,11 @@ def map_parallel(
             futures = [pool.submit(_call, function, job) for job in jobs]
             for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool:
+            raise InputError(
+                "a worker process was ended from outside, often for lack of memory",
+                hint="use fewer --workers; finished folds are saved, and the same command resumes",
+            ) from None
         finally:
             # jobs in a worker's queue cannot be cancelled, but need not start
             stop.set()

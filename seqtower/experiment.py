@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 import warnings
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from mirnagraph.parallel import Progress, one_thread
 from mirnagraph.runs import cross_validation
 from mirnagraph.runs.results import MODEL, CrossValidationResult, FoldResult
 from mirnagraph.seeds import child_seed
+from mirnagraph.writing.folders import remove_folder
 from seqtower.baselines.descriptor_trees import (
     DescriptorTrees,
     blend,
@@ -331,7 +331,7 @@ def cross_validate(
     results = cross_validation.cross_validate(
         run_fold, work, work.folds, folder=work.folder, workers=workers, progress=progress
     )
-    shutil.rmtree(work.folder / "checkpoints", ignore_errors=True)
+    remove_folder(work.folder / "checkpoints")
     data = work.data
     with warnings.catch_warnings():
         # The report names compartments without a value in some folds.

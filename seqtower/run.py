@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from mirnagraph.runs.report import (
 )
 from mirnagraph.runs.results import MODEL, CrossValidationResult, write_results
 from mirnagraph.seeds import child_seed
+from mirnagraph.writing.folders import remove_folder
 from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, TOWER
 from seqtower.config import SeqConfig
 from seqtower.data.conflicts import find_conflicts
@@ -207,7 +207,7 @@ def _final(work: Work, name: str, progress: Progress | None) -> Fitted:
         best_epoch=fitted.trained.best_epoch,
         **{HEALTH: fitted.health.to_dict(), ANSWERED_BY: parts},
     )
-    shutil.rmtree(checkpoints.parent, ignore_errors=True)
+    remove_folder(checkpoints.parent)
     report(progress, FINAL, 1, 1)
     return fitted
 

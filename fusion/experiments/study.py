@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from fusion.experiments.search_space import Space
 from mirnagraph.errors import ConfigError, InputError, import_extra
+from mirnagraph.writing.files import make_folder
+from mirnagraph.writing.locks import claim
 
 if TYPE_CHECKING:
     import optuna
@@ -89,7 +92,9 @@ def open_study(path: Path, name: str) -> Iterator[optuna.Study]:
             file=path,
             hint="choose another output folder",
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
+    for name in (path.name, f"{path.name}-journal"):  # SQLite writes both by itself
+        claim(path.resolve().with_name(name))
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -104,6 +109,9 @@ def open_study(path: Path, name: str) -> Iterator[optuna.Study]:
     except (SQLAlchemyError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "version" not in str(error):
             raise
+        if re.search(r"disk is full|disk I/O|readonly|unable to open", str(error)):
+            reason = str(getattr(error, "orig", error)).splitlines()[0]
+            raise InputError(f"could not be written: {reason}", file=path) from error
         raise InputError(
             "the file of finished trials cannot be read",
             file=path,

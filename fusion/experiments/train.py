@@ -51,6 +51,7 @@ from mirnagraph.runs.report import (
 )
 from mirnagraph.runs.results import CrossValidationResult, write_results
 from mirnagraph.seeds import child_seed
+from mirnagraph.writing.targets import folder_name
 
 LEFT_OUT = "left_out.tsv"
 
@@ -232,7 +233,7 @@ def run_name(dataset: str, config: ExperimentConfig) -> str:
     split = config.folds.protocol or Path(config.folds.split).stem
     cold = "-cold" if config.folds.cold else ""
     folds = f"{split}-{config.folds.n_folds}fold-{config.folds.rnas}{cold}"
-    return f"{dataset}-{config.preset}-{folds}-seed{config.seed}"
+    return f"{folder_name(dataset)}-{config.preset}-{folds}-seed{config.seed}"
 
 
 def write_report(

@@ -26,6 +26,7 @@ from fusion.explain.result import (
 )
 from fusion.explain.sequence import SequenceReasons
 from fusion.explain.towers import SourceAttention
+from mirnagraph.writing.files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -124,7 +125,8 @@ def save_explanation(explanation: Explanation, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(draw_explanation(explanation))
-    canvas.print_png(path, metadata={"Software": None}, pil_kwargs={"compress_level": 1})
+    with write_file(path) as part:
+        canvas.print_png(part, metadata={"Software": None}, pil_kwargs={"compress_level": 1})
 
 
 def _evidence(reasons: Compartment) -> list[str]:

@@ -205,6 +205,23 @@ def read_run(run: str | Path, networks: NetworkSet) -> FinishedRun:
     return FinishedRun(networks, fold, probabilities, thresholds, scores, earlier)
 
 
+def prediction_table(run: FinishedRun) -> pd.DataFrame:
+    """Out-of-fold predictions of every RNA of a run.
+
+    Returns:
+        Index ``rna_id``, a column of probabilities per compartment, NaN where an RNA was not
+        tested, and ``called``, the compartments whose probability reaches the threshold, separated
+        by ``;``.
+    """
+    names = list(run.networks.dataset.compartments)
+    index = pd.Index(run.networks.dataset.index.ids, name="rna_id")
+    table = pd.DataFrame(run.probabilities, index=index, columns=names)
+    is_called = run.probabilities >= run.thresholds
+    texts = np.array(names, dtype=object)
+    table["called"] = [";".join(texts[row]) for row in is_called]
+    return table
+
+
 def ranking_settings(run: Path) -> RankingSettings:
     """Table ``[ranking]`` of a run's settings; the defaults for a run of an older version.
 

@@ -12,6 +12,7 @@ from fusion.export.facts import RunFacts
 from fusion.models.saved import SavedModel
 from mirnagraph.evaluation.metrics import AVERAGE, CLASS, FRACTIONS
 from mirnagraph.evaluation.scores import NAN
+from mirnagraph.runs.markdown import harmless
 from mirnagraph.runs.model_file import HEADER
 from mirnagraph.runs.report import PARTS, WEIGHTED
 from seqtower.baselines.kmer import TOWER
@@ -69,7 +70,8 @@ def model_card(facts: RunFacts, about: Mapping[str, Any], license: str | None = 
         _made_with(about),
         _license(license),
     ]
-    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+    front, *text = ("\n".join(lines) for lines in sections)
+    return front + "\n\n" + harmless("\n\n".join(text)) + "\n"
 
 
 def _front_matter(facts: RunFacts, license: str | None) -> list[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from fusion.export.card import model_card
@@ -27,7 +26,8 @@ from mirnagraph.io import write_folder, write_text
 from mirnagraph.names.store import FILES as NAME_FILES
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.runs.folder import package_versions
-from mirnagraph.runs.model_file import HEADER, WEIGHTS
+from mirnagraph.runs.model_file import HEADER, WEIGHTS, without_places
+from mirnagraph.writing.files import copy_file
 
 
 def export_run(
@@ -129,30 +129,9 @@ def _copy(model: Path, out: Path, facts: RunFacts) -> None:
         if facts.model.cold_start is not None:
             names.append(f"{COLD_START}/{WEIGHTS}")
     for name in names:
-        (out / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(model / name, out / name)
+        copy_file(model / name, out / name)
     for name, header in facts.headers.items():
         _write_json(out / name, without_places(header))
-
-
-def without_places(value: Any) -> Any:
-    """Replace absolute paths in plain values by file names.
-
-    An exported model should not reveal where files were on the training machine.
-
-    >>> without_places({"split": "/data/mine/folds.tsv", "n": 3})
-    {'split': 'folds.tsv', 'n': 3}
-    """
-    if isinstance(value, dict):
-        return {key: without_places(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_places(item) for item in value]
-    if isinstance(value, str):
-        if PureWindowsPath(value).is_absolute():
-            return PureWindowsPath(value).name
-        if PurePosixPath(value).is_absolute() or value.startswith(("./", "../", "~")):
-            return PurePosixPath(value).name
-    return value
 
 
 def _without_nan(metrics: dict[str, dict[str, float]]) -> dict[str, dict[str, float | None]]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from mirnagraph.errors import CheckpointError, InputError
 from mirnagraph.io import check_output_folder, sha256_of
+from mirnagraph.writing.folders import is_empty
+from mirnagraph.writing.marker import UNHASHED
 
 EXPORT = "export.json"
 CARD = "README.md"
@@ -40,7 +42,7 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
         InputError: it is a file, holds something else, or holds a model and `overwrite` is not set.
     """
     check_output_folder(folder, overwrite=overwrite)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / EXPORT).is_file():
+    if folder.is_dir() and not is_empty(folder) and not (folder / EXPORT).is_file():
         raise InputError(
             "the folder is not empty and holds no exported model, so it is not replaced",
             file=folder,
@@ -155,6 +157,7 @@ def _files(folder: Path) -> Iterator[str]:
         if here == folder:
             folders[:] = [name for name in folders if name not in HUB_OWN]
             files = [name for name in files if name not in HUB_OWN]
+        files = [name for name in files if name not in UNHASHED]
         for name in sorted([*folders, *files]):
             path = here / name
             _refuse_link(path)

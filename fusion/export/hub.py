@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from fusion.export.files import CARD, EXPORT, check_folder, check_target, read_export
 from mirnagraph.errors import ConfigError, FetchError, MirnagraphError, import_extra
 from mirnagraph.io import write_folder
+from mirnagraph.writing.files import copy_file
 
 # pathlib turns two slashes into one
 _ADDRESS = re.compile(r"hf:/{1,2}(?P<repo>[^@]*)(@(?P<revision>.+))?")
@@ -123,7 +123,7 @@ def pull(
             listed = hub.hf_hub_download(
                 address.repo, EXPORT, revision=revision, library_name="mirnagraph"
             )
-        shutil.copyfile(listed, out / EXPORT)
+        copy_file(listed, out / EXPORT)
         names = [*read_export(out)["files"], CARD]
         with _explained(address):
             snapshot = hub.snapshot_download(
@@ -132,8 +132,7 @@ def pull(
         for name in names:
             source = Path(snapshot) / name
             if source.is_file():  # a link into the hub's cache, copied as a plain file
-                (out / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, out / name)
+                copy_file(source, out / name)
         check_folder(out)
     return folder
 

@@ -21,6 +21,7 @@ from mirnagraph.parallel import Progress, map_parallel, one_thread, report
 from mirnagraph.registry import Registry
 from mirnagraph.runs.folder import package_versions
 from mirnagraph.seeds import child_seed
+from mirnagraph.writing.locks import adopt
 
 # A settings dataclass of an entry of EMBEDDERS.
 EmbeddingConfig: TypeAlias = Any
@@ -282,5 +283,6 @@ def save_vectors(file: Path | None, vectors: np.ndarray) -> None:
         return
     from safetensors.numpy import save_file
 
+    adopt(file)
     with write_file(file) as part:
         save_file({"vectors": np.ascontiguousarray(vectors)}, part)

@@ -12,7 +12,6 @@ from mirnagraph import __version__
 from mirnagraph.dataset import LEFT_OUT_COLUMNS, ONTOLOGY_COLUMNS, Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.trainable import LABELS_KNOWN
-from mirnagraph.io import check_output_folder, write_folder
 from mirnagraph.measurements import Measurement
 from mirnagraph.parallel import Progress, report
 from mirnagraph.recipes.associations import RecipeAssociations, has_types, read_associations
@@ -24,6 +23,7 @@ from mirnagraph.recipes.recipe import AssociationPart, MeasurementPart, MeshPart
 from mirnagraph.recipes.rnas import RecipeRnas, mirbase_folder, read_rnas
 from mirnagraph.sources import mesh
 from mirnagraph.sources.assemble import left_out_rows
+from mirnagraph.writing.folders import check_output_folder, is_empty, write_folder
 
 NO_LABELS = "no labels: it can be predicted on, not trained on"
 
@@ -136,16 +136,20 @@ def check_out(recipe: Recipe, folder: str | Path, *, overwrite: bool = False) ->
             holds a source of the recipe.
     """
     folder = Path(folder)
+    if overwrite and folder.is_dir():
+        _check_sources(recipe, folder)
     check_output_folder(folder, overwrite=overwrite)
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not (folder / "dataset.toml").is_file():
+    if folder.is_dir() and not is_empty(folder) and not (folder / "dataset.toml").is_file():
         raise InputError(
             "the output folder holds something else than a dataset, which is not overwritten",
             file=folder,
             found=min(path.name for path in folder.iterdir()),
             expected="an empty folder, or one with dataset.toml",
         )
+
+
+def _check_sources(recipe: Recipe, folder: Path) -> None:
+    """Raise InputError for a folder that holds a source of the recipe."""
     inside = [place for place in Places.of(recipe.name, recipe.folder).folders if place.exists()]
     if any(folder.resolve() in (place.resolve(), *place.resolve().parents) for place in inside):
         what = "the output folder holds the sources of the recipe, which would be deleted"

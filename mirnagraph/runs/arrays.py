@@ -12,6 +12,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from mirnagraph.writing.files import write_file
+
 PACKED = "packed.json"
 """Array of bytes: JSON that says how the others are stored. Entries of the metadata have no fixed
 order, so that the same arrays would make other bytes each time."""
@@ -63,7 +65,8 @@ def save_arrays(
         stored |= _pack(name, values, how)
     if how:
         stored[PACKED] = np.frombuffer(json.dumps(how).encode(), dtype=np.uint8)
-    save_file(stored, path, dict(metadata or {}))
+    with write_file(path) as part:
+        save_file(stored, part, dict(metadata or {}))
 
 
 def _pack(name: str, values: np.ndarray, how: dict[str, dict[str, Any]]) -> dict[str, np.ndarray]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +16,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mirnagraph.errors import InputError, MirnagraphError
-from mirnagraph.io import write_text
+from mirnagraph.writing.disk import explain_disk
+from mirnagraph.writing.files import write_text
+from mirnagraph.writing.folders import (
+    check_output_folder,
+    empty_folder,
+    is_abandoned,
+    is_empty,
+    remove_folder,
+)
+from mirnagraph.writing.locks import lock, start_list, unlock
 
 FORMAT_VERSION = 1
 
@@ -82,6 +90,7 @@ class RunFolder:
         seconds = time.time() - about.pop("_resumed_at")
         about["seconds"] = round(about.get("seconds", 0.0) + seconds, 2)
         _write(self.path, about)
+        unlock(self.path)
 
 
 def read_run_json(folder: str | Path) -> dict[str, Any]:
@@ -155,6 +164,8 @@ def open_run(
 ) -> RunFolder:
     """Make a run folder, or resume the unfinished run in it.
 
+    The folder is locked until the run is finished or the process ends, and lists its files.
+
     Args:
         folder: the run folder.
         settings: the resolved settings as TOML, written to ``config.toml``.
@@ -169,20 +180,49 @@ def open_run(
             and neither `overwrite` nor `resume` is set.
     """
     path = Path(folder)
-    if path.exists() and not path.is_dir():
-        raise InputError("the run folder is a file", file=path)
     run_fingerprint = fingerprint(settings, inputs)
-    if path.is_dir() and any(path.iterdir()):
-        if not overwrite:
-            return _resume(path, run_fingerprint, keep_finished=resume)
-        if not (path / "run.json").exists():
-            raise InputError(
-                "the folder is not empty and holds no run, so it is not replaced",
-                file=path,
-                hint="choose another folder, or empty this one",
-            )
-        shutil.rmtree(path)
-    path.mkdir(parents=True, exist_ok=True)
+    kept = _kept(path, run_fingerprint, overwrite=overwrite, resume=resume)
+    if kept is not None and kept.finished:
+        return kept
+    lock(path)
+    try:
+        # again: another command may have written until now
+        kept = _kept(path, run_fingerprint, overwrite=overwrite, resume=resume)
+        if kept is None:
+            empty_folder(path)
+            run = _new_run(path, settings, inputs, run_fingerprint, seed, about or {})
+        elif not kept.finished:
+            start_list(path, run_fingerprint)
+            kept.add(_resumed_at=time.time())
+    except BaseException:
+        unlock(path)
+        raise
+    return run if kept is None else kept
+
+
+def _kept(path: Path, run_fingerprint: str, *, overwrite: bool, resume: bool) -> RunFolder | None:
+    """Run in a folder that is resumed or kept; None for a folder that a new run may fill.
+
+    Raises:
+        InputError: see `open_run`.
+    """
+    with explain_disk(path):
+        is_filled = path.is_dir() and not is_empty(path)
+    if is_filled and not overwrite and not is_abandoned(path, {"config.toml"}):
+        return _resumed(path, run_fingerprint, keep_finished=resume)
+    check_output_folder(path, overwrite=overwrite or is_filled)
+    return None
+
+
+def _new_run(
+    path: Path,
+    settings: str,
+    inputs: Mapping[str, str],
+    run_fingerprint: str,
+    seed: int,
+    about: Mapping[str, Any],
+) -> RunFolder:
+    start_list(path, run_fingerprint)
     write_text(path / "config.toml", settings)
     entries = {
         "format_version": FORMAT_VERSION,
@@ -194,7 +234,7 @@ def open_run(
         "inputs": dict(inputs),
         "versions": package_versions(),
         "machine": {"system": platform.system(), "processor": platform.machine()},
-        **(about or {}),
+        **about,
         "seconds": 0.0,
         "_resumed_at": time.time(),
     }
@@ -246,15 +286,17 @@ def finish_run(run: RunFolder, body: Callable[[RunFolder], Result]) -> Result:
     """Do the work of an open run and mark it as finished (see `run_or_resume`)."""
     try:
         result = body(run)
+        run.finish()
     except MirnagraphError:
         if not run.resumed and not any(run.path.rglob("folds/fold_*")):
-            shutil.rmtree(run.path)
+            remove_folder(run.path)
         raise
-    run.finish()
+    finally:
+        unlock(run.path)
     return result
 
 
-def _resume(path: Path, run_fingerprint: str, *, keep_finished: bool) -> RunFolder:
+def _resumed(path: Path, run_fingerprint: str, *, keep_finished: bool) -> RunFolder:
     refused = partial(InputError, file=path)
     if not (path / "run.json").exists():
         what = "the output folder exists and is not empty"
@@ -267,7 +309,6 @@ def _resume(path: Path, run_fingerprint: str, *, keep_finished: bool) -> RunFold
         )
     run = RunFolder(path, resumed=True)
     if about["status"] != "done":
-        run.add(_resumed_at=time.time())
         return run
     if keep_finished:
         return replace(run, finished=True)

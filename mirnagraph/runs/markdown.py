@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,12 @@ from mirnagraph.io import write_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_TAG = re.compile(r"<(?=[a-zA-Z/!?])")
+
+# A target that is no name of a file or folder next to the page.
+_OUTSIDE = re.compile(r"\]\((?![\w\-]+(?:[./][\w\-]+)*\))")
 
 
 def join_blocks(*blocks: str) -> str:
@@ -33,7 +40,18 @@ def page(title: str, *blocks: str, synthetic: bool = False) -> str:
             "**Synthetic data**: this page shows how the tool works. Its values say nothing about "
             "biology."
         )
-    return join_blocks(f"# {title}", note, *blocks) + "\n"
+    return harmless(join_blocks(f"# {title}", note, *blocks)) + "\n"
+
+
+def harmless(text: str) -> str:
+    r"""Markdown that runs and loads nothing, whatever names are in it.
+
+    HTML shows as text; links and pictures lead to files next to the page alone.
+
+    >>> harmless("a <b> [x](http://y) ![roc](roc.png)")
+    'a &lt;b> [x]\\(http://y) ![roc](roc.png)'
+    """
+    return _OUTSIDE.sub(r"]\\(", _TAG.sub("&lt;", text))
 
 
 def section(title: str, *blocks: str) -> str:
@@ -48,9 +66,13 @@ def bullets(lines: Iterable[str]) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; cells are written as they are."""
+    """A table; a vertical bar or a line end in a cell does not end it."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, cells)) + " |" for cells in lines)
+    return "\n".join("| " + " | ".join(map(_cell, cells)) + " |" for cells in lines)
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).replace("|", "\\|").splitlines())
 
 
 def finite_or_dash(value: float, digits: int = 3) -> str:

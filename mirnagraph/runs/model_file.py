@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from mirnagraph.errors import CheckpointError, ConfigError
 from mirnagraph.io import sha256_of
 from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.runs.folder import package_versions
+from mirnagraph.writing.files import write_text
 
 if TYPE_CHECKING:
     import torch
@@ -43,10 +44,13 @@ SEALED = (
     "weight",
     "weights",
 )
-"""Entries that give the tensors their meaning, but cannot be checked against their shapes.
+"""Entries that give the tensors their meaning, but cannot be checked against their shapes."""
 
-Settings are not sealed: an export shortens the paths in them.
-"""
+SETTINGS = "config"
+"""Entry of the settings, sealed too: without the places in them, which an export shortens."""
+
+OF_USER = {"download": False, "cache": ""}
+"""Settings that only the user of a model gives, never the model: whom we ask, where we write."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +103,7 @@ def write_model(
     save_arrays(arrays, folder / WEIGHTS, {HEADER_CHECKSUM: _header_checksum(entries)})
     entries[WEIGHTS_CHECKSUM] = sha256_of(folder / WEIGHTS)
     text = json.dumps(entries, indent=2) + "\n"
-    (folder / HEADER).write_text(text, encoding="utf-8")
+    write_text(folder / HEADER, text)
 
 
 def read_model(
@@ -139,13 +143,51 @@ def read_model(
     with safe_open(folder / WEIGHTS, framework="numpy") as file:
         checksum = (file.metadata() or {}).get(HEADER_CHECKSUM)
     # models of the first releases carry no checksum of the header
-    if checksum is not None and checksum != _header_checksum(header):
+    seals = (_header_checksum(header), _header_checksum(header, with_settings=False))
+    if checksum is not None and checksum not in seals:
         raise CheckpointError(
             f"{HEADER} was changed after the model was saved",
             file=folder / HEADER,
             expected="the file as it was written",
         )
+    if SETTINGS in header:
+        header[SETTINGS] = without_requests(header[SETTINGS])
     return model
+
+
+def without_requests(settings: Any) -> Any:
+    """Settings of a model without those of `OF_USER`, at any depth.
+
+    >>> without_requests({"encoder": {"download": True, "window": 3}})
+    {'encoder': {'download': False, 'window': 3}}
+    """
+    if isinstance(settings, dict):
+        return {
+            name: OF_USER.get(name, without_requests(value)) for name, value in settings.items()
+        }
+    if isinstance(settings, list):
+        return [without_requests(value) for value in settings]
+    return settings
+
+
+def without_places(value: Any) -> Any:
+    """Replace absolute paths in plain values by file names.
+
+    An exported model should not reveal where files were on the training machine.
+
+    >>> without_places({"split": "/data/mine/folds.tsv", "n": 3})
+    {'split': 'folds.tsv', 'n': 3}
+    """
+    if isinstance(value, dict):
+        return {key: without_places(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_places(item) for item in value]
+    if isinstance(value, str):
+        if PureWindowsPath(value).is_absolute():
+            return PureWindowsPath(value).name
+        if PurePosixPath(value).is_absolute() or value.startswith(("./", "../", "~")):
+            return PurePosixPath(value).name
+    return value
 
 
 def read_header(
@@ -261,8 +303,11 @@ def _check_values(model: ModelFile, rna_types: Sequence[str]) -> None:
         raise ValueError(f"thresholds {thresholds.tolist()} for {n_labels} compartments")
 
 
-def _header_checksum(header: Mapping[str, Any]) -> str:
+def _header_checksum(header: Mapping[str, Any], *, with_settings: bool = True) -> str:
+    """sha256 of the sealed entries; models of earlier versions seal no settings."""
     sealed = {name: header[name] for name in SEALED if name in header}
+    if with_settings and SETTINGS in header:
+        sealed[SETTINGS] = without_places(header[SETTINGS])
     return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
 
 

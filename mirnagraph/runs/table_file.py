@@ -11,15 +11,16 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype, is_integer_dtype
 
-from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.io import write_file, write_text
+from mirnagraph.errors import ConfigError
 from mirnagraph.runs.prediction_table import DIGITS, plain
+from mirnagraph.writing.cells import guard_table
+from mirnagraph.writing.files import file_behind, open_output, write_text
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet", "json")
 
@@ -40,9 +41,6 @@ THRESHOLDS = ".thresholds.json"
 
 PARQUET_KEY = b"mirnagraph"
 """Key of the thresholds in the metadata of a Parquet file."""
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""First characters of a text cell that a spreadsheet takes for a formula."""
 
 
 class Rows(Protocol):
@@ -95,9 +93,9 @@ def table_file(
 
     A file replaces an earlier one only when the block ends without an error, so that none is left
     half-written. Numbers have six significant digits (Parquet: every digit); an empty cell stands
-    for no value. A text file whose name ends with ``.gz`` is written as gzip. In CSV a text cell
-    that a spreadsheet would take for a formula (see `FORMULA`) gets an apostrophe in front; other
-    formats hold every text as it is.
+    for no value. A text file whose name ends with ``.gz`` is written as gzip. In TSV and CSV a text
+    that a spreadsheet would take for a formula gets an apostrophe in front (see
+    `mirnagraph.writing.cells`); other formats hold every text as it is.
 
     Args:
         out: file; None for the standard output.
@@ -115,27 +113,28 @@ def table_file(
     if out is None:
         yield from _to_stdout(format_, about)
         return
-    if out.is_dir():
-        raise InputError("the output file is a folder", file=out)
-    with write_file(out) as part:
+    is_file = file_behind(out) is not None
+    with open_output(out) as stream:
         if format_ == "parquet":
-            with open(part, "wb") as stream:
-                yield from _parquet(stream, about)
+            yield from _parquet(stream, about)
         else:
-            with _open_text(part, packed=is_packed(out)) as text:
+            with _as_text(stream, packed=is_packed(out)) as text:
                 yield from _text(text, format_)
-    if about is not None and format_ != "parquet":
+    if about is not None and format_ != "parquet" and is_file:
         write_text(thresholds_file(out), json.dumps(about, indent=2) + "\n")
 
 
 @contextlib.contextmanager
-def _open_text(path: Path, *, packed: bool) -> Iterator[IO[str]]:
-    """Open a text file for writing; packed, the same bytes for the same text."""
+def _as_text(stream: BinaryIO, *, packed: bool) -> Iterator[IO[str]]:
+    """Write text to a stream of bytes; packed, the same bytes for the same text."""
     with contextlib.ExitStack() as stack:
-        stream: Any = stack.enter_context(open(path, "wb"))
+        target: Any = stream
         if packed:
-            stream = stack.enter_context(gzip.GzipFile("", "wb", fileobj=stream, mtime=0))
-        yield stack.enter_context(io.TextIOWrapper(stream, encoding="utf-8", newline="\n"))
+            target = stack.enter_context(gzip.GzipFile("", "wb", fileobj=stream, mtime=0))
+        text = io.TextIOWrapper(target, encoding="utf-8", newline="\n")
+        yield text
+        text.flush()
+        text.detach()
 
 
 def thresholds_file(out: Path) -> Path:
@@ -169,10 +168,7 @@ def _delimited(stream: IO[str], *, is_csv: bool) -> Write:
     def write(rows: Rows) -> None:
         nonlocal is_first
         table = rows.to_frame()
-        if is_csv:
-            table = table.apply(_neutral_column)
-            table.columns = pd.Index([_neutral(str(name)) for name in table.columns])
-        table.to_csv(
+        guard_table(table).to_csv(
             stream,
             sep="," if is_csv else "\t",
             index=False,
@@ -184,17 +180,6 @@ def _delimited(stream: IO[str], *, is_csv: bool) -> Write:
         is_first = False
 
     return write
-
-
-def _neutral_column(column: pd.Series) -> pd.Series:
-    if is_float_dtype(column) or is_integer_dtype(column):
-        return column
-    return column.map(lambda cell: _neutral(cell) if isinstance(cell, str) else cell)
-
-
-def _neutral(cell: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
 def _json(stream: IO[str]) -> Iterator[Write]:

@@ -184,7 +184,9 @@ def _align_block(work: _Work, block: Block) -> tuple[Block, dict[str, np.ndarray
 
 
 @njit(cache=True)
-def _insert(score, place, ranks, scores, places):
+def _insert(
+    score: float, place: int, ranks: np.ndarray, scores: np.ndarray, places: np.ndarray
+) -> None:
     """Put a text into a list of best ones, highest score first, then earliest row."""
     k = len(scores)
     last = places[k - 1]
@@ -206,7 +208,14 @@ def _insert(score, place, ranks, scores, places):
 
 
 @njit(cache=True)
-def _keep_row(similar, texts, lists, ranks, scores, places):
+def _keep_row(
+    similar: np.ndarray,
+    texts: tuple[int, int],
+    lists: tuple[int, int],
+    ranks: np.ndarray,
+    scores: np.ndarray,
+    places: np.ndarray,
+) -> None:
     """Insert the similarities of one text into its list and into those of the others.
 
     `texts` and `lists` are those of the one, and the first of the others.
@@ -222,7 +231,13 @@ def _keep_row(similar, texts, lists, ranks, scores, places):
 
 
 @njit(cache=True)
-def _merge(scores, places, ranks, into_scores, into_places):
+def _merge(
+    scores: np.ndarray,
+    places: np.ndarray,
+    ranks: np.ndarray,
+    into_scores: np.ndarray,
+    into_places: np.ndarray,
+) -> None:
     """Insert lists of best texts into others."""
     for row in range(len(scores)):
         for number in range(scores.shape[1]):

@@ -17,6 +17,7 @@ import torch
 from mirnagraph.config import Checked, Count, require
 from mirnagraph.errors import ConfigError, InputError, import_extra
 from mirnagraph.io import sha256_of
+from mirnagraph.writing.files import make_folder
 
 RNA_FM = "rna-fm"
 
@@ -328,7 +329,7 @@ def _rna_fm(config: LanguageModelConfig) -> LanguageModel:
     if config.weights:
         file = Path(config.weights).expanduser()
     elif not file.is_file() and config.download:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         try:
             torch.hub.download_url_to_file(RNA_FM_URL, str(file), progress=False)
         except OSError as error:

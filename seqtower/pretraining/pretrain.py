@@ -9,7 +9,6 @@ sequences, never their compartments. Leave them out where that matters.
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from mirnagraph.io import write_tsv
 from mirnagraph.parallel import Progress, one_thread
 from mirnagraph.runs.folder import RunFolder, open_run
 from mirnagraph.seeds import child_seed, torch_generator, torch_scope
+from mirnagraph.writing.folders import remove_folder
 from seqtower.config import SeqConfig
 from seqtower.data.batches import Batch, Plan, collate, windows
 from seqtower.data.clusters import cluster
@@ -294,7 +294,7 @@ def _train_and_save(
         n_stop=len(validation),
         n_test=len(test),
     )
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    remove_folder(checkpoints)
     return metrics
 
 

@@ -8,7 +8,6 @@ fitted: one pre-training then serves every fold of the target.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from mirnagraph.io import write_tsv
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.runs.folder import RunFolder, run_or_resume
 from mirnagraph.seeds import child_seed
+from mirnagraph.writing.folders import remove_folder
 from seqtower.config import SeqConfig
 from seqtower.data.clusters import cluster
 from seqtower.data.sequences import SequenceSet, sequences_sha256
@@ -234,7 +234,7 @@ def _train_and_save(
         described_types=config.types,
         **_facts(data, train, validation, cut, metrics, checked),
     )
-    shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
+    remove_folder(run.path / CHECKPOINTS)
     report(progress, STEP, 1, 1)
     return metrics
 

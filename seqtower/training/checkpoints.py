@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mirnagraph.errors import CheckpointError
-from mirnagraph.io import write_folder
+from mirnagraph.writing.folders import remove_folder, write_folder
 
 WEIGHTS = "tensors.safetensors"
 TREE = "checkpoint.json"
@@ -51,10 +51,7 @@ class SafeCheckpointIO(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint's folder."""
-        for name in (WEIGHTS, TREE):
-            (Path(path) / name).unlink(missing_ok=True)
-        if Path(path).is_dir():
-            Path(path).rmdir()
+        remove_folder(path)
 
 
 def _to_json(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import seed_torch, torch_scope
+from mirnagraph.writing.files import remove_file, write_text
 from seqtower.config import SeqConfig, SeqTrainConfig
 from seqtower.data.batches import Batch, Plan, count_devices, place
 from seqtower.nn.losses import Loss
@@ -136,7 +137,7 @@ class StepModule(lightning.LightningModule):
         process, n_processes = place()
         if n_processes > 1 and process == 0:  # the calling process cannot read this module
             folder = Path(str(getattr(self.trainer.checkpoint_callback, "dirpath", ".")))
-            (folder / PAST).write_text(json.dumps(self.past), encoding="utf-8")
+            write_text(folder / PAST, json.dumps(self.past))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Resume with the batches of the epoch after that of the checkpoint."""
@@ -282,7 +283,7 @@ def fit_module(
     )
     stopping = PatientStopping(settings.patience, settings.least_steps)
     last = folder / "last.ckpt"
-    (folder / PAST).unlink(missing_ok=True)
+    remove_file(folder / PAST)
     with _quietly(), torch_scope(module.seed, "training"):
         trainer = lightning.Trainer(
             max_epochs=settings.epochs,

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from mirnagraph import cluster
-from mirnagraph.cluster import connect, on_cluster
 from mirnagraph.errors import ConfigError, MirnagraphError
 from mirnagraph.parallel import map_parallel
+from mirnagraph.runs import cluster
+from mirnagraph.runs.cluster import connect, on_cluster
 from mirnagraph.seeds import generator
 from mirnagraph.similarity import nearest
 from mirnagraph.similarity.nearest import nearest_sequences

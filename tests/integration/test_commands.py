@@ -194,7 +194,7 @@ def test_an_interrupted_command_says_how_to_resume(run, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("mirnagraph.recipes.opening.load_dataset", interrupt)
     ended = run("build-networks")
-    sentence = "Interrupted. Finished folds are saved; run the same command to resume."
+    sentence = "Interrupted. Nothing was left half-written."
     assert (ended.returncode, ended.stderr.strip()) == (130, sentence)
 
 

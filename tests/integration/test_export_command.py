@@ -167,7 +167,7 @@ def test_wrong_use_ends_in_one_sentence(run, finished: Path, in_empty_folder: Pa
         (
             (str(finished), "mine", "--overwrite"),
             3,
-            "holds no exported model, so it is not replaced",
+            "was not written by mirnagraph, so it is not replaced; found letter.txt",
         ),
         ((str(finished), "mine"), 3, "the output folder exists and is not empty"),
     ):

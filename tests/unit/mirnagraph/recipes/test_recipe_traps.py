@@ -211,7 +211,7 @@ def test_an_output_folder_of_something_else_or_of_the_sources_is_refused(
     (other / "chapter.tex").write_text("x", encoding="utf-8")
     with pytest.raises(InputError, match="exists and is not empty"):
         check_out(recipe, other)
-    with pytest.raises(InputError, match=r"holds something else than a dataset.*found chapter"):
+    with pytest.raises(InputError, match=r"was not written by mirnagraph.*found chapter"):
         check_out(recipe, other, overwrite=True)
     (sources / "dataset.toml").write_text("x", encoding="utf-8")
     for folder in (sources, sources.parent):

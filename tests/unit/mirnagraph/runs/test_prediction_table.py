@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.io import read_table
 from mirnagraph.runs.prediction_table import (
     PredictionRows,
     join_rows,
@@ -104,7 +105,8 @@ def written(path: Path, **about: object) -> Path:
 def test_tsv_reads_back_with_six_digits(tmp_path: Path) -> None:
     path = written(tmp_path / "p.tsv", thresholds={"Nucleus": 0.5})
     table = pd.read_csv(path, sep="\t", keep_default_na=False)
-    assert table["query"].tolist() == ["=1+1", "b", "c", "d"]
+    assert table["query"].tolist() == ["'=1+1", "b", "c", "d"]
+    assert read_table(path)["query"].tolist() == ["=1+1", "b", "c", "d"]
     assert "\t0.123457\t" in path.read_text()
     assert table["Nucleus"][3] == ""
     about = json.loads(thresholds_file(path).read_text())
@@ -112,7 +114,7 @@ def test_tsv_reads_back_with_six_digits(tmp_path: Path) -> None:
     assert thresholds_file(path).name == "p.tsv.thresholds.json"
 
 
-def test_csv_holds_no_formula_and_other_formats_every_name(tmp_path: Path) -> None:
+def test_text_tables_hold_no_formula_and_other_formats_every_name(tmp_path: Path) -> None:
     table = pd.read_csv(written(tmp_path / "p.csv"))
     assert table["query"].tolist() == ["'=1+1", "b", "c", "d"]
     assert table["Nucleus"][0] == 0.8

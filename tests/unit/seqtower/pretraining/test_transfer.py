@@ -125,7 +125,9 @@ def test_the_folder_and_the_start(tmp_path: Path) -> None:
     metrics, run = pretrain(data, target, tmp_path / "start", small())
     assert metrics is not None
     names = {path.name for path in run.path.iterdir()}
-    assert names == {"config.toml", "run.json", "cut.tsv", "rnas.tsv", "figures.tsv", "tower"}
+    assert names == {"config.toml", "run.json", "cut.tsv", "rnas.tsv", "figures.tsv", "tower"} | {
+        "mirnagraph.jsonl"
+    }
     cut = pd.read_csv(run.path / "cut.tsv", sep="\t")
     assert cut["reason"].tolist() == ["same sequence"] * 3
     rnas = pd.read_csv(run.path / "rnas.tsv", sep="\t")

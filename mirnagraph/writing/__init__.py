@@ -1,0 +1,1 @@
+"""Everything that mirnagraph writes: files, folders, locks, tables, and where they go."""

@@ -1,0 +1,63 @@
+"""Checks of outputs against inputs, before anything is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from mirnagraph.errors import InputError
+
+_STDIN = "-"
+
+_HINT = "choose another output"
+
+
+def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | Path]) -> None:
+    """Refuse an output that is an input, or a folder that holds one.
+
+    Args:
+        outputs: name of each output, such as ``"--out"`` -> its path.
+        inputs: name of each input -> its path; what does not exist is passed over.
+
+    Raises:
+        InputError: an output is an input, a folder above one, or another output.
+    """
+    for name, path in outputs.items():
+        for other, source in inputs.items():
+            if str(source) == _STDIN or not os.path.exists(source):
+                continue
+            if is_same(path, source):
+                raise InputError(f"{name} and {other} are the same", file=path, hint=_HINT)
+            if os.path.isdir(path) and _is_above(path, source):
+                raise InputError(f"{name} is a folder that holds {other}", file=path, hint=_HINT)
+    named = list(outputs.items())
+    for place, (name, path) in enumerate(named):
+        for other, twin in named[:place]:
+            if is_same(path, twin):
+                raise InputError(f"{other} and {name} are the same", file=path, hint=_HINT)
+
+
+def is_same(path: str | Path, other: str | Path) -> bool:
+    """Whether two paths lead to one file or folder, through links too."""
+    try:
+        if os.path.samefile(path, other):
+            # a device or a pipe is no file that could be lost
+            return os.path.isfile(path) or os.path.isdir(path)
+        return False
+    except OSError:
+        return os.path.realpath(path) == os.path.realpath(other)
+
+
+def _is_above(folder: str | Path, path: str | Path) -> bool:
+    return Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents
+
+
+def folder_name(text: str) -> str:
+    """Make one part of a path of a name that someone else chose: no separator, no leading dot.
+
+    >>> folder_name("../../../escaped"), folder_name("mirna 1041")
+    ('escaped', 'mirna 1041')
+    """
+    safe = "".join(char if char.isalnum() or char in "-_. +" else "_" for char in text)
+    return safe.strip("._ ")[:100] or "unnamed"

@@ -1,0 +1,21 @@
+"""Killed commands resume with results that are equal bit for bit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["train", "seq train", "tune", "build-networks"])
+def test_killed_commands_resume_equal(project: Path, name: str) -> None:
+    """Two kills of each here; `make stress` has twenty."""
+    script = project / "benchmarks" / "kill_and_resume.py"
+    words = [sys.executable, str(script), "--kills", "2", "--only", name]
+    env = os.environ | {"PYTHONPATH": str(project)}
+    ended = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert (ended.returncode, "2 resumed equal" in ended.stdout) == (0, True), ended
