@@ -345,6 +345,7 @@ def explain(
     from fusion.explain.ranking import newest_run
     from mirnagraph.io import check_output_folder
     from mirnagraph.sources.fasta import read_fasta
+    from mirnagraph.writing.marker import files_in
     from seqtower.data.motifs import read_meme
     from seqtower.interpret.attribution import MaskingConfig
     from seqtower.interpret.report import ExplainConfig, explain_to_folder
@@ -386,7 +387,7 @@ def explain(
     n_motifs = counted(counts["motifs"], "motif")
     n_rnas = counted(len(selected), "RNA")
     say(f"{n_rnas}: {n_zipcodes}, {n_motifs}{matched}")
-    files = sorted(path.name for path in out.iterdir() if path.suffix != ".png")
+    files = sorted(name for name in files_in(out) if not name.endswith(".png"))
     figures = ", a figure of each RNA" if plots else ""
     say(f"Written to {out}: {', '.join(files)}{figures}")
 

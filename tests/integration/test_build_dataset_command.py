@@ -169,7 +169,7 @@ def test_overwrite_replaces_a_dataset_and_nothing_else(run, tables: Dataset) -> 
     assert run("build-dataset", "recipe.toml", "--overwrite").returncode == 0
     refused = run("build-dataset", "recipe.toml", "--overwrite", "--out", ".")
     assert refused.returncode == 3
-    assert "holds something else than a dataset" in refused.stderr
+    assert "--out is a folder that holds --recipe recipe.toml" in refused.stderr
     assert Path("rnas.fa").is_file()
 
 

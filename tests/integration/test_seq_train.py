@@ -193,11 +193,11 @@ def test_a_run_that_cannot_begin_leaves_nothing_in_the_way(tmp_path: Path) -> No
         ),
         (
             lambda about: about | {"config": "x"},
-            "was changed after the model was saved",
+            "model.json was changed after the model was saved",
         ),
         (
             lambda about: about | {"config": about["config"] | {"training": [1]}},
-            "was changed after the model was saved",
+            "model.json was changed after the model was saved",
         ),
     ],
 )
