@@ -10,11 +10,9 @@ from typing import Annotated
 from typer import Option
 
 from cli.common import RunNetworksOption, say
+from cli.end import Signalled
 
 EPILOG = "Example: `mirnagraph serve --run runs/mine`"
-
-INTERRUPTED = 128 + signal.SIGINT
-"""Exit code after Ctrl-C, as of every command."""
 
 RunOption = Annotated[
     Path | None,
@@ -81,4 +79,6 @@ def serve(
     try:
         start(folder, networks=networks, host=host, port=port, limits=limits, started=started)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(Signalled(signal.SIGINT).exit_code)
+    except Signalled as ended:  # a server has nothing to say of its end
+        sys.exit(ended.exit_code)

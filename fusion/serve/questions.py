@@ -24,6 +24,7 @@ from mirnagraph.io import check_nucleotides, to_rna
 from mirnagraph.reading.binary import text_blocks
 from mirnagraph.sources.fasta import FastaRecord, stream_fasta
 from mirnagraph.sources.name_list import read_name_list
+from mirnagraph.writing.files import open_output
 
 PASTED = "pasted text"
 UPLOADED = "uploaded file"
@@ -193,7 +194,8 @@ def _of_file(content: bytes, title: str, read: Callable[[Path], Result]) -> Resu
     """Read text by a reader of files; its errors name `title` as the file."""
     with tempfile.TemporaryDirectory(prefix="mirnagraph-") as folder:
         path = Path(folder) / "text"
-        path.write_bytes(content)
+        with open_output(path) as stream:
+            stream.write(content)
         try:
             return read(path)
         except InputError as error:
