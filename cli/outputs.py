@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-OUTPUTS = {"out", "folder", "plot", "figures", "left_out"}
+OUTPUTS = {"out", "folder", "plot", "figures"}
 """Parameters of commands that are paths of outputs; every other path is an input."""
 
 NAMES_OR_PATHS = {"data", "split", "run", "language_model", "recipe", "records"}

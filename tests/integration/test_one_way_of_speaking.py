@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -198,3 +199,23 @@ def test_options_shared_by_commands_are_added_once() -> None:
     for command in COMMANDS.values():
         names = [parameter.name for parameter in command.params]
         assert len(names) == len(set(names))
+
+
+def test_every_output_is_checked_against_the_inputs() -> None:
+    """A path whose help says that it is written is among the outputs of `cli.outputs`."""
+    from cli.main import app
+    from cli.outputs import OUTPUTS
+
+    written = r"Output|Run folder; must|Folder for every figure|The same as FOLDER|Recipe|Dataset"
+    groups = [app, *(group.typer_instance for group in app.registered_groups)]
+    outputs = set()
+    for command in (command for group in groups for command in group.registered_commands):
+        assert command.callback is not None
+        for name, hint in command.callback.__annotations__.items():
+            option = getattr(hint, "__metadata__", (None,))[0]
+            is_path = "pathlib.Path" in str(hint)
+            if is_path and name not in OUTPUTS:
+                assert not re.match(written, option.help or ""), (command.name, name)
+            elif is_path:
+                outputs.add(name)
+    assert outputs == OUTPUTS
