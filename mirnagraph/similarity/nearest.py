@@ -354,7 +354,6 @@ def _opened(folder: Path, work: _Work) -> Path:
         raise InputError(
             "the folder of the block store holds other files; name an empty one", file=folder
         )
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(manifest, json.dumps({"fingerprint": fingerprint}) + "\n")
     return folder
 
