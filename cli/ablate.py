@@ -17,6 +17,7 @@ from cli.common import (
     QuietOption,
     ResamplesOption,
     RnasOption,
+    SchedulerOption,
     SeedOption,
     SplitOption,
     WorkersOption,
@@ -66,6 +67,7 @@ def ablate(
     seed: SeedOption = None,
     out: OutOption = None,
     workers: WorkersOption = 2,
+    scheduler: SchedulerOption = None,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:

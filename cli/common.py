@@ -104,6 +104,16 @@ WorkersOption = Annotated[
     int, Option(min=1, help="Number of parallel processes; results do not depend on it.")
 ]
 
+SchedulerOption = Annotated[
+    str | None,
+    Option(
+        help="Address of a Dask scheduler, tcp://HOST:PORT, whose workers do the jobs; they need "
+        "this version of the package, and the folders of the command at the same paths. Extra "
+        "scale.",
+        show_default="processes of this machine",
+    ),
+]
+
 ThreadsOption = Annotated[
     int, Option(min=1, help="Number of threads; results do not depend on it.")
 ]
@@ -196,7 +206,8 @@ COMMON_OPTIONS = {"quiet": QuietOption, "verbose": VerboseOption}
 def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     """A command with those of `COMMON_OPTIONS` that it does not name itself.
 
-    They act when the command line is read, so that a command has no use for their values.
+    They act when the command line is read, so that a command has no use for their values; nor for
+    that of `SchedulerOption`.
     """
     signature = inspect.signature(command)
     added = {
@@ -206,7 +217,11 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(**values: Any) -> None:
         check_paths(values)
-        with end.reader_may_leave(), output_locked(command.__name__, values):
+        with (
+            end.reader_may_leave(),
+            output_locked(command.__name__, values),
+            _on_scheduler(values.get("scheduler")),
+        ):
             command(**{name: value for name, value in values.items() if name not in added})
 
     hints = get_type_hints(command, include_extras=True)
@@ -221,6 +236,18 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     run.__annotations__ = {**hints, **added}
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run
+
+
+@contextlib.contextmanager
+def _on_scheduler(address: str | None) -> Iterator[None]:
+    """Let the workers of a scheduler do the jobs of a command, where one is given."""
+    if address is None:
+        yield
+        return
+    from mirnagraph.runs.cluster import on_cluster
+
+    with on_cluster(address):
+        yield
 
 
 def _set_device(value: str) -> str:

@@ -20,6 +20,7 @@ from cli.common import (
     QuietOption,
     ResamplesOption,
     ResumeOption,
+    SchedulerOption,
     SeedOption,
     TableOption,
     WorkersOption,
@@ -218,6 +219,7 @@ def train(
     seed: SeedOption = None,
     out: TrainOutOption = None,
     workers: WorkersOption = 2,
+    scheduler: SchedulerOption = None,
     device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
@@ -376,10 +378,7 @@ def explain(
             progress=progress,
         )
     if model.trees is not None:
-        share = f"Trees on descriptors have the weight {model.weight:g} in the model"
-        whole = "masking explains the whole model; " if masking else ""
-        rest = f"{whole}attributions, k-mers and motifs explain its tower alone"
-        say(f"{share}: {rest}")
+        _say_trees(model, masking=masking)
     if masking:
         _say_window(lengths, window)
     matched = f", {counts['matches']} matches to known motifs at q < .05" if known else ""
@@ -390,6 +389,12 @@ def explain(
     files = sorted(name for name in files_in(out) if not name.endswith(".png"))
     figures = ", a figure of each RNA" if plots else ""
     say(f"Written to {out}: {', '.join(files)}{figures}")
+
+
+def _say_trees(model: SavedTower, *, masking: bool) -> None:
+    share = f"Trees on descriptors have the weight {model.weight:g} in the model"
+    whole = "masking explains the whole model; " if masking else ""
+    say(f"{share}: {whole}attributions, k-mers and motifs explain its tower alone")
 
 
 def _say_masking(model: SavedTower, sequences: list[str], windows: MaskingConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,8 @@ from mirnagraph.writing.files import open_output
 PASTED = "pasted text"
 UPLOADED = "uploaded file"
 """Places of text as errors name them; the name that a browser gives a file is never used."""
+
+BOMS_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 BLOCK = 2**16
 """Bytes that are unpacked at a time."""
@@ -112,21 +115,27 @@ def ask_file(
     """Make a question of an uploaded file: FASTA, or a table whose first column holds names.
 
     Args:
-        content: of the file, plain or gzip.
+        content: of the file, plain or compressed.
         limits: of the server.
         iupac: see `mirnagraph.sources.fasta.read_fasta`.
         rna_type: see `Question`.
 
     Raises:
         RefusedError: above a limit.
-        InputError: empty, not UTF-8, a damaged gzip file, or malformed.
+        InputError: empty, no text, a damaged compressed file, or malformed.
     """
     check_upload(len(content), limits, "the uploaded file")
     content = _unpacked(content, limits)
-    if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b">"):
+    if _first_letter(content) == ">":
         return Question(records=_fasta(content, UPLOADED, iupac, limits), rna_type=rna_type)
     names = _of_file(content, UPLOADED, read_name_list)
     return Question(names=_checked_names(names, limits), rna_type=rna_type)
+
+
+def _first_letter(content: bytes) -> str:
+    """First letter of a text in UTF-8 or UTF-16; empty for none."""
+    encoding = "utf-16" if content.startswith(BOMS_UTF16) else "utf-8"
+    return content[:BLOCK].decode(encoding, "replace").lstrip("\ufeff \t\r\n")[:1]
 
 
 def page_words(message: str) -> str:

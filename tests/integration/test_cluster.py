@@ -109,6 +109,33 @@ def test_jobs_of_a_killed_worker_run_on_the_other(scheduler: str, tmp_path: Path
     assert list(map_parallel(times, 3, [2], 1)) == [6]  # here again
 
 
+@pytest.mark.slow
+def test_a_training_on_the_cluster_is_that_of_one_process(scheduler: str, run, quick) -> None:
+    quick()
+    words = ("train", "--config", "quick.toml", "--fold", "2", "--no-baselines", "-q")
+    for place in (
+        ("--workers", "1", "--out", "here"),
+        ("--scheduler", scheduler, "--out", "there"),
+    ):
+        done = run(*words, *place)
+        assert done.returncode == 0, done.stderr
+    here = Path("here/predictions.tsv").read_bytes()
+    assert here == Path("there/predictions.tsv").read_bytes()
+    assert len(here) > 1000
+
+
+def test_a_command_says_that_no_scheduler_answers(run, monkeypatch) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    done = run("train", "--scheduler", address, "--out", "r", "-q")
+    assert (done.returncode, f"no Dask scheduler answers at '{address}'" in done.stderr) == (
+        2,
+        True,
+    )
+    assert "Traceback" not in done.stderr
+    assert not Path("r").exists()
+
+
 def test_an_address_that_does_not_answer_is_one_sentence(monkeypatch) -> None:
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     address = f"tcp://127.0.0.1:{free_port()}"

@@ -111,9 +111,10 @@ def test_the_token_trees_needs_other_tokens_of_trees(networks: NetworkSet) -> No
 
 
 def test_models_baselines_and_exports_read_no_networks(project: Path) -> None:
-    readers = []
+    readers = set()
     for room in ("models", "baselines", "export"):
         for path in (project / "fusion" / room).glob("*.py"):
             if "NetworkSet" in path.read_text(encoding="utf-8"):
-                readers.append(path.name)
-    assert readers == []
+                readers.add(f"{room}/{path.name}")
+    # an export may keep what explanations show: partners, publications, similar RNAs
+    assert readers == {"export/evidence.py", "export/export.py"}
