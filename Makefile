@@ -1,13 +1,15 @@
 # make demo: install what the toolkit needs, run the main job on the demo data.
 # make test, real, check: install what development needs too, then the tests or the lint.
+# make browser: the tests of the page in a headless Chromium, where there is one.
 # make shipped-model: the trained model and the atlas of the package, from the data of $MIRNAGRAPH_DATA.
+# make docs: the documentation site, in build/site.
 # make stress: checks of half an hour, before an issue is called resolved.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev demo test real check shipped-model stress clean
+.PHONY: setup setup-dev demo test real browser check shipped-model stress clean
 
 setup: $(VENV)/.installed
 
@@ -36,19 +38,27 @@ test: setup-dev
 real: setup-dev
 	$(BIN)/python -m pytest -m 'real or slow' -n 2
 
+browser: setup-dev
+	$(BIN)/python -m pytest -m browser -rs
+
 check: setup-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 shipped-model: setup
 	$(BIN)/mirnagraph build-networks --data mirna1041 --out build/networks --overwrite
 	$(BIN)/mirnagraph train --networks build/networks --rnas located --fold 10 --seed 0 --out build/shipped --overwrite
-	$(BIN)/mirnagraph export build/shipped fusion/shipped --license other --overwrite
+	$(BIN)/mirnagraph export build/shipped fusion/shipped --license other --networks build/networks --overwrite
 	$(BIN)/mirnagraph atlas --run fusion/shipped --out data/atlas/atlas.tsv.gz
+
+.PHONY: docs
+docs: setup-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 stress: setup-dev
 	$(BIN)/python benchmarks/mutation_check.py --workers 2
 	$(BIN)/python benchmarks/planted_proof.py
 	$(BIN)/python benchmarks/kill_and_resume.py --kills 20
+	MIRNAGRAPH_FUZZ_SECONDS=600 $(BIN)/python -m pytest -m slow tests/property/test_damaged_files.py -s
 
 clean:
 	rm -rf $(VENV) build *.egg-info networks runs

@@ -82,6 +82,9 @@ def build_dataset(
     say(f"Dataset {dataset.name}: {n_rnas}, {n_compartments}, {n_located} with a compartment")
     for note in built.provenance.notes:
         say(f"Note: {note}")
+    if not n_located and not dataset.associations:
+        say(f"Written to {folder}")
+        return
     what = "build-networks" if dataset.associations else "seq train"
     say(f"Written to {folder}. Next: mirnagraph {what} --data {folder}")
 

@@ -23,6 +23,7 @@ from cli.common import (
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
+    from mirnagraph.catalog import ByHand, CatalogEntry
     from mirnagraph.networks.network import NetworkSet
 
 BUILD_EPILOG = "Example: `mirnagraph build-networks --data mirna1041 --out networks`"
@@ -56,7 +57,12 @@ LambdaOption = Annotated[
 ]
 
 GraphmlOption = Annotated[
-    bool, Option("--graphml", help="Also write one GraphML file per network, for Cytoscape.")
+    bool,
+    Option(
+        "--graphml",
+        help="Also write one GraphML file per network with a style file, for Cytoscape, igraph, "
+        "networkx and Gephi.",
+    ),
 ]
 
 NameArgument = Annotated[str | None, Argument(help="Name of a public dataset (see --list).")]
@@ -98,11 +104,11 @@ def build_networks(
     from mirnagraph.networks.build import network_config
     from mirnagraph.networks.export import write_graphml
     from mirnagraph.networks.network import describe
-    from mirnagraph.sources import load_dataset
+    from mirnagraph.recipes.opening import load_dataset
 
     settings = network_config(config, functional_cutoff=cutoff, lambda_=lambda_)
     check_output_folder(out, overwrite=overwrite)
-    from mirnagraph.sources.folder import UNLISTED
+    from mirnagraph.folder.read import UNLISTED
 
     dataset = load_dataset(data)
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)
@@ -166,29 +172,62 @@ def fetch(
         return
     entry = catalog.entry(name)
     root = catalog.cache_folder() if cache is None else cache
-    absent = catalog.missing_by_hand(name, _data_folders(root / name))
-    if absent and entry.files:
-        say(f"{counted(len(absent), 'file')} of {name} cannot be fetched, and must be put there:")
-        for file in absent:
-            say(f"- {file.sentence()}")
-    for path in catalog.altered_by_hand(name, _data_folders(root / name)):
+    folder = root / name
+    folders = _data_folders(folder)
+    say(f"Licence of {name}: {entry.licence}")
+    absent = catalog.missing_by_hand(name, folders)
+    _say_absent(name, folder, absent)
+    for path in catalog.altered_by_hand(name, folders):
         say(f"Warning: {path} has another content than the file that results were made with")
+    needed = [file for file in absent if not file.optional]
     with progress_bars() as progress:
-        folder = catalog.fetch(name, cache=cache, base_url=base_url, progress=progress)
-        say(f"{name} is in {folder}")
-        if entry.recipe and absent:
-            say(
-                f"No dataset is built yet: put the files named above into {folder} or "
+        if entry.files:
+            _fetch_files(entry, root, folders, base_url, progress)
+            say(f"The files of {name} that can be fetched are in {' or '.join(map(str, folders))}")
+        if needed:
+            raise ConfigError(
+                f"--data {name} does not open yet: {counted(len(needed), 'file')} cannot be "
+                f"fetched; put {', '.join(file.path for file in needed)} into {folder} or "
                 f"$MIRNAGRAPH_DATA, then: mirnagraph fetch {name}"
             )
-        elif entry.recipe:
+        if entry.recipe:
             _build(name, folder, progress)
-            say(f"Next: mirnagraph build-networks --data {name}, or seq train --data {name}")
     typer.echo(str(folder))
 
 
+def _say_absent(name: str, folder: Path, absent: list[ByHand]) -> None:
+    """Name the files that cannot be fetched, and where to get them."""
+    for is_optional, what in ((False, "needs"), (True, "can do without")):
+        files = [file for file in absent if file.optional == is_optional]
+        if files:
+            n_files = counted(len(files), "file")
+            say(f"{n_files} that {name} {what} cannot be fetched, and can be put into {folder}:")
+        for file in files:
+            say(f"- {file.sentence()}")
+
+
+def _fetch_files(
+    entry: CatalogEntry, root: Path, folders: list[Path], base_url: str | None, progress: Any
+) -> None:
+    """Fetch what is in no folder; say what the dataset lacks where that fails."""
+    from mirnagraph import catalog
+    from mirnagraph.errors import InputError
+
+    try:
+        catalog.fetch(entry, cache=root, base_url=base_url, progress=progress, folders=folders[1:])
+    except InputError:
+        missing = [
+            file.path
+            for file in entry.files
+            if not any(catalog.is_complete(place, file) for place in folders)
+        ]
+        opens = f"--data {entry.name} does not open yet" if entry.recipe else "Not complete"
+        say(f"{opens}; missing: {', '.join(missing)}")
+        raise
+
+
 def _data_folders(cache: Path) -> list[Path]:
-    """Folders in which files that cannot be fetched may lie."""
+    """Folders in which files may lie: the cache, then $MIRNAGRAPH_DATA."""
     import os
 
     data = os.environ.get("MIRNAGRAPH_DATA")
@@ -197,7 +236,7 @@ def _data_folders(cache: Path) -> list[Path]:
 
 def _build(name: str, folder: Path, progress: Any) -> None:
     """Build the dataset of a recipe into the folder of its files."""
-    from mirnagraph.catalog import BUILT
+    from mirnagraph.catalog import BUILT, cache_folder
     from mirnagraph.recipes.build import build_dataset, write_dataset
     from mirnagraph.recipes.places import Places
     from mirnagraph.recipes.recipe import read_recipe
@@ -207,3 +246,15 @@ def _build(name: str, folder: Path, progress: Any) -> None:
     write_dataset(built, folder / BUILT, overwrite=True)
     n_rnas = counted(len(built.dataset.index), "RNA")
     say(f"Dataset {name}: {n_rnas}, built in {folder / BUILT}")
+    for note in built.provenance.notes:
+        say(f"Note: {note}")
+    if folder.parent != cache_folder():
+        say(f"Next: mirnagraph build-networks --data {folder / BUILT}")
+        return
+    opens = f"--data {name} opens now"
+    if built.dataset.associations:
+        say(f"{opens}. Next: mirnagraph build-networks --data {name}")
+    elif built.dataset.compartments:
+        say(f"{opens}. Next: mirnagraph seq train --data {name}")
+    else:
+        say(opens)

@@ -79,9 +79,9 @@ def enrich(
     from fusion.explain.run import open_fusion_model
     from fusion.models.saved import FORMAT
     from mirnagraph.errors import ConfigError
+    from mirnagraph.reading.text import STDIN
     from mirnagraph.runs.markdown import save_figure
     from mirnagraph.runs.table_file import FrameRows, table_file
-    from mirnagraph.sources.lines import STDIN
     from mirnagraph.sources.name_list import read_name_list
 
     format_ = check_format(format_, out)

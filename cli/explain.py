@@ -21,9 +21,11 @@ from cli.common import (
     progress_bars,
     say,
 )
+from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
     from fusion.explain.result import Explanation
+    from mirnagraph.names import Match
 
 EPILOG = "Example: `mirnagraph explain hsa-mir-21 --compartment Nucleus --out why`"
 
@@ -73,6 +75,11 @@ FullOption = Annotated[
     ),
 ]
 
+StrictOption = Annotated[
+    bool,
+    Option("--strict", help="End with exit code 3 where a name is unknown, and write nothing."),
+]
+
 RnaTypeOption = Annotated[
     str | None, Option(help="RNA type of all new RNAs, for a model of `train --sets`.")
 ]
@@ -87,6 +94,7 @@ def explain(
     networks: RunNetworksOption = None,
     format_: FormatOption = "text",
     full: FullOption = False,
+    strict: StrictOption = False,
     out: OutOption = None,
     rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
@@ -96,15 +104,15 @@ def explain(
 ) -> None:
     """Explain predictions: what speaks for a compartment, and what against it.
 
-    Needs nothing: without a run, the model that ships explains human miRNAs. Partners and all
-    neighbours need the networks of a run.
+    Needs nothing: without a run, the model that ships explains human miRNAs, with their partners
+    and neighbours. Those of another run need its networks, unless they were exported with it.
 
     The whole model predicts again without each source (targets, diseases, drugs, relatives,
     expression, sequence, how well studied): where the probability falls, the source speaks for the
     compartment. Partners and neighbours come with PMIDs, the sequence with a sign per nucleotide.
     """
     from fusion.default_model import default_model
-    from fusion.explain.run import explain_run, find_queries, open_fusion_model, write_explanations
+    from fusion.explain.run import explain_run, open_fusion_model, split_queries, write_explanations
     from fusion.models.saved import FORMAT
     from mirnagraph.errors import ConfigError
     from mirnagraph.io import check_output_folder
@@ -119,7 +127,9 @@ def explain(
     folder = run or default_model(rna, sequences=fasta is not None, model=FORMAT)
     model = open_fusion_model(folder)
     with progress_bars(shown=is_bar_shown(out)) as progress:
-        queries = find_queries(model, rna, fasta, iupac=iupac, rna_type=rna_type)
+        queries, unanswered = split_queries(
+            model, rna, fasta, strict=strict, iupac=iupac, rna_type=rna_type
+        )
         explanations = explain_run(
             folder,
             model,
@@ -133,8 +143,9 @@ def explain(
     if not rna and fasta is None:
         name = queries[0].name
         say(f"Model of {folder}: {name} is the RNA predicted most surely (--rna)")
+    _say_unanswered(unanswered)
     if out is None:
-        _print(explanations, format_, full=full)
+        _print(explanations, unanswered, format_, full=full)
         return
     write_explanations(explanations, out, overwrite=overwrite, full=full)
     where = " per RNA" if len(explanations) > 1 else ""
@@ -142,11 +153,27 @@ def explain(
     say(f"Written to {out}: {files}")
 
 
-def _print(explanations: list[Explanation], format_: str, *, full: bool) -> None:
+def _say_unanswered(unanswered: list[Match]) -> None:
+    if unanswered:
+        names = ", ".join(match.query for match in unanswered)
+        say(f"{counted(len(unanswered), 'name')} without an explanation: {names}")
+
+
+def _print(
+    explanations: list[Explanation], unanswered: list[Match], format_: str, *, full: bool
+) -> None:
+    """Print explanations, then the names without one and why."""
+    from fusion.models.predict import QUERY_COLUMNS
+
     if format_ == "text":
         texts = [explanation.to_text(full=full) for explanation in explanations]
+        texts += [f"{match.query}: {match.note}\n" for match in unanswered]
         sys.stdout.write("\n".join(texts))
         return
     values = [explanation.to_dict() for explanation in explanations]
+    for match in unanswered:
+        names = (match.query, "", match.accession, match.kind)
+        reason: dict[str, object] = {"reason": match.note}
+        values.append(dict(zip(QUERY_COLUMNS, names, strict=True)) | reason)
     shown = values[0] if len(values) == 1 else values
     sys.stdout.write(json.dumps(shown, indent=2) + "\n")

@@ -10,7 +10,8 @@ from typer import Argument, Option
 from cli.common import OverwriteOption, QuietOption, say, the_one
 
 EXPORT_EPILOG = (
-    "Example: `mirnagraph export runs/mine model`, or "
+    "Example: `mirnagraph export runs/mine model`, "
+    "`mirnagraph export runs/mine --graphml graphs`, or "
     "`mirnagraph export runs/mine --push me/where-mirnas-sit --private`"
 )
 
@@ -45,6 +46,15 @@ PushOption = Annotated[
     ),
 ]
 
+GraphmlOption = Annotated[
+    Path | None,
+    Option(
+        metavar="FOLDER",
+        help="Folder for the networks of the run as GraphML, with its out-of-fold predictions as "
+        "attributes, and a style file for Cytoscape; must be empty unless --overwrite.",
+    ),
+]
+
 PrivateOption = Annotated[
     bool, Option("--private", help="Make a new repository private (with --push).")
 ]
@@ -54,6 +64,16 @@ LicenceOption = Annotated[
     Option(
         help="Licence in the model card, as the hub names it (mit, cc-by-4.0 …).",
         show_default="none",
+    ),
+]
+
+EvidenceOption = Annotated[
+    Path | None,
+    Option(
+        "--networks",
+        help="Networks that the run was made from: their partners and PMIDs are stored with the "
+        "model, for `explain`; with --graphml they are written.",
+        show_default="not stored; with --graphml ./networks if it exists, else the synthetic demo",
     ),
 ]
 
@@ -79,16 +99,18 @@ def export(
     push: PushOption = None,
     private: PrivateOption = False,
     license: LicenceOption = None,
+    graphml: GraphmlOption = None,
+    networks: EvidenceOption = None,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Export the model of a run: safetensors, JSON and a model card, with a hash of every file.
 
-    Needs a finished run, and an output folder or --push (or both).
+    Needs a finished run, and an output folder, --push or --graphml (or several of them).
     """
     import tempfile
 
-    from fusion.explain.ranking import newest_run
+    from fusion.explain.ranking import networks_of_run, newest_run
     from fusion.export.export import export_run
     from fusion.export.files import CARD, EXPORT
     from fusion.export.hub import HubAddress
@@ -96,26 +118,48 @@ def export(
 
     run = the_one(run, run_option, "run") or newest_run()
     folder = the_one(folder, out, "out")
-    if folder is None and push is None:
-        raise ConfigError("no target: give an output folder, or --push OWNER/NAME")
+    if folder is None and push is None and graphml is None:
+        raise ConfigError(
+            "no target: give an output folder, or --push OWNER/NAME, or --graphml FOLDER"
+        )
     if private and push is None:
         raise ConfigError("--private needs --push OWNER/NAME")
     if push is not None:
         HubAddress(push)  # refuses a wrong address before anything is written
+    if graphml is not None:
+        _write_graphs(run, networks, graphml, overwrite=overwrite)
+        if folder is None and push is None:
+            return
     if (run / EXPORT).is_file():
-        if push is None or folder is not None or license is not None:
+        if push is None or folder is not None or license is not None or networks is not None:
             hint = "push it as it is (--push OWNER/NAME), or copy it"
             raise ConfigError(f"{run} is an exported model already: {hint}")
         _push(run, push, private=private)
         return
     with tempfile.TemporaryDirectory(prefix="mirnagraph-") as temporary:
         target = folder or Path(temporary) / "model"
-        written = export_run(run, target, license=license, overwrite=overwrite)
+        loaded = None if networks is None else networks_of_run(run, networks)
+        written = export_run(run, target, license=license, networks=loaded, overwrite=overwrite)
         if folder is not None:
             note = "" if license else f"; no licence given (see the end of {CARD})"
             say(f"Written to {folder}: {CARD}, {EXPORT}, model.json, weights{note}")
         if push is not None:
             _push(written, push, private=private)
+
+
+def _write_graphs(run: Path, folder: Path | None, out: Path, *, overwrite: bool) -> None:
+    """Write the networks of a run with its predictions."""
+    from fusion.explain.ranking import networks_of_run, prediction_table, read_run
+    from mirnagraph.io import write_folder
+    from mirnagraph.networks.cytoscape import STYLE
+    from mirnagraph.networks.export import write_graphml
+
+    networks = networks_of_run(run, folder)
+    predictions = prediction_table(read_run(run, networks))
+    with write_folder(out, overwrite=overwrite) as part:
+        paths = write_graphml(networks, part, predictions)
+    names = ", ".join(path.name for path in paths)
+    say(f"Written to {out}: {names}, {STYLE}")
 
 
 def _push(folder: Path, address: str, *, private: bool) -> None:

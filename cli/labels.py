@@ -64,7 +64,7 @@ def read_labels(
     from mirnagraph import catalog
     from mirnagraph.errors import InputError
     from mirnagraph.io import write_tsv
-    from mirnagraph.sources import load_dataset
+    from mirnagraph.recipes.opening import load_dataset
     from mirnagraph.sources.mirbase import read_names
     from mirnagraph.sources.rnalocate import label_table, read_rnalocate
     from mirnagraph.writing.targets import check_outputs

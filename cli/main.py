@@ -31,6 +31,7 @@ from cli import (
     rank,
     report,
     seq,
+    serve,
     train,
     tune,
 )
@@ -44,7 +45,8 @@ What each command needs:
 
 - nothing (the synthetic demo by default): build-networks, train, tune, ablate, audit, seq train,
   seq pretrain
-- nothing (without a run, a trained model of human miRNAs that ships): predict, explain, atlas
+- nothing (without a run, a trained model of human miRNAs that ships): predict, explain,
+  serve, atlas
 - the same, and a list of names: enrich
 - a finished run (by default the newest under ./runs): rank
 - run folders: report, compare, seq compare, export
@@ -104,6 +106,7 @@ for _name, _command, _epilog in (
     ("predict", predict.predict, predict.EPILOG),
     ("explain", explain.explain, explain.EPILOG),
     ("enrich", enrich.enrich, enrich.EPILOG),
+    ("serve", serve.serve, serve.EPILOG),
     ("atlas", atlas.atlas, atlas.EPILOG),
     ("export", export.export, export.EXPORT_EPILOG),
     ("pull", export.pull, export.PULL_EPILOG),

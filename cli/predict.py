@@ -172,8 +172,8 @@ def predict_fasta(
 ) -> Iterator[PredictionRows]:
     """Predict the sequences of a file, checked as a whole first unless it is a stream."""
     from fusion.streaming import stream_predictions
+    from mirnagraph.reading.text import STDIN
     from mirnagraph.sources.fasta import count_fasta, stream_fasta
-    from mirnagraph.sources.lines import STDIN
 
     is_stream = str(fasta) == STDIN or not fasta.is_file()
     n_records = 0 if is_stream else count_fasta(fasta, iupac=iupac)
@@ -241,24 +241,11 @@ def write_rows(
 
 def say_counts(model: Model, counts: StreamCounts, folder: Path | str) -> None:
     """Report numbers of RNAs by the model that predicted them, of warnings and unknown names."""
-    from seqtower.predict import remarks_of
-    from seqtower.saved import SavedTower
-    from seqtower.training.health import model_warning
+    from fusion.streaming import counts_in_words, model_remarks
 
-    if isinstance(model, SavedTower):
-        warning = model_warning(model.about)
-        if warning:
-            say(f"Warning: {warning}")
-        has_trees = model.trees is not None
-        settings = model.config.training
-        for remark in remarks_of(counts.reading, model.encoding, settings, has_trees=has_trees):
-            say(remark)
-    sources = ", ".join(f"{n} {source}" for source, n in counts.sources.items()) or "none answered"
-    warnings = f", {counts.n_warnings} with a warning" if counts.n_warnings else ""
-    n_rnas = counted(counts.n_rnas, "RNA")
-    if model.about.get("synthetic"):
-        say("Warning: the model was trained on synthetic data and says nothing about real RNAs")
-    say(f"Model of {folder}: {n_rnas} ({sources}){warnings}")
+    for remark in model_remarks(model, counts):
+        say(remark)
+    say(f"Model of {folder}: {counts_in_words(counts)}")
     if counts.unanswered:
         say(_unanswered(counts))
 

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from mirnagraph.runs.results import CrossValidationResult
     from seqtower.config import SeqConfig
     from seqtower.data.sequences import SequenceSet
+    from seqtower.interpret.attribution import MaskingConfig
+    from seqtower.saved import SavedTower
 
 TRAIN_EPILOG = (
     "Example: `mirnagraph seq train --fasta lncrna.fa --labels lncrna.tsv --label class "
@@ -156,11 +158,21 @@ MotifsOption = Annotated[
 ]
 
 MaskingOption = Annotated[
-    bool,
+    bool | None,
     Option(
         "--masking/--no-masking",
         help="Mask windows and predict again: zipcodes. A pretrained transformer reads the whole "
-        "RNA again for each window, which takes minutes for a long RNA.",
+        "RNA again for each window, which takes minutes for a long RNA; how long is said first.",
+        show_default="masking; no masking for a pretrained transformer",
+    ),
+]
+
+MethodOption = Annotated[
+    str | None,
+    Option(
+        help="How nucleotides are attributed to: gradient (one backward pass through tower and "
+        "encoder) or integrated (gradients on the way from N, through the tower alone).",
+        show_default="gradient for a pretrained transformer, else integrated",
     ),
 ]
 
@@ -314,7 +326,8 @@ def explain(
     rna: RnaOption = None,
     window: WindowOption = 100,
     stride: StrideOption = 10,
-    masking: MaskingOption = True,
+    masking: MaskingOption = None,
+    method: MethodOption = None,
     motifs: MotifsOption = None,
     rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
@@ -325,7 +338,7 @@ def explain(
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Explain a tower: zipcodes by masking, attributions by integrated gradients, and motifs.
+    """Explain a tower: zipcodes by masking, attributions by gradients, and motifs.
 
     Needs a finished run of `seq train`, sequences (--fasta) and an output folder (--out).
     """
@@ -334,7 +347,7 @@ def explain(
     from mirnagraph.sources.fasta import read_fasta
     from mirnagraph.writing.marker import files_in
     from seqtower.data.motifs import read_meme
-    from seqtower.interpret.attribution import MaskingConfig, masked_nucleotides
+    from seqtower.interpret.attribution import MaskingConfig
     from seqtower.interpret.report import ExplainConfig, explain_to_folder
     from seqtower.saved import FORMAT
 
@@ -345,11 +358,11 @@ def explain(
     selected = records[records["id"].isin(rna)] if rna else records
     known = read_meme(motifs) if motifs is not None else []
     windows = MaskingConfig(window=window, stride=stride)
-    config = ExplainConfig(windows if masking else None, plots=plots)
+    masking = not model.encoding.encoder.is_cached if masking is None else masking
+    config = ExplainConfig(windows if masking else None, method or "", plots=plots)
     lengths = selected["sequence"].str.len().tolist()
     if masking and model.encoding.encoder.is_cached:
-        n_read = masked_nucleotides(lengths, windows)
-        say(f"Masking reads {n_read:,} nt anew; a larger --stride, or --no-masking, is faster")
+        _say_masking(model, list(selected["sequence"]), windows)
     with progress_bars() as progress:
         counts = explain_to_folder(
             model,
@@ -364,18 +377,30 @@ def explain(
         )
     if model.trees is not None:
         share = f"Trees on descriptors have the weight {model.weight:g} in the model"
-        rest = "masking explains the whole model; attributions, k-mers and motifs its tower alone"
+        whole = "masking explains the whole model; " if masking else ""
+        rest = f"{whole}attributions, k-mers and motifs explain its tower alone"
         say(f"{share}: {rest}")
     if masking:
         _say_window(lengths, window)
     matched = f", {counts['matches']} matches to known motifs at q < .05" if known else ""
-    n_zipcodes = counted(counts["zipcodes"], "zipcode")
+    n_zipcodes = counted(counts["zipcodes"], "zipcode") if masking else "not masked, no zipcodes"
     n_motifs = counted(counts["motifs"], "motif")
     n_rnas = counted(len(selected), "RNA")
     say(f"{n_rnas}: {n_zipcodes}, {n_motifs}{matched}")
     files = sorted(name for name in files_in(out) if not name.endswith(".png"))
     figures = ", a figure of each RNA" if plots else ""
     say(f"Written to {out}: {', '.join(files)}{figures}")
+
+
+def _say_masking(model: SavedTower, sequences: list[str], windows: MaskingConfig) -> None:
+    """Say how much masking reads, at once, and how long that takes, after one reading."""
+    from seqtower.interpret.attribution import masked_nucleotides, seconds_of_masking
+
+    n_read = masked_nucleotides([len(sequence) for sequence in sequences], windows)
+    say(f"Masking reads {n_read:,} nt anew; a larger --stride, or --no-masking, is faster")
+    if sequences:
+        minutes = seconds_of_masking(model, sequences, windows) / 60
+        say(f"It takes about {minutes:.3g} minutes on this machine")
 
 
 def _check_ids(names: Sequence[str], ids: list[str], fasta: Path) -> None:

@@ -324,10 +324,9 @@ def _show_parts(result: CrossValidationResult) -> None:
 
 
 def _show_by_set(folder: Path) -> None:
-    import pandas as pd
-
     from fusion.experiments.cross_validate import BY_SET
+    from mirnagraph.reading.table import read_typed
     from mirnagraph.runs.report import set_rows
 
-    table = pd.read_csv(folder / BY_SET, sep="\t")
+    table = read_typed(folder / BY_SET)
     show_table(*set_rows(table), "Within each set")

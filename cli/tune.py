@@ -152,7 +152,7 @@ def _networks(
 ) -> tuple[NetworkSet, Path | None]:
     from mirnagraph.errors import ConfigError
     from mirnagraph.networks.build import build_networks
-    from mirnagraph.sources import load_dataset
+    from mirnagraph.recipes.opening import load_dataset
 
     if data is None:
         return open_networks(networks)

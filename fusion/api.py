@@ -37,6 +37,8 @@ from mirnagraph.evaluation.splits import Folds
 from mirnagraph.io import check_nucleotides, check_output_folder, to_rna
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.table import read_typed
 from mirnagraph.runs.report import TABLE, summary_table
 from mirnagraph.runs.results import CrossValidationResult, empty_result
 from mirnagraph.sources.fasta import read_fasta
@@ -70,6 +72,7 @@ class TrainedRun:
     baselines: pd.DataFrame | None
 
 
+@checked
 def settings_of(
     preset: str | ExperimentConfig = "default", config: str | Path | None = None, **settings: Any
 ) -> ExperimentConfig:
@@ -113,6 +116,7 @@ def settings_of(
     return experiment_config(preset, config, over={**over, "folds": folds})
 
 
+@checked
 def cross_validate(
     networks: NetworkSet,
     preset: str | ExperimentConfig = "default",
@@ -157,6 +161,7 @@ def cross_validate(
     return experiment.cross_validate(data, folds, resolved, workers=workers, progress=progress)
 
 
+@checked
 def train_run(  # noqa: PLR0913  options of the command
     networks: NetworkSet,
     config: ExperimentConfig,
@@ -211,10 +216,11 @@ def train_run(  # noqa: PLR0913  options of the command
         )
     table = None
     if result is not None and baselines and rna_sets is None:
-        table = pd.read_csv(run.path / TABLE, sep="\t")
+        table = read_typed(run.path / TABLE)
     return TrainedRun(run.path, result, over_seeds, repeats, table)
 
 
+@checked
 def fit(  # noqa: PLR0913  options of the command
     networks: NetworkSet,
     preset: str | ExperimentConfig = "default",
@@ -271,6 +277,7 @@ def fit(  # noqa: PLR0913  options of the command
         return load_model(target)
 
 
+@checked
 def predict(
     model: Model | str | Path,
     names: str | Iterable[str] | None = None,
@@ -343,6 +350,7 @@ def predict(
     return predict_reference(opened, np.arange(n_reference))
 
 
+@checked
 def explain(
     model: Model | str | Path,
     rna: str,
@@ -388,6 +396,7 @@ def explain(
     return explain_query(opened, query, names, networks, rna_type=rna_type, workers=workers)
 
 
+@checked
 def baselines(
     networks: NetworkSet,
     cross_validation: CrossValidationResult,
@@ -430,6 +439,7 @@ def baselines(
     return baseline_table(results, cross_validation)
 
 
+@checked
 def summary(cross_validation: CrossValidationResult) -> pd.DataFrame:
     """Tabulate AUC, AUPR, F1 and MCC of a cross-validation.
 
@@ -440,6 +450,7 @@ def summary(cross_validation: CrossValidationResult) -> pd.DataFrame:
     return summary_table(cross_validation.metrics, cross_validation.compartments)
 
 
+@checked
 def read_names(path: str | Path) -> list[str]:
     """Read the names of RNAs from the first column of a table, as ``mirnagraph predict --ids``.
 

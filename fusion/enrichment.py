@@ -26,6 +26,7 @@ from mirnagraph.evaluation.enrichment import (
     stratum_tables,
 )
 from mirnagraph.evaluation.scores import deciles, popularity
+from mirnagraph.reading.arguments import checked
 from mirnagraph.seeds import generator
 from seqtower.saved import SavedTower
 
@@ -144,6 +145,7 @@ def _direction(row: pd.Series) -> str:
     return f"{row['compartment']} {sign} ({counts})"
 
 
+@checked
 def enrich(
     model: Model | str | Path,
     names: Iterable[str],

@@ -22,12 +22,20 @@ from fusion.models.predict import (
 from fusion.models.saved import SavedModel
 from fusion.tokens.kinds import modality_of
 from fusion.tokens.names import SEQUENCE, TokenName
+from mirnagraph.errors import counted
 from mirnagraph.evaluation.metrics import CLASS, FRACTIONS
 from mirnagraph.parallel import Progress, report
 from mirnagraph.runs.prediction_table import CALLED, QUERY, WARNING, PredictionRows
 from mirnagraph.sources.fasta import FastaRecord
-from seqtower.predict import ReadingCounts, reading_counts, reading_warnings, readings
+from seqtower.predict import (
+    ReadingCounts,
+    reading_counts,
+    reading_warnings,
+    readings,
+    remarks_of,
+)
 from seqtower.saved import SavedTower
+from seqtower.training.health import model_warning
 
 CHUNK_RNAS = 500
 """RNAs predicted at a time."""
@@ -43,6 +51,8 @@ STEP = "Predicting"
 NO_PARTNERS = "no partners in the networks"
 
 UNCERTAINTY_OF = "uncertainty of {}"
+
+SYNTHETIC = "Warning: the model was trained on synthetic data and says nothing about real RNAs"
 
 EXPRESSION = "expression"
 
@@ -81,6 +91,29 @@ class StreamCounts:
         queries = rows.ids.loc[~is_answered, QUERY]
         reasons = rows.details.loc[~is_answered, WARNING]
         self.unanswered |= dict(zip(queries, reasons, strict=True))
+
+
+def counts_in_words(counts: StreamCounts) -> str:
+    """RNAs by the model that predicted them: ``"3 RNAs (2 out-of-fold, 1 sequence alone)"``."""
+    sources = ", ".join(f"{n} {source}" for source, n in counts.sources.items()) or "none answered"
+    warnings = f", {counts.n_warnings} with a warning" if counts.n_warnings else ""
+    n_rnas = counted(counts.n_rnas, "RNA")
+    return f"{n_rnas} ({sources}){warnings}"
+
+
+def model_remarks(model: Model, counts: StreamCounts) -> list[str]:
+    """Sentences on a model and on how it read the RNAs that were counted."""
+    remarks = []
+    if isinstance(model, SavedTower):
+        warning = model_warning(model.about)
+        if warning:
+            remarks.append(f"Warning: {warning}")
+        settings = model.config.training
+        has_trees = model.trees is not None
+        remarks += remarks_of(counts.reading, model.encoding, settings, has_trees=has_trees)
+    if model.about.get("synthetic"):
+        remarks.append(SYNTHETIC)
+    return remarks
 
 
 def stream_predictions(

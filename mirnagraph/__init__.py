@@ -25,7 +25,7 @@ _WHERE = {
     "export_run": "fusion.export.export",
     "fit": "fusion.api",
     "load": "fusion.export.load",
-    "load_dataset": "mirnagraph.sources",
+    "load_dataset": "mirnagraph.recipes.opening",
     "predict": "fusion.api",
     "summary": "fusion.api",
 }

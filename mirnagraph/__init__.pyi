@@ -16,8 +16,8 @@ from mirnagraph.networks.network import Network as Network
 from mirnagraph.networks.network import NetworkSet as NetworkSet
 from mirnagraph.networks.network import describe as describe
 from mirnagraph.nodes import NodeIndex as NodeIndex
+from mirnagraph.recipes.opening import load_dataset as load_dataset
 from mirnagraph.runs.results import CrossValidationResult as CrossValidationResult
-from mirnagraph.sources import load_dataset as load_dataset
 from mirnagraph.synthetic import demo_dataset as demo_dataset
 
 __version__: str

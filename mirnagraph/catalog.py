@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import os
 import shutil
 import tomllib
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache as memo
 from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from mirnagraph.errors import ConfigError, FetchError
+from mirnagraph.errors import ConfigError, FetchError, raise_problems
 from mirnagraph.io import sha256_of, write_file
 from mirnagraph.parallel import Progress, report
+from mirnagraph.published.conversions import CONVERSIONS
 
 TIMEOUT = 30.0
 
 CHUNK = 1 << 16  # bytes
+
+GZIP = b"\x1f\x8b"
+"""First bytes of a packed file."""
 
 BUILT = "dataset"
 """Folder of the dataset that ``mirnagraph fetch`` builds, in the folder of its files."""
@@ -38,6 +43,8 @@ class CatalogFile:
         bytes: size of the download, 0 where unknown.
         convert: name of the step in `CONVERSIONS` between download and file; empty without one.
         more: further addresses that the conversion joins.
+        also: sha256 of other forms of the file that serve as well.
+        where: where a person gets the file, should the public one have changed.
     """
 
     path: str
@@ -46,6 +53,8 @@ class CatalogFile:
     bytes: int = 0
     convert: str = ""
     more: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,12 +66,14 @@ class ByHand:
         sha256: of the file that the project uses.
         why: it cannot be fetched.
         where: a person gets it.
+        optional: whether the dataset is built without it where it is not there.
     """
 
     path: str
     sha256: str
     why: str
     where: str
+    optional: bool = False
 
     def sentence(self) -> str:
         """Name the file, why it cannot be fetched, and where it is."""
@@ -94,55 +105,13 @@ class CatalogEntry:
     @property
     def first_path(self) -> str:
         """Path of one of the files, by which a folder of them is known."""
-        return self.files[0].path if self.files else self.by_hand[0].path
+        return self.needed_paths[0]
 
-
-def human_lines(text: str) -> str:
-    """Filter the lines that name a human entry."""
-    return "".join(f"{line}\n" for line in text.splitlines() if "hsa-" in line)
-
-
-def disease_branches(text: str) -> str:
-    """Filter the tree numbers of branches C (diseases) and F03 (mental disorders); add a header."""
-    lines = [line for line in text.splitlines()[1:] if line.startswith(("C", "F03"))]
-    return "\n".join(["tree_number\tdescriptor_ui\tterm", *lines]) + "\n"
-
-
-def numbered_records(text: str) -> str:
-    """Turn lines ``miRNA;disease`` into a table with a record number."""
-    lines = [line.replace(";", "\t", 1) for line in text.splitlines() if line]
-    rows = [f"{number}\t{line}" for number, line in enumerate(lines)]
-    return "\n".join(["record0\tmir\tdisease", *rows]) + "\n"
-
-
-def rnalight_rows(*texts: str) -> list[list[str]]:
-    """Rows ``id, name, sequence, class`` of RNAlight's tables: cytoplasmic, then nuclear."""
-    rows = []
-    for text, label in zip(texts, ("cytoplasmic", "nuclear"), strict=True):
-        rows += [[*line.split("\t"), label] for line in text.splitlines()[1:]]
-    return rows
-
-
-def rnalight_fasta(*texts: str) -> str:
-    """Turn RNAlight's tables into FASTA."""
-    rows = rnalight_rows(*texts)
-    return "".join(f">{rna} {name}\n{sequence}\n" for rna, name, sequence, _ in rows)
-
-
-def rnalight_labels(*texts: str) -> str:
-    """Turn RNAlight's tables into a table of classes."""
-    rows = rnalight_rows(*texts)
-    lines = [f"{rna}\t{name}\t{label}" for rna, name, _, label in rows]
-    return "\n".join(["ensembl_transcript_id\tname\tclass", *lines]) + "\n"
-
-
-CONVERSIONS: Mapping[str, Callable[..., str]] = {
-    "human_lines": human_lines,
-    "disease_branches": disease_branches,
-    "numbered_records": numbered_records,
-    "rnalight_fasta": rnalight_fasta,
-    "rnalight_labels": rnalight_labels,
-}
+    @property
+    def needed_paths(self) -> list[str]:
+        """Paths of the files that the dataset is not built without."""
+        by_hand = [file.path for file in self.by_hand if not file.optional]
+        return [file.path for file in self.files] + by_hand
 
 
 @memo
@@ -155,7 +124,8 @@ def _catalog() -> tuple[str, tuple[CatalogEntry, ...]]:
     for name, about in table.items():
         files = about.pop("files", [])
         about["files"] = tuple(
-            CatalogFile(**{**file, "more": tuple(file.get("more", ()))}) for file in files
+            CatalogFile(**file | {name: tuple(file.get(name, ())) for name in ("more", "also")})
+            for file in files
         )
         about["by_hand"] = tuple(ByHand(**file) for file in about.get("by_hand", ()))
         known.append(CatalogEntry(name, **about))
@@ -192,18 +162,21 @@ def fetch(
     progress: Progress | None = None,
     base_url: str | None = None,
     *,
+    folders: Sequence[str | Path] = (),
     timeout: float = TIMEOUT,
 ) -> Path:
     """Fetch a public dataset into the cache, without the files that are complete there.
 
     A file is moved into place only when its hash is right. Of an interrupted download the part is
-    kept, in the folder ``.downloads``, and continued by the next call.
+    kept, in the folder ``.downloads``, and continued by the next call. A file that is wrong or not
+    found does not stop the others.
 
     Args:
         name: name in the catalog, or an entry.
         cache: folder of datasets; None: the user's cache.
         progress: called with the file's name, bytes so far, and total bytes.
         base_url: mirror in place of the public address.
+        folders: in which files may lie already; one with the pinned hash is not fetched.
         timeout: seconds without a response before giving up.
 
     Returns:
@@ -222,19 +195,29 @@ def fetch(
         )
     folder = (Path(cache) if cache is not None else cache_folder()) / dataset.name
     host = (base_url or _catalog()[0]).rstrip("/")
+    problems: list[FetchError] = []
     for file in dataset.files:
-        if not is_complete(folder, file):
-            n_bytes = 0 if file.more else file.bytes
-            how = partial(_download, expected=n_bytes, progress=progress, timeout=timeout)
+        if any(is_complete(place, file) for place in (folder, *folders)):
+            continue
+        n_bytes = 0 if file.more else file.bytes
+        how = partial(_download, expected=n_bytes, progress=progress, timeout=timeout)
+        try:
             _fetch_file(folder, file, host, how)
+        except _WrongFileError as error:
+            problems.append(error)
+    raise_problems(problems)
     shutil.rmtree(folder / ".downloads", ignore_errors=True)
     return folder
+
+
+class _WrongFileError(FetchError):
+    """A file that is not found or not the pinned one, which says nothing of the others."""
 
 
 def is_complete(folder: str | Path, file: CatalogFile) -> bool:
     """Whether a file lies in a folder with the pinned hash."""
     path = Path(folder) / file.path
-    return path.is_file() and _content_sha256(path) == file.sha256
+    return path.is_file() and _content_sha256(path) in (file.sha256, *file.also)
 
 
 def missing_by_hand(name: str, folders: Sequence[str | Path]) -> list[ByHand]:
@@ -262,7 +245,11 @@ def altered_by_hand(name: str, folders: Sequence[str | Path]) -> list[Path]:
     for file in entry(name).by_hand:
         paths = [Path(folder) / file.path for folder in folders]
         present = next((path for path in paths if path.is_file()), None)
-        if present is not None and sha256_of(present) != file.sha256:
+        # The hash of a .gz file is that of the packed one, which packing again changes.
+        if present is not None and file.sha256 not in (
+            sha256_of(present),
+            _content_sha256(present),
+        ):
             altered.append(present)
     return altered
 
@@ -300,11 +287,14 @@ def _fetch_file(
         found = hashlib.sha256(content).hexdigest()
         if found != file.sha256:
             _remove(parts)
-            raise FetchError(
-                f"the file at {urls[0]} does not have the pinned hash (altered)",
+            what = "what is made of it" if file.convert else "it"
+            what += " does not have the pinned hash (altered)"
+            raise _WrongFileError(
+                f"the file at {urls[0]} has changed: {what}",
                 file=target,
                 found=f"sha256 {found}",
                 expected=f"sha256 {file.sha256}",
+                hint=f"get it by hand: {file.where}" if file.where else None,
             )
         with write_file(target) as path:
             path.write_bytes(gzip.compress(content, mtime=0) if target.suffix == ".gz" else content)
@@ -329,8 +319,11 @@ def _converted(file: CatalogFile, parts: Sequence[Path]) -> bytes:
     if not file.convert:
         return raw[0]
     try:
-        return CONVERSIONS[file.convert](*(part.decode("utf-8") for part in raw)).encode("utf-8")
-    except (UnicodeDecodeError, ValueError, KeyError):
+        unpacked = [gzip.decompress(part) if part[:2] == GZIP else part for part in raw]
+        # Published tables hold single bytes of other encodings.
+        texts = [part.decode("utf-8", errors="replace") for part in unpacked]
+        return CONVERSIONS[file.convert](*texts).encode("utf-8")
+    except (ValueError, KeyError, IndexError, OSError, EOFError, zlib.error, csv.Error):
         return b""  # of another layout than the pinned file: its hash is wrong
 
 
@@ -384,8 +377,12 @@ def _download(
                 part.unlink()
                 return _download(url, part, expected=expected, progress=progress, timeout=timeout)
             if status not in (200, 206):
-                what = "was not found" if status in (404, 410) else "could not be fetched"
-                raise failed(f"{url} {what}", found=f"HTTP status {status}", expected="200")
+                is_absent = status in (404, 410)
+                what = "was not found" if is_absent else "could not be fetched"
+                error = _WrongFileError if is_absent else FetchError
+                file = url.rsplit("/", 1)[-1]
+                found = f"HTTP status {status}"
+                raise error(f"{url} {what}", file=file, found=found, expected="200")
             if status == 200:
                 n_kept = 0
             length = response.headers.get("Content-Length")
@@ -437,12 +434,11 @@ def find(name: str) -> Path:
 
 
 def is_in_data_folder(name: str) -> bool:
-    """Whether ``$MIRNAGRAPH_DATA`` holds the files of a named dataset."""
+    """Whether ``$MIRNAGRAPH_DATA`` holds every file that a named dataset needs."""
     data = os.environ.get("MIRNAGRAPH_DATA")
-    dataset = entry(name)
-    first = dataset.first_path
+    needed = entry(name).needed_paths
     folders = [Path(data), Path(data) / name] if data else []
-    return any((folder / first).is_file() for folder in folders)
+    return any(all((folder / path).is_file() for path in needed) for folder in folders)
 
 
 def built_folder(name: str) -> Path | None:

@@ -11,7 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
-from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.errors import ConfigError
+from mirnagraph.reading.documents import read_toml
 
 Settings = TypeVar("Settings")
 
@@ -179,6 +180,11 @@ def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
             raise ConfigError(f"{where}: unknown setting {key!r}{nearest(key, known)}")
         if is_dataclass(hints[key]):
             _check_keys(hints[key], value, f"{where}.{key}")
+        elif hints[key] in (int, float, bool, str):
+            try:
+                _exactly(value, hints[key])
+            except ConfigError as error:
+                raise ConfigError(f"{where}.{key}: {error}") from None
 
 
 def dump_toml(settings: Any) -> str:
@@ -194,13 +200,7 @@ def load_toml(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing or not TOML.
     """
-    path = Path(path)
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise InputError("no such file", file=path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError("not a TOML file", file=path, found=str(error)) from None
+    return read_toml(path)
 
 
 def read_settings(kind: type[Settings], path: str | Path) -> Settings:

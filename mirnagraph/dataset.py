@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,29 +11,23 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from mirnagraph.config import load_toml
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import (
-    cell_problems,
-    check_nucleotides,
-    read_table,
-    repeated_cells,
-    to_rna,
-    write_folder,
-    write_tsv,
+from mirnagraph.folder.columns import (
+    LEFT_OUT_COLUMNS,
+    ONTOLOGY_COLUMNS,
+    PAIR,
+    check_compartments,
+    check_file_part,
+    check_kind,
 )
-from mirnagraph.measurements import Measurement, load_measurement, write_measurement
+from mirnagraph.folder.read import FORMAT_VERSION, read_folder
+from mirnagraph.io import check_nucleotides, write_folder, write_tsv
+from mirnagraph.measurements import Measurement, write_measurement
 from mirnagraph.names.mirbase import MirbaseNames
-from mirnagraph.names.store import load_names, save_names
+from mirnagraph.names.store import save_names
 from mirnagraph.nodes import NodeIndex
-
-FORMAT_VERSION = 1
-
-ONTOLOGY_COLUMNS = ["tree_number", "descriptor_id", "term"]
-
-LEFT_OUT_COLUMNS = ["item", "id", "reason", "source"]
-
-PAIR = ["rna_id", "partner_id"]
+from mirnagraph.reading.arguments import check_fields, checked
+from mirnagraph.reading.schema import LARGEST_COUNT
 
 BENCHMARK_COMPARTMENTS = (
     "Cytoplasm",
@@ -46,22 +39,6 @@ BENCHMARK_COMPARTMENTS = (
     "Mitochondrion",
 )
 """Compartments of the public benchmark of 1,041 miRNAs, in column order."""
-
-
-def check_kind(kind: str, where: str | Path) -> None:
-    """Raise InputError unless an association kind can be part of a file name."""
-    _check_name(kind, where, "kind of association", "associations")
-
-
-def _check_name(name: str, where: str | Path, what: str, column: str) -> None:
-    if not re.fullmatch(r"\w[\w -]*", name):
-        raise InputError(
-            f"not a name for a {what}",
-            file=where,
-            column=column,
-            found=name,
-            expected="letters, digits, _, - and blanks",
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +86,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         where = f"dataset {self.name!r}"
+        check_fields(self)
         object.__setattr__(self, "_index", NodeIndex.of(self.rnas.index, "miRNA"))
         if "sequence" not in self.rnas.columns:
             raise InputError(
@@ -116,6 +94,8 @@ class Dataset:
             )
         for name, sequence in self.rnas["sequence"].dropna().items():
             check_nucleotides(str(sequence), rna_id=str(name), file=where)
+        self._check_matures(where)
+        check_compartments(self.compartments, where)
         if list(self.labels.index) != list(self.rnas.index):
             unknown = [name for name in self.labels.index if name not in self._index]
             if unknown:
@@ -152,7 +132,7 @@ class Dataset:
             problems += self._association_problems(kind, where)
         raise_problems(problems)
         for name, measurement in self.measurements.items():
-            _check_name(name, where, "measurement", "measurements")
+            check_file_part(name, where, "measurement", "measurements")
             unknown = [rna for rna in measurement.values.index if rna not in self._index]
             if unknown:
                 raise InputError(
@@ -161,6 +141,14 @@ class Dataset:
                     found=unknown[0],
                     expected="an id of the RNA table",
                 )
+
+    def _check_matures(self, where: str) -> None:
+        """Refuse mature sequences that are no RNA."""
+        if "matures" not in self.rnas.columns:
+            return
+        for name, cell in self.rnas["matures"].dropna().items():
+            for mature in filter(None, str(cell).split(";")):
+                check_nucleotides(mature, rna_id=f"a mature of {name}", file=where)
 
     def _association_problems(self, kind: str, where: str) -> list[InputError]:
         table = self.associations[kind]
@@ -179,6 +167,8 @@ class Dataset:
             problems += [
                 InputError(what, file=where, column=column, found=name) for name in unknown
             ]
+        for column in table.columns[table.columns.str.startswith("n_")]:
+            problems += _count_problems(table, kind, str(column), where)
         if problems:
             return problems
         repeated = table.loc[table.duplicated(PAIR), PAIR].to_numpy()
@@ -208,7 +198,14 @@ class Dataset:
         return NodeIndex.of(self.partners[kind].index, kind)
 
     def association_matrix(self, kind: str) -> sparse.csr_array:
-        """Binary matrix of one kind: shape (n_rnas, n_partners), float64, sorted indices."""
+        """Binary matrix of one kind: shape (n_rnas, n_partners), float64, sorted indices.
+
+        Raises:
+            InputError: the dataset has no such kind.
+        """
+        if kind not in self.associations:
+            expected = ", ".join(self.associations) or "none"
+            raise InputError("no such kind of association", found=str(kind), expected=expected)
         table = self.associations[kind]
         columns = self.partner_index(kind)
         rows = self.index.positions(table["rna_id"])
@@ -218,6 +215,7 @@ class Dataset:
         matrix.sort_indices()
         return matrix
 
+    @checked
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the dataset as TSV files and a ``dataset.toml``, atomically (see `load`).
 
@@ -277,6 +275,7 @@ class Dataset:
         }
 
     @classmethod
+    @checked
     def load(cls, folder: str | Path) -> Dataset:
         """Read a dataset folder written by `save` or by hand.
 
@@ -284,216 +283,27 @@ class Dataset:
             InputError: the folder is not a dataset, or a file in it is wrong: names file, line and
                 column.
         """
-        return load_dataset(Path(folder))
+        return cls(**read_folder(Path(folder)))
+
+
+def _count_problems(table: pd.DataFrame, kind: str, column: str, where: str) -> list[InputError]:
+    """The first count of an association that is none."""
+    counts = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)
+    is_wrong = ~((counts >= 0) & (counts <= LARGEST_COUNT) & (counts == np.floor(counts)))
+    if not is_wrong.any():
+        return []
+    row = int(np.argmax(is_wrong))
+    return [
+        InputError(
+            f"not a count of {kind} associations (row {row})",
+            file=where,
+            column=column,
+            found=table[column].iloc[row],
+            expected="a whole number of 0 or more",
+        )
+    ]
 
 
 def _is_number(column: pd.Series) -> bool:
     types = pd.api.types
     return types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
-
-
-def load_dataset(folder: Path) -> Dataset:
-    """Read a dataset folder (see `Dataset.save`).
-
-    ``ontology.tsv`` and ``left_out.tsv`` may be absent.
-
-    Raises:
-        InputError: names the file, line and column of the first 20 problems.
-    """
-    about = _read_about(folder)
-    text = about["text_columns"]
-    rnas = _read_rnas(folder / "rnas.tsv", text.get("rnas"))
-    partners = {}
-    associations = {}
-    for kind in about["associations"]:
-        name = f"partners.{kind}"
-        partners[kind] = _read_partners(folder / f"{name}.tsv", text.get(name))
-        name = f"associations.{kind}"
-        associations[kind] = _read_associations(
-            folder / f"{name}.tsv", rnas.index, partners[kind].index, text.get(name)
-        )
-    optional = {}
-    for name, columns in (("ontology", ONTOLOGY_COLUMNS), ("left_out", LEFT_OUT_COLUMNS)):
-        if (folder / f"{name}.tsv").is_file():
-            table = read_table(folder / f"{name}.tsv", columns)
-            optional[name] = table.reset_index(drop=True)
-    return Dataset(
-        name=about["name"],
-        rnas=rnas,
-        associations=associations,
-        partners=partners,
-        labels=_read_labels(folder / "labels.tsv", rnas.index, about["compartments"]),
-        description=str(about.get("description", "")),
-        synthetic=bool(about.get("synthetic", False)),
-        supporting=tuple(str(kind) for kind in about.get("supporting", [])),
-        measurements=_read_measurements(folder, about, rnas.index),
-        names=load_names(folder, about["names"]) if "names" in about else None,
-        **optional,
-    )
-
-
-def _read_about(folder: Path) -> dict[str, Any]:
-    """Settings of ``dataset.toml``, checked; ``text_columns`` is always present."""
-    path = folder / "dataset.toml"
-    if not path.is_file():
-        found = "no such folder" if not folder.exists() else "no dataset.toml in it"
-        raise InputError(
-            "not a dataset folder",
-            file=folder,
-            found=found,
-            expected="dataset.toml, rnas.tsv, labels.tsv, associations.*.tsv",
-        )
-    about = load_toml(path)
-    if about.get("format_version") != FORMAT_VERSION:
-        raise InputError(
-            "unknown dataset format",
-            file=path,
-            column="format_version",
-            found=about.get("format_version"),
-            expected=FORMAT_VERSION,
-        )
-
-    def check(is_valid: bool, key: str, expected: str) -> None:
-        if not is_valid:
-            what = "missing or wrong setting"
-            raise InputError(what, file=path, column=key, found=about.get(key), expected=expected)
-
-    check(isinstance(about.get("name"), str), "name", "str")
-    for key in ("compartments", "associations"):
-        check(isinstance(about.get(key), list), key, "list")
-        are_names = all(isinstance(name, str) and name for name in about[key])
-        check(are_names, key, "a list of names")
-    for kind in about["associations"]:
-        check_kind(kind, path)
-    text = about.setdefault("text_columns", {})
-    are_lists = isinstance(text, dict) and all(isinstance(names, list) for names in text.values())
-    check(are_lists, "text_columns", "lists of column names, one per table")
-    measured = about.setdefault("measurements", {})
-    are_tables = isinstance(measured, dict) and all(isinstance(m, dict) for m in measured.values())
-    check(are_tables, "measurements", "one table of settings per measurement")
-    check(isinstance(about.get("names", {}), dict), "names", "a table: species and release")
-    for name in measured:
-        _check_name(name, path, "measurement", "measurements")
-    return about
-
-
-def _read_measurements(
-    folder: Path, about: dict[str, Any], rnas: pd.Index
-) -> dict[str, Measurement]:
-    """Measurements that ``dataset.toml`` names."""
-    measurements = {}
-    for name, entry in about["measurements"].items():
-        measurements[name] = load_measurement(folder, name, entry)
-        unknown = measurements[name].values.index.difference(rnas, sort=False)
-        if len(unknown):
-            raise InputError(
-                "a measurement of an unknown RNA",
-                file=folder / f"measurements.{name}.tsv",
-                column="rna_id",
-                found=f"{len(unknown)}, the first {unknown[0]}",
-                expected="ids of rnas.tsv",
-            )
-    return measurements
-
-
-def unique_ids(table: pd.DataFrame, column: str, path: Path) -> None:
-    """Raise InputError for an empty or repeated id.
-
-    Args:
-        table: index: line numbers of the file.
-        column: column of the ids.
-        path: the file, for the message.
-    """
-    problems = [
-        InputError("empty id", file=path, line=int(line), column=column)
-        for line in table.index[table[column] == ""]
-    ]
-    expected = "an id not seen before"
-    raise_problems([*problems, *repeated_cells(table, column, "duplicate id", path, expected)])
-
-
-def _read_rnas(path: Path, text: list[str] | None) -> pd.DataFrame:
-    table = read_table(path, ["rna_id", "sequence"])
-    unique_ids(table, "rna_id", path)
-    table["sequence"] = table["sequence"].map(to_rna).astype(object)
-    problems = []
-    for line, name, sequence in table[["rna_id", "sequence"]].itertuples(name=None):
-        if sequence:
-            try:
-                check_nucleotides(sequence, rna_id=name, file=path, line=line, column="sequence")
-            except InputError as error:
-                problems.append(error)
-    raise_problems(problems)
-    table.loc[table["sequence"] == "", "sequence"] = None
-    return _typed(table, text, path).set_index("rna_id")
-
-
-def _typed(table: pd.DataFrame, text: list[str] | None, path: Path) -> pd.DataFrame:
-    """Turn columns of numbers into numbers, in place.
-
-    These are the columns that `text` does not list; without `text`, those in which every filled
-    cell is a number.
-    """
-    for name in table.columns:
-        if name in {"rna_id", "partner_id", "sequence"} or name in (text or ()):
-            continue
-        if text is None and (name in {"matures", "family", "pmids"} or str(name).endswith("_ids")):
-            continue
-        filled = table.loc[table[name] != "", name]
-        numbers = pd.to_numeric(filled, errors="coerce")
-        is_bad = numbers.isna()
-        if is_bad.any():
-            is_bad &= filled.str.lower() != "nan"
-        if text is not None:
-            is_bad = is_bad.reindex(table.index, fill_value=False)
-            expected = "a number, or nothing"
-            raise_problems(cell_problems(table, name, is_bad, "not a number", path, expected))
-        if text is not None or (len(filled) and not is_bad.any()):
-            table[name] = numbers.reindex(table.index)
-    return table
-
-
-def _read_partners(path: Path, text: list[str] | None) -> pd.DataFrame:
-    table = read_table(path, ["partner_id"])
-    unique_ids(table, "partner_id", path)
-    return _typed(table, text, path).set_index("partner_id")
-
-
-def _read_associations(
-    path: Path, rnas: pd.Index, partners: pd.Index, text: list[str] | None
-) -> pd.DataFrame:
-    table = read_table(path, PAIR)
-    of_partners = path.name.replace("associations.", "partners.")
-    known = {"rna_id": (rnas, "rnas.tsv"), "partner_id": (partners, of_partners)}
-    what = "an association names an unknown id"
-    problems = []
-    for column, (ids, file) in known.items():
-        is_unknown = ~table[column].isin(ids)
-        problems += cell_problems(table, column, is_unknown, what, path, f"an id of {file}")
-    for line, *pair in table.loc[table.duplicated(PAIR), PAIR].itertuples(name=None):
-        names = " - ".join(pair)
-        problems.append(InputError("a duplicate association", file=path, line=line, found=names))
-    raise_problems(problems, by_line=True)
-    return _typed(table, text, path).reset_index(drop=True)
-
-
-def _read_labels(path: Path, rnas: pd.Index, compartments: list[str]) -> pd.DataFrame:
-    table = read_table(path, ["rna_id", *compartments])
-    unique_ids(table, "rna_id", path)
-    what = "a label for an unknown RNA"
-    is_unknown = ~table["rna_id"].isin(rnas)
-    problems = cell_problems(table, "rna_id", is_unknown, what, path, "an id of rnas.tsv")
-    for name in compartments:
-        is_wrong = ~table[name].isin(["0", "1"])
-        problems += cell_problems(table, name, is_wrong, "not a label", path, "0 or 1")
-    raise_problems(problems, by_line=True)
-    labels = table.set_index("rna_id")[compartments].astype(np.int8)
-    absent = rnas.difference(labels.index)
-    if len(absent):
-        raise InputError(
-            "RNAs without a line in the label table",
-            file=path,
-            found=f"{len(absent)}, the first {absent[0]}",
-            expected="one line per RNA, all 0 without annotation",
-        )
-    return labels.reindex(rnas)

@@ -31,6 +31,10 @@ class ConfigError(MirnagraphError):
     exit_code = 2
 
 
+class ArgumentError(ConfigError, TypeError):
+    """An argument of a Python function of another type than it takes."""
+
+
 class MissingExtraError(ConfigError):
     """An optional dependency is not installed; the message names the extra to install.
 

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import cell_problems, read_table, read_text, repeated_cells, write_tsv
+from mirnagraph.io import write_tsv
+from mirnagraph.reading.table import cell_problems, read_table, repeated_cells
+from mirnagraph.reading.text import read_text
 
 ORDINARY = ""
 ISOLATED_FRACTION = "isolated fraction"
@@ -172,7 +174,9 @@ def _checked_values(values: pd.DataFrame, about: Measurement, where: str) -> pd.
     return pd.DataFrame(array, index=index, columns=columns)
 
 
-def read_values(path: str | Path, unit: str, id_column: str = "") -> pd.DataFrame:
+def read_values(
+    path: str | Path, unit: str, id_column: str = "", *, as_written: bool = False
+) -> pd.DataFrame:
     """Read a TSV of numbers, one row per RNA and one column per sample.
 
     Args:
@@ -180,6 +184,7 @@ def read_values(path: str | Path, unit: str, id_column: str = "") -> pd.DataFram
             was not measured.
         unit: see `Measurement`; decides which numbers are valid.
         id_column: name of the column of the ids; empty for the first.
+        as_written: leave ids and names of samples as they are, as in files of `write_measurement`.
 
     Returns:
         float64; index ``rna_id`` as in the file.
@@ -188,9 +193,9 @@ def read_values(path: str | Path, unit: str, id_column: str = "") -> pd.DataFram
         InputError: a duplicate id or sample, a blank cell, text, a number out of range, or
             logarithms where the unit is per million: names file, line and column.
     """
-    values = _read_valid(path, unit, id_column)
+    values = _read_valid(path, unit, id_column, as_written)
     if values is None:
-        values = _read_checked(path, unit, id_column)
+        values = _read_checked(path, unit, id_column, as_written)
     largest = float(np.nanmax(values.to_numpy(), initial=0.0))
     if unit in PER_MILLION and largest <= LARGEST_LOGARITHM:
         raise InputError(
@@ -203,12 +208,17 @@ def read_values(path: str | Path, unit: str, id_column: str = "") -> pd.DataFram
     return values
 
 
-def _read_valid(path: str | Path, unit: str, id_column: str) -> pd.DataFrame | None:
+def _read_valid(
+    path: str | Path, unit: str, id_column: str, as_written: bool
+) -> pd.DataFrame | None:
     """Values of a complete and valid table; None where `_read_checked` has to look at the cells."""
     import pyarrow as pa
     from pyarrow import csv
 
-    content = read_text(path).encode()
+    text = read_text(path)
+    if not as_written and (not text.isascii() or '"' in text or " \t" in text or "\t " in text):
+        return None  # cells to clean
+    content = text.encode()
     names = content.split(b"\n", 1)[0].decode().split("\t")
     id_column = id_column or names[0]
     types = {name: pa.float64() for name in names if name != id_column}
@@ -226,15 +236,18 @@ def _read_valid(path: str | Path, unit: str, id_column: str) -> pd.DataFrame | N
     values = table.drop(columns=id_column)
     array = values.to_numpy()
     is_valid = np.isfinite(array).all() and (unit not in COUNT_UNITS or array.min() >= 0)
-    if not is_valid or ids.duplicated().any() or (ids == "").any():
+    is_clean = as_written or (ids.str.strip() == ids).all()
+    if not is_valid or not is_clean or ids.duplicated().any() or (ids == "").any():
         return None
     values.index = pd.Index(ids.astype(object), name="rna_id", dtype=object)
     return values
 
 
-def _read_checked(path: str | Path, unit: str, id_column: str) -> pd.DataFrame:
+def _read_checked(path: str | Path, unit: str, id_column: str, as_written: bool) -> pd.DataFrame:
     """Values of a table cell by cell; InputError for the first 20 bad ones."""
-    table = read_table(path, [id_column] if id_column else ())
+    delimiter = "\t" if as_written else None
+    required = [id_column] if id_column else ()
+    table = read_table(path, required, delimiter=delimiter, as_written=as_written)
     name = id_column or str(table.columns[0])
     samples = [str(column) for column in table.columns if column != name]
     if not samples or not len(table):
@@ -271,13 +284,16 @@ def _numbers(
     return numbers, problems
 
 
-def read_samples(path: str | Path, samples: Sequence[str], id_column: str = "") -> pd.DataFrame:
+def read_samples(
+    path: str | Path, samples: Sequence[str], id_column: str = "", *, as_written: bool = False
+) -> pd.DataFrame:
     """Read the sample table that goes with a table of values.
 
     Args:
         path: plain or gzip TSV with any of `SAMPLE_COLUMNS`; other columns are ignored.
         samples: columns of the values.
         id_column: name of the column of the sample ids; empty for the first.
+        as_written: see `read_values`.
 
     Returns:
         Index ``sample``, in the order of `samples`.
@@ -285,7 +301,9 @@ def read_samples(path: str | Path, samples: Sequence[str], id_column: str = "") 
     Raises:
         InputError: a duplicate sample, or other samples than those of the values.
     """
-    table = read_table(path, [id_column] if id_column else ())
+    delimiter = "\t" if as_written else None
+    required = [id_column] if id_column else ()
+    table = read_table(path, required, delimiter=delimiter, as_written=as_written)
     name = id_column or str(table.columns[0])
     raise_problems(repeated_cells(table, name, "duplicate sample", path, "one row per sample"))
     unknown = ~table[name].isin(list(samples))
@@ -317,7 +335,9 @@ def write_measurement(measurement: Measurement, folder: Path, name: str) -> None
     write_tsv(measurement.samples.reset_index(), folder / f"samples.{name}.tsv")
 
 
-def load_measurement(folder: Path, name: str, about: Mapping[str, object]) -> Measurement:
+def load_measurement(
+    folder: Path, name: str, about: Mapping[str, object], *, as_written: bool = False
+) -> Measurement:
     """Read what `write_measurement` wrote, or files of the same form.
 
     Args:
@@ -325,17 +345,19 @@ def load_measurement(folder: Path, name: str, about: Mapping[str, object]) -> Me
         name: of the measurement.
         about: its entry in ``dataset.toml``: ``unit``, ``is_label_like``, ``source``, ``arms``,
             all optional. Without ``samples.NAME.tsv`` all samples are ordinary.
+        as_written: see `read_values`.
     """
     unit = str(about.get("unit", "RPM"))
-    values = read_values(folder / f"measurements.{name}.tsv", unit)
+    values = read_values(folder / f"measurements.{name}.tsv", unit, as_written=as_written)
     path = folder / f"samples.{name}.tsv"
     samples = pd.DataFrame(index=values.columns)
     if path.is_file():
-        samples = read_samples(path, list(values.columns))
+        samples = read_samples(path, list(values.columns), as_written=as_written)
     named = about.get("arms", [])
     arms = {}
     for arm in named if isinstance(named, list) else []:
-        arms[str(arm)] = read_values(folder / f"measurements.{name}.{arm}.tsv", unit)
+        path = folder / f"measurements.{name}.{arm}.tsv"
+        arms[str(arm)] = read_values(path, unit, as_written=as_written)
     return Measurement(
         values,
         samples,

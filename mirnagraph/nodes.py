@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mirnagraph.errors import InputError
+from mirnagraph.errors import ArgumentError, InputError
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,15 @@ class NodeIndex:
         >>> len(NodeIndex.of(["hsa-mir-21", "hsa-let-7a-1"], "miRNA"))
         2
         """
-        names = tuple(str(name) for name in ids)
-        return cls(names, (kind,) * len(names))
+        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+            raise ArgumentError(f"NodeIndex.of: ids is {ids!r}, expected several names")
+        names = tuple(ids)
+        for row, name in enumerate(names):
+            if not isinstance(name, str | int | np.integer) or isinstance(name, bool):
+                found = f"{name!r} ({type(name).__name__})"
+                raise ArgumentError(f"NodeIndex.of: id {row} is {found}, expected a name")
+        texts = tuple(str(name) for name in names)
+        return cls(texts, (kind,) * len(texts))
 
     def __len__(self) -> int:
         return len(self.ids)

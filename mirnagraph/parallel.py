@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from contextvars import ContextVar
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
@@ -38,6 +39,9 @@ _SHARED: Any = None
 
 _STOP: Any = None
 
+Mapper = Callable[[Callable[[Any, Any], Any], Any, Sequence[Any]], Iterator[Any]]
+
+_MAPPER: ContextVar[Mapper | None] = ContextVar("mapper", default=None)
 
 logger = logging.getLogger(__name__)
 
@@ -161,10 +165,26 @@ def _begin(initializer: Any, initargs: tuple[Any, ...]) -> None:
         initializer(*initargs)
 
 
+@contextmanager
+def use_mapper(mapper: Mapper) -> Iterator[None]:
+    """Let `map_parallel` run its jobs elsewhere, such as on a cluster (`mirnagraph.runs.cluster`).
+
+    Args:
+        mapper: called as ``mapper(function, shared, jobs)``; yields results as jobs finish.
+    """
+    before = _MAPPER.set(mapper)
+    try:
+        yield
+    finally:
+        _MAPPER.reset(before)
+
+
 def map_parallel(
     function: Callable[[Any, JobT], ResultT], shared: Any, jobs: Sequence[JobT], workers: int
 ) -> Iterator[ResultT]:
     """Call ``function(shared, job)`` for every job; in this process for one worker or one job.
+
+    Inside `use_mapper` all jobs run where that says, whatever `workers` is.
 
     Args:
         function: of a module's top level, so that a fresh process can import it.
@@ -175,6 +195,10 @@ def map_parallel(
     Yields:
         Results in the order in which jobs finish.
     """
+    mapper = _MAPPER.get()
+    if mapper is not None:
+        yield from mapper(function, shared, jobs)
+        return
     with _signals_held():
         stop = get_context("spawn").Event()  # starts the process that counts semaphores
     with one_thread_pool(min(workers, len(jobs)), _start, (shared, stop)) as pool:

@@ -13,6 +13,7 @@ import pandas as pd
 from mirnagraph.config import require
 from mirnagraph.dataset import BENCHMARK_COMPARTMENTS, ONTOLOGY_COLUMNS, Dataset
 from mirnagraph.hairpins import CODES, MATURE_LENGTH, NUCLEOTIDES, hairpin_family, with_motif
+from mirnagraph.reading.arguments import checked
 from mirnagraph.seeds import generator
 
 KINDS = ("mRNA", "drug", "disease")
@@ -197,6 +198,7 @@ def make_synthetic(
     return dataset, truth
 
 
+@checked
 def demo_dataset() -> Dataset:
     """Load the demo from ``data/demo`` in a source tree; elsewhere make the same dataset."""
     folder = Path(__file__).resolve().parent.parent / "data" / "demo"

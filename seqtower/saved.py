@@ -223,7 +223,7 @@ def load_tower(
         rna_types=RNA_TYPES,
     )
     with consistent_files(folder / HEADER):
-        config = config_from(file.header["config"], where="config")
+        config = without_download(config_from(file.header["config"], where="config"))
     if language_model is not None:
         config = _with_language_model(config, language_model, folder)
     with consistent_files(folder):
@@ -262,6 +262,7 @@ def restore_encoding(
     channels = int(header["channels"])
     lengths = from_dict(LengthPolicy, header["lengths"])
     fingerprint = str(header.get("encoder_fingerprint", ""))
+    config = without_download(config)
     return read_encoding(config.encoder, lengths, arrays, channels, fingerprint, prefix)
 
 
@@ -313,6 +314,15 @@ def _rebuild(file: ModelFile, config: SeqConfig) -> SavedTower:
         trees=trees,
         weight=float(header.get("weight", 0.0)),
     )
+
+
+def without_download(config: SeqConfig) -> SeqConfig:
+    """Settings of a saved model that ask no network: whoever opens it has not asked for that."""
+    settings = config.encoder.settings
+    if config.encoder.name != LANGUAGE_MODEL or not getattr(settings, "download", False):
+        return config
+    offline = replace(settings, download=False)
+    return replace(config, encoder=replace(config.encoder, settings=offline))
 
 
 def _with_language_model(config: SeqConfig, place: str, folder: Path) -> SeqConfig:

@@ -21,6 +21,7 @@ from mirnagraph.evaluation.splits import DRAWN
 from mirnagraph.io import write_text, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.parallel import Progress, report
+from mirnagraph.reading.table import read_typed
 from mirnagraph.runs.compare import read_labels
 from mirnagraph.runs.markdown import bullets, difference_cell, page, save_figure, section
 from mirnagraph.runs.markdown import finite_or_dash as cell
@@ -187,11 +188,9 @@ def _read_runs(
 
 def _metrics(folder: Path, part: str = "") -> pd.Series:
     """Mean over folds (pooled for ``within``) by compartment and metric."""
+    table = read_typed(folder / BY_PART) if part else read_metrics(folder)
     if part:
-        table = pd.read_csv(folder / BY_PART, sep="\t")
         table = table[table["part"] == part]
-    else:
-        table = read_metrics(folder)
     table = table[table["metric"].isin(METRICS) & (table["compartment"] != MICRO)]
     values = table["mean"].where(table["metric"] != "within", table["pooled"])
     index = pd.MultiIndex.from_frame(table[["compartment", "metric"]])

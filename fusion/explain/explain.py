@@ -175,12 +175,12 @@ def explain_reference(
     remarks = _remarks(subject, missing)
     if scan is not None:
         notes.append(sequence_note(sequence, scan, is_network_rna))
-    notes += remarks
-    notes += _reading_notes(subject, compartments)
+    notes += [*remarks, *_reading_notes(subject, compartments)]
     return Explanation(
         name or rna_id,
         rna_id,
-        FINAL,
+        known_as=rna_id,
+        source=FINAL,
         learned=is_trained,
         unseen_trees=is_out_of_bag,
         sequence=sequence,
@@ -242,6 +242,7 @@ def explain_sequence(
     has_kmers = subject.reference.kmers is not None
     reading = reading_notes(subject.fusion_model, has_partners=False, has_kmers=has_kmers)
     return Explanation(
+        query=name,
         rna_id=name,
         known_as="",
         source=SEQUENCE_ALONE,

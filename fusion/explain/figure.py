@@ -205,8 +205,8 @@ def _draw_header(figure: Figure, explanation: Explanation) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    title = explanation.rna_id
-    if explanation.known_as not in ("", explanation.rna_id):
+    title = explanation.query
+    if explanation.known_as not in ("", explanation.query):
         title += f", known as {explanation.known_as}"
     text = f"{title}: what speaks for and against each compartment ({explanation.source})"
     _text(figure, MARGIN, 0.1, text, fontsize=TITLE_SIZE + 1, fontweight="bold")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ import pandas as pd
 
 from fusion.config import RankingSettings
 from fusion.export.load import kind_of, model_folder
+from fusion.models.predict import QUERY_COLUMNS
 from fusion.temporal.evaluate import POPULARITY, SCORE
 from fusion.temporal.labels import read_earlier
 from fusion.temporal.run import EARLIER, TEMPORAL, read_temporal
@@ -22,9 +22,10 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.evaluation.splits import read_folds
-from mirnagraph.names import suggest
+from mirnagraph.names import NameResolver, ReferenceNames, suggest
 from mirnagraph.networks.build import build_networks, networks_or_demo
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet, networks_sha256
+from mirnagraph.reading.documents import read_json
 from mirnagraph.runs.folder import read_run_json
 from mirnagraph.runs.results import MODEL, read_predictions
 from seqtower.saved import FORMAT as TOWER_FORMAT
@@ -35,7 +36,7 @@ N_NEIGHBOURS = 3
 N_NEAREST = 10
 
 PREDICTION_COLUMNS = (
-    "rna_id",
+    *QUERY_COLUMNS,
     "compartment",
     "score",
     "probability",
@@ -204,6 +205,23 @@ def read_run(run: str | Path, networks: NetworkSet) -> FinishedRun:
     return FinishedRun(networks, fold, probabilities, thresholds, scores, earlier)
 
 
+def prediction_table(run: FinishedRun) -> pd.DataFrame:
+    """Out-of-fold predictions of every RNA of a run.
+
+    Returns:
+        Index ``rna_id``, a column of probabilities per compartment, NaN where an RNA was not
+        tested, and ``called``, the compartments whose probability reaches the threshold, separated
+        by ``;``.
+    """
+    names = list(run.networks.dataset.compartments)
+    index = pd.Index(run.networks.dataset.index.ids, name="rna_id")
+    table = pd.DataFrame(run.probabilities, index=index, columns=names)
+    is_called = run.probabilities >= run.thresholds
+    texts = np.array(names, dtype=object)
+    table["called"] = [";".join(texts[row]) for row in is_called]
+    return table
+
+
 def ranking_settings(run: Path) -> RankingSettings:
     """Table ``[ranking]`` of a run's settings; the defaults for a run of an older version.
 
@@ -246,13 +264,13 @@ def temporal_precision(run: str | Path) -> tuple[Path, pd.DataFrame] | None:
 
 def _thresholds(path: Path, n_labels: int) -> np.ndarray:
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_json(path)
         if "thresholds" in about:
             values = about["thresholds"][MODEL]
         else:  # a run of an older version
             values = about["choices"]["thresholds"]
         return np.asarray(values, dtype=float).reshape(n_labels)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, InputError) as error:
         raise InputError(
             "a finished fold is damaged",
             file=path,
@@ -305,11 +323,12 @@ def rank(
         similarities: networks of the neighbours; those that the run does not have are left out.
 
     Returns:
-        Columns ``rank`` (from 1), ``rna_id``, ``compartment``, ``score`` (in [0, 1]),
-        ``probability``, ``threshold`` and ``call`` (1: the probability reaches it; chosen on
-        training rows), ``known`` (1: annotated), ``fold``; of a temporal run ``later`` (1: the
-        dataset has the annotation). Per kind of association ``n_KIND`` (partners) and
-        ``strongest_KIND`` (the three with most records, with their number); ``n_pmids`` and
+        Columns ``rank`` (from 1), ``query``, ``rna_id``, ``accession`` and ``match`` as of
+        `predict`, ``compartment``, ``score`` (in [0, 1]), ``probability``, ``threshold`` and
+        ``call`` (1: the probability reaches it; chosen on training rows), ``known`` (1:
+        annotated), ``fold``; of a temporal run ``later`` (1: the dataset has the annotation). Per
+        kind of association ``n_KIND`` (partners) and ``strongest_KIND`` (the three with most
+        records, with their number); ``n_pmids`` and
         ``pmids`` (the five highest, hence latest) of its associations. Per similarity
         ``neighbours_NAME`` (the three nearest training RNAs annotated there, with the similarity)
         and ``share_NAME`` (share annotated there of the ten nearest training RNAs, empty without
@@ -327,13 +346,17 @@ def rank(
     names = dataset.compartments
     columns = compartment_columns(compartments or names, names)
     similarities = [name for name in similarities if name in run.networks.similarities]
+    resolver = NameResolver(ReferenceNames(tuple(dataset.index.ids), dataset.names))
     rows = []
     for column in columns:
         order = rank_order(run, column, known=known, novel=novel)[:top]
         for place, row in enumerate(order.tolist(), 1):
             prediction = _prediction(run, row, column)
             neighbours = _neighbours(run, row, column, similarities)
-            rows.append({"rank": place, **prediction, **_associations(dataset, row), **neighbours})
+            match = resolver.match(dataset.index.ids[row])
+            found = (match.query, match.rna_id, match.accession, match.kind)
+            cells = dict(zip(QUERY_COLUMNS, found, strict=True)) | prediction
+            rows.append({"rank": place, **cells, **_associations(dataset, row), **neighbours})
     header = ["rank", *PREDICTION_COLUMNS]
     if run.earlier is not None:
         header.append("later")
@@ -369,7 +392,6 @@ def _prediction(run: FinishedRun, row: int, column: int) -> dict[str, object]:
     probability = float(run.probabilities[row, column])
     threshold = float(run.thresholds[row, column])
     cells = {
-        "rna_id": dataset.index.ids[row],
         "compartment": dataset.compartments[column],
         "score": probability if run.scores is None else float(run.scores[row, column]),
         "probability": probability,

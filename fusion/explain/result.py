@@ -26,6 +26,7 @@ from fusion.explain.tables import (
 )
 from fusion.explain.tokens import PartSum, TokenShare
 from fusion.explain.towers import VARIES, KernelReasons, Relation, SourceAttention
+from fusion.models.predict import QUERY_COLUMNS
 
 MAX_SOURCES = 7
 MAX_KINDS = 3
@@ -98,7 +99,8 @@ class Explanation:
     """Reasons for the predictions of one RNA.
 
     Attributes:
-        rna_id: as given.
+        query: as asked.
+        rna_id: the RNA that is explained, as of `predict`.
         known_as: name of the reference RNA; empty for a new RNA.
         source: ``final model`` or ``sequence alone``: the model that is explained.
         learned: whether that model was trained on the RNA's label.
@@ -108,8 +110,12 @@ class Explanation:
         remarks: those of the notes that are about this RNA, not about every explanation.
         attention: to the sources of a fusion of two towers, with its spread between RNAs; empty for
             another model.
+        accession: of miRBase, of what was asked; empty where none is known.
+        match: how the query was matched, a key of `mirnagraph.names.QUERY_KINDS`; empty where no
+            name or sequence was asked.
     """
 
+    query: str
     rna_id: str
     known_as: str
     source: str
@@ -120,14 +126,17 @@ class Explanation:
     notes: tuple[str, ...]
     remarks: tuple[str, ...] = ()
     attention: tuple[SourceAttention, ...] = ()
+    accession: str = ""
+    match: str = ""
 
     def to_text(self, *, full: bool = False) -> str:
         """Text, as the command prints it; `full` adds tokens, kernel model and graph tower."""
         return full_text(self) if full else to_text(self)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON, the columns of `QUERY_COLUMNS` first."""
+        values = asdict(self)
+        return {name: values.pop(name) for name in QUERY_COLUMNS} | values
 
 
 def to_text(explanation: Explanation) -> str:
@@ -178,7 +187,7 @@ def answer_lines(explanation: Explanation, reasons: Compartment) -> list[str]:
 
 def headline(explanation: Explanation, reasons: Compartment) -> str:
     """The answer in words: RNA, compartment, probability, call, annotation and base rate."""
-    rna = explanation.rna_id
+    rna = explanation.query
     if explanation.known_as not in ("", rna):
         rna += f", known as {explanation.known_as}"
     probability = format_probability(reasons.answer)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from fusion.explain.explain import (
     explain_reference,
@@ -16,11 +17,18 @@ from fusion.explain.explain import (
 from fusion.explain.figure import save_explanation
 from fusion.explain.ranking import networks_of_run
 from fusion.explain.result import Explanation
+from fusion.export.evidence import stored_networks
 from fusion.export.load import kind_of, load, model_folder
-from fusion.models.predict import match_queries, match_sequences, reference_of
+from fusion.models.predict import (
+    match_queries,
+    match_sequences,
+    reference_of,
+    require_answers,
+)
 from fusion.models.saved import SavedModel
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import file_names, to_rna, write_folder, write_text
+from mirnagraph.names import Match
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.sources.fasta import read_fasta
@@ -38,12 +46,23 @@ class Query:
         row: its row among the reference RNAs of the model; None for a new RNA.
         sequence: of a new RNA; may be empty for a reference RNA.
         note: what to know of the match of the name or sequence; empty for nothing.
+        rna_id, accession, match: what the name means, as columns of `predict`; empty where nothing
+            was matched.
     """
 
     name: str
     row: int | None
     sequence: str = ""
     note: str = ""
+    rna_id: str = ""
+    accession: str = ""
+    match: str = ""
+
+    @classmethod
+    def of(cls, match: Match, sequence: str) -> Query:
+        """The query of a match, with the sequence that is explained for a new RNA."""
+        about = (match.rna_id or "", match.accession, match.kind)
+        return cls(match.query, match.row, sequence, match.note, *about)
 
 
 def open_fusion_model(folder: str | Path) -> SavedModel:
@@ -91,14 +110,43 @@ def find_queries(
         return sequence_queries(model, records["id"], records["sequence"], rna_type)
     if not names:
         row = strongest_rna(model)
-        return [Query(reference.index.ids[row], row)]
+        return name_queries(model, [reference.index.ids[row]])
     return name_queries(model, names)
 
 
 def name_queries(model: SavedModel, names: Sequence[str]) -> list[Query]:
     """RNAs to explain, by name (see `find_queries`)."""
     matches = match_queries(model, names, strict=True)
-    return [Query(match.query, match.row, match.sequence, match.note) for match in matches]
+    return [Query.of(match, match.sequence) for match in matches]
+
+
+def split_queries(
+    model: SavedModel,
+    names: Sequence[str] = (),
+    fasta: str | Path | None = None,
+    *,
+    strict: bool = False,
+    **options: Any,
+) -> tuple[list[Query], list[Match]]:
+    """RNAs to explain, and the names without an answer.
+
+    Args:
+        model: see `find_queries`.
+        names: likewise.
+        fasta: likewise.
+        strict: raise where any name has no answer.
+        **options: see `find_queries`.
+
+    Raises:
+        InputError: no name has an answer, or `strict` and one has none; see `find_queries`.
+    """
+    if not names:
+        return find_queries(model, (), fasta, **options), []
+    matches = match_queries(model, names, strict=strict)
+    if all(match.rna_id is None for match in matches):
+        require_answers(matches)
+    queries = [Query.of(match, match.sequence) for match in matches if match.rna_id is not None]
+    return queries, [match for match in matches if match.rna_id is None]
 
 
 def sequence_queries(
@@ -112,7 +160,7 @@ def sequence_queries(
     ids = [str(name) for name in names]
     matches = match_sequences(reference_of(model), ids, letters, rna_type)
     pairs = zip(matches, letters, strict=True)
-    return [Query(match.query, match.row, text, match.note) for match, text in pairs]
+    return [Query.of(match, text) for match, text in pairs]
 
 
 def find_networks(
@@ -168,7 +216,8 @@ def explain_query(
         model: with reference RNAs.
         query: the RNA.
         compartments: names; empty for those called, or the most probable.
-        networks: of the run, for partners and neighbours; None leaves these out.
+        networks: of the run, for partners and neighbours; None: the evidence that is stored with
+            the model, which may be none.
         missing: why there are no networks, as a note of the explanation.
         rna_type: of a new RNA, for a model of several RNA types.
         workers: number of threads; results do not depend on it.
@@ -177,6 +226,7 @@ def explain_query(
         ConfigError: an unknown compartment, or no model for new RNAs.
     """
     columns = named_compartments(model, list(compartments))
+    networks = networks or stored_networks(model)
     if query.row is None:
         explanation = explain_sequence(
             model, query.name, query.sequence, columns, rna_type=rna_type, workers=workers
@@ -184,6 +234,10 @@ def explain_query(
     else:
         explanation = explain_reference(
             model, query.row, columns, networks, missing=missing, name=query.name, workers=workers
+        )
+    if query.rna_id:
+        explanation = replace(
+            explanation, rna_id=query.rna_id, accession=query.accession, match=query.match
         )
     if not query.note:
         return explanation
@@ -263,7 +317,7 @@ def write_explanations(
         InputError: `out` is not empty, and `overwrite` is false.
     """
     with write_folder(out, overwrite=overwrite) as folder:
-        names = file_names(explanation.rna_id for explanation in explanations)
+        names = file_names(explanation.query for explanation in explanations)
         for name, explanation in zip(names, explanations, strict=True):
             target = folder
             if len(explanations) > 1:

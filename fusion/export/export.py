@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion.export.card import model_card
+from fusion.export.evidence import add_evidence
 from fusion.export.facts import RunFacts, read_facts
 from fusion.export.files import (
     CARD,
@@ -23,13 +24,21 @@ from fusion.models.reference import ARRAYS, TABLE
 from fusion.models.saved import COLD_START, SavedModel
 from mirnagraph.io import write_folder, write_text
 from mirnagraph.names.store import FILES as NAME_FILES
+from mirnagraph.networks.network import NetworkSet
+from mirnagraph.reading.arguments import checked
 from mirnagraph.runs.folder import package_versions
 from mirnagraph.runs.model_file import HEADER, WEIGHTS, without_places
 from mirnagraph.writing.files import copy_file
 
 
+@checked
 def export_run(
-    run: str | Path, folder: str | Path, *, license: str | None = None, overwrite: bool = False
+    run: str | Path,
+    folder: str | Path,
+    *,
+    license: str | None = None,
+    networks: NetworkSet | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write the model of a finished run as a folder that `fusion.export.load.load` opens anywhere.
 
@@ -43,6 +52,8 @@ def export_run(
         folder: output folder.
         license: for the card, by its name on the Hugging Face hub (``"mit"``); None leaves it open,
             with a note.
+        networks: of the run, of which partners, PMIDs and similar RNAs are stored for explanations;
+            None for none.
         overwrite: replace an exported model in `folder`; nothing else is replaced.
 
     Returns:
@@ -50,7 +61,8 @@ def export_run(
 
     Raises:
         InputError: not a finished run, a run without a model, or `folder` is not empty.
-        CheckpointError: the model is damaged.
+        CheckpointError: the model is damaged, or the networks hold other RNAs.
+        ConfigError: `networks` for a model without reference RNAs.
     """
     folder = Path(folder)
     check_target(folder, overwrite=overwrite)
@@ -62,7 +74,9 @@ def export_run(
         about["files"] = list_files(out)
         _write_json(out / EXPORT, about)
         check_folder(out)
-        load(out)  # an export has to load
+        model = load(out)  # an export has to load
+        if networks is not None:
+            add_evidence(out, networks, model)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from fusion.models.saved import COLD_START, SavedModel
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import AVERAGE, FRACTIONS
 from mirnagraph.io import read_table
+from mirnagraph.reading.documents import read_json
 from mirnagraph.runs.folder import read_finished_run
 from mirnagraph.runs.model_file import HEADER
 from mirnagraph.runs.report import TABLE, THIS_RUN
@@ -98,7 +98,7 @@ def read_facts(run: str | Path) -> RunFacts:
     names = [HEADER]
     if isinstance(model, SavedModel) and model.cold_start is not None:
         names.append(f"{COLD_START}/{HEADER}")
-    headers = {name: json.loads((folder / name).read_text(encoding="utf-8")) for name in names}
+    headers = {name: read_json(folder / name) for name in names}
     table = read_table(run / LABELS, ["rna_id", *model.compartments])
     labels = table[list(model.compartments)].apply(pd.to_numeric, errors="coerce")
     return RunFacts(about, model, headers, read_metrics(run), labels, _read_baselines(run))

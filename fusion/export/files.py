@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -11,8 +10,9 @@ from typing import Any
 
 from mirnagraph.errors import CheckpointError, InputError
 from mirnagraph.io import check_output_folder, sha256_of
+from mirnagraph.reading.documents import read_json
 from mirnagraph.writing.folders import is_empty
-from mirnagraph.writing.marker import UNHASHED
+from mirnagraph.writing.marker import is_unhashed
 
 EXPORT = "export.json"
 CARD = "README.md"
@@ -75,15 +75,15 @@ def read_export(folder: Path) -> dict[str, Any]:
     path = folder / EXPORT
     _refuse_link(path)
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        about = read_json(path)
+    except InputError as error:
+        if path.exists():
+            raise CheckpointError(f"damaged {EXPORT}", file=path, found=str(error)) from None
         raise CheckpointError(
             f"not an exported model (no {EXPORT})",
             file=folder,
             hint="make one with `mirnagraph export`",
         ) from None
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CheckpointError(f"damaged {EXPORT}", file=path, found=str(error)) from None
     found = about
     if isinstance(about, dict):
         found = {"format": about.get("format"), "format_version": about.get("format_version")}
@@ -157,7 +157,7 @@ def _files(folder: Path) -> Iterator[str]:
         if here == folder:
             folders[:] = [name for name in folders if name not in HUB_OWN]
             files = [name for name in files if name not in HUB_OWN]
-        files = [name for name in files if name not in UNHASHED]
+        files = [name for name in files if not is_unhashed(name)]
         for name in sorted([*folders, *files]):
             path = here / name
             _refuse_link(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 from collections.abc import Sequence
@@ -13,7 +12,9 @@ from typing import Any
 from fusion.export.files import EXPORT, check_folder
 from fusion.export.hub import hub_address, pull
 from fusion.models.saved import FORMAT, SavedModel, load_model
-from mirnagraph.errors import CheckpointError
+from mirnagraph.errors import CheckpointError, InputError
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.documents import read_json
 from mirnagraph.runs.model_file import HEADER
 from seqtower.saved import FORMAT as TOWER_FORMAT
 from seqtower.saved import SavedTower, load_tower
@@ -39,6 +40,7 @@ def model_folder(path: str | Path) -> Path:
     return path / "model" if (path / "model" / HEADER).is_file() else path
 
 
+@checked
 def load(
     path: str | Path,
     *,
@@ -99,8 +101,8 @@ def open_tower(path: str | Path, *, language_model: str | None = None) -> SavedT
 def kind_of(folder: Path) -> object:
     """Return the ``format`` in a folder's ``model.json``; None where it cannot be read."""
     try:
-        return json.loads((folder / HEADER).read_text(encoding="utf-8")).get("format")
-    except (OSError, ValueError, AttributeError):
+        return read_json(folder / HEADER).get("format")
+    except (InputError, AttributeError):
         return None
 
 

@@ -79,6 +79,7 @@ class SavedModel:
         towers: makes the token ``tower`` of any RNA, see
             `fusion.tokens.sequence_tower.FittedTowers.token`; None for a model without it.
         in_bag, kernel: see `fusion.models.ensemble.FusionModel`.
+        folder: that it was read from.
     """
 
     config: ExperimentConfig
@@ -96,6 +97,7 @@ class SavedModel:
     towers: FittedTowers | None = None
     in_bag: np.ndarray | None = None
     kernel: KernelModel | None = None
+    folder: Path | None = None
 
     def fusion_model(self, tokens: TokenTable) -> FusionModel:
         """Return the model on the tokens of any RNAs.
@@ -228,7 +230,7 @@ def load_model(folder: str | Path) -> SavedModel:
     if (folder / COLD_START).is_dir():
         cold_start = _read_fusion_model(folder / COLD_START)
         _check_cold_start(folder / COLD_START, cold_start, model, reference)
-    return replace(model, reference=reference, cold_start=cold_start)
+    return replace(model, reference=reference, cold_start=cold_start, folder=folder)
 
 
 def _read_reference(folder: Path, model: SavedModel) -> ReferenceRNAs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from mirnagraph.evaluation.metrics import FRACTIONS
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.io import read_table
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.text import read_text
 from mirnagraph.runs.compare import read_labels
 from mirnagraph.runs.folder import read_finished_run
 from mirnagraph.runs.report import ABOUT_PARTS, PARTS
@@ -141,7 +142,7 @@ def open_run(folder: str | Path) -> ReportRun:
         kind,
     )
     path = folder / "config.toml"
-    settings = path.read_text(encoding="utf-8") if path.is_file() else ""
+    settings = read_text(path) if path.is_file() else ""
     name = folder.resolve().name
     return ReportRun(folder, name, about, settings, result, metrics, what)
 
@@ -150,8 +151,8 @@ def _protocol(folder: Path, about: dict[str, Any]) -> str:
     """Name of the folds, from the header of the model where there is one."""
     path = folder / "model" / "model.json"
     try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        header = read_json(path)
+    except InputError:
         header = {}
     return str(header.get("protocol") or about.get("protocol") or "")
 
@@ -165,17 +166,17 @@ def _folds(folder: Path, of_row: np.ndarray, thresholds: np.ndarray) -> tuple[Fo
     for fold in np.unique(of_row).tolist():
         path = folder / "folds" / f"fold_{fold:02d}" / "fold.json"
         rows = np.flatnonzero(of_row == fold)
+        if not path.exists():
+            results.append(FoldResult(fold, rows, {}, choices={}, seconds=0.0))
+            continue
         try:
-            about = json.loads(path.read_text(encoding="utf-8"))
+            about = read_json(path)
             chosen = about.get("thresholds", {}).get(MODEL)
             seconds = float(about.get("seconds", 0.0))
             choices = dict(about.get("choices", {}))
             if chosen is not None:
                 thresholds[rows] = np.asarray(chosen, dtype=float)
-        except FileNotFoundError:
-            seconds = 0.0
-            choices = {}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, InputError) as error:
             raise InputError("a finished fold is damaged", file=path, found=str(error)) from None
         results.append(FoldResult(fold, rows, {}, choices=choices, seconds=seconds))
     return tuple(results)

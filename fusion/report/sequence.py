@@ -12,6 +12,7 @@ from fusion.report.blocks import LINES, Block, Chart, Section, Text, chart_data,
 from fusion.report.experiments import folders_with
 from fusion.report.run_data import ReportRun
 from mirnagraph.io import read_table
+from mirnagraph.reading.text import read_text
 from mirnagraph.runs.markdown import finite_or_dash
 
 HEALTH = "health.tsv"
@@ -149,7 +150,7 @@ def _zipcode_rows(path: Path) -> list[list[str]]:
     if not path.is_file():
         return []
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_text(path).splitlines():
         cells = line.split("\t")
         if len(cells) >= 8:
             start = str(int(cells[1]) + 1)

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from fusion.tokens.builders import shared_sequence, texts
-from mirnagraph.dataset import Dataset, unique_ids
-from mirnagraph.errors import ConfigError, InputError, raise_problems
-from mirnagraph.io import cell_problems, read_table
+from mirnagraph.dataset import Dataset
+from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.folder.columns import label_columns
+from mirnagraph.reading.schema import check_table
+from mirnagraph.reading.table import read_table
 
 ID = "id"
 MOLECULE = "molecule"
@@ -54,15 +56,9 @@ def read_earlier(path: str | Path, dataset: Dataset) -> EarlierLabels:
             column=more[0],
             expected=", ".join(names),
         )
-    unique_ids(table, "rna_id", Path(path))
-    what = "a label for an unknown RNA"
-    is_unknown = ~table["rna_id"].isin(dataset.index.ids)
-    problems = cell_problems(table, "rna_id", is_unknown, what, path, "an id of the dataset")
-    for name in names:
-        is_wrong = ~table[name].isin(["0", "1"])
-        problems += cell_problems(table, name, is_wrong, "not a label", path, "0 or 1")
-    raise_problems(problems, by_line=True)
-    listed = table.set_index("rna_id")[names].astype(np.int8)
+    columns = label_columns(names, "the dataset")
+    table = check_table(table, columns, path, {"the dataset": dataset.rnas.index})
+    listed = table.set_index("rna_id")[names]
     labels = listed.reindex(dataset.labels.index, fill_value=0).astype(np.int8)
     if not labels.to_numpy().any():
         raise InputError("no label in the table", file=path, expected="one cell with 1 or more")

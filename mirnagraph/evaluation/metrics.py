@@ -20,6 +20,8 @@ from mirnagraph.evaluation.scores import (
     set_scores,
     within_auc,
 )
+from mirnagraph.evaluation.trainable import is_trained
+from mirnagraph.reading.arguments import checked
 
 AVERAGE = "average"
 MICRO = "micro"
@@ -41,7 +43,7 @@ ScoreFunction = Callable[[np.ndarray, np.ndarray], float]
 
 
 class UndefinedMetricWarning(UserWarning):
-    """A metric is NaN, since a compartment has one class only in a fold."""
+    """A metric is NaN, since a compartment has one label only in a fold or its training RNAs."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,13 @@ METRICS: dict[str, Metric] = {
 
 @dataclass(frozen=True, eq=False)
 class _Tested:
-    """Tested RNAs: their values, shape (n, n_labels), and a mask of the RNAs of each fold."""
+    """Tested RNAs: their values, shape (n, n_labels), and a mask of the RNAs of each fold.
+
+    `true` is NaN also where the compartment was never trained; `labels` is not.
+    """
 
     true: np.ndarray
+    labels: np.ndarray
     probabilities: np.ndarray
     predicted: np.ndarray
     in_fold: list[np.ndarray]
@@ -93,6 +99,7 @@ class _Tested:
         return [*self.in_fold, np.ones(len(self.true), dtype=bool)]
 
 
+@checked
 def score(
     true: np.ndarray,
     predicted: np.ndarray,
@@ -102,6 +109,7 @@ def score(
     *,
     kind: str = MULTI_LABEL,
     decile: np.ndarray | None = None,
+    trained: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Score out-of-fold predictions by the kind of the labels.
 
@@ -113,15 +121,17 @@ def score(
         compartments: names, in column order.
         kind: one of `KINDS`.
         decile: see `evaluate`; not read for fractions.
+        trained: see `evaluate`; not read for fractions.
 
     Returns:
         The table of `evaluate`, or of `correlations` for fractions.
     """
     if kind == FRACTIONS:
         return correlations(true, predicted, fold, compartments)
-    return evaluate(true, predicted, fold, thresholds, compartments, decile)
+    return evaluate(true, predicted, fold, thresholds, compartments, decile, trained)
 
 
+@checked
 def evaluate(
     true: np.ndarray,
     probabilities: np.ndarray,
@@ -129,6 +139,7 @@ def evaluate(
     thresholds: np.ndarray,
     compartments: Sequence[str] | None = None,
     decile: np.ndarray | None = None,
+    trained: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Score out-of-fold predictions.
 
@@ -139,8 +150,9 @@ def evaluate(
     rows named ``all compartments`` are the metrics of whole sets and rankings (see `set_scores` and
     `ranking_scores`).
 
-    An RNA whose label is unknown (NaN) does not count in that compartment's metrics; the metrics of
-    whole sets and rankings are of the RNAs with every label known.
+    An RNA whose label is unknown (NaN) does not count in that compartment's metrics, and none of
+    the fold counts in which the compartment was never trained; the metrics of whole sets and
+    rankings are of the RNAs with every label known.
 
     Args:
         true: 0/1, or NaN where unknown, shape (n, n_labels).
@@ -152,6 +164,7 @@ def evaluate(
         compartments: names, in column order; numbers from 0 when left out.
         decile: popularity of each RNA (see `scores.popularity_deciles`), shape (n,); adds
             ``within``, which is pooled only.
+        trained: see `is_trained`, bool, shape (n, n_labels); None where all were.
 
     Returns:
         DataFrame with the columns ``compartment``, ``metric``, ``mean``, ``sd``, ``pooled``,
@@ -174,8 +187,11 @@ def evaluate(
     _check(true, probabilities, fold, thresholds, names, decile)
     is_tested = fold >= 0
     numbers = np.unique(fold[is_tested])
+    labels = np.asarray(true, dtype=np.float64)
+    trained = np.ones(labels.shape, dtype=bool) if trained is None else trained
     tested = _Tested(
-        np.asarray(true[is_tested], dtype=np.float64),
+        np.where(trained, labels, NAN)[is_tested],
+        labels[is_tested],
         probabilities[is_tested],
         (probabilities >= thresholds).astype(np.int64)[is_tested],
         [fold[is_tested] == number for number in numbers],
@@ -244,11 +260,11 @@ def _within_rows(tested: _Tested, decile: np.ndarray) -> list[Row]:
 
 def _set_rows(tested: _Tested) -> list[Row]:
     """Metrics of label sets and rankings over RNAs with every label known, if each fold has any."""
-    is_whole = ~np.isnan(tested.true).any(axis=1)
+    is_whole = ~np.isnan(tested.labels).any(axis=1)
     masks = [mask & is_whole for mask in tested.masks]
     if not all(mask.any() for mask in masks):
         return []
-    labels = np.nan_to_num(tested.true).astype(np.int64)
+    labels = np.nan_to_num(tested.labels).astype(np.int64)
     scores = pd.DataFrame(
         set_scores(labels[mask], tested.predicted[mask])
         | ranking_scores(labels[mask], tested.probabilities[mask])
@@ -283,11 +299,16 @@ def _mean_sd(values: np.ndarray) -> tuple[float, float]:
 def _warn_one_class(tested: _Tested, numbers: np.ndarray) -> None:
     cases = []
     for column, name in enumerate(tested.names):
-        labels = [_known(tested.true[mask, column])[0] for mask in tested.in_fold]
+        labels = [_known(tested.labels[mask, column])[0] for mask in tested.in_fold]
+        scored = [_known(tested.true[mask, column])[0] for mask in tested.in_fold]
+        is_untrained = [len(a) > len(b) for a, b in zip(labels, scored, strict=True)]
+        found = {"no training RNA of one label": is_untrained}
         for what, value in (("no RNA annotated", 0), ("every RNA annotated", 1)):
             is_single = [bool((known == value).all()) for known in labels]
-            if any(is_single):
-                folds = ", ".join(map(str, numbers[is_single]))
+            found[what] = [a and not b for a, b in zip(is_single, is_untrained, strict=True)]
+        for what, is_case in found.items():
+            if any(is_case):
+                folds = ", ".join(map(str, numbers[is_case]))
                 cases.append(f"{name} in fold {folds} ({what})")
     if cases:
         warnings.warn(
@@ -318,6 +339,7 @@ def undefined_as_zero(metrics: pd.DataFrame, n_folds: int) -> pd.DataFrame:
     return pd.concat([table, averages], ignore_index=True)
 
 
+@checked
 def evaluate_by_group(
     true: np.ndarray,
     predictions: Mapping[str, np.ndarray],
@@ -345,6 +367,7 @@ def evaluate_by_group(
         The columns of `evaluate`, with ``set`` and ``model`` in front.
     """
     names = np.array(groups, dtype=object)
+    trained = is_trained(true, fold)
     tables = []
     for group in dict.fromkeys(groups):
         rows = np.flatnonzero((names == group) & (fold >= 0))
@@ -363,6 +386,7 @@ def evaluate_by_group(
                     cuts[rows][:, columns],
                     [compartments[column] for column in columns],
                     decile[rows] if decile is not None and has_decile else None,
+                    trained[rows][:, columns],
                 )
             table.insert(0, "model", model)
             table.insert(0, "set", group)

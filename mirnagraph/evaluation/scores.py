@@ -10,6 +10,7 @@ import pandas as pd
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.evaluation.calibration import expected_calibration_error
+from mirnagraph.reading.arguments import checked
 
 NAN = float("nan")
 
@@ -18,6 +19,7 @@ SET_SCORES = ("aiming", "coverage", "accuracy", "absolute true", "absolute false
 RANKING_SCORES = ("average precision", "coverage error", "ranking loss", "one-error")
 
 
+@checked
 def set_scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Score the predicted set P against the true set T of each RNA, as a mean over all RNAs.
 
@@ -56,6 +58,7 @@ def _share(n_part: np.ndarray, n_whole: np.ndarray, n_either: np.ndarray) -> flo
     return float(np.where(n_whole > 0, n_part / np.maximum(n_whole, 1), n_either == 0).mean())
 
 
+@checked
 def ranking_scores(true: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """Score the ranking of compartments, as a mean over RNAs with one compartment or more.
 
@@ -101,21 +104,26 @@ def ranking_scores(true: np.ndarray, probabilities: np.ndarray) -> dict[str, flo
     }
 
 
+def _has_both(true: np.ndarray) -> bool:
+    """Whether some RNAs are annotated and some are not: with one class scores are 0 or 1 by it."""
+    return bool(0 < true.sum() < len(true))
+
+
 def auc(true: np.ndarray, probabilities: np.ndarray) -> float:
     """Area under the ROC curve in [0, 1], ties counted half; NaN where all are of one class."""
     from sklearn.metrics import roc_auc_score
 
-    return float(roc_auc_score(true, probabilities)) if 0 < true.sum() < len(true) else NAN
+    return float(roc_auc_score(true, probabilities)) if _has_both(true) else NAN
 
 
 def aupr(true: np.ndarray, probabilities: np.ndarray) -> float:
     """Average precision, sum over thresholds of (recall_k - recall_k-1) x precision_k.
 
-    In (0, 1]; NaN without an annotated RNA.
+    In (0, 1]; NaN where all are of one class.
     """
     from sklearn.metrics import average_precision_score
 
-    return float(average_precision_score(true, probabilities)) if true.sum() > 0 else NAN
+    return float(average_precision_score(true, probabilities)) if _has_both(true) else NAN
 
 
 def brier(true: np.ndarray, probabilities: np.ndarray) -> float:
@@ -126,19 +134,19 @@ def brier(true: np.ndarray, probabilities: np.ndarray) -> float:
 def precision(true: np.ndarray, predicted: np.ndarray) -> float:
     """Share of predicted RNAs that are annotated.
 
-    0 where none is predicted, NaN where none is annotated.
+    0 where none is predicted, NaN where all RNAs are of one class.
     """
-    return float((true * predicted).sum() / max(predicted.sum(), 1)) if true.sum() > 0 else NAN
+    return float((true * predicted).sum() / max(predicted.sum(), 1)) if _has_both(true) else NAN
 
 
 def recall(true: np.ndarray, predicted: np.ndarray) -> float:
-    """Share of annotated RNAs that are predicted; NaN where none is annotated."""
-    return float((true * predicted).sum() / true.sum()) if true.sum() > 0 else NAN
+    """Share of annotated RNAs that are predicted; NaN where all RNAs are of one class."""
+    return float((true * predicted).sum() / true.sum()) if _has_both(true) else NAN
 
 
 def f1(true: np.ndarray, predicted: np.ndarray) -> float:
-    """2 TP / (2 TP + FP + FN) in [0, 1]; NaN where none is annotated."""
-    if not true.sum():
+    """2 TP / (2 TP + FP + FN) in [0, 1]; NaN where all RNAs are of one class."""
+    if not _has_both(true):
         return NAN
     return float(2 * (true * predicted).sum() / (true.sum() + predicted.sum()))
 
@@ -173,6 +181,7 @@ FROM_CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 }
 
 
+@checked
 def popularity(dataset: Dataset) -> np.ndarray:
     """Sum, over association kinds, the rank of each RNA by its number of associations.
 
@@ -189,11 +198,13 @@ def popularity(dataset: Dataset) -> np.ndarray:
     return total
 
 
+@checked
 def popularity_deciles(dataset: Dataset) -> np.ndarray:
     """Decile of each RNA's popularity (see `popularity`) over the whole dataset."""
     return deciles(popularity(dataset))
 
 
+@checked
 def deciles(values: np.ndarray) -> np.ndarray:
     """Decile of each value among all of them.
 
@@ -208,6 +219,7 @@ def deciles(values: np.ndarray) -> np.ndarray:
     return np.asarray(below * 10 // max(len(rank), 1), dtype=np.int64)
 
 
+@checked
 def within_auc(true: np.ndarray, probabilities: np.ndarray, decile: np.ndarray) -> float:
     """AUC over the pairs (annotated, not annotated) of equally well studied RNAs.
 

@@ -12,8 +12,10 @@ import pandas as pd
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError, counted, raise_problems
 from mirnagraph.evaluation.balance import balanced_subsets
+from mirnagraph.evaluation.trainable import labelled_rows
 from mirnagraph.io import cell_problems, read_table, repeated_cells, write_tsv
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.arguments import checked
 from mirnagraph.seeds import child_seed, generator
 
 TRAIN_ONLY = -1
@@ -261,6 +263,7 @@ def inner_split(
     return rows[subset == 0], rows[subset == 1]
 
 
+@checked
 def read_folds(path: str | Path, index: NodeIndex, protocol: str | None = None) -> Folds:
     """Read a fold file.
 
@@ -349,11 +352,13 @@ def column_folds(dataset: Dataset, column: str) -> Folds:
     return Folds(pd.Series(fold, index=dataset.rnas.index), name=column)
 
 
+@checked
 def write_folds(folds: Folds, path: str | Path) -> None:
     """Write a fold file that `read_folds` reads back equal, atomically."""
     write_tsv(folds.to_frame(), path)
 
 
+@checked
 def make_folds(
     dataset: Dataset,
     split: str = "random",
@@ -374,7 +379,7 @@ def make_folds(
         n_folds: number of folds; not read with a fold file.
         seed: the run's seed; not read with a fold file.
         rnas: ``"all"`` or ``"located"``; with a file, ``"located"`` leaves out its RNAs without
-            compartment.
+            compartment, unless they are known to be in none (`trainable.labelled_rows`).
         protocol: name of a protocol in the file.
         clusters: cluster of near-duplicate sequences of each RNA by rna_id, for ``"cluster"``.
 
@@ -383,7 +388,7 @@ def make_folds(
             ``"cluster"`` without `clusters`.
         InputError: see `read_folds` and `column_folds`.
     """
-    is_used = used_rnas(dataset.labels, rnas)
+    is_used = used_rnas(dataset.labels, rnas) | labelled_rows(dataset)
     is_column = names_column(dataset, split)
     if split not in DRAWN and not is_column:
         folds = read_folds(split, dataset.index, protocol)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mirnagraph.names.spelling import number
+from mirnagraph.reading.arguments import checked
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@checked
 def family_groups(resolved: pd.DataFrame) -> pd.Series:
     """Group related RNAs for family-grouped folds.
 

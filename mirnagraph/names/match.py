@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mirnagraph.names.mirbase import MATCH_KINDS
+from mirnagraph.reading.arguments import checked
 
 UNKNOWN = "unknown"
 AMBIGUOUS = "ambiguous"
@@ -79,6 +80,7 @@ def listed(names: Iterable[str], limit: int = MAX_LISTED) -> str:
     return f"{text} and {n_more} more" if n_more > 0 else text
 
 
+@checked
 def unanswered(matches: Iterable[Match]) -> str:
     """One text of every query without an answer and its reason; empty where all have one."""
     notes = dict.fromkeys(match.note for match in matches if match.rna_id is None)

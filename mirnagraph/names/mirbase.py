@@ -11,10 +11,12 @@ from mirnagraph.errors import InputError
 from mirnagraph.names.spelling import (
     family_stem,
     has_arm,
+    is_truncated,
     locus_stem,
     natural_key,
     normalise,
 )
+from mirnagraph.reading.arguments import checked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,6 +256,7 @@ def _add(table: dict[str, tuple[str, ...]], key: str, value: str) -> None:
         table[key] = (*values, value)
 
 
+@checked
 def resolve(ids: Sequence[str] | Iterable[str], names: MirbaseNames) -> pd.DataFrame:
     """Look up every id in miRBase, by the strongest match.
 
@@ -283,6 +286,10 @@ def resolve(ids: Sequence[str] | Iterable[str], names: MirbaseNames) -> pd.DataF
     )
 
 
+_UNKNOWN = ("unknown",) + ("",) * (len(RESOLVED_COLUMNS) - 1)
+"""The row of a name that nothing matches."""
+
+
 def look_up(name: str, names: MirbaseNames) -> tuple[str, ...]:
     """The row of `resolve` for one name: the cells of `RESOLVED_COLUMNS`."""
     tables = names.tables
@@ -290,6 +297,8 @@ def look_up(name: str, names: MirbaseNames) -> tuple[str, ...]:
     hairpins = tables.hairpin.get(key) or tables.accession.get(key)
     if hairpins:
         return _current_entry("exact_hairpin", hairpins, None, names)
+    if is_truncated(key):  # hsa-mir- is the start of every name, and the name of none
+        return _UNKNOWN
     matures = tables.mature.get(key)
     loci = tables.locus.get(key, ())
     if matures and not loci:
@@ -318,7 +327,7 @@ def look_up(name: str, names: MirbaseNames) -> tuple[str, ...]:
         hairpin_accs = ";".join(name for name in aliased if not name.startswith("MIMAT"))
         mature_accs = ";".join(name for name in aliased if name.startswith("MIMAT"))
         return ("retired_no_sequence", "", hairpin_accs, "", "", mature_accs, "", "", "")
-    return ("unknown",) + ("",) * (len(RESOLVED_COLUMNS) - 1)
+    return _UNKNOWN
 
 
 def _gather(table: dict[str, tuple[str, ...]], keys: Iterable[str]) -> list[str]:

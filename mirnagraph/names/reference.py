@@ -20,6 +20,11 @@ from mirnagraph.names.spelling import (
 
 FAMILY = "family_prefix"
 
+_NO_SPECIES = re.compile(r"(?:mir|let|lin)-")
+
+_HUMAN_SYMBOL = re.compile(r"MIR[A-Z0-9-]+")
+"""A gene symbol of man: those of mice have small letters."""
+
 OF_MATURES = ("exact_mature", "alias_mature", "mature_name")
 """Kinds of match by the name of a mature."""
 
@@ -162,9 +167,14 @@ class ReferenceNames:
     def keys_of(self, query: str) -> list[str]:
         """Normalised forms of a name: one per species where it has no prefix."""
         key = normalise(query, "")
-        if re.match(r"(?:mir|let|lin)-", key):
+        if _NO_SPECIES.match(key):
             return [f"{species}-{key}" for species in self.species]
         return [key]
+
+    def lacks_species(self, query: str) -> bool:
+        """Whether a name is of a miRNA of any species; a symbol such as MIR21 is of man."""
+        is_human = _HUMAN_SYMBOL.fullmatch(query.strip()) and "hsa" in self.species
+        return not is_human and _NO_SPECIES.match(normalise(query, "")) is not None
 
     def foreign(self, query: str) -> str:
         """A reason where a name is of a species that the RNAs are not of; else empty."""

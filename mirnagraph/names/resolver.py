@@ -35,6 +35,7 @@ from mirnagraph.names.spelling import (
     stem,
 )
 from mirnagraph.names.suggest import suggest
+from mirnagraph.reading.arguments import checked
 
 _ACCESSION = re.compile(r"mi(mat)?\d{7}")
 
@@ -70,8 +71,17 @@ class NameResolver:
         for step in steps:
             match = step(query, keys)
             if match is not None:
-                return match
+                return self._of_named_species(match)
         return self._unknown(query)
+
+    def _of_named_species(self, match: Match) -> Match:
+        """The match, doubtful where its name is of no species: that of the RNAs is a guess."""
+        if match.rna_id is None or not self.reference.lacks_species(match.query):
+            return match
+        species = self.reference.species[0]
+        note = f"{match.query!r} names no species: read as {species}"
+        notes = "; ".join(filter(None, [note, match.note]))
+        return replace(match, note=notes, is_doubtful=True)
 
     def match_sequence(self, name: str, sequence: str, rows: Container[int] | None = None) -> Match:
         """Answer one sequence by the most specific reference RNA that holds it.
@@ -322,6 +332,7 @@ class NameResolver:
         return Match(query, None, "", UNKNOWN, (), note)
 
 
+@checked
 def match_names(
     queries: Iterable[str], ids: Sequence[str] = (), names: MirbaseNames | None = None
 ) -> list[Match]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from mirnagraph.names.match import MATURE_SEQUENCE, NEW, SEQUENCE, Match, listed
+from mirnagraph.names.other_species import species_of_sequence
 from mirnagraph.names.reference import OF_FAMILY, OF_MATURES, ReferenceNames, entry_of
 from mirnagraph.names.spelling import natural_key, species_of, stem
 
@@ -55,7 +56,7 @@ def match_sequence(
 
 def _new(reference: ReferenceNames, name: str, sequence: str) -> Match:
     """A sequence of no reference RNA; the note says what miRBase knows of it."""
-    note = reference.foreign(name)
+    note = reference.foreign(name) or _foreign_sequence(reference, sequence)
     if reference.names is None:
         return Match(name, name, kind=NEW, note=note, is_doubtful=bool(note))
     tables = reference.names.tables
@@ -72,6 +73,17 @@ def _new(reference: ReferenceNames, name: str, sequence: str) -> Match:
         elif not hairpins:
             note += ": by that name its hairpin is predicted"
     return Match(name, name, ";".join(accessions), NEW, note=note, is_doubtful=bool(note))
+
+
+def _foreign_sequence(reference: ReferenceNames, sequence: str) -> str:
+    """A reason where miRBase has a sequence of other species than the RNAs are of; else empty."""
+    if not (reference.are_mirnas or reference.names is not None):
+        return ""
+    species = species_of_sequence(sequence)
+    if not species or set(species) & set(reference.species):
+        return ""
+    own = ", ".join(reference.species)
+    return f"a sequence of another species ({listed(species)}; the reference RNAs: {own})"
 
 
 def _mature_accessions(reference: ReferenceNames, sequence: str) -> Sequence[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from mirnagraph.errors import ArgumentError
+
 _TIDY = re.compile(r"(?!pr[ei]-)[a-z]{3,4}-(?:mir|let|lin)-[a-z0-9*]+(?:-[a-z0-9*]+)*")
 
 _BLANKS = re.compile(r"[\s_\-\u00ad\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]+")
@@ -33,6 +35,19 @@ _PRECURSOR = re.compile(r"^pr[ei]-(?=(?:[a-z]{3,4}-)?(?:mirna|microrna|mir|let|l
 _TRUNCATED = re.compile(r"(?:[a-z][a-z0-9]{2,6}-)?(?:mirna|microrna|mir|let|lin)")
 
 
+def _lower(name: str) -> str:
+    """A name in lower case."""
+    _check_text(name)
+    return name.lower()
+
+
+def _check_text(name: object) -> None:
+    """Raise ArgumentError for what is no text; `checked` is too slow for a million names."""
+    if not isinstance(name, str):
+        found = f"{name!r} ({type(name).__name__})"
+        raise ArgumentError(f"a name is {found}, expected a text")
+
+
 def normalise(name: str, species: str = "hsa") -> str:
     """Normalise a name for look-up: lower case, with species prefix and single dashes.
 
@@ -51,7 +66,7 @@ def normalise(name: str, species: str = "hsa") -> str:
     >>> normalise("MIRLET7A1")
     'hsa-let-7a-1'
     """
-    lower = name.lower()
+    lower = _lower(name)
     if _TIDY.fullmatch(lower) and not lower.endswith("-star"):
         return lower
     text = _BLANKS.sub("-", lower.translate(_INVISIBLE)).strip("-")
@@ -150,7 +165,7 @@ def species_of(name: str) -> str:
     >>> species_of("mmu-miR-21a-5p"), species_of("hsv1-miR-H1"), species_of("miR-21")
     ('mmu', 'hsv1', '')
     """
-    match = _SPECIES.match(_BLANKS.sub("-", name.lower().strip()))
+    match = _SPECIES.match(_BLANKS.sub("-", _lower(name).strip()))
     return match.group(1) if match else ""
 
 
@@ -160,12 +175,12 @@ def is_host_gene(name: str) -> bool:
     >>> is_host_gene("MIR17HG"), is_host_gene("MIR17")
     (True, False)
     """
-    return _HOST_GENE.match(_BLANKS.sub("-", name.lower().strip())) is not None
+    return _HOST_GENE.match(_BLANKS.sub("-", _lower(name).strip())) is not None
 
 
 def is_like_mirna(name: str) -> bool:
     """Whether a text could be the name of a miRNA, perhaps a misspelt one."""
-    return _LIKE_MIRNA.search(name.lower()) is not None
+    return _LIKE_MIRNA.search(_lower(name)) is not None
 
 
 def is_truncated(name: str) -> bool:
@@ -174,12 +189,13 @@ def is_truncated(name: str) -> bool:
     >>> is_truncated("hsa-miR-"), is_truncated("hsa-mir"), is_truncated("let-7")
     (True, True, False)
     """
-    text = _BLANKS.sub("-", name.lower().translate(_INVISIBLE)).strip("-")
+    text = _BLANKS.sub("-", _lower(name).translate(_INVISIBLE)).strip("-")
     return _TRUNCATED.fullmatch(text) is not None
 
 
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     """Sort key by which hsa-mir-9 comes before hsa-mir-10, and -548a-2 before -548aa-1."""
+    _check_text(name)
 
     def key(part: str) -> tuple[int, str]:
         return (int(part), "") if part.isdigit() else (-1, part)

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher
 
 from mirnagraph.names.spelling import normalise
+from mirnagraph.reading.arguments import checked
 
 LEAST_SIMILARITY = 0.8
 
 
+@checked
 def suggest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """Suggest the nearest known names, best first, by matching stretches of the normalised name.
 

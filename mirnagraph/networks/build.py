@@ -19,6 +19,7 @@ from mirnagraph.measurements import default_names
 from mirnagraph.networks.network import COEXPRESSION, SIMILARITY_NETWORKS, Network, NetworkSet
 from mirnagraph.networks.sparsify import cut_off, top_k
 from mirnagraph.parallel import Progress, report
+from mirnagraph.reading.arguments import check_fields, checked
 from mirnagraph.similarity.disease import (
     FUNCTIONAL_METHODS,
     SEMANTIC_METHODS,
@@ -196,6 +197,9 @@ class NetworkConfig:
     functional: FunctionalNetworkConfig = field(default_factory=FunctionalNetworkConfig)
     coexpression: CoexpressionNetworkConfig = field(default_factory=CoexpressionNetworkConfig)
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 def mean_length(dataset: Dataset) -> float:
     """Mean nucleotides of the sequences of a dataset that are known; 0 without any."""
@@ -238,6 +242,7 @@ def network_config(
     return replace(config, functional=functional)
 
 
+@checked
 def build_networks(
     dataset: Dataset,
     config: NetworkConfig = DEFAULT_CONFIG,

@@ -1,22 +1,31 @@
-"""Export of networks: networkx, PyG HeteroData, GraphML for Cytoscape, edge lists as TSV."""
+"""Export of networks: networkx, PyG HeteroData, GraphML with attributes, edge lists as TSV."""
 
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
+from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.io import write_file, write_tsv
+from mirnagraph.networks.attributes import edge_attributes, partner_attributes, rna_attributes
+from mirnagraph.networks.cytoscape import STYLE, write_style
 from mirnagraph.networks.network import Network, NetworkSet, edge_list, safe_name
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
+
+GRAPHML = "http://graphml.graphdrawing.org/xmlns"
+"""Namespace of the elements of a GraphML file."""
 
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -101,20 +110,71 @@ def to_pyg(networks: NetworkSet) -> HeteroData:
     return data
 
 
-def write_graphml(networks: NetworkSet, folder: str | Path) -> list[Path]:
-    """Write one ``NAME.graphml`` per network for Cytoscape, with typed attributes and ids as names.
+def to_described(
+    network: Network, dataset: Dataset, predictions: pd.DataFrame | None = None
+) -> nx.Graph:
+    """Export one network with all that is known of its nodes and edges.
+
+    Nodes and edges as in `to_networkx`; nodes also have ``degree`` (edges in this network) and the
+    attributes of `rna_attributes` and `partner_attributes`, edges of associations those of
+    `edge_attributes`. What is not known is left out.
+
+    Args:
+        network: of the dataset.
+        dataset: what the network was built from.
+        predictions: as of `rna_attributes`.
+    """
+    return _described(network, dataset, rna_attributes(dataset, predictions))
+
+
+def _described(
+    network: Network, dataset: Dataset, rnas: Mapping[str, dict[str, object]]
+) -> nx.Graph:
+    """Add what is known of the RNAs, the partners and the associations."""
+    graph = to_networkx(network)
+    partners: dict[str, dict[str, object]] = {}
+    edges: dict[tuple[str, str], dict[str, object]] = {}
+    if network.partners is not None:
+        partners = partner_attributes(dataset, network.name)
+        edges = edge_attributes(dataset, network.name)
+    n_rnas = len(network.rnas)
+    for number, (node, values) in enumerate(graph.nodes(data=True)):
+        details = rnas if number < n_rnas else partners
+        values["degree"] = int(graph.degree[node])
+        values.update(details.get(values["name"], {}))
+    for rna, node, values in graph.edges(data=True):
+        values.update(edges.get((rna, graph.nodes[node]["name"]), {}))
+    return graph
+
+
+def write_graphml(
+    networks: NetworkSet, folder: str | Path, predictions: pd.DataFrame | None = None
+) -> list[Path]:
+    """Write one ``NAME.graphml`` per network, and a style file for Cytoscape beside them.
+
+    Args:
+        networks: with their dataset.
+        folder: of the files.
+        predictions: as of `mirnagraph.networks.attributes.rna_attributes`.
+
+    Returns:
+        The GraphML files.
 
     Raises:
-        InputError: an id holds a character that XML cannot hold.
+        InputError: an id or another text holds a character that XML cannot hold.
     """
-    return [
-        write_graphml_file(network, Path(folder) / f"{safe_name(name)}.graphml")
-        for name, network in networks.networks.items()
-    ]
+    dataset = networks.dataset
+    rnas = rna_attributes(dataset, predictions)
+    paths = []
+    for name, network in networks.networks.items():
+        path = Path(folder) / f"{safe_name(name)}.graphml"
+        paths.append(_write_graph(_described(network, dataset, rnas), path))
+    write_style(Path(folder) / STYLE, dataset.compartments, predicted=predictions is not None)
+    return paths
 
 
 def write_graphml_file(network: Network, path: str | Path) -> Path:
-    """Write one network as GraphML.
+    """Write one network as GraphML, without a dataset.
 
     Node attributes are ``kind`` and ``name`` (string), edge attributes ``weight`` (double) and
     ``network`` (string).
@@ -122,17 +182,39 @@ def write_graphml_file(network: Network, path: str | Path) -> Path:
     Raises:
         InputError: an id holds a character that XML cannot hold.
     """
-    for name in (*network.rnas.ids, *(network.partners or ())):
-        if NOT_XML.search(name):
+    return _write_graph(to_networkx(network), path)
+
+
+def _write_graph(graph: nx.Graph, path: str | Path) -> Path:
+    """Write a graph; types follow from the values: string, long, double and boolean."""
+    for text in _texts(graph):
+        if NOT_XML.search(text):
             raise InputError(
                 "an id holds a character that GraphML cannot hold",
                 file=path,
-                found=repr(name),
+                found=repr(text),
                 expected="printable characters",
             )
+    root = ET.fromstring("\n".join(nx.generate_graphml(graph)))
+    keys = root.iter(f"{{{GRAPHML}}}key")
+    booleans = {key.get("id") for key in keys if key.get("attr.type") == "boolean"}
+    for data in root.iter(f"{{{GRAPHML}}}data"):
+        if data.get("key") in booleans:
+            data.text = str(data.text).lower()  # networkx writes True, the standard is true
+    ET.indent(root)
+    ET.register_namespace("", GRAPHML)
     with write_file(path) as part:
-        nx.write_graphml_xml(to_networkx(network), part)
+        ET.ElementTree(root).write(part, encoding="utf-8", xml_declaration=True)
     return Path(path)
+
+
+def _texts(graph: nx.Graph) -> Iterator[str]:
+    """Every text of a graph: ids, and attributes of nodes and edges."""
+    yield from graph.nodes
+    for _, values in graph.nodes(data=True):
+        yield from (value for value in values.values() if isinstance(value, str))
+    for _, _, values in graph.edges(data=True):
+        yield from (value for value in values.values() if isinstance(value, str))
 
 
 def write_edges_tsv(network: Network, path: str | Path) -> Path:

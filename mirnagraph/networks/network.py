@@ -17,8 +17,10 @@ from scipy.sparse.csgraph import connected_components
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, InputError
-from mirnagraph.io import read_text, sha256_of_folder, write_folder, write_tsv
+from mirnagraph.io import sha256_of_folder, write_folder, write_tsv
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.arguments import check_fields, checked
+from mirnagraph.reading.documents import read_json
 
 COEXPRESSION = "coexpression"
 
@@ -76,6 +78,7 @@ class Network:
     matrix: sparse.csr_array
 
     def __post_init__(self) -> None:
+        check_fields(self, "name", "rnas", "partners")
         shape = (len(self.rnas), len(self.targets))
         if self.matrix.shape != shape:
             raise InputError(
@@ -130,6 +133,9 @@ class NetworkSet:
     settings: Mapping[str, object] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_fields(self, "networks", "similarities")
+
     def __getitem__(self, name: str) -> Network:
         try:
             return self.networks[name]
@@ -138,6 +144,7 @@ class NetworkSet:
                 "no such network", found=name, expected=", ".join(self.networks)
             ) from None
 
+    @checked
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write dataset, settings, edge lists, similarities and statistics to a folder, atomically.
 
@@ -148,6 +155,7 @@ class NetworkSet:
         return save_networks(self, Path(folder), overwrite=overwrite)
 
     @classmethod
+    @checked
     def load(cls, folder: str | Path) -> NetworkSet:
         """Read a folder written by `save`; equal to what was saved.
 
@@ -158,12 +166,14 @@ class NetworkSet:
         return load_networks(Path(folder))
 
 
+@checked
 def describe(networks: NetworkSet) -> pd.DataFrame:
     """Describe each network in a row (see `describe_network`)."""
     rows = [describe_network(network) for network in networks.networks.values()]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+@checked
 def describe_network(network: Network) -> dict[str, str | int | float]:
     """Compute the statistics of one network.
 
@@ -199,6 +209,7 @@ def describe_network(network: Network) -> dict[str, str | int | float]:
     }
 
 
+@checked
 def save_networks(networks: NetworkSet, folder: Path, *, overwrite: bool = False) -> Path:
     """Write a NetworkSet (see `NetworkSet.save`).
 
@@ -238,6 +249,7 @@ def _edge_path(folder: Path, network: str) -> Path:
     return folder / f"edges.{safe_name(network)}.parquet"
 
 
+@checked
 def load_networks(folder: Path) -> NetworkSet:
     """Read a networks folder (see `NetworkSet.load`); other files in it are ignored."""
     about = _read_about(folder)
@@ -315,12 +327,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
             found=found,
             expected=f"what `mirnagraph build-networks` writes: {ABOUT}, dataset/, edges.*",
         )
-    try:
-        about: dict[str, Any] = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(
-            "not a JSON file", file=path, line=error.lineno, column=error.colno, found=error.msg
-        ) from None
+    about: dict[str, Any] = read_json(path)
     version = about.get("format_version") if isinstance(about, dict) else None
     damaged = partial(CheckpointError, file=path)
     if version != FORMAT_VERSION:
@@ -397,7 +404,10 @@ def _read_similarities(path: Path, names: list[str], n_rnas: int) -> dict[str, n
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    from mirnagraph.reading.tensors import check_tensors
+
     try:
+        check_tensors(path)
         arrays: dict[str, np.ndarray] = load_file(path)
     except FileNotFoundError:
         raise InputError("no such file", file=path, expected="the dense similarities") from None

@@ -99,7 +99,7 @@ def read_associations(
     note = f"{part.format}: {UNTESTED}" if part.format == "hmdd4" else ""
     sources = [source_of(part.file, path, part.kind, reasons, note=note)]
     typed = None
-    if part.types:
+    if part.types and has_types(part, places):
         types_path = places.find(part.types, f"{where}.types")
         typed = read_typed(types_path)
         is_known = typed["mir"].isin(rnas.ids)
@@ -115,6 +115,11 @@ def read_associations(
     return RecipeAssociations(
         table, partners, (*sources, *more), _unused(used, part.kind, path.name)
     )
+
+
+def has_types(part: AssociationPart, places: Places) -> bool:
+    """Whether the types of evidence of a part are not left out for want of their file."""
+    return not part.types_optional or places.find_or_none(part.types) is not None
 
 
 def _read_records(part: AssociationPart, path: Path) -> pd.DataFrame:

@@ -11,10 +11,11 @@ import pandas as pd
 from mirnagraph import __version__
 from mirnagraph.dataset import LEFT_OUT_COLUMNS, ONTOLOGY_COLUMNS, Dataset
 from mirnagraph.errors import InputError
+from mirnagraph.evaluation.trainable import LABELS_KNOWN
 from mirnagraph.measurements import Measurement
 from mirnagraph.parallel import Progress, report
-from mirnagraph.recipes.associations import RecipeAssociations, read_associations
-from mirnagraph.recipes.labels import read_labels
+from mirnagraph.recipes.associations import RecipeAssociations, has_types, read_associations
+from mirnagraph.recipes.labels import RecipeLabels, read_labels
 from mirnagraph.recipes.measurements import label_overlap, read_measurement
 from mirnagraph.recipes.places import Places, species_of
 from mirnagraph.recipes.provenance import Provenance, Source, source_of, write_provenance
@@ -69,7 +70,7 @@ def build_dataset(
         notes.append(NO_LABELS)
     else:
         labelled = read_labels(recipe.labels, rnas, places)
-        labels = labelled.labels
+        labels = _mark_known(rnas.rnas, labelled)
         sources.append(labelled.source)
         left_out.append(labelled.left_out)
     report(progress, "sources", 2, n_steps)
@@ -81,6 +82,7 @@ def build_dataset(
             notes.append(f"without {_name(part)}: no file {part.file}")
         elif isinstance(part, AssociationPart):
             kinds[part.kind] = read_associations(part, rnas, places)
+            notes += _without_types(part, places)
             sources += kinds[part.kind].sources
             left_out.append(kinds[part.kind].left_out)
         else:
@@ -109,6 +111,21 @@ def build_dataset(
         names=rnas.names,
     )
     return Built(dataset, Provenance(recipe.text, __version__, tuple(sources), tuple(notes)))
+
+
+def _mark_known(rnas: pd.DataFrame, labelled: RecipeLabels) -> pd.DataFrame:
+    """Mark the RNAs whose labels are known, where some are known to be in none; the labels."""
+    if labelled.negatives:
+        is_known = labelled.labels.any(axis=1) | rnas.index.isin(labelled.negatives)
+        rnas[LABELS_KNOWN] = is_known.map({True: "yes", False: "no"}).astype(object)
+    return labelled.labels
+
+
+def _without_types(part: AssociationPart, places: Places) -> list[str]:
+    """A note where types of evidence are left out for want of their file."""
+    if not part.types or has_types(part, places):
+        return []
+    return [f"without types of {part.kind} evidence: no file {part.types}"]
 
 
 def check_out(recipe: Recipe, folder: str | Path, *, overwrite: bool = False) -> None:

@@ -12,7 +12,8 @@ import pandas as pd
 
 from mirnagraph.dataset import LEFT_OUT_COLUMNS
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import cell_problems
+from mirnagraph.reading.table import cell_problems, read_table
+from mirnagraph.reading.text import NOT_GIVEN
 from mirnagraph.recipes.places import Places
 from mirnagraph.recipes.provenance import Source, source_of
 from mirnagraph.recipes.recipe import LabelsPart
@@ -22,7 +23,7 @@ from mirnagraph.sources.assemble import left_out_rows
 from mirnagraph.sources.delimited import read_binary, read_columns
 from mirnagraph.sources.fasta import read_fasta
 
-UNKNOWN = ("", "na", "nan", "n/a")
+UNKNOWN = frozenset(("", *(text.lower() for text in NOT_GIVEN)))
 """Cells of a label table that say nothing, in lower case."""
 
 _CLASS_COLUMNS = ("class", "label", "location", "localization", "compartment", "tag")
@@ -37,12 +38,14 @@ class RecipeLabels:
     Attributes:
         labels: as of `Dataset.labels`.
         source: the file.
+        negatives: ids of RNAs with a 0 in a table of one compartment: known not to be there.
         left_out: rows of `Dataset.left_out`.
     """
 
     labels: pd.DataFrame
     source: Source
     left_out: pd.DataFrame
+    negatives: frozenset[str] = frozenset()
 
 
 def read_labels(part: LabelsPart, rnas: RecipeRnas, places: Places) -> RecipeLabels:
@@ -62,7 +65,8 @@ def read_labels(part: LabelsPart, rnas: RecipeRnas, places: Places) -> RecipeLab
     else:
         records, columns = _read_records(part, path)
     records["compartment"] = records["compartment"].replace(part.rename)
-    is_unknown = records["compartment"].str.lower().isin(UNKNOWN)
+    is_negative = records["label"] == "0" if "label" in records else pd.Series(False, records.index)
+    is_unknown = records["compartment"].str.lower().isin(UNKNOWN) | is_negative
     is_foreign = ~records["species"].isin(["", rnas.species.latin])
     present = [*columns, *records.loc[~is_unknown & ~is_foreign, "compartment"]]
     present = rnalocate.distinct_compartments(part.rename.get(name, name) for name in present)
@@ -75,10 +79,16 @@ def read_labels(part: LabelsPart, rnas: RecipeRnas, places: Places) -> RecipeLab
     reasons[is_foreign] = "another species"
     reasons[is_unknown] = "no compartment, or not known"
     reasons[usable.index] = _reasons(usable, rna_of, compartments)
+    zeros = records.loc[is_negative & ~is_foreign, "rna"]
+    negative_of = rnas.match(zeros, part.match)
+    reasons[zeros.index] = ""
+    reasons[zeros.index[~zeros.isin(list(negative_of))]] = "RNA is not in the dataset"
     _check_matches(records, reasons, usable, rna_of, rnas, path)
     note = _unread(part, path, columns) if part.format == "table" and columns else ""
     source = source_of(part.file, path, "labels", _by_line(records, reasons), note=note)
-    return RecipeLabels(table, source, _left_out(records, reasons, path))
+    positives = set(table.index[table.any(axis=1)])
+    negatives = frozenset(rna for ids in negative_of.values() for rna in ids) - positives
+    return RecipeLabels(table, source, _left_out(records, reasons, path), negatives)
 
 
 def _unread(part: LabelsPart, path: Path, columns: list[str]) -> str:
@@ -208,17 +218,15 @@ def _read_table(part: LabelsPart, path: Path) -> tuple[pd.DataFrame, list[str]]:
     # A row of zeros is kept as one record of no compartment, so that it is counted.
     rows = long[(long["label"] == "1") | (is_first & ~has_label)].reset_index(drop=True)
     rows["compartment"] = rows["compartment"].mask(rows["label"] != "1", "")
-    return rows.drop(columns="label"), label_columns
+    # Of several compartments a row of zeros says nothing; of one alone, a 0 is an answer.
+    if len(label_columns) > 1:
+        rows = rows.drop(columns="label")
+    return rows, label_columns
 
 
 def _all_columns(path: Path) -> pd.DataFrame:
     """Every column of a table as text, stripped of blanks."""
-    from mirnagraph.io import read_table, read_text
-
-    header = read_text(path).split("\n", 1)[0]
-    delimiter = "," if "," in header and "\t" not in header else "\t"
-    table = read_table(path, delimiter=delimiter, quoted=delimiter == ",")
-    return table.apply(lambda column: column.str.strip())
+    return read_table(path, delimiter=None)
 
 
 def _is_binary(cells: pd.Series) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from mirnagraph.io import read_text, sha256_of, sha256_of_folder, write_text
+from mirnagraph.io import sha256_of, sha256_of_folder, write_text
+from mirnagraph.reading.documents import read_json
 
 FILE = "provenance.json"
 
@@ -94,7 +95,7 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / FILE
     if not path.is_file():
         return {}
-    content: dict[str, Any] = json.loads(read_text(path))
+    content: dict[str, Any] = read_json(path)
     return content
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from mirnagraph.config import Checked, CountOrZero, from_dict, load_toml, nearest, require
 from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.reading.text import read_text
 
 HAIRPINS = "mirbase hairpins"
 
@@ -154,6 +155,7 @@ class AssociationPart(Checked):
         columns: name here -> column of the file: ``rna``, ``partner``, ``pmid``, ``species``.
         evidence: columns of a ``table`` that hold numbers of 0 or more; the largest of a pair.
         types: HMDD's pairs with the type of their evidence.
+        types_optional: whether the dataset is built without them where the file is not there.
         match: ``name`` (in any letter case, without its arm, by a hairpin of miRBase that both
             have), ``exact`` (letter for letter), ``mature`` (a mature of the RNA) or ``published``
             (as the authors of the benchmark joined the format); empty: ``name`` with miRBase, else
@@ -172,6 +174,7 @@ class AssociationPart(Checked):
     columns: dict[str, str] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     types: str = ""
+    types_optional: bool = False
     match: Annotated[str, ("", "name", "exact", "mature", "published")] = ""
     order: Annotated[str, ("records", "rnas")] = "records"
     weak: bool = False
@@ -274,7 +277,7 @@ class Recipe:
                 where = f"associations.{part.kind}"
                 named += [
                     (part.file, f"{where}.file"),
-                    (part.types, f"{where}.types"),
+                    ("" if part.types_optional else part.types, f"{where}.types"),
                     (part.partners.file, f"{where}.partners.file"),
                     (part.partners.matrix, f"{where}.partners.matrix"),
                     (part.partners.sequences, f"{where}.partners.sequences"),
@@ -325,7 +328,7 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
             hint="write one to start from with: mirnagraph build-dataset --new recipe.toml",
         )
     load_toml(path)
-    return parse_recipe(path.read_text(encoding="utf-8-sig"), str(path), path.resolve().parent)
+    return parse_recipe(read_text(path), str(path), path.resolve().parent)
 
 
 def parse_recipe(text: str, where: str, folder: Path | None) -> Recipe:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from mirnagraph.dataset import LEFT_OUT_COLUMNS
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import cell_problems, read_rows, repeated_cells
 from mirnagraph.names import MirbaseNames
+from mirnagraph.reading.table import cell_problems, read_rows, repeated_cells
 from mirnagraph.recipes.places import Places, Species
 from mirnagraph.recipes.provenance import Source, source_of
 from mirnagraph.recipes.recipe import FASTA, HAIRPINS, LIST, MATURES, RnasPart

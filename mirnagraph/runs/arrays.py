@@ -12,6 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from mirnagraph.reading.tensors import check_tensors
 from mirnagraph.writing.files import write_file
 
 PACKED = "packed.json"
@@ -98,6 +99,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises:
         OSError, SafetensorError: the file is missing or damaged.
     """
+    check_tensors(path)
     stored = load_file(path)
     try:
         how = json.loads(stored.pop(PACKED, np.frombuffer(b"{}", dtype=np.uint8)).tobytes())

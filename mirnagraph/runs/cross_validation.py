@@ -11,8 +11,14 @@ from typing import TypeVar
 import numpy as np
 
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.metrics import MULTI_LABEL, UndefinedMetricWarning, score
+from mirnagraph.evaluation.metrics import (
+    FRACTIONS,
+    MULTI_LABEL,
+    UndefinedMetricWarning,
+    score,
+)
 from mirnagraph.evaluation.splits import Folds
+from mirnagraph.evaluation.trainable import is_trained
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.parallel import Progress, map_parallel, report
 from mirnagraph.runs.results import (
@@ -118,6 +124,9 @@ def collect(
     metrics = {}
     if decile is not None:
         decile = decile[tested]
+    trained = np.ones(labels.shape, dtype=bool)
+    if kind != FRACTIONS:
+        trained = is_trained(labels, of_row)
     for name in names:
         predictions[name], thresholds[name] = _join(results, name, labels.shape)
         with warnings.catch_warnings():
@@ -132,6 +141,7 @@ def collect(
                 compartments,
                 kind=kind,
                 decile=decile,
+                trained=trained[tested],
             )
     if kind == MULTI_LABEL:
         labels = known_labels(labels)

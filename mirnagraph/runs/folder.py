@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mirnagraph.errors import InputError, MirnagraphError
+from mirnagraph.reading.documents import read_json
 from mirnagraph.writing.disk import explain_disk
 from mirnagraph.writing.files import write_text
 from mirnagraph.writing.folders import (
@@ -101,15 +102,15 @@ def read_run_json(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / "run.json"
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        about = read_json(path)
+    except InputError as error:
+        if path.exists():
+            raise InputError("damaged run.json", file=path, found=str(error)) from None
         raise InputError(
             "not a run folder (no run.json)",
             file=folder,
             hint="give the folder that `mirnagraph train --out` wrote",
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError("damaged run.json", file=path, found=str(error)) from None
     if not isinstance(about, dict) or about.get("format_version") != FORMAT_VERSION:
         found = about.get("format_version") if isinstance(about, dict) else type(about).__name__
         raise InputError(

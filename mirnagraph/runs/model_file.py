@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import sha256_of
+from mirnagraph.reading.documents import read_json
 from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.runs.folder import package_versions
 from mirnagraph.writing.files import write_text
@@ -28,8 +30,11 @@ WEIGHTS = "model.safetensors"
 WEIGHTS_CHECKSUM = "weights_sha256"
 """Entry of the header: sha256 of the file of tensors."""
 
-HEADER_CHECKSUM = "description_sha256"
-"""Entry of the tensors' metadata: sha256 of the sealed entries of the header."""
+HEADER_CHECKSUM = "sealed_sha256"
+"""Entry of the tensors' metadata: sha256 of the sealed entries and the settings of the header."""
+
+EARLIER_CHECKSUM = "description_sha256"
+"""The same of earlier releases: of the sealed entries alone."""
 
 SEALED = (
     "alphabet",
@@ -46,8 +51,8 @@ SEALED = (
 )
 """Entries that give the tensors their meaning, but cannot be checked against their shapes."""
 
-SETTINGS = "config"
-"""Entry of the settings, sealed too: without the places in them, which an export shortens."""
+SETTINGS = ("config", "tower")
+"""Entries of settings, sealed but for the folders in them, which an export leaves out."""
 
 OF_USER = {"download": False, "cache": ""}
 """Settings that only the user of a model gives, never the model: whom we ask, where we write."""
@@ -141,17 +146,19 @@ def read_model(
     with consistent_files(folder):
         _check_values(model, rna_types)
     with safe_open(folder / WEIGHTS, framework="numpy") as file:
-        checksum = (file.metadata() or {}).get(HEADER_CHECKSUM)
+        metadata = file.metadata() or {}
     # models of the first releases carry no checksum of the header
-    seals = (_header_checksum(header), _header_checksum(header, with_settings=False))
-    if checksum is not None and checksum not in seals:
+    expected = _header_checksum(header, with_settings=HEADER_CHECKSUM in metadata)
+    checksum = metadata.get(HEADER_CHECKSUM, metadata.get(EARLIER_CHECKSUM, expected))
+    if checksum != expected:
         raise CheckpointError(
             f"{HEADER} was changed after the model was saved",
             file=folder / HEADER,
             expected="the file as it was written",
         )
-    if SETTINGS in header:
-        header[SETTINGS] = without_requests(header[SETTINGS])
+    for name in SETTINGS:
+        if name in header:
+            header[name] = without_requests(header[name])
     return model
 
 
@@ -206,11 +213,11 @@ def read_header(
     """
     path = folder / HEADER
     try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        header = read_json(path)
+    except InputError as error:
+        if path.exists():
+            raise CheckpointError(f"damaged {HEADER}", file=path, found=str(error)) from None
         raise CheckpointError(f"not a model folder (no {HEADER})", file=folder, hint=hint) from None
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"damaged {HEADER}", file=path, found=str(error)) from None
     if not isinstance(header, dict) or header.get("format") != model_format:
         found = header.get("format") if isinstance(header, dict) else type(header).__name__
         raise CheckpointError(
@@ -304,11 +311,22 @@ def _check_values(model: ModelFile, rna_types: Sequence[str]) -> None:
 
 
 def _header_checksum(header: Mapping[str, Any], *, with_settings: bool = True) -> str:
-    """sha256 of the sealed entries; models of earlier versions seal no settings."""
     sealed = {name: header[name] for name in SEALED if name in header}
-    if with_settings and SETTINGS in header:
-        sealed[SETTINGS] = without_places(header[SETTINGS])
+    if with_settings:
+        settings = {name: header[name] for name in SETTINGS if name in header}
+        sealed |= {name: _without_folders(value) for name, value in settings.items()}
     return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
+
+
+def _without_folders(value: Any) -> Any:
+    """Plain values with the last part of every path alone."""
+    if isinstance(value, dict):
+        return {key: _without_folders(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(item) for item in value]
+    if isinstance(value, str):
+        return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
+    return value
 
 
 def _reader_of(header: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from mirnagraph.evaluation.metrics import COLUMNS, FRACTIONS, MULTI_LABEL
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.io import cell_problems, read_table, write_folder, write_tsv
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.documents import read_json
 
 MODEL = "model"
 """Name of the model among the predictions of a fold or a run."""
@@ -95,7 +96,7 @@ def load_fold(folder: Path, fold: int) -> FoldResult:
     path = _fold_path(folder, fold)
     hint = "delete its folder and run the command again"
     try:
-        about = json.loads((path / "fold.json").read_text(encoding="utf-8"))
+        about = read_json(path / "fold.json")
         if "names" not in about:
             raise InputError("a finished fold of an older version", file=path, hint=hint)
         tables = {file.stem: pd.read_parquet(file).to_numpy() for file in path.glob("*.parquet")}
@@ -108,7 +109,9 @@ def load_fold(folder: Path, fold: int) -> FoldResult:
             about["choices"],
             about["seconds"],
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, InputError) as error:
+        if isinstance(error, InputError) and "older version" in str(error):
+            raise
         raise InputError(
             "a finished fold is damaged", file=path, found=str(error), hint=hint
         ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,8 @@ from scipy import sparse
 
 from mirnagraph.config import require
 from mirnagraph.errors import InputError, raise_problems
+from mirnagraph.reading.arguments import checked, finite_matrix, square_matrix
+from mirnagraph.similarity import Matrix
 
 SEMANTIC_METHODS = ("wang", "gtmaloc")
 
@@ -18,9 +20,10 @@ FUNCTIONAL_METHODS = ("best_match", "gtmaloc")
 ROWS_AT_ONCE = 4096  # association rows gathered at a time: 20 MB at 640 diseases
 
 
+@checked
 def disease_semantic_similarity(
     ontology: pd.DataFrame,
-    descriptor_ids: pd.Series,
+    descriptor_ids: pd.Series | Sequence[str | None],
     *,
     decay: float = 0.5,
     method: str = "wang",
@@ -97,7 +100,7 @@ def descriptor_graph(ontology: pd.DataFrame) -> tuple[pd.Index, sparse.csr_array
         n_descriptors) with 1 at (child, parent).
 
     Raises:
-        InputError: a missing column.
+        InputError: a missing column, or a tree number of two descriptors.
     """
     missing = [name for name in ("tree_number", "descriptor_id") if name not in ontology.columns]
     if missing:
@@ -105,7 +108,9 @@ def descriptor_graph(ontology: pd.DataFrame) -> tuple[pd.Index, sparse.csr_array
             "missing column", file="ontology", column=missing[0], found=list(ontology.columns)
         )
     codes, terms = pd.factorize(ontology["descriptor_id"].astype(str))
-    descriptor_of = dict(zip(ontology["tree_number"].astype(str), codes.tolist(), strict=True))
+    numbers = ontology["tree_number"].astype(str)
+    _check_tree_numbers(numbers, ontology["descriptor_id"].astype(str))
+    descriptor_of = dict(zip(numbers, codes.tolist(), strict=True))
     edges = set()
     for number, child in descriptor_of.items():
         above = number
@@ -120,7 +125,23 @@ def descriptor_graph(ontology: pd.DataFrame) -> tuple[pd.Index, sparse.csr_array
     return pd.Index(terms), sparse.csr_array((np.ones(len(edges)), places), shape=shape)
 
 
-def _descriptors_of(terms: pd.Index, descriptor_ids: pd.Series) -> sparse.csr_array:
+def _check_tree_numbers(numbers: pd.Series, descriptors: pd.Series) -> None:
+    """Refuse a tree number of two descriptors: one of them would lose its parents."""
+    first: dict[str, str] = {}
+    for number, descriptor in zip(numbers, descriptors, strict=True):
+        if first.setdefault(number, descriptor) != descriptor:
+            raise InputError(
+                "one tree number with two descriptors",
+                file="ontology",
+                column="tree_number",
+                found=f"{number} of {first[number]} and of {descriptor}",
+                expected="one descriptor each",
+            )
+
+
+def _descriptors_of(
+    terms: pd.Index, descriptor_ids: pd.Series | Sequence[str | None]
+) -> sparse.csr_array:
     """Binary matrix of shape (n_diseases, n_descriptors): which descriptors a disease names."""
     rows: list[int] = []
     columns: list[int] = []
@@ -132,7 +153,8 @@ def _descriptors_of(terms: pd.Index, descriptor_ids: pd.Series) -> sparse.csr_ar
                 rows.append(row)
                 columns.append(position[name])
             else:
-                disease = descriptor_ids.index[row]
+                index = getattr(descriptor_ids, "index", None)
+                disease = row if index is None or callable(index) else index[row]
                 problems.append(
                     InputError(
                         f"disease {disease!r} names an unknown descriptor",
@@ -175,8 +197,9 @@ def _steps_up(descriptors: sparse.csr_array, parents: sparse.csr_array) -> spars
     return result
 
 
+@checked
 def functional_similarity(
-    associations: sparse.sparray | np.ndarray, semantic: np.ndarray, *, method: str = "best_match"
+    associations: Matrix, semantic: Matrix, *, method: str = "best_match"
 ) -> np.ndarray:
     r"""Compute the functional similarity of miRNAs from the similarity of their diseases.
 
@@ -214,7 +237,8 @@ def functional_similarity(
     [[1.0, 0.8], [0.8, 1.0]]
     """
     require(method in FUNCTIONAL_METHODS, "method", method, " or ".join(FUNCTIONAL_METHODS))
-    profiles = binary(associations)
+    profiles = binary(finite_matrix(associations, "associations"))
+    semantic = square_matrix(semantic, "semantic")
     n_diseases = profiles.shape[1]
     if semantic.shape != (n_diseases, n_diseases):
         raise InputError(
@@ -273,7 +297,8 @@ def binary(associations: sparse.sparray | np.ndarray) -> sparse.csr_array:
     return matrix
 
 
-def blend(functional: np.ndarray, interaction: np.ndarray, *, lambda_: float = 0.5) -> np.ndarray:
+@checked
+def blend(functional: Matrix, interaction: Matrix, *, lambda_: float = 0.5) -> np.ndarray:
     """Blend two similarities, lambda * FS + (1 - lambda) * GIP (GTMALoc Eq. 5), for every pair.
 
     Other papers take GIP only where FS is 0; Eq. 5 does not.
@@ -287,14 +312,14 @@ def blend(functional: np.ndarray, interaction: np.ndarray, *, lambda_: float = 0
         float64 array of shape (n, n), in [0, 1]; symmetric with diagonal 1 where both are.
     """
     require(0 <= lambda_ <= 1, "lambda_", lambda_, "a number in [0, 1]")
-    if functional.shape != interaction.shape:
+    first = np.asarray(finite_matrix(functional, "functional"))
+    second = np.asarray(finite_matrix(interaction, "interaction"))
+    if first.shape != second.shape:
         raise InputError(
             "the two similarities differ in shape",
-            found=interaction.shape,
-            expected=functional.shape,
+            found=second.shape,
+            expected=first.shape,
         )
-    first = np.asarray(functional, dtype=np.float64)
-    second = np.asarray(interaction, dtype=np.float64)
     result = lambda_ * first + (1.0 - lambda_) * second
     np.minimum(result, 1.0, out=result)
     if result.ndim == 2 and result.shape[0] == result.shape[1]:

@@ -9,7 +9,9 @@ import numpy as np
 from scipy import sparse
 
 from mirnagraph.config import require
-from mirnagraph.io import check_nucleotides, to_rna
+from mirnagraph.errors import InputError
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.nucleotides import check_nucleotides, to_rna
 
 MEASURES = ("cosine", "jaccard")
 
@@ -41,6 +43,7 @@ class KmerConfig:
 DEFAULT_KMERS = KmerConfig()
 
 
+@checked
 def kmer_similarity(
     sequences: Sequence[str | None],
     config: KmerConfig = DEFAULT_KMERS,
@@ -86,6 +89,7 @@ def kmer_similarity(
     return result
 
 
+@checked
 def kmer_similarity_between(
     queries: Sequence[str | None],
     targets: Sequence[str | None],
@@ -113,7 +117,10 @@ def kmer_similarity_between(
 
 
 def _flags(circular: Sequence[bool] | None, n: int) -> list[bool]:
-    return [False] * n if circular is None else [bool(flag) for flag in circular]
+    flags = [False] * n if circular is None else [bool(flag) for flag in circular]
+    if len(flags) != n:
+        raise InputError("one flag per sequence is needed", found=len(flags), expected=n)
+    return flags
 
 
 def _normalise(first: sparse.csr_array, second: sparse.csr_array, measure: str) -> np.ndarray:
@@ -134,6 +141,7 @@ def _kmer_sets(
 ) -> sparse.csr_array:
     """Different k-mers of each sequence: binary float64, shape (n, number of different k-mers)."""
     sets = []
+    flags = None if circular is None else _flags(circular, len(sequences))
     for row, sequence in enumerate(sequences):
         # NaN and its like differ from themselves
         if sequence is None or sequence != sequence:
@@ -141,7 +149,7 @@ def _kmer_sets(
             continue
         text = to_rna(str(sequence))
         check_nucleotides(text, rna_id=f"sequence {row}")
-        if circular is not None and circular[row]:
+        if flags is not None and flags[row]:
             text += text[: k - 1]
         sets.append(_kmers(text, k))
     pointer = np.cumsum([0, *(len(kmers) for kmers in sets)])

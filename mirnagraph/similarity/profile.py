@@ -7,11 +7,14 @@ import pandas as pd
 from scipy import sparse
 
 from mirnagraph.config import require
+from mirnagraph.reading.arguments import checked, finite_matrix
+from mirnagraph.similarity import Matrix
 
 CORRELATIONS = ("spearman", "pearson")
 
 
-def gip_similarity(associations: sparse.sparray | np.ndarray, *, gamma: float = 1.0) -> np.ndarray:
+@checked
+def gip_similarity(associations: Matrix, *, gamma: float = 1.0) -> np.ndarray:
     """Compute the Gaussian interaction profile kernel, exp(-g * squared distance of two profiles).
 
     g = gamma / mean squared norm of all profiles; a profile is a row of the association matrix. The
@@ -19,11 +22,14 @@ def gip_similarity(associations: sparse.sparray | np.ndarray, *, gamma: float = 
     other one, since nothing was observed that they share.
 
     Args:
-        associations: shape (n, n_partners); weights are taken as they are.
+        associations: finite, shape (n, n_partners); weights are taken as they are.
         gamma: bandwidth before normalisation, above 0.
 
     Returns:
         float64 array of shape (n, n): symmetric, in [0, 1], diagonal 1.
+
+    Raises:
+        InputError: no matrix of two dimensions, or a number that is not finite.
 
     References:
         van Laarhoven et al. 2011, doi:10.1093/bioinformatics/btr500.
@@ -32,7 +38,7 @@ def gip_similarity(associations: sparse.sparray | np.ndarray, *, gamma: float = 
     [[1.0, 0.1353], [0.1353, 1.0]]
     """
     require(gamma > 0, "gamma", gamma, "above 0")
-    profiles = sparse.csr_array(associations, dtype=np.float64)
+    profiles = sparse.csr_array(finite_matrix(associations, "associations"))
     result = (profiles @ profiles.T).toarray()
     norm = result.diagonal().copy()
     if norm.any():
@@ -47,8 +53,9 @@ def gip_similarity(associations: sparse.sparray | np.ndarray, *, gamma: float = 
     return result
 
 
-def tf_idf(matrix: sparse.csr_array) -> sparse.csr_array:
+def tf_idf(matrix: Matrix) -> sparse.csr_array:
     """Weight columns by inverse document frequency, log((1 + n_rnas) / (1 + n_rnas_in_column))."""
+    matrix = sparse.csr_array(finite_matrix(matrix, "matrix"))
     if not matrix.shape[1]:
         return matrix
     n_in_column = np.asarray((matrix != 0).sum(axis=0)).ravel()
@@ -56,15 +63,17 @@ def tf_idf(matrix: sparse.csr_array) -> sparse.csr_array:
     return sparse.csr_array(matrix @ sparse.diags_array(weight))
 
 
-def cosine(matrix: sparse.csr_array) -> np.ndarray:
+def cosine(matrix: Matrix) -> np.ndarray:
     """Compute the cosine of every two rows: float32, shape (n, n); 0 for a row of zeros."""
+    matrix = sparse.csr_array(finite_matrix(matrix, "matrix"))
     length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     scale = 1 / np.where(length > 0, length, 1)
     rows = sparse.csr_array(sparse.diags_array(scale) @ matrix)
     return np.asarray((rows @ rows.T).toarray(), dtype=np.float32)
 
 
-def correlation_similarity(profiles: np.ndarray, *, method: str = "spearman") -> np.ndarray:
+@checked
+def correlation_similarity(profiles: Matrix, *, method: str = "spearman") -> np.ndarray:
     """Compute the correlation of every two rows, negative ones as 0.
 
     Args:
@@ -81,7 +90,9 @@ def correlation_similarity(profiles: np.ndarray, *, method: str = "spearman") ->
     [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     require(method in CORRELATIONS, "method", method, " or ".join(CORRELATIONS))
-    table = pd.DataFrame(np.asarray(profiles, dtype=np.float64))
+    values = np.asarray(profiles, dtype=np.float64)
+    finite_matrix(np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf), "profiles")
+    table = pd.DataFrame(values)
     if method == "spearman":
         table = table.rank(axis=1)
     centred = table.sub(table.mean(axis=1), axis=0).fillna(0.0).to_numpy()

@@ -12,7 +12,8 @@ import numpy as np
 
 from mirnagraph.config import require
 from mirnagraph.errors import InputError
-from mirnagraph.io import check_nucleotides, to_rna
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.nucleotides import check_nucleotides, to_rna
 
 NUCLEOTIDES = "ACGUN"
 
@@ -63,6 +64,7 @@ class AlignmentScores:
 DEFAULT_SCORES = AlignmentScores()
 
 
+@checked
 def smith_waterman(
     sequences: Sequence[str | None],
     scores: AlignmentScores = DEFAULT_SCORES,
@@ -86,7 +88,7 @@ def smith_waterman(
 
     Returns:
         float64 array of shape (n, n), symmetric, in [0, 1], diagonal 1. A sequence that is unknown
-        or all N is 0 to every other one.
+        or all N is 0 to every other one. Row i is of the i-th element, whatever its label.
 
     Raises:
         InputError: an empty sequence, an invalid nucleotide, or a sequence so long that its score
@@ -100,7 +102,8 @@ def smith_waterman(
     >>> smith_waterman(["ACGU", "acgt", "ACG", None]).round(3).tolist()[0]
     [1.0, 1.0, 0.866, 0.0]
     """
-    known, texts = _known(sequences, scores)
+    sequences = list(sequences)
+    known, texts = known_sequences(sequences, scores)
     raw = _score(texts, texts, scores, engine, workers, progress, triangle=True)
     result = np.eye(len(sequences))
     if known:
@@ -110,6 +113,7 @@ def smith_waterman(
     return result
 
 
+@checked
 def smith_waterman_between(
     queries: Sequence[str | None],
     targets: Sequence[str | None],
@@ -125,8 +129,8 @@ def smith_waterman_between(
         float64 array of shape (n_queries, n_targets) in [0, 1]; 0 where either sequence is unknown
         or all N.
     """
-    rows, left = _known(queries, scores)
-    columns, right = _known(targets, scores)
+    rows, left = known_sequences(queries, scores)
+    columns, right = known_sequences(targets, scores)
     raw = _score(left, right, scores, engine, workers, progress, triangle=False)
     result = np.zeros((len(queries), len(targets)))
     if rows and columns:
@@ -136,6 +140,7 @@ def smith_waterman_between(
     return result
 
 
+@checked
 def alignment_scores(
     queries: Sequence[str],
     targets: Sequence[str],
@@ -149,11 +154,12 @@ def alignment_scores(
     Returns:
         int32, shape (n_queries, n_targets).
     """
-    left = prepare_sequences(queries, range(len(queries)), scores)
-    right = prepare_sequences(targets, range(len(targets)), scores)
+    left = prepare_sequences(list(queries), range(len(queries)), scores)
+    right = prepare_sequences(list(targets), range(len(targets)), scores)
     return _score(left, right, scores, engine, workers, None, triangle=False)
 
 
+@checked
 def mature_similarity(
     matures: Sequence[Sequence[str]],
     scores: AlignmentScores = DEFAULT_SCORES,
@@ -190,8 +196,18 @@ def mature_similarity(
     return result
 
 
-def _known(sequences: Sequence[str | None], scores: AlignmentScores) -> tuple[list[int], list[str]]:
-    """Positions of the known sequences, and these, checked."""
+def known_sequences(
+    sequences: Sequence[str | None], scores: AlignmentScores
+) -> tuple[list[int], list[str]]:
+    """Return the positions of the known sequences, and these as RNA, checked.
+
+    Args:
+        sequences: None or NaN where unknown.
+        scores: bound the length.
+
+    Raises:
+        InputError: see `smith_waterman`.
+    """
     # NaN and its like differ from themselves
     known = {i: str(s) for i, s in enumerate(sequences) if s is not None and s == s}
     rows = list(known)
@@ -250,7 +266,7 @@ def _score(
     result = np.zeros((len(queries), len(targets)), dtype=np.int32)
     if not queries or not targets:
         return result
-    make_scorer = _pyopal_rows if engine == "pyopal" else _parasail_rows
+    make_scorer = pyopal_rows if engine == "pyopal" else _parasail_rows
     row_scorer = make_scorer(targets, scores)
 
     def fill(row: int) -> None:
@@ -267,7 +283,8 @@ def _score(
     return result
 
 
-def _pyopal_rows(targets: list[str], scores: AlignmentScores) -> Callable[[str, int], np.ndarray]:
+def pyopal_rows(targets: list[str], scores: AlignmentScores) -> Callable[[str, int], np.ndarray]:
+    """Make a function of a query and a start: raw scores to the targets from there on, int32."""
     import pyopal
     from scoring_matrices import ScoringMatrix
 
@@ -355,6 +372,7 @@ class Alignment:
         )
 
 
+@checked
 def align(query: str, target: str, scores: AlignmentScores = DEFAULT_SCORES) -> Alignment:
     """Compute the best local alignment of two RNA sequences, by parasail's traceback.
 

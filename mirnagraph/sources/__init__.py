@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.reading.arguments import checked
 
 if TYPE_CHECKING:
     from mirnagraph.dataset import Dataset
 
+LOADERS = ("mirna1041", "circloc")
+"""Datasets that are read from their files without a recipe."""
 
+
+@checked
 def load_dataset(name_or_folder: str | Path) -> Dataset:
     """Open a dataset by name or folder.
 
@@ -25,7 +30,7 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
         InputError: no such folder, or not a dataset.
     """
     from mirnagraph import catalog
-    from mirnagraph.sources.folder import open_folder
+    from mirnagraph.dataset import Dataset
 
     name = str(name_or_folder)
     if name == "demo":
@@ -40,14 +45,14 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
                 f"{name!r} is a table to build a dataset with, no dataset by itself; "
                 f"datasets: {datasets}, or a folder"
             )
-        from mirnagraph.sources import circloc, mirna1041
-
-        loaders = {"mirna1041": mirna1041.load, "circloc": circloc.load}
         built = catalog.built_folder(name)
-        if built is not None and not catalog.is_in_data_folder(name):
-            return open_folder(built)
+        if built is not None and not (name in LOADERS and catalog.is_in_data_folder(name)):
+            return Dataset.load(built)
         folder = catalog.find(name)
-        if name in loaders:
+        if name in LOADERS:
+            from mirnagraph.sources import circloc, mirna1041
+
+            loaders = {"mirna1041": mirna1041.load, "circloc": circloc.load}
             return loaders[name](folder)
         raise ConfigError(
             f"dataset {name!r} is not built of its files in {folder}; build it with: "
@@ -61,4 +66,4 @@ def load_dataset(name_or_folder: str | Path) -> Dataset:
             found="neither a name nor a folder",
             expected=f"{datasets}, or a folder written by Dataset.save",
         )
-    return open_folder(folder)
+    return Dataset.load(folder)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mirnagraph.dataset import LEFT_OUT_COLUMNS, ONTOLOGY_COLUMNS, PAIR, Dataset
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import cell_problems, read_table, repeated_cells
+from mirnagraph.reading.table import cell_problems, read_table, repeated_cells
 from mirnagraph.sources import mesh
 from mirnagraph.sources.assemble import left_out_rows
 from mirnagraph.sources.fasta import read_fasta

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import read_table, read_text
+from mirnagraph.reading.table import read_table
+from mirnagraph.reading.text import read_text
 
 
 def read_columns(
@@ -24,10 +25,10 @@ def read_columns(
     fallback: str | None = None,
     columns: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Read a table with a header as text columns of fixed names; tab or comma by its first line.
+    """Read a table with a header as text columns of fixed names.
 
     Args:
-        path: plain or gzip file.
+        path: plain or compressed file; columns separated by tabs, else commas, else semicolons.
         names: name of the result -> names of the column in the releases, compared without case,
             blanks and underscores.
         required: names of the result that must be present; others are empty text where absent.
@@ -44,16 +45,14 @@ def read_columns(
         InputError: a missing column (with its possible names), a line with another number of cells
             than the header, an empty cell of `filled`, a cell that is not among its `values`.
     """
-    header = read_text(path, fallback=fallback).split("\n", 1)[0]
-    delimiter = "," if "," in header and "\t" not in header else "\t"
-    table = read_table(path, delimiter=delimiter, quoted=delimiter == ",", fallback=fallback)
+    table = read_table(path, delimiter=None, fallback=fallback)
     by_plain_name = {_plain(column): column for column in table.columns}
     result: dict[str, pd.Series | str] = {}
     names = {**names, **{name: (column,) for name, column in columns.items()}}
     for name, aliases in names.items():
         present = [alias for alias in aliases if _plain(alias) in by_plain_name]
         if present:
-            result[name] = table[by_plain_name[_plain(present[0])]].str.strip()
+            result[name] = table[by_plain_name[_plain(present[0])]]
         elif name in required or name in columns:
             raise InputError(
                 "missing column",

@@ -11,7 +11,6 @@ import pandas as pd
 
 from mirnagraph.dataset import LEFT_OUT_COLUMNS
 from mirnagraph.errors import InputError
-from mirnagraph.io import read_table
 from mirnagraph.measurements import (
     ARMS,
     BODY_FLUID,
@@ -21,6 +20,7 @@ from mirnagraph.measurements import (
     read_values,
 )
 from mirnagraph.names import MirbaseNames, normalise
+from mirnagraph.reading.table import read_table
 
 MIRMINE_ROW = ("mature_name", "accession", "precursor_name")
 

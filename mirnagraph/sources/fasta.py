@@ -11,8 +11,9 @@ import pandas as pd
 
 from mirnagraph.config import require
 from mirnagraph.errors import MAX_PROBLEMS, InputError, raise_problems
-from mirnagraph.io import to_rna
-from mirnagraph.sources.lines import file_title, read_lines
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.nucleotides import to_rna
+from mirnagraph.reading.text import file_title, plain, read_lines
 
 _AMBIGUOUS = re.compile(r"[RYSWKMBDHV]", re.IGNORECASE)
 
@@ -38,6 +39,7 @@ class FastaRecord:
     line: int
 
 
+@checked
 def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
     """Read sequences as RNA.
 
@@ -106,6 +108,7 @@ def _records(
     header: tuple[str, str, int] | None = None
     parts: list[str] = []
     for number, line in enumerate(read_lines(path), 1):
+        line = plain(line)
         if line.startswith(">"):
             if header is not None:
                 yield _record(header, parts)
@@ -143,7 +146,8 @@ def _line_problems(line: str, number: int, name: str, file: str | Path) -> list[
     if not match:
         return []
     place = match.start(match.lastindex or 0)
-    is_ambiguous = _AMBIGUOUS.fullmatch(line[place])
+    # a protein has letters that are no ambiguous nucleotides
+    is_ambiguous = all(map(_AMBIGUOUS.fullmatch, _INVALID.findall(line)))
     problem = InputError(
         f"invalid nucleotide in the sequence of {name}",
         file=file,

@@ -11,7 +11,8 @@ import pandas as pd
 
 from mirnagraph.dataset import ONTOLOGY_COLUMNS
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import read_table, read_text
+from mirnagraph.reading.table import read_table
+from mirnagraph.reading.text import plain, read_text
 
 # Entry terms of MeSH (other names of a descriptor) that disease databases use; the tree files carry
 # headings only.
@@ -71,7 +72,7 @@ def read_mesh(path: str | Path, branches: Iterable[str] = ("C", "F03")) -> pd.Da
         InputError: a line that is neither, a wrong or repeated tree number, no tree number of the
             branches.
     """
-    text = read_text(path)
+    text = plain(read_text(path))
     if text.split("\n", 1)[0].split("\t")[0].strip() == "tree_number":
         table = read_table(path, ["tree_number", "descriptor_ui", "term"])
         table = table.rename(columns={"descriptor_ui": "descriptor_id"})[ONTOLOGY_COLUMNS]

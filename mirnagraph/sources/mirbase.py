@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import check_nucleotides, read_rows, read_table, read_text, to_rna
 from mirnagraph.names.mirbase import ALL_SPECIES, MirbaseNames
+from mirnagraph.reading.nucleotides import check_nucleotides, to_rna
+from mirnagraph.reading.table import read_rows, read_table
+from mirnagraph.reading.text import read_text
 from mirnagraph.sources.fasta import read_fasta
 from mirnagraph.sources.organisms import COMMON_NAMES, read_organisms, species_code
 

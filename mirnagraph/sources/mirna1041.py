@@ -10,9 +10,9 @@ import pandas as pd
 
 from mirnagraph.dataset import BENCHMARK_COMPARTMENTS, LEFT_OUT_COLUMNS, PAIR, Dataset
 from mirnagraph.errors import InputError
-from mirnagraph.io import read_rows, read_table
 from mirnagraph.measurements import Measurement
 from mirnagraph.names import MirbaseNames
+from mirnagraph.reading.table import read_rows, read_table
 from mirnagraph.sources import evidence, expression, hmdd, mesh, mirbase, mirtarbase, ncdr
 from mirnagraph.sources.assemble import left_out_rows, rna_table
 from mirnagraph.sources.delimited import read_binary

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from mirnagraph.errors import InputError
-from mirnagraph.sources.lines import file_title, read_lines
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.table import split_line
+from mirnagraph.reading.text import NOT_GIVEN, file_title, read_lines
 
 DELIMITERS = ("\t", ";", ",")
 """The first of these in the first two lines separates the columns of all lines."""
@@ -27,20 +28,21 @@ HEADERS = frozenset(
 """Headers of a first column of names: lower case, letters alone."""
 
 
+@checked
 def read_name_list(path: str | Path) -> list[str]:
     """Read the names in the first column of a table, in file order, repeated ones included.
 
     Columns are separated by tabs, else semicolons, else commas, and may be quoted. A header is
     left out: a first line whose first cell is one of `HEADERS` (in any spelling) or empty, that has
     one cell fewer than the next line (as R writes it), or over a column of numbers. Empty lines,
-    lines that start with ``#`` and empty cells are left out too. A single line of miRNA names is
-    read whole.
+    lines that start with ``#``, empty cells and ``NA`` are left out too. A single line of miRNA
+    names is read whole.
 
     Args:
         path: plain or gzip UTF-8 file; ``"-"`` for the standard input.
 
     Raises:
-        InputError: see `mirnagraph.sources.lines.read_lines`; a quoted cell that does not end on
+        InputError: see `mirnagraph.reading.text.read_lines`; a quoted cell that does not end on
             its line; no name.
     """
     file = file_title(path)
@@ -51,19 +53,15 @@ def read_name_list(path: str | Path) -> list[str]:
     ]
     start = "".join(line for _, line in lines[:2])
     delimiter = next((mark for mark in DELIMITERS if mark in start), "\t")
-    rows: list[list[str]] = []
-    for number, line in lines:
-        try:
-            cells = next(csv.reader([line], delimiter=delimiter, strict=True))
-        except csv.Error as error:
-            raise InputError(
-                "a quoted cell does not end on its line", file=file, line=number, found=str(error)
-            ) from None
-        rows.append([cell.strip() for cell in cells])
+    rows = [split_line(line, delimiter, file, number) for number, line in lines]
+    for (number, _), row in zip(lines, rows, strict=True):
+        if row and row[0].startswith('"'):
+            what = "a quoted cell does not end on its line"
+            raise InputError(what, file=file, line=number, found=row[0], expected='"')
     if len(rows) == 1 and all(map(_NAME_OF_RNA.search, rows[0])):
         return rows[0]
     first = 1 if rows and _is_header(rows) else 0
-    names = [row[0] for row in rows[first:] if row[0]]
+    names = [row[0] for row in rows[first:] if row[0] and row[0] not in NOT_GIVEN]
     if not names:
         raise InputError("no name in the file", file=file, expected="one name per line")
     return names

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import read_rows
+from mirnagraph.reading.table import read_rows
 from mirnagraph.sources.delimited import read_columns
 
 _NAMES = {
@@ -57,7 +57,7 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
     Raises:
         InputError: a line without exactly two filled cells.
     """
-    rows = [[cell.strip() for cell in row] for row in read_rows(path, delimiter=",", quoted=True)]
+    rows = read_rows(path, delimiter=",")
     raise_problems(
         InputError(
             "not a pair",

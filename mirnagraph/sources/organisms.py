@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import cell_problems, read_table
+from mirnagraph.reading.table import cell_problems, read_table
 
 COMMON_NAMES = {
     "arabidopsis": "ath",

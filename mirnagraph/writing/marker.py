@@ -25,11 +25,25 @@ FORMAT_VERSION = 1
 MAX_BYTES = 1 << 26
 """Largest list or JSON file that is read to tell whose a folder is."""
 
-DROPPED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory", "._.DS_Store"})
-"""Files that operating systems drop into folders that someone looks at."""
+DROPPED = frozenset(
+    {".ds_store", "thumbs.db", "desktop.ini", ".localized", "ehthumbs.db", ".directory"}
+)
+"""Files that operating systems drop into folders that someone looks at, in lower case."""
 
-UNHASHED = DROPPED | {MARKER, LOCK}
-"""Files that do not belong to the content of a folder."""
+
+def is_dropping(name: str) -> bool:
+    """Whether a file of this name is left by an operating system in folders that it showed.
+
+    >>> is_dropping(".DS_Store"), is_dropping("._rnas.tsv"), is_dropping("rnas.tsv")
+    (True, True, False)
+    """
+    return name.casefold() in DROPPED or name.startswith("._")
+
+
+def is_unhashed(name: str) -> bool:
+    """Whether a file of this name does not belong to the content of a folder."""
+    return name in (MARKER, LOCK) or is_dropping(name)
+
 
 _MODEL = (
     "known.tsv",
@@ -171,7 +185,7 @@ def foreign_files(folder: Path, names: set[str]) -> list[str]:
 
 
 def files_in(folder: Path) -> Iterator[str]:
-    """Names of the files below a folder with ``/``, without its list, its lock and `DROPPED`.
+    """Names of the files below a folder with ``/``, without its list, its lock and droppings.
 
     A link is a file, wherever it leads.
     """
@@ -180,7 +194,7 @@ def files_in(folder: Path) -> Iterator[str]:
         links = [name for name in folders if (here / name).is_symlink()]
         folders[:] = sorted(name for name in folders if name not in links)
         for name in sorted([*names, *links]):
-            if name in DROPPED or (here == folder and name in (MARKER, LOCK)):
+            if is_dropping(name) or (here == folder and name in (MARKER, LOCK)):
                 continue
             yield (here / name).relative_to(folder).as_posix()
 

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from mirnagraph.parallel import Progress, report
+from mirnagraph.reading.arguments import checked
 from seqtower.data.kmers import word_numbers
 
 LONGEST_ALIGNED = 20_000
@@ -32,6 +33,7 @@ IDENTITY = 0.8
 near-duplicate."""
 
 
+@checked
 def cluster(sequences: Sequence[str], progress: Progress | None = None) -> np.ndarray:
     """Cluster near-duplicate sequences greedily, as CD-HIT does.
 
@@ -60,6 +62,7 @@ def cluster(sequences: Sequence[str], progress: Progress | None = None) -> np.nd
     return np.asarray(np.argsort(np.argsort(first))[number], dtype=np.int64)
 
 
+@checked
 def near_copies(
     sequences: Sequence[str], references: Sequence[str], progress: Progress | None = None
 ) -> np.ndarray:
@@ -122,22 +125,31 @@ def _first_copy(
 def identity(first: str, second: str) -> float:
     """Return the share of the shorter sequence that the best local alignment matches.
 
+    N is no known nucleotide: it matches nothing, and is left out of the length of the shorter one.
     0 for two sequences that are both longer than `LONGEST_ALIGNED`.
     """
     shorter, longer = sorted((first, second), key=len)
-    if len(shorter) > LONGEST_ALIGNED:
+    n_known = len(shorter) - shorter.count("N")
+    if len(shorter) > LONGEST_ALIGNED or not n_known:
         return 0.0
     import parasail
 
+    # an N of one sequence and an N of the other are different letters
+    longer = longer.replace("N", "X")
     result = parasail.sw_stats_striped_sat(shorter, longer, 5, 2, _matrix())
-    return float(result.matches) / max(len(shorter), 1)
+    return float(result.matches) / n_known
 
 
 @cache
 def _matrix() -> Any:
     import parasail  # takes 0.2 s to import, and predictions do not need it
 
-    return parasail.matrix_create("ACGU", 2, -3)
+    matrix = parasail.matrix_create("ACGUNX", 2, -3)
+    for unknown in (4, 5):
+        for other in range(6):
+            matrix[unknown, other] = 0
+            matrix[other, unknown] = 0
+    return matrix
 
 
 def _leader_of(

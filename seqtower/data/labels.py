@@ -12,20 +12,23 @@ import pandas as pd
 
 from mirnagraph.errors import ConfigError, InputError, raise_problems
 from mirnagraph.evaluation.metrics import CLASS, FRACTIONS, MULTI_LABEL
-from mirnagraph.io import cell_problems as column_problems
-from mirnagraph.io import read_table, repeated_cells
+from mirnagraph.folder.columns import check_compartments
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.table import cell_problems as column_problems
+from mirnagraph.reading.table import one_of_each_case, read_table, repeated_cells
+from mirnagraph.reading.text import NOT_GIVEN
 from mirnagraph.sources.fasta import read_fasta
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, RNA_TYPES, SequenceSet, rna_type
 
 SUM_TOLERANCE = 0.01
 """Largest difference from 1 of the sum of the fractions of an RNA."""
 
-NOT_GIVEN = ("NA", "N/A", "NaN", "nan", "<NA>")
-"""Cells of a column of classes that say nothing, like an empty one."""
-
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
+
+SEVERAL = ";"
+"""Between the classes of one cell."""
 
 FIELD_END = "|"
 """Between the fields of an id of GENCODE or circBase."""
@@ -50,6 +53,7 @@ class LabelTable:
     path: str | Path = ""
 
 
+@checked
 def read_labels(
     path: str | Path,
     columns: Sequence[str] = (),
@@ -58,10 +62,12 @@ def read_labels(
 ) -> LabelTable:
     """Read labels: 0/1 per compartment, one column of class names, or fractions that sum to 1.
 
-    In a column of classes ``NA`` is an empty cell, and ``nucleus;cytoplasm`` two compartments.
+    In a column of classes ``NA`` is an empty cell, ``nucleus;cytoplasm`` two compartments, and
+    ``Nucleus`` the same as ``nucleus``.
 
     Args:
-        path: TSV with a header line; ids in the first column, whatever its name.
+        path: table with a header line, columns separated by tabs, else commas, else semicolons;
+            ids in the first column, whatever its name.
         columns: label columns; empty for all but the first, `group` and `rna_types`.
         group: column of groups that stay in one fold.
         rna_types: column of RNA types, one of `seqtower.data.sequences.RNA_TYPES` in any capitals.
@@ -73,7 +79,7 @@ def read_labels(
         ConfigError: a missing column.
     """
     path = Path(path)
-    table = read_table(path, [])
+    table = read_table(path, delimiter=None)
     names = [str(name) for name in table.columns]
     if len(names) < 2:
         raise InputError(
@@ -89,6 +95,7 @@ def read_labels(
                 f"{path}: no column {name!r}; columns after the id: {', '.join(names[1:])}"
             )
     label_columns = list(columns) or [name for name in names[1:] if name not in special]
+    check_compartments(label_columns, path)
     raise_problems(_id_problems(table, names[0], path))
     types = None if rna_types is None else _types(table[rna_types], path)
     cells = _given(table[label_columns])
@@ -119,6 +126,7 @@ def read_labels(
     )
 
 
+@checked
 def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> SequenceSet:
     """Return the sequences that have a label, in the order of the FASTA file.
 
@@ -251,8 +259,10 @@ def _classes(cells: pd.Series, path: Path) -> tuple[pd.DataFrame, str]:
 
     Where a cell holds several classes, ``nucleus;cytoplasm``, an RNA may be in several.
     """
-    parts = cells.str.split(";")
-    classes_of = [{part.strip() for part in cell} - {""} for cell in parts]
+    parts = [[part.strip() for part in cell.split(SEVERAL)] for cell in cells]
+    one_of = one_of_each_case(part for cell in parts for part in cell)
+    classes_of = [{one_of[part] for part in cell} - {""} for cell in parts]
+    raise_problems(_joined_classes(cells, set(one_of), path))
     names = sorted(set().union(*classes_of))
     if len(names) < 2:
         raise InputError(
@@ -262,11 +272,31 @@ def _classes(cells: pd.Series, path: Path) -> tuple[pd.DataFrame, str]:
             found=names[0] if names else "no class",
             expected="two classes or more",
         )
+    check_compartments(names, path)
     rows = [[float(name in classes) for name in names] for classes in classes_of]
     values = pd.DataFrame(rows, columns=names, index=cells.index)
     values[[not classes for classes in classes_of]] = np.nan
     is_several = any(len(classes) > 1 for classes in classes_of)
     return values, MULTI_LABEL if is_several else CLASS
+
+
+def _joined_classes(cells: pd.Series, classes: set[str], path: Path) -> list[InputError]:
+    """Cells that name a class of other cells and more behind a comma, a bar, a slash or a plus."""
+    problems = []
+    for line, cell in cells.items():
+        parts = [part.strip() for part in re.split(r"[,|/+&]", cell)]
+        if len(parts) > 1 and classes.intersection(parts):
+            problems.append(
+                InputError(
+                    "several classes in one cell",
+                    file=path,
+                    line=int(str(line)),
+                    column=str(cells.name),
+                    found=cell,
+                    expected=f"classes separated by {SEVERAL}, as in {SEVERAL.join(parts)}",
+                )
+            )
+    return problems
 
 
 def _numeric_kind(values: pd.DataFrame, path: Path) -> str:

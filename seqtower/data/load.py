@@ -103,7 +103,7 @@ def _read_fasta(source: Source, fasta: Path) -> SequenceSet:
 
 def _read_dataset(data: str) -> tuple[SequenceSet, str, bool]:
     from mirnagraph.evaluation.trainable import require_trainable
-    from mirnagraph.sources import load_dataset
+    from mirnagraph.recipes.opening import load_dataset
     from seqtower.data.sequences import of_dataset
     from seqtower.data.synthetic import planted_sequences
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 
 from mirnagraph.config import settings_from
+from mirnagraph.errors import ConfigError
 from mirnagraph.parallel import Progress, report
 from mirnagraph.registry import Registry
 from seqtower.data.batches import plan
@@ -36,6 +38,7 @@ class Encoder(ABC):
         Config: frozen dataclass of its settings.
         is_cached: encodings take long and are kept on disk, so they are made before the folds run.
         reads_whole: a position's values depend on the whole RNA, whatever part of it is encoded.
+        has_gradient: `encode_letters` is there, so that a gradient reaches the nucleotides.
         caches_kept: the cache holds values of the nucleotides that the length policy keeps, so it
             is of no use to another policy.
         chunk: nucleotides, padding included, that are encoded at a time to fill the cache; 1 for
@@ -52,6 +55,7 @@ class Encoder(ABC):
     Config: ClassVar[type[Any]]
     is_cached: ClassVar[bool] = False
     reads_whole: ClassVar[bool] = False
+    has_gradient: ClassVar[bool] = False
     caches_kept: ClassVar[bool] = False
     chunk: ClassVar[int] = 1
     k: int = 1
@@ -88,6 +92,23 @@ class Encoder(ABC):
             sequences: RNA, not cut.
             lengths: the nucleotides that are encoded.
         """
+
+    def encode_letters(self, letters: torch.Tensor, lengths: LengthPolicy) -> torch.Tensor:
+        """Encode one whole RNA so that gradients reach its letters: (positions, channels).
+
+        The values are those of `encode`, up to rounding.
+
+        Args:
+            letters: one-hot A, C, G, U, N: float32, shape (length, 5).
+            lengths: the nucleotides that are encoded.
+
+        Raises:
+            ConfigError: the encoder has none, see `has_gradient`.
+        """
+        raise ConfigError(
+            f"gradients do not pass through an encoder of the kind {type(self).__name__}; "
+            "integrated gradients over its values do"
+        )
 
     def n_windows(self, _length: int) -> int:
         """Windows in which a pretrained network reads an RNA; 1 where it reads the whole."""
@@ -156,6 +177,7 @@ class OneHot(Encoder):
     """Nucleotides A, C, G, U as four channels; N is 0 in all."""
 
     Config = OneHotConfig
+    has_gradient = True
     channels = len(LETTERS)
 
     @classmethod
@@ -166,6 +188,10 @@ class OneHot(Encoder):
     def encode(self, sequences: Sequence[str], lengths: LengthPolicy) -> list[np.ndarray]:
         """See `Encoder.encode`."""
         return [one_hot(lengths.cut(sequence)) for sequence in sequences]
+
+    def encode_letters(self, letters: torch.Tensor, lengths: LengthPolicy) -> torch.Tensor:
+        """See `Encoder.encode_letters`."""
+        return letters[lengths.positions(len(letters)), : len(LETTERS)]
 
 
 @dataclass(frozen=True, eq=False)

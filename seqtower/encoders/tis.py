@@ -16,22 +16,30 @@ from seqtower.data.kmers import LETTERS, one_hot
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import Encoder
 from seqtower.encoders.cache import content_key, encodings_folder, read_cached, write_cached
-from seqtower.encoders.tis_network import CODES, DIM, END, START, UNKNOWN, TisTransformer
+from seqtower.encoders.tis_gradient import (
+    Stretch,
+    hidden_of_letters,
+    letters_of_patches,
+    pool_tensor,
+)
+from seqtower.encoders.tis_network import (
+    CODES,
+    DIM,
+    END,
+    LARGEST_LOGIT,
+    START,
+    UNKNOWN,
+    TisTransformer,
+)
 from seqtower.encoders.tis_weights import frozen_tis, weights_file, weights_sha256
 
 LIMIT = 30000
 """Nucleotides of the longest transcripts that the network was trained on."""
 
-LARGEST_LOGIT = 16.0
-"""Start scores beyond it differ by rounding alone."""
-
 LARGEST = 5.0
 """Standardised values are clipped to it."""
 
 SMALLEST_SD = 1e-6
-
-Stretch = tuple[int, int]
-"""First nucleotide that the length policy keeps of a contiguous stretch, and the one behind it."""
 
 _TOKENS = np.full(256, UNKNOWN, dtype=np.int64)
 _TOKENS[[ord(letter) for letter in CODES]] = list(CODES.values())
@@ -93,6 +101,7 @@ class Tis(Encoder):
     Config = TisConfig
     is_cached = True
     reads_whole = True
+    has_gradient = True
     caches_kept = True
     chunk = 2**16
 
@@ -156,6 +165,26 @@ class Tis(Encoder):
                 standardised = np.hstack([standardised, letters])
             encoded.append(np.asarray(standardised, dtype=np.float32))
         return encoded
+
+    def encode_letters(self, letters: torch.Tensor, lengths: LengthPolicy) -> torch.Tensor:
+        """See `Encoder.encode_letters`; layers are computed again in the backward pass.
+
+        Raises:
+            CheckpointError: as `encode`.
+        """
+        self._check_weights()
+        settings = self.settings
+        network = frozen_tis(settings.weights)
+        network.checkpoint = True
+        places = list(windows(len(letters), settings.window, window_overlap(settings)))
+        hidden, logits = hidden_of_letters(letters, network, places)
+        stretches = kept_stretches(lengths, len(letters))
+        pooled = pool_tensor(hidden, logits, stretches, settings.patch)
+        scaled = (pooled - torch.from_numpy(self.mean)) / torch.from_numpy(self.sd)
+        encoded = [scaled.clamp(-LARGEST, LARGEST)]
+        if settings.letters:
+            encoded.append(letters_of_patches(letters, stretches, settings.patch))
+        return torch.cat(encoded, dim=1)
 
     def n_windows(self, length: int) -> int:
         """See `Encoder.n_windows`."""

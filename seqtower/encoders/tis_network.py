@@ -35,6 +35,10 @@ FEATURE_FLOOR = 1e-4
 START = 5
 END = 6
 N_TOKENS = 8
+
+LARGEST_LOGIT = 16.0
+"""Start scores beyond it differ by rounding alone."""
+
 CODES = {"A": 0, "U": 1, "T": 1, "C": 2, "G": 3}
 UNKNOWN = 4
 

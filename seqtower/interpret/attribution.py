@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -233,6 +234,23 @@ def masked_nucleotides(lengths: Sequence[int], config: MaskingConfig) -> int:
         n_windows = len(_starts(length, config))
         total += (1 + config.shuffles) * (n_windows + 1) * length
     return total
+
+
+def seconds_of_masking(model: SavedTower, sequences: Sequence[str], config: MaskingConfig) -> float:
+    """Estimate how long `mask_scan` of these RNAs takes, from one masked reading of the shortest.
+
+    Args:
+        model: the tower.
+        sequences: RNAs, one or more.
+        config: windows and shuffles.
+    """
+    shortest = min(sequences, key=len)
+    start = time.perf_counter()
+    with read_only_cache():
+        model.predict(["N" + shortest[1:]])
+    seconds = time.perf_counter() - start
+    lengths = [len(sequence) for sequence in sequences]
+    return seconds * masked_nucleotides(lengths, config) / max(len(shortest), 1)
 
 
 def zipcodes(

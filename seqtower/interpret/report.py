@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mirnagraph.config import require
 from mirnagraph.errors import InputError, import_extra
 from mirnagraph.io import file_names, write_folder, write_text, write_tsv
 from mirnagraph.parallel import Progress, report
@@ -26,11 +27,17 @@ from seqtower.interpret.attribution import (
     top_kmers,
     zipcodes,
 )
+from seqtower.interpret.gradient import gradient_attribution
 from seqtower.interpret.motifs import filter_motifs, first_convolutions, match_motifs
 from seqtower.saved import SavedTower
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+GRADIENT = "gradient"
+INTEGRATED = "integrated"
+METHODS = (GRADIENT, INTEGRATED)
+"""How a logit is attributed to nucleotides."""
 
 LOGO_WIDTH = 60
 """Nucleotides of the logo in a picture."""
@@ -43,13 +50,20 @@ class ExplainConfig:
     Attributes:
         masking: windows and shuffles of the zipcodes; None to mask nothing, so that the table of
             windows and the zipcodes are empty.
+        method: of the attributions: ``"gradient"`` (see `gradient_attribution`), ``"integrated"``
+            (see `attribute`), or ``""`` for gradients through a pretrained transformer and
+            integrated ones otherwise.
         steps: of integrated gradients.
         plots: whether to draw a picture per RNA.
     """
 
     masking: MaskingConfig | None = field(default_factory=MaskingConfig)
+    method: str = ""
     steps: int = 64
     plots: bool = True
+
+    def __post_init__(self) -> None:
+        require(self.method in ("", *METHODS), "method", self.method, f"one of {METHODS}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +133,7 @@ def explain_to_folder(  # noqa: PLR0913 (one function for the command)
         pairs = zip(records["id"], records["sequence"], strict=True)
         for number, (rna_id, sequence) in enumerate(pairs):
             report(progress, "explained", number, len(records))
-            explanation = _explain(model, rna_id, sequence, config, seed)
+            explanation = _explain(model, rna_id, sequence, config, seed, progress)
             explanations.append(explanation)
             if config.plots:
                 figure = draw(explanation, model.compartments)
@@ -133,17 +147,32 @@ def explain_to_folder(  # noqa: PLR0913 (one function for the command)
     return {"zipcodes": n_regions, "motifs": n_motifs, "matches": n_matches}
 
 
+def attribution_method(model: SavedTower, config: ExplainConfig) -> str:
+    """One of `METHODS`: that of the settings, or what suits the encoder."""
+    encoder = model.encoding.encoder
+    is_passed = encoder.has_gradient and encoder.reads_whole
+    return config.method or (GRADIENT if is_passed else INTEGRATED)
+
+
 def _explain(
-    model: SavedTower, rna_id: str, sequence: str, config: ExplainConfig, seed: int
+    model: SavedTower,
+    rna_id: str,
+    sequence: str,
+    config: ExplainConfig,
+    seed: int,
+    progress: Progress | None,
 ) -> SequenceExplanation:
-    """Explain the predictions of one RNA by masking and integrated gradients."""
+    """Explain the predictions of one RNA by masking and attribution."""
     if config.masking is None:
         scan = no_windows(model.compartments)
     else:
         scan = mask_scan(model, sequence, config.masking, seed=seed)
     regions = zipcodes(scan, model.compartments, config.masking)
     scan.insert(0, "rna_id", rna_id)
-    attribution = attribute(model, sequence, steps=config.steps)
+    if attribution_method(model, config) == GRADIENT:
+        attribution = gradient_attribution(model, sequence, progress=progress)
+    else:
+        attribution = attribute(model, sequence, steps=config.steps)
     regions["rna_id"] = rna_id
     return SequenceExplanation(rna_id, sequence, scan, regions, attribution)
 
@@ -155,19 +184,22 @@ def draw(explanation: SequenceExplanation, compartments: tuple[str, ...]) -> Fig
     sequence = explanation.sequence
     scan = explanation.scan
     attribution = explanation.attribution
-    figure = Figure(figsize=(9, 6), layout="constrained")
-    top, middle, bottom = figure.subplots(3, 1)
-    center = (scan["start"] + scan["end"]) / 2
-    for column in compartments:
-        top.plot(center, scan[column], label=column, linewidth=1)
-    for row in explanation.regions.itertuples():
-        top.axvspan(row.start, row.end, color="0.85", zorder=0)
-    top.axhline(0, color="0.6", linewidth=0.6)
-    top.set(ylabel="change when masked", title=explanation.rna_id, xlim=(0, len(sequence)))
-    top.legend(fontsize="x-small", ncols=4)
+    n_panels = 2 if scan.empty else 3
+    figure = Figure(figsize=(9, 2 * n_panels), layout="constrained")
+    figure.suptitle(explanation.rna_id)
+    *above, middle, bottom = figure.subplots(n_panels, 1)
+    for top in above:
+        center = (scan["start"] + scan["end"]) / 2
+        for column in compartments:
+            top.plot(center, scan[column], label=column, linewidth=1)
+        for row in explanation.regions.itertuples():
+            top.axvspan(row.start, row.end, color="0.85", zorder=0)
+        top.axhline(0, color="0.6", linewidth=0.6)
+        top.set(ylabel="change when masked", xlim=(0, len(sequence)))
     for number, label in enumerate(compartments):
         values = attribution.values[:, number]
         middle.plot(attribution.positions, values, linewidth=0.8, label=label)
+    middle.legend(fontsize="x-small", ncols=4)
     middle.set(ylabel="attribution (logit)", xlabel="nucleotide, 5' to 3'", xlim=(0, len(sequence)))
     strongest = int(np.argmax(np.abs(attribution.values).max(axis=0)))
     start, heights = _logo(sequence, attribution.positions, attribution.values[:, strongest])

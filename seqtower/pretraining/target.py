@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.errors import ConfigError, InputError, raise_problems
-from mirnagraph.io import read_table, repeated_cells
 from mirnagraph.parallel import Progress
+from mirnagraph.reading.table import read_table, repeated_cells
 from mirnagraph.sources.fasta import read_fasta
 from seqtower.data.clusters import near_copies
 from seqtower.data.sequences import SequenceSet

@@ -13,7 +13,7 @@ import torch
 
 from mirnagraph.config import require
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.io import read_table
+from mirnagraph.reading.table import read_table
 from seqtower.data.kmers import LETTERS, letter_codes, one_hot
 from seqtower.data.labels import cell_problems
 from seqtower.data.motifs import Motif

@@ -11,11 +11,25 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from mirnagraph.errors import CheckpointError
+from mirnagraph.errors import CheckpointError, InputError
+from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.tensors import check_tensors
 from mirnagraph.writing.folders import remove_folder, write_folder
 
 WEIGHTS = "tensors.safetensors"
 TREE = "checkpoint.json"
+
+
+_DAMAGES = (
+    OSError,
+    SafetensorError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    InputError,
+)
+"""Errors of reading what is no checkpoint."""
 
 
 class SafeCheckpointIO(CheckpointIO):
@@ -37,10 +51,11 @@ class SafeCheckpointIO(CheckpointIO):
         """Read a checkpoint; raises CheckpointError where it is damaged."""
         folder = Path(path)
         try:
+            check_tensors(folder / WEIGHTS)
             tensors = load_file(folder / WEIGHTS)
-            tree = json.loads((folder / TREE).read_text(encoding="utf-8"))
+            tree = read_json(folder / TREE)
             checkpoint = dict(_from_json(tree, tensors))
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except _DAMAGES as error:
             raise CheckpointError(
                 "damaged checkpoint",
                 file=folder,

@@ -20,6 +20,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from mirnagraph.parallel import Progress, report
+from mirnagraph.reading.documents import read_json
 from mirnagraph.seeds import seed_torch, torch_scope
 from mirnagraph.writing.files import remove_file, write_text
 from seqtower.config import SeqConfig, SeqTrainConfig
@@ -310,7 +311,7 @@ def fit_module(
         )
     if devices > 1:
         past = folder / PAST
-        epochs = json.loads(past.read_text(encoding="utf-8")) if past.exists() else []
+        epochs = read_json(past) if past.exists() else []
         module.past = [tuple(epoch) for epoch in epochs]
     return SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")
 

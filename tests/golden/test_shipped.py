@@ -75,10 +75,23 @@ def test_it_is_small_and_has_a_card() -> None:
 def test_it_explains_without_networks(model: SavedModel) -> None:
     (query,) = find_queries(model, ["hsa-miR-21-5p"])
     explanation = explain_query(model, query, ["Nucleus"])
-    assert explanation.rna_id == "hsa-miR-21-5p"
+    assert (explanation.query, explanation.rna_id, explanation.accession, explanation.match) == (
+        "hsa-miR-21-5p",
+        "hsa-mir-21",
+        "MIMAT0000076",
+        "exact_mature",
+    )
     (reasons,) = explanation.compartments
     assert reasons.probability > reasons.base
     assert any(modality.modality == "sequence" for modality in reasons.modalities)
+    partners = {(partner.kind, partner.partner): partner for partner in reasons.partners}
+    assert partners["drug", "Erlotinib"].pmids[0] == "23963283"
+    assert partners["target_2025", "RASA1"].pmids
+    assert {near.network for near in reasons.neighbours} == {
+        "sequence",
+        "functional",
+        "coexpression",
+    }
 
 
 def test_the_atlas_is_what_the_model_answers(model: SavedModel, project: Path) -> None:

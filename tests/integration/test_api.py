@@ -186,7 +186,7 @@ def test_an_answer_is_explained(project: Path) -> None:
     )
     assert kept.reference is not None
     same = mirnagraph.explain(kept, "mine", sequence=str(kept.reference.sequences[1]))
-    assert (same.rna_id, same.known_as) == ("mine", "syn-mir-0002")
+    assert (same.query, same.known_as) == ("mine", "syn-mir-0002")
     said = mirnagraph.predict(kept, sequences={"mine": "ACGUACGUACGUUUGGCA"})
     assert new.compartments[0].probability == pytest.approx(said.probabilities[0, 2], abs=1e-6)
     for words, kind, sentence in (

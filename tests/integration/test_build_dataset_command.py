@@ -118,13 +118,14 @@ def test_files_that_nothing_lists_are_named_by_build_networks(run, tables: Datas
     ("old", "new", "message"),
     [
         ('[labels]\nformat = "table"\nfile = "labels.tsv"\ncolumns = { rna = "Name" }\n', "", "no"),
-        ('file = "labels.tsv"', 'file = "labels.tsv"\ncompartments = ["Cytoplasm"]', "one"),
+        ('file = "labels.tsv"', 'file = "positives.tsv"\ncompartments = ["Cytoplasm"]', "one"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused_in_a_sentence(
     run, tables: Dataset, old: str, new: str, message: str
 ) -> None:
-    del tables
+    positives = tables.labels.loc[tables.labels["Cytoplasm"] == 1, ["Cytoplasm"]]
+    write_tsv(positives.rename_axis("Name").reset_index(), Path("positives.tsv"))
     Path("recipe.toml").write_text(RECIPE.replace(old, new), encoding="utf-8")
     built = run("build-dataset", "recipe.toml", "--out", "own")
     assert built.returncode == 0, built.stderr
@@ -178,14 +179,47 @@ def test_fetch_names_what_cannot_be_fetched_before_it_downloads(
     monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
     hopeless = run("fetch", "circloc", "--cache", "cache")
     assert hopeless.returncode == 2
+    assert "--data circloc does not open yet: 8 files cannot be fetched" in hopeless.stderr
     assert "circloc/sequences_1486.fa.gz (published as spreadsheets" in hopeless.stderr
     assert "https://github.com/CNHanFei/CircLoc" in hopeless.stderr
     nobody = "http://127.0.0.1:9"  # discard: nothing listens
     ended = run("fetch", "mirna1041", "--cache", "cache", "--base-url", nobody)
     assert ended.returncode == 3
     lines = ended.stderr.splitlines()
-    assert lines[0].startswith("6 files of mirna1041 cannot be fetched, and must be put there:")
-    assert any(line.startswith("- mirtarbase/mirtarbase_8.0") for line in lines)
-    assert any("https://mirtarbase.cuhk.edu.cn" in line for line in lines)
+    assert lines[0].startswith("Licence of mirna1041: ")
+    assert "miRTarBase, HMDD, ncDR: academic use" in lines[0]
+    assert lines[1].startswith("2 files that mirna1041 can do without cannot be fetched, and can ")
+    assert any(line.startswith("- hmdd/hmdd_v3.2_typed") for line in lines)
+    assert lines[-2].startswith("--data mirna1041 does not open yet; missing: mirna1041/miRNA_ID")
     assert lines[-1].startswith("Error: ")
     assert "could not reach" in lines[-1]
+
+
+ONE = RECIPE.replace('rna = "Name" }', 'rna = "Name" }\ncompartments = ["Cytoplasm"]')
+
+
+@pytest.mark.slow
+def test_one_compartment_with_zeros_is_trained_on(
+    run, tables: Dataset, quick: Callable, tmp_path: Path
+) -> None:
+    """A 0 of the only compartment is an answer, NA is none."""
+    cells = tables.labels["Cytoplasm"].astype(str)
+    cells.iloc[0] = "NA"
+    table = cells.rename_axis("Name").reset_index()
+    write_tsv(table, tmp_path / "labels.tsv")
+    (tmp_path / "recipe.toml").write_text(ONE, encoding="utf-8")
+    built = run("build-dataset", "recipe.toml", "--out", "own")
+    assert built.returncode == 0, built.stderr
+    (labels,) = [line for line in built.stdout.splitlines() if line.startswith("labels.tsv")]
+    assert labels.split("\t")[2:5] == ["60", "59", "no compartment, or not known: 1"]
+    dataset = load_dataset("own")
+    assert (dataset.rnas["labels_known"] == "yes").tolist() == [False] + [True] * 59
+    assert run("build-networks", "--data", "own", "--workers", "1").returncode == 0
+    config = str(quick(tokens={"attention": ["svd:disease"], "trees": ["degree", "kmer"]}))
+    trained = run(
+        *("train", "--fold", "2", "--rnas", "located", "--config", config, "--no-baselines"),
+        *("--workers", "1", "--out", "r"),
+    )
+    assert trained.returncode == 0, trained.stderr
+    predictions = Path("r/predictions.tsv").read_text(encoding="utf-8").splitlines()
+    assert len(predictions) == 1 + 59

@@ -148,7 +148,7 @@ def test_a_wrong_setting_in_a_file_is_named(run, config: str) -> None:
 
 ALONE = ["ablate", "audit", "build-networks", "seq pretrain", "seq train", "train", "tune"]
 WITH_A_RUN = ["compare", "enrich", "explain", "export", "predict", "rank"]
-WITH_A_RUN += ["atlas", "report", "seq compare", "seq explain", "seq predict"]
+WITH_A_RUN += ["atlas", "report", "seq compare", "seq explain", "seq predict", "serve"]
 
 
 def test_help_says_what_every_command_needs(run) -> None:
@@ -192,7 +192,7 @@ def test_an_interrupted_command_says_how_to_resume(run, monkeypatch: pytest.Monk
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mirnagraph.sources.load_dataset", interrupt)
+    monkeypatch.setattr("mirnagraph.recipes.opening.load_dataset", interrupt)
     ended = run("build-networks")
     sentence = "Interrupted. Nothing was left half-written."
     assert (ended.returncode, ended.stderr.strip()) == (130, sentence)

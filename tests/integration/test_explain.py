@@ -600,7 +600,7 @@ def test_the_command_as_a_person_types_it(
     asked = run(*words, "--format", "json")
     output = json.loads(asked.stdout)
     assert (
-        output["rna_id"],
+        output["query"],
         output["known_as"],
         [c["compartment"] for c in output["compartments"]],
     ) == (
@@ -677,3 +677,21 @@ def test_wrong_words_end_in_a_sentence(
     assert run(*here, "--networks", str(tmp_path / "other")).returncode == 3
     with pytest.raises(CheckpointError, match="no reference RNAs"):
         strongest_rna(replace(load_model(finished_run / "model"), reference=None))
+
+
+def test_an_unknown_name_does_not_stop_a_list(run, finished_run: Path) -> None:
+    words = ("explain", "--run", str(finished_run / "model"), "syn-mir-0002", "nonsense")
+    ended = run(*words, "--format", "json")
+    assert ended.returncode == 0, ended.stderr
+    known, unknown = json.loads(ended.stdout)
+    assert [known[name] for name in ("query", "rna_id", "match")] == [
+        "syn-mir-0002",
+        "syn-mir-0002",
+        "id",
+    ]
+    assert (unknown["query"], unknown["rna_id"], unknown["match"]) == ("nonsense", "", "unknown")
+    assert "unknown RNA 'nonsense'" in unknown["reason"]
+    assert "1 name without an explanation: nonsense" in ended.stderr
+    assert "nonsense: unknown RNA 'nonsense'" in run(*words).stdout
+    assert run(*words, "--strict").returncode == 3
+    assert run("explain", "--run", str(finished_run / "model"), "nonsense").returncode == 3

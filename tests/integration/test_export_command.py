@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ import tomli_w
 import mirnagraph
 from fusion.config import experiment_config
 from fusion.experiments.train import run_experiment
-from fusion.export.export import without_places
+from fusion.explain.evidence import partners_of
+from fusion.explain.run import explain_query, name_queries
+from fusion.export.evidence import _nearest, _pmids, add_evidence, stored_networks
+from fusion.export.export import export_run, without_places
 from fusion.export.files import CARD, EXPORT
 from fusion.export.load import load
+from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError
 from seqtower.config import seq_config
 from seqtower.data.synthetic import planted_sequences
@@ -367,3 +372,80 @@ def test_paths_are_cut_and_nothing_else() -> None:
         "n": 1,
         "source": "half / half",
     }
+
+
+def test_evidence_of_the_networks_is_stored_with_the_model(
+    run, finished: Path, networks, tmp_path: Path
+) -> None:
+    """Partners, PMIDs and the nearest RNAs are those of the networks; predictions stay."""
+    networks.save(tmp_path / "networks")
+    ended = run("export", str(finished), "model", "--networks", str(tmp_path / "networks"))
+    assert ended.returncode == 0, ended.stderr
+    card = Path("model", CARD).read_text(encoding="utf-8")
+    n_diseases = len(networks.dataset.associations["disease"])
+    assert f"disease {n_diseases}" in card
+    assert card.index("## Data") < card.index("## Evidence") < card.index("## Protocol")
+    model = load("model")
+    plain = load(finished)
+    assert stored_networks(plain) is None
+    stored = stored_networks(model)
+    assert stored is not None
+    for kind, table in networks.dataset.associations.items():
+        made = stored.dataset.association_matrix(kind)
+        assert (made != networks.dataset.association_matrix(kind)).nnz == 0, kind
+        assert len(stored.dataset.associations[kind]) == len(table)
+    for row in (0, 5, 17):
+        for column in range(len(model.compartments)):
+            of_stored = partners_of(stored.dataset, model.reference, row, column)
+            assert of_stored == partners_of(networks.dataset, model.reference, row, column)
+    query = name_queries(model, [model.reference.index.ids[5]])[0]
+    with_networks = explain_query(plain, query, (), networks)
+    assert explain_query(model, query) == with_networks
+    assert any(of.partners for of in with_networks.compartments)
+    assert explain_query(plain, query).compartments[0].partners == ()
+    add_evidence("model", networks, model)  # again: the card has one section
+    assert Path("model", CARD).read_text(encoding="utf-8") == card
+    assert load("model").thresholds.tolist() == plain.thresholds.tolist()
+
+
+def test_evidence_of_other_rnas_or_damaged_is_refused(
+    finished: Path, networks, tmp_path: Path
+) -> None:
+    out = export_run(finished, tmp_path / "model", networks=networks)
+    ids = list(networks.dataset.index)
+    other = replace(
+        networks, dataset=renamed(networks.dataset, dict(zip(ids, ids[::-1], strict=True)))
+    )
+    with pytest.raises(CheckpointError, match="other RNAs than the model"):
+        add_evidence(out, other, load(out))
+    path = shutil.copytree(out, tmp_path / "damaged") / "evidence.safetensors"
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(CheckpointError, match=r"not the one that export.json lists"):
+        load(path.parent)
+    (path.parent / EXPORT).unlink()
+    with pytest.raises(CheckpointError, match="the evidence of the model is damaged"):
+        stored_networks(load(path.parent))
+
+
+def renamed(dataset: Dataset, new: dict[str, str]) -> Dataset:
+    """The dataset with other names of its RNAs."""
+    associations = {
+        kind: table.assign(rna_id=table["rna_id"].map(new))
+        for kind, table in dataset.associations.items()
+    }
+    return replace(
+        dataset,
+        rnas=dataset.rnas.rename(index=new),
+        labels=dataset.labels.rename(index=new),
+        associations=associations,
+        measurements={},
+    )
+
+
+def test_latest_pmids_by_hand() -> None:
+    cells = pd.Series(["9;100;30;5", "", None, "7;x"])
+    assert _pmids(cells).tolist() == [[100, 30, 9], [0, 0, 0], [0, 0, 0], [7, 0, 0]]
+    similarity = np.array([[1, 0.2, 0.9], [0.2, 1, 0.4], [0.9, 0.4, 1]], dtype=np.float32)
+    near, weights = _nearest(similarity)
+    assert near.tolist() == [[2, 1], [2, 0], [0, 1]]
+    np.testing.assert_allclose(weights, [[0.9, 0.2], [0.4, 0.2], [0.9, 0.4]], rtol=1e-6)

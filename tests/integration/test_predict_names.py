@@ -187,10 +187,10 @@ def test_sequences_get_accessions(model: SavedModel, first: str, small_dataset: 
 
 def test_explanations_by_name(model: SavedModel, first: str) -> None:
     old = mirnagraph.explain(model, "syn-mir-7777")
-    assert (old.rna_id, old.known_as) == ("syn-mir-7777", first)
+    assert (old.query, old.known_as) == ("syn-mir-7777", first)
     assert old.notes[0] == f"Asked as syn-mir-7777: an earlier name of {first}."
     new = mirnagraph.explain(model, "syn-miR-9999-3p")
-    assert (new.rna_id, new.known_as, new.source) == ("syn-miR-9999-3p", "", SEQUENCE_ALONE)
+    assert (new.query, new.known_as, new.source) == ("syn-miR-9999-3p", "", SEQUENCE_ALONE)
     assert new.sequence == NEW
     assert "predicted from the sequence of syn-mir-9999" in new.notes[0]
     with pytest.raises(InputError, match="has withdrawn MI0006666"):

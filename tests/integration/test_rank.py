@@ -109,6 +109,8 @@ def test_new_predictions_by_hand(tmp_path: Path, networks: NetworkSet) -> None:
         [1, "hsa-mir-1", "Nucleus", 0.9, 1, 0, 0],
         [2, "hsa-mir-3", "Nucleus", 0.8, 1, 0, 1],
     ]
+    names = table[["query", "rna_id", "accession", "match"]]
+    assert names.to_numpy().tolist()[0] == ["hsa-mir-1", "hsa-mir-1", "", "id"]
     assert table["threshold"].tolist() == pytest.approx([0.85, 0.80])
     first, second = table.iloc[0], table.iloc[1]
     assert (first["n_drug"], first["strongest_drug"]) == (2, "b (4); a (1)")

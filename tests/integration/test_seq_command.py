@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -124,6 +125,17 @@ def test_train_predict_and_explain(run, files: Path) -> None:
     assert f"Written to why: {', '.join(files_of_why)}\n" in why.stderr
     assert set(pd.read_csv(files / "why" / "masking.tsv", sep="\t")["rna_id"]) == {"made-up-3"}
     assert "not longer than the window" not in why.stderr
+    words = ("seq", "explain", "--run", "mine", "--fasta", "rna.fa", "--rna", "made-up-3")
+    slopes = run(*words, "--out", "slopes", "--method", "gradient", "--no-masking", "--no-plots")
+    assert slopes.returncode == 0, slopes.stderr
+    assert "1 RNA: not masked, no zipcodes" in slopes.stderr
+    by_method = [
+        pd.read_csv(files / folder / "attribution.tsv", sep="\t") for folder in ("why", "slopes")
+    ]
+    assert by_method[0]["letter"].equals(by_method[1]["letter"])
+    assert not np.allclose(by_method[0]["Nucleus"], by_method[1]["Nucleus"])
+    bad = run(*words, "--out", "bad", "--method", "shap")
+    assert (bad.returncode, "method" in bad.stderr, "gradient" in bad.stderr) == (2, True, True)
     hidden = run(
         "seq",
         "explain",

@@ -1,4 +1,4 @@
-"""The guide's example: a network from two small tables, with mirnagraph alone."""
+"""The example of docs/howto/python.md: a network from two small tables, with mirnagraph alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide.md"
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "python.md"
 BLOCKS = GUIDE.read_text(encoding="utf-8").split("```python\n")[1:]
 EXAMPLE = next(block for block in BLOCKS if "smith_waterman" in block).split("```")[0]
 

@@ -105,6 +105,13 @@ def test_the_wheel_holds_the_packages_and_their_files_alone(wheel, project):
     assert other
     assert other | {"mirnagraph/py.typed"} <= set(names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    page = {
+        p.relative_to(project).as_posix()
+        for folder in ("templates", "static")
+        for p in (project / "fusion" / "serve" / folder).iterdir()
+    }
+    assert {"fusion/serve/templates/page.html", "fusion/serve/static/page.js"} <= page
+    assert page <= set(names)
     weights = {
         p.relative_to(project).as_posix() for p in (project / "seqtower" / "weights").iterdir()
     }

@@ -20,7 +20,12 @@ MODULE_OF = {
 }
 UNDECLARED = {"fm"}
 """RNA-FM's own package, which is not on the index; the error that asks for it says where it is."""
-BROUGHT = {"requests": "pooch", "scoring_matrices": "pyopal"}
+BROUGHT = {
+    "requests": "pooch",
+    "scoring_matrices": "pyopal",
+    "pydantic": "fastapi",
+    "starlette": "fastapi",
+}
 """Modules whose types belong to the interface of a declared package, which brings them."""
 
 

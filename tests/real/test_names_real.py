@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ from mirnagraph.names import (
     ReferenceNames,
     hgnc_symbol,
     match_names,
+    other_species,
     resolve,
 )
 from mirnagraph.names.store import load_names, save_names
-from mirnagraph.sources import load_dataset
+from mirnagraph.sources import load_dataset, species_table
 from mirnagraph.sources.mirbase import read_names
 
 pytestmark = pytest.mark.real
@@ -146,3 +148,17 @@ def test_names_of_all_species_are_distinct(real_data: Path, dataset: Dataset) ->
     match = resolver.match_sequence("x", "GAUAUAACCACUGCCAGACUGA")
     assert match.kind == "new"
     assert "of another species than the reference RNAs (mmu" in match.warning
+
+
+def test_the_table_of_other_species_is_that_of_mirbase(real_data: Path, tmp_path: Path) -> None:
+    """Of every species: the shipped table is the one that its command makes again."""
+    made = tmp_path / "table.safetensors"
+    species_table.main(str(real_data / "mirbase_all"), made)
+    shipped = Path(str(resources.files("mirnagraph.names").joinpath(other_species.FILE)))
+    assert made.read_bytes() == shipped.read_bytes()
+    of_mouse = 0
+    for sequence, species in species_table.species_of_sequences(real_data / "mirbase_all").items():
+        found = other_species.species_of_sequence(sequence)
+        assert set(found) == species
+        of_mouse += "mmu" in found and "hsa" not in found
+    assert of_mouse > 2_000

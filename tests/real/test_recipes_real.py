@@ -21,8 +21,9 @@ from mirnagraph.evaluation.trainable import require_trainable
 from mirnagraph.io import read_table
 from mirnagraph.networks.build import build_networks
 from mirnagraph.recipes.build import Built, build_dataset
+from mirnagraph.recipes.opening import load_dataset
 from mirnagraph.recipes.recipe import parse_recipe, read_recipe
-from mirnagraph.sources import circloc, load_dataset, mirna1041
+from mirnagraph.sources import circloc, mirna1041
 from mirnagraph.sources.delimited import read_binary
 
 DATA = Path(os.environ.get("MIRNAGRAPH_DATA", "nowhere"))

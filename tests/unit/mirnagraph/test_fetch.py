@@ -18,7 +18,8 @@ import pytest
 
 from mirnagraph import catalog
 from mirnagraph.catalog import ByHand, CatalogEntry, CatalogFile
-from mirnagraph.errors import ConfigError, FetchError
+from mirnagraph.errors import ConfigError, FetchError, InputError
+from mirnagraph.published import conversions as published
 from mirnagraph.recipes.recipe import read_recipe, shipped
 
 BODY = b"".join(b"line %d of a made-up table\n" % n for n in range(20000))
@@ -47,6 +48,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(404 if kind == "missing" else 503)
             return
         body = BODY[::-1] if kind == "altered" else BODY
+        if kind == "packed":
+            body = gzip.compress(b"MI1\thsa-mir-1\nMI2\tmmu-mir-2\n")
         start = int(asked[len("bytes=") : -1]) if asked and kind in ("ranged", "stalls") else 0
         if start >= len(body):
             self.send_error(416)
@@ -231,9 +234,9 @@ def test_full_disk_is_one_sentence(
 
 
 def test_a_converted_file_is_checked_after_the_conversion(server: Server, tmp_path: Path) -> None:
-    text = catalog.numbered_records(BODY.decode().replace(" of a", ";of a"))
+    text = published.numbered_records(BODY.decode().replace(" of a", ";of a"))
     assert text.splitlines()[:2] == ["record0\tmir\tdisease", "0\tline 0\tof a made-up table"]
-    expected = catalog.human_lines(BODY.decode())
+    expected = published.human_lines(BODY.decode())
     assert expected == ""
     folder = catalog.fetch(
         one("good", convert="human_lines", sha256=hashlib.sha256(b"").hexdigest()),
@@ -249,7 +252,7 @@ def test_a_converted_file_is_checked_after_the_conversion(server: Server, tmp_pa
 
 def test_conversions_by_hand() -> None:
     assert (
-        catalog.human_lines("MI1\thsa-mir-1\nMI2\tmmu-mir-2\r\nMI3\tx;hsa-let-7\r\n")
+        published.human_lines("MI1\thsa-mir-1\nMI2\tmmu-mir-2\r\nMI3\tx;hsa-let-7\r\n")
         == "MI1\thsa-mir-1\nMI3\tx;hsa-let-7\n"
     )
     mesh = (
@@ -257,7 +260,7 @@ def test_conversions_by_hand() -> None:
         "F02\tD4\tOther\n"
     )
     assert (
-        catalog.disease_branches(mesh)
+        published.disease_branches(mesh)
         == "tree_number\tdescriptor_ui\tterm\nC01\tD2\tInfections\nF03.1\tD3\tMood\n"
     )
 
@@ -309,8 +312,8 @@ def test_two_downloads_become_one_gzip_file_pinned_by_its_content(
     cyto = "ensembl_transcript_id\tname\tcdna\nENST1\tA\tACG\n"
     nuc = "ensembl_transcript_id\tname\tcdna\nENST2\tB\tTTT\nENST3\tC\tGG\n"
     fasta = ">ENST1 A\nACG\n>ENST2 B\nTTT\n>ENST3 C\nGG\n"
-    assert catalog.rnalight_fasta(cyto, nuc) == fasta
-    assert catalog.rnalight_labels(cyto, nuc) == (
+    assert published.rnalight_fasta(cyto, nuc) == fasta
+    assert published.rnalight_labels(cyto, nuc) == (
         "ensembl_transcript_id\tname\tclass\nENST1\tA\tcytoplasmic\nENST2\tB\tnuclear\n"
         "ENST3\tC\tnuclear\n"
     )
@@ -349,3 +352,42 @@ def test_unknown_name() -> None:
         ConfigError, match="no public dataset is called 'mirna1042'; known: mirna1041"
     ):
         catalog.fetch("mirna1042")
+
+
+def test_a_file_that_lies_elsewhere_is_not_fetched(server: Server, tmp_path: Path) -> None:
+    """By its hash or that of another form; a wrong one is fetched."""
+    place = tmp_path / "data"
+    (place / "sub").mkdir(parents=True)
+    (place / "sub/table.tsv").write_bytes(b"another form")
+    other = hashlib.sha256(b"another form").hexdigest()
+    entry = one("good", also=(other,))
+    catalog.fetch(entry, tmp_path / "cache", base_url=base(server), folders=[place])
+    assert server.n_asked == 0
+    assert files_in(tmp_path / "cache") == []
+    catalog.fetch(one("good"), tmp_path / "cache", base_url=base(server), folders=[place])
+    assert server.n_asked == 1
+    assert files_in(tmp_path / "cache") == ["table.tsv"]
+
+
+def test_a_wrong_file_does_not_stop_the_others(server: Server, tmp_path: Path) -> None:
+    files = [one(kind, path=f"{kind}.tsv").files[0] for kind in ("altered", "missing", "good")]
+    entry = CatalogEntry("made-up", tuple(files), "none", "made up")
+    with pytest.raises(
+        InputError, match=r"altered\.tsv: .*altered.*\n.*missing/table.tsv was not"
+    ) as e:
+        catalog.fetch(entry, tmp_path, base_url=base(server))
+    assert e.value.exit_code == 3
+    assert files_in(tmp_path) == ["good.tsv"]
+    changed = one("altered", where="the archive")
+    with pytest.raises(FetchError, match="get it by hand: the archive"):
+        catalog.fetch(changed, tmp_path / "second", base_url=base(server))
+
+
+def test_a_packed_download_is_unpacked_before_its_conversion(
+    server: Server, tmp_path: Path
+) -> None:
+    expected = "MI1\thsa-mir-1\n"
+    digest = hashlib.sha256(expected.encode()).hexdigest()
+    entry = one("packed", convert="human_lines", sha256=digest, bytes=0)
+    folder = catalog.fetch(entry, tmp_path, base_url=base(server))
+    assert (folder / "sub/table.tsv").read_text(encoding="utf-8") == expected

@@ -418,3 +418,14 @@ def test_facts_of_a_spelling() -> None:
         False,
         True,
     ]
+
+
+def test_a_name_without_species_is_not_resolved_silently(resolver: NameResolver) -> None:
+    """miR-21 could be of any species; MIR21 is the symbol of the human gene."""
+    for query in ("miR-21", "mir-21", "miR-21-5p"):
+        match = resolver.match(query)
+        assert match.rna_id == "hsa-mir-21"
+        assert match.warning == f"{query!r} names no species: read as hsa"
+    for query in ("hsa-miR-21", "MIR21", "MIMAT0000076"):
+        assert resolver.match(query).warning == ""
+    assert "names no species" not in resolver.match("miR-nonsense").note

@@ -144,6 +144,12 @@ def test_family_prefix_is_the_last_guess(names: MirbaseNames) -> None:
     assert resolve(["hsa-mir-22a"], without)["match_kind"].iloc[0] == "unknown"
 
 
+def test_a_name_cut_off_before_its_number_is_unknown(names: MirbaseNames) -> None:
+    found = resolve(["hsa-mir-", "hsa-miR", "hsa-", "mir", "hsa-let-"], names)
+    assert found["match_kind"].tolist() == ["unknown"] * 5
+    assert (found["hairpin_ids"] == "").all()
+
+
 def test_accessions_go_with_names(names: MirbaseNames) -> None:
     table = resolve(["hsa-mir-1", "hsa-mir-90a", "hsa-mir-91"], names)
     assert list(table.index) == ["hsa-mir-1", "hsa-mir-90a", "hsa-mir-91"]

@@ -84,9 +84,7 @@ def explanation_by_hand(length: int = 70) -> Explanation:
         effects=effects_by_hand(),
     )
     letters = (SEQUENCE * 50)[:length]
-    return Explanation(
-        "hsa-mir-1", "hsa-mir-1", "final model", True, True, letters, (compartment,), ()
-    )
+    return Explanation(*["hsa-mir-1"] * 3, "final model", True, True, letters, (compartment,), ())
 
 
 def test_a_source_whose_removal_lowers_the_probability_speaks_for_the_compartment() -> None:

@@ -333,7 +333,9 @@ def test_shares_and_text_name_every_part(parts: tuple[FusionModel, ReferenceRNAs
         relations,
         kernel,
     )
-    explanation = Explanation("rna3", "", "final model", True, False, None, (compartment,), ())
+    explanation = Explanation(
+        "rna3", "rna3", "", "final model", True, False, None, (compartment,), ()
+    )
     text = explanation.to_text(full=True)
     assert "with it (neural logit)" in text
     assert "extra trees" not in text

@@ -135,7 +135,7 @@ def test_two_folds_of_two_rnas() -> None:
 
 def test_fold_zero_alone_needs_rnas_that_are_only_trained_on() -> None:
     folds = Folds(pd.Series({"a": 0, "b": -1}))
-    index = NodeIndex.of("ab", "miRNA")
+    index = NodeIndex.of(list("ab"), "miRNA")
     assert folds.n_folds == 1
     assert [rows.tolist() for rows in folds.rows(index, 0)] == [[1], [0]]
     for fold in (-1, 1):
@@ -156,7 +156,7 @@ def test_ten_random_folds_of_seed_0_unless_told_otherwise(small_dataset: object)
 def test_the_only_protocol_of_a_file_need_not_be_named(tmp_path: Path) -> None:
     path = tmp_path / "folds.tsv"
     path.write_text("protocol\trna_id\tfold\nx\ta\t0\nx\tb\t1\n")
-    folds = read_folds(path, NodeIndex.of("abc", "miRNA"))
+    folds = read_folds(path, NodeIndex.of(list("abc"), "miRNA"))
     assert (folds.name, folds.assigned.to_dict()) == ("x", {"a": 0, "b": 1})
     path.write_text("rna_id\tfold\na\t0\nb\t1\n")
-    assert read_folds(path, NodeIndex.of("abc", "miRNA")).name == "folds"
+    assert read_folds(path, NodeIndex.of(list("abc"), "miRNA")).name == "folds"

@@ -21,7 +21,7 @@ from mirnagraph.runs.results import (
     write_predictions,
 )
 
-INDEX = NodeIndex.of("abcd", "miRNA")
+INDEX = NodeIndex.of(list("abcd"), "miRNA")
 COMPARTMENTS = ("Nucleus", "Exosome")
 
 

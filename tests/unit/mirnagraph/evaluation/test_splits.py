@@ -121,7 +121,7 @@ def test_located_leaves_out_rnas_without_compartment():
 
 def test_rows_of_a_fold_leave_out_unlisted_rnas_and_train_on_minus_one():
     folds = Folds(pd.Series({"d": 1, "a": 0, "b": -1, "e": 1}))
-    index = NodeIndex.of("abcde", "miRNA")
+    index = NodeIndex.of(list("abcde"), "miRNA")
     assert folds.of_rows(index).tolist() == [0, -1, -2, 1, 1]
     train, test = folds.rows(index, 1)
     assert (train.tolist(), test.tolist()) == ([0, 1], [3, 4])
@@ -144,7 +144,7 @@ def test_folds_that_cannot_be_used_are_refused(values, match):
         Folds(pd.Series(values))
 
 
-INDEX = NodeIndex.of("abcd", "miRNA")
+INDEX = NodeIndex.of(list("abcd"), "miRNA")
 
 
 def read(tmp_path, text, protocol=None):

@@ -7,13 +7,30 @@ import pytest
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.trainable import require_trainable
+from mirnagraph.evaluation.splits import make_folds
+from mirnagraph.evaluation.trainable import LABELS_KNOWN, labelled_rows, require_trainable
 
 
 def dataset(labels: dict[str, list[int]]) -> Dataset:
     index = pd.Index(["a", "b", "c"], name="rna_id")
     rnas = pd.DataFrame({"sequence": ["A", "C", "G"]}, index=index)
     return Dataset("d", rnas, {}, {}, pd.DataFrame(labels, index=index))
+
+
+def test_one_compartment_with_known_negatives_can_be_trained_on() -> None:
+    """Of a, b, c, d: one in, two known to be out, one unknown."""
+    index = pd.Index(["a", "b", "c", "d"], name="rna_id")
+    known = ["yes", "yes", "yes", "no"]
+    rnas = pd.DataFrame({"sequence": "A", LABELS_KNOWN: known}, index=index, dtype=object)
+    labels = pd.DataFrame({"Nucleus": [0, 1, 0, 0]}, index=index)
+    made = Dataset("d", rnas, {}, {}, labels)
+    assert labelled_rows(made).tolist() == [True, True, True, False]
+    require_trainable(made)
+    assert list(make_folds(made, n_folds=2, rnas="located").assigned.index) == ["a", "b", "c"]
+    assert len(make_folds(made, n_folds=2, rnas="all").assigned) == 4
+    for cells in (["no"] * 4, ["no", "yes", "no", "no"]):
+        with pytest.raises(InputError, match=r"has one class.*yes in a column labels_known"):
+            require_trainable(Dataset("d", rnas.assign(**{LABELS_KNOWN: cells}), {}, {}, labels))
 
 
 def test_two_classes_can_be_trained_on() -> None:

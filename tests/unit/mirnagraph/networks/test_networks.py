@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
@@ -342,34 +340,6 @@ def test_pyg_has_both_directions() -> None:
     )
     assert data["miRNA"].y.tolist() == [[1, 0], [0, 1], [1, 1], [0, 0]]
     assert data.num_nodes == 4 + 3 + 2
-
-
-def test_graphml_reads_back_with_types(tmp_path: Path) -> None:
-    networks = build_networks(small_dataset())
-    paths = write_graphml(networks, tmp_path)
-    assert [path.name for path in paths] == [
-        "sequence.graphml",
-        "functional.graphml",
-        "disease.graphml",
-        "drug.graphml",
-    ]
-    keys = {
-        (key.get("for"), key.get("attr.name")): key.get("attr.type")
-        for key in ET.parse(paths[2]).getroot()
-        if key.tag.endswith("key")
-    }
-    assert keys.pop(("graph", "name")) == "string"
-    assert keys == {
-        ("node", "kind"): "string",
-        ("node", "name"): "string",
-        ("edge", "weight"): "double",
-        ("edge", "network"): "string",
-    }
-    for path, network in zip(paths, networks.networks.values(), strict=True):
-        again, graph = nx.read_graphml(path), to_networkx(network)
-        assert dict(again.nodes(data=True)) == dict(graph.nodes(data=True))
-        assert nx.utils.edges_equal(again.edges(data=True), graph.edges(data=True))
-    assert nx.read_graphml(paths[2]).nodes["gout & co"]["name"] == "gout & co"
 
 
 def test_graphml_refuses_letters_xml_cannot_carry(tmp_path: Path) -> None:

@@ -305,3 +305,29 @@ def test_the_folder_holds_every_source_with_its_hash(build: Build, sources: Path
     for kind, table in built.dataset.associations.items():
         pd.testing.assert_frame_equal(again.associations[kind], table, check_dtype=False)
     assert read_provenance(sources) == {}
+
+
+HMDD4 = """category|mir|disease|pmid|description
+genetics_GWAS|hsa-mir-1|Flu|11|x
+circulation_biomarker_diagnosis_up|hsa-mir-1|Flu|12|x
+target gene|hsa-mir-2-1|Cold|13|x
+transcription_factor_target|hsa-mir-77|Cold|14|x
+""".replace("|", "\t")
+
+
+def test_hmdd4_by_its_published_columns_is_said_to_be_untested(build: Build) -> None:
+    rnas = f'{HEAD}[rnas]\nfrom = "list"\nfile = "ids.txt"\n'
+    part = '[[associations]]\nkind = "disease"\nformat = "hmdd4"\nfile = "hmdd4.txt"\n'
+    made = build(rnas + part, {"hmdd4.txt": HMDD4})
+    table = made.dataset.associations["disease"]
+    assert table[["rna_id", "partner_id"]].to_numpy().tolist() == [
+        ["hsa-mir-1", "Flu"],
+        ["hsa-mir-2-1", "Cold"],
+    ]
+    assert table["n_records"].tolist() == [2, 1]
+    assert table["pmids"].tolist() == ["11;12", "13"]
+    assert left_out(made, "disease") == {"RNA is not in the dataset": 1}
+    (source,) = [of for of in made.provenance.sources if of.used_for == "disease"]
+    assert source.note == (
+        "hmdd4: read by its published column names; not tested on the download itself"
+    )

@@ -70,7 +70,7 @@ def test_the_smallest_recipe_has_no_labels_and_no_associations() -> None:
         ),
         (
             LIST + '[[associations]]\nkind = "a"\nformat = "ncdr"\nfile = 3\n',
-            r"number 1: found 3 \(int\), expected a value of type str",
+            r"number 1.file: found 3 \(int\), expected a value of type str",
         ),
         (LIST + '[mesh]\nfile = "m"\n', "setting 'kind' is 'disease', expected a kind .*there is"),
     ],
@@ -99,7 +99,8 @@ def test_recipes_are_found_by_name_or_path(tmp_path: Path) -> None:
 
 
 def test_every_shipped_recipe_and_the_template_are_read() -> None:
-    assert shipped() == ["circloc", "circrna", "cldp", "mirna1041", "mouse", "rnalight"]
+    names = ["cefra", "circloc", "circrna", "cldp", "mirna1041", "mouse", "rnalight"]
+    assert shipped() == names
     for name in shipped():
         assert read_recipe(name).name == name
     template = parse(shipped_text("new"))

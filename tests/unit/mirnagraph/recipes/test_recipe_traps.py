@@ -183,11 +183,11 @@ def archive() -> bytes:
     [
         (workbook(), "found an Excel workbook, .*save the sheet as tab-separated text"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 99, "found an Excel workbook"),
-        (archive(), "found a zip archive, expected text, plain or gzip; unpack it first"),
+        (archive(), "found a zip archive, expected text, plain or compressed .*; unpack it first"),
         (b"%PDF-1.7\n%x", "found a PDF, .*copy its table into tab-separated text"),
-        (b"BZh91AY&SY\x01", "found a bzip2 file"),
-        (b"\xfd7zXZ\x00\x00", "found an xz file"),
-        (b"\x28\xb5\x2f\xfd\x04", "found a zstd file"),
+        (b"BZh91AY&SY\x01", "truncated bzip2 file"),
+        (b"\xfd7zXZ\x00\x00", "truncated xz file"),
+        (b"\x28\xb5\x2f\xfd\x04", "truncated zstd file"),
     ],
 )
 @pytest.mark.parametrize("name", ["targets.tsv", "located.tsv", "hmdd.tsv", "ids.txt", "mesh.tsv"])
@@ -196,7 +196,7 @@ def test_binary_files_given_as_tables_are_named(
 ) -> None:
     recipe = build().provenance.recipe
     (sources / name).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{name}: not a text file; {message}"):
+    with pytest.raises(InputError, match=rf"{name}: (not a text file; )?{message}"):
         build(recipe)
 
 

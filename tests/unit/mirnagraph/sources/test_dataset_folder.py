@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mirnagraph.errors import InputError
+from mirnagraph.folder.read import UNLISTED
 from mirnagraph.sources import load_dataset
-from mirnagraph.sources.folder import UNLISTED
 
 FILES = {
     "dataset.toml": 'format_version = 1\nname = "hand"\ncompartments = ["Nucleus", "Cytosol"]\n'

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mirnagraph.errors import InputError
-from mirnagraph.sources import lines as lines_module
+from mirnagraph.reading import text as lines_module
+from mirnagraph.reading.text import read_lines
 from mirnagraph.sources.fasta import count_fasta, read_fasta, stream_fasta
-from mirnagraph.sources.lines import read_lines
 from mirnagraph.sources.name_list import read_name_list
 
 FASTA = ">a first one\nACGT\nacgu\n\n>b\r\nNN\r\n>c\rGG"
@@ -89,7 +89,7 @@ def test_a_stream_that_ends_in_the_middle(tmp_path: Path, monkeypatch: pytest.Mo
         (b" \n\n", "the file is empty"),
         (b"ACGU\n", "line 1, column 1: not a FASTA file"),
         (b">a\nAC\n>b\xff\nAC\n", "line 3, column 3: not a UTF-8 file; found byte 0xff"),
-        (b"PK\x03\x04rest", "an Excel workbook"),
+        (b"PK\x03\x04rest", "a zip archive"),
         (b">\nAC\n", "a header without an id"),
         (b">a\n", "empty sequence of a"),
     ],

@@ -1,0 +1,1 @@
+"""Published files of another layout than the readers take, turned into theirs."""

@@ -1,0 +1,135 @@
+"""Jobs on a Dask scheduler with two workers on the loopback address, one of them killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mirnagraph.errors import ConfigError, MirnagraphError
+from mirnagraph.parallel import map_parallel
+from mirnagraph.runs import cluster
+from mirnagraph.runs.cluster import connect, on_cluster
+from mirnagraph.seeds import generator
+from mirnagraph.similarity import nearest
+from mirnagraph.similarity.nearest import nearest_sequences
+
+pytest.importorskip("distributed", reason="the extra scale is not installed")
+
+ROOT = Path(__file__).parents[2]
+
+
+def spawn(*words: str) -> subprocess.Popen:
+    here = str(Path(__file__).parent)
+    place = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), here])}
+    return subprocess.Popen(
+        [sys.executable, "-m", *words],
+        env=place,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a scheduler with two workers of one thread each."""
+    from distributed import Client
+
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    place = str(tmp_path_factory.mktemp("dask"))
+    started = [
+        spawn(
+            *("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)),
+            "--no-dashboard",
+        )
+    ]
+    worker = ("distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard")
+    started += [spawn(*worker, "--no-nanny", "--local-directory", place) for _ in range(2)]
+    try:
+        with Client(address, timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+        yield address
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def rnas(n: int) -> list[str]:
+    rng = generator(0, "rnas")
+    return ["".join(rng.choice(list("ACGU"), rng.integers(30, 60))) for _ in range(n)]
+
+
+def times(factor: int, job: int) -> int:
+    return factor * job
+
+
+def which_process(shared: str, job: int) -> int:
+    """The process of a job; the first job kills its worker, once."""
+    if job == 0 and not Path(shared).exists():
+        Path(shared).write_text("killed")
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    return os.getpid()
+
+
+@pytest.mark.slow
+def test_similarity_blocks_are_those_of_one_process(scheduler: str, monkeypatch) -> None:
+    monkeypatch.setattr(nearest, "BLOCK", 50)
+    sequences = rnas(200)
+    alone = nearest_sequences(sequences, 5)
+    with on_cluster(scheduler):
+        together = nearest_sequences(sequences, 5)
+    assert (alone != together).nnz == 0
+    assert alone.nnz == together.nnz > 0
+
+
+@pytest.mark.slow
+def test_jobs_of_a_killed_worker_run_on_the_other(scheduler: str, tmp_path: Path) -> None:
+    with on_cluster(scheduler):
+        assert sorted(map_parallel(times, 3, [1, 2, 4], 1)) == [3, 6, 12]
+        places = list(map_parallel(which_process, str(tmp_path / "killed"), list(range(8)), 1))
+    assert (tmp_path / "killed").exists()
+    assert len(places) == 8
+    assert os.getpid() not in places
+    assert list(map_parallel(times, 3, [2], 1)) == [6]  # here again
+
+
+def test_an_address_that_does_not_answer_is_one_sentence(monkeypatch) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    with (
+        pytest.raises(ConfigError, match=f"no Dask scheduler answers at '{address}'"),
+        connect(address),
+    ):
+        pass
+
+
+def test_workers_of_another_version_are_named(monkeypatch) -> None:
+    class Client:
+        def run(self, function):
+            return {"tcp://a:1": cluster.version("mirnagraph"), "tcp://b:2": "0.0.9"}
+
+    with pytest.raises(MirnagraphError, match=r"tcp://b:2 has mirnagraph 0\.0\.9"):
+        cluster._check_workers(Client(), "tcp://s:0")
+
+    class Empty:
+        def run(self, function):
+            return {}
+
+    with pytest.raises(MirnagraphError, match="has no worker"):
+        cluster._check_workers(Empty(), "tcp://s:0")
