@@ -64,9 +64,7 @@ def sha256_of_folder(folder: str | Path) -> str:
 
 def read_table(path: str | Path, required: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table that this package wrote: cells as they are (`mirnagraph.reading.table`)."""
-    table = tables.read_table(path, required, as_written=True)
-    table.columns = pd.Index([plain_cell(str(name)) for name in table.columns])
-    return table.map(plain_cell)
+    return tables.read_table(path, required, as_written=True).map(plain_cell)
 
 
 def file_names(ids: Iterable[str]) -> list[str]:

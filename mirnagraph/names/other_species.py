@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from mirnagraph.writing.files import write_file
+
 FILE = "other_species.safetensors"
 
 HASHES = "hashes"
@@ -68,4 +70,5 @@ def write_species(species_of: Mapping[str, Iterable[str]], path: str | Path) -> 
     number_of = {text: number for number, text in enumerate(distinct)}
     sets = np.array([number_of[by_hash[int(key)]] for key in hashes], dtype=np.uint16)
     text = np.frombuffer("\n".join(distinct).encode("ascii"), dtype=np.uint8)
-    save_file({HASHES: hashes, SETS: sets, TEXT: text}, str(path))
+    with write_file(path) as part:
+        save_file({HASHES: hashes, SETS: sets, TEXT: text}, part)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.reading.text import plain, read_text
+from mirnagraph.writing.cells import plain_cell
 
 DELIMITERS = ("\t", ",", ";")
 """The first of these in the header separates the columns of a table."""
@@ -111,7 +112,9 @@ def read_table(
     """
     rows = read_rows(path, delimiter=delimiter, fallback=fallback, as_written=as_written)
     header = [cell.strip() for cell in rows[0]]
-    if not as_written:
+    if as_written:
+        header = [plain_cell(name) for name in header]
+    else:
         header = _without_empty_end(header, 1)
     _check_header(header, required, path)
     n = len(header)
