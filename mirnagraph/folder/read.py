@@ -25,12 +25,12 @@ from mirnagraph.folder.columns import (
     check_kind,
     label_columns,
 )
-from mirnagraph.io import is_dropping
 from mirnagraph.measurements import Measurement, load_measurement
 from mirnagraph.names import store
 from mirnagraph.reading.schema import NUMBER, NUMERAL, Column, check_table, exactly
 from mirnagraph.reading.table import read_table
 from mirnagraph.reading.text import has_control
+from mirnagraph.writing.marker import is_unhashed
 
 FORMAT_VERSION = 1
 
@@ -281,7 +281,7 @@ def _unlisted(folder: Path, about: dict[str, Any], labels: list[str]) -> list[tu
     result = []
     for path in sorted(folder.iterdir()):
         name = path.name
-        if name in listed or name.startswith(".") or is_dropping(name) or path.is_dir():
+        if name in listed or name.startswith(".") or is_unhashed(name) or path.is_dir():
             continue
         what, _, rest = name.partition(".")
         why = "not a file of a dataset"
