@@ -22,7 +22,6 @@ ALLOWED = {
     "fusion.experiments.search_space": "search spaces of the package",
     "mirnagraph.networks.network": "Parquet, no text",
     "mirnagraph.runs.results": "Parquet, no text",
-    "mirnagraph.runs.table_file": "writes",
     "mirnagraph.measurements": "pyarrow reads from memory what the reader read",
     "mirnagraph.writing.disk": "the writer",
     "mirnagraph.writing.files": "the writer",
