@@ -345,7 +345,6 @@ def explain(
     Needs a finished run of `seq train`, sequences (--fasta) and an output folder (--out).
     """
     from fusion.explain.ranking import newest_run
-    from mirnagraph.io import check_output_folder
     from mirnagraph.sources.fasta import read_fasta
     from mirnagraph.writing.marker import files_in
     from seqtower.data.motifs import read_meme
@@ -353,7 +352,6 @@ def explain(
     from seqtower.interpret.report import ExplainConfig, explain_to_folder
     from seqtower.saved import FORMAT
 
-    check_output_folder(out, overwrite=overwrite)
     model = open_chosen_tower(run or newest_run(model=FORMAT), rna_type, language_model)
     records = read_fasta(fasta, iupac=iupac)
     _check_ids(rna or (), list(records["id"]), fasta)

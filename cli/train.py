@@ -169,12 +169,8 @@ def train(
     loaded, cache = open_networks(networks)
     name = run_name(loaded.dataset.name, settings) + ("" if temporal is None else "-temporal")
     target = out or Path("runs") / name
-    how: dict[str, Any] = {
-        "cache": cache,
-        "workers": workers,
-        "overwrite": overwrite,
-        "resume": resume,
-    }
+    how: dict[str, Any] = {"cache": cache, "workers": workers}
+    how |= {"overwrite": overwrite, "resume": resume}
     if space is not None:
         from cli.tune import run_and_show_nested
         from fusion.experiments.tuning import TuneSettings

@@ -12,7 +12,6 @@ from mirnagraph.reading import table as tables
 from mirnagraph.reading.nucleotides import RNA_NUCLEOTIDES, check_nucleotides, to_rna
 from mirnagraph.reading.table import cell_problems, repeated_cells
 from mirnagraph.reading.text import read_text
-from mirnagraph.writing.cells import guard_cell, plain_cell
 from mirnagraph.writing.files import write_file, write_text
 from mirnagraph.writing.folders import check_output_folder, write_folder
 from mirnagraph.writing.marker import is_dropping, is_unhashed
@@ -64,9 +63,7 @@ def sha256_of_folder(folder: str | Path) -> str:
 
 def read_table(path: str | Path, required: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table that this package wrote: cells as they are (`mirnagraph.reading.table`)."""
-    table = tables.read_table(path, [guard_cell(name) for name in required], as_written=True)
-    table.columns = pd.Index([plain_cell(str(name)) for name in table.columns])
-    return table.map(plain_cell)
+    return tables.read_table(path, required, as_written=True)
 
 
 def file_names(ids: Iterable[str]) -> list[str]:

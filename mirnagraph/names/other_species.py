@@ -71,4 +71,4 @@ def write_species(species_of: Mapping[str, Iterable[str]], path: str | Path) -> 
     sets = np.array([number_of[by_hash[int(key)]] for key in hashes], dtype=np.uint16)
     text = np.frombuffer("\n".join(distinct).encode("ascii"), dtype=np.uint8)
     with write_file(path) as part:
-        save_file({HASHES: hashes, SETS: sets, TEXT: text}, str(part))
+        save_file({HASHES: hashes, SETS: sets, TEXT: text}, part)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.reading.text import plain, read_text
+from mirnagraph.writing.cells import plain_cell
 
 DELIMITERS = ("\t", ",", ";")
 """The first of these in the header separates the columns of a table."""
@@ -110,7 +111,7 @@ def read_table(
             header.
     """
     rows = read_rows(path, delimiter=delimiter, fallback=fallback, as_written=as_written)
-    header = [cell.strip() for cell in rows[0]]
+    header = [plain_cell(cell.strip()) for cell in rows[0]]
     if not as_written:
         header = _without_empty_end(header, 1)
     _check_header(header, required, path)
@@ -133,7 +134,8 @@ def read_table(
         for number, row in zip(lines, cells, strict=True)
         if len(row) != n
     )
-    table = pd.DataFrame(cells, columns=header, dtype=object)
+    plain_cells = [[plain_cell(cell) for cell in row] for row in cells]
+    table = pd.DataFrame(plain_cells, columns=header, dtype=object)
     is_range = isinstance(lines, range)
     index = pd.RangeIndex(2, len(rows) + 1) if is_range else pd.Index(np.array(lines))
     table.index = index.rename("line")

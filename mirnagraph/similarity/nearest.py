@@ -28,6 +28,7 @@ from mirnagraph.similarity.smith_waterman import (
     known_sequences,
     pyopal_rows,
 )
+from mirnagraph.writing.files import make_folder
 
 STEP = "alignments (million cells)"
 """Step of `nearest_sequences` in a progress bar."""
@@ -354,6 +355,7 @@ def _opened(folder: Path, work: _Work) -> Path:
         raise InputError(
             "the folder of the block store holds other files; name an empty one", file=folder
         )
+    make_folder(folder)
     write_text(manifest, json.dumps({"fingerprint": fingerprint}) + "\n")
     return folder
 

@@ -17,17 +17,20 @@ ALLOWED = {
     "mirnagraph.reading.tensors": "the first bytes of a safetensors file, no text",
     "mirnagraph.io": "checksums and fsync of bytes",
     "mirnagraph.catalog": "bytes of downloads, and the catalogue of the package",
-    "mirnagraph.writing.disk": "fsync of what was written",
-    "mirnagraph.writing.files": "the writer: copies of bytes",
-    "mirnagraph.writing.folders": "the writer: checksums of bytes",
-    "fusion.serve.service": "bytes of a table that it wrote",
     "mirnagraph.config": "presets of the package",
     "mirnagraph.recipes.recipe": "recipes of the package",
     "fusion.experiments.search_space": "search spaces of the package",
     "mirnagraph.networks.network": "Parquet, no text",
     "mirnagraph.runs.results": "Parquet, no text",
-    "mirnagraph.runs.table_file": "writes",
     "mirnagraph.measurements": "pyarrow reads from memory what the reader read",
+    "mirnagraph.writing.disk": "the writer",
+    "mirnagraph.writing.files": "the writer",
+    "mirnagraph.writing.folders": "the writer",
+    "mirnagraph.writing.locks": "the lock of a folder",
+    "mirnagraph.writing.marker": "the list of a folder, bounded",
+    "mirnagraph.writing.temporary": "the writer",
+    "cli.end": "no stream any more",
+    "fusion.serve.service": "bytes of a table that it wrote",
     "seqtower.encoders.cache": "arrays of its own cache",
     "seqtower.encoders.tis_weights": "weights of the package",
 }
@@ -45,8 +48,6 @@ def openings(tree: ast.AST) -> list[int]:
             lines.append(node.lineno)
         elif isinstance(function, ast.Attribute):
             owner = getattr(function.value, "id", "")
-            if owner == "os":  # a descriptor
-                continue
             is_pandas = function.attr in PANDAS and owner in ("pd", "pandas", "csv")
             if function.attr in OPENS or is_pandas:
                 lines.append(node.lineno)
