@@ -28,7 +28,6 @@ WRITES = {
 ALLOWED = {
     "mirnagraph/catalog.py": "downloads grow in the user's cache, to go on after an interruption",
     "seqtower/encoders/pretrained.py": "torch downloads into its own cache, as a whole",
-    "fusion/serve/questions.py": "a temporary file for a reader of files, gone when it was read",
     "mirnagraph/runs/table_file.py": "pandas appends to a stream that the writer opened",
 }
 

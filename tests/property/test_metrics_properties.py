@@ -93,7 +93,9 @@ def test_auc_and_aupr_equal_their_plain_definitions(made):
         assert scores.auc(t, p) == pytest.approx(np.mean(pairs))
         assert scores.auc(t, 1 - p) == pytest.approx(1 - np.mean(pairs))
         assert scores.within_auc(t, p, np.zeros(len(t))) == pytest.approx(np.mean(pairs))
-    if t.sum():
+    if t.all():
+        assert np.isnan(scores.aupr(t, p))  # no negative to be told from
+    elif t.any():
         steps = np.unique(p)[::-1]
         recall = [0.0, *((p >= s) @ t / t.sum() for s in steps)]
         precise = [(p >= s) @ t / (p >= s).sum() for s in steps]
