@@ -36,6 +36,10 @@ VALIDATION = "inner"
 MONITOR = "inner_loss"
 """Validation loss; names of subsets and loss are part of seeds and of checkpoints."""
 
+HISTORY = "past"
+STOPPED = "has_stopped"
+"""Entries of a checkpoint."""
+
 PAST = "past.json"
 """History written by the first of several processes of a training."""
 
@@ -50,7 +54,7 @@ class TrainedTower:
 
     Attributes:
         tower: with the weights of the lowest validation loss, in evaluation mode.
-        history: ``(epoch, training loss, validation loss)`` of the epochs trained in this process.
+        history: ``(epoch, training loss, validation loss)`` of all epochs.
         best_epoch: epoch of the weights.
     """
 
@@ -63,7 +67,8 @@ class StepModule(lightning.LightningModule):
     """A module with a loss per batch, an optimizer and the mean losses of each epoch.
 
     Attributes:
-        past: ``(epoch, training loss, validation loss)`` of the epochs trained in this process.
+        past: ``(epoch, training loss, validation loss)`` of all epochs, those before an
+            interruption too.
     """
 
     def __init__(self, config: SeqTrainConfig, seed: int, train: Plan) -> None:
@@ -140,9 +145,14 @@ class StepModule(lightning.LightningModule):
             folder = Path(str(getattr(self.trainer.checkpoint_callback, "dirpath", ".")))
             write_text(folder / PAST, json.dumps(self.past))
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the losses of the epochs so far."""
+        checkpoint[HISTORY] = [list(epoch) for epoch in self.past]
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Resume with the batches of the epoch after that of the checkpoint."""
         self.train_plan.epoch = int(checkpoint["epoch"]) + 1
+        self.past = [tuple(epoch) for epoch in checkpoint.get(HISTORY, [])]
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, _number: int) -> Batch:
         """Move a batch to the device of the training."""
@@ -280,7 +290,12 @@ def fit_module(
     settings = module.config
     epoch_progress = _EpochProgress(progress, settings.epochs)
     checkpoints = ModelCheckpoint(
-        folder, filename="best", monitor=MONITOR, save_last=True, enable_version_counter=False
+        folder,
+        filename="best",
+        monitor=MONITOR,
+        save_last=True,
+        save_on_train_epoch_end=True,  # after the decision to stop, which is kept too
+        enable_version_counter=False,
     )
     stopping = PatientStopping(settings.patience, settings.least_steps)
     last = folder / "last.ckpt"
@@ -346,12 +361,30 @@ def _quietly() -> Iterator[None]:
 class PatientStopping(EarlyStopping):
     """Early stopping on the validation loss, but not before a number of steps.
 
-    A loss that is not finite stops the training at any step.
+    A loss that is not finite stops the training at any step. A training that was interrupted after
+    its last epoch stays stopped.
     """
 
     def __init__(self, patience: int, least_steps: int) -> None:
-        super().__init__(MONITOR, patience=patience, check_finite=True)
+        super().__init__(
+            MONITOR, patience=patience, check_finite=True, check_on_train_epoch_end=True
+        )
         self.least_steps = least_steps
+        self.has_stopped = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of Lightning's class, and whether the training has stopped."""
+        return {**super().state_dict(), STOPPED: self.has_stopped}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Read `state_dict`; checkpoints of earlier versions do not say whether it has stopped."""
+        self.has_stopped = bool(state_dict.get(STOPPED, False))
+        super().load_state_dict(state_dict)
+
+    def on_train_start(self, trainer: Any, _module: Any) -> None:
+        """Train no further epoch after a stop."""
+        if self.has_stopped:
+            trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Decide as Lightning does, and revoke a stop that comes too early."""
@@ -359,6 +392,7 @@ class PatientStopping(EarlyStopping):
         is_finite = bool(trainer.callback_metrics[MONITOR].isfinite())
         if trainer.global_step < self.least_steps and is_finite:
             trainer.should_stop = False
+        self.has_stopped = bool(trainer.should_stop)
 
 
 class Together(DDPStrategy):

@@ -35,7 +35,7 @@ from seqtower.towers.base import TowerConfig
 from seqtower.towers.rnatracker import RNATrackerConfig
 from seqtower.training.checkpoints import SafeCheckpointIO
 from seqtower.training.health import DIVERGED, Health, model_warning
-from seqtower.training.lightning import train_tower
+from seqtower.training.lightning import StepModule, TrainedTower, train_tower
 from seqtower.training.optim import rates
 
 MOTIF = "UGUAUAUA"
@@ -256,6 +256,44 @@ def test_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> No
         (last / name).write_bytes(text)
         with pytest.raises(CheckpointError, match="damaged checkpoint"):
             SafeCheckpointIO().load_checkpoint(last)
+
+
+def test_a_killed_training_stops_where_the_whole_one_does(tmp_path: Path, monkeypatch) -> None:
+    """Killed before each epoch, and after the last: equal losses, best epoch and end."""
+    data = planted(40)
+    encoded = [one_hot(sequence) for sequence in data.sequences]
+    config = small(
+        epochs=12, patience=2, learning_rate=0.1, schedule="constant", batch_rnas=4, least_steps=0
+    )
+
+    def trained(folder: Path) -> TrainedTower:
+        rows = np.arange(30), np.arange(30, 40)
+        return train_tower(encoded, data.labels, data.kind, *rows, config, 3, folder=folder)
+
+    whole = trained(tmp_path / "whole")
+    n_epochs = len(whole.history)
+    assert whole.best_epoch < n_epochs - 1 < 11  # stopped by its patience
+    begin = StepModule.on_train_epoch_start
+    for killed_at in range(1, n_epochs + 1):
+        folder = tmp_path / str(killed_at)
+
+        def killed(module: StepModule, at: int = killed_at) -> None:
+            if module.current_epoch == at:
+                raise ConnectionAbortedError
+            begin(module)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(StepModule, "on_train_epoch_start", killed)
+            if killed_at == n_epochs:
+                trained(folder)  # killed after its end, before its fold was saved
+            else:
+                with pytest.raises(ConnectionAbortedError):
+                    trained(folder)
+        resumed = trained(folder)
+        assert resumed.history == whole.history
+        assert resumed.best_epoch == whole.best_epoch
+        for name, value in whole.tower.state_dict().items():
+            assert torch.equal(resumed.tower.state_dict()[name], value)
 
 
 def test_the_rate_rises_falls_and_stays() -> None:
