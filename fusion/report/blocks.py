@@ -102,8 +102,9 @@ class Chart:
         unit: both axes go from 0 to 1.
         diagonal: draw the line x = y.
         log: both axes are logarithmic.
-        zero: draw a line at x = 0.
+        line_at: x of a line to compare with; None for no line.
         bare: no ticks: the axes have no unit.
+        n_columns: most panels side by side; 0 for the usual number.
     """
 
     kind: ClassVar[str] = "chart"
@@ -117,8 +118,9 @@ class Chart:
     unit: bool = False
     diagonal: bool = False
     log: bool = False
-    zero: bool = False
+    line_at: float | None = None
     bare: bool = False
+    n_columns: int = 0
 
     @property
     def panels(self) -> list[str]:

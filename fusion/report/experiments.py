@@ -104,7 +104,7 @@ def ablation_section(folder: Path) -> Section:
                 "",
                 "Left of 0: the model is worse without it. Mean over compartments of the pooled "
                 "values, paired 95 % intervals by resampling RNAs.",
-                zero=True,
+                line_at=0.0,
             )
         )
     header = ["variant", "AUC", "AUC - full", "AUPR", "AUPR - full"]

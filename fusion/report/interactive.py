@@ -131,8 +131,8 @@ def _axes(figure: Any, chart: Chart, place: dict[str, int]) -> None:
     grey = {"color": "#999", "width": 1, "dash": "dot"}
     if chart.diagonal:
         figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line=grey, **place)
-    if chart.zero:
-        figure.add_vline(x=0, line=grey, **place)
+    if chart.line_at is not None:
+        figure.add_vline(x=chart.line_at, line=grey, **place)
 
 
 def _traces(chart: Chart, part: pd.DataFrame, *, is_first: bool) -> list[Trace]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion.report import interactive
+from fusion.report.attention import attention_section
 from fusion.report.blocks import Block, Chart, Neighbourhoods, Section, Text
 from fusion.report.experiments import MAKERS, experiment_sections
 from fusion.report.networks import (
@@ -165,6 +166,7 @@ def run_sections(
         sections += attribution_sections([run.folder], is_run=not has_included)
     else:
         sections += experiment_sections([run.folder], is_run=not has_included)
+        sections.append(attention_section(run))
         if networks is None:
             sections.append(Section("New predictions and networks", (Text(NOT_AT_HAND),)))
         else:

@@ -102,8 +102,8 @@ def _panel(axis: Any, chart: Chart, part: pd.DataFrame) -> None:
     """Draw one panel."""
     if chart.diagonal:
         axis.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=0.8)
-    if chart.zero:
-        axis.axvline(0, color="0.6", linestyle=":", linewidth=0.8)
+    if chart.line_at is not None:
+        axis.axvline(chart.line_at, color="0.6", linestyle=":", linewidth=0.8)
     if chart.shape == HEAT:
         _heat(axis, part)
         return

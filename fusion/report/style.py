@@ -53,7 +53,7 @@ def style_of(number: int) -> tuple[str, str, str]:
 def grid_of(chart: Chart) -> tuple[int, int]:
     """Rows and columns of panels."""
     n_panels = max(len(chart.panels), 1)
-    n_columns = min(N_COLUMNS, n_panels)
+    n_columns = min(chart.n_columns or N_COLUMNS, n_panels)
     return math.ceil(n_panels / n_columns), n_columns
 
 
