@@ -111,7 +111,7 @@ def attention_blocks(readings: Readings) -> tuple[Block, ...]:
             "attention / even attention",
             "",
             f"Mean ± SD over the RNAs that have the source; {measured}. The line at 1 is even "
-            "attention: 1 / number of sources of the RNA. Shown are the mean of all heads and the "
+            "attention: 1 / number of sources of the RNA. Shown are the mean of all heads, up to "
             f"{N_HEADS} heads that read least evenly, and sources that one of these reads at least "
             f"{100 * VARIES:.0f} % unevenly (root mean square over RNAs). 'Near by': compartments "
             "of the training RNAs most similar in it.",
@@ -302,7 +302,7 @@ def attention_data(readings: Readings, words: tuple[str, ...]) -> pd.DataFrame:
     if len(readings.heads) > 1:
         average = relative.mean(axis=1, keepdims=True)
         shown = np.concatenate([average, shown], axis=1)
-        titles = [f"mean of all {len(readings.heads)} heads", *titles]
+        titles = [f"mean of {len(readings.heads)} heads", *titles]
     mean, sd, n_rnas = over_rnas(shown)
     departure = np.sqrt((mean - 1) ** 2 + sd**2).max(axis=0)
     sources = [n for n in np.argsort(-mean[0], kind="stable") if departure[n] >= VARIES]

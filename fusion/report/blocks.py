@@ -16,6 +16,7 @@ LINES = "lines"
 POINTS = "points"
 SCATTER = "scatter"
 HEAT = "heat"
+LOGO = "logo"
 
 DIGITS = 5
 """Significant digits of the data of a chart."""
@@ -94,7 +95,9 @@ class Chart:
         name: file name without suffix.
         title: of the figure.
         shape: `LINES`, `POINTS` (one row a ``y``, with the interval ``low`` to ``high`` of ``x``),
-            `SCATTER` or `HEAT` (``low`` is the value of a cell; row by row, none left out).
+            `SCATTER`, `HEAT` (``low`` is the value of a cell; row by row, none left out) or `LOGO`
+            (a panel a motif: nucleotide ``series`` at position ``x`` is ``y`` high), which is drawn
+            by matplotlib on the page too.
         data: columns `COLUMNS`, see `chart_data`. ``low`` and ``high`` are bounds of ``y`` for
             lines, of ``x`` for points.
         x_label, y_label: of the axes, with unit.

@@ -10,7 +10,15 @@ import numpy as np
 import pandas as pd
 
 from fusion.report.blocks import HEAT, LINES, POINTS, SCATTER, Chart
-from fusion.report.style import HOLLOW, PALE, categories_of, grid_of, point_places, style_of
+from fusion.report.style import (
+    HOLLOW,
+    PALE,
+    categories_of,
+    grid_of,
+    is_counted,
+    point_places,
+    style_of,
+)
 from mirnagraph.errors import import_extra
 
 EXTRA = "report"
@@ -18,6 +26,10 @@ WHY = "`report`"
 
 PANEL_HEIGHT = 270
 ROW_HEIGHT = 26
+
+BETWEEN_ROWS = 90
+"""Pixels between rows of panels, for the labels of one and the title of the next."""
+
 MARGIN = {"l": 60, "r": 16, "t": 70, "b": 56}
 
 Trace = dict[str, Any]
@@ -70,7 +82,7 @@ def draw(chart: Chart) -> Any:
         cols=n_columns,
         subplot_titles=titles if any(titles) else None,
         horizontal_spacing=0.07,
-        vertical_spacing=min(0.32 / n_rows, 0.2) if n_rows > 1 else 0,
+        vertical_spacing=BETWEEN_ROWS / (n_rows * _panel_height(chart)) if n_rows > 1 else 0,
     )
     for number, panel in enumerate(chart.panels):
         place = {"row": number // n_columns + 1, "col": number % n_columns + 1}
@@ -115,6 +127,8 @@ def _axes(figure: Any, chart: Chart, place: dict[str, int]) -> None:
     if chart.bare:
         x_axis["showticklabels"] = False
         y_axis["showticklabels"] = False
+    if is_counted(chart):
+        x_axis["dtick"] = 1
     if chart.shape == POINTS:
         names = categories_of(chart)
         y_axis |= {

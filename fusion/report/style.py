@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from fusion.report.blocks import Chart
+from fusion.report.blocks import LINES, Chart
 
 COLOURS = (
     "#0072B2",
@@ -35,6 +35,9 @@ MATPLOTLIB_DASHES: dict[str, str | tuple[int, tuple[int, ...]]] = {
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star")
 MATPLOTLIB_MARKERS = dict(zip(MARKERS, "osD^xP*", strict=True))
 
+LETTER_COLOURS = {"A": COLOURS[2], "C": COLOURS[0], "G": COLOURS[4], "U": COLOURS[1]}
+"""Nucleotide -> colour in logos."""
+
 HOLLOW = "not annotated"
 """Series of the map that is drawn pale, below the others."""
 
@@ -60,6 +63,14 @@ def grid_of(chart: Chart) -> tuple[int, int]:
 def categories_of(chart: Chart) -> list[str]:
     """Names of the rows of a chart of points, the topmost first; the same in every panel."""
     return [str(name) for name in chart.data["y"].unique()]
+
+
+def is_counted(chart: Chart) -> bool:
+    """Whether x of a chart of lines counts something up to ten, with ticks at whole numbers."""
+    if chart.shape != LINES or chart.data.empty:
+        return False
+    x = chart.data["x"].to_numpy(dtype=float)
+    return bool((x == np.round(x)).all() and 1 < x.max() - x.min() <= 10)
 
 
 def point_places(part: pd.DataFrame, categories: list[str], number: int, n: int) -> np.ndarray:

@@ -63,7 +63,7 @@ def test_the_figure_shows_the_mean_and_uneven_heads_alone(three_rnas: np.ndarray
     """Mean of the heads, second source: (.5 + 1) / 2 = .75 and .55, so .65 ± .1."""
     readings = Readings(("svd:drug", "kmer"), ("head 1", "head 2"), three_rnas)
     table = attention_data(readings, ("drugs", "k-mers"))
-    assert table["panel"].tolist() == ["mean of all 2 heads"] * 2 + ["head 1"] * 2
+    assert table["panel"].tolist() == ["mean of 2 heads"] * 2 + ["head 1"] * 2
     assert table["y"].tolist() == ["drugs", "k-mers"] * 2
     row = table.iloc[1]
     np.testing.assert_allclose([row["x"], row["low"], row["high"]], [0.65, 0.55, 0.75])
