@@ -13,7 +13,6 @@ from fusion.explain.occlusion import WORDS, source_of, source_of_kind
 from fusion.explain.towers import VARIES
 from fusion.export.load import load
 from fusion.models.attention import TokenFusion
-from fusion.models.ensemble import FusionModel
 from fusion.models.predict import reference_of
 from fusion.models.saved import SavedModel
 from fusion.models.towers import PRESENCE
@@ -32,6 +31,7 @@ from fusion.tokens.names import (
     TokenName,
     parse_joined,
 )
+from fusion.tokens.table import TokenTable
 from mirnagraph.errors import CheckpointError
 from mirnagraph.runs.model_file import HEADER
 
@@ -100,7 +100,10 @@ def attention_blocks(readings: Readings) -> tuple[Block, ...]:
     if data.empty:
         percent = 100 * VARIES
         blocks.append(
-            Text(f"No head differs from even attention by {percent:.0f} % or more: {measured}.")
+            Text(
+                f"No head reads a source {percent:.0f} % or more unevenly (root mean square over "
+                f"RNAs): {measured}."
+            )
         )
     else:
         chart = Chart(
@@ -151,9 +154,10 @@ def read_attention(model: SavedModel) -> Readings | None:
     rows = rows[:: max(1, -(-len(rows) // MAX_RNAS))]
     fusion_model = model.fusion_model(reference.tokens)
     if isinstance(fusion_model.attention, TrainedFusion):
-        measured = _of_towers(fusion_model.attention, fusion_model, rows)
+        measured = tower_attention(fusion_model.attention, fusion_model.tokens, rows)
     elif isinstance(fusion_model.attention, TrainedAttention):
-        measured = _of_members(fusion_model.attention, fusion_model, rows, model.compartments)
+        tokens = fusion_model.tokens.select(fusion_model.config.tokens.attention)
+        measured = member_attention(fusion_model.attention, tokens, rows, model.compartments)
     else:
         measured = None
     if measured is None:
@@ -165,17 +169,23 @@ def read_attention(model: SavedModel) -> Readings | None:
     return Readings(kept, heads, relative[:, :, is_kept])
 
 
-_Measured = tuple[tuple[str, ...], tuple[str, ...], np.ndarray, np.ndarray]
+Measured = tuple[tuple[str, ...], tuple[str, ...], np.ndarray, np.ndarray]
 """Sources, heads, weights (n, n_heads, n_sources), which sources an RNA has (n, n_sources)."""
 
 
-def _of_towers(
-    trained: TrainedFusion, fusion_model: FusionModel, rows: np.ndarray
-) -> _Measured | None:
-    """Attention of a fusion of two towers; None where it takes the mean of the tokens."""
+def tower_attention(
+    trained: TrainedFusion, tokens: TokenTable, rows: np.ndarray
+) -> Measured | None:
+    """Attention of a fusion of two towers; None where it takes the mean of the tokens.
+
+    Args:
+        trained: the fusion.
+        tokens: with all tokens of the settings.
+        rows: of RNAs.
+    """
     if trained.model.config.pooling != "attention":
         return None
-    inputs = trained.inputs(fusion_model.tokens, rows)
+    inputs = trained.inputs(tokens, rows)
     with torch.no_grad():
         weights = trained.model(inputs)[1]
     n_members, n, n_heads, n_queries, n_sources = weights.shape
@@ -188,15 +198,23 @@ def _of_towers(
     return tuple(trained.model.sources), tuple(heads), by_rna.numpy(), inputs.present.numpy()
 
 
-def _of_members(
+def member_attention(
     trained: TrainedAttention,
-    fusion_model: FusionModel,
+    tokens: TokenTable,
     rows: np.ndarray,
     compartments: tuple[str, ...],
-) -> _Measured | None:
-    """Attention of members with a query per compartment, or with the tokens as queries."""
-    names = fusion_model.config.tokens.attention
-    values, present = as_tensors(fusion_model.tokens.select(names), rows)
+) -> Measured | None:
+    """Attention of members with a query per compartment, or with the tokens as queries.
+
+    RNAs without any token are left out.
+
+    Args:
+        trained: the members.
+        tokens: those that they read, in order.
+        rows: of RNAs.
+        compartments: names of the queries.
+    """
+    values, present = as_tensors(tokens, rows)
     has_any = present.any(dim=1)
     values = [value[has_any] for value in values]
     present = present[has_any]
@@ -206,15 +224,15 @@ def _of_members(
         weights = head_weights(attention, values, present)
         if weights is None:
             continue
-        n_queries = weights.shape[2]
+        has_queries = "queries" in attention.config.readout
         for head in range(weights.shape[1]):
             place = _place(member, len(trained.members), head)
-            queries = [f"{place}: {name}" for name in compartments[:n_queries]]
-            heads += queries if n_queries == len(compartments) else [place]
+            heads += [f"{place}: {name}" for name in compartments] if has_queries else [place]
         tables.append(weights.flatten(1, 2).numpy())
     if not tables or not len(present):
         return None
-    return tuple(names), tuple(heads), np.concatenate(tables, axis=1), present.numpy()
+    names = tuple(token.name for token in tokens)
+    return names, tuple(heads), np.concatenate(tables, axis=1), present.numpy()
 
 
 def _place(member: int, n_members: int, head: int) -> str:
@@ -262,7 +280,7 @@ def relative_attention(weights: np.ndarray, is_present: np.ndarray) -> np.ndarra
         weights: shape (n, n_heads, n_sources), each row sums to 1.
         is_present: shape (n, n_sources).
     """
-    n_sources = is_present.sum(axis=1)
+    n_sources = is_present.sum(axis=1, dtype=weights.dtype)
     relative = weights * n_sources[:, None, None]
     return np.where(is_present[:, None, :], relative, np.nan)
 
@@ -277,7 +295,14 @@ def over_rnas(relative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         Three arrays of shape (n_heads, n_sources).
     """
     n_rnas = np.isfinite(relative).sum(axis=0)
-    return np.nanmean(relative, axis=0), np.nanstd(relative, axis=0), n_rnas
+    mean = np.nanmean(relative, axis=0, dtype=np.float64)
+    return mean, np.nanstd(relative, axis=0, dtype=np.float64), n_rnas
+
+
+def unevenness(relative: np.ndarray) -> np.ndarray:
+    """Root mean square, over RNAs, of the distance of `relative` from 1: (n_heads, n_sources)."""
+    mean, sd, _ = over_rnas(relative)
+    return np.asarray(np.sqrt((mean - 1) ** 2 + sd**2))
 
 
 def attention_data(readings: Readings, words: tuple[str, ...]) -> pd.DataFrame:
@@ -292,9 +317,10 @@ def attention_data(readings: Readings, words: tuple[str, ...]) -> pd.DataFrame:
         the number of RNAs; without rows where every head reads evenly.
     """
     relative = readings.relative
-    unevenness = np.sqrt(np.nanmean((relative - 1) ** 2, axis=(0, 2)))
-    order = np.argsort(-unevenness, kind="stable")[:N_HEADS]
-    order = order[unevenness[order] >= VARIES]
+    uneven = unevenness(relative)
+    overall = np.sqrt((uneven**2).mean(axis=1))
+    order = np.argsort(-overall, kind="stable")
+    order = order[(uneven[order] >= VARIES).any(axis=1)][:N_HEADS]
     if not len(order):
         return chart_data([])
     shown = relative[:, order]
@@ -304,8 +330,8 @@ def attention_data(readings: Readings, words: tuple[str, ...]) -> pd.DataFrame:
         shown = np.concatenate([average, shown], axis=1)
         titles = [f"mean of {len(readings.heads)} heads", *titles]
     mean, sd, n_rnas = over_rnas(shown)
-    departure = np.sqrt((mean - 1) ** 2 + sd**2).max(axis=0)
-    sources = [n for n in np.argsort(-mean[0], kind="stable") if departure[n] >= VARIES]
+    is_uneven = (unevenness(shown) >= VARIES).any(axis=0)
+    sources = [number for number in np.argsort(-mean[0], kind="stable") if is_uneven[number]]
     rows = []
     for place, title in enumerate(titles):
         for number in sources:

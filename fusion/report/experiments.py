@@ -11,8 +11,9 @@ import pandas as pd
 from fusion.experiments.ablation import FULL
 from fusion.experiments.audit import COLUMNS as AUDIT_COLUMNS
 from fusion.experiments.audit_report import SHORT as AUDITED
-from fusion.explain.ranking import read_temporal, temporal_precision
+from fusion.explain.ranking import temporal_precision
 from fusion.report.blocks import LINES, POINTS, Block, Chart, Section, Text, chart_data, make_table
+from fusion.temporal.run import read_temporal
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.io import read_table
 from mirnagraph.reading.text import read_text
@@ -22,6 +23,8 @@ ABLATION = "ablation.tsv"
 AUDIT = "audit.tsv"
 AUDIT_PAGE = "audit.md"
 TRIALS = "trials.tsv"
+CHOICES = "choices.tsv"
+VERSUS_UNTUNED = "versus_untuned.tsv"
 REPEATS = "repeats.tsv"
 TEMPORAL = "temporal.tsv"
 
@@ -41,9 +44,9 @@ NOT_FOUND = (
 )
 
 MADE_BY = {
-    ABLATION: "an ablation (mirnagraph ablate), which measures what each source is worth",
-    AUDIT: "an audit (mirnagraph audit)",
-    TRIALS: "a search of settings (mirnagraph tune)",
+    (ABLATION,): "an ablation (mirnagraph ablate), which measures what each source is worth",
+    (AUDIT,): "an audit (mirnagraph audit)",
+    (TRIALS, CHOICES): "a search of settings (mirnagraph tune)",
 }
 
 
@@ -68,7 +71,11 @@ def experiment_sections(folders: Sequence[Path], *, is_run: bool = True) -> list
         for folder in folders_with(name, folders):
             sections.append(make(folder))
     if is_run:
-        lacking = [what for name, what in MADE_BY.items() if not folders_with(name, folders)]
+        lacking = [
+            what
+            for names, what in MADE_BY.items()
+            if not any(folders_with(name, folders) for name in names)
+        ]
         if lacking:
             text = NOT_FOUND.format(what="; ".join(lacking))
             sections.append(Section("What each source is worth, audit, tuning", (Text(text),)))
@@ -225,6 +232,41 @@ def tuning_section(folder: Path) -> Section:
     return Section("Tuning", (chart, best_table))
 
 
+def nested_section(folder: Path) -> Section:
+    """Settings that a nested search selected in each outer fold, and what they gain."""
+    table = read_table(folder / CHOICES, ["fold", "setting", "value", "inner_score"])
+    folds = list(dict.fromkeys(table["fold"]))
+    by_place = {
+        (row["fold"], row["setting"]): short_number(row["value"])
+        for row in table.to_dict("records")
+    }
+    rows = []
+    for setting in dict.fromkeys(table["setting"]):
+        rows.append([setting, *[by_place.get((fold, setting), "-") for fold in folds]])
+    score_of = dict(zip(table["fold"], table["inner_score"], strict=True))
+    rows.append(["score in the inner folds", *[short_number(score_of[fold]) for fold in folds]])
+    header = ["setting", *[f"fold {fold}" for fold in folds]]
+    caption = "Selected in the training part of each outer fold."
+    blocks: list[Block] = [make_table(header, rows, caption)]
+    path = folder / VERSUS_UNTUNED
+    if path.is_file():
+        numbers = ["untuned", "nested", "difference", "low", "high"]
+        table = read_table(path, ["metric", "fold", *numbers])
+        table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
+        cells = []
+        is_whole = table["fold"].isin(["mean", "pooled"])
+        for row in table[is_whole].to_dict("records"):
+            scores = [finite_or_dash(row["untuned"]), finite_or_dash(row["nested"])]
+            gain = difference_cell(row["difference"], row["low"], row["high"], digits=3)
+            cells.append([row["metric"], row["fold"], *scores, gain])
+        caption = (
+            "Mean over compartments; 95 % intervals by resampling RNAs, of all folds together."
+        )
+        header = ["metric", "folds", "untuned", "tuned", "tuned - untuned"]
+        blocks.append(make_table(header, cells, caption))
+    return Section("Nested tuning", tuple(blocks))
+
+
 def short_number(cell: object) -> str:
     """A number with four significant digits; other text, and whole numbers, as they are.
 
@@ -300,6 +342,7 @@ MAKERS = {
     ABLATION: ablation_section,
     AUDIT: audit_section,
     TRIALS: tuning_section,
+    CHOICES: nested_section,
     REPEATS: repeats_section,
     TEMPORAL: temporal_section,
 }

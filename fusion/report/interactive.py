@@ -26,6 +26,7 @@ WHY = "`report`"
 
 PANEL_HEIGHT = 270
 ROW_HEIGHT = 26
+SERIES_HEIGHT = 13
 
 BETWEEN_ROWS = 90
 """Pixels between rows of panels, for the labels of one and the title of the next."""
@@ -105,7 +106,8 @@ def draw(chart: Chart) -> Any:
 
 def _panel_height(chart: Chart) -> int:
     if chart.shape == POINTS:
-        return max(160, ROW_HEIGHT * len(categories_of(chart)) + 40)
+        of_row = max(ROW_HEIGHT, SERIES_HEIGHT * len(chart.series))
+        return max(160, of_row * len(categories_of(chart)) + 40)
     if chart.shape == HEAT:
         return max(240, 34 * chart.data["y"].nunique() + 60)
     return PANEL_HEIGHT

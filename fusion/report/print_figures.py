@@ -112,7 +112,8 @@ def _size(chart: Chart, n_rows: int, n_columns: int) -> tuple[float, float]:
     """Width and height in inches."""
     if chart.shape == POINTS:
         most = len(categories_of(chart))
-        return (1.8 + PANEL_WIDTH * max(n_columns, 1.6), 1.1 + n_rows * (0.7 + 0.26 * most))
+        of_row = max(0.26, 0.13 * len(chart.series))
+        return (1.8 + PANEL_WIDTH * max(n_columns, 1.6), 1.1 + n_rows * (0.7 + of_row * most))
     if chart.shape == HEAT:
         n = chart.data["y"].nunique()
         return (2.6 + 0.62 * n, 1.6 + 0.45 * n)

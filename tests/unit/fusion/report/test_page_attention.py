@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from fusion.model_config import AttentionConfig
+from fusion.model_config import AttentionConfig, FusionConfig, KernelSettings
 from fusion.models.attention import TokenFusion
+from fusion.models.towers_training import fit_fusion
+from fusion.models.training import TrainedAttention, as_tensors
 from fusion.report.attention import (
     NOT_IMPORTANCE,
     Readings,
@@ -18,13 +20,18 @@ from fusion.report.attention import (
     attention_data,
     attention_section,
     head_weights,
+    member_attention,
     over_rnas,
     plain_words,
     relative_attention,
     token_words,
+    tower_attention,
+    unevenness,
 )
 from fusion.report.blocks import Chart, Table, Text
 from fusion.report.run_data import open_run
+from fusion.tokens.table import TokenTable, make_token
+from mirnagraph.nodes import NodeIndex
 
 
 @pytest.fixture
@@ -95,7 +102,7 @@ def test_even_heads_are_a_sentence_and_no_figure() -> None:
     assert isinstance(blocks[0], Text)
     assert blocks[0].text == NOT_IMPORTANCE
     assert isinstance(blocks[1], Text)
-    assert "No head differs from even attention by 10 %" in blocks[1].text
+    assert "No head reads a source 10 % or more unevenly" in blocks[1].text
     assert not any(isinstance(block, Chart) for block in blocks)
 
 
@@ -123,6 +130,88 @@ def test_heads_average_to_the_attention_of_the_model(readout: str) -> None:
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:-1]))
     assert not weights[3, :, :, 1:].any()  # the fourth RNA has the first token alone
     assert len(member._forward_hooks) == 0
+
+
+def test_unevenness_is_the_distance_from_even_attention(three_rnas: np.ndarray) -> None:
+    """First source of the first head: .5, .9 and 0 from 1."""
+    expected = [[np.sqrt((0.25 + 0.81) / 3), np.sqrt((0.25 + 0.81) / 2)], [0, 0]]
+    np.testing.assert_allclose(unevenness(three_rnas), expected, atol=1e-12)
+
+
+def test_one_uneven_source_makes_a_head_uneven() -> None:
+    """A head with nine even sources of ten, and one at 1.2, is shown with that source alone."""
+    relative = np.ones((4, 1, 10))
+    relative[:, :, 3] = 1.2
+    sources = tuple("abcdefghij")
+    table = attention_data(Readings(sources, ("head 1",), relative), sources)
+    assert table[["panel", "y", "x"]].to_numpy().tolist() == [["head 1", "d", 1.2]]
+
+
+@pytest.fixture
+def tokens() -> TokenTable:
+    """Three tokens of eight RNAs: the first RNA has no `evidence`, the last one no token."""
+    rng = np.random.default_rng(0)
+    index = NodeIndex.of([f"r{number}" for number in range(8)], "RNA")
+    here = np.arange(8) < 7
+    table = [
+        make_token("kmer", rng.normal(size=(8, 4)), here),
+        make_token("evidence:drug", rng.normal(size=(8, 3)), here & (np.arange(8) > 0)),
+        make_token("degree", rng.normal(size=(8, 2)), here),
+    ]
+    return TokenTable(index, tuple(table))
+
+
+def test_heads_of_a_fusion_of_two_towers_are_named_in_their_order(tokens: TokenTable) -> None:
+    config = FusionConfig(
+        dim=8, n_heads=2, n_queries=3, n_members=2, epochs=1, kernel_dim=0, hidden=4
+    )
+    labels = np.arange(16).reshape(8, 2) % 3 == 0
+    train = np.arange(8)
+    names = [token.name for token in tokens]
+    trained = fit_fusion(
+        tokens, names, labels.astype(float), train, train, config, KernelSettings(), 0
+    )
+    measured = tower_attention(trained, tokens, train)
+    assert measured is not None
+    sources, heads, weights, is_present = measured
+    assert sources == (*names, "presence")
+    assert is_present[[0, 7]].tolist() == [[True, False, True, True], [False, False, False, True]]
+    with torch.no_grad():
+        of_model = trained.model(trained.inputs(tokens, train))[1].numpy()
+    for name, member, head, query in (
+        ("member 1, head 2, query 1", 0, 1, 0),
+        ("member 2, head 1, query 3", 1, 0, 2),
+    ):
+        np.testing.assert_array_equal(
+            weights[:, heads.index(name)], of_model[member, :, head, query]
+        )
+    assert len(heads) == len(set(heads)) == 12
+    mean = replace(trained.model.config, pooling="mean")
+    trained.model.config = mean
+    assert tower_attention(trained, tokens, train) is None
+
+
+@pytest.mark.parametrize("readout", ["queries", "concat"])
+def test_heads_of_members_are_named_in_their_order(tokens: TokenTable, readout: str) -> None:
+    torch.manual_seed(1)
+    config = replace(AttentionConfig(), dim=8, n_heads=2, n_layers=1, readout=readout)
+    widths = {token.name: token.values.shape[1] for token in tokens}
+    members = [TokenFusion(widths, 2, config).eval() for _ in range(2)]
+    measured = member_attention(
+        TrainedAttention(members), tokens, np.arange(8), ("Nucleus", "Cytosol")
+    )
+    assert measured is not None
+    sources, heads, weights, is_present = measured
+    assert sources == ("kmer", "evidence:drug", "degree")
+    assert weights.shape[0] == len(is_present) == 7  # the last RNA has no token
+    with_queries = "member 2, head 1: Cytosol"
+    name = with_queries if readout == "queries" else "member 2, head 1"
+    values, present = as_tensors(tokens, np.arange(7))
+    of_member = head_weights(members[1], values, present)
+    assert of_member is not None
+    expected = of_member[:, 0, 1 if readout == "queries" else 0].numpy()
+    np.testing.assert_allclose(weights[:, heads.index(name)], expected, rtol=1e-6)
+    assert len(heads) == len(set(heads)) == (8 if readout == "queries" else 4)
 
 
 def test_a_member_without_attention_has_none() -> None:
