@@ -344,11 +344,16 @@ def attention_data(readings: Readings, words: tuple[str, ...]) -> pd.DataFrame:
 
 
 def plain_words(tokens: tuple[str, ...]) -> tuple[str, ...]:
-    """Plain words of tokens; with the token itself where two have the same words."""
+    """Plain words of tokens; where two have the same, with their targets, or the tokens."""
     words = [token_words(token) for token in tokens]
+    with_target = []
+    for token, text in zip(tokens, words, strict=True):
+        target = "" if JOIN in token else TokenName.parse(token).target
+        is_shared = words.count(text) > 1 and bool(target)
+        with_target.append(f"{text}: {target}" if is_shared else text)
     return tuple(
-        f"{text} [{token}]" if words.count(text) > 1 else text
-        for token, text in zip(tokens, words, strict=True)
+        f"{text} [{token}]" if with_target.count(text) > 1 else text
+        for token, text in zip(tokens, with_target, strict=True)
     )
 
 

@@ -16,8 +16,10 @@ from fusion.report.style import (
     categories_of,
     grid_of,
     is_counted,
+    lines_of_row,
     point_places,
     style_of,
+    wrapped_names,
 )
 from mirnagraph.errors import import_extra
 
@@ -27,6 +29,7 @@ WHY = "`report`"
 PANEL_HEIGHT = 270
 ROW_HEIGHT = 26
 SERIES_HEIGHT = 13
+LINE_HEIGHT = 18
 
 BETWEEN_ROWS = 90
 """Pixels between rows of panels, for the labels of one and the title of the next."""
@@ -106,7 +109,9 @@ def draw(chart: Chart) -> Any:
 
 def _panel_height(chart: Chart) -> int:
     if chart.shape == POINTS:
-        of_row = max(ROW_HEIGHT, SERIES_HEIGHT * len(chart.series))
+        of_row = max(
+            ROW_HEIGHT, SERIES_HEIGHT * len(chart.series), LINE_HEIGHT * lines_of_row(chart)
+        )
         return max(160, of_row * len(categories_of(chart)) + 40)
     if chart.shape == HEAT:
         return max(240, 34 * chart.data["y"].nunique() + 60)
@@ -132,11 +137,11 @@ def _axes(figure: Any, chart: Chart, place: dict[str, int]) -> None:
     if is_counted(chart):
         x_axis["dtick"] = 1
     if chart.shape == POINTS:
-        names = categories_of(chart)
+        names = wrapped_names(chart)
         y_axis |= {
             "showticklabels": place["col"] == 1,
             "tickvals": list(range(len(names))),
-            "ticktext": [plain(name) for name in names],
+            "ticktext": [plain(name).replace("\n", "<br>") for name in names],
             "range": [len(names) - 0.4, -0.6],
         }
     if chart.shape == HEAT:

@@ -20,8 +20,10 @@ from fusion.report.style import (
     categories_of,
     grid_of,
     is_counted,
+    lines_of_row,
     point_places,
     style_of,
+    wrapped_names,
 )
 from mirnagraph.errors import import_extra
 from mirnagraph.io import write_folder, write_tsv
@@ -112,7 +114,7 @@ def _size(chart: Chart, n_rows: int, n_columns: int) -> tuple[float, float]:
     """Width and height in inches."""
     if chart.shape == POINTS:
         most = len(categories_of(chart))
-        of_row = max(0.26, 0.13 * len(chart.series))
+        of_row = max(0.26, 0.13 * len(chart.series), 0.17 * lines_of_row(chart))
         return (1.8 + PANEL_WIDTH * max(n_columns, 1.6), 1.1 + n_rows * (0.7 + of_row * most))
     if chart.shape == HEAT:
         n = chart.data["y"].nunique()
@@ -154,7 +156,7 @@ def _scale(axis: Any, chart: Chart) -> None:
 
     if chart.shape == POINTS:
         categories = categories_of(chart)
-        axis.set_yticks(range(len(categories)), categories)
+        axis.set_yticks(range(len(categories)), wrapped_names(chart))
         axis.set_ylim(len(categories) - 0.4, -0.6)
     if is_counted(chart):
         axis.xaxis.set_major_locator(MultipleLocator(1))

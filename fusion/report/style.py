@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,9 @@ HOLLOW = "not annotated"
 
 PALE = "#BBBBBB"
 
+WIDEST_NAME = 36
+"""Letters of a line in the name of a row."""
+
 N_COLUMNS = 3
 """Most panels side by side."""
 
@@ -63,6 +67,17 @@ def grid_of(chart: Chart) -> tuple[int, int]:
 def categories_of(chart: Chart) -> list[str]:
     """Names of the rows of a chart of points, the topmost first; the same in every panel."""
     return [str(name) for name in chart.data["y"].unique()]
+
+
+def wrapped_names(chart: Chart) -> list[str]:
+    """`categories_of` in lines of at most `WIDEST_NAME` letters."""
+    return ["\n".join(textwrap.wrap(name, WIDEST_NAME)) or name for name in categories_of(chart)]
+
+
+def lines_of_row(chart: Chart) -> int:
+    """Lines that a row of a chart of points needs; one wrapped name alone fits between others."""
+    n_lines = sorted(name.count("\n") + 1 for name in wrapped_names(chart))
+    return n_lines[-2] if len(n_lines) > 1 else 1
 
 
 def is_counted(chart: Chart) -> bool:

@@ -242,12 +242,17 @@ def test_tokens_have_plain_words(token: str, words: str) -> None:
     assert token_words(token) == words
 
 
-def test_words_that_two_tokens_share_name_the_token() -> None:
-    words = plain_words(("nearest:sequence", "neighbours:sequence", "svd:drug"))
+def test_words_that_two_tokens_share_name_what_differs() -> None:
+    words = plain_words(("nearest:cosine_mRNA", "nearest:cosine_target_2025", "svd:drug"))
     assert words == (
-        "near by sequence [nearest:sequence]",
-        "near by sequence [neighbours:sequence]",
+        "near by targets (cosine): mRNA",
+        "near by targets (cosine): target_2025",
         "drugs (svd)",
+    )
+    words = plain_words(("nearest:sequence", "neighbours:sequence"))
+    assert words == (
+        "near by sequence: sequence [nearest:sequence]",
+        "near by sequence: sequence [neighbours:sequence]",
     )
 
 
