@@ -16,6 +16,7 @@ LINES = "lines"
 POINTS = "points"
 SCATTER = "scatter"
 HEAT = "heat"
+LOGO = "logo"
 
 DIGITS = 5
 """Significant digits of the data of a chart."""
@@ -94,7 +95,9 @@ class Chart:
         name: file name without suffix.
         title: of the figure.
         shape: `LINES`, `POINTS` (one row a ``y``, with the interval ``low`` to ``high`` of ``x``),
-            `SCATTER` or `HEAT` (``low`` is the value of a cell; row by row, none left out).
+            `SCATTER`, `HEAT` (``low`` is the value of a cell; row by row, none left out) or `LOGO`
+            (a panel a motif: nucleotide ``series`` at position ``x`` is ``y`` high), which is drawn
+            by matplotlib on the page too.
         data: columns `COLUMNS`, see `chart_data`. ``low`` and ``high`` are bounds of ``y`` for
             lines, of ``x`` for points.
         x_label, y_label: of the axes, with unit.
@@ -102,8 +105,9 @@ class Chart:
         unit: both axes go from 0 to 1.
         diagonal: draw the line x = y.
         log: both axes are logarithmic.
-        zero: draw a line at x = 0.
+        line_at: x of a line to compare with; None for no line.
         bare: no ticks: the axes have no unit.
+        n_columns: most panels side by side; 0 for the usual number.
     """
 
     kind: ClassVar[str] = "chart"
@@ -117,8 +121,9 @@ class Chart:
     unit: bool = False
     diagonal: bool = False
     log: bool = False
-    zero: bool = False
+    line_at: float | None = None
     bare: bool = False
+    n_columns: int = 0
 
     @property
     def panels(self) -> list[str]:

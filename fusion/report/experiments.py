@@ -10,28 +10,43 @@ import pandas as pd
 
 from fusion.experiments.ablation import FULL
 from fusion.experiments.audit import COLUMNS as AUDIT_COLUMNS
+from fusion.experiments.audit_report import SHORT as AUDITED
 from fusion.explain.ranking import temporal_precision
 from fusion.report.blocks import LINES, POINTS, Block, Chart, Section, Text, chart_data, make_table
+from fusion.temporal.run import read_temporal
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.io import read_table
+from mirnagraph.reading.text import read_text
 from mirnagraph.runs.markdown import difference_cell, finite_or_dash
 
 ABLATION = "ablation.tsv"
 AUDIT = "audit.tsv"
+AUDIT_PAGE = "audit.md"
 TRIALS = "trials.tsv"
+CHOICES = "choices.tsv"
+VERSUS_UNTUNED = "versus_untuned.tsv"
 REPEATS = "repeats.tsv"
 TEMPORAL = "temporal.tsv"
 
 N_TRIALS = 10
+
+CONCLUSIONS = "## Conclusions"
+"""Heading of the conclusions in `AUDIT_PAGE`; a line of each starts with "- ".
+
+Its other sections are tables, which `AUDIT` has too.
+"""
+
+CHANCE = 0.5
+"""AUC of chance."""
 
 NOT_FOUND = (
     "Not in this run folder: {what}. Name the folder of one that was run elsewhere with --include."
 )
 
 MADE_BY = {
-    ABLATION: "an ablation (mirnagraph ablate), which measures what each source is worth",
-    AUDIT: "an audit (mirnagraph audit)",
-    TRIALS: "a search of settings (mirnagraph tune)",
+    (ABLATION,): "an ablation (mirnagraph ablate), which measures what each source is worth",
+    (AUDIT,): "an audit (mirnagraph audit)",
+    (TRIALS, CHOICES): "a search of settings (mirnagraph tune)",
 }
 
 
@@ -56,7 +71,11 @@ def experiment_sections(folders: Sequence[Path], *, is_run: bool = True) -> list
         for folder in folders_with(name, folders):
             sections.append(make(folder))
     if is_run:
-        lacking = [what for name, what in MADE_BY.items() if not folders_with(name, folders)]
+        lacking = [
+            what
+            for names, what in MADE_BY.items()
+            if not any(folders_with(name, folders) for name in names)
+        ]
         if lacking:
             text = NOT_FOUND.format(what="; ".join(lacking))
             sections.append(Section("What each source is worth, audit, tuning", (Text(text),)))
@@ -102,9 +121,9 @@ def ablation_section(folder: Path) -> Section:
                 chart_data(points),
                 "variant - full model",
                 "",
-                "Left of 0: the model is worse without it. Mean over compartments of the pooled "
-                "values, paired 95 % intervals by resampling RNAs.",
-                zero=True,
+                "Left of 0: worse than the full model; what is left out there helps. Mean over "
+                "compartments of the pooled values, paired 95 % intervals by resampling RNAs.",
+                line_at=0.0,
             )
         )
     header = ["variant", "AUC", "AUC - full", "AUPR", "AUPR - full"]
@@ -113,19 +132,71 @@ def ablation_section(folder: Path) -> Section:
 
 
 def audit_section(folder: Path) -> Section:
-    """All values of an audit, a folded table per section."""
+    """Conclusions of an audit, AUC of each source alone, and all values in folded tables."""
     columns = AUDIT_COLUMNS
     table = read_table(folder / AUDIT, columns)
-    blocks: list[Block] = [
-        Text(f"Checks of data and folds for leakage and popularity; in words: {folder}/audit.md.")
-    ]
+    blocks: list[Block] = [Text(line) for line in audit_conclusions(folder / AUDIT_PAGE)]
+    data = audit_data(table)
+    if not data.empty:
+        blocks.append(
+            Chart(
+                "audit",
+                "AUC of each source alone",
+                POINTS,
+                data,
+                "AUC, mean over compartments",
+                "",
+                "The dotted line is chance. Counts are numbers of associations, which measure how "
+                "well studied an RNA is. With permuted labels every AUC is near chance unless "
+                "labels leak.",
+                line_at=CHANCE,
+            )
+        )
     for name, part in table.groupby("section", sort=False):
         rows = []
         for cells in part[columns[1:]].itertuples(index=False):
             value = pd.to_numeric(cells[-1], errors="coerce")
             rows.append([*cells[:-1], f"{value:.4g}" if np.isfinite(value) else "-"])
-        blocks.append(make_table(columns[1:], rows, title=str(name)))
+        blocks.append(make_table(columns[1:], rows, title=f"All values: {name}"))
     return Section("Audit", tuple(blocks))
+
+
+def audit_conclusions(path: Path) -> list[str]:
+    """Sentences under `CONCLUSIONS` of the page of an audit; none without a page."""
+    if not path.is_file():
+        return []
+    lines = read_text(path).splitlines()
+    if CONCLUSIONS not in lines:
+        return []
+    sentences = []
+    for line in lines[lines.index(CONCLUSIONS) + 1 :]:
+        if line.startswith("#"):
+            break
+        if line.startswith("- "):
+            sentences.append(line.removeprefix("- ").replace("`", "").replace("**", ""))
+    return sentences
+
+
+def audit_data(table: pd.DataFrame) -> pd.DataFrame:
+    """AUC of each source on all RNAs: a series per kind of folds, and one for permuted labels.
+
+    Args:
+        table: of `AUDIT`.
+
+    Returns:
+        See `chart_data`: ``y`` the source in words.
+    """
+    is_shown = (table["compartment"] == AVERAGE) & (table["measure"] == "AUC")
+    is_shown &= table["section"].isin(["sources", "permutation"]) & (table["rnas"] == "all")
+    rows = []
+    for row in table[is_shown].to_dict("records"):
+        source = AUDITED.get(row["subject"], row["subject"])
+        is_permuted = row["section"] == "permutation"
+        series = "permuted labels" if is_permuted else f"{row['split']} folds"
+        value = float(pd.to_numeric(row["value"], errors="coerce"))
+        if np.isfinite(value):
+            rows.append({"panel": "", "series": series, "x": value, "y": source})
+    return chart_data(rows)
 
 
 def tuning_section(folder: Path) -> Section:
@@ -151,10 +222,61 @@ def tuning_section(folder: Path) -> Section:
     hidden = [name for name in table.columns if name.startswith("inner fold") or name == "note"]
     shown = table.drop(columns=hidden).assign(score=scores)
     top = shown.sort_values("score", ascending=False, kind="stable").head(N_TRIALS)
-    rows = top.assign(score=[finite_or_dash(score, 4) for score in top["score"]]).to_numpy()
+    rows = top.assign(score=[finite_or_dash(score, 4) for score in top["score"]])
+    for name in rows.columns.difference(["trial", "state", "score"]):
+        rows[name] = [short_number(cell) for cell in rows[name]]
     states = ", ".join(f"{name} {n}" for name, n in table["state"].value_counts().items())
-    best_table = make_table(list(top.columns), rows.tolist(), f"The best of {len(table)}: {states}")
+    best_table = make_table(
+        list(top.columns), rows.to_numpy().tolist(), f"The best of {len(table)}: {states}"
+    )
     return Section("Tuning", (chart, best_table))
+
+
+def nested_section(folder: Path) -> Section:
+    """Settings that a nested search selected in each outer fold, and what they gain."""
+    table = read_table(folder / CHOICES, ["fold", "setting", "value", "inner_score"])
+    folds = list(dict.fromkeys(table["fold"]))
+    by_place = {
+        (row["fold"], row["setting"]): short_number(row["value"])
+        for row in table.to_dict("records")
+    }
+    rows = []
+    for setting in dict.fromkeys(table["setting"]):
+        rows.append([setting, *[by_place.get((fold, setting), "-") for fold in folds]])
+    score_of = dict(zip(table["fold"], table["inner_score"], strict=True))
+    rows.append(["score in the inner folds", *[short_number(score_of[fold]) for fold in folds]])
+    header = ["setting", *[f"fold {fold}" for fold in folds]]
+    caption = "Selected in the training part of each outer fold."
+    blocks: list[Block] = [make_table(header, rows, caption)]
+    path = folder / VERSUS_UNTUNED
+    if path.is_file():
+        numbers = ["untuned", "nested", "difference", "low", "high"]
+        table = read_table(path, ["metric", "fold", *numbers])
+        table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
+        cells = []
+        is_whole = table["fold"].isin(["mean", "pooled"])
+        for row in table[is_whole].to_dict("records"):
+            scores = [finite_or_dash(row["untuned"]), finite_or_dash(row["nested"])]
+            gain = difference_cell(row["difference"], row["low"], row["high"], digits=3)
+            cells.append([row["metric"], row["fold"], *scores, gain])
+        caption = (
+            "Mean over compartments; 95 % intervals by resampling RNAs, of all folds together."
+        )
+        header = ["metric", "folds", "untuned", "tuned", "tuned - untuned"]
+        blocks.append(make_table(header, cells, caption))
+    return Section("Nested tuning", tuple(blocks))
+
+
+def short_number(cell: object) -> str:
+    """A number with four significant digits; other text, and whole numbers, as they are.
+
+    >>> short_number("0.009961091115361581"), short_number("32"), short_number("sgd")
+    ('0.009961', '32', 'sgd')
+    """
+    text = str(cell)
+    value = pd.to_numeric(text, errors="coerce")
+    is_whole = text.removeprefix("-").isdecimal()
+    return text if is_whole or not np.isfinite(value) else f"{value:.4g}"
 
 
 def repeats_section(folder: Path) -> Section:
@@ -172,24 +294,55 @@ def repeats_section(folder: Path) -> Section:
 
 
 def temporal_section(folder: Path) -> Section:
-    """Precision of the ranking by later labels."""
+    """AUC and precision of rankings by later labels."""
     title = "Ranking by later labels"
     measured = temporal_precision(folder)
     if measured is None:
         return Section(title, (Text("No temporal run."),))
+    chart = Chart(
+        "temporal",
+        "AUC of rankings by later labels",
+        POINTS,
+        temporal_data(read_temporal(folder)),
+        "AUC",
+        "",
+        "Pairs of RNA and compartment without an earlier label, by whether they have a later one; "
+        "95 % intervals. 'score': the ranking of mirnagraph rank; 'model': by probability; the "
+        "others order by counts alone. The dotted line is chance.",
+        line_at=CHANCE,
+    )
     rows = []
     for row in measured[1].to_dict("records"):
         cell = difference_cell(row["score"], row["low"], row["high"], digits=3).replace("+", "")
         rows.append([row["metric"], cell, finite_or_dash(row["popularity"])])
     caption = "Trained on earlier labels, scored by later ones; 95 % intervals."
     table = make_table(["metric", "ranking of the run", "popularity alone"], rows, caption)
-    return Section(title, (table,))
+    return Section(title, (chart, table))
+
+
+def temporal_data(table: pd.DataFrame) -> pd.DataFrame:
+    """AUC of each ranking, by compartment: a series per ranking.
+
+    Args:
+        table: of `TEMPORAL`.
+
+    Returns:
+        See `chart_data`.
+    """
+    rows = []
+    for row in table[table["metric"] == "AUC"].to_dict("records"):
+        values = [float(row[name]) for name in ("value", "low", "high")]
+        if np.isfinite(values[0]):
+            point = {"series": row["ranking"], "x": values[0], "y": row["compartment"]}
+            rows.append({**point, "low": values[1], "high": values[2]})
+    return chart_data(rows)
 
 
 MAKERS = {
     ABLATION: ablation_section,
     AUDIT: audit_section,
     TRIALS: tuning_section,
+    CHOICES: nested_section,
     REPEATS: repeats_section,
     TEMPORAL: temporal_section,
 }

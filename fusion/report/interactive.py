@@ -10,7 +10,17 @@ import numpy as np
 import pandas as pd
 
 from fusion.report.blocks import HEAT, LINES, POINTS, SCATTER, Chart
-from fusion.report.style import HOLLOW, PALE, categories_of, grid_of, point_places, style_of
+from fusion.report.style import (
+    HOLLOW,
+    PALE,
+    categories_of,
+    grid_of,
+    is_counted,
+    lines_of_row,
+    point_places,
+    style_of,
+    wrapped_names,
+)
 from mirnagraph.errors import import_extra
 
 EXTRA = "report"
@@ -18,6 +28,12 @@ WHY = "`report`"
 
 PANEL_HEIGHT = 270
 ROW_HEIGHT = 26
+SERIES_HEIGHT = 13
+LINE_HEIGHT = 18
+
+BETWEEN_ROWS = 90
+"""Pixels between rows of panels, for the labels of one and the title of the next."""
+
 MARGIN = {"l": 60, "r": 16, "t": 70, "b": 56}
 
 Trace = dict[str, Any]
@@ -70,7 +86,7 @@ def draw(chart: Chart) -> Any:
         cols=n_columns,
         subplot_titles=titles if any(titles) else None,
         horizontal_spacing=0.07,
-        vertical_spacing=min(0.32 / n_rows, 0.2) if n_rows > 1 else 0,
+        vertical_spacing=BETWEEN_ROWS / (n_rows * _panel_height(chart)) if n_rows > 1 else 0,
     )
     for number, panel in enumerate(chart.panels):
         place = {"row": number // n_columns + 1, "col": number % n_columns + 1}
@@ -93,7 +109,10 @@ def draw(chart: Chart) -> Any:
 
 def _panel_height(chart: Chart) -> int:
     if chart.shape == POINTS:
-        return max(160, ROW_HEIGHT * len(categories_of(chart)) + 40)
+        of_row = max(
+            ROW_HEIGHT, SERIES_HEIGHT * len(chart.series), LINE_HEIGHT * lines_of_row(chart)
+        )
+        return max(160, of_row * len(categories_of(chart)) + 40)
     if chart.shape == HEAT:
         return max(240, 34 * chart.data["y"].nunique() + 60)
     return PANEL_HEIGHT
@@ -115,12 +134,14 @@ def _axes(figure: Any, chart: Chart, place: dict[str, int]) -> None:
     if chart.bare:
         x_axis["showticklabels"] = False
         y_axis["showticklabels"] = False
+    if is_counted(chart):
+        x_axis["dtick"] = 1
     if chart.shape == POINTS:
-        names = categories_of(chart)
+        names = wrapped_names(chart)
         y_axis |= {
             "showticklabels": place["col"] == 1,
             "tickvals": list(range(len(names))),
-            "ticktext": [plain(name) for name in names],
+            "ticktext": [plain(name).replace("\n", "<br>") for name in names],
             "range": [len(names) - 0.4, -0.6],
         }
     if chart.shape == HEAT:
@@ -131,8 +152,8 @@ def _axes(figure: Any, chart: Chart, place: dict[str, int]) -> None:
     grey = {"color": "#999", "width": 1, "dash": "dot"}
     if chart.diagonal:
         figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line=grey, **place)
-    if chart.zero:
-        figure.add_vline(x=0, line=grey, **place)
+    if chart.line_at is not None:
+        figure.add_vline(x=chart.line_at, line=grey, **place)
 
 
 def _traces(chart: Chart, part: pd.DataFrame, *, is_first: bool) -> list[Trace]:

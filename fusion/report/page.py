@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion.report import interactive
+from fusion.report.attention import attention_section
 from fusion.report.blocks import Block, Chart, Neighbourhoods, Section, Text
 from fusion.report.experiments import MAKERS, experiment_sections
 from fusion.report.networks import (
@@ -22,7 +23,7 @@ from fusion.report.networks import (
     networks_hash,
     ranking_section,
 )
-from fusion.report.print_figures import write_figures
+from fusion.report.print_figures import svg, write_figures
 from fusion.report.run_data import ReportRun, open_run
 from fusion.report.sections import (
     baseline_section,
@@ -36,7 +37,13 @@ from fusion.report.sections import (
     set_section,
     training_section,
 )
-from fusion.report.sequence import ATTRIBUTION, attribution_sections, health_section
+from fusion.report.sequence import (
+    ATTRIBUTION,
+    MOTIFS,
+    attribution_sections,
+    health_section,
+    motif_sections,
+)
 from fusion.report.side_by_side import side_by_side
 from mirnagraph.errors import InputError, import_extra
 from mirnagraph.io import check_output_folder, file_names, write_text
@@ -163,8 +170,10 @@ def run_sections(
     if run.is_sequence:
         sections.append(health_section(run))
         sections += attribution_sections([run.folder], is_run=not has_included)
+        sections += motif_sections([run.folder])
     else:
         sections += experiment_sections([run.folder], is_run=not has_included)
+        sections.append(attention_section(run))
         if networks is None:
             sections.append(Section("New predictions and networks", (Text(NOT_AT_HAND),)))
         else:
@@ -182,11 +191,12 @@ def _included(folders: list[Path]) -> list[Section]:
     for folder in folders:
         found = experiment_sections([folder], is_run=False)
         found += attribution_sections([folder], is_run=False)
+        found += motif_sections([folder])
         if not found:
             raise InputError(
                 "nothing to include in this folder",
                 file=folder,
-                expected=f"one of {', '.join([*MAKERS, ATTRIBUTION])}",
+                expected=f"one of {', '.join([*MAKERS, ATTRIBUTION, MOTIFS])}",
             )
         sections += found
     return sections
@@ -245,6 +255,7 @@ def render(chapters: Sequence[Chapter], runs: Sequence[ReportRun]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["figure"] = _marked(interactive.to_json)
+    environment.filters["address"] = picture_address
     environment.filters["network"] = _marked(_network_json)
     environment.filters["cited"] = lambda cell: getattr(cell, "links", None)
     source, _, _ = environment.loader.get_source(environment, "page.js")
@@ -258,6 +269,12 @@ def render(chapters: Sequence[Chapter], runs: Sequence[ReportRun]) -> str:
             written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )
     )
+
+
+def picture_address(chart: Chart) -> str:
+    """A chart drawn by matplotlib as the address of an image that holds its data itself."""
+    encoded = base64.b64encode(svg(chart).encode()).decode()
+    return f"data:image/svg+xml;base64,{encoded}"
 
 
 def _hash(script: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,17 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from fusion.report.blocks import HEAT, LINES, POINTS, SCATTER, Chart
+from fusion.report.blocks import HEAT, LINES, LOGO, POINTS, SCATTER, Chart
 from fusion.report.style import (
     HOLLOW,
+    LETTER_COLOURS,
     MATPLOTLIB_DASHES,
     MATPLOTLIB_MARKERS,
     PALE,
     categories_of,
     grid_of,
+    is_counted,
+    lines_of_row,
     point_places,
     style_of,
+    wrapped_names,
 )
+from mirnagraph.errors import import_extra
 from mirnagraph.io import write_folder, write_tsv
 
 if TYPE_CHECKING:
@@ -38,6 +44,9 @@ STYLE = {
 PANEL_WIDTH = 3.1
 """Inches; three panels fill a page of 9.3 inches."""
 
+MOST_BITS = 2.0
+"""Information of a nucleotide that never varies."""
+
 
 def write_figures(charts: Sequence[Chart], folder: str | Path, *, overwrite: bool = False) -> None:
     """Write each chart as ``NAME.svg``, ``NAME.pdf`` and ``NAME.tsv``, all or nothing.
@@ -55,8 +64,22 @@ def write_figures(charts: Sequence[Chart], folder: str | Path, *, overwrite: boo
             figure.savefig(out / f"{chart.name}.pdf", metadata={"CreationDate": None})
 
 
+def svg(chart: Chart) -> str:
+    """A chart as SVG; the same for the same data."""
+    import matplotlib as mpl
+
+    text = io.StringIO()
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        draw(chart).savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
+
+
 def draw(chart: Chart) -> Figure:
-    """A chart as a figure of matplotlib."""
+    """A chart as a figure of matplotlib.
+
+    Raises:
+        MissingExtraError: logomaker is not installed, for a chart of logos.
+    """
     from matplotlib.figure import Figure
 
     n_rows, n_columns = grid_of(chart)
@@ -75,7 +98,7 @@ def draw(chart: Chart) -> Figure:
             axis.set_ylabel(chart.y_label)
         elif chart.shape == POINTS:
             axis.set_yticklabels([])
-    if chart.shape != HEAT and any(chart.series):
+    if chart.shape not in (HEAT, LOGO) and any(chart.series):
         handles: dict[str, Any] = {}
         for axis in grid.flat:
             for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
@@ -91,10 +114,13 @@ def _size(chart: Chart, n_rows: int, n_columns: int) -> tuple[float, float]:
     """Width and height in inches."""
     if chart.shape == POINTS:
         most = len(categories_of(chart))
-        return (1.8 + PANEL_WIDTH * max(n_columns, 1.6), 1.1 + n_rows * (0.7 + 0.26 * most))
+        of_row = max(0.26, 0.13 * len(chart.series), 0.17 * lines_of_row(chart))
+        return (1.8 + PANEL_WIDTH * max(n_columns, 1.6), 1.1 + n_rows * (0.7 + of_row * most))
     if chart.shape == HEAT:
         n = chart.data["y"].nunique()
         return (2.6 + 0.62 * n, 1.6 + 0.45 * n)
+    if chart.shape == LOGO:
+        return (max(PANEL_WIDTH * n_columns, 5.0), 0.3 + 1.5 * n_rows)
     return (max(PANEL_WIDTH * n_columns, 5.0), 0.6 + 2.7 * n_rows)
 
 
@@ -102,10 +128,13 @@ def _panel(axis: Any, chart: Chart, part: pd.DataFrame) -> None:
     """Draw one panel."""
     if chart.diagonal:
         axis.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=0.8)
-    if chart.zero:
-        axis.axvline(0, color="0.6", linestyle=":", linewidth=0.8)
+    if chart.line_at is not None:
+        axis.axvline(chart.line_at, color="0.6", linestyle=":", linewidth=0.8)
     if chart.shape == HEAT:
         _heat(axis, part)
+        return
+    if chart.shape == LOGO:
+        _logo(axis, part)
         return
     for number, name in enumerate(chart.series):
         rows = part[part["series"] == name]
@@ -123,12 +152,14 @@ def _panel(axis: Any, chart: Chart, part: pd.DataFrame) -> None:
 
 def _scale(axis: Any, chart: Chart) -> None:
     """Ticks and ranges of one panel."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+    from matplotlib.ticker import LogLocator, MultipleLocator, NullFormatter, StrMethodFormatter
 
     if chart.shape == POINTS:
         categories = categories_of(chart)
-        axis.set_yticks(range(len(categories)), categories)
+        axis.set_yticks(range(len(categories)), wrapped_names(chart))
         axis.set_ylim(len(categories) - 0.4, -0.6)
+    if is_counted(chart):
+        axis.xaxis.set_major_locator(MultipleLocator(1))
     if chart.unit:
         axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     if chart.log:
@@ -208,3 +239,12 @@ def _heat(axis: Any, part: pd.DataFrame) -> None:
         if np.isfinite(share):
             colour = "white" if share < 0.55 else "black"
             axis.text(column, row, f"{share:.2f}", ha="center", va="center", color=colour)
+
+
+def _logo(axis: Any, part: pd.DataFrame) -> None:
+    logomaker = import_extra("logomaker", "interpret", "the logos of motifs")
+    heights = part.pivot_table(index="x", columns="series", values="y")
+    heights.columns.name = None
+    logomaker.Logo(heights, ax=axis, color_scheme=LETTER_COLOURS, show_spines=False)
+    axis.spines[["left", "bottom"]].set_visible(True)
+    axis.set(ylim=(0, MOST_BITS), yticks=[0, 1, 2], xticks=list(heights.index))

@@ -364,7 +364,7 @@ def difference_chart(run: ReportRun, others: list[str]) -> Chart:
         "Mean over compartments of the pooled values; paired 95 % intervals by resampling RNAs "
         f"({n_resamples} resamples). Right of 0 the model is better; an interval over 0: no "
         "significant difference.",
-        zero=True,
+        line_at=0.0,
     )
 
 

@@ -112,7 +112,7 @@ def _differences(runs: list[ReportRun]) -> Section:
         "",
         f"Pooled over folds, paired 95 % intervals ({n_resamples} resamples). An interval over 0: "
         "no significant difference.",
-        zero=True,
+        line_at=0.0,
     )
     header = ["run", "compartment", "metric", "difference, 95 %", "p (Holm)"]
     return Section(title, (chart, make_table(header, rows, title="The same as a table")))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 import numpy as np
 import pandas as pd
 
-from fusion.report.blocks import Chart
+from fusion.report.blocks import LINES, Chart
 
 COLOURS = (
     "#0072B2",
@@ -35,10 +36,16 @@ MATPLOTLIB_DASHES: dict[str, str | tuple[int, tuple[int, ...]]] = {
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star")
 MATPLOTLIB_MARKERS = dict(zip(MARKERS, "osD^xP*", strict=True))
 
+LETTER_COLOURS = {"A": COLOURS[2], "C": COLOURS[0], "G": COLOURS[4], "U": COLOURS[1]}
+"""Nucleotide -> colour in logos."""
+
 HOLLOW = "not annotated"
 """Series of the map that is drawn pale, below the others."""
 
 PALE = "#BBBBBB"
+
+WIDEST_NAME = 36
+"""Letters of a line in the name of a row."""
 
 N_COLUMNS = 3
 """Most panels side by side."""
@@ -53,13 +60,32 @@ def style_of(number: int) -> tuple[str, str, str]:
 def grid_of(chart: Chart) -> tuple[int, int]:
     """Rows and columns of panels."""
     n_panels = max(len(chart.panels), 1)
-    n_columns = min(N_COLUMNS, n_panels)
+    n_columns = min(chart.n_columns or N_COLUMNS, n_panels)
     return math.ceil(n_panels / n_columns), n_columns
 
 
 def categories_of(chart: Chart) -> list[str]:
     """Names of the rows of a chart of points, the topmost first; the same in every panel."""
     return [str(name) for name in chart.data["y"].unique()]
+
+
+def wrapped_names(chart: Chart) -> list[str]:
+    """`categories_of` in lines of at most `WIDEST_NAME` letters."""
+    return ["\n".join(textwrap.wrap(name, WIDEST_NAME)) or name for name in categories_of(chart)]
+
+
+def lines_of_row(chart: Chart) -> int:
+    """Lines that a row of a chart of points needs; one wrapped name alone fits between others."""
+    n_lines = sorted(name.count("\n") + 1 for name in wrapped_names(chart))
+    return n_lines[-2] if len(n_lines) > 1 else 1
+
+
+def is_counted(chart: Chart) -> bool:
+    """Whether x of a chart of lines counts something up to ten, with ticks at whole numbers."""
+    if chart.shape != LINES or chart.data.empty:
+        return False
+    x = chart.data["x"].to_numpy(dtype=float)
+    return bool((x == np.round(x)).all() and 1 < x.max() - x.min() <= 10)
 
 
 def point_places(part: pd.DataFrame, categories: list[str], number: int, n: int) -> np.ndarray:

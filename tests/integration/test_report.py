@@ -37,9 +37,11 @@ def test_a_run_with_its_networks(
     library = len(get_plotlyjs().encode())
     assert out.stat().st_size < 6 * MEGABYTE
     assert out.stat().st_size - library < 3 * MEGABYTE
-    for heading in ("Results", "Curves", "Baselines and parts", "New predictions", "Networks",
+    for heading in ("Results", "Curves", "Baselines and parts", "Attention by source and head",
+                    "New predictions", "Networks",
                     "Map of the RNAs", "How to reproduce", "How to cite"):  # fmt: skip
         assert f"<h3>{heading}</h3>" in text
+    assert "No head reads a source 10 % or more unevenly" in text  # after three epochs
     rank = run("rank", str(finished_run), "--networks", str(networks_folder), "--top", "1")
     assert rank.returncode == 0, rank.stderr
     (first, *_) = [line.split("\t")[2] for line in rank.stdout.splitlines()[1:]]

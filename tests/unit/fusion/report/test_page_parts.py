@@ -11,7 +11,13 @@ from scipy import sparse
 
 from fusion.experiments.ablation_report import COLUMNS as ABLATION_COLUMNS
 from fusion.report.blocks import Chart, Table
-from fusion.report.experiments import experiment_sections
+from fusion.report.experiments import (
+    audit_conclusions,
+    audit_data,
+    experiment_sections,
+    short_number,
+    temporal_data,
+)
 from fusion.report.networks import (
     degree_data,
     embedding_of,
@@ -116,12 +122,12 @@ def test_experiments_in_a_run_folder_are_shown(tmp_path: Path) -> None:
     write(
         tmp_path / "audit.tsv",
         "section\tsubject\tsplit\trnas\tcompartment\tmeasure\tvalue\n"
-        "names\tprefix\trandom\tall\taverage\tAUC\t0.61234567\n",
+        "sources\tnames\trandom\tall\taverage\tAUC\t0.61234567\n",
     )
     write(
         tmp_path / "trials.tsv",
         "trial\tstate\tscore\tinner fold 0\tdim\tseconds\tnote\n"
-        "0\tdone\t0.8\t0.8\t8\t1\t\n1\tpruned\t\t0.7\t16\t1\t\n2\tdone\t0.9\t0.9\t32\t1\t\n"
+        "0\tdone\t0.8\t0.8\t8.000049\t1\t\n1\tpruned\t\t0.7\t16\t1\t\n2\tdone\t0.9\t0.9\t32\t1\t\n"
         "3\tdone\t0.85\t0.9\t64\t1\t\n",
     )
     sections = {s.title: s for s in experiment_sections([tmp_path])}
@@ -133,13 +139,94 @@ def test_experiments_in_a_run_folder_are_shown(tmp_path: Path) -> None:
     ]
     assert isinstance(table, Table)
     assert table.rows[1] == ("no_drug", "0.880", "-0.020 [-0.030, -0.010]", "-", "-")
-    audit = sections["Audit"].blocks[1]
-    assert audit.rows == (("prefix", "random", "all", "average", "AUC", "0.6123"),)
+    chart, audit = sections["Audit"].blocks
+    assert chart.data[["series", "x", "y"]].to_numpy().tolist() == [
+        ["random folds", 0.61235, "names"]
+    ]
+    assert chart.line_at == 0.5
+    assert audit.rows == (("names", "random", "all", "average", "AUC", "0.6123"),)
     chart, best = sections["Tuning"].blocks
     best_so_far = chart.data[chart.data["series"] == "best so far"]
     assert best_so_far["y"].tolist() == [0.8, 0.9, 0.9]
     assert [row[:3] for row in best.rows[:2]] == [("2", "done", "0.9000"), ("3", "done", "0.8500")]
+    assert best.rows[2] == ("0", "done", "0.8000", "8", "1")
     assert best.header == ("trial", "state", "score", "dim", "seconds")
+
+
+def test_the_audit_shows_sources_on_all_rnas_and_permuted_labels() -> None:
+    columns = ["section", "subject", "split", "rnas", "compartment", "measure", "value"]
+    rows = [
+        ("sources", "popularity", "random", "all", "average", "AUC", "0.5"),
+        ("sources", "trees", "family", "all", "average", "AUC", "0.75"),
+        ("sources", "trees", "family", "located", "average", "AUC", "0.7"),
+        ("sources", "trees", "family", "all", "Nucleus", "AUC", "0.6"),
+        ("sources", "trees", "family", "all", "average", "AUPR", "0.4"),
+        ("permutation", "trees", "permuted", "all", "average", "AUC", "0.48"),
+        ("counts", "mRNA", "", "all", "average", "AUC", "0.1"),
+        ("sources", "matching", "random", "all", "average", "AUC", ""),
+    ]
+    table = audit_data(pd.DataFrame(rows, columns=columns))
+    assert table[["series", "x", "y"]].to_numpy().tolist() == [
+        ["random folds", 0.5, "counts"],
+        ["family folds", 0.75, "full model (trees)"],
+        ["permuted labels", 0.48, "full model (trees)"],
+    ]
+
+
+def test_conclusions_are_the_lines_under_their_heading(tmp_path: Path) -> None:
+    page = tmp_path / "audit.md"
+    assert audit_conclusions(page) == []
+    page.write_text("# Audit\n- before\n\n## Conclusions\n\n- The `trees` **win**.\n- No.\n\n"
+                    "![x](x.png)\n\n## Tables\n\n- after\n")  # fmt: skip
+    assert audit_conclusions(page) == ["The trees win.", "No."]
+
+
+def test_settings_of_trials_are_short() -> None:
+    cells = ("0.0099610911", "123456", "-7", "sgd", "", "2.0", "1e-07")
+    shown = ["0.009961", "123456", "-7", "sgd", "", "2", "1e-07"]
+    assert [short_number(cell) for cell in cells] == shown
+
+
+def test_a_nested_search_shows_its_choices_and_gain(tmp_path: Path) -> None:
+    write(
+        tmp_path / "choices.tsv",
+        "fold\tsetting\tvalue\tinner_score\n0\tdim\t8\t0.7\n0\trate\t0.00123456\t0.7\n"
+        "1\tdim\t16\t0.81239\n",
+    )
+    write(
+        tmp_path / "versus_untuned.tsv",
+        "metric\tfold\tuntuned\tnested\tdifference\tlow\thigh\n"
+        "AUC\t0\t0.5\t0.6\t0.1\t\t\nAUC\tmean\t0.5\t0.55\t0.05\t\t\n"
+        "AUC\tpooled\t0.5\t0.54\t0.04\t-0.01\t0.09\n",
+    )
+    section, lacking = experiment_sections([tmp_path])
+    assert "mirnagraph tune" not in lacking.blocks[0].text
+    choices, gains = section.blocks
+    assert choices.header == ("setting", "fold 0", "fold 1")
+    assert choices.rows == (
+        ("dim", "8", "16"),
+        ("rate", "0.001235", "-"),
+        ("score in the inner folds", "0.7", "0.8124"),
+    )
+    assert gains.rows == (
+        ("AUC", "mean", "0.500", "0.550", "+0.050"),
+        ("AUC", "pooled", "0.500", "0.540", "+0.040 [-0.010, +0.090]"),
+    )
+
+
+def test_rankings_by_later_labels_are_shown_by_compartment() -> None:
+    columns = ["ranking", "compartment", "metric", "value", "low", "high"]
+    rows = [
+        ("score", "Nucleus", "AUC", 0.7, 0.6, 0.8),
+        ("score", "Nucleus", "precision at 10", 0.3, 0.1, 0.5),
+        ("popularity", "Nucleus", "AUC", 0.55, 0.5, 0.6),
+        ("popularity", "Exosome", "AUC", np.nan, np.nan, np.nan),
+    ]
+    table = temporal_data(pd.DataFrame(rows, columns=columns))
+    assert table[["series", "x", "low", "high", "y"]].to_numpy().tolist() == [
+        ["score", 0.7, 0.6, 0.8, "Nucleus"],
+        ["popularity", 0.55, 0.5, 0.6, "Nucleus"],
+    ]
 
 
 def test_what_was_not_run_is_said(tmp_path: Path) -> None:
