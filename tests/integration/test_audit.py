@@ -144,6 +144,7 @@ def test_the_command_works_on_the_demo_without_arguments(
         "audit.md",
         "audit.png",
         "audit.tsv",
+        "mirnagraph.jsonl",
     ]
     code, _, err = run("audit")
     assert code == 3

@@ -408,11 +408,11 @@ def test_a_signal_ends_a_run_with_one_sentence(
         *("--workers", "2", "--out", "r", "-q"),
         start_new_session=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not list(Path("r").glob("folds/fold_*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, getattr(signal, number))  # as a terminal does: workers get it too
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 128 + getattr(signal, number), said
     assert said.strip() == f"{word}. Finished folds are saved; run the same command to resume."
     assert hidden(place) == []
