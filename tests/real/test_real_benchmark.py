@@ -269,4 +269,4 @@ def test_catalog_pins_are_those_of_the_files() -> None:
             assert sha256_of(path) in (file.sha256, *file.also)
             assert file.convert or path.stat().st_size == file.bytes
             found += 1
-    assert found == 17
+    assert found == 22
