@@ -169,7 +169,8 @@ def _motif_section(folder: Path) -> Section:
     names = [motif.name for motif in motifs]
     matches = _matches(folder / MATCHES)
     is_similar = matches["q_value"] < SIMILAR
-    closest = matches[is_similar].drop_duplicates("motif").set_index("motif")["known"].to_dict()
+    first = matches[is_similar].drop_duplicates("motif")
+    closest = dict(zip(first["motif"], first["known"], strict=True))
     blocks: list[Block] = []
     try:
         import_extra("logomaker", "interpret", "the logos of motifs")
