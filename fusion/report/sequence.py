@@ -114,6 +114,7 @@ def _attribution_section(folder: Path) -> Section:
         "attribution (logit)",
         "Above 0 a nucleotide speaks for the compartment, below 0 against it. Of a long RNA each "
         "point is the strongest nucleotide of a stretch.",
+        n_columns=1,
     )
     blocks: list[Block] = [chart]
     if len(rnas) > MOST_TRACKS:
