@@ -40,7 +40,7 @@ TITLE = "Attention by source and head"
 MAX_RNAS = 1500
 """Training RNAs, about, whose attention is measured."""
 
-N_HEADS = 5
+N_HEADS = 3
 """Heads shown on their own: those that read least evenly."""
 
 NOT_IMPORTANCE = (
@@ -295,8 +295,9 @@ def over_rnas(relative: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         Three arrays of shape (n_heads, n_sources).
     """
     n_rnas = np.isfinite(relative).sum(axis=0)
-    mean = np.nanmean(relative, axis=0, dtype=np.float64)
-    return mean, np.nanstd(relative, axis=0, dtype=np.float64), n_rnas
+    mean = np.asarray(np.nanmean(relative, axis=0, dtype=np.float64))
+    sd = np.asarray(np.nanstd(relative, axis=0, dtype=np.float64))
+    return mean, sd, n_rnas
 
 
 def unevenness(relative: np.ndarray) -> np.ndarray:
@@ -330,7 +331,7 @@ def attention_data(readings: Readings, words: tuple[str, ...]) -> pd.DataFrame:
         shown = np.concatenate([average, shown], axis=1)
         titles = [f"mean of {len(readings.heads)} heads", *titles]
     mean, sd, n_rnas = over_rnas(shown)
-    is_uneven = (unevenness(shown) >= VARIES).any(axis=0)
+    is_uneven = np.asarray((unevenness(shown) >= VARIES).any(axis=0))
     sources = [number for number in np.argsort(-mean[0], kind="stable") if is_uneven[number]]
     rows = []
     for place, title in enumerate(titles):

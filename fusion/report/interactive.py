@@ -121,8 +121,12 @@ def _panel_height(chart: Chart) -> int:
 def _axes(figure: Any, chart: Chart, place: dict[str, int]) -> None:
     """Titles, ranges and reference lines of one panel."""
     common = {"showline": True, "linecolor": "#888", "gridcolor": "#eee", "zeroline": False}
-    x_axis: Trace = {**common, "title": {"text": plain(chart.x_label), "standoff": 6}}
-    y_axis: Trace = {**common, "automargin": True}
+    x_axis: Trace = {
+        **common,
+        "exponentformat": "e",
+        "title": {"text": plain(chart.x_label), "standoff": 6},
+    }
+    y_axis: Trace = {**common, "automargin": True, "exponentformat": "e"}
     if place["col"] == 1:
         y_axis["title"] = {"text": plain(chart.y_label), "standoff": 6}
     if chart.unit:

@@ -65,12 +65,13 @@ def write_figures(charts: Sequence[Chart], folder: str | Path, *, overwrite: boo
 
 
 def svg(chart: Chart) -> str:
-    """A chart as SVG; the same for the same data."""
+    """A chart as the text of an SVG file; the same for the same data."""
     import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     text = io.StringIO()
     with mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        draw(chart).savefig(text, format="svg", metadata={"Date": None})
+        FigureCanvasSVG(draw(chart)).print_svg(text, metadata={"Date": None})
     return text.getvalue()
 
 

@@ -114,6 +114,7 @@ def _attribution_section(folder: Path) -> Section:
         "attribution (logit)",
         "Above 0 a nucleotide speaks for the compartment, below 0 against it. Of a long RNA each "
         "point is the strongest nucleotide of a stretch.",
+        n_columns=1,
     )
     blocks: list[Block] = [chart]
     if len(rnas) > MOST_TRACKS:
@@ -169,7 +170,8 @@ def _motif_section(folder: Path) -> Section:
     names = [motif.name for motif in motifs]
     matches = _matches(folder / MATCHES)
     is_similar = matches["q_value"] < SIMILAR
-    closest = matches[is_similar].drop_duplicates("motif").set_index("motif")["known"].to_dict()
+    first = matches[is_similar].drop_duplicates("motif")
+    closest = dict(zip(first["motif"], first["known"], strict=True))
     blocks: list[Block] = []
     try:
         import_extra("logomaker", "interpret", "the logos of motifs")
