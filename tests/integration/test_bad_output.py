@@ -394,6 +394,26 @@ def test_the_second_command_in_a_folder_says_who_holds_it(run, place: Path, new_
 # One end: signals and streams
 
 
+def test_an_interrupt_before_the_command_is_loaded_is_quiet(place: Path) -> None:
+    root = Path(__file__).resolve().parent.parent.parent
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'cli.main':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from cli.start import main\n"
+        "main()\n"
+    )
+    env = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "\nInterrupted. Nothing was left half-written.\n"
+
+
 @pytest.mark.parametrize(
     ("number", "word"),
     [("SIGINT", "Interrupted"), ("SIGTERM", "Terminated"), ("SIGHUP", "The terminal was closed")],
