@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -21,10 +22,8 @@ def main() -> None:
 
 def _leave(number: int, frame: FrameType | None) -> None:
     """End at once: nothing is written before the handlers of `cli.end` are set."""
-    try:
+    with contextlib.suppress(AttributeError, OSError, ValueError):
         os.write(sys.__stderr__.fileno(), SENTENCE.encode())  # type: ignore[union-attr]
-    except (AttributeError, OSError, ValueError):
-        pass
     os._exit(128 + number)
 
 
