@@ -75,9 +75,9 @@ def read_labels(
         )
     left_out = out.with_name(f"{out.stem}_left_out.tsv")
     check_outputs({"--out": out, "the table of what is left out": left_out}, {"RECORDS": records})
+    table = read_rnalocate(records)
     dataset = load_dataset(data)
     names = read_names(mirbase or catalog.find("mirna1041") / "mirbase")
-    table = read_rnalocate(records)
     ids = list(dataset.index.ids)
     labels, unused = label_table(table, ids, dataset.compartments, names, species)
     if not labels.to_numpy().any():

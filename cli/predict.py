@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -141,14 +142,18 @@ def predict(
     from fusion.models.saved import FORMAT
     from fusion.streaming import StreamCounts, stream_names
     from mirnagraph.errors import ConfigError
-    from mirnagraph.sources.name_list import read_name_list
+    from mirnagraph.reading.text import file_title
+    from mirnagraph.sources.name_list import place_of_names, read_name_lines
 
     several = [*(names or ()), *(rna or ())] or None
     if sum(given is not None for given in (fasta, ids, several)) > 1:
         raise ConfigError("--fasta, --ids and names (or --rna) exclude each other: give one")
     format_ = check_format(format_, out)
+    place = None
     if ids is not None:
-        several = read_name_list(ids)
+        lines = read_name_lines(ids)
+        several = [name for _, name in lines]
+        place = partial(place_of_names, lines=lines, file=file_title(ids))
     is_fasta = fasta is not None
     kind = None if is_fasta else FORMAT
     folder = run or default_model(several, sequences=is_fasta, model=kind)
@@ -160,9 +165,9 @@ def predict(
         if fasta is not None:
             parts = predict_fasta(model, fasta, counts, iupac=iupac, **options)
         else:
-            parts = stream_names(model, several, counts, strict=strict, **options)
+            parts = stream_names(model, several, counts, strict=strict, place=place, **options)
         write_rows(model, parts, out, format_, compartments=compartment, top=top)
-    say_counts(model, counts, folder)
+    say_counts(model, counts, folder, place)
     if out is not None:
         say(f"Written to {out}")
 
@@ -239,15 +244,28 @@ def write_rows(
             write(rows)
 
 
-def say_counts(model: Model, counts: StreamCounts, folder: Path | str) -> None:
-    """Report numbers of RNAs by the model that predicted them, of warnings and unknown names."""
+def say_counts(
+    model: Model,
+    counts: StreamCounts,
+    folder: Path | str,
+    place: Callable[[list[str]], str] | None = None,
+) -> None:
+    """Report numbers of RNAs by the model that predicted them, of warnings and unknown names.
+
+    Args:
+        model: that predicted.
+        counts: of its predictions.
+        folder: of the model, as messages name it.
+        place: where some names are in a file; None without one.
+    """
     from fusion.streaming import counts_in_words, model_remarks
 
     for remark in model_remarks(model, counts):
         say(remark)
     say(f"Model of {folder}: {counts_in_words(counts)}")
     if counts.unanswered:
-        say(_unanswered(counts))
+        where = f" ({place(list(counts.unanswered))})" if place is not None else ""
+        say(f"{_unanswered(counts)}{where}")
 
 
 def _unanswered(counts: StreamCounts) -> str:

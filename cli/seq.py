@@ -162,9 +162,9 @@ MaskingOption = Annotated[
     bool | None,
     Option(
         "--masking/--no-masking",
-        help="Mask windows and predict again: zipcodes. A pretrained transformer reads the whole "
-        "RNA again for each window, which takes minutes for a long RNA; how long is said first.",
-        show_default="masking; no masking for a pretrained transformer",
+        help="Mask windows and predict again: zipcodes. A tower reads the whole RNA again for each "
+        "window, which takes minutes for a long RNA; how long is said first.",
+        show_default="masking; none for a pretrained transformer or an RNA above 7,000 nt",
     ),
 ]
 
@@ -348,7 +348,7 @@ def explain(
     from mirnagraph.sources.fasta import read_fasta
     from mirnagraph.writing.marker import files_in
     from seqtower.data.motifs import read_meme
-    from seqtower.interpret.attribution import MaskingConfig
+    from seqtower.interpret.attribution import MaskingConfig, is_long_to_mask
     from seqtower.interpret.report import ExplainConfig, explain_to_folder
     from seqtower.saved import FORMAT
 
@@ -358,10 +358,14 @@ def explain(
     selected = records[records["id"].isin(rna)] if rna else records
     known = read_meme(motifs) if motifs is not None else []
     windows = MaskingConfig(window=window, stride=stride)
-    masking = not model.encoding.encoder.is_cached if masking is None else masking
+    is_slow = model.encoding.encoder.is_cached or is_long_to_mask(selected["sequence"], windows)
+    if masking is None:
+        masking = not is_slow
+        if is_slow:
+            say("Not masked, which takes long here: --masking does, and says how long")
     config = ExplainConfig(windows if masking else None, method or "", plots=plots)
     lengths = selected["sequence"].str.len().tolist()
-    if masking and model.encoding.encoder.is_cached:
+    if masking and is_slow:
         _say_masking(model, list(selected["sequence"]), windows)
     with progress_bars() as progress:
         counts = explain_to_folder(

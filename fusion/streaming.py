@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,6 +167,7 @@ def stream_names(
     counts: StreamCounts,
     *,
     strict: bool = False,
+    place: Callable[[list[str]], str] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Iterator[PredictionRows]:
@@ -177,6 +178,7 @@ def stream_names(
         names: None for all reference RNAs.
         counts: is added to.
         strict: raise for names without an answer, before anything is predicted.
+        place: where some names are, for that error; None without a file.
         progress: called after each chunk of several.
         **options: see `fusion.api.predict`.
 
@@ -188,7 +190,7 @@ def stream_names(
     else:
         chunks = [names[start : start + CHUNK_NAMES] for start in range(0, len(names), CHUNK_NAMES)]
         if strict and isinstance(model, SavedModel):
-            match_queries(model, names, strict=True)
+            match_queries(model, names, strict=True, place=place)
     n_done = 0
     for chunk in chunks:
         rows = prediction_rows(model, api.predict(model, chunk, **options))

@@ -126,6 +126,8 @@ class FetchError(InputError):
 
 def _shorten(value: object, limit: int = 200) -> str:
     text = value if isinstance(value, str) else repr(value)
+    if not text:
+        return "nothing"
     if not text.isprintable():
         text = repr(text)[1:-1]
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

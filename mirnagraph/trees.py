@@ -28,7 +28,7 @@ class TreesConfig(Checked):
     """Settings of the trees.
 
     Attributes:
-        n_trees: extra trees, grown on all compartments together; 0 for none.
+        n_trees: extra trees, grown on all compartments together.
         min_samples_leaf: fewest training RNAs in a leaf of an extra tree.
         max_features: share of features looked at per split of an extra tree, in (0, 1].
         rounds: boosting rounds per compartment; 0 for none.
@@ -41,7 +41,7 @@ class TreesConfig(Checked):
             0 for all.
     """
 
-    n_trees: CountOrZero = 300
+    n_trees: Count = 300
     min_samples_leaf: Count = 1
     max_features: Share = 0.1
     rounds: CountOrZero = 120

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -109,7 +109,13 @@ def reference_of(model: SavedModel) -> ReferenceRNAs:
     return model.reference
 
 
-def match_queries(model: SavedModel, names: Iterable[str], *, strict: bool = False) -> list[Match]:
+def match_queries(
+    model: SavedModel,
+    names: Iterable[str],
+    *,
+    strict: bool = False,
+    place: Callable[[list[str]], str] | None = None,
+) -> list[Match]:
     """Answer names by the reference RNAs of a model and the names of miRBase that it carries.
 
     A hairpin that is no reference RNA has an answer where the model has a cold-start model.
@@ -118,6 +124,7 @@ def match_queries(model: SavedModel, names: Iterable[str], *, strict: bool = Fal
         model: with reference RNAs.
         names: of any kind (see `mirnagraph.names.NameResolver`).
         strict: raise for names without an answer, all of them at once.
+        place: where some names are, for the error; None without a file.
 
     Raises:
         InputError: `strict`, and a name has no answer.
@@ -127,7 +134,7 @@ def match_queries(model: SavedModel, names: Iterable[str], *, strict: bool = Fal
     if model.cold_start is None:
         matches = [_without_cold_start(match) for match in matches]
     if strict:
-        require_answers(matches)
+        require_answers(matches, place)
     return matches
 
 
@@ -139,15 +146,24 @@ def _without_cold_start(match: Match) -> Match:
     return replace(match, rna_id=None, kind=UNKNOWN, note=note)
 
 
-def require_answers(matches: Sequence[Match]) -> None:
-    """Raise InputError that names every query without an answer; do nothing without any."""
-    n_missing = sum(match.rna_id is None for match in matches)
-    if not n_missing:
+def require_answers(
+    matches: Sequence[Match], place: Callable[[list[str]], str] | None = None
+) -> None:
+    """Raise InputError that names every query without an answer; do nothing without any.
+
+    Args:
+        matches: of all queries.
+        place: where some queries are, such as ``"ids.txt, line 3"``; None without a file.
+    """
+    missing = [match.query for match in matches if match.rna_id is None]
+    n_missing = len(missing)
+    if not missing:
         return
     of = f"{n_missing} of {len(matches)} names have no answer: " if len(matches) > 1 else ""
     reasons = unanswered(matches)
     end = "" if reasons.endswith("?") else "."
-    raise InputError(f"{of}{reasons}{end} Pass the sequence of a new RNA with --fasta")
+    where = f"{place(missing)}: " if place is not None else ""
+    raise InputError(f"{where}{of}{reasons}{end} Pass the sequence of a new RNA with --fasta")
 
 
 def resolve_names(model: SavedModel, names: Sequence[str]) -> np.ndarray:

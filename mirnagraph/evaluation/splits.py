@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -386,11 +388,12 @@ def make_folds(
     Raises:
         ConfigError: an unknown choice, ``"family"`` for a dataset without that column, or
             ``"cluster"`` without `clusters`.
-        InputError: see `read_folds` and `column_folds`.
+        InputError: no such file; see `read_folds` and `column_folds`.
     """
     is_used = used_rnas(dataset.labels, rnas) | labelled_rows(dataset)
     is_column = names_column(dataset, split)
     if split not in DRAWN and not is_column:
+        _check_is_file(split, dataset)
         folds = read_folds(split, dataset.index, protocol)
         rows = dataset.index.positions(folds.assigned.index)
         return Folds(folds.assigned[is_used[rows]], name=folds.name)
@@ -416,6 +419,16 @@ def make_folds(
         )
     folds = grouped_folds(labels, dataset.rnas["family"], n_folds, seed)
     return Folds(folds.assigned, name="family")
+
+
+def _check_is_file(split: str, dataset: Dataset) -> None:
+    """Raise InputError for a split that is no file, with the choice that is nearest to it."""
+    if os.path.lexists(split):
+        return
+    near = get_close_matches(split, [*DRAWN, *dataset.rnas.columns], n=1)
+    choices = f"{', '.join(DRAWN)}, a column of the RNA table, or a fold file"
+    hint = f"did you mean {near[0]!r}?" if near else None
+    raise InputError("no such file", file=split, expected=choices, hint=hint)
 
 
 def names_column(dataset: Dataset, split: str) -> bool:

@@ -150,6 +150,20 @@ def _refuse_binary(head: bytes, file: str | Path) -> None:
         raise InputError("not a text file", file=file, found=what, expected=_READ, hint=hint)
 
 
+def refuse_packed(head: bytes, file: str | Path) -> None:
+    """Raise InputError for a file that is binary or compressed.
+
+    Args:
+        head: first `HEAD` bytes of the file.
+        file: for messages.
+    """
+    _refuse_binary(head, file)
+    how = _compression(head)
+    if how is not None:
+        what = f"a {how} file"
+        raise InputError("not a text file", file=file, found=what, hint="unpack it first")
+
+
 def _unpacking(how: str, stream: Any) -> Any:
     """A stream of the unpacked bytes."""
     if how == "gzip":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirnagraph.errors import InputError
+from mirnagraph.reading.binary import HEAD, refuse_packed
 from mirnagraph.reading.text import read_bytes
 
 LARGEST_JSON = 64 << 20
@@ -51,8 +52,9 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 
 
 def _decoded(path: str | Path, largest: int) -> str:
-    """Text of a UTF-8 file without a byte order mark."""
+    """Text of a UTF-8 file, plain, without a byte order mark."""
     content = read_bytes(path, largest=largest)
+    refuse_packed(content[:HEAD], path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mirnagraph.errors import InputError
@@ -13,6 +13,9 @@ from mirnagraph.reading.text import NOT_GIVEN, file_title, read_lines
 
 DELIMITERS = ("\t", ";", ",")
 """The first of these in the first two lines separates the columns of all lines."""
+
+MAX_LINES = 10
+"""Most lines in a message."""
 
 _NAME_OF_RNA = re.compile(r"(mi-?r|let|lin|mimat|mi)-?\d", re.IGNORECASE)
 
@@ -30,7 +33,29 @@ HEADERS = frozenset(
 
 @checked
 def read_name_list(path: str | Path) -> list[str]:
-    """Read the names in the first column of a table, in file order, repeated ones included.
+    """Read the names of `read_name_lines`, without their lines."""
+    return [name for _, name in read_name_lines(path)]
+
+
+def place_of_names(names: Iterable[str], lines: Sequence[tuple[int, str]], file: str) -> str:
+    """Say where names are in a file: ``"ids.txt, lines 3, 9"``; the first ten lines in full.
+
+    Args:
+        names: some names of the file.
+        lines: of `read_name_lines`.
+        file: as messages name it.
+    """
+    sought = set(names)
+    numbers = list(dict.fromkeys(str(line) for line, name in lines if name in sought))
+    n_more = len(numbers) - MAX_LINES
+    more = f" and {n_more} more" if n_more > 0 else ""
+    noun = "line" if len(numbers) == 1 else "lines"
+    return f"{file}, {noun} {', '.join(numbers[:MAX_LINES])}{more}"
+
+
+@checked
+def read_name_lines(path: str | Path) -> list[tuple[int, str]]:
+    """Read the names in the first column of a table, with their lines, in file order.
 
     Columns are separated by tabs, else semicolons, else commas, and may be quoted. A header is
     left out: a first line whose first cell is one of `HEADERS` (in any spelling) or empty, that has
@@ -59,9 +84,13 @@ def read_name_list(path: str | Path) -> list[str]:
             what = "a quoted cell does not end on its line"
             raise InputError(what, file=file, line=number, found=row[0], expected='"')
     if len(rows) == 1 and all(map(_NAME_OF_RNA.search, rows[0])):
-        return rows[0]
+        return [(lines[0][0], name) for name in rows[0]]
     first = 1 if rows and _is_header(rows) else 0
-    names = [row[0] for row in rows[first:] if row[0] and row[0] not in NOT_GIVEN]
+    names = [
+        (number, row[0])
+        for (number, _), row in zip(lines[first:], rows[first:], strict=True)
+        if row[0] and row[0] not in NOT_GIVEN
+    ]
     if not names:
         raise InputError("no name in the file", file=file, expected="one name per line")
     return names

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mirnagraph.errors import InputError
+from mirnagraph.writing.marker import MARKER, listed_files
 
 _STDIN = "-"
 
@@ -21,9 +22,11 @@ def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | 
         inputs: name of each input -> its path; what does not exist is passed over.
 
     Raises:
-        InputError: an output is an input, a folder above one, or another output.
+        InputError: an output is an input, a folder above one, another output, or a file of a
+            folder that mirnagraph wrote.
     """
     for name, path in outputs.items():
+        _check_no_part(name, path)
         for other, source in inputs.items():
             if str(source) == _STDIN or not os.path.exists(source):
                 continue
@@ -36,6 +39,18 @@ def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | 
         for other, twin in named[:place]:
             if is_same(path, twin):
                 raise InputError(f"{other} and {name} are the same", file=path, hint=_HINT)
+
+
+def _check_no_part(name: str, path: str | Path) -> None:
+    """Raise InputError for an output that is a file of a run, of networks, or of a model."""
+    if not os.path.isfile(path):
+        return
+    real = Path(os.path.realpath(path))
+    for folder in real.parents:
+        file = real.relative_to(folder).as_posix()
+        if file == MARKER or file in (listed_files(folder) or ()):
+            what = f"{name} is a file of the folder {folder.name}, which mirnagraph wrote"
+            raise InputError(what, file=path, hint=_HINT)
 
 
 def is_same(path: str | Path, other: str | Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -157,6 +157,10 @@ def top_kmers(
     return rows
 
 
+MOST_MASKED = 20_000_000
+"""Nucleotides that a tower reads to mask one RNA, above which masking has to be asked for."""
+
+
 @dataclass(frozen=True)
 class MaskingConfig(Checked):
     """How an RNA is masked.
@@ -234,6 +238,17 @@ def masked_nucleotides(lengths: Sequence[int], config: MaskingConfig) -> int:
         n_windows = len(_starts(length, config))
         total += (1 + config.shuffles) * (n_windows + 1) * length
     return total
+
+
+def is_long_to_mask(sequences: Iterable[str], config: MaskingConfig) -> bool:
+    """Whether an RNA makes a tower read more than `MOST_MASKED` nucleotides.
+
+    >>> is_long_to_mask(["A" * 7000, "A"], MaskingConfig())
+    False
+    >>> is_long_to_mask(["A" * 7200], MaskingConfig())
+    True
+    """
+    return any(masked_nucleotides([len(one)], config) > MOST_MASKED for one in sequences)
 
 
 def seconds_of_masking(model: SavedTower, sequences: Sequence[str], config: MaskingConfig) -> float:

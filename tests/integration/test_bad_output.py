@@ -394,6 +394,26 @@ def test_the_second_command_in_a_folder_says_who_holds_it(run, place: Path, new_
 # One end: signals and streams
 
 
+def test_an_interrupt_before_the_command_is_loaded_is_quiet(place: Path) -> None:
+    root = Path(__file__).resolve().parent.parent.parent
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'cli.main':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from cli.start import main\n"
+        "main()\n"
+    )
+    env = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "\nInterrupted. Nothing was left half-written.\n"
+
+
 @pytest.mark.parametrize(
     ("number", "word"),
     [("SIGINT", "Interrupted"), ("SIGTERM", "Terminated"), ("SIGHUP", "The terminal was closed")],
@@ -507,6 +527,28 @@ def test_names_that_look_like_markup_are_shown_letter_by_letter(
     shown = capsys.readouterr().out
     for text in ("[/red]", "[bold]p", "[/blue]", "\\x1b[31mx"):
         assert text in shown
+
+
+def test_droppings_and_html_in_names_go_through_a_run(run, place: Path, quick) -> None:
+    name = "<script>alert(1)</script>"
+    for file in ("labels.tsv", "dataset.toml"):
+        path = place / "ds" / file
+        path.write_text(path.read_text().replace("Nucleolus", name))
+    assert run("build-networks", "--data", "ds", "--out", "out", "-q").returncode == 0
+    for dropping in (".DS_Store", "Thumbs.db", "desktop.ini", "dataset/.DS_Store"):
+        (place / "out" / dropping).write_bytes(b"\0\1")
+    words = ("--fold", "2", "--config", str(quick()), "--no-baselines", "--workers", "1", "-q")
+    done = run("train", "--networks", "out", *words, "--out", "r")
+    assert done.returncode == 0, done.stderr
+    assert run("export", "r", "m").returncode == 0
+    for text in (place / "r" / "report.md", place / "m" / "README.md"):
+        assert "script" in text.read_text()
+        assert "<script>" not in text.read_text()
+    for dropping in (".DS_Store", "Thumbs.db"):
+        (place / "m" / dropping).write_bytes(b"\0\1")
+    answered = run("predict", "--run", "m", "syn-mir-0001", "-q")
+    assert answered.returncode == 0, answered.stderr
+    assert "syn-mir-0001" in answered.stdout
 
 
 def test_the_name_of_a_dataset_is_no_path(run, place: Path, quick) -> None:

@@ -154,6 +154,20 @@ def test_a_table_of_names_and_the_standard_input(
     assert run(*words, "-").stdout == by_file.stdout
 
 
+def test_unknown_names_of_a_table_are_told_with_their_lines(
+    run, finished_run: Path, model: SavedModel
+) -> None:
+    first = model.reference.index.ids[0]
+    Path("names.txt").write_text(f"rna_id\n{first}\nbogus-1\n{first}\nbogus-2\n")
+    words = ("predict", "--run", str(finished_run), "--ids", "names.txt")
+    done = run(*words)
+    where = "names.txt, lines 3, 5"
+    assert f"2 names without a prediction: bogus-1, bogus-2 ({where})\n" in done.stderr
+    strict = run(*words, "--strict")
+    assert strict.returncode == 3
+    assert strict.stderr.startswith(f"Error: {where}: 2 of 4 names have no answer: ")
+
+
 def test_every_format_holds_the_same_rows(run, finished_run: Path, records) -> None:
     Path("q.fa.gz").write_bytes(gzip.compress(fasta_of(records).encode()))
     words = ("predict", "--run", str(finished_run), "--fasta", "q.fa.gz", "-q", "--out")

@@ -217,7 +217,10 @@ def test_a_star_stands_for_what_is_not_label_like() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id\ts1\ts2\na\t1\t\n", r"t.tsv, line 2, column 's2': blank cell; found , expected a num"),
+        (
+            "id\ts1\ts2\na\t1\t\n",
+            r"t.tsv, line 2, column 's2': blank cell; found nothing, expected a num",
+        ),
         ("id\ts1\ts2\na\t1\tmany\n", r"line 2, column 's2': not a number; found many"),
         ("id\ts1\ts2\na\t1\tinf\n", r"line 2, column 's2': not a number; found inf"),
         (

@@ -151,6 +151,7 @@ def test_trees_that_read_beyond_the_features_are_never_walked(
 def test_settings_out_of_range_are_refused() -> None:
     for wrong in (
         {"n_trees": -1},
+        {"n_trees": 0},
         {"max_features": 0.0},
         {"boosting_features": 1.5},
         {"leaves": 1},

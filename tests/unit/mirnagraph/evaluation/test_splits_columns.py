@@ -54,6 +54,19 @@ def test_one_fold_a_missing_column_and_a_protocol() -> None:
         make_folds(dataset(["1", "2"]), "published", protocol="p")
 
 
+def test_a_split_that_is_no_file_is_told_the_choices() -> None:
+    with pytest.raises(InputError) as caught:
+        make_folds(dataset(["1", "2"]), "famly")
+    assert str(caught.value) == (
+        "famly: no such file; expected random, family, cluster, a column of the RNA table, or a "
+        "fold file; did you mean 'family'?"
+    )
+    with pytest.raises(InputError, match=r"a fold file; did you mean 'published'\?$"):
+        make_folds(dataset(["1", "2"]), "Published")
+    with pytest.raises(InputError, match=r"^mine/folds\.tsv: no such file.* a fold file$"):
+        make_folds(dataset(["1", "2"]), "mine/folds.tsv")
+
+
 def test_a_file_comes_before_a_column_of_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -226,6 +226,22 @@ def test_a_long_line_end_over_two_blocks(tmp_path: Path, monkeypatch: pytest.Mon
     assert read_text(path) == "ab\ncd\n\n\ne\n"
 
 
+@pytest.mark.parametrize("what", list(BINARY))
+def test_a_document_that_is_binary_is_named(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "s.toml"
+    path.write_bytes(BINARY[what])
+    for read in (load_toml, read_json):
+        with pytest.raises(InputError, match=rf"s.toml: not a text file; found {what}"):
+            read(path)
+
+
+def test_a_document_that_is_compressed_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_bytes(gzip.compress(b"a = 1"))
+    with pytest.raises(InputError, match=r"s.toml: not a text file; found a gzip file; unpack it"):
+        load_toml(path)
+
+
 def test_settings_and_json(tmp_path: Path) -> None:
     path = tmp_path / "s.toml"
     path.write_bytes(b"\xef\xbb\xbfa = 1\n")

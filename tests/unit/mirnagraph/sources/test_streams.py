@@ -12,7 +12,7 @@ from mirnagraph.errors import InputError
 from mirnagraph.reading import text as lines_module
 from mirnagraph.reading.text import read_lines
 from mirnagraph.sources.fasta import count_fasta, read_fasta, stream_fasta
-from mirnagraph.sources.name_list import read_name_list
+from mirnagraph.sources.name_list import place_of_names, read_name_lines, read_name_list
 
 FASTA = ">a first one\nACGT\nacgu\n\n>b\r\nNN\r\n>c\rGG"
 
@@ -131,6 +131,19 @@ def test_lists_of_names(tmp_path: Path, text: str, names: list[str]) -> None:
     path = tmp_path / "names"
     path.write_bytes(text.encode())
     assert read_name_list(path) == names
+
+
+def test_names_have_the_lines_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "names"
+    path.write_text("# note\nrna_id\nmir-21\n\nNA\nmir-22\nmir-21\n")
+    lines = read_name_lines(path)
+    assert lines == [(3, "mir-21"), (6, "mir-22"), (7, "mir-21")]
+    assert place_of_names(["mir-22"], lines, "names") == "names, line 6"
+    assert place_of_names(["mir-21"], lines, "names") == "names, lines 3, 7"
+    many = [(number, "x") for number in range(1, 13)]
+    assert place_of_names(["x"], many, "-") == "-, lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more"
+    path.write_text("\nhsa-miR-21, hsa-miR-155\n")
+    assert read_name_lines(path) == [(2, "hsa-miR-21"), (2, "hsa-miR-155")]
 
 
 def test_a_list_from_the_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

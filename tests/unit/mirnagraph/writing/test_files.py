@@ -200,6 +200,21 @@ def test_outputs_and_inputs(tmp_path: Path) -> None:
     check_outputs({"--out": "/dev/stdout"}, {"--fasta": "/dev/stdin"})
 
 
+def test_a_file_of_our_folder_is_no_output(tmp_path: Path) -> None:
+    with write_folder(tmp_path / "run") as folder:
+        (folder / "model").mkdir()
+        for name in ("run.json", "model/model.json"):
+            (folder / name).write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "run" / "run.json")
+    (tmp_path / "run" / "report.html").write_text("")
+    message = "--out is a file of the folder run, which mirnagraph wrote; choose another output"
+    for out in ("run/run.json", "run/model/model.json", "run/mirnagraph.jsonl", "link"):
+        with pytest.raises(InputError, match=message):
+            check_outputs({"--out": tmp_path / out}, {})
+    for out in ("run/report.html", "run/new.tsv", "run", "new.tsv"):
+        check_outputs({"--out": tmp_path / out}, {})
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

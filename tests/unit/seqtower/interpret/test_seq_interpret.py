@@ -22,7 +22,16 @@ from seqtower.config import seq_config
 from seqtower.data.motifs import Motif, read_meme, write_meme
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import fit_encoding
-from seqtower.interpret.attribution import MaskingConfig, attribute, mask_scan, top_kmers, zipcodes
+from seqtower.interpret.attribution import (
+    MOST_MASKED,
+    MaskingConfig,
+    attribute,
+    is_long_to_mask,
+    mask_scan,
+    masked_nucleotides,
+    top_kmers,
+    zipcodes,
+)
 from seqtower.interpret.motifs import filter_motifs, match_motifs
 from seqtower.interpret.report import ExplainConfig, explain_to_folder
 from seqtower.saved import SavedTower
@@ -93,6 +102,14 @@ def test_masking_finds_the_word_and_nothing_else(kind: str) -> None:
     p, q = 0.95, 0.05
     expected = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
     assert region["kl"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_rnas_that_are_long_to_mask() -> None:
+    # 1 + 3 shuffles, each read whole and with 691 windows (starts 0, 10 … 6,900)
+    assert masked_nucleotides([7000], MaskingConfig()) == 4 * 692 * 7000 < MOST_MASKED
+    assert not is_long_to_mask(["A" * 7000, "A"], MaskingConfig())
+    assert is_long_to_mask(["A", "A" * 7200], MaskingConfig())
+    assert not is_long_to_mask(["A" * 7200], MaskingConfig(stride=20))
 
 
 def test_an_rna_shorter_than_the_window_is_hidden_whole() -> None:

@@ -1,0 +1,31 @@
+"""Start of the command `mirnagraph`: Ctrl-C ends it quietly before it is loaded, too."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from types import FrameType
+
+SENTENCE = "\nInterrupted. Nothing was left half-written.\n"
+
+
+def main() -> None:
+    """Run `cli.main.main`; an interrupt while modules are loaded or unloaded has code 130."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not ignored
+        signal.signal(signal.SIGINT, _leave)
+    from cli.main import main as run
+
+    run()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End at once: nothing is written before the handlers of `cli.end` are set."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        os.write(sys.__stderr__.fileno(), SENTENCE.encode())  # type: ignore[union-attr]
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()
