@@ -37,7 +37,7 @@ def read_name_list(path: str | Path) -> list[str]:
     return [name for _, name in read_name_lines(path)]
 
 
-def place_of_names(names: Iterable[str], lines: Sequence[tuple[int, str]], file: str) -> str:
+def place_of_names(names: Iterable[str], lines: Sequence[tuple[int, str]], file: str | Path) -> str:
     """Say where names are in a file: ``"ids.txt, lines 3, 9"``; the first ten lines in full.
 
     Args:

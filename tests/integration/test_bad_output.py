@@ -337,6 +337,7 @@ def test_a_full_disk_is_one_sentence_with_the_place_that_was_asked_for(
         assert (ended.stderr.count("\n"), hidden(place)) == (1, [])
 
 
+@pytest.mark.slow
 def test_every_file_follows_the_umask(run, place: Path, quick) -> None:
     config = str(quick())
     before = os.umask(0o022)

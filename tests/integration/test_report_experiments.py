@@ -101,6 +101,7 @@ def test_experiments_are_shown_as_their_commands_write_them(
     assert (figure("audit")["series"] == "permuted labels").any()
 
 
+@pytest.mark.slow
 def test_logos_of_a_sequence_run(run: Callable, page: Callable) -> None:
     for package in ("captum", "memelite", "logomaker"):
         pytest.importorskip(package)

@@ -49,9 +49,10 @@ def test_bounds_of_the_settings() -> None:
     for wrong in ({"weight": -0.1}, {"weights": (0.5, 1.1)}, {"members": 0}):
         with pytest.raises(ConfigError, match=r"weight|members"):
             DescriptorConfig(**wrong)
-    for none in ({"n_trees": 0}, {"rounds": 0}):
-        with pytest.raises(ConfigError, match="fraction_trees"):
-            DescriptorConfig(fraction_trees=replace(FRACTION_TREES, **none))
+    with pytest.raises(ConfigError, match="fraction_trees"):
+        DescriptorConfig(fraction_trees=replace(FRACTION_TREES, rounds=0))
+    with pytest.raises(ConfigError, match="n_trees"):
+        replace(FRACTION_TREES, n_trees=0)
 
 
 def test_a_quarter_of_one_and_the_rest_of_another() -> None:
