@@ -4,6 +4,7 @@ and commands run in this process.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +30,17 @@ class Ended(NamedTuple):
     returncode: int
     stdout: str
     stderr: str
+
+
+@pytest.fixture(scope="session")
+def terminal_signals() -> Callable[[], None]:
+    """For ``preexec_fn``: signals act as in a terminal, also where tests run in the background."""
+
+    def restore() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
+    return restore
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def place(made: Path, in_empty_folder: Path) -> Path:
 
 
 @pytest.fixture
-def new_process() -> Callable[..., subprocess.Popen[str]]:
+def new_process(terminal_signals) -> Callable[..., subprocess.Popen[str]]:
     """Start ``mirnagraph`` with these words in a new process."""
 
     def start(*words: str, **options: Any) -> subprocess.Popen[str]:
@@ -56,6 +56,7 @@ def new_process() -> Callable[..., subprocess.Popen[str]]:
         env.pop("MIRNAGRAPH_DATA", None)
         command = [sys.executable, "-c", MAIN, *words]
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        options = {"preexec_fn": terminal_signals} | options
         return subprocess.Popen(command, env=env, text=True, **options)
 
     return start

@@ -125,12 +125,18 @@ def test_a_sequence_tower_answers_sequences_alone(run: Callable) -> None:
 
 
 @pytest.mark.slow
-def test_it_starts_answers_and_ends_quietly(tmp_path: Path) -> None:
+def test_it_starts_answers_and_ends_quietly(tmp_path: Path, terminal_signals) -> None:
     command = [sys.executable, "-c", "from cli.main import main; main()", "serve", "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path, env=environment
+        command,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        preexec_fn=terminal_signals,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
