@@ -47,7 +47,10 @@ def datasets(draw: st.DrawFn) -> Dataset:
             ),
         }
 
-    sequence = st.one_of(st.none(), st.text("ACGUN", min_size=1, max_size=9))
+    letters = st.text("ACGUN", min_size=1, max_size=9).filter(
+        lambda text: text not in ("NA", "NAN")
+    )
+    sequence = st.one_of(st.none(), letters)  # NA is no sequence, see docs/errors.md
     rnas = pd.DataFrame(
         {
             "sequence": pd.Series(draw(st.lists(sequence, min_size=n, max_size=n)), dtype=object),
