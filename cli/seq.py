@@ -362,7 +362,9 @@ def explain(
     if masking is None:
         masking = not is_slow
         if is_slow:
-            say("Not masked, which takes long here: --masking does, and says how long")
+            say(
+                "No windows were masked: it takes long for these RNAs. --masking does it, and says how long"
+            )
     config = ExplainConfig(windows if masking else None, method or "", plots=plots)
     lengths = selected["sequence"].str.len().tolist()
     if masking and is_slow:

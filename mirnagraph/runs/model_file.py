@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -185,15 +185,31 @@ def without_places(value: Any) -> Any:
     >>> without_places({"split": "/data/mine/folds.tsv", "n": 3})
     {'split': 'folds.tsv', 'n': 3}
     """
+    return _with_texts(value, _file_name)
+
+
+def _file_name(text: str) -> str:
+    """Return the name of a file given by its whole path; another text as it is."""
+    if PureWindowsPath(text).is_absolute():
+        return PureWindowsPath(text).name
+    if PurePosixPath(text).is_absolute() or text.startswith(("./", "../", "~")):
+        return PurePosixPath(text).name
+    return text
+
+
+def _last_part(text: str) -> str:
+    """Return the last part of a path, or of a text like one."""
+    return re.split(r"[/\\]", text.rstrip("/\\"))[-1]
+
+
+def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Return plain values with every text changed, at any depth."""
     if isinstance(value, dict):
-        return {key: without_places(item) for key, item in value.items()}
+        return {key: _with_texts(item, change) for key, item in value.items()}
     if isinstance(value, list):
-        return [without_places(item) for item in value]
+        return [_with_texts(item, change) for item in value]
     if isinstance(value, str):
-        if PureWindowsPath(value).is_absolute():
-            return PureWindowsPath(value).name
-        if PurePosixPath(value).is_absolute() or value.startswith(("./", "../", "~")):
-            return PurePosixPath(value).name
+        return change(value)
     return value
 
 
@@ -314,19 +330,8 @@ def _header_checksum(header: Mapping[str, Any], *, with_settings: bool = True) -
     sealed = {name: header[name] for name in SEALED if name in header}
     if with_settings:
         settings = {name: header[name] for name in SETTINGS if name in header}
-        sealed |= {name: _without_folders(value) for name, value in settings.items()}
+        sealed |= {name: _with_texts(value, _last_part) for name, value in settings.items()}
     return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
-
-
-def _without_folders(value: Any) -> Any:
-    """Plain values with the last part of every path alone."""
-    if isinstance(value, dict):
-        return {key: _without_folders(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_folders(item) for item in value]
-    if isinstance(value, str):
-        return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
-    return value
 
 
 def _reader_of(header: Mapping[str, Any]) -> str:
