@@ -362,9 +362,7 @@ def explain(
     if masking is None:
         masking = not is_slow
         if is_slow:
-            say(
-                "No windows were masked: it takes long for these RNAs. --masking does it, and says how long"
-            )
+            say("No windows are masked, which takes long for these RNAs; --masking does it")
     config = ExplainConfig(windows if masking else None, method or "", plots=plots)
     lengths = selected["sequence"].str.len().tolist()
     if masking and is_slow:
