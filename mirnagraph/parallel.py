@@ -11,7 +11,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
 from itertools import chain, islice
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
@@ -269,7 +268,10 @@ def map_in_order(
                     result = function(shared, job)
                 yield result
             return
-        submit = partial(pool.submit, _call, function)
+
+        def submit(job: JobT) -> Any:
+            return pool.submit(_call, function, job)
+
         yield from results_in_order(submit, chain(first, stream), JOBS_AHEAD * workers)
 
 
