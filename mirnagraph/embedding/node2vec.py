@@ -80,9 +80,7 @@ class Node2VecConfig(Checked):
         return cls(dim=dim, n_walks=200, walk_length=150, window=5, epochs=5, subsample=0.001)
 
 
-def node2vec(
-    adjacency: Any, config: Node2VecConfig, seed: int, *, workers: int = 1
-) -> np.ndarray:
+def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, workers: int = 1) -> np.ndarray:
     """Embed every node of a network.
 
     Memory is that of the network, of two vectors per node and of one piece of walks.
@@ -108,7 +106,7 @@ def node2vec(
     linked[graph.indices] = True
     if not linked.any():
         return np.zeros((graph.n_nodes, config.dim), np.float32)
-    settings = {
+    settings: dict[str, Any] = {
         "n_walks": config.n_walks,
         "walk_length": config.walk_length,
         "p": config.p,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numba import njit
@@ -190,7 +190,7 @@ def open_walk_graph(folder: str | Path) -> WalkGraph:
         if sha256_of(file) != checksum:
             raise InputError("a file of the stored network was altered", file=file, hint=again)
         # "c": arrays that numba takes for those in memory; nothing is ever written back
-        mode = "c" if n_bytes > SMALLEST else None
+        mode: Literal["c"] | None = "c" if n_bytes > SMALLEST else None
         arrays[name] = np.asarray(np.load(file, mmap_mode=mode, allow_pickle=False))
     return WalkGraph(**arrays)
 
