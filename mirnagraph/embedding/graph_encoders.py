@@ -68,7 +68,7 @@ class GraphTransformerConfig(Checked):
     encoder: str = "gtmaloc"
     sampled_above: CountOrZero = 1_000_000
     batch_size: Count = 1024
-    n_neighbours: tuple[int, ...] = (10, 5)
+    n_neighbours: tuple[int, ...] = (5, 3)
 
     def __post_init__(self) -> None:
         super().__post_init__()
