@@ -129,9 +129,9 @@ def one_size(n_nodes: int, config: GraphTransformerConfig, n_steps: int, *, whol
         print(f"{'':>9}  {step:8} {wall:8.1f} s wall {processor:8.1f} s processor")
     wall, processor = seconds["steps"] / n_steps
     print(
-        f"{'':>9}  {n_steps} of the {n_whole} steps of an epoch: {processor:.2f} s processor a step, "
-        f"so {processor * n_whole:.0f} s an epoch, {processor * n_whole / 60 / 2:.1f} minutes on "
-        f"two cores ({wall * n_whole / 60:.1f} minutes at the pace of this run)"
+        f"{'':>9}  {n_steps} of the {n_whole} steps of an epoch: {processor:.2f} s processor and "
+        f"{wall:.2f} s wall a step, so {processor * n_whole / 60:.1f} processor minutes and "
+        f"{wall * n_whole / 60:.1f} minutes an epoch"
     )
     ours, numpy_rate = sampler_rates(graph, config.neighbours_by_hop)
     print(

@@ -21,7 +21,7 @@ from torch_geometric.sampler import (
 
 from mirnagraph.embedding.graph_encoders import EdgeType
 from mirnagraph.embedding.graph_training import LINKED, node_starts, relation_numbers
-from mirnagraph.embedding.walks import WalkGraph, _below, _mix, _unit
+from mirnagraph.embedding.walks import WalkGraph, index_below, mix_bits, unit_of
 from mirnagraph.seeds import child_seed
 
 NODE = "node"
@@ -287,8 +287,8 @@ def _number(sources: Any, place: Any, n_known: Any) -> Any:
 def _is_visible(hiding: Any, one: Any, other: Any, hidden_edges: Any) -> Any:
     """Whether the pair of two nodes, numbered over all types, is not hidden in this epoch."""
     step = np.uint64(0x9E3779B97F4A7C15)
-    pair = _mix(np.uint64(min(one, other)) * step + np.uint64(max(one, other)))
-    return _unit(_mix(hiding + pair * step)) >= hidden_edges
+    pair = mix_bits(np.uint64(min(one, other)) * step + np.uint64(max(one, other)))
+    return unit_of(mix_bits(hiding + pair * step)) >= hidden_edges
 
 
 @njit(cache=True, nogil=True)
@@ -316,12 +316,12 @@ def _choose(  # noqa: C901  one compiled kernel
         node = np.int64(frontier[number])
         lo = indptr[node]
         degree = indptr[node + 1] - lo
-        state = _mix(stream + _mix(np.uint64(node + 1) * step))
+        state = mix_bits(stream + mix_bits(np.uint64(node + 1) * step))
         begin = n_chosen
         if degree > READ_WHOLE * n_most:
             for _ in range(TRIES * n_most):
                 state += step
-                edge = lo + _below(_mix(state), degree)
+                edge = lo + index_below(mix_bits(state), degree)
                 is_new = _is_visible(
                     hiding, first_source + sources[edge], first_target + node, hidden_edges
                 )
@@ -345,7 +345,7 @@ def _choose(  # noqa: C901  one compiled kernel
             for slot in range(min(n_visible, n_most)):
                 if n_visible > n_most:
                     state += step
-                    other = slot + _below(_mix(state), n_visible - slot)
+                    other = slot + index_below(mix_bits(state), n_visible - slot)
                     visible[slot], visible[other] = visible[other], visible[slot]
                 places[n_chosen] = visible[slot]
                 n_chosen += 1

@@ -307,7 +307,7 @@ def _alias_tables(indptr: Any, weights: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _mix(state: Any) -> Any:
+def mix_bits(state: Any) -> Any:
     """Output of splitmix64 (Steele, Lea and Flood 2014) at a state."""
     z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -315,12 +315,13 @@ def _mix(state: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _unit(bits: Any) -> Any:
+def unit_of(bits: Any) -> Any:
+    """A number in [0, 1) from the upper 53 bits."""
     return np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _below(bits: Any, n: Any) -> Any:
+def index_below(bits: Any, n: Any) -> Any:
     """A number in [0, n) from the upper 32 bits; never n itself."""
     return np.int64(((bits >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
@@ -382,7 +383,7 @@ def _walk(  # noqa: C901, PLR0913  one compiled kernel
     step = np.uint64(0x9E3779B97F4A7C15)
     for row in range(len(starts)):
         walks[row, :] = -1
-        state = _mix(stream + _mix((first + np.uint64(row) + np.uint64(1)) * step))
+        state = mix_bits(stream + mix_bits((first + np.uint64(row) + np.uint64(1)) * step))
         before = np.int64(-1)
         here = np.int64(starts[row])
         walks[row, 0] = here
@@ -394,16 +395,16 @@ def _walk(  # noqa: C901, PLR0913  one compiled kernel
             n_proposals = 0
             while True:
                 state += step
-                slot = _below(_mix(state), degree)
+                slot = index_below(mix_bits(state), degree)
                 if weighted:
                     state += step
-                    if _unit(_mix(state)) >= accept[lo + slot]:
+                    if unit_of(mix_bits(state)) >= accept[lo + slot]:
                         slot = np.int64(alias[lo + slot])
                 target = np.int64(indices[lo + slot])
                 if first_order or before < 0:
                     break
                 state += step
-                height = _unit(_mix(state)) * most
+                height = unit_of(mix_bits(state)) * most
                 if target == before:
                     is_accepted = height < 1.0 / p
                 elif height < min(1.0, 1.0 / q):
@@ -417,7 +418,7 @@ def _walk(  # noqa: C901, PLR0913  one compiled kernel
                 n_proposals += 1
                 if n_proposals == MAX_PROPOSALS:
                     state += step
-                    unit = _unit(_mix(state))
+                    unit = unit_of(mix_bits(state))
                     target = np.int64(
                         _exact_step(indptr, indices, weights, before, here, p, q, unit)
                     )
