@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -18,7 +18,7 @@ from mirnagraph.seeds import generator
 SMALL = 400
 
 BLOCK = 1 << 24
-"""Most entries of the rows of a matrix that are held at once above `ProximityConfig.dense_up_to`."""
+"""Most entries of a block of rows, above ``dense_up_to`` nodes."""
 
 OVERSAMPLING = 10
 
@@ -202,7 +202,7 @@ def _factor_in_blocks(
     return _scaled(basis @ left[:, :rank], strength[:rank])
 
 
-Rows = tuple[sparse.csr_array, int, np.ndarray]
+Rows: TypeAlias = tuple[sparse.csr_array, int, np.ndarray]
 """Transition matrix, number of steps, and what each column is multiplied by."""
 
 

@@ -290,7 +290,7 @@ def _check_hetero(data: HeteroData) -> None:
 
 
 def _checked(features: np.ndarray, n_nodes: int) -> Tensor:
-    values = np.asarray(features, dtype=np.float32)
+    values = np.ascontiguousarray(features, dtype=np.float32)
     if values.ndim != 2 or len(values) != n_nodes or values.shape[1] == 0:
         found = f"shape {values.shape}"
         expected = f"({n_nodes}, 1 or more)"
@@ -299,4 +299,5 @@ def _checked(features: np.ndarray, n_nodes: int) -> Tensor:
         row, column = np.argwhere(~np.isfinite(values))[0].tolist()
         found = f"{values[row, column]} in row {row}, column {column}"
         raise InputError("a feature is not finite", found=found, expected="finite numbers")
-    return torch.from_numpy(values.copy())
+    # PyTorch warns of arrays that cannot be written; nothing writes to features.
+    return torch.from_numpy(values if values.flags.writeable else values.copy())
