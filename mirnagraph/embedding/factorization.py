@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -15,6 +17,15 @@ from mirnagraph.seeds import generator
 # Up to this many nodes, or for most of the spectrum, the full decomposition is as fast.
 SMALL = 400
 
+BLOCK = 1 << 24
+"""Most entries of a block of rows, above ``dense_up_to`` nodes."""
+
+OVERSAMPLING = 10
+
+POWER_ITERATIONS = 3
+
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class ProximityConfig(Checked):
@@ -25,11 +36,14 @@ class ProximityConfig(Checked):
         hops: largest number of steps, 1 or more; the embedding has ``dim * hops`` columns.
         shift: beta of GraRep's ``log(1 / beta)`` (Eq. 1: "vertex vocabulary size"), above 0; None
             for the number of nodes.
+        dense_up_to: nodes up to which the matrices are dense, 1 or more. Of larger networks their
+            rows are made in blocks, and the singular vectors by random projection.
     """
 
     dim: Count = 128
     hops: Count = 3
     shift: float | None = None
+    dense_up_to: Count = 10_000
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,8 +87,11 @@ def proximity_embedding(adjacency: Any, config: ProximityConfig | None = None) -
     The sign of each column is fixed: its largest entries sum to more than 0 (see `fix_signs`).
 
     Args:
-        adjacency: scipy sparse, shape (n_nodes, n_nodes), weights of 0 or more. Memory is that of
-            dense (n_nodes, n_nodes) matrices, since paths of a few steps join most nodes.
+        adjacency: scipy sparse, shape (n_nodes, n_nodes), weights of 0 or more. Up to
+            ``config.dense_up_to`` nodes memory is that of dense (n_nodes, n_nodes) matrices, since
+            paths of a few steps join most nodes; above it, that of the network, of a few vectors
+            of ``dim`` numbers per node and of `BLOCK` entries. Time grows with the pairs of nodes
+            that a path joins.
         config: see ProximityConfig; defaults where None.
 
     Returns:
@@ -92,11 +109,14 @@ def proximity_embedding(adjacency: Any, config: ProximityConfig | None = None) -
     inverse = np.divide(1.0, out, out=np.zeros(n_nodes), where=out > 0)
     transition = sparse.csr_array(sparse.diags_array(inverse) @ weights)
     result = np.zeros((n_nodes, config.dim * config.hops), np.float32)
-    power = transition.toarray()
+    is_dense = n_nodes <= config.dense_up_to
+    power = transition.toarray() if is_dense else None
     for hop in range(config.hops):
-        if hop > 0:
-            power = transition @ power
-        factor = _factor(log_proximity(power, config.shift), config.dim)
+        if power is None:
+            factor = _factor_in_blocks(transition, hop + 1, config)
+        else:
+            power = transition @ power if hop > 0 else power
+            factor = _factor(log_proximity(power, config.shift), config.dim)
         start = hop * config.dim
         result[:, start : start + factor.shape[1]] = factor
     return result
@@ -144,10 +164,79 @@ def _factor(matrix: np.ndarray, dim: int) -> np.ndarray:
         order = np.argsort(-strength, kind="stable")
         left = left[:, order]
         strength = strength[order]
-    left = left[:, :rank]
-    strength = strength[:rank]
+    return _scaled(left[:, :rank], strength[:rank])
+
+
+def _scaled(left: np.ndarray, strength: np.ndarray) -> np.ndarray:
     left = np.where(strength > strength[0] * 1e-10, left, 0.0)
     return fix_signs(left) * np.sqrt(strength)
+
+
+def _factor_in_blocks(
+    transition: sparse.csr_array, hops: int, config: ProximityConfig
+) -> np.ndarray:
+    """`_factor` of the log-proximity of `hops` steps, by random projection (Halko et al. 2011).
+
+    The share of the squared matrix that the projection leaves out is logged.
+    """
+    n_nodes = transition.shape[0]
+    column = np.ones(n_nodes)
+    for _ in range(hops):
+        column = transition.T @ column
+    shift = n_nodes if config.shift is None else config.shift
+    scale = np.divide(shift, column, out=np.zeros(n_nodes), where=column > 0)
+    rows = (transition, hops, scale)
+    width = min(config.dim + OVERSAMPLING, n_nodes)
+    basis = generator(0, "proximity", hops).standard_normal((n_nodes, width))
+    for _ in range(POWER_ITERATIONS):
+        basis, _ = np.linalg.qr(_times(rows, basis))
+        basis, _ = np.linalg.qr(_transposed_times(rows, basis)[0])
+    basis, _ = np.linalg.qr(_times(rows, basis))
+    projected, total = _transposed_times(rows, basis)
+    rank = min(config.dim, n_nodes)
+    if total == 0:
+        return np.zeros((n_nodes, rank))
+    left, strength, _ = np.linalg.svd(projected.T, full_matrices=False)
+    left_out = max(0.0, 1 - (strength[:rank] ** 2).sum() / total)
+    logger.info("proximity of %d steps: %.1f %% of the matrix left out", hops, 100 * left_out)
+    return _scaled(basis @ left[:, :rank], strength[:rank])
+
+
+Rows: TypeAlias = tuple[sparse.csr_array, int, np.ndarray]
+"""Transition matrix, number of steps, and what each column is multiplied by."""
+
+
+def _proximity_rows(rows: Rows) -> Iterator[tuple[slice, sparse.csr_array]]:
+    """Rows of the log-proximity matrix in blocks, sparse."""
+    transition, hops, scale = rows
+    n_nodes = transition.shape[0]
+    n_rows = max(1, BLOCK // n_nodes)
+    for start in range(0, n_nodes, n_rows):
+        place = slice(start, min(start + n_rows, n_nodes))
+        power = transition[place]
+        for _ in range(hops - 1):
+            power = sparse.csr_array(power @ transition)
+        ratio = power.data * scale[power.indices]
+        power.data = np.maximum(np.log(ratio, out=np.zeros_like(ratio), where=ratio > 0), 0)
+        yield place, power
+
+
+def _times(rows: Rows, matrix: np.ndarray) -> np.ndarray:
+    """Product of the log-proximity matrix with another, shape of the other."""
+    product = np.empty_like(matrix)
+    for place, block in _proximity_rows(rows):
+        product[place] = block @ matrix
+    return product
+
+
+def _transposed_times(rows: Rows, matrix: np.ndarray) -> tuple[np.ndarray, float]:
+    """Product of the transposed log-proximity matrix with another; sum of its squared entries."""
+    product = np.zeros_like(matrix)
+    total = 0.0
+    for place, block in _proximity_rows(rows):
+        product += block.T @ matrix[place]
+        total += float((block.data**2).sum())
+    return product, total
 
 
 def svd_scores(matrix: sparse.csr_array | np.ndarray, dim: int) -> np.ndarray:

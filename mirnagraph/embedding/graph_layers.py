@@ -11,6 +11,9 @@ attribute `scope` says what a layer reads; without it the scope is ``"network"``
 - ``"hetero"``: ``Layer(config, metadata)``, called with dictionaries by node and edge type; returns
   two such dictionaries.
 
+A layer of scope ``"network"`` with ``takes_pairs = True`` reads such pairs too: samples of
+neighbours and blocks of nodes then compute no states that nobody reads.
+
 The block around a layer (see `mirnagraph.embedding.graph_modules`) adds layer norm, residual
 connection, feed-forward part and dropout.
 """
@@ -49,6 +52,12 @@ def scope_of(encoder: str) -> str:
     return scope
 
 
+def takes_pairs(layer: nn.Module) -> bool:
+    """Whether a layer reads a pair (states of sources, states of targets)."""
+    scope = getattr(layer, "scope", NETWORK)
+    return scope == RELATION or getattr(layer, "takes_pairs", False)
+
+
 class EdgeAttention(MessagePassing):
     """Encoder `gtmaloc`: multi-head attention of each node over its neighbours.
 
@@ -58,6 +67,7 @@ class EdgeAttention(MessagePassing):
     """
 
     scope = NETWORK
+    takes_pairs = True
 
     def __init__(self, config: GraphTransformerConfig) -> None:
         super().__init__(aggr="add", node_dim=0)
@@ -75,20 +85,23 @@ class EdgeAttention(MessagePassing):
             self.send = nn.Parameter(nn.init.xavier_uniform_(start))
 
     def forward(
-        self, h: Tensor, edge_index: Tensor, edge_weight: Tensor | None
+        self, h: Tensor | tuple[Tensor, Tensor], edge_index: Tensor, edge_weight: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """New states and attention, which sums to 1 over the edges into a node."""
-        heads = (len(h), self.n_heads, self.width)
-        value = self.value(h).view(heads)
+        """New states of the targets and attention, which sums to 1 over the edges into a node."""
+        source, target = h if isinstance(h, tuple) else (h, h)
+        heads = (-1, self.n_heads, self.width)
+        value = self.value(source).view(heads)
         if self.is_dot:
-            query = self.query(h).view(heads)
-            key = self.key(h).view(heads)
+            query = self.query(target).view(heads)
+            key = self.key(source).view(heads)
         else:
             # The product of `a` with two concatenated vectors is the sum of two products per node.
-            query = (value * self.receive).sum(-1)
+            received = value if target is source else self.value(target).view(heads)
+            query = (received * self.receive).sum(-1)
             key = (value * self.send).sum(-1)
         attention = self.edge_updater(edge_index, query=query, key=key, edge_weight=edge_weight)
-        mixed = self.propagate(edge_index, value=value, attention=attention)
+        size = (len(source), len(target))
+        mixed = self.propagate(edge_index, size=size, value=value, attention=attention)
         return self.out(mixed), attention
 
     def edge_update(
@@ -144,6 +157,7 @@ class GatLayer(_ConvLayer):
     """Encoder `gat`: `GATv2Conv` (Brody et al. 2022), the edge weight as edge feature."""
 
     scope = NETWORK
+    takes_pairs = True
 
     def __init__(self, config: GraphTransformerConfig) -> None:
         super().__init__()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,14 @@ from mirnagraph.embedding.graph_layers import (
     RelationLayers,
     States,
     scope_of,
+    takes_pairs,
 )
 from mirnagraph.errors import ConfigError
+
+Sizes: TypeAlias = Sequence[tuple[int, int]]
+"""For each layer, how many nodes it computes and how many edges it reads, from the first on."""
+
+SizesByType: TypeAlias = Sequence[tuple[dict[str, int], dict[EdgeType, int]]]
 
 
 class Block(nn.Module):
@@ -39,11 +45,22 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, h: Tensor, edge_index: Tensor, edge_weight: Tensor | None
+        self,
+        h: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None,
+        n_targets: int | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """New node states (n_nodes, dim) and attention (n_edges, n_heads)."""
-        mixed, attention = self.attention(self.norm_attention(h), edge_index, edge_weight)
-        h = h + self.dropout(mixed)
+        """New states of the first `n_targets` nodes, which the edges point at; None for all.
+
+        Returns:
+            States (n_targets, dim) and attention (n_edges, n_heads).
+        """
+        states = self.norm_attention(h)
+        if n_targets is not None and takes_pairs(self.attention):
+            states = (states, states[:n_targets])
+        mixed, attention = self.attention(states, edge_index, edge_weight)
+        h = h[:n_targets] + self.dropout(mixed[:n_targets])
         return h + self.dropout(self.feed_forward(self.norm_forward(h))), attention
 
 
@@ -62,16 +79,22 @@ class HeteroBlock(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, h: States, edge_index: ByEdgeType, edge_weight: EdgeWeights
+        self,
+        h: States,
+        edge_index: ByEdgeType,
+        edge_weight: EdgeWeights,
+        n_targets: Mapping[str, int] | None = None,
     ) -> tuple[States, ByEdgeType]:
-        """New states by node type and attention by edge type."""
+        """New states by node type, of the first `n_targets` nodes, and attention by edge type."""
         normed = {name: self.norm_attention[name](state) for name, state in h.items()}
         mixed, attention = self.attention(normed, edge_index, edge_weight)
         out = {}
         for name, state in h.items():
+            first = slice(None if n_targets is None else n_targets[name])
+            state = state[first]
             # A node type that no edge type points at keeps its states.
             if name in mixed:
-                state = state + self.dropout(mixed[name])
+                state = state + self.dropout(mixed[name][first])
             forward = self.feed_forward[name](self.norm_forward[name](state))
             out[name] = state + self.dropout(forward)
         return out, attention
@@ -127,13 +150,27 @@ class GraphTransformer(_Encoder):
         self.norm = nn.LayerNorm(config.dim)
 
     def hidden(
-        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        sizes: Sizes | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """Node states before the L2 norm, which the loss reads (Eq. 10), and attention by layer."""
+        """Node states before the L2 norm, which the loss reads (Eq. 10), and attention by layer.
+
+        Args:
+            x: see `forward`.
+            edge_index: see `forward`.
+            edge_weight: see `forward`.
+            sizes: of a sample of neighbours, whose nodes and edges are in the order of hops; None
+                for the whole graph.
+        """
         h = self.project(x)
         attentions = []
-        for block in self.blocks:
-            h, attention = block(h, edge_index, edge_weight)
+        for layer, block in enumerate(self.blocks):
+            n_targets, n_edges = (None, None) if sizes is None else sizes[layer]
+            weight = None if edge_weight is None else edge_weight[:n_edges]
+            h, attention = block(h, edge_index[:, :n_edges], weight, n_targets)
             attentions.append(attention)
         return self.norm(h), attentions
 
@@ -195,13 +232,17 @@ class HeteroGraphTransformer(_Encoder):
         self.norm = ModuleDict({name: nn.LayerNorm(config.dim) for name in data.node_types})
 
     def hidden(
-        self, data: HeteroData, visible: Mapping[EdgeType, Tensor] | None = None
+        self,
+        data: HeteroData,
+        visible: Mapping[EdgeType, Tensor] | None = None,
+        sizes: SizesByType | None = None,
     ) -> tuple[States, list[ByEdgeType]]:
         """Node states before the L2 norm by node type, and attention by layer and edge type.
 
         Args:
             data: with the node and edge types of the module; ``edge_weight`` may be absent.
             visible: numbers of the edges to read, by edge type; None for all.
+            sizes: of a sample of neighbours (with ``n_id``), see `GraphTransformer.hidden`.
         """
         edge_index = {}
         edge_weight = {}
@@ -211,15 +252,32 @@ class HeteroGraphTransformer(_Encoder):
             edge_index[edge_type] = edges.edge_index[:, numbers]
             has_weights = "edge_weight" in edges
             edge_weight[edge_type] = edges.edge_weight[numbers] if has_weights else None
-        h = {}
-        for name in data.node_types:
-            has_features = name in self.project
-            h[name] = self.project[name](data[name].x) if has_features else self.start[name]
+        h = self.first_states(data)
         attentions = []
-        for block in self.blocks:
-            h, attention = block(h, edge_index, edge_weight)
+        for layer, block in enumerate(self.blocks):
+            if sizes is None:
+                h, attention = block(h, edge_index, edge_weight)
+            else:
+                n_targets, n_edges = sizes[layer]
+                ends = {name: edges[:, : n_edges[name]] for name, edges in edge_index.items()}
+                weights = {
+                    name: None if weight is None else weight[: n_edges[name]]
+                    for name, weight in edge_weight.items()
+                }
+                h, attention = block(h, ends, weights, n_targets)
             attentions.append(attention)
         return {name: self.norm[name](state) for name, state in h.items()}, attentions
+
+    def first_states(self, data: HeteroData) -> States:
+        """States that the first layer reads, by node type; of a sample, those of its ``n_id``."""
+        h = {}
+        for name in data.node_types:
+            if name in self.project:
+                h[name] = self.project[name](data[name].x)
+            else:
+                start = self.start[name]
+                h[name] = start[data[name].n_id] if "n_id" in data[name] else start
+        return h
 
     def forward(
         self, data: HeteroData, return_attention: bool = False

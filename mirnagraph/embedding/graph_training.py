@@ -32,7 +32,8 @@ class Relation:
     Attributes:
         ends: int64, shape (2, n_pairs): each linked pair once, the lower node first.
         known: int64, sorted: ``n_nodes * a + b`` of every linked pair, in both directions.
-        pair_of_edge: edge type -> pair of each of its edges, int64, shape (n_edges,).
+        pair_of_edge: edge type -> pair of each of its edges, int64, shape (n_edges,); may be empty
+            where training is sampled.
     """
 
     ends: np.ndarray
@@ -68,33 +69,56 @@ def groups_of(kinds: Sequence[object] | None, n_nodes: int) -> np.ndarray:
     return np.unique([str(kind) for kind in kinds], return_inverse=True)[1]
 
 
-def relation_from(edges: Mapping[EdgeType, np.ndarray], n_nodes: int) -> Relation:
-    """A relation from its edge types: a type and its reverse, ends numbered over all nodes."""
-    source, target = np.concatenate(list(edges.values()), axis=1)
-    low = np.minimum(source, target)
-    high = np.maximum(source, target)
-    pairs, pair_of_edge = np.unique(low * n_nodes + high, return_inverse=True)
+def relation_from(
+    edges: Mapping[EdgeType, np.ndarray], n_nodes: int, *, is_numbered: bool = True
+) -> Relation:
+    """A relation from its edge types: a type and its reverse, ends numbered over all nodes.
+
+    Args:
+        edges: ends by edge type, int64, shape (2, n_edges).
+        n_nodes: number of nodes.
+        is_numbered: fill in ``pair_of_edge``, which training in samples does not read.
+    """
+    keys = np.concatenate(
+        [np.minimum(*ends) * n_nodes + np.maximum(*ends) for ends in edges.values()]
+    )
+    if is_numbered:
+        pairs, pair_of_edge = np.unique(keys, return_inverse=True)
+        last = np.cumsum([ends.shape[1] for ends in edges.values()])
+        parts = np.split(pair_of_edge, last[:-1])
+        numbers = dict(zip(edges, parts, strict=True))
+    else:
+        pairs = np.unique(keys)
+        numbers = {}
     ends = np.stack([pairs // n_nodes, pairs % n_nodes])
     known = np.unique(np.concatenate([pairs, ends[1] * n_nodes + ends[0]]))
-    last = np.cumsum([index.shape[1] for index in edges.values()])
-    parts = np.split(pair_of_edge, last[:-1])
-    return Relation(ends, known, dict(zip(edges, parts, strict=True)))
+    return Relation(ends, known, numbers)
 
 
-def relations_of(data: HeteroData) -> list[Relation]:
+def relations_of(data: HeteroData, *, is_numbered: bool = True) -> list[Relation]:
     """Relations of a HeteroData: each edge type with its reverse (``rev_``), where there is one.
 
     Nodes are numbered over all node types, in the order of ``data.node_types``.
     """
     start = node_starts(data)
-    families: dict[EdgeType, dict[EdgeType, np.ndarray]] = {}
-    for edge_type in data.edge_types:
+    families: dict[int, dict[EdgeType, np.ndarray]] = {}
+    for edge_type, number in relation_numbers(data).items():
         source, _, target = edge_type
         offset = np.array([[start[source]], [start[target]]])
         edges = data[edge_type].edge_index.cpu().numpy() + offset
-        families.setdefault(_forward(edge_type, data.edge_types), {})[edge_type] = edges
+        families.setdefault(number, {})[edge_type] = edges
     n_nodes = sum(data[name].num_nodes for name in data.node_types)
-    return [relation_from(family, n_nodes) for family in families.values()]
+    return [relation_from(family, n_nodes, is_numbered=is_numbered) for family in families.values()]
+
+
+def relation_numbers(data: HeteroData) -> dict[EdgeType, int]:
+    """Number of the relation of each edge type, from 0; a type and its reverse share one."""
+    numbers: dict[EdgeType, int] = {}
+    relations = {}
+    for edge_type in data.edge_types:
+        forward = _forward(edge_type, data.edge_types)
+        relations[edge_type] = numbers.setdefault(forward, len(numbers))
+    return relations
 
 
 def node_starts(data: HeteroData) -> dict[str, int]:
@@ -214,9 +238,7 @@ def train(
     Raises:
         ConfigError: the loss is not finite.
     """
-    optimizer = torch.optim.Adam(
-        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    optimizer = optimizer_of(module, config)
     losses = np.zeros(config.epochs)
     draw = generator(seed, "non-edges")
     for epoch in range(config.epochs):
@@ -236,11 +258,23 @@ def train(
         loss.backward()
         optimizer.step()
         losses[epoch] = loss.item()
-        if not np.isfinite(losses[epoch]):
-            raise ConfigError(
-                f"the graph transformer diverged in epoch {epoch + 1}; "
-                f"a smaller learning_rate than {config.learning_rate} may help"
-            )
+        check_finite(losses[epoch], epoch, config)
         report(progress, "graph transformer", epoch + 1, config.epochs)
     module.eval()
     return losses
+
+
+def optimizer_of(module: nn.Module, config: GraphTransformerConfig) -> torch.optim.Optimizer:
+    """Adam over all parameters."""
+    return torch.optim.Adam(
+        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+
+
+def check_finite(loss: float, epoch: int, config: GraphTransformerConfig) -> None:
+    """Raise ConfigError where the loss of an epoch, counted from 0, is not finite."""
+    if not np.isfinite(loss):
+        raise ConfigError(
+            f"the graph transformer diverged in epoch {epoch + 1}; "
+            f"a smaller learning_rate than {config.learning_rate} may help"
+        )

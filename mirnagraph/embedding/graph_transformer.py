@@ -19,8 +19,23 @@ from torch_geometric.data import HeteroData
 from mirnagraph.embedding.graph_encoders import EdgeType, GraphTransformerConfig
 from mirnagraph.embedding.graph_layers import HETERO, scope_of
 from mirnagraph.embedding.graph_modules import GraphTransformer, HeteroGraphTransformer
+from mirnagraph.embedding.graph_sampled import (
+    SampledGraph,
+    encode_hetero_in_blocks,
+    encode_in_blocks,
+    graph_of,
+    hetero_seed_states_of,
+    seed_states_of,
+    train_sampled,
+)
+from mirnagraph.embedding.graph_sampler import (
+    NODE,
+    ONE_TYPE,
+    NeighbourSampler,
+    hetero_edges,
+    network_edges,
+)
 from mirnagraph.embedding.graph_training import (
-    LINKED,
     edges_of,
     groups_of,
     hetero_of,
@@ -28,6 +43,7 @@ from mirnagraph.embedding.graph_training import (
     relations_of,
     train,
 )
+from mirnagraph.embedding.walks import WalkGraph, walk_graph
 from mirnagraph.errors import InputError
 from mirnagraph.parallel import Progress
 from mirnagraph.seeds import torch_scope
@@ -70,22 +86,28 @@ def fit_graph_transformer(
     seed: int = 0,
     *,
     kinds: Sequence[object] | None = None,
+    loader_workers: int = 0,
+    progress: Progress | None = None,
 ) -> GraphEmbedding:
     """Train a graph encoder on one network, without labels, and embed its nodes.
 
     The loss is Eq. 11, as a mean instead of a sum over edges and over non-edges, so that the
     learning rate does not depend on the size. An encoder of scope ``"hetero"`` reads the network
-    with a node type for each of the `kinds`.
+    with a node type for each of the `kinds`. A network of more than ``config.sampled_above`` edges
+    is trained on in samples and embedded in blocks of nodes (`graph_sampled`).
 
     Args:
         features: shape (n_nodes, d), finite; any vectors of the nodes, such as node2vec's or rows
             of a similarity matrix.
-        adjacency: scipy sparse, shape (n_nodes, n_nodes), symmetric, weights of 0 or more.
+        adjacency: scipy sparse, shape (n_nodes, n_nodes), symmetric, weights of 0 or more; or a
+            WalkGraph, or the folder of a stored one (`mirnagraph.embedding.walks`).
         config: defaults where None.
-        seed: of initial weights, dropout and non-edges; equal seeds give equal results bit for bit
-            on a CPU.
+        seed: of initial weights, dropout, non-edges and samples; equal seeds give equal results bit
+            for bit on a CPU.
         kinds: kind of each node, length n_nodes; None for one kind. A non-edge joins nodes of the
             kinds of its edge, since the kinds alone would separate other pairs.
+        loader_workers: processes that sample neighbours; the result does not depend on them.
+        progress: called after each epoch.
 
     Raises:
         InputError: features do not fit the network or are not finite, a weight is negative or not
@@ -93,28 +115,61 @@ def fit_graph_transformer(
         ConfigError: training diverged (the loss is not finite).
     """
     config = GraphTransformerConfig() if config is None else config
-    edge_index, edge_weight = edges_of(adjacency)
-    x = _checked(features, adjacency.shape[0])
+    graph = walk_graph(adjacency)
+    x = _checked(features, graph.n_nodes)
     groups = groups_of(kinds, len(x))
     if scope_of(config.encoder) == HETERO:
-        data, rows = hetero_of(x, edge_index, edge_weight, groups)
-        joint = fit_hetero(data, config, seed)
+        data, rows = hetero_of(x, *edges_of(graph), groups)
+        joint = fit_hetero(data, config, seed, loader_workers=loader_workers, progress=progress)
         embedding = np.empty((len(x), config.dim), np.float32)
         for name, members in zip(data.node_types, rows, strict=True):
             embedding[members] = joint.embeddings[name]
         return GraphEmbedding(embedding, joint.losses, joint.module)
-    edge_type = ("node", LINKED, "node")
-    relation = relation_from({edge_type: edge_index.numpy()}, len(x))
+    if len(graph.indices) > 2 * config.sampled_above:
+        return _fit_sampled(x, graph, groups, config, seed, loader_workers, progress)
+    edge_index, edge_weight = edges_of(graph)
+    relation = relation_from({ONE_TYPE: edge_index.numpy()}, len(x))
     with torch_scope(seed, "graph transformer"):
         module = GraphTransformer(x.shape[1], config)
 
         def states(visible: dict[EdgeType, Tensor]) -> Tensor:
-            seen = visible[edge_type]
+            seen = visible[ONE_TYPE]
             weight = None if edge_weight is None else edge_weight[seen]
             return module.hidden(x, edge_index[:, seen], weight)[0]
 
-        losses = train(module, states, [relation], groups, config, seed)
+        losses = train(module, states, [relation], groups, config, seed, progress)
     return GraphEmbedding(module.encode(x, edge_index, edge_weight).numpy(), losses, module)
+
+
+def _fit_sampled(
+    x: Tensor,
+    graph: WalkGraph,
+    groups: np.ndarray,
+    config: GraphTransformerConfig,
+    seed: int,
+    loader_workers: int,
+    progress: Progress | None,
+) -> GraphEmbedding:
+    """`fit_graph_transformer` on samples of one network."""
+    edges = network_edges(graph)
+    sampler = NeighbourSampler(
+        {NODE: len(x)}, edges, config.neighbours_by_hop, seed, config.hidden_edges
+    )
+    relation = relation_from({ONE_TYPE: edges_of(graph)[0].numpy()}, len(x), is_numbered=False)
+    weight = torch.from_numpy(graph.weights.astype(np.float32)) if graph.is_weighted else None
+    with torch_scope(seed, "graph transformer"):
+        module = GraphTransformer(x.shape[1], config)
+        losses = train_sampled(
+            module,
+            seed_states_of(module, weight),
+            SampledGraph(graph_of(x), sampler, loader_workers),
+            [relation],
+            groups,
+            config,
+            progress,
+        )
+    embedding = encode_in_blocks(module, x, edges[ONE_TYPE], weight)
+    return GraphEmbedding(embedding.numpy(), losses, module)
 
 
 def fit_hetero(
@@ -122,12 +177,14 @@ def fit_hetero(
     config: GraphTransformerConfig | None = None,
     seed: int = 0,
     *,
+    loader_workers: int = 0,
     progress: Progress | None = None,
 ) -> HeteroEmbedding:
     """Train one graph encoder on all relations of a HeteroData, without labels.
 
     The loss is that of `fit_graph_transformer` for each relation, and their mean. An edge type
     ``(b, "rev_NAME", a)`` is the reverse of ``(a, NAME, b)``: both are hidden or seen together.
+    Above ``config.sampled_above`` edges, two directions counted once, training is on samples.
 
     Args:
         data: e.g. of `mirnagraph.networks.export.to_pyg`. Read are ``x`` (nodes; where a type has
@@ -136,6 +193,7 @@ def fit_hetero(
         config: defaults where None, with encoder ``"hgt"``. Encoders of scope ``"relation"`` or
             ``"hetero"``: ``"transformer"``, ``"hgt"``.
         seed: as of `fit_graph_transformer`.
+        loader_workers: as of `fit_graph_transformer`.
         progress: called after each epoch.
 
     Raises:
@@ -146,6 +204,9 @@ def fit_hetero(
     _check_hetero(data)
     n_nodes = [data[name].num_nodes for name in data.node_types]
     groups = np.repeat(np.arange(len(n_nodes)), n_nodes)
+    n_edges = sum(data[edge_type].edge_index.shape[1] for edge_type in data.edge_types)
+    if n_edges > 2 * config.sampled_above:
+        return _fit_hetero_sampled(data, groups, config, seed, loader_workers, progress)
     with torch_scope(seed, "graph transformer"):
         module = HeteroGraphTransformer(data, config)
 
@@ -154,6 +215,34 @@ def fit_hetero(
 
         losses = train(module, states, relations_of(data), groups, config, seed, progress)
     embeddings = {name: states.numpy() for name, states in module.encode(data).items()}
+    return HeteroEmbedding(embeddings, losses, module)
+
+
+def _fit_hetero_sampled(
+    data: HeteroData,
+    groups: np.ndarray,
+    config: GraphTransformerConfig,
+    seed: int,
+    loader_workers: int,
+    progress: Progress | None,
+) -> HeteroEmbedding:
+    """`fit_hetero` on samples."""
+    edges = hetero_edges(data)
+    n_nodes = {name: int(data[name].num_nodes) for name in data.node_types}
+    sampler = NeighbourSampler(n_nodes, edges, config.neighbours_by_hop, seed, config.hidden_edges)
+    with torch_scope(seed, "graph transformer"):
+        module = HeteroGraphTransformer(data, config)
+        losses = train_sampled(
+            module,
+            hetero_seed_states_of(module),
+            SampledGraph(data, sampler, loader_workers),
+            relations_of(data, is_numbered=False),
+            groups,
+            config,
+            progress,
+        )
+    embedded = encode_hetero_in_blocks(module, data, edges)
+    embeddings = {name: states.numpy() for name, states in embedded.items()}
     return HeteroEmbedding(embeddings, losses, module)
 
 
@@ -201,7 +290,7 @@ def _check_hetero(data: HeteroData) -> None:
 
 
 def _checked(features: np.ndarray, n_nodes: int) -> Tensor:
-    values = np.asarray(features, dtype=np.float32)
+    values = np.ascontiguousarray(features, dtype=np.float32)
     if values.ndim != 2 or len(values) != n_nodes or values.shape[1] == 0:
         found = f"shape {values.shape}"
         expected = f"({n_nodes}, 1 or more)"
@@ -210,4 +299,5 @@ def _checked(features: np.ndarray, n_nodes: int) -> Tensor:
         row, column = np.argwhere(~np.isfinite(values))[0].tolist()
         found = f"{values[row, column]} in row {row}, column {column}"
         raise InputError("a feature is not finite", found=found, expected="finite numbers")
-    return torch.from_numpy(values.copy())
+    # PyTorch warns of arrays that cannot be written; nothing writes to features.
+    return torch.from_numpy(values if values.flags.writeable else values.copy())

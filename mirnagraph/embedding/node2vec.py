@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 
 from mirnagraph.config import AtLeastTwo, Checked, Count, Positive, require
-from mirnagraph.embedding.walks import walk_graph, walk_rounds
+from mirnagraph.embedding.walks import map_rounds, walk_graph, walk_rounds
 from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import child_seed
 
@@ -79,14 +80,18 @@ class Node2VecConfig(Checked):
         return cls(dim=dim, n_walks=200, walk_length=150, window=5, epochs=5, subsample=0.001)
 
 
-def node2vec(adjacency: Any, config: Node2VecConfig, seed: int) -> np.ndarray:
+def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, workers: int = 1) -> np.ndarray:
     """Embed every node of a network.
+
+    Memory is that of the network, of two vectors per node and of one piece of walks.
 
     Args:
         adjacency: scipy sparse, shape (n_nodes, n_nodes), weights of 0 or more; an entry of 0 is no
-            edge. Symmetric, or directed.
+            edge. Symmetric, or directed. Or a WalkGraph, or the folder of a stored one
+            (`mirnagraph.embedding.walks.store_walk_graph`), which is mapped into memory.
         config: see Node2VecConfig.
         seed: equal seeds give equal vectors bit for bit, in any process.
+        workers: processes that count visits; skip-gram has one. The result does not depend on it.
 
     Returns:
         float32, shape (n_nodes, dim), rows in the order of `adjacency`. Nodes without any edge get
@@ -101,17 +106,21 @@ def node2vec(adjacency: Any, config: Node2VecConfig, seed: int) -> np.ndarray:
     linked[graph.indices] = True
     if not linked.any():
         return np.zeros((graph.n_nodes, config.dim), np.float32)
+    settings: dict[str, Any] = {
+        "n_walks": config.n_walks,
+        "walk_length": config.walk_length,
+        "p": config.p,
+        "q": config.q,
+        "seed": seed,
+    }
+    # A folder is opened by the workers themselves.
+    source = Path(adjacency) if isinstance(adjacency, str | Path) else graph
+    count = partial(_count, n_nodes=graph.n_nodes)
+    visits = np.zeros(graph.n_nodes, np.int64)
+    for visits_of_round in map_rounds(count, source, settings, workers):
+        visits += visits_of_round
     # Walking again in each epoch is far cheaper than training, and needs no memory.
-    walks = partial(
-        walk_rounds,
-        graph,
-        n_walks=config.n_walks,
-        walk_length=config.walk_length,
-        p=config.p,
-        q=config.q,
-        seed=seed,
-    )
-    visits = count_visits(walks, graph.n_nodes)
+    walks = partial(walk_rounds, graph, **settings)
     vectors = train_skip_gram(walks, visits, config.n_walks * graph.n_nodes, config, seed)
     vectors[~linked] = 0
     if not np.isfinite(vectors).all() or np.abs(vectors).max() > DIVERGED:
@@ -133,8 +142,12 @@ class Node2VecEmbedder:
 
 def count_visits(rounds: Rounds, n_nodes: int) -> np.ndarray:
     """Count the visits of each node in the walks: int64, shape (n_nodes,)."""
+    return _count(rounds(), n_nodes)
+
+
+def _count(pieces: Iterator[np.ndarray], n_nodes: int) -> np.ndarray:
     visits = np.zeros(n_nodes, np.int64)
-    for walks in rounds():
+    for walks in pieces:
         visits += np.bincount(walks[walks >= 0], minlength=n_nodes)
     return visits
 

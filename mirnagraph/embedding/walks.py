@@ -1,26 +1,44 @@
-"""Random walks on a sparse network, first-order or node2vec (second-order), in numba.
+"""Random walks on a sparse network, in memory or memory-mapped, first-order or node2vec, in numba.
 
 The bias of the second-order step is drawn by rejection, so nothing is precomputed per edge pair:
 memory is that of the network, and a step costs a few draws at any degree. Every walk has a
-counter-based generator seeded from (seed, walk number), so the result does not depend on the number
-of threads or the size of the blocks.
+counter-based generator seeded from (seed, walk number), so the result does not depend on the size
+of the pieces, or on which process makes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numba import njit
 from scipy import sparse
 
 from mirnagraph.errors import InputError
+from mirnagraph.io import sha256_of, write_folder, write_text
+from mirnagraph.parallel import map_parallel
+from mirnagraph.reading.documents import read_json
 from mirnagraph.seeds import child_seed, generator
 
 # After this many rejected proposals the step is drawn from the exact distribution. This leaves the
 # distribution of walks unchanged and bounds the time of a step under extreme p and q.
 MAX_PROPOSALS = 32
+
+PIECE = 1 << 20
+"""Numbers of a piece of walks: the memory of walks, whatever the size of the network."""
+
+FORMAT = 1
+
+CONTENTS = "graph.json"
+"""File of a stored network that lists the others."""
+
+SMALLEST = 4096
+"""Bytes up to which a file is read whole; an empty array cannot be mapped."""
+
+ResultT = TypeVar("ResultT")
 
 
 class WalkGraph(NamedTuple):
@@ -59,11 +77,16 @@ def walk_graph(adjacency: Any) -> WalkGraph:
     Args:
         adjacency: scipy sparse, shape (n_nodes, n_nodes); entry (i, j) is the weight of the step
             from i to j. Stored zeros are no edges, duplicate entries are added up. An asymmetric
-            matrix is a directed network: a walk ends at a node without outgoing edges.
+            matrix is a directed network: a walk ends at a node without outgoing edges. A WalkGraph
+            is returned as it is, and a path is opened (`open_walk_graph`).
 
     Raises:
-        InputError: not square, or a weight is negative, NaN or infinite.
+        InputError: not square, or a weight is negative, NaN or infinite; see `open_walk_graph`.
     """
+    if isinstance(adjacency, WalkGraph):
+        return adjacency
+    if isinstance(adjacency, str | Path):
+        return open_walk_graph(adjacency)
     if not sparse.issparse(adjacency):
         raise InputError(
             "a network must be a scipy sparse matrix",
@@ -101,6 +124,77 @@ def walk_graph(adjacency: Any) -> WalkGraph:
     return WalkGraph(indptr, indices, matrix.data, accept, alias)
 
 
+def store_walk_graph(graph: WalkGraph, folder: str | Path, *, overwrite: bool = False) -> None:
+    """Write a network as a folder of ``.npy`` files, which `open_walk_graph` maps into memory.
+
+    Args:
+        graph: see `walk_graph`.
+        folder: to write; must be empty unless `overwrite`.
+        overwrite: replace what mirnagraph wrote there.
+
+    Raises:
+        InputError: see `mirnagraph.writing.folders.write_folder`.
+    """
+    arrays = {}
+    with write_folder(folder, overwrite=overwrite) as part:
+        for name, values in graph._asdict().items():
+            file = part / f"{name}.npy"
+            np.save(file, values, allow_pickle=False)
+            arrays[name] = {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
+        contents = {"format_version": FORMAT, "arrays": arrays}
+        write_text(part / CONTENTS, json.dumps(contents, indent=1) + "\n")
+
+
+def open_walk_graph(folder: str | Path) -> WalkGraph:
+    """Open a network of `store_walk_graph` by memory map: pages are read when a walk needs them.
+
+    Every file is read once to compare its checksum, since the walker would follow an altered
+    neighbour out of the array.
+
+    Raises:
+        InputError: a file is missing, cut or altered, or of another version of the format.
+    """
+    folder = Path(folder)
+    again = "store the network again with store_walk_graph"
+    contents = read_json(folder / CONTENTS)
+    try:
+        version = contents["format_version"]
+        listed = {name: contents["arrays"][name] for name in WalkGraph._fields}
+        expected = {name: (entry["bytes"], entry["sha256"]) for name, entry in listed.items()}
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(
+            "not the list of a stored network", file=folder / CONTENTS, hint=again
+        ) from None
+    if version != FORMAT:
+        raise InputError(
+            "the network was stored in another format",
+            file=folder / CONTENTS,
+            found=version,
+            expected=FORMAT,
+            hint=again,
+        )
+    arrays = {}
+    for name, (n_bytes, checksum) in expected.items():
+        file = folder / f"{name}.npy"
+        if not file.is_file():
+            raise InputError("a file of the stored network is missing", file=file, hint=again)
+        size = file.stat().st_size
+        if size != n_bytes:
+            raise InputError(
+                "a file of the stored network was cut or grew",
+                file=file,
+                found=f"{size} bytes",
+                expected=f"{n_bytes}",
+                hint=again,
+            )
+        if sha256_of(file) != checksum:
+            raise InputError("a file of the stored network was altered", file=file, hint=again)
+        # "c": arrays that numba takes for those in memory; nothing is ever written back
+        mode: Literal["c"] | None = "c" if n_bytes > SMALLEST else None
+        arrays[name] = np.asarray(np.load(file, mmap_mode=mode, allow_pickle=False))
+    return WalkGraph(**arrays)
+
+
 def walk_rounds(
     graph: WalkGraph,
     *,
@@ -109,8 +203,12 @@ def walk_rounds(
     p: float,
     q: float,
     seed: int,
+    rounds: Iterable[int] | None = None,
+    piece: int = PIECE,
 ) -> Iterator[np.ndarray]:
-    """Yield walks in rounds of one walk from every node, so that memory holds one round.
+    """Yield walks in pieces, round after round of one walk from every node.
+
+    Memory holds one piece, and the order of one round.
 
     Args:
         graph: see `walk_graph`.
@@ -120,19 +218,53 @@ def walk_rounds(
             section 3.2).
         q: in-out parameter, above 0: weight 1/q of a node without an edge from the previous one.
         seed: of all walks.
+        rounds: numbers of the rounds to walk, in [0, n_walks); None for all.
+        piece: largest number of nodes in a piece; a piece holds one walk or more. The walks do not
+            depend on it.
 
     Yields:
-        One round: int32, shape (n_nodes, walk_length), the starts in random order. A walk that ends
-        early (isolated node, or no outgoing edge in a directed network) is filled up with -1.
+        A piece of one round: int32, shape (n, walk_length), the starts in random order. A walk that
+        ends early (isolated node, or no outgoing edge in a directed network) is filled up with -1.
     """
     stream = np.uint64(child_seed(seed, "walks"))
     kernel: Any = _walk
-    for number in range(n_walks):
-        order = generator(seed, "walk order", number).permutation(graph.n_nodes)
-        walks = np.empty((graph.n_nodes, walk_length), np.int32)
-        first = np.uint64(number * graph.n_nodes)
-        kernel(*graph, order.astype(np.int32), walks, first, stream, float(p), float(q))
-        yield walks
+    n_rows = max(1, piece // walk_length)
+    for number in range(n_walks) if rounds is None else rounds:
+        order = generator(seed, "walk order", number).permutation(graph.n_nodes).astype(np.int32)
+        for start in range(0, graph.n_nodes, n_rows):
+            starts = order[start : start + n_rows]
+            walks = np.empty((len(starts), walk_length), np.int32)
+            first = np.uint64(number * graph.n_nodes + start)
+            kernel(*graph, starts, walks, first, stream, float(p), float(q))
+            yield walks
+
+
+def map_rounds(
+    function: Callable[[Iterator[np.ndarray]], ResultT],
+    graph: WalkGraph | Path,
+    settings: Mapping[str, Any],
+    workers: int = 1,
+) -> Iterator[ResultT]:
+    """Call a function on the walks of each round, in worker processes or on a cluster.
+
+    Walks stay where they are made; only what the function returns comes back.
+
+    Args:
+        function: of a module's top level, called with the pieces of one round.
+        graph: or the folder of a stored one, which every worker then opens by itself.
+        settings: arguments of `walk_rounds` by name, with ``n_walks``.
+        workers: processes; see `mirnagraph.parallel.map_parallel`.
+
+    Yields:
+        Results in the order in which rounds finish.
+    """
+    shared = (function, graph, dict(settings))
+    yield from map_parallel(_map_round, shared, range(settings["n_walks"]), workers)
+
+
+def _map_round(shared: tuple[Any, WalkGraph | Path, dict[str, Any]], number: int) -> Any:
+    function, graph, settings = shared
+    return function(walk_rounds(walk_graph(graph), **settings, rounds=[number]))
 
 
 @njit(cache=True)
@@ -175,7 +307,7 @@ def _alias_tables(indptr: Any, weights: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _mix(state: Any) -> Any:
+def mix_bits(state: Any) -> Any:
     """Output of splitmix64 (Steele, Lea and Flood 2014) at a state."""
     z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -183,12 +315,13 @@ def _mix(state: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _unit(bits: Any) -> Any:
+def unit_of(bits: Any) -> Any:
+    """A number in [0, 1) from the upper 53 bits."""
     return np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _below(bits: Any, n: Any) -> Any:
+def index_below(bits: Any, n: Any) -> Any:
     """A number in [0, n) from the upper 32 bits; never n itself."""
     return np.int64(((bits >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
@@ -250,7 +383,7 @@ def _walk(  # noqa: C901, PLR0913  one compiled kernel
     step = np.uint64(0x9E3779B97F4A7C15)
     for row in range(len(starts)):
         walks[row, :] = -1
-        state = _mix(stream + _mix((first + np.uint64(row) + np.uint64(1)) * step))
+        state = mix_bits(stream + mix_bits((first + np.uint64(row) + np.uint64(1)) * step))
         before = np.int64(-1)
         here = np.int64(starts[row])
         walks[row, 0] = here
@@ -262,16 +395,16 @@ def _walk(  # noqa: C901, PLR0913  one compiled kernel
             n_proposals = 0
             while True:
                 state += step
-                slot = _below(_mix(state), degree)
+                slot = index_below(mix_bits(state), degree)
                 if weighted:
                     state += step
-                    if _unit(_mix(state)) >= accept[lo + slot]:
+                    if unit_of(mix_bits(state)) >= accept[lo + slot]:
                         slot = np.int64(alias[lo + slot])
                 target = np.int64(indices[lo + slot])
                 if first_order or before < 0:
                     break
                 state += step
-                height = _unit(_mix(state)) * most
+                height = unit_of(mix_bits(state)) * most
                 if target == before:
                     is_accepted = height < 1.0 / p
                 elif height < min(1.0, 1.0 / q):
@@ -285,7 +418,7 @@ def _walk(  # noqa: C901, PLR0913  one compiled kernel
                 n_proposals += 1
                 if n_proposals == MAX_PROPOSALS:
                     state += step
-                    unit = _unit(_mix(state))
+                    unit = unit_of(mix_bits(state))
                     target = np.int64(
                         _exact_step(indptr, indices, weights, before, here, p, q, unit)
                     )

@@ -133,3 +133,50 @@ def test_bad_input_is_refused() -> None:
         proximity_embedding(sparse.csr_array(np.array([[0, -2.0], [1, 0]])))
     with pytest.raises(ConfigError, match="'hops' is 0, expected 1 or more"):
         ProximityConfig(hops=0)
+
+
+def test_path_of_three_in_blocks_worked_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proximity, "BLOCK", 3)  # one row at a time
+    path = sparse.csr_array(np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], float))
+    found = proximity_embedding(path, ProximityConfig(dim=2, hops=1, dense_up_to=2))
+    first = math.sqrt(math.log(3) * math.sqrt(2))
+    second = math.sqrt(math.log(1.5) * math.sqrt(2)) / math.sqrt(2)
+    np.testing.assert_allclose(found, [[0, second], [first, 0], [0, second]], atol=1e-6)
+
+
+@pytest.mark.parametrize("shift", [None, 150.0])
+def test_blocks_of_rows_give_the_embedding_of_the_dense_matrix(
+    shift: float | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(proximity, "BLOCK", 7 * 80)
+    rng = np.random.default_rng(1)
+    group = np.arange(80) % 4
+    chance = np.where(group[:, None] == group[None, :], 0.5, 0.02)
+    upper = np.triu(rng.random((80, 80)) < chance, 1).astype(float)
+    network = sparse.csr_array(upper + upper.T)
+    dense = proximity_embedding(network, ProximityConfig(dim=4, hops=2, shift=shift))
+    blocks = ProximityConfig(dim=4, hops=2, shift=shift, dense_up_to=79)
+    with caplog.at_level("INFO"):
+        found = proximity_embedding(network, blocks)
+    for columns in (slice(0, 4), slice(4, 8)):
+        one = dense[:, columns].astype(float)
+        other = found[:, columns].astype(float)
+        np.testing.assert_allclose(other @ other.T, one @ one.T, atol=0.02)
+        np.testing.assert_allclose((other**2).sum(axis=0), (one**2).sum(axis=0), rtol=2e-3)
+    left_out = [record.args[1] for record in caplog.records]
+    power = sparse.diags_array(1 / network.sum(axis=1)) @ network
+    strength = np.linalg.svd(log_proximity(power.toarray(), shift), compute_uv=False)
+    expected = 100 * (1 - (strength[:4] ** 2).sum() / (strength**2).sum())
+    assert left_out[0] == pytest.approx(expected, abs=0.1)
+
+
+def test_no_dense_matrix_is_made_above_the_setting() -> None:
+    """Twenty thousand nodes in a line: the dense matrix would have 3.2 GB."""
+    n_nodes = 20_000
+    ring = sparse.csr_array(sparse.eye_array(n_nodes, k=1) + sparse.eye_array(n_nodes, k=-1))
+    found = proximity_embedding(ring, ProximityConfig(dim=2, hops=2))
+    assert found.shape == (n_nodes, 4)
+    assert np.isfinite(found).all()
+    assert not proximity_embedding(
+        sparse.csr_array((20_000, 20_000)), ProximityConfig(dim=2, hops=1)
+    ).any()

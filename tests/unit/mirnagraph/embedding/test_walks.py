@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,18 @@ def test_the_seed_decides_and_the_number_of_rounds_does_not(weighted: bool) -> N
     fewer = random_walks(small_graph(weighted), **{**settings, "n_walks": 3}, seed=3)
     np.testing.assert_array_equal(one[: len(fewer)], fewer)
     assert not np.array_equal(one, random_walks(small_graph(weighted), **settings, seed=4))
+
+
+def test_walks_of_a_seed_are_those_of_earlier_versions() -> None:
+    settings = {"n_walks": 3, "walk_length": 8, "p": 0.5, "q": 2.0, "seed": 3}
+    walks = random_walks(small_graph(weighted=True), **settings)
+    assert walks[:3].tolist() == [
+        [0, 2, 0, 2, 0, 2, 1, 2],
+        [2, 0, 2, 0, 2, 1, 2, 0],
+        [5, 3, 5, 4, 5, 3, 5, 3],
+    ]
+    checksum = hashlib.sha256(walks.astype("<i4").tobytes()).hexdigest()
+    assert checksum.startswith("1ca4db6eba772b33")
 
 
 def test_each_round_starts_once_at_every_node() -> None:
