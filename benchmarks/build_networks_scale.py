@@ -44,7 +44,7 @@ def dataset_of(n_rnas: int, n_edges: int) -> Dataset:
     associations = {}
     for kind, n_partners in N_PARTNERS.items():
         rng = generator(0, "scale", kind)
-        n = round(n_edges * SHARES[kind] * 1.3)  # some are drawn twice
+        n = round(n_edges * SHARES[kind] * 3)  # many are drawn twice
         community = rng.integers(0, N_COMMUNITIES, n_rnas)
         popularity = rng.lognormal(0.0, 1.0, n_rnas)
         rows = rng.choice(n_rnas, n, p=popularity / popularity.sum())
@@ -70,7 +70,8 @@ def one_case(n_rnas: int, n_edges: int, is_dense: bool, workers: int, folder: Pa
     networks = build_networks(dataset, config, workers=workers)
     built = time.perf_counter()
     networks.save(folder / "networks")
-    write_edges_tsv(networks, folder / "networks")
+    for name, network in networks.networks.items():
+        write_edges_tsv(network, folder / f"{name}.tsv")
     saved = time.perf_counter()
     edges = {name: network.matrix.nnz for name, network in networks.networks.items()}
     figures = {

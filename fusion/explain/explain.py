@@ -60,6 +60,7 @@ from fusion.models.towers_training import TrainedFusion
 from mirnagraph.errors import ConfigError
 from mirnagraph.io import to_rna
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
+from mirnagraph.networks.similarities import similarity_row
 
 MAX_REMARKS = 2
 """Notes on a new RNA in the short text."""
@@ -428,7 +429,7 @@ def _similarities(
     """Similarities to the reference RNAs; without networks that of the sequences alone."""
     if networks is not None and row is not None:
         return {
-            name: networks.similarities[name][row]
+            name: similarity_row(networks.similarities[name], row)
             for name in SIMILARITY_NETWORKS
             if name in networks.similarities
         }

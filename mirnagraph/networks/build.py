@@ -272,6 +272,13 @@ def coexpression_similarity(dataset: Dataset, config: CoexpressionNetworkConfig)
     return correlation_similarity(profiles, method=config.method)
 
 
+def coexpression_of(dataset: Dataset, config: NetworkConfig) -> Similarity:
+    """Similarity of expression profiles as `build_networks` stores it."""
+    if len(dataset.index) > config.dense_below:
+        return large_coexpression(dataset, config, 1, None).nearest[COEXPRESSION]
+    return coexpression_similarity(dataset, config.coexpression)
+
+
 def coexpression_source(networks: NetworkSet) -> str:
     """Name of the measurement that the co-expression of some networks was made of; may be empty."""
     if COEXPRESSION not in networks.similarities:

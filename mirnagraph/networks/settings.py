@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mirnagraph.config import read_settings, require
 from mirnagraph.dataset import Dataset
+from mirnagraph.networks.similarities import DENSE_BELOW, NEAREST
 from mirnagraph.reading.arguments import check_fields
 from mirnagraph.similarity.candidates import KmerIndex
 from mirnagraph.similarity.disease import FUNCTIONAL_METHODS, SEMANTIC_METHODS
@@ -172,8 +173,8 @@ class NetworkConfig:
     sequence: SequenceNetworkConfig = field(default_factory=SequenceNetworkConfig)
     functional: FunctionalNetworkConfig = field(default_factory=FunctionalNetworkConfig)
     coexpression: CoexpressionNetworkConfig = field(default_factory=CoexpressionNetworkConfig)
-    dense_below: int = 4000
-    nearest: int = 100
+    dense_below: int = DENSE_BELOW
+    nearest: int = NEAREST
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -21,6 +21,33 @@ PARTS = ("pointers", "columns", "values")
 """Arrays of a sparse similarity in a file: int64, int32, float32."""
 
 
+DENSE_BELOW = 4000
+"""Default of `NetworkConfig.dense_below`."""
+
+NEAREST = 100
+"""Default of `NetworkConfig.nearest`."""
+
+
+def nearest_kept(settings: Mapping[str, object], n_rnas: int) -> int | None:
+    """How many nearest RNAs of each are kept of a similarity; None where all pairs are.
+
+    Args:
+        settings: of a NetworkSet; defaults stand for what it lacks.
+        n_rnas: RNAs of its dataset.
+    """
+    dense_below = settings.get("dense_below", DENSE_BELOW)
+    nearest = settings.get("nearest", NEAREST)
+    assert isinstance(dense_below, int)
+    assert isinstance(nearest, int)
+    return nearest if n_rnas > dense_below else None
+
+
+def both_ways(similarity: sparse.csr_array) -> sparse.csr_array:
+    """Join each RNA with its nearest in either direction, with a diagonal of 1."""
+    joined = sparse.csr_array(similarity.maximum(similarity.T))
+    return sparse.csr_array(joined + sparse.eye_array(joined.shape[0], dtype=joined.dtype))
+
+
 def similarity_row(similarity: Similarity, row: int) -> np.ndarray:
     """Similarity of one RNA to all: float32, shape (n_rnas,); 0 where it is not stored."""
     if isinstance(similarity, np.ndarray):

@@ -182,14 +182,49 @@ def join_nearest(nearest: sparse.csr_array, k: int, *, least: float = 0.0) -> sp
     Returns:
         Symmetric CSR array, float64, sorted indices.
     """
-    entries = sparse.coo_array(nearest)
-    rows, columns = entries.coords
-    order = np.lexsort((columns, -entries.data, rows))
-    rows, columns, values = rows[order], columns[order], entries.data[order]
-    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    is_edge = (place < k) & (values > least)
+    rows, columns, values = in_order(nearest, k)
+    is_edge = values > least
     places = (rows[is_edge], columns[is_edge])
     found = sparse.csr_array((values[is_edge].astype(np.float64), places), shape=nearest.shape)
     result = sparse.csr_array(found.maximum(found.T))
     result.sort_indices()
     return result
+
+
+def in_order(similarity: sparse.csr_array, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """List the k largest stored numbers of each row.
+
+    Args:
+        similarity: of any shape.
+        k: numbers of a row; of equal ones that of the earlier column comes first.
+
+    Returns:
+        Rows, columns and numbers: by row, then largest first.
+    """
+    entries = sparse.coo_array(similarity)
+    rows, columns = entries.coords
+    order = np.lexsort((columns, -entries.data, rows))
+    rows, columns, values = rows[order], columns[order], entries.data[order]
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    is_near = place < k
+    return rows[is_near], columns[is_near], values[is_near]
+
+
+def nearest_lists(similarity: sparse.csr_array, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Arrange the k largest stored numbers of each row in lists of one length.
+
+    Args:
+        similarity: shape (n, m).
+        k: numbers of a row, as of `in_order`.
+
+    Returns:
+        Columns, int64, and numbers, of the type of `similarity`, both of shape (n, k), largest
+        first; -1 and 0 where a row has fewer.
+    """
+    rows, columns, values = in_order(similarity, k)
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    near = np.full((similarity.shape[0], k), -1, dtype=np.int64)
+    weights = np.zeros(near.shape, dtype=similarity.dtype)
+    near[rows, place] = columns
+    weights[rows, place] = values
+    return near, weights
