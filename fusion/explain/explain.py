@@ -47,6 +47,7 @@ from fusion.explain.towers import (
     relations_of,
 )
 from fusion.models.ensemble import FusionModel
+from fusion.models.kernel import kernel_rows
 from fusion.models.new_rnas import (
     check_type,
     similarity_levels,
@@ -395,7 +396,8 @@ def _tower_reasons(
         relations = relations_of(fusion_model, reference_of(model), columns)
     if fusion_model.kernel is not None:
         trained_on = subject.reference
-        if int(trained_on.trained.sum()) != len(fusion_model.kernel.dual):
+        n_read = len(kernel_rows(np.flatnonzero(trained_on.trained)))
+        if n_read != len(fusion_model.kernel.dual):
             trained_on = reference_of(model)
         tokens = fusion_model.tokens
         kernels = kernel_reasons(fusion_model.kernel, tokens, trained_on, columns, subject.row)
