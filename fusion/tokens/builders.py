@@ -168,9 +168,10 @@ def _svd_similarity(inputs: _Inputs) -> _Values:
 
 def _sparse_svd(inputs: _Inputs, similarity: sparse.csr_array) -> _Values:
     """SVD of the nearest RNAs of each; its error is logged."""
-    is_similar = _is_filled(similarity)
-    matrix = sparse.csr_array(both_ways(similarity), dtype=np.float64)
-    scores = inputs.svd(sparse.csr_array(sparse.diags_array(is_similar * 1.0) @ matrix))
+    joined = both_ways(similarity)
+    is_similar = np.diff(joined.indptr) > 1
+    matrix = sparse.csr_array(sparse.diags_array(is_similar * 1.0) @ joined)
+    scores = inputs.svd(matrix)
     total = float((matrix.data**2).sum())
     left = max(total - float((scores**2).sum()), 0.0)
     logger.warning(

@@ -200,7 +200,8 @@ def _recall(
         exact = np.sort(similar)[::-1][:depth]
         exact = exact[exact > 0]
         n_nearest += len(exact)
-        n_found += int((lists.scores[text, : len(exact)] >= exact).sum())
+        if len(exact):
+            n_found += int((lists.scores[text, : len(exact)] >= exact[-1]).sum())
         report(progress, MEASURE, number, len(drawn))
     share = n_found / n_nearest if n_nearest else 1.0
     return Recall(len(drawn), share, n_aligned, n * (n - 1) // 2)

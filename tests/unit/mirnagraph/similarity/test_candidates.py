@@ -89,6 +89,19 @@ def test_an_equally_similar_one_counts_as_found() -> None:
     assert recall.share == 1
 
 
+def test_a_missed_nearest_one_does_not_count_twice() -> None:
+    """Row 0 has two nearer rows without a common 4-mer; of its four nearest two are found."""
+    texts = ["ACGUACCAGU", "ACGAACGAGU", "ACGUUUUUUU", "GGGGACCAGG", "ACGUCCCCCC"]
+    dense = smith_waterman(texts)
+    found, recall = indexed_neighbours(texts, Keep(4), KmerIndex(k=5, candidates=4, sample=5))
+    pairs = [(0, 3)]
+    assert np.argwhere(np.triu(found.nearest.toarray())).tolist() == [list(pair) for pair in pairs]
+    assert (dense > 0).all()
+    # two directions of one pair, of five rows with four others
+    assert recall.share == 2 / 20
+    assert dense[0, 3] < dense[0].max(where=np.arange(5) > 0, initial=0)
+
+
 def test_the_network_uses_the_index_above_its_size() -> None:
     texts = families(4, 5)
     exact = smith_waterman_network(texts, 6).matrix
