@@ -176,7 +176,7 @@ def landmark_error(kernel: np.ndarray) -> float:
     among = kernel[np.ix_(rest, rest)].astype(np.float64)
     whole = kernel[np.ix_(others, others)].astype(np.float64)
     left = whole - known @ np.linalg.pinv(among, rcond=1e-8, hermitian=True) @ known.T
-    return float(np.linalg.norm(left) / max(np.linalg.norm(whole), 1e-12))
+    return float(np.linalg.norm(left)) / max(float(np.linalg.norm(whole)), 1e-12)
 
 
 def _block_of(tokens: TokenTable, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

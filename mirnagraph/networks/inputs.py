@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -38,7 +40,7 @@ def sequences_of(dataset: Dataset, config: SequenceNetworkConfig) -> list[str | 
     return list(cells.where(cells.map(is_filled), None).tolist())
 
 
-def split_matures(cells: list[str | None]) -> list[list[str]]:
+def split_matures(cells: Sequence[str | None]) -> list[list[str]]:
     """Mature sequences of each RNA from cells that join them by ``;``."""
     return [list(filter(None, (cell or "").split(";"))) for cell in cells]
 

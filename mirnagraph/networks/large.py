@@ -69,11 +69,9 @@ def large_sequence(
     notes: tuple[str, ...] = ()
     how: dict[str, Any] = {"workers": workers, "progress": progress}
     if own.engine == KMER or own.which == "mature" or own.engine == "parasail":
-        name = {"step": "sequence similarity (rows)"}
-        kept = row_neighbours(
-            _sequence_rows(dataset, cells, own), {"sequence": keep}, **name, **how
-        )
-        found = kept["sequence"]
+        rows = _sequence_rows(dataset, cells, own)
+        step = "sequence similarity (rows)"
+        found = row_neighbours(rows, {"sequence": keep}, step=step, **how)["sequence"]
     elif own.index.is_used(cells):
         found, recall = indexed_neighbours(cells, keep, own.index, own.scores, **how)
         notes = (str(recall),)

@@ -154,8 +154,9 @@ def kmer_similarity_between(
     first = kmers[: len(queries)]
     second = kmers[len(queries) :]
     shared = (first @ second.T).toarray()
-    sizes = [np.diff(part.indptr).astype(np.float64) for part in (first, second)]
-    return _normalise(shared, *sizes, config.measure)
+    sizes = np.diff(kmers.indptr).astype(np.float64)
+    n_queries = len(queries)
+    return _normalise(shared, sizes[:n_queries], sizes[n_queries:], config.measure)
 
 
 def _flags(circular: Sequence[bool] | None, n: int) -> list[bool]:

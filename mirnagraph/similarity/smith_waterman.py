@@ -128,7 +128,7 @@ def smith_waterman_network(  # noqa: PLR0913 (what a long computation needs, in 
     """
     require(top_k >= 1, "top_k", top_k, "1 or more")
     require(0 <= min_score < 1, "min_score", min_score, "at least 0, below 1")
-    names = NodeIndex.of(range(len(sequences)) if ids is None else ids, "miRNA")
+    names = NodeIndex.of(map(str, range(len(sequences))) if ids is None else ids, "miRNA")
     how: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "progress": progress}
     if index.is_used(sequences):
         kept, _ = indexed_neighbours(sequences, Keep(top_k), index, scores, **how)
