@@ -238,16 +238,13 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-@contextlib.contextmanager
-def _on_scheduler(address: str | None) -> Iterator[None]:
+def _on_scheduler(address: str | None) -> contextlib.AbstractContextManager[None]:
     """Let the workers of a scheduler do the jobs of a command, where one is given."""
     if address is None:
-        yield
-        return
+        return contextlib.nullcontext()
     from mirnagraph.runs.cluster import on_cluster
 
-    with on_cluster(address):
-        yield
+    return on_cluster(address)
 
 
 def _set_device(value: str) -> str:

@@ -13,6 +13,7 @@ from cli.common import (
     OutputFolderOption,
     OverwriteOption,
     QuietOption,
+    SchedulerOption,
     WorkersOption,
     dataset_title,
     progress_bars,
@@ -65,6 +66,15 @@ GraphmlOption = Annotated[
     ),
 ]
 
+StoreOption = Annotated[
+    Path | None,
+    Option(
+        help="Folder of finished blocks of alignments, for datasets above `dense_below` RNAs: a "
+        "killed command goes on behind the last one.",
+        show_default="none",
+    ),
+]
+
 NameArgument = Annotated[str | None, Argument(help="Name of a public dataset (see --list).")]
 
 ListOption = Annotated[bool, Option("--list", help="List the public datasets with their licences.")]
@@ -88,6 +98,8 @@ def build_networks(
     lambda_: LambdaOption = None,
     graphml: GraphmlOption = False,
     workers: WorkersOption = 2,
+    scheduler: SchedulerOption = None,
+    store: StoreOption = None,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -101,9 +113,9 @@ def build_networks(
     from mirnagraph.io import check_output_folder
     from mirnagraph.measurements import coverage
     from mirnagraph.networks.build import build_networks as build
-    from mirnagraph.networks.build import network_config
     from mirnagraph.networks.export import write_graphml
     from mirnagraph.networks.network import describe
+    from mirnagraph.networks.settings import network_config
     from mirnagraph.recipes.opening import load_dataset
 
     settings = network_config(config, functional_cutoff=cutoff, lambda_=lambda_)
@@ -123,8 +135,9 @@ def build_networks(
         covered = coverage(measurement, len(dataset.index))
         say(f"Measurement {name} ({measurement.source}): {covered}")
     with progress_bars() as progress:
-        networks = build(dataset, settings, progress=progress, workers=workers)
+        networks = build(dataset, settings, progress=progress, workers=workers, store=store)
     say_engine(networks)
+    say_nearest(networks)
     networks.save(out, overwrite=overwrite)
     if graphml:
         write_graphml(networks, out)
@@ -134,7 +147,7 @@ def build_networks(
 
 def say_engine(networks: NetworkSet) -> None:
     """Say where sequences were compared by their k-mers in place of alignments."""
-    from mirnagraph.networks.build import KMER, mean_length
+    from mirnagraph.networks.settings import KMER, mean_length
 
     settings: Any = networks.settings.get("sequence", {})
     if "sequence" in networks.networks and settings.get("engine") == KMER:
@@ -142,6 +155,21 @@ def say_engine(networks: NetworkSet) -> None:
             f"Sequence similarity: shared {settings['kmer']['k']}-mers in place of alignments "
             f"(mean length {mean_length(networks.dataset):.0f} nt)"
         )
+
+
+def say_nearest(networks: NetworkSet) -> None:
+    """Say where the nearest RNAs of each are stored in place of all similarities."""
+    from mirnagraph.networks.similarities import is_sparse
+
+    names = is_sparse(networks.similarities)
+    if names:
+        settings: Any = networks.settings
+        say(
+            f"More than {settings['dense_below']} RNAs: of {', '.join(names)} the "
+            f"{settings['nearest']} most similar RNAs of each are stored"
+        )
+    for note in networks.notes:
+        say(f"Note: {note}")
 
 
 def fetch(

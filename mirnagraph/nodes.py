@@ -1,4 +1,4 @@
-"""Row order of nodes, shared by matrices, networks, embeddings and files."""
+"""Row order of nodes, shared by matrices, networks, embeddings and files; one network of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import sparse
 
 from mirnagraph.errors import ArgumentError, InputError
+from mirnagraph.reading.arguments import check_fields
 
 
 @dataclass(frozen=True)
@@ -110,3 +112,56 @@ class NodeIndex:
         """sha256 over ids and kinds in order, as hex; saved with every model."""
         text = "\n".join(f"{kind}\t{name}" for name, kind in zip(self.ids, self.kinds, strict=True))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """One network: RNA-RNA similarity, or associations of RNAs with partners of another kind.
+
+    Attributes:
+        name: ``"sequence"``, ``"functional"``, ``"coexpression"``, or the association kind.
+        rnas: the RNAs, in row order.
+        partners: nodes of the other kind in column order; None for a similarity network.
+        matrix: CSR, float64, no stored zeros. Similarity: shape (n_rnas, n_rnas), symmetric, empty
+            diagonal, weights in (0, 1]. Association: shape (n_rnas, n_partners), weights above 0.
+    """
+
+    name: str
+    rnas: NodeIndex
+    partners: NodeIndex | None
+    matrix: sparse.csr_array
+
+    def __post_init__(self) -> None:
+        check_fields(self, "name", "rnas", "partners")
+        shape = (len(self.rnas), len(self.targets))
+        if self.matrix.shape != shape:
+            raise InputError(
+                f"the matrix of network {self.name!r} does not fit its names",
+                found=self.matrix.shape,
+                expected=shape,
+            )
+
+    @property
+    def targets(self) -> NodeIndex:
+        """Nodes of the matrix's columns: the partners, or the RNAs of a similarity network."""
+        return self.rnas if self.partners is None else self.partners
+
+    @property
+    def is_similarity(self) -> bool:
+        """Whether the network joins RNAs with RNAs."""
+        return self.partners is None
+
+    @property
+    def nodes(self) -> NodeIndex:
+        """All nodes: the RNAs first, then the partners; the row order of `adjacency`."""
+        return self.rnas if self.partners is None else self.rnas + self.partners
+
+    @property
+    def adjacency(self) -> sparse.csr_array:
+        """Symmetric square matrix over `nodes`: CSR, float64, sorted indices, no stored zeros."""
+        if self.partners is None:
+            return self.matrix
+        blocks = [[None, self.matrix], [self.matrix.T, None]]
+        result = sparse.csr_array(sparse.block_array(blocks))
+        result.sort_indices()
+        return result

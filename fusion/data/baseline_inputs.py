@@ -15,6 +15,7 @@ from fusion.tokens.neighbours import neighbour_similarity
 from fusion.tokens.table import BuildSettings, TokenTable
 from mirnagraph.dataset import Dataset
 from mirnagraph.networks.network import COEXPRESSION, NetworkSet
+from mirnagraph.networks.similarities import Similarity
 
 MAX_PREFIXES = 8
 
@@ -42,7 +43,7 @@ class BaselineInputs:
     tokens: TokenTable
     logistic: tuple[str, ...]
     trees: tuple[str, ...]
-    similarities: Mapping[str, np.ndarray]
+    similarities: Mapping[str, Similarity]
     groups: np.ndarray
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
 

@@ -10,7 +10,7 @@ import numpy as np
 from fusion.data.baseline_inputs import BaselineInputs, baseline_inputs
 from mirnagraph.config import from_dict
 from mirnagraph.measurements import BODY_FLUID, ISOLATED_FRACTION, Measurement, default_names
-from mirnagraph.networks.build import NetworkConfig, coexpression_similarity
+from mirnagraph.networks.build import NetworkConfig, coexpression_of
 from mirnagraph.networks.network import COEXPRESSION, NetworkSet
 
 WITHOUT = "without expression"
@@ -83,7 +83,7 @@ def networks_of_samples(networks: NetworkSet, selection: str) -> NetworkSet:
     dataset = replace(dataset, measurements=measurements)
     if COEXPRESSION in similarities:
         config = from_dict(NetworkConfig, dict(networks.settings), where="settings of the networks")
-        similarities[COEXPRESSION] = coexpression_similarity(dataset, config.coexpression)
+        similarities[COEXPRESSION] = coexpression_of(dataset, config)
     return replace(networks, dataset=dataset, similarities=similarities)
 
 

@@ -14,6 +14,7 @@ from fusion.tokens.table import TokenTable
 from mirnagraph.names.mirbase import MirbaseNames
 from mirnagraph.networks.build import SequenceKmers
 from mirnagraph.networks.network import NetworkSet
+from mirnagraph.networks.similarities import Similarity
 from mirnagraph.nodes import NodeIndex
 
 
@@ -51,7 +52,8 @@ class FusionData:
             (see `masked_labels`).
         groups: family number of every RNA, shape (n_rnas,); an RNA without a family has its own.
         tokens: all label-free tokens that the settings name.
-        similarities: those that a token ``neighbours:NAME`` names: float32, shape (n_rnas, n_rnas).
+        similarities: those that a token ``neighbours:NAME`` names: float32, shape (n_rnas, n_rnas);
+            see `neighbour_similarity`.
         popularity: decile of every RNA by its number of associations, for the metric ``within``.
         associations: binary matrices of the kinds that a token ``neighbour_profile:KIND`` names.
         networks: only in a cold start, whose folds mask edges and make their own data.
@@ -73,7 +75,7 @@ class FusionData:
     labels: np.ndarray
     groups: np.ndarray
     tokens: TokenTable
-    similarities: Mapping[str, np.ndarray]
+    similarities: Mapping[str, Similarity]
     popularity: np.ndarray
     associations: Mapping[str, sparse.csr_array] = field(default_factory=dict)
     networks: NetworkSet | None = None

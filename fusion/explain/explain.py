@@ -47,6 +47,7 @@ from fusion.explain.towers import (
     relations_of,
 )
 from fusion.models.ensemble import FusionModel
+from fusion.models.kernel import kernel_rows
 from fusion.models.new_rnas import (
     check_type,
     similarity_levels,
@@ -60,6 +61,7 @@ from fusion.models.towers_training import TrainedFusion
 from mirnagraph.errors import ConfigError
 from mirnagraph.io import to_rna
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
+from mirnagraph.networks.similarities import similarity_row
 
 MAX_REMARKS = 2
 """Notes on a new RNA in the short text."""
@@ -394,7 +396,8 @@ def _tower_reasons(
         relations = relations_of(fusion_model, reference_of(model), columns)
     if fusion_model.kernel is not None:
         trained_on = subject.reference
-        if int(trained_on.trained.sum()) != len(fusion_model.kernel.dual):
+        n_read = len(kernel_rows(np.flatnonzero(trained_on.trained)))
+        if n_read != len(fusion_model.kernel.dual):
             trained_on = reference_of(model)
         tokens = fusion_model.tokens
         kernels = kernel_reasons(fusion_model.kernel, tokens, trained_on, columns, subject.row)
@@ -428,7 +431,7 @@ def _similarities(
     """Similarities to the reference RNAs; without networks that of the sequences alone."""
     if networks is not None and row is not None:
         return {
-            name: networks.similarities[name][row]
+            name: similarity_row(networks.similarities[name], row)
             for name in SIMILARITY_NETWORKS
             if name in networks.similarities
         }

@@ -25,6 +25,7 @@ from mirnagraph.evaluation.splits import read_folds
 from mirnagraph.names import NameResolver, ReferenceNames, suggest
 from mirnagraph.networks.build import build_networks, networks_or_demo
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet, networks_sha256
+from mirnagraph.networks.similarities import similarity_row
 from mirnagraph.reading.documents import read_json
 from mirnagraph.runs.folder import read_run_json
 from mirnagraph.runs.results import MODEL, read_predictions
@@ -436,7 +437,7 @@ def _neighbours(
     is_annotated = run.is_annotated[:, column]
     is_training = (run.fold >= -1) & (run.fold != run.fold[row])
     for name in similarities:
-        weights = run.networks.similarities[name][row]
+        weights = similarity_row(run.networks.similarities[name], row)
         order = nearest_rows(weights, is_training)
         annotated = order[is_annotated[order]][:N_NEIGHBOURS]
         shown = [f"{dataset.index.ids[near]} ({weights[near]:.3f})" for near in annotated]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fusion.models.ensemble import EPSILON, FusionModel
-from fusion.models.kernel import KernelModel
+from fusion.models.kernel import KernelModel, kernel_rows
 from fusion.models.reference import ReferenceRNAs
 from fusion.models.towers import PRESENCE, Inputs, TwoTowerFusion
 from fusion.models.towers_training import TrainedFusion, token_tensors
@@ -153,7 +153,7 @@ def without_own_label(fusion_model: FusionModel, trained: np.ndarray, row: int) 
     kernel = fusion_model.kernel
     if kernel is not None:
         dual = kernel.dual.copy()
-        dual[int(np.searchsorted(np.flatnonzero(trained), row))] = 0.0
+        dual[kernel_rows(np.flatnonzero(trained)) == row] = 0.0
         kernel = replace(kernel, dual=dual)
     return replace(fusion_model, attention=neural, kernel=kernel)
 
@@ -378,7 +378,7 @@ def kernel_reasons(
         columns: compartments.
         row: of the RNA itself, which is not named, where it is a reference RNA.
     """
-    train = np.flatnonzero(reference.trained)
+    train = kernel_rows(np.flatnonzero(reference.trained))
     likeness = kernel.kernel(tokens, np.arange(1))[0].astype(np.float64)
     centred = likeness - likeness.mean()
     nearest = np.argsort(-likeness, kind="stable")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from safetensors import SafetensorError
+from scipy import sparse
 
 from fusion.export.files import CARD, EXPORT, check_folder, list_files
 from fusion.export.load import Model, load
@@ -23,8 +24,10 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import write_text
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
+from mirnagraph.networks.similarities import Similarity, nearest_kept
 from mirnagraph.reading.text import read_text
 from mirnagraph.runs.arrays import load_arrays, save_arrays
+from mirnagraph.similarity.best import nearest_lists
 
 FILE = "evidence.safetensors"
 
@@ -89,8 +92,13 @@ def _pmids(cells: pd.Series) -> np.ndarray:
     return pmids
 
 
-def _nearest(similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _nearest(similarity: Similarity) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the most similar RNAs and their similarity, both of shape (n, N_NEAR or n - 1)."""
+    if not isinstance(similarity, np.ndarray):
+        near, weights = nearest_lists(similarity, min(N_NEAR, similarity.shape[0] - 1))
+        is_missing = near < 0
+        own = np.broadcast_to(np.arange(len(near))[:, None], near.shape)
+        return np.where(is_missing, own, near), np.where(is_missing, 1, weights)
     others = similarity.astype(np.float32).copy()
     np.fill_diagonal(others, 0.0)
     near = np.argsort(-others, axis=1, kind="stable")[:, : min(N_NEAR, len(others) - 1)]
@@ -141,11 +149,21 @@ def _networks(arrays: dict[str, np.ndarray], ids: list[str]) -> NetworkSet:
     similarities = {}
     for name in SIMILARITY_NETWORKS:
         if f"near.{name}" in arrays:
-            dense = np.eye(len(ids), dtype=np.float32)
             near = arrays[f"near.{name}"]
-            np.put_along_axis(dense, near, arrays[f"weights.{name}"], axis=1)
-            similarities[name] = dense
+            similarities[name] = _similarity(near, arrays[f"weights.{name}"], len(ids))
     return NetworkSet(dataset, {}, similarities)
+
+
+def _similarity(near: np.ndarray, weights: np.ndarray, n: int) -> Similarity:
+    """Similarity of which the nearest rows of each are known."""
+    if nearest_kept({}, n) is None:
+        dense = np.eye(n, dtype=np.float32)
+        np.put_along_axis(dense, near, weights, axis=1)
+        return dense
+    rows = np.repeat(np.arange(n), near.shape[1]).reshape(near.shape)
+    is_near = (weights > 0) & (near != rows)
+    entries = (weights[is_near], (rows[is_near], near[is_near]))
+    return sparse.csr_array(entries, shape=(n, n))
 
 
 def evidence_card(networks: NetworkSet) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,9 +21,16 @@ from mirnagraph.embedding.rank_kernel import (
     write_blocks,
 )
 from mirnagraph.errors import CheckpointError, ConfigError
+from mirnagraph.seeds import generator
 
 MAX_ROWS = 5000
-"""Most training RNAs: time grows with their cube, memory with their square."""
+"""Training RNAs that a kernel has at most: time grows with their cube, memory with their square."""
+
+N_LANDMARKS = 2000
+"""Training RNAs that stand for all in components of a kernel where there are more than
+`MAX_ROWS`."""
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "kernel"
 
@@ -112,7 +120,8 @@ def fit_kernel(
 ) -> KernelModel:
     """Fit kernel logistic regression, one function per compartment over the same kernel.
 
-    Ranks and scales are those of the training rows; nothing is random.
+    Ranks and scales are those of the training rows; nothing is random. Of more than `MAX_ROWS`
+    training rows as many are drawn, always the same, and a warning says so.
 
     Args:
         tokens: of all RNAs, with at least the tokens of the settings.
@@ -121,14 +130,53 @@ def fit_kernel(
         settings: blocks, products, penalty and bandwidth.
 
     Raises:
-        ConfigError: no block, a token that is missing, no training row or more than `MAX_ROWS`.
+        ConfigError: no block, a token that is missing, or no training row.
     """
     if not settings.blocks:
         raise ConfigError("kernel logistic regression has no block of tokens, expected one or more")
+    if len(train) > MAX_ROWS:
+        logger.warning(
+            "kernel logistic regression reads %d of %d training RNAs", MAX_ROWS, len(train)
+        )
+        train = kernel_rows(train)
     blocks = fit_blocks(tokens, train, settings)
     kernel = _mean_kernel(settings, blocks, tokens, train)
     dual, intercept = fit_kernel_logistic(kernel, labels[train], settings.penalty)
     return KernelModel(settings, blocks, dual.astype(np.float32), intercept.astype(np.float32))
+
+
+def landmarks(train: np.ndarray, n: int) -> np.ndarray:
+    """Draw n training rows, the same for the same rows; in order, without repeats."""
+    drawn = generator(0, "landmarks").permutation(train)
+    return np.sort(drawn[:n])
+
+
+def kernel_rows(train: np.ndarray) -> np.ndarray:
+    """Training rows that the kernel model reads: all, or `MAX_ROWS` of them.
+
+    Args:
+        train: training rows, ascending.
+    """
+    return train if len(train) <= MAX_ROWS else landmarks(train, MAX_ROWS)
+
+
+def landmark_error(kernel: np.ndarray) -> float:
+    """Relative error of a kernel that is known from landmarks alone, by Nyström's method.
+
+    A quarter of the landmarks stand for other RNAs. With K the kernel among these, C that to the
+    remaining landmarks and W that among them, ``|K - C W+ C^T| / |K|`` in the Frobenius norm
+    (Williams and Seeger 2001); all landmarks together leave less.
+
+    Args:
+        kernel: among the landmarks, shape (n, n).
+    """
+    order = generator(0, "landmark error").permutation(len(kernel))
+    others, rest = np.split(order, [len(order) // 4])
+    known = kernel[np.ix_(others, rest)].astype(np.float64)
+    among = kernel[np.ix_(rest, rest)].astype(np.float64)
+    whole = kernel[np.ix_(others, others)].astype(np.float64)
+    left = whole - known @ np.linalg.pinv(among, rcond=1e-8, hermitian=True) @ known.T
+    return float(np.linalg.norm(left)) / max(float(np.linalg.norm(whole)), 1e-12)
 
 
 def _block_of(tokens: TokenTable, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

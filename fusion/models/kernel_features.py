@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from fusion.model_config import KernelSettings
-from fusion.models.kernel import fit_blocks, term_kernels
+from fusion.models.kernel import (
+    MAX_ROWS,
+    N_LANDMARKS,
+    fit_blocks,
+    landmark_error,
+    landmarks,
+    term_kernels,
+)
 from fusion.tokens.names import KERNEL_FEATURES
 from fusion.tokens.table import TokenTable
 from mirnagraph.embedding.rank_kernel import Components, RankBlock, read_blocks, write_blocks
 
 PREFIX = "kernel_features"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +107,29 @@ def fit_kernel_features(
 
     Args:
         tokens: of all RNAs, with at least the tokens of the settings.
-        train: training rows; ranks, scales and components are theirs.
+        train: training rows; ranks, scales and components are theirs. Of more than `MAX_ROWS`,
+            `N_LANDMARKS` stand for all, and a warning gives the error of this.
         settings: blocks and products.
         dim: components of each.
     """
+    n_train = len(train)
+    if n_train > MAX_ROWS:
+        train = landmarks(train, N_LANDMARKS)
     blocks = fit_blocks(tokens, train, settings)
-    kernels = term_kernels(settings, blocks, tokens, train)
-    components = tuple(Components.fit(kernel, dim) for kernel, _ in kernels)
-    return KernelFeatures(settings, blocks, components)
+    components = []
+    errors = []
+    for kernel, _ in term_kernels(settings, blocks, tokens, train):
+        components.append(Components.fit(kernel, dim))
+        if n_train > MAX_ROWS:
+            errors.append(landmark_error(kernel))
+    if errors:
+        logger.warning(
+            "kernel components from %d of %d training RNAs (Nyström); relative error of a kernel "
+            "%.3f to %.3f, median %.3f",
+            len(train),
+            n_train,
+            min(errors),
+            max(errors),
+            np.median(errors),
+        )
+    return KernelFeatures(settings, blocks, tuple(components))

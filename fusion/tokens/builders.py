@@ -5,6 +5,7 @@ What builders read of test RNAs (sequences, associations) is transductive; repor
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -34,10 +35,13 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.embedding.factorization import svd_scores
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.network import NetworkSet
+from mirnagraph.networks.similarities import Similarity, both_ways
 from seqtower.data.kmers import word_numbers
 from seqtower.data.sequences import RNA_TYPES, the_type, type_numbers
 
 PRECURSOR = "precursor"
+
+logger = logging.getLogger(__name__)
 
 LEVELS = (0.25, 0.3, 0.4, 0.6, 0.8)
 """Smith-Waterman similarities of `similar_counts`, from just above chance (0.25 among human
@@ -154,9 +158,30 @@ def _svd(inputs: _Inputs) -> _Values:
 
 def _svd_similarity(inputs: _Inputs) -> _Values:
     """SVD of a dense similarity; present where an RNA is similar to another one than itself."""
-    array = np.asarray(inputs.networks.similarities[inputs.name.target], dtype=np.float64)
+    similarity = inputs.networks.similarities[inputs.name.target]
+    if not isinstance(similarity, np.ndarray):
+        return _sparse_svd(inputs, similarity)
+    array = np.asarray(similarity, dtype=np.float64)
     is_similar = array.sum(axis=1) > 1 + 1e-9
     return inputs.svd(np.where(is_similar[:, None], array, 0)), is_similar
+
+
+def _sparse_svd(inputs: _Inputs, similarity: sparse.csr_array) -> _Values:
+    """SVD of the nearest RNAs of each; its error is logged."""
+    joined = both_ways(similarity)
+    is_similar = np.diff(joined.indptr) > 1
+    matrix = sparse.csr_array(sparse.diags_array(is_similar * 1.0) @ joined)
+    scores = inputs.svd(matrix)
+    total = float((matrix.data**2).sum())
+    left = max(total - float((scores**2).sum()), 0.0)
+    logger.warning(
+        "token '%s': SVD of the nearest RNAs of each in place of all pairs; %d components leave %s "
+        "of the squared similarity",
+        inputs.name,
+        scores.shape[1],
+        f"{left / max(total, 1e-12):.1%}",
+    )
+    return scores, is_similar
 
 
 def _profile(inputs: _Inputs) -> _Values:
@@ -195,22 +220,23 @@ def _kmer(inputs: _Inputs) -> _Values:
     return kmer_frequencies(texts(inputs.dataset, SEQUENCE)), None
 
 
-def similar_counts(similarity: np.ndarray, *, is_new: bool = False) -> np.ndarray:
+def similar_counts(similarity: Similarity, *, is_new: bool = False) -> np.ndarray:
     """Number of reference RNAs that are more similar than each of `LEVELS`, as log(1 + n).
 
     Large families are old, and old families are expressed in more compartments.
 
     Args:
-        similarity: in [0, 1], shape (n, n_reference).
+        similarity: in [0, 1], shape (n, n_reference). Sparse where the nearest RNAs of each alone
+            are stored: then no more than these are counted.
         is_new: the rows are new RNAs; otherwise they are the reference RNAs, and the diagonal is
             not counted.
 
     Returns:
         float32, shape (n, 5).
     """
-    counts = [(similarity > level).sum(axis=1) for level in LEVELS]
+    counts = [np.asarray((similarity > level).sum(axis=1)).ravel() for level in LEVELS]
     n_similar = np.stack(counts, axis=1).astype(np.float32)
-    if not is_new:
+    if isinstance(similarity, np.ndarray) and not is_new:
         n_similar -= np.diagonal(similarity)[:, None] > np.array(LEVELS, dtype=np.float32)
     return np.log1p(n_similar)
 
@@ -236,7 +262,7 @@ def _n_similar(inputs: _Inputs) -> _Values:
             f"token '{inputs.name}': no similarity 'sequence'; available: {available}"
         )
     has_sequence = np.array(texts(inputs.dataset, SEQUENCE)) != ""
-    return similar_counts(np.asarray(similarities[SEQUENCE])), has_sequence
+    return similar_counts(similarities[SEQUENCE]), has_sequence
 
 
 def _degree(inputs: _Inputs) -> _Values:

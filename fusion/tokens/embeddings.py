@@ -20,6 +20,7 @@ from mirnagraph.embedding.factorization import svd_scores
 from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.network import NetworkSet
+from mirnagraph.networks.similarities import both_ways
 from mirnagraph.parallel import Progress, one_thread
 from mirnagraph.seeds import child_seed
 
@@ -101,7 +102,9 @@ def _node_features(networks: NetworkSet, vectors: np.ndarray) -> np.ndarray:
     functional = networks.similarities.get("functional")
     if functional is None:
         return vectors
-    shared = svd_scores(np.asarray(functional, dtype=np.float64), N_SIMILARITY)
+    if not isinstance(functional, np.ndarray):
+        functional = both_ways(functional)
+    shared = svd_scores(functional.astype(np.float64), N_SIMILARITY)
     wide = np.zeros((len(vectors), shared.shape[1]), dtype=np.float32)
     wide[: len(shared)] = shared
     return np.hstack([vectors, wide])

@@ -8,11 +8,13 @@ import numpy as np
 
 from fusion.tokens.names import NEAREST
 from fusion.tokens.table import TokenTable, make_token
+from mirnagraph.networks.similarities import Similarity
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.similarity.best import nearest_lists
 
 
 def nearest_rows(
-    similarity: np.ndarray, train: np.ndarray, k: int, *, is_new: bool = False
+    similarity: Similarity, train: np.ndarray, k: int, *, is_new: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k most similar training rows of every RNA, without itself.
 
@@ -20,7 +22,9 @@ def nearest_rows(
 
     Args:
         similarity: of n queries to all reference RNAs, 0 or more, shape (n, n_reference). Unless
-            `is_new`, the queries are the reference RNAs and the diagonal is not read.
+            `is_new`, the queries are the reference RNAs and the diagonal is not read. Sparse where
+            the nearest RNAs of each alone are stored (see `NetworkSet.similarities`): training RNAs
+            that are not among these have a similarity of 0.
         train: training rows, ascending.
         k: number of neighbours.
         is_new: the queries are none of the reference RNAs.
@@ -29,6 +33,9 @@ def nearest_rows(
         Row numbers, int64, and similarities, float32, both of shape (n, k), most similar first;
         where fewer have a similarity above 0, row number and similarity are 0.
     """
+    if not isinstance(similarity, np.ndarray):
+        near, weights = nearest_lists(similarity[:, train], k)
+        return np.where(near >= 0, train[near], 0), weights
     weights = similarity[:, train].astype(np.float32)
     if not is_new:
         weights[train, np.arange(len(train))] = 0.0
@@ -41,7 +48,7 @@ def nearest_rows(
 
 def nearest_tokens(
     index: NodeIndex,
-    similarities: Mapping[str, np.ndarray],
+    similarities: Mapping[str, Similarity],
     train: np.ndarray,
     k: int,
     *,

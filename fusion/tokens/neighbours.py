@@ -22,20 +22,26 @@ from fusion.tokens.names import (
     TokenName,
 )
 from fusion.tokens.table import TokenTable, make_token
+from mirnagraph.dataset import Dataset
 from mirnagraph.embedding.factorization import svd_scores
 from mirnagraph.errors import ConfigError
+from mirnagraph.networks.inputs import split_matures
 from mirnagraph.networks.network import NetworkSet
+from mirnagraph.networks.similarities import Similarity, nearest_kept
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.similarity.profile import cosine, gip_similarity, tf_idf
-from mirnagraph.similarity.smith_waterman import mature_similarity
+from mirnagraph.similarity.best import Keep, in_order
+from mirnagraph.similarity.blocks import NamedRows, SimilarityRows, row_neighbours
+from mirnagraph.similarity.profile import CosineRows, cosine_rows, gip_rows, tf_idf
+from mirnagraph.similarity.scorer import DEFAULT_SCORES, ENGINES
+from mirnagraph.similarity.smith_waterman import AlignedRows, mature_similarity
 
 SMOOTHING = 0.01  # keeps the log odds of an average of 0 or 1 finite
 
 PARTNER_SMOOTHING = 0.5
 
 
-def neighbour_similarity(networks: NetworkSet, name: str) -> np.ndarray:
-    """Dense similarity in which neighbours are looked up.
+def neighbour_similarity(networks: NetworkSet, name: str) -> Similarity:
+    """Similarity in which neighbours are looked up.
 
     Args:
         networks: hold the stored similarities and the dataset.
@@ -46,38 +52,63 @@ def neighbour_similarity(networks: NetworkSet, name: str) -> np.ndarray:
             computed here.
 
     Returns:
-        float32, shape (n_rnas, n_rnas), zero diagonal, in [0, 1].
+        float32, shape (n_rnas, n_rnas), zero diagonal, in [0, 1]; sparse, with the nearest RNAs of
+        each in its row, for more RNAs than the networks' `NetworkConfig.dense_below`.
 
     Raises:
         ConfigError: no such similarity, or no such kind.
     """
-    dataset = networks.dataset
-    token = TokenName.parse(f"{NEIGHBOURS}:{name}")
-    kind = token.target
-    if name in networks.similarities:
-        values = np.array(networks.similarities[name], dtype=np.float32)
-    elif name == MATURE and "matures" in dataset.rnas:
-        cells = dataset.rnas["matures"].fillna("").astype(str)
-        matures = [list(filter(None, cell.split(";"))) for cell in cells]
-        values = mature_similarity(matures, workers=1).astype(np.float32)
-    elif not token.measure or kind not in dataset.associations:
-        pairs = [f"{measure}_{kind}" for measure in MEASURES for kind in dataset.associations]
-        available = ", ".join([*networks.similarities, *pairs])
-        raise ConfigError(f"no similarity {name!r}; available: {available}")
-    elif token.measure == "gip":
-        values = gip_similarity(dataset.association_matrix(kind)).astype(np.float32)
-    elif token.measure == "cosine":
-        values = cosine(tf_idf(dataset.association_matrix(kind)))
-    elif token.measure == "weighted":
-        values = cosine(weighted_matrix(dataset, kind))
+    stored = networks.similarities.get(name)
+    if stored is not None and not isinstance(stored, np.ndarray):
+        return stored
+    n_kept = nearest_kept(networks.settings, len(networks.dataset.index))
+    if stored is None and n_kept is not None:
+        rows = NamedRows(name, _rows_of(networks, name))
+        keep = {name: Keep(n_kept, single=True)}
+        return sparse.csr_array(row_neighbours(rows, keep)[name].nearest, dtype=np.float32)
+    if stored is not None:
+        values = np.array(stored, dtype=np.float32)
+    elif name == MATURE and "matures" in networks.dataset.rnas:
+        values = mature_similarity(_matures(networks), workers=1).astype(np.float32)
     else:
-        values = cosine(shared_reports(dataset, kind))
+        made = _rows_of(networks, name)
+        values = made.similarity(0, made.n_rows).astype(np.float32)
     np.fill_diagonal(values, 0.0)
     return values
 
 
+def _matures(networks: NetworkSet) -> list[list[str]]:
+    """Mature sequences of each RNA."""
+    return split_matures(networks.dataset.rnas["matures"].fillna("").astype(str).tolist())
+
+
+def _rows_of(networks: NetworkSet, name: str) -> SimilarityRows:
+    """Rows of a similarity that is not stored; see `neighbour_similarity`."""
+    dataset = networks.dataset
+    token = TokenName.parse(f"{NEIGHBOURS}:{name}")
+    kind = token.target
+    if name == MATURE and "matures" in dataset.rnas:
+        return AlignedRows.of(_matures(networks), DEFAULT_SCORES, ENGINES[0])
+    if not token.measure or kind not in dataset.associations:
+        pairs = [f"{measure}_{kind}" for measure in MEASURES for kind in dataset.associations]
+        available = ", ".join([*networks.similarities, *pairs])
+        raise ConfigError(f"no similarity {name!r}; available: {available}")
+    if token.measure == "gip":
+        return gip_rows(dataset.association_matrix(kind))
+    return _cosine_rows(dataset, kind, token.measure)
+
+
+def _cosine_rows(dataset: Dataset, kind: str, measure: str) -> CosineRows:
+    """Rows of a cosine of associations of a kind, by a measure of `MEASURES`."""
+    if measure == "cosine":
+        return cosine_rows(tf_idf(dataset.association_matrix(kind)))
+    if measure == "weighted":
+        return cosine_rows(weighted_matrix(dataset, kind))
+    return cosine_rows(shared_reports(dataset, kind))
+
+
 def neighbour_labels(
-    similarity: np.ndarray,
+    similarity: Similarity,
     labels: np.ndarray,
     train: np.ndarray,
     k: int,
@@ -89,7 +120,8 @@ def neighbour_labels(
 
     Args:
         similarity: of n queries to all reference RNAs, 0 or more, shape (n, n_reference). Unless
-            `is_new`, the queries are the reference RNAs and the diagonal is not read.
+            `is_new`, the queries are the reference RNAs and the diagonal is not read. Sparse where
+            the nearest RNAs of each alone are stored: others have no weight.
         labels: labels or other numbers to average, shape (n_reference, n_labels); only rows of
             `train` are read.
         train: rows whose labels may be read.
@@ -103,6 +135,8 @@ def neighbour_labels(
         weight), the total weight, and the largest weight.
     """
     train_labels = labels[train].astype(np.float64)
+    if not isinstance(similarity, np.ndarray):
+        return _sparse_neighbour_labels(similarity, train_labels, train, k, allowed)
     weights = similarity[:, train].astype(np.float64)
     if not is_new:
         weights[train, np.arange(len(train))] = 0.0
@@ -120,9 +154,31 @@ def neighbour_labels(
     return np.hstack([average, total, largest]).astype(np.float32)
 
 
+def _sparse_neighbour_labels(
+    similarity: sparse.csr_array,
+    train_labels: np.ndarray,
+    train: np.ndarray,
+    k: int,
+    allowed: np.ndarray | None,
+) -> np.ndarray:
+    """`neighbour_labels` where the nearest RNAs of each alone are stored."""
+    if allowed is not None:
+        similarity = sparse.csr_array(similarity.multiply(allowed))
+        similarity.eliminate_zeros()
+    rows, columns, values = in_order(similarity[:, train], k)
+    shape = (similarity.shape[0], len(train))
+    weights = sparse.csr_array((values.astype(np.float64), (rows, columns)), shape=shape)
+    total = np.asarray(weights.sum(axis=1))[:, None]
+    scale = np.where(total > 0, total, 1)
+    average = np.where(total > 0, (weights @ train_labels) / scale, train_labels.mean(axis=0))
+    largest = np.zeros(total.shape)
+    np.maximum.at(largest[:, 0], rows, values)
+    return np.hstack([average, total, largest]).astype(np.float32)
+
+
 def neighbour_tokens(
     index: NodeIndex,
-    similarities: Mapping[str, np.ndarray],
+    similarities: Mapping[str, Similarity],
     labels: np.ndarray,
     train: np.ndarray,
     k: int,
@@ -169,7 +225,7 @@ def neighbour_profiles(
 
 def neighbour_profile_tokens(
     index: NodeIndex,
-    similarity: np.ndarray,
+    similarity: Similarity,
     profiles: Mapping[str, np.ndarray],
     train: np.ndarray,
     k: int,

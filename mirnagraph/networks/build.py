@@ -1,245 +1,65 @@
-"""Networks of a Dataset: settings and construction."""
+"""Networks of a Dataset."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
-from mirnagraph.config import from_dict, read_settings, require, to_dict
+from mirnagraph.config import from_dict, require, to_dict
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.measurements import default_names
-from mirnagraph.networks.network import COEXPRESSION, SIMILARITY_NETWORKS, Network, NetworkSet
+from mirnagraph.networks.inputs import (
+    DISEASE,
+    circular_rnas,
+    disease_profiles,
+    expression_profiles,
+    is_filled,
+    sequence_column,
+    sequences_of,
+    split_matures,
+)
+from mirnagraph.networks.large import (
+    LargeNetwork,
+    large_coexpression,
+    large_functional,
+    large_sequence,
+)
+from mirnagraph.networks.network import (
+    COEXPRESSION,
+    SIMILARITY_NETWORKS,
+    Network,
+    NetworkSet,
+    Similarity,
+)
+from mirnagraph.networks.settings import (
+    DEFAULT_CONFIG,
+    KMER,
+    CoexpressionNetworkConfig,
+    FunctionalNetworkConfig,
+    NetworkConfig,
+    SequenceNetworkConfig,
+    cutoff_of,
+)
 from mirnagraph.networks.sparsify import cut_off, top_k
 from mirnagraph.parallel import Progress, report
-from mirnagraph.reading.arguments import check_fields, checked
-from mirnagraph.similarity.disease import (
-    FUNCTIONAL_METHODS,
-    SEMANTIC_METHODS,
-    blend,
-    disease_semantic_similarity,
-    functional_similarity,
-)
+from mirnagraph.reading.arguments import checked
+from mirnagraph.runs.cluster import jobs_on
+from mirnagraph.similarity.disease import blend, functional_similarity
 from mirnagraph.similarity.kmer import KmerConfig, kmer_similarity
-from mirnagraph.similarity.profile import CORRELATIONS, correlation_similarity, gip_similarity
-from mirnagraph.similarity.smith_waterman import (
-    ENGINES,
-    AlignmentScores,
-    mature_similarity,
-    smith_waterman,
-)
-
-DISEASE = "disease"
+from mirnagraph.similarity.profile import correlation_similarity, gip_similarity
+from mirnagraph.similarity.smith_waterman import mature_similarity, smith_waterman
 
 RESERVED = (*SIMILARITY_NETWORKS, "miRNA")
 
-WHICH = ("hairpin", "mature")
-
-RULES = ("cutoff", "top_k")
-
-AUTO = "auto"
-
-KMER = "kmer"
-
-SEQUENCE_ENGINES = (AUTO, *ENGINES, KMER)
-
-LONGEST_MEAN = 500
-"""Mean nucleotides of a sequence up to which engine ``"auto"`` aligns; the time of all alignments
-grows with the square of the mean."""
-
-CIRCULAR = "circRNA"
-
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SequenceNetworkConfig:
-    """Settings of the sequence network.
-
-    Attributes:
-        which: compare ``"hairpin"`` (column ``sequence``) or ``"mature"`` (best pair over column
-            ``matures``).
-        engine: ``"pyopal"`` or ``"parasail"``, Smith-Waterman with equal scores; ``"kmer"``, shared
-            k-mers, for sequences too long to align (column ``sequence`` only); ``"auto"`` for
-            ``"kmer"`` where the mean sequence is longer than `LONGEST_MEAN`, else ``"pyopal"``.
-        rule: ``"cutoff"`` or ``"top_k"``.
-        cutoff: similarity an edge must exceed, in [0, 1). On 997 human hairpins 0.25 gives 6,608
-            edges (1,089 between shuffled sequences), and 0.3 gives 3,491 (57 shuffled), but leaves
-            a third of the RNAs isolated. Matures are short and similar by chance: use about 0.5
-            (3,358 edges, 414 shuffled).
-        kmer_cutoff: the same for engine ``"kmer"``. On the 1,486 circRNAs of CircLoc, k = 11, 0.02
-            gives 610 edges (53 between random sequences of the same dinucleotides).
-        top_k: neighbours of each RNA, 1 or more.
-        weighted: edges have the similarity as weight; otherwise 1.
-        scores: scores of the alignment.
-        kmer: k-mers of engine ``"kmer"``.
-    """
-
-    which: str = "hairpin"
-    engine: str = AUTO
-    rule: str = "cutoff"
-    cutoff: float = 0.25
-    kmer_cutoff: float = 0.02
-    top_k: int = 10
-    weighted: bool = True
-    scores: AlignmentScores = field(default_factory=AlignmentScores)
-    kmer: KmerConfig = field(default_factory=KmerConfig)
-
-    def __post_init__(self) -> None:
-        require(self.which in WHICH, "which", self.which, " or ".join(WHICH))
-        engines: tuple[str, ...] = SEQUENCE_ENGINES
-        if self.which == "mature":
-            engines = (AUTO, *ENGINES)
-        require(self.engine in engines, "engine", self.engine, " or ".join(engines))
-        _check_rule(self.rule, self.cutoff, self.top_k)
-        in_range = 0 <= self.kmer_cutoff < 1
-        require(in_range, "kmer_cutoff", self.kmer_cutoff, "at least 0, below 1")
-
-    def for_dataset(self, dataset: Dataset) -> SequenceNetworkConfig:
-        """Settings with the engine that ``"auto"`` stands for on a dataset."""
-        if self.engine != AUTO:
-            return self
-        engine = ENGINES[0]
-        if self.which == "hairpin" and mean_length(dataset) > LONGEST_MEAN:
-            engine = KMER
-        return replace(self, engine=engine)
-
-
-@dataclass(frozen=True)
-class FunctionalNetworkConfig:
-    """Settings of the functional network. Defaults are those of GTMALoc where it gives one.
-
-    Attributes:
-        semantic_method: ``"wang"`` or ``"gtmaloc"`` (see `disease_semantic_similarity`).
-        decay: contribution of a parent term, in (0, 1].
-        method: ``"best_match"`` or ``"gtmaloc"`` (see `functional_similarity`).
-        gamma: bandwidth of the interaction profile kernel, above 0.
-        lambda_: weight of functional similarity against the kernel (Eq. 5), in [0, 1].
-        rule: ``"cutoff"`` or ``"top_k"``.
-        cutoff: T of Eq. 6, in [0, 1).
-        top_k: neighbours of each RNA, 1 or more.
-        weighted: edges have the similarity as weight; otherwise 1, as in Eq. 6.
-    """
-
-    semantic_method: str = "wang"
-    decay: float = 0.5
-    method: str = "best_match"
-    gamma: float = 1.0
-    lambda_: float = 0.5
-    rule: str = "cutoff"
-    cutoff: float = 0.6
-    top_k: int = 10
-    weighted: bool = False
-
-    def __post_init__(self) -> None:
-        for name, methods in (
-            ("semantic_method", SEMANTIC_METHODS),
-            ("method", FUNCTIONAL_METHODS),
-        ):
-            value = getattr(self, name)
-            require(value in methods, name, value, " or ".join(methods))
-        require(0 < self.decay <= 1, "decay", self.decay, "above 0, at most 1")
-        require(self.gamma > 0, "gamma", self.gamma, "above 0")
-        require(0 <= self.lambda_ <= 1, "lambda_", self.lambda_, "a number in [0, 1]")
-        _check_rule(self.rule, self.cutoff, self.top_k)
-
-
-@dataclass(frozen=True)
-class CoexpressionNetworkConfig:
-    """Settings of the co-expression network.
-
-    Attributes:
-        measurement: of the dataset; empty for its first that is not label-like.
-        method: ``"spearman"`` or ``"pearson"`` correlation of log2(1 + value) over the samples
-            used; negative ones count as 0.
-        body_fluids: whether samples of body fluids are read. Isolated fractions never are.
-        rule: ``"cutoff"`` or ``"top_k"``.
-        cutoff: correlation an edge must exceed, in [0, 1).
-        top_k: neighbours of each RNA, 1 or more.
-        weighted: edges have the correlation as weight; otherwise 1.
-    """
-
-    measurement: str = ""
-    method: str = "spearman"
-    body_fluids: bool = False
-    rule: str = "top_k"
-    cutoff: float = 0.6
-    top_k: int = 10
-    weighted: bool = True
-
-    def __post_init__(self) -> None:
-        require(self.method in CORRELATIONS, "method", self.method, " or ".join(CORRELATIONS))
-        _check_rule(self.rule, self.cutoff, self.top_k)
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Settings of `build_networks`.
-
-    Attributes:
-        networks: which to build: ``"sequence"``, ``"functional"``, ``"coexpression"`` and
-            association kinds; empty for all that the dataset allows, except its supporting kinds.
-        sequence: settings of the sequence network.
-        functional: settings of the functional network.
-        coexpression: settings of the co-expression network.
-    """
-
-    networks: tuple[str, ...] = ()
-    sequence: SequenceNetworkConfig = field(default_factory=SequenceNetworkConfig)
-    functional: FunctionalNetworkConfig = field(default_factory=FunctionalNetworkConfig)
-    coexpression: CoexpressionNetworkConfig = field(default_factory=CoexpressionNetworkConfig)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-
-def mean_length(dataset: Dataset) -> float:
-    """Mean nucleotides of the sequences of a dataset that are known; 0 without any."""
-    lengths = dataset.rnas["sequence"].dropna().str.len()
-    return float(lengths.mean()) if len(lengths) else 0.0
-
-
-def _check_rule(rule: str, cutoff: float, k: int) -> None:
-    require(rule in RULES, "rule", rule, " or ".join(RULES))
-    require(0 <= cutoff < 1, "cutoff", cutoff, "at least 0, below 1")
-    require(k >= 1, "top_k", k, "1 or more")
-
-
-DEFAULT_CONFIG = NetworkConfig()
-
-
-def network_config(
-    path: str | Path | None = None,
-    *,
-    functional_cutoff: float | None = None,
-    lambda_: float | None = None,
-) -> NetworkConfig:
-    """Read settings of a TOML file (or the defaults), with single values laid over them.
-
-    Args:
-        path: TOML file; settings that it lacks keep their default.
-        functional_cutoff: T of Eq. 6; also sets the rule of the functional network to ``"cutoff"``.
-        lambda_: weight of functional similarity in Eq. 5.
-
-    Raises:
-        ConfigError: an unknown setting or a value out of range.
-        InputError: the file is missing or is not TOML.
-    """
-    config = DEFAULT_CONFIG if path is None else read_settings(NetworkConfig, path)
-    functional = config.functional
-    if functional_cutoff is not None:
-        functional = replace(functional, rule="cutoff", cutoff=functional_cutoff)
-    if lambda_ is not None:
-        functional = replace(functional, lambda_=lambda_)
-    return replace(config, functional=functional)
 
 
 @checked
@@ -249,11 +69,14 @@ def build_networks(
     *,
     progress: Progress | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
+    store: str | Path | None = None,
 ) -> NetworkSet:
     """Build the similarity and association networks of a dataset.
 
     Similarities are stored as float32 and cut as stored, so that cutting a loaded NetworkSet again
-    gives the same edges.
+    gives the same edges. With more RNAs than `NetworkConfig.dense_below` no array of all pairs is
+    made: similarities are computed in blocks, and edges and the nearest RNAs of each are kept.
 
     Args:
         dataset: RNAs with sequences and associations. Functional similarity reads the association
@@ -261,15 +84,20 @@ def build_networks(
             disease is similar only to itself.
         config: networks to build, and their settings.
         progress: called with (step, done, total).
-        workers: threads, default all processors; the result does not depend on it.
+        workers: threads, or processes for blocks; default all processors; the result does not
+            depend on it.
+        scheduler: address of a Dask scheduler whose workers compute the blocks.
+        store: folder of finished blocks of alignments: a killed call goes on behind the last one.
+            Read where sequences are aligned in blocks.
 
     Returns:
         NetworkSet in the order sequence, functional, coexpression, association kinds. A network
         that the dataset has no data for is in `left_out` with the reason.
 
     Raises:
-        ConfigError: a network is named that the dataset has no data for.
-        InputError: an association kind has a reserved name.
+        ConfigError: a network is named that the dataset has no data for, or a scheduler that does
+            not answer.
+        InputError: an association kind has a reserved name, or a store of other sequences.
     """
     if workers is None:
         workers = os.cpu_count() or 1
@@ -277,28 +105,58 @@ def build_networks(
     if "sequence" in names:
         config = replace(config, sequence=config.sequence.for_dataset(dataset))
     networks: dict[str, Network] = {}
-    similarities: dict[str, np.ndarray] = {}
-    for name in names:
-        partners = None
-        if name == "sequence":
-            similarities[name] = _sequence_similarity(dataset, config.sequence, workers, progress)
-            matrix = _cut(similarities[name], config.sequence)
-        elif name == "functional":
-            similarities.update(_functional_similarities(dataset, config.functional, progress))
-            matrix = _cut(similarities[name], config.functional)
-        elif name == COEXPRESSION:
-            report(progress, "co-expression", 0, 1)
-            similarities[name] = coexpression_similarity(dataset, config.coexpression)
-            matrix = _cut(similarities[name], config.coexpression)
-            report(progress, "co-expression", 1, 1)
-        else:
-            matrix = dataset.association_matrix(name)
-            partners = dataset.partner_index(name)
-        networks[name] = Network(name, dataset.index, partners, matrix)
-        logger.info("network %s: %d links", name, matrix.nnz)
+    similarities: dict[str, Similarity] = {}
+    notes: list[str] = []
+    with jobs_on(scheduler):
+        for name in names:
+            partners = None
+            if name not in SIMILARITY_NETWORKS:
+                matrix = dataset.association_matrix(name)
+                partners = dataset.partner_index(name)
+            elif len(dataset.index) > config.dense_below:
+                large = _large_network(dataset, name, config, workers, progress, store)
+                matrix = large.matrix
+                similarities.update(large.nearest)
+                notes += large.notes
+            else:
+                dense = _dense_similarities(dataset, name, config, workers, progress)
+                matrix = _cut(dense[name], getattr(config, name))
+                similarities.update(dense)
+            networks[name] = Network(name, dataset.index, partners, matrix)
+            logger.info("network %s: %d links", name, matrix.nnz)
     for name, reason in left_out.items():
         logger.info("network %s is left out: %s", name, reason)
-    return NetworkSet(dataset, networks, similarities, to_dict(config), left_out)
+    return NetworkSet(dataset, networks, similarities, to_dict(config), left_out, tuple(notes))
+
+
+def _large_network(
+    dataset: Dataset,
+    name: str,
+    config: NetworkConfig,
+    workers: int,
+    progress: Progress | None,
+    store: str | Path | None,
+) -> LargeNetwork:
+    """A similarity network without a dense similarity."""
+    if name == "sequence":
+        return large_sequence(dataset, config, workers, progress, store)
+    if name == "functional":
+        return large_functional(dataset, config, workers, progress)
+    return large_coexpression(dataset, config, workers, progress)
+
+
+def _dense_similarities(
+    dataset: Dataset, name: str, config: NetworkConfig, workers: int, progress: Progress | None
+) -> dict[str, np.ndarray]:
+    """The dense similarity of a network, and those that it is made of."""
+    if name == "sequence":
+        return {name: _sequence_similarity(dataset, config.sequence, workers, progress)}
+    if name == "functional":
+        return _functional_similarities(dataset, config.functional, progress)
+    report(progress, "co-expression", 0, 1)
+    similarity = coexpression_similarity(dataset, config.coexpression)
+    report(progress, "co-expression", 1, 1)
+    return {name: similarity}
 
 
 def _choose(dataset: Dataset, config: NetworkConfig) -> tuple[list[str], dict[str, str]]:
@@ -312,8 +170,8 @@ def _choose(dataset: Dataset, config: NetworkConfig) -> tuple[list[str], dict[st
                 expected=f"none of {RESERVED}",
             )
     reasons = {}
-    column = _sequence_column(config.sequence)
-    if column not in dataset.rnas.columns or not any(map(_is_filled, dataset.rnas[column])):
+    column = sequence_column(config.sequence)
+    if column not in dataset.rnas.columns or not any(map(is_filled, dataset.rnas[column])):
         reasons["sequence"] = f"no RNA of the dataset has a value in the column {column!r}"
     if DISEASE not in dataset.associations or not len(dataset.associations[DISEASE]):
         reasons["functional"] = f"the dataset has no associations of the kind {DISEASE!r}"
@@ -343,41 +201,23 @@ def _no_coexpression(dataset: Dataset, config: CoexpressionNetworkConfig) -> dic
     return {}
 
 
-def _sequence_column(config: SequenceNetworkConfig) -> str:
-    return "sequence" if config.which == "hairpin" else "matures"
-
-
-def _is_filled(cell: object) -> bool:
-    return cell is not None and cell is not pd.NA and cell == cell and cell != ""
-
-
 def _sequence_similarity(
     dataset: Dataset, config: SequenceNetworkConfig, workers: int, progress: Progress | None
 ) -> np.ndarray:
     def report_rows(done: int, total: int) -> None:
         report(progress, "sequence similarity", done, total)
 
-    cells = dataset.rnas[_sequence_column(config)].astype(object)
-    sequences = cells.where(cells.map(_is_filled), None).tolist()
+    sequences = sequences_of(dataset, config)
     if config.engine == KMER:
         return kmer_similarity(
             sequences, config.kmer, circular=circular_rnas(dataset), progress=report_rows
         ).astype(np.float32)
-    similarity: Callable[..., np.ndarray] = smith_waterman
+    how: dict[str, Any] = {"engine": config.engine, "workers": workers, "progress": report_rows}
     if config.which == "mature":
-        similarity = mature_similarity
-        sequences = [list(filter(None, (cell or "").split(";"))) for cell in sequences]
-    return similarity(
-        sequences, config.scores, engine=config.engine, workers=workers, progress=report_rows
-    ).astype(np.float32)
-
-
-def circular_rnas(dataset: Dataset) -> list[bool]:
-    """Whether each RNA is circular: column ``type`` of the RNA table is circRNA."""
-    if "type" not in dataset.rnas.columns:
-        return [False] * len(dataset.rnas)
-    types = dataset.rnas["type"].astype(str).str.strip().str.lower()
-    return [name == CIRCULAR.lower() for name in types]
+        similarity = mature_similarity(split_matures(sequences), config.scores, **how)
+    else:
+        similarity = smith_waterman(sequences, config.scores, **how)
+    return similarity.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -408,14 +248,8 @@ def _functional_similarities(
     """``functional`` (the blend), ``semantic`` and ``gip``, float32, shape (n_rnas, n_rnas)."""
     step = "functional similarity"
     report(progress, step, 0, 3)
-    partners = dataset.partners[DISEASE]
-    no_descriptors = pd.Series(None, index=partners.index, dtype=object)
-    descriptors = partners.get("descriptor_ids", no_descriptors)
-    diseases = disease_semantic_similarity(
-        dataset.ontology, descriptors, decay=config.decay, method=config.semantic_method
-    )
+    matrix, diseases = disease_profiles(dataset, config)
     report(progress, step, 1, 3)
-    matrix = dataset.association_matrix(DISEASE)
     semantic = functional_similarity(matrix, diseases, method=config.method)
     report(progress, step, 2, 3)
     gip = gip_similarity(matrix, gamma=config.gamma)
@@ -434,18 +268,15 @@ def coexpression_similarity(dataset: Dataset, config: CoexpressionNetworkConfig)
     Raises:
         ConfigError: no such measurement, or it has fewer than two samples to be used.
     """
-    known = default_names(dataset.measurements)
-    name = config.measurement or known[0]
-    require(name in dataset.measurements, "coexpression.measurement", name, ", ".join(known))
-    measurement = dataset.measurements[name]
-    is_used = measurement.used(body_fluids=config.body_fluids)
-    if is_used.sum() < 2:
-        raise ConfigError(
-            f"co-expression needs two samples or more: measurement {name!r} has {is_used.sum()} "
-            "that are no isolated fraction or body fluid"
-        )
-    profiles = measurement.log_values().loc[:, is_used].reindex(dataset.rnas.index)
-    return correlation_similarity(profiles.to_numpy(), method=config.method)
+    profiles = expression_profiles(dataset, config)
+    return correlation_similarity(profiles, method=config.method)
+
+
+def coexpression_of(dataset: Dataset, config: NetworkConfig) -> Similarity:
+    """Similarity of expression profiles as `build_networks` stores it."""
+    if len(dataset.index) > config.dense_below:
+        return large_coexpression(dataset, config, 1, None).nearest[COEXPRESSION]
+    return coexpression_similarity(dataset, config.coexpression)
 
 
 def coexpression_source(networks: NetworkSet) -> str:
@@ -463,10 +294,7 @@ def _cut(
     config: SequenceNetworkConfig | FunctionalNetworkConfig | CoexpressionNetworkConfig,
 ) -> sparse.csr_array:
     if config.rule == "cutoff":
-        cutoff = config.cutoff
-        if isinstance(config, SequenceNetworkConfig) and config.engine == KMER:
-            cutoff = config.kmer_cutoff
-        return cut_off(similarity, cutoff, weighted=config.weighted)
+        return cut_off(similarity, cutoff_of(config), weighted=config.weighted)
     return top_k(similarity, config.top_k, weighted=config.weighted)
 
 

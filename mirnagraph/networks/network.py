@@ -18,7 +18,14 @@ from scipy.sparse.csgraph import connected_components
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, InputError
 from mirnagraph.io import sha256_of_folder, write_folder, write_tsv
-from mirnagraph.nodes import NodeIndex
+from mirnagraph.networks.similarities import (
+    Similarity,
+    is_sparse,
+    read_similarities,
+    similarity_bytes,
+    write_similarities,
+)
+from mirnagraph.nodes import Network, NodeIndex
 from mirnagraph.reading.arguments import check_fields, checked
 from mirnagraph.reading.documents import read_json
 
@@ -42,6 +49,9 @@ COLUMNS = [
 
 FORMAT_VERSION = 1
 
+SPARSE_VERSION = 2
+"""Version of a folder in which a similarity is stored as the nearest RNAs of each."""
+
 ABOUT = "networks.json"
 
 DENSE = "similarities.safetensors"
@@ -59,79 +69,33 @@ ENTRIES = {
 }
 """Checked entries of ``networks.json`` and their types."""
 
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """One network: RNA-RNA similarity, or associations of RNAs with partners of another kind.
-
-    Attributes:
-        name: ``"sequence"``, ``"functional"``, ``"coexpression"``, or the association kind.
-        rnas: the RNAs, in row order.
-        partners: nodes of the other kind in column order; None for a similarity network.
-        matrix: CSR, float64, no stored zeros. Similarity: shape (n_rnas, n_rnas), symmetric, empty
-            diagonal, weights in (0, 1]. Association: shape (n_rnas, n_partners), weights above 0.
-    """
-
-    name: str
-    rnas: NodeIndex
-    partners: NodeIndex | None
-    matrix: sparse.csr_array
-
-    def __post_init__(self) -> None:
-        check_fields(self, "name", "rnas", "partners")
-        shape = (len(self.rnas), len(self.targets))
-        if self.matrix.shape != shape:
-            raise InputError(
-                f"the matrix of network {self.name!r} does not fit its names",
-                found=self.matrix.shape,
-                expected=shape,
-            )
-
-    @property
-    def targets(self) -> NodeIndex:
-        """Nodes of the matrix's columns: the partners, or the RNAs of a similarity network."""
-        return self.rnas if self.partners is None else self.partners
-
-    @property
-    def is_similarity(self) -> bool:
-        """Whether the network joins RNAs with RNAs."""
-        return self.partners is None
-
-    @property
-    def nodes(self) -> NodeIndex:
-        """All nodes: the RNAs first, then the partners; the row order of `adjacency`."""
-        return self.rnas if self.partners is None else self.rnas + self.partners
-
-    @property
-    def adjacency(self) -> sparse.csr_array:
-        """Symmetric square matrix over `nodes`: CSR, float64, sorted indices, no stored zeros."""
-        if self.partners is None:
-            return self.matrix
-        blocks = [[None, self.matrix], [self.matrix.T, None]]
-        result = sparse.csr_array(sparse.block_array(blocks))
-        result.sort_indices()
-        return result
+OPTIONAL = ("nearest", "notes")
+"""Entries that are lists of texts where they are there."""
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkSet:
-    """All networks of one Dataset, with the dense similarities they were cut from.
+    """All networks of one Dataset, with the similarities they were cut from.
 
     Attributes:
         dataset: where they come from; carries labels and row order.
         networks: name -> Network, similarity networks first.
         similarities: name -> dense float32 array in [0, 1]; ``"sequence"``, ``"functional"`` (the
             blend), ``"gip"``, ``"semantic"``, ``"coexpression"`` of shape (n_rnas, n_rnas). RNAs
-            without a sequence, disease or measured expression have zeros off the diagonal.
+            without a sequence, disease or measured expression have zeros off the diagonal. With
+            more RNAs than `NetworkConfig.dense_below` a CSR array of the same shape with the
+            `NetworkConfig.nearest` most similar RNAs of each in its row, without itself.
         settings: the NetworkConfig as plain values.
         left_out: networks that the dataset has nothing to build from -> why.
+        notes: sentences on what is not exact in them, such as the recall of a k-mer index.
     """
 
     dataset: Dataset
     networks: Mapping[str, Network]
-    similarities: Mapping[str, np.ndarray]
+    similarities: Mapping[str, Similarity]
     settings: Mapping[str, object] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self, "networks", "similarities")
@@ -217,13 +181,12 @@ def save_networks(networks: NetworkSet, folder: Path, *, overwrite: bool = False
     ``edges.NAME.parquet`` per network (``source``, ``target``, ``weight``; each pair of a
     similarity network once), ``similarities.safetensors`` and ``statistics.tsv``.
     """
-    from safetensors.numpy import save_file
-
     edges = {name: edge_list(network) for name, network in networks.networks.items()}
+    sparse_names = is_sparse(networks.similarities)
     with write_folder(folder, overwrite=overwrite) as out:
         networks.dataset.save(out / "dataset")
         about = {
-            "format_version": FORMAT_VERSION,
+            "format_version": SPARSE_VERSION if sparse_names else FORMAT_VERSION,
             "dataset": networks.dataset.name,
             "dataset_sha256": sha256_of_folder(out / "dataset"),
             "rnas_checksum": networks.dataset.index.checksum,
@@ -232,15 +195,15 @@ def save_networks(networks: NetworkSet, folder: Path, *, overwrite: bool = False
             "left_out": dict(networks.left_out),
             "settings": networks.settings,
         }
+        if sparse_names:
+            about["nearest"] = sparse_names
+        if networks.notes:
+            about["notes"] = list(networks.notes)
         text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
         (out / ABOUT).write_text(text, encoding="utf-8")
         for name, table in edges.items():
             table.to_parquet(_edge_path(out, name), index=False)
-        dense = {
-            name: np.ascontiguousarray(array, dtype=np.float32)
-            for name, array in networks.similarities.items()
-        }
-        save_file(dense, out / DENSE)
+        write_similarities(networks.similarities, out / DENSE)
         write_tsv(describe(networks), out / "statistics.tsv")
     return folder
 
@@ -278,8 +241,12 @@ def load_networks(folder: Path) -> NetworkSet:
         n_edges = entry.get("n_edges") if isinstance(entry, dict) else None
         path = _edge_path(folder, name)
         networks[name] = _read_network(path, name, dataset.index, partners, n_edges)
-    similarities = _read_similarities(folder / DENSE, about["similarities"], len(dataset.index))
-    return NetworkSet(dataset, networks, similarities, about["settings"], about["left_out"])
+    similarities = read_similarities(
+        folder / DENSE, about["similarities"], about["nearest"], len(dataset.index)
+    )
+    settings = about["settings"]
+    notes = tuple(about["notes"])
+    return NetworkSet(dataset, networks, similarities, settings, about["left_out"], notes)
 
 
 def edge_list(network: Network) -> pd.DataFrame:
@@ -330,7 +297,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
     about: dict[str, Any] = read_json(path)
     version = about.get("format_version") if isinstance(about, dict) else None
     damaged = partial(CheckpointError, file=path)
-    if version != FORMAT_VERSION:
+    if version not in (FORMAT_VERSION, SPARSE_VERSION):
         raise damaged(
             "unknown format of a networks folder",
             column="format_version",
@@ -343,6 +310,10 @@ def _read_about(folder: Path) -> dict[str, Any]:
         if not isinstance(value, kind):
             what = "missing or wrong entry"
             raise damaged(what, column=key, found=value, expected=kind.__name__)
+    for key in OPTIONAL:
+        value = about.setdefault(key, [])
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            raise damaged("wrong entry", column=key, found=value, expected="a list of texts")
     return about
 
 
@@ -400,34 +371,6 @@ def _read_edges(path: Path) -> pd.DataFrame:
     return table
 
 
-def _read_similarities(path: Path, names: list[str], n_rnas: int) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    from mirnagraph.reading.tensors import check_tensors
-
-    try:
-        check_tensors(path)
-        arrays: dict[str, np.ndarray] = load_file(path)
-    except FileNotFoundError:
-        raise InputError("no such file", file=path, expected="the dense similarities") from None
-    except (SafetensorError, OSError) as error:
-        raise InputError("damaged safetensors file", file=path, found=str(error)) from None
-    damaged = partial(CheckpointError, file=path)
-    if sorted(arrays) != sorted(names):
-        what = "other similarities than listed"
-        raise damaged(what, found=sorted(arrays), expected=sorted(names))
-    for name, array in arrays.items():
-        found = f"{array.shape} {array.dtype}"
-        expected = f"{(n_rnas, n_rnas)} float32"
-        if found != expected:
-            what = f"the matrix {name!r} does not fit its names"
-            raise damaged(what, found=found, expected=expected)
-        if not ((array >= 0) & (array <= 1)).all():
-            raise damaged(f"the matrix {name!r} holds values outside [0, 1]")
-    return {name: arrays[name] for name in names}
-
-
 def networks_sha256(networks: NetworkSet) -> str:
     """Compute the sha256 over all that a run reads from its networks.
 
@@ -450,5 +393,5 @@ def networks_sha256(networks: NetworkSet) -> str:
             total.update(pointers.astype(np.int64).tobytes())
         total.update(matrix.data.tobytes())
     for name, similarity in sorted(networks.similarities.items()):
-        total.update(name.encode() + np.ascontiguousarray(similarity).tobytes())
+        total.update(name.encode() + similarity_bytes(similarity))
     return total.hexdigest()

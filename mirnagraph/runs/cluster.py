@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -24,6 +24,11 @@ RETRIES = 3
 ResultT = TypeVar("ResultT")
 
 logger = logging.getLogger(__name__)
+
+
+def jobs_on(scheduler: str | None) -> AbstractContextManager[None]:
+    """`on_cluster` where an address is given; otherwise nothing changes."""
+    return nullcontext() if scheduler is None else on_cluster(scheduler)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from mirnagraph.config import require
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.reading.arguments import checked, finite_matrix, square_matrix
 from mirnagraph.similarity import Matrix
+from mirnagraph.similarity.profile import GipRows
 
 SEMANTIC_METHODS = ("wang", "gtmaloc")
 
@@ -236,6 +238,67 @@ def functional_similarity(
     >>> functional_similarity(np.array([[1, 0], [1, 1]]), semantic).round(3).tolist()
     [[1.0, 0.8], [0.8, 1.0]]
     """
+    rows = functional_rows(associations, semantic, method=method)
+    return rows.similarity(0, rows.n_rows)
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionalRows:
+    """Rows of `functional_similarity`, any at a time; made by `functional_rows`.
+
+    Attributes:
+        profiles: binary CSR, shape (n_mirnas, n_diseases).
+        transposed: of `profiles`, CSR.
+        counts: diseases of each miRNA, float64, shape (n_mirnas,).
+        best: ``"best_match"``: similarity of each disease to the nearest one of each miRNA, shape
+            (n_diseases, n_mirnas); otherwise None.
+        weighted: ``"gtmaloc"``: `profiles` with the mean similarity of the disease to those of the
+            miRNA, and transposed, both CSR; otherwise None.
+    """
+
+    profiles: sparse.csr_array
+    transposed: sparse.csr_array
+    counts: np.ndarray
+    best: np.ndarray | None = None
+    weighted: tuple[sparse.csr_array, sparse.csr_array] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of miRNAs."""
+        return len(self.counts)
+
+    def similarity(self, start: int, stop: int) -> np.ndarray:
+        """Rows `start` to `stop`: float64, shape (stop - start, n_mirnas)."""
+        part = self.profiles[start:stop]
+        if self.best is not None:
+            there = np.asarray(part @ self.best)
+            back = there
+            if stop - start < self.n_rows:
+                back = np.asarray(self.profiles @ self.best[:, start:stop])
+            total = there + back.T
+            counts = self.counts[start:stop]
+            scale = np.add.outer(counts, self.counts)
+            scale[counts == 0] = 0.0
+            scale[:, self.counts == 0] = 0.0
+        else:
+            assert self.weighted is not None
+            weighted, transposed = self.weighted
+            half = (weighted[start:stop] @ self.transposed).toarray()
+            total = (half + (part @ transposed).toarray()) / 2
+            scale = (part @ self.transposed).toarray()
+        result = np.divide(total, scale, out=np.zeros(total.shape), where=scale > 0)
+        np.clip(result, 0.0, 1.0, out=result)
+        result[np.arange(stop - start), np.arange(start, stop)] = 1.0
+        return result
+
+
+def functional_rows(
+    associations: Matrix, semantic: Matrix, *, method: str = "best_match"
+) -> FunctionalRows:
+    """Prepare `functional_similarity` for blocks of rows; arguments and errors as there.
+
+    Takes 8 bytes for every pair of a miRNA and a disease with ``"best_match"``.
+    """
     require(method in FUNCTIONAL_METHODS, "method", method, " or ".join(FUNCTIONAL_METHODS))
     profiles = binary(finite_matrix(associations, "associations"))
     semantic = square_matrix(semantic, "semantic")
@@ -246,26 +309,22 @@ def functional_similarity(
             found=semantic.shape,
             expected=(n_diseases, n_diseases),
         )
-    count = np.diff(profiles.indptr).astype(np.float64)
+    counts = np.diff(profiles.indptr).astype(np.float64)
+    transposed = sparse.csr_array(profiles.T)
     if method == "best_match":
-        best = _nearest(profiles, semantic)
-        total = np.asarray(profiles @ best.T)
-        total += total.T.copy()
-        scale = np.add.outer(count, count)
-        scale[count == 0] = 0.0
-        scale[:, count == 0] = 0.0
-    else:
-        mean = np.asarray(profiles @ semantic) / np.maximum(count, 1)[:, None]
-        rows = np.repeat(np.arange(len(count)), np.diff(profiles.indptr))
-        weighted = profiles.copy()
-        weighted.data = mean[rows, profiles.indices]
-        half = (weighted @ profiles.T).toarray()
-        total = (half + half.T) / 2
-        scale = (profiles @ profiles.T).toarray()
-    result = np.divide(total, scale, out=np.zeros(total.shape), where=scale > 0)
-    np.clip(result, 0.0, 1.0, out=result)
-    np.fill_diagonal(result, 1.0)
-    return result
+        best = np.ascontiguousarray(_nearest(profiles, semantic).T)
+        return FunctionalRows(profiles, transposed, counts, best=best)
+    weighted = profiles.copy()
+    for start in range(0, len(counts), ROWS_AT_ONCE):
+        part = profiles[start : start + ROWS_AT_ONCE]
+        count = np.maximum(counts[start : start + ROWS_AT_ONCE], 1)
+        mean = np.asarray(part @ semantic) / count[:, None]
+        rows = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
+        first, last = profiles.indptr[[start, start + part.shape[0]]]
+        weighted.data[first:last] = mean[rows, part.indices]
+    return FunctionalRows(
+        profiles, transposed, counts, weighted=(weighted, sparse.csr_array(weighted.T))
+    )
 
 
 def _nearest(profiles: sparse.csr_array, semantic: np.ndarray) -> np.ndarray:
@@ -320,10 +379,44 @@ def blend(functional: Matrix, interaction: Matrix, *, lambda_: float = 0.5) -> n
             found=second.shape,
             expected=first.shape,
         )
-    result = lambda_ * first + (1.0 - lambda_) * second
-    np.minimum(result, 1.0, out=result)
+    result = _blended(first, second, lambda_)
     if result.ndim == 2 and result.shape[0] == result.shape[1]:
         # lambda + (1 - lambda) may round below 1
         both = (first.diagonal() == 1) & (second.diagonal() == 1)
         result[both, both] = 1.0
     return result
+
+
+def _blended(first: np.ndarray, second: np.ndarray, lambda_: float) -> np.ndarray:
+    result = lambda_ * first + (1.0 - lambda_) * second
+    return np.minimum(result, 1.0, out=result)
+
+
+@dataclass(frozen=True, eq=False)
+class BlendedRows:
+    """Rows of the similarities of a network of diseases, any at a time.
+
+    Attributes:
+        semantic: functional similarity through the similarity of diseases.
+        gip: interaction profile kernel of the same miRNAs.
+        lambda_: weight of the first in the blend (see `blend`).
+    """
+
+    semantic: FunctionalRows
+    gip: GipRows
+    lambda_: float = 0.5
+
+    @property
+    def n_rows(self) -> int:
+        """Number of miRNAs."""
+        return self.gip.n_rows
+
+    def rows(self, start: int, stop: int) -> dict[str, np.ndarray]:
+        """``functional`` (the blend), ``semantic`` and ``gip``: float32, some rows of n columns."""
+        semantic = self.semantic.similarity(start, stop)
+        gip = self.gip.similarity(start, stop)
+        functional = _blended(semantic, gip, self.lambda_)
+        # lambda + (1 - lambda) may round below 1
+        functional[np.arange(stop - start), np.arange(start, stop)] = 1.0
+        arrays = {"functional": functional, "semantic": semantic, "gip": gip}
+        return {name: array.astype(np.float32) for name, array in arrays.items()}

@@ -77,16 +77,54 @@ def kmer_similarity(
     >>> kmer_similarity(["ACGUA", "ACGUU", None], KmerConfig(k=4)).round(3).tolist()[0]
     [1.0, 0.5, 0.0]
     """
-    kmers = _kmer_sets(sequences, config.k, circular)
-    n = kmers.shape[0]
+    kmers = kmer_rows(sequences, config, circular=circular)
+    n = kmers.n_rows
     result = np.zeros((n, n))
     for start in range(0, n, ROWS):
-        block = kmers[start : start + ROWS]
-        result[start : start + ROWS] = _normalise(block, kmers, config.measure)
+        stop = min(start + ROWS, n)
+        result[start:stop] = kmers.similarity(start, stop)
         if progress is not None:
-            progress(min(start + ROWS, n), n)
-    np.fill_diagonal(result, 1.0)
+            progress(stop, n)
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class KmerRows:
+    """Rows of `kmer_similarity`, any at a time; made by `kmer_rows`.
+
+    Attributes:
+        kmers: sets of k-mers: binary CSR, shape (n, number of different k-mers).
+        transposed: of `kmers`, CSR.
+        measure: see `KmerConfig`.
+    """
+
+    kmers: sparse.csr_array
+    transposed: sparse.csr_array
+    measure: str
+
+    @property
+    def n_rows(self) -> int:
+        """Number of sequences."""
+        return int(self.kmers.shape[0])
+
+    def similarity(self, start: int, stop: int) -> np.ndarray:
+        """Rows `start` to `stop`: float64, shape (stop - start, n)."""
+        shared = (self.kmers[start:stop] @ self.transposed).toarray()
+        sizes = np.diff(self.kmers.indptr).astype(np.float64)
+        result = _normalise(shared, sizes[start:stop], sizes, self.measure)
+        result[np.arange(stop - start), np.arange(start, stop)] = 1.0
+        return result
+
+
+def kmer_rows(
+    sequences: Sequence[str | None],
+    config: KmerConfig = DEFAULT_KMERS,
+    *,
+    circular: Sequence[bool] | None = None,
+) -> KmerRows:
+    """Prepare `kmer_similarity` for blocks of rows; arguments as there."""
+    kmers = _kmer_sets(sequences, config.k, circular)
+    return KmerRows(kmers, sparse.csr_array(kmers.T), config.measure)
 
 
 @checked
@@ -113,7 +151,12 @@ def kmer_similarity_between(
     if circular != (None, None):
         is_circular = [*_flags(circular[0], len(queries)), *_flags(circular[1], len(targets))]
     kmers = _kmer_sets([*queries, *targets], config.k, is_circular)
-    return _normalise(kmers[: len(queries)], kmers[len(queries) :], config.measure)
+    first = kmers[: len(queries)]
+    second = kmers[len(queries) :]
+    shared = (first @ second.T).toarray()
+    sizes = np.diff(kmers.indptr).astype(np.float64)
+    n_queries = len(queries)
+    return _normalise(shared, sizes[:n_queries], sizes[n_queries:], config.measure)
 
 
 def _flags(circular: Sequence[bool] | None, n: int) -> list[bool]:
@@ -123,11 +166,10 @@ def _flags(circular: Sequence[bool] | None, n: int) -> list[bool]:
     return flags
 
 
-def _normalise(first: sparse.csr_array, second: sparse.csr_array, measure: str) -> np.ndarray:
-    """Similarity of the sets in the rows of two 0/1 matrices over the same k-mers."""
-    shared = (first @ second.T).toarray()
-    sizes = np.asarray(first.sum(axis=1), dtype=np.float64)
-    others = np.asarray(second.sum(axis=1), dtype=np.float64)
+def _normalise(
+    shared: np.ndarray, sizes: np.ndarray, others: np.ndarray, measure: str
+) -> np.ndarray:
+    """Similarity of sets of given sizes from the numbers of shared elements."""
     if measure == "cosine":
         scale = np.sqrt(np.multiply.outer(sizes, others))
     else:

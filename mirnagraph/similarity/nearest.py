@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numba import njit
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 from scipy import sparse
 
 from mirnagraph.config import require
-from mirnagraph.errors import InputError
-from mirnagraph.io import write_file, write_text
 from mirnagraph.parallel import Progress, map_parallel, report
-from mirnagraph.reading.documents import read_json
-from mirnagraph.reading.text import read_bytes
-from mirnagraph.similarity.smith_waterman import (
+from mirnagraph.runs.cluster import jobs_on
+from mirnagraph.similarity.best import (
+    BestLists,
+    Keep,
+    Neighbours,
+    insert_pairs,
+    join_nearest,
+    merge,
+)
+from mirnagraph.similarity.block_store import BlockStore
+from mirnagraph.similarity.scorer import (
     DEFAULT_SCORES,
     AlignmentScores,
     known_sequences,
     pyopal_rows,
 )
-from mirnagraph.writing.files import make_folder
 
 STEP = "alignments (million cells)"
 """Step of `nearest_sequences` in a progress bar."""
@@ -36,34 +36,38 @@ STEP = "alignments (million cells)"
 BLOCK = 2048
 """Different sequences of a side of a block."""
 
-MANIFEST = "blocks.json"
-
-ARRAYS = ("scores", "places")
-
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, eq=False)
-class _Work:
-    """What every block reads.
+class Texts:
+    """Different sequences of which all pairs, or some, are aligned.
 
     Attributes:
         texts: different sequences, by length.
         first_rows: the first row of each: int64, shape (n_texts,). Equal scores are ordered by it.
         self_scores: of each with itself: int64, shape (n_texts,).
         scores: of the alignments.
-        top_k: neighbours kept per text.
+        keep: which pairs are kept.
     """
 
     texts: tuple[str, ...]
     first_rows: np.ndarray
     self_scores: np.ndarray
     scores: AlignmentScores
-    top_k: int
+    keep: Keep
+
+    def similarities(self, text: int, others: np.ndarray | slice, raw: np.ndarray) -> np.ndarray:
+        """Similarity of a text to others from its raw scores, as it is compared."""
+        similar = np.sqrt(self.self_scores[text] * self.self_scores[others] * 1.0)
+        np.divide(raw, similar, out=similar, where=similar > 0)
+        np.minimum(similar, 1.0, out=similar)
+        return self.keep.rounded(similar)
 
 
 Block = tuple[int, int, int, int]
 """First and last text of the rows of a block, then of its columns; ends excluded."""
+
+Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Numbers of two texts and their similarity; each pair once."""
 
 
 def nearest_sequences(
@@ -73,6 +77,7 @@ def nearest_sequences(
     min_score: float = 0.0,
     scores: AlignmentScores = DEFAULT_SCORES,
     workers: int = 1,
+    scheduler: str | None = None,
     store: str | Path | None = None,
     progress: Progress | None = None,
 ) -> sparse.csr_array:
@@ -89,6 +94,7 @@ def nearest_sequences(
         min_score: similarity that an edge must exceed, in [0, 1).
         scores: match, mismatch and gap scores.
         workers: processes; the result does not depend on it.
+        scheduler: address of a Dask scheduler whose workers align in place of these processes.
         store: folder of finished blocks, made where it is not there: a killed call goes on behind
             the last one. None keeps them in memory.
         progress: called after each block, with millions of cells.
@@ -99,39 +105,79 @@ def nearest_sequences(
 
     Raises:
         InputError: as `smith_waterman`, or a store of other sequences or settings.
+        ConfigError: a scheduler that does not answer.
     """
     require(top_k >= 1, "top_k", top_k, "1 or more")
     require(0 <= min_score < 1, "min_score", min_score, "at least 0, below 1")
-    rows, known = known_sequences(sequences, scores)
-    work, rows_of = _distinct(rows, known, scores, top_k)
+    kept = sequence_neighbours(
+        sequences,
+        Keep(top_k),
+        scores,
+        workers=workers,
+        scheduler=scheduler,
+        store=store,
+        progress=progress,
+    )
+    return join_nearest(kept.nearest, top_k, least=min_score)
+
+
+def sequence_neighbours(
+    sequences: Sequence[str | None],
+    keep: Keep,
+    scores: AlignmentScores = DEFAULT_SCORES,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    store: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Neighbours:
+    """Align all pairs of sequences and keep the nearest of each, and all pairs above a cut-off.
+
+    Args:
+        sequences: n sequences of ACGTUN, any length; None where unknown.
+        keep: which pairs.
+        scores: match, mismatch and gap scores.
+        workers: see `nearest_sequences`, as what follows.
+        scheduler: likewise.
+        store: likewise.
+        progress: likewise.
+    """
+    work, rows_of = different_texts(sequences, scores, keep)
     blocks = _blocks(len(work.texts))
     cells = _million_cells(work, blocks)
     total = math.ceil(sum(cells.values()))
-    kept = _Kept(len(work.texts), top_k)
-    folder = None if store is None else _opened(Path(store), work)
+    lists = BestLists(len(work.texts), keep.nearest)
+    pairs: list[Pairs] = []
+    opened = None if store is None else BlockStore(store, _fingerprint(work))
     waiting = []
     done = 0.0
     for block in blocks:
-        arrays = None if folder is None else _read_block(folder, block)
+        arrays = None if opened is None else opened.read(_name(block))
         if arrays is None:
             waiting.append(block)
         else:
-            kept.add(block, arrays, work.first_rows)
+            _add(block, arrays, work, lists, pairs)
             done += cells[block]
     report(progress, STEP, math.floor(done), total)
-    for block, arrays in map_parallel(_align_block, work, waiting, workers):
-        if folder is not None:
-            _write_block(folder, block, arrays)
-        kept.add(block, arrays, work.first_rows)
-        done += cells[block]
-        report(progress, STEP, min(math.ceil(done), total), total)
-    return _matrix(kept, rows_of, work, len(sequences), min_score)
+    with jobs_on(scheduler):
+        for block, arrays in map_parallel(_align_block, work, waiting, workers):
+            if opened is not None:
+                opened.write(_name(block), arrays)
+            _add(block, arrays, work, lists, pairs)
+            done += cells[block]
+            report(progress, STEP, min(math.ceil(done), total), total)
+    return neighbours_of_rows(work, rows_of, lists, pairs, len(sequences))
 
 
-def _distinct(
-    rows: Sequence[int], known: Sequence[str], scores: AlignmentScores, top_k: int
-) -> tuple[_Work, list[np.ndarray]]:
-    """Different sequences by length, and the rows of each."""
+def different_texts(
+    sequences: Sequence[str | None], scores: AlignmentScores, keep: Keep
+) -> tuple[Texts, list[np.ndarray]]:
+    """Find the different sequences, by length, and the rows of each.
+
+    Raises:
+        InputError: see `smith_waterman`.
+    """
+    rows, known = known_sequences(sequences, scores)
     rows_of_text: dict[str, list[int]] = {}
     for row, text in zip(rows, known, strict=True):
         rows_of_text.setdefault(text, []).append(row)
@@ -139,7 +185,7 @@ def _distinct(
     rows_of = [np.array(rows_of_text[text], dtype=np.int64) for text in texts]
     first = np.array([of_text[0] for of_text in rows_of], dtype=np.int64)
     own = [scores.match * (len(text) - text.count("N")) for text in texts]
-    return _Work(texts, first, np.array(own, dtype=np.int64), scores, top_k), rows_of
+    return Texts(texts, first, np.array(own, dtype=np.int64), scores, keep), rows_of
 
 
 def _blocks(n_texts: int) -> list[Block]:
@@ -149,7 +195,11 @@ def _blocks(n_texts: int) -> list[Block]:
     return [(a, ends[a], b, ends[b]) for a in starts for b in starts if b >= a]
 
 
-def _million_cells(work: _Work, blocks: Sequence[Block]) -> dict[Block, float]:
+def _name(block: Block) -> str:
+    return f"{block[0]}_{block[2]}"
+
+
+def _million_cells(work: Texts, blocks: Sequence[Block]) -> dict[Block, float]:
     """Cells of the alignments of each block, in millions."""
     ends = np.cumsum([0, *(len(text) for text in work.texts)])
     cells = {}
@@ -160,141 +210,125 @@ def _million_cells(work: _Work, blocks: Sequence[Block]) -> dict[Block, float]:
     return cells
 
 
-def _align_block(work: _Work, block: Block) -> tuple[Block, dict[str, np.ndarray]]:
+def _align_block(work: Texts, block: Block) -> tuple[Block, dict[str, np.ndarray]]:
     """Align the texts of a block; keep the best of each row and of each column.
 
     Returns:
         The block; ``scores`` (float64) and ``places`` (int64: number of the text, -1 for none) of
-        its rows, then of its columns: shape (n, top_k).
+        its rows, then of its columns: shape (n, k). With a cut-off also ``first``, ``second`` and
+        ``similar`` of the pairs above it.
     """
     low, high, left, right = block
     is_diagonal = low == left
     row_scorer = pyopal_rows(list(work.texts[left:right]), work.scores)
-    scores = np.zeros((high - low + right - left, work.top_k))
-    places = np.full(scores.shape, -1, dtype=np.int64)
+    lists = BestLists(high - low + right - left, work.keep.nearest)
     ranks = work.first_rows
+    pairs: list[Pairs] = []
     for row in range(low, high):
         start = row + 1 - left if is_diagonal else 0
         if start >= right - left:
             continue
         raw = row_scorer(work.texts[row], start)
-        similar = np.sqrt(work.self_scores[row] * work.self_scores[left + start : right] * 1.0)
-        np.divide(raw, similar, out=similar, where=similar > 0)
-        np.minimum(similar, 1.0, out=similar)
-        own, others = row - low, high - low + start
-        _keep_row(similar, (row, left + start), (own, others), ranks, scores, places)
-    return block, {"scores": scores, "places": places}
+        others = np.arange(left + start, right)
+        similar = work.similarities(row, slice(left + start, right), raw)
+        own = (row - low, high - low - left)
+        insert_pairs(similar, row, others, own, ranks, lists.scores, lists.places)
+        pairs += pairs_above(similar, row, others, work.keep)
+    arrays = {"scores": lists.scores, "places": lists.places}
+    if work.keep.above is not None:
+        arrays |= dict(zip(("first", "second", "similar"), joined_pairs(pairs), strict=True))
+    return block, arrays
 
 
-@njit(cache=True)
-def _insert(
-    score: float, place: int, ranks: np.ndarray, scores: np.ndarray, places: np.ndarray
+def pairs_above(similar: np.ndarray, text: int, others: np.ndarray, keep: Keep) -> list[Pairs]:
+    """The pairs of a text that are above the cut-off; none without one."""
+    if keep.cutoff is None:
+        return []
+    is_above = similar > keep.cutoff
+    found = others[is_above]
+    return [(np.full(len(found), text, dtype=np.int64), found, similar[is_above])]
+
+
+def joined_pairs(pairs: Sequence[Pairs]) -> Pairs:
+    """Pairs of several lists in one."""
+    none = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
+    first, second, similar = zip(none, *pairs, strict=True)
+    return np.concatenate(first), np.concatenate(second), np.concatenate(similar)
+
+
+def _add(
+    block: Block,
+    arrays: dict[str, np.ndarray],
+    work: Texts,
+    lists: BestLists,
+    pairs: list[Pairs],
 ) -> None:
-    """Put a text into a list of best ones, highest score first, then earliest row."""
-    k = len(scores)
-    last = places[k - 1]
-    if last >= 0 and (
-        score < scores[k - 1] or (score == scores[k - 1] and ranks[place] > ranks[last])
-    ):
-        return
-    at = k - 1
-    while at > 0 and (
-        places[at - 1] < 0
-        or score > scores[at - 1]
-        or (score == scores[at - 1] and ranks[place] < ranks[places[at - 1]])
-    ):
-        scores[at] = scores[at - 1]
-        places[at] = places[at - 1]
-        at -= 1
-    scores[at] = score
-    places[at] = place
+    """Add what a block found."""
+    low, high, left, right = block
+    n = high - low
+    for texts, part in ((slice(low, high), slice(None, n)), (slice(left, right), slice(n, None))):
+        merge(
+            arrays["scores"][part],
+            arrays["places"][part],
+            work.first_rows,
+            lists.scores[texts],
+            lists.places[texts],
+        )
+    if work.keep.above is not None:
+        pairs.append((arrays["first"], arrays["second"], arrays["similar"]))
 
 
-@njit(cache=True)
-def _keep_row(
-    similar: np.ndarray,
-    texts: tuple[int, int],
-    lists: tuple[int, int],
-    ranks: np.ndarray,
-    scores: np.ndarray,
-    places: np.ndarray,
-) -> None:
-    """Insert the similarities of one text into its list and into those of the others.
+def neighbours_of_rows(
+    work: Texts,
+    rows_of: list[np.ndarray],
+    lists: BestLists,
+    pairs: Sequence[Pairs],
+    n: int,
+) -> Neighbours:
+    """Neighbours of rows from those of the different texts.
 
-    `texts` and `lists` are those of the one, and the first of the others.
+    Args:
+        work: the texts.
+        rows_of: rows of each text.
+        lists: the best texts of each.
+        pairs: texts above the cut-off, each pair once.
+        n: number of rows.
     """
-    text, first_text = texts
-    own, first_list = lists
-    for number in range(len(similar)):
-        if similar[number] > 0:
-            other = first_text + number
-            _insert(similar[number], other, ranks, scores[own], places[own])
-            other_list = first_list + number
-            _insert(similar[number], text, ranks, scores[other_list], places[other_list])
+    nearest = _nearest_of_rows(work, rows_of, lists, n)
+    if work.keep.above is None:
+        return Neighbours(nearest)
+    n_texts = len(work.texts)
+    first, second, similar = joined_pairs(pairs)
+    equal = np.flatnonzero(work.self_scores > 0)
+    heads = np.concatenate([first, second, equal])
+    tails = np.concatenate([second, first, equal])
+    values = np.concatenate([similar, similar, np.ones(len(equal))])
+    of_texts = sparse.csr_array((values, (heads, tails)), shape=(n_texts, n_texts))
+    columns = np.repeat(np.arange(n_texts), [len(rows) for rows in rows_of])
+    rows = np.concatenate([np.zeros(0, dtype=np.int64), *rows_of])
+    is_of = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(n, n_texts))
+    # every sum of this product has one term
+    of_rows = sparse.coo_array(is_of @ of_texts @ is_of.T)
+    i, j = of_rows.coords
+    is_edge = i != j
+    above = sparse.csr_array((of_rows.data[is_edge], (i[is_edge], j[is_edge])), shape=(n, n))
+    above.sort_indices()
+    return Neighbours(nearest, above)
 
 
-@njit(cache=True)
-def _merge(
-    scores: np.ndarray,
-    places: np.ndarray,
-    ranks: np.ndarray,
-    into_scores: np.ndarray,
-    into_places: np.ndarray,
-) -> None:
-    """Insert lists of best texts into others."""
-    for row in range(len(scores)):
-        for number in range(scores.shape[1]):
-            if places[row, number] >= 0:
-                _insert(
-                    scores[row, number],
-                    places[row, number],
-                    ranks,
-                    into_scores[row],
-                    into_places[row],
-                )
-
-
-class _Kept:
-    """The best texts of each text so far, whatever the order of the blocks.
-
-    Attributes:
-        scores: float64, shape (n_texts, top_k), highest first.
-        places: number of the text, -1 for none: int64, same shape.
-    """
-
-    def __init__(self, n_texts: int, top_k: int) -> None:
-        self.scores = np.zeros((n_texts, top_k))
-        self.places = np.full((n_texts, top_k), -1, dtype=np.int64)
-
-    def add(self, block: Block, arrays: dict[str, np.ndarray], ranks: np.ndarray) -> None:
-        """Add what a block found."""
-        low, high, left, right = block
-        n = high - low
-        for texts, part in (
-            (slice(low, high), slice(None, n)),
-            (slice(left, right), slice(n, None)),
-        ):
-            _merge(
-                arrays["scores"][part],
-                arrays["places"][part],
-                ranks,
-                self.scores[texts],
-                self.places[texts],
-            )
-
-
-def _matrix(
-    kept: _Kept, rows_of: list[np.ndarray], work: _Work, n: int, min_score: float
+def _nearest_of_rows(
+    work: Texts, rows_of: list[np.ndarray], lists: BestLists, n: int
 ) -> sparse.csr_array:
-    """Edges of rows from those of texts: each row with its `top_k` first rows, both ways."""
-    heads = []
-    tails = []
-    weights = []
+    """The nearest rows of each row, as `Neighbours.nearest`."""
+    k = work.keep.nearest
+    heads = [np.zeros(0, dtype=np.int64)]
+    tails = [np.zeros(0, dtype=np.int64)]
+    weights = [np.zeros(0)]
     for text, rows in enumerate(rows_of):
-        places = kept.places[text]
+        places = lists.places[text]
         n_places = int((places >= 0).sum())
         near = [rows_of[place] for place in places[:n_places]]
-        similar = [np.full(len(each), kept.scores[text, i]) for i, each in enumerate(near)]
+        similar = [np.full(len(each), lists.scores[text, i]) for i, each in enumerate(near)]
         if len(rows) > 1 and work.self_scores[text] > 0:
             near.append(rows)
             similar.append(np.ones(len(rows)))
@@ -303,82 +337,24 @@ def _matrix(
         others = np.concatenate(near)
         values = np.concatenate(similar)
         order = np.lexsort((others, -values))
-        others = others[order][: work.top_k + 1]
-        values = values[order][: work.top_k + 1]
+        others = others[order][: k + 1]
+        values = values[order][: k + 1]
         for row in rows.tolist():
             is_other = others != row
-            chosen = others[is_other][: work.top_k]
+            chosen = others[is_other][:k]
             heads.append(np.full(len(chosen), row))
             tails.append(chosen)
-            weights.append(values[is_other][: work.top_k])
-    if not heads:
-        return sparse.csr_array((n, n), dtype=np.float64)
-    row, column, weight = np.concatenate(heads), np.concatenate(tails), np.concatenate(weights)
-    is_edge = weight > min_score
-    found = sparse.csr_array((weight[is_edge], (row[is_edge], column[is_edge])), shape=(n, n))
-    result = sparse.csr_array(found.maximum(found.T))
+            weights.append(values[is_other][:k])
+    places_of = (np.concatenate(heads), np.concatenate(tails))
+    result = sparse.csr_array((np.concatenate(weights), places_of), shape=(n, n))
     result.sort_indices()
     return result
 
 
-def _fingerprint(work: _Work) -> str:
+def _fingerprint(work: Texts) -> str:
     digest = hashlib.sha256()
-    digest.update(repr((work.scores, work.top_k, BLOCK)).encode())
+    digest.update(repr((work.scores, work.keep, BLOCK)).encode())
     digest.update(work.first_rows.tobytes())
     for text in work.texts:
         digest.update(text.encode() + b"\n")
     return digest.hexdigest()
-
-
-def _opened(folder: Path, work: _Work) -> Path:
-    """Return the store, made or checked.
-
-    Raises:
-        InputError: it holds blocks of other sequences or settings, or other files.
-    """
-    manifest = folder / MANIFEST
-    fingerprint = _fingerprint(work)
-    if manifest.exists():
-        try:
-            found = read_json(manifest).get("fingerprint")
-        except (InputError, AttributeError):
-            found = "no JSON with a fingerprint"
-        if found != fingerprint:
-            raise InputError(
-                "the block store is of other sequences or settings; name another folder",
-                file=manifest,
-                found=found,
-                expected=fingerprint,
-            )
-        return folder
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(
-            "the folder of the block store holds other files; name an empty one", file=folder
-        )
-    make_folder(folder)
-    write_text(manifest, json.dumps({"fingerprint": fingerprint}) + "\n")
-    return folder
-
-
-def _block_file(folder: Path, block: Block) -> Path:
-    return folder / f"block_{block[0]}_{block[2]}.safetensors"
-
-
-def _write_block(folder: Path, block: Block, arrays: dict[str, np.ndarray]) -> None:
-    with write_file(_block_file(folder, block)) as temporary:
-        temporary.write_bytes(save(arrays))
-
-
-def _read_block(folder: Path, block: Block) -> dict[str, np.ndarray] | None:
-    """Arrays of a finished block; None where it is to be aligned, anew if the file is damaged."""
-    path = _block_file(folder, block)
-    if not path.exists():
-        return None
-    try:
-        arrays = load(read_bytes(path))
-        if set(arrays) == set(ARRAYS):
-            return arrays
-    except (SafetensorError, OSError, InputError):
-        pass
-    logger.warning("%s is damaged; its block is aligned again", path)
-    return None

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from mirnagraph.config import require
 from mirnagraph.reading.arguments import checked, finite_matrix
 from mirnagraph.similarity import Matrix
 
 CORRELATIONS = ("spearman", "pearson")
+
+ROWS = 256
+"""Profiles of a block whose norms are computed together."""
 
 
 @checked
@@ -37,20 +43,57 @@ def gip_similarity(associations: Matrix, *, gamma: float = 1.0) -> np.ndarray:
     >>> gip_similarity(np.array([[1, 0], [0, 1]])).round(4).tolist()
     [[1.0, 0.1353], [0.1353, 1.0]]
     """
+    profiles = gip_rows(associations, gamma=gamma)
+    return profiles.similarity(0, profiles.n_rows)
+
+
+@dataclass(frozen=True, eq=False)
+class GipRows:
+    """Rows of `gip_similarity`, any at a time; made by `gip_rows`.
+
+    Attributes:
+        profiles: CSR, sorted indices, shape (n, n_partners).
+        transposed: of `profiles`, CSR.
+        norms: squared norm of each profile, shape (n,).
+        gamma: bandwidth before normalisation.
+    """
+
+    profiles: sparse.csr_array
+    transposed: sparse.csr_array
+    norms: np.ndarray
+    gamma: float
+
+    @property
+    def n_rows(self) -> int:
+        """Number of RNAs."""
+        return len(self.norms)
+
+    def similarity(self, start: int, stop: int) -> np.ndarray:
+        """Rows `start` to `stop`: float64, shape (stop - start, n)."""
+        result = (self.profiles[start:stop] @ self.transposed).toarray()
+        norms = self.norms[start:stop]
+        if self.norms.any():
+            # sums over sorted indices: as large from j to i as from i to j, to the last bit
+            np.subtract(np.add.outer(norms, self.norms), 2 * result, out=result)
+            np.maximum(result, 0.0, out=result)
+            result *= -self.gamma / self.norms.mean()
+            np.exp(result, out=result)
+            result[norms == 0] = 0.0
+            result[:, self.norms == 0] = 0.0
+        result[np.arange(stop - start), np.arange(start, stop)] = 1.0
+        return result
+
+
+def gip_rows(associations: Matrix, *, gamma: float = 1.0) -> GipRows:
+    """Prepare `gip_similarity` for blocks of rows; arguments as there."""
     require(gamma > 0, "gamma", gamma, "above 0")
     profiles = sparse.csr_array(finite_matrix(associations, "associations"))
-    result = (profiles @ profiles.T).toarray()
-    norm = result.diagonal().copy()
-    if norm.any():
-        # x + y is the same as y + x to the last bit, so the result is symmetric
-        np.subtract(np.add.outer(norm, norm), (result + result.T), out=result)
-        np.maximum(result, 0.0, out=result)
-        result *= -gamma / norm.mean()
-        np.exp(result, out=result)
-        result[norm == 0] = 0.0
-        result[:, norm == 0] = 0.0
-    np.fill_diagonal(result, 1.0)
-    return result
+    profiles.sort_indices()
+    norms = [np.zeros(0)]
+    for start in range(0, profiles.shape[0], ROWS):
+        part = profiles[start : start + ROWS]
+        norms.append((part @ part.T).diagonal())
+    return GipRows(profiles, sparse.csr_array(profiles.T), np.concatenate(norms), gamma)
 
 
 def tf_idf(matrix: Matrix) -> sparse.csr_array:
@@ -65,11 +108,40 @@ def tf_idf(matrix: Matrix) -> sparse.csr_array:
 
 def cosine(matrix: Matrix) -> np.ndarray:
     """Compute the cosine of every two rows: float32, shape (n, n); 0 for a row of zeros."""
+    rows = cosine_rows(matrix)
+    return rows.similarity(0, rows.n_rows)
+
+
+@dataclass(frozen=True, eq=False)
+class CosineRows:
+    """Rows of `cosine`, any at a time; made by `cosine_rows`.
+
+    Attributes:
+        units: rows of length 1, or of zeros: CSR, shape (n, n_columns).
+        transposed: of `units`, CSR.
+    """
+
+    units: sparse.csr_array
+    transposed: sparse.csr_array
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self.units.shape[0])
+
+    def similarity(self, start: int, stop: int) -> np.ndarray:
+        """Rows `start` to `stop`: float32, shape (stop - start, n)."""
+        product = self.units[start:stop] @ self.transposed
+        return np.asarray(product.toarray(), dtype=np.float32)
+
+
+def cosine_rows(matrix: Matrix) -> CosineRows:
+    """Prepare `cosine` for blocks of rows."""
     matrix = sparse.csr_array(finite_matrix(matrix, "matrix"))
     length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     scale = 1 / np.where(length > 0, length, 1)
-    rows = sparse.csr_array(sparse.diags_array(scale) @ matrix)
-    return np.asarray((rows @ rows.T).toarray(), dtype=np.float32)
+    units = sparse.csr_array(sparse.diags_array(scale) @ matrix)
+    return CosineRows(units, sparse.csr_array(units.T))
 
 
 @checked
@@ -89,6 +161,15 @@ def correlation_similarity(profiles: Matrix, *, method: str = "spearman") -> np.
     >>> correlation_similarity(np.array([[1, 2, 3], [1, 2, 9], [3, 2, 1.0]])).tolist()
     [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
+    units = _unit_rows(profiles, method)
+    product = units @ units.T
+    similarity = np.clip((product + product.T) / 2, 0.0, 1.0).astype(np.float32)
+    np.fill_diagonal(similarity, 1.0)
+    return similarity
+
+
+def _unit_rows(profiles: Matrix, method: str) -> np.ndarray:
+    """Centred rows of length 1, zeros for a row without variation: float64, as `profiles`."""
     require(method in CORRELATIONS, "method", method, " or ".join(CORRELATIONS))
     values = np.asarray(profiles, dtype=np.float64)
     finite_matrix(np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf), "profiles")
@@ -101,7 +182,44 @@ def correlation_similarity(profiles: Matrix, *, method: str = "spearman") -> np.
     is_varied = length > 1e-9 * (1 + np.abs(table).max(axis=1).fillna(0.0).to_numpy())
     units = centred / np.where(is_varied, length, 1.0)[:, None]
     units[~is_varied] = 0.0
-    product = units @ units.T
-    similarity = np.clip((product + product.T) / 2, 0.0, 1.0).astype(np.float32)
-    np.fill_diagonal(similarity, 1.0)
-    return similarity
+    return units
+
+
+@dataclass(frozen=True, eq=False)
+class CorrelationRows:
+    """Rows of `correlation_similarity`, a block at a time; made by `correlation_rows`.
+
+    Sums are made in squares of `side` rows and columns, so that a number may differ from that of
+    `correlation_similarity` by rounding.
+
+    Attributes:
+        units: centred rows of length 1: float64, shape (n, n_samples).
+        side: rows of a block.
+    """
+
+    units: np.ndarray
+    side: int
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.units)
+
+    def similarity(self, start: int, stop: int) -> np.ndarray:
+        """Rows of a block, `start` a multiple of `side`: float32, shape (stop - start, n)."""
+        own = self.units[start:stop]
+        result = np.zeros((stop - start, self.n_rows), dtype=np.float32)
+        with threadpool_limits(1):  # so that sums keep their order
+            for first in range(0, self.n_rows, self.side):
+                others = self.units[first : first + self.side]
+                both = (own @ others.T + (others @ own.T).T) / 2
+                result[:, first : first + self.side] = np.clip(both, 0.0, 1.0)
+        result[np.arange(stop - start), np.arange(start, stop)] = 1.0
+        return result
+
+
+def correlation_rows(
+    profiles: Matrix, *, method: str = "spearman", side: int = ROWS
+) -> CorrelationRows:
+    """Prepare `correlation_similarity` for blocks of `side` rows; arguments as there."""
+    return CorrelationRows(_unit_rows(profiles, method), side)

@@ -6,62 +6,29 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mirnagraph.config import require
-from mirnagraph.errors import InputError
+from mirnagraph.nodes import Network, NodeIndex
+from mirnagraph.parallel import Progress
 from mirnagraph.reading.arguments import checked
-from mirnagraph.reading.nucleotides import check_nucleotides, to_rna
-
-NUCLEOTIDES = "ACGUN"
-
-ENGINES = ("pyopal", "parasail")
-
-INT32_MAX = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class AlignmentScores:
-    """Scores of a local alignment; whole numbers, since both engines count in integers.
-
-    A gap of n nucleotides costs ``gap_open + (n - 1) * gap_extend``, as in both engines and EMBOSS
-    ``water``, but not in BLAST (its 5/2 is 7/2 here). N scores 0 against every nucleotide, itself
-    included. The defaults are the EDNAFULL matrix and the opening cost of EMBOSS ``water``.
-
-    Attributes:
-        match: two equal nucleotides, 1 or more.
-        mismatch: two different nucleotides, 0 or less.
-        gap_open: cost of the first nucleotide of a gap, at least `gap_extend`.
-        gap_extend: cost of each further nucleotide, 0 or more.
-    """
-
-    match: int = 5
-    mismatch: int = -4
-    gap_open: int = 10
-    gap_extend: int = 1
-
-    def __post_init__(self) -> None:
-        require(self.match >= 1, "match", self.match, "1 or more")
-        require(self.mismatch <= 0, "mismatch", self.mismatch, "0 or less")
-        require(self.gap_extend >= 0, "gap_extend", self.gap_extend, "0 or more")
-        at_least = f"at least gap_extend ({self.gap_extend})"
-        require(self.gap_open >= self.gap_extend, "gap_open", self.gap_open, at_least)
-        largest = max(self.match, -self.mismatch, self.gap_open)
-        require(largest < 2**24, "match, mismatch or gap_open", largest, "below 2**24")
-
-    def matrix(self) -> list[list[int]]:
-        """Score of each pair of nucleotides, in the order ACGUN."""
-        scores = np.full((len(NUCLEOTIDES), len(NUCLEOTIDES)), self.mismatch)
-        np.fill_diagonal(scores, self.match)
-        n = NUCLEOTIDES.index("N")
-        scores[n] = 0
-        scores[:, n] = 0
-        return list(scores.tolist())
-
-
-DEFAULT_SCORES = AlignmentScores()
+from mirnagraph.reading.nucleotides import to_rna
+from mirnagraph.similarity.best import Keep, join_nearest
+from mirnagraph.similarity.candidates import NO_INDEX, KmerIndex, indexed_neighbours
+from mirnagraph.similarity.nearest import sequence_neighbours
+from mirnagraph.similarity.scorer import (
+    DEFAULT_SCORES,
+    ENGINES,
+    AlignmentScores,
+    known_sequences,
+    parasail_matrix,
+    parasail_rows,
+    prepare_sequences,
+    pyopal_rows,
+)
 
 
 @checked
@@ -111,6 +78,64 @@ def smith_waterman(
         result[np.ix_(known, known)] = _normalise(raw, self_scores, self_scores)
         np.fill_diagonal(result, 1.0)
     return result
+
+
+@checked
+def smith_waterman_network(  # noqa: PLR0913 (what a long computation needs, in one call)
+    sequences: Sequence[str | None],
+    top_k: int = 20,
+    min_score: float = 0.0,
+    *,
+    ids: Sequence[str] | None = None,
+    index: KmerIndex = NO_INDEX,
+    scores: AlignmentScores = DEFAULT_SCORES,
+    workers: int = 1,
+    scheduler: str | None = None,
+    store: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Network:
+    """Join each sequence with the `top_k` most similar ones, without an array of all pairs.
+
+    Equal, edge for edge, to `mirnagraph.networks.sparsify.top_k` on `smith_waterman`, in memory
+    that grows with n times `top_k`.
+
+    Args:
+        sequences: n sequences of ACGTUN, any length; None where unknown.
+        top_k: neighbours of each sequence, 1 or more; of equally similar ones that of the earlier
+            row comes first.
+        min_score: similarity that an edge must exceed, in [0, 1).
+        ids: name of each sequence; row numbers where there are none.
+        index: k-mer index that proposes the pairs to align, above a number of sequences; then
+            neighbours may be missed, and the share found in a sample is logged.
+        scores: match, mismatch and gap scores.
+        workers: processes; the result does not depend on it.
+        scheduler: address of a Dask scheduler, ``tcp://HOST:PORT``, whose workers align in place of
+            these processes.
+        store: folder of finished blocks, made where it is not there: a killed call goes on behind
+            the last one. Not read where the index proposes the pairs.
+        progress: called as ``progress(step, done, total)``.
+
+    Returns:
+        Network ``"sequence"`` with the similarity as weight.
+
+    Raises:
+        InputError: as `smith_waterman`, ids that are not one per sequence, a store of other
+            sequences or settings, or a full disk; finished blocks stay.
+        ConfigError: a number out of range, or a scheduler that does not answer.
+
+    >>> smith_waterman_network(["ACGU", "ACG", None], 1).matrix.toarray().round(3).tolist()[0]
+    [0.0, 0.866, 0.0]
+    """
+    require(top_k >= 1, "top_k", top_k, "1 or more")
+    require(0 <= min_score < 1, "min_score", min_score, "at least 0, below 1")
+    names = NodeIndex.of(map(str, range(len(sequences))) if ids is None else ids, "miRNA")
+    how: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "progress": progress}
+    if index.is_used(sequences):
+        kept, _ = indexed_neighbours(sequences, Keep(top_k), index, scores, **how)
+    else:
+        kept = sequence_neighbours(sequences, Keep(top_k), scores, store=store, **how)
+    matrix = join_nearest(kept.nearest, top_k, least=min_score)
+    return Network("sequence", names, None, matrix)
 
 
 @checked
@@ -181,62 +206,77 @@ def mature_similarity(
         As `smith_waterman`: float64 of shape (n, n); a miRNA without matures is 0 to every other
         one.
     """
-    texts = sorted({to_rna(text) for text in chain.from_iterable(matures)})
-    row_of = {text: row for row, text in enumerate(texts)}
-    groups = [sorted({row_of[to_rna(text)] for text in group}) for group in matures]
+    texts, groups = _different_matures(matures)
     filled = [i for i, group in enumerate(groups) if group]
     result = np.eye(len(groups))
     if filled:
         pairs = smith_waterman(texts, scores, engine=engine, workers=workers, progress=progress)
-        order = np.concatenate([groups[i] for i in filled])
-        starts = np.cumsum([0, *(len(groups[i]) for i in filled[:-1])])
+        order, starts = _in_order([groups[i] for i in filled])
         best = np.maximum.reduceat(pairs[order], starts, axis=0)
         result[np.ix_(filled, filled)] = np.maximum.reduceat(best[:, order], starts, axis=1)
         np.fill_diagonal(result, 1.0)
     return result
 
 
-def known_sequences(
-    sequences: Sequence[str | None], scores: AlignmentScores
-) -> tuple[list[int], list[str]]:
-    """Return the positions of the known sequences, and these as RNA, checked.
+def _different_matures(matures: Sequence[Sequence[str]]) -> tuple[list[str], list[list[int]]]:
+    """Different mature sequences, and the numbers of those of each miRNA."""
+    texts = sorted({to_rna(text) for text in chain.from_iterable(matures)})
+    number_of = {text: number for number, text in enumerate(texts)}
+    return texts, [sorted({number_of[to_rna(text)] for text in group}) for group in matures]
 
-    Args:
-        sequences: None or NaN where unknown.
-        scores: bound the length.
 
-    Raises:
-        InputError: see `smith_waterman`.
+@dataclass(frozen=True, eq=False)
+class AlignedRows:
+    """Rows of `mature_similarity`, any at a time; of `smith_waterman` with one sequence each.
+
+    Attributes:
+        texts: different sequences.
+        groups: numbers of the sequences of each RNA.
+        scores: match, mismatch and gap scores.
+        engine: see `smith_waterman`.
     """
-    # NaN and its like differ from themselves
-    known = {i: str(s) for i, s in enumerate(sequences) if s is not None and s == s}
-    rows = list(known)
-    return rows, prepare_sequences(list(known.values()), rows, scores)
+
+    texts: tuple[str, ...]
+    groups: tuple[tuple[int, ...], ...]
+    scores: AlignmentScores
+    engine: str
+
+    @classmethod
+    def of(
+        cls, sequences: Sequence[Sequence[str]], scores: AlignmentScores, engine: str
+    ) -> AlignedRows:
+        """Prepare blocks of rows; arguments as of `mature_similarity`."""
+        texts, groups = _different_matures(sequences)
+        return cls(tuple(texts), tuple(map(tuple, groups)), scores, engine)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of RNAs."""
+        return len(self.groups)
+
+    def similarity(self, start: int, stop: int) -> np.ndarray:
+        """Rows `start` to `stop`: float64, shape (stop - start, n)."""
+        result = np.zeros((stop - start, len(self.groups)))
+        filled = [i for i, group in enumerate(self.groups) if group]
+        rows = [i for i in filled if start <= i < stop]
+        if rows:
+            numbers = sorted({number for i in rows for number in self.groups[i]})
+            queries = [self.texts[number] for number in numbers]
+            pairs = smith_waterman_between(queries, self.texts, self.scores, engine=self.engine)
+            pairs[np.arange(len(numbers)), numbers] = 1.0
+            columns, starts = _in_order([self.groups[i] for i in filled])
+            best = np.maximum.reduceat(pairs[:, columns], starts, axis=1)
+            order, starts = _in_order([self.groups[i] for i in rows])
+            own = np.maximum.reduceat(best[np.searchsorted(numbers, order)], starts, axis=0)
+            result[np.ix_([i - start for i in rows], filled)] = own
+        result[np.arange(stop - start), np.arange(start, stop)] = 1.0
+        return result
 
 
-def prepare_sequences(
-    sequences: Sequence[str], rows: Sequence[int], scores: AlignmentScores
-) -> list[str]:
-    """Check sequences and turn them into upper-case RNA.
-
-    Args:
-        sequences: of ACGTUN.
-        rows: position of each, for errors.
-        scores: bound the length.
-
-    Raises:
-        InputError: see `smith_waterman`.
-    """
-    texts = [to_rna(sequence) for sequence in sequences]
-    for row, text in zip(rows, texts, strict=True):
-        check_nucleotides(text, rna_id=f"sequence {row}")
-        if len(text) * scores.match > INT32_MAX:
-            raise InputError(
-                f"sequence {row} is too long for these scores",
-                found=f"{len(text)} nt",
-                expected=f"at most {INT32_MAX // scores.match} nt",
-            )
-    return texts
+def _in_order(groups: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Members of all groups, and where each group starts."""
+    starts = np.cumsum([0, *(len(group) for group in groups[:-1])])
+    return np.concatenate([np.array(group, dtype=np.int64) for group in groups]), starts
 
 
 def _self_scores(texts: Sequence[str], scores: AlignmentScores) -> np.ndarray:
@@ -266,7 +306,7 @@ def _score(
     result = np.zeros((len(queries), len(targets)), dtype=np.int32)
     if not queries or not targets:
         return result
-    make_scorer = pyopal_rows if engine == "pyopal" else _parasail_rows
+    make_scorer = pyopal_rows if engine == "pyopal" else parasail_rows
     row_scorer = make_scorer(targets, scores)
 
     def fill(row: int) -> None:
@@ -281,57 +321,6 @@ def _score(
         upper = np.triu(result, 1)
         result += upper.T
     return result
-
-
-def pyopal_rows(targets: list[str], scores: AlignmentScores) -> Callable[[str, int], np.ndarray]:
-    """Make a function of a query and a start: raw scores to the targets from there on, int32."""
-    import pyopal
-    from scoring_matrices import ScoringMatrix
-
-    aligner = pyopal.Aligner(
-        ScoringMatrix(scores.matrix(), alphabet=NUCLEOTIDES),
-        gap_open=scores.gap_open,
-        gap_extend=scores.gap_extend,
-    )
-    database = pyopal.Database(targets, alphabet=pyopal.Alphabet(NUCLEOTIDES))
-
-    def row(query: str, start: int) -> np.ndarray:
-        # "simple" recomputes what overflowed 8 bits in 16, then in 32: exact at any score
-        hits = aligner.align(query, database, overflow="simple", start=start)
-        return np.fromiter((hit.score for hit in hits), dtype=np.int32, count=len(hits))
-
-    return row
-
-
-def parasail_matrix(scores: AlignmentScores) -> Any:
-    """Make parasail's substitution matrix over ACGUN; N scores 0 against everything."""
-    import parasail
-
-    matrix = parasail.matrix_create(NUCLEOTIDES, scores.match, scores.mismatch)
-    n = NUCLEOTIDES.index("N")
-    for i in range(len(NUCLEOTIDES)):
-        matrix[n, i] = 0
-        matrix[i, n] = 0
-    return matrix
-
-
-def _parasail_rows(targets: list[str], scores: AlignmentScores) -> Callable[[str, int], np.ndarray]:
-    import parasail
-
-    matrix = parasail_matrix(scores)
-
-    def row(query: str, start: int) -> np.ndarray:
-        # 32 bits, since the saturation check of narrow ones misses scores of one pair beyond 8
-        # bits; "scan", since "striped" misses an insertion next to a deletion where gaps are
-        # cheaper than a mismatch
-        profile = parasail.profile_create_32(query, matrix)
-        hits = (
-            parasail.sw_scan_profile_32(profile, text, scores.gap_open, scores.gap_extend)
-            for text in targets[start:]
-        )
-        return np.fromiter((hit.score for hit in hits), dtype=np.int32, count=len(targets) - start)
-
-    return row
 
 
 @dataclass(frozen=True)

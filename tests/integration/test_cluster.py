@@ -20,7 +20,9 @@ from mirnagraph.runs import cluster
 from mirnagraph.runs.cluster import connect, on_cluster
 from mirnagraph.seeds import generator
 from mirnagraph.similarity import nearest
+from mirnagraph.similarity.candidates import KmerIndex
 from mirnagraph.similarity.nearest import nearest_sequences
+from mirnagraph.similarity.smith_waterman import smith_waterman_network
 
 pytest.importorskip("distributed", reason="the extra scale is not installed")
 
@@ -97,6 +99,35 @@ def test_similarity_blocks_are_those_of_one_process(scheduler: str, monkeypatch)
         together = nearest_sequences(sequences, 5)
     assert (alone != together).nnz == 0
     assert alone.nnz == together.nnz > 0
+
+
+@pytest.mark.slow
+def test_proposed_pairs_are_those_of_one_process(scheduler: str) -> None:
+    sequences = rnas(60)
+    index = KmerIndex(above=10, k=4, candidates=8)
+    alone = smith_waterman_network(sequences, 5, index=index).matrix
+    together = smith_waterman_network(sequences, 5, index=index, scheduler=scheduler).matrix
+    assert (alone != together).nnz == 0
+    assert alone.nnz == together.nnz > 0
+
+
+@pytest.mark.slow
+def test_networks_on_the_cluster_are_those_of_one_process(scheduler: str, run) -> None:
+    Path("networks.toml").write_text("dense_below = 50\n")
+    words = ("build-networks", "--config", "networks.toml", "-q")
+    for place in (
+        ("--workers", "1", "--out", "here"),
+        ("--workers", "2", "--out", "two"),
+        ("--scheduler", scheduler, "--out", "there"),
+    ):
+        done = run(*words, *place)
+        assert done.returncode == 0, done.stderr
+    files = sorted(path.name for path in Path("here").iterdir() if path.is_file())
+    assert "similarities.safetensors" in files
+    for name in files:
+        here = Path("here", name).read_bytes()
+        if name != "mirnagraph.jsonl":
+            assert here == Path("there", name).read_bytes() == Path("two", name).read_bytes(), name
 
 
 @pytest.mark.slow
@@ -191,6 +222,12 @@ def test_a_command_says_that_no_scheduler_answers(run, monkeypatch) -> None:
     )
     assert "Traceback" not in done.stderr
     assert not Path("r").exists()
+    done = run("build-networks", "--scheduler", address, "--out", "n", "-q")
+    assert (done.returncode, f"no Dask scheduler answers at '{address}'" in done.stderr) == (
+        2,
+        True,
+    )
+    assert not Path("n").exists()
 
 
 def test_an_address_that_does_not_answer_is_one_sentence(monkeypatch) -> None:

@@ -14,9 +14,10 @@ from safetensors.numpy import load_file, save_file
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, InputError
 from mirnagraph.io import read_table, sha256_of_folder
-from mirnagraph.networks.build import build_networks, network_config
+from mirnagraph.networks.build import build_networks
 from mirnagraph.networks.export import to_multigraph, to_pyg, write_graphml
 from mirnagraph.networks.network import NetworkSet, describe
+from mirnagraph.networks.settings import network_config
 from mirnagraph.networks.sparsify import cut_off
 
 

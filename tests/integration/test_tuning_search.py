@@ -180,7 +180,7 @@ def test_the_choice_can_be_used(networks: NetworkSet, tmp_path: Path) -> None:
     }
     chosen, below = apply(CONFIG, Bench(networks).network_config, best.values)
     assert experiment_config(file=run.path / "best.toml") == chosen
-    from mirnagraph.networks.build import network_config
+    from mirnagraph.networks.settings import network_config
 
     assert network_config(run.path / "networks.toml") == below
     assert dict(read_space(run.path / "search.toml")) == dict(SPACE)

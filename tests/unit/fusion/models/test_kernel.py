@@ -317,6 +317,37 @@ def test_bad_training_rows(
         fit_kernel(tokens, labels, TRAIN, KernelSettings())
     with pytest.raises(ConfigError, match="have 0 training RNAs, expected 1 to 5000"):
         fit_kernel(tokens, labels, TRAIN[:0], SETTINGS)
-    monkeypatch.setattr(kernel_module, "MAX_ROWS", 44)
-    with pytest.raises(ConfigError, match="have 45 training RNAs, expected 1 to 44"):
-        fit_kernel(tokens, labels, TRAIN, SETTINGS)
+
+
+def test_of_too_many_training_rows_some_are_read(
+    arrays: dict[str, np.ndarray],
+    labels: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(kernel_module, "MAX_ROWS", 30)
+    tokens = table(**arrays)
+    model = fit_kernel(tokens, labels, TRAIN, SETTINGS)
+    assert "reads 30 of 45 training RNAs" in caplog.text
+    rows = kernel_module.kernel_rows(TRAIN)
+    assert len(rows) == len(set(rows)) == len(model.dual) == 30
+    assert set(rows) < set(TRAIN)
+    assert (np.diff(rows) > 0).all()
+    same = fit_kernel(tokens, labels, rows, SETTINGS)
+    assert (model.dual == same.dual).all()
+    assert (kernel_module.kernel_rows(TRAIN[:30]) == TRAIN[:30]).all()
+
+
+def test_error_of_landmarks_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rank one: nothing is left. Unit matrix: a row says nothing of another, all is left."""
+    values = np.arange(1.0, 9)
+    assert kernel_module.landmark_error(np.outer(values, values)) < 1e-12
+    assert kernel_module.landmark_error(np.eye(8)) == pytest.approx(1)
+    pair = np.array([[2.0, 1, 0, 0], [1, 2, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    monkeypatch.setattr(
+        kernel_module,
+        "generator",
+        lambda *_: type("", (), {"permutation": lambda _, n: np.arange(n)})(),
+    )
+    # one other, of norm 2, through one row with 1: 2 - 1 * (1 / 2) * 1 = 1.5
+    assert kernel_module.landmark_error(pair) == pytest.approx(1.5 / 2)

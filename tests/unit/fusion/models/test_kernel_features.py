@@ -7,6 +7,8 @@ import pytest
 from sklearn.decomposition import KernelPCA
 
 from fusion.model_config import KernelSettings
+from fusion.models import kernel_features
+from fusion.models.kernel import landmarks
 from fusion.models.kernel_features import KernelFeatures, fit_kernel_features
 from fusion.tokens.table import TokenTable, make_token
 from mirnagraph.embedding.rank_kernel import Components
@@ -92,6 +94,19 @@ def test_nothing_is_read_of_rows_outside_training() -> None:
     found = fit_kernel_features(table(change=5.0), TRAIN, SETTINGS, 3).to_arrays()
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array)
+
+
+def test_of_too_many_training_rows_some_stand_for_all(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kernel_features, "MAX_ROWS", 8)
+    monkeypatch.setattr(kernel_features, "N_LANDMARKS", 7)
+    found = fit_kernel_features(table(), TRAIN, SETTINGS, 3)
+    expected = fit_kernel_features(table(), landmarks(TRAIN, 7), SETTINGS, 3)
+    for name, array in expected.to_arrays().items():
+        assert (found.to_arrays()[name] == array).all(), name
+    assert "from 7 of 9 training RNAs (Nyström); relative error of a kernel" in caplog.text
+    assert found.tokens(table(), TRAIN)["kernel_features:a"][0].shape == (9, 3)
 
 
 def test_round_trip_and_arrays_that_do_not_fit() -> None:

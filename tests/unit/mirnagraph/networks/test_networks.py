@@ -18,7 +18,6 @@ from mirnagraph.networks.build import (
     NetworkConfig,
     SequenceNetworkConfig,
     build_networks,
-    network_config,
 )
 from mirnagraph.networks.export import (
     to_multigraph,
@@ -28,6 +27,7 @@ from mirnagraph.networks.export import (
     write_graphml,
 )
 from mirnagraph.networks.network import Network, describe, describe_network
+from mirnagraph.networks.settings import network_config
 from mirnagraph.networks.sparsify import cut_off, top_k
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.similarity.smith_waterman import AlignmentScores, mature_similarity

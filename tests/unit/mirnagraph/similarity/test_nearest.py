@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.sparsify import cut_off, top_k
+from mirnagraph.runs import cluster
 from mirnagraph.seeds import generator
 from mirnagraph.similarity import nearest
-from mirnagraph.similarity.nearest import nearest_sequences
-from mirnagraph.similarity.smith_waterman import smith_waterman
+from mirnagraph.similarity.best import Keep, join_nearest
+from mirnagraph.similarity.nearest import nearest_sequences, sequence_neighbours
+from mirnagraph.similarity.smith_waterman import smith_waterman, smith_waterman_network
 
 TEXT = st.one_of(st.none(), st.text("ACGUN", min_size=1, max_size=12))
 
@@ -151,3 +154,97 @@ def test_bad_settings_and_sequences() -> None:
         nearest_sequences(["ACGU", "AC*U"], 1)
     assert nearest_sequences([], 3).shape == (0, 0)
     assert nearest_sequences([None, "NN"], 3).nnz == 0
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_all_pairs_above_a_similarity() -> None:
+    sequences = rnas(60)
+    dense = smith_waterman(sequences)
+    found = sequence_neighbours(sequences, Keep(2, above=0.2)).above
+    assert found is not None
+    assert_equal(found, cut_off(dense, 0.2))
+    assert found.nnz > 2 * top_k(dense, 2).nnz
+    single = sequence_neighbours(sequences, Keep(2, above=0.2, single=True))
+    assert single.above is not None
+    assert_equal(single.above, cut_off(dense.astype(np.float32), 0.2))
+    assert_equal(join_nearest(single.nearest, 2), top_k(dense.astype(np.float32), 2))
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_pairs_above_are_in_the_store_too(tmp_path: Path) -> None:
+    sequences = rnas(60)
+    first = sequence_neighbours(sequences, Keep(2, above=0.4), store=tmp_path)
+    again = sequence_neighbours(sequences, Keep(2, above=0.4), store=tmp_path)
+    assert_equal(first.above, again.above)
+    assert_equal(first.nearest, again.nearest)
+    with pytest.raises(InputError, match="of other sequences or settings"):
+        sequence_neighbours(sequences, Keep(2, above=0.5), store=tmp_path)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_an_altered_block_is_aligned_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sequences = rnas(60)
+    nearest_sequences(sequences, 3, store=tmp_path)
+    file = tmp_path / "block_16_32.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 1  # a number, not the header
+    file.write_bytes(bytes(content))
+    with caplog.at_level(logging.WARNING):
+        found = nearest_sequences(sequences, 3, store=tmp_path)
+    assert_equal(found, top_k(smith_waterman(sequences), 3))
+    assert f"{file} is damaged; its block is aligned again" in caplog.text
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_full_disk_keeps_finished_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sequences = rnas(60)
+    written = 0
+    write_bytes = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        nonlocal written
+        written += 1
+        if written > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="No space left on device") as caught:
+        nearest_sequences(sequences, 3, store=tmp_path / "store")
+    assert "\n" not in str(caught.value)
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    assert len(list((tmp_path / "store").glob("block_*.safetensors"))) == 3
+    found = nearest_sequences(sequences, 3, store=tmp_path / "store")
+    assert_equal(found, top_k(smith_waterman(sequences), 3))
+
+
+def test_a_network_with_names() -> None:
+    """As `test_by_hand`, of which the similarity 10 / sqrt(150) is not above 0.85."""
+    network = smith_waterman_network(["ACGU", "ACG", "CG", None], 1, 0.85, ids=list("abcd"))
+    assert (network.name, network.rnas.ids, network.is_similarity) == (
+        "sequence",
+        ("a", "b", "c", "d"),
+        True,
+    )
+    expected = np.zeros((4, 4))
+    expected[0, 1] = expected[1, 0] = 15 / np.sqrt(300)
+    np.testing.assert_allclose(network.matrix.toarray(), expected)
+    assert smith_waterman_network(["ACGU", "ACG"]).rnas.ids == ("0", "1")
+    sequences = rnas(30)
+    made = smith_waterman_network(sequences, 4).matrix
+    assert_equal(made, top_k(smith_waterman(sequences), 4))
+
+
+def test_a_network_of_bad_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="top_k"):
+        smith_waterman_network(["ACGU"], 0)
+    with pytest.raises(ConfigError, match="min_score"):
+        smith_waterman_network(["ACGU"], 1, 1.0)
+    with pytest.raises(InputError, match="does not fit its names"):
+        smith_waterman_network(["ACGU", "ACG"], ids=["a"])
+    pytest.importorskip("distributed", reason="the extra scale is not installed")
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
+    with pytest.raises(ConfigError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:1'"):
+        smith_waterman_network(["ACGU", "ACG"], scheduler="tcp://127.0.0.1:1")
