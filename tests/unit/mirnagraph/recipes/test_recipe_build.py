@@ -310,7 +310,7 @@ def test_long_sequences_that_disagree_are_shown_where_they_differ(build: Build) 
     text = re.escape(shown.format("A" * 20, "G" * 19, "A" * 20, "G" * 19))
     with pytest.raises(InputError, match=text):
         build(recipe, files)
-    with pytest.raises(InputError, match="found A{20} at 61 of 80 nt, expected A{40} at 61 of"):
+    with pytest.raises(InputError, match=r"found A{20} at 61 of 80 nt, expected A{40} at 61 of"):
         build(recipe, files | {"t.fa": f">a\n{first[:80]}\n"})
 
 

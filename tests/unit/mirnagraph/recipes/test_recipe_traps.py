@@ -66,8 +66,8 @@ TRAPS = [
     (
         SEQUENCES,
         {"ids.tsv": "who\tsequence\na\tAC\nb\tAXGT\n"},
-        "ids.tsv, line 3, column 'sequence': invalid nucleotide in the sequence of b at position 2; "
-        "found X",
+        "ids.tsv, line 3, column 'sequence': invalid nucleotide in the sequence of b at "
+        "position 2; found X",
     ),
     (
         LIST + 'sequences = "s.fa"\n',
