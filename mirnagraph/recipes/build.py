@@ -11,7 +11,7 @@ import pandas as pd
 from mirnagraph import __version__
 from mirnagraph.dataset import LEFT_OUT_COLUMNS, ONTOLOGY_COLUMNS, Dataset
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.trainable import LABELS_KNOWN
+from mirnagraph.evaluation.trainable import LABELS_KNOWN, is_trainable
 from mirnagraph.measurements import Measurement
 from mirnagraph.parallel import Progress, report
 from mirnagraph.recipes.associations import RecipeAssociations, has_types, read_associations
@@ -26,6 +26,8 @@ from mirnagraph.sources.assemble import left_out_rows
 from mirnagraph.writing.folders import check_output_folder, is_empty, write_folder
 
 NO_LABELS = "no labels: it can be predicted on, not trained on"
+
+ONE_CLASS = "labels of one class alone: it can be predicted on, not trained on"
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +112,8 @@ def build_dataset(
         measurements=measurements,
         names=rnas.names,
     )
+    if recipe.labels is not None and not is_trainable(dataset):
+        notes.append(ONE_CLASS)
     return Built(dataset, Provenance(recipe.text, __version__, tuple(sources), tuple(notes)))
 
 
