@@ -249,6 +249,21 @@ def test_expression_of_a_plain_table_belongs_to_the_rnas_of_the_matures(build: B
     assert left_out(built, "expression") == {"no RNA of the dataset": 1}
 
 
+def test_expression_of_a_plain_table_by_ids_and_names_without_an_arm(build: Build) -> None:
+    recipe = build().provenance.recipe
+    recipe += '[[expression]]\nformat = "table"\nfile = "e.tsv"\nunit = "count"\n'
+    table = "id\ts1\nHSA-MIR-2-1\t3\nhsa-miR-1\t4\nhsa-miR-2\t2\nhsa-mir-1a\t6\nhsa-mir-9\t1\n"
+    built = build(recipe, {"e.tsv": table})
+    measured = built.dataset.measurements["expression"]
+    # hsa-miR-2 is the mature of both hairpins; hsa-mir-1a is the earlier name of hsa-mir-1
+    assert measured.values["s1"].to_dict() == {
+        "hsa-mir-2-2": 2.0,
+        "hsa-mir-1": 6.0,
+        "hsa-mir-2-1": 3.0,
+    }
+    assert left_out(built, "expression") == {"no RNA of the dataset": 1}
+
+
 def test_optional_parts_are_left_out_with_a_note_where_their_file_is_not_there(
     build: Build,
 ) -> None:
