@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 NAME = "hsa-miR-21-5p"
 
-COMMAND = f"import sys; sys.argv[1:] = ['predict', '{NAME}', '-q']; from cli.main import main; main()"
+COMMAND = "import sys; from cli.main import main; sys.argv[1:] = ['predict', NAME, '-q']; main()"
 
 
 def main() -> None:
@@ -65,7 +65,7 @@ def seconds_of_first_answer() -> float:
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     environment["PYTHONPATH"] = str(ROOT)
     start = time.monotonic()
-    command = [sys.executable, "-c", COMMAND]
+    command = [sys.executable, "-c", COMMAND.replace("NAME", repr(NAME))]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.splitlines()[1].startswith(f"{NAME}\t")
     return time.monotonic() - start

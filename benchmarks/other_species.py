@@ -92,9 +92,9 @@ def print_hairpins(data: Path) -> None:
         print(f"  {source}: {n}")
     kinds: Counter[str] = Counter()
     for warning in table["warning"]:
-        of_species = "another species" in warning
-        kinds["of another species"] += of_species
-        kinds["nothing similar or related known"] += "no similar" in warning or "no related" in warning
+        kinds["of another species"] += "another species" in warning
+        is_alone = "no similar" in warning or "no related" in warning
+        kinds["nothing similar or related known"] += is_alone
         kinds["no warning"] += not warning
     for kind, n in kinds.items():
         print(f"  warning, {kind}: {n}")

@@ -447,9 +447,7 @@ def compare(
     """
     from seqtower.saved import FORMAT
 
-    compare_or_newest(
-        runs, baseline, out, None, resamples=resamples, seed=seed or 0, model=FORMAT
-    )
+    compare_or_newest(runs, baseline, out, None, resamples=resamples, seed=seed or 0, model=FORMAT)
 
 
 for _name, _command, _epilog in (

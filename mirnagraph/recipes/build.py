@@ -66,11 +66,9 @@ def build_dataset(
     rnas = read_rnas(recipe.rnas, species, places)
     sources = list(rnas.sources)
     left_out = [rnas.left_out]
-    notes = []
+    notes: list[str] = []
     labels = pd.DataFrame(index=rnas.rnas.index)
-    if recipe.labels is None:
-        notes.append(NO_LABELS)
-    else:
+    if recipe.labels is not None:
         labelled = read_labels(recipe.labels, rnas, places)
         labels = _mark_known(rnas.rnas, labelled)
         sources.append(labelled.source)
@@ -112,9 +110,15 @@ def build_dataset(
         measurements=measurements,
         names=rnas.names,
     )
-    if recipe.labels is not None and not is_trainable(dataset):
-        notes.append(ONE_CLASS)
+    notes = [*_notes_of_labels(recipe, dataset), *notes]
     return Built(dataset, Provenance(recipe.text, __version__, tuple(sources), tuple(notes)))
+
+
+def _notes_of_labels(recipe: Recipe, dataset: Dataset) -> list[str]:
+    """A note where the dataset cannot be trained on."""
+    if recipe.labels is None:
+        return [NO_LABELS]
+    return [] if is_trainable(dataset) else [ONE_CLASS]
 
 
 def _mark_known(rnas: pd.DataFrame, labelled: RecipeLabels) -> pd.DataFrame:
