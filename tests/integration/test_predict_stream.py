@@ -246,6 +246,7 @@ def test_the_strongest_by_one_compartment(run, finished_run: Path, model: SavedM
     ("content", "sentence"),
     [
         (gzip.compress(b">a\nACGU\n>b\nACGUACGU\n" * 30, mtime=0)[:-12], "truncated gzip file"),
+        (b">a\nACGU\n>b\n", "empty sequence of b"),
         (b">a\nACGU\n>a\nACGU\n", "duplicate id"),
         (b"", "the file is empty"),
         (b">a\nACGU\n>b\nAC*U\n", "invalid nucleotide in the sequence of b"),
