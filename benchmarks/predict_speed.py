@@ -1,13 +1,17 @@
-"""Time and memory of `mirnagraph predict` on a FASTA file, streamed or read whole.
+"""Time and memory of `mirnagraph predict` and `seq predict` on a FASTA file of any size.
 
 Sequences are synthetic: hairpins of the generator, or random ones of --lengths. Each way runs in a
 process of its own:
 
-- stream: the command, chunk by chunk
+- stream: the command on the file, chunk by chunk
+- stdin: the command on its standard input, which cannot be read twice
 - whole: all sequences in one call of `mirnagraph.predict`, as before predictions were streamed
 
+The rows of `stream` and `stdin` are read as they are written: in the order of the input, or the
+benchmark fails. `curve_gb` is the resident memory of the process after every tenth of the rows.
+
 usage: python benchmarks/predict_speed.py --run RUN [--sequences 10000] [--lengths 300 3000]
-[--workers 2] [--ways stream whole]
+[--workers 2] [--ways stream stdin whole] [--seq]
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from mirnagraph.seeds import generator
 from mirnagraph.synthetic import hairpin_family
@@ -44,6 +49,7 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs=2, help="random sequences instead of hairpins")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--ways", nargs="+", default=["stream", "whole"])
+    parser.add_argument("--seq", action="store_true", help="`seq predict` by a sequence tower")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -51,8 +57,20 @@ def main() -> None:
         n_nucleotides = write_fasta(fasta, args.sequences, args.lengths, args.seed)
         print(f"{args.sequences} sequences, {n_nucleotides:,} nt, {args.workers} threads")
         for way in args.ways:
-            out = Path(folder) / f"{way}.tsv"
-            print(json.dumps({"way": way, **measured(way, args.run, fasta, out, args.workers)}))
+            start = time.monotonic()
+            if way == "whole":
+                command = [sys.executable, "-c", WHOLE, args.run, str(fasta)]
+                command += [str(Path(folder) / "whole.tsv"), str(args.workers)]
+                result = measured(command)
+            else:
+                words = ["seq"] if args.seq else []
+                words += ["predict", "--run", args.run, "--fasta"]
+                words.append("-" if way == "stdin" else str(fasta))
+                words += [] if args.seq else ["--workers", str(args.workers)]
+                stdin = fasta if way == "stdin" else Path(os.devnull)
+                result = streamed([sys.executable, "-c", STREAM, *words], stdin, args.sequences)
+            seconds = round(time.monotonic() - start, 1)
+            print(json.dumps({"way": way, "seconds": seconds, **result}), flush=True)
 
 
 def write_fasta(path: Path, n: int, lengths: list[int] | None, seed: int) -> int:
@@ -69,25 +87,50 @@ def write_fasta(path: Path, n: int, lengths: list[int] | None, seed: int) -> int
     return total
 
 
-def measured(way: str, run: str, fasta: Path, out: Path, workers: int) -> dict[str, float | int]:
-    if way == "stream":
-        words = ["predict", "--run", run, "--fasta", str(fasta), "--out", str(out)]
-        command = [sys.executable, "-c", STREAM, *words, "--workers", str(workers)]
-    else:
-        command = [sys.executable, "-c", WHOLE, run, str(fasta), str(out), str(workers)]
-    start = time.monotonic()
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
+def started(command: list[str], **options: Any) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, env=environment, text=True, **options)
+
+
+def ended(process: subprocess.Popen[str]) -> dict[str, float]:
+    """Processor seconds and largest resident memory of a process."""
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(f"{way} ended with status {status}")
-    with out.open() as lines:
-        n_rows = sum(1 for _ in lines) - 1
+        raise SystemExit(f"ended with status {status}")
     return {
-        "seconds": round(time.monotonic() - start, 1),
         "processor_seconds": round(usage.ru_utime + usage.ru_stime, 1),
         "peak_gb": round(usage.ru_maxrss / 2**20, 2),
-        "rows": n_rows,
     }
+
+
+def measured(command: list[str]) -> dict[str, Any]:
+    return dict(ended(started(command)))
+
+
+def streamed(command: list[str], stdin: Path, n_sequences: int) -> dict[str, Any]:
+    """Read rows as a command writes them; check their order, and sample its memory."""
+    curve = []
+    n_rows = 0
+    with stdin.open() as stream:
+        process = started(command, stdin=stream, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        next(process.stdout)
+        for n_rows, line in enumerate(process.stdout, 1):
+            if not line.startswith(f"new-{n_rows - 1}\t"):
+                raise SystemExit(f"row {n_rows} is not of sequence {n_rows}: {line[:40]}")
+            if n_rows * 10 // n_sequences > len(curve):
+                curve.append(resident_gb(process.pid))
+        result = ended(process)
+    if n_rows != n_sequences:
+        raise SystemExit(f"{n_rows} rows of {n_sequences} sequences")
+    return {**result, "curve_gb": curve, "rows": n_rows}
+
+
+def resident_gb(pid: int) -> float:
+    """Resident memory of a running process (Linux)."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    kilobytes = next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS"))
+    return round(int(kilobytes) / 2**20, 3)
 
 
 if __name__ == "__main__":

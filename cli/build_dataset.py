@@ -62,6 +62,7 @@ def build_dataset(
             "no recipe; expected a TOML file or the name of a shipped recipe; write one to start "
             "from with: mirnagraph build-dataset --new recipe.toml"
         )
+    from mirnagraph.evaluation.trainable import is_trainable
     from mirnagraph.recipes.build import build_dataset as build
     from mirnagraph.recipes.build import check_out, write_dataset
     from mirnagraph.recipes.provenance import provenance_table
@@ -82,10 +83,10 @@ def build_dataset(
     say(f"Dataset {dataset.name}: {n_rnas}, {n_compartments}, {n_located} with a compartment")
     for note in built.provenance.notes:
         say(f"Note: {note}")
-    if not n_located and not dataset.associations:
-        say(f"Written to {folder}")
-        return
-    what = "build-networks" if dataset.associations else "seq train"
+    if is_trainable(dataset):
+        what = "build-networks" if dataset.associations else "seq train"
+    else:
+        what = "predict" if settings.rnas.uses_mirbase else "seq predict"
     say(f"Written to {folder}. Next: mirnagraph {what} --data {folder}")
 
 

@@ -12,10 +12,11 @@ from cli.common import ResamplesOption, TableOption, show_frame
 EPILOG = "Example: `mirnagraph compare runs/mine runs/other --plot difference.png`"
 
 RunsArgument = Annotated[
-    list[Path],
+    list[Path] | None,
     Argument(
         help="Run folders on the same RNAs and folds; all are compared with the first. Runs with "
-        "--sets are compared on the RNAs that all of them have."
+        "--sets are compared on the RNAs that all of them have.",
+        show_default="with --baseline the newest run under ./runs",
     ),
 ]
 
@@ -34,7 +35,7 @@ SeedOption = Annotated[int, Option(min=0, help="Seed of the resamples.")]
 
 
 def compare(
-    runs: RunsArgument,
+    runs: RunsArgument = None,
     baseline: BaselineOption = None,
     out: TableOption = None,
     plot: PlotOption = None,
@@ -47,11 +48,35 @@ def compare(
 
     Tests: DeLong and paired bootstrap, Holm correction over compartments.
     """
+    from fusion.models.saved import FORMAT
+
+    compare_or_newest(runs, baseline, out, plot, resamples=resamples, seed=seed, model=FORMAT)
+
+
+def compare_or_newest(
+    runs: list[Path] | None,
+    baselines: list[str] | None,
+    out: Path | None,
+    plot: Path | None,
+    *,
+    resamples: int,
+    seed: int,
+    model: str,
+) -> None:
+    """Compare runs; without any the newest run of a kind of model with its baselines.
+
+    Raises:
+        ConfigError: neither two runs nor a baseline.
+        InputError: no finished run.
+    """
+    from fusion.explain.ranking import newest_run
     from mirnagraph.io import write_tsv
     from mirnagraph.runs.compare import compare_runs, draw_differences
     from mirnagraph.runs.markdown import save_figure
 
-    table = compare_runs(runs, baseline or (), n_resamples=resamples, seed=seed)
+    if not runs and baselines:
+        runs = [newest_run(model=model)]
+    table = compare_runs(runs or (), baselines or (), n_resamples=resamples, seed=seed)
     if out is not None:
         write_tsv(table, out)
     if plot is not None:

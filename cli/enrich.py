@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from cli.common import QuietOption, RunNetworksOption, TrainedRunOption, say, show_table
-from cli.predict import TABLE, check_format
+from cli.predict import TABLE, StrictOption, check_format
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +63,7 @@ def enrich(
     plot: PlotOption = None,
     out: OutOption = None,
     format_: FormatOption = None,
+    strict: StrictOption = False,
     seed: SeedOption = 0,
     quiet: QuietOption = False,
 ) -> None:
@@ -74,23 +76,27 @@ def enrich(
     """
     from fusion.default_model import default_model
     from fusion.enrichment import enrich as enrich_names
-    from fusion.enrichment import popularity_of_run
+    from fusion.enrichment import find_names, popularity_of_run, require_found
     from fusion.enrichment_figure import draw_enrichment
     from fusion.explain.run import open_fusion_model
     from fusion.models.saved import FORMAT
     from mirnagraph.errors import ConfigError
-    from mirnagraph.reading.text import STDIN
+    from mirnagraph.reading.text import STDIN, file_title
     from mirnagraph.runs.markdown import save_figure
     from mirnagraph.runs.table_file import FrameRows, table_file
-    from mirnagraph.sources.name_list import read_name_list
+    from mirnagraph.sources.name_list import place_of_names, read_name_lines, read_name_list
 
     format_ = check_format(format_, out)
     if str(names) == STDIN == str(background):
         raise ConfigError("the list and --background cannot both be the standard input")
-    members = read_name_list(names)
+    lines = read_name_lines(names)
+    members = [name for _, name in lines]
     others = None if background is None else read_name_list(background)
     folder = run or default_model(members, model=FORMAT)
     model = open_fusion_model(folder)
+    if strict:
+        place = partial(place_of_names, lines=lines, file=file_title(names))
+        require_found(find_names(model, members), place)
     studied = popularity_of_run(model, folder, networks)
     result = enrich_names(
         model, members, others, studied=studied, n_permutations=permutations, seed=seed

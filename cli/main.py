@@ -48,9 +48,9 @@ What each command needs:
 - nothing (without a run, a trained model of human miRNAs that ships): predict, explain,
   serve, atlas
 - the same, and a list of names: enrich
-- a finished run (by default the newest under ./runs): rank
-- run folders: report, compare, seq compare, export
-- a run and a FASTA file: seq predict, seq explain
+- a finished run (by default the newest under ./runs): rank, report, export
+- the same and a FASTA file: seq predict, seq explain
+- two finished runs, or one (by default the newest) and --baseline: compare, seq compare
 - a recipe, and the files it names: build-dataset
 - a table of records: read-labels
 - a name: fetch (dataset), pull (model on the Hugging Face hub)

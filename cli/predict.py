@@ -29,6 +29,7 @@ from mirnagraph.errors import counted
 if TYPE_CHECKING:
     from fusion.export.load import Model
     from fusion.streaming import StreamCounts
+    from mirnagraph.dataset import Dataset
     from mirnagraph.runs.prediction_table import PredictionRows
 
 EPILOG = "Example: `mirnagraph predict hsa-mir-21 hsa-let-7a --out two.tsv`"
@@ -64,6 +65,11 @@ IdsOption = Annotated[
         help="Table whose first column names reference RNAs: TSV or CSV, header or none; - for "
         "the standard input."
     ),
+]
+
+DataOption = Annotated[
+    str | None,
+    Option(help="Dataset whose RNAs are predicted by their sequences: a name, or a folder."),
 ]
 
 RnaOption = Annotated[
@@ -117,6 +123,7 @@ def predict(
     run: RunOption = None,
     fasta: FastaOption = None,
     ids: IdsOption = None,
+    data: DataOption = None,
     rna: RnaOption = None,
     compartment: CompartmentOption = None,
     top: TopOption = None,
@@ -134,7 +141,7 @@ def predict(
     """Predict the compartments of RNAs: probability, 95 % interval, call, evidence, warning.
 
     Needs nothing: without a run, the model that ships answers for human miRNAs. A model of `seq
-    train` needs --fasta.
+    train` needs --fasta or --data.
 
     RNAs of the networks get their out-of-fold prediction. A new sequence is predicted from its
     similarity to the reference RNAs; a FASTA file may be of any size.
@@ -148,10 +155,13 @@ def predict(
     from mirnagraph.sources.name_list import place_of_names, read_name_lines
 
     several = [*(names or ()), *(rna or ())] or None
-    if sum(given is not None for given in (fasta, ids, several)) > 1:
-        raise ConfigError("--fasta, --ids and names (or --rna) exclude each other: give one")
+    if sum(given is not None for given in (fasta, ids, data, several)) > 1:
+        raise ConfigError("--fasta, --ids, --data and names (or --rna) exclude each other")
     format_ = check_format(format_, out)
     place = None
+    dataset = None if data is None else open_dataset(data)
+    if dataset is not None:
+        several = [str(name) for name in dataset.index]
     if ids is not None:
         lines = read_name_lines(ids)
         several = [name for _, name in lines]
@@ -166,6 +176,8 @@ def predict(
         options["progress"] = progress
         if fasta is not None:
             parts = predict_fasta(model, fasta, counts, iupac=iupac, **options)
+        elif dataset is not None:
+            parts = predict_dataset(model, dataset, counts, **options)
         else:
             parts = stream_names(model, several, counts, strict=strict, place=place, **options)
         write_rows(model, parts, out, format_, compartments=compartment, top=top)
@@ -186,6 +198,36 @@ def predict_fasta(
     n_records = 0 if is_stream else count_fasta(fasta, iupac=iupac)
     records = stream_fasta(fasta, iupac=iupac)
     yield from stream_predictions(model, records, counts, n_records=n_records, **options)
+
+
+def open_dataset(name: str) -> Dataset:
+    """Open a dataset to predict on, and report the RNAs without a sequence.
+
+    Raises:
+        ConfigError, InputError: see `load_dataset`; no RNA has a sequence.
+    """
+    from mirnagraph.errors import InputError
+    from mirnagraph.recipes.opening import load_dataset
+
+    dataset = load_dataset(name)
+    n_without = int(dataset.rnas["sequence"].isna().sum())
+    if n_without == len(dataset.index):
+        raise InputError("no RNA of the dataset has a sequence", file=name)
+    if n_without:
+        say(f"{counted(n_without, 'RNA')} of {name} without a sequence left out")
+    return dataset
+
+
+def predict_dataset(
+    model: Model, dataset: Dataset, counts: StreamCounts, **options: Any
+) -> Iterator[PredictionRows]:
+    """Predict the RNAs of a dataset that have a sequence, in its order."""
+    from fusion.streaming import stream_predictions
+    from mirnagraph.sources.fasta import FastaRecord
+
+    sequences = dataset.rnas["sequence"].dropna()
+    records = [FastaRecord(str(name), "", text, 0) for name, text in sequences.items()]
+    yield from stream_predictions(model, records, counts, n_records=len(records), **options)
 
 
 def check_format(format_: str | None, out: Path | None) -> str:

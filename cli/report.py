@@ -12,7 +12,11 @@ from cli.common import OverwriteOption, RunNetworksOption, say
 EPILOG = "Example: `mirnagraph report runs/mine --figures figures`"
 
 RunsArgument = Annotated[
-    list[Path], Argument(help="Run folders of `train` or `seq train`; several are compared.")
+    list[Path] | None,
+    Argument(
+        help="Run folders of `train` or `seq train`; several are compared.",
+        show_default="the newest run under ./runs",
+    ),
 ]
 
 OutOption = Annotated[Path, Option(help="Output page, HTML.")]
@@ -35,7 +39,7 @@ FiguresOption = Annotated[
 
 
 def report(
-    runs: RunsArgument,
+    runs: RunsArgument = None,
     out: OutOption = Path("report.html"),
     networks: RunNetworksOption = None,
     include: IncludeOption = None,
@@ -47,10 +51,11 @@ def report(
     Needs a finished run, and the extra `report`. The page is one file that loads nothing from
     outside.
     """
+    from fusion.explain.ranking import newest_run
     from fusion.report.page import write_report
 
     charts = write_report(
-        runs,
+        runs or [newest_run()],
         out,
         networks=networks,
         include=include or (),

@@ -32,7 +32,7 @@ from cli.common import (
     show_table,
     with_common_options,
 )
-from cli.compare import compare as compare_fusion_runs
+from cli.compare import compare_or_newest
 from cli.seq_predict import FastaOption, RnaTypeOption, RunOption, open_chosen_tower
 from mirnagraph.errors import counted
 
@@ -180,9 +180,10 @@ MethodOption = Annotated[
 PlotsOption = Annotated[bool, Option("--plots/--no-plots", help="One figure per RNA.")]
 
 RunsArgument = Annotated[
-    list[Path],
+    list[Path] | None,
     Argument(
-        help="Runs of `seq train` on the same RNAs and folds; all are compared with the first."
+        help="Runs of `seq train` on the same RNAs and folds; all are compared with the first.",
+        show_default="with --baseline the newest run of `seq train` under ./runs",
     ),
 ]
 
@@ -434,7 +435,7 @@ def _say_window(lengths: list[int], window: int) -> None:
 
 
 def compare(
-    runs: RunsArgument,
+    runs: RunsArgument = None,
     baseline: BaselineOption = None,
     out: TableOption = None,
     resamples: ResamplesOption = 2000,
@@ -444,7 +445,9 @@ def compare(
 
     Needs two finished runs of `seq train`, or one and --baseline.
     """
-    compare_fusion_runs(runs, baseline, out, resamples=resamples, seed=seed or 0)
+    from seqtower.saved import FORMAT
+
+    compare_or_newest(runs, baseline, out, None, resamples=resamples, seed=seed or 0, model=FORMAT)
 
 
 for _name, _command, _epilog in (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
@@ -20,10 +20,13 @@ from cli.common import (
 )
 from cli.predict import (
     CompartmentOption,
+    DataOption,
     FormatOption,
     OutOption,
     TopOption,
     check_format,
+    open_dataset,
+    predict_dataset,
     predict_fasta,
     say_counts,
     write_rows,
@@ -42,9 +45,11 @@ RunOption = Annotated[
     ),
 ]
 
-FastaOption = Annotated[
-    Path, Option(help="FASTA file, plain or gzip, T or U; - for the standard input.")
-]
+_FASTA = Option(help="FASTA file, plain or gzip, T or U; - for the standard input.")
+
+FastaOption = Annotated[Path, _FASTA]
+
+FastaOrNoneOption = Annotated[Path | None, _FASTA]
 
 RnaTypeOption = Annotated[
     str | None,
@@ -56,7 +61,8 @@ RnaTypeOption = Annotated[
 
 
 def predict(
-    fasta: FastaOption,
+    fasta: FastaOrNoneOption = None,
+    data: DataOption = None,
     run: RunOption = None,
     compartment: CompartmentOption = None,
     top: TopOption = None,
@@ -72,21 +78,29 @@ def predict(
 ) -> None:
     """Predict the compartments of sequences with the final model of a run.
 
-    Needs a finished run of `seq train` and sequences (--fasta).
+    Needs a finished run of `seq train` and sequences (--fasta or --data).
 
     The table is that of `predict`, and of each RNA its length, the nucleotides that the tower read,
     and the number of windows it read them in. A FASTA file may be of any size.
     """
     from fusion.explain.ranking import newest_run
     from fusion.streaming import StreamCounts
+    from mirnagraph.errors import ConfigError
     from seqtower.saved import FORMAT
 
+    if (fasta is None) == (data is None):
+        raise ConfigError("expected --fasta FILE or --data DATASET, one of them")
     format_ = check_format(format_, out)
     folder = run or newest_run(model=FORMAT)
     model = open_chosen_tower(folder, rna_type, language_model)
+    dataset = None if data is None else open_dataset(data)
     counts = StreamCounts()
     with progress_bars(shown=is_bar_shown(out)) as progress:
-        parts = predict_fasta(model, fasta, counts, iupac=iupac, workers=workers, progress=progress)
+        options: dict[str, Any] = {"workers": workers, "progress": progress}
+        if fasta is not None:
+            parts = predict_fasta(model, fasta, counts, iupac=iupac, **options)
+        elif dataset is not None:
+            parts = predict_dataset(model, dataset, counts, **options)
         write_rows(model, parts, out, format_, compartments=compartment, top=top)
     say_counts(model, counts, folder)
     if out is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -277,6 +277,21 @@ def find_names(model: SavedModel, names: Iterable[str]) -> NameList:
         else:
             rows.add(match.row)
     return NameList(np.array(sorted(rows), dtype=np.int64), len(matches), not_found)
+
+
+def require_found(members: NameList, place: Callable[[list[str]], str] | None = None) -> None:
+    """Raise InputError that names every name without an RNA; do nothing without any.
+
+    Args:
+        members: of `find_names`.
+        place: where some names are; None without a file.
+    """
+    names = list(members.not_found)
+    if not names:
+        return
+    reasons = "; ".join(dict.fromkeys(members.not_found.values()))
+    what = f"{len(names)} of {counted(members.n_names, 'name')} not found: {reasons}"
+    raise InputError(what, file=None if place is None else place(names))
 
 
 def popularity_of(reference: ReferenceRNAs) -> np.ndarray:

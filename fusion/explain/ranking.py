@@ -111,7 +111,7 @@ def newest_run(folder: str | Path = "runs", model: str | None = None) -> Path:
             "no finished run in this folder",
             file=Path(folder),
             expected=f"a run folder of `{command}`",
-            hint=f"make one with `{command}`, or name a run folder with --run",
+            hint=f"make one with `{command}`, or name a run folder",
         )
     return runs[-1]
 

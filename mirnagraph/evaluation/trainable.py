@@ -30,6 +30,13 @@ class UntrainableWarning(UserWarning):
     """A compartment has one label among all labelled RNAs."""
 
 
+def is_trainable(dataset: Dataset) -> bool:
+    """Whether some compartment has RNAs in it and RNAs known to be outside."""
+    labels = dataset.labels[labelled_rows(dataset)]
+    n_positive = labels.sum()
+    return bool(((n_positive > 0) & (n_positive < len(labels))).any())
+
+
 def require_trainable(dataset: Dataset) -> None:
     """Refuse a dataset without labels, or whose labelled RNAs are all of one class.
 

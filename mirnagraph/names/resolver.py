@@ -39,6 +39,8 @@ from mirnagraph.reading.arguments import checked
 
 _ACCESSION = re.compile(r"mi(mat)?\d{7}")
 
+_SEQUENCE = re.compile(r"[acgtun]{12,}", re.IGNORECASE)
+
 
 @dataclass(frozen=True, eq=False)
 class NameResolver:
@@ -320,6 +322,8 @@ class NameResolver:
             note = "an empty name"
         elif foreign:
             note = foreign
+        elif _SEQUENCE.fullmatch(query.strip()):
+            note = f"{query!r} is a sequence, not a name"
         elif is_host_gene(query):
             note = f"{query!r} is a host gene, not a miRNA"
         elif _ACCESSION.fullmatch(query.strip().lower()) and self.names is None:

@@ -34,14 +34,18 @@ def match_sequence(
         own = [row for accession in entries for row in reference.own_rows(accession)]
     if not holders:
         return _new(reference, name, sequence)
-    first, *others = reference.ranked(holders, _named_rows(reference, name), own)
+    named = _named_rows(reference, name)
+    first, *others = reference.ranked(holders, named, own)
     notes = []
     if reference.breadth(first) == OF_FAMILY:
         notes.append(f"{reference.ids[first]} stands for a family of miRNAs")
     shared = sorted((reference.ids[row] for row in others), key=natural_key)
     if shared:
         notes.append(f"the sequence is also in {listed(shared)}")
-    notes += filter(None, [reference.foreign(name)])
+    note = reference.foreign(name)
+    if not set(named) & set(holders):
+        note = note or _other_sequence(reference, name, sequence, named)
+    notes += filter(None, [note])
     return Match(
         name,
         reference.ids[first],
@@ -58,6 +62,7 @@ def _new(reference: ReferenceNames, name: str, sequence: str) -> Match:
     """A sequence of no reference RNA; the note says what miRBase knows of it."""
     note = reference.foreign(name) or _foreign_sequence(reference, sequence)
     if reference.names is None:
+        note = note or _other_sequence(reference, name, sequence, _named_rows(reference, name))
         return Match(name, name, kind=NEW, note=note, is_doubtful=bool(note))
     tables = reference.names.tables
     hairpins = tables.by_sequence.get(sequence, ())
@@ -72,7 +77,35 @@ def _new(reference: ReferenceNames, name: str, sequence: str) -> Match:
             note += f", of another species than the reference RNAs ({', '.join(others)})"
         elif not hairpins:
             note += ": by that name its hairpin is predicted"
+    else:
+        note = note or _other_sequence(reference, name, sequence, _named_rows(reference, name))
     return Match(name, name, ";".join(accessions), NEW, note=note, is_doubtful=bool(note))
+
+
+def _other_sequence(
+    reference: ReferenceNames, name: str, sequence: str, rows: Sequence[int]
+) -> str:
+    """A reason where the RNAs that a name means have other sequences; else empty.
+
+    A part of a known sequence, or one that holds it or a mature of it, is no other one.
+
+    Args:
+        reference: the reference RNAs.
+        name: of the sequence.
+        sequence: that none of the RNAs has.
+        rows: that the name means.
+    """
+    ids = []
+    for row in dict.fromkeys(rows):
+        known = reference.sequences[row] if reference.sequences else None
+        matures = reference.matures[row].split(";") if reference.matures else []
+        parts = [text for text in (known, *matures) if text]
+        if not parts or any(text in sequence or sequence in text for text in parts):
+            return ""
+        ids.append(reference.ids[row])
+    if not ids:
+        return ""
+    return f"{listed(ids)}, the RNA of that name, has another sequence"
 
 
 def _foreign_sequence(reference: ReferenceNames, sequence: str) -> str:

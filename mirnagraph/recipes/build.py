@@ -11,7 +11,7 @@ import pandas as pd
 from mirnagraph import __version__
 from mirnagraph.dataset import LEFT_OUT_COLUMNS, ONTOLOGY_COLUMNS, Dataset
 from mirnagraph.errors import InputError
-from mirnagraph.evaluation.trainable import LABELS_KNOWN
+from mirnagraph.evaluation.trainable import LABELS_KNOWN, is_trainable
 from mirnagraph.measurements import Measurement
 from mirnagraph.parallel import Progress, report
 from mirnagraph.recipes.associations import RecipeAssociations, has_types, read_associations
@@ -26,6 +26,8 @@ from mirnagraph.sources.assemble import left_out_rows
 from mirnagraph.writing.folders import check_output_folder, is_empty, write_folder
 
 NO_LABELS = "no labels: it can be predicted on, not trained on"
+
+ONE_CLASS = "labels of one class alone: it can be predicted on, not trained on"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +66,9 @@ def build_dataset(
     rnas = read_rnas(recipe.rnas, species, places)
     sources = list(rnas.sources)
     left_out = [rnas.left_out]
-    notes = []
+    notes: list[str] = []
     labels = pd.DataFrame(index=rnas.rnas.index)
-    if recipe.labels is None:
-        notes.append(NO_LABELS)
-    else:
+    if recipe.labels is not None:
         labelled = read_labels(recipe.labels, rnas, places)
         labels = _mark_known(rnas.rnas, labelled)
         sources.append(labelled.source)
@@ -110,7 +110,15 @@ def build_dataset(
         measurements=measurements,
         names=rnas.names,
     )
+    notes = [*_notes_of_labels(recipe, dataset), *notes]
     return Built(dataset, Provenance(recipe.text, __version__, tuple(sources), tuple(notes)))
+
+
+def _notes_of_labels(recipe: Recipe, dataset: Dataset) -> list[str]:
+    """A note where the dataset cannot be trained on."""
+    if recipe.labels is None:
+        return [NO_LABELS]
+    return [] if is_trainable(dataset) else [ONE_CLASS]
 
 
 def _mark_known(rnas: pd.DataFrame, labelled: RecipeLabels) -> pd.DataFrame:

@@ -40,6 +40,7 @@ def read_measurement(
         InputError: see `sources.expression`; or no row is of an RNA.
     """
     path = places.find(part.file, f"expression.{part.name}.file")
+    rnas_of: Mapping[str, list[str]] = {}
     if part.format == "table":
         samples = None
         if part.samples:
@@ -47,10 +48,11 @@ def read_measurement(
         measured = expression.read_measurement_table(
             path, samples, unit=part.unit, is_label_like=part.label_like, source=path.name
         )
+        rnas_of = rnas.match(map(str, measured.values.index), "")
     else:
         measured = _READERS[part.format](path, rnas.names)
         measured = expression.mark_overlap(measured, overlap)
-    joined, unmatched = expression.of_rnas(measured, rnas.rnas)
+    joined, unmatched = expression.of_rnas(measured, rnas.rnas, rnas_of)
     reasons = pd.Series("", index=measured.values.index, dtype=object)
     reasons[reasons.index.isin(unmatched["id"])] = "no RNA of the dataset"
     return joined, source_of(part.file, path, part.name, reasons), unmatched

@@ -120,8 +120,7 @@ def species_of(text: str, places: Places, *, in_mirbase: bool) -> Species:
             return Species("", " ".join(words))
         hint = f"miRBase's table {ORGANISMS} of other species is not there"
         raise InputError(
-            error.what,
-            column="species",
+            f"setting 'species' of the recipe: {error.what}",
             found=error.found,
             expected=error.expected,
             hint=hint if path is None else None,

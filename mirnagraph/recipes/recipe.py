@@ -21,6 +21,9 @@ FASTA = "fasta"
 
 LIST = "list"
 
+SEQUENCE = "sequence"
+"""Column of the sequences of a list."""
+
 TEMPLATE = "new"
 """Name of the commented recipe that `build-dataset --new` writes; no dataset by itself."""
 
@@ -49,9 +52,10 @@ class RnasPart(Checked):
     Attributes:
         origin: written ``from``: miRBase's hairpins or matures, a FASTA, or a list of names.
         file: of the FASTA or list. A list has one name a line, or a column ``rna``.
-        columns: name here -> column of the file: ``rna``; others are added to the RNA table.
-        sequences: FASTA of the sequences of a list.
-        prefer: whose sequence counts where miRBase and `sequences` disagree; empty: refused.
+        columns: name here -> column of the file: ``rna``; ``sequence``; others are added to the RNA
+            table.
+        sequences: FASTA of the sequences; RNAs that it does not have keep their others.
+        prefer: whose sequence counts where miRBase and a file disagree; empty: refused.
         mirbase: folder of miRBase; empty: mirbase for human, mirbase_all for others.
         families: ``miFam.dat``, for the sizes of families; empty: none.
         type: of all RNAs, such as circRNA; empty: none.
@@ -64,7 +68,7 @@ class RnasPart(Checked):
     file: str = ""
     columns: dict[str, str] = field(default_factory=dict)
     sequences: str = ""
-    prefer: Annotated[str, ("", "fasta", "mirbase")] = ""
+    prefer: Annotated[str, ("", "fasta", "table", "mirbase")] = ""
     mirbase: str = ""
     families: str = ""
     type: str = ""
@@ -86,7 +90,7 @@ class RnasPart(Checked):
         """Whether names and sequences are looked up in miRBase."""
         if self.origin in (HAIRPINS, MATURES) or self.mirbase:
             return True
-        return self.origin == LIST and not self.sequences
+        return self.origin == LIST and not self.sequences and SEQUENCE not in self.columns
 
 
 @dataclass(frozen=True)

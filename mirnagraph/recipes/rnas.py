@@ -14,7 +14,13 @@ from mirnagraph.names import MirbaseNames
 from mirnagraph.reading.table import cell_problems, read_rows, repeated_cells
 from mirnagraph.recipes.places import Places, Species
 from mirnagraph.recipes.provenance import Source, source_of
-from mirnagraph.recipes.recipe import FASTA, HAIRPINS, LIST, MATURES, RnasPart
+from mirnagraph.recipes.recipe import FASTA, HAIRPINS, LIST, MATURES, SEQUENCE, RnasPart
+from mirnagraph.recipes.sequences import (
+    SequenceFile,
+    fasta_sequences,
+    join_sequences,
+    table_sequences,
+)
 from mirnagraph.sources import mirbase
 from mirnagraph.sources.assemble import left_out_rows, match_names, rna_table
 from mirnagraph.sources.delimited import read_columns
@@ -25,6 +31,9 @@ RNA_COLUMNS = (
     "id", "name", "Gene Symbol", "symbol", "transcript", "accession",
 )  # fmt: skip
 """Names of the column of RNAs in tables of people, compared without case and blanks."""
+
+NOT_AMONG = "not among the RNAs"
+"""Why a sequence of a FASTA file is left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +127,8 @@ def read_rnas(part: RnasPart, species: Species, places: Places) -> RecipeRnas:
     made = RecipeRnas(rnas, names, species, tuple(sources), left_out)
     if part.file:
         made = _with_list(made, part, listed, places)
-    fasta = part.file if part.origin == FASTA else part.sequences
-    if fasta:
-        made = _with_sequences(made, part, fasta, places)
+    if part.origin == FASTA or part.sequences or SEQUENCE in listed.columns:
+        made = _with_sequences(made, part, listed, places)
     if part.type:
         made.rnas["type"] = part.type
     return _with_cuts(made, part)
@@ -206,7 +214,7 @@ def _with_list(
     made: RecipeRnas, part: RnasPart, listed: pd.DataFrame, places: Places
 ) -> RecipeRnas:
     """Add the columns of a list, and the list as a source."""
-    for name in listed.columns:
+    for name in listed.columns.drop(SEQUENCE, errors="ignore"):
         made.rnas[name] = listed[name].to_numpy(dtype=object)
     if part.origin != LIST:
         return made
@@ -215,48 +223,47 @@ def _with_list(
     return replace(made, sources=(source, *made.sources))
 
 
-def _with_sequences(made: RecipeRnas, part: RnasPart, fasta: str, places: Places) -> RecipeRnas:
-    """Lay the sequences of a FASTA over those of miRBase."""
-    path = places.find(fasta, "rnas.sequences")
-    records = read_fasta(path, iupac=part.iupac)
-    if records.empty:
-        raise InputError("a FASTA file with no record", file=path, expected="one or more")
-    given = dict(zip(records["id"], records["sequence"], strict=True))
-    is_known = records["id"].isin(made.rnas.index)
-    if not is_known.any():
+def _with_sequences(
+    made: RecipeRnas, part: RnasPart, listed: pd.DataFrame, places: Places
+) -> RecipeRnas:
+    """Lay the sequences of files over those of miRBase."""
+    files = []
+    if SEQUENCE in listed.columns:
+        path = places.find(part.file, "rnas.file")
+        files.append(table_sequences(path, part.columns))
+    fastas = [part.file if part.origin == FASTA else "", part.sequences]
+    for fasta in filter(None, fastas):
+        path = places.find(fasta, "rnas.sequences")
+        file = fasta_sequences(path, part.iupac)
+        _check_named(file, made.ids)
+        made = _with_source(made, fasta, file)
+        files.append(file)
+    sequences = join_sequences(made.rnas["sequence"], files, part.prefer)
+    made.rnas["sequence"] = sequences
+    has_none = set(sequences.index[sequences.isna()])
+    is_open = (made.left_out["item"] != "sequence") | made.left_out["id"].isin(has_none)
+    is_open |= made.left_out["reason"] == NOT_AMONG
+    return replace(made, left_out=made.left_out[is_open].reset_index(drop=True))
+
+
+def _check_named(file: SequenceFile, ids: list[str]) -> None:
+    """Raise InputError for a file without a sequence of an RNA of the recipe."""
+    in_file = file.sequences["id"]
+    if not in_file.isin(ids).any():
         raise InputError(
             "no sequence is of an RNA of the list",
-            file=path,
-            found=f"{records['id'].iloc[0]} and {len(records) - 1} others",
-            expected=f"ids such as {made.rnas.index[0]}",
+            file=file.path,
+            found=f"{in_file.iloc[0]} and {len(in_file) - 1} others",
+            expected=f"ids such as {ids[0]}",
         )
-    of_mirbase = made.rnas["sequence"]
-    lines = dict(zip(records["id"], records["line"], strict=True))
-    differing = [
-        name
-        for name, sequence in of_mirbase.items()
-        if name in given and sequence is not None and sequence != given[str(name)]
-    ]
-    if differing and not part.prefer:
-        name = differing[0]
-        raise InputError(
-            f"the FASTA file and miRBase disagree on the sequence of {name}"
-            + (f" and {len(differing) - 1} others" if len(differing) > 1 else ""),
-            file=path,
-            line=int(lines[name]),
-            found=given[name],
-            expected=of_mirbase[str(name)],
-            hint='say whose counts with prefer = "fasta" or "mirbase" in [rnas]',
-        )
-    cells = []
-    for name, old in of_mirbase.items():
-        new = given.get(str(name), old)
-        cells.append(old if part.prefer == "mirbase" and old is not None else new)
-    made.rnas["sequence"] = pd.Series(cells, index=made.rnas.index, dtype=object)
-    left_out = made.left_out[~made.left_out["id"].isin(list(given))]
-    spare = records.loc[~is_known, "id"]
-    spare_rows = left_out_rows("sequence", spare, "not among the RNAs", path.name)
-    left_out = pd.concat([left_out, spare_rows], ignore_index=True)[LEFT_OUT_COLUMNS]
-    reasons = pd.Series("not among the RNAs", index=records.index).mask(is_known, "")
-    source = source_of(fasta, path, "sequences", reasons)
+
+
+def _with_source(made: RecipeRnas, fasta: str, file: SequenceFile) -> RecipeRnas:
+    """Add a FASTA file as a source, and its sequences of no RNA to what is left out."""
+    table = file.sequences
+    is_known = table["id"].isin(made.ids)
+    spare = left_out_rows("sequence", table.loc[~is_known, "id"], NOT_AMONG, file.path.name)
+    left_out = pd.concat([made.left_out, spare], ignore_index=True)[LEFT_OUT_COLUMNS]
+    reasons = pd.Series(NOT_AMONG, index=table.index).mask(is_known, "")
+    source = source_of(fasta, file.path, "sequences", reasons)
     return replace(made, sources=(*made.sources, source), left_out=left_out)

@@ -139,6 +139,7 @@ class PredictionRows:
     def to_records(self) -> list[dict[str, Any]]:
         """One mapping per query, of plain values for JSON, numbers with `DIGITS` digits."""
         low, high = self.interval()
+        is_known = ~np.isnan(self.probabilities)
         ids = self.ids.to_dict("records")
         details = self.details.to_dict("records")
         records = []
@@ -152,7 +153,8 @@ class PredictionRows:
                     "uncertainty": plain(self.uncertainty[row, column]),
                 }
                 if self.called is not None:
-                    cell[CALLED] = bool(self.called[row, column])
+                    is_called = bool(self.called[row, column])
+                    cell[CALLED] = is_called if is_known[row, column] else None
                 compartments[name] = cell
             record: dict[str, Any] = {str(key): plain(value) for key, value in ids[row].items()}
             record["compartments"] = compartments

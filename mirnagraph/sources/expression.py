@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -244,7 +245,11 @@ def mark_overlap(measurement: Measurement, reasons: Mapping[str, str]) -> Measur
     return replace(measurement, samples=measurement.samples.assign(overlap=overlap))
 
 
-def of_rnas(measurement: Measurement, rnas: pd.DataFrame) -> tuple[Measurement, pd.DataFrame]:
+def of_rnas(
+    measurement: Measurement,
+    rnas: pd.DataFrame,
+    rnas_of: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> tuple[Measurement, pd.DataFrame]:
     """Turn rows of matures into rows of RNAs.
 
     A row belongs to the RNAs that list the mature in ``mature_ids`` (``;``-separated names,
@@ -255,6 +260,7 @@ def of_rnas(measurement: Measurement, rnas: pd.DataFrame) -> tuple[Measurement, 
     Args:
         measurement: of a reader of matures.
         rnas: table of the dataset.
+        rnas_of: name of a row -> RNAs, for rows that belong to none by the rule above.
 
     Returns:
         The measurement with its arms, and rows of `Dataset.left_out` for what matches no RNA.
@@ -269,6 +275,10 @@ def of_rnas(measurement: Measurement, rnas: pd.DataFrame) -> tuple[Measurement, 
     row_of = pd.Series(measurement.values.index, name="row").to_frame()
     row_of["key"] = row_of["row"].map(normalise)
     matched = pairs.merge(row_of, on="key")
+    others = row_of[~row_of["row"].isin(matched["row"])]
+    others = others.assign(rna_id=others["row"].map(lambda row: rnas_of.get(row, ())))
+    others = others.explode("rna_id").dropna(subset="rna_id")
+    matched = pd.concat([matched, others[matched.columns]], ignore_index=True)
     if matched.empty:
         raise InputError(
             "no row of the measurement is of an RNA of the dataset",

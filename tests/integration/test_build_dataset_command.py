@@ -129,8 +129,9 @@ def test_what_cannot_be_trained_on_is_refused_in_a_sentence(
     Path("recipe.toml").write_text(RECIPE.replace(old, new), encoding="utf-8")
     built = run("build-dataset", "recipe.toml", "--out", "own")
     assert built.returncode == 0, built.stderr
-    is_said = "Note: no labels: it can be predicted on, not trained on" in built.stderr
-    assert is_said == (message == "no")
+    notes = {"no": "no labels", "one": "labels of one class alone"}
+    assert f"Note: {notes[message]}: it can be predicted on, not trained on" in built.stderr
+    assert built.stderr.endswith("Next: mirnagraph seq predict --data own\n")
     assert run("build-networks", "--data", "own", "--workers", "1").returncode == 0
     for command in (("train", "--out", "r"), ("seq", "train", "--data", "own", "--out", "r")):
         refused = run(*command, "-q")
@@ -160,6 +161,48 @@ def test_errors_are_one_sentence_and_leave_nothing(run, tables: Dataset) -> None
         assert len(errors) == 1
     assert not Path("own").exists()
     assert [path.name for path in Path().iterdir() if path.name.startswith(".own")] == []
+
+
+FROM_FASTA = 'name = "own"\nspecies = "hsa"\n[rnas]\nfrom = "fasta"\nfile = "rnas.fa"\n'
+
+FROM_LIST = 'name = "own"\nspecies = "hsa"\n[rnas]\nfrom = "list"\nfile = "ids.txt"\n'
+
+EXPRESSION = '[[expression]]\nformat = "table"\nfile = "e.tsv"\n'
+
+
+@pytest.mark.parametrize(
+    ("recipe", "files", "code", "sentence"),
+    [
+        (FROM_FASTA.replace("hsa", "Elvish"), {}, 3, "unknown species; found Elvish, expected one"),
+        (FROM_FASTA + "taxa = 1\n", {}, 2, "recipe.toml, [rnas]: unknown setting 'taxa'"),
+        (
+            FROM_FASTA + 'sequences = "t.fa"\n',
+            {"rnas.fa": ">a\nACGU\n", "t.fa": ">a\nACGG\n"},
+            3,
+            "t.fa, line 1: the FASTA file and rnas.fa disagree on the sequence of a; found ACGG",
+        ),
+        (
+            FROM_FASTA + EXPRESSION,
+            {"rnas.fa": ">a\nACGU\n", "e.tsv": "id\ts1\ts2\na\t100\tlow\n"},
+            3,
+            "e.tsv, line 2, column 's2': not a number; found low, expected a number, or NA",
+        ),
+        (FROM_LIST + 'sequences = "rnas.fa"\n', {"ids.txt": "\n"}, 3, "ids.txt: the file is empty"),
+        (FROM_FASTA, {"rnas.fa": "\n"}, 3, "rnas.fa: the file is empty"),
+    ],
+)
+def test_each_bad_source_ends_in_one_sentence(
+    run, tables: Dataset, recipe: str, files: dict[str, str], code: int, sentence: str
+) -> None:
+    del tables
+    for name, text in (files | {"recipe.toml": recipe}).items():
+        Path(name).write_text(text, encoding="utf-8")
+    before = sorted(path.name for path in Path().iterdir())
+    ended = run("build-dataset", "recipe.toml", "--out", "own", "-q")
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert sentence in ended.stderr
+    assert sorted(path.name for path in Path().iterdir()) == before
 
 
 def test_overwrite_replaces_a_dataset_and_nothing_else(run, tables: Dataset) -> None:

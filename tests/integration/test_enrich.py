@@ -160,6 +160,19 @@ def test_the_command(run, finished_run: Path, model: SavedModel) -> None:
     assert [record["p"] for record in records] == pytest.approx(table["p"].tolist())
 
 
+def test_strict_names_what_is_not_found(run, finished_run: Path, model: SavedModel) -> None:
+    known = model.reference.index.ids[0]
+    Path("list.txt").write_text(f"{known}\nnothing\n")
+    words = ("enrich", "list.txt", "--run", str(finished_run), "--out", "t.tsv")
+    strict = run(*words, "--strict")
+    assert strict.returncode == 3
+    assert "list.txt, line 2: 1 of 2 names not found: unknown RNA 'nothing'" in strict.stderr
+    assert not Path("t.tsv").exists()
+    loud = run(*words, "--permutations", "99", "--verbose")
+    assert loud.returncode == 0
+    assert "left out: nothing (unknown RNA 'nothing'" in loud.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,41 @@ def test_names_as_arguments(run, finished_run: Path, model: SavedModel) -> None:
     assert (both.returncode, "exclude each other" in both.stderr) == (2, True)
 
 
+def test_the_rnas_of_a_dataset(run, project: Path, finished_run: Path, small_dataset) -> None:
+    """By their sequences, in the order of the dataset, by either kind of model."""
+    small_dataset.save(Path("own"))
+    sequences = small_dataset.rnas["sequence"].dropna()
+    done = run("predict", "--data", "own", "--run", str(finished_run))
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(io.StringIO(done.stdout), sep="\t")
+    assert table["query"].tolist() == list(sequences.index)
+    fasta = "".join(f">{name}\n{text}\n" for name, text in sequences.items())
+    Path("x.fa").write_text(fasta)
+    assert run("predict", "--fasta", "x.fa", "--run", str(finished_run)).stdout == done.stdout
+    tower = ("seq", "predict", "--run", str(project / "tests" / "golden" / "tower_v1"))
+    by_tower = run(*tower, "--data", "own")
+    assert by_tower.returncode == 0, by_tower.stderr
+    assert run(*tower, "--fasta", "x.fa").stdout == by_tower.stdout
+    both = run(*tower, "--data", "own", "--fasta", "x.fa")
+    assert (both.returncode, run(*tower).returncode) == (2, 2)
+    assert "expected --fasta FILE or --data DATASET, one of them" in both.stderr
+
+
+def test_a_dataset_without_a_sequence(run, finished_run: Path, small_dataset) -> None:
+    rnas = small_dataset.rnas.assign(sequence=None)
+    replace(small_dataset, rnas=rnas).save(Path("none"))
+    ended = run("predict", "--data", "none", "--run", str(finished_run), "--out", "p.tsv")
+    assert ended.returncode == 3
+    assert "none: no RNA of the dataset has a sequence" in ended.stderr
+    assert not Path("p.tsv").exists()
+    rnas.iloc[:2, rnas.columns.get_loc("sequence")] = "ACGUACGUACGUACGU"
+    replace(small_dataset, rnas=rnas).save(Path("two"))
+    ended = run("predict", "--data", "two", "--run", str(finished_run))
+    n_left_out = len(rnas) - 2
+    assert f"{n_left_out} RNAs of two without a sequence left out" in ended.stderr
+    assert len(ended.stdout.splitlines()) == 3
+
+
 def test_a_table_of_names_and_the_standard_input(
     run, finished_run: Path, model: SavedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +246,7 @@ def test_the_strongest_by_one_compartment(run, finished_run: Path, model: SavedM
     ("content", "sentence"),
     [
         (gzip.compress(b">a\nACGU\n>b\nACGUACGU\n" * 30, mtime=0)[:-12], "truncated gzip file"),
+        (b">a\nACGU\n>b\n", "empty sequence of b"),
         (b">a\nACGU\n>a\nACGU\n", "duplicate id"),
         (b"", "the file is empty"),
         (b">a\nACGU\n>b\nAC*U\n", "invalid nucleotide in the sequence of b"),

@@ -6,8 +6,11 @@ from collections import Counter
 from importlib import resources
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from fusion.api import predict
+from fusion.export.load import load
 from mirnagraph.dataset import Dataset
 from mirnagraph.names import (
     MirbaseNames,
@@ -79,11 +82,36 @@ def test_by_sequence_and_by_name_the_same_rna_answers(
         if by_name.row is not None:
             known += 1
             by_sequence = resolver.match_sequence(name, sequence)
-            if by_name.row != by_sequence.row:
+            if by_name.row != by_sequence.row or "another sequence" in by_sequence.warning:
                 differing.append((name, by_name.rna_id, by_sequence.rna_id))
     assert differing == []
     # 1,216 are known by the ids alone; 219 of them were answered as another RNA by sequence.
     assert known == n_known
+
+
+def test_by_sequence_and_by_name_the_shipped_model_predicts_the_same(names: MirbaseNames) -> None:
+    """Of every mature of a reference RNA: probabilities, calls, and the kind of model."""
+    model = load("shipped")
+    matures = names.matures.drop_duplicates("accession")
+    sequence_of = dict(zip(matures["mature_id"], matures["sequence"], strict=True))
+    by_name = predict(model, list(sequence_of)).to_frame()
+    by_sequence = predict(model, sequences=sequence_of).to_frame()
+    is_reference = by_name["known_as"] != ""
+    assert int(is_reference.sum()) == 1294
+    same = ["query", "rna_id", *model.compartments, "called", "source", "known_as"]
+    pd.testing.assert_frame_equal(
+        by_name.loc[is_reference, same], by_sequence.loc[is_reference, same]
+    )
+
+
+def test_no_hairpin_is_said_to_have_another_sequence(dataset: Dataset, names: MirbaseNames) -> None:
+    resolver = reference_of(dataset, names)
+    sequences = names.hairpins["sequence"]
+    matches = [resolver.match_sequence(str(name), text) for name, text in sequences.items()]
+    assert not [match for match in matches if "another sequence" in match.warning]
+    swapped = resolver.match_sequence("hsa-mir-375", sequences["hsa-mir-21"])
+    assert swapped.rna_id == "hsa-mir-21"
+    assert swapped.warning == "hsa-mir-375, the RNA of that name, has another sequence"
 
 
 def test_a_family_never_answers_for_a_mature_of_another_rna(

@@ -298,6 +298,44 @@ def test_a_sequence_of_another_species_is_said_to_be_one(resolver: NameResolver)
     assert "by that name its hairpin is predicted" in of_all.match_sequence("x", "CCAA").warning
 
 
+@pytest.mark.parametrize(
+    ("name", "sequence", "rna_id", "warning"),
+    [
+        # the sequence of another RNA, which answers
+        ("hsa-let-7b", "AAAACCCC", "hsa-mir-21", "hsa-let-7b, the RNA of that name, has another"),
+        ("hsa-let-7b-5p", "AAAA", "hsa-mir-21", "hsa-let-7b, the RNA of that name, has another"),
+        # of no RNA at all
+        ("hsa-mir-21", "GAGAGAGA", "hsa-mir-21", "hsa-mir-21, the RNA of that name, has another"),
+        # a part of the hairpin; the hairpin and more; a mature and more
+        ("hsa-mir-21", "AAAACC", "hsa-mir-21", ""),
+        ("hsa-mir-21", "GAAAACCCCG", "hsa-mir-21", ""),
+        ("hsa-miR-21-3p", "GGCCCCGG", "hsa-miR-21-3p", ""),
+        # the RNA of that name holds it too
+        ("hsa-let-7a", "GGAA", "hsa-let-7a", ""),
+        ("novel", "GAGAGAGA", "novel", ""),
+    ],
+)
+@pytest.mark.parametrize("with_mirbase", [True, False])
+def test_a_sequence_that_the_rna_of_its_name_does_not_have(
+    resolver: NameResolver,
+    without_mirbase: NameResolver,
+    with_mirbase: bool,
+    name: str,
+    sequence: str,
+    rna_id: str,
+    warning: str,
+) -> None:
+    match = (resolver if with_mirbase else without_mirbase).match_sequence(name, sequence)
+    assert match.rna_id == rna_id
+    assert match.warning.startswith(warning) if warning else "another" not in match.warning
+
+
+def test_a_sequence_among_names_is_said_to_be_one(resolver: NameResolver) -> None:
+    match = resolver.match("UAGCUUAUCAGACUGAUGUUGA")
+    assert (match.rna_id, match.kind) == (None, "unknown")
+    assert match.warning == "'UAGCUUAUCAGACUGAUGUUGA' is a sequence, not a name"
+
+
 def test_reference_rnas_that_are_matures(names: MirbaseNames) -> None:
     ids = ("hsa-miR-21-5p", "hsa-miR-21-3p", "hsa-let-7a-5p")
     resolver = NameResolver(ReferenceNames(ids, names, ("AAAA", "CCCC", "GGAA"), ("", "", "")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from mirnagraph.dataset import Dataset
+from mirnagraph.errors import InputError
 from mirnagraph.io import sha256_of
 from mirnagraph.recipes.build import Built, write_dataset
 from mirnagraph.recipes.provenance import read_provenance
@@ -247,6 +249,21 @@ def test_expression_of_a_plain_table_belongs_to_the_rnas_of_the_matures(build: B
     assert left_out(built, "expression") == {"no RNA of the dataset": 1}
 
 
+def test_expression_of_a_plain_table_by_ids_and_names_without_an_arm(build: Build) -> None:
+    recipe = build().provenance.recipe
+    recipe += '[[expression]]\nformat = "table"\nfile = "e.tsv"\nunit = "count"\n'
+    table = "id\ts1\nHSA-MIR-2-1\t3\nhsa-miR-1\t4\nhsa-miR-2\t2\nhsa-mir-1a\t6\nhsa-mir-9\t1\n"
+    built = build(recipe, {"e.tsv": table})
+    measured = built.dataset.measurements["expression"]
+    # hsa-miR-2 is the mature of both hairpins; hsa-mir-1a is the earlier name of hsa-mir-1
+    assert measured.values["s1"].to_dict() == {
+        "hsa-mir-2-2": 2.0,
+        "hsa-mir-1": 6.0,
+        "hsa-mir-2-1": 3.0,
+    }
+    assert left_out(built, "expression") == {"no RNA of the dataset": 1}
+
+
 def test_optional_parts_are_left_out_with_a_note_where_their_file_is_not_there(
     build: Build,
 ) -> None:
@@ -271,6 +288,45 @@ def test_whose_sequence_counts(build: Build) -> None:
     left = mirbase.left_out.set_index(["item", "id"])["reason"]
     assert left["sequence", "spare"] == "not among the RNAs"
     assert ("sequence", "hsa-mir-8") not in left.index
+
+
+def test_sequences_of_a_table_and_of_two_files(build: Build) -> None:
+    recipe = HEAD + '[rnas]\nfrom = "list"\nfile = "ids.tsv"\n'
+    recipe += 'columns = { rna = "who", sequence = "seq", note = "note" }\n'
+    files = {
+        "ids.tsv": "who\tseq\tnote\na\tacgt\tx\nb\tNA\ty\nhsa-mir-1\tGG\tz\n",
+        "s.fa": ">a\nACGU\n>b\nCC\n",
+    }
+    alone = build(recipe, files).dataset
+    assert alone.rnas["sequence"].tolist() == ["ACGU", None, "GG"]
+    assert alone.rnas["note"].tolist() == ["x", "y", "z"]
+    assert alone.left_out["id"].tolist() == ["b"]
+    both = build(recipe + 'sequences = "s.fa"\n', files).dataset
+    assert both.rnas["sequence"].tolist() == ["ACGU", "CC", "GG"]
+    assert both.left_out.empty
+    mirbase = recipe + 'mirbase = "mirbase"\n'
+    of_table = build(mirbase + 'prefer = "table"\n', files).dataset.rnas
+    assert of_table["sequence"].tolist() == ["ACGU", None, "GG"]
+    of_mirbase = build(mirbase + 'prefer = "mirbase"\n', files).dataset.rnas
+    assert of_mirbase["sequence"].tolist() == ["ACGU", None, "ACGUACGUAC"]
+    fasta = HEAD + '[rnas]\nfrom = "fasta"\nfile = "s.fa"\nsequences = "t.fa"\n'
+    two = build(fasta, {"t.fa": ">b\nCC\n>spare\nA\n"})
+    assert two.dataset.rnas["sequence"].tolist() == ["ACGU", "CC"]
+    spare = [dict(source.left_out) for source in two.provenance.sources]
+    assert spare == [{}, {"not among the RNAs": 1}]
+
+
+def test_long_sequences_that_disagree_are_shown_where_they_differ(build: Build) -> None:
+    recipe = HEAD + '[rnas]\nfrom = "fasta"\nfile = "s.fa"\nsequences = "t.fa"\n'
+    first = "A" * 100 + "C" + "G" * 50
+    files = {"s.fa": f">a\n{first}\n>b\nA\n", "t.fa": f">a\n{first[:100]}U{first[101:]}\n"}
+    # 20 nt before the difference at 101, and 20 from it
+    shown = "found {}U{} at 81 of 151 nt, expected {}C{} at 81 of 151 nt"
+    text = re.escape(shown.format("A" * 20, "G" * 19, "A" * 20, "G" * 19))
+    with pytest.raises(InputError, match=text):
+        build(recipe, files)
+    with pytest.raises(InputError, match=r"found A{20} at 61 of 80 nt, expected A{40} at 61 of"):
+        build(recipe, files | {"t.fa": f">a\n{first[:80]}\n"})
 
 
 def test_families_come_from_a_file_where_mirbase_has_none(build: Build) -> None:

@@ -152,5 +152,5 @@ def test_species_by_prefix_or_latin_name(tmp_path: Path) -> None:
         species_of("Dani reri", places, in_mirbase=True)
     with pytest.raises(InputError, match="a species without an entry in miRBase; found xyz"):
         species_of("xyz", places, in_mirbase=True)
-    with pytest.raises(InputError, match="'species': unknown species; found Elvish"):
+    with pytest.raises(InputError, match="'species' of the recipe: unknown species; found Elvish"):
         species_of("Elvish", places, in_mirbase=True)

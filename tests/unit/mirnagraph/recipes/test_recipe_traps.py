@@ -18,6 +18,10 @@ Build = Callable[..., Built]
 
 HEAD = 'name = "x"\nspecies = "hsa"\n'
 LIST = HEAD + '[rnas]\nfrom = "list"\nfile = "ids.txt"\n'
+SEQUENCES = (
+    HEAD + '[rnas]\nfrom = "list"\nfile = "ids.tsv"\n'
+    'columns = { rna = "who", sequence = "sequence" }\n'
+)
 FASTA = HEAD + '[rnas]\nfrom = "fasta"\nfile = "s.fa"\n'
 LABELS = '[labels]\nformat = "table"\nfile = "l.tsv"\n'
 TABLE = '[[associations]]\nkind = "protein"\nformat = "table"\nfile = "p.tsv"\n'
@@ -39,6 +43,31 @@ TRAPS = [
         {"s.fa": ">x\nAC\n>hsa-mir-1\nGGGG\n"},
         "s.fa, line 3: the FASTA file and miRBase disagree on the sequence of hsa-mir-1; "
         'found GGGG, expected ACGUACGUAC; say whose counts with prefer = "fasta"',
+    ),
+    (
+        FASTA + 'sequences = "t.fa"\n',
+        {"s.fa": ">a\nACGU\n>b\nAC\n", "t.fa": ">b\nAC\n>a\nACGG\n"},
+        "t.fa, line 3: the FASTA file and s.fa disagree on the sequence of a; found ACGG, expected "
+        "ACGU",
+    ),
+    (
+        SEQUENCES + 'sequences = "s.fa"\n',
+        {"ids.tsv": "who\tsequence\na\tAC\nb\tacgt\n", "s.fa": ">b\nACGG\n"},
+        "s.fa, line 1: the FASTA file and ids.tsv disagree on the sequence of b; found ACGG, "
+        "expected ACGU",
+    ),
+    (
+        SEQUENCES + 'mirbase = "mirbase"\n',
+        {"ids.tsv": "who\tsequence\nhsa-mir-9\tuuuuutaaaa\nhsa-mir-1\tGGGG\n"},
+        "ids.tsv, line 2, column 'sequence': the table and miRBase disagree on the sequence of "
+        "hsa-mir-9 and 1 others; found UUUUUUAAAA, expected UUUUUAAAAA; say whose counts with "
+        'prefer = "table" or "mirbase" in [rnas]',
+    ),
+    (
+        SEQUENCES,
+        {"ids.tsv": "who\tsequence\na\tAC\nb\tAXGT\n"},
+        "ids.tsv, line 3, column 'sequence': invalid nucleotide in the sequence of b at "
+        "position 2; found X",
     ),
     (
         LIST + 'sequences = "s.fa"\n',

@@ -131,6 +131,7 @@ def test_text_tables_hold_no_formula_and_other_formats_every_name(tmp_path: Path
             "called": False,
         }
         assert records[3]["compartments"]["Nucleus"]["probability"] is None
+        assert records[3]["compartments"]["Nucleus"]["called"] is None
 
 
 def test_parquet_holds_every_digit_and_the_thresholds(tmp_path: Path) -> None:
