@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import stat
 import sys
 import tempfile
@@ -78,7 +79,7 @@ def _temporary_of(path: Path, target: Path) -> Iterator[Path]:
 
 
 def _put(parts: list[tuple[Path, Path, Path]]) -> None:
-    """Give finished files to the disk, then put them into their places, the last one first.
+    """Give finished files to the disk, then put them into their places, the first one last.
 
     Args:
         parts: path that was asked for, temporary file, and target.
@@ -88,11 +89,45 @@ def _put(parts: list[tuple[Path, Path, Path]]) -> None:
             with explain_disk(path):
                 finish_file(part)
                 claim(target)
-    for path, part, target in reversed(parts):
+    kept: dict[Path, Path | None] = {}
+    path, part, target = parts[0]
+    try:
+        for other, twin, place in parts[1:]:
+            with explain_disk(other):
+                kept[place] = _copy_of(place, other)
+                os.replace(twin, place)
         with explain_disk(path):
             os.replace(part, target)
-            if not is_inside_temporary(target):
-                sync(target.parent)
+    except BaseException:
+        for place, copy in kept.items():
+            _put_back(copy, place)
+        raise
+    finally:
+        for copy in kept.values():
+            if copy is not None:
+                remove_temporary(copy)
+    if not is_inside_temporary(target):
+        sync(target.parent)
+
+
+def _copy_of(target: Path, path: Path) -> Path | None:
+    """A temporary copy of a file, until another one is in its place; None where it is not there."""
+    if not target.exists():
+        return None
+    copy = new_temporary(target.parent, path)
+    try:
+        shutil.copy2(target, copy)
+    except BaseException:
+        remove_temporary(copy)
+        raise
+    return copy
+
+
+def _put_back(copy: Path | None, target: Path) -> None:
+    if copy is None:
+        target.unlink(missing_ok=True)
+    else:
+        os.replace(copy, target)
 
 
 @contextlib.contextmanager
