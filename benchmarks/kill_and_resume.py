@@ -1,7 +1,8 @@
-"""Kill commands with SIGKILL at random moments, resume them, and compare with runs that were not.
+"""Kill commands at random moments, resume them, and compare with runs that were not killed.
 
     python benchmarks/kill_and_resume.py --kills 20      # 20 of each command: 80
     python benchmarks/kill_and_resume.py --kills 2       # 8, as the slow tests do
+    python benchmarks/kill_and_resume.py --kills 4 --signals INT TERM
 
 Prints one line per command: kills, resumed runs that are equal bit for bit, and what was left
 behind. Ends with code 1 where one differs.
@@ -106,6 +107,12 @@ def jobs(folder: Path) -> list[Job]:
     ]
 
 
+def act_as_in_a_terminal() -> None:
+    """Let signals end a command also where this script runs in the background."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(job: Job, folder: Path, out: str) -> subprocess.Popen[str]:
     """Start a command in a process group of its own."""
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -117,6 +124,7 @@ def start(job: Job, folder: Path, out: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=act_as_in_a_terminal,
     )
 
 
@@ -180,22 +188,27 @@ def leftovers(folder: Path) -> list[str]:
     ]
 
 
-def kill_once(job: Job, folder: Path, seconds: float, chance: random.Random) -> bool:
-    """Kill a command at a random moment and resume it: whether it was still running."""
+def kill_once(
+    job: Job, folder: Path, seconds: float, chance: random.Random, number: signal.Signals
+) -> bool:
+    """Send a signal to a command at a random moment and resume it: whether it was still running."""
     shutil.rmtree(folder / "killed", ignore_errors=True)
     process = start(job, folder, "killed")
     try:
         process.wait(chance.uniform(0.1, 1.0) * seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, number)
     process.communicate()
-    was_running = process.returncode == -signal.SIGKILL
+    # a shell reports the number that a signal ended a command with, which the others do themselves
+    was_running = process.returncode in (-number, 128 + number)
     if was_running or not any((folder / "killed").glob("*")):
         finish(job, folder, "killed")
     return was_running
 
 
-def check(job: Job, folder: Path, n_kills: int, chance: random.Random) -> bool:
+def check(
+    job: Job, folder: Path, n_kills: int, chance: random.Random, signals: list[signal.Signals]
+) -> bool:
     """Kill and resume a command; print a line: whether all results are equal."""
     seconds = finish(job, folder, "whole")
     expected = contents(folder / "whole")
@@ -204,7 +217,8 @@ def check(job: Job, folder: Path, n_kills: int, chance: random.Random) -> bool:
     left: list[str] = []
     n_equal = 0
     while n_killed < n_kills:
-        if not kill_once(job, folder, seconds, chance):
+        number = signals[n_killed % len(signals)]
+        if not kill_once(job, folder, seconds, chance, number):
             continue
         n_killed += 1
         found = contents(folder / "killed")
@@ -225,12 +239,16 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20, help="kills of each command")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--only", help="one command")
+    parser.add_argument(
+        "--signals", nargs="+", default=["KILL"], help="KILL, INT, TERM, HUP, by turns"
+    )
     given = parser.parse_args()
     chance = random.Random(given.seed)
+    signals = [signal.Signals[f"SIG{name}"] for name in given.signals]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         chosen = [job for job in jobs(folder) if given.only in (None, job.name)]
-        are_equal = [check(job, folder, given.kills, chance) for job in chosen]
+        are_equal = [check(job, folder, given.kills, chance, signals) for job in chosen]
     sys.exit(0 if all(are_equal) else 1)
 
 

@@ -312,7 +312,8 @@ def progress_bars(*, shown: bool = True) -> Iterator[Progress | None]:
     """Yield a callback ``(step, done, total)`` that draws one bar per step on stderr.
 
     A total of 0 is unknown. Where stderr is no terminal it writes a line at the end of each step,
-    and every ten seconds in between; it is None when quiet or not shown.
+    and every ten seconds in between, with the time that is left; it is None when quiet or not
+    shown.
     """
     if _is_quiet or not shown:
         yield None
@@ -353,6 +354,7 @@ def progress_bars(*, shown: bool = True) -> Iterator[Progress | None]:
 def _progress_lines() -> Iterator[Progress]:
     """Yield a callback that writes lines, and write the last state again where none comes."""
     finished: set[str] = set()
+    begun: dict[str, tuple[float, int]] = {}
     text = "Working"
     start = written = time.monotonic()
     is_over = threading.Event()
@@ -366,7 +368,11 @@ def _progress_lines() -> Iterator[Progress]:
         nonlocal text
         if step in finished:
             return
+        begin, first = begun.setdefault(step, (time.monotonic(), done))
         text = f"{step}: {done}/{total}" if total else f"{step}: {done}"
+        if total and first < done < total:
+            seconds = (time.monotonic() - begin) / (done - first) * (total - done)
+            text += f", about {_short_time(seconds)} left"
         if total and done >= total:
             finished.add(step)
             line()
@@ -386,6 +392,18 @@ def _progress_lines() -> Iterator[Progress]:
     finally:
         is_over.set()
         watcher.join()
+
+
+def _short_time(seconds: float) -> str:
+    """Time of one unit.
+
+    >>> _short_time(0.4), _short_time(89), _short_time(91), _short_time(5000)
+    ('1 s', '89 s', '2 min', '83 min')
+    """
+    if seconds <= 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = seconds / 60
+    return f"{round(minutes)} min" if minutes <= 90 else f"{minutes / 60:.1f} h"
 
 
 def is_bar_shown(out: Path | None) -> bool:

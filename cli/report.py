@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from cli.common import OverwriteOption, RunNetworksOption, say
+from cli.common import OverwriteOption, RunNetworksOption, progress_bars, say
 
 EPILOG = "Example: `mirnagraph report runs/mine --figures figures`"
 
@@ -54,14 +54,16 @@ def report(
     from fusion.explain.ranking import newest_run
     from fusion.report.page import write_report
 
-    charts = write_report(
-        runs or [newest_run()],
-        out,
-        networks=networks,
-        include=include or (),
-        figures=figures,
-        overwrite=overwrite,
-    )
+    with progress_bars() as progress:
+        charts = write_report(
+            runs or [newest_run()],
+            out,
+            networks=networks,
+            include=include or (),
+            figures=figures,
+            overwrite=overwrite,
+            progress=progress,
+        )
     say(f"Written to {out}: {out.stat().st_size / 1e6:.1f} MB, {len(charts)} figures")
     if figures is not None:
         say(f"Written to {figures}: each figure as SVG and PDF, its data as TSV")

@@ -345,6 +345,7 @@ def explain(
 
     Needs a finished run of `seq train`, sequences (--fasta) and an output folder (--out).
     """
+    say(f"Explaining the RNAs of {fasta}")  # loading the model alone takes seconds
     from fusion.explain.ranking import newest_run
     from mirnagraph.sources.fasta import read_fasta
     from mirnagraph.writing.marker import files_in

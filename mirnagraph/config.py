@@ -128,14 +128,19 @@ def from_dict(kind: type[Settings], values: dict[str, Any], where: str = "settin
     import cattrs
     import cattrs.errors
 
-    _check_keys(kind, values, where)
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
     for exact in (int, float, bool, str):
         converter.register_structure_hook(exact, _exactly)
-    try:
-        return converter.structure(values, kind)
-    except (ConfigError, TypeError, ValueError, KeyError, cattrs.errors.CattrsError) as error:
-        raise ConfigError(f"{where}: {error}") from None
+
+    def structured(values: Any, kind: Any, where: str) -> Any:
+        try:
+            return converter.structure(values, kind)
+        except (ConfigError, TypeError, ValueError, KeyError, cattrs.errors.CattrsError) as error:
+            raise ConfigError(f"{where}: {error}") from None
+
+    _check_keys(kind, values, where, structured)
+    result: Settings = structured(values, kind, where)
+    return result
 
 
 def settings_from(kind: type[Settings], settings: Any, where: str = "settings") -> Settings:
@@ -170,7 +175,10 @@ def _exactly(value: Any, kind: type) -> Any:
     return value
 
 
-def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
+def _check_keys(
+    kind: Any, values: dict[str, Any], where: str, structured: Callable[[Any, Any, str], Any]
+) -> None:
+    """Check the entries of a table one by one, so that an error names the setting."""
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: found {values!r}, expected a table of settings")
     known = sorted(field.name for field in fields(kind))
@@ -179,12 +187,9 @@ def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
         if key not in known:
             raise ConfigError(f"{where}: unknown setting {key!r}{nearest(key, known)}")
         if is_dataclass(hints[key]):
-            _check_keys(hints[key], value, f"{where}.{key}")
-        elif hints[key] in (int, float, bool, str):
-            try:
-                _exactly(value, hints[key])
-            except ConfigError as error:
-                raise ConfigError(f"{where}.{key}: {error}") from None
+            _check_keys(hints[key], value, f"{where}.{key}", structured)
+        else:
+            structured(value, hints[key], f"{where}.{key}")
 
 
 def dump_toml(settings: Any) -> str:

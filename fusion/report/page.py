@@ -48,6 +48,7 @@ from fusion.report.side_by_side import side_by_side
 from mirnagraph.errors import InputError, import_extra
 from mirnagraph.io import check_output_folder, file_names, write_text
 from mirnagraph.networks.network import NetworkSet
+from mirnagraph.parallel import Progress, report
 
 TEMPLATE = "report.html.j2"
 
@@ -73,6 +74,7 @@ def write_report(
     include: Sequence[str | Path] = (),
     figures: str | Path | None = None,
     overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> list[Chart]:
     """Write the report of finished runs as one HTML file.
 
@@ -85,6 +87,7 @@ def write_report(
             outside the run folders.
         figures: folder for SVG, PDF and TSV of every figure; None: not written.
         overwrite: replace the content of `figures`.
+        progress: called after each chapter and each figure.
 
     Returns:
         The charts in the order of the page.
@@ -99,11 +102,11 @@ def write_report(
     if figures is not None:
         check_output_folder(figures, overwrite=overwrite)
     runs = open_runs(folders)
-    chapters = make_chapters(runs, networks, [Path(folder) for folder in include])
+    chapters = make_chapters(runs, networks, [Path(folder) for folder in include], progress)
     charts = charts_of(chapters)
     write_text(out, render(chapters, runs))
     if figures is not None:
-        write_figures(charts, figures, overwrite=overwrite)
+        write_figures(charts, figures, overwrite=overwrite, progress=progress)
     return charts
 
 
@@ -120,17 +123,22 @@ def open_runs(folders: Sequence[str | Path]) -> list[ReportRun]:
 
 
 def make_chapters(
-    runs: list[ReportRun], networks: str | Path | None, include: list[Path]
+    runs: list[ReportRun],
+    networks: str | Path | None,
+    include: list[Path],
+    progress: Progress | None = None,
 ) -> list[Chapter]:
     """Runs side by side where there are several, each run, what was included, citations."""
     chapters = []
     if len(runs) > 1:
         chapters.append(Chapter("Side by side", tuple(side_by_side(runs))))
     at_hand = _networks_by_hash(runs, networks)
-    for run in runs:
+    for number, run in enumerate(runs):
+        report(progress, "runs", number, len(runs))
         found = at_hand.get(networks_hash(run))
         sections = run_sections(run, found, has_included=bool(include))
         chapters.append(Chapter(f"Run {run.name}", tuple(sections)))
+    report(progress, "runs", len(runs), len(runs))
     for found in at_hand.values():
         title = f"Networks of {found.dataset.name}"
         chapters.append(Chapter(title, (network_section(found),)))

@@ -27,6 +27,7 @@ from fusion.report.style import (
 )
 from mirnagraph.errors import import_extra
 from mirnagraph.io import write_folder, write_tsv
+from mirnagraph.parallel import Progress, report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,8 +49,20 @@ MOST_BITS = 2.0
 """Information of a nucleotide that never varies."""
 
 
-def write_figures(charts: Sequence[Chart], folder: str | Path, *, overwrite: bool = False) -> None:
+def write_figures(
+    charts: Sequence[Chart],
+    folder: str | Path,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> None:
     """Write each chart as ``NAME.svg``, ``NAME.pdf`` and ``NAME.tsv``, all or nothing.
+
+    Args:
+        charts: to write.
+        folder: output folder.
+        overwrite: replace its content.
+        progress: called after each chart.
 
     Raises:
         InputError: the folder is not empty, and `overwrite` is not set.
@@ -57,11 +70,13 @@ def write_figures(charts: Sequence[Chart], folder: str | Path, *, overwrite: boo
     import matplotlib as mpl
 
     with write_folder(folder, overwrite=overwrite) as out, mpl.rc_context(STYLE):  # type: ignore[arg-type]
-        for chart in charts:
+        for number, chart in enumerate(charts):
+            report(progress, "figures", number, len(charts))
             write_tsv(chart.data, out / f"{chart.name}.tsv")
             figure = draw(chart)
             figure.savefig(out / f"{chart.name}.svg", metadata={"Date": None})
             figure.savefig(out / f"{chart.name}.pdf", metadata={"CreationDate": None})
+        report(progress, "figures", len(charts), len(charts))
 
 
 def svg(chart: Chart) -> str:

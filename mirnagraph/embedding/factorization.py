@@ -249,15 +249,18 @@ def svd_scores(matrix: sparse.csr_array | np.ndarray, dim: int) -> np.ndarray:
         dim: number of components.
 
     Returns:
-        Shape (n_rows, min(dim, smaller side - 1)); a column of zeros for a table too small for one
-        component.
+        Shape (n_rows, min(dim, smaller side - 1)); zeros for a table without a value, and a column
+        of them for one too small for one component.
     """
     from sklearn.decomposition import TruncatedSVD  # slow to load, and not needed to predict
 
     dim = min(dim, min(matrix.shape) - 1)
     if dim < 1:
         return np.zeros((matrix.shape[0], 1))
+    table = sparse.csr_matrix(matrix)
+    if table.count_nonzero() == 0:  # ARPACK has nothing to start from
+        return np.zeros((matrix.shape[0], dim))
     svd = TruncatedSVD(dim, algorithm="arpack", random_state=0)
-    values = svd.fit_transform(sparse.csr_matrix(matrix))
+    values = svd.fit_transform(table)
     signs = np.sign(values[np.abs(values).argmax(axis=0), np.arange(values.shape[1])])
     return values * np.where(signs == 0, 1, signs)

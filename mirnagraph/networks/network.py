@@ -28,6 +28,7 @@ from mirnagraph.networks.similarities import (
 from mirnagraph.nodes import Network, NodeIndex
 from mirnagraph.reading.arguments import check_fields, checked
 from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.parquet import read_parquet
 
 COEXPRESSION = "coexpression"
 
@@ -353,16 +354,7 @@ def _read_network(
 
 
 def _read_edges(path: Path) -> pd.DataFrame:
-    import pyarrow as pa
-
-    try:
-        table = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise InputError("no such file", file=path, expected="the edges of a network") from None
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            "damaged Parquet file", file=path, found=str(error).splitlines()[0]
-        ) from None
+    table = read_parquet(path)
     if list(table.columns) != EDGE_COLUMNS or not pd.api.types.is_float_dtype(table["weight"]):
         found = ", ".join(f"{name} ({table[name].dtype})" for name in table.columns)
         raise CheckpointError(

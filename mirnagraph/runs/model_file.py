@@ -284,6 +284,8 @@ def _read_arrays(folder: Path, header: Mapping[str, Any]) -> dict[str, np.ndarra
     path = folder / WEIGHTS
     try:
         arrays = load_arrays(path)
+    except PermissionError:
+        raise CheckpointError("the weights cannot be read (permission denied)", file=path) from None
     except (OSError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError("damaged or missing weights", file=path, found=reason) from None

@@ -20,7 +20,7 @@ from pandas.api.types import is_float_dtype, is_integer_dtype
 from mirnagraph.errors import ConfigError
 from mirnagraph.runs.prediction_table import DIGITS, plain
 from mirnagraph.writing.cells import guard_table
-from mirnagraph.writing.files import file_behind, open_output, write_text
+from mirnagraph.writing.files import file_behind, open_output
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet", "json")
 
@@ -113,15 +113,15 @@ def table_file(
     if out is None:
         yield from _to_stdout(format_, about)
         return
-    is_file = file_behind(out) is not None
-    with open_output(out) as stream:
+    beside = None
+    if about is not None and format_ != "parquet" and file_behind(out) is not None:
+        beside = {thresholds_file(out): json.dumps(about, indent=2) + "\n"}
+    with open_output(out, beside=beside) as stream:
         if format_ == "parquet":
             yield from _parquet(stream, about)
         else:
             with _as_text(stream, packed=is_packed(out)) as text:
                 yield from _text(text, format_)
-    if about is not None and format_ != "parquet" and is_file:
-        write_text(thresholds_file(out), json.dumps(about, indent=2) + "\n")
 
 
 @contextlib.contextmanager

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,12 +29,17 @@ _DESCRIPTOR = re.compile(r"/(?:dev/fd|proc/(?:self|thread-self|\d+)/fd)/(\d+)")
 
 
 @contextlib.contextmanager
-def write_file(path: str | Path) -> Iterator[Path]:
+def write_file(path: str | Path, *, beside: Mapping[Path, str] | None = None) -> Iterator[Path]:
     """Write a file as a whole: yield a temporary path that replaces `path` after the block.
 
     Where the block raises, the temporary file is removed and `path` is left as it was. A link
     stays, and the file behind it is replaced. A device, a pipe or a descriptor (``/dev/stdout``)
     is written in place, after the block.
+
+    Args:
+        path: the file.
+        beside: texts of files that take their places with it: all are on the disk before the
+            first does. None of them goes beside what is no plain file.
 
     Raises:
         InputError: `path` is a folder, or the disk refuses; names `path`.
@@ -44,27 +50,90 @@ def write_file(path: str | Path) -> Iterator[Path]:
         with _staged(path) as part:
             yield part
         return
+    with contextlib.ExitStack() as stack:
+        part = stack.enter_context(_temporary_of(path, target))
+        with explain_disk(path, part):
+            yield part
+        parts = [(path, part, target)]
+        for other, text in (beside or {}).items():
+            with explain_disk(other):
+                place = Path(os.path.realpath(other))
+                twin = stack.enter_context(_temporary_of(other, place))
+                twin.write_text(text, encoding="utf-8", newline="\n")
+            parts.append((other, twin, place))
+        _put(parts)
+
+
+@contextlib.contextmanager
+def _temporary_of(path: Path, target: Path) -> Iterator[Path]:
+    """Make a temporary file beside a target, and remove what is left of it after the block."""
     with explain_disk(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         if is_outside(target):
             sweep(target.parent)
         part = new_temporary(target.parent, path)
     try:
-        with explain_disk(path, part):
-            yield part
-            if is_inside_temporary(target):  # finished with its folder
-                os.replace(part, target)
-                return
-            finish_file(part)
-            claim(target)
-            os.replace(part, target)
-            sync(target.parent)
+        yield part
     finally:
         remove_temporary(part)
 
 
+def _put(parts: list[tuple[Path, Path, Path]]) -> None:
+    """Give finished files to the disk, then put them into their places, the first one last.
+
+    Args:
+        parts: path that was asked for, temporary file, and target.
+    """
+    for path, part, target in parts:
+        if not is_inside_temporary(target):  # there, finished with its folder
+            with explain_disk(path):
+                finish_file(part)
+                claim(target)
+    kept: dict[Path, Path | None] = {}
+    path, part, target = parts[0]
+    try:
+        for other, twin, place in parts[1:]:
+            with explain_disk(other):
+                kept[place] = _copy_of(place, other)
+                os.replace(twin, place)
+        with explain_disk(path):
+            os.replace(part, target)
+    except BaseException:
+        for place, copy in kept.items():
+            _put_back(copy, place)
+        raise
+    finally:
+        for copy in kept.values():
+            if copy is not None:
+                remove_temporary(copy)
+    if not is_inside_temporary(target):
+        sync(target.parent)
+
+
+def _copy_of(target: Path, path: Path) -> Path | None:
+    """A temporary copy of a file, until another one is in its place; None where it is not there."""
+    if not target.exists():
+        return None
+    copy = new_temporary(target.parent, path)
+    try:
+        shutil.copy2(target, copy)
+    except BaseException:
+        remove_temporary(copy)
+        raise
+    return copy
+
+
+def _put_back(copy: Path | None, target: Path) -> None:
+    if copy is None:
+        target.unlink(missing_ok=True)
+    else:
+        os.replace(copy, target)
+
+
 @contextlib.contextmanager
-def open_output(path: str | Path) -> Iterator[BinaryIO]:
+def open_output(
+    path: str | Path, *, beside: Mapping[Path, str] | None = None
+) -> Iterator[BinaryIO]:
     """Open a file for writing bytes: as `write_file`, but what is no plain file gets them at once.
 
     Raises:
@@ -75,7 +144,7 @@ def open_output(path: str | Path) -> Iterator[BinaryIO]:
         with explain_disk(path, hint=None), _open_in_place(path) as stream:
             yield stream
         return
-    with write_file(path) as part, open(part, "wb") as stream:
+    with write_file(path, beside=beside) as part, open(part, "wb") as stream:
         yield stream
 
 

@@ -99,7 +99,7 @@ def unlock(folder: str | Path) -> None:
     if held is None:
         return
     with contextlib.suppress(OSError):
-        if os.path.samestat(os.stat(path / LOCK), os.fstat(held.descriptor)):
+        if _is_file_of(held.descriptor, path / LOCK):
             (path / LOCK).unlink()
     with contextlib.suppress(OSError):
         os.close(held.descriptor)
@@ -227,10 +227,9 @@ def _acquire(path: Path, place: Path) -> int:
         try:
             if not _is_free(descriptor, path):
                 raise _refused(place, _holder(path))
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.stat(path), os.fstat(descriptor)):
-                    _write_holder(descriptor)
-                    return descriptor
+            if _is_file_of(descriptor, path):
+                _write_holder(descriptor, path)
+                return descriptor
         except BaseException:
             os.close(descriptor)
             raise
@@ -254,15 +253,21 @@ def _is_free(descriptor: int, path: Path) -> bool:
     return holder.get("host") == platform.node() and not is_alive(process)
 
 
-def _write_holder(descriptor: int) -> None:
+def _write_holder(descriptor: int, path: Path) -> None:
+    """Say in a lock who holds it; where the disk refuses, there is no lock."""
     about = {
         "pid": os.getpid(),
         "host": platform.node(),
         "since": datetime.datetime.now().isoformat(sep=" ", timespec="seconds"),
         "command": " ".join(["mirnagraph", *sys.argv[1:]])[:200],
     }
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(about).encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(about).encode(), 0)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
 
 
 def _holder(path: Path) -> dict[str, Any]:
@@ -289,8 +294,13 @@ def _refused(place: Path, holder: dict[str, Any]) -> InputError:
 
 
 def _is_still_held(folder: Path) -> bool:
+    return _is_file_of(_HELD[folder].descriptor, folder / LOCK)
+
+
+def _is_file_of(descriptor: int, path: Path) -> bool:
+    """Whether a path is the file that a descriptor is open on."""
     try:
-        return os.path.samestat(os.stat(folder / LOCK), os.fstat(_HELD[folder].descriptor))
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except OSError:
         return False
 

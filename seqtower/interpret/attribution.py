@@ -15,6 +15,7 @@ from scipy.stats import false_discovery_control
 from mirnagraph.config import Checked, Count, CountOrZero
 from mirnagraph.errors import import_extra
 from mirnagraph.evaluation.metrics import MULTI_LABEL
+from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import generator
 from seqtower.data.batches import collate
 from seqtower.data.kmers import LETTERS
@@ -46,7 +47,13 @@ class Attribution:
     error: np.ndarray
 
 
-def attribute(model: SavedTower, sequence: str, *, steps: int = 64) -> Attribution:
+STEP = "integrated gradients (steps)"
+"""Step of `attribute` in a progress bar."""
+
+
+def attribute(
+    model: SavedTower, sequence: str, *, steps: int = 64, progress: Progress | None = None
+) -> Attribution:
     """Attribute every compartment's logit to nucleotides by integrated gradients.
 
     The value of a nucleotide is the sum over its channels. With structure or a language model it is
@@ -60,6 +67,7 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64) -> Attributi
         model: the tower.
         sequence: nucleotides A, C, G, U, N.
         steps: points on the path from the baseline to the RNA; more lower the completeness error.
+        progress: called after each batch of points.
 
     Raises:
         MissingExtraError: captum is not installed.
@@ -70,7 +78,17 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64) -> Attributi
     width = batch.inputs.shape[1]
     tokens = model.config.training.batch_tokens
     captum = import_extra("captum.attr", EXTRA, "attribution to nucleotides")
-    method = captum.IntegratedGradients(model.tower)
+    n_steps = steps * len(model.compartments)
+    n_done = 0
+
+    def forward(*inputs: torch.Tensor) -> torch.Tensor:
+        nonlocal n_done
+        n_done = min(n_done + len(inputs[0]), n_steps - 1)
+        report(progress, STEP, n_done, n_steps)
+        logits: torch.Tensor = model.tower(*inputs)
+        return logits
+
+    method = captum.IntegratedGradients(forward)
     baseline = batch.inputs * 0
     with torch.no_grad():
         logits = model.tower(batch.inputs, *fixed)
@@ -78,6 +96,7 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64) -> Attributi
     differences = (logits - baseline_logits)[0].tolist()
     columns = []
     errors = []
+    report(progress, STEP, 0, n_steps)
     for column, difference in enumerate(differences):
         values, delta = method.attribute(
             batch.inputs,
@@ -90,6 +109,7 @@ def attribute(model: SavedTower, sequence: str, *, steps: int = 64) -> Attributi
         )
         columns.append(values[0].double().numpy())
         errors.append(float(delta[0]) / max(abs(difference), 1e-9))
+    report(progress, STEP, n_steps, n_steps)
     positions = model.encoding.lengths.positions(len(sequence))
     encoder = model.encoding.encoder
     by_channel = np.stack(columns, axis=1)

@@ -172,7 +172,7 @@ def _explain(
     if attribution_method(model, config) == GRADIENT:
         attribution = gradient_attribution(model, sequence, progress=progress)
     else:
-        attribution = attribute(model, sequence, steps=config.steps)
+        attribution = attribute(model, sequence, steps=config.steps, progress=progress)
     regions["rna_id"] = rna_id
     return SequenceExplanation(rna_id, sequence, scan, regions, attribution)
 

@@ -4,7 +4,10 @@ and commands run in this process.
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +25,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "training": {"epochs": 2, "n_members": 1, "inner_fraction": 0.2},
     "trees": {"n_trees": 5, "rounds": 2, "boosting_width": 20},
 }
+
+MAIN = "import sys; from cli.main import main; sys.exit(main())"
 
 
 class Ended(NamedTuple):
@@ -159,3 +164,45 @@ def quick(in_empty_folder: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def made(networks, small_dataset, finished_run: Path, tmp_path_factory) -> Path:
+    """A folder with a dataset, networks, a run, and sequences. Do not change it."""
+    folder = tmp_path_factory.mktemp("made")
+    small_dataset.save(folder / "ds")
+    networks.save(folder / "nets")
+    shutil.copytree(finished_run, folder / "run")
+    rows = small_dataset.rnas["sequence"].iloc[:2]
+    text = "".join(f">new{i}\n{sequence}\n" for i, sequence in enumerate(rows))
+    (folder / "mini.fa").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def place(made: Path, in_empty_folder: Path) -> Path:
+    """The current folder, with the inputs of `made` and a folder of someone else."""
+    for name in ("ds", "nets", "run"):
+        shutil.copytree(made / name, in_empty_folder / name)
+    shutil.copyfile(made / "mini.fa", in_empty_folder / "mini.fa")
+    thesis = in_empty_folder / "thesis" / "data"
+    thesis.mkdir(parents=True)
+    (thesis / "raw.csv").write_text("a\n1\n")
+    (thesis.parent / "chapter1.tex").write_text("Introduction")
+    return in_empty_folder
+
+
+@pytest.fixture
+def new_process(terminal_signals) -> Callable[..., subprocess.Popen[str]]:
+    """Start ``mirnagraph`` with these words in a new process."""
+
+    def start(*words: str, **options: Any) -> subprocess.Popen[str]:
+        root = Path(__file__).resolve().parent.parent.parent
+        env = os.environ | {"PYTHONPATH": str(root)} | options.pop("env", {})
+        env.pop("MIRNAGRAPH_DATA", None)
+        command = [sys.executable, "-c", MAIN, *words]
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        options = {"preexec_fn": terminal_signals} | options
+        return subprocess.Popen(command, env=env, text=True, **options)
+
+    return start

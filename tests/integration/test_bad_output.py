@@ -13,61 +13,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-MAIN = "import sys; from cli.main import main; sys.exit(main())"
-
-
-@pytest.fixture(scope="session")
-def made(networks, small_dataset, finished_run: Path, tmp_path_factory) -> Path:
-    """A folder with a dataset, networks, a run, and sequences. Do not change it."""
-    folder = tmp_path_factory.mktemp("made")
-    small_dataset.save(folder / "ds")
-    networks.save(folder / "nets")
-    shutil.copytree(finished_run, folder / "run")
-    rows = small_dataset.rnas["sequence"].iloc[:2]
-    text = "".join(f">new{i}\n{sequence}\n" for i, sequence in enumerate(rows))
-    (folder / "mini.fa").write_text(text)
-    return folder
-
-
-@pytest.fixture
-def place(made: Path, in_empty_folder: Path) -> Path:
-    """The current folder, with the inputs of `made` and a folder of someone else."""
-    for name in ("ds", "nets", "run"):
-        shutil.copytree(made / name, in_empty_folder / name)
-    shutil.copyfile(made / "mini.fa", in_empty_folder / "mini.fa")
-    thesis = in_empty_folder / "thesis" / "data"
-    thesis.mkdir(parents=True)
-    (thesis / "raw.csv").write_text("a\n1\n")
-    (thesis.parent / "chapter1.tex").write_text("Introduction")
-    return in_empty_folder
-
-
-@pytest.fixture
-def new_process(terminal_signals) -> Callable[..., subprocess.Popen[str]]:
-    """Start ``mirnagraph`` with these words in a new process."""
-
-    def start(*words: str, **options: Any) -> subprocess.Popen[str]:
-        root = Path(__file__).resolve().parent.parent.parent
-        env = os.environ | {"PYTHONPATH": str(root)} | options.pop("env", {})
-        env.pop("MIRNAGRAPH_DATA", None)
-        command = [sys.executable, "-c", MAIN, *words]
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        options = {"preexec_fn": terminal_signals} | options
-        return subprocess.Popen(command, env=env, text=True, **options)
-
-    return start
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+from contents import contents, hidden, small_disk
 
 
 def is_gone(group: int) -> bool:
@@ -79,15 +27,6 @@ def is_gone(group: int) -> bool:
             return True
         time.sleep(0.05)
     return False
-
-
-def hidden(folder: Path) -> list[str]:
-    """What a command must not leave behind."""
-    return [
-        path.name
-        for path in folder.rglob("*")
-        if path.name.startswith(".") or path.name == "mirnagraph.lock"
-    ]
 
 
 PREDICT = ("predict", "--run", "run", "--rna", "syn-mir-0001", "-q")
@@ -300,20 +239,8 @@ def test_train_into_a_file(run, place: Path) -> None:
 @pytest.fixture
 def disk(place: Path) -> Iterator[Callable[[str], Path]]:
     """Mount a small disk of the given options."""
-    mounted = []
-
-    def mount(options: str) -> Path:
-        folder = place / f"disk{len(mounted)}"
-        folder.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
-        if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-            pytest.skip("no small disk can be mounted here")
-        mounted.append(folder)
-        return Path(folder.name)
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", str(folder)], check=False)
+    with small_disk(place) as mount:
+        yield mount
 
 
 def test_a_full_disk_is_one_sentence_with_the_place_that_was_asked_for(
@@ -391,6 +318,33 @@ def test_the_second_command_in_a_folder_says_who_holds_it(run, place: Path, new_
     assert (held / "mirnagraph.lock").is_file()  # stale: the next command takes it over
     assert run(*commands[1], "--out", "two").returncode == 0
     assert hidden(place) == []
+
+
+@pytest.mark.slow
+def test_two_trains_into_one_folder_at_once(place: Path, new_process, quick) -> None:
+    words = ("train", "--networks", "nets", "--fold", "2", "--config", str(quick()))
+    words = (*words, "--no-baselines", "--workers", "1", "-q", "--out", "r")
+    both = [new_process(*words) for _ in range(2)]
+    said = [process.communicate(timeout=300)[1] for process in both]
+    codes = [process.returncode for process in both]
+    assert sorted(codes) == [0, 3], said
+    assert "r: another command is at work in this folder" in said[codes.index(3)]
+    assert f"process {both[codes.index(0)].pid}" in said[codes.index(3)]
+    assert (Path("r/report.md").is_file(), hidden(place)) == (True, [])
+
+
+@pytest.mark.slow
+def test_networks_of_one_edge_and_of_none_can_be_trained_on(run, place: Path, quick) -> None:
+    config = str(quick())
+    for n_edges in (1, 0):
+        for path in (place / "ds").glob("associations.*.tsv"):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            path.write_text("\n".join(lines[: 1 + n_edges]) + "\n", encoding="utf-8")
+        built = run("build-networks", "--data", "ds", "--out", f"n{n_edges}", "-q")
+        assert built.returncode == 0, built.stderr
+        words = ("--fold", "2", "--config", config, "--no-baselines", "--workers", "1", "-q")
+        trained = run("train", "--networks", f"n{n_edges}", *words, "--out", f"r{n_edges}")
+        assert trained.returncode == 0, trained.stderr
 
 
 # One end: signals and streams

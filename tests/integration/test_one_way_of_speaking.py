@@ -151,12 +151,15 @@ def test_a_piped_command_writes_a_line_now_and_then(
         progress("Reading", 1, 5)
         time.sleep(0.5)
         progress("Reading", 2, 5)
+        time.sleep(0.5)
         progress("Counting", 7, 0)
         time.sleep(0.5)
         progress("Reading", 5, 5)
         progress("Reading", 5, 5)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Reading: 1/5 (0 s)")
+    # one of five took half a second or a little more; three are left
+    assert any(re.match(r"Reading: 2/5, about [2-4] s left", line) for line in lines)
     assert any(line.startswith("Counting: 7 (") for line in lines)
     assert lines[-1] == "Reading: 5/5"
     assert lines.count("Reading: 5/5") == 1

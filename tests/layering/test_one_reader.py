@@ -20,8 +20,6 @@ ALLOWED = {
     "mirnagraph.config": "presets of the package",
     "mirnagraph.recipes.recipe": "recipes of the package",
     "fusion.experiments.search_space": "search spaces of the package",
-    "mirnagraph.networks.network": "Parquet, no text",
-    "mirnagraph.runs.results": "Parquet, no text",
     "mirnagraph.measurements": "pyarrow reads from memory what the reader read",
     "mirnagraph.writing.disk": "the writer",
     "mirnagraph.writing.files": "the writer",

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ from mirnagraph.evaluation.splits import read_folds
 from mirnagraph.measurements import read_samples, read_values
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.parquet import read_parquet
 from mirnagraph.recipes.recipe import read_recipe
 from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.runs.model_file import read_model, write_model
@@ -185,7 +187,24 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise MirnagraphError(f"{path}: {error}") from None
 
 
-SUBJECTS = (*TEXTS, *packed(), *models())
+def tables() -> Iterator[Subject]:
+    """Parquet as networks and folds are stored: of few columns, and with text."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "t.parquet"
+        for name, table in (
+            ("edges", {"source": ["a", "b"], "target": ["b", "c"], "weight": [0.5, 1.0]}),
+            ("fold", {"0": [0.25, 0.5], "1": [0.1, 0.2]}),
+        ):
+            pd.DataFrame(table).to_parquet(path)
+            yield Subject(f"Parquet of {name}", path.read_bytes(), parquet)
+
+
+def parquet(path: Path) -> object:
+    table = read_parquet(path)
+    return [list(table.columns), table.map(str).to_numpy().tolist()]
+
+
+SUBJECTS = (*TEXTS, *packed(), *models(), *tables())
 
 
 def check(subject: Subject, content: bytes, place: Path, expected: object) -> str:

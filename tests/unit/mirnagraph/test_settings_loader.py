@@ -130,3 +130,33 @@ def test_both_sides_add_tokens_and_tables_by_file(tmp_path: Path) -> None:
     file.write_text("[training]\nepochs = 3\n")
     training = seq_config("rnatracker", file).training
     assert (training.epochs, training.patience) == (3, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[trees]\nn_trees = "10"', r"trees\.n_trees: found '10' \(str\), expected .* int"),
+        ("[trees]\nn_trees = 10.5", r"trees\.n_trees: found 10\.5 \(float\)"),
+        ("[trees]\nn_trees = true", r"trees\.n_trees: found True \(bool\)"),
+        ("[trees]\nn_trees = 1979-05-27", r"trees\.n_trees: found datetime"),
+        ("[trees.n_trees]\nx = 1", r"trees\.n_trees: found \{'x': 1\} \(dict\)"),
+        ("[tokens]\ntrees = [1]", r"tokens\.trees: found 1 \(int\), expected .* str"),
+        ("[tokens]\ntrees = 1", r"tokens\.trees: "),
+        ("trees = 5", r"trees: found 5, expected a table of settings"),
+        ("[trees]\nn_trees = 0", "setting 'n_trees' is 0, expected 1 or more"),
+        ("[fusion]\nlearning_rate = nan", "setting 'learning_rate' is nan, expected above 0"),
+        ("[trees]\nl2 = inf", "setting 'l2' is inf, expected 0 or more"),
+        ("seed = 1e400", "seed: found inf"),
+    ],
+)
+def test_an_error_names_the_setting(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(text + "\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"^{path}.*{message}"):
+        experiment_config("default", file=path)
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_bytes(b"\xef\xbb\xbfseed = 3\n")
+    assert experiment_config("default", file=path).seed == 3

@@ -41,3 +41,11 @@ def test_there_is_one_component_fewer_than_the_smaller_side() -> None:
 def test_a_table_too_small_for_a_component_gives_one_column_of_zeros() -> None:
     assert svd_scores(np.array([[5.0], [7.0]]), 8).tolist() == [[0], [0]]
     assert svd_scores(sparse.csr_array((3, 0)), 8).tolist() == [[0], [0], [0]]
+
+
+def test_a_table_without_a_value_gives_zeros() -> None:
+    for table in (np.zeros((4, 3)), sparse.csr_array((4, 3))):
+        assert svd_scores(table, 8).tolist() == [[0, 0]] * 4
+    one = np.zeros((4, 3))
+    one[2, 1] = 1
+    np.testing.assert_allclose(svd_scores(one, 8), [[0, 0], [0, 0], [1, 0], [0, 0]], atol=1e-9)

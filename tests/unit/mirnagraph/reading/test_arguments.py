@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,6 +184,33 @@ def test_folders_and_parts_of_networks_are_checked(small_dataset: Dataset) -> No
         mirnagraph.Network("x", 5, None, sparse.csr_array((1, 1)))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no such kind of association; found x"):
         small_dataset.association_matrix("x")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m, data, run: m.predict(5), "predict: model is 5 (int)"),
+        (lambda m, data, run: m.predict(None), "predict: model is None (NoneType)"),
+        (lambda m, data, run: m.predict(run, 5), "predict: names is 5 (int)"),
+        (lambda m, data, run: m.predict(run, [1, 2]), "predict: names is [1, 2] (list)"),
+        (lambda m, data, run: m.predict(run, sequences=["ACGU"]), "predict: sequences is ['ACGU']"),
+        (lambda m, data, run: m.predict(run, workers="two"), "predict: workers is 'two' (str)"),
+        (lambda m, data, run: m.explain(run, 5), "explain: name is 5 (int)"),
+        (lambda m, data, run: m.explain(run, "x", networks="n"), "explain: networks is 'n' (str)"),
+        (lambda m, data, run: m.build_networks("demo"), "build_networks: dataset is 'demo' (str)"),
+        (lambda m, data, run: m.build_networks(None), "build_networks: dataset is None"),
+        (lambda m, data, run: m.build_networks(data, {"a": 1}), "build_networks: config is {'a':"),
+        (lambda m, data, run: m.cross_validate("folder"), "cross_validate: networks is 'folder'"),
+        (lambda m, data, run: smith_waterman("ACGU"), "smith_waterman: sequences is 'ACGU' (str)"),
+    ],
+)
+def test_public_functions_name_the_argument(
+    small_dataset: Dataset, tmp_path: Path, call: Callable[..., object], message: str
+) -> None:
+    with pytest.raises(ArgumentError) as error:
+        call(mirnagraph, small_dataset, tmp_path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def public_functions() -> list[tuple[str, object]]:

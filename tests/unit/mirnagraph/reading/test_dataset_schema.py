@@ -123,6 +123,20 @@ def test_a_wrong_cell_is_named(
 
 
 @pytest.mark.parametrize("load", LOADERS)
+@pytest.mark.parametrize("letter", ["\0", "\x1b", "\u202e"])
+def test_a_control_character_in_an_id_is_refused(
+    folder: Path, letter: str, load: Callable[[Path], Dataset]
+) -> None:
+    first = Dataset.load(folder).rnas.index[2]
+    for path in folder.glob("*.tsv"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(f"{first}\t", f"{first}{letter}\t"), encoding="utf-8")
+    column = len(first) + 1
+    with pytest.raises(InputError, match=rf"rnas.tsv, line 4, column {column}: a control"):
+        load(folder)
+
+
+@pytest.mark.parametrize("load", LOADERS)
 def test_matures_are_read_as_sequences_are(folder: Path, load: Callable[[Path], Dataset]) -> None:
     put(folder, "rnas.tsv", 2, "matures", "tcat;UCAT")
     assert load(folder).rnas["matures"].iloc[0] == "UCAU;UCAU"

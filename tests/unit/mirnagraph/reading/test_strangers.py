@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import struct
 from dataclasses import replace
@@ -112,6 +113,19 @@ def test_a_header_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / WEIGHTS).unlink()
     (tmp_path / HEADER).unlink()
     with pytest.raises(CheckpointError, match="not a model folder"):
+        read_model(tmp_path, "m", (1,))
+
+
+def test_weights_that_may_not_be_read_are_not_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model(tmp_path, "m", 1, {}, {"a": np.ones(3)})
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("mirnagraph.runs.model_file.load_arrays", refuse)
+    with pytest.raises(CheckpointError, match=r"cannot be read \(permission denied\)"):
         read_model(tmp_path, "m", (1,))
 
 

@@ -8,7 +8,13 @@ import pandas as pd
 import pytest
 
 from mirnagraph.names import MirbaseNames
-from mirnagraph.sources.rnalocate import label_table, match_molecules, read_rnalocate, star
+from mirnagraph.sources.rnalocate import (
+    label_table,
+    labels,
+    match_molecules,
+    read_rnalocate,
+    star,
+)
 
 IDS = [
     "hsa-mir-24",
@@ -115,3 +121,14 @@ def test_label_table_counts_what_it_leaves_out(tmp_path: Path, names: MirbaseNam
         ["hsa-miR-99", "RNA is not in the dataset"],
         ["hsa-miR-30a-5p", "another species"],
     ]
+
+
+def test_compartments_that_differ_in_capitals_are_one(tmp_path: Path) -> None:
+    path = tmp_path / "records.tsv"
+    path.write_text("mirna\tlocation\na\tCytoplasm\nb\tcytoplasm\nb\tNucleus\nc\tNUCLEUS\n")
+    records = read_rnalocate(path)
+    molecules = {name: [name] for name in "abc"}
+    table, unused = labels(records, molecules, list("abc"), records["compartment"])
+    assert list(table.columns) == ["Cytoplasm", "Nucleus"]
+    assert table.to_numpy().tolist() == [[1, 0], [1, 1], [0, 1]]
+    assert unused.empty

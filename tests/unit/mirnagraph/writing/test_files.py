@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -252,3 +253,32 @@ def test_a_table_comes_back_with_its_formulas_as_text(tmp_path: Path) -> None:
     assert found["=id"].tolist() == table["=id"].tolist()
     assert guard_table(pd.DataFrame()).empty
     assert guard_table(table)["p"].equals(table["p"])
+
+
+def test_files_that_go_together_take_their_places_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "t.tsv"
+    about = tmp_path / "t.json"
+
+    def write(text: str) -> None:
+        with write_file(table, beside={about: text}) as part:
+            part.write_text(text)
+
+    replace = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if Path(target) == table:
+            raise OSError(errno.ENOSPC, "No space left on device", str(source))
+        replace(source, target)
+
+    for before in (None, "old"):
+        if before is not None:
+            write(before)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", refuse)
+            with pytest.raises(InputError, match=r"t.tsv: could not be written: No space left"):
+                write("new")
+        assert {path.read_text() for path in tmp_path.iterdir()} == ({before} - {None})
+    write("new")
+    assert [path.read_text() for path in sorted(tmp_path.iterdir())] == ["new", "new"]

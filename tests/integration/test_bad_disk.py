@@ -1,0 +1,221 @@
+"""A disk that is full: every command, at each of its writes, and on small real disks."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from contents import contents, hidden, small_disk
+from full_disk import full_disk
+
+from mirnagraph.dataset import Dataset
+from mirnagraph.io import write_tsv
+
+
+@dataclass(frozen=True)
+class Writing:
+    """A command that writes.
+
+    Attributes:
+        words: of the command.
+        is_run: whether what is finished stays, to be resumed.
+        overwrite: the option that lets it write again.
+    """
+
+    words: tuple[str, ...]
+    is_run: bool = False
+    overwrite: tuple[str, ...] = ("--overwrite",)
+
+
+SMALL = ("--fold", "2", "--config", "quick.toml", "--workers", "1")
+FOLDER = ("--out", "out")
+EXPLAIN = ("explain", "--run", "run", "--rna", "syn-mir-0001", "--networks", "nets")
+
+COMMANDS = {
+    "build-dataset": Writing(("build-dataset", "recipe.toml", *FOLDER)),
+    "build-networks": Writing(("build-networks", "--data", "ds", *FOLDER)),
+    "export": Writing(("export", "run", "--networks", "nets", *FOLDER)),
+    "explain": Writing((*EXPLAIN, *FOLDER)),
+    "predict": Writing(
+        ("predict", "--run", "run", "--fasta", "mini.fa", "--out", "out.tsv"), overwrite=()
+    ),
+    "atlas": Writing(("atlas", "--run", "run", "--out", "out.parquet"), overwrite=()),
+    "report": Writing(("report", "run", "--out", "out.html"), overwrite=()),
+    "train": Writing(("train", "--networks", "nets", *SMALL, "--no-baselines", *FOLDER), True),
+    "tune": Writing(
+        ("tune", "--networks", "nets", *SMALL, "--space", "space.toml", "--trials", "2", *FOLDER),
+        True,
+    ),
+    "seq train": Writing(
+        ("seq", "train", "--data", "ds", "--fold", "2", "--config", "seq.toml", "--workers", "1",
+         "--no-baselines", *FOLDER),
+        True,
+    ),
+}  # fmt: skip
+
+RECIPE = """name = "own"
+species = "Homo sapiens"
+[rnas]
+from = "list"
+file = "ids.txt"
+sequences = "rnas.fa"
+[labels]
+format = "table"
+file = "labels.tsv"
+columns = { rna = "Name" }
+"""
+
+SPACE = "[space]\nfusion.dropout = { low = 0.05, high = 0.3, step = 0.05 }\n"
+
+SEQ = "[training]\nepochs = 1\n[rnatracker]\nfilters = 4\nunits = 4\nattention_units = 4\n"
+
+
+@pytest.fixture
+def inputs(place: Path, quick, small_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with what each of `COMMANDS` reads."""
+    quick()
+    sequences = small_dataset.rnas["sequence"].dropna()
+    texts = {
+        "ids.txt": "\n".join(small_dataset.index) + "\n",
+        "rnas.fa": "".join(f">{name}\n{sequence}\n" for name, sequence in sequences.items()),
+        "recipe.toml": RECIPE,
+        "space.toml": SPACE,
+        "seq.toml": SEQ,
+    }
+    for name, text in texts.items():
+        (place / name).write_text(text, encoding="utf-8")
+    write_tsv(small_dataset.labels.rename_axis("Name").reset_index(), place / "labels.tsv")
+    names = ["syn-mir-0001", "syn-mir-0002"]
+    monkeypatch.setattr("fusion.atlas.atlas_names", lambda model: names)
+    return place
+
+
+def clean(place: Path) -> None:
+    for path in place.glob("out*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def numbers_of_kinds(seen: list[str]) -> list[int]:
+    """The first write of each kind: by what it does, and to which file but for digits."""
+    first: dict[str, int] = {}
+    for number, step in enumerate(seen, 1):
+        kind = re.sub(r"\d+", "#", re.sub(r"\.mirnagraph-[^/]*", "TEMPORARY", step))
+        first.setdefault(kind, number)
+    return list(first.values())
+
+
+def assert_refused(ended, reason: str = "No space left on device") -> None:
+    """One sentence that names the place that was asked for, and why."""
+    assert ended.returncode == 3, ended.stderr
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    assert ended.stderr.startswith("Error: out"), ended.stderr
+    assert f"could not be written: {reason}" in ended.stderr, ended.stderr
+    assert ".mirnagraph-" not in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_a_full_disk_at_every_write(run, inputs: Path, name: str) -> None:
+    """Refused from the first write of each kind on, and of runs that go on: of each write that is
+    left.
+    """
+    command = COMMANDS[name]
+    words = (*command.words, *(() if name == "report" else ("-q",)))
+    with full_disk(inputs) as disk:
+        assert run(*words).returncode == 0
+    clean(inputs)
+    before = contents(inputs)
+    for number in numbers_of_kinds(disk.seen):
+        with full_disk(inputs, number):
+            ended = run(*words)
+        after = contents(inputs)
+        assert hidden(inputs) == [], disk.seen[number - 1]
+        if ended.returncode == 0:  # a name that a file system could not give to the disk
+            assert disk.seen[number - 1].startswith("fsync")
+            clean(inputs)
+            continue
+        assert_refused(ended)
+        if command.is_run:
+            assert {name: after.get(name) for name in before} == before
+            clean(inputs)
+        else:
+            assert after == before, disk.seen[number - 1]
+    assert run(*words).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in COMMANDS if not COMMANDS[name].is_run])
+def test_a_full_disk_keeps_the_earlier_result(run, inputs: Path, name: str) -> None:
+    command = COMMANDS[name]
+    words = (*command.words, *command.overwrite, *(() if name == "report" else ("-q",)))
+    assert run(*words).returncode == 0
+    with full_disk(inputs) as disk:
+        assert run(*words).returncode == 0
+    before = contents(inputs)
+    for number in numbers_of_kinds(disk.seen):
+        with full_disk(inputs, number):
+            ended = run(*words)
+        assert hidden(inputs) == []
+        if ended.returncode == 0:
+            assert disk.seen[number - 1].startswith("fsync")
+            before = contents(inputs)
+            continue
+        assert_refused(ended)
+        assert contents(inputs) == before, disk.seen[number - 1]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (errno.EACCES, "Permission denied"),
+        (errno.EROFS, "Read-only file system"),
+        (errno.EDQUOT, "Disk quota exceeded"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_what_a_disk_refuses_is_one_sentence(run, inputs: Path, code: int, reason: str) -> None:
+    before = contents(inputs)
+    for name in ("build-dataset", "predict", "train"):
+        for number in (1, 2):
+            with full_disk(inputs, number, code):
+                ended = run(*COMMANDS[name].words, "-q")
+            assert_refused(ended, reason)
+            assert (contents(inputs), hidden(inputs)) == (before, [])
+
+
+@pytest.fixture
+def disk(place: Path) -> Iterator[Callable[[str], Path]]:
+    """Mount a small disk of the given options."""
+    with small_disk(place) as mount:
+        yield mount
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["build-networks", "export", "train", "seq train", "tune"])
+def test_a_small_disk(run, inputs: Path, disk: Callable[[str], Path], name: str) -> None:
+    """What C libraries write, which no hook sees: full after a part of all bytes."""
+    command = COMMANDS[name]
+    assert run(*command.words, "-q").returncode == 0
+    pages = sum(-(-path.stat().st_size // 4096) for path in Path("out").rglob("*"))
+    clean(inputs)
+    before = contents(inputs)
+    for share in (0.3, 0.6, 0.9):
+        folder = disk(f"size={4 * max(1, int(share * pages))}k")
+        os.symlink(folder / "out", "out")
+        ended = run(*command.words, "-q")
+        assert_refused(ended)
+        assert hidden(inputs) == []
+        Path("out").unlink()
+        after = contents(inputs)
+        assert {path: after.get(path) for path in before} == before
+        if not command.is_run:
+            assert not (folder / "out").exists()
