@@ -232,6 +232,23 @@ class Plan:
             shares.append((float(of_part / total), len(batch)))
         return shares
 
+    def waiting(self, n_processes: int) -> float:
+        """Share of an epoch that the process with least to read waits for others.
+
+        By the padded positions of the batches of this epoch; time per batch and per process is left
+        out.
+
+        Args:
+            n_processes: that divide each batch.
+        """
+        n_positions = np.zeros((len(self), n_processes))
+        for step, batch in enumerate(self.batches()):
+            lengths = self.lengths[batch]
+            for number, part in enumerate(divide(lengths, n_processes)):
+                process = (number - step) % n_processes
+                n_positions[step, process] = len(part) * lengths[part].max(initial=0)
+        return float(1 - n_positions.sum(axis=0).min() / max(n_positions.max(axis=1).sum(), 1))
+
     def __iter__(self) -> Iterator[np.ndarray]:
         for part, batch in zip(self.own_parts(), self.batches(), strict=True):
             if not len(part):  # every process has to take the step; its weight is 0

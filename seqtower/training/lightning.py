@@ -37,6 +37,8 @@ STOPPED = "has_stopped"
 
 EPOCHS = "epochs"
 
+logger = logging.getLogger(__name__)
+
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning")
 
 
@@ -195,6 +197,9 @@ def fit_module(
         _precision(module.config.precision),
     )
     remove_file(folder / PAST)
+    if devices > 1:
+        waiting = module.train_plan.waiting(devices)
+        logger.info("%d processes wait for %.0f %% of an epoch", devices, 100 * waiting)
     if devices > 1 and processes.n_joined():
         with processes.sent(fit):
             fit.run(progress)
@@ -301,16 +306,16 @@ def _precision(setting: str) -> Literal["bf16-mixed", "32-true"]:
 def _quietly() -> Iterator[None]:
     """Silence Lightning's advice on loaders and hardware, which our callers cannot follow."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    levels = [silenced.level for silenced in loggers]
+    for silenced in loggers:
+        silenced.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        for silenced, level in zip(loggers, levels, strict=True):
+            silenced.setLevel(level)
 
 
 class PatientStopping(EarlyStopping):
