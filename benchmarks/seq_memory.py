@@ -24,6 +24,8 @@ import time
 import tracemalloc
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
+
 SETTINGS = """
 [tower]
 name = "cnn"
@@ -142,8 +144,9 @@ def main() -> None:
             make(Path(name), n, parquet=given.parquet)
             options = [f"--{key}" for key in ("baselines", "traced") if getattr(given, key)]
             command = [sys.executable, __file__, "--run", name, *options]
-            text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        found = json.loads(text.splitlines()[-1])
+            env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
+        found = json.loads(done.stdout.splitlines()[-1])
         peaks.append(found["peak"])
         traced = f", traced {found['traced']:.2f} GB" if "traced" in found else ""
         print(

@@ -7,20 +7,30 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from seqtower.data.kmers import word_numbers
+from seqtower.data.kmers import letter_codes
+
+
+FEW = 2**20
+"""Nucleotides below which the k-mers that occur are numbered, in place of all possible ones."""
 
 
 def different_kmers(sequence: str, k: int) -> np.ndarray:
-    """Return the numbers of the different k-mers without an N: int64, ascending."""
-    numbers = np.unique(word_numbers(sequence, k))
-    return numbers[1:] if len(numbers) and numbers[0] < 0 else numbers
+    """Return the numbers of the different k-mers without an N: int32, ascending.
+
+    K-mers are numbered in alphabetical order, as by `seqtower.data.kmers.word_numbers`.
+
+    Args:
+        sequence: nucleotides.
+        k: nucleotides of a k-mer, at most 15.
+    """
+    return np.unique(_numbers(letter_codes(sequence), k))
 
 
 class KmerIndex:
     """Places of the sequences that have a k-mer, for sequences that are added one by one.
 
-    Memory is 4 bytes per different k-mer of each sequence, added or not, and 16 bytes per different
-    k-mer of all.
+    Memory is 4 bytes for each different k-mer of each sequence, added or not, and 8 bytes for each
+    possible k-mer (of few sequences: for each that occurs).
 
     Args:
         sequences: all sequences that may be added.
@@ -31,23 +41,25 @@ class KmerIndex:
         self.k = k
         self._columns: np.ndarray | None = None
         n_columns = 4**k
-        if sum(len(sequence) for sequence in sequences) < n_columns:
-            # a short list of the k-mers that occur, in place of one entry for each possible one
+        n_nucleotides = sum(len(sequence) for sequence in sequences)
+        if n_nucleotides < FEW:
             kmers = [different_kmers(sequence, k) for sequence in sequences]
-            self._columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *kmers]))
+            self._columns = np.unique(np.concatenate([np.zeros(0, dtype=np.int32), *kmers]))
             n_columns = len(self._columns)
-        n_places = np.zeros(n_columns, dtype=np.int32)
-        for sequence in sequences:
-            n_places[self.kmers_of(sequence)] += 1
-        ends = np.cumsum(n_places, dtype=np.int64)
-        self._starts = ends - n_places
+        number = np.int32 if n_nucleotides < 2**31 else np.int64
         self._filled = np.zeros(n_columns, dtype=np.int32)
-        self._places = np.empty(int(ends[-1]) if n_columns else 0, dtype=np.int32)
+        for sequence in sequences:
+            self._filled[self.kmers_of(sequence)] += 1
+        self._starts = np.cumsum(self._filled, dtype=number)
+        n_places = int(self._starts[-1]) if n_columns else 0
+        self._starts -= self._filled
+        self._filled[:] = 0
+        self._places = np.empty(n_places, dtype=np.int32)
         self._counts = np.zeros(len(sequences), dtype=np.int32)
         self._found = np.empty(len(sequences), dtype=np.int32)
 
     def kmers_of(self, sequence: str) -> np.ndarray:
-        """Return the columns of the different k-mers of one of the sequences: int64, ascending."""
+        """Return the columns of the different k-mers of one of the sequences, ascending."""
         kmers = different_kmers(sequence, self.k)
         return kmers if self._columns is None else np.searchsorted(self._columns, kmers)
 
@@ -77,6 +89,27 @@ class KmerIndex:
         counts = self._counts[places]
         self._counts[places] = 0
         return places, counts
+
+
+@njit(cache=True)
+def _numbers(codes: np.ndarray, k: int) -> np.ndarray:
+    """Number of every k-mer without an N, in their order in the sequence."""
+    numbers = np.empty(max(len(codes) - k + 1, 0), dtype=np.int32)
+    mask = 4**k - 1
+    n = 0
+    value = 0
+    n_known = 0
+    for code in codes:
+        if code < 0:
+            n_known = 0
+            value = 0
+            continue
+        value = ((value << 2) | code) & mask
+        n_known += 1
+        if n_known >= k:
+            numbers[n] = value
+            n += 1
+    return numbers[:n]
 
 
 @njit(cache=True)
