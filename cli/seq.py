@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -144,6 +145,16 @@ NoBaselinesOption = Annotated[
     ),
 ]
 
+DevicesOption = Annotated[
+    int | None,
+    Option(
+        min=1,
+        help="Processes that train one tower together, each on a part of every batch: one per GPU, "
+        "or per core without a GPU.",
+        show_default="all GPUs, or 1 process on the CPU",
+    ),
+]
+
 RnaOption = Annotated[
     list[str] | None,
     Option(help="Id of an RNA to explain; repeatable.", show_default="all of the file"),
@@ -222,6 +233,7 @@ def train(
     workers: WorkersOption = 2,
     scheduler: SchedulerOption = None,
     device: DeviceOption = "auto",
+    devices: DevicesOption = None,
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
     no_baselines: NoBaselinesOption = False,
@@ -237,6 +249,7 @@ def train(
     from seqtower.config import DEFAULT, names_tower, preset_for, seq_config
     from seqtower.data.load import Source, training_data
 
+    _check_processes(devices, scheduler)
     start = None if pretrained is None else str(pretrained)
     given = {"seed": seed, "n_folds": fold, "group": group, "pretrained": start}
     settings = seq_config(tower or DEFAULT, config, **given)
@@ -255,6 +268,8 @@ def train(
     read = training_data(source)
     if tower is None and not names_tower(config):
         settings = seq_config(preset_for(read[0].lengths), config, **given)
+    if devices is not None:
+        settings = replace(settings, training=replace(settings.training, devices=devices))
     _train(
         read,
         settings,
@@ -264,6 +279,16 @@ def train(
         overwrite=overwrite,
         resume=resume,
     )
+
+
+def _check_processes(devices: int | None, scheduler: str | None) -> None:
+    """Raise ConfigError for options that contradict the processes that torchrun started."""
+    from mirnagraph.errors import ConfigError
+    from seqtower.training.processes import was_launched
+
+    if was_launched() and (devices is not None or scheduler is not None):
+        option = "--devices" if devices is not None else "--scheduler"
+        raise ConfigError(f"torchrun has started the processes of the training; omit {option}")
 
 
 def _train(

@@ -44,6 +44,7 @@ from seqtower.predict import predict
 from seqtower.pretraining.checkpoint import Pretrained
 from seqtower.pretraining.start import load_start
 from seqtower.retry import train_checked
+from seqtower.training import processes
 from seqtower.training.health import HEALTH, Health
 from seqtower.training.lightning import TrainedTower
 
@@ -58,7 +59,7 @@ class Work:
         folds: test fold of every RNA.
         groups: group number per RNA, kept whole in validation splits too: shape (n,).
         kmers: features of the k-mer baselines, RNA types among them where the tower is conditioned
-            on them: shape (n, width).
+            on them: shape (n, width); without a column where there are no baselines.
         tree_features: features of the trees on descriptors, RNA types among them where there are
             some: shape (n, width).
         whole: numbers of whole RNAs that the tower reads, by block: shape (n, width) each.
@@ -99,11 +100,13 @@ def prepare_work(
 ) -> Work:
     """Prepare what the folds of a run read; see `Work`."""
     types = vocabulary(data.types)
-    kmers = kmer_counts(data.sequences, K)
-    if data.types is not None:
-        # Baselines read the types that the tower is conditioned on.
-        is_type = np.array(data.types)[:, None] == np.array(types)
-        kmers = np.hstack([kmers, is_type])
+    kmers = np.zeros((len(data), 0), dtype=np.float32)
+    if baselines:
+        kmers = kmer_counts(data.sequences, K)
+        if data.types is not None:
+            # Baselines read the types that the tower is conditioned on.
+            is_type = np.array(data.types)[:, None] == np.array(types)
+            kmers = np.hstack([kmers, is_type])
     tree_features = np.zeros((len(data), 0), dtype=np.float32)
     if baselines or config.descriptors.is_used:
         tree_features = config.descriptors.features(data.sequences, data.types, types)
@@ -190,7 +193,7 @@ def fit_rows(work: Work, train: np.ndarray, seed: int, folder: Path) -> Fitted:
     share = config.training.inner_fraction
     fit, validation = inner_split(train, labels, work.groups, share, child_seed(seed, "inner"))
     encoding, whole = _fit_inputs(work, fit, seed)
-    encoded = encoding(data.sequences)
+    encoded = encoding.when_read(data.sequences)
     checked = train_checked(
         encoded,
         data.labels,
@@ -297,7 +300,7 @@ def _predict_fold(
 ) -> dict[str, np.ndarray]:
     """Predictions of the test rows by the model, its parts and the baselines."""
     data = work.data
-    encoded = fitted.encoding([data.sequences[row] for row in test])
+    encoded = fitted.encoding.when_read([data.sequences[row] for row in test])
     types = work.types_of(test)
     numbers = fitted.whole({name: values[test] for name, values in work.whole.items()})
     settings = work.config.training
@@ -328,6 +331,8 @@ def cross_validate(
         workers: folds that run in parallel; changes no number.
         progress: called after each fold.
     """
+    if max(processes.n_joined(), work.config.training.devices) > 1:
+        workers = 1  # the processes train one tower after the other
     results = cross_validation.cross_validate(
         run_fold, work, work.folds, folder=work.folder, workers=workers, progress=progress
     )

@@ -14,7 +14,7 @@ from mirnagraph.evaluation.metrics import CLASS, FRACTIONS
 from seqtower.config import SeqConfig, SeqTrainConfig
 from seqtower.data.batches import Batch, windows
 from seqtower.data.sequences import LengthPolicy
-from seqtower.encoders.base import FittedEncoding
+from seqtower.encoders.base import Encoded, FittedEncoding
 from seqtower.encoders.tis import TisConfig
 from seqtower.nn.losses import probabilities
 from seqtower.towers.base import Tower
@@ -51,7 +51,7 @@ def read_sequences(
 
 def predict(
     tower: Tower,
-    encoded: Sequence[np.ndarray],
+    encoded: Encoded,
     kind: str,
     config: SeqTrainConfig,
     types: np.ndarray | None = None,

@@ -11,6 +11,7 @@ import torch
 
 from mirnagraph.seeds import child_seed
 from seqtower.config import SeqConfig
+from seqtower.encoders.base import Encoded, encoded_rows
 from seqtower.predict import predict
 from seqtower.training.health import RETRY_SHARE, Health, after_retry, assess, scored_rows
 from seqtower.training.lightning import TrainedTower, train_tower
@@ -33,7 +34,7 @@ class CheckedTower:
 
 
 def train_checked(  # noqa: PLR0913 (what a training needs, in one call)
-    encoded: Sequence[np.ndarray],
+    encoded: Encoded,
     labels: np.ndarray,
     kind: str,
     train_rows: np.ndarray,
@@ -80,7 +81,7 @@ def train_checked(  # noqa: PLR0913 (what a training needs, in one call)
         return CheckedTower(trained, health, of_validation)
 
     def predict_rows(trained: TrainedTower, rows: np.ndarray) -> np.ndarray:
-        of_rows = [encoded[row] for row in rows]
+        of_rows = encoded_rows(encoded, rows)
         row_types = None if types is None else types[rows]
         whole_rows = None if numbers is None else numbers[rows]
         return predict(trained.tower, of_rows, kind, config.training, row_types, whole_rows)

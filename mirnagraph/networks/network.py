@@ -28,7 +28,7 @@ from mirnagraph.networks.similarities import (
 from mirnagraph.nodes import Network, NodeIndex
 from mirnagraph.reading.arguments import check_fields, checked
 from mirnagraph.reading.documents import read_json
-from mirnagraph.reading.parquet import read_parquet
+from mirnagraph.reading.parquet import read_parquet_table
 
 COEXPRESSION = "coexpression"
 
@@ -354,7 +354,7 @@ def _read_network(
 
 
 def _read_edges(path: Path) -> pd.DataFrame:
-    table = read_parquet(path)
+    table = read_parquet_table(path)
     if list(table.columns) != EDGE_COLUMNS or not pd.api.types.is_float_dtype(table["weight"]):
         found = ", ".join(f"{name} ({table[name].dtype})" for name in table.columns)
         raise CheckpointError(

@@ -17,7 +17,7 @@ from mirnagraph.evaluation.splits import Folds
 from mirnagraph.io import cell_problems, read_table, write_folder, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.documents import read_json
-from mirnagraph.reading.parquet import read_parquet
+from mirnagraph.reading.parquet import read_parquet_table
 
 MODEL = "model"
 """Name of the model among the predictions of a fold or a run."""
@@ -100,7 +100,7 @@ def load_fold(folder: Path, fold: int) -> FoldResult:
         about = read_json(path / "fold.json")
         if "names" not in about:
             raise InputError("a finished fold of an older version", file=path, hint=hint)
-        tables = {file.stem: read_parquet(file).to_numpy() for file in path.glob("*.parquet")}
+        tables = {file.stem: read_parquet_table(file).to_numpy() for file in path.glob("*.parquet")}
         return FoldResult(
             fold,
             np.asarray(about["rows"], dtype=np.int64),

@@ -67,25 +67,40 @@ def kmer_models(
         Name -> probabilities or fractions of `rows`: float64, shape (len(rows), n_labels); classes
         and fractions sum to 1.
     """
-    mean = features[train].mean(axis=0)
-    sd = features[train].std(axis=0)
-    scaled = (features - mean) / np.where(sd > 1e-9, sd, 1)
-    fit_predict = _fractions if kind == FRACTIONS else _probabilities
-    predictions = {name: np.zeros((len(rows), labels.shape[1])) for name in KMERS}
-    for column in range(labels.shape[1]):
-        known = train[~np.isnan(labels[train, column])]
-        true = labels[known, column]
-        if not len(known):
-            for values in predictions.values():
-                values[:, column] = 0.5
-            continue
-        column_seed = child_seed(seed, "k-mer boosting", column) % 2**32
-        for name, inputs in ((LOGISTIC, scaled), (BOOSTING, features)):
-            values = fit_predict(name, inputs[known], true, inputs[rows], column_seed)
-            predictions[name][:, column] = values
+    predictions = {}
+    for name in KMERS:
+        of_train = features[train]
+        of_rows = features[rows]
+        if name == LOGISTIC:
+            mean = of_train.mean(axis=0)
+            sd = of_train.std(axis=0)
+            scale = np.where(sd > 1e-9, sd, 1)
+            of_train = (of_train - mean) / scale
+            of_rows = (of_rows - mean) / scale
+        predictions[name] = _by_compartment(name, of_train, labels[train], of_rows, kind, seed)
     if kind == MULTI_LABEL:
         return predictions
     return {name: sum_to_one(values) for name, values in predictions.items()}
+
+
+def _by_compartment(
+    name: str,
+    features: np.ndarray,
+    labels: np.ndarray,
+    others: np.ndarray,
+    kind: str,
+    seed: int,
+) -> np.ndarray:
+    """Fit each compartment on the RNAs with a label and predict others; 0.5 where none has one."""
+    fit_predict = _fractions if kind == FRACTIONS else _probabilities
+    predicted = np.full((len(others), labels.shape[1]), 0.5)
+    for column, values in enumerate(labels.T):
+        is_known = ~np.isnan(values)
+        if is_known.any():
+            column_seed = child_seed(seed, "k-mer boosting", column) % 2**32
+            known = features if is_known.all() else features[is_known]
+            predicted[:, column] = fit_predict(name, known, values[is_known], others, column_seed)
+    return predicted
 
 
 def _fractions(

@@ -1,4 +1,4 @@
-"""Length-bucketed, masked batches and their distribution over processes."""
+"""Length-bucketed, masked batches, and how the processes of a training divide them."""
 
 from __future__ import annotations
 
@@ -118,11 +118,67 @@ def plan(
     return [arrays[number] for number in rng.permutation(len(arrays))]
 
 
+def divide(lengths: np.ndarray, n: int) -> list[np.ndarray]:
+    """Divide the RNAs of a batch among processes, which then wait for the one with most to read.
+
+    A process reads the positions of its RNAs padded to its longest one; the most that any of them
+    reads is as small as possible with whole RNAs.
+
+    Args:
+        lengths: positions per RNA, shape (n_rnas,).
+        n: number of processes.
+
+    Returns:
+        Places of the RNAs of each process, from the longest RNAs to the shortest; with fewer RNAs
+        than processes the last have none.
+
+    >>> [places.tolist() for places in divide(np.array([10, 30, 10, 10]), 2)]
+    [[1], [0, 2, 3]]
+    """
+    order = np.argsort(-lengths, kind="stable")
+    descending = np.maximum(lengths[order], 1).tolist()
+    low = max(descending[0], -(-sum(descending) // n))
+    high = descending[0] * -(-len(order) // n)
+    while low < high:
+        middle = (low + high) // 2
+        if sum(_sizes_within(descending, n, middle)) == len(order):
+            high = middle
+        else:
+            low = middle + 1
+    ends = np.cumsum(_sizes_within(descending, n, low))
+    return np.split(order, ends[:-1])
+
+
+def _sizes_within(descending: list[int], n: int, most: int) -> list[int]:
+    """Numbers of RNAs of each process that reads at most some positions, one or more if possible.
+
+    Args:
+        descending: positions per RNA, the largest first.
+        n: number of processes.
+        most: padded positions of a process.
+
+    Returns:
+        Sums to the number of RNAs where `most` is enough for all.
+    """
+    sizes = []
+    at = 0
+    for n_others in range(n - 1, -1, -1):
+        n_left = len(descending) - at
+        size = 0
+        if n_left:
+            size = min(most // descending[at], max(n_left - n_others, 1))
+        sizes.append(size)
+        at += size
+    return sizes
+
+
 class Plan:
     """Batches of each epoch: new ones in every epoch with a seed, always the same without one.
 
-    With a seed, the processes of one training divide the batches: each step takes one batch per
-    process. Without a seed, each process reads all.
+    Attributes:
+        is_divided: the processes of a training divide each batch (see `divide`): every process
+            takes as many steps as one alone would, on a part of the same RNAs.
+        weights: how much each RNA counts in the loss of a batch, shape (n_rows,).
     """
 
     def __init__(
@@ -134,60 +190,91 @@ class Plan:
         self.most = most
         self.seed = seed
         self.epoch = 0
-        self._steps: list[list[np.ndarray]] = []
-        self._steps_epoch = -1
+        self.is_divided = False
+        self.weights = np.ones(len(rows))
+        self._batches: list[np.ndarray] = []
+        self._batches_epoch = -1
 
-    def steps(self) -> list[list[np.ndarray]]:
-        """Return the batches of this epoch by step; the last step may have fewer."""
-        if self._steps_epoch != self.epoch:  # a trainer asks for the steps of an epoch repeatedly
+    def batches(self) -> list[np.ndarray]:
+        """Return the batches of this epoch, which all processes share: places in `rows`."""
+        if self._batches_epoch != self.epoch:  # a trainer asks for those of an epoch repeatedly
             rng = None if self.seed is None else generator(self.seed, "batches", self.epoch)
-            batches = plan(self.lengths, self.tokens, self.most, rng)
-            n = 1 if self.seed is None else place()[1]
-            self._steps = [batches[start : start + n] for start in range(0, len(batches), n)]
-            self._steps_epoch = self.epoch
-        return self._steps
+            self._batches = plan(self.lengths, self.tokens, self.most, rng)
+            self._batches_epoch = self.epoch
+        return self._batches
 
-    def shares(self) -> list[float]:
-        """Return the weight of this process's batch in each step.
+    def own_parts(self) -> list[np.ndarray]:
+        """Return the part of each batch that this process reads; empty where it has none.
 
-        The weight is the number of its RNAs relative to the mean batch of the step, and 0 where the
-        process has no batch.
+        The process with the largest part changes from step to step.
         """
         process, n_processes = place()
+        if not self.is_divided or n_processes == 1:
+            return self.batches()
+        parts = []
+        for step, batch in enumerate(self.batches()):
+            of_processes = divide(self.lengths[batch], n_processes)
+            parts.append(batch[of_processes[(process + step) % n_processes]])
+        return parts
+
+    def shares(self) -> list[tuple[float, int]]:
+        """Return the weight of this process in each step, and the number of RNAs of the batch.
+
+        The weights of all processes sum to 1; 0 where a process has no RNA.
+        """
         shares = []
-        for step in self.steps():
-            n_rnas = len(step[process]) if process < len(step) else 0
-            shares.append(n_rnas * n_processes / sum(map(len, step)))
+        for part, batch in zip(self.own_parts(), self.batches(), strict=True):
+            total = self.weights[batch].sum()
+            of_part = self.weights[part].sum()
+            if not total:
+                total = len(batch)
+                of_part = len(part)
+            shares.append((float(of_part / total), len(batch)))
         return shares
 
+    def waiting(self, n_processes: int) -> float:
+        """Share of an epoch that the process with least to read waits for others.
+
+        By the padded positions of the batches of this epoch; time per batch and per process is left
+        out.
+
+        Args:
+            n_processes: that divide each batch.
+        """
+        n_positions = np.zeros((len(self), n_processes))
+        for step, batch in enumerate(self.batches()):
+            lengths = self.lengths[batch]
+            for number, part in enumerate(divide(lengths, n_processes)):
+                process = (number - step) % n_processes
+                n_positions[step, process] = len(part) * lengths[part].max(initial=0)
+        return float(1 - n_positions.sum(axis=0).min() / max(n_positions.max(axis=1).sum(), 1))
+
     def __iter__(self) -> Iterator[np.ndarray]:
-        process = 0 if self.seed is None else place()[0]
-        for step in self.steps():
-            # every process has to take the step; one without a batch has weight 0
-            yield self.rows[step[process if process < len(step) else 0]]
+        for part, batch in zip(self.own_parts(), self.batches(), strict=True):
+            if not len(part):  # every process has to take the step; its weight is 0
+                part = batch[[self.lengths[batch].argmin()]]
+            yield self.rows[part]
 
     def __len__(self) -> int:
-        return len(self.steps())
+        return len(self.batches())
 
 
-def split_long(encoded: Sequence[np.ndarray], limit: int) -> tuple[list[np.ndarray], np.ndarray]:
+def split_long(sizes: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cut RNAs of more than `limit` positions into windows that overlap by a tenth.
 
     Args:
-        encoded: each of shape (positions, channels).
+        sizes: positions per RNA, shape (n,).
         limit: positions of a window.
 
     Returns:
-        The pieces, and the number of the RNA of each piece: int64, shape (n_pieces,). RNAs that are
-        not longer than `limit` are one piece.
+        Of each piece the number of its RNA, its first position and the position behind its last:
+        int64, shape (n_pieces,) each. RNAs that are not longer than `limit` are one piece.
     """
     pieces = []
-    owner = []
-    for row, positions in enumerate(encoded):
-        for start, end in windows(len(positions), limit, limit // 10):
-            pieces.append(positions[start:end])
-            owner.append(row)
-    return pieces, np.array(owner, dtype=np.int64)
+    for row, size in enumerate(sizes.tolist()):
+        pieces += [(row, start, end) for start, end in windows(size, limit, limit // 10)]
+    owner, starts, ends = np.array(pieces, dtype=np.int64).reshape(-1, 3).T
+    return owner, starts, ends
 
 
 def windows(length: int, width: int, overlap: int) -> Iterator[tuple[int, int]]:

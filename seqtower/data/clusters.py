@@ -11,7 +11,7 @@ from scipy import sparse
 
 from mirnagraph.parallel import Progress, report
 from mirnagraph.reading.arguments import checked
-from seqtower.data.kmers import word_numbers
+from seqtower.data.kmer_index import KmerIndex, different_kmers
 
 LONGEST_ALIGNED = 20_000
 """Nucleotides of the longest pair that is aligned; beyond it shared k-mers alone decide."""
@@ -50,12 +50,18 @@ def cluster(sequences: Sequence[str], progress: Progress | None = None) -> np.nd
     """
     order = sorted(range(len(sequences)), key=lambda row: (-len(sequences[row]), sequences[row]))
     ordered = [sequences[row] for row in order]
-    kmers = _kmer_matrix(ordered)
-    by_kmer = kmers.T.tocsr()
+    index = KmerIndex(ordered, K)
     leader = np.full(len(order), -1)
-    for place in range(len(order)):
+    without_kmers: dict[str, int] = {}
+    for place, sequence in enumerate(ordered):
         report(progress, "clusters", place + 1, len(order))
-        leader[place] = _leader_of(place, ordered, leader[:place], kmers, by_kmer)
+        kmers = index.kmers_of(sequence)
+        if len(kmers):
+            leader[place] = _leader_of(place, kmers, ordered, index)
+        else:  # shorter than k, or with an N in every k-mer
+            leader[place] = without_kmers.setdefault(sequence, place)
+        if leader[place] == place:
+            index.add(place, kmers)
     of_row = np.empty(len(order), dtype=np.int64)
     of_row[order] = leader
     _, first, number = np.unique(of_row, return_index=True, return_inverse=True)
@@ -81,14 +87,14 @@ def near_copies(
     """
     found = np.full(len(sequences), -1, dtype=np.int64)
     equal = {sequence: row for row, sequence in reversed(list(enumerate(references)))}
-    kmers = [_kmers_of(sequence) for sequence in references]
+    kmers = [different_kmers(sequence, K) for sequence in references]
     different = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *kmers]))
     by_kmer = _kmer_columns(kmers, different).T.tocsr()
     n_kmers = np.array([len(numbers) for numbers in kmers])
     lengths = np.array([len(sequence) for sequence in references])
     for start in range(0, len(sequences), CHUNK):
         chunk = sequences[start : start + CHUNK]
-        of_chunk = [_kmers_of(sequence) for sequence in chunk]
+        of_chunk = [different_kmers(sequence, K) for sequence in chunk]
         shared = (_kmer_columns(of_chunk, different) @ by_kmer).tocsr()
         for place, sequence in enumerate(chunk):
             row = slice(shared.indptr[place], shared.indptr[place + 1])
@@ -153,51 +159,29 @@ def _matrix() -> Any:
 
 
 def _leader_of(
-    place: int,
-    sequences: Sequence[str],
-    leader: np.ndarray,
-    kmers: sparse.csr_array,
-    by_kmer: sparse.csr_array,
+    place: int, kmers: np.ndarray, sequences: Sequence[str], representatives: KmerIndex
 ) -> int:
-    """Representative of the sequence at `place`, given those of the sequences before it."""
-    own = kmers.indices[kmers.indptr[place] : kmers.indptr[place + 1]]
-    if not len(own):  # shorter than k, or with an N in every k-mer
-        same = [other for other in range(place) if sequences[other] == sequences[place]]
-        return int(leader[same[0]]) if same else place
-    holders = [by_kmer.indices[by_kmer.indptr[kmer] : by_kmer.indptr[kmer + 1]] for kmer in own]
-    n_shared = np.bincount(np.concatenate(holders), minlength=len(sequences))[:place]
-    share = n_shared / len(own)
-    is_representative = leader == np.arange(place)
-    for other in np.flatnonzero((share >= CANDIDATE) & is_representative).tolist():
-        if share[other] >= CERTAIN:
-            return other
-        if identity(sequences[other], sequences[place]) >= IDENTITY:
-            return other
-    return place
+    """First representative of which a sequence with k-mers is a near-duplicate, or its place.
 
-
-def _kmer_matrix(sequences: Sequence[str]) -> sparse.csr_array:
-    """K-mers of each sequence: binary, shape (n, number of different k-mers)."""
-    numbers = [_kmers_of(sequence) for sequence in sequences]
-    every = np.concatenate(numbers) if numbers else np.zeros(0, dtype=np.int64)
-    different, columns = np.unique(every, return_inverse=True)
-    pointer = np.concatenate([[0], np.cumsum([len(kmers) for kmers in numbers])])
-    return sparse.csr_array(
-        (np.ones(len(columns), dtype=np.int8), columns, pointer),
-        shape=(len(sequences), max(len(different), 1)),
-    )
-
-
-def _kmers_of(sequence: str) -> np.ndarray:
-    """Different k-mers of a sequence: sorted numbers, int64."""
-    return np.setdiff1d(word_numbers(sequence, K), [-1])
+    Args:
+        place: of the sequence.
+        kmers: its k-mers.
+        sequences: of all places.
+        representatives: index of the representatives before it.
+    """
+    others, n_shared = representatives.shared(kmers)
+    share = n_shared / len(kmers)
+    is_candidate = share >= CANDIDATE
+    pairs = zip(others[is_candidate].tolist(), share[is_candidate].tolist(), strict=True)
+    first = _first_copy(sequences[place], sequences, list(pairs))
+    return place if first < 0 else first
 
 
 def _kmer_columns(numbers: Sequence[np.ndarray], different: np.ndarray) -> sparse.csr_array:
     """Which of some k-mers each sequence has: 0/1, shape (n, len(different)).
 
     Args:
-        numbers: of `_kmers_of`, one array per sequence.
+        numbers: of `different_kmers`, one array per sequence.
         different: sorted numbers of the k-mers in the columns; others are left out.
     """
     rows = []

@@ -15,6 +15,8 @@ _CODE = np.full(256, -1, dtype=np.int8)
 
 _CODE[[ord(letter) for letter in LETTERS]] = range(4)
 
+_ONE_HOT = np.vstack([np.eye(4, dtype=np.float32), np.zeros((1, 4), dtype=np.float32)])
+
 
 def letter_codes(sequence: str) -> np.ndarray:
     """Return 0 to 3 for A, C, G, U and -1 for others: int8, shape (length,)."""
@@ -23,9 +25,7 @@ def letter_codes(sequence: str) -> np.ndarray:
 
 def one_hot(sequence: str) -> np.ndarray:
     """Return the one-hot code, 0 throughout for N: float32, shape (length, 4)."""
-    codes = letter_codes(sequence)
-    table = np.vstack([np.eye(4, dtype=np.float32), np.zeros((1, 4), dtype=np.float32)])
-    return table[codes]
+    return _ONE_HOT[letter_codes(sequence)]
 
 
 def kmer_names(k: int = 5) -> list[str]:

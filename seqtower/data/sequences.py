@@ -77,6 +77,10 @@ class LengthPolicy(Checked):
         head, tail = self._ends(len(sequence))
         return sequence[:head] + sequence[len(sequence) - tail :]
 
+    def n_kept(self, length: int) -> int:
+        """Return the number of nucleotides that are kept of an RNA of this length."""
+        return sum(self._ends(length))
+
     def _ends(self, length: int) -> tuple[int, int]:
         """Numbers of nucleotides that are kept at the 5' end and at the 3' end."""
         if self.keep == "full" or length <= self.length:
@@ -187,9 +191,10 @@ class SequenceSet:
 
 def sequences_sha256(data: SequenceSet) -> str:
     """Return the sha256 over ids, sequences, labels, groups, types and sets, in row order."""
-    pairs = zip(data.index.ids, data.sequences, strict=True)
-    lines = [f"{name}\t{sequence}" for name, sequence in pairs]
-    total = hashlib.sha256("\n".join(lines).encode())
+    total = hashlib.sha256()
+    for row, (name, sequence) in enumerate(zip(data.index.ids, data.sequences, strict=True)):
+        line = f"{name}\t{sequence}"
+        total.update((f"\n{line}" if row else line).encode())
     total.update("\t".join([data.kind, *data.compartments, *(data.groups or ())]).encode())
     total.update(np.ascontiguousarray(data.labels).tobytes())
     total.update("\t".join([*(data.types or ()), *(data.sets or ())]).encode())

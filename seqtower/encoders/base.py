@@ -27,6 +27,9 @@ TIS = "tis"
 STEP = "encoding (nucleotides)"
 """Step of `warm_up` in a progress bar."""
 
+MOST_KEPT = 2**26
+"""Most values (positions times channels) of encoded RNAs that are kept in memory together."""
+
 ARRAYS = "encoding."
 """Start of the names of an encoder's arrays in a model file."""
 
@@ -110,6 +113,14 @@ class Encoder(ABC):
             "integrated gradients over its values do"
         )
 
+    def n_positions(self, _length: int, _lengths: LengthPolicy) -> int | None:
+        """Return the positions of an encoded RNA of this length, without encoding it.
+
+        None for an encoder that has to encode to know: all its encodings are kept in memory, in
+        place of encoding RNAs anew for each batch (see `FittedEncoding.when_read`).
+        """
+        return None
+
     def n_windows(self, _length: int) -> int:
         """Windows in which a pretrained network reads an RNA; 1 where it reads the whole."""
         return 1
@@ -189,6 +200,10 @@ class OneHot(Encoder):
         """See `Encoder.encode`."""
         return [one_hot(lengths.cut(sequence)) for sequence in sequences]
 
+    def n_positions(self, length: int, lengths: LengthPolicy) -> int:
+        """See `Encoder.n_positions`."""
+        return lengths.n_kept(length)
+
     def encode_letters(self, letters: torch.Tensor, lengths: LengthPolicy) -> torch.Tensor:
         """See `Encoder.encode_letters`."""
         return letters[lengths.positions(len(letters)), : len(LETTERS)]
@@ -225,9 +240,68 @@ class FittedEncoding:
         """
         return self.encoder.encode(sequences, self.lengths)
 
+    def when_read(self, sequences: Sequence[str]) -> Encoded:
+        """Encode sequences at once, or each when it is read where all together are too large.
+
+        The values are the same; above `MOST_KEPT` values memory holds the sequences alone.
+
+        Raises:
+            CheckpointError, ConfigError, InputError: as of a call, in part when an RNA is read.
+        """
+        sizes = [self.encoder.n_positions(len(sequence), self.lengths) for sequence in sequences]
+        known = [size for size in sizes if size is not None]
+        if len(known) < len(sizes) or sum(known) * self.channels <= MOST_KEPT:
+            return self(sequences)
+        return EncodedWhenRead(self, sequences, np.array(known, dtype=np.int64))
+
     def to_arrays(self, prefix: str = ARRAYS) -> dict[str, np.ndarray]:
         """Fitted arrays by name, for a model file; names start with `prefix`."""
         return {f"{prefix}{name}": array for name, array in self.encoder.to_arrays().items()}
+
+
+class EncodedWhenRead(Sequence[np.ndarray]):
+    """Encoded RNAs of which each is encoded anew whenever it is read.
+
+    Attributes:
+        sizes: positions of each RNA: int64, shape (n,).
+    """
+
+    def __init__(
+        self, encoding: FittedEncoding, sequences: Sequence[str], sizes: np.ndarray
+    ) -> None:
+        self.encoding = encoding
+        self.sequences = sequences
+        self.sizes = sizes
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def __getitem__(self, row: Any) -> Any:
+        """Return one encoded RNA: float32, shape (positions, channels)."""
+        return self.encoding([self.sequences[row]])[0]
+
+    def rows(self, rows: np.ndarray) -> EncodedWhenRead:
+        """Return the RNAs with these row numbers, not yet encoded."""
+        sequences = [self.sequences[row] for row in rows.tolist()]
+        return EncodedWhenRead(self.encoding, sequences, self.sizes[rows])
+
+
+Encoded = Sequence[np.ndarray]
+"""Encoded RNAs, each float32 of shape (positions, channels): a list, or `EncodedWhenRead`."""
+
+
+def encoded_sizes(encoded: Encoded) -> np.ndarray:
+    """Positions of encoded RNAs: int64, shape (n,)."""
+    if isinstance(encoded, EncodedWhenRead):
+        return encoded.sizes
+    return np.array([len(positions) for positions in encoded], dtype=np.int64)
+
+
+def encoded_rows(encoded: Encoded, rows: np.ndarray) -> Encoded:
+    """Return the encoded RNAs with these row numbers."""
+    if isinstance(encoded, EncodedWhenRead):
+        return encoded.rows(rows)
+    return [encoded[row] for row in rows.tolist()]
 
 
 def without_prefix(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

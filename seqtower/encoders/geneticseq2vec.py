@@ -66,6 +66,11 @@ class GeneticSeq2Vec(Encoder):
         cut = [lengths.cut(sequence) for sequence in sequences]
         return [encode_kmers(sequence, self.vectors, self.settings) for sequence in cut]
 
+    def n_positions(self, length: int, lengths: LengthPolicy) -> int:
+        """See `Encoder.n_positions`; a sequence shorter than `k` is one position."""
+        n_kmers = lengths.n_kept(length) - self.k + 1
+        return max(-(-n_kmers // self.stride), 1)
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """See `Encoder.to_arrays`."""
         return {"vectors": self.vectors}

@@ -58,6 +58,10 @@ class LanguageModelEncoder(Encoder):
             )
         return [self._encode(sequence, lengths, model) for sequence in sequences]
 
+    def n_positions(self, length: int, lengths: LengthPolicy) -> int:
+        """See `Encoder.n_positions`."""
+        return lengths.n_kept(length)
+
     def _encode(self, sequence: str, lengths: LengthPolicy, model: LanguageModel) -> np.ndarray:
         positions = lengths.positions(len(sequence))
         gaps = np.flatnonzero(np.diff(positions) > 1) + 1

@@ -88,6 +88,10 @@ class Structure(Encoder):
             encoded.append(whole[lengths.positions(len(sequence))])
         return encoded
 
+    def n_positions(self, length: int, lengths: LengthPolicy) -> int:
+        """See `Encoder.n_positions`."""
+        return lengths.n_kept(length)
+
     @classmethod
     def from_arrays(
         cls, settings: Any, arrays: Mapping[str, np.ndarray], channels: int, fingerprint: str

@@ -186,6 +186,11 @@ class Tis(Encoder):
             encoded.append(letters_of_patches(letters, stretches, settings.patch))
         return torch.cat(encoded, dim=1)
 
+    def n_positions(self, length: int, lengths: LengthPolicy) -> int:
+        """See `Encoder.n_positions`."""
+        patch = self.settings.patch
+        return sum(-(-(end - start) // patch) for start, end in kept_stretches(lengths, length))
+
     def n_windows(self, length: int) -> int:
         """See `Encoder.n_windows`."""
         return len(list(windows(length, self.settings.window, window_overlap(self.settings))))

@@ -56,6 +56,18 @@ def starting_logits(kind: str, labels: np.ndarray) -> np.ndarray:
     return np.log(odds)
 
 
+def loss_weights(kind: str, labels: np.ndarray) -> np.ndarray:
+    """How much each RNA counts in a loss, the mean over known labels: float64, shape (n,).
+
+    Args:
+        kind: of the labels, see `mirnagraph.evaluation.metrics.KINDS`.
+        labels: NaN where unknown, shape (n, n_labels).
+    """
+    is_known = ~np.isnan(labels)
+    counts = is_known.sum(axis=1) if kind == MULTI_LABEL else is_known.all(axis=1)
+    return counts.astype(np.float64)
+
+
 def make_loss(
     name: str, kind: str, labels: np.ndarray, *, weighted: bool, gamma: float = 2.0
 ) -> Loss:

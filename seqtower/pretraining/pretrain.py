@@ -35,8 +35,9 @@ from seqtower.pretraining.checkpoint import FOLDER, save_pretrained
 from seqtower.pretraining.metrics import FirstOrder, Predicted, masking_metrics, track_metrics
 from seqtower.pretraining.tracks import BOUNDED, COUNTS, Tracks, relative
 from seqtower.towers.base import Tower
-from seqtower.training.lightning import StepModule, fit_module
+from seqtower.training.lightning import fit_module
 from seqtower.training.pieces import PieceData
+from seqtower.training.steps import StepModule
 
 TRACKS = "tracks"
 MASKED = "masked"

@@ -208,7 +208,7 @@ def _train_and_save(
         numbers = whole_numbers(data.sequences, model.whole, types=types, tis=model.tis)
         whole = fit_whole(numbers, train, model.whole, child_seed(seed, "whole"))
         checked = train_checked(
-            encoding(data.sequences),
+            encoding.when_read(data.sequences),
             data.labels,
             MULTI_LABEL,
             train,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import warnings
-from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,29 +19,25 @@ from torch.utils.data import DataLoader
 
 from mirnagraph.parallel import Progress, report
 from mirnagraph.reading.documents import read_json
-from mirnagraph.seeds import seed_torch, torch_scope
-from mirnagraph.writing.files import remove_file, write_text
+from mirnagraph.seeds import torch_scope
+from mirnagraph.writing.files import remove_file
 from seqtower.config import SeqConfig, SeqTrainConfig
-from seqtower.data.batches import Batch, Plan, count_devices, place
-from seqtower.nn.losses import Loss
+from seqtower.data.batches import Batch, Plan, count_devices
+from seqtower.encoders.base import Encoded
+from seqtower.nn.losses import Loss, loss_weights
 from seqtower.towers.base import Tower
+from seqtower.training import processes
 from seqtower.training.checkpoints import SafeCheckpointIO
-from seqtower.training.optim import SHARE, initial_tower, make_optimizer, rate_groups, rates
+from seqtower.training.optim import initial_tower, make_optimizer, rate_groups
 from seqtower.training.pieces import EncodedPieces, PieceData
+from seqtower.training.steps import MONITOR, PAST, StepModule
 
-TRAIN = "train"
-VALIDATION = "inner"
-MONITOR = "inner_loss"
-"""Validation loss; names of subsets and loss are part of seeds and of checkpoints."""
-
-HISTORY = "past"
 STOPPED = "has_stopped"
-"""Entries of a checkpoint."""
-
-PAST = "past.json"
-"""History written by the first of several processes of a training."""
+"""Entry of a checkpoint."""
 
 EPOCHS = "epochs"
+
+logger = logging.getLogger(__name__)
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning")
 
@@ -61,106 +55,6 @@ class TrainedTower:
     tower: Tower
     history: tuple[tuple[int, float, float], ...]
     best_epoch: int
-
-
-class StepModule(lightning.LightningModule):
-    """A module with a loss per batch, an optimizer and the mean losses of each epoch.
-
-    Attributes:
-        past: ``(epoch, training loss, validation loss)`` of all epochs, those before an
-            interruption too.
-    """
-
-    def __init__(self, config: SeqTrainConfig, seed: int, train: Plan) -> None:
-        super().__init__()
-        self.config = config
-        self.seed = seed
-        self.train_plan = train
-        self.past: list[tuple[int, float, float]] = []
-        self._reset_sums()
-        self._shares: list[float] = []
-
-    def _reset_sums(self) -> None:
-        """Set sum of losses and number of RNAs of both subsets to 0."""
-        self._sums = {TRAIN: [0.0, 0], VALIDATION: [0.0, 0]}
-
-    def setup(self, stage: str) -> None:
-        """Fix the learning rates, which follow the first epoch, before a checkpoint is read."""
-        self.rate = rates(self.config, len(self.train_plan))
-
-    @abstractmethod
-    def loss_of(self, batch: Any, subset: str) -> torch.Tensor:
-        """Return the mean loss of a batch of `TRAIN` or `VALIDATION`: a scalar."""
-
-    def on_train_epoch_start(self) -> None:
-        """Begin new sums and read the weights of this process's batches."""
-        self._reset_sums()
-        self._shares = self.train_plan.shares()
-
-    def on_train_batch_start(self, _batch: Batch, number: int) -> None:
-        """Seed dropout and set the learning rate.
-
-        Both depend on epoch and step alone, so that a resumed training is equal to an uninterrupted
-        one.
-        """
-        process = [place()[0]] if place()[0] else []
-        seed_torch(self.device, self.seed, "step", self.current_epoch, number, *process)
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.rate(self.global_step) * group.get(SHARE, 1.0)
-
-    def _step(self, batch: Batch, subset: str, counts: bool = True) -> torch.Tensor:
-        loss = self.loss_of(batch, subset)
-        if counts:
-            self._sums[subset][0] += float(loss.detach()) * len(batch.rows)
-            self._sums[subset][1] += len(batch.rows)
-        return loss
-
-    def training_step(self, batch: Batch, number: int) -> torch.Tensor:
-        """Return the loss, weighted by the batch's share of the step."""
-        share = self._shares[number]
-        return self._step(batch, TRAIN, share > 0) * share
-
-    def validation_step(self, batch: Batch, _number: int) -> None:
-        """Add the loss to the sums."""
-        self._step(batch, VALIDATION)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the mean losses of the epoch."""
-        if place()[1] > 1:  # training batches are divided among processes, validation ones are not
-            sums = torch.tensor(self._sums[TRAIN], dtype=torch.float64, device=self.device)
-            self._sums[TRAIN] = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
-        train_loss, validation_loss = (total / max(n, 1) for total, n in self._sums.values())
-        self.log(MONITOR, validation_loss)
-        if not self.trainer.sanity_checking:
-            self.past.append((self.current_epoch, train_loss, validation_loss))
-
-    def on_train_epoch_end(self) -> None:
-        """Plan the batches of the next epoch."""
-        self.train_plan.epoch = self.current_epoch + 1
-
-    def on_train_end(self) -> None:
-        """Write the history where several processes train."""
-        process, n_processes = place()
-        if n_processes > 1 and process == 0:  # the calling process cannot read this module
-            folder = Path(str(getattr(self.trainer.checkpoint_callback, "dirpath", ".")))
-            write_text(folder / PAST, json.dumps(self.past))
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the losses of the epochs so far."""
-        checkpoint[HISTORY] = [list(epoch) for epoch in self.past]
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Resume with the batches of the epoch after that of the checkpoint."""
-        self.train_plan.epoch = int(checkpoint["epoch"]) + 1
-        self.past = [tuple(epoch) for epoch in checkpoint.get(HISTORY, [])]
-
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, _number: int) -> Batch:
-        """Move a batch to the device of the training."""
-        return batch.to(device)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Make the optimizer of the settings."""
-        return make_optimizer(self.parameters(), self.config)
 
 
 class _TowerModule(StepModule):
@@ -208,7 +102,7 @@ class _EpochProgress(Callback):
 
 
 def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
-    encoded: Sequence[np.ndarray],
+    encoded: Encoded,
     labels: np.ndarray,
     kind: str,
     train_rows: np.ndarray,
@@ -252,15 +146,13 @@ def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
     masked_labels = np.full(labels.shape, np.nan)  # a test label that is read makes the loss NaN
     masked_labels[readable] = labels[readable]
     train_plan = data.plan(train_rows, settings, seed)
+    validation_plan = data.plan(validation_rows, settings)
     of_pieces = masked_labels[data.owner]
+    for rows in (train_plan, validation_plan):
+        rows.weights = loss_weights(kind, of_pieces[rows.rows])
     module = _TowerModule(tower, loss, of_pieces, settings, seed, train_plan, start or ())
-    best = fit_module(
-        module,
-        data,
-        data.plan(validation_rows, settings),
-        folder=folder,
-        devices=count_devices(settings.devices),
-    )
+    devices = processes.n_joined() or count_devices(settings.devices)
+    best = fit_module(module, data, validation_plan, folder=folder, devices=devices)
     module.load_state_dict(best["state_dict"])
     return TrainedTower(tower.eval().cpu(), tuple(module.past), int(best["epoch"]))
 
@@ -282,53 +174,121 @@ def fit_module(
         validation_plan: batches for early stopping.
         folder: checkpoints after every epoch; a killed training resumes from the last.
         progress: called after each epoch, with one process.
-        devices: processes that train together; module and data are then sent to other processes.
+        devices: processes that divide the batches: those that torchrun started, or fresh ones, to
+            which module and data are then sent.
 
     Returns:
         The checkpoint of the lowest validation loss: ``state_dict``, ``epoch`` and others.
+
+    Raises:
+        InputError: another process of the training ended.
     """
-    settings = module.config
-    epoch_progress = _EpochProgress(progress, settings.epochs)
-    checkpoints = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor=MONITOR,
-        save_last=True,
-        save_on_train_epoch_end=True,  # after the decision to stop, which is kept too
-        enable_version_counter=False,
-    )
-    stopping = PatientStopping(settings.patience, settings.least_steps)
+    module.validation_plan = validation_plan
+    module.train_plan.is_divided = devices > 1
+    validation_plan.is_divided = devices > 1
     last = folder / "last.ckpt"
+    fit = Fit(
+        module,
+        data,
+        folder,
+        last if last.exists() else None,
+        devices,
+        "cpu" if devices > 1 and not torch.cuda.is_available() else "auto",
+        _precision(module.config.precision),
+    )
     remove_file(folder / PAST)
-    with _quietly(), torch_scope(module.seed, "training"):
-        trainer = lightning.Trainer(
-            max_epochs=settings.epochs,
-            accelerator="auto",
-            devices=devices,
-            strategy="auto" if devices == 1 else Together(),
-            precision=_precision(settings.precision),
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            gradient_clip_val=settings.clip or None,
-            callbacks=[checkpoints, stopping, epoch_progress],
-            plugins=[SafeCheckpointIO()],
-            reload_dataloaders_every_n_epochs=1,
-            use_distributed_sampler=False,
-        )
-        trainer.fit(
-            module,
-            _loader(data, module.train_plan),
-            _loader(data, validation_plan),
-            ckpt_path=str(last) if last.exists() else None,
-            weights_only=True,
-        )
+    if devices > 1:
+        waiting = module.train_plan.waiting(devices)
+        logger.info("%d processes wait for %.0f %% of an epoch", devices, 100 * waiting)
+    if devices > 1 and processes.n_joined():
+        with processes.sent(fit):
+            fit.run(progress)
+    else:
+        with processes.explain_loss():
+            fit.run(progress)
     if devices > 1:
         past = folder / PAST
         epochs = read_json(past) if past.exists() else []
         module.past = [tuple(epoch) for epoch in epochs]
     return SafeCheckpointIO().load_checkpoint(folder / "best.ckpt")
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A training as each of its processes runs it.
+
+    Attributes:
+        module: with the plans of its batches.
+        data: pieces of RNAs.
+        folder: of the checkpoints, which the first process writes.
+        last: checkpoint to resume from, which the first process reads; None for none.
+        devices: processes.
+        accelerator: of Lightning.
+        precision: of Lightning.
+    """
+
+    module: StepModule
+    data: PieceData
+    folder: Path
+    last: Path | None
+    devices: int
+    accelerator: str
+    precision: Literal["bf16-mixed", "32-true"]
+
+    def run(self, progress: Progress | None = None) -> None:
+        """Train the module, as one of several processes where there are."""
+        module = self.module
+        settings = module.config
+        checkpoints = ModelCheckpoint(
+            self.folder,
+            filename="best",
+            monitor=MONITOR,
+            save_last=True,
+            save_on_train_epoch_end=True,  # after the decision to stop, which is kept too
+            enable_version_counter=False,
+        )
+        stopping = PatientStopping(settings.patience, settings.least_steps)
+        n_joined = processes.n_joined()
+        n_nodes = processes.n_machines()
+        is_joined = self.devices > 1 and n_joined > 0
+        strategy: Any = "auto"
+        if self.devices > 1:
+            strategy = DDPStrategy() if is_joined else Together()
+        with _quietly(), torch_scope(module.seed, "training"):
+            trainer = lightning.Trainer(
+                max_epochs=settings.epochs,
+                accelerator=self.accelerator,
+                devices=self.devices // n_nodes if is_joined else self.devices,
+                num_nodes=n_nodes if is_joined else 1,
+                strategy=strategy,
+                precision=self.precision,
+                logger=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                gradient_clip_val=settings.clip or None,
+                callbacks=[checkpoints, stopping, _EpochProgress(progress, settings.epochs)],
+                plugins=[SharedCheckpointIO() if is_joined else SafeCheckpointIO()],
+                reload_dataloaders_every_n_epochs=1,
+                use_distributed_sampler=False,
+            )
+            trainer.fit(
+                module,
+                _loader(self.data, module.train_plan),
+                _loader(self.data, module.validation_plan),
+                ckpt_path=None if self.last is None else str(self.last),
+                weights_only=True,
+            )
+
+
+class SharedCheckpointIO(SafeCheckpointIO):
+    """Checkpoints that the first process reads for all, whose machines need not see its folder."""
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a checkpoint, or raise its error, in every process."""
+        return processes.read_once(lambda: super(SharedCheckpointIO, self).load_checkpoint(path))
 
 
 def _loader(data: PieceData, plan: Plan) -> DataLoader[Any]:
@@ -346,16 +306,16 @@ def _precision(setting: str) -> Literal["bf16-mixed", "32-true"]:
 def _quietly() -> Iterator[None]:
     """Silence Lightning's advice on loaders and hardware, which our callers cannot follow."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    levels = [silenced.level for silenced in loggers]
+    for silenced in loggers:
+        silenced.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        for silenced, level in zip(loggers, levels, strict=True):
+            silenced.setLevel(level)
 
 
 class PatientStopping(EarlyStopping):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from torch.utils.data import Dataset
 
 from seqtower.config import SeqTrainConfig
 from seqtower.data.batches import Batch, Plan, collate, split_long
+from seqtower.encoders.base import Encoded, encoded_sizes
 
 
 class PieceData(Dataset[Batch]):
@@ -37,19 +36,24 @@ class EncodedPieces(PieceData):
 
     def __init__(
         self,
-        encoded: Sequence[np.ndarray],
+        encoded: Encoded,
         limit: int,
         types: np.ndarray | None = None,
         numbers: np.ndarray | None = None,
     ) -> None:
         self.n_rnas = len(encoded)
-        self.pieces, self.owner = split_long(encoded, limit)
-        self.lengths = np.array([len(piece) for piece in self.pieces], dtype=np.int64)
+        self.encoded = encoded
+        self.owner, self.starts, ends = split_long(encoded_sizes(encoded), limit)
+        self.lengths = ends - self.starts
         self.types = None if types is None else types[self.owner]
         self.numbers = numbers
 
     def __getitem__(self, numbers: np.ndarray) -> Batch:
         types = None if self.types is None else self.types[numbers]
         of_rnas = None if self.numbers is None else self.numbers[self.owner[numbers]]
-        pieces = [self.pieces[number] for number in numbers]
+        pieces = []
+        for number in numbers.tolist():
+            start = self.starts[number]
+            end = start + self.lengths[number]
+            pieces.append(self.encoded[self.owner[number]][start:end])
         return collate(pieces, numbers, types=types, numbers=of_rnas)

@@ -30,7 +30,7 @@ from mirnagraph.evaluation.splits import read_folds
 from mirnagraph.measurements import read_samples, read_values
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.documents import read_json
-from mirnagraph.reading.parquet import read_parquet
+from mirnagraph.reading.parquet import read_parquet_table
 from mirnagraph.recipes.recipe import read_recipe
 from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.runs.model_file import read_model, write_model
@@ -200,7 +200,7 @@ def tables() -> Iterator[Subject]:
 
 
 def parquet(path: Path) -> object:
-    table = read_parquet(path)
+    table = read_parquet_table(path)
     return [list(table.columns), table.map(str).to_numpy().tolist()]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import child_seed, seed_torch
-from seqtower.data.batches import Plan, collate, plan, split_long, windows
+from seqtower.data.batches import Plan, collate, divide, plan, split_long, windows
 from seqtower.data.sequences import LengthPolicy
 
 LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=60)
@@ -84,11 +84,41 @@ def test_windows_cover_everything_with_the_overlap(length: int, width: int, over
 
 
 def test_long_rnas_are_cut_and_short_ones_are_not() -> None:
-    short, long = np.ones((5, 4)), np.arange(92, dtype=float).reshape(23, 4)
-    pieces, owner = split_long([short, long], 10)
-    assert owner.tolist() == [0, 1, 1, 1]
-    assert [len(piece) for piece in pieces] == [5, 10, 10, 10]
-    np.testing.assert_array_equal(np.unique(np.concatenate(pieces[1:]), axis=0), long)
+    owner, starts, ends = split_long(np.array([5, 23, 0]), 10)
+    assert owner.tolist() == [0, 1, 1, 1, 2]
+    assert (ends - starts).tolist() == [5, 10, 10, 10, 0]
+    assert starts.tolist() == [0, 0, 6, 13, 0]
+    assert [len(values) for values in split_long(np.zeros(0, dtype=np.int64), 10)] == [0, 0, 0]
+
+
+def test_a_batch_is_divided_so_that_the_largest_part_is_small() -> None:
+    def parts(lengths: list[int], n: int) -> list[list[int]]:
+        return [[lengths[at] for at in places] for places in divide(np.array(lengths), n)]
+
+    assert parts([7, 7, 7, 7], 2) == [[7, 7], [7, 7]]
+    assert parts([10, 30, 10, 10], 2) == [[30], [10, 10, 10]], "30 padded positions each"
+    assert parts([20, 10, 10, 10, 10], 2) == [[20, 10], [10, 10, 10]], "40, not 60"
+    assert parts([5, 9], 3) == [[9], [5], []]
+    assert parts([7] * 9, 4) == [[7] * 3, [7] * 3, [7] * 2, [7]], "each has one or more"
+    assert parts([0, 0], 2) == [[0], [0]]
+
+
+@given(LENGTHS, st.integers(1, 6))
+def test_no_division_by_counts_of_sorted_rnas_is_better(lengths: list[int], n: int) -> None:
+    sizes = np.array(lengths)
+    parts = divide(sizes, n)
+    assert len(parts) == n
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(sizes)))
+    most = max(len(part) * sizes[part].max() for part in parts if len(part))
+    if len(sizes) > 9 or n > 3:
+        assert most <= max(sizes.max(), 1) * -(-len(sizes) // n)
+        return
+    descending = np.sort(sizes)[::-1]
+    best = min(
+        max(len(part) * part.max() for part in np.split(descending, cuts) if len(part))
+        for cuts in combinations_with_replacement(range(len(sizes) + 1), n - 1)
+    )
+    assert most == best
 
 
 def test_a_plan_is_other_in_every_epoch_and_the_same_however_often_it_is_asked() -> None:
