@@ -383,7 +383,6 @@ def explain(
     records = read_fasta(fasta, iupac=iupac)
     _check_ids(rna or (), list(records["id"]), fasta)
     selected = records[records["id"].isin(rna)] if rna else records
-    known = read_meme(motifs) if motifs is not None else []
     windows = MaskingConfig(window=window, stride=stride)
     is_slow = model.encoding.encoder.is_cached or is_long_to_mask(selected["sequence"], windows)
     if masking is None:
@@ -400,7 +399,7 @@ def explain(
             selected,
             out,
             config=config,
-            known=known,
+            known=read_meme(motifs) if motifs is not None else [],
             background=list(records["sequence"]),
             seed=seed or 0,
             overwrite=overwrite,
@@ -410,7 +409,7 @@ def explain(
         _say_trees(model, masking=masking)
     if masking:
         _say_window(lengths, window)
-    matched = f", {counts['matches']} matches to known motifs at q < .05" if known else ""
+    matched = f", {counts['matches']} matches to known motifs at q < .05" if motifs else ""
     n_zipcodes = counted(counts["zipcodes"], "zipcode") if masking else "not masked, no zipcodes"
     n_motifs = counted(counts["motifs"], "motif")
     n_rnas = counted(len(selected), "RNA")

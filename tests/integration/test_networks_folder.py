@@ -196,7 +196,7 @@ def test_damaged_files_are_named(folder: Path) -> None:
         folder / "networks.json",
     )
     for path, message in (
-        (edges, "damaged Parquet file"),
+        (edges, "a Parquet file that is cut or damaged"),
         (dense, "damaged safetensors file"),
         (about, "networks.json, line 1, column 2: not a JSON file"),
     ):

@@ -30,7 +30,7 @@ def test_a_run_with_its_networks(
     words += ["--out", str(out), "--figures", str(figures)]
     ended = run(*words)
     assert ended.returncode == 0, ended.stderr
-    assert re.search(r"Written to .*page.html: \d\.\d MB, 8 figures", ended.stderr)
+    assert re.search(r"Written to .*page.html: \d\.\d MB, 9 figures", ended.stderr)
     text = out.read_text(encoding="utf-8")
     from plotly.offline import get_plotlyjs
 
@@ -111,7 +111,7 @@ def test_in_a_browser(
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert "CONSOLE" not in shown.stderr  # no error, nothing refused by the policy of the page
     n_figures = shown.stdout.count('<figure class="figure"')
-    assert n_figures == 8
+    assert n_figures == 9
     assert shown.stdout.count('<figure class="neighbourhood"') == 1
     drawn = re.findall(r'class="canvas js-plotly-plot"', shown.stdout)
     assert len(drawn) == n_figures + 1
