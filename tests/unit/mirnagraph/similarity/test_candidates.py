@@ -68,15 +68,15 @@ def test_relatives_are_found() -> None:
 
 
 def test_recall_by_hand(caplog: pytest.LogCaptureFixture) -> None:
-    """AAAACC and AAAAGG share AAAA; to CCCCGG no 4-mer, but two matches: recall 2 of 6 pairs."""
+    """AAAACC and AAAAGG share AAAA, 20 / 30; to CCCCGG no 4-mer, but 10 / 30: 2 of 6 are found."""
     texts = ["AAAACC", "AAAAGG", "CCCCGG"]
     with caplog.at_level(logging.WARNING):
         found, recall = indexed_neighbours(texts, Keep(2), KmerIndex(k=4, candidates=2))
     assert found.nearest.nnz == 2
-    assert recall == Recall(3, 2 / 6, 1, 3)
+    assert recall == Recall(3, 2 / 6, 1.0, 1, 3)
     sentence = (
-        "k-mer index: 33.3% of the 10 nearest sequences are found (sample of 3 aligned with all); "
-        "33.3% of 3 pairs were aligned"
+        "k-mer index: 33.3% of the 10 nearest sequences are found, 100.0% of those above 0.35 "
+        "(sample of 3 aligned with all); 33.3% of 3 pairs were aligned"
     )
     assert str(recall) == sentence
     assert sentence in caplog.text
@@ -99,6 +99,8 @@ def test_a_missed_nearest_one_does_not_count_twice() -> None:
     assert (dense > 0).all()
     # two directions of one pair, of five rows with four others
     assert recall.share == 2 / 20
+    n_related = (dense > 0.35).sum() - 5
+    assert recall.share_related == 2 / n_related
     assert dense[0, 3] < dense[0].max(where=np.arange(5) > 0, initial=0)
 
 
