@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,8 +38,6 @@ N_RECALL = 10
 
 RELATED = 0.35
 """Similarity above which recall is measured apart: hardly two unrelated hairpins reach it."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ def indexed_neighbours(
         progress: called as ``progress(step, done, total)``.
 
     Returns:
-        The pairs kept, whose similarities are exact, and the recall, which is logged too.
+        The pairs kept, whose similarities are exact, and what share of the nearest they are.
 
     Raises:
         InputError: as `smith_waterman`.
@@ -152,8 +149,6 @@ def indexed_neighbours(
             done += len(similar)
             report(progress, ALIGN, done, pairs.nnz)
     recall = _recall(work, lists, pairs.nnz, index.sample, progress)
-    log = logger.info if recall.share >= 0.99 else logger.warning
-    log("%s", recall)
     return neighbours_of_rows(work, rows_of, lists, found, len(sequences)), recall
 
 
