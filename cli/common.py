@@ -353,7 +353,9 @@ def progress_bars(*, shown: bool = True) -> Iterator[Progress | None]:
 def _progress_lines() -> Iterator[Progress]:
     """Yield a callback that writes lines, and write the last state again where none comes."""
     finished: set[str] = set()
+    first: dict[str, tuple[float, int]] = {}  # time and number at the first call of a step
     text = "Working"
+    left = ""
     start = written = time.monotonic()
     is_over = threading.Event()
 
@@ -363,21 +365,26 @@ def _progress_lines() -> Iterator[Progress]:
         say(text + suffix)
 
     def write(step: str, done: int, total: int) -> None:
-        nonlocal text
+        nonlocal text, left
         if step in finished:
             return
         text = f"{step}: {done}/{total}" if total else f"{step}: {done}"
+        since, at_first = first.setdefault(step, (time.monotonic(), done))
+        left = ""
+        if total and done > at_first:
+            seconds = (time.monotonic() - since) * (total - done) / (done - at_first)
+            left = f", about {seconds:.0f} s left"
         if total and done >= total:
             finished.add(step)
             line()
         elif time.monotonic() - written >= SECONDS_BETWEEN_LINES:
-            line()
+            line(left)
 
     def watch() -> None:
         while not is_over.wait(SECONDS_BETWEEN_LINES / 10):
             now = time.monotonic()
             if now - written >= SECONDS_BETWEEN_LINES:
-                line(f" ({now - start:.0f} s)")
+                line(f" ({now - start:.0f} s){left}")
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

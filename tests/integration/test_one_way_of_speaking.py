@@ -146,6 +146,7 @@ def test_a_piped_command_writes_a_line_now_and_then(
         progress("Reading", 1, 5)
         time.sleep(0.5)
         progress("Reading", 2, 5)
+        time.sleep(0.5)
         progress("Counting", 7, 0)
         time.sleep(0.5)
         progress("Reading", 5, 5)
@@ -153,6 +154,8 @@ def test_a_piped_command_writes_a_line_now_and_then(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Reading: 1/5 (0 s)")
     assert any(line.startswith("Counting: 7 (") for line in lines)
+    # from 1 to 2 of 5 in half a second or more: three more take three times as long
+    assert any(re.fullmatch(r"Reading: 2/5.*, about [1-9] s left", line) for line in lines)
     assert lines[-1] == "Reading: 5/5"
     assert lines.count("Reading: 5/5") == 1
     with common.progress_bars(shown=False) as none:
