@@ -36,7 +36,7 @@ def main() -> None:
         start = time.perf_counter()
         nearest_sequences(texts, given.top_k, workers=given.workers)
         print(f"all pairs: {time.perf_counter() - start:.1f} s", flush=True)
-    print("k, candidates: recall of the 10 nearest, pairs aligned, seconds, GB so far")
+    print("k, candidates: found of the 10 nearest, of those above 0.35, pairs aligned, s, GB")
     for k in given.k:
         for n in given.candidates:
             index = KmerIndex(k=k, candidates=n, sample=given.sample)
@@ -46,7 +46,8 @@ def main() -> None:
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
             aligned = recall.n_aligned / recall.n_pairs
             print(
-                f"{k}, {n}: {recall.share:.2%}, {aligned:.1%}, {seconds:.0f} s, {memory:.2f} GB",
+                f"{k}, {n}: {recall.share:.2%}, {recall.share_related:.2%}, {aligned:.1%}, "
+                f"{seconds:.0f} s, {memory:.2f} GB",
                 flush=True,
             )
 

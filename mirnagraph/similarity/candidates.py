@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,7 +36,8 @@ TEXTS_AT_ONCE = 512
 N_RECALL = 10
 """Nearest sequences that recall is measured by."""
 
-logger = logging.getLogger(__name__)
+RELATED = 0.35
+"""Similarity above which recall is measured apart: hardly two unrelated hairpins reach it."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,24 @@ class Recall:
     Attributes:
         n_sampled: different sequences that were aligned with all others.
         share: of their `N_RECALL` nearest, how many are found, or as similar ones in their place.
+        share_related: the same of those with a similarity above `RELATED`; 1 without any.
         n_aligned: pairs that were aligned, of all sequences.
         n_pairs: pairs of different sequences.
     """
 
     n_sampled: int
     share: float
+    share_related: float
     n_aligned: int
     n_pairs: int
 
     def __str__(self) -> str:
+        aligned = self.n_aligned / max(self.n_pairs, 1)
         return (
-            f"k-mer index: {self.share:.1%} of the {N_RECALL} nearest sequences are found (sample "
-            f"of {self.n_sampled} aligned with all); {self.n_aligned / max(self.n_pairs, 1):.1%} "
-            f"of {self.n_pairs:,} pairs were aligned"
+            f"k-mer index: {self.share:.1%} of the {N_RECALL} nearest sequences are found, "
+            f"{self.share_related:.1%} of those above {RELATED} "
+            f"(sample of {self.n_sampled} aligned with all); "
+            f"{aligned:.1%} of {self.n_pairs:,} pairs were aligned"
         )
 
 
@@ -119,7 +123,7 @@ def indexed_neighbours(
         progress: called as ``progress(step, done, total)``.
 
     Returns:
-        The pairs kept, whose similarities are exact, and the recall, which is logged too.
+        The pairs kept, whose similarities are exact, and what share of the nearest they are.
 
     Raises:
         InputError: as `smith_waterman`.
@@ -145,8 +149,6 @@ def indexed_neighbours(
             done += len(similar)
             report(progress, ALIGN, done, pairs.nnz)
     recall = _recall(work, lists, pairs.nnz, index.sample, progress)
-    log = logger.info if recall.share >= 0.99 else logger.warning
-    log("%s", recall)
     return neighbours_of_rows(work, rows_of, lists, found, len(sequences)), recall
 
 
@@ -190,8 +192,8 @@ def _recall(
     n = len(work.texts)
     drawn = np.sort(generator(0, "recall").permutation(n)[:sample]).tolist()
     score = pyopal_rows(list(work.texts), work.scores)
-    n_found = 0
-    n_nearest = 0
+    found = np.zeros(2)
+    nearest = np.zeros(2)
     depth = min(N_RECALL, work.keep.nearest)
     report(progress, MEASURE, 0, len(drawn))
     for number, text in enumerate(drawn, 1):
@@ -199,9 +201,10 @@ def _recall(
         similar[text] = 0.0
         exact = np.sort(similar)[::-1][:depth]
         exact = exact[exact > 0]
-        n_nearest += len(exact)
-        if len(exact):
-            n_found += int((lists.scores[text, : len(exact)] >= exact[-1]).sum())
+        scores = lists.scores[text, : len(exact)]
+        scores = scores[scores >= exact.min(initial=1.0)]
+        nearest += len(exact), (exact > RELATED).sum()
+        found += len(scores), (scores > RELATED).sum()
         report(progress, MEASURE, number, len(drawn))
-    share = n_found / n_nearest if n_nearest else 1.0
-    return Recall(len(drawn), share, n_aligned, n * (n - 1) // 2)
+    shares = np.divide(found, nearest, out=np.ones(2), where=nearest > 0)
+    return Recall(len(drawn), float(shares[0]), float(shares[1]), n_aligned, n * (n - 1) // 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +30,11 @@ from mirnagraph.similarity.scorer import (
     prepare_sequences,
     pyopal_rows,
 )
+
+ENOUGH = 0.99
+"""Share of the ten nearest sequences that an index should find."""
+
+logger = logging.getLogger(__name__)
 
 
 @checked
@@ -106,7 +112,8 @@ def smith_waterman_network(  # noqa: PLR0913 (what a long computation needs, in 
         min_score: similarity that an edge must exceed, in [0, 1).
         ids: name of each sequence; row numbers where there are none.
         index: k-mer index that proposes the pairs to align, above a number of sequences; then
-            neighbours may be missed, and the share found in a sample is logged.
+            neighbours may be missed, and the share found in a sample is logged, as a warning
+            below `ENOUGH`.
         scores: match, mismatch and gap scores.
         workers: processes; the result does not depend on it.
         scheduler: address of a Dask scheduler, ``tcp://HOST:PORT``, whose workers align in place of
@@ -131,7 +138,8 @@ def smith_waterman_network(  # noqa: PLR0913 (what a long computation needs, in 
     names = NodeIndex.of(map(str, range(len(sequences))) if ids is None else ids, "miRNA")
     how: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "progress": progress}
     if index.is_used(sequences):
-        kept, _ = indexed_neighbours(sequences, Keep(top_k), index, scores, **how)
+        kept, recall = indexed_neighbours(sequences, Keep(top_k), index, scores, **how)
+        logger.log(logging.INFO if recall.share >= ENOUGH else logging.WARNING, "%s", recall)
     else:
         kept = sequence_neighbours(sequences, Keep(top_k), scores, store=store, **how)
     matrix = join_nearest(kept.nearest, top_k, least=min_score)
