@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
@@ -12,6 +12,8 @@ from cli.common import (
     IupacOption,
     LanguageModelOption,
     QuietOption,
+    SchedulerOption,
+    WorkersOption,
     is_bar_shown,
     progress_bars,
     say,
@@ -69,6 +71,8 @@ def predict(
     rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
     language_model: LanguageModelOption = None,
+    workers: WorkersOption = 2,
+    scheduler: SchedulerOption = None,
     device: DeviceOption = "auto",
     quiet: QuietOption = False,
 ) -> None:
@@ -92,10 +96,11 @@ def predict(
     dataset = None if data is None else open_dataset(data)
     counts = StreamCounts()
     with progress_bars(shown=is_bar_shown(out)) as progress:
+        options: dict[str, Any] = {"workers": workers, "progress": progress}
         if fasta is not None:
-            parts = predict_fasta(model, fasta, counts, iupac=iupac, progress=progress)
+            parts = predict_fasta(model, fasta, counts, iupac=iupac, **options)
         elif dataset is not None:
-            parts = predict_dataset(model, dataset, counts, progress=progress)
+            parts = predict_dataset(model, dataset, counts, **options)
         write_rows(model, parts, out, format_, compartments=compartment, top=top)
     say_counts(model, counts, folder)
     if out is not None:
