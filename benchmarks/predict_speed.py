@@ -8,8 +8,8 @@ process of its own:
 - whole: all sequences in one call of `mirnagraph.predict`, as before predictions were streamed
 
 The rows of `stream` and `stdin` are read as they are written: in the order of the input, or the
-benchmark fails. `curve_gb` is the resident memory of the process and its workers after every tenth of the rows,
-`peak_gb` and `processor_seconds` are those of the process without workers that still run.
+benchmark fails. `curve_gb` is the resident memory of the process and its workers after every tenth
+of the rows, shared pages counted once; `peak_gb` is that of the process alone.
 
 usage: python benchmarks/predict_speed.py --run RUN [--sequences 10000] [--lengths 300 3000]
 [--workers 2] [--ways stream stdin whole] [--seq]
@@ -56,7 +56,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fasta = Path(folder) / "new.fa"
         n_nucleotides = write_fasta(fasta, args.sequences, args.lengths, args.seed)
-        print(f"{args.sequences} sequences, {n_nucleotides:,} nt, {args.workers} threads")
+        print(f"{args.sequences} sequences, {n_nucleotides:,} nt, {args.workers} workers")
         for way in args.ways:
             start = time.monotonic()
             if way == "whole":
