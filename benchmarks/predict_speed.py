@@ -8,7 +8,8 @@ process of its own:
 - whole: all sequences in one call of `mirnagraph.predict`, as before predictions were streamed
 
 The rows of `stream` and `stdin` are read as they are written: in the order of the input, or the
-benchmark fails. `curve_gb` is the resident memory of the process after every tenth of the rows.
+benchmark fails. `curve_gb` is the resident memory of the process and its workers after every tenth
+of the rows, shared pages counted once; `peak_gb` is that of the process alone.
 
 usage: python benchmarks/predict_speed.py --run RUN [--sequences 10000] [--lengths 300 3000]
 [--workers 2] [--ways stream stdin whole] [--seq]
@@ -55,7 +56,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fasta = Path(folder) / "new.fa"
         n_nucleotides = write_fasta(fasta, args.sequences, args.lengths, args.seed)
-        print(f"{args.sequences} sequences, {n_nucleotides:,} nt, {args.workers} threads")
+        print(f"{args.sequences} sequences, {n_nucleotides:,} nt, {args.workers} workers")
         for way in args.ways:
             start = time.monotonic()
             if way == "whole":
@@ -66,7 +67,7 @@ def main() -> None:
                 words = ["seq"] if args.seq else []
                 words += ["predict", "--run", args.run, "--fasta"]
                 words.append("-" if way == "stdin" else str(fasta))
-                words += [] if args.seq else ["--workers", str(args.workers)]
+                words += ["--workers", str(args.workers)]
                 stdin = fasta if way == "stdin" else Path(os.devnull)
                 result = streamed([sys.executable, "-c", STREAM, *words], stdin, args.sequences)
             seconds = round(time.monotonic() - start, 1)
@@ -127,10 +128,21 @@ def streamed(command: list[str], stdin: Path, n_sequences: int) -> dict[str, Any
 
 
 def resident_gb(pid: int) -> float:
-    """Resident memory of a running process (Linux)."""
-    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    kilobytes = next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS"))
-    return round(int(kilobytes) / 2**20, 3)
+    """Resident memory of a running process and its workers, shared pages counted once (Linux)."""
+    kilobytes = 0
+    for number in [pid, *children(pid)]:
+        lines = Path(f"/proc/{number}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+        kilobytes += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return round(kilobytes / 2**20, 3)
+
+
+def children(pid: int) -> list[int]:
+    """All processes that a process has started, and theirs."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for number in map(int, (task / "children").read_text(encoding="utf-8").split()):
+            found += [number, *children(number)]
+    return found
 
 
 if __name__ == "__main__":

@@ -101,10 +101,7 @@ def read_associations(
     typed = None
     if part.types and has_types(part, places):
         types_path = places.find(part.types, f"{where}.types")
-        typed = read_typed(types_path)
-        is_known = typed["mir"].isin(rnas.ids)
-        type_reasons = pd.Series("miRNA is not among the ids", index=typed.index)
-        type_reasons = type_reasons.mask(is_known, "")
+        typed, type_reasons = _of_rnas(read_typed(types_path), rnas, part.match)
         sources.append(source_of(part.types, types_path, f"{part.kind}: types", type_reasons))
     table = _evidence(part, pairs, used, typed, None if listed is None else listed.column_of)
     partners = _partner_table(part, used, table, order, listed)
@@ -115,6 +112,14 @@ def read_associations(
     return RecipeAssociations(
         table, partners, (*sources, *more), _unused(used, part.kind, path.name)
     )
+
+
+def _of_rnas(typed: pd.DataFrame, rnas: RecipeRnas, how: str) -> tuple[pd.DataFrame, pd.Series]:
+    """Pairs with the type of their evidence, by RNA id; and per pair why it is left out."""
+    ids_of = rnas.match(typed["mir"], "exact" if how == "published" else how)
+    ids = typed["mir"].map(ids_of)
+    reasons = pd.Series("miRNA is not among the ids", index=typed.index).mask(ids.notna(), "")
+    return typed.assign(mir=ids).dropna(subset="mir").explode("mir", ignore_index=True), reasons
 
 
 def has_types(part: AssociationPart, places: Places) -> bool:

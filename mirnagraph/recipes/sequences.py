@@ -128,7 +128,7 @@ def _check_agree(
     line = int(table.index[is_other][0])
     n_more = int(is_other.sum()) - 1
     rest = f" and {n_more} others" if n_more else ""
-    name = table.loc[line, "id"]
+    name = str(table.loc[line, "id"])
     found, wanted = _around_difference(str(table.loc[line, "sequence"]), str(expected[line]))
     raise InputError(
         f"{file.title} and {name_of_others} disagree on the sequence of {name}{rest}",

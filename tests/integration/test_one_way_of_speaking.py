@@ -121,6 +121,17 @@ def test_the_newest_run_is_read_where_none_is_named(run, name: str) -> None:
     assert "runs: no finished run in this folder" in ended.stderr
 
 
+def test_the_newest_run_is_compared_with_its_baselines(run, finished_run: Path) -> None:
+    Path("runs").mkdir()
+    Path("runs/mine").symlink_to(finished_run)
+    words = ("--baseline", "own_trees", "--resamples", "100")
+    newest = run("compare", *words)
+    assert newest.returncode == 0, newest.stderr
+    assert newest.stdout == run("compare", "runs/mine", *words).stdout
+    alone = run("compare")
+    assert (alone.returncode, "needs two runs or more, or a baseline" in alone.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("name", READ_WHAT_SHIPS)
 def test_without_a_run_the_model_that_ships_answers(run, name: str) -> None:
     Path("list.txt").write_text("hsa-mir-21\nhsa-mir-155\n")

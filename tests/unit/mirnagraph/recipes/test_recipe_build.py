@@ -29,6 +29,23 @@ def left_out(built: Built, used_for: str) -> dict[str, int]:
     return dict(source.left_out)
 
 
+def test_types_of_evidence_are_joined_by_the_names_of_the_records(build: Build) -> None:
+    recipe = HEAD + '[rnas]\nfrom = "list"\nfile = "ids.txt"\n'
+    recipe += '[[associations]]\nkind = "disease"\nformat = "hmdd3"\nfile = "h.tsv"\n'
+    recipe += 'types = "t.tsv"\n'
+    records = "mir\tdisease\nhsa-mir-2-1\tFlu\nhsa-mir-1\tCold\n"
+    typed = "mir\tdisease\ttype\nhsa-miR-2-5p\tFlu\tgenetics\nhsa-mir-1a\tCold\tcirculation\n"
+    files = {"h.tsv": records, "t.tsv": typed + "hsa-mir-77\tFlu\tgenetics\n"}
+    built = build(recipe, files)
+    table = built.dataset.associations["disease"].set_index("rna_id")
+    # hsa-miR-2-5p is the mature of both hairpins, of which one is with Flu; -1a was -1
+    assert table["n_genetics"].to_dict() == {"hsa-mir-1": 0, "hsa-mir-2-1": 1}
+    assert table["n_circulation"].to_dict() == {"hsa-mir-1": 1, "hsa-mir-2-1": 0}
+    assert left_out(built, "disease: types") == {"miRNA is not among the ids": 1}
+    none = build(recipe, files | {"t.tsv": "mir\tdisease\ttype\nhsa-mir-77\tFlu\tgenetics\n"})
+    assert none.dataset.associations["disease"]["n_genetics"].tolist() == [0, 0]
+
+
 def test_rnas_and_labels_of_a_list(build: Build) -> None:
     built = build()
     dataset = built.dataset
