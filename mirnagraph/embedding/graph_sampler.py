@@ -202,8 +202,14 @@ class _Sample:
         def lists(names: Iterable[Any]) -> dict[Any, list[Any]]:
             return {name: [] for name in names}
 
-        ends = (lists(edge_types) for _ in range(3))
-        return cls(lists(node_types), *ends, lists(node_types), lists(edge_types))
+        return cls(
+            nodes=lists(node_types),
+            rows=lists(edge_types),
+            columns=lists(edge_types),
+            edges=lists(edge_types),
+            n_nodes=lists(node_types),
+            n_edges=lists(edge_types),
+        )
 
     def size(self, node_type: str) -> int:
         return sum(self.n_nodes[node_type])

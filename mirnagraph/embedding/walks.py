@@ -366,7 +366,7 @@ def _exact_step(
 
 
 @njit(cache=True, nogil=True)
-def _second_order_step(  # noqa: PLR0913  part of the compiled kernel
+def _second_order_step(
     indptr: Any,
     indices: Any,
     weights: Any,
@@ -414,7 +414,7 @@ def _second_order_step(  # noqa: PLR0913  part of the compiled kernel
 
 
 @njit(cache=True, nogil=True)
-def _walk(  # noqa: C901, PLR0913  one compiled kernel
+def _walk(  # noqa: PLR0913  one compiled kernel
     indptr: Any,
     indices: Any,
     weights: Any,
