@@ -20,14 +20,9 @@ from torch_geometric.sampler import (
 )
 
 from mirnagraph.embedding.graph_encoders import EdgeType
-from mirnagraph.embedding.graph_training import LINKED, node_starts, relation_numbers
+from mirnagraph.embedding.graph_training import NODE, ONE_TYPE, node_starts, relation_numbers
 from mirnagraph.embedding.walks import WalkGraph, index_below, mix_bits, unit_of
 from mirnagraph.seeds import child_seed
-
-NODE = "node"
-"""Node type of a network that has one."""
-
-ONE_TYPE: EdgeType = (NODE, LINKED, NODE)
 
 # Rows up to this many times the sample are read whole; of longer ones slots are drawn.
 READ_WHOLE = 4
