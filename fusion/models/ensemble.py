@@ -13,7 +13,7 @@ from fusion.config import FUSION, ExperimentConfig
 from fusion.data.inputs import FusionData
 from fusion.models.kernel import KernelModel, fit_kernel
 from fusion.models.towers_training import TrainedFusion, fit_fusion
-from fusion.models.training import MemberSplit, TrainedAttention, fit_attention
+from fusion.models.training import MemberSplit, TrainedAttention, fit_attention, mean_history
 from fusion.models.typed_trees import fit_typed_trees
 from fusion.tokens.names import (
     NEAREST,
@@ -68,7 +68,8 @@ class FusionModel:
             one that is left out.
         thresholds: probability above which a compartment is called, shape (n_labels,).
         temperature: divides the logits of the joined probabilities.
-        choices: weights, epochs and temperature, as plain values.
+        choices: weights, temperature, epochs, and the mean losses of `mean_history`, as plain
+            values.
         profiles: of the training RNAs, transferred to RNAs with a similar sequence (see
             `fusion.tokens.neighbours.neighbour_profiles`).
         towers: models of the token ``tower``; None where the settings have none.
@@ -186,7 +187,13 @@ def fit_fusion_model(
     if out_of_bag is not None and config.mix.thresholds == "mcc":
         joined = apply_temperature(join({EXTRA_TREES: out_of_bag}, {EXTRA_TREES: 1.0}), temperature)
         thresholds = best_thresholds(labels[train], joined)
-    epochs = [] if attention is None else [len(history) for history in attention.history]
+    histories = [] if attention is None else attention.history
+    choices = {
+        "weights": weights,
+        "epochs": [len(history) for history in histories],
+        "temperature": temperature,
+        "history": mean_history(histories),
+    }
     return FusionModel(
         config,
         tokens,
@@ -195,7 +202,7 @@ def fit_fusion_model(
         weights,
         thresholds,
         temperature,
-        {"weights": weights, "epochs": epochs, "temperature": temperature},
+        choices,
         profiles,
         towers,
         in_bag,

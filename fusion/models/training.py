@@ -22,6 +22,31 @@ History = list[tuple[int, float, float]]
 """``(epoch, training loss, validation loss)`` per epoch; NaN without validation rows."""
 
 
+def mean_history(histories: Sequence[History]) -> list[list[float | None]]:
+    """Losses per epoch, averaged over the members that were trained in it.
+
+    Returns:
+        ``[epoch, training loss, validation loss]`` per epoch, as plain values; None where no member
+        has one.
+
+    >>> mean_history([[(0, 1.0, 2.0), (1, 0.5, 1.0)], [(0, 3.0, float("nan"))]])
+    [[0, 2.0, 2.0], [1, 0.5, 1.0]]
+    """
+    rows: dict[int, list[tuple[float, float]]] = {}
+    for history in histories:
+        for epoch, train_loss, validation_loss in history:
+            rows.setdefault(epoch, []).append((train_loss, validation_loss))
+    table: list[list[float | None]] = []
+    for epoch, losses in sorted(rows.items()):
+        table.append([epoch, *map(_mean_of_known, np.array(losses).T)])
+    return table
+
+
+def _mean_of_known(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
 @dataclass(frozen=True, eq=False)
 class TrainedAttention:
     """Trained members of the attention part.

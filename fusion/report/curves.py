@@ -213,6 +213,8 @@ def training_curves(result: CrossValidationResult) -> pd.DataFrame:
             continue
         panel = f"fold {fold.fold}"
         for column, series in ((1, "training"), (2, "validation")):
+            if np.isnan(history[:, column]).all():
+                continue
             tables.append(_lines(panel, series, history[:, 0], history[:, column]))
     return _stacked(tables)
 

@@ -393,7 +393,8 @@ def training_section(run: ReportRun) -> Section | None:
         data,
         "epoch",
         "loss",
-        "Loss on the RNAs trained on and on the validation split inside each training part.",
+        "Loss on the RNAs trained on, and on the validation split inside each training part where "
+        "there is one; of the neural part, mean of its members.",
     )
     return Section("Training curves", (chart,))
 
