@@ -31,8 +31,8 @@ from mirnagraph.embedding.graph_sampled import (
     seed_states_of,
     train_sampled,
 )
-from mirnagraph.embedding.graph_sampler import NODE, ONE_TYPE, NeighbourSampler, network_edges
-from mirnagraph.embedding.graph_training import edges_of, relation_from
+from mirnagraph.embedding.graph_sampler import NeighbourSampler, network_edges
+from mirnagraph.embedding.graph_training import NODE, ONE_TYPE, relation_of_network
 from mirnagraph.embedding.graph_transformer import fit_graph_transformer
 from mirnagraph.embedding.walks import WalkGraph
 
@@ -64,8 +64,7 @@ def sampled(
     marks = [clocks()]
     x = torch.from_numpy(features)
     edges = network_edges(graph)
-    ends = edges_of(graph)[0].numpy()
-    relation = relation_from({ONE_TYPE: ends}, len(x), is_numbered=False)
+    relation = relation_of_network(graph)
     n_whole = -(-min(relation.ends.shape[1], len(x)) // config.batch_size)
     if n_steps < n_whole:
         rows = np.random.default_rng(2).permutation(relation.ends.shape[1])

@@ -20,14 +20,9 @@ from torch_geometric.sampler import (
 )
 
 from mirnagraph.embedding.graph_encoders import EdgeType
-from mirnagraph.embedding.graph_training import LINKED, node_starts, relation_numbers
+from mirnagraph.embedding.graph_training import NODE, ONE_TYPE, node_starts, relation_numbers
 from mirnagraph.embedding.walks import WalkGraph, index_below, mix_bits, unit_of
 from mirnagraph.seeds import child_seed
-
-NODE = "node"
-"""Node type of a network that has one."""
-
-ONE_TYPE: EdgeType = (NODE, LINKED, NODE)
 
 # Rows up to this many times the sample are read whole; of longer ones slots are drawn.
 READ_WHOLE = 4
@@ -202,8 +197,14 @@ class _Sample:
         def lists(names: Iterable[Any]) -> dict[Any, list[Any]]:
             return {name: [] for name in names}
 
-        ends = (lists(edge_types) for _ in range(3))
-        return cls(lists(node_types), *ends, lists(node_types), lists(edge_types))
+        return cls(
+            nodes=lists(node_types),
+            rows=lists(edge_types),
+            columns=lists(edge_types),
+            edges=lists(edge_types),
+            n_nodes=lists(node_types),
+            n_edges=lists(edge_types),
+        )
 
     def size(self, node_type: str) -> int:
         return sum(self.n_nodes[node_type])

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
 
 from mirnagraph.embedding.graph_encoders import EdgeType, GraphTransformerConfig
-from mirnagraph.embedding.walks import walk_graph
+from mirnagraph.embedding.walks import WalkGraph, walk_graph
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import generator
@@ -21,6 +22,11 @@ from mirnagraph.seeds import generator
 REVERSE = "rev_"
 
 LINKED = "linked_with"
+
+NODE = "node"
+"""Node type of a network that has one."""
+
+ONE_TYPE: EdgeType = (NODE, LINKED, NODE)
 
 DRAWS = 20
 
@@ -93,6 +99,22 @@ def relation_from(
     ends = np.stack([pairs // n_nodes, pairs % n_nodes])
     known = np.unique(np.concatenate([pairs, ends[1] * n_nodes + ends[0]]))
     return Relation(ends, known, numbers)
+
+
+def relation_of_network(graph: WalkGraph) -> Relation:
+    """`relation_from` of one network, without ``pair_of_edge``; needs no sorting if symmetric."""
+    n_nodes = graph.n_nodes
+    target = np.repeat(np.arange(n_nodes), np.diff(graph.indptr))
+    shape = (n_nodes, n_nodes)
+    is_edge = np.ones(len(target), bool)
+    turned = sparse.csc_array((is_edge, graph.indices, graph.indptr), shape=shape).tocsr()
+    is_symmetric = np.array_equal(turned.indptr, graph.indptr)
+    if not is_symmetric or not np.array_equal(turned.indices, graph.indices):
+        ends = np.stack([graph.indices, target])
+        return relation_from({ONE_TYPE: ends}, n_nodes, is_numbered=False)
+    is_first = target <= graph.indices
+    ends = np.stack([target[is_first], graph.indices[is_first].astype(np.int64)])
+    return Relation(ends, target * n_nodes + graph.indices, {})
 
 
 def relations_of(data: HeteroData, *, is_numbered: bool = True) -> list[Relation]:

@@ -28,18 +28,15 @@ from mirnagraph.embedding.graph_sampled import (
     seed_states_of,
     train_sampled,
 )
-from mirnagraph.embedding.graph_sampler import (
+from mirnagraph.embedding.graph_sampler import NeighbourSampler, hetero_edges, network_edges
+from mirnagraph.embedding.graph_training import (
     NODE,
     ONE_TYPE,
-    NeighbourSampler,
-    hetero_edges,
-    network_edges,
-)
-from mirnagraph.embedding.graph_training import (
     edges_of,
     groups_of,
     hetero_of,
     relation_from,
+    relation_of_network,
     relations_of,
     train,
 )
@@ -155,7 +152,7 @@ def _fit_sampled(
     sampler = NeighbourSampler(
         {NODE: len(x)}, edges, config.neighbours_by_hop, seed, config.hidden_edges
     )
-    relation = relation_from({ONE_TYPE: edges_of(graph)[0].numpy()}, len(x), is_numbered=False)
+    relation = relation_of_network(graph)
     weight = torch.from_numpy(graph.weights.astype(np.float32)) if graph.is_weighted else None
     with torch_scope(seed, "graph transformer"):
         module = GraphTransformer(x.shape[1], config)

@@ -27,6 +27,9 @@ from mirnagraph.seeds import child_seed, generator
 # distribution of walks unchanged and bounds the time of a step under extreme p and q.
 MAX_PROPOSALS = 32
 
+# Walks that advance together; their states fit the cache of a core.
+GROUP = 64
+
 PIECE = 1 << 20
 """Numbers of a piece of walks: the memory of walks, whatever the size of the network."""
 
@@ -363,7 +366,55 @@ def _exact_step(
 
 
 @njit(cache=True, nogil=True)
-def _walk(  # noqa: C901, PLR0913  one compiled kernel
+def _second_order_step(
+    indptr: Any,
+    indices: Any,
+    weights: Any,
+    tables: Any,
+    before: Any,
+    here: Any,
+    state: Any,
+    biases: Any,
+) -> Any:
+    """One step by rejection; the node and the state of the generator."""
+    accept, alias = tables
+    p, q = biases
+    weighted = len(weights) > 0
+    first_order = before < 0 or (p == 1.0 and q == 1.0)
+    most = max(1.0 / p, 1.0, 1.0 / q)
+    step = np.uint64(0x9E3779B97F4A7C15)
+    lo = indptr[here]
+    degree = indptr[here + 1] - lo
+    for _ in range(MAX_PROPOSALS):
+        state += step
+        slot = index_below(mix_bits(state), degree)
+        if weighted:
+            state += step
+            if unit_of(mix_bits(state)) >= accept[lo + slot]:
+                slot = np.int64(alias[lo + slot])
+        target = np.int64(indices[lo + slot])
+        if first_order:
+            return target, state
+        state += step
+        height = unit_of(mix_bits(state)) * most
+        if target == before:
+            is_accepted = height < 1.0 / p
+        elif height < min(1.0, 1.0 / q):
+            is_accepted = True
+        elif height >= max(1.0, 1.0 / q):
+            is_accepted = False
+        else:
+            is_accepted = _has_edge(indptr, indices, before, target) == (q > 1.0)
+        if is_accepted:
+            return target, state
+    state += step
+    unit = unit_of(mix_bits(state))
+    target = np.int64(_exact_step(indptr, indices, weights, before, here, p, q, unit))
+    return target, state
+
+
+@njit(cache=True, nogil=True)
+def _walk(  # noqa: PLR0913  one compiled kernel
     indptr: Any,
     indices: Any,
     weights: Any,
@@ -376,53 +427,52 @@ def _walk(  # noqa: C901, PLR0913  one compiled kernel
     p: Any,
     q: Any,
 ) -> Any:
-    """Fill `walks`, one row per start; row r is walk number first + r."""
-    weighted = len(weights) > 0
-    first_order = p == 1.0 and q == 1.0
-    most = max(1.0 / p, 1.0, 1.0 / q)
+    """Fill `walks`, one row per start; row r is walk number first + r.
+
+    Walks advance in groups, one step each in turn: while the processor waits for the memory of one,
+    it goes on with the others.
+    """
+    is_plain = p == 1.0 and q == 1.0 and len(weights) == 0
     step = np.uint64(0x9E3779B97F4A7C15)
-    for row in range(len(starts)):
-        walks[row, :] = -1
-        state = mix_bits(stream + mix_bits((first + np.uint64(row) + np.uint64(1)) * step))
-        before = np.int64(-1)
-        here = np.int64(starts[row])
-        walks[row, 0] = here
+    states = np.empty(GROUP, np.uint64)
+    befores = np.empty(GROUP, np.int64)
+    heres = np.empty(GROUP, np.int64)
+    lows = np.empty(GROUP, np.int64)
+    degrees = np.empty(GROUP, np.int64)
+    for begin in range(0, len(starts), GROUP):
+        n = min(GROUP, len(starts) - begin)
+        for row in range(n):
+            walks[begin + row, :] = -1
+            number = first + np.uint64(begin + row) + np.uint64(1)
+            states[row] = mix_bits(stream + mix_bits(number * step))
+            befores[row] = -1
+            heres[row] = starts[begin + row]
+            walks[begin + row, 0] = heres[row]
         for position in range(1, walks.shape[1]):
-            lo = indptr[here]
-            degree = indptr[here + 1] - lo
-            if degree == 0:
-                break
-            n_proposals = 0
-            while True:
-                state += step
-                slot = index_below(mix_bits(state), degree)
-                if weighted:
-                    state += step
-                    if unit_of(mix_bits(state)) >= accept[lo + slot]:
-                        slot = np.int64(alias[lo + slot])
-                target = np.int64(indices[lo + slot])
-                if first_order or before < 0:
-                    break
-                state += step
-                height = unit_of(mix_bits(state)) * most
-                if target == before:
-                    is_accepted = height < 1.0 / p
-                elif height < min(1.0, 1.0 / q):
-                    is_accepted = True
-                elif height >= max(1.0, 1.0 / q):
-                    is_accepted = False
-                else:
-                    is_accepted = _has_edge(indptr, indices, before, target) == (q > 1.0)
-                if is_accepted:
-                    break
-                n_proposals += 1
-                if n_proposals == MAX_PROPOSALS:
-                    state += step
-                    unit = unit_of(mix_bits(state))
-                    target = np.int64(
-                        _exact_step(indptr, indices, weights, before, here, p, q, unit)
+            for row in range(n):
+                # A walk that has ended stays at its last node, which has no edges.
+                lows[row] = indptr[heres[row]]
+                degrees[row] = indptr[heres[row] + 1] - lows[row]
+            if is_plain:
+                for row in range(n):
+                    if degrees[row] > 0:
+                        states[row] += step
+                        slot = index_below(mix_bits(states[row]), degrees[row])
+                        heres[row] = indices[lows[row] + slot]
+                        walks[begin + row, position] = heres[row]
+                continue
+            for row in range(n):
+                if degrees[row] > 0:
+                    here, states[row] = _second_order_step(
+                        indptr,
+                        indices,
+                        weights,
+                        (accept, alias),
+                        befores[row],
+                        heres[row],
+                        states[row],
+                        (p, q),
                     )
-                    break
-            before = here
-            here = target
-            walks[row, position] = here
+                    befores[row] = heres[row]
+                    heres[row] = here
+                    walks[begin + row, position] = here

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy import sparse
 
-from mirnagraph.errors import ConfigError, MirnagraphError
+from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
+from mirnagraph.embedding.walks import map_rounds, store_walk_graph, walk_graph
+from mirnagraph.errors import ConfigError, InputError, MirnagraphError
 from mirnagraph.parallel import map_parallel
 from mirnagraph.runs import cluster
 from mirnagraph.runs.cluster import connect, on_cluster
@@ -128,6 +131,20 @@ def test_networks_on_the_cluster_are_those_of_one_process(scheduler: str, run) -
         here = Path("here", name).read_bytes()
         if name != "mirnagraph.jsonl":
             assert here == Path("there", name).read_bytes() == Path("two", name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_walks_are_those_of_one_process(scheduler: str, tmp_path: Path) -> None:
+    ring = sparse.csr_array(sparse.eye_array(40, k=1) + sparse.eye_array(40, k=-1))
+    config = Node2VecConfig(dim=4, n_walks=3, walk_length=9, epochs=1, p=0.5)
+    alone = node2vec(ring, config, 0)
+    store_walk_graph(walk_graph(ring), tmp_path / "ring")
+    with on_cluster(scheduler):
+        for network in (ring, tmp_path / "ring"):
+            assert (node2vec(network, config, 0) == alone).all()
+        (tmp_path / "ring" / "indptr.npy").unlink()
+        with pytest.raises(InputError, match=r"indptr\.npy: .* is missing; store the"):
+            list(map_rounds(len, tmp_path / "ring", {"n_walks": 2}))
 
 
 @pytest.mark.slow

@@ -24,14 +24,15 @@ from mirnagraph.embedding.graph_sampled import (
     hetero_seed_states_of,
     seed_states_of,
 )
-from mirnagraph.embedding.graph_sampler import (
+from mirnagraph.embedding.graph_sampler import NeighbourSampler, hetero_edges, network_edges
+from mirnagraph.embedding.graph_training import (
     NODE,
     ONE_TYPE,
-    NeighbourSampler,
-    hetero_edges,
-    network_edges,
+    edges_of,
+    relation_from,
+    relation_of_network,
+    relations_of,
 )
-from mirnagraph.embedding.graph_training import edges_of, relation_from, relations_of
 from mirnagraph.embedding.graph_transformer import fit_graph_transformer, fit_hetero
 from mirnagraph.embedding.walks import store_walk_graph, walk_graph
 from mirnagraph.errors import ConfigError
@@ -177,6 +178,21 @@ def test_steps_of_an_epoch_hold_distinct_edges_and_no_edge_as_non_edge() -> None
     assert sorted(zip(*all_edges.tolist(), strict=True)) == sorted(
         zip(*few.ends.tolist(), strict=True)
     )
+
+
+@pytest.mark.parametrize("is_symmetric", [True, False])
+def test_pairs_of_a_network_are_those_of_its_edges(is_symmetric: bool) -> None:
+    matrix = network().tolil()
+    matrix[4, 4] = 2.0  # a node linked with itself
+    if not is_symmetric:
+        matrix[0, 39] = 1.0
+        matrix[38, 1] = 1.0
+    graph = walk_graph(sparse.csr_array(matrix))
+    expected = relation_from({ONE_TYPE: edges_of(graph)[0].numpy()}, 40)
+    found = relation_of_network(graph)
+    np.testing.assert_array_equal(found.ends, expected.ends)
+    np.testing.assert_array_equal(found.known, expected.known)
+    assert found.ends.dtype == found.known.dtype == np.int64
 
 
 def test_relations_share_the_steps_of_an_epoch() -> None:

@@ -13,12 +13,8 @@ from torch_geometric.loader import NodeLoader
 from torch_geometric.sampler import HeteroSamplerOutput, NodeSamplerInput, SamplerOutput
 
 from mirnagraph.embedding.graph_sampled import graph_of
-from mirnagraph.embedding.graph_sampler import (
-    NODE,
-    NeighbourSampler,
-    hetero_edges,
-    network_edges,
-)
+from mirnagraph.embedding.graph_sampler import NeighbourSampler, hetero_edges, network_edges
+from mirnagraph.embedding.graph_training import NODE
 from mirnagraph.embedding.walks import walk_graph
 
 FORWARD = ("miRNA", "targets", "gene")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,22 +93,33 @@ def test_a_round_of_a_large_network_comes_in_small_pieces() -> None:
     assert sizes == [(13_107, 80)] * 3 + [(10_679, 80)]
 
 
+class Backwards:
+    """A place for jobs that does the last one first."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, list[int]]] = []
+
+    def submit(self, function: Any, /, *args: Any) -> Any:
+        raise NotImplementedError
+
+    def as_finished(self, function: Any, shared: Any, jobs: Any) -> Iterator[Any]:
+        self.asked.append((shared[1], list(jobs)))
+        return (function(shared, job) for job in reversed(jobs))
+
+    in_order = as_finished
+
+
 def test_rounds_elsewhere_are_those_of_one_process(stored: Path) -> None:
     graph = open_walk_graph(stored)
     expected = count_visits(partial(walk_rounds, graph, **SETTINGS), graph.n_nodes)
     assert expected.sum() == 3 * 300 * 7
-    asked = []
-
-    def backwards(function, shared, jobs):  # type: ignore[no-untyped-def]
-        asked.append((shared[1], list(jobs)))
-        return (function(shared, job) for job in reversed(jobs))
-
+    elsewhere = Backwards()
     config = Node2VecConfig(dim=4, n_walks=3, walk_length=5, epochs=1)
     alone = node2vec(stored, config, 3)
-    with use_mapper(backwards):
+    with use_mapper(elsewhere):
         counts = list(map_rounds(partial(_visits, n_nodes=300), stored, SETTINGS))
         np.testing.assert_array_equal(node2vec(stored, config, 3), alone)
-    assert asked == [(stored, [0, 1, 2])] * 2, "a folder is sent as its path"
+    assert elsewhere.asked == [(stored, [0, 1, 2])] * 2, "a folder is sent as its path"
     np.testing.assert_array_equal(sum(counts), expected)
 
 
@@ -118,7 +131,7 @@ def test_rounds_of_two_processes_are_those_of_one(stored: Path) -> None:
         np.testing.assert_array_equal(two, node2vec(source, config, 3))
 
 
-def _visits(pieces, n_nodes: int) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _visits(pieces: Iterator[np.ndarray], n_nodes: int) -> np.ndarray:
     return count_visits(lambda: pieces, n_nodes)
 
 
