@@ -313,7 +313,7 @@ def fit_module(
             num_sanity_val_steps=0,
             gradient_clip_val=settings.clip or None,
             callbacks=[checkpoints, stopping, epoch_progress],
-            plugins=[SafeCheckpointIO()],
+            plugins=[SafeCheckpointIO(folder)],
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,
         )
