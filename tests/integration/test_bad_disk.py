@@ -155,11 +155,11 @@ def test_a_full_disk_at_every_write_of_a_run(run, inputs: Path, name: str) -> No
     """Refused at the first write of a kind, resumed, refused at that of the next, and so on: the
     end has the results of a run that was never refused.
     """
-    words = (*COMMANDS[name].words, "-q")
+    words = (*COMMANDS[name].words, "--resume", "-q")
     before = contents(inputs)
     with full_disk(inputs) as disk:
         assert run(*words).returncode == 0
-    results = ("predictions.tsv", "best.toml", "trials.tsv", "folds.tsv")
+    results = ("predictions.tsv", "best.toml", "folds.tsv")
     expected = {path: text for path, text in contents(Path("out")).items() if path in results}
     clean(inputs)
     kinds = kinds_of(disk.seen)
@@ -176,7 +176,7 @@ def test_a_full_disk_at_every_write_of_a_run(run, inputs: Path, name: str) -> No
         assert_refused(ended)
         n_refused += 1
     assert n_refused > 0.6 * len(kinds)
-    assert run(*words, "--resume").returncode == 0
+    assert run(*words).returncode == 0
     found = contents(Path("out"))
     assert {path: found.get(path) for path in expected} == expected
 

@@ -168,6 +168,6 @@ def test_a_list_is_no_table_of_settings() -> None:
         'name = "x"\nspecies = "hsa"\n[rnas]\nfrom = "list"\nfile = "i.txt"\n[labels]\n'
         'file = "l.tsv"\nformat = "table"\ncolumns = ["Name"]\n'
     )
-    message = r"r\.labels\.columns: found \['Name'\] \(list\), expected a table of settings"
+    message = r"r, \[labels\]\.columns: found \['Name'\] \(list\), expected a table of settings"
     with pytest.raises(ConfigError, match=message):
         parse_recipe(text, "r", None)
