@@ -73,7 +73,19 @@ columns = { rna = "Name" }
 
 SPACE = "[space]\nfusion.dropout = { low = 0.05, high = 0.3, step = 0.05 }\n"
 
-SEQ = "[training]\nepochs = 1\n[rnatracker]\nfilters = 4\nunits = 4\nattention_units = 4\n"
+SEQ = """[rnatracker]
+filters = 4
+units = 4
+attention_units = 4
+[training]
+epochs = 1
+[descriptors]
+members = 1
+[descriptors.trees]
+n_trees = 5
+rounds = 5
+boosting_width = 20
+"""
 
 
 @pytest.fixture
@@ -91,6 +103,7 @@ def inputs(place: Path, quick, small_dataset: Dataset, monkeypatch: pytest.Monke
     for name, text in texts.items():
         (place / name).write_text(text, encoding="utf-8")
     write_tsv(small_dataset.labels.rename_axis("Name").reset_index(), place / "labels.tsv")
+    monkeypatch.setattr("seqtower.experiment.K", 2)
     names = ["syn-mir-0001", "syn-mir-0002"]
     monkeypatch.setattr("fusion.atlas.atlas_names", lambda model: names)
     return place
