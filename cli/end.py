@@ -23,6 +23,9 @@ BAD_DATA = 3
 LOCKS = "mirnagraph.writing.locks"
 """Module of locks, which a command that writes nothing does not load."""
 
+WIDTH_OF_FILES = "160"
+"""Columns of help texts and tables that no terminal shows: nothing in them is cut."""
+
 SECONDS_TO_UNWIND = 10
 """Longest wait for the clean-up after a signal, before the process ends itself."""
 
@@ -176,9 +179,19 @@ def reader_may_leave() -> Iterator[None]:
 def prepare_streams() -> None:
     """Write a replacement for what the encoding of a stream cannot hold, never a traceback."""
     codecs.register_error("mirnagraph", _replacement)
+    if not is_terminal(sys.stdout):
+        os.environ.setdefault("COLUMNS", WIDTH_OF_FILES)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="mirnagraph")  # type: ignore[union-attr]
+
+
+def is_terminal(stream: object) -> bool:
+    """Whether a stream is a terminal; one that was closed is none."""
+    try:
+        return bool(stream.isatty())  # type: ignore[attr-defined]
+    except (AttributeError, ValueError):
+        return False
 
 
 def _replacement(error: UnicodeError) -> tuple[str | bytes, int]:

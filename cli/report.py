@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from cli.common import OverwriteOption, RunNetworksOption, progress_bars, say
+from cli.common import OverwriteOption, QuietOption, RunNetworksOption, progress_bars, say
 
 EPILOG = "Example: `mirnagraph report runs/mine --figures figures`"
 
@@ -45,6 +45,7 @@ def report(
     include: IncludeOption = None,
     figures: FiguresOption = None,
     overwrite: OverwriteOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Write a page on finished runs: results, curves, calibration, baselines, networks.
 

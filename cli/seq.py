@@ -390,7 +390,6 @@ def explain(
         if is_slow:
             say("No windows are masked, which takes long for these RNAs; --masking does it")
     config = ExplainConfig(windows if masking else None, method or "", plots=plots)
-    lengths = selected["sequence"].str.len().tolist()
     if masking and is_slow:
         _say_masking(model, list(selected["sequence"]), windows)
     with progress_bars() as progress:
@@ -408,7 +407,7 @@ def explain(
     if model.trees is not None:
         _say_trees(model, masking=masking)
     if masking:
-        _say_window(lengths, window)
+        _say_window(selected["sequence"].str.len().tolist(), window)
     matched = f", {counts['matches']} matches to known motifs at q < .05" if motifs else ""
     n_zipcodes = counted(counts["zipcodes"], "zipcode") if masking else "not masked, no zipcodes"
     n_motifs = counted(counts["motifs"], "motif")

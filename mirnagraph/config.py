@@ -135,6 +135,11 @@ def from_dict(kind: type[Settings], values: dict[str, Any], where: str = "settin
     def structured(values: Any, kind: Any, where: str) -> Any:
         try:
             return converter.structure(values, kind)
+        except AttributeError:  # cattrs expects a table, and looks at no other type
+            if isinstance(values, Mapping):
+                raise
+            found = f"found {values!r} ({type(values).__name__})"
+            raise ConfigError(f"{where}: {found}, expected a table of settings") from None
         except (ConfigError, TypeError, ValueError, KeyError, cattrs.errors.CattrsError) as error:
             raise ConfigError(f"{where}: {error}") from None
 

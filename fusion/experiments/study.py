@@ -106,11 +106,13 @@ def open_study(path: Path, name: str) -> Iterator[optuna.Study]:
         finally:
             storage.remove_session()
             storage.engine.dispose()
-    except (SQLAlchemyError, RuntimeError) as error:
+    except (SQLAlchemyError, RuntimeError, optuna.exceptions.StorageInternalError) as error:
         if isinstance(error, RuntimeError) and "version" not in str(error):
             raise
-        if re.search(r"disk is full|disk I/O|readonly|unable to open", str(error)):
-            reason = str(getattr(error, "orig", error)).splitlines()[0]
+        # optuna wraps what a commit raises
+        text = str(error.__cause__ or error).splitlines()[0]
+        reason = re.sub(r"^\([\w.]+\) ", "", text)
+        if re.search(r"disk is full|disk I/O|readonly|unable to open", reason):
             raise InputError(f"could not be written: {reason}", file=path) from error
         raise InputError(
             "the file of finished trials cannot be read",

@@ -18,6 +18,7 @@ from mirnagraph.evaluation.trainable import labelled_rows
 from mirnagraph.io import cell_problems, read_table, repeated_cells, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.schema import LARGEST_COUNT
 from mirnagraph.seeds import child_seed, generator
 
 TRAIN_ONLY = -1
@@ -304,7 +305,7 @@ def read_folds(path: str | Path, index: NodeIndex, protocol: str | None = None) 
 
 def _fold_problems(table: pd.DataFrame, index: NodeIndex, path: str | Path) -> list[InputError]:
     is_unknown = ~table["rna_id"].isin(index.ids) & ~table["rna_id"].duplicated()
-    is_wrong = ~table["fold"].str.strip().str.fullmatch("-1|[0-9]+")
+    is_wrong = ~table["fold"].str.strip().str.fullmatch("-1|[0-9]{1,9}")
     twice = "an RNA is in more than one fold"
     return [
         *repeated_cells(table, "rna_id", twice, path, "each RNA once"),
@@ -333,7 +334,7 @@ def column_folds(dataset: Dataset, column: str) -> Folds:
         )
     cells = dataset.rnas[column]
     numbers = pd.to_numeric(cells, errors="coerce")
-    is_wrong = (numbers.isna() | (numbers % 1 != 0)).to_numpy()
+    is_wrong = (numbers.isna() | (numbers % 1 != 0) | (numbers.abs() > LARGEST_COUNT)).to_numpy()
     where = f"dataset {dataset.name!r}"
     if is_wrong.any():
         row = int(is_wrong.argmax())

@@ -129,7 +129,8 @@ def _is_number(cells: pd.Series) -> pd.Series:
     return is_numeral & (numbers <= LARGEST_NUMBER)
 
 
-def _is_count(cells: pd.Series) -> pd.Series:
+def is_count(cells: pd.Series) -> pd.Series:
+    """Whether each cell, a text, is a whole number from 0 to `LARGEST_COUNT`."""
     is_numeral = _is_numeral(cells)
     numbers = pd.to_numeric(cells.where(is_numeral, "-1"))
     return (numbers >= 0) & (numbers <= LARGEST_COUNT) & (numbers == np.floor(numbers))
@@ -137,7 +138,7 @@ def _is_count(cells: pd.Series) -> pd.Series:
 
 _IS_VALID: dict[str, Callable[[pd.Series], pd.Series]] = {
     ID: lambda cells: ~cells.isin(NOT_GIVEN),
-    COUNT: _is_count,
+    COUNT: is_count,
     NUMBER: _is_number,
     BINARY: lambda cells: cells.isin(["0", "1"]),
 }

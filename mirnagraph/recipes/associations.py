@@ -12,6 +12,7 @@ import pandas as pd
 from mirnagraph.dataset import LEFT_OUT_COLUMNS, PAIR
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.io import cell_problems
+from mirnagraph.reading.schema import LARGEST_NUMBER
 from mirnagraph.recipes.places import Places, Species
 from mirnagraph.recipes.provenance import Source, source_of
 from mirnagraph.recipes.recipe import AssociationPart, PartnersPart
@@ -152,7 +153,7 @@ def _read_plain(part: AssociationPart, path: Path) -> pd.DataFrame:
     problems: list[InputError] = []
     for name in part.evidence:
         numbers = pd.to_numeric(table[name], errors="coerce")
-        is_bad = ~((numbers >= 0) & (numbers < float("inf")))
+        is_bad = ~((numbers >= 0) & (numbers <= LARGEST_NUMBER))
         expected = "a number of 0 or more"
         problems += cell_problems(table, name, is_bad, "not a number of evidence", path, expected)
         table[name] = numbers

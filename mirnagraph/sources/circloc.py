@@ -8,6 +8,7 @@ import pandas as pd
 
 from mirnagraph.dataset import LEFT_OUT_COLUMNS, ONTOLOGY_COLUMNS, PAIR, Dataset
 from mirnagraph.errors import InputError, raise_problems
+from mirnagraph.reading.schema import is_count
 from mirnagraph.reading.table import cell_problems, read_table, repeated_cells
 from mirnagraph.sources import mesh
 from mirnagraph.sources.assemble import left_out_rows
@@ -167,11 +168,11 @@ def _read_partners(path: Path, name: str) -> pd.DataFrame:
     expected = "a name not seen before"
     problems = repeated_cells(table, name, f"a {name} is duplicated", path, expected)
     problems += cell_problems(table, name, table[name].str.strip() == "", "empty name", path)
-    is_wrong = ~table["n_circRNA"].str.fullmatch("[0-9]+")
+    is_wrong = ~is_count(table["n_circRNA"])
     problems += cell_problems(table, "n_circRNA", is_wrong, "not a number", path, "0, 1, 2, …")
     raise_problems(problems, by_line=True)
     _check_numbers(table, "col0", path)
-    counts = {"n": table["n_circRNA"].astype(int).to_numpy()}
+    counts = {"n": pd.to_numeric(table["n_circRNA"]).astype(int).to_numpy()}
     return pd.DataFrame(counts, index=pd.Index(table[name], name="partner_id", dtype=object))
 
 

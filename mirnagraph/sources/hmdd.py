@@ -9,6 +9,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from mirnagraph.errors import InputError
+from mirnagraph.reading.schema import is_count
 from mirnagraph.sources.delimited import read_columns
 
 EVIDENCE_GROUPS = ("circulation", "epigenetics", "genetics", "target", "tissue_expression", "other")
@@ -42,7 +43,7 @@ def read_records(
     }
     needed = ("mir", "disease")
     table = read_columns(path, names, needed, filled=needed, fallback="latin-1", columns=columns)
-    numbers = pd.to_numeric(table["record"], errors="coerce")
+    numbers = pd.to_numeric(table["record"].where(is_count(table["record"])))
     wrong = table.loc[numbers.isna() & (table["record"] != ""), "record"]
     if len(wrong):
         raise InputError(

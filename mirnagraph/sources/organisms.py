@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
+from mirnagraph.reading.schema import is_count
 from mirnagraph.reading.table import cell_problems, read_table
 
 COMMON_NAMES = {
@@ -58,9 +59,9 @@ def read_organisms(path: str | Path) -> pd.DataFrame:
         InputError: a missing column, or a number of hairpins that is none.
     """
     table = read_table(path, ["prefix", "name", "n_hairpin"])
-    is_wrong = ~table["n_hairpin"].str.fullmatch(r"\d+")
+    is_wrong = ~is_count(table["n_hairpin"])
     raise_problems(cell_problems(table, "n_hairpin", is_wrong, "not a number", path, "a count"))
-    table["n_hairpin"] = table["n_hairpin"].astype(int)
+    table["n_hairpin"] = pd.to_numeric(table["n_hairpin"]).astype(int)
     return table.set_index("prefix")[["name", "n_hairpin"]]
 
 

@@ -17,7 +17,8 @@ WHOLE = "nothing was left half-written"
 OF_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO})
 """Errors of a disk, which come without the name of a file."""
 
-_OF_RUST = re.compile(r'message: "([^"]+)"')
+_OF_RUST = re.compile(r"\bos error (\d+)\b|\bcode: (\d+)\b")
+"""Number of an error of the system in what safetensors says, whose words differ by version."""
 
 
 @contextlib.contextmanager
@@ -46,7 +47,8 @@ def explain_disk(place: Path, *within: Path, hint: str | None = WHOLE) -> Iterat
         message = _OF_RUST.search(str(error))
         if type(error).__name__ != "SafetensorError" or message is None:
             raise
-        raise _unwritable(place, message.group(1), hint) from error
+        number = int(message.group(1) or message.group(2))
+        raise _unwritable(place, os.strerror(number), hint) from error
 
 
 def reason_of(error: OSError) -> str:

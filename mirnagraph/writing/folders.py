@@ -156,7 +156,7 @@ def write_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Pat
 def remove_folder(folder: str | Path) -> None:
     """Remove the files of a folder that mirnagraph wrote, and the folder where nothing is left.
 
-    A file that mirnagraph did not write stays.
+    A file that mirnagraph did not write stays; folders without a file in them do not.
 
     Raises:
         InputError: a file cannot be removed.
@@ -171,8 +171,9 @@ def remove_folder(folder: str | Path) -> None:
     with explain_disk(folder):
         _remove_files(real, files_of(real) or set())
         (real / MARKER).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            real.rmdir()
+        for place, _, _ in os.walk(real, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(place)
 
 
 def empty_folder(folder: str | Path) -> None:

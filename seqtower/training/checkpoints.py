@@ -33,7 +33,18 @@ _DAMAGES = (
 
 
 class SafeCheckpointIO(CheckpointIO):
-    """Writes a checkpoint as a folder of two files; reading it runs no code of the folder."""
+    """Writes a checkpoint as a folder of two files; reading it runs no code of the folder.
+
+    Args:
+        folder: of all checkpoints as it was asked for, which Lightning turns into an absolute path;
+            None for paths as they are.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+
+    def _place(self, path: Any) -> Path:
+        return Path(path) if self.folder is None else self.folder / Path(path).name
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
@@ -41,7 +52,7 @@ class SafeCheckpointIO(CheckpointIO):
         """Write all or nothing."""
         tensors: dict[str, torch.Tensor] = {}
         tree = _to_json(checkpoint, tensors)
-        with write_folder(Path(path), overwrite=True) as out:
+        with write_folder(self._place(path), overwrite=True) as out:
             save_file(tensors, out / WEIGHTS)
             (out / TREE).write_text(json.dumps(tree) + "\n", encoding="utf-8")
 
@@ -49,7 +60,7 @@ class SafeCheckpointIO(CheckpointIO):
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Read a checkpoint; raises CheckpointError where it is damaged."""
-        folder = Path(path)
+        folder = self._place(path)
         try:
             check_tensors(folder / WEIGHTS)
             tensors = load_file(folder / WEIGHTS)
@@ -66,7 +77,7 @@ class SafeCheckpointIO(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint's folder."""
-        remove_folder(path)
+        remove_folder(self._place(path))
 
 
 def _to_json(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

@@ -254,6 +254,7 @@ class Fit:
         strategy: Any = "auto"
         if self.devices > 1:
             strategy = DDPStrategy() if is_joined else Together()
+        reader = SharedCheckpointIO if is_joined else SafeCheckpointIO
         with _quietly(), torch_scope(module.seed, "training"):
             trainer = lightning.Trainer(
                 max_epochs=settings.epochs,
@@ -268,7 +269,7 @@ class Fit:
                 num_sanity_val_steps=0,
                 gradient_clip_val=settings.clip or None,
                 callbacks=[checkpoints, stopping, _EpochProgress(progress, settings.epochs)],
-                plugins=[SharedCheckpointIO() if is_joined else SafeCheckpointIO()],
+                plugins=[reader(self.folder)],
                 reload_dataloaders_every_n_epochs=1,
                 use_distributed_sampler=False,
             )

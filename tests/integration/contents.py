@@ -49,4 +49,4 @@ def small_disk(place: Path) -> Iterator[Callable[[str], Path]]:
         yield mount
     finally:
         for folder in mounted:
-            subprocess.run(["umount", str(folder)], check=False)
+            subprocess.run(["umount", "--lazy", str(folder)], check=False)

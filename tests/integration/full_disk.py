@@ -6,6 +6,7 @@ import builtins
 import errno
 import io
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,31 +23,43 @@ ONCE = ("replace", "rename")
 MAKING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
+def kind_of(step: str) -> str:
+    """A write without digits and names of temporaries: those of all folds are of one kind."""
+    return re.sub(r"\d+", "#", re.sub(r"\.mirnagraph-[^/]*", "TEMPORARY", step))
+
+
 class FullDisk:
     """Counts the writes of this process below a folder, and refuses those from one on.
 
     Args:
         folder: whose files are meant.
-        first: number of the first write that is refused; 0 for none.
+        first: number of the first write that is refused, or its kind; 0 for none.
         code: why, a number of `errno`.
     """
 
-    def __init__(self, folder: Path, first: int, code: int) -> None:
+    def __init__(self, folder: Path, first: int | str, code: int) -> None:
         self.folder = folder
         self.first = first
         self.code = code
         self.seen: list[str] = []
+        self.is_full = False
 
     def step(self, name: str, place: Any, target: Any = None) -> None:
         """Count a write of a place, or refuse it; of a change of names, the new one is kept."""
         path = self.path_of(place if target is None else target)
         if path is None:
             return
-        self.seen.append(f"{name} {path}")
-        n = len(self.seen)
-        if self.first and (n == self.first or (n > self.first and name not in ONCE)):
+        step = f"{name} {path}"
+        self.seen.append(step)
+        if (self.is_full and name not in ONCE) or (not self.is_full and self.is_first(step)):
+            self.is_full = True
             name_of = None if isinstance(place, int) else os.fsdecode(place)
             raise OSError(self.code, os.strerror(self.code), name_of)
+
+    def is_first(self, step: str) -> bool:
+        if isinstance(self.first, str):
+            return kind_of(step) == self.first
+        return len(self.seen) == self.first
 
     def path_of(self, place: Any) -> str | None:
         """Path below the folder; None for what is elsewhere."""
@@ -63,7 +76,7 @@ class FullDisk:
 
 
 @contextmanager
-def full_disk(folder: Path, first: int = 0, code: int = errno.ENOSPC) -> Iterator[FullDisk]:
+def full_disk(folder: Path, first: int | str = 0, code: int = errno.ENOSPC) -> Iterator[FullDisk]:
     """Count the writes below a folder in the block, or refuse them from one on."""
     disk = FullDisk(folder.resolve(), first, code)
     with pytest.MonkeyPatch.context() as patch:

@@ -171,6 +171,12 @@ def test_help_says_what_every_command_needs(run) -> None:
     assert run("--version").stdout.startswith("mirnagraph ")
 
 
+def test_help_that_no_terminal_shows_is_not_cut(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    shown = run("train", "--help").stdout
+    assert "runs/DATASET-PRESET-SPLIT-Nfold-RNAS-seedN" in shown
+
+
 def test_every_option_has_a_help_text(run) -> None:
     for command in [*app.registered_commands, *seq_app.registered_commands]:
         hints = get_type_hints(command.callback, include_extras=True)

@@ -158,6 +158,24 @@ def test_a_target_that_was_tested_and_is_none_is_no_edge() -> None:
     assert source.left_out["tested, and no target"] == n_negative == 416
 
 
+def test_negative_records_change_no_edge(tmp_path: Path) -> None:
+    """Edges and their records are those of the file without its negative lines."""
+    path = DATA / "mirtarbase" / "mirtarbase_8.0_SE_WR_human.tsv"
+    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    place = header.split("\t").index("Support Type")
+    used = [line for line in lines if not line.split("\t")[place].startswith("Non-Functional")]
+    assert len(lines) - len(used) == 416
+    (tmp_path / "positive.tsv").write_text("\n".join([header, *used]) + "\n", encoding="utf-8")
+    edges = []
+    for file in (path, tmp_path / "positive.tsv"):
+        text = MIRNAS + (
+            f'[[associations]]\nkind = "mRNA"\nformat = "mirtarbase"\nfile = "{file}"\n'
+        )
+        edges.append(build_dataset(parse_recipe(text, "r", None)).dataset.associations["mRNA"])
+    pd.testing.assert_frame_equal(*edges)
+    assert len(edges[0]) > 5000
+
+
 @pytest.mark.parametrize(
     ("name", "n_rnas", "positives"),
     [

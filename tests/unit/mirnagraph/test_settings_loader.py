@@ -12,6 +12,7 @@ import pytest
 from fusion.config import experiment_config
 from mirnagraph.config import lay_over, load_settings, preset_names, preset_values
 from mirnagraph.errors import ConfigError
+from mirnagraph.recipes.recipe import parse_recipe
 from seqtower.config import seq_config
 
 PRESETS = {
@@ -160,3 +161,13 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = tmp_path / "s.toml"
     path.write_bytes(b"\xef\xbb\xbfseed = 3\n")
     assert experiment_config("default", file=path).seed == 3
+
+
+def test_a_list_is_no_table_of_settings() -> None:
+    text = (
+        'name = "x"\nspecies = "hsa"\n[rnas]\nfrom = "list"\nfile = "i.txt"\n[labels]\n'
+        'file = "l.tsv"\nformat = "table"\ncolumns = ["Name"]\n'
+    )
+    message = r"r, \[labels\]\.columns: found \['Name'\] \(list\), expected a table of settings"
+    with pytest.raises(ConfigError, match=message):
+        parse_recipe(text, "r", None)

@@ -190,6 +190,7 @@ def test_one_of_several_protocols_is_chosen_by_name(tmp_path):
         ),
         ("rna_id\tfold\na\t0\nb\t1.0\n", 3, "fold", "not a fold number; found 1.0, expected -1, 0"),
         ("rna_id\tfold\na\t0\nb\t-2\n", 3, "fold", "found -2"),
+        ("rna_id\tfold\na\t0\nb\t99999999999999999999\n", 3, "fold", "not a fold number"),
         ("rna_id\tfold\na\t\nb\t1\n", 2, "fold", "not a fold number"),
         ("rna_id\tpart\na\t0\n", 1, "fold", "missing column"),
         ("protocol\trna_id\tfold\nx\ta\t0\nx\ta\t1\n", 3, "rna_id", "more than one fold"),

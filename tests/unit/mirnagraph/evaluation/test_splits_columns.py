@@ -38,7 +38,7 @@ def test_numbers_and_located_rnas_alone() -> None:
     assert located.to_frame().to_numpy().tolist() == [["r1", 1], ["r3", 0]]
 
 
-@pytest.mark.parametrize("cell", ["first", "1.5", "", None])
+@pytest.mark.parametrize("cell", ["first", "1.5", "", None, "inf", "1e300"])
 def test_a_cell_that_is_no_fold_is_named(cell: object) -> None:
     with pytest.raises(InputError, match="fold number of r2") as caught:
         make_folds(dataset(["1", "2", cell]), "published")

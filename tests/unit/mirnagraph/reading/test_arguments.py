@@ -195,7 +195,7 @@ def test_folders_and_parts_of_networks_are_checked(small_dataset: Dataset) -> No
         (lambda m, data, run: m.predict(run, [1, 2]), "predict: names is [1, 2] (list)"),
         (lambda m, data, run: m.predict(run, sequences=["ACGU"]), "predict: sequences is ['ACGU']"),
         (lambda m, data, run: m.predict(run, workers="two"), "predict: workers is 'two' (str)"),
-        (lambda m, data, run: m.explain(run, 5), "explain: name is 5 (int)"),
+        (lambda m, data, run: m.explain(run, 5), "explain: rna is 5 (int)"),
         (lambda m, data, run: m.explain(run, "x", networks="n"), "explain: networks is 'n' (str)"),
         (lambda m, data, run: m.build_networks("demo"), "build_networks: dataset is 'demo' (str)"),
         (lambda m, data, run: m.build_networks(None), "build_networks: dataset is None"),

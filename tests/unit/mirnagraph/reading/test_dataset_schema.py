@@ -19,6 +19,8 @@ from mirnagraph.networks.build import build_networks
 from mirnagraph.reading.schema import COUNT, NUMBER, Column, check_table
 from mirnagraph.reading.table import read_table, read_typed
 from mirnagraph.sources import load_dataset
+from mirnagraph.sources.hmdd import read_records
+from mirnagraph.sources.organisms import read_organisms
 from seqtower.data.labels import read_labels
 
 
@@ -334,3 +336,14 @@ def test_nothing_beyond_a_count_reaches_the_networks(small_dataset: Dataset) -> 
         check_table(table, columns, "t")
     for network in build_networks(small_dataset).networks.values():
         assert np.isfinite(network.matrix.data).all()
+
+
+@pytest.mark.parametrize("cell", ["99999999999999999999", "1e400", "-1", "1.5", "inf"])
+def test_counts_of_sources_are_whole_numbers_that_can_be(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text(f"prefix\tname\tn_hairpin\nhsa\tHomo sapiens\t{cell}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"t.tsv, line 2, column 'n_hairpin': not a number"):
+        read_organisms(path)
+    path.write_text(f"record0\tmir\tdisease\n{cell}\thsa-mir-21\tflu\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"t.tsv, line 2, column 'record0': not a record number"):
+        read_records(path)

@@ -282,3 +282,16 @@ def test_files_that_go_together_take_their_places_together(
         assert {path.read_text() for path in tmp_path.iterdir()} == ({before} - {None})
     write("new")
     assert [path.read_text() for path in sorted(tmp_path.iterdir())] == ["new", "new"]
+
+
+def test_folders_without_a_file_go_with_those_that_held_them(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with locked(folder):
+        start_list(folder, "x")
+        write_text(folder / "config.toml", "a = 1\n")
+        (folder / "folds" / "fold_00").mkdir(parents=True)
+        (folder / "notes").mkdir()
+        (folder / "notes" / "mine.txt").write_text("mine")
+        remove_folder(folder)
+        names = sorted(path.name for path in folder.rglob("*"))
+    assert names == ["mine.txt", LOCK, "notes"]
