@@ -41,7 +41,11 @@ RunOption = Annotated[
 ]
 
 FastaOption = Annotated[
-    Path, Option(help="FASTA file, plain or gzip, T or U; - for the standard input.")
+    Path,
+    Option(
+        help="FASTA file, plain or gzip, T or U; - for the standard input; or a Parquet file with "
+        "the columns id and sequence."
+    ),
 ]
 
 RnaTypeOption = Annotated[
