@@ -9,7 +9,6 @@ from numba import njit
 
 from seqtower.data.kmers import letter_codes
 
-
 FEW = 2**20
 """Nucleotides below which the k-mers that occur are numbered, in place of all possible ones."""
 

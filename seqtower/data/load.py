@@ -90,8 +90,8 @@ def _check_labels(source: Source) -> None:
     has_labels = has_labels or _holds_labels(source)
     if has_labels != (source.fasta is not None):
         raise ConfigError(
-            "--fasta needs --labels or --labels-in-header (a Parquet file may hold them itself), and "
-            "they need --fasta; without them the RNAs of --data are used"
+            "--fasta needs --labels or --labels-in-header (a Parquet file may hold them itself), "
+            "and they need --fasta; without them the RNAs of --data are used"
         )
 
 

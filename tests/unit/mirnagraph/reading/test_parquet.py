@@ -84,13 +84,15 @@ def test_a_cut_or_damaged_file_is_one_sentence(kept: float, tmp_path: Path) -> N
     path = written(tmp_path / "x.parquet", **RNAS)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
-    with pytest.raises(InputError, match="x.parquet: a Parquet file that is cut or damaged") as cut:
+    with pytest.raises(
+        InputError, match=r"x\.parquet: a Parquet file that is cut or damaged"
+    ) as cut:
         read_fasta(path)
     assert "\n" not in str(cut.value)
     middle = bytearray(content)
     middle[4:40] = bytes(36)
     path.write_bytes(bytes(middle))
-    with pytest.raises(InputError, match="x.parquet"):
+    with pytest.raises(InputError, match=r"x\.parquet"):
         read_fasta(path)
     with pytest.raises(InputError, match="no such file"):
         count_parquet(tmp_path / "none.parquet")
@@ -108,9 +110,7 @@ def test_labels_are_columns_of_the_same_file(tmp_path: Path) -> None:
         training_data(source(path, columns=("Golgi",)))
     classes = written(tmp_path / "c.parquet", **RNAS, place=["Nucleus", "NA", "Cytosol", "nucleus"])
     assert training_data(source(classes))[0].compartments == ("Cytosol", "Nucleus")
-    typed = written(
-        tmp_path / "t.parquet", **RNAS, place=list("nnmm"), kind=["lncRNA", "mRNA"] * 2
-    )
+    typed = written(tmp_path / "t.parquet", **RNAS, place=list("nnmm"), kind=["lncRNA", "mRNA"] * 2)
     data = training_data(source(typed, type_column="kind"))[0]
     assert data.types == ("lncRNA", "mRNA", "lncRNA", "mRNA")
     fractions = written(tmp_path / "f.parquet", **RNAS, x=[0.25, 1, 0, 0.5], y=[0.75, 0, 1, 0.5])

@@ -66,7 +66,9 @@ def slow_cluster(sequences: list[str]) -> list[int]:
                 break
         else:
             leaders.append(row)
-    numbers = {leader: n for n, leader in enumerate(dict.fromkeys(of_row[r] for r in range(len(order))))}
+    numbers = {
+        leader: n for n, leader in enumerate(dict.fromkeys(of_row[r] for r in range(len(order))))
+    }
     return [numbers[of_row[row]] for row in range(len(order))]
 
 
