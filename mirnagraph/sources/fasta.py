@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,12 +154,12 @@ def _parquet_records(
         for name, sequence in zip(part[ID], part[SEQUENCE], strict=True):
             row += 1
             text = "" if sequence is None else sequence
-            place = {"file": file, "line": row}
+            wrong = partial(InputError, file=file, line=row)
             if not isinstance(text, str):
                 found = type(text).__name__
-                raise InputError("no text", column=SEQUENCE, found=found, expected="RNA", **place)
+                raise wrong("no text", column=SEQUENCE, found=found, expected="RNA")
             if not _is_name(name):
-                problems.append(InputError("a row without an id", column=ID, found=name, **place))
+                problems.append(wrong("a row without an id", column=ID, found=name))
                 continue
             text = _AMBIGUOUS.sub("N", text) if iupac == "n" else text
             problems += _line_problems(text, row, str(name), file)
