@@ -57,7 +57,11 @@ COMPARE_EPILOG = "Example: `mirnagraph seq compare runs/rnatracker runs/deeplocr
 
 TrainFastaOption = Annotated[
     Path | None,
-    Option(help="FASTA file, plain or gzip, T or U.", show_default="the RNAs of --data"),
+    Option(
+        help="FASTA file, plain or gzip, T or U; or a Parquet file with the columns id, sequence "
+        "and, without --labels, the labels.",
+        show_default="the RNAs of --data",
+    ),
 ]
 
 LabelsOption = Annotated[

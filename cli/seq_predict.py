@@ -45,7 +45,10 @@ RunOption = Annotated[
     ),
 ]
 
-_FASTA = Option(help="FASTA file, plain or gzip, T or U; - for the standard input.")
+_FASTA = Option(
+    help="FASTA file, plain or gzip, T or U; - for the standard input; or a Parquet file with the "
+    "columns id and sequence."
+)
 
 FastaOption = Annotated[Path, _FASTA]
 

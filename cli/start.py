@@ -11,11 +11,21 @@ from types import FrameType
 SENTENCE = "\nInterrupted. Nothing was left half-written.\n"
 
 
+LAUNCHED = "TORCHELASTIC_RUN_ID"
+"""Environment variable of processes that torchrun started."""
+
+
 def main() -> None:
-    """Run `cli.main.main`; an interrupt while modules are loaded or unloaded has code 130."""
+    """Run `cli.main.main`; an interrupt while modules are loaded or unloaded has code 130.
+
+    In processes that torchrun started, run `cli.together.main`.
+    """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not ignored
         signal.signal(signal.SIGINT, _leave)
-    from cli.main import main as run
+    if LAUNCHED in os.environ:
+        from cli.together import main as run
+    else:
+        from cli.main import main as run
 
     run()
 

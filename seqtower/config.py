@@ -99,8 +99,9 @@ class SeqTrainConfig(Checked):
         batch_rnas: most RNAs of a batch.
         precision: ``"full"`` or ``"mixed"`` (bfloat16 where that is safe); ``"auto"`` is mixed on a
             GPU that has bfloat16, full otherwise.
-        devices: GPUs (or, without GPUs, processes on the CPU) that train one tower together, a
-            batch of each per step; 0 for all GPUs, or one process on the CPU.
+        devices: GPUs (or, without GPUs, processes on the CPU) that train one tower together, each
+            on a part of every batch; 0 for all GPUs, or one process on the CPU. Not read where
+            torchrun started the processes.
         loss: ``"bce"``, ``"kl"``, ``"focal"``; ``"auto"`` is kl for fractions, cross-entropy for
             classes, bce for 0/1.
         focal_gamma: exponent of the focal loss, by which a well predicted label counts less (Lin et

@@ -1,11 +1,13 @@
-"""FASTA files: plain or gzip, any number of lines per sequence, any line ends, T or U."""
+"""FASTA files: plain or gzip, any number of lines per sequence, any line ends, T or U; Parquet."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -13,7 +15,12 @@ from mirnagraph.config import require
 from mirnagraph.errors import MAX_PROBLEMS, InputError, raise_problems
 from mirnagraph.reading.arguments import checked
 from mirnagraph.reading.nucleotides import to_rna
+from mirnagraph.reading.parquet import is_parquet, read_parquet
 from mirnagraph.reading.text import file_title, plain, read_lines
+
+ID = "id"
+SEQUENCE = "sequence"
+"""Columns of a Parquet file of sequences."""
 
 _AMBIGUOUS = re.compile(r"[RYSWKMBDHV]", re.IGNORECASE)
 
@@ -30,7 +37,7 @@ class FastaRecord:
         id: header up to the first blank.
         description: rest of the header.
         sequence: of A, C, G, U, N; 5' to 3'.
-        line: 1-based line of the header.
+        line: 1-based line of the header; row of a Parquet file.
     """
 
     id: str
@@ -47,13 +54,14 @@ def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
     lines and blanks at the end of a line are ignored.
 
     Args:
-        path: plain or gzip UTF-8 file; ``"-"`` for the standard input.
+        path: plain or gzip UTF-8 file; ``"-"`` for the standard input; or a Parquet file with the
+            columns ``id`` and ``sequence``.
         iupac: ambiguous nucleotides (R, Y, S, W, K, M, B, D, H, V): ``"error"``, or ``"n"`` to read
             them as N.
 
     Returns:
         One row per record in file order: ``id``, ``description`` (rest of the header), ``sequence``
-        (of A, C, G, U, N; 5' to 3'), ``line`` (1-based line of the header).
+        (of A, C, G, U, N; 5' to 3'), ``line`` (1-based line of the header; row of a Parquet file).
 
     Raises:
         InputError: the first 20 of: text before the first header, header without an id, duplicate
@@ -70,7 +78,8 @@ def read_fasta(path: str | Path, *, iupac: str = "error") -> pd.DataFrame:
 def stream_fasta(path: str | Path, *, iupac: str = "error") -> Iterator[FastaRecord]:
     """Read the records of a FASTA file one after the other.
 
-    Only the ids seen so far and one record are held in memory, so that a file may be of any size.
+    Only the ids seen so far and one record (of a Parquet file, some rows) are held in memory, so
+    that a file may be of any size.
 
     Args:
         path: as of `read_fasta`.
@@ -87,7 +96,8 @@ def stream_fasta(path: str | Path, *, iupac: str = "error") -> Iterator[FastaRec
     file = file_title(path)
     problems: list[InputError] = []
     seen: dict[str, tuple[int, int]] = {}
-    for record in _records(path, iupac, file, problems):
+    records = _parquet_records if is_parquet(path) else _records
+    for record in records(path, iupac, file, problems):
         problems += _record_problems(record, seen, file)
         if not problems:
             yield record
@@ -97,7 +107,7 @@ def stream_fasta(path: str | Path, *, iupac: str = "error") -> Iterator[FastaRec
 
 
 def count_fasta(path: str | Path, *, iupac: str = "error") -> int:
-    """Check a whole FASTA file and count its records; see `stream_fasta` for errors."""
+    """Check a whole file of sequences and count its records; see `stream_fasta` for errors."""
     return sum(1 for _ in stream_fasta(path, iupac=iupac))
 
 
@@ -133,6 +143,32 @@ def _records(
             parts.append(line.strip())
     if header is not None:
         yield _record(header, parts)
+
+
+def _parquet_records(
+    path: str | Path, iupac: str, file: str | Path, problems: list[InputError]
+) -> Iterator[FastaRecord]:
+    """Records of the rows of a Parquet file; problems are appended to `problems`."""
+    row = 0
+    for part in read_parquet(path, [ID, SEQUENCE]):
+        for name, sequence in zip(part[ID], part[SEQUENCE], strict=True):
+            row += 1
+            text = "" if sequence is None else sequence
+            wrong = partial(InputError, file=file, line=row)
+            if not isinstance(text, str):
+                found = type(text).__name__
+                raise wrong("no text", column=SEQUENCE, found=found, expected="RNA")
+            if not _is_name(name):
+                problems.append(wrong("a row without an id", column=ID, found=name))
+                continue
+            text = _AMBIGUOUS.sub("N", text) if iupac == "n" else text
+            problems += _line_problems(text, row, str(name), file)
+            yield FastaRecord(str(name).strip(), "", to_rna(text.strip()), row)
+
+
+def _is_name(value: Any) -> bool:
+    """Whether a cell of a Parquet file names an RNA: a text, or a whole number."""
+    return (isinstance(value, str) and bool(value.strip())) or isinstance(value, int)
 
 
 def _record(header: tuple[str, str, int], parts: list[str]) -> FastaRecord:

@@ -9,7 +9,6 @@ from numba import njit
 
 from seqtower.data.kmers import letter_codes
 
-
 FEW = 2**20
 """Nucleotides below which the k-mers that occur are numbered, in place of all possible ones."""
 
@@ -50,9 +49,9 @@ class KmerIndex:
         self._filled = np.zeros(n_columns, dtype=np.int32)
         for sequence in sequences:
             self._filled[self.kmers_of(sequence)] += 1
-        self._starts = np.cumsum(self._filled, dtype=number)
+        self._starts: np.ndarray = np.cumsum(self._filled, dtype=number)
         n_places = int(self._starts[-1]) if n_columns else 0
-        self._starts -= self._filled
+        np.subtract(self._starts, self._filled, out=self._starts)
         self._filled[:] = 0
         self._places = np.empty(n_places, dtype=np.int32)
         self._counts = np.zeros(len(sequences), dtype=np.int32)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,11 @@ from mirnagraph.evaluation.metrics import CLASS, FRACTIONS, MULTI_LABEL
 from mirnagraph.folder.columns import check_compartments
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.parquet import is_parquet, parquet_columns, read_parquet
 from mirnagraph.reading.table import cell_problems as column_problems
 from mirnagraph.reading.table import one_of_each_case, read_table, repeated_cells
-from mirnagraph.reading.text import NOT_GIVEN
-from mirnagraph.sources.fasta import read_fasta
+from mirnagraph.reading.text import NOT_GIVEN, plain
+from mirnagraph.sources.fasta import ID, SEQUENCE, read_fasta
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, RNA_TYPES, SequenceSet, rna_type
 
 SUM_TOLERANCE = 0.01
@@ -67,7 +69,8 @@ def read_labels(
 
     Args:
         path: table with a header line, columns separated by tabs, else commas, else semicolons;
-            ids in the first column, whatever its name.
+            ids in the first column, whatever its name. Or a Parquet file with the columns ``id``
+            and of labels, whose column ``sequence`` is none.
         columns: label columns; empty for all but the first, `group` and `rna_types`.
         group: column of groups that stay in one fold.
         rna_types: column of RNA types, one of `seqtower.data.sequences.RNA_TYPES` in any capitals.
@@ -79,7 +82,11 @@ def read_labels(
         ConfigError: a missing column.
     """
     path = Path(path)
-    table = read_table(path, delimiter=None)
+    given = [name for name in (*columns, group, rna_types) if name is not None]
+    if is_parquet(path):
+        table = _parquet_cells(path, given if columns else ())
+    else:
+        table = read_table(path, delimiter=None)
     names = [str(name) for name in table.columns]
     if len(names) < 2:
         raise InputError(
@@ -89,7 +96,7 @@ def read_labels(
             found=", ".join(names),
         )
     special = [name for name in (group, rna_types) if name is not None]
-    for name in [*columns, *special]:
+    for name in given:
         if name not in names[1:]:
             raise ConfigError(
                 f"{path}: no column {name!r}; columns after the id: {', '.join(names[1:])}"
@@ -106,16 +113,7 @@ def read_labels(
     elif len(label_columns) == 1:
         values, kind = _classes(cells[label_columns[0]], path)
     else:
-        line, column = text
-        raise InputError(
-            "a label is not a number",
-            file=path,
-            line=line,
-            column=column,
-            found=cells.at[line, column],
-            expected="0, 1 or a fraction",
-            hint="name the label columns with --label; a single text column is read as classes",
-        )
+        raise _not_a_number(cells, *text, path)
     ids = pd.Index(table[names[0]])
     return LabelTable(
         values.set_axis(ids),
@@ -123,6 +121,57 @@ def read_labels(
         None if group is None else table[group].set_axis(ids),
         None if types is None else types.set_axis(ids),
         path,
+    )
+
+
+def _not_a_number(cells: pd.DataFrame, line: int, column: str, path: Path) -> InputError:
+    return InputError(
+        "a label is not a number",
+        file=path,
+        line=line,
+        column=column,
+        found=cells.at[line, column],
+        expected="0, 1 or a fraction",
+        hint="name the label columns with --label; a single text column is read as classes",
+    )
+
+
+def _parquet_cells(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Cells of a Parquet file as the texts of a label table; its index holds the rows, from 1.
+
+    Args:
+        path: the file.
+        columns: to read beside the ids; all others where empty, or where one is not there.
+    """
+    others = [name for name in parquet_columns(path) if name not in (ID, SEQUENCE)]
+    if columns and set(columns) <= set(others):
+        others = list(dict.fromkeys(columns))
+    cells: dict[str, list[str]] = {name: [] for name in (ID, *others)}
+    for part in read_parquet(path, list(cells)):
+        for name, values in part.items():
+            start = len(cells[name])
+            for row, value in enumerate(values, start + 1):
+                cells[name].append(_text_of(value, row, name, path))
+    table = pd.DataFrame(cells, dtype=object)
+    table.index = pd.RangeIndex(1, len(table) + 1, name="line")
+    return table
+
+
+def _text_of(value: Any, row: int, column: str, path: Path) -> str:
+    """A cell of a Parquet file as text, empty where it holds nothing."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, str):
+        return plain(value).strip()
+    if isinstance(value, bool | int | float):
+        return str(int(value)) if isinstance(value, bool) else str(value)
+    raise InputError(
+        "neither a text nor a number",
+        file=path,
+        line=row,
+        column=column,
+        found=type(value).__name__,
+        hint="name the label columns with --label",
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirnagraph.errors import ConfigError
+from mirnagraph.reading.parquet import is_parquet
 
 if TYPE_CHECKING:
     from seqtower.data.sequences import SequenceSet
@@ -40,7 +41,8 @@ def training_data(source: Source) -> tuple[SequenceSet, str, bool]:
     """
     from seqtower.data.sequences import the_type
 
-    if source.type_column is not None and (source.rna_type is not None or source.labels is None):
+    has_table = source.labels is not None or _holds_labels(source)
+    if source.type_column is not None and (source.rna_type is not None or not has_table):
         raise ConfigError(
             "--type names a column of --labels; pass --rna-type for one type of all RNAs"
         )
@@ -71,6 +73,13 @@ def _read_sets(source: Source, path: Path) -> tuple[SequenceSet, str, bool]:
     return read_sets(path, iupac=source.iupac), path.stem, False
 
 
+def _holds_labels(source: Source) -> bool:
+    """Whether the labels are columns of a Parquet file of sequences."""
+    if source.fasta is None or source.labels is not None or source.in_header is not None:
+        return False
+    return is_parquet(source.fasta)
+
+
 def _check_labels(source: Source) -> None:
     if source.labels is not None and source.in_header is not None:
         raise ConfigError(
@@ -78,10 +87,11 @@ def _check_labels(source: Source) -> None:
             "not both"
         )
     has_labels = source.labels is not None or source.in_header is not None
+    has_labels = has_labels or _holds_labels(source)
     if has_labels != (source.fasta is not None):
         raise ConfigError(
-            "--fasta needs --labels or --labels-in-header, and they need --fasta; without them "
-            "the RNAs of --data are used"
+            "--fasta needs --labels or --labels-in-header (a Parquet file may hold them itself), "
+            "and they need --fasta; without them the RNAs of --data are used"
         )
 
 
@@ -90,8 +100,9 @@ def _read_fasta(source: Source, fasta: Path) -> SequenceSet:
     from seqtower.data.sets import FAMILY, join_headers
 
     group = None if source.group in ("cluster", "none") else source.group
-    if source.labels is not None:
-        labels = read_labels(source.labels, source.columns, group, source.type_column)
+    table = fasta if _holds_labels(source) else source.labels
+    if table is not None:
+        labels = read_labels(table, source.columns, group, source.type_column)
         return join(fasta, labels, iupac=source.iupac)
     if group not in (None, FAMILY):
         raise ConfigError(

@@ -43,6 +43,9 @@ LONGEST_ELEMENT = 29
 
 _PATTERNS = {name: re.compile(f"(?={pattern})") for name, pattern in ELEMENTS.items()}
 
+AT_A_TIME = 1000
+"""RNAs that are described at a time, which bounds memory beside the descriptors."""
+
 NEAR = 10
 """Nucleotides on either side with columns of their own: joined exons have preferred ends."""
 
@@ -115,6 +118,15 @@ def descriptors(
     """
     require(window >= 1, "window", window, "1 or more")
     is_circle = [False] * len(sequences) if circular is None else list(circular)
+    values = np.empty((len(sequences), len(descriptor_names())), dtype=np.float32)
+    for start in range(0, len(sequences), AT_A_TIME):
+        block = slice(start, start + AT_A_TIME)
+        values[block] = _descriptors(sequences[block], window, is_circle[block])
+    return values
+
+
+def _descriptors(sequences: Sequence[str], window: int, is_circle: list[bool]) -> np.ndarray:
+    """Descriptors of some RNAs, see `descriptors`."""
     blocks = [kmer_counts(sequences, LONGEST_KMER, circular=is_circle)]
     for end, k in ENDS:
         first = [sequence[:end] for sequence in sequences]

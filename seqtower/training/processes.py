@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -150,20 +151,29 @@ def read_once(read: Callable[[], Any]) -> Any:
 def explain_loss() -> Iterator[None]:
     """Say in one sentence that another process of a training ended.
 
+    An error of ours in a process that this one started is raised here.
+
     Raises:
         InputError: one did.
     """
-    from torch.multiprocessing import ProcessExitedException
+    from torch.multiprocessing.spawn import ProcessException, ProcessExitedException
 
     try:
         yield
-    except (ProcessExitedException, RuntimeError) as error:
+    except (ProcessException, RuntimeError) as error:
+        ours = _OURS.search(str(error))
+        if ours:
+            raise InputError(ours.group(1).strip()) from None
         if not isinstance(error, ProcessExitedException) and not is_lost(error):
             raise
         raise InputError(
             "another process of this training was ended from outside, often for lack of memory",
             hint="the same command resumes with the last finished epoch",
         ) from None
+
+
+_OURS = re.compile(rf"^{InputError.__module__}\.\w+: (.*)", re.MULTILINE | re.DOTALL)
+"""Last line of a traceback that another process sent."""
 
 
 def is_lost(error: BaseException) -> bool:

@@ -69,6 +69,30 @@ TRAIN = (
 )
 
 
+def test_a_parquet_file_is_trained_on_and_predicted_as_the_fasta_file(run, files: Path) -> None:
+    data = planted_sequences(24, longest=120).data
+    table = pd.DataFrame(data.labels.astype(int), columns=list(data.compartments))
+    table.insert(0, "sequence", list(data.sequences))
+    table.insert(0, "id", list(data.index.ids))
+    table.to_parquet(files / "rna.parquet", row_group_size=5)
+    options = ("--fold", "2", "--config", "quick.toml", "--workers", "1", "--no-baselines")
+    trained = run("seq", "train", "--fasta", "rna.parquet", *options, "--out", "mine")
+    assert trained.returncode == 0, trained.stderr
+    assert "24 RNAs of" in trained.stderr
+    labels = pd.read_csv(files / "mine" / "labels.tsv", sep="\t").iloc[:, 1:]
+    np.testing.assert_array_equal(labels, data.labels)
+    for name in ("fa", "parquet"):
+        given = ("--run", "mine", "--fasta", f"rna.{name}", "--out", f"{name}.tsv")
+        predicted = run("seq", "predict", *given)
+        assert predicted.returncode == 0, predicted.stderr
+    assert (files / "fa.tsv").read_text() == (files / "parquet.tsv").read_text()
+    (files / "rna.parquet").write_bytes((files / "rna.parquet").read_bytes()[:-40])
+    cut = run("seq", "train", "--fasta", "rna.parquet", *options, "--out", "other")
+    assert cut.returncode == 3
+    assert cut.stderr.startswith("Error: rna.parquet: a Parquet file that is cut or damaged")
+    assert cut.stderr.count("\n") == 1
+
+
 def test_train_predict_and_explain(run, files: Path) -> None:
     trained = run(*TRAIN)
     assert trained.returncode == 0, trained.stderr

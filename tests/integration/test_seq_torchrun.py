@@ -37,9 +37,7 @@ learning_rate = 0.01
 pytestmark = pytest.mark.slow
 
 
-def started(
-    folder: Path, *words: str, n: int = 2, module: str = "cli"
-) -> subprocess.Popen[str]:
+def started(folder: Path, *words: str, n: int = 2, module: str = "cli") -> subprocess.Popen[str]:
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     run = ["-m", "torch.distributed.run", "--nproc-per-node", str(n)] if n > 1 else []
     return subprocess.Popen(
@@ -100,9 +98,7 @@ def uninterrupted(folder: Path) -> np.ndarray:
     return predictions(folder / "whole")
 
 
-def test_two_processes_give_the_predictions_of_one(
-    folder: Path, uninterrupted: np.ndarray
-) -> None:
+def test_two_processes_give_the_predictions_of_one(folder: Path, uninterrupted: np.ndarray) -> None:
     code, _, messages = ended(started(folder, *train("alone"), n=1))
     assert code == 0, messages
     np.testing.assert_allclose(uninterrupted, predictions(folder / "alone"), atol=1e-4)
@@ -141,9 +137,7 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(
         (["seq", "train", "--devices", "2"], "omit --devices"),
     ],
 )
-def test_an_error_is_said_once_and_ends_all(
-    words: list[str], sentence: str, folder: Path
-) -> None:
+def test_an_error_is_said_once_and_ends_all(words: list[str], sentence: str, folder: Path) -> None:
     code, text, messages = ended(started(folder, *words))
     assert code != 0
     assert not text
