@@ -49,7 +49,7 @@ class GraphTransformerConfig(Checked):
         encoder: name in `GRAPH_ENCODERS`, the layer.
         sampled_above: edges above which training reads samples of neighbours in batches, and
             embeds nodes in blocks, in place of the whole graph at once; 0 or more. The whole graph
-            takes about 4 KB an edge at ``dim`` 128.
+            takes about 9 KB an edge at ``dim`` 128.
         batch_size: edges rebuilt in a step of sampled training, 1 or more.
         n_neighbours: most neighbours that are sampled of a node (of each edge type) in the last
             layer, in the layer before it, and so on; the last number holds for further layers.
@@ -66,7 +66,7 @@ class GraphTransformerConfig(Checked):
     n_negatives: Count = 1
     hidden_edges: Rate = 0.5
     encoder: str = "gtmaloc"
-    sampled_above: CountOrZero = 1_000_000
+    sampled_above: CountOrZero = 500_000
     batch_size: Count = 1024
     n_neighbours: tuple[int, ...] = (5, 3)
 
