@@ -109,9 +109,7 @@ def open_study(path: Path, name: str) -> Iterator[optuna.Study]:
     except (SQLAlchemyError, RuntimeError, optuna.exceptions.StorageInternalError) as error:
         if isinstance(error, RuntimeError) and "version" not in str(error):
             raise
-        # optuna wraps what a commit raises
-        text = str(error.__cause__ or error).splitlines()[0]
-        reason = re.sub(r"^\([\w.]+\) ", "", text)
+        reason = _first_cause(error)
         if re.search(r"disk is full|disk I/O|readonly|unable to open", reason):
             raise InputError(f"could not be written: {reason}", file=path) from error
         raise InputError(
@@ -122,6 +120,13 @@ def open_study(path: Path, name: str) -> Iterator[optuna.Study]:
         ) from error
     finally:
         optuna.logging.set_verbosity(level)
+
+
+def _first_cause(error: BaseException) -> str:
+    """What SQLite said, which sqlalchemy and optuna wrap."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).splitlines()[0]
 
 
 def next_draw(study: optuna.Study, fixed: Mapping[str, Any], seed: int) -> optuna.Trial:

@@ -240,3 +240,25 @@ def test_a_small_disk(run, inputs: Path, disk: Callable[[str], Path], name: str)
         assert {path: after.get(path) for path in before} == before
         if not command.is_run:
             assert not (folder / "out").exists()
+
+
+def test_a_full_disk_is_one_sentence_with_the_place_that_was_asked_for(
+    run, place: Path, quick, disk: Callable[[str], Path]
+) -> None:
+    config = str(quick())
+    full = disk("size=64k")
+    read_only = disk("size=64k,ro")
+    train = ("train", "--networks", "nets", "--fold", "2", "--config", config, "--no-baselines")
+    for words, where, reason in (
+        (("build-networks", "--data", "ds"), f"{full}/n", "No space left on device"),
+        ((*train, "--workers", "1"), f"{full}/r", "No space left on device"),
+        (("export", "run"), f"{full}/m", "No space left on device"),
+        (("predict", "--run", "run"), f"{read_only}/o.tsv", "Read-only file system"),
+        (("build-networks", "--data", "ds"), f"{read_only}/n", "Read-only file system"),
+        ((*train, "--workers", "1"), f"{read_only}/r", "Read-only file system"),
+    ):
+        ended = run(*words, "--out", where, "-q")
+        assert ended.returncode == 3, ended.stderr
+        assert ended.stderr.startswith(f"Error: {where}"), ended.stderr
+        assert f"could not be written: {reason}" in ended.stderr
+        assert (ended.stderr.count("\n"), hidden(place)) == (1, [])

@@ -11,11 +11,10 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from contents import contents, hidden, small_disk
+from contents import contents, hidden
 
 
 def is_gone(group: int) -> bool:
@@ -234,35 +233,6 @@ def test_train_into_a_file(run, place: Path) -> None:
     for out, reason in (("f/x", "Not a directory"), ("f", "the output folder is a file")):
         ended = run("train", "--networks", "nets", "--fold", "2", "--out", out, "-q")
         assert (ended.returncode, reason in ended.stderr) == (3, True), ended.stderr
-
-
-@pytest.fixture
-def disk(place: Path) -> Iterator[Callable[[str], Path]]:
-    """Mount a small disk of the given options."""
-    with small_disk(place) as mount:
-        yield mount
-
-
-def test_a_full_disk_is_one_sentence_with_the_place_that_was_asked_for(
-    run, place: Path, quick, disk: Callable[[str], Path]
-) -> None:
-    config = str(quick())
-    full = disk("size=64k")
-    read_only = disk("size=64k,ro")
-    train = ("train", "--networks", "nets", "--fold", "2", "--config", config, "--no-baselines")
-    for words, where, reason in (
-        (("build-networks", "--data", "ds"), f"{full}/n", "No space left on device"),
-        ((*train, "--workers", "1"), f"{full}/r", "No space left on device"),
-        (("export", "run"), f"{full}/m", "No space left on device"),
-        (("predict", "--run", "run"), f"{read_only}/o.tsv", "Read-only file system"),
-        (("build-networks", "--data", "ds"), f"{read_only}/n", "Read-only file system"),
-        ((*train, "--workers", "1"), f"{read_only}/r", "Read-only file system"),
-    ):
-        ended = run(*words, "--out", where, "-q")
-        assert ended.returncode == 3, ended.stderr
-        assert ended.stderr.startswith(f"Error: {where}"), ended.stderr
-        assert f"could not be written: {reason}" in ended.stderr
-        assert (ended.stderr.count("\n"), hidden(place)) == (1, [])
 
 
 @pytest.mark.slow
