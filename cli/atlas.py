@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from cli.common import QuietOption, ThreadsOption, is_bar_shown, progress_bars, say
+from cli.common import (
+    QuietOption,
+    SchedulerOption,
+    WorkersOption,
+    is_bar_shown,
+    progress_bars,
+    say,
+)
 from cli.predict import FormatOption, OutOption, RunOption, check_format, say_counts, write_rows
 
 EPILOG = "Example: `mirnagraph atlas --out atlas.tsv`"
@@ -12,7 +19,8 @@ def atlas(
     run: RunOption = None,
     out: OutOption = None,
     format_: FormatOption = None,
-    workers: ThreadsOption = 2,
+    workers: WorkersOption = 2,
+    scheduler: SchedulerOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Predict every hairpin and mature of miRBase: probabilities, 95 % intervals, calls.

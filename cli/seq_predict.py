@@ -12,6 +12,8 @@ from cli.common import (
     IupacOption,
     LanguageModelOption,
     QuietOption,
+    SchedulerOption,
+    WorkersOption,
     is_bar_shown,
     progress_bars,
     say,
@@ -67,6 +69,8 @@ def predict(
     rna_type: RnaTypeOption = None,
     iupac: IupacOption = "error",
     language_model: LanguageModelOption = None,
+    workers: WorkersOption = 2,
+    scheduler: SchedulerOption = None,
     device: DeviceOption = "auto",
     quiet: QuietOption = False,
 ) -> None:
@@ -86,7 +90,7 @@ def predict(
     model = open_chosen_tower(folder, rna_type, language_model)
     counts = StreamCounts()
     with progress_bars(shown=is_bar_shown(out)) as progress:
-        parts = predict_fasta(model, fasta, counts, iupac=iupac, progress=progress)
+        parts = predict_fasta(model, fasta, counts, iupac=iupac, workers=workers, progress=progress)
         write_rows(model, parts, out, format_, compartments=compartment, top=top)
     say_counts(model, counts, folder)
     if out is not None:

@@ -45,7 +45,7 @@ def atlas(
     Args:
         model: with a cold-start model.
         counts: is added to.
-        workers: number of threads.
+        workers: processes; results do not depend on it.
         progress: called after each chunk.
 
     Raises:

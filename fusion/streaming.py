@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from fusion import api
 from fusion.export.load import Model
@@ -24,7 +25,7 @@ from fusion.tokens.kinds import modality_of
 from fusion.tokens.names import SEQUENCE, TokenName
 from mirnagraph.errors import counted
 from mirnagraph.evaluation.metrics import CLASS, FRACTIONS
-from mirnagraph.parallel import Progress, report
+from mirnagraph.parallel import Progress, map_in_order, report
 from mirnagraph.runs.prediction_table import CALLED, QUERY, WARNING, PredictionRows
 from mirnagraph.sources.fasta import FastaRecord
 from seqtower.predict import (
@@ -116,6 +117,28 @@ def model_remarks(model: Model, counts: StreamCounts) -> list[str]:
     return remarks
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What the prediction of every chunk reads: the model, and options of `fusion.api.predict`."""
+
+    model: Model
+    options: Mapping[str, Any]
+
+
+def _predict_records(
+    work: _Work, records: Sequence[FastaRecord]
+) -> tuple[PredictionRows, ReadingCounts]:
+    sequences = {record.id: record.sequence for record in records}
+    rows = prediction_rows(work.model, api.predict(work.model, sequences=sequences, **work.options))
+    if isinstance(work.model, SavedTower):
+        return _with_readings(rows, work.model, list(sequences.values()))
+    return rows, ReadingCounts()
+
+
+def _predict_names(work: _Work, names: Sequence[str] | None) -> PredictionRows:
+    return prediction_rows(work.model, api.predict(work.model, names, **work.options))
+
+
 def stream_predictions(
     model: Model,
     records: Iterable[FastaRecord],
@@ -137,7 +160,7 @@ def stream_predictions(
         records: of `mirnagraph.sources.fasta.stream_fasta`.
         counts: is added to.
         rna_type: see `fusion.api.predict`.
-        workers: number of threads.
+        workers: processes, on a GPU one; results do not depend on it.
         chunk_rnas: largest number of RNAs of a chunk.
         n_records: number of records for `progress`; 0 where unknown.
         progress: called after each chunk.
@@ -145,14 +168,13 @@ def stream_predictions(
     Raises:
         ConfigError, InputError: see `fusion.api.predict` and `stream_fasta`.
     """
+    work = _Work(model, {"rna_type": rna_type})
     n_done = 0
-    for chunk in _chunks(records, chunk_rnas):
-        sequences = {record.id: record.sequence for record in chunk}
-        predictions = api.predict(model, sequences=sequences, rna_type=rna_type, workers=workers)
-        rows = prediction_rows(model, predictions)
-        if isinstance(model, SavedTower):
-            rows = _with_readings(rows, model, list(sequences.values()), counts)
+    chunks = _chunks(records, chunk_rnas)
+    processes = 1 if torch.cuda.is_available() else workers
+    for rows, reading in map_in_order(_predict_records, work, chunks, processes):
         counts.add(rows)
+        counts.reading += reading
         n_done += len(rows)
         logger.info("%d RNAs predicted", n_done)
         if progress is not None:
@@ -168,6 +190,7 @@ def stream_names(
     *,
     strict: bool = False,
     place: Callable[[list[str]], str] | None = None,
+    workers: int = 1,
     progress: Progress | None = None,
     **options: Any,
 ) -> Iterator[PredictionRows]:
@@ -179,6 +202,7 @@ def stream_names(
         counts: is added to.
         strict: raise for names without an answer, before anything is predicted.
         place: where some names are, for that error; None without a file.
+        workers: processes; results do not depend on it.
         progress: called after each chunk of several.
         **options: see `fusion.api.predict`.
 
@@ -192,8 +216,7 @@ def stream_names(
         if strict and isinstance(model, SavedModel):
             match_queries(model, names, strict=True, place=place)
     n_done = 0
-    for chunk in chunks:
-        rows = prediction_rows(model, api.predict(model, chunk, **options))
+    for rows in map_in_order(_predict_names, _Work(model, options), chunks, workers):
         counts.add(rows)
         n_done += len(rows)
         if names is not None and len(chunks) > 1:
@@ -287,19 +310,19 @@ def _chunks(records: Iterable[FastaRecord], chunk_rnas: int) -> Iterator[list[Fa
 
 
 def _with_readings(
-    rows: PredictionRows, tower: SavedTower, sequences: list[str], counts: StreamCounts
-) -> PredictionRows:
+    rows: PredictionRows, tower: SavedTower, sequences: list[str]
+) -> tuple[PredictionRows, ReadingCounts]:
     """Append what the tower read of each RNA, and a warning where that is not all at once."""
     table = readings(sequences, tower.encoding, tower.config.training)
-    counts.reading += reading_counts(table, sequences)
     reasons = reading_warnings(table, sequences, tower.encoding)
     warnings = [
         "; ".join(filter(None, pair)) for pair in zip(rows.details[WARNING], reasons, strict=True)
     ]
     details = pd.concat([rows.details.assign(**{WARNING: warnings}), table], axis=1)
-    return PredictionRows(
+    read = PredictionRows(
         rows.ids, rows.compartments, rows.probabilities, rows.uncertainty, rows.called, details
     )
+    return read, reading_counts(table, sequences)
 
 
 def _with_partners_warning(model: SavedModel, details: pd.DataFrame) -> list[str]:

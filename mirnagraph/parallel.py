@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import chain, islice
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from mirnagraph.errors import InputError
 
@@ -25,6 +27,9 @@ JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+JOBS_AHEAD = 2
+"""Jobs of a stream that a worker has begun or waiting."""
 
 SECONDS_TO_END = 2
 """Longest wait for the end of a worker."""
@@ -39,7 +44,26 @@ _SHARED: Any = None
 
 _STOP: Any = None
 
-Mapper = Callable[[Callable[[Any, Any], Any], Any, Sequence[Any]], Iterator[Any]]
+
+class Mapper(Protocol):
+    """Where jobs run in place of processes of this machine."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Any:
+        """Begin one job in one thread; return its future."""
+        ...
+
+    def as_finished(
+        self, function: Callable[[Any, Any], Any], shared: Any, jobs: Sequence[Any]
+    ) -> Iterator[Any]:
+        """Yield results as jobs finish, see `map_parallel`."""
+        ...
+
+    def in_order(
+        self, function: Callable[[Any, Any], Any], shared: Any, jobs: Iterable[Any]
+    ) -> Iterator[Any]:
+        """Yield results in the order of the jobs, see `map_in_order`."""
+        ...
+
 
 _MAPPER: ContextVar[Mapper | None] = ContextVar("mapper", default=None)
 
@@ -75,7 +99,7 @@ def one_thread() -> Iterator[None]:
 @contextmanager
 def one_thread_pool(
     workers: int, initializer: Any = None, initargs: tuple[Any, ...] = ()
-) -> Iterator[ProcessPoolExecutor | None]:
+) -> Iterator[ProcessPoolExecutor | Mapper | None]:
     """Start a pool of fresh processes that each use one thread.
 
     Args:
@@ -84,8 +108,13 @@ def one_thread_pool(
         initargs: arguments of `initializer`.
 
     Yields:
-        The pool; None for a single worker, which needs no other process.
+        The pool, whose ``submit`` begins a job; None for a single worker, which needs no other
+        process. Inside `use_mapper` that mapper, unless there is an initializer.
     """
+    mapper = _MAPPER.get()
+    if mapper is not None and initializer is None:
+        yield mapper
+        return
     if workers <= 1:
         yield None
         return
@@ -167,10 +196,10 @@ def _begin(initializer: Any, initargs: tuple[Any, ...]) -> None:
 
 @contextmanager
 def use_mapper(mapper: Mapper) -> Iterator[None]:
-    """Let `map_parallel` run its jobs elsewhere, such as on a cluster (`mirnagraph.runs.cluster`).
+    """Let `map_parallel` and `map_in_order` run their jobs elsewhere, such as on a cluster.
 
     Args:
-        mapper: called as ``mapper(function, shared, jobs)``; yields results as jobs finish.
+        mapper: such as that of `mirnagraph.runs.cluster`.
     """
     before = _MAPPER.set(mapper)
     try:
@@ -197,19 +226,89 @@ def map_parallel(
     """
     mapper = _MAPPER.get()
     if mapper is not None:
-        yield from mapper(function, shared, jobs)
+        yield from mapper.as_finished(function, shared, jobs)
         return
-    with _signals_held():
-        stop = get_context("spawn").Event()  # starts the process that counts semaphores
-    with one_thread_pool(min(workers, len(jobs)), _start, (shared, stop)) as pool:
+    with _shared_pool(shared, min(workers, len(jobs))) as pool:
         if pool is None:
             for job in jobs:
                 yield function(shared, job)
             return
+        futures = [pool.submit(_call, function, job) for job in jobs]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def map_in_order(
+    function: Callable[[Any, JobT], ResultT], shared: Any, jobs: Iterable[JobT], workers: int
+) -> Iterator[ResultT]:
+    """Call ``function(shared, job)`` for a stream of jobs, each in one thread.
+
+    Few jobs are read ahead, so that memory does not grow with their number. A stream of one job
+    is done in this process. Inside `use_mapper` all jobs run where that says.
+
+    Args:
+        function: of a module's top level, so that a fresh process can import it.
+        shared: input of all jobs, sent to every process once.
+        jobs: one argument each.
+        workers: processes.
+
+    Yields:
+        Results in the order of the jobs.
+    """
+    mapper = _MAPPER.get()
+    if mapper is not None:
+        yield from mapper.in_order(function, shared, jobs)
+        return
+    stream = iter(jobs)
+    first = list(islice(stream, 2)) if workers > 1 else []
+    with _shared_pool(shared, min(workers, len(first))) as pool:
+        if pool is None:
+            for job in chain(first, stream):
+                with one_thread():
+                    result = function(shared, job)
+                yield result
+            return
+
+        def submit(job: JobT) -> Any:
+            return pool.submit(_call, function, job)
+
+        yield from results_in_order(submit, chain(first, stream), JOBS_AHEAD * workers)
+
+
+def results_in_order(
+    submit: Callable[[Any], Any], jobs: Iterable[Any], n_ahead: int
+) -> Iterator[Any]:
+    """Results of jobs in their order, with at most `n_ahead` of them begun and not yet taken.
+
+    Args:
+        submit: begins a job and returns its future.
+        jobs: one argument each.
+        n_ahead: 1 or more.
+    """
+    begun: deque[Any] = deque()
+    for job in jobs:
+        begun.append(submit(job))
+        if len(begun) == n_ahead:
+            yield begun.popleft().result()
+    while begun:
+        yield begun.popleft().result()
+
+
+@contextmanager
+def _shared_pool(shared: Any, workers: int) -> Iterator[ProcessPoolExecutor | Mapper | None]:
+    """A pool whose processes hold an input of all jobs, for `_call`; None for one worker.
+
+    Raises:
+        InputError: one of its processes was ended from outside.
+    """
+    if workers <= 1:
+        yield None
+        return
+    with _signals_held():
+        stop = get_context("spawn").Event()  # starts the process that counts semaphores
+    with one_thread_pool(workers, _start, (shared, stop)) as pool:
         try:
-            futures = [pool.submit(_call, function, job) for job in jobs]
-            for future in as_completed(futures):
-                yield future.result()
+            yield pool
         except BrokenProcessPool:
             raise InputError(
                 "a worker process was ended from outside, often for lack of memory",

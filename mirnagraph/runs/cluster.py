@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from mirnagraph.errors import ConfigError, InputError, import_extra
-from mirnagraph.parallel import one_thread, use_mapper
+from mirnagraph.parallel import JOBS_AHEAD, one_thread, results_in_order, use_mapper
 
 EXTRA = "scale"
 
@@ -26,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def on_cluster(address: str) -> Iterator[None]:
-    """Run every `mirnagraph.parallel.map_parallel` inside on the workers of a Dask scheduler.
+    """Run the jobs of `mirnagraph.parallel` inside on the workers of a Dask scheduler.
 
     Results are those of local processes, bit for bit.
 
@@ -36,7 +38,7 @@ def on_cluster(address: str) -> Iterator[None]:
     Raises:
         MissingExtraError, ConfigError: see `connect`.
     """
-    with connect(address) as client, use_mapper(partial(map_on_cluster, client=client)):
+    with connect(address) as client, use_mapper(ClusterMapper(client)):
         yield
 
 
@@ -90,44 +92,77 @@ def _package_version() -> str:
     return version("mirnagraph")
 
 
-def map_on_cluster(
-    function: Callable[[Any, Any], ResultT], shared: Any, jobs: Sequence[Any], client: Any
-) -> Iterator[ResultT]:
-    """Call ``function(shared, job)`` for every job on the workers of a cluster.
+@dataclass(frozen=True)
+class ClusterMapper:
+    """Jobs on the workers of a cluster, each in one thread.
 
-    `shared` is sent to every worker once. A job whose worker is lost starts again on another one.
+    The shared input of jobs is sent to every worker once. A job whose worker is lost starts again
+    on another one.
 
-    Args:
-        function: of a module's top level.
-        shared: input of all jobs.
-        jobs: one argument each.
+    Attributes:
         client: of `connect`.
-
-    Yields:
-        Results in the order in which jobs finish.
-
-    Raises:
-        InputError: a job lost its worker more than `RETRIES` times.
     """
-    distributed = import_extra("distributed", EXTRA, "a cluster of workers")
-    # a list, since a scattered tuple or dict would be taken apart
-    sent = client.scatter([shared], broadcast=True, hash=False)[0]
-    call = partial(_call, function)
-    futures = [client.submit(call, sent, job, pure=False, retries=RETRIES) for job in jobs]
-    try:
-        with client.as_current():
-            finished = distributed.as_completed(futures)
-        for future in finished:
-            try:
+
+    client: Any
+
+    def submit(self, function: Callable[..., Any], /, *args: Any) -> Any:
+        """Begin one job; return its future."""
+        return self.client.submit(_call, function, *args, pure=False, retries=RETRIES)
+
+    def as_finished(
+        self, function: Callable[[Any, Any], ResultT], shared: Any, jobs: Sequence[Any]
+    ) -> Iterator[ResultT]:
+        """Yield results in the order in which jobs finish, see `mirnagraph.parallel.map_parallel`.
+
+        Raises:
+            InputError: a job lost its worker more than `RETRIES` times.
+        """
+        distributed = import_extra("distributed", EXTRA, "a cluster of workers")
+        with self._submitting(function, shared) as submit:
+            futures = [submit(job) for job in jobs]
+            with self.client.as_current():
+                finished = distributed.as_completed(futures)
+            for future in finished:
                 yield future.result()
-            except distributed.KilledWorker as error:
-                raise InputError(
-                    f"a job lost its worker {RETRIES} times: {error}; finished ones are kept"
-                ) from None
-    finally:
-        client.cancel(futures)
+
+    def in_order(
+        self, function: Callable[[Any, Any], ResultT], shared: Any, jobs: Iterable[Any]
+    ) -> Iterator[ResultT]:
+        """Yield results in the order of the jobs, see `mirnagraph.parallel.map_in_order`.
+
+        Raises:
+            InputError: a job lost its worker more than `RETRIES` times.
+        """
+        n_threads = sum(self.client.nthreads().values())
+        with self._submitting(function, shared) as submit:
+            yield from results_in_order(submit, jobs, JOBS_AHEAD * max(n_threads, 1))
+
+    @contextmanager
+    def _submitting(
+        self, function: Callable[[Any, Any], ResultT], shared: Any
+    ) -> Iterator[Callable[[Any], Any]]:
+        """A function that begins a job; jobs that are left at the end are cancelled."""
+        distributed = import_extra("distributed", EXTRA, "a cluster of workers")
+        # a list, since a scattered tuple or dict would be taken apart
+        sent = self.client.scatter([shared], broadcast=True, hash=False)[0]
+        call = partial(_call, function)
+        begun: WeakSet[Any] = WeakSet()
+
+        def submit(job: Any) -> Any:
+            future = self.client.submit(call, sent, job, pure=False, retries=RETRIES)
+            begun.add(future)
+            return future
+
+        try:
+            yield submit
+        except distributed.KilledWorker as error:
+            raise InputError(
+                f"a job lost its worker {RETRIES} times: {error}; finished ones are kept"
+            ) from None
+        finally:
+            self.client.cancel(list(begun))
 
 
-def _call(function: Callable[[Any, Any], ResultT], shared: Any, job: Any) -> ResultT:
+def _call(function: Callable[..., ResultT], *args: Any) -> ResultT:
     with one_thread():
-        return function(shared, job)
+        return function(*args)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from mirnagraph.errors import ConfigError, MirnagraphError
@@ -122,6 +123,62 @@ def test_a_training_on_the_cluster_is_that_of_one_process(scheduler: str, run, q
     here = Path("here/predictions.tsv").read_bytes()
     assert here == Path("there/predictions.tsv").read_bytes()
     assert len(here) > 1000
+
+
+@pytest.mark.slow
+def test_predictions_on_the_cluster_are_those_of_one_process(
+    scheduler: str, run, finished_run: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("fusion.streaming.CHUNK_RNAS", 9)
+    fasta = Path("several.fa")
+    fasta.write_text("".join(f">r{n}\n{text}\n" for n, text in enumerate(rnas(40))))
+    words = ("predict", "--run", str(finished_run), "--fasta", str(fasta))
+    for place in (
+        ("--workers", "1", "--out", "one.tsv"),
+        ("--workers", "2", "--out", "two.tsv"),
+        ("--scheduler", scheduler, "--out", "there.tsv"),
+    ):
+        done = run(*words, *place)
+        assert done.returncode == 0, done.stderr
+    one = Path("one.tsv").read_bytes()
+    assert one.count(b"\n") == 41
+    assert one == Path("two.tsv").read_bytes() == Path("there.tsv").read_bytes()
+
+
+@pytest.mark.slow
+def test_predictions_of_a_tower_on_the_cluster_are_those_of_one_process(
+    scheduler: str, run, project: Path, in_empty_folder: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("fusion.streaming.CHUNK_RNAS", 9)
+    fasta = Path("several.fa")
+    fasta.write_text("".join(f">r{n}\n{text}\n" for n, text in enumerate(rnas(40))))
+    tower = project / "tests" / "golden" / "tower_v1"
+    words = ("seq", "predict", "--run", str(tower), "--fasta", str(fasta))
+    for place in (
+        ("--workers", "1", "--out", "one.tsv"),
+        ("--scheduler", scheduler, "--out", "there.tsv"),
+    ):
+        done = run(*words, *place)
+        assert done.returncode == 0, done.stderr
+    assert Path("one.tsv").read_bytes() == Path("there.tsv").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_search_on_the_cluster_is_that_of_one_process(scheduler: str, run, quick) -> None:
+    pytest.importorskip("optuna")
+    quick()
+    Path("space.toml").write_text("[space]\nmix.extra_trees = [0.5, 1.0]\n")
+    words = ("tune", "--config", "quick.toml", "--space", "space.toml", "--trials", "2", "-q")
+    for place in (
+        ("--workers", "1", "--out", "here"),
+        ("--scheduler", scheduler, "--out", "there"),
+    ):
+        done = run(*words, *place)
+        assert done.returncode == 0, done.stderr
+    tables = [pd.read_csv(Path(name, "trials.tsv"), sep="\t") for name in ("here", "there")]
+    here, there = (table.drop(columns="seconds") for table in tables)
+    assert len(here) == 2
+    pd.testing.assert_frame_equal(here, there)
 
 
 def test_a_command_says_that_no_scheduler_answers(run, monkeypatch) -> None:

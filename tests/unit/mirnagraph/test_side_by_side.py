@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from mirnagraph.parallel import THREADS, map_parallel, report
+from mirnagraph.parallel import THREADS, map_in_order, map_parallel, report, results_in_order
 
 
 def _times(shared: int, job: int) -> int:
@@ -36,6 +38,40 @@ def test_after_an_error_no_further_job_begins(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="first job fails"):
         list(map_parallel(_fails_first, str(tmp_path), list(range(40)), 2))
     assert len(list(tmp_path.iterdir())) < 20
+
+
+def _slow_at_first(factor: int, job: int) -> tuple[int, int]:
+    time.sleep(0.5 if job == 0 else 0)
+    return factor * job, os.getpid()
+
+
+def test_a_stream_of_jobs_keeps_its_order_in_other_processes() -> None:
+    here = list(map_in_order(_slow_at_first, 3, iter(range(6)), 1))
+    assert here == [(3 * job, os.getpid()) for job in range(6)]
+    there = list(map_in_order(_slow_at_first, 3, iter(range(6)), 2))
+    assert [result for result, _ in there] == [result for result, _ in here]
+    assert os.getpid() not in {process for _, process in there}
+    assert list(map_in_order(_slow_at_first, 3, iter([2]), 2)) == [(6, os.getpid())]
+    assert list(map_in_order(_slow_at_first, 3, iter([]), 2)) == []
+
+
+def test_a_stream_is_read_only_a_few_jobs_ahead() -> None:
+    read: list[int] = []
+
+    def jobs() -> Iterator[int]:
+        for job in range(100):
+            read.append(job)
+            yield job
+
+    def submit(job: int) -> Future[int]:
+        future: Future[int] = Future()
+        future.set_result(10 * job)
+        return future
+
+    results = results_in_order(submit, jobs(), 4)
+    assert [next(results), len(read)] == [0, 4]
+    assert [next(results), len(read)] == [10, 5]
+    assert list(results) == [10 * job for job in range(2, 100)]
 
 
 RUN = """
