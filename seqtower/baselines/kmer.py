@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,12 @@ BASELINES = {
 
 K = 5
 """Longest k-mer of the baselines."""
+
+AT_A_TIME = 10_000
+"""RNAs that are predicted at a time, which bounds memory beside the features."""
+
+Predict = Callable[[np.ndarray], np.ndarray]
+"""Features of some RNAs -> predictions of one compartment, shape (n,)."""
 
 GROWTH: dict[str, Any] = {
     "max_iter": 150,
@@ -70,56 +77,61 @@ def kmer_models(
     predictions = {}
     for name in KMERS:
         of_train = features[train]
-        of_rows = features[rows]
+        mean, scale = np.float32(0), np.float32(1)
         if name == LOGISTIC:
             mean = of_train.mean(axis=0)
             sd = of_train.std(axis=0)
             scale = np.where(sd > 1e-9, sd, 1)
-            of_train = (of_train - mean) / scale
-            of_rows = (of_rows - mean) / scale
-        predictions[name] = _by_compartment(name, of_train, labels[train], of_rows, kind, seed)
+            of_train -= mean
+            of_train /= scale
+        models = _fit_compartments(name, of_train, labels[train], kind, seed)
+        del of_train
+        predicted = np.empty((len(rows), labels.shape[1]))
+        for start in range(0, len(rows), AT_A_TIME):
+            block = slice(start, start + AT_A_TIME)
+            others = (features[rows[block]] - mean) / scale
+            predicted[block] = np.stack([model(others) for model in models], axis=1)
+        predictions[name] = predicted
     if kind == MULTI_LABEL:
         return predictions
     return {name: sum_to_one(values) for name, values in predictions.items()}
 
 
-def _by_compartment(
-    name: str,
-    features: np.ndarray,
-    labels: np.ndarray,
-    others: np.ndarray,
-    kind: str,
-    seed: int,
-) -> np.ndarray:
-    """Fit each compartment on the RNAs with a label and predict others; 0.5 where none has one."""
-    fit_predict = _fractions if kind == FRACTIONS else _probabilities
-    predicted = np.full((len(others), labels.shape[1]), 0.5)
+def _fit_compartments(
+    name: str, features: np.ndarray, labels: np.ndarray, kind: str, seed: int
+) -> list[Predict]:
+    """Fit each compartment on the RNAs with a label of it; 0.5 where none has one."""
+    fit = _fit_fractions if kind == FRACTIONS else _fit_probabilities
+    models = []
     for column, values in enumerate(labels.T):
         is_known = ~np.isnan(values)
-        if is_known.any():
-            column_seed = child_seed(seed, "k-mer boosting", column) % 2**32
-            known = features if is_known.all() else features[is_known]
-            predicted[:, column] = fit_predict(name, known, values[is_known], others, column_seed)
-    return predicted
+        if not is_known.any():
+            models.append(_constant(0.5))
+            continue
+        column_seed = child_seed(seed, "k-mer boosting", column) % 2**32
+        known = features if is_known.all() else features[is_known]
+        models.append(fit(name, known, values[is_known], column_seed))
+    return models
 
 
-def _fractions(
-    name: str, features: np.ndarray, true: np.ndarray, others: np.ndarray, seed: int
-) -> np.ndarray:
-    """Fit fractions of one compartment and predict others."""
+def _fit_fractions(name: str, features: np.ndarray, true: np.ndarray, seed: int) -> Predict:
+    """Fit fractions of one compartment."""
     model: Any = Ridge(alpha=300.0)
     if name == BOOSTING:
         model = HistGradientBoostingRegressor(random_state=seed, **GROWTH)
-    return model.fit(features, true).predict(others)
+    return model.fit(features, true).predict
 
 
-def _probabilities(
-    name: str, features: np.ndarray, true: np.ndarray, others: np.ndarray, seed: int
-) -> np.ndarray:
-    """Fit 0/1 labels of one compartment and predict others; the label where there is only one."""
+def _fit_probabilities(name: str, features: np.ndarray, true: np.ndarray, seed: int) -> Predict:
+    """Fit 0/1 labels of one compartment; the label where there is only one."""
     if true.min() == true.max():
-        return np.full(len(others), true.mean())
+        return _constant(float(true.mean()))
     model: Any = LogisticRegression(C=0.002, max_iter=500)
     if name == BOOSTING:
         model = HistGradientBoostingClassifier(random_state=seed, **GROWTH)
-    return model.fit(features, true).predict_proba(others)[:, 1]
+    model.fit(features, true)
+    return lambda others: model.predict_proba(others)[:, 1]
+
+
+def _constant(value: float) -> Predict:
+    return lambda others: np.full(len(others), value)

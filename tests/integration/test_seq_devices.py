@@ -18,7 +18,6 @@ from seqtower.nn.losses import loss_weights
 from seqtower.predict import predict
 from seqtower.towers.base import TowerConfig
 from seqtower.towers.cnn import CnnConfig
-from seqtower.towers.rnatracker import RNATrackerConfig
 from seqtower.training.checkpoints import SafeCheckpointIO
 from seqtower.training.lightning import train_tower
 
@@ -127,8 +126,8 @@ def words(n: int) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def small(devices: int, epochs: int) -> SeqConfig:
-    settings = RNATrackerConfig(filters=8, kernel=8, units=6, attention_units=6)
-    config = seq_config("rnatracker", tower=TowerConfig("rnatracker", settings))
+    settings = CnnConfig(filters=8, kernel=8, dropout=0.0)
+    config = seq_config("rnatracker", tower=TowerConfig("cnn", settings))
     training = replace(
         config.training,
         devices=devices,
@@ -172,11 +171,7 @@ def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
     labels[3] = np.nan
     fit, stop = np.arange(44), np.arange(44, 60)
     config = small(1, 3)
-    config = replace(
-        config,
-        tower=TowerConfig("cnn", CnnConfig(filters=6, dropout=0.0)),
-        training=replace(config.training, clip=0.5),
-    )
+    config = replace(config, training=replace(config.training, clip=0.5))
     towers = {}
     for devices in (1, 2):
         training = replace(config.training, devices=devices)
