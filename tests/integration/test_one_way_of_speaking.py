@@ -172,8 +172,6 @@ def test_a_piped_command_writes_a_line_now_and_then(
     # one of five took half a second or a little more; three are left
     assert any(re.match(r"Reading: 2/5, about [2-4] s left", line) for line in lines)
     assert any(line.startswith("Counting: 7 (") for line in lines)
-    # from 1 to 2 of 5 in half a second or more: three more take three times as long
-    assert any(re.fullmatch(r"Reading: 2/5.*, about [1-9] s left", line) for line in lines)
     assert lines[-1] == "Reading: 5/5"
     assert lines.count("Reading: 5/5") == 1
     with common.progress_bars(shown=False) as none:
