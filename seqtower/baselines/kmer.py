@@ -77,7 +77,8 @@ def kmer_models(
     predictions = {}
     for name in KMERS:
         of_train = features[train]
-        mean, scale = np.float32(0), np.float32(1)
+        mean: Any = np.float32(0)
+        scale: Any = np.float32(1)
         if name == LOGISTIC:
             mean = of_train.mean(axis=0)
             sd = of_train.std(axis=0)
