@@ -37,11 +37,13 @@ learning_rate = 0.01
 pytestmark = pytest.mark.slow
 
 
-def started(folder: Path, *words: str, n: int = 2, module: str = "cli") -> subprocess.Popen[str]:
+def started(folder: Path, *words: str, n: int = 2) -> subprocess.Popen[str]:
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    run = ["-m", "torch.distributed.run", "--nproc-per-node", str(n)] if n > 1 else []
+    run: list[str] = []
+    if n > 1:  # standalone: a free port
+        run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)]
     return subprocess.Popen(
-        [sys.executable, *run, "-m", module, *words],
+        [sys.executable, *run, "-m", "cli", *words],
         cwd=folder,
         env=env,
         stdout=subprocess.PIPE,

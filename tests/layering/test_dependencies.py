@@ -46,6 +46,7 @@ def module_of(distribution: str) -> str:
     return MODULE_OF.get(distribution, distribution.replace("-", "_"))
 
 
+@cache
 def imported_modules() -> set[str]:
     """Top-level modules imported anywhere in our packages, other than ours and Python's own."""
     found = set()

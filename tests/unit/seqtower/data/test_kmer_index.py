@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -87,3 +89,18 @@ def test_clusters_are_those_of_the_definition(few: int, monkeypatch: pytest.Monk
     found = cluster(sequences).tolist()
     assert found == slow_cluster(sequences)
     assert 10 < len(set(found)) < len(sequences) - 10
+
+
+def test_memory_is_a_few_bytes_per_nucleotide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kmer_index, "FEW", 0)
+    rng = generator(7, "index")
+    sequences = ["".join(rng.choice(list("ACGU"), 3000)) for _ in range(200)]
+    KmerIndex(sequences[:1], 8)  # compiled
+    tracemalloc.start()
+    index = KmerIndex(sequences, 8)
+    for place, sequence in enumerate(sequences):
+        index.add(place, index.kmers_of(sequence))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    n_kmers = sum(len(different_kmers(sequence, 8)) for sequence in sequences)
+    assert 4 * n_kmers < peak < 4.2 * n_kmers + 12 * 4**8
