@@ -97,6 +97,7 @@ def test_notes_in_our_folder_stop_the_command_and_are_named(run, place: Path) ->
     assert contents(place) == before
 
 
+@pytest.mark.slow
 def test_a_run_with_notes_is_not_replaced_with_or_without_its_list(run, place: Path, quick) -> None:
     config = str(quick())
     train = ("train", "--networks", "nets", "--fold", "2", "--no-baselines", "--config", config)
@@ -113,6 +114,7 @@ def test_a_run_with_notes_is_not_replaced_with_or_without_its_list(run, place: P
         listed.unlink()  # as an earlier version left the run
 
 
+@pytest.mark.slow
 def test_a_link_to_a_run_stays_a_link(run, place: Path, quick) -> None:
     config = str(quick())
     train = ("train", "--networks", "nets", "--fold", "2", "--no-baselines", "--config", config)
@@ -153,6 +155,7 @@ def test_a_fifo_that_someone_reads(run, place: Path, words) -> None:
     assert content.startswith(b"PAR1" if "parquet" in words else b"query\t")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", ["/dev/stdout", ">(cat >&2)"])
 def test_descriptors_are_written_in_place(place: Path, new_process, out) -> None:
     if out.startswith(">"):
@@ -169,6 +172,7 @@ def test_descriptors_are_written_in_place(place: Path, new_process, out) -> None
     assert text.count("\n") == 2
 
 
+@pytest.mark.slow
 def test_a_redirected_standard_output_keeps_what_it_holds(place: Path, new_process) -> None:
     with open("log.txt", "w") as log:
         log.write("before\n")
@@ -390,6 +394,7 @@ def test_a_signal_while_a_folder_is_written_leaves_nothing(place: Path, new_proc
     assert (Path("out").exists(), hidden(place)) == (False, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -410,6 +415,7 @@ def test_a_reader_that_is_gone_ends_a_command_quietly(place: Path, new_process, 
     assert "Broken" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_standard_output_is_one_sentence(place: Path, new_process) -> None:
     with open("/dev/full", "w") as full:
@@ -421,6 +427,7 @@ def test_a_full_standard_output_is_one_sentence(place: Path, new_process) -> Non
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -149,6 +149,7 @@ def test_damaged_settings_of_a_stored_similarity(networks: NetworkSet, tmp_path:
         ReferenceRNAs.load(tmp_path, (), 2)
 
 
+@pytest.mark.slow
 def test_the_commands_say_the_engine_and_train_on_published_folds(
     run: Callable[..., Any], unreported: None
 ) -> None:

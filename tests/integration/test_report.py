@@ -52,7 +52,7 @@ def test_a_run_with_its_networks(
     assert f"{value['mean']:.3f} ± {value['sd']:.3f}" in text
     names = {path.stem for path in figures.glob("*.tsv")}
     assert names == {"roc", "precision_recall", "calibration", "co_occurrence", "compartments",
-                     "differences", "degrees", "map"}  # fmt: skip
+                     "differences", "degrees", "map", "training"}  # fmt: skip
 
     refused = run(*words)
     assert refused.returncode == 3
@@ -76,6 +76,7 @@ def test_networks_of_another_run_are_refused(
     assert not Path("report.html").exists()
 
 
+@pytest.mark.slow
 def test_two_runs_side_by_side(run: Callable, finished_run: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(finished_run, other)

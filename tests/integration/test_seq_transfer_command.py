@@ -89,6 +89,7 @@ def files(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_pretrain_on_sets_then_train_from_it(run, files: Path) -> None:
     done = run(*PRETRAIN, *TARGET, *GENES)
     assert done.returncode == 0, done.stderr

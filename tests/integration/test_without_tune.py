@@ -54,6 +54,7 @@ def test_a_nested_table_of_train_names_the_extra(
     assert not Path("found").exists()
 
 
+@pytest.mark.slow
 def test_every_module_loads_without_the_extra() -> None:
     command = [sys.executable, "-c", EVERY_MODULE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

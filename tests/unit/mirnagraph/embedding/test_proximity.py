@@ -156,7 +156,7 @@ def test_blocks_of_rows_give_the_embedding_of_the_dense_matrix(
     network = sparse.csr_array(upper + upper.T)
     dense = proximity_embedding(network, ProximityConfig(dim=4, hops=2, shift=shift))
     blocks = ProximityConfig(dim=4, hops=2, shift=shift, dense_up_to=79)
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="mirnagraph"):
         found = proximity_embedding(network, blocks)
     for columns in (slice(0, 4), slice(4, 8)):
         one = dense[:, columns].astype(float)

@@ -295,6 +295,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(
         match_motifs([motif], [motif])
 
 
+@pytest.mark.slow
 def test_all_commands_load_without_the_extra() -> None:
     blocked = "sys.modules.update(dict.fromkeys(['captum', 'memelite', 'logomaker']))"
     modules = "cli.seq, cli.seq_pretrain, seqtower.interpret.report, fusion.explain.sequence"
