@@ -70,7 +70,7 @@ StoreOption = Annotated[
     Path | None,
     Option(
         help="Folder of finished blocks of alignments, for datasets above `dense_below` RNAs: a "
-        "killed command goes on behind the last one.",
+        "killed command resumes after the last one.",
         show_default="none",
     ),
 ]

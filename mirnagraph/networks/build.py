@@ -87,7 +87,7 @@ def build_networks(
         workers: threads, or processes for blocks; default all processors; the result does not
             depend on it.
         scheduler: address of a Dask scheduler whose workers compute the blocks.
-        store: folder of finished blocks of alignments: a killed call goes on behind the last one.
+        store: folder of finished blocks of alignments: a killed call resumes after the last one.
             Read where sequences are aligned in blocks.
 
     Returns:

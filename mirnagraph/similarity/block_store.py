@@ -1,4 +1,4 @@
-"""Folder of finished blocks of a long computation: a killed one goes on behind the last."""
+"""Folder of finished blocks of a long computation: a killed one resumes after the last."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def nearest_sequences(
         scores: match, mismatch and gap scores.
         workers: processes; the result does not depend on it.
         scheduler: address of a Dask scheduler whose workers align in place of these processes.
-        store: folder of finished blocks, made where it is not there: a killed call goes on behind
+        store: folder of finished blocks, made where it is not there: a killed call resumes after
             the last one. None keeps them in memory.
         progress: called after each block, with millions of cells.
 

@@ -118,7 +118,7 @@ def smith_waterman_network(  # noqa: PLR0913 (what a long computation needs, in 
         workers: processes; the result does not depend on it.
         scheduler: address of a Dask scheduler, ``tcp://HOST:PORT``, whose workers align in place of
             these processes.
-        store: folder of finished blocks, made where it is not there: a killed call goes on behind
+        store: folder of finished blocks, made where it is not there: a killed call resumes after
             the last one. Not read where the index proposes the pairs.
         progress: called as ``progress(step, done, total)``.
 
