@@ -324,7 +324,7 @@ def test_networks_of_one_edge_and_of_none_can_be_trained_on(run, place: Path, qu
 # One end: signals and streams
 
 
-def test_an_interrupt_before_the_command_is_loaded_is_quiet(place: Path) -> None:
+def test_an_interrupt_before_the_command_is_loaded_is_quiet(place: Path, terminal_signals) -> None:
     root = Path(__file__).resolve().parent.parent.parent
     code = (
         "import os, signal, sys\n"
@@ -338,7 +338,12 @@ def test_an_interrupt_before_the_command_is_loaded_is_quiet(place: Path) -> None
     )
     env = os.environ | {"PYTHONPATH": str(root)}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=terminal_signals,
     )
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr == "\nInterrupted. Nothing was left half-written.\n"
