@@ -35,7 +35,7 @@ def _load(_shared: None, _job: int) -> None:
 def cluster(workers: int) -> Iterator[None]:
     """Send jobs to local workers, which have loaded the package."""
     with (
-        LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as started,
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as started,
         on_cluster(started.scheduler_address),
     ):
         list(map_parallel(_load, None, list(range(4 * workers)), 1))
