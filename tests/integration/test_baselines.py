@@ -188,6 +188,7 @@ def test_a_run_without_baselines_says_so(networks: NetworkSet, run_dir: Path) ->
         compare_runs([run_dir], ["trees"])
 
 
+@pytest.mark.slow
 def test_a_registered_baseline_is_fitted_next_to_the_builtin_ones(
     networks: NetworkSet, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -229,6 +229,7 @@ def test_a_search_on_the_cluster_is_that_of_one_process(scheduler: str, run, qui
     pd.testing.assert_frame_equal(here, there)
 
 
+@pytest.mark.slow
 def test_a_command_says_that_no_scheduler_answers(run, monkeypatch) -> None:
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     address = f"tcp://127.0.0.1:{free_port()}"

@@ -46,6 +46,7 @@ def small_cold_start(preset: str = "default", *args: Any, **given: Any) -> Exper
     return replace(config, training=training, trees=trees)
 
 
+@pytest.mark.slow
 def test_a_run_of_the_default_is_read_by_every_command(
     run, networks: NetworkSet, in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

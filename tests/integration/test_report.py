@@ -21,6 +21,7 @@ def networks_folder(networks, tmp_path: Path) -> Path:
     return networks.save(tmp_path / "networks")
 
 
+@pytest.mark.slow
 def test_a_run_with_its_networks(
     run: Callable, finished_run: Path, networks_folder: Path, tmp_path: Path
 ) -> None:
@@ -99,6 +100,7 @@ def test_two_runs_side_by_side(run: Callable, finished_run: Path, tmp_path: Path
             assert value == pytest.approx(float(expected.loc[(row.y, row.panel), column]), abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on the PATH")
 def test_in_a_browser(
     run: Callable, finished_run: Path, networks_folder: Path, tmp_path: Path

@@ -93,6 +93,7 @@ def test_a_parquet_file_is_trained_on_and_predicted_as_the_fasta_file(run, files
     assert cut.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_train_predict_and_explain(run, files: Path) -> None:
     trained = run(*TRAIN)
     assert trained.returncode == 0, trained.stderr
@@ -258,6 +259,7 @@ def test_a_tower_that_died_is_never_silent(run, files: Path) -> None:
     assert f"Warning: {warning}" in again.stderr
 
 
+@pytest.mark.slow
 def test_what_the_tower_read_of_each_rna(run, files: Path) -> None:
     cut = TOML.replace("[training]", '[lengths]\nkeep = "both-ends"\nlength = 80\n[training]')
     cut = cut.replace("batch_rnas = 8", "batch_tokens = 60")

@@ -258,6 +258,7 @@ def test_training_that_was_killed_goes_on_to_the_same_bits(tmp_path: Path) -> No
             SafeCheckpointIO().load_checkpoint(last)
 
 
+@pytest.mark.slow
 def test_a_killed_training_stops_where_the_whole_one_does(tmp_path: Path, monkeypatch) -> None:
     """Killed before each epoch, and after the last: equal losses, best epoch and end."""
     data = planted(40)
@@ -588,6 +589,7 @@ def test_a_training_that_dies_is_reported_retried_and_marked(tmp_path: Path, rat
     assert np.isfinite(model.predict(data.sequences[:2])).all()
 
 
+@pytest.mark.slow
 def test_a_second_training_saves_a_tower_that_began_too_fast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,6 +161,7 @@ def test_a_table_is_the_file_of_the_command(
         assert "expected rows from 0 to 5" in message
 
 
+@pytest.mark.slow
 def test_explanations_are_those_of_the_command(client: TestClient, run: Callable) -> None:
     words = ["explain", "hsa-miR-21-5p", "--run", "shipped", "-q", "--compartment", "nucleus"]
     expected = json.loads(run(*words, "--format", "json").stdout)
@@ -507,6 +508,7 @@ def test_a_server_for_others_answers_addresses_and_its_own_name() -> None:
     assert not Hosts.of("127.0.0.1").allows(f"{socket.gethostname()}.example")
 
 
+@pytest.mark.slow
 def test_parallel_requests_lose_none(client: TestClient) -> None:
     names = ["hsa-miR-21-5p", "hsa-let-7", "nonsense", "hsa-mir-6859-1"]
     serial = [client.post("/api/predict", json={"names": [name]}).json() for name in names]

@@ -22,6 +22,7 @@ def test_the_example_runs_and_joins_each_family() -> None:
     assert 0.5 < names["by_disease"].toarray()[0, 1] < 1
 
 
+@pytest.mark.slow
 def test_the_example_loads_neither_torch_nor_the_other_rooms(tmp_path: Path) -> None:
     code = (
         EXAMPLE + "\nimport sys\n"

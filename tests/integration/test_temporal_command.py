@@ -74,6 +74,7 @@ def test_a_temporal_run_and_its_ranking(folder: Path, run, small_dataset: Datase
     assert first[7] == str(small_dataset.labels.loc[first[2], first[0]])
 
 
+@pytest.mark.slow
 def test_labels_of_a_later_time_move_no_prediction(folder: Path, run, networks) -> None:
     """The model is trained on the earlier labels alone."""
     from dataclasses import replace

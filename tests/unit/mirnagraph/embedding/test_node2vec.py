@@ -52,6 +52,7 @@ def test_seed_decides() -> None:
     assert not np.array_equal(vectors, node2vec(network, config, seed=8))
 
 
+@pytest.mark.slow
 def test_equal_in_processes_with_different_hash_seeds() -> None:
     code = (
         "import hashlib, numpy as np; from scipy import sparse; from "

@@ -147,6 +147,7 @@ def test_fractions_are_scored_by_correlations_and_unknown_labels_stay() -> None:
     assert result.tested(0).tolist() == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_one_process_and_two_give_the_same(tmp_path: Path) -> None:
     one, two = (cross_validate(fit_fold, 0.0, FOLDS, workers=n) for n in (1, 2))
     for first, second in zip(one, two, strict=True):

@@ -172,6 +172,7 @@ def test_body_weights_have_a_rate_of_their_own() -> None:
         assert (len(group["params"]), group[SHARE]) == (len(body) + 2, 1.0)
 
 
+@pytest.mark.slow
 def test_steps_follow_the_rate_of_their_group(tmp_path: Path, monkeypatch) -> None:
     rates = set()
     start = _TowerModule.on_train_batch_start
@@ -195,6 +196,7 @@ def test_steps_follow_the_rate_of_their_group(tmp_path: Path, monkeypatch) -> No
         rates.clear()
 
 
+@pytest.mark.slow
 def test_labels_of_cut_rnas_change_nothing(tmp_path: Path) -> None:
     """A target RNA, a near-copy and a same-gene transcript in the large set are cut."""
     target_set = planted(24, 1)
