@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "python.md"
 BLOCKS = GUIDE.read_text(encoding="utf-8").split("```python\n")[1:]
 EXAMPLE = next(block for block in BLOCKS if "smith_waterman" in block).split("```")[0]
