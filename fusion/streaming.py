@@ -135,6 +135,11 @@ def _predict_records(
     return rows, ReadingCounts()
 
 
+def _processes(workers: int) -> int:
+    """One process where there is a GPU, which several would have to share."""
+    return 1 if torch.cuda.is_available() else workers
+
+
 def _predict_names(work: _Work, names: Sequence[str] | None) -> PredictionRows:
     return prediction_rows(work.model, api.predict(work.model, names, **work.options))
 
@@ -171,8 +176,7 @@ def stream_predictions(
     work = _Work(model, {"rna_type": rna_type})
     n_done = 0
     chunks = _chunks(records, chunk_rnas)
-    processes = 1 if torch.cuda.is_available() else workers
-    for rows, reading in map_in_order(_predict_records, work, chunks, processes):
+    for rows, reading in map_in_order(_predict_records, work, chunks, _processes(workers)):
         counts.add(rows)
         counts.reading += reading
         n_done += len(rows)
@@ -202,7 +206,7 @@ def stream_names(
         counts: is added to.
         strict: raise for names without an answer, before anything is predicted.
         place: where some names are, for that error; None without a file.
-        workers: processes; results do not depend on it.
+        workers: processes, on a GPU one; results do not depend on it.
         progress: called after each chunk of several.
         **options: see `fusion.api.predict`.
 
@@ -215,8 +219,9 @@ def stream_names(
         chunks = [names[start : start + CHUNK_NAMES] for start in range(0, len(names), CHUNK_NAMES)]
         if strict and isinstance(model, SavedModel):
             match_queries(model, names, strict=True, place=place)
+    work = _Work(model, options)
     n_done = 0
-    for rows in map_in_order(_predict_names, _Work(model, options), chunks, workers):
+    for rows in map_in_order(_predict_names, work, chunks, _processes(workers)):
         counts.add(rows)
         n_done += len(rows)
         if names is not None and len(chunks) > 1:

@@ -29,7 +29,7 @@ ResultT = TypeVar("ResultT")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 JOBS_AHEAD = 2
-"""Jobs of a stream that a worker has begun or waiting."""
+"""Jobs of a stream that are begun at a time, for each worker."""
 
 SECONDS_TO_END = 2
 """Longest wait for the end of a worker."""

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -42,9 +41,16 @@ def on_cluster(address: str) -> Iterator[None]:
 
     Raises:
         MissingExtraError, ConfigError: see `connect`.
+        InputError: a job lost its worker more than `RETRIES` times.
     """
+    distributed = import_extra("distributed", EXTRA, "a cluster of workers")
     with connect(address) as client, use_mapper(ClusterMapper(client)):
-        yield
+        try:
+            yield
+        except distributed.KilledWorker as error:
+            raise InputError(
+                f"a job lost its worker {RETRIES} times: {error}; finished ones are kept"
+            ) from None
 
 
 @contextmanager
@@ -117,11 +123,7 @@ class ClusterMapper:
     def as_finished(
         self, function: Callable[[Any, Any], ResultT], shared: Any, jobs: Sequence[Any]
     ) -> Iterator[ResultT]:
-        """Yield results in the order in which jobs finish, see `mirnagraph.parallel.map_parallel`.
-
-        Raises:
-            InputError: a job lost its worker more than `RETRIES` times.
-        """
+        """Yield results as jobs finish, see `mirnagraph.parallel.map_parallel`."""
         distributed = import_extra("distributed", EXTRA, "a cluster of workers")
         with self._submitting(function, shared) as submit:
             futures = [submit(job) for job in jobs]
@@ -133,11 +135,7 @@ class ClusterMapper:
     def in_order(
         self, function: Callable[[Any, Any], ResultT], shared: Any, jobs: Iterable[Any]
     ) -> Iterator[ResultT]:
-        """Yield results in the order of the jobs, see `mirnagraph.parallel.map_in_order`.
-
-        Raises:
-            InputError: a job lost its worker more than `RETRIES` times.
-        """
+        """Yield results in the order of the jobs, see `mirnagraph.parallel.map_in_order`."""
         n_threads = sum(self.client.nthreads().values())
         with self._submitting(function, shared) as submit:
             yield from results_in_order(submit, jobs, JOBS_AHEAD * max(n_threads, 1))
@@ -147,23 +145,17 @@ class ClusterMapper:
         self, function: Callable[[Any, Any], ResultT], shared: Any
     ) -> Iterator[Callable[[Any], Any]]:
         """A function that begins a job; jobs that are left at the end are cancelled."""
-        distributed = import_extra("distributed", EXTRA, "a cluster of workers")
         # a list, since a scattered tuple or dict would be taken apart
         sent = self.client.scatter([shared], broadcast=True, hash=False)[0]
-        call = partial(_call, function)
         begun: WeakSet[Any] = WeakSet()
 
         def submit(job: Any) -> Any:
-            future = self.client.submit(call, sent, job, pure=False, retries=RETRIES)
+            future = self.submit(function, sent, job)
             begun.add(future)
             return future
 
         try:
             yield submit
-        except distributed.KilledWorker as error:
-            raise InputError(
-                f"a job lost its worker {RETRIES} times: {error}; finished ones are kept"
-            ) from None
         finally:
             self.client.cancel(list(begun))
 

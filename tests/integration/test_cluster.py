@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -272,3 +274,13 @@ def test_workers_of_another_version_are_named(monkeypatch) -> None:
 
     with pytest.raises(MirnagraphError, match="has no worker"):
         cluster._check_workers(Empty(), "tcp://s:0")
+
+
+def test_a_job_that_lost_its_workers_is_one_sentence(monkeypatch) -> None:
+    from distributed import KilledWorker
+
+    monkeypatch.setattr(cluster, "connect", nullcontext)
+    lost = KilledWorker("fold-3", SimpleNamespace(address="tcp://w:1"), 3)
+    sentence = r"a job lost its worker 3 times: .*fold-3"
+    with pytest.raises(InputError, match=sentence), on_cluster("tcp://s:0"):
+        raise lost
