@@ -22,12 +22,8 @@ import numpy as np
 from numba import njit
 from scipy import sparse
 
-from mirnagraph.embedding.walks import (
-    WalkGraph,
-    open_walk_graph,
-    store_walk_graph,
-    walk_rounds,
-)
+from mirnagraph.walks.graph import WalkGraph, open_walk_graph, store_walk_graph
+from mirnagraph.walks.rounds import walk_rounds
 
 LENGTH = 80
 

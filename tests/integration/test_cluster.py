@@ -18,7 +18,6 @@ import pytest
 from scipy import sparse
 
 from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
-from mirnagraph.embedding.walks import map_rounds, store_walk_graph, walk_graph
 from mirnagraph.errors import ConfigError, InputError, MirnagraphError
 from mirnagraph.parallel import map_parallel
 from mirnagraph.runs import cluster
@@ -28,6 +27,8 @@ from mirnagraph.similarity import nearest
 from mirnagraph.similarity.candidates import KmerIndex
 from mirnagraph.similarity.nearest import nearest_sequences
 from mirnagraph.similarity.smith_waterman import smith_waterman_network
+from mirnagraph.walks.graph import store_walk_graph, walk_graph
+from mirnagraph.walks.rounds import map_rounds
 
 pytest.importorskip("distributed", reason="the extra scale is not installed")
 
