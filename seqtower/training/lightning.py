@@ -22,14 +22,15 @@ from mirnagraph.reading.documents import read_json
 from mirnagraph.seeds import torch_scope
 from mirnagraph.writing.files import remove_file
 from seqtower.config import SeqConfig, SeqTrainConfig
-from seqtower.data.batches import Batch, Plan, count_devices
+from seqtower.data.batches import Batch
 from seqtower.encoders.base import Encoded
 from seqtower.nn.losses import Loss, loss_weights
 from seqtower.towers.base import Tower
 from seqtower.training import processes
 from seqtower.training.checkpoints import SafeCheckpointIO
 from seqtower.training.optim import initial_tower, make_optimizer, rate_groups
-from seqtower.training.pieces import EncodedPieces, PieceData
+from seqtower.training.pieces import EncodedPieces, PartData, PieceData
+from seqtower.training.plans import OwnSteps, Plan, count_parts
 from seqtower.training.steps import MONITOR, PAST, StepModule
 
 STOPPED = "has_stopped"
@@ -151,7 +152,7 @@ def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
     for rows in (train_plan, validation_plan):
         rows.weights = loss_weights(kind, of_pieces[rows.rows])
     module = _TowerModule(tower, loss, of_pieces, settings, seed, train_plan, start or ())
-    devices = processes.n_joined() or count_devices(settings.devices)
+    devices = processes.n_joined() or processes.count_devices(settings.devices)
     best = fit_module(module, data, validation_plan, folder=folder, devices=devices)
     module.load_state_dict(best["state_dict"])
     return TrainedTower(tower.eval().cpu(), tuple(module.past), int(best["epoch"]))
@@ -181,11 +182,13 @@ def fit_module(
         The checkpoint of the lowest validation loss: ``state_dict``, ``epoch`` and others.
 
     Raises:
+        ConfigError: ``batch_parts`` that the processes cannot share equally.
         InputError: another process of the training ended.
     """
     module.validation_plan = validation_plan
-    module.train_plan.is_divided = devices > 1
-    validation_plan.is_divided = devices > 1
+    for rows in (module.train_plan, validation_plan):
+        rows.n_processes = devices
+        rows.n_parts = count_parts(module.config.batch_parts, devices)
     last = folder / "last.ckpt"
     fit = Fit(
         module,
@@ -198,8 +201,10 @@ def fit_module(
     )
     remove_file(folder / PAST)
     if devices > 1:
-        waiting = module.train_plan.waiting(devices)
-        logger.info("%d processes wait for %.0f %% of an epoch", devices, 100 * waiting)
+        waiting = module.train_plan.waiting()
+        largest = module.train_plan.waits().max(initial=0)
+        text = "%d processes wait for %.0f %% of an epoch, and for %.0f %% of a step at most"
+        logger.info(text, devices, 100 * waiting, 100 * largest)
     if devices > 1 and processes.n_joined():
         with processes.sent(fit):
             fit.run(progress)
@@ -293,7 +298,7 @@ class SharedCheckpointIO(SafeCheckpointIO):
 
 
 def _loader(data: PieceData, plan: Plan) -> DataLoader[Any]:
-    return DataLoader(data, batch_size=None, sampler=plan)  # type: ignore[arg-type]
+    return DataLoader(PartData(data), batch_size=None, sampler=OwnSteps(plan))
 
 
 def _precision(setting: str) -> Literal["bf16-mixed", "32-true"]:

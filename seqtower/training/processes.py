@@ -68,6 +68,21 @@ def n_joined() -> int:
     return int(distributed.get_world_size())
 
 
+def count_devices(setting: int) -> int:
+    """Return the number of processes of a training.
+
+    Args:
+        setting: the number; 0 for one per GPU, or one without a GPU or in an interactive session,
+            which cannot start processes.
+    """
+    import torch
+
+    if setting:
+        return setting
+    is_interactive = hasattr(sys, "ps1")
+    return 1 if is_interactive else max(1, torch.cuda.device_count())
+
+
 def n_machines() -> int:
     """Return the number of machines of the processes that torchrun started."""
     n_local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -31,6 +31,7 @@ epochs = 8
 patience = 8
 least_steps = 0
 batch_rnas = 16
+batch_parts = 2
 learning_rate = 0.01
 """
 
