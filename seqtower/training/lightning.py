@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,6 +104,21 @@ class _EpochProgress(Callback):
         report(self.progress, EPOCHS, self.epochs, self.epochs)
 
 
+class EarlierSignals(Callback):
+    """Keeps what SIGTERM did before the training.
+
+    Lightning's own handler waits for the other processes, of which one may be gone, and then ends
+    with a traceback.
+    """
+
+    def on_fit_start(self, _trainer: Any, _module: Any) -> None:
+        self.handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, _trainer: Any, _module: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.handler)
+
+
 def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
     encoded: Encoded,
     labels: np.ndarray,
@@ -152,7 +169,7 @@ def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
     for rows in (train_plan, validation_plan):
         rows.weights = loss_weights(kind, of_pieces[rows.rows])
     module = _TowerModule(tower, loss, of_pieces, settings, seed, train_plan, start or ())
-    devices = processes.n_joined() or processes.count_devices(settings.devices)
+    devices = processes.count_devices(settings.devices)
     best = fit_module(module, data, validation_plan, folder=folder, devices=devices)
     module.load_state_dict(best["state_dict"])
     return TrainedTower(tower.eval().cpu(), tuple(module.past), int(best["epoch"]))
@@ -253,6 +270,7 @@ class Fit:
             enable_version_counter=False,
         )
         stopping = PatientStopping(settings.patience, settings.least_steps)
+        shown = _EpochProgress(progress, settings.epochs)
         n_joined = processes.n_joined()
         n_nodes = processes.n_machines()
         is_joined = self.devices > 1 and n_joined > 0
@@ -273,7 +291,7 @@ class Fit:
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
                 gradient_clip_val=settings.clip or None,
-                callbacks=[checkpoints, stopping, _EpochProgress(progress, settings.epochs)],
+                callbacks=[checkpoints, stopping, shown, EarlierSignals()],
                 plugins=[reader(self.folder)],
                 reload_dataloaders_every_n_epochs=1,
                 use_distributed_sampler=False,

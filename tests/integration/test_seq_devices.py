@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import generator
 from seqtower.config import SeqConfig, seq_config
 from seqtower.data.kmers import one_hot
@@ -26,6 +27,15 @@ def test_how_many_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     for gpus, expected in ((0, 1), (1, 1), (4, 4)):
         monkeypatch.setattr("torch.cuda.device_count", lambda gpus=gpus: gpus)
         assert count_devices(0) == expected
+    with pytest.raises(ConfigError, match="'devices' is 5, expected at most 4, the GPUs of this"):
+        count_devices(5)
+    monkeypatch.setenv("WORLD_SIZE", "12")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "6")
+    monkeypatch.setattr("seqtower.training.processes.n_joined", lambda: 12)
+    with pytest.raises(ConfigError, match="'devices' is 6, expected at most 4"):
+        count_devices(0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 6)
+    assert count_devices(0) == 12, "six on each of two machines"
 
 
 def words(n: int) -> tuple[list[np.ndarray], np.ndarray]:
