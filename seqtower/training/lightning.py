@@ -112,9 +112,11 @@ class EarlierSignals(Callback):
     """
 
     def on_fit_start(self, _trainer: Any, _module: Any) -> None:
+        """Read the handler, before Lightning replaces it."""
         self.handler = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, _trainer: Any, _module: Any) -> None:
+        """Set the handler again."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self.handler)
 
