@@ -9,7 +9,7 @@ process of its own:
 
 The rows of `stream` and `stdin` are read as they are written: in the order of the input, or the
 benchmark fails. `curve_gb` is the resident memory of the process and its workers after every tenth
-of the rows, shared pages counted once; `peak_gb` is that of the process alone.
+of the rows (see `resident_gb`); `peak_gb` is that of the process alone.
 
 usage: python benchmarks/predict_speed.py --run RUN [--sequences 10000] [--lengths 300 3000]
 [--workers 2] [--ways stream stdin whole] [--seq]
@@ -128,12 +128,20 @@ def streamed(command: list[str], stdin: Path, n_sequences: int) -> dict[str, Any
 
 
 def resident_gb(pid: int) -> float:
-    """Resident memory of a running process and its workers, shared pages counted once (Linux)."""
-    kilobytes = 0
+    """Resident memory of a running process and its workers (Linux).
+
+    Anonymous pages shared among them count once, pages of files as those of the process that has
+    most. (The proportional size of file pages changes with other programs that map the same files.)
+    """
+    anonymous = 0
+    of_files = []
     for number in [pid, *children(pid)]:
         lines = Path(f"/proc/{number}/smaps_rollup").read_text(encoding="utf-8").splitlines()
-        kilobytes += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return round(kilobytes / 2**20, 3)
+        fields = (line.split() for line in lines[1:])
+        kilobytes = {words[0]: int(words[1]) for words in fields}
+        anonymous += kilobytes["Pss_Anon:"]
+        of_files.append(kilobytes["Rss:"] - kilobytes["Anonymous:"])
+    return round((anonymous + max(of_files)) / 2**20, 3)
 
 
 def children(pid: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from mirnagraph.errors import MirnagraphError
 from seqtower.training.processes import follow, is_first, leading, was_launched
 
 DIVIDED = ["seq", "train"]
@@ -29,5 +30,9 @@ def main() -> None:
         sys.exit(2)
     if not is_first():
         sys.exit(follow())
-    with leading():
-        run()
+    try:
+        with leading():
+            run()
+    except MirnagraphError as error:  # of joining; the command ends with SystemExit
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(error.exit_code)

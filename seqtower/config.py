@@ -97,6 +97,9 @@ class SeqTrainConfig(Checked):
         clip: largest norm of a gradient; 0 for no limit.
         batch_tokens: positions of a batch, padding included, which bound the memory of a step.
         batch_rnas: most RNAs of a batch.
+        batch_parts: parts of each batch that take nearly the same time, for as many processes; 0
+            for the number of processes. Results depend on it, not on the number of processes, which
+            has to divide it.
         precision: ``"full"`` or ``"mixed"`` (bfloat16 where that is safe); ``"auto"`` is mixed on a
             GPU that has bfloat16, full otherwise.
         devices: GPUs (or, without GPUs, processes on the CPU) that train one tower together, each
@@ -124,6 +127,7 @@ class SeqTrainConfig(Checked):
     clip: PositiveOrZero = 0.0
     batch_tokens: Count = 65_536
     batch_rnas: Count = 64
+    batch_parts: CountOrZero = 0
     precision: Precision = "auto"
     devices: CountOrZero = 0
     loss: LossName = "auto"

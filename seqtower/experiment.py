@@ -47,6 +47,7 @@ from seqtower.retry import train_checked
 from seqtower.training import processes
 from seqtower.training.health import HEALTH, Health
 from seqtower.training.lightning import TrainedTower
+from seqtower.training.plans import count_parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -331,7 +332,10 @@ def cross_validate(
         workers: folds that run in parallel; changes no number.
         progress: called after each fold.
     """
-    if max(processes.n_joined(), work.config.training.devices) > 1:
+    training = work.config.training
+    n_processes = processes.count_devices(training.devices)
+    count_parts(training.batch_parts, n_processes)
+    if n_processes > 1:
         workers = 1  # the processes train one tower after the other
     results = cross_validation.cross_validate(
         run_fold, work, work.folds, folder=work.folder, workers=workers, progress=progress

@@ -27,7 +27,7 @@ from mirnagraph.runs.folder import RunFolder, open_run
 from mirnagraph.seeds import child_seed, torch_generator, torch_scope
 from mirnagraph.writing.folders import remove_folder
 from seqtower.config import SeqConfig
-from seqtower.data.batches import Batch, Plan, collate, windows
+from seqtower.data.batches import Batch, collate, windows
 from seqtower.data.clusters import cluster
 from seqtower.data.kmers import LETTERS, one_hot
 from seqtower.encoders.base import ONE_HOT
@@ -37,6 +37,7 @@ from seqtower.pretraining.tracks import BOUNDED, COUNTS, Tracks, relative
 from seqtower.towers.base import Tower
 from seqtower.training.lightning import fit_module
 from seqtower.training.pieces import PieceData
+from seqtower.training.plans import Plan
 from seqtower.training.steps import StepModule
 
 TRACKS = "tracks"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +24,15 @@ from mirnagraph.reading.documents import read_json
 from mirnagraph.seeds import torch_scope
 from mirnagraph.writing.files import remove_file
 from seqtower.config import SeqConfig, SeqTrainConfig
-from seqtower.data.batches import Batch, Plan, count_devices
+from seqtower.data.batches import Batch
 from seqtower.encoders.base import Encoded
 from seqtower.nn.losses import Loss, loss_weights
 from seqtower.towers.base import Tower
 from seqtower.training import processes
 from seqtower.training.checkpoints import SafeCheckpointIO
 from seqtower.training.optim import initial_tower, make_optimizer, rate_groups
-from seqtower.training.pieces import EncodedPieces, PieceData
+from seqtower.training.pieces import EncodedPieces, PartData, PieceData
+from seqtower.training.plans import OwnSteps, Plan, count_parts
 from seqtower.training.steps import MONITOR, PAST, StepModule
 
 STOPPED = "has_stopped"
@@ -101,6 +104,23 @@ class _EpochProgress(Callback):
         report(self.progress, EPOCHS, self.epochs, self.epochs)
 
 
+class EarlierSignals(Callback):
+    """Keeps what SIGTERM did before the training.
+
+    Lightning's own handler waits for the other processes, of which one may be gone, and then ends
+    with a traceback.
+    """
+
+    def on_fit_start(self, _trainer: Any, _module: Any) -> None:
+        """Read the handler, before Lightning replaces it."""
+        self.handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, _trainer: Any, _module: Any) -> None:
+        """Set the handler again."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.handler)
+
+
 def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
     encoded: Encoded,
     labels: np.ndarray,
@@ -151,7 +171,7 @@ def train_tower(  # noqa: PLR0913 (what a training needs, in one call)
     for rows in (train_plan, validation_plan):
         rows.weights = loss_weights(kind, of_pieces[rows.rows])
     module = _TowerModule(tower, loss, of_pieces, settings, seed, train_plan, start or ())
-    devices = processes.n_joined() or count_devices(settings.devices)
+    devices = processes.count_devices(settings.devices)
     best = fit_module(module, data, validation_plan, folder=folder, devices=devices)
     module.load_state_dict(best["state_dict"])
     return TrainedTower(tower.eval().cpu(), tuple(module.past), int(best["epoch"]))
@@ -181,11 +201,13 @@ def fit_module(
         The checkpoint of the lowest validation loss: ``state_dict``, ``epoch`` and others.
 
     Raises:
+        ConfigError: ``batch_parts`` that the processes cannot share equally.
         InputError: another process of the training ended.
     """
     module.validation_plan = validation_plan
-    module.train_plan.is_divided = devices > 1
-    validation_plan.is_divided = devices > 1
+    for rows in (module.train_plan, validation_plan):
+        rows.n_processes = devices
+        rows.n_parts = count_parts(module.config.batch_parts, devices)
     last = folder / "last.ckpt"
     fit = Fit(
         module,
@@ -198,8 +220,10 @@ def fit_module(
     )
     remove_file(folder / PAST)
     if devices > 1:
-        waiting = module.train_plan.waiting(devices)
-        logger.info("%d processes wait for %.0f %% of an epoch", devices, 100 * waiting)
+        waiting = module.train_plan.waiting()
+        largest = module.train_plan.waits().max(initial=0)
+        text = "%d processes wait for %.0f %% of an epoch, and for %.0f %% of a step at most"
+        logger.info(text, devices, 100 * waiting, 100 * largest)
     if devices > 1 and processes.n_joined():
         with processes.sent(fit):
             fit.run(progress)
@@ -248,6 +272,7 @@ class Fit:
             enable_version_counter=False,
         )
         stopping = PatientStopping(settings.patience, settings.least_steps)
+        shown = _EpochProgress(progress, settings.epochs)
         n_joined = processes.n_joined()
         n_nodes = processes.n_machines()
         is_joined = self.devices > 1 and n_joined > 0
@@ -268,7 +293,7 @@ class Fit:
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
                 gradient_clip_val=settings.clip or None,
-                callbacks=[checkpoints, stopping, _EpochProgress(progress, settings.epochs)],
+                callbacks=[checkpoints, stopping, shown, EarlierSignals()],
                 plugins=[reader(self.folder)],
                 reload_dataloaders_every_n_epochs=1,
                 use_distributed_sampler=False,
@@ -293,7 +318,7 @@ class SharedCheckpointIO(SafeCheckpointIO):
 
 
 def _loader(data: PieceData, plan: Plan) -> DataLoader[Any]:
-    return DataLoader(data, batch_size=None, sampler=plan)  # type: ignore[arg-type]
+    return DataLoader(PartData(data), batch_size=None, sampler=OwnSteps(plan))
 
 
 def _precision(setting: str) -> Literal["bf16-mixed", "32-true"]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from torch.utils.data import Dataset
 
 from seqtower.config import SeqTrainConfig
-from seqtower.data.batches import Batch, Plan, collate, split_long
+from seqtower.data.batches import Batch, collate, split_long
 from seqtower.encoders.base import Encoded, encoded_sizes
+from seqtower.training.plans import Plan
 
 
 class PieceData(Dataset[Batch]):
@@ -25,6 +28,16 @@ class PieceData(Dataset[Batch]):
         """Plan batches of the pieces of some RNAs, see `Plan`."""
         numbers = np.flatnonzero(np.isin(self.owner, rows))
         return Plan(numbers, self.lengths, config.batch_tokens, config.batch_rnas, seed)
+
+
+class PartData(Dataset[list[Batch]]):
+    """Parts of a batch, each of them padded by itself."""
+
+    def __init__(self, data: PieceData) -> None:
+        self.data = data
+
+    def __getitem__(self, parts: Sequence[np.ndarray]) -> list[Batch]:
+        return [self.data[numbers] for numbers in parts]
 
 
 class EncodedPieces(PieceData):

@@ -11,12 +11,14 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
-from mirnagraph.errors import InputError, MirnagraphError
+from mirnagraph import __version__
+from mirnagraph.config import require
+from mirnagraph.errors import ConfigError, InputError, MirnagraphError
 
 LAUNCHED = "TORCHELASTIC_RUN_ID"
 """Environment variable that torchrun sets, as in Lightning's ``TorchElasticEnvironment``."""
@@ -26,6 +28,12 @@ LONGEST_WAIT = timedelta(days=30)
 
 LOST = 1
 """Exit code of a process whose first process is gone; torchrun reports that one."""
+
+PORT = "MASTER_PORT"
+"""Environment variable of the port where processes meet; without it a free one is chosen."""
+
+PORT_TAKEN = "EADDRINUSE"
+"""In torch's error."""
 
 _group: Any = None
 _is_training = False
@@ -68,6 +76,28 @@ def n_joined() -> int:
     return int(distributed.get_world_size())
 
 
+def count_devices(setting: int) -> int:
+    """Return the number of processes of a training: those that torchrun started, if there are.
+
+    Args:
+        setting: the number of fresh processes; 0 for one per GPU, or one without a GPU or in an
+            interactive session, which cannot start processes.
+
+    Raises:
+        ConfigError: more processes than GPUs on this machine, where there are GPUs.
+    """
+    import torch
+
+    n_gpus = torch.cuda.device_count()
+    n_joined_here = n_joined() // n_machines()
+    n_here = n_joined_here or setting
+    if n_gpus and n_here:
+        expected = f"at most {n_gpus}, the GPUs of this machine (none with --device cpu)"
+        require(n_here <= n_gpus, "devices", n_here, expected)
+    is_interactive = hasattr(sys, "ps1")
+    return n_joined() or setting or (1 if is_interactive else max(1, n_gpus))
+
+
 def n_machines() -> int:
     """Return the number of machines of the processes that torchrun started."""
     n_local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -76,7 +106,11 @@ def n_machines() -> int:
 
 @contextlib.contextmanager
 def leading() -> Iterator[None]:
-    """Run a command as the first process: the others train with it until the block ends."""
+    """Run a command as the first process: the others train with it until the block ends.
+
+    Raises:
+        ConfigError: the processes have different versions of the package.
+    """
     _join()
     code = LOST
     try:
@@ -155,6 +189,7 @@ def explain_loss() -> Iterator[None]:
 
     Raises:
         InputError: one did.
+        ConfigError: the port where the processes would meet is taken.
     """
     from torch.multiprocessing.spawn import ProcessException, ProcessExitedException
 
@@ -164,6 +199,11 @@ def explain_loss() -> Iterator[None]:
         ours = _OURS.search(str(error))
         if ours:
             raise InputError(ours.group(1).strip()) from None
+        if PORT_TAKEN in str(error):
+            port = os.environ.get(PORT, "")
+            raise ConfigError(
+                f"the port {port} is in use; unset {PORT} to get a free one"
+            ) from None
         if not isinstance(error, ProcessExitedException) and not is_lost(error):
             raise
         raise InputError(
@@ -193,6 +233,22 @@ def _join() -> None:
     distributed.init_process_group(backend)
     # training has the usual time limit; between trainings there is no news for hours
     _group = distributed.new_group(backend="gloo", timeout=LONGEST_WAIT)
+    versions = [""] * distributed.get_world_size()
+    distributed.all_gather_object(versions, __version__, group=_group)
+    check_versions(versions)
+
+
+def check_versions(versions: Sequence[str]) -> None:
+    """Raise ConfigError, in every process, unless all have one version of the package.
+
+    Args:
+        versions: of each process.
+    """
+    if len(set(versions)) > 1:
+        raise ConfigError(
+            "processes of this training have different versions of mirnagraph: "
+            f"{', '.join(sorted(set(versions)))}; install one version on all machines"
+        )
 
 
 def _leave() -> None:

@@ -13,8 +13,9 @@ import torch
 from mirnagraph.seeds import seed_torch
 from mirnagraph.writing.files import write_text
 from seqtower.config import SeqTrainConfig
-from seqtower.data.batches import Batch, Plan, place
+from seqtower.data.batches import Batch
 from seqtower.training.optim import SHARE, make_optimizer, rates
+from seqtower.training.plans import OwnStep, Plan, place
 
 TRAIN = "train"
 VALIDATION = "inner"
@@ -48,7 +49,7 @@ class StepModule(lightning.LightningModule):
         self.train_plan = train
         self.past: list[tuple[int, float, float]] = []
         self._reset_sums()
-        self._shares: dict[str, list[tuple[float, int]]] = {}
+        self._own_steps: dict[str, list[OwnStep]] = {}
 
     def _reset_sums(self) -> None:
         """Set sum of losses and number of RNAs of both subsets to 0."""
@@ -63,12 +64,12 @@ class StepModule(lightning.LightningModule):
         """Return the mean loss of a batch of `TRAIN` or `VALIDATION`: a scalar."""
 
     def on_train_epoch_start(self) -> None:
-        """Begin new sums and read the weights of this process in each batch."""
+        """Begin new sums and read the shares of this process in each batch."""
         self._reset_sums()
         plans = {TRAIN: self.train_plan, VALIDATION: self.validation_plan}
-        self._shares = {subset: plan.shares() for subset, plan in plans.items()}
+        self._own_steps = {subset: plan.own_steps() for subset, plan in plans.items()}
 
-    def on_train_batch_start(self, _batch: Batch, number: int) -> None:
+    def on_train_batch_start(self, _parts: list[Batch], number: int) -> None:
         """Seed dropout and set the learning rate.
 
         Both depend on epoch and step alone, so that a resumed training is equal to an uninterrupted
@@ -79,30 +80,32 @@ class StepModule(lightning.LightningModule):
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.rate(self.global_step) * group.get(SHARE, 1.0)
 
-    def _step(self, batch: Batch, subset: str, number: int) -> torch.Tensor:
-        """Return the part of this process in the loss of a batch; add it to the sums."""
-        share, n_rnas = self._shares[subset][number]
-        loss = self.loss_of(batch, subset) * share
-        self._sums[subset][0] += float(loss.detach()) * n_rnas
-        self._sums[subset][1] += share * n_rnas
+    def _step(self, parts: list[Batch], subset: str, number: int) -> torch.Tensor:
+        """Return the share of this process in the loss of a batch; add it to the sums."""
+        step = self._own_steps[subset][number]
+        losses = []
+        for part, share in zip(parts, step.shares, strict=True):
+            losses.append(self.loss_of(part, subset) * share)
+        loss = torch.stack(losses).sum() if len(losses) > 1 else losses[0]
+        self._sums[subset][0] += float(loss.detach()) * step.n_rnas
+        self._sums[subset][1] += sum(step.shares) * step.n_rnas
         return loss
 
-    def training_step(self, batch: Batch, number: int) -> torch.Tensor:
+    def training_step(self, parts: list[Batch], number: int) -> torch.Tensor:
         """Return the loss; processes average their gradients, so each part counts by their number.
 
         The sum of the parts is the loss of one process that reads the whole batch.
         """
-        loss = self._step(batch, TRAIN, number)
-        return loss * place()[1] if self.train_plan.is_divided else loss
+        return self._step(parts, TRAIN, number) * self.train_plan.n_processes
 
-    def validation_step(self, batch: Batch, number: int) -> None:
+    def validation_step(self, parts: list[Batch], number: int) -> None:
         """Add the loss to the sums."""
-        self._step(batch, VALIDATION, number)
+        self._step(parts, VALIDATION, number)
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean losses of the epoch."""
         for subset, plan in ((TRAIN, self.train_plan), (VALIDATION, self.validation_plan)):
-            if plan.is_divided:
+            if plan.n_processes > 1:
                 sums = torch.tensor(self._sums[subset], dtype=torch.float64, device=self.device)
                 self._sums[subset] = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
         train_loss, validation_loss = (total / max(n, 1) for total, n in self._sums.values())
@@ -130,9 +133,11 @@ class StepModule(lightning.LightningModule):
         self.train_plan.epoch = int(checkpoint["epoch"]) + 1
         self.past = [tuple(epoch) for epoch in checkpoint.get(HISTORY, [])]
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, _number: int) -> Batch:
-        """Move a batch to the device of the training."""
-        return batch.to(device)
+    def transfer_batch_to_device(
+        self, parts: list[Batch], device: torch.device, _number: int
+    ) -> list[Batch]:
+        """Move the parts of a batch to the device of the training."""
+        return [part.to(device) for part in parts]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make the optimizer of the settings."""

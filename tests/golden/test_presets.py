@@ -62,7 +62,7 @@ def test_settings_of_a_preset_are_as_they_were(name: str) -> None:
         kept["mix"] = {"kernel": 1.0, "least_gain": 0.0} | kept["mix"]
     else:
         kept = {"whole": to_dict(WholeConfig())} | kept
-        kept["training"] = {"body_rate": 1.0} | kept["training"]
+        kept["training"] = {"body_rate": 1.0, "batch_parts": 0} | kept["training"]
     kept = json.loads(json.dumps(with_choices(kept)))
     assert settings.pop("source")
     assert kept.pop("source")

@@ -10,109 +10,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import generator
 from seqtower.config import SeqConfig, seq_config
-from seqtower.data.batches import Plan, count_devices, place
 from seqtower.data.kmers import one_hot
-from seqtower.nn.losses import loss_weights
 from seqtower.predict import predict
 from seqtower.towers.base import TowerConfig
 from seqtower.towers.cnn import CnnConfig
 from seqtower.training.checkpoints import SafeCheckpointIO
 from seqtower.training.lightning import train_tower
-
-
-def in_place(monkeypatch: pytest.MonkeyPatch, own: int, together: int) -> None:
-    monkeypatch.setattr("seqtower.data.batches.place", lambda: (own, together))
-
-
-def divided(lengths: np.ndarray, tokens: int, most: int, seed: int | None = 3) -> Plan:
-    plan = Plan(np.arange(len(lengths)), lengths, tokens, most, seed)
-    plan.is_divided = True
-    return plan
-
-
-@pytest.mark.parametrize("together", [1, 2, 3])
-@pytest.mark.parametrize("seed", [3, None])
-def test_processes_divide_the_batches_of_one(
-    together: int, seed: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lengths = np.random.default_rng(0).integers(20, 300, 50)
-    alone = [set(rows.tolist()) for rows in divided(lengths, 1000, 8, seed)]
-    assert min(map(len, alone)) < 4, "a batch with fewer RNAs than some have processes"
-    read: list[set[int]] = [set() for _ in alone]
-    weight = np.zeros(len(alone))
-    for own in range(together):
-        in_place(monkeypatch, own, together)
-        plan = divided(lengths, 1000, 8, seed)
-        parts, shares = list(plan), plan.shares()
-        assert len(parts) == len(shares) == len(plan) == len(alone), "all take every step"
-        for step, (rows, (share, n_rnas)) in enumerate(zip(parts, shares, strict=True)):
-            assert n_rnas == len(alone[step])
-            assert len(rows) >= 1
-            assert share == pytest.approx(len(rows) / n_rnas) or share == 0
-            weight[step] += share
-            if share:
-                assert read[step].isdisjoint(rows.tolist())
-                read[step] |= set(rows.tolist())
-    assert read == alone
-    np.testing.assert_allclose(weight, 1)
-
-
-def test_a_part_counts_by_its_known_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    in_place(monkeypatch, 0, 2)
-    plan = divided(np.array([9, 9, 9, 9]), 100, 4, None)
-    nan = np.nan
-    labels = np.array([[1, 0], [nan, nan], [nan, 1], [nan, nan]])
-    plan.weights = loss_weights("multi-label", labels)
-    assert plan.weights.tolist() == [2, 0, 1, 0]
-    assert plan.shares() == [(2 / 3, 4)], "rows 0 and 1"
-    plan.weights = loss_weights("class", labels)
-    assert plan.weights.tolist() == [1, 0, 0, 0]
-    assert plan.shares() == [(1, 4)]
-    plan.weights = np.zeros(4)
-    assert plan.shares() == [(0.5, 4)], "no label is known: the loss is 0 anyway"
-    assert Plan(np.arange(4), np.full(4, 9), 100, 4, None).shares() == [(1, 4)], "not divided"
-
-
-def test_the_time_that_a_process_waits() -> None:
-    plan = divided(np.array([10, 30, 10, 10, 20, 20]), 1000, 4, None)
-    assert [sorted(plan.lengths[batch].tolist()) for batch in plan.batches()] == [
-        [10, 10, 10, 20],
-        [20, 30],
-    ]
-    # step 0: 20, and three of 10; step 1: 30 and 20, turned by one process
-    assert plan.waiting(2) == pytest.approx(1 - 40 / 60)
-    assert plan.waiting(1) == 0
-    assert divided(np.zeros(0, dtype=np.int64), 9, 9).waiting(2) == 1
-
-
-@pytest.mark.parametrize("together", [2, 4, 8])
-def test_no_process_waits_for_a_tenth_of_an_epoch(
-    together: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rng = generator(0, "lengths")
-    uniform = rng.integers(1000, 3001, 4000)
-    long_tail = np.exp(rng.normal(np.log(1500), 0.8, 4000)).astype(int).clip(200, 30_000)
-    for lengths in (uniform, long_tail):
-        plan = divided(lengths, 32_768 * together, 64 * together)
-        assert 0 < plan.waiting(together) < 0.1
-        work = []
-        for own in range(together):
-            in_place(monkeypatch, own, together)
-            fresh = divided(lengths, 32_768 * together, 64 * together)
-            parts = fresh.own_parts()
-            work.append([len(part) * lengths[part].max(initial=0) for part in parts])
-        waits = 1 - np.sum(work, axis=1) / np.max(work, axis=0).sum()
-        assert waits.max() == pytest.approx(plan.waiting(together))
+from seqtower.training.processes import count_devices
 
 
 def test_how_many_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert place() == (0, 1)
     assert count_devices(3) == 3
     for gpus, expected in ((0, 1), (1, 1), (4, 4)):
         monkeypatch.setattr("torch.cuda.device_count", lambda gpus=gpus: gpus)
         assert count_devices(0) == expected
+    with pytest.raises(ConfigError, match="'devices' is 5, expected at most 4, the GPUs of this"):
+        count_devices(5)
+    monkeypatch.setenv("WORLD_SIZE", "12")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "6")
+    monkeypatch.setattr("seqtower.training.processes.n_joined", lambda: 12)
+    with pytest.raises(ConfigError, match="'devices' is 6, expected at most 4"):
+        count_devices(0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 6)
+    assert count_devices(0) == 12, "six on each of two machines"
 
 
 def words(n: int) -> tuple[list[np.ndarray], np.ndarray]:
@@ -174,7 +97,7 @@ def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
     config = replace(config, training=replace(config.training, clip=0.5))
     towers = {}
     for devices in (1, 2):
-        training = replace(config.training, devices=devices)
+        training = replace(config.training, devices=devices, batch_parts=2)
         given = replace(config, training=training)
         folder = tmp_path / str(devices)
         towers[devices] = train_tower(

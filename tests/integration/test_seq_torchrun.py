@@ -31,6 +31,7 @@ epochs = 8
 patience = 8
 least_steps = 0
 batch_rnas = 16
+batch_parts = 2
 learning_rate = 0.01
 """
 
@@ -64,7 +65,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 def errors_of(messages: str) -> list[str]:
     """Sentences of ours; torchrun adds a traceback of its own."""
-    return [line for line in messages.splitlines() if line.startswith("Error: ")]
+    return [line for line in messages.splitlines() if line.startswith(("Error: ", "Terminated. "))]
 
 
 def predictions(folder: Path) -> np.ndarray:
@@ -124,7 +125,9 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(
     assert code != 0
     errors = errors_of(messages)
     assert len(errors) == rank, "the first process says it, unless it was killed"
-    assert all("another process of this training was ended" in error for error in errors)
+    for error in errors:  # torchrun may terminate a process before it sees that another is gone
+        assert "another process of this training was ended" in error or "Terminated. " in error
+        assert "same command" in error
     assert not (out / "predictions.tsv").exists()
     code, _, messages = ended(started(folder, *train(out.name)))
     assert code == 0, messages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations_with_replacement, pairwise
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import child_seed, seed_torch
-from seqtower.data.batches import Plan, collate, divide, plan, split_long, windows
+from seqtower.data.batches import collate, plan, split_long, windows
 from seqtower.data.sequences import LengthPolicy
 
 LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=60)
@@ -89,48 +89,6 @@ def test_long_rnas_are_cut_and_short_ones_are_not() -> None:
     assert (ends - starts).tolist() == [5, 10, 10, 10, 0]
     assert starts.tolist() == [0, 0, 6, 13, 0]
     assert [len(values) for values in split_long(np.zeros(0, dtype=np.int64), 10)] == [0, 0, 0]
-
-
-def test_a_batch_is_divided_so_that_the_largest_part_is_small() -> None:
-    def parts(lengths: list[int], n: int) -> list[list[int]]:
-        return [[lengths[at] for at in places] for places in divide(np.array(lengths), n)]
-
-    assert parts([7, 7, 7, 7], 2) == [[7, 7], [7, 7]]
-    assert parts([10, 30, 10, 10], 2) == [[30], [10, 10, 10]], "30 padded positions each"
-    assert parts([20, 10, 10, 10, 10], 2) == [[20, 10], [10, 10, 10]], "40, not 60"
-    assert parts([5, 9], 3) == [[9], [5], []]
-    assert parts([7] * 9, 4) == [[7] * 3, [7] * 3, [7] * 2, [7]], "each has one or more"
-    assert parts([0, 0], 2) == [[0], [0]]
-
-
-@given(LENGTHS, st.integers(1, 6))
-def test_no_division_by_counts_of_sorted_rnas_is_better(lengths: list[int], n: int) -> None:
-    sizes = np.array(lengths)
-    parts = divide(sizes, n)
-    assert len(parts) == n
-    assert sorted(np.concatenate(parts).tolist()) == list(range(len(sizes)))
-    most = max(len(part) * sizes[part].max() for part in parts if len(part))
-    if len(sizes) > 9 or n > 3:
-        assert most <= max(sizes.max(), 1) * -(-len(sizes) // n)
-        return
-    descending = np.sort(sizes)[::-1]
-    best = min(
-        max(len(part) * part.max() for part in np.split(descending, cuts) if len(part))
-        for cuts in combinations_with_replacement(range(len(sizes) + 1), n - 1)
-    )
-    assert most == best
-
-
-def test_a_plan_is_other_in_every_epoch_and_the_same_however_often_it_is_asked() -> None:
-    of_lengths = Plan(np.arange(40), np.arange(20, 60), 400, 4, seed=3)
-    first, again = list(of_lengths), list(of_lengths)
-    assert all((one == other).all() for one, other in zip(first, again, strict=True))
-    of_lengths.epoch = 1
-    then = list(of_lengths)
-    assert [one.tolist() for one in then] != [one.tolist() for one in first]
-    assert sorted(np.concatenate(then)) == list(range(40))
-    of_lengths.epoch = 0
-    assert [one.tolist() for one in of_lengths] == [one.tolist() for one in first]
 
 
 def test_torch_draws_the_same_for_a_named_step_of_a_seed() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
-from mirnagraph.errors import CheckpointError, InputError
+from cli import together
+from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from seqtower.training import processes
+from seqtower.training.lightning import EarlierSignals
 
 
 def test_processes_of_torchrun_are_known_by_their_environment(
@@ -52,6 +54,25 @@ GLOO = "[/build/third_party/gloo/pair.cc:553] Connection closed by peer [127.0.0
 def test_a_lost_process_is_one_sentence(error: Exception, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence), processes.explain_loss():
         raise error
+
+
+def test_a_taken_port_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    text = "torch.distributed.DistNetworkError: failed to listen. port: 29500, name: EADDRINUSE"
+    sentence = "^the port 29500 is in use; unset MASTER_PORT"
+    with pytest.raises(ConfigError, match=sentence), processes.explain_loss():
+        raise raised(text)
+
+
+def test_a_training_keeps_what_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: list[Any] = ["of the command"]
+    monkeypatch.setattr("signal.getsignal", lambda _: handlers[-1])
+    monkeypatch.setattr("signal.signal", lambda _, handler: handlers.append(handler))
+    kept = EarlierSignals()
+    kept.on_fit_start(None, None)
+    handlers.append("of Lightning")
+    kept.on_train_start(None, None)
+    assert handlers[-1] == "of the command"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +123,30 @@ def failing(error: Exception) -> Job:
         raise error
 
     return Job(run)
+
+
+def test_processes_have_one_version_of_the_package() -> None:
+    processes.check_versions(["0.1.0", "0.1.0"])
+    with pytest.raises(ConfigError, match=r"versions of mirnagraph: 0\.1\.0, 0\.2\.0; install one"):
+        processes.check_versions(["0.2.0", "0.1.0", "0.2.0"])
+
+
+def test_an_error_of_joining_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def join() -> None:
+        processes.check_versions(["0.2.0", "0.1.0"])
+
+    monkeypatch.setattr(processes, "_join", join)
+    monkeypatch.setattr(together, "was_launched", lambda: True)
+    monkeypatch.setattr("sys.argv", ["mirnagraph", "seq", "train"])
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setattr("signal.signal", lambda *_: None)
+        with pytest.raises(SystemExit) as ended:
+            together.main()
+        assert ended.value.code == ConfigError("").exit_code
+    assert capsys.readouterr().err.count("Error: ") == 1, "the first process says it"
 
 
 def test_the_others_end_as_the_first_process_does(
