@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import numpy as np
 
 from mirnagraph.config import AtLeastTwo, Checked, Count, Positive, require
-from mirnagraph.embedding.walks import map_rounds, walk_graph, walk_rounds
+from mirnagraph.embedding.walks import WalkGraph, map_rounds, walk_graph, walk_rounds
 from mirnagraph.errors import ConfigError
+from mirnagraph.parallel import job_folder
 from mirnagraph.seeds import child_seed
 
 SKIP_GRAM = "gensim"
@@ -113,8 +114,9 @@ def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, workers: int 
         "q": config.q,
         "seed": seed,
     }
-    # A folder is opened by the workers themselves.
-    source = Path(adjacency) if isinstance(adjacency, str | Path) else graph
+    source: WalkGraph | Path = graph
+    if isinstance(adjacency, str | Path):  # which the workers open themselves
+        source = job_folder(adjacency, is_written=False)
     count = partial(_count, n_nodes=graph.n_nodes)
     visits = np.zeros(graph.n_nodes, np.int64)
     for visits_of_round in map_rounds(count, source, settings, workers):
