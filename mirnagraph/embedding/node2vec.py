@@ -136,6 +136,9 @@ class Node2VecEmbedder:
 
     Config = Node2VecConfig
 
+    reads_stored = True
+    """Whether a network may be the folder of a stored one (`mirnagraph.embedding.walks`)."""
+
     @staticmethod
     def embed(adjacency: Any, config: Node2VecConfig, seed: int) -> np.ndarray:
         """See `node2vec`."""
