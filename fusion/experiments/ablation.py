@@ -458,7 +458,8 @@ def _map_here(
 ) -> Iterator[None]:
     """As `map_parallel` in this process, so that the folds of a run are the jobs."""
     for job in jobs:
-        yield function(work, job)
+        function(work, job)
+        yield None
 
 
 def _by_data(jobs: Sequence[tuple[Variant, int]]) -> list[tuple[tuple[Variant, ...], int]]:

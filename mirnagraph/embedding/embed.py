@@ -135,8 +135,8 @@ def embed_networks(
     for name, config in configs.items():
         network = networks[name]
         network_seed = child_seed(seed, "embedding", name)
-        about = {"embedder": type(config).__name__, "settings": to_dict(config)}
-        about |= {"seed": network_seed}
+        about: dict[str, Any] = {"embedder": type(config).__name__, "settings": to_dict(config)}
+        about["seed"] = network_seed
         if isinstance(network, str | Path):
             tasks[name] = _stored_task(name, network, config, about, cache)
             continue
