@@ -101,15 +101,24 @@ class ImportHook(MetaPathFinder, SourceFileLoader):
         return self.mutant.code()
 
 
+def _parsed(path: Path) -> ast.Module:
+    """A module whose numba functions are compiled anew: a cache knows the file, not the change."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "cache":
+            node.value = ast.copy_location(ast.Constant(False), node.value)
+    return tree
+
+
 def unchanged(module: str, path: Path) -> Mutant:
     """A module as it is, loaded as a mutant is: its tests must pass."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _parsed(path)
     return Mutant(module, path, "", "", "", tree, tree, tree)
 
 
 def mutants_of(module: str, path: Path) -> list[Mutant]:
     """All single changes of a module, in the order of its lines."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _parsed(path)
     found = []
     for node, above in _numeric_nodes(tree, ()):
         for instead in _changes(node):

@@ -90,7 +90,7 @@ def tests_of(modules: Sequence[str]) -> dict[str, list[str]]:
     return {name: [test for test, names in imported.items() if name in names] for name in modules}
 
 
-@dataclass
+@dataclass(eq=False)  # pluggy wants plugins that can be hashed
 class _Recorder:
     """Pytest plugin: seconds of each test, and which failed."""
 

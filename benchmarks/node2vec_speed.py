@@ -30,7 +30,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from mirnagraph.embedding.embed import embed_networks
 from mirnagraph.embedding.node2vec import Node2VecConfig, count_visits, node2vec, train_skip_gram
-from mirnagraph.embedding.walks import walk_graph, walk_rounds
+from mirnagraph.walks.graph import walk_graph
+from mirnagraph.walks.rounds import walk_rounds
 
 SEQUENCE_DIM, ASSOCIATION_DIM = 64, 128
 

@@ -34,7 +34,7 @@ from mirnagraph.embedding.graph_sampled import (
 from mirnagraph.embedding.graph_sampler import NeighbourSampler, network_edges
 from mirnagraph.embedding.graph_training import NODE, ONE_TYPE, relation_of_network
 from mirnagraph.embedding.graph_transformer import fit_graph_transformer
-from mirnagraph.embedding.walks import WalkGraph
+from mirnagraph.walks.graph import WalkGraph
 
 
 def peak() -> float:

@@ -4,7 +4,7 @@
 
 Each network is stored, opened by memory map and walked in pieces; beside it the latency of memory,
 by following a random cycle through an array of the same size, in the same run. At 100 k nodes the
-package node2vec walks too, in an environment of its own (see node2vec_speed.py).
+packages node2vec and PecanPy walk too, in an environment of their own (see node2vec_speed.py).
 """
 
 from __future__ import annotations
@@ -22,16 +22,14 @@ import numpy as np
 from numba import njit
 from scipy import sparse
 
-from mirnagraph.embedding.walks import (
-    WalkGraph,
-    open_walk_graph,
-    store_walk_graph,
-    walk_rounds,
-)
+from mirnagraph.walks.graph import WalkGraph, open_walk_graph, store_walk_graph
+from mirnagraph.walks.rounds import walk_rounds
 
 LENGTH = 80
 
 HOPS = 1 << 22
+
+PEERS = ("node2vec", "pecanpy")
 
 
 def random_graph(n_nodes: int, n_pairs_per_node: int = 10) -> WalkGraph:
@@ -76,15 +74,17 @@ def step_time(graph: WalkGraph, p: float, q: float, n_steps: int) -> tuple[float
     return (time.process_time() - start) / n_taken * 1e9, n_taken
 
 
-def reference(python: str, graph: WalkGraph, p: float, q: float) -> tuple[float, float]:
-    """Processor nanoseconds of a step of the package node2vec; seconds of its precomputation."""
+def reference(
+    python: str, package: str, graph: WalkGraph, p: float, q: float
+) -> tuple[float, float]:
+    """Processor nanoseconds of a step of another package; seconds of its precomputation."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "graph.npz"
         ones = np.ones(len(graph.indices))
         shape = (graph.n_nodes, graph.n_nodes)
         sparse.save_npz(file, sparse.csr_matrix((ones, graph.indices, graph.indptr), shape))
         script = Path(__file__).with_name("node2vec_walks_reference.py")
-        options = [f"--walk-length={LENGTH}", f"--p={p}", f"--q={q}"]
+        options = [f"--package={package}", f"--walk-length={LENGTH}", f"--p={p}", f"--q={q}"]
         told = subprocess.run(
             [python, str(script), str(file), *options],
             check=True,
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20_000_000)
     parser.add_argument("--p", type=float, default=1.0)
     parser.add_argument("--q", type=float, default=1.0)
-    parser.add_argument("--reference-python", help="Python with the node2vec package")
+    parser.add_argument("--reference-python", help="Python with node2vec and pecanpy")
     parser.add_argument("--reference-nodes", type=int, default=100_000)
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -127,12 +127,15 @@ def main() -> None:
                 flush=True,
             )
             if n_nodes == args.reference_nodes and args.reference_python:
-                theirs, before = reference(args.reference_python, graph, args.p, args.q)
-                print(
-                    f"{'':>9}  package node2vec {theirs:,.0f} ns a step: ratio "
-                    f"{theirs / times[n_nodes]:.0f}; and {before:.0f} s of precomputation",
-                    flush=True,
-                )
+                for package in PEERS:
+                    theirs, before = reference(
+                        args.reference_python, package, graph, args.p, args.q
+                    )
+                    print(
+                        f"{'':>9}  package {package} {theirs:,.0f} ns a step: ratio "
+                        f"{theirs / times[n_nodes]:.1f}; and {before:.0f} s of precomputation",
+                        flush=True,
+                    )
     growth = times[args.nodes[-1]] / times[args.nodes[0]]
     print(f"growth from {args.nodes[0]:,} to {args.nodes[-1]:,} nodes: {growth:.2f} x")
 

@@ -109,7 +109,7 @@ def embed_networks(
     Args:
         networks: name -> Network (its `adjacency` is read), square scipy sparse matrix, or, for
             node2vec, the folder of a stored network
-            (`mirnagraph.embedding.walks.store_walk_graph`), which is mapped into memory.
+            (`mirnagraph.walks.graph.store_walk_graph`), which is mapped into memory.
         configs: settings of each network to embed.
         seed: each network gets a child seed by its name, so that adding one changes no other.
         workers: processes; each uses one thread. The result does not depend on it.
@@ -156,7 +156,7 @@ def _stored_task(
     cache: str | Path | None,
 ) -> EmbeddingTask:
     """The embedding of a stored network, which the process that embeds it opens."""
-    from mirnagraph.embedding.walks import CONTENTS, open_walk_graph
+    from mirnagraph.walks.graph import CONTENTS, open_walk_graph
 
     embedder = embedder_of(config)
     if not getattr(embedder, "reads_stored", False):

@@ -11,8 +11,8 @@ import numpy as np
 from scipy import sparse
 
 from mirnagraph.config import Checked, Count, require
-from mirnagraph.embedding.walks import walk_graph
 from mirnagraph.seeds import generator
+from mirnagraph.walks.graph import walk_graph
 
 # Up to this many nodes, or for most of the spectrum, the full decomposition is as fast.
 SMALL = 400

@@ -21,8 +21,9 @@ from torch_geometric.sampler import (
 
 from mirnagraph.embedding.graph_encoders import EdgeType
 from mirnagraph.embedding.graph_training import NODE, ONE_TYPE, node_starts, relation_numbers
-from mirnagraph.embedding.walks import WalkGraph, index_below, mix_bits, unit_of
 from mirnagraph.seeds import child_seed
+from mirnagraph.walks.graph import WalkGraph
+from mirnagraph.walks.steps import index_below, mix_bits, unit_of
 
 # Rows up to this many times the sample are read whole; of longer ones slots are drawn.
 READ_WHOLE = 4

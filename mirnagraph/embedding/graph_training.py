@@ -14,10 +14,10 @@ from torch.nn import functional
 from torch_geometric.data import HeteroData
 
 from mirnagraph.embedding.graph_encoders import EdgeType, GraphTransformerConfig
-from mirnagraph.embedding.walks import WalkGraph, walk_graph
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import generator
+from mirnagraph.walks.graph import WalkGraph, walk_graph
 
 REVERSE = "rev_"
 

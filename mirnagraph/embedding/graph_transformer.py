@@ -40,10 +40,10 @@ from mirnagraph.embedding.graph_training import (
     relations_of,
     train,
 )
-from mirnagraph.embedding.walks import WalkGraph, walk_graph
 from mirnagraph.errors import InputError
 from mirnagraph.parallel import Progress
 from mirnagraph.seeds import torch_scope
+from mirnagraph.walks.graph import WalkGraph, walk_graph
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ def fit_graph_transformer(
         features: shape (n_nodes, d), finite; any vectors of the nodes, such as node2vec's or rows
             of a similarity matrix.
         adjacency: scipy sparse, shape (n_nodes, n_nodes), symmetric, weights of 0 or more; or a
-            WalkGraph, or the folder of a stored one (`mirnagraph.embedding.walks`).
+            WalkGraph, or the folder of a stored one (`mirnagraph.walks.graph`).
         config: defaults where None.
         seed: of initial weights, dropout, non-edges and samples; equal seeds give equal results bit
             for bit on a CPU.

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import numpy as np
 
 from mirnagraph.config import AtLeastTwo, Checked, Count, Positive, require
-from mirnagraph.embedding.walks import WalkGraph, map_rounds, walk_graph, walk_rounds
 from mirnagraph.errors import ConfigError
 from mirnagraph.parallel import job_folder
 from mirnagraph.seeds import child_seed
+from mirnagraph.walks.graph import WalkGraph, walk_graph
+from mirnagraph.walks.rounds import map_rounds, walk_rounds
 
 SKIP_GRAM = "gensim"
 
@@ -89,7 +90,7 @@ def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, workers: int 
     Args:
         adjacency: scipy sparse, shape (n_nodes, n_nodes), weights of 0 or more; an entry of 0 is no
             edge. Symmetric, or directed. Or a WalkGraph, or the folder of a stored one
-            (`mirnagraph.embedding.walks.store_walk_graph`), which is mapped into memory.
+            (`mirnagraph.walks.graph.store_walk_graph`), which is mapped into memory.
         config: see Node2VecConfig.
         seed: equal seeds give equal vectors bit for bit, in any process.
         workers: processes that count visits; skip-gram has one. The result does not depend on it.
@@ -137,7 +138,7 @@ class Node2VecEmbedder:
     Config = Node2VecConfig
 
     reads_stored = True
-    """Whether a network may be the folder of a stored one (`mirnagraph.embedding.walks`)."""
+    """Whether a network may be the folder of a stored one (`mirnagraph.walks.graph`)."""
 
     @staticmethod
     def embed(adjacency: Any, config: Node2VecConfig, seed: int) -> np.ndarray:

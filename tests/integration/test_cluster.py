@@ -14,7 +14,6 @@ from dask_processes import running_cluster
 from scipy import sparse
 
 from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
-from mirnagraph.embedding.walks import map_rounds, store_walk_graph, walk_graph
 from mirnagraph.errors import InputError
 from mirnagraph.parallel import map_parallel
 from mirnagraph.runs.cluster import on_cluster
@@ -23,6 +22,8 @@ from mirnagraph.similarity import nearest
 from mirnagraph.similarity.candidates import KmerIndex
 from mirnagraph.similarity.nearest import nearest_sequences
 from mirnagraph.similarity.smith_waterman import smith_waterman_network
+from mirnagraph.walks.graph import store_walk_graph, walk_graph
+from mirnagraph.walks.rounds import map_rounds
 
 pytest.importorskip("distributed", reason="the extra scale is not installed")
 

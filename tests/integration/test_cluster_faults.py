@@ -20,7 +20,6 @@ from dask_processes import Cluster, free_port, running_cluster
 from scipy import sparse
 
 from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
-from mirnagraph.embedding.walks import store_walk_graph, walk_graph
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.parallel import (
     check_job_answer,
@@ -35,6 +34,7 @@ from mirnagraph.runs.folder import package_versions
 from mirnagraph.seeds import generator
 from mirnagraph.similarity import nearest
 from mirnagraph.similarity.nearest import nearest_sequences
+from mirnagraph.walks.graph import store_walk_graph, walk_graph
 
 pytest.importorskip("distributed", reason="the extra scale is not installed")
 

@@ -63,7 +63,7 @@ def imported_modules() -> set[str]:
 def test_every_hard_dependency_is_imported() -> None:
     hard = names_of(project()["dependencies"])
     assert "numpy" in hard
-    assert len(hard) <= 22
+    assert len(hard) <= 23  # llvmlite comes with numba
     assert {name for name in hard if module_of(name) not in imported_modules()} == set()
 
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from mirnagraph.embedding.walks import walk_graph, walk_rounds
+from mirnagraph.walks.graph import walk_graph
+from mirnagraph.walks.rounds import walk_rounds
 
 
 @settings(max_examples=40, deadline=None)

@@ -15,11 +15,11 @@ from mirnagraph.embedding import embed as base
 from mirnagraph.embedding.embed import embed_networks
 from mirnagraph.embedding.factorization import ProximityConfig, proximity_embedding
 from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
-from mirnagraph.embedding.walks import store_walk_graph, walk_graph
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.network import Network
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
+from mirnagraph.walks.graph import store_walk_graph, walk_graph
 
 WALKS = Node2VecConfig(dim=8, n_walks=2, walk_length=10, epochs=1)
 CONFIGS = {

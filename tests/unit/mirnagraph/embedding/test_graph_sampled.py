@@ -34,9 +34,9 @@ from mirnagraph.embedding.graph_training import (
     relations_of,
 )
 from mirnagraph.embedding.graph_transformer import fit_graph_transformer, fit_hetero
-from mirnagraph.embedding.walks import store_walk_graph, walk_graph
 from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import torch_scope
+from mirnagraph.walks.graph import store_walk_graph, walk_graph
 
 ONE_NETWORK = ("gtmaloc", "additive", "transformer", "gat")
 SEVERAL = ("transformer", "hgt")

@@ -15,7 +15,7 @@ from torch_geometric.sampler import HeteroSamplerOutput, NodeSamplerInput, Sampl
 from mirnagraph.embedding.graph_sampled import graph_of
 from mirnagraph.embedding.graph_sampler import NeighbourSampler, hetero_edges, network_edges
 from mirnagraph.embedding.graph_training import NODE
-from mirnagraph.embedding.walks import walk_graph
+from mirnagraph.walks.graph import walk_graph
 
 FORWARD = ("miRNA", "targets", "gene")
 REVERSE = ("gene", "rev_targets", "miRNA")

@@ -9,14 +9,10 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from mirnagraph.embedding.walks import (
-    _alias_tables,
-    _exact_step,
-    _has_edge,
-    walk_graph,
-    walk_rounds,
-)
 from mirnagraph.errors import InputError
+from mirnagraph.walks.graph import _alias_tables, walk_graph
+from mirnagraph.walks.rounds import walk_rounds
+from mirnagraph.walks.steps import _exact_edge, _has_edge
 
 # Node 5 is the last row; node 4's only neighbour besides 0 is that last row, so its neighbour list
 # ends where the matrix ends.
@@ -97,16 +93,16 @@ def test_first_step_follows_the_weights() -> None:
         assert stats.chisquare(counts[linked], expected[linked] * counts.sum()).pvalue > 1e-3
 
 
-def test_exact_step_that_bounds_the_rejections_has_the_same_law() -> None:
+def test_exact_edge_that_bounds_the_rejections_has_the_same_law() -> None:
     network = small_graph(weighted=True)
     graph = walk_graph(network)
     units = (np.arange(20_000) + 0.5) / 20_000
-    steps = [
-        _exact_step(graph.indptr, graph.indices, graph.weights, 2, 0, 0.2, 7.0, unit)
+    edges = [
+        _exact_edge(graph.indptr, graph.indices, graph.weights, 2, 0, 0.2, 7.0, unit)
         for unit in units
     ]
     np.testing.assert_allclose(
-        np.bincount(steps, minlength=6) / 20_000,
+        np.bincount(graph.indices[edges], minlength=6) / 20_000,
         exact_second_order(network.toarray(), 0.2, 7.0, 2, 0),
         atol=1e-4,
     )

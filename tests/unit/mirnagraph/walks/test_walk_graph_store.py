@@ -12,16 +12,10 @@ import pytest
 from scipy import sparse
 
 from mirnagraph.embedding.node2vec import Node2VecConfig, count_visits, node2vec
-from mirnagraph.embedding.walks import (
-    WalkGraph,
-    map_rounds,
-    open_walk_graph,
-    store_walk_graph,
-    walk_graph,
-    walk_rounds,
-)
 from mirnagraph.errors import InputError
 from mirnagraph.parallel import use_mapper
+from mirnagraph.walks.graph import WalkGraph, open_walk_graph, store_walk_graph, walk_graph
+from mirnagraph.walks.rounds import map_rounds, walk_rounds
 
 SETTINGS = {"n_walks": 3, "walk_length": 7, "p": 0.5, "q": 2.0, "seed": 4}
 

@@ -1,0 +1,1 @@
+"""Random walks on sparse networks: checked and stored networks, compiled steps, pieces."""
