@@ -9,7 +9,7 @@ import platform
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -63,21 +63,22 @@ def on_cluster(address: str) -> Iterator[None]:
             ended.
     """
     distributed = import_extra("distributed", EXTRA, "a cluster of workers")
-    with connect(address) as client, use_mapper(ClusterMapper(client)):
-        try:
+    lost = (distributed.client.FutureCancelledError, distributed.comm.CommClosedError)
+    try:
+        with connect(address) as client, use_mapper(ClusterMapper(client)):
             yield
-        except distributed.KilledWorker as error:
-            raise InputError(
-                f"a job lost its worker {error.allowed_failures} times: {error}; finished ones are "
-                "kept"
-            ) from None
-        except distributed.client.FutureCancelledError as error:
-            # which would say so at length, with tracebacks, until it gives up
-            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-            raise InputError(
-                f"the scheduler at {address!r} lost a job ({error.reason})",
-                hint="finished ones are kept, and the same command resumes",
-            ) from None
+    except distributed.KilledWorker as error:
+        raise InputError(
+            f"a job lost its worker {error.allowed_failures} times: {error}; finished ones are kept"
+        ) from None
+    except lost as error:
+        # which would say so at length, with tracebacks, until it gives up
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+        reason = getattr(error, "reason", "connection lost")
+        raise InputError(
+            f"the scheduler at {address!r} lost a job ({reason})",
+            hint="finished ones are kept, and the same command resumes",
+        ) from None
 
 
 @contextmanager
@@ -344,7 +345,8 @@ class ClusterMapper:
         try:
             yield submit
         finally:
-            self.client.cancel(list(begun))
+            with suppress(OSError):  # a scheduler that is gone has no jobs
+                self.client.cancel(list(begun))
 
 
 _ONE_JOB = Lock()

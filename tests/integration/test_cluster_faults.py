@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import re
 import signal
 import socket
 import sys
@@ -329,7 +330,7 @@ def test_a_lost_worker_and_a_lost_scheduler_lose_no_finished_block(
         how = {"scheduler": lost.address, "store": tmp_path / "blocks", "progress": end}
         with pytest.raises(InputError) as error:
             nearest_sequences(sequences, 5, **how)
-    assert "lost a job (scheduler-connection-lost); finished ones are kept" in str(error.value)
+    assert re.search(r"lost a job \(.*connection.*\); finished ones are kept", str(error.value))
     assert capfd.readouterr().err == ""
     finished = len(list((tmp_path / "blocks").glob("*.safetensors")))
     assert 0 < finished < 36
