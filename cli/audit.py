@@ -12,6 +12,7 @@ from cli.common import (
     OutputFolderOption,
     OverwriteOption,
     QuietOption,
+    SchedulerOption,
     WorkersOption,
     open_networks,
     progress_bars,
@@ -32,6 +33,7 @@ def audit(
     seed: SeedOption = 0,
     fold: FoldOption = 10,
     workers: WorkersOption = 2,
+    scheduler: SchedulerOption = None,
     overwrite: OverwriteOption = False,
     quiet: QuietOption = False,
 ) -> None:

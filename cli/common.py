@@ -108,8 +108,8 @@ SchedulerOption = Annotated[
     str | None,
     Option(
         help="Address of a Dask scheduler, tcp://HOST:PORT, whose workers do the jobs; they need "
-        "this version of the package, and the folders of the command at the same paths. Extra "
-        "scale.",
+        "this version of the package, and for ablate, seq train and tune --nested the output "
+        "folder at the same path. Extra scale.",
         show_default="processes of this machine",
     ),
 ]

@@ -25,9 +25,10 @@ from fusion.tokens.kinds import modality_of
 from fusion.tokens.names import SEQUENCE, TokenName
 from mirnagraph.errors import counted
 from mirnagraph.evaluation.metrics import CLASS, FRACTIONS
-from mirnagraph.parallel import Progress, map_in_order, report
+from mirnagraph.parallel import Progress, check_job_answer, map_in_order, report
 from mirnagraph.runs.prediction_table import CALLED, QUERY, WARNING, PredictionRows
 from mirnagraph.sources.fasta import FastaRecord
+from seqtower.encoders.base import ENCODERS, check_encoder
 from seqtower.predict import (
     ReadingCounts,
     reading_counts,
@@ -173,6 +174,8 @@ def stream_predictions(
     Raises:
         ConfigError, InputError: see `fusion.api.predict` and `stream_fasta`.
     """
+    if isinstance(model, SavedTower) and ENCODERS[model.config.encoder.name].is_cached:
+        check_job_answer(check_encoder, model.config.encoder)
     work = _Work(model, {"rna_type": rna_type})
     n_done = 0
     chunks = _chunks(records, chunk_rnas)

@@ -49,6 +49,11 @@ class MissingExtraError(ConfigError):
             f"{why} needs the extra {extra!r}: pip install 'mirnagraph[{extra}]' "
             f"(the package {package!r} is not installed)"
         )
+        self._given = (package, extra, why)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process raise it here."""
+        return type(self), self._given
 
 
 def import_extra(module: str, extra: str, why: str, *, package: str | None = None) -> Any:

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from itertools import chain, islice
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
+from pathlib import Path
 from threading import Thread
 from typing import Any, Protocol, TypeVar
 
@@ -64,8 +65,22 @@ class Mapper(Protocol):
         """Yield results in the order of the jobs, see `map_in_order`."""
         ...
 
+    def folder(self, path: Path, *, is_written: bool = True) -> Path:
+        """Path of a folder that jobs can open, see `job_folder`."""
+        ...
+
+    def check_answer(self, question: Callable[..., Any], *args: Any) -> None:
+        """Raise where jobs would get another answer, see `check_job_answer`."""
+        ...
+
+
+class StoppedJob(RuntimeError):
+    """A job ends early, since nobody waits for its result."""
+
 
 _MAPPER: ContextVar[Mapper | None] = ContextVar("mapper", default=None)
+
+_IS_STOPPED: ContextVar[Callable[[], bool] | None] = ContextVar("is_stopped", default=None)
 
 logger = logging.getLogger(__name__)
 
@@ -74,11 +89,27 @@ def report(progress: Progress | None, step: str, done: int, total: int) -> None:
     """Call `progress` where there is one; a step without work is not reported.
 
     Start and end of a step are logged.
+
+    Raises:
+        StoppedJob: see `stop_where`.
     """
+    is_stopped = _IS_STOPPED.get()
+    if is_stopped is not None and is_stopped():
+        raise StoppedJob(step)
     if total and done in (0, total):
         logger.info("%s: %s", step, "done" if done else "started")
     if progress is not None and total:
         progress(step, done, total)
+
+
+@contextmanager
+def stop_where(is_stopped: Callable[[], bool]) -> Iterator[None]:
+    """Let the code inside end at its next `report` of progress once `is_stopped` says so."""
+    before = _IS_STOPPED.set(is_stopped)
+    try:
+        yield
+    finally:
+        _IS_STOPPED.reset(before)
 
 
 @contextmanager
@@ -206,6 +237,38 @@ def use_mapper(mapper: Mapper) -> Iterator[None]:
         yield
     finally:
         _MAPPER.reset(before)
+
+
+def job_folder(path: str | Path, *, is_written: bool = True) -> Path:
+    """Name a folder as jobs can open it, before the first of them begins.
+
+    In processes of this machine that is the path as it is; inside `use_mapper` the absolute path,
+    once every place where jobs run sees the folder.
+
+    Args:
+        path: of the folder, which need not be there where it is written.
+        is_written: whether jobs write into it.
+
+    Raises:
+        ConfigError: a machine does not see the folder.
+    """
+    mapper = _MAPPER.get()
+    return Path(path) if mapper is None else mapper.folder(Path(path), is_written=is_written)
+
+
+def check_job_answer(question: Callable[..., Any], *args: Any) -> None:
+    """Check that a function returns the same where jobs run as here, before the first begins.
+
+    Args:
+        question: of a module's top level, such as one that returns the sha256 of a file.
+        *args: of `question`.
+
+    Raises:
+        ConfigError: a machine returns something else, or cannot.
+    """
+    mapper = _MAPPER.get()
+    if mapper is not None:
+        mapper.check_answer(question, *args)
 
 
 def map_parallel(

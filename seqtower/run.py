@@ -13,7 +13,13 @@ from mirnagraph.config import dump_toml
 from mirnagraph.evaluation.metrics import FRACTIONS
 from mirnagraph.evaluation.splits import write_folds
 from mirnagraph.io import write_text, write_tsv
-from mirnagraph.parallel import Progress, one_thread, report
+from mirnagraph.parallel import (
+    Progress,
+    check_job_answer,
+    job_folder,
+    one_thread,
+    report,
+)
 from mirnagraph.runs.folder import RunFolder, run_or_resume
 from mirnagraph.runs.markdown import bullets, finite_or_dash, join_blocks, page, section, table
 from mirnagraph.runs.model_file import read_header
@@ -122,9 +128,7 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
     }
 
     def body(run: RunFolder) -> CrossValidationResult:
-        groups = groups_of(data, config, progress)
-        warm_up(config.encoder, config.lengths, data.sequences, progress)
-        work = prepare_work(data, config, run.path, groups, baselines=baselines)
+        work = _prepared(run.path, data, config, baselines, progress)
         _write_inputs(work)
         result = cross_validate(work, workers, progress)
         write_results(result, run.path, baselines=[n for n in result.predictions if n != MODEL])
@@ -145,6 +149,26 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         resume=resume,
         about=about,
     )
+
+
+def _prepared(
+    folder: Path,
+    data: SequenceSet,
+    config: SeqConfig,
+    baselines: bool,
+    progress: Progress | None,
+) -> Work:
+    """Inputs of the folds, which may run where run folder and encoder are not to be seen.
+
+    Raises:
+        ConfigError: they are not, see `mirnagraph.parallel.job_folder`.
+    """
+    if ENCODERS[config.encoder.name].is_cached:
+        check_job_answer(check_encoder, config.encoder)
+    folder = job_folder(folder)
+    groups = groups_of(data, config, progress)
+    warm_up(config.encoder, config.lengths, data.sequences, progress)
+    return prepare_work(data, config, folder, groups, baselines=baselines)
 
 
 def _input_hashes(data: SequenceSet, config: SeqConfig) -> dict[str, str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ from mirnagraph.evaluation.scores import popularity_deciles
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.networks.build import DISEASE, coexpression_source
 from mirnagraph.networks.network import NetworkSet, networks_sha256
-from mirnagraph.parallel import Progress, map_parallel, report
+from mirnagraph.parallel import Progress, job_folder, map_parallel, report
 from mirnagraph.runs.folder import finish_run, open_run, read_run_json
 
 FULL = "full"
@@ -431,19 +432,34 @@ def _train_all(
 ) -> None:
     """Train the variants and seeds that are not finished."""
     waiting = [(v, s) for v, s in jobs if not _is_finished(run_folder(work.out, v.name, s))]
+    work = replace(work, out=str(job_folder(work.out)), cache=str(job_folder(work.cache)))
+    map_runs: Callable[..., Iterator[None]] = map_parallel
     if len(waiting) == 1:
         work = replace(work, workers=workers)
+        map_runs = _map_here
     # Embeddings first: variants share most of them, and runs in parallel would compute them twice.
     of_all = [(v, seed) for v, seed in waiting if not v.without]
     of_reduced = [(v, seed) for v, seed in waiting if v.without]
     for step, batch in (("all networks", of_all), ("fewer networks", of_reduced)):
         groups = _by_data(batch)
-        for number, _ in enumerate(map_parallel(_embed, work, groups, workers), 1):
+        for number, _ in enumerate(map_runs(_embed, work, groups, workers), 1):
             report(progress, f"embeddings of {step}", number, len(groups))
     n_done = len(jobs) - len(waiting)
     report(progress, "runs", n_done, len(jobs))
-    for number, _ in enumerate(map_parallel(_train, work, waiting, workers), 1):
+    for number, _ in enumerate(map_runs(_train, work, waiting, workers), 1):
         report(progress, "runs", n_done + number, len(jobs))
+
+
+def _map_here(
+    function: Callable[[AblationWork, Any], None],
+    work: AblationWork,
+    jobs: Sequence[Any],
+    _workers: int,
+) -> Iterator[None]:
+    """As `map_parallel` in this process, so that the folds of a run are the jobs."""
+    for job in jobs:
+        function(work, job)
+        yield None
 
 
 def _by_data(jobs: Sequence[tuple[Variant, int]]) -> list[tuple[tuple[Variant, ...], int]]:

@@ -38,7 +38,7 @@ from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.evaluation.splits import TRAIN_ONLY, Folds, write_folds
 from mirnagraph.io import write_text, write_tsv
 from mirnagraph.networks.network import NetworkSet, networks_sha256
-from mirnagraph.parallel import Progress, report
+from mirnagraph.parallel import Progress, job_folder, report
 from mirnagraph.runs import cross_validation
 from mirnagraph.runs.folder import RunFolder, finish_run, open_run, run_or_resume
 from mirnagraph.runs.markdown import save_figure
@@ -49,6 +49,7 @@ from mirnagraph.runs.results import (
     read_predictions,
     write_results,
 )
+from mirnagraph.writing.locks import adopt
 
 STORE = "search.sqlite"
 
@@ -208,6 +209,8 @@ class NestedJob:
     ) -> Outcome:
         """Search on some rows; its trials are stored under a name."""
         folder = self.folder / "searches"
+        for ending in ("sqlite", "sqlite-journal", "tsv"):
+            adopt(folder / f"{name}.{ending}")  # a worker of a cluster holds no lock of the run
         trials = tune(
             self.bench,
             self.config,
@@ -305,8 +308,9 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
     }
 
     def body(run: RunFolder) -> tuple[CrossValidationResult, pd.DataFrame]:
-        bench = Bench(networks, str(cache or run.path / "embeddings"))
-        job = NestedJob(bench, folds, config, space, settings, run.path)
+        folder = job_folder(run.path)
+        bench = Bench(networks, str(job_folder(cache or folder / "embeddings")))
+        job = NestedJob(bench, folds, config, space, settings, folder)
         return _run_job(job, workers, progress)
 
     outcome, run = run_or_resume(

@@ -17,7 +17,8 @@ from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
 from mirnagraph.errors import ConfigError
 from mirnagraph.io import write_file
 from mirnagraph.networks.network import Network
-from mirnagraph.parallel import Progress, map_parallel, one_thread, report
+from mirnagraph.parallel import Progress, job_folder, map_parallel, one_thread, report
+from mirnagraph.reading.documents import read_json
 from mirnagraph.registry import Registry
 from mirnagraph.runs.folder import package_versions
 from mirnagraph.seeds import child_seed
@@ -106,7 +107,9 @@ def embed_networks(
     """Embed each network separately, several at a time.
 
     Args:
-        networks: name -> Network (its `adjacency` is read) or square scipy sparse matrix.
+        networks: name -> Network (its `adjacency` is read), square scipy sparse matrix, or, for
+            node2vec, the folder of a stored network
+            (`mirnagraph.walks.graph.store_walk_graph`), which is mapped into memory.
         configs: settings of each network to embed.
         seed: each network gets a child seed by its name, so that adding one changes no other.
         workers: processes; each uses one thread. The result does not depend on it.
@@ -119,7 +122,8 @@ def embed_networks(
         the network's nodes.
 
     Raises:
-        ConfigError: settings for an unknown network, or of no embedder's type.
+        ConfigError: settings for an unknown network, of no embedder's type, or of one that reads no
+            stored network.
         InputError: of the embedder, e.g. `node2vec` and `proximity_embedding`.
     """
     require(workers >= 1, "workers", workers, "1 or more")
@@ -129,14 +133,43 @@ def embed_networks(
         raise ConfigError(f"settings for an unknown network {missing[0]!r}; known: {known}")
     tasks = {}
     for name, config in configs.items():
-        matrix = sparse.csr_array(getattr(networks[name], "adjacency", networks[name]))
-        embedder = embedder_of(config)
+        network = networks[name]
         network_seed = child_seed(seed, "embedding", name)
-        about = {"embedder": type(config).__name__, "settings": to_dict(config)}
-        file = cache_file(cache, _arrays(matrix), about | {"seed": network_seed})
+        about: dict[str, Any] = {"embedder": type(config).__name__, "settings": to_dict(config)}
+        about["seed"] = network_seed
+        if isinstance(network, str | Path):
+            tasks[name] = _stored_task(name, network, config, about, cache)
+            continue
+        matrix = sparse.csr_array(getattr(network, "adjacency", network))
+        file = cache_file(cache, _arrays(matrix), about)
         arguments = (matrix, config, network_seed)
-        tasks[name] = EmbeddingTask(file, matrix.shape[0], embedder.embed, arguments)
+        embed = embedder_of(config).embed
+        tasks[name] = EmbeddingTask(file, matrix.shape[0], embed, arguments)
     return compute_embeddings(tasks, "embeddings", workers, progress)
+
+
+def _stored_task(
+    name: str,
+    folder: str | Path,
+    config: EmbeddingConfig,
+    about: Mapping[str, Any],
+    cache: str | Path | None,
+) -> EmbeddingTask:
+    """The embedding of a stored network, which the process that embeds it opens."""
+    from mirnagraph.walks.graph import CONTENTS, open_walk_graph
+
+    embedder = embedder_of(config)
+    if not getattr(embedder, "reads_stored", False):
+        raise ConfigError(
+            f"network {name!r} is a stored one, which settings {type(config).__name__} cannot "
+            "read; give its matrix, or settings of node2vec"
+        )
+    n_nodes = open_walk_graph(folder).n_nodes
+    # the checksums of its arrays, which were compared just now
+    stored = read_json(Path(folder) / CONTENTS)["arrays"]
+    file = cache_file(cache, [], {**about, "stored": stored})
+    place = job_folder(folder, is_written=False)
+    return EmbeddingTask(file, n_nodes, embedder.embed, (place, config, about["seed"]))
 
 
 def graph_embeddings(

@@ -12,8 +12,9 @@ import numpy as np
 
 from mirnagraph.config import AtLeastTwo, Checked, Count, Positive, require
 from mirnagraph.errors import ConfigError
+from mirnagraph.parallel import job_folder
 from mirnagraph.seeds import child_seed
-from mirnagraph.walks.graph import walk_graph
+from mirnagraph.walks.graph import WalkGraph, walk_graph
 from mirnagraph.walks.rounds import map_rounds, walk_rounds
 
 SKIP_GRAM = "gensim"
@@ -114,8 +115,9 @@ def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, workers: int 
         "q": config.q,
         "seed": seed,
     }
-    # A folder is opened by the workers themselves.
-    source = Path(adjacency) if isinstance(adjacency, str | Path) else graph
+    source: WalkGraph | Path = graph
+    if isinstance(adjacency, str | Path):  # which the workers open themselves
+        source = job_folder(adjacency, is_written=False)
     count = partial(_count, n_nodes=graph.n_nodes)
     visits = np.zeros(graph.n_nodes, np.int64)
     for visits_of_round in map_rounds(count, source, settings, workers):
@@ -134,6 +136,9 @@ class Node2VecEmbedder:
     """Network embedder `node2vec`."""
 
     Config = Node2VecConfig
+
+    reads_stored = True
+    """Whether a network may be the folder of a stored one (`mirnagraph.walks.graph`)."""
 
     @staticmethod
     def embed(adjacency: Any, config: Node2VecConfig, seed: int) -> np.ndarray:

@@ -73,7 +73,8 @@ def large_sequence(
         step = "sequence similarity (rows)"
         found = row_neighbours(rows, {"sequence": keep}, step=step, **how)["sequence"]
     elif own.index.is_used(cells):
-        found, recall = indexed_neighbours(cells, keep, own.index, own.scores, **how)
+        given = own.index, own.scores
+        found, recall = indexed_neighbours(cells, keep, *given, store=store, **how)
         notes = (str(recall),)
     else:
         found = sequence_neighbours(cells, keep, own.scores, store=store, **how)

@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
-from mirnagraph.parallel import Progress, map_parallel, report
+from mirnagraph.parallel import Progress, report
 from mirnagraph.runs.cluster import jobs_on
 from mirnagraph.similarity.best import Keep, Neighbours, best_of_rows
+from mirnagraph.similarity.block_store import Arrays, BlockStore, Rows, stored_blocks
 
 NUMBERS = 2**21
 """Numbers of a block, at most, where it has more than one row: 16 MB of float64."""
@@ -78,6 +79,7 @@ def row_neighbours(
     step: str = "similarity (rows)",
     workers: int = 1,
     scheduler: str | None = None,
+    store: BlockStore | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Neighbours]:
     """Compute similarities in blocks of rows and keep near pairs, in memory linear in these.
@@ -88,6 +90,7 @@ def row_neighbours(
         step: for `progress`.
         workers: processes; the result does not depend on it.
         scheduler: address of a Dask scheduler whose workers compute in place of these processes.
+        store: of finished blocks, opened for these similarities; None keeps them in memory.
         progress: called after each block, with rows.
 
     Returns:
@@ -99,10 +102,11 @@ def row_neighbours(
     blocks: dict[int, dict[str, _Block]] = {}
     done = 0
     report(progress, step, 0, n)
+    shared = (similarities, dict(keep))
     with jobs_on(scheduler):
-        for start, block in map_parallel(_block, (similarities, dict(keep)), jobs, workers):
-            blocks[start] = block
-            done += min(size, n - start)
+        for (start, stop), arrays in stored_blocks(_block, shared, jobs, store, "rows", workers):
+            blocks[start] = {name: _Block.of(arrays, name, (stop - start, n)) for name in keep}
+            done += stop - start
             report(progress, step, done, n)
     ordered = [blocks[start] for start, _ in jobs]
     return {name: _joined([block[name] for block in ordered], keep[name], n) for name in keep}
@@ -122,14 +126,28 @@ class _Block:
     values: np.ndarray
     above: sparse.csr_array | None
 
+    @classmethod
+    def of(cls, arrays: Arrays, name: str, shape: tuple[int, int]) -> _Block:
+        """The block of a similarity from `to_arrays`."""
+        above = None
+        if f"{name}.data" in arrays:
+            parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
+            above = sparse.csr_array(parts, shape=shape)
+        return cls(arrays[f"{name}.columns"], arrays[f"{name}.values"], above)
 
-def _block(
-    shared: tuple[SeveralRows, dict[str, Keep]], job: tuple[int, int]
-) -> tuple[int, dict[str, _Block]]:
+    def to_arrays(self, name: str) -> Arrays:
+        """Its arrays under names that start with that of the similarity."""
+        arrays = {"columns": self.columns, "values": self.values}
+        if self.above is not None:
+            arrays |= {part: getattr(self.above, part) for part in ("data", "indices", "indptr")}
+        return {f"{name}.{part}": array for part, array in arrays.items()}
+
+
+def _block(shared: tuple[SeveralRows, dict[str, Keep]], job: Rows) -> tuple[Rows, Arrays]:
     similarities, keep = shared
     start, stop = job
     arrays = similarities.rows(start, stop)
-    found = {}
+    found: Arrays = {}
     for name, rule in keep.items():
         array = arrays[name].astype(np.float32) if rule.single else arrays[name]
         columns, values = best_of_rows(array, start, rule.nearest)
@@ -140,8 +158,8 @@ def _block(
             rows, others = np.nonzero(is_above)
             entries = (array[rows, others], (rows, others))
             above = sparse.csr_array(entries, shape=array.shape)
-        found[name] = _Block(columns, values, above)
-    return start, found
+        found |= _Block(columns, values, above).to_arrays(name)
+    return job, found
 
 
 def _joined(blocks: list[_Block], keep: Keep, n: int) -> Neighbours:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
 from mirnagraph.config import require
-from mirnagraph.parallel import Progress, map_parallel, report
+from mirnagraph.parallel import Progress, report
 from mirnagraph.runs.cluster import jobs_on
 from mirnagraph.seeds import generator
 from mirnagraph.similarity.best import BestLists, Keep, Neighbours, insert_pairs
-from mirnagraph.similarity.blocks import NamedRows, row_neighbours
+from mirnagraph.similarity.block_store import BlockStore, open_store, stored_blocks
+from mirnagraph.similarity.blocks import NamedRows, row_neighbours, rows_at_once
 from mirnagraph.similarity.kmer import KmerConfig, kmer_rows
 from mirnagraph.similarity.nearest import (
     Pairs,
     Texts,
     different_texts,
+    fingerprint,
     neighbours_of_rows,
     pairs_above,
 )
@@ -109,6 +112,7 @@ def indexed_neighbours(
     *,
     workers: int = 1,
     scheduler: str | None = None,
+    store: str | Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[Neighbours, Recall]:
     """Align the pairs that an index of k-mers proposes, whatever the number of sequences.
@@ -120,50 +124,71 @@ def indexed_neighbours(
         scores: match, mismatch and gap scores.
         workers: processes; the result does not depend on it.
         scheduler: address of a Dask scheduler whose workers do the jobs in place of these.
+        store: folder of finished blocks of proposals and of alignments, made where it is not there:
+            a killed call resumes after the last one. None keeps them in memory.
         progress: called as ``progress(step, done, total)``.
 
     Returns:
         The pairs kept, whose similarities are exact, and what share of the nearest they are.
 
     Raises:
-        InputError: as `smith_waterman`.
+        InputError: as `smith_waterman`, or a store of other sequences or settings.
     """
     work, rows_of = different_texts(sequences, scores, keep)
-    pairs = _proposed(work, index, workers, scheduler, progress)
+    sizes = (TEXTS_AT_ONCE, rows_at_once(len(work.texts)))
+    key = fingerprint(work, index.k, index.candidates, sizes)
+    with jobs_on(scheduler), open_store(store, key) as opened:
+        pairs = _proposed(work, index, opened, workers, progress)
+        lists, found = _aligned(work, pairs, opened, workers, progress)
+    recall = _recall(work, lists, pairs.nnz, index.sample, progress)
+    return neighbours_of_rows(work, rows_of, lists, found, len(sequences)), recall
+
+
+def _aligned(
+    work: Texts,
+    pairs: sparse.csr_array,
+    store: BlockStore | None,
+    workers: int,
+    progress: Progress | None,
+) -> tuple[BestLists, list[Pairs]]:
+    """The best texts of each among the proposed pairs, and the pairs above the cut-off."""
     n = len(work.texts)
+    keep = work.keep
     lists = BestLists(n, keep.nearest)
     found: list[Pairs] = []
     jobs = [(start, min(start + TEXTS_AT_ONCE, n)) for start in range(0, n, TEXTS_AT_ONCE)]
     done = 0
     report(progress, ALIGN, 0, pairs.nnz)
-    with jobs_on(scheduler):
-        for (start, stop), similar in map_parallel(_align, (work, pairs), jobs, workers):
-            for text in range(start, stop):
-                first, last = pairs.indptr[[text, text + 1]] - pairs.indptr[start]
-                others = pairs.indices[pairs.indptr[text] : pairs.indptr[text + 1]]
-                values = similar[first:last]
-                ranks = work.first_rows
-                own = (text, 0)
-                insert_pairs(values, text, others, own, ranks, lists.scores, lists.places)
-                found += pairs_above(values, text, others, keep)
-            done += len(similar)
-            report(progress, ALIGN, done, pairs.nnz)
-    recall = _recall(work, lists, pairs.nnz, index.sample, progress)
-    return neighbours_of_rows(work, rows_of, lists, found, len(sequences)), recall
+    aligned = stored_blocks(_align, (work, pairs), jobs, store, "aligned", workers)
+    for (start, stop), arrays in aligned:
+        similar = arrays["similar"]
+        for text in range(start, stop):
+            first, last = pairs.indptr[[text, text + 1]] - pairs.indptr[start]
+            others = pairs.indices[pairs.indptr[text] : pairs.indptr[text + 1]]
+            values = similar[first:last]
+            ranks = work.first_rows
+            own = (text, 0)
+            insert_pairs(values, text, others, own, ranks, lists.scores, lists.places)
+            found += pairs_above(values, text, others, keep)
+        done += len(similar)
+        report(progress, ALIGN, done, pairs.nnz)
+    return lists, found
 
 
 def _proposed(
     work: Texts,
     index: KmerIndex,
+    store: BlockStore | None,
     workers: int,
-    scheduler: str | None,
     progress: Progress | None,
 ) -> sparse.csr_array:
     """Pairs to align, each once: CSR, shape (n_texts, n_texts), columns above rows."""
     rows = NamedRows("kmers", kmer_rows(list(work.texts), KmerConfig(k=index.k)))
     keep = {"kmers": Keep(index.candidates, single=True)}
-    how = {"step": PROPOSE, "workers": workers, "scheduler": scheduler, "progress": progress}
-    near = row_neighbours(rows, keep, **how)["kmers"].nearest  # type: ignore[arg-type]
+    found = row_neighbours(
+        rows, keep, step=PROPOSE, workers=workers, store=store, progress=progress
+    )
+    near = found["kmers"].nearest
     pairs = sparse.csr_array(sparse.triu(near.maximum(near.T), k=1))
     pairs.sort_indices()
     return pairs
@@ -171,8 +196,8 @@ def _proposed(
 
 def _align(
     shared: tuple[Texts, sparse.csr_array], job: tuple[int, int]
-) -> tuple[tuple[int, int], np.ndarray]:
-    """Similarities of the pairs whose first text is in a block, in their order."""
+) -> tuple[tuple[int, int], dict[str, np.ndarray]]:
+    """``similar``: similarities of the pairs whose first text is in a block, in their order."""
     work, pairs = shared
     start, stop = job
     score = pyopal_some(list(work.texts), work.scores)
@@ -182,7 +207,7 @@ def _align(
         if len(others):
             raw = score(work.texts[text], others)
             similar.append(work.similarities(text, others, raw))
-    return job, np.concatenate(similar)
+    return job, {"similar": np.concatenate(similar)}
 
 
 def _recall(

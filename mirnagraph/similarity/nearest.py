@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -22,7 +23,7 @@ from mirnagraph.similarity.best import (
     join_nearest,
     merge,
 )
-from mirnagraph.similarity.block_store import BlockStore
+from mirnagraph.similarity.block_store import open_store
 from mirnagraph.similarity.scorer import (
     DEFAULT_SCORES,
     AlignmentScores,
@@ -148,24 +149,24 @@ def sequence_neighbours(
     total = math.ceil(sum(cells.values()))
     lists = BestLists(len(work.texts), keep.nearest)
     pairs: list[Pairs] = []
-    opened = None if store is None else BlockStore(store, _fingerprint(work))
     waiting = []
     done = 0.0
-    for block in blocks:
-        arrays = None if opened is None else opened.read(_name(block))
-        if arrays is None:
-            waiting.append(block)
-        else:
-            _add(block, arrays, work, lists, pairs)
-            done += cells[block]
-    report(progress, STEP, math.floor(done), total)
-    with jobs_on(scheduler):
-        for block, arrays in map_parallel(_align_block, work, waiting, workers):
-            if opened is not None:
-                opened.write(_name(block), arrays)
-            _add(block, arrays, work, lists, pairs)
-            done += cells[block]
-            report(progress, STEP, min(math.ceil(done), total), total)
+    with open_store(store, fingerprint(work, BLOCK)) as opened:
+        for block in blocks:
+            arrays = None if opened is None else opened.read(_name(block))
+            if arrays is None:
+                waiting.append(block)
+            else:
+                _add(block, arrays, work, lists, pairs)
+                done += cells[block]
+        report(progress, STEP, math.floor(done), total)
+        with jobs_on(scheduler):
+            for block, arrays in map_parallel(_align_block, work, waiting, workers):
+                if opened is not None:
+                    opened.write(_name(block), arrays)
+                _add(block, arrays, work, lists, pairs)
+                done += cells[block]
+                report(progress, STEP, min(math.ceil(done), total), total)
     return neighbours_of_rows(work, rows_of, lists, pairs, len(sequences))
 
 
@@ -351,9 +352,15 @@ def _nearest_of_rows(
     return result
 
 
-def _fingerprint(work: Texts) -> str:
+def fingerprint(work: Texts, *settings: Any) -> str:
+    """Compute the sha256, as hex, of all that blocks of alignments depend on.
+
+    Args:
+        work: the texts.
+        settings: further ones.
+    """
     digest = hashlib.sha256()
-    digest.update(repr((work.scores, work.keep, BLOCK)).encode())
+    digest.update(repr((work.scores, work.keep, *settings)).encode())
     digest.update(work.first_rows.tobytes())
     for text in work.texts:
         digest.update(text.encode() + b"\n")

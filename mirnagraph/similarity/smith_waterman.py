@@ -119,7 +119,7 @@ def smith_waterman_network(  # noqa: PLR0913 (what a long computation needs, in 
         scheduler: address of a Dask scheduler, ``tcp://HOST:PORT``, whose workers align in place of
             these processes.
         store: folder of finished blocks, made where it is not there: a killed call resumes after
-            the last one. Not read where the index proposes the pairs.
+            the last one.
         progress: called as ``progress(step, done, total)``.
 
     Returns:
@@ -137,11 +137,12 @@ def smith_waterman_network(  # noqa: PLR0913 (what a long computation needs, in 
     require(0 <= min_score < 1, "min_score", min_score, "at least 0, below 1")
     names = NodeIndex.of(map(str, range(len(sequences))) if ids is None else ids, "miRNA")
     how: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "progress": progress}
+    how["store"] = store
     if index.is_used(sequences):
         kept, recall = indexed_neighbours(sequences, Keep(top_k), index, scores, **how)
         logger.log(logging.INFO if recall.share >= ENOUGH else logging.WARNING, "%s", recall)
     else:
-        kept = sequence_neighbours(sequences, Keep(top_k), scores, store=store, **how)
+        kept = sequence_neighbours(sequences, Keep(top_k), scores, **how)
     matrix = join_nearest(kept.nearest, top_k, least=min_score)
     return Network("sequence", names, None, matrix)
 

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from dask_processes import running_cluster
 from scipy import sparse
 
 from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
-from mirnagraph.errors import ConfigError, InputError, MirnagraphError
+from mirnagraph.errors import InputError
 from mirnagraph.parallel import map_parallel
-from mirnagraph.runs import cluster
-from mirnagraph.runs.cluster import connect, on_cluster
+from mirnagraph.runs.cluster import on_cluster
 from mirnagraph.seeds import generator
 from mirnagraph.similarity import nearest
 from mirnagraph.similarity.candidates import KmerIndex
@@ -32,50 +27,12 @@ from mirnagraph.walks.rounds import map_rounds
 
 pytest.importorskip("distributed", reason="the extra scale is not installed")
 
-ROOT = Path(__file__).parents[2]
-
-
-def spawn(*words: str) -> subprocess.Popen:
-    here = str(Path(__file__).parent)
-    place = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), here])}
-    return subprocess.Popen(
-        [sys.executable, "-m", *words],
-        env=place,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a scheduler with two workers of one thread each."""
-    from distributed import Client
-
-    port = free_port()
-    address = f"tcp://127.0.0.1:{port}"
-    place = str(tmp_path_factory.mktemp("dask"))
-    started = [
-        spawn(
-            *("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)),
-            "--no-dashboard",
-        )
-    ]
-    worker = ("distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard")
-    started += [spawn(*worker, "--no-nanny", "--local-directory", place) for _ in range(2)]
-    try:
-        with Client(address, timeout=60, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=60)
-        yield address
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
+    """Address of a scheduler with two workers of one thread each, in a folder of their own."""
+    with running_cluster(tmp_path_factory.mktemp("dask")) as started:
+        yield started.address
 
 
 def rnas(n: int) -> list[str]:
@@ -233,55 +190,16 @@ def test_a_search_on_the_cluster_is_that_of_one_process(scheduler: str, run, qui
 
 
 @pytest.mark.slow
-def test_a_command_says_that_no_scheduler_answers(run, monkeypatch) -> None:
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
-    address = f"tcp://127.0.0.1:{free_port()}"
-    done = run("train", "--scheduler", address, "--out", "r", "-q")
-    assert (done.returncode, f"no Dask scheduler answers at '{address}'" in done.stderr) == (
-        2,
-        True,
-    )
-    assert "Traceback" not in done.stderr
-    assert not Path("r").exists()
-    done = run("build-networks", "--scheduler", address, "--out", "n", "-q")
-    assert (done.returncode, f"no Dask scheduler answers at '{address}'" in done.stderr) == (
-        2,
-        True,
-    )
-    assert not Path("n").exists()
-
-
-def test_an_address_that_does_not_answer_is_one_sentence(monkeypatch) -> None:
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
-    address = f"tcp://127.0.0.1:{free_port()}"
-    with (
-        pytest.raises(ConfigError, match=f"no Dask scheduler answers at '{address}'"),
-        connect(address),
+def test_an_ablation_on_the_cluster_is_that_of_one_process(scheduler: str, run, quick) -> None:
+    quick()
+    words = ("ablate", "--config", "quick.toml", "--fold", "2", "--only", "attention-alone")
+    words += ("--repeats", "1", "-q")
+    for place in (
+        ("--workers", "1", "--out", "here"),
+        ("--scheduler", scheduler, "--out", "there"),
     ):
-        pass
-
-
-def test_workers_of_another_version_are_named(monkeypatch) -> None:
-    class Client:
-        def run(self, function):
-            return {"tcp://a:1": cluster.version("mirnagraph"), "tcp://b:2": "0.0.9"}
-
-    with pytest.raises(MirnagraphError, match=r"tcp://b:2 has mirnagraph 0\.0\.9"):
-        cluster._check_workers(Client(), "tcp://s:0")
-
-    class Empty:
-        def run(self, function):
-            return {}
-
-    with pytest.raises(MirnagraphError, match="has no worker"):
-        cluster._check_workers(Empty(), "tcp://s:0")
-
-
-def test_a_job_that_lost_its_workers_is_one_sentence(monkeypatch) -> None:
-    from distributed import KilledWorker
-
-    monkeypatch.setattr(cluster, "connect", nullcontext)
-    lost = KilledWorker("fold-3", SimpleNamespace(address="tcp://w:1"), 3)
-    sentence = r"a job lost its worker 3 times: .*fold-3"
-    with pytest.raises(InputError, match=sentence), on_cluster("tcp://s:0"):
-        raise lost
+        done = run(*words, *place)
+        assert done.returncode == 0, done.stderr
+    assert Path("here/ablation.tsv").read_bytes() == Path("there/ablation.tsv").read_bytes()
+    full = Path("variants", "full", "seed_0", "predictions.tsv")
+    assert Path("here", full).read_bytes() == Path("there", full).read_bytes()

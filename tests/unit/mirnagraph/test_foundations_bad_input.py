@@ -6,6 +6,7 @@ import errno
 import gzip
 import json
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -450,6 +451,8 @@ def test_errors_say_where_what_and_what_else() -> None:
     assert caught.value.file == "f0"
     assert (ConfigError("x").exit_code, InputError("x").exit_code) == (2, 3)
     assert "pip install 'mirnagraph[lm]'" in str(MissingExtraError("transformers", "lm", "this"))
+    of_worker = pickle.loads(pickle.dumps(MissingExtraError("transformers", "lm", "this")))
+    assert str(of_worker) == str(MissingExtraError("transformers", "lm", "this"))
     assert import_extra("json.decoder", "lm", "this") is json.decoder
     with pytest.raises(MissingExtraError) as missing:
         import_extra("no_such_package.part", "lm", "this")

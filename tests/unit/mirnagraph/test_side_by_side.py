@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from mirnagraph.parallel import THREADS, map_in_order, map_parallel, report, results_in_order
+from mirnagraph.parallel import (
+    THREADS,
+    StoppedJob,
+    check_job_answer,
+    job_folder,
+    map_in_order,
+    map_parallel,
+    report,
+    results_in_order,
+    stop_where,
+)
 
 
 def _times(shared: int, job: int) -> int:
@@ -125,3 +135,18 @@ def test_a_step_without_work_is_not_reported() -> None:
         report(lambda *step: steps.append(step), "graph transformers", 0, total)
     report(None, "no callback", 0, 1)
     assert steps == [("graph transformers", 0, 2)]
+
+
+def test_a_job_that_nobody_waits_for_ends_at_its_next_report() -> None:
+    asked: list[str] = []
+    with stop_where(lambda: len(asked) == 1):
+        report(None, "first", 0, 2)
+        asked.append("stop")
+        with pytest.raises(StoppedJob, match="second"):
+            report(None, "second", 1, 2)
+    report(None, "third", 2, 2)
+
+
+def test_jobs_of_this_machine_open_folders_as_they_are_named() -> None:
+    assert job_folder("runs/a") == Path("runs/a")
+    check_job_answer(os.getpid)  # asks nobody

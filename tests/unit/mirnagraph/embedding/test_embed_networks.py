@@ -15,10 +15,11 @@ from mirnagraph.embedding import embed as base
 from mirnagraph.embedding.embed import embed_networks
 from mirnagraph.embedding.factorization import ProximityConfig, proximity_embedding
 from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
-from mirnagraph.errors import ConfigError
+from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.network import Network
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.seeds import child_seed
+from mirnagraph.walks.graph import store_walk_graph, walk_graph
 
 WALKS = Node2VecConfig(dim=8, n_walks=2, walk_length=10, epochs=1)
 CONFIGS = {
@@ -128,6 +129,31 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(seeds) == 1
     embed_networks(networks(), {"ring": WALKS}, 3, cache=tmp_path)
     assert len(seeds) == 1
+
+
+def test_a_stored_network_is_embedded_as_its_matrix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = networks()["ring"]
+    store_walk_graph(walk_graph(ring), tmp_path / "ring")
+    given = {"ring": tmp_path / "ring", "paths": ring}
+    configs = {name: CONFIGS[name] for name in given}
+    seeds = count_calls(monkeypatch)
+    found = embed_networks(given, configs, 3, cache=tmp_path / "cache")
+    whole = embed_networks({"ring": ring}, {"ring": WALKS}, 3)
+    np.testing.assert_array_equal(found["ring"], whole["ring"])
+    again = embed_networks(given, configs, 3, cache=tmp_path / "cache")
+    np.testing.assert_array_equal(again["ring"], whole["ring"])
+    assert len(seeds) == 3  # two of the first call, one of the matrix alone
+    chords = walk_graph(networks()["chords"])
+    store_walk_graph(chords, tmp_path / "ring", overwrite=True)
+    other = embed_networks(given, configs, 3, cache=tmp_path / "cache")
+    assert other["ring"].shape == (16, WALKS.dim)
+    with pytest.raises(ConfigError, match="network 'ring' is a stored one, which settings Prox"):
+        embed_networks(given, {"ring": ProximityConfig(dim=3)}, 3)
+    (tmp_path / "ring" / "indices.npy").unlink()
+    with pytest.raises(InputError, match=r"indices\.npy: a file of the stored network is missing"):
+        embed_networks(given, configs, 3)
 
 
 def test_wrong_use_is_refused() -> None:

@@ -123,7 +123,7 @@ def test_a_cut_block_is_aligned_again(tmp_path: Path, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.WARNING):
         found = nearest_sequences(sequences, 3, store=tmp_path)
     assert_equal(found, top_k(smith_waterman(sequences), 3))
-    assert f"{file} is damaged; its block is aligned again" in caplog.text
+    assert f"{file} is damaged; its block is computed again" in caplog.text
 
 
 def test_a_store_of_other_sequences_is_refused(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_an_altered_block_is_aligned_again(
     with caplog.at_level(logging.WARNING):
         found = nearest_sequences(sequences, 3, store=tmp_path)
     assert_equal(found, top_k(smith_waterman(sequences), 3))
-    assert f"{file} is damaged; its block is aligned again" in caplog.text
+    assert f"{file} is damaged; its block is computed again" in caplog.text
 
 
 @pytest.mark.usefixtures("small_blocks")
