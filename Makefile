@@ -59,6 +59,7 @@ stress: setup-dev
 	$(BIN)/python benchmarks/planted_proof.py
 	$(BIN)/python benchmarks/kill_and_resume.py --kills 20
 	$(BIN)/python benchmarks/kill_and_resume.py --kills 4 --signals INT TERM
+	$(BIN)/python benchmarks/kill_and_resume.py --kills 4 --overwrite
 	$(BIN)/python benchmarks/large_fasta.py
 	MIRNAGRAPH_FUZZ_SECONDS=600 $(BIN)/python -m pytest -m slow tests/property/test_damaged_files.py -s
 

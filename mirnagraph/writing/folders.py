@@ -33,6 +33,9 @@ from mirnagraph.writing.temporary import (
 SHOWN = 3
 """Most files in a message."""
 
+UNFINISHED = ".unfinished"
+"""Last letters of a folder whose content replaces that of another when it is whole."""
+
 
 def check_output_folder(folder: str | Path, *, overwrite: bool = False) -> None:
     """Refuse an output folder that is not empty, before any work is done.
@@ -151,6 +154,39 @@ def write_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Pat
         _put(part, target, folder, overwrite=overwrite)
     finally:
         remove_temporary(part)
+
+
+def place_beside(folder: str | Path) -> Path | None:
+    """Name the folder in which the content that replaces a folder is written until it is whole.
+
+    Returns:
+        ``x.unfinished`` for ``x``; None where a folder cannot give its place to another: a mount,
+        a parent that cannot be written, a part of a folder that is being written.
+    """
+    folder = Path(folder)
+    real = Path(os.path.realpath(folder))
+    if not is_outside(real) or not _can_move(real):
+        return None
+    name = f"{real.name}{UNFINISHED}"
+    if folder.name == real.name and os.path.realpath(folder.parent) == str(real.parent):
+        return folder.with_name(name)
+    return real.with_name(name)
+
+
+def replace_folder(part: str | Path, folder: str | Path) -> None:
+    """Give a whole folder the place of another, of which only the files of others stay.
+
+    Args:
+        part: see `place_beside`; locked by this process.
+        folder: also locked by this process.
+
+    Raises:
+        InputError: the disk refuses. Both folders are then as they were, or `part` has its place.
+    """
+    target = Path(os.path.realpath(folder))
+    with explain_disk(Path(folder)):
+        _swap(Path(os.path.realpath(part)), target, files_of(target) or set())
+        sync(target.parent)
 
 
 def remove_folder(folder: str | Path) -> None:
