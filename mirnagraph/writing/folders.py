@@ -254,18 +254,18 @@ def _swap(part: Path, target: Path, names: set[str]) -> None:
     if not target.exists():
         os.replace(part, target)
         return
-    if (target / LOCK).is_file():
-        os.replace(target / LOCK, part / LOCK)
     if is_empty(target):
-        (target / MARKER).unlink(missing_ok=True)
-        sweep(target)
-        os.replace(part, target)
+        with _with_lock_of(target, part):
+            (target / MARKER).unlink(missing_ok=True)
+            sweep(target)
+            os.replace(part, target)
         return
     old = new_temporary(target.parent, target, is_folder=True)
     try:
         os.replace(target, old)
         try:
-            os.replace(part, target)
+            with _with_lock_of(old, part):
+                os.replace(part, target)
         except BaseException:
             os.replace(old, target)
             raise
@@ -276,6 +276,20 @@ def _swap(part: Path, target: Path, names: set[str]) -> None:
             os.replace(old / name, target / name)
     finally:
         remove_temporary(old)
+
+
+@contextlib.contextmanager
+def _with_lock_of(folder: Path, part: Path) -> Iterator[None]:
+    """Move the lock of a folder into what takes its place, and back where that fails."""
+    is_locked = (folder / LOCK).is_file()
+    if is_locked:
+        os.replace(folder / LOCK, part / LOCK)
+    try:
+        yield
+    except BaseException:
+        if is_locked:
+            os.replace(part / LOCK, folder / LOCK)
+        raise
 
 
 def _fingerprint(folder: Path) -> str:

@@ -209,3 +209,29 @@ def test_both_folders_are_locked(folder: Path) -> None:
     assert {(path / "mirnagraph.lock").exists() for path in (run.path, folder)} == {True}
     unlock_all()  # as at the end of a command after a signal
     assert not list(folder.parent.rglob("mirnagraph.lock"))
+
+
+@pytest.mark.parametrize("n_before", [0, 1])
+def test_a_change_of_names_that_fails_leaves_both_runs_and_no_lock(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, n_before: int
+) -> None:
+    """The disk refuses the new name of the earlier run, or then that of the new one."""
+    replaced = os.replace
+    beside = folder.with_name(BESIDE)
+    refused = [(folder, None), (beside, folder)][n_before]
+
+    def refuse(source: Path, target: Path) -> None:
+        if (source, target) == refused or (source, None) == refused:
+            raise OSError(28, "No space left on device")
+        replaced(source, target)
+
+    before = files(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr("mirnagraph.writing.folders.os.replace", refuse)
+        with pytest.raises(InputError, match="run: could not be written: No space left"):
+            replace_run(folder, writes("new"))
+    assert (files(folder), status(beside)) == (before, "done")
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["run", BESIDE]
+    assert not list(folder.parent.rglob("mirnagraph.lock"))
+    replace_run(folder, writes("new"))
+    assert (files(folder)["report.md"], beside.exists()) == ("new", False)
