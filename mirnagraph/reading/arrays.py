@@ -144,6 +144,24 @@ def zero_one(values: Any, name: str, ndim: int) -> np.ndarray:
     return numbers == 1
 
 
+def p_values(values: Any) -> np.ndarray:
+    """Read p-values, of which some may be missing.
+
+    Returns:
+        float64, shape (n,).
+
+    Raises:
+        ArgumentError: see `number_array`.
+        InputError: another number of dimensions, or a number outside [0, 1].
+    """
+    numbers = number_array(values, "p")
+    is_wrong = (numbers < 0) | (numbers > 1)
+    if numbers.ndim != 1 or is_wrong.any():
+        found = float(numbers[is_wrong][0]) if is_wrong.any() else numbers.shape
+        raise InputError("p are no p-values", found=found, expected="(n,) numbers in [0, 1]")
+    return numbers
+
+
 def check_same_shape(array: np.ndarray, name: str, other: np.ndarray, other_name: str) -> None:
     """Refuse two arrays that differ in shape, which numpy might stretch to fit.
 

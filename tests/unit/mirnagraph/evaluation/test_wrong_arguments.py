@@ -7,8 +7,18 @@ import pandas as pd
 import pytest
 
 from mirnagraph.errors import ArgumentError, ConfigError, InputError
+from mirnagraph.evaluation.calibration import (
+    apply_temperature,
+    brier_parts,
+    expected_calibration_error,
+    fit_temperature,
+    log_loss,
+)
+from mirnagraph.evaluation.compare import delong, holm
+from mirnagraph.evaluation.enrichment import benjamini_hochberg, exact_test
 from mirnagraph.evaluation.metrics import evaluate, score
 from mirnagraph.evaluation.scores import deciles, ranking_scores, set_scores, within_auc
+from mirnagraph.networks.sparsify import cut_off, top_k
 
 TRUE = np.array([[1, 0], [0, 1], [1, 1], [0, 1]])
 PREDICTED = np.array([[1, 0], [1, 1], [0, 1], [0, 0]])
@@ -95,3 +105,73 @@ def test_deciles_and_the_auc_within_them_need_whole_columns() -> None:
     assert within_auc(labels, PROBABILITIES[:, 0], np.zeros(4)) == 0.75
     with pytest.raises(InputError, match="decile and true differ in shape"):
         within_auc(labels, PROBABILITIES[:, 0], np.zeros(3))
+
+
+COLUMN = TRUE[:, 0]
+SCORES = PROBABILITIES[:, 0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.ma.array(SCORES, mask=SCORES > 0.5),
+        SCORES + 1j,
+        SCORES.astype(str),
+        SCORES[:, None],  # numpy would stretch it over the labels
+        SCORES[:-1],
+        None,
+        "x",
+    ],
+    ids=["masked", "complex", "text", "2d", "short", "None", "x"],
+)
+def test_calibration_and_comparison_refuse_what_is_no_column(wrong: object) -> None:
+    calls = (
+        lambda: log_loss(COLUMN, wrong),
+        lambda: brier_parts(COLUMN, wrong),
+        lambda: expected_calibration_error(COLUMN, wrong),
+        lambda: fit_temperature(COLUMN, wrong),
+        lambda: delong(COLUMN, wrong, SCORES),
+        lambda: delong(COLUMN, SCORES, wrong),
+    )
+    for call in calls:
+        with pytest.raises((ArgumentError, InputError)):
+            call()
+
+
+def test_labels_of_a_comparison_are_0_or_1() -> None:
+    for labels in (COLUMN * 2, np.array([1, 0, np.nan, 0]), COLUMN.astype(str)):
+        with pytest.raises((ArgumentError, InputError), match="true holds"):
+            delong(labels, SCORES, SCORES)
+        with pytest.raises((ArgumentError, InputError), match="true holds"):
+            log_loss(labels, SCORES)
+    # by hand: -log(0.9 * 0.4 * 0.4 * 0.7) / 4
+    assert log_loss(pd.Series(COLUMN, index=[3, 2, 1, 0]), list(SCORES)) == pytest.approx(
+        -np.log(0.1008) / 4
+    )
+    assert delong(COLUMN.tolist(), SCORES.tolist(), SCORES)[:2] == (0.75, 0.75)
+
+
+def test_p_values_and_counts_are_checked() -> None:
+    for function in (holm, benjamini_hochberg):
+        for wrong in ([-0.1, 0.2], [0.5, 1.5]):
+            with pytest.raises(InputError, match="p are no p-values"):
+                function(wrong)
+        assert np.isnan(function([0.01, np.nan, 0.03])[1])
+    with pytest.raises(ConfigError, match="'a' is -1, expected at least 0"):
+        exact_test(-1, 2, 3, 4)
+    with pytest.raises(ArgumentError, match=r"exact_test: a is 1\.5"):
+        exact_test(1.5, 2, 3, 4)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="apply_temperature: temperature is None"):
+        apply_temperature(SCORES, None)  # type: ignore[arg-type]
+
+
+def test_a_similarity_is_an_array_of_numbers() -> None:
+    similarity = np.array([[1, 0.5], [0.5, 1]])
+    for values in (similarity.tolist(), pd.DataFrame(similarity).astype("Float64")):
+        assert cut_off(values, 0.3).toarray().tolist() == [[0, 0.5], [0.5, 0]]
+        assert top_k(values, 1).toarray().tolist() == [[0, 0.5], [0.5, 0]]
+    for wrong in (similarity + 1j, similarity.astype(str), np.ma.array(similarity, mask=True)):
+        with pytest.raises(ArgumentError, match="similarity h"):
+            cut_off(wrong, 0.3)
+    with pytest.raises(ArgumentError, match=r"top_k: k is 1\.5"):
+        top_k(similarity, 1.5)  # type: ignore[arg-type]
