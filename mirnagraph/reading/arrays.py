@@ -44,6 +44,7 @@ def as_array(value: Any, refuse: Callable[[str], Exception]) -> Any:
         if np.ma.is_masked(value):
             raise refuse("has masked values; fill them, or pass NaN where that is allowed")
         value = value.data
+    array: np.ndarray | None
     if isinstance(value, np.ndarray):
         array = np.asarray(value)
     elif isinstance(value, list | tuple) or hasattr(value, "to_numpy") or _is_array_like(value):
