@@ -59,8 +59,10 @@ stress: setup-dev
 	$(BIN)/python benchmarks/planted_proof.py
 	$(BIN)/python benchmarks/kill_and_resume.py --kills 20
 	$(BIN)/python benchmarks/kill_and_resume.py --kills 4 --signals INT TERM
+	$(BIN)/python benchmarks/kill_and_resume.py --kills 4 --overwrite
 	$(BIN)/python benchmarks/large_fasta.py
 	MIRNAGRAPH_FUZZ_SECONDS=600 $(BIN)/python -m pytest -m slow tests/property/test_damaged_files.py -s
+	MIRNAGRAPH_EVERY_WRITE=1 $(BIN)/python -m pytest -m slow tests/integration/test_bad_disk.py -k every_write -s
 
 clean:
 	rm -rf $(VENV) build *.egg-info networks runs

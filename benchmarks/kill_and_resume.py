@@ -3,9 +3,11 @@
     python benchmarks/kill_and_resume.py --kills 20      # 20 of each command: 80
     python benchmarks/kill_and_resume.py --kills 2       # 8, as the slow tests do
     python benchmarks/kill_and_resume.py --kills 4 --signals INT TERM
+    python benchmarks/kill_and_resume.py --kills 4 --overwrite   # a finished run is there before
 
 Prints one line per command: kills, resumed runs that are equal bit for bit, and what was left
-behind. Ends with code 1 where one differs.
+behind; with --overwrite also in how many cases the finished run was whole after the kill. Ends
+with code 1 where one differs.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,7 +66,7 @@ epochs = 2
 """
 
 # Files of times, and lists in the order in which files were written.
-UNEQUAL = {"run.json", "mirnagraph.jsonl", "search.sqlite"}
+UNEQUAL = {"run.json", "mirnagraph.jsonl", "search.sqlite", "mirnagraph.lock"}
 
 SECONDS = "seconds"
 """Column or entry that holds a time."""
@@ -77,10 +79,12 @@ class Job:
     Attributes:
         name: of the command.
         words: its arguments without --out.
+        other: arguments that make other results.
     """
 
     name: str
     words: tuple[str, ...]
+    other: tuple[str, ...] = ("--seed", "1")
 
 
 def jobs(folder: Path) -> list[Job]:
@@ -103,7 +107,7 @@ def jobs(folder: Path) -> list[Job]:
         Job("train", (*train, "--no-baselines", "--workers", "2")),
         Job("seq train", (*seq, "--no-baselines", "--workers", "1")),
         Job("tune", (*tune, "--space", "space.toml", "--trials", "3", "--workers", "1")),
-        Job("build-networks", ("build-networks", "--data", "ds", "--workers", "1")),
+        Job("build-networks", ("build-networks", "--data", "ds", "--workers", "1"), ()),
     ]
 
 
@@ -180,19 +184,20 @@ def without_column(text: str) -> str:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Hidden files and locks in a folder."""
+    """Hidden files, locks and folders of unfinished runs in a folder."""
     return [
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.name.startswith(".") or path.name == "mirnagraph.lock"
+        if path.name.startswith(".")
+        or path.name == "mirnagraph.lock"
+        or path.name.endswith(".unfinished")
     ]
 
 
 def kill_once(
     job: Job, folder: Path, seconds: float, chance: random.Random, number: signal.Signals
 ) -> bool:
-    """Send a signal to a command at a random moment and resume it: whether it was still running."""
-    shutil.rmtree(folder / "killed", ignore_errors=True)
+    """Send a signal to a command at a random moment: whether it was still running."""
     process = start(job, folder, "killed")
     try:
         process.wait(chance.uniform(0.1, 1.0) * seconds)
@@ -200,38 +205,57 @@ def kill_once(
         os.killpg(process.pid, number)
     process.communicate()
     # a shell reports the number that a signal ended a command with, which the others do themselves
-    was_running = process.returncode in (-number, 128 + number)
-    if was_running or not any((folder / "killed").glob("*")):
-        finish(job, folder, "killed")
-    return was_running
+    return process.returncode in (-number, 128 + number)
 
 
 def check(
-    job: Job, folder: Path, n_kills: int, chance: random.Random, signals: list[signal.Signals]
+    job: Job,
+    folder: Path,
+    n_kills: int,
+    chance: random.Random,
+    signals: list[signal.Signals],
+    *,
+    overwrite: bool,
 ) -> bool:
     """Kill and resume a command; print a line: whether all results are equal."""
     seconds = finish(job, folder, "whole")
     expected = contents(folder / "whole")
+    before: dict[str, bytes] = {}
+    if overwrite:
+        finish(replace(job, words=(*job.words, *job.other)), folder, "before")
+        before = contents(folder / "before")
+        job = replace(job, words=(*job.words, "--overwrite"))
     n_killed = 0
+    n_whole = 0
     differing: list[str] = []
     left: list[str] = []
     n_equal = 0
     while n_killed < n_kills:
         number = signals[n_killed % len(signals)]
-        if not kill_once(job, folder, seconds, chance, number):
+        shutil.rmtree(folder / "killed", ignore_errors=True)
+        if overwrite:
+            shutil.copytree(folder / "before", folder / "killed")
+        was_running = kill_once(job, folder, seconds, chance, number)
+        after = contents(folder / "killed")
+        if was_running or not after:
+            finish(job, folder, "killed")
+        if not was_running:
             continue
         n_killed += 1
+        n_whole += after in (before, expected)
         found = contents(folder / "killed")
         wrong = [name for name in expected | found if expected.get(name) != found.get(name)]
         differing += wrong
         n_equal += not wrong
         left += leftovers(folder)
-    shutil.rmtree(folder / "whole")
-    shutil.rmtree(folder / "killed")
+    for name in ("whole", "before", "killed"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     print(f"{job.name}: {n_killed} killed, {n_equal} resumed equal, {seconds:.1f} s whole")
+    if overwrite:
+        print(f"  a finished run was there after {n_whole} of {n_killed} kills")
     if differing or left:
         print(f"  differ: {sorted(set(differing))}; left: {sorted(set(left))}")
-    return n_equal == n_kills and not left
+    return n_equal == n_kills and not left and (n_whole == n_kills or not overwrite)
 
 
 def main() -> None:
@@ -242,13 +266,19 @@ def main() -> None:
     parser.add_argument(
         "--signals", nargs="+", default=["KILL"], help="KILL, INT, TERM, HUP, by turns"
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="over a finished run, which has to be there or new"
+    )
     given = parser.parse_args()
     chance = random.Random(given.seed)
     signals = [signal.Signals[f"SIG{name}"] for name in given.signals]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         chosen = [job for job in jobs(folder) if given.only in (None, job.name)]
-        are_equal = [check(job, folder, given.kills, chance, signals) for job in chosen]
+        are_equal = [
+            check(job, folder, given.kills, chance, signals, overwrite=given.overwrite)
+            for job in chosen
+        ]
     sys.exit(0 if all(are_equal) else 1)
 
 

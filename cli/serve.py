@@ -58,7 +58,6 @@ def serve(
     from fusion.default_model import default_model
     from fusion.models.saved import FORMAT
     from fusion.serve.limits import MEGABYTE, Limits
-    from fusion.serve.server import is_loopback
     from fusion.serve.server import serve as start
 
     limits = Limits(
@@ -69,8 +68,8 @@ def serve(
     )
     folder = run or default_model(sequences=True, model=FORMAT)
 
-    def started(title: str, address: str) -> None:
-        if not is_loopback(host):
+    def started(title: str, address: str, is_own: bool) -> None:
+        if not is_own:
             say(f"Warning: everyone who reaches {host} can use the page; it has no password")
         say(f"Serving the {title}; Ctrl-C ends")
         sys.stdout.write(f"{address}\n")

@@ -19,7 +19,7 @@ from fusion.data.inputs import FusionData
 from fusion.data.prepare import prepare, resolve_tokens, with_baselines
 from fusion.data.rna_sets import RnaSets, folds_of, prepare_all, read_rna_sets
 from fusion.experiments import cross_validate as experiment
-from fusion.experiments.repeats import repeat_run, repeats_done
+from fusion.experiments.repeats import keeps_first_seed, repeat_run
 from fusion.experiments.train import fit_final, run_experiment
 from fusion.explain.result import Explanation
 from fusion.explain.run import explain_query, name_queries, sequence_queries
@@ -188,15 +188,15 @@ def train_run(  # noqa: PLR0913  options of the command
         repeats: number of seeds.
         rna_sets: additional RNA sets for joint training.
         baselines: also fit the baselines; without effect with `rna_sets`.
-        overwrite: replace what is in the run folder.
-        resume: keep a finished run.
+        overwrite: replace another or a finished run, once the new one is whole.
+        resume: keep a finished run of the same settings and data.
 
     Raises:
         ConfigError: folds or tokens that the data do not allow.
         InputError: the run folder is not empty, and holds no run of these settings and data.
     """
-    if repeats > 1 and not overwrite and not repeats_done(out, config.seed, repeats):
-        resume = True  # a finished first seed is kept, and the others follow
+    if repeats > 1 and keeps_first_seed(out, config.seed, repeats, overwrite=overwrite):
+        resume = True
     result, run = run_experiment(
         networks,
         config,

@@ -398,23 +398,23 @@ def run_ablation(  # noqa: PLR0913 (one function for the command)
         inputs,
         seed=config.seed,
         overwrite=overwrite,
-        resume=True,
+        resume=not overwrite,
         about=about,
     )
     if run.finished:
         run = run.reopen()
-    reported = [v for v in variants if v in selected or _is_complete(out, v, seeds)]
+    reported = [v for v in variants if v in selected or _is_complete(run.path, v, seeds)]
     for name in {variant.without for variant in reported} - {""}:
         hashes[name] = networks_sha256(reduced_networks(networks, name))
     place = str(cache or run.path / "embeddings")
     deciles = popularity_deciles(dataset)
     work = AblationWork(networks, folds, hashes, deciles, place, str(run.path), workers=1)
     jobs = [(v, seed) for seed in seeds for v in reported if v.is_trained]
-    finish_run(run, lambda _: _train_all(work, jobs, workers, progress))
+    _, run = finish_run(run, lambda _: _train_all(work, jobs, workers, progress))
     return Ablation(run.path, tuple(reported), dataset, config, tuple(seeds))
 
 
-def _is_complete(out: str | Path, variant: Variant, seeds: Sequence[int]) -> bool:
+def _is_complete(out: Path, variant: Variant, seeds: Sequence[int]) -> bool:
     """Whether a variant was trained with all seeds."""
     folders = [run_folder(out, variant.name, seed) for seed in seeds]
     return variant.is_trained and all(_is_finished(folder) for folder in folders)

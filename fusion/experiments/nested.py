@@ -132,7 +132,7 @@ def run_search(  # noqa: PLR0913 (one function for the command)
     }
     about = _about("search", dataset, len(rows))
     open_folder = partial(open_run, out, dump_toml(config), inputs, seed=config.seed)
-    run = open_folder(overwrite=overwrite, resume=True, about=about)
+    run = open_folder(overwrite=overwrite, resume=not overwrite, about=about)
     if run.finished:
         if settings.grid or run.read()["trials"] >= settings.trials:
             return None, open_folder(resume=resume)
@@ -149,7 +149,7 @@ def run_search(  # noqa: PLR0913 (one function for the command)
         run.add(trials=len(trials), best=search.best.values, score=search.best.score)
         return trials
 
-    return finish_run(run, body), run
+    return finish_run(run, body)
 
 
 def _about(kind: str, dataset: Dataset, n_rnas: int) -> dict[str, Any]:

@@ -19,13 +19,16 @@ from mirnagraph.evaluation.splits import DRAWN
 from mirnagraph.io import read_table, read_text, write_text, write_tsv
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, report
-from mirnagraph.runs.folder import read_run_json
+from mirnagraph.runs.folder import RunFolder, read_run_json
 from mirnagraph.runs.markdown import finite_or_dash, join_blocks
 from mirnagraph.runs.markdown import table as markdown_table
 from mirnagraph.runs.report import SHOWN
 from mirnagraph.runs.results import read_metrics
 
 TABLE = "repeats.tsv"
+
+BEGUN = "repeats"
+"""Entry of ``run.json`` of the first seed: number of seeds that were asked for."""
 
 HEADING = "## Over seeds"
 
@@ -70,6 +73,7 @@ def repeat_run(
     dataset = networks.dataset
     config = resolve_tokens(networks, config)
     _check_first(path, config.seed)
+    RunFolder(path).add(**{BEGUN: n})
     metrics = {config.seed: read_metrics(path)}
     data_sha256 = networks_sha256(networks)
     report(progress, "seeds", 1, n)
@@ -110,6 +114,22 @@ def repeats_done(folder: str | Path, seed: int, n: int) -> bool:
     path = Path(folder) / TABLE
     expected = [f"seed_{number}" for number in range(seed, seed + n)]
     return path.is_file() and _seed_columns(read_table(path)) == expected
+
+
+def keeps_first_seed(folder: str | Path, seed: int, n: int, *, overwrite: bool) -> bool:
+    """Whether the finished run of the first seed in a folder is kept, and the others follow.
+
+    With `overwrite` only where its repeats by the same n seeds have begun, and are not done.
+    """
+    if repeats_done(folder, seed, n):
+        return False
+    if not overwrite:
+        return True
+    try:
+        run = read_run_json(folder)
+    except InputError:
+        return False
+    return (run.get("seed"), run.get(BEGUN)) == (seed, n)
 
 
 def _seed_columns(table: pd.DataFrame) -> list[str]:

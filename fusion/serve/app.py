@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 import mirnagraph
 from fusion.serve import schemas
+from fusion.serve.bodies import StrictRoute, check_form
 from fusion.serve.description import operations
 from fusion.serve.guard import Guard, Hosts
 from fusion.serve.limits import BAD_REQUEST, INVALID, RefusedError, check_number, shortened
@@ -41,6 +42,9 @@ MEDIA_TYPES = {
 
 MAX_PROBLEMS = 3
 """Most fields that a message on a malformed request names."""
+
+MAX_MESSAGE = 2_000
+"""Most characters of a message, which may repeat what was asked."""
 
 DESCRIPTION = (
     "Compartments of RNAs by one model, with the same answers as the commands `mirnagraph predict` "
@@ -69,7 +73,7 @@ class JsonBytes(Response):
 
 
 pages = APIRouter(include_in_schema=False)
-api = APIRouter(prefix="/api", responses=_problems(403))
+api = APIRouter(prefix="/api", responses=_problems(403), route_class=StrictRoute)
 
 
 def create_app(service: Service, hosts: Hosts) -> FastAPI:
@@ -176,6 +180,10 @@ async def start_job(request: Request, asked: schemas.PredictRequest) -> JSONResp
     return JSONResponse(service.status(service.jobs.start(question)), 202)
 
 
+UPLOAD_FIELDS = ("file", "iupac", "rna_type")
+"""Fields of the form of an upload."""
+
+
 @api.post(
     "/jobs/upload",
     status_code=202,
@@ -192,6 +200,7 @@ async def upload(
 ) -> JSONResponse:
     """Start a job of an uploaded file, plain or gzip."""
     service = _service(request)
+    check_form([name for name, _ in (await request.form()).multi_items()], UPLOAD_FIELDS)
     content = await file.read()
     rna_type = rna_type or None
     question = await run_in_threadpool(
@@ -274,8 +283,9 @@ async def some_rows(request: Request, job: str, asked: schemas.TableRequest) -> 
     if asked.rows is not None:
         wrong = [row for row in asked.rows if not 0 <= row < len(rows)]
         if wrong or len(asked.rows) > len(rows):
-            found = wrong[0] if wrong else f"{len(asked.rows)} rows"
-            raise RefusedError(BAD_REQUEST, f"row {found}; expected rows from 0 to {len(rows) - 1}")
+            found = f"row {wrong[0]}" if wrong else f"{len(asked.rows)} rows"
+            expected = f"rows from 0 to {len(rows) - 1}, at most {len(rows)} of them"
+            raise RefusedError(BAD_REQUEST, f"{shortened(found)}; expected {expected}")
         rows = rows.take(np.array(asked.rows, dtype=np.int64))
     return await _table(service, rows, asked.format)
 
@@ -324,7 +334,7 @@ def _rendered(template: str, **values: Any) -> HTMLResponse:
 
 def _problem(status: int, message: str) -> JsonBytes:
     # Lone surrogates of a malformed text cannot be encoded.
-    clean = message.encode("utf-8", "replace").decode("utf-8")
+    clean = shortened(message.encode("utf-8", "replace").decode("utf-8"), MAX_MESSAGE)
     return JsonBytes(as_json({"error": clean}), status)
 
 
@@ -337,14 +347,19 @@ async def _wrong(_: Request, error: Exception) -> Response:
     return _problem(BAD_REQUEST, page_words(str(error)))
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     texts = []
     for problem in error.errors()[:MAX_PROBLEMS]:
         place = ".".join(str(part) for part in problem["loc"][1:]) or "body"
+        message = problem["msg"]
         if problem["type"] == "json_invalid":
             place = f"character {place}"
-        texts.append(f"{shortened(place)}: {problem['msg']}")
+            message = f"{message}: {problem['ctx']['error']}"
+        if problem["loc"] == ("body",) and isinstance(problem["input"], bytes):
+            found = shortened(request.headers.get("content-type", "none"))
+            message = f"its content type is {found}, expected {JSON}"
+        texts.append(f"{shortened(place)}: {message}")
     return _problem(INVALID, f"the request does not fit its description; {'; '.join(texts)}")
 
 

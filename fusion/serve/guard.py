@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import socket
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from fusion.serve.limits import FORBIDDEN, TOO_LARGE, in_megabytes, shortened
+from fusion.serve.limits import FORBIDDEN, TOO_LARGE, TOO_SLOW, in_megabytes, shortened
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -55,6 +56,9 @@ HEADERS = {
 FORM_BYTES = 10_000
 """Bytes of a request next to the file or text that it carries."""
 
+SECONDS_FOR_PART = 30
+"""Longest wait for the next part of a body; a connection that sends nothing holds no memory."""
+
 DRAINED = 16
 """A body up to this many times the limit is read to its end, so that the browser reads why it is
 refused."""
@@ -76,12 +80,18 @@ class Hosts:
     is_any_address: bool = False
 
     @classmethod
-    def of(cls, host: str) -> Hosts:
-        """Names of a server that listens on a host, such as ``"127.0.0.1"`` or ``"0.0.0.0"``."""
-        names = {*LOOPBACK, host.lower()}
+    def of(cls, host: str, address: str | None = None) -> Hosts:
+        """Names of a server that listens on a host, such as ``"127.0.0.1"`` or ``"0.0.0.0"``.
+
+        Args:
+            host: as the user names it.
+            address: that it stands for, where it has another name: ``"0.0.0.0"`` for ``"0"``.
+        """
+        address = host if address is None else address
+        names = {*LOOPBACK, host.lower(), address.lower()}
         if host.lower() not in LOOPBACK:
             names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
-        return cls(frozenset(names - {""}), host in EVERY_ADDRESS)
+        return cls(frozenset(names - {""}), address in EVERY_ADDRESS)
 
     def allows(self, header: str) -> bool:
         """Whether a ``Host`` header, with or without a port, is one of these names."""
@@ -117,12 +127,20 @@ class Guard:
             return
         if scope["type"] != "http":
             return
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+            send = _without_body(send)
         problem = refusal(scope, self.hosts)
         if problem:
             await _refuse(send, FORBIDDEN, problem)
             return
         limit = self.max_body + FORM_BYTES
-        body = None if _declared(scope) > DRAINED * limit else await _body(receive, limit)
+        try:
+            body = None if _declared(scope) > DRAINED * limit else await _body(receive, limit)
+        except TimeoutError:
+            waited = f"the rest of the request did not come within {SECONDS_FOR_PART} s"
+            await _refuse(send, TOO_SLOW, waited)
+            return
         if body is None:
             most = in_megabytes(self.max_body)
             await _refuse(send, TOO_LARGE, f"the request is larger than {most}, the limit here")
@@ -172,11 +190,15 @@ def _declared(scope: Scope) -> int:
 
 
 async def _body(receive: Receive, limit: int) -> bytes | None:
-    """The body of a request; None where it is larger than a limit."""
+    """The body of a request; None where it is larger than a limit.
+
+    Raises:
+        TimeoutError: its next part does not come.
+    """
     parts: list[bytes] = []
     n_bytes = 0
     while True:
-        message = await receive()
+        message = await asyncio.wait_for(receive(), SECONDS_FOR_PART)
         if message["type"] != "http.request":
             return b"".join(parts)
         part = message.get("body", b"")
@@ -215,6 +237,17 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return send_with_headers
+
+
+def _without_body(send: Send) -> Send:
+    """Answer HEAD as GET without its content."""
+
+    async def send_without_body(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return send_without_body
 
 
 async def _refuse(send: Send, status: int, message: str) -> None:

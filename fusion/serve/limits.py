@@ -7,6 +7,7 @@ from dataclasses import dataclass
 BAD_REQUEST = 400
 FORBIDDEN = 403
 NOT_FOUND = 404
+TOO_SLOW = 408
 CONFLICT = 409
 TOO_LARGE = 413
 INVALID = 422

@@ -41,6 +41,7 @@ PAGE_WORDS = {
     '(the box on the page; in the API "iupac": "n")',
     " Pass the sequence of a new RNA with --fasta": " Give the sequence of a new RNA instead",
     "pass one with --rna-type": "choose one",
+    "--rna-type is for": "an RNA type is for",
     "; give --networks FOLDER": "; start `mirnagraph serve` with --networks FOLDER",
 }
 """Hints that name an option of the command line -> the same for the page."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
+import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from fusion.serve.guard import LOOPBACK, Hosts
+from fusion.serve.guard import EVERY_ADDRESS, Hosts
 from fusion.serve.limits import Limits
 from fusion.serve.service import open_service
 from mirnagraph.errors import ConfigError, import_extra
@@ -30,7 +32,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     limits: Limits | None = None,
-    started: Callable[[str, str], None] | None = None,
+    started: Callable[[str, str, bool], None] | None = None,
 ) -> None:
     """Serve the page of a model until the process is interrupted.
 
@@ -40,7 +42,8 @@ def serve(
         host: name or address to listen on.
         port: 0 for a free one.
         limits: of the server.
-        started: called with the title of the model and the address of the page, once it answers.
+        started: called once it answers, with the title of the model, the address of the page, and
+            whether only this machine can reach it.
 
     Raises:
         MissingExtraError: the extra `web` is not installed.
@@ -56,17 +59,19 @@ def serve(
     with listen(host, port) as listener, one_thread():
         service = open_service(folder, networks=networks, limits=limits)
         service.warm()
-        app = create_app(service, Hosts.of(host))
+        app = create_app(service, Hosts.of(host, listener.getsockname()[0]))
         config = uvicorn.Config(
             app,
             log_level="error",
             access_log=False,
             server_header=False,
             ws="none",
+            lifespan="off",  # nothing to start; a signal in between would print a traceback
             timeout_graceful_shutdown=SECONDS_TO_END,
         )
+        logging.getLogger("python_multipart").setLevel(logging.ERROR)  # malformed forms are refused
         if started is not None:
-            started(service.title, address_of(host, listener))
+            started(service.title, address_of(host, listener), is_loopback(listener))
         try:
             uvicorn.Server(config).run(sockets=[listener])
         finally:
@@ -84,6 +89,8 @@ def listen(host: str, port: int) -> socket.socket:
     except (socket.gaierror, UnicodeError):
         raise ConfigError(f"--host {host!r} is unknown; expected a name or an address") from None
     family, kind, protocol, _, address = found[0]
+    if _is_no_place(str(address[0])):
+        raise ConfigError(f"--host {host!r} is no address of this machine")
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -105,13 +112,20 @@ def _why_not(error: OSError, host: str, port: int) -> str:
     return f"--host {host!r} with port {port} cannot be used ({error.strerror})"
 
 
+def _is_no_place(address: str) -> bool:
+    """Whether an address stands for many machines: no browser could ask for it."""
+    place = ipaddress.ip_address(address)
+    return place.is_multicast or place == ipaddress.IPv4Address("255.255.255.255")
+
+
 def address_of(host: str, listener: socket.socket) -> str:
     """Address of the page, with the port that was chosen."""
-    port = listener.getsockname()[1]
-    shown = f"[{host}]" if ":" in host else host
+    address, port = listener.getsockname()[:2]
+    name = address if address in EVERY_ADDRESS else host
+    shown = f"[{name}]" if ":" in name else name
     return f"http://{shown}:{port}"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a host."""
-    return host.lower() in LOOPBACK or host.startswith("127.")
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine can reach an address that is listened on."""
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback

@@ -26,7 +26,7 @@ from fusion.export.evidence import stored_networks
 from fusion.export.load import SHIPPED, Model, load, shipped_folder
 from fusion.models.saved import SavedModel
 from fusion.serve.jobs import Job, Jobs
-from fusion.serve.limits import BAD_REQUEST, Limits, RefusedError, check_length
+from fusion.serve.limits import BAD_REQUEST, Limits, RefusedError, check_length, check_name
 from fusion.serve.questions import Question, checked_sequence
 from fusion.serve.reasons import reasons_of
 from fusion.serve.suggestions import Suggestions
@@ -155,11 +155,12 @@ class Service:
             `fusion.serve.reasons`).
 
         Raises:
-            RefusedError: a sequence tower, or a sequence that is too long.
+            RefusedError: a sequence tower, or a name or sequence that is too long.
             InputError: an unknown name, or a letter that is no nucleotide.
             ConfigError: an unknown compartment.
         """
         model = self._explained()
+        check_name(name, self.limits)
         if sequence is None:
             (query,) = name_queries(model, [name])
         else:

@@ -8,6 +8,8 @@ from scipy.special import expit, logit
 
 from mirnagraph.config import require
 from mirnagraph.errors import InputError
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arrays import check_same_shape, number_array, zero_one
 from mirnagraph.seeds import generator
 
 N_BINS = 10
@@ -21,6 +23,7 @@ LOWEST = 0.1
 HIGHEST = 10.0
 
 
+@checked
 def equal_count_bins(probability: np.ndarray, n_bins: int = N_BINS) -> np.ndarray:
     """Assign probabilities to bins of equal count.
 
@@ -39,6 +42,7 @@ def equal_count_bins(probability: np.ndarray, n_bins: int = N_BINS) -> np.ndarra
     return np.minimum((share * n_bins).astype(np.int64), n_bins - 1)
 
 
+@checked
 def reliability_curve(
     true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS
 ) -> pd.DataFrame:
@@ -69,6 +73,7 @@ def reliability_curve(
     )
 
 
+@checked
 def expected_calibration_error(
     true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS
 ) -> float:
@@ -96,6 +101,7 @@ def _binned_error(bins: np.ndarray, differences: np.ndarray) -> float:
     return float(np.abs(np.bincount(bins, weights=differences)).sum() / len(bins))
 
 
+@checked
 def calibration_error_by_chance(
     probability: np.ndarray, *, n_bins: int = N_BINS, n_draws: int = 500, seed: int = 0
 ) -> np.ndarray:
@@ -123,6 +129,7 @@ def calibration_error_by_chance(
     return np.sort(errors)
 
 
+@checked
 def brier_parts(
     true: np.ndarray, probability: np.ndarray, n_bins: int = N_BINS
 ) -> dict[str, float]:
@@ -160,16 +167,20 @@ def brier_parts(
     return dict(zip(BRIER_PARTS, parts, strict=True))
 
 
+@checked
 def log_loss(true: np.ndarray, probability: np.ndarray) -> float:
     """Mean negative log likelihood of 0/1 labels, 0 is best; NaN for no labels.
 
     Probabilities are clipped 1e-12 away from 0 and 1. Arguments of any shape, the same for both.
     """
-    true = np.asarray(true, dtype=float)
-    probability = np.asarray(probability, dtype=float)
-    return _loss(true, _safe_logit(probability)) if true.size else float("nan")
+    labels = zero_one(true, "true", np.ndim(true)).astype(float)
+    probability = number_array(probability, "probability")
+    check_same_shape(probability, "probability", labels, "true")
+    _check_range(probability)
+    return _loss(labels, _safe_logit(probability)) if labels.size else float("nan")
 
 
+@checked
 def fit_temperature(true: np.ndarray, probability: np.ndarray) -> float:
     """Fit the temperature T at which sigmoid(logit(p) / T) has the smallest log loss.
 
@@ -217,6 +228,7 @@ def fit_temperature(true: np.ndarray, probability: np.ndarray) -> float:
     return 1.0
 
 
+@checked
 def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray:
     """Return sigmoid(logit(p) / T): float64 in [0, 1], same shape; a T of 1 changes nothing.
 
@@ -229,7 +241,7 @@ def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray
     """
     is_valid = bool(np.isfinite(temperature)) and temperature > 0
     require(is_valid, "temperature", temperature, "a number above 0")
-    probability = np.asarray(probability, dtype=float)
+    probability = number_array(probability, "probability")
     if temperature == 1:
         return probability.copy()
     return np.asarray(expit(_safe_logit(probability) / temperature))
@@ -248,8 +260,8 @@ def _pair(
     true: np.ndarray, probability: np.ndarray, dimensions: int, *, unknown: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Check both, as float64 with that many dimensions; with `unknown`, labels may be NaN."""
-    true = np.asarray(true, dtype=float)
-    probability = np.asarray(probability, dtype=float)
+    true = number_array(true, "true")
+    probability = number_array(probability, "probability")
     if dimensions == 2 and true.ndim == 1 and true.shape == probability.shape:
         true = true[:, None]
         probability = probability[:, None]
@@ -262,13 +274,18 @@ def _pair(
         )
     if not (np.isin(true, (0, 1)) | (unknown & np.isnan(true))).all():
         raise InputError("labels must be 0 or 1")
+    _check_range(probability)
+    return true, probability
+
+
+def _check_range(probability: np.ndarray) -> None:
     is_bad = ~((probability >= 0) & (probability <= 1))
     if is_bad.any():
         first = float(probability[is_bad][0])
         raise InputError("not a probability", found=first, expected="a number in [0, 1]")
-    return true, probability
 
 
+@checked
 def best_thresholds(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Choose the threshold of highest Matthews correlation for each compartment.
 

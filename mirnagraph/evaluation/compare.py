@@ -14,6 +14,8 @@ from scipy.stats import norm, rankdata
 from mirnagraph.config import require
 from mirnagraph.errors import InputError, counted
 from mirnagraph.evaluation.metrics import AVERAGE, UndefinedMetricWarning
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arrays import check_same_shape, number_array, p_values, zero_one
 from mirnagraph.seeds import generator
 
 CHUNK = 250  # resamples scored at a time
@@ -113,6 +115,7 @@ def compare_fractions(
     return _compared(pair, ("Pearson",), scores, n_resamples, rng, every)
 
 
+@checked
 def delong(
     true: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> tuple[float, float, float, float, float]:
@@ -133,14 +136,17 @@ def delong(
         DeLong, DeLong, Clarke-Pearson 1988, doi:10.2307/2531595; Sun, Xu 2014,
         doi:10.1109/LSP.2014.2337313.
     """
-    positive = np.asarray(true) != 0
+    positive = zero_one(true, "true", 1)
+    scores_of = {"first": number_array(first, "first"), "second": number_array(second, "second")}
+    for name, scores in scores_of.items():
+        check_same_shape(scores, name, positive, "true")
     m = int(positive.sum())
     n = int((~positive).sum())
     if not m or not n:
         return (NAN,) * 5
     by_positive = np.empty((2, m))
     by_negative = np.empty((2, n))
-    for row, scores in enumerate((first, second)):
+    for row, scores in enumerate(scores_of.values()):
         rank = rankdata(scores)
         by_positive[row] = (rank[positive] - rankdata(scores[positive])) / n
         by_negative[row] = 1 - (rank[~positive] - rankdata(scores[~positive])) / m
@@ -161,6 +167,7 @@ def delong(
     return auc[0], auc[1], difference - half, difference + half, p
 
 
+@checked
 def holm(p: Sequence[float]) -> list[float]:
     """Correct p-values for their number (Holm 1979).
 
@@ -173,7 +180,7 @@ def holm(p: Sequence[float]) -> list[float]:
     >>> [round(x, 3) for x in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """
-    values = np.asarray(p, dtype=float)
+    values = p_values(p)
     known = np.flatnonzero(~np.isnan(values))
     order = known[np.argsort(values[known], kind="stable")]
     n_left = np.arange(len(order), 0, -1)

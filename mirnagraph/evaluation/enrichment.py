@@ -13,9 +13,16 @@ import numpy as np
 from scipy.stats import false_discovery_control, fisher_exact, norm
 from scipy.stats.contingency import odds_ratio
 
+from mirnagraph.config import require
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arrays import p_values
+
 NAN = float("nan")
 
 LEVEL = 0.95
+
+MOST = 2**30
+"""Counts of a table are below this, as the exact test needs."""
 
 BLOCK = 1_000
 """Permutations made at a time, which bounds memory."""
@@ -30,6 +37,7 @@ class OddsRatio:
     high: float
 
 
+@checked
 def exact_test(a: int, b: int, c: int, d: int) -> tuple[OddsRatio, float]:
     """Fisher's exact test of a fourfold table.
 
@@ -43,6 +51,8 @@ def exact_test(a: int, b: int, c: int, d: int) -> tuple[OddsRatio, float]:
         The conditional maximum likelihood estimate of the odds ratio with its exact interval, and
         the two-sided p-value. Where a margin is 0 the ratio is NaN and p is 1.
     """
+    for name, count in {"a": a, "b": b, "c": c, "d": d}.items():
+        require(0 <= count < MOST, name, count, f"at least 0, below {MOST:,}")
     if min(a + b, c + d, a + c, b + d) == 0:
         return OddsRatio(NAN, NAN, NAN), 1.0
     table = np.array([[a, b], [c, d]])
@@ -170,9 +180,10 @@ def permutation_test(
     return (n_as_far + 1) / (n_permutations + 1)
 
 
+@checked
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """Adjust p-values by Benjamini and Hochberg; NaN stays NaN and is not counted."""
-    p = np.asarray(p, dtype=float)
+    p = p_values(p)
     adjusted = np.full(p.shape, np.nan)
     is_known = np.isfinite(p)
     if is_known.any():

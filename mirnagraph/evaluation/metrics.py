@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import pearsonr, spearmanr
 
-from mirnagraph.errors import InputError
+from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.scores import (
     FROM_CHOICES,
     FROM_PROBABILITIES,
@@ -22,6 +22,7 @@ from mirnagraph.evaluation.scores import (
 )
 from mirnagraph.evaluation.trainable import is_trained
 from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arrays import check_same_shape, number_array, whole_numbers, zero_one
 
 AVERAGE = "average"
 MICRO = "micro"
@@ -126,6 +127,8 @@ def score(
     Returns:
         The table of `evaluate`, or of `correlations` for fractions.
     """
+    if kind not in KINDS:
+        raise ConfigError(f"unknown kind {kind!r} of labels; expected one of {', '.join(KINDS)}")
     if kind == FRACTIONS:
         return correlations(true, predicted, fold, compartments)
     return evaluate(true, predicted, fold, thresholds, compartments, decile, trained)
@@ -178,20 +181,18 @@ def evaluate(
     Warns:
         UndefinedMetricWarning: once, naming each compartment and fold with one class only.
     """
-    true = np.asarray(true)
-    probabilities = np.asarray(probabilities, dtype=float)
-    fold = np.asarray(fold)
-    thresholds = np.asarray(thresholds, dtype=float)
+    true = number_array(true, "true")
+    probabilities = number_array(probabilities, "probabilities")
+    fold = whole_numbers(fold, "fold")
+    thresholds = number_array(thresholds, "thresholds")
     n_labels = true.shape[1] if true.ndim == 2 else 0
     names = [str(name) for name in (range(n_labels) if compartments is None else compartments)]
     _check(true, probabilities, fold, thresholds, names, decile)
     is_tested = fold >= 0
     numbers = np.unique(fold[is_tested])
-    labels = np.asarray(true, dtype=np.float64)
-    trained = np.ones(labels.shape, dtype=bool) if trained is None else trained
     tested = _Tested(
-        np.where(trained, labels, NAN)[is_tested],
-        labels[is_tested],
+        np.where(_trained(trained, true), true, NAN)[is_tested],
+        true[is_tested],
         probabilities[is_tested],
         (probabilities >= thresholds).astype(np.int64)[is_tested],
         [fold[is_tested] == number for number in numbers],
@@ -202,6 +203,15 @@ def evaluate(
     order = [*names, AVERAGE, MICRO, SETS]
     rows.sort(key=lambda row: order.index(str(row[0])))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _trained(trained: np.ndarray | None, true: np.ndarray) -> np.ndarray:
+    """Which compartments were trained, of the shape of the labels."""
+    if trained is None:
+        return np.ones(true.shape, dtype=bool)
+    mask = zero_one(trained, "trained", 2)
+    check_same_shape(mask, "trained", true, "true")
+    return mask
 
 
 def _row(

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.dataset import Dataset
+from mirnagraph.errors import InputError
 from mirnagraph.evaluation.calibration import expected_calibration_error
-from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arguments import checked, finite_matrix
+from mirnagraph.reading.arrays import check_same_shape, number_array, zero_one
 
 NAN = float("nan")
 
@@ -39,10 +41,11 @@ def set_scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         Chen, Gu, Zhou 2024 (PMiSLocMF), doi:10.1093/bib/bbae386, after Chou 2013,
         doi:10.1039/c3mb25555g.
     """
-    if not len(true):
+    in_true = zero_one(true, "true", 2)
+    in_predicted = zero_one(predicted, "predicted", 2)
+    check_same_shape(in_true, "true", in_predicted, "predicted")
+    if not len(in_true):
         return dict.fromkeys(SET_SCORES, NAN)
-    in_true = true != 0
-    in_predicted = predicted != 0
     both = (in_true & in_predicted).sum(axis=1)
     either = (in_true | in_predicted).sum(axis=1)
     return {
@@ -50,7 +53,7 @@ def set_scores(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         "coverage": _share(both, in_true.sum(axis=1), either),
         "accuracy": _share(both, either, either),
         "absolute true": float((both == either).mean()),
-        "absolute false": float(((either - both) / true.shape[1]).mean()),
+        "absolute false": float(((either - both) / in_true.shape[1]).mean()),
     }
 
 
@@ -87,11 +90,14 @@ def ranking_scores(true: np.ndarray, probabilities: np.ndarray) -> dict[str, flo
         label_ranking_loss,
     )
 
-    is_located = true.any(axis=1)
+    in_true = zero_one(true, "true", 2)
+    numbers = finite_matrix(probabilities, "probabilities")
+    check_same_shape(in_true, "true", numbers, "probabilities")
+    is_located = in_true.any(axis=1)
     if not is_located.any():
         return dict.fromkeys(RANKING_SCORES, NAN)
-    labels = (true[is_located] != 0).astype(int)
-    scores = probabilities[is_located]
+    labels = in_true[is_located].astype(int)
+    scores = numbers[is_located]
     # scikit-learn takes no single column; with one compartment every ranking is right
     if labels.shape[1] == 1:
         return dict(zip(RANKING_SCORES, (1.0, 0.0, 0.0, 0.0), strict=True))
@@ -213,8 +219,15 @@ def deciles(values: np.ndarray) -> np.ndarray:
 
     Returns:
         0 (smallest) … 9 (largest): int64, shape (n,).
+
+    Raises:
+        InputError: another shape, or a value that is missing.
     """
-    rank = pd.Series(values).rank().to_numpy()
+    numbers = number_array(values, "values")
+    if numbers.ndim != 1 or np.isnan(numbers).any():
+        found = numbers.shape if numbers.ndim != 1 else "NaN"
+        raise InputError("values have no deciles", found=found, expected="(n,), none missing")
+    rank = pd.Series(numbers).rank().to_numpy()
     below = rank - 0.5
     return np.asarray(below * 10 // max(len(rank), 1), dtype=np.int64)
 
@@ -233,7 +246,13 @@ def within_auc(true: np.ndarray, probabilities: np.ndarray, decile: np.ndarray) 
     Returns:
         Mean of the AUC of each decile, weighted by its number of pairs; NaN where no decile has
         both classes.
+
+    Raises:
+        InputError: arrays of different lengths, or a label other than 0 and 1.
     """
+    true = zero_one(true, "true", 1)
+    check_same_shape(number_array(probabilities, "probabilities"), "probabilities", true, "true")
+    check_same_shape(decile, "decile", true, "true")
     total = 0.0
     n_pairs = 0.0
     for value in np.unique(decile):

@@ -7,8 +7,11 @@ from scipy import sparse
 
 from mirnagraph.config import require
 from mirnagraph.errors import InputError
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arrays import number_array
 
 
+@checked
 def cut_off(similarity: np.ndarray, threshold: float, *, weighted: bool = True) -> sparse.csr_array:
     """Join the pairs whose similarity is above a threshold (GTMALoc Eq. 6: strictly above).
 
@@ -32,6 +35,7 @@ def cut_off(similarity: np.ndarray, threshold: float, *, weighted: bool = True) 
     return _network(similarity, similarity > similarity.dtype.type(threshold), weighted)
 
 
+@checked
 def top_k(similarity: np.ndarray, k: int, *, weighted: bool = True) -> sparse.csr_array:
     """Join each node with the k nodes most similar to it, in either direction.
 
@@ -69,9 +73,9 @@ def _network(similarity: np.ndarray, is_edge: np.ndarray, weighted: bool) -> spa
 
 
 def _checked(similarity: np.ndarray) -> np.ndarray:
-    array = np.asarray(similarity)
-    if not np.issubdtype(array.dtype, np.floating):
-        array = array.astype(np.float64)
+    numbers = number_array(similarity, "similarity")
+    is_float = similarity.dtype.kind == "f"
+    array = similarity if is_float else numbers  # of float32, the precision stays
     if array.ndim != 2 or array.shape[0] != array.shape[1]:
         raise InputError(
             "a similarity must be a square array", found=array.shape, expected="(n, n)"

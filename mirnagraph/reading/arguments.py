@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,7 +42,7 @@ def checked(function: Function) -> Function:
             raise ArgumentError(f"{function.__qualname__}: {error}") from None
         for name, value in bound.arguments.items():
             if name in hints and signature.parameters[name].kind not in _VARIADIC:
-                value = _by_place(value, hints[name])
+                value = _by_place(f"{function.__qualname__}: {name}", value, hints[name])
                 _check(function.__qualname__, name, value, hints[name])
                 bound.arguments[name] = value
         return function(*bound.args, **bound.kwargs)
@@ -52,25 +53,31 @@ def checked(function: Function) -> Function:
 _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
-def _by_place(value: Any, hint: Any) -> Any:
+def _by_place(name: str, value: Any, hint: Any) -> Any:
     """Columns of tables, and arrays, as a list or an array: element i is the i-th, by no label."""
     kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     origins = [get_origin(kind) or kind for kind in kinds]
-    if any(isinstance(kind, type) and isinstance(value, kind) for kind in origins):
-        is_column = hasattr(value, "to_numpy") and Iterable in origins
-        return list(value) if is_column else value
     names = [getattr(kind, "__name__", "") for kind in origins]
-    if Sequence in origins and hasattr(value, "__array__"):
-        return list(value) if getattr(value, "ndim", 1) == 1 else value
-    if "ndarray" in names and (isinstance(value, list | tuple) or hasattr(value, "to_numpy")):
-        import numpy as np
+    is_of_kind = any(isinstance(kind, type) and isinstance(value, kind) for kind in origins)
+    is_column = hasattr(value, "to_numpy") and not hasattr(value, "columns")
+    if "ndarray" in names and (not is_of_kind or hasattr(value, "__array_finalize__")):
+        from mirnagraph.reading.arrays import as_array
 
-        try:
-            array = np.asarray(value)
-        except ValueError:  # rows of different lengths
-            return value
-        return value if array.dtype == object else array
+        return as_array(value, lambda reason: ArgumentError(f"{name} {reason}"))
+    is_listed = is_column and Iterable in origins
+    if not is_of_kind and Sequence in origins and not hasattr(value, "columns"):
+        is_listed = hasattr(value, "__array__") and getattr(value, "ndim", 1) == 1
+    if is_listed:
+        value = list(value)
+    if isinstance(value, list | tuple) and {Sequence, Iterable} & set(origins):
+        # the missing text of a column is None in every library but pandas
+        is_missing = [type(part).__name__ in _MISSING for part in value]
+        if any(is_missing):
+            value = [None if wrong else x for x, wrong in zip(value, is_missing, strict=True)]
     return value
+
+
+_MISSING = ("NAType", "NaTType")
 
 
 def check_fields(instance: Any, *names: str) -> None:
@@ -107,12 +114,25 @@ def _hints(owner: Any) -> dict[str, Any]:
     return _CACHE[owner]
 
 
+LONGEST_NAME = 255
+"""Characters that a file system takes, at most, for the name of a file."""
+
+
 def _check(function: str, name: str, value: Any, hint: Any) -> None:
+    if Path in get_args(hint) and isinstance(value, str) and not _is_path(value):
+        raise ArgumentError(
+            f"{function}: {name} is {_shown(value)}, expected a path: no NUL, and no name of more "
+            f"than {LONGEST_NAME} characters"
+        )
     if not _fits(value, hint):
         raise ArgumentError(
             f"{function}: {name} is {_shown(value)} ({type(value).__name__}), "
             f"expected {_written(hint)}"
         )
+
+
+def _is_path(text: str) -> bool:
+    return "\0" not in text and all(len(part) <= LONGEST_NAME for part in text.split(os.sep))
 
 
 def _shown(value: Any) -> str:
@@ -133,22 +153,41 @@ def _fits(value: Any, hint: Any) -> bool:
         return value is None
     if hint in (int, float):
         return _is_number(value, hint)
+    if hint is str:
+        return isinstance(value, str) and _is_whole(value)
     if origin is None:
         return _is_instance(value, hint)
     return _is_instance(value, origin) and _items_fit(value, origin, get_args(hint))
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text has no half of a character, which no file can hold."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_number(value: Any, hint: type) -> bool:
     import numpy as np
 
     kinds = (int, np.integer) if hint is int else (int, float, np.integer, np.floating)
-    return isinstance(value, kinds) and not isinstance(value, bool)
+    is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    # a whole number of Python may be larger than any number of numpy
+    return is_number and not (
+        hint is float and isinstance(value, int) and abs(value) > sys.float_info.max
+    )
 
 
 def _is_instance(value: Any, kind: Any) -> bool:
     if not isinstance(kind, type):
         return True
     if kind in (Sequence, Iterable):
+        if hasattr(value, "columns"):  # a table would give the names of its columns
+            return False
         return not isinstance(value, str | bytes | Mapping | set | frozenset) and (
             isinstance(value, Iterable) and (kind is Iterable or hasattr(value, "__len__"))
         )
@@ -178,7 +217,7 @@ def _items_fit(value: Any, origin: Any, items: Sequence[Any]) -> bool:
 def _is_missing(value: Any, hint: Any) -> bool:
     is_optional = type(None) in get_args(hint)
     return is_optional and (value is None or isinstance(value, float | type(None)) or
-                            type(value).__name__ in ("NAType", "NaTType"))  # fmt: skip
+                            type(value).__name__ in _MISSING)  # fmt: skip
 
 
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "True or False",
@@ -218,16 +257,21 @@ def finite_matrix(values: Any, name: str) -> np.ndarray | sparse.csr_array:
     import numpy as np
     from scipy import sparse
 
+    from mirnagraph.reading.arrays import number_array
+
     is_sparse = sparse.issparse(values)
-    try:
-        if is_sparse:
+    if is_sparse:
+        try:
+            # the numbers apart: scipy drops the imaginary part of complex ones
+            number_array(values.tocoo().data, name)
             matrix = sparse.csr_array(values, dtype=np.float64, copy=True)
-            numbers = matrix.data
-        else:
-            matrix = np.asarray(values, dtype=np.float64)
-            numbers = matrix
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"{name} is no matrix of numbers ({error})") from None
+        except ArgumentError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(f"{name} is no matrix of numbers ({error})") from None
+        numbers = matrix.data
+    else:
+        matrix = numbers = number_array(values, name)
     if matrix.ndim != 2:
         raise InputError(
             f"{name} is no matrix", found=f"shape {matrix.shape}", expected="two dimensions"

@@ -24,11 +24,19 @@ from mirnagraph.writing.folders import (
     empty_folder,
     is_abandoned,
     is_empty,
+    place_beside,
     remove_folder,
+    replace_folder,
 )
 from mirnagraph.writing.locks import lock, start_list, unlock
 
 FORMAT_VERSION = 1
+
+REPLACES = "replaces"
+"""Entry of ``run.json`` while a run is written: name of the folder whose place it will take."""
+
+BEGUN = {"config.toml"}
+"""Files of a run that was killed before it had a ``run.json``."""
 
 Result = TypeVar("Result")
 
@@ -62,14 +70,17 @@ class RunFolder:
     """A folder that holds one run.
 
     Attributes:
-        path: the folder.
+        path: the folder, while the run is written.
         resumed: whether it held a run of the same fingerprint before.
         finished: whether that run was complete.
+        replaces: the folder whose place it takes when it is finished; None where it is in its
+            place.
     """
 
     path: Path
     resumed: bool = False
     finished: bool = False
+    replaces: Path | None = None
 
     def read(self) -> dict[str, Any]:
         """Return the contents of ``run.json``."""
@@ -78,20 +89,34 @@ class RunFolder:
     def reopen(self) -> RunFolder:
         """Reopen a finished run to add results; `finish` has to follow."""
         self.add(status="running", _resumed_at=time.time())
-        return RunFolder(self.path, resumed=True)
+        return replace(self, resumed=True, finished=False)
 
     def add(self, **more: Any) -> None:
         """Add entries to ``run.json``."""
         _write(self.path, self.read() | more)
 
-    def finish(self, **more: Any) -> None:
-        """Mark the run as complete and add its seconds and further entries to ``run.json``."""
+    def finish(self, **more: Any) -> RunFolder:
+        """Mark the run as complete and add its seconds and further entries to ``run.json``.
+
+        Returns:
+            The run in its place, which it takes now where it replaces another.
+        """
         about = self.read()
         about.update(more, status="done", finished=_now())
         seconds = time.time() - about.pop("_resumed_at")
         about["seconds"] = round(about.get("seconds", 0.0) + seconds, 2)
+        about.pop(REPLACES, None)
         _write(self.path, about)
+        if self.replaces is not None:
+            replace_folder(self.path, self.replaces)
+        self.unlock()
+        return replace(self, path=self.replaces or self.path, replaces=None)
+
+    def unlock(self) -> None:
+        """Give back the locks of the run."""
         unlock(self.path)
+        if self.replaces is not None:
+            unlock(self.replaces)
 
 
 def read_run_json(folder: str | Path) -> dict[str, Any]:
@@ -165,20 +190,24 @@ def open_run(
 ) -> RunFolder:
     """Make a run folder, or resume the unfinished run in it.
 
-    The folder is locked until the run is finished or the process ends, and lists its files.
+    The folder is locked until the run is finished or the process ends, and lists its files. A run
+    that replaces another is written beside it, in ``FOLDER.unfinished``, and takes its place when
+    it is finished; until then the other stays as it is. Where a folder cannot be renamed, such as a
+    mount, the other is removed when the new run begins.
 
     Args:
         folder: the run folder.
         settings: the resolved settings as TOML, written to ``config.toml``.
         inputs: name of each input -> sha256.
         seed: of the run, for ``run.json``.
-        overwrite: replace a run in the folder.
-        resume: keep a finished run of the same fingerprint.
+        overwrite: replace another or a finished run; an unfinished one of the same fingerprint
+            resumes.
+        resume: keep a finished run of the same fingerprint, also with `overwrite`.
         about: further entries of ``run.json``.
 
     Raises:
         InputError: the folder holds something else, a run of another fingerprint, or a finished run
-            and neither `overwrite` nor `resume` is set.
+            and neither `overwrite` nor `resume` is set; or there is another ``FOLDER.unfinished``.
     """
     path = Path(folder)
     run_fingerprint = fingerprint(settings, inputs)
@@ -186,17 +215,23 @@ def open_run(
     if kept is not None and kept.finished:
         return kept
     lock(path)
+    run = RunFolder(path)
     try:
         # again: another command may have written until now
         kept = _kept(path, run_fingerprint, overwrite=overwrite, resume=resume)
+        beside = place_beside(path)
+        if kept is None and beside is not None and _goes_beside(path, beside, run_fingerprint):
+            run = RunFolder(beside, replaces=path)
+            lock(beside)
+            kept = _kept_beside(run, run_fingerprint)
         if kept is None:
-            empty_folder(path)
-            run = _new_run(path, settings, inputs, run_fingerprint, seed, about or {})
+            empty_folder(run.path)
+            _begin(run, settings, inputs, run_fingerprint, seed, about or {})
         elif not kept.finished:
-            start_list(path, run_fingerprint)
-            kept.add(_resumed_at=time.time())
+            start_list(run.path, run_fingerprint)
+            kept.add(status="running", _resumed_at=time.time())
     except BaseException:
-        unlock(path)
+        run.unlock()
         raise
     return run if kept is None else kept
 
@@ -209,22 +244,68 @@ def _kept(path: Path, run_fingerprint: str, *, overwrite: bool, resume: bool) ->
     """
     with explain_disk(path):
         is_filled = path.is_dir() and not is_empty(path)
-    if is_filled and not overwrite and not is_abandoned(path, {"config.toml"}):
-        return _resumed(path, run_fingerprint, keep_finished=resume)
+    if is_filled and not is_abandoned(path, BEGUN):
+        if not overwrite:
+            return _resumed(path, run_fingerprint, keep_finished=resume)
+        about = _same_run(path, run_fingerprint)
+        if about is not None and (resume or about["status"] != "done"):
+            return RunFolder(path, resumed=True, finished=about["status"] == "done")
     check_output_folder(path, overwrite=overwrite or is_filled)
     return None
 
 
-def _new_run(
-    path: Path,
+def _goes_beside(path: Path, beside: Path, run_fingerprint: str) -> bool:
+    """Whether a new run is written beside its folder: that holds another, or gave its place."""
+    if is_empty(path) or is_abandoned(path, BEGUN):
+        return _same_run(beside, run_fingerprint) is not None
+    return True
+
+
+def _kept_beside(run: RunFolder, run_fingerprint: str) -> RunFolder | None:
+    """Run in a folder beside another that is resumed; None where a new one may fill it.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    if is_empty(run.path) or is_abandoned(run.path, BEGUN):
+        return None
+    if _same_run(run.path, run_fingerprint) is not None:
+        return replace(run, resumed=True)
+    about = _about_of(run.path)
+    if run.replaces is None or about.get(REPLACES) != run.replaces.name:
+        raise InputError(
+            "the folder of the new run, until it is finished, holds something else",
+            file=run.path,
+            hint="move it elsewhere, or choose another output folder",
+        )
+    check_output_folder(run.path, overwrite=True)
+    return None
+
+
+def _same_run(path: Path, run_fingerprint: str) -> dict[str, Any] | None:
+    """Entries of ``run.json`` of a run of this fingerprint in a folder; None for anything else."""
+    about = _about_of(path)
+    return about if about.get("fingerprint") == run_fingerprint and "status" in about else None
+
+
+def _about_of(path: Path) -> dict[str, Any]:
+    """Entries of ``run.json``; none where there is no such file, or a damaged one."""
+    try:
+        return read_run_json(path)
+    except InputError:
+        return {}
+
+
+def _begin(
+    run: RunFolder,
     settings: str,
     inputs: Mapping[str, str],
     run_fingerprint: str,
     seed: int,
     about: Mapping[str, Any],
-) -> RunFolder:
-    start_list(path, run_fingerprint)
-    write_text(path / "config.toml", settings)
+) -> None:
+    start_list(run.path, run_fingerprint)
+    write_text(run.path / "config.toml", settings)
     entries = {
         "format_version": FORMAT_VERSION,
         "status": "running",
@@ -239,8 +320,9 @@ def _new_run(
         "seconds": 0.0,
         "_resumed_at": time.time(),
     }
-    _write(path, entries)
-    return RunFolder(path)
+    if run.replaces is not None:
+        entries[REPLACES] = run.replaces.name
+    _write(run.path, entries)
 
 
 def run_or_resume(
@@ -280,21 +362,21 @@ def run_or_resume(
     )
     if run.finished:
         return None, run
-    return finish_run(run, body), run
+    return finish_run(run, body)
 
 
-def finish_run(run: RunFolder, body: Callable[[RunFolder], Result]) -> Result:
+def finish_run(run: RunFolder, body: Callable[[RunFolder], Result]) -> tuple[Result, RunFolder]:
     """Do the work of an open run and mark it as finished (see `run_or_resume`)."""
     try:
-        result = body(run)
-        run.finish()
-    except MirnagraphError:
-        if not run.resumed and not any(run.path.rglob("folds/fold_*")):
-            remove_folder(run.path)
-        raise
+        try:
+            result = body(run)
+        except MirnagraphError:
+            if not run.resumed and not any(run.path.rglob("folds/fold_*")):
+                remove_folder(run.path)
+            raise
+        return result, run.finish()
     finally:
-        unlock(run.path)
-    return result
+        run.unlock()
 
 
 def _resumed(path: Path, run_fingerprint: str, *, keep_finished: bool) -> RunFolder:

@@ -33,6 +33,9 @@ from mirnagraph.writing.temporary import (
 SHOWN = 3
 """Most files in a message."""
 
+UNFINISHED = ".unfinished"
+"""Last letters of a folder whose content replaces that of another when it is whole."""
+
 
 def check_output_folder(folder: str | Path, *, overwrite: bool = False) -> None:
     """Refuse an output folder that is not empty, before any work is done.
@@ -153,6 +156,39 @@ def write_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Pat
         remove_temporary(part)
 
 
+def place_beside(folder: str | Path) -> Path | None:
+    """Name the folder in which the content that replaces a folder is written until it is whole.
+
+    Returns:
+        ``x.unfinished`` for ``x``; None where a folder cannot give its place to another: a mount,
+        a parent that cannot be written, a part of a folder that is being written.
+    """
+    folder = Path(folder)
+    real = Path(os.path.realpath(folder))
+    if not is_outside(real) or not _can_move(real):
+        return None
+    name = f"{real.name}{UNFINISHED}"
+    if folder.name == real.name and os.path.realpath(folder.parent) == str(real.parent):
+        return folder.with_name(name)
+    return real.with_name(name)
+
+
+def replace_folder(part: str | Path, folder: str | Path) -> None:
+    """Give a whole folder the place of another, of which only the files of others stay.
+
+    Args:
+        part: see `place_beside`; locked by this process.
+        folder: also locked by this process.
+
+    Raises:
+        InputError: the disk refuses. Both folders are then as they were, or `part` has its place.
+    """
+    target = Path(os.path.realpath(folder))
+    with explain_disk(Path(folder)):
+        _swap(Path(os.path.realpath(part)), target, files_of(target) or set())
+        sync(target.parent)
+
+
 def remove_folder(folder: str | Path) -> None:
     """Remove the files of a folder that mirnagraph wrote, and the folder where nothing is left.
 
@@ -218,18 +254,18 @@ def _swap(part: Path, target: Path, names: set[str]) -> None:
     if not target.exists():
         os.replace(part, target)
         return
-    if (target / LOCK).is_file():
-        os.replace(target / LOCK, part / LOCK)
     if is_empty(target):
-        (target / MARKER).unlink(missing_ok=True)
-        sweep(target)
-        os.replace(part, target)
+        with _with_lock_of(target, part):
+            (target / MARKER).unlink(missing_ok=True)
+            sweep(target)
+            os.replace(part, target)
         return
     old = new_temporary(target.parent, target, is_folder=True)
     try:
         os.replace(target, old)
         try:
-            os.replace(part, target)
+            with _with_lock_of(old, part):
+                os.replace(part, target)
         except BaseException:
             os.replace(old, target)
             raise
@@ -240,6 +276,20 @@ def _swap(part: Path, target: Path, names: set[str]) -> None:
             os.replace(old / name, target / name)
     finally:
         remove_temporary(old)
+
+
+@contextlib.contextmanager
+def _with_lock_of(folder: Path, part: Path) -> Iterator[None]:
+    """Move the lock of a folder into what takes its place, and back where that fails."""
+    is_locked = (folder / LOCK).is_file()
+    if is_locked:
+        os.replace(folder / LOCK, part / LOCK)
+    try:
+        yield
+    except BaseException:
+        if is_locked:
+            os.replace(part / LOCK, folder / LOCK)
+        raise
 
 
 def _fingerprint(folder: Path) -> str:

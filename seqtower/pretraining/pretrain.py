@@ -244,8 +244,7 @@ def pretrain(
     if run.finished:
         return None, run
     metrics = _train_and_save(run, tower, head, records, tracks, config, inputs, progress)
-    run.finish()
-    return metrics, run
+    return metrics, run.finish()
 
 
 def _train_and_save(

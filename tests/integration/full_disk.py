@@ -35,6 +35,11 @@ class FullDisk:
         folder: whose files are meant.
         first: number of the first write that is refused, or its kind; 0 for none.
         code: why, a number of `errno`.
+
+    Attributes:
+        seen: the writes until now, as name and path.
+        is_full: whether one was refused.
+        refused: the first that was.
     """
 
     def __init__(self, folder: Path, first: int | str, code: int) -> None:
@@ -43,6 +48,7 @@ class FullDisk:
         self.code = code
         self.seen: list[str] = []
         self.is_full = False
+        self.refused = ""
 
     def step(self, name: str, place: Any, target: Any = None) -> None:
         """Count a write of a place, or refuse it; of a change of names, the new one is kept."""
@@ -52,6 +58,7 @@ class FullDisk:
         step = f"{name} {path}"
         self.seen.append(step)
         if (self.is_full and name not in ONCE) or (not self.is_full and self.is_first(step)):
+            self.refused = self.refused or step
             self.is_full = True
             name_of = None if isinstance(place, int) else os.fsdecode(place)
             raise OSError(self.code, os.strerror(self.code), name_of)

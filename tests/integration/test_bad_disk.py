@@ -1,4 +1,7 @@
-"""A disk that is full: every command, at each of its writes, and on small real disks."""
+"""A disk that is full: every command, at its writes, and on small real disks.
+
+The first write of each kind is refused; with MIRNAGRAPH_EVERY_WRITE=1, as in `make stress`, each.
+"""
 
 from __future__ import annotations
 
@@ -117,8 +120,15 @@ def clean(place: Path) -> None:
             path.unlink()
 
 
-def kinds_of(seen: list[str]) -> list[str]:
+def steps_of(seen: list[str]) -> list[str] | list[int]:
+    """Writes that are refused: the first of each kind, or every one by its number."""
+    if is_every_write():
+        return list(range(1, len(seen) + 1))
     return list(dict.fromkeys(map(kind_of, seen)))
+
+
+def is_every_write() -> bool:
+    return bool(os.environ.get("MIRNAGRAPH_EVERY_WRITE"))
 
 
 FULL = "(No space left on device|database or disk is full)"
@@ -147,51 +157,94 @@ def test_a_full_disk_at_every_write(run, inputs: Path, name: str, is_there: bool
     if not is_there:
         clean(inputs)
     before = contents(inputs)
-    for kind in kinds_of(disk.seen):
-        with full_disk(inputs, kind) as disk:
+    n_refused = 0
+    steps = steps_of(disk.seen)
+    for step in steps:
+        with full_disk(inputs, step) as disk:
             ended = run(*words)
-        assert (disk.is_full, hidden(inputs)) == (True, []), kind
+        assert (disk.is_full, hidden(inputs)) == (True, []), step
         if ended.returncode == 0:  # a name that the file system could not give to the disk
-            assert kind.startswith("fsync"), kind
+            assert disk.refused.startswith("fsync"), step
             if is_there:
                 before = contents(inputs)
             else:
                 clean(inputs)
             continue
+        n_refused += 1
         assert_refused(ended)
-        assert contents(inputs) == before, kind
+        assert contents(inputs) == before, step
+    print(f"{name}: {len(steps)} writes, {n_refused} refused")  # noqa: T201  shown with -s
+
+
+def results_in(folder: Path) -> dict[str, bytes]:
+    names = ("predictions.tsv", "best.toml", "folds.tsv")
+    return {path: text for path, text in contents(folder).items() if path in names}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in COMMANDS if COMMANDS[name].is_run])
 def test_a_full_disk_at_every_write_of_a_run(run, inputs: Path, name: str) -> None:
     """Refused at the first write of a kind, resumed, refused at that of the next, and so on: the
-    end has the results of a run that was never refused.
+    end has the results of a run that was never refused. Of every write, each begins anew.
     """
     words = (*COMMANDS[name].words, "--resume", "-q")
     before = contents(inputs)
     with full_disk(inputs) as disk:
         assert run(*words).returncode == 0
-    results = ("predictions.tsv", "best.toml", "folds.tsv")
-    expected = {path: text for path, text in contents(Path("out")).items() if path in results}
+    expected = results_in(Path("out"))
     clean(inputs)
-    kinds = kinds_of(disk.seen)
+    steps = steps_of(disk.seen)
     n_refused = 0
-    for kind in kinds:
-        with full_disk(inputs, kind) as disk:
+    for step in steps:
+        if is_every_write():
+            clean(inputs)
+        with full_disk(inputs, step) as disk:
             ended = run(*words)
         after = contents(inputs)
-        assert hidden(inputs) == [], kind
+        assert hidden(inputs) == [], step
         assert {path: after.get(path) for path in before} == before
         if ended.returncode == 0:  # nothing of this kind was left to write
             clean(inputs)
             continue
         assert_refused(ended)
         n_refused += 1
-    assert n_refused > 0.6 * len(kinds)
+    assert n_refused > 0.6 * len(steps)
     assert run(*words).returncode == 0
-    found = contents(Path("out"))
-    assert {path: found.get(path) for path in expected} == expected
+    assert results_in(Path("out")) == expected
+    print(f"{name}: {len(steps)} writes, {n_refused} refused")  # noqa: T201  shown with -s
+
+
+@pytest.mark.slow
+def test_a_full_disk_at_every_write_of_a_run_that_replaces_another(run, inputs: Path) -> None:
+    """The earlier run is whole until the new one has its place."""
+    words = (*COMMANDS["tune"].words, "-q")
+    assert run(*words, "--seed", "1").returncode == 0
+    before = contents(inputs)
+    shutil.copytree("out", "kept")
+    words = (*words, "--overwrite")
+    with full_disk(inputs) as disk:
+        assert run(*words).returncode == 0
+    expected = results_in(Path("out"))
+    steps = steps_of(disk.seen)
+    n_refused = 0
+    for step in steps:
+        if is_every_write() or results_in(Path("out")) == expected:
+            clean(inputs)
+            shutil.copytree("kept", "out")
+        with full_disk(inputs, step) as disk:
+            ended = run(*words)
+        assert hidden(inputs) == [], step
+        if ended.returncode == 0:
+            continue
+        assert_refused(ended)
+        n_refused += 1
+        after = contents(inputs)
+        if results_in(Path("out")) != expected:
+            assert {path: after.get(path) for path in before} == before, step
+    assert n_refused > 0.6 * len(steps)
+    assert run(*words).returncode == 0
+    assert (results_in(Path("out")), Path("out.unfinished").exists()) == (expected, False)
+    print(f"tune --overwrite: {len(steps)} writes, {n_refused} refused")  # noqa: T201  shown with -s
 
 
 @pytest.mark.parametrize(

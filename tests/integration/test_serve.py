@@ -391,7 +391,7 @@ def test_a_malformed_request_is_named(client: TestClient) -> None:
     assert error_of(deep, deep.status_code)
     assert deep.status_code in (400, 422)
     broken = client.post("/api/predict", content=b"{", headers=headers)
-    assert error_of(broken, 422).endswith("character 1: JSON decode error")
+    assert "character 1: JSON decode error: Expecting property name" in error_of(broken, 422)
     unknown = error_of(client.post("/api/explain", json={"name": "nonsense"}), 400)
     assert unknown.startswith("unknown RNA 'nonsense'")
     assert "--fasta" not in unknown

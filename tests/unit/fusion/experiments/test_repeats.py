@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from fusion.experiments.repeats import over_seeds, put_section, repeats_done, shown_rows
+from fusion.experiments.repeats import (
+    keeps_first_seed,
+    over_seeds,
+    put_section,
+    repeats_done,
+    shown_rows,
+)
 from mirnagraph.evaluation.metrics import COLUMNS
 from mirnagraph.io import write_tsv
 
@@ -72,3 +79,18 @@ def test_repeats_are_done_only_for_just_these_seeds(tmp_path: Path) -> None:
     assert repeats_done(tmp_path, 0, 2)
     assert not repeats_done(tmp_path, 0, 3)
     assert not repeats_done(tmp_path, 1, 2)
+
+
+def test_overwrite_resumes_repeats_that_have_begun_and_no_others(tmp_path: Path) -> None:
+    def kept(n: int, *, overwrite: bool) -> bool:
+        return keeps_first_seed(tmp_path, 4, n, overwrite=overwrite)
+
+    assert (kept(2, overwrite=False), kept(2, overwrite=True)) == (True, False)
+    about = {"format_version": 1, "seed": 4, "status": "done"}
+    (tmp_path / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    assert (kept(2, overwrite=False), kept(2, overwrite=True)) == (True, False)
+    (tmp_path / "run.json").write_text(json.dumps(about | {"repeats": 2}), encoding="utf-8")
+    assert (kept(2, overwrite=True), kept(3, overwrite=True)) == (True, False)
+    write_tsv(over_seeds({4: metrics(0.7, 0.6), 5: metrics(0.8, 0.7)}), tmp_path / "repeats.tsv")
+    assert (kept(2, overwrite=False), kept(2, overwrite=True)) == (False, False)
+    assert kept(3, overwrite=False)

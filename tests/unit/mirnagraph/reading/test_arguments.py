@@ -144,7 +144,7 @@ def test_a_matrix_is_read_by_place_and_has_two_dimensions() -> None:
             gip_similarity(wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="semantic is not square"):
         functional_similarity(np.eye(2), np.ones((2, 3)))
-    with pytest.raises(ArgumentError, match="m is no matrix of numbers"):
+    with pytest.raises(ArgumentError, match="m holds texts, expected numbers"):
         finite_matrix([["a", "b"]], "m")
 
 
@@ -237,3 +237,107 @@ def test_no_public_function_ends_in_an_error_of_its_insides(name: str, function:
             continue
         with contextlib.suppress(MirnagraphError):
             function(*[junk] * len(needed))  # type: ignore[operator]
+
+
+# What numpy and pandas would change without a word
+
+
+EYE = np.eye(3)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.ma.array(EYE, mask=EYE > 0), "has masked values"),
+        (EYE + 1j, "holds complex numbers"),
+        (sparse.csr_array(EYE + 1j), "holds complex numbers"),
+        (EYE.astype("datetime64[s]"), "holds dates"),
+        (EYE.astype("timedelta64[s]"), "holds durations"),
+        (EYE.astype(str), "holds texts"),
+        (EYE.astype("S3"), "holds bytes"),
+        (pd.DataFrame(EYE).astype(str), "holds texts"),
+        (np.zeros(2, dtype=[("a", float)]), "holds records"),
+        ([[10**400, 1], [1, 0]], "(no|each a) number"),
+    ],
+    ids=["masked", "complex", "sparse complex", "date", "duration", "text", "bytes", "frame",
+         "records", "huge"],
+)  # fmt: skip
+def test_what_numpy_would_change_without_a_word_is_refused(values: object, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        finite_matrix(values, "m")
+    with pytest.raises(ArgumentError, match=message):
+        gip_similarity(values)  # type: ignore[arg-type]
+
+
+class ArrayLike:
+    """Of another library, such as torch."""
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return EYE
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.ma.array(EYE),
+        np.matrix(EYE),
+        ArrayLike(),
+        pd.DataFrame(EYE).astype("Float64"),
+        pd.DataFrame(EYE).astype("boolean"),
+        pd.DataFrame(EYE).astype("double[pyarrow]"),
+        pd.DataFrame(EYE, index=[2, 1, 0]),
+        EYE.astype(">f4"),
+        sparse.coo_array((np.full(6, 0.5), (np.tile(range(3), 2), np.tile(range(3), 2)))),
+    ],
+    ids=[
+        "masked",
+        "matrix",
+        "__array__",
+        "Float64",
+        "boolean",
+        "arrow",
+        "labels",
+        "swapped",
+        "coo",
+    ],
+)
+def test_every_array_of_numbers_is_read_alike(values: object) -> None:
+    assert np.array_equal(gip_similarity(values), gip_similarity(EYE))  # type: ignore[arg-type]
+
+
+def test_an_array_argument_gets_a_plain_array_with_nan_for_what_is_missing() -> None:
+    for values in (np.matrix([[1.0, 2.0]]), np.ma.array([[1.0, 2.0]])):
+        assert type(sample("p", [], values=values)[-1]) is np.ndarray
+    table = pd.DataFrame({"a": pd.array([1, None], dtype="Int64")})
+    values = sample("p", [], values=table)[-1]  # type: ignore[arg-type]
+    assert isinstance(values, np.ndarray)
+    assert np.array_equal(values, [[1.0], [np.nan]], equal_nan=True)
+    with pytest.raises(ArgumentError, match="sample: values has masked values"):
+        sample("p", [], values=np.ma.array([1, 2], mask=[True, False]))
+
+
+def test_a_missing_text_of_pandas_is_none_and_a_table_is_no_list() -> None:
+    with_missing = pd.Series(["ACGU", pd.NA, "ACGU"], dtype="string")
+    expected = kmer_similarity(["ACGU", None, "ACGU"])
+    for texts in (with_missing, list(with_missing), with_missing.astype(object)):
+        assert np.array_equal(kmer_similarity(texts), expected)  # type: ignore[arg-type]
+    table = pd.DataFrame({"ACGU": [1], "GGGG": [2]})  # its column names are no sequences
+    with pytest.raises(ArgumentError, match="kmer_similarity: sequences is"):
+        kmer_similarity(table)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="predict: names is"):
+        mirnagraph.predict("shipped", table)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", ["\0", "a" * 5000, f"x/{'a' * 256}/y"])
+def test_a_text_that_can_be_no_path_is_refused(path: str) -> None:
+    for function in (mirnagraph.load, mirnagraph.load_dataset, mirnagraph.demo_dataset().save):
+        with pytest.raises(ArgumentError, match="expected a path"):
+            function(path)
+
+
+def test_half_a_character_and_a_number_beyond_floats_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="predict: names is"):
+        mirnagraph.predict("shipped", ["\ud800"])
+    with pytest.raises(ArgumentError, match="gip_similarity: gamma is 1000"):
+        gip_similarity(EYE, gamma=10**400)
+    assert sample("p", [], share=1e300)[3] == 1e300

@@ -1,0 +1,237 @@
+"""A run that replaces another: written beside it, resumed there, in its place when it is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from mirnagraph.errors import InputError
+from mirnagraph.io import write_text
+from mirnagraph.runs.folder import RunFolder, open_run, run_or_resume
+from mirnagraph.writing.locks import unlock_all
+
+BESIDE = "run.unfinished"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a finished run of the settings ``old``."""
+    run_or_resume(tmp_path / "run", "old", {}, writes("old"), seed=0)
+    return tmp_path / "run"
+
+
+def writes(text: str):
+    """Body of a run that writes a fold and a result."""
+
+    def body(run: RunFolder) -> str:
+        write_text(run.path / "folds" / "fold_00" / f"{text}.tsv", text)
+        write_text(run.path / "report.md", text)
+        return text
+
+    return body
+
+
+def fails(error: BaseException, *, has_fold: bool = True):
+    """Body of a run that ends with an error, after its first fold."""
+
+    def body(run: RunFolder) -> None:
+        if has_fold:
+            write_text(run.path / "folds" / "fold_00" / "new.tsv", "first")
+        raise error
+
+    return body
+
+
+def files(folder: Path) -> dict[str, str]:
+    """Contents of a folder but for the files of times."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in ("run.json", "mirnagraph.jsonl")
+    }
+
+
+def replace_run(folder: Path, body, settings: str = "new", **how: bool):
+    return run_or_resume(folder, settings, {}, body, seed=0, overwrite=True, **how)
+
+
+def status(folder: Path) -> str:
+    return json.loads((folder / "run.json").read_text())["status"]
+
+
+def test_a_new_run_takes_the_place_of_another_when_it_is_whole(folder: Path) -> None:
+    before = files(folder)
+
+    def body(run: RunFolder) -> str:
+        assert (run.path, run.replaces) == (folder.with_name(BESIDE), folder)
+        assert (files(folder) | {"mirnagraph.lock": ""}).keys() == {*before, "mirnagraph.lock"}
+        assert status(folder) == "done"
+        return writes("new")(run)
+
+    result, run = replace_run(folder, body)
+    assert (result, run) == ("new", RunFolder(folder))
+    expected = {"folds/fold_00/new.tsv": "new", "report.md": "new", "config.toml": "new"}
+    assert files(folder) == expected  # nothing of the old one, no lock
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+    assert "replaces" not in run.read()
+    assert (status(folder), run.add(more=1), run.read()["more"]) == ("done", None, 1)
+
+
+@pytest.mark.parametrize("settings", ["old", "new"])
+def test_a_killed_one_resumes_and_the_other_stays_meanwhile(folder: Path, settings: str) -> None:
+    before = files(folder)
+    for is_resumed in (False, True):
+
+        def body(run: RunFolder, is_resumed: bool = is_resumed) -> None:
+            assert run.resumed is is_resumed
+            fails(KeyboardInterrupt())(run)
+
+        with pytest.raises(KeyboardInterrupt):
+            replace_run(folder, body, settings)
+        assert (files(folder), status(folder)) == (before, "done")
+        assert files(folder.with_name(BESIDE))["folds/fold_00/new.tsv"] == "first"
+    _, run = replace_run(folder, writes("second"), settings)
+    assert set(files(run.path)) == {
+        "folds/fold_00/new.tsv", "folds/fold_00/second.tsv", "report.md", "config.toml"
+    }  # fmt: skip
+    assert not folder.with_name(BESIDE).exists()
+
+
+def test_a_failing_one_leaves_the_other(folder: Path) -> None:
+    before = files(folder)
+    with pytest.raises(InputError, match="bad labels"):
+        replace_run(folder, fails(InputError("bad labels"), has_fold=False))
+    assert (files(folder), list(folder.parent.iterdir())) == (before, [folder])
+    with pytest.raises(InputError, match="bad labels"):  # with a finished fold it is kept too
+        replace_run(folder, fails(InputError("bad labels")))
+    assert files(folder) == before
+    assert status(folder.with_name(BESIDE)) == "running"
+
+
+def test_an_unfinished_run_resumes_also_with_overwrite(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        replace_run(folder, fails(KeyboardInterrupt()))
+    assert status(folder) == "running"
+    _, run = replace_run(folder, writes("new"))
+    assert files(run.path)["folds/fold_00/new.tsv"] == "new"
+    with pytest.raises(KeyboardInterrupt):  # that of other settings stays until then
+        replace_run(folder, fails(KeyboardInterrupt()), "other")
+    assert (status(folder), status(folder.with_name(BESIDE))) == ("done", "running")
+
+
+def test_other_settings_begin_anew_beside(folder: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        replace_run(folder, fails(KeyboardInterrupt()), "first")
+    _, run = replace_run(folder, writes("second"), "second")
+    expected = {
+        "folds/fold_00/second.tsv": "second",
+        "report.md": "second",
+        "config.toml": "second",
+    }
+    assert files(run.path) == expected
+    assert not folder.with_name(BESIDE).exists()
+
+
+def test_a_run_that_was_killed_before_its_change_of_names(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mirnagraph.runs.folder.replace_folder", killed)
+        with pytest.raises(KeyboardInterrupt):
+            replace_run(folder, writes("new"))
+    beside = folder.with_name(BESIDE)
+    assert (status(beside), files(folder)["report.md"]) == ("done", "old")
+    os.rename(folder, folder.with_name("away"))  # between two changes of names, nothing is there
+    _, run = run_or_resume(folder, "new", {}, writes("new"), seed=0)
+    assert (files(run.path)["report.md"], beside.exists()) == ("new", False)
+
+
+def test_a_folder_of_that_name_that_is_no_unfinished_run_is_not_touched(folder: Path) -> None:
+    beside = folder.with_name(BESIDE)
+    run_or_resume(beside, "mine", {}, writes("mine"), seed=0)
+    before = files(beside)
+    with pytest.raises(InputError, match=r"run\.unfinished: the folder of the new run"):
+        replace_run(folder, writes("new"))
+    assert (files(beside), files(folder)["report.md"]) == (before, "old")
+    beside.rename(folder.with_name("else"))
+    beside.mkdir()
+    (beside / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"run\.unfinished: the folder of the new run"):
+        replace_run(folder, writes("new"))
+    assert (beside / "notes.txt").read_text() == "mine"
+
+
+def test_notes_that_come_while_it_is_written_stay(folder: Path) -> None:
+    def body(run: RunFolder) -> None:
+        (folder / "notes.txt").write_text("mine")
+        writes("new")(run)
+
+    replace_run(folder, body)
+    assert (files(folder)["notes.txt"], files(folder)["report.md"]) == ("mine", "new")
+
+
+def test_a_link_stays_and_the_folder_behind_it_is_replaced(folder: Path) -> None:
+    link = folder.parent / "elsewhere" / "link"
+    link.parent.mkdir()
+    link.symlink_to(folder)
+    _, run = replace_run(link, writes("new"))
+    assert (run.path, link.is_symlink(), files(folder)["report.md"]) == (link, True, "new")
+    assert list(link.parent.iterdir()) == [link]
+
+
+def test_a_folder_that_cannot_be_renamed_is_emptied_when_the_new_run_begins(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirnagraph.writing.folders._can_move", lambda folder: False)
+    with pytest.raises(KeyboardInterrupt):
+        replace_run(folder, fails(KeyboardInterrupt()))
+    assert "report.md" not in files(folder)
+    replace_run(folder, writes("new"))
+    assert (files(folder)["report.md"], list(folder.parent.iterdir())) == ("new", [folder])
+
+
+def test_overwrite_with_resume_keeps_the_same_run_and_replaces_another(folder: Path) -> None:
+    result, run = replace_run(folder, writes("new"), "old", resume=True)
+    assert (result, run.finished, files(folder)["report.md"]) == (None, True, "old")
+    result, run = replace_run(folder, writes("new"), "new", resume=True)
+    assert (result, files(folder)["report.md"]) == ("new", "new")
+
+
+def test_both_folders_are_locked(folder: Path) -> None:
+    run = open_run(folder, "new", {}, seed=0, overwrite=True)
+    assert {(path / "mirnagraph.lock").exists() for path in (run.path, folder)} == {True}
+    unlock_all()  # as at the end of a command after a signal
+    assert not list(folder.parent.rglob("mirnagraph.lock"))
+
+
+@pytest.mark.parametrize("n_before", [0, 1])
+def test_a_change_of_names_that_fails_leaves_both_runs_and_no_lock(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, n_before: int
+) -> None:
+    """The disk refuses the new name of the earlier run, or then that of the new one."""
+    replaced = os.replace
+    beside = folder.with_name(BESIDE)
+    refused = [(folder, None), (beside, folder)][n_before]
+
+    def refuse(source: Path, target: Path) -> None:
+        if (source, target) == refused or (source, None) == refused:
+            raise OSError(28, "No space left on device")
+        replaced(source, target)
+
+    before = files(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr("mirnagraph.writing.folders.os.replace", refuse)
+        with pytest.raises(InputError, match="run: could not be written: No space left"):
+            replace_run(folder, writes("new"))
+    assert (files(folder), status(beside)) == (before, "done")
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["run", BESIDE]
+    assert not list(folder.parent.rglob("mirnagraph.lock"))
+    replace_run(folder, writes("new"))
+    assert (files(folder)["report.md"], beside.exists()) == ("new", False)
