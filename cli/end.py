@@ -213,6 +213,11 @@ def fill_streams() -> None:
         except OSError:
             with contextlib.suppress(OSError):
                 os.open(os.devnull, flags)  # takes the lowest number that is free
+    try:
+        os.write(2, b"")
+    except OSError:  # open for reading alone
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             stream = open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  to the end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import gc
 import os
@@ -184,7 +185,8 @@ def _code_of(error: SystemExit) -> int:
 def _refused(text: str, error: BaseException, code: int) -> int:
     if os.environ.get("MIRNAGRAPH_DEBUG"):
         traceback.print_exception(error)
-    typer.echo(f"Error: {end.printable(text)}", err=True)
+    with contextlib.suppress(OSError):  # of a standard error that is full
+        typer.echo(f"Error: {end.printable(text)}", err=True)
     return code
 
 

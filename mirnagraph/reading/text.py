@@ -222,7 +222,7 @@ def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
     file = file_title(path)
     if str(path) == STDIN:
         if sys.stdin is None:
-            raise InputError("the standard input is closed", file=file)
+            raise InputError("closed", file=file)
         with explain_reading(file):
             yield sys.stdin.buffer
         return

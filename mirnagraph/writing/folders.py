@@ -47,7 +47,7 @@ def check_output_folder(folder: str | Path, *, overwrite: bool = False) -> None:
     with explain_disk(folder):
         try:
             folder.stat()  # unlike exists(), this tells links that lead to themselves
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # a NUL in the name
             return
     if not folder.is_dir():
         raise InputError("the output folder is a file", file=folder)
