@@ -220,7 +220,7 @@ def fill_streams() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
-            stream = open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  to the end
+            stream = os.fdopen(number, "w", encoding="utf-8", closefd=False)
             setattr(sys, name, stream)
 
 
