@@ -33,7 +33,12 @@ def broken_by(say: Callable[[str], None]) -> Iterator[None]:
     if not end.is_terminal(sys.stderr):
         yield
         return
-    timer = threading.Timer(SECONDS, lambda: _has_spoken.is_set() or say(TEXT))
+
+    def break_it() -> None:
+        if not _has_spoken.is_set():
+            say(TEXT)
+
+    timer = threading.Timer(SECONDS, break_it)
     timer.daemon = True
     timer.start()
     try:
