@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from typer import BadParameter, Option
 
-from cli import end
+from cli import end, silence
 from cli.outputs import check_paths, output_locked
 from mirnagraph.errors import counted
 
@@ -118,7 +118,9 @@ ThreadsOption = Annotated[
     int, Option(min=1, help="Number of threads; results do not depend on it.")
 ]
 
-ResamplesOption = Annotated[int, Option(min=100, help="Number of bootstrap resamples of RNAs.")]
+ResamplesOption = Annotated[
+    int, Option(min=100, max=1_000_000, help="Number of bootstrap resamples of RNAs.")
+]
 
 OverwriteOption = Annotated[
     bool, Option("--overwrite", help="Replace the content of the output folder.")
@@ -216,9 +218,10 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        check_paths(values)
+        check_paths(command.__name__, values)
         with (
             end.reader_may_leave(),
+            silence.broken_by(say),
             output_locked(command.__name__, values),
             _on_scheduler(values.get("scheduler")),
         ):
@@ -249,14 +252,22 @@ def _on_scheduler(address: str | None) -> contextlib.AbstractContextManager[None
 
 def _set_device(value: str) -> str:
     """Hide GPUs from torch, which reads this variable when it first looks for them."""
-    match = re.fullmatch(r"auto|cpu|cuda(:\d+)?", value)
+    match = re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", value)
     if not match:
         raise BadParameter(f"{value!r}, expected auto, cpu, cuda or cuda:N")
     if value == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     elif match.group(1):
         os.environ["CUDA_VISIBLE_DEVICES"] = match.group(1)[1:]
+    if value.startswith("cuda") and not _has_gpu():
+        raise BadParameter(f"{value!r}: torch finds no such GPU; auto uses one if there is one")
     return value
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 DeviceOption = Annotated[
@@ -343,6 +354,7 @@ def progress_bars(*, shown: bool = True) -> Iterator[Progress | None]:
             tasks: dict[str, Any] = {}
 
             def draw(step: str, done: int, total: int) -> None:
+                silence.has_spoken()
                 if step not in tasks:
                     tasks[step] = bars.add_task(step, total=total or None)
                 bars.update(tasks[step], completed=done, total=total or None)
@@ -425,9 +437,10 @@ def the_one(argument: Path | None, option: Path | None, name: str) -> Path | Non
 
 
 def say(text: str) -> None:
-    """Write one line to stderr, unless --quiet."""
+    """Write one line to stderr, unless --quiet; control characters as escapes."""
+    silence.has_spoken()
     if not _is_quiet:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(end.printable(text) + "\n")
         sys.stderr.flush()
 
 

@@ -6,9 +6,11 @@ import codecs
 import contextlib
 import faulthandler
 import os
+import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from types import FrameType
 
@@ -22,6 +24,9 @@ BAD_DATA = 3
 
 LOCKS = "mirnagraph.writing.locks"
 """Module of locks, which a command that writes nothing does not load."""
+
+NARROWEST = 20
+"""Fewest columns of help texts and tables."""
 
 WIDTH_OF_FILES = "160"
 """Columns of help texts and tables that no terminal shows: nothing in them is cut."""
@@ -179,11 +184,53 @@ def reader_may_leave() -> Iterator[None]:
 def prepare_streams() -> None:
     """Write a replacement for what the encoding of a stream cannot hold, never a traceback."""
     codecs.register_error("mirnagraph", _replacement)
+    fill_streams()
+    warnings.formatwarning = _warning
     if not is_terminal(sys.stdout):
         os.environ.setdefault("COLUMNS", WIDTH_OF_FILES)
+    if not is_width(os.environ.get("COLUMNS", WIDTH_OF_FILES)):
+        os.environ["COLUMNS"] = WIDTH_OF_FILES
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="mirnagraph")  # type: ignore[union-attr]
+
+
+def _warning(message: Warning | str, *_: object, **__: object) -> str:
+    """A warning as one line, without the place in the program that it comes from."""
+    return f"Warning: {printable(str(message))}\n"
+
+
+def fill_streams() -> None:
+    """Put something into the place of streams that were closed before the start (``>&-``).
+
+    No file that is opened later takes their numbers, into which libraries and other processes
+    would write. Reading standard input, or writing standard output, fails as the system says it;
+    what goes to standard error is dropped.
+    """
+    for number, flags in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.open(os.devnull, flags)  # takes the lowest number that is free
+    try:
+        os.write(2, b"")
+    except OSError:  # open for reading alone
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            stream = os.fdopen(number, "w", encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
+
+
+def is_width(text: str) -> bool:
+    """Whether a text is a number of columns in which help texts and tables can be read.
+
+    >>> is_width("80"), is_width("0"), is_width("abc"), is_width("99999999")
+    (True, False, False, False)
+    """
+    return re.fullmatch("[0-9]{2,3}", text) is not None and int(text) >= NARROWEST
 
 
 def is_terminal(stream: object) -> bool:
@@ -229,3 +276,16 @@ def printable(text: str) -> str:
     return "".join(
         char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text
     )
+
+
+def is_text(word: str) -> bool:
+    """Whether a word of the command line is UTF-8, as tables, reports and libraries need it.
+
+    >>> is_text("hsa-mir-21"), is_text("\udcff")
+    (True, False)
+    """
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

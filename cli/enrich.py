@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from cli.common import QuietOption, RunNetworksOption, TrainedRunOption, say, show_table
+from cli.common import (
+    QuietOption,
+    RunNetworksOption,
+    TrainedRunOption,
+    progress_bars,
+    say,
+    show_table,
+)
 from cli.predict import TABLE, StrictOption, check_format
 
 if TYPE_CHECKING:
@@ -49,7 +56,7 @@ FormatOption = Annotated[
     ),
 ]
 
-PermutationsOption = Annotated[int, Option(min=99, help="Number of permutations.")]
+PermutationsOption = Annotated[int, Option(min=99, max=10_000_000, help="Number of permutations.")]
 
 SeedOption = Annotated[int, Option(min=0, help="Seed of the permutations.")]
 
@@ -98,9 +105,10 @@ def enrich(
         place = partial(place_of_names, lines=lines, file=file_title(names))
         require_found(find_names(model, members), place)
     studied = popularity_of_run(model, folder, networks)
-    result = enrich_names(
-        model, members, others, studied=studied, n_permutations=permutations, seed=seed
-    )
+    with progress_bars():
+        result = enrich_names(
+            model, members, others, studied=studied, n_permutations=permutations, seed=seed
+        )
     for sentence in result.sentences():
         say(sentence)
     if format_ == TABLE:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import errno
 import gc
 import os
 import re
@@ -138,6 +140,12 @@ def main() -> None:
 
 def _run() -> int:
     """Run the command of the command line: its exit code."""
+    for word in sys.argv[1:]:
+        if not end.is_text(word):
+            shown = os.fsencode(word).decode("ascii", "backslashreplace")
+            raise ConfigError(
+                f"a name that is not UTF-8: {shown}; rename it, or set LC_ALL=C.UTF-8"
+            )
     for option, value in pairwise([*sys.argv, "end"]):
         if re.fullmatch(r"--[\w-]+", option) and value == "":
             raise ConfigError(f"{option} is empty; expected a value")
@@ -177,7 +185,8 @@ def _code_of(error: SystemExit) -> int:
 def _refused(text: str, error: BaseException, code: int) -> int:
     if os.environ.get("MIRNAGRAPH_DEBUG"):
         traceback.print_exception(error)
-    typer.echo(f"Error: {end.printable(text)}", err=True)
+    with contextlib.suppress(OSError):  # of a standard error that is full
+        typer.echo(f"Error: {end.printable(text)}", err=True)
     return code
 
 
@@ -189,7 +198,7 @@ def _sentence_of_disk(error: OSError) -> str:
     if error.filename is not None:
         return f"{os.fsdecode(error.filename)}: could not be read or written: {reason}"
     what = "a file or stream could not be read or written"
-    if error.errno in OF_DISK:  # files name themselves, see mirnagraph.writing
+    if error.errno in OF_DISK | {errno.EBADF}:  # files name themselves, see mirnagraph.writing
         end.leave_stream(sys.stdout)
         what = "the standard output could not be written"
     return f"{what}: {reason}"

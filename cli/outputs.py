@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from cli.end import is_text
+from mirnagraph.errors import ConfigError
 
 OUTPUTS = {"out", "folder", "plot", "figures"}
 """Parameters of commands that are paths of outputs; every other path is an input."""
@@ -24,6 +28,12 @@ WRITES_FOLDER = {
     "seq_explain",
 }
 """Commands whose output is a folder that is written at their end; a run locks its own."""
+
+
+THRESHOLDS = ".thresholds.json"
+"""What commands of predictions write next to their output, see `mirnagraph.runs.table_file`."""
+
+WRITES_THRESHOLDS = {"predict", "atlas"}
 
 
 @contextlib.contextmanager
@@ -50,17 +60,20 @@ def output_locked(command: str, values: Mapping[str, Any]) -> Iterator[None]:
         yield
 
 
-def check_paths(values: Mapping[str, Any]) -> None:
+def check_paths(command: str, values: Mapping[str, Any]) -> None:
     """Refuse, before anything is read, a command whose output is one of its inputs.
 
     Args:
+        command: name of its function.
         values: of the command's parameters, by name.
 
     Raises:
-        ConfigError: see `mirnagraph.writing.targets.check_outputs`.
+        ConfigError: the current folder is gone.
+        InputError: see `mirnagraph.writing.targets.check_outputs`.
     """
     from mirnagraph.writing.targets import check_outputs
 
+    _check_current_folder()
     outputs = {}
     inputs = {}
     for name, value in values.items():
@@ -69,6 +82,19 @@ def check_paths(values: Mapping[str, Any]) -> None:
         for one in several:
             if name in OUTPUTS and isinstance(one, Path):
                 outputs[shown] = one
+                if name == "out" and command in WRITES_THRESHOLDS:
+                    outputs[f"{shown} FILE{THRESHOLDS}"] = Path(f"{one}{THRESHOLDS}")
             elif isinstance(one, Path) or (name in NAMES_OR_PATHS and isinstance(one, str)):
                 inputs[f"{shown} {one}"] = one
     check_outputs(outputs, inputs)
+
+
+def _check_current_folder() -> None:
+    """Raise ConfigError unless the current folder is there, and has a name that can be written."""
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        raise ConfigError("the current folder was removed; go to another one") from None
+    if not is_text(here):
+        shown = here.encode("utf-8", "backslashreplace").decode()
+        raise ConfigError(f"the name of the current folder is not UTF-8: {shown}; rename it")

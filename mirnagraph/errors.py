@@ -135,6 +135,8 @@ def _shorten(value: object, limit: int = 200) -> str:
         return "nothing"
     if not text.isprintable():
         text = repr(text)[1:-1]
+    if text != text.strip():  # blanks at an end would not be seen
+        text = f"'{text}'"
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 

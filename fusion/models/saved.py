@@ -235,7 +235,12 @@ def load_model(folder: str | Path) -> SavedModel:
 
 def _read_reference(folder: Path, model: SavedModel) -> ReferenceRNAs:
     what = f"the model's RNAs are not those that {HEADER} describes"
-    _check_sha256(folder, dict(model.about.get("known_sha256", {})), (TABLE, ARRAYS), what)
+    entry = model.about.get("known_sha256")
+    if not isinstance(entry, dict) or set(entry) != {TABLE, ARRAYS}:
+        raise CheckpointError(
+            "damaged entry", file=folder / HEADER, column="known_sha256", found=entry
+        )
+    _check_sha256(folder, entry, (TABLE, ARRAYS), what)
     names = _read_names(folder, model.about)
     n_labels = len(model.compartments)
     reference = ReferenceRNAs.load(folder, tuple(model.widths), n_labels, names)

@@ -137,7 +137,9 @@ def _read_about(folder: Path) -> dict[str, Any]:
             raise InputError(what, file=path, column=key, found=about.get(key), expected=expected)
 
     name = about.get("name")
-    check(isinstance(name, str) and not has_control(name), "name", "str")
+    is_name = isinstance(name, str) and bool(name.strip()) and not has_control(name)
+    check(is_name, "name", "a name")
+    check(isinstance(about.get("synthetic", False), bool), "synthetic", "true or false")
     for key in ("compartments", "associations"):
         check(isinstance(about.get(key), list), key, "list")
         are_names = all(isinstance(name, str) and name for name in about[key])
@@ -146,9 +148,9 @@ def _read_about(folder: Path) -> dict[str, Any]:
     check_compartments(about["compartments"], path)
     for kind in about["associations"]:
         check_kind(kind, path)
-    check(isinstance(about.get("supporting", []), list), "supporting", "a list of names")
+    check(_are_texts(about.get("supporting", [])), "supporting", "a list of names")
     text = about.get("text_columns", {})
-    are_lists = isinstance(text, dict) and all(isinstance(names, list) for names in text.values())
+    are_lists = isinstance(text, dict) and all(map(_are_texts, text.values()))
     check(are_lists, "text_columns", "lists of column names, one per table")
     measured = about.setdefault("measurements", {})
     are_tables = isinstance(measured, dict) and all(isinstance(m, dict) for m in measured.values())
@@ -157,6 +159,10 @@ def _read_about(folder: Path) -> dict[str, Any]:
     for name in measured:
         check_file_part(name, path, "measurement", "measurements")
     return about
+
+
+def _are_texts(names: Any) -> bool:
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def _other_columns(table: pd.DataFrame, text: Sequence[str] | None) -> list[Column]:
@@ -214,7 +220,16 @@ def _read_optional(folder: Path, read: Any, partners: Mapping[str, pd.DataFrame]
             optional[name] = table.reset_index(drop=True)
     if "ontology" in optional:
         _check_descriptors(folder, optional["ontology"], partners)
+    elif _names_descriptors(partners):
+        what = f"no such file, of which partners.{_DISEASE}.tsv names descriptors"
+        raise InputError(what, file=folder / "ontology.tsv")
     return optional
+
+
+def _names_descriptors(partners: Mapping[str, pd.DataFrame]) -> bool:
+    """Whether a disease has a descriptor of an ontology."""
+    table = partners.get(_DISEASE, pd.DataFrame())
+    return "descriptor_ids" in table.columns and bool((table["descriptor_ids"] != "").any())
 
 
 def _check_ontology(table: pd.DataFrame, path: Path) -> None:

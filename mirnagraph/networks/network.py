@@ -64,14 +64,13 @@ ENTRIES = {
     "dataset_sha256": str,
     "rnas_checksum": str,
     "networks": dict,
-    "similarities": list,
     "left_out": dict,
     "settings": dict,
 }
 """Checked entries of ``networks.json`` and their types."""
 
-OPTIONAL = ("nearest", "notes")
-"""Entries that are lists of texts where they are there."""
+LISTS = ("similarities", "nearest", "notes")
+"""Entries that are lists of texts; but for the first they may be absent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,8 +310,10 @@ def _read_about(folder: Path) -> dict[str, Any]:
         if not isinstance(value, kind):
             what = "missing or wrong entry"
             raise damaged(what, column=key, found=value, expected=kind.__name__)
-    for key in OPTIONAL:
-        value = about.setdefault(key, [])
+    for key in LISTS[1:]:
+        about.setdefault(key, [])
+    for key in LISTS:
+        value = about.get(key)
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             raise damaged("wrong entry", column=key, found=value, expected="a list of texts")
     return about

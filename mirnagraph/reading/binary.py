@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -173,14 +173,55 @@ def _unpacking(how: str, stream: Any) -> Any:
     if how == "bzip2":
         import bz2
 
-        return bz2.BZ2File(stream)
+        return _Members(stream, bz2.BZ2Decompressor)
     if how == "xz":
         import lzma
 
-        return lzma.LZMAFile(stream)
+        return _Members(stream, lzma.LZMADecompressor)
     import pyarrow as pa
 
     return pa.input_stream(_Counted(stream), compression="zstd")
+
+
+class _Members(io.RawIOBase):
+    """Unpacked bytes of streams one behind the other, each of which has to be whole.
+
+    The readers of Python take what cannot be unpacked behind the first stream for padding, and
+    leave it out without a word.
+    """
+
+    def __init__(self, stream: Any, new: Callable[[], Any]) -> None:
+        self.stream = stream
+        self.new = new
+        self.member = new()
+
+    def read(self, size: int = -1) -> bytes:
+        """Read at most `size` bytes, none at the end.
+
+        Raises:
+            EOFError: the last stream is cut.
+            OSError, LZMAError: bytes that cannot be unpacked.
+        """
+        while True:
+            packed = b""
+            if self.member.eof:
+                packed = self._behind()
+                if not packed:
+                    return b""
+                self.member = self.new()
+            elif self.member.needs_input:
+                packed = self.stream.read(HEAD)
+                if not packed:
+                    raise EOFError
+            if block := self.member.decompress(packed, size):
+                return bytes(block)
+
+    def _behind(self) -> bytes:
+        """Packed bytes behind the end of a stream, without the zeros that may pad it."""
+        packed = self.member.unused_data.lstrip(b"\0")
+        while not packed and (block := self.stream.read(HEAD)):
+            packed = block.lstrip(b"\0")
+        return bytes(packed)
 
 
 class _Counted(io.RawIOBase):

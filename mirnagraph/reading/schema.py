@@ -30,8 +30,9 @@ LARGEST_COUNT = 10**12
 LARGEST_NUMBER = 1e30
 """Sums and squares of such numbers fit into 32 bits or nearly so."""
 
-NUMERAL = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-"""A number as tables have it: neither inf nor nan, hexadecimal digits nor 1_000."""
+NUMERAL = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+"""A number as tables have it: neither inf nor nan, hexadecimal digits, 1_000 nor digits of other
+scripts."""
 
 
 @dataclass(frozen=True)

@@ -221,12 +221,20 @@ def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a file, or the standard input, for reading; InputError where it cannot be read."""
     file = file_title(path)
     if str(path) == STDIN:
-        yield sys.stdin.buffer
+        if sys.stdin is None:
+            raise InputError("closed", file=file)
+        with explain_reading(file):
+            yield sys.stdin.buffer
         return
     with explain_reading(file):
-        stream = open(path, "rb")  # noqa: SIM115  closed below
-    with stream:
-        yield stream
+        try:
+            stream = open(path, "rb")  # noqa: SIM115  closed below
+        except ValueError as error:  # a NUL in a path
+            raise InputError(
+                "not a name of a file", file=repr(str(file)), found=str(error)
+            ) from None
+        with stream:
+            yield stream
 
 
 @contextlib.contextmanager
@@ -245,8 +253,6 @@ def explain_reading(file: str | Path) -> Iterator[None]:
             raise InputError("a link that leads to itself", file=file) from None
         reason = error.strerror or str(error)
         raise InputError(f"the file cannot be read: {reason}", file=file) from None
-    except ValueError as error:  # a NUL in a path
-        raise InputError("not a name of a file", file=repr(str(file)), found=str(error)) from None
 
 
 def read_bytes(path: str | Path, *, largest: int | None = None) -> bytes:

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype, is_integer_dtype
 
-from mirnagraph.errors import ConfigError
+from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.reading.documents import read_json
 from mirnagraph.runs.prediction_table import DIGITS, plain
 from mirnagraph.writing.cells import guard_table
 from mirnagraph.writing.files import file_behind, open_output
@@ -106,7 +108,8 @@ def table_file(
 
     Raises:
         ConfigError: an unknown format, or Parquet for a terminal.
-        InputError: the file is a folder or cannot be written.
+        InputError: the file is a folder or cannot be written; or something else than thresholds is
+            where these go.
     """
     if format_ not in FORMATS:
         raise ConfigError(f"--format is {format_!r}, expected {', '.join(FORMATS)}")
@@ -115,7 +118,7 @@ def table_file(
         return
     beside = None
     if about is not None and format_ != "parquet" and file_behind(out) is not None:
-        beside = {thresholds_file(out): json.dumps(about, indent=2) + "\n"}
+        beside = {_free_thresholds_file(out): json.dumps(about, indent=2) + "\n"}
     with open_output(out, beside=beside) as stream:
         if format_ == "parquet":
             yield from _parquet(stream, about)
@@ -140,6 +143,22 @@ def _as_text(stream: BinaryIO, *, packed: bool) -> Iterator[IO[str]]:
 def thresholds_file(out: Path) -> Path:
     """File of the thresholds of a file of predictions."""
     return out.with_name(out.name + THRESHOLDS)
+
+
+def _free_thresholds_file(out: Path) -> Path:
+    """File of the thresholds; InputError where it is something else than thresholds."""
+    path = thresholds_file(out)
+    if os.path.lexists(path):
+        with contextlib.suppress(InputError):
+            about = read_json(path) if path.is_file() else None
+            if isinstance(about, dict) and "thresholds" in about:
+                return path
+        raise InputError(
+            "a file of someone else is where the thresholds of the predictions go",
+            file=path,
+            hint="move it, or choose another --out",
+        )
+    return path
 
 
 def _to_stdout(format_: str, about: Mapping[str, Any] | None) -> Iterator[Write]:

@@ -48,7 +48,9 @@ def check_output_folder(folder: str | Path, *, overwrite: bool = False) -> None:
     """
     folder = Path(folder)
     with explain_disk(folder):
-        if not folder.exists():
+        try:
+            folder.stat()  # unlike exists(), this tells links that lead to themselves
+        except (FileNotFoundError, ValueError):  # a NUL in the name
             return
     if not folder.is_dir():
         raise InputError("the output folder is a file", file=folder)

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mirnagraph.errors import InputError
-from mirnagraph.writing.marker import MARKER, listed_files
+from mirnagraph.writing.marker import EXPORT, MARKER, listed_files
 
 _STDIN = "-"
 
 _HINT = "choose another output"
+
+NETWORKS = "networks.json"
+
+DATASET = "dataset"
+"""Folder of the dataset beside `NETWORKS`."""
 
 
 def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | Path]) -> None:
@@ -26,6 +31,7 @@ def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | 
             folder that mirnagraph wrote.
     """
     for name, path in outputs.items():
+        _check_name(name, Path(path))
         _check_no_part(name, path)
         for other, source in inputs.items():
             if str(source) == _STDIN or not os.path.exists(source):
@@ -41,11 +47,31 @@ def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | 
                 raise InputError(f"{other} and {name} are the same", file=path, hint=_HINT)
 
 
+def _check_name(name: str, path: Path) -> None:
+    """Raise InputError for ``-``, and for a ``~`` that the shell was to replace and did not."""
+    first = path.parts[0] if path.parts else ""
+    if str(path) == _STDIN:
+        hint = "/dev/stdout is the standard output"
+        raise InputError(f"{name} is no file or folder", file=path, hint=hint)
+    if first.startswith("~") and not os.path.lexists(first):
+        hint = f"write a blank between {name} and its value, or $HOME in place of ~"
+        raise InputError(f"{name} begins with {first}, which is no folder", file=path, hint=hint)
+
+
 def _check_no_part(name: str, path: str | Path) -> None:
-    """Raise InputError for an output that is a file of a run, of networks, or of a model."""
+    """Raise InputError for an output that is a file of a run, of networks, or of a model.
+
+    Nor is it a new file among those that are checked as a whole.
+    """
+    real = Path(os.path.realpath(path))
+    for folder in real.parents:
+        is_model = (folder / EXPORT).is_file()
+        if is_model or ((folder.parent / NETWORKS).is_file() and folder.name == DATASET):
+            whole = "an exported model" if is_model else "the dataset of networks"
+            what = f"{name} is inside {whole}, which would not be opened with another file in it"
+            raise InputError(what, file=path, hint=_HINT)
     if not os.path.isfile(path):
         return
-    real = Path(os.path.realpath(path))
     for folder in real.parents:
         file = real.relative_to(folder).as_posix()
         if file == MARKER or file in (listed_files(folder) or ()):

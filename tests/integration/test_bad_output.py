@@ -4,6 +4,7 @@ not be damaged, by mechanism.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -507,3 +508,12 @@ def test_the_name_of_a_dataset_is_no_path(run, place: Path, quick) -> None:
     assert [path.name for path in (place / "deep").iterdir()] == ["runs"]
     (folder,) = Path("runs").iterdir()
     assert folder.name == "escaped-default-random-2fold-all-seed0"
+
+
+@pytest.mark.parametrize("value", [None, "x", {}, {"known.tsv": "0"}])
+def test_a_model_that_does_not_hash_its_rnas_is_refused(run, place: Path, value) -> None:
+    header = place / "run" / "model" / "model.json"
+    header.write_text(json.dumps({**json.loads(header.read_text()), "known_sha256": value}))
+    ended = run(*PREDICT)
+    sentence = "model.json, column 'known_sha256': damaged entry"
+    assert (ended.returncode, ended.stdout, sentence in ended.stderr) == (3, "", True)

@@ -167,6 +167,7 @@ def _change(folder: Path, **entries: object) -> None:
             r"edges.sequence.parquet: wrong number of edges; found \d+, expected 1",
         ),
         ({"rnas_checksum": "0" * 64}, r"the RNAs are not those the networks were built from"),
+        ({"similarities": ["gip", None]}, r"column 'similarities': wrong entry; found .*a list of"),
         ({"similarities": ["gip"]}, r"similarities.safetensors: other similarities than listed"),
     ],
 )

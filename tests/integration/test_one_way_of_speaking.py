@@ -203,12 +203,15 @@ def test_the_shell_completes_commands_and_options() -> None:
 
 def test_a_device_is_checked_and_hides_the_gpus(run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr("cli.common._has_gpu", lambda: os.environ["CUDA_VISIBLE_DEVICES"] != "9")
     wrong = run("seq", "predict", "--fasta", "x.fa", "--device", "tpu")
     assert wrong.returncode == 2
     assert "expected auto, cpu, cuda or cuda:N" in " ".join(wrong.stderr.split())
     for device, visible in (("auto", "0"), ("cuda", "0"), ("cuda:1", "1"), ("cpu", "")):
         run("seq", "predict", "--fasta", "x.fa", "--device", device)
         assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
+    absent = run("seq", "predict", "--fasta", "x.fa", "--device", "cuda:9")
+    assert (absent.returncode, "no such GPU" in " ".join(absent.stderr.split())) == (2, True)
 
 
 def test_options_shared_by_commands_are_added_once() -> None:

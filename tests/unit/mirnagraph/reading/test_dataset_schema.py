@@ -347,3 +347,40 @@ def test_counts_of_sources_are_whole_numbers_that_can_be(tmp_path: Path, cell: s
     path.write_text(f"record0\tmir\tdisease\n{cell}\thsa-mir-21\tflu\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"t.tsv, line 2, column 'record0': not a record number"):
         read_records(path)
+
+
+@pytest.mark.parametrize("cell", ["٣", "１", "1٣", "1e٣"])
+def test_digits_of_other_scripts_are_no_number(folder: Path, cell: str) -> None:
+    """Python takes them for digits; pandas, which converts them, does not."""
+    put(folder, "associations.disease.tsv", 3, "n_records", cell)
+    with pytest.raises(InputError, match=f"line 3, column 'n_records': not a count; found {cell}"):
+        load_dataset(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("synthetic", "false"),
+        ("synthetic", 0),
+        ("name", "  "),
+        ("text_columns", {"rnas": ["sequence", 5]}),
+        ("text_columns", {"rnas": "sequence"}),
+        ("supporting", [5]),
+    ],
+)
+def test_settings_of_another_type_are_refused(folder: Path, key: str, value: object) -> None:
+    settings(folder, **{key: value})
+    with pytest.raises(InputError, match=f"dataset.toml, column '{key}': missing or wrong setting"):
+        load_dataset(folder)
+
+
+def test_a_missing_ontology_is_said_to_be_missing(folder: Path) -> None:
+    (folder / "ontology.tsv").unlink()
+    with pytest.raises(InputError, match=r"ontology.tsv: no such file, of which partners.disease"):
+        load_dataset(folder)
+
+
+def test_blanks_around_a_cell_are_seen_in_its_error(folder: Path) -> None:
+    put(folder, "labels.tsv", 3, "Cytoplasm", " 1")
+    with pytest.raises(InputError, match="not a label; found ' 1', expected 0 or 1"):
+        load_dataset(folder)

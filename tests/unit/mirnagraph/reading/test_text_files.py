@@ -82,6 +82,25 @@ def test_compressed_files_are_read_by_their_first_bytes(
     assert twice in refused(path, name, PACKED[how](packed))
 
 
+@pytest.mark.parametrize("how", list(PACKED))
+def test_packed_files_behind_each_other_are_all_read_or_refused(tmp_path: Path, how: str) -> None:
+    """bz2 and lzma take what they cannot unpack behind the first stream for padding."""
+    first = PACKED[how](b"a\n")
+    second = PACKED[how](b"b\n" * 99)
+    path = tmp_path / "x"
+    path.write_bytes(first + PACKED[how](b"") + second)
+    assert list(read_lines(path)) == ["a", *["b"] * 99, ""]
+    path.write_bytes(first + b"hello")
+    with pytest.raises(InputError, match=f"x: damaged {how} file"):
+        list(read_lines(path))
+    path.write_bytes(first + second[:-5])
+    with pytest.raises(InputError, match=f"x: (truncated|damaged) {how} file"):
+        list(read_lines(path))
+    if how != "zstd":  # zeros up to the end of a tape or block
+        path.write_bytes(first + bytes(5000))
+        assert list(read_lines(path)) == ["a", ""]
+
+
 @pytest.mark.parametrize("how", ["gzip", "bzip2", "xz"])  # pyarrow writes zstd without checksums
 def test_damaged_compressed_files_are_said_to_be_damaged(tmp_path: Path, how: str) -> None:
     noise = np.random.default_rng(0).integers(32, 126, 4000, dtype=np.uint8).tobytes()

@@ -182,3 +182,26 @@ def test_formats_by_suffix() -> None:
     assert [format_of(Path(name)) for name in names] == [
         *["tsv", "csv", "jsonl", "parquet", "json", "tsv", "tsv"]
     ]
+
+
+@pytest.mark.parametrize("content", ["my notes", '{"name": "x"}', None])
+def test_thresholds_replace_thresholds_alone(tmp_path: Path, content: str | None) -> None:
+    """Nobody names this file on the command line; a link to someone's table counts as one."""
+    path = tmp_path / "p.tsv"
+    other = thresholds_file(path)
+    if content is None:
+        (tmp_path / "labels.tsv").write_text("rna_id\n")
+        other.symlink_to("labels.tsv")
+    else:
+        other.write_text(content)
+    with (
+        pytest.raises(InputError, match=r"p.tsv.thresholds.json: a file of someone else"),
+        table_file(path, "tsv", {"thresholds": {}}),
+    ):
+        pass
+    assert (path.exists(), other.read_text()) == (False, content or "rna_id\n")
+    other.unlink()
+    for value in (0.5, 0.6):
+        with table_file(path, "tsv", {"thresholds": value}):
+            pass
+        assert json.loads(other.read_text()) == {"thresholds": value}

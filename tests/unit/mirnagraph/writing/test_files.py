@@ -295,3 +295,32 @@ def test_folders_without_a_file_go_with_those_that_held_them(tmp_path: Path) -> 
         remove_folder(folder)
         names = sorted(path.name for path in folder.rglob("*"))
     assert names == ["mine.txt", LOCK, "notes"]
+
+
+def test_outputs_that_are_no_names_are_refused(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out, what in (("-", "--out is no file or folder"), ("~/x.tsv", "--out begins with ~")):
+        with pytest.raises(InputError, match=what):
+            check_outputs({"--out": out}, {})
+    (tmp_path / "~").mkdir()
+    check_outputs({"--out": "~/x.tsv"}, {})  # a folder of this name is there
+
+
+def test_nothing_is_written_among_files_that_are_checked_as_a_whole(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    dataset = tmp_path / "nets" / "dataset"
+    for folder, file in (
+        (model, model / "export.json"),
+        (dataset, tmp_path / "nets/networks.json"),
+    ):
+        folder.mkdir(parents=True)
+        file.write_text("{}")
+        with pytest.raises(InputError, match=r"--out is inside (an exported|the dataset of)"):
+            check_outputs({"--out": folder / "deep" / "p.tsv"}, {})
+    check_outputs({"--out": model, "--plot": tmp_path / "nets" / "x.png"}, {})
+
+
+def test_an_output_folder_that_links_to_itself_is_named(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match="loop: could not be written: Too many levels"):
+        check_output_folder(tmp_path / "loop")
