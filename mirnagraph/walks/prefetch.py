@@ -16,8 +16,7 @@ READ, KEEP, DATA = 0, 3, 1
 """Arguments of LLVM's ``llvm.prefetch``: to read, into all caches, data and no instructions."""
 
 
-@intrinsic
-def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:
     """Ask for element `index` of a one-dimensional array, without waiting and without a fault.
 
     Only for functions compiled by numba. Nothing is read or changed, so results never depend on it.
@@ -40,3 +39,7 @@ def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
+
+
+prefetch: Any = intrinsic(_prefetch)
+"""`_prefetch` as compiled code calls it, with array and index."""
