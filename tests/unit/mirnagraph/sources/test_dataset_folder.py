@@ -101,5 +101,13 @@ def test_an_ontology_that_matches_no_disease_is_an_error(
         InputError, match=rf"'descriptor_ids': no disease has a descriptor of .*; found {found}, "
     ):
         load_dataset(folder)
+
+
+def test_an_ontology_is_needed_where_a_disease_has_a_descriptor(folder: Path) -> None:
     (folder / "ontology.tsv").unlink()
+    diseases = folder / "partners.disease.tsv"
+    diseases.write_text("partner_id\tdescriptor_ids\nFlu\t\nGout\t\n", encoding="utf-8")
     assert load_dataset(folder).ontology.empty
+    diseases.write_text("partner_id\tdescriptor_ids\nFlu\t\nGout\tD7\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"ontology\.tsv: no such file, of which .*descriptors"):
+        load_dataset(folder)
