@@ -7,6 +7,7 @@ import pytest
 from scipy.special import expit
 
 from mirnagraph.errors import ConfigError
+from mirnagraph.evaluation import mixture
 from mirnagraph.evaluation.mixture import left_out, losses
 
 
@@ -17,7 +18,9 @@ def test_losses_by_hand():
     assert found[0] == pytest.approx(-(np.log(0.8) + np.log(0.6)) / 2)
     assert found[1] == pytest.approx(np.log(2))
     assert np.isnan(found[2])
-    assert np.isfinite(losses(np.ones((1, 1)), np.zeros((1, 1)))).all()
+    # certain and wrong: log 1e-12
+    assert losses(np.ones((1, 1)), np.zeros((1, 1)))[0] == pytest.approx(27.631, abs=1e-3)
+    assert losses(np.zeros((1, 1)), np.ones((1, 1)))[0] == pytest.approx(27.631, abs=1e-3)
 
 
 def models(n: int, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -76,3 +79,33 @@ def test_unknown_labels_do_not_count():
 def test_a_least_gain_of_nothing_is_refused():
     with pytest.raises(ConfigError, match="least_gain"):
         left_out(np.ones((2, 1)), ["one"], lambda names: np.ones((2, 1)), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("gains", "removed"),
+    [
+        # mean 1; half the distance of two RNAs is the standard error: twice 0.49 and twice 0.51
+        ((1.49, 0.51), ("worse",)),
+        ((1.51, 0.49), ()),
+        # no more than the least gain
+        ((0.25, 0.25), ()),
+        ((0.375, 0.375), ("worse",)),
+        # one RNA has no error
+        ((1.0, np.nan), ()),
+    ],
+)
+def test_gains_of_two_rnas(
+    gains: tuple[float, float], removed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses themselves are given: 2 with both models, less by `gains` without the worse one."""
+    monkeypatch.setattr(mixture, "fit_temperature", lambda *_: 1.0)
+    monkeypatch.setattr(mixture, "apply_temperature", lambda probability, _: probability)
+    monkeypatch.setattr(mixture, "losses", lambda _, probability: probability[:, 0])
+    both = np.full((2, 1), 2.0)
+    loss_of = {
+        ("worse", "better"): both,
+        ("better",): both - np.array(gains)[:, None],
+        ("worse",): both + 1,
+    }
+    found = left_out(both, ["worse", "better"], lambda names: loss_of[tuple(names)], 0.25)
+    assert found == removed

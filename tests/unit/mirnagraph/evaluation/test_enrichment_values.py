@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from mirnagraph.evaluation import enrichment
 from mirnagraph.evaluation.enrichment import (
     benjamini_hochberg,
     exact_test,
@@ -49,6 +50,18 @@ def test_a_list_that_has_it_all_and_margins_of_zero() -> None:
     assert p == 1
 
 
+@pytest.mark.parametrize("table", [(0, 0, 3, 4), (3, 4, 0, 0), (0, 3, 0, 4), (3, 0, 4, 0)])
+def test_no_ratio_and_no_interval_without_a_margin(table: tuple[int, int, int, int]) -> None:
+    ratio, p = exact_test(*table)
+    assert all(map(math.isnan, (ratio.value, ratio.low, ratio.high)))
+    assert p == 1
+
+
+@pytest.mark.parametrize("table", [(2, 2, 3, 3), (1, 0, 1, 1), (2, 1, 2, 1), (2, 2, 2, 2)])
+def test_margins_of_one_and_equal_counts_have_a_ratio(table: tuple[int, int, int, int]) -> None:
+    assert not math.isnan(exact_test(*table)[0].value)
+
+
 def test_mantel_haenszel_of_two_strata() -> None:
     """R = 4/6 + 4/8, S = 1/6 + 2/8: 2.8; variance of its log .278061 + .696429 + .43."""
     ratio = mantel_haenszel(np.array([[2, 1, 1, 2], [1, 2, 1, 4]]))
@@ -64,6 +77,8 @@ def test_mantel_haenszel_of_one_stratum_is_the_ratio_of_cross_products() -> None
     assert ratio.value == pytest.approx(6 * 9 / (2 * 3))
     sd = math.sqrt(1 / 6 + 1 / 2 + 1 / 3 + 1 / 9)
     assert math.log(ratio.high / ratio.value) == pytest.approx(1.959964 * sd, rel=1e-6)
+    with_one = mantel_haenszel(np.array([[6, 2, 3, 9], [1, 0, 0, 0]]))  # adds to neither sum
+    assert with_one == ratio
     assert mantel_haenszel(np.array([[3, 0, 1, 4]])).value == math.inf
     assert mantel_haenszel(np.array([[0, 3, 4, 1]])).value == 0
     assert math.isnan(mantel_haenszel(np.array([[0, 0, 4, 1]])).value)
@@ -103,6 +118,14 @@ def test_the_smallest_p_value_is_one_of_n_plus_one() -> None:
     assert p[0] == pytest.approx(1 / 100)
     none = permutation_test(np.ones((200, 1)), member, np.zeros(200), 99, np.random.default_rng(0))
     assert none[0] == 1
+
+
+def test_permutations_in_blocks_are_as_many_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of equal values every permutation is as far: (3 + 1) / (3 + 1)."""
+    monkeypatch.setattr(enrichment, "BLOCK", 2)
+    member = np.arange(4) < 2
+    p = permutation_test(np.ones((4, 1)), member, np.zeros(4), 3, np.random.default_rng(0))
+    assert p[0] == 1
 
 
 def test_one_stratum_agrees_with_the_exact_test() -> None:

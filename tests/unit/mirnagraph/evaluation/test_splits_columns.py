@@ -45,6 +45,13 @@ def test_a_cell_that_is_no_fold_is_named(cell: object) -> None:
     assert "published" in str(caught.value)
 
 
+def test_the_largest_fold_number() -> None:
+    folds = column_folds(dataset(["1", "1000000000000", "-1000000000000"]), "published")
+    assert folds.assigned.tolist() == [0, 1, -1]
+    with pytest.raises(InputError, match="fold number of r1"):
+        column_folds(dataset(["1", "1000000000001"]), "published")
+
+
 def test_one_fold_a_missing_column_and_a_protocol() -> None:
     with pytest.raises(InputError, match="too few folds"):
         make_folds(dataset(["1", "1", "-1"]), "published")

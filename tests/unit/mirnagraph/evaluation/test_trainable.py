@@ -8,7 +8,12 @@ import pytest
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.splits import make_folds
-from mirnagraph.evaluation.trainable import LABELS_KNOWN, labelled_rows, require_trainable
+from mirnagraph.evaluation.trainable import (
+    LABELS_KNOWN,
+    is_trainable,
+    labelled_rows,
+    require_trainable,
+)
 
 
 def dataset(labels: dict[str, list[int]]) -> Dataset:
@@ -55,3 +60,12 @@ def test_positives_only_are_refused_by_the_compartment(labels: dict[str, list[in
         match=rf"compartment 'Exosome' has one class: .* found {n} of {n} labelled RNAs",
     ):
         require_trainable(dataset(labels))
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [([0, 0, 0], False), ([1, 0, 0], True), ([1, 1, 0], True), ([1, 1, 1], False)],
+)
+def test_one_rna_of_each_class_is_enough(column: list[int], expected: bool) -> None:
+    """Another compartment holds all three, so that all are labelled."""
+    assert is_trainable(dataset({"Nucleus": column, "Exosome": [1, 1, 1]})) is expected
