@@ -3,7 +3,7 @@
 # make browser: the tests of the page in a headless Chromium, where there is one.
 # make shipped-model: the trained model and the atlas of the package, from the data of $MIRNAGRAPH_DATA.
 # make docs: the documentation site, in build/site.
-# make stress: checks of half an hour, before an issue is called resolved.
+# make stress: checks of some hours on two cores, before an issue is called resolved.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -58,7 +58,7 @@ stress: setup-dev
 	$(BIN)/python benchmarks/mutation_check.py --workers 2
 	$(BIN)/python benchmarks/planted_proof.py
 	$(BIN)/python benchmarks/kill_and_resume.py --kills 20
-	$(BIN)/python benchmarks/kill_and_resume.py --kills 4 --signals INT TERM
+	$(BIN)/python benchmarks/kill_and_resume.py --kills 20 --signals INT TERM
 	$(BIN)/python benchmarks/kill_and_resume.py --kills 4 --overwrite
 	$(BIN)/python benchmarks/large_fasta.py
 	MIRNAGRAPH_FUZZ_SECONDS=600 $(BIN)/python -m pytest -m slow tests/property/test_damaged_files.py -s
