@@ -1,6 +1,7 @@
 """Exact nearest sequences of many hairpins, beside the raw rate of the SIMD library.
 
-`python benchmarks/nearest_sequences.py HAIRPINS.fa.gz --workers 2`; `--first N` reads the first N.
+`python benchmarks/nearest_sequences.py HAIRPINS.fa.gz --workers 2`; `--first N` reads the first N,
+and where the file has fewer, adds shuffled copies of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import resource
 import time
 
 import numpy as np
+import pandas as pd
 
 from mirnagraph.networks.sparsify import top_k
 from mirnagraph.seeds import generator
@@ -37,6 +39,20 @@ def raw_rate(texts: list[str]) -> float:
     return sum(map(len, queries)) * sum(map(len, drawn)) / seconds
 
 
+def read_or_shuffle(path: str, n: int | None) -> pd.DataFrame:
+    """The first n records of a file; after its last one, shuffled copies from its first one on."""
+    records = read_fasta(path, iupac="n")[:n]
+    if n is None or len(records) == n:
+        return records
+    rng = generator(0, "shuffled")
+    places = np.arange(n - len(records)) % len(records)
+    texts = records["sequence"].to_numpy()[places]
+    shuffled = ["".join(rng.permutation(list(text)).tolist()) for text in texts]
+    ids = [f"shuffled-{place}" for place in range(len(shuffled))]
+    more = pd.DataFrame({"id": ids, "sequence": shuffled})
+    return pd.concat([records, more], ignore_index=True)
+
+
 def main() -> None:
     """Run it and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -47,7 +63,7 @@ def main() -> None:
     parser.add_argument("--store", default=None, help="folder of finished blocks")
     parser.add_argument("--prefix", default="hsa-", help="ids compared with the dense way")
     given = parser.parse_args()
-    records = read_fasta(given.fasta, iupac="n")[: given.first]
+    records = read_or_shuffle(given.fasta, given.first)
     texts = records["sequence"].tolist()
     different = sorted(set(texts), key=len)
     cells = sum(map(len, different)) ** 2 / 2

@@ -5,6 +5,7 @@ so that tests run side by side without crowding each other.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from pathlib import Path
 
@@ -33,6 +34,18 @@ def pytest_collection_finish() -> None:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Bytes are named by their number: packed ones hold the time, and processes would not agree."""
     return f"{len(val)}bytes" if isinstance(val, bytes) else None
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were():
+    """A command that runs inside a test sets what the packages log: the next test sees nothing."""
+    loggers = [logging.getLogger(name) for name in ("mirnagraph", "seqtower", "fusion", "cli")]
+    before = [(logger.level, logger.propagate, logger.handlers[:]) for logger in loggers]
+    yield
+    for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.propagate = propagate
+        logger.handlers = handlers
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
+from uuid import uuid4
 from weakref import WeakSet
 
 from mirnagraph.errors import ConfigError, InputError, MirnagraphError, import_extra
@@ -328,13 +329,22 @@ class ClusterMapper:
                     f"{ours}; put the same files on all machines"
                 )
 
+    def _send(self, shared: Any) -> Any:
+        """The shared input of jobs as the result of a job, which all workers ask for.
+
+        Scattered data would be lost with the worker that holds it.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sending large graph")
+            # inside a function, since a tuple or dict would be taken apart
+            return self.client.submit(lambda: shared, pure=False, key=f"shared-{uuid4()}")
+
     @contextmanager
     def _submitting(
         self, function: Callable[[Any, Any], ResultT], shared: Any
     ) -> Iterator[Callable[[Any], Any]]:
         """A function that begins a job; jobs that are left at the end are cancelled."""
-        # a list, since a scattered tuple or dict would be taken apart
-        sent = self.client.scatter([shared], broadcast=True, hash=False)[0]
+        sent = self._send(shared)
         begun: WeakSet[Any] = WeakSet()
 
         def submit(job: Any) -> Any:

@@ -76,10 +76,11 @@ def count_up(shared: str, job: int) -> int:
 
 
 def end_the_first(shared: str, job: int) -> int:
-    """The first job ends its worker, once; all return their number."""
+    """The first job ends its worker, once, when it is the last one; all return their number."""
     marker = Path(shared, "ended")
     if job == 0 and not marker.exists():
         marker.touch()
+        time.sleep(4)  # Dask lets go of copies that nobody waits for every 2 s
         os.kill(os.getpid(), signal.SIGKILL)
     return job
 
@@ -301,6 +302,14 @@ def test_jobs_of_a_command_that_ends_are_stopped(started: Cluster, tmp_path: Pat
     time.sleep(0.5)
     assert [path.read_text() for path in sorted(tmp_path.iterdir())] == numbers
     assert max(map(int, numbers)) < 599
+
+
+@pytest.mark.slow
+def test_what_jobs_share_outlives_a_worker(tmp_path: Path) -> None:
+    with running_cluster(tmp_path) as processes, on_cluster(processes.address):
+        results = list(map_in_order(end_the_first, str(tmp_path), iter(range(6)), 1))
+    assert results == list(range(6))
+    assert (tmp_path / "ended").exists()
 
 
 @pytest.mark.slow
