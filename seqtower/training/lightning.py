@@ -394,3 +394,9 @@ class Together(DDPStrategy):
             logging.getLogger(name).setLevel(logging.ERROR)
         torch.set_num_threads(1)
         super().setup_environment()
+
+    def teardown(self) -> None:
+        """Leave the other processes; gloo's threads abort a process that ends without it."""
+        super().teardown()
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import generator
@@ -18,7 +21,7 @@ from seqtower.predict import predict
 from seqtower.towers.base import TowerConfig
 from seqtower.towers.cnn import CnnConfig
 from seqtower.training.checkpoints import SafeCheckpointIO
-from seqtower.training.lightning import train_tower
+from seqtower.training.lightning import Together, train_tower
 from seqtower.training.processes import count_devices
 
 
@@ -36,6 +39,18 @@ def test_how_many_devices(monkeypatch: pytest.MonkeyPatch) -> None:
         count_devices(0)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 6)
     assert count_devices(0) == 12, "six on each of two machines"
+
+
+def test_a_fresh_process_leaves_the_others(tmp_path: Path) -> None:
+    torch.distributed.init_process_group(
+        "gloo", rank=0, world_size=1, init_method=f"file://{tmp_path}/store"
+    )
+    strategy = Together()
+    strategy.cluster_environment = LightningEnvironment()
+    strategy.accelerator = CPUAccelerator()
+    strategy.teardown()
+    assert not torch.distributed.is_initialized()
+    strategy.teardown()
 
 
 def words(n: int) -> tuple[list[np.ndarray], np.ndarray]:
