@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 from weakref import WeakSet
 
+from mirnagraph import __version__
 from mirnagraph.errors import ConfigError, InputError, MirnagraphError, import_extra
 from mirnagraph.parallel import (
     JOBS_AHEAD,
@@ -256,7 +257,7 @@ class ClusterMapper:
 
     def submit(self, function: Callable[..., Any], /, *args: Any) -> Any:
         """Begin one job; return its future."""
-        return self.client.submit(_call, function, *args, pure=False)
+        return self.client.submit(_call, __version__, function, *args, pure=False)
 
     def as_finished(
         self, function: Callable[[Any, Any], ResultT], shared: Any, jobs: Sequence[Any]
@@ -363,7 +364,17 @@ _ONE_JOB = Lock()
 """Held by the job of a worker process: seeds and numbers of threads are those of a process."""
 
 
-def _call(function: Callable[..., ResultT], *args: Any) -> ResultT:
+def _call(ours: str, function: Callable[..., ResultT], *args: Any) -> ResultT:
+    """Run a job; `ours` is the version of the process that sent it.
+
+    Raises:
+        ConfigError: this worker joined after `connect` and has another version.
+    """
+    if ours != __version__:
+        raise ConfigError(
+            f"a worker on {platform.node()} that joined late has mirnagraph {__version__}, the "
+            f"command {ours}: install one version on all machines; the same command resumes"
+        )
     with _ONE_JOB, one_thread(), stop_where(_cancelled_here()):
         return function(*args)
 

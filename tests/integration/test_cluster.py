@@ -203,3 +203,21 @@ def test_an_ablation_on_the_cluster_is_that_of_one_process(scheduler: str, run, 
     assert Path("here/ablation.tsv").read_bytes() == Path("there/ablation.tsv").read_bytes()
     full = Path("variants", "full", "seed_0", "predictions.tsv")
     assert Path("here", full).read_bytes() == Path("there", full).read_bytes()
+
+
+@pytest.mark.slow
+def test_an_audit_on_the_cluster_is_that_of_one_process(
+    scheduler: str, run, networks, in_empty_folder: Path
+) -> None:
+    networks.save(in_empty_folder / "nets")
+    words = ("audit", "--networks", "nets", "--fold", "2", "-q")
+    for place in (
+        ("--workers", "1", "--out", "here"),
+        ("--scheduler", scheduler, "--out", "there"),
+    ):
+        done = run(*words, *place)
+        assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in Path("here").iterdir() if path.suffix == ".tsv")
+    assert names
+    for name in names:
+        assert Path("here", name).read_bytes() == Path("there", name).read_bytes()

@@ -20,6 +20,7 @@ import pytest
 from dask_processes import Cluster, free_port, running_cluster
 from scipy import sparse
 
+from mirnagraph import __version__
 from mirnagraph.embedding.node2vec import Node2VecConfig, node2vec
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.parallel import (
@@ -197,12 +198,17 @@ def test_threads_of_a_worker_do_one_job_at_a_time(monkeypatch: pytest.MonkeyPatc
         time.sleep(0.05)
         now.pop()
 
-    threads = [threading.Thread(target=cluster._call, args=[job]) for _ in range(3)]
+    threads = [threading.Thread(target=cluster._call, args=[__version__, job]) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert most == [1, 1, 1]
+
+
+def test_a_worker_of_another_version_that_joins_late_is_one_sentence() -> None:
+    with pytest.raises(ConfigError, match=r"joined late has mirnagraph .*, the command 0\.0\.9: "):
+        cluster._call("0.0.9", list)
 
 
 def test_a_job_that_lost_its_workers_is_one_sentence(monkeypatch) -> None:
