@@ -22,7 +22,7 @@ import numpy as np
 from numba import njit
 from scipy import sparse
 
-from mirnagraph.walks.graph import WalkGraph, open_walk_graph, store_walk_graph
+from mirnagraph.walks.graph import WalkGraph, open_walk_graph, row_pointers, store_walk_graph
 from mirnagraph.walks.rounds import walk_rounds
 
 LENGTH = 80
@@ -39,7 +39,7 @@ def random_graph(n_nodes: int, n_pairs_per_node: int = 10) -> WalkGraph:
     ends = ends[:, ends[0] != ends[1]]
     keys = np.unique(np.concatenate([ends[0] * n_nodes + ends[1], ends[1] * n_nodes + ends[0]]))
     n_edges = np.bincount(keys // n_nodes, minlength=n_nodes)
-    indptr = np.concatenate([[0], np.cumsum(n_edges)])
+    indptr = row_pointers(np.concatenate([[0], np.cumsum(n_edges)]))
     empty = np.empty(0, np.float64)
     return WalkGraph(indptr, (keys % n_nodes).astype(np.int32), empty, empty, np.empty(0, np.int32))
 

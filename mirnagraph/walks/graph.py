@@ -27,7 +27,8 @@ class WalkGraph(NamedTuple):
     """A checked network in the form that the walker reads.
 
     Attributes:
-        indptr: int64, shape (n_nodes + 1,).
+        indptr: shape (n_nodes + 1,); int32 where that holds the number of edges, of which a cache
+            keeps twice as many, else int64.
         indices: int32, shape (n_edges,), sorted inside each row.
         weights: float64, shape (n_edges,), above 0; empty where all weights of each row are equal.
         accept: float64, alias table: probability of keeping the drawn slot; empty where `weights`
@@ -95,7 +96,7 @@ def walk_graph(adjacency: Any) -> WalkGraph:
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     matrix.sort_indices()
-    indptr = matrix.indptr.astype(np.int64)
+    indptr = row_pointers(matrix.indptr)
     indices = matrix.indices.astype(np.int32)
     n_edges = np.diff(indptr)
     first = matrix.data[indptr[:-1][n_edges > 0]]
@@ -104,6 +105,11 @@ def walk_graph(adjacency: Any) -> WalkGraph:
         return WalkGraph(indptr, indices, empty, empty, np.empty(0, np.int32))
     accept, alias = _alias_tables(indptr, matrix.data)
     return WalkGraph(indptr, indices, matrix.data, accept, alias)
+
+
+def row_pointers(indptr: np.ndarray) -> np.ndarray:
+    """Row pointers of a CSR matrix in the type of `WalkGraph.indptr`."""
+    return indptr.astype(np.int32 if indptr[-1] <= np.iinfo(np.int32).max else np.int64)
 
 
 def store_walk_graph(graph: WalkGraph, folder: str | Path, *, overwrite: bool = False) -> None:

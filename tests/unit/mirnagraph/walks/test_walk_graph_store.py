@@ -14,7 +14,13 @@ from scipy import sparse
 from mirnagraph.embedding.node2vec import Node2VecConfig, count_visits, node2vec
 from mirnagraph.errors import InputError
 from mirnagraph.parallel import use_mapper
-from mirnagraph.walks.graph import WalkGraph, open_walk_graph, store_walk_graph, walk_graph
+from mirnagraph.walks.graph import (
+    WalkGraph,
+    open_walk_graph,
+    row_pointers,
+    store_walk_graph,
+    walk_graph,
+)
 from mirnagraph.walks.rounds import map_rounds, walk_rounds
 
 SETTINGS = {"n_walks": 3, "walk_length": 7, "p": 0.5, "q": 2.0, "seed": 4}
@@ -57,6 +63,22 @@ def test_a_stored_network_is_the_network_bit_for_bit(graph: WalkGraph, tmp_path:
     config = Node2VecConfig(dim=4, n_walks=1, walk_length=5, epochs=1)
     from_folder = node2vec(tmp_path / "graph", config, 3)
     np.testing.assert_array_equal(from_folder, node2vec(graph, config, 3))
+
+
+def test_row_pointers_are_as_short_as_the_number_of_edges_lets_them() -> None:
+    assert row_pointers(np.array([0, 2**31 - 1])).dtype == np.int32
+    assert row_pointers(np.array([0, 2**31])).tolist() == [0, 2**31]
+
+
+@pytest.mark.parametrize(("p", "q"), [(1.0, 1.0), (0.5, 2.0)])
+def test_walks_do_not_depend_on_the_type_of_row_pointers(
+    graph: WalkGraph, p: float, q: float
+) -> None:
+    assert graph.indptr.dtype == np.int32
+    long = graph._replace(indptr=graph.indptr.astype(np.int64))
+    how = {"n_walks": 2, "walk_length": 9, "p": p, "q": q, "seed": 1}
+    for one, other in zip(walk_rounds(graph, **how), walk_rounds(long, **how), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_walking_and_opening_leave_the_files_as_they_are(stored: Path) -> None:
