@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from sklearn.decomposition import KernelPCA
@@ -105,8 +107,25 @@ def test_of_too_many_training_rows_some_stand_for_all(
     expected = fit_kernel_features(table(), landmarks(TRAIN, 7), SETTINGS, 3)
     for name, array in expected.to_arrays().items():
         assert (found.to_arrays()[name] == array).all(), name
-    assert "from 7 of 9 training RNAs (Nyström); relative error of a kernel" in caplog.text
+    said = re.search(
+        r"from 7 of 9 training RNAs \(Nyström\); relative error of a kernel "
+        r"(\S+) to (\S+), median (\S+)$",
+        caplog.messages[0],
+    )
+    assert said is not None
+    least, largest, median = map(float, said.groups())
+    assert 0 < least < median < largest < 1
     assert found.tokens(table(), TRAIN)["kernel_features:a"][0].shape == (9, 3)
+
+
+def test_as_many_training_rows_as_the_kernel_takes_are_all_read(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kernel_features, "MAX_ROWS", len(TRAIN))
+    monkeypatch.setattr(kernel_features, "N_LANDMARKS", 7)
+    found = fit_kernel_features(table(), TRAIN, SETTINGS, 3)
+    assert [len(block.values) for block in found.blocks.values()] == [len(TRAIN)] * 2
+    assert not caplog.messages
 
 
 def test_round_trip_and_arrays_that_do_not_fit() -> None:

@@ -101,6 +101,18 @@ def test_logits_start_at_the_base_rates() -> None:
     np.testing.assert_allclose(model.head.bias.detach()[:, 0], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("column", "share"),
+    [([1, 1, 1, 1], 0.99), ([0, 0, 0, 0], 0.01), ([np.nan, np.nan, np.nan, 1], 0.99)],
+)
+def test_base_rates_of_logits_stay_inside_0_and_1(column: list[float], share: float) -> None:
+    labels = np.array([column, LABELS[:, 1]]).T
+    model = model_of(table())
+    model.fit_inputs(table(), ROWS, labels)
+    found = model.head.bias.detach()[:, 0]
+    np.testing.assert_allclose(found[:, 0], np.log(share / (1 - share)), rtol=1e-5)
+
+
 def test_absent_tokens_get_no_attention_and_an_rna_without_any_reads_its_presence() -> None:
     tokens = table()
     _, weights = model_of(tokens)(model_inputs(model_of(tokens), None, tokens, ROWS))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from fusion.model_config import FusionConfig, KernelSettings
+from fusion.models import towers_training
 from fusion.models.kernel_features import fit_kernel_features
 from fusion.models.towers import PRESENCE, TwoTowerFusion
 from fusion.models.towers_training import TrainedFusion, fit_fusion, model_inputs
@@ -176,6 +177,42 @@ def test_few_rows_and_few_steps(n_train: int, epochs: int, n_batches: int) -> No
     fitted = fit(labels_of(), config, train=train)
     assert np.isfinite(fitted.probabilities(tokens_for(train), ROWS)).all()
     assert len(fitted.history[0]) == epochs
+
+
+@pytest.mark.parametrize(
+    ("n_batches", "largest", "expected"), [(1, 4, 3), (1, 5, 2), (4, 5, 4), (99, 5, 10)]
+)
+def test_batches_of_an_epoch_are_at_most_so_large_and_no_more_than_rnas(
+    monkeypatch: pytest.MonkeyPatch, n_batches: int, largest: int, expected: int
+) -> None:
+    monkeypatch.setattr(towers_training, "MAX_BATCH", largest)
+    n_steps: list[int] = []
+    made = towers_training._optimizer
+    monkeypatch.setattr(
+        towers_training, "_optimizer", lambda *given: n_steps.append(given[2]) or made(*given)
+    )
+    fit(labels_of(), replace(CONFIG, n_batches=n_batches, epochs=1))
+    assert n_steps == [expected]
+
+
+def test_the_learning_rate_rises_for_a_fifth_of_the_steps_or_two() -> None:
+    model = TwoTowerFusion({"kmer": 3}, 3, replace(CONFIG, learning_rate=0.5), N_RNAS)
+    for n_steps, highest in ((100, 19), (4, 1)):
+        config = replace(CONFIG, learning_rate=0.5)
+        optimizer, schedule = towers_training._optimizer(model, config, n_steps)
+        rates = []
+        for _ in range(n_steps):
+            rates.append(schedule.get_last_lr()[0])
+            optimizer.step()
+            schedule.step()
+        assert int(np.argmax(rates)) == highest
+        assert max(rates) == pytest.approx(0.5)
+
+
+def test_attention_is_one_row_per_query_and_a_share_of_each_source(trained: TrainedFusion) -> None:
+    weights = trained.attention(tokens_for(), ROWS)
+    assert weights.shape == (N_RNAS, CONFIG.n_queries, len(trained.model.sources))
+    np.testing.assert_allclose(weights.sum(axis=2), 1, rtol=1e-5)
 
 
 def test_loss_of_the_first_step_is_that_of_smoothed_labels_without_its_own() -> None:

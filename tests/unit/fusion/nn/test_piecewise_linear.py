@@ -76,3 +76,15 @@ def test_training_rows_have_mean_0_and_values_stay_in_order() -> None:
     np.testing.assert_allclose(found.mean(dim=0), 0, atol=1e-6)
     order = np.argsort(values[:, 0])
     assert (np.diff(found.numpy()[order, :5].sum(axis=1)) > 0).all()
+
+
+def test_the_first_column_may_be_the_constant_one() -> None:
+    values = np.array([[7, 0], [7, 1], [7, 2]], dtype=np.float32)
+    encoding = PiecewiseLinear.fit(values, 1)
+    # one bin from 0 to 2 of mean 1/2, open below and above by half a bin
+    found = encoding(torch.tensor([[7.0, -9], [7, 1], [7, 9]])).tolist()
+    np.testing.assert_allclose(found, [[-1], [0], [1]], atol=1e-6)
+
+
+def test_before_fitting_there_is_no_component() -> None:
+    assert PiecewiseLinear(2).n_components == 0

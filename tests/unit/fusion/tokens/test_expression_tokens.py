@@ -68,6 +68,13 @@ def test_level_columns_by_hand() -> None:
     assert columns[2].tolist() == pytest.approx([3] * 7 + [1, 1, 0, 0, 0])
 
 
+def test_shares_of_samples_above_each_threshold_by_hand() -> None:
+    values = np.array([[1.5, np.nan], [150.0, 10.0]])
+    columns = level_columns(values, np.log2(1 + values))
+    # above 0, 1, 10, 100, 1000; of one measured sample, and of two
+    assert columns[:, 7:].tolist() == [[1, 1, 0, 0, 0], [1, 1, 0.5, 0.5, 0]]
+
+
 def test_level_token_reads_ordinary_samples_and_arms(networks: NetworkSet) -> None:
     token = build_tokens(networks, ["expression:expression"])["expression:expression"]
     assert token.present.tolist() == [True, True, True, False]

@@ -29,6 +29,8 @@ def test_nucleotides_of_a_mature_have_codes_of_their_own() -> None:
     # the first place alone; T as U; what is not there marks nothing
     assert codes("GUAGUA", ("gt",)) == [8, 9, 1, 3, 4, 1, 0, 0]
     assert codes("ACGU", ("GG", "")) == [1, 2, 3, 4, 0, 0, 0, 0]
+    # N is the last letter
+    assert codes("ANA", ("AN",)) == [6, 10, 1, 0, 0, 0, 0, 0]
     # two that overlap count once
     assert codes("ACGUA", ("ACG", "CGU")) == [6, 7, 8, 9, 1, 0, 0, 0]
 

@@ -44,3 +44,9 @@ def test_tables_of_numbers_that_are_not_finite_or_of_another_shape_are_refused()
         array = np.array(values, dtype=np.float32)
         with pytest.raises(ConfigError, match="one"):
             TokenTable(index, (Token("one", array, np.ones(len(array), dtype=bool)),))
+
+
+def test_two_tokens_of_one_name_are_refused() -> None:
+    one, other = table().tokens
+    with pytest.raises(ConfigError, match="'one' is duplicated among one, other, one"):
+        TokenTable(table().index, (one, other, one))

@@ -116,6 +116,26 @@ def test_base_rates_stay_inside_0_and_1() -> None:
     tower = LabelGraphTower((), {}, 2, 3, 1)
     tower.set_reference(torch.tensor([[1.0, 0, NAN], [1, 0, NAN]]), {})
     np.testing.assert_allclose(tower.get_buffer("base"), [2.5 / 3, 0.5 / 3, 0.5])
+    many = LabelGraphTower((), {}, 2000, 2, 1)
+    assert many.get_buffer("base").tolist() == [0.5, 0.5], "before labels are known"
+    many.set_reference(torch.tensor([[1.0, 0]]).expand(2000, 2), {})
+    np.testing.assert_allclose(many.get_buffer("base"), [0.999, 0.001], rtol=1e-6)
+
+
+def test_a_partner_weighs_by_the_label_that_most_of_its_rnas_show() -> None:
+    # of the first partner's RNAs 0 and 2, two show the first label and one the second;
+    # of the second partner's RNA 3, both
+    labels = torch.tensor([[1.0, 1], [0, 0], [1, NAN], [0, 1]])
+    tower = LabelGraphTower((), {"disease": 2}, 4, 2, 1)
+    tower.set_reference(labels, {"disease": PROFILE})
+    for layer in tower.read.modules():
+        if isinstance(layer, LabelAttention):
+            layer.strength.data.fill_(1.0)
+    found = tower(Surroundings({}, {"disease": torch.tensor([[1.0, 1]])})).detach()
+    # base rates (2 + .5) / 5 and (2 + .5) / 4; weights 1 / (1 + 2) and 1 / (1 + 1)
+    shares = [(2 + 3 * 0.5) / 5, (1 + 3 * 0.625) / 4], [(0 + 1.5) / 4, (1 + 3 * 0.625) / 4]
+    ratios = np.log(np.array(shares) / [0.5, 0.625])
+    np.testing.assert_allclose(found.ravel(), 0.4 * ratios[0] + 0.6 * ratios[1], rtol=1e-5)
 
 
 def test_its_own_label_does_not_reach_a_hidden_rna_but_another_does() -> None:

@@ -94,3 +94,15 @@ def test_bad_settings(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as error:
         TowerConfig("cnn", settings)
     assert "\n" not in str(error.value)
+
+
+def test_the_second_convolution_sees_five_steps_and_dropout_may_be_none() -> None:
+    assert Cnn(CnnConfig(dropout=0), 4, 2).second.conv.weight.shape == (24, 24, 5)
+
+
+def test_an_rna_of_one_step_has_its_own_mean() -> None:
+    values, mask = batch()
+    embedding, attention = tower().read(values, mask)
+    n = embedding.shape[1] // 2
+    torch.testing.assert_close(embedding[2, :n], embedding[2, n:])
+    assert attention[2, 0].tolist() == [1, 0, 0, 0]
