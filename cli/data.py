@@ -183,7 +183,7 @@ def fetch(
 
     Needs the name of a dataset, or --list.
 
-    What cannot be fetched is named first, with where to get it. An interrupted download goes on
+    What cannot be fetched is named first, with where to get it. An interrupted download resumes
     from where it ended.
     """
     from mirnagraph import catalog

@@ -111,7 +111,7 @@ def predict(
 
 
 def open_chosen_tower(run: Path, rna_type: str | None, language_model: str | None) -> SavedTower:
-    """Open the tower of a run, told the type of the RNAs where one is given."""
+    """Open the tower of a run, conditioned on the type of the RNAs where one is given."""
     from fusion.export.load import open_tower
 
     model = open_tower(run, language_model=language_model)

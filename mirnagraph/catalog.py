@@ -394,7 +394,7 @@ def _download(
         pass  # incomplete, see below
     except (requests.ConnectionError, requests.Timeout):
         what = f"could not reach {url} (no network, or the server does not respond)"
-        raise failed(what, hint="try again later: the download goes on from there") from None
+        raise failed(what, hint="try again later: the download resumes there") from None
     except requests.RequestException as error:
         raise failed(f"could not fetch {url}", found=str(error)) from None
     n_bytes = part.stat().st_size
@@ -403,7 +403,7 @@ def _download(
             f"the download of {url} was interrupted (truncated)",
             found=f"{n_bytes} bytes",
             expected=f"{total} bytes",
-            hint="run the command again: it goes on from there",
+            hint="run the command again: it resumes there",
         )
     done.touch()
     return n_kept > 0

@@ -101,38 +101,41 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return run
 
 
-def run_page(page: Path, tier: str, call: Callable[[str], tuple[int, str, str]]) -> None:
-    """Run the blocks of a page up to a tier, in order, and compare what they write."""
+def run_page(page: Path, tier: str, call: Callable[[str], tuple[int, str, str]]) -> int:
+    """Run the blocks of a page up to a tier, in order, and compare what they write: commands."""
+    n_commands = 0
     wanted = TIERS[: TIERS.index(tier) + 1]
     for folder in FILES.findall(page.read_text(encoding="utf-8")):
         shutil.copytree(ROOT / folder, Path.cwd(), dirs_exist_ok=True)
     for block in blocks(page):
         if block.language == "console" and block.tier in wanted:
-            run_block(block, call)
+            n_commands += run_block(block, call)
         elif block.title:
             Path(block.title).write_text(block.text + "\n", encoding="utf-8")
+    return n_commands
 
 
-def run_block(block: Block, call: Callable[[str], tuple[int, str, str]]) -> None:
+def run_block(block: Block, call: Callable[[str], tuple[int, str, str]]) -> int:
     for line, shown in block.steps:
         code, stdout, stderr = call(line)
         where = f"{name(block.page)}:{block.line}: {line}"
         assert code == 0, f"{where}\nexit code {code}\n{stderr}"
         wrong = differences(shown, stdout, stderr)
         assert not wrong, f"{where}\n{wrong}"
+    return len(block.steps)
 
 
 @pytest.mark.parametrize("page", pages_of("fast"), ids=name)
 def test_a_page_runs(page: Path, call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
-    run_page(page, "fast", call)
+    assert run_page(page, "fast", call) > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", pages_of("slow"), ids=name)
 def test_a_page_that_takes_longer_runs(page: Path, call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MIRNAGRAPH_DATA", raising=False)
-    run_page(page, "slow", call)
+    assert run_page(page, "slow", call) > 0
 
 
 @pytest.mark.real
@@ -142,7 +145,7 @@ def test_a_page_on_the_public_data_runs(
     page: Path, call, real_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MIRNAGRAPH_DATA", str(real_data))
-    run_page(page, "real", call)
+    assert run_page(page, "real", call) > 0
 
 
 def test_lines_agree_up_to_blanks_elisions_and_the_last_digits() -> None:
