@@ -49,6 +49,7 @@ from mirnagraph.runs.results import (
     read_predictions,
     write_results,
 )
+from mirnagraph.writing.contents import TUNE_RUN
 from mirnagraph.writing.locks import adopt
 
 STORE = "search.sqlite"
@@ -131,7 +132,9 @@ def run_search(  # noqa: PLR0913 (one function for the command)
         "search": search_sha256(space, how),
     }
     about = _about("search", dataset, len(rows))
-    open_folder = partial(open_run, out, dump_toml(config), inputs, seed=config.seed)
+    open_folder = partial(
+        open_run, out, dump_toml(config), inputs, seed=config.seed, content=TUNE_RUN
+    )
     run = open_folder(overwrite=overwrite, resume=not overwrite, about=about)
     if run.finished:
         if settings.grid or run.read()["trials"] >= settings.trials:
@@ -265,6 +268,7 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
     workers: int = 1,
     overwrite: bool = False,
     resume: bool = False,
+    content: str = TUNE_RUN,
     progress: Progress | None = None,
 ) -> tuple[CrossValidationResult | None, pd.DataFrame | None, RunFolder]:
     """Nested cross-validation into a run folder, compared with the same folds untuned.
@@ -283,6 +287,7 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
         workers: processes for folds; changes no number.
         overwrite: see `mirnagraph.runs.folder.open_run`.
         resume: see `mirnagraph.runs.folder.open_run`.
+        content: see `mirnagraph.runs.folder.open_run`.
         progress: callback.
 
     Returns:
@@ -322,6 +327,7 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
         overwrite=overwrite,
         resume=resume,
         about=_about("nested", dataset, len(dataset.index)),
+        content=content,
     )
     return *(outcome or (None, None)), run
 

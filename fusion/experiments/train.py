@@ -51,6 +51,7 @@ from mirnagraph.runs.report import (
 )
 from mirnagraph.runs.results import CrossValidationResult, write_results
 from mirnagraph.seeds import child_seed
+from mirnagraph.writing.contents import TRAIN_RUN
 from mirnagraph.writing.targets import folder_name
 
 LEFT_OUT = "left_out.tsv"
@@ -127,6 +128,7 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
         overwrite=overwrite,
         resume=resume,
         about=_about(dataset, folds, rna_sets),
+        content=TRAIN_RUN,
     )
 
 

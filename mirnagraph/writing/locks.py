@@ -144,8 +144,13 @@ def is_outside(path: Path) -> bool:
     return not is_inside_temporary(path) and open_folder(path) is None
 
 
-def start_list(folder: Path, fingerprint: str) -> None:
+def start_list(folder: Path, fingerprint: str, content: str = "") -> None:
     """Write the list of a locked folder that has none, with the files of an earlier version.
+
+    Args:
+        folder: that is locked.
+        fingerprint: of what is written.
+        content: see `mirnagraph.writing.contents`.
 
     Raises:
         InputError: it cannot be written.
@@ -157,7 +162,7 @@ def start_list(folder: Path, fingerprint: str) -> None:
     if path not in _HELD or (path / MARKER).exists():
         return
     with explain_disk(folder), open(path / MARKER, "w", encoding="utf-8", newline="\n") as stream:
-        stream.write(header(fingerprint) + lines_of(sorted(names)))
+        stream.write(header(fingerprint, content) + lines_of(sorted(names)))
 
 
 def claim(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -15,6 +16,7 @@ from mirnagraph.errors import InputError
 from mirnagraph.io import read_table
 from mirnagraph.writing import locks, temporary
 from mirnagraph.writing.cells import guard_cell, guard_table, plain_cell
+from mirnagraph.writing.contents import DATASET, NETWORKS, RUN, TRAIN_RUN, content_of
 from mirnagraph.writing.files import copy_file, open_output, write_file, write_text
 from mirnagraph.writing.folders import (
     check_output_folder,
@@ -23,9 +25,12 @@ from mirnagraph.writing.folders import (
     write_folder,
 )
 from mirnagraph.writing.locks import lock, locked, start_list, unlock
-from mirnagraph.writing.marker import LOCK, MARKER, listed_files
+from mirnagraph.writing.marker import LOCK, MARKER, header, listed_files
 from mirnagraph.writing.tables import write_tsv
 from mirnagraph.writing.targets import check_outputs, folder_name
+
+
+TELLING = {"networks.json": "{}", "dataset.toml": "", "run.json": "{}"}
 
 
 def names(folder: Path) -> list[str]:
@@ -324,3 +329,38 @@ def test_an_output_folder_that_links_to_itself_is_named(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(InputError, match="loop: could not be written: Too many levels"):
         check_output_folder(tmp_path / "loop")
+
+
+@pytest.mark.parametrize("told", ["list", *TELLING])
+def test_a_folder_replaces_its_own_kind_alone(tmp_path: Path, told: str) -> None:
+    """Earlier versions have no list, or one that does not say what the folder holds."""
+    out = tmp_path / "out"
+    with write_folder(out, content=NETWORKS) as part:
+        write_text(part / "edges.tsv", "one")
+        if told != "list":
+            write_text(part / told, TELLING[told])
+    if told != "list":
+        lines = (out / MARKER).read_text().splitlines(keepends=True)
+        (out / MARKER).write_text(header("fingerprint") + "".join(lines[1:]))
+    before = names(out)
+    kinds = {"list": NETWORKS, "networks.json": NETWORKS, "dataset.toml": DATASET, "run.json": RUN}
+    kind = kinds[told]
+    for other in {NETWORKS, DATASET, TRAIN_RUN} - {kind, TRAIN_RUN if kind == RUN else ""}:
+        for function in (check_output_folder, write_folder):
+            refused = pytest.raises(InputError, match=f"the folder holds {kind}, which {other}")
+            with refused, contextlib.ExitStack() as stack:
+                done = function(out, overwrite=True, content=other)
+                stack.enter_context(done)
+    assert names(out) == before
+    again = TRAIN_RUN if kind == RUN else kind
+    with write_folder(out, overwrite=True, content=again) as part:
+        write_text(part / "new", "two")
+    assert (names(out), content_of(out)) == ([MARKER, "new"], again)
+
+
+def test_a_folder_that_says_nothing_of_its_content_is_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with write_folder(out) as part:
+        write_text(part / "a", "one")
+    assert content_of(out) == ""
+    check_output_folder(out, overwrite=True, content=NETWORKS)
