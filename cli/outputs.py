@@ -11,7 +11,7 @@ from typing import Any
 from cli.end import is_text
 from mirnagraph.errors import ConfigError
 
-OUTPUTS = {"out", "folder", "plot", "figures"}
+OUTPUTS = {"out", "folder", "plot", "figures", "graphml"}
 """Parameters of commands that are paths of outputs; every other path is an input."""
 
 NAMES_OR_PATHS = {"data", "split", "run", "language_model", "recipe", "records"}

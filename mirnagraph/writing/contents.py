@@ -77,7 +77,7 @@ def check_content(folder: Path, content: str) -> None:
     if found == RUN and content.startswith(RUN):
         return
     raise InputError(
-        f"the folder holds {found}, which {content} does not replace",
+        f"the folder holds {found}, and is not replaced by {content}",
         file=folder,
         hint="choose another folder, or remove this one yourself",
     )

@@ -82,7 +82,7 @@ def check_output_folder(folder: str | Path, *, overwrite: bool = False, content:
             hint="choose another, or pass --overwrite to replace it",
         )
     check_ours(folder)
-    check_content(real, content)
+    check_content(folder, content)
 
 
 def check_ours(folder: str | Path) -> None:

@@ -169,11 +169,16 @@ def claim(path: Path) -> None:
     """Add a file, or all files of a folder, to the list of the open folder that it goes into.
 
     Called before it takes its place, so that no file of a killed process is foreign.
+
+    Raises:
+        InputError: the list cannot be written; names `path`.
     """
-    folder = open_folder(path)
-    if folder is None or is_inside_temporary(path):
+    real = _real(path)
+    folder = open_folder(real)
+    if folder is None or is_inside_temporary(real):
         return
-    add_to_list(folder, [path.relative_to(folder).as_posix()])
+    with explain_disk(path):
+        add_to_list(folder, [real.relative_to(folder).as_posix()])
 
 
 def adopt(path: Path) -> None:

@@ -71,10 +71,13 @@ FOLDERS = {"ds": "a dataset", "nets": "networks", "run": "a run of train"}
         (("tune", "--networks", "nets", "--trials", "1", "-q"), "a run of tune"),
         (("ablate", "--networks", "nets", "--fold", "2", "-q"), "a run of ablate"),
         (("seq", "train", "--data", "ds", "--fold", "2", "-q"), "a run of seq train"),
-        (("seq", "pretrain", "--fasta", "mini.fa", "-q"), "a run of seq pretrain"),
+        (
+            ("seq", "pretrain", "--fasta", "mini.fa", "--objective", "masked"),
+            "a run of seq pretrain",
+        ),
         (("audit", "--networks", "nets", "-q"), "an audit"),
         (("export", "run"), "an exported model"),
-        (("export", "run", "--graphml"), "graphs for Cytoscape"),
+        (("export", "run", "--networks", "nets", "--graphml"), "graphs for Cytoscape"),
         (("pull", "owner/name"), "an exported model"),
         (("report", "run", "--out", "page.html", "--figures"), "figures of a report"),
         (("explain", "--run", "run", "--rna", "syn-mir-0001", "-q"), "explanations"),
@@ -93,7 +96,7 @@ def test_a_folder_of_another_command_is_not_replaced(run, place: Path, words, co
         ended = run(*words, folder, "--overwrite")
         assert ended.returncode == 3, ended.stderr
         assert ended.stderr == (
-            f"Error: {folder}: the folder holds {holds}, which {content} does not replace; "
+            f"Error: {folder}: the folder holds {holds}, and is not replaced by {content}; "
             "choose another folder, or remove this one yourself\n"
         )
         assert (contents(place), hidden(place)) == (before, [])

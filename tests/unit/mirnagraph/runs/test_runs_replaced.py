@@ -264,7 +264,9 @@ def test_a_run_of_another_command_is_not_replaced(folder: Path) -> None:
     """That of an earlier version, whose list does not say the command, is."""
     replace_run(folder, writes("one"), "one", content=TRAIN_RUN)
     before = files(folder)
-    refused = pytest.raises(InputError, match="holds a run of train, which a run of tune does not")
+    refused = pytest.raises(
+        InputError, match="holds a run of train, and is not replaced by a run of tune"
+    )
     with refused:
         replace_run(folder, writes("two"), "two", content=TUNE_RUN)
     assert (files(folder), list(folder.parent.iterdir())) == (before, [folder])

@@ -24,11 +24,10 @@ from mirnagraph.writing.folders import (
     remove_folder,
     write_folder,
 )
-from mirnagraph.writing.locks import lock, locked, start_list, unlock
+from mirnagraph.writing.locks import claim, lock, locked, start_list, unlock
 from mirnagraph.writing.marker import LOCK, MARKER, header, listed_files
 from mirnagraph.writing.tables import write_tsv
 from mirnagraph.writing.targets import check_outputs, folder_name
-
 
 TELLING = {"networks.json": "{}", "dataset.toml": "", "run.json": "{}"}
 
@@ -347,7 +346,9 @@ def test_a_folder_replaces_its_own_kind_alone(tmp_path: Path, told: str) -> None
     kind = kinds[told]
     for other in {NETWORKS, DATASET, TRAIN_RUN} - {kind, TRAIN_RUN if kind == RUN else ""}:
         for function in (check_output_folder, write_folder):
-            refused = pytest.raises(InputError, match=f"the folder holds {kind}, which {other}")
+            refused = pytest.raises(
+                InputError, match=f"the folder holds {kind}, and is not replaced by {other}"
+            )
             with refused, contextlib.ExitStack() as stack:
                 done = function(out, overwrite=True, content=other)
                 stack.enter_context(done)
@@ -364,3 +365,23 @@ def test_a_folder_that_says_nothing_of_its_content_is_replaced(tmp_path: Path) -
         write_text(part / "a", "one")
     assert content_of(out) == ""
     check_output_folder(out, overwrite=True, content=NETWORKS)
+
+
+def test_a_list_that_cannot_grow_names_what_was_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = Path("out")
+    opened = os.open
+
+    def refuse(path: Path, *args: int) -> int:
+        if Path(path).name == MARKER:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return opened(path, *args)
+
+    with locked(out):
+        start_list(out, "fingerprint")
+        monkeypatch.setattr(os, "open", refuse)
+        for function in (claim, lambda path: write_text(path, "one")):
+            with pytest.raises(InputError, match="^out/a: could not be written: No space left"):
+                function(out / "a")
