@@ -383,5 +383,5 @@ def test_a_list_that_cannot_grow_names_what_was_to_be_written(
         start_list(out, "fingerprint")
         monkeypatch.setattr(os, "open", refuse)
         for function in (claim, lambda path: write_text(path, "one")):
-            with pytest.raises(InputError, match="^out/a: could not be written: No space left"):
+            with pytest.raises(InputError, match=r"^out/a: could not be written: No space left"):
                 function(out / "a")
