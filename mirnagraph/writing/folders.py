@@ -25,7 +25,7 @@ from mirnagraph.writing.marker import (
 )
 from mirnagraph.writing.temporary import (
     is_inside_temporary,
-    is_leftover,
+    is_temporary,
     new_temporary,
     remove_temporary,
     sweep,
@@ -100,7 +100,8 @@ def check_ours(folder: str | Path) -> None:
             found=_shown(list(files_in(folder))),
             hint="choose another folder, or empty this one",
         )
-    foreign = foreign_files(Path(os.path.realpath(folder)), names)
+    real = Path(os.path.realpath(folder))
+    foreign = [name for name in foreign_files(real, names) if not is_temporary(real / name, real)]
     if foreign:
         raise InputError(
             "the folder holds what mirnagraph did not write, so it is not replaced",
@@ -128,9 +129,10 @@ def files_of(folder: str | Path) -> set[str] | None:
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether a folder holds nothing but a lock, and what a killed process left."""
+    """Whether a folder holds nothing but a lock, a list, and temporaries: ours, or of the dead."""
     return not any(
-        path.name not in (LOCK, MARKER) and not is_leftover(path) for path in folder.iterdir()
+        path.name not in (LOCK, MARKER) and not is_temporary(path, folder)
+        for path in folder.iterdir()
     )
 
 

@@ -385,3 +385,42 @@ def test_a_list_that_cannot_grow_names_what_was_to_be_written(
         for function in (claim, lambda path: write_text(path, "one")):
             with pytest.raises(InputError, match=r"^out/a: could not be written: No space left"):
                 function(out / "a")
+
+
+@pytest.mark.parametrize("refused", [None, *range(1, 5)])
+def test_a_folder_that_cannot_be_renamed_is_replaced_by_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int | None
+) -> None:
+    """Two files go and two come, or the disk refuses one and all are as they were."""
+    monkeypatch.setattr("mirnagraph.writing.folders._can_move", lambda folder: False)
+    out = tmp_path / "out"
+    out.mkdir()
+    with write_folder(out, content=NETWORKS) as part:
+        write_text(part / "a" / "x", "one")
+    left = subprocess.Popen(["true"])
+    left.wait()
+    leftover = out / f"{temporary.PREFIX}{left.pid}-{temporary.machine()}-0"
+    leftover.mkdir()
+    (leftover / "half").write_text("half")
+    replaced = os.replace
+    calls: list[object] = []
+
+    def refuse(source: Path, target: Path) -> None:
+        calls.append(source)
+        if len(calls) == refused:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(source))
+        replaced(source, target)
+
+    monkeypatch.setattr("mirnagraph.writing.folders.os.replace", refuse)
+    words = pytest.raises(InputError, match=r"out: could not be written: Input/output error")
+    replacing = write_folder(out, overwrite=True, content=NETWORKS)
+    with words if refused else contextlib.nullcontext(), replacing as part:
+        assert part.parent == out
+        (part / "b").write_text("two")
+    if refused:
+        assert names(out) == ["a", "a/x", MARKER]
+        assert (out / "a" / "x").read_text() == "one"
+        monkeypatch.setattr("mirnagraph.writing.folders.os.replace", replaced)
+        with write_folder(out, overwrite=True, content=NETWORKS) as part:
+            (part / "b").write_text("two")
+    assert (names(out), listed_files(out)) == (["b", MARKER], {"b"})
