@@ -174,10 +174,8 @@ def train(
     if space is not None:
         from cli.tune import run_and_show_nested
         from fusion.experiments.tuning import TuneSettings
-        from mirnagraph.writing.contents import TRAIN_RUN
 
         nested = out or target.with_name(f"{target.name}-nested")
-        how["content"] = TRAIN_RUN
         run_and_show_nested(loaded, settings, space, TuneSettings(grid=True), nested, **how)
         return
     if temporal is not None:

@@ -49,7 +49,7 @@ from mirnagraph.runs.results import (
     read_predictions,
     write_results,
 )
-from mirnagraph.writing.contents import TUNE_RUN
+from mirnagraph.writing.contents import TRAIN_RUN, TUNE_RUN
 from mirnagraph.writing.locks import adopt
 
 STORE = "search.sqlite"
@@ -268,7 +268,6 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
     workers: int = 1,
     overwrite: bool = False,
     resume: bool = False,
-    content: str = TUNE_RUN,
     progress: Progress | None = None,
 ) -> tuple[CrossValidationResult | None, pd.DataFrame | None, RunFolder]:
     """Nested cross-validation into a run folder, compared with the same folds untuned.
@@ -281,13 +280,11 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
         config: settings before the search.
         space: settings to search.
         settings: of the searches.
-        out: run folder; finished folds and trials of an unfinished run of the same settings and
-            data are read back.
+        out: run folder; an unfinished run of the same settings and data in it resumes.
         cache: folder for embeddings; None stores them in `out`.
         workers: processes for folds; changes no number.
         overwrite: see `mirnagraph.runs.folder.open_run`.
         resume: see `mirnagraph.runs.folder.open_run`.
-        content: see `mirnagraph.runs.folder.open_run`.
         progress: callback.
 
     Returns:
@@ -327,7 +324,7 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
         overwrite=overwrite,
         resume=resume,
         about=_about("nested", dataset, len(dataset.index)),
-        content=content,
+        content=TRAIN_RUN if settings.grid else TUNE_RUN,
     )
     return *(outcome or (None, None)), run
 

@@ -82,8 +82,7 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
         workers: processes; changes no number.
         overwrite: see `mirnagraph.runs.folder.open_run`.
         resume: see `mirnagraph.runs.folder.open_run`.
-        baselines: also fit the baselines on the same folds; ignored with `rna_sets`, where the
-            trees of each RNA type take their place (``metrics_by_set.tsv``).
+        baselines: fit them on the same folds; with `rna_sets` trees of each type, in any case.
         rna_sets: additional labelled RNA sets, trained jointly with the RNAs of the networks.
         progress: callback.
 

@@ -72,7 +72,7 @@ FOLDERS = {"ds": "a dataset", "nets": "networks", "run": "a run of train"}
         (("ablate", "--networks", "nets", "--fold", "2", "-q"), "a run of ablate"),
         (("seq", "train", "--data", "ds", "--fold", "2", "-q"), "a run of seq train"),
         (
-            ("seq", "pretrain", "--fasta", "mini.fa", "--objective", "masked"),
+            ("seq", "pretrain", "--fasta", "mini.fa", "--objective", "masked", "-q"),
             "a run of seq pretrain",
         ),
         (("audit", "--networks", "nets", "-q"), "an audit"),
