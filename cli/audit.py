@@ -45,9 +45,7 @@ def audit(
     """
     from fusion.experiments.audit import audit as run_audit
     from fusion.experiments.audit_report import conclusions, source_rows, write_audit
-    from mirnagraph.io import check_output_folder
 
-    check_output_folder(out, overwrite=overwrite)
     loaded, _ = open_networks(networks)
     with progress_bars() as progress:
         result = run_audit(loaded, seed=seed, n_folds=fold, workers=workers, progress=progress)

@@ -205,12 +205,17 @@ COMMON_OPTIONS = {"quiet": QuietOption, "verbose": VerboseOption}
 """Options that every command has."""
 
 
-def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
+def with_common_options(command: Callable[..., None], group: str = "") -> Callable[..., None]:
     """A command with those of `COMMON_OPTIONS` that it does not name itself.
 
     They act when the command line is read, so that a command has no use for their values; nor for
     that of `SchedulerOption`.
+
+    Args:
+        command: its function.
+        group: of commands that it is in, such as ``"seq"``.
     """
+    named = f"{group}_{command.__name__}" if group else command.__name__
     signature = inspect.signature(command)
     added = {
         name: option for name, option in COMMON_OPTIONS.items() if name not in signature.parameters
@@ -218,11 +223,11 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        check_paths(command.__name__, values)
+        check_paths(named, values)
         with (
             end.reader_may_leave(),
             silence.broken_by(say),
-            output_locked(command.__name__, values),
+            output_locked(named, values),
             _on_scheduler(values.get("scheduler")),
         ):
             command(**{name: value for name, value in values.items() if name not in added})

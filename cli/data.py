@@ -110,7 +110,7 @@ def build_networks(
     Networks: sequence similarity, functional similarity, co-expression where the dataset has
     measured expression, and one per kind of association.
     """
-    from mirnagraph.io import check_output_folder
+    from mirnagraph.folder.read import UNLISTED
     from mirnagraph.measurements import coverage
     from mirnagraph.networks.build import build_networks as build
     from mirnagraph.networks.export import write_graphml
@@ -119,8 +119,6 @@ def build_networks(
     from mirnagraph.recipes.opening import load_dataset
 
     settings = network_config(config, functional_cutoff=cutoff, lambda_=lambda_)
-    check_output_folder(out, overwrite=overwrite)
-    from mirnagraph.folder.read import UNLISTED
 
     dataset = load_dataset(data)
     title = dataset_title(dataset.name, synthetic=dataset.synthetic)

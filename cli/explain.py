@@ -115,15 +115,12 @@ def explain(
     from fusion.explain.run import explain_run, open_fusion_model, split_queries, write_explanations
     from fusion.models.saved import FORMAT
     from mirnagraph.errors import ConfigError
-    from mirnagraph.io import check_output_folder
 
     rna = [*(names or ()), *(rna or ())]
     if fasta is not None and rna:
         raise ConfigError("--fasta and --rna exclude each other: give one of them")
     if format_ not in FORMATS:
         raise ConfigError(f"--format is {format_!r}, expected {' or '.join(FORMATS)}")
-    if out is not None:
-        check_output_folder(out, overwrite=overwrite)
     folder = run or default_model(rna, sequences=fasta is not None, model=FORMAT)
     model = open_fusion_model(folder)
     with progress_bars(shown=is_bar_shown(out)) as progress:

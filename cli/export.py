@@ -153,10 +153,11 @@ def _write_graphs(run: Path, folder: Path | None, out: Path, *, overwrite: bool)
     from mirnagraph.io import write_folder
     from mirnagraph.networks.cytoscape import STYLE
     from mirnagraph.networks.export import write_graphml
+    from mirnagraph.writing.contents import GRAPHS
 
     networks = networks_of_run(run, folder)
     predictions = prediction_table(read_run(run, networks))
-    with write_folder(out, overwrite=overwrite) as part:
+    with write_folder(out, overwrite=overwrite, content=GRAPHS) as part:
         paths = write_graphml(networks, part, predictions)
     names = ", ".join(path.name for path in paths)
     say(f"Written to {out}: {names}, {STYLE}")

@@ -38,6 +38,7 @@ from cli import (
     tune,
 )
 from cli.common import with_common_options
+from cli.shortage import shortage_of
 from mirnagraph.errors import ConfigError, MirnagraphError
 
 HELP = """
@@ -170,11 +171,11 @@ def _explained(error: BaseException) -> int:
         return end.DONE
     if isinstance(error, MirnagraphError):
         return _refused(str(error), error, error.exit_code)
+    what = shortage_of(error)
+    if what is not None:
+        return _refused(what, error, end.BAD_DATA)
     if isinstance(error, OSError):
         return _refused(_sentence_of_disk(error), error, end.BAD_DATA)
-    if isinstance(error, MemoryError):
-        what = "not enough memory; use fewer --workers, or a smaller input"
-        return _refused(what, error, end.BAD_DATA)
     return _unexpected(error)
 
 

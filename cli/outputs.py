@@ -11,7 +11,7 @@ from typing import Any
 from cli.end import is_text
 from mirnagraph.errors import ConfigError
 
-OUTPUTS = {"out", "folder", "plot", "figures"}
+OUTPUTS = {"out", "folder", "plot", "figures", "graphml"}
 """Parameters of commands that are paths of outputs; every other path is an input."""
 
 NAMES_OR_PATHS = {"data", "split", "run", "language_model", "recipe", "records"}
@@ -19,21 +19,23 @@ NAMES_OR_PATHS = {"data", "split", "run", "language_model", "recipe", "records"}
 
 
 WRITES_FOLDER = {
-    "audit",
-    "build_dataset",
-    "build_networks",
-    "explain",
-    "export",
-    "pull",
-    "seq_explain",
+    "audit": "AUDIT",
+    "build_dataset": "DATASET",
+    "build_networks": "NETWORKS",
+    "explain": "EXPLANATIONS",
+    "export": "MODEL",
+    "pull": "MODEL",
+    "seq_explain": "SEQ_EXPLANATIONS",
 }
-"""Commands whose output is a folder that is written at their end; a run locks its own."""
+"""Commands whose output is a folder that is written at their end, and what it holds by its name in
+`mirnagraph.writing.contents`; a run locks its own.
+"""
 
 
 THRESHOLDS = ".thresholds.json"
 """What commands of predictions write next to their output, see `mirnagraph.runs.table_file`."""
 
-WRITES_THRESHOLDS = {"predict", "atlas"}
+WRITES_THRESHOLDS = {"predict", "seq_predict", "atlas"}
 
 
 @contextlib.contextmanager
@@ -41,7 +43,7 @@ def output_locked(command: str, values: Mapping[str, Any]) -> Iterator[None]:
     """Hold the lock of the folder that a command writes, which must be free for it.
 
     Args:
-        command: name of its function.
+        command: name of its function, after that of its group.
         values: of its parameters, by name.
 
     Raises:
@@ -52,10 +54,12 @@ def output_locked(command: str, values: Mapping[str, Any]) -> Iterator[None]:
     if command not in WRITES_FOLDER or not isinstance(folder, Path):
         yield
         return
+    from mirnagraph.writing import contents
     from mirnagraph.writing.folders import check_output_folder
     from mirnagraph.writing.locks import locked
 
-    check_output_folder(folder, overwrite=bool(values.get("overwrite")))
+    content = getattr(contents, WRITES_FOLDER[command])
+    check_output_folder(folder, overwrite=bool(values.get("overwrite")), content=content)
     with locked(folder):
         yield
 
@@ -64,7 +68,7 @@ def check_paths(command: str, values: Mapping[str, Any]) -> None:
     """Refuse, before anything is read, a command whose output is one of its inputs.
 
     Args:
-        command: name of its function.
+        command: name of its function, after that of its group.
         values: of the command's parameters, by name.
 
     Raises:

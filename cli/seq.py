@@ -485,4 +485,4 @@ for _name, _command, _epilog in (
     ("explain", explain, EXPLAIN_EPILOG),
     ("compare", compare, COMPARE_EPILOG),
 ):
-    app.command(_name, epilog=_epilog)(with_common_options(_command))
+    app.command(_name, epilog=_epilog)(with_common_options(_command, "seq"))

@@ -28,6 +28,7 @@ from mirnagraph.names.store import save_names
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.arguments import check_fields, checked
 from mirnagraph.reading.schema import LARGEST_COUNT
+from mirnagraph.writing.contents import DATASET
 
 BENCHMARK_COMPARTMENTS = (
     "Cytoplasm",
@@ -253,7 +254,7 @@ class Dataset:
         for kind, table in self.associations.items():
             tables[f"associations.{kind}"] = table
             tables[f"partners.{kind}"] = self.partners[kind].rename_axis("partner_id").reset_index()
-        with write_folder(folder, overwrite=overwrite) as out:
+        with write_folder(folder, overwrite=overwrite, content=DATASET) as out:
             if self.names is not None:
                 about["names"] = save_names(self.names, out)
             (out / "dataset.toml").write_text(tomli_w.dumps(about), encoding="utf-8")

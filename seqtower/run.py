@@ -33,6 +33,7 @@ from mirnagraph.runs.report import (
 )
 from mirnagraph.runs.results import MODEL, CrossValidationResult, write_results
 from mirnagraph.seeds import child_seed
+from mirnagraph.writing.contents import SEQ_TRAIN_RUN
 from mirnagraph.writing.folders import remove_folder
 from seqtower.baselines.kmer import BASELINES, DESCRIPTORS, TOWER
 from seqtower.config import SeqConfig
@@ -148,6 +149,7 @@ def run_seq(  # noqa: PLR0913 (one function for the command)
         overwrite=overwrite,
         resume=resume,
         about=about,
+        content=SEQ_TRAIN_RUN,
     )
 
 

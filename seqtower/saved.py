@@ -23,6 +23,7 @@ from mirnagraph.runs.model_file import (
     read_model,
     write_model,
 )
+from mirnagraph.writing.contents import SAVED_MODEL
 from seqtower.baselines.descriptor_trees import DescriptorTrees, blend
 from seqtower.config import SeqConfig, config_from
 from seqtower.data.kmers import LETTERS
@@ -189,7 +190,7 @@ def save_tower(model: SavedTower, folder: str | Path, **about: Any) -> None:
         "thresholds": [float(threshold) for threshold in model.thresholds],
         **about,
     }
-    with write_folder(folder, overwrite=True) as out:
+    with write_folder(folder, overwrite=True, content=SAVED_MODEL) as out:
         write_model(out, FORMAT, FORMAT_VERSION, header, arrays)
 
 

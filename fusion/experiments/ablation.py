@@ -41,6 +41,7 @@ from mirnagraph.networks.build import DISEASE, coexpression_source
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, job_folder, map_parallel, report
 from mirnagraph.runs.folder import finish_run, open_run, read_run_json
+from mirnagraph.writing.contents import ABLATE_RUN
 
 FULL = "full"
 
@@ -400,6 +401,7 @@ def run_ablation(  # noqa: PLR0913 (one function for the command)
         overwrite=overwrite,
         resume=not overwrite,
         about=about,
+        content=ABLATE_RUN,
     )
     if run.finished:
         run = run.reopen()

@@ -25,6 +25,7 @@ from mirnagraph.runs.markdown import bullets, join_blocks, save_figure, section
 from mirnagraph.runs.markdown import finite_or_dash as cell
 from mirnagraph.runs.markdown import page as markdown_page
 from mirnagraph.runs.markdown import table as markdown_table
+from mirnagraph.writing.contents import AUDIT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -421,7 +422,7 @@ def write_audit(audit: Audit, folder: str | Path, *, overwrite: bool = False) ->
     Raises:
         InputError: the folder is not empty, and `overwrite` is not set.
     """
-    with write_folder(folder, overwrite=overwrite) as out:
+    with write_folder(folder, overwrite=overwrite, content=AUDIT) as out:
         write_text(out / "audit.md", page(audit))
         write_tsv(audit.values, out / "audit.tsv")
         save_figure(draw(audit), out / "audit.png")

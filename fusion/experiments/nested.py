@@ -49,6 +49,7 @@ from mirnagraph.runs.results import (
     read_predictions,
     write_results,
 )
+from mirnagraph.writing.contents import TRAIN_RUN, TUNE_RUN
 from mirnagraph.writing.locks import adopt
 
 STORE = "search.sqlite"
@@ -131,7 +132,9 @@ def run_search(  # noqa: PLR0913 (one function for the command)
         "search": search_sha256(space, how),
     }
     about = _about("search", dataset, len(rows))
-    open_folder = partial(open_run, out, dump_toml(config), inputs, seed=config.seed)
+    open_folder = partial(
+        open_run, out, dump_toml(config), inputs, seed=config.seed, content=TUNE_RUN
+    )
     run = open_folder(overwrite=overwrite, resume=not overwrite, about=about)
     if run.finished:
         if settings.grid or run.read()["trials"] >= settings.trials:
@@ -277,8 +280,7 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
         config: settings before the search.
         space: settings to search.
         settings: of the searches.
-        out: run folder; finished folds and trials of an unfinished run of the same settings and
-            data are read back.
+        out: run folder; an unfinished run of the same settings and data in it resumes.
         cache: folder for embeddings; None stores them in `out`.
         workers: processes for folds; changes no number.
         overwrite: see `mirnagraph.runs.folder.open_run`.
@@ -322,6 +324,7 @@ def run_nested(  # noqa: PLR0913 (one function for the command)
         overwrite=overwrite,
         resume=resume,
         about=_about("nested", dataset, len(dataset.index)),
+        content=TRAIN_RUN if settings.grid else TUNE_RUN,
     )
     return *(outcome or (None, None)), run
 

@@ -94,7 +94,7 @@ def open_study(path: Path, name: str) -> Iterator[optuna.Study]:
         )
     make_folder(path.parent)
     for name in (path.name, f"{path.name}-journal"):  # SQLite writes both by itself
-        claim(path.resolve().with_name(name))
+        claim(path.with_name(name))
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -51,6 +51,7 @@ from mirnagraph.runs.report import (
 )
 from mirnagraph.runs.results import CrossValidationResult, write_results
 from mirnagraph.seeds import child_seed
+from mirnagraph.writing.contents import TRAIN_RUN
 from mirnagraph.writing.targets import folder_name
 
 LEFT_OUT = "left_out.tsv"
@@ -81,8 +82,7 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
         workers: processes; changes no number.
         overwrite: see `mirnagraph.runs.folder.open_run`.
         resume: see `mirnagraph.runs.folder.open_run`.
-        baselines: also fit the baselines on the same folds; ignored with `rna_sets`, where the
-            trees of each RNA type take their place (``metrics_by_set.tsv``).
+        baselines: fit them on the same folds; with `rna_sets` trees of each type, in any case.
         rna_sets: additional labelled RNA sets, trained jointly with the RNAs of the networks.
         progress: callback.
 
@@ -127,6 +127,7 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
         overwrite=overwrite,
         resume=resume,
         about=_about(dataset, folds, rna_sets),
+        content=TRAIN_RUN,
     )
 
 

@@ -32,6 +32,7 @@ from mirnagraph.names import Match
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.sources.fasta import read_fasta
+from mirnagraph.writing.contents import EXPLANATIONS
 from seqtower.saved import FORMAT as TOWER
 
 HINT = "give --networks FOLDER"
@@ -316,7 +317,7 @@ def write_explanations(
     Raises:
         InputError: `out` is not empty, and `overwrite` is false.
     """
-    with write_folder(out, overwrite=overwrite) as folder:
+    with write_folder(out, overwrite=overwrite, content=EXPLANATIONS) as folder:
         names = file_names(explanation.query for explanation in explanations)
         for name, explanation in zip(names, explanations, strict=True):
             target = folder

@@ -28,6 +28,7 @@ from mirnagraph.networks.network import NetworkSet
 from mirnagraph.reading.arguments import checked
 from mirnagraph.runs.folder import package_versions
 from mirnagraph.runs.model_file import HEADER, WEIGHTS, without_places
+from mirnagraph.writing.contents import MODEL
 from mirnagraph.writing.files import copy_file
 
 
@@ -67,7 +68,7 @@ def export_run(
     folder = Path(folder)
     check_target(folder, overwrite=overwrite)
     facts = read_facts(run)
-    with write_folder(folder, overwrite=overwrite) as out:
+    with write_folder(folder, overwrite=overwrite, content=MODEL) as out:
         _copy(Path(run) / "model", out, facts)
         about = export_facts(facts)
         write_text(out / CARD, model_card(facts, about, license))

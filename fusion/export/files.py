@@ -11,6 +11,7 @@ from typing import Any
 from mirnagraph.errors import CheckpointError, InputError
 from mirnagraph.io import check_output_folder, sha256_of
 from mirnagraph.reading.documents import read_json
+from mirnagraph.writing.contents import MODEL
 from mirnagraph.writing.folders import is_empty
 from mirnagraph.writing.marker import is_unhashed
 
@@ -41,7 +42,7 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
     Raises:
         InputError: it is a file, holds something else, or holds a model and `overwrite` is not set.
     """
-    check_output_folder(folder, overwrite=overwrite)
+    check_output_folder(folder, overwrite=overwrite, content=MODEL)
     if folder.is_dir() and not is_empty(folder) and not (folder / EXPORT).is_file():
         raise InputError(
             "the folder is not empty and holds no exported model, so it is not replaced",

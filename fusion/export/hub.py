@@ -12,6 +12,7 @@ from pathlib import Path
 from fusion.export.files import CARD, EXPORT, check_folder, check_target, read_export
 from mirnagraph.errors import ConfigError, FetchError, MirnagraphError, import_extra
 from mirnagraph.io import write_folder
+from mirnagraph.writing.contents import MODEL
 from mirnagraph.writing.files import copy_file
 
 # pathlib turns two slashes into one
@@ -118,7 +119,7 @@ def pull(
     address = HubAddress(repo, revision)
     check_target(folder, overwrite=overwrite)
     hub = import_extra("huggingface_hub", "hub", "pulling a model")
-    with write_folder(folder, overwrite=overwrite) as out:
+    with write_folder(folder, overwrite=overwrite, content=MODEL) as out:
         with _explained(address):
             listed = hub.hf_hub_download(
                 address.repo, EXPORT, revision=revision, library_name="mirnagraph"

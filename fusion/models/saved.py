@@ -38,6 +38,7 @@ from mirnagraph.runs.model_file import (
     write_model,
 )
 from mirnagraph.trees import TreeArrays
+from mirnagraph.writing.contents import SAVED_MODEL
 from seqtower.config import config_from
 from seqtower.saved import encoding_header, restore_encoding, restore_tower
 
@@ -157,7 +158,7 @@ def save_model(
         cold_start: model for new RNAs of which only the sequence is known; None for none.
     """
     checksum = reference.index.checksum
-    with write_folder(folder, overwrite=True) as out:
+    with write_folder(folder, overwrite=True, content=SAVED_MODEL) as out:
         reference.save(out)
         reference_sha256 = {name: sha256_of(out / name) for name in (TABLE, ARRAYS)}
         entries = {"nodes_checksum": checksum, "known_sha256": reference_sha256, **about}

@@ -49,6 +49,7 @@ from mirnagraph.errors import InputError, import_extra
 from mirnagraph.io import check_output_folder, file_names, write_text
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, report
+from mirnagraph.writing.contents import FIGURES
 
 TEMPLATE = "report.html.j2"
 
@@ -100,7 +101,7 @@ def write_report(
     """
     interactive.check_extra()
     if figures is not None:
-        check_output_folder(figures, overwrite=overwrite)
+        check_output_folder(figures, overwrite=overwrite, content=FIGURES)
     runs = open_runs(folders)
     chapters = make_chapters(runs, networks, [Path(folder) for folder in include], progress)
     charts = charts_of(chapters)

@@ -28,6 +28,7 @@ from fusion.report.style import (
 from mirnagraph.errors import import_extra
 from mirnagraph.io import write_folder, write_tsv
 from mirnagraph.parallel import Progress, report
+from mirnagraph.writing.contents import FIGURES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +70,7 @@ def write_figures(
     """
     import matplotlib as mpl
 
-    with write_folder(folder, overwrite=overwrite) as out, mpl.rc_context(STYLE):  # type: ignore[arg-type]
+    with write_folder(folder, overwrite=overwrite, content=FIGURES) as out, mpl.rc_context(STYLE):  # type: ignore[arg-type]
         for number, chart in enumerate(charts):
             report(progress, "figures", number, len(charts))
             write_tsv(chart.data, out / f"{chart.name}.tsv")

@@ -29,6 +29,7 @@ from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress
 from mirnagraph.runs.folder import RunFolder, run_or_resume
 from mirnagraph.runs.results import CrossValidationResult, write_results
+from mirnagraph.writing.contents import TRAIN_RUN
 
 TEMPORAL = "temporal.tsv"
 
@@ -120,6 +121,7 @@ def run_temporal(  # noqa: PLR0913  options of the command
         overwrite=overwrite,
         resume=resume,
         about=_about(later, folds, earlier, labels_by),
+        content=TRAIN_RUN,
     )
     return TemporalRun(run.path, read_temporal(run.path), result)
 

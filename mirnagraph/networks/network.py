@@ -29,6 +29,7 @@ from mirnagraph.nodes import Network, NodeIndex
 from mirnagraph.reading.arguments import check_fields, checked
 from mirnagraph.reading.documents import read_json
 from mirnagraph.reading.parquet import read_parquet_table
+from mirnagraph.writing.contents import NETWORKS
 
 COEXPRESSION = "coexpression"
 
@@ -183,7 +184,7 @@ def save_networks(networks: NetworkSet, folder: Path, *, overwrite: bool = False
     """
     edges = {name: edge_list(network) for name, network in networks.networks.items()}
     sparse_names = is_sparse(networks.similarities)
-    with write_folder(folder, overwrite=overwrite) as out:
+    with write_folder(folder, overwrite=overwrite, content=NETWORKS) as out:
         networks.dataset.save(out / "dataset")
         about = {
             "format_version": SPARSE_VERSION if sparse_names else FORMAT_VERSION,

@@ -23,6 +23,7 @@ from mirnagraph.recipes.recipe import AssociationPart, MeasurementPart, MeshPart
 from mirnagraph.recipes.rnas import RecipeRnas, mirbase_folder, read_rnas
 from mirnagraph.sources import mesh
 from mirnagraph.sources.assemble import left_out_rows
+from mirnagraph.writing.contents import DATASET
 from mirnagraph.writing.folders import check_output_folder, is_empty, write_folder
 
 NO_LABELS = "no labels: it can be predicted on, not trained on"
@@ -146,7 +147,7 @@ def check_out(recipe: Recipe, folder: str | Path, *, overwrite: bool = False) ->
     folder = Path(folder)
     if overwrite and folder.is_dir():
         _check_sources(recipe, folder)
-    check_output_folder(folder, overwrite=overwrite)
+    check_output_folder(folder, overwrite=overwrite, content=DATASET)
     if folder.is_dir() and not is_empty(folder) and not (folder / "dataset.toml").is_file():
         raise InputError(
             "the output folder holds something else than a dataset, which is not overwritten",
@@ -170,7 +171,7 @@ def write_dataset(built: Built, folder: str | Path, *, overwrite: bool = False) 
     Raises:
         InputError: the folder exists and is not empty, and `overwrite` is not set.
     """
-    with write_folder(folder, overwrite=overwrite) as out:
+    with write_folder(folder, overwrite=overwrite, content=DATASET) as out:
         built.dataset.save(out)
         write_provenance(built.provenance, out)
     return Path(folder)

@@ -29,6 +29,7 @@ from mirnagraph.writing.folders import (
     replace_folder,
 )
 from mirnagraph.writing.locks import lock, start_list, unlock
+from mirnagraph.writing.marker import header
 
 FORMAT_VERSION = 1
 
@@ -75,12 +76,14 @@ class RunFolder:
         finished: whether that run was complete.
         replaces: the folder whose place it takes when it is finished; None where it is in its
             place.
+        content: of which command it is, see `mirnagraph.writing.contents`.
     """
 
     path: Path
     resumed: bool = False
     finished: bool = False
     replaces: Path | None = None
+    content: str = ""
 
     def read(self) -> dict[str, Any]:
         """Return the contents of ``run.json``."""
@@ -108,7 +111,8 @@ class RunFolder:
         about.pop(REPLACES, None)
         _write(self.path, about)
         if self.replaces is not None:
-            replace_folder(self.path, self.replaces)
+            first = header(str(about["fingerprint"]), self.content)
+            replace_folder(self.path, self.replaces, first)
         self.unlock()
         return replace(self, path=self.replaces or self.path, replaces=None)
 
@@ -187,13 +191,14 @@ def open_run(
     overwrite: bool = False,
     resume: bool = False,
     about: Mapping[str, Any] | None = None,
+    content: str = "",
 ) -> RunFolder:
     """Make a run folder, or resume the unfinished run in it.
 
     The folder is locked until the run is finished or the process ends, and lists its files. A run
     that replaces another is written beside it, in ``FOLDER.unfinished``, and takes its place when
     it is finished; until then the other stays as it is. Where a folder cannot be renamed, such as a
-    mount, the other is removed when the new run begins.
+    mount, the new run is written in ``FOLDER/unfinished``.
 
     Args:
         folder: the run folder.
@@ -204,6 +209,8 @@ def open_run(
             resumes.
         resume: keep a finished run of the same fingerprint, also with `overwrite`.
         about: further entries of ``run.json``.
+        content: of which command the run is, see `mirnagraph.writing.contents`; empty for a part of
+            another run.
 
     Raises:
         InputError: the folder holds something else, a run of another fingerprint, or a finished run
@@ -211,24 +218,30 @@ def open_run(
     """
     path = Path(folder)
     run_fingerprint = fingerprint(settings, inputs)
-    kept = _kept(path, run_fingerprint, overwrite=overwrite, resume=resume)
+    find_kept = partial(
+        _kept, path, run_fingerprint, overwrite=overwrite, resume=resume, content=content
+    )
+    kept = find_kept()
     if kept is not None and kept.finished:
         return kept
     lock(path)
     run = RunFolder(path)
     try:
-        # again: another command may have written until now
-        kept = _kept(path, run_fingerprint, overwrite=overwrite, resume=resume)
+        kept = find_kept()  # again: another command may have written until now
         beside = place_beside(path)
         if kept is None and beside is not None and _goes_beside(path, beside, run_fingerprint):
-            run = RunFolder(beside, replaces=path)
-            lock(beside)
+            run = RunFolder(beside, replaces=path, content=content)
+            if path in beside.parents:
+                start_list(path, "")  # of an earlier version: it lists what is written in it
+            else:
+                lock(beside)
             kept = _kept_beside(run, run_fingerprint)
         if kept is None:
             empty_folder(run.path)
+            start_list(run.path, run_fingerprint, content)
             _begin(run, settings, inputs, run_fingerprint, seed, about or {})
         elif not kept.finished:
-            start_list(run.path, run_fingerprint)
+            start_list(run.path, run_fingerprint, content)
             kept.add(status="running", _resumed_at=time.time())
     except BaseException:
         run.unlock()
@@ -236,7 +249,9 @@ def open_run(
     return run if kept is None else kept
 
 
-def _kept(path: Path, run_fingerprint: str, *, overwrite: bool, resume: bool) -> RunFolder | None:
+def _kept(
+    path: Path, run_fingerprint: str, *, overwrite: bool, resume: bool, content: str
+) -> RunFolder | None:
     """Run in a folder that is resumed or kept; None for a folder that a new run may fill.
 
     Raises:
@@ -244,13 +259,15 @@ def _kept(path: Path, run_fingerprint: str, *, overwrite: bool, resume: bool) ->
     """
     with explain_disk(path):
         is_filled = path.is_dir() and not is_empty(path)
-    if is_filled and not is_abandoned(path, BEGUN):
+    if is_filled and is_abandoned(path, BEGUN):
+        content = ""  # nothing is lost
+    elif is_filled:
         if not overwrite:
             return _resumed(path, run_fingerprint, keep_finished=resume)
         about = _same_run(path, run_fingerprint)
         if about is not None and (resume or about["status"] != "done"):
             return RunFolder(path, resumed=True, finished=about["status"] == "done")
-    check_output_folder(path, overwrite=overwrite or is_filled)
+    check_output_folder(path, overwrite=overwrite or is_filled, content=content)
     return None
 
 
@@ -267,7 +284,7 @@ def _kept_beside(run: RunFolder, run_fingerprint: str) -> RunFolder | None:
     Raises:
         InputError: it holds something else.
     """
-    if is_empty(run.path) or is_abandoned(run.path, BEGUN):
+    if not run.path.is_dir() or is_empty(run.path) or is_abandoned(run.path, BEGUN):
         return None
     if _same_run(run.path, run_fingerprint) is not None:
         return replace(run, resumed=True)
@@ -304,7 +321,6 @@ def _begin(
     seed: int,
     about: Mapping[str, Any],
 ) -> None:
-    start_list(run.path, run_fingerprint)
     write_text(run.path / "config.toml", settings)
     entries = {
         "format_version": FORMAT_VERSION,
@@ -325,7 +341,7 @@ def _begin(
     _write(run.path, entries)
 
 
-def run_or_resume(
+def run_or_resume(  # noqa: PLR0913 (one more than `open_run`)
     folder: str | Path,
     settings: str,
     inputs: Mapping[str, str],
@@ -335,6 +351,7 @@ def run_or_resume(
     overwrite: bool = False,
     resume: bool = False,
     about: Mapping[str, Any] | None = None,
+    content: str = "",
 ) -> tuple[Result | None, RunFolder]:
     """Open a run folder, do the work, and mark the run as finished.
 
@@ -350,6 +367,7 @@ def run_or_resume(
         overwrite: see `open_run`.
         resume: see `open_run`.
         about: see `open_run`.
+        content: see `open_run`.
 
     Returns:
         The result, or None for a finished run that is kept; and the folder.
@@ -358,7 +376,14 @@ def run_or_resume(
         InputError: see `open_run`.
     """
     run = open_run(
-        folder, settings, inputs, seed=seed, overwrite=overwrite, resume=resume, about=about
+        folder,
+        settings,
+        inputs,
+        seed=seed,
+        overwrite=overwrite,
+        resume=resume,
+        about=about,
+        content=content,
     )
     if run.finished:
         return None, run

@@ -13,6 +13,7 @@ from scipy import sparse
 from mirnagraph.errors import InputError
 from mirnagraph.io import sha256_of, write_folder, write_text
 from mirnagraph.reading.documents import read_json
+from mirnagraph.writing.contents import WALK_GRAPH
 
 FORMAT = 1
 
@@ -124,7 +125,7 @@ def store_walk_graph(graph: WalkGraph, folder: str | Path, *, overwrite: bool = 
         InputError: see `mirnagraph.writing.folders.write_folder`.
     """
     arrays = {}
-    with write_folder(folder, overwrite=overwrite) as part:
+    with write_folder(folder, overwrite=overwrite, content=WALK_GRAPH) as part:
         for name, values in graph._asdict().items():
             file = part / f"{name}.npy"
             np.save(file, values, allow_pickle=False)

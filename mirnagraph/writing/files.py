@@ -88,7 +88,7 @@ def _put(parts: list[tuple[Path, Path, Path]]) -> None:
         if not is_inside_temporary(target):  # there, finished with its folder
             with explain_disk(path):
                 finish_file(part)
-                claim(target)
+            claim(path)
     kept: dict[Path, Path | None] = {}
     path, part, target = parts[0]
     try:

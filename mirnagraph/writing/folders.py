@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mirnagraph.errors import InputError
+from mirnagraph.writing.contents import check_content
 from mirnagraph.writing.disk import explain_disk, finish_file, finish_folder, sync
-from mirnagraph.writing.locks import claim_folder, is_outside, locked, open_folder
+from mirnagraph.writing.locks import add_to_list, claim_folder, is_outside, locked, open_folder
 from mirnagraph.writing.marker import (
     EXPORT,
     LOCK,
@@ -24,7 +25,7 @@ from mirnagraph.writing.marker import (
 )
 from mirnagraph.writing.temporary import (
     is_inside_temporary,
-    is_leftover,
+    is_temporary,
     new_temporary,
     remove_temporary,
     sweep,
@@ -37,14 +38,22 @@ UNFINISHED = ".unfinished"
 """Last letters of a folder whose content replaces that of another when it is whole."""
 
 
-def check_output_folder(folder: str | Path, *, overwrite: bool = False) -> None:
+def check_output_folder(folder: str | Path, *, overwrite: bool = False, content: str = "") -> None:
     """Refuse an output folder that is not empty, before any work is done.
 
-    With `overwrite`, a folder is replaced that mirnagraph wrote and that holds nothing else.
+    With `overwrite`, a folder is replaced that mirnagraph wrote, that holds nothing else, and that
+    holds what is to be written again.
+
+    Args:
+        folder: the output folder.
+        overwrite: replace it.
+        content: what is to be written, see `mirnagraph.writing.contents`; empty for a part of a
+            folder.
 
     Raises:
         InputError: it is a file, the current folder or one above it; it is not empty and
-            `overwrite` is not set; or it holds a file of someone else, which is named.
+            `overwrite` is not set; it holds a file of someone else, which is named; or it holds
+            another kind of results.
     """
     folder = Path(folder)
     with explain_disk(folder):
@@ -73,6 +82,7 @@ def check_output_folder(folder: str | Path, *, overwrite: bool = False) -> None:
             hint="choose another, or pass --overwrite to replace it",
         )
     check_ours(folder)
+    check_content(folder, content)
 
 
 def check_ours(folder: str | Path) -> None:
@@ -90,7 +100,8 @@ def check_ours(folder: str | Path) -> None:
             found=_shown(list(files_in(folder))),
             hint="choose another folder, or empty this one",
         )
-    foreign = foreign_files(Path(os.path.realpath(folder)), names)
+    real = Path(os.path.realpath(folder))
+    foreign = [name for name in foreign_files(real, names) if not is_temporary(real / name, real)]
     if foreign:
         raise InputError(
             "the folder holds what mirnagraph did not write, so it is not replaced",
@@ -118,24 +129,32 @@ def files_of(folder: str | Path) -> set[str] | None:
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether a folder holds nothing but a lock, and what a killed process left."""
+    """Whether a folder holds nothing but a lock, a list, and temporaries: ours, or of the dead."""
     return not any(
-        path.name not in (LOCK, MARKER) and not is_leftover(path) for path in folder.iterdir()
+        path.name not in (LOCK, MARKER) and not is_temporary(path, folder)
+        for path in folder.iterdir()
     )
 
 
 def is_abandoned(folder: Path, names: set[str]) -> bool:
-    """Whether a folder with our list holds no more than a killed process had begun with."""
-    return (folder / MARKER).is_file() and set(files_in(folder)) <= names
+    """Whether a folder of ours holds no more than a killed process had begun with."""
+    return files_of(folder) is not None and set(files_in(folder)) <= names
 
 
 @contextlib.contextmanager
-def write_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+def write_folder(
+    folder: str | Path, *, overwrite: bool = False, content: str = ""
+) -> Iterator[Path]:
     """Write a folder as a whole: yield a temporary folder that replaces `folder` after the block.
 
     Where the block raises, the temporary folder is removed and `folder` is left as it was. A link
     stays, and the folder behind it is replaced. The folder carries a list of its files
     (`mirnagraph.writing.marker`), unless it is part of one that does.
+
+    Args:
+        folder: to write.
+        overwrite: replace it.
+        content: see `check_output_folder`.
 
     Raises:
         InputError: see `check_output_folder`; another command is at work in it; or the disk
@@ -143,7 +162,7 @@ def write_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Pat
     """
     folder = Path(folder)
     target = Path(os.path.realpath(folder))
-    check_output_folder(folder, overwrite=overwrite)
+    check_output_folder(folder, overwrite=overwrite, content=content)
     with explain_disk(folder):
         target.parent.mkdir(parents=True, exist_ok=True)
         place = target if target.is_dir() and not _can_move(target) else target.parent
@@ -153,7 +172,7 @@ def write_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Pat
     try:
         with explain_disk(folder, part):
             yield part
-        _put(part, target, folder, overwrite=overwrite)
+        _put(part, target, folder, overwrite=overwrite, content=content)
     finally:
         remove_temporary(part)
 
@@ -162,32 +181,43 @@ def place_beside(folder: str | Path) -> Path | None:
     """Name the folder in which the content that replaces a folder is written until it is whole.
 
     Returns:
-        ``x.unfinished`` for ``x``; None where a folder cannot give its place to another: a mount,
-        a parent that cannot be written, a part of a folder that is being written.
+        ``x.unfinished`` for ``x``; ``x/unfinished`` where a folder cannot give its place to
+        another, such as a mount, or in a parent that cannot be written; None for a part of a folder
+        that is being written.
     """
     folder = Path(folder)
     real = Path(os.path.realpath(folder))
-    if not is_outside(real) or not _can_move(real):
+    if not is_outside(real):
         return None
+    if not _can_move(real):
+        return folder / UNFINISHED.removeprefix(".")
     name = f"{real.name}{UNFINISHED}"
     if folder.name == real.name and os.path.realpath(folder.parent) == str(real.parent):
         return folder.with_name(name)
     return real.with_name(name)
 
 
-def replace_folder(part: str | Path, folder: str | Path) -> None:
+def replace_folder(part: str | Path, folder: str | Path, list_header: str) -> None:
     """Give a whole folder the place of another, of which only the files of others stay.
 
     Args:
         part: see `place_beside`; locked by this process.
         folder: also locked by this process.
+        list_header: first line of the list of `part`, which has none inside of `folder`.
 
     Raises:
         InputError: the disk refuses. Both folders are then as they were, or `part` has its place.
     """
+    source = Path(os.path.realpath(part))
     target = Path(os.path.realpath(folder))
     with explain_disk(Path(folder)):
-        _swap(Path(os.path.realpath(part)), target, files_of(target) or set())
+        names = files_of(target) or set()
+        if target in source.parents:
+            add_to_list(target, [(source / MARKER).relative_to(target).as_posix()])
+            _write_list(source, list_header)
+            _exchange(source, target, names)
+        else:
+            _swap(source, target, names)
         sync(target.parent)
 
 
@@ -226,7 +256,7 @@ def empty_folder(folder: str | Path) -> None:
         (real / MARKER).unlink(missing_ok=True)
 
 
-def _put(part: Path, target: Path, folder: Path, *, overwrite: bool) -> None:
+def _put(part: Path, target: Path, folder: Path, *, overwrite: bool, content: str) -> None:
     """Move a finished temporary folder into its place."""
     if is_inside_temporary(target):
         with explain_disk(folder):
@@ -235,17 +265,14 @@ def _put(part: Path, target: Path, folder: Path, *, overwrite: bool) -> None:
             os.replace(part, target)
         return
     with locked(folder), explain_disk(folder):
-        check_output_folder(folder, overwrite=overwrite)  # again: time has passed
+        # again: time has passed
+        check_output_folder(folder, overwrite=overwrite, content=content)
         finish_folder(part)
         if not claim_folder(part, target) and not (part / EXPORT).is_file():
-            text = header(_fingerprint(part)) + lines_of(sorted(files_in(part)))
-            (part / MARKER).write_text(text, encoding="utf-8", newline="\n")
-            finish_file(part / MARKER)
+            _write_list(part, header(_fingerprint(part), content))
         names = files_of(target) or set()
         if part.parent == target:
-            _remove_files(target, names)
-            for path in part.iterdir():
-                os.replace(path, target / path.name)
+            _exchange(part, target, names)
         else:
             _swap(part, target, names)
         sync(target.parent)
@@ -280,6 +307,59 @@ def _swap(part: Path, target: Path, names: set[str]) -> None:
         remove_temporary(old)
 
 
+def _write_list(folder: Path, first: str) -> None:
+    """Write the list of the files that a folder holds, after its header."""
+    text = first + lines_of(sorted(files_in(folder)))
+    (folder / MARKER).write_text(text, encoding="utf-8", newline="\n")
+    finish_file(folder / MARKER)
+
+
+def _exchange(part: Path, target: Path, names: set[str]) -> None:
+    """Put the files of a folder in the place of files of the one around it; others stay.
+
+    Where that fails, both folders are as they were.
+
+    Args:
+        part: a folder in `target`.
+        target: that keeps its place.
+        names: of the files of `target` that are replaced.
+    """
+    start = part.relative_to(target).as_posix() + "/"
+    earlier = [name for name in files_in(target) if name in names and not name.startswith(start)]
+    new = list(files_in(part))
+    if (target / MARKER).is_file():
+        earlier.append(MARKER)
+        add_to_list(target, new)  # none is foreign where this command is killed
+    if (part / MARKER).is_file():
+        new.append(MARKER)
+    old = new_temporary(target, target, is_folder=True)
+    moves = [(target / name, old / name) for name in earlier]
+    moves += [(part / name, target / name) for name in new]
+    try:
+        _move_all(moves)
+        for folder in (old, part):
+            shutil.rmtree(folder, ignore_errors=True)
+        _remove_empty_parents(target, earlier)
+    finally:
+        remove_temporary(old)
+
+
+def _move_all(moves: list[tuple[Path, Path]]) -> None:
+    """Move files within a file system; where one cannot be moved, all go back."""
+    begun = []
+    try:
+        for source, target in moves:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            begun.append((source, target))
+            os.replace(source, target)
+    except BaseException:
+        for source, target in reversed(begun):
+            if not os.path.lexists(source):
+                source.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(target, source)
+        raise
+
+
 @contextlib.contextmanager
 def _with_lock_of(folder: Path, part: Path) -> Iterator[None]:
     """Move the lock of a folder into what takes its place, and back where that fails."""
@@ -306,11 +386,15 @@ def _fingerprint(folder: Path) -> str:
 
 def _remove_files(folder: Path, names: set[str]) -> None:
     """Remove the files of a folder that are among `names`, and folders that this leaves empty."""
-    parents: set[Path] = set()
-    for name in list(files_in(folder)):
-        if name in names:
-            (folder / name).unlink(missing_ok=True)
-            parents.update((folder / name).parents)
+    removed = [name for name in files_in(folder) if name in names]
+    for name in removed:
+        (folder / name).unlink(missing_ok=True)
+    _remove_empty_parents(folder, removed)
+
+
+def _remove_empty_parents(folder: Path, names: list[str]) -> None:
+    """Remove the folders that files of these names were in, where nothing is left in them."""
+    parents = {parent for name in names for parent in (folder / name).parents}
     for parent in sorted(parents, key=lambda path: len(path.parts), reverse=True):
         if folder in parent.parents:
             with contextlib.suppress(OSError):

@@ -144,8 +144,13 @@ def is_outside(path: Path) -> bool:
     return not is_inside_temporary(path) and open_folder(path) is None
 
 
-def start_list(folder: Path, fingerprint: str) -> None:
+def start_list(folder: Path, fingerprint: str, content: str = "") -> None:
     """Write the list of a locked folder that has none, with the files of an earlier version.
+
+    Args:
+        folder: that is locked.
+        fingerprint: of what is written.
+        content: see `mirnagraph.writing.contents`.
 
     Raises:
         InputError: it cannot be written.
@@ -157,18 +162,23 @@ def start_list(folder: Path, fingerprint: str) -> None:
     if path not in _HELD or (path / MARKER).exists():
         return
     with explain_disk(folder), open(path / MARKER, "w", encoding="utf-8", newline="\n") as stream:
-        stream.write(header(fingerprint) + lines_of(sorted(names)))
+        stream.write(header(fingerprint, content) + lines_of(sorted(names)))
 
 
 def claim(path: Path) -> None:
     """Add a file, or all files of a folder, to the list of the open folder that it goes into.
 
     Called before it takes its place, so that no file of a killed process is foreign.
+
+    Raises:
+        InputError: the list cannot be written; names `path`.
     """
-    folder = open_folder(path)
-    if folder is None or is_inside_temporary(path):
+    real = _real(path)
+    folder = open_folder(real)
+    if folder is None or is_inside_temporary(real):
         return
-    add_to_list(folder, [path.relative_to(folder).as_posix()])
+    with explain_disk(path):
+        add_to_list(folder, [real.relative_to(folder).as_posix()])
 
 
 def adopt(path: Path) -> None:

@@ -147,9 +147,16 @@ _EARLIER: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
 }
 
 
-def header(fingerprint: str = "") -> str:
-    """First line of a list."""
+def header(fingerprint: str = "", content: str = "") -> str:
+    """First line of a list.
+
+    Args:
+        fingerprint: of the files.
+        content: what the folder holds, see `mirnagraph.writing.contents`.
+    """
     about = {"format": FORMAT, "format_version": FORMAT_VERSION, "fingerprint": fingerprint}
+    if content:
+        about["content"] = content
     return json.dumps(about) + "\n"
 
 
@@ -199,13 +206,24 @@ def files_in(folder: Path) -> Iterator[str]:
             yield (here / name).relative_to(folder).as_posix()
 
 
-def _listed(path: Path) -> set[str] | None:
-    text = _text(path)
-    if text is None:
-        return None
-    first, *lines = text.split("\n")
+def content_in_list(folder: Path) -> str:
+    """What a folder holds, as its list says it; empty where it has none, or one without it."""
+    about, _ = _list_of(folder / MARKER)
+    content = (about or {}).get("content")
+    return content if isinstance(content, str) else ""
+
+
+def _list_of(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """Header and lines of a list; no header where it is none of ours."""
+    first, *lines = (_text(path) or "").split("\n")
     about = _parsed(first)
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
+    is_ours = isinstance(about, dict) and about.get("format") == FORMAT
+    return (about if is_ours else None), lines
+
+
+def _listed(path: Path) -> set[str] | None:
+    about, lines = _list_of(path)
+    if about is None:
         return None
     names = (_parsed(line) for line in lines)  # the last line of a killed process may be cut
     return {name for name in names if isinstance(name, str)}

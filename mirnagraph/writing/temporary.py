@@ -92,6 +92,12 @@ def is_inside_temporary(path: Path) -> bool:
     return any(place in _PLACES for place in (path, *path.parents))
 
 
+def is_temporary(path: Path, folder: Path) -> bool:
+    """Whether a path below a folder lies in a temporary of this process, or of one that is gone."""
+    inside = [parent for parent in (path, *path.parents) if folder in parent.parents]
+    return any(parent in _PLACES or is_leftover(parent) for parent in inside)
+
+
 def is_leftover(path: Path) -> bool:
     """Whether a path is a temporary whose process is gone, such as one that was killed."""
     match = _NAME.fullmatch(path.name)

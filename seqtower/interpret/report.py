@@ -14,6 +14,7 @@ from mirnagraph.config import require
 from mirnagraph.errors import InputError, import_extra
 from mirnagraph.io import file_names, write_folder, write_text, write_tsv
 from mirnagraph.parallel import Progress, report
+from mirnagraph.writing.contents import SEQ_EXPLANATIONS
 from seqtower.data.kmers import LETTERS, one_hot
 from seqtower.data.motifs import Motif, write_meme
 from seqtower.encoders.base import ONE_HOT
@@ -129,7 +130,7 @@ def explain_to_folder(  # noqa: PLR0913 (one function for the command)
     _check_extra()
     names = file_names(records["id"])
     explanations = []
-    with write_folder(out, overwrite=overwrite) as folder:
+    with write_folder(out, overwrite=overwrite, content=SEQ_EXPLANATIONS) as folder:
         pairs = zip(records["id"], records["sequence"], strict=True)
         for number, (rna_id, sequence) in enumerate(pairs):
             report(progress, "explained", number, len(records))

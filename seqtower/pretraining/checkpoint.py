@@ -23,6 +23,7 @@ from mirnagraph.runs.model_file import (
     read_model,
     write_model,
 )
+from mirnagraph.writing.contents import SAVED_MODEL
 from seqtower.config import SeqConfig, config_from
 from seqtower.data.kmers import LETTERS
 from seqtower.encoders.base import ENCODERS, ONE_HOT, FittedEncoding, check_encoder
@@ -109,7 +110,7 @@ def save_pretrained(
         "tracks": list(tracks),
         **about,
     }
-    with write_folder(folder, overwrite=True) as out:
+    with write_folder(folder, overwrite=True, content=SAVED_MODEL) as out:
         write_model(out, FORMAT, FORMAT_VERSION, header, arrays)
 
 
@@ -165,7 +166,7 @@ def save_pretrained_tower(
         **encoding_header(config, encoding),
         **about,
     }
-    with write_folder(folder, overwrite=True) as out:
+    with write_folder(folder, overwrite=True, content=SAVED_MODEL) as out:
         write_model(out, TOWER_FORMAT, TOWER_VERSION, header, arrays)
 
 

@@ -25,6 +25,7 @@ from mirnagraph.io import write_tsv
 from mirnagraph.parallel import Progress, one_thread
 from mirnagraph.runs.folder import RunFolder, open_run
 from mirnagraph.seeds import child_seed, torch_generator, torch_scope
+from mirnagraph.writing.contents import SEQ_PRETRAIN_RUN
 from mirnagraph.writing.folders import remove_folder
 from seqtower.config import SeqConfig
 from seqtower.data.batches import Batch, collate, windows
@@ -239,7 +240,14 @@ def pretrain(
     }
     settings = dump_toml(config)
     run = open_run(
-        out, settings, inputs, seed=model.seed, overwrite=overwrite, resume=resume, about=about
+        out,
+        settings,
+        inputs,
+        seed=model.seed,
+        overwrite=overwrite,
+        resume=resume,
+        about=about,
+        content=SEQ_PRETRAIN_RUN,
     )
     if run.finished:
         return None, run

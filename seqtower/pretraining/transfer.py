@@ -26,6 +26,7 @@ from mirnagraph.io import write_tsv
 from mirnagraph.parallel import Progress, one_thread, report
 from mirnagraph.runs.folder import RunFolder, run_or_resume
 from mirnagraph.seeds import child_seed
+from mirnagraph.writing.contents import SEQ_PRETRAIN_RUN
 from mirnagraph.writing.folders import remove_folder
 from seqtower.config import SeqConfig
 from seqtower.data.clusters import cluster
@@ -180,6 +181,7 @@ def pretrain_tower(
         overwrite=overwrite,
         resume=resume,
         about=about,
+        content=SEQ_PRETRAIN_RUN,
     )
 
 

@@ -315,3 +315,22 @@ def test_a_full_disk_is_one_sentence_with_the_place_that_was_asked_for(
         assert ended.stderr.startswith(f"Error: {where}"), ended.stderr
         assert f"could not be written: {reason}" in ended.stderr
         assert (ended.stderr.count("\n"), hidden(place)) == (1, [])
+
+
+def test_a_mount_is_an_output_folder_and_is_replaced(run, inputs: Path, disk) -> None:
+    """It cannot give its place to another: what is in it gives its place."""
+    mount = disk("size=4m")
+    words = ("build-networks", "--data", "ds", "--workers", "1", "-q", "--out", str(mount))
+    first = run(*words)
+    assert first.returncode == 0, first.stderr
+    before = contents(mount)
+    assert "networks.json" in before
+    again = run(*words, "--overwrite", "--graphml")
+    assert again.returncode == 0, again.stderr
+    assert set(contents(mount)) - set(before) == {
+        "disease.graphml", "drug.graphml", "functional.graphml", "mRNA.graphml",
+        "sequence.graphml", "cytoscape-style.xml",
+    }  # fmt: skip
+    assert run(*words, "--overwrite").returncode == 0
+    assert contents(mount) == before
+    assert hidden(inputs) == []

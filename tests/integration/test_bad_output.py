@@ -59,6 +59,49 @@ def test_the_folder_of_someone_else_is_not_replaced(run, place: Path, words) -> 
     assert hidden(place) == []
 
 
+FOLDERS = {"ds": "a dataset", "nets": "networks", "run": "a run of train"}
+
+
+@pytest.mark.parametrize(
+    ("words", "content"),
+    [
+        (("build-networks", "--data", "ds", "-q"), "networks"),
+        (("build-dataset", "mirna1041"), "a dataset"),
+        (("train", "--networks", "nets", "--fold", "2", "-q"), "a run of train"),
+        (("tune", "--networks", "nets", "--trials", "1", "-q"), "a run of tune"),
+        (("ablate", "--networks", "nets", "--fold", "2", "-q"), "a run of ablate"),
+        (("seq", "train", "--data", "ds", "--fold", "2", "-q"), "a run of seq train"),
+        (
+            ("seq", "pretrain", "--fasta", "mini.fa", "--objective", "masked", "-q"),
+            "a run of seq pretrain",
+        ),
+        (("audit", "--networks", "nets", "-q"), "an audit"),
+        (("export", "run"), "an exported model"),
+        (("export", "run", "--networks", "nets", "--graphml"), "graphs for Cytoscape"),
+        (("pull", "owner/name"), "an exported model"),
+        (("report", "run", "--out", "page.html", "--figures"), "figures of a report"),
+        (("explain", "--run", "run", "--rna", "syn-mir-0001", "-q"), "explanations"),
+        (("seq", "explain", "--run", "run", "--fasta", "mini.fa"), "explanations of sequences"),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else "",
+)
+def test_a_folder_of_another_command_is_not_replaced(run, place: Path, words, content) -> None:
+    """Not even with --overwrite, and before any work."""
+    words = words if words[-1] in ("--graphml", "--figures") else (*words, "--out")
+    is_input = {"--graphml": "run", "--figures": "run"}.get(words[-1])
+    for folder, holds in FOLDERS.items():
+        if holds == content or folder in (*words, is_input):
+            continue
+        before = contents(place)
+        ended = run(*words, folder, "--overwrite")
+        assert ended.returncode == 3, ended.stderr
+        assert ended.stderr == (
+            f"Error: {folder}: the folder holds {holds}, and is not replaced by {content}; "
+            "choose another folder, or remove this one yourself\n"
+        )
+        assert (contents(place), hidden(place)) == (before, [])
+
+
 def test_a_run_json_of_another_program_makes_no_run(run, place: Path) -> None:
     (place / "thesis" / "run.json").write_text('{"name": "my pipeline"}')
     before = contents(place)

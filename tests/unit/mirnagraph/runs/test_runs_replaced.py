@@ -11,7 +11,9 @@ import pytest
 from mirnagraph.errors import InputError
 from mirnagraph.io import write_text
 from mirnagraph.runs.folder import RunFolder, open_run, run_or_resume
+from mirnagraph.writing.contents import TRAIN_RUN, TUNE_RUN
 from mirnagraph.writing.locks import unlock_all
+from mirnagraph.writing.marker import listed_files
 
 BESIDE = "run.unfinished"
 
@@ -54,7 +56,7 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
-def replace_run(folder: Path, body, settings: str = "new", **how: bool):
+def replace_run(folder: Path, body, settings: str = "new", **how):
     return run_or_resume(folder, settings, {}, body, seed=0, overwrite=True, **how)
 
 
@@ -186,15 +188,90 @@ def test_a_link_stays_and_the_folder_behind_it_is_replaced(folder: Path) -> None
     assert list(link.parent.iterdir()) == [link]
 
 
-def test_a_folder_that_cannot_be_renamed_is_emptied_when_the_new_run_begins(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def fixed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of `folder`, which cannot be renamed, such as a mount."""
     monkeypatch.setattr("mirnagraph.writing.folders._can_move", lambda folder: False)
-    with pytest.raises(KeyboardInterrupt):
-        replace_run(folder, fails(KeyboardInterrupt()))
-    assert "report.md" not in files(folder)
-    replace_run(folder, writes("new"))
-    assert (files(folder)["report.md"], list(folder.parent.iterdir())) == ("new", [folder])
+    return folder
+
+
+@pytest.mark.parametrize("is_listed", [True, False], ids=["list", "earlier version"])
+def test_a_folder_that_cannot_be_renamed_keeps_its_run_until_the_new_one_is_whole(
+    fixed: Path, is_listed: bool
+) -> None:
+    if not is_listed:
+        (fixed / "mirnagraph.jsonl").unlink()
+    before = files(fixed)
+    for has_fold in (False, True):
+        with pytest.raises(KeyboardInterrupt):
+            replace_run(fixed, fails(KeyboardInterrupt(), has_fold=has_fold))
+        after = files(fixed)
+        assert {name: after[name] for name in before} == before
+        assert {name.split("/")[0] for name in after.keys() - before} == {"unfinished"}
+        assert status(fixed / "unfinished") == "running"
+    (fixed / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"found notes\.txt"):
+        replace_run(fixed, writes("new"))
+    (fixed / "notes.txt").unlink()
+    _, run = replace_run(fixed, writes("new"))
+    assert run.path == fixed
+    assert files(fixed) == {
+        "folds/fold_00/new.tsv": "new", "report.md": "new", "config.toml": "new"
+    }  # fmt: skip
+    assert listed_files(fixed) == {*files(fixed), "run.json"}
+    assert "replaces" not in run.read()
+    assert sorted(path.name for path in fixed.iterdir()) == [
+        "config.toml", "folds", "mirnagraph.jsonl", "report.md", "run.json"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_an_exchange_that_fails_leaves_both_runs(
+    fixed: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Five files of the old run move away, then five of the new one move in."""
+    replaced = os.replace
+    before = files(fixed)
+    calls: list[object] = []
+
+    def refuse(source: Path, target: Path) -> None:
+        if fixed.name in Path(target).parts and ".mirnagraph-" not in Path(source).name:
+            calls.append(source)
+            if len(calls) == number:
+                raise OSError(28, "No space left on device")
+        replaced(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mirnagraph.writing.folders.os.replace", refuse)
+        with pytest.raises(InputError, match="run: could not be written: No space left"):
+            replace_run(fixed, writes("new"))
+    after = files(fixed)
+    assert {name: after.get(name) for name in before} == before
+    assert (status(fixed), status(fixed / "unfinished")) == ("done", "done")
+    assert not list(fixed.rglob(".mirnagraph-*"))
+    replace_run(fixed, writes("new"))
+    assert (files(fixed)["report.md"], (fixed / "unfinished").exists()) == ("new", False)
+
+
+def test_a_failing_one_in_a_folder_that_cannot_be_renamed_leaves_nothing(fixed: Path) -> None:
+    before = files(fixed)
+    with pytest.raises(InputError, match="bad labels"):
+        replace_run(fixed, fails(InputError("bad labels"), has_fold=False))
+    assert (files(fixed), (fixed / "unfinished").exists()) == (before, False)
+
+
+def test_a_run_of_another_command_is_not_replaced(folder: Path) -> None:
+    """That of an earlier version, whose list does not say the command, is."""
+    replace_run(folder, writes("one"), "one", content=TRAIN_RUN)
+    before = files(folder)
+    refused = pytest.raises(
+        InputError, match="holds a run of train, and is not replaced by a run of tune"
+    )
+    with refused:
+        replace_run(folder, writes("two"), "two", content=TUNE_RUN)
+    assert (files(folder), list(folder.parent.iterdir())) == (before, [folder])
+    replace_run(folder, writes("two"), "two", content=TRAIN_RUN)
+    assert files(folder)["report.md"] == "two"
 
 
 def test_overwrite_with_resume_keeps_the_same_run_and_replaces_another(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -15,6 +16,7 @@ from mirnagraph.errors import InputError
 from mirnagraph.io import read_table
 from mirnagraph.writing import locks, temporary
 from mirnagraph.writing.cells import guard_cell, guard_table, plain_cell
+from mirnagraph.writing.contents import DATASET, NETWORKS, RUN, TRAIN_RUN, content_of
 from mirnagraph.writing.files import copy_file, open_output, write_file, write_text
 from mirnagraph.writing.folders import (
     check_output_folder,
@@ -22,10 +24,12 @@ from mirnagraph.writing.folders import (
     remove_folder,
     write_folder,
 )
-from mirnagraph.writing.locks import lock, locked, start_list, unlock
-from mirnagraph.writing.marker import LOCK, MARKER, listed_files
+from mirnagraph.writing.locks import claim, lock, locked, start_list, unlock
+from mirnagraph.writing.marker import LOCK, MARKER, header, listed_files
 from mirnagraph.writing.tables import write_tsv
 from mirnagraph.writing.targets import check_outputs, folder_name
+
+TELLING = {"networks.json": "{}", "dataset.toml": "", "run.json": "{}"}
 
 
 def names(folder: Path) -> list[str]:
@@ -324,3 +328,99 @@ def test_an_output_folder_that_links_to_itself_is_named(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(InputError, match="loop: could not be written: Too many levels"):
         check_output_folder(tmp_path / "loop")
+
+
+@pytest.mark.parametrize("told", ["list", *TELLING])
+def test_a_folder_replaces_its_own_kind_alone(tmp_path: Path, told: str) -> None:
+    """Earlier versions have no list, or one that does not say what the folder holds."""
+    out = tmp_path / "out"
+    with write_folder(out, content=NETWORKS) as part:
+        write_text(part / "edges.tsv", "one")
+        if told != "list":
+            write_text(part / told, TELLING[told])
+    if told != "list":
+        lines = (out / MARKER).read_text().splitlines(keepends=True)
+        (out / MARKER).write_text(header("fingerprint") + "".join(lines[1:]))
+    before = names(out)
+    kinds = {"list": NETWORKS, "networks.json": NETWORKS, "dataset.toml": DATASET, "run.json": RUN}
+    kind = kinds[told]
+    for other in {NETWORKS, DATASET, TRAIN_RUN} - {kind, TRAIN_RUN if kind == RUN else ""}:
+        for function in (check_output_folder, write_folder):
+            refused = pytest.raises(
+                InputError, match=f"the folder holds {kind}, and is not replaced by {other}"
+            )
+            with refused, contextlib.ExitStack() as stack:
+                done = function(out, overwrite=True, content=other)
+                stack.enter_context(done)
+    assert names(out) == before
+    again = TRAIN_RUN if kind == RUN else kind
+    with write_folder(out, overwrite=True, content=again) as part:
+        write_text(part / "new", "two")
+    assert (names(out), content_of(out)) == ([MARKER, "new"], again)
+
+
+def test_a_folder_that_says_nothing_of_its_content_is_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with write_folder(out) as part:
+        write_text(part / "a", "one")
+    assert content_of(out) == ""
+    check_output_folder(out, overwrite=True, content=NETWORKS)
+
+
+def test_a_list_that_cannot_grow_names_what_was_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = Path("out")
+    opened = os.open
+
+    def refuse(path: Path, *args: int) -> int:
+        if Path(path).name == MARKER:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return opened(path, *args)
+
+    with locked(out):
+        start_list(out, "fingerprint")
+        monkeypatch.setattr(os, "open", refuse)
+        for function in (claim, lambda path: write_text(path, "one")):
+            with pytest.raises(InputError, match=r"^out/a: could not be written: No space left"):
+                function(out / "a")
+
+
+@pytest.mark.parametrize("refused", [None, *range(1, 5)])
+def test_a_folder_that_cannot_be_renamed_is_replaced_by_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int | None
+) -> None:
+    """Two files go and two come, or the disk refuses one and all are as they were."""
+    monkeypatch.setattr("mirnagraph.writing.folders._can_move", lambda folder: False)
+    out = tmp_path / "out"
+    out.mkdir()
+    with write_folder(out, content=NETWORKS) as part:
+        write_text(part / "a" / "x", "one")
+    left = subprocess.Popen(["true"])
+    left.wait()
+    leftover = out / f"{temporary.PREFIX}{left.pid}-{temporary.machine()}-0"
+    leftover.mkdir()
+    (leftover / "half").write_text("half")
+    replaced = os.replace
+    calls: list[object] = []
+
+    def refuse(source: Path, target: Path) -> None:
+        calls.append(source)
+        if len(calls) == refused:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(source))
+        replaced(source, target)
+
+    monkeypatch.setattr("mirnagraph.writing.folders.os.replace", refuse)
+    words = pytest.raises(InputError, match=r"out: could not be written: Input/output error")
+    replacing = write_folder(out, overwrite=True, content=NETWORKS)
+    with words if refused else contextlib.nullcontext(), replacing as part:
+        assert part.parent == out
+        (part / "b").write_text("two")
+    if refused:
+        assert names(out) == ["a", "a/x", MARKER]
+        assert (out / "a" / "x").read_text() == "one"
+        monkeypatch.setattr("mirnagraph.writing.folders.os.replace", replaced)
+        with write_folder(out, overwrite=True, content=NETWORKS) as part:
+            (part / "b").write_text("two")
+    assert (names(out), listed_files(out)) == (["b", MARKER], {"b"})
