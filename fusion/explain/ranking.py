@@ -27,7 +27,8 @@ from mirnagraph.networks.build import build_networks, networks_or_demo
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet, networks_sha256
 from mirnagraph.networks.similarities import similarity_row
 from mirnagraph.reading.documents import read_json
-from mirnagraph.runs.folder import read_run_json
+from mirnagraph.runs.contents import check_written
+from mirnagraph.runs.folder import read_finished_run, read_run_json
 from mirnagraph.runs.results import MODEL, read_predictions
 from seqtower.saved import FORMAT as TOWER_FORMAT
 
@@ -158,15 +159,7 @@ def read_run(run: str | Path, networks: NetworkSet) -> FinishedRun:
         ConfigError: a run with additional RNA sets.
     """
     run = Path(run)
-    about = read_run_json(run)
-    if about["status"] != "done":
-        raise InputError(
-            "the run is not finished",
-            file=run,
-            found=about["status"],
-            expected="done",
-            hint="run its command again",
-        )
+    about = read_finished_run(run)
     if about.get("inputs", {}).get("networks") != networks_sha256(networks):
         raise CheckpointError(
             OTHER_NETWORKS,
@@ -251,6 +244,7 @@ def temporal_precision(run: str | Path) -> tuple[Path, pd.DataFrame] | None:
     """
     for folder in (Path(run), Path(run) / "temporal"):
         if (folder / TEMPORAL).is_file():
+            check_written(folder)
             table = read_temporal(folder)
             is_shown = table["metric"].str.startswith("precision")
             is_shown &= table["compartment"] == AVERAGE
