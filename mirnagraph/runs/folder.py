@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mirnagraph.errors import InputError, MirnagraphError
+from mirnagraph.evaluation.metrics import KINDS
 from mirnagraph.io import sha256_of
 from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.entries import EVERY, check_entries
 from mirnagraph.runs.contents import FILES, check_files, hash_files
 from mirnagraph.writing.disk import explain_disk
 from mirnagraph.writing.files import write_text
@@ -37,6 +39,35 @@ FORMAT_VERSION = 1
 
 REPLACES = "replaces"
 """Entry of ``run.json`` while a run is written: name of the folder whose place it will take."""
+
+ENTRIES: dict[str, Any] = {
+    "command": [str],
+    "dataset": str,
+    "description": str,
+    "finished": str,
+    "fingerprint": str,
+    "inputs": {EVERY: str},
+    "kind": str,
+    "labels": frozenset(KINDS),
+    "n_rnas": int,
+    "n_tested": int,
+    "notes": [str],
+    "protocol": str,
+    "repeats": int,
+    REPLACES: str,
+    "seconds": float,
+    "seed": int,
+    "sets": {EVERY: {"type": str, "n": int}},
+    "started": str,
+    "status": str,
+    "synthetic": bool,
+    "temporal": dict,
+    "tower": str,
+    "trials": int,
+    "versions": {EVERY: str},
+    "_resumed_at": float,
+}
+"""Entries of ``run.json`` that are read, and their kinds (see `mirnagraph.reading.entries`)."""
 
 BEGUN = {"config.toml"}
 """Files of a run that was killed before it had a ``run.json``."""
@@ -176,6 +207,7 @@ def read_run_json(folder: str | Path) -> dict[str, Any]:
             found=found,
             expected=FORMAT_VERSION,
         )
+    check_entries(about, ENTRIES, path)
     return about
 
 
@@ -418,13 +450,13 @@ def _resumed(path: Path, run_fingerprint: str, *, keep_finished: bool) -> RunFol
         what = "the output folder exists and is not empty"
         raise refused(what, hint="choose another folder")
     about = read_run_json(path)
-    if about["fingerprint"] != run_fingerprint:
+    if about.get("fingerprint") != run_fingerprint:
         raise refused(
             "the output folder holds a run with other settings, data or versions",
             hint="choose another folder, or pass --overwrite to replace it",
         )
     run = RunFolder(path, resumed=True)
-    if about["status"] != "done":
+    if about.get("status") != "done":
         return run
     if keep_finished:
         return replace(run, finished=True)

@@ -16,9 +16,10 @@ from mirnagraph.evaluation.metrics import COLUMNS, FRACTIONS, MULTI_LABEL
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.io import cell_problems, read_table, sha256_of, write_folder, write_tsv
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.entries import EVERY, read_entries
 from mirnagraph.reading.parquet import read_parquet_table
 from mirnagraph.reading.seals import check_seal, check_sha256, sealed
+from mirnagraph.runs.model_file import HEALTH_ENTRIES
 
 MODEL = "model"
 """Name of the model among the predictions of a fold or a run."""
@@ -27,6 +28,17 @@ PREDICTIONS = "predictions.tsv"
 LABELS = "labels.tsv"
 METRICS = "metrics.tsv"
 UNCERTAINTY = "uncertainty.tsv"
+FOLD_ENTRIES: dict[str, Any] = {
+    "fold": int,
+    "rows": [int],
+    "names": [str],
+    "thresholds": {EVERY: [float]},
+    "choices": {"health": HEALTH_ENTRIES, "weight": float},
+    "seconds": float,
+    "sha256": {EVERY: str},
+}
+"""Entries of ``fold.json`` that are read, and their kinds (see `mirnagraph.reading.entries`)."""
+
 BASELINES = "baselines"
 PARTS = "parts"
 
@@ -59,6 +71,15 @@ class FoldResult:
     def probabilities(self) -> np.ndarray:
         """Predictions of the model itself."""
         return self.predictions[MODEL]
+
+
+def read_fold_entries(path: Path) -> dict[str, Any]:
+    """Read ``fold.json`` of a fold's folder.
+
+    Raises:
+        InputError: missing, damaged, or an entry of a wrong kind.
+    """
+    return read_entries(path / "fold.json", FOLD_ENTRIES)
 
 
 def _fold_path(folder: Path, fold: int) -> Path:
@@ -101,7 +122,7 @@ def load_fold(folder: Path, fold: int) -> FoldResult:
     path = _fold_path(folder, fold)
     hint = "delete its folder and run the command again"
     try:
-        about = read_json(path / "fold.json")
+        about = read_fold_entries(path)
         if "names" not in about:
             raise InputError("a finished fold of an older version", file=path, hint=hint)
         check_seal(about, path / "fold.json", "it was changed after it was written")
