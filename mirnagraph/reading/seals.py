@@ -1,4 +1,4 @@
-"""Seals: sha256 of the entries of a JSON file in the file itself, and of the files that it lists."""
+"""Seals: sha256 of the entries of a JSON file in the file itself, and of files that it lists."""
 
 from __future__ import annotations
 

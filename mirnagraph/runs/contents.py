@@ -1,4 +1,4 @@
-"""sha256 of the tables and settings of a finished run: entry of ``run.json``, checked by readers."""
+"""sha256 of the tables and settings of a finished run: an entry of ``run.json``."""
 
 from __future__ import annotations
 
