@@ -58,6 +58,8 @@ What each command needs:
 - a name: fetch (dataset), pull (model on the Hugging Face hub)
 """
 
+_FULL = re.compile("can't allocate memory|out of memory", re.IGNORECASE)
+
 app = typer.Typer(
     name="mirnagraph",
     help=HELP,
@@ -172,10 +174,15 @@ def _explained(error: BaseException) -> int:
         return _refused(str(error), error, error.exit_code)
     if isinstance(error, OSError):
         return _refused(_sentence_of_disk(error), error, end.BAD_DATA)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or _is_full(error):
         what = "not enough memory; use fewer --workers, or a smaller input"
         return _refused(what, error, end.BAD_DATA)
     return _unexpected(error)
+
+
+def _is_full(error: BaseException) -> bool:
+    """Whether torch found no room for an array, on the CPU or a GPU."""
+    return isinstance(error, RuntimeError) and bool(_FULL.search(str(error)))
 
 
 def _code_of(error: SystemExit) -> int:

@@ -293,7 +293,10 @@ def load_settings(  # noqa: PLR0913 (one function for the settings of every pack
     if upgrade is not None:
         read = upgrade(read)
     where = f"preset {name}" if file is None else str(file)
-    values = preset_values(package, name)
+    try:
+        values = preset_values(package, name)
+    except ConfigError as error:
+        raise ConfigError(str(error) if file is None else f"{where}: {error}") from None
     for laid in (read, over or {}):
         values = lay_over(_without_replaced(values, laid, whole), laid, where)
     return from_dict(kind, values, where) if build is None else build(values, where)

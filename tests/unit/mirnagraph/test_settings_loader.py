@@ -164,6 +164,7 @@ def test_an_error_names_the_setting(tmp_path: Path, text: str, message: str) -> 
             "[training]\nepochs = -1",
             r"x\.toml\.training: setting 'epochs' is -1, expected 1",
         ),
+        ("preset = 'treees'", r"x\.toml: unknown preset 'treees'; did you mean 'trees'"),
         ("[embedding.node2vec]\ndim = 0", r"x\.toml\.embedding\.node2vec: setting 'dim' is 0, exp"),
         (
             "[trees]\nn_trees = 10000000000",
