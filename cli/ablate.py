@@ -8,6 +8,7 @@ from typing import Annotated
 from typer import Option
 
 from cli.common import (
+    MOST_SEEDS,
     ConfigOption,
     FoldOption,
     NetworksOption,
@@ -33,7 +34,10 @@ EPILOG = (
 )
 
 RepeatsOption = Annotated[
-    int, Option(min=1, help="Number of seeds; more can be added later to the same folder.")
+    int,
+    Option(
+        min=1, max=MOST_SEEDS, help="Number of seeds; more can be added later to the same folder."
+    ),
 ]
 
 OnlyOption = Annotated[

@@ -8,6 +8,8 @@ from typing import Annotated
 from typer import Option
 
 from cli.common import (
+    LARGEST_SEED,
+    MOST_FOLDS,
     NetworksOption,
     OutputFolderOption,
     OverwriteOption,
@@ -22,9 +24,12 @@ from cli.common import (
 
 EPILOG = "Example: `mirnagraph audit --networks networks --out audit`"
 
-FoldOption = Annotated[int, Option(min=2, help="Number of folds of each split.")]
+FoldOption = Annotated[int, Option(min=2, max=MOST_FOLDS, help="Number of folds of each split.")]
 
-SeedOption = Annotated[int, Option(min=0, help="Seed of folds, models and the label permutation.")]
+SeedOption = Annotated[
+    int,
+    Option(min=0, max=LARGEST_SEED, help="Seed of folds, models and the label permutation."),
+]
 
 
 def audit(

@@ -28,6 +28,18 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 
+LARGEST_SEED = 2**32 - 1
+
+MOST_FOLDS = 10_000
+
+MOST_SEEDS = 1_000
+"""Most seeds of a repeated run or an ablation."""
+
+MOST_PROCESSES = 4_096
+
+LONGEST = 1_000_000_000
+"""Most nucleotides, names or rows that an option names."""
+
 LOGGED = ("mirnagraph", "seqtower", "fusion", "cli")
 """Packages whose loggers --verbose shows."""
 
@@ -70,6 +82,7 @@ FoldOption = Annotated[
     int | None,
     Option(
         min=2,
+        max=MOST_FOLDS,
         help="Number of (outer) folds; ignored for a fold file, which has its own.",
         show_default="10",
     ),
@@ -97,11 +110,19 @@ RnasOption = Annotated[
 
 SeedOption = Annotated[
     int | None,
-    Option(min=0, help="Seed of every random step; the first seed of several.", show_default="0"),
+    Option(
+        min=0,
+        max=LARGEST_SEED,
+        help="Seed of every random step; the first seed of several.",
+        show_default="0",
+    ),
 ]
 
 WorkersOption = Annotated[
-    int, Option(min=1, help="Number of parallel processes; results do not depend on it.")
+    int,
+    Option(
+        min=1, max=MOST_PROCESSES, help="Number of parallel processes; results do not depend on it."
+    ),
 ]
 
 SchedulerOption = Annotated[
@@ -115,7 +136,7 @@ SchedulerOption = Annotated[
 ]
 
 ThreadsOption = Annotated[
-    int, Option(min=1, help="Number of threads; results do not depend on it.")
+    int, Option(min=1, max=MOST_PROCESSES, help="Number of threads; results do not depend on it.")
 ]
 
 ResamplesOption = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from cli.common import ResamplesOption, TableOption, show_frame
+from cli.common import LARGEST_SEED, ResamplesOption, TableOption, show_frame
 
 EPILOG = "Example: `mirnagraph compare runs/mine runs/other --plot difference.png`"
 
@@ -31,7 +31,7 @@ BaselineOption = Annotated[
 
 PlotOption = Annotated[Path | None, Option(help="Output figure of the differences, PNG.")]
 
-SeedOption = Annotated[int, Option(min=0, help="Seed of the resamples.")]
+SeedOption = Annotated[int, Option(min=0, max=LARGEST_SEED, help="Seed of the resamples.")]
 
 
 def compare(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from cli.common import (
+    LARGEST_SEED,
     QuietOption,
     RunNetworksOption,
     TrainedRunOption,
@@ -58,7 +59,7 @@ FormatOption = Annotated[
 
 PermutationsOption = Annotated[int, Option(min=99, max=10_000_000, help="Number of permutations.")]
 
-SeedOption = Annotated[int, Option(min=0, help="Seed of the permutations.")]
+SeedOption = Annotated[int, Option(min=0, max=LARGEST_SEED, help="Seed of the permutations.")]
 
 
 def enrich(

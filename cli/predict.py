@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from cli.common import (
+    LONGEST,
     DeviceOption,
     FastaOption,
     IupacOption,
@@ -99,6 +100,7 @@ TopOption = Annotated[
     int | None,
     Option(
         min=1,
+        max=LONGEST,
         help="Number of RNAs to write, those of the largest probability (in --compartment) first.",
         show_default="all, in the order of the input",
     ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from cli.common import (
+    LONGEST,
     QuietOption,
     RunNetworksOption,
     TableOption,
@@ -41,7 +42,7 @@ CompartmentOption = Annotated[
     list[str] | None, Option(help="Compartment to rank; repeatable.", show_default="all")
 ]
 
-TopOption = Annotated[int, Option(min=1, help="Number of RNAs per compartment.")]
+TopOption = Annotated[int, Option(min=1, max=LONGEST, help="Number of RNAs per compartment.")]
 
 KnownOption = Annotated[
     bool,

@@ -12,6 +12,9 @@ from typer import Argument, Option
 
 from cli import seq_predict, seq_pretrain
 from cli.common import (
+    LONGEST,
+    MOST_FOLDS,
+    MOST_PROCESSES,
     ConfigOption,
     DeviceOption,
     IupacOption,
@@ -122,7 +125,9 @@ PretrainedOption = Annotated[
     ),
 ]
 
-FoldOption = Annotated[int | None, Option(min=2, help="Number of folds.", show_default="5")]
+FoldOption = Annotated[
+    int | None, Option(min=2, max=MOST_FOLDS, help="Number of folds.", show_default="5")
+]
 
 GroupOption = Annotated[
     str | None,
@@ -153,6 +158,7 @@ DevicesOption = Annotated[
     int | None,
     Option(
         min=1,
+        max=MOST_PROCESSES,
         help="Processes that train one tower together, each on a part of every batch: one per GPU, "
         "or per core without a GPU.",
         show_default="all GPUs, or 1 process on the CPU",
@@ -164,9 +170,13 @@ RnaOption = Annotated[
     Option(help="Id of an RNA to explain; repeatable.", show_default="all of the file"),
 ]
 
-WindowOption = Annotated[int, Option(min=1, help="Length of the masked window in nucleotides.")]
+WindowOption = Annotated[
+    int, Option(min=1, max=LONGEST, help="Length of the masked window in nucleotides.")
+]
 
-StrideOption = Annotated[int, Option(min=1, help="Distance between windows in nucleotides.")]
+StrideOption = Annotated[
+    int, Option(min=1, max=LONGEST, help="Distance between windows in nucleotides.")
+]
 
 MotifsOption = Annotated[
     Path | None,

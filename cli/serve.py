@@ -9,7 +9,7 @@ from typing import Annotated
 
 from typer import Option
 
-from cli.common import RunNetworksOption, say
+from cli.common import LONGEST, RunNetworksOption, say
 from cli.end import Signalled
 
 EPILOG = "Example: `mirnagraph serve --run runs/mine`"
@@ -33,9 +33,9 @@ PortOption = Annotated[int, Option(min=0, max=65535, help="Port; 0 for any free 
 
 MaxUploadOption = Annotated[int, Option(min=1, max=1_000, help="Largest upload, in MB.")]
 
-MaxRnasOption = Annotated[int, Option(min=1, help="Most names or sequences of a job.")]
+MaxRnasOption = Annotated[int, Option(min=1, max=LONGEST, help="Most names or sequences of a job.")]
 
-MaxLengthOption = Annotated[int, Option(min=1, help="Most nucleotides of a sequence.")]
+MaxLengthOption = Annotated[int, Option(min=1, max=LONGEST, help="Most nucleotides of a sequence.")]
 
 MaxJobsOption = Annotated[int, Option(min=1, max=64, help="Most jobs that run at a time.")]
 

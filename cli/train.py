@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from cli.common import (
+    MOST_SEEDS,
     DeviceOption,
     FoldOption,
     IupacOption,
@@ -78,7 +79,11 @@ ConfigOption = Annotated[
 
 RepeatsOption = Annotated[
     int,
-    Option(min=1, help="Number of seeds for mean and SD; only the first seed's models are kept."),
+    Option(
+        min=1,
+        max=MOST_SEEDS,
+        help="Number of seeds for mean and SD; only the first seed's models are kept.",
+    ),
 ]
 
 OutOption = Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from cli.common import (
+    MOST_FOLDS,
     ConfigOption,
     FoldOption,
     NetworksOption,
@@ -60,11 +61,16 @@ SpaceOption = Annotated[
 
 TrialsOption = Annotated[
     int,
-    Option(min=1, help="Number of trials; a finished search resumes when this number is raised."),
+    Option(
+        min=1,
+        max=100_000,
+        help="Number of trials; a finished search resumes when this number is raised.",
+    ),
 ]
 
 InnerFoldsOption = Annotated[
-    int, Option(min=2, help="Number of inner folds per trial; families stay together.")
+    int,
+    Option(min=2, max=MOST_FOLDS, help="Number of inner folds per trial; families stay together."),
 ]
 
 MetricOption = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -22,6 +23,12 @@ BASE = "base"
 APPEND = "append"
 """Table whose lists are added to the inherited ones."""
 
+
+MOST = 1_000_000_000
+"""Largest count of settings, such as epochs or trees; not of seeds."""
+
+LARGEST = 2**63 - 1
+"""Largest whole number that is read, as in most of TOML."""
 
 NAME = "name"
 """Key of a table that names the entry of a registry whose settings the table holds."""
@@ -79,6 +86,9 @@ class Checked:
                 require(value in valid, name, value, f"one of {', '.join(valid)}")
             else:
                 require_range(self, valid, name)
+                value = getattr(self, name)
+                if isinstance(value, int) and name != "seed":
+                    require(value <= MOST, name, value, f"{MOST:,} at most")
 
 
 @cache
@@ -170,9 +180,15 @@ def settings_from(kind: type[Settings], settings: Any, where: str = "settings") 
 
 
 def _exactly(value: Any, kind: type) -> Any:
-    """Refuse a value of another type; an integer may be given for a float."""
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    """Refuse a value of another type, and no number; an integer may be given for a float."""
+    if kind in (int, float) and type(value) is int and abs(value) > LARGEST:
+        raise ConfigError(
+            f"found a number of {len(str(abs(value)))} digits, expected a smaller one"
+        )
+    if kind is float and type(value) is int:
         return float(value)
+    if kind is float and type(value) is float and not math.isfinite(value):
+        raise ConfigError(f"found {value!r}, expected a finite number")
     if type(value) is not kind:
         raise ConfigError(
             f"found {value!r} ({type(value).__name__}), expected a value of type {kind.__name__}"
@@ -193,6 +209,7 @@ def _check_keys(
             raise ConfigError(f"{where}: unknown setting {key!r}{nearest(key, known)}")
         if is_dataclass(hints[key]):
             _check_keys(hints[key], value, f"{where}.{key}", structured)
+            structured(value, hints[key], f"{where}.{key}")  # ranges, with the name of the table
         else:
             structured(value, hints[key], f"{where}.{key}")
 
@@ -276,7 +293,10 @@ def load_settings(  # noqa: PLR0913 (one function for the settings of every pack
     if upgrade is not None:
         read = upgrade(read)
     where = f"preset {name}" if file is None else str(file)
-    values = preset_values(package, name)
+    try:
+        values = preset_values(package, name)
+    except ConfigError as error:
+        raise ConfigError(str(error) if file is None else f"{where}: {error}") from None
     for laid in (read, over or {}):
         values = lay_over(_without_replaced(values, laid, whole), laid, where)
     return from_dict(kind, values, where) if build is None else build(values, where)
@@ -364,4 +384,4 @@ def nearest(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
-    return f"; known: {', '.join(known)}"
+    return f"; known: {', '.join(known) or 'none'}"

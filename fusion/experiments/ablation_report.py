@@ -23,6 +23,7 @@ from mirnagraph.nodes import NodeIndex
 from mirnagraph.parallel import Progress, report
 from mirnagraph.reading.table import read_typed
 from mirnagraph.runs.compare import read_labels
+from mirnagraph.runs.folder import rewriting
 from mirnagraph.runs.markdown import bullets, difference_cell, page, save_figure, section
 from mirnagraph.runs.markdown import finite_or_dash as cell
 from mirnagraph.runs.markdown import table as markdown_table
@@ -300,10 +301,11 @@ def write_ablation(
         neural: of `ablation_table` for the neural part alone, which goes to ``ablation_neural.tsv``
             and into the page; None for a model of one part.
     """
-    if neural is not None:
-        write_tsv(neural, ablation.folder / "ablation_neural.tsv")
-    write_tsv(table, ablation.folder / "ablation.tsv")
-    write_tsv(variants_frame(ablation.variants), ablation.folder / "variants.tsv")
+    with rewriting(ablation.folder, "ablation_neural.tsv", "ablation.tsv", "variants.tsv"):
+        if neural is not None:
+            write_tsv(neural, ablation.folder / "ablation_neural.tsv")
+        write_tsv(table, ablation.folder / "ablation.tsv")
+        write_tsv(variants_frame(ablation.variants), ablation.folder / "variants.tsv")
     save_figure(draw_forest(table), ablation.folder / "ablation.png")
     write_text(ablation.folder / "ablation.md", ablation_page(ablation, table, neural))
 

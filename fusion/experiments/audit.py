@@ -23,7 +23,14 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import AVERAGE, MICRO
 from mirnagraph.evaluation.scores import popularity_deciles
-from mirnagraph.evaluation.splits import Folds, group_codes, grouped_folds, random_folds, used_rnas
+from mirnagraph.evaluation.splits import (
+    Folds,
+    check_n_folds,
+    group_codes,
+    grouped_folds,
+    random_folds,
+    used_rnas,
+)
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.parallel import Progress, report
 from mirnagraph.seeds import child_seed, generator
@@ -125,15 +132,17 @@ def audit(
     Args:
         networks: of the dataset.
         seed: of folds, models and the permutation.
-        n_folds: folds of each split; fewer where there are fewer RNAs or families.
+        n_folds: folds of each split; fewer where there are fewer annotated RNAs or families.
         workers: processes; changes no number.
         settings: size of the full model.
         progress: callback.
 
     Raises:
         InputError: no compartment has both annotated and unannotated RNAs.
+        ConfigError: more folds than RNAs.
     """
     dataset = networks.dataset
+    check_n_folds(n_folds, len(dataset.index), "RNAs")
     labels = dataset.labels.to_numpy(dtype=np.float64)
     n_annotated = labels.sum(axis=0)
     if not ((n_annotated > 0) & (n_annotated < len(labels))).any():

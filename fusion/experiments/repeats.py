@@ -19,7 +19,8 @@ from mirnagraph.evaluation.splits import DRAWN
 from mirnagraph.io import read_table, read_text, write_text, write_tsv
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, report
-from mirnagraph.runs.folder import RunFolder, read_run_json
+from mirnagraph.runs.contents import check_files
+from mirnagraph.runs.folder import RunFolder, read_run_json, rewriting
 from mirnagraph.runs.markdown import finite_or_dash, join_blocks
 from mirnagraph.runs.markdown import table as markdown_table
 from mirnagraph.runs.report import SHOWN
@@ -94,7 +95,8 @@ def repeat_run(
         report(progress, "seeds", number + 1, n)
     table = over_seeds(metrics)
     put_section(path / "report.md", HEADING, seeds_section(table, config))
-    write_tsv(table, path / TABLE)
+    with rewriting(path, TABLE):
+        write_tsv(table, path / TABLE)
     return table
 
 
@@ -107,6 +109,7 @@ def _check_first(folder: Path, seed: int) -> None:
             found=f"{run['status']}, seed {run['seed']}",
             expected=f"done, seed {seed}",
         )
+    check_files(folder, run)
 
 
 def repeats_done(folder: str | Path, seed: int, n: int) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 
 from fusion.config import FUSION, NESTED, ExperimentConfig
-from mirnagraph.config import from_dict, load_toml, to_dict
+from mirnagraph.config import MOST, RANGES, from_dict, load_toml, to_dict
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.build import NetworkConfig
 
@@ -198,7 +198,9 @@ def space_from(values: Mapping[str, Any], where: str = "space") -> Space:
             if near:
                 hint = f"did you mean {near[0]!r}?"
             raise ConfigError(f"{where}: unknown setting {name!r}; {hint}")
-        space[name] = _read(given, known[name], f"{where}: setting {name!r}")
+        place = f"{where}: setting {name!r}"
+        space[name] = _read(given, known[name], place)
+        _check_ends(space[name], ALIASES.get(name, name), place)
     if not space:
         raise ConfigError(f"{where}: found no setting, expected one or more")
     settings = [ALIASES.get(name, name) for name in space]
@@ -208,6 +210,32 @@ def space_from(values: Mapping[str, Any], where: str = "space") -> Space:
                 f"{where}: setting {name!r} is named twice (as {setting!r} and by an alias)"
             )
     return space
+
+
+def _check_ends(entry: Choices | Range, setting: str, where: str) -> None:
+    """Refuse values that the setting never takes, before trials fail of them."""
+    values = entry.values if isinstance(entry, Choices) else (entry.low, entry.high)
+    valid = _ranges(NetworkConfig, NETWORKS) | _ranges(ExperimentConfig)
+    expected = valid.get(setting)
+    for value in values:
+        is_large = isinstance(value, int) and value > MOST
+        is_inside = not isinstance(expected, str) or RANGES[expected](value)
+        is_known = not isinstance(expected, tuple) or value in expected
+        if is_large or not (is_inside and is_known):
+            most = f"{MOST:,} at most" if is_large else expected
+            raise ConfigError(f"{where}: found {value!r}, expected {most}")
+
+
+def _ranges(kind: Any, prefix: str = "") -> dict[str, Any]:
+    """Dotted names of settings -> their range of `RANGES`, or their values, where they name one."""
+    hints = get_type_hints(kind, include_extras=True)
+    ranges: dict[str, Any] = {}
+    for name, hint in hints.items():
+        if is_dataclass(hint):
+            ranges |= _ranges(hint, f"{prefix}{name}.")
+        elif get_origin(hint) is Annotated:
+            ranges[prefix + name] = hint.__metadata__[0]
+    return ranges
 
 
 def _flatten(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,9 +27,9 @@ from mirnagraph.names import NameResolver, ReferenceNames, suggest
 from mirnagraph.networks.build import build_networks, networks_or_demo
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet, networks_sha256
 from mirnagraph.networks.similarities import similarity_row
-from mirnagraph.reading.documents import read_json
-from mirnagraph.runs.folder import read_run_json
-from mirnagraph.runs.results import MODEL, read_predictions
+from mirnagraph.runs.contents import check_written
+from mirnagraph.runs.folder import read_finished_run, read_run_json
+from mirnagraph.runs.results import MODEL, read_fold_entries, read_predictions
 from seqtower.saved import FORMAT as TOWER_FORMAT
 
 N_PARTNERS = 3
@@ -94,8 +95,19 @@ def finished_runs(folder: str | Path = "runs", model: str | None = None) -> list
         is_done = about.get("status") == "done" and not about.get("temporal")
         is_wanted = model is None or kind_of(model_folder(run)) in (model, None)
         if is_done and is_wanted and (run / "predictions.tsv").is_file():
-            runs.append((datetime.fromisoformat(about["finished"]), run))
+            runs.append((_date(about, run), run))
     return [run for _, run in sorted(runs)]
+
+
+def _date(about: Mapping[str, Any], run: Path) -> datetime:
+    """When a run was finished."""
+    found = about.get("finished")
+    try:
+        return datetime.fromisoformat(str(found)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InputError(
+            "no date", file=run / "run.json", column="finished", found=found, expected="a date"
+        ) from None
 
 
 def newest_run(folder: str | Path = "runs", model: str | None = None) -> Path:
@@ -158,15 +170,7 @@ def read_run(run: str | Path, networks: NetworkSet) -> FinishedRun:
         ConfigError: a run with additional RNA sets.
     """
     run = Path(run)
-    about = read_run_json(run)
-    if about["status"] != "done":
-        raise InputError(
-            "the run is not finished",
-            file=run,
-            found=about["status"],
-            expected="done",
-            hint="run its command again",
-        )
+    about = read_finished_run(run)
     if about.get("inputs", {}).get("networks") != networks_sha256(networks):
         raise CheckpointError(
             OTHER_NETWORKS,
@@ -251,6 +255,7 @@ def temporal_precision(run: str | Path) -> tuple[Path, pd.DataFrame] | None:
     """
     for folder in (Path(run), Path(run) / "temporal"):
         if (folder / TEMPORAL).is_file():
+            check_written(folder)
             table = read_temporal(folder)
             is_shown = table["metric"].str.startswith("precision")
             is_shown &= table["compartment"] == AVERAGE
@@ -265,7 +270,7 @@ def temporal_precision(run: str | Path) -> tuple[Path, pd.DataFrame] | None:
 
 def _thresholds(path: Path, n_labels: int) -> np.ndarray:
     try:
-        about = read_json(path)
+        about = read_fold_entries(path.parent)
         if "thresholds" in about:
             values = about["thresholds"][MODEL]
         else:  # a run of an older version

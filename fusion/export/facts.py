@@ -14,9 +14,9 @@ from fusion.models.saved import COLD_START, SavedModel
 from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import AVERAGE, FRACTIONS
 from mirnagraph.io import read_table
-from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.entries import NEEDED, check_entries, read_entries
 from mirnagraph.runs.folder import read_finished_run
-from mirnagraph.runs.model_file import HEADER
+from mirnagraph.runs.model_file import ENTRIES, HEADER
 from mirnagraph.runs.report import TABLE, THIS_RUN
 from mirnagraph.runs.results import LABELS, read_metrics
 from seqtower.saved import SavedTower
@@ -87,6 +87,7 @@ def read_facts(run: str | Path) -> RunFacts:
     """
     run = Path(run)
     about = read_finished_run(run)
+    check_entries(about, {NEEDED: ("fingerprint", "seed")}, run / "run.json")
     folder = run / "model"
     if not (folder / HEADER).is_file():
         raise InputError(
@@ -98,7 +99,8 @@ def read_facts(run: str | Path) -> RunFacts:
     names = [HEADER]
     if isinstance(model, SavedModel) and model.cold_start is not None:
         names.append(f"{COLD_START}/{HEADER}")
-    headers = {name: read_json(folder / name) for name in names}
+    kinds = {**ENTRIES, NEEDED: ("versions",)}
+    headers = {name: read_entries(folder / name, kinds) for name in names}
     table = read_table(run / LABELS, ["rna_id", *model.compartments])
     labels = table[list(model.compartments)].apply(pd.to_numeric, errors="coerce")
     return RunFacts(about, model, headers, read_metrics(run), labels, _read_baselines(run))

@@ -14,7 +14,7 @@ from fusion.export.hub import hub_address, pull
 from fusion.models.saved import FORMAT, SavedModel, load_model
 from mirnagraph.errors import CheckpointError, InputError
 from mirnagraph.reading.arguments import checked
-from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.entries import read_entries
 from mirnagraph.runs.model_file import HEADER
 from seqtower.saved import FORMAT as TOWER_FORMAT
 from seqtower.saved import SavedTower, load_tower
@@ -101,8 +101,8 @@ def open_tower(path: str | Path, *, language_model: str | None = None) -> SavedT
 def kind_of(folder: Path) -> object:
     """Return the ``format`` in a folder's ``model.json``; None where it cannot be read."""
     try:
-        return read_json(folder / HEADER).get("format")
-    except (InputError, AttributeError):
+        return read_entries(folder / HEADER, {}).get("format")
+    except InputError:
         return None
 
 

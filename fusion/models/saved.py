@@ -48,6 +48,9 @@ FORMAT_VERSION = 3
 COLD_START = "newcomers"
 """Folder of the cold-start model inside a model folder."""
 
+HAS_COLD_START = "has_cold_start"
+"""Entry of ``model.json``; models of earlier versions lack it."""
+
 NAMES = "names"
 """Entry of ``model.json``: species, release and sha256 of the names of miRBase."""
 
@@ -161,7 +164,12 @@ def save_model(
     with write_folder(folder, overwrite=True, content=SAVED_MODEL) as out:
         reference.save(out)
         reference_sha256 = {name: sha256_of(out / name) for name in (TABLE, ARRAYS)}
-        entries = {"nodes_checksum": checksum, "known_sha256": reference_sha256, **about}
+        entries = {
+            "nodes_checksum": checksum,
+            "known_sha256": reference_sha256,
+            HAS_COLD_START: cold_start is not None,
+            **about,
+        }
         if reference.names is not None:
             of_names = save_names(reference.names, out)
             sha256 = {name: sha256_of(out / name) for name in NAME_FILES}
@@ -228,7 +236,14 @@ def load_model(folder: str | Path) -> SavedModel:
     reference = _read_reference(folder, model)
     model.fusion_model(reference.tokens)  # checks the widths of the stored tokens
     cold_start = None
-    if (folder / COLD_START).is_dir():
+    has_cold_start = (folder / COLD_START).is_dir()
+    if has_cold_start != model.about.get(HAS_COLD_START, has_cold_start):
+        raise CheckpointError(
+            f"the folder of the cold-start model is not as {HEADER} describes",
+            file=folder / COLD_START,
+            found="a folder" if has_cold_start else "no such folder",
+        )
+    if has_cold_start:
         cold_start = _read_fusion_model(folder / COLD_START)
         _check_cold_start(folder / COLD_START, cold_start, model, reference)
     return replace(model, reference=reference, cold_start=cold_start, folder=folder)

@@ -17,6 +17,7 @@ from fusion.temporal.run import read_temporal
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.io import read_table
 from mirnagraph.reading.text import read_text
+from mirnagraph.runs.contents import check_written
 from mirnagraph.runs.markdown import difference_cell, finite_or_dash
 
 ABLATION = "ablation.tsv"
@@ -69,6 +70,7 @@ def experiment_sections(folders: Sequence[Path], *, is_run: bool = True) -> list
     sections = []
     for name, make in MAKERS.items():
         for folder in folders_with(name, folders):
+            check_written(folder)
             sections.append(make(folder))
     if is_run:
         lacking = [

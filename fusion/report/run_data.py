@@ -15,10 +15,11 @@ from mirnagraph.evaluation.metrics import FRACTIONS
 from mirnagraph.evaluation.splits import Folds
 from mirnagraph.io import read_table
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.entries import read_entries
 from mirnagraph.reading.text import read_text
 from mirnagraph.runs.compare import read_labels
 from mirnagraph.runs.folder import read_finished_run
+from mirnagraph.runs.model_file import ENTRIES
 from mirnagraph.runs.report import ABOUT_PARTS, PARTS
 from mirnagraph.runs.results import (
     BASELINES,
@@ -28,6 +29,7 @@ from mirnagraph.runs.results import (
     CrossValidationResult,
     FoldResult,
     known_labels,
+    read_fold_entries,
     read_metrics,
     read_predictions,
 )
@@ -151,7 +153,7 @@ def _protocol(folder: Path, about: dict[str, Any]) -> str:
     """Name of the folds, from the header of the model where there is one."""
     path = folder / "model" / "model.json"
     try:
-        header = read_json(path)
+        header = read_entries(path, ENTRIES)
     except InputError:
         header = {}
     return str(header.get("protocol") or about.get("protocol") or "")
@@ -170,7 +172,7 @@ def _folds(folder: Path, of_row: np.ndarray, thresholds: np.ndarray) -> tuple[Fo
             results.append(FoldResult(fold, rows, {}, choices={}, seconds=0.0))
             continue
         try:
-            about = read_json(path)
+            about = read_fold_entries(path.parent)
             chosen = about.get("thresholds", {}).get(MODEL)
             seconds = float(about.get("seconds", 0.0))
             choices = dict(about.get("choices", {}))

@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from mirnagraph.config import require
 from mirnagraph.errors import InputError
 from mirnagraph.reading.arguments import checked
-from mirnagraph.reading.arrays import check_same_shape, number_array, zero_one
+from mirnagraph.reading.arrays import check_same_shape, finite_vector, number_array, zero_one
 from mirnagraph.seeds import generator
 
 N_BINS = 10
@@ -36,6 +36,7 @@ def equal_count_bins(probability: np.ndarray, n_bins: int = N_BINS) -> np.ndarra
     from scipy.stats import rankdata  # slow to load, and not needed to predict
 
     require(n_bins >= 1, "n_bins", n_bins, "1 or more")
+    probability = finite_vector(probability, "probability")
     n = len(probability)
     # the middle of an RNA's (mean) rank as a share of all: ties have one rank, hence one bin
     share = (rankdata(probability) - 0.5) / max(n, 1)
@@ -117,7 +118,8 @@ def calibration_error_by_chance(
         float64, shape (n_draws,), sorted. NaN for no RNAs.
     """
     require(n_draws >= 1, "n_draws", n_draws, "1 or more")
-    probability = np.asarray(probability, dtype=float)
+    probability = finite_vector(probability, "probability")
+    _check_range(probability)
     if not len(probability):
         return np.full(n_draws, np.nan)
     bins = equal_count_bins(probability, n_bins)
@@ -233,7 +235,7 @@ def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray
     """Return sigmoid(logit(p) / T): float64 in [0, 1], same shape; a T of 1 changes nothing.
 
     Args:
-        probability: in [0, 1], clipped 1e-12 away from 0 and 1.
+        probability: in [0, 1], clipped 1e-12 away from 0 and 1; NaN stays.
         temperature: above 0, finite.
 
     Raises:
@@ -242,6 +244,7 @@ def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray
     is_valid = bool(np.isfinite(temperature)) and temperature > 0
     require(is_valid, "temperature", temperature, "a number above 0")
     probability = number_array(probability, "probability")
+    _check_range(probability[~np.isnan(probability)])
     if temperature == 1:
         return probability.copy()
     return np.asarray(expit(_safe_logit(probability) / temperature))
@@ -299,6 +302,8 @@ def best_thresholds(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     Returns:
         Shape (n_labels,); 0.5 where there is one class only.
     """
+    true, _ = _pair(true, probabilities, 2, unknown=True)
+    probabilities = np.asarray(probabilities)  # in its precision, which the thresholds have
     thresholds = np.full(true.shape[1], 0.5)
     for column in range(true.shape[1]):
         is_known = ~np.isnan(true[:, column].astype(float))

@@ -15,7 +15,7 @@ from mirnagraph.config import require
 from mirnagraph.errors import InputError, counted
 from mirnagraph.evaluation.metrics import AVERAGE, UndefinedMetricWarning
 from mirnagraph.reading.arguments import checked
-from mirnagraph.reading.arrays import check_same_shape, number_array, p_values, zero_one
+from mirnagraph.reading.arrays import check_same_shape, finite_vector, p_values, zero_one
 from mirnagraph.seeds import generator
 
 CHUNK = 250  # resamples scored at a time
@@ -137,7 +137,7 @@ def delong(
         doi:10.1109/LSP.2014.2337313.
     """
     positive = zero_one(true, "true", 1)
-    scores_of = {"first": number_array(first, "first"), "second": number_array(second, "second")}
+    scores_of = {"first": finite_vector(first, "first"), "second": finite_vector(second, "second")}
     for name, scores in scores_of.items():
         check_same_shape(scores, name, positive, "true")
     m = int(positive.sum())

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mirnagraph.dataset import Dataset
-from mirnagraph.errors import InputError
+from mirnagraph.errors import ArgumentError, InputError
 from mirnagraph.evaluation.calibration import expected_calibration_error
 from mirnagraph.reading.arguments import checked, finite_matrix
-from mirnagraph.reading.arrays import check_same_shape, number_array, zero_one
+from mirnagraph.reading.arrays import check_same_shape, finite_vector, number_array, zero_one
+
+Score = Callable[[np.ndarray, np.ndarray], float]
 
 NAN = float("nan")
 
@@ -115,6 +120,28 @@ def _has_both(true: np.ndarray) -> bool:
     return bool(0 < true.sum() < len(true))
 
 
+def _checked_pair(score: Score, *, of_choices: bool = False) -> Score:
+    """A score whose labels are 0/1 and whose predictions are finite, or 0/1: shape (n,) twice."""
+    names = list(inspect.signature(score).parameters)
+
+    @wraps(score)
+    def call(*args: Any, **kwargs: Any) -> float:
+        values = {**dict(zip(names, args, strict=False)), **kwargs}
+        if len(args) > len(names) or set(values) != set(names):
+            raise ArgumentError(f"{score.__name__}: expected {' and '.join(names)}")
+        true = zero_one(values[names[0]], names[0], 1)
+        read = zero_one(values[names[1]], names[1], 1) if of_choices else None
+        predicted = finite_vector(values[names[1]], names[1]) if read is None else read
+        check_same_shape(predicted, names[1], true, names[0])
+        return score(true, predicted)
+
+    return call
+
+
+_of_choices = partial(_checked_pair, of_choices=True)
+
+
+@_checked_pair
 def auc(true: np.ndarray, probabilities: np.ndarray) -> float:
     """Area under the ROC curve in [0, 1], ties counted half; NaN where all are of one class."""
     from sklearn.metrics import roc_auc_score
@@ -122,6 +149,7 @@ def auc(true: np.ndarray, probabilities: np.ndarray) -> float:
     return float(roc_auc_score(true, probabilities)) if _has_both(true) else NAN
 
 
+@_checked_pair
 def aupr(true: np.ndarray, probabilities: np.ndarray) -> float:
     """Average precision, sum over thresholds of (recall_k - recall_k-1) x precision_k.
 
@@ -132,11 +160,13 @@ def aupr(true: np.ndarray, probabilities: np.ndarray) -> float:
     return float(average_precision_score(true, probabilities)) if _has_both(true) else NAN
 
 
+@_checked_pair
 def brier(true: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean squared distance of probability and label, in [0, 1], 0 is best; NaN for no RNAs."""
     return float(np.mean((probabilities - true) ** 2)) if len(true) else NAN
 
 
+@_of_choices
 def precision(true: np.ndarray, predicted: np.ndarray) -> float:
     """Share of predicted RNAs that are annotated.
 
@@ -145,11 +175,13 @@ def precision(true: np.ndarray, predicted: np.ndarray) -> float:
     return float((true * predicted).sum() / max(predicted.sum(), 1)) if _has_both(true) else NAN
 
 
+@_of_choices
 def recall(true: np.ndarray, predicted: np.ndarray) -> float:
     """Share of annotated RNAs that are predicted; NaN where all RNAs are of one class."""
     return float((true * predicted).sum() / true.sum()) if _has_both(true) else NAN
 
 
+@_of_choices
 def f1(true: np.ndarray, predicted: np.ndarray) -> float:
     """2 TP / (2 TP + FP + FN) in [0, 1]; NaN where all RNAs are of one class."""
     if not _has_both(true):
@@ -157,6 +189,7 @@ def f1(true: np.ndarray, predicted: np.ndarray) -> float:
     return float(2 * (true * predicted).sum() / (true.sum() + predicted.sum()))
 
 
+@_of_choices
 def mcc(true: np.ndarray, predicted: np.ndarray) -> float:
     """Matthews correlation in [-1, 1].
 
@@ -224,8 +257,8 @@ def deciles(values: np.ndarray) -> np.ndarray:
         InputError: another shape, or a value that is missing.
     """
     numbers = number_array(values, "values")
-    if numbers.ndim != 1 or np.isnan(numbers).any():
-        found = numbers.shape if numbers.ndim != 1 else "NaN"
+    if numbers.ndim != 1 or not np.isfinite(numbers).all():
+        found = numbers.shape if numbers.ndim != 1 else "NaN or infinity"
         raise InputError("values have no deciles", found=found, expected="(n,), none missing")
     rank = pd.Series(numbers).rank().to_numpy()
     below = rank - 0.5
@@ -251,7 +284,9 @@ def within_auc(true: np.ndarray, probabilities: np.ndarray, decile: np.ndarray) 
         InputError: arrays of different lengths, or a label other than 0 and 1.
     """
     true = zero_one(true, "true", 1)
-    check_same_shape(number_array(probabilities, "probabilities"), "probabilities", true, "true")
+    probabilities = finite_vector(probabilities, "probabilities")
+    decile = finite_vector(decile, "decile")
+    check_same_shape(probabilities, "probabilities", true, "true")
     check_same_shape(decile, "decile", true, "true")
     total = 0.0
     n_pairs = 0.0

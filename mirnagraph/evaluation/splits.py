@@ -150,7 +150,7 @@ def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
     """
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
-    _check_n_folds(n_folds, len(labels), "RNAs")
+    check_n_folds(n_folds, len(labels), "RNAs")
     ordered = _by_id(labels)
     state = child_seed(seed, "folds", "random", n_folds) % 2**32
     splitter = MultilabelStratifiedKFold(n_splits=n_folds, shuffle=True, random_state=state)
@@ -191,7 +191,7 @@ def grouped_folds(labels: pd.DataFrame, groups: pd.Series, n_folds: int, seed: i
             expected="one group per RNA",
         )
     codes = group_codes(groups.loc[ordered.index])
-    _check_n_folds(n_folds, int(codes.max()) + 1 if len(codes) else 0, "groups")
+    check_n_folds(n_folds, int(codes.max()) + 1 if len(codes) else 0, "groups")
     fold = balanced_subsets(
         _with_unlabelled(ordered.to_numpy()),
         codes,
@@ -448,7 +448,14 @@ def _with_unlabelled(values: np.ndarray) -> np.ndarray:
     return np.column_stack([values != 0, ~(values != 0).any(axis=1)]).astype(np.int64)
 
 
-def _check_n_folds(n_folds: int, most: int, what: str) -> None:
+def check_n_folds(n_folds: int, most: int, what: str) -> None:
+    """Raise ConfigError unless folds can be made from this number of RNAs or groups.
+
+    Args:
+        n_folds: number of folds.
+        most: largest number of folds.
+        what: is put into folds, for the message.
+    """
     if not 2 <= n_folds <= most:
         asked = counted(n_folds, "fold")
         raise ConfigError(f"{asked} cannot be made from {most} {what}, expected 2 to {most} folds")

@@ -27,6 +27,7 @@ from mirnagraph.folder.columns import (
 )
 from mirnagraph.measurements import Measurement, load_measurement
 from mirnagraph.names import store
+from mirnagraph.reading.entries import EVERY, check_entries, check_keys
 from mirnagraph.reading.schema import NUMBER, NUMERAL, Column, check_table, exactly
 from mirnagraph.reading.table import read_table
 from mirnagraph.reading.text import has_control
@@ -38,6 +39,27 @@ ABOUT = "dataset.toml"
 
 UNLISTED = "file that nothing lists"
 """``item`` of the rows of `Dataset.left_out` for files of the folder that were not read."""
+
+KEYS = (
+    "format_version",
+    "name",
+    "description",
+    "synthetic",
+    "compartments",
+    "associations",
+    "supporting",
+    "text_columns",
+    "measurements",
+    "names",
+)
+"""Keys of ``dataset.toml``; all but the first, the name and the two lists may be absent."""
+
+KINDS: dict[str, Any] = {
+    "description": str,
+    "measurements": {EVERY: {"unit": str, "is_label_like": bool, "source": str, "arms": [str]}},
+    "names": {"species": str, "release": str},
+}
+"""Kinds of values of ``dataset.toml`` (see `mirnagraph.reading.entries`)."""
 
 _ALWAYS = {ABOUT, RNAS, LABELS, "ontology.tsv", "left_out.tsv", "provenance.json"}
 
@@ -158,7 +180,21 @@ def _read_about(folder: Path) -> dict[str, Any]:
     check(isinstance(about.get("names", {}), dict), "names", "a table: species and release")
     for name in measured:
         check_file_part(name, path, "measurement", "measurements")
+    _check_keys(about, path)
     return about
+
+
+def _check_keys(about: Mapping[str, Any], path: Path) -> None:
+    """Refuse keys of ``dataset.toml`` that nothing reads, and values of a wrong kind."""
+    check_keys(about, KEYS, path)
+    tables = ["rnas"]
+    for kind in about["associations"]:
+        tables += [f"associations.{kind}", f"partners.{kind}"]
+    check_keys(about.get("text_columns", {}), tables, path, "text_columns.")
+    for name, entry in about["measurements"].items():
+        check_keys(entry, KINDS["measurements"][EVERY], path, f"measurements.{name}.")
+    check_keys(about.get("names", {}), KINDS["names"], path, "names.")
+    check_entries(about, KINDS, path)
 
 
 def _are_texts(names: Any) -> bool:

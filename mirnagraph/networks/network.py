@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, InputError
-from mirnagraph.io import sha256_of_folder, write_folder, write_tsv
+from mirnagraph.io import sha256_of, sha256_of_folder, write_folder, write_tsv
 from mirnagraph.networks.similarities import (
     Similarity,
     is_sparse,
@@ -29,6 +29,7 @@ from mirnagraph.nodes import Network, NodeIndex
 from mirnagraph.reading.arguments import check_fields, checked
 from mirnagraph.reading.documents import read_json
 from mirnagraph.reading.parquet import read_parquet_table
+from mirnagraph.reading.seals import check_seal, check_sha256, sealed
 from mirnagraph.writing.contents import NETWORKS
 
 COEXPRESSION = "coexpression"
@@ -57,6 +58,13 @@ SPARSE_VERSION = 2
 ABOUT = "networks.json"
 
 DENSE = "similarities.safetensors"
+
+SHA256 = "sha256"
+"""Entry of each network: sha256 of its file."""
+
+DENSE_SHA256 = "similarities_sha256"
+
+REBUILD = "build the networks again"
 
 EDGE_COLUMNS = ["source", "target", "weight"]
 
@@ -186,7 +194,7 @@ def save_networks(networks: NetworkSet, folder: Path, *, overwrite: bool = False
     sparse_names = is_sparse(networks.similarities)
     with write_folder(folder, overwrite=overwrite, content=NETWORKS) as out:
         networks.dataset.save(out / "dataset")
-        about = {
+        about: dict[str, Any] = {
             "format_version": SPARSE_VERSION if sparse_names else FORMAT_VERSION,
             "dataset": networks.dataset.name,
             "dataset_sha256": sha256_of_folder(out / "dataset"),
@@ -200,11 +208,14 @@ def save_networks(networks: NetworkSet, folder: Path, *, overwrite: bool = False
             about["nearest"] = sparse_names
         if networks.notes:
             about["notes"] = list(networks.notes)
-        text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
-        (out / ABOUT).write_text(text, encoding="utf-8")
         for name, table in edges.items():
-            table.to_parquet(_edge_path(out, name), index=False)
+            path = _edge_path(out, name)
+            table.to_parquet(path, index=False)
+            about["networks"][name][SHA256] = sha256_of(path)
         write_similarities(networks.similarities, out / DENSE)
+        about[DENSE_SHA256] = sha256_of(out / DENSE)
+        text = json.dumps(sealed(about), indent=2, ensure_ascii=False) + "\n"
+        (out / ABOUT).write_text(text, encoding="utf-8")
         write_tsv(describe(networks), out / "statistics.tsv")
     return folder
 
@@ -222,7 +233,7 @@ def load_networks(folder: Path) -> NetworkSet:
         raise CheckpointError(
             "the dataset was changed after the networks were built",
             file=folder / "dataset",
-            hint="build the networks again",
+            hint=REBUILD,
         )
     damaged = partial(CheckpointError, file=folder / ABOUT)
     if dataset.index.checksum != about["rnas_checksum"]:
@@ -243,11 +254,33 @@ def load_networks(folder: Path) -> NetworkSet:
         path = _edge_path(folder, name)
         networks[name] = _read_network(path, name, dataset.index, partners, n_edges)
     similarities = read_similarities(
-        folder / DENSE, about["similarities"], about["nearest"], len(dataset.index)
+        folder / DENSE, about["similarities"], about.get("nearest", []), len(dataset.index)
     )
+    _check_files(folder, about)  # last: the sentences above say more of a damaged file
     settings = about["settings"]
-    notes = tuple(about["notes"])
+    notes = tuple(about.get("notes", []))
     return NetworkSet(dataset, networks, similarities, settings, about["left_out"], notes)
+
+
+def _check_files(folder: Path, about: Mapping[str, Any]) -> None:
+    """Refuse files that were changed after they were written, and networks that nothing lists.
+
+    Folders of earlier versions list no sha256.
+    """
+    check_seal(about, folder / ABOUT, "it was changed after the networks were built", REBUILD)
+    known = set()
+    for name, entry in about["networks"].items():
+        path = _edge_path(folder, name)
+        known.add(path.name)
+        if isinstance(entry, dict) and SHA256 in entry:
+            check_sha256(path, entry[SHA256], f"not the network that {ABOUT} lists", REBUILD)
+    if DENSE_SHA256 in about:
+        what = f"not the similarities that {ABOUT} lists"
+        check_sha256(folder / DENSE, about[DENSE_SHA256], what, REBUILD)
+    for path in sorted(folder.glob("edges.*.parquet")):
+        if path.name not in known:
+            what = f"a network that {ABOUT} does not list"
+            raise CheckpointError(what, file=path, expected=", ".join(sorted(known)), hint=REBUILD)
 
 
 def edge_list(network: Network) -> pd.DataFrame:
@@ -311,10 +344,8 @@ def _read_about(folder: Path) -> dict[str, Any]:
         if not isinstance(value, kind):
             what = "missing or wrong entry"
             raise damaged(what, column=key, found=value, expected=kind.__name__)
-    for key in LISTS[1:]:
-        about.setdefault(key, [])
     for key in LISTS:
-        value = about.get(key)
+        value = about.get(key, None if key == LISTS[0] else [])
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             raise damaged("wrong entry", column=key, found=value, expected="a list of texts")
     return about

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
-from mirnagraph.config import read_settings, require
+from mirnagraph.config import Count, Rate, read_settings, require
 from mirnagraph.dataset import Dataset
 from mirnagraph.networks.similarities import DENSE_BELOW, NEAREST
 from mirnagraph.reading.arguments import check_fields
@@ -59,9 +60,9 @@ class SequenceNetworkConfig:
     which: str = "hairpin"
     engine: str = AUTO
     rule: str = "cutoff"
-    cutoff: float = 0.25
-    kmer_cutoff: float = 0.02
-    top_k: int = 10
+    cutoff: Rate = 0.25
+    kmer_cutoff: Rate = 0.02
+    top_k: Count = 10
     weighted: bool = True
     scores: AlignmentScores = field(default_factory=AlignmentScores)
     kmer: KmerConfig = field(default_factory=KmerConfig)
@@ -107,10 +108,10 @@ class FunctionalNetworkConfig:
     decay: float = 0.5
     method: str = "best_match"
     gamma: float = 1.0
-    lambda_: float = 0.5
+    lambda_: Annotated[float, "in [0, 1]"] = 0.5
     rule: str = "cutoff"
-    cutoff: float = 0.6
-    top_k: int = 10
+    cutoff: Rate = 0.6
+    top_k: Count = 10
     weighted: bool = False
 
     def __post_init__(self) -> None:
@@ -145,8 +146,8 @@ class CoexpressionNetworkConfig:
     method: str = "spearman"
     body_fluids: bool = False
     rule: str = "top_k"
-    cutoff: float = 0.6
-    top_k: int = 10
+    cutoff: Rate = 0.6
+    top_k: Count = 10
     weighted: bool = True
 
     def __post_init__(self) -> None:

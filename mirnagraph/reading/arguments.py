@@ -114,6 +114,9 @@ def _hints(owner: Any) -> dict[str, Any]:
     return _CACHE[owner]
 
 
+ROUNDING = 1e-6
+"""Largest error of a similarity by rounding."""
+
 LONGEST_NAME = 255
 """Characters that a file system takes, at most, for the name of a file."""
 
@@ -282,6 +285,24 @@ def finite_matrix(values: Any, name: str) -> np.ndarray | sparse.csr_array:
             f"a number of {name} is not finite (row {place[0]}, column {place[1]})",
             found=float(matrix[place[0], place[1]]),
             expected="finite numbers; 0 where nothing was observed",
+        )
+    return matrix
+
+
+def similarity_matrix(values: Any, name: str) -> np.ndarray:
+    """Read a dense matrix of numbers in [0, 1]; see `finite_matrix`."""
+    import numpy as np
+    from scipy import sparse
+
+    numbers: Any = finite_matrix(values, name)
+    matrix = numbers.toarray() if sparse.issparse(numbers) else np.asarray(numbers)
+    is_wrong = (matrix < -ROUNDING) | (matrix > 1 + ROUNDING)
+    if is_wrong.any():
+        row, column = np.argwhere(is_wrong)[0]
+        raise InputError(
+            f"a number of {name} is no similarity (row {row}, column {column})",
+            found=float(matrix[row, column]),
+            expected="a number in [0, 1]",
         )
     return matrix
 

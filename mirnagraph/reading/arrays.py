@@ -106,6 +106,25 @@ def number_array(values: Any, name: str) -> np.ndarray:
         raise ArgumentError(f"{name} holds what is no number ({error})") from None
 
 
+def finite_vector(values: Any, name: str) -> np.ndarray:
+    """Read one dimension of finite numbers.
+
+    Returns:
+        float64, shape (n,).
+
+    Raises:
+        ArgumentError: see `number_array`.
+        InputError: another number of dimensions, or a number that is missing or infinite.
+    """
+    numbers = number_array(values, name)
+    if numbers.ndim != 1:
+        raise InputError(f"{name} has another shape", found=numbers.shape, expected="(n,)")
+    if not np.isfinite(numbers).all():
+        found = float(numbers[~np.isfinite(numbers)][0])
+        raise InputError(f"a number of {name} is not finite", found=found)
+    return numbers
+
+
 def whole_numbers(values: Any, name: str) -> np.ndarray:
     """Read an array of whole numbers, such as folds.
 

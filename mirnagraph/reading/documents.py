@@ -29,13 +29,22 @@ def read_json(path: str | Path, *, largest: int = LARGEST_JSON) -> Any:
     """
     text = _decoded(path, largest)
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=without_repeats)
     except json.JSONDecodeError as error:
         raise InputError(
             "not a JSON file", file=path, line=error.lineno, column=error.colno, found=error.msg
         ) from None
     except (ValueError, RecursionError) as error:
         raise InputError("not a JSON file", file=path, found=str(error)) from None
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Table of the pairs of a JSON object; ValueError where a key is there twice."""
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} is there twice")
+    return entries
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mirnagraph.io import sha256_of, sha256_of_folder, write_text
-from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.entries import read_entries
 
 FILE = "provenance.json"
 
@@ -95,8 +95,7 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / FILE
     if not path.is_file():
         return {}
-    content: dict[str, Any] = read_json(path)
-    return content
+    return read_entries(path, {})
 
 
 def provenance_table(sources: Sequence[Source]) -> pd.DataFrame:

@@ -89,13 +89,17 @@ def compare_runs(
         of the reference, differences are run - reference.
 
     Raises:
-        ConfigError: nothing to compare with, or a name that is no baseline of a run.
+        ConfigError: nothing to compare with, a run that is given twice, or a name that is no
+            baseline of a run.
         InputError: runs on other RNAs, folds, compartments or labels; a run without baselines.
     """
     if not folders or (len(folders) < 2 and not baselines):
         found = f"{len(folders)} and no baseline" if folders else "none"
         raise ConfigError(f"a comparison needs two runs or more, or a baseline; found {found}")
     paths = [Path(folder) for folder in folders]
+    for number, path in enumerate(paths):
+        if path.resolve() in [other.resolve() for other in paths[:number]]:
+            raise ConfigError(f"the run {path} is given twice; expected different runs")
     tables = []
     for pair in _baseline_pairs(paths, baselines) if baselines else _run_pairs(paths):
         test = compare_fractions if pair.kind == FRACTIONS else compare

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mirnagraph.errors import InputError, MirnagraphError
+from mirnagraph.evaluation.metrics import KINDS
+from mirnagraph.io import sha256_of
 from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.entries import EVERY, check_entries
+from mirnagraph.runs.contents import FILES, check_files, hash_files
 from mirnagraph.writing.disk import explain_disk
 from mirnagraph.writing.files import write_text
 from mirnagraph.writing.folders import (
@@ -35,6 +40,35 @@ FORMAT_VERSION = 1
 
 REPLACES = "replaces"
 """Entry of ``run.json`` while a run is written: name of the folder whose place it will take."""
+
+ENTRIES: dict[str, Any] = {
+    "command": [str],
+    "dataset": str,
+    "description": str,
+    "finished": str,
+    "fingerprint": str,
+    "inputs": {EVERY: str},
+    "kind": str,
+    "labels": frozenset(KINDS),
+    "n_rnas": int,
+    "n_tested": int,
+    "notes": [str],
+    "protocol": str,
+    "repeats": int,
+    REPLACES: str,
+    "seconds": float,
+    "seed": int,
+    "sets": {EVERY: {"type": str, "n": int}},
+    "started": str,
+    "status": str,
+    "synthetic": bool,
+    "temporal": dict,
+    "tower": str,
+    "trials": int,
+    "versions": {EVERY: str},
+    "_resumed_at": float,
+}
+"""Entries of ``run.json`` that are read, and their kinds (see `mirnagraph.reading.entries`)."""
 
 BEGUN = {"config.toml"}
 """Files of a run that was killed before it had a ``run.json``."""
@@ -90,7 +124,12 @@ class RunFolder:
         return read_run_json(self.path)
 
     def reopen(self) -> RunFolder:
-        """Reopen a finished run to add results; `finish` has to follow."""
+        """Reopen a finished run to add results; `finish` has to follow.
+
+        Raises:
+            CheckpointError: a file of it was changed, see `mirnagraph.runs.contents`.
+        """
+        check_files(self.path, self.read())
         self.add(status="running", _resumed_at=time.time())
         return replace(self, resumed=True, finished=False)
 
@@ -106,6 +145,7 @@ class RunFolder:
         """
         about = self.read()
         about.update(more, status="done", finished=_now())
+        about[FILES] = hash_files(self.path)
         seconds = time.time() - about.pop("_resumed_at")
         about["seconds"] = round(about.get("seconds", 0.0) + seconds, 2)
         about.pop(REPLACES, None)
@@ -121,6 +161,28 @@ class RunFolder:
         unlock(self.path)
         if self.replaces is not None:
             unlock(self.replaces)
+
+
+@contextlib.contextmanager
+def rewriting(folder: str | Path, *names: str) -> Iterator[None]:
+    """Let files of a finished run be written again in the block, and list them as they are then.
+
+    A killed block leaves them unlisted, so that no reader refuses them.
+
+    Args:
+        folder: of the run; nothing is listed in one without ``run.json``, or of an earlier version.
+        names: of the files, with ``/``; those that are not there afterwards are not listed.
+    """
+    run = RunFolder(Path(folder))
+    files = run.read().get(FILES) if (run.path / "run.json").is_file() else None
+    if files is None:
+        yield
+        return
+    others = {name: sha256 for name, sha256 in files.items() if name not in names}
+    run.add(**{FILES: others})
+    yield
+    written = {name: sha256_of(run.path / name) for name in names if (run.path / name).is_file()}
+    run.add(**{FILES: {**others, **written}})
 
 
 def read_run_json(folder: str | Path) -> dict[str, Any]:
@@ -149,6 +211,7 @@ def read_run_json(folder: str | Path) -> dict[str, Any]:
             found=found,
             expected=FORMAT_VERSION,
         )
+    check_entries(about, ENTRIES, path)
     return about
 
 
@@ -156,7 +219,8 @@ def read_finished_run(folder: str | Path) -> dict[str, Any]:
     """Read ``run.json`` of a finished run.
 
     Raises:
-        InputError: see `read_run_json`; or the run is not finished.
+        InputError: see `read_run_json`; the run is not finished; or a file of it was changed
+            afterwards, see `mirnagraph.runs.contents`.
     """
     about = read_run_json(folder)
     if about.get("status") != "done":
@@ -167,6 +231,7 @@ def read_finished_run(folder: str | Path) -> dict[str, Any]:
             expected="done",
             hint="run its command again to resume it",
         )
+    check_files(folder, about)
     return about
 
 
@@ -410,13 +475,13 @@ def _resumed(path: Path, run_fingerprint: str, *, keep_finished: bool) -> RunFol
         what = "the output folder exists and is not empty"
         raise refused(what, hint="choose another folder")
     about = read_run_json(path)
-    if about["fingerprint"] != run_fingerprint:
+    if about.get("fingerprint") != run_fingerprint:
         raise refused(
             "the output folder holds a run with other settings, data or versions",
             hint="choose another folder, or pass --overwrite to replace it",
         )
     run = RunFolder(path, resumed=True)
-    if about["status"] != "done":
+    if about.get("status") != "done":
         return run
     if keep_finished:
         return replace(run, finished=True)

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import sha256_of
 from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.entries import EVERY, NEEDED, check_entries
 from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.runs.folder import package_versions
 from mirnagraph.writing.files import write_text
@@ -53,6 +54,64 @@ SEALED = (
 
 SETTINGS = ("config", "tower")
 """Entries of settings, sealed but for the folders in them, which an export leaves out."""
+
+NUMBER_OR_NONE = (float, None)
+
+HEALTH_ENTRIES = {
+    NEEDED: ("status", "reason", "sd", "score", "best_epoch"),
+    "status": frozenset({"healthy", "failed"}),
+    "reason": str,
+    "sd": NUMBER_OR_NONE,
+    "score": NUMBER_OR_NONE,
+    "best_epoch": int,
+    "retried": bool,
+}
+"""Entry ``health`` of a header and of a fold's choices, see `seqtower.training.health.Health`."""
+
+ENTRIES: dict[str, Any] = {
+    "alphabet": str,
+    "answered_by": str,
+    "channels": int,
+    "compartments": [str],
+    "components": [int],
+    "config": dict,
+    "dataset": str,
+    "described_types": bool,
+    "encoder_fingerprint": str,
+    "genes_compared": bool,
+    "has_cold_start": bool,
+    "health": HEALTH_ENTRIES,
+    "kernel_features": dict,
+    "kind": str,
+    "known_sha256": {EVERY: str},
+    "lengths": dict,
+    "members": int,
+    "n_cut": {EVERY: int},
+    "n_fit": int,
+    "n_rnas": int,
+    "n_stop": int,
+    "names": {"sha256": {EVERY: str}},
+    "nodes_checksum": str,
+    "out_of_fold": {EVERY: {EVERY: NUMBER_OR_NONE}},
+    "profiles": [str],
+    "protocol": str,
+    "reference": int,
+    "score": NUMBER_OR_NONE,
+    "sets": [str],
+    "settings": dict,
+    "synthetic": bool,
+    "temperature": float,
+    "thresholds": [float],
+    "tokens": {EVERY: int},
+    "tracks": [str],
+    "trees": [str],
+    "types": [str],
+    "versions": {EVERY: str},
+    "weight": float,
+    "weights": {EVERY: float},
+    "weights_sha256": str,
+}
+"""Entries of a header that are read, and their kinds (see `mirnagraph.reading.entries`)."""
 
 OF_USER = {"download": False, "cache": ""}
 """Settings that only the user of a model gives, never the model: whom we ask, where we write."""
@@ -247,6 +306,7 @@ def read_header(
             expected=f"format_version {', '.join(map(str, versions))}",
             hint=_reader_of(header),
         )
+    check_entries(header, ENTRIES, path)
     if WEIGHTS_CHECKSUM not in header:
         raise CheckpointError(f"damaged {HEADER}", file=path, expected=f"entry {WEIGHTS_CHECKSUM}")
     return header

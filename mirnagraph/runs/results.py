@@ -14,10 +14,12 @@ import pandas as pd
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.evaluation.metrics import COLUMNS, FRACTIONS, MULTI_LABEL
 from mirnagraph.evaluation.splits import Folds
-from mirnagraph.io import cell_problems, read_table, write_folder, write_tsv
+from mirnagraph.io import cell_problems, read_table, sha256_of, write_folder, write_tsv
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.entries import EVERY, read_entries
 from mirnagraph.reading.parquet import read_parquet_table
+from mirnagraph.reading.seals import check_seal, check_sha256, sealed
+from mirnagraph.runs.model_file import HEALTH_ENTRIES
 
 MODEL = "model"
 """Name of the model among the predictions of a fold or a run."""
@@ -26,6 +28,17 @@ PREDICTIONS = "predictions.tsv"
 LABELS = "labels.tsv"
 METRICS = "metrics.tsv"
 UNCERTAINTY = "uncertainty.tsv"
+FOLD_ENTRIES: dict[str, Any] = {
+    "fold": int,
+    "rows": [int],
+    "names": [str],
+    "thresholds": {EVERY: [float]},
+    "choices": {"health": HEALTH_ENTRIES, "weight": float},
+    "seconds": float,
+    "sha256": {EVERY: str},
+}
+"""Entries of ``fold.json`` that are read, and their kinds (see `mirnagraph.reading.entries`)."""
+
 BASELINES = "baselines"
 PARTS = "parts"
 
@@ -60,6 +73,15 @@ class FoldResult:
         return self.predictions[MODEL]
 
 
+def read_fold_entries(path: Path) -> dict[str, Any]:
+    """Read ``fold.json`` of a fold's folder.
+
+    Raises:
+        InputError: missing, damaged, or an entry of a wrong kind.
+    """
+    return read_entries(path / "fold.json", FOLD_ENTRIES)
+
+
 def _fold_path(folder: Path, fold: int) -> Path:
     return folder / "folds" / f"fold_{fold:02d}"
 
@@ -80,12 +102,15 @@ def save_fold(folder: Path, result: FoldResult) -> None:
             "choices": result.choices,
             "seconds": result.seconds,
         }
-        (out / "fold.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
         tables = dict(result.predictions)
         if result.uncertainty is not None:
             tables["uncertainty"] = result.uncertainty
+        about["sha256"] = {}
         for name, values in tables.items():
-            pd.DataFrame(values).rename(columns=str).to_parquet(out / f"{name}.parquet")
+            path = out / f"{name}.parquet"
+            pd.DataFrame(values).rename(columns=str).to_parquet(path)
+            about["sha256"][name] = sha256_of(path)
+        (out / "fold.json").write_text(json.dumps(sealed(about)) + "\n", encoding="utf-8")
 
 
 def load_fold(folder: Path, fold: int) -> FoldResult:
@@ -97,9 +122,12 @@ def load_fold(folder: Path, fold: int) -> FoldResult:
     path = _fold_path(folder, fold)
     hint = "delete its folder and run the command again"
     try:
-        about = read_json(path / "fold.json")
+        about = read_fold_entries(path)
         if "names" not in about:
             raise InputError("a finished fold of an older version", file=path, hint=hint)
+        check_seal(about, path / "fold.json", "it was changed after it was written")
+        for name, sha256 in about.get("sha256", {}).items():
+            check_sha256(path / f"{name}.parquet", sha256, "not the table that the fold wrote")
         tables = {file.stem: read_parquet_table(file).to_numpy() for file in path.glob("*.parquet")}
         return FoldResult(
             fold,

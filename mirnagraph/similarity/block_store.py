@@ -17,7 +17,7 @@ from safetensors.numpy import load, save
 from mirnagraph.errors import InputError
 from mirnagraph.io import write_file, write_text
 from mirnagraph.parallel import map_parallel
-from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.entries import read_entries
 from mirnagraph.reading.text import explain_reading, read_bytes
 from mirnagraph.writing.files import make_folder
 from mirnagraph.writing.folders import is_empty
@@ -106,8 +106,8 @@ class BlockStore:
             is_new = not self.folder.exists() or (self.folder.is_dir() and is_empty(self.folder))
         if is_begun:
             try:
-                found = read_json(manifest).get("fingerprint")
-            except (InputError, AttributeError):
+                found = read_entries(manifest, {}).get("fingerprint")
+            except InputError:
                 found = "no JSON with a fingerprint"
             if found != fingerprint:
                 raise InputError(

@@ -11,7 +11,12 @@ from scipy import sparse
 
 from mirnagraph.config import require
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.reading.arguments import checked, finite_matrix, square_matrix
+from mirnagraph.reading.arguments import (
+    checked,
+    finite_matrix,
+    similarity_matrix,
+    square_matrix,
+)
 from mirnagraph.similarity import Matrix
 from mirnagraph.similarity.profile import GipRows
 
@@ -369,10 +374,13 @@ def blend(functional: Matrix, interaction: Matrix, *, lambda_: float = 0.5) -> n
 
     Returns:
         float64 array of shape (n, n), in [0, 1]; symmetric with diagonal 1 where both are.
+
+    Raises:
+        InputError: a number that is missing or outside [0, 1], or two shapes.
     """
     require(0 <= lambda_ <= 1, "lambda_", lambda_, "a number in [0, 1]")
-    first = np.asarray(finite_matrix(functional, "functional"))
-    second = np.asarray(finite_matrix(interaction, "interaction"))
+    first = similarity_matrix(functional, "functional")
+    second = similarity_matrix(interaction, "interaction")
     if first.shape != second.shape:
         raise InputError(
             "the two similarities differ in shape",
@@ -380,7 +388,7 @@ def blend(functional: Matrix, interaction: Matrix, *, lambda_: float = 0.5) -> n
             expected=first.shape,
         )
     result = _blended(first, second, lambda_)
-    if result.ndim == 2 and result.shape[0] == result.shape[1]:
+    if result.shape[0] == result.shape[1]:
         # lambda + (1 - lambda) may round below 1
         both = (first.diagonal() == 1) & (second.diagonal() == 1)
         result[both, both] = 1.0

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from mirnagraph.config import require
 from mirnagraph.reading.arguments import checked, finite_matrix
+from mirnagraph.reading.arrays import number_array
 from mirnagraph.similarity import Matrix
 
 CORRELATIONS = ("spearman", "pearson")
@@ -171,7 +172,8 @@ def correlation_similarity(profiles: Matrix, *, method: str = "spearman") -> np.
 def _unit_rows(profiles: Matrix, method: str) -> np.ndarray:
     """Centred rows of length 1, zeros for a row without variation: float64, as `profiles`."""
     require(method in CORRELATIONS, "method", method, " or ".join(CORRELATIONS))
-    values = np.asarray(profiles, dtype=np.float64)
+    dense = profiles.toarray() if sparse.issparse(profiles) else profiles
+    values = number_array(dense, "profiles")
     finite_matrix(np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf), "profiles")
     table = pd.DataFrame(values)
     if method == "spearman":

@@ -361,6 +361,8 @@ def _numeric_kind(values: pd.DataFrame, path: Path) -> str:
     problems = cell_problems("negative fraction", is_negative, values, path, "0 or more")
     sums = values.sum(axis=1, skipna=False)
     wrong_sums = sums[(sums - 1).abs() > SUM_TOLERANCE]
+    raise_problems([*problems, *_odd_cells(values, wrong_sums.index, path)])
+    problems = []
     for line, total in wrong_sums.items():
         problems.append(
             InputError(
@@ -375,6 +377,25 @@ def _numeric_kind(values: pd.DataFrame, path: Path) -> str:
     values[sums.isna()] = np.nan  # an incomplete distribution cannot be used
     values.update(values.div(values.sum(axis=1).where(sums.notna()), axis=0))
     return FRACTIONS
+
+
+def _odd_cells(values: pd.DataFrame, lines: pd.Index, path: Path) -> list[InputError]:
+    """Cells above 1; or those other than 0 and 1, where nearly all are 0 and 1.
+
+    Args:
+        values: numbers, NaN where empty.
+        lines: of the rows that do not sum to 1.
+        path: the file, for the message.
+    """
+    is_large = (values > 1 + SUM_TOLERANCE).to_numpy()
+    is_share = (~values.isin([0, 1]) & values.notna()).to_numpy()
+    is_plain = ~is_share.any(axis=1)
+    n_plain = int(values.index[is_plain].isin(lines).sum())
+    expected = "0 and 1 in all columns, or fractions that sum to 1"
+    if not is_large.any() and is_share.sum() >= n_plain:
+        return []  # fractions, of which rows do not sum to 1
+    is_odd = is_large if is_large.any() else is_share
+    return cell_problems("a label that is neither 0 nor 1", is_odd, values, path, expected)
 
 
 def cell_problems(

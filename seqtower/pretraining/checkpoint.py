@@ -13,7 +13,9 @@ import torch
 from mirnagraph.config import to_dict
 from mirnagraph.errors import CheckpointError
 from mirnagraph.io import write_folder
+from mirnagraph.reading.entries import EVERY, NEEDED, check_entries
 from mirnagraph.runs.model_file import (
+    ENTRIES,
     HEADER,
     WEIGHTS,
     WEIGHTS_CHECKSUM,
@@ -28,7 +30,7 @@ from seqtower.config import SeqConfig, config_from
 from seqtower.data.kmers import LETTERS
 from seqtower.encoders.base import ENCODERS, ONE_HOT, FittedEncoding, check_encoder
 from seqtower.encoders.whole import FittedWhole, read_whole
-from seqtower.pretraining.target import DIGEST
+from seqtower.pretraining.target import DIGEST, GENE, NEAR, SAME
 from seqtower.saved import encoding_header, restore_encoding
 from seqtower.towers.base import Tower
 
@@ -48,6 +50,14 @@ TOWER_FOLDER = "tower"
 TOWER = "tower."
 TARGET_RNAS = "target.sha256"
 PRETRAINING_RNAS = "rnas.sha256"
+
+TOWER_ENTRIES = {
+    **ENTRIES,
+    NEEDED: ("config", "described_types", "encoder_fingerprint", "genes_compared", "health",
+             "n_cut", "n_fit", "n_stop", "score", "sets"),
+    "n_cut": {NEEDED: (GENE, NEAR, SAME), EVERY: int},
+}  # fmt: skip
+"""Entries of the header of a tower that was pre-trained on labels."""
 
 NOT_TAKEN = ("head", "tags")
 """Layers of a tower that belong to the labels and RNA types of the pre-training."""
@@ -174,6 +184,7 @@ def _load_tower(folder: Path, config: SeqConfig) -> Pretrained:
     """Read what `save_pretrained_tower` wrote, for a tower of these settings."""
     file = read_model(folder, TOWER_FORMAT, (TOWER_VERSION,), alphabet=LETTERS, hint=HINT)
     path = folder / HEADER
+    check_entries(file.header, TOWER_ENTRIES, path)
     with consistent_files(path):
         settings = config_from(file.header["config"], where="config")
         fingerprint = str(file.header["encoder_fingerprint"])

@@ -254,7 +254,7 @@ def model_warning(header: Mapping[str, Any]) -> str:
     """
     parts = header.get(ANSWERED_BY, "")
     health = header.get(HEALTH)
-    if not health or health["status"] != FAILED:
+    if health is None or health["status"] != FAILED:
         return ONLY_TREES if parts == BY_TREES else ""
     consequence = "its predictions are not usable"
     if parts == BY_TREES:

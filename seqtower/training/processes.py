@@ -20,6 +20,9 @@ from mirnagraph import __version__
 from mirnagraph.config import require
 from mirnagraph.errors import ConfigError, InputError, MirnagraphError
 
+LEAST_PROCESSES = 2
+"""Processes that train together on a machine of any size."""
+
 LAUNCHED = "TORCHELASTIC_RUN_ID"
 """Environment variable that torchrun sets, as in Lightning's ``TorchElasticEnvironment``."""
 
@@ -84,7 +87,7 @@ def count_devices(setting: int) -> int:
             interactive session, which cannot start processes.
 
     Raises:
-        ConfigError: more processes than GPUs on this machine, where there are GPUs.
+        ConfigError: more processes than GPUs on this machine; or than cores, where it has no GPU.
     """
     import torch
 
@@ -94,6 +97,9 @@ def count_devices(setting: int) -> int:
     if n_gpus and n_here:
         expected = f"at most {n_gpus}, the GPUs of this machine (none with --device cpu)"
         require(n_here <= n_gpus, "devices", n_here, expected)
+    if not n_gpus:
+        most = max(LEAST_PROCESSES, os.cpu_count() or 1)
+        require(setting <= most, "devices", setting, f"at most {most}, the cores of this machine")
     is_interactive = hasattr(sys, "ps1")
     return n_joined() or setting or (1 if is_interactive else max(1, n_gpus))
 

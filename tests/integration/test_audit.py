@@ -12,7 +12,7 @@ import pytest
 from fusion.baselines.models import BaselineSettings
 from fusion.experiments.audit import Audit, audit
 from fusion.experiments.audit_report import conclusions, draw, page, source_rows
-from mirnagraph.errors import InputError
+from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.networks.build import build_networks
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.trees import TreesConfig
@@ -35,6 +35,11 @@ def small_forests():
 @pytest.fixture(scope="module")
 def found(networks: NetworkSet) -> Audit:
     return audit(networks, n_folds=3, settings=SMALL)
+
+
+def test_more_folds_than_rnas_are_refused(networks: NetworkSet) -> None:
+    with pytest.raises(ConfigError, match="61 folds cannot be made from 60 RNAs, expected 2 to 60"):
+        audit(networks, n_folds=61, settings=SMALL)
 
 
 def test_every_value_is_there_and_in_range(found: Audit, small_dataset) -> None:

@@ -177,6 +177,48 @@ def test_a_wrong_entry_is_named(folder: Path, entries: dict[str, object], messag
         NetworkSet.load(folder)
 
 
+def _without(folder: Path, *entries: str) -> None:
+    """Networks as an earlier version lists them: without sha256."""
+    about = json.loads((folder / "networks.json").read_text())
+    for entry in entries:
+        del about[entry]
+    (folder / "networks.json").write_text(json.dumps(about))
+
+
+def test_a_removed_network_is_noticed(folder: Path) -> None:
+    about = json.loads((folder / "networks.json").read_text())
+    networks = {name: entry for name, entry in about["networks"].items() if name != "mRNA"}
+    _change(folder, networks=networks)
+    (folder / "edges.mRNA.parquet").unlink()
+    with pytest.raises(CheckpointError, match=r"networks\.json: it was changed after the networks"):
+        NetworkSet.load(folder)
+
+
+def test_a_network_that_nothing_lists_is_named(folder: Path) -> None:
+    about = json.loads((folder / "networks.json").read_text())
+    _change(folder, networks={n: e for n, e in about["networks"].items() if n != "mRNA"})
+    _without(folder, "sealed_sha256")
+    with pytest.raises(CheckpointError, match=r"mRNA\.parquet: a network that networks\.json"):
+        NetworkSet.load(folder)
+
+
+def test_a_changed_weight_is_noticed(folder: Path) -> None:
+    path = folder / "edges.mRNA.parquet"
+    table = pd.read_parquet(path)
+    table.loc[0, "weight"] /= 2
+    table.to_parquet(path, index=False)
+    with pytest.raises(CheckpointError, match=r"mRNA\.parquet: not the network .* found sha"):
+        NetworkSet.load(folder)
+
+
+def test_a_changed_similarity_is_noticed(folder: Path) -> None:
+    arrays = load_file(folder / "similarities.safetensors")
+    arrays["gip"][0, 1] /= 2
+    save_file(arrays, folder / "similarities.safetensors")
+    with pytest.raises(CheckpointError, match="not the similarities that networks"):
+        NetworkSet.load(folder)
+
+
 def test_a_changed_dataset_is_noticed(folder: Path) -> None:
     path = folder / "dataset" / "labels.tsv"
     lines = path.read_text().split("\n")

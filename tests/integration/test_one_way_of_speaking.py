@@ -88,6 +88,14 @@ def test_the_same_thing_has_the_same_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_numbers_have_a_largest(name: str) -> None:
+    """An absurd number is refused before work begins, not after an hour of it."""
+    for parameter in COMMANDS[name].params:
+        if getattr(parameter, "min", None) is not None:
+            assert getattr(parameter, "max", None) is not None, parameter.name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_names_what_is_needed_and_every_option(name: str) -> None:
     command = COMMANDS[name]
     assert "\nNeeds " in inspect.cleandoc(command.help or "")

@@ -26,7 +26,10 @@ from seqtower.training.processes import count_devices
 
 
 def test_how_many_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert count_devices(3) == 3
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert count_devices(4) == 4
+    with pytest.raises(ConfigError, match="'devices' is 99, expected at most 4, the cores of"):
+        count_devices(99)
     for gpus, expected in ((0, 1), (1, 1), (4, 4)):
         monkeypatch.setattr("torch.cuda.device_count", lambda gpus=gpus: gpus)
         assert count_devices(0) == expected

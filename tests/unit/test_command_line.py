@@ -120,6 +120,19 @@ def test_a_silent_command_says_on_a_terminal_that_it_works(
     assert said == expected
 
 
+@pytest.mark.parametrize(
+    "text", ["[enforce fail] can't allocate memory: you tried to", "CUDA out of memory. Tried to"]
+)
+def test_an_array_without_room_is_one_sentence(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cli.main import _explained
+
+    assert _explained(RuntimeError(text)) == end.BAD_DATA
+    assert capsys.readouterr().err.startswith("Error: not enough memory; use fewer --workers")
+    assert _explained(RuntimeError("another")) == end.BUG
+
+
 def test_a_warning_is_one_line_without_a_place_in_the_program() -> None:
     end.prepare_streams()
     text = warnings.formatwarning("no\x1b[31m label", UserWarning, "/x/arguments.py", 47, "call()")

@@ -145,8 +145,8 @@ def test_both_sides_add_tokens_and_tables_by_file(tmp_path: Path) -> None:
         ("[tokens]\ntrees = 1", r"tokens\.trees: "),
         ("trees = 5", r"trees: found 5, expected a table of settings"),
         ("[trees]\nn_trees = 0", "setting 'n_trees' is 0, expected 1 or more"),
-        ("[fusion]\nlearning_rate = nan", "setting 'learning_rate' is nan, expected above 0"),
-        ("[trees]\nl2 = inf", "setting 'l2' is inf, expected 0 or more"),
+        ("[fusion]\nlearning_rate = nan", "learning_rate: found nan, expected a finite"),
+        ("[trees]\nl2 = inf", "l2: found inf, expected a finite"),
         ("seed = 1e400", "seed: found inf"),
     ],
 )
@@ -155,6 +155,34 @@ def test_an_error_names_the_setting(tmp_path: Path, text: str, message: str) -> 
     path.write_text(text + "\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"^{path}.*{message}"):
         experiment_config("default", file=path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[training]\nepochs = -1",
+            r"x\.toml\.training: setting 'epochs' is -1, expected 1",
+        ),
+        ("preset = 'treees'", r"x\.toml: unknown preset 'treees'; did you mean 'trees'"),
+        ("[embedding.node2vec]\ndim = 0", r"x\.toml\.embedding\.node2vec: setting 'dim' is 0, exp"),
+        (
+            "[trees]\nn_trees = 10000000000",
+            r"toml\.trees: .* 10000000000, .* 1,000,000,000 at m",
+        ),
+        ("[training]\nlearning_rate = inf", r"learning_rate: found inf, expected a finite number"),
+        ("[kernel]\npenalty = nan", r"x\.toml\.kernel\.penalty: found nan, expected a finite num"),
+        ("seed = 1" + "0" * 30, r"x\.toml\.seed: found a number of 31 digits, expected a smaller"),
+        (
+            "[training]\nlearning_rate = 1" + "0" * 400,
+            r"rate: found a number of 401 digits",
+        ),
+    ],
+)
+def test_a_number_out_of_range_names_its_table(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "x.toml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        experiment_config(file=tmp_path / "x.toml")
 
 
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:

@@ -82,6 +82,13 @@ def test_a_space_is_read_with_its_types(tmp_path: Path) -> None:
         ({"training.epochs": {"low": 10, "high": 20.5}}, "expected a value of type int"),
         ({"training.epochs": {"low": 10, "high": 20, "int": False}}, "whole numbers are needed"),
         ({"networks.lambda": [0.1], "networks.functional.lambda_": [0.2]}, "named twice"),
+        ({"trees.n_trees": [5, 0]}, "'trees.n_trees': found 0, expected 1 or more"),
+        (
+            {"trees.n_trees": {"low": 1, "high": 10**10}},
+            "found 10000000000, expected 1,000,000,000",
+        ),
+        ({"networks.cutoff": {"low": 0.5, "high": 2.0}}, "found 2.0, expected in [0, 1)"),
+        ({"networks.lambda": [1.5]}, "found 1.5, expected in [0, 1]"),
         ({}, "found no setting"),
     ],
 )

@@ -374,6 +374,27 @@ def test_settings_of_another_type_are_refused(folder: Path, key: str, value: obj
         load_dataset(folder)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"asociations": []}, "'asociations': unknown setting; did you mean 'associations'"),
+        ({"licence": "x"}, "'licence': unknown setting; known: associations, comp"),
+        ({"text_columns": {"rna": []}}, "'text_columns.rna': unknown setting; did you mean 'rnas'"),
+        ({"names": {"specis": "hsa"}}, "'names.specis': unknown setting; did you mean 'species'"),
+        ({"measurements": {"m": {"units": "x"}}}, "'measurements.m.units': .* mean 'unit'"),
+        ({"measurements": {"m": {"arms": "x"}}}, "'measurements.m.arms': wrong entry; found 'x'"),
+        ({"measurements": {"m": {"is_label_like": 1}}}, "expected true or false"),
+        ({"description": 5}, "'description': wrong entry; found 5"),
+    ],
+)
+def test_settings_that_nothing_reads_are_refused(
+    folder: Path, changes: dict[str, object], message: str
+) -> None:
+    settings(folder, **changes)
+    with pytest.raises(InputError, match=message):
+        Dataset.load(folder)
+
+
 def test_a_missing_ontology_is_said_to_be_missing(folder: Path) -> None:
     (folder / "ontology.tsv").unlink()
     with pytest.raises(InputError, match=r"ontology.tsv: no such file, of which partners.disease"):

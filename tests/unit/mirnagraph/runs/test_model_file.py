@@ -75,7 +75,7 @@ def test_an_entry_that_is_not_sealed_may_change(folder: Path) -> None:
         ({"alphabet": "ACGT"}, "another alphabet; found ACGT, expected ACGU"),
         ({"compartments": ["A", "B"]}, "was changed after the model was saved"),
         ({"compartments": ["A"]}, "do not fit each other; found thresholds .* for 1 compartments"),
-        ({"thresholds": [0.25, None]}, "do not fit each other"),
+        ({"thresholds": [0.25, None]}, "'thresholds': wrong entry; .* expected a list, each a num"),
         ({"thresholds": [0.5, 0.25]}, "was changed after the model was saved"),
         ({"types": ["tRNA"]}, "do not fit each other; found unknown type of RNA 'tRNA'"),
         ({"weights_sha256": "0"}, r"the weights are not those that model\.json describes"),

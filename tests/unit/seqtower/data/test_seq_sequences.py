@@ -84,6 +84,11 @@ def test_what_has_no_sequence_or_no_label_is_named(files) -> None:
             "line 3, column 'N': an empty cell in a row with other labels",
         ),
         ("id\tN\tC\na\t.5\t.5\nb\t.5\t.6\n", "line 3: labels do not sum to 1; found a sum of 1.1"),
+        (
+            "id\tN\tC\na\t0\t1\nb\t2\t0\nc\t1\t1\n",
+            "line 3, column 'N': a label that is neither 0 nor 1; found 2.0, expected 0 and 1 in",
+        ),
+        ("id\tN\tC\na\t0\t0\nb\t.5\t0\nc\t1\t1\n", "line 3, column 'N': a label that is"),
         ("id\tN\tC\na\t-.5\t1.5\nb\t.5\t.5\n", "line 2, column 'N': negative fraction"),
         ("id\twhere\na\tnuclear\nb\tnuclear\n", "every RNA has the same class; found nuclear"),
     ],

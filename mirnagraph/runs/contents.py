@@ -1,0 +1,107 @@
+"""sha256 of the tables and settings of a finished run: an entry of ``run.json``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mirnagraph.errors import CheckpointError
+from mirnagraph.io import sha256_of
+from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.seals import check_sha256
+from mirnagraph.writing.folders import files_of
+from mirnagraph.writing.marker import files_in
+
+FILES = "files"
+"""Entry of ``run.json``: name of each file that commands read, with ``/`` -> sha256."""
+
+READ = (".tsv", ".toml", ".json", ".parquet")
+"""Endings of the files that commands read; pages, pictures and stores of trials are left out."""
+
+SEARCHED = ("baselines/", "parts/")
+"""Folders of a run in which commands read every table that they find."""
+
+OWN_LIST = ("run.json", "model.json", "mirnagraph.jsonl")
+"""Files of a folder inside a run whose content is checked by itself."""
+
+CHANGING = ("embeddings", "checkpoints", "repeats")
+"""Folders of a run that later commands add to."""
+
+HINT = "run its command again with --overwrite, or restore the file"
+
+
+class UncheckedRunWarning(UserWarning):
+    """A run of an earlier version, whose files have no sha256."""
+
+
+def hash_files(folder: str | Path) -> dict[str, str]:
+    """Compute the sha256 of the files of a run that mirnagraph wrote and commands read.
+
+    Files of others in the folder do not count, nor those of models and runs inside it.
+    """
+    folder = Path(folder)
+    names = files_of(folder) or set()
+    listed = [name for name in files_in(folder) if name in names and _is_read(folder, name)]
+    return {name: sha256_of(folder / name) for name in listed}
+
+
+def _is_read(folder: Path, name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    if not name.endswith(READ) or name == "run.json" or parts[0] in CHANGING:
+        return False
+    inside = [folder.joinpath(*parts[:depth]) for depth in range(1, len(parts))]
+    return not any((place / own).is_file() for place in inside for own in OWN_LIST)
+
+
+def check_files(folder: str | Path, about: Mapping[str, Any]) -> None:
+    """Refuse a run of which a file was cut, edited or removed after it was finished.
+
+    Args:
+        folder: of the run.
+        about: contents of its ``run.json``. Without `FILES`, as in runs of earlier versions, a
+            warning says that nothing is checked.
+
+    Raises:
+        CheckpointError: names the first such file; or `FILES` is damaged.
+    """
+    folder = Path(folder)
+    if FILES not in about:
+        warnings.warn(
+            f"{folder}: a run of an earlier version: whether its files were changed is not checked",
+            UncheckedRunWarning,
+            stacklevel=2,  # one place, so that it is said once
+        )
+        return
+    files = about[FILES]
+    if not isinstance(files, dict) or not all(map(_is_inside, files)):
+        raise CheckpointError(
+            "damaged entry",
+            file=folder / "run.json",
+            column=FILES,
+            found=files,
+            expected="names of files in the folder, each with its sha256",
+        )
+    for name, sha256 in files.items():
+        check_sha256(folder / name, sha256, "not the file that the run wrote", HINT)
+    for name in files_in(folder):
+        if name.startswith(SEARCHED) and name.endswith(READ) and name not in files:
+            what = "a table that the run did not write"
+            raise CheckpointError(what, file=folder / name, hint="move it out of the run")
+
+
+def check_written(folder: str | Path) -> None:
+    """Check the files of a folder that a report reads, where it is a finished run.
+
+    Raises:
+        CheckpointError: see `check_files`.
+    """
+    path = Path(folder) / "run.json"
+    about = read_json(path) if path.is_file() else None
+    if isinstance(about, dict) and about.get("status") == "done":
+        check_files(folder, about)
+
+
+def _is_inside(name: str) -> bool:
+    return bool(name) and not PurePosixPath(name).is_absolute() and ".." not in name.split("/")
