@@ -28,8 +28,8 @@ from mirnagraph.writing.folders import (
     remove_folder,
     replace_folder,
 )
-from mirnagraph.writing.locks import lock, start_list, unlock
-from mirnagraph.writing.marker import header
+from mirnagraph.writing.locks import lock, locked, start_list, unlock
+from mirnagraph.writing.marker import LOCK, header
 
 FORMAT_VERSION = 1
 
@@ -221,7 +221,13 @@ def open_run(
     find_kept = partial(
         _kept, path, run_fingerprint, overwrite=overwrite, resume=resume, content=content
     )
-    kept = find_kept()
+    try:
+        kept = find_kept()
+    except InputError:
+        if (path / LOCK).is_file():
+            with locked(path):  # of a command that has just begun: says which
+                pass
+        raise
     if kept is not None and kept.finished:
         return kept
     lock(path)
