@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -221,13 +222,8 @@ def open_run(
     find_kept = partial(
         _kept, path, run_fingerprint, overwrite=overwrite, resume=resume, content=content
     )
-    try:
+    with _holder_named(path):
         kept = find_kept()
-    except InputError:
-        if (path / LOCK).is_file():
-            with locked(path):  # of a command that has just begun: says which
-                pass
-        raise
     if kept is not None and kept.finished:
         return kept
     lock(path)
@@ -253,6 +249,18 @@ def open_run(
         run.unlock()
         raise
     return run if kept is None else kept
+
+
+@contextlib.contextmanager
+def _holder_named(path: Path) -> Iterator[None]:
+    """Let an error of a folder in which another command has just begun say which that is."""
+    try:
+        yield
+    except InputError:
+        if (path / LOCK).is_file():
+            with locked(path):  # raises where another process holds it
+                pass
+        raise
 
 
 def _kept(
