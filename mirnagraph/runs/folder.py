@@ -33,8 +33,8 @@ from mirnagraph.writing.folders import (
     remove_folder,
     replace_folder,
 )
-from mirnagraph.writing.locks import lock, start_list, unlock
-from mirnagraph.writing.marker import header
+from mirnagraph.writing.locks import lock, locked, start_list, unlock
+from mirnagraph.writing.marker import LOCK, header
 
 FORMAT_VERSION = 1
 
@@ -286,7 +286,8 @@ def open_run(
     find_kept = partial(
         _kept, path, run_fingerprint, overwrite=overwrite, resume=resume, content=content
     )
-    kept = find_kept()
+    with _holder_named(path):
+        kept = find_kept()
     if kept is not None and kept.finished:
         return kept
     lock(path)
@@ -312,6 +313,18 @@ def open_run(
         run.unlock()
         raise
     return run if kept is None else kept
+
+
+@contextlib.contextmanager
+def _holder_named(path: Path) -> Iterator[None]:
+    """Let an error of a folder in which another command has just begun say which that is."""
+    try:
+        yield
+    except InputError:
+        if (path / LOCK).is_file():
+            with locked(path):  # raises where another process holds it
+                pass
+        raise
 
 
 def _kept(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -312,3 +314,22 @@ def test_a_change_of_names_that_fails_leaves_both_runs_and_no_lock(
     assert not list(folder.parent.rglob("mirnagraph.lock"))
     replace_run(folder, writes("new"))
     assert (files(folder)["report.md"], beside.exists()) == ("new", False)
+
+
+def test_a_second_run_names_the_first_while_that_begins(tmp_path: Path) -> None:
+    """The first has written no more than a temporary of its ``run.json``."""
+    code = (
+        "import sys; from mirnagraph.writing.locks import lock; from pathlib import Path\n"
+        "lock('run'); Path('run/.mirnagraph-0-0').write_text(''); print(1, flush=True)\n"
+        "sys.stdin.read()"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert first.stdout is not None
+    first.stdout.readline()
+    with pytest.raises(InputError, match=f"at work in this folder; found process {first.pid}"):
+        run_or_resume(tmp_path / "run", "new", {}, writes("new"), seed=0)
+    first.communicate()
+    with pytest.raises(InputError, match="exists and is not empty"):  # what is left is unknown
+        run_or_resume(tmp_path / "run", "new", {}, writes("new"), seed=0)
