@@ -8,7 +8,6 @@ from typing import Annotated
 from typer import Option
 
 from cli.common import (
-    MOST_SEEDS,
     ConfigOption,
     FoldOption,
     NetworksOption,
@@ -27,6 +26,7 @@ from cli.common import (
     say,
     show_table,
 )
+from cli.limits import MOST_SEEDS
 
 EPILOG = (
     "Example: `mirnagraph ablate --networks networks --preset default "

@@ -8,8 +8,6 @@ from typing import Annotated
 from typer import Option
 
 from cli.common import (
-    LARGEST_SEED,
-    MOST_FOLDS,
     NetworksOption,
     OutputFolderOption,
     OverwriteOption,
@@ -21,6 +19,7 @@ from cli.common import (
     say,
     show_table,
 )
+from cli.limits import LARGEST_SEED, MOST_FOLDS
 
 EPILOG = "Example: `mirnagraph audit --networks networks --out audit`"
 

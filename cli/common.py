@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 from typer import BadParameter, Option
 
 from cli import end, silence
+from cli.limits import LARGEST_SEED, MOST_FOLDS, MOST_PROCESSES
 from cli.outputs import check_paths, output_locked
 from mirnagraph.errors import counted
 
@@ -27,18 +28,6 @@ if TYPE_CHECKING:
     from mirnagraph.networks.network import NetworkSet
 
 Progress = Callable[[str, int, int], None]
-
-LARGEST_SEED = 2**32 - 1
-
-MOST_FOLDS = 10_000
-
-MOST_SEEDS = 1_000
-"""Most seeds of a repeated run or an ablation."""
-
-MOST_PROCESSES = 4_096
-
-LONGEST = 1_000_000_000
-"""Most nucleotides, names or rows that an option names."""
 
 LOGGED = ("mirnagraph", "seqtower", "fusion", "cli")
 """Packages whose loggers --verbose shows."""
@@ -120,9 +109,7 @@ SeedOption = Annotated[
 
 WorkersOption = Annotated[
     int,
-    Option(
-        min=1, max=MOST_PROCESSES, help="Number of parallel processes; results do not depend on it."
-    ),
+    Option(min=1, max=MOST_PROCESSES, help="Number of parallel processes; changes no result."),
 ]
 
 SchedulerOption = Annotated[

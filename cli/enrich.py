@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from cli.common import (
-    LARGEST_SEED,
     QuietOption,
     RunNetworksOption,
     TrainedRunOption,
@@ -19,6 +18,7 @@ from cli.common import (
     say,
     show_table,
 )
+from cli.limits import LARGEST_SEED
 from cli.predict import TABLE, StrictOption, check_format
 
 if TYPE_CHECKING:

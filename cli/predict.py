@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from cli.common import (
-    LONGEST,
     DeviceOption,
     FastaOption,
     IupacOption,
@@ -25,6 +24,7 @@ from cli.common import (
     say,
     show_table,
 )
+from cli.limits import LONGEST
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from cli.common import (
-    LONGEST,
     QuietOption,
     RunNetworksOption,
     TableOption,
@@ -18,6 +17,7 @@ from cli.common import (
     show_frame,
     the_one,
 )
+from cli.limits import LONGEST
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import Annotated
 
 from typer import Option
 
-from cli.common import LONGEST, RunNetworksOption, say
+from cli.common import RunNetworksOption, say
 from cli.end import Signalled
+from cli.limits import LONGEST
 
 EPILOG = "Example: `mirnagraph serve --run runs/mine`"
 

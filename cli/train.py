@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from cli.common import (
-    MOST_SEEDS,
     DeviceOption,
     FoldOption,
     IupacOption,
@@ -29,6 +28,7 @@ from cli.common import (
     show_frame,
     show_table,
 )
+from cli.limits import MOST_SEEDS
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:

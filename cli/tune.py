@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from cli.common import (
-    MOST_FOLDS,
     ConfigOption,
     FoldOption,
     NetworksOption,
@@ -29,6 +28,7 @@ from cli.common import (
     say_kept,
     show_frame,
 )
+from cli.limits import MOST_FOLDS
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:
