@@ -61,9 +61,8 @@ INTERVALS = (
 )
 
 REDUNDANCY = (
-    "A difference shows what a part adds to the others: two redundant parts may each show none. The "
-    "sequence network is the similarity of sequences; tokens such as `kmer` and `relatives` read "
-    "the sequences themselves."
+    "A difference shows what a part adds to the others: two redundant parts may each show none. "
+    "The sequence network is the similarity of sequences; tokens such as `kmer` read the sequences."
 )
 
 
@@ -121,8 +120,7 @@ def ablation_table(
       RNAs. NaN with one seed.
     - ``pooled_difference``, ``pooled_low``, ``pooled_high``: difference of the metrics of the
       seed-averaged out-of-fold probabilities, all folds together; paired bootstrap over RNAs, or
-      DeLong for the AUC of one compartment (column ``test``). It covers other RNAs. AUC and AUPR
-      only.
+      DeLong for the AUC of one compartment (column ``test``). It covers other RNAs. AUC, AUPR.
 
     Args:
         out: the ablation's folder.
