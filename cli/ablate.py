@@ -8,7 +8,6 @@ from typing import Annotated
 from typer import Option
 
 from cli.common import (
-    MOST_SEEDS,
     ConfigOption,
     FoldOption,
     NetworksOption,
@@ -23,10 +22,10 @@ from cli.common import (
     SplitOption,
     WorkersOption,
     open_networks,
-    progress_bars,
-    say,
     show_table,
 )
+from cli.limits import MOST_SEEDS
+from cli.messages import progress_bars, say
 
 EPILOG = (
     "Example: `mirnagraph ablate --networks networks --preset default "

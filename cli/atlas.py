@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from cli.common import (
-    QuietOption,
-    SchedulerOption,
-    WorkersOption,
-    is_bar_shown,
-    progress_bars,
-    say,
-)
+from cli.common import QuietOption, SchedulerOption, WorkersOption
+from cli.messages import is_bar_shown, progress_bars, say
 from cli.predict import FormatOption, OutOption, RunOption, check_format, say_counts, write_rows
 
 EPILOG = "Example: `mirnagraph atlas --out atlas.tsv`"

@@ -8,8 +8,6 @@ from typing import Annotated
 from typer import Option
 
 from cli.common import (
-    LARGEST_SEED,
-    MOST_FOLDS,
     NetworksOption,
     OutputFolderOption,
     OverwriteOption,
@@ -17,10 +15,10 @@ from cli.common import (
     SchedulerOption,
     WorkersOption,
     open_networks,
-    progress_bars,
-    say,
     show_table,
 )
+from cli.limits import LARGEST_SEED, MOST_FOLDS
+from cli.messages import progress_bars, say
 
 EPILOG = "Example: `mirnagraph audit --networks networks --out audit`"
 

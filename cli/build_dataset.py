@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from cli.common import OverwriteOption, QuietOption, progress_bars, say, show_frame
+from cli.common import OverwriteOption, QuietOption, show_frame
+from cli.messages import progress_bars, say
 from mirnagraph.errors import counted
 
 EPILOG = (

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from cli.common import LARGEST_SEED, ResamplesOption, TableOption, show_frame
+from cli.common import ResamplesOption, TableOption, show_frame
+from cli.limits import LARGEST_SEED
 
 EPILOG = "Example: `mirnagraph compare runs/mine runs/other --plot difference.png`"
 

@@ -16,11 +16,10 @@ from cli.common import (
     SchedulerOption,
     WorkersOption,
     dataset_title,
-    progress_bars,
-    say,
     show_frame,
     show_table,
 )
+from cli.messages import progress_bars, say
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:

@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from cli.common import (
-    LARGEST_SEED,
-    QuietOption,
-    RunNetworksOption,
-    TrainedRunOption,
-    progress_bars,
-    say,
-    show_table,
-)
+from cli.common import QuietOption, RunNetworksOption, TrainedRunOption, show_table
+from cli.limits import LARGEST_SEED
+from cli.messages import progress_bars, say
 from cli.predict import TABLE, StrictOption, check_format
 
 if TYPE_CHECKING:

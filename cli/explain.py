@@ -17,10 +17,8 @@ from cli.common import (
     RunNetworksOption,
     ThreadsOption,
     TrainedRunOption,
-    is_bar_shown,
-    progress_bars,
-    say,
 )
+from cli.messages import is_bar_shown, progress_bars, say
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:

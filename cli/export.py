@@ -7,7 +7,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from cli.common import OverwriteOption, QuietOption, say, the_one
+from cli.common import OverwriteOption, QuietOption, the_one
+from cli.messages import say
 
 EXPORT_EPILOG = (
     "Example: `mirnagraph export runs/mine model`, "

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from cli.common import OverwriteOption, QuietOption, dataset_title, say, show_table
+from cli.common import OverwriteOption, QuietOption, dataset_title, show_table
 from cli.data import DataOption
+from cli.messages import say
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:

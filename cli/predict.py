@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from cli.common import (
-    LONGEST,
     DeviceOption,
     FastaOption,
     IupacOption,
@@ -20,11 +19,10 @@ from cli.common import (
     QuietOption,
     SchedulerOption,
     WorkersOption,
-    is_bar_shown,
-    progress_bars,
-    say,
     show_table,
 )
+from cli.limits import LONGEST
+from cli.messages import is_bar_shown, progress_bars, say
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from cli.common import (
-    LONGEST,
     QuietOption,
     RunNetworksOption,
     TableOption,
     dataset_title,
-    say,
     show_frame,
     the_one,
 )
+from cli.limits import LONGEST
+from cli.messages import say
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:

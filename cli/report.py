@@ -7,7 +7,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from cli.common import OverwriteOption, QuietOption, RunNetworksOption, progress_bars, say
+from cli.common import OverwriteOption, QuietOption, RunNetworksOption
+from cli.messages import progress_bars, say
 
 EPILOG = "Example: `mirnagraph report runs/mine --figures figures`"
 

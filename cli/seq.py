@@ -12,9 +12,6 @@ from typer import Argument, Option
 
 from cli import seq_predict, seq_pretrain
 from cli.common import (
-    LONGEST,
-    MOST_FOLDS,
-    MOST_PROCESSES,
     ConfigOption,
     DeviceOption,
     IupacOption,
@@ -30,13 +27,12 @@ from cli.common import (
     WorkersOption,
     dataset_title,
     preset_choices,
-    progress_bars,
-    say,
-    say_kept,
     show_table,
     with_common_options,
 )
 from cli.compare import compare_or_newest
+from cli.limits import LONGEST, MOST_FOLDS, MOST_PROCESSES
+from cli.messages import progress_bars, say, say_kept
 from cli.seq_predict import FastaOption, RnaTypeOption, RunOption, open_chosen_tower
 from mirnagraph.errors import counted
 

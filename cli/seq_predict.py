@@ -14,10 +14,8 @@ from cli.common import (
     QuietOption,
     SchedulerOption,
     WorkersOption,
-    is_bar_shown,
-    progress_bars,
-    say,
 )
+from cli.messages import is_bar_shown, progress_bars, say
 from cli.predict import (
     CompartmentOption,
     DataOption,

@@ -17,11 +17,9 @@ from cli.common import (
     ResumeOption,
     SeedOption,
     preset_choices,
-    progress_bars,
-    say,
-    say_kept,
     show_frame,
 )
+from cli.messages import progress_bars, say, say_kept
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:

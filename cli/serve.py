@@ -9,8 +9,10 @@ from typing import Annotated
 
 from typer import Option
 
-from cli.common import LONGEST, RunNetworksOption, say
+from cli.common import RunNetworksOption
 from cli.end import Signalled
+from cli.limits import LONGEST
+from cli.messages import say
 
 EPILOG = "Example: `mirnagraph serve --run runs/mine`"
 

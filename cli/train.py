@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from cli.common import (
-    MOST_SEEDS,
     DeviceOption,
     FoldOption,
     IupacOption,
@@ -23,12 +22,11 @@ from cli.common import (
     WorkersOption,
     open_networks,
     preset_choices,
-    progress_bars,
-    say,
-    say_kept,
     show_frame,
     show_table,
 )
+from cli.limits import MOST_SEEDS
+from cli.messages import progress_bars, say, say_kept
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from cli.common import (
-    MOST_FOLDS,
     ConfigOption,
     FoldOption,
     NetworksOption,
@@ -24,11 +23,10 @@ from cli.common import (
     WorkersOption,
     announce,
     open_networks,
-    progress_bars,
-    say,
-    say_kept,
     show_frame,
 )
+from cli.limits import MOST_FOLDS
+from cli.messages import progress_bars, say, say_kept
 from mirnagraph.errors import counted
 
 if TYPE_CHECKING:

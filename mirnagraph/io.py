@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mirnagraph.errors import CheckpointError
 from mirnagraph.reading import table as tables
 from mirnagraph.reading.nucleotides import RNA_NUCLEOTIDES, check_nucleotides, to_rna
 from mirnagraph.reading.table import cell_problems, repeated_cells
@@ -23,6 +24,7 @@ __all__ = [
     "cell_problems",
     "check_nucleotides",
     "check_output_folder",
+    "check_sha256",
     "file_names",
     "is_dropping",
     "read_table",
@@ -45,6 +47,31 @@ def sha256_of(path: str | Path) -> str:
     """Compute the sha256 of a file's bytes, as hex."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_sha256(path: Path, expected: object, what: str, hint: str | None = None) -> None:
+    """Refuse a file that is missing, or has another content than was written.
+
+    Args:
+        path: the file.
+        expected: its sha256, as hex.
+        what: is wrong where it differs.
+        hint: what to do.
+
+    Raises:
+        CheckpointError: it is missing, no plain file, or differs.
+    """
+    if not path.is_file():
+        raise CheckpointError(what, file=path, found="no such file", hint=hint)
+    found = sha256_of(path)
+    if found != expected:
+        raise CheckpointError(
+            what,
+            file=path,
+            found=f"sha256 {found[:12]}…",
+            expected=f"{str(expected)[:12]}…",
+            hint=hint,
+        )
 
 
 def sha256_of_folder(folder: str | Path) -> str:

@@ -62,8 +62,7 @@ INTERVALS = (
 
 REDUNDANCY = (
     "A difference shows what a part adds to the others: two redundant parts may each show none. "
-    "The sequence network is the similarity of sequences; tokens such as `kmer` and `relatives` "
-    "read the sequences themselves."
+    "The sequence network is the similarity of sequences; tokens such as `kmer` read the sequences."
 )
 
 
@@ -121,8 +120,7 @@ def ablation_table(
       RNAs. NaN with one seed.
     - ``pooled_difference``, ``pooled_low``, ``pooled_high``: difference of the metrics of the
       seed-averaged out-of-fold probabilities, all folds together; paired bootstrap over RNAs, or
-      DeLong for the AUC of one compartment (column ``test``). It covers other RNAs. AUC and AUPR
-      only.
+      DeLong for the AUC of one compartment (column ``test``). It covers other RNAs. AUC, AUPR.
 
     Args:
         out: the ablation's folder.
@@ -298,16 +296,17 @@ def write_ablation(
     Args:
         ablation: finished.
         table: of `ablation_table`.
-        neural: of `ablation_table` for the neural part alone, which goes to ``ablation_neural.tsv``
-            and into the page; None for a model of one part.
+        neural: the same of the neural part alone (``ablation_neural.tsv``); None for one part.
     """
-    with rewriting(ablation.folder, "ablation_neural.tsv", "ablation.tsv", "variants.tsv"):
+    with rewriting(
+        folder := ablation.folder, "ablation_neural.tsv", "ablation.tsv", "variants.tsv"
+    ):
         if neural is not None:
-            write_tsv(neural, ablation.folder / "ablation_neural.tsv")
-        write_tsv(table, ablation.folder / "ablation.tsv")
-        write_tsv(variants_frame(ablation.variants), ablation.folder / "variants.tsv")
-    save_figure(draw_forest(table), ablation.folder / "ablation.png")
-    write_text(ablation.folder / "ablation.md", ablation_page(ablation, table, neural))
+            write_tsv(neural, folder / "ablation_neural.tsv")
+        write_tsv(table, folder / "ablation.tsv")
+        write_tsv(variants_frame(ablation.variants), folder / "variants.tsv")
+    save_figure(draw_forest(table), folder / "ablation.png")
+    write_text(folder / "ablation.md", ablation_page(ablation, table, neural))
 
 
 def variants_frame(variants: Sequence[Variant]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, InputError
-from mirnagraph.io import sha256_of, sha256_of_folder, write_folder, write_tsv
+from mirnagraph.io import check_sha256, sha256_of, sha256_of_folder, write_folder, write_tsv
 from mirnagraph.networks.similarities import (
     Similarity,
     is_sparse,
@@ -29,7 +29,7 @@ from mirnagraph.nodes import Network, NodeIndex
 from mirnagraph.reading.arguments import check_fields, checked
 from mirnagraph.reading.documents import read_json
 from mirnagraph.reading.parquet import read_parquet_table
-from mirnagraph.reading.seals import check_seal, check_sha256, sealed
+from mirnagraph.reading.seals import check_seal, sealed
 from mirnagraph.writing.contents import NETWORKS
 
 COEXPRESSION = "coexpression"

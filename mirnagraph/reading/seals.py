@@ -46,29 +46,3 @@ def check_seal(
     """
     if SEAL in entries and entries[SEAL] != seal_of(entries):
         raise CheckpointError(what, file=file, expected="the file as it was written", hint=hint)
-
-
-def check_sha256(path: Path, expected: object, what: str, hint: str | None = None) -> None:
-    """Refuse a file that is missing, or has another content than was written.
-
-    Args:
-        path: the file.
-        expected: its sha256, as hex.
-        what: is wrong where it differs.
-        hint: what to do.
-
-    Raises:
-        CheckpointError: it is missing, no plain file, or differs.
-    """
-    if not path.is_file():
-        raise CheckpointError(what, file=path, found="no such file", hint=hint)
-    with open(path, "rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != expected:
-        raise CheckpointError(
-            what,
-            file=path,
-            found=f"sha256 {found[:12]}…",
-            expected=f"{str(expected)[:12]}…",
-            hint=hint,
-        )

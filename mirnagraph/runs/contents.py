@@ -8,9 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mirnagraph.errors import CheckpointError
-from mirnagraph.io import sha256_of
+from mirnagraph.io import check_sha256, sha256_of
 from mirnagraph.reading.documents import read_json
-from mirnagraph.reading.seals import check_sha256
 from mirnagraph.writing.folders import files_of
 from mirnagraph.writing.marker import files_in
 

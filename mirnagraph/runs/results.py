@@ -14,11 +14,18 @@ import pandas as pd
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.evaluation.metrics import COLUMNS, FRACTIONS, MULTI_LABEL
 from mirnagraph.evaluation.splits import Folds
-from mirnagraph.io import cell_problems, read_table, sha256_of, write_folder, write_tsv
+from mirnagraph.io import (
+    cell_problems,
+    check_sha256,
+    read_table,
+    sha256_of,
+    write_folder,
+    write_tsv,
+)
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.entries import EVERY, read_entries
 from mirnagraph.reading.parquet import read_parquet_table
-from mirnagraph.reading.seals import check_seal, check_sha256, sealed
+from mirnagraph.reading.seals import check_seal, sealed
 from mirnagraph.runs.model_file import HEALTH_ENTRIES
 
 MODEL = "model"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from cli import common
+from cli import messages
 from cli.main import app
 from cli.seq import app as seq_app
 
@@ -164,9 +164,9 @@ def test_verbose_shows_the_log_of_the_library(run) -> None:
 def test_a_piped_command_writes_a_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(common, "SECONDS_BETWEEN_LINES", 0.2)
-    monkeypatch.setattr(common, "_is_quiet", False)
-    with common.progress_bars() as progress:
+    monkeypatch.setattr(messages, "SECONDS_BETWEEN_LINES", 0.2)
+    monkeypatch.setattr(messages, "_is_quiet", False)
+    with messages.progress_bars() as progress:
         progress("Reading", 1, 5)
         time.sleep(0.5)
         progress("Reading", 2, 5)
@@ -182,7 +182,7 @@ def test_a_piped_command_writes_a_line_now_and_then(
     assert any(line.startswith("Counting: 7 (") for line in lines)
     assert lines[-1] == "Reading: 5/5"
     assert lines.count("Reading: 5/5") == 1
-    with common.progress_bars(shown=False) as none:
+    with messages.progress_bars(shown=False) as none:
         assert none is None
 
 

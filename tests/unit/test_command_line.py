@@ -142,8 +142,8 @@ def test_a_warning_is_one_line_without_a_place_in_the_program() -> None:
 def test_a_name_with_control_characters_is_shown_as_escapes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from cli import common
+    from cli import messages
 
-    common._set_quiet(False)
-    common.say("unknown: a\x1b[31mb")
+    messages.set_quiet(False)
+    messages.say("unknown: a\x1b[31mb")
     assert capsys.readouterr().err == "unknown: a\\x1b[31mb\n"

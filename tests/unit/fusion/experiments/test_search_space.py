@@ -85,7 +85,7 @@ def test_a_space_is_read_with_its_types(tmp_path: Path) -> None:
         ({"trees.n_trees": [5, 0]}, "'trees.n_trees': found 0, expected 1 or more"),
         (
             {"trees.n_trees": {"low": 1, "high": 10**10}},
-            "found 10000000000, expected 1,000,000,000",
+            "found 10000000000, expected 1,000,0",
         ),
         ({"networks.cutoff": {"low": 0.5, "high": 2.0}}, "found 2.0, expected in [0, 1)"),
         ({"networks.lambda": [1.5]}, "found 1.5, expected in [0, 1]"),

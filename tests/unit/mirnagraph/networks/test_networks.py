@@ -283,7 +283,7 @@ def test_settings_read_back_and_are_checked(tmp_path: Path) -> None:
     path.write_text('[functional]\nmethod = "max"\n')
     with pytest.raises(
         ConfigError,
-        match=r"networks.toml: setting 'method' is 'max', expected best_match or gtmaloc",
+        match=r"networks.toml.functional: setting .method. is 'max', expected best_match or",
     ):
         network_config(path)
     for wrong in (

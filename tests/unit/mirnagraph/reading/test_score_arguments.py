@@ -80,7 +80,7 @@ def test_thresholds_and_temperatures_of_what_is_no_probability() -> None:
         best_thresholds(LABELS[:, None], np.array([[0.5], [np.inf], [0.5], [0.5]]))
     with pytest.raises(MirnagraphError, match="probability holds texts"):
         best_thresholds(LABELS[:, None], np.array([["a"]] * 4))
-    with pytest.raises(MirnagraphError, match="not a probability; found 1.5"):
+    with pytest.raises(MirnagraphError, match=r"not a probability; found 1\.5"):
         apply_temperature(np.array([np.nan, 1.5]), 2.0)
     assert np.isnan(apply_temperature(np.array([np.nan]), 2.0)[0])
 
