@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -172,7 +173,9 @@ def correlation_similarity(profiles: Matrix, *, method: str = "spearman") -> np.
 def _unit_rows(profiles: Matrix, method: str) -> np.ndarray:
     """Centred rows of length 1, zeros for a row without variation: float64, as `profiles`."""
     require(method in CORRELATIONS, "method", method, " or ".join(CORRELATIONS))
-    dense = profiles.toarray() if sparse.issparse(profiles) else profiles
+    dense: Any = profiles
+    if sparse.issparse(dense):
+        dense = dense.toarray()
     values = number_array(dense, "profiles")
     finite_matrix(np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf), "profiles")
     table = pd.DataFrame(values)

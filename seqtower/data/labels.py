@@ -390,7 +390,7 @@ def _odd_cells(values: pd.DataFrame, lines: pd.Index, path: Path) -> list[InputE
     is_large = (values > 1 + SUM_TOLERANCE).to_numpy()
     is_share = (~values.isin([0, 1]) & values.notna()).to_numpy()
     is_plain = ~is_share.any(axis=1)
-    n_plain = int(values.index[is_plain].isin(lines).sum())
+    n_plain = int((values.index.isin(lines) & is_plain).sum())
     expected = "0 and 1 in all columns, or fractions that sum to 1"
     if not is_large.any() and is_share.sum() >= n_plain:
         return []  # fractions, of which rows do not sum to 1

@@ -558,5 +558,6 @@ def test_a_model_that_does_not_hash_its_rnas_is_refused(run, place: Path, value)
     header = place / "run" / "model" / "model.json"
     header.write_text(json.dumps({**json.loads(header.read_text()), "known_sha256": value}))
     ended = run(*PREDICT)
-    sentence = "model.json, column 'known_sha256': damaged entry"
+    what = "damaged" if isinstance(value, dict) else "wrong"
+    sentence = f"model.json, column 'known_sha256': {what} entry"
     assert (ended.returncode, ended.stdout, sentence in ended.stderr) == (3, "", True)

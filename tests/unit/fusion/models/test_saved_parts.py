@@ -217,6 +217,15 @@ def test_files_that_do_not_fit_each_other(
     assert "\n" not in str(error.value)
 
 
+def test_a_cold_start_model_that_was_removed(saved: Path, tmp_path: Path) -> None:
+    folder = changed(saved, tmp_path, lambda header, arrays: header.update(has_cold_start=True))
+    with pytest.raises(CheckpointError, match="newcomers: the folder of the cold-start model"):
+        load_model(folder)
+    shutil.rmtree(folder)
+    folder = changed(saved, tmp_path, lambda header, arrays: header.pop("has_cold_start"))
+    assert load_model(folder).cold_start is None, "a model of an earlier version"
+
+
 def test_a_file_that_is_cut_short_or_of_another_model(saved: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cut"
     shutil.copytree(saved, folder)
