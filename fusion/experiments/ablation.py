@@ -40,7 +40,8 @@ from mirnagraph.evaluation.splits import Folds
 from mirnagraph.networks.build import DISEASE, coexpression_source
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, job_folder, map_parallel, report
-from mirnagraph.runs.folder import finish_run, open_run, read_run_json
+from mirnagraph.runs.contents import read_run_json
+from mirnagraph.runs.folder import finish_run, open_run
 from mirnagraph.writing.contents import ABLATE_RUN
 
 FULL = "full"
@@ -372,8 +373,7 @@ def run_ablation(  # noqa: PLR0913 (one function for the command)
         progress: callback.
 
     Returns:
-        The ablation; its variants are those to report (selected now, or finished for all these
-        seeds before), with those that do not apply.
+        The ablation; its variants are those selected now or finished for all these seeds before.
 
     Raises:
         ConfigError: no such variant, or folds that the data do not allow.

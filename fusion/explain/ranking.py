@@ -27,8 +27,7 @@ from mirnagraph.names import NameResolver, ReferenceNames, suggest
 from mirnagraph.networks.build import build_networks, networks_or_demo
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet, networks_sha256
 from mirnagraph.networks.similarities import similarity_row
-from mirnagraph.runs.contents import check_written
-from mirnagraph.runs.folder import read_finished_run, read_run_json
+from mirnagraph.runs.contents import check_written, read_finished_run, read_run_json
 from mirnagraph.runs.results import MODEL, read_fold_entries, read_predictions
 from seqtower.saved import FORMAT as TOWER_FORMAT
 

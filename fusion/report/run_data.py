@@ -18,7 +18,7 @@ from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.entries import read_entries
 from mirnagraph.reading.text import read_text
 from mirnagraph.runs.compare import read_labels
-from mirnagraph.runs.folder import read_finished_run
+from mirnagraph.runs.contents import read_finished_run
 from mirnagraph.runs.model_file import ENTRIES
 from mirnagraph.runs.report import ABOUT_PARTS, PARTS
 from mirnagraph.runs.results import (

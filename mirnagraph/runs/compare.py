@@ -15,7 +15,7 @@ from mirnagraph.evaluation.compare import compare, compare_fractions
 from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
 from mirnagraph.io import read_table
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.runs.folder import read_finished_run, read_run_json
+from mirnagraph.runs.contents import read_finished_run, read_run_json
 from mirnagraph.runs.results import (
     BASELINES,
     LABELS,

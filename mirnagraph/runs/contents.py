@@ -1,4 +1,4 @@
-"""sha256 of the tables and settings of a finished run: an entry of ``run.json``."""
+"""``run.json`` of a run: its entries, and the sha256 of tables and settings once it is finished."""
 
 from __future__ import annotations
 
@@ -7,11 +7,47 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mirnagraph.errors import CheckpointError
+from mirnagraph.errors import CheckpointError, InputError
+from mirnagraph.evaluation.metrics import KINDS
 from mirnagraph.io import check_sha256, sha256_of
 from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.entries import EVERY, check_entries
 from mirnagraph.writing.folders import files_of
 from mirnagraph.writing.marker import files_in
+
+FORMAT_VERSION = 1
+
+REPLACES = "replaces"
+"""Entry of ``run.json`` while a run is written: name of the folder whose place it will take."""
+
+ENTRIES: dict[str, Any] = {
+    "command": [str],
+    "dataset": str,
+    "description": str,
+    "finished": str,
+    "fingerprint": str,
+    "inputs": {EVERY: str},
+    "kind": str,
+    "labels": frozenset(KINDS),
+    "n_rnas": int,
+    "n_tested": int,
+    "notes": [str],
+    "protocol": str,
+    "repeats": int,
+    REPLACES: str,
+    "seconds": float,
+    "seed": int,
+    "sets": {EVERY: {"type": str, "n": int}},
+    "started": str,
+    "status": str,
+    "synthetic": bool,
+    "temporal": dict,
+    "tower": str,
+    "trials": int,
+    "versions": {EVERY: str},
+    "_resumed_at": float,
+}
+"""Entries of ``run.json`` that are read, and their kinds (see `mirnagraph.reading.entries`)."""
 
 FILES = "files"
 """Entry of ``run.json``: name of each file that commands read, with ``/`` -> sha256."""
@@ -104,3 +140,53 @@ def check_written(folder: str | Path) -> None:
 
 def _is_inside(name: str) -> bool:
     return bool(name) and not PurePosixPath(name).is_absolute() and ".." not in name.split("/")
+
+
+def read_run_json(folder: str | Path) -> dict[str, Any]:
+    """Return the contents of a folder's ``run.json``.
+
+    Raises:
+        InputError: no such file, damaged, or of an unknown format.
+    """
+    path = Path(folder) / "run.json"
+    try:
+        about = read_json(path)
+    except InputError as error:
+        if path.exists():
+            raise InputError("damaged run.json", file=path, found=str(error)) from None
+        raise InputError(
+            "not a run folder (no run.json)",
+            file=folder,
+            hint="give the folder that `mirnagraph train --out` wrote",
+        ) from None
+    if not isinstance(about, dict) or about.get("format_version") != FORMAT_VERSION:
+        found = about.get("format_version") if isinstance(about, dict) else type(about).__name__
+        raise InputError(
+            "unknown format of run.json",
+            file=path,
+            column="format_version",
+            found=found,
+            expected=FORMAT_VERSION,
+        )
+    check_entries(about, ENTRIES, path)
+    return about
+
+
+def read_finished_run(folder: str | Path) -> dict[str, Any]:
+    """Read ``run.json`` of a finished run.
+
+    Raises:
+        InputError: see `read_run_json`; the run is not finished; or a file of it was changed
+            afterwards.
+    """
+    about = read_run_json(folder)
+    if about.get("status") != "done":
+        raise InputError(
+            "the run is not finished",
+            file=folder,
+            found=about.get("status"),
+            expected="done",
+            hint="run its command again to resume it",
+        )
+    check_files(folder, about)
+    return about

@@ -17,11 +17,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mirnagraph.errors import InputError, MirnagraphError
-from mirnagraph.evaluation.metrics import KINDS
 from mirnagraph.io import sha256_of
-from mirnagraph.reading.documents import read_json
-from mirnagraph.reading.entries import EVERY, check_entries
-from mirnagraph.runs.contents import FILES, check_files, hash_files
+from mirnagraph.runs.contents import (
+    FILES,
+    FORMAT_VERSION,
+    REPLACES,
+    check_files,
+    hash_files,
+    read_run_json,
+)
 from mirnagraph.writing.disk import explain_disk
 from mirnagraph.writing.files import write_text
 from mirnagraph.writing.folders import (
@@ -35,40 +39,6 @@ from mirnagraph.writing.folders import (
 )
 from mirnagraph.writing.locks import lock, locked, start_list, unlock
 from mirnagraph.writing.marker import LOCK, header
-
-FORMAT_VERSION = 1
-
-REPLACES = "replaces"
-"""Entry of ``run.json`` while a run is written: name of the folder whose place it will take."""
-
-ENTRIES: dict[str, Any] = {
-    "command": [str],
-    "dataset": str,
-    "description": str,
-    "finished": str,
-    "fingerprint": str,
-    "inputs": {EVERY: str},
-    "kind": str,
-    "labels": frozenset(KINDS),
-    "n_rnas": int,
-    "n_tested": int,
-    "notes": [str],
-    "protocol": str,
-    "repeats": int,
-    REPLACES: str,
-    "seconds": float,
-    "seed": int,
-    "sets": {EVERY: {"type": str, "n": int}},
-    "started": str,
-    "status": str,
-    "synthetic": bool,
-    "temporal": dict,
-    "tower": str,
-    "trials": int,
-    "versions": {EVERY: str},
-    "_resumed_at": float,
-}
-"""Entries of ``run.json`` that are read, and their kinds (see `mirnagraph.reading.entries`)."""
 
 BEGUN = {"config.toml"}
 """Files of a run that was killed before it had a ``run.json``."""
@@ -183,56 +153,6 @@ def rewriting(folder: str | Path, *names: str) -> Iterator[None]:
     yield
     written = {name: sha256_of(run.path / name) for name in names if (run.path / name).is_file()}
     run.add(**{FILES: {**others, **written}})
-
-
-def read_run_json(folder: str | Path) -> dict[str, Any]:
-    """Return the contents of a folder's ``run.json``.
-
-    Raises:
-        InputError: no such file, damaged, or of an unknown format.
-    """
-    path = Path(folder) / "run.json"
-    try:
-        about = read_json(path)
-    except InputError as error:
-        if path.exists():
-            raise InputError("damaged run.json", file=path, found=str(error)) from None
-        raise InputError(
-            "not a run folder (no run.json)",
-            file=folder,
-            hint="give the folder that `mirnagraph train --out` wrote",
-        ) from None
-    if not isinstance(about, dict) or about.get("format_version") != FORMAT_VERSION:
-        found = about.get("format_version") if isinstance(about, dict) else type(about).__name__
-        raise InputError(
-            "unknown format of run.json",
-            file=path,
-            column="format_version",
-            found=found,
-            expected=FORMAT_VERSION,
-        )
-    check_entries(about, ENTRIES, path)
-    return about
-
-
-def read_finished_run(folder: str | Path) -> dict[str, Any]:
-    """Read ``run.json`` of a finished run.
-
-    Raises:
-        InputError: see `read_run_json`; the run is not finished; or a file of it was changed
-            afterwards, see `mirnagraph.runs.contents`.
-    """
-    about = read_run_json(folder)
-    if about.get("status") != "done":
-        raise InputError(
-            "the run is not finished",
-            file=folder,
-            found=about.get("status"),
-            expected="done",
-            hint="run its command again to resume it",
-        )
-    check_files(folder, about)
-    return about
 
 
 def fingerprint(settings: str, inputs: Mapping[str, str]) -> str:

@@ -73,7 +73,7 @@ class KmerIndex:
         return 0 < self.above < len(known)
 
 
-NO_INDEX = KmerIndex()
+NO_INDEX: KmerIndex = KmerIndex()
 
 
 @dataclass(frozen=True)

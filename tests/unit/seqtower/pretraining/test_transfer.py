@@ -13,7 +13,7 @@ import torch
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.evaluation.metrics import CLASS, MULTI_LABEL
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.runs.folder import read_run_json
+from mirnagraph.runs.contents import read_run_json
 from mirnagraph.runs.model_file import HEADER
 from mirnagraph.runs.results import MODEL
 from seqtower.baselines.kmer import TOWER
