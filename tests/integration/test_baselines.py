@@ -23,6 +23,7 @@ from mirnagraph import registry
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.metrics import evaluate
 from mirnagraph.networks.network import NetworkSet
+from mirnagraph.reading.seals import sealed
 from mirnagraph.runs.compare import compare_runs, draw_differences
 from mirnagraph.runs.report import THIS_RUN
 from mirnagraph.trees import TreesConfig
@@ -121,6 +122,9 @@ def test_finished_folds_are_not_fitted_again(
     about = json.loads(whole)
     about["rows"].pop()
     kept.write_text(json.dumps(about))
+    with pytest.raises(InputError, match=r"fold_01: a finished fold is damaged; .*was changed af"):
+        run_baselines(with_baselines(data, networks), folds, 0, folder=run_dir, settings=SMALL)
+    kept.write_text(json.dumps(sealed(about)))
     with pytest.raises(InputError, match="fold 1 was saved for other test RNAs"):
         run_baselines(with_baselines(data, networks), folds, 0, folder=run_dir, settings=SMALL)
 

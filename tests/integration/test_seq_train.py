@@ -176,7 +176,7 @@ def test_a_run_that_cannot_begin_leaves_nothing_in_the_way(tmp_path: Path) -> No
         ),
         (
             lambda about: about | {"compartments": "ab"},
-            "model.json was changed after the model was saved",
+            "column 'compartments': wrong entry; found 'ab'",
         ),
         (
             lambda about: about | {"thresholds": [0.5, 0.4]},
@@ -189,11 +189,11 @@ def test_a_run_that_cannot_begin_leaves_nothing_in_the_way(tmp_path: Path) -> No
         ),
         (
             lambda about: about | {"lengths": []},
-            "model.json was changed after the model was saved",
+            "column 'lengths': wrong entry; found",
         ),
         (
             lambda about: about | {"config": "x"},
-            "model.json was changed after the model was saved",
+            "column 'config': wrong entry; found 'x'",
         ),
         (
             lambda about: about | {"config": about["config"] | {"training": [1]}},

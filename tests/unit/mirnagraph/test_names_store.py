@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import tomli_w
 from test_name_resolver import mirbase
 
 from mirnagraph.dataset import Dataset
@@ -68,10 +70,11 @@ def test_a_dataset_carries_its_names(small_dataset: Dataset, tmp_path: Path) -> 
     assert read.names is not None
     assert same(read.names, mirbase())
     assert sha256_of_folder(folder) != sha256_of_folder(plain)
-    toml = (folder / "dataset.toml").read_text(encoding="utf-8")
-    (folder / "dataset.toml").write_text(toml.replace("[names]", "[other]"), encoding="utf-8")
+    about = tomllib.loads((folder / "dataset.toml").read_text(encoding="utf-8"))
+    del about["names"]
+    (folder / "dataset.toml").write_text(tomli_w.dumps(about), encoding="utf-8")
     assert Dataset.load(folder).names is None
-    broken = f'names = "hsa"\n{toml.replace("[names]", "[other]")}'
+    broken = tomli_w.dumps(about | {"names": "hsa"})
     (folder / "dataset.toml").write_text(broken, encoding="utf-8")
     with pytest.raises(InputError, match="column 'names'"):
         Dataset.load(folder)
