@@ -53,6 +53,14 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield processes
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def answered(host: str, value: object) -> tuple[str, str | None, object]:
     return host, None, value
 
@@ -289,7 +297,9 @@ def test_files_that_a_worker_does_not_see_are_one_sentence(
 
 
 @pytest.mark.slow
-def test_jobs_of_a_command_that_ends_are_stopped(started: Cluster, tmp_path: Path) -> None:
+def test_jobs_of_a_command_that_ends_are_stopped(
+    started: Cluster, tmp_path: Path, interruptible: None
+) -> None:
     from distributed import Client
 
     with on_cluster(started.address):

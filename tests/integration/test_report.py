@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from mirnagraph.runs.folder import rewriting
+
 pytest.importorskip("plotly")
 
 MEGABYTE = 1e6
@@ -84,7 +86,8 @@ def test_two_runs_side_by_side(run: Callable, finished_run: Path, tmp_path: Path
     table = pd.read_csv(other / "predictions.tsv", sep="\t")
     names = table.columns[2:]
     table[names] = 0.5 * table[names] + 0.25 * (table.index.to_numpy()[:, None] % 3) / 2
-    table.to_csv(other / "predictions.tsv", sep="\t", index=False)
+    with rewriting(other, "predictions.tsv"):
+        table.to_csv(other / "predictions.tsv", sep="\t", index=False)
     ended = run("report", str(finished_run), str(other), "--figures", "figures")
     assert ended.returncode == 0, ended.stderr
     text = Path("report.html").read_text(encoding="utf-8")
