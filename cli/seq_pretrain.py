@@ -241,7 +241,7 @@ def _pretrain_tower(
 ) -> None:
     """Pre-train a tower on labelled sets and print what was cut and how well it predicts."""
     from mirnagraph.errors import ConfigError
-    from mirnagraph.runs.contents import read_run_json
+    from mirnagraph.runs.run_file import read_run_json
     from seqtower.config import seq_config
     from seqtower.data.sequences import the_type
     from seqtower.data.sets import read_sets

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fusion.explain.ranking import finished_runs
 from fusion.export.load import SHIPPED
-from mirnagraph.runs.contents import read_run_json
+from mirnagraph.runs.run_file import read_run_json
 
 SYNTHETIC_NAME = "syn-"
 """Start of the names of synthetic RNAs."""

@@ -40,8 +40,8 @@ from mirnagraph.evaluation.splits import Folds
 from mirnagraph.networks.build import DISEASE, coexpression_source
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, job_folder, map_parallel, report
-from mirnagraph.runs.contents import read_run_json
 from mirnagraph.runs.folder import finish_run, open_run
+from mirnagraph.runs.run_file import read_run_json
 from mirnagraph.writing.contents import ABLATE_RUN
 
 FULL = "full"

@@ -19,12 +19,12 @@ from mirnagraph.evaluation.splits import DRAWN
 from mirnagraph.io import read_table, read_text, write_text, write_tsv
 from mirnagraph.networks.network import NetworkSet, networks_sha256
 from mirnagraph.parallel import Progress, report
-from mirnagraph.runs.contents import check_files, read_run_json
 from mirnagraph.runs.folder import RunFolder, rewriting
 from mirnagraph.runs.markdown import finite_or_dash, join_blocks
 from mirnagraph.runs.markdown import table as markdown_table
 from mirnagraph.runs.report import SHOWN
 from mirnagraph.runs.results import read_metrics
+from mirnagraph.runs.run_file import check_files, read_run_json
 
 TABLE = "repeats.tsv"
 

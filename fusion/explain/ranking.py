@@ -27,8 +27,8 @@ from mirnagraph.names import NameResolver, ReferenceNames, suggest
 from mirnagraph.networks.build import build_networks, networks_or_demo
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet, networks_sha256
 from mirnagraph.networks.similarities import similarity_row
-from mirnagraph.runs.contents import check_written, read_finished_run, read_run_json
 from mirnagraph.runs.results import MODEL, read_fold_entries, read_predictions
+from mirnagraph.runs.run_file import check_written, read_finished_run, read_run_json
 from seqtower.saved import FORMAT as TOWER_FORMAT
 
 N_PARTNERS = 3

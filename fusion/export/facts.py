@@ -15,10 +15,10 @@ from mirnagraph.errors import InputError
 from mirnagraph.evaluation.metrics import AVERAGE, FRACTIONS
 from mirnagraph.io import read_table
 from mirnagraph.reading.entries import NEEDED, check_entries, read_entries
-from mirnagraph.runs.contents import read_finished_run
 from mirnagraph.runs.model_file import ENTRIES, HEADER
 from mirnagraph.runs.report import TABLE, THIS_RUN
 from mirnagraph.runs.results import LABELS, read_metrics
+from mirnagraph.runs.run_file import read_finished_run
 from seqtower.saved import SavedTower
 
 PROBABILITY_METRICS = ("AUC", "AUPR", "F1", "MCC", "ECE")

@@ -17,8 +17,8 @@ from fusion.temporal.run import read_temporal
 from mirnagraph.evaluation.metrics import AVERAGE
 from mirnagraph.io import read_table
 from mirnagraph.reading.text import read_text
-from mirnagraph.runs.contents import check_written
 from mirnagraph.runs.markdown import difference_cell, finite_or_dash
+from mirnagraph.runs.run_file import check_written
 
 ABLATION = "ablation.tsv"
 AUDIT = "audit.tsv"

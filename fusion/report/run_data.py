@@ -18,7 +18,6 @@ from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.entries import read_entries
 from mirnagraph.reading.text import read_text
 from mirnagraph.runs.compare import read_labels
-from mirnagraph.runs.contents import read_finished_run
 from mirnagraph.runs.model_file import ENTRIES
 from mirnagraph.runs.report import ABOUT_PARTS, PARTS
 from mirnagraph.runs.results import (
@@ -33,6 +32,7 @@ from mirnagraph.runs.results import (
     read_metrics,
     read_predictions,
 )
+from mirnagraph.runs.run_file import read_finished_run
 from seqtower.baselines.kmer import BASELINES as SEQUENCE_BASELINES
 from seqtower.baselines.kmer import DESCRIPTORS, TOWER
 

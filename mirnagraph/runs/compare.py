@@ -15,7 +15,6 @@ from mirnagraph.evaluation.compare import compare, compare_fractions
 from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
 from mirnagraph.io import read_table
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.runs.contents import read_finished_run, read_run_json
 from mirnagraph.runs.results import (
     BASELINES,
     LABELS,
@@ -23,6 +22,7 @@ from mirnagraph.runs.results import (
     baseline_files,
     read_predictions,
 )
+from mirnagraph.runs.run_file import read_finished_run, read_run_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from mirnagraph.errors import InputError, MirnagraphError
 from mirnagraph.io import sha256_of
-from mirnagraph.runs.contents import (
+from mirnagraph.runs.run_file import (
     FILES,
     FORMAT_VERSION,
     REPLACES,
@@ -97,7 +97,7 @@ class RunFolder:
         """Reopen a finished run to add results; `finish` has to follow.
 
         Raises:
-            CheckpointError: a file of it was changed, see `mirnagraph.runs.contents`.
+            CheckpointError: a file of it was changed, see `mirnagraph.runs.run_file`.
         """
         check_files(self.path, self.read())
         self.add(status="running", _resumed_at=time.time())

@@ -11,7 +11,7 @@ import pytest
 
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.runs.compare import compare_runs, draw_differences
-from mirnagraph.runs.contents import FORMAT_VERSION
+from mirnagraph.runs.run_file import FORMAT_VERSION
 
 COMPARTMENTS = ["Cytoplasm", "Nucleus"]
 

@@ -16,7 +16,7 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.networks.build import DEFAULT_CONFIG, build_networks
 from mirnagraph.networks.network import NetworkSet, networks_sha256
-from mirnagraph.runs.contents import FORMAT_VERSION
+from mirnagraph.runs.run_file import FORMAT_VERSION
 
 IDS = ["hsa-mir-1", "hsa-mir-2", "hsa-mir-3", "hsa-mir-4", "hsa-mir-5", "hsa-mir-6"]
 NUCLEUS = [0.9, 0.2, 0.8, 0.8, 0.1, 0.99]

@@ -141,7 +141,7 @@ def test_read_labels_as_typed(run, networks) -> None:
 
 def test_a_temporal_run_is_not_the_newest_run_to_rank(tmp_path: Path) -> None:
     from fusion.explain.ranking import newest_run
-    from mirnagraph.runs.contents import FORMAT_VERSION
+    from mirnagraph.runs.run_file import FORMAT_VERSION
 
     for number, name in enumerate(("plain", "temporal")):
         made = tmp_path / name

@@ -19,7 +19,7 @@ from fusion.experiments.ablation_report import (
     t_interval,
 )
 from mirnagraph.evaluation.metrics import COLUMNS
-from mirnagraph.runs.contents import FORMAT_VERSION
+from mirnagraph.runs.run_file import FORMAT_VERSION
 
 IDS = ["a", "b", "c", "d"]
 LABELS = pd.DataFrame({"P": [1, 1, 0, 0]}, index=pd.Index(IDS, name="rna_id"))

@@ -12,11 +12,11 @@ import pytest
 from mirnagraph.errors import CheckpointError, InputError
 from mirnagraph.reading.documents import read_json
 from mirnagraph.reading.entries import EVERY, NEEDED, check_entries, check_keys, read_entries
-from mirnagraph.runs.contents import ENTRIES as RUN_ENTRIES
-from mirnagraph.runs.contents import read_run_json
 from mirnagraph.runs.model_file import ENTRIES as MODEL_ENTRIES
 from mirnagraph.runs.model_file import read_header, write_model
 from mirnagraph.runs.results import FOLD_ENTRIES, read_fold_entries
+from mirnagraph.runs.run_file import ENTRIES as RUN_ENTRIES
+from mirnagraph.runs.run_file import read_run_json
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pytest
 
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.runs.compare import compare_runs
-from mirnagraph.runs.contents import FILES, UncheckedRunWarning, check_written, read_finished_run
 from mirnagraph.runs.folder import RunFolder, rewriting, run_or_resume
 from mirnagraph.runs.results import FoldResult, load_fold, save_fold
+from mirnagraph.runs.run_file import FILES, UncheckedRunWarning, check_written, read_finished_run
 from mirnagraph.writing.files import write_text
 from mirnagraph.writing.tables import write_tsv
 

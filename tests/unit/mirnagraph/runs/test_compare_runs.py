@@ -11,8 +11,8 @@ import pytest
 
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.runs.compare import compare_runs, draw_differences, read_labels
-from mirnagraph.runs.contents import FORMAT_VERSION
 from mirnagraph.runs.results import baseline_files
+from mirnagraph.runs.run_file import FORMAT_VERSION
 
 N = 40
 IDS = [f"r{number}" for number in range(N)]

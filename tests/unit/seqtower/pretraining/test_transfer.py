@@ -13,9 +13,9 @@ import torch
 from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.evaluation.metrics import CLASS, MULTI_LABEL
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.runs.contents import read_run_json
 from mirnagraph.runs.model_file import HEADER
 from mirnagraph.runs.results import MODEL
+from mirnagraph.runs.run_file import read_run_json
 from seqtower.baselines.kmer import TOWER
 from seqtower.config import SeqConfig, seq_config
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, SequenceSet
