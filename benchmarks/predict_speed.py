@@ -6,13 +6,15 @@ process of its own:
 - stream: the command on the file, chunk by chunk
 - stdin: the command on its standard input, which cannot be read twice
 - whole: all sequences in one call of `mirnagraph.predict`, as before predictions were streamed
+- forward: the model alone on the same sequences in memory, one process (with --seq): seconds of
+  encoding and descriptors, and of the forward passes of the tower
 
 The rows of `stream` and `stdin` are read as they are written: in the order of the input, or the
 benchmark fails. `curve_gb` is the resident memory of the process and its workers after every tenth
 of the rows (see `resident_gb`); `peak_gb` is that of the process alone.
 
 usage: python benchmarks/predict_speed.py --run RUN [--sequences 10000] [--lengths 300 3000]
-[--workers 2] [--ways stream stdin whole] [--seq]
+[--workers 2] [--ways stream stdin whole forward] [--seq]
 """
 
 from __future__ import annotations
@@ -42,6 +44,29 @@ predictions = mirnagraph.predict(run, fasta=fasta, workers=int(workers))
 predictions.to_frame().to_csv(out, sep="\\t", index=False, float_format="%.6g")
 """
 
+FORWARD = """
+import json, sys, time
+from seqtower import saved
+from mirnagraph.sources.fasta import read_fasta
+run, fasta = sys.argv[1:]
+model = saved.load_tower(run)
+texts = read_fasta(fasta)["sequence"].tolist()
+predict = saved.predict
+passes = 0.0
+def timed(*given):
+    global passes
+    start = time.process_time()
+    found = predict(*given)
+    passes += time.process_time() - start
+    return found
+saved.predict = timed
+start = time.process_time()
+for first in range(0, len(texts), 500):
+    model.predict(texts[first : first + 500])
+seconds = time.process_time() - start
+print(json.dumps({"processor_seconds": round(seconds, 1), "of_passes": round(passes, 1)}))
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -63,6 +88,12 @@ def main() -> None:
                 command = [sys.executable, "-c", WHOLE, args.run, str(fasta)]
                 command += [str(Path(folder) / "whole.tsv"), str(args.workers)]
                 result = measured(command)
+            elif way == "forward":
+                command = [sys.executable, "-c", FORWARD, args.run, str(fasta)]
+                process = started(command, stdout=subprocess.PIPE)
+                assert process.stdout is not None
+                result = json.loads(process.stdout.read())
+                ended(process)
             else:
                 words = ["seq"] if args.seq else []
                 words += ["predict", "--run", args.run, "--fasta"]
