@@ -211,6 +211,14 @@ def kill_once(
     return process.returncode in (-number, 128 + number)
 
 
+def is_finished(folder: Path, expected: dict[str, bytes]) -> bool:
+    """Whether the signal came behind the last file, so that there is nothing to resume."""
+    if contents(folder) != expected:
+        return False
+    about = folder / "run.json"
+    return not about.exists() or json.loads(about.read_bytes())["status"] == "done"
+
+
 def check(
     job: Job,
     folder: Path,
@@ -240,7 +248,7 @@ def check(
             shutil.copytree(folder / "before", folder / "killed")
         was_running = kill_once(job, folder, seconds, chance, number)
         after = contents(folder / "killed")
-        if was_running or not after:
+        if (was_running and not is_finished(folder / "killed", expected)) or not after:
             finish(job, folder, "killed")
         if not was_running:
             continue
