@@ -114,8 +114,6 @@ def read_text(path: str | Path, *, fallback: str | None = None) -> str:
     file = file_title(path)
     with open_bytes(path) as stream:
         raw = b"".join(_blocks(stream, file))
-    if not raw.strip():
-        raise InputError("the file is empty", file=file)
     control = _CONTROL
     try:
         text = raw.decode("utf-8")
@@ -126,6 +124,8 @@ def read_text(path: str | Path, *, fallback: str | None = None) -> str:
             raise _not_utf8(raw, error, file, before.count(b"\n") + 1, place) from None
         text = raw.decode(fallback)
         control = _CONTROL_OF_DATABASES
+    if not text.strip():  # of the letters: a blank of Latin-1 is none of the bytes
+        raise InputError("the file is empty", file=file)
     match = control.search(text)
     while match and match.group() in _PRINTED:
         match = control.search(text, match.end())

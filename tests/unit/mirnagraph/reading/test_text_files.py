@@ -19,6 +19,7 @@ from mirnagraph.config import load_toml
 from mirnagraph.errors import InputError
 from mirnagraph.measurements import read_values
 from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.table import read_rows
 from mirnagraph.reading.text import plain, read_lines, read_text
 from mirnagraph.sources.delimited import read_columns
 from mirnagraph.sources.fasta import read_fasta
@@ -214,6 +215,7 @@ def test_errors_of_the_disk_are_sentences(tmp_path: Path, name: str) -> None:
             read(path)
     assert "the file is empty" in refused(tmp_path / "e", name, b"")
     assert "the file is empty" in refused(tmp_path / "e", name, b" \n\n")
+    assert "the file is empty" in refused(tmp_path / "e", name, "\u00a0\n\u2003\n".encode())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
@@ -288,3 +290,11 @@ def test_settings_and_json(tmp_path: Path) -> None:
         read_json(path)
     with pytest.raises(InputError, match=r"s.toml: the file is too large; expected at most 9 byt"):
         read_json(path, largest=9)
+
+
+@pytest.mark.parametrize("content", [b"\x85", b"\xa0\n", b"\x85\xa0 \n"])
+def test_blanks_of_a_database_alone_are_an_empty_file(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "table.csv"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="the file is empty"):
+        read_rows(file, delimiter=None, fallback="latin-1")
