@@ -26,7 +26,7 @@ _AMBIGUOUS = re.compile(r"[RYSWKMBDHV]", re.IGNORECASE)
 
 _INVALID = re.compile(r"[^ACGTUN\s]", re.IGNORECASE)
 
-_BLANK_INSIDE = re.compile(r"\S(\s)\S")
+_BLANK_INSIDE = re.compile(r"\S(\s+)\S")
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,3 +164,13 @@ def test_lists_without_names(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         read_name_list(path)
+
+
+@pytest.mark.parametrize("blanks", [" ", "  ", "\t ", "\u00a0\u2003"])
+def test_blanks_inside_a_sequence_are_refused_at_the_first(tmp_path: Path, blanks: str) -> None:
+    file = tmp_path / "rnas.fa"
+    file.write_text(f">a\nUA{blanks}UAUCAG\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"line 2, column 3: invalid nucleotide in the seq"):
+        read_fasta(file)
+    file.write_text(f">a\n{blanks}UAUCAG{blanks}\n", encoding="utf-8")
+    assert read_fasta(file)["sequence"].tolist() == ["UAUCAG"]
