@@ -62,7 +62,7 @@ INTERVALS = (
 
 REDUNDANCY = (
     "A difference shows what a part adds to the others: two redundant parts may each show none. "
-    "The sequence network is the similarity of sequences; tokens such as `kmer` read the sequences."
+    "The sequence network compares sequences; tokens such as `kmer` and `relatives` read them."
 )
 
 
@@ -120,7 +120,7 @@ def ablation_table(
       RNAs. NaN with one seed.
     - ``pooled_difference``, ``pooled_low``, ``pooled_high``: difference of the metrics of the
       seed-averaged out-of-fold probabilities, all folds together; paired bootstrap over RNAs, or
-      DeLong for the AUC of one compartment (column ``test``). It covers other RNAs. AUC, AUPR.
+      DeLong for the AUC of one compartment (column ``test``); for other RNAs. AUC and AUPR.
 
     Args:
         out: the ablation's folder.
@@ -296,11 +296,10 @@ def write_ablation(
     Args:
         ablation: finished.
         table: of `ablation_table`.
-        neural: the same of the neural part alone (``ablation_neural.tsv``); None for one part.
+        neural: `ablation_table` of the neural part alone; None for a model of one part.
     """
-    with rewriting(
-        folder := ablation.folder, "ablation_neural.tsv", "ablation.tsv", "variants.tsv"
-    ):
+    folder = ablation.folder
+    with rewriting(folder, "ablation_neural.tsv", "ablation.tsv", "variants.tsv"):
         if neural is not None:
             write_tsv(neural, folder / "ablation_neural.tsv")
         write_tsv(table, folder / "ablation.tsv")
@@ -315,8 +314,9 @@ def variants_frame(variants: Sequence[Variant]) -> pd.DataFrame:
         (v.name, v.what, status(v), v.reason, " ".join(v.left_out), " ".join(v.rebuilt))
         for v in variants
     ]
-    columns = ["variant", "what", "status", "reason", "left_out", "rebuilt"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(
+        rows, columns=["variant", "what", "status", "reason", "left_out", "rebuilt"]
+    )
 
 
 def status(variant: Variant) -> str:

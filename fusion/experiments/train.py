@@ -82,7 +82,7 @@ def run_experiment(  # noqa: PLR0913 (one function for the command)
         workers: processes; changes no number.
         overwrite: see `mirnagraph.runs.folder.open_run`.
         resume: see `mirnagraph.runs.folder.open_run`.
-        baselines: fit them on the same folds; with `rna_sets` trees of each type, in any case.
+        baselines: also fit the baselines on the same folds; with `rna_sets` always trees per set.
         rna_sets: additional labelled RNA sets, trained jointly with the RNAs of the networks.
         progress: callback.
 

@@ -86,7 +86,7 @@ def test_what_is_not_read_may_change(run: Path) -> None:
     (run / "report.md").write_text("my words")
     (run / "notes.tsv").write_text("mine")
     (run / "embeddings" / "contents.json").write_text('{"more": 1}')
-    read_finished_run(run)
+    assert read_finished_run(run)["status"] == "done"
 
 
 def test_a_run_of_an_earlier_version_is_read_with_a_word(run: Path) -> None:
