@@ -74,7 +74,7 @@ stress-interrupts:
 	$(BIN)/python benchmarks/kill_and_resume.py --kills 20 --signals INT TERM
 
 stress-fuzz:
-	MIRNAGRAPH_FUZZ_SECONDS=600 $(BIN)/python -m pytest -m slow tests/property/test_damaged_files.py -s
+	MIRNAGRAPH_FUZZ_SECONDS=600 $(BIN)/python -m pytest -m slow tests/property/test_damaged_files.py tests/integration/test_damaged_folders.py -s
 
 stress-overwrite:
 	$(BIN)/python benchmarks/kill_and_resume.py --kills 4 --overwrite

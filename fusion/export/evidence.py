@@ -25,6 +25,7 @@ from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import write_text
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
 from mirnagraph.networks.similarities import Similarity, nearest_kept
+from mirnagraph.reading.seals import sealed
 from mirnagraph.reading.text import is_pmid, read_text
 from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.similarity.best import nearest_lists
@@ -206,7 +207,7 @@ def add_evidence(folder: str | Path, networks: NetworkSet, model: Model) -> None
         rest = heading + rest
     write_text(folder / CARD, start + "\n".join([*evidence_card(networks), rest]))
     about["files"] = list_files(folder)
-    write_text(folder / EXPORT, json.dumps(about, indent=2) + "\n")
+    write_text(folder / EXPORT, json.dumps(sealed(about), indent=2) + "\n")
     check_folder(folder)
 
 

@@ -26,6 +26,7 @@ from mirnagraph.io import write_folder, write_text
 from mirnagraph.names.store import FILES as NAME_FILES
 from mirnagraph.networks.network import NetworkSet
 from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.seals import sealed
 from mirnagraph.runs.folder import package_versions
 from mirnagraph.runs.model_file import HEADER, WEIGHTS, without_places
 from mirnagraph.writing.contents import MODEL
@@ -73,7 +74,7 @@ def export_run(
         about = export_facts(facts)
         write_text(out / CARD, model_card(facts, about, license))
         about["files"] = list_files(out)
-        _write_json(out / EXPORT, about)
+        _write_json(out / EXPORT, sealed(about))
         check_folder(out)
         model = load(out)  # an export has to load
         if networks is not None:

@@ -11,6 +11,7 @@ from typing import Any
 from mirnagraph.errors import CheckpointError, InputError
 from mirnagraph.io import check_output_folder, sha256_of
 from mirnagraph.reading.documents import read_json
+from mirnagraph.reading.seals import check_seal
 from mirnagraph.writing.contents import MODEL
 from mirnagraph.writing.folders import is_empty
 from mirnagraph.writing.marker import is_unhashed
@@ -95,6 +96,7 @@ def read_export(folder: Path) -> dict[str, Any]:
             found=found,
             expected=f"{FORMAT}, version {FORMAT_VERSION}",
         )
+    check_seal(about, path, "it was changed after the model was exported", "export the run again")
     files = about.get("files")
     if not isinstance(files, dict) or not all(map(_has_checksum, files.values())):
         raise CheckpointError("no list of files with their sha256", file=path, column="files")

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from mirnagraph.errors import InputError, MirnagraphError
 from mirnagraph.io import sha256_of
+from mirnagraph.reading.seals import sealed
 from mirnagraph.runs.run_file import (
     FILES,
     FORMAT_VERSION,
@@ -429,4 +430,4 @@ def _now() -> str:
 
 
 def _write(path: Path, about: dict[str, Any]) -> None:
-    write_text(path / "run.json", json.dumps(about, indent=2) + "\n")
+    write_text(path / "run.json", json.dumps(sealed(about), indent=2) + "\n")

@@ -12,6 +12,7 @@ from mirnagraph.evaluation.metrics import KINDS
 from mirnagraph.io import check_sha256, sha256_of
 from mirnagraph.reading.documents import read_json
 from mirnagraph.reading.entries import EVERY, check_entries
+from mirnagraph.reading.seals import check_seal
 from mirnagraph.writing.folders import files_of
 from mirnagraph.writing.marker import files_in
 
@@ -124,6 +125,7 @@ def check_files(folder: str | Path, about: Mapping[str, Any]) -> None:
         if name.startswith(SEARCHED) and name.endswith(READ) and name not in files:
             what = "a table that the run did not write"
             raise CheckpointError(what, file=folder / name, hint="move it out of the run")
+    check_seal(about, folder / "run.json", "it was changed after the run was finished", HINT)
 
 
 def check_written(folder: str | Path) -> None:
