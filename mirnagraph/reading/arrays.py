@@ -164,6 +164,27 @@ def zero_one(values: Any, name: str, ndim: int) -> np.ndarray:
     return numbers == 1
 
 
+def classes(values: Any, name: str) -> np.ndarray:
+    """Read the class of each RNA: numbers or texts, none missing.
+
+    Returns:
+        Whole numbers that are equal where the classes are: int64, shape (n,); they have the order
+        of the classes.
+
+    Raises:
+        ArgumentError: what is neither a number nor a text.
+        InputError: another number of dimensions, or a class that is missing.
+    """
+    array = np.asarray(as_array(values, lambda reason: ArgumentError(f"{name} {reason}")))
+    if array.dtype.kind not in "US":
+        array = number_array(array, name)
+    is_missing = array != array
+    if array.ndim != 1 or is_missing.any():
+        found = "NaN" if is_missing.any() else array.shape
+        raise InputError(f"{name} are no classes", found=found, expected="(n,), none missing")
+    return np.unique(array, return_inverse=True)[1].astype(np.int64)
+
+
 def p_values(values: Any) -> np.ndarray:
     """Read p-values, of which some may be missing.
 
