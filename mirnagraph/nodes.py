@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -70,7 +71,7 @@ class NodeIndex:
         return iter(self.ids)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._position
+        return _text_id(name) in self._position
 
     def __add__(self, other: NodeIndex) -> NodeIndex:
         """Append another index; their ids must not overlap."""
@@ -83,8 +84,8 @@ class NodeIndex:
             InputError: an unknown id.
         """
         try:
-            return self._position[name]
-        except KeyError:
+            return self._position[_text_id(name)]
+        except (KeyError, TypeError):
             raise InputError(
                 "unknown id", found=name, expected=f"one of {len(self)} known ids"
             ) from None
@@ -94,7 +95,10 @@ class NodeIndex:
 
         Raises:
             InputError: an unknown id.
+            ArgumentError: one text in place of several.
         """
+        if isinstance(names, str):
+            raise ArgumentError(f"NodeIndex.positions: names is {names!r}, expected several names")
         return np.array([self.position(name) for name in names], dtype=np.int64)
 
     def require_same(self, other: NodeIndex, what: str = "rows") -> None:
@@ -112,6 +116,13 @@ class NodeIndex:
         """sha256 over ids and kinds in order, as hex; saved with every model."""
         text = "\n".join(f"{kind}\t{name}" for name, kind in zip(self.ids, self.kinds, strict=True))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text_id(name: Any) -> Any:
+    """An id as `NodeIndex.of` has it: a whole number as its digits."""
+    if isinstance(name, int | np.integer) and not isinstance(name, bool):
+        return str(name)
+    return name
 
 
 @dataclass(frozen=True, eq=False)

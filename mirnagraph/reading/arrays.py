@@ -176,6 +176,8 @@ def classes(values: Any, name: str) -> np.ndarray:
         InputError: another number of dimensions, or a class that is missing.
     """
     array = np.asarray(as_array(values, lambda reason: ArgumentError(f"{name} {reason}")))
+    if array.dtype == object and all(isinstance(value, str) for value in array.ravel()):
+        array = array.astype(str)
     if array.dtype.kind not in "US":
         array = number_array(array, name)
     is_missing = array != array

@@ -95,11 +95,10 @@ def attribute(
     with torch.no_grad():
         logits = model.tower(batch.inputs, *fixed)
         baseline_logits = model.tower(baseline, *fixed)
-    differences = (logits - baseline_logits)[0].tolist()
     columns = []
     errors = []
     report(progress, STEP, 0, n_steps)
-    for column, difference in enumerate(differences):
+    for column, difference in enumerate((logits - baseline_logits)[0].tolist()):
         values, delta = method.attribute(
             batch.inputs,
             baseline,
