@@ -245,7 +245,8 @@ def inner_split(
         train_rows: unique row numbers, shape (n_train,); their order does not matter.
         labels: 0/1 of all RNAs, or NaN where unknown, shape (n_rnas, n_labels); only training rows
             are read.
-        groups: group (number or text) of all RNAs, shape (n_rnas,), kept whole; None for single RNAs.
+        groups: group of all RNAs, numbers or texts, shape (n_rnas,), kept whole; None for single
+            RNAs.
         fraction: share of validation rows, in (0, 1).
         seed: seed of this fold's step.
 
