@@ -79,7 +79,9 @@ def walk_graph(adjacency: Any) -> WalkGraph:
         )
     if adjacency.dtype.kind not in "biuf":
         raise InputError(
-            "weights of a network must be numbers", found=adjacency.dtype, expected="real numbers"
+            "weights of a network must be numbers",
+            found=str(adjacency.dtype),
+            expected="real numbers",
         )
     matrix = sparse.csr_array(adjacency, dtype=np.float64, copy=True)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
