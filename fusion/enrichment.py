@@ -27,6 +27,7 @@ from mirnagraph.evaluation.enrichment import (
 )
 from mirnagraph.evaluation.scores import deciles, popularity
 from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arrays import check_same_shape, finite_vector
 from mirnagraph.seeds import generator
 from seqtower.saved import SavedTower
 
@@ -174,7 +175,7 @@ def enrich(
 
     Raises:
         InputError: no name of the list, or of the background, is an RNA of the model; the list is
-            the background.
+            the background; `studied` is not one finite number per RNA.
         CheckpointError: the model has no reference RNAs, or no popularity.
         ConfigError: a sequence tower.
 
@@ -194,6 +195,8 @@ def enrich(
     is_member = _membership(members, rows)
     if studied is None:
         studied = popularity_of(reference)
+    studied = finite_vector(studied, "studied")
+    check_same_shape(studied, "studied", np.empty(len(reference.index)), "the RNAs of the networks")
     decile = deciles(studied)[rows]
     predictions = api.predict(model)
     n_labels = reference.labels.shape[1]

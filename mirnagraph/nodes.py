@@ -125,6 +125,29 @@ def _text_id(name: Any) -> Any:
     return name
 
 
+def _weights(matrix: Any, name: str) -> sparse.csr_array:
+    """Weights of a network as `Network.matrix` has them; itself where it is so already."""
+    if not sparse.issparse(matrix) or matrix.dtype.kind not in "biuf":
+        found = str(getattr(matrix, "dtype", type(matrix).__name__))
+        raise ArgumentError(
+            f"the matrix of network {name!r} is {type(matrix).__name__} of {found}, "
+            "expected a sparse matrix of numbers"
+        )
+    result = matrix
+    if not isinstance(matrix, sparse.csr_array) or matrix.dtype != np.float64:
+        result = sparse.csr_array(matrix, dtype=np.float64)
+    is_bad = ~(np.isfinite(result.data) & (result.data >= 0))
+    if is_bad.any():
+        found = float(result.data[is_bad][0])
+        expected = "finite numbers of 0 or more"
+        raise InputError(f"a wrong weight in network {name!r}", found=found, expected=expected)
+    if not result.has_canonical_format or not result.data.all():
+        result = result.copy()
+        result.sum_duplicates()
+        result.eliminate_zeros()
+    return result
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """One network: RNA-RNA similarity, or associations of RNAs with partners of another kind.
@@ -135,6 +158,11 @@ class Network:
         partners: nodes of the other kind in column order; None for a similarity network.
         matrix: CSR, float64, no stored zeros. Similarity: shape (n_rnas, n_rnas), symmetric, empty
             diagonal, weights in (0, 1]. Association: shape (n_rnas, n_partners), weights above 0.
+
+    Raises:
+        InputError: a matrix of another shape, a weight that is negative or not finite, or a
+            similarity that is not symmetric or joins an RNA to itself.
+        ArgumentError: a matrix that is not sparse, or of no numbers.
     """
 
     name: str
@@ -144,12 +172,32 @@ class Network:
 
     def __post_init__(self) -> None:
         check_fields(self, "name", "rnas", "partners")
+        object.__setattr__(self, "matrix", _weights(self.matrix, self.name))
         shape = (len(self.rnas), len(self.targets))
         if self.matrix.shape != shape:
             raise InputError(
                 f"the matrix of network {self.name!r} does not fit its names",
                 found=self.matrix.shape,
                 expected=shape,
+            )
+        if self.is_similarity:
+            self._check_symmetric()
+
+    def _check_symmetric(self) -> None:
+        """Refuse edges of one direction, of which lists of edges would show half, and loops."""
+        loops = np.flatnonzero(self.matrix.diagonal())
+        if len(loops):
+            raise InputError(
+                f"network {self.name!r} joins an RNA to itself", found=self.rnas.ids[int(loops[0])]
+            )
+        if (self.matrix != self.matrix.T).nnz:
+            rows, columns = (self.matrix != self.matrix.T).tocoo().coords
+            source = self.rnas.ids[int(rows[0])]
+            target = self.rnas.ids[int(columns[0])]
+            raise InputError(
+                f"network {self.name!r} is not symmetric",
+                found=f"another weight from {source} to {target} than back",
+                expected="equal weights in both directions",
             )
 
     @property

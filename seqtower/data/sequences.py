@@ -13,7 +13,7 @@ import pandas as pd
 from mirnagraph.config import AtLeastTwo, Checked, require
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
+from mirnagraph.evaluation.metrics import FRACTIONS, KINDS, MULTI_LABEL
 from mirnagraph.nodes import NodeIndex
 
 RNA_TYPES = ("miRNA", "precursor", "lncRNA", "mRNA", "snoRNA", "circRNA", "other")
@@ -143,6 +143,10 @@ class SequenceSet:
         left_out: sequences and label rows that are not used: ``id``, ``reason``.
         types: one of `RNA_TYPES` per row, on which towers are conditioned; None for none.
         sets: name of the set of each row (see `seqtower.data.sets`); None for a single set.
+
+    Raises:
+        InputError: parts of different lengths, or labels other than 0, 1 and NaN.
+        ConfigError: an unknown kind or type.
     """
 
     index: NodeIndex
@@ -155,6 +159,26 @@ class SequenceSet:
     types: tuple[str, ...] | None = None
     sets: tuple[str, ...] | None = None
 
+    def __post_init__(self) -> None:
+        n = len(self.index)
+        for name in ("sequences", "groups", "types", "sets"):
+            values = getattr(self, name)
+            if values is not None and len(values) != n:
+                found = len(values)
+                raise InputError(f"{name} do not fit the ids", found=found, expected=n)
+        expected = (n, len(self.compartments))
+        if np.shape(self.labels) != expected:
+            found = np.shape(self.labels)
+            raise InputError("labels do not fit the ids", found=found, expected=expected)
+        require(self.kind in KINDS, "kind", self.kind, " or ".join(KINDS))
+        unknown = [name for name in self.types or () if name not in RNA_TYPES]
+        require(not unknown, "types", unknown[:1], ", ".join(RNA_TYPES))
+        if (
+            self.kind != FRACTIONS
+            and not (np.isin(self.labels, (0, 1)) | np.isnan(self.labels)).all()
+        ):
+            raise InputError("labels must be 0 or 1 (NaN where unknown)")
+
     def __len__(self) -> int:
         return len(self.sequences)
 
@@ -165,6 +189,8 @@ class SequenceSet:
 
     def rows(self, numbers: np.ndarray) -> SequenceSet:
         """Return the RNAs with these row numbers, in their order."""
+        if np.asarray(numbers).dtype == bool:
+            raise InputError("rows are a mask", found="True and False", expected="row numbers")
         rows = numbers.tolist()
         ids = tuple(self.index.ids[row] for row in rows)
         kinds = tuple(self.index.kinds[row] for row in rows)
