@@ -193,11 +193,7 @@ def enrich(
     if background is not None:
         rows = find_names(model, background).rows
     is_member = _membership(members, rows)
-    if studied is None:
-        studied = popularity_of(reference)
-    studied = finite_vector(studied, "studied")
-    check_same_shape(studied, "studied", np.empty(len(reference.index)), "the RNAs of the networks")
-    decile = deciles(studied)[rows]
+    decile = _deciles(studied, reference)[rows]
     predictions = api.predict(model)
     n_labels = reference.labels.shape[1]
     measures = {
@@ -219,6 +215,15 @@ def enrich(
         int(is_unlabelled.sum()),
         compartments,
     )
+
+
+def _deciles(studied: np.ndarray | None, reference: ReferenceRNAs) -> np.ndarray:
+    """Decile of how well studied each RNA of the networks is, given or of the model."""
+    if studied is None:
+        return deciles(popularity_of(reference))
+    numbers = finite_vector(studied, "studied")
+    check_same_shape(numbers, "studied", np.empty(len(reference.index)), "the RNAs of the networks")
+    return deciles(numbers)
 
 
 def _membership(members: NameList, rows: np.ndarray) -> np.ndarray:

@@ -138,9 +138,11 @@ def _weights(matrix: Any, name: str) -> sparse.csr_array:
         result = sparse.csr_array(matrix, dtype=np.float64)
     is_bad = ~(np.isfinite(result.data) & (result.data >= 0))
     if is_bad.any():
-        found = float(result.data[is_bad][0])
-        expected = "finite numbers of 0 or more"
-        raise InputError(f"a wrong weight in network {name!r}", found=found, expected=expected)
+        raise InputError(
+            f"a wrong weight in network {name!r}",
+            found=float(result.data[is_bad][0]),
+            expected="finite numbers of 0 or more",
+        )
     if not result.has_canonical_format or not result.data.all():
         result = result.copy()
         result.sum_duplicates()

@@ -164,12 +164,12 @@ class SequenceSet:
         for name in ("sequences", "groups", "types", "sets"):
             values = getattr(self, name)
             if values is not None and len(values) != n:
-                found = len(values)
-                raise InputError(f"{name} do not fit the ids", found=found, expected=n)
-        expected = (n, len(self.compartments))
-        if np.shape(self.labels) != expected:
-            found = np.shape(self.labels)
-            raise InputError("labels do not fit the ids", found=found, expected=expected)
+                raise InputError(f"{name} do not fit the ids", found=len(values), expected=n)
+        shape = (n, len(self.compartments))
+        if np.shape(self.labels) != shape:
+            raise InputError(
+                "labels do not fit the ids", found=np.shape(self.labels), expected=shape
+            )
         require(self.kind in KINDS, "kind", self.kind, " or ".join(KINDS))
         unknown = [name for name in self.types or () if name not in RNA_TYPES]
         require(not unknown, "types", unknown[:1], ", ".join(RNA_TYPES))
