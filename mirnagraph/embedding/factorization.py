@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from mirnagraph.config import Checked, Count, require
+from mirnagraph.reading.arguments import checked
 from mirnagraph.seeds import generator
 from mirnagraph.walks.graph import walk_graph
 
@@ -239,6 +240,7 @@ def _transposed_times(rows: Rows, matrix: np.ndarray) -> tuple[np.ndarray, float
     return product, total
 
 
+@checked
 def svd_scores(matrix: sparse.csr_array | np.ndarray, dim: int) -> np.ndarray:
     """Compute left singular vectors times singular values of a table.
 

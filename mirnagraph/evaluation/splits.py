@@ -19,7 +19,7 @@ from mirnagraph.evaluation.trainable import labelled_rows
 from mirnagraph.io import cell_problems, read_table, repeated_cells, write_tsv
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.arguments import check_fields, checked
-from mirnagraph.reading.arrays import classes, number_array, whole_numbers, zero_one
+from mirnagraph.reading.arrays import classes, number_array, row_numbers, whole_numbers, zero_one
 from mirnagraph.reading.schema import LARGEST_COUNT
 from mirnagraph.seeds import child_seed, generator
 
@@ -263,7 +263,7 @@ def inner_split(
             f"the fraction for early stopping is {fraction!r}, expected a number between 0 and 1"
         )
     values = number_array(labels, "labels")
-    rows = _row_numbers(train_rows, len(values))
+    rows = np.unique(row_numbers(train_rows, "train_rows", len(values)))
     codes = np.arange(len(rows))
     if groups is not None:
         of_rnas = classes(groups, "groups")
@@ -286,21 +286,6 @@ def inner_split(
         generator(seed, "inner split"),
     )
     return rows[subset == 0], rows[subset == 1]
-
-
-def _row_numbers(rows: np.ndarray, n: int) -> np.ndarray:
-    """Sorted numbers of some of n rows; a mask is none."""
-    if np.asarray(rows).dtype == bool:
-        found = "True and False"
-        raise InputError("training rows are a mask", found=found, expected="row numbers")
-    numbers = np.unique(whole_numbers(rows, "train_rows"))
-    if len(numbers) and not 0 <= numbers[0] <= numbers[-1] < n:
-        raise InputError(
-            "a training row is no row of the labels",
-            found=int(numbers[0] if numbers[0] < 0 else numbers[-1]),
-            expected=f"0 … {n - 1}",
-        )
-    return numbers
 
 
 @checked
@@ -351,6 +336,7 @@ def _fold_problems(table: pd.DataFrame, index: NodeIndex, path: str | Path) -> l
     ]
 
 
+@checked
 def column_folds(dataset: Dataset, column: str) -> Folds:
     """Read folds from a column of the RNA table, such as those of a publication.
 
@@ -469,6 +455,7 @@ def _check_is_file(split: str, dataset: Dataset) -> None:
     raise InputError("no such file", file=split, expected=choices, hint=hint)
 
 
+@checked
 def names_column(dataset: Dataset, split: str) -> bool:
     """Whether a split is the name of a column of the RNA table, and of no file."""
     if split in DRAWN or split not in dataset.rnas.columns:

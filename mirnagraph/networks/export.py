@@ -152,6 +152,7 @@ def _described(
     return graph
 
 
+@checked
 def write_graphml(
     networks: NetworkSet, folder: str | Path, predictions: pd.DataFrame | None = None
 ) -> list[Path]:
@@ -178,6 +179,7 @@ def write_graphml(
     return paths
 
 
+@checked
 def write_graphml_file(network: Network, path: str | Path) -> Path:
     """Write one network as GraphML, without a dataset.
 
@@ -222,6 +224,7 @@ def _texts(graph: nx.Graph) -> Iterator[str]:
         yield from (value for value in values.values() if isinstance(value, str))
 
 
+@checked
 def write_edges_tsv(network: Network, path: str | Path) -> Path:
     """Write the edges of `edge_list` as a TSV."""
     write_tsv(edge_list(network), path)

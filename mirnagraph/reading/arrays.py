@@ -143,6 +143,29 @@ def whole_numbers(values: Any, name: str) -> np.ndarray:
     return numbers.astype(np.int64)
 
 
+def row_numbers(values: Any, name: str, n: int) -> np.ndarray:
+    """Read numbers of some of n rows, in their order; a mask of rows is none.
+
+    Returns:
+        int64, shape (m,), each in 0 … n - 1.
+
+    Raises:
+        ArgumentError: see `number_array`.
+        InputError: a mask, or a number of no row.
+    """
+    if np.asarray(values).dtype == bool:
+        found = "True and False"
+        raise InputError(f"{name} are a mask", found=found, expected="row numbers")
+    numbers = whole_numbers(values, name)
+    is_outside = (numbers < 0) | (numbers >= n)
+    if is_outside.any():
+        found = str(numbers[is_outside][0])
+        raise InputError(
+            f"{name} name a row that is not there", found=found, expected=f"0 … {n - 1}"
+        )
+    return numbers
+
+
 def zero_one(values: Any, name: str, ndim: int) -> np.ndarray:
     """Read an array of 0 and 1.
 

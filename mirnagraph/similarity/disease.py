@@ -311,6 +311,7 @@ class FunctionalRows:
         return result
 
 
+@checked
 def functional_rows(
     associations: Matrix, semantic: Matrix, *, method: str = "best_match"
 ) -> FunctionalRows:

@@ -116,6 +116,7 @@ class KmerRows:
         return result
 
 
+@checked
 def kmer_rows(
     sequences: Sequence[str | None],
     config: KmerConfig = DEFAULT_KMERS,

@@ -87,6 +87,7 @@ class GipRows:
         return result
 
 
+@checked
 def gip_rows(associations: Matrix, *, gamma: float = 1.0) -> GipRows:
     """Prepare `gip_similarity` for blocks of rows; arguments as there."""
     require(0 < gamma < np.inf, "gamma", gamma, "above 0, finite")
@@ -103,6 +104,7 @@ def gip_rows(associations: Matrix, *, gamma: float = 1.0) -> GipRows:
     return GipRows(profiles, sparse.csr_array(profiles.T), squares, gamma)
 
 
+@checked
 def tf_idf(matrix: Matrix) -> sparse.csr_array:
     """Weight columns by inverse document frequency, log((1 + n_rnas) / (1 + n_rnas_in_column))."""
     matrix = sparse.csr_array(finite_matrix(matrix, "matrix"))
@@ -113,6 +115,7 @@ def tf_idf(matrix: Matrix) -> sparse.csr_array:
     return sparse.csr_array(matrix @ sparse.diags_array(weight))
 
 
+@checked
 def cosine(matrix: Matrix) -> np.ndarray:
     """Compute the cosine of every two rows: float32, shape (n, n); 0 for a row of zeros."""
     rows = cosine_rows(matrix)
@@ -142,6 +145,7 @@ class CosineRows:
         return np.asarray(product.toarray(), dtype=np.float32)
 
 
+@checked
 def cosine_rows(matrix: Matrix) -> CosineRows:
     """Prepare `cosine` for blocks of rows."""
     matrix = sparse.csr_array(finite_matrix(matrix, "matrix"))
@@ -243,6 +247,7 @@ class CorrelationRows:
         return result
 
 
+@checked
 def correlation_rows(
     profiles: Matrix, *, method: str = "spearman", side: int = ROWS
 ) -> CorrelationRows:

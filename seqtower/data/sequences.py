@@ -15,6 +15,8 @@ from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.evaluation.metrics import FRACTIONS, KINDS, MULTI_LABEL
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arrays import row_numbers
 
 RNA_TYPES = ("miRNA", "precursor", "lncRNA", "mRNA", "snoRNA", "circRNA", "other")
 CIRCLE = "circRNA"
@@ -98,6 +100,7 @@ def rna_type(text: str) -> str | None:
     return _TYPE_BY_LOWER_CASE.get(text.strip().lower())
 
 
+@checked
 def the_type(text: str) -> str:
     """Return the RNA type as `rna_type` does; raises ConfigError for an unknown one."""
     name = rna_type(text)
@@ -106,12 +109,14 @@ def the_type(text: str) -> str:
     return name
 
 
+@checked
 def vocabulary(types: Sequence[str] | None) -> tuple[str, ...]:
     """Return the types that occur, in the order of `RNA_TYPES`; empty for None."""
     present = set(types or ())
     return tuple(name for name in RNA_TYPES if name in present)
 
 
+@checked
 def type_numbers(types: Sequence[str], known: Sequence[str]) -> np.ndarray:
     """Return the position of each type in a model's vocabulary: int64, shape (n,).
 
@@ -189,8 +194,7 @@ class SequenceSet:
 
     def rows(self, numbers: np.ndarray) -> SequenceSet:
         """Return the RNAs with these row numbers, in their order."""
-        if np.asarray(numbers).dtype == bool:
-            raise InputError("rows are a mask", found="True and False", expected="row numbers")
+        numbers = row_numbers(numbers, "rows", len(self))
         rows = numbers.tolist()
         ids = tuple(self.index.ids[row] for row in rows)
         kinds = tuple(self.index.kinds[row] for row in rows)
@@ -227,6 +231,7 @@ def sequences_sha256(data: SequenceSet) -> str:
     return total.hexdigest()
 
 
+@checked
 def of_dataset(dataset: Dataset) -> SequenceSet:
     """Return the RNAs of a dataset that have a sequence.
 

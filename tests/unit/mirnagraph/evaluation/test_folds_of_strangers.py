@@ -73,10 +73,10 @@ def test_rows_of_an_inner_split_are_numbers_of_rnas() -> None:
     assert sorted([*fit, *validation]) == rows.tolist()
     assert not set(GROUPS.iloc[fit]) & set(GROUPS.iloc[validation])
     for wrong, message in (
-        (np.arange(24) >= 4, "training rows are a mask"),
+        (np.arange(24) >= 4, "train_rows are a mask"),
         (rows + 0.5, "a number of train_rows is not whole"),
-        (rows - 5, "a training row is no row of the labels; found -1"),
-        (rows + 1, "a training row is no row of the labels; found 24"),
+        (rows - 5, "train_rows name a row that is not there; found -1"),
+        (rows + 1, "train_rows name a row that is not there; found 24"),
     ):
         with pytest.raises(InputError, match=message):
             inner_split(wrong, labels, None, 0.25, 3)
