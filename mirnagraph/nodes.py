@@ -192,8 +192,11 @@ class Network:
             raise InputError(
                 f"network {self.name!r} joins an RNA to itself", found=self.rnas.ids[int(loops[0])]
             )
-        if (self.matrix != self.matrix.T).nnz:
-            rows, columns = (self.matrix != self.matrix.T).tocoo().coords
+        # both sorted and without duplicates: equal arrays are equal matrices, at one copy of memory
+        back = sparse.csr_array(self.matrix.T)
+        parts = ("indptr", "indices", "data")
+        if not all(np.array_equal(getattr(self.matrix, x), getattr(back, x)) for x in parts):
+            rows, columns = (self.matrix != back).tocoo().coords
             source = self.rnas.ids[int(rows[0])]
             target = self.rnas.ids[int(columns[0])]
             raise InputError(
