@@ -25,7 +25,7 @@ OTHERWISE = {
     "seqtower.nn.layers": "*",
     # steps of a function of the same module that checks
     "mirnagraph.embedding.node2vec": "count_visits train_skip_gram",
-    "mirnagraph.embedding.factorization": "log_proximity proximity_embedding fix_signs",
+    "mirnagraph.embedding.factorization": "log_proximity fix_signs",
     "mirnagraph.walks.graph": "walk_graph store_walk_graph open_walk_graph",
     "mirnagraph.walks.rounds": "map_rounds",
     "mirnagraph.evaluation.splits": "check_n_folds",

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mirnagraph.embedding.factorization import proximity_embedding, svd_scores
 from mirnagraph.errors import ArgumentError, ConfigError, InputError
 from mirnagraph.similarity.disease import (
     descriptor_graph,
@@ -118,3 +119,16 @@ def test_weights_and_settings_of_walks() -> None:
     for name, value in (("p", 0.0), ("q", np.nan), ("p", -1.0), ("walk_length", 0)):
         with pytest.raises(ConfigError, match=f"'{name}' is"):
             next(walk_rounds(walk_graph(one_way), **{**good, name: value}))
+
+
+def test_components_of_a_table_of_numbers() -> None:
+    table = np.array([[2.0, 0, 0], [0, 1, 0], [0, 0, 0.5]])
+    assert np.abs(svd_scores(table.tolist(), 2)) == pytest.approx(  # type: ignore[arg-type]
+        np.array([[2, 0], [0, 1], [0, 0]]), abs=1e-6
+    )
+    with pytest.raises(InputError, match="a number of matrix is not finite"):
+        svd_scores(table * np.nan, 2)
+    with pytest.raises(ConfigError, match="'dim' is 0"):
+        svd_scores(table, 0)
+    with pytest.raises(ArgumentError, match="proximity_embedding: config is"):
+        proximity_embedding(None, {"dim": 2})  # type: ignore[arg-type]
