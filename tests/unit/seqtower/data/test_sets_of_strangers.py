@@ -1,4 +1,4 @@
-"""Sets made in Python, cells of no class, and MEME files that are cut."""
+"""Sets made in Python, and cells of no class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 from mirnagraph.errors import InputError, MirnagraphError
 from mirnagraph.nodes import NodeIndex
 from seqtower.data.labels import read_labels
-from seqtower.data.motifs import read_meme
 from seqtower.data.sequences import SequenceSet
 
 
@@ -60,18 +59,3 @@ def test_a_cell_without_a_class_in_any_capitals(cell: str, tmp_path: Path) -> No
     assert labels.values.columns.tolist() == ["cytoplasm", "nucleus"]
     assert labels.values.loc["c"].isna().all()
     assert labels.values.loc["d"].tolist() == [0, 1]
-
-
-@pytest.mark.parametrize(
-    ("matrix", "message"),
-    [
-        ("w= 1\n nan nan nan nan\n", "not four frequencies that sum to 1"),
-        ("w= 1 nsites= many\n .25 .25 .25 .25\n", "line 3: nsites is not a number; found many"),
-        ("w= 2\n .25 .25 .25 .25\n", "motif 'a' has another number of rows than its width"),
-    ],
-)
-def test_a_motif_that_is_cut_or_no_number(matrix: str, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "motifs.meme"
-    path.write_text(f"MEME version 4\nMOTIF a\nletter-probability matrix: {matrix}")
-    with pytest.raises(InputError, match=message):
-        read_meme(path)
