@@ -54,15 +54,36 @@ shipped-model: setup
 docs: setup-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
+# Two at a time, the longest first, each with its output at its end; one that fails stops no other.
+STRESS := every-write mutations kills interrupts fuzz overwrite large-fasta planted
+.PHONY: $(STRESS:%=stress-%)
+
 stress: setup-dev
-	$(BIN)/python benchmarks/mutation_check.py --workers 2
-	$(BIN)/python benchmarks/planted_proof.py
-	$(BIN)/python benchmarks/kill_and_resume.py --kills 20
-	$(BIN)/python benchmarks/kill_and_resume.py --kills 20 --signals INT TERM
-	$(BIN)/python benchmarks/kill_and_resume.py --kills 4 --overwrite
-	$(BIN)/python benchmarks/large_fasta.py
-	MIRNAGRAPH_FUZZ_SECONDS=600 $(BIN)/python -m pytest -m slow tests/property/test_damaged_files.py -s
+	$(MAKE) --no-print-directory -j2 -k -O $(STRESS:%=stress-%)
+
+stress-every-write:
 	MIRNAGRAPH_EVERY_WRITE=1 $(BIN)/python -m pytest -m slow tests/integration/test_bad_disk.py -k every_write -s
+
+stress-mutations:
+	$(BIN)/python benchmarks/mutation_check.py --workers 1
+
+stress-kills:
+	$(BIN)/python benchmarks/kill_and_resume.py --kills 20
+
+stress-interrupts:
+	$(BIN)/python benchmarks/kill_and_resume.py --kills 20 --signals INT TERM
+
+stress-fuzz:
+	MIRNAGRAPH_FUZZ_SECONDS=600 $(BIN)/python -m pytest -m slow tests/property/test_damaged_files.py -s
+
+stress-overwrite:
+	$(BIN)/python benchmarks/kill_and_resume.py --kills 4 --overwrite
+
+stress-large-fasta:
+	$(BIN)/python benchmarks/large_fasta.py
+
+stress-planted:
+	$(BIN)/python benchmarks/planted_proof.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info networks runs

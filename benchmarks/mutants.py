@@ -104,9 +104,11 @@ class ImportHook(MetaPathFinder, SourceFileLoader):
 def _parsed(path: Path) -> ast.Module:
     """A module whose numba functions are compiled anew: a cache knows the file, not the change."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg == "cache":
-            node.value = ast.copy_location(ast.Constant(False), node.value)
+    for function in ast.walk(tree):
+        for decorator in getattr(function, "decorator_list", ()):
+            for node in ast.walk(decorator):
+                if isinstance(node, ast.keyword) and node.arg == "cache":
+                    node.value = ast.copy_location(ast.Constant(False), node.value)
     return tree
 
 

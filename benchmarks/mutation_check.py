@@ -252,8 +252,15 @@ def main() -> None:
                 importlib.import_module(name)
         plans = {module: plan(names, seconds) for module, names in tests.items()}
         controls = [unchanged(module, files[module]) for module in modules]
-        if set(run_mutants(controls, plans, given.workers)) - {SURVIVED}:
-            raise SystemExit("tests fail on unchanged code that is loaded as a mutant is")
+        outcome = run_mutants(controls, plans, given.workers)
+        failed = [
+            f"{mutant.module} ({what})"
+            for mutant, what in zip(controls, outcome, strict=True)
+            if what != SURVIVED
+        ]
+        if failed:
+            names = ", ".join(failed)
+            raise SystemExit(f"tests fail on unchanged code that is loaded as a mutant is: {names}")
         _check(mutants, plans, given.workers)
 
 

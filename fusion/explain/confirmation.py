@@ -76,7 +76,7 @@ def read_confirmations(
     from mirnagraph.sources.rnalocate import read_rnalocate
 
     records = read_rnalocate(path)
-    rows = records["rna"].map(_matched_rows(records["rna"].unique(), dataset))
+    rows = records["rna"].map(_matched_rows(records["rna"].unique(), dataset)).astype(object)
     columns = {name.lower(): column for column, name in enumerate(dataset.compartments)}
     column = records["compartment"].str.lower().map(columns)
     is_other_species = np.zeros(len(records), dtype=bool)
@@ -97,7 +97,7 @@ def read_confirmations(
         raise InputError(
             "no record has an RNA and a compartment of the dataset",
             file=path,
-            found=", ".join(f"{reason}: {n}" for reason, n in counts.items()),
+            found=", ".join(f"{reason}: {n}" for reason, n in counts.items()) or "no record",
             expected=f"e.g. {dataset.index.ids[0]}, {dataset.compartments[0]}",
         )
     sources = _cited(used, "source")

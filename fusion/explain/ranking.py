@@ -27,6 +27,7 @@ from mirnagraph.names import NameResolver, ReferenceNames, suggest
 from mirnagraph.networks.build import build_networks, networks_or_demo
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet, networks_sha256
 from mirnagraph.networks.similarities import similarity_row
+from mirnagraph.reading.text import is_pmid
 from mirnagraph.runs.results import MODEL, read_fold_entries, read_predictions
 from mirnagraph.runs.run_file import check_written, read_finished_run, read_run_json
 from seqtower.saved import FORMAT as TOWER_FORMAT
@@ -454,7 +455,7 @@ def _neighbours(
 def latest_pmids(cells: Iterable[object]) -> list[str]:
     """The PMIDs of ``;``-separated cells, each once, the highest number (the latest) first."""
     cited = {pmid for cell in cells for pmid in str(cell).split(";") if pmid}
-    return sorted(cited, key=lambda pmid: (-int(pmid) if pmid.isdecimal() else 0, pmid))
+    return sorted(cited, key=lambda pmid: (-int(pmid) if is_pmid(pmid) else 0, pmid))
 
 
 def nearest_rows(weights: np.ndarray, is_training: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.io import write_text
 from mirnagraph.networks.network import SIMILARITY_NETWORKS, NetworkSet
 from mirnagraph.networks.similarities import Similarity, nearest_kept
-from mirnagraph.reading.text import read_text
+from mirnagraph.reading.text import is_pmid, read_text
 from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.similarity.best import nearest_lists
 
@@ -86,7 +86,7 @@ def _pmids(cells: pd.Series) -> np.ndarray:
     """The latest PMIDs of ``;``-separated cells: int64, shape (n, N_PMIDS), 0 for none."""
     pmids = np.zeros((len(cells), N_PMIDS), dtype=np.int64)
     for row, cell in enumerate(cells.fillna("")):
-        numbers = {int(pmid) for pmid in str(cell).split(";") if pmid.isdecimal()}
+        numbers = {int(pmid) for pmid in str(cell).split(";") if is_pmid(pmid)}
         latest = sorted(numbers, reverse=True)[:N_PMIDS]
         pmids[row, : len(latest)] = latest
     return pmids

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from mirnagraph.reading.text import is_pmid
+
 COLUMNS = ("panel", "series", "x", "y", "low", "high", "label")
 """Columns of the data of a chart."""
 
@@ -63,8 +65,7 @@ class Pmids:
         """(text, address) of each; the address of something that is no PMID is empty."""
         found = []
         for number in self.numbers:
-            is_pmid = number.isascii() and number.isdecimal()
-            address = f"https://pubmed.ncbi.nlm.nih.gov/{number}/" if is_pmid else ""
+            address = f"https://pubmed.ncbi.nlm.nih.gov/{number}/" if is_pmid(number) else ""
             found.append((number, address))
         return found
 

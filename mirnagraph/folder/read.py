@@ -93,6 +93,7 @@ def read_folder(folder: Path) -> dict[str, Any]:
     def typed(name: str, required: Sequence[str], columns: Sequence[Column]) -> pd.DataFrame:
         path = folder / f"{name}.tsv"
         table = read(path, required)
+        _check_names(text.get(name, []), table, name, folder / ABOUT)
         every = (*columns, *_other_columns(table, text.get(name) if is_saved else None))
         return check_table(table, every, path, ids)
 
@@ -199,6 +200,19 @@ def _check_keys(about: Mapping[str, Any], path: Path) -> None:
 
 def _are_texts(names: Any) -> bool:
     return isinstance(names, list) and all(isinstance(name, str) for name in names)
+
+
+def _check_names(names: Sequence[str], table: pd.DataFrame, table_name: str, path: Path) -> None:
+    """Refuse a name that the table lacks: the column that was meant may be read as numbers."""
+    for name in names:
+        if name not in table.columns:
+            raise InputError(
+                f"{table_name}.tsv has no such column",
+                file=path,
+                column=f"text_columns.{table_name}",
+                found=name,
+                expected=", ".join(table.columns),
+            )
 
 
 def _other_columns(table: pd.DataFrame, text: Sequence[str] | None) -> list[Column]:

@@ -18,6 +18,9 @@ _DOTTED = re.compile(r"(?:[a-z]{3,4}\.)?(?:mir|let|lin)\.[\w.*]+")
 
 _PREFIX = re.compile(r"^(?:([a-z]{3,4})-)?(?:mirna|microrna|mir|let|lin)(?=[-\d])")
 
+_DIGITS = re.compile(r"([0-9]{1,18})")
+"""A part of a name that is ordered as a number: what `int` reads, and no longer."""
+
 _SYMBOL = re.compile(r"mir(let-?)?(\d+)([a-z]*?)(\d*)(-.*|\*)?")
 """A gene symbol: MIR21, MIR16-1, MIR125B1, MIRLET7A1; Mir21a and Mirlet7a-1 of the mouse."""
 
@@ -198,6 +201,6 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     _check_text(name)
 
     def key(part: str) -> tuple[int, str]:
-        return (int(part), "") if part.isdigit() else (-1, part)
+        return (int(part), "") if _DIGITS.fullmatch(part) else (-1, part)
 
-    return tuple(key(part) for part in re.split(r"(\d+)", name))
+    return tuple(key(part) for part in _DIGITS.split(name))

@@ -74,6 +74,11 @@ def plain(text: str) -> str:
     return text if text.isascii() else text.translate(_PLAIN)
 
 
+def is_pmid(text: str) -> bool:
+    """Whether a text is a number of PubMed: digits of ASCII, no more than 64 bits hold."""
+    return text.isascii() and text.isdecimal() and len(text) <= 18
+
+
 def has_control(text: str) -> bool:
     """Whether a text holds a control character, the tab and line ends included."""
     return _CONTROL.search(text) is not None or not {"\t", "\n", "\r"}.isdisjoint(text)

@@ -25,6 +25,7 @@ from mirnagraph.io import (
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.entries import EVERY, read_entries
 from mirnagraph.reading.parquet import read_parquet_table
+from mirnagraph.reading.schema import is_count
 from mirnagraph.reading.seals import check_seal, sealed
 from mirnagraph.runs.model_file import HEALTH_ENTRIES
 
@@ -197,9 +198,13 @@ def read_predictions(
     )
     for name in ("fold", *compartments):
         numbers = pd.to_numeric(table[name], errors="coerce")
-        wrong = numbers.isna() if name == "fold" else ~numbers.between(0, 1)
+        wrong = ~numbers.between(0, 1)
+        expected = "a number in [0, 1]"
+        if name == "fold":
+            wrong = ~is_count(table[name]) & (table[name] != "-1")
+            expected = "a fold: -1, 0, 1, 2, …"
         what = "not a number that fits"
-        raise_problems(cell_problems(table, name, wrong, what, path, "a number in [0, 1]"))
+        raise_problems(cell_problems(table, name, wrong, what, path, expected))
         table[name] = numbers
     return table.astype({"fold": int}).reset_index(drop=True)
 

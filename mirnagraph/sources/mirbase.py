@@ -63,7 +63,10 @@ PAIR_COLUMNS = [
 
 _ACCESSION = re.compile(r"MI(MAT)?\d{7}$")
 
-_FEATURE = re.compile(r"^FT\s+miRNA\s+(\d+)\.\.(\d+)\s*\n((?:FT\s+/.*\n?)*)", flags=re.MULTILINE)
+_FEATURE = re.compile(r"^FT\s+miRNA\b(.*)\n?((?:FT\s+/.*\n?)*)", flags=re.MULTILINE)
+
+_PLACE = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})")
+"""First and last nucleotide, from 1 on."""
 
 
 def read_mirbase_fasta(
@@ -278,22 +281,35 @@ def _features(
 ) -> list[tuple[str, str, int, int, str, str]]:
     """Matures of one record: accession, id, start, end, evidence, sequence."""
     features = []
-    for start, end, block in _FEATURE.findall(record):
+    for place, block in _FEATURE.findall(record):
         values = dict(re.findall(r'/(\w+)="?([^"\n]*)"?', block))
-        first = int(start)
-        last = int(end)
-        if not (1 <= first <= last <= len(sequence)) or not {"accession", "product"} <= set(values):
-            raise InputError(
-                f"a mature outside its hairpin {name}",
-                file=path,
-                line=line,
-                found=f"{first}..{last}",
-                expected=f"within 1..{len(sequence)}",
-            )
+        first, last = _within(place.strip(), sequence, name, path, line)
+        for key in ("accession", "product"):
+            if not values.get(key):
+                what = f"a mature of {name} without its {key}"
+                expected = f'a line /{key}="…" below {place.strip()}'
+                raise InputError(what, file=path, line=line, expected=expected)
         evidence = values.get("evidence", "").replace("_", " ")
         mature = sequence[first - 1 : last]
         features.append((values["accession"], values["product"], first, last, evidence, mature))
     return features
+
+
+def _within(
+    place: str, sequence: str, hairpin: str, path: str | Path, line: int
+) -> tuple[int, int]:
+    """First and last nucleotide of a place such as ``3..24``; InputError outside the hairpin."""
+    match = _PLACE.fullmatch(place)
+    first, last = (int(number) for number in match.groups()) if match else (0, 0)
+    if not 1 <= first <= last <= len(sequence):
+        raise InputError(
+            f"a mature outside its hairpin {hairpin}",
+            file=path,
+            line=line,
+            found=place,
+            expected=f"within 1..{len(sequence)}",
+        )
+    return first, last
 
 
 def read_names(folder: str | Path, species: str = "hsa", release: str = "22.1") -> MirbaseNames:
@@ -386,19 +402,12 @@ def _read_pairs(
     sequences = []
     for line, hairpin, start, end in cells:
         sequence = sequence_of.get(hairpin, "")
-        is_place = start.isdigit() and end.isdigit()
-        if not (is_place and 1 <= int(start) <= int(end) <= len(sequence)):
-            problems.append(
-                InputError(
-                    f"a mature outside its hairpin {hairpin}",
-                    file=path,
-                    line=line,
-                    found=f"{start}..{end}",
-                    expected=f"within 1..{len(sequence)}",
-                )
-            )
+        try:
+            first, last = _within(f"{start}..{end}", sequence, hairpin, path, line)
+        except InputError as error:
+            problems.append(error)
             continue
-        sequences.append(sequence[int(start) - 1 : int(end)])
+        sequences.append(sequence[first - 1 : last])
     raise_problems(problems)
     return pd.DataFrame(
         {

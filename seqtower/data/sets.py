@@ -173,6 +173,13 @@ def read_sets(path: str | Path, *, iupac: str = "error", least: int = 2) -> Sequ
         ConfigError: an unknown key, or see `merge_sets`.
     """
     path = Path(path)
+    try:
+        return _read_sets(path, iupac, least)
+    except ConfigError as error:
+        raise error if str(path) in str(error) else ConfigError(f"{path}: {error}") from None
+
+
+def _read_sets(path: Path, iupac: str, least: int) -> SequenceSet:
     tables = load_toml(path)
     if set(tables) != {"sets"} or not isinstance(tables["sets"], dict):
         found = ", ".join(tables) or "nothing"

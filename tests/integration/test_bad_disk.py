@@ -29,11 +29,13 @@ class Writing:
         words: of the command.
         is_run: whether what is finished stays, to be resumed.
         overwrite: the option that lets it write again.
+        resume: the option that lets it go on, of a run.
     """
 
     words: tuple[str, ...]
     is_run: bool = False
     overwrite: tuple[str, ...] = ("--overwrite",)
+    resume: tuple[str, ...] = ("--resume",)
 
 
 SMALL = ("--fold", "2", "--config", "quick.toml", "--workers", "1")
@@ -59,6 +61,12 @@ COMMANDS = {
         ("seq", "train", "--data", "ds", "--fold", "2", "--config", "seq.toml", "--workers", "1",
          "--no-baselines", *FOLDER),
         True,
+    ),
+    "ablate": Writing(
+        ("ablate", "--networks", "nets", *SMALL, "--repeats", "1", "--only", "without-disease",
+         "--resamples", "100", *FOLDER),
+        True,
+        resume=(),
     ),
 }  # fmt: skip
 
@@ -177,8 +185,8 @@ def test_a_full_disk_at_every_write(run, inputs: Path, name: str, is_there: bool
 
 
 def results_in(folder: Path) -> dict[str, bytes]:
-    names = ("predictions.tsv", "best.toml", "folds.tsv")
-    return {path: text for path, text in contents(folder).items() if path in names}
+    names = ("predictions.tsv", "best.toml", "folds.tsv", "ablation.tsv")
+    return {path: text for path, text in contents(folder).items() if Path(path).name in names}
 
 
 @pytest.mark.slow
@@ -187,7 +195,7 @@ def test_a_full_disk_at_every_write_of_a_run(run, inputs: Path, name: str) -> No
     """Refused at the first write of a kind, resumed, refused at that of the next, and so on: the
     end has the results of a run that was never refused. Of every write, each begins anew.
     """
-    words = (*COMMANDS[name].words, "--resume", "-q")
+    words = (*COMMANDS[name].words, *COMMANDS[name].resume, "-q")
     before = contents(inputs)
     with full_disk(inputs) as disk:
         assert run(*words).returncode == 0

@@ -14,12 +14,12 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from damaged_sources import SOURCES, Subject, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,16 +67,6 @@ RECIPE = (
 )
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A file, its reader, and whether every change of its content has to be seen."""
-
-    name: str
-    content: bytes
-    read: Callable[[Path], object]
-    is_sealed: bool = False
-
-
 def fasta(path: Path) -> object:
     table = read_fasta(path)
     assert all(set(text) <= set("ACGUN") and text for text in table["sequence"])
@@ -108,10 +98,6 @@ def measured(path: Path) -> object:
     values = read_values(path, "RPM")
     assert not np.isinf(values.to_numpy()).any()
     return [list(values.columns), list(values.index), values.fillna(-1).to_numpy().tolist()]
-
-
-def rows(read: Callable[[Path], object]) -> Callable[[Path], object]:
-    return lambda path: read(path).to_numpy().tolist()  # type: ignore[attr-defined]
 
 
 TEXTS = (
@@ -204,7 +190,7 @@ def parquet(path: Path) -> object:
     return [list(table.columns), table.map(str).to_numpy().tolist()]
 
 
-SUBJECTS = (*TEXTS, *packed(), *models(), *tables())
+SUBJECTS = (*TEXTS, *SOURCES, *packed(), *models(), *tables())
 
 
 def check(subject: Subject, content: bytes, place: Path, expected: object) -> str:

@@ -59,3 +59,15 @@ def test_a_mutant_differs_in_its_change_alone(mutants: ModuleType, tmp_path: Pat
         results.append(names["double"](4))
     assert sorted(results) == [0.5, 8, 12]
     assert path.read_text() == "def double(x):\n    return 2 * x\n"
+
+
+def test_caches_of_decorators_alone_are_turned_off(mutants: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "cached.py"
+    path.write_text("@jit(cache=True)\ndef read(place):\n    return load(place, cache=place)\n")
+    said = []
+    names = {
+        "jit": lambda cache: said.append(cache) or (lambda function: function),
+        "load": lambda place, cache: (place, cache),
+    }
+    exec(mutants.unchanged("cached", path).code(), names)
+    assert (said, names["read"]("x")) == ([False], ("x", "x"))

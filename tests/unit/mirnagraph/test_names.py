@@ -267,6 +267,8 @@ def test_small_helpers() -> None:
     ] == ["mir-548", "let-7", "mir-7", None, None]
     wanted = ["hsa-mir-9", "hsa-mir-10a", "hsa-mir-548a-1", "hsa-mir-548a-10", "hsa-mir-548aa-1"]
     assert sorted(["hsa-mir-548aa-1", *wanted[:4][::-1]], key=natural_key) == wanted
+    odd = ["mir-²", "mir-٣", "mir-" + "1" * 5000]  # digits that `int` refuses
+    assert sorted(odd, key=natural_key)[0] == odd[2]
 
 
 def test_suggest(names: MirbaseNames) -> None:

@@ -70,6 +70,8 @@ def test_the_largest_change_of_a_logit_comes_first_and_absent_modalities_last() 
 def test_pmids_are_counted_once_latest_first() -> None:
     assert latest_pmids(["5;30;200", "", "7;30"]) == ["200", "30", "7", "5"]
     assert latest_pmids([100, "PMC7;99"]) == ["100", "99", "PMC7"]
+    longest = "9" * 18
+    assert latest_pmids(["7", longest, "9" * 5000, "٣", "²"])[:2] == [longest, "7"]
     assert latest_pmids([""]) == []
 
 

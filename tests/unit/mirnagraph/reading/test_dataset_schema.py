@@ -380,6 +380,7 @@ def test_settings_of_another_type_are_refused(folder: Path, key: str, value: obj
         ({"asociations": []}, "'asociations': unknown setting; did you mean 'associations'"),
         ({"licence": "x"}, "'licence': unknown setting; known: associations, comp"),
         ({"text_columns": {"rna": []}}, "'text_columns.rna': unknown setting; did you mean 'rnas'"),
+        ({"text_columns": {"rnas": ["famly"]}}, "rnas.tsv has no such column; found famly"),
         ({"names": {"specis": "hsa"}}, "'names.specis': unknown setting; did you mean 'species'"),
         ({"measurements": {"m": {"units": "x"}}}, "'measurements.m.units': .* mean 'unit'"),
         ({"measurements": {"m": {"arms": "x"}}}, "'measurements.m.arms': wrong entry; found 'x'"),

@@ -231,6 +231,16 @@ def test_mirbase_embl(write: Write) -> None:
     )
     assert not misfits(
         mirbase.read_embl,
+        write(EMBL.replace("7..10", "<7..10")),
+        ", line 1: a mature outside its hairpin cel-let-7; found <7..10, expected within 1..12",
+    )
+    assert not misfits(
+        mirbase.read_embl,
+        write(EMBL.replace('/accession="MIMAT0000001"', "/note")),
+        ", line 1: a mature of cel-let-7 without its accession",
+    )
+    assert not misfits(
+        mirbase.read_embl,
         write(EMBL.replace("AC   MI0000002;\n", "")),
         ", line 18: not a record of miRNA.dat",
     )

@@ -192,6 +192,9 @@ def test_a_filter_becomes_the_motif_it_looks_for_and_tomtom_knows_it(
     assert (matches["q_value"].iloc[1:] > 0.05).all()
 
 
+MATRIX = "letter-probability matrix:"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -205,6 +208,14 @@ def test_a_filter_becomes_the_motif_it_looks_for_and_tomtom_knows_it(
             "line 3: not four frequencies",
         ),
         ("nothing\n", "no motif in MEME format"),
+        (f"{MATRIX} w= 1\n 1 0 0 0\n", "line 1: a matrix of no motif"),
+        (f"MOTIF\n{MATRIX} w= 1\n 1 0 0 0\n", "line 1: not a whole motif; found no name, 1 rows"),
+        (f"MOTIF a\n{MATRIX} w= 2\n 1 0 0 0\n", "found a, 1 rows of a matrix, .* of 2 rows"),
+        (f"MOTIF a\n{MATRIX}\n 1 0 0 0\n\nMOTIF b\nx\n", "line 5: .*found b, 0 rows"),
+        (f"MOTIF a\n{MATRIX} nsites=\n 1 0 0 0\n", "line 2: .*found nsites=, expected a number"),
+        (f"MOTIF a\n{MATRIX} nsites= -3\n 1 0 0 0\n", "line 2: .*found nsites= -3"),
+        (f"MOTIF a\n{MATRIX} alength= 20\n 1 0 0 0\n", "found alength= 20, expected 4"),
+        (f"MOTIF a\n{MATRIX} w= 1\n nan 0.5 0.5 0\n", "line 3: not four frequencies"),
     ],
 )
 def test_wrong_motif_files_are_refused(tmp_path: Path, text: str, words: str) -> None:
